@@ -1,0 +1,70 @@
+# Everyday commands; `make help` lists them. Everything runs in .venv, made from the lock file.
+PYTHON ?= python3
+ENV ?= dev
+BIN := .venv/bin
+STRONGROOM := $(BIN)/strongroom
+UV := $(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --quiet \
+	--no-emit-package strongroom-sdk --no-emit-index-url --no-emit-find-links --no-annotate \
+	--custom-compile-command "make lock" pyproject.toml app_integration/pyproject.toml \
+	--all-extras --group build --group lint --group runtime --group store --group test
+
+.PHONY: help vault-up vault-status vault-down vault-reset plan apply store test lint format nightly lock clean
+
+help: ## Show this list
+	@sed -n 's/^\([a-z-]*\):.*## /\1	/p' $(MAKEFILE_LIST) | expand -t 16
+
+.venv: requirements/lock.txt pyproject.toml app_integration/pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "$(PYTHON) is older than Python 3.11; name a newer one: make PYTHON=python3.12 ..."; exit 1; }
+	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || \
+		{ echo "$(PYTHON) has no venv module; on Debian and Ubuntu: apt-get install python3-venv"; exit 1; }
+	$(PYTHON) -m venv $@
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/lock.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation \
+		-e ./app_integration -e .
+	@touch $@
+
+vault-up: .venv ## Start the local deployment, apply the declaration, and show it working
+	@$(STRONGROOM) up
+
+vault-status: .venv ## Tell what runs
+	@$(STRONGROOM) status
+
+vault-down: .venv ## Stop the local deployment; its data stays
+	@$(STRONGROOM) down
+
+vault-reset: .venv ## Erase the local deployment, after asking
+	@$(STRONGROOM) reset
+
+plan: .venv ## Show what apply would change: make plan ENV=dev
+	@$(STRONGROOM) plan --env $(ENV); status=$$?; test $$status -eq 0 -o $$status -eq 2
+
+apply: .venv ## Make the server what the declaration says: make apply ENV=dev
+	@$(STRONGROOM) apply --env $(ENV)
+
+store: .venv ## Run the example store on the local deployment
+	@$(STRONGROOM) store
+
+test: .venv ## Run the whole suite
+	$(BIN)/python -m pytest -m "not nightly" $(ARGS)
+
+lint: .venv ## Check style and types
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+format: .venv ## Rewrite the code in the house style
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+nightly: .venv ## Run what takes longer than make test allows
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/nightly.txt
+	$(BIN)/python -m pytest -m nightly $(ARGS)
+
+lock: .venv ## Resolve the dependencies anew
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
+	$(UV) -o requirements/lock.txt
+	$(UV) --group nightly -c requirements/lock.txt -o requirements/nightly.txt
+
+clean: ## Remove what can be made again (not .strongroom)
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache build dist *.egg-info
