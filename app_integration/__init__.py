@@ -1,0 +1,142 @@
+"""Secrets, leased database users, field encryption and delivered config for a Python service.
+
+>>> from app_integration import get_secret, encrypt_field, decrypt_field
+>>> get_secret("jwt-secret")                          # doctest: +SKIP
+[REDACTED]
+>>> token = encrypt_field("a@b.c", context={"user_id": 7})   # doctest: +SKIP
+>>> decrypt_field(token, context={"user_id": 7})      # doctest: +SKIP
+'a@b.c'
+
+Where the process finds its server and identity: ``docs/Env.md``. What can go wrong:
+:mod:`app_integration.errors`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar, overload
+
+from app_integration import errors, redaction, wiring
+from app_integration.secret import Secret
+
+if TYPE_CHECKING:
+    from sqlalchemy import Engine
+
+    from app_integration.encryption.transit import Transit
+    from app_integration.store import SecretInfo
+
+__all__ = [
+    "Secret",
+    "close",
+    "database_engine",
+    "decrypt_field",
+    "encrypt_field",
+    "errors",
+    "get_secret",
+    "get_secret_info",
+    "load_config",
+    "redaction",
+    "transit",
+]
+
+_Model = TypeVar("_Model")
+_Default = TypeVar("_Default")
+_REQUIRED: Any = object()
+
+
+@overload
+def get_secret(name: str, *, force_refresh: bool = False) -> Secret: ...
+@overload
+def get_secret(
+    name: str, *, force_refresh: bool = False, default: _Default
+) -> Secret | _Default: ...
+def get_secret(name: str, *, force_refresh: bool = False, default: Any = _REQUIRED) -> Any:
+    """The secret *name*, as a :class:`Secret`; cached for five minutes.
+
+    Args:
+        name: lower-case letters, digits, ``-``, ``_`` and ``/``: ``"smtp-password"``.
+        force_refresh: ask the server even though a cached value is fresh.
+        default: returned as it is when no value is held under *name*. It doesn't answer for a
+            denied name or for a server that is away.
+
+    Raises:
+        InvalidName: before any request.
+        SecretNotFound: no value, and no *default*.
+        AccessDenied: denied or absent; the message gives the policy rule to add.
+        ServerError: the server is away and no value is held that may still be served.
+        AuditFailed: the access couldn't be recorded, so nothing was released.
+    """
+    options = {} if default is _REQUIRED else {"default": default}
+    return wiring.current().secrets.get(name, force_refresh=force_refresh, **options)
+
+
+def get_secret_info(name: str) -> SecretInfo | None:
+    """Source, version, age and staleness of a cached secret; None when it isn't cached."""
+    return wiring.current().secrets.info(name)
+
+
+def encrypt_field(
+    value: Any, *, context: Mapping[str, Any] | None = None, key: str = "pii"
+) -> str | None:
+    """*value* as a text token: ciphertext with its wrapped data key beside it.
+
+    Args:
+        value: str, bytes, int, bool, Decimal, date, datetime, UUID, dict or list; None stays None.
+        context: what the token is bound to, such as the row's key; decryption needs the same.
+        key: the service's Transit key.
+
+    Raises:
+        EncryptionError: a value or context of another type, or no data key can be had.
+    """
+    token: str | None = wiring.current().cipher(key).encrypt_field(value, context)
+    return token
+
+
+def decrypt_field(
+    token: str | None, *, context: Mapping[str, Any] | None = None, key: str = "pii"
+) -> Any:
+    """The value in *token*, with its own type.
+
+    Raises:
+        DecryptionFailed: the token isn't authentic for this key and *context*.
+        KeyUnavailable: its data key can't be unwrapped now.
+    """
+    return wiring.current().cipher(key).decrypt_field(token, context)
+
+
+def transit(key: str = "pii") -> Transit:
+    """Encrypt, decrypt and rewrap at the server, for callers that must never hold a data key."""
+    return wiring.current().transit(key)
+
+
+def database_engine(role: str | None = None, *, url: str | None = None, **options: Any) -> Engine:
+    """A SQLAlchemy engine whose connections use leased users.
+
+    Args:
+        role: a named database role of the service; None for its default one.
+        url: driver, host and database, without credentials. By default those of the secret
+            ``database-url``.
+        options: passed to ``sqlalchemy.create_engine``.
+    """
+    return wiring.current().engine(role, url, **options)
+
+
+def load_config(model: type[_Model], path: Path | None = None) -> _Model:
+    """The delivered config file, validated by the pydantic *model*.
+
+    Args:
+        model: a pydantic model class.
+        path: the file; by default the one that ``STRONGROOM_CONFIG`` names.
+
+    Raises:
+        ConfigRejected: missing, half-written, wrong mode or owner, or not valid.
+    """
+    load: Any = wiring.load("app_integration.config:load_config")
+    loaded: _Model = load(model, path)
+    return loaded
+
+
+def close() -> None:
+    """Give back leases and token, and close connections. Safe to call more than once."""
+    wiring.close()

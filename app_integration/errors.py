@@ -1,0 +1,126 @@
+"""Every error this SDK raises.
+
+StrongroomError
+├── ConfigurationError          settings, names or files are wrong; nothing was sent
+│   ├── InvalidName             a secret, service or field name outside the grammar
+│   └── ConfigRejected          a delivered config file that can't be used
+├── SecretError                 one secret can't be had
+│   ├── SecretNotFound          the server holds no value under that name
+│   ├── SecretDeleted           its latest version was deleted or destroyed
+│   └── AccessDenied            denied or absent: a client can't tell the two apart
+├── ServerError                 the server didn't answer as it should
+│   ├── Unreachable             no connection, or it was cut
+│   ├── Sealed                  sealed or not initialised
+│   ├── RateLimited             429, or a standby that didn't forward
+│   ├── ServerFault             any other 5xx
+│   ├── DeadlineExceeded        the call's one deadline ran out
+│   └── RequestRefused          400, 404 or 405: the request itself is wrong
+├── AuthenticationFailed        login refused, or the token is no longer valid
+├── EncryptionError
+│   ├── DecryptionFailed        opaque: never says which check failed
+│   └── KeyUnavailable          the data key can't be wrapped or unwrapped now
+└── AuditFailed                 the access record couldn't be written, so nothing was released
+
+A message says what happened, where, and what to do next. It never holds a secret, and causes
+from libraries are dropped (``from None``): hvac's exceptions carry response bodies.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+
+class StrongroomError(Exception):
+    """Base of all errors; never raised itself."""
+
+
+class ConfigurationError(StrongroomError):
+    """Settings, names or files are wrong; no request was sent."""
+
+
+class InvalidName(ConfigurationError):
+    """A name outside the grammar of :mod:`app_integration.names`."""
+
+
+class ConfigRejected(ConfigurationError):
+    """A delivered config file that can't be used; the reason names fields, never values."""
+
+
+class SecretError(StrongroomError):
+    """One secret can't be had."""
+
+
+class SecretNotFound(SecretError):
+    """The server holds no value under that name."""
+
+
+class SecretDeleted(SecretNotFound):
+    """The secret's latest version was deleted or destroyed."""
+
+
+class AccessDenied(SecretError):
+    """The token may not do this, or the path is absent; the message gives the rule to add."""
+
+
+class ServerError(StrongroomError):
+    """The server didn't answer as it should."""
+
+
+class Unreachable(ServerError):
+    """No connection to the server, or it was cut."""
+
+
+class Sealed(ServerError):
+    """The server is sealed or not initialised."""
+
+
+class RateLimited(ServerError):
+    """The server asked for fewer requests (429), or a standby didn't forward (472, 473)."""
+
+
+class ServerFault(ServerError):
+    """The server failed (5xx)."""
+
+
+class DeadlineExceeded(ServerError):
+    """The call's one deadline ran out."""
+
+
+class RequestRefused(ServerError):
+    """The server refused the request as wrong (400, 404, 405, 412).
+
+    Attributes:
+        status: the HTTP status.
+        data: what came in the answer's ``data``, or None. KV tells a deleted version there.
+    """
+
+    def __init__(self, message: str, *, status: int, data: Mapping[str, Any] | None = None) -> None:
+        super().__init__(message)
+        self.status = status
+        self.data = data
+
+
+class AuthenticationFailed(StrongroomError):
+    """The login was refused, or the token is no longer valid."""
+
+
+class EncryptionError(StrongroomError):
+    """A field can't be encrypted or decrypted."""
+
+
+class DecryptionFailed(EncryptionError):
+    """The token isn't authentic for this key and context; deliberately says no more."""
+
+
+class KeyUnavailable(EncryptionError):
+    """The data key can't be wrapped or unwrapped now; the message says why."""
+
+
+class AuditFailed(StrongroomError):
+    """The access record couldn't be written, so the secret wasn't released."""
+
+
+#: Errors after which a value already held may be served for a while: the server is away, and
+#: it has said nothing about the secret itself.
+OUTAGE = (Unreachable, Sealed, RateLimited, ServerFault, DeadlineExceeded)

@@ -1,0 +1,286 @@
+"""One logged-in connection to the server: login, renewal, re-login, retries, one deadline."""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+import time
+from collections.abc import Callable, Mapping
+from http import HTTPStatus
+from pathlib import Path
+from typing import Any, Self, TypeVar
+
+import tenacity
+
+from app_integration.errors import (
+    OUTAGE,
+    AccessDenied,
+    AuthenticationFailed,
+    RateLimited,
+    RequestRefused,
+    ServerFault,
+    StrongroomError,
+    Unreachable,
+)
+from app_integration.login import AppRole, Login, Token
+from app_integration.settings import Limits, Settings
+from app_integration.transport import Transport
+
+log = logging.getLogger(__name__)
+
+_T = TypeVar("_T")
+#: A pause or another attempt can help. A sealed server, or a deadline that ran out, fails at once.
+_WORTH_RETRYING = (Unreachable, RateLimited, ServerFault)
+_RENEW_RETRY = 5.0  # seconds between attempts to renew while the server is away
+
+
+class Session:
+    """Requests to one server under one identity.
+
+    Thread-safe. It logs in at the first request; a daemon thread renews the token, since leased
+    database users die with the token that leased them. A process that forked logs in for itself.
+    """
+
+    def __init__(
+        self,
+        address: str,
+        login: Login,
+        *,
+        cacert: Path | None = None,
+        limits: Limits | None = None,
+        clock: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        """Args: *clock* in seconds, monotonic; *sleep* pauses for seconds."""
+        self._address = address
+        self._cacert = cacert
+        self._login = login
+        self._limits = limits or Limits()
+        self._clock = clock
+        self._sleep = sleep
+        self._start()
+
+    def _start(self) -> None:
+        """State that belongs to one process: a fork must not share sockets, locks or tokens."""
+        self._pid = os.getpid()
+        self._lock = threading.RLock()
+        self._closed = threading.Event()
+        self._token: Token | None = None
+        self._renewer: threading.Thread | None = None
+        self._transport = Transport(
+            self._address, cacert=self._cacert, connect_timeout=self._limits.connect_timeout
+        )
+
+    def get(self, path: str) -> dict[str, Any]:
+        """The decoded answer to a GET of *path* (no leading ``/v1/``); ``{}`` for none.
+
+        Raises:
+            AccessDenied: the token may not, or the path is absent.
+            RequestRefused: 400 or 404 and the like; its ``status`` tells.
+            ServerError: the server is away, sealed, failing, or the deadline ran out.
+            AuthenticationFailed: the login was refused.
+        """
+        return self._request("GET", path)
+
+    def post(
+        self,
+        path: str,
+        body: Mapping[str, Any] | None = None,
+        *,
+        wrap_ttl: int | None = None,
+        retry: bool = True,
+    ) -> dict[str, Any]:
+        """The decoded answer to a POST; raises as :meth:`get` does.
+
+        Args:
+            path: API path without the leading ``/v1/``.
+            body: sent as JSON.
+            wrap_ttl: seconds; the answer comes response-wrapped.
+            retry: False for what must not be sent twice. A wrapped request never is.
+        """
+        again = retry and wrap_ttl is None
+        return self._request("POST", path, body=body or {}, wrap_ttl=wrap_ttl, retry=again)
+
+    def list(self, path: str) -> list[str]:
+        """The keys below *path*; ``[]`` when there are none. Raises as :meth:`get` does."""
+        try:
+            answer = self._request("LIST", path)
+        except RequestRefused as refused:
+            if refused.status == HTTPStatus.NOT_FOUND:
+                return []
+            raise
+        return [str(key) for key in answer["data"]["keys"]]
+
+    def delete(self, path: str) -> None:
+        """Send a DELETE; raises as :meth:`get` does."""
+        self._request("DELETE", path)
+
+    def close(self) -> None:
+        """Stop renewing and give back the token with its leases; a forked copy sends nothing."""
+        if self._pid != os.getpid():
+            return
+        self._closed.set()
+        if self._token is not None and isinstance(self._login, AppRole):
+            try:
+                self._attempt("POST", "auth/token/revoke-self", self._token, self._deadline())
+            except StrongroomError as error:
+                log.info("the token wasn't revoked and will expire by itself: %s", error)
+        self._token = None
+        self._transport.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
+    def _deadline(self) -> float:
+        return self._clock() + self._limits.deadline
+
+    def _request(
+        self,
+        method: str,
+        path: str,
+        *,
+        body: Mapping[str, Any] | None = None,
+        wrap_ttl: int | None = None,
+        retry: bool = True,
+    ) -> dict[str, Any]:
+        deadline = self._deadline()
+
+        def send() -> dict[str, Any]:
+            token = self._current_token(deadline)
+            try:
+                return self._attempt(method, path, token, deadline, body, wrap_ttl)
+            except AccessDenied:
+                if self._is_valid(token, deadline):
+                    raise
+            return self._attempt(
+                method, path, self._log_in_again(token, deadline), deadline, body, wrap_ttl
+            )
+
+        return self._retrying(send, deadline) if retry else send()
+
+    def _attempt(
+        self,
+        method: str,
+        path: str,
+        token: Token | None,
+        deadline: float,
+        body: Mapping[str, Any] | None = None,
+        wrap_ttl: int | None = None,
+    ) -> dict[str, Any]:
+        return self._transport.send(
+            method,
+            path,
+            timeout=max(deadline - self._clock(), 0.001),
+            token=token.value.reveal() if token else None,
+            body=body,
+            wrap_ttl=wrap_ttl,
+        )
+
+    def _retrying(self, send: Callable[[], _T], deadline: float) -> _T:
+        """Call *send* until it answers, with jittered pauses that end before the deadline does."""
+
+        def out_of_time(state: tenacity.RetryCallState) -> bool:
+            return self._clock() + state.upcoming_sleep >= deadline
+
+        return tenacity.Retrying(
+            retry=tenacity.retry_if_exception_type(_WORTH_RETRYING),
+            wait=tenacity.wait_random_exponential(
+                multiplier=self._limits.retry_base, max=self._limits.retry_max
+            ),
+            stop=out_of_time,
+            sleep=self._sleep,
+            reraise=True,
+        )(send)
+
+    def _current_token(self, deadline: float) -> Token:
+        if self._pid != os.getpid():
+            self._start()
+        token = self._token
+        return token if token is not None else self._log_in_again(None, deadline)
+
+    def _is_valid(self, token: Token, deadline: float) -> bool:
+        """Whether a 403 was about the path: asks once what the server thinks of the token."""
+        try:
+            self._attempt("GET", "auth/token/lookup-self", token, deadline)
+        except AccessDenied:
+            return False
+        return True
+
+    def _log_in_again(self, stale: Token | None, deadline: float) -> Token:
+        """A fresh token in place of *stale*; threads that fail together log in once."""
+        with self._lock:
+            if self._token is not None and self._token is not stale:
+                return self._token
+            self._token = None
+            self._token = self._log_in(deadline)
+            self._keep_renewing()
+            return self._token
+
+    def _log_in(self, deadline: float) -> Token:
+        def post(path: str, body: Mapping[str, Any]) -> dict[str, Any]:
+            return self._attempt("POST", path, None, deadline, body)
+
+        try:
+            return self._login(post)
+        except (RequestRefused, AccessDenied) as refused:
+            raise AuthenticationFailed(
+                f"login at {self._address} was refused; the role-id or secret-id is wrong, "
+                "expired or used up: issue a new secret-id"
+            ) from (None if isinstance(refused, AccessDenied) else refused)
+
+    def _keep_renewing(self) -> None:
+        if self._renewer is None and self._token is not None and self._token.renewable:
+            self._renewer = threading.Thread(
+                target=self._renew_for_ever, args=(self._closed,), name="vault-renewal", daemon=True
+            )
+            self._renewer.start()
+
+    def _renew_for_ever(self, closed: threading.Event) -> None:
+        pause = self._renewal_pause()
+        while not closed.wait(pause):
+            try:
+                self._renew()
+                pause = self._renewal_pause()
+            except OUTAGE as error:
+                log.warning("the token wasn't renewed: %s", error)
+                pause = _RENEW_RETRY
+            except StrongroomError:
+                log.exception("the token can't be renewed and login failed")
+                pause = _RENEW_RETRY
+
+    def _renewal_pause(self) -> float:
+        token = self._token
+        return token.ttl * self._limits.renew_at if token else _RENEW_RETRY
+
+    def _renew(self) -> None:
+        token, deadline = self._token, self._deadline()
+        if token is None:
+            self._log_in_again(None, deadline)
+            return
+        try:
+            answer = self._attempt("POST", "auth/token/renew-self", token, deadline, {})
+        except (AccessDenied, RequestRefused):
+            self._log_in_again(token, deadline)
+            return
+        renewed = Token.from_auth(answer["auth"])
+        with self._lock:
+            if self._token is token:
+                self._token = renewed
+
+
+def open_session(settings: Settings) -> Session:
+    """The session that *settings* describe: AppRole with its two files.
+
+    Raises:
+        ConfigurationError: the address or a file is not set. Nothing is sent.
+    """
+    return Session(
+        settings.required_address(),
+        AppRole(*settings.approle_files()),
+        cacert=settings.vault_cacert,
+        limits=settings.limits,
+    )

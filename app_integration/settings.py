@@ -1,0 +1,130 @@
+"""What an application is told by its environment, and every limit of the SDK with its unit."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from app_integration import names
+from app_integration.errors import ConfigurationError
+from app_integration.names import Environment, Scope
+
+AUDIT_MODES = ("each", "aggregate")
+BACKENDS = ("vault",)
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Bounds on time and memory. Nothing waits, or is kept, beyond them."""
+
+    deadline: float = 10.0  # seconds, over one call with all its retries
+    connect_timeout: float = 3.0  # seconds, one connection attempt
+    retry_base: float = 0.1  # seconds, first pause; doubles, with full jitter
+    retry_max: float = 2.0  # seconds, longest pause
+    cache_ttl: float = 300.0  # seconds a secret is served without asking again
+    stale_limit: float = 3600.0  # seconds a secret may be served while the server is away
+    cache_entries: int = 1024  # secrets held at once
+    renew_at: float = 0.5  # share of a token's life after which it is renewed
+    lease_rotate_at: float = 0.6  # share of a lease's life after which a new user is leased
+    data_key_messages: int = 2**24  # values under one data key (SP 800-38D allows 2**32)
+    data_key_bytes: int = 64 * 2**30  # bytes under one data key
+    data_key_age: float = 86_400.0  # seconds one data key encrypts
+    data_key_cache: int = 1024  # unwrapped data keys held for decryption
+    batch_items: int = 249  # Transit items in one request: the server refuses about 1000 strings
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """One application's view of the deployment; see ``docs/Env.md`` for each variable."""
+
+    scope: Scope
+    vault_addr: str
+    vault_cacert: Path | None = None
+    role_id_file: Path | None = None
+    secret_id_file: Path | None = None
+    config_file: Path | None = None
+    audit_mode: str = "each"
+    audit_file: Path | None = None
+    dotenv_file: Path = Path(".env")
+    backend: str = "vault"
+    limits: Limits = field(default_factory=Limits)
+
+    @property
+    def development(self) -> bool:
+        """Whether the fallbacks of a developer's machine apply."""
+        return self.scope.environment is Environment.DEV
+
+    def required_address(self) -> str:
+        """The server's address. Raises ConfigurationError when none is set."""
+        if not self.vault_addr:
+            raise ConfigurationError("VAULT_ADDR is not set; expected http(s)://host:port")
+        return self.vault_addr
+
+    def approle_files(self) -> tuple[Path, Path]:
+        """Role-id and secret-id files. Raises ConfigurationError naming the variable not set."""
+        if self.role_id_file is None:
+            raise ConfigurationError("STRONGROOM_ROLE_ID_FILE is not set")
+        if self.secret_id_file is None:
+            raise ConfigurationError("STRONGROOM_SECRET_ID_FILE is not set")
+        return self.role_id_file, self.secret_id_file
+
+
+def from_environment(variables: Mapping[str, str] | None = None) -> Settings:
+    """Settings from environment variables (``os.environ`` when *variables* is None).
+
+    Raises:
+        ConfigurationError: a variable is missing or wrong; the message names it. Nothing is sent.
+    """
+    env = os.environ if variables is None else variables
+    scope = Scope(_required(env, "STRONGROOM_SERVICE"), _environment(env))
+    return Settings(
+        scope=scope,
+        vault_addr=_address(env, required=scope.environment is not Environment.DEV),
+        vault_cacert=_path(env, "VAULT_CACERT"),
+        role_id_file=_path(env, "STRONGROOM_ROLE_ID_FILE"),
+        secret_id_file=_path(env, "STRONGROOM_SECRET_ID_FILE"),
+        config_file=_path(env, "STRONGROOM_CONFIG"),
+        audit_mode=_choice(env, "STRONGROOM_AUDIT", AUDIT_MODES),
+        audit_file=_path(env, "STRONGROOM_AUDIT_FILE"),
+        dotenv_file=_path(env, "STRONGROOM_DOTENV") or Path(".env"),
+        backend=_choice(env, "SECRETS_BACKEND", BACKENDS),
+    )
+
+
+def _required(env: Mapping[str, str], name: str) -> str:
+    value = env.get(name)
+    if not value:
+        raise ConfigurationError(
+            f"{name} is not set; docs/Env.md lists the variables an application needs"
+            " (for the local deployment: set -a; . .strongroom/dev.env)"
+        )
+    return value
+
+
+def _environment(env: Mapping[str, str]) -> Environment:
+    return names.environment(_required(env, "ENVIRONMENT"))
+
+
+def _address(env: Mapping[str, str], *, required: bool) -> str:
+    address = _required(env, "VAULT_ADDR") if required else env.get("VAULT_ADDR", "")
+    parts = urlsplit(address)
+    if address and (parts.scheme not in {"http", "https"} or not parts.hostname):
+        raise ConfigurationError(f"VAULT_ADDR is {address!r}; expected http(s)://host:port")
+    if parts.username or parts.password:
+        raise ConfigurationError("VAULT_ADDR holds credentials; log in with AppRole files instead")
+    return address.rstrip("/")
+
+
+def _path(env: Mapping[str, str], name: str) -> Path | None:
+    value = env.get(name)
+    return Path(value) if value else None
+
+
+def _choice(env: Mapping[str, str], name: str, allowed: tuple[str, ...]) -> str:
+    value = env.get(name) or allowed[0]
+    if value not in allowed:
+        raise ConfigurationError(f"{name} is {value!r}; expected one of {', '.join(allowed)}")
+    return value

@@ -1,0 +1,140 @@
+"""From settings to one set of live objects for the process. No feature logic here."""
+
+from __future__ import annotations
+
+import threading
+from functools import cached_property
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from app_integration.settings import Settings, from_environment
+
+if TYPE_CHECKING:
+    from sqlalchemy import Engine
+
+    from app_integration.encryption.fields import FieldCipher
+    from app_integration.encryption.transit import Transit
+    from app_integration.session import Session
+    from app_integration.sources import Source
+    from app_integration.store import SecretStore
+
+#: Loaded on first use, so that an application pays only for what it touches.
+SOURCES = {
+    "vault": "app_integration.sources.vault:VaultSource",
+    "dotenv": "app_integration.sources.dotenv:DotenvSource",
+}
+KEY_SERVICES = {"vault": "app_integration.encryption.key_services.vault:VaultKeyService"}
+
+
+def load(reference: str) -> Any:
+    """The object that ``package.module:name`` refers to."""
+    module, _, attribute = reference.partition(":")
+    return getattr(import_module(module), attribute)
+
+
+class Wiring:
+    """The live objects of one application, each made when first asked for."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self._lock = threading.RLock()
+        self._closers: list[Any] = []
+        self._ciphers: dict[str, FieldCipher] = {}
+
+    @cached_property
+    def session(self) -> Session:
+        """The one session; shared by secrets, encryption and database users."""
+        session: Session = load("app_integration.session:open_session")(self.settings)
+        self._closers.append(session.close)
+        return session
+
+    @cached_property
+    def secrets(self) -> SecretStore:
+        """The secret store with its chain of sources: fallbacks in development only."""
+        audit = load("app_integration.audit:open_audit")(self.settings)
+        store: SecretStore = load("app_integration.store:SecretStore")(
+            self._sources(), audit, limits=self.settings.limits
+        )
+        return store
+
+    def cipher(self, key: str) -> FieldCipher:
+        """The field cipher over the service's Transit key *key*."""
+        with self._lock:
+            if key not in self._ciphers:
+                service = load(KEY_SERVICES[self.settings.backend])
+                self._ciphers[key] = load("app_integration.encryption.fields:FieldCipher")(
+                    service(self.session, self.settings.scope.key(key), self.settings.limits),
+                    self.settings.scope,
+                    key_name=key,
+                    limits=self.settings.limits,
+                )
+            return self._ciphers[key]
+
+    def transit(self, key: str) -> Transit:
+        """The plain wrapper over the service's Transit key *key*."""
+        wrapper: Transit = load("app_integration.encryption.transit:Transit")(
+            self.session, self.settings.scope.key(key), self.settings.limits
+        )
+        return wrapper
+
+    def engine(self, role: str | None, url: str | None, **options: Any) -> Engine:
+        """A new engine under leased users of *role*; the address comes from *url*.
+
+        Without *url*, host and database are those of the secret ``database-url``.
+        """
+        users = load("app_integration.database:LeasedUsers")(
+            self.session, self.settings.scope.database_role(role), limits=self.settings.limits
+        )
+        address = url or self.secrets.get("database-url")
+        engine: Engine = load("app_integration.database:leased_engine")(users, address, **options)
+        self._closers += [users.close, engine.dispose]
+        return engine
+
+    def close(self) -> None:
+        """Close what was made, the last first."""
+        while self._closers:
+            self._closers.pop()()
+
+    def _sources(self) -> list[Source]:
+        settings = self.settings
+        chain: list[Source] = []
+        if settings.vault_addr:
+            chain.append(load(SOURCES[settings.backend])(self.session, settings.scope))
+        if settings.development:
+            chain.append(load(SOURCES["dotenv"])(settings.dotenv_file))
+        return chain
+
+
+_lock = threading.Lock()
+_current: Wiring | None = None
+
+
+def current() -> Wiring:
+    """The process's wiring, made from the environment at first use.
+
+    Raises:
+        ConfigurationError: a variable is missing or wrong.
+    """
+    global _current  # noqa: PLW0603 (the one process-wide object, behind a lock)
+    with _lock:
+        if _current is None:
+            _current = Wiring(from_environment())
+        return _current
+
+
+def configure(settings: Settings) -> Wiring:
+    """Use *settings* instead of the environment's; closes what was wired before."""
+    global _current  # noqa: PLW0603 (as above)
+    close()
+    with _lock:
+        _current = wiring = Wiring(settings)
+    return wiring
+
+
+def close() -> None:
+    """Close the process's wiring; the next use makes a new one."""
+    global _current
+    with _lock:
+        wiring, _current = _current, None
+    if wiring is not None:
+        wiring.close()

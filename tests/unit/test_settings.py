@@ -1,0 +1,50 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from app_integration.errors import ConfigurationError
+from app_integration.settings import from_environment
+
+GOOD = {
+    "STRONGROOM_SERVICE": "gaara-store",
+    "ENVIRONMENT": "production",
+    "VAULT_ADDR": "https://vault.example.com:8200/",
+    "STRONGROOM_CONFIG": "/run/config/app.yaml",
+}
+
+
+def test_variables_become_settings() -> None:
+    settings = from_environment(GOOD)
+    assert str(settings.scope) == "gaara-store-prod"
+    assert settings.vault_addr == "https://vault.example.com:8200"
+    assert settings.config_file == Path("/run/config/app.yaml")
+    assert settings.audit_mode == "each"
+    assert not settings.development
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"STRONGROOM_SERVICE": ""}, "STRONGROOM_SERVICE is not set"),
+        ({"STRONGROOM_SERVICE": "Shop"}, "service name 'Shop'"),
+        ({"ENVIRONMENT": "qa"}, "unknown environment 'qa'"),
+        ({"ENVIRONMENT": ""}, "ENVIRONMENT is not set"),
+        ({"VAULT_ADDR": ""}, "VAULT_ADDR is not set"),
+        ({"VAULT_ADDR": "vault:8200"}, "expected http"),
+        ({"VAULT_ADDR": "https://root:token@vault"}, "holds credentials"),
+        ({"STRONGROOM_AUDIT": "none"}, "expected one of each, aggregate"),
+        ({"SECRETS_BACKEND": "gcp"}, "expected one of vault"),
+    ],
+)
+def test_a_wrong_variable_is_named(change: dict[str, str], words: str) -> None:
+    with pytest.raises(ConfigurationError, match=words):
+        from_environment({**GOOD, **change})
+
+
+def test_only_development_may_do_without_a_server() -> None:
+    settings = from_environment({**GOOD, "ENVIRONMENT": "dev", "VAULT_ADDR": ""})
+    assert settings.development
+    with pytest.raises(ConfigurationError, match="VAULT_ADDR is not set"):
+        settings.required_address()

@@ -1,0 +1,228 @@
+from __future__ import annotations
+
+import json
+import threading
+from collections import deque
+from pathlib import Path
+
+import pytest
+
+from app_integration import redaction
+from app_integration.audit import AuditLog, file_sink
+from app_integration.errors import (
+    AccessDenied,
+    AuditFailed,
+    InvalidName,
+    Sealed,
+    SecretDeleted,
+    SecretNotFound,
+    ServerFault,
+    StrongroomError,
+    Unreachable,
+)
+from app_integration.names import Environment, Scope
+from app_integration.secret import Secret
+from app_integration.settings import Limits
+from app_integration.sources import Fetched
+from app_integration.store import FALLBACK_TTL, SecretStore
+
+SCOPE = Scope("shop", Environment.PROD)
+LIMITS = Limits(cache_ttl=300.0, stale_limit=3600.0, cache_entries=3)
+
+
+class Clock:
+    """Time that moves when told."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+class Script:
+    """A source that answers from a script, and counts."""
+
+    def __init__(self, *answers: str | StrongroomError, name: str = "vault") -> None:
+        self.name = name
+        self.answers = deque(answers)
+        self.calls = 0
+
+    def fetch(self, name: str) -> Fetched:  # noqa: ARG002 (the port's parameter)
+        self.calls += 1
+        answer = self.answers.popleft() if len(self.answers) > 1 else self.answers[0]
+        if isinstance(answer, StrongroomError):
+            raise answer
+        return Fetched(Secret(answer), source=self.name, version=self.calls, request_id="r-1")
+
+
+class Shop:
+    """A store over scripted sources, with its audit lines."""
+
+    def __init__(self, *sources: Script, mode: str = "each") -> None:
+        self.lines: list[str] = []
+        self.clock = Clock()
+        self.store = SecretStore(
+            sources,
+            AuditLog(SCOPE, self.lines.append, mode=mode, clock=self.clock),
+            limits=LIMITS,
+            register=redaction.Register(),
+            clock=self.clock,
+        )
+
+    def outcomes(self) -> list[str]:
+        return [json.loads(line)["outcome"] for line in self.lines]
+
+
+def test_a_fresh_value_is_served_without_asking_again() -> None:
+    source = Script("one", "two")
+    shop = Shop(source)
+    assert [shop.store.get("jwt-secret") for _ in range(3)] == ["one"] * 3
+    assert source.calls == 1
+    assert shop.outcomes() == ["miss", "hit", "hit"]
+
+
+def test_a_value_past_its_time_is_asked_for_again() -> None:
+    shop = Shop(Script("one", "two"))
+    assert shop.store.get("jwt-secret") == "one"
+    shop.clock.now += LIMITS.cache_ttl
+    assert shop.store.get("jwt-secret") == "two"
+
+
+def test_force_refresh_asks_again() -> None:
+    source = Script("one", "two")
+    shop = Shop(source)
+    assert shop.store.get("jwt-secret") == "one"
+    assert shop.store.get("jwt-secret", force_refresh=True) == "two"
+    assert source.calls == 2
+
+
+@pytest.mark.parametrize("outage", [Unreachable("x"), Sealed("x"), ServerFault("x")])
+def test_an_outage_serves_the_old_value_visibly_and_for_an_hour(outage: StrongroomError) -> None:
+    shop = Shop(Script("one", outage))
+    shop.store.get("jwt-secret")
+    shop.clock.now += LIMITS.cache_ttl + 1
+    assert shop.store.get("jwt-secret") == "one"
+    info = shop.store.info("jwt-secret")
+    assert info is not None
+    assert info.stale
+    assert info.age == LIMITS.cache_ttl + 1
+    shop.clock.now += LIMITS.stale_limit
+    with pytest.raises(type(outage)):
+        shop.store.get("jwt-secret")
+
+
+@pytest.mark.parametrize("answer", [AccessDenied("x"), SecretDeleted("x"), SecretNotFound("x")])
+def test_a_denied_or_deleted_value_is_dropped_at_once(answer: StrongroomError) -> None:
+    shop = Shop(Script("one", answer, Unreachable("x")))
+    shop.store.get("jwt-secret")
+    with pytest.raises(type(answer)):
+        shop.store.get("jwt-secret", force_refresh=True)
+    with pytest.raises(Unreachable):
+        shop.store.get("jwt-secret")
+    assert shop.store.info("jwt-secret") is None
+
+
+def test_a_default_answers_only_for_a_name_without_a_value() -> None:
+    assert Shop(Script(SecretNotFound("x"))).store.get("smtp-password", default="") == ""
+    assert Shop(Script(SecretNotFound("x"))).store.get("smtp-password", default=None) is None
+    for error in (AccessDenied("x"), Unreachable("x"), Sealed("x")):
+        with pytest.raises(type(error)):
+            Shop(Script(error)).store.get("smtp-password", default="")
+
+
+def test_a_fallback_answers_and_says_so() -> None:
+    vault, dotenv = Script(SecretNotFound("x"), "from vault"), Script("from file", name="dotenv")
+    shop = Shop(vault, dotenv)
+    assert shop.store.get("test") == "from file"
+    info = shop.store.info("test")
+    assert info is not None
+    assert info.source == "dotenv"
+    shop.clock.now += FALLBACK_TTL
+    assert shop.store.get("test") == "from vault"
+
+
+def test_without_a_fallback_the_first_error_is_the_one_raised() -> None:
+    shop = Shop(Script(Unreachable("no server")), Script(SecretNotFound("no file")))
+    with pytest.raises(Unreachable, match="no server"):
+        shop.store.get("test")
+
+
+def test_an_invalid_name_reaches_no_source() -> None:
+    source = Script("one")
+    with pytest.raises(InvalidName):
+        Shop(source).store.get("../jwt-secret")
+    assert source.calls == 0
+
+
+def test_the_cache_is_bounded() -> None:
+    source = Script("one")
+    shop = Shop(source)
+    for name in ("a", "b", "c", "d"):
+        shop.store.get(name)
+    assert shop.store.info("a") is None
+    assert shop.store.info("d") is not None
+
+
+def test_threads_that_miss_together_send_one_request() -> None:
+    gate, started = threading.Barrier(16), threading.Event()
+
+    class Slow(Script):
+        def fetch(self, name: str) -> Fetched:
+            started.wait(5)
+            return super().fetch(name)
+
+    source = Slow("one")
+    shop = Shop(source)
+
+    def ask() -> None:
+        gate.wait()
+        assert shop.store.get("jwt-secret") == "one"
+
+    threads = [threading.Thread(target=ask) for _ in range(16)]
+    for thread in threads:
+        thread.start()
+    started.set()
+    for thread in threads:
+        thread.join()
+    assert source.calls == 1
+
+
+def test_nothing_is_released_when_the_record_cannot_be_written(tmp_path: Path) -> None:
+    audit = AuditLog(SCOPE, file_sink(tmp_path / "missing" / "access.jsonl"))
+    store = SecretStore([Script("one")], audit, register=redaction.Register())
+    with pytest.raises(AuditFailed, match="nothing was released"):
+        store.get("jwt-secret")
+
+
+def test_in_development_a_failing_record_is_only_logged(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    audit = AuditLog(SCOPE, file_sink(tmp_path / "missing" / "a"), best_effort=True)
+    store = SecretStore([Script("one")], audit, register=redaction.Register())
+    assert store.get("jwt-secret") == "one"
+    assert "couldn't be written" in caplog.text
+
+
+def test_aggregate_writes_the_first_access_and_then_counts() -> None:
+    shop = Shop(Script("one"), mode="aggregate")
+    for _ in range(5):
+        shop.store.get("jwt-secret")
+    assert shop.outcomes() == ["miss", "hit"]
+    shop.clock.now += 61
+    shop.store.get("jwt-secret")
+    assert json.loads(shop.lines[-1])["count"] == 4
+
+
+def test_the_record_names_who_asked_and_never_the_value(tmp_path: Path) -> None:
+    path = tmp_path / "access.jsonl"
+    audit = AuditLog(SCOPE, file_sink(path))
+    SecretStore([Script("the value")], audit, register=redaction.Register()).get("jwt-secret")
+    record = json.loads(path.read_text())
+    assert record["service"] == "shop"
+    assert record["environment"] == "prod"
+    assert record["secret"] == "jwt-secret"
+    assert record["version"] == 1
+    assert record["request_id"] == "r-1"
+    assert "the value" not in path.read_text()
+    assert path.stat().st_mode & 0o777 == 0o600
