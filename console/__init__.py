@@ -1,0 +1,1 @@
+"""The command line and the operator's page: composes what lies below."""

@@ -1,0 +1,1 @@
+"""The HCL policies, and what can be said of them."""

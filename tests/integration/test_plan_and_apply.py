@@ -1,0 +1,158 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from conftest import Deployment
+
+from app_integration.errors import AccessDenied
+from app_integration.names import KV_MOUNT
+from vault.reconcile.apply import ApplyFailed, apply
+from vault.reconcile.plan import Plan, make_plan, read_actual
+from vault.reconcile.resources import CannotChange, Resource
+from vault.reconcile.resources.secrets import DerivedValue, SecretValue, given, write_value
+from vault.reconcile.resources.transit import TransitKey
+from vault.reconcile.supply import Supply
+
+pytestmark = pytest.mark.requires("embedded")
+
+SCOPE = "gaara-store-dev"
+
+
+def plan(deployment: Deployment, *extra: Resource) -> Plan:
+    local = deployment.local
+    resources = [*local.desired(local.supply()), *extra]
+    with local.operator("strongroom-plan") as reader:
+        return make_plan(resources, read_actual(reader, resources))
+
+
+def carry_out(deployment: Deployment, found: Plan) -> list[str]:
+    done: list[str] = []
+    apply(deployment.operator, found, lambda change: done.append(str(change)))
+    return done
+
+
+def test_a_second_plan_is_empty(deployment: Deployment) -> None:
+    found = plan(deployment)
+    assert found.changes == ()
+    assert found.missing == ()
+    assert found.unchanged > 30
+
+
+#: Path → the change made by hand, and the field that the plan must name.
+DRIFT: list[tuple[str, dict[str, Any], str]] = [
+    (f"sys/policies/acl/{SCOPE}", {"policy": 'path "secret/*" { capabilities = ["read"] }'}, "policy"),
+    (f"auth/approle/role/{SCOPE}", {"token_num_uses": 5}, "token_num_uses"),
+    (f"transit/keys/{SCOPE}-pii/config", {"deletion_allowed": True}, "deletion_allowed"),
+    (f"database/roles/{SCOPE}", {"db_name": SCOPE, "default_ttl": 60}, "default_ttl"),
+    ("secret/config", {"max_versions": 2}, "max_versions"),
+    ("sys/mounts/secret/tune", {"description": "mine"}, "description"),
+    (
+        "secret/metadata/gaara-store/dev/jwt-secret",
+        {"custom_metadata": {"owner": "somebody", "note": "kept"}},
+        "owner",
+    ),
+]
+
+
+@pytest.mark.parametrize(("path", "body", "field"), DRIFT, ids=[path for path, *_ in DRIFT])
+def test_a_change_made_by_hand_is_found_and_mended(
+    deployment: Deployment, path: str, body: dict[str, Any], field: str
+) -> None:
+    deployment.operator.post(path, body)
+    found = plan(deployment)
+    assert len(found.changes) == 1
+    assert field in {change.field for change in found.changes[0].fields}
+    carry_out(deployment, found)
+    assert plan(deployment).changes == ()
+
+
+def test_other_peoples_metadata_is_kept(deployment: Deployment) -> None:
+    path = "secret/metadata/gaara-store/dev/jwt-secret"
+    deployment.operator.post(path, {"custom_metadata": {"note": "kept"}})
+    carry_out(deployment, plan(deployment))
+    custom = deployment.operator.get(path)["data"]["custom_metadata"]
+    assert custom["note"] == "kept"
+    assert custom["managed_by"] == "strongroom"
+    assert custom["rotate_every"] == "90d"
+
+
+def test_a_plan_holds_no_secret_value(deployment: Deployment) -> None:
+    value = SecretValue("gaara-store/dev/extra", "given", True, lambda: pytest.fail("was read"))
+    text = repr(plan(deployment, value))
+    for secret in deployment.local.servers.given_secrets().values():
+        assert secret.reveal() not in text
+
+
+def test_the_planner_reads_no_secret_value(deployment: Deployment) -> None:
+    with deployment.local.operator("strongroom-plan") as reader, pytest.raises(AccessDenied):
+        reader.get("secret/data/gaara-store/dev/jwt-secret")
+
+
+def test_a_given_secret_without_a_value_is_missing_and_no_change(deployment: Deployment) -> None:
+    found = plan(deployment, given(Supply(), "gaara-store/dev/payment-key"))
+    assert found.missing == ("gaara-store/dev/payment-key",)
+    assert found.changes == ()
+
+
+def test_a_generated_value_is_written_once_and_never_over(deployment: Deployment) -> None:
+    made = iter(["first-value", "second-value"])
+    name = "gaara-store/dev/once"
+
+    def make() -> Any:
+        from app_integration.secret import Secret
+
+        return Secret(next(made))
+
+    value = SecretValue(name, "generated", True, make)
+    carry_out(deployment, plan(deployment, value))
+    assert plan(deployment, value).changes == ()
+    with pytest.raises(ApplyFailed):  # check-and-set: somebody else wrote it meanwhile
+        carry_out(deployment, make_plan([value], [None]))
+    read = deployment.operator.get(f"{KV_MOUNT}/data/{name}")
+    assert read["data"]["data"]["value"] == "first-value"
+    deployment.operator.delete(f"{KV_MOUNT}/metadata/{name}")
+
+
+def test_a_derived_value_follows_its_parts(deployment: Deployment) -> None:
+    from app_integration.secret import Secret
+
+    part, name = "gaara-store/dev/part", "gaara-store/dev/whole"
+    derived = DerivedValue(name, "smtp://shop:{part}@mail:25", {"part": part})
+    write_value(deployment.operator, part, Secret("a/b@c"))
+    carry_out(deployment, plan(deployment, derived))
+    read = deployment.operator.get(f"{KV_MOUNT}/data/{name}")["data"]["data"]["value"]
+    assert read == "smtp://shop:a%2Fb%40c@mail:25"
+    assert plan(deployment, derived).changes == ()
+    write_value(deployment.operator, part, Secret("new"))
+    found = plan(deployment, derived)
+    assert [change.before for change in found.changes] == [{"value": "outdated"}]
+    carry_out(deployment, found)
+    assert plan(deployment, derived).changes == ()
+    for each in (part, name):
+        deployment.operator.delete(f"{KV_MOUNT}/metadata/{each}")
+
+
+def test_a_key_made_otherwise_is_refused_and_not_silently_kept(deployment: Deployment) -> None:
+    deployment.operator.post("transit/keys/plain", {"derived": False})
+    with pytest.raises(ApplyFailed, match="derived is False on the server"):
+        carry_out(deployment, plan(deployment, TransitKey("plain")))
+    deployment.operator.post("transit/keys/plain/config", {"deletion_allowed": True})
+    deployment.operator.delete("transit/keys/plain")
+    assert issubclass(CannotChange, Exception)
+
+
+def test_a_failure_lists_what_was_done_and_a_rerun_completes(deployment: Deployment) -> None:
+    from app_integration.secret import Secret
+
+    good = SecretValue("gaara-store/dev/first", "generated", True, lambda: Secret("x" * 32))
+    bad = SecretValue("gaara-store/dev/second", "given", True, lambda: Secret("a\0b"))
+    with pytest.raises(ApplyFailed) as caught:
+        carry_out(deployment, plan(deployment, good, bad))
+    assert "NUL" in str(caught.value)
+    assert "done before it: create secret-value gaara-store/dev/first" in str(caught.value)
+    mended = SecretValue("gaara-store/dev/second", "given", True, lambda: Secret("ab"))
+    done = carry_out(deployment, plan(deployment, good, mended))
+    assert done == ["create secret-value gaara-store/dev/second"]
+    for name in ("first", "second"):
+        deployment.operator.delete(f"{KV_MOUNT}/metadata/gaara-store/dev/{name}")

@@ -1,0 +1,167 @@
+"""Each policy, cell by cell, as the server itself judges it."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from conftest import Deployment
+
+from app_integration.names import IMPLIED, Environment, Need, Scope, need
+from policies.render import render_policies
+from vault.declare.load import load
+
+pytestmark = pytest.mark.requires("embedded")
+
+SCOPE = Scope("gaara-store", Environment.DEV)
+SECRETS = ("database-url", "jwt-secret", "redis-url", "smtp-password")
+
+SERVICE_NEEDS = {
+    *(need("read-secret", SCOPE.secret(name)) for name in SECRETS),
+    need("encrypt", SCOPE.key("pii")),
+    need("decrypt", SCOPE.key("pii")),
+    need("encrypt", SCOPE.key("index")),
+    need("decrypt", SCOPE.key("index")),
+    need("encrypt", SCOPE.key("audit")),
+    need("lease-database-user", SCOPE.database_role()),
+    *IMPLIED,
+}
+
+
+def granted(text: str) -> set[Need]:
+    """The (path, capability) pairs in a policy of plain rules."""
+    rules = re.findall(r'path "([^"]+)" \{\s*capabilities\s*=\s*\[([^\]]*)\]', text)
+    return {
+        Need(path, capability)
+        for path, capabilities in rules
+        for capability in re.findall(r'"(\w+)"', capabilities)
+    }
+
+
+def test_the_service_is_granted_what_it_needs_and_nothing_else() -> None:
+    text = render_policies(load(), Environment.DEV)[str(SCOPE)]
+    assert granted(text) == SERVICE_NEEDS
+
+
+#: policy → (capability, path) allowed, and denied.
+MATRIX = {
+    "gaara-store-dev": (
+        [("read", "secret/data/gaara-store/dev/jwt-secret"), ("read", "database/creds/gaara-store-dev")],
+        [
+            ("update", "secret/data/gaara-store/dev/jwt-secret"),
+            ("read", "secret/data/gaara-store/dev/other"),
+            ("read", "secret/data/gaara-store/prod/jwt-secret"),
+            ("read", "secret/data/other/dev/jwt-secret"),
+            ("list", "secret/metadata/gaara-store/dev/"),
+            ("update", "transit/decrypt/gaara-store-dev-audit"),
+            ("update", "transit/encrypt/gaara-store-prod-pii"),
+            ("read", "transit/export/encryption-key/gaara-store-dev-pii"),
+            ("update", "auth/approle/role/gaara-store-dev/secret-id"),
+            ("read", "sys/policies/acl/gaara-store-dev"),
+        ],
+    ),
+    "gaara-store-dev-starter": (
+        [("update", "auth/approle/role/gaara-store-dev/secret-id")],
+        [
+            ("read", "secret/data/gaara-store/dev/jwt-secret"),
+            ("update", "auth/approle/role/strongroom-apply/secret-id"),
+            ("read", "auth/approle/role/gaara-store-dev/role-id"),
+        ],
+    ),
+    "strongroom-plan": (
+        [("read", "sys/policies/acl/gaara-store-dev"), ("read", "secret/metadata/gaara-store/dev/x")],
+        [
+            ("read", "secret/data/gaara-store/dev/jwt-secret"),
+            ("update", "sys/policies/acl/gaara-store-dev"),
+            ("update", "secret/metadata/gaara-store/dev/jwt-secret"),
+            ("update", "auth/approle/role/gaara-store-dev/secret-id"),
+            ("list", "auth/approle/role/gaara-store-dev/secret-id"),
+            ("read", "database/creds/gaara-store-dev"),
+            ("update", "transit/decrypt/gaara-store-dev-pii"),
+        ],
+    ),
+    "strongroom-apply": (
+        [("update", "sys/policies/acl/gaara-store-dev"), ("sudo", "sys/audit")],
+        [],
+    ),
+    "strongroom-rotator": (
+        [
+            ("create", "secret/data/gaara-store/dev/jwt-secret"),
+            ("update", "transit/keys/gaara-store-dev-pii/rotate"),
+            ("update", "database/rotate-root/gaara-store-dev"),
+        ],
+        [
+            ("delete", "secret/data/gaara-store/dev/jwt-secret"),
+            ("read", "secret/data/gaara-store/prod/jwt-secret"),
+            ("update", "sys/policies/acl/gaara-store-dev"),
+            ("update", "transit/decrypt/gaara-store-dev-pii"),
+            ("delete", "transit/keys/gaara-store-dev-pii"),
+            ("read", "database/creds/gaara-store-dev"),
+        ],
+    ),
+    "strongroom-auditor": (
+        [
+            ("read", "sys/policies/acl/gaara-store-dev"),
+            ("update", "sys/audit-hash/first"),
+            ("read", "secret/metadata/gaara-store/dev/jwt-secret"),
+        ],
+        [
+            ("read", "secret/data/gaara-store/dev/jwt-secret"),
+            ("update", "secret/data/gaara-store/dev/jwt-secret"),
+            ("update", "transit/decrypt/gaara-store-dev-pii"),
+            ("update", "sys/policies/acl/gaara-store-dev"),
+            ("list", "auth/approle/role/gaara-store-dev/secret-id"),
+            ("read", "database/creds/gaara-store-dev"),
+        ],
+    ),
+    "developer": (
+        [
+            ("create", "secret/data/gaara-store/dev/new"),
+            ("list", "secret/metadata/gaara-store/"),
+            ("update", "transit/decrypt/gaara-store-dev-pii"),
+            ("read", "database/creds/gaara-store-dev"),
+        ],
+        [
+            ("read", "secret/data/gaara-store/prod/jwt-secret"),
+            ("update", "sys/policies/acl/developer"),
+            ("delete", "transit/keys/gaara-store-dev-pii"),
+            ("update", "auth/approle/role/gaara-store-dev/secret-id"),
+        ],
+    ),
+}
+
+CELLS = [
+    (policy, capability, path, allowed)
+    for policy, (allow, deny) in MATRIX.items()
+    for allowed, cells in ((True, allow), (False, deny))
+    for capability, path in cells
+]
+
+
+@pytest.mark.parametrize(("policy", "capability", "path", "allowed"), CELLS)
+def test_the_server_judges_as_the_table_says(
+    deployment: Deployment, policy: str, capability: str, path: str, allowed: bool
+) -> None:
+    body = {"policies": [policy], "no_default_policy": True, "ttl": "60s"}
+    auth = deployment.operator.post("auth/token/create", body)["auth"]
+    answer = deployment.operator.post(
+        "sys/capabilities", {"token": auth["client_token"], "paths": [path]}
+    )
+    deployment.operator.post("auth/token/revoke-accessor", {"accessor": auth["accessor"]})
+    assert (capability in answer["data"][path]) == allowed
+
+
+def test_the_table_covers_every_policy() -> None:
+    assert set(MATRIX) == set(render_policies(load(), Environment.DEV))
+
+
+def test_outside_dev_nobody_logs_in_with_a_password() -> None:
+    for environment in (Environment.STAGING, Environment.PROD):
+        assert "developer" not in render_policies(load(), environment)
+
+
+def test_an_unwrapped_secret_id_is_refused_to_the_starter(deployment: Deployment) -> None:
+    from app_integration.errors import StrongroomError
+
+    with deployment.local.operator(SCOPE.starter) as starter, pytest.raises(StrongroomError):
+        starter.post(f"auth/approle/role/{SCOPE}/secret-id")

@@ -1,0 +1,181 @@
+"""The team's own acceptance ideas, counted in the server's audit log."""
+
+from __future__ import annotations
+
+import json
+import logging
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from conftest import Deployment, free_ports
+from sqlalchemy import create_engine, text
+
+import app_integration
+from app_integration import decrypt_field, encrypt_field, get_secret, get_secret_info, wiring
+from app_integration.errors import AccessDenied, DecryptionFailed, SecretNotFound, Unreachable
+from app_integration.settings import Limits, from_environment
+from app_integration.wiring import Wiring
+
+pytestmark = pytest.mark.requires("embedded")
+
+JWT = "secret/data/gaara-store/dev/jwt-secret"
+IMPATIENT = Limits(deadline=0.5, connect_timeout=0.2)
+
+
+@pytest.mark.usefixtures("front_door")
+def test_a_cached_call_is_one_request_and_a_forced_one_two(deployment: Deployment) -> None:
+    before = len(deployment.audit_lines(JWT))
+    assert get_secret("jwt-secret") == get_secret("jwt-secret")
+    assert len(deployment.audit_lines(JWT)) == before + 1
+    get_secret("jwt-secret", force_refresh=True)
+    assert len(deployment.audit_lines(JWT)) == before + 2
+
+
+@pytest.mark.usefixtures("front_door")
+def test_the_access_record_carries_the_servers_request_id(deployment: Deployment) -> None:
+    get_secret("jwt-secret", force_refresh=True)
+    records = Path(deployment.variables["STRONGROOM_AUDIT_FILE"]).read_text().splitlines()
+    request_id = json.loads(records[-1])["request_id"]
+    assert any(request_id in line for line in deployment.audit_lines(JWT))
+
+
+@pytest.mark.usefixtures("front_door")
+def test_the_plain_database_url_connects_as_it_is() -> None:
+    engine = create_engine(get_secret("database-url"))
+    with engine.connect() as connection:
+        assert connection.execute(text("SELECT 1")).scalar() == 1
+    engine.dispose()
+
+
+@pytest.mark.usefixtures("front_door")
+def test_a_secret_is_neither_in_logs_nor_in_an_exceptions_text(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    secret = get_secret("jwt-secret")
+    encrypt_field("ada@example.com", context={"user_id": 7})
+    logging.getLogger("shop").warning("using %s", secret)
+    assert "[REDACTED]" in str(ValueError(f"Invalid secret: {secret}"))
+    assert "using [REDACTED]" in caplog.text
+    assert secret.reveal() not in caplog.text
+
+
+@pytest.mark.usefixtures("front_door")
+def test_in_development_a_name_unknown_to_the_server_comes_from_the_environment(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / ".env").write_text("TEST_SECRET=from file\nOTHER_SECRET='from file too'\n")
+    monkeypatch.setenv("TEST_SECRET", "from environment")
+    assert get_secret("test-secret") == "from environment"
+    assert get_secret("other-secret") == "from file too"
+    sources = [get_secret_info(name) for name in ("test-secret", "other-secret")]
+    assert [info and info.source for info in sources] == ["environment", "dotenv"]
+
+
+def test_in_development_a_missing_server_falls_back(
+    deployment: Deployment, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("TEST_SECRET", "from environment")
+    nowhere = f"http://127.0.0.1:{free_ports(1)[0]}"
+    variables = {**deployment.variables, "VAULT_ADDR": nowhere}
+    settings = replace(
+        from_environment(variables), limits=IMPATIENT, dotenv_file=tmp_path / ".env"
+    )
+    wired = Wiring(settings)
+    assert wired.secrets.get("test-secret") == "from environment"
+    wired.close()
+
+
+@pytest.mark.parametrize("environment", ["staging", "production"])
+def test_elsewhere_there_is_no_fallback(
+    deployment: Deployment, monkeypatch: pytest.MonkeyPatch, environment: str
+) -> None:
+    monkeypatch.setenv("TEST_SECRET", "from environment")
+    nowhere = f"http://127.0.0.1:{free_ports(1)[0]}"
+    for address, expected in (
+        (nowhere, Unreachable),
+        (deployment.variables["VAULT_ADDR"], AccessDenied),
+    ):
+        variables = {**deployment.variables, "VAULT_ADDR": address, "ENVIRONMENT": environment}
+        wired = Wiring(replace(from_environment(variables), limits=IMPATIENT))
+        with pytest.raises(expected):
+            wired.secrets.get("test-secret")
+        wired.close()
+
+
+def test_a_default_answers_for_a_deleted_value(deployment: Deployment, service: Wiring) -> None:
+    path = "gaara-store/dev/smtp-password"
+    deployment.operator.delete(f"secret/data/{path}")
+    try:
+        assert service.secrets.get("smtp-password", default="") == ""
+        with pytest.raises(SecretNotFound, match="deleted"):
+            service.secrets.get("smtp-password")
+    finally:
+        deployment.operator.post(f"secret/undelete/{path}", {"versions": [1]})
+    assert service.secrets.get("smtp-password")
+
+
+def test_a_denied_name_gives_the_rule_to_add(service: Wiring) -> None:
+    with pytest.raises(AccessDenied) as caught:
+        service.secrets.get("payment-key", default="")
+    assert (
+        'path "secret/data/gaara-store/dev/payment-key" { capabilities = ["read"] }'
+        in str(caught.value)
+    )
+
+
+@pytest.mark.usefixtures("front_door")
+def test_a_hundred_fields_take_one_wrapped_data_key(deployment: Deployment) -> None:
+    path = "transit/encrypt/gaara-store-dev-pii"
+    before = len(deployment.audit_lines(path))
+    tokens = [encrypt_field(f"user{n}@example.com", context={"user_id": n}) for n in range(100)]
+    assert len(deployment.audit_lines(path)) == before + 1
+    assert decrypt_field(tokens[42], context={"user_id": 42}) == "user42@example.com"
+    with pytest.raises(DecryptionFailed):
+        decrypt_field(tokens[42], context={"user_id": 43})
+
+
+def test_another_process_reads_the_token(deployment: Deployment, service: Wiring) -> None:
+    token = service.cipher("pii").encrypt_field("ada@example.com", {"user_id": 7})
+    other = Wiring(deployment.settings)
+    assert other.cipher("pii").decrypt_field(token, {"user_id": 7}) == "ada@example.com"
+    other.close()
+
+
+@pytest.mark.usefixtures("front_door")
+def test_the_plain_wrapper_never_brings_a_data_key_here() -> None:
+    plain = app_integration.transit()
+    sealed = plain.encrypt(b"ada@example.com", context=b"row 7")
+    assert plain.decrypt(plain.rewrap(sealed, context=b"row 7"), context=b"row 7") == (
+        b"ada@example.com"
+    )
+
+
+def test_a_revoked_token_costs_one_login(deployment: Deployment, service: Wiring) -> None:
+    service.secrets.get("jwt-secret")
+    login = "auth/approle/login"
+    before = len(deployment.audit_lines(login))
+    accessor = service.session.get("auth/token/lookup-self")["data"]["accessor"]
+    deployment.operator.post("auth/token/revoke-accessor", {"accessor": accessor})
+    service.secrets.get("jwt-secret", force_refresh=True)
+    service.secrets.get("redis-url", force_refresh=True)
+    assert len(deployment.audit_lines(login)) == before + 1
+
+
+def test_closing_gives_the_token_back(deployment: Deployment) -> None:
+    wired = Wiring(deployment.settings)
+    accessor = wired.session.get("auth/token/lookup-self")["data"]["accessor"]
+    wired.close()
+    with pytest.raises(AccessDenied):
+        deployment.operator.post("auth/token/lookup-accessor", {"accessor": accessor})
+
+
+def test_the_front_door_wires_itself_from_the_environment(
+    deployment: Deployment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wiring.close()
+    for name, value in deployment.variables.items():
+        monkeypatch.setenv(name, value)
+    assert get_secret("jwt-secret")
+    app_integration.close()

@@ -1,0 +1,58 @@
+"""AppRole credentials in files, and the first of them: from root token to ``strongroom-apply``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Final
+
+from app_integration.errors import RequestRefused
+from app_integration.files import write_private
+from app_integration.names import APPROLE_MOUNT
+from app_integration.session import Session
+from vault.reconcile.resources import Resource
+
+APPLY_ROLE: Final = "strongroom-apply"
+
+
+def bootstrap(root: Session, resources: Iterable[Resource], folder: Path) -> None:
+    """Make ``strongroom-apply`` and its credential in *folder*, then revoke the root token.
+
+    Uses the declared resources themselves, so that a later plan finds nothing to change in them.
+
+    Args:
+        root: logged in with the root token of a new server.
+        resources: everything desired; only what the role needs is written.
+        folder: where ``role-id`` and ``secret-id`` go.
+    """
+    for resource in resources:
+        if f"{resource.kind} {resource.name}" in {
+            f"mount auth/{APPROLE_MOUNT}",
+            f"policy {APPLY_ROLE}",
+            f"approle {APPLY_ROLE}",
+        }:
+            resource.write(root, resource.read(root))
+    ensure_credential(root, APPLY_ROLE, folder)
+    root.post("auth/token/revoke-self", retry=False)
+
+
+def ensure_credential(session: Session, role: str, folder: Path) -> bool:
+    """Put a working role-id and secret-id of *role* into *folder*; True when one was issued."""
+    secret_id = folder / "secret-id"
+    if secret_id.exists() and _is_known(session, role, secret_id.read_text(encoding="utf-8")):
+        return False
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    path = f"auth/{APPROLE_MOUNT}/role/{role}"
+    role_id = session.get(f"{path}/role-id")["data"]["role_id"]
+    issued = session.post(f"{path}/secret-id", retry=False)["data"]["secret_id"]
+    write_private(folder / "role-id", role_id)
+    write_private(secret_id, issued)
+    return True
+
+
+def _is_known(session: Session, role: str, secret_id: str) -> bool:
+    path = f"auth/{APPROLE_MOUNT}/role/{role}/secret-id/lookup"
+    try:
+        return bool(session.post(path, {"secret_id": secret_id}))
+    except RequestRefused:
+        return False

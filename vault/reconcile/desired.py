@@ -1,0 +1,144 @@
+"""Everything that one environment's declaration asks of its server, in order of dependency."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Final
+
+from app_integration import names
+from app_integration.names import Environment, Scope
+from vault.declare import durations
+from vault.declare.declaration import Declaration
+from vault.declare.model import (
+    DEFAULT_ROLE,
+    Derived,
+    EnvironmentDeclaration,
+    Generated,
+    SecretSource,
+    ServiceDeclaration,
+    Tokens,
+)
+from vault.declare.model import DatabaseRole as Role
+from vault.reconcile.resources import Resource
+from vault.reconcile.resources.auth import AppRole, UserpassLogin
+from vault.reconcile.resources.database import DatabaseConnection, DatabaseRole
+from vault.reconcile.resources.mounts import KvConfig, Mount
+from vault.reconcile.resources.policies import Policy
+from vault.reconcile.resources.secrets import (
+    DerivedValue,
+    SecretMetadata,
+    generated,
+    given,
+)
+from vault.reconcile.resources.transit import TransitKey
+from vault.reconcile.supply import Supply
+
+#: The PostgreSQL user under which the server makes users: CREATEROLE, never superuser.
+DATABASE_MANAGER: Final = "strongroom_manager"
+KEPT_VERSIONS: Final = 10  # of each secret
+STARTER_TOKEN_TTL: Final = durations.MINUTE
+JOB_TOKEN_TTL: Final = 15 * durations.MINUTE
+PERSON_TOKEN_TTL: Final = durations.HOUR
+PERSON_TOKEN_MAX_TTL: Final = 12 * durations.HOUR
+#: Jobs that log in by AppRole; each has the policy of its own name.
+JOBS: Final = ("strongroom-plan", "strongroom-apply", "strongroom-rotator", "strongroom-auditor")
+
+
+def desired(
+    declaration: Declaration,
+    environment: Environment,
+    policies: Mapping[str, str],
+    supply: Supply,
+) -> list[Resource]:
+    """The resources of *environment*, each after what it depends on.
+
+    Args:
+        declaration: as loaded.
+        environment: whose server is meant.
+        policies: name → HCL text.
+        supply: given values and passwords.
+    """
+    declared = declaration.environment(environment)
+    resources: list[Resource] = [*_mounts(declared)]
+    resources += [Policy(name, text) for name, text in sorted(policies.items())]
+    resources += [AppRole(job, (job,), token_ttl=JOB_TOKEN_TTL) for job in JOBS]
+    for scope in declaration.scopes(environment):
+        service = declaration.service(scope.service)
+        resources += _identities(scope, declared.tokens)
+        resources += _keys(scope, service)
+        resources += _database(declaration, scope, supply)
+        for name, source in declaration.secrets(scope).items():
+            path = scope.secret(name)
+            resources.append(SecretMetadata(path, _tags(service, scope, source)))
+            resources.append(_value(scope, path, source, supply))
+    resources += [
+        UserpassLogin(name, person.policies, PERSON_TOKEN_TTL, PERSON_TOKEN_MAX_TTL, supply)
+        for name, person in sorted(declared.people.items())
+    ]
+    return resources
+
+
+def database_roles(declaration: Declaration, scope: Scope) -> dict[str, Role]:
+    """Names on the server of the service's database roles, and what is declared of them."""
+    database = declaration.service(scope.service).database
+    roles = database.roles.items() if database else ()
+    return {
+        scope.database_role(None if name == DEFAULT_ROLE else name): role for name, role in roles
+    }
+
+
+def _mounts(environment: EnvironmentDeclaration) -> Iterator[Resource]:
+    yield Mount("mounts", names.KV_MOUNT, "kv", "secrets of services", version=2)
+    yield KvConfig(names.KV_MOUNT, KEPT_VERSIONS)
+    yield Mount("mounts", names.TRANSIT_MOUNT, "transit", "encryption keys of services")
+    yield Mount("mounts", names.DATABASE_MOUNT, "database", "leased database users")
+    yield Mount("auth", names.APPROLE_MOUNT, "approle", "services and jobs")
+    if environment.people:
+        yield Mount("auth", "userpass", "userpass", "people")
+
+
+def _identities(scope: Scope, tokens: Tokens) -> Iterator[Resource]:
+    """The service itself, with periodic tokens, and whoever starts its agent."""
+    yield AppRole(
+        str(scope), (str(scope),), token_period=tokens.period, secret_id_ttl=tokens.secret_id_ttl
+    )
+    yield AppRole(scope.starter, (scope.starter,), token_ttl=STARTER_TOKEN_TTL)
+
+
+def _keys(scope: Scope, service: ServiceDeclaration) -> Iterator[Resource]:
+    for key, spec in sorted(service.keys.items()):
+        yield TransitKey(scope.key(key), spec.rotate_every or 0)
+
+
+def _database(declaration: Declaration, scope: Scope, supply: Supply) -> Iterator[Resource]:
+    database = declaration.service(scope.service).database
+    endpoint = declaration.deployment(scope).database
+    if database is None or endpoint is None:
+        return
+    roles = database_roles(declaration, scope)
+    yield DatabaseConnection(
+        name=str(scope),
+        endpoint=endpoint,
+        database=database.name,
+        username=DATABASE_MANAGER,
+        allowed_roles=tuple(roles),
+        supply=supply,
+    )
+    for name, role in sorted(roles.items()):
+        yield DatabaseRole(name, str(scope), scope.owner_role, role.ttl, role.max_ttl)
+
+
+def _tags(service: ServiceDeclaration, scope: Scope, source: SecretSource) -> dict[str, str]:
+    tags = {"owner": service.owner, "environment": str(scope.environment)}
+    if source.rotate_every:
+        tags["rotate_every"] = durations.render(source.rotate_every)
+    return tags
+
+
+def _value(scope: Scope, path: str, source: SecretSource, supply: Supply) -> Resource:
+    if isinstance(source, Generated):
+        return generated(path, source.length, source.alphabet)
+    if isinstance(source, Derived):
+        parts = {name: scope.secret(name) for name in source.references}
+        return DerivedValue(path, source.format, parts)
+    return given(supply, path)

@@ -1,0 +1,176 @@
+"""KV secrets: their metadata, and the values that are written only when absent."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Final
+
+from app_integration.names import KV_MOUNT, VALUE_KEY, check_secret_value
+from app_integration.secret import Secret
+from app_integration.session import Session
+from vault.declare import derived
+from vault.declare.model import ALPHABETS
+from vault.reconcile.resources import Fields, read_data
+from vault.reconcile.supply import Supply
+
+MANAGED_BY: Final = {"managed_by": "strongroom"}
+#: Derived values remember the versions they were made of under this metadata key.
+_MADE_OF: Final = "derived_from"
+
+
+def generate(length: int, alphabet: str) -> Secret:
+    """*length* random characters of *alphabet*."""
+    return Secret("".join(secrets.choice(alphabet) for _ in range(length)))
+
+
+@dataclass(frozen=True, slots=True)
+class SecretMetadata:
+    """What is told about a secret beside its value. Other people's metadata keys are kept."""
+
+    kind: ClassVar[str] = "secret-metadata"
+
+    name: str
+    tags: Mapping[str, str]
+
+    def desired(self) -> Fields:
+        """One field for each metadata key of ours."""
+        return {**MANAGED_BY, **self.tags}
+
+    def read(self, session: Session) -> Fields | None:
+        """Of the server's metadata, our keys."""
+        data = read_data(session, metadata_path(self.name))
+        if data is None:
+            return None
+        custom = data["custom_metadata"] or {}
+        return {key: custom.get(key) for key in self.desired()}
+
+    def write(self, session: Session, before: Fields | None) -> None:  # noqa: ARG002 (protocol)
+        """Merge our keys into what is there."""
+        merge_metadata(session, self.name, self.desired())
+
+
+@dataclass(frozen=True, slots=True)
+class SecretValue:
+    """A value that is written once, when the secret has none: generated, or given.
+
+    A value that was deleted on purpose isn't written again.
+
+    Attributes:
+        origin: ``generated`` or ``given``, shown in the plan.
+        available: whether there is a value to write; a given one may still be missing.
+        make: gives the value.
+    """
+
+    kind: ClassVar[str] = "secret-value"
+
+    name: str
+    origin: str
+    available: bool
+    make: Callable[[], Secret] = field(repr=False)
+
+    def desired(self) -> Fields:
+        """That there is a value."""
+        return {"value": "present"}
+
+    def read(self, session: Session) -> Fields | None:
+        """Present once any version was ever written."""
+        data = read_data(session, metadata_path(self.name))
+        return {"value": "present"} if data and data["current_version"] else None
+
+    def write(self, session: Session, before: Fields | None) -> None:  # noqa: ARG002 (protocol)
+        """Write version 1. Check-and-set keeps a value that somebody else wrote meanwhile."""
+        write_value(session, self.name, self.make(), cas=0)
+
+
+@dataclass(frozen=True, slots=True)
+class DerivedValue:
+    """A value composed of others, written again when one of them has a new version.
+
+    Attributes:
+        template: see :mod:`vault.declare.derived`.
+        parts: the names that *template* uses → their paths below the mount.
+    """
+
+    kind: ClassVar[str] = "derived-secret"
+
+    name: str
+    template: str
+    parts: Mapping[str, str]
+
+    def desired(self) -> Fields:
+        """That it is made of the current versions; which those are, :meth:`read` finds out."""
+        return {"value": "current"}
+
+    def read(self, session: Session) -> Fields | None:
+        """Compares version numbers only: no value is read for a plan."""
+        data = read_data(session, metadata_path(self.name))
+        if data is None or not data["current_version"]:
+            return None
+        made_of = (data["custom_metadata"] or {}).get(_MADE_OF)
+        return {"value": "current" if made_of == self._versions(session) else "outdated"}
+
+    def write(self, session: Session, before: Fields | None) -> None:  # noqa: ARG002 (protocol)
+        """Read the parts, compose, write."""
+        versions = self._versions(session)
+        values = {
+            part: session.get(data_path(path))["data"]["data"][VALUE_KEY]
+            for part, path in self.parts.items()
+        }
+        write_value(session, self.name, derived.compose(self.template, values))
+        merge_metadata(session, self.name, {_MADE_OF: versions})
+
+    def _versions(self, session: Session) -> str:
+        found = {
+            part: (read_data(session, metadata_path(path)) or {}).get("current_version", 0)
+            for part, path in self.parts.items()
+        }
+        return " ".join(f"{part}@{version}" for part, version in sorted(found.items()))
+
+
+def given(supply: Supply, name: str) -> SecretValue:
+    """A value that a person or the local runtime gives, supplied as ``secret/<name>``."""
+    path = f"{KV_MOUNT}/{name}"
+    available = supply.get(path) is not None
+    return SecretValue(name, "given", available, lambda: supply.required(path))
+
+
+def generated(name: str, length: int, alphabet: str) -> SecretValue:
+    """A random value of *length* characters, from the *alphabet* of that name."""
+    characters = ALPHABETS[alphabet]
+    return SecretValue(name, "generated", available=True, make=lambda: generate(length, characters))
+
+
+def data_path(name: str) -> str:
+    """API path of the value of *name* (a path below the mount)."""
+    return f"{KV_MOUNT}/data/{name}"
+
+
+def metadata_path(name: str) -> str:
+    """API path of the metadata of *name*."""
+    return f"{KV_MOUNT}/metadata/{name}"
+
+
+def write_value(session: Session, name: str, value: Secret, *, cas: int | None = None) -> int:
+    """Write *value* as a new version, whose number comes back.
+
+    Args:
+        session: a login that may write.
+        name: path below the mount.
+        value: see :func:`app_integration.names.check_secret_value`.
+        cas: the version that must be current, 0 for none; None writes in any case.
+    """
+    check_secret_value(name, value)
+    options: dict[str, Any] = {} if cas is None else {"options": {"cas": cas}}
+    body = {"data": {VALUE_KEY: value.reveal()}, **options}
+    answer = session.post(data_path(name), body, retry=False)
+    version: int = answer["data"]["version"]
+    return version
+
+
+def merge_metadata(session: Session, name: str, ours: Mapping[str, str]) -> None:
+    """Set the custom metadata keys *ours*, and keep the rest."""
+    data = read_data(session, metadata_path(name)) or {}
+    merged = {**(data.get("custom_metadata") or {}), **ours}
+    session.post(metadata_path(name), {"custom_metadata": merged})
