@@ -1,0 +1,174 @@
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from app_integration.errors import ConfigurationError
+from app_integration.names import Environment, Scope
+from vault.declare import durations, load
+from vault.declare.declaration import Declaration
+from vault.declare.faults import DeclarationError
+from vault.declare.fields import Endpoint
+from vault.declare.model import ALPHABETS, Derived, Generated, Given
+
+BASE = Path(__file__).parents[1] / "faults" / "declare" / "base"
+STORE = Scope("gaara-store", Environment.DEV)
+SHOP = Scope("shop", Environment.DEV)
+
+
+@pytest.fixture
+def shop() -> Declaration:
+    return load.load(BASE, BASE / "templates")
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    shutil.copytree(BASE, tmp_path / "root")
+    return tmp_path / "root"
+
+
+def test_the_declaration_of_the_store_holds_in_every_environment() -> None:
+    declaration = load.load()
+    for environment in Environment:
+        assert declaration.scopes(environment) == (Scope("gaara-store", environment),)
+
+
+def test_the_store_has_the_four_secrets_of_its_env_file() -> None:
+    secrets = load.load().secrets(STORE)
+    periods = {name: source.rotate_every for name, source in secrets.items()}
+    assert periods == {
+        "database-url": 30 * durations.DAY,
+        "jwt-secret": 90 * durations.DAY,
+        "redis-url": None,
+        "smtp-password": None,
+    }
+    assert isinstance(secrets["jwt-secret"], Generated)
+    assert secrets["jwt-secret"].length == 48
+    assert all(isinstance(secrets[name], Given) for name in periods if name != "jwt-secret")
+
+
+def test_the_store_may_write_access_records_but_not_read_them() -> None:
+    keys = load.load().service("gaara-store").keys
+    allowed = {name: key.allow for name, key in keys.items()}
+    both = ("encrypt", "decrypt")
+    assert allowed == {"pii": both, "index": both, "audit": ("encrypt",)}
+
+
+def test_the_delivered_file_takes_name_and_format_from_its_template() -> None:
+    config = load.load().service("gaara-store").config
+    assert config is not None
+    assert (config.file, config.format) == ("app.yaml", "yaml")
+
+
+def test_a_setting_is_the_default_unless_the_environment_overrides_it() -> None:
+    declaration = load.load()
+    dev = declaration.settings(STORE)
+    prod = declaration.settings(Scope("gaara-store", Environment.PROD))
+    assert (dev["smtp-port"], prod["smtp-port"]) == (11025, 587)
+    assert (dev["smtp-username"], prod["smtp-username"]) == ("gaara-store", "gaara-store")
+
+
+def test_every_alphabet_gives_128_bits_at_the_shortest_length() -> None:
+    assert all(len(set(characters)) ** 32 >= 2**128 for characters in ALPHABETS.values())
+
+
+def test_a_derived_secret_knows_what_it_uses(shop: Declaration) -> None:
+    source = shop.service("shop").secrets["mail-url"]
+    assert isinstance(source, Derived)
+    assert source.references == ("mail-password",)
+
+
+def test_a_secret_is_had_only_where_it_is_declared_for(root: Path) -> None:
+    service = root / "services" / "shop.yaml"
+    text = service.read_text().replace("rotate_every: 90d}", "environments: [prod]}", 1)
+    service.write_text(text)
+    declaration = load.load(root, root / "templates")
+    assert "token" not in declaration.secrets(SHOP)
+    assert "token" in declaration.secrets(Scope("shop", Environment.PROD))
+
+
+def test_an_unknown_name_is_refused_with_the_nearest(shop: Declaration) -> None:
+    with pytest.raises(ConfigurationError, match=r"'shpo' is declared \(expected shop; did you"):
+        shop.service("shpo")
+    with pytest.raises(ConfigurationError, match="expected dev or prod"):
+        shop.environment("staging")
+    with pytest.raises(ConfigurationError, match="no service in dev 'store' is declared"):
+        shop.deployment(Scope("store", Environment.DEV))
+
+
+def test_the_local_runtime_puts_its_own_ports_in_a_copy(shop: Declaration) -> None:
+    local = shop.with_vault("dev", "http://127.0.0.1:9999/").with_deployment(
+        SHOP, database=Endpoint("127.0.0.1", 5555), settings={"mail-port": 2525}
+    )
+    assert local.environment("dev").vault.address == "http://127.0.0.1:9999"
+    assert str(local.deployment(SHOP).database) == "127.0.0.1:5555"
+    expected = {"mail-host": "127.0.0.1", "mail-port": 2525, "tls": True}
+    assert local.settings(SHOP) == expected
+    assert shop.settings(SHOP)["mail-port"] == 25
+    assert shop.environment("dev").vault.address == "http://127.0.0.1:8200"
+
+
+def test_a_copy_keeps_the_rules_of_the_files(shop: Declaration) -> None:
+    with pytest.raises(ConfigurationError, match=r"expected https:// in prod"):
+        shop.with_vault("prod", "http://127.0.0.1:8200")
+    with pytest.raises(ConfigurationError, match="is not an address"):
+        shop.with_vault("dev", "127.0.0.1:8200")
+    with pytest.raises(ConfigurationError, match="did you mean 'mail-port'"):
+        shop.with_deployment(SHOP, settings={"mail-prot": 25})
+    with pytest.raises(ConfigurationError, match="expected a whole number"):
+        shop.with_deployment(SHOP, settings={"mail-port": True})
+
+
+def test_an_endpoint_may_be_ipv6(root: Path) -> None:
+    path = root / "environments" / "dev.yaml"
+    path.write_text(path.read_text().replace("127.0.0.1:5432", '"[::1]:5432"'))
+    endpoint = load.load(root, root / "templates").deployment(SHOP).database
+    assert endpoint == Endpoint("::1", 5432)
+    assert str(endpoint) == "[::1]:5432"
+
+
+def test_a_missing_folder_is_named(tmp_path: Path) -> None:
+    with pytest.raises(DeclarationError, match=r"services: holds no declaration \(expected files"):
+        load.load(tmp_path)
+
+
+def test_a_file_that_cannot_be_read_is_named(root: Path) -> None:
+    (root / "services" / "folder.yaml").mkdir()
+    with pytest.raises(DeclarationError, match=r"services: can't be read: Is a directory"):
+        load.load(root)
+
+
+def test_windows_line_ends_and_a_byte_order_mark_are_read(root: Path) -> None:
+    path = root / "services" / "shop.yaml"
+    text = path.read_text().replace("\n", "\r\n")
+    path.write_bytes(b"\xef\xbb\xbf" + text.encode())
+    assert load.load(root, root / "templates").service("shop").owner == "shop-team"
+
+
+SNIPPETS = st.sampled_from(
+    ["", "{", "}", "[", "]", ":", ": ", "\n", "  ", "\t", "#", "'", '"', "&a ", "*a", "!t ", "? ",
+     "- ", "|", ">", "~", "\x00", "\x85", "\ud7ff", "<<: ", "---\n", "%YAML 1.1\n", "1e5", ".inf",
+     "0x", "source", "dev", "null", "{a}"]
+)  # fmt: skip
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(place=st.integers(0, 700), gone=st.integers(0, 12), snippet=SNIPPETS)
+def test_a_damaged_file_is_read_or_refused_and_nothing_else(
+    place: int, gone: int, snippet: str
+) -> None:
+    files = load.read(BASE)
+    (path,) = files.services
+    text = files.services[path].decode()
+    damaged = (text[:place] + snippet + text[place + gone :]).encode()
+    try:
+        load.check(load.Files({path: damaged}, files.environments), BASE / "templates")
+    except DeclarationError as error:
+        last_line = max(fault.line for fault in error.faults)
+    else:
+        last_line = 0
+    assert last_line <= len(damaged.decode().splitlines()) + 1

@@ -1,0 +1,140 @@
+"""Adding secrets and settings to a service's file, and leaving the rest of it byte for byte.
+
+New lines go after the last entry of their section, before whatever comment heads the next one.
+The whole declaration is checked with the new text before the file is replaced in one step.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import tempfile
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+
+from ruamel.yaml import YAML
+from ruamel.yaml.nodes import CollectionNode, MappingNode, Node, ScalarNode
+
+from app_integration.errors import ConfigurationError
+from vault.declare import load
+
+#: One entry in the file's own terms: ``{"source": "given", "rotate_every": "90d"}``.
+Spec = Mapping[str, str | int | bool]
+
+_BLOCK_STYLES = {"|", ">"}
+
+
+def add_secrets(
+    path: Path, secrets: Mapping[str, Spec], template_root: Path = load.TEMPLATES
+) -> None:
+    """Add *secrets* (name → source) to the service's file at *path*.
+
+    Raises:
+        ConfigurationError: a name is there already, or the section is written in braces; the
+            file is as it was.
+        DeclarationError: the declaration would not hold with them; the file is as it was.
+    """
+    _add(path, "secrets", secrets, template_root)
+
+
+def add_settings(
+    path: Path, settings: Mapping[str, Spec], template_root: Path = load.TEMPLATES
+) -> None:
+    """Add plain *settings* (name → type and default) to the service's file at *path*.
+
+    Raises:
+        ConfigurationError: as :func:`add_secrets`.
+        DeclarationError: as :func:`add_secrets`.
+    """
+    _add(path, "settings", settings, template_root)
+
+
+def _add(path: Path, section: str, entries: Mapping[str, Spec], template_root: Path) -> None:
+    path = path.absolute()
+    files = load.read(path.parent.parent)
+    if path not in files.services:
+        raise ConfigurationError(f"{path} is not a service's file (expected services/<name>.yaml)")
+    load.check(files, template_root)
+    if not entries:
+        return
+    content = _with_entries(path, files.services[path], section, entries)
+    load.check(replace(files, services={**files.services, path: content}), template_root)
+    _replace(path, content)
+
+
+def _with_entries(path: Path, content: bytes, section: str, entries: Mapping[str, Spec]) -> bytes:
+    """*content*, a file that was checked, with *entries* at the end of *section*."""
+    text = content.decode()
+    newline = "\r\n" if "\r\n" in text else "\n"
+    existing = _section(text, section)
+    if existing is None:
+        place, new = len(text), ["", f"{section}:", *_rendered(entries, 2)]
+    else:
+        _check_new(path, section, existing, entries)
+        indent = existing.value[0][0].start_mark.column
+        place, new = _end(existing, text), _rendered(entries, indent)
+    before, after = text[:place], text[place:]
+    if not before.endswith("\n"):
+        before += newline
+    return (before + "".join(line + newline for line in new) + after).encode()
+
+
+def _section(text: str, section: str) -> MappingNode | None:
+    root = YAML(typ="safe", pure=True).compose(text)
+    return next((value for key, value in root.value if key.value == section), None)
+
+
+def _check_new(
+    path: Path, section: str, existing: MappingNode, entries: Mapping[str, Spec]
+) -> None:
+    if existing.flow_style:
+        line = existing.start_mark.line + 1
+        raise ConfigurationError(
+            f"{path}:{line}: {section} is written in braces (expected one entry a line, indented)"
+        )
+    for key, _ in existing.value:
+        if key.value in entries:
+            line = key.start_mark.line + 1
+            raise ConfigurationError(
+                f"{path}:{line}: {section}.{key.value} is declared already (expected a new name)"
+            )
+
+
+def _end(node: Node, text: str) -> int:
+    """Where in *text* the line after the last line of *node* begins; comments come after it."""
+    if isinstance(node, CollectionNode) and not node.flow_style and node.value:
+        last = node.value[-1]
+        return _end(last[1] if isinstance(node, MappingNode) else last, text)
+    end: int = node.end_mark.index
+    if isinstance(node, ScalarNode) and node.style in _BLOCK_STYLES:
+        end = len(text[:end].rstrip())  # its mark is where the next thing begins
+    line_end = text.find("\n", end)
+    return len(text) if line_end < 0 else line_end + 1
+
+
+def _rendered(entries: Mapping[str, Spec], indent: int) -> list[str]:
+    """*entries* as lines of YAML."""
+    yaml = YAML()
+    yaml.width = 10_000  # characters; no value is folded
+    # Written as they are, a next-line character and its like would be read back as spaces.
+    values = (value for spec in entries.values() for value in spec.values())
+    yaml.allow_unicode = all(str(value).isprintable() for value in values)
+    buffer = io.StringIO()
+    yaml.dump({name: dict(spec) for name, spec in entries.items()}, buffer)
+    return [" " * indent + line for line in buffer.getvalue().splitlines()]
+
+
+def _replace(path: Path, content: bytes) -> None:
+    """Put *content* in place of the file at *path*, keeping its mode, whole or not at all."""
+    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            os.fchmod(file.fileno(), path.stat().st_mode & 0o777)
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        Path(temporary).replace(path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise

@@ -1,0 +1,123 @@
+"""What the schema can't say of an environment's file: references to services, rules of prod.
+
+As in :mod:`vault.declare.service_checks`, plain data is read, so that one run reports every fault.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from app_integration.errors import InvalidName
+from app_integration.names import Environment, Scope
+from vault.declare.faults import Loc, Problem, Wrong, listed, nearest, shown
+from vault.declare.fields import loopback, split_address
+from vault.declare.model import mistyped
+from vault.declare.service_checks import Data, same_as_file, section
+
+#: Policies that a person may hold besides those of services. Those of jobs are not among them.
+PEOPLE_POLICIES = ("developer", "strongroom-plan", "strongroom-auditor")
+
+#: Tags that everything gets, whatever the file's own tags are.
+RESERVED_TAGS = ("environment", "owner")
+
+
+def problems(data: Data, *, stem: str, services: Mapping[str, Data | None]) -> Iterator[Problem]:
+    """All that is wrong in the environment file *stem*.yaml.
+
+    *services* is the data of each service file by its name, None where it can't be read.
+    """
+    yield from same_as_file(data, "environment", stem)
+    yield from _tags(data)
+    yield from _server(data, stem)
+    yield from _people(data, stem)
+    for name in section(data, "services"):
+        if name not in services:
+            near = nearest(name, services)
+            what = f"has the unknown service {shown(name)}"
+            loc: Loc = ("services", name)
+            yield Problem(loc, what, listed(services), near, subject=("services",))
+            continue
+        service = services[name]
+        if service is not None:
+            yield from _deployment(name, section(data, "services", name), service)
+
+
+def refused_address(environment: str, address: str) -> Wrong | None:
+    """What is wrong with *address* for the Vault of *environment*, if anything."""
+    parts = split_address(address)
+    if parts is None or parts.scheme != "http":
+        return None
+    if environment != Environment.DEV:
+        return Wrong(f"is {shown(address)}", f"https:// in {environment}")
+    if not loopback(address):
+        return Wrong(f"is {shown(address)}", "https://, as http:// is for this machine only")
+    return None
+
+
+def _tags(data: Data) -> Iterator[Problem]:
+    for name in RESERVED_TAGS:
+        if name in section(data, "tags"):
+            what = f"has the tag {name!r}, which is set from the key {name!r}"
+            yield Problem(("tags", name), what, "another name", subject=("tags",))
+
+
+def _server(data: Data, stem: str) -> Iterator[Problem]:
+    loc = ("vault", "address")
+    address = section(data, "vault").get("address")
+    if isinstance(address, str):
+        wrong = refused_address(stem, address)
+        if wrong:
+            yield Problem(loc, wrong.what, wrong.expected)
+    elif address is None and stem == Environment.PROD:
+        yield Problem(loc, "is not set", "https://host:port in prod", subject=loc)
+
+
+def _people(data: Data, stem: str) -> Iterator[Problem]:
+    people = section(data, "people")
+    if people and stem != Environment.DEV:
+        expected = f"none in {stem}, as people log in with passwords in dev only"
+        yield Problem(("people",), "has the key 'people'", expected, subject=())
+        return
+    known = [*PEOPLE_POLICIES, *_service_policies(data, stem)]
+    for name in people:
+        policies = section(people, name).get("policies")
+        for index, policy in enumerate(policies if isinstance(policies, tuple) else ()):
+            if isinstance(policy, str) and policy not in known:
+                what, near = f"is the unknown policy {shown(policy)}", nearest(policy, known)
+                yield Problem(("people", name, "policies", index), what, listed(known), near)
+
+
+def _service_policies(data: Data, stem: str) -> Iterator[str]:
+    for name in section(data, "services"):
+        try:
+            yield str(Scope(name, Environment(stem)))
+        except (InvalidName, ValueError):
+            continue
+
+
+def _deployment(name: str, deployment: Data, service: Data) -> Iterator[Problem]:
+    here = ("services", name)
+    if "database" in service and "database" not in deployment:
+        yield Problem((*here, "database"), "lacks the key 'database'", "host:port", subject=here)
+    if "database" in deployment and "database" not in service:
+        expected = f"nothing, as services/{name}.yaml declares no database"
+        yield Problem((*here, "database"), "is set", expected)
+    yield from _settings(name, section(deployment, "settings"), section(service, "settings"))
+
+
+def _settings(name: str, given: Data, declared: Data) -> Iterator[Problem]:
+    here = ("services", name, "settings")
+    for setting, value in given.items():
+        if setting not in declared:
+            what, near = f"has the unknown setting {shown(setting)}", nearest(setting, declared)
+            yield Problem((*here, setting), what, listed(declared), near, subject=here)
+            continue
+        wrong = mistyped(section(declared, setting).get("type"), value)
+        if wrong and isinstance(value, str | int):
+            yield Problem((*here, setting), wrong.what, wrong.expected, wrong.near)
+    for setting, spec in declared.items():
+        if setting not in given and isinstance(spec, Mapping) and "default" not in spec:
+            what = f"lacks a value for {setting!r}"
+            yield Problem(
+                (*here, setting), what, "one here or a default in the service", subject=here
+            )

@@ -1,0 +1,225 @@
+"""The types of single values in a declaration: names, durations, endpoints, addresses.
+
+Each refuses by raising :class:`Wrong`, which says what was expected and, where one is near, the
+value that was probably meant.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from ipaddress import ip_address
+from typing import Annotated, Any
+from urllib.parse import SplitResult, urlsplit
+
+from pydantic import AfterValidator, BeforeValidator
+
+from app_integration import names
+from app_integration.errors import InvalidName
+from vault.declare import durations
+from vault.declare.faults import Wrong, kind, listed, nearest, shown
+
+_EMAIL = re.compile(r"[^@\s:]+@[^@\s:]+\.[^@\s:]+")
+_TEAM = re.compile(r"[a-z][a-z0-9]*(?:-[a-z0-9]+)*", re.ASCII)
+_DATABASE = re.compile(r"[a-z][a-z0-9_]{0,62}", re.ASCII)
+_IMPORT = re.compile(r"[^\W\d]\w*(?:\.[^\W\d]\w*)*:[^\W\d]\w*")
+_TEMPLATE = re.compile(r"[A-Za-z0-9][\w-]*\.(?P<suffix>[a-z]+)\.j2", re.ASCII)
+_ENDPOINT = re.compile(
+    r"(?P<host>[A-Za-z0-9.-]+|\[[0-9a-fA-F:.]+\]):(?P<port>[0-9]{1,5})", re.ASCII
+)
+_MAX_PORT = 65_535
+
+#: Suffix of a template before ``.j2`` → the format its file is written in.
+FORMATS = {"yaml": "yaml", "json": "json", "toml": "toml", "env": "dotenv", "sh": "sh"}
+
+
+def _text(value: object, expected: str) -> str:
+    if not isinstance(value, str):
+        raise Wrong(f"is {kind(value)}", expected)
+    return value
+
+
+def _matching(pattern: re.Pattern[str], expected: str) -> AfterValidator:
+    """Text that *pattern* fits from end to end."""
+
+    def check(value: str) -> str:
+        if not pattern.fullmatch(value):
+            raise Wrong(f"is {shown(value)}", expected)
+        return value
+
+    return AfterValidator(check)
+
+
+def _named(check_name: Callable[[str], str], expected: str) -> AfterValidator:
+    """A name that *check_name* accepts."""
+
+    def check(value: str) -> str:
+        try:
+            return check_name(value)
+        except InvalidName:
+            raise Wrong(f"is {shown(value)}", expected, _plain(check_name, value)) from None
+
+    return AfterValidator(check)
+
+
+def _plain(check_name: Callable[[str], str], value: str) -> str | None:
+    """*value* in lower case with ``-`` between its words, when that is a name."""
+    try:
+        return check_name(re.sub(r"[\s_.-]+", "-", value.strip().lower()))
+    except InvalidName:
+        return None
+
+
+def _within(low: str, high: str) -> BeforeValidator:
+    """A duration from *low* to *high*, as seconds."""
+    expected = f"a duration from {low} to {high}, in s, m, h or d"
+
+    def check(value: object) -> int:
+        if type(value) is int:
+            raise Wrong(f"is {value}, without a unit", expected)
+        text = _text(value, expected)
+        try:
+            seconds = durations.parse(text)
+        except ValueError:
+            raise Wrong(f"is {shown(text)}", expected) from None
+        if not durations.parse(low) <= seconds <= durations.parse(high):
+            raise Wrong(f"is {text}", expected)
+        return seconds
+
+    return BeforeValidator(check)
+
+
+def distinct(values: tuple[Any, ...]) -> tuple[Any, ...]:
+    """*values* itself, when it holds something and nothing twice."""
+    if not values:
+        raise Wrong("is an empty list", "at least one entry")
+    again = next((value for value in values if values.count(value) > 1), None)
+    if again is not None:
+        raise Wrong(f"holds {shown(str(again))} twice", "each entry once")
+    return values
+
+
+def _environment(value: object) -> names.Environment:
+    expected = listed(names.Environment)
+    text = _text(value, expected)
+    try:
+        return names.Environment(text)
+    except ValueError:
+        near = _LONG_FORMS.get(text) or nearest(text, names.Environment)
+        raise Wrong(f"is {shown(text)}", expected, near) from None
+
+
+_LONG_FORMS = {"development": "dev", "production": "prod"}
+
+
+def _service_name(value: str) -> str:
+    """A service name without an environment as one of its words.
+
+    ``a-dev`` in dev with a key ``pii`` and ``a`` in dev with a key ``dev-pii`` would both be
+    ``a-dev-dev-pii``: two services sharing a key.
+    """
+    words = names.check_service_name(value).split("-")
+    if any(word in set(names.Environment) for word in words):
+        raise InvalidName(value)
+    return value
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """A host and a TCP port, written ``host:port`` (``[::1]:5432`` for IPv6)."""
+
+    host: str
+    port: int
+
+    def __str__(self) -> str:
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
+def _endpoint(value: object) -> Endpoint:
+    expected = f"host:port, with a port from 1 to {_MAX_PORT}"
+    text = _text(value, expected)
+    match = _ENDPOINT.fullmatch(text)
+    if match is None or not 1 <= int(match["port"]) <= _MAX_PORT:
+        raise Wrong(f"is {shown(text)}", expected)
+    return Endpoint(match["host"].strip("[]"), int(match["port"]))
+
+
+def _address(value: str) -> str:
+    expected = "https://host:port or http://host:port, without user, path or query"
+    parts = split_address(value)
+    if parts is None or parts.username or parts.password or parts.query or parts.fragment:
+        raise Wrong(f"is {shown(value)}", expected)
+    if parts.scheme not in {"http", "https"} or parts.path.strip("/"):
+        raise Wrong(f"is {shown(value)}", expected)
+    return value.rstrip("/")
+
+
+def split_address(value: str) -> SplitResult | None:
+    """The parts of the address *value*, or None when it has no host or an impossible port."""
+    try:
+        parts = urlsplit(value)
+        usable = parts.hostname and parts.port != 0
+    except ValueError:
+        return None
+    return parts if usable else None
+
+
+def loopback(address: str) -> bool:
+    """Whether *address* can only be reached from this machine."""
+    parts = split_address(address)
+    host = parts.hostname if parts else None
+    try:
+        return host == "localhost" or ip_address(host or "").is_loopback
+    except ValueError:
+        return False
+
+
+def _template(value: str) -> str:
+    expected = f"a file name such as app.yaml.j2, with one of {listed(FORMATS)} before .j2"
+    match = _TEMPLATE.fullmatch(value)
+    if match is None or match["suffix"] not in FORMATS:
+        raise Wrong(f"is {shown(value)}", expected)
+    return value
+
+
+def _setting_value(value: object) -> object:
+    if not isinstance(value, str | int):
+        raise Wrong(f"is {kind(value)}", "text, a whole number, true or false")
+    return value
+
+
+_WORDS = "lower-case words joined by '-', beginning with a letter, 40 characters at most"
+
+ServiceName = Annotated[
+    str, _named(_service_name, f"{_WORDS}; no word may be {listed(names.Environment)}")
+]
+PartName = Annotated[str, _named(names.check_service_name, _WORDS)]
+SecretName = Annotated[
+    str,
+    _named(
+        names.check_secret_name,
+        "lower-case letters, digits, '-' and '_', with '/' between segments",
+    ),
+]
+EnvironmentName = Annotated[names.Environment, BeforeValidator(_environment)]
+Owner = Annotated[
+    str, _matching(re.compile(f"{_EMAIL.pattern}|{_TEAM.pattern}"), "an e-mail address or a team")
+]
+DatabaseName = Annotated[
+    str, _matching(_DATABASE, "lower-case letters, digits and '_', 63 characters at most")
+]
+ImportString = Annotated[
+    str, _matching(_IMPORT, "package.module:Class, the class that checks the delivered file")
+]
+TemplateName = Annotated[str, AfterValidator(_template)]
+Address = Annotated[str, AfterValidator(_address)]
+DatabaseEndpoint = Annotated[Endpoint, BeforeValidator(_endpoint)]
+SettingValue = Annotated[str | int | bool, BeforeValidator(_setting_value)]
+
+RotationPeriod = Annotated[int, _within("1h", "3650d")]
+LeaseTime = Annotated[int, _within("1s", "90d")]
+TokenPeriod = Annotated[int, _within("1m", "32d")]
+SecretIdTime = Annotated[int, _within("1m", "365d")]
+WrapTime = Annotated[int, _within("1s", "1h")]
+RenderInterval = Annotated[int, _within("1s", "1d")]

@@ -1,0 +1,139 @@
+"""Reading a declaration: every file, every fault, before anything else happens."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+
+from app_integration.names import Environment
+from vault.declare import document, environment_checks, explain, service_checks
+from vault.declare.declaration import Declaration
+from vault.declare.document import Document
+from vault.declare.faults import DeclarationError, Fault, Problem
+from vault.declare.model import EnvironmentDeclaration, ServiceDeclaration
+
+ROOT = Path(__file__).parent
+TEMPLATES = ROOT.parents[1] / "agent" / "templates"
+
+
+def load(root: Path = ROOT, template_root: Path = TEMPLATES) -> Declaration:
+    """The declaration in ``services/*.yaml`` and ``environments/*.yaml`` below *root*.
+
+    Templates that a service names must be files in ``<template_root>/<service>/``.
+
+    Raises:
+        DeclarationError: with every fault of every file, each with its place.
+    """
+    return check(read(root), template_root)
+
+
+@dataclass(frozen=True, slots=True)
+class Files:
+    """What stands in the files, by path, before anything is understood of it."""
+
+    services: Mapping[Path, bytes]
+    environments: Mapping[Path, bytes]
+
+
+def read(root: Path) -> Files:
+    """The content of every file of the declaration below *root*.
+
+    Raises:
+        DeclarationError: a folder or file can't be read, or a file's suffix isn't ``.yaml``.
+    """
+    return Files(_contents(root / "services"), _contents(root / "environments"))
+
+
+def _contents(folder: Path) -> dict[Path, bytes]:
+    try:
+        contents = {path: path.read_bytes() for path in sorted(folder.glob("*.yaml"))}
+        others = list(folder.glob("*.yml"))
+    except OSError as error:
+        raise DeclarationError(
+            [Fault(_shown(folder), 0, f"can't be read: {error.strerror}")]
+        ) from None
+    if others:
+        raise DeclarationError(
+            Fault(_shown(path), 0, f"the file is not read (expected {path.stem}.yaml as its name)")
+            for path in others
+        )
+    if not contents:
+        text = "holds no declaration (expected files such as gaara-store.yaml or dev.yaml)"
+        raise DeclarationError([Fault(_shown(folder), 0, text)])
+    return contents
+
+
+def _shown(path: Path) -> str:
+    """*path* as an editor opens it: relative to the current folder when it is below."""
+    here = Path.cwd()
+    absolute = path.absolute()
+    return str(absolute.relative_to(here) if absolute.is_relative_to(here) else absolute)
+
+
+def check(files: Files, template_root: Path = TEMPLATES) -> Declaration:
+    """The declaration in *files*.
+
+    Raises:
+        DeclarationError: with every fault of every file, each with its place.
+    """
+    services = _documents(files.services)
+    environments = _documents(files.environments)
+    known = {name: _understood(doc) for name, doc in services.items()}
+    faults: list[Fault] = []
+    for name, doc in services.items():
+        templates = _templates(template_root, name)
+        problems = service_checks.problems(doc.data, stem=name, templates=templates)
+        faults += _faults(ServiceDeclaration, doc, problems)
+    for name, doc in environments.items():
+        problems = environment_checks.problems(doc.data, stem=name, services=known)
+        faults += _faults(EnvironmentDeclaration, doc, problems)
+    if faults:
+        raise DeclarationError(faults)
+    return _declaration(services, environments)
+
+
+def _declaration(
+    services: Mapping[str, Document], environments: Mapping[str, Document]
+) -> Declaration:
+    return Declaration(
+        {name: ServiceDeclaration.model_validate(doc.data) for name, doc in services.items()},
+        {
+            Environment(name): EnvironmentDeclaration.model_validate(doc.data)
+            for name, doc in environments.items()
+        },
+    )
+
+
+def _documents(contents: Mapping[Path, bytes]) -> dict[str, Document]:
+    return {path.stem: document.read(_shown(path), text) for path, text in contents.items()}
+
+
+def _faults(model: type[BaseModel], doc: Document, checks: Iterable[Problem]) -> Iterator[Fault]:
+    """What reading found, what *model* refuses, and of *checks* what isn't said by then."""
+    yield from doc.faults
+    refused = tuple(_refused(model, doc))
+    yield from doc.judge(refused)
+    said = {problem.loc for problem in refused}
+    yield from doc.judge(problem for problem in checks if problem.loc not in said)
+
+
+def _refused(model: type[BaseModel], doc: Document) -> Iterator[Problem]:
+    try:
+        model.model_validate(doc.data)
+    except ValidationError as error:
+        yield from explain.problems(model, error)
+
+
+def _understood(doc: Document) -> Mapping[str, Any] | None:
+    """What a service's file says, or None when a section of it may be misspelt."""
+    misspelt = doc.data.keys() - ServiceDeclaration.model_fields.keys()
+    return doc.data if doc.readable and not misspelt else None
+
+
+def _templates(template_root: Path, service: str) -> frozenset[str]:
+    folder = template_root / service
+    return frozenset(path.name for path in folder.glob("*.j2") if path.is_file())
