@@ -1,0 +1,288 @@
+"""Keeps the agent running: ``python -m agent.run --config FILE``.
+
+An agent ends itself on an outage, a deleted secret or a failed login, and it can't start again
+with the credential that it used. So each start gets a fresh, wrapped secret-id, after a pause
+that grows while starts fail. One line of JSON per event goes to standard error, beside the
+agent's own log; no line holds a secret.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ctypes
+import json
+import os
+import random
+import resource
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Self
+
+from agent.hcl import EXEC_TIMEOUT, Delivery
+from agent.issue import issue_as_starter
+from app_integration import names
+from app_integration.errors import ConfigurationError, StrongroomError
+from app_integration.files import write_private
+from app_integration.settings import Settings
+from app_integration.usage import Parser
+
+FIRST_PAUSE = 1.0  # seconds before the first restart; doubles with each failure
+LONGEST_PAUSE = 60.0  # seconds
+HEALTHY_AFTER = 60.0  # seconds an agent runs until its earlier failures are forgotten
+STOP_TIMEOUT = 10.0  # seconds an agent has to end before it is killed
+
+_PR_SET_PDEATHSIG = 1  # <linux/prctl.h>
+
+
+@dataclass(frozen=True, slots=True)
+class RunSettings:
+    """What the supervisor is told.
+
+    Attributes:
+        starter: server, scope and the starter's two credential files.
+        program: the ``bao`` (or ``vault``) binary.
+        agent_config: the rendered ``agent.hcl``.
+        secret_id_file: where the agent expects its secret-id.
+        python: the interpreter that runs ``deliver``.
+        working_directory: from where *python* finds the application's model.
+    """
+
+    starter: Settings
+    program: Path
+    agent_config: Path
+    secret_id_file: Path
+    python: Path
+    working_directory: Path
+    deliveries: tuple[Delivery, ...]
+
+    @classmethod
+    def from_file(cls, path: Path) -> Self:
+        """The settings in the JSON file *path*.
+
+        Raises:
+            ConfigurationError: it can't be read, or a key is missing or wrong.
+        """
+        try:
+            data = json.loads(path.read_text(encoding="utf-8"))
+            cacert = data.get("vault_cacert")
+            return cls(
+                starter=Settings(
+                    scope=names.Scope(data["service"], names.environment(data["environment"])),
+                    vault_addr=data["vault_addr"],
+                    vault_cacert=Path(cacert) if cacert else None,
+                    role_id_file=Path(data["starter_role_id_file"]),
+                    secret_id_file=Path(data["starter_secret_id_file"]),
+                ),
+                program=Path(data["program"]),
+                agent_config=Path(data["agent_config"]),
+                secret_id_file=Path(data["secret_id_file"]),
+                python=Path(data["python"]),
+                working_directory=Path(data["working_directory"]),
+                deliveries=tuple(map(Delivery.from_json, data["deliveries"])),
+            )
+        except KeyError as error:
+            raise ConfigurationError(f"{path}: the key {error} is missing") from None
+        except (AttributeError, TypeError, ValueError) as error:
+            raise ConfigurationError(f"{path}: {error}") from None
+        except OSError as error:
+            raise ConfigurationError(f"{path} can't be read: {error.strerror}") from None
+
+    def to_json(self) -> str:
+        """What :meth:`from_file` reads."""
+        starter = self.starter
+        role_id, secret_id = starter.approle_files()
+        told = {
+            "service": starter.scope.service,
+            "environment": starter.scope.environment,
+            "vault_addr": starter.required_address(),
+            "vault_cacert": str(starter.vault_cacert) if starter.vault_cacert else None,
+            "starter_role_id_file": str(role_id),
+            "starter_secret_id_file": str(secret_id),
+            "program": str(self.program),
+            "agent_config": str(self.agent_config),
+            "secret_id_file": str(self.secret_id_file),
+            "python": str(self.python),
+            "working_directory": str(self.working_directory),
+            "deliveries": [delivery.to_json() for delivery in self.deliveries],
+        }
+        return f"{json.dumps(told, indent=2)}\n"
+
+
+def backoff(failures: int, chance: float) -> float:
+    """Seconds to wait after the *failures*-th failure in a row; *chance* in [0, 1) spreads it."""
+    doublings = min(failures - 1, 10)
+    ceiling = min(LONGEST_PAUSE, FIRST_PAUSE * 2.0**doublings)
+    return max(FIRST_PAUSE, ceiling * (0.5 + chance / 2))
+
+
+def count_failure(failures: int, ran: float) -> int:
+    """Failures in a row, now that an agent ended which ran for *ran* seconds."""
+    return 1 if ran >= HEALTHY_AFTER else failures + 1
+
+
+def log(event: str, **fields: object) -> None:
+    """Write one event as a line of JSON."""
+    when = datetime.now(tz=UTC).isoformat(timespec="milliseconds")
+    line = json.dumps({"time": when, "event": event, **fields}, default=str)
+    print(line, file=sys.stderr, flush=True)  # noqa: T201 (the supervisor's log)
+
+
+class Supervisor:
+    """Runs one agent at a time until it is told to stop."""
+
+    def __init__(
+        self,
+        settings: RunSettings,
+        *,
+        chance: Callable[[], float] = random.random,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """Args: *chance* gives numbers in [0, 1); *clock* seconds, monotonic."""
+        self._settings = settings
+        self._chance = chance
+        self._clock = clock
+        self._stop = asyncio.Event()
+
+    async def run(self) -> None:
+        """Start the agent again and again; returns after SIGTERM or SIGINT."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._stop.set)
+        failures = 0
+        while not self._stop.is_set():
+            began = self._clock()
+            await self._attempt()
+            if not self._stop.is_set():
+                failures = count_failure(failures, self._clock() - began)
+                pause = backoff(failures, self._chance())
+                log("restarting", failures=failures, pause_seconds=round(pause, 1))
+                await self._unless_stopped(asyncio.sleep(pause))
+        log("stopped")
+
+    async def _attempt(self) -> None:
+        """One life of the agent; a start that fails is an event, not an exception."""
+        try:
+            await asyncio.to_thread(reconcile, self._settings)
+            secret_id = await asyncio.to_thread(issue_as_starter, self._settings.starter)
+            write_private(self._settings.secret_id_file, secret_id)
+            if not self._stop.is_set():
+                await self._live()
+        except StrongroomError as error:
+            log("start_failed", kind=type(error).__name__, reason=str(error))
+        except OSError as error:
+            log("start_failed", kind="OSError", reason=f"{error.filename}: {error.strerror}")
+        finally:
+            self._settings.secret_id_file.unlink(missing_ok=True)
+
+    async def _live(self) -> None:
+        settings = self._settings
+        agent = await asyncio.create_subprocess_exec(
+            settings.program,
+            "agent",
+            f"-config={settings.agent_config}",
+            cwd=settings.working_directory,
+            env=_environment(settings),
+            stdin=subprocess.DEVNULL,
+            preexec_fn=_die_with_parent(),
+        )
+        log("agent_started", pid=agent.pid)
+        await self._unless_stopped(agent.wait())
+        if agent.returncode is None:
+            await _end(agent)
+        log("agent_ended", pid=agent.pid, code=agent.returncode)
+
+    async def _unless_stopped(self, event: Awaitable[object]) -> None:
+        """Wait for *event*, or for the order to stop."""
+        tasks = [asyncio.ensure_future(event), asyncio.ensure_future(self._stop.wait())]
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        for task in tasks:
+            task.cancel()
+
+
+def reconcile(settings: RunSettings) -> None:
+    """Deliver what an agent rendered and nobody delivered, as after a crash between the two.
+
+    Raises:
+        OSError: a staging folder can't be made, or the interpreter can't be started.
+    """
+    for delivery in settings.deliveries:
+        delivery.staging.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if delivery.staging.exists():
+            _deliver(delivery, settings)
+
+
+def _deliver(delivery: Delivery, settings: RunSettings) -> None:
+    try:
+        done = subprocess.run(
+            delivery.command(settings.python),
+            cwd=settings.working_directory,
+            env=_environment(settings),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=EXEC_TIMEOUT,
+            check=False,
+            text=True,
+        )
+    except subprocess.TimeoutExpired:
+        log("reconcile_failed", live=delivery.live, reason=f"took more than {EXEC_TIMEOUT} s")
+        return
+    # Its standard error is a Python traceback at worst, and the model's code is not ours.
+    log("reconciled", live=delivery.live, code=done.returncode, outcome=done.stdout.strip())
+
+
+def _environment(settings: RunSettings) -> dict[str, str]:
+    """All that the agent, and with it ``deliver``, inherits. HOME holds no token helper."""
+    return {
+        "HOME": str(settings.agent_config.parent),
+        "LANG": "C.UTF-8",
+        "PATH": os.environ.get("PATH", os.defpath),
+    }
+
+
+def _die_with_parent() -> Callable[[], None] | None:
+    """What the child does before it becomes the agent, where the platform can do it."""
+    if sys.platform != "linux":
+        return None
+    parent, libc = os.getpid(), ctypes.CDLL(None)
+
+    def arrange() -> None:
+        libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+        if os.getppid() != parent:  # it died before the line above took effect
+            os._exit(1)
+
+    return arrange
+
+
+async def _end(agent: asyncio.subprocess.Process) -> None:
+    agent.terminate()
+    try:
+        await asyncio.wait_for(agent.wait(), STOP_TIMEOUT)
+    except TimeoutError:
+        agent.kill()
+        await agent.wait()
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Supervise until SIGTERM; gives 0, or 1 when the configuration is wrong."""
+    parser = Parser(prog="python -m agent.run", description="Keep the agent running.")
+    parser.add_argument("--config", type=Path, required=True, help="JSON; see RunSettings")
+    options = parser.parse_args(arguments)
+    os.umask(0o077)
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a core dump would hold secrets
+    try:
+        settings = RunSettings.from_file(options.config)
+    except ConfigurationError as error:
+        log("refused", reason=str(error))
+        return 1
+    asyncio.run(Supervisor(settings).run())
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

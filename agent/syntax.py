@@ -1,0 +1,132 @@
+"""The Jinja2 side: from a template's text to a list of pieces, each with its line.
+
+A piece is literal text or one value. Every ``{{ … }}`` is rewritten into a call that records its
+value, so a value is never turned into text here, and nothing in a template can get between a
+secret and its place in the file: :mod:`agent.grammar` has refused what could.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from typing import Any
+
+from jinja2 import StrictUndefined, Template, TemplateSyntaxError, nodes
+from jinja2.runtime import Undefined
+from jinja2.sandbox import SandboxedEnvironment
+from jinja2.visitor import NodeTransformer
+
+from agent import grammar
+from agent.errors import Refused, TemplateRejected
+from agent.needs import Declared, SecretValue, Url, Value
+
+_RECORD_TEXT = "_record_text"
+_RECORD_VALUE = "_record_value"
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """Literal text that begins on *line* of the template."""
+
+    line: int
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """The place of one value."""
+
+    line: int
+    value: Value
+
+
+Piece = Text | Slot
+
+
+@dataclass(slots=True)
+class _Recorder:
+    pieces: list[Piece] = field(default_factory=list)
+
+    def text(self, line: int, text: str) -> str:
+        self.pieces.append(Text(line, text))
+        return ""
+
+    def value(self, line: int, value: object) -> str:
+        if isinstance(value, Undefined):
+            str(value)  # raises, and says what is undefined
+        if not isinstance(value, str | int | float | SecretValue | Url):
+            kind = type(value).__name__
+            raise Refused(f"this gives a {kind}; a value is text, a number, true or false")
+        if isinstance(value, float) and not math.isfinite(value):
+            raise Refused(f"{value} is no number that every format can write")
+        self.pieces.append(Slot(line, value))
+        return ""
+
+
+class _Recording(NodeTransformer):
+    """Turns the children of each Output into calls of the recorder."""
+
+    def visit_Output(self, node: nodes.Output) -> nodes.Output:  # noqa: N802 (Jinja2's naming)
+        node.nodes = [_recorded(child) for child in node.nodes]
+        return node
+
+
+def _recorded(child: nodes.Expr) -> nodes.Expr:
+    helper, value = _RECORD_VALUE, child
+    if isinstance(child, nodes.TemplateData):
+        helper, value = _RECORD_TEXT, nodes.Const(child.data)
+    arguments = [nodes.Const(child.lineno), value]
+    call = nodes.Call(nodes.Name(helper, "load"), arguments, [], None, None)
+    call.set_lineno(child.lineno)
+    return call
+
+
+def read(source: str, origin: str, declared: Declared) -> list[Piece]:
+    """The pieces of the template *source*; *origin* is the file named in errors.
+
+    Raises:
+        TemplateRejected: not a template, or one that does what a template must not.
+    """
+    environment = _environment()
+    try:
+        tree = environment.parse(source, filename=origin)
+        grammar.check(tree, origin)
+        tree = _Recording().visit(tree).set_environment(environment)
+        code = environment.compile(tree, name=origin, filename=origin)
+    except TemplateSyntaxError as error:
+        raise TemplateRejected(origin, error.lineno, f"{error.message}") from None
+    recorder = _Recorder()
+    helpers = {
+        "secret": declared.secret,
+        "setting": declared.setting,
+        "url": declared.url,
+        _RECORD_TEXT: recorder.text,
+        _RECORD_VALUE: recorder.value,
+    }
+    _run(Template.from_code(environment, code, {}), origin, helpers)
+    return recorder.pieces
+
+
+def _environment() -> SandboxedEnvironment:
+    environment = SandboxedEnvironment(
+        undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True
+    )
+    environment.globals.clear()
+    return environment
+
+
+def _run(template: Template, origin: str, helpers: dict[str, Any]) -> None:
+    try:
+        template.render(helpers)
+    except Exception as error:  # noqa: BLE001 (a template's expression may raise anything)
+        raise TemplateRejected(origin, _line(error, origin), str(error)) from None
+
+
+def _line(error: Exception, origin: str) -> int:
+    """The template's line in *error*'s traceback, which Jinja2 has rewritten."""
+    line, entry = 0, error.__traceback__
+    while entry is not None:
+        if entry.tb_frame.f_code.co_filename == origin:
+            line = entry.tb_lineno
+        entry = entry.tb_next
+    return line

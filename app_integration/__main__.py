@@ -1,0 +1,26 @@
+"""The host's commands: ``python -m app_integration COMMAND …``."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Sequence
+from typing import Final
+
+from app_integration.usage import USAGE_ERROR
+
+#: Command → module whose ``main(arguments)`` runs it, loaded when it is asked for.
+COMMANDS: Final = {"deliver": "app_integration.deliver"}
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run the command that *arguments* name; gives its exit code, 64 for an unknown one."""
+    if arguments and (module := COMMANDS.get(arguments[0])):
+        code: int = importlib.import_module(module).main(arguments[1:])
+        return code
+    print(f"usage: python -m app_integration {{{','.join(COMMANDS)}}} …", file=sys.stderr)  # noqa: T201 (a command's output)
+    return USAGE_ERROR
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

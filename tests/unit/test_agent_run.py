@@ -1,0 +1,141 @@
+"""The supervisor's decisions and its configuration; its processes are in the integration tests."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from agent.issue import issue_secret_id
+from agent.run import (
+    FIRST_PAUSE,
+    HEALTHY_AFTER,
+    LONGEST_PAUSE,
+    RunSettings,
+    backoff,
+    count_failure,
+    log,
+)
+from app_integration.errors import ConfigurationError
+
+ROOT = Path(__file__).parents[2]
+CONFIG: dict[str, Any] = {
+    "service": "gaara-store",
+    "environment": "dev",
+    "vault_addr": "http://127.0.0.1:1",
+    "starter_role_id_file": "/s/role-id",
+    "starter_secret_id_file": "/s/secret-id",
+    "program": "/bin/bao",
+    "agent_config": "/a/agent.hcl",
+    "secret_id_file": "/a/secret-id",
+    "python": "/usr/bin/python3",
+    "working_directory": "/w",
+    "deliveries": [{"template": "/a/t", "staging": "/c/staging/t", "live": "/c/t", "model": "m:C"}],
+}
+
+
+@pytest.mark.parametrize(
+    ("failures", "chance", "pause"),
+    [(1, 0.0, 1.0), (1, 0.99, 1.0), (3, 0.0, 2.0), (3, 0.5, 3.0), (7, 0.0, 30.0), (99, 0.5, 45.0)],
+)
+def test_the_pause_doubles_with_each_failure(failures: int, chance: float, pause: float) -> None:
+    assert backoff(failures, chance) == pytest.approx(pause)
+
+
+@given(st.integers(1, 10**9), st.floats(0, 1, exclude_max=True))
+def test_the_pause_is_bounded(failures: int, chance: float) -> None:
+    assert FIRST_PAUSE <= backoff(failures, chance) <= LONGEST_PAUSE
+
+
+def test_a_healthy_run_forgets_earlier_failures() -> None:
+    assert count_failure(5, HEALTHY_AFTER) == 1
+    assert count_failure(5, HEALTHY_AFTER - 0.1) == 6
+    assert count_failure(0, 0.0) == 1
+
+
+def test_a_configuration_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "run.json"
+    path.write_text(json.dumps({**CONFIG, "vault_cacert": "/ca.pem"}))
+    settings = RunSettings.from_file(path)
+    assert str(settings.starter.scope) == "gaara-store-dev"
+    assert settings.starter.vault_cacert == Path("/ca.pem")
+    assert settings.deliveries[0].to_json() == CONFIG["deliveries"][0]
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"environment": "qa"}, "unknown environment 'qa'"),
+        ({"service": "../x"}, "service name '../x'"),
+        ({"program": 5}, "expected str"),
+        ({"deliveries": [{"template": "/a"}]}, "the key 'staging' is missing"),
+    ],
+)
+def test_a_wrong_configuration_is_refused(
+    tmp_path: Path, change: dict[str, Any], reason: str
+) -> None:
+    path = tmp_path / "run.json"
+    path.write_text(json.dumps({**CONFIG, **change}))
+    with pytest.raises(ConfigurationError, match=reason):
+        RunSettings.from_file(path)
+
+
+@pytest.mark.parametrize("key", sorted(CONFIG))
+def test_every_key_is_needed(tmp_path: Path, key: str) -> None:
+    path = tmp_path / "run.json"
+    path.write_text(json.dumps({name: CONFIG[name] for name in CONFIG if name != key}))
+    with pytest.raises(ConfigurationError, match=f"run.json: the key '{key}' is missing"):
+        RunSettings.from_file(path)
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{", '"x"'])
+def test_what_isnt_a_json_object_is_refused(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "run.json"
+    path.write_text(text)
+    with pytest.raises(ConfigurationError, match=r"run\.json: "):
+        RunSettings.from_file(path)
+
+
+def test_an_event_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    log("start_failed", reason="two\nlines", live=Path("/c"))
+    line, end = capsys.readouterr().err.split("\n")
+    event = json.loads(line)
+    assert end == ""
+    assert {**event, "time": "t"} == {
+        "time": "t",
+        "event": "start_failed",
+        "reason": "two\nlines",
+        "live": "/c",
+    }
+
+
+def test_a_secret_id_is_asked_for_wrapped() -> None:
+    asked: list[tuple[str, int | None]] = []
+
+    class Fake:
+        def post(
+            self, path: str, body: None = None, *, wrap_ttl: int | None = None
+        ) -> dict[str, Any]:
+            assert body is None
+            asked.append((path, wrap_ttl))
+            return {"wrap_info": {"token": "s.wrapped"}}
+
+    assert issue_secret_id(Fake(), "gaara-store-dev", 120) == "s.wrapped"
+    assert asked == [("auth/approle/role/gaara-store-dev/secret-id", 120)]
+
+
+@pytest.mark.parametrize(("arguments", "code"), [([], 64), (["--config", "/no/such/file"], 1)])
+def test_a_supervisor_that_cant_run_says_so(arguments: list[str], code: int) -> None:
+    run = subprocess.run(
+        [sys.executable, "-m", "agent.run", *arguments],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert run.returncode == code
+    assert "--config" in run.stderr or "No such file" in run.stderr

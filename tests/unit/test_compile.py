@@ -1,0 +1,211 @@
+"""Templates: what they compile to, what they need, what they preview as."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from agent import formats, hcl
+from agent.compile import Compiled, compile_file, compile_text
+from agent.errors import TemplateRejected
+from agent.formats import Format, Scalar
+from agent.hcl import AgentSettings, Delivery
+from app_integration.errors import ConfigurationError
+from app_integration.names import Environment, Need, Scope
+
+SCOPE = Scope("gaara-store", Environment.DEV)
+PREFIX = "secret/data/gaara-store/dev"
+STORE_TEMPLATE = Path(__file__).parents[2] / "agent/templates/gaara-store/app.yaml.j2"
+
+#: Any text that can stand in a file: no lone surrogates, no NUL.
+TEXT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"))
+ALL_FORMATS = (formats.YAML, formats.JSON, formats.TOML, formats.DOTENV, formats.SHELL)
+
+
+def compiled(source: str, name: str = "app.yaml.j2", **settings: Any) -> Compiled:
+    return compile_text(
+        source, name, scope=SCOPE, secrets=["redis-url", "jwt-secret"], settings=settings
+    )
+
+
+def test_a_secret_becomes_an_action_that_quotes_it() -> None:
+    assert compiled('url: {{ secret("redis-url") }}\n').text == (
+        f'url: {{{{ with secret "{PREFIX}/redis-url" }}}}'
+        r'{{ .Data.data.value | printf "%+q" | replaceAll "<" "\\x3c" }}{{ end }}'
+        "\n"
+    )
+
+
+def test_needs_are_each_path_once_and_sorted() -> None:
+    source = 'a: {{ secret("redis-url") }}\nb: {{ secret("jwt-secret") }}\n'
+    assert compiled(source + 'c: {{ url("redis://{}", secret("redis-url")) }}\n').needs == (
+        Need(f"{PREFIX}/jwt-secret", "read"),
+        Need(f"{PREFIX}/redis-url", "read"),
+    )
+
+
+def test_a_branch_not_taken_needs_nothing() -> None:
+    source = '{% if setting("use") %}\na: {{ secret("redis-url") }}\n{% endif %}\nb: 1\n'
+    assert compiled(source, use=False).needs == ()
+    assert compiled(source, use=True).needs == (Need(f"{PREFIX}/redis-url", "read"),)
+
+
+def test_a_loop_may_name_secrets() -> None:
+    source = '{% for name in ["redis-url", "jwt-secret"] %}\n{{ "x" }}: 1\n{% endfor %}'
+    with pytest.raises(TemplateRejected, match="stands in a key"):
+        compiled(source)
+    source = '{% for name in ["redis-url", "jwt-secret"] %}\n- {{ secret(name) }}\n{% endfor %}'
+    assert len(compiled(source).needs) == 2
+
+
+@pytest.mark.parametrize(
+    ("literal", "escaped"),
+    [
+        ("{% raw %}{{{% endraw %}", '{{ "{{" }}'),
+        ("{% raw %}{{{{{% endraw %}", '{{ "{{{{" }}'),
+        ("{% raw %}}}{% endraw %}", "}}"),
+        ("{% raw %}{{/* */}}{% endraw %}", '{{ "{{" }}/* */}}'),
+        ("{ {%- if 1 -%} { {%- endif %}", '{{ "{{" }}'),
+    ],
+)
+def test_literal_braces_reach_the_file(literal: str, escaped: str) -> None:
+    assert compiled(f"a: 'x{literal}y'\n").text == f"a: 'x{escaped}y'\n"
+
+
+def test_a_setting_is_written_with_its_type() -> None:
+    source = "a: {{ setting('t') }}\nb: {{ setting('n') }}\nc: {{ setting('f') }}\n"
+    assert compiled(source, t="yes", n=25, f=True).preview == 'a: "yes"\nb: 25\nc: true\n'
+
+
+def test_a_setting_is_text_in_a_format_without_types() -> None:
+    assert compiled("A={{ setting('n') }}\n", "app.env.j2", n=25).text == 'A="25"\n'
+    assert compiled("A={{ setting('n') }}\n", "app.sh.j2", n=True).text == "A='true'\n"
+
+
+def test_a_setting_cant_open_an_action() -> None:
+    assert compiled("a: {{ setting('t') }}\n", t='{{ env "HOME" }}').text == (
+        'a: "{{ "{{" }} env \\U00000022HOME\\U00000022 }}"\n'
+    )
+
+
+def test_a_url_encodes_each_value_and_is_quoted_once() -> None:
+    source = 'a: {{ url("pg://{}:{}@h/100%25?x={}", setting("u"), secret("redis-url"), 5) }}\n'
+    result = compiled(source, u="a/b c+d")
+    assert result.text == (
+        f'a: {{{{ with $s0 := secret "{PREFIX}/redis-url" }}}}'
+        '{{ printf "pg://a%%2Fb%%20c%%2Bd:%s@h/100%%25?x=5"'
+        ' ($s0.Data.data.value | urlquery | replaceAll "+" "%20")'
+        r' | printf "%+q" | replaceAll "<" "\\x3c" }}{{ end }}'
+        "\n"
+    )
+
+
+def test_a_url_without_secrets_is_plain_text() -> None:
+    source = 'a: {{ url("http://{}:{}/", setting("h"), 80) }}\n'
+    assert compiled(source, h="::1").text == 'a: "http://%3A%3A1:80/"\n'
+
+
+def test_settings_may_be_joined_and_filtered() -> None:
+    source = 'a: {{ "http://" ~ setting("h") | lower ~ "/" }}\n'
+    assert compiled(source, h="HOST").preview == 'a: "http://host/"\n'
+
+
+def test_a_file_ends_with_a_newline() -> None:
+    assert compiled("a: 1").text == "a: 1\n"
+    assert compiled("").text == "\n"
+
+
+def test_a_value_that_isnt_a_number_of_every_format_is_refused() -> None:
+    with pytest.raises(TemplateRejected, match=r"^app\.yaml\.j2:1: nan is no number"):
+        compiled("a: {{ setting('n') }}\n", n=float("nan"))
+
+
+def test_a_file_that_cant_be_read_is_refused_with_its_name(tmp_path: Path) -> None:
+    path = tmp_path / "app.yaml.j2"
+    with pytest.raises(TemplateRejected, match="can't be read: No such file"):
+        compile_file(path, scope=SCOPE, secrets=[], settings={})
+    path.write_bytes(b"a: \xff\n")
+    with pytest.raises(TemplateRejected, match="isn't UTF-8"):
+        compile_file(path, scope=SCOPE, secrets=[], settings={})
+
+
+def test_the_stores_template_compiles_and_needs_four_secrets() -> None:
+    secrets = ["database-url", "redis-url", "jwt-secret", "smtp-password"]
+    settings: dict[str, Scalar] = {
+        "smtp-host": "localhost",
+        "smtp-port": 25,
+        "smtp-username": "store",
+    }
+    result = compile_file(STORE_TEMPLATE, scope=SCOPE, secrets=secrets, settings=settings)
+    assert [need.path for need in result.needs] == sorted(f"{PREFIX}/{name}" for name in secrets)
+    document: Any = result.format.read(result.preview)
+    assert document["smtp"]["port"] == 25
+    assert len(document["jwt"]["secret"]) >= 32
+
+
+def name_of(file_format: Format) -> str:
+    return file_format.name
+
+
+@pytest.mark.parametrize("file_format", ALL_FORMATS, ids=name_of)
+@given(text=TEXT)
+def test_a_quoted_text_reads_back_the_same(file_format: Format, text: str) -> None:
+    opened = {
+        "YAML": ("a: ", "\n"),
+        "JSON": ('{"a": ', "}\n"),
+        "TOML": ("a = ", "\n"),
+    }
+    before, after = opened.get(file_format.name, ("a=", "\n"))
+    assert file_format.read(f"{before}{file_format.quote(text)}{after}") == {"a": text}
+
+
+@pytest.mark.parametrize("file_format", [formats.YAML, formats.JSON, formats.TOML], ids=name_of)
+def test_a_quoted_text_never_reads_as_a_hole(file_format: Format) -> None:
+    assert "<no value>" not in file_format.quote("<no value>")
+
+
+@given(text=TEXT)
+def test_an_hcl_string_is_one_line_without_interpolation(text: str) -> None:
+    quoted = hcl.quoted(text)
+    assert "\n" not in quoted
+    assert "$" not in quoted
+    assert json.loads(quoted) == text
+
+
+def test_a_path_that_isnt_unicode_is_refused_for_hcl() -> None:
+    with pytest.raises(ConfigurationError, match="not Unicode"):
+        hcl.quoted(Path("/a/\udcff"))
+
+
+def test_an_agents_configuration_holds_every_safeguard() -> None:
+    delivery = Delivery(Path("/a/t.ctmpl"), Path("/a/staging/t"), Path("/a/t"), "m:C")
+    text = hcl.render(
+        AgentSettings(
+            scope=SCOPE,
+            vault_addr="https://vault:8200",
+            vault_cacert=Path("/a/ca.pem"),
+            role_id_file=Path("/a/role-id"),
+            secret_id_file=Path("/a/secret-id"),
+            python=Path("/usr/bin/python3"),
+            deliveries=(delivery,),
+            render_interval=30,
+        )
+    )
+    lines = {" ".join(line.split()) for line in text.splitlines()}
+    assert lines >= {
+        'ca_cert = "/a/ca.pem"',
+        "num_retries = 5",
+        "remove_secret_id_file_after_reading = true",
+        'secret_id_response_wrapping_path = "auth/approle/role/gaara-store-dev/secret-id"',
+        "exit_on_retry_failure = true",
+        'static_secret_render_interval = "30s"',
+        "error_on_missing_key = true",
+        'perms = "0600"',
+        "backup = false",
+        'timeout = "30s"',
+    }
+    assert "sink" not in text
+    assert '"--live", "/a/t", "--model", "m:C", "--never-fail"]' in text

@@ -1,0 +1,278 @@
+"""The delivered file as an application reads it: what is refused, and how a replacement shows."""
+
+import logging
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from pydantic import BaseModel, Field, field_validator
+
+from app_integration.config import MAX_SIZE, ConfigFile, load_config
+from app_integration.errors import ConfigRejected, ConfigurationError
+
+CANARY = "canary-8f3b2c"
+
+
+class Database(BaseModel):
+    url: str
+
+
+class Config(BaseModel):
+    database: Database
+    jwt_secret: str = Field(min_length=32)
+
+    @field_validator("jwt_secret")
+    @classmethod
+    def _not_reversed(cls, value: str) -> str:
+        if value.startswith("!"):
+            raise ValueError(f"starts with '!': {value}")
+        return value
+
+
+class Unfriendly:
+    """A model whose own error repeats what it was given."""
+
+    @classmethod
+    def model_validate(cls, obj: object, /) -> "Unfriendly":
+        raise RuntimeError(repr(obj))
+
+
+def text(secret: str = "s" * 32, url: str = "x") -> str:
+    return f'database: {{url: "{url}"}}\njwt_secret: "{secret}"\n'
+
+
+Write = Callable[..., Path]
+
+
+@pytest.fixture
+def write(tmp_path: Path) -> Write:
+    """Put a private file into a folder, as a delivery does: a new file each time."""
+
+    def put(content: str | bytes, name: str = "app.yaml", mode: int = 0o600) -> Path:
+        path = tmp_path / name
+        fresh = tmp_path / f".{name}"
+        fresh.write_bytes(content.encode() if isinstance(content, str) else content)
+        fresh.chmod(mode)
+        fresh.replace(path)
+        return path
+
+    return put
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("app.yaml", text()),
+        ("app.yml", text()),
+        ("app.json", '{"database": {"url": "x"}, "jwt_secret": "' + "s" * 32 + '"}'),
+        ("app.toml", f'jwt_secret = "{"s" * 32}"\n[database]\nurl = "x"\n'),
+    ],
+)
+def test_a_config_is_read_by_its_suffix(write: Write, name: str, content: str) -> None:
+    assert load_config(Config, write(content, name)).database.url == "x"
+
+
+def test_the_path_comes_from_the_environment(write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("STRONGROOM_SERVICE", "gaara-store")
+    monkeypatch.setenv("ENVIRONMENT", "development")
+    monkeypatch.delenv("STRONGROOM_CONFIG", raising=False)
+    with pytest.raises(ConfigurationError, match="STRONGROOM_CONFIG is not set"):
+        load_config(Config)
+    monkeypatch.setenv("STRONGROOM_CONFIG", str(write(text())))
+    assert load_config(Config).database.url == "x"
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        ("", "is empty"),
+        (" \n\n", "is empty"),
+        (text().rstrip("\n"), "doesn't end with a newline: it was written only in part"),
+        (text(url="<no value>"), ":1: <no value>: the server doesn't hold what belongs here"),
+        (b"a: \xff\n", ":1: isn't UTF-8"),
+        ("a: 1\nb: [\n", ":3: isn't YAML from here"),
+        ("a: \x07\n", ":1: isn't YAML from here"),
+        ("a: 2020-99-99\n", ":1: isn't YAML from here"),
+        ("a: !!python/object:os.system 1\n", ":1: isn't YAML from here"),
+        ("#" * (MAX_SIZE + 1), f"holds more than {MAX_SIZE} bytes"),
+        ("- 1\n", "doesn't fit Config: the document (model_type)"),
+        ("database: {}\n", "Config: database.url (missing), jwt_secret (missing)"),
+        (text(secret="short"), "doesn't fit Config: jwt_secret (string_too_short)"),
+        (text(secret="!" * 32), "doesn't fit Config: jwt_secret (value_error)"),
+    ],
+)
+def test_a_bad_file_is_refused_with_its_reason(
+    write: Write, content: str | bytes, reason: str
+) -> None:
+    with pytest.raises(ConfigRejected) as caught:
+        load_config(Config, write(content))
+    assert str(caught.value).endswith(reason)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "reason"),
+    [
+        ("app.json", '{\n"a": 1,\n}', ":3: isn't JSON from here"),
+        ("app.json", "[" * 100_000, ":1: isn't JSON from here"),
+        ("app.toml", "a = 1\nb = none\n", ":2: isn't TOML from here"),
+        ("app.env", "A=1\n", "a config ends in one of .yaml, .yml, .json, .toml"),
+    ],
+)
+def test_a_bad_file_of_another_format_is_refused(
+    write: Write, name: str, content: str, reason: str
+) -> None:
+    with pytest.raises(ConfigRejected) as caught:
+        load_config(Config, write(content, name))
+    assert str(caught.value).endswith(reason)
+
+
+def test_a_missing_file_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigRejected, match=r"app\.yaml can't be read: No such file"):
+        load_config(Config, tmp_path / "app.yaml")
+
+
+@pytest.mark.parametrize("mode", [0o640, 0o604, 0o700, 0o4600])
+def test_a_mode_wider_than_0600_is_refused(write: Write, mode: int) -> None:
+    with pytest.raises(ConfigRejected, match=f"has mode {mode:04o} .*chmod 0600"):
+        load_config(Config, write(text(), mode=mode))
+
+
+def test_a_file_that_nobody_can_write_is_fine(write: Write) -> None:
+    assert load_config(Config, write(text(), mode=0o400)).database.url == "x"
+
+
+def test_another_users_file_is_refused(write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = write(text())
+    owner = path.stat().st_uid
+    found = path.stat()
+    as_other = os.stat_result((*found[:4], owner + 12345, *found[5:10]))
+    monkeypatch.setattr("app_integration.config.os.fstat", lambda _: as_other)
+    with pytest.raises(ConfigRejected, match=f"belongs to user {owner + 12345}"):
+        load_config(Config, path)
+
+
+def test_what_isnt_a_regular_file_is_refused_without_waiting(tmp_path: Path) -> None:
+    pipe = tmp_path / "app.yaml"
+    os.mkfifo(pipe, 0o600)
+    with pytest.raises(ConfigRejected, match="isn't a regular file"):
+        load_config(Config, pipe)
+    with pytest.raises(ConfigRejected, match="isn't a regular file"):
+        load_config(Config, tmp_path)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        text(secret=CANARY),
+        text(secret=f"!{CANARY}{'x' * 32}"),
+        f"jwt_secret: {CANARY}\n",
+        f"a: &x {CANARY}\nb: *{CANARY}\n",
+        f"a: {CANARY}: b\n",
+    ],
+)
+@pytest.mark.parametrize("model", [Config, Unfriendly])
+def test_a_rejection_never_holds_a_value(
+    write: Write, content: str, model: type[Config | Unfriendly]
+) -> None:
+    with pytest.raises(ConfigRejected) as caught:
+        load_config(model, write(content))
+    seen: BaseException | None = caught.value
+    while seen is not None:
+        assert CANARY not in str(seen)
+        seen = seen.__cause__ or seen.__context__
+
+
+def test_importing_the_module_loads_no_parser() -> None:
+    code = (
+        "import sys, app_integration.config, app_integration.deliver;"
+        "print({'yaml', 'pydantic'} & set(sys.modules))"
+    )
+    run = subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=Path(__file__).parents[2],
+    )
+    assert run.stdout == "set()\n"
+
+
+class Clock:
+    now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def test_a_replaced_file_takes_effect_within_a_second(write: Write) -> None:
+    clock = Clock()
+    config = ConfigFile(Config, write(text(url="first")), clock=clock)
+    write(text(url="second"))
+    clock.now = 0.9
+    assert config.current().database.url == "first"
+    clock.now = 1.0
+    assert config.current().database.url == "second"
+
+
+def test_a_file_that_stays_is_read_once(write: Write) -> None:
+    clock = Clock()
+    config = ConfigFile(Config, write(text()), clock=clock)
+    first = config.current()
+    clock.now = 5.0
+    assert config.current() is first
+
+
+def test_a_bad_replacement_changes_nothing_and_is_remembered(
+    write: Write, caplog: pytest.LogCaptureFixture
+) -> None:
+    clock = Clock()
+    config = ConfigFile(Config, write(text(url="good")), clock=clock)
+    write(text(secret=CANARY))
+    for clock.now in (1.0, 2.0, 3.0):
+        assert config.current().database.url == "good"
+    assert str(config.rejected).endswith("jwt_secret (string_too_short)")
+    assert [record.levelno for record in caplog.records] == [logging.WARNING]
+    assert CANARY not in caplog.text
+    write(text(url="better"))
+    clock.now = 4.0
+    assert config.current().database.url == "better"
+    assert config.rejected is None
+
+
+def test_a_file_that_vanishes_leaves_the_last_good_one(write: Write) -> None:
+    clock = Clock()
+    config = ConfigFile(Config, write(text(url="good")), clock=clock)
+    config.path.unlink()
+    clock.now = 1.0
+    assert config.current().database.url == "good"
+    assert "No such file" in str(config.rejected)
+
+
+def test_a_config_that_is_bad_from_the_start_is_an_error(write: Write) -> None:
+    with pytest.raises(ConfigRejected):
+        ConfigFile(Config, write(text(secret="short")))
+
+
+def test_threads_see_whole_configs_while_files_are_replaced(write: Write) -> None:
+    ticks = iter(range(10**9))
+    config = ConfigFile(Config, write(text(url="0")), clock=lambda: float(next(ticks)))
+    seen: list[tuple[str, str]] = []
+
+    def read() -> None:
+        for _ in range(100):
+            current = config.current()
+            seen.append((current.database.url, current.jwt_secret[:1]))
+
+    threads = [threading.Thread(target=read) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for letter in "abcdefgh":
+        write(text(url=letter, secret=letter * 32))
+    for thread in threads:
+        thread.join()
+    assert len(seen) == 400
+    assert all(url == secret for url, secret in seen if url != "0")

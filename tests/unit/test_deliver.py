@@ -1,0 +1,316 @@
+"""Delivery: from staging to the live file, and what is left when it is refused."""
+
+import fcntl
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from app_integration import __main__ as commands
+from app_integration import deliver as module
+from app_integration.deliver import State, deliver, main, status_file
+from app_integration.files import write_private
+
+ROOT = Path(__file__).parents[2]
+NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+CANARY = "canary-51d7"
+GOOD = 'database: {url: "x"}\n'
+BAD = f'database: {{uri: "{CANARY}"}}\n'
+
+MODELS = f"""
+import os, time
+from pathlib import Path
+from pydantic import BaseModel
+
+class Database(BaseModel):
+    url: str
+
+class Config(BaseModel):
+    database: Database
+
+class Curious:
+    @classmethod
+    def model_validate(cls, document):
+        Path(document["database"]["url"]).write_text("\\n".join(sorted(os.environ)))
+
+class Slow:
+    @classmethod
+    def model_validate(cls, document):
+        while True:
+            time.sleep(0.01)
+
+class Rude:
+    @classmethod
+    def model_validate(cls, document):
+        raise ValueError("{CANARY}")
+
+not_a_model = 5
+"""
+
+
+@dataclass
+class Place:
+    staging: Path
+    live: Path
+    model: str
+
+    def render(self, text: str, mode: int = 0o600) -> None:
+        self.staging.write_text(text)
+        self.staging.chmod(mode)
+
+    def deliver(self) -> module.Status:
+        return deliver(self.staging, self.live, self.model, now=NOW)
+
+    def arguments(self, *more: str) -> list[str]:
+        paths = ["--staging", str(self.staging), "--live", str(self.live)]
+        return [*paths, "--model", self.model, *more]
+
+    def status(self) -> Any:
+        return json.loads(status_file(self.live).read_text())
+
+
+@pytest.fixture
+def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Place]:
+    """A staging file's folder, and an application's module with models in it."""
+    name = f"models_{tmp_path.name}"
+    (tmp_path / f"{name}.py").write_text(MODELS)
+    monkeypatch.syspath_prepend(tmp_path)
+    (tmp_path / "config" / "staging").mkdir(parents=True, mode=0o700)
+    (tmp_path / "config").chmod(0o700)
+    yield Place(
+        staging=tmp_path / "config" / "staging" / "app.yaml",
+        live=tmp_path / "config" / "app.yaml",
+        model=f"{name}:Config",
+    )
+    sys.modules.pop(name, None)
+
+
+def mode_of(path: Path) -> int:
+    return path.stat().st_mode & 0o7777
+
+
+def test_a_valid_file_goes_live(place: Place) -> None:
+    place.render(GOOD)
+    assert place.deliver().state is State.DELIVERED
+    assert place.live.read_text() == GOOD
+    assert mode_of(place.live) == 0o600
+    assert place.status() == {
+        "state": "delivered",
+        "reason": None,
+        "when": "2026-01-02T03:04:05+00:00",
+    }
+    assert mode_of(status_file(place.live)) == 0o600
+
+
+def test_the_staging_file_is_copied_and_stays(place: Place) -> None:
+    place.render(GOOD)
+    before = place.staging.stat()
+    place.deliver()
+    assert place.staging.stat().st_ino == before.st_ino
+    assert place.live.stat().st_ino != before.st_ino
+
+
+def test_nothing_else_is_left_in_the_folder(place: Place) -> None:
+    place.render(GOOD)
+    place.deliver()
+    place.render(BAD)
+    place.deliver()
+    names = {path.name for path in place.live.parent.iterdir()}
+    assert names == {"app.yaml", "app.yaml.status.json", "staging"}
+
+
+def test_the_same_bytes_again_change_nothing(place: Place) -> None:
+    place.render(GOOD)
+    place.deliver()
+    before = place.live.stat()
+    assert place.deliver().state is State.UNCHANGED
+    assert place.live.stat() == before
+
+
+def test_the_same_bytes_with_a_wider_mode_are_delivered_again(place: Place) -> None:
+    place.render(GOOD)
+    place.deliver()
+    place.live.chmod(0o644)
+    assert place.deliver().state is State.DELIVERED
+    assert mode_of(place.live) == 0o600
+
+
+def test_a_refused_file_leaves_the_live_one(place: Place) -> None:
+    place.render(GOOD)
+    place.deliver()
+    place.render(BAD)
+    status = place.deliver()
+    assert status.state is State.REFUSED
+    assert str(status.reason).endswith("doesn't fit Config: database.url (missing)")
+    assert place.live.read_text() == GOOD
+    assert place.status()["state"] == "refused"
+    assert CANARY not in status_file(place.live).read_text()
+
+
+@pytest.mark.parametrize("mode", [0o640, 0o604])
+def test_a_staging_file_that_others_could_read_is_refused(place: Place, mode: int) -> None:
+    place.render(GOOD, mode=mode)
+    assert place.deliver().state is State.REFUSED
+    assert not place.live.exists()
+
+
+def test_a_folder_that_others_can_look_into_is_refused(place: Place) -> None:
+    place.render(GOOD)
+    place.live.parent.chmod(0o755)
+    assert "others can look in: chmod 0700" in str(place.deliver().reason)
+    assert not place.live.exists()
+
+
+def test_a_missing_folder_is_made_private(place: Place) -> None:
+    place.render(GOOD)
+    place.live = place.live.parent / "new" / "app.yaml"
+    assert place.deliver().state is State.DELIVERED
+    assert mode_of(place.live.parent) == 0o700
+
+
+@pytest.mark.parametrize(
+    ("model", "reason"),
+    [
+        ("no_such_module:Config", "can't be imported (ModuleNotFoundError)"),
+        ("{module}:Missing", "can't be imported (AttributeError)"),
+        ("{module}:not_a_model", "isn't a class with model_validate"),
+        ("{module}:Rude", "doesn't fit Rude: the model raised ValueError"),
+    ],
+)
+def test_a_model_that_cant_judge_refuses(place: Place, model: str, reason: str) -> None:
+    place.render(GOOD)
+    place.model = model.format(module=place.model.partition(":")[0])
+    status = place.deliver()
+    assert str(status.reason).endswith(reason)
+    assert CANARY not in str(status.reason)
+
+
+def test_a_copy_left_by_a_crash_is_taken_away(place: Place) -> None:
+    left = place.live.with_name(".app.yaml.new")
+    left.write_text(CANARY)
+    place.render(GOOD)
+    place.deliver()
+    assert not left.exists()
+
+
+def test_a_failed_write_leaves_no_copy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(_descriptor: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OSError, match="No space"):
+        write_private(tmp_path / "file", b"secret")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_second_delivery_waits_for_the_first(place: Place) -> None:
+    place.render(GOOD)
+    folder = os.open(place.live.parent, os.O_RDONLY)
+    fcntl.flock(folder, fcntl.LOCK_EX)
+    command = [sys.executable, "-m", "app_integration", "deliver", *place.arguments()]
+    path = f"{place.staging.parents[2]}{os.pathsep}{ROOT}"
+    run = subprocess.Popen(command, cwd=ROOT, env={**os.environ, "PYTHONPATH": path})
+    with pytest.raises(subprocess.TimeoutExpired):
+        run.wait(timeout=1)
+    assert not place.live.exists()
+    os.close(folder)
+    assert run.wait(timeout=20) == 0
+    assert place.live.read_text() == GOOD
+
+
+@pytest.fixture
+def environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The command drops variables of its process; bring them back afterwards."""
+    for name, value in os.environ.items():
+        monkeypatch.setenv(name, value)
+
+
+@pytest.mark.usefixtures("environment")
+class TestCommand:
+    def test_it_exits_0_for_delivered_and_unchanged(
+        self, place: Place, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        place.render(GOOD)
+        assert main(place.arguments()) == 0
+        assert main(place.arguments()) == 0
+        assert capsys.readouterr().out.splitlines() == [
+            f"{place.live}: delivered",
+            f"{place.live}: unchanged",
+        ]
+
+    def test_it_exits_1_for_a_refusal_and_prints_no_value(
+        self, place: Place, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        place.render(BAD)
+        assert main(place.arguments()) == 1
+        out, err = capsys.readouterr()
+        assert "refused: " in out
+        assert CANARY not in out + err
+
+    def test_it_never_fails_under_an_agent(self, place: Place) -> None:
+        place.render(BAD)
+        assert main(place.arguments("--never-fail")) == 0
+        place.live = Path("/proc/no-such-folder/app.yaml")
+        assert main(place.arguments("--never-fail")) == 0
+
+    def test_it_gives_up_at_its_deadline(
+        self, place: Place, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(module, "DEADLINE", 0.2)
+        place.render(GOOD)
+        place.model = place.model.replace(":Config", ":Slow")
+        began = time.monotonic()
+        assert main(place.arguments()) == 1
+        assert time.monotonic() - began < 5
+        assert place.status()["reason"] == "not delivered within 0.2 s"
+
+    def test_its_deadline_ends_before_the_agents(self) -> None:
+        from agent.hcl import EXEC_TIMEOUT  # noqa: PLC0415 (a floor above; only compared here)
+
+        assert module.DEADLINE + 5 <= EXEC_TIMEOUT
+
+    def test_the_model_sees_a_scrubbed_environment(
+        self, place: Place, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("BAO_TOKEN", CANARY)
+        seen = place.live.parent / "seen"
+        place.render(f'database: {{url: "{seen}"}}\n')
+        place.model = place.model.replace(":Config", ":Curious")
+        assert main(place.arguments()) == 0
+        kept = {"HOME", "LANG", "LC_ALL", "LC_CTYPE", "PATH", "TZ"}
+        assert set(seen.read_text().split()) <= kept
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        [],
+        ["deliver"],
+        ["delivr"],
+        ["deliver", "--staging", "a", "--live", "b", "--model", "no-colon"],
+        ["deliver", "--staging", "a", "--live", "b", "--model", "a:b", "--force"],
+    ],
+)
+def test_wrong_usage_exits_64(arguments: list[str]) -> None:
+    run = subprocess.run(
+        [sys.executable, "-m", "app_integration", *arguments],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert run.returncode == 64
+    assert "usage: python -m app_integration" in run.stderr
+
+
+def test_every_command_has_a_main() -> None:
+    for name in commands.COMMANDS.values():
+        assert callable(__import__(name, fromlist=["main"]).main)
