@@ -8,12 +8,15 @@ import sys
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
 from agent.compile import Compiled, compile_file
 from agent.hcl import AgentSettings, Delivery
 from agent.hcl import render as render_agent
+from agent.run import RunSettings
+from app_integration.deliver import State, status_file
 from app_integration.errors import ConfigRejected
 from app_integration.files import write_private
 from app_integration.login import AppRole, GivenToken
@@ -227,9 +230,28 @@ class Local:
             program = python_program(
                 AGENT, "agent.run", "--config", str(config), folder=self.layout.agents, ports=()
             )
+            began = datetime.now(tz=UTC).replace(microsecond=0)
             agent = self.processes.start(program)
-            live = self.layout.config(self.scope.service)
-            self.processes.wait_until(agent, live.exists, DELIVERY_SECONDS)
+            self.processes.wait_until(agent, lambda: self._delivered(began), DELIVERY_SECONDS)
+        return True
+
+    def _delivered(self, began: datetime) -> bool:
+        """Whether a config arrived since *began*.
+
+        Raises:
+            ConfigRejected: it arrived and was refused; the reason names fields, never values.
+        """
+        path = status_file(self.layout.config(self.scope.service))
+        if not path.exists():
+            return False
+        status = json.loads(path.read_text(encoding="utf-8"))
+        if datetime.fromisoformat(status["when"]) < began:
+            return False
+        if status["state"] == State.REFUSED:
+            raise ConfigRejected(
+                f"the rendered config was refused: {status['reason']}; "
+                f"the agent's log: {self.processes.log(AGENT)}"
+            )
         return True
 
     def _write_agent_files(self) -> bool:
@@ -243,7 +265,7 @@ class Local:
         files = {
             template: self.compiled().text,
             folder / "agent.hcl": render_agent(settings),
-            folder / "run.json": self._run_settings(settings),
+            folder / "run.json": self._run_settings(settings).to_json(),
         }
         # A list: each file is written, also after one that differed.
         return any([_replace(path, text) for path, text in files.items()])  # noqa: C419
@@ -268,22 +290,21 @@ class Local:
             render_interval=self.declaration.environment(Environment.DEV).agent.render_interval,
         )
 
-    def _run_settings(self, settings: AgentSettings) -> str:
-        """What :meth:`agent.run.RunSettings.from_file` reads."""
-        told = {
-            "service": self.scope.service,
-            "environment": self.scope.environment,
-            "vault_addr": settings.vault_addr,
-            "starter_role_id_file": str(self.layout.role_id(self.scope.starter)),
-            "starter_secret_id_file": str(self.layout.secret_id(self.scope.starter)),
-            "program": str(binaries.openbao()),
-            "agent_config": str(self.layout.agent(self.scope) / "agent.hcl"),
-            "secret_id_file": str(settings.secret_id_file),
-            "python": str(settings.python),
-            "working_directory": str(PROJECT),
-            "deliveries": [delivery.to_json() for delivery in settings.deliveries],
-        }
-        return f"{json.dumps(told, indent=2)}\n"
+    def _run_settings(self, settings: AgentSettings) -> RunSettings:
+        return RunSettings(
+            starter=Settings(
+                scope=self.scope,
+                vault_addr=settings.vault_addr,
+                role_id_file=self.layout.role_id(self.scope.starter),
+                secret_id_file=self.layout.secret_id(self.scope.starter),
+            ),
+            program=binaries.openbao(),
+            agent_config=self.layout.agent(self.scope) / "agent.hcl",
+            secret_id_file=settings.secret_id_file,
+            python=settings.python,
+            working_directory=PROJECT,
+            deliveries=settings.deliveries,
+        )
 
     def _stop_again(self, servers: tuple[str, ...]) -> None:
         for name in (AGENT, *servers) if servers else ():

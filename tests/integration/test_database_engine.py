@@ -3,7 +3,6 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from conftest import Deployment
 from sqlalchemy import text
 from sqlalchemy.exc import OperationalError
 
@@ -11,6 +10,7 @@ from app_integration.database import LeasedUsers, leased_engine
 from app_integration.errors import Unreachable
 from app_integration.settings import Limits
 from app_integration.wiring import Wiring
+from tests.deployment import Deployment
 
 pytestmark = pytest.mark.requires("embedded")
 

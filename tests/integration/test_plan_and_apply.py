@@ -3,10 +3,11 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from conftest import Deployment
 
 from app_integration.errors import AccessDenied
 from app_integration.names import KV_MOUNT
+from app_integration.secret import Secret
+from tests.deployment import Deployment
 from vault.reconcile.apply import ApplyFailed, apply
 from vault.reconcile.plan import Plan, make_plan, read_actual
 from vault.reconcile.resources import CannotChange, Resource
@@ -41,7 +42,11 @@ def test_a_second_plan_is_empty(deployment: Deployment) -> None:
 
 #: Path → the change made by hand, and the field that the plan must name.
 DRIFT: list[tuple[str, dict[str, Any], str]] = [
-    (f"sys/policies/acl/{SCOPE}", {"policy": 'path "secret/*" { capabilities = ["read"] }'}, "policy"),
+    (
+        f"sys/policies/acl/{SCOPE}",
+        {"policy": 'path "secret/*" { capabilities = ["read"] }'},
+        "policy",
+    ),
     (f"auth/approle/role/{SCOPE}", {"token_num_uses": 5}, "token_num_uses"),
     (f"transit/keys/{SCOPE}-pii/config", {"deletion_allowed": True}, "deletion_allowed"),
     (f"database/roles/{SCOPE}", {"db_name": SCOPE, "default_ttl": 60}, "default_ttl"),
@@ -99,9 +104,7 @@ def test_a_generated_value_is_written_once_and_never_over(deployment: Deployment
     made = iter(["first-value", "second-value"])
     name = "gaara-store/dev/once"
 
-    def make() -> Any:
-        from app_integration.secret import Secret
-
+    def make() -> Secret:
         return Secret(next(made))
 
     value = SecretValue(name, "generated", True, make)
@@ -115,8 +118,6 @@ def test_a_generated_value_is_written_once_and_never_over(deployment: Deployment
 
 
 def test_a_derived_value_follows_its_parts(deployment: Deployment) -> None:
-    from app_integration.secret import Secret
-
     part, name = "gaara-store/dev/part", "gaara-store/dev/whole"
     derived = DerivedValue(name, "smtp://shop:{part}@mail:25", {"part": part})
     write_value(deployment.operator, part, Secret("a/b@c"))
@@ -143,8 +144,6 @@ def test_a_key_made_otherwise_is_refused_and_not_silently_kept(deployment: Deplo
 
 
 def test_a_failure_lists_what_was_done_and_a_rerun_completes(deployment: Deployment) -> None:
-    from app_integration.secret import Secret
-
     good = SecretValue("gaara-store/dev/first", "generated", True, lambda: Secret("x" * 32))
     bad = SecretValue("gaara-store/dev/second", "given", True, lambda: Secret("a\0b"))
     with pytest.raises(ApplyFailed) as caught:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import re
 
 import pytest
-from conftest import Deployment
 
+from app_integration.errors import StrongroomError
 from app_integration.names import IMPLIED, Environment, Need, Scope, need
 from policies.render import render_policies
+from tests.deployment import Deployment
 from vault.declare.load import load
 
 pytestmark = pytest.mark.requires("embedded")
@@ -46,7 +47,10 @@ def test_the_service_is_granted_what_it_needs_and_nothing_else() -> None:
 #: policy → (capability, path) allowed, and denied.
 MATRIX = {
     "gaara-store-dev": (
-        [("read", "secret/data/gaara-store/dev/jwt-secret"), ("read", "database/creds/gaara-store-dev")],
+        [
+            ("read", "secret/data/gaara-store/dev/jwt-secret"),
+            ("read", "database/creds/gaara-store-dev"),
+        ],
         [
             ("update", "secret/data/gaara-store/dev/jwt-secret"),
             ("read", "secret/data/gaara-store/dev/other"),
@@ -69,7 +73,10 @@ MATRIX = {
         ],
     ),
     "strongroom-plan": (
-        [("read", "sys/policies/acl/gaara-store-dev"), ("read", "secret/metadata/gaara-store/dev/x")],
+        [
+            ("read", "sys/policies/acl/gaara-store-dev"),
+            ("read", "secret/metadata/gaara-store/dev/x"),
+        ],
         [
             ("read", "secret/data/gaara-store/dev/jwt-secret"),
             ("update", "sys/policies/acl/gaara-store-dev"),
@@ -161,7 +168,5 @@ def test_outside_dev_nobody_logs_in_with_a_password() -> None:
 
 
 def test_an_unwrapped_secret_id_is_refused_to_the_starter(deployment: Deployment) -> None:
-    from app_integration.errors import StrongroomError
-
     with deployment.local.operator(SCOPE.starter) as starter, pytest.raises(StrongroomError):
         starter.post(f"auth/approle/role/{SCOPE}/secret-id")

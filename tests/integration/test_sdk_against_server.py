@@ -8,14 +8,21 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from conftest import Deployment, free_ports
 from sqlalchemy import create_engine, text
 
 import app_integration
 from app_integration import decrypt_field, encrypt_field, get_secret, get_secret_info, wiring
-from app_integration.errors import AccessDenied, DecryptionFailed, SecretNotFound, Unreachable
+from app_integration.encryption.transit import Transit
+from app_integration.errors import (
+    AccessDenied,
+    DecryptionFailed,
+    RequestRefused,
+    SecretNotFound,
+    Unreachable,
+)
 from app_integration.settings import Limits, from_environment
 from app_integration.wiring import Wiring
+from tests.deployment import Deployment, free_ports
 
 pytestmark = pytest.mark.requires("embedded")
 
@@ -79,9 +86,7 @@ def test_in_development_a_missing_server_falls_back(
     monkeypatch.setenv("TEST_SECRET", "from environment")
     nowhere = f"http://127.0.0.1:{free_ports(1)[0]}"
     variables = {**deployment.variables, "VAULT_ADDR": nowhere}
-    settings = replace(
-        from_environment(variables), limits=IMPATIENT, dotenv_file=tmp_path / ".env"
-    )
+    settings = replace(from_environment(variables), limits=IMPATIENT, dotenv_file=tmp_path / ".env")
     wired = Wiring(settings)
     assert wired.secrets.get("test-secret") == "from environment"
     wired.close()
@@ -119,9 +124,8 @@ def test_a_default_answers_for_a_deleted_value(deployment: Deployment, service: 
 def test_a_denied_name_gives_the_rule_to_add(service: Wiring) -> None:
     with pytest.raises(AccessDenied) as caught:
         service.secrets.get("payment-key", default="")
-    assert (
-        'path "secret/data/gaara-store/dev/payment-key" { capabilities = ["read"] }'
-        in str(caught.value)
+    assert 'path "secret/data/gaara-store/dev/payment-key" { capabilities = ["read"] }' in str(
+        caught.value
     )
 
 
@@ -144,12 +148,11 @@ def test_another_process_reads_the_token(deployment: Deployment, service: Wiring
 
 
 @pytest.mark.usefixtures("front_door")
-def test_the_plain_wrapper_never_brings_a_data_key_here() -> None:
+def test_the_plain_wrapper_encrypts_at_the_server(deployment: Deployment) -> None:
     plain = app_integration.transit()
     sealed = plain.encrypt(b"ada@example.com", context=b"row 7")
-    assert plain.decrypt(plain.rewrap(sealed, context=b"row 7"), context=b"row 7") == (
-        b"ada@example.com"
-    )
+    rewrapped = Transit(deployment.operator, "gaara-store-dev-pii").rewrap(sealed, context=b"row 7")
+    assert plain.decrypt(rewrapped, context=b"row 7") == b"ada@example.com"
 
 
 def test_a_revoked_token_costs_one_login(deployment: Deployment, service: Wiring) -> None:
@@ -167,7 +170,7 @@ def test_closing_gives_the_token_back(deployment: Deployment) -> None:
     wired = Wiring(deployment.settings)
     accessor = wired.session.get("auth/token/lookup-self")["data"]["accessor"]
     wired.close()
-    with pytest.raises(AccessDenied):
+    with pytest.raises(RequestRefused, match="invalid accessor"):
         deployment.operator.post("auth/token/lookup-accessor", {"accessor": accessor})
 
 

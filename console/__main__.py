@@ -1,0 +1,5 @@
+"""``python -m console``: the command ``strongroom``."""
+
+from console.cli import main
+
+main()

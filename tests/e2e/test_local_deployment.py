@@ -1,0 +1,251 @@
+"""`make vault-up` and its companions, through the command line."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+import requests
+
+from app_integration.names import KV_MOUNT
+from tests.deployment import Deployment, free_ports
+from vault.runtime.embedded import quiet
+from vault.runtime.layout import Layout
+from vault.runtime.ports import Ports, setting
+from vault.runtime.processes import Processes
+
+pytestmark = pytest.mark.requires("embedded")
+
+ROOT = Path(__file__).parents[2]
+
+
+class Shell:
+    """The command ``strongroom`` on a deployment of its own."""
+
+    def __init__(self, root: Path) -> None:
+        self.layout = Layout(root)
+        self.ports = Ports(*free_ports(6))
+
+    def __call__(self, *arguments: str, typed: str = "") -> subprocess.CompletedProcess[str]:
+        settings = {setting(name): str(port) for name, port in self.ports.named().items()}
+        kept = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
+        return subprocess.run(
+            [
+                *(sys.executable, "-m", "console", arguments[0], "--root", str(self.layout.root)),
+                *arguments[1:],
+            ],
+            cwd=ROOT,
+            env={**kept, **settings},
+            input=typed,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    def processes(self) -> list[str]:
+        """Command lines of everything that works in the deployment's folder."""
+        found = []
+        for process in psutil.process_iter():
+            try:
+                line = " ".join(process.cmdline())
+            except psutil.Error:
+                continue
+            if str(self.layout.root) in line and process.pid != os.getpid():
+                found.append(line)
+        return found
+
+
+@pytest.fixture(scope="module")
+def shell(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shell]:
+    shell = Shell(tmp_path_factory.mktemp("shell") / ".strongroom")
+    yield shell
+    shell("reset", "--yes")
+
+
+def test_up_starts_shows_and_a_second_time_changes_nothing(shell: Shell) -> None:
+    first = shell("up")
+    assert first.returncode == 0, first.stderr
+    for words in (
+        f"http://127.0.0.1:{shell.ports.vault}/ui/",
+        "developer, method Username",
+        "get_secret('jwt-secret')  →  [REDACTED]  (version 1)",
+        "decrypt_field(…)  →  'ada@example.com'",
+        "logged in to PostgreSQL: v-approle-",
+        "password: '[REDACTED]'",
+    ):
+        assert words in first.stdout
+    pids = {name: Processes(shell.layout).find(name) for name in ("vault", "database", "agent")}
+    second = shell("up")
+    assert second.returncode == 0, second.stderr
+    assert "nothing was changed" in second.stdout
+    assert pids == {name: Processes(shell.layout).find(name) for name in pids}
+    assert None not in pids.values()
+
+
+def test_plan_is_empty_and_status_says_running(shell: Shell) -> None:
+    planned = shell("plan", "--env", "dev")
+    assert (planned.returncode, planned.stderr) == (0, "")
+    assert "0 to create, 0 to change" in planned.stdout
+    assert shell("status").returncode == 0
+
+
+def test_nothing_that_was_shown_or_logged_holds_a_secret(shell: Shell) -> None:
+    config = shell.layout.config("gaara-store")
+    secrets = [
+        line.partition(":")[2].strip().strip('"')
+        for line in config.read_text().splitlines()
+        if line.strip().startswith(("url:", "secret:", "password:"))
+    ]
+    assert len(secrets) == 4
+    texts = {path: path.read_text(errors="replace") for path in shell.layout.logs.iterdir()}
+    texts[shell.layout.dev_env] = shell.layout.dev_env.read_text()
+    texts[Path("shown")] = shell("up").stdout
+    texts[Path("argv")] = "\n".join(shell.processes())
+    for agent in shell.layout.agents.rglob("*"):
+        if agent.is_file():
+            texts[agent] = agent.read_text()
+    for path, text in texts.items():
+        assert not [secret for secret in secrets if secret in text], path
+
+
+def test_everything_is_private(shell: Shell) -> None:
+    assert shell.layout.root.stat().st_mode & 0o777 == 0o700
+    assert shell.layout.dev_env.stat().st_mode & 0o777 == 0o600
+    wide = [
+        path
+        for path in shell.layout.root.rglob("*")
+        if not path.is_symlink() and path.stat().st_mode & 0o077
+    ]
+    assert wide == []
+
+
+def test_dev_env_makes_the_sdk_work_from_any_shell(shell: Shell, tmp_path: Path) -> None:
+    line = (
+        f"set -a; . {shell.layout.dev_env}; set +a; {sys.executable} -c "
+        "'from app_integration import get_secret; print(get_secret(\"jwt-secret\"))'"
+    )
+    run = subprocess.run(
+        ["/bin/sh", "-c", line], cwd=tmp_path, env={}, capture_output=True, text=True, check=False
+    )
+    assert (run.stdout, run.stderr, run.returncode) == ("[REDACTED]\n", "", 0)
+
+
+def test_a_killed_server_comes_back_with_its_keys(shell: Shell) -> None:
+    vault = Processes(shell.layout).find("vault")
+    assert vault is not None
+    psutil.Process(vault.pid).kill()
+    assert shell("status").returncode == 2
+    assert "nothing was changed" not in shell("up").stdout
+    assert shell("status").returncode == 0
+
+
+def test_down_leaves_no_process_no_port_and_no_socket(shell: Shell) -> None:
+    assert shell.processes()
+    down = shell("down")
+    assert down.returncode == 0, down.stderr
+    assert shell.processes() == []
+    assert not [path for path in shell.layout.root.rglob("*") if path.is_socket()]
+    listening = {
+        connection.laddr.port
+        for connection in psutil.net_connections("tcp")
+        if connection.status == psutil.CONN_LISTEN
+    }
+    assert not listening & set(shell.ports.named().values())
+
+
+def test_a_taken_port_names_port_setting_and_process_and_starts_nothing(shell: Shell) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", shell.ports.redis))
+        taken.listen()
+        refused = shell("up")
+    assert refused.returncode == 1
+    assert f"port {shell.ports.redis} is taken by process {os.getpid()}" in refused.stderr
+    assert "STRONGROOM_REDIS_PORT" in refused.stderr
+    assert shell.processes() == []
+
+
+def test_a_start_that_fails_half_way_cleans_up_and_shows_the_log(shell: Shell) -> None:
+    key = shell.layout.vault / "seal-key"
+    good = key.read_text()
+    key.write_text("not a key")
+    failed = shell("up")
+    key.write_text(good)
+    assert failed.returncode == 1
+    assert "vault" in failed.stderr
+    assert "its log ends:" in failed.stderr
+    assert shell.processes() == []
+
+
+def test_reset_asks_first(shell: Shell) -> None:
+    kept = shell("reset", typed="n\n")
+    assert kept.returncode == 1
+    assert shell.layout.root.exists()
+    assert shell("reset", typed="y\n").returncode == 0
+    assert not shell.layout.root.exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("bogus",), "No such command"),
+        (("plan",), "Missing option"),
+        (("plan", "--bogus"), "No such option"),
+    ],
+)
+def test_a_wrong_command_line_exits_64(
+    tmp_path: Path, arguments: tuple[str, ...], words: str
+) -> None:
+    run = subprocess.run(
+        [sys.executable, "-m", "console", *arguments],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+        env={"PATH": os.environ["PATH"], "HOME": str(tmp_path)},
+    )
+    assert run.returncode == 64
+    assert words in run.stderr
+
+
+def test_an_unknown_environment_is_an_error_and_not_a_traceback(tmp_path: Path) -> None:
+    run = Shell(tmp_path / ".strongroom")("plan", "--env", "qa")
+    assert run.returncode == 1
+    assert "unknown environment 'qa'" in run.stderr
+    assert "Traceback" not in run.stderr
+
+
+def test_no_token_with_root_policy_is_left(deployment: Deployment) -> None:
+    accessors = deployment.operator.list("auth/token/accessors")
+    policies = [
+        deployment.operator.post("auth/token/lookup-accessor", {"accessor": accessor})["data"]
+        for accessor in accessors
+    ]
+    assert policies
+    assert not [data for data in policies if "root" in data["policies"]]
+
+
+def test_the_developer_logs_in_and_reads_the_dev_secrets(deployment: Deployment) -> None:
+    address = deployment.variables["VAULT_ADDR"]
+    password = deployment.local.person_password("developer").read_text().strip()
+    login = requests.post(
+        f"{address}/v1/auth/userpass/login/developer", json={"password": password}, timeout=10
+    )
+    token = login.json()["auth"]["client_token"]
+    read = requests.get(
+        f"{address}/v1/{KV_MOUNT}/data/gaara-store/dev/jwt-secret",
+        headers={"X-Vault-Token": token},
+        timeout=10,
+    )
+    assert read.status_code == 200
+    page = requests.get(f"{address}/ui/", timeout=10)
+    assert "<html" in page.text
+
+
+def test_a_deployment_that_runs_is_left_alone(deployment: Deployment) -> None:
+    assert not deployment.local.up(quiet).changed

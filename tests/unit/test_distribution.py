@@ -1,0 +1,65 @@
+"""The SDK as an application gets it: complete, light, and importable by itself."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+import tomllib
+import zipfile
+from pathlib import Path
+
+import app_integration
+from app_integration import errors
+
+ROOT = Path(__file__).parents[2]
+SDK = ROOT / "app_integration"
+
+#: Modules that only an extra brings, or only the operator's side has.
+HEAVY = ("pydantic", "sqlalchemy", "psycopg", "yaml", "jinja2", "typer", "rich", "psutil", "vault")
+
+
+def test_the_wheel_holds_every_package_and_the_type_marker(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation"]
+    copy = tmp_path / "sdk"
+    shutil.copytree(SDK, copy)
+    subprocess.run([*command, "--wheel-dir", str(tmp_path), str(copy)], check=True)
+    (wheel,) = tmp_path.glob("*.whl")
+    inside = {name for name in zipfile.ZipFile(wheel).namelist() if name.endswith(".py")}
+    here = {f"app_integration/{path.relative_to(SDK)}" for path in SDK.rglob("*.py")}
+    assert {name for name in here if "/build/" not in name} == inside
+    assert "app_integration/py.typed" in zipfile.ZipFile(wheel).namelist()
+
+
+def test_importing_the_front_door_loads_nothing_heavy() -> None:
+    code = f"import sys, app_integration; print([m for m in {HEAVY!r} if m in sys.modules])"
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert run.stdout.strip() == "[]"
+
+
+def test_the_front_door_is_what_it_says() -> None:
+    public = {name for name in vars(app_integration) if not name.startswith("_")}
+    modules = {"errors", "redaction"}
+    assert set(app_integration.__all__) <= public
+    assert modules <= set(app_integration.__all__)
+    assert all(getattr(app_integration, name).__doc__ for name in app_integration.__all__)
+
+
+def test_the_tree_of_errors_is_drawn_whole() -> None:
+    classes = [
+        value
+        for value in vars(errors).values()
+        if isinstance(value, type) and issubclass(value, errors.StrongroomError)
+    ]
+    assert errors.__doc__ is not None
+    missing = [kind.__name__ for kind in classes if kind.__name__ not in errors.__doc__]
+    assert missing == []
+    assert len(classes) > 15
+
+
+def test_the_operators_project_asks_for_nothing_that_the_lock_lacks() -> None:
+    lock = (ROOT / "requirements" / "lock.txt").read_text()
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    for requirement in project["dependencies"]:
+        name = requirement.split(">")[0].split("[")[0].replace(".", "-")
+        assert name == "strongroom-sdk" or f"\n{name}==" in lock, name
