@@ -17,8 +17,10 @@ StrongroomError
 │   └── RequestRefused          400, 404 or 405: the request itself is wrong
 ├── AuthenticationFailed        login refused, or the token is no longer valid
 ├── EncryptionError
+│   ├── InvalidContext          a context that nothing can be bound to
 │   ├── DecryptionFailed        opaque: never says which check failed
-│   └── KeyUnavailable          the data key can't be wrapped or unwrapped now
+│   ├── KeyUnavailable          the data key can't be wrapped or unwrapped now
+│   └── BatchFailed             some items of a batch failed; it tells which
 └── AuditFailed                 the access record couldn't be written, so nothing was released
 
 A message says what happened, where, and what to do next. It never holds a secret, and causes
@@ -109,12 +111,24 @@ class EncryptionError(StrongroomError):
     """A field can't be encrypted or decrypted."""
 
 
+class InvalidContext(EncryptionError):
+    """A context that nothing can be bound to; the message names the entry, never its value."""
+
+
 class DecryptionFailed(EncryptionError):
     """The token isn't authentic for this key and context; deliberately says no more."""
 
 
 class KeyUnavailable(EncryptionError):
     """The data key can't be wrapped or unwrapped now; the message says why."""
+
+
+class BatchFailed(EncryptionError):
+    """Some items of a batch failed; ``failed`` holds their indices."""
+
+    def __init__(self, message: str, failed: tuple[int, ...]) -> None:
+        super().__init__(message)
+        self.failed = failed
 
 
 class AuditFailed(StrongroomError):

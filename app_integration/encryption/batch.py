@@ -1,0 +1,44 @@
+"""What became of a batch: each item's result, or that it failed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Final, Generic, TypeVar
+
+from app_integration.errors import BatchFailed
+
+_T = TypeVar("_T")
+_MAX_NAMED: Final = 20  # indices in an error's message
+
+
+@dataclass(frozen=True, slots=True)
+class Batch(Generic[_T]):
+    """What became of each item of a batch.
+
+    Attributes:
+        results: one for each item, in order; None where it failed.
+        failed: the indices that failed, ascending.
+        operation: what was asked, for messages.
+    """
+
+    results: list[_T | None] = field(repr=False)
+    failed: tuple[int, ...]
+    operation: str
+
+    def values(self) -> list[_T]:
+        """All results.
+
+        Raises:
+            BatchFailed: there are fewer than items.
+        """
+        if self.failed:
+            raise BatchFailed(self._message(), self.failed)
+        return [result for result in self.results if result is not None]
+
+    def _message(self) -> str:
+        named = ", ".join(map(str, self.failed[:_MAX_NAMED]))
+        more = ", ..." if len(self.failed) > _MAX_NAMED else ""
+        return (
+            f"{self.operation}: {len(self.failed)} of {len(self.results)} items failed, "
+            f"at {named}{more}; the others are in results"
+        )

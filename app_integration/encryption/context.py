@@ -1,0 +1,94 @@
+"""What a token is bound to, as bytes: no two different contexts have the same encoding.
+
+A context is a small mapping such as ``{"user_id": 7}``. It is authenticated with the token and not
+stored in it, so a token copied to another row no longer opens. Its encoding::
+
+    count u8 | entry ...          entries sorted as byte strings
+    entry = name length u8 | name UTF-8 | type u8 | value length u16 | value
+
+Order doesn't matter; ``1``, ``"1"`` and ``True`` differ. Text is taken as it is, without Unicode
+normalisation. Refused: an empty mapping (``None`` says that nothing is bound), ``None`` as a value
+(an absent column must not look like a bound one), floats (``0.1`` has no one spelling) and
+subclasses of the types below (an enum would bind to its value, not to itself).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import lru_cache
+from typing import Any, Final, TypeAlias
+from uuid import UUID
+
+from app_integration.encryption import scalars
+from app_integration.errors import InvalidContext
+
+ContextValue: TypeAlias = str | int | bool | bytes | UUID
+Context: TypeAlias = Mapping[str, ContextValue]
+
+MAX_ENTRIES: Final = 32
+MAX_NAME: Final = 255  # bytes of UTF-8
+MAX_VALUE: Final = 1024  # bytes, encoded
+
+_NOTHING: Final = b"\x00"
+_TYPES: Final[dict[type, tuple[bytes, Callable[[Any], bytes]]]] = {
+    str: (bytes((scalars.TEXT,)), scalars.encode_text),
+    bytes: (bytes((scalars.BYTES,)), scalars.encode_bytes),
+    int: (bytes((scalars.INTEGER,)), scalars.encode_integer),
+    bool: (bytes((scalars.BOOLEAN,)), scalars.encode_boolean),
+    UUID: (bytes((scalars.UNIQUE_ID,)), scalars.encode_unique_id),
+}
+#: Every value length, encoded: looking one up is quicker than encoding it, and bounds it as well.
+_LENGTHS: Final = tuple(length.to_bytes(2, "big") for length in range(MAX_VALUE + 1))
+
+
+def encode(context: Context | None) -> bytes:
+    """The one encoding of *context*; of "bound to nothing" when it is None.
+
+    Raises:
+        InvalidContext: empty, too large, or an entry of a type outside :data:`ContextValue`.
+    """
+    if context is None:
+        return _NOTHING
+    _check(context)
+    entries = []
+    for name, value in context.items():
+        try:
+            code, encoder = _TYPES[type(value)]
+            encoded = encoder(value)
+            entries.append(_name(name) + code + _LENGTHS[len(encoded)] + encoded)
+        except (LookupError, TypeError, ValueError):
+            raise InvalidContext(_complaint(name, value)) from None
+    entries.sort()
+    return len(entries).to_bytes(1, "big") + b"".join(entries)
+
+
+def _check(context: object) -> None:
+    # A dict is the common case, and asking the abstract class takes as long as a whole entry.
+    if type(context) is not dict and not isinstance(context, Mapping):
+        raise InvalidContext(f"a context of type {type(context).__name__}; use a mapping")
+    if not 0 < len(context) <= MAX_ENTRIES:
+        raise InvalidContext(
+            f"a context of {len(context)} entries; use 1 to {MAX_ENTRIES}, or None to bind nothing"
+        )
+
+
+@lru_cache(maxsize=1024)
+def _name(name: str) -> bytes:
+    """*name* with its length; TypeError or ValueError when it can't be one."""
+    encoded = str.encode(name)
+    if not 0 < len(encoded) <= MAX_NAME:
+        raise ValueError
+    return bytes((len(encoded),)) + encoded
+
+
+def _complaint(name: object, value: object) -> str:
+    """Why an entry was refused; it never shows the value."""
+    if type(value) not in _TYPES:
+        return (
+            f"context {name!r}: a value of type {type(value).__name__}; "
+            "use exactly str, int, bool, bytes or UUID"
+        )
+    return (
+        f"context {name!r}: a name is a str of 1 to {MAX_NAME} bytes and a value has at most "
+        f"{MAX_VALUE} bytes, both without lone surrogates"
+    )

