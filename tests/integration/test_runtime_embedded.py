@@ -1,0 +1,405 @@
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+import smtplib
+import socket
+import stat
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Any
+
+import psutil
+import psycopg
+import pytest
+import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+
+from app_integration.errors import ConfigurationError
+from app_integration.names import Environment, Scope
+from app_integration.secret import Secret
+from app_integration.transport import Transport
+from vault.runtime.embedded import Busy, Embedded, StillRunning
+from vault.runtime.layout import Layout
+from vault.runtime.ports import HOST, Ports, PortTaken, check_free
+from vault.runtime.processes import StartFailed
+from vault.runtime.program import Program
+
+pytestmark = pytest.mark.requires("embedded")
+
+SCOPE = Scope("gaara-store", Environment.DEV)
+SERVERS = ("vault", "database", "redis", "smtp")
+
+
+def free_ports() -> Ports:
+    """Ports that nobody listens on; all are held until all are known, so they differ."""
+    held = [socket.create_server((HOST, 0)) for _ in range(6)]
+    numbers = [server.getsockname()[1] for server in held]
+    for server in held:
+        server.close()
+    return Ports(*numbers)
+
+
+def folder_in(tmp_path: Path) -> Path:
+    """A root with everything in its name that a path may hold and a configuration may trip on."""
+    parent = tmp_path / "a \"b\" 'c' ${d} #%20ü"
+    parent.mkdir()
+    return parent / ".strongroom"
+
+
+@contextmanager
+def deployment(root: Path) -> Iterator[Embedded]:
+    embedded = Embedded(Layout(root), free_ports(), SCOPE)
+    try:
+        yield embedded
+    finally:
+        embedded.reset()
+
+
+@pytest.fixture(scope="module")
+def bootstrapped(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[tuple[Embedded, Secret]]:
+    with deployment(folder_in(tmp_path_factory.mktemp("shared"))) as embedded:
+        token = embedded.start().root_token
+        assert token
+        embedded.mark_bootstrapped()
+        yield embedded, token
+
+
+@pytest.fixture
+def shared(bootstrapped: tuple[Embedded, Secret]) -> Embedded:
+    """Started and bootstrapped; for tests that leave it running."""
+    return bootstrapped[0]
+
+
+@pytest.fixture
+def root_token(bootstrapped: tuple[Embedded, Secret]) -> Secret:
+    """Of the shared deployment."""
+    return bootstrapped[1]
+
+
+@pytest.fixture
+def embedded(tmp_path: Path) -> Iterator[Embedded]:
+    """Not started yet."""
+    with deployment(folder_in(tmp_path)) as embedded:
+        yield embedded
+
+
+def pids(embedded: Embedded) -> dict[str, int | None]:
+    return {status.name: status.pid for status in embedded.status()}
+
+
+def everything(embedded: Embedded) -> list[psutil.Process]:
+    """All processes of the deployment, PostgreSQL's sessions included."""
+    leaders = [psutil.Process(pid) for pid in pids(embedded).values() if pid]
+    return [process for leader in leaders for process in (leader, *leader.children(recursive=True))]
+
+
+def kill(embedded: Embedded, name: str) -> None:
+    process = psutil.Process(pids(embedded)[name])
+    process.kill()
+    process.wait(5)
+
+
+def request(
+    embedded: Embedded, token: Secret, method: str, path: str, **body: object
+) -> dict[str, Any]:
+    with closing(Transport(embedded.vault_address, cacert=None, connect_timeout=3)) as transport:
+        return transport.send(method, path, timeout=10, token=token, body=body or None)
+
+
+def store_a_value(embedded: Embedded, token: Secret) -> None:
+    request(embedded, token, "POST", "cubbyhole/kept", value="still here")
+
+
+def database_url(embedded: Embedded) -> str:
+    return embedded.given_secrets()["database-url"].reveal().replace("+psycopg", "")
+
+
+def use_redis(embedded: Embedded, act: Callable[[redis.Redis], object]) -> object:
+    with redis.Redis.from_url(embedded.given_secrets()["redis-url"].reveal()) as client:
+        return act(client)
+
+
+def test_a_start_starts_all_four_and_a_second_one_changes_nothing(shared: Embedded) -> None:
+    before = pids(shared)
+    again = shared.start()
+    assert None not in before.values()
+    assert (again.servers, again.root_token) == ((), None)
+    assert pids(shared) == before
+
+
+def test_another_command_finds_what_runs(shared: Embedded) -> None:
+    other = Embedded(shared.layout, shared.ports, SCOPE)
+    assert other.status() == shared.status()
+    assert [status.port for status in other.status()] == [
+        shared.ports.vault,
+        shared.ports.database,
+        shared.ports.redis,
+        shared.ports.smtp,
+    ]
+
+
+def test_every_file_and_folder_is_private(shared: Embedded) -> None:
+    found = [shared.layout.root, *shared.layout.root.rglob("*")]
+    found += shared.layout.postgres.resolve().rglob("*")
+    assert len(found) > 1000
+    open_to_others = [
+        path
+        for path in found
+        if not path.is_symlink() and stat.S_IMODE(path.lstat().st_mode) & 0o077
+    ]
+    assert open_to_others == []
+
+
+def test_all_listen_on_the_loopback_interface_and_on_no_unix_socket(shared: Embedded) -> None:
+    connections = [
+        connection
+        for process in everything(shared)
+        for connection in process.net_connections("all")
+    ]
+    listening = {
+        connection.laddr for connection in connections if connection.status == psutil.CONN_LISTEN
+    }
+    expected = set(shared.ports.named().values()) - {shared.ports.store}
+    assert {address.ip for address in listening} == {HOST}
+    assert {address.port for address in listening} == expected
+    named_sockets = [
+        found.laddr for found in connections if found.family == socket.AF_UNIX and found.laddr
+    ]
+    assert named_sockets == []
+
+
+def test_no_command_line_and_no_environment_holds_a_secret(shared: Embedded) -> None:
+    secrets = [path.read_text() for path in shared.layout.passwords.iterdir()]
+    shown = [
+        text
+        for process in everything(shared)
+        for text in (*process.cmdline(), *process.environ().values())
+    ]
+    assert len(secrets) == 5
+    assert [text for text in shown if any(secret in text for secret in secrets)] == []
+
+
+def test_no_log_holds_a_secret(shared: Embedded) -> None:
+    secrets = [path.read_text() for path in shared.layout.passwords.iterdir()]
+    logs = "".join(path.read_text() for path in shared.layout.logs.iterdir())
+    assert "ready to accept connections" in logs
+    assert [secret for secret in secrets if secret in logs] == []
+
+
+def test_the_database_server_is_never_root(shared: Embedded) -> None:
+    pid = pids(shared)["database"]
+    assert psutil.Process(pid).uids().effective != 0
+
+
+def test_the_application_logs_in_to_its_database_with_the_given_url(shared: Embedded) -> None:
+    with psycopg.connect(database_url(shared)) as connection:
+        row = connection.execute("SELECT current_database(), session_user, current_user").fetchone()
+    assert row == ("gaara_store", "gaara_store_app", "gaara_store_owner")
+
+
+def test_redis_takes_the_given_url_and_no_other_password(shared: Embedded) -> None:
+    assert use_redis(shared, lambda client: client.ping())
+    with (
+        redis.Redis(
+            HOST, shared.ports.redis, password="wrong", retry=Retry(NoBackoff(), 0)
+        ) as stranger,
+        pytest.raises(redis.AuthenticationError),
+    ):
+        stranger.ping()
+
+
+def test_a_mail_that_is_sent_becomes_a_private_file(shared: Embedded) -> None:
+    with smtplib.SMTP(HOST, shared.ports.smtp, timeout=5) as client:
+        client.login("gaara-store", shared.given_secrets()["smtp-password"].reveal())
+        client.sendmail(
+            "store@example.test", ["me@example.test"], "Subject: Export\r\n\r\nid,total"
+        )
+    (message,) = shared.layout.mail.glob("*.eml")
+    assert message.read_bytes() == (
+        b"X-Envelope-From: store@example.test\r\nX-Envelope-To: me@example.test\r\n"
+        b"Subject: Export\r\n\r\nid,total\r\n"
+    )
+    assert stat.S_IMODE(message.stat().st_mode) == 0o600
+
+
+def test_mail_is_refused_without_login_and_a_login_without_the_password(shared: Embedded) -> None:
+    with smtplib.SMTP(HOST, shared.ports.smtp, timeout=5) as client:
+        with pytest.raises(smtplib.SMTPException, match="Authentication required"):
+            client.sendmail("store@example.test", ["me@example.test"], "Subject: Export\r\n\r\n")
+        with pytest.raises(smtplib.SMTPAuthenticationError):
+            client.login("gaara-store", "wrong")
+
+
+def test_the_server_has_its_two_audit_logs(shared: Embedded) -> None:
+    assert [log.stat().st_size > 0 for log in shared.layout.audit_logs] == [True, True]
+
+
+def test_the_root_token_is_in_no_file(embedded: Embedded) -> None:
+    token = embedded.start().root_token
+    assert token
+    request(embedded, token, "GET", "auth/token/lookup-self")
+    files = [path for path in embedded.layout.root.rglob("*") if path.is_file()]
+    assert len(files) > 10
+    assert [path for path in files if token.encode() in path.read_bytes()] == []
+
+
+def test_stopping_leaves_no_process_and_no_listener_and_the_data(embedded: Embedded) -> None:
+    token = embedded.start().root_token
+    assert token
+    store_a_value(embedded, token)
+    embedded.mark_bootstrapped()
+    with psycopg.connect(database_url(embedded)) as connection:
+        connection.execute("CREATE TABLE kept AS SELECT 7 AS value")
+    use_redis(embedded, lambda client: client.set("kept", "7"))
+    processes = everything(embedded)
+
+    assert embedded.stop() == SERVERS
+    assert [process for process in processes if process.is_running()] == []
+    check_free(embedded.ports)
+    assert embedded.stop() == ()
+
+    assert embedded.start().servers == SERVERS
+    assert request(embedded, token, "GET", "cubbyhole/kept")["data"]["value"] == "still here"
+    with psycopg.connect(database_url(embedded)) as connection:
+        assert connection.execute("SELECT value FROM kept").fetchone() == (7,)
+    assert use_redis(embedded, lambda client: client.get("kept")) == b"7"
+
+
+def test_a_killed_secrets_server_comes_back_unsealed_with_its_data(
+    shared: Embedded, root_token: Secret
+) -> None:
+    store_a_value(shared, root_token)
+    before = pids(shared)
+    kill(shared, "vault")
+    assert shared.start().servers == ("vault",)
+    value = request(shared, root_token, "GET", "cubbyhole/kept")["data"]["value"]
+    assert value == "still here"
+    assert {**pids(shared), "vault": 0} == {**before, "vault": 0}
+
+
+def test_a_killed_database_server_comes_back_though_a_session_is_left(shared: Embedded) -> None:
+    with closing(psycopg.connect(database_url(shared))) as connection:
+        (backend,) = connection.execute("SELECT pg_backend_pid()").fetchone() or (0,)
+        # Stopped, it can't notice that its server died: it keeps the server's memory in use.
+        psutil.Process(backend).suspend()
+        kill(shared, "database")
+        assert shared.start().servers == ("database",)
+        assert not psutil.pid_exists(backend)
+    with psycopg.connect(database_url(shared)) as connection:
+        assert connection.execute("SELECT 1").fetchone() == (1,)
+
+
+def test_a_secrets_server_that_was_never_set_up_begins_again(embedded: Embedded) -> None:
+    first = embedded.start().root_token
+    again = Embedded(embedded.layout, embedded.ports, SCOPE).start()
+    assert again.servers == ("vault",)
+    assert again.root_token
+    assert again.root_token != first
+
+
+def test_data_without_its_seal_key_is_refused_and_kept(embedded: Embedded) -> None:
+    embedded.start()
+    embedded.mark_bootstrapped()
+    embedded.stop()
+    key = embedded.layout.vault / "seal-key"
+    key.rename(embedded.layout.root / "seal-key")
+    with pytest.raises(ConfigurationError, match="seal-key is gone"):
+        embedded.start()
+    assert any(embedded.layout.vault_data.iterdir())
+    (embedded.layout.root / "seal-key").rename(key)
+    assert embedded.start().servers == SERVERS
+
+
+def test_other_ports_in_the_settings_move_what_runs_and_keep_its_data(embedded: Embedded) -> None:
+    token = embedded.start().root_token
+    assert token
+    store_a_value(embedded, token)
+    embedded.mark_bootstrapped()
+    moved = Embedded(embedded.layout, free_ports(), SCOPE)
+    assert moved.start().servers == SERVERS
+    assert request(moved, token, "GET", "cubbyhole/kept")["data"]["value"] == "still here"
+    check_free(embedded.ports)
+
+
+def test_a_taken_port_is_named_with_its_setting_and_nothing_is_started(embedded: Embedded) -> None:
+    port = embedded.ports.redis
+    with socket.create_server((HOST, port)), pytest.raises(PortTaken) as caught:
+        embedded.start()
+    assert caught.value.setting == "STRONGROOM_REDIS_PORT"
+    assert f"port {port} is taken by process {os.getpid()} (" in str(caught.value)
+    assert set(pids(embedded).values()) == {None}
+
+
+def test_a_server_that_cannot_start_stops_what_was_started_with_it(embedded: Embedded) -> None:
+    embedded.start()
+    embedded.mark_bootstrapped()
+    embedded.stop()
+    (embedded.layout.postgres / "data" / "postgresql.conf").write_text("no such setting\n")
+    with pytest.raises(StartFailed, match="database: it ended while starting") as caught:
+        embedded.start()
+    assert caught.value.step == "database"
+    assert "syntax error" in caught.value.log_tail
+    assert set(pids(embedded).values()) == {None}
+    check_free(embedded.ports)
+
+
+def test_a_server_that_cannot_start_leaves_alone_what_ran_before(embedded: Embedded) -> None:
+    embedded.start()
+    embedded.mark_bootstrapped()
+    before = pids(embedded)
+    kill(embedded, "redis")
+    aof = embedded.layout.redis / "appendonlydir"
+    shutil.rmtree(aof)
+    aof.touch()
+    with pytest.raises(StartFailed, match="redis: it ended while starting"):
+        embedded.start()
+    assert pids(embedded) == {**before, "redis": None}
+
+
+def test_one_command_at_a_time(embedded: Embedded) -> None:
+    embedded.layout.create()
+    with (embedded.layout.run / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        with pytest.raises(Busy, match="another command is at work"):
+            embedded.start()
+
+
+def test_each_server_is_shown_while_it_starts(embedded: Embedded) -> None:
+    shown: list[tuple[str, str]] = []
+
+    @contextmanager
+    def progress(title: str) -> Iterator[None]:
+        shown.append(("begins", title))
+        yield
+        shown.append(("ends", title))
+
+    embedded.start(progress)
+    titles = {status.title for status in embedded.status()}
+    assert sorted(shown) == sorted(
+        (moment, title) for moment in ("begins", "ends") for title in titles
+    )
+
+
+def test_erasing_leaves_nothing(embedded: Embedded) -> None:
+    embedded.start()
+    home = embedded.layout.postgres.resolve()
+    processes = everything(embedded)
+    embedded.reset()
+    assert not embedded.layout.root.exists()
+    assert not home.exists()
+    assert [process for process in processes if process.is_running()] == []
+
+
+def test_nothing_is_erased_while_another_process_of_the_deployment_runs(embedded: Embedded) -> None:
+    embedded.layout.create()
+    embedded.processes.start(Program("agent", ("/bin/sleep", "1000"), Path("/")))
+    with pytest.raises(StillRunning, match="agent still runs; stop it first"):
+        embedded.reset()
+    assert embedded.layout.root.exists()
+    embedded.processes.stop("agent")

@@ -1,0 +1,120 @@
+from __future__ import annotations
+
+import os
+import stat
+from pathlib import Path
+
+import pytest
+
+from app_integration.errors import ConfigurationError
+from app_integration.files import write_private
+from app_integration.names import Environment, Scope
+from vault.runtime.files import private_folder, read_or_create_password
+from vault.runtime.layout import Layout
+
+
+def mode(path: Path) -> int:
+    return stat.S_IMODE(path.lstat().st_mode)
+
+
+def test_a_private_file_is_0600_whatever_was_there(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    path.write_text("old")
+    path.chmod(0o644)
+    write_private(path, "n€w")
+    assert path.read_text(encoding="utf-8") == "n€w"
+    assert mode(path) == 0o600
+
+
+def test_a_failed_write_leaves_the_old_file_and_nothing_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "file"
+    write_private(path, "old")
+
+    def full(_descriptor: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OSError, match="No space left"):
+        write_private(path, "new")
+    assert path.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_link_in_the_place_of_a_private_file_is_replaced_not_followed(tmp_path: Path) -> None:
+    victim = tmp_path / "victim"
+    victim.write_text("untouched")
+    path = tmp_path / "file"
+    path.symlink_to(victim)
+    write_private(path, b"secret")
+    assert victim.read_text() == "untouched"
+    assert not path.is_symlink()
+
+
+def test_a_password_is_made_once_and_then_read(tmp_path: Path) -> None:
+    path = tmp_path / "password"
+    made = read_or_create_password(path, generate=lambda: "invented")
+    assert made == "invented"
+    assert repr(made) == "[REDACTED]"
+    assert read_or_create_password(path, generate=lambda: "another") == "invented"
+    assert mode(path) == 0o600
+
+
+def test_passwords_differ(tmp_path: Path) -> None:
+    first = read_or_create_password(tmp_path / "first")
+    assert len(first) == 32
+    assert first != read_or_create_password(tmp_path / "second")
+
+
+def test_an_empty_password_file_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "password").touch()
+    with pytest.raises(ConfigurationError, match="password is empty"):
+        read_or_create_password(tmp_path / "password")
+
+
+def test_every_folder_of_a_deployment_is_0700_also_when_it_was_there(tmp_path: Path) -> None:
+    layout = Layout(tmp_path / ".strongroom")
+    layout.create()
+    layout.mail.chmod(0o755)
+    layout.create()
+    folders = [layout.root, *layout.root.rglob("*")]
+    assert layout.mail in folders
+    assert {mode(folder) for folder in folders} == {0o700}
+
+
+def test_a_deployments_folder_that_is_a_link_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / ".strongroom").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(ConfigurationError, match="must be a folder, not a link or a file"):
+        Layout(tmp_path / ".strongroom").create()
+    assert list((tmp_path / "elsewhere").iterdir()) == []
+
+
+def test_a_folder_of_another_user_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    owner = os.geteuid()
+    (tmp_path / ".strongroom").mkdir()
+    monkeypatch.setattr(os, "geteuid", lambda: owner + 1)
+    with pytest.raises(ConfigurationError, match=f"belongs to user id {owner}, not to {owner + 1}"):
+        private_folder(tmp_path / ".strongroom")
+
+
+def test_a_file_has_its_place(tmp_path: Path) -> None:
+    layout = Layout(tmp_path)
+    scope = Scope("gaara-store", Environment.DEV)
+    places = [
+        layout.secret_id("strongroom-apply"),
+        layout.agent(scope),
+        layout.config("gaara-store"),
+        layout.staged_config("gaara-store"),
+        layout.audit_logs[1],
+    ]
+    assert [str(place.relative_to(tmp_path)) for place in places] == [
+        "credentials/strongroom-apply/secret-id",
+        "agent/gaara-store-dev",
+        "config/gaara-store/app.yaml",
+        "config/gaara-store/staging/app.yaml",
+        "vault/audit/audit-2.log",
+    ]

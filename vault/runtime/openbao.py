@@ -1,0 +1,170 @@
+"""The secrets server: one-node raft storage, unsealed by a key file, two audit logs.
+
+What only OpenBao has, and HashiCorp's Vault doesn't, stays in this module and its template: the
+``static`` seal, and audit devices declared in the configuration.
+"""
+
+from __future__ import annotations
+
+import json
+import secrets
+import shutil
+from contextlib import closing
+from pathlib import Path
+from typing import Any, Final
+
+import jinja2
+
+from app_integration.errors import ConfigurationError, ServerError
+from app_integration.files import write_private
+from app_integration.secret import Secret
+from app_integration.transport import Transport
+from vault.runtime import binaries
+from vault.runtime.files import private_folder
+from vault.runtime.layout import Layout
+from vault.runtime.ports import HOST, Ports
+from vault.runtime.processes import Processes
+from vault.runtime.program import Program
+from vault.runtime.server import Server
+
+START_SECONDS: Final = 30.0
+REQUEST_SECONDS: Final = 10.0
+SEAL_KEY_BYTES: Final = 32
+#: Answers 200 in every state, so that the body tells them apart.
+_HEALTH: Final = "sys/health?standbycode=200&sealedcode=200&uninitcode=200"
+
+
+class OpenBao(Server):
+    """The server, its files in ``vault/``.
+
+    Until :meth:`mark_bootstrapped`, nothing of value is in it and nobody may have kept its root
+    token. So a start that finds an unmarked server begins again with an empty one.
+    """
+
+    name = "vault"
+    title = "OpenBao (secrets)"
+    port_names = ("vault", "vault_cluster")
+
+    def __init__(self, layout: Layout, ports: Ports, processes: Processes) -> None:
+        super().__init__(layout, ports, processes)
+        self._cluster = f"{HOST}:{ports.vault_cluster}"
+        self.root_token: Secret | None = None
+
+    @property
+    def address(self) -> str:
+        """URL of API and web page."""
+        return f"http://{HOST}:{self.port}"
+
+    @property
+    def bootstrapped(self) -> bool:
+        """Whether it holds data, and the marker says that it was set up to the end."""
+        data = self._layout.vault_data
+        return self._marker.exists() and data.is_dir() and any(data.iterdir())
+
+    def mark_bootstrapped(self) -> None:
+        """Set up to the end: from now on its data is kept."""
+        write_private(self._marker, "")
+        self.root_token = None
+
+    def ready(self) -> bool:
+        """Whether it runs, on the right ports, and holds what is worth keeping."""
+        return super().ready() and self.bootstrapped
+
+    def start(self) -> None:
+        """Start it; a new one is initialised too, and :attr:`root_token` set."""
+        fresh = not self.bootstrapped
+        if fresh:
+            self._erase_data()
+        self._require_seal_key(fresh=fresh)
+        write_private(self._configuration, self._render())
+        running = self._processes.start(self._program())
+        with closing(Transport(self.address, cacert=None, connect_timeout=1.0)) as transport:
+            if fresh:
+                self._processes.wait_until(running, lambda: bool(_health(transport)), START_SECONDS)
+                self.root_token = self._initialise(transport)
+            self._processes.wait_until(running, lambda: _active(transport), START_SECONDS)
+
+    def _initialise(self, transport: Transport) -> Secret:
+        """Create its storage keys; gives the root token, which is kept nowhere."""
+        body = {"recovery_shares": 1, "recovery_threshold": 1}
+        try:
+            answer = transport.send("POST", "sys/init", timeout=START_SECONDS, body=body)
+        except ServerError as error:
+            raise self._processes.failure(self.name, f"not initialised ({error})") from None
+        write_private(self._recovery_key, answer["recovery_keys_base64"][0])
+        return Secret(answer["root_token"])
+
+    def _erase_data(self) -> None:
+        self._marker.unlink(missing_ok=True)
+        self._recovery_key.unlink(missing_ok=True)
+        shutil.rmtree(self._layout.vault_data, ignore_errors=True)
+        private_folder(self._layout.vault_data)
+
+    def _require_seal_key(self, *, fresh: bool) -> None:
+        if fresh:
+            # The server takes exactly 64 digits: no line end.
+            write_private(self._seal_key, secrets.token_hex(SEAL_KEY_BYTES))
+        elif not self._seal_key.exists():
+            raise ConfigurationError(
+                f"{self._seal_key} is gone, and the data in {self._layout.vault_data} can't be"
+                " read without it; bring it back, or erase the deployment with: make vault-reset"
+            )
+
+    def _render(self) -> str:
+        environment = jinja2.Environment(
+            loader=jinja2.FileSystemLoader(Path(__file__).parent),
+            autoescape=False,  # noqa: S701 - HCL, not HTML; `hcl` quotes each value
+            undefined=jinja2.StrictUndefined,
+            trim_blocks=True,
+        )
+        environment.filters["hcl"] = _quote
+        return environment.get_template("server.hcl.j2").render(
+            address=self.address,
+            cluster_address=f"http://{self._cluster}",
+            data=self._layout.vault_data,
+            listen=f"{HOST}:{self.port}",
+            cluster_listen=self._cluster,
+            seal_key=f"file://{self._seal_key}",  # taken as it is, not decoded as a URL
+            audit_logs=self._layout.audit_logs,
+        )
+
+    def _program(self) -> Program:
+        return Program(
+            name=self.name,
+            command=(str(binaries.openbao()), "server", f"-config={self._configuration}"),
+            folder=self._layout.vault,
+            ports=self.ports,
+        )
+
+    @property
+    def _configuration(self) -> Path:
+        return self._layout.vault / "server.hcl"
+
+    @property
+    def _seal_key(self) -> Path:
+        return self._layout.vault / "seal-key"
+
+    @property
+    def _recovery_key(self) -> Path:
+        return self._layout.vault / "recovery-key"
+
+    @property
+    def _marker(self) -> Path:
+        return self._layout.vault / "bootstrapped"
+
+
+def _quote(value: object) -> str:
+    return json.dumps(str(value), ensure_ascii=False)
+
+
+def _health(transport: Transport) -> dict[str, Any]:
+    """The server's own account; empty while it doesn't answer."""
+    try:
+        return transport.send("GET", _HEALTH, timeout=REQUEST_SECONDS)
+    except ServerError:
+        return {}
+
+
+def _active(transport: Transport) -> bool:
+    health = _health(transport)
+    return bool(health) and not health["sealed"] and not health["standby"]

@@ -1,0 +1,60 @@
+"""The mail server of a local deployment: :mod:`~vault.runtime.smtp_sink` in the background."""
+
+from __future__ import annotations
+
+import smtplib
+from pathlib import Path
+from typing import Final
+
+from app_integration.secret import Secret
+from vault.runtime.files import read_or_create_password
+from vault.runtime.layout import Layout
+from vault.runtime.ports import HOST, Ports
+from vault.runtime.processes import Processes, python_program
+from vault.runtime.server import Server
+
+START_SECONDS: Final = 15.0
+REQUEST_SECONDS: Final = 2.0
+
+
+class Smtp(Server):
+    """The sink, its messages in ``smtp/mail/``; the user that logs in is named as the service."""
+
+    name = "smtp"
+    title = "SMTP sink"
+    port_names = ("smtp",)
+
+    def __init__(self, layout: Layout, ports: Ports, processes: Processes, service: str) -> None:
+        super().__init__(layout, ports, processes)
+        self._user = service
+
+    def password(self) -> Secret:
+        """The application's ``smtp-password``."""
+        return read_or_create_password(self._password_file)
+
+    def start(self) -> None:
+        """Start it."""
+        self.password()
+        program = python_program(
+            self.name,
+            "vault.runtime.smtp_sink",
+            f"--port={self.port}",
+            f"--mail-dir={self._layout.mail}",
+            f"--user={self._user}",
+            f"--password-file={self._password_file}",
+            folder=self._layout.smtp,
+            ports=self.ports,
+        )
+        running = self._processes.start(program)
+        self._processes.wait_until(running, self._answers, START_SECONDS)
+
+    def _answers(self) -> bool:
+        try:
+            with smtplib.SMTP(HOST, self.port, timeout=REQUEST_SECONDS):
+                return True
+        except (OSError, smtplib.SMTPException):
+            return False
+
+    @property
+    def _password_file(self) -> Path:
+        return self._layout.passwords / "smtp"
