@@ -15,21 +15,11 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-from app_integration import names
-from app_integration.errors import ConfigurationError, StrongroomError
-from app_integration.login import AppRole
-from app_integration.session import Session
-from console.local import Local
+from app_integration.errors import StrongroomError
+from console import env_files, operate
 from console.show import show_deployment, show_plan, show_status
 from console.steps import Steps
-from policies.render import render_policies
-from vault.declare.load import load
 from vault.reconcile.apply import apply as carry_out
-from vault.reconcile.desired import desired
-from vault.reconcile.plan import Plan, make_plan, read_actual
-from vault.reconcile.supply import Supply
-from vault.runtime import ports
-from vault.runtime.layout import Layout
 
 USAGE_ERROR: Final = 64
 CHANGES: Final = 2
@@ -56,7 +46,7 @@ Given = Annotated[
 @app.command()
 def up(service: Service = "gaara-store", root: Root = DEFAULT_ROOT) -> None:
     """Start the local deployment, apply the declaration, and show it working."""
-    local = _local(root, service)
+    local = operate.local(root, service)
     done = local.up(Steps(out))
     if not done.changed:
         out.print("Everything runs and is as declared: nothing was changed.")
@@ -66,14 +56,14 @@ def up(service: Service = "gaara-store", root: Root = DEFAULT_ROOT) -> None:
 @app.command()
 def down(service: Service = "gaara-store", root: Root = DEFAULT_ROOT) -> None:
     """Stop the local deployment; its data stays."""
-    stopped = _local(root, service).down(Steps(out))
+    stopped = operate.local(root, service).down(Steps(out))
     out.print(f"Stopped: {', '.join(stopped)}." if stopped else "Nothing was running.")
 
 
 @app.command()
 def status(service: Service = "gaara-store", root: Root = DEFAULT_ROOT) -> None:
     """Tell what runs. Exit code 2 when a part doesn't."""
-    statuses = _local(root, service).status()
+    statuses = operate.local(root, service).status()
     show_status(out, statuses)
     if not all(part.running for part in statuses):
         raise typer.Exit(CHANGES)
@@ -86,7 +76,7 @@ def reset(
     yes: Annotated[bool, typer.Option("--yes", help="don't ask")] = False,
 ) -> None:
     """Erase the local deployment: data, keys, passwords, logs."""
-    local = _local(root, service)
+    local = operate.local(root, service)
     if not yes:
         typer.confirm(f"Erase {root.resolve()} with all its data and keys?", abort=True)
     local.reset()
@@ -96,8 +86,8 @@ def reset(
 @app.command()
 def plan(env: Env, root: Root = DEFAULT_ROOT, given: Given = None) -> None:
     """Show what apply would change. Exit code 2 when there is something."""
-    with _operator(env, root, "strongroom-plan") as session:
-        found = _plan(session, env, root, given)
+    with operate.operator(env, root, "strongroom-plan") as session:
+        found = operate.make(session, env, root, given)
     show_plan(out, found)
     if found.changes:
         raise typer.Exit(CHANGES)
@@ -106,8 +96,8 @@ def plan(env: Env, root: Root = DEFAULT_ROOT, given: Given = None) -> None:
 @app.command()
 def apply(env: Env, root: Root = DEFAULT_ROOT, given: Given = None) -> None:
     """Make the server what the declaration says."""
-    with _operator(env, root, "strongroom-apply") as session:
-        found = _plan(session, env, root, given)
+    with operate.operator(env, root, "strongroom-apply") as session:
+        found = operate.make(session, env, root, given)
         show_plan(out, found)
         carry_out(session, found, lambda change: out.print(f"done: {escape(str(change))}"))
 
@@ -115,10 +105,40 @@ def apply(env: Env, root: Root = DEFAULT_ROOT, given: Given = None) -> None:
 @app.command()
 def store(service: Service = "gaara-store", root: Root = DEFAULT_ROOT) -> None:
     """Run the example store on the local deployment, until interrupted."""
-    local = _local(root, service)
+    local = operate.local(root, service)
     variables = {**_inherited(), **local.variables()}
     command = [sys.executable, "-m", "examples.gaara_store"]
     os.execve(sys.executable, command, variables)  # noqa: S606 (our own interpreter, no shell)
+
+
+@app.command("import-env")
+def import_env(
+    file: Annotated[Path, typer.Argument(help="the .env file")],
+    service: Service,
+    env: Env,
+    root: Root = DEFAULT_ROOT,
+    secret: Annotated[list[str] | None, typer.Option(help="this variable is a secret")] = None,
+    setting: Annotated[list[str] | None, typer.Option(help="this one is a plain setting")] = None,
+    finish: Annotated[bool, typer.Option("--finish", help="delete the kept old file")] = False,
+) -> None:
+    """Move a .env file's secrets to the server, and prove that they arrived."""
+    deployment = env_files.EnvFiles(service, env, root, out)
+    if finish:
+        deployment.finish(file)
+    else:
+        deployment.import_(file, secret or (), setting or ())
+
+
+@app.command("export-env")
+def export_env(
+    service: Service,
+    env: Env,
+    reason: Annotated[str, typer.Option(help="why; it is recorded")],
+    file: Annotated[Path, typer.Option("--out", help="where to")] = Path(".env.rollback"),
+    root: Root = DEFAULT_ROOT,
+) -> None:
+    """Write the current values to a private file, for a rollback; recorded."""
+    env_files.EnvFiles(service, env, root, out).export(file, reason)
 
 
 def main() -> None:
@@ -138,44 +158,6 @@ def main() -> None:
         err.print(f"strongroom: {escape(error.format_message())}", highlight=False)
         sys.exit(USAGE_ERROR)
     sys.exit(code or 0)
-
-
-def _local(root: Path, service: str) -> Local:
-    return Local(Layout(root.absolute()), ports.from_environment(os.environ), load(), service)
-
-
-def _operator(env: str, root: Path, role: str) -> Session:
-    """A session of the job *role*: by the local deployment's credential, or by files.
-
-    For another environment ``VAULT_ADDR`` may stand in for the declared address, and
-    ``STRONGROOM_ROLE_ID_FILE`` and ``STRONGROOM_SECRET_ID_FILE`` name the operator's credential.
-    """
-    environment = names.environment(env)
-    if environment is names.Environment.DEV and "VAULT_ADDR" not in os.environ:
-        return _local(root, load().scopes(environment)[0].service).operator(role)
-    address = os.environ.get("VAULT_ADDR") or load().environment(environment).vault.address
-    if address is None:
-        raise ConfigurationError(f"no address is declared for {environment}; set VAULT_ADDR")
-    cacert = os.environ.get("VAULT_CACERT")
-    files = (os.environ.get("STRONGROOM_ROLE_ID_FILE"), os.environ.get("STRONGROOM_SECRET_ID_FILE"))
-    if not all(files):
-        raise ConfigurationError(
-            f"no credential of {role} is given: set STRONGROOM_ROLE_ID_FILE and "
-            "STRONGROOM_SECRET_ID_FILE to its files"
-        )
-    role_id, secret_id = (Path(file or "") for file in files)
-    return Session(address, AppRole(role_id, secret_id), cacert=Path(cacert) if cacert else None)
-
-
-def _plan(session: Session, env: str, root: Path, given: Path | None) -> Plan:
-    environment = names.environment(env)
-    declaration, supply = load(), Supply(folder=given)
-    if environment is names.Environment.DEV:
-        local = _local(root, declaration.scopes(environment)[0].service)
-        declaration, supply = local.declaration, local.supply()
-    policies = render_policies(declaration, environment)
-    resources = desired(declaration, environment, policies, supply)
-    return make_plan(resources, read_actual(session, resources))
 
 
 def _inherited() -> dict[str, str]:

@@ -1,0 +1,82 @@
+"""What the operator's commands share: the declaration, a login, a plan."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Final
+
+from app_integration import names
+from app_integration.errors import ConfigurationError
+from app_integration.login import AppRole
+from app_integration.names import Environment
+from app_integration.session import Session
+from console.local import Local
+from policies.render import render_policies
+from vault.declare import load
+from vault.declare.declaration import Declaration
+from vault.reconcile.desired import desired
+from vault.reconcile.plan import Plan, make_plan, read_actual
+from vault.reconcile.supply import Supply
+from vault.runtime import ports
+from vault.runtime.layout import Layout
+
+#: Folder with ``services/`` and ``environments/``, in place of the project's own.
+DECLARATION: Final = "STRONGROOM_DECLARATION"
+
+
+def declaration_root() -> Path:
+    """Where the declaration's files are."""
+    return Path(os.environ.get(DECLARATION) or load.ROOT)
+
+
+def declaration() -> Declaration:
+    """The declaration, checked whole."""
+    return load.load(declaration_root())
+
+
+def local(root: Path, service: str | None = None) -> Local:
+    """The local deployment in *root*, of *service* or of the first service in dev."""
+    declared = declaration()
+    name = service or declared.scopes(Environment.DEV)[0].service
+    return Local(Layout(root.absolute()), ports.from_environment(os.environ), declared, name)
+
+
+def operator(env: str, root: Path, role: str) -> Session:
+    """A session of the job *role*: by the local deployment's credential, or by files.
+
+    ``VAULT_ADDR`` may stand in for the declared address; then ``STRONGROOM_ROLE_ID_FILE`` and
+    ``STRONGROOM_SECRET_ID_FILE`` name the operator's credential.
+    """
+    environment = names.environment(env)
+    if is_local(environment):
+        return local(root).operator(role)
+    address = os.environ.get("VAULT_ADDR") or declaration().environment(environment).vault.address
+    if address is None:
+        raise ConfigurationError(f"no address is declared for {environment}; set VAULT_ADDR")
+    files = (os.environ.get("STRONGROOM_ROLE_ID_FILE"), os.environ.get("STRONGROOM_SECRET_ID_FILE"))
+    if not all(files):
+        raise ConfigurationError(
+            f"no credential of {role} is given: set STRONGROOM_ROLE_ID_FILE and "
+            "STRONGROOM_SECRET_ID_FILE to its files"
+        )
+    role_id, secret_id = (Path(file or "") for file in files)
+    cacert = os.environ.get("VAULT_CACERT")
+    return Session(address, AppRole(role_id, secret_id), cacert=Path(cacert) if cacert else None)
+
+
+def is_local(environment: Environment) -> bool:
+    """Whether *environment* is the deployment on this machine."""
+    return environment is Environment.DEV and "VAULT_ADDR" not in os.environ
+
+
+def make(session: Session, env: str, root: Path, given: Path | None) -> Plan:
+    """What separates the server from the declaration of *env*; *given* is :class:`Supply`'s folder."""
+    environment = names.environment(env)
+    declared, supply = declaration(), Supply(folder=given)
+    if is_local(environment):
+        here = local(root)
+        declared, supply = here.declaration, here.supply()
+    policies = render_policies(declared, environment)
+    resources = desired(declared, environment, policies, supply)
+    return make_plan(resources, read_actual(session, resources))
