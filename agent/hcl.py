@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,8 +9,8 @@ from typing import Any, Self
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from app_integration.errors import ConfigurationError
 from app_integration.names import APPROLE_MOUNT, Scope, need
+from vault.runtime.hcl import quoted
 
 EXEC_TIMEOUT = 30  # seconds; deliver bounds itself below it
 
@@ -103,24 +102,6 @@ def render(settings: AgentSettings) -> str:
             deliveries=settings.deliveries,
         )
     )
-
-
-def quoted(value: object) -> str:
-    """*value* as HCL: a number as it is, all else as a string.
-
-    A ``$`` goes by its number, so that ``${`` doesn't open an interpolation.
-
-    Raises:
-        ConfigurationError: text that isn't Unicode, as a path may be.
-    """
-    if isinstance(value, int):
-        return str(value)
-    text = str(value)
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        raise ConfigurationError(f"{text!r} can't be written into agent.hcl: not Unicode") from None
-    return json.dumps(text, ensure_ascii=False).replace("$", "\\u0024")
 
 
 def _environment() -> Environment:

@@ -71,7 +71,7 @@ def is_local(environment: Environment) -> bool:
 
 
 def make(session: Session, env: str, root: Path, given: Path | None) -> Plan:
-    """What separates the server from the declaration of *env*; *given* is :class:`Supply`'s folder."""
+    """What separates the server from the declaration of *env*; *given* as in Supply."""
     environment = names.environment(env)
     declared, supply = declaration(), Supply(folder=given)
     if is_local(environment):

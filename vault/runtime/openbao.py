@@ -6,7 +6,6 @@ What only OpenBao has, and HashiCorp's Vault doesn't, stays in this module and i
 
 from __future__ import annotations
 
-import json
 import secrets
 import shutil
 from contextlib import closing
@@ -21,6 +20,7 @@ from app_integration.secret import Secret
 from app_integration.transport import Transport
 from vault.runtime import binaries
 from vault.runtime.files import private_folder
+from vault.runtime.hcl import quoted
 from vault.runtime.layout import Layout
 from vault.runtime.ports import HOST, Ports
 from vault.runtime.processes import Processes
@@ -117,7 +117,7 @@ class OpenBao(Server):
             undefined=jinja2.StrictUndefined,
             trim_blocks=True,
         )
-        environment.filters["hcl"] = _quote
+        environment.filters["hcl"] = quoted
         return environment.get_template("server.hcl.j2").render(
             address=self.address,
             cluster_address=f"http://{self._cluster}",
@@ -151,10 +151,6 @@ class OpenBao(Server):
     @property
     def _marker(self) -> Path:
         return self._layout.vault / "bootstrapped"
-
-
-def _quote(value: object) -> str:
-    return json.dumps(str(value), ensure_ascii=False)
 
 
 def _health(transport: Transport) -> dict[str, Any]:

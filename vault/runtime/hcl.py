@@ -1,0 +1,25 @@
+"""Values written into configuration files of the server and the agent, which are HCL."""
+
+from __future__ import annotations
+
+import json
+
+from app_integration.errors import ConfigurationError
+
+
+def quoted(value: object) -> str:
+    """*value* as HCL: a number as it is, all else as a string.
+
+    A ``$`` goes by its number, so that ``${`` doesn't open an interpolation.
+
+    Raises:
+        ConfigurationError: text that isn't Unicode, as a path may be.
+    """
+    if isinstance(value, int):
+        return str(value)
+    text = str(value)
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise ConfigurationError(f"{text!r} can't be written into HCL: it isn't Unicode") from None
+    return json.dumps(text, ensure_ascii=False).replace("$", "\\u0024")
