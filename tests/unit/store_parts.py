@@ -4,17 +4,29 @@ from __future__ import annotations
 
 import copy
 import json
+import logging
 import os
+import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import pytest
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from flask.testing import FlaskClient
+from sqlalchemy import Engine, create_engine
+from werkzeug.test import TestResponse
 
+from app_integration.config import CHECK_INTERVAL, ConfigFile
+from app_integration.encryption.fields import FieldCipher
 from app_integration.errors import KeyUnavailable
 from app_integration.files import write_private
+from app_integration.names import Environment, Scope
+from examples.gaara_store import database
+from examples.gaara_store.app import create_app
+from examples.gaara_store.config import StoreConfig
 from tests.deployment import free_ports
 from vault.runtime.layout import Layout
 from vault.runtime.ports import HOST, Ports
@@ -33,6 +45,11 @@ DOCUMENT: dict[str, Any] = {
         "password": "unused-smtp-password",
     },
 }
+
+
+PASSWORD = "sand and more sand"
+PERSON = {"email": "gaara@example.com", "phone": "+81 3 1234 5678", "address": "1 Dune Road, Suna"}
+SCOPE = Scope("gaara-store", Environment.DEV)
 
 
 @dataclass(frozen=True)
@@ -89,3 +106,73 @@ class LocalKeys:
     def _check(self) -> None:
         if self.away:
             raise KeyUnavailable("the key service is away")
+
+
+class Clock:
+    """Seconds that pass when a test says so."""
+
+    now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@dataclass
+class Shop:
+    """A store, and what tests turn under it."""
+
+    client: FlaskClient
+    engine: Engine
+    path: Path  # of its config
+    document: dict[str, Any]  # in it
+    clock: Clock  # of the config file
+    patch: pytest.MonkeyPatch
+    keys: LocalKeys = field(default_factory=LocalKeys)
+
+    def __post_init__(self) -> None:
+        self.forget_keys()
+
+    def forget_keys(self) -> None:
+        """What a restart does: no data key is held any longer."""
+        cipher = FieldCipher(self.keys, SCOPE)
+        self.patch.setattr(database, "encrypt_field", cipher.encrypt_field)
+        self.patch.setattr(database, "decrypt_field", cipher.decrypt_field)
+
+    def deliver(self, section: str, **values: Any) -> None:
+        """Deliver the config with *values* changed, and let the store look."""
+        document = copy.deepcopy(self.document)
+        document[section] |= values
+        deliver(document, self.path)
+        self.clock.now += CHECK_INTERVAL
+
+    def register(self, username: str, **changes: Any) -> TestResponse:
+        given = {"username": username, "password": PASSWORD, **PERSON, **changes}
+        return self.client.post("/register", json=given)
+
+    def login(self, username: str, password: str = PASSWORD) -> TestResponse:
+        return self.client.post("/login", json={"username": username, "password": password})
+
+    def customer(self, username: str) -> dict[str, str]:
+        """Register and log in; gives the header that proves it."""
+        assert self.register(username).status_code == 201
+        return {"Authorization": f"Bearer {self.login(username).get_json()['token']}"}
+
+
+@contextmanager
+def open_shop(servers: Servers, folder: Path, patch: pytest.MonkeyPatch) -> Iterator[Shop]:
+    """A store on *servers*, an SQLite database in *folder*, and no Vault."""
+    patch.setenv("STRONGROOM_SERVICE", "gaara-store")
+    patch.setenv("ENVIRONMENT", "development")
+    patch.setenv("VAULT_ADDR", f"http://{HOST}:{free_ports(1)[0]}")
+    path, clock = folder / "app.json", Clock()
+    deliver(servers.document, path)
+    engine = create_engine(f"sqlite:///{folder / 'store.db'}", hide_parameters=True)
+    factory, hook = logging.getLogRecordFactory(), sys.excepthook
+    try:
+        app = create_app(ConfigFile(StoreConfig, path, clock=clock), engine)
+        yield Shop(app.test_client(), engine, path, servers.document, clock, patch)
+    finally:
+        # What redaction.install changed in the process.
+        logging.setLogRecordFactory(factory)
+        sys.excepthook = hook
+        engine.dispose()

@@ -1,0 +1,1 @@
+"""Applications that show the SDK in use."""

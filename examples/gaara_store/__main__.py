@@ -1,0 +1,53 @@
+"""Serves the store: ``python -m examples.gaara_store``."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import sys
+from typing import Final
+
+from flask import Flask
+from sqlalchemy.exc import OperationalError
+from waitress import create_server  # type: ignore[import-untyped] # it ships no types
+
+import app_integration
+from app_integration.errors import ConfigurationError, StrongroomError
+from examples.gaara_store.app import create_app
+
+HOST: Final = "127.0.0.1"
+THREADS: Final = 8
+
+log = logging.getLogger("gaara_store")
+
+
+def main() -> int:
+    """Serve until SIGTERM or SIGINT; gives 1 when the store can't start.
+
+    Whatever runs it starts it again: then what was away at the start may be back.
+    """
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    try:
+        _serve(create_app(), os.environ.get("STRONGROOM_STORE_PORT", "8080"))
+    except (StrongroomError, OperationalError) as error:
+        log.error("the store can't start: %s", error)  # noqa: TRY400 (no traceback: it says it all)
+        return 1
+    finally:
+        # The leased database user ends with the process that leased it.
+        app_integration.close()
+    return 0
+
+
+def _serve(app: Flask, port: str) -> None:
+    try:
+        server = create_server(app, host=HOST, port=port, threads=THREADS)
+    except (OSError, ValueError) as error:
+        raise ConfigurationError(f"STRONGROOM_STORE_PORT is {port!r}: {error}") from None
+    log.info("serving on http://%s:%s", HOST, port)
+    server.run()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

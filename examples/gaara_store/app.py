@@ -1,0 +1,46 @@
+"""The store as a WSGI application."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from flask import Flask
+from sqlalchemy import Engine
+
+from app_integration import redaction
+from app_integration.config import ConfigFile
+from examples.gaara_store import auth, database, health
+from examples.gaara_store.config import StoreConfig
+from examples.gaara_store.database import Users
+from examples.gaara_store.problems import handle_problems
+from examples.gaara_store.routes import account, export
+from examples.gaara_store.store import EXTENSION, Store
+
+MAX_REQUEST: Final = 64 * 1024  # bytes
+
+
+def create_app(
+    config_file: ConfigFile[StoreConfig] | None = None, engine: Engine | None = None
+) -> Flask:
+    """The application, its table created.
+
+    Args:
+        config_file: by default the one that ``STRONGROOM_CONFIG`` names.
+        engine: by default one with leased users, for the database that the config names.
+
+    Raises:
+        ConfigRejected: no usable config was delivered.
+        StrongroomError: no database user can be leased.
+        OperationalError: the database doesn't answer.
+    """
+    redaction.install()
+    config_file = config_file or ConfigFile(StoreConfig)
+    users = Users(engine or database.connect(config_file.current().database.url))
+    users.create_table()
+    app = Flask(__name__, static_folder=None)
+    app.config["MAX_CONTENT_LENGTH"] = MAX_REQUEST
+    app.extensions[EXTENSION] = Store(config_file, users)
+    for part in (auth, account, export, health):
+        app.register_blueprint(part.blueprint)
+    handle_problems(app)
+    return app

@@ -1,0 +1,1 @@
+"""What a logged-in user can ask for."""

@@ -1,0 +1,44 @@
+"""What the parts of the running store share."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from flask import current_app
+
+from app_integration.config import ConfigFile
+from examples.gaara_store.attempts import LoginAttempts
+from examples.gaara_store.config import StoreConfig
+from examples.gaara_store.database import Users
+
+EXTENSION: Final = "gaara_store"
+
+
+@dataclass(frozen=True, slots=True)
+class Store:
+    """One store.
+
+    Attributes:
+        config_file: ask its ``current()`` at each use and keep no part of the answer: then a
+            changed secret needs no restart.
+    """
+
+    config_file: ConfigFile[StoreConfig]
+    users: Users
+
+    @property
+    def config(self) -> StoreConfig:
+        """The config that is in effect now."""
+        return self.config_file.current()
+
+    @property
+    def attempts(self) -> LoginAttempts:
+        """The login counters."""
+        return LoginAttempts(self.config.redis.url)
+
+
+def current_store() -> Store:
+    """The store whose request is being answered."""
+    store: Store = current_app.extensions[EXTENSION]
+    return store

@@ -1,0 +1,130 @@
+"""The example store as a process of its own, spoken to over HTTP."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+import requests
+
+ROOT: Final = Path(__file__).parents[2]
+HOST: Final = "127.0.0.1"
+START_SECONDS: Final = 30.0
+STOP_SECONDS: Final = 15.0
+ANSWER_SECONDS: Final = 30.0  # longer than the SDK tries to reach Vault
+_pause = threading.Event()
+
+
+def eventually(check: Callable[[], bool], what: str, seconds: float = 60.0) -> None:
+    """Return once *check* says yes; fail with *what* was waited for after *seconds*."""
+    deadline = time.monotonic() + seconds
+    while not check():
+        assert time.monotonic() < deadline, f"not after {seconds:.0f} s: {what}"
+        _pause.wait(0.1)
+
+
+@dataclass(frozen=True)
+class Person:
+    """Somebody with data to protect, and a password."""
+
+    username: str
+    password: str
+    email: str
+    phone: str
+    address: str
+
+    @property
+    def private(self) -> dict[str, str]:
+        """What PostgreSQL must not see."""
+        return {"email": self.email, "phone": self.phone, "address": self.address}
+
+
+@dataclass
+class RunningStore:
+    """One store; *variables* are its whole environment."""
+
+    variables: dict[str, str]
+    port: int
+    log_file: Path
+    tokens: list[str] = field(default_factory=list)  # every one that it issued
+    process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Start it and wait until it is well."""
+        with self.log_file.open("ab") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "examples.gaara_store"],
+                cwd=ROOT,
+                env={**self.variables, "STRONGROOM_STORE_PORT": str(self.port)},
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+            )
+        eventually(self._well, f"a healthy store, which said {self.log}", START_SECONDS)
+
+    def stop(self) -> int:
+        """Stop it as a service manager does; gives the exit code."""
+        assert self.process is not None
+        self.process.terminate()
+        try:
+            return self.process.wait(STOP_SECONDS)
+        finally:
+            self.process.kill()
+            self.process.wait()
+
+    @property
+    def log(self) -> str:
+        """All that it printed."""
+        return self.log_file.read_text(encoding="utf-8")
+
+    def health(self) -> dict[str, Any]:
+        """The body of ``/health``."""
+        body: dict[str, Any] = self._ask("GET", "/health").json()
+        return body
+
+    def register(self, person: Person) -> None:
+        """Make *person* a customer."""
+        answer = self._ask("POST", "/register", body=vars(person))
+        assert answer.status_code == 201, answer.text
+
+    def login(self, person: Person) -> str:
+        """The token that *person* gets."""
+        body = {"username": person.username, "password": person.password}
+        answer = self._ask("POST", "/login", body=body)
+        assert answer.status_code == 200, answer.text
+        token: str = answer.json()["token"]
+        self.tokens.append(token)
+        return token
+
+    def me(self, token: str) -> requests.Response:
+        """What the store says of whoever holds *token*."""
+        return self._ask("GET", "/me", token=token)
+
+    def export(self, token: str) -> requests.Response:
+        """Have the data of whoever holds *token* sent."""
+        return self._ask("POST", "/export", token=token)
+
+    def _ask(
+        self, method: str, path: str, *, token: str = "", body: dict[str, str] | None = None
+    ) -> requests.Response:
+        return requests.request(
+            method,
+            f"http://{HOST}:{self.port}{path}",
+            json=body,
+            headers={"Authorization": f"Bearer {token}"} if token else {},
+            timeout=ANSWER_SECONDS,
+        )
+
+    def _well(self) -> bool:
+        assert self.process is not None
+        assert self.process.poll() is None, self.log
+        try:
+            return bool(self.health()["status"] == "ok")
+        except requests.ConnectionError:
+            return False

@@ -1,0 +1,169 @@
+"""The main job, on real input: the shop's .env goes in, and it serves from the server's values."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from dotenv import dotenv_values
+
+from app_integration.config import load_config
+from app_integration.wiring import Wiring
+from console.local import Local
+from examples.gaara_store.config import StoreConfig
+from tests.deployment import free_ports
+from tests.e2e.running_store import ROOT, Person, RunningStore, eventually
+from vault.declare import load
+from vault.runtime.embedded import quiet
+from vault.runtime.layout import Layout
+from vault.runtime.ports import Ports, setting
+
+pytestmark = pytest.mark.requires("embedded")
+
+SERVICE = "gaara-store"
+SIGNING_SECRET = 'it\'s "quoted", with #hash, = and \\backslash, long enough'
+API_KEY = "sk_live_4eC39HqLyjWDarjtT1zdp7dc"
+ADA = Person("ada", "a-long-password-of-hers", "ada@example.com", "+44 20 7946 0000", "1 Byron Row")
+
+
+@dataclass
+class Migration:
+    """A deployment with a declaration of its own, and the shop's old file beside it."""
+
+    local: Local
+    declaration: Path
+    dotenv: Path
+
+    def __call__(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Run ``strongroom`` with *arguments*."""
+        ports = {setting(name): str(port) for name, port in self.local.ports.named().items()}
+        return subprocess.run(
+            [sys.executable, "-m", "console", *arguments, "--root", str(self.local.layout.root)],
+            cwd=ROOT,
+            env={
+                "PATH": os.environ["PATH"],
+                "HOME": str(self.dotenv.parent),
+                "STRONGROOM_DECLARATION": str(self.declaration),
+                **ports,
+            },
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    def import_env(self, *options: str) -> subprocess.CompletedProcess[str]:
+        return self("import-env", str(self.dotenv), "--service", SERVICE, "--env", "dev", *options)
+
+
+@pytest.fixture(scope="module")
+def migration(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Migration]:
+    folder = tmp_path_factory.mktemp("migration")
+    declaration = folder / "declare"
+    for name in ("services", "environments"):
+        shutil.copytree(load.ROOT / name, declaration / name)
+    layout = Layout(folder / ".strongroom")
+    local = Local(layout, Ports(*free_ports(6)), load.load(declaration), SERVICE)
+    local.up(quiet)
+    dotenv = folder / ".env"
+    given = local.servers.given_secrets()
+    signing = SIGNING_SECRET.replace("\\", "\\\\").replace("'", "\\'")
+    dotenv.write_text(
+        "# The shop, as it was.\n"
+        f"export DATABASE_URL='{given['database-url'].reveal()}?application_name=shop'\n"
+        f"REDIS_URL={given['redis-url'].reveal()}\r\n"
+        f"SMTP_PASSWORD={given['smtp-password'].reveal()}  # mail account\n"
+        f"JWT_SECRET='{signing}'\n"
+        f"PAYMENT_API_KEY={API_KEY}\n"
+        "LOG_LEVEL=DEBUG\n"
+        'SHOP_NAME="Gaara\'s store"\n',
+        encoding="utf-8",
+    )
+    dotenv.chmod(0o600)
+    yield Migration(local, declaration, dotenv)
+    local.reset()
+
+
+def test_an_unsure_variable_is_asked_about_and_nothing_is_touched(migration: Migration) -> None:
+    before = migration.dotenv.read_bytes()
+    refused = migration.import_env("--secret", "PAYMENT_API_KEY", "--secret", "NO_SUCH")
+    assert refused.returncode == 1
+    assert "NO_SUCH" in refused.stderr
+    assert migration.dotenv.read_bytes() == before
+
+
+def test_the_import_declares_writes_proves_and_replaces_the_file(migration: Migration) -> None:
+    before = dotenv_values(migration.dotenv, interpolate=False)
+    done = migration.import_env("--setting", "SHOP_NAME")
+    assert done.returncode == 0, done.stderr
+    assert "5 secrets read back as gaara-store-dev: equal" in done.stdout
+    for secret in ("DATABASE_URL", "JWT_SECRET", "PAYMENT_API_KEY"):
+        assert str(before[secret]) not in done.stdout + done.stderr
+        assert str(before[secret]) not in migration.dotenv.read_text()
+    assert dotenv_values(migration.dotenv) == {"LOG_LEVEL": "DEBUG", "SHOP_NAME": "Gaara's store"}
+    kept = migration.dotenv.with_name(".env.before-strongroom")
+    assert dotenv_values(kept, interpolate=False) == before
+    assert kept.stat().st_mode & 0o777 == 0o600
+    declared = load.load(migration.declaration).service(SERVICE)
+    assert "payment-api-key" in declared.secrets
+    assert "shop-name" in declared.settings
+
+
+def test_a_second_import_and_a_plan_find_nothing_to_do(migration: Migration) -> None:
+    again = migration.import_env("--setting", "SHOP_NAME")
+    assert again.returncode == 0, again.stderr
+    assert "nothing to do" in again.stdout
+    assert migration("plan", "--env", "dev").returncode == 0
+
+
+def test_the_service_reads_each_value_as_the_file_had_it(migration: Migration) -> None:
+    service = Wiring(migration.local.service_settings())
+    assert service.secrets.get("jwt-secret") == SIGNING_SECRET
+    assert service.secrets.get("payment-api-key") == API_KEY
+    assert service.secrets.get("database-url").endswith("?application_name=shop")
+    info = service.secrets.info("jwt-secret")
+    assert info is not None
+    assert info.source == "vault"
+    service.close()
+
+
+def test_the_store_serves_with_what_was_imported(migration: Migration, tmp_path: Path) -> None:
+    live = migration.local.layout.config(SERVICE)
+    eventually(
+        lambda: load_config(StoreConfig, live).jwt.secret.get_secret_value() == SIGNING_SECRET,
+        "the delivery of the imported secret",
+    )
+    store = RunningStore(migration.local.variables(), free_ports(1)[0], tmp_path / "store.log")
+    store.start()
+    try:
+        store.register(ADA)
+        assert store.me(store.login(ADA)).json()["email"] == ADA.email
+        assert store.export(store.login(ADA)).status_code < 300
+    finally:
+        assert store.stop() == 0
+    assert SIGNING_SECRET not in store.log
+
+
+def test_finish_deletes_the_old_file_and_export_is_the_way_back(migration: Migration) -> None:
+    kept = migration.dotenv.with_name(".env.before-strongroom")
+    before = dotenv_values(kept, interpolate=False)
+    assert migration.import_env("--finish").returncode == 0
+    assert not kept.exists()
+    out = migration.dotenv.with_name(".env.rollback")
+    options = ("--service", SERVICE, "--env", "dev", "--out", str(out))
+    refused = migration("export-env", *options, "--reason", " ")
+    assert refused.returncode == 1
+    assert not out.exists()
+    done = migration("export-env", *options, "--reason", "the server moves house")
+    assert done.returncode == 0, done.stderr
+    assert out.stat().st_mode & 0o777 == 0o600
+    exported = dotenv_values(out, interpolate=False)
+    assert {name: exported[name] for name in before} == before
+    log = migration.local.layout.logs / "access.jsonl"
+    assert '"reason":"the server moves house"' in log.read_text()

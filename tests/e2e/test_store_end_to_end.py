@@ -1,0 +1,282 @@
+"""The example store on the whole deployment: what a customer, an operator and a thief would see."""
+
+from __future__ import annotations
+
+import csv
+import email
+import email.policy
+import io
+import json
+import os
+import re
+import secrets
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from sqlalchemy import text
+
+from app_integration.config import load_config
+from app_integration.deliver import status_file
+from app_integration.wiring import Wiring
+from examples.gaara_store.config import StoreConfig
+from tests.deployment import Deployment, free_ports
+from tests.e2e.running_store import ROOT, Person, RunningStore, eventually
+from vault.runtime.processes import Processes
+
+pytestmark = pytest.mark.requires("embedded")
+
+SERVICE = "gaara-store"
+SIGNING_SECRET = f"secret/data/{SERVICE}/dev/jwt-secret"
+GAARA = Person(
+    username="gaara",
+    password="sand-and-more-sand",
+    email="gaara@suna.example",
+    phone="+81 3 1234 5678",
+    address='1 Dune Road, "S\u016bna"\nWind Country',
+)
+
+
+@pytest.fixture(scope="module")
+def store(
+    deployment: Deployment, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[RunningStore]:
+    """A store that all tests here share, with GAARA as a customer."""
+    log_file = tmp_path_factory.mktemp("store") / "store.log"
+    running = RunningStore(deployment.variables, free_ports(1)[0], log_file)
+    running.start()
+    try:
+        running.register(GAARA)
+        yield running
+    finally:
+        exit_code = running.stop()
+    assert exit_code == 0, running.log
+
+
+@pytest.fixture
+def signing_secrets(deployment: Deployment) -> Iterator[list[str]]:
+    """Those in use, the newest last; afterwards the first counts again."""
+    original = delivered(deployment).jwt.secret.get_secret_value()
+    yield [original]
+    write_signing_secret(deployment, original)
+    eventually(lambda: is_delivered(deployment, original), "the delivery of the first secret")
+
+
+def somebody() -> Person:
+    """A customer of this test alone."""
+    name = f"user-{secrets.token_hex(4)}"
+    return replace(GAARA, username=name, email=f"{name}@suna.example")
+
+
+def delivered(deployment: Deployment) -> StoreConfig:
+    return load_config(StoreConfig, deployment.layout.config(SERVICE))
+
+
+def is_delivered(deployment: Deployment, secret: str) -> bool:
+    last = json.loads(status_file(deployment.layout.config(SERVICE)).read_text())
+    now = delivered(deployment).jwt.secret.get_secret_value()
+    return now == secret and last["state"] != "refused"
+
+
+def is_refused(deployment: Deployment) -> bool:
+    last = json.loads(status_file(deployment.layout.config(SERVICE)).read_text())
+    return bool(last["state"] == "refused")
+
+
+def write_signing_secret(deployment: Deployment, value: str) -> None:
+    deployment.operator.post(SIGNING_SECRET, {"data": {"value": value}})
+
+
+def kill(deployment: Deployment, name: str) -> None:
+    """End the process *name* as a crash does, and see that it is gone."""
+    processes = Processes(deployment.layout)
+    running = processes.find(name)
+    assert running is not None
+    os.kill(running.pid, signal.SIGKILL)
+    eventually(lambda: processes.find(name) is None, f"the end of {name}")
+
+
+def mails_to(deployment: Deployment, address: str) -> list[Path]:
+    mails = sorted(deployment.layout.mail.glob("*.eml"))
+    return [mail for mail in mails if f"X-Envelope-To: {address}" in mail.read_text()]
+
+
+def test_a_customer_logs_in_and_reads_their_own_data(store: RunningStore) -> None:
+    answer = store.me(store.login(GAARA))
+    assert answer.status_code == 200
+    assert answer.json() == {"id": answer.json()["id"], "username": "gaara", **GAARA.private}
+
+
+def test_an_export_arrives_by_mail_as_a_csv_file(
+    store: RunningStore, deployment: Deployment
+) -> None:
+    person = somebody()
+    store.register(person)
+    assert store.export(store.login(person)).status_code == 200
+    (sent,) = mails_to(deployment, person.email)
+    message = email.message_from_bytes(sent.read_bytes(), policy=email.policy.default)
+    (attached,) = message.iter_attachments()
+    (row,) = csv.DictReader(io.StringIO(attached.get_content(), newline=""))
+    assert {name: row[name] for name in person.private} == person.private
+    assert row["username"] == person.username
+
+
+@pytest.mark.usefixtures("store")
+def test_postgresql_holds_no_readable_personal_data(service: Wiring) -> None:
+    engine = service.engine(None, None)
+    with engine.connect() as connection:
+        rows = connection.execute(text("SELECT * FROM users")).all()
+    seen = str(rows)
+    assert "gaara" in seen
+    assert [value for value in GAARA.private.values() if value in seen] == []
+    assert "suna.example" not in seen
+
+
+@pytest.mark.usefixtures("store")
+def test_the_store_is_in_the_database_as_a_leased_user_only(service: Wiring) -> None:
+    engine = service.engine(None, None)
+    with engine.connect() as connection:
+        users = connection.scalars(
+            text("SELECT usename FROM pg_stat_activity WHERE application_name = 'gaara-store'")
+        ).all()
+    assert users
+    assert all(user.startswith("v-") for user in users)
+
+
+def test_a_changed_signing_secret_counts_without_a_restart(
+    store: RunningStore, deployment: Deployment, signing_secrets: list[str]
+) -> None:
+    old, changed = store.login(GAARA), secrets.token_urlsafe(36)
+    signing_secrets.append(changed)
+    write_signing_secret(deployment, changed)
+    eventually(lambda: store.me(old).status_code == 401, "the end of the old tokens")
+    assert is_delivered(deployment, changed)
+    assert store.me(store.login(GAARA)).status_code == 200
+
+
+def test_a_signing_secret_that_is_too_short_never_reaches_the_store(
+    store: RunningStore, deployment: Deployment, signing_secrets: list[str]
+) -> None:
+    token = store.login(GAARA)
+    write_signing_secret(deployment, "too-short")
+    eventually(lambda: is_refused(deployment), "the refusal of the secret")
+    assert delivered(deployment).jwt.secret.get_secret_value() == signing_secrets[-1]
+    assert store.me(token).status_code == 200
+    assert store.me(store.login(GAARA)).status_code == 200
+    assert store.health()["parts"]["config"] is False
+
+
+def test_a_killed_agent_is_not_missed_until_a_secret_changes(
+    store: RunningStore, deployment: Deployment, signing_secrets: list[str]
+) -> None:
+    token, changed = store.login(GAARA), secrets.token_urlsafe(36)
+    kill(deployment, "agent")
+    try:
+        signing_secrets.append(changed)
+        write_signing_secret(deployment, changed)
+        assert store.me(token).status_code == 200
+        assert store.me(store.login(GAARA)).status_code == 200
+    finally:
+        deployment.revive()
+    eventually(lambda: store.me(token).status_code == 401, "the delivery by the new agent")
+    assert store.me(store.login(GAARA)).status_code == 200
+
+
+def test_agent_and_server_are_killed_and_the_store_answers_what_it_can(
+    store: RunningStore, deployment: Deployment
+) -> None:
+    stranger, customer = somebody(), somebody()
+    store.register(stranger)
+    store.stop()
+    store.start()  # which forgets the key of the stranger's data
+    store.register(customer)
+    known, unknown = store.login(customer), store.login(stranger)
+    kill(deployment, "agent")
+    kill(deployment, "vault")
+    try:
+        assert store.me(known).json()["email"] == customer.email
+        assert store.export(store.login(customer)).status_code == 200
+        store.register(somebody())
+        refused = store.me(unknown)
+        assert refused.status_code == 503
+        assert refused.json()["message"].startswith("the encryption key isn't available now")
+        assert store.health()["status"] == "degraded"
+        assert store.health()["parts"]["vault"] is False
+    finally:
+        deployment.revive()
+    eventually(lambda: store.health()["status"] == "ok", "a healthy store")
+    assert store.me(unknown).json()["email"] == stranger.email
+    assert store.me(known).json()["email"] == customer.email
+
+
+def test_a_stopped_store_leaves_no_database_user_behind(
+    deployment: Deployment, service: Wiring, tmp_path: Path
+) -> None:
+    engine = service.engine(None, None)
+
+    def leased() -> set[str]:
+        with engine.connect() as connection:
+            return set(connection.scalars(text("SELECT rolname FROM pg_roles")))
+
+    before = leased()
+    other = RunningStore(deployment.variables, free_ports(1)[0], tmp_path / "store.log")
+    other.start()
+    own = leased() - before
+    assert other.stop() == 0
+    assert own
+    eventually(lambda: not own & leased(), f"the end of {own}")
+
+
+@pytest.mark.requires("curl")
+@pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
+def test_the_commands_in_the_readme_work(store: RunningStore, deployment: Deployment) -> None:
+    readme = (ROOT / "examples" / "gaara_store" / "README.md").read_text(encoding="utf-8")
+    (commands,) = re.findall(r"```sh\n(curl.*?)```", readme, re.DOTALL)
+    done = subprocess.run(
+        ["/bin/sh", "-eux"],
+        input=commands.replace(":8080", f":{store.port}"),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert "your data was sent" in done.stdout
+    assert len(mails_to(deployment, "temari@example.com")) == 1
+
+
+def test_a_second_store_on_the_same_port_says_which_setting_to_change(
+    store: RunningStore, deployment: Deployment
+) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "examples.gaara_store"],
+        cwd=ROOT,
+        env={**deployment.variables, "STRONGROOM_STORE_PORT": str(store.port)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert f"STRONGROOM_STORE_PORT is '{store.port}'" in done.stderr
+
+
+def test_the_stores_log_holds_no_secret(store: RunningStore, deployment: Deployment) -> None:
+    """Comes last, when the log holds the outages and changes of all the tests above."""
+    store.me(store.login(GAARA))
+    config = delivered(deployment)
+    hidden = [
+        config.database.url.get_secret_value(),
+        config.redis.url.get_secret_value(),
+        config.jwt.secret.get_secret_value(),
+        config.smtp.password.get_secret_value(),
+        (deployment.layout.passwords / "redis").read_text().strip(),
+        deployment.layout.secret_id(str(deployment.settings.scope)).read_text().strip(),
+        GAARA.password,
+        *GAARA.private.values(),
+        *store.tokens,
+    ]
+    assert "serving on http://127.0.0.1" in store.log
+    assert [value for value in hidden if value in store.log] == []

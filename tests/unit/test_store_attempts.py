@@ -1,0 +1,87 @@
+"""The login limit, against a real Redis server."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+import redis
+from pydantic import SecretStr
+
+from examples.gaara_store.attempts import LIMIT, WINDOW, LoginAttempts
+from examples.gaara_store.problems import Unavailable
+from tests.deployment import free_ports
+from tests.unit.store_parts import Servers, running_servers
+
+pytestmark = pytest.mark.requires("embedded")
+
+
+@pytest.fixture(scope="module")
+def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
+    with running_servers(tmp_path_factory.mktemp("servers")) as running:
+        yield running
+
+
+@pytest.fixture
+def attempts(servers: Servers) -> LoginAttempts:
+    url = servers.document["redis"]["url"]
+    with redis.Redis.from_url(url) as client:
+        client.flushall()
+    return LoginAttempts(SecretStr(url))
+
+
+def test_the_limit_lets_so_many_through_and_then_says_how_long_to_wait(
+    attempts: LoginAttempts,
+) -> None:
+    assert [attempts.count("gaara") for _ in range(LIMIT)] == [0] * LIMIT
+    assert WINDOW - 5 <= attempts.count("gaara") <= WINDOW
+
+
+def test_attempts_at_the_same_time_are_all_counted(attempts: LoginAttempts) -> None:
+    with ThreadPoolExecutor(8) as pool:
+        waits = list(pool.map(lambda _: attempts.count("gaara"), range(3 * LIMIT)))
+    assert waits.count(0) == LIMIT
+
+
+def test_one_name_does_not_count_for_another(attempts: LoginAttempts) -> None:
+    for _ in range(LIMIT + 1):
+        attempts.count("gaara")
+    assert attempts.count("temari") == 0
+
+
+def test_a_right_password_begins_at_zero_again(attempts: LoginAttempts) -> None:
+    for _ in range(LIMIT + 1):
+        attempts.count("gaara")
+    attempts.forget("gaara")
+    assert attempts.count("gaara") == 0
+
+
+def test_more_attempts_do_not_prolong_the_wait(attempts: LoginAttempts, servers: Servers) -> None:
+    attempts.count("gaara")
+    with redis.Redis.from_url(servers.document["redis"]["url"]) as client:
+        client.expire("login-attempts:gaara", 100)
+    waits = [attempts.count("gaara") for _ in range(LIMIT)]
+    assert 0 < waits[-1] <= 100
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        f"redis://:a-redis-password@127.0.0.1:{free_ports(1)[0]}/0",
+        "http://:a-redis-password@127.0.0.1/",
+        "redis://:a-redis-password@127.0.0.1:port/0",
+    ],
+    ids=["nobody there", "another scheme", "no port"],
+)
+def test_without_redis_an_attempt_must_not_go_on(url: str) -> None:
+    with pytest.raises(Unavailable) as raised:
+        LoginAttempts(SecretStr(url)).count("gaara")
+    assert "a-redis-password" not in f"{raised.value} {raised.value.__cause__}"
+
+
+def test_a_wrong_redis_password_is_not_repeated(servers: Servers) -> None:
+    url = f"redis://:a-redis-password@127.0.0.1:{servers.redis.port}/0"
+    with pytest.raises(Unavailable) as raised:
+        LoginAttempts(SecretStr(url)).count("gaara")
+    assert "a-redis-password" not in f"{raised.value} {raised.value.__cause__}"

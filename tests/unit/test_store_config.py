@@ -1,0 +1,95 @@
+"""The model of the store's delivered config."""
+
+from __future__ import annotations
+
+import copy
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from agent.compile import compile_file
+from app_integration import redaction
+from app_integration.config import load_config
+from app_integration.errors import ConfigRejected
+from app_integration.names import Environment, Scope
+from examples.gaara_store.config import StoreConfig
+from tests.unit.store_parts import DOCUMENT, deliver
+from vault.declare.load import TEMPLATES, load
+
+SECRETS = (
+    DOCUMENT["database"]["url"],
+    DOCUMENT["redis"]["url"],
+    DOCUMENT["jwt"]["secret"],
+    DOCUMENT["smtp"]["password"],
+)
+
+
+def changed(section: str, **values: Any) -> dict[str, Any]:
+    document = copy.deepcopy(DOCUMENT)
+    document[section] |= values
+    return document
+
+
+def test_it_shows_no_secret() -> None:
+    config = StoreConfig.model_validate(DOCUMENT)
+    shown = f"{config!r} {config} {config.model_dump()} {config.model_dump_json()}"
+    assert "gaara-store" in shown
+    assert [secret for secret in SECRETS if secret in shown] == []
+
+
+def test_its_secrets_are_kept_out_of_logs() -> None:
+    StoreConfig.model_validate(DOCUMENT)
+    assert redaction.live.scrub(" ".join(SECRETS)) == " ".join(["[REDACTED]"] * 4)
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        changed("jwt", secret="x" * 31),
+        changed("jwt", secrets="x" * 32),
+        changed("smtp", port=0),
+        changed("smtp", host=""),
+        changed("redis", url=""),
+        {**DOCUMENT, "debug": True},
+        {key: value for key, value in DOCUMENT.items() if key != "database"},
+    ],
+    ids=[
+        "short signing key",
+        "misspelt key",
+        "port 0",
+        "no host",
+        "no URL",
+        "unknown section",
+        "missing section",
+    ],
+)
+def test_it_refuses_what_the_store_could_not_use(document: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError):
+        StoreConfig.model_validate(document)
+
+
+def test_a_refusal_names_the_field_and_not_the_value(tmp_path: Path) -> None:
+    path = tmp_path / "app.json"
+    deliver(changed("jwt", secret="too-short-canary"), path)
+    with pytest.raises(ConfigRejected, match=r"jwt\.secret \(too_short\)") as refused:
+        load_config(StoreConfig, path)
+    assert "canary" not in str(refused.value)
+
+
+@pytest.mark.parametrize("environment", list(Environment))
+def test_the_template_in_the_repository_makes_a_file_that_fits(
+    environment: Environment, tmp_path: Path
+) -> None:
+    declaration, scope = load(), Scope("gaara-store", environment)
+    compiled = compile_file(
+        TEMPLATES / "gaara-store" / "app.yaml.j2",
+        scope=scope,
+        secrets=declaration.secrets(scope),
+        settings=declaration.settings(scope),
+    )
+    path = tmp_path / "app.yaml"
+    path.touch(mode=0o600)
+    path.write_text(compiled.preview)
+    assert load_config(StoreConfig, path).smtp.username == "gaara-store"

@@ -1,0 +1,159 @@
+"""The store over HTTP: real Redis and mail servers, SQLite, and data keys wrapped in the test."""
+
+from __future__ import annotations
+
+import csv
+import email
+import email.policy
+import io
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import text
+
+from examples.gaara_store.attempts import LIMIT
+from tests.unit.store_parts import PASSWORD, PERSON, Servers, Shop, open_shop, running_servers
+
+pytestmark = pytest.mark.requires("embedded")
+
+
+@pytest.fixture(scope="module")
+def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
+    with running_servers(tmp_path_factory.mktemp("servers")) as running:
+        yield running
+
+
+@pytest.fixture
+def shop(servers: Servers, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Shop]:
+    with open_shop(servers, tmp_path, monkeypatch) as opened:
+        yield opened
+
+
+def test_whoever_registered_logs_in_and_reads_their_own_data(shop: Shop) -> None:
+    header = shop.customer("gaara")
+    mine = shop.client.get("/me", headers=header).get_json()
+    assert {name: mine[name] for name in PERSON} == PERSON
+    assert mine["username"] == "gaara"
+
+
+def test_personal_data_and_password_are_not_in_the_database(shop: Shop) -> None:
+    shop.customer("gaara")
+    with shop.engine.connect() as connection:
+        row = str(connection.execute(text("SELECT * FROM users")).one())
+    assert "gaara" in row
+    assert [value for value in (*PERSON.values(), PASSWORD) if value in row] == []
+
+
+def test_data_moved_to_another_users_row_does_not_open(shop: Shop) -> None:
+    shop.customer("gaara")
+    header = shop.customer("temari")
+    with shop.engine.begin() as connection:
+        connection.execute(
+            text("UPDATE users SET email = (SELECT email FROM users WHERE username = 'gaara')")
+        )
+    answer = shop.client.get("/me", headers=header)
+    assert answer.status_code == 500
+    assert PERSON["email"] not in answer.text
+
+
+def test_an_export_arrives_as_a_csv_file(shop: Shop, servers: Servers) -> None:
+    header = shop.customer("gaara")
+    before = set(servers.mail.iterdir())
+    assert shop.client.post("/export", headers=header).status_code == 200
+    (sent,) = set(servers.mail.iterdir()) - before
+    message = email.message_from_bytes(sent.read_bytes(), policy=email.policy.default)
+    (attached,) = message.iter_attachments()
+    (row,) = csv.DictReader(io.StringIO(attached.get_content()))
+    assert message["To"] == PERSON["email"]
+    assert {name: row[name] for name in PERSON} == PERSON
+
+
+def test_a_taken_name_is_refused_and_changes_nothing(shop: Shop) -> None:
+    header = shop.customer("gaara")
+    assert shop.register("gaara", email="other@example.com").status_code == 409
+    assert shop.client.get("/me", headers=header).get_json()["email"] == PERSON["email"]
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"username": "Canary"},
+        {"password": "canary"},
+        {"email": "canary@b\nBcc: c@d"},
+        {"email": "canary@b,c@d"},
+        {"phone": "canary" * 10},
+        {"address": None},
+        {"admin": "canary"},
+    ],
+    ids=lambda changes: next(iter(changes)),
+)
+def test_a_registration_that_does_not_fit_is_refused_without_repeating_it(
+    shop: Shop, changes: dict[str, Any]
+) -> None:
+    answer = shop.register(**{"username": "gaara", **changes})
+    (field,) = changes
+    assert answer.status_code == 400
+    assert field in answer.get_json()["message"]
+    assert "canary" not in answer.text.lower()
+
+
+@pytest.mark.parametrize("body", [b"", b"{", b"[]", b'{"username": "\\ud800"}', b"\xff"])
+def test_a_body_that_is_no_request_is_refused(shop: Shop, body: bytes) -> None:
+    assert shop.client.post("/login", data=body).status_code == 400
+
+
+def test_a_body_that_is_too_large_is_refused(shop: Shop) -> None:
+    assert shop.client.post("/register", data=b" " * 100_000).status_code == 413
+
+
+def test_a_wrong_password_and_an_unknown_name_are_told_alike(shop: Shop) -> None:
+    shop.register("gaara")
+    wrong = shop.login("gaara", "not the right one")
+    unknown = shop.login("nobody", "not the right one")
+    assert wrong.status_code == unknown.status_code == 401
+    assert wrong.get_json() == unknown.get_json()
+
+
+def test_guessing_is_stopped_even_for_the_right_password(shop: Shop) -> None:
+    shop.register("kankuro")
+    for _ in range(LIMIT):
+        assert shop.login("kankuro", "not the right one").status_code == 401
+    answer = shop.login("kankuro")
+    assert answer.status_code == 429
+    assert 0 < int(answer.headers["Retry-After"]) <= 300
+
+
+@pytest.mark.parametrize(
+    "header", [{}, {"Authorization": "Basic Z2FhcmE6eA=="}, {"Authorization": "Bearer x.y.z"}]
+)
+@pytest.mark.parametrize(("method", "path"), [("GET", "/me"), ("POST", "/export")])
+def test_without_a_valid_token_the_answer_is_401(
+    shop: Shop, method: str, path: str, header: dict[str, str]
+) -> None:
+    answer = shop.client.open(path, method=method, headers=header)
+    assert answer.status_code == 401
+    assert answer.headers["WWW-Authenticate"] == "Bearer"
+    assert "log in" in answer.get_json()["message"]
+
+
+def test_a_token_of_a_deleted_account_is_refused(shop: Shop) -> None:
+    header = shop.customer("gaara")
+    with shop.engine.begin() as connection:
+        connection.execute(text("DELETE FROM users"))
+    assert shop.client.get("/me", headers=header).status_code == 401
+
+
+def test_a_changed_signing_key_counts_from_the_next_request_on(shop: Shop) -> None:
+    old = shop.customer("gaara")
+    shop.deliver("jwt", secret="signing-key-number-two-of-the-unit-tests")
+    assert shop.client.get("/me", headers=old).status_code == 401
+    new = {"Authorization": f"Bearer {shop.login('gaara').get_json()['token']}"}
+    assert shop.client.get("/me", headers=new).status_code == 200
+
+
+def test_an_unknown_address_is_answered_in_json(shop: Shop) -> None:
+    answer = shop.client.get("/nothing")
+    assert answer.status_code == 404
+    assert answer.get_json()["error"] == "Not Found"
