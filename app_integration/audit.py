@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 from app_integration.errors import AuditFailed
 from app_integration.names import Scope
@@ -27,12 +27,8 @@ log = logging.getLogger("app_integration.audit")
 AGGREGATE_WINDOW: Final = 60.0
 
 
-class Sink(Protocol):
-    """Where the lines go."""
-
-    def __call__(self, line: str) -> None:
-        """Write one line. Any OSError it raises stops the release of the secret."""
-        ...
+#: Where the lines go, one a call. An OSError that it raises stops the release of the secret.
+Sink = Callable[[str], None]
 
 
 def file_sink(path: Path) -> Sink:

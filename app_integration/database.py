@@ -12,7 +12,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import Engine, create_engine, event, make_url
 from sqlalchemy.exc import DisconnectionError
@@ -27,6 +27,10 @@ log = logging.getLogger(__name__)
 
 #: psycopg gives a refused connection no SQLSTATE, so the words decide.
 _USER_GONE = ("authentication failed", "does not exist", "is not permitted to log in")
+
+#: Seconds between attempts to rotate while the server is away and the lease still works. An
+#: attempt takes a whole deadline, and somebody's query waits for it.
+RETRY_PAUSE: Final = 30.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +77,7 @@ class LeasedUsers:
         self._clock = clock
         self._lock = threading.Lock()
         self._lease: Lease | None = None
+        self._try_again = float("-inf")  # on the clock: not before it, after an outage
 
     def current(self) -> Lease:
         """The lease to connect with, a new one when the last is due.
@@ -81,13 +86,19 @@ class LeasedUsers:
             AccessDenied: the role isn't granted, or is absent.
             ServerError: the server is away and no lease is left.
         """
-        lease = self._lease
-        if lease is not None and not is_due(lease, self._clock(), self._limits):
+        lease, now = self._lease, self._clock()
+        usable = lease is not None and not has_ended(lease, now)
+        if lease and usable and (now < self._try_again or not is_due(lease, now, self._limits)):
             return lease
-        with self._lock:
+        # One thread asks for the next lease; the others wait only when they have none to use.
+        if not self._lock.acquire(blocking=not usable):
+            return lease or self.current()
+        try:
             if self._lease is None or self._lease is lease:
                 self._lease = self._follow(self._lease)
             return self._lease
+        finally:
+            self._lock.release()
 
     def drop(self, lease: Lease) -> None:
         """Forget *lease*, whose user the database no longer knows."""
@@ -113,6 +124,7 @@ class LeasedUsers:
             if lease is None or has_ended(lease, self._clock()):
                 raise
             log.warning("the database user isn't rotated yet: %s", error)
+            self._try_again = self._clock() + RETRY_PAUSE
             return lease
 
     def _issue(self) -> Lease:

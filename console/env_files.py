@@ -12,7 +12,7 @@ from rich.markup import escape
 from rich.prompt import Prompt
 
 from app_integration import names, settings
-from app_integration.audit import AuditLog, file_sink, open_audit
+from app_integration.audit import AuditLog, file_sink, log_sink
 from app_integration.names import Scope
 from app_integration.session import open_session
 from app_integration.settings import Settings
@@ -86,9 +86,8 @@ class EnvFiles:
     def _audit(self) -> AuditLog:
         """The service's own access log, one record an access."""
         told = self._service_settings()
-        if told.audit_file is None:
-            return open_audit(told)
-        return AuditLog(self._scope, file_sink(told.audit_file))
+        sink = file_sink(told.audit_file) if told.audit_file else log_sink
+        return AuditLog(self._scope, sink)
 
     def _service_settings(self) -> Settings:
         if operate.is_local(self._scope.environment):

@@ -27,7 +27,7 @@ class DotenvSource:
         variable = names.variable_name(name)
         if variable in self._variables:
             return Fetched(Secret(self._variables[variable]), source="environment")
-        value = dotenv_values(self._path, interpolate=False).get(variable)
+        value = dotenv_values(self._path).get(variable)
         if value is None:
             raise SecretNotFound(
                 f"{variable} is neither in the process environment nor in {self._path}"

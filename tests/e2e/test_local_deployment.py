@@ -154,7 +154,7 @@ def test_down_leaves_no_process_no_port_and_no_socket(shell: Shell) -> None:
     listening = {
         connection.laddr.port
         for connection in psutil.net_connections("tcp")
-        if connection.status == psutil.CONN_LISTEN
+        if connection.laddr and connection.status == psutil.CONN_LISTEN
     }
     assert not listening & set(shell.ports.named().values())
 

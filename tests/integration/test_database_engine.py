@@ -6,7 +6,7 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import OperationalError
 
-from app_integration.database import LeasedUsers, leased_engine
+from app_integration.database import RETRY_PAUSE, LeasedUsers, leased_engine
 from app_integration.errors import Unreachable
 from app_integration.settings import Limits
 from app_integration.wiring import Wiring
@@ -75,12 +75,19 @@ def test_while_the_server_is_away_a_due_lease_serves_to_its_end_and_no_longer(
     users = LeasedUsers(service.session, "gaara-store-dev", clock=lambda: now[0])
     lease = users.current()
 
-    def away(_path: str) -> None:
+    attempts: list[str] = []
+
+    def away(path: str) -> None:
+        attempts.append(path)
         raise Unreachable("the server is away")
 
     monkeypatch.setattr(service.session, "get", away)
     now[0] = lease.ttl * 0.9
+    assert [users.current() for _ in range(5)] == [lease] * 5
+    assert len(attempts) == 1  # each takes a whole deadline: not one for every checkout
+    now[0] += RETRY_PAUSE
     assert users.current() == lease
+    assert len(attempts) == 2
     now[0] = lease.ttl
     with pytest.raises(Unreachable):
         users.current()

@@ -15,6 +15,7 @@ from agent.formats import Format, Scalar
 from agent.hcl import AgentSettings, Delivery
 from app_integration.errors import ConfigurationError
 from app_integration.names import Environment, Need, Scope
+from vault.runtime.hcl import quoted as quoted_hcl
 
 SCOPE = Scope("gaara-store", Environment.DEV)
 PREFIX = "secret/data/gaara-store/dev"
@@ -169,15 +170,15 @@ def test_a_quoted_text_never_reads_as_a_hole(file_format: Format) -> None:
 
 @given(text=TEXT)
 def test_an_hcl_string_is_one_line_without_interpolation(text: str) -> None:
-    quoted = hcl.quoted(text)
+    quoted = quoted_hcl(text)
     assert "\n" not in quoted
     assert "$" not in quoted
     assert json.loads(quoted) == text
 
 
 def test_a_path_that_isnt_unicode_is_refused_for_hcl() -> None:
-    with pytest.raises(ConfigurationError, match="not Unicode"):
-        hcl.quoted(Path("/a/\udcff"))
+    with pytest.raises(ConfigurationError, match="isn.t Unicode"):
+        quoted_hcl(Path("/a/\udcff"))
 
 
 def test_an_agents_configuration_holds_every_safeguard() -> None:

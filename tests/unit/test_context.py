@@ -15,9 +15,9 @@ from app_integration.encryption.context import (
     MAX_ENTRIES,
     MAX_NAME,
     MAX_VALUE,
-    InvalidContext,
     encode,
 )
+from app_integration.errors import InvalidContext
 from app_integration.secret import Secret
 
 ROW = UUID("12345678-1234-5678-9234-567812345678")

@@ -1,0 +1,32 @@
+"""Dotenv files with one fault each: what is said about it, word for word, and never a value."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from app_integration.errors import ConfigurationError
+from app_integration.names import Environment, Scope
+from vault.declare import load
+from vault.rotate import dotenv_file
+from vault.rotate.dotenv_plan import make_plan
+
+FOLDER = Path(__file__).parent / "dotenv"
+FILES = sorted(FOLDER.glob("*.env"))
+DECLARATION = load.load(FOLDER / "declaration", template_root=FOLDER)
+SCOPE = Scope("shop", Environment.DEV)
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda path: path.stem)
+def test_a_fault_is_named_with_its_line_and_without_the_value(file: Path) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        make_plan(dotenv_file.parse(Path(file.name), file.read_bytes()), DECLARATION, SCOPE)
+    assert str(caught.value) == file.with_suffix(".expected").read_text().rstrip("\n")
+    assert "hunter" not in str(caught.value)
+    assert caught.value.__cause__ is None
+
+
+def test_every_expected_message_belongs_to_a_file() -> None:
+    assert {path.with_suffix(".env") for path in FOLDER.glob("*.expected")} == set(FILES)
+    assert len(FILES) >= 20

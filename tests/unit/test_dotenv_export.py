@@ -1,0 +1,145 @@
+from __future__ import annotations
+
+import json
+import stat
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from dotenv import dotenv_values
+
+from app_integration.audit import AuditLog, Sink
+from app_integration.errors import (
+    AuditFailed,
+    ConfigurationError,
+    InvalidName,
+    SecretNotFound,
+    Unreachable,
+)
+from app_integration.names import Environment, Scope
+from app_integration.secret import Secret
+from vault.declare import load
+from vault.rotate.dotenv_export import Exported, export
+
+FOLDER = Path(__file__).parents[1] / "faults" / "dotenv"
+DECLARATION = load.load(FOLDER / "declaration", template_root=FOLDER)
+SCOPE = Scope("shop", Environment.DEV)
+VALUES = {"database-url": "postgresql://shop:a%22@h/shop", "db-password": 'a"\\\n${PATH}'}
+
+
+def read(name: str) -> Secret:
+    if name not in VALUES:
+        raise SecretNotFound(f"{name} holds no value")
+    return Secret(VALUES[name])
+
+
+def exported(
+    path: Path,
+    *,
+    reason: str = "roll back",
+    read: Callable[[str], Secret] = read,
+    sink: Sink = lambda _: None,
+) -> Exported:
+    audit = AuditLog(SCOPE, sink, clock=lambda: 0.0)
+    return export(DECLARATION, SCOPE, read=read, audit=audit, path=path, reason=reason)
+
+
+def test_secrets_and_settings_come_back_byte_for_byte(tmp_path: Path) -> None:
+    done = exported(tmp_path / "back.env")
+    assert done == Exported(tmp_path / "back.env", ("database-url", "db-password"), ("jwt-secret",))
+    assert dotenv_values(done.path) == {
+        "DATABASE_URL": VALUES["database-url"],
+        "DB_PASSWORD": VALUES["db-password"],
+        "BASE_URL": "https://shop.example.com",
+    }
+    assert "# JWT_SECRET has no value\n" in done.path.read_text()
+    assert stat.S_IMODE(done.path.stat().st_mode) == 0o600
+
+
+def test_one_record_with_the_reason_is_written_before_the_file(tmp_path: Path) -> None:
+    path, lines = tmp_path / "back.env", list[dict[str, Any]]()
+
+    def sink(line: str) -> None:
+        assert not path.exists()
+        lines.append(json.loads(line))
+
+    exported(path, reason="  roll back ", sink=sink)
+    [record] = lines
+    assert record["operation"] == "export-env"
+    assert record["reason"] == "roll back"
+    assert record["secrets"] == ["database-url", "db-password"]
+    assert record["file"] == str(path)
+
+
+def test_nothing_is_released_when_the_record_can_not_be_written(tmp_path: Path) -> None:
+    def full(line: str) -> None:
+        raise OSError(28, "No space left on device", line)
+
+    with pytest.raises(AuditFailed):
+        exported(tmp_path / "back.env", sink=full)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("reason", ["", " \n"])
+def test_an_export_without_a_reason_reads_nothing(tmp_path: Path, reason: str) -> None:
+    read_names: list[str] = []
+
+    def counted(name: str) -> Secret:
+        read_names.append(name)
+        return read(name)
+
+    with pytest.raises(ConfigurationError, match="needs a reason"):
+        exported(tmp_path / "back.env", reason=reason, read=counted)
+    assert not read_names
+
+
+def test_only_an_earlier_export_is_replaced(tmp_path: Path) -> None:
+    exported(tmp_path / "back.env")
+    exported(tmp_path / "back.env")
+    (tmp_path / ".env").write_text("PORT=80\n")
+    with pytest.raises(ConfigurationError, match="was not written by an export"):
+        exported(tmp_path / ".env")
+    assert (tmp_path / ".env").read_text() == "PORT=80\n"
+
+
+def test_a_missing_folder_and_a_dangling_link_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match="is no folder"):
+        exported(tmp_path / "absent" / "back.env")
+    (tmp_path / "link.env").symlink_to("absent")
+    with pytest.raises(ConfigurationError, match="was not written by an export"):
+        exported(tmp_path / "link.env")
+
+
+@pytest.mark.parametrize(("ignored", "tracked"), [(False, False), (True, False), (True, True)])
+def test_git_must_ignore_the_file(tmp_path: Path, *, ignored: bool, tracked: bool) -> None:
+    def git(*arguments: str) -> None:
+        subprocess.run(["git", "-C", tmp_path, *arguments], check=True)  # noqa: S607 (as above: PATH)
+
+    git("init", "--quiet")
+    (tmp_path / ".gitignore").write_text("*.env\n" if ignored else "")
+    if tracked:
+        exported(tmp_path / "back.env")
+        git("add", "--force", "back.env")
+    if ignored and not tracked:
+        assert exported(tmp_path / "back.env").secrets
+        return
+    with pytest.raises(ConfigurationError, match="git may commit"):
+        exported(tmp_path / "back.env")
+
+
+@pytest.mark.parametrize("value", ["a\0b", "a\ud800b"])
+def test_a_value_that_no_variable_can_hold_is_refused(tmp_path: Path, value: str) -> None:
+    with pytest.raises(InvalidName, match="database-url"):
+        exported(tmp_path / "back.env", read=lambda _: Secret(value))
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_server_that_is_away_leaves_no_file(tmp_path: Path) -> None:
+    def away(name: str) -> Secret:
+        raise Unreachable(f"{name} can't be read")
+
+    with pytest.raises(Unreachable):
+        exported(tmp_path / "back.env", read=away)
+    assert not list(tmp_path.iterdir())

@@ -1,0 +1,146 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from app_integration.errors import ConfigurationError
+from app_integration.names import Environment, Scope
+from vault.declare import load
+from vault.rotate.classify import Kind
+from vault.rotate.dotenv_file import DotenvRejected, parse
+from vault.rotate.dotenv_plan import Ask, Choices, ImportPlan, make_plan
+
+FOLDER = Path(__file__).parents[1] / "faults" / "dotenv"
+DECLARATION = load.load(FOLDER / "declaration", template_root=FOLDER)
+SCOPE = Scope("shop", Environment.DEV)
+
+
+def planned(text: str, ask: Ask | None = None, **choices: frozenset[str]) -> ImportPlan:
+    file = parse(Path(".env"), text.encode())
+    return make_plan(file, DECLARATION, SCOPE, Choices(**choices), ask)
+
+
+def test_declared_names_are_what_they_are_declared_as() -> None:
+    plan = planned("DB_PASSWORD=12\nJWT_SECRET=true\nBASE_URL=https://shop.example.com\n")
+    assert list(plan.secrets) == ["db-password", "jwt-secret"]
+    assert plan.kinds["BASE_URL"] is Kind.SETTING
+    assert not plan.new_secrets
+    assert not plan.new_settings
+
+
+def test_undeclared_names_extend_the_declaration() -> None:
+    plan = planned("API_TOKEN=hunter2\nPORT=80\nDEBUG=false\nLOG_LEVEL=info\nBUILD_VERSION=010\n")
+    assert plan.new_secrets == {"api-token": {"source": "given"}}
+    assert plan.new_settings == {
+        "port": {"type": "integer", "default": 80},
+        "debug": {"type": "boolean", "default": False},
+        "log-level": {"type": "text", "default": "info"},
+        "build-version": {"type": "text", "default": "010"},
+    }
+    assert plan.declared == ("api-token", "database-url", "db-password", "jwt-secret")
+
+
+def test_the_unsure_are_asked_with_the_reason_and_only_they() -> None:
+    asked: dict[str, str] = {}
+    answers = {"MAGIC": "secret", "GREETING": "setting", "ODD": "skip"}
+
+    def ask(name: str, hint: str) -> str:
+        asked[name] = hint
+        return answers[name]
+
+    plan = planned("PORT=80\nMAGIC=hunter2\nGREETING=hello\nODD=hunter3\n", ask)
+    assert asked.keys() == answers.keys()
+    assert asked["MAGIC"] == "neither its name nor its value tells"
+    assert {name: str(plan.kinds[name]) for name in answers} == answers
+    assert list(plan.new_secrets) == ["magic"]
+    assert list(plan.new_settings) == ["port", "greeting"]
+    assert "ODD was skipped: it stays in the file and is declared nowhere" in plan.notes
+
+
+def test_choices_count_before_any_guess() -> None:
+    plan = planned(
+        "MAGIC=hunter2\nAPI_TOKEN=none\n",
+        secrets=frozenset({"MAGIC"}),
+        settings=frozenset({"API_TOKEN"}),
+    )
+    assert plan.variables(Kind.SECRET) == ["MAGIC"]
+    assert plan.variables(Kind.SETTING) == ["API_TOKEN"]
+
+
+def test_a_choice_about_a_name_already_moved_is_no_error() -> None:
+    assert not planned("PORT=80\n", secrets=frozenset({"DB_PASSWORD"})).secrets
+
+
+@pytest.mark.parametrize(
+    ("secrets", "settings", "message"),
+    [
+        ({"MAGIX"}, set(), ".env sets no variable 'MAGIX'; did you mean MAGIC?"),
+        (set(), {"zzz"}, ".env sets no variable 'zzz'"),
+        ({"MAGIC"}, {"MAGIC"}, "--secret and --setting are both given for MAGIC"),
+        (
+            {"BASE_URL", "MAGIC"},
+            set(),
+            ".env:2: BASE_URL is declared as the setting base-url; make that a secret there first",
+        ),
+        (
+            {"MAGIC"},
+            {"DB_PASSWORD"},
+            ".env:3: DB_PASSWORD is declared as the secret db-password; it can't stay in the file",
+        ),
+    ],
+)
+def test_choices_that_fit_nothing_are_refused(
+    secrets: set[str], settings: set[str], message: str
+) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        planned(
+            "MAGIC=hunter2\nBASE_URL=https://shop.example.com\nDB_PASSWORD=hunter2\n",
+            secrets=frozenset(secrets),
+            settings=frozenset(settings),
+        )
+    assert str(caught.value) == message
+
+
+def test_what_holds_a_secret_is_one() -> None:
+    plan = planned(
+        "DB_PASSWORD=hunter2\nREPLICA=https://r.example.com/${DB_PASSWORD}\nMAGIC=${REPLICA}/x\n"
+    )
+    assert list(plan.secrets) == ["db-password", "replica", "magic"]
+
+
+def test_what_holds_an_answered_secret_is_one() -> None:
+    plan = planned("MAGIC=hunter2\nLINK=https://r.example.com/${MAGIC}\n", lambda *_: "secret")
+    assert list(plan.secrets) == ["magic", "link"]
+
+
+@pytest.mark.parametrize("answer", ["setting", "skip"])
+def test_what_holds_a_secret_can_not_stay(answer: str) -> None:
+    answers = {"MAGIC": "secret", "OTHER": answer}
+    with pytest.raises(DotenvRejected) as caught:
+        planned("MAGIC=hunter2\nOTHER=<${MAGIC}>\n", lambda name, _: answers[name])
+    expected = ".env:2: OTHER holds the value of the secret MAGIC, so it is one too"
+    assert str(caught.value) == expected
+
+
+def test_notes_tell_what_is_not_seen_at_a_glance() -> None:
+    plan = planned(
+        "DB_PASSWORD=hunter1\n"
+        "DB_PASSWORD=hunter2\n"
+        "# DB_PASSWORD=hunter0\n"
+        "BASE_URL=https://old.example.com\n"
+        "HOME_URL=${BASE_URL}\n"
+    )
+    assert plan.notes == (
+        "DB_PASSWORD is set on line 1 and again on line 2, which counts",
+        (
+            "BASE_URL isn't what is declared as base-url: the file keeps its value, and a "
+            "delivered config has the declaration's"
+        ),
+        "HOME_URL takes ${BASE_URL}, as python-dotenv does",
+        "the comment on line 3 may hold a secret; the new file is without it",
+    )
+
+
+def test_a_plan_does_not_show_values() -> None:
+    assert "hunter2" not in repr(planned("DB_PASSWORD=hunter2\nAPI_TOKEN=hunter2\n"))
