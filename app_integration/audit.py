@@ -10,21 +10,36 @@ import json
 import logging
 import os
 import socket
+import sys
 import threading
 import time
+from collections import OrderedDict
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
+from app_integration import forks
 from app_integration.errors import AuditFailed
 from app_integration.names import Scope
 from app_integration.settings import Settings
 
-log = logging.getLogger("app_integration.audit")
+log = logging.getLogger(__name__)
 
 #: Seconds that `aggregate` counts accesses of one secret before it writes them as one line.
 AGGREGATE_WINDOW: Final = 60.0
+MAX_WINDOWS: Final = 4096  # counts held at once; the oldest is written first
+
+_Access = tuple[str, str, str]  # operation, name, outcome
+
+
+@dataclass(slots=True)
+class _Window:
+    """Accesses since *opened* (seconds) that no line tells of yet."""
+
+    opened: float
+    seen: int = 0
 
 
 #: Where the lines go, one a call. An OSError that it raises stops the release of the secret.
@@ -45,9 +60,10 @@ def file_sink(path: Path) -> Sink:
     return write
 
 
-def log_sink(line: str) -> None:
-    """Hands the line to the logger ``app_integration.audit`` at INFO, for the host to ship."""
-    log.info("%s", line)
+def stderr_sink(line: str) -> None:
+    """Writes to standard error, as a container's log collector expects."""
+    sys.stderr.write(f"{line}\n")
+    sys.stderr.flush()
 
 
 class AuditLog:
@@ -76,8 +92,14 @@ class AuditLog:
         self._aggregate = mode == "aggregate"
         self._best_effort = best_effort
         self._clock = clock
+        self._windows: OrderedDict[_Access, _Window] = OrderedDict()
+        self.forget()
+        forks.forget_in_child(self)
+
+    def forget(self) -> None:
+        """A fresh lock, and counts from zero: the parent reports its own."""
         self._lock = threading.Lock()
-        self._windows: dict[str, tuple[float, int]] = {}
+        self._windows.clear()
 
     def record(self, operation: str, name: str, outcome: str, **details: Any) -> None:
         """Write that *operation* on *name* ended with *outcome*.
@@ -85,10 +107,35 @@ class AuditLog:
         Raises:
             AuditFailed: the line couldn't be written; the caller must release nothing.
         """
-        now = self._clock()
-        count = self._counted(f"{operation} {name} {outcome}", now) if self._aggregate else 1
-        if count == 0:
+        now, access = self._clock(), (operation, name, outcome)
+        told = {key: value for key, value in details.items() if value is not None}
+        if not self._aggregate:
+            self._write(access, now, told)
             return
+        with self._lock:
+            window = self._windows.get(access)
+            if window is not None and now - window.opened < AGGREGATE_WINDOW:
+                window.seen += 1
+                return
+            # Opened only once the line is written: a failure must not let the next access pass.
+            self._write(access, now, {**told, "count": (window.seen if window else 0) + 1})
+            self._windows[access] = _Window(now)
+            self._windows.move_to_end(access)
+            while len(self._windows) > MAX_WINDOWS:
+                self._report(*self._windows.popitem(last=False))
+
+    def close(self) -> None:
+        """Write the counts that `aggregate` still holds."""
+        with self._lock:
+            while self._windows:
+                self._report(*self._windows.popitem(last=False))
+
+    def _report(self, access: _Access, window: _Window) -> None:
+        if window.seen:
+            self._write(access, self._clock(), {"count": window.seen})
+
+    def _write(self, access: _Access, now: float, details: dict[str, Any]) -> None:
+        operation, name, outcome = access
         line = {
             "time": datetime.fromtimestamp(now, UTC).isoformat(timespec="milliseconds"),
             **self._fixed,
@@ -96,10 +143,8 @@ class AuditLog:
             "operation": operation,
             "secret": name,
             "outcome": outcome,
-            **{key: value for key, value in details.items() if value is not None},
+            **details,
         }
-        if self._aggregate:
-            line["count"] = count
         try:
             self._sink(json.dumps(line, separators=(",", ":")))
         except OSError as error:
@@ -110,22 +155,12 @@ class AuditLog:
                 ) from None
             log.warning("an access record couldn't be written: %s", error.strerror)
 
-    def _counted(self, key: str, now: float) -> int:
-        """Accesses to report now: 0 while the window of *key* is open."""
-        with self._lock:
-            opened, seen = self._windows.get(key, (float("-inf"), 0))
-            if now - opened < AGGREGATE_WINDOW:
-                self._windows[key] = (opened, seen + 1)
-                return 0
-            self._windows[key] = (now, 0)
-            return seen + 1
-
 
 def open_audit(settings: Settings) -> AuditLog:
     """The audit log that *settings* describe; best effort in development only."""
     return AuditLog(
         settings.scope,
-        file_sink(settings.audit_file) if settings.audit_file else log_sink,
+        file_sink(settings.audit_file) if settings.audit_file else stderr_sink,
         mode=settings.audit_mode,
         best_effort=settings.development,
     )

@@ -8,25 +8,31 @@ checkout, before the server ends it.
 from __future__ import annotations
 
 import logging
-import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final
 
 from sqlalchemy import Engine, create_engine, event, make_url
 from sqlalchemy.exc import DisconnectionError
 
-from app_integration import names, redaction
+from app_integration import forks, names, redaction
 from app_integration.errors import OUTAGE, StrongroomError
 from app_integration.secret import Secret
 from app_integration.session import Session
 from app_integration.settings import Limits
+from app_integration.single_flight import SingleFlight
 
 log = logging.getLogger(__name__)
 
-#: psycopg gives a refused connection no SQLSTATE, so the words decide.
-_USER_GONE = ("authentication failed", "does not exist", "is not permitted to log in")
+#: psycopg gives a refused connection no SQLSTATE, so the words decide. A missing *database* also
+#: "does not exist", and leasing more users wouldn't help.
+_USER_GONE: Final = (
+    "password authentication failed",
+    'role "{user}" does not exist',
+    'role "{user}" is not permitted to log in',
+)
 
 #: Seconds between attempts to rotate while the server is away and the lease still works. An
 #: attempt takes a whole deadline, and somebody's query waits for it.
@@ -75,7 +81,19 @@ class LeasedUsers:
         self._path = names.need("lease-database-user", role).path
         self._limits = limits or Limits()
         self._clock = clock
-        self._lock = threading.Lock()
+        self._on_fork: list[Callable[[], None]] = []
+        self.forget()
+        forks.forget_in_child(self)
+
+    def on_fork(self, forget: Callable[[], None]) -> None:
+        """Have *forget* called in each forked child, to let go of the parent's connections."""
+        self._on_fork.append(forget)
+
+    def forget(self) -> None:
+        """Drop the lease without giving it back: it is the parent's, who still uses it."""
+        for each in self._on_fork:
+            each()
+        self._flights: SingleFlight[Lease] = SingleFlight()
         self._lease: Lease | None = None
         self._try_again = float("-inf")  # on the clock: not before it, after an outage
 
@@ -86,46 +104,47 @@ class LeasedUsers:
             AccessDenied: the role isn't granted, or is absent.
             ServerError: the server is away and no lease is left.
         """
-        lease, now = self._lease, self._clock()
-        usable = lease is not None and not has_ended(lease, now)
-        if lease and usable and (now < self._try_again or not is_due(lease, now, self._limits)):
+        now, lease = self._clock(), self._lease
+        if lease is None or has_ended(lease, now):
+            return self._flights.do("first", partial(self._follow, lease))
+        if not is_due(lease, now, self._limits) or now < self._try_again:
             return lease
-        # One thread asks for the next lease; the others wait only when they have none to use.
-        if not self._lock.acquire(blocking=not usable):
-            return lease or self.current()
-        try:
-            if self._lease is None or self._lease is lease:
-                self._lease = self._follow(self._lease)
-            return self._lease
-        finally:
-            self._lock.release()
+        # One thread asks for the next lease, and the others go on with the one they have.
+        self._try_again = now + RETRY_PAUSE
+        return self._flights.do("next", partial(self._follow, lease))
 
     def drop(self, lease: Lease) -> None:
-        """Forget *lease*, whose user the database no longer knows."""
-        with self._lock:
-            if self._lease is lease:
-                self._lease = None
+        """Forget *lease*, whose user the database refuses, and give it back."""
+        if self._lease is lease:
+            self._lease = None
+            self._revoke(lease)
 
     def close(self) -> None:
         """Give the current lease back; the server drops its user and ends its sessions."""
-        with self._lock:
-            lease, self._lease = self._lease, None
-        if lease is None:
-            return
+        lease, self._lease = self._lease, None
+        if lease is not None:
+            self._revoke(lease)
+
+    def _revoke(self, lease: Lease) -> None:
         try:
             self._session.post("sys/leases/revoke", {"lease_id": lease.lease_id})
         except StrongroomError as error:
             log.warning("lease %s ends by itself: %s", lease.lease_id, error)
 
     def _follow(self, lease: Lease | None) -> Lease:
+        """The next lease, or *lease* itself while the server is away and it still works."""
+        current = self._lease
+        if current is not None and current is not lease:
+            return current
         try:
-            return self._issue()
+            self._lease = self._issue()
         except OUTAGE as error:
             if lease is None or has_ended(lease, self._clock()):
                 raise
             log.warning("the database user isn't rotated yet: %s", error)
-            self._try_again = self._clock() + RETRY_PAUSE
             return lease
+        self._try_again = float("-inf")
+        return self._lease
 
     def _issue(self) -> Lease:
         issued_at = self._clock()
@@ -159,7 +178,7 @@ def leased_engine(users: LeasedUsers, url: str, **options: Any) -> Engine:
         try:
             return _connect(dialect, record, cargs, cparams, lease)
         except dialect.dbapi.OperationalError as error:
-            if not any(words in str(error) for words in _USER_GONE):
+            if not any(words.format(user=lease.username) in str(error) for words in _USER_GONE):
                 raise
             log.warning("database user %s is gone; leasing another", lease.username)
         users.drop(lease)
@@ -170,6 +189,7 @@ def leased_engine(users: LeasedUsers, url: str, **options: Any) -> Engine:
         if record.info["lease_id"] != users.current().lease_id:
             raise DisconnectionError("the database user was rotated")
 
+    users.on_fork(partial(engine.dispose, close=False))
     return engine
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -13,6 +12,7 @@ from typing import Any, Self, TypeVar
 
 import tenacity
 
+from app_integration import forks
 from app_integration.errors import (
     OUTAGE,
     AccessDenied,
@@ -23,7 +23,7 @@ from app_integration.errors import (
     StrongroomError,
     Unreachable,
 )
-from app_integration.login import AppRole, Login, Token
+from app_integration.login import AppRole, GivenToken, Login, Token
 from app_integration.settings import Limits, Settings
 from app_integration.transport import Transport
 
@@ -33,6 +33,8 @@ _T = TypeVar("_T")
 #: A pause or another attempt can help. A sealed server, or a deadline that ran out, fails at once.
 _WORTH_RETRYING = (Unreachable, RateLimited, ServerFault)
 _RENEW_RETRY = 5.0  # seconds between attempts to renew while the server is away
+#: Seconds that giving a token back may take: a process that ends doesn't wait for a server.
+CLOSE_SECONDS = 2.0
 
 
 class Session:
@@ -59,11 +61,11 @@ class Session:
         self._limits = limits or Limits()
         self._clock = clock
         self._sleep = sleep
-        self._start()
+        self.forget()
+        forks.forget_in_child(self)
 
-    def _start(self) -> None:
-        """State that belongs to one process: a fork must not share sockets, locks or tokens."""
-        self._pid = os.getpid()
+    def forget(self) -> None:
+        """Fresh sockets, locks and no token: a forked child logs in for itself."""
         self._lock = threading.RLock()
         self._closed = threading.Event()
         self._token: Token | None = None
@@ -117,16 +119,16 @@ class Session:
         self._request("DELETE", path)
 
     def close(self) -> None:
-        """Stop renewing and give back the token with its leases; a forked copy sends nothing."""
-        if self._pid != os.getpid():
-            return
-        self._closed.set()
-        if self._token is not None and isinstance(self._login, AppRole):
+        """Stop renewing, and give back the token with all its leases."""
+        with self._lock:
+            self._closed.set()
+            token, self._token = self._token, None
+        if token is not None and not isinstance(self._login, GivenToken):
+            deadline = self._clock() + min(CLOSE_SECONDS, self._limits.deadline)
             try:
-                self._attempt("POST", "auth/token/revoke-self", self._token, self._deadline())
+                self._attempt("POST", "auth/token/revoke-self", token, deadline)
             except StrongroomError as error:
                 log.info("the token wasn't revoked and will expire by itself: %s", error)
-        self._token = None
         self._transport.close()
 
     def __enter__(self) -> Self:
@@ -197,8 +199,6 @@ class Session:
         )(send)
 
     def _current_token(self, deadline: float) -> Token:
-        if self._pid != os.getpid():
-            self._start()
         token = self._token
         return token if token is not None else self._log_in_again(None, deadline)
 
@@ -213,6 +213,8 @@ class Session:
     def _log_in_again(self, stale: Token | None, deadline: float) -> Token:
         """A fresh token in place of *stale*; threads that fail together log in once."""
         with self._lock:
+            if self._closed.is_set():
+                raise AuthenticationFailed("this session was closed; open another")
             if self._token is not None and self._token is not stale:
                 return self._token
             self._token = None
@@ -248,8 +250,9 @@ class Session:
             except OUTAGE as error:
                 log.warning("the token wasn't renewed: %s", error)
                 pause = _RENEW_RETRY
-            except StrongroomError:
-                log.exception("the token can't be renewed and login failed")
+            except StrongroomError as error:
+                if not closed.is_set():
+                    log.error("the token can't be renewed, and login failed: %s", error)  # noqa: TRY400 (no traceback: it says it all)
                 pause = _RENEW_RETRY
 
     def _renewal_pause(self) -> float:
@@ -263,10 +266,14 @@ class Session:
             return
         try:
             answer = self._attempt("POST", "auth/token/renew-self", token, deadline, {})
-        except (AccessDenied, RequestRefused):
+        except (AccessDenied, RequestRefused, ServerFault):  # past its end, the server answers 500
             self._log_in_again(token, deadline)
             return
         renewed = Token.from_auth(answer["auth"])
+        if renewed.ttl < token.ttl * self._limits.renew_at:
+            # Cut short: the token nears the end that no renewal moves.
+            self._log_in_again(token, deadline)
+            return
         with self._lock:
             if self._token is token:
                 self._token = renewed

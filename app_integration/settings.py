@@ -14,6 +14,8 @@ from app_integration.names import Environment, Scope
 
 AUDIT_MODES = ("each", "aggregate")
 BACKENDS = ("vault",)
+#: Hosts where an agent's proxy or a local server may listen without TLS.
+LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +84,7 @@ def from_environment(variables: Mapping[str, str] | None = None) -> Settings:
     scope = Scope(_required(env, "STRONGROOM_SERVICE"), _environment(env))
     return Settings(
         scope=scope,
-        vault_addr=_address(env, required=scope.environment is not Environment.DEV),
+        vault_addr=_address(env, scope.environment),
         vault_cacert=_path(env, "VAULT_CACERT"),
         role_id_file=_path(env, "STRONGROOM_ROLE_ID_FILE"),
         secret_id_file=_path(env, "STRONGROOM_SECRET_ID_FILE"),
@@ -108,13 +110,28 @@ def _environment(env: Mapping[str, str]) -> Environment:
     return names.environment(_required(env, "ENVIRONMENT"))
 
 
-def _address(env: Mapping[str, str], *, required: bool) -> str:
-    address = _required(env, "VAULT_ADDR") if required else env.get("VAULT_ADDR", "")
-    parts = urlsplit(address)
-    if address and (parts.scheme not in {"http", "https"} or not parts.hostname):
-        raise ConfigurationError(f"VAULT_ADDR is {address!r}; expected http(s)://host:port")
-    if parts.username or parts.password:
+def _address(env: Mapping[str, str], environment: Environment) -> str:
+    """The server's address: optional in dev, where a fallback answers; https elsewhere."""
+    if environment is Environment.DEV and not env.get("VAULT_ADDR"):
+        return ""
+    address = _required(env, "VAULT_ADDR")
+    if "@" in address:
         raise ConfigurationError("VAULT_ADDR holds credentials; log in with AppRole files instead")
+    try:
+        parts = urlsplit(address)
+        host = parts.hostname if parts.port != 0 else None
+    except ValueError:
+        host = None
+    if not host or not address.startswith(("http://", "https://")):
+        raise ConfigurationError(f"VAULT_ADDR is {address!r}; expected http(s)://host:port")
+    if (
+        address.startswith("http://")
+        and host not in LOOPBACK
+        and environment is not Environment.DEV
+    ):
+        raise ConfigurationError(
+            f"VAULT_ADDR is {address!r}; outside dev, http goes to this machine only: use https"
+        )
     return address.rstrip("/")
 
 

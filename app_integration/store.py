@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import logging
-import threading
 import time
-from collections import OrderedDict, defaultdict
+from collections import OrderedDict
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, Final
 
-from app_integration import names, redaction
+from app_integration import forks, names, redaction
 from app_integration.audit import AuditLog
 from app_integration.errors import (
     OUTAGE,
@@ -20,6 +20,7 @@ from app_integration.errors import (
 )
 from app_integration.secret import Secret
 from app_integration.settings import Limits
+from app_integration.single_flight import SingleFlight
 from app_integration.sources import Fetched, Source
 
 log = logging.getLogger(__name__)
@@ -27,6 +28,9 @@ log = logging.getLogger(__name__)
 #: Stands for "no default given"; ``default=None`` is a default.
 REQUIRED: Final[Any] = object()
 FALLBACK_TTL: Final = 30.0  # seconds a value from a fallback is served without asking Vault again
+#: Seconds between attempts to refresh a value that is served stale: each takes a whole deadline,
+#: and somebody waits for it.
+OUTAGE_PAUSE: Final = 30.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,11 +40,13 @@ class Entry:
     Attributes:
         fetched_at: when, on the store's clock, in seconds.
         fallback: whether a source other than the first gave it.
+        ask_again_at: while it is served stale: when the server is asked again, on the clock.
     """
 
     fetched: Fetched
     fetched_at: float
     fallback: bool = False
+    ask_again_at: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +69,11 @@ def is_fresh(entry: Entry, now: float, limits: Limits) -> bool:
     """Whether *entry* may be served without asking again."""
     ttl = FALLBACK_TTL if entry.fallback else limits.cache_ttl
     return now - entry.fetched_at < ttl
+
+
+def is_waiting(entry: Entry, now: float) -> bool:
+    """Whether *entry* is served stale without asking: the server was away just now."""
+    return now < entry.ask_again_at
 
 
 def may_serve_stale(entry: Entry, error: StrongroomError, now: float, limits: Limits) -> bool:
@@ -93,7 +104,12 @@ class SecretStore:
         self._register = register
         self._clock = clock
         self._entries: OrderedDict[str, Entry] = OrderedDict()
-        self._flights: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
+        self.forget()
+        forks.forget_in_child(self)
+
+    def forget(self) -> None:
+        """Fresh locks; cached values stay, since they are as good in a forked child."""
+        self._flights: SingleFlight[Entry] = SingleFlight()
 
     def get(self, name: str, *, force_refresh: bool = False, default: Any = REQUIRED) -> Any:
         """The secret *name*; *default* when no source holds a value for it.
@@ -114,7 +130,9 @@ class SecretStore:
         if cached is not None:
             return self._release(name, cached, "hit")
         try:
-            entry = self._fetch_once(name, force=force_refresh)
+            entry = self._flights.do(
+                (name, force_refresh), partial(self._fetch, name, force=force_refresh)
+            )
         except SecretNotFound:
             if default is REQUIRED:
                 self._audit.record("get_secret", name, "not-found")
@@ -124,7 +142,8 @@ class SecretStore:
         except StrongroomError as error:
             self._audit.record("get_secret", name, type(error).__name__)
             raise
-        return self._release(name, entry, "miss")
+        stale = not is_fresh(entry, self._clock(), self._limits)
+        return self._release(name, entry, "stale" if stale else "miss")
 
     def info(self, name: str) -> SecretInfo | None:
         """What is known of *name* without asking for it; None when it isn't cached."""
@@ -156,19 +175,22 @@ class SecretStore:
         )
         return fetched.value
 
-    def _fetch_once(self, name: str, *, force: bool) -> Entry:
-        with self._flights[name]:
-            arrived = None if force else self._cached(name)
-            return arrived or self._fetch(name)
-
-    def _fetch(self, name: str) -> Entry:
-        held = self._entries.get(name)
+    def _fetch(self, name: str, *, force: bool) -> Entry:
+        """One flight: what arrived meanwhile, else the server's answer, else what may stand in."""
+        arrived, held = self._cached(name), self._entries.get(name)
+        if arrived and not force:
+            return arrived
+        if held and not force and is_waiting(held, self._clock()):
+            return held
         try:
             entry = Entry(self._primary.fetch(name), self._clock())
         except StrongroomError as error:
-            if held and may_serve_stale(held, error, self._clock(), self._limits):
-                log.warning("%s is served stale, %.0f s old", name, self._clock() - held.fetched_at)
-                return held
+            now = self._clock()
+            if held and may_serve_stale(held, error, now, self._limits):
+                log.warning("%s is served stale, %.0f s old", name, now - held.fetched_at)
+                waiting = replace(held, ask_again_at=now + OUTAGE_PAUSE)
+                self._entries[name] = waiting
+                return waiting
             # Denied, deleted or too old: what we held must not be served again.
             self._entries.pop(name, None)
             entry = self._fall_back(name, error)

@@ -6,16 +6,24 @@ holds other items' plaintexts.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import json
+import ssl
+import time
+from collections.abc import Callable, Mapping
+from contextlib import closing
+from dataclasses import dataclass, field
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 import requests
+import urllib3
 from hvac.adapters import RawAdapter
 
 from app_integration.errors import (
     AccessDenied,
+    ConfigurationError,
     DeadlineExceeded,
     RateLimited,
     RequestRefused,
@@ -25,22 +33,72 @@ from app_integration.errors import (
     StrongroomError,
     Unreachable,
 )
-from app_integration.names import Need
 
-_CAPABILITY: Final = {"GET": "read", "POST": "update", "LIST": "list", "DELETE": "delete"}
+#: A POST to what isn't there yet takes "create".
+_CAPABILITY: Final = {
+    "GET": '"read"',
+    "POST": '"create", "update"',
+    "LIST": '"list"',
+    "DELETE": '"delete"',
+}
+_SCHEMES: Final = {"http", "https"}
+_REDIRECT: Final = {301, 302, 307, 308}
 _STANDBY: Final = {429, 472, 473}
 _SEALED: Final = {501, 503}
 #: Below these paths an answer's words may repeat what was sent or stored.
 _SILENT: Final = ("transit/", "secret/", "cubbyhole/", "database/creds/", "sys/wrapping/")
 _MAX_EXPLANATION: Final = 300  # characters of the server's own words in an error
+MAX_ANSWER: Final = 64 * 2**20  # bytes; a batch of the largest values stays below
+_PIECE: Final = 64 * 1024  # bytes read at once
+_LEAST_TIMEOUT: Final = 0.001  # seconds; 0 would mean "don't wait for a socket at all"
+
+
+class _TooLate(Exception):
+    """The deadline passed in the middle of an answer."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Request:
+    """One request; it is shown without token and body."""
+
+    method: str
+    path: str
+    token: str | None = field(repr=False)
+    body: Mapping[str, Any] | None = field(repr=False)
+    wrap_ttl: int | None  # seconds
+
+    def __str__(self) -> str:
+        return f"{self.method} {self.path}"
+
+
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    """An answer read whole; *location* is where a redirect leads."""
+
+    status: int
+    content: bytes = field(repr=False)
+    location: str
 
 
 class Transport:
     """Sends single requests to one server address. Holds no token, never retries."""
 
-    def __init__(self, address: str, *, cacert: Path | None, connect_timeout: float) -> None:
-        """Args: *connect_timeout* in seconds; *cacert* a PEM file, or None for the system's."""
+    def __init__(
+        self,
+        address: str,
+        *,
+        cacert: Path | None,
+        connect_timeout: float,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """Args: *connect_timeout* in seconds; *cacert* a PEM file, or None for the system's.
+
+        Raises:
+            ConfigurationError: *cacert* can't be read, or holds no certificate.
+        """
+        _check_cacert(cacert)
         self.address = address
+        self._clock = clock
         self._connect_timeout = connect_timeout
         session = requests.Session()
         # Neither a proxy nor ~/.netrc of the surrounding shell has a say in where a token goes.
@@ -72,60 +130,96 @@ class Transport:
             ServerError: any of its kinds.
             AccessDenied: 403.
         """
+        end = self._clock() + timeout
+        request = _Request(method, path, token, body, wrap_ttl)
+        answer = self._exchange(request, self.address, end)
+        if answer.status in _REDIRECT:
+            # A standby names the leader: one hop, the same request.
+            answer = self._exchange(request, self._leader(request, answer.location), end)
+        return _decode(method, path, answer)
+
+    def _exchange(self, request: _Request, address: str, end: float) -> _Answer:
+        """One request and its whole answer before *end*, on the clock."""
         adapter = RawAdapter(
-            base_uri=self.address, token=token, session=self._session, allow_redirects=True
+            base_uri=address, token=request.token, session=self._session, allow_redirects=False
         )
+        left = max(end - self._clock(), _LEAST_TIMEOUT)
         try:
             response = adapter.request(
-                method,
-                f"/v1/{path}",
+                request.method,
+                f"/v1/{request.path}",
                 raise_exception=False,
-                json=body,
-                timeout=(min(self._connect_timeout, timeout), timeout),
-                wrap_ttl=wrap_ttl,
+                json=request.body,
+                timeout=(min(self._connect_timeout, left), left),
+                wrap_ttl=request.wrap_ttl,
+                stream=True,
             )
-        except requests.ReadTimeout:
-            raise DeadlineExceeded(
-                f"no answer from {self.address} to {method} {path} within {timeout:.1f} s"
-            ) from None
+            with closing(response):
+                return self._whole(response, end)
+        except (requests.ReadTimeout, urllib3.exceptions.ReadTimeoutError, _TooLate):
+            raise DeadlineExceeded(f"no whole answer from {address} to {request} in time") from None
         except requests.exceptions.SSLError:
             raise Unreachable(
-                f"{self.address} has no certificate that VAULT_CACERT vouches for"
+                f"{address} has no certificate that VAULT_CACERT vouches for"
             ) from None
-        except requests.RequestException as error:
+        except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
             raise Unreachable(
-                f"{self.address} can't be reached ({type(error).__name__}); "
+                f"{address} can't be reached ({type(error).__name__}); "
                 "is it running, and is VAULT_ADDR right?"
             ) from None
-        return _decode(method, path, response)
+
+    def _whole(self, response: requests.Response, end: float) -> _Answer:
+        """Read piece by piece: a timeout of the library bounds each read, not their sum."""
+        pieces, size = [], 0
+        while piece := response.raw.read1(_PIECE, decode_content=True):
+            pieces.append(piece)
+            size += len(piece)
+            if size > MAX_ANSWER:
+                raise requests.RequestException
+            if self._clock() >= end:
+                raise _TooLate
+        return _Answer(response.status_code, b"".join(pieces), response.headers.get("Location", ""))
+
+    def _leader(self, request: _Request, location: str) -> str:
+        """The address in *location*, when it asks for the same over no weaker a connection."""
+        here, there = urlsplit(self.address), urlsplit(location)
+        weaker = here.scheme == "https" and there.scheme != "https"
+        if weaker or there.scheme not in _SCHEMES or there.path != f"/v1/{request.path}":
+            raise Unreachable(
+                f"{request}: {self.address} redirects to another place; check VAULT_ADDR"
+            )
+        return f"{there.scheme}://{there.netloc}"
 
     def close(self) -> None:
         """Close the pooled connections."""
         self._session.close()
 
 
-def _decode(method: str, path: str, response: requests.Response) -> dict[str, Any]:
-    body = _json(response)
-    if not response.ok:
-        raise _failure(method, path, response.status_code, body)
+def _decode(method: str, path: str, answer: _Answer) -> dict[str, Any]:
+    body = _json(answer.content)
+    if answer.status >= HTTPStatus.BAD_REQUEST:
+        raise _failure(method, path, answer.status, body or {})
+    if body is None or not HTTPStatus.OK <= answer.status < HTTPStatus.MULTIPLE_CHOICES:
+        raise ServerFault(f"{method} {path}: no answer of a Vault server; check VAULT_ADDR")
     return body
 
 
-def _json(response: requests.Response) -> dict[str, Any]:
-    if response.status_code == HTTPStatus.NO_CONTENT or not response.content:
+def _json(content: bytes) -> dict[str, Any] | None:
+    """The object in *content*, ``{}`` for nothing; None for anything else."""
+    if not content:
         return {}
     try:
-        body = response.json()
+        body = json.loads(content)
     except ValueError:
-        return {}
-    return body if isinstance(body, dict) else {}
+        return None
+    return body if isinstance(body, dict) else None
 
 
 def _failure(method: str, path: str, status: int, body: Mapping[str, Any]) -> StrongroomError:
     where = f"{method} {path}"
     words = _explanation(path, body)
     if status == HTTPStatus.FORBIDDEN:
-        rule = Need(path, _CAPABILITY[method]).rule()
+        rule = f'path "{path}" {{ capabilities = [{_CAPABILITY[method]}] }}'
         return AccessDenied(f"{where}: denied or absent; if it should be allowed, add {rule}")
     if status in _SEALED:
         return Sealed(f"{where}: the server is sealed or not initialised")
@@ -142,6 +236,19 @@ def _failure(method: str, path: str, status: int, body: Mapping[str, Any]) -> St
         status=status,
         data=data if isinstance(data, dict) else None,
     )
+
+
+def _check_cacert(cacert: Path | None) -> None:
+    if cacert is None:
+        return
+    try:
+        ssl.create_default_context(cafile=str(cacert))
+    except ssl.SSLError:
+        raise ConfigurationError(f"VAULT_CACERT: {cacert} holds no certificate in PEM") from None
+    except OSError as error:
+        raise ConfigurationError(
+            f"VAULT_CACERT: {cacert} can't be read: {error.strerror}"
+        ) from None
 
 
 def _explanation(path: str, body: Mapping[str, Any]) -> str:

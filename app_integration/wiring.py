@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import atexit
+import os
 import threading
 from functools import cached_property
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from app_integration import forks
 from app_integration.settings import Settings, from_environment
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
 
+    from app_integration.audit import AuditLog
     from app_integration.encryption.fields import FieldCipher
     from app_integration.encryption.transit import Transit
     from app_integration.session import Session
@@ -37,9 +41,14 @@ class Wiring:
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
-        self._lock = threading.RLock()
+        self.forget()
+        forks.forget_in_child(self)
         self._closers: list[Any] = []
         self._ciphers: dict[str, FieldCipher] = {}
+
+    def forget(self) -> None:
+        """A fresh lock; what is wired begins anew by itself in a forked child."""
+        self._lock = threading.RLock()
 
     @cached_property
     def session(self) -> Session:
@@ -51,7 +60,8 @@ class Wiring:
     @cached_property
     def secrets(self) -> SecretStore:
         """The secret store with its chain of sources: fallbacks in development only."""
-        audit = load("app_integration.audit:open_audit")(self.settings)
+        audit: AuditLog = load("app_integration.audit:open_audit")(self.settings)
+        self._closers.append(audit.close)
         store: SecretStore = load("app_integration.store:SecretStore")(
             self._sources(), audit, limits=self.settings.limits
         )
@@ -109,6 +119,14 @@ _lock = threading.Lock()
 _current: Wiring | None = None
 
 
+def _fresh_lock() -> None:
+    global _lock  # noqa: PLW0603 (another thread may have held it at the fork)
+    _lock = threading.Lock()
+
+
+os.register_at_fork(after_in_child=_fresh_lock)
+
+
 def current() -> Wiring:
     """The process's wiring, made from the environment at first use.
 
@@ -138,3 +156,7 @@ def close() -> None:
         wiring, _current = _current, None
     if wiring is not None:
         wiring.close()
+
+
+# A process that ends gives its leases and its token back; what it can't reach ends by itself.
+atexit.register(close)

@@ -6,6 +6,7 @@ that isn't one.
 
 from __future__ import annotations
 
+import getpass
 import os
 import sys
 from pathlib import Path
@@ -100,6 +101,20 @@ def apply(env: Env, root: Root = DEFAULT_ROOT, given: Given = None) -> None:
         found = operate.make(session, env, root, given)
         show_plan(out, found)
         carry_out(session, found, lambda change: out.print(f"done: {escape(str(change))}"))
+
+
+@app.command()
+def put(
+    name: Annotated[str, typer.Argument(help="a declared secret")],
+    service: Service,
+    env: Env,
+    root: Root = DEFAULT_ROOT,
+) -> None:
+    """Write a new version of a secret, read from standard input."""
+    typed = getpass.getpass(f"{name}: ") if sys.stdin.isatty() else sys.stdin.read()
+    with operate.operator(env, root, "strongroom-apply") as session:
+        version = operate.put(session, service, env, name, typed.removesuffix("\n"))
+    out.print(f"{name}: version {version}")
 
 
 @app.command()

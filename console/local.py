@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from hashlib import sha256
 from pathlib import Path
 from typing import Final
 
@@ -40,6 +40,7 @@ from vault.runtime.files import private_folder, read_or_create_password
 from vault.runtime.layout import Layout
 from vault.runtime.ports import HOST, Ports
 from vault.runtime.processes import Processes, python_program
+from vault.runtime.program import Program
 
 AGENT: Final = "agent"
 DELIVERY_SECONDS: Final = 30.0  # for the first config to arrive
@@ -93,35 +94,44 @@ class Local:
         Raises:
             StrongroomError: with the failing step's last log lines.
         """
+        with self.servers.exclusive():
+            return self._up(step)
+
+    def _up(self, step: Step) -> Up:
         started = self.servers.start(step)
         try:
             if started.root_token is not None:
                 with step("root token replaced by strongroom-apply, and revoked"):
                     self._bootstrap(started.root_token)
             plan, issued = self._apply(step)
-            agent_started = self._start_agent(step, restart=bool(issued))
+            delivered = self._deliver(step)
         except BaseException:
-            self._stop_again(started.servers)
+            for name in started.servers:
+                self.processes.stop(name)
             raise
         write_private(self.layout.dev_env, self._dev_env())
-        agents = (AGENT,) if agent_started else ()
-        return Up((*started.servers, *agents), plan, issued)
+        return Up((*started.servers, *([AGENT] if delivered else [])), plan, issued)
 
     def down(self, step: Step) -> tuple[str, ...]:
         """Stop everything; gives the names of what ran. Data stays."""
-        others = [name for name in self.processes.names() if self.processes.find(name)]
-        servers = {status.name for status in self.servers.status()}
-        extra = tuple(name for name in others if name not in servers)
-        for name in self.processes.names():
-            if name not in servers:
+        if not self.layout.run.exists():
+            return ()
+        with self.servers.exclusive():
+            running = tuple(name for name in self.processes.names() if self.processes.find(name))
+            servers = {status.name for status in self.servers.status()}
+            for name in sorted({*self.processes.names()} - servers):
                 with step(f"{name} stopped"):
                     self.processes.stop(name)
-        return (*extra, *self.servers.stop(lambda title: step(f"{title} stopped")))
+            self.servers.stop(lambda title: step(f"{title} stopped"))
+        return running
 
     def reset(self) -> None:
         """Stop everything and erase data, keys, passwords and logs."""
-        self.down(quiet)
-        self.servers.reset()
+        if not self.layout.root.exists():
+            return
+        with self.servers.exclusive():
+            self.down(quiet)
+            self.servers.reset()
 
     def status(self) -> tuple[Status, ...]:
         """The servers and the agent."""
@@ -218,35 +228,49 @@ class Local:
             )
         return plan, issued
 
-    def _start_agent(self, step: Step, *, restart: bool) -> bool:
-        """Compile, write the configuration, start, wait for the delivery; False when it ran."""
-        changed = self._write_agent_files()
-        running = self.processes.find(AGENT)
-        if running and not changed and not restart:
+    def _deliver(self, step: Step) -> bool:
+        """See that an agent runs on today's files and has delivered; False when one does.
+
+        What it runs on is remembered only once it has delivered, so a start that was killed in
+        between is made good by the next.
+        """
+        folder, files = self.layout.agent(self.scope), self._agent_files()
+        marker = folder / "running-on"
+        wanted = self._fingerprint(files)
+        if self.processes.find(AGENT) and _read(marker) == wanted:
             return False
         with step("agent started, config delivered"):
             self.processes.stop(AGENT)
-            config = self.layout.agent(self.scope) / "run.json"
-            program = python_program(
-                AGENT, "agent.run", "--config", str(config), folder=self.layout.agents, ports=()
-            )
-            began = datetime.now(tz=UTC).replace(microsecond=0)
-            agent = self.processes.start(program)
-            self.processes.wait_until(agent, lambda: self._delivered(began), DELIVERY_SECONDS)
+            self._make_folders()
+            # What an earlier agent rendered and nobody delivered is not what is waited for.
+            live = self.layout.config(self.scope.service)
+            for leftover in (
+                marker,
+                self.layout.staged_config(self.scope.service),
+                status_file(live),
+            ):
+                leftover.unlink(missing_ok=True)
+            for path, text in files.items():
+                write_private(path, text)
+            try:
+                agent = self.processes.start(self._agent_program())
+                self.processes.wait_until(agent, self._delivered, DELIVERY_SECONDS)
+            except BaseException:
+                self.processes.stop(AGENT)
+                raise
+            write_private(marker, wanted)
         return True
 
-    def _delivered(self, began: datetime) -> bool:
-        """Whether a config arrived since *began*.
+    def _delivered(self) -> bool:
+        """Whether a config arrived.
 
         Raises:
             ConfigRejected: it arrived and was refused; the reason names fields, never values.
         """
-        path = status_file(self.layout.config(self.scope.service))
-        if not path.exists():
+        told = _read(status_file(self.layout.config(self.scope.service)))
+        if told is None:
             return False
-        status = json.loads(path.read_text(encoding="utf-8"))
-        if datetime.fromisoformat(status["when"]) < began:
-            return False
+        status = json.loads(told)
         if status["state"] == State.REFUSED:
             raise ConfigRejected(
                 f"the rendered config was refused: {status['reason']}; "
@@ -254,21 +278,33 @@ class Local:
             )
         return True
 
-    def _write_agent_files(self) -> bool:
-        """Write what the agent reads; True when any of it is different from before."""
+    def _agent_files(self) -> dict[Path, str]:
+        """What the agent and its supervisor read, by path."""
         folder = self.layout.agent(self.scope)
-        private_folder(folder)
-        private_folder(folder / "templates")
-        private_folder(self.layout.config(self.scope.service).parent)
         template = folder / "templates" / f"{self.layout.config(self.scope.service).name}.ctmpl"
         settings = self._agent_settings(template)
-        files = {
+        return {
             template: self.compiled().text,
             folder / "agent.hcl": render_agent(settings),
             folder / "run.json": self._run_settings(settings).to_json(),
         }
-        # A list: each file is written, also after one that differed.
-        return any([_replace(path, text) for path, text in files.items()])  # noqa: C419
+
+    def _fingerprint(self, files: Mapping[Path, str]) -> str:
+        """A digest of *files* and of the credential that starts the agent."""
+        starter = self.layout.secret_id(self.scope.starter)
+        texts = [*files.values(), starter.read_text(encoding="utf-8")]
+        return sha256("\0".join(texts).encode()).hexdigest()
+
+    def _make_folders(self) -> None:
+        folder = self.layout.agent(self.scope)
+        config = self.layout.config(self.scope.service).parent
+        for each in (folder, folder / "templates", config, config / "staging"):
+            private_folder(each)
+
+    def _agent_program(self) -> Program:
+        config = self.layout.agent(self.scope) / "run.json"
+        arguments = ("--config", str(config))
+        return python_program(AGENT, "agent.run", *arguments, folder=self.layout.agents, ports=())
 
     def _agent_settings(self, template: Path) -> AgentSettings:
         config = self.declaration.service(self.scope.service).config
@@ -306,10 +342,6 @@ class Local:
             deliveries=settings.deliveries,
         )
 
-    def _stop_again(self, servers: tuple[str, ...]) -> None:
-        for name in (AGENT, *servers) if servers else ():
-            self.processes.stop(name)
-
     def _dev_env(self) -> str:
         lines = (f"{name}={shlex.quote(value)}" for name, value in self.variables().items())
         header = (
@@ -331,8 +363,5 @@ def _located(declaration: Declaration, scope: Scope, ports: Ports) -> Declaratio
     )
 
 
-def _replace(path: Path, text: str) -> bool:
-    if path.exists() and path.read_text(encoding="utf-8") == text:
-        return False
-    write_private(path, text)
-    return True
+def _read(path: Path) -> str | None:
+    return path.read_text(encoding="utf-8") if path.exists() else None

@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import Final
 
 from app_integration import names
-from app_integration.errors import ConfigurationError
+from app_integration.errors import ConfigurationError, InvalidName
 from app_integration.login import AppRole
 from app_integration.names import Environment
+from app_integration.secret import Secret
 from app_integration.session import Session
 from console.local import Local
 from policies.render import render_policies
@@ -17,6 +18,7 @@ from vault.declare import load
 from vault.declare.declaration import Declaration
 from vault.reconcile.desired import desired
 from vault.reconcile.plan import Plan, make_plan, read_actual
+from vault.reconcile.resources.secrets import write_value
 from vault.reconcile.supply import Supply
 from vault.runtime import ports
 from vault.runtime.layout import Layout
@@ -50,7 +52,10 @@ def operator(env: str, root: Path, role: str) -> Session:
     """
     environment = names.environment(env)
     if is_local(environment):
-        return local(root).operator(role)
+        here = local(root)
+        if not here.layout.secret_id(role).exists():
+            raise ConfigurationError(f"no deployment in {root}; start one with: make vault-up")
+        return here.operator(role)
     address = os.environ.get("VAULT_ADDR") or declaration().environment(environment).vault.address
     if address is None:
         raise ConfigurationError(f"no address is declared for {environment}; set VAULT_ADDR")
@@ -66,8 +71,13 @@ def operator(env: str, root: Path, role: str) -> Session:
 
 
 def is_local(environment: Environment) -> bool:
-    """Whether *environment* is the deployment on this machine."""
-    return environment is Environment.DEV and "VAULT_ADDR" not in os.environ
+    """Whether *environment* is the deployment on this machine.
+
+    It is also when the shell has read its ``dev.env``: the credential named there is the service's
+    and no operator's.
+    """
+    here = f"http://{ports.HOST}:{ports.from_environment(os.environ).vault}"
+    return environment is Environment.DEV and os.environ.get("VAULT_ADDR", here) == here
 
 
 def make(session: Session, env: str, root: Path, given: Path | None) -> Plan:
@@ -76,7 +86,25 @@ def make(session: Session, env: str, root: Path, given: Path | None) -> Plan:
     declared, supply = declaration(), Supply(folder=given)
     if is_local(environment):
         here = local(root)
-        declared, supply = here.declaration, here.supply()
+        declared, supply = here.declaration, Supply(here.supply().values, given)
     policies = render_policies(declared, environment)
     resources = desired(declared, environment, policies, supply)
     return make_plan(resources, read_actual(session, resources))
+
+
+def put(session: Session, service: str, env: str, name: str, value: str) -> int:
+    """Write *value* as the next version of the declared secret *name*; gives the version.
+
+    Raises:
+        ConfigurationError: the service has no such secret there; nothing was sent.
+        InvalidName: the value is empty, or can't be kept as it is.
+    """
+    scope = names.Scope(service, names.environment(env))
+    declared = declaration().secrets(scope)
+    if name not in declared:
+        raise ConfigurationError(
+            f"{scope} has no secret {name!r}; declared are {', '.join(sorted(declared))}"
+        )
+    if not value:
+        raise InvalidName(f"the value of {name} is empty; give it on standard input")
+    return write_value(session, scope.secret(name), Secret(value))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -14,12 +15,12 @@ from sqlalchemy import text
 from app_integration.secret import REDACTED
 from app_integration.wiring import Wiring
 from console.local import Local
-from vault.reconcile.plan import Plan
+from vault.reconcile.plan import FieldChange, Plan
 from vault.runtime.embedded import Status
 
-SHOWN_SECRET: Final = "jwt-secret"  # noqa: S105 (a name)
 SAMPLE: Final = "ada@example.com"
 SAMPLE_CONTEXT: Final = {"user_id": 7}
+BOTH: Final = 2  # a key that may encrypt and decrypt
 
 
 def show_deployment(console: Console, local: Local) -> None:
@@ -29,13 +30,13 @@ def show_deployment(console: Console, local: Local) -> None:
         console.print()
         _addresses(console, local)
         _config(console, local)
-        _performed(console, wiring)
+        _performed(console, local, wiring)
     finally:
         wiring.close()
     console.print(
         f"\nUse it from any shell:\n  set -a; . {local.layout.dev_env}; set +a\n"
         "  .venv/bin/python -c 'from app_integration import get_secret; "
-        f'print(get_secret("{SHOWN_SECRET}"))\'',
+        f'print(get_secret("{_shown_secret(local)}"))\'',
         highlight=False,
         soft_wrap=True,
     )
@@ -63,8 +64,8 @@ def show_plan(console: Console, plan: Plan) -> None:
             highlight=False,
         )
         for field in change.fields if change.before is not None else ():
-            before, after = escape(repr(field.before)), escape(repr(field.after))
-            console.print(f"    {field.field}: {before} → {after}", highlight=False)
+            for line in _difference(field):
+                console.print(f"    {escape(line)}", highlight=False)
     for name in plan.missing:
         console.print(
             f"[red]! secret {escape(name)} has no value: give it one with --given[/]",
@@ -76,6 +77,16 @@ def show_plan(console: Console, plan: Plan) -> None:
         f"{plan.unchanged} as declared, {len(plan.missing)} without a value.",
         highlight=False,
     )
+
+
+def _difference(field: FieldChange) -> list[str]:
+    """Old and new on one line; of a text with several lines, those that differ."""
+    texts = [str(field.before), str(field.after)]
+    if all("\n" not in text for text in texts):
+        return [f"{field.field}: {field.before!r} → {field.after!r}"]
+    old, new = (text.splitlines() for text in texts)
+    lines = list(difflib.unified_diff(old, new, lineterm="", n=1))
+    return [f"{field.field}:", *(f"  {line}" for line in lines[2:])]
 
 
 def _addresses(console: Console, local: Local) -> None:
@@ -107,20 +118,31 @@ def _redacted(value: Any, preview: Any) -> Any:
     return value if value == preview else REDACTED
 
 
-def _performed(console: Console, wiring: Wiring) -> None:
-    secret = wiring.secrets.get(SHOWN_SECRET)
-    info = wiring.secrets.info(SHOWN_SECRET)
-    token = wiring.cipher("pii").encrypt_field(SAMPLE, SAMPLE_CONTEXT)
-    opened = wiring.cipher("pii").decrypt_field(token, SAMPLE_CONTEXT)
-    with wiring.engine(None, None).connect() as connection:
-        user = connection.execute(text("SELECT session_user || ' as ' || current_user")).scalar()
-    version = info.version if info else None
-    lines = (
-        f"get_secret({SHOWN_SECRET!r})  →  {secret}  (version {version})",
-        f"encrypt_field({SAMPLE!r}, context={SAMPLE_CONTEXT})  →  {str(token)[:32]}…",
-        f"decrypt_field(…)  →  {opened!r}",
-        f"database_engine().connect()  →  logged in to PostgreSQL: {user}",
-    )
+def _performed(console: Console, local: Local, wiring: Wiring) -> None:
+    """One use of each feature that the service declares."""
+    lines = []
+    if name := _shown_secret(local):
+        secret, info = wiring.secrets.get(name), wiring.secrets.info(name)
+        lines.append(f"get_secret({name!r})  →  {secret}  (version {info and info.version})")
+    service = local.declaration.service(local.scope.service)
+    for key in [key for key, spec in service.keys.items() if len(spec.allow) == BOTH][:1]:
+        token = wiring.cipher(key).encrypt_field(SAMPLE, SAMPLE_CONTEXT)
+        opened = wiring.cipher(key).decrypt_field(token, SAMPLE_CONTEXT)
+        lines.append(f"encrypt_field({SAMPLE!r}, context={SAMPLE_CONTEXT})  →  {str(token)[:32]}…")
+        lines.append(f"decrypt_field(…)  →  {opened!r}")
+    if service.database:
+        with wiring.engine(None, None).connect() as connection:
+            user = connection.execute(
+                text("SELECT session_user || ' as ' || current_user")
+            ).scalar()
+        lines.append(f"database_engine().connect()  →  logged in to PostgreSQL: {user}")
     console.print()
     for line in lines:
         console.print(escape(line), highlight=False, soft_wrap=True)
+
+
+def _shown_secret(local: Local) -> str | None:
+    """The first secret that was generated, or else the first of all."""
+    declared = local.declaration.secrets(local.scope)
+    made = [name for name, source in declared.items() if source.source == "generated"]
+    return next(iter([*made, *declared]), None)

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import os
 import threading
-import weakref
 from collections import OrderedDict
 from collections.abc import Callable
 from functools import partial
 from typing import Final, NoReturn
 
+from app_integration import forks
 from app_integration.encryption.data_key import SIZE, Budget, DataKey
 from app_integration.encryption.envelope import MAX_WRAPPED
 from app_integration.encryption.key_services import KeyService
 from app_integration.encryption.refusal import refuse
-from app_integration.encryption.single_flight import SingleFlight
 from app_integration.errors import ConfigurationError, KeyUnavailable
 from app_integration.settings import Limits
+from app_integration.single_flight import SingleFlight
 
 #: Messages under one key with random 96-bit nonces: the limit of NIST SP 800-38D, 8.3.
 HARD_STOP: Final = 2**32
@@ -50,7 +49,7 @@ class Keyring:
         self._clock = clock
         self._random = random
         self.forget()
-        _alive.add(self)
+        forks.forget_in_child(self)
 
     def forget(self) -> None:
         """Drop every key, and the locks with them; the next call mints or unwraps anew."""
@@ -182,15 +181,3 @@ def _check(limits: Limits) -> None:
         raise ConfigurationError(
             "data_key_bytes, data_key_age (seconds) and data_key_cache are 1 or more"
         )
-
-
-_alive: weakref.WeakSet[Keyring] = weakref.WeakSet()
-
-
-def _forget_all() -> None:
-    for keyring in list(_alive):
-        keyring.forget()
-
-
-# Asking for the pid at each encryption would cost as much as the randomness of its nonce.
-os.register_at_fork(after_in_child=_forget_all)

@@ -37,7 +37,7 @@ class VaultSource:
         if not isinstance(value, str):
             raise SecretError(
                 f"{path} has no string under {names.VALUE_KEY!r}; "
-                f"write it again with: strongroom secrets put {name}"
+                f"write it again with: strongroom put {name}"
             )
         return Fetched(
             value=Secret(value),

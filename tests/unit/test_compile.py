@@ -177,7 +177,7 @@ def test_an_hcl_string_is_one_line_without_interpolation(text: str) -> None:
 
 
 def test_a_path_that_isnt_unicode_is_refused_for_hcl() -> None:
-    with pytest.raises(ConfigurationError, match="isn.t Unicode"):
+    with pytest.raises(ConfigurationError, match=r"isn't Unicode"):
         quoted_hcl(Path("/a/\udcff"))
 
 

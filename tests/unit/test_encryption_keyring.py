@@ -17,9 +17,14 @@ import pytest
 
 from app_integration.encryption.data_key import Budget, DataKey
 from app_integration.encryption.keyring import Keyring
-from app_integration.encryption.single_flight import SingleFlight
-from app_integration.errors import ConfigurationError, DecryptionFailed, KeyUnavailable
+from app_integration.errors import (
+    ConfigurationError,
+    DeadlineExceeded,
+    DecryptionFailed,
+    KeyUnavailable,
+)
 from app_integration.settings import Limits
+from app_integration.single_flight import SingleFlight
 
 SCOPE = b"scope"
 
@@ -317,7 +322,7 @@ def test_an_interrupt_of_one_thread_is_an_outage_for_those_who_wait_for_it() -> 
         (mine,) = flights._calls.values()
         leave.set()
         assert isinstance(leader.exception(30), KeyboardInterrupt)
-    assert isinstance(mine.exception(30), KeyUnavailable)
+    assert isinstance(mine.exception(30), DeadlineExceeded)
     assert flights.do("key", lambda: 7) == 7
 
 

@@ -34,13 +34,23 @@ def test_variables_become_settings() -> None:
         ({"VAULT_ADDR": ""}, "VAULT_ADDR is not set"),
         ({"VAULT_ADDR": "vault:8200"}, "expected http"),
         ({"VAULT_ADDR": "https://root:token@vault"}, "holds credentials"),
+        ({"VAULT_ADDR": "https//root:s3cret@vault"}, "holds credentials"),
+        ({"VAULT_ADDR": "http://[::1"}, "expected http"),
+        ({"VAULT_ADDR": "https://vault:99999"}, "expected http"),
+        ({"VAULT_ADDR": "http://vault.example.com"}, "use https"),
         ({"STRONGROOM_AUDIT": "none"}, "expected one of each, aggregate"),
         ({"SECRETS_BACKEND": "gcp"}, "expected one of vault"),
     ],
 )
 def test_a_wrong_variable_is_named(change: dict[str, str], words: str) -> None:
-    with pytest.raises(ConfigurationError, match=words):
+    with pytest.raises(ConfigurationError, match=words) as caught:
         from_environment({**GOOD, **change})
+    assert "s3cret" not in str(caught.value)
+
+
+def test_a_proxy_on_this_machine_needs_no_tls() -> None:
+    settings = from_environment({**GOOD, "VAULT_ADDR": "http://127.0.0.1:8100"})
+    assert settings.vault_addr == "http://127.0.0.1:8100"
 
 
 def test_only_development_may_do_without_a_server() -> None:

@@ -38,14 +38,18 @@ def bootstrap(root: Session, resources: Iterable[Resource], folder: Path) -> Non
 
 def ensure_credential(session: Session, role: str, folder: Path) -> bool:
     """Put a working role-id and secret-id of *role* into *folder*; True when one was issued."""
-    secret_id = folder / "secret-id"
-    if secret_id.exists() and _is_known(session, role, secret_id.read_text(encoding="utf-8")):
+    role_id, secret_id = folder / "role-id", folder / "secret-id"
+    if (
+        role_id.exists()
+        and secret_id.exists()
+        and _is_known(session, role, secret_id.read_text(encoding="utf-8"))
+    ):
         return False
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     path = f"auth/{APPROLE_MOUNT}/role/{role}"
-    role_id = session.get(f"{path}/role-id")["data"]["role_id"]
+    name = session.get(f"{path}/role-id")["data"]["role_id"]
     issued = session.post(f"{path}/secret-id", retry=False)["data"]["secret_id"]
-    write_private(folder / "role-id", role_id)
+    write_private(role_id, name)
     write_private(secret_id, issued)
     return True
 

@@ -7,7 +7,7 @@ from typing import Final
 
 from app_integration import names
 from app_integration.names import Environment, Scope
-from vault.declare import durations
+from vault.declare import derived, durations
 from vault.declare.declaration import Declaration
 from vault.declare.model import (
     DEFAULT_ROLE,
@@ -59,7 +59,7 @@ def desired(
         supply: given values and passwords.
     """
     declared = declaration.environment(environment)
-    resources: list[Resource] = [*_mounts(declared)]
+    resources: list[Resource] = [*_mounts(declared, _longest_lease(declaration, environment))]
     resources += [Policy(name, text) for name, text in sorted(policies.items())]
     resources += [AppRole(job, (job,), token_ttl=JOB_TOKEN_TTL) for job in JOBS]
     for scope in declaration.scopes(environment):
@@ -67,7 +67,7 @@ def desired(
         resources += _identities(scope, declared.tokens)
         resources += _keys(scope, service)
         resources += _database(declaration, scope, supply)
-        for name, source in declaration.secrets(scope).items():
+        for name, source in _in_order(declaration.secrets(scope)):
             path = scope.secret(name)
             resources.append(SecretMetadata(path, _tags(service, scope, source)))
             resources.append(_value(scope, path, source, supply))
@@ -87,11 +87,20 @@ def database_roles(declaration: Declaration, scope: Scope) -> dict[str, Role]:
     }
 
 
-def _mounts(environment: EnvironmentDeclaration) -> Iterator[Resource]:
+def _longest_lease(declaration: Declaration, environment: Environment) -> int:
+    """Seconds that any declared database user may live; 0 when there is none."""
+    scopes = declaration.scopes(environment)
+    roles = (role for scope in scopes for role in database_roles(declaration, scope).values())
+    return max((role.max_ttl for role in roles), default=0)
+
+
+def _mounts(environment: EnvironmentDeclaration, longest_lease: int) -> Iterator[Resource]:
     yield Mount("mounts", names.KV_MOUNT, "kv", "secrets of services", version=2)
     yield KvConfig(names.KV_MOUNT, KEPT_VERSIONS)
     yield Mount("mounts", names.TRANSIT_MOUNT, "transit", "encryption keys of services")
-    yield Mount("mounts", names.DATABASE_MOUNT, "database", "leased database users")
+    yield Mount(
+        "mounts", names.DATABASE_MOUNT, "database", "leased database users", max_ttl=longest_lease
+    )
     yield Mount("auth", names.APPROLE_MOUNT, "approle", "services and jobs")
     if environment.people:
         yield Mount("auth", "userpass", "userpass", "people")
@@ -128,11 +137,20 @@ def _database(declaration: Declaration, scope: Scope, supply: Supply) -> Iterato
         yield DatabaseRole(name, str(scope), scope.owner_role, role.ttl, role.max_ttl)
 
 
-def _tags(service: ServiceDeclaration, scope: Scope, source: SecretSource) -> dict[str, str]:
-    tags = {"owner": service.owner, "environment": str(scope.environment)}
-    if source.rotate_every:
-        tags["rotate_every"] = durations.render(source.rotate_every)
-    return tags
+def _in_order(secrets: Mapping[str, SecretSource]) -> list[tuple[str, SecretSource]]:
+    """The derived ones last, each after those that it is made of."""
+    uses = {name: s.references for name, s in secrets.items() if isinstance(s, Derived)}
+    first = [(name, source) for name, source in secrets.items() if name not in uses]
+    return first + [(name, secrets[name]) for name in derived.ordered(uses)]
+
+
+def _tags(service: ServiceDeclaration, scope: Scope, source: SecretSource) -> dict[str, str | None]:
+    period = source.rotate_every
+    return {
+        "owner": service.owner,
+        "environment": str(scope.environment),
+        "rotate_every": durations.render(period) if period else None,
+    }
 
 
 def _value(scope: Scope, path: str, source: SecretSource, supply: Supply) -> Resource:

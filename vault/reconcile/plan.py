@@ -64,10 +64,11 @@ def make_plan(resources: Sequence[Resource], actual: Sequence[Fields | None]) ->
     """The changes that turn *actual* into what *resources* declare, keeping their order."""
     changes: list[Change] = []
     missing: list[str] = []
-    for resource, before in zip(resources, actual, strict=True):
-        if before is None and _can_not_be_made(resource, missing):
+    for resource, found in zip(resources, actual, strict=True):
+        if found is None and _can_not_be_made(resource, missing):
             missing.append(resource.name)
             continue
+        before = found and (_outdated(resource, changes) or found)
         fields = _difference(resource.desired(), before)
         if fields:
             action = Action.UPDATE if before is not None else Action.CREATE
@@ -82,6 +83,18 @@ def _can_not_be_made(resource: Resource, missing: Sequence[str]) -> bool:
     return isinstance(resource, DerivedValue) and any(
         part in missing for part in resource.parts.values()
     )
+
+
+def _outdated(resource: Resource, changes: Sequence[Change]) -> Fields | None:
+    """What a derived value is once *changes* are made, when they change a part of it."""
+    if not isinstance(resource, DerivedValue):
+        return None
+    written = {
+        change.resource.name
+        for change in changes
+        if isinstance(change.resource, SecretValue | DerivedValue)
+    }
+    return {"value": "outdated"} if written & set(resource.parts.values()) else None
 
 
 def _difference(desired: Fields, before: Fields | None) -> tuple[FieldChange, ...]:

@@ -68,6 +68,7 @@ class Embedded:
         self.layout = layout
         self.ports = ports
         self.processes = Processes(layout)
+        self._held = False
         self._vault = OpenBao(layout, ports, self.processes)
         self._database = Postgres(layout, ports, self.processes, scope)
         self._redis = Valkey(layout, ports, self.processes)
@@ -90,8 +91,7 @@ class Embedded:
             PortTaken: a port is someone else's; then nothing was started.
             StartFailed: a server ended, or wasn't ready in time.
         """
-        self.layout.create()
-        with self._alone():
+        with self.exclusive():
             missing = [server for server in self._servers if not server.ready()]
             for server in missing:
                 server.stop()
@@ -112,7 +112,7 @@ class Embedded:
         """
         if not self.layout.run.exists():
             return ()
-        with self._alone():
+        with self.exclusive():
             running = tuple(server.name for server in self._servers if server.find())
             _each(self._servers, lambda server: server.stop(), progress)
         return running
@@ -164,7 +164,16 @@ class Embedded:
         self._vault.mark_bootstrapped()
 
     @contextmanager
-    def _alone(self) -> Iterator[None]:
+    def exclusive(self) -> Iterator[None]:
+        """Keep other commands off the deployment; entered again inside, it changes nothing.
+
+        Raises:
+            Busy: another command is at it.
+        """
+        if self._held:
+            yield
+            return
+        self.layout.create()
         path = self.layout.run / "lock"
         with path.open("w") as lock:
             path.chmod(0o600)
@@ -174,7 +183,11 @@ class Embedded:
                 raise Busy(
                     f"another command is at work on {self.layout.root}; wait until it is done"
                 ) from None
-            yield
+            self._held = True
+            try:
+                yield
+            finally:
+                self._held = False
 
 
 def _each(

@@ -21,8 +21,7 @@ class Mount:
 
     Attributes:
         path: without a trailing slash.
-        default_ttl: seconds of a lease or token that asks for none; 0 is the server's default.
-        max_ttl: seconds at most; 0 is the server's default.
+        max_ttl: seconds that a lease lives at most; 0 leaves it to the server.
     """
 
     kind: ClassVar[str] = "mount"
@@ -31,7 +30,6 @@ class Mount:
     path: str
     type: str
     description: str
-    default_ttl: int = 0
     max_ttl: int = 0
     version: int | None = None
 
@@ -43,8 +41,6 @@ class Mount:
     def desired(self) -> Fields:
         """Type, description, tuning and, for KV, its version."""
         fields: dict[str, Any] = {"type": self.type, "description": self.description}
-        if self.default_ttl:
-            fields["default_lease_ttl"] = self.default_ttl
         if self.max_ttl:
             fields["max_lease_ttl"] = self.max_ttl
         if self.version:

@@ -27,12 +27,16 @@ def generate(length: int, alphabet: str) -> Secret:
 
 @dataclass(frozen=True, slots=True)
 class SecretMetadata:
-    """What is told about a secret beside its value. Other people's metadata keys are kept."""
+    """What is told about a secret beside its value. Other people's metadata keys are kept.
+
+    Attributes:
+        tags: our keys; None for one that must not be there.
+    """
 
     kind: ClassVar[str] = "secret-metadata"
 
     name: str
-    tags: Mapping[str, str]
+    tags: Mapping[str, str | None]
 
     def desired(self) -> Fields:
         """One field for each metadata key of ours."""
@@ -113,12 +117,15 @@ class DerivedValue:
 
     def write(self, session: Session, before: Fields | None) -> None:  # noqa: ARG002 (protocol)
         """Read the parts, compose, write."""
+        data = read_data(session, metadata_path(self.name)) or {}
         versions = self._versions(session)
         values = {
             part: session.get(data_path(path))["data"]["data"][VALUE_KEY]
             for part, path in self.parts.items()
         }
-        write_value(session, self.name, derived.compose(self.template, values))
+        value = derived.compose(self.template, values)
+        # Check-and-set: what somebody else wrote since the plan isn't lost unseen.
+        write_value(session, self.name, value, cas=data.get("current_version", 0))
         merge_metadata(session, self.name, {_MADE_OF: versions})
 
     def _versions(self, session: Session) -> str:
@@ -169,8 +176,9 @@ def write_value(session: Session, name: str, value: Secret, *, cas: int | None =
     return version
 
 
-def merge_metadata(session: Session, name: str, ours: Mapping[str, str]) -> None:
-    """Set the custom metadata keys *ours*, and keep the rest."""
+def merge_metadata(session: Session, name: str, ours: Mapping[str, str | None]) -> None:
+    """Set the custom metadata keys *ours*, drop those that are None, and keep the rest."""
     data = read_data(session, metadata_path(name)) or {}
     merged = {**(data.get("custom_metadata") or {}), **ours}
+    merged = {key: value for key, value in merged.items() if value is not None}
     session.post(metadata_path(name), {"custom_metadata": merged})

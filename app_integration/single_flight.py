@@ -7,7 +7,7 @@ from collections.abc import Callable, Hashable
 from concurrent.futures import Future
 from typing import Generic, TypeVar
 
-from app_integration.errors import KeyUnavailable
+from app_integration.errors import DeadlineExceeded
 
 _T = TypeVar("_T")
 
@@ -48,6 +48,6 @@ class SingleFlight(Generic[_T]):
             del self._calls[name]
 
 
-def _interrupted() -> KeyUnavailable:
+def _interrupted() -> DeadlineExceeded:
     """What the others get: an interrupt or exit of one thread is not theirs."""
-    return KeyUnavailable("the thread that was fetching the data key was stopped; try again")
+    return DeadlineExceeded("the thread that was asking the server was stopped; try again")
