@@ -1,17 +1,26 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from app_integration.errors import AccessDenied
-from app_integration.names import KV_MOUNT
+from app_integration.names import KV_MOUNT, Environment
 from app_integration.secret import Secret
 from tests.deployment import Deployment
+from vault.declare.model import Derived
 from vault.reconcile.apply import ApplyFailed, apply
+from vault.reconcile.desired import desired
 from vault.reconcile.plan import Plan, make_plan, read_actual
 from vault.reconcile.resources import CannotChange, Resource
-from vault.reconcile.resources.secrets import DerivedValue, SecretValue, given, write_value
+from vault.reconcile.resources.secrets import (
+    DerivedValue,
+    SecretMetadata,
+    SecretValue,
+    given,
+    write_value,
+)
 from vault.reconcile.resources.transit import TransitKey
 from vault.reconcile.supply import Supply
 
@@ -155,3 +164,64 @@ def test_a_failure_lists_what_was_done_and_a_rerun_completes(deployment: Deploym
     assert done == ["create secret-value gaara-store/dev/second"]
     for name in ("first", "second"):
         deployment.operator.delete(f"{KV_MOUNT}/metadata/gaara-store/dev/{name}")
+
+
+def test_a_tag_that_is_declared_no_more_is_taken_away(deployment: Deployment) -> None:
+    name = "gaara-store/dev/tagged"
+    with_period = SecretMetadata(name, {"owner": "shop", "rotate_every": "30d"})
+    without = SecretMetadata(name, {"owner": "shop", "rotate_every": None})
+    carry_out(deployment, plan(deployment, with_period))
+    found = plan(deployment, without)
+    assert [change.field for change in found.changes[0].fields] == ["rotate_every"]
+    carry_out(deployment, found)
+    assert plan(deployment, without).changes == ()
+    custom = deployment.operator.get(f"{KV_MOUNT}/metadata/{name}")["data"]["custom_metadata"]
+    assert custom == {"managed_by": "strongroom", "owner": "shop"}
+    deployment.operator.delete(f"{KV_MOUNT}/metadata/{name}")
+
+
+def test_what_is_derived_of_the_derived_is_made_in_one_go(deployment: Deployment) -> None:
+    base, middle, top = (f"gaara-store/dev/{name}" for name in ("base", "middle", "top"))
+    resources = (
+        SecretValue(base, "generated", True, lambda: Secret("x" * 32)),
+        DerivedValue(middle, "m-{base}", {"base": base}),
+        DerivedValue(top, "t-{middle}", {"middle": middle}),
+    )
+    carry_out(deployment, plan(deployment, *resources))
+    assert plan(deployment, *resources).changes == ()
+    write_value(deployment.operator, base, Secret("y" * 32))
+    found = plan(deployment, *resources)
+    assert [change.resource.name for change in found.changes] == [middle, top]
+    carry_out(deployment, found)
+    assert plan(deployment, *resources).changes == ()
+    read = deployment.operator.get(f"{KV_MOUNT}/data/{top}")["data"]["data"]["value"]
+    assert read == f"t-m-{'y' * 32}"
+    for name in (base, middle, top):
+        deployment.operator.delete(f"{KV_MOUNT}/metadata/{name}")
+
+
+def test_a_derived_value_without_its_parts_is_missing_too(deployment: Deployment) -> None:
+    part = given(Supply(), "gaara-store/dev/part")
+    whole = DerivedValue("gaara-store/dev/whole", "{part}", {"part": "gaara-store/dev/part"})
+    found = plan(deployment, part, whole)
+    assert found.missing == ("gaara-store/dev/part", "gaara-store/dev/whole")
+    assert found.changes == ()
+
+
+def test_the_declaration_puts_derived_secrets_after_their_parts(deployment: Deployment) -> None:
+    declared = deployment.local.declaration
+    service = declared.service("gaara-store")
+    secrets = {
+        "a-url": Derived(source="derived", format="{b-url}/x"),
+        "b-url": Derived(source="derived", format="{jwt-secret}"),
+        **service.secrets,
+    }
+    changed = replace(
+        declared, services={"gaara-store": service.model_copy(update={"secrets": secrets})}
+    )
+    names = [
+        resource.name.rpartition("/")[2]
+        for resource in desired(changed, Environment.DEV, {}, Supply())
+        if resource.kind in {"secret-value", "derived-secret"}
+    ]
+    assert names.index("jwt-secret") < names.index("b-url") < names.index("a-url")
