@@ -6,6 +6,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Mapping
+from functools import partial
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any, Self, TypeVar
@@ -25,6 +26,7 @@ from app_integration.errors import (
 )
 from app_integration.login import AppRole, GivenToken, Login, Token
 from app_integration.settings import Limits, Settings
+from app_integration.single_flight import SingleFlight
 from app_integration.transport import Transport
 
 log = logging.getLogger(__name__)
@@ -66,7 +68,8 @@ class Session:
 
     def forget(self) -> None:
         """Fresh sockets, locks and no token: a forked child logs in for itself."""
-        self._lock = threading.RLock()
+        self._lock = threading.Lock()
+        self._logins: SingleFlight[Token] = SingleFlight()
         self._closed = threading.Event()
         self._token: Token | None = None
         self._renewer: threading.Thread | None = None
@@ -123,13 +126,17 @@ class Session:
         with self._lock:
             self._closed.set()
             token, self._token = self._token, None
-        if token is not None and not isinstance(self._login, GivenToken):
-            deadline = self._clock() + min(CLOSE_SECONDS, self._limits.deadline)
-            try:
-                self._attempt("POST", "auth/token/revoke-self", token, deadline)
-            except StrongroomError as error:
-                log.info("the token wasn't revoked and will expire by itself: %s", error)
+        self._give_back(token)
         self._transport.close()
+
+    def _give_back(self, token: Token | None) -> None:
+        if token is None or isinstance(self._login, GivenToken):
+            return
+        deadline = self._clock() + min(CLOSE_SECONDS, self._limits.deadline)
+        try:
+            self._attempt("POST", "auth/token/revoke-self", token, deadline)
+        except StrongroomError as error:
+            log.info("the token wasn't revoked and will expire by itself: %s", error)
 
     def __enter__(self) -> Self:
         return self
@@ -183,10 +190,11 @@ class Session:
         )
 
     def _retrying(self, send: Callable[[], _T], deadline: float) -> _T:
-        """Call *send* until it answers, with jittered pauses that end before the deadline does."""
+        """Call *send* until it answers, with jittered pauses; the last begins in time."""
+        end = min(deadline, self._clock() + self._limits.retry_window)
 
         def out_of_time(state: tenacity.RetryCallState) -> bool:
-            return self._clock() + state.upcoming_sleep >= deadline
+            return self._clock() + state.upcoming_sleep >= end
 
         return tenacity.Retrying(
             retry=tenacity.retry_if_exception_type(_WORTH_RETRYING),
@@ -212,15 +220,21 @@ class Session:
 
     def _log_in_again(self, stale: Token | None, deadline: float) -> Token:
         """A fresh token in place of *stale*; threads that fail together log in once."""
+        return self._logins.do("login", partial(self._replace, stale, deadline))
+
+    def _replace(self, stale: Token | None, deadline: float) -> Token:
+        current = self._token
+        if current is not None and current is not stale:
+            return current
+        token = None if self._closed.is_set() else self._log_in(deadline)
         with self._lock:
-            if self._closed.is_set():
-                raise AuthenticationFailed("this session was closed; open another")
-            if self._token is not None and self._token is not stale:
-                return self._token
-            self._token = None
-            self._token = self._log_in(deadline)
-            self._keep_renewing()
-            return self._token
+            if not self._closed.is_set():
+                self._token = token
+        if token is None or self._token is not token:
+            self._give_back(token)
+            raise AuthenticationFailed("this session was closed; open another")
+        self._keep_renewing(token)
+        return token
 
     def _log_in(self, deadline: float) -> Token:
         def post(path: str, body: Mapping[str, Any]) -> dict[str, Any]:
@@ -234,8 +248,8 @@ class Session:
                 "expired or used up: issue a new secret-id"
             ) from (None if isinstance(refused, AccessDenied) else refused)
 
-    def _keep_renewing(self) -> None:
-        if self._renewer is None and self._token is not None and self._token.renewable:
+    def _keep_renewing(self, token: Token) -> None:
+        if self._renewer is None and token.renewable:
             self._renewer = threading.Thread(
                 target=self._renew_for_ever, args=(self._closed,), name="vault-renewal", daemon=True
             )

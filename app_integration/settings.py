@@ -6,6 +6,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Final
 from urllib.parse import urlsplit
 
 from app_integration import names
@@ -24,6 +25,7 @@ class Limits:
 
     deadline: float = 10.0  # seconds, over one call with all its retries
     connect_timeout: float = 3.0  # seconds, one connection attempt
+    retry_window: float = 10.0  # seconds in which a failed attempt may be followed by another
     retry_base: float = 0.1  # seconds, first pause; doubles, with full jitter
     retry_max: float = 2.0  # seconds, longest pause
     cache_ttl: float = 300.0  # seconds a secret is served without asking again
@@ -36,6 +38,10 @@ class Limits:
     data_key_age: float = 86_400.0  # seconds one data key encrypts
     data_key_cache: int = 1024  # unwrapped data keys held for decryption
     batch_items: int = 249  # Transit items in one request: the server refuses about 1000 strings
+
+
+#: A developer's server that doesn't run won't be back in seconds, and there is a fallback.
+DEVELOPMENT_LIMITS: Final = Limits(retry_window=1.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +99,7 @@ def from_environment(variables: Mapping[str, str] | None = None) -> Settings:
         audit_file=_path(env, "STRONGROOM_AUDIT_FILE"),
         dotenv_file=_path(env, "STRONGROOM_DOTENV") or Path(".env"),
         backend=_choice(env, "SECRETS_BACKEND", BACKENDS),
+        limits=Limits() if scope.environment is not Environment.DEV else DEVELOPMENT_LIMITS,
     )
 
 
