@@ -9,31 +9,24 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from http import HTTPStatus
 from pathlib import Path
-from typing import Any, Self, TypeVar
-
-import tenacity
+from typing import Any, Self
 
 from app_integration import forks
 from app_integration.errors import (
     OUTAGE,
     AccessDenied,
     AuthenticationFailed,
-    RateLimited,
     RequestRefused,
     ServerFault,
     StrongroomError,
-    Unreachable,
 )
 from app_integration.login import AppRole, GivenToken, Login, Token
+from app_integration.retry import Retry
 from app_integration.settings import Limits, Settings
 from app_integration.single_flight import SingleFlight
 from app_integration.transport import Transport
 
 log = logging.getLogger(__name__)
-
-_T = TypeVar("_T")
-#: A pause or another attempt can help. A sealed server, or a deadline that ran out, fails at once.
-_WORTH_RETRYING = (Unreachable, RateLimited, ServerFault)
 _RENEW_RETRY = 5.0  # seconds between attempts to renew while the server is away
 #: Seconds that giving a token back may take: a process that ends doesn't wait for a server.
 CLOSE_SECONDS = 2.0
@@ -62,7 +55,7 @@ class Session:
         self._login = login
         self._limits = limits or Limits()
         self._clock = clock
-        self._sleep = sleep
+        self._retry = Retry(self._limits, clock, sleep)
         self.forget()
         forks.forget_in_child(self)
 
@@ -169,7 +162,7 @@ class Session:
                 method, path, self._log_in_again(token, deadline), deadline, body, wrap_ttl
             )
 
-        return self._retrying(send, deadline) if retry else send()
+        return self._retry(send, deadline) if retry else send()
 
     def _attempt(
         self,
@@ -188,23 +181,6 @@ class Session:
             body=body,
             wrap_ttl=wrap_ttl,
         )
-
-    def _retrying(self, send: Callable[[], _T], deadline: float) -> _T:
-        """Call *send* until it answers, with jittered pauses; the last begins in time."""
-        end = min(deadline, self._clock() + self._limits.retry_window)
-
-        def out_of_time(state: tenacity.RetryCallState) -> bool:
-            return self._clock() + state.upcoming_sleep >= end
-
-        return tenacity.Retrying(
-            retry=tenacity.retry_if_exception_type(_WORTH_RETRYING),
-            wait=tenacity.wait_random_exponential(
-                multiplier=self._limits.retry_base, max=self._limits.retry_max
-            ),
-            stop=out_of_time,
-            sleep=self._sleep,
-            reraise=True,
-        )(send)
 
     def _current_token(self, deadline: float) -> Token:
         token = self._token

@@ -2,51 +2,34 @@
 
 from __future__ import annotations
 
-import json
 import shlex
-import sys
-from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager
+from collections.abc import Mapping
 from dataclasses import dataclass
-from hashlib import sha256
+from functools import cached_property
 from pathlib import Path
-from typing import Final
 
-from agent.compile import Compiled, compile_file
-from agent.hcl import AgentSettings, Delivery
-from agent.hcl import render as render_agent
-from agent.run import RunSettings
-from app_integration.deliver import State, status_file
-from app_integration.errors import ConfigRejected
 from app_integration.files import write_private
 from app_integration.login import AppRole, GivenToken
 from app_integration.names import DATABASE_MOUNT, KV_MOUNT, Environment, Scope
 from app_integration.secret import Secret
 from app_integration.session import Session
 from app_integration.settings import Settings, from_environment
+from console.local_agent import AGENT, LocalAgent
+from console.steps import Step
 from policies.render import render_policies
 from vault.declare.declaration import Declaration
 from vault.declare.fields import Endpoint
-from vault.declare.load import TEMPLATES
 from vault.reconcile.apply import apply
 from vault.reconcile.credentials import APPLY_ROLE, bootstrap, ensure_credential
 from vault.reconcile.desired import desired
 from vault.reconcile.plan import Plan, make_plan, read_actual
 from vault.reconcile.resources import Resource
 from vault.reconcile.supply import Supply
-from vault.runtime import binaries
 from vault.runtime.embedded import Embedded, Status, quiet
-from vault.runtime.files import private_folder, read_or_create_password
+from vault.runtime.files import read_or_create_password
 from vault.runtime.layout import Layout
 from vault.runtime.ports import HOST, Ports
-from vault.runtime.processes import Processes, python_program
-from vault.runtime.program import Program
-
-AGENT: Final = "agent"
-DELIVERY_SECONDS: Final = 30.0  # for the first config to arrive
-PROJECT: Final = Path(__file__).resolve().parents[1]
-
-Step = Callable[[str], AbstractContextManager[None]]
+from vault.runtime.processes import Processes
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +64,21 @@ class Local:
         self.servers = Embedded(layout, ports, self.scope)
         self.declaration = _located(declaration, self.scope, ports)
 
+    @cached_property
+    def agent(self) -> LocalAgent | None:
+        """The service's agent; None when it declares no config."""
+        config = self.declaration.service(self.scope.service).config
+        if config is None:
+            return None
+        return LocalAgent(
+            self.layout,
+            self.scope,
+            self.declaration,
+            config,
+            self.processes,
+            self.servers.vault_address,
+        )
+
     @property
     def processes(self) -> Processes:
         """The background processes of the deployment."""
@@ -104,7 +102,7 @@ class Local:
                 with step("root token replaced by strongroom-apply, and revoked"):
                     self._bootstrap(started.root_token)
             plan, issued = self._apply(step)
-            delivered = self._deliver(step)
+            delivered = self.agent is not None and self.agent.deliver(step)
         except BaseException:
             for name in started.servers:
                 self.processes.stop(name)
@@ -134,17 +132,9 @@ class Local:
             self.servers.reset()
 
     def status(self) -> tuple[Status, ...]:
-        """The servers and the agent."""
-        running = self.processes.find(AGENT)
-        agent = Status(
-            name=AGENT,
-            title="Agent (delivers the config)",
-            port=0,
-            running=running is not None,
-            pid=running.pid if running else None,
-            since=running.since if running else None,
-        )
-        return (*self.servers.status(), agent)
+        """The servers, and the agent when the service has one."""
+        agents = (self.agent.status(),) if self.agent else ()
+        return (*self.servers.status(), *agents)
 
     def operator(self, role: str = APPLY_ROLE) -> Session:
         """A session of the job *role*, whose credential this deployment keeps."""
@@ -181,18 +171,6 @@ class Local:
         policies = render_policies(self.declaration, Environment.DEV)
         return desired(self.declaration, Environment.DEV, policies, supply)
 
-    def compiled(self) -> Compiled:
-        """The service's config template, compiled for this deployment."""
-        config = self.declaration.service(self.scope.service).config
-        if config is None:
-            raise ConfigRejected(f"{self.scope.service} declares no config")
-        return compile_file(
-            TEMPLATES / self.scope.service / config.template,
-            scope=self.scope,
-            secrets=self.declaration.secrets(self.scope),
-            settings=self.declaration.settings(self.scope),
-        )
-
     def variables(self) -> dict[str, str]:
         """What the application sees; no secret value among them."""
         return {
@@ -228,120 +206,6 @@ class Local:
             )
         return plan, issued
 
-    def _deliver(self, step: Step) -> bool:
-        """See that an agent runs on today's files and has delivered; False when one does.
-
-        What it runs on is remembered only once it has delivered, so a start that was killed in
-        between is made good by the next.
-        """
-        folder, files = self.layout.agent(self.scope), self._agent_files()
-        marker = folder / "running-on"
-        wanted = self._fingerprint(files)
-        if self.processes.find(AGENT) and _read(marker) == wanted:
-            return False
-        with step("agent started, config delivered"):
-            self.processes.stop(AGENT)
-            self._make_folders()
-            # What an earlier agent rendered and nobody delivered is not what is waited for.
-            live = self.layout.config(self.scope.service)
-            for leftover in (
-                marker,
-                self.layout.staged_config(self.scope.service),
-                status_file(live),
-            ):
-                leftover.unlink(missing_ok=True)
-            for path, text in files.items():
-                write_private(path, text)
-            try:
-                agent = self.processes.start(self._agent_program())
-                self.processes.wait_until(agent, self._delivered, DELIVERY_SECONDS)
-            except BaseException:
-                self.processes.stop(AGENT)
-                raise
-            write_private(marker, wanted)
-        return True
-
-    def _delivered(self) -> bool:
-        """Whether a config arrived.
-
-        Raises:
-            ConfigRejected: it arrived and was refused; the reason names fields, never values.
-        """
-        told = _read(status_file(self.layout.config(self.scope.service)))
-        if told is None:
-            return False
-        status = json.loads(told)
-        if status["state"] == State.REFUSED:
-            raise ConfigRejected(
-                f"the rendered config was refused: {status['reason']}; "
-                f"the agent's log: {self.processes.log(AGENT)}"
-            )
-        return True
-
-    def _agent_files(self) -> dict[Path, str]:
-        """What the agent and its supervisor read, by path."""
-        folder = self.layout.agent(self.scope)
-        template = folder / "templates" / f"{self.layout.config(self.scope.service).name}.ctmpl"
-        settings = self._agent_settings(template)
-        return {
-            template: self.compiled().text,
-            folder / "agent.hcl": render_agent(settings),
-            folder / "run.json": self._run_settings(settings).to_json(),
-        }
-
-    def _fingerprint(self, files: Mapping[Path, str]) -> str:
-        """A digest of *files* and of the credential that starts the agent."""
-        starter = self.layout.secret_id(self.scope.starter)
-        texts = [*files.values(), starter.read_text(encoding="utf-8")]
-        return sha256("\0".join(texts).encode()).hexdigest()
-
-    def _make_folders(self) -> None:
-        folder = self.layout.agent(self.scope)
-        config = self.layout.config(self.scope.service).parent
-        for each in (folder, folder / "templates", config, config / "staging"):
-            private_folder(each)
-
-    def _agent_program(self) -> Program:
-        config = self.layout.agent(self.scope) / "run.json"
-        arguments = ("--config", str(config))
-        return python_program(AGENT, "agent.run", *arguments, folder=self.layout.agents, ports=())
-
-    def _agent_settings(self, template: Path) -> AgentSettings:
-        config = self.declaration.service(self.scope.service).config
-        folder = self.layout.agent(self.scope)
-        return AgentSettings(
-            scope=self.scope,
-            vault_addr=self.servers.vault_address,
-            role_id_file=self.layout.role_id(str(self.scope)),
-            secret_id_file=folder / "secret-id",
-            python=Path(sys.executable),
-            deliveries=(
-                Delivery(
-                    template=template,
-                    staging=self.layout.staged_config(self.scope.service),
-                    live=self.layout.config(self.scope.service),
-                    model=config.model if config else "",
-                ),
-            ),
-            render_interval=self.declaration.environment(Environment.DEV).agent.render_interval,
-        )
-
-    def _run_settings(self, settings: AgentSettings) -> RunSettings:
-        return RunSettings(
-            starter=Settings(
-                scope=self.scope,
-                vault_addr=settings.vault_addr,
-                role_id_file=self.layout.role_id(self.scope.starter),
-                secret_id_file=self.layout.secret_id(self.scope.starter),
-            ),
-            program=binaries.openbao(),
-            agent_config=self.layout.agent(self.scope) / "agent.hcl",
-            secret_id_file=settings.secret_id_file,
-            python=settings.python,
-            working_directory=PROJECT,
-            deliveries=settings.deliveries,
-        )
-
     def _dev_env(self) -> str:
         lines = (f"{name}={shlex.quote(value)}" for name, value in self.variables().items())
         header = (
@@ -361,7 +225,3 @@ def _located(declaration: Declaration, scope: Scope, ports: Ports) -> Declaratio
         database=Endpoint(HOST, ports.database),
         settings={name: value for name, value in known.items() if name in declared},
     )
-
-
-def _read(path: Path) -> str | None:
-    return path.read_text(encoding="utf-8") if path.exists() else None

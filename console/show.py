@@ -15,6 +15,7 @@ from sqlalchemy import text
 from app_integration.secret import REDACTED
 from app_integration.wiring import Wiring
 from console.local import Local
+from console.local_agent import LocalAgent
 from vault.reconcile.plan import FieldChange, Plan
 from vault.runtime.embedded import Status
 
@@ -29,7 +30,8 @@ def show_deployment(console: Console, local: Local) -> None:
     try:
         console.print()
         _addresses(console, local)
-        _config(console, local)
+        if local.agent:
+            _config(console, local, local.agent)
         _performed(console, local, wiring)
     finally:
         wiring.close()
@@ -102,10 +104,10 @@ def _addresses(console: Console, local: Local) -> None:
     console.print(table, highlight=False, soft_wrap=True)
 
 
-def _config(console: Console, local: Local) -> None:
+def _config(console: Console, local: Local, agent: LocalAgent) -> None:
     live = local.layout.config(local.scope.service)
     document = yaml.safe_load(live.read_text(encoding="utf-8"))
-    preview = yaml.safe_load(local.compiled().preview)
+    preview = yaml.safe_load(agent.compiled().preview)
     console.print(f"\nDelivered: {live}", highlight=False, soft_wrap=True)
     shown = yaml.safe_dump(_redacted(document, preview), sort_keys=False)
     console.print(escape(shown.rstrip()), highlight=False)

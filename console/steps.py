@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 
 from rich.console import Console
 from rich.markup import escape
+
+#: Wraps one step with that title.
+Step = Callable[[str], AbstractContextManager[None]]
 
 
 class Steps:

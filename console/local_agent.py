@@ -1,0 +1,191 @@
+"""The local deployment's agent: its files, its start, and the proof that it delivered."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Mapping
+from hashlib import sha256
+from pathlib import Path
+from typing import Final
+
+from agent.compile import Compiled, compile_file
+from agent.hcl import AgentSettings, Delivery
+from agent.hcl import render as render_agent
+from agent.run import RunSettings
+from app_integration.deliver import State, status_file
+from app_integration.errors import ConfigRejected
+from app_integration.files import write_private
+from app_integration.names import Scope
+from app_integration.settings import Settings
+from console.steps import Step
+from vault.declare.declaration import Declaration
+from vault.declare.load import TEMPLATES
+from vault.declare.model import Config
+from vault.runtime import binaries
+from vault.runtime.embedded import Status
+from vault.runtime.files import private_folder
+from vault.runtime.layout import Layout
+from vault.runtime.processes import Processes, python_program
+
+AGENT: Final = "agent"
+DELIVERY_SECONDS: Final = 30.0  # for the first config to arrive
+PROJECT: Final = Path(__file__).resolve().parents[1]
+
+
+class LocalAgent:
+    """The agent of one service, on a deployment whose server runs at *address*."""
+
+    def __init__(
+        self,
+        layout: Layout,
+        scope: Scope,
+        declaration: Declaration,
+        config: Config,
+        processes: Processes,
+        address: str,
+    ) -> None:
+        """Args: *config* is what *declaration* says of the service's file."""
+        self._layout = layout
+        self._scope = scope
+        self._declaration = declaration
+        self._config = config
+        self._processes = processes
+        self._address = address
+
+    def compiled(self) -> Compiled:
+        """The service's config template, compiled for this deployment."""
+        return compile_file(
+            TEMPLATES / self._scope.service / self._config.template,
+            scope=self._scope,
+            secrets=self._declaration.secrets(self._scope),
+            settings=self._declaration.settings(self._scope),
+        )
+
+    def deliver(self, step: Step) -> bool:
+        """See that an agent runs on today's files and has delivered; False when one does.
+
+        What it runs on is remembered only once it has delivered, so a start that was killed in
+        between is made good by the next.
+        """
+        files = self._agent_files()
+        marker = self._layout.agent(self._scope) / "running-on"
+        wanted = self._fingerprint(files)
+        if self._processes.find(AGENT) and _read(marker) == wanted:
+            return False
+        with step("agent started, config delivered"):
+            self._processes.stop(AGENT)
+            marker.unlink(missing_ok=True)
+            self._lay_out(files)
+            self._start()
+            write_private(marker, wanted)
+        return True
+
+    def status(self) -> Status:
+        """Whether its supervisor runs."""
+        running = self._processes.find(AGENT)
+        return Status(
+            name=AGENT,
+            title="Agent (delivers the config)",
+            port=0,
+            running=running is not None,
+            pid=running.pid if running else None,
+            since=running.since if running else None,
+        )
+
+    def _lay_out(self, files: Mapping[Path, str]) -> None:
+        folder, live = self._layout.agent(self._scope), self._layout.config(self._scope.service)
+        staged = self._layout.staged_config(self._scope.service)
+        for each in (folder, folder / "templates", live.parent, staged.parent):
+            private_folder(each)
+        # What an earlier agent rendered and nobody delivered is not what is waited for.
+        for leftover in (staged, status_file(live)):
+            leftover.unlink(missing_ok=True)
+        for path, text in files.items():
+            write_private(path, text)
+
+    def _start(self) -> None:
+        config = str(self._layout.agent(self._scope) / "run.json")
+        program = python_program(
+            AGENT, "agent.run", "--config", config, folder=self._layout.agents, ports=()
+        )
+        try:
+            agent = self._processes.start(program)
+            self._processes.wait_until(agent, self._delivered, DELIVERY_SECONDS)
+        except BaseException:
+            self._processes.stop(AGENT)
+            raise
+
+    def _delivered(self) -> bool:
+        """Whether a config arrived.
+
+        Raises:
+            ConfigRejected: it arrived and was refused; the reason names fields, never values.
+        """
+        told = _read(status_file(self._layout.config(self._scope.service)))
+        if told is None:
+            return False
+        status = json.loads(told)
+        if status["state"] == State.REFUSED:
+            raise ConfigRejected(
+                f"the rendered config was refused: {status['reason']}; "
+                f"the agent's log: {self._processes.log(AGENT)}"
+            )
+        return True
+
+    def _agent_files(self) -> dict[Path, str]:
+        """What the agent and its supervisor read, by path."""
+        folder = self._layout.agent(self._scope)
+        template = folder / "templates" / f"{self._layout.config(self._scope.service).name}.ctmpl"
+        settings = self._agent_settings(template)
+        return {
+            template: self.compiled().text,
+            folder / "agent.hcl": render_agent(settings),
+            folder / "run.json": self._run_settings(settings).to_json(),
+        }
+
+    def _fingerprint(self, files: Mapping[Path, str]) -> str:
+        """A digest of *files* and of the credential that starts the agent."""
+        starter = self._layout.secret_id(self._scope.starter)
+        texts = [*files.values(), starter.read_text(encoding="utf-8")]
+        return sha256("\0".join(texts).encode()).hexdigest()
+
+    def _agent_settings(self, template: Path) -> AgentSettings:
+        environment = self._declaration.environment(self._scope.environment)
+        folder = self._layout.agent(self._scope)
+        return AgentSettings(
+            scope=self._scope,
+            vault_addr=self._address,
+            role_id_file=self._layout.role_id(str(self._scope)),
+            secret_id_file=folder / "secret-id",
+            python=Path(sys.executable),
+            deliveries=(
+                Delivery(
+                    template=template,
+                    staging=self._layout.staged_config(self._scope.service),
+                    live=self._layout.config(self._scope.service),
+                    model=self._config.model,
+                ),
+            ),
+            render_interval=environment.agent.render_interval,
+        )
+
+    def _run_settings(self, settings: AgentSettings) -> RunSettings:
+        return RunSettings(
+            starter=Settings(
+                scope=self._scope,
+                vault_addr=settings.vault_addr,
+                role_id_file=self._layout.role_id(self._scope.starter),
+                secret_id_file=self._layout.secret_id(self._scope.starter),
+            ),
+            program=binaries.openbao(),
+            agent_config=self._layout.agent(self._scope) / "agent.hcl",
+            secret_id_file=settings.secret_id_file,
+            python=settings.python,
+            working_directory=PROJECT,
+            deliveries=settings.deliveries,
+        )
+
+
+def _read(path: Path) -> str | None:
+    return path.read_text(encoding="utf-8") if path.exists() else None
