@@ -71,7 +71,7 @@ def test_a_configuration_is_read(tmp_path: Path) -> None:
     [
         ({"environment": "qa"}, "unknown environment 'qa'"),
         ({"service": "../x"}, "service name '../x'"),
-        ({"program": 5}, "expected str"),
+        ({"program": 5}, "run.json: .*str"),
         ({"deliveries": [{"template": "/a"}]}, "the key 'staging' is missing"),
     ],
 )

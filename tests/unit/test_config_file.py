@@ -116,7 +116,7 @@ def test_a_bad_file_is_refused_with_its_reason(
 @pytest.mark.parametrize(
     ("name", "content", "reason"),
     [
-        ("app.json", '{\n"a": 1,\n}', ":3: isn't JSON from here"),
+        ("app.json", '{\n"a": 1\n"b": 2}', ":3: isn't JSON from here"),
         ("app.json", "[" * 100_000, ":1: isn't JSON from here"),
         ("app.toml", "a = 1\nb = none\n", ":2: isn't TOML from here"),
         ("app.env", "A=1\n", "a config ends in one of .yaml, .yml, .json, .toml"),
