@@ -510,6 +510,7 @@ class TestSupervision:
         store.server.kill()
         store.start()
         delivered(store, "first")
+        assert live(store).exists()
         store.server.start()
 
     def test_the_agent_inherits_nothing_of_the_shell(self, store: Deployment) -> None:

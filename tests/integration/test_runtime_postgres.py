@@ -169,6 +169,7 @@ def test_starting_again_keeps_a_password_that_vault_has_changed(
     manager.execute("ALTER ROLE strongroom_manager PASSWORD 'rotated'")
     postgres.start()
     with closing(connect(postgres, "strongroom_manager", "rotated")) as rotated:
+        assert rotated.execute("SELECT current_user").fetchone() == ("strongroom_manager",)
         rotated.execute(f"ALTER ROLE strongroom_manager PASSWORD '{kept}'")
         rotated.commit()
 
