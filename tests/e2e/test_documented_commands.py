@@ -1,0 +1,166 @@
+"""The commands and the code in the documents, run as they stand.
+
+A block that begins with ```` ```sh run ```` is run on the deployment that tests share and leaves it
+as it was; one with ```` ```sh run alone ```` on a deployment of its own. Blocks are run in order,
+in one bash after another: variables, functions and files carry over, as for someone who pastes
+them one by one.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from tests.deployment import Deployment, free_ports
+from vault.declare import load
+from vault.runtime.binaries import openbao
+from vault.runtime.layout import Layout
+from vault.runtime.ports import Ports, setting
+
+pytestmark = pytest.mark.requires("embedded")
+
+ROOT: Final = Path(__file__).parents[2]
+DOCS: Final = sorted([ROOT / "README.md", *ROOT.glob("docs/*.md")])
+SECONDS: Final = 120.0  # for one block
+#: What the Makefile's rules look at, seen from a workspace.
+LINKED: Final = ("Makefile", "requirements", "pyproject.toml", "app_integration")
+
+
+@dataclass(frozen=True)
+class Block:
+    """One block of commands, at *line* of *document*."""
+
+    document: Path
+    line: int
+    commands: str
+    alone: bool
+
+    def __str__(self) -> str:
+        return f"{self.document.name}:{self.line}"
+
+
+def blocks() -> Iterator[Block]:
+    pattern = re.compile(r"^```sh run( alone)?\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+    for document in DOCS:
+        text = document.read_text(encoding="utf-8") if document.exists() else ""
+        for found in pattern.finditer(text):
+            line = text.count("\n", 0, found.start()) + 1
+            yield Block(document, line, found[2], alone=bool(found[1]))
+
+
+SHARED: Final = [block for block in blocks() if not block.alone]
+ALONE: Final = [block for block in blocks() if block.alone]
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """A folder that looks like a clone: ``.venv/bin``, a Makefile, and ``.strongroom``."""
+
+    folder: Path
+    variables: dict[str, str]
+
+    def __post_init__(self) -> None:
+        # -P: the modules are those of the clone, not what is linked here for make.
+        self._script(".venv/bin/python", f'exec {sys.executable} -P "$@"')
+        self._script(".venv/bin/strongroom", f'exec {sys.executable} -P -m console "$@"')
+        (self.folder / ".venv/bin/bao").symlink_to(openbao())
+        for name in LINKED:
+            (self.folder / name).symlink_to(ROOT / name)
+
+    def run(self, block: Block) -> subprocess.CompletedProcess[str]:
+        """Run *block*, and keep what it leaves in the shell for the next."""
+        state = self.folder / "state.sh"
+        state.touch()
+        script = f". ./{state.name}\nset -euo pipefail\n{block.commands}\nset +u\n"
+        return subprocess.run(
+            ["/bin/bash", "-c", f"{script}{{ declare -px; declare -f; }} > {state}"],
+            cwd=self.folder,
+            env={
+                "PATH": os.environ["PATH"],
+                "HOME": str(self.folder),
+                "PYTHONPATH": str(ROOT),
+                **self.variables,
+            },
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=SECONDS,
+        )
+
+    def _script(self, name: str, command: str) -> None:
+        path = self.folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(f"#!/bin/sh\n{command}\n", encoding="utf-8")
+        path.chmod(0o700)
+
+
+@pytest.fixture(scope="module")
+def shared(deployment: Deployment, tmp_path_factory: pytest.TempPathFactory) -> Workspace:
+    folder = tmp_path_factory.mktemp("shared")
+    (folder / ".strongroom").symlink_to(deployment.layout.root)
+    return Workspace(folder, _ports(deployment.ports))
+
+
+@pytest.fixture(scope="module")
+def alone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workspace]:
+    folder = tmp_path_factory.mktemp("alone")
+    declaration = folder / "declare"
+    for name in ("services", "environments"):
+        shutil.copytree(load.ROOT / name, declaration / name)
+    variables = _ports(Ports(*free_ports(6))) | {"STRONGROOM_DECLARATION": str(declaration)}
+    workspace = Workspace(folder, variables)
+    yield workspace
+    end = Block(Path(__file__), 0, ".venv/bin/strongroom reset --yes", alone=True)
+    assert workspace.run(end).returncode == 0
+    assert not Layout(folder / ".strongroom").root.exists()
+
+
+def _ports(ports: Ports) -> dict[str, str]:
+    return {setting(name): str(port) for name, port in ports.named().items()}
+
+
+def test_there_are_commands_to_run() -> None:
+    assert SHARED
+    assert len(ALONE) >= 15
+
+
+@pytest.mark.parametrize("block", SHARED, ids=str)
+def test_commands_of_a_document_work(shared: Workspace, block: Block) -> None:
+    done = shared.run(block)
+    assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
+
+
+@pytest.mark.parametrize("block", ALONE, ids=str)
+def test_commands_that_change_a_deployment_work(alone: Workspace, block: Block) -> None:
+    done = alone.run(block)
+    assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
+
+
+def test_the_python_in_the_readme_works(deployment: Deployment, tmp_path: Path) -> None:
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    (code,) = re.findall(r"^```python\n(.*?)^```", readme, re.MULTILINE | re.DOTALL)
+    checks = (
+        "print(jwt_secret, email)\n"
+        "with engine.connect() as connection:\n"
+        "    print(connection.exec_driver_sql('SELECT session_user').scalar())\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", f"{code}\n{checks}"],
+        cwd=tmp_path,
+        env={"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), **deployment.variables},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("[REDACTED] ada@example.com\nv-")

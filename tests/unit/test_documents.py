@@ -1,0 +1,224 @@
+"""What the documents name is there: paths, targets, commands, variables, tests, limits, figures."""
+
+from __future__ import annotations
+
+import ast
+import importlib.util
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import fields
+from functools import cache
+from pathlib import Path
+from types import ModuleType
+from typing import Final
+
+import pytest
+import typer
+
+from app_integration.settings import DEVELOPMENT_LIMITS, Limits
+from console.cli import app
+from vault.runtime.layout import Layout
+from vault.runtime.ports import Ports, setting
+
+ROOT: Final = Path(__file__).parents[2]
+DOCS: Final = sorted(
+    path for path in [ROOT / "README.md", *ROOT.glob("docs/*.md")] if path.exists()
+)
+PACKAGES: Final = ("app_integration", "vault", "agent", "policies", "console", "examples")
+ENV: Final = ROOT / "docs" / "Env.md"
+
+#: Top-level names of the repository; what begins with one of them in code is a path.
+TOP: Final = (*PACKAGES, "docs", "tests", "requirements", ".ci", ".github")
+#: Variables that aren't ours, or stand for one of a kind.
+FOREIGN: Final = {"BAO_ADDR", "SMTP_PASSWORD"}
+
+
+def each(pattern: str, text: str) -> list[str]:
+    return sorted(set(re.findall(pattern, text, re.MULTILINE)))
+
+
+@cache
+def text_of(document: Path) -> str:
+    return document.read_text(encoding="utf-8")
+
+
+@cache
+def code(document: Path) -> str:
+    """Everything in *document* that stands in code: blocks and spans."""
+    text = text_of(document)
+    blocks = re.findall(r"^ *```[^\n]*\n(.*?)^ *```", text, re.MULTILINE | re.DOTALL)
+    prose = re.sub(r"^ *```.*?^ *```", "", text, flags=re.MULTILINE | re.DOTALL)
+    return "\n".join([*blocks, *re.findall(r"`([^`\n]+)`", prose)])
+
+
+@cache
+def sources() -> str:
+    """The project's own code, outside tests."""
+    found = [path for package in PACKAGES for path in (ROOT / package).rglob("*.py")]
+    found += [ROOT / "Makefile", *(ROOT / ".ci").iterdir(), ROOT / "tests" / "conftest.py"]
+    return "\n".join(path.read_text(encoding="utf-8") for path in found)
+
+
+@pytest.fixture(params=DOCS, ids=lambda path: path.name)
+def document(request: pytest.FixtureRequest) -> Path:
+    path: Path = request.param
+    return path
+
+
+def test_there_are_documents() -> None:
+    assert len(DOCS) >= 5
+
+
+def test_every_path_of_the_repository_exists(document: Path) -> None:
+    tops = "|".join(map(re.escape, TOP))
+    named = each(rf"(?<![\w./-])((?:{tops})/[\w./*<>-]*)", code(document))
+    missing = [path for path in named if not _exists(re.sub(r"<[\w-]+>", "*", path))]
+    assert missing == []
+
+
+def _exists(path: str) -> bool:
+    return any(ROOT.glob(path.rstrip("/.").replace("/*.", "/**/*.")))
+
+
+def test_every_link_leads_somewhere(document: Path) -> None:
+    broken = []
+    for target in each(r"\]\((?!https?:)([^)\s]+)\)", text_of(document)):
+        path, _, anchor = target.partition("#")
+        linked = (document.parent / path).resolve() if path else document
+        if not linked.exists() or (anchor and anchor not in _anchors(linked)):
+            broken.append(target)
+    assert broken == []
+
+
+def _anchors(document: Path) -> set[str]:
+    """As GitHub makes them of headings."""
+    headings = re.findall(r"^#+ (.*)$", text_of(document), re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", each.lower()).replace(" ", "-") for each in headings}
+
+
+def test_every_make_target_exists(document: Path) -> None:
+    targets = each(r"^([a-z-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"))
+    called = r"(?:^ *|&& |\bif |\buntil |! )make (?:[A-Z]+=\S+ )*([a-z][a-z-]+)"
+    named = each(called, code(document))
+    assert [target for target in named if target not in targets] == []
+
+
+def test_every_command_exists_with_its_options(document: Path) -> None:
+    commands = _commands()
+    for name, rest in re.findall(r"\bstrongroom ([a-z][a-z-]+)((?:.*\\\n)*.*)", code(document)):
+        assert name in commands, f"strongroom {name}"
+        unknown = [option for option in each(r"(--[a-z-]+)", rest) if option not in commands[name]]
+        assert unknown == [], f"strongroom {name}"
+
+
+@cache
+def _commands() -> dict[str, set[str]]:
+    """Command → its options."""
+    group = typer.main.get_command(app)
+    found: dict[str, set[str]] = {}
+    for name, command in getattr(group, "commands", {}).items():
+        found[name] = {option for parameter in command.params for option in parameter.opts}
+    return found
+
+
+def test_every_variable_is_known_to_the_code(document: Path) -> None:
+    known = set(re.findall(r"\b[A-Z][A-Z0-9_]+\b", sources())) | _port_variables() | FOREIGN
+    named = each(r"\b((?:STRONGROOM|VAULT|BAO|SECRETS|SMTP)_[A-Z0-9_]+)\b", code(document))
+    assert [name for name in named if name not in known] == []
+
+
+def test_every_variable_of_the_code_is_documented() -> None:
+    used = set(each(r"\b(STRONGROOM_[A-Z_]*[A-Z])\b", sources())) | _port_variables()
+    assert sorted(name for name in used if f"`{name}`" not in text_of(ENV)) == []
+
+
+def _port_variables() -> set[str]:
+    return {setting(field.name) for field in fields(Ports)}
+
+
+def test_every_port_is_documented_with_its_default() -> None:
+    rows = dict(
+        re.findall(r"^\| `(STRONGROOM_\w+_PORT)` \|[^|]*\| (\d+) \|", text_of(ENV), re.MULTILINE)
+    )
+    assert rows == {setting(name): str(port) for name, port in Ports().named().items()}
+
+
+def test_every_limit_is_documented_with_its_default() -> None:
+    section = text_of(ENV).partition("## Limits")[2]
+    rows = dict(re.findall(r"^\| `(\w+)` \| ([\d.]+) \|", section, re.MULTILINE))
+    assert rows == {field.name: str(field.default) for field in fields(Limits)}
+    for field in fields(Limits):
+        value = getattr(DEVELOPMENT_LIMITS, field.name)
+        if value != field.default:
+            assert re.search(rf"^\| `{field.name}` .*\bin dev {value}\b", section, re.MULTILINE)
+
+
+def test_every_place_of_a_deployment_is_documented() -> None:
+    section = text_of(ENV).partition("## Files of a local deployment")[2]
+    layout = Layout(Path("root"))
+    places = [getattr(layout, name) for name, kind in vars(Layout).items() if _is_place(kind)]
+    names = {place.relative_to(layout.root).parts[0] for place in places if place != layout.root}
+    assert sorted(name for name in names if f"`.strongroom/{name}" not in section) == []
+
+
+def _is_place(kind: object) -> bool:
+    return isinstance(kind, property) and kind.fget is not None and "tuple" not in _returns(kind)
+
+
+def _returns(kind: property) -> str:
+    return str(getattr(kind.fget, "__annotations__", {}).get("return"))
+
+
+def test_every_test_that_is_named_exists(document: Path) -> None:
+    named = each(r"(tests/[\w/]+\.py::[\w:]+)", text_of(document))
+    missing = []
+    for reference in named:
+        path, _, name = reference.partition("::")
+        if not (ROOT / path).exists() or name not in _tests(ROOT / path):
+            missing.append(reference)
+    assert missing == []
+
+
+@cache
+def _tests(path: Path) -> set[str]:
+    return set(_functions(ast.parse(path.read_text(encoding="utf-8")).body, ""))
+
+
+def _functions(body: list[ast.stmt], prefix: str) -> Iterator[str]:
+    for node in body:
+        if isinstance(node, ast.FunctionDef):
+            yield f"{prefix}{node.name}"
+        elif isinstance(node, ast.ClassDef):
+            yield from _functions(node.body, f"{prefix}{node.name}::")
+
+
+def test_the_figures_in_security_md_are_those_of_the_tests() -> None:
+    text = text_of(ROOT / "docs" / "Security.md")
+    faults = ROOT / "tests" / "faults"
+    declarations = len(list(faults.glob("declare/*/expect")))
+    templates = len(list(faults.glob("templates/*.expected")))
+    dotenv = len(list(faults.glob("dotenv/*.expected")))
+    total = declarations + templates + dotenv
+    vectors = json.loads((ROOT / "tests/vectors/envelope-v2.json").read_text(encoding="utf-8"))
+    cells = _module("tests/integration/test_policies_on_server.py").CELLS
+    allowed = sum(cell[-1] for cell in cells)
+    hostile = _module("tests/integration/test_agent_delivery.py").HOSTILE
+    figures = (
+        f"{total} files with one fault each",
+        f"{declarations} declarations, {templates} templates, {dotenv} `.env` files",
+        f"{len(vectors['tokens'])} tokens, {len(vectors['refused'])} refusals",
+        f"{len(cells)} cells judged by the server",
+        f"{allowed} allowed, {len(cells) - allowed} denied",
+        f"{len(hostile)} hostile strings",
+    )
+    assert [figure for figure in figures if figure not in text] == []
+
+
+def _module(path: str) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(f"figures_{Path(path).stem}", ROOT / path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
