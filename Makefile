@@ -60,6 +60,7 @@ format: .venv ## Rewrite the code in the house style
 nightly: .venv ## Run what takes longer than make test allows
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/nightly.txt
 	$(BIN)/python -m pytest -m nightly $(ARGS)
+	$(BIN)/python -m pytest -m "not nightly" --count 5 tests/e2e/test_store_end_to_end.py tests/integration/test_agent_delivery.py
 
 lock: .venv ## Resolve the dependencies anew
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv

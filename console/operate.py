@@ -25,6 +25,8 @@ from vault.runtime.layout import Layout
 
 #: Folder with ``services/`` and ``environments/``, in place of the project's own.
 DECLARATION: Final = "STRONGROOM_DECLARATION"
+#: The operator's own AppRole credential, outside the local deployment.
+CREDENTIAL: Final = ("STRONGROOM_OPERATOR_ROLE_ID_FILE", "STRONGROOM_OPERATOR_SECRET_ID_FILE")
 
 
 def declaration_root() -> Path:
@@ -47,8 +49,9 @@ def local(root: Path, service: str | None = None) -> Local:
 def operator(env: str, root: Path, role: str) -> Session:
     """A session of the job *role*: by the local deployment's credential, or by files.
 
-    ``VAULT_ADDR`` may stand in for the declared address; then ``STRONGROOM_ROLE_ID_FILE`` and
-    ``STRONGROOM_SECRET_ID_FILE`` name the operator's credential.
+    Outside the local deployment ``VAULT_ADDR`` may stand in for the declared address, and
+    ``STRONGROOM_OPERATOR_ROLE_ID_FILE`` and ``STRONGROOM_OPERATOR_SECRET_ID_FILE`` name the job's
+    credential: not the service's own, which `import-env` reads back with.
     """
     environment = names.environment(env)
     if is_local(environment):
@@ -59,11 +62,10 @@ def operator(env: str, root: Path, role: str) -> Session:
     address = os.environ.get("VAULT_ADDR") or declaration().environment(environment).vault.address
     if address is None:
         raise ConfigurationError(f"no address is declared for {environment}; set VAULT_ADDR")
-    files = (os.environ.get("STRONGROOM_ROLE_ID_FILE"), os.environ.get("STRONGROOM_SECRET_ID_FILE"))
+    files = [os.environ.get(variable) for variable in CREDENTIAL]
     if not all(files):
         raise ConfigurationError(
-            f"no credential of {role} is given: set STRONGROOM_ROLE_ID_FILE and "
-            "STRONGROOM_SECRET_ID_FILE to its files"
+            f"no credential of {role} is given: set {' and '.join(CREDENTIAL)} to its files"
         )
     role_id, secret_id = (Path(file or "") for file in files)
     cacert = os.environ.get("VAULT_CACERT")

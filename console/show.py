@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 from sqlalchemy import text
+from sqlalchemy.exc import SQLAlchemyError
 
 from app_integration.secret import REDACTED
 from app_integration.wiring import Wiring
@@ -133,14 +134,23 @@ def _performed(console: Console, local: Local, wiring: Wiring) -> None:
         lines.append(f"encrypt_field({SAMPLE!r}, context={SAMPLE_CONTEXT})  →  {str(token)[:32]}…")
         lines.append(f"decrypt_field(…)  →  {opened!r}")
     if service.database:
-        with wiring.engine(None, None).connect() as connection:
-            user = connection.execute(
-                text("SELECT session_user || ' as ' || current_user")
-            ).scalar()
-        lines.append(f"database_engine().connect()  →  logged in to PostgreSQL: {user}")
+        lines.append(f"database_engine().connect()  →  {_database_user(wiring)}")
     console.print()
     for line in lines:
         console.print(escape(line), highlight=False, soft_wrap=True)
+
+
+def _database_user(wiring: Wiring) -> str:
+    """Whom one connection is logged in as; the address is that of the secret ``database-url``."""
+    who = text("SELECT session_user || ' as ' || current_user")
+    try:
+        with wiring.engine(None, None).connect() as connection:
+            return f"logged in to PostgreSQL: {connection.execute(who).scalar()}"
+    except SQLAlchemyError:
+        return (
+            "no connection; database-url may name another address than this deployment's: "
+            "write it again with strongroom put"
+        )
 
 
 def _shown_secret(local: Local) -> str | None:

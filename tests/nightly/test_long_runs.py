@@ -1,0 +1,82 @@
+"""What takes longer than `make test` allows: more of the same, over and over."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sqlalchemy import text
+
+from app_integration.database import LeasedUsers, leased_engine
+from app_integration.encryption.fields import FieldCipher
+from app_integration.errors import DecryptionFailed
+from app_integration.names import Environment, Scope
+from app_integration.wiring import Wiring
+from tests.deployment import Deployment
+
+pytestmark = [pytest.mark.nightly, pytest.mark.requires("embedded"), pytest.mark.timeout(3600)]
+
+
+class Plain:
+    """A key service that wraps nothing: what is tested lies above it."""
+
+    def wrap(self, data_keys: list[bytes], scope: bytes) -> list[bytes]:  # noqa: ARG002 (the port)
+        return [b"k" + key for key in data_keys]
+
+    def unwrap(self, wrapped: list[bytes], scope: bytes) -> list[bytes]:  # noqa: ARG002 (the port)
+        return [key[1:] if len(key) == 33 else b"" for key in wrapped]
+
+
+CIPHER = FieldCipher(Plain(), Scope("shop", Environment.DEV))  # type: ignore[arg-type] # lists only
+TOKEN = str(CIPHER.encrypt_field("ada@example.com", {"user_id": 7}))
+
+
+@settings(max_examples=100_000, deadline=None)
+@given(st.text(max_size=300) | st.text("ABCDwxyz0189-_.sr", max_size=300).map("sr2.".__add__))
+def test_no_text_at_all_is_taken_for_a_token(text: str) -> None:
+    with pytest.raises(DecryptionFailed):
+        CIPHER.decrypt_field(text, {"user_id": 7})
+
+
+@settings(max_examples=100_000, deadline=None)
+@given(st.integers(4, len(TOKEN) - 1), st.sampled_from("ABCDEFGHabcdefgh0123456789-_"))
+def test_no_changed_token_opens(position: int, character: str) -> None:
+    changed = TOKEN[:position] + character + TOKEN[position + 1 :]
+    if changed != TOKEN:
+        with pytest.raises(DecryptionFailed):
+            CIPHER.decrypt_field(changed, {"user_id": 7})
+
+
+def test_a_million_tokens_repeat_no_nonce() -> None:
+    seen: set[bytes] = set()
+    drawn = 0
+
+    def random(count: int) -> bytes:
+        nonlocal drawn
+        drawn += 1
+        value = os.urandom(count)
+        seen.add(value)
+        return value
+
+    cipher = FieldCipher(Plain(), Scope("shop", Environment.DEV), random=random)  # type: ignore[arg-type] # as above
+    for number in range(1_000_000):
+        cipher.encrypt_field(number)
+    assert len(seen) == drawn == 1_000_001  # one for each token, and the data key
+
+
+def test_a_thousand_rotations_lose_no_query(deployment: Deployment) -> None:
+    service, now = Wiring(deployment.settings), [0.0]
+    users = LeasedUsers(service.session, "gaara-store-dev", clock=lambda: now[0])
+    engine = leased_engine(users, service.secrets.get("database-url"))
+    names = set()
+    for _ in range(1000):
+        with engine.connect() as connection:
+            names.add(connection.execute(text("SELECT session_user")).scalar())
+        lease = users.current()
+        now[0] += lease.ttl * 0.7
+        deployment.operator.post("sys/leases/revoke", {"lease_id": lease.lease_id})
+    assert len(names) == 1000
+    engine.dispose()
+    service.close()
