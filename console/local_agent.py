@@ -75,7 +75,7 @@ class LocalAgent:
         wanted = self._fingerprint(files)
         if self._host.status().running and _read(marker) == wanted:
             return False
-        with step("agent started, config delivered"):
+        with step(self._host.task):
             self._host.stop()
             marker.unlink(missing_ok=True)
             self._lay_out(files)

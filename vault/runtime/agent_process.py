@@ -17,6 +17,8 @@ DELIVERY_SECONDS: Final = 30.0  # for the first config to arrive
 class AgentProcess:
     """The agent of a deployment whose servers are processes too."""
 
+    task: Final = "agent started, config delivered"
+
     def __init__(self, layout: Layout, processes: Processes) -> None:
         self._layout = layout
         self._processes = processes

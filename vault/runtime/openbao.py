@@ -13,15 +13,13 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
-import jinja2
-
 from app_integration.errors import ConfigurationError, ServerError
 from app_integration.files import write_private
 from app_integration.secret import Secret
 from app_integration.transport import Transport
 from vault.runtime import binaries, vault_state
 from vault.runtime.files import private_folder
-from vault.runtime.hcl import quoted
+from vault.runtime.hcl import render
 from vault.runtime.layout import Layout
 from vault.runtime.ports import HOST, Ports
 from vault.runtime.processes import Processes
@@ -111,14 +109,8 @@ class OpenBao(Server):
             )
 
     def _render(self) -> str:
-        environment = jinja2.Environment(
-            loader=jinja2.FileSystemLoader(Path(__file__).parent),
-            autoescape=False,  # noqa: S701 - HCL, not HTML; `hcl` quotes each value
-            undefined=jinja2.StrictUndefined,
-            trim_blocks=True,
-        )
-        environment.filters["hcl"] = quoted
-        return environment.get_template("server.hcl.j2").render(
+        return render(
+            "server.hcl.j2",
             address=self.address,
             cluster_address=f"http://{self._cluster}",
             data=self._layout.vault_data,

@@ -55,6 +55,11 @@ class AgentHost(Protocol):
     """Runs the service's agent on files that were laid out for it."""
 
     @property
+    def task(self) -> str:
+        """What its start amounts to, for people."""
+        ...
+
+    @property
     def log(self) -> str:
         """Where to read what it printed."""
         ...
