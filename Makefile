@@ -6,7 +6,8 @@ STRONGROOM := $(BIN)/strongroom
 UV := $(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --quiet \
 	--no-emit-package strongroom-sdk --no-emit-index-url --no-emit-find-links --no-annotate \
 	--custom-compile-command "make lock" pyproject.toml app_integration/pyproject.toml \
-	--all-extras --group build --group lint --group runtime --group store --group test
+	--all-extras --group store
+GROUPS := --group build --group lint --group runtime --group test
 
 .PHONY: help vault-up vault-status vault-down vault-reset plan apply store test lint format nightly lock clean
 
@@ -64,8 +65,9 @@ nightly: .venv ## Run what takes longer than make test allows
 
 lock: .venv ## Resolve the dependencies anew
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
-	$(UV) -o requirements/lock.txt
-	$(UV) --group nightly -c requirements/lock.txt -o requirements/nightly.txt
+	$(UV) $(GROUPS) -o requirements/lock.txt
+	$(UV) --group image -c requirements/lock.txt -o requirements/image.txt
+	$(UV) $(GROUPS) --group nightly -c requirements/lock.txt -o requirements/nightly.txt
 
 clean: ## Remove what can be made again (not .strongroom)
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache build dist *.egg-info

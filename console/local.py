@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -14,7 +14,7 @@ from app_integration.names import DATABASE_MOUNT, KV_MOUNT, Environment, Scope
 from app_integration.secret import Secret
 from app_integration.session import Session
 from app_integration.settings import Settings, from_environment
-from console.local_agent import AGENT, LocalAgent
+from console.local_agent import LocalAgent
 from console.steps import Step
 from policies.render import render_policies
 from vault.declare.declaration import Declaration
@@ -25,11 +25,13 @@ from vault.reconcile.desired import desired
 from vault.reconcile.plan import Plan, make_plan, read_actual
 from vault.reconcile.resources import Resource
 from vault.reconcile.supply import Supply
-from vault.runtime.embedded import Embedded, Status, quiet
+from vault.runtime.access import Access
+from vault.runtime.agent_process import AGENT
+from vault.runtime.embedded import Embedded
 from vault.runtime.files import read_or_create_password
 from vault.runtime.layout import Layout
 from vault.runtime.ports import HOST, Ports
-from vault.runtime.processes import Processes
+from vault.runtime.runtime import Runtime, Servers, Status, quiet
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,16 +54,22 @@ class Up:
         return bool(self.started or self.plan.changes or self.issued)
 
 
-class Local:
-    """One service's deployment on this machine, in the environment ``dev``."""
+class Composed:
+    """One service's deployment in the environment ``dev``, on whatever runs its servers."""
 
     def __init__(
-        self, layout: Layout, ports: Ports, declaration: Declaration, service: str
+        self,
+        layout: Layout,
+        ports: Ports,
+        declaration: Declaration,
+        service: str,
+        servers: Callable[[Layout, Ports, Scope], Servers],
     ) -> None:
         self.layout = layout
         self.ports = ports
         self.scope = Scope(service, Environment.DEV)
-        self.servers = Embedded(layout, ports, self.scope)
+        self.servers = servers(layout, ports, self.scope)
+        self.access = Access(layout, ports, self.scope)
         self.declaration = _located(declaration, self.scope, ports)
 
     @cached_property
@@ -75,14 +83,9 @@ class Local:
             self.scope,
             self.declaration,
             config,
-            self.processes,
-            self.servers.vault_address,
+            self.servers.agents,
+            self.access.vault_address,
         )
-
-    @property
-    def processes(self) -> Processes:
-        """The background processes of the deployment."""
-        return self.servers.processes
 
     def up(self, step: Step) -> Up:
         """Start what doesn't run, apply what isn't so, deliver the config. Idempotent.
@@ -104,42 +107,15 @@ class Local:
             plan, issued = self._apply(step)
             delivered = self.agent is not None and self.agent.deliver(step)
         except BaseException:
-            for name in started.servers:
-                self.processes.stop(name)
+            self.servers.undo(started)
             raise
         write_private(self.layout.dev_env, self._dev_env())
         return Up((*started.servers, *([AGENT] if delivered else [])), plan, issued)
 
-    def down(self, step: Step) -> tuple[str, ...]:
-        """Stop everything; gives the names of what ran. Data stays."""
-        if not self.layout.run.exists():
-            return ()
-        with self.servers.exclusive():
-            running = tuple(name for name in self.processes.names() if self.processes.find(name))
-            servers = {status.name for status in self.servers.status()}
-            for name in sorted({*self.processes.names()} - servers):
-                with step(f"{name} stopped"):
-                    self.processes.stop(name)
-            self.servers.stop(lambda title: step(f"{title} stopped"))
-        return running
-
-    def reset(self) -> None:
-        """Stop everything and erase data, keys, passwords and logs."""
-        if not self.layout.root.exists():
-            return
-        with self.servers.exclusive():
-            self.down(quiet)
-            self.servers.reset()
-
-    def status(self) -> tuple[Status, ...]:
-        """The servers, and the agent when the service has one."""
-        agents = (self.agent.status(),) if self.agent else ()
-        return (*self.servers.status(), *agents)
-
     def operator(self, role: str = APPLY_ROLE) -> Session:
         """A session of the job *role*, whose credential this deployment keeps."""
         return Session(
-            self.servers.vault_address,
+            self.access.vault_address,
             AppRole(self.layout.role_id(role), self.layout.secret_id(role)),
         )
 
@@ -151,9 +127,9 @@ class Local:
         """The values that this machine gives: addresses and passwords of its own servers."""
         given = {
             f"{KV_MOUNT}/{self.scope.secret(name)}": value
-            for name, value in self.servers.given_secrets().items()
+            for name, value in self.access.given_secrets().items()
         }
-        manager = self.servers.manager
+        manager = self.access.manager
         given[f"{DATABASE_MOUNT}/config/{self.scope}"] = Secret(
             manager.password_file.read_text(encoding="utf-8").strip()
         )
@@ -174,7 +150,7 @@ class Local:
     def variables(self) -> dict[str, str]:
         """What the application sees; no secret value among them."""
         return {
-            "VAULT_ADDR": self.servers.vault_address,
+            "VAULT_ADDR": self.access.vault_address,
             "ENVIRONMENT": "development",
             "STRONGROOM_SERVICE": self.scope.service,
             "STRONGROOM_ROLE_ID_FILE": str(self.layout.role_id(str(self.scope))),
@@ -187,7 +163,7 @@ class Local:
         }
 
     def _bootstrap(self, token: Secret) -> None:
-        with Session(self.servers.vault_address, GivenToken(token)) as root:
+        with Session(self.access.vault_address, GivenToken(token)) as root:
             resources = self.desired(self.supply())
             bootstrap(root, resources, self.layout.credentials / APPLY_ROLE)
         self.servers.mark_bootstrapped()
@@ -212,6 +188,47 @@ class Local:
             "# Variables of the local deployment; no secret value. set -a; . .strongroom/dev.env"
         )
         return "\n".join([header, *lines, ""])
+
+
+class Local(Composed):
+    """One service's deployment on this machine, in the environment ``dev``."""
+
+    servers: Runtime
+
+    def __init__(
+        self,
+        layout: Layout,
+        ports: Ports,
+        declaration: Declaration,
+        service: str,
+        runtime: Callable[[Layout, Ports, Scope], Runtime] = Embedded,
+    ) -> None:
+        super().__init__(layout, ports, declaration, service, runtime)
+
+    def down(self, step: Step) -> tuple[str, ...]:
+        """Stop everything; gives the names of what ran. What becomes of data, the runtime says."""
+        if not self.layout.run.exists():
+            return ()
+        with self.servers.exclusive():
+            agents = self.servers.agents
+            running = (AGENT,) if agents and agents.status().running else ()
+            if agents:
+                with step(f"{AGENT} stopped"):
+                    agents.stop()
+            return running + self.servers.stop(lambda title: step(f"{title} stopped"))
+
+    def reset(self) -> None:
+        """Stop everything and erase data, keys, passwords and logs."""
+        if not self.layout.root.exists():
+            return
+        with self.servers.exclusive():
+            self.down(quiet)
+            self.servers.reset()
+
+    def status(self) -> tuple[Status, ...]:
+        """The servers, and the agent when the service has one."""
+        agents = self.servers.agents if self.agent else None
+        return (*self.servers.status(), *([agents.status()] if agents else []))
 
 
 def _located(declaration: Declaration, scope: Scope, ports: Ports) -> Declaration:

@@ -23,13 +23,10 @@ from vault.declare.declaration import Declaration
 from vault.declare.load import TEMPLATES
 from vault.declare.model import Config
 from vault.runtime import binaries
-from vault.runtime.embedded import Status
 from vault.runtime.files import private_folder
 from vault.runtime.layout import Layout
-from vault.runtime.processes import Processes, python_program
+from vault.runtime.runtime import AgentHost
 
-AGENT: Final = "agent"
-DELIVERY_SECONDS: Final = 30.0  # for the first config to arrive
 PROJECT: Final = Path(__file__).resolve().parents[1]
 
 
@@ -42,15 +39,18 @@ class LocalAgent:
         scope: Scope,
         declaration: Declaration,
         config: Config,
-        processes: Processes,
+        host: AgentHost | None,
         address: str,
     ) -> None:
-        """Args: *config* is what *declaration* says of the service's file."""
+        """Args: *config* is what *declaration* says of the service's file; *host* runs the agent.
+
+        Without a *host*, somebody else runs it: then there is only its template to compile.
+        """
         self._layout = layout
         self._scope = scope
         self._declaration = declaration
         self._config = config
-        self._processes = processes
+        self._host = host
         self._address = address
 
     def compiled(self) -> Compiled:
@@ -68,30 +68,20 @@ class LocalAgent:
         What it runs on is remembered only once it has delivered, so a start that was killed in
         between is made good by the next.
         """
+        if self._host is None:
+            return False
         files = self._agent_files()
         marker = self._layout.agent(self._scope) / "running-on"
         wanted = self._fingerprint(files)
-        if self._processes.find(AGENT) and _read(marker) == wanted:
+        if self._host.status().running and _read(marker) == wanted:
             return False
-        with step("agent started, config delivered"):
-            self._processes.stop(AGENT)
+        with step(self._host.task):
+            self._host.stop()
             marker.unlink(missing_ok=True)
             self._lay_out(files)
-            self._start()
+            self._host.start(self._layout.agent(self._scope) / "run.json", self._delivered)
             write_private(marker, wanted)
         return True
-
-    def status(self) -> Status:
-        """Whether its supervisor runs."""
-        running = self._processes.find(AGENT)
-        return Status(
-            name=AGENT,
-            title="Agent (delivers the config)",
-            port=0,
-            running=running is not None,
-            pid=running.pid if running else None,
-            since=running.since if running else None,
-        )
 
     def _lay_out(self, files: Mapping[Path, str]) -> None:
         folder, live = self._layout.agent(self._scope), self._layout.config(self._scope.service)
@@ -103,18 +93,6 @@ class LocalAgent:
             leftover.unlink(missing_ok=True)
         for path, text in files.items():
             write_private(path, text)
-
-    def _start(self) -> None:
-        config = str(self._layout.agent(self._scope) / "run.json")
-        program = python_program(
-            AGENT, "agent.run", "--config", config, folder=self._layout.agents, ports=()
-        )
-        try:
-            agent = self._processes.start(program)
-            self._processes.wait_until(agent, self._delivered, DELIVERY_SECONDS)
-        except BaseException:
-            self._processes.stop(AGENT)
-            raise
 
     def _delivered(self) -> bool:
         """Whether a config arrived.
@@ -129,7 +107,7 @@ class LocalAgent:
         if status["state"] == State.REFUSED:
             raise ConfigRejected(
                 f"the rendered config was refused: {status['reason']}; "
-                f"the agent's log: {self._processes.log(AGENT)}"
+                f"the agent's log: {self._host.log if self._host else ''}"
             )
         return True
 

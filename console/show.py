@@ -18,7 +18,7 @@ from app_integration.wiring import Wiring
 from console.local import Local
 from console.local_agent import LocalAgent
 from vault.reconcile.plan import FieldChange, Plan
-from vault.runtime.embedded import Status
+from vault.runtime.runtime import Status
 
 SAMPLE: Final = "ada@example.com"
 SAMPLE_CONTEXT: Final = {"user_id": 7}
@@ -94,7 +94,7 @@ def _difference(field: FieldChange) -> list[str]:
 
 def _addresses(console: Console, local: Local) -> None:
     table = Table(box=None, show_header=False, pad_edge=False)
-    table.add_row("Vault API, web page", f"{local.servers.vault_address}/ui/")
+    table.add_row("Vault API, web page", f"{local.access.vault_address}/ui/")
     for person in local.declaration.environment(local.scope.environment).people:
         table.add_row("log in as", f"{person}, method Username")
         table.add_row("password in", str(local.person_password(person)))

@@ -14,9 +14,9 @@ from app_integration.wiring import Wiring
 from console.local import Local
 from tests.deployment import Deployment, free_ports
 from vault.declare.load import load
-from vault.runtime.embedded import quiet
 from vault.runtime.layout import Layout
 from vault.runtime.ports import Ports
+from vault.runtime.runtime import quiet
 
 SERVICE = "gaara-store"
 

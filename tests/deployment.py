@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 from app_integration.session import Session
 from app_integration.settings import Settings, from_environment
 from console.local import Local
-from vault.runtime.embedded import quiet
 from vault.runtime.layout import Layout
 from vault.runtime.ports import Ports
+from vault.runtime.runtime import quiet
 
 
 def free_ports(count: int) -> list[int]:

@@ -16,7 +16,6 @@ import app_integration
 from app_integration.errors import ConfigurationError, StrongroomError
 from examples.gaara_store.app import create_app
 
-HOST: Final = "127.0.0.1"
 THREADS: Final = 8
 
 log = logging.getLogger("gaara_store")
@@ -30,7 +29,8 @@ def main() -> int:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     try:
-        _serve(create_app(), os.environ.get("STRONGROOM_STORE_PORT", "8080"))
+        host = os.environ.get("STRONGROOM_STORE_HOST", "127.0.0.1")
+        _serve(create_app(), host, os.environ.get("STRONGROOM_STORE_PORT", "8080"))
     except (StrongroomError, OperationalError) as error:
         log.error("the store can't start: %s", error)  # noqa: TRY400 (no traceback: it says it all)
         return 1
@@ -40,12 +40,14 @@ def main() -> int:
     return 0
 
 
-def _serve(app: Flask, port: str) -> None:
+def _serve(app: Flask, host: str, port: str) -> None:
     try:
-        server = create_server(app, host=HOST, port=port, threads=THREADS)
+        server = create_server(app, host=host, port=port, threads=THREADS)
     except (OSError, ValueError) as error:
-        raise ConfigurationError(f"STRONGROOM_STORE_PORT is {port!r}: {error}") from None
-    log.info("serving on http://%s:%s", HOST, port)
+        raise ConfigurationError(
+            f"STRONGROOM_STORE_HOST is {host!r}, STRONGROOM_STORE_PORT is {port!r}: {error}"
+        ) from None
+    log.info("serving on http://%s:%s", host, port)
     server.run()
 
 

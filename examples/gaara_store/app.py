@@ -22,7 +22,7 @@ MAX_REQUEST: Final = 64 * 1024  # bytes
 def create_app(
     config_file: ConfigFile[StoreConfig] | None = None, engine: Engine | None = None
 ) -> Flask:
-    """The application, its table created.
+    """The application, its tables created.
 
     Args:
         config_file: by default the one that ``STRONGROOM_CONFIG`` names.
@@ -36,11 +36,11 @@ def create_app(
     redaction.install()
     config_file = config_file or ConfigFile(StoreConfig)
     users = Users(engine or database.connect(config_file.current().database.url))
-    users.create_table()
+    users.create_tables()
     app = Flask(__name__, static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = MAX_REQUEST
     app.extensions[EXTENSION] = Store(config_file, users)
     for part in (auth, account, export, health):
         app.register_blueprint(part.blueprint)
-    handle_problems(app)
+    handle_problems(app, users.keys)
     return app

@@ -9,9 +9,11 @@ from uuid import UUID, uuid4
 from pydantic import SecretStr
 from sqlalchemy import Engine, String, Text, select
 from sqlalchemy.exc import IntegrityError
-from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
+from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from app_integration import database_engine, decrypt_field, encrypt_field
+from examples.gaara_store.keys import Keys
+from examples.gaara_store.tables import Base
 
 CONNECT_TIMEOUT: Final = 3  # seconds
 POOL_TIMEOUT: Final = 5.0  # seconds to wait for a connection that another request uses
@@ -19,10 +21,6 @@ POOL_TIMEOUT: Final = 5.0  # seconds to wait for a connection that another reque
 
 class UsernameTaken(Exception):
     """Another user has that name."""
-
-
-class Base(DeclarativeBase):
-    """The store's tables."""
 
 
 class User(Base):
@@ -64,9 +62,10 @@ class Users:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
+        self.keys = Keys(engine)
 
-    def create_table(self) -> None:
-        """Create the table unless it is there."""
+    def create_tables(self) -> None:
+        """Create the tables unless they are there."""
         Base.metadata.create_all(self._engine)
 
     def add(
@@ -80,6 +79,7 @@ class Users:
         # Made here and not by the database: the tokens are bound to it before the row exists, so
         # that one copied to another user's row doesn't open there.
         user_id = uuid4()
+        self.keys.remember()
         context = {"user_id": user_id}
         user = User(
             id=user_id,

@@ -20,6 +20,7 @@ from app_integration.errors import StrongroomError
 from app_integration.settings import from_environment
 from app_integration.transport import Transport
 from examples.gaara_store.config import StoreConfig
+from examples.gaara_store.keys import GONE
 from examples.gaara_store.problems import Unavailable
 from examples.gaara_store.store import current_store
 
@@ -33,19 +34,24 @@ VAULT_TIMEOUT: Final = 2.0  # seconds
 def health() -> tuple[Response, HTTPStatus]:
     """200 while the store can serve anybody, also when some part is away; else 503."""
     store = current_store()
+    gone = store.users.keys.gone()
     parts = {
         "vault": _works("vault", _ping_vault),
         "database": _works("database", store.users.ping),
         "redis": _works("redis", store.attempts.ping),
         "config": _in_effect(store.config_file),
+        "keys": not gone,
     }
     body = jsonify(
         status="ok" if all(parts.values()) else "degraded",
         parts=parts,
         config_age_seconds=_age(store.config_file.path, time.time()),
+        **({"message": GONE} if gone else {}),
     )
-    # Nothing can be answered without the database. All else is missed by some requests only.
-    return body, HTTPStatus.OK if parts["database"] else HTTPStatus.SERVICE_UNAVAILABLE
+    # Nothing can be answered without the database, nor for long with the keys gone. All else is
+    # missed by some requests only.
+    serves = parts["database"] and parts["keys"]
+    return body, HTTPStatus.OK if serves else HTTPStatus.SERVICE_UNAVAILABLE
 
 
 def _works(part: str, ping: Callable[[], None]) -> bool:

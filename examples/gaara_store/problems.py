@@ -20,9 +20,13 @@ from app_integration.errors import (
     AccessDenied,
     AuthenticationFailed,
     ConfigurationError,
+    DecryptionFailed,
     KeyUnavailable,
+    Sealed,
     ServerError,
+    StrongroomError,
 )
+from examples.gaara_store.keys import GONE, Keys
 
 log = logging.getLogger(__name__)
 
@@ -50,10 +54,16 @@ PARTS: Final[dict[type[Exception], str]] = {
 }
 
 
-def handle_problems(app: Flask) -> None:
-    """Answer every error of *app* with JSON."""
+#: What a server that lost its keys answers with, before and after it is set up again.
+LOST_WITH_THE_KEYS: Final = (DecryptionFailed, KeyUnavailable, AuthenticationFailed, Sealed)
+
+
+def handle_problems(app: Flask, keys: Keys) -> None:
+    """Answer every error of *app* with JSON; *keys* tell why data doesn't open."""
     for kind, part in PARTS.items():
         app.register_error_handler(kind, _unavailable(part))
+    for kind in LOST_WITH_THE_KEYS:
+        app.register_error_handler(kind, _perhaps_gone(keys))
     app.register_error_handler(Unavailable, lambda error: _unavailable(error.part)(error))
     app.register_error_handler(ValidationError, _invalid)
     app.register_error_handler(HTTPException, _refused)
@@ -67,6 +77,19 @@ def _unavailable(part: str) -> Callable[[Exception], Response]:
         )
         response.headers["Retry-After"] = str(RETRY_AFTER)
         return response
+
+    return answer
+
+
+def _perhaps_gone(keys: Keys) -> Callable[[StrongroomError], Response]:
+    def answer(error: StrongroomError) -> Response:
+        if keys.gone():
+            log.error("%s (%s)", GONE, error)
+            # Without Retry-After: it doesn't pass by itself.
+            return _problem(HTTPStatus.SERVICE_UNAVAILABLE, GONE)
+        if isinstance(error, DecryptionFailed):
+            raise error
+        return _unavailable(PARTS.get(type(error), "the secrets server"))(error)
 
     return answer
 

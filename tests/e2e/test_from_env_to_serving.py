@@ -20,9 +20,9 @@ from examples.gaara_store.config import StoreConfig
 from tests.deployment import free_ports
 from tests.e2e.running_store import ROOT, Person, RunningStore, eventually
 from vault.declare import load
-from vault.runtime.embedded import quiet
 from vault.runtime.layout import Layout
 from vault.runtime.ports import Ports, setting
+from vault.runtime.runtime import quiet
 
 pytestmark = pytest.mark.requires("embedded")
 
@@ -72,7 +72,7 @@ def migration(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Migration]:
     local = Local(layout, Ports(*free_ports(6)), load.load(declaration), SERVICE)
     local.up(quiet)
     dotenv = folder / ".env"
-    given = local.servers.given_secrets()
+    given = local.access.given_secrets()
     signing = SIGNING_SECRET.replace("\\", "\\\\").replace("'", "\\'")
     dotenv.write_text(
         "# The shop, as it was.\n"

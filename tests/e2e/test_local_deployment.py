@@ -15,10 +15,10 @@ import requests
 
 from app_integration.names import KV_MOUNT
 from tests.deployment import Deployment, free_ports
-from vault.runtime.embedded import quiet
 from vault.runtime.layout import Layout
 from vault.runtime.ports import Ports, setting
 from vault.runtime.processes import Processes
+from vault.runtime.runtime import quiet
 
 pytestmark = pytest.mark.requires("embedded")
 

@@ -94,7 +94,7 @@ def test_other_peoples_metadata_is_kept(deployment: Deployment) -> None:
 def test_a_plan_holds_no_secret_value(deployment: Deployment) -> None:
     value = SecretValue("gaara-store/dev/extra", "given", True, lambda: pytest.fail("was read"))
     text = repr(plan(deployment, value))
-    for secret in deployment.local.servers.given_secrets().values():
+    for secret in deployment.local.access.given_secrets().values():
         assert secret.reveal() not in text
 
 

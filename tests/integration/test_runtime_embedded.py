@@ -22,11 +22,12 @@ from app_integration.errors import ConfigurationError
 from app_integration.names import Environment, Scope
 from app_integration.secret import Secret
 from app_integration.transport import Transport
-from vault.runtime.embedded import Busy, Embedded, StillRunning
+from vault.runtime.embedded import Embedded, StillRunning
 from vault.runtime.layout import Layout
+from vault.runtime.lock import Busy
 from vault.runtime.ports import HOST, Ports, PortTaken, check_free
-from vault.runtime.processes import StartFailed
 from vault.runtime.program import Program
+from vault.runtime.runtime import StartFailed
 
 pytestmark = pytest.mark.requires("embedded")
 
@@ -108,7 +109,9 @@ def kill(embedded: Embedded, name: str) -> None:
 def request(
     embedded: Embedded, token: Secret, method: str, path: str, **body: object
 ) -> dict[str, Any]:
-    with closing(Transport(embedded.vault_address, cacert=None, connect_timeout=3)) as transport:
+    with closing(
+        Transport(embedded.access.vault_address, cacert=None, connect_timeout=3)
+    ) as transport:
         return transport.send(method, path, timeout=10, token=token, body=body or None)
 
 
@@ -117,11 +120,11 @@ def store_a_value(embedded: Embedded, token: Secret) -> None:
 
 
 def database_url(embedded: Embedded) -> str:
-    return embedded.given_secrets()["database-url"].reveal().replace("+psycopg", "")
+    return embedded.access.given_secrets()["database-url"].reveal().replace("+psycopg", "")
 
 
 def use_redis(embedded: Embedded, act: Callable[[redis.Redis], object]) -> object:
-    with redis.Redis.from_url(embedded.given_secrets()["redis-url"].reveal()) as client:
+    with redis.Redis.from_url(embedded.access.given_secrets()["redis-url"].reveal()) as client:
         return act(client)
 
 
@@ -216,7 +219,7 @@ def test_redis_takes_the_given_url_and_no_other_password(shared: Embedded) -> No
 
 def test_a_mail_that_is_sent_becomes_a_private_file(shared: Embedded) -> None:
     with smtplib.SMTP(HOST, shared.ports.smtp, timeout=5) as client:
-        client.login("gaara-store", shared.given_secrets()["smtp-password"].reveal())
+        client.login("gaara-store", shared.access.given_secrets()["smtp-password"].reveal())
         client.sendmail(
             "store@example.test", ["me@example.test"], "Subject: Export\r\n\r\nid,total"
         )

@@ -13,8 +13,9 @@ import pytest
 
 from app_integration.errors import ConfigurationError
 from vault.runtime.layout import Layout
-from vault.runtime.processes import Processes, StartFailed
+from vault.runtime.processes import Processes
 from vault.runtime.program import Program, Record
+from vault.runtime.runtime import StartFailed
 
 SLEEPER = "exec sleep 1000"
 #: Says when the trap is set, so that no signal comes before it.

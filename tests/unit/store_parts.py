@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from flask.testing import FlaskClient
 from sqlalchemy import Engine, create_engine
@@ -21,10 +22,11 @@ from werkzeug.test import TestResponse
 
 from app_integration.config import CHECK_INTERVAL, ConfigFile
 from app_integration.encryption.fields import FieldCipher
+from app_integration.encryption.refusal import refuse
 from app_integration.errors import KeyUnavailable
 from app_integration.files import write_private
 from app_integration.names import Environment, Scope
-from examples.gaara_store import database
+from examples.gaara_store import database, keys
 from examples.gaara_store.app import create_app
 from examples.gaara_store.config import StoreConfig
 from tests.deployment import free_ports
@@ -101,7 +103,17 @@ class LocalKeys:
 
     def unwrap(self, wrapped: Sequence[bytes], scope: bytes) -> list[bytes]:
         self._check()
-        return [self._cipher.decrypt(key[:12], key[12:], scope) for key in wrapped]
+        try:
+            return [self._cipher.decrypt(key[:12], key[12:], scope) for key in wrapped]
+        except InvalidTag:
+            refuse()
+
+    def encrypt(self, plaintext: bytes, context: bytes) -> str:
+        return self.wrap([plaintext], context)[0].hex()
+
+    def decrypt(self, ciphertext: str, context: bytes) -> bytes:
+        (opened,) = self.unwrap([bytes.fromhex(ciphertext)], context)
+        return opened
 
     def _check(self) -> None:
         if self.away:
@@ -137,6 +149,13 @@ class Shop:
         cipher = FieldCipher(self.keys, SCOPE)
         self.patch.setattr(database, "encrypt_field", cipher.encrypt_field)
         self.patch.setattr(database, "decrypt_field", cipher.decrypt_field)
+        self.patch.setattr(keys, "transit", lambda: self.keys)
+        self.patch.setattr(keys, "_is_blank", lambda: False)
+
+    def lose_keys(self) -> None:
+        """What a restart of a server in dev mode does: other keys, under the same names."""
+        self.keys = LocalKeys()
+        self.forget_keys()
 
     def deliver(self, section: str, **values: Any) -> None:
         """Deliver the config with *values* changed, and let the store look."""

@@ -18,7 +18,7 @@ from werkzeug.test import TestResponse
 
 from app_integration.deliver import status_file
 from app_integration.errors import Unreachable
-from examples.gaara_store import mail
+from examples.gaara_store import keys, mail
 from tests.unit.store_parts import Servers, Shop, open_shop, running_servers
 
 pytestmark = pytest.mark.requires("embedded")
@@ -155,7 +155,7 @@ def test_the_reason_goes_to_the_log_and_not_to_the_client(
 
 def test_health_tells_part_by_part_and_stays_200_without_vault(shop: Shop) -> None:
     answer = shop.client.get("/health")
-    parts = {"vault": False, "database": True, "redis": True, "config": True}
+    parts = {"vault": False, "database": True, "redis": True, "config": True, "keys": True}
     assert answer.status_code == 200
     assert answer.get_json()["status"] == "degraded"
     assert answer.get_json()["parts"] == parts
@@ -205,3 +205,32 @@ def test_a_store_that_can_not_start_says_why(tmp_path: Path) -> None:
     assert done.returncode == 1
     assert f"the store can't start: {tmp_path / 'app.yaml'} can't be read" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_lost_keys_are_told_plainly_and_in_health(shop: Shop) -> None:
+    header = shop.customer("gaara")
+    shop.lose_keys()
+    answer = shop.client.get("/me", headers=header)
+    assert answer.status_code == 503
+    assert answer.get_json()["message"].startswith("the encryption keys are gone: ")
+    assert "Retry-After" not in answer.headers
+    health = shop.client.get("/health")
+    assert health.status_code == 503
+    assert health.get_json()["parts"]["keys"] is False
+    assert health.get_json()["message"] == answer.get_json()["message"]
+
+
+def test_a_server_that_nobody_set_up_again_has_no_keys_either(shop: Shop) -> None:
+    header = shop.customer("gaara")
+    shop.forget_keys()
+    shop.keys.away = True
+    assert unavailable(shop.client.get("/me", headers=header)) == "the encryption key"
+    shop.patch.setattr(keys, "_is_blank", lambda: True)
+    answer = shop.client.get("/me", headers=header)
+    assert answer.status_code == 503
+    assert answer.get_json()["message"] == keys.GONE
+
+
+def test_keys_are_not_called_gone_while_nothing_was_encrypted(shop: Shop) -> None:
+    shop.lose_keys()
+    assert shop.client.get("/health").get_json()["parts"]["keys"] is True

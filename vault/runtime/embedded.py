@@ -2,62 +2,29 @@
 
 from __future__ import annotations
 
-import fcntl
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import dataclass
-from datetime import datetime
+from contextlib import AbstractContextManager
 
 from app_integration.errors import StrongroomError
 from app_integration.names import Scope
-from app_integration.secret import Secret
+from vault.runtime.access import Access
+from vault.runtime.agent_process import AgentProcess
 from vault.runtime.layout import Layout
+from vault.runtime.lock import Lock
 from vault.runtime.openbao import OpenBao
 from vault.runtime.ports import Ports, check_free
-from vault.runtime.postgres import Manager, Postgres
+from vault.runtime.postgres import Postgres
 from vault.runtime.processes import Processes
+from vault.runtime.runtime import Progress, Started, Status, quiet
 from vault.runtime.server import Server
 from vault.runtime.smtp import Smtp
 from vault.runtime.valkey import Valkey
 
-#: Called with a server's title; what it gives is entered while that server starts or stops. Several
-#: are at once, each from a thread of its own.
-Progress = Callable[[str], AbstractContextManager[object]]
-
-
-class Busy(StrongroomError):
-    """Another command is starting, stopping or erasing this deployment."""
-
 
 class StillRunning(StrongroomError):
     """Processes of this deployment that must end before it is erased."""
-
-
-@dataclass(frozen=True, slots=True)
-class Started:
-    """What a start had to do."""
-
-    servers: tuple[str, ...]  # names of those it started; empty when all ran
-    root_token: Secret | None  # of a server that was just initialised; kept nowhere else
-
-
-@dataclass(frozen=True, slots=True)
-class Status:
-    """One server."""
-
-    name: str
-    title: str
-    port: int
-    running: bool
-    pid: int | None
-    since: datetime | None
-
-
-def quiet(_title: str) -> AbstractContextManager[None]:
-    """Progress that nobody sees."""
-    return nullcontext()
 
 
 class Embedded:
@@ -68,7 +35,9 @@ class Embedded:
         self.layout = layout
         self.ports = ports
         self.processes = Processes(layout)
-        self._held = False
+        self.access = Access(layout, ports, scope)
+        self.agents = AgentProcess(layout, self.processes)
+        self._lock = Lock(layout)
         self._vault = OpenBao(layout, ports, self.processes)
         self._database = Postgres(layout, ports, self.processes, scope)
         self._redis = Valkey(layout, ports, self.processes)
@@ -138,23 +107,18 @@ class Embedded:
         if self.layout.root.is_dir():
             shutil.rmtree(self.layout.root)
 
-    def given_secrets(self) -> dict[str, Secret]:
-        """Values by secret name, as the service would have had them in its ``.env``."""
-        return {
-            "database-url": self._database.url(),
-            "redis-url": self._redis.url(),
-            "smtp-password": self._smtp.password(),
-        }
+    def undo(self, started: Started) -> None:
+        """Stop again what *started* tells of."""
+        for name in started.servers:
+            self.processes.stop(name)
 
-    @property
-    def manager(self) -> Manager:
-        """Whom Vault logs in as on PostgreSQL."""
-        return self._database.manager
+    def exclusive(self) -> AbstractContextManager[None]:
+        """Keep other commands off the deployment; entered again inside, it changes nothing.
 
-    @property
-    def vault_address(self) -> str:
-        """URL of the secrets server, its API and web page."""
-        return self._vault.address
+        Raises:
+            Busy: another command is at it.
+        """
+        return self._lock.exclusive()
 
     def mark_bootstrapped(self) -> None:
         """From now on the secrets server's data is kept.
@@ -162,32 +126,6 @@ class Embedded:
         A start before that begins with an empty one, as nobody has the root token of the old.
         """
         self._vault.mark_bootstrapped()
-
-    @contextmanager
-    def exclusive(self) -> Iterator[None]:
-        """Keep other commands off the deployment; entered again inside, it changes nothing.
-
-        Raises:
-            Busy: another command is at it.
-        """
-        if self._held:
-            yield
-            return
-        self.layout.create()
-        path = self.layout.run / "lock"
-        with path.open("w") as lock:
-            path.chmod(0o600)
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                raise Busy(
-                    f"another command is at work on {self.layout.root}; wait until it is done"
-                ) from None
-            self._held = True
-            try:
-                yield
-            finally:
-                self._held = False
 
 
 def _each(

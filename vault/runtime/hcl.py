@@ -3,8 +3,27 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
+
+import jinja2
 
 from app_integration.errors import ConfigurationError
+
+
+def render(template: str, **values: object) -> str:
+    """The *template* of this folder with *values*, which it quotes by ``hcl``.
+
+    Raises:
+        ConfigurationError: as :func:`quoted`.
+    """
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(Path(__file__).parent),
+        autoescape=False,  # noqa: S701 - HCL, not HTML; `hcl` quotes each value
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+    )
+    environment.filters["hcl"] = quoted
+    return environment.get_template(template).render(**values)
 
 
 def quoted(value: object) -> str:

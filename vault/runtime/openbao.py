@@ -9,18 +9,17 @@ from __future__ import annotations
 import secrets
 import shutil
 from contextlib import closing
+from functools import partial
 from pathlib import Path
-from typing import Any, Final
-
-import jinja2
+from typing import Final
 
 from app_integration.errors import ConfigurationError, ServerError
 from app_integration.files import write_private
 from app_integration.secret import Secret
 from app_integration.transport import Transport
-from vault.runtime import binaries
+from vault.runtime import binaries, vault_state
 from vault.runtime.files import private_folder
-from vault.runtime.hcl import quoted
+from vault.runtime.hcl import render
 from vault.runtime.layout import Layout
 from vault.runtime.ports import HOST, Ports
 from vault.runtime.processes import Processes
@@ -28,10 +27,7 @@ from vault.runtime.program import Program
 from vault.runtime.server import Server
 
 START_SECONDS: Final = 30.0
-REQUEST_SECONDS: Final = 10.0
 SEAL_KEY_BYTES: Final = 32
-#: Answers 200 in every state, so that the body tells them apart.
-_HEALTH: Final = "sys/health?standbycode=200&sealedcode=200&uninitcode=200"
 
 
 class OpenBao(Server):
@@ -80,15 +76,17 @@ class OpenBao(Server):
         running = self._processes.start(self._program())
         with closing(Transport(self.address, cacert=None, connect_timeout=1.0)) as transport:
             if fresh:
-                self._processes.wait_until(running, lambda: bool(_health(transport)), START_SECONDS)
+                up = partial(vault_state.answers, transport)
+                self._processes.wait_until(running, up, START_SECONDS)
                 self.root_token = self._initialise(transport)
-            self._processes.wait_until(running, lambda: _active(transport), START_SECONDS)
+            active = partial(vault_state.active, transport)
+            self._processes.wait_until(running, active, START_SECONDS)
 
     def _initialise(self, transport: Transport) -> Secret:
         """Create its storage keys; gives the root token, which is kept nowhere."""
-        body = {"recovery_shares": 1, "recovery_threshold": 1}
+        shares = {"recovery_shares": 1, "recovery_threshold": 1}
         try:
-            answer = transport.send("POST", "sys/init", timeout=START_SECONDS, body=body)
+            answer = vault_state.initialise(transport, shares)
         except ServerError as error:
             raise self._processes.failure(self.name, f"not initialised ({error})") from None
         write_private(self._recovery_key, answer["recovery_keys_base64"][0])
@@ -111,14 +109,8 @@ class OpenBao(Server):
             )
 
     def _render(self) -> str:
-        environment = jinja2.Environment(
-            loader=jinja2.FileSystemLoader(Path(__file__).parent),
-            autoescape=False,  # noqa: S701 - HCL, not HTML; `hcl` quotes each value
-            undefined=jinja2.StrictUndefined,
-            trim_blocks=True,
-        )
-        environment.filters["hcl"] = quoted
-        return environment.get_template("server.hcl.j2").render(
+        return render(
+            "server.hcl.j2",
             address=self.address,
             cluster_address=f"http://{self._cluster}",
             data=self._layout.vault_data,
@@ -151,16 +143,3 @@ class OpenBao(Server):
     @property
     def _marker(self) -> Path:
         return self._layout.vault / "bootstrapped"
-
-
-def _health(transport: Transport) -> dict[str, Any]:
-    """The server's own account; empty while it doesn't answer."""
-    try:
-        return transport.send("GET", _HEALTH, timeout=REQUEST_SECONDS)
-    except ServerError:
-        return {}
-
-
-def _active(transport: Transport) -> bool:
-    health = _health(transport)
-    return bool(health) and not health["sealed"] and not health["standby"]

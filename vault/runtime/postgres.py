@@ -4,32 +4,25 @@ from __future__ import annotations
 
 import shutil
 import signal
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Final
-from urllib.parse import quote
 
 import psutil
 import psycopg
-from psycopg.pq import PGconn, Ping
 
 from app_integration.files import write_private
 from app_integration.names import Scope
 from app_integration.secret import Secret
-from vault.runtime import binaries, postgres_home, postgres_roles
-from vault.runtime.files import read_or_create_password
+from vault.runtime import binaries, postgres_home
+from vault.runtime.accounts import SUPERUSER, DatabaseAccounts, Manager
 from vault.runtime.layout import Layout
 from vault.runtime.ports import HOST, Ports
 from vault.runtime.postgres_home import Home
-from vault.runtime.postgres_roles import MANAGER, ServiceRoles
 from vault.runtime.processes import KILL_SECONDS, Processes
 from vault.runtime.program import Program
 from vault.runtime.server import Server
 
 START_SECONDS: Final = 30.0
 INITDB_SECONDS: Final = 60.0
-CONNECT_SECONDS: Final = 5
-SUPERUSER: Final = "postgres"
 
 _HBA: Final = f"host all all {HOST}/32 scram-sha-256\n"
 _INITDB: Final = (
@@ -54,15 +47,6 @@ _SETTINGS: Final = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Manager:
-    """Whom Vault logs in as to make and drop users."""
-
-    username: str
-    password_file: Path
-    connection_url: str  # with Vault's placeholders for username and password
-
-
 class Postgres(Server):
     """The server with one service's database, its files in ``postgres/``."""
 
@@ -72,25 +56,16 @@ class Postgres(Server):
 
     def __init__(self, layout: Layout, ports: Ports, processes: Processes, scope: Scope) -> None:
         super().__init__(layout, ports, processes)
-        self._roles = ServiceRoles(scope)
+        self._accounts = DatabaseAccounts(layout, self.port, scope)
 
     @property
     def manager(self) -> Manager:
         """How Vault reaches the service's database."""
-        address = f"{HOST}:{self.port}/{self._roles.database}?sslmode=disable"
-        return Manager(
-            username=MANAGER,
-            password_file=self._layout.passwords / "database-manager",
-            connection_url=f"postgresql://{{{{username}}}}:{{{{password}}}}@{address}",
-        )
+        return self._accounts.manager
 
     def url(self) -> Secret:
         """The application's ``database-url``, with a user that is nobody's lease."""
-        user, password = self._roles.app, self._password("app").reveal()
-        return Secret(
-            f"postgresql+psycopg://{user}:{quote(password, safe='')}"
-            f"@{HOST}:{self.port}/{self._roles.database}"
-        )
+        return self._accounts.url()
 
     def start(self) -> None:
         """Start it, with database and roles; the first time makes its files."""
@@ -100,7 +75,7 @@ class Postgres(Server):
         if self.find() is None:
             _end_orphans(home)
         running = self._processes.start(self._program(home))
-        self._processes.wait_until(running, self._answers, START_SECONDS)
+        self._processes.wait_until(running, self._accounts.answers, START_SECONDS)
         self._ensure_roles()
 
     def erase(self) -> None:
@@ -112,7 +87,8 @@ class Postgres(Server):
         unfinished = home.folder / "data.unfinished"
         shutil.rmtree(unfinished, ignore_errors=True)
         password_file = home.folder / "initial-password"
-        write_private(password_file, self._password("superuser").reveal(), owner=home.owner)
+        password = self._accounts.password("superuser")
+        write_private(password_file, password.reveal(), owner=home.owner)
         options = (f"--pgdata={unfinished}", f"--pwfile={password_file}", *_INITDB)
         try:
             self._processes.complete(self._run(home, "initdb", *options), INITDB_SECONDS)
@@ -136,37 +112,12 @@ class Postgres(Server):
             stop_signal=signal.SIGINT,  # "fast": SIGTERM would wait for every client to leave
         )
 
-    def _answers(self) -> bool:
-        return PGconn.ping(f"host={HOST} port={self.port}".encode()) == Ping.OK
-
     def _ensure_roles(self) -> None:
-        manager, app = self._password("manager"), self._password("app")
         try:
-            with self._connect("postgres") as superuser:
-                postgres_roles.ensure(superuser, self._roles, manager, app)
-            with self._connect(self._roles.database) as superuser:
-                postgres_roles.own_schema(superuser, self._roles)
+            self._accounts.ensure_roles()
         except psycopg.Error as error:
             reason = f"its roles can't be made ({error.sqlstate or 'no connection'})"
             raise self._processes.failure(self.name, reason) from None
-
-    def _connect(self, database: str) -> psycopg.Connection:
-        """As superuser, committing each statement. The shell's PG* variables have no say."""
-        return psycopg.connect(
-            host=HOST,
-            port=self.port,
-            dbname=database,
-            user=SUPERUSER,
-            password=self._password("superuser").reveal(),
-            sslmode="disable",
-            gssencmode="disable",
-            options="",
-            connect_timeout=CONNECT_SECONDS,
-            autocommit=True,
-        )
-
-    def _password(self, role: str) -> Secret:
-        return read_or_create_password(self._layout.passwords / f"database-{role}")
 
 
 def _end_orphans(home: Home) -> None:

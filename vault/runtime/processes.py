@@ -23,6 +23,7 @@ from app_integration.errors import ConfigurationError, StrongroomError
 from app_integration.files import write_private
 from vault.runtime.layout import Layout
 from vault.runtime.program import Program, Record, Running
+from vault.runtime.runtime import StartFailed
 
 STOP_SECONDS: Final = 10.0  # from the polite signal to SIGKILL
 KILL_SECONDS: Final = 5.0  # for the system to end a killed process
@@ -37,15 +38,6 @@ _ENVIRONMENT: Final = {"PATH": "/usr/local/bin:/usr/bin:/bin", "LANG": "C.UTF-8"
 #: Children of this very Python process; they need reaping, and outlive the object that started
 #: them: a Popen that is dropped while its process runs makes Python warn.
 _children: dict[int, subprocess.Popen[bytes]] = {}
-
-
-class StartFailed(StrongroomError):
-    """A process didn't start, or ended; the message carries the last lines of its log."""
-
-    def __init__(self, step: str, reason: str, log_tail: str) -> None:
-        super().__init__(f"{step}: {reason}; its log ends:\n{log_tail or '(nothing was logged)'}")
-        self.step = step
-        self.log_tail = log_tail
 
 
 class StopFailed(StrongroomError):

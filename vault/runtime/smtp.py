@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import smtplib
-from pathlib import Path
 from typing import Final
 
 from app_integration.secret import Secret
-from vault.runtime.files import read_or_create_password
+from vault.runtime.accounts import smtp_password, smtp_password_file
 from vault.runtime.layout import Layout
 from vault.runtime.ports import HOST, Ports
 from vault.runtime.processes import Processes, python_program
@@ -30,7 +29,7 @@ class Smtp(Server):
 
     def password(self) -> Secret:
         """The application's ``smtp-password``."""
-        return read_or_create_password(self._password_file)
+        return smtp_password(self._layout)
 
     def start(self) -> None:
         """Start it."""
@@ -41,7 +40,7 @@ class Smtp(Server):
             f"--port={self.port}",
             f"--mail-dir={self._layout.mail}",
             f"--user={self._user}",
-            f"--password-file={self._password_file}",
+            f"--password-file={smtp_password_file(self._layout)}",
             folder=self._layout.smtp,
             ports=self.ports,
         )
@@ -54,7 +53,3 @@ class Smtp(Server):
                 return True
         except (OSError, smtplib.SMTPException):
             return False
-
-    @property
-    def _password_file(self) -> Path:
-        return self._layout.passwords / "smtp"

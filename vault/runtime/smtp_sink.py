@@ -65,8 +65,8 @@ class Authenticator:
         return AuthResult(success=success, handled=False)
 
 
-async def serve(port: int, sink: Sink, authenticator: Authenticator) -> None:
-    """Take messages on 127.0.0.1:*port* until SIGTERM."""
+async def serve(host: str, port: int, sink: Sink, authenticator: Authenticator) -> None:
+    """Take messages on *host*:*port* until SIGTERM."""
     loop = asyncio.get_running_loop()
     stopped = asyncio.Event()
     loop.add_signal_handler(signal.SIGTERM, stopped.set)
@@ -80,23 +80,24 @@ async def serve(port: int, sink: Sink, authenticator: Authenticator) -> None:
             authenticator=authenticator,
         )
 
-    async with await loop.create_server(connection, HOST, port):
+    async with await loop.create_server(connection, host, port):
         await stopped.wait()
 
 
 def main() -> None:
     """Serve as the command line says."""
     parser = argparse.ArgumentParser(description="Keep every message as a file.")
+    parser.add_argument("--host", default=HOST, help="address to listen on")
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--mail-dir", type=Path, required=True)
     parser.add_argument("--user", required=True)
     parser.add_argument("--password-file", type=Path, required=True)
     given = parser.parse_args()
-    # AUTH without TLS is what this is for: it listens on the loopback interface only.
+    # AUTH without TLS is what this is for: nobody beyond this machine reaches it.
     logging.getLogger("mail.log").setLevel(logging.ERROR)
     warnings.filterwarnings("ignore", message="Requiring AUTH while not requiring TLS")
     authenticator = Authenticator(given.user, read_or_create_password(given.password_file))
-    asyncio.run(serve(given.port, Sink(given.mail_dir), authenticator))
+    asyncio.run(serve(given.host, given.port, Sink(given.mail_dir), authenticator))
 
 
 if __name__ == "__main__":

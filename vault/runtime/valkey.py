@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import socket
 from typing import Final
 
 from app_integration.files import write_private
 from app_integration.secret import Secret
 from vault.runtime import binaries
-from vault.runtime.files import read_or_create_password
-from vault.runtime.ports import HOST
+from vault.runtime.accounts import RedisAccount
+from vault.runtime.layout import Layout
+from vault.runtime.ports import HOST, Ports
+from vault.runtime.processes import Processes
 from vault.runtime.program import Program
 from vault.runtime.server import Server
 
 START_SECONDS: Final = 15.0
-REQUEST_SECONDS: Final = 2.0
-_GREETING: Final = b"+OK\r\n+PONG\r\n"
 
 
 class Valkey(Server):
@@ -25,14 +24,18 @@ class Valkey(Server):
     title = "Valkey (Redis)"
     port_names = ("redis",)
 
+    def __init__(self, layout: Layout, ports: Ports, processes: Processes) -> None:
+        super().__init__(layout, ports, processes)
+        self._account = RedisAccount(layout, self.port)
+
     def url(self) -> Secret:
         """The application's ``redis-url``."""
-        return Secret(f"redis://:{self._password().reveal()}@{HOST}:{self.port}/0")
+        return self._account.url()
 
     def start(self) -> None:
         """Start it."""
         configuration = self._layout.redis / "valkey.conf"
-        write_private(configuration, self._configuration())
+        write_private(configuration, self._account.configuration(HOST))
         program = Program(
             name=self.name,
             command=(str(binaries.valkey()), configuration.name),
@@ -40,38 +43,4 @@ class Valkey(Server):
             ports=self.ports,
         )
         running = self._processes.start(program)
-        self._processes.wait_until(running, self._answers, START_SECONDS)
-
-    def _configuration(self) -> str:
-        lines = (
-            f"bind {HOST}",
-            f"port {self.port}",
-            "protected-mode yes",
-            f"requirepass {self._password().reveal()}",
-            "daemonize no",
-            # No snapshots: when one fails, the server refuses to write.
-            'save ""',
-            "appendonly yes",
-            "dir .",
-        )
-        return "\n".join(lines) + "\n"
-
-    def _answers(self) -> bool:
-        """Whether it takes our password, and so is ours."""
-        request = f"AUTH {self._password().reveal()}\r\nPING\r\n".encode()
-        try:
-            with socket.create_connection((HOST, self.port), REQUEST_SECONDS) as connection:
-                connection.sendall(request)
-                return _receive(connection, len(_GREETING)) == _GREETING
-        except OSError:
-            return False
-
-    def _password(self) -> Secret:
-        return read_or_create_password(self._layout.passwords / "redis")
-
-
-def _receive(connection: socket.socket, count: int) -> bytes:
-    received = b""
-    while len(received) < count and (chunk := connection.recv(count - len(received))):
-        received += chunk
-    return received
+        self._processes.wait_until(running, self._account.answers, START_SECONDS)

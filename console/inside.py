@@ -1,0 +1,58 @@
+"""What the one-shot services of ``docker-compose.yml`` run: ``python -m console.inside STEP``."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+from rich.console import Console
+
+from app_integration.errors import StrongroomError
+from app_integration.names import Environment, Scope
+from console.local import Composed
+from console.steps import Steps
+from vault.declare import load
+from vault.runtime import ports
+from vault.runtime.inside import Inside
+from vault.runtime.layout import Layout
+
+ROOT: Final = Path("/strongroom")
+SERVICE: Final = "gaara-store"
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Do one step; gives 0, or 1 after an error."""
+    parser = argparse.ArgumentParser(prog="python -m console.inside")
+    parser.add_argument("step", choices=("prepare", "apply"))
+    step = parser.parse_args(arguments).step
+    os.umask(0o077)
+    console = Console(soft_wrap=True, highlight=False)
+    try:
+        _prepare() if step == "prepare" else _apply(console)
+    except StrongroomError as error:
+        console.print(f"error: {error}", markup=False)
+        return 1
+    return 0
+
+
+def _prepare() -> None:
+    """Write what the servers start from."""
+    scope = Scope(SERVICE, Environment.DEV)
+    Inside(Layout(ROOT), ports.from_environment(os.environ), scope).prepare()
+
+
+def _apply(console: Console) -> None:
+    """Make the servers what the declaration says."""
+    numbers = ports.from_environment(os.environ)
+    done = Composed(Layout(ROOT), numbers, load.load(), SERVICE, Inside).up(Steps(console))
+    console.print(
+        f"{len(done.plan.changes)} changes applied, {len(done.issued)} credentials issued"
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
