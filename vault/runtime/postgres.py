@@ -21,7 +21,7 @@ from vault.runtime.files import read_or_create_password
 from vault.runtime.layout import Layout
 from vault.runtime.ports import HOST, Ports
 from vault.runtime.postgres_home import Home
-from vault.runtime.postgres_roles import MANAGER, ServiceRoles
+from vault.runtime.postgres_roles import ServiceRoles
 from vault.runtime.processes import KILL_SECONDS, Processes
 from vault.runtime.program import Program
 from vault.runtime.server import Server
@@ -79,7 +79,7 @@ class Postgres(Server):
         """How Vault reaches the service's database."""
         address = f"{HOST}:{self.port}/{self._roles.database}?sslmode=disable"
         return Manager(
-            username=MANAGER,
+            username=self._roles.manager,
             password_file=self._layout.passwords / "database-manager",
             connection_url=f"postgresql://{{{{username}}}}:{{{{password}}}}@{address}",
         )
