@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Collection
 from pathlib import Path
 from typing import Final
 
@@ -16,8 +17,9 @@ from console.local import Local
 from policies.render import render_policies
 from vault.declare import load
 from vault.declare.declaration import Declaration
+from vault.reconcile.compare import Prune, compare
 from vault.reconcile.desired import desired
-from vault.reconcile.plan import Plan, make_plan, read_actual
+from vault.reconcile.plan import Plan
 from vault.reconcile.resources.secrets import write_value
 from vault.reconcile.supply import Supply
 from vault.runtime import ports
@@ -80,7 +82,20 @@ def is_local(environment: Environment) -> bool:
     return environment is Environment.DEV and os.environ.get("VAULT_ADDR", here) == here
 
 
-def make(session: Session, env: str, root: Path, given: Path | None) -> Plan:
+def removal(env: str, *, prune: bool, destroy: Collection[str]) -> Prune | None:
+    """What is to be taken away beside what is declared.
+
+    Raises:
+        ConfigurationError: *destroy* without *prune*.
+    """
+    if destroy and not prune:
+        raise ConfigurationError("--destroy-data goes with --prune; nothing was read or changed")
+    return Prune(names.environment(env), destroy) if prune else None
+
+
+def make(
+    session: Session, env: str, root: Path, given: Path | None, prune: Prune | None = None
+) -> Plan:
     """What separates the server from the declaration of *env*; *given* as in Supply."""
     environment = names.environment(env)
     declared, supply = declaration(), Supply(folder=given)
@@ -89,7 +104,7 @@ def make(session: Session, env: str, root: Path, given: Path | None) -> Plan:
         declared, supply = here.declaration, Supply(here.supply().values, given)
     policies = render_policies(declared, environment)
     resources = desired(declared, environment, policies, supply)
-    return make_plan(resources, read_actual(session, resources))
+    return compare(session, resources, prune)
 
 
 def put(session: Session, service: str, env: str, name: str, value: str) -> int:

@@ -62,19 +62,28 @@ class DatabaseConnection:
 
     def write(self, session: Session, before: Fields | None) -> None:
         """Write it, and have the password rotated if that wasn't done yet."""
-        fresh = before is None or self._takes_password(before)
-        if fresh:
+        given = before is None or before.get("password") == ANOTHER
+        if before is not None and not given and pick(self._config(), before) != self._config():
+            given = not self._keeps_password(session, before)
+        if given:
             write_note(session, self.record, {_ROOT: None})
             self._post(session, self.supply.required(self._path))
-        elif before is not None and pick(self._config(), before) != self._config():
-            self._post(session, None)
-        if before is None or fresh or before[_ROOT] != ROTATED:
-            if fresh or self._given_works(session):
+        if before is None or given or before[_ROOT] != ROTATED:
+            if given or self._given_works(session):
                 session.post(f"{DATABASE_MOUNT}/rotate-root/{self.name}", retry=False)
-            write_note(session, self.record, {_ROOT: ROTATED, **self._password.notes(session)})
+            write_note(session, self.record, {_ROOT: ROTATED})
+        if given or (before is not None and "password" in before):
+            write_note(session, self.record, self._password.notes(session))
 
-    def _takes_password(self, before: Fields) -> bool:
-        return before["username"] != self.username or before.get("password") == ANOTHER
+    def _keeps_password(self, session: Session, before: Fields) -> bool:
+        """Write all but the password; False when that is of another user and opens nothing."""
+        try:
+            self._post(session, None)
+        except (RequestRefused, ServerFault):
+            if before["username"] == self.username:
+                raise
+            return False
+        return True
 
     def _given_works(self, session: Session) -> bool:
         """Whether the given password still opens the database: then it wasn't rotated.
