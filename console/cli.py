@@ -19,7 +19,7 @@ from rich.markup import escape
 
 from app_integration.errors import StrongroomError
 from app_integration.names import environment
-from console import env_files, operate
+from console import env_files, environments, operate
 from console.plan_view import progress, show_plan
 from console.show import show_deployment, show_status
 from console.steps import Steps
@@ -36,6 +36,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Take a Python service off .env files and onto Vault, with proof that it holds.",
 )
+app.add_typer(environments.app, name="environments")
 out = Console(soft_wrap=True)
 err = Console(stderr=True, soft_wrap=True)
 

@@ -9,7 +9,7 @@ from typing import Final
 
 from app_integration import names
 from app_integration.errors import ConfigurationError, InvalidName
-from app_integration.login import AppRole
+from app_integration.login import AppRole, Login
 from app_integration.names import Environment
 from app_integration.secret import Secret
 from app_integration.session import Session
@@ -58,9 +58,6 @@ def operator(env: str, root: Path, role: str) -> Session:
         if not here.layout.secret_id(role).exists():
             raise ConfigurationError(f"no deployment in {root}; start one with: make vault-up")
         return here.operator(role)
-    address = os.environ.get("VAULT_ADDR") or declaration().environment(environment).vault.address
-    if address is None:
-        raise ConfigurationError(f"no address is declared for {environment}; set VAULT_ADDR")
     files = (os.environ.get("STRONGROOM_ROLE_ID_FILE"), os.environ.get("STRONGROOM_SECRET_ID_FILE"))
     if not all(files):
         raise ConfigurationError(
@@ -68,8 +65,16 @@ def operator(env: str, root: Path, role: str) -> Session:
             "STRONGROOM_SECRET_ID_FILE to its files"
         )
     role_id, secret_id = (Path(file or "") for file in files)
+    return at(environment, os.environ.get("VAULT_ADDR"), AppRole(role_id, secret_id))
+
+
+def at(environment: Environment, address: str | None, login: Login) -> Session:
+    """A session at *address*, or at the one that is declared for *environment*."""
+    address = address or declaration().environment(environment).vault.address
+    if address is None:
+        raise ConfigurationError(f"no address is declared for {environment}; set VAULT_ADDR")
     cacert = os.environ.get("VAULT_CACERT")
-    return Session(address, AppRole(role_id, secret_id), cacert=Path(cacert) if cacert else None)
+    return Session(address, login, cacert=Path(cacert) if cacert else None)
 
 
 def is_local(environment: Environment) -> bool:
