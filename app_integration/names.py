@@ -164,6 +164,14 @@ class Scope:
         return f"{self}-starter"
 
     @property
+    def manager_role(self) -> str:
+        """PostgreSQL role that makes and drops leased users: ``gaara_store_manager``.
+
+        One for each service: its password is rotated by the server, which then alone knows it.
+        """
+        return f"{self.service.replace('-', '_')}_manager"
+
+    @property
     def owner_role(self) -> str:
         """PostgreSQL role that owns the service's objects: ``gaara_store_owner``."""
         return f"{self.service.replace('-', '_')}_owner"

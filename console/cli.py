@@ -7,6 +7,7 @@ that isn't one.
 from __future__ import annotations
 
 import getpass
+import json
 import os
 import sys
 from pathlib import Path
@@ -17,9 +18,12 @@ from rich.console import Console
 from rich.markup import escape
 
 from app_integration.errors import StrongroomError
-from console import env_files, operate
-from console.show import show_deployment, show_plan, show_status
+from app_integration.names import environment
+from console import env_files, environments, operate
+from console.plan_view import progress, show_plan
+from console.show import show_deployment, show_status
 from console.steps import Steps
+from vault.reconcile import plan_file
 from vault.reconcile.apply import apply as carry_out
 
 USAGE_ERROR: Final = 64
@@ -32,6 +36,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Take a Python service off .env files and onto Vault, with proof that it holds.",
 )
+app.add_typer(environments.app, name="environments")
 out = Console(soft_wrap=True)
 err = Console(stderr=True, soft_wrap=True)
 
@@ -41,6 +46,15 @@ Root = Annotated[Path, typer.Option("--root", help="folder of the local deployme
 Given = Annotated[
     Path | None,
     typer.Option("--given", help="folder of values that only people can give, by API path"),
+]
+
+
+PruneFlag = Annotated[
+    bool, typer.Option("--prune", help="delete what is ours and declared no more")
+]
+DestroyData = Annotated[
+    list[str] | None,
+    typer.Option("--destroy-data", help="with --prune: this key or secret too, by its full name"),
 ]
 
 
@@ -85,22 +99,52 @@ def reset(
 
 
 @app.command()
-def plan(env: Env, root: Root = DEFAULT_ROOT, given: Given = None) -> None:
+def plan(
+    env: Env,
+    root: Root = DEFAULT_ROOT,
+    given: Given = None,
+    prune: PruneFlag = False,
+    destroy_data: DestroyData = None,
+    as_json: Annotated[bool, typer.Option("--json", help="for programs")] = False,
+    file: Annotated[Path | None, typer.Option("--out", help="save it, for apply FILE")] = None,
+) -> None:
     """Show what apply would change. Exit code 2 when there is something."""
+    removal = operate.removal(env, prune=prune, destroy=destroy_data or ())
     with operate.operator(env, root, "strongroom-plan") as session:
-        found = operate.make(session, env, root, given)
-    show_plan(out, found)
+        found = operate.make(session, env, root, given, removal)
+    document = plan_file.document(found, environment(env), removal)
+    if file is not None:
+        plan_file.save(file, document)
+    if as_json:
+        typer.echo(json.dumps(document, indent=2))
+    else:
+        show_plan(out, found)
     if found.changes:
         raise typer.Exit(CHANGES)
 
 
 @app.command()
-def apply(env: Env, root: Root = DEFAULT_ROOT, given: Given = None) -> None:
-    """Make the server what the declaration says."""
-    with operate.operator(env, root, "strongroom-apply") as session:
-        found = operate.make(session, env, root, given)
+def apply(
+    file: Annotated[Path | None, typer.Argument(help="a plan saved with plan --out")] = None,
+    env: Annotated[str | None, typer.Option("--env", help="dev, staging or prod")] = None,
+    root: Root = DEFAULT_ROOT,
+    given: Given = None,
+    prune: PruneFlag = False,
+    destroy_data: DestroyData = None,
+) -> None:
+    """Make the server what the declaration says: all of it, or a saved plan."""
+    saved = plan_file.load(file) if file else None
+    if (saved is None) == (env is None) or (saved is not None and (prune or destroy_data)):
+        raise typer.BadParameter("give either a saved plan alone, or --env")
+    name = saved.environment if saved else str(env)
+    removal = operate.removal(name, prune=prune, destroy=destroy_data or ())
+    with operate.operator(name, root, "strongroom-apply") as session:
+        found = operate.make(session, name, root, given, saved.prune if saved else removal)
+        if saved is not None:
+            saved.check(found)
         show_plan(out, found)
-        carry_out(session, found, lambda change: out.print(f"done: {escape(str(change))}"))
+        with progress(out, found) as on_change:
+            carry_out(session, found, on_change)
 
 
 @app.command()

@@ -20,9 +20,10 @@ from policies.render import render_policies
 from vault.declare.declaration import Declaration
 from vault.declare.fields import Endpoint
 from vault.reconcile.apply import apply
+from vault.reconcile.compare import compare
 from vault.reconcile.credentials import APPLY_ROLE, bootstrap, ensure_credential
 from vault.reconcile.desired import desired
-from vault.reconcile.plan import Plan, make_plan, read_actual
+from vault.reconcile.plan import Plan
 from vault.reconcile.resources import Resource
 from vault.reconcile.supply import Supply
 from vault.runtime.access import Access
@@ -172,7 +173,7 @@ class Composed:
         """Apply the declaration, and see that each role of this machine has a credential."""
         with step("declaration applied"), self.operator() as operator:
             resources = self.desired(self.supply())
-            plan = make_plan(resources, read_actual(operator, resources))
+            plan = compare(operator, resources)
             apply(operator, plan, lambda _change: None)
             roles = ("strongroom-plan", str(self.scope), self.scope.starter)
             issued = tuple(

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Collection
 from pathlib import Path
 from typing import Final
 
 from app_integration import names
 from app_integration.errors import ConfigurationError, InvalidName
-from app_integration.login import AppRole
+from app_integration.login import AppRole, Login
 from app_integration.names import Environment
 from app_integration.secret import Secret
 from app_integration.session import Session
@@ -16,8 +17,9 @@ from console.local import Local
 from policies.render import render_policies
 from vault.declare import load
 from vault.declare.declaration import Declaration
+from vault.reconcile.compare import Prune, compare
 from vault.reconcile.desired import desired
-from vault.reconcile.plan import Plan, make_plan, read_actual
+from vault.reconcile.plan import Plan
 from vault.reconcile.resources.secrets import write_value
 from vault.reconcile.supply import Supply
 from vault.runtime import ports
@@ -59,17 +61,22 @@ def operator(env: str, root: Path, role: str) -> Session:
         if not here.layout.secret_id(role).exists():
             raise ConfigurationError(f"no deployment in {root}; start one with: make vault-up")
         return here.operator(role)
-    address = os.environ.get("VAULT_ADDR") or declaration().environment(environment).vault.address
-    if address is None:
-        raise ConfigurationError(f"no address is declared for {environment}; set VAULT_ADDR")
     files = [os.environ.get(variable) for variable in CREDENTIAL]
     if not all(files):
         raise ConfigurationError(
             f"no credential of {role} is given: set {' and '.join(CREDENTIAL)} to its files"
         )
     role_id, secret_id = (Path(file or "") for file in files)
+    return at(environment, os.environ.get("VAULT_ADDR"), AppRole(role_id, secret_id))
+
+
+def at(environment: Environment, address: str | None, login: Login) -> Session:
+    """A session at *address*, or at the one that is declared for *environment*."""
+    address = address or declaration().environment(environment).vault.address
+    if address is None:
+        raise ConfigurationError(f"no address is declared for {environment}; set VAULT_ADDR")
     cacert = os.environ.get("VAULT_CACERT")
-    return Session(address, AppRole(role_id, secret_id), cacert=Path(cacert) if cacert else None)
+    return Session(address, login, cacert=Path(cacert) if cacert else None)
 
 
 def is_local(environment: Environment) -> bool:
@@ -82,7 +89,20 @@ def is_local(environment: Environment) -> bool:
     return environment is Environment.DEV and os.environ.get("VAULT_ADDR", here) == here
 
 
-def make(session: Session, env: str, root: Path, given: Path | None) -> Plan:
+def removal(env: str, *, prune: bool, destroy: Collection[str]) -> Prune | None:
+    """What is to be taken away beside what is declared.
+
+    Raises:
+        ConfigurationError: *destroy* without *prune*.
+    """
+    if destroy and not prune:
+        raise ConfigurationError("--destroy-data goes with --prune; nothing was read or changed")
+    return Prune(names.environment(env), destroy) if prune else None
+
+
+def make(
+    session: Session, env: str, root: Path, given: Path | None, prune: Prune | None = None
+) -> Plan:
     """What separates the server from the declaration of *env*; *given* as in Supply."""
     environment = names.environment(env)
     declared, supply = declaration(), Supply(folder=given)
@@ -91,7 +111,7 @@ def make(session: Session, env: str, root: Path, given: Path | None) -> Plan:
         declared, supply = here.declaration, Supply(here.supply().values, given)
     policies = render_policies(declared, environment)
     resources = desired(declared, environment, policies, supply)
-    return make_plan(resources, read_actual(session, resources))
+    return compare(session, resources, prune)
 
 
 def put(session: Session, service: str, env: str, name: str, value: str) -> int:

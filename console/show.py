@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -17,7 +16,6 @@ from app_integration.secret import REDACTED
 from app_integration.wiring import Wiring
 from console.local import Local
 from console.local_agent import LocalAgent
-from vault.reconcile.plan import FieldChange, Plan
 from vault.runtime.runtime import Status
 
 SAMPLE: Final = "ada@example.com"
@@ -56,40 +54,6 @@ def show_status(console: Console, statuses: tuple[Status, ...]) -> None:
         port = str(status.port) if status.port else ""
         table.add_row(status.title, state, port, str(status.pid or ""), since)
     console.print(table)
-
-
-def show_plan(console: Console, plan: Plan) -> None:
-    """Each change with its fields, then a summary. Secret values are not in a plan."""
-    for change in plan.changes:
-        sign, colour = ("+", "green") if change.before is None else ("~", "yellow")
-        console.print(
-            f"[{colour}]{sign} {change.resource.kind} {escape(change.resource.name)}[/]",
-            highlight=False,
-        )
-        for field in change.fields if change.before is not None else ():
-            for line in _difference(field):
-                console.print(f"    {escape(line)}", highlight=False)
-    for name in plan.missing:
-        console.print(
-            f"[red]! secret {escape(name)} has no value: give it one with --given[/]",
-            highlight=False,
-        )
-    creates = sum(change.before is None for change in plan.changes)
-    console.print(
-        f"Plan: {creates} to create, {len(plan.changes) - creates} to change, "
-        f"{plan.unchanged} as declared, {len(plan.missing)} without a value.",
-        highlight=False,
-    )
-
-
-def _difference(field: FieldChange) -> list[str]:
-    """Old and new on one line; of a text with several lines, those that differ."""
-    texts = [str(field.before), str(field.after)]
-    if all("\n" not in text for text in texts):
-        return [f"{field.field}: {field.before!r} → {field.after!r}"]
-    old, new = (text.splitlines() for text in texts)
-    lines = list(difflib.unified_diff(old, new, lineterm="", n=1))
-    return [f"{field.field}:", *(f"  {line}" for line in lines[2:])]
 
 
 def _addresses(console: Console, local: Local) -> None:

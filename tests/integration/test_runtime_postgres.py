@@ -128,7 +128,7 @@ def test_the_manager_changes_the_password_of_no_role_it_did_not_make(
 
 
 def test_nobody_logs_in_without_the_right_password(postgres: Postgres) -> None:
-    for user in ("postgres", "strongroom_manager", "gaara_store_app"):
+    for user in ("postgres", "gaara_store_manager", "gaara_store_app"):
         with pytest.raises(psycopg.OperationalError, match="password authentication failed"):
             connect(postgres, user, "wrong")
 
@@ -166,11 +166,11 @@ def test_starting_again_keeps_a_password_that_vault_has_changed(
     postgres: Postgres, manager: psycopg.Connection
 ) -> None:
     kept = postgres.manager.password_file.read_text()
-    manager.execute("ALTER ROLE strongroom_manager PASSWORD 'rotated'")
+    manager.execute("ALTER ROLE gaara_store_manager PASSWORD 'rotated'")
     postgres.start()
-    with closing(connect(postgres, "strongroom_manager", "rotated")) as rotated:
-        assert rotated.execute("SELECT current_user").fetchone() == ("strongroom_manager",)
-        rotated.execute(f"ALTER ROLE strongroom_manager PASSWORD '{kept}'")
+    with closing(connect(postgres, "gaara_store_manager", "rotated")) as rotated:
+        assert rotated.execute("SELECT current_user").fetchone() == ("gaara_store_manager",)
+        rotated.execute(f"ALTER ROLE gaara_store_manager PASSWORD '{kept}'")
         rotated.commit()
 
 

@@ -10,6 +10,7 @@ from app_integration.errors import RequestRefused
 from app_integration.files import write_private
 from app_integration.names import APPROLE_MOUNT
 from app_integration.session import Session
+from vault.reconcile.records import bare
 from vault.reconcile.resources import Resource
 
 APPLY_ROLE: Final = "strongroom-apply"
@@ -18,7 +19,8 @@ APPLY_ROLE: Final = "strongroom-apply"
 def bootstrap(root: Session, resources: Iterable[Resource], folder: Path) -> None:
     """Make ``strongroom-apply`` and its credential in *folder*, then revoke the root token.
 
-    Uses the declared resources themselves, so that a later plan finds nothing to change in them.
+    Uses the declared resources themselves, so that a later plan finds nothing to change in them
+    but the note that they are ours, which has no place to be yet.
 
     Args:
         root: logged in with the root token of a new server.
@@ -31,7 +33,8 @@ def bootstrap(root: Session, resources: Iterable[Resource], folder: Path) -> Non
             f"policy {APPLY_ROLE}",
             f"approle {APPLY_ROLE}",
         }:
-            resource.write(root, resource.read(root))
+            plain = bare(resource)
+            plain.write(root, plain.read(root))
     ensure_credential(root, APPLY_ROLE, folder)
     root.post("auth/token/revoke-self", retry=False)
 

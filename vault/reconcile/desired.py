@@ -19,6 +19,9 @@ from vault.declare.model import (
     Tokens,
 )
 from vault.declare.model import DatabaseRole as Role
+from vault.reconcile import records
+from vault.reconcile.order import PRUNABLE
+from vault.reconcile.records import Recorded
 from vault.reconcile.resources import Resource
 from vault.reconcile.resources.auth import AppRole, UserpassLogin
 from vault.reconcile.resources.database import DatabaseConnection, DatabaseRole
@@ -32,9 +35,8 @@ from vault.reconcile.resources.secrets import (
 )
 from vault.reconcile.resources.transit import TransitKey
 from vault.reconcile.supply import Supply
+from vault.reconcile.writeonly import FINGERPRINT_KEY
 
-#: The PostgreSQL user under which the server makes users: CREATEROLE, never superuser.
-DATABASE_MANAGER: Final = "strongroom_manager"
 KEPT_VERSIONS: Final = 10  # of each secret
 STARTER_TOKEN_TTL: Final = durations.MINUTE
 JOB_TOKEN_TTL: Final = 15 * durations.MINUTE
@@ -61,6 +63,7 @@ def desired(
     declared = declaration.environment(environment)
     resources: list[Resource] = [*_mounts(declared, _longest_lease(declaration, environment))]
     resources += [Policy(name, text) for name, text in sorted(policies.items())]
+    resources.append(TransitKey(FINGERPRINT_KEY))
     resources += [AppRole(job, (job,), token_ttl=JOB_TOKEN_TTL) for job in JOBS]
     for scope in declaration.scopes(environment):
         service = declaration.service(scope.service)
@@ -71,11 +74,23 @@ def desired(
             path = scope.secret(name)
             resources.append(SecretMetadata(path, _tags(service, scope, source)))
             resources.append(_value(scope, path, source, supply))
-    resources += [
-        UserpassLogin(name, person.policies, PERSON_TOKEN_TTL, PERSON_TOKEN_MAX_TTL, supply)
-        for name, person in sorted(declared.people.items())
+    resources += _people(declared, supply)
+    return [
+        Recorded(resource, environment) if resource.kind in PRUNABLE else resource
+        for resource in resources
     ]
-    return resources
+
+
+def _people(declared: EnvironmentDeclaration, supply: Supply) -> Iterator[Resource]:
+    for name, person in sorted(declared.people.items()):
+        yield UserpassLogin(
+            name,
+            person.policies,
+            PERSON_TOKEN_TTL,
+            PERSON_TOKEN_MAX_TTL,
+            supply,
+            records.path(declared.environment, UserpassLogin.kind, name),
+        )
 
 
 def database_roles(declaration: Declaration, scope: Scope) -> dict[str, Role]:
@@ -129,9 +144,10 @@ def _database(declaration: Declaration, scope: Scope, supply: Supply) -> Iterato
         name=str(scope),
         endpoint=endpoint,
         database=database.name,
-        username=DATABASE_MANAGER,
+        username=scope.manager_role,
         allowed_roles=tuple(roles),
         supply=supply,
+        record=records.path(scope.environment, DatabaseConnection.kind, str(scope)),
     )
     for name, role in sorted(roles.items()):
         yield DatabaseRole(name, str(scope), scope.owner_role, role.ttl, role.max_ttl)

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
+from typing import Any, Final
 
-from app_integration.session import Session
-from vault.reconcile.resources import Fields, Resource
+from vault.reconcile.resources import Fields, Reader, Resource
 from vault.reconcile.resources.secrets import DerivedValue, SecretValue
+
+#: Requests under way at once; below the connections that a session keeps open.
+WORKERS: Final = 8
 
 
 class Action(StrEnum):
@@ -17,6 +20,7 @@ class Action(StrEnum):
 
     CREATE = "create"
     UPDATE = "update"
+    DELETE = "delete"
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,39 +44,68 @@ class Change:
     def __str__(self) -> str:
         return f"{self.action} {self.resource.kind} {self.resource.name}"
 
+    @property
+    def kind(self) -> str:
+        """Of the resource."""
+        return self.resource.kind
+
+    @property
+    def removed(self) -> bool:
+        """Whether the resource goes."""
+        return self.action is Action.DELETE
+
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What apply would do, in order.
+    """What apply would do.
 
     Attributes:
+        changes: in the order of the declaration; apply orders them by dependency.
         unchanged: how many resources are as declared.
         missing: secrets that nobody has given a value yet; apply can't make them up.
+        kept: what is ours and declared no more, but holds data, so that it stays.
+        digest: hash of everything that was read for this plan.
     """
 
     changes: tuple[Change, ...]
     unchanged: int
     missing: tuple[str, ...]
+    kept: tuple[str, ...] = ()
+    digest: str = ""
+
+    def count(self, action: Action) -> int:
+        """How many changes are an *action*."""
+        return sum(change.action is action for change in self.changes)
 
 
-def read_actual(session: Session, resources: Sequence[Resource]) -> list[Fields | None]:
-    """What the server has for each of *resources*, in their order."""
-    return [resource.read(session) for resource in resources]
+def read_actual(
+    reader: Reader, resources: Sequence[Resource], workers: int = WORKERS
+) -> list[Fields | None]:
+    """What the server has for each of *resources*, in their order; *workers* ask at once."""
+    with ThreadPoolExecutor(workers, "plan") as pool:
+        try:
+            return list(pool.map(lambda resource: resource.read(reader), resources))
+        except BaseException:
+            pool.shutdown(cancel_futures=True)
+            raise
 
 
 def make_plan(resources: Sequence[Resource], actual: Sequence[Fields | None]) -> Plan:
     """The changes that turn *actual* into what *resources* declare, keeping their order."""
     changes: list[Change] = []
     missing: list[str] = []
+    written: set[str] = set()
     for resource, found in zip(resources, actual, strict=True):
         if found is None and _can_not_be_made(resource, missing):
             missing.append(resource.name)
             continue
-        before = found and (_outdated(resource, changes) or found)
+        before = found and (_outdated(resource, written) or found)
         fields = _difference(resource.desired(), before)
         if fields:
             action = Action.UPDATE if before is not None else Action.CREATE
             changes.append(Change(action, resource, before, fields))
+            if isinstance(resource, SecretValue | DerivedValue):
+                written.add(resource.name)
     unchanged = len(resources) - len(changes) - len(missing)
     return Plan(tuple(changes), unchanged, tuple(missing))
 
@@ -85,15 +118,10 @@ def _can_not_be_made(resource: Resource, missing: Sequence[str]) -> bool:
     )
 
 
-def _outdated(resource: Resource, changes: Sequence[Change]) -> Fields | None:
-    """What a derived value is once *changes* are made, when they change a part of it."""
+def _outdated(resource: Resource, written: set[str]) -> Fields | None:
+    """What a derived value is once a part of it, one of *written*, is changed."""
     if not isinstance(resource, DerivedValue):
         return None
-    written = {
-        change.resource.name
-        for change in changes
-        if isinstance(change.resource, SecretValue | DerivedValue)
-    }
     return {"value": "outdated"} if written & set(resource.parts.values()) else None
 
 

@@ -17,7 +17,7 @@ from vault.runtime import postgres_roles
 from vault.runtime.files import read_or_create_password
 from vault.runtime.layout import Layout
 from vault.runtime.ports import HOST
-from vault.runtime.postgres_roles import MANAGER, ServiceRoles
+from vault.runtime.postgres_roles import ServiceRoles
 
 CONNECT_SECONDS: Final = 5
 REQUEST_SECONDS: Final = 2.0
@@ -51,7 +51,7 @@ class DatabaseAccounts:
         """How Vault reaches the service's database."""
         address = f"{HOST}:{self.port}/{self._roles.database}?sslmode=disable"
         return Manager(
-            username=MANAGER,
+            username=self._roles.manager,
             password_file=self.password_file("manager"),
             connection_url=f"postgresql://{{{{username}}}}:{{{{password}}}}@{address}",
         )

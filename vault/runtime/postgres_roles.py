@@ -7,15 +7,13 @@ rights, ends their sessions and drops them again.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final, LiteralString
+from typing import LiteralString
 
 import psycopg
 from psycopg.sql import SQL, Composed, Identifier, Literal
 
 from app_integration.names import Scope
 from app_integration.secret import Secret
-
-MANAGER: Final = "strongroom_manager"
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +33,11 @@ class ServiceRoles:
         return self.scope.owner_role
 
     @property
+    def manager(self) -> str:
+        """Makes and drops leased users: ``gaara_store_manager``."""
+        return self.scope.manager_role
+
+    @property
     def app(self) -> str:
         """Logs in with a password that doesn't change by itself: ``gaara_store_app``."""
         return f"{self.database}_app"
@@ -48,8 +51,8 @@ def ensure(
     The passwords *manager* and *app* are set only on roles that are new: Vault may have changed
     them since.
     """
-    if not _exists(superuser, "pg_roles", "rolname", MANAGER):
-        _create_manager(superuser, manager)
+    if not _exists(superuser, "pg_roles", "rolname", roles.manager):
+        _create_manager(superuser, roles, manager)
     if not _exists(superuser, "pg_roles", "rolname", roles.owner):
         _create_owner(superuser, roles)
     if not _exists(superuser, "pg_roles", "rolname", roles.app):
@@ -65,9 +68,9 @@ def own_schema(superuser: psycopg.Connection, roles: ServiceRoles) -> None:
         _run(superuser, "REVOKE ALL ON SCHEMA public FROM PUBLIC")
 
 
-def _create_manager(superuser: psycopg.Connection, password: Secret) -> None:
-    manager = Identifier(MANAGER)
-    verifier = _verifier(superuser, MANAGER, password)
+def _create_manager(superuser: psycopg.Connection, roles: ServiceRoles, password: Secret) -> None:
+    manager = Identifier(roles.manager)
+    verifier = _verifier(superuser, roles.manager, password)
     with superuser.transaction():
         _run(superuser, "CREATE ROLE {} LOGIN CREATEROLE PASSWORD {}", manager, verifier)
         # Without it REASSIGN OWNED and DROP OWNED fail when a user is revoked, and it stays.
@@ -75,7 +78,7 @@ def _create_manager(superuser: psycopg.Connection, password: Secret) -> None:
 
 
 def _create_owner(superuser: psycopg.Connection, roles: ServiceRoles) -> None:
-    owner, manager = Identifier(roles.owner), Identifier(MANAGER)
+    owner, manager = Identifier(roles.owner), Identifier(roles.manager)
     with superuser.transaction():
         _run(superuser, "CREATE ROLE {} NOLOGIN", owner)
         _run(superuser, "GRANT {} TO {} WITH ADMIN OPTION", owner, manager)

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from http import HTTPStatus
-from typing import Any, ClassVar, Protocol
+from typing import Any, Protocol
 
 from app_integration.errors import ConfigurationError, RequestRefused
 from app_integration.session import Session
+from vault.declare import durations
 
 #: Managed fields and their normalised values. Only these are compared.
 Fields = Mapping[str, Any]
@@ -21,10 +22,29 @@ class CannotChange(ConfigurationError):
     """The server has a field that can't be changed after creation, set otherwise than declared."""
 
 
+class Reader(Protocol):
+    """What a resource may ask while it reads: a session, or a snapshot of one."""
+
+    def get(self, path: str) -> dict[str, Any]:
+        """The decoded answer to a GET."""
+        ...
+
+    def list(self, path: str) -> list[str]:
+        """The keys below *path*; none for a 404."""
+        ...
+
+    def post(self, path: str, body: Mapping[str, Any] | None = None) -> dict[str, Any]:
+        """The decoded answer to a POST that only computes, such as an HMAC."""
+        ...
+
+
 class Resource(Protocol):
     """One managed thing on the server."""
 
-    kind: ClassVar[str]
+    @property
+    def kind(self) -> str:
+        """What sort of thing it is; also the name of its place in the order of dependency."""
+        ...
 
     @property
     def name(self) -> str:
@@ -35,7 +55,7 @@ class Resource(Protocol):
         """What the declaration says of it. Never a secret value."""
         ...
 
-    def read(self, session: Session) -> Fields | None:
+    def read(self, reader: Reader) -> Fields | None:
         """The same fields as the server has them; None when it isn't there."""
         ...
 
@@ -44,10 +64,10 @@ class Resource(Protocol):
         ...
 
 
-def read_data(session: Session, path: str) -> dict[str, Any] | None:
+def read_data(reader: Reader, path: str) -> dict[str, Any] | None:
     """The ``data`` of *path*; None for a 404."""
     try:
-        answer = session.get(path)
+        answer = reader.get(path)
     except RequestRefused as refused:
         if refused.status == HTTPStatus.NOT_FOUND:
             return None
@@ -57,8 +77,20 @@ def read_data(session: Session, path: str) -> dict[str, Any] | None:
 
 
 def pick(fields: Fields, data: Mapping[str, Any]) -> dict[str, Any]:
-    """Of *data*, what *fields* name: the server adds keys that nobody declared."""
-    return {key: data.get(key) for key in fields}
+    """Of *data*, what *fields* name: the server adds keys that nobody declared.
+
+    Where a number of seconds is declared, a duration as text is one too.
+    """
+    return {key: _like(value, data.get(key)) for key, value in fields.items()}
+
+
+def _like(declared: Any, found: Any) -> Any:
+    if type(declared) is int and isinstance(found, str):
+        try:
+            return durations.normalise(found)
+        except ValueError:
+            return found
+    return found
 
 
 def refuse_change(resource: Resource, before: Fields | None, immutable: tuple[str, ...]) -> None:

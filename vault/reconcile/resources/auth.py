@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from app_integration.names import APPROLE_MOUNT
 from app_integration.session import Session
-from vault.reconcile.resources import Fields, pick, read_data
+from vault.reconcile.records import write_note
+from vault.reconcile.resources import Fields, Reader, pick, read_data
 from vault.reconcile.supply import Supply
+from vault.reconcile.writeonly import WriteOnly
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,9 +45,9 @@ class AppRole:
             "secret_id_ttl": self.secret_id_ttl,
         }
 
-    def read(self, session: Session) -> Fields | None:
+    def read(self, reader: Reader) -> Fields | None:
         """The same of the role on the server."""
-        data = read_data(session, self._path)
+        data = read_data(reader, self._path)
         if data is None:
             return None
         return pick(self.desired(), {**data, "token_policies": sorted(data["token_policies"])})
@@ -61,7 +63,11 @@ class AppRole:
 
 @dataclass(frozen=True, slots=True)
 class UserpassLogin:
-    """A person's login by user name and password. The password is write-only."""
+    """A person's login by user name and password.
+
+    Attributes:
+        record: path of the note that holds the password's fingerprint.
+    """
 
     kind: ClassVar[str] = "userpass"
 
@@ -70,28 +76,38 @@ class UserpassLogin:
     token_ttl: int
     token_max_ttl: int
     supply: Supply
+    record: str
 
     def desired(self) -> Fields:
-        """Policies and lifetimes in seconds."""
+        """Policies, lifetimes in seconds, and the password if one is given."""
         return {
             "token_policies": sorted(self.policies),
             "token_ttl": self.token_ttl,
             "token_max_ttl": self.token_max_ttl,
+            **self._password.desired(),
         }
 
-    def read(self, session: Session) -> Fields | None:
+    def read(self, reader: Reader) -> Fields | None:
         """The same of the login on the server."""
-        data = read_data(session, self._path)
+        data = read_data(reader, self._path)
         if data is None:
             return None
-        return pick(self.desired(), {**data, "token_policies": sorted(data["token_policies"])})
+        policies = {"token_policies": sorted(data["token_policies"])}
+        return pick(self.desired(), {**data, **policies, **self._password.read(reader)})
 
     def write(self, session: Session, before: Fields | None) -> None:
-        """Create it with its password, or change the rest."""
-        body: dict[str, Any] = dict(self.desired())
-        if before is None:
+        """Create it with its password, or change what differs."""
+        body = {key: value for key, value in self.desired().items() if key != "password"}
+        renewed = before is None or before.get("password") != self.desired().get("password")
+        if renewed:
             body["password"] = self.supply.required(self._path).reveal()
         session.post(self._path, body)
+        if renewed:
+            write_note(session, self.record, self._password.notes(session))
+
+    @property
+    def _password(self) -> WriteOnly:
+        return WriteOnly(self.record, self.supply.get(self._path))
 
     @property
     def _path(self) -> str:

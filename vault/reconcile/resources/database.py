@@ -6,20 +6,30 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+from app_integration.errors import RequestRefused, ServerFault
 from app_integration.names import DATABASE_MOUNT
+from app_integration.secret import Secret
 from app_integration.session import Session
 from vault.declare.fields import Endpoint, loopback
-from vault.reconcile.resources import Fields, pick, read_data
+from vault.reconcile.records import note, write_note
+from vault.reconcile.resources import Fields, Reader, pick, read_data
 from vault.reconcile.supply import Supply
+from vault.reconcile.writeonly import ANOTHER, WriteOnly
 
 _PLUGIN = "postgresql-database-plugin"
+_ROOT = "root_password"
+ROTATED = "rotated"
 
 
 @dataclass(frozen=True, slots=True)
 class DatabaseConnection:
     """The server's own connection to a database, as a CREATEROLE user that is no superuser.
 
-    The password is write-only: it is given when the connection is made, and never compared.
+    The password that is given works once: the server replaces it by one that it alone knows, and
+    a note says so. Afterwards it is never sent again; another one, given on purpose, is.
+
+    Attributes:
+        record: path of the note.
     """
 
     kind: ClassVar[str] = "database-connection"
@@ -30,9 +40,74 @@ class DatabaseConnection:
     username: str
     allowed_roles: tuple[str, ...]
     supply: Supply
+    record: str
 
     def desired(self) -> Fields:
-        """Everything but the password."""
+        """What the server gives back, and what is noted of the password."""
+        return {**self._config(), _ROOT: ROTATED, **self._password.desired()}
+
+    def read(self, reader: Reader) -> Fields | None:
+        """The server nests what belongs to the plugin under ``connection_details``."""
+        data = read_data(reader, self._path)
+        if data is None:
+            return None
+        flat = {
+            **data,
+            **data["connection_details"],
+            "allowed_roles": sorted(data["allowed_roles"]),
+            _ROOT: note(reader, self.record).get(_ROOT, "unknown"),
+            **self._password.read(reader),
+        }
+        return pick(self.desired(), flat)
+
+    def write(self, session: Session, before: Fields | None) -> None:
+        """Write it, and have the password rotated if that wasn't done yet."""
+        given = before is None or before.get("password") == ANOTHER
+        if before is not None and not given and pick(self._config(), before) != self._config():
+            given = not self._keeps_password(session, before)
+        if given:
+            write_note(session, self.record, {_ROOT: None})
+            self._post(session, self.supply.required(self._path))
+        if before is None or given or before[_ROOT] != ROTATED:
+            if given or self._given_works(session):
+                session.post(f"{DATABASE_MOUNT}/rotate-root/{self.name}", retry=False)
+            write_note(session, self.record, {_ROOT: ROTATED})
+        if given or (before is not None and "password" in before):
+            write_note(session, self.record, self._password.notes(session))
+
+    def _keeps_password(self, session: Session, before: Fields) -> bool:
+        """Write all but the password; False when that is of another user and opens nothing."""
+        try:
+            self._post(session, None)
+        except (RequestRefused, ServerFault):
+            if before["username"] == self.username:
+                raise
+            return False
+        return True
+
+    def _given_works(self, session: Session) -> bool:
+        """Whether the given password still opens the database: then it wasn't rotated.
+
+        A run that was killed may have rotated it and not noted so. Without a given password the
+        answer is True: rotating once more does no harm, as the server knows what it has.
+        """
+        given = self.supply.get(self._path)
+        if given is None:
+            return True
+        try:
+            self._post(session, given)
+        except (RequestRefused, ServerFault):
+            self._post(session, None)  # raises when the server's own doesn't open it either
+            return False
+        return True
+
+    def _post(self, session: Session, password: Secret | None) -> None:
+        """Write the configuration; the server verifies it by connecting, or keeps the old."""
+        secret = {} if password is None else {"password": password.reveal()}
+        body = {**self._config(), **secret, "verify_connection": True}
+        session.post(self._path, body, retry=False)
+
+    def _config(self) -> dict[str, Any]:
         return {
             "plugin_name": _PLUGIN,
             "connection_url": (
@@ -49,24 +124,13 @@ class DatabaseConnection:
         """TLS with a verified name, except to a database on the server's own machine."""
         return "disable" if loopback(f"tcp://{self.endpoint}") else "verify-full"
 
-    def read(self, session: Session) -> Fields | None:
-        """The server nests what belongs to the plugin under ``connection_details``."""
-        data = read_data(session, f"{DATABASE_MOUNT}/config/{self.name}")
-        if data is None:
-            return None
-        flat = {
-            **data,
-            **data["connection_details"],
-            "allowed_roles": sorted(data["allowed_roles"]),
-        }
-        return pick(self.desired(), flat)
+    @property
+    def _path(self) -> str:
+        return f"{DATABASE_MOUNT}/config/{self.name}"
 
-    def write(self, session: Session, before: Fields | None) -> None:
-        """Write it; the server verifies it by connecting."""
-        body: dict[str, Any] = {**self.desired(), "verify_connection": True}
-        if before is None:
-            body["password"] = self.supply.required(f"{DATABASE_MOUNT}/config/{self.name}").reveal()
-        session.post(f"{DATABASE_MOUNT}/config/{self.name}", body, retry=False)
+    @property
+    def _password(self) -> WriteOnly:
+        return WriteOnly(self.record, self.supply.get(self._path))
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,9 +161,9 @@ class DatabaseRole:
             "max_ttl": self.max_ttl,
         }
 
-    def read(self, session: Session) -> Fields | None:
+    def read(self, reader: Reader) -> Fields | None:
         """The same of the role on the server."""
-        data: Mapping[str, Any] | None = read_data(session, self._path)
+        data: Mapping[str, Any] | None = read_data(reader, self._path)
         return pick(self.desired(), data) if data is not None else None
 
     def write(self, session: Session, before: Fields | None) -> None:  # noqa: ARG002 (protocol)

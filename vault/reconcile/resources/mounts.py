@@ -10,7 +10,7 @@ import tenacity
 
 from app_integration.errors import RequestRefused
 from app_integration.session import Session
-from vault.reconcile.resources import Fields, pick, read_data, refuse_change
+from vault.reconcile.resources import Fields, Reader, pick, read_data, refuse_change
 
 _KV_UPGRADE: Final = 15  # seconds a new KV v2 mount may answer 400 while it upgrades itself
 
@@ -47,9 +47,9 @@ class Mount:
             fields["version"] = self.version
         return fields
 
-    def read(self, session: Session) -> Fields | None:
+    def read(self, reader: Reader) -> Fields | None:
         """From the table of mounts, which both servers give whole."""
-        mounts = read_data(session, f"sys/{self.api}") or {}
+        mounts = read_data(reader, f"sys/{self.api}") or {}
         found = mounts.get(f"{self.path}/")
         if found is None:
             return None
@@ -98,9 +98,9 @@ class KvConfig:
         """The number of versions kept."""
         return {"max_versions": self.max_versions}
 
-    def read(self, session: Session) -> Fields | None:
+    def read(self, reader: Reader) -> Fields | None:
         """None while the mount isn't there."""
-        data = read_data(session, f"{self.mount}/config")
+        data = read_data(reader, f"{self.mount}/config")
         return pick(self.desired(), data) if data is not None else None
 
     def write(self, session: Session, before: Fields | None) -> None:  # noqa: ARG002 (protocol)

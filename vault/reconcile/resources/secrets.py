@@ -10,9 +10,9 @@ from typing import Any, ClassVar, Final
 from app_integration.names import KV_MOUNT, VALUE_KEY, check_secret_value
 from app_integration.secret import Secret
 from app_integration.session import Session
-from vault.declare import derived
+from vault.declare import derived, durations
 from vault.declare.model import ALPHABETS
-from vault.reconcile.resources import Fields, read_data
+from vault.reconcile.resources import Fields, Reader, read_data
 from vault.reconcile.supply import Supply
 
 MANAGED_BY: Final = {"managed_by": "strongroom"}
@@ -42,13 +42,13 @@ class SecretMetadata:
         """One field for each metadata key of ours."""
         return {**MANAGED_BY, **self.tags}
 
-    def read(self, session: Session) -> Fields | None:
+    def read(self, reader: Reader) -> Fields | None:
         """Of the server's metadata, our keys."""
-        data = read_data(session, metadata_path(self.name))
+        data = read_data(reader, metadata_path(self.name))
         if data is None:
             return None
         custom = data["custom_metadata"] or {}
-        return {key: custom.get(key) for key in self.desired()}
+        return {key: _same_period(value, custom.get(key)) for key, value in self.desired().items()}
 
     def write(self, session: Session, before: Fields | None) -> None:  # noqa: ARG002 (protocol)
         """Merge our keys into what is there."""
@@ -78,9 +78,9 @@ class SecretValue:
         """That there is a value."""
         return {"value": "present"}
 
-    def read(self, session: Session) -> Fields | None:
+    def read(self, reader: Reader) -> Fields | None:
         """Present once any version was ever written."""
-        data = read_data(session, metadata_path(self.name))
+        data = read_data(reader, metadata_path(self.name))
         return {"value": "present"} if data and data["current_version"] else None
 
     def write(self, session: Session, before: Fields | None) -> None:  # noqa: ARG002 (protocol)
@@ -107,13 +107,13 @@ class DerivedValue:
         """That it is made of the current versions; which those are, :meth:`read` finds out."""
         return {"value": "current"}
 
-    def read(self, session: Session) -> Fields | None:
+    def read(self, reader: Reader) -> Fields | None:
         """Compares version numbers only: no value is read for a plan."""
-        data = read_data(session, metadata_path(self.name))
+        data = read_data(reader, metadata_path(self.name))
         if data is None or not data["current_version"]:
             return None
         made_of = (data["custom_metadata"] or {}).get(_MADE_OF)
-        return {"value": "current" if made_of == self._versions(session) else "outdated"}
+        return {"value": "current" if made_of == self._versions(reader) else "outdated"}
 
     def write(self, session: Session, before: Fields | None) -> None:  # noqa: ARG002 (protocol)
         """Read the parts, compose, write."""
@@ -128,9 +128,9 @@ class DerivedValue:
         write_value(session, self.name, value, cas=data.get("current_version", 0))
         merge_metadata(session, self.name, {_MADE_OF: versions})
 
-    def _versions(self, session: Session) -> str:
+    def _versions(self, reader: Reader) -> str:
         found = {
-            part: (read_data(session, metadata_path(path)) or {}).get("current_version", 0)
+            part: (read_data(reader, metadata_path(path)) or {}).get("current_version", 0)
             for part, path in self.parts.items()
         }
         return " ".join(f"{part}@{version}" for part, version in sorted(found.items()))
@@ -177,8 +177,23 @@ def write_value(session: Session, name: str, value: Secret, *, cas: int | None =
 
 
 def merge_metadata(session: Session, name: str, ours: Mapping[str, str | None]) -> None:
-    """Set the custom metadata keys *ours*, drop those that are None, and keep the rest."""
+    """Set the custom metadata keys *ours*, drop those that are None, and keep the rest.
+
+    Where the server counts versions of metadata, what another wrote in between isn't lost unseen.
+    """
     data = read_data(session, metadata_path(name)) or {}
     merged = {**(data.get("custom_metadata") or {}), **ours}
     merged = {key: value for key, value in merged.items() if value is not None}
-    session.post(metadata_path(name), {"custom_metadata": merged})
+    body: dict[str, Any] = {"custom_metadata": merged}
+    if "current_metadata_version" in data:
+        body["metadata_cas"] = data["current_metadata_version"]
+    session.post(metadata_path(name), body, retry=False)
+
+
+def _same_period(declared: str | None, found: str | None) -> str | None:
+    """*found*, as it is declared where it is the same time in other units: 2160h for 90d."""
+    try:
+        same = durations.normalise(found or "") == durations.normalise(declared or "")
+    except ValueError:
+        return found
+    return declared if found and same else found

@@ -7,7 +7,7 @@ from typing import Any, ClassVar, Final
 
 from app_integration.names import TRANSIT_MOUNT
 from app_integration.session import Session
-from vault.reconcile.resources import Fields, pick, read_data, refuse_change
+from vault.reconcile.resources import Fields, Reader, pick, read_data, refuse_change
 
 _AT_CREATION: Final = ("type", "derived", "exportable", "allow_plaintext_backup")
 
@@ -36,9 +36,9 @@ class TransitKey:
             "auto_rotate_period": self.rotate_every,
         }
 
-    def read(self, session: Session) -> Fields | None:
+    def read(self, reader: Reader) -> Fields | None:
         """The same of the key on the server."""
-        data = read_data(session, self._path)
+        data = read_data(reader, self._path)
         return pick(self.desired(), data) if data is not None else None
 
     def write(self, session: Session, before: Fields | None) -> None:

@@ -1,0 +1,96 @@
+"""``strongroom environments``: two environments side by side."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Final
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+
+from app_integration import names
+from app_integration.login import AppRole
+from app_integration.names import Environment
+from app_integration.session import Session
+from console import operate
+from vault.reconcile.differences import Differences, Side, compare, look, new_key
+from vault.reconcile.snapshot import Snapshot
+
+DIFFERS: Final = 2
+_HEADINGS: Final = {
+    "missing": "Secrets that one of them lacks",
+    "policy": "Policies of another shape",
+    "same": "The same value in both",
+}
+
+app = typer.Typer(no_args_is_help=True, help="Compare environments.")
+out = Console(soft_wrap=True)
+
+Credentials = Annotated[
+    Path | None,
+    typer.Option("--credentials", help="folder with <environment>/role-id and secret-id"),
+]
+
+
+@app.callback()
+def environments() -> None:
+    """Compare environments."""
+
+
+@app.command()
+def diff(
+    one: Annotated[str, typer.Argument(help="dev, staging or prod")],
+    other: Annotated[str, typer.Argument(help="another")],
+    root: Annotated[Path, typer.Option(help="folder of the local deployment")] = Path(
+        ".strongroom"
+    ),
+    credentials: Credentials = None,
+) -> None:
+    """What differs and shouldn't, and what should and doesn't. Exit code 2 for anything.
+
+    Values are never shown. A credential of strongroom-plan compares all but them.
+    """
+    pair = [names.environment(each) for each in (one, other)]
+    services = [{scope.service for scope in operate.declaration().scopes(each)} for each in pair]
+    key = new_key()
+    sides = [_sides(each, services[0] & services[1], key, root, credentials) for each in pair]
+    for only in sorted(services[0] ^ services[1]):
+        out.print(f"[yellow]{escape(only)} runs in one of them only[/]", highlight=False)
+    found = [compare(sides[0][service], sides[1][service]) for service in sorted(sides[0])]
+    show(out, found)
+    if any(found) or services[0] != services[1]:
+        raise typer.Exit(DIFFERS)
+
+
+def show(console: Console, found: list[Differences]) -> None:
+    """Every difference, under its heading; values that couldn't be compared last."""
+    for field, heading in _HEADINGS.items():
+        lines = [line for each in found for line in getattr(each, field)]
+        console.print(f"[bold]{heading}[/]: {len(lines) or 'none'}", highlight=False)
+        for line in lines:
+            console.print(f"  {escape(line)}", highlight=False)
+    unread = sorted({scope for each in found for scope in each.unread})
+    if unread:
+        note = f"Values weren't compared: this credential may not read those of {', '.join(unread)}"
+        console.print(f"[yellow]{escape(note)}[/]", highlight=False)
+
+
+def _sides(
+    environment: Environment, services: set[str], key: bytes, root: Path, folder: Path | None
+) -> dict[str, Side]:
+    with _session(environment, root, folder) as session:
+        reader = Snapshot(session)
+        return {
+            scope.service: look(reader, operate.declaration(), scope, key)
+            for scope in operate.declaration().scopes(environment)
+            if scope.service in services
+        }
+
+
+def _session(environment: Environment, root: Path, folder: Path | None) -> Session:
+    if folder is None:
+        return operate.operator(environment, root, "strongroom-apply")
+    files = (folder / environment / "role-id", folder / environment / "secret-id")
+    # Two servers: VAULT_ADDR could only be one of them.
+    return operate.at(environment, None, AppRole(*files))

@@ -1,0 +1,3 @@
+path "a\q" {
+  capabilities = ["read"]
+}

@@ -1,0 +1,4 @@
+# two paths
+path "a" {
+  capabilites = ["read"]
+}

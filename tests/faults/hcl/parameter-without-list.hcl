@@ -1,0 +1,6 @@
+path "a" {
+  capabilities = ["update"]
+  denied_parameters = {
+    "ttl" = "1h"
+  }
+}

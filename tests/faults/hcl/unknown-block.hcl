@@ -1,0 +1,3 @@
+paths "a" {
+  capabilities = ["read"]
+}

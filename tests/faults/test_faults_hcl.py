@@ -1,0 +1,24 @@
+"""Policies with one fault each: what is said about it, word for word."""
+
+from pathlib import Path
+
+import pytest
+
+from vault.reconcile.hcl_meaning import meaning
+from vault.reconcile.hcl_syntax import HclError
+
+FOLDER = Path(__file__).parent / "hcl"
+POLICIES = sorted(FOLDER.glob("*.hcl"))
+
+
+@pytest.mark.parametrize("policy", POLICIES, ids=lambda path: path.stem)
+def test_a_fault_is_named_with_its_line_and_remedy(policy: Path) -> None:
+    with pytest.raises(HclError) as caught:
+        meaning(policy.read_text(), policy.name)
+    assert str(caught.value) == policy.with_suffix(".expected").read_text().rstrip("\n")
+
+
+def test_every_expected_message_belongs_to_a_policy() -> None:
+    expected = {path.with_suffix(".hcl") for path in FOLDER.glob("*.expected")}
+    assert expected == set(POLICIES)
+    assert len(POLICIES) >= 15

@@ -1,0 +1,113 @@
+"""The password that the database connection is made with: used once, then known to nobody."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import psycopg
+import pytest
+
+from app_integration.secret import Secret
+from tests.deployment import Deployment
+from vault.reconcile.apply import ApplyFailed, apply
+from vault.reconcile.compare import compare
+from vault.reconcile.plan import Plan
+from vault.reconcile.supply import Supply
+
+pytestmark = pytest.mark.requires("embedded")
+
+NAME = "gaara-store-dev"
+NOTE = f"secret/metadata/_strongroom/dev/database-connection/{NAME}"
+PATH = f"database/config/{NAME}"
+
+
+def plan(deployment: Deployment, supply: Supply | None = None) -> Plan:
+    local = deployment.local
+    return compare(deployment.operator, local.desired(supply or local.supply()))
+
+
+def carry_out(deployment: Deployment, found: Plan) -> None:
+    apply(deployment.operator, found, lambda _: None)
+
+
+def fields(found: Plan) -> set[str]:
+    return {field.field for change in found.changes for field in change.fields}
+
+
+def rotations(deployment: Deployment) -> int:
+    return len(deployment.audit_lines(f"database/rotate-root/{NAME}"))
+
+
+def opens(deployment: Deployment) -> bool:
+    """Whether the password that was given still opens the database."""
+    manager = deployment.local.servers.manager
+    password = manager.password_file.read_text().strip()
+    url = manager.connection_url.replace("{{username}}", manager.username)
+    try:
+        with psycopg.connect(url.replace("{{password}}", password)):
+            return True
+    except psycopg.OperationalError:
+        return False
+
+
+def test_the_given_password_opens_nothing_any_more(deployment: Deployment) -> None:
+    assert rotations(deployment) == 1
+    assert not opens(deployment)
+    assert deployment.operator.get(f"database/creds/{NAME}")["data"]["username"]
+
+
+def test_coming_up_again_neither_rotates_nor_overwrites(deployment: Deployment) -> None:
+    deployment.revive()
+    carry_out(deployment, plan(deployment))
+    assert rotations(deployment) == 1
+    assert deployment.operator.get(f"database/creds/{NAME}")["data"]["username"]
+
+
+@pytest.mark.parametrize("lost", ["root_password", "password_hmac"])
+def test_a_lost_note_is_written_again_without_rotating(deployment: Deployment, lost: str) -> None:
+    notes = deployment.operator.get(NOTE)["data"]["custom_metadata"]
+    deployment.operator.post(
+        NOTE, {"custom_metadata": {key: value for key, value in notes.items() if key != lost}}
+    )
+    found = plan(deployment)
+    assert len(fields(found)) == 1
+    carry_out(deployment, found)
+    assert rotations(deployment) == 1
+    assert deployment.operator.get(NOTE)["data"]["custom_metadata"] == notes
+
+
+def test_a_wrong_password_given_later_is_refused_and_breaks_nothing(deployment: Deployment) -> None:
+    supply = deployment.local.supply()
+    wrong = replace(supply, values={**supply.values, PATH: Secret("mistyped-password")})
+    found = plan(deployment, wrong)
+    assert fields(found) == {"password"}
+    with pytest.raises(ApplyFailed) as caught:
+        carry_out(deployment, found)
+    assert "mistyped-password" not in str(caught.value)
+    assert deployment.operator.get(f"database/creds/{NAME}")["data"]["username"]
+    carry_out(deployment, plan(deployment))
+    assert plan(deployment).changes == ()
+    assert rotations(deployment) == 1
+
+
+def test_without_a_given_password_nothing_is_compared_or_missing(deployment: Deployment) -> None:
+    assert plan(deployment, Supply()).changes == ()
+
+
+def test_a_person_s_new_password_is_found_by_its_fingerprint_alone(deployment: Deployment) -> None:
+    path = "auth/userpass/users/developer"
+    supply = deployment.local.supply()
+    changed = replace(supply, values={**supply.values, path: Secret("a-new-password-given")})
+    found = plan(deployment, changed)
+    assert [(each.before, each.after) for each in found.changes[0].fields] == [
+        ("another", "as given")
+    ]
+    assert "a-new-password-given" not in repr(found)
+    carry_out(deployment, found)
+    login = "auth/userpass/login/developer"
+    assert deployment.operator.post(login, {"password": "a-new-password-given"})["auth"]
+    assert plan(deployment, changed).changes == ()
+    carry_out(deployment, plan(deployment))
+    note = "secret/metadata/_strongroom/dev/userpass/developer"
+    notes = deployment.operator.get(note)["data"]["custom_metadata"]
+    assert notes["password_hmac"].startswith("vault:v1:")

@@ -1,0 +1,320 @@
+"""Every managed field of every kind, changed by hand: found, shown as just that, and mended.
+
+The cases are generated from the resources that the declaration gives, so that neither a new field
+nor a new kind can be forgotten.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+
+from app_integration.names import Environment
+from app_integration.secret import Secret
+from app_integration.session import Session
+from policies.render import render_policies
+from tests.deployment import Deployment
+from vault.declare.load import load
+from vault.reconcile.apply import ApplyFailed, apply
+from vault.reconcile.compare import compare
+from vault.reconcile.desired import desired
+from vault.reconcile.order import AFTER, PRUNABLE
+from vault.reconcile.plan import Plan
+from vault.reconcile.records import Recorded
+from vault.reconcile.resources import Resource
+from vault.reconcile.resources.mounts import KvConfig, Mount
+from vault.reconcile.resources.policies import PolicyText
+from vault.reconcile.resources.secrets import DerivedValue, SecretMetadata, SecretValue, write_value
+from vault.reconcile.resources.transit import TransitKey
+from vault.reconcile.supply import Supply
+
+pytestmark = pytest.mark.requires("embedded")
+
+NAME = "gaara-store-dev"
+SECRET = "gaara-store/dev/drift"
+SUPPLY = Supply(
+    {
+        "database/config/gaara-store-dev": Secret("x"),
+        "auth/userpass/users/developer": Secret("x"),
+    }
+)
+
+#: Throw-away things of kinds whose real ones must not be broken.
+OWN: dict[str, Resource] = {
+    "mount": Mount("mounts", "drift", "kv", "for this test", max_ttl=3600, version=2),
+    "kv-config": KvConfig("drift", 5),
+    "transit-key": Recorded(TransitKey("drift-dev-key", 86_400), Environment.DEV),
+    "secret-metadata": SecretMetadata(
+        SECRET, {"owner": "shop", "environment": "dev", "rotate_every": "90d"}
+    ),
+    "secret-value": SecretValue(SECRET, "generated", True, lambda: Secret("x" * 32)),
+    "derived-secret": DerivedValue("gaara-store/dev/drift-url", "{a}", {"a": SECRET}),
+}
+
+
+def declared() -> dict[str, Resource]:
+    """One resource of each kind: of those that the declaration gives, else of our own."""
+    policies = render_policies(load(), Environment.DEV)
+    found = desired(load(), Environment.DEV, policies, SUPPLY)
+    return OWN | {each.kind: each for each in reversed(found)}
+
+
+#: Kind → one of that kind; among the fields of both are all.
+KINDS = declared()
+CASES = [
+    (kind, name)
+    for kind, resource in KINDS.items()
+    for name in {**resource.desired(), **(OWN[kind].desired() if kind in OWN else {})}
+]
+
+
+@dataclass
+class Hand:
+    """How a field of a kind is changed by hand.
+
+    Attributes:
+        path: where a plain field is written; ``{name}`` is the resource's.
+        special: field → what to do instead.
+        fixed: fields that can't be mended.
+    """
+
+    path: str
+    special: dict[str, Callable[[Session, str], object]] = field(default_factory=dict)
+    fixed: tuple[str, ...] = ()
+
+
+def body(path: str, content: dict[str, Any]) -> Callable[[Session, str], object]:
+    return lambda session, name: session.post(path.format(name=name), content)
+
+
+def noted(kind: str, notes: dict[str, str]) -> Callable[[Session, str], object]:
+    return body(
+        f"secret/metadata/_strongroom/dev/{kind}/{{name}}",
+        {"custom_metadata": {"managed_by": "strongroom", **notes}},
+    )
+
+
+def again(path: str, old: dict[str, Any]) -> Callable[[Session, str], object]:
+    """Made anew, otherwise."""
+
+    def change(session: Session, name: str) -> None:
+        if path.startswith("transit/"):
+            session.post(f"{path.format(name=name)}/config", {"deletion_allowed": True})
+        session.delete(path.format(name=name))
+        session.post(path.format(name=name), old)
+        if path.startswith("transit/"):
+            session.post(f"{path.format(name=name)}/config", {"auto_rotate_period": "24h"})
+
+    return change
+
+
+def tagged(**tags: str) -> Callable[[Session, str], object]:
+    ours = {
+        "managed_by": "strongroom",
+        "owner": "shop",
+        "environment": "dev",
+        "rotate_every": "90d",
+    }
+    return body(f"secret/metadata/{SECRET}", {"custom_metadata": {**ours, **tags}})
+
+
+CONNECTION = "database/config/{name}"
+MOUNTED = {
+    "type": "kv",
+    "description": "for this test",
+    "config": {"max_lease_ttl": "1h"},
+    "options": {"version": "2"},
+}
+KEY = {"type": "aes256-gcm96", "derived": True}
+HANDS = {
+    "mount": Hand(
+        "sys/mounts/{name}/tune",
+        {
+            "type": again("sys/mounts/{name}", MOUNTED | {"type": "transit", "options": {}}),
+            "version": again("sys/mounts/{name}", MOUNTED | {"options": {"version": "1"}}),
+        },
+        ("type", "version"),
+    ),
+    "kv-config": Hand("{name}/config"),
+    "policy": Hand("sys/policies/acl/{name}"),
+    "transit-key": Hand(
+        "transit/keys/{name}/config",
+        {
+            "type": again("transit/keys/{name}", KEY | {"type": "chacha20-poly1305"}),
+            "derived": again("transit/keys/{name}", KEY | {"derived": False}),
+        },
+        ("type", "derived", "exportable", "allow_plaintext_backup"),
+    ),
+    "approle": Hand(
+        "auth/approle/role/{name}",
+        {
+            "bind_secret_id": body(
+                "auth/approle/role/{name}",
+                {"bind_secret_id": False, "token_bound_cidrs": ["127.0.0.1/32"]},
+            )
+        },
+    ),
+    "userpass": Hand(
+        "auth/userpass/users/{name}", {"password": noted("userpass", {"password_hmac": "other"})}
+    ),
+    "database-connection": Hand(
+        CONNECTION,
+        {
+            "root_password": lambda session, name: forget_note(session, name, "root_password"),
+            "password": lambda session, name: forget_note(session, name, "password_hmac"),
+            "plugin_name": body(
+                CONNECTION, {"plugin_name": "mysql-database-plugin", "verify_connection": False}
+            ),
+        },
+    ),
+    "database-role": Hand("database/roles/{name}"),
+    "secret-metadata": Hand(
+        "",
+        {
+            "managed_by": tagged(managed_by="somebody"),
+            "owner": tagged(owner="somebody"),
+            "environment": tagged(environment="prod"),
+            "rotate_every": tagged(rotate_every="91d"),
+        },
+    ),
+    "secret-value": Hand(
+        "",
+        # Metadata and all versions gone: the tags are written anew by their own kind.
+        {"value": lambda session, name: session.delete(f"secret/metadata/{name}")},
+    ),
+    "derived-secret": Hand(
+        "",
+        {"value": lambda session, _name: write_value(session, SECRET, Secret("new"))},
+    ),
+}
+
+
+def forget_note(session: Session, name: str, key: str) -> None:
+    path = f"secret/metadata/_strongroom/dev/database-connection/{name}"
+    notes = session.get(path)["data"]["custom_metadata"]
+    notes.pop(key)
+    session.post(path, {"custom_metadata": notes})
+
+
+def altered(name: str, value: Any) -> Any:
+    """Another value that the server takes."""
+    if isinstance(value, bool):
+        return not value
+    if isinstance(value, int):
+        return value + 60 if value <= 60 or "max" in name else value - 60
+    if isinstance(value, PolicyText):
+        return f'{value}\npath "secret/by-hand" {{ capabilities = ["read"] }}'
+    if isinstance(value, list):
+        return [*value, "SELECT 1" if "statements" in name else "by-hand"]
+    if name == "password_authentication":
+        return "password"
+    return f"{value}&application_name=by-hand" if "?" in value else f"{value}-by-hand"
+
+
+def change_by_hand(session: Session, resource: Resource, name: str) -> None:
+    hand = HANDS[resource.kind]
+    if name in hand.special:
+        hand.special[name](session, resource.name)
+    elif name == "managed_by":
+        session.delete(f"secret/metadata/_strongroom/dev/{resource.kind}/{resource.name}")
+    else:
+        content: dict[str, Any] = {name: altered(name, resource.desired()[name])}
+        if resource.kind == "database-role":
+            content = {**resource.desired(), **content}
+        if resource.kind == "database-connection":
+            content["verify_connection"] = False
+        session.post(hand.path.format(name=resource.name), content)
+
+
+def resources(deployment: Deployment) -> list[Resource]:
+    return [*deployment.local.desired(deployment.local.supply()), *OWN.values()]
+
+
+def plan(deployment: Deployment) -> Plan:
+    with deployment.local.operator("strongroom-plan") as reader:
+        own = [each for each in resources(deployment) if each.name != "drift"]
+        # The reader may not read the throw-away mount's configuration.
+        found = compare(reader, own)
+    return found if found.changes else compare(deployment.operator, resources(deployment))
+
+
+def mend(deployment: Deployment) -> None:
+    apply(deployment.operator, compare(deployment.operator, resources(deployment)), lambda _: None)
+
+
+def remake(deployment: Deployment, kind: str) -> None:
+    """A thing that can't be mended, away and made anew."""
+    name = OWN[kind].name
+    if kind == "transit-key":
+        deployment.operator.post(f"transit/keys/{name}/config", {"deletion_allowed": True})
+    path = {"mount": "sys/mounts", "transit-key": "transit/keys"}[kind]
+    deployment.operator.delete(f"{path}/{name}")
+    mend(deployment)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def own_things(deployment: Deployment) -> Iterator[None]:
+    mend(deployment)
+    yield
+    operator = deployment.operator
+    operator.post("transit/keys/drift-dev-key/config", {"deletion_allowed": True})
+    for path in (
+        "sys/mounts/drift",
+        "transit/keys/drift-dev-key",
+        "secret/metadata/_strongroom/dev/transit-key/drift-dev-key",
+        f"secret/metadata/{SECRET}",
+        f"secret/metadata/{SECRET}-url",
+    ):
+        operator.delete(path)
+
+
+def test_every_kind_and_field_has_its_way_of_being_changed() -> None:
+    assert set(KINDS) == set(HANDS) == set(AFTER)
+    assert set(PRUNABLE) <= set(KINDS)
+    assert len(CASES) > 40
+
+
+@pytest.mark.parametrize(("kind", "name"), CASES, ids=[f"{kind}-{name}" for kind, name in CASES])
+def test_a_change_by_hand_is_found_alone_and_mended(
+    deployment: Deployment, kind: str, name: str
+) -> None:
+    real = {each.kind: each for each in reversed(resources(deployment))}
+    resource = OWN.get(kind) or real[kind]
+    change_by_hand(deployment.operator, resource, name)
+    found = plan(deployment)
+    expected = {(kind, resource.name, name)}
+    shown = {
+        (change.kind, change.resource.name, each.field)
+        for change in found.changes
+        for each in change.fields
+    }
+    if kind == "secret-value":  # what hangs on it, too
+        tags = OWN["secret-metadata"].desired()
+        expected |= {("secret-metadata", SECRET, tag) for tag in tags}
+        expected |= {("derived-secret", "gaara-store/dev/drift-url", "value")}
+    if name == "managed_by":  # what else was noted there is gone as well
+        notes = {"password", "root_password"} & set(resource.desired())
+        expected |= {(kind, resource.name, each) for each in notes}
+    if kind == "mount":  # what hung on it went with it; and another type has another version
+        expected |= {entry for entry in shown if entry[0] == "kv-config" or name == "type"}
+    assert shown == expected
+    if name in HANDS[kind].fixed:
+        with pytest.raises(ApplyFailed, match="can't be changed after creation"):
+            mend(deployment)
+        remake(deployment, kind)
+    else:
+        mend(deployment)
+    assert plan(deployment).changes == ()
+
+
+def test_what_only_reads_otherwise_is_no_change(deployment: Deployment) -> None:
+    operator = deployment.operator
+    policy = operator.get(f"sys/policies/acl/{NAME}")["data"]["policy"]
+    turned = "\n\n".join(["# by hand", *reversed(policy.split("\n\n"))])
+    operator.post(f"sys/policies/acl/{NAME}", {"policy": turned})
+    tagged(rotate_every="2160h")(operator, SECRET)
+    operator.post("database/config/" + NAME, {"allowed_roles": [NAME]})
+    assert plan(deployment).changes == ()

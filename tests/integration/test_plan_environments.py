@@ -1,0 +1,99 @@
+"""Two environments side by side, on one server in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from rich.console import Console
+
+from app_integration.login import GivenToken
+from app_integration.names import Environment, Scope
+from app_integration.secret import Secret
+from app_integration.session import Session
+from console.environments import show
+from policies.render import render_policies
+from tests.dev_server import dev_server, root
+from vault.declare.load import load
+from vault.reconcile.apply import apply
+from vault.reconcile.compare import compare as make_plan
+from vault.reconcile.desired import desired
+from vault.reconcile.differences import Differences, compare, look, new_key
+from vault.reconcile.resources.secrets import write_value
+from vault.reconcile.supply import Supply
+
+pytestmark = pytest.mark.requires("embedded")
+
+STAGING, PROD = (Scope("gaara-store", each) for each in (Environment.STAGING, Environment.PROD))
+GIVEN = ("database-url", "redis-url", "smtp-password")
+
+
+@pytest.fixture
+def server() -> Iterator[Session]:
+    """Staging and prod applied, but for the database, which isn't there."""
+    with dev_server() as address, root(address) as session:
+        for scope in (STAGING, PROD):
+            values = {f"secret/{scope.secret(name)}": Secret(f"{name}-{scope}") for name in GIVEN}
+            policies = render_policies(load(), scope.environment)
+            resources = desired(load(), scope.environment, policies, Supply(values))
+            there = [each for each in resources if not each.kind.startswith("database")]
+            apply(session, make_plan(session, there), lambda _: None)
+        yield session
+
+
+def differences(session: Session) -> Differences:
+    key = new_key()
+    return compare(*(look(session, load(), scope, key) for scope in (STAGING, PROD)))
+
+
+def shown(found: Differences) -> str:
+    console = Console(width=200)
+    with console.capture() as capture:
+        show(console, [found])
+    return capture.get()
+
+
+def test_environments_built_alike_show_nothing(server: Session) -> None:
+    found = differences(server)
+    assert not found
+    assert found.unread == ()
+
+
+def test_a_secret_that_one_lacks_is_named(server: Session) -> None:
+    server.delete(f"secret/metadata/{PROD.secret('redis-url')}")
+    server.delete(f"secret/data/{STAGING.secret('smtp-password')}")
+    assert differences(server).missing == (
+        "gaara-store/prod/redis-url has no value; gaara-store/staging/redis-url has one",
+        "gaara-store/staging/smtp-password has no value; gaara-store/prod/smtp-password has one",
+    )
+
+
+def test_a_value_used_in_both_is_found_and_not_shown(server: Session) -> None:
+    for scope, name in ((STAGING, "smtp-password"), (PROD, "redis-url")):
+        write_value(server, scope.secret(name), Secret("the-same-password"))
+    found = differences(server)
+    assert found.same == (
+        "gaara-store/staging/smtp-password and gaara-store/prod/redis-url have the same value",
+    )
+    assert "the-same-password" not in shown(found) + repr(found)
+    assert "The same value in both: 1" in shown(found)
+
+
+def test_a_policy_of_another_shape_is_found(server: Session) -> None:
+    text = server.get(f"sys/policies/acl/{PROD}")["data"]["policy"]
+    more = 'path "secret/data/gaara-store/prod/*" { capabilities = ["read", "list"] }'
+    server.post(f"sys/policies/acl/{PROD}", {"policy": f"# by hand\n{text}\n{more}"})
+    assert differences(server).policy == (
+        "only gaara-store-prod: secret/data/gaara-store/ENV/* [list, read]",
+    )
+    server.delete(f"sys/policies/acl/{PROD}")
+    assert differences(server).policy == ("policy gaara-store-prod isn't there, or can't be read",)
+
+
+def test_who_may_not_read_values_is_told_that_they_were_not_compared(server: Session) -> None:
+    token = server.post("auth/token/create", {"policies": ["strongroom-plan"]})["auth"]
+    with Session(server._address, GivenToken(Secret(token["client_token"]))) as planner:
+        found = differences(planner)
+    assert not found
+    assert found.unread == ("gaara-store-staging", "gaara-store-prod")
+    assert "Values weren't compared" in shown(found)

@@ -1,0 +1,182 @@
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from dataclasses import replace
+
+import psycopg
+import pytest
+
+from app_integration.errors import ConfigurationError, RequestRefused
+from app_integration.names import Environment
+from app_integration.secret import Secret
+from app_integration.session import Session
+from tests.deployment import Deployment
+from vault.declare.declaration import Declaration
+from vault.declare.model import DatabaseRole, Given, TransitKey
+from vault.reconcile.apply import apply
+from vault.reconcile.compare import Prune, compare
+from vault.reconcile.plan import Plan
+
+pytestmark = pytest.mark.requires("embedded")
+
+KEY, SECRET = "transit/gaara-store-dev-old", "secret/gaara-store/dev/old"
+ROLE = "gaara-store-dev-reports"
+
+
+def with_more(declared: Declaration) -> Declaration:
+    """The project's declaration with one thing more of each sort."""
+    service = declared.service("gaara-store")
+    database = service.database
+    assert database is not None
+    role = DatabaseRole.model_validate({"ttl": "10m", "max_ttl": "20m"})
+    more = service.model_copy(
+        update={
+            "secrets": {**service.secrets, "old": Given(source="given")},
+            "keys": {**service.keys, "old": TransitKey(allow=("encrypt",))},
+            "database": database.model_copy(update={"roles": {**database.roles, "reports": role}}),
+        }
+    )
+    dev = declared.environment(Environment.DEV)
+    people = {**dev.people, "leaver": dev.people["developer"]}
+    environment = dev.model_copy(update={"people": people})
+    return replace(
+        declared,
+        services={"gaara-store": more},
+        environments={**declared.environments, Environment.DEV: environment},
+    )
+
+
+def plan(deployment: Deployment, *destroy: str, prune: bool = True) -> Plan:
+    local = deployment.local
+    removal = Prune(Environment.DEV, destroy) if prune else None
+    return compare(deployment.operator, local.desired(local.supply()), removal)
+
+
+def carry_out(deployment: Deployment, found: Plan) -> list[str]:
+    done: list[str] = []
+    apply(deployment.operator, found, lambda change: done.append(str(change)))
+    return done
+
+
+@pytest.fixture
+def pruned(deployment: Deployment) -> Iterator[Deployment]:
+    """A deployment with things that were declared once and aren't any more."""
+    local, declared = deployment.local, deployment.local.declaration
+    local.declaration = with_more(declared)
+    supply = local.supply()
+    given = {f"{SECRET}": Secret("old-value"), "auth/userpass/users/leaver": Secret("old-password")}
+    supply = replace(supply, values={**supply.values, **given})
+    apply(deployment.operator, compare(deployment.operator, local.desired(supply)), lambda _: None)
+    local.declaration = declared
+    yield deployment
+    carry_out(deployment, plan(deployment))
+    kept = plan(deployment).kept
+    carry_out(deployment, plan(deployment, *kept))
+    assert plan(deployment).changes == ()
+
+
+def removed(found: Plan) -> set[str]:
+    return {f"{change.kind} {change.resource.name}" for change in found.changes if change.removed}
+
+
+def test_nothing_is_deleted_unless_asked(pruned: Deployment) -> None:
+    assert removed(plan(pruned, prune=False)) == set()
+
+
+def test_what_is_declared_no_more_is_deleted_but_not_data(pruned: Deployment) -> None:
+    found = plan(pruned)
+    assert removed(found) == {f"database-role {ROLE}", "userpass leaver"}
+    assert found.kept == (SECRET, KEY)
+    done = carry_out(pruned, found)
+    assert {f"delete database-role {ROLE}", "delete userpass leaver"} <= set(done)
+    assert ROLE not in pruned.operator.list("database/roles")
+    assert pruned.operator.get(f"secret/data/{SECRET.removeprefix('secret/')}")
+    assert plan(pruned).changes == ()
+
+
+@pytest.mark.parametrize("name", [KEY, SECRET])
+def test_data_goes_when_its_full_name_is_typed(pruned: Deployment, name: str) -> None:
+    found = plan(pruned, name)
+    assert found.kept == tuple({KEY, SECRET} - {name})
+    carry_out(pruned, found)
+    mount, _, rest = name.partition("/")
+    path = f"transit/keys/{rest}" if mount == "transit" else f"secret/metadata/{rest}"
+    with pytest.raises(RequestRefused, match="404"):
+        pruned.operator.get(path)
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["old", "transit/*", "secret/gaara-store/dev/jwt-secret", "transit/gaara-store-dev-pii", "*"],
+)
+def test_half_a_name_or_declared_data_destroys_nothing(pruned: Deployment, name: str) -> None:
+    with pytest.raises(ConfigurationError, match="no such data of ours is undeclared") as caught:
+        plan(pruned, name)
+    assert KEY in str(caught.value)
+
+
+def test_what_others_made_stays(pruned: Deployment) -> None:
+    operator = pruned.operator
+    theirs: dict[str, dict[str, object]] = {
+        "sys/policies/acl/gaara-store-dev-theirs": {"policy": 'path "a" { policy = "deny" }'},
+        "auth/approle/role/gaara-store-dev-theirs": {},
+        "transit/keys/gaara-store-dev-theirs": {},
+        "secret/metadata/gaara-store/dev/theirs": {"custom_metadata": {"owner": "them"}},
+    }
+    for path, body in theirs.items():
+        operator.post(path, body)
+    found = plan(pruned)
+    shown = removed(found) | set(found.kept)
+    assert not [name for name in shown if "theirs" in name]
+    operator.post("transit/keys/gaara-store-dev-theirs/config", {"deletion_allowed": True})
+    for path in theirs:
+        operator.delete(path)
+
+
+def test_built_in_policies_and_our_own_jobs_stay_whatever_a_note_says(pruned: Deployment) -> None:
+    ours: Collection[str] = ("default", "root", "strongroom-apply")
+    notes = [f"secret/metadata/_strongroom/dev/policy/{name}" for name in ours]
+    for path in notes:
+        pruned.operator.post(path, {"custom_metadata": {"managed_by": "strongroom"}})
+    resources = [
+        each
+        for each in pruned.local.desired(pruned.local.supply())
+        if each.name != "strongroom-apply"
+    ]
+    found = compare(pruned.operator, resources, Prune(Environment.DEV))
+    assert not {f"policy {name}" for name in ours} & removed(found)
+    for path in notes[:2]:
+        pruned.operator.delete(path)
+
+
+def test_another_environment_s_things_stay(pruned: Deployment) -> None:
+    path = "secret/metadata/_strongroom/prod/policy/gaara-store-prod"
+    pruned.operator.post(path, {"custom_metadata": {"managed_by": "strongroom"}})
+    secret = "secret/metadata/gaara-store/prod/jwt-secret"
+    pruned.operator.post(
+        secret, {"custom_metadata": {"managed_by": "strongroom", "environment": "prod"}}
+    )
+    found = plan(pruned)
+    assert not [name for name in removed(found) | set(found.kept) if "prod" in name]
+    for each in (path, secret):
+        pruned.operator.delete(each)
+
+
+def users(deployment: Deployment) -> set[str]:
+    """The leased users on the database."""
+    url = deployment.local.servers.given_secrets()["database-url"]
+    with psycopg.connect(url.reveal().replace("+psycopg", "")) as connection:
+        rows = connection.execute("SELECT usename FROM pg_user WHERE usename LIKE 'v-%'")
+        return {name for (name,) in rows.fetchall()}
+
+
+def lease(session: Session, role: str) -> str:
+    return str(session.get(f"database/creds/{role}")["data"]["username"])
+
+
+def test_the_users_of_a_role_go_before_it_and_no_others(pruned: Deployment) -> None:
+    gone, stays = lease(pruned.operator, ROLE), lease(pruned.operator, "gaara-store-dev")
+    assert {gone, stays} <= users(pruned)
+    carry_out(pruned, plan(pruned))
+    assert gone not in users(pruned)
+    assert stays in users(pruned)

@@ -1,0 +1,127 @@
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from app_integration.names import Environment
+from policies.render import render_policies
+from vault.declare.load import load
+from vault.reconcile.hcl_meaning import DENY, Rule, meaning, same_meaning
+from vault.reconcile.hcl_syntax import HclError
+
+BASE = """
+path "secret/data/a" {
+  capabilities = ["read", "list"]
+  min_wrapping_ttl = "90s"
+  allowed_parameters = { "TTL" = ["1h", "2h"], "*" = [] }
+}
+path "b" { capabilities = ["update"] }
+"""
+
+SAME = {
+    "order of paths and capabilities": """
+        path "b" { capabilities = ["update"] }
+        path "secret/data/a" {
+          allowed_parameters { "*" = [], ttl = ["2h", "1h"] }
+          min_wrapping_ttl = 90
+          capabilities = ["list", "read", "read"]
+        }""",
+    "comments, commas and a leading slash": """
+        # one
+        path "/secret/data/a" { // two
+          capabilities = ["read", "list",], /* three
+          */ min_wrapping_ttl = "1m30s"
+          comment = <<-END
+            why } this
+            END
+          allowed_parameters = { "ttl" = ["1h", "2h"], "*" = [] }
+        }
+        name = "shown nowhere"
+        path "b" { capabilities = ["update"] max_wrapping_ttl = 0 }""",
+    "JSON": """{"path": {
+        "secret/data/a": {"capabilities": ["read", "list"], "min_wrapping_ttl": "90s",
+          "allowed_parameters": {"ttl": ["1h", "2h"], "*": []}},
+        "b": {"capabilities": ["update"]}}}""",
+    "a path in two parts": BASE + 'path "b" { capabilities = ["update"] }',
+}
+
+DIFFERENT = {
+    "a capability more": BASE.replace('["update"]', '["update", "read"]'),
+    "another path": BASE.replace('"b"', '"c"'),
+    "another duration": BASE.replace("90s", "91s"),
+    "a value more": BASE.replace('"2h"', '"2h", "3h"'),
+    "a number for a text": BASE.replace('"2h"', "2"),
+    "nothing": "",
+    "what can't be read": "path",
+}
+
+
+@pytest.mark.parametrize("text", SAME.values(), ids=SAME)
+def test_what_is_only_written_otherwise_means_the_same(text: str) -> None:
+    assert meaning(text) == meaning(BASE)
+    assert same_meaning(text, BASE)
+
+
+@pytest.mark.parametrize("text", DIFFERENT.values(), ids=DIFFERENT)
+def test_what_grants_something_else_is_different(text: str) -> None:
+    assert not same_meaning(text, BASE)
+
+
+def test_deny_stands_alone_as_on_the_server() -> None:
+    assert meaning('path "a" { capabilities = ["read", "deny"] }') == {Rule("a", frozenset({DENY}))}
+    two = 'path "a" { capabilities = ["read"] } path "a" { policy = "deny" }'
+    assert meaning(two) == {Rule("a", frozenset({DENY}))}
+
+
+def test_the_old_shorthands_are_their_capabilities() -> None:
+    assert same_meaning(
+        'path "a" { policy = "write" }',
+        'path "a" { capabilities = ["create", "read", "update", "delete", "list"] }',
+    )
+
+
+def test_moments_are_compared_as_moments() -> None:
+    template = 'path "a" {{ capabilities = ["read"] expiration = "{}" }}'
+    one, other = (
+        template.format("2030-01-01T12:00:00Z"),
+        template.format("2030-01-01T14:00:00+02:00"),
+    )
+    assert same_meaning(one, other)
+    assert not same_meaning(one, template.format("2030-01-01T12:00:01Z"))
+
+
+def test_the_escapes_of_texts_are_read() -> None:
+    (rule,) = meaning(r'path "a\"\\\x41\u00e9\101${b}" { capabilities = ["scan"] }')
+    assert rule.path == 'a"\\AéA${b}'
+
+
+def test_every_fault_is_told_at_once() -> None:
+    text = 'path "a" { capabilities = ["raed"] }\nrule "b" {}\n'
+    with pytest.raises(HclError) as caught:
+        meaning(text, "shop.hcl")
+    assert [fault.line for fault in caught.value.faults] == [1, 2]
+
+
+def test_the_project_s_own_policies_are_read() -> None:
+    for environment in Environment:
+        for text in render_policies(load(), environment).values():
+            assert meaning(text)
+
+
+@given(st.text(alphabet='path"{}[]=,<-#/\\$ \n\txA0e.', max_size=60))
+def test_no_text_leads_to_another_error(text: str) -> None:
+    faults = None
+    try:
+        meaning(text)
+    except HclError as error:
+        faults = error.faults
+    assert faults is None or faults
+
+
+@given(st.permutations(["read", "list", "update", "sudo"]), st.permutations(["a", "b", "c"]))
+def test_no_order_matters(capabilities: list[str], paths: list[str]) -> None:
+    listed = ", ".join(f'"{name}"' for name in capabilities)
+    text = "".join(f'path "{path}" {{ capabilities = [{listed}] }}\n' for path in paths)
+    every = frozenset({"read", "list", "update", "sudo"})
+    assert meaning(text) == {Rule(path, every) for path in "abc"}

@@ -1,0 +1,165 @@
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from app_integration.errors import ConfigurationError
+from app_integration.names import Environment
+from console.plan_view import progress, show_plan
+from vault.reconcile import plan_file
+from vault.reconcile.compare import Prune
+from vault.reconcile.order import AFTER, waves
+from vault.reconcile.plan import Action, Change, Plan, make_plan
+from vault.reconcile.prune import Orphan
+from vault.reconcile.resources import pick
+from vault.reconcile.resources.policies import PolicyText
+
+
+@dataclass(frozen=True)
+class Thing:
+    """A resource that is nowhere."""
+
+    name: str
+    fields: Mapping[str, Any] = field(default_factory=lambda: {"x": 1})
+    kind: str = "approle"
+
+    def desired(self) -> Mapping[str, Any]:
+        return self.fields
+
+    def read(self, reader: object) -> None:
+        pytest.fail(f"a plan that is made reads nothing, not with {reader}")
+
+    def write(self, session: object, before: object) -> None:
+        pytest.fail(f"a plan that is shown writes nothing: {session}, {before}")
+
+
+PLAN = Plan(
+    (
+        *make_plan([Thing("new", {"token_ttl": 900, "name": "[red]x"})], [None]).changes,
+        *make_plan(
+            [Thing("old", {"token_ttl": 3600, "token_policies": ["a"], "owner": None})],
+            [{"token_ttl": 900, "token_policies": ["b"], "owner": "me"}],
+        ).changes,
+        *make_plan(
+            [Thing("shop", {"policy": PolicyText("# one\npath 1 {\n}")}, "policy")],
+            [{"policy": PolicyText("# one\npath 2 {\n}")}],
+        ).changes,
+        Change(Action.DELETE, Orphan("approle", "gone", None), {}, ()),
+    ),
+    unchanged=5,
+    missing=("shop/prod/url",),
+    kept=("transit/shop-prod-old",),
+    digest="d1",
+)
+
+
+def shown(plan: Plan, **options: Any) -> str:
+    console = Console(width=200, **options)
+    with console.capture() as capture:
+        show_plan(console, plan)
+    return capture.get()
+
+
+def test_a_plan_reads_as_what_is_added_changed_and_taken_away() -> None:
+    assert (
+        shown(PLAN)
+        == """\
++ approle new
+    token_ttl: 15m
+    name: '[red]x'
+~ approle old
+    token_ttl: 15m → 1h
+    token_policies: ['b'] → ['a']
+    owner: 'me' → absent
+~ policy shop
+    policy:
+      @@ -1,3 +1,3 @@
+       # one
+      -path 2 {
+      +path 1 {
+       }
+- approle gone
+! secret shop/prod/url has no value: give it one with --given
+! transit/shop-prod-old is declared no more, but holds data: \
+--destroy-data transit/shop-prod-old deletes it
+Plan: 1 to create, 2 to change, 1 to delete, 5 as declared, 1 without a value, 1 kept.
+"""
+    )
+
+
+def test_a_terminal_gets_colours_and_a_bar_with_an_estimate() -> None:
+    assert "\x1b[32m+ approle new" in shown(PLAN, force_terminal=True)
+    console = Console(width=200, force_terminal=True)
+    with console.capture() as capture, progress(console, PLAN) as on_change:
+        for change in PLAN.changes:
+            on_change(change)
+    assert "4/4" in capture.get()
+    assert "0:00:00" in capture.get()
+
+
+def test_without_a_terminal_each_change_is_a_line() -> None:
+    console = Console(width=200)
+    with console.capture() as capture, progress(console, PLAN) as on_change:
+        on_change(PLAN.changes[0])
+    assert capture.get() == "done: create approle new\n"
+
+
+def test_a_plan_in_a_file_is_refused_once_anything_changed(tmp_path: Path) -> None:
+    file = tmp_path / "plan.json"
+    prune = Prune(Environment.PROD, ("transit/shop-prod-old",))
+    plan_file.save(file, plan_file.document(PLAN, Environment.PROD, prune))
+    assert file.stat().st_mode & 0o777 == 0o600
+    saved = plan_file.load(file)
+    assert (saved.environment, saved.prune) == (Environment.PROD, prune)
+    saved.check(PLAN)
+    with pytest.raises(plan_file.PlanOutdated, match="the server changed"):
+        saved.check(Plan(PLAN.changes, 5, (), digest="d2"))
+    with pytest.raises(plan_file.PlanOutdated, match="the declaration changed"):
+        saved.check(Plan(PLAN.changes[1:], 5, (), digest="d1"))
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"format": 99}', '{"format": 1}', "nonsense"])
+def test_a_file_that_is_no_plan_is_refused(tmp_path: Path, text: str) -> None:
+    file = tmp_path / "plan.json"
+    file.write_text(text)
+    with pytest.raises(ConfigurationError, match="plan"):
+        plan_file.load(file)
+
+
+def test_waves_follow_the_dependencies_and_removals_come_last_in_reverse() -> None:
+    def change(kind: str, action: Action) -> Change:
+        return Change(action, Thing("x", kind=kind), None, ())
+
+    changes = [change(kind, action) for action in reversed(Action) for kind in reversed([*AFTER])]
+    order = [
+        (each.removed, each.kind)
+        for wave in waves(changes)
+        for each in wave
+        if each.action != "update"
+    ]
+    for kind, needed in AFTER.items():
+        for other in needed:
+            assert order.index((False, other)) < order.index((False, kind))
+            assert order.index((True, kind)) < order.index((True, other))
+    assert max(index for index, (removed, _) in enumerate(order) if not removed) < len(AFTER)
+
+
+def test_what_depends_on_its_own_kind_is_written_one_by_one() -> None:
+    changes = [Change(Action.CREATE, Thing(n, kind="derived-secret"), None, ()) for n in "abc"]
+    assert [[each.resource.name for each in wave] for wave in waves(changes)] == [
+        ["a"],
+        ["b"],
+        ["c"],
+    ]
+
+
+def test_a_duration_as_text_is_the_number_of_seconds_that_is_declared() -> None:
+    assert pick({"ttl": 3600, "name": "1h"}, {"ttl": "1h0m0s", "name": "1h"}) == {
+        "ttl": 3600,
+        "name": "1h",
+    }

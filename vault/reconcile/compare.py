@@ -1,0 +1,39 @@
+"""The server against the declaration: one reading, one plan."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field, replace
+
+from app_integration.names import Environment
+from vault.reconcile.plan import Plan, make_plan, read_actual
+from vault.reconcile.prune import orphans, with_removals
+from vault.reconcile.resources import Reader, Resource
+from vault.reconcile.snapshot import Snapshot
+
+
+@dataclass(frozen=True, slots=True)
+class Prune:
+    """That what is ours and declared no more is to go.
+
+    Attributes:
+        environment: whose.
+        destroy: full names of keys and secrets that may go too.
+    """
+
+    environment: Environment
+    destroy: Collection[str] = field(default=())
+
+
+def compare(reader: Reader, resources: Sequence[Resource], prune: Prune | None = None) -> Plan:
+    """What separates the server from *resources*, with the hash of all that was read.
+
+    Raises:
+        ConfigurationError: *prune* names data that isn't there to be destroyed.
+    """
+    snapshot = Snapshot(reader)
+    plan = make_plan(resources, read_actual(snapshot, resources))
+    if prune is not None:
+        found = orphans(snapshot, resources, prune.environment)
+        plan = with_removals(plan, found, prune.destroy)
+    return replace(plan, digest=snapshot.digest())

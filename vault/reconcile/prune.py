@@ -1,0 +1,131 @@
+"""What is ours and declared no more: found by our own notes, and taken away on request."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Final
+
+from app_integration.errors import ConfigurationError
+from app_integration.names import DATABASE_MOUNT, KV_MOUNT, TRANSIT_MOUNT, Environment
+from app_integration.session import Session
+from vault.declare.faults import listed
+from vault.reconcile.order import PRUNABLE
+from vault.reconcile.plan import Action, Change, Plan
+from vault.reconcile.records import FOLDER, path
+from vault.reconcile.resources import Fields, Reader, Resource, read_data
+from vault.reconcile.resources.database import DatabaseRole
+from vault.reconcile.resources.policies import Policy
+from vault.reconcile.resources.secrets import MANAGED_BY, SecretMetadata, metadata_path
+from vault.reconcile.resources.transit import TransitKey
+
+#: The server's own policies, and what this project can't do without: never deleted, whatever a
+#: note says.
+BUILT_IN: Final = frozenset(
+    (Policy.kind, name) for name in ("root", "default", "control-group", "response-wrapping")
+)
+_OURS: Final = "strongroom-"
+
+
+@dataclass(frozen=True, slots=True)
+class Orphan:
+    """A thing of ours that nothing declares.
+
+    Attributes:
+        record: path of the note that it is ours; None for a secret, which carries it itself.
+    """
+
+    kind: str
+    name: str
+    record: str | None
+
+    @property
+    def data(self) -> str | None:
+        """The name that destroys it, for a kind that holds what can't be made again."""
+        if self.kind == TransitKey.kind:
+            return f"{TRANSIT_MOUNT}/{self.name}"
+        return f"{KV_MOUNT}/{self.name}" if self.kind == SecretMetadata.kind else None
+
+    def desired(self) -> Fields:
+        """Nothing."""
+        return {}
+
+    def read(self, reader: Reader) -> Fields | None:  # noqa: ARG002 (protocol)
+        """Its fields are nobody's concern any more."""
+        return {}
+
+    def write(self, session: Session, before: Fields | None) -> None:  # noqa: ARG002 (protocol)
+        """Delete it, and then the note, so that a killed run finds it again."""
+        if self.kind == SecretMetadata.kind:
+            session.delete(metadata_path(self.name))
+            return
+        if self.kind == DatabaseRole.kind:
+            # Waits until the users are gone: afterwards nobody could drop them.
+            leases = f"sys/leases/revoke-prefix/{DATABASE_MOUNT}/creds/{self.name}/"
+            session.post(leases, {"sync": True})
+        address = f"{PRUNABLE[self.kind]}/{self.name}"
+        if self.kind == TransitKey.kind and read_data(session, address) is not None:
+            session.post(f"{address}/config", {"deletion_allowed": True})
+            session.delete(address)
+        elif self.kind != TransitKey.kind:
+            session.delete(address)
+        if self.record is not None:
+            session.delete(metadata_path(self.record))
+
+
+def orphans(
+    reader: Reader, resources: Sequence[Resource], environment: Environment
+) -> list[Orphan]:
+    """What is noted as ours in *environment* and isn't among *resources*."""
+    declared = {(resource.kind, resource.name) for resource in resources}
+    found = [*_noted(reader, environment), *_secrets(reader, environment)]
+    return [
+        orphan
+        for orphan in found
+        if (orphan.kind, orphan.name) not in declared | BUILT_IN
+        and not orphan.name.startswith(_OURS)
+    ]
+
+
+def with_removals(plan: Plan, found: Sequence[Orphan], destroy: Collection[str]) -> Plan:
+    """*plan* with the deletion of *found*; those that hold data only if *destroy* names them.
+
+    Raises:
+        ConfigurationError: *destroy* names what isn't there to be destroyed.
+    """
+    known = {orphan.data for orphan in found if orphan.data}
+    if unknown := sorted(set(destroy) - known):
+        raise ConfigurationError(
+            f"--destroy-data {unknown[0]}: no such data of ours is undeclared "
+            f"(expected {listed(known, nothing='none: nothing is left to destroy')})"
+        )
+    going = [orphan for orphan in found if orphan.data is None or orphan.data in destroy]
+    kept = sorted(known - set(destroy))
+    removals = tuple(Change(Action.DELETE, orphan, {}, ()) for orphan in going)
+    return replace(plan, changes=plan.changes + removals, kept=tuple(kept))
+
+
+def _noted(reader: Reader, environment: Environment) -> Iterator[Orphan]:
+    for folder in reader.list(metadata_path(f"{FOLDER}/{environment}")):
+        kind = folder.rstrip("/")
+        if kind in PRUNABLE:
+            for name in reader.list(metadata_path(f"{FOLDER}/{environment}/{kind}")):
+                yield Orphan(kind, name, path(environment, kind, name))
+
+
+def _secrets(reader: Reader, environment: Environment) -> Iterator[Orphan]:
+    """The secrets whose own metadata says that they are ours, and of this environment."""
+    for service in reader.list(metadata_path("")):
+        if service.rstrip("/") != FOLDER:
+            yield from _below(reader, f"{service}{environment}/", environment)
+
+
+def _below(reader: Reader, folder: str, environment: Environment) -> Iterator[Orphan]:
+    for key in reader.list(metadata_path(folder)):
+        name = f"{folder}{key}"
+        if key.endswith("/"):
+            yield from _below(reader, name, environment)
+            continue
+        custom = (read_data(reader, metadata_path(name)) or {}).get("custom_metadata") or {}
+        if (MANAGED_BY | {"environment": environment}).items() <= custom.items():
+            yield Orphan(SecretMetadata.kind, name, None)
