@@ -188,7 +188,8 @@ class SecretStore:
             now = self._clock()
             if held and may_serve_stale(held, error, now, self._limits):
                 log.warning("%s is served stale, %.0f s old", name, now - held.fetched_at)
-                waiting = replace(held, ask_again_at=now + OUTAGE_PAUSE)
+                end = held.fetched_at + self._limits.stale_limit
+                waiting = replace(held, ask_again_at=min(now + OUTAGE_PAUSE, end))
                 self._entries[name] = waiting
                 return waiting
             # Denied, deleted or too old: what we held must not be served again.

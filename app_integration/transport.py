@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any, Final
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 import requests
 import urllib3
@@ -33,6 +33,8 @@ from app_integration.errors import (
     StrongroomError,
     Unreachable,
 )
+from app_integration.settings import LOOPBACK
+from app_integration.timely import TimelyAdapter
 
 #: A POST to what isn't there yet takes "create".
 _CAPABILITY: Final = {
@@ -51,10 +53,6 @@ _MAX_EXPLANATION: Final = 300  # characters of the server's own words in an erro
 MAX_ANSWER: Final = 64 * 2**20  # bytes; a batch of the largest values stays below
 _PIECE: Final = 64 * 1024  # bytes read at once
 _LEAST_TIMEOUT: Final = 0.001  # seconds; 0 would mean "don't wait for a socket at all"
-
-
-class _TooLate(Exception):
-    """The deadline passed in the middle of an answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +102,8 @@ class Transport:
         # Neither a proxy nor ~/.netrc of the surrounding shell has a say in where a token goes.
         session.trust_env = False
         session.verify = str(cacert) if cacert else True
+        for scheme in _SCHEMES:
+            session.mount(f"{scheme}://", TimelyAdapter())
         self._session = session
 
     def send(
@@ -155,8 +155,8 @@ class Transport:
                 stream=True,
             )
             with closing(response):
-                return self._whole(response, end)
-        except (requests.ReadTimeout, urllib3.exceptions.ReadTimeoutError, _TooLate):
+                return _whole(request, response)
+        except (requests.ReadTimeout, urllib3.exceptions.ReadTimeoutError):
             raise DeadlineExceeded(f"no whole answer from {address} to {request} in time") from None
         except requests.exceptions.SSLError:
             raise Unreachable(
@@ -168,22 +168,10 @@ class Transport:
                 "is it running, and is VAULT_ADDR right?"
             ) from None
 
-    def _whole(self, response: requests.Response, end: float) -> _Answer:
-        """Read piece by piece: a timeout of the library bounds each read, not their sum."""
-        pieces, size = [], 0
-        while piece := response.raw.read1(_PIECE, decode_content=True):
-            pieces.append(piece)
-            size += len(piece)
-            if size > MAX_ANSWER:
-                raise requests.RequestException
-            if self._clock() >= end:
-                raise _TooLate
-        return _Answer(response.status_code, b"".join(pieces), response.headers.get("Location", ""))
-
     def _leader(self, request: _Request, location: str) -> str:
         """The address in *location*, when it asks for the same over no weaker a connection."""
         here, there = urlsplit(self.address), urlsplit(location)
-        weaker = here.scheme == "https" and there.scheme != "https"
+        weaker = there.scheme != "https" and (here.scheme == "https" or _leaves(here, there))
         if weaker or there.scheme not in _SCHEMES or there.path != f"/v1/{request.path}":
             raise Unreachable(
                 f"{request}: {self.address} redirects to another place; check VAULT_ADDR"
@@ -193,6 +181,22 @@ class Transport:
     def close(self) -> None:
         """Close the pooled connections."""
         self._session.close()
+
+
+def _leaves(here: SplitResult, there: SplitResult) -> bool:
+    """Whether a redirect leads from this machine to another."""
+    return here.hostname in LOOPBACK and there.hostname not in LOOPBACK
+
+
+def _whole(request: _Request, response: requests.Response) -> _Answer:
+    """Read piece by piece: what is too large is refused before it is held."""
+    pieces, size = [], 0
+    while piece := response.raw.read1(_PIECE, decode_content=True):
+        pieces.append(piece)
+        size += len(piece)
+        if size > MAX_ANSWER:
+            raise ServerFault(f"{request}: the answer is larger than {MAX_ANSWER} bytes")
+    return _Answer(response.status_code, b"".join(pieces), response.headers.get("Location", ""))
 
 
 def _decode(method: str, path: str, answer: _Answer) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import atexit
 import os
 import threading
-from functools import cached_property
+from contextlib import ExitStack
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -43,29 +43,35 @@ class Wiring:
         self.settings = settings
         self.forget()
         forks.forget_in_child(self)
-        self._closers: list[Any] = []
+        self._at_close = ExitStack()  # closes the rest even when one of them fails
+        self._session: Session | None = None
+        self._secrets: SecretStore | None = None
         self._ciphers: dict[str, FieldCipher] = {}
 
     def forget(self) -> None:
         """A fresh lock; what is wired begins anew by itself in a forked child."""
         self._lock = threading.RLock()
 
-    @cached_property
+    @property
     def session(self) -> Session:
         """The one session; shared by secrets, encryption and database users."""
-        session: Session = load("app_integration.session:open_session")(self.settings)
-        self._closers.append(session.close)
-        return session
+        with self._lock:
+            if self._session is None:
+                self._session = load("app_integration.session:open_session")(self.settings)
+                self._at_close.callback(self._session.close)
+            return self._session
 
-    @cached_property
+    @property
     def secrets(self) -> SecretStore:
         """The secret store with its chain of sources: fallbacks in development only."""
-        audit: AuditLog = load("app_integration.audit:open_audit")(self.settings)
-        self._closers.append(audit.close)
-        store: SecretStore = load("app_integration.store:SecretStore")(
-            self._sources(), audit, limits=self.settings.limits
-        )
-        return store
+        with self._lock:
+            if self._secrets is None:
+                audit: AuditLog = load("app_integration.audit:open_audit")(self.settings)
+                self._secrets = load("app_integration.store:SecretStore")(
+                    self._sources(), audit, limits=self.settings.limits
+                )
+                self._at_close.callback(audit.close)
+            return self._secrets
 
     def cipher(self, key: str) -> FieldCipher:
         """The field cipher over the service's Transit key *key*."""
@@ -97,13 +103,13 @@ class Wiring:
         )
         address = url or self.secrets.get("database-url")
         engine: Engine = load("app_integration.database:leased_engine")(users, address, **options)
-        self._closers += [users.close, engine.dispose]
+        self._at_close.callback(users.close)
+        self._at_close.callback(engine.dispose)
         return engine
 
     def close(self) -> None:
         """Close what was made, the last first."""
-        while self._closers:
-            self._closers.pop()()
+        self._at_close.close()
 
     def _sources(self) -> list[Source]:
         settings = self.settings

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
+from app_integration.errors import ConfigRejected
 from app_integration.files import write_private
 from app_integration.login import AppRole, GivenToken
 from app_integration.names import DATABASE_MOUNT, KV_MOUNT, Environment, Scope
@@ -91,9 +92,11 @@ class Composed:
     def up(self, step: Step) -> Up:
         """Start what doesn't run, apply what isn't so, deliver the config. Idempotent.
 
-        A start that fails stops what this call started.
+        A start that fails stops what this call started. When the config was refused the servers
+        stay: the value that is wrong is mended on them.
 
         Raises:
+            ConfigRejected: the agent's config can't be used.
             StrongroomError: with the failing step's last log lines.
         """
         with self.servers.exclusive():
@@ -107,6 +110,8 @@ class Composed:
                     self._bootstrap(started.root_token)
             plan, issued = self._apply(step)
             delivered = self.agent is not None and self.agent.deliver(step)
+        except ConfigRejected:
+            raise
         except BaseException:
             self.servers.undo(started)
             raise

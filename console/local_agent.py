@@ -106,7 +106,8 @@ class LocalAgent:
         status = json.loads(told)
         if status["state"] == State.REFUSED:
             raise ConfigRejected(
-                f"the rendered config was refused: {status['reason']}; "
+                f"the rendered config was refused: {status['reason']}; change the setting, or "
+                "write the secret again with strongroom put, and run up again; "
                 f"the agent's log: {self._host.log if self._host else ''}"
             )
         return True

@@ -1,0 +1,157 @@
+"""`up` beside another `up`, after one that was killed, and with a config that can't be used."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from app_integration.names import Environment, Scope
+from tests.e2e.running_store import eventually
+from tests.e2e.test_local_deployment import ROOT, Shell
+from vault.declare import load
+from vault.runtime.ports import setting
+from vault.runtime.processes import Processes
+
+pytestmark = pytest.mark.requires("embedded")
+
+SCOPE = Scope("gaara-store", Environment.DEV)
+STARTED = "agent started, config delivered"
+Run = subprocess.CompletedProcess[str]
+
+
+class Clone(Shell):
+    """A deployment of its own, whose declaration can be edited."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder / ".strongroom")
+        self.declaration = folder / "declare"
+        for name in ("services", "environments"):
+            shutil.copytree(load.ROOT / name, self.declaration / name)
+        self.live = self.layout.config(SCOPE.service)
+        self.marker = self.layout.agent(SCOPE) / "running-on"
+
+    def start(self, *arguments: str) -> subprocess.Popen[str]:
+        """Begin ``strongroom`` with *arguments*."""
+        ports = {setting(name): str(port) for name, port in self.ports.named().items()}
+        return subprocess.Popen(
+            [sys.executable, "-m", "console", *arguments, "--root", str(self.layout.root)],
+            cwd=ROOT,
+            env={
+                "PATH": os.environ["PATH"],
+                "HOME": str(self.declaration),
+                "STRONGROOM_DECLARATION": str(self.declaration),
+                **ports,
+            },
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    def __call__(self, *arguments: str, typed: str = "") -> Run:
+        with self.start(*arguments) as process:
+            out, err = process.communicate(typed, timeout=120)
+        return Run(process.args, process.returncode, out, err)
+
+    def set_username(self, name: str) -> None:
+        """Declare *name* as the mail account of the development environment."""
+        path = self.declaration / "environments" / "dev.yaml"
+        lines = path.read_text().splitlines()
+        kept = [line for line in lines if "smtp-username" not in line]
+        place = kept.index("    settings:") + 1
+        kept.insert(place, f"      smtp-username: {name}")
+        path.write_text("\n".join([*kept, ""]))
+
+    def put(self, secret: str, value: str) -> Run:
+        return self("put", secret, "--service", SCOPE.service, "--env", "dev", typed=value)
+
+
+@pytest.fixture(scope="module")
+def clone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Clone]:
+    clone = Clone(tmp_path_factory.mktemp("clone"))
+    yield clone
+    clone("reset", "--yes")
+
+
+def agent_pid(clone: Clone) -> int:
+    agent = Processes(clone.layout).find("agent")
+    assert agent is not None
+    return agent.pid
+
+
+def test_of_two_at_once_one_works_and_the_other_says_so(clone: Clone) -> None:
+    with ThreadPoolExecutor(2) as pool:
+        runs = sorted(pool.map(clone, ["up", "up"]), key=lambda run: run.returncode)
+    assert [run.returncode for run in runs] == [0, 1], [run.stderr for run in runs]
+    assert "another command is at work" in runs[1].stderr
+    assert "wait until it is done" in runs[1].stderr
+    assert clone("status").returncode == 0
+    assert "nothing was changed" in clone("up").stdout
+
+
+@pytest.mark.parametrize("arguments", [("up",), ("down",), ("reset", "--yes")])
+def test_no_command_changes_a_deployment_that_another_works_on(
+    clone: Clone, arguments: tuple[str, ...]
+) -> None:
+    with (clone.layout.run / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        refused = clone(*arguments)
+    assert refused.returncode == 1
+    assert "another command is at work" in refused.stderr
+    assert clone("status").returncode == 0
+
+
+def test_an_agent_that_nobody_saw_deliver_is_started_again(clone: Clone) -> None:
+    before = agent_pid(clone)
+    clone.marker.unlink()
+    done = clone("up")
+    assert done.returncode == 0, done.stderr
+    assert STARTED in done.stdout
+    assert agent_pid(clone) != before
+    assert STARTED not in clone("up").stdout
+
+
+def test_a_changed_setting_has_arrived_when_up_returns(clone: Clone) -> None:
+    clone.set_username("another-account")
+    done = clone("up")
+    assert done.returncode == 0, done.stderr
+    assert STARTED in done.stdout
+    assert 'username: "another-account"' in clone.live.read_text()
+
+
+def test_an_up_killed_while_its_agent_starts_is_completed_by_the_next(clone: Clone) -> None:
+    clone.set_username("third-account")
+    with clone.start("up") as working:
+        eventually(lambda: not clone.marker.exists(), "the agent's files being replaced", 60)
+        working.kill()
+    done = clone("up")
+    assert done.returncode == 0, done.stderr
+    assert STARTED in done.stdout
+    assert 'username: "third-account"' in clone.live.read_text()
+    assert clone("status").returncode == 0
+
+
+def test_a_config_that_the_model_refuses_is_mended_on_the_servers_that_stay(clone: Clone) -> None:
+    before = clone.live.read_text()
+    assert clone.put("jwt-secret", "too short").returncode == 0
+    clone.set_username("fourth-account")
+    assert clone("down").returncode == 0
+    refused = clone("up")
+    assert refused.returncode == 1
+    assert "was refused" in refused.stderr
+    assert "jwt.secret" in refused.stderr
+    assert "too short" not in refused.stderr
+    assert clone.live.read_text() == before
+    assert clone.put("jwt-secret", "long enough for a signing key: 32").returncode == 0
+    mended = clone("up")
+    assert mended.returncode == 0, mended.stderr
+    assert 'username: "fourth-account"' in clone.live.read_text()
+    assert clone("status").returncode == 0

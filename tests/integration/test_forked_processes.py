@@ -1,0 +1,221 @@
+"""A forked child neither takes anything from its parent nor is held up by it.
+
+Each scenario runs in a process of its own, since a test run has threads that no fork should see.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import traceback
+from collections.abc import Callable
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import Connection, text
+
+import app_integration
+from app_integration import (
+    database_engine,
+    decrypt_field,
+    encrypt_field,
+    get_secret,
+    redaction,
+    wiring,
+)
+from tests.deployment import Deployment
+
+pytestmark = pytest.mark.requires("embedded")
+
+ROOT = Path(__file__).parents[2]
+LOGIN = "auth/approle/login"
+THREADS, CHILDREN = 8, 5
+CHILD_SECONDS = 8  # below the SDK's deadline: a child that waits for a lock is stopped before
+
+
+def in_child(work: Callable[[], Any]) -> Any:
+    """What *work* gives in a forked child; None when it failed or was stopped."""
+    reader, writer = os.pipe()
+    child = os.fork()
+    if child == 0:
+        signal.alarm(CHILD_SECONDS)
+        try:
+            os.write(writer, json.dumps(work()).encode())
+        except BaseException:  # noqa: BLE001 (a child of a test must not go on as the parent)
+            traceback.print_exc()
+        finally:
+            os._exit(0)
+    os.close(writer)
+    with os.fdopen(reader) as pipe:
+        told = pipe.read()
+    os.waitpid(child, 0)
+    return json.loads(told) if told else None
+
+
+def accessor() -> str:
+    """Names this process's token."""
+    answer = wiring.current().session.get("auth/token/lookup-self")
+    return str(answer["data"]["accessor"])
+
+
+def user(connection: Connection) -> str:
+    return str(connection.execute(text("SELECT session_user")).scalar())
+
+
+def child_uses_and_closes_everything() -> Any:
+    """The parent has a connection in use, one idle in its pool, and a data key."""
+    engine = database_engine()
+    sealed = encrypt_field("ada", context={"id": 7})
+    with engine.connect() as used:
+        with engine.connect() as pooled:
+            before = {"token": accessor(), "users": [user(used), user(pooled)]}
+
+        def child() -> Any:
+            pooled_here = engine.pool.status()
+            with engine.connect() as connection:
+                told = {"token": accessor(), "users": [user(connection)], "pool": pooled_here}
+            assert decrypt_field(sealed, context={"id": 7}) == "ada"
+            assert get_secret("redis-url", force_refresh=True)
+            app_integration.close()
+            return told
+
+        told = in_child(child)
+        with engine.connect() as pooled:
+            after = {"token": accessor(), "users": [user(used), user(pooled)]}
+    return {"before": before, "child": told, "after": after}
+
+
+def child_of_a_busy_parent() -> Any:
+    """Other threads of the parent hold every lock, and fetch the same name, at the fork."""
+    warm_up()
+    engine = database_engine()
+    fetching, holding, done = (threading.Event() for _ in range(3))
+
+    def fetch() -> None:
+        fetching.set()
+        done.wait()
+
+    def hold() -> None:
+        with ExitStack() as stack:
+            for lock in locks():
+                stack.enter_context(lock)
+            holding.set()
+            done.wait()
+
+    def child() -> Any:
+        assert get_secret("redis-url")
+        warm_up()
+        with engine.connect() as connection:
+            return user(connection)
+
+    flights: Any = wiring.current().secrets._flights
+    threads = [
+        threading.Thread(target=flights.do, args=(("redis-url", False), fetch)),
+        threading.Thread(target=hold),
+    ]
+    for thread, began in zip(threads, (fetching, holding), strict=True):
+        thread.start()
+        assert began.wait(CHILD_SECONDS)
+    told = in_child(child)
+    done.set()
+    for thread in threads:
+        thread.join()
+    return told
+
+
+def warm_up() -> None:
+    """Have every part of the SDK made and used."""
+    assert accessor()
+    assert get_secret("jwt-secret", force_refresh=True)
+    assert decrypt_field(encrypt_field("ada")) == "ada"
+
+
+def locks() -> list[Any]:
+    """Every lock of the SDK that a thread may hold."""
+    wired = wiring.current()
+    keyring = wired.cipher("pii")._keyring
+    session, store = wired.session, wired.secrets
+    return [
+        *(wired._lock, wiring._lock, redaction.live._lock, keyring._read._lock),
+        *(session._lock, session._logins._lock, store._flights._lock, store._audit._lock),
+        keyring._flights._lock,
+    ]
+
+
+def threads_of_one_child() -> Any:
+    """Children in turn; the tokens that the threads of each used."""
+    parent = accessor()
+
+    def child() -> Any:
+        sys.setswitchinterval(1e-6)
+        tokens: list[str] = []
+        gate = threading.Barrier(THREADS)
+
+        def ask() -> None:
+            gate.wait()
+            tokens.append(accessor())
+
+        threads = [threading.Thread(target=ask) for _ in range(THREADS)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        app_integration.close()
+        return tokens
+
+    return {"children": [in_child(child) for _ in range(CHILDREN)], "parent": [parent, accessor()]}
+
+
+def run(scenario: Callable[[], Any], deployment: Deployment) -> Any:
+    """What *scenario* tells, from a process that sees the deployment as the store does."""
+    module = "tests.integration.test_forked_processes"
+    done = subprocess.run(
+        [
+            *(sys.executable, "-c"),
+            f"import json, {module} as here; print(json.dumps(here.{scenario.__name__}()))",
+        ],
+        cwd=ROOT,
+        env={"PATH": os.environ["PATH"], **deployment.variables},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "Traceback" not in done.stderr, done.stderr
+    return json.loads(done.stdout)
+
+
+def leases(deployment: Deployment) -> set[str]:
+    path = f"sys/leases/lookup/database/creds/{deployment.local.scope}"
+    return set(deployment.operator.list(path))
+
+
+def test_a_child_that_closes_takes_nothing_from_its_parent(deployment: Deployment) -> None:
+    before = leases(deployment)
+    told = run(child_uses_and_closes_everything, deployment)
+    assert told["after"] == told["before"]
+    assert told["child"]["token"] != told["before"]["token"]
+    assert not set(told["child"]["users"]) & set(told["before"]["users"])
+    assert "Connections in pool: 0 " in told["child"]["pool"]
+    assert leases(deployment) <= before
+
+
+def test_a_lock_held_at_the_fork_does_not_hold_up_the_child(deployment: Deployment) -> None:
+    assert run(child_of_a_busy_parent, deployment).startswith("v-approle-")
+
+
+def test_the_threads_of_a_child_log_in_once(deployment: Deployment) -> None:
+    logins = len(deployment.audit_lines(LOGIN))
+    told = run(threads_of_one_child, deployment)
+    tokens = [set(child) for child in told["children"]]
+    assert [len(child) for child in tokens] == [1] * CHILDREN
+    assert told["parent"][0] == told["parent"][1]
+    assert len(set.union(*tokens, told["parent"])) == CHILDREN + 1
+    assert len(deployment.audit_lines(LOGIN)) == logins + CHILDREN + 1

@@ -1,0 +1,124 @@
+"""A session's token on a real server: it outlives its first life, by renewal or a new login."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from app_integration.errors import AuthenticationFailed, RequestRefused
+from app_integration.login import AppRole
+from app_integration.session import Session
+from app_integration.settings import Limits
+from tests.deployment import Deployment
+
+pytestmark = pytest.mark.requires("embedded")
+
+ROLE = "auth/approle/role/short-lived"
+POLICY = "sys/policies/acl/short-lived"
+LOGIN = "auth/approle/login"
+RENEW = "auth/token/renew-self"
+TTL = 2  # seconds
+PATIENCE = 20.0  # seconds
+
+
+@pytest.fixture
+def operator(deployment: Deployment) -> Iterator[Session]:
+    rule = 'path "auth/token/*" { capabilities = ["read", "update"] }'
+    deployment.operator.post(POLICY, {"policy": rule})
+    yield deployment.operator
+    deployment.operator.delete(ROLE)
+    deployment.operator.delete(POLICY)
+
+
+def role(operator: Session, folder: Path, **options: Any) -> AppRole:
+    """The AppRole with its credential in *folder*; *options* as its API takes them."""
+    operator.post(ROLE, {"token_policies": ["short-lived"], **options})
+    role_id = operator.get(f"{ROLE}/role-id")["data"]["role_id"]
+    secret_id = operator.post(f"{ROLE}/secret-id", retry=False)["data"]["secret_id"]
+    (folder / "role-id").write_text(role_id)
+    (folder / "secret-id").write_text(secret_id)
+    return AppRole(folder / "role-id", folder / "secret-id")
+
+
+def until(happened: Callable[[], bool], what: str) -> None:
+    end = time.monotonic() + PATIENCE
+    pause = threading.Event()
+    while not happened():
+        assert time.monotonic() < end, f"not within {PATIENCE:.0f} s: {what}"
+        pause.wait(0.05)
+
+
+def accessor(session: Session) -> str:
+    return str(session.get("auth/token/lookup-self")["data"]["accessor"])
+
+
+def test_a_periodic_token_is_renewed_beyond_its_first_life(
+    deployment: Deployment, operator: Session, tmp_path: Path
+) -> None:
+    login = role(operator, tmp_path, token_period=TTL)
+    logins, renewals = (len(deployment.audit_lines(path)) for path in (LOGIN, RENEW))
+    with Session(deployment.variables["VAULT_ADDR"], login, limits=Limits(renew_at=0.4)) as session:
+        first, begun = accessor(session), time.monotonic()
+        until(
+            lambda: len(deployment.audit_lines(RENEW)) >= renewals + 4,
+            "four renewals, each at four tenths of its life",
+        )
+        assert time.monotonic() - begun > TTL
+        assert accessor(session) == first
+    assert len(deployment.audit_lines(LOGIN)) == logins + 1
+
+
+def test_a_token_at_its_last_end_is_followed_by_another_without_a_storm(
+    deployment: Deployment, operator: Session, tmp_path: Path
+) -> None:
+    login = role(operator, tmp_path, token_ttl=TTL, token_max_ttl=TTL)
+    logins, renewals = (len(deployment.audit_lines(path)) for path in (LOGIN, RENEW))
+    with Session(deployment.variables["VAULT_ADDR"], login) as session:
+        begun = time.monotonic()
+        seen = {accessor(session)}
+
+        def three_lives() -> bool:
+            seen.add(accessor(session))
+            return len(seen) >= 3
+
+        until(three_lives, "a third token")
+        lives = (time.monotonic() - begun) / (TTL / 2)
+    assert len(deployment.audit_lines(LOGIN)) - logins <= lives + 2
+    assert len(deployment.audit_lines(RENEW)) - renewals <= lives + 2
+
+
+def test_a_secret_id_that_was_used_up_says_what_to_do(
+    deployment: Deployment, operator: Session, tmp_path: Path
+) -> None:
+    login = role(operator, tmp_path, secret_id_num_uses=1, token_ttl=60)
+    address = deployment.variables["VAULT_ADDR"]
+    with Session(address, login) as first:
+        assert accessor(first)
+    with (
+        Session(address, login) as second,
+        pytest.raises(AuthenticationFailed, match="issue a new secret-id") as caught,
+    ):
+        accessor(second)
+    assert login.secret_id_file.read_text() not in f"{caught.value!r} {caught.value.__cause__!r}"
+
+
+def test_a_session_that_is_closed_while_it_renews_leaves_no_token(
+    deployment: Deployment, operator: Session, tmp_path: Path
+) -> None:
+    login = role(operator, tmp_path, token_period=TTL)
+    session = Session(deployment.variables["VAULT_ADDR"], login, limits=Limits(renew_at=0.01))
+    found = accessor(session)
+    renewals = len(deployment.audit_lines(RENEW))
+    until(lambda: len(deployment.audit_lines(RENEW)) > renewals + 4, "renewals in quick succession")
+    session.close()
+    with pytest.raises(RequestRefused, match="invalid accessor"):
+        operator.post("auth/token/lookup-accessor", {"accessor": found})
+    renewer = session._renewer
+    assert renewer is not None
+    renewer.join(PATIENCE)
+    assert not renewer.is_alive()

@@ -1,0 +1,134 @@
+"""Small servers on this machine that answer as a test says."""
+
+from __future__ import annotations
+
+import socket
+import ssl
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from ipaddress import ip_address
+from pathlib import Path
+from typing import ClassVar
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+
+DRIP = 0.1  # seconds between the bytes of an answer that drips
+PATIENCE = 5.0  # seconds to wait for a client
+
+
+@dataclass
+class Server:
+    """A local server that gives each request the same answer, and keeps what came."""
+
+    status: int = 200
+    content: bytes = b"{}"
+    location: str = ""
+    drip: bool = False
+    address: str = ""
+    seen: list[tuple[str, str | None]] = field(default_factory=list)
+    over: threading.Event = field(default_factory=threading.Event)
+
+    def handle(self, request: BaseHTTPRequestHandler) -> None:
+        self.seen.append((f"{request.command} {request.path}", request.headers["X-Vault-Token"]))
+        request.rfile.read(int(request.headers["Content-Length"] or 0))
+        request.send_response(self.status)
+        if self.location:
+            request.send_header("Location", self.location)
+        request.send_header("Content-Length", str(len(self.content)))
+        request.end_headers()
+        size = 1 if self.drip else max(len(self.content), 1)
+        for start in range(0, len(self.content), size):
+            request.wfile.write(self.content[start : start + size])
+            if self.drip and self.over.wait(DRIP):
+                return
+
+
+class Handler(BaseHTTPRequestHandler):
+    server_of: ClassVar[Callable[[BaseHTTPRequestHandler], Server]]
+
+    def do_GET(self) -> None:
+        type(self).server_of(self).handle(self)
+
+    do_POST = do_LIST = do_DELETE = do_GET  # noqa: N815 (http.server's names)
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+class Listener(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def handle_error(self, *_: object) -> None:
+        """A client that hung up is what some of these tests are about."""
+
+
+@contextmanager
+def running(server: Server, certificate: Path | None = None) -> Iterator[Server]:
+    """*server* on a free port, over TLS when it has a *certificate*."""
+    handler = type("Bound", (Handler,), {"server_of": staticmethod(lambda _request: server)})
+    with Listener(("127.0.0.1", 0), handler) as listener:
+        if certificate:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            context.load_cert_chain(certificate)
+            listener.socket = context.wrap_socket(listener.socket, server_side=True)
+        scheme = "https" if certificate else "http"
+        server.address = f"{scheme}://127.0.0.1:{listener.server_address[1]}"
+        thread = threading.Thread(target=listener.serve_forever, args=(0.01,))
+        thread.start()
+        try:
+            yield server
+        finally:
+            server.over.set()
+            listener.shutdown()
+            thread.join()
+
+
+@contextmanager
+def once(answer: Callable[[socket.socket], None]) -> Iterator[str]:
+    """The address of a socket whose first connection is given to *answer*."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        listening.settimeout(PATIENCE)
+
+        def accept() -> None:
+            with suppress(OSError):  # the client may hang up first, or never come
+                connection, _ = listening.accept()
+                with connection:
+                    connection.recv(9999)
+                    answer(connection)
+
+        thread = threading.Thread(target=accept)
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{listening.getsockname()[1]}"
+        finally:
+            thread.join()
+
+
+def certificate_in(path: Path) -> Path:
+    """*path*, which now holds a self-signed certificate for 127.0.0.1 and its key."""
+    key, now = ec.generate_private_key(ec.SECP256R1()), datetime.now(UTC)
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "here")])
+    signed = (
+        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
+        .not_valid_before(now - timedelta(hours=1))
+        .not_valid_after(now + timedelta(hours=1))
+        .add_extension(
+            x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))]), critical=False
+        )
+        .sign(key, hashes.SHA256())
+    )
+    path.write_bytes(
+        key.private_bytes(
+            serialization.Encoding.PEM,
+            serialization.PrivateFormat.PKCS8,
+            serialization.NoEncryption(),
+        )
+        + signed.public_bytes(serialization.Encoding.PEM)
+    )
+    return path

@@ -1,0 +1,238 @@
+"""One request against small servers on this machine: redirects, deadlines, answers, errors."""
+
+from __future__ import annotations
+
+import json
+import socket
+import struct
+import threading
+import time
+import traceback
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from app_integration import transport
+from app_integration.errors import (
+    AccessDenied,
+    ConfigurationError,
+    DeadlineExceeded,
+    RateLimited,
+    RequestRefused,
+    Sealed,
+    ServerFault,
+    StrongroomError,
+    Unreachable,
+)
+from app_integration.transport import Transport
+from tests.deployment import free_ports
+from tests.unit.local_server import DRIP, Server, certificate_in, once, running
+
+TOKEN = "hvs.the-token-itself"
+VALUE = "the-value-that-was-sent"
+PATH = "secret/data/shop/prod/x"
+DEADLINE = 1.0  # seconds
+
+
+def send(address: str, path: str = PATH, *, cacert: Path | None = None) -> dict[str, Any]:
+    sender = Transport(address, cacert=cacert, connect_timeout=DEADLINE)
+    try:
+        return sender.send("POST", path, timeout=DEADLINE, token=TOKEN, body={"value": VALUE})
+    finally:
+        sender.close()
+
+
+def failure(address: str, path: str = PATH, *, cacert: Path | None = None) -> StrongroomError:
+    """How sending fails; nothing that was sent stands in it, whichever way it is shown."""
+    with pytest.raises(StrongroomError) as caught:
+        send(address, path, cacert=cacert)
+    error = caught.value
+    shown = [str(error), repr(error), *traceback.format_exception(error)]
+    assert not [text for text in shown if TOKEN in text or VALUE in text]
+    return error
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return certificate_in(tmp_path_factory.mktemp("tls") / "server.pem")
+
+
+@pytest.mark.parametrize("status", [301, 302, 307, 308])
+def test_a_standby_that_names_the_leader_is_followed_with_the_token(status: int) -> None:
+    with running(Server(content=b'{"data": 1}')) as leader:
+        location = f"{leader.address}/v1/{PATH}"
+        with running(Server(status, b"", location)) as standby:
+            assert send(standby.address) == {"data": 1}
+    assert leader.seen == [(f"POST /v1/{PATH}", TOKEN)]
+
+
+def test_a_redirect_to_another_path_gets_nothing() -> None:
+    with running(Server()) as thief, running(Server(307, b"", f"{thief.address}/steal")) as server:
+        error = failure(server.address)
+    assert isinstance(error, Unreachable)
+    assert "redirects to another place" in str(error)
+    assert thief.seen == []
+
+
+def test_a_second_redirect_is_not_followed() -> None:
+    with running(Server()) as third:
+        with running(Server(307, b"", f"{third.address}/v1/{PATH}")) as second:
+            with running(Server(307, b"", f"{second.address}/v1/{PATH}")) as first:
+                assert isinstance(failure(first.address), ServerFault)
+            assert len(second.seen) == 1
+        assert third.seen == []
+
+
+def test_a_redirect_out_of_tls_gets_nothing(certificate: Path) -> None:
+    with running(Server()) as thief:
+        away = Server(307, b"", f"{thief.address}/v1/{PATH}")
+        with running(away, certificate) as server:
+            error = failure(server.address, cacert=certificate)
+    assert "redirects to another place" in str(error)
+    assert thief.seen == []
+
+
+@pytest.mark.parametrize("location", ["http://vault.invalid", "ftp://127.0.0.1", ""])
+def test_a_redirect_off_this_machine_or_to_nowhere_is_not_followed(location: str) -> None:
+    with running(Server(307, b"", location and f"{location}/v1/{PATH}")) as server:
+        error = failure(server.address)
+    assert "redirects to another place" in str(error)
+
+
+def test_a_certificate_that_nobody_vouches_for_gets_nothing(certificate: Path) -> None:
+    with running(Server(), certificate) as server:
+        error = failure(server.address)
+        assert send(server.address, cacert=certificate) == {}
+    assert isinstance(error, Unreachable)
+    assert "VAULT_CACERT" in str(error)
+    assert len(server.seen) == 1
+
+
+@pytest.mark.parametrize("tls", [False, True])
+def test_an_answer_that_drips_ends_at_the_deadline(certificate: Path, *, tls: bool) -> None:
+    cacert = certificate if tls else None
+    with running(Server(content=b" " * 100, drip=True), cacert) as server:
+        begun = time.monotonic()
+        assert isinstance(failure(server.address, cacert=cacert), DeadlineExceeded)
+        assert time.monotonic() - begun < DEADLINE * 1.5
+
+
+def test_headers_that_drip_end_at_the_deadline() -> None:
+    pause = threading.Event()
+
+    def drip(connection: socket.socket) -> None:
+        connection.sendall(b"HTTP/1.1 200 OK\r\nX-Long: ")
+        while not pause.wait(DRIP):
+            connection.sendall(b"x")
+
+    with once(drip) as address:
+        begun = time.monotonic()
+        assert isinstance(failure(address), DeadlineExceeded)
+        assert time.monotonic() - begun < DEADLINE * 1.5
+
+
+def test_nobody_there_is_unreachable() -> None:
+    assert isinstance(failure(f"http://127.0.0.1:{free_ports(1)[0]}"), Unreachable)
+
+
+def test_a_reset_connection_is_unreachable() -> None:
+    def reset(connection: socket.socket) -> None:
+        linger = struct.pack("ii", 1, 0)  # on, for no time: close() then sends RST
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+
+    with once(reset) as address:
+        assert isinstance(failure(address), Unreachable)
+
+
+@pytest.mark.parametrize("content", [b"<html>a proxy</html>", b"[]", b'"text"', b"\xff"])
+def test_an_answer_that_no_vault_gives_is_a_fault(content: bytes) -> None:
+    with running(Server(content=content)) as server:
+        error = failure(server.address)
+    assert isinstance(error, ServerFault)
+    assert "check VAULT_ADDR" in str(error)
+
+
+def test_an_answer_above_the_limit_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(transport, "MAX_ANSWER", 1000)
+    with running(Server(content=b" " * 998 + b"{}")) as server:
+        assert send(server.address) == {}
+        server.content = b" " * 999 + b"{}"
+        error = failure(server.address)
+    assert "larger than 1000 bytes" in str(error)
+
+
+@pytest.mark.parametrize(
+    ("status", "kind"),
+    [
+        (400, RequestRefused),
+        (403, AccessDenied),
+        (404, RequestRefused),
+        (405, RequestRefused),
+        (412, RequestRefused),
+        (429, RateLimited),
+        (472, RateLimited),
+        (473, RateLimited),
+        (500, ServerFault),
+        (502, ServerFault),
+        (501, Sealed),
+        (503, Sealed),
+    ],
+)
+@pytest.mark.parametrize("path", ["transit/encrypt/shop-prod-pii", PATH, "database/creds/shop"])
+def test_each_status_has_its_error_and_repeats_nothing(
+    status: int, kind: type[StrongroomError], path: str
+) -> None:
+    echo = json.dumps({"errors": [f"cannot use {VALUE} with {TOKEN}"]}).encode()
+    with running(Server(status, echo)) as server:
+        error = failure(server.address, path)
+    assert type(error) is kind
+    assert path in str(error)
+    assert "cannot use" not in str(error)
+    assert len(server.seen) == 1
+
+
+def test_elsewhere_the_servers_words_are_told() -> None:
+    with running(Server(400, b'{"errors": ["invalid\\n role"]}')) as server:
+        error = failure(server.address, "auth/approle/role/x")
+    assert str(error) == "POST auth/approle/role/x: status 400: invalid role"
+
+
+def test_a_404_keeps_its_status_and_what_came_as_data() -> None:
+    with running(Server(404, b'{"data": {"metadata": {"deletion_time": "now"}}}')) as server:
+        error = failure(server.address)
+    assert isinstance(error, RequestRefused)
+    assert (error.status, error.data) == (404, {"metadata": {"deletion_time": "now"}})
+
+
+@pytest.mark.parametrize(
+    ("method", "capabilities"),
+    [
+        ("GET", '"read"'),
+        ("POST", '"create", "update"'),
+        ("LIST", '"list"'),
+        ("DELETE", '"delete"'),
+    ],
+)
+def test_a_403_gives_the_rule_to_add(method: str, capabilities: str) -> None:
+    with running(Server(403, b"")) as server:
+        sender = Transport(server.address, cacert=None, connect_timeout=DEADLINE)
+        with pytest.raises(AccessDenied) as caught:
+            sender.send(method, PATH, timeout=DEADLINE)
+        sender.close()
+    assert f'path "{PATH}" {{ capabilities = [{capabilities}] }}' in str(caught.value)
+    assert server.seen == [(f"{method} /v1/{PATH}", None)]
+
+
+@pytest.mark.parametrize("content", [None, b"", b"junk"])
+def test_a_cacert_that_is_none_is_refused_before_anything_is_sent(
+    tmp_path: Path, content: bytes | None
+) -> None:
+    cacert = tmp_path / "ca.pem"
+    if content is not None:
+        cacert.write_bytes(content)
+    with running(Server()) as server:
+        error = failure(server.address, cacert=cacert)
+    assert isinstance(error, ConfigurationError)
+    assert str(cacert) in str(error)
+    assert server.seen == []
