@@ -1,6 +1,10 @@
 # Everyday commands; `make help` lists them. Everything runs in .venv, made from the lock file.
 PYTHON ?= python3
 ENV ?= dev
+# Of the local deployment: embedded or docker; unset, the one it was started on.
+ifdef RUNTIME
+export STRONGROOM_RUNTIME := $(RUNTIME)
+endif
 BIN := .venv/bin
 STRONGROOM := $(BIN)/strongroom
 UV := $(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --quiet \
@@ -25,13 +29,13 @@ help: ## Show this list
 		-e ./app_integration -e .
 	@touch $@
 
-vault-up: .venv ## Start the local deployment, apply the declaration, and show it working
+vault-up: .venv ## Start the local deployment and apply to it; RUNTIME=docker: in containers
 	@$(STRONGROOM) up
 
 vault-status: .venv ## Tell what runs
 	@$(STRONGROOM) status
 
-vault-down: .venv ## Stop the local deployment; its data stays
+vault-down: .venv ## Stop the local deployment; its data stays (in containers it goes)
 	@$(STRONGROOM) down
 
 vault-reset: .venv ## Erase the local deployment, after asking

@@ -70,7 +70,7 @@ def up(service: Service = "gaara-store", root: Root = DEFAULT_ROOT) -> None:
 
 @app.command()
 def down(service: Service = "gaara-store", root: Root = DEFAULT_ROOT) -> None:
-    """Stop the local deployment; its data stays."""
+    """Stop the local deployment; its data stays, but for containers."""
     stopped = operate.local(root, service).down(Steps(out))
     out.print(f"Stopped: {', '.join(stopped)}." if stopped else "Nothing was running.")
 
@@ -165,6 +165,9 @@ def put(
 def store(service: Service = "gaara-store", root: Root = DEFAULT_ROOT) -> None:
     """Run the example store on the local deployment, until interrupted."""
     local = operate.local(root, service)
+    if local.servers.agents is None:
+        out.print(f"The store runs in a container: http://127.0.0.1:{local.ports.store}")
+        return
     variables = {**_inherited(), **local.variables()}
     command = [sys.executable, "-m", "examples.gaara_store"]
     os.execve(sys.executable, command, variables)  # noqa: S606 (our own interpreter, no shell)

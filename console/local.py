@@ -100,6 +100,7 @@ class Composed:
             StrongroomError: with the failing step's last log lines.
         """
         with self.servers.exclusive():
+            write_private(self.layout.runtime, self.servers.name)
             return self._up(step)
 
     def _up(self, step: Step) -> Up:
@@ -155,13 +156,15 @@ class Composed:
 
     def variables(self) -> dict[str, str]:
         """What the application sees; no secret value among them."""
+        # An agent in a container delivers there: here, its file would be a copy that ages.
+        delivered = {"STRONGROOM_CONFIG": str(self.layout.config(self.scope.service))}
         return {
             "VAULT_ADDR": self.access.vault_address,
             "ENVIRONMENT": "development",
             "STRONGROOM_SERVICE": self.scope.service,
             "STRONGROOM_ROLE_ID_FILE": str(self.layout.role_id(str(self.scope))),
             "STRONGROOM_SECRET_ID_FILE": str(self.layout.secret_id(str(self.scope))),
-            "STRONGROOM_CONFIG": str(self.layout.config(self.scope.service)),
+            **(delivered if self.servers.agents else {}),
             "STRONGROOM_AUDIT": "each",
             "STRONGROOM_AUDIT_FILE": str(self.layout.logs / "access.jsonl"),
             "SECRETS_BACKEND": "vault",

@@ -14,6 +14,7 @@ from app_integration.names import Environment
 from app_integration.secret import Secret
 from app_integration.session import Session
 from console.local import Local
+from console.runtimes import chosen
 from policies.render import render_policies
 from vault.declare import load
 from vault.declare.declaration import Declaration
@@ -45,7 +46,8 @@ def local(root: Path, service: str | None = None) -> Local:
     """The local deployment in *root*, of *service* or of the first service in dev."""
     declared = declaration()
     name = service or declared.scopes(Environment.DEV)[0].service
-    return Local(Layout(root.absolute()), ports.from_environment(os.environ), declared, name)
+    layout, numbers = Layout(root.absolute()), ports.from_environment(os.environ)
+    return Local(layout, numbers, declared, name, chosen(layout, os.environ))
 
 
 def operator(env: str, root: Path, role: str) -> Session:

@@ -65,7 +65,8 @@ def _addresses(console: Console, local: Local) -> None:
     for status in local.status():
         if status.port:
             table.add_row(status.title, f"127.0.0.1:{status.port}")
-    table.add_row("audit logs", str(local.layout.audit))
+    if local.layout.audit_logs[0].exists():
+        table.add_row("audit logs", str(local.layout.audit))
     console.print(table, highlight=False, soft_wrap=True)
 
 

@@ -12,8 +12,10 @@ from app_integration import wiring
 from app_integration.settings import from_environment
 from app_integration.wiring import Wiring
 from console.local import Local
-from tests.deployment import Deployment, free_ports
+from console.runtimes import chosen
+from tests.deployment import Deployment, free_ports, require_images
 from vault.declare.load import load
+from vault.runtime.embedded import Embedded
 from vault.runtime.layout import Layout
 from vault.runtime.ports import Ports
 from vault.runtime.runtime import quiet
@@ -23,9 +25,15 @@ SERVICE = "gaara-store"
 
 @pytest.fixture(scope="session")
 def deployment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
-    """The whole local deployment: servers, declaration applied, agent running."""
+    """The whole local deployment: servers, declaration applied, agent running.
+
+    On the runtime that ``STRONGROOM_RUNTIME`` names: embedded, or docker.
+    """
     layout = Layout(tmp_path_factory.mktemp("deployment") / ".strongroom")
-    local = Local(layout, Ports(*free_ports(6)), load(), SERVICE)
+    runtime = chosen(layout, os.environ)
+    if runtime is not Embedded:
+        require_images()
+    local = Local(layout, Ports(*free_ports(6)), load(), SERVICE, runtime)
     local.up(quiet)
     running = Deployment(local)
     yield running

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import os
 import socket
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 
+import pytest
+
 from app_integration.session import Session
 from app_integration.settings import Settings, from_environment
 from console.local import Local
+from tests.images import build
+from vault.runtime.container import Containers
+from vault.runtime.engine import NoEngine, open_engine, require_engine
 from vault.runtime.layout import Layout
 from vault.runtime.ports import Ports
 from vault.runtime.runtime import quiet
@@ -21,6 +27,16 @@ def free_ports(count: int) -> list[int]:
         for each in sockets:
             each.bind(("127.0.0.1", 0))
         return [each.getsockname()[1] for each in sockets]
+
+
+def require_images() -> None:
+    """See that the images of ``docker-compose.yml`` are there, or skip where there is no engine."""
+    try:
+        require_engine()
+    except NoEngine as none:
+        pytest.skip(str(none))
+    with open_engine() as engine:
+        os.environ.update(build.ensure(engine))
 
 
 @dataclass
@@ -57,5 +73,7 @@ class Deployment:
 
     def audit_lines(self, path: str) -> list[str]:
         """The server's audit lines of completed requests for the API path *path*."""
+        if isinstance(self.local.servers, Containers):
+            self.local.servers.copy("vault/audit")
         log = self.layout.audit_logs[0].read_text(encoding="utf-8").splitlines()
         return [line for line in log if f'"path":"{path}"' in line and '"type":"response"' in line]

@@ -85,18 +85,18 @@ class RunningStore:
 
     def health(self) -> dict[str, Any]:
         """The body of ``/health``."""
-        body: dict[str, Any] = self._ask("GET", "/health").json()
+        body: dict[str, Any] = self.ask("GET", "/health").json()
         return body
 
     def register(self, person: Person) -> None:
         """Make *person* a customer."""
-        answer = self._ask("POST", "/register", body=vars(person))
+        answer = self.ask("POST", "/register", body=vars(person))
         assert answer.status_code == 201, answer.text
 
     def login(self, person: Person) -> str:
         """The token that *person* gets."""
         body = {"username": person.username, "password": person.password}
-        answer = self._ask("POST", "/login", body=body)
+        answer = self.ask("POST", "/login", body=body)
         assert answer.status_code == 200, answer.text
         token: str = answer.json()["token"]
         self.tokens.append(token)
@@ -104,15 +104,16 @@ class RunningStore:
 
     def me(self, token: str) -> requests.Response:
         """What the store says of whoever holds *token*."""
-        return self._ask("GET", "/me", token=token)
+        return self.ask("GET", "/me", token=token)
 
     def export(self, token: str) -> requests.Response:
         """Have the data of whoever holds *token* sent."""
-        return self._ask("POST", "/export", token=token)
+        return self.ask("POST", "/export", token=token)
 
-    def _ask(
+    def ask(
         self, method: str, path: str, *, token: str = "", body: dict[str, str] | None = None
     ) -> requests.Response:
+        """Its answer to one request."""
         return requests.request(
             method,
             f"http://{HOST}:{self.port}{path}",

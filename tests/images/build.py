@@ -148,7 +148,7 @@ def _dependencies(context: Path) -> None:
     platforms = [f"--platform=manylinux_{glibc}_{platform.machine()}" for glibc in GLIBC]
     subprocess.run(
         [
-            *(sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"),
+            *(sys.executable, "-m", "pip", "install", "--quiet", "--no-compile"),
             *("--require-hashes", "--only-binary=:all:", f"--python-version={PYTHON_VERSION}"),
             *platforms,
             *(f"--target={context / 'site'}", "-r", REQUIREMENTS),

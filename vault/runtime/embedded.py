@@ -6,6 +6,7 @@ import shutil
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
+from typing import Final
 
 from app_integration.errors import StrongroomError
 from app_integration.names import Scope
@@ -29,6 +30,8 @@ class StillRunning(StrongroomError):
 
 class Embedded:
     """A local deployment's servers, for the service of *scope*."""
+
+    name: Final = "embedded"
 
     def __init__(self, layout: Layout, ports: Ports, scope: Scope) -> None:
         """Args: *layout* where its files lie, *ports* where it listens."""

@@ -37,6 +37,8 @@ POLL_SECONDS: Final = 0.1
 class Inside:
     """The servers of one deployment, from a container that shares their network."""
 
+    name: Final = "docker"
+
     def __init__(
         self,
         layout: Layout,

@@ -45,6 +45,11 @@ class Layout:
         return self.root / "dev.env"
 
     @property
+    def runtime(self) -> Path:
+        """Which runtime the deployment is on: ``embedded`` or ``docker``."""
+        return self.root / "runtime"
+
+    @property
     def logs(self) -> Path:
         """What each process printed: ``<process>.log``."""
         return self.root / "logs"

@@ -85,6 +85,11 @@ class Servers(Protocol):
     """The servers, as far as it takes to make them what the declaration says."""
 
     @property
+    def name(self) -> str:
+        """What the setting ``STRONGROOM_RUNTIME`` calls it."""
+        ...
+
+    @property
     def agents(self) -> AgentHost | None:
         """Who runs the agent; None when the start of the servers has seen to it."""
         ...

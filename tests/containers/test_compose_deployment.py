@@ -1,0 +1,327 @@
+"""The deployment of `docker-compose.yml`: the same as the embedded one, and confined."""
+
+from __future__ import annotations
+
+import csv
+import email
+import email.policy
+import io
+import json
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+
+from app_integration.config import load_config
+from app_integration.errors import ConfigurationError
+from app_integration.wiring import Wiring
+from console.inside import ROOT as INSIDE
+from console.local import Composed, Local, Up
+from console.runtimes import chosen
+from examples.gaara_store.config import StoreConfig
+from examples.gaara_store.keys import GONE
+from tests.containers.parts import Stack, search_image
+from tests.deployment import free_ports, require_images
+from tests.e2e.running_store import ROOT, Person, RunningStore, eventually
+from vault.declare.load import load
+from vault.runtime.container import TITLES, Containers
+from vault.runtime.embedded import Embedded
+from vault.runtime.inside import Inside
+from vault.runtime.layout import Layout
+from vault.runtime.ports import Ports, setting
+from vault.runtime.runtime import quiet
+
+pytestmark = [pytest.mark.requires("docker"), pytest.mark.timeout(600)]
+
+SERVICE = "gaara-store"
+GAARA = Person(
+    "gaara", "sand-and-more-sand", "gaara@suna.example", "+81 3 1234 5678", "1 Dune Road"
+)
+
+
+@pytest.fixture(scope="module")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """Started by plain `docker compose up --wait`, without our help."""
+    require_images()
+    layout = Layout(tmp_path_factory.mktemp("containers") / ".strongroom")
+    local = Local(layout, Ports(*free_ports(6)), load(), SERVICE, Containers)
+    stack = Stack(local)
+    try:
+        up = stack.compose("up", "--wait", "--build")
+        assert up.returncode == 0, up.stderr
+        yield stack
+    finally:
+        stack.compose("down", "--volumes")
+
+
+@pytest.fixture(scope="module")
+def joined(stack: Stack) -> Up:
+    """What `make vault-up RUNTIME=docker` finds to do on it."""
+    return stack.local.up(quiet)
+
+
+@pytest.fixture(scope="module")
+def store(stack: Stack) -> RunningStore:
+    """The store in its container, with GAARA as a customer."""
+    running = RunningStore({}, stack.local.ports.store, Path(os.devnull))
+    running.register(GAARA)
+    return running
+
+
+@pytest.fixture(scope="module")
+def secrets(stack: Stack, joined: Up, store: RunningStore) -> dict[str, str]:
+    """Every secret value in use, by what it is."""
+    del joined
+    layout = stack.local.layout
+    files = [*layout.passwords.iterdir(), *layout.credentials.glob("*/secret-id")]
+    found = {str(path.relative_to(layout.root)): path.read_text().strip() for path in files}
+    config = load_config(StoreConfig, layout.config(SERVICE))
+    found["signing secret"] = config.jwt.secret.get_secret_value()
+    found["login token"] = store.login(GAARA)
+    assert len(found) >= 10
+    return found
+
+
+def test_make_vault_up_finds_nothing_to_do_after_plain_compose(joined: Up) -> None:
+    assert joined.started == ()
+    assert joined.plan.changes == ()
+    assert joined.issued == ()
+    assert joined.plan.unchanged > 20
+
+
+def test_a_customer_registers_logs_in_and_reads_their_own_data(store: RunningStore) -> None:
+    answer = store.me(store.login(GAARA))
+    assert answer.json() == {"id": answer.json()["id"], "username": "gaara", **GAARA.private}
+    assert store.health()["status"] == "ok"
+
+
+@pytest.mark.usefixtures("joined")
+def test_an_export_arrives_as_mail(store: RunningStore, stack: Stack) -> None:
+    assert store.export(store.login(GAARA)).status_code == 200
+    stack.servers.copy("smtp/mail")
+    (mail,) = stack.local.layout.mail.glob("*.eml")
+    message = email.message_from_bytes(mail.read_bytes(), policy=email.policy.default)
+    (attached,) = message.iter_attachments()
+    (row,) = csv.DictReader(io.StringIO(attached.get_content(), newline=""))
+    assert {name: row[name] for name in GAARA.private} == GAARA.private
+
+
+@pytest.mark.usefixtures("joined")
+def test_the_sdk_works_from_this_machine(stack: Stack) -> None:
+    service = Wiring(stack.local.service_settings())
+    token = service.cipher("pii").encrypt_field("ada@example.com", {"user_id": 7})
+    assert service.cipher("pii").decrypt_field(token, {"user_id": 7}) == "ada@example.com"
+    with service.engine(None, None).connect() as connection:
+        assert connection.dialect.name == "postgresql"
+    service.close()
+
+
+@pytest.mark.usefixtures("joined", "store")
+def test_two_audit_logs_hold_the_same_requests(stack: Stack) -> None:
+    stack.servers.copy("vault/audit")
+    first, second = (
+        [line["request"]["id"] for line in map(json.loads, log.read_text().splitlines())]
+        for log in stack.local.layout.audit_logs
+    )
+    assert len(first) > 50
+    # The second is opened after the first has logged its own test.
+    assert set(first[10:60]) <= set(second)
+
+
+@pytest.mark.usefixtures("joined")
+def test_what_is_copied_to_this_machine_is_private(stack: Stack) -> None:
+    root = stack.local.layout.root
+    assert root.stat().st_mode & 0o777 == 0o700
+    assert [path for path in root.rglob("*") if path.stat().st_mode & 0o077] == []
+
+
+def test_every_container_is_confined(stack: Stack) -> None:
+    containers = stack.inspect()
+    assert set(containers) == {*TITLES, "network", "prepare", "apply"}
+    for name, container in containers.items():
+        host = container["HostConfig"]
+        confined = {
+            "user": container["Config"]["User"],
+            "read only": host["ReadonlyRootfs"],
+            "privileged": host["Privileged"],
+            "dropped": host["CapDrop"],
+            "added": host["CapAdd"],
+            "options": host["SecurityOpt"],
+            "core": [each for each in host["Ulimits"] if each["Name"] == "core"],
+        }
+        assert confined == {
+            "user": "10001:10001",
+            "read only": True,
+            "privileged": False,
+            "dropped": ["ALL"],
+            "added": None,
+            "options": ["no-new-privileges:true"],
+            "core": [{"Name": "core", "Hard": 0, "Soft": 0}],
+        }, name
+
+
+def test_the_kernel_agrees(stack: Stack) -> None:
+    for name in TITLES:
+        status = Path("/proc", str(stack.inspect()[name]["State"]["Pid"]), "status")
+        if not status.exists():
+            pytest.skip("the engine's processes are not this machine's")
+        fields = dict(re.findall(r"^(\w+):\t(.*)$", status.read_text(), re.MULTILINE))
+        assert fields["Uid"].split() == ["10001"] * 4, name
+        assert int(fields["CapEff"], 16) == int(fields["CapPrm"], 16) == 0, name
+        assert fields["NoNewPrivs"] == "1", name
+
+
+def test_ports_are_published_to_this_machine_only(stack: Stack) -> None:
+    bindings = stack.inspect()["network"]["HostConfig"]["PortBindings"]
+    published = {each["HostIp"] for bound in bindings.values() for each in bound}
+    assert published == {"127.0.0.1"}
+    ports = stack.local.ports
+    expected = {ports.vault, ports.database, ports.redis, ports.smtp, ports.store}
+    assert {int(port.partition("/")[0]) for port in bindings} == expected
+
+
+def test_no_secret_shows_in_what_the_engine_tells(stack: Stack, secrets: dict[str, str]) -> None:
+    texts = {
+        "inspect": json.dumps(stack.inspect()),
+        "images": json.dumps(stack.images()),
+        "volumes": json.dumps(stack.volumes()),
+        "config": stack.compose("config").stdout,
+        "up": "".join(stack.output("up", "--wait")),
+        "logs": "".join(stack.output("logs")),
+    }
+    assert "vault is unsealed" in texts["logs"]
+    for what, text in texts.items():
+        assert [name for name, value in secrets.items() if value in text] == [], what
+        assert not re.search(r"Root Token|Unseal Key|\bs\.[A-Za-z0-9]{24}\b", text), what
+
+
+def test_no_secret_is_in_a_layer_of_the_projects_image(secrets: dict[str, str]) -> None:
+    found = search_image("strongroom:local", [*secrets.values(), "def get_secret("])
+    assert found == {"def get_secret("}
+
+
+def test_no_container_sees_another_ones_secrets(stack: Stack) -> None:
+    seen = {
+        name: {mount["Destination"] for mount in container["Mounts"]}
+        for name, container in stack.inspect().items()
+    }
+    root, own = str(INSIDE), f"{INSIDE}/credentials/{SERVICE}-dev"
+    assert seen["network"] == set()
+    assert seen["vault"] == {f"{root}/vault"}
+    assert seen["database"] == {f"{root}/postgres"}
+    assert seen["redis"] - {"/data"} == {f"{root}/redis"}
+    assert seen["smtp"] == {f"{root}/smtp"}
+    assert seen["agent"] == {f"{root}/agent", f"{root}/config", own, f"{own}-starter"}
+    assert seen["store"] == {f"{root}/config", own}
+
+
+def test_the_stores_variables_are_those_of_the_embedded_deployment(stack: Stack) -> None:
+    ports = stack.local.ports
+    composed = Composed(Layout(INSIDE), ports, load(), SERVICE, Inside)
+    told = dict(line.split("=", 1) for line in stack.inspect()["store"]["Config"]["Env"])
+    # Its access records go to the container's log, and it is reached from outside the container.
+    expected = composed.variables()
+    del expected["STRONGROOM_AUDIT_FILE"]
+    assert {name: told[name] for name in expected} == expected
+    assert told["STRONGROOM_STORE_HOST"] == "0.0.0.0"  # noqa: S104 (in its own network)
+
+
+def test_status_tells_each_container(stack: Stack) -> None:
+    statuses = stack.local.status()
+    assert {status.name for status in statuses if status.running} == set(TITLES)
+    assert all(status.pid and status.since for status in statuses)
+
+
+def test_after_a_restart_of_the_server_the_store_says_that_its_keys_are_gone(
+    stack: Stack, store: RunningStore
+) -> None:
+    assert stack.compose("restart", "vault").returncode == 0
+    eventually(lambda: says_gone(store), "the plain word on a blank server")
+
+    assert stack.local.up(quiet).plan.changes == ()  # the service `apply` was there before us
+    assert says_gone(store)
+    assert stack.compose("restart", "store").returncode == 0  # it forgets the keys it held
+    eventually(lambda: says_gone(store), "the store's return")
+    # A new server has a new signing secret, and it may be delivered between the two requests.
+    eventually(lambda: told(store.me(store.login(GAARA))) == GONE, "the plain word to a customer")
+    assert store.me(store.login(GAARA)).status_code == 503
+
+
+def test_down_removes_containers_volumes_and_copies(stack: Stack) -> None:
+    """Comes last."""
+    assert set(stack.local.down(quiet)) == set(TITLES)
+    assert stack.inspect() == {}
+    assert not stack.volumes()
+    assert not stack.local.layout.credentials.exists()
+    assert stack.local.down(quiet) == ()
+
+
+def told(answer: Any) -> str:
+    message: str = answer.json().get("message", "")
+    return message
+
+
+def says_gone(store: RunningStore) -> bool:
+    """Whether `/health` is a 503 with the plain word."""
+    try:
+        answer = store.ask("GET", "/health")
+    except requests.ConnectionError:
+        return False
+    return answer.status_code == 503 and told(answer) == GONE
+
+
+def test_without_an_engine_the_error_names_the_embedded_runtime(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "console", "up", "--root", str(tmp_path / ".strongroom")],
+        cwd=ROOT,
+        env={
+            "PATH": os.environ["PATH"],
+            "HOME": str(tmp_path),
+            "STRONGROOM_RUNTIME": "docker",
+            "DOCKER_HOST": f"unix://{tmp_path}/no.sock",
+        },
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert "make vault-up RUNTIME=embedded" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.usefixtures("stack")  # so that there is an engine
+def test_an_image_that_cannot_be_had_is_told_and_nothing_starts(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "console", "up", "--root", str(tmp_path / ".strongroom")],
+        cwd=ROOT,
+        env={
+            **os.environ,
+            **{setting(name): str(port) for name, port in Ports(*free_ports(6)).named().items()},
+            "STRONGROOM_RUNTIME": "docker",
+            "VAULT_IMAGE": "registry.invalid/openbao:1",
+        },
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert "an image can't be had" in done.stderr
+    assert "make vault-up RUNTIME=embedded" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_deployment_stays_on_the_runtime_it_was_started_on(tmp_path: Path) -> None:
+    layout = Layout(tmp_path)
+    assert chosen(layout, {}) is Embedded
+    layout.runtime.write_text("docker")
+    assert chosen(layout, {}) is Containers
+    with pytest.raises(ConfigurationError, match="started with RUNTIME=docker; erase it"):
+        chosen(layout, {"STRONGROOM_RUNTIME": "embedded"})
+    with pytest.raises(ConfigurationError, match="expected one of docker, embedded"):
+        chosen(layout, {"STRONGROOM_RUNTIME": "podman"})

@@ -1,0 +1,239 @@
+"""The deployment of ``docker-compose.yml``, driven from outside.
+
+The engine starts and applies everything. What is left to do here is to call it, to tell what is
+wrong when it can't, and to copy out of its volumes what this machine needs: credentials, passwords.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import subprocess
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
+from datetime import datetime
+from pathlib import Path, PurePosixPath
+from typing import Any, Final
+
+from app_integration.names import Scope
+from vault.runtime.engine import (
+    INSTEAD,
+    TAIL_LINES,
+    NoEngine,
+    ailment,
+    is_well,
+    log_tail,
+    open_engine,
+    require_engine,
+    unpack,
+)
+from vault.runtime.layout import Layout
+from vault.runtime.lock import Lock
+from vault.runtime.ports import Ports, check_free, setting
+from vault.runtime.runtime import Progress, Started, StartFailed, Status, quiet
+
+PROJECT: Final = Path(__file__).resolve().parents[2]
+LABEL: Final = "com.docker.compose"
+SERVICE: Final = f"{LABEL}.service"
+#: Service → title, for those that stay.
+TITLES: Final = {
+    "vault": "OpenBao, dev mode (secrets)",
+    "database": "PostgreSQL",
+    "redis": "Valkey (Redis)",
+    "smtp": "SMTP sink",
+    "agent": "Agent (delivers the config)",
+    "store": "Store",
+}
+#: Where a deployment lies in the one-shot services, which see all of its volumes.
+INSIDE: Final = PurePosixPath("/strongroom")
+#: What is copied out after each start; below the deployment's folder, inside as here.
+COPIED: Final = ("credentials", "passwords", "config")
+
+
+class Containers:
+    """The deployment in containers; *layout* holds copies, the volumes are the engine's."""
+
+    name: Final = "docker"
+    #: The agent is among the containers.
+    agents: Final = None
+
+    def __init__(self, layout: Layout, ports: Ports, scope: Scope) -> None:
+        """Args: *scope* must be the one that ``docker-compose.yml`` is written for."""
+        self.layout = layout
+        self.ports = ports
+        self.scope = scope
+        self.project = project_name(layout.root)
+        self._lock = Lock(layout)
+
+    def exclusive(self) -> AbstractContextManager[None]:
+        """Keep other commands off the deployment; raises as :class:`~vault.runtime.lock.Lock`."""
+        return self._lock.exclusive()
+
+    def start(self, progress: Progress = quiet) -> Started:
+        """Build the project's image, start what doesn't run, apply, and copy the credentials.
+
+        When something fails, what this call started is stopped again.
+
+        Raises:
+            NoEngine: there is no engine, or an image can't be had.
+            PortTaken: a port is someone else's; then nothing was started.
+            StartFailed: a container ended, or isn't well in time.
+        """
+        require_engine()
+        with self.exclusive():
+            before = self._running()
+            if not before:
+                check_free(self.ports)
+            with progress("images"):
+                self._images()
+            with progress("containers started, declaration applied"):
+                self._up(before)
+            self.copy(*COPIED)
+        return Started(tuple(sorted(self._running() - before)), None)
+
+    def _up(self, before: frozenset[str]) -> None:
+        try:
+            self._compose("up", "--wait", "--detach")
+        except StartFailed as failed:
+            reasons = self._failures() or [failed]
+            self.undo(Started(tuple(sorted(self._running() - before)), None))
+            raise reasons[0] from None
+
+    def _failures(self) -> list[StartFailed]:
+        """One error for each container that ended badly or isn't well."""
+        with open_engine() as engine:
+            return [
+                StartFailed(each.labels[SERVICE], ailment(each), log_tail(each))
+                for each in self._containers(engine)
+                if ailment(each)
+            ]
+
+    def undo(self, started: Started) -> None:
+        """Stop again what *started* tells of."""
+        if started.servers:
+            self._compose("stop", *started.servers)
+
+    def stop(self, progress: Progress = quiet) -> tuple[str, ...]:
+        """Remove the containers with their volumes; gives the names of those that ran.
+
+        A dev-mode server's keys end with it, and what was encrypted under them is worth nothing.
+        """
+        require_engine()
+        with self.exclusive():
+            running = tuple(sorted(self._running()))
+            with progress("containers"):
+                self._compose("down", "--volumes", "--remove-orphans")
+            for name in COPIED:
+                shutil.rmtree(self.layout.root / name, ignore_errors=True)
+            self.layout.runtime.unlink(missing_ok=True)
+        return running
+
+    def status(self) -> tuple[Status, ...]:
+        """Each container that stays: whether it is well, since when, as which process."""
+        require_engine()
+        numbers = self.ports.named()
+        with open_engine() as engine:
+            found = {each.labels[SERVICE]: each.attrs["State"] for each in self._containers(engine)}
+        return tuple(
+            _status(name, title, numbers.get(name, 0), found.get(name, {}))
+            for name, title in TITLES.items()
+        )
+
+    def reset(self) -> None:
+        """Remove everything: containers, volumes, copies."""
+        self.stop()
+        if self.layout.root.is_dir():
+            shutil.rmtree(self.layout.root)
+
+    def mark_bootstrapped(self) -> None:
+        """Nothing: the service ``apply`` does that."""
+
+    def copy(self, *names: str) -> None:
+        """Copy the folders *names* out of the volumes, below the deployment's own folder.
+
+        Raises:
+            StartFailed: the container that sees them isn't there.
+        """
+        with open_engine() as engine:
+            found = {each.labels[SERVICE]: each for each in self._containers(engine)}
+            if "apply" not in found:
+                raise StartFailed("apply", "there is no such container", "")
+            for name in names:
+                chunks, _ = found["apply"].get_archive(str(INSIDE / name))
+                unpack(b"".join(chunks), (self.layout.root / name).parent)
+
+    def _images(self) -> None:
+        """See that each image is there, and that the project's own is of today's code."""
+        try:
+            self._compose("build", "--quiet")
+            self._compose("pull", "--policy=missing", "--ignore-buildable", "--quiet")
+        except StartFailed as failed:
+            raise NoEngine(
+                f"an image can't be had; reach a registry, or build them: "
+                f"python -m tests.images.build; {INSTEAD}\n{failed.log_tail}"
+            ) from None
+
+    def _compose(self, *arguments: str) -> None:
+        """``docker compose`` with the deployment's name and ports; it shows nothing.
+
+        Raises:
+            StartFailed: it failed; with the end of what it said.
+        """
+        done = subprocess.run(
+            ["docker", "compose", "--project-name", self.project, *arguments],  # noqa: S607 (the user's own)
+            cwd=PROJECT,
+            env={**os.environ, **self._variables()},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if done.returncode:
+            tail = "\n".join(done.stderr.splitlines()[-TAIL_LINES:])
+            raise StartFailed(
+                f"docker compose {arguments[0]}", f"exit code {done.returncode}", tail
+            )
+
+    def _variables(self) -> Mapping[str, str]:
+        """What ``docker-compose.yml`` is told."""
+        numbers = {setting(name): str(port) for name, port in self.ports.named().items()}
+        image = os.environ.get("VAULT_IMAGE", "")
+        binary = "vault" if image.rpartition("/")[2].partition(":")[0] == "vault" else "bao"
+        return {**numbers, "VAULT_BINARY": binary}
+
+    def _running(self) -> frozenset[str]:
+        """Services that stay and run."""
+        with open_engine() as engine:
+            found = self._containers(engine)
+        return frozenset(
+            each.labels[SERVICE]
+            for each in found
+            if each.labels[SERVICE] in TITLES and is_well(each.attrs["State"])
+        )
+
+    def _containers(self, engine: Any) -> list[Any]:
+        """Every container of this deployment, running or not."""
+        labels = {"label": f"{LABEL}.project={self.project}"}
+        found: list[Any] = engine.containers.list(all=True, filters=labels, ignore_removed=True)
+        return found
+
+
+def project_name(root: Path) -> str:
+    """What compose calls the deployment in *root*: the default one as without our help."""
+    if root == PROJECT / ".strongroom":
+        return "strongroom"
+    return f"strongroom-{hashlib.sha256(os.fsencode(root)).hexdigest()[:12]}"
+
+
+def _status(name: str, title: str, port: int, state: Mapping[str, Any]) -> Status:
+    running = bool(state) and is_well(state)
+    return Status(
+        name=name,
+        title=title,
+        port=port,
+        running=running,
+        pid=state["Pid"] if running else None,
+        # Nanoseconds, which Python before 3.12 doesn't read.
+        since=datetime.fromisoformat(f"{state['StartedAt'][:19]}+00:00") if running else None,
+    )
