@@ -8,7 +8,7 @@ UV := $(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes 
 	--custom-compile-command "make lock" pyproject.toml app_integration/pyproject.toml \
 	--all-extras --group build --group lint --group runtime --group store --group test
 
-.PHONY: help vault-up vault-status vault-down vault-reset plan apply store test lint format nightly lock clean
+.PHONY: help vault-up vault-status vault-down vault-reset plan apply store test bench lint format nightly lock clean
 
 help: ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1	/p' $(MAKEFILE_LIST) | expand -t 16
@@ -47,6 +47,9 @@ store: .venv ## Run the example store on the local deployment
 
 test: .venv ## Run the whole suite
 	$(BIN)/python -m pytest -m "not nightly" $(ARGS)
+
+bench: .venv ## Measure what a plan costs against merely reading
+	$(BIN)/python -m benchmarks.plan $(ARGS)
 
 lint: .venv ## Check style and types
 	$(BIN)/ruff format --check .
