@@ -13,7 +13,7 @@ UV := $(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes 
 	--all-extras --group store
 GROUPS := --group build --group lint --group runtime --group test
 
-.PHONY: help vault-up vault-status vault-down vault-reset plan apply store test lint format nightly lock clean
+.PHONY: help vault-up vault-status vault-down vault-reset plan apply store test bench lint format nightly lock clean
 
 help: ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1	/p' $(MAKEFILE_LIST) | expand -t 16
@@ -52,6 +52,9 @@ store: .venv ## Run the example store on the local deployment
 
 test: .venv ## Run the whole suite
 	$(BIN)/python -m pytest -m "not nightly" $(ARGS)
+
+bench: .venv ## Measure what a plan costs against merely reading
+	$(BIN)/python -m benchmarks.plan $(ARGS)
 
 lint: .venv ## Check style and types
 	$(BIN)/ruff format --check .

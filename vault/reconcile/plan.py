@@ -81,13 +81,20 @@ class Plan:
 def read_actual(
     reader: Reader, resources: Sequence[Resource], workers: int = WORKERS
 ) -> list[Fields | None]:
-    """What the server has for each of *resources*, in their order; *workers* ask at once."""
+    """What the server has for each of *resources*, in their order; *workers* ask at once.
+
+    They ask kind by kind: two neighbours in the declaration often need the same answer, and one
+    worker would wait for the other's.
+    """
+    order = sorted(range(len(resources)), key=lambda index: resources[index].kind)
     with ThreadPoolExecutor(workers, "plan") as pool:
         try:
-            return list(pool.map(lambda resource: resource.read(reader), resources))
+            found = list(pool.map(lambda index: resources[index].read(reader), order))
         except BaseException:
             pool.shutdown(cancel_futures=True)
             raise
+    actual = dict(zip(order, found, strict=True))
+    return [actual[index] for index in range(len(resources))]
 
 
 def make_plan(resources: Sequence[Resource], actual: Sequence[Fields | None]) -> Plan:

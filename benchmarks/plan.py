@@ -1,0 +1,159 @@
+"""What a plan without changes costs, against merely reading the same things.
+
+    make bench
+
+Two hundred services in three environments, each environment on a server of its own, in memory.
+Reading asks for every path that the plan asks for, once, over the same session with as many
+requests at once. The figure that counts is the ratio; seconds depend on the machine.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import time
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from rich.console import Console
+
+from app_integration.errors import RequestRefused
+from app_integration.names import Environment
+from app_integration.secret import Secret
+from app_integration.session import Session
+from console.plan_view import progress
+from policies.render import render_policies
+from tests.dev_server import dev_server, root
+from vault.declare.declaration import Declaration
+from vault.declare.load import load
+from vault.reconcile.apply import apply
+from vault.reconcile.compare import compare
+from vault.reconcile.desired import desired
+from vault.reconcile.plan import WORKERS
+from vault.reconcile.resources import Reader, Resource
+from vault.reconcile.supply import Supply
+
+TEMPLATE: Final = "gaara-store"
+
+
+@dataclass
+class Recording:
+    """A reader that remembers what it was asked for."""
+
+    session: Session
+    gets: set[str] = field(default_factory=set)
+    lists: set[str] = field(default_factory=set)
+
+    def get(self, path: str) -> dict[str, Any]:
+        """As the session's, remembered."""
+        self.gets.add(path)
+        return self.session.get(path)
+
+    def list(self, path: str) -> list[str]:
+        """As the session's, remembered."""
+        self.lists.add(path)
+        return self.session.list(path)
+
+    def post(self, path: str, body: Mapping[str, Any] | None = None) -> dict[str, Any]:
+        """As the session's."""
+        return self.session.post(path, body)
+
+
+def declared(services: int) -> Declaration:
+    """*services* copies of the example in every environment, without its database."""
+    found = load()
+    one = found.service(TEMPLATE).model_copy(update={"database": None})
+    names = [f"shop-{number:03}" for number in range(services)]
+    environments = {
+        name: each.model_copy(
+            update={"people": {}, "services": dict.fromkeys(names, each.services[TEMPLATE])}
+        )
+        for name, each in found.environments.items()
+    }
+    return Declaration(
+        {name: one.model_copy(update={"service": name}) for name in names}, environments
+    )
+
+
+def wanted(declaration: Declaration, environment: Environment) -> list[Resource]:
+    """What is to be on the environment's server; every given value is the same."""
+    given = {
+        f"secret/{scope.secret(name)}": Secret("given")
+        for scope in declaration.scopes(environment)
+        for name, source in declaration.secrets(scope).items()
+        if source.source == "given"
+    }
+    policies = render_policies(declaration, environment)
+    return desired(declaration, environment, policies, Supply(given))
+
+
+def read_all(reader: Reader, gets: set[str], lists: set[str]) -> None:
+    """Every path once, with as many requests at once as a plan has."""
+
+    def get(path: str) -> None:
+        try:
+            reader.get(path)
+        except RequestRefused:
+            return  # a thing that isn't there costs the plan a request as well
+
+    with ThreadPoolExecutor(WORKERS) as pool:
+        list(pool.map(get, sorted(gets)))
+        list(pool.map(reader.list, sorted(lists)))
+
+
+def timed(act: Callable[[], object]) -> float:
+    """Seconds that *act* takes."""
+    began = time.perf_counter()
+    act()
+    return time.perf_counter() - began
+
+
+def measure(
+    console: Console, declaration: Declaration, environment: Environment, rounds: int
+) -> tuple[float, float]:
+    """Median seconds of reading, and of a whole plan: policies rendered, everything compared."""
+    with dev_server() as address, root(address) as session:
+        plan = compare(session, wanted(declaration, environment))
+        with progress(console, plan) as on_change:
+            shown = on_change if console.is_terminal else lambda _change: None
+            seconds = timed(lambda: apply(session, plan, shown))
+        console.print(f"{environment}: first apply, {len(plan.changes)} changes: {seconds:.1f} s")
+        recording = Recording(session)
+        again = compare(recording, wanted(declaration, environment))
+        if again.changes or again.missing:
+            raise SystemExit(f"{environment}: the second plan isn't empty")
+        pairs = [
+            (
+                timed(lambda: read_all(session, recording.gets, recording.lists)),
+                timed(lambda: compare(session, wanted(declaration, environment))),
+            )
+            for _ in range(rounds)
+        ]
+        reading, planning = (statistics.median(each) for each in zip(*pairs, strict=True))
+        requests = len(recording.gets) + len(recording.lists)
+        console.print(
+            f"{environment}: {again.unchanged} things, {requests} requests: "
+            f"reading {reading:.2f} s, plan {planning:.2f} s, ratio {planning / reading:.2f}"
+        )
+    return reading, planning
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--services", type=int, default=200)
+    parser.add_argument("--rounds", type=int, default=3)
+    arguments = parser.parse_args()
+    console = Console(soft_wrap=True, highlight=False)
+    declaration = declared(arguments.services)
+    results = [measure(console, declaration, each, arguments.rounds) for each in Environment]
+    reading, planning = (sum(each) for each in zip(*results, strict=True))
+    console.print(
+        f"in all: reading {reading:.2f} s, plan {planning:.2f} s, ratio {planning / reading:.2f}"
+    )
+
+
+if __name__ == "__main__":
+    main()

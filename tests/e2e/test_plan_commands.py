@@ -1,0 +1,124 @@
+"""``plan`` and ``apply`` as an operator types them, against the local deployment."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from console.cli import main
+from tests.deployment import Deployment
+
+pytestmark = pytest.mark.requires("embedded")
+
+ROOT = Path(__file__).parents[2]
+POLICY = "sys/policies/acl/gaara-store-dev"
+Run = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
+@pytest.fixture
+def strongroom(deployment: Deployment) -> Run:
+    ports = {
+        f"STRONGROOM_{name.upper()}_PORT": str(port)
+        for name, port in deployment.ports.named().items()
+    }
+    environment = {"PATH": os.environ["PATH"], **ports}
+
+    def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+        root = ("--root", str(deployment.layout.root))
+        command = [sys.executable, "-m", "console", *arguments, *root]
+        return subprocess.run(
+            command, cwd=ROOT, env=environment, text=True, capture_output=True, check=False
+        )
+
+    return run
+
+
+@pytest.fixture
+def drifted(deployment: Deployment) -> None:
+    deployment.operator.post("auth/approle/role/gaara-store-dev", {"token_num_uses": 5})
+
+
+@pytest.mark.usefixtures("drifted")
+def test_a_plan_is_shown_saved_refused_when_outdated_and_applied(
+    strongroom: Run, deployment: Deployment, tmp_path: Path
+) -> None:
+    file = tmp_path / "plan.json"
+    planned = strongroom("plan", "--env", "dev", "--out", str(file))
+    assert (planned.returncode, planned.stderr) == (2, "")
+    assert "~ approle gaara-store-dev\n    token_num_uses: 5 → 0\n" in planned.stdout
+    assert "0 to create, 1 to change, 0 to delete" in planned.stdout
+
+    policy = deployment.operator.get(POLICY)["data"]["policy"]
+    deployment.operator.post(POLICY, {"policy": f"# touched\n{policy}"})
+    refused = strongroom("apply", str(file))
+    assert refused.returncode == 1
+    assert "the server changed since this plan was made" in refused.stderr
+    role = deployment.operator.get("auth/approle/role/gaara-store-dev")["data"]
+    assert role["token_num_uses"] == 5
+
+    assert strongroom("plan", "--env", "dev", "--out", str(file)).returncode == 2
+    applied = strongroom("apply", str(file))
+    assert (applied.returncode, applied.stderr) == (0, "")
+    assert "done: update approle gaara-store-dev" in applied.stdout
+    assert strongroom("plan", "--env", "dev").returncode == 0
+    assert strongroom("apply", str(file)).returncode == 1
+
+
+@pytest.mark.usefixtures("drifted")
+def test_a_plan_for_programs_is_json_and_holds_no_secret(
+    strongroom: Run, deployment: Deployment
+) -> None:
+    planned = strongroom("plan", "--env", "dev", "--json")
+    assert planned.returncode == 2
+    document = json.loads(planned.stdout)
+    assert document["summary"]["update"] == 1
+    assert document["changes"] == [
+        {
+            "action": "update",
+            "kind": "approle",
+            "name": "gaara-store-dev",
+            "fields": [{"field": "token_num_uses", "before": 5, "after": 0}],
+        }
+    ]
+    for secret in deployment.local.servers.given_secrets().values():
+        assert secret.reveal() not in planned.stdout
+    assert strongroom("apply", "--env", "dev").returncode == 0
+    assert json.loads(strongroom("plan", "--env", "dev", "--json").stdout)["changes"] == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        (("apply",), 64, "give either a saved plan alone, or --env"),
+        (("apply", "missing.json"), 1, "missing.json can't be read"),
+        (("apply", "pyproject.toml"), 1, "isn't a plan of this version"),
+        (("plan", "--env", "dev", "--destroy-data", "x"), 1, "--destroy-data goes with --prune"),
+        (("plan", "--env", "dev", "--prune", "--destroy-data", "x"), 1, "no such data of ours"),
+        (("plan", "--env", "dev", "--out", "no/such/folder/plan.json"), 1, "can't be written"),
+        (("plan", "--env", "nowhere"), 1, "unknown environment"),
+        (("plan",), 64, "--env"),
+    ],
+)
+def test_a_wrong_command_says_what_is_wrong(
+    deployment: Deployment,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    arguments: tuple[str, ...],
+    code: int,
+    words: str,
+) -> None:
+    for name, port in deployment.ports.named().items():
+        monkeypatch.setenv(f"STRONGROOM_{name.upper()}_PORT", str(port))
+    monkeypatch.chdir(ROOT)
+    command = ["strongroom", *arguments, "--root", str(deployment.layout.root)]
+    monkeypatch.setattr(sys, "argv", command)
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == code
+    assert words in capsys.readouterr().err
