@@ -86,7 +86,7 @@ def test_a_plan_for_programs_is_json_and_holds_no_secret(
             "fields": [{"field": "token_num_uses", "before": 5, "after": 0}],
         }
     ]
-    for secret in deployment.local.servers.given_secrets().values():
+    for secret in deployment.local.access.given_secrets().values():
         assert secret.reveal() not in planned.stdout
     assert strongroom("apply", "--env", "dev").returncode == 0
     assert json.loads(strongroom("plan", "--env", "dev", "--json").stdout)["changes"] == []

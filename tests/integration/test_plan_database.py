@@ -40,7 +40,7 @@ def rotations(deployment: Deployment) -> int:
 
 def opens(deployment: Deployment) -> bool:
     """Whether the password that was given still opens the database."""
-    manager = deployment.local.servers.manager
+    manager = deployment.local.access.manager
     password = manager.password_file.read_text().strip()
     url = manager.connection_url.replace("{{username}}", manager.username)
     try:

@@ -26,7 +26,7 @@ from tests.deployment import Deployment
 from tests.dev_server import ROOT_TOKEN, dev_server, root
 from tests.kill_worker import InNamespace, run, wanted
 from vault.reconcile.compare import compare
-from vault.runtime.postgres import SUPERUSER
+from vault.runtime.accounts import SUPERUSER
 
 pytestmark = [pytest.mark.requires("embedded"), pytest.mark.timeout(600)]
 

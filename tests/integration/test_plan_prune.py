@@ -164,7 +164,7 @@ def test_another_environment_s_things_stay(pruned: Deployment) -> None:
 
 def users(deployment: Deployment) -> set[str]:
     """The leased users on the database."""
-    url = deployment.local.servers.given_secrets()["database-url"]
+    url = deployment.local.access.given_secrets()["database-url"]
     with psycopg.connect(url.reveal().replace("+psycopg", "")) as connection:
         rows = connection.execute("SELECT usename FROM pg_user WHERE usename LIKE 'v-%'")
         return {name for (name,) in rows.fetchall()}
