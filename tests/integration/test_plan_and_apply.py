@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
 
 import pytest
 
@@ -47,38 +46,6 @@ def test_a_second_plan_is_empty(deployment: Deployment) -> None:
     assert found.changes == ()
     assert found.missing == ()
     assert found.unchanged > 30
-
-
-#: Path → the change made by hand, and the field that the plan must name.
-DRIFT: list[tuple[str, dict[str, Any], str]] = [
-    (
-        f"sys/policies/acl/{SCOPE}",
-        {"policy": 'path "secret/*" { capabilities = ["read"] }'},
-        "policy",
-    ),
-    (f"auth/approle/role/{SCOPE}", {"token_num_uses": 5}, "token_num_uses"),
-    (f"transit/keys/{SCOPE}-pii/config", {"deletion_allowed": True}, "deletion_allowed"),
-    (f"database/roles/{SCOPE}", {"db_name": SCOPE, "default_ttl": 60}, "default_ttl"),
-    ("secret/config", {"max_versions": 2}, "max_versions"),
-    ("sys/mounts/secret/tune", {"description": "mine"}, "description"),
-    (
-        "secret/metadata/gaara-store/dev/jwt-secret",
-        {"custom_metadata": {"owner": "somebody", "note": "kept"}},
-        "owner",
-    ),
-]
-
-
-@pytest.mark.parametrize(("path", "body", "field"), DRIFT, ids=[path for path, *_ in DRIFT])
-def test_a_change_made_by_hand_is_found_and_mended(
-    deployment: Deployment, path: str, body: dict[str, Any], field: str
-) -> None:
-    deployment.operator.post(path, body)
-    found = plan(deployment)
-    assert len(found.changes) == 1
-    assert field in {change.field for change in found.changes[0].fields}
-    carry_out(deployment, found)
-    assert plan(deployment).changes == ()
 
 
 def test_other_peoples_metadata_is_kept(deployment: Deployment) -> None:
