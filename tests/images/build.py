@@ -57,6 +57,8 @@ def main() -> None:
     variables = ensure(engine)
     command = ["docker", "compose", "build", "--quiet"]
     subprocess.run(command, cwd=PROJECT, env={**os.environ, **variables}, check=True)
+    for name, value in variables.items():
+        print(f"to build it again: export {name}={value}")  # noqa: T201 (a command's output)
 
 
 def ensure(engine: docker.DockerClient) -> dict[str, str]:
