@@ -204,9 +204,10 @@ class Session:
             return current
         token = None if self._closed.is_set() else self._log_in(deadline)
         with self._lock:
-            if not self._closed.is_set():
+            closed = self._closed.is_set()
+            if not closed:
                 self._token = token
-        if token is None or self._token is not token:
+        if token is None or closed:
             self._give_back(token)
             raise AuthenticationFailed("this session was closed; open another")
         self._keep_renewing(token)

@@ -6,6 +6,7 @@ started, so a pid that the system has given to someone else is never signalled.
 
 from __future__ import annotations
 
+import atexit
 import json
 import os
 import pwd
@@ -38,6 +39,16 @@ _ENVIRONMENT: Final = {"PATH": "/usr/local/bin:/usr/bin:/bin", "LANG": "C.UTF-8"
 #: Children of this very Python process; they need reaping, and outlive the object that started
 #: them: a Popen that is dropped while its process runs makes Python warn.
 _children: dict[int, subprocess.Popen[bytes]] = {}
+
+
+def _let_go() -> None:
+    """What still runs outlives us on purpose; Python would warn of each as it ends."""
+    for child in _children.values():
+        if child.poll() is None:
+            child.returncode = 0
+
+
+atexit.register(_let_go)
 
 
 class StopFailed(StrongroomError):
