@@ -172,6 +172,7 @@ class Composed:
         }
 
     def _bootstrap(self, token: Secret) -> None:
+        self.access.database.reset_manager()
         with Session(self.access.vault_address, GivenToken(token)) as root:
             resources = self.desired(self.supply())
             bootstrap(root, resources, self.layout.credentials / APPLY_ROLE)

@@ -88,6 +88,15 @@ class DatabaseAccounts:
         with self._connect(self._roles.database) as superuser:
             postgres_roles.own_schema(superuser, self._roles)
 
+    def reset_manager(self) -> None:
+        """Give the manager its first password again: a new secrets server knows no other.
+
+        Raises:
+            psycopg.Error: as :meth:`ensure_roles`.
+        """
+        with self._connect("postgres") as superuser:
+            postgres_roles.reset_manager(superuser, self._roles, self.password("manager"))
+
     def _connect(self, database: str) -> psycopg.Connection:
         """As superuser, committing each statement. The shell's PG* variables have no say."""
         return psycopg.connect(

@@ -61,6 +61,12 @@ def ensure(
         _create_database(superuser, roles)
 
 
+def reset_manager(superuser: psycopg.Connection, roles: ServiceRoles, password: Secret) -> None:
+    """Set the manager's password: what it was changed to since is lost with who changed it."""
+    verifier = _verifier(superuser, roles.manager, password)
+    _run(superuser, "ALTER ROLE {} PASSWORD {}", Identifier(roles.manager), verifier)
+
+
 def own_schema(superuser: psycopg.Connection, roles: ServiceRoles) -> None:
     """In the service's own database: give schema ``public`` to the owner, and to nobody else."""
     with superuser.transaction():
