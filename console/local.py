@@ -100,11 +100,11 @@ class Composed:
             StrongroomError: with the failing step's last log lines.
         """
         with self.servers.exclusive():
-            write_private(self.layout.runtime, self.servers.name)
             return self._up(step)
 
     def _up(self, step: Step) -> Up:
         started = self.servers.start(step)
+        write_private(self.layout.runtime, self.servers.name)
         try:
             if started.root_token is not None:
                 with step("root token replaced by strongroom-apply, and revoked"):

@@ -34,8 +34,8 @@ from vault.runtime.container import TITLES, Containers
 from vault.runtime.embedded import Embedded
 from vault.runtime.inside import Inside
 from vault.runtime.layout import Layout
-from vault.runtime.ports import Ports, setting
-from vault.runtime.runtime import quiet
+from vault.runtime.ports import Ports, check_free, setting
+from vault.runtime.runtime import StartFailed, quiet
 
 pytestmark = [pytest.mark.requires("docker"), pytest.mark.timeout(600)]
 
@@ -293,6 +293,22 @@ def test_without_an_engine_the_error_names_the_embedded_runtime(tmp_path: Path) 
     assert done.returncode == 1
     assert "make vault-up RUNTIME=embedded" in done.stderr
     assert "Traceback" not in done.stderr
+    assert chosen(Layout(tmp_path / ".strongroom"), {}) is Embedded  # so that the advice works
+
+
+def test_a_start_that_fails_shows_the_log_and_leaves_no_port_taken(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    require_images()
+    monkeypatch.setenv("REDIS_IMAGE", "openbao/openbao:2.7.2")  # which knows no valkey-server
+    layout, ports = Layout(tmp_path / ".strongroom"), Ports(*free_ports(6))
+    local = Local(layout, ports, load(), SERVICE, Containers)
+    try:
+        with pytest.raises(StartFailed, match=r"redis: exit code \d+; its log ends:\n\S"):
+            local.up(quiet)
+        check_free(ports)
+    finally:
+        Stack(local).compose("down", "--volumes")
 
 
 @pytest.mark.usefixtures("stack")  # so that there is an engine

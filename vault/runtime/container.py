@@ -110,8 +110,10 @@ class Containers:
             ]
 
     def undo(self, started: Started) -> None:
-        """Stop again what *started* tells of."""
-        if started.servers:
+        """Stop again what *started* tells of; with all of it, the network that holds the ports."""
+        if self._running() <= set(started.servers):
+            self._compose("stop")
+        else:
             self._compose("stop", *started.servers)
 
     def stop(self, progress: Progress = quiet) -> tuple[str, ...]:
