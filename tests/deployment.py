@@ -39,6 +39,19 @@ def require_images() -> None:
         os.environ.update(build.ensure(engine))
 
 
+def two_free_ports() -> int:
+    """A free port whose successor is free too: a development server takes both."""
+    while True:
+        with socket.socket() as one, socket.socket() as other:
+            one.bind(("127.0.0.1", 0))
+            port = int(one.getsockname()[1])
+            try:
+                other.bind(("127.0.0.1", port + 1))
+            except (OSError, OverflowError):
+                continue
+            return port
+
+
 @dataclass
 class Deployment:
     """A running local deployment that tests share; each test leaves it as it found it."""

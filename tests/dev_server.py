@@ -12,7 +12,7 @@ from app_integration.errors import ServerError
 from app_integration.login import GivenToken
 from app_integration.secret import Secret
 from app_integration.session import Session
-from tests.deployment import free_ports
+from tests.deployment import two_free_ports
 from vault.runtime import binaries
 
 ROOT_TOKEN = "root"
@@ -22,7 +22,7 @@ _START = 20.0  # seconds
 @contextmanager
 def dev_server() -> Iterator[str]:
     """The address of a server with :data:`ROOT_TOKEN`, and nothing mounted at ``secret``."""
-    address = f"127.0.0.1:{free_ports(1)[0]}"
+    address = f"127.0.0.1:{two_free_ports()}"
     options = (f"-dev-root-token-id={ROOT_TOKEN}", f"-dev-listen-address={address}")
     command = (str(binaries.openbao()), "server", "-dev", *options)
     with TemporaryDirectory() as home:  # it leaves its token there

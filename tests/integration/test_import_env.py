@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import json
-import socket
 import subprocess
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
@@ -21,6 +20,7 @@ from app_integration.names import Environment, Scope
 from app_integration.secret import Secret
 from app_integration.session import Session
 from policies.render import render_policies
+from tests.deployment import two_free_ports
 from vault.declare import load
 from vault.declare.declaration import Declaration
 from vault.reconcile.apply import apply
@@ -126,19 +126,6 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Session]:
             yield Session(f"http://{address}", GivenToken(Secret(printed_token(server))))
         finally:
             server.terminate()
-
-
-def two_free_ports() -> int:
-    """A free port whose successor is free too: the server takes both."""
-    while True:
-        with socket.socket() as one, socket.socket() as other:
-            one.bind(("127.0.0.1", 0))
-            port = int(one.getsockname()[1])
-            try:
-                other.bind(("127.0.0.1", port + 1))
-            except (OSError, OverflowError):
-                continue
-            return port
 
 
 def printed_token(server: subprocess.Popen[str]) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import socket
 import subprocess
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -25,6 +24,7 @@ from app_integration.errors import (
     Unreachable,
 )
 from app_integration.names import Environment, Scope
+from tests.deployment import two_free_ports
 
 pytestmark = pytest.mark.requires("embedded")
 
@@ -58,19 +58,6 @@ class Client:
             )
         answer.raise_for_status()
         return answer.json() if answer.content else {}
-
-
-def two_free_ports() -> int:
-    """A free port whose successor is free too: the server takes both."""
-    while True:
-        with socket.socket() as one, socket.socket() as other:
-            one.bind(("127.0.0.1", 0))
-            port = int(one.getsockname()[1])
-            try:
-                other.bind(("127.0.0.1", port + 1))
-            except (OSError, OverflowError):
-                continue
-            return port
 
 
 @pytest.fixture(scope="module")

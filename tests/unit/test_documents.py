@@ -56,6 +56,7 @@ def code(document: Path) -> str:
 def sources() -> str:
     """The project's own code, outside tests."""
     found = [path for package in PACKAGES for path in (ROOT / package).rglob("*.py")]
+    found.append(ROOT / "docker-compose.yml")
     found += [ROOT / "Makefile", *(ROOT / ".ci").iterdir(), ROOT / "tests" / "conftest.py"]
     return "\n".join(path.read_text(encoding="utf-8") for path in found)
 
