@@ -50,13 +50,18 @@ apply: .venv ## Make the server what the declaration says: make apply ENV=dev
 store: .venv ## Run the example store on the local deployment
 	@$(STRONGROOM) store
 
-test: .venv ## Run the whole suite
+# Beside what the local deployment needs: see the group "peers" in pyproject.toml.
+.venv/peers: .venv requirements/peers.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/peers.txt
+	@touch $@
+
+test: .venv/peers ## Run the whole suite
 	$(BIN)/python -m pytest -m "not nightly" $(ARGS)
 
-bench: .venv ## Measure what a plan costs against merely reading
+bench: .venv/peers ## Measure what a plan costs against merely reading
 	$(BIN)/python -m benchmarks.plan $(ARGS)
 
-lint: .venv ## Check style and types
+lint: .venv/peers ## Check style and types
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
@@ -74,7 +79,8 @@ lock: .venv ## Resolve the dependencies anew
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
 	$(UV) $(GROUPS) -o requirements/lock.txt
 	$(UV) --group image -c requirements/lock.txt -o requirements/image.txt
-	$(UV) $(GROUPS) --group nightly -c requirements/lock.txt -o requirements/nightly.txt
+	$(UV) $(GROUPS) --group peers -c requirements/lock.txt -o requirements/peers.txt
+	$(UV) $(GROUPS) --group peers --group nightly -c requirements/lock.txt -o requirements/nightly.txt
 
 clean: ## Remove what can be made again (not .strongroom)
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache build dist *.egg-info
