@@ -24,7 +24,7 @@ from app_integration.login import AppRole, GivenToken, Login, Token
 from app_integration.retry import Retry
 from app_integration.settings import Limits, Settings
 from app_integration.single_flight import SingleFlight
-from app_integration.transport import Transport
+from app_integration.transport import Sender, Transport
 
 log = logging.getLogger(__name__)
 _RENEW_RETRY = 5.0  # seconds between attempts to renew while the server is away
@@ -48,10 +48,15 @@ class Session:
         limits: Limits | None = None,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
+        connect: Callable[[], Sender] | None = None,
     ) -> None:
-        """Args: *clock* in seconds, monotonic; *sleep* pauses for seconds."""
+        """Args: *clock* in seconds, monotonic; *sleep* pauses for seconds.
+
+        *connect* gives what requests are sent through, once in each process; None for HTTP.
+        """
         self._address = address
         self._cacert = cacert
+        self._connect = connect or self._over_http
         self._login = login
         self._limits = limits or Limits()
         self._clock = clock
@@ -66,7 +71,10 @@ class Session:
         self._closed = threading.Event()
         self._token: Token | None = None
         self._renewer: threading.Thread | None = None
-        self._transport = Transport(
+        self._transport = self._connect()
+
+    def _over_http(self) -> Sender:
+        return Transport(
             self._address, cacert=self._cacert, connect_timeout=self._limits.connect_timeout
         )
 

@@ -14,7 +14,7 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Protocol
 from urllib.parse import SplitResult, urlsplit
 
 import requests
@@ -70,12 +70,33 @@ class _Request:
 
 
 @dataclass(frozen=True, slots=True)
-class _Answer:
+class Answer:
     """An answer read whole; *location* is where a redirect leads."""
 
     status: int
     content: bytes = field(repr=False)
-    location: str
+    location: str = ""
+
+
+class Sender(Protocol):
+    """What a session sends its requests through: a :class:`Transport`, or one in memory."""
+
+    def send(
+        self,
+        method: str,
+        path: str,
+        *,
+        timeout: float,
+        token: str | None = None,
+        body: Mapping[str, Any] | None = None,
+        wrap_ttl: int | None = None,
+    ) -> dict[str, Any]:
+        """As :meth:`Transport.send`."""
+        ...
+
+    def close(self) -> None:
+        """Close what is open."""
+        ...
 
 
 class Transport:
@@ -136,9 +157,9 @@ class Transport:
         if answer.status in _REDIRECT:
             # A standby names the leader: one hop, the same request.
             answer = self._exchange(request, self._leader(request, answer.location), end)
-        return _decode(method, path, answer)
+        return decode(method, path, answer)
 
-    def _exchange(self, request: _Request, address: str, end: float) -> _Answer:
+    def _exchange(self, request: _Request, address: str, end: float) -> Answer:
         """One request and its whole answer before *end*, on the clock."""
         adapter = RawAdapter(
             base_uri=address, token=request.token, session=self._session, allow_redirects=False
@@ -188,7 +209,7 @@ def _leaves(here: SplitResult, there: SplitResult) -> bool:
     return here.hostname in LOOPBACK and there.hostname not in LOOPBACK
 
 
-def _whole(request: _Request, response: requests.Response) -> _Answer:
+def _whole(request: _Request, response: requests.Response) -> Answer:
     """Read piece by piece: what is too large is refused before it is held."""
     pieces, size = [], 0
     while piece := response.raw.read1(_PIECE, decode_content=True):
@@ -196,10 +217,11 @@ def _whole(request: _Request, response: requests.Response) -> _Answer:
         size += len(piece)
         if size > MAX_ANSWER:
             raise ServerFault(f"{request}: the answer is larger than {MAX_ANSWER} bytes")
-    return _Answer(response.status_code, b"".join(pieces), response.headers.get("Location", ""))
+    return Answer(response.status_code, b"".join(pieces), response.headers.get("Location", ""))
 
 
-def _decode(method: str, path: str, answer: _Answer) -> dict[str, Any]:
+def decode(method: str, path: str, answer: Answer) -> dict[str, Any]:
+    """The object in *answer* to *method* on *path*; raises as :meth:`Transport.send` does."""
     body = _json(answer.content)
     if answer.status >= HTTPStatus.BAD_REQUEST:
         raise _failure(method, path, answer.status, body or {})
