@@ -5,6 +5,8 @@ from __future__ import annotations
 import atexit
 import os
 import threading
+import time
+from collections.abc import Callable
 from contextlib import ExitStack
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
@@ -39,12 +41,22 @@ def load(reference: str) -> Any:
 class Wiring:
     """The live objects of one application, each made when first asked for."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        session: Session | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """Args: *session* in place of the one that *settings* describe; *clock* in seconds."""
         self.settings = settings
+        self._clock = clock
         self.forget()
         forks.forget_in_child(self)
         self._at_close = ExitStack()  # closes the rest even when one of them fails
-        self._session: Session | None = None
+        self._session = session
+        if session is not None:
+            self._at_close.callback(session.close)
         self._secrets: SecretStore | None = None
         self._ciphers: dict[str, FieldCipher] = {}
 
@@ -68,7 +80,7 @@ class Wiring:
             if self._secrets is None:
                 audit: AuditLog = load("app_integration.audit:open_audit")(self.settings)
                 self._secrets = load("app_integration.store:SecretStore")(
-                    self._sources(), audit, limits=self.settings.limits
+                    self._sources(), audit, limits=self.settings.limits, clock=self._clock
                 )
                 self._at_close.callback(audit.close)
             return self._secrets
@@ -83,6 +95,7 @@ class Wiring:
                     self.settings.scope,
                     key_name=key,
                     limits=self.settings.limits,
+                    clock=self._clock,
                 )
             return self._ciphers[key]
 
@@ -146,12 +159,22 @@ def current() -> Wiring:
         return _current
 
 
-def configure(settings: Settings) -> Wiring:
-    """Use *settings* instead of the environment's; closes what was wired before."""
+def configure(
+    settings: Settings,
+    *,
+    session: Session | None = None,
+    clock: Callable[[], float] = time.monotonic,
+) -> Wiring:
+    """Use *settings* instead of the environment's; closes what was wired before.
+
+    Args:
+        session: in place of the one that *settings* describe, as a test has.
+        clock: in seconds, monotonic.
+    """
     global _current  # noqa: PLW0603 (as above)
     close()
     with _lock:
-        _current = wiring = Wiring(settings)
+        _current = wiring = Wiring(settings, session=session, clock=clock)
     return wiring
 
 
