@@ -168,6 +168,7 @@ def configure(
     """Use *settings* instead of the environment's; closes what was wired before.
 
     Args:
+        settings: of the application.
         session: in place of the one that *settings* describe, as a test has.
         clock: in seconds, monotonic.
     """
