@@ -18,7 +18,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Generic, Protocol, Self, TypeVar
 
-from app_integration import settings
+from app_integration import metrics, settings
 from app_integration.errors import ConfigRejected, ConfigurationError, DeadlineExceeded
 
 log = logging.getLogger(__name__)
@@ -137,6 +137,7 @@ class ConfigFile(Generic[M]):
         try:
             self._current = load_config(self._model, self.path)
             self.rejected = None
+            metrics.current().rotation("config", self.path.name)
             log.info("config %s was replaced and is in effect", self.path)
         except ConfigRejected as rejected:
             self.rejected = rejected

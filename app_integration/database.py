@@ -17,7 +17,7 @@ from typing import Any, Final
 from sqlalchemy import Engine, create_engine, event, make_url
 from sqlalchemy.exc import DisconnectionError
 
-from app_integration import forks, names, redaction
+from app_integration import forks, metrics, names, redaction
 from app_integration.errors import OUTAGE, StrongroomError
 from app_integration.secret import Secret
 from app_integration.session import Session
@@ -78,6 +78,7 @@ class LeasedUsers:
     ) -> None:
         """Args: *role* as :meth:`Scope.database_role` names it; *clock* in seconds, monotonic."""
         self._session = session
+        self._role = role
         self._path = names.need("lease-database-user", role).path
         self._limits = limits or Limits()
         self._clock = clock
@@ -144,6 +145,8 @@ class LeasedUsers:
             log.warning("the database user isn't rotated yet: %s", error)
             return lease
         self._try_again = float("-inf")
+        if lease is not None:
+            metrics.current().rotation("database", self._role)
         return self._lease
 
     def _issue(self) -> Lease:
@@ -151,6 +154,7 @@ class LeasedUsers:
         answer = self._session.get(self._path)
         password = Secret(answer["data"]["password"])
         redaction.live.add(password)
+        metrics.current().lease(self._role, float(answer["lease_duration"]))
         return Lease(
             lease_id=answer["lease_id"],
             username=answer["data"]["username"],

@@ -11,7 +11,7 @@ from http import HTTPStatus
 from pathlib import Path
 from typing import Any, Self
 
-from app_integration import forks
+from app_integration import forks, metrics
 from app_integration.errors import (
     OUTAGE,
     AccessDenied,
@@ -148,6 +148,7 @@ class Session:
     def _deadline(self) -> float:
         return self._clock() + self._limits.deadline
 
+    @metrics.counted("request")
     def _request(
         self,
         method: str,
@@ -218,9 +219,11 @@ class Session:
         if token is None or closed:
             self._give_back(token)
             raise AuthenticationFailed("this session was closed; open another")
+        metrics.current().lease("token", token.ttl)
         self._keep_renewing(token)
         return token
 
+    @metrics.counted("login")
     def _log_in(self, deadline: float) -> Token:
         def post(path: str, body: Mapping[str, Any]) -> dict[str, Any]:
             return self._attempt("POST", path, None, deadline, body)
@@ -258,6 +261,7 @@ class Session:
         token = self._token
         return token.ttl * self._limits.renew_at if token else _RENEW_RETRY
 
+    @metrics.counted("renewal")
     def _renew(self) -> None:
         token, deadline = self._token, self._deadline()
         if token is None:
@@ -276,6 +280,7 @@ class Session:
         with self._lock:
             if self._token is token:
                 self._token = renewed
+        metrics.current().lease("token", renewed.ttl)
 
 
 def open_session(settings: Settings) -> Session:

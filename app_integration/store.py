@@ -10,11 +10,12 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Final
 
-from app_integration import forks, names, redaction
+from app_integration import forks, metrics, names, redaction
 from app_integration.audit import AuditLog
 from app_integration.errors import (
     OUTAGE,
     AccessDenied,
+    AuditFailed,
     SecretNotFound,
     StrongroomError,
 )
@@ -135,12 +136,12 @@ class SecretStore:
             )
         except SecretNotFound:
             if default is REQUIRED:
-                self._audit.record("get_secret", name, "not-found")
+                self._tell(name, "not-found")
                 raise
-            self._audit.record("get_secret", name, "default")
+            self._tell(name, "default")
             return default
         except StrongroomError as error:
-            self._audit.record("get_secret", name, type(error).__name__)
+            self._tell(name, type(error).__name__)
             raise
         stale = not is_fresh(entry, self._clock(), self._limits)
         return self._release(name, entry, "stale" if stale else "miss")
@@ -165,8 +166,7 @@ class SecretStore:
 
     def _release(self, name: str, entry: Entry, outcome: str) -> Secret:
         fetched = entry.fetched
-        self._audit.record(
-            "get_secret",
+        self._tell(
             name,
             outcome,
             source=fetched.source,
@@ -174,6 +174,15 @@ class SecretStore:
             request_id=fetched.request_id,
         )
         return fetched.value
+
+    def _tell(self, name: str, outcome: str, **details: Any) -> None:
+        """Write the access record, and count; what can't be recorded is counted as just that."""
+        try:
+            self._audit.record("get_secret", name, outcome, **details)
+        except AuditFailed:
+            metrics.current().access(name, "AuditFailed")
+            raise
+        metrics.current().access(name, outcome)
 
     def _fetch(self, name: str, *, force: bool) -> Entry:
         """One flight: what arrived meanwhile, else the server's answer, else what may stand in."""
@@ -188,6 +197,7 @@ class SecretStore:
             now = self._clock()
             if held and may_serve_stale(held, error, now, self._limits):
                 log.warning("%s is served stale, %.0f s old", name, now - held.fetched_at)
+                metrics.current().staleness(name, now - held.fetched_at)
                 end = held.fetched_at + self._limits.stale_limit
                 waiting = replace(held, ask_again_at=min(now + OUTAGE_PAUSE, end))
                 self._entries[name] = waiting
@@ -195,6 +205,8 @@ class SecretStore:
             # Denied, deleted or too old: what we held must not be served again.
             self._entries.pop(name, None)
             entry = self._fall_back(name, error)
+        if held and held.fetched.version != entry.fetched.version:
+            metrics.current().rotation("secret", name)
         self._keep(name, entry)
         return entry
 
@@ -215,6 +227,7 @@ class SecretStore:
 
     def _keep(self, name: str, entry: Entry) -> None:
         self._register.add(entry.fetched.value)
+        metrics.current().staleness(name, 0.0)
         self._entries[name] = entry
         while len(self._entries) > self._limits.cache_entries:
             self._entries.popitem(last=False)

@@ -11,7 +11,7 @@ from contextlib import ExitStack
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from app_integration import forks
+from app_integration import forks, metrics
 from app_integration.settings import Settings, from_environment
 
 if TYPE_CHECKING:
@@ -51,6 +51,7 @@ class Wiring:
         """Args: *session* in place of the one that *settings* describe; *clock* in seconds."""
         self.settings = settings
         self._clock = clock
+        metrics.set_environment(str(settings.scope.environment))
         self.forget()
         forks.forget_in_child(self)
         self._at_close = ExitStack()  # closes the rest even when one of them fails

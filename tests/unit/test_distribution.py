@@ -16,7 +16,19 @@ ROOT = Path(__file__).parents[2]
 SDK = ROOT / "app_integration"
 
 #: Modules that only an extra brings, or only the operator's side has.
-HEAVY = ("pydantic", "sqlalchemy", "psycopg", "yaml", "jinja2", "typer", "rich", "psutil", "vault")
+HEAVY = (
+    "prometheus_client",
+    "watchfiles",
+    "pydantic",
+    "sqlalchemy",
+    "psycopg",
+    "yaml",
+    "jinja2",
+    "typer",
+    "rich",
+    "psutil",
+    "vault",
+)
 
 
 def test_the_wheel_holds_every_package_and_the_type_marker(tmp_path: Path) -> None:
