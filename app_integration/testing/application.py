@@ -1,0 +1,177 @@
+"""An application under test, wired to a server of its own that obeys the test."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
+from functools import partial
+from pathlib import Path
+from typing import Final
+
+from app_integration import names, wiring
+from app_integration.login import AppRole, GivenToken
+from app_integration.names import Environment, Scope
+from app_integration.secret import Secret
+from app_integration.session import Session
+from app_integration.settings import Settings
+from app_integration.testing import grants
+from app_integration.testing.faults import Fault
+from app_integration.testing.leases import DatabaseRole
+from app_integration.testing.vault import ADDRESS, MemoryVault
+from app_integration.wiring import Wiring
+
+#: Strict, so that nothing but the server answers: the fallbacks are development's.
+ENVIRONMENT: Final = Environment.STAGING
+KEY: Final = "pii"
+
+
+class Application:
+    """What a test holds: the front door is wired, and the server does what the test says.
+
+    Attributes:
+        scope: the service and its environment.
+        operator: a session that may do everything.
+        wired: what ``get_secret`` and its like use.
+    """
+
+    def __init__(self, scope: Scope, operator: Session, wired: Wiring) -> None:
+        self.scope = scope
+        self.operator = operator
+        self.wired = wired
+
+    def put(self, name: str, value: str) -> int:
+        """Write *value* as the next version of the secret *name*; gives its number."""
+        answer = self.operator.post(self._path("data", name), {"data": {names.VALUE_KEY: value}})
+        return int(answer["data"]["version"])
+
+    def delete(self, name: str) -> None:
+        """Delete the latest version of *name*, which can be undone."""
+        self.operator.delete(self._path("data", name))
+
+    def destroy(self, name: str, *versions: int) -> None:
+        """Destroy *versions* of *name* for good."""
+        self.operator.post(self._path("destroy", name), {"versions": list(versions)})
+
+    def forget(self, name: str) -> None:
+        """Remove *name* with all its versions."""
+        self.operator.delete(self._path("metadata", name))
+
+    def rotate_key(self, key: str = KEY) -> None:
+        """Add a version to the service's Transit key *key*."""
+        self.operator.post(f"{names.TRANSIT_MOUNT}/keys/{self.scope.key(key)}/rotate")
+
+    def make_key(self, key: str = KEY) -> None:
+        """Make the service's derived Transit key *key*."""
+        path = f"{names.TRANSIT_MOUNT}/keys/{self.scope.key(key)}"
+        self.operator.post(path, {"derived": True})
+
+    def _path(self, what: str, name: str) -> str:
+        return f"{names.KV_MOUNT}/{what}/{self.scope.secret(name)}"
+
+
+class MemoryApplication(Application):
+    """On a :class:`MemoryVault`: time moves and faults come when the test says so."""
+
+    def __init__(self, scope: Scope, operator: Session, wired: Wiring, server: MemoryVault) -> None:
+        super().__init__(scope, operator, wired)
+        self.server = server
+
+    def advance(self, seconds: float) -> None:
+        """Let *seconds* pass, for the server and for every cache of the SDK."""
+        self.server.clock.advance(seconds)
+
+    def fault(
+        self, fault: Fault, path: str = "", *, times: int | None = None
+    ) -> AbstractContextManager[None]:
+        """As :meth:`MemoryVault.fault`."""
+        return self.server.fault(fault, path, times=times)
+
+    def expire_tokens(self) -> None:
+        """As :meth:`MemoryVault.expire_tokens`."""
+        self.server.expire_tokens()
+
+    def database_role(
+        self, name: str | None = None, *, ttl: float = 3600, max_ttl: float = 86_400
+    ) -> None:
+        """Declare a database role; its users are invented, and no database knows them.
+
+        Args:
+            name: as for ``database_engine``; None for the default role.
+            ttl: seconds a lease lives.
+            max_ttl: seconds it lives at most, with renewals.
+        """
+        self.server.leases.roles[self.scope.database_role(name)] = DatabaseRole(ttl, max_ttl)
+
+
+@contextmanager
+def in_memory(service: str, folder: Path) -> Iterator[MemoryApplication]:
+    """The application *service* on a new server in memory; its files lie in *folder*."""
+    scope = Scope(service, ENVIRONMENT)
+    server = MemoryVault(authorise=partial(grants.allows, scope))
+    clock = server.clock
+    operator = server.tokens.issue("operator", (grants.ROOT,), ttl=float("inf"))
+    role = server.approles.role(str(scope))
+
+    def session(login: AppRole | GivenToken) -> Session:
+        return Session(ADDRESS, login, clock=clock, sleep=clock.sleep, connect=lambda: server)
+
+    logins = approle_files(folder, role.role_id, role.issue())
+    with session(GivenToken(Secret(operator.value))) as hand:
+        wired = wiring.configure(
+            _settings(scope, ADDRESS, folder), session=session(logins), clock=clock
+        )
+        try:
+            application = MemoryApplication(scope, hand, wired, server)
+            application.make_key()
+            yield application
+        finally:
+            wiring.close()
+
+
+@contextmanager
+def on_server(address: str, root_token: str, folder: Path) -> Iterator[Application]:
+    """A new application on the server at *address*, under a service name that nobody else has."""
+    scope = Scope(f"test-{secrets.token_hex(6)}", ENVIRONMENT)
+    with Session(address, GivenToken(Secret(root_token))) as operator:
+        logins = _register(operator, scope, folder)
+        wired = wiring.configure(
+            _settings(scope, address, folder), session=Session(address, logins)
+        )
+        try:
+            application = Application(scope, operator, wired)
+            application.make_key()
+            yield application
+        finally:
+            wiring.close()
+
+
+def _register(operator: Session, scope: Scope, folder: Path) -> AppRole:
+    """The service's policy and AppRole on a real server, and how to log in."""
+    role = f"auth/{names.APPROLE_MOUNT}/role/{scope}"
+    operator.post(f"sys/policies/acl/{scope}", {"policy": grants.hcl(scope)})
+    operator.post(
+        role,
+        {"token_policies": [str(scope)], "token_period": 3600, "token_no_default_policy": True},
+    )
+    role_id = operator.get(f"{role}/role-id")["data"]["role_id"]
+    secret_id = operator.post(f"{role}/secret-id")["data"]["secret_id"]
+    return approle_files(folder, role_id, secret_id)
+
+
+def approle_files(folder: Path, role_id: str, secret_id: str) -> AppRole:
+    """The login with these two halves, which are written into *folder*."""
+    files = folder / "role-id", folder / "secret-id"
+    for path, text in zip(files, (role_id, secret_id), strict=True):
+        path.touch(mode=0o600)
+        path.write_text(text, encoding="utf-8")
+    return AppRole(*files)
+
+
+def _settings(scope: Scope, address: str, folder: Path) -> Settings:
+    return Settings(
+        scope,
+        address,
+        audit_file=folder / "access.jsonl",
+        dotenv_file=folder / ".env",
+    )

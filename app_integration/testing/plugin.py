@@ -1,0 +1,63 @@
+"""Fixtures for pytest, installed with the SDK: ``vault`` and ``real_vault``.
+
+>>> def test_login(vault):                                   # doctest: +SKIP
+...     vault.put("jwt-secret", "signing key")
+...     with vault.fault(Fault.SEALED):
+...         assert get_secret("jwt-secret", default=None)    # the cache answers
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from app_integration.testing.application import Application, MemoryApplication
+    from app_integration.testing.real import RealServer
+
+
+@pytest.fixture
+def vault(tmp_path: Path) -> Iterator[MemoryApplication]:
+    """The front door, wired to a server in memory.
+
+    The service is the one that ``STRONGROOM_SERVICE`` names, or ``app``.
+    """
+    # Imported late: a test run that uses no fixture of these doesn't load the SDK.
+    from app_integration.testing.application import in_memory  # noqa: PLC0415
+
+    folder = tmp_path / "vault"
+    folder.mkdir()
+    with in_memory(os.environ.get("STRONGROOM_SERVICE") or "app", folder) as application:
+        yield application
+
+
+@pytest.fixture(scope="session")
+def real_vault_server() -> Iterator[RealServer]:
+    """A real server for the whole run; with ``STRONGROOM_RUNTIME=docker``, in a container."""
+    from app_integration.errors import ConfigurationError  # noqa: PLC0415 (as above)
+    from app_integration.testing.real import real_server  # noqa: PLC0415 (as above)
+
+    with ExitStack() as stack:
+        try:
+            runtime = os.environ.get("STRONGROOM_RUNTIME") or "embedded"
+            running = stack.enter_context(real_server(runtime))
+        except ConfigurationError as missing:
+            pytest.skip(str(missing))
+        yield running
+
+
+@pytest.fixture
+def real_vault(real_vault_server: RealServer, tmp_path: Path) -> Iterator[Application]:
+    """The front door, wired to a real server, under a service name of its own."""
+    from app_integration.testing.application import on_server  # noqa: PLC0415 (as above)
+
+    folder = tmp_path / "real-vault"
+    folder.mkdir()
+    where = real_vault_server
+    with on_server(where.address, where.root_token, folder) as application:
+        yield application

@@ -1,0 +1,51 @@
+"""The fixtures as a team gets them: installed with the SDK, in a project of its own."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.deployment import require_images
+
+PROJECT = """
+from app_integration import decrypt_field, encrypt_field, get_secret
+from app_integration.testing import Fault
+
+def test_the_cache_bridges_an_outage(vault):
+    vault.put("jwt-secret", "signing key")
+    assert get_secret("jwt-secret") == "signing key"
+    with vault.fault(Fault.SEALED):
+        vault.advance(400)
+        assert get_secret("jwt-secret") == "signing key"
+
+def test_a_real_server_agrees(real_vault):
+    real_vault.put("jwt-secret", "signing key")
+    assert get_secret("jwt-secret") == "signing key"
+    token = encrypt_field("a@b.c", context={"user_id": 7})
+    assert decrypt_field(token, context={"user_id": 7}) == "a@b.c"
+
+def test_each_test_begins_with_nothing(vault):
+    assert get_secret("jwt-secret", default=None) is None
+"""
+
+
+@pytest.mark.parametrize(
+    "runtime", ["embedded", pytest.param("docker", marks=pytest.mark.requires("docker"))]
+)
+def test_a_project_of_its_own_uses_the_fixtures(tmp_path: Path, runtime: str) -> None:
+    if runtime == "docker":
+        require_images()
+    (tmp_path / "test_shop.py").write_text(PROJECT, encoding="utf-8")
+    run = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-W", "error", "-p", "no:cacheprovider", "."],
+        cwd=tmp_path,
+        env={**os.environ, "STRONGROOM_RUNTIME": runtime},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert "3 passed" in run.stdout, run.stdout[-4000:] + run.stderr[-2000:]

@@ -1,0 +1,184 @@
+"""The server in memory: faults on demand, and time that moves when told."""
+
+from __future__ import annotations
+
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from app_integration import decrypt_field, encrypt_field, get_secret, get_secret_info
+from app_integration.errors import (
+    AccessDenied,
+    AuthenticationFailed,
+    DeadlineExceeded,
+    RateLimited,
+    RequestRefused,
+    Sealed,
+    ServerFault,
+    StrongroomError,
+    Unreachable,
+)
+from app_integration.testing import Fault, MemoryApplication, MemoryVault
+
+LOGIN = "auth/approle/login"
+
+
+def read(vault: MemoryApplication) -> str:
+    return f"secret/data/{vault.scope.service}/{vault.scope.environment}/jwt-secret"
+
+
+@pytest.mark.parametrize(
+    ("fault", "error"),
+    [
+        (Fault.SEALED, Sealed),
+        (Fault.RATE_LIMITED, RateLimited),
+        (Fault.STANDBY, RateLimited),
+        (Fault.FAILING, ServerFault),
+        (Fault.DENIED, AccessDenied),
+        (Fault.UNREACHABLE, Unreachable),
+        (Fault.CUT, Unreachable),
+        (Fault.SLOW, DeadlineExceeded),
+    ],
+)
+def test_each_fault_is_the_error_that_a_real_server_would_cause(
+    vault: MemoryApplication, fault: Fault, error: type[StrongroomError]
+) -> None:
+    vault.put("jwt-secret", "one")
+    vault.wired.session.get(read(vault))
+    with vault.fault(fault, "secret/"), pytest.raises(error):
+        vault.wired.session.get(read(vault))
+    assert vault.wired.session.get(read(vault))["data"]["data"] == {"value": "one"}
+
+
+@pytest.mark.parametrize("fault", [Fault.RATE_LIMITED, Fault.FAILING, Fault.UNREACHABLE, Fault.CUT])
+def test_what_passes_is_retried_and_takes_no_real_time(
+    vault: MemoryApplication, fault: Fault
+) -> None:
+    vault.put("jwt-secret", "one")
+    before = vault.server.clock()
+    with vault.fault(fault, "secret/", times=2):
+        assert get_secret("jwt-secret") == "one"
+    assert vault.server.clock() > before
+
+
+def test_an_outage_is_bridged_by_the_cache_and_visible(vault: MemoryApplication) -> None:
+    vault.put("jwt-secret", "one")
+    get_secret("jwt-secret")
+    vault.advance(301)
+    with vault.fault(Fault.SEALED):
+        assert get_secret("jwt-secret") == "one"
+        info = get_secret_info("jwt-secret")
+        assert info is not None
+        assert info.stale
+        vault.advance(3600)
+        with pytest.raises(Sealed):
+            get_secret("jwt-secret")
+
+
+def test_tokens_that_end_together_cost_one_login(vault: MemoryApplication) -> None:
+    vault.put("jwt-secret", "one")
+    session = vault.wired.session
+    session.get(read(vault))
+    vault.advance(3601)
+    start = threading.Barrier(16)
+
+    def ask(_: int) -> object:
+        start.wait()
+        return session.get(read(vault))["data"]["data"]["value"]
+
+    with ThreadPoolExecutor(16) as threads:
+        assert set(threads.map(ask, range(16))) == {"one"}
+    assert vault.server.count(LOGIN) == 2
+
+
+def test_a_renewal_reaches_no_further_than_the_maximum(vault: MemoryApplication) -> None:
+    vault.server.approles.role(str(vault.scope)).max_ttl = 5000
+    session = vault.wired.session
+    session.get("auth/token/lookup-self")
+    vault.advance(3000)
+    assert session.post("auth/token/renew-self")["auth"]["lease_duration"] == 2000
+    vault.advance(2001)
+    session.get("auth/token/lookup-self")
+    assert vault.server.count(LOGIN) == 2
+
+
+def test_a_secret_id_that_is_used_up_ends_the_session(vault: MemoryApplication) -> None:
+    role = vault.server.approles.role(str(vault.scope))
+    role.secret_ids = dict.fromkeys(role.secret_ids, 1)
+    vault.wired.session.get("auth/token/lookup-self")
+    vault.expire_tokens()
+    with pytest.raises(AuthenticationFailed, match="issue a new secret-id"):
+        vault.wired.session.get("auth/token/lookup-self")
+
+
+def test_a_lease_ends_with_its_time_and_with_its_token(vault: MemoryApplication) -> None:
+    vault.database_role(ttl=60, max_ttl=100)
+    session, leases = vault.wired.session, vault.server.leases
+    lease = session.get(f"database/creds/{vault.scope}")["lease_id"]
+    vault.advance(50)
+    renewal = {"lease_id": lease, "increment": 60}
+    assert session.post("sys/leases/renew", renewal)["lease_duration"] == 50
+    vault.advance(51)
+    assert leases.living() == []
+    with pytest.raises(RequestRefused):
+        session.post("sys/leases/renew", renewal)
+    session.get(f"database/creds/{vault.scope}")
+    assert len(leases.living()) == 1
+    vault.expire_tokens()
+    assert leases.living() == []
+
+
+def test_the_password_of_a_static_role_changes_with_its_period(vault: MemoryApplication) -> None:
+    role = vault.server.leases.static("shop-static", "shop", period=100)
+    first = role.password
+    path = "database/static-creds/shop-static"
+    vault.advance(40)
+    assert vault.operator.get(path)["data"]["ttl"] == 60
+    vault.advance(61)
+    found = vault.operator.get(path)["data"]
+    assert (found["username"], found["password"] != first) == ("shop", True)
+    vault.operator.post("database/rotate-role/shop-static")
+    assert vault.operator.get(path)["data"]["password"] != found["password"]
+
+
+def test_authorisation_is_what_the_test_says(vault: MemoryApplication) -> None:
+    vault.put("jwt-secret", "one")
+    asked: list[tuple[str, str]] = []
+
+    def nobody(policies: tuple[str, ...], capability: str, path: str) -> bool:
+        asked.append((capability, path))
+        return policies == ("root",) or not path.startswith("secret/")
+
+    vault.server.authorise = nobody
+    with pytest.raises(AccessDenied):
+        get_secret("jwt-secret")
+    assert ("read", read(vault)) in asked
+
+
+def test_data_keys_that_are_warm_survive_an_outage(vault: MemoryApplication) -> None:
+    token = encrypt_field("a@b.c", context={"user_id": 7})
+    with vault.fault(Fault.UNREACHABLE):
+        other = encrypt_field("d@e.f", context={"user_id": 8})
+        assert decrypt_field(token, context={"user_id": 7}) == "a@b.c"
+    assert decrypt_field(other, context={"user_id": 8}) == "d@e.f"
+    assert vault.server.count(f"transit/encrypt/{vault.scope.key('pii')}") == 1
+
+
+def test_time_stands_still_and_never_goes_back() -> None:
+    server = MemoryVault()
+    assert server.clock() == server.clock()
+    with pytest.raises(ValueError, match="doesn't go back"):
+        server.clock.advance(-1)
+
+
+def test_nothing_secret_is_shown() -> None:
+    server = MemoryVault()
+    token = server.tokens.issue("somebody", ("root",), ttl=60)
+    role = server.approles.role("shop")
+    secret_id = role.issue()
+    body = {"data": {"value": "x1y2"}}
+    server.send("POST", "secret/data/a", timeout=1, token=token.value, body=body)
+    shown = repr([server, token, role, server.seen, vars(server)])
+    hidden = (token.value, secret_id, role.role_id, "x1y2")
+    assert [value for value in hidden if value in shown] == []
