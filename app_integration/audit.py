@@ -10,20 +10,20 @@ import json
 import logging
 import os
 import socket
-import sys
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
+from functools import lru_cache
 from typing import Any, Final
 
 from app_integration import forks
 from app_integration.errors import AuditFailed
 from app_integration.names import Scope
 from app_integration.settings import Settings
+from app_integration.sinks import FileSink, Sink, stderr_sink
 
 log = logging.getLogger(__name__)
 
@@ -32,6 +32,7 @@ AGGREGATE_WINDOW: Final = 60.0
 MAX_WINDOWS: Final = 4096  # counts held at once; the oldest is written first
 
 _Access = tuple[str, str, str]  # operation, name, outcome
+_Details = tuple[tuple[str, Any], ...]
 
 
 @dataclass(slots=True)
@@ -40,30 +41,6 @@ class _Window:
 
     opened: float
     seen: int = 0
-
-
-#: Where the lines go, one a call. An OSError that it raises stops the release of the secret.
-Sink = Callable[[str], None]
-
-
-def file_sink(path: Path) -> Sink:
-    """Appends to *path* (made 0600), one write a line, so that processes can share it."""
-
-    def write(line: str) -> None:
-        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
-        descriptor = os.open(path, flags, 0o600)
-        try:
-            os.write(descriptor, f"{line}\n".encode())
-        finally:
-            os.close(descriptor)
-
-    return write
-
-
-def stderr_sink(line: str) -> None:
-    """Writes to standard error, as a container's log collector expects."""
-    sys.stderr.write(f"{line}\n")
-    sys.stderr.flush()
 
 
 class AuditLog:
@@ -80,15 +57,26 @@ class AuditLog:
         *,
         mode: str = "each",
         best_effort: bool = False,
+        accessor: Callable[[], str | None] = lambda: None,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        """Args: *best_effort* lets a failing sink pass, in development only; *clock* in seconds."""
+        """Args: see below.
+
+        Args:
+            scope: whose accesses these are.
+            sink: where lines go; what it raises stops the release.
+            mode: ``each`` or ``aggregate``.
+            best_effort: a failing sink is passed over; in development only.
+            accessor: the HMAC of the token's accessor that is in use, when it is known.
+            clock: seconds since the epoch.
+        """
         self._fixed = {
             "service": scope.service,
             "environment": str(scope.environment),
             "host": socket.gethostname(),
         }
         self._sink = sink
+        self._accessor = accessor
         self._aggregate = mode == "aggregate"
         self._best_effort = best_effort
         self._clock = clock
@@ -100,17 +88,23 @@ class AuditLog:
         """A fresh lock, and counts from zero: the parent reports its own."""
         self._lock = threading.Lock()
         self._windows.clear()
+        self._caller: tuple[str | None, str] = (None, self._describe(None))
 
     def record(self, operation: str, name: str, outcome: str, **details: Any) -> None:
         """Write that *operation* on *name* ended with *outcome*.
+
+        Args:
+            operation: what was done, in the words of the record.
+            name: of the secret, or of whatever it was done to.
+            outcome: see ``docs/Security.md``.
+            details: more fields; hashable values that JSON knows, None for a field to leave out.
 
         Raises:
             AuditFailed: the line couldn't be written; the caller must release nothing.
         """
         now, access = self._clock(), (operation, name, outcome)
-        told = {key: value for key, value in details.items() if value is not None}
         if not self._aggregate:
-            self._write(access, now, told)
+            self._write(access, now, tuple(details.items()))
             return
         with self._lock:
             window = self._windows.get(access)
@@ -118,7 +112,8 @@ class AuditLog:
                 window.seen += 1
                 return
             # Opened only once the line is written: a failure must not let the next access pass.
-            self._write(access, now, {**told, "count": (window.seen if window else 0) + 1})
+            details["count"] = (window.seen if window else 0) + 1
+            self._write(access, now, tuple(details.items()))
             self._windows[access] = _Window(now)
             self._windows.move_to_end(access)
             while len(self._windows) > MAX_WINDOWS:
@@ -132,35 +127,65 @@ class AuditLog:
 
     def _report(self, access: _Access, window: _Window) -> None:
         if window.seen:
-            self._write(access, self._clock(), {"count": window.seen})
+            self._write(access, self._clock(), (("count", window.seen),))
 
-    def _write(self, access: _Access, now: float, details: dict[str, Any]) -> None:
-        operation, name, outcome = access
-        line = {
-            "time": datetime.fromtimestamp(now, UTC).isoformat(timespec="milliseconds"),
-            **self._fixed,
-            "pid": os.getpid(),
-            "operation": operation,
-            "secret": name,
-            "outcome": outcome,
-            **details,
-        }
+    def _write(self, access: _Access, now: float, details: _Details) -> None:
+        accessor = self._accessor()
+        caller = self._caller
+        if caller[0] != accessor:
+            self._caller = caller = (accessor, self._describe(accessor))
+        line = f'{{"time":"{_time(now)}",{caller[1]},{_rendered(access, details)}}}'
         try:
-            self._sink(json.dumps(line, separators=(",", ":")))
-        except OSError as error:
+            self._sink(line)
+        except (OSError, ValueError) as error:  # ValueError: a stream that was closed
+            reason = getattr(error, "strerror", None) or "closed"
             if not self._best_effort:
                 raise AuditFailed(
-                    f"the access record of {name!r} couldn't be written ({error.strerror}); "
+                    f"the access record of {access[1]!r} couldn't be written ({reason}); "
                     "nothing was released: check STRONGROOM_AUDIT_FILE"
                 ) from None
-            log.warning("an access record couldn't be written: %s", error.strerror)
+            log.warning("an access record couldn't be written: %s", reason)
+
+    def _describe(self, accessor: str | None) -> str:
+        """Who asks: what every line of this process holds."""
+        told = {"accessor": accessor} if accessor else {}
+        return _fields({**self._fixed, "pid": os.getpid(), **told})
 
 
-def open_audit(settings: Settings) -> AuditLog:
+#: One made in advance: `json.dumps` with options makes one for each call.
+_encode: Final = json.JSONEncoder(separators=(",", ":")).encode
+
+
+def _fields(told: Mapping[str, Any]) -> str:
+    """*told* as the inside of a JSON object. ASCII, so that no name can begin another line."""
+    return _encode(told)[1:-1]
+
+
+@lru_cache(maxsize=MAX_WINDOWS)
+def _rendered(access: _Access, details: _Details) -> str:
+    """What was accessed; the same for each hit of one value, so it is made once."""
+    operation, name, outcome = access
+    told = {key: value for key, value in details if value is not None}
+    return _fields({"operation": operation, "secret": name, "outcome": outcome, **told})
+
+
+@lru_cache(maxsize=1)
+def _second(second: int) -> str:
+    return datetime.fromtimestamp(second, UTC).strftime("%Y-%m-%dT%H:%M:%S")
+
+
+def _time(now: float) -> str:
+    """*now* as UTC with milliseconds."""
+    second = int(now)
+    return f"{_second(second)}.{int((now - second) * 1000):03d}+00:00"
+
+
+def open_audit(settings: Settings, accessor: Callable[[], str | None] = lambda: None) -> AuditLog:
     """The audit log that *settings* describe; best effort in development only."""
     return AuditLog(
         settings.scope,
-        file_sink(settings.audit_file) if settings.audit_file else stderr_sink,
+        FileSink(settings.audit_file) if settings.audit_file else stderr_sink,
         mode=settings.audit_mode,
         best_effort=settings.development,
+        accessor=accessor,
     )

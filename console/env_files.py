@@ -12,10 +12,11 @@ from rich.markup import escape
 from rich.prompt import Prompt
 
 from app_integration import names, settings
-from app_integration.audit import AuditLog, file_sink, stderr_sink
+from app_integration.audit import AuditLog
 from app_integration.names import Scope
 from app_integration.session import open_session
 from app_integration.settings import Settings
+from app_integration.sinks import FileSink, stderr_sink
 from console import operate
 from vault.reconcile.apply import apply
 from vault.reconcile.credentials import APPLY_ROLE
@@ -86,7 +87,7 @@ class EnvFiles:
     def _audit(self) -> AuditLog:
         """The service's own access log, one record an access."""
         told = self._service_settings()
-        sink = file_sink(told.audit_file) if told.audit_file else stderr_sink
+        sink = FileSink(told.audit_file) if told.audit_file else stderr_sink
         return AuditLog(self._scope, sink)
 
     def _service_settings(self) -> Settings:

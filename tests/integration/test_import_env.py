@@ -13,12 +13,13 @@ from typing import Any
 import pytest
 from dotenv import dotenv_values
 
-from app_integration.audit import AuditLog, file_sink
+from app_integration.audit import AuditLog
 from app_integration.errors import AccessDenied
 from app_integration.login import AppRole, GivenToken
 from app_integration.names import Environment, Scope
 from app_integration.secret import Secret
 from app_integration.session import Session
+from app_integration.sinks import FileSink
 from policies.render import render_policies
 from tests.deployment import two_free_ports
 from vault.declare import load
@@ -159,7 +160,7 @@ class House:
         credential = self.folder / "credential"
         login = AppRole(credential / "role-id", credential / "secret-id")
         self.service = Session(self.root._address, login)
-        audit = AuditLog(self.scope, file_sink(self.folder / "audit.log"))
+        audit = AuditLog(self.scope, FileSink(self.folder / "audit.log"))
         self.read: Read = service_reader(self.service, self.scope, audit)
 
     def declaration(self) -> Declaration:

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import io
 import json
+import os
+import socket
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from app_integration import redaction
-from app_integration.audit import AGGREGATE_WINDOW, MAX_WINDOWS, AuditLog, file_sink, open_audit
+from app_integration.audit import AGGREGATE_WINDOW, MAX_WINDOWS, AuditLog, open_audit
 from app_integration.errors import AuditFailed
 from app_integration.names import Environment, Scope
 from app_integration.settings import Settings
+from app_integration.sinks import LOOK_AGAIN, FileSink
 from app_integration.store import SecretStore
 from app_integration.wiring import Wiring
 from tests.unit.scripted_server import REVOKE, Server
@@ -116,7 +122,7 @@ def test_a_fork_counts_from_zero(disk: Disk, log: AuditLog) -> None:
 @pytest.mark.parametrize("mode", ["each", "aggregate"])
 def test_a_name_cannot_forge_a_second_line(tmp_path: Path, mode: str) -> None:
     path = tmp_path / "access.jsonl"
-    audit = AuditLog(SCOPE, file_sink(path), mode=mode)
+    audit = AuditLog(SCOPE, FileSink(path), mode=mode)
     audit.record("get_secret", FORGED, "miss", source=FORGED)
     (line,) = path.read_text(encoding="ascii").splitlines()
     record = json.loads(line)
@@ -133,8 +139,9 @@ def test_standard_error_is_where_records_go_by_default(capsys: pytest.CaptureFix
 
 
 def test_counts_that_cannot_be_written_at_the_end_still_let_the_token_go(
-    tmp_path: Path, server: Server
+    tmp_path: Path, server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("app_integration.sinks.LOOK_AGAIN", 0.0)
     settings = Settings(SCOPE, "https://vault", audit_mode="aggregate", audit_file=tmp_path / "a")
     wired = Wiring(replace(settings, role_id_file=tmp_path / "r", secret_id_file=tmp_path / "s"))
     for name in ("r", "s"):
@@ -150,3 +157,82 @@ def test_counts_that_cannot_be_written_at_the_end_still_let_the_token_go(
     with pytest.raises(AuditFailed):
         wired.close()
     assert server.count(REVOKE) == 1
+
+
+def test_a_line_names_the_token_as_the_servers_log_does(disk: Disk, clock: Clock) -> None:
+    known: list[str | None] = [None, "hmac-sha256:1", "hmac-sha256:1", "hmac-sha256:2"]
+    audit = AuditLog(SCOPE, disk, accessor=lambda: known[len(disk.lines)], clock=clock)
+    for _ in known:
+        audit.record("get_secret", "x", "hit", source="vault", version=3, request_id="r-1")
+    assert [json.loads(line).get("accessor") for line in disk.lines] == known
+    last = json.loads(disk.lines[-1])
+    assert last == {
+        "host": socket.gethostname(),
+        "pid": os.getpid(),
+        "time": "1970-01-01T00:16:40.000+00:00",
+        "service": "shop",
+        "environment": "prod",
+        "accessor": "hmac-sha256:2",
+        "operation": "get_secret",
+        "secret": "x",
+        "outcome": "hit",
+        "source": "vault",
+        "version": 3,
+        "request_id": "r-1",
+    }
+
+
+def test_a_line_after_a_fork_has_the_childs_pid(disk: Disk) -> None:
+    audit = AuditLog(SCOPE, disk)
+    read, write = os.pipe()
+    if (child := os.fork()) == 0:
+        audit.record("get_secret", "x", "hit")
+        os.write(write, b"%d" % json.loads(disk.lines[0])["pid"])
+        os._exit(0)
+    os.waitpid(child, 0)
+    assert int(os.read(read, 20)) == child
+
+
+def test_a_closed_stream_stops_the_release_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    stream = io.StringIO()
+    stream.close()
+    monkeypatch.setattr(sys, "stderr", stream)
+    audit = open_audit(Settings(SCOPE, "https://vault"))
+    with pytest.raises(AuditFailed, match="closed"):
+        audit.record("get_secret", "x", "hit")
+
+
+def test_a_log_that_was_moved_away_is_begun_anew(tmp_path: Path, clock: Clock) -> None:
+    path, moved = tmp_path / "a.jsonl", tmp_path / "a.jsonl.1"
+    sink = FileSink(path, clock)
+    sink("one")
+    path.rename(moved)
+    sink("two")  # into the moved file: it looks once a second
+    clock.now += LOOK_AGAIN
+    sink("three")
+    assert (moved.read_text(), path.read_text()) == ("one\ntwo\n", "three\n")
+    assert path.stat().st_mode & 0o777 == 0o600
+
+
+def test_a_line_that_fits_in_part_only_is_a_failure_and_spoils_no_other(tmp_path: Path) -> None:
+    """A file that may not grow beyond 100 bytes: the kernel writes what fits, as on a full disk."""
+    code = (
+        "import resource, signal, sys\n"
+        "from pathlib import Path\n"
+        "from app_integration.sinks import FileSink\n"
+        "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
+        "_, hard = resource.getrlimit(resource.RLIMIT_FSIZE)\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (100, hard))\n"
+        "sink = FileSink(Path(sys.argv[1])); sink('a' * 59)\n"
+        "for _ in range(2):\n"
+        "    try: sink('b' * 59)\n"
+        "    except OSError as error: print(error.strerror)\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (hard, hard))\n"
+        "sink('c' * 59)\n"
+    )
+    path = tmp_path / "a.jsonl"
+    done = subprocess.run(
+        [sys.executable, "-c", code, path], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.splitlines() == ["No space left on device", "File too large"]
+    assert path.read_text().splitlines() == ["a" * 59, "b" * 40, "c" * 59]

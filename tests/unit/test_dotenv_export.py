@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from dotenv import dotenv_values
 
-from app_integration.audit import AuditLog, Sink
+from app_integration.audit import AuditLog
 from app_integration.errors import (
     AuditFailed,
     ConfigurationError,
@@ -20,6 +20,7 @@ from app_integration.errors import (
 )
 from app_integration.names import Environment, Scope
 from app_integration.secret import Secret
+from app_integration.sinks import Sink
 from vault.declare import load
 from vault.rotate.dotenv_export import Exported, export
 

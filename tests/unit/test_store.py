@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from app_integration import redaction
-from app_integration.audit import AuditLog, file_sink
+from app_integration.audit import AuditLog
 from app_integration.errors import (
     AccessDenied,
     AuditFailed,
@@ -23,6 +23,7 @@ from app_integration.errors import (
 from app_integration.names import Environment, Scope
 from app_integration.secret import Secret
 from app_integration.settings import Limits
+from app_integration.sinks import FileSink
 from app_integration.sources import Fetched
 from app_integration.store import FALLBACK_TTL, SecretStore
 
@@ -189,7 +190,7 @@ def test_threads_that_miss_together_send_one_request() -> None:
 
 
 def test_nothing_is_released_when_the_record_cannot_be_written(tmp_path: Path) -> None:
-    audit = AuditLog(SCOPE, file_sink(tmp_path / "missing" / "access.jsonl"))
+    audit = AuditLog(SCOPE, FileSink(tmp_path / "missing" / "access.jsonl"))
     store = SecretStore([Script("one")], audit, register=redaction.Register())
     with pytest.raises(AuditFailed, match="nothing was released"):
         store.get("jwt-secret")
@@ -198,7 +199,7 @@ def test_nothing_is_released_when_the_record_cannot_be_written(tmp_path: Path) -
 def test_in_development_a_failing_record_is_only_logged(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    audit = AuditLog(SCOPE, file_sink(tmp_path / "missing" / "a"), best_effort=True)
+    audit = AuditLog(SCOPE, FileSink(tmp_path / "missing" / "a"), best_effort=True)
     store = SecretStore([Script("one")], audit, register=redaction.Register())
     assert store.get("jwt-secret") == "one"
     assert "couldn't be written" in caplog.text
@@ -216,7 +217,7 @@ def test_aggregate_writes_the_first_access_and_then_counts() -> None:
 
 def test_the_record_names_who_asked_and_never_the_value(tmp_path: Path) -> None:
     path = tmp_path / "access.jsonl"
-    audit = AuditLog(SCOPE, file_sink(path))
+    audit = AuditLog(SCOPE, FileSink(path))
     SecretStore([Script("the value")], audit, register=redaction.Register()).get("jwt-secret")
     record = json.loads(path.read_text())
     assert record["service"] == "shop"

@@ -62,7 +62,7 @@ def export(
     values, missing = _values(sorted(declaration.secrets(scope)), read)
     content = _content(values, missing, declaration.settings(scope))
     audit.record(
-        "export-env", str(scope), "exported", reason=reason, file=str(path), secrets=list(values)
+        "export-env", str(scope), "exported", reason=reason, file=str(path), secrets=tuple(values)
     )
     write_private(path, content)
     return Exported(path, tuple(values), missing)
