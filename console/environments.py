@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -10,6 +12,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from app_integration import names
+from app_integration.errors import ConfigurationError
 from app_integration.login import AppRole
 from app_integration.names import Environment
 from app_integration.session import Session
@@ -46,21 +49,35 @@ def diff(
         ".strongroom"
     ),
     credentials: Credentials = None,
+    as_json: Annotated[bool, typer.Option("--json", help="for programs")] = False,
 ) -> None:
     """What differs and shouldn't, and what should and doesn't. Exit code 2 for anything.
 
     Values are never shown. A credential of strongroom-plan compares all but them.
     """
     pair = [names.environment(each) for each in (one, other)]
+    if pair[0] is pair[1]:
+        raise typer.BadParameter("give two different environments")
     services = [{scope.service for scope in operate.declaration().scopes(each)} for each in pair]
     key = new_key()
     sides = [_sides(each, services[0] & services[1], key, root, credentials) for each in pair]
-    for only in sorted(services[0] ^ services[1]):
-        out.print(f"[yellow]{escape(only)} runs in one of them only[/]", highlight=False)
-    found = [compare(sides[0][service], sides[1][service]) for service in sorted(sides[0])]
-    show(out, found)
-    if any(found) or services[0] != services[1]:
+    only = sorted(services[0] ^ services[1])
+    found = {service: compare(sides[0][service], sides[1][service]) for service in sorted(sides[0])}
+    if as_json:
+        typer.echo(json.dumps({"only": only, "services": _plain(found)}, indent=2))
+    else:
+        for service in only:
+            out.print(f"[yellow]{escape(service)} runs in one of them only[/]", highlight=False)
+        show(out, list(found.values()))
+    if only or any(found.values()):
         raise typer.Exit(DIFFERS)
+
+
+def _plain(found: dict[str, Differences]) -> dict[str, dict[str, list[str]]]:
+    return {
+        service: {name: list(lines) for name, lines in asdict(each).items()}
+        for service, each in found.items()
+    }
 
 
 def show(console: Console, found: list[Differences]) -> None:
@@ -89,8 +106,13 @@ def _sides(
 
 
 def _session(environment: Environment, root: Path, folder: Path | None) -> Session:
-    if folder is None:
+    if folder is None and operate.is_local(environment):
         return operate.operator(environment, root, "strongroom-apply")
+    if folder is None:
+        # The variables of other commands name one server and one credential: not both of two.
+        raise ConfigurationError(
+            f"no credential for {environment} is given: pass --credentials with a folder that has "
+            f"{environment}/role-id and {environment}/secret-id"
+        )
     files = (folder / environment / "role-id", folder / environment / "secret-id")
-    # Two servers: VAULT_ADDR could only be one of them.
     return operate.at(environment, None, AppRole(*files))

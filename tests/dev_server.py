@@ -6,9 +6,10 @@ import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from app_integration.errors import ServerError
+from app_integration.errors import ConfigurationError, ServerError
 from app_integration.login import GivenToken
 from app_integration.secret import Secret
 from app_integration.session import Session
@@ -16,40 +17,48 @@ from tests.deployment import two_free_ports
 from vault.runtime import binaries
 
 ROOT_TOKEN = "root"
+AUTHORITY = "vault-ca.pem"
 _START = 20.0  # seconds
 
 
 @contextmanager
-def dev_server() -> Iterator[str]:
-    """The address of a server with :data:`ROOT_TOKEN`, and nothing mounted at ``secret``."""
+def dev_server(certificates: Path | None = None) -> Iterator[str]:
+    """The address of a server with :data:`ROOT_TOKEN`, and nothing mounted at ``secret``.
+
+    With a folder for *certificates* it speaks TLS, and its authority is there, :data:`AUTHORITY`.
+    """
     address = f"127.0.0.1:{two_free_ports()}"
-    options = (f"-dev-root-token-id={ROOT_TOKEN}", f"-dev-listen-address={address}")
+    options = [f"-dev-root-token-id={ROOT_TOKEN}", f"-dev-listen-address={address}"]
+    if certificates is not None:
+        options += ["-dev-tls", f"-dev-tls-cert-dir={certificates}"]
     command = (str(binaries.openbao()), "server", "-dev", *options)
+    url = f"{'http' if certificates is None else 'https'}://{address}"
     with TemporaryDirectory() as home:  # it leaves its token there
         process = subprocess.Popen(
             command, env={"HOME": home}, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         )
         try:
-            with root(f"http://{address}") as session:
-                _wait(session)
-            yield f"http://{address}"
+            _wait(url, certificates)
+            yield url
         finally:
             process.terminate()
             process.wait(_START)
 
 
-def root(address: str) -> Session:
+def root(address: str, certificates: Path | None = None) -> Session:
     """A session with all rights on a :func:`dev_server`."""
-    return Session(address, GivenToken(Secret(ROOT_TOKEN)))
+    authority = certificates / AUTHORITY if certificates else None
+    return Session(address, GivenToken(Secret(ROOT_TOKEN)), cacert=authority)
 
 
-def _wait(session: Session) -> None:
+def _wait(address: str, certificates: Path | None) -> None:
     """Until it serves; then its own KV mount goes, so that it is as empty as a new server."""
     deadline = time.monotonic() + _START
     while True:
         try:
-            session.delete("sys/mounts/secret")
-        except ServerError:
+            with root(address, certificates) as session:
+                session.delete("sys/mounts/secret")
+        except (ServerError, ConfigurationError):  # its authority isn't written yet
             if time.monotonic() > deadline:
                 raise
         else:

@@ -115,11 +115,12 @@ def test_every_command_exists_with_its_options(document: Path) -> None:
 
 @cache
 def _commands() -> dict[str, set[str]]:
-    """Command → its options."""
+    """Command → its options, those of its own commands included."""
     group = typer.main.get_command(app)
     found: dict[str, set[str]] = {}
     for name, command in getattr(group, "commands", {}).items():
-        found[name] = {option for parameter in command.params for option in parameter.opts}
+        parts = [command, *getattr(command, "commands", {}).values()]
+        found[name] = {option for part in parts for each in part.params for option in each.opts}
     return found
 
 

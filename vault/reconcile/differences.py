@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from app_integration.errors import AccessDenied
+from app_integration.errors import AccessDenied, SecretError
 from app_integration.names import VALUE_KEY, Scope
 from vault.declare.declaration import Declaration
 from vault.reconcile.hcl_meaning import Rule, meaning
@@ -126,7 +126,9 @@ def _has_value(reader: Reader, name: str) -> bool:
 
 
 def _fingerprint(reader: Reader, name: str, key: bytes) -> bytes:
-    value = reader.get(data_path(name))["data"]["data"][VALUE_KEY]
+    value = reader.get(data_path(name))["data"]["data"].get(VALUE_KEY)
+    if not isinstance(value, str):
+        raise SecretError(f"{data_path(name)} has no string under {VALUE_KEY!r}; write it again")
     return hmac.digest(key, value.encode(), "sha256")
 
 

@@ -13,6 +13,8 @@ from vault.reconcile.resources.secrets import DerivedValue, SecretValue
 
 #: Requests under way at once; below the connections that a session keeps open.
 WORKERS: Final = 8
+#: Resources that a worker reads in one go: handing over each by itself costs a tenth of a plan.
+_BATCH: Final = 16
 
 
 class Action(StrEnum):
@@ -87,9 +89,14 @@ def read_actual(
     worker would wait for the other's.
     """
     order = sorted(range(len(resources)), key=lambda index: resources[index].kind)
+    batches = [order[begin : begin + _BATCH] for begin in range(0, len(order), _BATCH)]
+
+    def read(batch: Sequence[int]) -> list[Fields | None]:
+        return [resources[index].read(reader) for index in batch]
+
     with ThreadPoolExecutor(workers, "plan") as pool:
         try:
-            found = list(pool.map(lambda index: resources[index].read(reader), order))
+            found = [each for batch in pool.map(read, batches) for each in batch]
         except BaseException:
             pool.shutdown(cancel_futures=True)
             raise

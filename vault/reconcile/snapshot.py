@@ -41,15 +41,21 @@ class Snapshot:
         return hashlib.sha256(json.dumps(seen, sort_keys=True).encode()).hexdigest()
 
     def _once(self, key: str, ask: Callable[[], Any]) -> Any:
-        with self._lock:
-            known = self._answers.get(key)
-            answer = self._answers.setdefault(key, Future())
+        known = self._answers.get(key)
         if known is None:
-            try:
-                answer.set_result(ask())
-            except BaseException as error:  # noqa: BLE001 (whoever waits for it gets it too)
-                answer.set_exception(error)
-        return answer.result()
+            answer: Future[Any] = Future()
+            with self._lock:
+                known = self._answers.setdefault(key, answer)
+            if known is answer:
+                _settle(answer, ask)
+        return known.result()
+
+
+def _settle(answer: Future[Any], ask: Callable[[], Any]) -> None:
+    try:
+        answer.set_result(ask())
+    except BaseException as error:  # noqa: BLE001 (whoever waits for it gets it too)
+        answer.set_exception(error)
 
 
 def _content(answer: Future[Any]) -> Any:
