@@ -190,13 +190,15 @@ class Need:
 
 
 #: Operation → path template and capability. ``{name}`` is the full name of the thing below its
-#: mount: what :meth:`Scope.secret`, :meth:`Scope.key` or :meth:`Scope.database_role` gives.
+#: mount: what :meth:`Scope.secret`, :meth:`Scope.key` or :meth:`Scope.database_role` gives, or an
+#: audit device.
 OPERATIONS: dict[str, Need] = {
     "read-secret": Need(f"{KV_MOUNT}/data/{{name}}", "read"),
     "encrypt": Need(f"{TRANSIT_MOUNT}/encrypt/{{name}}", "update"),
     "decrypt": Need(f"{TRANSIT_MOUNT}/decrypt/{{name}}", "update"),
     "rewrap": Need(f"{TRANSIT_MOUNT}/rewrap/{{name}}", "update"),
     "lease-database-user": Need(f"{DATABASE_MOUNT}/creds/{{name}}", "read"),
+    "hash-for-audit": Need("sys/audit-hash/{name}", "update"),
     "issue-secret-id": Need(f"auth/{APPROLE_MOUNT}/role/{{name}}/secret-id", "update"),
 }
 

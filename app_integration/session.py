@@ -20,7 +20,7 @@ from app_integration.errors import (
     ServerFault,
     StrongroomError,
 )
-from app_integration.login import AppRole, GivenToken, Login, Token
+from app_integration.login import GivenToken, Login, Token, choose_login
 from app_integration.retry import Retry
 from app_integration.settings import Limits, Settings
 from app_integration.single_flight import SingleFlight
@@ -70,6 +70,8 @@ class Session:
         self._logins: SingleFlight[Token] = SingleFlight()
         self._closed = threading.Event()
         self._token: Token | None = None
+        #: What the server's audit log writes for the accessor of the token, when that is known.
+        self.accessor: str | None = None
         self._renewer: threading.Thread | None = None
         self._transport = self._connect()
 
@@ -220,13 +222,16 @@ class Session:
             self._give_back(token)
             raise AuthenticationFailed("this session was closed; open another")
         metrics.current().lease("token", token.ttl)
+        self.accessor = token.shown_as
         self._keep_renewing(token)
         return token
 
     @metrics.counted("login")
     def _log_in(self, deadline: float) -> Token:
-        def post(path: str, body: Mapping[str, Any]) -> dict[str, Any]:
-            return self._attempt("POST", path, None, deadline, body)
+        def post(
+            path: str, body: Mapping[str, Any], *, token: Token | None = None
+        ) -> dict[str, Any]:
+            return self._attempt("POST", path, token, deadline, body)
 
         try:
             return self._login(post)
@@ -284,14 +289,14 @@ class Session:
 
 
 def open_session(settings: Settings) -> Session:
-    """The session that *settings* describe: AppRole with its two files.
+    """The session that *settings* describe.
 
     Raises:
         ConfigurationError: the address or a file is not set. Nothing is sent.
     """
     return Session(
         settings.required_address(),
-        AppRole(*settings.approle_files()),
+        choose_login(settings),
         cacert=settings.vault_cacert,
         limits=settings.limits,
     )

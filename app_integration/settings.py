@@ -56,6 +56,7 @@ class Settings:
     config_file: Path | None = None
     audit_mode: str = "each"
     audit_file: Path | None = None
+    audit_device: str | None = None
     dotenv_file: Path = Path(".env")
     backend: str = "vault"
     limits: Limits = field(default_factory=Limits)
@@ -97,6 +98,7 @@ def from_environment(variables: Mapping[str, str] | None = None) -> Settings:
         config_file=_path(env, "STRONGROOM_CONFIG"),
         audit_mode=_choice(env, "STRONGROOM_AUDIT", AUDIT_MODES),
         audit_file=_path(env, "STRONGROOM_AUDIT_FILE"),
+        audit_device=_device(env),
         dotenv_file=_path(env, "STRONGROOM_DOTENV") or Path(".env"),
         backend=_choice(env, "SECRETS_BACKEND", BACKENDS),
         limits=Limits() if scope.environment is not Environment.DEV else DEVELOPMENT_LIMITS,
@@ -145,6 +147,11 @@ def _address(env: Mapping[str, str], environment: Environment) -> str:
 def _path(env: Mapping[str, str], name: str) -> Path | None:
     value = env.get(name)
     return Path(value) if value else None
+
+
+def _device(env: Mapping[str, str]) -> str | None:
+    value = env.get("STRONGROOM_AUDIT_DEVICE")
+    return names.check_service_name(value) if value else None
 
 
 def _choice(env: Mapping[str, str], name: str, allowed: tuple[str, ...]) -> str:

@@ -79,7 +79,9 @@ class Wiring:
         """The secret store with its chain of sources: fallbacks in development only."""
         with self._lock:
             if self._secrets is None:
-                audit: AuditLog = load("app_integration.audit:open_audit")(self.settings)
+                audit: AuditLog = load("app_integration.audit:open_audit")(
+                    self.settings, self._accessor
+                )
                 self._secrets = load("app_integration.store:SecretStore")(
                     self._sources(), audit, limits=self.settings.limits, clock=self._clock
                 )
@@ -124,6 +126,9 @@ class Wiring:
     def close(self) -> None:
         """Close what was made, the last first."""
         self._at_close.close()
+
+    def _accessor(self) -> str | None:
+        return getattr(self._session, "accessor", None)
 
     def _sources(self) -> list[Source]:
         settings = self.settings

@@ -167,9 +167,14 @@ class Composed:
             **(delivered if self.servers.agents else {}),
             "STRONGROOM_AUDIT": "each",
             "STRONGROOM_AUDIT_FILE": str(self.layout.logs / "access.jsonl"),
+            **self._audit_device(),
             "SECRETS_BACKEND": "vault",
             "STRONGROOM_STORE_PORT": str(self.ports.store),
         }
+
+    def _audit_device(self) -> dict[str, str]:
+        device = self.declaration.environment(Environment.DEV).vault.audit_device
+        return {"STRONGROOM_AUDIT_DEVICE": device} if device else {}
 
     def _bootstrap(self, token: Secret) -> None:
         self.access.database.reset_manager()

@@ -53,6 +53,7 @@ def _service(declaration: Declaration, scope: Scope) -> str:
         secrets=sorted(declaration.secrets(scope)),
         keys={key: sorted(spec.allow) for key, spec in sorted(keys.items())},
         database_roles=sorted(database_roles(declaration, scope)),
+        audit_device=declaration.environment(scope.environment).vault.audit_device,
     )
 
 

@@ -25,6 +25,7 @@ SERVICE_NEEDS = {
     need("decrypt", SCOPE.key("index")),
     need("encrypt", SCOPE.key("audit")),
     need("lease-database-user", SCOPE.database_role()),
+    need("hash-for-audit", "audit-1"),
     *IMPLIED,
 }
 
@@ -58,6 +59,7 @@ MATRIX = {
             ("read", "secret/data/other/dev/jwt-secret"),
             ("list", "secret/metadata/gaara-store/dev/"),
             ("update", "transit/decrypt/gaara-store-dev-audit"),
+            ("update", "sys/audit-hash/audit-2"),
             ("update", "transit/encrypt/gaara-store-prod-pii"),
             ("read", "transit/export/encryption-key/gaara-store-dev-pii"),
             ("update", "auth/approle/role/gaara-store-dev/secret-id"),

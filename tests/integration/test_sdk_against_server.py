@@ -56,8 +56,20 @@ def own(deployment: Deployment, others: Collection[str]) -> list[int]:
 def test_the_access_record_carries_the_servers_request_id(deployment: Deployment) -> None:
     get_secret("jwt-secret", force_refresh=True)
     records = Path(deployment.variables["STRONGROOM_AUDIT_FILE"]).read_text().splitlines()
-    request_id = json.loads(records[-1])["request_id"]
-    assert any(request_id in line for line in deployment.audit_lines(JWT))
+    record = json.loads(records[-1])
+    (line,) = [line for line in deployment.audit_lines(JWT) if record["request_id"] in line]
+    assert record["accessor"] == json.loads(line)["auth"]["accessor"]
+    assert record["accessor"].startswith("hmac-sha256:")
+
+
+def test_a_token_that_may_not_ask_for_its_accessor_does_without(
+    deployment: Deployment, tmp_path: Path
+) -> None:
+    log = tmp_path / "access.jsonl"
+    wired = Wiring(replace(deployment.settings, audit_device="audit-2", audit_file=log))
+    assert wired.secrets.get("jwt-secret")
+    wired.close()
+    assert "accessor" not in json.loads(log.read_text())
 
 
 @pytest.mark.usefixtures("front_door")

@@ -195,6 +195,9 @@ class Server(_Mapping):
     """Where the environment's Vault answers; None leaves it to the local runtime."""
 
     address: Address | None = Field(None, description="https://host:port")
+    audit_device: PartName | None = Field(
+        None, description="an audit device such as file: services may ask it for HMACs"
+    )
 
 
 class Tokens(_Mapping):
@@ -234,7 +237,7 @@ class EnvironmentDeclaration(_Mapping):
     environment: EnvironmentName = Field(description="the environment, as in the file's name")
     owner: Owner = Field(description="an e-mail address or a team")
     tags: Mapping[PartName, str] = Field({}, description="entries like 'cost-centre: shop'")
-    vault: Server = Field(Server(), description="a mapping with address")
+    vault: Server = Field(Server(), description="a mapping with address and audit_device")
     tokens: Tokens = Field(description="a mapping with period, secret_id_ttl and wrap_ttl")
     agent: Agent = Field(description="a mapping with render_interval")
     people: Mapping[PartName, Person] = Field(
