@@ -13,7 +13,7 @@ UV := $(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes 
 	--all-extras --group store
 GROUPS := --group build --group lint --group runtime --group test
 
-.PHONY: help vault-up vault-status vault-down vault-reset plan apply store test bench lint format nightly lock clean
+.PHONY: help vault-up vault-status vault-down vault-reset plan apply store test bench bench-quick lint format nightly lock clean
 
 help: ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1	/p' $(MAKEFILE_LIST) | expand -t 16
@@ -58,8 +58,12 @@ store: .venv ## Run the example store on the local deployment
 test: .venv/peers ## Run the whole suite
 	$(BIN)/python -m pytest -m "not nightly" $(ARGS)
 
-bench: .venv/peers ## Measure what a plan costs against merely reading
+bench: .venv/peers ## Measure what everything costs, each against a floor and a peer
+	$(BIN)/python -m benchmarks.sdk $(ARGS)
 	$(BIN)/python -m benchmarks.plan $(ARGS)
+
+bench-quick: .venv/peers ## The ratios in short; fails when one is 25 % worse than committed
+	$(BIN)/python -m benchmarks.quick $(ARGS)
 
 lint: .venv/peers ## Check style and types
 	$(BIN)/ruff format --check .

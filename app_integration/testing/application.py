@@ -24,6 +24,7 @@ from app_integration.wiring import Wiring
 #: Strict, so that nothing but the server answers: the fallbacks are development's.
 ENVIRONMENT: Final = Environment.STAGING
 KEY: Final = "pii"
+FILES: Final = ("role-id", "secret-id")
 
 
 class Application:
@@ -161,7 +162,7 @@ def _register(operator: Session, scope: Scope, folder: Path) -> AppRole:
 
 def approle_files(folder: Path, role_id: str, secret_id: str) -> AppRole:
     """The login with these two halves, which are written into *folder*."""
-    files = folder / "role-id", folder / "secret-id"
+    files = [folder / name for name in FILES]
     for path, text in zip(files, (role_id, secret_id), strict=True):
         path.touch(mode=0o600)
         path.write_text(text, encoding="utf-8")
@@ -172,6 +173,8 @@ def _settings(scope: Scope, address: str, folder: Path) -> Settings:
     return Settings(
         scope,
         address,
+        role_id_file=folder / FILES[0],
+        secret_id_file=folder / FILES[1],
         audit_file=folder / "access.jsonl",
         dotenv_file=folder / ".env",
     )

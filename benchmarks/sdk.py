@@ -1,0 +1,138 @@
+"""What the SDK adds to a secret: to one that is cached, to one that is fetched, and to start-up.
+
+    python -m benchmarks.sdk
+
+Beside AWS's caching client on a local server, a dict behind a lock, a pooled GET, hvac's import.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import ExitStack, closing, contextmanager
+from dataclasses import replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Final
+
+import boto3
+import urllib3
+from aws_secretsmanager_caching import SecretCache
+from moto.server import ThreadedMotoServer
+from rich.console import Console
+
+from app_integration import get_secret, wiring
+from app_integration.testing.application import Application, on_server
+from app_integration.testing.real import RealServer, real_server
+from benchmarks.ratio import Case, Result, Run, measure, repeated, table
+
+NAME: Final = "jwt-secret"
+VALUE: Final = "a-signing-key-of-thirty-two-byte"
+TURNS: Final = 7
+IMPORTS: Final = 5  # processes in one turn
+READS: Final = 200  # requests in one turn
+
+
+@contextmanager
+def cases() -> Iterator[Iterator[Case]]:
+    """The cases, while the servers that they need run."""
+    with ExitStack() as stack:
+        server = stack.enter_context(real_server("embedded"))
+        folder = Path(stack.enter_context(TemporaryDirectory()))
+        app = stack.enter_context(on_server(server.address, server.root_token, folder))
+        app.put(NAME, VALUE)
+        yield _cases(app, server, stack.enter_context(_aws()))
+
+
+def _cases(app: Application, server: RealServer, aws: Run) -> Iterator[Case]:
+    settings = app.wired.settings
+    floor = "AWS's caching client"
+    yield Case("cached get_secret, each", _cached(), aws, floor, bar=0.1)
+    wiring.configure(replace(settings, audit_mode="aggregate"))
+    yield Case("cached get_secret, aggregate", _cached(), _locked(), "dict behind a lock", bar=8)
+    path = f"secret/data/{app.scope.service}/{app.scope.environment}/{NAME}"
+    with _pooled(server, path) as pooled:
+        fetch = repeated(lambda: app.operator.get(path))
+        yield Case("uncached read", fetch, pooled, "pooled GET of urllib3", bar=1.15, calls=READS)
+    ours, theirs = _importing("app_integration"), _importing("hvac")
+    yield Case("import app_integration", ours, theirs, "import hvac", bar=1.5, calls=IMPORTS)
+
+
+def _cached() -> Run:
+    get_secret(NAME)
+    return repeated(lambda: get_secret(NAME))
+
+
+def _locked() -> Run:
+    held, lock = {NAME: VALUE}, threading.Lock()
+
+    def read() -> str:
+        with lock:
+            return held[NAME]
+
+    return repeated(read)
+
+
+@contextmanager
+def _pooled(server: RealServer, path: str) -> Iterator[Run]:
+    url, headers = f"{server.address}/v1/{path}", {"X-Vault-Token": server.root_token}
+    with urllib3.PoolManager() as pool:
+        yield repeated(lambda: pool.request("GET", url, headers=headers).json())
+
+
+@contextmanager
+def _aws() -> Iterator[Run]:
+    """A cached read of AWS's own client, on a local stand-in for its service."""
+    logging.getLogger("werkzeug").setLevel(logging.ERROR)  # a line for each request
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    try:
+        host, port = server.get_host_and_port()
+        client = boto3.client(
+            "secretsmanager",
+            endpoint_url=f"http://{host}:{port}",
+            region_name="eu-central-1",
+            aws_access_key_id="invented",
+            aws_secret_access_key="invented",  # noqa: S106 (the stand-in takes any)
+        )
+        with closing(client):
+            client.create_secret(Name=NAME, SecretString=VALUE)
+            cache = SecretCache(client=client)
+            cache.get_secret_string(NAME)
+            yield repeated(lambda: cache.get_secret_string(NAME))
+    finally:
+        server.stop()
+
+
+def _importing(module: str) -> Run:
+    code = f"import {module}"
+
+    def run(times: int) -> None:
+        for _ in range(times):
+            subprocess.run([sys.executable, "-c", code], check=True)
+
+    return run
+
+
+def results(turns: int) -> Iterator[Result]:
+    """Each case, measured while its servers run."""
+    with cases() as each:
+        for case in each:
+            yield measure(case, turns)
+
+
+def main() -> int:
+    """Measure and show; 2 when a bar isn't kept."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--turns", type=int, default=TURNS)
+    found = list(results(parser.parse_args().turns))
+    Console().print(table(found))
+    return 0 if all(result.holds for result in found) else 2
+
+
+if __name__ == "__main__":
+    sys.exit(main())
