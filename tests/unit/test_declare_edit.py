@@ -71,7 +71,7 @@ def test_a_section_that_is_not_there_is_begun_at_the_end(path: Path) -> None:
     start, end = COMMENTED.index("\n# What"), COMMENTED.index("database:")
     without = COMMENTED[:start] + "\n" + COMMENTED[end:].rstrip("\n")
     path.write_text(without)
-    for environment in (path.parents[1] / "environments").iterdir():
+    for environment in (path.parents[1] / "environments").glob("*.yaml"):
         text = environment.read_text()
         environment.write_text(text[: text.index("    settings:")])
     edit.add_settings(path, {"tls": {"type": "boolean", "default": True}}, templates(path))

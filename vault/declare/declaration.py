@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from app_integration.errors import ConfigurationError
 from app_integration.names import Environment, Scope
@@ -21,10 +21,15 @@ from vault.declare.model import (
 
 @dataclass(frozen=True, slots=True)
 class Declaration:
-    """Every service and environment, checked together; :func:`vault.declare.load.load` makes it."""
+    """Every service and environment, checked together; :func:`vault.declare.load.load` makes it.
+
+    Attributes:
+        pems: content of the PEM files beside the environments, by name. All are public.
+    """
 
     services: Mapping[str, ServiceDeclaration]
     environments: Mapping[Environment, EnvironmentDeclaration]
+    pems: Mapping[str, str] = field(default_factory=dict)
 
     def service(self, name: str) -> ServiceDeclaration:
         """The service *name*.

@@ -5,7 +5,7 @@ As in :mod:`vault.declare.service_checks`, plain data is read, so that one run r
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 
 from app_integration.errors import InvalidName
 from app_integration.names import Environment, Scope
@@ -78,16 +78,22 @@ def _people(data: Data, stem: str) -> Iterator[Problem]:
         expected = f"none in {stem}, as people log in with passwords in dev only"
         yield Problem(("people",), "has the key 'people'", expected, subject=())
         return
-    known = [*PEOPLE_POLICIES, *_service_policies(data, stem)]
+    known = [*PEOPLE_POLICIES, *service_policies(data, stem)]
     for name in people:
-        policies = section(people, name).get("policies")
-        for index, policy in enumerate(policies if isinstance(policies, tuple) else ()):
-            if isinstance(policy, str) and policy not in known:
-                what, near = f"is the unknown policy {shown(policy)}", nearest(policy, known)
-                yield Problem(("people", name, "policies", index), what, listed(known), near)
+        yield from unknown_policies(("people", name), section(people, name), known)
 
 
-def _service_policies(data: Data, stem: str) -> Iterator[str]:
+def unknown_policies(loc: Loc, holder: Data, known: Collection[str]) -> Iterator[Problem]:
+    """The policies of the *holder* at *loc* that aren't among *known*."""
+    policies = holder.get("policies")
+    for index, policy in enumerate(policies if isinstance(policies, tuple) else ()):
+        if isinstance(policy, str) and policy not in known:
+            what, near = f"is the unknown policy {shown(policy)}", nearest(policy, known)
+            yield Problem((*loc, "policies", index), what, listed(known), near)
+
+
+def service_policies(data: Data, stem: str) -> Iterator[str]:
+    """The policies of the services that run in the environment *stem*."""
     for name in section(data, "services"):
         try:
             yield str(Scope(name, Environment(stem)))

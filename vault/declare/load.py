@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
 from app_integration.names import Environment
-from vault.declare import document, environment_checks, explain, service_checks
+from vault.declare import document, environment_checks, explain, login_checks, service_checks
 from vault.declare.declaration import Declaration
 from vault.declare.document import Document
 from vault.declare.faults import DeclarationError, Fault, Problem
@@ -37,6 +38,7 @@ class Files:
 
     services: Mapping[Path, bytes]
     environments: Mapping[Path, bytes]
+    pems: Mapping[str, bytes] = field(default_factory=dict)  # by name, beside the environments
 
 
 def read(root: Path) -> Files:
@@ -45,7 +47,16 @@ def read(root: Path) -> Files:
     Raises:
         DeclarationError: a folder or file can't be read, or a file's suffix isn't ``.yaml``.
     """
-    return Files(_contents(root / "services"), _contents(root / "environments"))
+    environments = root / "environments"
+    return Files(_contents(root / "services"), _contents(environments), _pems(environments))
+
+
+def _pems(folder: Path) -> dict[str, bytes]:
+    try:
+        return {path.name: path.read_bytes() for path in sorted(folder.glob("*.pem"))}
+    except OSError as error:
+        fault = Fault(_shown(folder), 0, f"holds a .pem that can't be read: {error.strerror}")
+        raise DeclarationError([fault]) from None
 
 
 def _contents(folder: Path) -> dict[Path, bytes]:
@@ -89,15 +100,21 @@ def check(files: Files, template_root: Path = TEMPLATES) -> Declaration:
         problems = service_checks.problems(doc.data, stem=name, templates=templates)
         faults += _faults(ServiceDeclaration, doc, problems)
     for name, doc in environments.items():
-        problems = environment_checks.problems(doc.data, stem=name, services=known)
+        problems = chain(
+            environment_checks.problems(doc.data, stem=name, services=known),
+            login_checks.problems(doc.data, stem=name, services=known, pems=files.pems),
+        )
         faults += _faults(EnvironmentDeclaration, doc, problems)
     if faults:
         raise DeclarationError(faults)
-    return _declaration(services, environments)
+    pems = {name: content.decode(errors="replace") for name, content in files.pems.items()}
+    return _declaration(services, environments, pems)
 
 
 def _declaration(
-    services: Mapping[str, Document], environments: Mapping[str, Document]
+    services: Mapping[str, Document],
+    environments: Mapping[str, Document],
+    pems: Mapping[str, str],
 ) -> Declaration:
     return Declaration(
         {name: ServiceDeclaration.model_validate(doc.data) for name, doc in services.items()},
@@ -105,6 +122,7 @@ def _declaration(
             Environment(name): EnvironmentDeclaration.model_validate(doc.data)
             for name, doc in environments.items()
         },
+        pems,
     )
 
 

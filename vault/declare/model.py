@@ -10,7 +10,7 @@ import string
 from collections.abc import Mapping
 from typing import Annotated, ClassVar, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo, field_validator
+from pydantic import AfterValidator, Field, ValidationInfo, field_validator
 
 from app_integration.names import Environment
 from vault.declare import derived, durations
@@ -36,6 +36,15 @@ from vault.declare.fields import (
     WrapTime,
     distinct,
 )
+from vault.declare.logins import (
+    AbsolutePath,
+    AgentMethod,
+    AppRoleLogin,
+    Auth,
+    Group,
+    ServiceLogin,
+)
+from vault.declare.section import Section as _Mapping
 
 #: The characters a generated secret is drawn from. With the shortest length of 32 characters each
 #: gives 128 bits or more.
@@ -49,10 +58,6 @@ ALPHABETS = {
 DEFAULT_ROLE = "default"
 
 _TYPES: dict[str, type] = {"text": str, "integer": int, "boolean": bool}
-
-
-class _Mapping(BaseModel):
-    model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
 
 
 class _Source(_Mapping):
@@ -209,9 +214,13 @@ class Tokens(_Mapping):
 
 
 class Agent(_Mapping):
-    """How the agent renders."""
+    """How the agent logs in and renders; its files are on the machine where it runs."""
 
     render_interval: RenderInterval = Field(description="a duration such as 5m")
+    login: AgentMethod = Field("approle", description="approle, jwt, kubernetes or cert")
+    token_file: AbsolutePath | None = Field(None, description="a path, for jwt and kubernetes")
+    certificate_file: AbsolutePath | None = Field(None, description="a path, for cert")
+    key_file: AbsolutePath | None = Field(None, description="a path, for cert")
 
 
 class Person(_Mapping):
@@ -229,6 +238,9 @@ class Deployment(_Mapping):
     settings: Mapping[SecretName, SettingValue] = Field(
         {}, description="entries like 'smtp-port: 587'"
     )
+    login: ServiceLogin = Field(
+        ServiceLogin(approle=AppRoleLogin()), description="a mapping with approle, jwt and the like"
+    )
 
 
 class EnvironmentDeclaration(_Mapping):
@@ -242,6 +254,10 @@ class EnvironmentDeclaration(_Mapping):
     agent: Agent = Field(description="a mapping with render_interval")
     people: Mapping[PartName, Person] = Field(
         {}, description="entries like 'developer: {policies: [strongroom-plan]}'"
+    )
+    auth: Auth = Field(Auth(), description="a mapping with jwt, kubernetes, cert or oidc")
+    groups: Mapping[PartName, Group] = Field(
+        {}, description="entries like 'operators: {claim: platform, policies: [strongroom-plan]}'"
     )
     services: Mapping[ServiceName, Deployment] = Field(
         description="entries like 'gaara-store: {database: 127.0.0.1:5432}'"

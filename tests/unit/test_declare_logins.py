@@ -1,0 +1,88 @@
+"""Auth methods, logins and groups, as they are read from an environment's file."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from app_integration.names import Environment, Scope
+from vault.declare.declaration import Declaration
+from vault.declare.load import load
+
+BASE = Path(__file__).parents[1] / "faults" / "declare" / "base"
+PROD = """\
+environment: prod
+owner: platform@example.com
+vault:
+  address: https://vault.example.com:8200
+tokens: {period: 1h, secret_id_ttl: 30d, wrap_ttl: 2m}
+agent:
+  render_interval: 5m
+  login: jwt
+  token_file: /run/strongroom/jwt
+auth:
+  jwt:
+    issuer: https://ci.example.com
+    keys: [ci.pem]
+  kubernetes:
+    host: https://cluster.example.com:6443
+    ca: ca.pem
+  cert:
+    ca: ca.pem
+  oidc:
+    discovery: https://login.example.com
+    client_id: strongroom
+    roles:
+      default:
+        redirect_uris: [http://localhost:8250/oidc/callback]
+groups:
+  operators:
+    claim: platform-team
+    policies: [strongroom-plan]
+services:
+  shop:
+    database: postgres.example.com:5432
+    settings:
+      mail-host: mail.example.com
+    login:
+      jwt:
+        audience: strongroom
+        subject: shop
+      kubernetes:
+        namespaces: [shop]
+        service_accounts: [web]
+      cert:
+        names: [shop.example.com]
+"""
+
+
+@pytest.fixture
+def declared(tmp_path: Path) -> Declaration:
+    """The base of the fault corpus, with every method in prod."""
+    shutil.copytree(BASE, tmp_path, dirs_exist_ok=True)
+    (tmp_path / "environments/prod.yaml").write_text(PROD)
+    return load(tmp_path, tmp_path / "templates")
+
+
+def test_every_method_is_read_with_its_keys_and_certificates(declared: Declaration) -> None:
+    auth = declared.environment("prod").auth
+    assert auth.jwt is not None
+    assert auth.jwt.keys == ("ci.pem",)
+    assert declared.pems["ci.pem"].startswith("-----BEGIN PUBLIC KEY-----")
+    assert auth.cert is not None
+    assert "BEGIN CERTIFICATE" in declared.pems[auth.cert.ca]
+    assert auth.oidc is not None
+    assert (auth.oidc.user_claim, auth.oidc.groups_claim) == ("sub", "groups")
+    assert declared.environment("prod").groups["operators"].policies == ("strongroom-plan",)
+
+
+def test_a_service_logs_in_by_what_is_listed_and_by_approle_when_nothing_is(
+    declared: Declaration,
+) -> None:
+    prod = declared.deployment(Scope("shop", Environment.PROD)).login
+    assert prod.approle is None
+    assert prod.jwt is not None
+    assert (prod.jwt.audience, prod.jwt.subject) == ("strongroom", "shop")
+    dev = declared.deployment(Scope("shop", Environment.DEV)).login
+    assert dev.approle is not None
+    assert dev.jwt is None

@@ -1,0 +1,190 @@
+"""What the schema can't say of logins: keys that aren't there, methods that nobody set up.
+
+As in :mod:`vault.declare.service_checks`, plain data is read, so that one run reports every fault.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, Final
+
+from cryptography.hazmat.primitives.serialization import load_pem_public_key
+from cryptography.x509 import load_pem_x509_certificates
+
+from app_integration.names import Environment
+from vault.declare.environment_checks import (
+    PEOPLE_POLICIES,
+    refused_address,
+    service_policies,
+    unknown_policies,
+)
+from vault.declare.faults import Loc, Problem, listed, nearest, shown
+from vault.declare.logins import SERVICE_METHODS
+from vault.declare.model import DEFAULT_ROLE
+from vault.declare.service_checks import Data, section
+
+#: Policies that a group of people may hold; a developer's is there in dev only.
+GROUP_POLICIES: Final = tuple(name for name in PEOPLE_POLICIES if name != "developer")
+
+_URLS: Final = (("jwt", "jwks"), ("kubernetes", "host"), ("oidc", "discovery"))
+_CAS: Final = ("jwt", "kubernetes", "cert", "oidc")
+#: Method → the files that the agent needs to log in by it.
+_AGENT_FILES: Final[Mapping[str, tuple[str, ...]]] = {
+    "jwt": ("token_file",),
+    "kubernetes": ("token_file",),
+    "cert": ("certificate_file", "key_file"),
+}
+
+
+def problems(
+    data: Data, *, stem: str, services: Mapping[str, Data | None], pems: Mapping[str, bytes]
+) -> Iterator[Problem]:
+    """All that is wrong with logins in the environment file *stem*.yaml.
+
+    Args:
+        data: of the file.
+        stem: the environment.
+        services: data of each service file by its name, None where it can't be read.
+        pems: content of the PEM files beside it, by name.
+    """
+    yield from _key_source(section(data, "auth", "jwt"))
+    yield from _pem_files(section(data, "auth"), pems)
+    yield from _addresses(section(data, "auth"), stem)
+    yield from _oidc_roles(section(data, "auth", "oidc"))
+    yield from _groups(data, stem)
+    for name in section(data, "services"):
+        yield from _service(data, name, stem)
+    yield from _agent(data, services)
+
+
+def _key_source(jwt: Data) -> Iterator[Problem]:
+    loc: Loc = ("auth", "jwt")
+    if jwt and "keys" not in jwt and "jwks" not in jwt:
+        what = "lacks the key 'keys' or 'jwks'"
+        yield Problem((*loc, "keys"), what, "PEM files of public keys, or an address", subject=loc)
+    if "keys" in jwt and "jwks" in jwt:
+        yield Problem((*loc, "jwks"), "is set beside keys", "one of the two")
+    if "ca" in jwt and "jwks" not in jwt:
+        yield Problem((*loc, "ca"), "is set without jwks", "nothing, as no host is asked")
+
+
+def _pem_files(auth: Data, pems: Mapping[str, bytes]) -> Iterator[Problem]:
+    for method in _CAS:
+        loc: Loc = ("auth", method, "ca")
+        yield from _pem(loc, section(auth, method).get("ca"), pems, _certificates)
+    keys = section(auth, "jwt").get("keys")
+    for index, name in enumerate(keys if isinstance(keys, tuple) else ()):
+        yield from _pem(("auth", "jwt", "keys", index), name, pems, _public_key)
+
+
+def _pem(
+    loc: Loc, name: object, pems: Mapping[str, bytes], parse: Callable[[bytes], Any]
+) -> Iterator[Problem]:
+    if not isinstance(name, str):
+        return
+    if name not in pems:
+        what, near = f"is {shown(name)}, which does not exist", nearest(name, pems)
+        there = listed(pems, nothing="none is there yet")
+        yield Problem(loc, what, f"a file beside this one: {there}", near)
+    elif b"PRIVATE KEY" in pems[name]:
+        what = f"is {shown(name)}, which holds a private key"
+        yield Problem(loc, what, "a public one; take the private key out of the tree, and renew it")
+    else:
+        try:
+            parse(pems[name])
+        except ValueError:
+            what = f"is {shown(name)}, which holds something else"
+            wanted = "a public key" if parse is _public_key else "certificates"
+            yield Problem(loc, what, f"a PEM file with {wanted}")
+
+
+def _public_key(content: bytes) -> object:
+    return load_pem_public_key(content)
+
+
+def _certificates(content: bytes) -> object:
+    return load_pem_x509_certificates(content)
+
+
+def _addresses(auth: Data, stem: str) -> Iterator[Problem]:
+    """Keys that come over http could be anybody's, except from this machine."""
+    for method, key in _URLS:
+        address = section(auth, method).get(key)
+        wrong = refused_address(stem, address) if isinstance(address, str) else None
+        if wrong:
+            yield Problem(("auth", method, key), wrong.what, wrong.expected)
+
+
+def _oidc_roles(oidc: Data) -> Iterator[Problem]:
+    roles = oidc.get("roles")
+    if isinstance(roles, Mapping) and DEFAULT_ROLE not in roles:
+        what = f"lacks the role {DEFAULT_ROLE!r}"
+        yield Problem(("auth", "oidc", "roles"), what, "it, for a login that names no role")
+    for name in roles if isinstance(roles, Mapping) else ():
+        uris = section(roles, name).get("redirect_uris")
+        for index, uri in enumerate(uris if isinstance(uris, tuple) else ()):
+            # A person's own machine listens without TLS, wherever the server is.
+            wrong = refused_address(Environment.DEV, uri) if isinstance(uri, str) else None
+            if wrong:
+                loc = ("auth", "oidc", "roles", name, "redirect_uris", index)
+                yield Problem(loc, wrong.what, wrong.expected)
+
+
+def _groups(data: Data, stem: str) -> Iterator[Problem]:
+    groups = section(data, "groups")
+    if groups and not section(data, "auth", "oidc"):
+        expected = "auth.oidc too, as a group's members come from its claim"
+        yield Problem(("groups",), "has the key 'groups'", expected, subject=())
+    people = PEOPLE_POLICIES if stem == Environment.DEV else GROUP_POLICIES
+    known = [*people, *service_policies(data, stem)]
+    for name in groups:
+        yield from unknown_policies(("groups", name), section(groups, name), known)
+    yield from _claims(groups)
+
+
+def _claims(groups: Data) -> Iterator[Problem]:
+    """The server takes a claim's value for one group only."""
+    first: dict[str, str] = {}
+    for name in groups:
+        claim = section(groups, name).get("claim")
+        if isinstance(claim, str) and first.setdefault(claim, name) != name:
+            what = f"is {shown(claim)}, as is that of groups.{first[claim]}"
+            yield Problem(("groups", name, "claim"), what, "one group for each claim")
+
+
+def _service(data: Data, name: str, stem: str) -> Iterator[Problem]:
+    here: Loc = ("services", name, "login")
+    if "login" not in section(data, "services", name):
+        return
+    login = section(data, "services", name, "login")
+    for method in login:
+        if method in SERVICE_METHODS and method not in {"approle", *section(data, "auth")}:
+            yield Problem((*here, method), "is set", f"nothing, as auth declares no {method}")
+    jwt = section(login, "jwt")
+    if jwt and "subject" not in jwt and "claims" not in jwt:
+        what = "lacks the key 'subject' or 'claims'"
+        expected = "one, as the issuer makes tokens for others too"
+        yield Problem((*here, "jwt", "subject"), what, expected, subject=(*here, "jwt"))
+    if stem == Environment.DEV and "approle" not in login:
+        expected = "'approle: {}' in dev, as the local deployment logs in by it"
+        yield Problem(here, "lacks the key 'approle'", expected)
+
+
+def _agent(data: Data, services: Mapping[str, Data | None]) -> Iterator[Problem]:
+    agent = section(data, "agent")
+    method = agent.get("login", "approle")
+    for key in _AGENT_FILES.get(method, ()) if isinstance(method, str) else ():
+        if key not in agent:
+            what = f"lacks the key {key!r}"
+            yield Problem(
+                ("agent", key), what, f"a path, as agent.login is {method}", subject=("agent",)
+            )
+    for name in section(data, "services"):
+        allowed = section(data, "services", name).get("login", {"approle": {}})
+        if "config" not in (services.get(name) or {}) or not isinstance(allowed, Mapping):
+            continue
+        if method in SERVICE_METHODS and method not in allowed:
+            what = f"is {shown(method)}, by which services.{name} may not log in"
+            yield Problem(
+                ("agent", "login"), what, listed(allowed, nothing="a method of its login")
+            )
