@@ -15,20 +15,33 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar, overload
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from app_integration import errors, redaction, wiring
+from app_integration.access import (
+    acurrent_and_previous,
+    aget_secret,
+    arequire,
+    current_and_previous,
+    get_secret,
+    get_secret_info,
+    on_change,
+    require,
+)
 from app_integration.secret import Secret
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
 
     from app_integration.encryption.transit import Transit
-    from app_integration.store import SecretInfo
 
 __all__ = [
     "Secret",
+    "acurrent_and_previous",
+    "aget_secret",
+    "arequire",
     "close",
+    "current_and_previous",
     "database_engine",
     "decrypt_field",
     "encrypt_field",
@@ -36,44 +49,13 @@ __all__ = [
     "get_secret",
     "get_secret_info",
     "load_config",
+    "on_change",
     "redaction",
+    "require",
     "transit",
 ]
 
 _Model = TypeVar("_Model")
-_Default = TypeVar("_Default")
-_REQUIRED: Any = object()
-
-
-@overload
-def get_secret(name: str, *, force_refresh: bool = False) -> Secret: ...
-@overload
-def get_secret(
-    name: str, *, force_refresh: bool = False, default: _Default
-) -> Secret | _Default: ...
-def get_secret(name: str, *, force_refresh: bool = False, default: Any = _REQUIRED) -> Any:
-    """The secret *name*, as a :class:`Secret`; cached for five minutes.
-
-    Args:
-        name: lower-case letters, digits, ``-``, ``_`` and ``/``: ``"smtp-password"``.
-        force_refresh: ask the server even though a cached value is fresh.
-        default: returned as it is when no value is held under *name*. It doesn't answer for a
-            denied name or for a server that is away.
-
-    Raises:
-        InvalidName: before any request.
-        SecretNotFound: no value, and no *default*.
-        AccessDenied: denied or absent; the message gives the policy rule to add.
-        ServerError: the server is away and no value is held that may still be served.
-        AuditFailed: the access couldn't be recorded, so nothing was released.
-    """
-    options = {} if default is _REQUIRED else {"default": default}
-    return wiring.current().secrets.get(name, force_refresh=force_refresh, **options)
-
-
-def get_secret_info(name: str) -> SecretInfo | None:
-    """Source, version, age and staleness of a cached secret; None when it isn't cached."""
-    return wiring.current().secrets.info(name)
 
 
 def encrypt_field(

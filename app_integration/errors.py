@@ -3,11 +3,14 @@
 StrongroomError
 ├── ConfigurationError          settings, names or files are wrong; nothing was sent
 │   ├── InvalidName             a secret, service or field name outside the grammar
+│   ├── UndeclaredSecret        a name that the given declaration doesn't list
 │   └── ConfigRejected          a delivered config file that can't be used
 ├── SecretError                 one secret can't be had
 │   ├── SecretNotFound          the server holds no value under that name
 │   ├── SecretDeleted           its latest version was deleted or destroyed
-│   └── AccessDenied            denied or absent: a client can't tell the two apart
+│   ├── AccessDenied            denied or absent: a client can't tell the two apart
+│   ├── WrongType               its value isn't of the type that was asked for
+│   └── SecretsMissing          some of those required at start-up; it lists each
 ├── ServerError                 the server didn't answer as it should
 │   ├── Unreachable             no connection, or it was cut
 │   ├── Sealed                  sealed or not initialised
@@ -45,6 +48,10 @@ class InvalidName(ConfigurationError):
     """A name outside the grammar of :mod:`app_integration.names`."""
 
 
+class UndeclaredSecret(ConfigurationError):
+    """A name that the declaration given to the application doesn't list."""
+
+
 class ConfigRejected(ConfigurationError):
     """A delivered config file that can't be used; the reason names fields, never values."""
 
@@ -63,6 +70,24 @@ class SecretDeleted(SecretNotFound):
 
 class AccessDenied(SecretError):
     """The token may not do this, or the path is absent; the message gives the rule to add."""
+
+
+class WrongType(SecretError):
+    """A secret's value isn't of the type that was asked for; the message never holds the value."""
+
+
+class SecretsMissing(SecretError):
+    """Secrets that are required can't be had; the message has a line for each.
+
+    Attributes:
+        missing: names without a value.
+        denied: names denied or absent; their lines give the policy rule to add.
+    """
+
+    def __init__(self, message: str, *, missing: tuple[str, ...], denied: tuple[str, ...]) -> None:
+        super().__init__(message)
+        self.missing = missing
+        self.denied = denied
 
 
 class ServerError(StrongroomError):

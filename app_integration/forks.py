@@ -23,13 +23,21 @@ _alive: weakref.WeakSet[Forgetful] = weakref.WeakSet()
 
 
 def forget_in_child(thing: Forgetful) -> None:
-    """Have :meth:`Forgetful.forget` called on *thing* in each forked child, while it lives."""
+    """Have :meth:`Forgetful.forget` called on *thing* in each forked child, while it lives.
+
+    A method ``resume()``, if it has one, is called once everything has forgotten.
+    """
     _alive.add(thing)
 
 
 def _forget_all() -> None:
-    for thing in list(_alive):
+    alive = list(_alive)
+    for thing in alive:
         thing.forget()
+    for thing in alive:
+        # Only now: what begins again in the background uses what the others have forgotten.
+        if resume := getattr(thing, "resume", None):
+            resume()
 
 
 # A hook and not a look at the pid: that would cost as much as the randomness of a nonce.

@@ -15,6 +15,8 @@ from app_integration.names import Environment, Scope
 
 AUDIT_MODES = ("each", "aggregate")
 BACKENDS = ("vault",)
+#: Where secrets may come from, by the names that `STRONGROOM_SOURCES` takes.
+SOURCES = ("vault", "rendered", "dotenv")
 #: Hosts where an agent's proxy or a local server may listen without TLS.
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
@@ -31,6 +33,9 @@ class Limits:
     cache_ttl: float = 300.0  # seconds a secret is served without asking again
     stale_limit: float = 3600.0  # seconds a secret may be served while the server is away
     cache_entries: int = 1024  # secrets held at once
+    negative_ttl: float = 5.0  # seconds a name without a value, or denied, isn't asked for again
+    negative_entries: int = 256  # such names remembered at once
+    fetch_threads: int = 8  # threads that fetch for asyncio callers
     renew_at: float = 0.5  # share of a token's life after which it is renewed
     lease_rotate_at: float = 0.6  # share of a lease's life after which a new user is leased
     data_key_messages: int = 2**24  # values under one data key (SP 800-38D allows 2**32)
@@ -59,7 +64,31 @@ class Settings:
     audit_device: str | None = None
     dotenv_file: Path = Path(".env")
     backend: str = "vault"
+    sources: tuple[str, ...] = ()  # in order; empty: those of the environment, see `chain`
+    declaration: Path | None = None  # what lists the names that may be asked for; None: any
+    ttls: Mapping[str, float] = field(default_factory=dict)  # secret → seconds, for `cache_ttl`
     limits: Limits = field(default_factory=Limits)
+
+    def __post_init__(self) -> None:
+        """Refuse a chain of sources that the environment doesn't allow, before anything is sent."""
+        if "dotenv" in self.sources and not self.development:
+            raise ConfigurationError(
+                f"STRONGROOM_SOURCES: dotenv is for development only, not for {self.scope}"
+            )
+        if "rendered" in self.sources and self.config_file is None:
+            raise ConfigurationError(
+                "STRONGROOM_SOURCES: rendered takes STRONGROOM_CONFIG, not set"
+            )
+        for name in self.ttls:
+            names.check_secret_name(name)
+
+    @property
+    def chain(self) -> tuple[str, ...]:
+        """The sources in order. By default the server; in development then what a developer has."""
+        if self.sources:
+            return self.sources
+        server = (self.backend,) if self.vault_addr else ()
+        return (*server, "dotenv") if self.development else server
 
     @property
     def development(self) -> bool:
@@ -89,9 +118,10 @@ def from_environment(variables: Mapping[str, str] | None = None) -> Settings:
     """
     env = os.environ if variables is None else variables
     scope = Scope(_required(env, "STRONGROOM_SERVICE"), _environment(env))
+    sources = _sources(env)
     return Settings(
         scope=scope,
-        vault_addr=_address(env, scope.environment),
+        vault_addr=_address(env, optional=_needs_no_server(scope.environment, sources)),
         vault_cacert=_path(env, "VAULT_CACERT"),
         role_id_file=_path(env, "STRONGROOM_ROLE_ID_FILE"),
         secret_id_file=_path(env, "STRONGROOM_SECRET_ID_FILE"),
@@ -101,6 +131,8 @@ def from_environment(variables: Mapping[str, str] | None = None) -> Settings:
         audit_device=_device(env),
         dotenv_file=_path(env, "STRONGROOM_DOTENV") or Path(".env"),
         backend=_choice(env, "SECRETS_BACKEND", BACKENDS),
+        sources=sources,
+        declaration=_path(env, "STRONGROOM_DECLARATION"),
         limits=Limits() if scope.environment is not Environment.DEV else DEVELOPMENT_LIMITS,
     )
 
@@ -119,9 +151,26 @@ def _environment(env: Mapping[str, str]) -> Environment:
     return names.environment(_required(env, "ENVIRONMENT"))
 
 
-def _address(env: Mapping[str, str], environment: Environment) -> str:
-    """The server's address: optional in dev, where a fallback answers; https elsewhere."""
-    if environment is Environment.DEV and not env.get("VAULT_ADDR"):
+def _sources(env: Mapping[str, str]) -> tuple[str, ...]:
+    found = tuple(word.strip() for word in env.get("STRONGROOM_SOURCES", "").split(",") if word)
+    if unknown := [word for word in found if word not in SOURCES]:
+        raise ConfigurationError(
+            f"STRONGROOM_SOURCES names {unknown[0]!r}; expected some of {', '.join(SOURCES)}"
+        )
+    if len(set(found)) < len(found):
+        raise ConfigurationError("STRONGROOM_SOURCES names a source twice")
+    return found
+
+
+def _needs_no_server(environment: Environment, sources: tuple[str, ...]) -> bool:
+    """Whether all may come from elsewhere: what *sources* say, else in dev, with its fallback."""
+    return not {*sources} & {*BACKENDS} if sources else environment is Environment.DEV
+
+
+def _address(env: Mapping[str, str], *, optional: bool) -> str:
+    """The server's address, when it needn't be *optional*; https outside dev."""
+    environment = _environment(env)
+    if optional and not env.get("VAULT_ADDR"):
         return ""
     address = _required(env, "VAULT_ADDR")
     if "@" in address:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Hashable
 from concurrent.futures import Future
+from functools import partial
 from typing import Generic, TypeVar
 
 from app_integration.errors import DeadlineExceeded
@@ -28,20 +29,38 @@ class SingleFlight(Generic[_T]):
         A caller may arrive just after a call has ended, so *call* looks first whether its work
         is done.
         """
+        return self.join(name, call, lambda fly: fly()).result()
+
+    def join(
+        self, name: Hashable, call: Callable[[], _T], spawn: Callable[[Callable[[], None]], object]
+    ) -> Future[_T]:
+        """The future of the call under way under *name*, or of *call*, which *spawn* then starts.
+
+        It can't be cancelled: others may wait for it.
+        """
         mine: Future[_T] = Future()
+        mine.set_running_or_notify_cancel()
         with self._lock:
             first = self._calls.setdefault(name, mine)
-        if first is not mine:
-            return first.result()
+        if first is mine:
+            try:
+                spawn(partial(self._fly, name, call, mine))
+            except Exception:  # noqa: BLE001 (what the call raises is in the future: no thread was had)
+                self._finish(name)
+                mine.set_exception(_interrupted())
+        return first
+
+    def _fly(self, name: Hashable, call: Callable[[], _T], mine: Future[_T]) -> None:
         try:
             result = call()
         except BaseException as error:
             self._finish(name)
             mine.set_exception(error if isinstance(error, Exception) else _interrupted())
-            raise
+            if not isinstance(error, Exception):
+                raise
+            return
         self._finish(name)
         mine.set_result(result)
-        return result
 
     def _finish(self, name: Hashable) -> None:
         with self._lock:

@@ -1,92 +1,52 @@
-"""The secret cache: freshness, staleness, single flight, fallback, and a record of each access."""
+"""The secrets of a service, as its code asks for them: each access checked, typed and recorded."""
 
 from __future__ import annotations
 
-import logging
+import random
 import time
-from collections import OrderedDict
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
-from functools import partial
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from app_integration import forks, metrics, names, redaction
 from app_integration.audit import AuditLog
+from app_integration.cache import (
+    OUTAGE_PAUSE,
+    Entry,
+    Key,
+    SecretInfo,
+    info_of,
+    is_fresh,
+    parts,
+    previous_version,
+)
+from app_integration.declared import check_declared
 from app_integration.errors import (
     OUTAGE,
     AccessDenied,
     AuditFailed,
+    ConfigurationError,
     SecretNotFound,
     StrongroomError,
 )
+from app_integration.fetcher import Fetcher, Tools
+from app_integration.names import Scope
+from app_integration.required import missing_secrets
 from app_integration.secret import Secret
 from app_integration.settings import Limits
-from app_integration.single_flight import SingleFlight
-from app_integration.sources import Fetched, Source
-
-log = logging.getLogger(__name__)
+from app_integration.sources import Source
+from app_integration.sources.chain import Chain
+from app_integration.typed import converted
+from app_integration.watches import Callback, Watch
 
 #: Stands for "no default given"; ``default=None`` is a default.
 REQUIRED: Final[Any] = object()
-FALLBACK_TTL: Final = 30.0  # seconds a value from a fallback is served without asking Vault again
-#: Seconds between attempts to refresh a value that is served stale: each takes a whole deadline,
-#: and somebody waits for it.
-OUTAGE_PAUSE: Final = 30.0
-
-
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """One cached value.
-
-    Attributes:
-        fetched_at: when, on the store's clock, in seconds.
-        fallback: whether a source other than the first gave it.
-        ask_again_at: while it is served stale: when the server is asked again, on the clock.
-    """
-
-    fetched: Fetched
-    fetched_at: float
-    fallback: bool = False
-    ask_again_at: float = 0.0
-
-
-@dataclass(frozen=True, slots=True)
-class SecretInfo:
-    """What is known of a cached secret, without its value.
-
-    Attributes:
-        age: seconds since it was fetched.
-        stale: whether it is past its time and served only because the server is away.
-    """
-
-    name: str
-    source: str
-    version: int | None
-    age: float
-    stale: bool
-
-
-def is_fresh(entry: Entry, now: float, limits: Limits) -> bool:
-    """Whether *entry* may be served without asking again."""
-    ttl = FALLBACK_TTL if entry.fallback else limits.cache_ttl
-    return now - entry.fetched_at < ttl
-
-
-def is_waiting(entry: Entry, now: float) -> bool:
-    """Whether *entry* is served stale without asking: the server was away just now."""
-    return now < entry.ask_again_at
-
-
-def may_serve_stale(entry: Entry, error: StrongroomError, now: float, limits: Limits) -> bool:
-    """Whether *entry* may stand in for the answer that *error* kept away."""
-    away = isinstance(error, OUTAGE)
-    return away and not entry.fallback and now - entry.fetched_at < limits.stale_limit
 
 
 class SecretStore:
-    """Serves secrets from the first source, with the others as fallbacks, through a cache.
+    """Serves secrets from a chain of sources, through a cache. Thread-safe.
 
-    Thread-safe; threads that miss the same name together send one request.
+    Threads and tasks that miss the same name together send one request. What is in use is
+    refreshed in the background before its time is over.
     """
 
     def __init__(
@@ -94,86 +54,140 @@ class SecretStore:
         sources: Sequence[Source],
         audit: AuditLog,
         *,
+        scope: Scope | None = None,
+        declared: Collection[str] | None = None,
+        development: bool = False,
         limits: Limits | None = None,
+        ttls: Mapping[str, float] | None = None,
         register: redaction.Register = redaction.live,
         clock: Callable[[], float] = time.monotonic,
+        wall: Callable[[], float] = time.time,
+        draw: Callable[[], float] = random.random,
     ) -> None:
-        """Args: *clock* in seconds, monotonic."""
-        self._primary, *self._fallbacks = sources
+        """Made by the wiring.
+
+        Args:
+            sources: in the order in which they are asked.
+            audit: written before each release.
+            scope: whose secrets, for the rules in errors.
+            declared: the only names that may be asked for; None for any.
+            development: whether a later source may answer for a name that the server denies.
+            limits: bounds.
+            ttls: secret → seconds that it is served without asking, in place of ``cache_ttl``.
+            register: told each value, for redaction.
+            clock: seconds, monotonic.
+            wall: seconds since 1970, to tell the age of a version.
+            draw: from 0 to 1, at random, to spread refreshes.
+        """
+        self.limits = limits or Limits()
+        tools = Tools(self.limits, clock, draw, register, ttls or {})
+        self.fetcher = Fetcher(Chain(sources, development=development), tools)
+        self._held = self.fetcher.held
         self._audit = audit
-        self._limits = limits or Limits()
-        self._register = register
+        self._scope = scope
+        self._declared = declared
         self._clock = clock
-        self._entries: OrderedDict[str, Entry] = OrderedDict()
-        self.forget()
+        self._wall = wall
         forks.forget_in_child(self)
 
     def forget(self) -> None:
-        """Fresh locks; cached values stay, since they are as good in a forked child."""
-        self._flights: SingleFlight[Entry] = SingleFlight()
+        """Fresh locks and no threads; cached values stay, as good in a forked child."""
+        self.fetcher.forget()
 
-    def get(self, name: str, *, force_refresh: bool = False, default: Any = REQUIRED) -> Any:
+    def resume(self) -> None:
+        """Go on watching in a forked child."""
+        self.fetcher.resume()
+
+    def close(self) -> None:
+        """End the background threads, and let go of every value."""
+        self.fetcher.close()
+
+    def get(
+        self,
+        name: str,
+        *,
+        force_refresh: bool = False,
+        default: Any = REQUIRED,
+        version: int | None = None,
+        field: str | None = None,
+        as_type: type[Any] | None = None,
+    ) -> Any:
         """The secret *name*; *default* when no source holds a value for it.
 
         Args:
             name: see :func:`app_integration.names.check_secret_name`.
-            force_refresh: ask the server even though the cached value is fresh.
+            force_refresh: ask even though the cached value is fresh, or was absent just now.
             default: returned as it is for a name without a value. It does not answer for a
                 denied name or an absent server.
+            version: a version of the past; the current one when None.
+            field: the key inside the entry.
+            as_type: see :func:`app_integration.typed.converted`; a :class:`Secret` when None.
 
         Raises:
-            InvalidName: before any request.
-            SecretNotFound, AccessDenied, ServerError, AuthenticationFailed: see errors.
+            InvalidName, UndeclaredSecret: before any request.
+            SecretNotFound, AccessDenied, WrongType, ServerError, AuthenticationFailed: see errors.
             AuditFailed: the access couldn't be recorded.
         """
-        names.check_secret_name(name)
-        cached = None if force_refresh else self._cached(name)
-        if cached is not None:
-            return self._release(name, cached, "hit")
+        key = name if version is None and field is None else (name, version, field)
+        entry = self._held.entries.get(key)
+        # The hot path. A key is held only once it was checked.
+        if (
+            entry is not None
+            and not force_refresh
+            and entry.fetched_at <= self._clock() < entry.fresh_until
+        ):
+            entry.used = True
+            return self.release(key, entry, "hit", as_type)
+        self.check(key)
         try:
-            entry = self._flights.do(
-                (name, force_refresh), partial(self._fetch, name, force=force_refresh)
-            )
-        except SecretNotFound:
-            if default is REQUIRED:
-                self._tell(name, "not-found")
-                raise
-            self._tell(name, "default")
-            return default
+            entry, outcome = self.obtain(key, force=force_refresh)
         except StrongroomError as error:
-            self._tell(name, type(error).__name__)
-            raise
-        stale = not is_fresh(entry, self._clock(), self._limits)
-        return self._release(name, entry, "stale" if stale else "miss")
+            return self.without(key, error, default)
+        return self.release(key, entry, outcome, as_type)
 
-    def info(self, name: str) -> SecretInfo | None:
-        """What is known of *name* without asking for it; None when it isn't cached."""
-        entry = self._entries.get(names.check_secret_name(name))
-        if entry is None:
-            return None
-        now = self._clock()
-        return SecretInfo(
-            name=name,
-            source=entry.fetched.source,
-            version=entry.fetched.version,
-            age=now - entry.fetched_at,
-            stale=not is_fresh(entry, now, self._limits),
-        )
+    def obtain(self, key: Key, *, force: bool = False) -> tuple[Entry, str]:
+        """The entry of *key*, asked for if need be, and the outcome for its record."""
+        if not force and (ready := self.fetcher.ready(key)) is not None:
+            return ready, self.outcome(ready, "hit")
+        return (entry := self.fetcher.board(key, force=force).result()), self.outcome(entry, "miss")
 
-    def _cached(self, name: str) -> Entry | None:
-        entry = self._entries.get(name)
-        return entry if entry and is_fresh(entry, self._clock(), self._limits) else None
+    def check(self, key: Key) -> None:
+        """Refuse what no request should be sent for.
 
-    def _release(self, name: str, entry: Entry, outcome: str) -> Secret:
+        Raises:
+            InvalidName: the name is outside the grammar.
+            UndeclaredSecret: it isn't declared.
+            ConfigurationError: no version number, or no field name.
+        """
+        name, version, field = parts(key)
+        names.check_secret_name(name)
+        if self._declared is not None:
+            check_declared(name, self._declared)
+        if version is not None and (type(version) is not int or version < 1):
+            raise ConfigurationError(f"version={version!r} of {name}: versions count from 1")
+        if field is not None and not field.isprintable():
+            raise ConfigurationError(f"field={field!r} of {name}: not printable")
+
+    def outcome(self, entry: Entry, otherwise: str) -> str:
+        """``stale``, or *otherwise* for an *entry* that is within its time."""
+        return otherwise if is_fresh(entry, self._clock()) else "stale"
+
+    def release(self, key: Key, entry: Entry, outcome: str, as_type: type[Any] | None) -> Any:
+        """The value of *entry*, once its record is written."""
         fetched = entry.fetched
+        value: Any = fetched.value
+        name, field = (key, None) if isinstance(key, str) else (key[0], key[2])
+        if as_type is not None:
+            value = self._converted(name, fetched.value, as_type)
         self._tell(
             name,
             outcome,
             source=fetched.source,
             version=fetched.version,
             request_id=fetched.request_id,
+            field=field,
         )
-        return fetched.value
+        return value
 
     def _tell(self, name: str, outcome: str, **details: Any) -> None:
         """Write the access record, and count; what can't be recorded is counted as just that."""
@@ -184,50 +198,107 @@ class SecretStore:
             raise
         metrics.current().access(name, outcome)
 
-    def _fetch(self, name: str, *, force: bool) -> Entry:
-        """One flight: what arrived meanwhile, else the server's answer, else what may stand in."""
-        arrived, held = self._cached(name), self._entries.get(name)
-        if arrived and not force:
-            return arrived
-        if held and not force and is_waiting(held, self._clock()):
-            return held
+    def _converted(self, name: str, value: Secret, as_type: type[Any]) -> Any:
         try:
-            entry = Entry(self._primary.fetch(name), self._clock())
+            return converted(value, as_type, name)
         except StrongroomError as error:
-            now = self._clock()
-            if held and may_serve_stale(held, error, now, self._limits):
-                log.warning("%s is served stale, %.0f s old", name, now - held.fetched_at)
-                metrics.current().staleness(name, now - held.fetched_at)
-                end = held.fetched_at + self._limits.stale_limit
-                waiting = replace(held, ask_again_at=min(now + OUTAGE_PAUSE, end))
-                self._entries[name] = waiting
-                return waiting
-            # Denied, deleted or too old: what we held must not be served again.
-            self._entries.pop(name, None)
-            entry = self._fall_back(name, error)
-        if held and held.fetched.version != entry.fetched.version:
-            metrics.current().rotation("secret", name)
-        self._keep(name, entry)
-        return entry
+            self._tell(name, type(error).__name__)
+            raise
 
-    def _fall_back(self, name: str, error: StrongroomError) -> Entry:
-        """The first fallback's value, or *error* itself.
-
-        A denied name counts too: the server says the same of a name that it doesn't hold.
-        """
-        if isinstance(error, (SecretNotFound, AccessDenied, *OUTAGE)):
-            for source in self._fallbacks:
-                try:
-                    fetched = source.fetch(name)
-                except SecretNotFound:
-                    continue
-                log.warning("%s comes from %s: %s", name, fetched.source, error)
-                return Entry(fetched, self._clock(), fallback=True)
+    def without(self, key: Key, error: StrongroomError, default: Any) -> Any:
+        """*default*, when it answers for *error*; else the error, once either is recorded."""
+        name = parts(key)[0]
+        absent = isinstance(error, SecretNotFound)
+        if absent and default is not REQUIRED:
+            self._tell(name, "default")
+            return default
+        self._tell(name, "not-found" if absent else type(error).__name__)
         raise error
 
-    def _keep(self, name: str, entry: Entry) -> None:
-        self._register.add(entry.fetched.value)
-        metrics.current().staleness(name, 0.0)
-        self._entries[name] = entry
-        while len(self._entries) > self._limits.cache_entries:
-            self._entries.popitem(last=False)
+    def info(self, name: str) -> SecretInfo | None:
+        """What is known of *name* without asking for it; None when it isn't cached."""
+        names.check_secret_name(name)
+        entry = self._held.entries.get(name) or self._held.inherited.get(name)
+        if entry is None:
+            return None
+        return info_of(name, entry, self._clock())
+
+    def on_change(self, name: str, callback: Callback) -> Watch:
+        """Call *callback* with each new value of *name*, in a thread that nobody waits for.
+
+        What is cached now counts as known, else the first value that arrives. A change is noticed
+        when it is fetched: within ``cache_ttl``, or by any ``force_refresh``.
+
+        Raises:
+            InvalidName, UndeclaredSecret: nothing is watched.
+        """
+        self.check(name)
+        entry = self._held.entries.get(name)
+        watch = self.fetcher.watches.add(name, callback, entry.fetched if entry else None)
+        self.fetcher.watch_soon()
+        return watch
+
+    def require(self, wanted: Iterable[str]) -> None:
+        """See that every secret *wanted* can be had; they are cached then.
+
+        Raises:
+            SecretsMissing: some can't; it lists each, with the rule to add for one that is denied.
+            ServerError, AuthenticationFailed: the server can't be asked.
+            InvalidName, UndeclaredSecret: before any request.
+        """
+        wanted = list(dict.fromkeys(wanted))
+        for name in wanted:
+            self.check(name)
+        missing, denied = [], []
+        for name in wanted:
+            try:
+                self.get(name)
+            except SecretNotFound:
+                missing.append(name)
+            except AccessDenied:
+                denied.append(name)
+        if missing or denied:
+            raise missing_secrets(missing, denied, self._scope)
+
+    def current_and_previous(
+        self, name: str, *, grace: float | None = None
+    ) -> tuple[Secret, Secret | None]:
+        """The value of *name*, and that of the version before it, for what was made under it.
+
+        Args:
+            name: see :meth:`get`.
+            grace: seconds since the current version was written after which the one before counts
+                no more; None: it always counts.
+
+        Returns:
+            The current value, and the previous one: None when there is none, when it was deleted
+            or destroyed, past *grace*, or while the server that has it is away.
+
+        Raises:
+            StrongroomError: as :meth:`get`, for the current version.
+        """
+        current, key = self.current(name, grace)
+        if key is None:
+            return current, None
+        try:
+            return current, self.get(name, version=key[1], default=None)
+        except OUTAGE as error:
+            self.previous_away(key, error)
+            return current, None
+
+    def current(
+        self, name: str, grace: float | None
+    ) -> tuple[Secret, tuple[str, int, None] | None]:
+        """The current value, and the key of the previous one while that still counts."""
+        self.check(name)
+        try:
+            entry, outcome = self.obtain(name)
+        except StrongroomError as error:
+            return self.without(name, error, REQUIRED), None
+        wanted = previous_version(entry.fetched, grace, self._wall())
+        value: Secret = self.release(name, entry, outcome, None)
+        return value, None if wanted is None else (name, wanted, None)
+
+    def previous_away(self, key: Key, error: StrongroomError) -> None:
+        """Don't ask for a previous version again for a while: each attempt takes a deadline."""
+        self._held.miss(key, error, self._clock() + OUTAGE_PAUSE)

@@ -245,7 +245,7 @@ def _failure(method: str, path: str, status: int, body: Mapping[str, Any]) -> St
     where = f"{method} {path}"
     words = _explanation(path, body)
     if status == HTTPStatus.FORBIDDEN:
-        rule = f'path "{path}" {{ capabilities = [{_CAPABILITY[method]}] }}'
+        rule = f'path "{path.partition("?")[0]}" {{ capabilities = [{_CAPABILITY[method]}] }}'
         return AccessDenied(f"{where}: denied or absent; if it should be allowed, add {rule}")
     if status in _SEALED:
         return Sealed(f"{where}: the server is sealed or not initialised")

@@ -6,7 +6,7 @@ import atexit
 import os
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from contextlib import ExitStack
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
@@ -17,6 +17,7 @@ from app_integration.settings import Settings, from_environment
 if TYPE_CHECKING:
     from sqlalchemy import Engine
 
+    from app_integration.aio import AsyncSecrets
     from app_integration.audit import AuditLog
     from app_integration.encryption.fields import FieldCipher
     from app_integration.encryption.transit import Transit
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 #: Loaded on first use, so that an application pays only for what it touches.
 SOURCES = {
     "vault": "app_integration.sources.vault:VaultSource",
+    "rendered": "app_integration.sources.rendered:RenderedSource",
     "dotenv": "app_integration.sources.dotenv:DotenvSource",
 }
 KEY_SERVICES = {"vault": "app_integration.encryption.key_services.vault:VaultKeyService"}
@@ -59,6 +61,7 @@ class Wiring:
         if session is not None:
             self._at_close.callback(session.close)
         self._secrets: SecretStore | None = None
+        self._async_secrets: AsyncSecrets | None = None
         self._ciphers: dict[str, FieldCipher] = {}
 
     def forget(self) -> None:
@@ -76,17 +79,47 @@ class Wiring:
 
     @property
     def secrets(self) -> SecretStore:
-        """The secret store with its chain of sources: fallbacks in development only."""
+        """The secret store with its chain of sources."""
         with self._lock:
             if self._secrets is None:
-                audit: AuditLog = load("app_integration.audit:open_audit")(
-                    self.settings, self._accessor
-                )
-                self._secrets = load("app_integration.store:SecretStore")(
-                    self._sources(), audit, limits=self.settings.limits, clock=self._clock
+                settings = self.settings
+                audit: AuditLog = load("app_integration.audit:open_audit")(settings, self._accessor)
+                self._secrets = store = load("app_integration.store:SecretStore")(
+                    self._sources(),
+                    audit,
+                    scope=settings.scope,
+                    declared=self._declared(),
+                    development=settings.development,
+                    limits=settings.limits,
+                    ttls=settings.ttls,
+                    clock=self._clock,
                 )
                 self._at_close.callback(audit.close)
+                self._at_close.callback(store.close)
             return self._secrets
+
+    @property
+    def async_secrets(self) -> AsyncSecrets:
+        """The secret store for coroutines."""
+        with self._lock:
+            if self._async_secrets is None:
+                store = self.secrets
+                self._async_secrets = load("app_integration.aio:AsyncSecrets")(store)
+                self._at_close.callback(self._async_secrets.close)
+            return self._async_secrets
+
+    @property
+    def async_secrets_if_made(self) -> AsyncSecrets | None:
+        """As :attr:`async_secrets`, without making any: making reads files and loads modules."""
+        return self._async_secrets
+
+    def _declared(self) -> Collection[str] | None:
+        path = self.settings.declaration
+        if path is None:
+            return None
+        read = load("app_integration.declared:read_declaration")
+        declared: Collection[str] = read(path, self.settings.scope)
+        return declared
 
     def cipher(self, key: str) -> FieldCipher:
         """The field cipher over the service's Transit key *key*."""
@@ -131,13 +164,18 @@ class Wiring:
         return getattr(self._session, "accessor", None)
 
     def _sources(self) -> list[Source]:
-        settings = self.settings
-        chain: list[Source] = []
-        if settings.vault_addr:
-            chain.append(load(SOURCES[settings.backend])(self.session, settings.scope))
-        if settings.development:
-            chain.append(load(SOURCES["dotenv"])(settings.dotenv_file))
-        return chain
+        return [self._source(name) for name in self.settings.chain]
+
+    def _source(self, name: str) -> Source:
+        settings, kind = self.settings, load(SOURCES[name])
+        source: Source
+        if name == "dotenv":
+            source = kind(settings.dotenv_file)
+        elif name == "rendered":
+            source = kind(settings.config_file)
+        else:
+            source = kind(self.session, settings.scope)
+        return source
 
 
 _lock = threading.Lock()
@@ -163,6 +201,12 @@ def current() -> Wiring:
         if _current is None:
             _current = Wiring(from_environment())
         return _current
+
+
+def ready() -> AsyncSecrets | None:
+    """The process's secrets for coroutines when they are made already; never waits."""
+    wiring = _current
+    return None if wiring is None else wiring.async_secrets_if_made
 
 
 def configure(

@@ -114,7 +114,7 @@ def child_of_a_busy_parent() -> Any:
         with engine.connect() as connection:
             return user(connection)
 
-    flights: Any = wiring.current().secrets._flights
+    flights: Any = wiring.current().secrets.fetcher._flights
     threads = [
         threading.Thread(target=flights.do, args=(("redis-url", False), fetch)),
         threading.Thread(target=hold),
@@ -140,10 +140,12 @@ def locks() -> list[Any]:
     """Every lock of the SDK that a thread may hold."""
     wired = wiring.current()
     keyring = wired.cipher("pii")._keyring
-    session, store = wired.session, wired.secrets
+    session, store, fetcher = wired.session, wired.secrets, wired.secrets.fetcher
     return [
         *(wired._lock, wiring._lock, redaction.live._lock, keyring._read._lock),
-        *(session._lock, session._logins._lock, store._flights._lock, store._audit._lock),
+        *(session._lock, session._logins._lock, store._audit._lock),
+        *(fetcher._lock, fetcher._flights._lock, fetcher.held._lock, fetcher.watches._lock),
+        fetcher._refresher._lock,
         keyring._flights._lock,
     ]
 

@@ -4,11 +4,13 @@ import json
 import threading
 from collections import deque
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from app_integration import redaction
 from app_integration.audit import AuditLog
+from app_integration.cache import FALLBACK_TTL
 from app_integration.errors import (
     AccessDenied,
     AuditFailed,
@@ -25,7 +27,7 @@ from app_integration.secret import Secret
 from app_integration.settings import Limits
 from app_integration.sinks import FileSink
 from app_integration.sources import Fetched
-from app_integration.store import FALLBACK_TTL, SecretStore
+from app_integration.store import SecretStore
 
 SCOPE = Scope("shop", Environment.PROD)
 LIMITS = Limits(cache_ttl=300.0, stale_limit=3600.0, cache_entries=3)
@@ -46,10 +48,11 @@ class Script:
 
     def __init__(self, *answers: str | StrongroomError, name: str = "vault") -> None:
         self.name = name
+        self.decides = name == "vault"
         self.answers = deque(answers)
         self.calls = 0
 
-    def fetch(self, name: str) -> Fetched:  # noqa: ARG002 (the port's parameter)
+    def fetch(self, _name: str, *_: object) -> Fetched:
         self.calls += 1
         answer = self.answers.popleft() if len(self.answers) > 1 else self.answers[0]
         if isinstance(answer, StrongroomError):
@@ -60,7 +63,7 @@ class Script:
 class Shop:
     """A store over scripted sources, with its audit lines."""
 
-    def __init__(self, *sources: Script, mode: str = "each") -> None:
+    def __init__(self, *sources: Script, mode: str = "each", **options: Any) -> None:
         self.lines: list[str] = []
         self.clock = Clock()
         self.store = SecretStore(
@@ -69,6 +72,7 @@ class Shop:
             limits=LIMITS,
             register=redaction.Register(),
             clock=self.clock,
+            **{"development": True, **options},
         )
 
     def outcomes(self) -> list[str]:
@@ -119,9 +123,10 @@ def test_a_denied_or_deleted_value_is_dropped_at_once(answer: StrongroomError) -
     shop.store.get("jwt-secret")
     with pytest.raises(type(answer)):
         shop.store.get("jwt-secret", force_refresh=True)
+    assert shop.store.info("jwt-secret") is None
+    shop.clock.now += LIMITS.negative_ttl
     with pytest.raises(Unreachable):
         shop.store.get("jwt-secret")
-    assert shop.store.info("jwt-secret") is None
 
 
 def test_a_default_answers_only_for_a_name_without_a_value() -> None:
@@ -169,9 +174,9 @@ def test_threads_that_miss_together_send_one_request() -> None:
     gate, started = threading.Barrier(16), threading.Event()
 
     class Slow(Script):
-        def fetch(self, name: str) -> Fetched:
+        def fetch(self, name: str, *asked: object) -> Fetched:
             started.wait(5)
-            return super().fetch(name)
+            return super().fetch(name, *asked)
 
     source = Slow("one")
     shop = Shop(source)

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from app_integration import single_flight
+from app_integration.cache import OUTAGE_PAUSE
 from app_integration.errors import (
     OUTAGE,
     DeadlineExceeded,
@@ -19,7 +20,6 @@ from app_integration.errors import (
 )
 from app_integration.single_flight import SingleFlight
 from app_integration.sources import Fetched
-from app_integration.store import OUTAGE_PAUSE
 from tests.unit.test_store import LIMITS, Clock, Script, Shop
 
 THREADS = 16
@@ -32,10 +32,10 @@ class Away(Script):
         super().__init__("one", Unreachable("the server is away"))
         self.clock = clock
 
-    def fetch(self, name: str) -> Fetched:
+    def fetch(self, name: str, *asked: object) -> Fetched:
         if self.calls and self.clock:
             self.clock.now += LIMITS.deadline
-        return super().fetch(name)
+        return super().fetch(name, *asked)
 
 
 def stale_shop() -> tuple[Shop, Away]:
@@ -144,9 +144,9 @@ def test_threads_that_wait_share_the_error(
     arrivals: threading.Semaphore, kind: type[StrongroomError]
 ) -> None:
     class Failing(Script):
-        def fetch(self, name: str) -> Fetched:
+        def fetch(self, name: str, *asked: object) -> Fetched:
             assert all_arrived(arrivals)
-            return super().fetch(name)
+            return super().fetch(name, *asked)
 
     source = Failing(kind("away"))
     shop = Shop(source)
@@ -159,9 +159,9 @@ def test_threads_that_wait_share_the_error(
 
 def test_threads_that_force_together_share_one_request(arrivals: threading.Semaphore) -> None:
     class Counted(Script):
-        def fetch(self, name: str) -> Fetched:
+        def fetch(self, name: str, *asked: object) -> Fetched:
             assert all_arrived(arrivals)
-            return super().fetch(name)
+            return super().fetch(name, *asked)
 
     source = Counted("one")
     shop = Shop(source)

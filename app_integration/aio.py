@@ -1,0 +1,98 @@
+"""The store for asyncio: what must be fetched is fetched in a thread, and the loop goes on.
+
+What is cached is served in the loop itself, its record included: that is one short write. Tasks and
+threads that miss the same name share one request. A task that is cancelled leaves the request to
+those who still wait.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable
+from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
+from typing import Any, Final, TypeVar
+
+from app_integration import forks
+from app_integration.errors import DeadlineExceeded, StrongroomError
+from app_integration.secret import Secret
+from app_integration.store import REQUIRED, SecretStore
+
+_T = TypeVar("_T")
+#: Of the deadline: the request's own error, which says more, comes first.
+_PATIENCE: Final = 1.1
+
+
+class AsyncSecrets:
+    """The methods of :class:`SecretStore` that may wait, as coroutines; they raise as it does."""
+
+    def __init__(self, store: SecretStore) -> None:
+        self._store = store
+        self.forget()
+        forks.forget_in_child(self)
+
+    def forget(self) -> None:
+        """No threads yet: in a forked child the parent's are gone."""
+        self._threads: ThreadPoolExecutor | None = None
+
+    def close(self) -> None:
+        """Begin nothing more; what is under way ends by its deadline."""
+        if self._threads is not None:
+            self._threads.shutdown(wait=False, cancel_futures=True)
+
+    async def get(
+        self,
+        name: str,
+        *,
+        force_refresh: bool = False,
+        default: Any = REQUIRED,
+        version: int | None = None,
+        field: str | None = None,
+        as_type: type[Any] | None = None,
+    ) -> Any:
+        """As :meth:`SecretStore.get`."""
+        store = self._store
+        key = name if version is None and field is None else (name, version, field)
+        store.check(key)
+        try:
+            entry, outcome = None if force_refresh else store.fetcher.ready(key), "hit"
+            if entry is None:
+                flight = store.fetcher.board(key, force=force_refresh, spawn=self._spawn)
+                entry, outcome = await self._landed(flight), "miss"
+        except StrongroomError as error:
+            return store.without(key, error, default)
+        return store.release(key, entry, store.outcome(entry, outcome), as_type)
+
+    async def require(self, wanted: Iterable[str]) -> None:
+        """As :meth:`SecretStore.require`."""
+        await self._in_thread(partial(self._store.require, wanted))
+
+    async def current_and_previous(
+        self, name: str, *, grace: float | None = None
+    ) -> tuple[Secret, Secret | None]:
+        """As :meth:`SecretStore.current_and_previous`."""
+        return await self._in_thread(partial(self._store.current_and_previous, name, grace=grace))
+
+    async def _in_thread(self, call: Callable[[], _T]) -> _T:
+        return await asyncio.get_running_loop().run_in_executor(self._pool(), call)
+
+    def _spawn(self, fly: Callable[[], None]) -> None:
+        self._pool().submit(fly)
+
+    def _pool(self) -> ThreadPoolExecutor:
+        if self._threads is None:
+            self._threads = ThreadPoolExecutor(
+                self._store.limits.fetch_threads, thread_name_prefix="strongroom-fetch"
+            )
+        return self._threads
+
+    async def _landed(self, flight: Future[_T]) -> _T:
+        """What *flight* gives. Shielded: the cancelling of one task must not reach the others."""
+        deadline = self._store.limits.deadline
+        try:
+            async with asyncio.timeout(deadline * _PATIENCE):
+                return await asyncio.shield(asyncio.wrap_future(flight))
+        except TimeoutError:
+            raise DeadlineExceeded(
+                f"no thread was free to ask within {deadline} s; raise the limit fetch_threads"
+            ) from None

@@ -1,0 +1,156 @@
+"""What is held of each secret, and for how long: pure rules over (entry, now)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import Final
+
+from app_integration.errors import OUTAGE, StrongroomError
+from app_integration.settings import Limits
+from app_integration.sources import Fetched
+
+FALLBACK_TTL: Final = 30.0  # seconds a stand-in is served without asking the first source again
+#: Seconds between attempts to refresh a value that is served stale: each takes a whole deadline,
+#: and somebody waits for it.
+OUTAGE_PAUSE: Final = 30.0
+
+#: What a value is held under: the bare name for its current version, which spares the common
+#: look-up a tuple; else name, version and field.
+Key = str | tuple[str, int | None, str | None]
+
+
+def parts(key: Key) -> tuple[str, int | None, str | None]:
+    """Name, version and field of *key*."""
+    return (key, None, None) if isinstance(key, str) else key
+
+
+@dataclass(slots=True, eq=False)
+class Entry:
+    """One cached value. Times are in seconds on the store's clock.
+
+    Attributes:
+        fetched_at: when it was asked for.
+        fresh_until: until when it is served without asking again.
+        refresh_at: when it is asked for again ahead of that, in the background.
+        ends_at: when it is served no longer, whatever happens.
+        stand_in: whether another source answered for one that was away or said no.
+        ask_again_at: while it is served stale: when the server is asked again.
+        told_stale: whether its staleness was logged.
+        used: whether somebody read it since it was fetched.
+    """
+
+    fetched: Fetched
+    fetched_at: float
+    fresh_until: float
+    refresh_at: float
+    ends_at: float
+    stand_in: bool = False
+    ask_again_at: float = -math.inf
+    told_stale: bool = False
+    used: bool = True
+
+
+def entry_of(
+    fetched: Fetched, now: float, ttl: float, limits: Limits, *, draw: float, stand_in: bool = False
+) -> Entry:
+    """The entry for what was asked for at *now*.
+
+    Args:
+        fetched: what the source gave.
+        now: when it was asked: a life that the source tells of may count from then.
+        ttl: seconds that the secret is served without asking again, by its settings.
+        limits: bounds the life of a stale value.
+        draw: from 0 to 1, at random: when it is refreshed between half its time and its end.
+        stand_in: as in :class:`Entry`.
+    """
+    life = math.inf if fetched.expires_in is None else fetched.expires_in
+    ttl = min(FALLBACK_TTL, ttl, life) if stand_in else min(ttl, life)
+    # What expires is never served stale, nor is a stand-in: it was second choice from the start.
+    stale = stand_in or fetched.expires_in is not None
+    return Entry(
+        fetched=fetched,
+        fetched_at=now,
+        fresh_until=now + ttl,
+        refresh_at=now + ttl * (1 + draw) / 2,
+        ends_at=now + (ttl if stale else max(ttl, limits.stale_limit)),
+        stand_in=stand_in,
+    )
+
+
+def is_fresh(entry: Entry, now: float) -> bool:
+    """Whether *entry* may be served without asking again; not when the clock went back past it."""
+    return entry.fetched_at <= now < entry.fresh_until
+
+
+def is_waiting(entry: Entry, now: float) -> bool:
+    """Whether *entry* is served stale without asking: the server was away just now."""
+    return now < min(entry.ask_again_at, entry.ends_at)
+
+
+def may_stand_in(entry: Entry, error: StrongroomError, now: float) -> bool:
+    """Whether *entry* may be served in place of the answer that *error* kept away."""
+    return isinstance(error, OUTAGE) and entry.fetched_at <= now < entry.ends_at
+
+
+def due(entries: Collection[tuple[Key, Entry]], now: float, watched: Collection[str]) -> list[Key]:
+    """Those to refresh now: in use or *watched*, and due. What nobody reads is let lapse."""
+    return [
+        key
+        for key, entry in entries
+        if entry.refresh_at <= now and (entry.used or (isinstance(key, str) and key in watched))
+    ]
+
+
+def next_look(entries: Collection[tuple[Key, Entry]], now: float) -> float:
+    """Seconds until one of *entries* is due or ends; infinite when there are none."""
+    moments = (e.refresh_at if e.refresh_at > now else max(e.ends_at, now) for _, e in entries)
+    return min(moments, default=math.inf) - now
+
+
+def previous_version(fetched: Fetched, grace: float | None, now: float) -> int | None:
+    """The version before *fetched*, while what was made under it still counts; else None.
+
+    Args:
+        fetched: the current version.
+        grace: seconds since that was written; None for no limit.
+        now: seconds since 1970.
+    """
+    if fetched.version is None or fetched.version < 2:  # noqa: PLR2004 (versions count from 1)
+        return None
+    if grace is not None and (fetched.created_at is None or now - fetched.created_at > grace):
+        return None
+    return fetched.version - 1
+
+
+@dataclass(frozen=True, slots=True)
+class SecretInfo:
+    """What is known of a cached secret, without its value.
+
+    Attributes:
+        source: what gave it: ``vault``, ``rendered``, ``environment`` or ``dotenv``.
+        version: KV version; None where there are none.
+        age: seconds since it was fetched.
+        stale: whether it is past its time and served only because the server is away.
+        next_refresh: seconds until it is asked for again in the background, if it is in use.
+    """
+
+    name: str
+    source: str
+    version: int | None
+    age: float
+    stale: bool
+    next_refresh: float
+
+
+def info_of(name: str, entry: Entry, now: float) -> SecretInfo:
+    """What is known of *name* at *now* by its *entry*."""
+    return SecretInfo(
+        name=name,
+        source=entry.fetched.source,
+        version=entry.fetched.version,
+        age=now - entry.fetched_at,
+        stale=not is_fresh(entry, now),
+        next_refresh=max(entry.refresh_at - now, 0.0),
+    )

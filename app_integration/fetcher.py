@@ -1,0 +1,239 @@
+"""Gets secrets from their sources, and holds them: single flight, staleness, refresh ahead."""
+
+from __future__ import annotations
+
+import logging
+import math
+import threading
+from collections.abc import Callable, Collection, Mapping
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Final
+
+from app_integration import metrics, redaction
+from app_integration.cache import (
+    OUTAGE_PAUSE,
+    Entry,
+    Key,
+    due,
+    entry_of,
+    is_fresh,
+    is_waiting,
+    may_stand_in,
+    next_look,
+    parts,
+)
+from app_integration.errors import OUTAGE, AccessDenied, SecretNotFound, StrongroomError
+from app_integration.holdings import Holdings
+from app_integration.refresher import Refresher
+from app_integration.settings import Limits
+from app_integration.single_flight import SingleFlight
+from app_integration.sources.chain import Chain
+from app_integration.watches import Watches
+
+log = logging.getLogger(__name__)
+
+#: Errors that say of a name that it has no value, as far as a client can tell.
+NO_VALUE: Final = (SecretNotFound, AccessDenied)
+
+Spawn = Callable[[Callable[[], None]], object]
+
+
+@dataclass(frozen=True)
+class Tools:
+    """What a fetcher works with; the parameters of :class:`app_integration.store.SecretStore`."""
+
+    limits: Limits
+    clock: Callable[[], float]
+    draw: Callable[[], float]
+    register: redaction.Register
+    ttls: Mapping[str, float] = field(default_factory=dict)
+
+
+class Fetcher:
+    """What is held of the secrets of one chain of sources, kept fresh. Thread-safe.
+
+    Attributes:
+        held: values and absences.
+        watches: who is told of changes.
+    """
+
+    def __init__(self, chain: Chain, tools: Tools) -> None:
+        self._chain = chain
+        self._tools = tools
+        self._clock = tools.clock
+        self.held = Holdings(tools.limits)
+        self.watches = Watches()
+        self._refresher = Refresher(self.refresh_due, "strongroom-refresh")
+        self._begin()
+
+    def _begin(self) -> None:
+        self._lock = threading.Lock()
+        self._flights: SingleFlight[Entry] = SingleFlight()
+        self._watch_again = -math.inf  # on the clock: when watched names without a value are tried
+
+    def forget(self) -> None:
+        """Fresh locks and no threads, in a forked child."""
+        self._begin()
+        self.held.forget()
+        self.watches.forget()
+        self._refresher.forget()
+
+    def resume(self) -> None:
+        """Go on watching in a forked child. What is merely cached waits for the child to ask."""
+        if self.watches.names:
+            self.held.take_up()
+            self._refresher.wake()
+
+    def close(self) -> None:
+        """End the background threads, and let go of every value."""
+        self._refresher.close()
+        self.watches.close()
+        self.held.forget()
+        self.held.inherited.clear()
+
+    def watch_soon(self) -> None:
+        """Have the background thread look at what is watched."""
+        self._refresher.wake()
+
+    def ready(self, key: Key) -> Entry | None:
+        """What may be served of *key* without asking; None when a source must be asked.
+
+        Raises:
+            SecretNotFound, AccessDenied: there was no value just now.
+        """
+        if self.held.inherited and self.held.take_up():
+            self._refresher.wake()
+        now, entry = self._clock(), self.held.entries.get(key)
+        if entry is not None and is_fresh(entry, now):
+            entry.used = True
+            return entry
+        if entry is not None and is_waiting(entry, now):
+            self._tell_stale(key, entry, now)
+            return entry
+        if error := self.held.absent(key, now):
+            raise error
+        return None
+
+    def board(self, key: Key, *, force: bool, spawn: Spawn = lambda fly: fly()) -> Future[Entry]:
+        """The future of asking for *key*; who asks meanwhile shares it.
+
+        Args:
+            key: what to ask for.
+            force: ask though what is held is fresh.
+            spawn: runs what it is given, here or in another thread.
+        """
+        return self._flights.join((key, force), partial(self._fetch, key, force=force), spawn)
+
+    def refresh_due(self) -> float:
+        """Refresh what is due; gives the seconds until the next look.
+
+        The background thread's work. Tests that turn the clock call it themselves.
+        """
+        now = self._clock()
+        self.held.purge(now)
+        keys = due(self.held.snapshot(), now, self.watches.names)
+        for key in [*keys, *self._watched_without_value(now)]:
+            if not self._refresh(key):
+                self._postpone(keys)
+                break
+        now = self._clock()
+        watching = self._watch_again - now if self.held.unheld(self.watches.names) else math.inf
+        return max(min(next_look(self.held.snapshot(), now), watching), 0.0)
+
+    def _watched_without_value(self, now: float) -> Collection[str]:
+        names = self.held.unheld(self.watches.names)
+        if not names or now < self._watch_again:
+            return ()
+        self._watch_again = now + OUTAGE_PAUSE
+        return names
+
+    def _refresh(self, key: Key) -> bool:
+        """Ask for *key* in the background; False when nobody is there to answer."""
+        ask = partial(self._fetch, key, force=True, used=False)
+        try:
+            # Under the same name as a caller's miss: who comes too late to be served waits for it.
+            entry = self._flights.do((key, False), ask)
+        except OUTAGE:
+            return False
+        except StrongroomError as error:
+            log.warning("%s is served no longer: %s", parts(key)[0], error)
+            return True
+        return not is_waiting(entry, self._clock())
+
+    def _postpone(self, keys: Collection[Key]) -> None:
+        """The server is away: spare the other *keys* an attempt of their own."""
+        now = self._clock()
+        for key in keys:
+            entry = self.held.entries.get(key)
+            if entry is not None and entry.refresh_at <= now:
+                self.held.postpone(key, entry, now)
+
+    def _fetch(self, key: Key, *, force: bool, used: bool = True) -> Entry:
+        """One flight: what arrived meanwhile, else the sources' answer, else what may stand in."""
+        if not force and (ready := self.ready(key)) is not None:
+            return ready
+        held, asked = self.held.entries.get(key), self._clock()
+        try:
+            fetched, reason = self._chain.fetch(
+                *parts(key),
+                enough=lambda error: held is not None and may_stand_in(held, error, self._clock()),
+            )
+        except StrongroomError as error:
+            return self._without(key, held, error)
+        ttl = self._tools.ttls.get(parts(key)[0], self._tools.limits.cache_ttl)
+        entry = entry_of(
+            *(fetched, asked, ttl, self._tools.limits),
+            draw=self._tools.draw(),
+            stand_in=reason is not None,
+        )
+        entry.used = used
+        if reason is not None and (held is None or held.fetched.source != fetched.source):
+            log.warning("%s comes from %s: %s", parts(key)[0], fetched.source, reason)
+        self._keep(key, entry, held)
+        return entry
+
+    def _without(self, key: Key, held: Entry | None, error: StrongroomError) -> Entry:
+        """What is served after *error*; raises it when what was held must not be."""
+        now = self._clock()
+        if held is not None and may_stand_in(held, error, now):
+            waiting = self.held.postpone(key, held, now)
+            if not is_fresh(waiting, now):
+                self._tell_stale(key, waiting, now)
+                metrics.current().staleness(parts(key)[0], now - held.fetched_at)
+            return waiting
+        name, version, _ = parts(key)
+        if isinstance(error, AccessDenied):
+            self.held.drop_name(name)  # the rule is about the name: no version may be served
+        else:
+            self.held.drop(key)
+        if isinstance(error, NO_VALUE):
+            limits = self._tools.limits
+            # A version of the past won't appear: a deleted one may be undeleted, at its leisure.
+            pause = limits.negative_ttl if version is None else limits.cache_ttl
+            self.held.miss(key, error, now + pause)
+        raise error
+
+    def _keep(self, key: Key, entry: Entry, held: Entry | None) -> None:
+        self._tools.register.add(entry.fetched.value)
+        if not self.held.put(key, entry):
+            return
+        name = parts(key)[0]
+        metrics.current().staleness(name, 0.0)
+        if held is not None and held.told_stale:
+            log.info("%s is fresh again", name)
+        if held is not None and held.fetched.version != entry.fetched.version:
+            metrics.current().rotation("secret", name)
+        if isinstance(key, str):
+            self.watches.arrived(name, entry.fetched)
+        self._refresher.wake()
+
+    def _tell_stale(self, key: Key, entry: Entry, now: float) -> None:
+        """Say once that *entry* is past its time."""
+        with self._lock:
+            told, entry.told_stale = entry.told_stale, True
+        if not told:
+            name, age = parts(key)[0], now - entry.fetched_at
+            log.warning("%s is served stale, %.0f s old: the server is away", name, age)
+            metrics.current().staleness(name, age)

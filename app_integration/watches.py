@@ -1,0 +1,119 @@
+"""Who wants to be told when a secret changes."""
+
+from __future__ import annotations
+
+import logging
+import math
+import threading
+from collections.abc import Callable
+
+from app_integration import forks
+from app_integration.refresher import Refresher
+from app_integration.secret import Secret
+from app_integration.sources import Fetched
+
+log = logging.getLogger(__name__)
+
+Callback = Callable[[Secret], object]
+
+
+class Watch:
+    """One callback on one name, until :meth:`cancel`."""
+
+    def __init__(self, name: str, callback: Callback, watches: Watches) -> None:
+        self.name = name
+        self.callback = callback
+        self.cancelled = False
+        self._watches = watches
+
+    def cancel(self) -> None:
+        """Call back no more, apart from a call that has begun. May be called again."""
+        self.cancelled = True
+        self._watches.remove(self)
+
+
+class Watches:
+    """Calls back after changes, on a thread of its own: neither a reader nor a refresh waits.
+
+    Of several changes that a slow callback missed it is given the last.
+    """
+
+    def __init__(self) -> None:
+        self._watches: dict[str, list[Watch]] = {}
+        self._seen: dict[str, Fetched] = {}  # what the watchers of a name know
+        self._pending: dict[str, Secret] = {}  # by name: bounded by the names that are watched
+        self._caller = Refresher(self._call_back, "strongroom-callbacks")
+        self.forget()
+        forks.forget_in_child(self)
+
+    def forget(self) -> None:
+        """A fresh lock; the watches stay, in a forked child too."""
+        self._lock = threading.Lock()
+
+    @property
+    def names(self) -> frozenset[str]:
+        """The names that are watched."""
+        return frozenset(self._watches)
+
+    def add(self, name: str, callback: Callback, known: Fetched | None) -> Watch:
+        """Call *callback* with each value of *name* that isn't the one *known* now.
+
+        Without one known, the first that arrives is taken as known.
+        """
+        watch = Watch(name, callback, self)
+        with self._lock:
+            self._watches.setdefault(name, []).append(watch)
+            if known is not None:
+                self._seen.setdefault(name, known)
+        return watch
+
+    def remove(self, watch: Watch) -> None:
+        """As :meth:`Watch.cancel`."""
+        with self._lock:
+            left = [each for each in self._watches.get(watch.name, ()) if each is not watch]
+            if left:
+                self._watches[watch.name] = left
+            else:
+                for table in (self._watches, self._seen, self._pending):
+                    table.pop(watch.name, None)
+
+    def arrived(self, name: str, fetched: Fetched) -> bool:
+        """Note what was *fetched*; True when it is a change, which is then told."""
+        with self._lock:
+            if name not in self._watches:
+                return False
+            known = self._seen.get(name)
+            self._seen[name] = fetched
+            if known is None or _same(known, fetched):
+                return False
+            self._pending[name] = fetched.value
+        self._caller.wake()
+        return True
+
+    def close(self) -> None:
+        """Call nobody any more."""
+        self._caller.close()
+
+    def _call_back(self) -> float:
+        while True:
+            with self._lock:
+                if not self._pending:
+                    return math.inf
+                name, value = self._pending.popitem()
+                watches = list(self._watches.get(name, ()))
+            for watch in watches:
+                if not watch.cancelled:
+                    _call(watch, value)
+
+
+def _same(one: Fetched, other: Fetched) -> bool:
+    """Whether a watcher need not be told: the same value written again is no change."""
+    return one.value == other.value
+
+
+def _call(watch: Watch, value: Secret) -> None:
+    try:
+        watch.callback(value)
+    except Exception as error:  # noqa: BLE001 (one callback must not keep others from being called)
+        # Without its text or traceback: both may hold the value.
+        log.error("a callback on %s failed: %s", watch.name, type(error).__name__)  # noqa: TRY400 (as said)
