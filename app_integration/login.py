@@ -1,17 +1,21 @@
-"""Ways to log in: each turns what a machine holds into a token."""
+"""Ways to log in: each turns what a machine holds into a token.
+
+Those that need more than one request are in :mod:`app_integration.wrapped`, and those whose token
+belongs to somebody else in :mod:`app_integration.delegated`.
+"""
 
 from __future__ import annotations
 
 import logging
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol
 
 from app_integration.errors import ConfigurationError, StrongroomError
-from app_integration.names import APPROLE_MOUNT, need
+from app_integration.names import APPROLE_MOUNT, CERT_MOUNT, need
 from app_integration.secret import Secret
-from app_integration.settings import Settings
 
 log = logging.getLogger(__name__)
 
@@ -31,13 +35,14 @@ class Token:
     """A token and what the server says of its life.
 
     Attributes:
-        ttl: seconds it lives from the moment of issue; 0 means for ever.
+        value: None for an agent's proxy, which adds its own.
+        ttl: seconds it lives from the moment of issue; 0 means for ever, or unknown.
         renewable: whether ``auth/token/renew-self`` prolongs it.
         accessor: names the token to whoever may revoke it; "" when it isn't known.
         shown_as: what the server's audit log writes for *accessor*; None when it isn't known.
     """
 
-    value: Secret
+    value: Secret | None
     ttl: float
     renewable: bool
     accessor: str = field(default="", repr=False)
@@ -54,20 +59,38 @@ class Token:
         )
 
 
-class Login(Protocol):
+class Login(ABC):
     """One way to log in; called again whenever the token has gone."""
 
+    __slots__ = ()
+
+    @property
+    def ours(self) -> bool:
+        """Whether the token is this process's own, to renew and to revoke."""
+        return True
+
+    @property
+    @abstractmethod
+    def remedy(self) -> str:
+        """What to look at when the server refuses."""
+
+    @abstractmethod
     def __call__(self, post: Post) -> Token:
         """A fresh token. Raises an error of :mod:`app_integration.errors`."""
-        ...
+
+    def changed(self) -> bool:
+        """Whether another token lies ready than the one given last."""
+        return False
 
 
 @dataclass(frozen=True, slots=True)
-class AppRole:
+class AppRole(Login):
     """AppRole with its two halves in files, read at each login so that they can be replaced."""
 
+    remedy = "the role-id or secret-id is wrong, expired or used up: issue a new secret-id"
     role_id_file: Path
     secret_id_file: Path
+    mount: str = APPROLE_MOUNT
 
     def __call__(self, post: Post) -> Token:
         """Log in at ``auth/approle/login``."""
@@ -75,22 +98,58 @@ class AppRole:
             "role_id": read_credential(self.role_id_file, "STRONGROOM_ROLE_ID_FILE"),
             "secret_id": read_credential(self.secret_id_file, "STRONGROOM_SECRET_ID_FILE"),
         }
-        return Token.from_auth(post(f"auth/{APPROLE_MOUNT}/login", body)["auth"])
+        return Token.from_auth(post(f"auth/{self.mount}/login", body)["auth"])
 
 
 @dataclass(frozen=True, slots=True)
-class GivenToken:
+class JwtFile(Login):
+    """A JWT in a file, as a platform puts it there; Kubernetes' own login takes the same.
+
+    The file is read at each login: a platform replaces the token before it ends.
+    """
+
+    remedy = (
+        "the token in STRONGROOM_JWT_FILE is expired, or not one that the role takes"
+        " (issuer, audience, subject)"
+    )
+    file: Path
+    role: str
+    mount: str
+
+    def __call__(self, post: Post) -> Token:
+        """Log in at ``auth/jwt/login`` or ``auth/kubernetes/login``."""
+        body = {"role": self.role, "jwt": read_credential(self.file, "STRONGROOM_JWT_FILE")}
+        return Token.from_auth(post(f"auth/{self.mount}/login", body)["auth"])
+
+
+@dataclass(frozen=True, slots=True)
+class Certificate(Login):
+    """The TLS certificate with which the session's connections are made."""
+
+    remedy = "the certificate in VAULT_CLIENT_CERT is expired, or not one that the role takes"
+    role: str
+    mount: str = CERT_MOUNT
+
+    def __call__(self, post: Post) -> Token:
+        """Log in at ``auth/cert/login``."""
+        return Token.from_auth(post(f"auth/{self.mount}/login", {"name": self.role})["auth"])
+
+
+@dataclass(frozen=True, slots=True)
+class GivenToken(Login):
     """A token that somebody else obtained; it is used as it is and never replaced."""
 
+    ours = False
+    remedy = "the token that was given is no longer valid"
     value: Secret
 
-    def __call__(self, post: Post) -> Token:  # noqa: ARG002 (the protocol's parameter)
+    def __call__(self, post: Post) -> Token:  # noqa: ARG002 (the port's parameter)
         """The token itself; *post* isn't used."""
         return Token(value=self.value, ttl=0.0, renewable=False)
 
 
 @dataclass(frozen=True, slots=True)
-class ShownInAudit:
+class ShownInAudit(Login):
     """Another login, whose tokens also tell what the server's audit log writes for them.
 
     Attributes:
@@ -100,9 +159,25 @@ class ShownInAudit:
     login: Login
     device: str
 
+    @property
+    def ours(self) -> bool:
+        """As that of the other."""
+        return self.login.ours
+
+    @property
+    def remedy(self) -> str:
+        """As that of the other."""
+        return self.login.remedy
+
+    def changed(self) -> bool:
+        """As that of the other."""
+        return self.login.changed()
+
     def __call__(self, post: Post) -> Token:
         """Log in, and ask once. A token that may not ask will do: ``request_id`` is in the log."""
         token = self.login(post)
+        if not token.accessor:
+            return token
         path, body = need("hash-for-audit", self.device).path, {"input": token.accessor}
         try:
             answer = post(path, body, token=token)
@@ -110,16 +185,6 @@ class ShownInAudit:
             log.info("access records name no accessor: %s", error)
             return token
         return replace(token, shown_as=answer["data"]["hash"])
-
-
-def choose_login(settings: Settings) -> Login:
-    """The login that *settings* describe: AppRole with its two files.
-
-    Raises:
-        ConfigurationError: a file is not set.
-    """
-    login = AppRole(*settings.approle_files())
-    return ShownInAudit(login, settings.audit_device) if settings.audit_device else login
 
 
 def read_credential(path: Path, setting: str) -> str:
@@ -132,6 +197,8 @@ def read_credential(path: Path, setting: str) -> str:
         text = path.read_text(encoding="utf-8").strip()
     except OSError as error:
         raise ConfigurationError(f"{path} ({setting}) can't be read: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise ConfigurationError(f"{path} ({setting}) is no text in UTF-8") from None
     if not text:
         raise ConfigurationError(f"{path} ({setting}) is empty; issue a new credential into it")
     return text

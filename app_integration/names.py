@@ -18,6 +18,9 @@ KV_MOUNT = "secret"
 TRANSIT_MOUNT = "transit"
 DATABASE_MOUNT = "database"
 APPROLE_MOUNT = "approle"
+JWT_MOUNT = "jwt"
+KUBERNETES_MOUNT = "kubernetes"
+CERT_MOUNT = "cert"
 
 #: The key under which a KV secret holds its value, always a string.
 VALUE_KEY = "value"

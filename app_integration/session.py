@@ -20,7 +20,8 @@ from app_integration.errors import (
     ServerFault,
     StrongroomError,
 )
-from app_integration.login import GivenToken, Login, Token, choose_login
+from app_integration.identity import login_of
+from app_integration.login import Login, Token
 from app_integration.retry import Retry
 from app_integration.settings import Limits, Settings
 from app_integration.single_flight import SingleFlight
@@ -45,17 +46,19 @@ class Session:
         login: Login,
         *,
         cacert: Path | None = None,
+        certificate: tuple[Path, Path] | None = None,
         limits: Limits | None = None,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
         connect: Callable[[], Sender] | None = None,
     ) -> None:
-        """Args: *clock* in seconds, monotonic; *sleep* pauses for seconds.
+        """Args: *certificate* and key in PEM files; *clock* in seconds; *sleep* pauses for them.
 
         *connect* gives what requests are sent through, once in each process; None for HTTP.
         """
         self._address = address
         self._cacert = cacert
+        self._certificate = certificate
         self._connect = connect or self._over_http
         self._login = login
         self._limits = limits or Limits()
@@ -77,7 +80,10 @@ class Session:
 
     def _over_http(self) -> Sender:
         return Transport(
-            self._address, cacert=self._cacert, connect_timeout=self._limits.connect_timeout
+            self._address,
+            cacert=self._cacert,
+            certificate=self._certificate,
+            connect_timeout=self._limits.connect_timeout,
         )
 
     def get(self, path: str) -> dict[str, Any]:
@@ -133,7 +139,7 @@ class Session:
         self._transport.close()
 
     def _give_back(self, token: Token | None) -> None:
-        if token is None or isinstance(self._login, GivenToken):
+        if token is None or not self._login.ours:
             return
         deadline = self._clock() + min(CLOSE_SECONDS, self._limits.deadline)
         try:
@@ -188,14 +194,16 @@ class Session:
             method,
             path,
             timeout=max(deadline - self._clock(), 0.001),
-            token=token.value.reveal() if token else None,
+            token=token.value.reveal() if token and token.value else None,
             body=body,
             wrap_ttl=wrap_ttl,
         )
 
     def _current_token(self, deadline: float) -> Token:
         token = self._token
-        return token if token is not None else self._log_in_again(None, deadline)
+        if token is None or self._login.changed():
+            return self._log_in_again(token, deadline)
+        return token
 
     def _is_valid(self, token: Token, deadline: float) -> bool:
         """Whether a 403 was about the path: asks once what the server thinks of the token."""
@@ -214,6 +222,8 @@ class Session:
         if current is not None and current is not stale:
             return current
         token = None if self._closed.is_set() else self._log_in(deadline)
+        if token and stale and token.value == stale.value:
+            raise self._refused()
         with self._lock:
             closed = self._closed.is_set()
             if not closed:
@@ -235,11 +245,13 @@ class Session:
 
         try:
             return self._login(post)
-        except (RequestRefused, AccessDenied) as refused:
-            raise AuthenticationFailed(
-                f"login at {self._address} was refused; the role-id or secret-id is wrong, "
-                "expired or used up: issue a new secret-id"
-            ) from (None if isinstance(refused, AccessDenied) else refused)
+        except AccessDenied:
+            raise self._refused() from None
+        except RequestRefused as refused:
+            raise self._refused() from refused
+
+    def _refused(self) -> AuthenticationFailed:
+        return AuthenticationFailed(f"login at {self._address} was refused; {self._login.remedy}")
 
     def _keep_renewing(self, token: Token) -> None:
         if self._renewer is None and token.renewable:
@@ -296,7 +308,8 @@ def open_session(settings: Settings) -> Session:
     """
     return Session(
         settings.required_address(),
-        choose_login(settings),
+        login_of(settings),
         cacert=settings.vault_cacert,
+        certificate=settings.auth.certificate,
         limits=settings.limits,
     )

@@ -17,6 +17,7 @@ AUDIT_MODES = ("each", "aggregate")
 BACKENDS = ("vault",)
 #: Where secrets may come from, by the names that `STRONGROOM_SOURCES` takes.
 SOURCES = ("vault", "rendered", "dotenv")
+AUTH_METHODS = ("approle", "jwt", "kubernetes", "cert", "token", "proxy")
 #: Hosts where an agent's proxy or a local server may listen without TLS.
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
@@ -50,6 +51,23 @@ DEVELOPMENT_LIMITS: Final = Limits(retry_window=1.0)
 
 
 @dataclass(frozen=True, slots=True)
+class Auth:
+    """How a process logs in; which of the files is read depends on the method.
+
+    Attributes:
+        method: one of :data:`AUTH_METHODS`.
+        mount: where the method is mounted below ``auth/``; empty for the method's own name.
+        certificate: PEM files of a client certificate and its key, shown on each connection.
+    """
+
+    method: str = AUTH_METHODS[0]
+    mount: str = ""
+    jwt_file: Path | None = None
+    token_file: Path | None = None
+    certificate: tuple[Path, Path] | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """One application's view of the deployment; see ``docs/Env.md`` for each variable."""
 
@@ -58,6 +76,7 @@ class Settings:
     vault_cacert: Path | None = None
     role_id_file: Path | None = None
     secret_id_file: Path | None = None
+    auth: Auth = field(default_factory=Auth)
     config_file: Path | None = None
     audit_mode: str = "each"
     audit_file: Path | None = None
@@ -125,6 +144,7 @@ def from_environment(variables: Mapping[str, str] | None = None) -> Settings:
         vault_cacert=_path(env, "VAULT_CACERT"),
         role_id_file=_path(env, "STRONGROOM_ROLE_ID_FILE"),
         secret_id_file=_path(env, "STRONGROOM_SECRET_ID_FILE"),
+        auth=_auth(env),
         config_file=_path(env, "STRONGROOM_CONFIG"),
         audit_mode=_choice(env, "STRONGROOM_AUDIT", AUDIT_MODES),
         audit_file=_path(env, "STRONGROOM_AUDIT_FILE"),
@@ -191,6 +211,36 @@ def _address(env: Mapping[str, str], *, optional: bool) -> str:
             f"VAULT_ADDR is {address!r}; outside dev, http goes to this machine only: use https"
         )
     return address.rstrip("/")
+
+
+def _auth(env: Mapping[str, str]) -> Auth:
+    mount = env.get("STRONGROOM_AUTH_MOUNT", "")
+    if mount:
+        try:
+            names.check_secret_name(mount)
+        except ConfigurationError:
+            raise ConfigurationError(
+                f"STRONGROOM_AUTH_MOUNT is {mount!r}; expected a name such as approle-east,"
+                " without auth/"
+            ) from None
+    return Auth(
+        method=_choice(env, "STRONGROOM_AUTH", AUTH_METHODS),
+        mount=mount,
+        jwt_file=_path(env, "STRONGROOM_JWT_FILE"),
+        token_file=_path(env, "STRONGROOM_TOKEN_FILE"),
+        certificate=_certificate(env),
+    )
+
+
+def _certificate(env: Mapping[str, str]) -> tuple[Path, Path] | None:
+    """The client's certificate and key, which come together."""
+    certificate, key = _path(env, "VAULT_CLIENT_CERT"), _path(env, "VAULT_CLIENT_KEY")
+    if certificate is None and key is None:
+        return None
+    if certificate is None or key is None:
+        missing = "VAULT_CLIENT_KEY" if key is None else "VAULT_CLIENT_CERT"
+        raise ConfigurationError(f"{missing} is not set; certificate and key come together")
+    return certificate, key
 
 
 def _path(env: Mapping[str, str], name: str) -> Path | None:

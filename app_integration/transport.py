@@ -107,15 +107,19 @@ class Transport:
         address: str,
         *,
         cacert: Path | None,
+        certificate: tuple[Path, Path] | None = None,
         connect_timeout: float,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """Args: *connect_timeout* in seconds; *cacert* a PEM file, or None for the system's.
 
+        *certificate* is the client's, with its key, shown to a server that asks for one.
+
         Raises:
-            ConfigurationError: *cacert* can't be read, or holds no certificate.
+            ConfigurationError: *cacert* or *certificate* can't be read, or holds none.
         """
         _check_cacert(cacert)
+        _check_certificate(certificate)
         self.address = address
         self._clock = clock
         self._connect_timeout = connect_timeout
@@ -123,6 +127,7 @@ class Transport:
         # Neither a proxy nor ~/.netrc of the surrounding shell has a say in where a token goes.
         session.trust_env = False
         session.verify = str(cacert) if cacert else True
+        session.cert = (str(certificate[0]), str(certificate[1])) if certificate else None
         for scheme in _SCHEMES:
             session.mount(f"{scheme}://", TimelyAdapter())
         self._session = session
@@ -275,6 +280,22 @@ def _check_cacert(cacert: Path | None) -> None:
         raise ConfigurationError(
             f"VAULT_CACERT: {cacert} can't be read: {error.strerror}"
         ) from None
+
+
+def _check_certificate(certificate: tuple[Path, Path] | None) -> None:
+    if certificate is None:
+        return
+    where = "VAULT_CLIENT_CERT, VAULT_CLIENT_KEY: {} and {}".format(*certificate)
+    try:
+        # A password is refused rather than asked for at a terminal.
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        context.load_cert_chain(*certificate, password="")
+    except ssl.SSLError:
+        raise ConfigurationError(
+            f"{where} hold no certificate with its key in PEM, without a password"
+        ) from None
+    except OSError as error:
+        raise ConfigurationError(f"{where} can't be read: {error.strerror}") from None
 
 
 def _explanation(path: str, body: Mapping[str, Any]) -> str:

@@ -1,0 +1,105 @@
+"""A server in memory with an audit log, for tests that count what reached it."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from app_integration.errors import ServerError
+from app_integration.login import AppRole, GivenToken
+from app_integration.secret import Secret
+from app_integration.session import Session
+from tests.deployment import two_free_ports
+from vault.runtime import binaries
+
+ROOT_TOKEN = "root"
+PATIENCE = 20.0  # seconds
+_AUDIT = 'audit "file" "log" {{ options = {{ file_path = "{path}" }} }}\n'
+
+
+@dataclass
+class AuditedServer:
+    """A running server. *folder* holds its log, and its certificates when it speaks TLS."""
+
+    address: str
+    folder: Path
+    cacert: Path | None
+    root: Session = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.root = Session(self.address, GivenToken(Secret(ROOT_TOKEN)), cacert=self.cacert)
+
+    def requests(self, path: str) -> list[dict[str, Any]]:
+        """The audit entries of requests for the API path *path*, as they came in."""
+        lines = (self.folder / "audit.log").read_text(encoding="utf-8").splitlines()
+        entries = [json.loads(line) for line in lines if f'"path":"{path}"' in line]
+        return [entry for entry in entries if entry["type"] == "request"]
+
+    def count(self, path: str) -> int:
+        """How many requests for *path* came in."""
+        return len(self.requests(path))
+
+    def approle(self, folder: Path, name: str = "shop-dev", **options: Any) -> AppRole:
+        """An AppRole *name* with its credential in *folder*; *options* as its API takes them."""
+        role = f"auth/approle/role/{name}"
+        self.root.post(role, options)
+        role_id = self.root.get(f"{role}/role-id")["data"]["role_id"]
+        secret_id = self.root.post(f"{role}/secret-id", retry=False)["data"]["secret_id"]
+        (folder / "role-id").write_text(role_id)
+        (folder / "secret-id").write_text(secret_id)
+        return AppRole(folder / "role-id", folder / "secret-id")
+
+    def allow(self, policy: str, *paths: str) -> None:
+        """Write a policy that reads and updates *paths*."""
+        rules = (f'path "{path}" {{ capabilities = ["read", "update"] }}' for path in paths)
+        self.root.post(f"sys/policies/acl/{policy}", {"policy": "\n".join(rules)})
+
+
+@contextmanager
+def audited_server(folder: Path, *, tls: bool = False) -> Iterator[AuditedServer]:
+    """A server whose root token is :data:`ROOT_TOKEN`, with KV v2 at ``secret`` and AppRole."""
+    configuration = folder / "audit.hcl"
+    configuration.write_text(_AUDIT.format(path=folder / "audit.log"))
+    listen = f"127.0.0.1:{two_free_ports()}"
+    command = [
+        *(str(binaries.openbao()), "server", "-dev", f"-config={configuration}"),
+        *(f"-dev-root-token-id={ROOT_TOKEN}", f"-dev-listen-address={listen}"),
+        *(("-dev-tls", f"-dev-tls-cert-dir={folder}") if tls else ()),
+    ]
+    cacert = folder / "vault-ca.pem" if tls else None
+    with (folder / "server.log").open("wb") as log:
+        process = subprocess.Popen(command, env={"HOME": str(folder)}, stdout=log, stderr=log)
+    try:
+        until(lambda: cacert is None or cacert.exists(), "the server's certificates")
+        server = AuditedServer(f"{'https' if tls else 'http'}://{listen}", folder, cacert)
+        until(lambda: _serves(server.root), "a server that serves")
+        server.root.post("sys/auth/approle", {"type": "approle"})
+        with server.root:
+            yield server
+    finally:
+        process.terminate()
+        process.wait(PATIENCE)
+
+
+def _serves(root: Session) -> bool:
+    try:
+        mounts = root.get("sys/mounts")["data"]
+    except ServerError:
+        return False
+    return "secret/" in mounts
+
+
+def until(happened: Callable[[], bool], what: str, patience: float = PATIENCE) -> None:
+    """Return when *happened* says yes; fail when it doesn't within *patience* seconds."""
+    end = time.monotonic() + patience
+    pause = threading.Event()
+    while not happened():
+        assert time.monotonic() < end, f"not within {patience:.0f} s: {what}"
+        pause.wait(0.02)

@@ -1,0 +1,254 @@
+"""Each way to log in, on a real server: what it takes, and what a refusal says."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from http.server import BaseHTTPRequestHandler
+from pathlib import Path
+from typing import Any, Final
+
+import jwt
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import ExtendedKeyUsageOID
+
+from app_integration.errors import AuthenticationFailed
+from app_integration.names import Environment, Scope
+from app_integration.session import Session, open_session
+from app_integration.settings import Auth, Settings
+from tests.audited_server import AuditedServer, audited_server
+from tests.unit.local_server import Server, certificate_in, running
+
+pytestmark = pytest.mark.requires("embedded")
+
+SCOPE = Scope("shop", Environment.DEV)
+ROLE = str(SCOPE)
+SELF = "auth/token/lookup-self"
+_PRIVATE = serialization.PrivateFormat.PKCS8
+_PEM = serialization.Encoding.PEM
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AuditedServer]:
+    with audited_server(tmp_path_factory.mktemp("server")) as started:
+        yield started
+
+
+@pytest.fixture(scope="module")
+def tls_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AuditedServer]:
+    with audited_server(tmp_path_factory.mktemp("tls-server"), tls=True) as started:
+        yield started
+
+
+def session(server: AuditedServer, auth: Auth) -> Session:
+    return open_session(
+        Settings(SCOPE, vault_addr=server.address, vault_cacert=server.cacert, auth=auth)
+    )
+
+
+def key() -> ec.EllipticCurvePrivateKey:
+    return ec.generate_private_key(ec.SECP256R1())
+
+
+def public(key: ec.EllipticCurvePrivateKey) -> str:
+    subject = serialization.PublicFormat.SubjectPublicKeyInfo
+    return key.public_key().public_bytes(_PEM, subject).decode()
+
+
+def claims(life: float = 60.0, audience: str = "strongroom") -> dict[str, Any]:
+    now = time.time()
+    return {"iss": "https://ci", "sub": "shop", "aud": audience, "iat": now, "exp": now + life}
+
+
+KEY = key()
+
+
+@pytest.fixture(scope="module")
+def jwt_mount(server: AuditedServer) -> None:
+    server.root.post("sys/auth/jwt", {"type": "jwt"})
+    server.root.post("auth/jwt/config", {"jwt_validation_pubkeys": [public(KEY)]})
+    server.root.post(
+        f"auth/jwt/role/{ROLE}",
+        {
+            "role_type": "jwt",
+            "user_claim": "sub",
+            "bound_audiences": ["strongroom"],
+            "token_ttl": 60,
+        },
+    )
+
+
+@pytest.mark.usefixtures("jwt_mount")
+class TestJwt:
+    def file(self, folder: Path, key: ec.EllipticCurvePrivateKey, **options: Any) -> Path:
+        path = folder / "token"
+        path.write_text(jwt.encode(claims(**options), key, algorithm="ES256"))
+        return path
+
+    def test_a_token_that_was_signed_for_the_role_logs_in(
+        self, server: AuditedServer, tmp_path: Path
+    ) -> None:
+        auth = Auth("jwt", jwt_file=self.file(tmp_path, KEY))
+        with session(server, auth) as opened:
+            assert opened.get(SELF)["data"]["meta"]["role"] == ROLE
+
+    @pytest.mark.parametrize(
+        "wrong",
+        [{"key": key()}, {"life": -300.0}, {"audience": "somebody-else"}],
+        ids=["signed by another", "expired", "for another"],
+    )
+    def test_any_other_is_refused_and_not_shown(
+        self, server: AuditedServer, tmp_path: Path, wrong: dict[str, Any]
+    ) -> None:
+        file = self.file(tmp_path, **{"key": KEY, **wrong})
+        with (
+            session(server, Auth("jwt", jwt_file=file)) as opened,
+            pytest.raises(AuthenticationFailed, match="STRONGROOM_JWT_FILE") as caught,
+        ):
+            opened.get(SELF)
+        assert file.read_text() not in f"{caught.value!r} {caught.value.__cause__!r}"
+
+    def test_a_replaced_file_is_read_at_the_next_login(
+        self, server: AuditedServer, tmp_path: Path
+    ) -> None:
+        file = self.file(tmp_path, KEY)
+        with session(server, Auth("jwt", jwt_file=file)) as opened:
+            first = opened.get(SELF)["data"]["accessor"]
+            file.write_text(jwt.encode({**claims(), "jti": "2"}, KEY, algorithm="ES256"))
+            server.root.post("auth/token/revoke-accessor", {"accessor": first})
+            assert opened.get(SELF)["data"]["accessor"] != first
+
+
+#: What a cluster's API server says of the token of a pod.
+REVIEW: Final[dict[str, Any]] = {
+    "kind": "TokenReview",
+    "apiVersion": "authentication.k8s.io/v1",
+    "status": {
+        "authenticated": True,
+        "audiences": ["k8s"],
+        "user": {"username": "system:serviceaccount:shops:shop", "uid": "u-1"},
+    },
+}
+
+
+class TestKubernetes:
+    def test_a_pods_token_logs_in(self, server: AuditedServer, tmp_path: Path) -> None:
+        pod = {
+            "kubernetes.io": {
+                "namespace": "shops",
+                "serviceaccount": {"name": "shop", "uid": "u-1"},
+            }
+        }
+        file = tmp_path / "token"
+        file.write_text(jwt.encode({**claims(), **pod, "aud": ["k8s"]}, key(), algorithm="ES256"))
+        # The cluster's API server is the one part that isn't real.
+        pem = certificate_in(tmp_path / "cluster.pem")
+        with running(Cluster(201, json.dumps(REVIEW).encode()), pem) as cluster:
+            server.root.post("sys/auth/kubernetes", {"type": "kubernetes"})
+            server.root.post(
+                "auth/kubernetes/config",
+                {
+                    "kubernetes_host": cluster.address,
+                    "kubernetes_ca_cert": "-----BEGIN CERT"
+                    + pem.read_text().split("BEGIN CERT")[1],
+                    "disable_local_ca_jwt": True,
+                    "token_reviewer_jwt": file.read_text(),
+                },
+            )
+            server.root.post(
+                f"auth/kubernetes/role/{ROLE}",
+                {
+                    "bound_service_account_names": ["shop"],
+                    "bound_service_account_namespaces": ["shops"],
+                },
+            )
+            with session(server, Auth("kubernetes", jwt_file=file)) as opened:
+                assert opened.get(SELF)["data"]["meta"]["role"] == ROLE
+        assert [path for path, _ in cluster.seen] == [
+            "POST /apis/authentication.k8s.io/v1/tokenreviews"
+        ]
+
+
+class Cluster(Server):
+    def handle(self, request: BaseHTTPRequestHandler) -> None:
+        request.close_connection = True
+        super().handle(request)
+
+
+class TestCertificate:
+    @pytest.fixture
+    def pair(self, tls_server: AuditedServer, tmp_path: Path) -> tuple[Path, Path]:
+        """A certificate that the role takes, and its key."""
+        made, now = key(), datetime.now(UTC)
+        name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "shop")])
+        certificate = (
+            x509.CertificateBuilder(name, name, made.public_key(), x509.random_serial_number())
+            .not_valid_before(now - timedelta(hours=1))
+            .not_valid_after(now + timedelta(hours=1))
+            .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.CLIENT_AUTH]), critical=False)
+            .sign(made, hashes.SHA256())
+        )
+        files = tmp_path / "client.pem", tmp_path / "client.key"
+        files[0].write_bytes(certificate.public_bytes(_PEM))
+        files[1].write_bytes(made.private_bytes(_PEM, _PRIVATE, serialization.NoEncryption()))
+        tls_server.root.post("sys/auth/cert", {"type": "cert"})
+        tls_server.root.post(
+            f"auth/cert/certs/{ROLE}",
+            {"certificate": files[0].read_text(), "token_ttl": 60},
+        )
+        return files
+
+    def test_a_certificate_logs_in_and_its_token_can_be_renewed(
+        self, tls_server: AuditedServer, pair: tuple[Path, Path]
+    ) -> None:
+        with session(tls_server, Auth("cert", certificate=pair)) as opened:
+            assert opened.get(SELF)["data"]["meta"]["cert_name"] == ROLE
+            # The server lets a token be renewed over connections with its own certificate only.
+            assert opened.post("auth/token/renew-self", {})["auth"]["lease_duration"] == 60
+        tls_server.root.delete("sys/auth/cert")
+
+    def test_another_certificate_is_refused(
+        self, tls_server: AuditedServer, pair: tuple[Path, Path]
+    ) -> None:
+        with session(tls_server, Auth("cert", certificate=pair)) as opened:
+            opened.get(SELF)
+        tls_server.root.delete(f"auth/cert/certs/{ROLE}")
+        with (
+            session(tls_server, Auth("cert", certificate=pair)) as opened,
+            pytest.raises(AuthenticationFailed, match="VAULT_CLIENT_CERT"),
+        ):
+            opened.get(SELF)
+        tls_server.root.delete("sys/auth/cert")
+
+
+class TestToken:
+    def test_a_sinks_token_is_read_again_when_it_changed_and_never_revoked(
+        self, server: AuditedServer, tmp_path: Path
+    ) -> None:
+        sink = tmp_path / "sink"
+        tokens = [server.root.post("auth/token/create", {"ttl": "60s"})["auth"] for _ in range(2)]
+        sink.write_text(tokens[0]["client_token"])
+        with session(server, Auth("token", token_file=sink)) as opened:
+            assert opened.get(SELF)["data"]["accessor"] == tokens[0]["accessor"]
+            another = tmp_path / "another"
+            another.write_text(tokens[1]["client_token"])
+            another.replace(sink)
+            assert opened.get(SELF)["data"]["accessor"] == tokens[1]["accessor"]
+        for token in tokens:
+            server.root.post("auth/token/lookup-accessor", {"accessor": token["accessor"]})
+
+    def test_a_dead_token_in_a_sink_says_whom_to_ask(
+        self, server: AuditedServer, tmp_path: Path
+    ) -> None:
+        sink = tmp_path / "sink"
+        sink.write_text("s.neveranything")
+        with (
+            session(server, Auth("token", token_file=sink)) as opened,
+            pytest.raises(AuthenticationFailed, match="does the agent run"),
+        ):
+            opened.get(SELF)

@@ -1,0 +1,120 @@
+"""Settings become one way to log in; what a method lacks is named before anything is sent."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from app_integration.delegated import Proxy, TokenFile
+from app_integration.errors import ConfigurationError
+from app_integration.identity import SERVICE_ACCOUNT_TOKEN, login_of
+from app_integration.login import AppRole, Certificate, JwtFile, Login
+from app_integration.settings import from_environment
+from app_integration.transport import Transport
+from tests.unit.local_server import certificate_in
+
+BASE = {
+    "STRONGROOM_SERVICE": "shop",
+    "ENVIRONMENT": "prod",
+    "VAULT_ADDR": "https://vault.example.com:8200",
+    "STRONGROOM_ROLE_ID_FILE": "/r",
+    "STRONGROOM_SECRET_ID_FILE": "/s",
+}
+PAIR = {"VAULT_CLIENT_CERT": "/c.pem", "VAULT_CLIENT_KEY": "/k.pem"}
+
+
+def login(**variables: str) -> Login:
+    return login_of(from_environment({**BASE, **variables}))
+
+
+@pytest.mark.parametrize(
+    ("variables", "expected"),
+    [
+        ({}, AppRole(Path("/r"), Path("/s"), "approle")),
+        (
+            {"STRONGROOM_AUTH_MOUNT": "east/approle"},
+            AppRole(Path("/r"), Path("/s"), "east/approle"),
+        ),
+        (
+            {"STRONGROOM_AUTH": "jwt", "STRONGROOM_JWT_FILE": "/j"},
+            JwtFile(Path("/j"), "shop-prod", "jwt"),
+        ),
+        (
+            {"STRONGROOM_AUTH": "kubernetes"},
+            JwtFile(SERVICE_ACCOUNT_TOKEN, "shop-prod", "kubernetes"),
+        ),
+        (
+            {"STRONGROOM_AUTH": "kubernetes", "STRONGROOM_AUTH_MOUNT": "east"},
+            JwtFile(SERVICE_ACCOUNT_TOKEN, "shop-prod", "east"),
+        ),
+        ({"STRONGROOM_AUTH": "cert", **PAIR}, Certificate("shop-prod", "cert")),
+    ],
+)
+def test_each_method_with_its_default_mount_and_the_scopes_role(
+    variables: dict[str, str], expected: Login
+) -> None:
+    assert login(**variables) == expected
+
+
+def test_tokens_of_an_agent() -> None:
+    proxy = {"STRONGROOM_AUTH": "proxy", "VAULT_ADDR": "http://127.0.0.1:8100"}
+    assert isinstance(login(**proxy), Proxy)
+    sink = login(STRONGROOM_AUTH="token", STRONGROOM_TOKEN_FILE="/t")
+    assert isinstance(sink, TokenFile)
+    assert not sink.ours
+
+
+@pytest.mark.parametrize(
+    ("variables", "words"),
+    [
+        ({"STRONGROOM_AUTH": "userpass"}, "expected one of approle, jwt, kubernetes"),
+        ({"STRONGROOM_AUTH_MOUNT": "../sys"}, "STRONGROOM_AUTH_MOUNT is '../sys'"),
+        ({"STRONGROOM_AUTH_MOUNT": "auth/jwt/"}, "STRONGROOM_AUTH_MOUNT"),
+        ({"STRONGROOM_AUTH": "jwt"}, "STRONGROOM_JWT_FILE is not set"),
+        ({"STRONGROOM_AUTH": "token"}, "STRONGROOM_TOKEN_FILE is not set"),
+        ({"STRONGROOM_AUTH": "cert"}, "VAULT_CLIENT_CERT is not set"),
+        ({"STRONGROOM_AUTH": "cert", "VAULT_CLIENT_CERT": "/c"}, "VAULT_CLIENT_KEY is not set"),
+        ({"STRONGROOM_AUTH": "cert", "VAULT_CLIENT_KEY": "/k"}, "VAULT_CLIENT_CERT is not set"),
+        (
+            {"STRONGROOM_AUTH": "cert", "VAULT_ADDR": "http://127.0.0.1:8200", **PAIR},
+            "cert needs https",
+        ),
+        ({"STRONGROOM_AUTH": "proxy"}, "needs an agent on this machine"),
+        ({"STRONGROOM_ROLE_ID_FILE": ""}, "STRONGROOM_ROLE_ID_FILE is not set"),
+    ],
+)
+def test_what_is_missing_is_named(variables: dict[str, str], words: str) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        login(**variables)
+    assert words in str(caught.value)
+
+
+def test_a_clients_certificate_without_its_key_is_refused(tmp_path: Path) -> None:
+    one, other = (certificate_in(tmp_path / name) for name in ("one.pem", "other.pem"))
+    Transport("https://vault", cacert=None, certificate=(one, one), connect_timeout=1).close()
+    for pair in ((one, other), (tmp_path / "none", one)):
+        with pytest.raises(ConfigurationError, match="VAULT_CLIENT_CERT, VAULT_CLIENT_KEY"):
+            Transport("https://vault", cacert=None, certificate=pair, connect_timeout=1)
+
+
+def test_a_token_file_knows_when_it_was_replaced(tmp_path: Path) -> None:
+    sink, fresh = tmp_path / "sink", tmp_path / "fresh"
+    sink.write_text("one\n")
+    login = TokenFile(sink)
+    first = login(_never)
+    assert (first.value, login.changed()) == ("one", False)
+    fresh.write_text("two\n")
+    os.utime(fresh, ns=(0, 0))
+    fresh.replace(sink)
+    assert login.changed()
+    assert login(_never).value == "two"
+    sink.unlink()
+    assert not login.changed()
+    with pytest.raises(ConfigurationError, match="STRONGROOM_TOKEN_FILE"):
+        login(_never)
+
+
+def _never(path: str, *_: object, **__: object) -> dict[str, object]:
+    raise AssertionError(path)  # a token in a file takes no request
