@@ -166,7 +166,7 @@ def approle_files(folder: Path, role_id: str, secret_id: str) -> AppRole:
     for path, text in zip(files, (role_id, secret_id), strict=True):
         path.touch(mode=0o600)
         path.write_text(text, encoding="utf-8")
-    return AppRole(*files)
+    return AppRole(files[0], files[1])
 
 
 def _settings(scope: Scope, address: str, folder: Path) -> Settings:
