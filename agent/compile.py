@@ -24,7 +24,8 @@ from agent.errors import TemplateRejected
 from agent.formats import Format, Scalar
 from agent.needs import Declared, SecretValue, Url, Value, needs_of, secrets_of
 from agent.syntax import Piece, Slot, Text
-from app_integration.names import VALUE_KEY, Need, Scope
+from app_integration.names import TEMPLATE_KEY, VALUE_KEY, Need, Scope
+from app_integration.sources.static_user import PASSWORD, USERNAME
 
 #: Control characters besides tab and line ends: no format allows them as they are.
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ufeff]")
@@ -54,7 +55,12 @@ class Compiled:
 
 
 def compile_file(
-    path: Path, *, scope: Scope, secrets: Iterable[str], settings: Mapping[str, Scalar]
+    path: Path,
+    *,
+    scope: Scope,
+    secrets: Iterable[str],
+    settings: Mapping[str, Scalar],
+    adopted: Iterable[str] = (),
 ) -> Compiled:
     """Compile the template at *path*; its name, less ``.j2``, tells the format.
 
@@ -66,7 +72,9 @@ def compile_file(
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "isn't UTF-8"
         raise TemplateRejected(str(path), 0, f"can't be read: {reason}") from None
-    return compile_text(source, str(path), scope=scope, secrets=secrets, settings=settings)
+    return compile_text(
+        source, str(path), scope=scope, secrets=secrets, settings=settings, adopted=adopted
+    )
 
 
 def compile_text(
@@ -76,6 +84,7 @@ def compile_text(
     scope: Scope,
     secrets: Iterable[str],
     settings: Mapping[str, Scalar],
+    adopted: Iterable[str] = (),
 ) -> Compiled:
     """Compile the template *source*.
 
@@ -85,13 +94,14 @@ def compile_text(
         scope: whose secrets they are.
         secrets: names of the declared secrets.
         settings: plain values, by name.
+        adopted: names of those secrets that are composed with a static database user.
 
     Raises:
         TemplateRejected: with the file, the line, what is wrong and what to do.
     """
     file_format = format_of(origin)
     _check_characters(source, origin)
-    declared = Declared(scope, frozenset(secrets), settings)
+    declared = Declared(scope, frozenset(secrets), settings, frozenset(adopted))
     pieces = _ended(syntax.read(source, origin, declared))
     check(pieces, file_format, origin)
     values = [piece.value for piece in pieces if isinstance(piece, Slot)]
@@ -174,23 +184,41 @@ def _escaped(text: str) -> str:
 
 def _action(value: SecretValue | Url, file_format: Format) -> str:
     """The agent's action that writes *value*: ``with`` the secrets, their use."""
-    if isinstance(value, SecretValue):
+    if isinstance(value, SecretValue) and value.user is None:
         path = _string(value.need.path)
         return f"{{{{ with secret {path} }}}}{{{{ {_VALUE} | {file_format.chain} }}}}{{{{ end }}}}"
     secrets = secrets_of(value)
-    opened = "".join(
-        f"{{{{ with $s{index} := secret {_string(secret.need.path)} }}}}"
-        for index, secret in enumerate(secrets)
+    opened = "".join(_opened(index, secret) for index, secret in enumerate(secrets))
+    closed = "{{ end }}" * sum(len(secret.needs) for secret in secrets)
+    used = _composed(value) if isinstance(value, Url) else _plain(0, value)
+    return f"{opened}{{{{ {used} | {file_format.chain} }}}}{closed}"
+
+
+def _opened(index: int, secret: SecretValue) -> str:
+    names = (f"$s{index}", f"$u{index}")
+    return "".join(
+        f"{{{{ with {name} := secret {_string(need.path)} }}}}"
+        for name, need in zip(names, secret.needs, strict=False)
     )
-    closed = "{{ end }}" * len(secrets)
-    return f"{opened}{{{{ {_composed(value)} | {file_format.chain} }}}}{closed}"
+
+
+def _plain(index: int, secret: SecretValue) -> str:
+    """The value of *secret*; of an adopted one, its template with user and password put in."""
+    if secret.user is None:
+        return f"$s{index}{_VALUE}"
+    return (
+        f"$s{index}.Data.data.{TEMPLATE_KEY}"
+        f' | replaceAll "{USERNAME}" ($u{index}.Data.username | {_ENCODE})'
+        f' | replaceAll "{PASSWORD}" ($u{index}.Data.password | {_ENCODE})'
+    )
 
 
 def _composed(url: Url) -> str:
     pattern = "".join(
         part.replace("%", "%%") if isinstance(part, str) else "%s" for part in url.parts
     )
-    fields = (f"($s{index}{_VALUE} | {_ENCODE})" for index in range(len(secrets_of(url))))
+    secrets = enumerate(secrets_of(url))
+    fields = (f"({_plain(index, secret)} | {_ENCODE})" for index, secret in secrets)
     return f"printf {_string(pattern)} {' '.join(fields)}"
 
 

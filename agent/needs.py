@@ -21,10 +21,17 @@ class SecretValue:
 
     Attributes:
         need: what reading it takes.
+        user: for an adopted secret, what reading its database user and password takes.
     """
 
     name: str
     need: Need
+    user: Need | None = None
+
+    @property
+    def needs(self) -> tuple[Need, ...]:
+        """All that reading it takes."""
+        return (self.need, self.user) if self.user else (self.need,)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,13 +51,18 @@ class Declared:
     scope: Scope
     secrets: frozenset[str]
     settings: Mapping[str, Scalar]
+    adopted: frozenset[str] = frozenset()
 
     def secret(self, name: object) -> SecretValue:
         """The helper ``secret(name)``."""
         if not isinstance(name, str) or name not in self.secrets:
             hint = nearest(str(name), self.secrets)
             raise Refused(f"secret {name!r} isn't declared for {self.scope.service}; {hint}")
-        return SecretValue(name, names.need("read-secret", self.scope.secret(name)))
+        need = names.need("read-secret", self.scope.secret(name))
+        if name not in self.adopted:
+            return SecretValue(name, need)
+        user = names.need("read-static-user", self.scope.static_role(name))
+        return SecretValue(name, need, user)
 
     def setting(self, name: object) -> Scalar:
         """The helper ``setting(name)``."""
@@ -96,4 +108,5 @@ def secrets_of(value: Value) -> tuple[SecretValue, ...]:
 
 def needs_of(values: Iterable[Value]) -> tuple[Need, ...]:
     """What rendering *values* takes, sorted, each once."""
-    return tuple(sorted({secret.need for value in values for secret in secrets_of(value)}))
+    found = {need for value in values for secret in secrets_of(value) for need in secret.needs}
+    return tuple(sorted(found))

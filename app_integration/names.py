@@ -24,6 +24,9 @@ CERT_MOUNT = "cert"
 
 #: The key under which a KV secret holds its value, always a string.
 VALUE_KEY = "value"
+#: An adopted secret holds, instead, a URL with ``{username}`` and ``{password}`` where those of its
+#: static database role go; while it is being adopted, its old value too.
+TEMPLATE_KEY = "template"
 
 MAX_NAME_LENGTH = 256  # characters
 MAX_SERVICE_LENGTH = 40  # characters; PostgreSQL's names hold 63
@@ -161,6 +164,10 @@ class Scope:
         """Database role: ``gaara-store-dev``, or ``gaara-store-dev-reports`` for *name*."""
         return f"{self}-{check_service_name(name)}" if name else str(self)
 
+    def static_role(self, secret: str) -> str:
+        """Static database role behind the adopted *secret*: ``gaara-store-dev-database-url``."""
+        return f"{self}-{check_secret_name(secret).replace('_', '-').replace('/', '-')}"
+
     @property
     def starter(self) -> str:
         """AppRole and policy of whoever starts the service's agent: ``gaara-store-dev-starter``."""
@@ -202,6 +209,7 @@ OPERATIONS: dict[str, Need] = {
     "rewrap": Need(f"{TRANSIT_MOUNT}/rewrap/{{name}}", "update"),
     "lease-database-user": Need(f"{DATABASE_MOUNT}/creds/{{name}}", "read"),
     "hash-for-audit": Need("sys/audit-hash/{name}", "update"),
+    "read-static-user": Need(f"{DATABASE_MOUNT}/static-creds/{{name}}", "read"),
     "issue-secret-id": Need(f"auth/{APPROLE_MOUNT}/role/{{name}}/secret-id", "update"),
 }
 

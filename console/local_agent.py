@@ -60,6 +60,7 @@ class LocalAgent:
             scope=self._scope,
             secrets=self._declaration.secrets(self._scope),
             settings=self._declaration.settings(self._scope),
+            adopted=self._declaration.adopted(self._scope),
         )
 
     def deliver(self, step: Step) -> bool:

@@ -17,6 +17,7 @@ from console.local import Local
 from console.runtimes import chosen
 from policies.render import render_policies
 from vault.declare import load
+from vault.declare.adopted import Adopted
 from vault.declare.declaration import Declaration
 from vault.reconcile.compare import Prune, compare
 from vault.reconcile.desired import desired
@@ -128,6 +129,11 @@ def put(session: Session, service: str, env: str, name: str, value: str) -> int:
     if name not in declared:
         raise ConfigurationError(
             f"{scope} has no secret {name!r}; declared are {', '.join(sorted(declared))}"
+        )
+    if isinstance(declared[name], Adopted):
+        raise ConfigurationError(
+            f"{name} is adopted: the server sets its password itself; for another at once use "
+            f"strongroom rotate-password {name}, to go back strongroom adopt {name} --undo"
         )
     if not value:
         raise InvalidName(f"the value of {name} is empty; give it on standard input")

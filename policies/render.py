@@ -12,6 +12,7 @@ from app_integration.names import Environment, Scope
 from vault.declare import durations
 from vault.declare.declaration import Declaration
 from vault.reconcile.desired import JOBS, database_roles
+from vault.reconcile.static_users import static_roles
 
 #: People's policy, in dev only.
 DEVELOPER: Final = "developer"
@@ -54,6 +55,7 @@ def _service(declaration: Declaration, scope: Scope) -> str:
         keys={key: sorted(spec.allow) for key, spec in sorted(keys.items())},
         database_roles=sorted(database_roles(declaration, scope)),
         audit_device=declaration.environment(scope.environment).vault.audit_device,
+        static_roles=sorted(static_roles(declaration, scope).values()),
     )
 
 
@@ -68,6 +70,9 @@ def _shared(declaration: Declaration, environment: Environment) -> dict[str, Any
         "connections": sorted(str(scope) for scope in scopes if services[scope].database),
         "database_roles": sorted(
             role for scope in scopes for role in database_roles(declaration, scope)
+        ),
+        "static_roles": sorted(
+            role for scope in scopes for role in static_roles(declaration, scope).values()
         ),
     }
 

@@ -12,7 +12,7 @@ from app_integration.errors import RequestRefused, SecretDeleted, SecretError, S
 from app_integration.names import Scope
 from app_integration.secret import Secret
 from app_integration.session import Session
-from app_integration.sources import Fetched
+from app_integration.sources import Fetched, static_user
 
 
 class VaultSource:
@@ -25,7 +25,7 @@ class VaultSource:
         self._scope = scope
 
     def fetch(self, name: str, version: int | None = None, field: str | None = None) -> Fetched:
-        """As :meth:`Source.fetch`; one request.
+        """As :meth:`Source.fetch`; one request, or two for an adopted secret.
 
         Raises:
             SecretDeleted: that version was deleted or destroyed.
@@ -38,6 +38,10 @@ class VaultSource:
             if refused.status == HTTPStatus.NOT_FOUND:
                 raise _not_there(path, version, deleted=refused.data is not None) from None
             raise
+        if (version, field) == (None, None) and names.TEMPLATE_KEY in answer["data"]["data"]:
+            composed = static_user.fetch(self._session, self._scope.static_role(name), answer)
+            if composed is not None:
+                return composed
         metadata = answer["data"]["metadata"]
         return Fetched(
             value=_value(answer["data"]["data"], path, name, field),

@@ -7,7 +7,7 @@ nor a new kind can be forgotten.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pytest
@@ -17,7 +17,10 @@ from app_integration.secret import Secret
 from app_integration.session import Session
 from policies.render import render_policies
 from tests.deployment import Deployment
+from vault.declare.adopted import Adoption
+from vault.declare.declaration import Declaration
 from vault.declare.load import load
+from vault.declare.model import Given
 from vault.reconcile.apply import ApplyFailed, apply
 from vault.reconcile.compare import compare
 from vault.reconcile.desired import desired
@@ -30,13 +33,19 @@ from vault.reconcile.resources.policies import PolicyText
 from vault.reconcile.resources.secrets import DerivedValue, SecretMetadata, SecretValue, write_value
 from vault.reconcile.resources.transit import TransitKey
 from vault.reconcile.supply import Supply
+from vault.runtime.postgres_roles import ServiceRoles, let_manage
 
 pytestmark = pytest.mark.requires("embedded")
 
 NAME = "gaara-store-dev"
 SECRET = "gaara-store/dev/drift"
+#: Database users for this test; the first is adopted.
+USERS = ("drift_app", "drift_other")
+URL = f"postgresql://{USERS[0]}:x@127.0.0.1:1/gaara_store"
+ADOPTED = "gaara-store/dev/drift-db"
 SUPPLY = Supply(
     {
+        f"secret/{ADOPTED}": Secret(URL),
         "database/config/gaara-store-dev": Secret("x"),
         "auth/userpass/users/developer": Secret("x"),
     }
@@ -55,10 +64,29 @@ OWN: dict[str, Resource] = {
 }
 
 
+def with_drift(declaration: Declaration) -> Declaration:
+    """*declaration* with a secret more, which is adopted."""
+    service, environment = declaration.service("gaara-store"), declaration.environment("dev")
+    secrets = {**service.secrets, "drift-db": Given(source="given")}
+    deployment = environment.services["gaara-store"].model_copy(
+        update={"adopted": {"drift-db": Adoption(username=USERS[0])}}
+    )
+    services = {**environment.services, "gaara-store": deployment}
+    return replace(
+        declaration,
+        services={"gaara-store": service.model_copy(update={"secrets": secrets})},
+        environments={
+            **declaration.environments,
+            Environment.DEV: environment.model_copy(update={"services": services}),
+        },
+    )
+
+
 def declared() -> dict[str, Resource]:
     """One resource of each kind: of those that the declaration gives, else of our own."""
-    policies = render_policies(load(), Environment.DEV)
-    found = desired(load(), Environment.DEV, policies, SUPPLY)
+    declaration = with_drift(load())
+    policies = render_policies(declaration, Environment.DEV)
+    found = desired(declaration, Environment.DEV, policies, SUPPLY)
     return OWN | {each.kind: each for each in reversed(found)}
 
 
@@ -109,6 +137,15 @@ def again(path: str, old: dict[str, Any]) -> Callable[[Session, str], object]:
             session.post(f"{path.format(name=name)}/config", {"auto_rotate_period": "24h"})
 
     return change
+
+
+def of_another_user(session: Session, name: str) -> None:
+    """The role made anew, for another database user."""
+    path = f"database/static-roles/{name}"
+    data = session.get(path)["data"]
+    session.delete(path)
+    body = {"db_name": NAME, "username": USERS[1], "rotation_period": data["rotation_period"]}
+    session.post(path, body)
 
 
 def tagged(**tags: str) -> Callable[[Session, str], object]:
@@ -171,6 +208,12 @@ HANDS = {
         },
     ),
     "database-role": Hand("database/roles/{name}"),
+    "static-role": Hand(
+        "database/static-roles/{name}", {"username": of_another_user}, fixed=("username",)
+    ),
+    "adopted-secret": Hand(
+        "", {"value": lambda session, name: write_value(session, name, Secret(URL))}
+    ),
     "secret-metadata": Hand(
         "",
         {
@@ -222,7 +265,7 @@ def change_by_hand(session: Session, resource: Resource, name: str) -> None:
         session.delete(f"secret/metadata/_strongroom/dev/{resource.kind}/{resource.name}")
     else:
         content: dict[str, Any] = {name: altered(name, resource.desired()[name])}
-        if resource.kind == "database-role":
+        if resource.kind in {"database-role", "static-role"}:
             content = {**resource.desired(), **content}
         if resource.kind == "database-connection":
             content["verify_connection"] = False
@@ -230,7 +273,9 @@ def change_by_hand(session: Session, resource: Resource, name: str) -> None:
 
 
 def resources(deployment: Deployment) -> list[Resource]:
-    return [*deployment.local.desired(deployment.local.supply()), *OWN.values()]
+    supply = deployment.local.supply()
+    supply = replace(supply, values={**SUPPLY.values, **supply.values})
+    return [*deployment.local.desired(supply), *OWN.values()]
 
 
 def plan(deployment: Deployment) -> Plan:
@@ -247,19 +292,32 @@ def mend(deployment: Deployment) -> None:
 
 def remake(deployment: Deployment, kind: str) -> None:
     """A thing that can't be mended, away and made anew."""
-    name = OWN[kind].name
+    name = (OWN.get(kind) or KINDS[kind]).name
     if kind == "transit-key":
         deployment.operator.post(f"transit/keys/{name}/config", {"deletion_allowed": True})
-    path = {"mount": "sys/mounts", "transit-key": "transit/keys"}[kind]
+    path = {
+        "mount": "sys/mounts",
+        "transit-key": "transit/keys",
+        "static-role": "database/static-roles",
+    }[kind]
     deployment.operator.delete(f"{path}/{name}")
     mend(deployment)
 
 
 @pytest.fixture(scope="module", autouse=True)
 def own_things(deployment: Deployment) -> Iterator[None]:
+    local, before = deployment.local, deployment.local.declaration
+    roles = ServiceRoles(local.scope)
+    with local.access.database.superuser() as superuser:
+        for user in USERS:
+            superuser.execute(f"CREATE ROLE {user} LOGIN".encode())
+            let_manage(superuser, roles, user)
+    local.declaration = with_drift(before)
     mend(deployment)
     yield
+    local.declaration = before
     operator = deployment.operator
+    operator.delete(f"database/static-roles/{NAME}-drift-db")
     operator.post("transit/keys/drift-dev-key/config", {"deletion_allowed": True})
     for path in (
         "sys/mounts/drift",
@@ -267,8 +325,14 @@ def own_things(deployment: Deployment) -> Iterator[None]:
         "secret/metadata/_strongroom/dev/transit-key/drift-dev-key",
         f"secret/metadata/{SECRET}",
         f"secret/metadata/{SECRET}-url",
+        f"secret/metadata/{ADOPTED}",
+        f"secret/metadata/_strongroom/dev/static-role/{NAME}-drift-db",
     ):
         operator.delete(path)
+    apply(operator, compare(operator, local.desired(local.supply())), lambda _: None)
+    with local.access.database.superuser() as superuser:
+        for user in USERS:
+            superuser.execute(f"DROP ROLE {user}".encode())
 
 
 def test_every_kind_and_field_has_its_way_of_being_changed() -> None:
@@ -316,5 +380,6 @@ def test_what_only_reads_otherwise_is_no_change(deployment: Deployment) -> None:
     turned = "\n\n".join(["# by hand", *reversed(policy.split("\n\n"))])
     operator.post(f"sys/policies/acl/{NAME}", {"policy": turned})
     tagged(rotate_every="2160h")(operator, SECRET)
-    operator.post("database/config/" + NAME, {"allowed_roles": [NAME]})
+    allowed = [f"{NAME}-drift-db", NAME]
+    operator.post("database/config/" + NAME, {"allowed_roles": allowed})
     assert plan(deployment).changes == ()

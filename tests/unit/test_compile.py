@@ -210,3 +210,25 @@ def test_an_agents_configuration_holds_every_safeguard() -> None:
     }
     assert "sink" not in text
     assert '"--live", "/a/t", "--model", "m:C", "--never-fail"]' in text
+
+
+def test_an_adopted_secret_takes_its_user_from_the_database_and_names_both_paths() -> None:
+    result = compile_text(
+        'url: {{ secret("database-url") }}\n',
+        "app.yaml.j2",
+        scope=SCOPE,
+        secrets=["database-url"],
+        settings={},
+        adopted=["database-url"],
+    )
+    creds = "database/static-creds/gaara-store-dev-database-url"
+    assert result.needs == (Need(creds, "read"), Need(f"{PREFIX}/database-url", "read"))
+    assert result.text == (
+        f'url: {{{{ with $s0 := secret "{PREFIX}/database-url" }}}}'
+        f'{{{{ with $u0 := secret "{creds}" }}}}'
+        "{{ $s0.Data.data.template"
+        ' | replaceAll "{username}" ($u0.Data.username | urlquery | replaceAll "+" "%20")'
+        ' | replaceAll "{password}" ($u0.Data.password | urlquery | replaceAll "+" "%20")'
+        r' | printf "%+q" | replaceAll "<" "\\x3c" }}{{ end }}{{ end }}'
+        "\n"
+    )

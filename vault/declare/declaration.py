@@ -7,14 +7,15 @@ from dataclasses import dataclass, field, replace
 
 from app_integration.errors import ConfigurationError
 from app_integration.names import Environment, Scope
+from vault.declare.adopted import ROTATE_EVERY, Adopted
 from vault.declare.environment_checks import refused_address
 from vault.declare.faults import Wrong, listed, nearest
 from vault.declare.fields import Endpoint, split_address
 from vault.declare.model import (
     Deployment,
     EnvironmentDeclaration,
-    SecretSource,
     ServiceDeclaration,
+    Source,
     mistyped,
 )
 
@@ -68,10 +69,20 @@ class Declaration:
             raise _undeclared(f"service in {scope.environment}", scope.service, services)
         return services[scope.service]
 
-    def secrets(self, scope: Scope) -> dict[str, SecretSource]:
+    def secrets(self, scope: Scope) -> dict[str, Source]:
         """The secrets that the service has in that environment."""
         declared = self.service(scope.service).secrets.items()
-        return {name: spec for name, spec in declared if scope.environment in spec.environments}
+        here = {name: spec for name, spec in declared if scope.environment in spec.environments}
+        return {**here, **self.adopted(scope)}
+
+    def adopted(self, scope: Scope) -> dict[str, Adopted]:
+        """Those of them whose password the server rotates itself."""
+        declared = self.service(scope.service).secrets
+        deployment = self.environment(scope.environment).services.get(scope.service)
+        return {
+            name: Adopted(spec.username, declared[name].rotate_every or ROTATE_EVERY)
+            for name, spec in (deployment.adopted.items() if deployment else ())
+        }
 
     def settings(self, scope: Scope) -> dict[str, str | int | bool]:
         """The service's settings in that environment: defaults, overridden by its file."""

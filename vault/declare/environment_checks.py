@@ -9,6 +9,7 @@ from collections.abc import Collection, Iterator, Mapping
 
 from app_integration.errors import InvalidName
 from app_integration.names import Environment, Scope
+from vault.declare import adopted
 from vault.declare.faults import Loc, Problem, Wrong, listed, nearest, shown
 from vault.declare.fields import loopback, split_address
 from vault.declare.model import mistyped
@@ -39,7 +40,9 @@ def problems(data: Data, *, stem: str, services: Mapping[str, Data | None]) -> I
             continue
         service = services[name]
         if service is not None:
-            yield from _deployment(name, section(data, "services", name), service)
+            deployment = section(data, "services", name)
+            yield from _deployment(name, deployment, service)
+            yield from adopted.problems(name, deployment, service, stem)
 
 
 def refused_address(environment: str, address: str) -> Wrong | None:

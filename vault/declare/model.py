@@ -14,6 +14,7 @@ from pydantic import AfterValidator, Field, ValidationInfo, field_validator
 
 from app_integration.names import Environment
 from vault.declare import derived, durations
+from vault.declare.adopted import Adopted, Adoption
 from vault.declare.faults import Wrong, shown
 from vault.declare.fields import (
     FORMATS,
@@ -106,6 +107,8 @@ class Derived(_Source):
 
 
 SecretSource = Annotated[Given | Generated | Derived, Field(discriminator="source")]
+#: Where a secret comes from in one environment.
+Source = Given | Generated | Derived | Adopted
 
 
 class TransitKey(_Mapping):
@@ -240,6 +243,9 @@ class Deployment(_Mapping):
     )
     login: ServiceLogin = Field(
         ServiceLogin(approle=AppRoleLogin()), description="a mapping with approle, jwt and the like"
+    )
+    adopted: Mapping[SecretName, Adoption] = Field(
+        {}, description="entries like 'database-url: {username: shop_app}'"
     )
 
 

@@ -8,18 +8,19 @@ from typing import Final
 from app_integration import names
 from app_integration.names import Environment, Scope
 from vault.declare import derived, durations
+from vault.declare.adopted import Adopted
 from vault.declare.declaration import Declaration
 from vault.declare.model import (
     DEFAULT_ROLE,
     Derived,
     EnvironmentDeclaration,
     Generated,
-    SecretSource,
     ServiceDeclaration,
+    Source,
     Tokens,
 )
 from vault.declare.model import DatabaseRole as Role
-from vault.reconcile import records
+from vault.reconcile import records, static_users
 from vault.reconcile.order import PRUNABLE
 from vault.reconcile.records import Recorded
 from vault.reconcile.resources import Resource
@@ -145,22 +146,23 @@ def _database(declaration: Declaration, scope: Scope, supply: Supply) -> Iterato
         endpoint=endpoint,
         database=database.name,
         username=scope.manager_role,
-        allowed_roles=tuple(roles),
+        allowed_roles=(*roles, *static_users.static_roles(declaration, scope).values()),
         supply=supply,
         record=records.path(scope.environment, DatabaseConnection.kind, str(scope)),
     )
     for name, role in sorted(roles.items()):
         yield DatabaseRole(name, str(scope), scope.owner_role, role.ttl, role.max_ttl)
+    yield from static_users.roles(declaration, scope, supply)
 
 
-def _in_order(secrets: Mapping[str, SecretSource]) -> list[tuple[str, SecretSource]]:
+def _in_order(secrets: Mapping[str, Source]) -> list[tuple[str, Source]]:
     """The derived ones last, each after those that it is made of."""
     uses = {name: s.references for name, s in secrets.items() if isinstance(s, Derived)}
     first = [(name, source) for name, source in secrets.items() if name not in uses]
     return first + [(name, secrets[name]) for name in derived.ordered(uses)]
 
 
-def _tags(service: ServiceDeclaration, scope: Scope, source: SecretSource) -> dict[str, str | None]:
+def _tags(service: ServiceDeclaration, scope: Scope, source: Source) -> dict[str, str | None]:
     period = source.rotate_every
     return {
         "owner": service.owner,
@@ -169,9 +171,11 @@ def _tags(service: ServiceDeclaration, scope: Scope, source: SecretSource) -> di
     }
 
 
-def _value(scope: Scope, path: str, source: SecretSource, supply: Supply) -> Resource:
+def _value(scope: Scope, path: str, source: Source, supply: Supply) -> Resource:
     if isinstance(source, Generated):
         return generated(path, source.length, source.alphabet)
+    if isinstance(source, Adopted):
+        return static_users.value(path, source, supply)
     if isinstance(source, Derived):
         parts = {name: scope.secret(name) for name in source.references}
         return DerivedValue(path, source.format, parts)

@@ -76,8 +76,10 @@ def look(reader: Reader, declaration: Declaration, scope: Scope, key: bytes) -> 
     """
     declared = frozenset(declaration.secrets(scope))
     present = frozenset(name for name in declared if _has_value(reader, scope.secret(name)))
+    # An adopted secret has no value of its own; its password is drawn by its server.
+    stored = sorted(present - declaration.adopted(scope).keys())
     try:
-        values = {name: _fingerprint(reader, scope.secret(name), key) for name in sorted(present)}
+        values = {name: _fingerprint(reader, scope.secret(name), key) for name in stored}
         unread = False
     except AccessDenied:
         values, unread = {}, True

@@ -18,8 +18,10 @@ AFTER: Final[Mapping[str, tuple[str, ...]]] = {
     "userpass": ("policy", "transit-key"),
     "database-connection": ("transit-key",),
     "database-role": ("database-connection",),
+    "static-role": ("database-connection", "secret-metadata"),
+    "adopted-secret": ("secret-metadata", "static-role"),
     "secret-value": ("secret-metadata",),
-    "derived-secret": ("secret-value",),
+    "derived-secret": ("secret-value", "adopted-secret"),
 }
 
 #: Kinds that ``--prune`` may delete → the API path that lists them; each is at <path>/<name>.
@@ -27,6 +29,7 @@ PRUNABLE: Final[Mapping[str, str]] = {
     "approle": "auth/approle/role",
     "userpass": "auth/userpass/users",
     "database-role": "database/roles",
+    "static-role": "database/static-roles",
     "database-connection": "database/config",
     "policy": "sys/policies/acl",
     "transit-key": "transit/keys",

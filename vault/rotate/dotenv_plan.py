@@ -76,12 +76,14 @@ class Known:
         secrets: variable → name and source, whatever the environment.
         settings: variable → name.
         values: setting name → its value in this environment.
+        adopted: secrets whose password the server sets itself.
     """
 
     scope: Scope
     secrets: Mapping[str, tuple[str, SecretSource]]
     settings: Mapping[str, str]
     values: Mapping[str, str | int | bool]
+    adopted: Collection[str] = ()
 
     def here(self, variable: str) -> str | None:
         """The secret that *variable* is in this environment, if it is one."""
@@ -101,6 +103,7 @@ def known(declaration: Declaration, scope: Scope) -> Known:
         secrets={names.variable_name(name): (name, spec) for name, spec in service.secrets.items()},
         settings={names.variable_name(name): name for name in service.settings},
         values=declaration.settings(scope),
+        adopted=tuple(declaration.adopted(scope)),
     )
 
 
@@ -220,6 +223,19 @@ def _refuse(file: DotenvFile, kinds: Mapping[str, Kind], declared: Known) -> Non
         raise DotenvRejected(faults)
 
 
+def _follows_others(variable: str, secret: str | None, source: SecretSource | None) -> str:
+    """Why nobody gives the value of a derived or an adopted *secret*."""
+    if isinstance(source, Derived):
+        return (
+            f"{variable} is derived from {listed(source.references)} in the declaration and "
+            "follows them; remove it here, or declare it as given"
+        )
+    return (
+        f"{variable} is adopted in the declaration, and its password is the server's; remove it "
+        f"here, or go back first with: strongroom adopt {secret} --undo"
+    )
+
+
 def _problem(
     variable: Variable, kind: Kind, kinds: Mapping[str, Kind], declared: Known
 ) -> str | None:
@@ -233,11 +249,8 @@ def _problem(
     if name in declared.settings:
         setting = declared.settings[name]
         return f"{name} is declared as the setting {setting}; make that a secret there first"
-    if isinstance(source, Derived):
-        return (
-            f"{name} is derived from {listed(source.references)} in the declaration and follows "
-            "them; remove it here, or declare it as given"
-        )
+    if secret in declared.adopted or isinstance(source, Derived):
+        return _follows_others(name, secret, source)
     if source and not declared.here(name):
         here = declared.scope.environment
         return f"{name} is declared for {listed(source.environments)} only; add {here} there first"

@@ -83,9 +83,9 @@ class DatabaseAccounts:
             psycopg.Error: the server refused, or can't be reached.
         """
         manager, app = self.password("manager"), self.password("app")
-        with self._connect("postgres") as superuser:
+        with self.superuser() as superuser:
             postgres_roles.ensure(superuser, self._roles, manager, app)
-        with self._connect(self._roles.database) as superuser:
+        with self.superuser(self._roles.database) as superuser:
             postgres_roles.own_schema(superuser, self._roles)
 
     def reset_manager(self) -> None:
@@ -94,10 +94,10 @@ class DatabaseAccounts:
         Raises:
             psycopg.Error: as :meth:`ensure_roles`.
         """
-        with self._connect("postgres") as superuser:
+        with self.superuser() as superuser:
             postgres_roles.reset_manager(superuser, self._roles, self.password("manager"))
 
-    def _connect(self, database: str) -> psycopg.Connection:
+    def superuser(self, database: str = "postgres") -> psycopg.Connection:
         """As superuser, committing each statement. The shell's PG* variables have no say."""
         return psycopg.connect(
             host=HOST,

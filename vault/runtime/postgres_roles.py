@@ -67,6 +67,19 @@ def reset_manager(superuser: psycopg.Connection, roles: ServiceRoles, password: 
     _run(superuser, "ALTER ROLE {} PASSWORD {}", Identifier(roles.manager), verifier)
 
 
+def let_manage(admin: psycopg.Connection, roles: ServiceRoles, user: str) -> None:
+    """Let the manager set the password of *user*, and no more than that: not act as it.
+
+    *admin* is a superuser, or has ADMIN OPTION on *user* itself.
+    """
+    _run(
+        admin,
+        "GRANT {} TO {} WITH ADMIN TRUE, INHERIT FALSE, SET FALSE",
+        Identifier(user),
+        Identifier(roles.manager),
+    )
+
+
 def own_schema(superuser: psycopg.Connection, roles: ServiceRoles) -> None:
     """In the service's own database: give schema ``public`` to the owner, and to nobody else."""
     with superuser.transaction():

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Final
 
+from app_integration.errors import ConfigurationError
 from app_integration.names import KV_MOUNT, VALUE_KEY, check_secret_value
 from app_integration.secret import Secret
 from app_integration.session import Session
@@ -16,6 +17,8 @@ from vault.reconcile.resources import Fields, Reader, read_data
 from vault.reconcile.supply import Supply
 
 MANAGED_BY: Final = {"managed_by": "strongroom"}
+#: Of an adopted secret: the version that holds a template and no password.
+COMPOSED: Final = "composed_version"
 #: Derived values remember the versions they were made of under this metadata key.
 _MADE_OF: Final = "derived_from"
 
@@ -79,9 +82,21 @@ class SecretValue:
         return {"value": "present"}
 
     def read(self, reader: Reader) -> Fields | None:
-        """Present once any version was ever written."""
+        """Present once any version was ever written.
+
+        Raises:
+            ConfigurationError: it is composed with the password of a static role, which would go.
+        """
         data = read_data(reader, metadata_path(self.name))
-        return {"value": "present"} if data and data["current_version"] else None
+        if not data or not data["current_version"]:
+            return None
+        if (data["custom_metadata"] or {}).get(COMPOSED) == str(data["current_version"]):
+            secret = self.name.split("/", 2)[-1]
+            raise ConfigurationError(
+                f"{self.name} is adopted on the server and not in the declaration; declare it "
+                f"again, or go back with: strongroom adopt {secret} --undo"
+            )
+        return {"value": "present"}
 
     def write(self, session: Session, before: Fields | None) -> None:  # noqa: ARG002 (protocol)
         """Write version 1. Check-and-set keeps a value that somebody else wrote meanwhile."""

@@ -1,0 +1,112 @@
+"""Adopted secrets as the SDK gets them: composed, for no longer than the password lives."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from sqlalchemy import make_url
+
+from app_integration.errors import AccessDenied, RequestRefused, StrongroomError
+from app_integration.names import Environment, Scope
+from app_integration.secret import Secret
+from app_integration.sources import Fetched
+from app_integration.sources.static_user import compose
+from app_integration.sources.vault import VaultSource
+from vault.reconcile.resources.static_roles import NotAdoptable, template
+
+SCOPE = Scope("shop", Environment.PROD)
+ENTRY = "secret/data/shop/prod/database-url"
+CREDS = "database/static-creds/shop-prod-database-url"
+TEMPLATE = "postgresql+psycopg://{username}:{password}@db:5432/shop?sslmode=verify-full"
+UNKNOWN = RequestRefused("unknown role", status=400)
+
+
+class Answers:
+    """A session that answers GETs by path."""
+
+    def __init__(self, **data: Any) -> None:
+        self.by_path: dict[str, Any] = {
+            ENTRY: {"data": {"data": data, "metadata": {"version": 3}}, "request_id": "kv"},
+            CREDS: {
+                "data": {"username": "shop_app", "password": "p%@:/{password}", "ttl": 60},
+                "request_id": "db",
+            },
+        }
+        self.asked: list[str] = []
+
+    def get(self, path: str) -> dict[str, Any]:
+        self.asked.append(path)
+        answer = self.by_path[path]
+        if isinstance(answer, StrongroomError):
+            raise answer
+        found: dict[str, Any] = answer
+        return found
+
+
+def fetch(answers: Answers) -> Fetched:
+    return VaultSource(answers, SCOPE).fetch("database-url")  # type: ignore[arg-type] # a stand-in
+
+
+def test_user_and_password_go_into_the_template_and_come_out_as_they_were() -> None:
+    fetched = fetch(Answers(template=TEMPLATE))
+    url = make_url(fetched.value.reveal())
+    assert (url.username, url.password) == ("shop_app", "p%@:/{password}")
+    assert (url.host, url.query["sslmode"]) == ("db", "verify-full")
+    assert (fetched.version, fetched.request_id) == (3, "db")
+
+
+def test_it_is_good_for_what_is_left_of_the_password_and_a_second() -> None:
+    assert fetch(Answers(template=TEMPLATE)).expires_in == 61
+
+
+def test_a_plain_secret_is_one_request_and_stays() -> None:
+    answers = Answers(value="postgresql://a:b@c/d")
+    fetched = fetch(answers)
+    assert fetched.value == "postgresql://a:b@c/d"
+    assert fetched.expires_in is None
+    assert answers.asked == [ENTRY]
+
+
+def test_until_the_role_is_there_the_old_value_is_good() -> None:
+    answers = Answers(template=TEMPLATE, value="postgresql://old:one@db/shop")
+    answers.by_path[CREDS] = UNKNOWN
+    assert fetch(answers).value == "postgresql://old:one@db/shop"
+
+
+def test_once_the_role_is_there_the_old_value_is_not_given_any_more() -> None:
+    answers = Answers(template=TEMPLATE, value="postgresql://old:one@db/shop")
+    assert "old" not in fetch(answers).value.reveal()
+
+
+@pytest.mark.parametrize("error", [UNKNOWN, AccessDenied("denied")], ids=["no role", "denied"])
+def test_no_password_is_an_error(error: StrongroomError) -> None:
+    answers = Answers(template=TEMPLATE)
+    answers.by_path[CREDS] = error
+    with pytest.raises(type(error)):
+        fetch(answers)
+
+
+@pytest.mark.parametrize("password", ["plain", "{username}", "{password}", "a b+c%20/@:?#", "é日"])
+def test_any_password_survives(password: str) -> None:
+    made = template(Secret("postgresql://shop_app:old@db/shop?x=%7B1%7D"), "database-url")
+    url = make_url(compose(made, "shop_app", password).reveal())
+    assert (url.password, url.query["x"]) == (password, "{1}")
+    assert "old" not in made
+
+
+@pytest.mark.parametrize(
+    ("value", "reason"),
+    [
+        ("hunter2", "holds no URL"),
+        ("mysql://a:hunter2@db/shop", "no URL of a PostgreSQL database"),
+        ("postgresql://a:hunter2@db", "no URL of a PostgreSQL database"),
+        ("postgresql://db/shop", "without user and password"),
+        ("postgresql://a@db/shop", "without user and password"),
+        ("postgresql://other:hunter2@db/shop", "of the database user other, not shop_app"),
+    ],
+)
+def test_what_is_no_url_of_the_user_is_refused_without_being_shown(value: str, reason: str) -> None:
+    with pytest.raises(NotAdoptable, match=reason) as caught:
+        template(Secret(value), "database-url", "shop_app")
+    assert "hunter2" not in str(caught.value)

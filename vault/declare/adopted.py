@@ -1,0 +1,128 @@
+"""Secrets of a service whose value the server composes, with a password that it rotates itself."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any, ClassVar, Final
+
+from pydantic import AfterValidator, Field
+
+from app_integration.errors import InvalidName
+from app_integration.names import Environment, Scope
+from vault.declare import durations
+from vault.declare.faults import Loc, Problem, Wrong, listed, nearest, shown
+from vault.declare.section import Section
+
+#: How long a password lives when the secret declares no ``rotate_every``, in seconds.
+ROTATE_EVERY: Final = 30 * durations.DAY
+
+_USER = re.compile(r"[a-z_][a-z0-9_-]{0,62}", re.ASCII)
+
+
+def _user(value: str) -> str:
+    if not _USER.fullmatch(value):
+        expected = "a database user: lower-case letters, digits, '_' and '-', 63 at most"
+        raise Wrong(f"is {shown(value)}", expected)
+    return value
+
+
+class Adoption(Section):
+    """In an environment: this given secret is a URL of that database user."""
+
+    username: Annotated[str, AfterValidator(_user)] = Field(
+        description="the database user in the URL, such as shop_app"
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Adopted:
+    """The source of an adopted secret.
+
+    Attributes:
+        username: the database user whose password the server rotates.
+        rotate_every: seconds from one password to the next.
+    """
+
+    source: ClassVar[str] = "adopted"
+
+    username: str
+    rotate_every: int
+
+
+def problems(
+    name: str, deployment: Mapping[str, Any], service: Any, stem: str
+) -> Iterator[Problem]:
+    """All that is wrong with what the service *name* has adopted in the environment *stem*."""
+    here = ("services", name, "adopted")
+    adopted = _mapping(deployment, "adopted")
+    given = sorted(_given(service, stem))
+    taken: dict[object, str] = {}
+    for secret in adopted:
+        loc = (*here, secret)
+        if secret not in given:
+            what, near = f"has {shown(secret)}, which is no given secret", nearest(secret, given)
+            yield Problem(loc, what, listed(given), near, subject=here)
+            continue
+        user = _mapping(adopted, secret).get("username")
+        if user in taken:
+            what = f"is {shown(user)}, as in {taken[user]}"
+            yield Problem((*loc, "username"), what, "one secret for each user")
+        elif user in _reserved(name, stem):
+            expected = "a user whom nobody else depends on; the server logs in as its manager"
+            yield Problem((*loc, "username"), f"is {shown(user)}", expected)
+        taken.setdefault(user, secret)
+        yield from _role_taken(name, secret, service, stem)
+        yield from _derived_from(secret, _mapping(service, "secrets"), here)
+    if adopted and "database" not in service:
+        expected = f"nothing, as services/{name}.yaml declares no database"
+        yield Problem(here, "is set", expected)
+
+
+def _mapping(data: Any, key: str) -> Mapping[str, Any]:
+    found = data.get(key) if isinstance(data, Mapping) else None
+    return found if isinstance(found, Mapping) else {}
+
+
+def _given(service: Any, stem: str) -> Iterator[str]:
+    secrets = _mapping(service, "secrets")
+    for name in secrets:
+        spec = _mapping(secrets, name)
+        if spec.get("source") == "given" and stem in spec.get("environments", tuple(Environment)):
+            yield name
+
+
+def _scope(name: str, stem: str) -> Scope | None:
+    try:
+        return Scope(name, Environment(stem))
+    except (InvalidName, ValueError):
+        return None
+
+
+def _reserved(name: str, stem: str) -> tuple[str, ...]:
+    scope = _scope(name, stem)
+    return (scope.manager_role, scope.owner_role) if scope else ()
+
+
+def _role_taken(name: str, secret: str, service: Any, stem: str) -> Iterator[Problem]:
+    """A role that leases users can't have the name of one that doesn't."""
+    scope = _scope(name, stem)
+    try:
+        role = scope.static_role(secret) if scope else ""
+    except InvalidName:
+        return
+    for leased in _mapping(_mapping(service, "database"), "roles"):
+        if f"{scope}-{leased}" == role:
+            what = f"would be the database role {role}, which leases users"
+            loc = ("services", name, "adopted", secret)
+            yield Problem(loc, what, "a role of another name in the service's 'database.roles'")
+
+
+def _derived_from(secret: str, secrets: Mapping[str, Any], here: Loc) -> Iterator[Problem]:
+    """A derived value is written once for each version of its parts; a password has none."""
+    for other in secrets:
+        text = _mapping(secrets, other).get("format")
+        if isinstance(text, str) and f"{{{secret}}}" in text:
+            what = f"has {shown(secret)}, of which {shown(other)} is derived"
+            yield Problem((*here, secret), what, "a secret that stays as it is", subject=here)

@@ -1,0 +1,171 @@
+"""Static database roles, and the secrets that are composed with their passwords.
+
+Creating a role makes the server set the database user's password at once: what was given before
+opens nothing from then on. So the secret's entry is made ready first, and says both.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from sqlalchemy import URL, make_url
+from sqlalchemy.exc import ArgumentError
+
+from app_integration.errors import ConfigurationError
+from app_integration.names import DATABASE_MOUNT, KV_MOUNT, TEMPLATE_KEY, VALUE_KEY
+from app_integration.secret import Secret
+from app_integration.session import Session
+from app_integration.sources.static_user import PASSWORD, USERNAME
+from vault.reconcile.resources import Fields, Reader, pick, read_data, refuse_change
+from vault.reconcile.resources.secrets import COMPOSED, data_path, merge_metadata, metadata_path
+from vault.reconcile.supply import Supply
+
+
+class NotAdoptable(ConfigurationError):
+    """A value that can't be turned into a template; nothing was written."""
+
+
+@dataclass(frozen=True, slots=True)
+class StaticRole:
+    """A database user that stays, and whose password the server changes.
+
+    Attributes:
+        rotation_period: seconds.
+        secret: path, below the KV mount, of the secret that is composed with it.
+    """
+
+    kind: ClassVar[str] = "static-role"
+
+    name: str
+    connection: str
+    username: str
+    rotation_period: int
+    secret: str
+    supply: Supply
+
+    def desired(self) -> Fields:
+        """Whose password, on which connection, how often."""
+        return {
+            "db_name": self.connection,
+            "username": self.username,
+            "rotation_period": self.rotation_period,
+            "rotation_statements": [],
+        }
+
+    def read(self, reader: Reader) -> Fields | None:
+        """The same of the role on the server."""
+        data = read_data(reader, self._path)
+        return pick(self.desired(), data) if data is not None else None
+
+    def write(self, session: Session, before: Fields | None) -> None:
+        """Create it, which changes the password; or change its period, which doesn't."""
+        refuse_change(self, before, ("username",))
+        if before is None:
+            prepare(session, self.secret, self.username, self.supply)
+        session.post(self._path, self.desired(), retry=False)
+
+    @property
+    def _path(self) -> str:
+        return f"{DATABASE_MOUNT}/static-roles/{self.name}"
+
+
+@dataclass(frozen=True, slots=True)
+class AdoptedSecret:
+    """A secret that holds a template, and no password any more.
+
+    Attributes:
+        name: path below the KV mount.
+    """
+
+    kind: ClassVar[str] = "adopted-secret"
+
+    name: str
+    username: str
+    supply: Supply
+
+    def desired(self) -> Fields:
+        """That its value is composed."""
+        return {"value": "composed"}
+
+    def read(self, reader: Reader) -> Fields | None:
+        """Compares version numbers only: no value is read for a plan."""
+        data = read_data(reader, metadata_path(self.name))
+        if data is None or not data["current_version"]:
+            return None
+        composed = (data["custom_metadata"] or {}).get(COMPOSED)
+        return {"value": "composed" if composed == str(data["current_version"]) else "given"}
+
+    def write(self, session: Session, before: Fields | None) -> None:  # noqa: ARG002 (protocol)
+        """Leave the template alone in its entry, and note so."""
+        prepare(session, self.name, self.username, self.supply)
+        version, content = entry(session, self.name)
+        if VALUE_KEY in content:
+            version = write_entry(
+                session, self.name, {TEMPLATE_KEY: content[TEMPLATE_KEY]}, version
+            )
+        merge_metadata(session, self.name, {COMPOSED: str(version)})
+
+
+def prepare(session: Session, secret: str, username: str, supply: Supply) -> None:
+    """See that the entry of *secret* has a template; a value that it has stays.
+
+    Raises:
+        NotAdoptable: its value is no URL of *username*.
+        ConfigurationError: it has no value, and none was given.
+    """
+    version, content = entry(session, secret)
+    if content.get(TEMPLATE_KEY):
+        return
+    value = content.get(VALUE_KEY) or supply.required(f"{KV_MOUNT}/{secret}").reveal()
+    made = template(Secret(value), secret, username)
+    write_entry(session, secret, {VALUE_KEY: value, TEMPLATE_KEY: made}, version)
+
+
+def template(value: Secret, secret: str, username: str | None = None) -> str:
+    """The URL *value* with places where user and password were.
+
+    Raises:
+        NotAdoptable: it is no URL with host, database, user and password, or the user isn't
+            *username*.
+    """
+    url = parsed(value, secret)
+    if username is not None and url.username != username:
+        raise NotAdoptable(f"{secret} is a URL of the database user {url.username}, not {username}")
+    bare = URL.create(
+        url.drivername, host=url.host, port=url.port, database=url.database, query=url.query
+    )
+    scheme, _, rest = bare.render_as_string().partition("://")
+    rest = rest.replace("{", "%7B").replace("}", "%7D")
+    return f"{scheme}://{USERNAME}:{PASSWORD}@{rest}"
+
+
+def parsed(value: Secret, secret: str) -> URL:
+    """The parts of the database URL *value*.
+
+    Raises:
+        NotAdoptable: it is none with host, database, user and password.
+    """
+    try:
+        url = make_url(value.reveal())
+    except (ArgumentError, ValueError):
+        raise NotAdoptable(f"{secret} holds no URL") from None
+    if not (url.drivername.startswith("postgresql") and url.host and url.database):
+        raise NotAdoptable(f"{secret} holds no URL of a PostgreSQL database")
+    if not (url.username and url.password):
+        raise NotAdoptable(f"{secret} holds a URL without user and password")
+    return url
+
+
+def entry(reader: Reader, secret: str) -> tuple[int, Mapping[str, Any]]:
+    """Version and content of *secret*; 0 and nothing when it has none."""
+    data = read_data(reader, data_path(secret))
+    return (data["metadata"]["version"], data["data"] or {}) if data else (0, {})
+
+
+def write_entry(session: Session, secret: str, content: Mapping[str, str], cas: int) -> int:
+    """Write *content* as the version after *cas*, whose number comes back."""
+    body = {"data": dict(content), "options": {"cas": cas}}
+    version: int = session.post(data_path(secret), body, retry=False)["data"]["version"]
+    return version
