@@ -1,86 +1,63 @@
 """Keep secret values out of logs and tracebacks, by value.
 
-Every value that the SDK hands out is remembered, with the spellings it takes in JSON, URLs, base64
-and ``repr``. :func:`install` replaces each of them in every log record and in the traceback of an
-uncaught exception. Nothing happens at import: an application, or its framework helper, calls it.
+Every value that the SDK hands out is remembered, with the spellings it takes in JSON, URLs, base64,
+hexadecimal and ``repr``. :func:`install` replaces each of them in log records, in tracebacks and in
+structlog's events. Nothing happens at import: an application, or its framework helper, calls it.
 """
 
 from __future__ import annotations
 
-import base64
-import json
 import logging
-import re
 import sys
 import threading
-from collections import OrderedDict
+import traceback
 from collections.abc import Callable, Iterator
+from functools import wraps
 from types import TracebackType
 from typing import Any, Final
-from urllib.parse import quote
 
-from app_integration import forks
-from app_integration.secret import REDACTED
+from app_integration.live_values import Register, live
+from app_integration.secret import REDACTED, Secret
 
-#: Shorter values would blank out ordinary words.
-MIN_LENGTH: Final = 8  # characters
-MAX_VALUES: Final = 10_000  # remembered at once; the oldest goes first
+__all__ = ["Register", "install", "live", "scrub_record", "scrubbed", "uninstall"]
+
+MAX_DEPTH: Final = 12  # levels of nested containers that are looked into
+#: What every record has; the rest of its attributes came with ``extra``.
+_STANDARD: Final = frozenset(logging.makeLogRecord({}).__dict__) | {"message", "asctime"}
+
+#: An OSError's text is made of these, and not of its arguments.
+_OS_ERRORS_OWN: Final = ("strerror", "filename", "filename2")
 
 _Hook = Callable[[type[BaseException], BaseException, TracebackType | None], Any]
 
 
-class Register:
-    """The live secret values of this process. Thread-safe."""
+def scrubbed(value: Any, register: Register = live, *, depth: int = MAX_DEPTH) -> Any:
+    """*value* without live values: text and bytes, also inside dicts, lists, tuples and sets.
 
-    def __init__(self) -> None:
-        self._values: OrderedDict[str, None] = OrderedDict()
-        self.forget()
-        forks.forget_in_child(self)
-
-    def forget(self) -> None:
-        """A fresh lock; the values stay, since the child can still show them."""
-        self._lock = threading.Lock()
-        self._pattern: re.Pattern[str] | None = None
-
-    def add(self, value: str) -> None:
-        """Remember *value*; values under :data:`MIN_LENGTH` characters are not."""
-        plain = value + ""  # of a Secret, the characters
-        if len(plain) < MIN_LENGTH or plain in self._values:
-            return
-        with self._lock:
-            self._values[plain] = None
-            if len(self._values) > MAX_VALUES:
-                self._values.popitem(last=False)
-            self._pattern = None
-
-    def scrub(self, text: str) -> str:
-        """*text* with each live value, in each spelling, replaced by ``[REDACTED]``."""
-        pattern = self._pattern or self._compile()
-        return pattern.sub(REDACTED, text) if pattern else text
-
-    def _compile(self) -> re.Pattern[str] | None:
-        with self._lock:
-            # The longest first: a value that holds another must vanish whole.
-            found = {spelling for value in self._values for spelling in spellings(value)}
-            ordered = sorted(found, key=len, reverse=True)
-            self._pattern = re.compile("|".join(map(re.escape, ordered))) if ordered else None
-            return self._pattern
+    What holds none comes back as it is; other objects always do. For reporters that take a hook:
+    ``sentry_sdk.init(before_send=lambda event, hint: redaction.scrubbed(event))``.
+    """
+    if isinstance(value, Secret):  # a short one is in no register
+        return REDACTED
+    if isinstance(value, str):
+        return register.scrub(value)
+    if isinstance(value, bytes):
+        text = value.decode(errors="surrogateescape")
+        clean = register.scrub(text)
+        return value if clean == text else clean.encode(errors="surrogateescape")
+    holds_more = isinstance(value, (dict, list, tuple, set, frozenset))
+    return _scrubbed_inside(value, register, depth - 1) if holds_more and depth else value
 
 
-def spellings(value: str) -> Iterator[str]:
-    """The forms in which *value* may turn up in a text: itself, escaped, encoded."""
-    yield value
-    yield repr(value)[1:-1]
-    for ascii_only in (True, False):
-        yield json.dumps(value, ensure_ascii=ascii_only)[1:-1]
-    raw = value.encode(errors="surrogatepass")
-    for safe in ("", "/"):
-        yield quote(raw, safe=safe)
-    for encode in (base64.b64encode, base64.urlsafe_b64encode):
-        yield encode(raw).decode().rstrip("=")
-
-
-live = Register()
+def _scrubbed_inside(value: Any, register: Register, depth: int) -> Any:
+    inner = list(value.items()) if isinstance(value, dict) else list(value)
+    clean_inner = [scrubbed(each, register, depth=depth) for each in inner]
+    if all(new is old for new, old in zip(clean_inner, inner, strict=True)):
+        return value
+    if isinstance(value, dict):
+        return dict(clean_inner)
+    # A named tuple takes its fields one by one.
+    return getattr(value, "_make", type(value))(clean_inner)
 
 
 def scrub_record(record: logging.LogRecord, register: Register = live) -> None:
@@ -88,82 +65,163 @@ def scrub_record(record: logging.LogRecord, register: Register = live) -> None:
 
     A record that holds none is left as it is, arguments included.
     """
+    _scrub_message(record, register)
+    for name in ("exc_text", "stack_info", *(record.__dict__.keys() - _STANDARD)):
+        record.__dict__[name] = scrubbed(record.__dict__.get(name), register)
+
+
+def _scrub_message(record: logging.LogRecord, register: Register) -> None:
+    if isinstance(record.msg, (dict, list, tuple)):  # structured, as structlog sends it
+        record.msg = scrubbed(record.msg, register)
+        return
     try:
         message = record.getMessage()
-    except Exception:  # noqa: BLE001 (a wrong format string is for logging to report)
-        message = ""
-    scrubbed = register.scrub(message)
-    if scrubbed != message:
-        record.msg, record.args = scrubbed, None
-    if record.exc_info and not record.exc_text:
-        text = logging.Formatter().formatException(record.exc_info)
-        if (clean := register.scrub(text)) != text:
-            record.exc_text = clean
-    for name, value in record.__dict__.items():
-        if type(value) is str and name != "msg":
-            record.__dict__[name] = register.scrub(value)
+    except Exception:  # noqa: BLE001 (a wrong format string is for logging to report, arguments and all)
+        record.msg, record.args = scrubbed([record.msg, record.args], register)
+        return
+    if (clean := register.scrub(message)) != message:
+        record.msg, record.args = clean, None
+
+
+#: What was replaced, to be put back: owner, name, what was there.
+_replaced: list[tuple[Any, str, Any]] = []
 
 
 def install(register: Register = live) -> None:
-    """Scrub every record that any logger makes from now on, and uncaught exceptions' tracebacks.
+    """Scrub all log records and tracebacks from now on. Calling it again changes nothing.
 
-    Covers loggers and handlers added later, and threads. Calling it again changes nothing.
+    Covers loggers, handlers and threads that come later, captured locals, and structlog where it is
+    imported already.
     """
-    if getattr(logging.Logger.makeRecord, "scrubs", False):
+    if _replaced:
         return
-    make_record = logging.Logger.makeRecord
+    _cover_records(register)
+    _cover_tracebacks(register)
+    _cover_hooks(register)
+    if structlog := sys.modules.get("structlog"):
+        _cover_structlog(structlog, register)
 
-    def make_scrubbed(self: logging.Logger, *args: Any, **kwargs: Any) -> logging.LogRecord:
-        record = make_record(self, *args, **kwargs)
-        scrub_record(record, register)
-        return record
 
-    make_scrubbed.scrubs = True  # type: ignore[attr-defined] # tells a second call
+def uninstall() -> None:
+    """Put back what :func:`install` replaced."""
+    while _replaced:
+        owner, name, before = _replaced.pop()
+        setattr(owner, name, before)
+
+
+def _replace(owner: Any, name: str, make: Callable[[Any], Any]) -> None:
+    before = getattr(owner, name)
+    _replaced.append((owner, name, before))
+    setattr(owner, name, make(before))
+
+
+def _cover_records(register: Register) -> None:
+    def cover(handle: Any) -> Any:
+        @wraps(handle)
+        def scrub_and_handle(self: logging.Logger, record: logging.LogRecord) -> None:
+            scrub_record(record, register)
+            handle(self, record)
+
+        return scrub_and_handle
+
     # Here and not in the record factory, which doesn't see `extra` fields.
-    logging.Logger.makeRecord = make_scrubbed  # type: ignore[method-assign] # as said
-    sys.excepthook = _scrubbing_hook(sys.excepthook, register)
-    thread_hook = threading.excepthook
-
-    def hook(args: threading.ExceptHookArgs) -> None:
-        if args.exc_value is None or thread_hook is not threading.__excepthook__:
-            thread_hook(args)
-        elif args.exc_type is not SystemExit:
-            name = args.thread.name if args.thread else "?"
-            sys.stderr.write(f"Exception in thread {name}:\n")
-            _print(args.exc_type, args.exc_value, args.exc_traceback, register)
-
-    threading.excepthook = hook
+    _replace(logging.Logger, "handle", cover)
 
 
-def _scrubbing_hook(previous: _Hook, register: Register) -> _Hook:
-    def hook(
-        kind: type[BaseException], error: BaseException, traceback: TracebackType | None
-    ) -> None:
+def _cover_tracebacks(register: Register) -> None:
+    """Whoever formats a traceback goes through these, `logging` and `asyncio` among them."""
+
+    def cover_lines(format_: Any) -> Any:
+        @wraps(format_)
+        def scrubbed_lines(*args: Any, **options: Any) -> Iterator[str]:
+            return (register.scrub(line) for line in format_(*args, **options))
+
+        return scrubbed_lines
+
+    def cover_list(format_: Any) -> Any:
+        lines = cover_lines(format_)
+        return wraps(format_)(lambda *args, **options: list(lines(*args, **options)))
+
+    _replace(traceback.TracebackException, "format", cover_lines)
+    _replace(traceback.TracebackException, "format_exception_only", cover_lines)
+    _replace(traceback.StackSummary, "format", cover_list)
+
+
+def _cover_structlog(structlog: Any, register: Register) -> None:
+    def cover(process: Any) -> Any:
+        @wraps(process)
+        def process_and_scrub(*args: Any, **options: Any) -> Any:
+            return scrubbed(process(*args, **options), register)
+
+        return process_and_scrub
+
+    # Behind all processors, so that it sees what a renderer made of a traceback.
+    _replace(structlog.BoundLoggerBase, "_process_event", cover)
+
+
+def _cover_hooks(register: Register) -> None:
+    _replace(sys, "excepthook", lambda before: _exception_hook(before, register))
+    _replace(threading, "excepthook", lambda before: _thread_hook(before, register))
+    _replace(sys, "unraisablehook", lambda before: _unraisable_hook(before, register))
+
+
+def _exception_hook(previous: _Hook, register: Register) -> _Hook:
+    def hook(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
         if previous is sys.__excepthook__:
-            _print(kind, error, traceback, register)
+            _print("", error, register)
             return
         # Somebody else's hook prints or sends it: what it is given must hold nothing.
-        _scrub_arguments(error, register)
-        previous(kind, error, traceback)
+        _scrub_exception(error, register)
+        previous(kind, error, trace)
 
     return hook
 
 
-def _print(
-    kind: type[BaseException],
-    error: BaseException,
-    traceback: TracebackType | None,
-    register: Register,
-) -> None:
-    text = logging.Formatter().formatException((kind, error, traceback))
-    sys.stderr.write(f"{register.scrub(text)}\n")
+def _thread_hook(previous: Any, register: Register) -> Any:
+    def hook(args: threading.ExceptHookArgs) -> None:
+        if args.exc_value is None or args.exc_type is SystemExit:
+            previous(args)
+        elif previous is threading.__excepthook__:
+            name = args.thread.name if args.thread else "?"
+            _print(f"Exception in thread {name}:\n", args.exc_value, register)
+        else:
+            _scrub_exception(args.exc_value, register)
+            previous(args)
+
+    return hook
 
 
-def _scrub_arguments(error: BaseException, register: Register) -> None:
-    """Replace live values in the arguments of *error* and of what led to it."""
-    chain: BaseException | None = error
-    while chain is not None:
-        chain.args = tuple(
-            register.scrub(each + "") if isinstance(each, str) else each for each in chain.args
-        )
-        chain = chain.__cause__ or chain.__context__
+def _unraisable_hook(previous: Any, register: Register) -> Any:
+    def hook(args: Any) -> None:
+        if args.exc_value is not None and previous is sys.__unraisablehook__:
+            where = f"{args.err_msg or 'Exception ignored in'}: {args.object!r}\n"
+            _print(where, args.exc_value, register)
+            return
+        if args.exc_value is not None:
+            _scrub_exception(args.exc_value, register)
+        previous(args)
+
+    return hook
+
+
+def _print(head: str, error: BaseException, register: Register) -> None:
+    if sys.stderr is not None:  # as where there is no console
+        text = "".join(traceback.format_exception(error))
+        sys.stderr.write(register.scrub(f"{head}{text}"))
+
+
+def _scrub_exception(error: BaseException, register: Register) -> None:
+    """Replace live values in arguments and notes of *error* and of all that led to it."""
+    waiting, seen = [error], set[int]()
+    while waiting:
+        each = waiting.pop()
+        if id(each) in seen:
+            continue
+        seen.add(id(each))
+        each.args = scrubbed(each.args, register)
+        for name in _OS_ERRORS_OWN if isinstance(each, OSError) else ():
+            setattr(each, name, scrubbed(getattr(each, name), register))
+        if notes := getattr(each, "__notes__", None):
+            each.__notes__ = scrubbed(notes, register)
+        waiting += [led for led in (each.__cause__, each.__context__) if led is not None]
+        waiting += getattr(each, "exceptions", ())  # those of a group

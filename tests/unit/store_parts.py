@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
-import logging
 import os
-import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -20,6 +18,7 @@ from flask.testing import FlaskClient
 from sqlalchemy import Engine, create_engine
 from werkzeug.test import TestResponse
 
+from app_integration import redaction
 from app_integration.config import CHECK_INTERVAL, ConfigFile
 from app_integration.encryption.fields import FieldCipher
 from app_integration.encryption.refusal import refuse
@@ -186,12 +185,9 @@ def open_shop(servers: Servers, folder: Path, patch: pytest.MonkeyPatch) -> Iter
     path, clock = folder / "app.json", Clock()
     deliver(servers.document, path)
     engine = create_engine(f"sqlite:///{folder / 'store.db'}", hide_parameters=True)
-    factory, hook = logging.getLogRecordFactory(), sys.excepthook
     try:
         app = create_app(ConfigFile(StoreConfig, path, clock=clock), engine)
         yield Shop(app.test_client(), engine, path, servers.document, clock, patch)
     finally:
-        # What redaction.install changed in the process.
-        logging.setLogRecordFactory(factory)
-        sys.excepthook = hook
+        redaction.uninstall()
         engine.dispose()

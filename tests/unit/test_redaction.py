@@ -1,18 +1,29 @@
 from __future__ import annotations
 
+import asyncio
 import base64
+import copy
+import gc
 import io
 import json
 import logging
+import secrets
 import subprocess
 import sys
 import threading
+import timeit
+import traceback
 from collections.abc import Iterator
-from urllib.parse import quote
+from random import Random
+from typing import Any, NamedTuple
+from urllib.parse import quote, quote_plus
 
 import pytest
+import structlog
+from hypothesis import given
+from hypothesis import strategies as st
 
-from app_integration import redaction
+from app_integration import live_values, redaction
 from app_integration.redaction import Register
 from app_integration.secret import Secret
 
@@ -22,7 +33,6 @@ VALUE = "hunter2-hunter2"
 @pytest.fixture
 def logged() -> Iterator[io.StringIO]:
     """A stream behind a logger of its own, with redaction installed for this test only."""
-    make, hook, thread_hook = logging.Logger.makeRecord, sys.excepthook, threading.excepthook
     register = Register()
     register.add(Secret(VALUE))
     redaction.install(register)
@@ -32,8 +42,7 @@ def logged() -> Iterator[io.StringIO]:
     logger.addHandler(handler)
     yield stream
     logger.removeHandler(handler)
-    logging.Logger.makeRecord = make  # type: ignore[method-assign] # put back
-    sys.excepthook, threading.excepthook = hook, thread_hook
+    redaction.uninstall()
 
 
 @pytest.mark.parametrize(
@@ -93,20 +102,31 @@ def test_an_uncaught_exception_in_a_thread_is_scrubbed() -> None:
     assert "ValueError: [REDACTED]" in run.stderr
 
 
-def test_anothers_exception_hook_is_called_with_nothing_to_show() -> None:
+@pytest.mark.parametrize("owner", [sys, threading])
+def test_anothers_exception_hook_is_called_with_nothing_to_show(
+    owner: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     seen: list[str] = []
+
+    def show(*args: Any) -> None:
+        error = args[1] if len(args) > 1 else args[0].exc_value
+        shown = [error, *error.exceptions, error.__context__, error.__notes__]
+        seen.append(" ".join(map(str, shown[1:])) + "".join(traceback.format_exception(error)))
+
+    error = ExceptionGroup(f"a {VALUE}", [ValueError(f"b {VALUE}"), KeyError((f"c {VALUE}",))])
+    error.add_note(f"d {VALUE}")
+    error.__context__ = FileNotFoundError(2, "no such file", f"e {VALUE}")
     register = Register()
     register.add(VALUE)
-    before = sys.excepthook
-    make, thread_hook = logging.Logger.makeRecord, threading.excepthook
+    monkeypatch.setattr(owner, "excepthook", show)
     try:
-        sys.excepthook = lambda _kind, error, _traceback: seen.append(str(error))
         redaction.install(register)
-        sys.excepthook(ValueError, ValueError(f"bad {VALUE}"), None)
+        given = (type(error), error, None)
+        owner.excepthook(*(given if owner is sys else [threading.ExceptHookArgs((*given, None))]))
     finally:
-        sys.excepthook, threading.excepthook = before, thread_hook
-        logging.Logger.makeRecord = make  # type: ignore[method-assign] # put back
-    assert seen == ["bad [REDACTED]"]
+        redaction.uninstall()
+    assert VALUE not in seen[0]
+    assert all(f"{letter} [REDACTED]" in seen[0] for letter in "abcde")
 
 
 def test_extra_fields_are_scrubbed(logged: io.StringIO) -> None:
@@ -130,12 +150,222 @@ def test_a_record_without_a_secret_keeps_its_arguments(logged: io.StringIO) -> N
     assert logged.getvalue() == "three of 7\n"
 
 
-def test_a_wrong_format_string_is_loggings_to_report(
-    logged: io.StringIO, monkeypatch: pytest.MonkeyPatch
+def test_a_wrong_format_string_is_loggings_to_report_without_the_value(
+    logged: io.StringIO, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(logging, "raiseExceptions", False)
-    logging.getLogger("redaction-test").error("%d items", "x")
+    monkeypatch.setattr(logging.getLogger("redaction-test"), "propagate", False)
+    logging.getLogger("redaction-test").error("%d items", VALUE)
     assert logged.getvalue() == ""
+    printed = capsys.readouterr().err
+    assert "Arguments: ('[REDACTED]',)" in printed
+    assert VALUE not in printed
+
+
+def test_a_handler_and_a_formatter_that_come_later_are_covered(logged: io.StringIO) -> None:
+    class Json(logging.Formatter):
+        def format(self, record: logging.LogRecord) -> str:
+            assert record.exc_info
+            trace = traceback.TracebackException(*record.exc_info, capture_locals=True)
+            return json.dumps({"event": record.getMessage(), "trace": list(trace.format())})
+
+    later = io.StringIO()
+    handler = logging.StreamHandler(later)
+    handler.setFormatter(Json())
+    logger = logging.getLogger("redaction-test.grown.later")
+    logger.addHandler(handler)
+    plain = Secret(VALUE).reveal()
+    try:
+        raise ValueError(plain)  # noqa: TRY301 (a traceback is wanted)
+    except ValueError:
+        logger.exception("failed")
+    logger.removeHandler(handler)
+    assert "plain = '[REDACTED]'" in later.getvalue()
+    assert VALUE not in later.getvalue() + logged.getvalue()
+
+
+@pytest.mark.usefixtures("logged")
+def test_captured_locals_are_scrubbed_however_the_traceback_is_formatted() -> None:
+    plain = {"url": f"redis://:{VALUE}@host/0"}
+    try:
+        raise KeyError(VALUE)  # noqa: TRY301 (a traceback is wanted)
+    except KeyError as error:
+        trace = traceback.TracebackException.from_exception(error, capture_locals=True)
+    assert plain
+    shown = ["".join(trace.format()), "".join(trace.stack.format())]
+    shown.append("".join(trace.format_exception_only()))
+    assert [VALUE in text for text in shown] == [False] * 3
+    assert all("[REDACTED]" in text for text in shown)
+
+
+def test_an_exception_that_python_cannot_raise_is_scrubbed() -> None:
+    code = (
+        "from app_integration import redaction\n"
+        f"value = '{VALUE[:7]}' + '{VALUE[7:]}'\n"
+        "redaction.live.add(value); redaction.install()\n"
+        "class Leaky:\n"
+        "    def __del__(self): raise ValueError(value)\n"
+        "Leaky()\n"
+        "import atexit; atexit.register(int, value)\n"
+    )
+    run = subprocess.run(  # the hooks of a whole interpreter
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    )
+    assert run.stderr.count("[REDACTED]") == 2
+    assert VALUE not in run.stderr
+
+
+@pytest.mark.filterwarnings("ignore:coroutine")
+def test_what_asyncio_reports_is_scrubbed(logged: io.StringIO) -> None:
+    async def fail() -> None:
+        raise ValueError(f"bad {VALUE}")
+
+    async def forget_a_task() -> None:
+        task = asyncio.create_task(fail(), name=VALUE)
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        del task
+        gc.collect()
+
+    handler = logging.getLogger("redaction-test").handlers[0]
+    logging.getLogger("asyncio").addHandler(handler)
+    asyncio.run(forget_a_task(), debug=True)
+    logging.getLogger("asyncio").removeHandler(handler)
+    assert "Task exception was never retrieved" in logged.getvalue()
+    assert VALUE not in logged.getvalue()
+
+
+class TestStructlog:
+    """Its events, whatever becomes of them."""
+
+    @pytest.fixture
+    def printed(self, logged: io.StringIO) -> Iterator[io.StringIO]:  # noqa: ARG002 (installs)
+        stream = io.StringIO()
+        yield stream
+        structlog.reset_defaults()
+
+    @pytest.mark.parametrize(
+        "renderer",
+        [
+            structlog.processors.JSONRenderer(),
+            structlog.processors.KeyValueRenderer(),
+            structlog.dev.ConsoleRenderer(colors=False),
+        ],
+        ids=["json", "key-value", "console"],
+    )
+    def test_rendered_by_itself(self, printed: io.StringIO, renderer: Any) -> None:
+        structlog.configure(
+            processors=[structlog.processors.format_exc_info, renderer],
+            logger_factory=structlog.PrintLoggerFactory(printed),
+        )
+        logger = structlog.get_logger().bind(url=f"redis://:{VALUE}@host")
+        try:
+            raise ValueError(VALUE)  # noqa: TRY301 (a traceback is wanted)
+        except ValueError:
+            logger.exception("login failed", nested={"list": [VALUE]})
+        assert printed.getvalue().count("[REDACTED]") >= 3
+        assert VALUE not in printed.getvalue()
+
+    def test_with_locals_in_its_tracebacks(self, printed: io.StringIO) -> None:
+        structlog.configure(
+            processors=[structlog.processors.dict_tracebacks, structlog.processors.JSONRenderer()],
+            logger_factory=structlog.PrintLoggerFactory(printed),
+        )
+        plain = Secret(VALUE).reveal()
+        try:
+            raise ValueError(plain)  # noqa: TRY301 (a traceback is wanted)
+        except ValueError:
+            structlog.get_logger().exception("login failed")
+        assert '"plain": "\'[REDACTED]\'"' in printed.getvalue()
+        assert VALUE not in printed.getvalue()
+
+    @pytest.mark.usefixtures("printed")
+    def test_sent_through_logging(self, logged: io.StringIO) -> None:
+        structlog.configure(
+            processors=[structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+            logger_factory=structlog.stdlib.LoggerFactory(),
+        )
+        handler = logging.getLogger("redaction-test").handlers[0]
+        handler.setFormatter(
+            structlog.stdlib.ProcessorFormatter(processor=structlog.processors.JSONRenderer())
+        )
+        structlog.get_logger("redaction-test").error("login", password=VALUE)
+        assert json.loads(logged.getvalue()) == {"event": "login", "password": "[REDACTED]"}
+
+
+def test_containers_are_scrubbed_and_keep_their_kind() -> None:
+    class Pair(NamedTuple):
+        name: str
+        value: str
+
+    register = Register()
+    register.add(VALUE)
+    dirty = [{VALUE: (VALUE, 7)}, Pair("a", VALUE), {VALUE}, VALUE.encode(), Secret("dev")]
+    clean = "[REDACTED]"
+    assert redaction.scrubbed(dirty, register) == [
+        {clean: (clean, 7)},
+        Pair("a", clean),
+        {clean},
+        clean.encode(),
+        clean,
+    ]
+    harmless = {"list": [1, "two", (None, b"\xff")], "set": frozenset({"x"})}
+    assert redaction.scrubbed(harmless, register) is harmless
+
+
+def test_nesting_without_end_is_left_at_a_depth() -> None:
+    endless: list[Any] = []
+    endless.append(endless)
+    assert redaction.scrubbed(endless, Register()) is not None
+
+
+@pytest.mark.parametrize("user", ["", "u", "us", "user"])
+def test_a_password_inside_basic_authentication_is_scrubbed(user: str) -> None:
+    register = Register()
+    register.add(VALUE)
+    sent = base64.b64encode(f"{user}:{VALUE}".encode()).decode()
+    scrubbed = register.scrub(f"Authorization: Basic {sent}")
+    assert "[REDACTED]" in scrubbed
+    assert VALUE[1:-1] not in base64.b64decode(scrubbed.split("Basic ")[1] + "==").decode("latin-1")
+    assert len(scrubbed) < len("Authorization: Basic [REDACTED]") + 12
+
+
+@given(
+    values=st.lists(st.text(alphabet="ab\u00e9", min_size=8, max_size=12), max_size=5),
+    noise=st.text(alphabet="ab\u00e9", max_size=30),
+    order=st.randoms(),
+)
+def test_no_value_is_left_in_any_mixture(values: list[str], noise: str, order: Random) -> None:
+    register = Register()
+    for value in values:
+        register.add(value)
+    parts = [noise[:10], *values, noise[10:]]
+    order.shuffle(parts)
+    scrubbed = register.scrub("".join(parts))
+    assert [value for value in values if value in scrubbed] == []
+
+
+def test_ten_thousand_live_values_cost_at_most_twice_the_time_of_ten() -> None:
+    registers = {count: Register() for count in (10, 10_000)}
+    value = secrets.token_urlsafe(24)
+    for count, register in registers.items():
+        for each in (value, *(secrets.token_urlsafe(24) for _ in range(count - 1))):
+            register.add(each)
+    record = logging.makeLogRecord(
+        {"msg": f"connecting to postgresql://shop:{value}@127.0.0.1/shop, pool size 5 of 10" * 3}
+    )
+
+    def cost(register: Register) -> float:
+        return min(
+            timeit.repeat(
+                lambda: redaction.scrub_record(copy.copy(record), register), number=50, repeat=1
+            )
+        )
+
+    costs: dict[int, list[float]] = {count: [] for count in registers}
+    for _ in range(30):  # by turns, so that what else the machine does meets both
+        for count, register in registers.items():
+            costs[count].append(cost(register))
+    assert min(costs[10_000]) <= 2 * min(costs[10])
 
 
 @pytest.mark.parametrize("value", ['it\'s "quoted" \\ /x', "pässwörd/+&=?", "line\nbreak"])
@@ -148,6 +378,8 @@ def test_encoded_and_escaped_forms_are_scrubbed(value: str) -> None:
         json.dumps(value)[1:-1],
         quote(value),
         quote(value, safe=""),
+        quote_plus(value),
+        value.encode().hex(),
         base64.b64encode(value.encode()).decode().rstrip("="),
         base64.urlsafe_b64encode(value.encode()).decode().rstrip("="),
     ]
@@ -155,7 +387,7 @@ def test_encoded_and_escaped_forms_are_scrubbed(value: str) -> None:
 
 
 def test_the_register_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(redaction, "MAX_VALUES", 2)
+    monkeypatch.setattr(live_values, "MAX_VALUES", 2)
     register = Register()
     for value in ("first-value", "second-value", "third-value"):
         register.add(value)
@@ -178,9 +410,9 @@ def test_short_values_do_not_blank_out_ordinary_words() -> None:
 
 def test_importing_the_package_installs_nothing() -> None:
     code = (
-        "import logging, sys; before = logging.Logger.makeRecord, sys.excepthook\n"
+        "import logging, sys; before = logging.Logger.handle, sys.excepthook\n"
         "import app_integration\n"
-        "assert before == (logging.Logger.makeRecord, sys.excepthook)\n"
+        "assert before == (logging.Logger.handle, sys.excepthook)\n"
     )
     run = subprocess.run([sys.executable, "-c", code], check=False)
     assert run.returncode == 0

@@ -16,8 +16,7 @@ VALUE = "hunter2 hunter2"
 @pytest.mark.parametrize(
     "spelling",
     [
-        pytest.param(VALUE.encode().hex(), id="hexadecimal"),
-        pytest.param(b64encode(f"user:{VALUE}".encode()).decode(), id="base64-of-more-than-it"),
+        pytest.param(b64encode(b64encode(VALUE.encode())).decode(), id="encoded-twice"),
         pytest.param("HUNTER2 HUNTER2", id="another-case"),
         pytest.param("hunter2 hunt", id="a-part-of-it"),
     ],
@@ -34,13 +33,13 @@ def test_a_spelling_that_is_not_expected_is_not_scrubbed(spelling: str) -> None:
     [
         pytest.param("print(value)", id="print"),
         pytest.param("os.write(2, value.encode())", id="file-descriptor"),
-        pytest.param("atexit.register(int, value)", id="exception-at-exit"),
+        pytest.param("warnings.warn(value)", id="warning"),
         pytest.param("subprocess.run(['/bin/echo', value], check=True)", id="another-process"),
     ],
 )
 def test_what_is_neither_logged_nor_an_uncaught_exception_is_not_scrubbed(statement: str) -> None:
     code = (
-        "import atexit, os, subprocess\n"
+        "import os, subprocess, warnings\n"
         "from app_integration import redaction\n"
         f"value = {VALUE!r}\n"
         "redaction.live.add(value)\n"
