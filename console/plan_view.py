@@ -32,6 +32,8 @@ def show_plan(console: Console, plan: Plan) -> None:
     for name in plan.kept:
         note = f"! {name} is declared no more, but holds data: --destroy-data {name} deletes it"
         _line(console, "red", note)
+    for name in plan.absent:
+        _line(console, "yellow", f"! {name} isn't there: nothing to destroy")
     console.print(summary(plan), highlight=False)
 
 

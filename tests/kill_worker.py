@@ -1,7 +1,7 @@
 """Applies a small declaration and kills itself after a number of writes; run by a test.
 
-It reads lines from standard input: a namespace and the number of writes after which to die (0 for
-never). For each it forks: the child applies, and is really killed; the parent prints the signal.
+It reads jobs from standard input, one JSON line each. For each it forks: the child applies, and is
+really killed; the parent prints the signal.
 """
 
 from __future__ import annotations
@@ -12,8 +12,9 @@ import signal
 import sys
 import threading
 from collections.abc import Mapping
-from dataclasses import replace
-from typing import Any
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Final
 
 from app_integration.login import GivenToken
 from app_integration.names import Environment, Scope
@@ -23,15 +24,46 @@ from policies.render import render_policies
 from vault.declare.declaration import Declaration
 from vault.declare.fields import Endpoint
 from vault.declare.load import load
-from vault.declare.model import Derived
+from vault.declare.model import Derived, Generated, ServiceDeclaration
+from vault.reconcile import plan_file
 from vault.reconcile.apply import apply
-from vault.reconcile.compare import compare
+from vault.reconcile.compare import Prune, compare
 from vault.reconcile.desired import desired
 from vault.reconcile.plan import Plan
 from vault.reconcile.records import Recorded
 from vault.reconcile.resources import Resource
 from vault.reconcile.resources.database import DatabaseConnection
 from vault.reconcile.supply import Supply
+
+#: What is declared at first, and what is left of it later: the rest is to be pruned.
+ALL, MORE, FEWER = "all", "more", "fewer"
+#: With everything that holds data.
+PRUNE: Final = Prune(
+    Environment.DEV,
+    (
+        "secret/annex/dev/token",
+        "secret/gaara-store/dev/mail-url",
+        "transit/annex-dev-pii",
+    ),
+)
+
+
+@dataclass(frozen=True)
+class Job:
+    """One run.
+
+    Attributes:
+        kill_after: writes after which to die; 0 for never.
+        workers: requests at once.
+        scene: which declaration.
+        file: a saved plan to carry out in place of a new one.
+    """
+
+    namespace: str
+    kill_after: int = 0
+    workers: int = 1
+    scene: str = ALL
+    file: str | None = None
 
 
 class InNamespace(Session):
@@ -58,23 +90,48 @@ class InNamespace(Session):
         return answer
 
 
-def declared(database: int) -> Declaration:
-    """The project's declaration for dev, with a derived secret; *database* is a port."""
+def declared(database: int, scene: str = ALL) -> Declaration:
+    """The project's declaration for dev, more or fewer; *database* is a port."""
     found = load()
     scope = Scope("gaara-store", Environment.DEV)
-    service = found.service("gaara-store")
-    secrets = {
-        **service.secrets,
-        "mail-url": Derived(source="derived", format="smtp://{jwt-secret}"),
+    service, dev = found.service("gaara-store"), found.environment(Environment.DEV)
+    if scene == FEWER:
+        without = service.model_copy(update={"database": None})
+        return Declaration({"gaara-store": without}, found.environments)
+    mail = Derived(source="derived", format="smtp://{jwt-secret}")
+    services = {
+        "gaara-store": service.model_copy(update={"secrets": {**service.secrets, "mail-url": mail}})
     }
-    service = service.model_copy(update={"secrets": secrets})
-    changed = Declaration({"gaara-store": service}, found.environments)
+    if scene == MORE:
+        services["annex"] = _annex(service)
+        update = {
+            "people": {**dev.people, "leaver": dev.people["developer"]},
+            "services": {**dev.services, "annex": dev.services["gaara-store"]},
+        }
+        dev = dev.model_copy(update=update)
+    environments = {**found.environments, Environment.DEV: dev}
+    changed = Declaration(services, environments)
     return changed.with_deployment(scope, database=Endpoint("127.0.0.1", database))
 
 
-def wanted(namespace: str, database: int, supply: Mapping[str, str]) -> list[Resource]:
+def _annex(store: ServiceDeclaration) -> ServiceDeclaration:
+    """A small service beside the store."""
+    token = Generated(source="generated", length=32, alphabet="alphanumeric")
+    return store.model_copy(
+        update={
+            "service": "annex",
+            "secrets": {"token": token},
+            "keys": {"pii": store.keys["pii"]},
+            "database": None,
+        }
+    )
+
+
+def wanted(
+    namespace: str, database: int, supply: Mapping[str, str], scene: str = ALL
+) -> list[Resource]:
     """What is to be on the server; each namespace has a database manager of its own."""
-    declaration = declared(database)
+    declaration = declared(database, scene)
     policies = render_policies(declaration, Environment.DEV)
     values = Supply({path: Secret(value) for path, value in supply.items()})
     resources = desired(declaration, Environment.DEV, policies, values)
@@ -87,25 +144,40 @@ def _with_manager(resource: Resource, manager: str) -> Resource:
     return replace(resource, resource=replace(resource.resource, username=manager))
 
 
-def run(session: Session, resources: list[Resource], workers: int) -> Plan:
+def run(
+    session: Session, resources: list[Resource], workers: int, prune: Prune | None = None
+) -> Plan:
     """Plan and apply; gives the plan."""
-    plan = compare(session, resources)
+    plan = compare(session, resources, prune)
     apply(session, plan, lambda _: None, workers)
     return plan
+
+
+def run_saved(session: Session, resources: list[Resource], file: Path, workers: int) -> None:
+    """Carry out the plan in *file*, as ``apply FILE`` does."""
+    saved = plan_file.load(file)
+    plan = compare(session, resources, saved.prune)
+    saved.check(plan)
+    apply(session, plan, lambda _: None, workers)
+
+
+def _do(job: Job, settings: Mapping[str, Any]) -> None:
+    session = InNamespace(settings["address"], settings["token"], job.namespace, job.kill_after)
+    resources = wanted(job.namespace, settings["database"], settings["supply"], job.scene)
+    if job.file is not None:
+        run_saved(session, resources, Path(job.file), job.workers)
+    else:
+        run(session, resources, job.workers, PRUNE if job.scene == FEWER else None)
 
 
 def main() -> None:
     """Serve the lines of standard input."""
     settings = json.loads(sys.stdin.readline())
     for line in sys.stdin:
-        namespace, kill_after, workers = line.split()
+        job = Job(**json.loads(line))
         child = os.fork()
         if child == 0:
-            session = InNamespace(
-                settings["address"], settings["token"], namespace, int(kill_after)
-            )
-            resources = wanted(namespace, settings["database"], settings["supply"])
-            run(session, resources, int(workers))
+            _do(job, settings)
             os._exit(0)
         _, status = os.waitpid(child, 0)
         sys.stdout.write(f"{-os.waitstatus_to_exitcode(status)}\n")

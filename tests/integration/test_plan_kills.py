@@ -1,129 +1,32 @@
-"""Apply is killed after each of its writes in turn: another apply always gets to the same end.
-
-Each run has a namespace of its own on one server (OpenBao's; the calls inside are the same), and a
-database manager of its own on one PostgreSQL.
-"""
+"""Apply is killed after each of its writes in turn: another apply always gets to the same end."""
 
 from __future__ import annotations
 
 import json
 import signal
-import subprocess
-import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
-from pathlib import Path
-from queue import SimpleQueue
 from typing import Any
 
-import psycopg
 import pytest
 
 from app_integration.errors import RequestRefused
 from app_integration.secret import Secret
 from tests.deployment import Deployment
-from tests.dev_server import ROOT_TOKEN, dev_server, root
-from tests.kill_worker import InNamespace, run, wanted
+from tests.kill_bench import RUNS, SUPPLY, Bench, kill_bench
+from tests.kill_worker import Job, run, wanted
 from vault.reconcile.compare import compare
-from vault.runtime.accounts import SUPERUSER
 
 pytestmark = [pytest.mark.requires("embedded"), pytest.mark.timeout(600)]
 
-ROOT = Path(__file__).parents[2]
-#: Runs at the same time, and requests at once in each: one, so that the k-th write is always the
-#: same.
-RUNS, WORKERS = 2, 1
-MANAGER_PASSWORD = "given-to-the-manager"
-SUPPLY = {
-    "database/config/gaara-store-dev": MANAGER_PASSWORD,
-    "auth/userpass/users/developer": "given-to-the-developer",
-    "secret/gaara-store/dev/database-url": "postgresql://a",
-    "secret/gaara-store/dev/redis-url": "redis://b",
-    "secret/gaara-store/dev/smtp-password": "c",
-}
-
-
-@dataclass
-class Bench:
-    """A server, a database, and processes to be killed."""
-
-    address: str
-    database: int
-    superuser: str = field(repr=False)
-    workers: SimpleQueue[subprocess.Popen[str]] = field(repr=False)
-
-    def prepare(self, namespace: str) -> None:
-        """A namespace, and the database manager that is used in it."""
-        with root(self.address) as session:
-            session.post(f"sys/namespaces/{namespace}")
-        with psycopg.connect(self.superuser, autocommit=True) as connection:
-            role = f"CREATE ROLE {namespace}_manager LOGIN CREATEROLE IN ROLE gaara_store_owner"
-            connection.execute(f"{role} PASSWORD '{MANAGER_PASSWORD}'".encode())
-
-    def apply_and_die(self, namespace: str, kill_after: int, workers: int) -> int:
-        """The signal that ended it; 0 when it came to its end."""
-        worker = self.workers.get()
-        assert worker.stdin
-        assert worker.stdout
-        worker.stdin.write(f"{namespace} {kill_after} {workers}\n")
-        worker.stdin.flush()
-        answer = worker.stdout.readline()
-        self.workers.put(worker)
-        return int(answer)
-
-    def password(self, namespace: str) -> str:
-        """What the database keeps of the manager's password."""
-        with psycopg.connect(self.superuser) as connection:
-            row = connection.execute(
-                "SELECT rolpassword FROM pg_authid WHERE rolname = %s", (f"{namespace}_manager",)
-            ).fetchone()
-        assert row
-        return str(row[0])
-
-    def session(self, namespace: str) -> InNamespace:
-        return InNamespace(self.address, ROOT_TOKEN, namespace)
+#: Requests at once in each run: one, so that the k-th write is always the same.
+WORKERS = 1
 
 
 @pytest.fixture(scope="module")
 def bench(deployment: Deployment) -> Iterator[Bench]:
-    passwords = deployment.layout.passwords
-    superuser = (
-        f"postgresql://{SUPERUSER}:{(passwords / 'database-superuser').read_text().strip()}"
-        f"@127.0.0.1:{deployment.ports.database}/postgres"
-    )
-    with dev_server() as address:
-        settings = {
-            "address": address,
-            "token": ROOT_TOKEN,
-            "database": deployment.ports.database,
-            "supply": SUPPLY,
-        }
-        started = [_worker(settings) for _ in range(RUNS)]
-        queue: SimpleQueue[subprocess.Popen[str]] = SimpleQueue()
-        for worker in started:
-            queue.put(worker)
-        yield Bench(address, deployment.ports.database, superuser, queue)
-        for worker in started:
-            worker.communicate()
-    with psycopg.connect(superuser, autocommit=True) as connection:
-        rows = connection.execute("SELECT rolname FROM pg_roles WHERE rolname ~ '^k[0-9]'")
-        for (name,) in rows.fetchall():
-            connection.execute(f"DROP ROLE {name}".encode())
-
-
-def _worker(settings: dict[str, Any]) -> subprocess.Popen[str]:
-    worker = subprocess.Popen(
-        [sys.executable, "-m", "tests.kill_worker"],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-        cwd=ROOT,
-    )
-    assert worker.stdin
-    worker.stdin.write(json.dumps(settings) + "\n")
-    worker.stdin.flush()
-    return worker
+    with kill_bench(deployment) as running:
+        yield running
 
 
 def end_state(bench: Bench, namespace: str) -> dict[str, Any]:
@@ -156,7 +59,7 @@ def recovered(bench: Bench, kill_after: int, workers: int) -> dict[str, Any]:
     namespace = f"k{kill_after}w{workers}"
     bench.prepare(namespace)
     initial = bench.password(namespace)
-    assert bench.apply_and_die(namespace, kill_after, workers) == signal.SIGKILL
+    assert bench.apply_and_die(Job(namespace, kill_after, workers)) == signal.SIGKILL
     after_kill = bench.password(namespace)
     with bench.session(namespace) as session:
         resources = wanted(namespace, bench.database, SUPPLY)
@@ -194,7 +97,7 @@ def test_a_kill_among_many_requests_at_once_is_survived_too(
 
 def test_what_a_killed_apply_made_is_known_to_be_ours(bench: Bench) -> None:
     bench.prepare("k1000")
-    assert bench.apply_and_die("k1000", 50, 1) == signal.SIGKILL
+    assert bench.apply_and_die(Job("k1000", 50)) == signal.SIGKILL
     with bench.session("k1000") as session:
         for kind, path in {"policy": "sys/policies/acl", "approle": "auth/approle/role"}.items():
             noted = session.list(f"secret/metadata/_strongroom/dev/{kind}")

@@ -16,6 +16,7 @@ from vault.declare.model import DatabaseRole, Given, TransitKey
 from vault.reconcile.apply import apply
 from vault.reconcile.compare import Prune, compare
 from vault.reconcile.plan import Plan
+from vault.runtime.accounts import SUPERUSER
 
 pytestmark = pytest.mark.requires("embedded")
 
@@ -105,6 +106,13 @@ def test_data_goes_when_its_full_name_is_typed(pruned: Deployment, name: str) ->
         pruned.operator.get(path)
 
 
+def test_what_a_killed_run_destroyed_already_is_no_error(pruned: Deployment) -> None:
+    carry_out(pruned, plan(pruned, KEY))
+    again = plan(pruned, KEY, SECRET)
+    assert again.absent == (KEY,)
+    assert removed(again) == {f"secret-metadata {SECRET.removeprefix('secret/')}"}
+
+
 @pytest.mark.parametrize(
     "name",
     ["old", "transit/*", "secret/gaara-store/dev/jwt-secret", "transit/gaara-store-dev-pii", "*"],
@@ -180,3 +188,14 @@ def test_the_users_of_a_role_go_before_it_and_no_others(pruned: Deployment) -> N
     carry_out(pruned, plan(pruned))
     assert gone not in users(pruned)
     assert stays in users(pruned)
+
+
+def test_a_leased_user_that_somebody_dropped_is_no_obstacle(pruned: Deployment) -> None:
+    gone = lease(pruned.operator, ROLE)
+    password = (pruned.layout.passwords / "database-superuser").read_text().strip()
+    url = f"postgresql://{SUPERUSER}:{password}@127.0.0.1:{pruned.ports.database}/gaara_store"
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute(f'DROP ROLE "{gone}"'.encode())
+    carry_out(pruned, plan(pruned))
+    assert ROLE not in pruned.operator.list("database/roles")
+    assert plan(pruned).changes == ()

@@ -55,6 +55,7 @@ PLAN = Plan(
     missing=("shop/prod/url",),
     kept=("transit/shop-prod-old",),
     digest="d1",
+    absent=("secret/shop/prod/old",),
 )
 
 
@@ -87,6 +88,7 @@ def test_a_plan_reads_as_what_is_added_changed_and_taken_away() -> None:
 ! secret shop/prod/url has no value: give it one with --given
 ! transit/shop-prod-old is declared no more, but holds data: \
 --destroy-data transit/shop-prod-old deletes it
+! secret/shop/prod/old isn't there: nothing to destroy
 Plan: 1 to create, 2 to change, 1 to delete, 5 as declared, 1 without a value, 1 kept.
 """
     )

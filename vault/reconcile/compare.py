@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 
 from app_integration.names import Environment
 from vault.reconcile.plan import Plan, make_plan, read_actual
-from vault.reconcile.prune import orphans, with_removals
+from vault.reconcile.prune import gone, orphans, with_removals
 from vault.reconcile.resources import Reader, Resource
 from vault.reconcile.snapshot import Snapshot
 
@@ -35,5 +35,6 @@ def compare(reader: Reader, resources: Sequence[Resource], prune: Prune | None =
     plan = make_plan(resources, read_actual(snapshot, resources))
     if prune is not None:
         found = orphans(snapshot, resources, prune.environment)
-        plan = with_removals(plan, found, prune.destroy)
+        absent = gone(snapshot, resources, prune.destroy)
+        plan = with_removals(plan, found, prune.destroy, absent)
     return replace(plan, digest=snapshot.digest())

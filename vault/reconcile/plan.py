@@ -67,6 +67,7 @@ class Plan:
         missing: secrets that nobody has given a value yet; apply can't make them up.
         kept: what is ours and declared no more, but holds data, so that it stays.
         digest: hash of everything that was read for this plan.
+        absent: what was to be destroyed and is gone already.
     """
 
     changes: tuple[Change, ...]
@@ -74,6 +75,7 @@ class Plan:
     missing: tuple[str, ...]
     kept: tuple[str, ...] = ()
     digest: str = ""
+    absent: tuple[str, ...] = ()
 
     def count(self, action: Action) -> int:
         """How many changes are an *action*."""

@@ -57,6 +57,7 @@ def document(plan: Plan, environment: Environment, prune: Prune | None = None) -
         "changes": _changes(plan),
         "missing": list(plan.missing),
         "kept": list(plan.kept),
+        "absent": list(plan.absent),
         "summary": {
             **{str(action): plan.count(action) for action in Action},
             "unchanged": plan.unchanged,

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
-from app_integration.errors import ConfigurationError
-from app_integration.names import DATABASE_MOUNT, KV_MOUNT, TRANSIT_MOUNT, Environment
+from app_integration.errors import ConfigurationError, InvalidName
+from app_integration.names import (
+    DATABASE_MOUNT,
+    KV_MOUNT,
+    TRANSIT_MOUNT,
+    Environment,
+    check_secret_name,
+)
 from app_integration.session import Session
 from vault.declare.faults import listed
 from vault.reconcile.order import PRUNABLE
@@ -25,6 +31,8 @@ BUILT_IN: Final = frozenset(
     (Policy.kind, name) for name in ("root", "default", "control-group", "response-wrapping")
 )
 _OURS: Final = "strongroom-"
+#: Kinds that hold what can't be made again → their mount, which begins the name that destroys it.
+_MOUNTS: Final = {TransitKey.kind: TRANSIT_MOUNT, SecretMetadata.kind: KV_MOUNT}
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,9 +50,8 @@ class Orphan:
     @property
     def data(self) -> str | None:
         """The name that destroys it, for a kind that holds what can't be made again."""
-        if self.kind == TransitKey.kind:
-            return f"{TRANSIT_MOUNT}/{self.name}"
-        return f"{KV_MOUNT}/{self.name}" if self.kind == SecretMetadata.kind else None
+        mount = _MOUNTS.get(self.kind)
+        return f"{mount}/{self.name}" if mount else None
 
     def desired(self) -> Fields:
         """Nothing."""
@@ -87,14 +94,42 @@ def orphans(
     ]
 
 
-def with_removals(plan: Plan, found: Sequence[Orphan], destroy: Collection[str]) -> Plan:
+def gone(reader: Reader, resources: Sequence[Resource], destroy: Iterable[str]) -> list[str]:
+    """Those of *destroy* that the server has no data under, and that nothing declares.
+
+    A run that was killed may have destroyed them: the same command again is no mistake.
+    """
+    declared = {f"{_MOUNTS[each.kind]}/{each.name}" for each in resources if each.kind in _MOUNTS}
+    return [name for name in sorted(destroy) if name not in declared and _is_gone(reader, name)]
+
+
+def _is_gone(reader: Reader, full_name: str) -> bool:
+    mount, _, name = full_name.partition("/")
+    try:
+        check_secret_name(name)
+    except InvalidName:
+        return False
+    if mount == TRANSIT_MOUNT:
+        return read_data(reader, f"{PRUNABLE[TransitKey.kind]}/{name}") is None
+    return mount == KV_MOUNT and read_data(reader, metadata_path(name)) is None
+
+
+def with_removals(
+    plan: Plan, found: Sequence[Orphan], destroy: Collection[str], absent: Sequence[str] = ()
+) -> Plan:
     """*plan* with the deletion of *found*; those that hold data only if *destroy* names them.
+
+    Args:
+        plan: what is to be made or changed.
+        found: what is ours and declared no more.
+        destroy: full names of keys and secrets that may go too.
+        absent: those of them that are gone already.
 
     Raises:
         ConfigurationError: *destroy* names what isn't there to be destroyed.
     """
     known = {orphan.data for orphan in found if orphan.data}
-    if unknown := sorted(set(destroy) - known):
+    if unknown := sorted(set(destroy) - known - set(absent)):
         raise ConfigurationError(
             f"--destroy-data {unknown[0]}: no such data of ours is undeclared "
             f"(expected {listed(known, nothing='none: nothing is left to destroy')})"
@@ -102,7 +137,8 @@ def with_removals(plan: Plan, found: Sequence[Orphan], destroy: Collection[str])
     going = [orphan for orphan in found if orphan.data is None or orphan.data in destroy]
     kept = sorted(known - set(destroy))
     removals = tuple(Change(Action.DELETE, orphan, {}, ()) for orphan in going)
-    return replace(plan, changes=plan.changes + removals, kept=tuple(kept))
+    already = tuple(name for name in absent if name not in known)
+    return replace(plan, changes=plan.changes + removals, kept=tuple(kept), absent=already)
 
 
 def _noted(reader: Reader, environment: Environment) -> Iterator[Orphan]:

@@ -19,6 +19,14 @@ from vault.reconcile.writeonly import ANOTHER, WriteOnly
 _PLUGIN = "postgresql-database-plugin"
 _ROOT = "root_password"
 ROTATED = "rotated"
+_REVOCATION = """DO $$ BEGIN
+IF EXISTS (SELECT FROM pg_roles WHERE rolname = '{{name}}') THEN
+  ALTER ROLE "{{name}}" NOLOGIN;
+  PERFORM pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = '{{name}}';
+  REASSIGN OWNED BY "{{name}}" TO "{{owner}}";
+  DROP OWNED BY "{{name}}";
+  DROP ROLE "{{name}}";
+END IF; END $$"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,11 +199,9 @@ def creation_statements(owner: str) -> tuple[str, ...]:
 
 
 def revocation_statements(owner: str) -> tuple[str, ...]:
-    """SQL that ends a leased user: no new logins, open sessions ended, objects kept, user gone."""
-    return (
-        'ALTER ROLE "{{name}}" NOLOGIN',
-        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = '{{name}}'",
-        f'REASSIGN OWNED BY "{{{{name}}}}" TO "{owner}"',
-        'DROP OWNED BY "{{name}}"',
-        'DROP ROLE "{{name}}"',
-    )
+    """SQL that ends a leased user: no new logins, open sessions ended, objects kept, user gone.
+
+    A user who is gone already is no error: the server would try again, give up, and keep the lease
+    for ever. The server takes what is between ``DO $$`` and ``$$`` as one statement.
+    """
+    return (_REVOCATION.replace("{{owner}}", owner),)

@@ -1,0 +1,131 @@
+"""Processes that apply and are killed, and the servers that they do it to.
+
+Each run has a namespace of its own on one server (OpenBao's; the calls inside are the same), and a
+database manager of its own on one PostgreSQL.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from queue import SimpleQueue
+from typing import Any, Final
+
+import psycopg
+
+from tests.deployment import Deployment
+from tests.dev_server import ROOT_TOKEN, dev_server, root
+from tests.kill_worker import InNamespace, Job
+from vault.runtime.accounts import SUPERUSER
+
+ROOT: Final = Path(__file__).parents[1]
+#: Runs at the same time.
+RUNS: Final = 2
+MANAGER_PASSWORD: Final = "given-to-the-manager"
+SUPPLY: Final = {
+    "database/config/gaara-store-dev": MANAGER_PASSWORD,
+    "auth/userpass/users/developer": "given-to-the-developer",
+    "auth/userpass/users/leaver": "given-to-the-leaver",
+    "secret/gaara-store/dev/database-url": "postgresql://a",
+    "secret/gaara-store/dev/redis-url": "redis://b",
+    "secret/gaara-store/dev/smtp-password": "c",
+}
+
+
+@dataclass
+class Bench:
+    """A server, a database, and processes to be killed."""
+
+    address: str
+    database: int
+    superuser: str = field(repr=False)
+    workers: SimpleQueue[subprocess.Popen[str]] = field(repr=False)
+
+    def prepare(self, namespace: str) -> None:
+        """A namespace, and the database manager that is used in it."""
+        with root(self.address) as session:
+            session.post(f"sys/namespaces/{namespace}")
+        with psycopg.connect(self.superuser, autocommit=True) as connection:
+            role = f"{namespace}_manager"
+            for statement in (
+                f"CREATE ROLE {role} LOGIN CREATEROLE PASSWORD '{MANAGER_PASSWORD}'",
+                f"GRANT gaara_store_owner TO {role} WITH ADMIN OPTION",
+                f"ALTER ROLE {role} SET createrole_self_grant = 'set, inherit'",
+            ):
+                connection.execute(statement.encode())
+
+    def apply_and_die(self, job: Job) -> int:
+        """The signal that ended it; 0 when it came to its end."""
+        worker = self.workers.get()
+        assert worker.stdin
+        assert worker.stdout
+        worker.stdin.write(f"{json.dumps(asdict(job))}\n")
+        worker.stdin.flush()
+        answer = worker.stdout.readline()
+        self.workers.put(worker)
+        return int(answer)
+
+    def users(self) -> set[str]:
+        """All that may log in to the database."""
+        with psycopg.connect(self.superuser) as connection:
+            return {name for (name,) in connection.execute("SELECT usename FROM pg_user")}
+
+    def password(self, namespace: str) -> str:
+        """What the database keeps of the manager's password."""
+        with psycopg.connect(self.superuser) as connection:
+            row = connection.execute(
+                "SELECT rolpassword FROM pg_authid WHERE rolname = %s", (f"{namespace}_manager",)
+            ).fetchone()
+        assert row
+        return str(row[0])
+
+    def session(self, namespace: str) -> InNamespace:
+        """All rights in *namespace*."""
+        return InNamespace(self.address, ROOT_TOKEN, namespace)
+
+
+@contextmanager
+def kill_bench(deployment: Deployment) -> Iterator[Bench]:
+    """Its processes start here, and end with it."""
+    passwords = deployment.layout.passwords
+    superuser = (
+        f"postgresql://{SUPERUSER}:{(passwords / 'database-superuser').read_text().strip()}"
+        f"@127.0.0.1:{deployment.ports.database}/postgres"
+    )
+    with dev_server() as address:
+        settings = {
+            "address": address,
+            "token": ROOT_TOKEN,
+            "database": deployment.ports.database,
+            "supply": SUPPLY,
+        }
+        started = [_worker(settings) for _ in range(RUNS)]
+        queue: SimpleQueue[subprocess.Popen[str]] = SimpleQueue()
+        for worker in started:
+            queue.put(worker)
+        yield Bench(address, deployment.ports.database, superuser, queue)
+        for worker in started:
+            worker.communicate()
+    with psycopg.connect(superuser, autocommit=True) as connection:
+        rows = connection.execute("SELECT rolname FROM pg_roles WHERE rolname ~ '^k[0-9]'")
+        for (name,) in rows.fetchall():
+            connection.execute(f"DROP ROLE {name}".encode())
+
+
+def _worker(settings: Mapping[str, Any]) -> subprocess.Popen[str]:
+    worker = subprocess.Popen(
+        [sys.executable, "-m", "tests.kill_worker"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        cwd=ROOT,
+    )
+    assert worker.stdin
+    worker.stdin.write(json.dumps(settings) + "\n")
+    worker.stdin.flush()
+    return worker
