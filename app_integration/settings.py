@@ -43,6 +43,7 @@ class Limits:
     data_key_bytes: int = 64 * 2**30  # bytes under one data key
     data_key_age: float = 86_400.0  # seconds one data key encrypts
     data_key_cache: int = 1024  # unwrapped data keys held for decryption
+    index_refresh: float = 300.0  # seconds until the versions of an index key are looked up again
     batch_items: int = 249  # Transit items in one request: the server refuses about 1000 strings
 
 

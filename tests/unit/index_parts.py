@@ -1,0 +1,76 @@
+"""Parts for tests of blind indexes: a key service and rows in memory, and time that is told."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from app_integration.encryption.blind_indexes import BlindIndexes
+from app_integration.encryption.index_keys import IndexKey
+from app_integration.encryption.refusal import refuse
+from app_integration.errors import KeyUnavailable
+from app_integration.names import Environment, Scope
+
+SHOP = Scope("shop", Environment.PROD)
+ROWS = 1_000_000
+
+
+class KeyService:
+    """Wraps by remembering; *away* tells that it can't be reached."""
+
+    def __init__(self) -> None:
+        self.away = False
+        self.known: dict[bytes, tuple[bytes, bytes]] = {}
+
+    def wrap(self, data_keys: Sequence[bytes], scope: bytes) -> list[bytes]:
+        self._reach()
+        wrapped = [os.urandom(32) for _ in data_keys]
+        self.known |= {one: (key, scope) for one, key in zip(wrapped, data_keys, strict=True)}
+        return wrapped
+
+    def unwrap(self, wrapped: Sequence[bytes], scope: bytes) -> list[bytes]:
+        self._reach()
+        opened = [self.known[one] for one in wrapped]
+        if any(bound != scope for _, bound in opened):
+            refuse()
+        return [key for key, _ in opened]
+
+    def _reach(self) -> None:
+        if self.away:
+            raise KeyUnavailable("the server is away")
+
+
+class Rows:
+    """Index keys in memory."""
+
+    def __init__(self) -> None:
+        self.keys: dict[tuple[str, str, int], IndexKey] = {}
+        self.looked_up = 0
+        self.away = False
+
+    def add(self, key: IndexKey) -> bool:
+        place = (key.scope, key.index, key.version)
+        return self.keys.setdefault(place, key) is key
+
+    def versions(self, scope: str, index: str) -> list[IndexKey]:
+        if self.away:
+            raise KeyUnavailable("the database is away")
+        self.looked_up += 1
+        mine = [key for key in self.keys.values() if (key.scope, key.index) == (scope, index)]
+        return sorted(mine, key=lambda key: key.version)
+
+    def remove(self, key: IndexKey) -> bool:
+        return self.keys.pop((key.scope, key.index, key.version), None) is not None
+
+
+@dataclass
+class World:
+    """One service's rows and key service; each process of it declares its own indexes."""
+
+    service: KeyService = field(default_factory=KeyService)
+    rows: Rows = field(default_factory=Rows)
+    now: float = 1_800_000_000.0
+
+    def process(self, scope: Scope = SHOP) -> BlindIndexes:
+        return BlindIndexes(self.service, self.rows, scope, now=lambda: self.now)
