@@ -13,7 +13,7 @@ Where the process finds its server and identity: ``docs/Env.md``. What can go wr
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -33,6 +33,7 @@ from app_integration.secret import Secret
 if TYPE_CHECKING:
     from sqlalchemy import Engine
 
+    from app_integration.config_watch import WatchedConfig
     from app_integration.encryption.transit import Transit
 
 __all__ = [
@@ -53,6 +54,7 @@ __all__ = [
     "redaction",
     "require",
     "transit",
+    "watch_config",
 ]
 
 _Model = TypeVar("_Model")
@@ -117,6 +119,26 @@ def load_config(model: type[_Model], path: Path | None = None) -> _Model:
     load: Any = wiring.load("app_integration.config:load_config")
     loaded: _Model = load(model, path)
     return loaded
+
+
+def watch_config(
+    model: type[_Model],
+    path: Path | None = None,
+    on_change: Callable[[frozenset[str]], None] | None = None,
+) -> WatchedConfig[Any]:
+    """The delivered config, followed from now on; ``current()`` gives what is in effect.
+
+    Args:
+        model: a pydantic model class.
+        path: the file; by default the one that ``STRONGROOM_CONFIG`` names.
+        on_change: called with the dotted names of the fields that changed.
+
+    Raises:
+        ConfigRejected: as :func:`load_config`. A bad file that comes later changes nothing.
+    """
+    watch: Any = wiring.load("app_integration.config_watch:watch_config")
+    watched: WatchedConfig[Any] = watch(model, path, on_change)
+    return watched
 
 
 def close() -> None:

@@ -6,30 +6,20 @@ words of a parser or of pydantic repeat the input, so they are dropped.
 
 from __future__ import annotations
 
-import json
 import logging
-import os
-import re
-import stat
 import threading
 import time
-import tomllib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Generic, Protocol, Self, TypeVar
 
-from app_integration import metrics, settings
+from app_integration import forks, metrics, settings
+from app_integration.delivered import parse, read
 from app_integration.errors import ConfigRejected, ConfigurationError, DeadlineExceeded
 
 log = logging.getLogger(__name__)
 
-MAX_SIZE = 1024 * 1024  # bytes
 CHECK_INTERVAL = 1.0  # seconds between two looks at the file
-
-#: What the agent writes for a key that the server doesn't hold. A value that happens to read so
-#: arrives escaped, so these very bytes mean a hole.
-_HOLE = b"<no value>"
-_AT_LINE = re.compile(r"\(at line (\d+)")
 
 
 class Model(Protocol):
@@ -42,6 +32,8 @@ class Model(Protocol):
 
 
 M = TypeVar("M", bound=Model)
+#: Told the names of the fields that changed.
+OnChange = Callable[[frozenset[str]], None]
 
 
 def load_config(model: type[M], path: Path | None = None) -> M:
@@ -56,34 +48,13 @@ def load_config(model: type[M], path: Path | None = None) -> M:
     return validate(model, read(path), path)
 
 
-def read(path: Path) -> bytes:
-    """The bytes of *path*, when the file is one that may be trusted and is whole.
-
-    Raises:
-        ConfigRejected: as :func:`load_config`.
-    """
-    try:
-        # Not blocking: opening a pipe would otherwise wait for a writer.
-        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-        try:
-            _check_file(path, os.fstat(descriptor))
-            with open(descriptor, "rb", closefd=False) as file:
-                data = file.read(MAX_SIZE + 1)
-        finally:
-            os.close(descriptor)
-    except OSError as error:
-        raise ConfigRejected(f"{path} can't be read: {error.strerror}") from None
-    _check_bytes(path, data)
-    return data
-
-
 def validate(model: type[M], data: bytes, path: Path) -> M:
     """*data* as *model*; *path* gives the format by its suffix and is named in errors.
 
     Raises:
         ConfigRejected: *data* doesn't parse, or doesn't fit *model*.
     """
-    document = _parse(path, data)
+    document = parse(path, data)
     try:
         return model.model_validate(document)
     except DeadlineExceeded:
@@ -115,33 +86,74 @@ class ConfigFile(Generic[M]):
         self.rejected: ConfigRejected | None = None
         self._model = model
         self._clock = clock
-        self._lock = threading.Lock()
+        self._watchers: list[OnChange] = []
+        self.forget()
+        forks.forget_in_child(self)
         self._seen = _signature(self.path)
         self._current = load_config(model, self.path)
         self._looked = clock()
 
+    def forget(self) -> None:
+        """A fresh lock; the config in effect is as good in a forked child."""
+        self._lock = threading.Lock()
+
+    def on_change(self, tell: OnChange) -> None:
+        """Have *tell* called with the names of the changed fields, once they are in effect."""
+        self._watchers.append(tell)
+
+    def look(self) -> None:
+        """Look at the file now, and tell of a change."""
+        with self._lock:
+            self._looked = self._clock()
+            changed = self._follow()
+        self._tell(changed)
+
     def current(self) -> M:
         """The config in effect; looks at the file at most once per :data:`CHECK_INTERVAL`."""
-        with self._lock:
-            now = self._clock()
-            if now - self._looked >= CHECK_INTERVAL:
-                self._looked = now
-                self._follow()
-            return self._current
+        if self._clock() - self._looked >= CHECK_INTERVAL:
+            self.look()
+        return self._current
 
-    def _follow(self) -> None:
+    def _follow(self) -> frozenset[str]:
+        """Take up the file if it was replaced; gives the names of the fields that changed."""
         signature = _signature(self.path)
         if signature == self._seen:
-            return
+            return frozenset()
         self._seen = signature
         try:
-            self._current = load_config(self._model, self.path)
-            self.rejected = None
-            metrics.current().rotation("config", self.path.name)
-            log.info("config %s was replaced and is in effect", self.path)
+            replaced, self._current = self._current, load_config(self._model, self.path)
         except ConfigRejected as rejected:
             self.rejected = rejected
             log.warning("config stays as it was: %s", rejected)
+            return frozenset()
+        self.rejected = None
+        metrics.current().rotation("config", self.path.name)
+        changed = changed_fields(replaced, self._current)
+        names = ", ".join(sorted(changed)) or "nothing"
+        log.info("config %s was replaced and is in effect; changed: %s", self.path, names)
+        return changed
+
+    def _tell(self, changed: frozenset[str]) -> None:
+        for tell in self._watchers if changed else ():
+            try:
+                tell(changed)
+            except Exception as error:  # noqa: BLE001 (one callback must not keep the next from knowing)
+                log.error("telling of a changed config failed: %s", type(error).__name__)  # noqa: TRY400 (its text may hold a value)
+
+
+def changed_fields(old: object, new: object, prefix: str = "") -> frozenset[str]:
+    """Dotted names of the fields in which two models differ: ``smtp.password``; no values.
+
+    Keys of a dict aren't named, since they come from the file.
+    """
+    fields = getattr(type(old), "model_fields", None)
+    if type(old) is not type(new) or fields is None:
+        return frozenset() if old == new else frozenset({prefix or "the document"})
+    found: set[str] = set()
+    for name in fields:
+        inner = f"{prefix}.{name}" if prefix else name
+        found |= changed_fields(getattr(old, name), getattr(new, name), inner)
+    return frozenset(found)
 
 
 def _default_path() -> Path:
@@ -159,79 +171,6 @@ def _signature(path: Path) -> tuple[int, ...] | None:
     except OSError:
         return None
     return (found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns)
-
-
-def _check_file(path: Path, found: os.stat_result) -> None:
-    if not stat.S_ISREG(found.st_mode):
-        raise ConfigRejected(f"{path} isn't a regular file")
-    if mode := stat.S_IMODE(found.st_mode) & ~0o600:
-        raise ConfigRejected(
-            f"{path} has mode {stat.S_IMODE(found.st_mode):04o} ({mode:04o} too much): chmod 0600"
-        )
-    if found.st_uid not in {os.geteuid(), 0}:
-        raise ConfigRejected(
-            f"{path} belongs to user {found.st_uid}; expected {os.geteuid()} or root"
-        )
-
-
-def _check_bytes(path: Path, data: bytes) -> None:
-    if len(data) > MAX_SIZE:
-        raise ConfigRejected(f"{path} holds more than {MAX_SIZE} bytes")
-    if not data.strip():
-        raise ConfigRejected(f"{path} is empty")
-    # JSON shows by its last bracket that it is whole; YAML and TOML cut short may still parse.
-    if path.suffix != ".json" and not data.endswith(b"\n"):
-        raise ConfigRejected(f"{path} doesn't end with a newline: it was written only in part")
-    if _HOLE in data:
-        line = data[: data.index(_HOLE)].count(b"\n") + 1
-        raise ConfigRejected(
-            f"{path}:{line}: <no value>: the server doesn't hold what belongs here"
-        )
-
-
-def _parse(path: Path, data: bytes) -> object:
-    readers = {".yaml": _yaml, ".yml": _yaml, ".json": _json, ".toml": _toml}
-    reader = readers.get(path.suffix)
-    if reader is None:
-        raise ConfigRejected(f"{path}: a config ends in one of {', '.join(readers)}")
-    try:
-        text = data.decode()
-    except UnicodeDecodeError as error:
-        line = data[: error.start].count(b"\n") + 1
-        raise ConfigRejected(f"{path}:{line}: isn't UTF-8") from None
-    return reader(path, text)
-
-
-def _yaml(path: Path, text: str) -> object:
-    import yaml  # noqa: PLC0415 (an extra: only an application with a YAML config installs it)
-
-    try:
-        return yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        line = mark.line + 1 if mark else text.count("\n")
-    except (ValueError, RecursionError):  # a date that doesn't exist, or nesting without end
-        line = 1
-    raise ConfigRejected(f"{path}:{line}: isn't YAML from here")
-
-
-def _json(path: Path, text: str) -> object:
-    try:
-        return json.loads(text)
-    except json.JSONDecodeError as error:
-        line = error.lineno
-    except RecursionError:
-        line = 1
-    raise ConfigRejected(f"{path}:{line}: isn't JSON from here")
-
-
-def _toml(path: Path, text: str) -> object:
-    try:
-        return tomllib.loads(text)
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
-        found = _AT_LINE.search(str(error))
-        line = int(found[1]) if found else text.count("\n")
-    raise ConfigRejected(f"{path}:{line}: isn't TOML from here")
 
 
 def _fields(error: Exception) -> str:

@@ -22,7 +22,7 @@ from enum import StrEnum
 from pathlib import Path
 from types import FrameType
 
-from app_integration import config
+from app_integration import config, delivered
 from app_integration.config import Model
 from app_integration.errors import ConfigRejected, DeadlineExceeded, StrongroomError
 from app_integration.files import write_private
@@ -94,7 +94,7 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def _swap(staging: Path, live: Path, model: str) -> State:
-    data = config.read(staging)
+    data = delivered.read(staging)
     config.validate(_load_model(model), data, staging)
     _check_folder(live.parent)
     if _holds(live, data):
@@ -126,7 +126,7 @@ def _check_folder(folder: Path) -> None:
 def _holds(live: Path, data: bytes) -> bool:
     """Whether *live* is already what it should be, its mode and owner included."""
     try:
-        return config.read(live) == data
+        return delivered.read(live) == data
     except ConfigRejected:
         return False
 

@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 from pydantic import BaseModel, Field, field_validator
 
-from app_integration.config import MAX_SIZE, ConfigFile, load_config
+from app_integration.config import ConfigFile, changed_fields, load_config
+from app_integration.delivered import MAX_SIZE
 from app_integration.errors import ConfigRejected, ConfigurationError
 
 CANARY = "canary-8f3b2c"
@@ -150,7 +151,7 @@ def test_another_users_file_is_refused(write: Write, monkeypatch: pytest.MonkeyP
     owner = path.stat().st_uid
     found = path.stat()
     as_other = os.stat_result((*found[:4], owner + 12345, *found[5:10]))
-    monkeypatch.setattr("app_integration.config.os.fstat", lambda _: as_other)
+    monkeypatch.setattr("app_integration.delivered.os.fstat", lambda _: as_other)
     with pytest.raises(ConfigRejected, match=f"belongs to user {owner + 12345}"):
         load_config(Config, path)
 
@@ -276,3 +277,51 @@ def test_threads_see_whole_configs_while_files_are_replaced(write: Write) -> Non
         thread.join()
     assert len(seen) == 400
     assert all(url == secret for url, secret in seen if url != "0")
+
+
+def test_a_difference_is_told_by_field_names_only(
+    write: Write, caplog: pytest.LogCaptureFixture
+) -> None:
+    clock = Clock()
+    config = ConfigFile(Config, write(text()), clock=clock)
+    told: list[frozenset[str]] = []
+    config.on_change(told.append)
+    write(text(secret=CANARY * 3, url=CANARY))
+    clock.now = 1.0
+    with caplog.at_level(logging.DEBUG):
+        config.current()
+    write(text(secret=CANARY * 3, url=CANARY) + "# a comment\n")
+    clock.now = 2.0
+    config.current()
+    assert told == [frozenset({"database.url", "jwt_secret"})]
+    assert "changed: database.url, jwt_secret" in caplog.text
+    assert CANARY not in caplog.text
+
+
+def test_keys_of_a_mapping_are_not_told() -> None:
+    class Users(BaseModel):
+        passwords: dict[str, str]
+
+    old, new = Users(passwords={}), Users(passwords={CANARY: CANARY})
+    assert changed_fields(old, new) == {"passwords"}
+    assert changed_fields(old, "another kind") == {"the document"}
+    assert changed_fields(old, Users(passwords={})) == frozenset()
+
+
+def test_a_callback_that_fails_keeps_no_other_from_knowing(
+    write: Write, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail(_changed: frozenset[str]) -> None:
+        raise RuntimeError(CANARY)
+
+    clock = Clock()
+    config = ConfigFile(Config, write(text()), clock=clock)
+    told: list[frozenset[str]] = []
+    config.on_change(fail)
+    config.on_change(told.append)
+    write(text(url="y"))
+    clock.now = 1.0
+    assert config.current().database.url == "y"
+    assert told == [frozenset({"database.url"})]
+    assert "failed: RuntimeError" in caplog.text
+    assert CANARY not in caplog.text

@@ -1,0 +1,182 @@
+"""A folder that is watched for real: renames, links, bad files, and an end."""
+
+from __future__ import annotations
+
+import gc
+import os
+import queue
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+import app_integration
+from app_integration.config_watch import WatchedConfig, watch_config
+from app_integration.errors import ConfigRejected
+from tests.e2e.running_store import eventually
+from tests.unit.test_config_file import CANARY, Config, Write, text, write
+
+__all__ = ["write"]  # the fixture
+SECONDS = 20.0  # after which a change is taken as not noticed
+
+
+@contextmanager
+def watching_config(path: Path, told: Told) -> Iterator[WatchedConfig[Config]]:
+    """A watched config whose folder is known to be watched by now."""
+    with watch_config(Config, path, told) as config:
+        begun = config._looked
+
+        def looked() -> bool:
+            (path.parent / "tick").touch()
+            return config._looked != begun
+
+        eventually(looked, "the first look", SECONDS)
+        yield config
+
+
+class Told:
+    """What a callback was told, in order."""
+
+    def __init__(self) -> None:
+        self._queue: queue.Queue[frozenset[str]] = queue.Queue()
+
+    def __call__(self, changed: frozenset[str]) -> None:
+        self._queue.put(changed)
+
+    def next(self) -> frozenset[str]:
+        return self._queue.get(timeout=SECONDS)
+
+    @property
+    def more(self) -> bool:
+        return not self._queue.empty()
+
+
+@pytest.fixture(autouse=True)
+def _never_looks_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only what the folder tells makes it look."""
+    monkeypatch.setattr("app_integration.config.CHECK_INTERVAL", float("inf"))
+    monkeypatch.setattr("app_integration.config_watch.LOOK_ANYWAY", 3_600_000)
+
+
+def test_each_of_many_renames_is_noticed(write: Write) -> None:
+    told = Told()
+    with watching_config(write(text(url="0")), told) as config:
+        for number in range(1, 6):
+            write(text(url=str(number)))
+            assert told.next() == {"database.url"}
+            assert config.current().database.url == str(number)
+
+
+def test_a_bad_file_changes_nothing_until_a_good_one_comes(write: Write) -> None:
+    told = Told()
+    with watching_config(write(text(url="good")), told) as config:
+        write(text(secret=CANARY))
+        eventually(lambda: config.rejected is not None, "the refusal", SECONDS)
+        assert config.current().database.url == "good"
+        write(text(url="<no value>"))
+        eventually(lambda: "<no value>" in str(config.rejected), "the refusal", SECONDS)
+        write(text(url="good", secret="t" * 32))
+        assert told.next() == {"jwt_secret"}
+        assert config.rejected is None
+        assert not told.more
+
+
+def test_a_file_written_in_place_takes_effect_only_when_it_is_whole(write: Write) -> None:
+    told = Told()
+    with watching_config(write(text(url="old")), told) as config:
+        whole = text(url="new").encode()
+        with config.path.open("r+b") as file:
+            file.truncate()
+            file.write(whole[:-1])
+            file.flush()
+            eventually(lambda: config.rejected is not None, "the refusal", SECONDS)
+            assert config.current().database.url == "old"
+            file.write(whole[-1:])
+        assert told.next() == {"database.url"}
+        assert config.current().database.url == "new"
+
+
+def test_a_link_that_is_swapped_is_noticed(tmp_path: Path) -> None:
+    """As Kubernetes does: the file is a link through a folder that is a link itself."""
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "app.yaml").write_text(text(url=name))
+        (tmp_path / name / "app.yaml").chmod(0o600)
+    (tmp_path / "..data").symlink_to("one")
+    path = tmp_path / "app.yaml"
+    path.symlink_to("..data/app.yaml")
+    told = Told()
+    with watching_config(path, told) as config:
+        (tmp_path / "..next").symlink_to("two")
+        (tmp_path / "..next").replace(tmp_path / "..data")
+        assert told.next() == {"database.url"}
+        assert config.current().database.url == "two"
+
+
+def test_a_folder_that_is_replaced_is_noticed_all_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("app_integration.config_watch.LOOK_ANYWAY", 100)
+    folder, fresh = tmp_path / "config", tmp_path / "fresh"
+    for place, url in ((folder, "old"), (fresh, "new")):
+        place.mkdir()
+        (place / "app.yaml").write_text(text(url=url))
+        (place / "app.yaml").chmod(0o600)
+    told = Told()
+    with watch_config(Config, folder / "app.yaml", told):
+        folder.rename(tmp_path / "gone")
+        fresh.rename(folder)
+        assert told.next() == {"database.url"}
+
+
+def watching() -> list[str]:
+    return [each.name for each in threading.enumerate() if each.name == "config-watch"]
+
+
+def test_it_ends_when_closed_and_when_nobody_holds_it(write: Write) -> None:
+    path = write(text())
+    watch_config(Config, path).close()
+    assert watching() == []
+    held: WatchedConfig[Config] | None = watch_config(Config, path)
+    assert watching() == ["config-watch"]
+    assert held
+    held = None
+    gc.collect()
+    eventually(lambda: watching() == [], "the end of the thread", SECONDS)
+
+
+def test_a_callback_may_close_it(write: Write) -> None:
+    closed = threading.Event()
+
+    def close(_changed: frozenset[str]) -> None:
+        config.close()
+        closed.set()
+
+    path = write(text())
+    with watching_config(path, Told()) as config:
+        config.on_change(close)
+        write(text(url="y"))
+        assert closed.wait(SECONDS)
+    eventually(lambda: watching() == [], "the end of the thread", SECONDS)
+
+
+def test_a_forked_child_follows_by_looking(write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
+    with watch_config(Config, write(text(url="old"))) as config:
+        with config._lock:  # held by a thread that the child hasn't
+            read, sent = os.pipe()
+            child = os.fork()
+            if child == 0:
+                monkeypatch.setattr("app_integration.config.CHECK_INTERVAL", 0.0)
+                write(text(url="new"))
+                os.write(sent, config.current().database.url.encode())
+                os._exit(0)
+        os.waitpid(child, 0)
+        assert os.read(read, 10) == b"new"
+
+
+def test_a_config_that_is_bad_from_the_start_is_not_watched(write: Write) -> None:
+    with pytest.raises(ConfigRejected):
+        app_integration.watch_config(Config, write(text(secret="short")))
+    assert watching() == []
