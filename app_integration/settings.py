@@ -18,6 +18,8 @@ BACKENDS = ("vault",)
 #: Where secrets may come from, by the names that `STRONGROOM_SOURCES` takes.
 SOURCES = ("vault", "rendered", "dotenv")
 AUTH_METHODS = ("approle", "jwt", "kubernetes", "cert", "token", "proxy")
+#: The value of ``STRONGROOM_DATA_KEYS`` that means the table in the service's own database.
+DATABASE = "database"
 #: Hosts where an agent's proxy or a local server may listen without TLS.
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
@@ -83,6 +85,7 @@ class Settings:
     audit_file: Path | None = None
     audit_device: str | None = None
     dotenv_file: Path = Path(".env")
+    data_keys: str = ""  # DATABASE, or a file's path; empty: tokens carry their own data key
     backend: str = "vault"
     sources: tuple[str, ...] = ()  # in order; empty: those of the environment, see `chain`
     declaration: Path | None = None  # what lists the names that may be asked for; None: any
@@ -151,6 +154,7 @@ def from_environment(variables: Mapping[str, str] | None = None) -> Settings:
         audit_file=_path(env, "STRONGROOM_AUDIT_FILE"),
         audit_device=_device(env),
         dotenv_file=_path(env, "STRONGROOM_DOTENV") or Path(".env"),
+        data_keys=env.get("STRONGROOM_DATA_KEYS", ""),
         backend=_choice(env, "SECRETS_BACKEND", BACKENDS),
         sources=sources,
         declaration=_path(env, "STRONGROOM_DECLARATION"),

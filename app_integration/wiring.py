@@ -12,13 +12,14 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from app_integration import forks, metrics
-from app_integration.settings import Settings, from_environment
+from app_integration.settings import DATABASE, Settings, from_environment
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
 
     from app_integration.aio import AsyncSecrets
     from app_integration.audit import AuditLog
+    from app_integration.encryption.data_keys import DataKeyStore
     from app_integration.encryption.fields import FieldCipher
     from app_integration.encryption.transit import Transit
     from app_integration.session import Session
@@ -63,6 +64,7 @@ class Wiring:
         self._secrets: SecretStore | None = None
         self._async_secrets: AsyncSecrets | None = None
         self._ciphers: dict[str, FieldCipher] = {}
+        self._data_keys: DataKeyStore | None = None
 
     def forget(self) -> None:
         """A fresh lock; what is wired begins anew by itself in a forked child."""
@@ -130,10 +132,29 @@ class Wiring:
                     service(self.session, self.settings.scope.key(key), self.settings.limits),
                     self.settings.scope,
                     key_name=key,
+                    data_keys=self._data_key_store(),
                     limits=self.settings.limits,
                     clock=self._clock,
                 )
             return self._ciphers[key]
+
+    def use_data_keys(self, store: DataKeyStore | None) -> None:
+        """Keep wrapped data keys in *store* from now on; what was made before stays as it is."""
+        with self._lock:
+            self._data_keys = store
+            self._ciphers = {}
+
+    def _data_key_store(self) -> DataKeyStore | None:
+        """The store that was given, or the one that the settings name; under the lock."""
+        where = self.settings.data_keys
+        if self._data_keys is None and where:
+            if where == DATABASE:
+                table = load("app_integration.encryption.data_keys.table:TableDataKeys")
+                self._data_keys = table(self.engine(None, None))
+            else:
+                file = load("app_integration.encryption.data_keys.file:FileDataKeys")
+                self._data_keys = file(where)
+        return self._data_keys
 
     def transit(self, key: str) -> Transit:
         """The plain wrapper over the service's Transit key *key*."""

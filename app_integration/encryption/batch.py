@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Final, Generic, TypeVar
+from typing import Final, Generic, TypeVar, cast
 
 from app_integration.errors import BatchFailed
 
@@ -16,7 +16,7 @@ class Batch(Generic[_T]):
     """What became of each item of a batch.
 
     Attributes:
-        results: one for each item, in order; None where it failed.
+        results: one for each item, in order; None where it failed, or where the item was None.
         failed: the indices that failed, ascending.
         operation: what was asked, for messages.
     """
@@ -33,7 +33,7 @@ class Batch(Generic[_T]):
         """
         if self.failed:
             raise BatchFailed(self._message(), self.failed)
-        return [result for result in self.results if result is not None]
+        return cast(list[_T], self.results)  # complete, and a null's value is None itself
 
     def _message(self) -> str:
         named = ", ".join(map(str, self.failed[:_MAX_NAMED]))

@@ -7,7 +7,6 @@ import binascii
 import re
 from typing import Final
 
-from app_integration.encryption.refusal import refuse
 from app_integration.errors import EncryptionError
 
 MAX_LENGTH: Final = 12 * 2**20  # characters
@@ -35,15 +34,11 @@ def compact(ciphertext: str) -> bytes:
     return int(shape[1]).to_bytes(_VERSION, "big") + raw
 
 
-def expand(wrapped: bytes) -> str:
-    """The reverse of :func:`compact`.
-
-    Raises:
-        DecryptionFailed: there is no such ciphertext.
-    """
+def expand(wrapped: bytes) -> str | None:
+    """The reverse of :func:`compact`; None when there is no such ciphertext."""
     version = int.from_bytes(wrapped[:_VERSION], "big")
     if len(wrapped) <= _VERSION or version == 0:
-        refuse()
+        return None
     return f"vault:v{version}:{_text(wrapped[_VERSION:])}"
 
 

@@ -30,15 +30,14 @@ MAX_NAME: Final = 255  # bytes of UTF-8
 MAX_VALUE: Final = 1024  # bytes, encoded
 
 _NOTHING: Final = b"\x00"
-_TYPES: Final[dict[type, tuple[bytes, Callable[[Any], bytes]]]] = {
-    str: (bytes((scalars.TEXT,)), scalars.encode_text),
-    bytes: (bytes((scalars.BYTES,)), scalars.encode_bytes),
-    int: (bytes((scalars.INTEGER,)), scalars.encode_integer),
-    bool: (bytes((scalars.BOOLEAN,)), scalars.encode_boolean),
-    UUID: (bytes((scalars.UNIQUE_ID,)), scalars.encode_unique_id),
+_ONE: Final = b"\x01"
+_TYPES: Final[dict[type, tuple[int, Callable[[Any], bytes]]]] = {
+    str: (scalars.TEXT, str.encode),
+    bytes: (scalars.BYTES, scalars.encode_bytes),
+    int: (scalars.INTEGER, scalars.encode_integer),
+    bool: (scalars.BOOLEAN, scalars.encode_boolean),
+    UUID: (scalars.UNIQUE_ID, scalars.encode_unique_id),
 }
-#: Every value length, encoded: looking one up is quicker than encoding it, and bounds it as well.
-_LENGTHS: Final = tuple(length.to_bytes(2, "big") for length in range(MAX_VALUE + 1))
 
 
 def encode(context: Context | None) -> bytes:
@@ -50,16 +49,47 @@ def encode(context: Context | None) -> bytes:
     if context is None:
         return _NOTHING
     _check(context)
-    entries = []
-    for name, value in context.items():
-        try:
-            code, encoder = _TYPES[type(value)]
-            encoded = encoder(value)
-            entries.append(_name(name) + code + _LENGTHS[len(encoded)] + encoded)
-        except (LookupError, TypeError, ValueError):
-            raise InvalidContext(_complaint(name, value)) from None
+    if type(context) is dict and len(context) == 1:  # the common case: no list, no sort
+        ((name, value),) = context.items()
+        return _ONE + entry(name, value)
+    entries = [entry(name, value) for name, value in context.items()]
     entries.sort()
     return len(entries).to_bytes(1, "big") + b"".join(entries)
+
+
+def entry(name: str, value: object) -> bytes:
+    """One entry of a context.
+
+    Raises:
+        InvalidContext: a name or value out of bounds.
+    """
+    try:
+        kind: Any = type(value)
+        heads, encoder = heads_of(name, kind)
+        encoded = encoder(value)
+        return heads[len(encoded)] + encoded
+    except (LookupError, TypeError, ValueError):
+        raise InvalidContext(_complaint(name, value)) from None
+
+
+@lru_cache(maxsize=256)
+def heads_of(name: str, kind: Any) -> tuple[tuple[bytes, ...], Callable[[Any], bytes]]:
+    """What comes before a value of each length, by length, and the encoder of values.
+
+    Looking a head up is quicker than making it, and bounds the length as well. LookupError,
+    TypeError or ValueError when there can be no such entry.
+    """
+    code, encoder = _TYPES[kind]
+    start = name_part(name) + bytes((code,))
+    return tuple(start + size.to_bytes(2, "big") for size in range(MAX_VALUE + 1)), encoder
+
+
+def name_part(name: str) -> bytes:
+    """*name* with its length; TypeError or ValueError when it can't be one."""
+    encoded = str.encode(name)
+    if not 0 < len(encoded) <= MAX_NAME:
+        raise ValueError
+    return bytes((len(encoded),)) + encoded
 
 
 def _check(context: object) -> None:
@@ -70,15 +100,6 @@ def _check(context: object) -> None:
         raise InvalidContext(
             f"a context of {len(context)} entries; use 1 to {MAX_ENTRIES}, or None to bind nothing"
         )
-
-
-@lru_cache(maxsize=1024)
-def _name(name: str) -> bytes:
-    """*name* with its length; TypeError or ValueError when it can't be one."""
-    encoded = str.encode(name)
-    if not 0 < len(encoded) <= MAX_NAME:
-        raise ValueError
-    return bytes((len(encoded),)) + encoded
 
 
 def _complaint(name: object, value: object) -> str:

@@ -1,13 +1,18 @@
 """The self-contained token: packing and unpacking of bytes, nothing else.
 
-A token is ``sr2.`` and, in base64url without padding::
+A token is ``sr3.`` (formerly ``sr2.``) and, in base64url without padding::
 
-    version 0x02 | value type u8 | wrapped length u16 | wrapped data key | commitment 32
+    version 0x03 | value type u8 | wrapped length u16 | wrapped data key | commitment 32
     | nonce 12 | ciphertext | tag 16
 
-Integers are big-endian. Everything up to the nonce is the *header*; AES-256-GCM authenticates
-``label length u8 | label | header | context`` beside the ciphertext. Version 0x01 is reserved for
-the keyring layout ``0x01 | data key id u32 | nonce 12 | ciphertext | tag 16``.
+Integers are big-endian. AES-256-GCM authenticates beside the ciphertext::
+
+    version 3:  label length u8 | label | version | value type | commitment | binding
+    version 2:  label length u8 | label | everything up to the nonce | context
+
+Version 3 leaves out the wrapped data key, which the key service authenticates and the commitment
+ties to the key: so it can be wrapped anew without touching the ciphertext. Version 2 is read for
+ever and no longer written.
 
 A text that doesn't re-encode to itself is refused: base64 decoders accept several spellings of the
 same bytes, and a token that has two spellings can be forged into a second, unequal one.
@@ -19,11 +24,13 @@ import binascii
 from typing import Final, NamedTuple
 
 from app_integration.encryption import values
+from app_integration.encryption.data_key import TEXT_V2, TEXT_V3, DataKey
 from app_integration.encryption.refusal import refuse
 
-PREFIX: Final = "sr2."
-VERSION: Final = 2
+VERSION: Final = 3
 LABEL: Final = b"strongroom field"
+#: Version → the purpose of its data keys.
+PURPOSES: Final = {2: TEXT_V2, 3: TEXT_V3}
 
 COMMITMENT: Final = 32  # bytes
 NONCE: Final = 12  # bytes
@@ -33,7 +40,9 @@ MAX_WRAPPED: Final = 1024  # bytes of one wrapped data key
 _FIXED: Final = 4  # bytes before the wrapped data key
 _SMALLEST: Final = _FIXED + 1 + COMMITMENT + NONCE + TAG
 _LARGEST: Final = _FIXED + MAX_WRAPPED + COMMITMENT + NONCE + values.MAX_SIZE + TAG
-_MAX_TEXT: Final = len(PREFIX) + (_LARGEST * 4 + 2) // 3
+_PREFIX: Final = 4  # characters
+_MAX_TEXT: Final = _PREFIX + (_LARGEST * 4 + 2) // 3
+_PREFIXES: Final = {f"sr{version}.": version for version in PURPOSES}
 _LABEL_PART: Final = bytes((len(LABEL),)) + LABEL
 _TO_URL: Final = bytes.maketrans(b"+/", b"-_")
 #: What belongs to the other alphabet becomes a character that no base64 contains.
@@ -44,58 +53,70 @@ _PADDING: Final = (b"", b"===", b"==", b"=")
 class Envelope(NamedTuple):
     """A token taken apart; nothing in it has been authenticated yet."""
 
+    version: int
     value_type: int
     wrapped: bytes
     commitment: bytes
     nonce: bytes
     sealed: bytes  # ciphertext and tag
-    header: bytes
 
-    def authenticated(self, context: bytes) -> bytes:
-        """What AES-GCM authenticates beside the ciphertext."""
-        return _LABEL_PART + self.header + context
+    def authenticated(self) -> bytes:
+        """What AES-GCM authenticates beside the ciphertext, up to the binding."""
+        if self.version == VERSION:
+            return _LABEL_PART + bytes((VERSION, self.value_type)) + self.commitment
+        return _LABEL_PART + self.header()
+
+    def header(self) -> bytes:
+        """Everything up to the nonce."""
+        length = len(self.wrapped).to_bytes(2, "big")
+        return bytes((self.version, self.value_type)) + length + self.wrapped + self.commitment
+
+    def rewrapped(self, wrapped: bytes) -> str:
+        """The token with its data key wrapped anew; for version 3."""
+        changed = self._replace(wrapped=wrapped)
+        return f"sr{self.version}." + _to_text(changed.header() + self.nonce + self.sealed)
 
 
-class Frame:
-    """The part that all tokens of one data key and value type share, encoded once."""
+def seal(key: DataKey, value_type: int, plaintext: bytes, binding: bytes, nonce: bytes) -> str:
+    """The token; *nonce* is 12 bytes that *key* has never seen."""
+    authenticated, text, rest = key.frames.get(value_type) or _frame(key, value_type)
+    sealed = key.encrypt(nonce, plaintext, authenticated + binding)
+    return text + _to_text(rest + nonce + sealed)
 
-    __slots__ = ("_rest", "_text", "authenticated")
 
-    def __init__(self, value_type: int, wrapped: bytes, commitment: bytes) -> None:
-        """Args: *wrapped* has 1 to :data:`MAX_WRAPPED` bytes, *commitment* 32."""
-        header = b"%c%c%c%c" % (VERSION, value_type, len(wrapped) >> 8, len(wrapped) & 0xFF)
-        header += wrapped + commitment
-        # Three bytes make four characters, so whole triples can be encoded ahead of the rest.
-        whole = len(header) - len(header) % 3
-        #: What AES-GCM authenticates, up to the context.
-        self.authenticated = _LABEL_PART + header
-        self._text = PREFIX + _to_text(header[:whole])
-        self._rest = header[whole:]
+def _frame(key: DataKey, value_type: int) -> tuple[bytes, str, bytes]:
+    """What all tokens of one data key and type share.
 
-    def token(self, nonce: bytes, sealed: bytes) -> str:
-        """The token with *nonce* and *sealed*, which is ciphertext and tag."""
-        return self._text + _to_text(self._rest + nonce + sealed)
+    That is what they authenticate, up to the binding; their first characters; and the bytes that
+    come next. Three bytes make four characters, so whole triples are encoded once for all.
+    """
+    shape = Envelope(VERSION, value_type, key.wrapped, key.commitment, b"", b"")
+    header = shape.header()
+    whole = len(header) - len(header) % 3
+    text = f"sr{VERSION}." + _to_text(header[:whole])
+    frame = key.frames[value_type] = (shape.authenticated(), text, header[whole:])
+    return frame
 
 
 def parse(token: object) -> Envelope:
     """*token* taken apart.
 
     Raises:
-        DecryptionFailed: not a token of this version, or not in its one spelling.
+        DecryptionFailed: not a token of these versions, or not in its one spelling.
     """
-    raw = _from_text(token)
+    version, raw = _from_text(token)
     start = _FIXED + int.from_bytes(raw[2:_FIXED], "big")
     nonce = start + COMMITMENT
     sealed = nonce + NONCE
     if (
-        raw[0] != VERSION
+        raw[0] != version
         or raw[1] not in values.DECODERS
         or not _FIXED < start <= _FIXED + MAX_WRAPPED
         or not TAG <= len(raw) - sealed <= values.MAX_SIZE + TAG
     ):
         refuse()
     return Envelope(
-        raw[1], raw[_FIXED:start], raw[start:nonce], raw[nonce:sealed], raw[sealed:], raw[:nonce]
+        version, raw[1], raw[_FIXED:start], raw[start:nonce], raw[nonce:sealed], raw[sealed:]
     )
 
 
@@ -103,16 +124,16 @@ def _to_text(raw: bytes) -> str:
     return binascii.b2a_base64(raw, newline=False).translate(_TO_URL).rstrip(b"=").decode("ascii")
 
 
-def _from_text(token: object) -> bytes:
-    """The bytes of *token*, whose length is bounded before anything is allocated for them."""
-    if not isinstance(token, str) or len(token) > _MAX_TEXT or not token.startswith(PREFIX):
+def _from_text(token: object) -> tuple[int, bytes]:
+    """Version and bytes of *token*, whose length is bounded before anything is allocated."""
+    if not isinstance(token, str) or len(token) > _MAX_TEXT or token[:_PREFIX] not in _PREFIXES:
         refuse()
     try:
-        text = token[len(PREFIX) :].encode("ascii").translate(_FROM_URL)
+        text = token[_PREFIX:].encode("ascii").translate(_FROM_URL)
         text += _PADDING[len(text) % 4]
         raw = binascii.a2b_base64(text)
     except ValueError:
         refuse()
     if len(raw) < _SMALLEST or binascii.b2a_base64(raw, newline=False) != text:
         refuse()
-    return raw
+    return _PREFIXES[token[:_PREFIX]], raw

@@ -1,183 +1,216 @@
-"""The data keys one process holds for one scope: one to write with, a few to read with."""
+"""The data keys one process holds for one scope: those it writes with, and a few to read with."""
 
 from __future__ import annotations
 
-import threading
-from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from functools import partial
-from typing import Final, NoReturn
+from typing import Final, NamedTuple, NoReturn, TypeAlias
 
 from app_integration import forks
-from app_integration.encryption.data_key import SIZE, Budget, DataKey
-from app_integration.encryption.envelope import MAX_WRAPPED
+from app_integration.encryption.data_key import SIZE, TEXT_V3, DataKey, keyring_purpose
+from app_integration.encryption.data_keys import MAX_NUMBER, DataKeyStore, WrappedKey
+from app_integration.encryption.envelope import MAX_WRAPPED, PURPOSES, VERSION
 from app_integration.encryption.key_services import KeyService
+from app_integration.encryption.read_keys import Held, ReadKeys
 from app_integration.encryption.refusal import refuse
+from app_integration.encryption.writer import Background, Writer
 from app_integration.errors import ConfigurationError, KeyUnavailable
 from app_integration.settings import Limits
 from app_integration.single_flight import SingleFlight
 
-#: Messages under one key with random 96-bit nonces: the limit of NIST SP 800-38D, 8.3.
-HARD_STOP: Final = 2**32
+_ATTEMPTS: Final = (
+    20  # numbers tried for one key; a billion keys in the store make 20 hits unlikely
+)
+
+
+class Carried(NamedTuple):
+    """How a self-contained token names its data key: by carrying it, wrapped."""
+
+    version: int
+    wrapped: bytes
+    commitment: bytes
+
+
+#: What a token calls its data key: a number of the store, or the wrapped key itself.
+KeyName: TypeAlias = int | Carried
+
+
+@dataclass(frozen=True, slots=True)
+class WrapScope:
+    """Whose data keys these are.
+
+    Attributes:
+        bound: what the key service binds a wrapped key to.
+        text: the same for the eye, in the store's rows.
+    """
+
+    bound: bytes
+    text: str
 
 
 class Keyring:
     """Data keys of one scope, minted, unwrapped and kept within bounds. Thread-safe.
 
-    Each process mints its own write key, so that its count of messages is exact; a fork begins
-    empty. While the key service is away, keys already held go on to their bounds.
+    Each process mints its own write keys; a fork begins empty. While the key service is away, keys
+    already held go on to their bounds.
+
+    Attributes:
+        carried: writes self-contained tokens.
+        numbered: writes keyring tokens; needs a store.
     """
 
     def __init__(
         self,
         service: KeyService,
-        scope: bytes,
+        scope: WrapScope,
+        store: DataKeyStore | None,
         *,
         limits: Limits,
         clock: Callable[[], float],
         random: Callable[[int], bytes],
+        background: Background,
     ) -> None:
         """Args: *clock* in seconds, monotonic; *random* gives that many unpredictable bytes.
 
         Raises:
             ConfigurationError: *limits* that no key can keep.
         """
-        _check(limits)
-        self._service = service
-        self._scope = scope
-        self._limits = limits
+        self.service = service
+        self.scope = scope
+        self._store = store
         self._clock = clock
         self._random = random
+        self.carried = Writer(self._mint_carried, limits, clock, background)
+        self.numbered = Writer(self._mint_numbered, limits, clock, background)
+        self._read = ReadKeys(limits.data_key_cache, limits.data_key_age)
         self.forget()
         forks.forget_in_child(self)
 
     def forget(self) -> None:
         """Drop every key, and the locks with them; the next call mints or unwraps anew."""
-        self._write: _WriteKey | None = None
-        self._read = _ReadKeys(self._limits.data_key_cache, self._limits.data_key_age)
-        self._flights: SingleFlight[DataKey] = SingleFlight()
+        self.carried.forget()
+        self.numbered.forget()
+        self._read.forget()
+        self._flights: SingleFlight[Held] = SingleFlight()
 
-    def write_key(self, size: int) -> DataKey:
-        """A key that may encrypt *size* bytes more; they are counted.
+    @property
+    def store(self) -> DataKeyStore:
+        """Where wrapped data keys are kept; ConfigurationError when they aren't."""
+        if self._store is None:
+            raise ConfigurationError(
+                "a keyring token needs the table or file of data keys: call use_data_keys, or set "
+                "STRONGROOM_DATA_KEYS"
+            )
+        return self._store
 
-        Raises:
-            KeyUnavailable: the last key reached a bound and no new one can be had.
-            ConfigurationError: no key may ever encrypt that many.
-        """
-        while True:
-            current = self._write
-            if current is not None and current.budget.spend(size, self._clock()):
-                return current.key
-            if size > self._limits.data_key_bytes:
-                raise ConfigurationError(
-                    f"a value of {size} bytes is above data_key_bytes: raise it, or store a file"
-                )
-            self._flights.do("write", partial(self._mint, current))
-
-    def read_key(self, wrapped: bytes, commitment: bytes) -> DataKey:
-        """The key that *wrapped* holds, checked against *commitment* when it was unwrapped.
+    def read_key(self, name: KeyName) -> Held:
+        """The key that tokens call *name*, checked against its commitment when it was unwrapped.
 
         Raises:
             DecryptionFailed: no key of this scope, or another than it is said to be.
             KeyUnavailable: it isn't held here and can't be unwrapped now.
         """
-        identity = wrapped + commitment
-        key = self._read.get(identity, self._clock())
-        if key is not None:
-            return key
-        return self._flights.do(identity, partial(self._unwrap, wrapped, commitment))
+        held = self._read.get(name, self._clock())
+        return held or self._flights.do(name, partial(self._fetch_one, name))
 
-    def _mint(self, spent: _WriteKey | None) -> DataKey:
-        current = self._write
-        if current is not None and current is not spent:
-            return current.key
+    def read_keys(self, names: Iterable[KeyName]) -> dict[KeyName, DataKey]:
+        """The keys of many tokens, with few requests; bad ones are left out. Raises as one does."""
+        now = self._clock()
+        held = {name: self._read.get(name, now) for name in set(names)}
+        found = {name: each.key for name, each in held.items() if each is not None}
+        missing = [name for name in held if name not in found]
+        if missing:
+            found.update((name, each.key) for name, each in self._fetch(missing).items())
+        return found
+
+    def holds(self, name: KeyName) -> bool:
+        """Whether *name* can be read without a request."""
+        return self._read.get(name, self._clock()) is not None
+
+    def _fetch_one(self, name: KeyName) -> Held:
+        """A caller may arrive just after the key was fetched, so that is looked at first."""
+        held = self._read.get(name, self._clock()) or self._fetch([name]).get(name)
+        return held or refuse()
+
+    def _fetch(self, names: Collection[KeyName]) -> dict[KeyName, Held]:
+        wanted = self._wrapped(names)
+        keys = self.service.unwrap([each.wrapped for _, each in wanted], self.scope.bound)
+        fetched = {}
+        for (name, each), key in zip(wanted, keys, strict=True):
+            data_key = self._checked(key, each)
+            if data_key is not None:
+                fetched[name] = self._read.put(name, data_key, self._clock())
+        return fetched
+
+    def _wrapped(self, names: Collection[KeyName]) -> list[tuple[KeyName, _Sealed]]:
+        carried: list[tuple[KeyName, _Sealed]] = [
+            (name, _Sealed(name.wrapped, name.commitment, PURPOSES[name.version], 0))
+            for name in names
+            if isinstance(name, Carried)
+        ]
+        numbers = [name for name in names if isinstance(name, int)]
+        rows = self.store.get(numbers) if numbers else []
+        return carried + [
+            (
+                row.number,
+                _Sealed(row.wrapped, row.commitment, keyring_purpose(row.number), row.number),
+            )
+            for row in rows
+            if row.scope == self.scope.text and 0 < len(row.wrapped) <= MAX_WRAPPED
+        ]
+
+    def _checked(self, key: bytes | None, sealed: _Sealed) -> DataKey | None:
+        """The data key; None unless it is the one that *sealed* commits to."""
+        if key is None or len(key) != SIZE:
+            return None
+        data_key = DataKey(key, sealed.wrapped, sealed.purpose, sealed.number)
+        return data_key if data_key.commits_to(sealed.commitment) else None
+
+    def _mint_carried(self) -> DataKey:
         key = self._random(SIZE)
-        (wrapped,) = self._service.wrap([key], self._scope)
-        if not 0 < len(wrapped) <= MAX_WRAPPED:
-            raise KeyUnavailable(f"the key service gave a wrapped key of {len(wrapped)} bytes")
-        minted = _WriteKey(DataKey(key, wrapped), self._budget())
-        self._write = minted
-        self._remember(minted.key)
-        return minted.key
+        data_key = DataKey(key, self._wrap(key), TEXT_V3)
+        name = Carried(VERSION, data_key.wrapped, data_key.commitment)
+        self._read.put(name, data_key, self._clock())
+        return data_key
 
-    def _budget(self) -> Budget:
-        limits = self._limits
-        return Budget(
-            messages=limits.data_key_messages,
-            size=limits.data_key_bytes,
-            expires=self._clock() + limits.data_key_age,
+    def _mint_numbered(self) -> DataKey:
+        """A key whose row is in the store before anything is encrypted under it."""
+        store, key = self.store, self._random(SIZE)
+        wrapped = self._wrap(key)
+        for _ in range(_ATTEMPTS):
+            number = int.from_bytes(self._random(4), "big")
+            data_key = DataKey(key, wrapped, keyring_purpose(number), number)
+            if 0 < number <= MAX_NUMBER and store.add(self._row(data_key)):
+                self._read.put(number, data_key, self._clock())
+                return data_key
+        raise KeyUnavailable(f"no free number for a data key in {_ATTEMPTS} attempts")
+
+    def _row(self, key: DataKey) -> WrappedKey:
+        return WrappedKey(
+            number=key.number,
+            scope=self.scope.text,
+            wrapped=key.wrapped,
+            commitment=key.commitment,
+            created=datetime.now(UTC),
+            version=self.service.version(key.wrapped),
         )
 
-    def _unwrap(self, wrapped: bytes, commitment: bytes) -> DataKey:
-        held = self._read.get(wrapped + commitment, self._clock())
-        if held is not None:
-            return held
-        key = DataKey(self._unwrapped(wrapped), wrapped)
-        if not key.commits_to(commitment):
-            refuse()
-        self._remember(key)
-        return key
-
-    def _unwrapped(self, wrapped: bytes) -> bytes:
-        """The data key itself, in a frame of its own: tracebacks may print a frame's locals."""
-        (key,) = self._service.unwrap([wrapped], self._scope)
-        if len(key) != SIZE:
-            refuse()
-        return key
-
-    def _remember(self, key: DataKey) -> None:
-        self._read.put(key.wrapped + key.commitment, key, self._clock())
+    def _wrap(self, key: bytes) -> bytes:
+        (wrapped,) = self.service.wrap([key], self.scope.bound)
+        if not 0 < len(wrapped) <= MAX_WRAPPED:
+            raise KeyUnavailable(f"the key service gave a wrapped key of {len(wrapped)} bytes")
+        return wrapped
 
     def __reduce_ex__(self, protocol: object) -> NoReturn:
         raise TypeError("a keyring can't be pickled or copied; make one in each process")
 
 
-class _WriteKey:
-    """A data key with what it may still encrypt."""
+class _Sealed(NamedTuple):
+    """A wrapped key with all that its unwrapping is checked against."""
 
-    __slots__ = ("budget", "key")
-
-    def __init__(self, key: DataKey, budget: Budget) -> None:
-        self.key = key
-        self.budget = budget
-
-
-class _ReadKeys:
-    """Unwrapped keys by (wrapped key, commitment): the last used, none older than a maximum."""
-
-    def __init__(self, entries: int, age: float) -> None:
-        """Args: *age* in seconds."""
-        self._entries = entries
-        self._age = age
-        self._keys: OrderedDict[bytes, tuple[DataKey, float]] = OrderedDict()
-        self._lock = threading.Lock()
-
-    def get(self, identity: bytes, now: float) -> DataKey | None:
-        with self._lock:
-            entry = self._keys.get(identity)
-            if entry is None:
-                return None
-            key, expires = entry
-            if now >= expires:
-                del self._keys[identity]
-                return None
-            self._keys.move_to_end(identity)
-            return key
-
-    def put(self, identity: bytes, key: DataKey, now: float) -> None:
-        with self._lock:
-            self._keys[identity] = (key, now + self._age)
-            self._keys.move_to_end(identity)
-            if len(self._keys) > self._entries:
-                self._keys.popitem(last=False)
-
-
-def _check(limits: Limits) -> None:
-    if not 1 <= limits.data_key_messages <= HARD_STOP:
-        raise ConfigurationError(
-            f"data_key_messages is {limits.data_key_messages}; use 1 to 2**32 (NIST SP 800-38D)"
-        )
-    if limits.data_key_bytes < 1 or limits.data_key_age < 1 or limits.data_key_cache < 1:
-        raise ConfigurationError(
-            "data_key_bytes, data_key_age (seconds) and data_key_cache are 1 or more"
-        )
+    wrapped: bytes
+    commitment: bytes
+    purpose: bytes
+    number: int

@@ -23,6 +23,8 @@ from decimal import Decimal
 from typing import Any, Final, NoReturn, TypeAlias, TypeVar
 from uuid import UUID
 
+from cryptography.exceptions import InvalidTag
+
 from app_integration.encryption import scalars
 from app_integration.encryption.refusal import refuse
 from app_integration.errors import EncryptionError
@@ -33,6 +35,8 @@ DATE: Final = 7
 DATETIME: Final = 8
 JSON: Final = 9
 
+#: How a decoder, or AES-GCM, says no.
+UNREADABLE: Final = (InvalidTag, KeyError, ValueError, ArithmeticError, RecursionError)
 MAX_SIZE: Final = 2**20  # bytes, encoded; larger things are files, not fields
 
 _Encoder: TypeAlias = Callable[[Any], bytes]
@@ -47,12 +51,12 @@ def encode(value: object) -> tuple[int, bytes]:
         EncryptionError: another type, a value that wouldn't come back equal, or one too large.
     """
     try:
-        code, encoder = _ENCODERS[type(value)]
+        code, encoder = ENCODERS[type(value)]
         encoded = encoder(value)
     except KeyError:
         raise EncryptionError(
             f"a value of type {type(value).__name__} can't be encrypted; use exactly one of "
-            + ", ".join(kind.__name__ for kind in _ENCODERS)
+            + ", ".join(kind.__name__ for kind in ENCODERS)
         ) from None
     except (ValueError, TypeError, RecursionError):
         raise EncryptionError(
@@ -72,7 +76,7 @@ def decode(code: int, encoded: bytes) -> object:
     """
     try:
         return DECODERS[code](encoded)
-    except (KeyError, ValueError, ArithmeticError, RecursionError):
+    except UNREADABLE:
         refuse()
 
 
@@ -130,8 +134,9 @@ def _refuse_constant(name: str) -> NoReturn:
     raise ValueError(name)
 
 
-_ENCODERS: Final[dict[type, tuple[int, _Encoder]]] = {
-    str: (scalars.TEXT, scalars.encode_text),
+#: Type → its code, and the encoder of its values.
+ENCODERS: Final[dict[type, tuple[int, _Encoder]]] = {
+    str: (scalars.TEXT, str.encode),
     Secret: (scalars.TEXT, _encode_secret),
     bytes: (scalars.BYTES, scalars.encode_bytes),
     int: (scalars.INTEGER, scalars.encode_integer),
@@ -146,7 +151,7 @@ _ENCODERS: Final[dict[type, tuple[int, _Encoder]]] = {
 
 #: Type code → decoder: every type a token may name.
 DECODERS: Final[dict[int, _Decoder]] = {
-    scalars.TEXT: scalars.decode_text,
+    scalars.TEXT: bytes.decode,
     scalars.BYTES: scalars.encode_bytes,
     scalars.INTEGER: scalars.decode_integer,
     scalars.BOOLEAN: scalars.decode_boolean,

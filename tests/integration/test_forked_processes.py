@@ -139,14 +139,14 @@ def warm_up() -> None:
 def locks() -> list[Any]:
     """Every lock of the SDK that a thread may hold."""
     wired = wiring.current()
-    keyring = wired.cipher("pii")._keyring
+    keyring = wired.cipher("pii").keyring
     session, store, fetcher = wired.session, wired.secrets, wired.secrets.fetcher
     return [
         *(wired._lock, wiring._lock, redaction.live._lock, keyring._read._lock),
         *(session._lock, session._logins._lock, store._audit._lock),
         *(fetcher._lock, fetcher._flights._lock, fetcher.held._lock, fetcher.watches._lock),
         fetcher._refresher._lock,
-        keyring._flights._lock,
+        *(keyring._flights._lock, keyring.carried._flights._lock, keyring.numbered._flights._lock),
     ]
 
 

@@ -216,12 +216,11 @@ def test_a_token_from_the_first_key_version_opens_after_rotation(
 def test_a_wrapped_data_key_is_kept_in_64_bytes_and_bound_to_its_scope(
     root: Client, key: Transit
 ) -> None:
-    keys, scope = VaultKeyService(root, key.name), wrap_scope(STORE, "pii")
+    keys, scope = VaultKeyService(root, key.name), wrap_scope(STORE, "pii").bound
     (wrapped,) = keys.wrap([bytes(32)], scope)
     assert len(wrapped) == 64
     assert keys.unwrap([wrapped], scope) == [bytes(32)]
-    with pytest.raises(DecryptionFailed):
-        keys.unwrap([wrapped], wrap_scope(STORE, "index"))
+    assert keys.unwrap([wrapped], wrap_scope(STORE, "index").bound) == [None]
 
 
 def test_every_bit_of_a_wrapped_data_key_matters_to_the_server(root: Client, key: Transit) -> None:
@@ -230,8 +229,7 @@ def test_every_bit_of_a_wrapped_data_key_matters_to_the_server(root: Client, key
     for position in range(8 * len(wrapped)):
         changed = bytearray(wrapped)
         changed[position // 8] ^= 1 << position % 8
-        with pytest.raises(DecryptionFailed):
-            keys.unwrap([bytes(changed)], b"scope")
+        assert keys.unwrap([bytes(changed)], b"scope") == [None]
 
 
 def test_with_the_server_away_warm_keys_go_on_and_unknown_ones_are_unavailable(

@@ -100,19 +100,29 @@ class LocalKeys:
         nonce = os.urandom(12)
         return [nonce + self._cipher.encrypt(nonce, key, scope) for key in data_keys]
 
-    def unwrap(self, wrapped: Sequence[bytes], scope: bytes) -> list[bytes]:
+    def unwrap(self, wrapped: Sequence[bytes], scope: bytes) -> list[bytes | None]:
         self._check()
-        try:
-            return [self._cipher.decrypt(key[:12], key[12:], scope) for key in wrapped]
-        except InvalidTag:
-            refuse()
+        return [self._opened(key, scope) for key in wrapped]
+
+    def rewrap(self, wrapped: Sequence[bytes], scope: bytes) -> list[bytes | None]:
+        return [key and self.wrap([key], scope)[0] for key in self.unwrap(wrapped, scope)]
+
+    def version(self, wrapped: bytes) -> int:
+        assert wrapped
+        return 1
 
     def encrypt(self, plaintext: bytes, context: bytes) -> str:
         return self.wrap([plaintext], context)[0].hex()
 
     def decrypt(self, ciphertext: str, context: bytes) -> bytes:
-        (opened,) = self.unwrap([bytes.fromhex(ciphertext)], context)
-        return opened
+        self._check()
+        return self._opened(bytes.fromhex(ciphertext), context) or refuse()
+
+    def _opened(self, key: bytes, scope: bytes) -> bytes | None:
+        try:
+            return self._cipher.decrypt(key[:12], key[12:], scope)
+        except InvalidTag:
+            return None
 
     def _check(self) -> None:
         if self.away:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ast
 import importlib.util
-import json
 import re
 from collections.abc import Iterator
 from dataclasses import fields
@@ -202,14 +201,14 @@ def test_the_figures_in_security_md_are_those_of_the_tests() -> None:
     templates = len(list(faults.glob("templates/*.expected")))
     dotenv = len(list(faults.glob("dotenv/*.expected")))
     total = declarations + templates + dotenv
-    vectors = json.loads((ROOT / "tests/vectors/envelope-v2.json").read_text(encoding="utf-8"))
+    vectors = _module("tests/unit/test_encryption_vectors.py")
     cells = _module("tests/integration/test_policies_on_server.py").CELLS
     allowed = sum(cell[-1] for cell in cells)
     hostile = _module("tests/integration/test_agent_delivery.py").HOSTILE
     figures = (
         f"{total} files with one fault each",
         f"{declarations} declarations, {templates} templates, {dotenv} `.env` files",
-        f"{len(vectors['tokens'])} tokens, {len(vectors['refused'])} refusals",
+        f"{len(vectors.TOKENS)} tokens, {len(vectors.REFUSED)} refusals",
         f"{len(cells)} cells judged by the server",
         f"{allowed} allowed, {len(cells) - allowed} denied",
         f"{len(hostile)} hostile strings",

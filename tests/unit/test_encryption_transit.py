@@ -272,8 +272,7 @@ def test_a_ciphertext_of_unknown_shape_has_no_compact_form(text: str) -> None:
 
 @pytest.mark.parametrize("wrapped", [b"", b"\x00\x00\x00\x01", b"\x00\x00\x00\x00x"], ids=repr)
 def test_bytes_that_no_ciphertext_has_are_not_expanded(wrapped: bytes) -> None:
-    with pytest.raises(DecryptionFailed):
-        expand(wrapped)
+    assert expand(wrapped) is None
 
 
 def test_many_data_keys_are_wrapped_and_unwrapped_in_few_requests(server: Server) -> None:
@@ -286,10 +285,8 @@ def test_many_data_keys_are_wrapped_and_unwrapped_in_few_requests(server: Server
 def test_a_data_key_of_another_scope_is_not_unwrapped(server: Server) -> None:
     keys = VaultKeyService(server, KEY)
     mine, theirs = keys.wrap([bytes(32)], b"mine"), keys.wrap([bytes(32)], b"theirs")
-    with pytest.raises(DecryptionFailed):
-        keys.unwrap(theirs, b"mine")
-    with pytest.raises(DecryptionFailed):
-        keys.unwrap(mine + theirs, b"mine")
+    assert keys.unwrap(theirs, b"mine") == [None]
+    assert keys.unwrap(mine + theirs, b"mine") == [bytes(32), None]
 
 
 def refused(status: int) -> Callable[[], Exception]:
@@ -303,7 +300,7 @@ def refused(status: int) -> Callable[[], Exception]:
         (lambda: Sealed("sealed"), KeyUnavailable, KeyUnavailable),
         (lambda: RateLimited("slow"), KeyUnavailable, KeyUnavailable),
         (lambda: AccessDenied("no"), AccessDenied, AccessDenied),
-        (refused(400), KeyUnavailable, DecryptionFailed),
+        (refused(400), KeyUnavailable, None),
         (refused(404), KeyUnavailable, KeyUnavailable),
     ],
     ids=["unreachable", "sealed", "rate limited", "denied", "400", "404"],
@@ -312,12 +309,15 @@ def test_the_key_service_tells_outage_denial_and_forgery_apart(
     server: Server,
     failure: Callable[[], Exception],
     wrapping: type[Exception],
-    unwrapping: type[Exception],
+    unwrapping: type[Exception] | None,
 ) -> None:
     keys = VaultKeyService(server, KEY)
     (wrapped,) = keys.wrap([bytes(32)], b"scope")
     server.fails = failure
     with pytest.raises(wrapping):
         keys.wrap([bytes(32)], b"scope")
-    with pytest.raises(unwrapping):
-        keys.unwrap([wrapped], b"scope")
+    if unwrapping is None:
+        assert keys.unwrap([wrapped], b"scope") == [None]
+    else:
+        with pytest.raises(unwrapping):
+            keys.unwrap([wrapped], b"scope")

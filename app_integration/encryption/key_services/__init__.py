@@ -10,24 +10,22 @@ class KeyService(Protocol):
     """Wraps and unwraps data keys under a key that never leaves the service.
 
     *scope* is bound to the wrapped key: unwrapping under another scope fails. Calls are bounded by
-    a deadline. A result has as many items as were given, in their order.
+    a deadline. A result has as many items as were given, in their order. All methods raise
+    ``KeyUnavailable`` when it can't be done now, and ``AccessDenied`` when this identity may not.
     """
 
     def wrap(self, data_keys: Sequence[bytes], scope: bytes) -> list[bytes]:
-        """Each data key, wrapped.
-
-        Raises:
-            KeyUnavailable: it can't be done now.
-            AccessDenied: this identity may not.
-        """
+        """Each data key, wrapped."""
         ...
 
-    def unwrap(self, wrapped: Sequence[bytes], scope: bytes) -> list[bytes]:
-        """Each data key, unwrapped.
+    def unwrap(self, wrapped: Sequence[bytes], scope: bytes) -> list[bytes | None]:
+        """Each data key; None for what this service didn't wrap for *scope*."""
+        ...
 
-        Raises:
-            DecryptionFailed: one isn't a key that this service wrapped for *scope*.
-            KeyUnavailable: it can't be done now.
-            AccessDenied: this identity may not.
-        """
+    def rewrap(self, wrapped: Sequence[bytes], scope: bytes) -> list[bytes | None]:
+        """Each data key under the newest version of the service's key; None as in unwrap."""
+        ...
+
+    def version(self, wrapped: bytes) -> int:
+        """The version of the service's key that made *wrapped*, from 1; 0 when there is none."""
         ...

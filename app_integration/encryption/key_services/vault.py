@@ -6,15 +6,18 @@ A wrapped key is kept as ``key version u32 | nonce | ciphertext | tag`` instead 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from http import HTTPStatus
+from typing import TypeVar
 
 from app_integration.encryption import ciphertext
-from app_integration.encryption.refusal import refuse
+from app_integration.encryption.batch import Batch
 from app_integration.encryption.transit import Poster, Transit
 from app_integration.errors import OUTAGE, KeyUnavailable, RequestRefused
 from app_integration.settings import Limits
+
+_T = TypeVar("_T")
 
 
 class VaultKeyService:
@@ -36,19 +39,38 @@ class VaultKeyService:
             raise KeyUnavailable(f"{self._key.name} refused to wrap a data key; is it derived?")
         return [ciphertext.compact(text) for text in batch.values()]
 
-    def unwrap(self, wrapped: Sequence[bytes], scope: bytes) -> list[bytes]:
-        """Each data key, unwrapped; many in one request."""
-        items = [(ciphertext.expand(key), scope) for key in wrapped]
+    def unwrap(self, wrapped: Sequence[bytes], scope: bytes) -> list[bytes | None]:
+        """Each data key, None for a bad one; many in one request."""
         with _key_errors(f"{self._key.name} can't unwrap a data key now"):
-            try:
-                batch = self._key.decrypt_many(items)
-            except RequestRefused as refused:
-                if refused.status != HTTPStatus.BAD_REQUEST:
-                    raise
-                refuse()
-        if batch.failed:
-            refuse()
-        return batch.values()
+            return self._ask(self._key.decrypt_many, wrapped, scope)
+
+    def rewrap(self, wrapped: Sequence[bytes], scope: bytes) -> list[bytes | None]:
+        """Each data key under the newest key version, None for a bad one; many in one request."""
+        with _key_errors(f"{self._key.name} can't rewrap a data key now"):
+            texts = self._ask(self._key.rewrap_many, wrapped, scope)
+        return [None if text is None else ciphertext.compact(text) for text in texts]
+
+    def version(self, wrapped: bytes) -> int:
+        """The Transit key's version."""
+        return int.from_bytes(wrapped[:4], "big")
+
+    def _ask(
+        self,
+        operation: Callable[[Sequence[tuple[str, bytes]]], Batch[_T]],
+        wrapped: Sequence[bytes],
+        scope: bytes,
+    ) -> list[_T | None]:
+        """The results; a request that is refused as a whole, though it is one item, is a bad item.
+
+        Transit's own check takes ``""`` for an item that no server has written.
+        """
+        items = [(ciphertext.expand(key) or "", scope) for key in wrapped]
+        try:
+            return operation(items).results
+        except RequestRefused as refused:
+            if refused.status != HTTPStatus.BAD_REQUEST:
+                raise
+            return [None] * len(items)
 
 
 @contextmanager

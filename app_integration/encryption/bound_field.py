@@ -1,0 +1,256 @@
+"""One declared field, compiled: what is known ahead isn't worked out for each value."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
+
+from app_integration.encryption import compact_token, values
+from app_integration.encryption import context as contexts
+from app_integration.encryption.binding import Binding
+from app_integration.encryption.budget import Budget
+from app_integration.encryption.read_keys import Held
+from app_integration.encryption.refusal import refuse
+from app_integration.errors import EncryptionError
+from app_integration.secret import Secret
+
+if TYPE_CHECKING:
+    from app_integration.encryption.fields import FieldCipher
+
+Token: TypeAlias = str | bytes
+_Encrypt: TypeAlias = Callable[..., "Token | None"]
+_Decrypt: TypeAlias = Callable[..., Any]
+
+#: What a field may be declared to hold → its type code. JSON is a dict or a list.
+FIELD_TYPES: Final[dict[type, int]] = {
+    kind: code for kind, (code, _) in values.ENCODERS.items() if kind is not Secret
+}
+
+
+#: Raised on the quick way by what the slow way does, or refuses in words.
+_SLOWLY: Final = (StopIteration, ValueError, TypeError, IndexError, RecursionError)
+
+
+class Sealing(NamedTuple):
+    """What a field's next values are encrypted with: all that one data key makes constant."""
+
+    budget: Budget
+    encrypt: Callable[[bytes, bytes, bytes], bytes]
+    header: bytes  # of each token
+    prefix: bytes  # of what each token authenticates, up to the context's entries
+
+
+class Opening(NamedTuple):
+    """The same for decryption, under the data key that was used last."""
+
+    held: Held
+    decrypt: Callable[[bytes, bytes, bytes], bytes]
+    header: bytes
+    prefix: bytes
+
+
+class BoundField:
+    """Encrypts and decrypts the values of one declared field. Made by ``FieldCipher.field``.
+
+    A token is bound to the field's id, its declared type, and a context whose names are declared
+    and whose values come with each call, in the same order. Thread-safe.
+
+    >>> email = cipher.field("users.email", context=["user_id"])    # doctest: +SKIP
+    >>> token = email.encrypt("ada@example.com", 7)                 # doctest: +SKIP
+    >>> email.decrypt(token, 7)                                     # doctest: +SKIP
+    'ada@example.com'
+
+    Attributes:
+        binding: the field's id and its context's names.
+        type: the declared type.
+        code: its code in tokens.
+        encrypt: ``encrypt(value, *context)``: the token, bytes or text as the cipher writes them;
+            None for None. Raises as ``FieldCipher.encrypt_field`` does.
+        decrypt: ``decrypt(token, *context)``: the value; None for None. It reads both kinds of
+            token. Raises as ``FieldCipher.decrypt_field`` does.
+    """
+
+    def __init__(self, cipher: FieldCipher, binding: Binding, kind: type) -> None:
+        """Args: *kind* is what every value of the field is: one of :data:`FIELD_TYPES`.
+
+        Raises:
+            EncryptionError: another type.
+        """
+        if kind not in FIELD_TYPES:
+            raise EncryptionError(
+                f"{binding.field}: type {kind!r}; use one of "
+                + ", ".join(each.__name__ for each in FIELD_TYPES)
+            )
+        self.cipher = cipher
+        self.binding = binding
+        self.type = kind
+        self.code = FIELD_TYPES[kind]
+        self.encrypt: _Encrypt = self.encrypt_slowly
+        self.decrypt: _Decrypt = _compiled_decrypt(self)
+        if cipher.compact:
+            self.encrypt = _compiled_encrypt(self)
+        if len(binding.names) == 1:
+            self.decrypt = _decrypt_of_one(self)
+            if cipher.compact:
+                self.encrypt = _encrypt_of_one(self)
+
+    def encrypt_slowly(self, value: object, *context: object) -> Token | None:
+        """As :attr:`encrypt`, for any value and state of the keys."""
+        if value is None:
+            return None
+        plaintext = self.plaintext(value)
+        binding = self.binding.start + self.binding.entries(context)
+        return self.cipher.seal(self.code, plaintext, binding)
+
+    def decrypt_slowly(self, token: Token | None, *context: object) -> Any:
+        """As :attr:`decrypt`, for any token and state of the keys."""
+        if token is None:
+            return None
+        binding = self.binding.start + self.binding.entries(context)
+        return self.cipher.open(token, binding, self.code)
+
+    def plaintext(self, value: object) -> bytes:
+        """*value* as bytes.
+
+        Raises:
+            EncryptionError: not of the declared type, or it can't be encrypted.
+        """
+        code, encoded = values.encode(value)
+        if code != self.code:
+            raise EncryptionError(
+                f"{self.binding.field}: a value of type {type(value).__name__}; "
+                f"the field is declared as {self.type.__name__}"
+            )
+        return encoded
+
+    def header(self, number: int) -> bytes:
+        """What the field's tokens under data key *number* begin with."""
+        return compact_token.header(self.code, number)
+
+    def sealing(self) -> Sealing | None:
+        """What to encrypt with from now on; None while there is no data key."""
+        current = self.cipher.keyring.numbered.current
+        if current is None:
+            return None
+        header = self.header(current.key.number)
+        return Sealing(current.budget, current.key.encrypt, header, header + self.binding.start)
+
+    def opening(self, token: Token | None) -> Opening | None:
+        """What to decrypt with from now on: the key of *token*, which was just opened."""
+        if not isinstance(token, bytes):
+            return None
+        parts = compact_token.parse(token)
+        held = self.cipher.keyring.read_key(parts.number)
+        return Opening(held, held.key.decrypt, parts.header, parts.header + self.binding.start)
+
+
+def _compiled_encrypt(field: BoundField) -> _Encrypt:
+    """``encrypt`` with what is constant in local names: an attribute costs as much as a sum."""
+    kind, slowly, entries = field.type, field.encrypt_slowly, field.binding.entries
+    clock, random, unit = field.cipher.clock, field.cipher.random, field.cipher.unit
+    encode = values.ENCODERS[kind][1]
+    sealing: Sealing | None = None
+
+    def encrypt(value: Any, *context: Any) -> Token | None:
+        nonlocal sealing
+        if sealing is not None and type(value) is kind:
+            budget, seal, header, prefix = sealing
+            try:
+                plaintext = encode(value)
+                if len(plaintext) <= unit and clock() < budget.renew:
+                    additional = prefix + entries(context)
+                    budget.take()
+                    nonce = random(12)
+                    return header + nonce + seal(nonce, plaintext, additional)
+            except _SLOWLY:
+                pass
+        if value is None:
+            return None
+        token = slowly(value, *context)
+        sealing = field.sealing()
+        return token
+
+    return encrypt
+
+
+def _compiled_decrypt(field: BoundField) -> _Decrypt:
+    """``decrypt`` in the same manner."""
+    clock, slowly, decode = field.cipher.clock, field.decrypt_slowly, values.DECODERS[field.code]
+    entries = field.binding.entries
+    opening: Opening | None = None
+
+    def decrypt(token: Any, *context: Any) -> Any:
+        nonlocal opening
+        if opening is not None and type(token) is bytes:
+            held, unseal, header, prefix = opening
+            if token[:5] == header and clock() < held.expires:
+                bound = entries(context)
+                try:
+                    return decode(unseal(token[5:17], token[17:], prefix + bound))
+                except values.UNREADABLE:
+                    refuse()
+        value = slowly(token, *context)
+        opening = field.opening(token)
+        return value
+
+    return decrypt
+
+
+def _encrypt_of_one(field: BoundField) -> _Encrypt:
+    """``encrypt`` for a context of one entry; whole numbers of an id are encoded in line."""
+    kind, slowly, unit = field.type, field.encrypt_slowly, field.cipher.unit
+    clock, random, encode = field.cipher.clock, field.cipher.random, values.ENCODERS[kind][1]
+    (name,), heads = field.binding.names, field.binding.integer_heads()
+    sealing: Sealing | None = None
+
+    def encrypt(value: Any, bound: Any) -> Token | None:
+        nonlocal sealing
+        if sealing is not None and type(value) is kind:
+            budget, seal, header, prefix = sealing
+            try:
+                plaintext = encode(value)
+                if len(plaintext) <= unit and clock() < budget.renew:
+                    if type(bound) is int and bound >= 0:
+                        size = (bound.bit_length() >> 3) + 1
+                        additional = prefix + heads[size] + bound.to_bytes(size, "big")
+                    else:
+                        additional = prefix + contexts.entry(name, bound)
+                    budget.take()
+                    nonce = random(12)
+                    return header + nonce + seal(nonce, plaintext, additional)
+            except _SLOWLY:
+                pass
+        if value is None:
+            return None
+        token = slowly(value, bound)
+        sealing = field.sealing()
+        return token
+
+    return encrypt
+
+
+def _decrypt_of_one(field: BoundField) -> _Decrypt:
+    """``decrypt`` in the same manner."""
+    clock, slowly, decode = field.cipher.clock, field.decrypt_slowly, values.DECODERS[field.code]
+    (name,), heads = field.binding.names, field.binding.integer_heads()
+    opening: Opening | None = None
+
+    def decrypt(token: Any, bound: Any) -> Any:
+        nonlocal opening
+        if opening is not None and type(token) is bytes:
+            held, unseal, header, prefix = opening
+            if token[:5] == header and clock() < held.expires:
+                if type(bound) is int and bound >= 0:
+                    size = (bound.bit_length() >> 3) + 1
+                    additional = prefix + heads[size] + bound.to_bytes(size, "big")
+                else:
+                    additional = prefix + contexts.entry(name, bound)
+                try:
+                    return decode(unseal(token[5:17], token[17:], additional))
+                except values.UNREADABLE:
+                    refuse()
+        value = slowly(token, bound)
+        opening = field.opening(token)
+        return value
+
+    return decrypt

@@ -1,0 +1,162 @@
+"""The data key that one process writes with: minted, counted, followed by another in time."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Final, NamedTuple, TypeAlias
+
+from app_integration.encryption.budget import Budget
+from app_integration.encryption.data_key import DataKey
+from app_integration.errors import ConfigurationError, StrongroomError
+from app_integration.settings import Limits
+from app_integration.single_flight import SingleFlight
+
+log = logging.getLogger(__name__)
+
+#: Messages under one key with random 96-bit nonces: the limit of NIST SP 800-38D, 8.3.
+HARD_STOP: Final = 2**32
+
+Background: TypeAlias = Callable[[Callable[[], object]], object]
+
+
+class WriteKey(NamedTuple):
+    """A data key with what it may still encrypt."""
+
+    key: DataKey
+    budget: Budget
+
+
+class Writer:
+    """One data key at a time, within its bounds. Thread-safe.
+
+    Each process mints its own, so that its count of messages is exact; a fork begins without. At
+    nine tenths of its bounds a key's successor is made in the background; while that fails, the
+    key goes on to its bounds.
+
+    Attributes:
+        current: the key, which may be at its end; None before the first.
+        unit: bytes that one message holds.
+    """
+
+    def __init__(
+        self,
+        mint: Callable[[], DataKey],
+        limits: Limits,
+        clock: Callable[[], float],
+        background: Background,
+    ) -> None:
+        """Args: *mint* makes a key; *background* runs what it is given, elsewhere.
+
+        Raises:
+            ConfigurationError: *limits* that no key can keep.
+        """
+        _check(limits)
+        self._mint_key = mint
+        self._limits = limits
+        self._clock = clock
+        self._background = background
+        self.current: WriteKey | None = None
+        self.unit = self._budget().unit
+        self.forget()
+
+    def forget(self) -> None:
+        """Drop the key and the locks; what holds the key encrypts nothing more with it."""
+        current, self.current = self.current, None
+        if current is not None:
+            current.budget.close()
+        self._flights: SingleFlight[WriteKey] = SingleFlight()
+
+    @property
+    def warm(self) -> bool:
+        """Whether a key is held that may encrypt now: no request is needed for a small value."""
+        current = self.current
+        return current is not None and current.budget.spend(1, self._clock())
+
+    def key(self, size: int) -> DataKey:
+        """A key that may encrypt *size* bytes; they are counted. Raises as :meth:`key_for`."""
+        current = self.current
+        if current is not None and size <= self.unit and self._clock() < current.budget.renew:
+            try:
+                current.budget.take()
+            except StopIteration:
+                pass
+            else:
+                return current.key
+        return self.key_for((size,))
+
+    def key_for(self, sizes: Sequence[int]) -> DataKey:
+        """A key that may encrypt values of *sizes* bytes; they are counted.
+
+        Raises:
+            KeyUnavailable: the last key reached a bound and no new one can be had.
+            ConfigurationError: no key may ever encrypt that many.
+        """
+        while True:
+            current = self.current
+            if current is not None and self._spend(current.budget, sizes):
+                return current.key
+            self._refuse_too_much(sizes)
+            spent = None if current is None else current.budget
+            self._flights.do("write", partial(self._mint, spent))
+
+    def _spend(self, budget: Budget, sizes: Sequence[int]) -> bool:
+        now = self._clock()
+        spent = budget.spend(sum(map(budget.messages, sizes)), now)
+        if spent and budget.due(now):
+            self._background(partial(self._renew, budget))
+        return spent
+
+    def _renew(self, budget: Budget) -> None:
+        try:
+            self._flights.do("write", partial(self._mint, budget))
+        except StrongroomError as error:
+            log.warning("no new data key ahead of the old one's end: %s", error)
+
+    def _mint(self, spent: Budget | None) -> WriteKey:
+        """A key in place of the one with the budget *spent*, unless it was made meanwhile."""
+        current = self.current
+        if current is not None and current.budget is not spent:
+            return current
+        # The clock is read before the key is made: a slow answer shortens its life.
+        budget = self._budget()
+        minted = self.current = WriteKey(self._mint_key(), budget)
+        return minted
+
+    def _budget(self) -> Budget:
+        limits = self._limits
+        return Budget(
+            messages=limits.data_key_messages,
+            size=limits.data_key_bytes,
+            now=self._clock(),
+            age=limits.data_key_age,
+        )
+
+    def _refuse_too_much(self, sizes: Sequence[int]) -> None:
+        budget = self._budget()
+        if sum(map(budget.messages, sizes)) > budget.total:
+            raise ConfigurationError(
+                f"{len(sizes)} values of {sum(sizes)} bytes are more than one data key may "
+                "encrypt: raise data_key_bytes and data_key_messages, or store a file"
+            )
+
+
+def in_a_thread(work: Callable[[], object]) -> None:
+    """Run *work* in a daemon thread; not at all while the interpreter shuts down."""
+    try:
+        threading.Thread(target=work, name="strongroom-data-key", daemon=True).start()
+    except RuntimeError:
+        log.debug("no thread can be started; the data key goes on to its end")
+
+
+def _check(limits: Limits) -> None:
+    if not 1 <= limits.data_key_messages <= HARD_STOP:
+        raise ConfigurationError(
+            f"data_key_messages is {limits.data_key_messages}; use 1 to 2**32 (NIST SP 800-38D)"
+        )
+    if limits.data_key_bytes < 1 or limits.data_key_age < 1 or limits.data_key_cache < 1:
+        raise ConfigurationError(
+            "data_key_bytes, data_key_age (seconds) and data_key_cache are 1 or more"
+        )
