@@ -209,7 +209,7 @@ class IndexVersions:
 
     def _open(self, row: IndexKey) -> Keyed:
         (key,) = self._service.unwrap([row.wrapped], self._bound(row.version))
-        if len(key) != SIZE:
+        if key is None or len(key) != SIZE:
             refuse()
         return Keyed(row, key, self._label)
 

@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 
 from app_integration.encryption.blind_indexes import BlindIndexes
 from app_integration.encryption.index_keys import IndexKey
-from app_integration.encryption.refusal import refuse
 from app_integration.errors import KeyUnavailable
 from app_integration.names import Environment, Scope
 
@@ -29,12 +28,17 @@ class KeyService:
         self.known |= {one: (key, scope) for one, key in zip(wrapped, data_keys, strict=True)}
         return wrapped
 
-    def unwrap(self, wrapped: Sequence[bytes], scope: bytes) -> list[bytes]:
+    def unwrap(self, wrapped: Sequence[bytes], scope: bytes) -> list[bytes | None]:
         self._reach()
         opened = [self.known[one] for one in wrapped]
-        if any(bound != scope for _, bound in opened):
-            refuse()
-        return [key for key, _ in opened]
+        return [key if bound == scope else None for key, bound in opened]
+
+    def rewrap(self, wrapped: Sequence[bytes], scope: bytes) -> list[bytes | None]:
+        return [key and self.wrap([key], scope)[0] for key in self.unwrap(wrapped, scope)]
+
+    def version(self, wrapped: bytes) -> int:
+        assert wrapped
+        return 1
 
     def _reach(self) -> None:
         if self.away:
