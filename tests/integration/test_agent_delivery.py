@@ -288,7 +288,7 @@ class Deployment:
         self.deliveries.append(delivery)
         return delivery
 
-    def start(self) -> None:
+    def configure(self) -> Path:
         settings = AgentSettings(
             scope=self.scope,
             vault_addr=self.server.address,
@@ -299,7 +299,12 @@ class Deployment:
             render_interval=1,
             retries=1,
         )
-        (self.folder / "agent/agent.hcl").write_text(render(settings))
+        file = self.folder / "agent/agent.hcl"
+        file.write_text(render(settings))
+        return file
+
+    def start(self) -> None:
+        agent_config = self.configure()
         run = {
             "service": self.scope.service,
             "environment": str(self.scope.environment),
@@ -307,7 +312,7 @@ class Deployment:
             "starter_role_id_file": str(self.folder / "starter/role-id"),
             "starter_secret_id_file": str(self.folder / "starter/secret-id"),
             "program": str(BAO),
-            "agent_config": str(self.folder / "agent/agent.hcl"),
+            "agent_config": str(agent_config),
             "secret_id_file": str(self.secret_id_file),
             "python": sys.executable,
             "working_directory": str(self.folder / "work"),
@@ -534,6 +539,27 @@ class TestStarter:
         url = f"{service_agent.server.address}/v1/sys/wrapping/unwrap"
         assert "secret_id" in requests.post(url, headers=headers, timeout=5).json()["data"]
         assert requests.post(url, headers=headers, timeout=5).status_code == 400
+
+    def test_a_secret_id_that_was_wrapped_again_is_not_taken(
+        self, service_agent: Deployment
+    ) -> None:
+        service_agent.put("key", "first")
+        delivery = service_agent.add("app.yaml", 'key: {{ secret("key") }}\n', ["key"])
+        config = service_agent.configure()
+        path = f"auth/approle/role/{service_agent.scope}/secret-id"
+        stolen = service_agent.server.write(path, {})["data"]["secret_id"]
+        wrapped = requests.post(
+            f"{service_agent.server.address}/v1/sys/wrapping/wrap",
+            headers={"X-Vault-Token": service_agent.server.token, "X-Vault-Wrap-TTL": "60"},
+            json={"secret_id": stolen},
+            timeout=5,
+        ).json()
+        service_agent.secret_id_file.write_text(wrapped["wrap_info"]["token"])
+        agent = [BAO, "agent", f"-config={config}"]
+        done = subprocess.run(agent, capture_output=True, timeout=DEADLINE, check=False, text=True)
+        assert done.returncode == 1
+        assert "unable to validate wrapping token creation path" in done.stdout + done.stderr
+        assert not delivery.staging.exists()
 
     def test_a_starter_may_do_nothing_else(self, service_agent: Deployment) -> None:
         service_agent.put("key", "first")

@@ -114,6 +114,21 @@ def test_a_leased_user_that_owns_things_itself_is_revoked_too(
     assert manager.execute(query).fetchone() == ("gaara_store_owner",)
 
 
+def test_a_session_that_outlived_its_user_ends_at_the_next_revocation(
+    postgres: Postgres, manager: psycopg.Connection
+) -> None:
+    manager.execute(CREATION)
+    with closing(connect(postgres, LEASED, "leased")) as session:
+        manager.execute(f'DROP OWNED BY "{LEASED}"'.encode())
+        manager.execute(f'DROP ROLE "{LEASED}"'.encode())
+        session.execute("CREATE TABLE late AS SELECT 1 AS id")  # as if it had come too late
+        session.commit()
+        manager.execute(REVOCATION)
+        with pytest.raises(psycopg.OperationalError, match="terminating connection"):
+            session.execute("DROP TABLE late")
+    manager.execute("SET ROLE gaara_store_owner; DROP TABLE late; RESET ROLE")
+
+
 def test_the_manager_is_no_superuser(manager: psycopg.Connection) -> None:
     query = "SELECT rolsuper, rolcreaterole, rolcreatedb, rolbypassrls, rolreplication"
     row = manager.execute(f"{query} FROM pg_roles WHERE rolname = session_user").fetchone()

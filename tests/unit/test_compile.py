@@ -1,6 +1,7 @@
 """Templates: what they compile to, what they need, what they preview as."""
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -181,6 +182,27 @@ def test_a_path_that_isnt_unicode_is_refused_for_hcl() -> None:
         quoted_hcl(Path("/a/\udcff"))
 
 
+@pytest.mark.parametrize(
+    "expression",
+    [
+        'secrets("database/creds/gaara-store-dev")',
+        'secret("../../database/creds/gaara-store-dev")',
+        'secret("/database/creds/gaara-store-dev")',
+        'lease("gaara-store-dev")',
+        'pkiCert("pki/issue/x")',
+        'file("/etc/passwd")',
+        'writeToFile("/tmp/x", "", "", "", "")',
+        'plugin("id")',
+        'env("HOME")',
+        'sprig_env("HOME")',
+        'sprig_getHostByName("example.com")',
+    ],
+)
+def test_a_template_can_neither_lease_nor_read_a_file(expression: str) -> None:
+    with pytest.raises(TemplateRejected, match=r"app\.yaml\.j2:1: "):
+        compiled(f"key: {{{{ {expression} }}}}\n")
+
+
 def test_an_agents_configuration_holds_every_safeguard() -> None:
     delivery = Delivery(Path("/a/t.ctmpl"), Path("/a/staging/t"), Path("/a/t"), "m:C")
     text = hcl.render(
@@ -208,7 +230,10 @@ def test_an_agents_configuration_holds_every_safeguard() -> None:
         "backup = false",
         'timeout = "30s"',
     }
+    blocks = re.findall(r"^(\w+)(?: \S+)? \{", text, re.MULTILINE)
+    assert blocks == ["vault", "auto_auth", "template_config", "template"]  # no cache, no sink
     assert "sink" not in text
+    assert "wrap_ttl" not in text
     assert '"--live", "/a/t", "--model", "m:C", "--never-fail"]' in text
 
 

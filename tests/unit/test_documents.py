@@ -26,6 +26,7 @@ DOCS: Final = sorted(
 )
 PACKAGES: Final = ("app_integration", "vault", "agent", "policies", "console", "examples")
 ENV: Final = ROOT / "docs" / "Env.md"
+PITFALLS: Final = ROOT / "docs" / "pitfalls.md"
 
 #: Top-level names of the repository; what begins with one of them in code is a path.
 TOP: Final = (*PACKAGES, "docs", "tests", "requirements", ".ci", ".github")
@@ -179,6 +180,33 @@ def test_every_test_that_is_named_exists(document: Path) -> None:
         if not (ROOT / path).exists() or name not in _tests(ROOT / path):
             missing.append(reference)
     assert missing == []
+
+
+def test_every_pitfall_is_handled_or_said_not_to_be_ours() -> None:
+    """A section's heading counts its rows; each names the tests that show it, or a reason."""
+    sections = re.split(r"^## ", text_of(PITFALLS), flags=re.MULTILINE)[1:]
+    assert len(sections) >= 10
+    wrong = []
+    for section in sections:
+        heading, *lines = section.splitlines()
+        rows = [_cells(line) for line in lines if re.match(r"\| \d+ \|", line)]
+        if [row[0] for row in rows] != [str(n) for n in range(1, int(heading.split(": ")[1]) + 1)]:
+            wrong.append(f"{heading}: {len(rows)} rows")
+        wrong += [f"{heading} {row[0]}" for row in rows if not _is_answered(row)]
+    assert wrong == []
+
+
+def _cells(row: str) -> list[str]:
+    return [cell.strip() for cell in row.strip().strip("|").split(" | ")]
+
+
+def _is_answered(row: list[str]) -> bool:
+    """Number, pitfall, what is done, tests; or a reason in place of the last two."""
+    if len(row) != len(("number", "pitfall", "done", "shown")) or not all(row):
+        return False
+    if row[3] == "-":
+        return bool(re.match(r"not ours: \w+", row[2]))
+    return bool(re.fullmatch(r"`tests/[\w/]+\.py::[\w:]+`(, `tests/[\w/]+\.py::[\w:]+`)*", row[3]))
 
 
 @cache

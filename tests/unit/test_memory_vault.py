@@ -15,6 +15,7 @@ from app_integration.errors import (
     RateLimited,
     RequestRefused,
     Sealed,
+    SecretError,
     ServerFault,
     StrongroomError,
     Unreachable,
@@ -49,6 +50,14 @@ def test_each_fault_is_the_error_that_a_real_server_would_cause(
     with vault.fault(fault, "secret/"), pytest.raises(error):
         vault.wired.session.get(read(vault))
     assert vault.wired.session.get(read(vault))["data"]["data"] == {"value": "one"}
+
+
+@pytest.mark.parametrize("value", [1, True, None, ["a"], {"a": "b"}])
+def test_a_value_that_is_no_text_is_refused(vault: MemoryApplication, value: object) -> None:
+    path = f"secret/data/{vault.scope.service}/{vault.scope.environment}/pin"
+    vault.operator.post(path, {"data": {"value": value}})
+    with pytest.raises(SecretError, match="has no string under 'value'; write it again"):
+        get_secret("pin")
 
 
 @pytest.mark.parametrize("fault", [Fault.RATE_LIMITED, Fault.FAILING, Fault.UNREACHABLE, Fault.CUT])

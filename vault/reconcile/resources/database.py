@@ -20,6 +20,10 @@ _PLUGIN = "postgresql-database-plugin"
 _ROOT = "root_password"
 ROTATED = "rotated"
 _REVOCATION = """DO $$ BEGIN
+IF pg_has_role('pg_signal_backend', 'USAGE') THEN
+  PERFORM pg_terminate_backend(pid) FROM pg_stat_activity AS session
+    WHERE usesysid IS NOT NULL AND NOT EXISTS (SELECT FROM pg_roles WHERE oid = session.usesysid);
+END IF;
 IF EXISTS (SELECT FROM pg_roles WHERE rolname = '{{name}}') THEN
   ALTER ROLE "{{name}}" NOLOGIN;
   PERFORM pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = '{{name}}';
@@ -202,6 +206,8 @@ def revocation_statements(owner: str) -> tuple[str, ...]:
     """SQL that ends a leased user: no new logins, open sessions ended, objects kept, user gone.
 
     A user who is gone already is no error: the server would try again, give up, and keep the lease
-    for ever. The server takes what is between ``DO $$`` and ``$$`` as one statement.
+    for ever. Whoever logs in at the very moment of a revocation keeps a session without a user: the
+    next revocation ends it, where the manager is a member of ``pg_signal_backend``. The server
+    takes what is between ``DO $$`` and ``$$`` as one statement.
     """
     return (_REVOCATION.replace("{{owner}}", owner),)

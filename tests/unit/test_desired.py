@@ -1,0 +1,31 @@
+"""What is asked of the server, without one."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from app_integration.names import Environment
+from policies.render import render_policies
+from vault.declare.load import load
+from vault.reconcile.desired import desired
+from vault.reconcile.supply import Supply
+
+
+def approles(environment: Environment) -> dict[str, dict[str, Any]]:
+    policies = render_policies(load(), environment)
+    found = desired(load(), environment, policies, Supply())
+    return {each.name: dict(each.desired()) for each in found if each.kind == "approle"}
+
+
+@pytest.mark.parametrize("environment", Environment)
+def test_no_login_of_a_service_runs_out(environment: Environment) -> None:
+    roles = approles(environment)
+    for name, role in roles.items():
+        # A count of uses breaks renewals; a second login needs the secret-id again.
+        assert (role["token_num_uses"], role["secret_id_num_uses"]) == (0, 0), name
+        assert role["token_no_default_policy"] is True, name
+    service = roles[f"gaara-store-{environment}"]
+    assert service["token_period"] == 3600
+    assert service["token_max_ttl"] == 0
