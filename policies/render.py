@@ -33,14 +33,16 @@ def render_policies(declaration: Declaration, environment: Environment) -> dict[
     policies: dict[str, str] = {}
     for scope in declaration.scopes(environment):
         policies[str(scope)] = _service(declaration, scope)
-        policies[scope.starter] = _render(
-            "starter",
-            service=scope.service,
-            environment=environment,
-            wrap_ttl=durations.render(declared.tokens.wrap_ttl),
-        )
+        if declaration.deployment(scope).login.approle is not None:
+            policies[scope.starter] = _render(
+                "starter",
+                service=scope.service,
+                environment=environment,
+                wrap_ttl=durations.render(declared.tokens.wrap_ttl),
+            )
     shared = _shared(declaration, environment)
-    for name in (*JOBS, *([DEVELOPER] if declared.people else [])):
+    in_groups = any(DEVELOPER in group.policies for group in declared.groups.values())
+    for name in (*JOBS, *([DEVELOPER] if declared.people or in_groups else [])):
         policies[name] = _render(name, **shared)
     return policies
 

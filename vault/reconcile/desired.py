@@ -20,7 +20,7 @@ from vault.declare.model import (
     Tokens,
 )
 from vault.declare.model import DatabaseRole as Role
-from vault.reconcile import records, static_users
+from vault.reconcile import identities, records, static_users
 from vault.reconcile.order import PRUNABLE
 from vault.reconcile.records import Recorded
 from vault.reconcile.resources import Resource
@@ -34,6 +34,7 @@ from vault.reconcile.resources.secrets import (
     generated,
     given,
 )
+from vault.reconcile.resources.tokens import TokenRules
 from vault.reconcile.resources.transit import TransitKey
 from vault.reconcile.supply import Supply
 from vault.reconcile.writeonly import FINGERPRINT_KEY
@@ -66,9 +67,13 @@ def desired(
     resources += [Policy(name, text) for name, text in sorted(policies.items())]
     resources.append(TransitKey(FINGERPRINT_KEY))
     resources += [AppRole(job, (job,), token_ttl=JOB_TOKEN_TTL) for job in JOBS]
+    people = TokenRules(ttl=PERSON_TOKEN_TTL, max_ttl=PERSON_TOKEN_MAX_TTL, default_policy=True)
+    resources += identities.methods(declaration, environment, supply, people)
     for scope in declaration.scopes(environment):
         service = declaration.service(scope.service)
-        resources += _identities(scope, declared.tokens)
+        if declaration.deployment(scope).login.approle is not None:
+            resources += _identities(scope, declared.tokens)
+        resources += identities.service_roles(declaration, scope)
         resources += _keys(scope, service)
         resources += _database(declaration, scope, supply)
         for name, source in _in_order(declaration.secrets(scope)):

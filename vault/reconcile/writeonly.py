@@ -18,40 +18,45 @@ from vault.reconcile.resources import Fields, Reader
 
 #: No service's key has this name: those end in an environment and a key's own name.
 FINGERPRINT_KEY: Final = "strongroom-fingerprint"
-_NOTE: Final = "password_hmac"
 AS_GIVEN: Final = "as given"
 ANOTHER: Final = "another"
 
 
 @dataclass(frozen=True, slots=True)
 class WriteOnly:
-    """A password and the record that holds its fingerprint.
+    """A password, or the like, and the record that holds its fingerprint.
 
     Attributes:
         record: path below the KV mount.
         value: what was given this time; None when nobody did, and then nothing is compared.
+        field: what the server calls it.
     """
 
     record: str
     value: Secret | None
+    field: str = "password"
 
     def desired(self) -> Fields:
         """That the server has what was given."""
-        return {} if self.value is None else {"password": AS_GIVEN}
+        return {} if self.value is None else {self.field: AS_GIVEN}
 
     def read(self, reader: Reader) -> Fields:
         """Compares fingerprints; a password whose fingerprint nobody noted is "unknown"."""
         if self.value is None:
             return {}
-        noted = note(reader, self.record).get(_NOTE)
+        noted = note(reader, self.record).get(self._note)
         if noted is None:
-            return {"password": "unknown"}
+            return {self.field: "unknown"}
         same = noted == fingerprint(reader, self.value)
-        return {"password": AS_GIVEN if same else ANOTHER}
+        return {self.field: AS_GIVEN if same else ANOTHER}
 
     def notes(self, session: Session) -> dict[str, str]:
         """What to note once it is written."""
-        return {} if self.value is None else {_NOTE: fingerprint(session, self.value)}
+        return {} if self.value is None else {self._note: fingerprint(session, self.value)}
+
+    @property
+    def _note(self) -> str:
+        return f"{self.field}_hmac"
 
 
 def fingerprint(reader: Reader, value: Secret) -> str:

@@ -1,0 +1,97 @@
+"""What a declaration asks of a server's logins: auth methods, roles of services, groups of people.
+
+Each method is mounted under its type's name, and a service's role has the service's own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final
+
+from app_integration.names import Environment, Scope
+from vault.declare.declaration import Declaration
+from vault.declare.logins import OidcMethod, ServiceLogin
+from vault.declare.model import DEFAULT_ROLE
+from vault.reconcile import records
+from vault.reconcile.resources import Resource
+from vault.reconcile.resources.certificates import CertRole
+from vault.reconcile.resources.groups import Group
+from vault.reconcile.resources.jwt import JwtConfig, JwtRole, OidcConfig, OidcRole
+from vault.reconcile.resources.kubernetes import KubernetesConfig, KubernetesRole
+from vault.reconcile.resources.mounts import Mount
+from vault.reconcile.resources.tokens import TokenRules
+from vault.reconcile.supply import Supply
+
+_DESCRIPTIONS: Final = {
+    "jwt": "services and jobs, by signed token",
+    "kubernetes": "services, by a pod's token",
+    "cert": "services, by TLS certificate",
+    "oidc": "people, at the provider",
+}
+
+
+def methods(
+    declaration: Declaration, environment: Environment, supply: Supply, people: TokenRules
+) -> Iterator[Resource]:
+    """The auth methods of *environment* with their configuration, and the groups of people.
+
+    Args:
+        declaration: as loaded.
+        environment: whose server is meant.
+        supply: the OIDC client's secret, and the Kubernetes reviewer's token if there is one.
+        people: what a person's login gives, besides the policies of their groups.
+    """
+    declared = declaration.environment(environment)
+    auth = declared.auth
+    for method, description in _DESCRIPTIONS.items():
+        if getattr(auth, method) is not None:
+            yield Mount("auth", method, method, description)
+    if auth.jwt is not None:
+        keys = tuple(declaration.pems[name] for name in auth.jwt.keys or ())
+        ca = declaration.pems[auth.jwt.ca] if auth.jwt.ca else ""
+        yield JwtConfig("jwt", auth.jwt.issuer, keys, auth.jwt.jwks or "", ca)
+    if auth.kubernetes is not None:
+        record = records.path(environment, KubernetesConfig.kind, "kubernetes")
+        ca = declaration.pems[auth.kubernetes.ca]
+        yield KubernetesConfig("kubernetes", auth.kubernetes.host, ca, supply, record)
+    if auth.oidc is not None:
+        record = records.path(environment, OidcConfig.kind, "oidc")
+        ca = declaration.pems[auth.oidc.ca] if auth.oidc.ca else ""
+        yield OidcConfig(
+            "oidc", auth.oidc.discovery, ca, auth.oidc.client_id, DEFAULT_ROLE, supply, record
+        )
+        yield from _oidc_roles(auth.oidc, people)
+    for name, group in sorted(declared.groups.items()):
+        yield Group(name, group.policies, "oidc", group.claim)
+
+
+def _oidc_roles(oidc: OidcMethod, people: TokenRules) -> Iterator[Resource]:
+    for name, role in sorted(oidc.roles.items()):
+        yield OidcRole(
+            name=name,
+            mount="oidc",
+            redirect_uris=role.redirect_uris,
+            user_claim=oidc.user_claim,
+            groups_claim=oidc.groups_claim,
+            scopes=oidc.scopes or (),
+            claims=role.claims,
+            tokens=people,
+        )
+
+
+def service_roles(declaration: Declaration, scope: Scope) -> Iterator[Resource]:
+    """The roles by which a service logs in, besides AppRole."""
+    login: ServiceLogin = declaration.deployment(scope).login
+    declared = declaration.environment(scope.environment)
+    name, tokens = str(scope), TokenRules((str(scope),), period=declared.tokens.period)
+    if login.jwt is not None:
+        jwt = login.jwt
+        yield JwtRole(name, "jwt", jwt.audience, jwt.subject or "", jwt.claims, tokens)
+    if login.kubernetes is not None:
+        pod = login.kubernetes
+        yield KubernetesRole(
+            name, "kubernetes", pod.namespaces, pod.service_accounts, pod.audience or "", tokens
+        )
+    if login.cert is not None and declared.auth.cert is not None:
+        ca = declaration.pems[declared.auth.cert.ca]
+        yield CertRole(name, "cert", ca, login.cert.names, tokens)
