@@ -13,6 +13,8 @@ from vault.reconcile.resources.tokens import TokenRules, read_fields
 from vault.reconcile.supply import Supply
 from vault.reconcile.writeonly import AS_GIVEN, WriteOnly
 
+#: How a provider may sign. The server's own default is RS256 alone.
+_ALGORITHMS: Final = ("ES256", "EdDSA", "PS256", "RS256")
 _SECRET: Final = "oidc_client_secret"  # noqa: S105 (a field's name)
 
 
@@ -149,6 +151,7 @@ class OidcConfig:
             "oidc_client_id": self.client_id,
             "default_role": self.default_role,
             "bound_issuer": "",
+            "jwt_supported_algs": list(_ALGORITHMS),
         }
 
     @property

@@ -55,4 +55,6 @@ def _normal(declared: Any, found: Any) -> Any:
         return sorted(_normal("", each) for each in found or ())
     if isinstance(declared, Mapping):
         return dict(found or {})
+    if declared == "" and found is None:
+        return ""
     return found.strip() if isinstance(found, str) else found

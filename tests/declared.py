@@ -1,0 +1,86 @@
+"""A small declaration with logins, and its application to a test's own server."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from app_integration.names import Environment, Scope
+from app_integration.secret import Secret
+from app_integration.session import Session
+from policies.render import render_policies
+from vault.declare.declaration import Declaration
+from vault.declare.load import load
+from vault.reconcile.apply import apply
+from vault.reconcile.compare import Prune, compare
+from vault.reconcile.desired import desired
+from vault.reconcile.plan import Plan
+from vault.reconcile.supply import Supply
+
+SCOPE = Scope("shop", Environment.DEV)
+_SERVICE = {
+    "service": "shop",
+    "owner": "shop-team",
+    "description": "Sells things.",
+    "secrets": {"token": {"source": "generated", "length": 48}},
+}
+_ENVIRONMENT = {
+    "environment": "dev",
+    "owner": "platform-team",
+    "vault": {"address": "http://127.0.0.1:8200"},
+    "tokens": {"period": "1h", "secret_id_ttl": "30d", "wrap_ttl": "2m"},
+    "agent": {"render_interval": "5s"},
+}
+
+
+def declare(
+    folder: Path,
+    *,
+    pems: dict[str, str] | None = None,
+    login: dict[str, Any] | None = None,
+    **sections: Any,
+) -> Declaration:
+    """The service ``shop`` in dev, read from files that are written to *folder*.
+
+    Args:
+        folder: a new one.
+        pems: PEM files beside the environment.
+        login: how the service may log in, besides AppRole.
+        sections: of the environment's file, such as ``auth`` and ``groups``.
+    """
+    for name in ("services", "environments"):
+        (folder / name).mkdir(parents=True)
+    for name, text in (pems or {}).items():
+        (folder / "environments" / name).write_text(text)
+    services = {"shop": {"login": {"approle": {}, **(login or {})}}}
+    environment = {**_ENVIRONMENT, **sections, "services": services}
+    # JSON is YAML.
+    (folder / "services/shop.yaml").write_text(json.dumps(_SERVICE))
+    (folder / "environments/dev.yaml").write_text(json.dumps(environment))
+    return load(folder, folder)
+
+
+def plan(
+    session: Session,
+    declared: Declaration,
+    given: dict[str, str] | None = None,
+    *,
+    prune: bool = False,
+) -> Plan:
+    """What separates the server from *declared*; *given* is API path → value."""
+    supply = Supply({path: Secret(value) for path, value in (given or {}).items()})
+    policies = render_policies(declared, Environment.DEV)
+    resources = desired(declared, Environment.DEV, policies, supply)
+    return compare(session, resources, Prune(Environment.DEV) if prune else None)
+
+
+def carry_out(
+    session: Session, declared: Declaration, given: dict[str, str] | None = None
+) -> list[str]:
+    """Apply *declared*; gives what was done, and fails when a second plan has more to do."""
+    done: list[str] = []
+    apply(session, plan(session, declared, given), lambda change: done.append(str(change)))
+    left = plan(session, declared, given).changes
+    assert left == (), [str(change) for change in left]
+    return done

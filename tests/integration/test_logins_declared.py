@@ -1,0 +1,330 @@
+"""Logins as they are declared, applied to a real server, and tried: who gets in, and who doesn't.
+
+What vouches for others (a CI system, a cluster, a provider) is scripted; bao really asks it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+import requests
+
+from app_integration.errors import AuthenticationFailed, ConfigurationError
+from app_integration.session import Session, open_session
+from app_integration.settings import Auth, Settings
+from tests.audited_server import AuditedServer, audited_server
+from tests.declared import SCOPE, carry_out, declare, plan
+from tests.issuer import (
+    CLIENT,
+    CLIENT_SECRET,
+    Authority,
+    Provider,
+    Signer,
+    new_key,
+    public,
+)
+from tests.unit.local_server import certificate_in, running
+from vault.declare.declaration import Declaration
+
+pytestmark = pytest.mark.requires("embedded")
+
+ISSUER = "https://ci.example.com"
+SELF = "auth/token/lookup-self"
+OWN_SECRET = "secret/data/shop/dev/token"
+REVIEWER = "auth/kubernetes/config/token_reviewer_jwt"
+GIVEN = {"auth/oidc/config/oidc_client_secret": CLIENT_SECRET}
+CI = Signer(ISSUER)
+LOGIN = {"audience": "strongroom", "subject": "shop", "claims": {"ref": "refs/heads/main"}}
+HERE = "http://localhost:8250/oidc/callback"
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AuditedServer]:
+    with audited_server(tmp_path_factory.mktemp("server")) as started:
+        yield started
+
+
+@pytest.fixture(scope="module")
+def tls_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AuditedServer]:
+    with audited_server(tmp_path_factory.mktemp("tls-server"), tls=True) as started:
+        yield started
+
+
+@pytest.fixture(scope="module")
+def provider() -> Iterator[Provider]:
+    with running(Provider()) as started:
+        assert isinstance(started, Provider)
+        yield started
+
+
+def session(server: AuditedServer, auth: Auth) -> Session:
+    return open_session(
+        Settings(SCOPE, vault_addr=server.address, vault_cacert=server.cacert, auth=auth)
+    )
+
+
+def identity(opened: Session) -> dict[str, Any]:
+    """What the server says of the token, after a read that the service's policy grants."""
+    assert opened.get(OWN_SECRET)["data"]["data"]["value"]
+    found: dict[str, Any] = opened.get(SELF)["data"]
+    return found
+
+
+def refusal(opened: Session, match: str) -> str:
+    with opened, pytest.raises(AuthenticationFailed, match=match) as caught:
+        opened.get(OWN_SECRET)
+    return f"{caught.value!r} {caught.value.__cause__!r}"
+
+
+class TestJwt:
+    @pytest.fixture(params=["keys", "jwks"])
+    def signer(
+        self,
+        request: pytest.FixtureRequest,
+        server: AuditedServer,
+        provider: Provider,
+        tmp_path: Path,
+    ) -> Signer:
+        """Who signs the tokens that the declared and applied method takes."""
+        signer = CI
+        method: dict[str, Any] = {"issuer": ISSUER, "keys": ["ci.pem"]}
+        if request.param == "jwks":
+            signer = provider.signer
+            signer.issuer = provider.address
+            method = {"issuer": provider.address, "jwks": f"{provider.address}/keys"}
+        declared = declare(
+            tmp_path / "declared",
+            pems={"ci.pem": public(CI.key)},
+            auth={"jwt": method},
+            login={"jwt": LOGIN},
+        )
+        carry_out(server.root, declared)
+        return signer
+
+    def opened(self, server: AuditedServer, folder: Path, token: str) -> Session:
+        (folder / "jwt").write_text(token)
+        return session(server, Auth("jwt", jwt_file=folder / "jwt"))
+
+    def test_the_right_token_logs_in_as_the_service(
+        self, server: AuditedServer, signer: Signer, tmp_path: Path
+    ) -> None:
+        with self.opened(server, tmp_path, signer.token(ref="refs/heads/main")) as opened:
+            found = identity(opened)
+        assert found["policies"] == [str(SCOPE)]
+        assert found["period"] == 3600
+
+    @pytest.mark.parametrize(
+        "wrong",
+        [
+            {"aud": "somebody-else"},
+            {"iss": "https://elsewhere.example.com"},
+            {"life": -300.0},
+            {"sub": "another"},
+            {"ref": "refs/heads/theirs"},
+            {"key": new_key()},
+        ],
+        ids=["audience", "issuer", "expired", "subject", "claim", "key"],
+    )
+    def test_any_other_is_refused_with_what_to_look_at(
+        self, server: AuditedServer, signer: Signer, tmp_path: Path, wrong: dict[str, Any]
+    ) -> None:
+        claims = {"ref": "refs/heads/main", **wrong}
+        key = claims.pop("key", signer.key)
+        token = Signer(signer.issuer, key).token(**claims)
+        said = refusal(
+            self.opened(server, tmp_path, token),
+            r"STRONGROOM_JWT_FILE is expired, or not one that the role takes \(issuer, audience",
+        )
+        assert token not in said
+
+    def test_a_new_key_in_the_set_is_taken_and_the_old_one_no_more(
+        self, server: AuditedServer, provider: Provider, tmp_path: Path
+    ) -> None:
+        method = {"issuer": provider.address, "jwks": f"{provider.address}/keys"}
+        declared = declare(tmp_path / "d", auth={"jwt": method}, login={"jwt": LOGIN})
+        carry_out(server.root, declared)
+        old = provider.signer
+        old.issuer = provider.address
+        provider.signer = Signer(provider.address)
+        new, before = (each.token(ref="refs/heads/main") for each in (provider.signer, old))
+        with self.opened(server, tmp_path, new) as opened:
+            identity(opened)
+        refusal(self.opened(server, tmp_path, before), "STRONGROOM_JWT_FILE")
+
+    def test_a_login_that_is_declared_no_more_is_taken_away(
+        self, server: AuditedServer, tmp_path: Path
+    ) -> None:
+        method = {"jwt": {"issuer": ISSUER, "keys": ["ci.pem"]}}
+        pems = {"ci.pem": public(CI.key)}
+        with_it = declare(tmp_path / "a", pems=pems, auth=method, login={"jwt": LOGIN})
+        carry_out(server.root, with_it)
+        without = declare(tmp_path / "b", pems=pems, auth=method)
+        found = plan(server.root, without, prune=True)
+        assert "delete jwt-role shop-dev" in [str(change) for change in found.changes]
+
+
+@pytest.fixture(scope="module")
+def cluster(server: AuditedServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Provider]:
+    """A cluster's API over TLS, declared and applied as the one that is asked."""
+    folder = tmp_path_factory.mktemp("cluster")
+    pem = certificate_in(folder / "cluster.pem")
+    ca = "-----BEGIN CERT" + pem.read_text().split("-----BEGIN CERT")[1]
+    with running(Provider(), pem) as started:
+        assert isinstance(started, Provider)
+        declared = declare(
+            folder / "declared",
+            pems={"cluster.pem": ca},
+            auth={"kubernetes": {"host": started.address, "ca": "cluster.pem"}},
+            login={"kubernetes": {"namespaces": ["shops"], "service_accounts": ["web"]}},
+        )
+        carry_out(server.root, declared, {REVIEWER: "the reviewer's token"})
+        yield started
+
+
+class TestKubernetes:
+    def opened(
+        self, server: AuditedServer, cluster: Provider, folder: Path, account: str | None
+    ) -> Session:
+        """A session of a pod whose token the cluster knows as *account*'s, if at all."""
+        namespace, name = (account or "shops:web").split(":")
+        pod = {"namespace": namespace, "serviceaccount": {"name": name, "uid": "u-1"}}
+        claims: dict[str, Any] = {"kubernetes.io": pod}
+        token = Signer("cluster").token(aud=["cluster"], **claims)
+        if account:
+            cluster.accounts[token] = account
+        (folder / "token").write_text(token)
+        return session(server, Auth("kubernetes", jwt_file=folder / "token"))
+
+    def test_a_pod_of_the_account_logs_in_and_the_reviewer_asks(
+        self, server: AuditedServer, cluster: Provider, tmp_path: Path
+    ) -> None:
+        with self.opened(server, cluster, tmp_path, "shops:web") as opened:
+            assert identity(opened)["policies"] == [str(SCOPE)]
+        assert cluster.reviewers[-1] == "Bearer the reviewer's token"
+
+    @pytest.mark.parametrize("account", ["shops:other", "elsewhere:web", None])
+    def test_another_account_or_namespace_or_a_token_unknown_to_the_cluster_is_refused(
+        self, server: AuditedServer, cluster: Provider, tmp_path: Path, account: str | None
+    ) -> None:
+        refusal(self.opened(server, cluster, tmp_path, account), "not one that the role takes")
+
+
+class TestCertificate:
+    OURS = Authority()
+
+    @pytest.fixture
+    def certificate(
+        self, tls_server: AuditedServer, tmp_path: Path
+    ) -> Callable[[Authority, str], Auth]:
+        """Issues a client's certificate; the server takes those of OURS for one name."""
+        declared = declare(
+            tmp_path / "declared",
+            pems={"ca.pem": self.OURS.pem},
+            auth={"cert": {"ca": "ca.pem"}},
+            login={"cert": {"names": ["shop.example.com"]}},
+        )
+        carry_out(tls_server.root, declared)
+        return lambda authority, name: Auth("cert", certificate=authority.issue(name, tmp_path))
+
+    def test_the_certificate_logs_in_and_its_token_is_renewed(
+        self, tls_server: AuditedServer, certificate: Callable[[Authority, str], Auth]
+    ) -> None:
+        with session(tls_server, certificate(self.OURS, "shop.example.com")) as opened:
+            assert identity(opened)["policies"] == [str(SCOPE)]
+            assert opened.post("auth/token/renew-self", {})["auth"]["lease_duration"] == 3600
+
+    @pytest.mark.parametrize(
+        ("authority", "name"),
+        [(Authority(), "shop.example.com"), (OURS, "other.example.com")],
+        ids=["another authority", "another name"],
+    )
+    def test_another_is_refused(
+        self,
+        tls_server: AuditedServer,
+        certificate: Callable[[Authority, str], Auth],
+        authority: Authority,
+        name: str,
+    ) -> None:
+        refusal(
+            session(tls_server, certificate(authority, name)), "VAULT_CLIENT_CERT is expired, or"
+        )
+
+
+class TestPeople:
+    def declared(self, provider: Provider, folder: Path) -> Declaration:
+        oidc = {
+            "discovery": provider.address,
+            "client_id": CLIENT,
+            "scopes": ["groups"],
+            "roles": {"default": {"redirect_uris": [HERE]}},
+        }
+        groups = {
+            "operators": {"claim": "platform-team", "policies": ["strongroom-plan"]},
+            "auditors": {"claim": "security", "policies": ["strongroom-auditor"]},
+        }
+        return declare(folder, auth={"oidc": oidc}, groups=groups)
+
+    def ask(self, server: AuditedServer, path: str, **query: str) -> dict[str, Any]:
+        answer = requests.get(f"{server.address}/v1/auth/oidc/oidc/{path}", query, timeout=10)
+        content: dict[str, Any] = answer.json()
+        assert answer.ok, content
+        return content
+
+    def auth_url(self, server: AuditedServer, redirect: str = HERE) -> str:
+        body = {"redirect_uri": redirect}
+        found: str = server.root.post("auth/oidc/oidc/auth_url", body)["data"]["auth_url"]
+        return found
+
+    def log_in(self, server: AuditedServer) -> dict[str, Any]:
+        """As a browser does: to the provider, and back with a code."""
+        went = requests.get(self.auth_url(server), allow_redirects=False, timeout=10)
+        back = urlsplit(went.headers["Location"])
+        assert went.headers["Location"].startswith(HERE)
+        query = {key: values[0] for key, values in parse_qs(back.query).items()}
+        auth: dict[str, Any] = self.ask(server, "callback", **query)["auth"]
+        return auth
+
+    @pytest.mark.parametrize(
+        ("groups", "policies"),
+        [
+            (["platform-team"], ["strongroom-plan"]),
+            (["platform-team", "security", "choir"], ["strongroom-auditor", "strongroom-plan"]),
+            (["choir"], None),
+        ],
+    )
+    def test_a_person_gets_the_policies_of_their_groups(
+        self,
+        server: AuditedServer,
+        provider: Provider,
+        tmp_path: Path,
+        groups: list[str],
+        policies: list[str] | None,
+    ) -> None:
+        carry_out(server.root, self.declared(provider, tmp_path / "d"), GIVEN)
+        provider.groups = groups
+        auth = self.log_in(server)
+        assert auth["token_policies"] == ["default"]
+        assert auth.get("identity_policies") == policies
+        assert auth["lease_duration"] == 3600
+
+    def test_a_browser_is_sent_back_nowhere_else(
+        self, server: AuditedServer, provider: Provider, tmp_path: Path
+    ) -> None:
+        carry_out(server.root, self.declared(provider, tmp_path / "d"), GIVEN)
+        assert self.auth_url(server, "http://localhost:8250/elsewhere") == ""
+
+    def test_without_the_clients_secret_nothing_is_written(
+        self, server: AuditedServer, provider: Provider, tmp_path: Path
+    ) -> None:
+        declared = self.declared(provider, tmp_path / "d")
+        carry_out(server.root, declared, GIVEN)
+        server.root.post("auth/oidc/config", {"oidc_discovery_url": provider.address})
+        changed = plan(server.root, declared).changes
+        assert [str(change) for change in changed] == ["update oidc-config oidc"]
+        with pytest.raises(ConfigurationError, match="GIVEN/auth/oidc/config/oidc_client_secret"):
+            changed[0].resource.write(server.root, changed[0].before)
+        carry_out(server.root, declared, GIVEN)

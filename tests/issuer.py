@@ -1,0 +1,213 @@
+"""Who vouches for others in tests: a signer of tokens, a certificate authority, a provider."""
+
+from __future__ import annotations
+
+import base64
+import json
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from http.server import BaseHTTPRequestHandler
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, urlencode, urlsplit
+
+import jwt
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import ExtendedKeyUsageOID
+
+from tests.unit.local_server import Server
+
+PEM = serialization.Encoding.PEM
+CLIENT = "strongroom"
+CLIENT_SECRET = "the client's secret"
+REVIEWS = "/apis/authentication.k8s.io/v1/tokenreviews"
+
+
+def new_key() -> ec.EllipticCurvePrivateKey:
+    return ec.generate_private_key(ec.SECP256R1())
+
+
+def public(key: ec.EllipticCurvePrivateKey) -> str:
+    """The public half, in PEM."""
+    form = serialization.PublicFormat.SubjectPublicKeyInfo
+    return key.public_key().public_bytes(PEM, form).decode()
+
+
+@dataclass
+class Signer:
+    """Signs tokens, and shows its key."""
+
+    issuer: str
+    key: ec.EllipticCurvePrivateKey = field(default_factory=new_key)
+
+    def token(self, *, life: float = 60.0, **claims: Any) -> str:
+        """A token that lives *life* seconds from now; *claims* come over what it says by itself."""
+        now = time.time()
+        said = {
+            "iss": self.issuer,
+            "sub": "shop",
+            "aud": "strongroom",
+            "iat": now,
+            "nbf": now - 600,
+        }
+        return jwt.encode(
+            {**said, "exp": now + life, **claims},
+            self.key,
+            algorithm="ES256",
+            headers={"kid": self.key_id},
+        )
+
+    @property
+    def key_id(self) -> str:
+        """Tells this key from others."""
+        return str(self.key.public_key().public_numbers().x)[:12]
+
+    def key_set(self) -> dict[str, Any]:
+        """The key as a JWKS."""
+        known = json.loads(jwt.algorithms.ECAlgorithm.to_jwk(self.key.public_key()))
+        return {"keys": [{**known, "kid": self.key_id, "use": "sig", "alg": "ES256"}]}
+
+
+@dataclass
+class Provider(Server):
+    """An OpenID provider, a key set, and the part of a cluster's API that judges tokens.
+
+    Attributes:
+        groups: of the one person who logs in.
+        accounts: token → ``namespace:account``, as the cluster knows them.
+        reviewers: who asked for a review, as its ``Authorization`` said.
+    """
+
+    groups: list[str] = field(default_factory=list)
+    accounts: dict[str, str] = field(default_factory=dict)
+    reviewers: list[str | None] = field(default_factory=list)
+    signer: Signer = field(default_factory=lambda: Signer("later"))
+    nonces: dict[str, str] = field(default_factory=dict)
+
+    def handle(self, request: BaseHTTPRequestHandler) -> None:
+        request.close_connection = True
+        body = request.rfile.read(int(request.headers["Content-Length"] or 0)).decode()
+        parts = urlsplit(request.path)
+        if parts.path == "/authorize":
+            self._send_back(request, dict(parse_qs(parts.query)))
+            return
+        self.signer.issuer = self.address
+        answers: dict[str, Callable[[], dict[str, Any]]] = {
+            "/.well-known/openid-configuration": self._discovery,
+            "/keys": self.signer.key_set,
+            "/token": lambda: self._exchange(request.headers["Authorization"] or "", body),
+            REVIEWS: lambda: self._review(request.headers["Authorization"], json.loads(body)),
+        }
+        content = answers[parts.path]() if parts.path in answers else {}
+        status = 404 if parts.path not in answers else 201 if parts.path == REVIEWS else 200
+        encoded = json.dumps(content).encode()
+        request.send_response(status)
+        request.send_header("Content-Type", "application/json")
+        request.send_header("Content-Length", str(len(encoded)))
+        request.end_headers()
+        request.wfile.write(encoded)
+
+    def _discovery(self) -> dict[str, Any]:
+        return {
+            "issuer": self.address,
+            "authorization_endpoint": f"{self.address}/authorize",
+            "token_endpoint": f"{self.address}/token",
+            "jwks_uri": f"{self.address}/keys",
+            "id_token_signing_alg_values_supported": ["ES256"],
+            "response_types_supported": ["code"],
+            "subject_types_supported": ["public"],
+        }
+
+    def _send_back(self, request: BaseHTTPRequestHandler, query: dict[str, list[str]]) -> None:
+        """The person agreed: back to where the server said, with a code."""
+        code = f"code-{len(self.nonces)}"
+        self.nonces[code] = query["nonce"][0]
+        back = urlencode({"code": code, "state": query["state"][0]})
+        request.send_response(302)
+        request.send_header("Location", f"{query['redirect_uri'][0]}?{back}")
+        request.send_header("Content-Length", "0")
+        request.end_headers()
+
+    def _exchange(self, authorization: str, body: str) -> dict[str, Any]:
+        """A code for what is known of the person, to the client that has its secret."""
+        given = base64.b64decode(authorization.removeprefix("Basic ")).decode()
+        if given != urlencode({CLIENT: CLIENT_SECRET}).replace("=", ":"):
+            return {"error": "invalid_client"}
+        nonce = self.nonces.pop(parse_qs(body)["code"][0])
+        person: dict[str, Any] = {
+            "sub": "ada",
+            "aud": CLIENT,
+            "nonce": nonce,
+            "groups": self.groups,
+        }
+        return {
+            "access_token": "a",
+            "token_type": "Bearer",
+            "expires_in": 60,
+            "id_token": self.signer.token(**person),
+        }
+
+    def _review(self, authorization: str | None, body: dict[str, Any]) -> dict[str, Any]:
+        self.reviewers.append(authorization)
+        account = self.accounts.get(body["spec"]["token"])
+        status: dict[str, Any] = {"authenticated": account is not None}
+        if account is not None:
+            status["audiences"] = body["spec"].get("audiences", ["cluster"])
+            status["user"] = {"username": f"system:serviceaccount:{account}", "uid": "u-1"}
+        return {
+            "kind": "TokenReview",
+            "apiVersion": "authentication.k8s.io/v1",
+            "status": status,
+        }
+
+
+@dataclass
+class Authority:
+    """A certificate authority."""
+
+    key: ec.EllipticCurvePrivateKey = field(default_factory=new_key)
+
+    @property
+    def pem(self) -> str:
+        """Its own certificate."""
+        signed = _certificate("authority", self.key, "authority", self.key, authority=True)
+        return signed.public_bytes(PEM).decode()
+
+    def issue(self, name: str, folder: Path) -> tuple[Path, Path]:
+        """A client's certificate for the common *name* and its key, as files in *folder*."""
+        key = new_key()
+        signed = _certificate(name, key, "authority", self.key, authority=False)
+        certificate, private = folder / f"{name}.crt", folder / f"{name}.key"
+        certificate.write_bytes(signed.public_bytes(PEM))
+        form, none = serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+        private.write_bytes(key.private_bytes(PEM, form, none))
+        return certificate, private
+
+
+def _certificate(
+    subject: str,
+    key: ec.EllipticCurvePrivateKey,
+    issuer: str,
+    signer: ec.EllipticCurvePrivateKey,
+    *,
+    authority: bool,
+) -> x509.Certificate:
+    named, by = (
+        x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, name)])
+        for name in (subject, issuer)
+    )
+    now = datetime.now(UTC)
+    builder = (
+        x509.CertificateBuilder(by, named, key.public_key(), x509.random_serial_number())
+        .not_valid_before(now - timedelta(hours=1))
+        .not_valid_after(now + timedelta(hours=1))
+        .add_extension(x509.BasicConstraints(authority, None), critical=True)
+    )
+    if not authority:
+        usage = x509.ExtendedKeyUsage([ExtendedKeyUsageOID.CLIENT_AUTH])
+        builder = builder.add_extension(usage, critical=False)
+    return builder.sign(signer, hashes.SHA256())
