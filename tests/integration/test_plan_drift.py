@@ -16,7 +16,9 @@ from app_integration.names import Environment
 from app_integration.secret import Secret
 from app_integration.session import Session
 from policies.render import render_policies
+from tests import drift_logins
 from tests.deployment import Deployment
+from tests.drift_logins import CERTIFICATES, KEYS
 from vault.declare.adopted import Adoption
 from vault.declare.declaration import Declaration
 from vault.declare.load import load
@@ -45,6 +47,7 @@ URL = f"postgresql://{USERS[0]}:x@127.0.0.1:1/gaara_store"
 ADOPTED = "gaara-store/dev/drift-db"
 SUPPLY = Supply(
     {
+        **drift_logins.SUPPLY,
         f"secret/{ADOPTED}": Secret(URL),
         "database/config/gaara-store-dev": Secret("x"),
         "auth/userpass/users/developer": Secret("x"),
@@ -84,7 +87,7 @@ def with_drift(declaration: Declaration) -> Declaration:
 
 def declared() -> dict[str, Resource]:
     """One resource of each kind: of those that the declaration gives, else of our own."""
-    declaration = with_drift(load())
+    declaration = drift_logins.with_logins(with_drift(load()), "http://127.0.0.1:1")
     policies = render_policies(declaration, Environment.DEV)
     found = desired(declaration, Environment.DEV, policies, SUPPLY)
     return OWN | {each.kind: each for each in reversed(found)}
@@ -107,11 +110,13 @@ class Hand:
         path: where a plain field is written; ``{name}`` is the resource's.
         special: field → what to do instead.
         fixed: fields that can't be mended.
+        along: field → those that can't but change with it.
     """
 
     path: str
     special: dict[str, Callable[[Session, str], object]] = field(default_factory=dict)
     fixed: tuple[str, ...] = ()
+    along: dict[str, set[str]] = field(default_factory=dict)
 
 
 def body(path: str, content: dict[str, Any]) -> Callable[[Session, str], object]:
@@ -166,6 +171,8 @@ MOUNTED = {
     "options": {"version": "2"},
 }
 KEY = {"type": "aes256-gcm96", "derived": True}
+#: Kinds of which the server forgets what isn't sent along.
+WHOLE = {"database-role", "static-role", "jwt-role", "oidc-role"}
 HANDS = {
     "mount": Hand(
         "sys/mounts/{name}/tune",
@@ -197,11 +204,108 @@ HANDS = {
     "userpass": Hand(
         "auth/userpass/users/{name}", {"password": noted("userpass", {"password_hmac": "other"})}
     ),
+    "jwt-config": Hand(
+        "auth/jwt/config",
+        {
+            "bound_issuer": drift_logins.configured("auth/jwt/config", {"bound_issuer": "by-hand"}),
+            "jwt_validation_pubkeys": drift_logins.configured(
+                "auth/jwt/config", {"jwt_validation_pubkeys": KEYS[1:]}
+            ),
+            "jwks_url": drift_logins.with_jwks,
+            "jwks_ca_pem": drift_logins.configured(
+                "auth/jwt/config", {"jwks_ca_pem": CERTIFICATES[1]}
+            ),
+            "oidc_discovery_url": drift_logins.with_discovery,
+        },
+        along={
+            "jwks_url": {"jwt_validation_pubkeys"},
+            "oidc_discovery_url": {"jwt_validation_pubkeys"},
+        },
+    ),
+    "jwt-role": Hand(
+        "auth/jwt/role/{name}",
+        {
+            "role_type": drift_logins.configured(
+                "auth/jwt/role/{name}", {"role_type": "oidc", "allowed_redirect_uris": ["x"]}
+            ),
+            "bound_claims_type": drift_logins.configured(
+                "auth/jwt/role/{name}", {"bound_claims_type": "glob"}
+            ),
+        },
+    ),
+    "oidc-config": Hand(
+        "auth/oidc/config",
+        {
+            "oidc_discovery_url": drift_logins.with_other_provider,
+            "oidc_client_secret": noted("oidc-config", {"oidc_client_secret_hmac": "other"}),
+            **{
+                name: drift_logins.of_provider({name: value})
+                for name, value in {
+                    "oidc_discovery_ca_pem": CERTIFICATES[1],
+                    "oidc_client_id": "by-hand",
+                    "default_role": "by-hand",
+                    "bound_issuer": "by-hand",
+                    "jwt_supported_algs": ["RS256"],
+                }.items()
+            },
+        },
+    ),
+    "oidc-role": Hand(
+        "auth/oidc/role/{name}",
+        {
+            "role_type": drift_logins.configured("auth/oidc/role/{name}", {"role_type": "jwt"}),
+            "bound_claims_type": drift_logins.configured(
+                "auth/oidc/role/{name}", {"bound_claims_type": "glob"}
+            ),
+        },
+    ),
+    "kubernetes-config": Hand(
+        "auth/kubernetes/config",
+        {
+            "token_reviewer_jwt": noted("kubernetes-config", {"token_reviewer_jwt_hmac": "other"}),
+            **{
+                name: drift_logins.configured("auth/kubernetes/config", {name: value})
+                for name, value in {
+                    "kubernetes_host": "https://by-hand",
+                    "kubernetes_ca_cert": CERTIFICATES[1],
+                    "disable_local_ca_jwt": False,
+                }.items()
+            },
+        },
+    ),
+    "kubernetes-role": Hand(
+        "auth/kubernetes/role/{name}",
+        {
+            "alias_name_source": body(
+                "auth/kubernetes/role/{name}", {"alias_name_source": "serviceaccount_name"}
+            )
+        },
+    ),
+    "cert-role": Hand(
+        "auth/cert/certs/{name}",
+        {"certificate": body("auth/cert/certs/{name}", {"certificate": CERTIFICATES[1]})},
+    ),
+    "group": Hand(
+        "identity/group/name/{name}",
+        {
+            "type": again(
+                "identity/group/name/{name}",
+                {"type": "internal", "policies": ["strongroom-plan"]},
+            ),
+            "alias": drift_logins.of_alias("by-hand", "oidc"),
+            "alias_mount": drift_logins.of_alias("drift-team", "userpass"),
+        },
+        ("type",),
+        {"type": {"alias", "alias_mount"}},
+    ),
     "database-connection": Hand(
         CONNECTION,
         {
             "root_password": lambda session, name: forget_note(session, name, "root_password"),
             "password": lambda session, name: forget_note(session, name, "password_hmac"),
+            "password_authentication": body(
+                CONNECTION, {"password_authentication": "password", "verify_connection": False}
+            ),
             "plugin_name": body(
                 CONNECTION, {"plugin_name": "mysql-database-plugin", "verify_connection": False}
             ),
@@ -248,12 +352,12 @@ def altered(name: str, value: Any) -> Any:
         return not value
     if isinstance(value, int):
         return value + 60 if value <= 60 or "max" in name else value - 60
+    if isinstance(value, dict):
+        return {**value, "by-hand": "x"}
     if isinstance(value, PolicyText):
         return f'{value}\npath "secret/by-hand" {{ capabilities = ["read"] }}'
     if isinstance(value, list):
         return [*value, "SELECT 1" if "statements" in name else "by-hand"]
-    if name == "password_authentication":
-        return "password"
     return f"{value}&application_name=by-hand" if "?" in value else f"{value}-by-hand"
 
 
@@ -265,7 +369,7 @@ def change_by_hand(session: Session, resource: Resource, name: str) -> None:
         session.delete(f"secret/metadata/_strongroom/dev/{resource.kind}/{resource.name}")
     else:
         content: dict[str, Any] = {name: altered(name, resource.desired()[name])}
-        if resource.kind in {"database-role", "static-role"}:
+        if resource.kind in WHOLE:
             content = {**resource.desired(), **content}
         if resource.kind == "database-connection":
             content["verify_connection"] = False
@@ -299,6 +403,7 @@ def remake(deployment: Deployment, kind: str) -> None:
         "mount": "sys/mounts",
         "transit-key": "transit/keys",
         "static-role": "database/static-roles",
+        "group": "identity/group/name",
     }[kind]
     deployment.operator.delete(f"{path}/{name}")
     mend(deployment)
@@ -312,11 +417,14 @@ def own_things(deployment: Deployment) -> Iterator[None]:
         for user in USERS:
             superuser.execute(f"CREATE ROLE {user} LOGIN".encode())
             let_manage(superuser, roles, user)
-    local.declaration = with_drift(before)
+    address = f"http://127.0.0.1:{deployment.ports.vault}"  # as the server sees itself
+    drift_logins.begin(deployment.operator, address)
+    local.declaration = drift_logins.with_logins(with_drift(before), address)
     mend(deployment)
     yield
     local.declaration = before
     operator = deployment.operator
+    drift_logins.end(operator)
     operator.delete(f"database/static-roles/{NAME}-drift-db")
     operator.post("transit/keys/drift-dev-key/config", {"deletion_allowed": True})
     for path in (
@@ -355,6 +463,8 @@ def test_a_change_by_hand_is_found_alone_and_mended(
         for change in found.changes
         for each in change.fields
     }
+    along = HANDS[kind].along.get(name, set())
+    expected |= {(kind, resource.name, each) for each in along}
     if kind == "secret-value":  # what hangs on it, too
         tags = OWN["secret-metadata"].desired()
         expected |= {("secret-metadata", SECRET, tag) for tag in tags}

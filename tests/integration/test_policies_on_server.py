@@ -78,6 +78,11 @@ MATRIX = {
         [
             ("read", "sys/policies/acl/gaara-store-dev"),
             ("read", "secret/metadata/gaara-store/dev/x"),
+            ("read", "auth/oidc/config"),
+            ("read", "auth/jwt/role/gaara-store-dev"),
+            ("read", "auth/kubernetes/role/gaara-store-dev"),
+            ("read", "auth/cert/certs/gaara-store-dev"),
+            ("read", "identity/group/name/operators"),
         ],
         [
             ("read", "secret/data/gaara-store/dev/jwt-secret"),
@@ -89,6 +94,11 @@ MATRIX = {
             ("read", "auth/approle/role/strongroom-apply/role-id"),
             ("read", "database/creds/gaara-store-dev"),
             ("update", "transit/decrypt/gaara-store-dev-pii"),
+            ("update", "auth/jwt/role/gaara-store-dev"),
+            ("update", "auth/oidc/config"),
+            ("update", "identity/group/name/operators"),
+            ("update", "identity/group-alias"),
+            ("read", "identity/entity/name/ada"),
         ],
     ),
     "strongroom-apply": (
@@ -117,6 +127,8 @@ MATRIX = {
         [
             ("read", "sys/policies/acl/gaara-store-dev"),
             ("update", "sys/audit-hash/first"),
+            ("read", "identity/group/name/operators"),
+            ("read", "auth/cert/certs/gaara-store-dev"),
             ("read", "secret/metadata/gaara-store/dev/jwt-secret"),
         ],
         [

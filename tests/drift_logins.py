@@ -1,0 +1,148 @@
+"""Logins for the drift test: every kind of them declared, and how each field is changed by hand.
+
+The provider that the server asks is the server itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any, Final
+
+from app_integration.names import Environment
+from app_integration.secret import Secret
+from app_integration.session import Session
+from tests.issuer import Authority, new_key, public
+from vault.declare.declaration import Declaration
+from vault.declare.logins import Auth, Group, ServiceLogin
+
+SUPPLY: Final = {
+    "auth/oidc/config/oidc_client_secret": Secret("x"),
+    "auth/kubernetes/config/token_reviewer_jwt": Secret("x"),
+}
+#: The first is declared, the second is set by hand.
+KEYS: Final = tuple(public(new_key()) for _ in range(2))
+CERTIFICATES: Final = tuple(Authority().pem for _ in range(2))
+_PROVIDERS: Final = ("drift", "drift-other")
+
+
+def with_logins(declaration: Declaration, address: str) -> Declaration:
+    """*declaration* with every way to log in; the server itself answers at *address*."""
+    environment = declaration.environment("dev")
+    deployment = environment.services["gaara-store"].model_copy(
+        update={
+            "login": ServiceLogin.model_validate(
+                {
+                    "approle": {},
+                    "jwt": {"audience": "strongroom", "subject": "a", "claims": {"ref": "main"}},
+                    "kubernetes": {"namespaces": ("shops",), "service_accounts": ("web",)},
+                    "cert": {"names": ("shop.example.com",)},
+                }
+            )
+        }
+    )
+    update = {
+        "auth": _auth(address),
+        "groups": {"drift": Group(claim="drift-team", policies=("strongroom-plan",))},
+        "services": {**environment.services, "gaara-store": deployment},
+    }
+    return replace(
+        declaration,
+        environments={
+            **declaration.environments,
+            Environment.DEV: environment.model_copy(update=update),
+        },
+        pems={"key.pem": KEYS[0], "ca.pem": CERTIFICATES[0]},
+    )
+
+
+def _auth(address: str) -> Auth:
+    role = {"redirect_uris": ("http://localhost:8250/oidc/callback",), "claims": {"hd": "a.com"}}
+    return Auth.model_validate(
+        {
+            "jwt": {"issuer": "https://ci.example.com", "keys": ("key.pem",)},
+            "kubernetes": {"host": "https://cluster.example.com:6443", "ca": "ca.pem"},
+            "cert": {"ca": "ca.pem"},
+            "oidc": {
+                "discovery": _provider(address, _PROVIDERS[0]),
+                "client_id": "strongroom",
+                "roles": {"default": role},
+            },
+        }
+    )
+
+
+def _provider(address: str, name: str) -> str:
+    return f"{address}/v1/identity/oidc/provider/{name}"
+
+
+def begin(session: Session, address: str) -> None:
+    """Make the server a provider, twice."""
+    for name in _PROVIDERS:
+        session.post(f"identity/oidc/provider/{name}", {"issuer": address})
+
+
+def end(session: Session) -> None:
+    """Take away what was declared here."""
+    for method in ("jwt", "kubernetes", "cert", "oidc"):
+        session.delete(f"sys/auth/{method}")
+    session.delete("identity/group/name/drift")
+    for kind in ("jwt-role", "kubernetes-role", "cert-role"):
+        session.delete(f"secret/metadata/_strongroom/dev/{kind}/gaara-store-dev")
+    for kind, name in (
+        ("oidc-role", "default"),
+        ("oidc-config", "oidc"),
+        ("kubernetes-config", "kubernetes"),
+        ("group", "drift"),
+    ):
+        session.delete(f"secret/metadata/_strongroom/dev/{kind}/{name}")
+    for name in _PROVIDERS:
+        session.delete(f"identity/oidc/provider/{name}")
+
+
+def with_jwks(session: Session, _name: str) -> None:
+    """The issuer's keys from an address in place of a list: one or the other."""
+    found = session.get("auth/oidc/config")["data"]["oidc_discovery_url"]
+    config = {"bound_issuer": "https://ci.example.com", "jwks_url": f"{found}/.well-known/keys"}
+    session.post("auth/jwt/config", config)
+
+
+def with_discovery(session: Session, _name: str) -> None:
+    """The issuer's keys from what it says of itself."""
+    found = session.get("auth/oidc/config")["data"]["oidc_discovery_url"]
+    config = {"bound_issuer": "https://ci.example.com", "oidc_discovery_url": found}
+    session.post("auth/jwt/config", config)
+
+
+def with_other_provider(session: Session, _name: str) -> None:
+    """Whoever the other provider vouches for."""
+    found = session.get("auth/oidc/config")["data"]
+    other = found["oidc_discovery_url"].replace(*_PROVIDERS)
+    of_provider({"oidc_discovery_url": other})(session, "oidc")
+
+
+def of_alias(claim: str, method: str) -> Callable[[Session, str], object]:
+    """The group's members are those who have *claim* at *method*."""
+
+    def change(session: Session, name: str) -> None:
+        group = session.get(f"identity/group/name/{name}")["data"]["id"]
+        accessor = session.get(f"sys/auth/{method}")["data"]["accessor"]
+        body = {"name": claim, "canonical_id": group, "mount_accessor": accessor}
+        session.post("identity/group-alias", body)
+
+    return change
+
+
+def configured(path: str, content: dict[str, Any]) -> Callable[[Session, str], object]:
+    """What is there, with *content* over it: the server forgets what isn't sent along."""
+
+    def change(session: Session, name: str) -> None:
+        place = path.format(name=name)
+        session.post(place, {**session.get(place)["data"], **content})
+
+    return change
+
+
+def of_provider(content: dict[str, Any]) -> Callable[[Session, str], object]:
+    """The provider's configuration with *content* over it, and the same secret."""
+    return configured("auth/oidc/config", {"oidc_client_secret": "x", **content})
