@@ -84,6 +84,7 @@ class Settings:
     audit_mode: str = "each"
     audit_file: Path | None = None
     audit_device: str | None = None
+    metrics_token_file: Path | None = None
     dotenv_file: Path = Path(".env")
     data_keys: str = ""  # DATABASE, or a file's path; empty: tokens carry their own data key
     backend: str = "vault"
@@ -153,6 +154,7 @@ def from_environment(variables: Mapping[str, str] | None = None) -> Settings:
         audit_mode=_choice(env, "STRONGROOM_AUDIT", AUDIT_MODES),
         audit_file=_path(env, "STRONGROOM_AUDIT_FILE"),
         audit_device=_device(env),
+        metrics_token_file=_path(env, "STRONGROOM_METRICS_TOKEN_FILE"),
         dotenv_file=_path(env, "STRONGROOM_DOTENV") or Path(".env"),
         data_keys=env.get("STRONGROOM_DATA_KEYS", ""),
         backend=_choice(env, "SECRETS_BACKEND", BACKENDS),

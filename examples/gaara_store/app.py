@@ -9,6 +9,7 @@ from sqlalchemy import Engine
 
 from app_integration import redaction
 from app_integration.config import ConfigFile
+from app_integration.frameworks.flask import serve_metrics
 from examples.gaara_store import auth, database, health
 from examples.gaara_store.config import StoreConfig
 from examples.gaara_store.database import Users
@@ -42,5 +43,6 @@ def create_app(
     app.extensions[EXTENSION] = Store(config_file, users)
     for part in (auth, account, export, health):
         app.register_blueprint(part.blueprint)
+    serve_metrics(app)
     handle_problems(app, users.keys)
     return app

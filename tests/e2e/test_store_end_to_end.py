@@ -19,6 +19,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import requests
 from sqlalchemy import text
 
 from app_integration.config import load_config
@@ -261,6 +262,20 @@ def test_a_second_store_on_the_same_port_says_which_setting_to_change(
     )
     assert done.returncode == 1
     assert f"STRONGROOM_STORE_PORT is '{store.port}'" in done.stderr
+
+
+def test_the_stores_figures_are_not_for_strangers(store: RunningStore) -> None:
+    store.me(store.login(GAARA))
+    page = store.ask("GET", "/metrics")
+    assert page.status_code == 200
+    assert 'strongroom_logins_total{environment="dev",outcome="ok"} 1.0' in page.text
+    assert "strongroom_lease_expires_timestamp_seconds" in page.text
+    assert store.ask("POST", "/metrics").status_code == 405
+    passed_on = requests.get(
+        f"http://127.0.0.1:{store.port}/metrics", headers={"Via": "1.1 proxy"}, timeout=5
+    )
+    assert passed_on.status_code == 403
+    assert "strongroom" not in passed_on.text
 
 
 def test_the_stores_log_holds_no_secret(store: RunningStore, deployment: Deployment) -> None:

@@ -1,0 +1,58 @@
+"""FastAPI: ``config = init(app, Model)``."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+from fastapi import FastAPI, Request, Response
+
+import app_integration
+from app_integration import redaction
+from app_integration.config import ConfigFile, M
+from app_integration.frameworks import metrics_page
+from app_integration.settings import from_environment
+
+
+def init(app: FastAPI, model: type[M], path: Path | None = None) -> ConfigFile[M]:
+    """Scrub logs, load the delivered config, serve ``/metrics``, and close with the application.
+
+    Args:
+        app: the application; a lifespan that it has stays, and ends before the SDK closes.
+        model: the pydantic model of its config; ask the result's ``current()`` at each use.
+        path: the file; by default the one that ``STRONGROOM_CONFIG`` names.
+
+    Raises:
+        ConfigurationError: a variable is missing or wrong, or the config can't be used.
+    """
+    redaction.install()
+    config = ConfigFile(model, path)
+    serve_metrics(app)
+    inner = app.router.lifespan_context
+
+    @asynccontextmanager
+    async def lifespan(running: Any) -> AsyncIterator[Any]:
+        try:
+            async with inner(running) as state:
+                yield state
+        finally:
+            # In a thread: giving the token back is a request.
+            await asyncio.to_thread(app_integration.close)
+
+    app.router.lifespan_context = lifespan
+    return config
+
+
+def serve_metrics(app: FastAPI) -> None:
+    """Add ``/metrics`` to *app*: see :mod:`app_integration.frameworks.metrics_page`."""
+    settings = from_environment()
+
+    def metrics(request: Request) -> Response:
+        remote = request.client.host if request.client else None
+        page = metrics_page.answer(remote, request.headers, settings)
+        return Response(page.body, page.status, headers={"content-type": page.content_type})
+
+    app.add_api_route("/metrics", metrics, include_in_schema=False)

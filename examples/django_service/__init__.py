@@ -1,0 +1,1 @@
+"""The smallest Django service on Strongroom."""

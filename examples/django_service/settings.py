@@ -1,0 +1,18 @@
+"""Django's settings; the secret key is delivered."""
+
+from __future__ import annotations
+
+from app_integration.frameworks.django import init
+from examples.service_config import ServiceConfig
+
+CONFIG = init(ServiceConfig)
+SECRET_KEY = CONFIG.current().jwt.secret.get_secret_value()
+ALLOWED_HOSTS = ["127.0.0.1"]
+ROOT_URLCONF = "examples.django_service.urls"
+DEFAULT_EXCEPTION_REPORTER = "app_integration.frameworks.django.ScrubbingReporter"
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "handlers": {"console": {"class": "logging.StreamHandler"}},
+    "root": {"handlers": ["console"], "level": "INFO"},
+}

@@ -1,0 +1,1 @@
+"""The smallest FastAPI service on Strongroom."""

@@ -1,0 +1,1 @@
+"""The smallest Flask service on Strongroom."""

@@ -1,0 +1,34 @@
+"""Serves it: ``python -m examples.flask_service PORT``."""
+
+from __future__ import annotations
+
+import logging
+import signal
+import sys
+
+from flask import Flask, Response, jsonify, request
+from waitress import serve  # type: ignore[import-untyped] # it ships no types
+
+from app_integration.frameworks.flask import init
+from examples.service_config import ServiceConfig, fail, sign
+
+logging.basicConfig(level=logging.INFO)
+app = Flask(__name__)
+config = init(app, ServiceConfig)
+
+
+@app.get("/sign")
+def sign_text() -> Response:
+    """Sign the query's ``text``."""
+    return jsonify(sign(request.args["text"], config.current()))
+
+
+@app.get("/fail")
+def fail_loudly() -> Response:
+    """Show what of a secret in an exception gets into the log."""
+    fail(config.current())
+
+
+if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    serve(app, host="127.0.0.1", port=int(sys.argv[1]))

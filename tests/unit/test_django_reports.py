@@ -1,0 +1,56 @@
+"""Django's own pages and mails about an error."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+VALUE = "hunter2-hunter2"
+CODE = """
+import sys
+import django
+from django.conf import settings
+settings.configure(
+    DEBUG=True,
+    SECRET_KEY="x",
+    DEFAULT_EXCEPTION_REPORTER="app_integration.frameworks.django.ScrubbingReporter",
+)
+django.setup()
+from django.views.debug import get_exception_reporter_class
+from app_integration import redaction
+
+value = "".join(["hunter2-", "hunter2"])
+redaction.live.add(value)
+nested = {"url": ["redis://:" + value + "@host"]}
+try:
+    raise ValueError("bad " + value)
+except ValueError:
+    kind = get_exception_reporter_class(None)
+    if sys.argv[1] == "django":
+        kind = kind.__base__
+    reporter = kind(None, *sys.exc_info())
+    sys.stdout.write(reporter.get_traceback_text() + reporter.get_traceback_html())
+"""
+
+
+def report(whose: str) -> str:
+    done = subprocess.run(
+        [sys.executable, "-c", CODE, whose],
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=Path(__file__).parents[2],
+    )
+    return done.stdout
+
+
+def test_a_report_shows_neither_local_variables_nor_the_text_of_an_exception() -> None:
+    shown = report("ours")
+    assert VALUE not in shown
+    assert "bad [REDACTED]" in shown
+    assert "redis://:[REDACTED]@host" in shown
+
+
+def test_djangos_own_report_would() -> None:
+    assert VALUE in report("django")
