@@ -8,8 +8,10 @@ from pathlib import Path
 from typing import Any, Self
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
 
-from app_integration.names import APPROLE_MOUNT, Scope, need
+from agent.logins import AgentLogin
+from app_integration.names import Scope
 from vault.runtime.hcl import quoted
 
 EXEC_TIMEOUT = 30  # seconds; deliver bounds itself below it
@@ -63,6 +65,7 @@ class AgentSettings:
 
     Attributes:
         scope: whose role it logs in as.
+        login: by which method.
         python: the interpreter that runs ``deliver``.
         render_interval: seconds until a changed KV secret is seen.
         retries: of one request; the agent ends once they are used up.
@@ -70,8 +73,7 @@ class AgentSettings:
 
     scope: Scope
     vault_addr: str
-    role_id_file: Path
-    secret_id_file: Path
+    login: AgentLogin
     python: Path
     deliveries: tuple[Delivery, ...]
     vault_cacert: Path | None = None
@@ -92,10 +94,9 @@ def render(settings: AgentSettings) -> str:
             vault_addr=settings.vault_addr,
             vault_cacert=settings.vault_cacert,
             retries=settings.retries,
-            mount_path=f"auth/{APPROLE_MOUNT}",
-            role_id_file=settings.role_id_file,
-            secret_id_file=settings.secret_id_file,
-            wrapping_path=need("issue-secret-id", str(settings.scope)).path,
+            method=settings.login.method,
+            mount_path=f"auth/{settings.login.method}",
+            login=settings.login.config(settings.scope),
             render_interval=f"{settings.render_interval}s",
             exec_timeout=f"{EXEC_TIMEOUT}s",
             python=settings.python,
@@ -104,11 +105,16 @@ def render(settings: AgentSettings) -> str:
     )
 
 
+def _written(value: object) -> str:
+    """*value* quoted, unless the template says that it is safe: a key that is our own."""
+    return str(value) if isinstance(value, Markup) else quoted(value)
+
+
 def _environment() -> Environment:
     return Environment(  # noqa: S701 (HCL, not HTML: finalize quotes for it)
         loader=FileSystemLoader(Path(__file__).parent),
         undefined=StrictUndefined,
-        finalize=quoted,
+        finalize=_written,
         trim_blocks=True,
         lstrip_blocks=True,
         keep_trailing_newline=True,

@@ -1,9 +1,9 @@
 """Keeps the agent running: ``python -m agent.run --config FILE``.
 
 An agent ends itself on an outage, a deleted secret or a failed login, and it can't start again
-with the credential that it used. So each start gets a fresh, wrapped secret-id, after a pause
-that grows while starts fail. One line of JSON per event goes to standard error, beside the
-agent's own log; no line holds a secret.
+with the secret-id that it used. So each start gets a fresh, wrapped one, unless the agent logs in
+by what its machine has, after a pause that grows while starts fail. One line of JSON per event goes
+to standard error, beside the agent's own log; no line holds a secret.
 """
 
 from __future__ import annotations
@@ -45,10 +45,11 @@ class RunSettings:
     """What the supervisor is told.
 
     Attributes:
-        starter: server, scope and the starter's two credential files.
+        starter: server and scope; and the starter's two credential files, if the agent logs in by
+            AppRole and so needs a credential at each start.
         program: the ``bao`` (or ``vault``) binary.
         agent_config: the rendered ``agent.hcl``.
-        secret_id_file: where the agent expects its secret-id.
+        secret_id_file: where the agent expects its secret-id, if it does.
         python: the interpreter that runs ``deliver``.
         working_directory: from where *python* finds the application's model.
     """
@@ -70,14 +71,13 @@ class RunSettings:
         """
         try:
             data = json.loads(path.read_text(encoding="utf-8"))
-            cacert = data.get("vault_cacert")
             return cls(
                 starter=Settings(
                     scope=names.Scope(data["service"], names.environment(data["environment"])),
                     vault_addr=data["vault_addr"],
-                    vault_cacert=Path(cacert) if cacert else None,
-                    role_id_file=Path(data["starter_role_id_file"]),
-                    secret_id_file=Path(data["starter_secret_id_file"]),
+                    vault_cacert=_path(data.get("vault_cacert")),
+                    role_id_file=_path(data["starter_role_id_file"]),
+                    secret_id_file=_path(data["starter_secret_id_file"]),
                 ),
                 program=Path(data["program"]),
                 agent_config=Path(data["agent_config"]),
@@ -96,14 +96,13 @@ class RunSettings:
     def to_json(self) -> str:
         """What :meth:`from_file` reads."""
         starter = self.starter
-        role_id, secret_id = starter.approle_files()
         told = {
             "service": starter.scope.service,
             "environment": starter.scope.environment,
             "vault_addr": starter.required_address(),
-            "vault_cacert": str(starter.vault_cacert) if starter.vault_cacert else None,
-            "starter_role_id_file": str(role_id),
-            "starter_secret_id_file": str(secret_id),
+            "vault_cacert": _text(starter.vault_cacert),
+            "starter_role_id_file": _text(starter.role_id_file),
+            "starter_secret_id_file": _text(starter.secret_id_file),
             "program": str(self.program),
             "agent_config": str(self.agent_config),
             "secret_id_file": str(self.secret_id_file),
@@ -112,6 +111,14 @@ class RunSettings:
             "deliveries": [delivery.to_json() for delivery in self.deliveries],
         }
         return f"{json.dumps(told, indent=2)}\n"
+
+
+def _path(told: str | None) -> Path | None:
+    return None if told is None else Path(told)
+
+
+def _text(path: Path | None) -> str | None:
+    return None if path is None else str(path)
 
 
 def backoff(failures: int, chance: float) -> float:
@@ -169,8 +176,9 @@ class Supervisor:
         """One life of the agent; a start that fails is an event, not an exception."""
         try:
             await asyncio.to_thread(reconcile, self._settings)
-            secret_id = await asyncio.to_thread(issue_as_starter, self._settings.starter)
-            write_private(self._settings.secret_id_file, secret_id)
+            if self._settings.starter.role_id_file is not None:
+                secret_id = await asyncio.to_thread(issue_as_starter, self._settings.starter)
+                write_private(self._settings.secret_id_file, secret_id)
             if not self._stop.is_set():
                 await self._live()
         except StrongroomError as error:

@@ -12,6 +12,7 @@ from typing import Final
 from agent.compile import Compiled, compile_file
 from agent.hcl import AgentSettings, Delivery
 from agent.hcl import render as render_agent
+from agent.logins import AppRoleLogin, declared_login
 from agent.run import RunSettings
 from app_integration.deliver import State, status_file
 from app_integration.errors import ConfigRejected
@@ -136,8 +137,10 @@ class LocalAgent:
         return AgentSettings(
             scope=self._scope,
             vault_addr=self._address,
-            role_id_file=self._layout.role_id(str(self._scope)),
-            secret_id_file=folder / "secret-id",
+            login=declared_login(
+                environment.agent,
+                AppRoleLogin(self._layout.role_id(str(self._scope)), folder / "secret-id"),
+            ),
             python=Path(sys.executable),
             deliveries=(
                 Delivery(
@@ -151,16 +154,18 @@ class LocalAgent:
         )
 
     def _run_settings(self, settings: AgentSettings) -> RunSettings:
+        starter = self._scope.starter
+        needed = settings.login.method == AppRoleLogin.method
         return RunSettings(
             starter=Settings(
                 scope=self._scope,
                 vault_addr=settings.vault_addr,
-                role_id_file=self._layout.role_id(self._scope.starter),
-                secret_id_file=self._layout.secret_id(self._scope.starter),
+                role_id_file=self._layout.role_id(starter) if needed else None,
+                secret_id_file=self._layout.secret_id(starter) if needed else None,
             ),
             program=binaries.openbao(),
             agent_config=self._layout.agent(self._scope) / "agent.hcl",
-            secret_id_file=settings.secret_id_file,
+            secret_id_file=self._layout.agent(self._scope) / "secret-id",
             python=settings.python,
             working_directory=PROJECT,
             deliveries=settings.deliveries,

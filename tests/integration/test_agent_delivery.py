@@ -22,6 +22,7 @@ import requests
 from agent.compile import compile_text
 from agent.hcl import AgentSettings, Delivery, render
 from agent.issue import issue_as_starter, issue_secret_id
+from agent.logins import AppRoleLogin
 from app_integration.config import load_config
 from app_integration.errors import AccessDenied
 from app_integration.names import Environment, Scope
@@ -292,8 +293,7 @@ class Deployment:
         settings = AgentSettings(
             scope=self.scope,
             vault_addr=self.server.address,
-            role_id_file=self.folder / "agent/role-id",
-            secret_id_file=self.secret_id_file,
+            login=AppRoleLogin(self.folder / "agent/role-id", self.secret_id_file),
             python=Path(sys.executable),
             deliveries=tuple(self.deliveries),
             render_interval=1,

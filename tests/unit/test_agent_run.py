@@ -66,6 +66,15 @@ def test_a_configuration_is_read(tmp_path: Path) -> None:
     assert settings.deliveries[0].to_json() == CONFIG["deliveries"][0]
 
 
+def test_an_agent_that_needs_no_secret_id_has_no_starter(tmp_path: Path) -> None:
+    path = tmp_path / "run.json"
+    own = {"starter_role_id_file": None, "starter_secret_id_file": None}
+    path.write_text(json.dumps({**CONFIG, **own}))
+    settings = RunSettings.from_file(path)
+    assert settings.starter.role_id_file is None
+    assert json.loads(settings.to_json()) == {**CONFIG, **own, "vault_cacert": None}
+
+
 @pytest.mark.parametrize(
     ("change", "reason"),
     [

@@ -14,6 +14,7 @@ from agent.compile import Compiled, compile_file, compile_text
 from agent.errors import TemplateRejected
 from agent.formats import Format, Scalar
 from agent.hcl import AgentSettings, Delivery
+from agent.logins import AppRoleLogin
 from app_integration.errors import ConfigurationError
 from app_integration.names import Environment, Need, Scope
 from vault.runtime.hcl import quoted as quoted_hcl
@@ -210,8 +211,7 @@ def test_an_agents_configuration_holds_every_safeguard() -> None:
             scope=SCOPE,
             vault_addr="https://vault:8200",
             vault_cacert=Path("/a/ca.pem"),
-            role_id_file=Path("/a/role-id"),
-            secret_id_file=Path("/a/secret-id"),
+            login=AppRoleLogin(Path("/a/role-id"), Path("/a/secret-id")),
             python=Path("/usr/bin/python3"),
             deliveries=(delivery,),
             render_interval=30,

@@ -6,8 +6,11 @@ from pathlib import Path
 import pytest
 
 from app_integration.names import Environment, Scope
+from policies.render import render_policies
 from vault.declare.declaration import Declaration
 from vault.declare.load import load
+from vault.reconcile.desired import desired
+from vault.reconcile.supply import Supply
 
 BASE = Path(__file__).parents[1] / "faults" / "declare" / "base"
 PROD = """\
@@ -86,3 +89,25 @@ def test_a_service_logs_in_by_what_is_listed_and_by_approle_when_nothing_is(
     dev = declared.deployment(Scope("shop", Environment.DEV)).login
     assert dev.approle is not None
     assert dev.jwt is None
+
+
+def test_without_approle_neither_its_role_nor_its_starter_is_made(declared: Declaration) -> None:
+    policies = render_policies(declared, Environment.PROD)
+    assert {"shop-prod", "strongroom-plan"} <= set(policies)
+    assert "shop-prod-starter" not in policies
+    resources = desired(declared, Environment.PROD, policies, Supply())
+    roles = {each.kind for each in resources if each.name == "shop-prod"}
+    assert {"policy", "jwt-role", "kubernetes-role", "cert-role"} <= roles
+    assert "approle" not in roles
+
+
+def test_a_service_gets_only_what_its_own_login_says(declared: Declaration) -> None:
+    resources = desired(declared, Environment.PROD, {}, Supply())
+    (role,) = (each.desired() for each in resources if each.kind == "jwt-role")
+    assert role["bound_audiences"] == ["strongroom"]
+    assert role["bound_subject"] == "shop"
+    assert role["token_policies"] == ["shop-prod"]
+    assert role["token_no_default_policy"]
+    (group,) = (each.desired() for each in resources if each.kind == "group")
+    assert group["policies"] == ["strongroom-plan"]
+    assert group["alias"] == "platform-team"

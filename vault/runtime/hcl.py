@@ -27,7 +27,7 @@ def render(template: str, **values: object) -> str:
 
 
 def quoted(value: object) -> str:
-    """*value* as HCL: a number as it is, all else as a string.
+    """*value* as HCL: a number, true and false as they are, all else as a string.
 
     A ``$`` goes by its number, so that ``${`` doesn't open an interpolation.
 
@@ -35,7 +35,7 @@ def quoted(value: object) -> str:
         ConfigurationError: text that isn't Unicode, as a path may be.
     """
     if isinstance(value, int):
-        return str(value)
+        return str(value).lower()  # true and false, too
     text = str(value)
     try:
         text.encode()

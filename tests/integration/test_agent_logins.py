@@ -1,0 +1,208 @@
+"""The real agent, logging in by what its machine has: a signed token, a pod's, a certificate."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from agent.compile import compile_text
+from agent.hcl import AgentSettings, Delivery, render
+from agent.logins import AppRoleLogin, declared_login
+from agent.run import RunSettings
+from app_integration.secret import Secret
+from app_integration.settings import Settings
+from tests.audited_server import AuditedServer, audited_server, until
+from tests.declared import SCOPE, carry_out, declare
+from tests.issuer import Authority, Provider, Signer, public
+from tests.unit.local_server import certificate_in, running
+from vault.declare.declaration import Declaration
+from vault.reconcile.resources.secrets import write_value
+from vault.runtime import binaries
+
+pytestmark = pytest.mark.requires("embedded")
+
+ROOT = Path(__file__).parents[2]
+MODELS = "from pydantic import BaseModel\n\nclass Config(BaseModel):\n    token: str\n"
+TEMPLATE = 'token: {{ secret("token") }}\n'
+CI = Signer("https://ci.example.com")
+SHORT = 3  # seconds that a token lives, renewed or not
+PATIENCE = 40.0  # seconds
+
+
+@dataclass
+class Running:
+    """An agent under its supervisor, in *folder*."""
+
+    folder: Path
+
+    @property
+    def live(self) -> Path:
+        return self.folder / "live" / "app.yaml"
+
+    def holds(self, value: str) -> bool:
+        return self.live.exists() and value in self.live.read_text()
+
+    def events(self, kind: str) -> list[dict[str, Any]]:
+        lines = (self.folder / "log").read_text().splitlines()
+        found = [json.loads(line) for line in lines if line.startswith('{"time"')]
+        return [event for event in found if event["event"] == kind]
+
+
+@contextmanager
+def running_agent(server: AuditedServer, declared: Declaration, folder: Path) -> Iterator[Running]:
+    """The agent of the service, as *declared*; it is given no credential at its start."""
+    agent = Running(folder)
+    for name in ("live", "staging", "work"):
+        (folder / name).mkdir(parents=True, mode=0o700)
+    (folder / "work" / "models.py").write_text(MODELS)
+    compiled = compile_text(TEMPLATE, "app.yaml.j2", scope=SCOPE, secrets=["token"], settings={})
+    (folder / "app.ctmpl").write_text(compiled.text)
+    staging = folder / "staging" / "app.yaml"
+    delivery = Delivery(folder / "app.ctmpl", staging, agent.live, "models:Config")
+    approle = AppRoleLogin(folder / "no-role-id", folder / "no-secret-id")
+    login = declared_login(declared.environment("dev").agent, approle, server.cacert)
+    settings = AgentSettings(
+        scope=SCOPE,
+        vault_addr=server.address,
+        vault_cacert=server.cacert,
+        login=login,
+        python=Path(sys.executable),
+        deliveries=(delivery,),
+        render_interval=1,
+        retries=1,
+    )
+    (folder / "agent.hcl").write_text(render(settings))
+    told = RunSettings(
+        starter=Settings(SCOPE, server.address),
+        program=binaries.openbao(),
+        agent_config=folder / "agent.hcl",
+        secret_id_file=approle.secret_id_file,
+        python=settings.python,
+        working_directory=folder / "work",
+        deliveries=settings.deliveries,
+    )
+    (folder / "run.json").write_text(told.to_json())
+    command = [sys.executable, "-m", "agent.run", "--config", str(folder / "run.json")]
+    with (folder / "log").open("wb") as log:
+        process = subprocess.Popen(command, cwd=ROOT, stdout=log, stderr=log)
+    try:
+        yield agent
+    finally:
+        process.terminate()
+        process.wait(PATIENCE)
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AuditedServer]:
+    with audited_server(tmp_path_factory.mktemp("server")) as started:
+        yield started
+
+
+def value_of(server: AuditedServer) -> str:
+    found: str = server.root.get(f"secret/data/{SCOPE.secret('token')}")["data"]["data"]["value"]
+    return found
+
+
+def shorten(server: AuditedServer, role: str) -> None:
+    """Tokens of *role* end after SHORT, whether they are renewed or not."""
+    declared = server.root.get(role)["data"]
+    server.root.post(role, {**declared, "token_explicit_max_ttl": SHORT})
+
+
+class TestJwt:
+    def declared(self, server: AuditedServer, folder: Path) -> Declaration:
+        declared = declare(
+            folder / "declared",
+            pems={"ci.pem": public(CI.key)},
+            auth={"jwt": {"issuer": CI.issuer, "keys": ["ci.pem"]}},
+            login={"jwt": {"audience": "strongroom", "subject": "shop"}},
+            agent={"render_interval": "5s", "login": "jwt", "token_file": str(folder / "jwt")},
+        )
+        carry_out(server.root, declared)
+        return declared
+
+    def test_it_logs_in_again_after_its_tokens_end_even_when_the_file_is_gone(
+        self, server: AuditedServer, tmp_path: Path
+    ) -> None:
+        declared = self.declared(server, tmp_path)
+        shorten(server, f"auth/jwt/role/{SCOPE}")
+        (tmp_path / "jwt").write_text(CI.token(life=600.0))
+        with running_agent(server, declared, tmp_path / "agent") as agent:
+            until(lambda: agent.holds(value_of(server)), "a delivered file", PATIENCE)
+            (tmp_path / "jwt").unlink()
+            before = server.count("auth/jwt/login")
+            until(lambda: server.count("auth/jwt/login") > before + 1, "two more logins", PATIENCE)
+            write_value(server.root, SCOPE.secret("token"), Secret("n" * 48))
+            until(lambda: agent.holds("n" * 48), "a delivered change", PATIENCE)
+            assert len(agent.events("agent_started")) == 1
+            assert agent.events("start_failed") == []
+
+    def test_a_refused_token_ends_it_and_a_good_one_heals_it(
+        self, server: AuditedServer, tmp_path: Path
+    ) -> None:
+        declared = self.declared(server, tmp_path)
+        (tmp_path / "jwt").write_text(CI.token(sub="another"))
+        with running_agent(server, declared, tmp_path / "agent") as agent:
+            until(lambda: agent.events("agent_ended") != [], "an agent that ended", PATIENCE)
+            assert not agent.live.exists()
+            (tmp_path / "jwt").write_text(CI.token())
+            until(lambda: agent.holds(value_of(server)), "a delivered file", PATIENCE)
+
+
+def test_a_pod_logs_in_with_its_own_token(server: AuditedServer, tmp_path: Path) -> None:
+    pem = certificate_in(tmp_path / "cluster.pem")
+    ca = "-----BEGIN CERT" + pem.read_text().split("-----BEGIN CERT")[1]
+    with running(Provider(), pem) as cluster:
+        assert isinstance(cluster, Provider)
+        claims: dict[str, Any] = {
+            "kubernetes.io": {"namespace": "shops", "serviceaccount": {"name": "web", "uid": "u-1"}}
+        }
+        token = Signer("cluster").token(aud=["cluster"], **claims)
+        cluster.accounts[token] = "shops:web"
+        (tmp_path / "token").write_text(token)
+        declared = declare(
+            tmp_path / "declared",
+            pems={"cluster.pem": ca},
+            auth={"kubernetes": {"host": cluster.address, "ca": "cluster.pem"}},
+            login={"kubernetes": {"namespaces": ["shops"], "service_accounts": ["web"]}},
+            agent={
+                "render_interval": "5s",
+                "login": "kubernetes",
+                "token_file": str(tmp_path / "token"),
+            },
+        )
+        carry_out(server.root, declared)
+        with running_agent(server, declared, tmp_path / "agent") as agent:
+            until(lambda: agent.holds(value_of(server)), "a delivered file", PATIENCE)
+    # Without a reviewer's token, a pod's own is used to ask about itself.
+    assert cluster.reviewers[-1] == f"Bearer {token}"
+
+
+def test_a_machine_logs_in_with_its_certificate(tmp_path: Path) -> None:
+    authority = Authority()
+    certificate, key = authority.issue("shop.example.com", tmp_path)
+    with audited_server(tmp_path, tls=True) as server:
+        declared = declare(
+            tmp_path / "declared",
+            pems={"ca.pem": authority.pem},
+            auth={"cert": {"ca": "ca.pem"}},
+            login={"cert": {"names": ["shop.example.com"]}},
+            agent={
+                "render_interval": "5s",
+                "login": "cert",
+                "certificate_file": str(certificate),
+                "key_file": str(key),
+            },
+        )
+        carry_out(server.root, declared)
+        with running_agent(server, declared, tmp_path / "agent") as agent:
+            until(lambda: agent.holds(value_of(server)), "a delivered file", PATIENCE)
+        assert server.count("auth/cert/login") == 1
