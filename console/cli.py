@@ -19,7 +19,7 @@ from rich.markup import escape
 
 from app_integration.errors import StrongroomError
 from app_integration.names import environment
-from console import env_files, environments, operate
+from console import adoption, env_files, environments, operate
 from console.plan_view import progress, show_plan
 from console.show import show_deployment, show_status
 from console.steps import Steps
@@ -49,6 +49,12 @@ Given = Annotated[
 ]
 
 
+AdminUrl = Annotated[
+    Path | None,
+    typer.Option(
+        "--admin-url-file", help="a file with the URL of a database user who may grant the user"
+    ),
+]
 PruneFlag = Annotated[
     bool, typer.Option("--prune", help="delete what is ours and declared no more")
 ]
@@ -201,6 +207,39 @@ def export_env(
 ) -> None:
     """Write the current values to a private file, for a rollback; recorded."""
     env_files.EnvFiles(service, env, root, out).export(file, reason)
+
+
+@app.command("adopt")
+def adopt(
+    name: Annotated[str, typer.Argument(help="a given secret that is a database URL")],
+    service: Service,
+    env: Env,
+    root: Root = DEFAULT_ROOT,
+    admin_url_file: AdminUrl = None,
+    undo: Annotated[bool, typer.Option("--undo", help="back to a plain value")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="don't ask")] = False,
+) -> None:
+    """Have the server set the password of an imported database URL, every 30 days or as declared.
+
+    The password of now ends; who else is logged in with it is shown first. After a failure or a
+    kill run it again, or go back with --undo.
+    """
+    place = adoption.Adoption(service, env, root, out, admin_url_file)
+    if undo:
+        place.undo(name)
+    else:
+        place.adopt(name, yes=yes)
+
+
+@app.command("rotate-password")
+def rotate_password(
+    name: Annotated[str, typer.Argument(help="an adopted secret")],
+    service: Service,
+    env: Env,
+    root: Root = DEFAULT_ROOT,
+) -> None:
+    """Have the server set another password of an adopted secret now, and restart the agent."""
+    adoption.Adoption(service, env, root, out).rotate(name)
 
 
 def main() -> None:

@@ -45,7 +45,7 @@ class EnvFiles:
         )
         service_file = operate.declaration_root() / "services" / f"{self._scope.service}.yaml"
         env = str(self._scope.environment)
-        with operate.operator(env, self._root, APPLY_ROLE) as operator, self._reader() as read:
+        with operate.operator(env, self._root, APPLY_ROLE) as operator, self.reader() as read:
 
             def apply_again() -> int:
                 found = operate.make(operator, env, self._root, None)
@@ -57,7 +57,7 @@ class EnvFiles:
 
     def finish(self, file: Path) -> None:
         """Delete the file kept by the import of *file*, once it is proven to be of no use."""
-        with self._reader() as read:
+        with self.reader() as read:
             dotenv_swap.finish(file, operate.declaration(), self._scope, read, self._say)
 
     def export(self, path: Path, reason: str) -> None:
@@ -65,7 +65,7 @@ class EnvFiles:
         declaration = operate.declaration()
         if operate.is_local(self._scope.environment):
             declaration = operate.local(self._root, self._scope.service).declaration
-        with self._reader() as read:
+        with self.reader() as read:
             done = dotenv_export.export(
                 declaration,
                 self._scope,
@@ -79,7 +79,7 @@ class EnvFiles:
             self._say(f"{name} has no value")
 
     @contextmanager
-    def _reader(self) -> Iterator[Read]:
+    def reader(self) -> Iterator[Read]:
         """Reads as the service itself does, under its own login."""
         with open_session(self._service_settings()) as session:
             yield service_reader(session, self._scope, self._audit())

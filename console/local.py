@@ -109,6 +109,8 @@ class Composed:
             if started.root_token is not None:
                 with step("root token replaced by strongroom-apply, and revoked"):
                     self._bootstrap(started.root_token)
+            for each in self.declaration.adopted(self.scope).values():
+                self.access.database.let_manage(each.username)
             plan, issued = self._apply(step)
             delivered = self.agent is not None and self.agent.deliver(step)
         except ConfigRejected:
@@ -231,6 +233,18 @@ class Local(Composed):
                 with step(f"{AGENT} stopped"):
                     agents.stop()
             return running + self.servers.stop(lambda title: step(f"{title} stopped"))
+
+    def restart_agent(self, step: Step) -> None:
+        """Have the service's agent read everything anew, and wait until it has delivered.
+
+        Raises:
+            ConfigRejected: what it delivered was refused.
+            StartFailed: it didn't deliver in time.
+        """
+        with self.servers.exclusive():
+            if self.agent is not None and not self.agent.restart(step):
+                with step("agent restarted"):
+                    self.servers.restart_agent()
 
     def reset(self) -> None:
         """Stop everything and erase data, keys, passwords and logs."""

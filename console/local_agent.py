@@ -85,6 +85,16 @@ class LocalAgent:
             write_private(marker, wanted)
         return True
 
+    def restart(self, step: Step) -> bool:
+        """Have it read everything anew: it sees no password that was changed by hand.
+
+        What it delivered stays until it delivers again. False when somebody else runs it.
+        """
+        if self._host is None:
+            return False
+        (self._layout.agent(self._scope) / "running-on").unlink(missing_ok=True)
+        return self.deliver(step)
+
     def _lay_out(self, files: Mapping[Path, str]) -> None:
         folder, live = self._layout.agent(self._scope), self._layout.config(self._scope.service)
         staged = self._layout.staged_config(self._scope.service)

@@ -35,7 +35,7 @@ from vault.reconcile.resources.policies import PolicyText
 from vault.reconcile.resources.secrets import DerivedValue, SecretMetadata, SecretValue, write_value
 from vault.reconcile.resources.transit import TransitKey
 from vault.reconcile.supply import Supply
-from vault.runtime.postgres_roles import ServiceRoles, let_manage
+from vault.runtime.postgres_roles import let_manage
 
 pytestmark = pytest.mark.requires("embedded")
 
@@ -412,11 +412,10 @@ def remake(deployment: Deployment, kind: str) -> None:
 @pytest.fixture(scope="module", autouse=True)
 def own_things(deployment: Deployment) -> Iterator[None]:
     local, before = deployment.local, deployment.local.declaration
-    roles = ServiceRoles(local.scope)
     with local.access.database.superuser() as superuser:
         for user in USERS:
             superuser.execute(f"CREATE ROLE {user} LOGIN".encode())
-            let_manage(superuser, roles, user)
+            let_manage(superuser, local.scope.manager_role, user)
     address = f"http://127.0.0.1:{deployment.ports.vault}"  # as the server sees itself
     drift_logins.begin(deployment.operator, address)
     local.declaration = drift_logins.with_logins(with_drift(before), address)

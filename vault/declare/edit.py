@@ -60,7 +60,7 @@ def _add(path: Path, section: str, entries: Mapping[str, Spec], template_root: P
         return
     content = _with_entries(path, files.services[path], section, entries)
     load.check(replace(files, services={**files.services, path: content}), template_root)
-    _replace(path, content)
+    replace_file(path, content)
 
 
 def _with_entries(path: Path, content: bytes, section: str, entries: Mapping[str, Spec]) -> bytes:
@@ -73,7 +73,7 @@ def _with_entries(path: Path, content: bytes, section: str, entries: Mapping[str
     else:
         _check_new(path, section, existing, entries)
         indent = existing.value[0][0].start_mark.column
-        place, new = _end(existing, text), _rendered(entries, indent)
+        place, new = end(existing, text), _rendered(entries, indent)
     before, after = text[:place], text[place:]
     if not before.endswith("\n"):
         before += newline
@@ -101,15 +101,15 @@ def _check_new(
             )
 
 
-def _end(node: Node, text: str) -> int:
+def end(node: Node, text: str) -> int:
     """Where in *text* the line after the last line of *node* begins; comments come after it."""
     if isinstance(node, CollectionNode) and not node.flow_style and node.value:
         last = node.value[-1]
-        return _end(last[1] if isinstance(node, MappingNode) else last, text)
-    end: int = node.end_mark.index
+        return end(last[1] if isinstance(node, MappingNode) else last, text)
+    mark: int = node.end_mark.index
     if isinstance(node, ScalarNode) and node.style in _BLOCK_STYLES:
-        end = len(text[:end].rstrip())  # its mark is where the next thing begins
-    line_end = text.find("\n", end)
+        mark = len(text[:mark].rstrip())  # its mark is where the next thing begins
+    line_end = text.find("\n", mark)
     return len(text) if line_end < 0 else line_end + 1
 
 
@@ -125,7 +125,7 @@ def _rendered(entries: Mapping[str, Spec], indent: int) -> list[str]:
     return [" " * indent + line for line in buffer.getvalue().splitlines()]
 
 
-def _replace(path: Path, content: bytes) -> None:
+def replace_file(path: Path, content: bytes) -> None:
     """Put *content* in place of the file at *path*, keeping its mode, whole or not at all."""
     descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:

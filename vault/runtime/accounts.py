@@ -11,6 +11,7 @@ from urllib.parse import quote
 import psycopg
 from psycopg.pq import PGconn, Ping
 
+from app_integration.files import write_private
 from app_integration.names import Scope
 from app_integration.secret import Secret
 from vault.runtime import postgres_roles
@@ -87,6 +88,29 @@ class DatabaseAccounts:
             postgres_roles.ensure(superuser, self._roles, manager, app)
         with self.superuser(self._roles.database) as superuser:
             postgres_roles.own_schema(superuser, self._roles)
+
+    def let_manage(self, user: str) -> None:
+        """Let the manager set the password of *user*.
+
+        Raises:
+            psycopg.Error: there is no such user.
+        """
+        with self.superuser() as superuser:
+            postgres_roles.let_manage(superuser, self._roles.manager, user)
+
+    def set_password(self, user: str, password: Secret) -> None:
+        """Set the password of *user*.
+
+        Raises:
+            psycopg.Error: as :meth:`let_manage`.
+        """
+        with self.superuser() as superuser:
+            postgres_roles.set_password(superuser, user, password)
+
+    def keep_password(self, user: str, password: Secret) -> None:
+        """Remember *password* of the application's user, if *user* is that one."""
+        if user == self._roles.app:
+            write_private(self.password_file("app"), password.reveal())
 
     def reset_manager(self) -> None:
         """Give the manager its first password again: a new secrets server knows no other.

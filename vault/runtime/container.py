@@ -10,6 +10,7 @@ import hashlib
 import os
 import shutil
 import subprocess
+import time
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from datetime import datetime
@@ -47,6 +48,9 @@ TITLES: Final = {
 }
 #: Where a deployment lies in the one-shot services, which see all of its volumes.
 INSIDE: Final = PurePosixPath("/strongroom")
+_CONFIG: Final = "app.yaml"
+_DELIVERY_SECONDS: Final = 40.0
+_POLL_SECONDS: Final = 0.2
 #: What is copied out after each start; below the deployment's folder, inside as here.
 COPIED: Final = ("credentials", "passwords", "config")
 
@@ -141,6 +145,30 @@ class Containers:
             _status(name, title, numbers.get(name, 0), found.get(name, {}))
             for name, title in TITLES.items()
         )
+
+    def restart_agent(self) -> None:
+        """Restart the agent's container; waits until it has delivered.
+
+        Raises:
+            StartFailed: there is no such container, or it didn't deliver in time.
+        """
+        with open_engine() as engine:
+            found = {each.labels[SERVICE]: each for each in self._containers(engine)}
+            if "agent" not in found:
+                raise StartFailed("agent", "there is no such container", "")
+            agent, folder = found["agent"], INSIDE / "config" / self.scope.service
+            agent.stop()
+            # What it rendered before is not what is waited for.
+            leftovers = [str(folder / "staging" / _CONFIG), str(folder / f"{_CONFIG}.status.json")]
+            rm = ["rm", "-f", *leftovers]
+            engine.containers.run(agent.image, rm, volumes_from=[agent.id], remove=True)
+            agent.start()
+            deadline = time.monotonic() + _DELIVERY_SECONDS
+            while agent.exec_run(["test", "-s", leftovers[1]]).exit_code:
+                if time.monotonic() > deadline:
+                    raise StartFailed("agent", "it delivered nothing", log_tail(agent))
+                time.sleep(_POLL_SECONDS)
+        self.copy("config")
 
     def reset(self) -> None:
         """Remove everything: containers, volumes, copies."""

@@ -93,6 +93,9 @@ class Embedded:
         """Each server: whether it runs, since when, as which process."""
         return tuple(map(_status, self._servers))
 
+    def restart_agent(self) -> None:
+        """Nothing: here :attr:`agents` runs it."""
+
     def reset(self) -> None:
         """Stop all four and erase everything: data, keys, passwords, logs.
 

@@ -63,12 +63,11 @@ def ensure(
 
 def reset_manager(superuser: psycopg.Connection, roles: ServiceRoles, password: Secret) -> None:
     """Set the manager's password: what it was changed to since is lost with who changed it."""
-    verifier = _verifier(superuser, roles.manager, password)
-    _run(superuser, "ALTER ROLE {} PASSWORD {}", Identifier(roles.manager), verifier)
+    set_password(superuser, roles.manager, password)
 
 
-def let_manage(admin: psycopg.Connection, roles: ServiceRoles, user: str) -> None:
-    """Let the manager set the password of *user*, and no more than that: not act as it.
+def let_manage(admin: psycopg.Connection, manager: str, user: str) -> None:
+    """Let *manager* set the password of *user*, and no more than that: not act as it.
 
     *admin* is a superuser, or has ADMIN OPTION on *user* itself.
     """
@@ -76,8 +75,14 @@ def let_manage(admin: psycopg.Connection, roles: ServiceRoles, user: str) -> Non
         admin,
         "GRANT {} TO {} WITH ADMIN TRUE, INHERIT FALSE, SET FALSE",
         Identifier(user),
-        Identifier(roles.manager),
+        Identifier(manager),
     )
+
+
+def set_password(admin: psycopg.Connection, user: str, password: Secret) -> None:
+    """Set the password of *user*; only what the server keeps of it travels."""
+    verifier = _verifier(admin, user, password)
+    _run(admin, "ALTER ROLE {} PASSWORD {}", Identifier(user), verifier)
 
 
 def own_schema(superuser: psycopg.Connection, roles: ServiceRoles) -> None:

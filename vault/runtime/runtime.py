@@ -131,6 +131,14 @@ class Runtime(Servers, Protocol):
         """Each part: whether it runs, since when, as which process."""
         ...
 
+    def restart_agent(self) -> None:
+        """Restart the agent that the start of the servers has seen to; waits until it delivers.
+
+        Raises:
+            StartFailed: it didn't deliver in time.
+        """
+        ...
+
     def reset(self) -> None:
         """Stop all and erase everything."""
         ...

@@ -1,0 +1,124 @@
+"""Adopting a secret of a local deployment, in this process or in one that is killed on the way.
+
+Run as ``python -m tests.adopting``, it reads lines from standard input: what to do, and the number
+of told steps after which to die. For each it forks; the child is really killed, and the parent
+prints the signal.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any, Final
+
+from rich.console import Console
+
+from app_integration.errors import ServerFault
+from app_integration.login import AppRole
+from app_integration.session import Session
+from console import operate
+from console.env_files import EnvFiles
+from vault.reconcile.apply import apply
+from vault.reconcile.credentials import APPLY_ROLE
+from vault.rotate import adopt, unadopt
+from vault.rotate.adopt import Place
+from vault.rotate.dotenv_swap import Say
+
+NAME: Final = "database-url"
+#: What can be done with a place: adopt, or undo.
+Act = Callable[[Place, Say], Any]
+
+
+class Failing(Session):
+    """A session whose k-th write is answered with an error, before or after it took effect."""
+
+    def __init__(self, address: str, login: AppRole, fail_at: int, *, after: bool) -> None:
+        super().__init__(address, login)
+        self._left = fail_at
+        self._after = after
+        self.failed = False
+
+    def _request(self, method: str, path: str, **options: Any) -> dict[str, Any]:
+        if method not in {"POST", "DELETE"} or "/hmac/" in path:
+            return super()._request(method, path, **options)
+        self._left -= 1
+        answer = super()._request(method, path, **options) if self._left or self._after else {}
+        if self._left == 0:
+            self.failed = True
+            raise ServerFault(f"{method} {path}: status 500, by the test")
+        return answer
+
+
+@contextmanager
+def place(root: Path, session: Session | None = None) -> Iterator[Place]:
+    """The deployment in *root*, without its agent."""
+    local = operate.local(root)
+    console = Console(quiet=True)
+    with (
+        session or local.operator(APPLY_ROLE) as operator,
+        EnvFiles(local.scope.service, "dev", root, console).reader() as read,
+    ):
+
+        def apply_again() -> int:
+            found = operate.make(operator, "dev", root, None)
+            apply(operator, found, lambda _: None, workers=1)
+            return len(found.changes)
+
+        yield Place(
+            scope=local.scope,
+            environment_file=operate.declaration_root() / "environments" / "dev.yaml",
+            declaration=lambda: operate.local(root).declaration,
+            session=operator,
+            apply=apply_again,
+            read=read,
+            deliver=lambda: None,
+            grant=local.access.database.let_manage,
+        )
+
+
+def do_adopt(where: Place, say: Say) -> bool:
+    return adopt.adopt(where, NAME, lambda *_: True, say)
+
+
+def do_undo(where: Place, say: Say) -> Any:
+    return unadopt.undo(where, NAME, None, say)
+
+
+ACTS: Final[dict[str, Act]] = {"adopt": do_adopt, "undo": do_undo}
+
+
+def _run_and_die(root: Path, act: str, kill_after: int) -> None:
+    told = 0
+
+    def say(_line: str) -> None:
+        nonlocal told
+        told += 1
+        if told == kill_after:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    with place(root) as where:
+        ACTS[act](where, say)
+
+
+def main(root: Path) -> None:
+    for line in sys.stdin:
+        act, kill_after = line.split()
+        child = os.fork()
+        if child == 0:
+            code = 1
+            with suppress(BaseException):
+                _run_and_die(root, act, int(kill_after))
+                code = 0
+            os._exit(code)
+        _, status = os.waitpid(child, 0)
+        killed = os.WTERMSIG(status) if os.WIFSIGNALED(status) else -os.WEXITSTATUS(status)
+        sys.stdout.write(f"{killed}\n")
+        sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))

@@ -1,0 +1,89 @@
+"""What is adopted, written into an environment's file and out of it, byte for byte around it."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from app_integration.errors import ConfigurationError
+from app_integration.names import Environment, Scope
+from vault.declare import edit_adopted, load
+from vault.declare.adopted import ROTATE_EVERY, Adopted
+from vault.declare.faults import DeclarationError
+
+BASE = Path(__file__).parents[1] / "faults" / "declare" / "base"
+SHOP = Scope("shop", Environment.DEV)
+TAIL = "# The end.\n"
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    shutil.copytree(BASE, tmp_path, dirs_exist_ok=True)
+    service = tmp_path / "services" / "shop.yaml"
+    more = "  db-url: {source: given}\n  other-url: {source: given, rotate_every: 7d}\n"
+    service.write_text(service.read_text().replace("  mail-url:\n", f"{more}  mail-url:\n"))
+    file = tmp_path / "environments" / "dev.yaml"
+    file.write_text(f"{file.read_text()}      # about mail\n{TAIL}")
+    return tmp_path
+
+
+def add(root: Path, secret: str, user: str) -> bool:
+    file = root / "environments" / "dev.yaml"
+    return edit_adopted.add(file, "shop", secret, user, root / "templates")
+
+
+def remove(root: Path, secret: str) -> bool:
+    file = root / "environments" / "dev.yaml"
+    return edit_adopted.remove(file, "shop", secret, root / "templates")
+
+
+def adopted(root: Path) -> dict[str, Adopted]:
+    return load.load(root, root / "templates").adopted(SHOP)
+
+
+@pytest.mark.parametrize("newline", ["\n", "\r\n"])
+def test_in_and_out_again_leaves_the_file_as_it_was(root: Path, newline: str) -> None:
+    file = root / "environments" / "dev.yaml"
+    before = file.read_text().replace("\n", newline).encode()
+    file.write_bytes(before)
+    assert add(root, "db-url", "shop_app")
+    assert add(root, "other-url", "shop_other")
+    assert adopted(root) == {
+        "db-url": Adopted("shop_app", ROTATE_EVERY),
+        "other-url": Adopted("shop_other", 7 * 86_400),
+    }
+    assert remove(root, "db-url")
+    assert list(adopted(root)) == ["other-url"]
+    assert remove(root, "other-url")
+    assert file.read_bytes() == before
+
+
+def test_what_is_there_already_or_not_there_changes_nothing(root: Path) -> None:
+    assert not remove(root, "db-url")
+    assert add(root, "db-url", "shop_app")
+    assert not add(root, "db-url", "shop_app")
+
+
+def test_a_section_in_braces_is_left_to_people(root: Path) -> None:
+    file = root / "environments" / "dev.yaml"
+    file.write_text(
+        file.read_text().replace(
+            "    database: 127.0.0.1:5432\n",
+            "    database: 127.0.0.1:5432\n    adopted: {db-url: {username: shop_app}}\n",
+        )
+    )
+    before = file.read_bytes()
+    with pytest.raises(ConfigurationError, match="by hand"):
+        add(root, "other-url", "shop_other")
+    assert file.read_bytes() == before
+    assert remove(root, "db-url")
+    assert adopted(root) == {}
+
+
+def test_what_the_declaration_refuses_is_not_written(root: Path) -> None:
+    before = (root / "environments" / "dev.yaml").read_bytes()
+    with pytest.raises(DeclarationError, match="no given secret"):
+        add(root, "token", "shop_app")
+    assert (root / "environments" / "dev.yaml").read_bytes() == before

@@ -1,0 +1,136 @@
+"""The ways out of an adoption: back to a plain value, and another password at once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+from app_integration.errors import ConfigurationError, StrongroomError
+from app_integration.names import DATABASE_MOUNT, TEMPLATE_KEY, VALUE_KEY, need
+from app_integration.secret import Secret
+from app_integration.sources.static_user import compose
+from vault.declare import edit_adopted
+from vault.declare.adopted import Adopted
+from vault.reconcile.records import note
+from vault.reconcile.records import path as record_path
+from vault.reconcile.resources.secrets import generate, metadata_path
+from vault.reconcile.resources.static_roles import StaticRole, entry, parsed, write_entry
+from vault.reconcile.resources.static_roles import template as template_of
+from vault.rotate.adopt import Place, prove, role_exists, unfinished
+from vault.rotate.dotenv_swap import Say
+
+#: Seconds that a password must still live, so that it isn't changed while it is being kept.
+_QUIET: Final = 60
+_LENGTH: Final = 40  # characters of a password that is made here
+
+#: Sets the password of a database user, as an administrator of the database.
+SetPassword = Callable[[str, Secret], None]
+
+
+def undo(place: Place, name: str, set_password: SetPassword | None, say: Say) -> Secret | None:
+    """Give *name* a plain value again, with a password that nobody changes.
+
+    The server's last password is kept, so that files and processes that have it work on. When the
+    server has none any more, *set_password* sets another.
+
+    Gives the value; None when it wasn't adopted.
+
+    Raises:
+        ConfigurationError: no password is known, and none can be set; nothing was changed.
+        Unfinished: a later step failed.
+    """
+    source = place.declaration().secrets(place.scope).get(name)
+    _, content = entry(place.session, place.scope.secret(name))
+    exists = role_exists(place, name)
+    # The note that the role is ours goes last: until then a run that was killed is known by it.
+    record = record_path(place.scope.environment, StaticRole.kind, place.scope.static_role(name))
+    template = TEMPLATE_KEY in content
+    if not (exists or template or isinstance(source, Adopted) or note(place.session, record)):
+        say(f"{name} isn't adopted: nothing to undo")
+        return None
+    if template and not exists and VALUE_KEY not in content and set_password is None:
+        raise ConfigurationError(
+            f"the server has no password for {name}; give --admin-url-file FILE, a file with the "
+            "URL of an administrator of the database, who sets one"
+        )
+    try:
+        _keep(place, name, source, set_password, say)
+        value = _let_go(place, name, say)
+        place.session.delete(metadata_path(record))
+    except StrongroomError as error:
+        raise unfinished(place, name, error) from None
+    say(f"done: {name} is a plain value, which logs in")
+    return value
+
+
+def _let_go(place: Place, name: str, say: Say) -> Secret:
+    """Have neither declaration nor server change the password; gives the proven value."""
+    file = place.environment_file
+    if edit_adopted.remove(file, place.scope.service, name, place.template_root):
+        say(f"recorded in {file}: {name} is given")
+    if role_exists(place, name):
+        place.session.delete(f"{DATABASE_MOUNT}/static-roles/{place.scope.static_role(name)}")
+        say("the server changes the password no more")
+    place.apply()
+    value = place.read(name)
+    prove(place, name, str(parsed(value, name).username))
+    place.deliver()
+    return value
+
+
+def _keep(
+    place: Place, name: str, source: object, set_password: SetPassword | None, say: Say
+) -> None:
+    """Write the secret's plain value, with the password of now."""
+    version, content = entry(place.session, place.scope.secret(name))
+    if TEMPLATE_KEY not in content and not role_exists(place, name):
+        return
+    # A run that was killed has written a plain value; the server may have changed that password.
+    template = content.get(TEMPLATE_KEY) or template_of(Secret(content[VALUE_KEY]), name)
+    if role_exists(place, name):
+        username, password = _current(place, name)
+        value = compose(template, username, password.reveal())
+    elif VALUE_KEY in content:
+        value = Secret(content[VALUE_KEY])
+    elif set_password is not None and isinstance(source, Adopted):
+        password = generate(_LENGTH, "alphanumeric")
+        set_password(source.username, password)
+        value = compose(template, source.username, password.reveal())
+    else:
+        raise ConfigurationError(f"{name} isn't declared as adopted: whose password to set?")
+    if content == {VALUE_KEY: value.reveal()}:
+        return
+    write_entry(place.session, place.scope.secret(name), {VALUE_KEY: value.reveal()}, version)
+    say(f"{name} holds a plain value: the password of now")
+
+
+def _current(place: Place, name: str) -> tuple[str, Secret]:
+    """User and password, which the server won't change within the next minute."""
+    role = place.scope.static_role(name)
+    path = need("read-static-user", role).path
+    data = place.session.get(path)["data"]
+    if data["ttl"] < _QUIET:
+        place.session.post(f"{DATABASE_MOUNT}/rotate-role/{role}", retry=False)
+        data = place.session.get(path)["data"]
+    return data["username"], Secret(data["password"])
+
+
+def rotate(place: Place, name: str, say: Say) -> None:
+    """Have the server set another password now, and the agent see it.
+
+    Raises:
+        ConfigurationError: *name* isn't adopted; nothing was changed.
+        StrongroomError: the server refused, or the new password opens nothing.
+    """
+    source = place.declaration().secrets(place.scope).get(name)
+    if not isinstance(source, Adopted):
+        raise ConfigurationError(
+            f"{name} isn't adopted by {place.scope}, so the server can't change its password; "
+            f"write another with strongroom put {name}, or adopt it"
+        )
+    role = place.scope.static_role(name)
+    place.session.post(f"{DATABASE_MOUNT}/rotate-role/{role}", retry=False)
+    say(f"the server has set another password of {source.username}; the old one opens nothing")
+    prove(place, name, source.username)
+    say(f"proven: what {place.scope} reads as {name} logs in")
+    place.deliver()
