@@ -34,8 +34,10 @@ if TYPE_CHECKING:
     from sqlalchemy import Engine
 
     from app_integration.config_watch import WatchedConfig
+    from app_integration.encryption.blind_index import BlindIndex
     from app_integration.encryption.bound_field import BoundField
     from app_integration.encryption.data_keys import DataKeyStore
+    from app_integration.encryption.index_keys import IndexKeyStore
     from app_integration.encryption.transit import Transit
 
 __all__ = [
@@ -43,9 +45,11 @@ __all__ = [
     "acurrent_and_previous",
     "aget_secret",
     "arequire",
+    "blind_index",
     "close",
     "current_and_previous",
     "database_engine",
+    "declare_index",
     "decrypt_field",
     "encrypt_field",
     "errors",
@@ -58,6 +62,7 @@ __all__ = [
     "require",
     "transit",
     "use_data_keys",
+    "use_index_keys",
     "watch_config",
 ]
 
@@ -118,6 +123,43 @@ def use_data_keys(store: DataKeyStore | None) -> None:
         store: a ``TableDataKeys``, a ``FileDataKeys``, or another ``DataKeyStore``.
     """
     wiring.current().use_data_keys(store)
+
+
+def use_index_keys(store: IndexKeyStore) -> None:
+    """Keep the wrapped keys of blind indexes in *store*.
+
+    >>> use_index_keys(TableIndexKeys(engine))                    # doctest: +SKIP
+
+    Args:
+        store: a ``TableIndexKeys``, or another ``IndexKeyStore``.
+    """
+    wiring.current().use_index_keys(store)
+
+
+def declare_index(name: str, **options: Any) -> BlindIndex:
+    """Declare the blind index *name*, once, at start-up.
+
+    >>> declare_index("users.email", rows=1_000_000, normalise="email")       # doctest: +SKIP
+
+    Args:
+        name: a stable id, such as ``users.email``.
+        options: as ``BlindIndexes.index`` has them: *rows*, *distinct*, *normalise*, *low_entropy*.
+    """
+    return wiring.current().indexes.index(name, **options)
+
+
+def blind_index(name: str, *values: Any) -> bytes | None:
+    """What to store beside *values*, so that they are found by equality; None for a None.
+
+    Args:
+        name: of an index that was declared.
+        values: one for each value that the index is over.
+
+    Raises:
+        ConfigurationError: no such index was declared.
+        KeyUnavailable: its key isn't held and can't be had now.
+    """
+    return wiring.current().indexes[name].value(*values)
 
 
 def transit(key: str = "pii") -> Transit:

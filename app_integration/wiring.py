@@ -12,6 +12,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from app_integration import forks, metrics
+from app_integration.errors import ConfigurationError
 from app_integration.settings import DATABASE, Settings, from_environment
 
 if TYPE_CHECKING:
@@ -19,8 +20,10 @@ if TYPE_CHECKING:
 
     from app_integration.aio import AsyncSecrets
     from app_integration.audit import AuditLog
+    from app_integration.encryption.blind_indexes import BlindIndexes
     from app_integration.encryption.data_keys import DataKeyStore
     from app_integration.encryption.fields import FieldCipher
+    from app_integration.encryption.index_keys import IndexKeyStore
     from app_integration.encryption.transit import Transit
     from app_integration.session import Session
     from app_integration.sources import Source
@@ -65,6 +68,8 @@ class Wiring:
         self._async_secrets: AsyncSecrets | None = None
         self._ciphers: dict[str, FieldCipher] = {}
         self._data_keys: DataKeyStore | None = None
+        self._indexes: BlindIndexes | None = None
+        self._index_keys: IndexKeyStore | None = None
 
     def forget(self) -> None:
         """A fresh lock; what is wired begins anew by itself in a forked child."""
@@ -137,6 +142,38 @@ class Wiring:
                     clock=self._clock,
                 )
             return self._ciphers[key]
+
+    @property
+    def indexes(self) -> BlindIndexes:
+        """The blind indexes; their keys are wrapped by the service's Transit key ``index``."""
+        with self._lock:
+            if self._indexes is None:
+                service = load(KEY_SERVICES[self.settings.backend])
+                self._indexes = load("app_integration.encryption.blind_indexes:BlindIndexes")(
+                    service(self.session, self.settings.scope.key("index"), self.settings.limits),
+                    self._index_key_store(),
+                    self.settings.scope,
+                    limits=self.settings.limits,
+                )
+            return self._indexes
+
+    def use_index_keys(self, store: IndexKeyStore) -> None:
+        """Keep wrapped index keys in *store* from now on; indexes are declared anew."""
+        with self._lock:
+            self._index_keys = store
+            self._indexes = None
+
+    def _index_key_store(self) -> IndexKeyStore:
+        """The store that was given, or the table beside the data keys; under the lock."""
+        if self._index_keys is None and self.settings.data_keys == DATABASE:
+            table = load("app_integration.encryption.index_keys.table:TableIndexKeys")
+            self._index_keys = table(self.engine(None, None))
+        if self._index_keys is None:
+            raise ConfigurationError(
+                "there is no place for the keys of blind indexes: call "
+                "use_index_keys(TableIndexKeys(engine)) first"
+            )
+        return self._index_keys
 
     def use_data_keys(self, store: DataKeyStore | None) -> None:
         """Keep wrapped data keys in *store* from now on; what was made before stays as it is."""

@@ -87,6 +87,10 @@ class BlindIndexes:
         self._declared[name] = declared
         return declared
 
+    def find(self, name: str) -> BlindIndex | None:
+        """The index *name*, if it is declared."""
+        return self._declared.get(name)
+
     def __getitem__(self, name: str) -> BlindIndex:
         """The declared index *name*.
 

@@ -1,0 +1,37 @@
+"""Encrypted columns of SQLAlchemy's mapped classes.
+
+>>> class User(EncryptedRow, Base):                              # doctest: +SKIP
+...     __tablename__ = "users"
+...     id: Mapped[UUID] = mapped_column(primary_key=True, default=uuid4)
+...     email = Encrypted("users.email", index=Index(rows=1_000_000, normalise="email"))
+>>> session.add(User(email="ada@example.com"))                   # doctest: +SKIP
+>>> find(session, User.email, "Ada@Example.com")                 # doctest: +SKIP
+[<User ...>]
+
+The database gets two columns: ``email``, which holds tokens, and ``email_index``. Each token is
+bound to the field's id and to the row's primary key: copied to another row, it doesn't open.
+"""
+
+from __future__ import annotations
+
+from app_integration.encryption.sqlalchemy.attribute import Encrypted
+from app_integration.encryption.sqlalchemy.index import CompoundIndex, Index
+from app_integration.encryption.sqlalchemy.rows import (
+    EncryptedRow,
+    column_values,
+    is_indexed_now,
+    renew,
+)
+from app_integration.encryption.sqlalchemy.search import exactly, find
+
+__all__ = [
+    "CompoundIndex",
+    "Encrypted",
+    "EncryptedRow",
+    "Index",
+    "column_values",
+    "exactly",
+    "find",
+    "is_indexed_now",
+    "renew",
+]

@@ -1,0 +1,390 @@
+"""Encrypted columns of mapped classes: bound to their row, found by their index, never plain."""
+
+from __future__ import annotations
+
+import copy
+import pickle
+from collections.abc import Iterator
+from datetime import date
+from uuid import UUID, uuid4
+
+import pytest
+from sqlalchemy import (
+    Engine,
+    Identity,
+    Integer,
+    LargeBinary,
+    String,
+    create_engine,
+    insert,
+    select,
+    text,
+    update,
+)
+from sqlalchemy import Sequence as SqlSequence
+from sqlalchemy.exc import StatementError
+from sqlalchemy.orm import (
+    DeclarativeBase,
+    Mapped,
+    Session,
+    aliased,
+    configure_mappers,
+    mapped_column,
+)
+
+from app_integration import declare_index, use_data_keys, use_index_keys
+from app_integration.encryption.data_keys.table import TableDataKeys
+from app_integration.encryption.index_keys.table import TableIndexKeys
+from app_integration.encryption.sqlalchemy import (
+    CompoundIndex,
+    Encrypted,
+    EncryptedRow,
+    Index,
+    column_values,
+    exactly,
+    find,
+    is_indexed_now,
+    renew,
+)
+from app_integration.errors import ConfigurationError, DecryptionFailed, EncryptionError
+from app_integration.testing import Fault, MemoryApplication
+
+ROWS = 1_000_000
+
+
+class Base(DeclarativeBase):
+    pass
+
+
+class Person(EncryptedRow, Base):
+    __tablename__ = "people"
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=uuid4)
+    city: Mapped[str | None] = mapped_column(String(40))
+    email = Encrypted("people.email", index=Index(ROWS, normalise="email"))
+    name = Encrypted("people.name", nullable=True)
+    born = Encrypted("people.born", date, nullable=True)
+    name_born = CompoundIndex(
+        "people.name_born", ("name", "born"), rows=ROWS, normalise=("casefold", "exact")
+    )
+
+
+class Employee(Person):
+    """A subclass in the same table."""
+
+
+@pytest.fixture
+def engine(vault: MemoryApplication) -> Iterator[Engine]:
+    """A database in memory, with the tables of keys."""
+    vault.make_key("index")
+    made = create_engine("sqlite://")
+    keys, indexes = TableDataKeys(made), TableIndexKeys(made)
+    keys.create()
+    indexes.create()
+    use_data_keys(keys)
+    use_index_keys(indexes)
+    Base.metadata.create_all(made)
+    yield made
+    made.dispose()
+
+
+@pytest.fixture
+def session(engine: Engine) -> Iterator[Session]:
+    with Session(engine) as opened:
+        yield opened
+
+
+def ada() -> Person:
+    return Person(email="Ada@Example.com", name="Ada", born=date(1815, 12, 10), city="London")
+
+
+def stored(session: Session, column: str) -> list[object]:
+    return list(session.scalars(text(f"SELECT {column} FROM people")))  # noqa: S608 (a name of ours)
+
+
+def test_values_come_back_and_the_database_never_has_them(session: Session) -> None:
+    session.add(ada())
+    session.commit()
+    session.expunge_all()
+    found = session.scalars(select(Person)).one()
+    assert (found.email, found.name, found.born) == ("Ada@Example.com", "Ada", date(1815, 12, 10))
+    for column in ("email", "name", "born"):
+        (token,) = stored(session, column)
+        assert isinstance(token, bytes)
+        assert len(token) == 33 + len(str(getattr(found, column)))
+        assert b"Ada" not in token
+
+
+def test_a_token_copied_to_another_row_or_column_does_not_open(session: Session) -> None:
+    rows = [ada(), Person(email="bob@example.com", name="Bob")]
+    session.add_all(rows)
+    session.commit()
+    names, (email, _) = stored(session, "name"), stored(session, "email")
+    for column, token in (("name", names[0]), ("name", names[1]), ("name", email)):
+        change = text(f"UPDATE people SET {column} = :token")  # noqa: S608 (a name of ours)
+        session.execute(change, {"token": token})
+        session.commit()
+        opened = [row for row in rows if opens(row, column)]
+        assert len(opened) == (1 if token in names else 0)
+
+
+def opens(row: Person, column: str) -> bool:
+    try:
+        getattr(row, column)
+    except DecryptionFailed:
+        return False
+    return True
+
+
+def test_equality_finds_by_the_index_and_survives_spelling(session: Session) -> None:
+    session.add_all([ada(), Person(email="bob@example.com"), Person(email="eve@example.com")])
+    session.commit()
+    assert [row.name for row in find(session, Person.email, "ADA@example.com")] == ["Ada"]
+    query = select(Person).where(Person.email == "ada@EXAMPLE.com")
+    assert [row.name for row in session.scalars(query)] == ["Ada"]
+    either = select(Person).where(Person.email.in_(["ada@example.com", "bob@example.com"]))
+    assert {row.email for row in session.scalars(either)} == {"Ada@Example.com", "bob@example.com"}
+    assert find(session, Person.email, "nobody@example.com") == []
+    assert session.scalars(select(Person).where(Person.email.in_([]))).all() == []
+
+
+def test_a_compound_index_is_compared_as_a_whole(session: Session) -> None:
+    session.add(ada())
+    session.commit()
+    assert len(find(session, Person.name_born, ("ADA", date(1815, 12, 10)))) == 1
+    assert find(session, Person.name_born, ("ada", date(1815, 12, 11))) == []
+
+
+def test_an_alias_is_searched_by_its_own_columns(session: Session) -> None:
+    session.add(ada())
+    session.commit()
+    other = aliased(Person)
+    query = select(other).where(other.email == "ada@example.com")
+    assert "people_1.email_index" in str(query)
+    assert len(session.scalars(query).all()) == 1
+
+
+def test_rows_that_share_an_index_value_by_chance_are_sorted_out(session: Session) -> None:
+    session.add_all([ada(), Person(email="bob@example.com")])
+    session.commit()
+    index = Person.email.indexed
+    assert index is not None
+    session.execute(update(Person).values(email_index=index.blind.value("ada@example.com")))
+    session.commit()
+    both = session.scalars(select(Person).where(Person.email == "ada@example.com")).all()
+    assert len(both) == 2
+    assert [row.name for row in find(session, Person.email, "ada@example.com")] == ["Ada"]
+    assert [row.name for row in exactly(both, Person.email, "ada@example.com")] == ["Ada"]
+
+
+def test_index_and_token_follow_a_change(session: Session) -> None:
+    person = ada()
+    session.add(person)
+    session.commit()
+    before = stored(session, "email_index")
+    person.email, person.born = "lovelace@example.com", None
+    session.commit()
+    assert stored(session, "email_index") != before
+    assert stored(session, "born") == stored(session, "name_born_index") == [None]
+    assert find(session, Person.email, "ada@example.com") == []
+    assert find(session, Person.email, "lovelace@example.com") == [person]
+    assert session.scalars(select(Person).where(Person.born == None)).all() == [person]  # noqa: E711 (SQL's)
+    assert session.scalars(select(Person).where(Person.name.is_not(None))).all() == [person]
+
+
+@pytest.mark.parametrize(
+    "ask",
+    [
+        lambda: Person.email.like("ada%"),
+        lambda: Person.email.ilike("ada%"),
+        lambda: Person.email.contains("ada"),
+        lambda: Person.email.startswith("ada"),
+        lambda: Person.email < "b",
+        lambda: Person.email.between("a", "b"),
+        lambda: Person.email != "ada@example.com",
+        lambda: Person.email.not_in(["ada@example.com"]),
+        lambda: Person.email + "x",
+        Person.email.desc,
+        lambda: select(Person).order_by(Person.email),
+        lambda: select(Person.email),
+        lambda: select(Person).group_by(Person.email),
+        lambda: Person.name == "Ada",
+    ],
+)
+@pytest.mark.usefixtures("engine")
+def test_what_the_database_cannot_do_is_a_clear_error(ask: object) -> None:
+    assert callable(ask)
+    with pytest.raises(EncryptionError, match="is encrypted"):
+        ask()
+
+
+def test_the_key_of_a_row_cannot_be_changed_under_its_tokens(session: Session) -> None:
+    person = ada()
+    session.add(person)
+    session.commit()
+    person.id = uuid4()
+    with pytest.raises(EncryptionError, match="assign the value again"):
+        session.flush()
+    session.rollback()
+    assert person.email == "Ada@Example.com"
+
+
+def test_plaintext_past_the_object_is_refused(session: Session) -> None:
+    for value in ("ada@example.com", b"ada@example.com", "sr3.nonsense", 7):
+        with pytest.raises(StatementError, match="isn't a token"):
+            session.execute(insert(Person).values(id=uuid4(), email=value))
+        session.rollback()
+    assert stored(session, "email") == []
+
+
+def test_bulk_inserts_take_values_that_are_sealed_before(session: Session) -> None:
+    rows = [
+        column_values(Person, {"id": uuid4(), "email": f"user{number}@example.com"})
+        for number in range(20)
+    ]
+    session.execute(insert(Person), rows)
+    session.commit()
+    assert len(find(session, Person.email, "user7@example.com")) == 1
+    with pytest.raises(EncryptionError, match="bound to id, which has no value yet"):
+        column_values(Person, {"email": "x@example.com"})
+
+
+def test_text_tokens_and_keyring_tokens_lie_in_one_column(
+    vault: MemoryApplication, engine: Engine
+) -> None:
+    with Session(engine) as session:
+        person = ada()
+        session.add(person)
+        session.commit()
+        use_data_keys(None)
+        person.name = "Augusta"
+        session.commit()
+        session.expunge_all()
+        (token,) = stored(session, "name")
+        assert isinstance(token, bytes)
+        assert token.startswith(b"sr")
+        read = session.scalars(select(Person)).one()
+        assert read.name == "Augusta"
+        with pytest.raises(ConfigurationError, match="call use_data_keys"):
+            assert read.email
+    assert vault.server.count(f"transit/encrypt/{vault.scope.key('pii')}") == 2
+
+
+def test_reading_rows_asks_for_no_key_until_an_attribute_is_read(
+    vault: MemoryApplication, session: Session
+) -> None:
+    session.add(ada())
+    session.commit()
+    session.expunge_all()
+    use_data_keys(TableDataKeys(session.get_bind()))  # type: ignore[arg-type] # an engine here
+    with vault.fault(Fault.UNREACHABLE):
+        person = session.scalars(select(Person)).one()
+        assert person.city == "London"
+    assert person.email == "Ada@Example.com"
+
+
+def test_a_subclass_and_a_subclass_of_it_have_the_same_columns(session: Session) -> None:
+    session.add(Employee(email="boss@example.com"))
+    session.commit()
+    assert [type(row) for row in find(session, Employee.email, "boss@example.com")] == [Employee]
+
+
+def test_an_object_carries_no_value_away(session: Session) -> None:
+    person = ada()
+    session.add(person)
+    session.commit()
+    assert person.email
+    assert b"Ada@" not in pickle.dumps(person)
+    assert "Ada@" not in repr(vars(person))
+    assert copy.copy(person).email == person.email
+
+
+@pytest.mark.usefixtures("engine")
+def test_a_value_of_another_type_is_refused_when_it_is_assigned() -> None:
+    with pytest.raises(EncryptionError, match="a value of type str; the field is declared as date"):
+        Person(email="a@b.c", born="1815-12-10")
+
+
+def test_after_a_rotation_of_the_index_rows_are_found_and_renewed(
+    vault: MemoryApplication, session: Session
+) -> None:
+    del vault
+    session.add(ada())
+    session.commit()
+    index = Person.email.indexed
+    assert index is not None
+    assert index.blind.rotate() == 2
+    row = find(session, Person.email, "ada@example.com")[0]
+    assert is_indexed_now(row)
+    before = stored(session, "email")
+    renew(row)
+    session.commit()
+    assert stored(session, "email") != before
+    assert find(session, Person.email, "ada@example.com") == [row]
+
+
+def test_keys_that_the_database_makes_are_refused_when_the_class_is_mapped() -> None:
+    class Other(DeclarativeBase):
+        pass
+
+    def mapped(name: str, key: object) -> None:
+        space = {"__tablename__": name, "id": key, "email": Encrypted(f"{name}.email")}
+        type(name, (EncryptedRow, Other), space)
+        configure_mappers()
+
+    with pytest.raises(ConfigurationError, match="the database can't make it"):
+        mapped("Serial", mapped_column(Integer, primary_key=True))
+    with pytest.raises(ConfigurationError, match="the database can't make it"):
+        mapped("Identified", mapped_column(Integer, Identity(), primary_key=True))
+    with pytest.raises(ConfigurationError, match="the database can't make it"):
+        mapped("Served", mapped_column(Integer, primary_key=True, server_default=text("1")))
+    mapped("Sequenced", mapped_column(Integer, SqlSequence("numbers"), primary_key=True))
+    mapped("Given", mapped_column(String(8), primary_key=True))
+    mapped("Plain", mapped_column(Integer, primary_key=True, autoincrement=False))
+
+
+def test_a_context_must_hold_the_whole_key_and_only_columns() -> None:
+    class Other(DeclarativeBase):
+        pass
+
+    for context in (["city"], ["id", "nothing"]):
+        with pytest.raises(ConfigurationError, match="primary key among them"):
+            type(
+                f"Wrong{len(context)}",
+                (EncryptedRow, Other),
+                {
+                    "__tablename__": f"wrong{len(context)}",
+                    "id": mapped_column(String(8), primary_key=True),
+                    "city": mapped_column(String(8)),
+                    "email": Encrypted("wrong.email", context=context),
+                },
+            )
+    # Before Python 3.12 it comes as the cause of a RuntimeError.
+    with pytest.raises((ConfigurationError, RuntimeError)) as refused:
+        type("NoRow", (Other,), {"email": Encrypted("no.email")})
+    assert "is an EncryptedRow" in str(refused.value.__cause__ or refused.value)
+
+
+def test_a_wider_context_binds_to_more_than_the_key(session: Session) -> None:
+    class Order(EncryptedRow, Base):
+        __tablename__ = "orders"
+
+        id: Mapped[UUID] = mapped_column(primary_key=True, default=uuid4)
+        buyer: Mapped[str] = mapped_column(String(8))
+        note = Encrypted("orders.note", context=["id", "buyer"])
+        raw: Mapped[bytes | None] = mapped_column(LargeBinary)
+
+    Base.metadata.create_all(session.get_bind())
+    order = Order(buyer="ada", note="by the back door")
+    session.add(order)
+    session.commit()
+    session.execute(update(Order).values(buyer="eve"))
+    session.commit()
+    with pytest.raises(DecryptionFailed):
+        assert order.note
+
+
+def test_an_index_declared_twice_is_one(session: Session) -> None:
+    assert find(session, Person.email, "x@example.com") == []
+    with pytest.raises(ConfigurationError, match="declared already"):
+        declare_index("people.email", rows=ROWS)
