@@ -19,7 +19,7 @@ from typing import Final
 
 from rich.console import Console
 
-from benchmarks import sdk
+from benchmarks import index, sdk
 from benchmarks.ratio import Case, Result, measure, table
 
 COMMITTED: Final = Path(__file__).with_name("ratios.json")
@@ -28,7 +28,10 @@ TURNS: Final = 3
 ATTEMPTS: Final = 4
 
 #: Each gives its cases while the servers run that they need.
-SOURCES: Final[tuple[Callable[[], AbstractContextManager[Iterator[Case]]], ...]] = (sdk.cases,)
+SOURCES: Final[tuple[Callable[[], AbstractContextManager[Iterator[Case]]], ...]] = (
+    sdk.cases,
+    index.cases,
+)
 
 
 def worse(result: Result, committed: dict[str, float]) -> bool:

@@ -1,0 +1,80 @@
+"""What a blind index value costs, against copying a keyed hash.
+
+python -m benchmarks.index
+"""
+
+from __future__ import annotations
+
+import hmac
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+from rich.console import Console
+
+from app_integration.encryption.blind_indexes import BlindIndexes
+from app_integration.encryption.index_keys import IndexKey
+from app_integration.names import Environment, Scope
+from benchmarks.ratio import Case, measure, repeated, table
+
+VALUE = "gaara@example.com"
+TURNS = 15
+
+
+class _Keys:
+    """Wraps nothing and keeps the keys: what is measured comes after."""
+
+    def __init__(self) -> None:
+        self._rows: list[IndexKey] = []
+
+    def wrap(self, data_keys: Sequence[bytes], scope: bytes) -> list[bytes]:  # noqa: ARG002 (the port's signature)
+        """As given."""
+        return list(data_keys)
+
+    def unwrap(self, wrapped: Sequence[bytes], scope: bytes) -> list[bytes | None]:  # noqa: ARG002 (as above)
+        """As given."""
+        return list(wrapped)
+
+    def add(self, key: IndexKey) -> bool:
+        """Keep it."""
+        self._rows.append(key)
+        return True
+
+    def versions(self, scope: str, index: str) -> list[IndexKey]:  # noqa: ARG002 (as above)
+        """What is kept."""
+        return self._rows
+
+    def remove(self, key: IndexKey) -> bool:
+        """Let it go."""
+        self._rows.remove(key)
+        return True
+
+
+@contextmanager
+def cases() -> Iterator[Iterator[Case]]:
+    """The case; no server is needed."""
+    keys = _Keys()
+    indexes = BlindIndexes(keys, keys, Scope("shop", Environment.DEV))
+    index = indexes.index("users.email", rows=1_000_000)
+    mac, encoded = hmac.new(os.urandom(32), b"label", "sha256"), VALUE.encode()
+
+    def copied() -> bytes:
+        one = mac.copy()
+        one.update(encoded)
+        return one.digest()
+
+    subject = repeated(lambda: index.value(VALUE))
+    yield iter([Case("blind index", subject, repeated(copied), "hmac.copy", bar=1.5)])
+
+
+def main() -> int:
+    """Measure and show; 2 when the bar isn't kept."""
+    with cases() as each:
+        found = [measure(case, TURNS) for case in each]
+    Console().print(table(found))
+    return 0 if all(result.holds for result in found) else 2
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,110 @@
+"""Encrypted columns on a real PostgreSQL, with keys wrapped by a real Transit."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from sqlalchemy import Engine, Integer, Sequence, func, select, text
+from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
+
+from app_integration import database_engine, use_data_keys, use_index_keys, wiring
+from app_integration.encryption.data_keys.table import TableDataKeys
+from app_integration.encryption.index_keys.table import TableIndexKeys
+from app_integration.encryption.sqlalchemy import Encrypted, EncryptedRow, Index, find
+from app_integration.errors import DecryptionFailed
+from app_integration.settings import Settings
+from app_integration.wiring import Wiring
+from tests.deployment import Deployment
+
+pytestmark = [pytest.mark.requires("embedded"), pytest.mark.usefixtures("front_door")]
+
+ROWS = 100_000
+DATA_KEYS, INDEX_KEYS = "encrypted_rows_data_keys", "encrypted_rows_index_keys"
+
+
+class Base(DeclarativeBase):
+    pass
+
+
+class Guest(EncryptedRow, Base):
+    __tablename__ = "guests"
+
+    id: Mapped[int] = mapped_column(Integer, Sequence("guest_ids"), primary_key=True)
+    email = Encrypted("guests.email", index=Index(ROWS, normalise="email"))
+    phone = Encrypted("guests.phone", index=Index(ROWS, normalise="digits"), nullable=True)
+
+
+@pytest.fixture
+def engine() -> Iterator[Engine]:
+    made = database_engine()
+    keys, indexes = TableDataKeys(made, DATA_KEYS), TableIndexKeys(made, INDEX_KEYS)
+    keys.create()
+    indexes.create()
+    use_data_keys(keys)
+    use_index_keys(indexes)
+    Base.metadata.create_all(made)
+    yield made
+    Base.metadata.drop_all(made)
+    with made.begin() as connection:
+        connection.execute(text(f"DROP TABLE {DATA_KEYS}, {INDEX_KEYS}"))
+
+
+def test_rows_are_sealed_under_keys_of_a_sequence_and_found_again(
+    deployment: Deployment, engine: Engine
+) -> None:
+    wraps = "transit/encrypt/gaara-store-dev-pii"
+    before = len(deployment.audit_lines(wraps))
+    with Session(engine) as session:
+        session.add_all([Guest(email=f"guest{number}@example.com") for number in range(200)])
+        session.add(Guest(email="Ada@Example.com", phone="+44 20 7946 0000"))
+        session.commit()
+    with Session(engine) as session:
+        (ada,) = find(session, Guest.email, "ada@example.com")
+        assert (ada.email, ada.phone) == ("Ada@Example.com", "+44 20 7946 0000")
+        assert find(session, Guest.phone, "0044 20 79460000") == [ada]
+        assert session.scalar(select(func.count()).select_from(Guest)) == 201
+        longest = text("SELECT max(length(email)) FROM guests")
+        assert session.scalar(longest) == 33 + len("guest199@example.com")
+    assert len(deployment.audit_lines(wraps)) == before + 1
+
+
+def test_processes_that_begin_together_agree_on_one_index_key(
+    deployment: Deployment, engine: Engine
+) -> None:
+    start = threading.Barrier(8)
+
+    def begin(_: int) -> bytes | None:
+        process = Wiring(deployment.settings)
+        try:
+            process.use_index_keys(TableIndexKeys(engine, INDEX_KEYS))
+            index = process.indexes.index("guests.together", rows=ROWS)
+            start.wait()
+            return index.value("ada@example.com")
+        finally:
+            process.close()
+
+    with ThreadPoolExecutor(8) as threads:
+        assert len(set(threads.map(begin, range(8)))) == 1
+    with engine.connect() as connection:
+        kept = text(f"SELECT count(*) FROM {INDEX_KEYS} WHERE index = 'guests.together'")  # noqa: S608 (a name of ours)
+        assert connection.scalar(kept) == 1
+
+
+def test_an_index_key_that_is_moved_to_another_index_opens_nothing(engine: Engine) -> None:
+    settings: Settings = wiring.current().settings
+    first = Wiring(settings)
+    first.use_index_keys(TableIndexKeys(engine, INDEX_KEYS))
+    first.indexes.index("guests.one", rows=ROWS).value("x")
+    with engine.begin() as connection:
+        connection.execute(
+            text(f"UPDATE {INDEX_KEYS} SET index = 'guests.two' WHERE index = 'guests.one'")  # noqa: S608 (a name of ours)
+        )
+    second = Wiring(settings)
+    second.use_index_keys(TableIndexKeys(engine, INDEX_KEYS))
+    with pytest.raises(DecryptionFailed):
+        second.indexes.index("guests.two", rows=ROWS).value("x")
+    first.close()
+    second.close()
