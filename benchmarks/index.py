@@ -36,6 +36,14 @@ class _Keys:
         """As given."""
         return list(wrapped)
 
+    def rewrap(self, wrapped: Sequence[bytes], scope: bytes) -> list[bytes | None]:  # noqa: ARG002 (as above)
+        """As given."""
+        return list(wrapped)
+
+    def version(self, wrapped: bytes) -> int:  # noqa: ARG002 (as above)
+        """There is one."""
+        return 1
+
     def add(self, key: IndexKey) -> bool:
         """Keep it."""
         self._rows.append(key)
