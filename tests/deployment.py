@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import os
+import signal
 import socket
-from contextlib import ExitStack
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from typing import Any
 
 import pytest
 
@@ -13,10 +18,11 @@ from app_integration.session import Session
 from app_integration.settings import Settings, from_environment
 from console.local import Local
 from tests.images import build
-from vault.runtime.container import Containers
+from vault.runtime.container import LABEL, SERVICE, Containers
 from vault.runtime.engine import NoEngine, open_engine, require_engine
 from vault.runtime.layout import Layout
 from vault.runtime.ports import Ports
+from vault.runtime.processes import Processes
 from vault.runtime.runtime import quiet
 
 
@@ -27,6 +33,33 @@ def free_ports(count: int) -> list[int]:
         for each in sockets:
             each.bind(("127.0.0.1", 0))
         return [each.getsockname()[1] for each in sockets]
+
+
+_pause = threading.Event()
+
+
+def eventually(check: Callable[[], bool], what: str, seconds: float = 60.0) -> None:
+    """Return once *check* says yes; fail with *what* was waited for after *seconds*."""
+    deadline = time.monotonic() + seconds
+    while not check():
+        assert time.monotonic() < deadline, f"not after {seconds:.0f} s: {what}"
+        _pause.wait(0.1)
+
+
+@contextmanager
+def container(servers: Containers, service: str) -> Iterator[Any]:
+    """The container of *service*, as the engine's client has it."""
+    labels = [f"{LABEL}.project={servers.project}", f"{SERVICE}={service}"]
+    with open_engine() as engine:
+        (found,) = engine.containers.list(all=True, filters={"label": labels})
+        yield found
+
+
+def health(found: Any) -> str:
+    """What the container's own check says now."""
+    found.reload()
+    status: str = found.attrs["State"]["Health"]["Status"]
+    return status
 
 
 def require_images() -> None:
@@ -80,13 +113,38 @@ class Deployment:
         """What the store's own process would see."""
         return from_environment(self.variables)
 
+    def kill(self, name: str) -> None:
+        """End the part *name* as a crash does, and see that it is gone.
+
+        A server in dev mode would come back without its keys: in a container it is held instead,
+        and answers as little.
+        """
+        if isinstance(self.local.servers, Containers):
+            with container(self.local.servers, name) as found:
+                found.pause() if name == "vault" else found.kill()
+            return
+        processes = Processes(self.layout)
+        running = processes.find(name)
+        assert running is not None
+        os.kill(running.pid, signal.SIGKILL)
+        eventually(lambda: processes.find(name) is None, f"the end of {name}")
+
     def revive(self) -> None:
         """Bring back what was killed, as ``make vault-up`` does."""
+        if isinstance(self.local.servers, Containers):
+            with container(self.local.servers, "vault") as found:
+                if found.status == "paused":
+                    found.unpause()
+                    eventually(lambda: health(found) == "healthy", "a healthy server")
         self.local.up(quiet)
+
+    def refresh(self, *folders: str) -> None:
+        """See that *folders* here are as the deployment has them now."""
+        if isinstance(self.local.servers, Containers):
+            self.local.servers.copy(*folders)
 
     def audit_lines(self, path: str) -> list[str]:
         """The server's audit lines of completed requests for the API path *path*."""
-        if isinstance(self.local.servers, Containers):
-            self.local.servers.copy("vault/audit")
+        self.refresh("vault/audit")
         log = self.layout.audit_logs[0].read_text(encoding="utf-8").splitlines()
         return [line for line in log if f'"path":"{path}"' in line and '"type":"response"' in line]

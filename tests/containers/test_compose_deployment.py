@@ -30,8 +30,9 @@ from tests.containers.parts import Stack, search_image
 from tests.deployment import free_ports, require_images
 from tests.e2e.running_store import ROOT, Person, RunningStore, eventually
 from vault.declare.load import load
-from vault.runtime.container import TITLES, Containers
+from vault.runtime.container import LABEL, TITLES, Containers
 from vault.runtime.embedded import Embedded
+from vault.runtime.engine import open_engine
 from vault.runtime.inside import Inside
 from vault.runtime.layout import Layout
 from vault.runtime.ports import Ports, check_free, setting
@@ -330,6 +331,27 @@ def test_an_image_that_cannot_be_had_is_told_and_nothing_starts(tmp_path: Path) 
     assert "an image can't be had" in done.stderr
     assert "make vault-up RUNTIME=embedded" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_another_clones_containers_of_the_same_name_are_left_alone(tmp_path: Path) -> None:
+    require_images()
+    layout, ports = Layout(tmp_path / ".strongroom"), Ports(*free_ports(6))
+    local = Local(layout, ports, load(), SERVICE, Containers)
+    stack = Stack(local)
+    labels = {
+        f"{LABEL}.project": stack.servers.project,
+        f"{LABEL}.project.working_dir": str(tmp_path / "another-clone"),
+        f"{LABEL}.service": "vault",
+    }
+    with open_engine() as engine:
+        theirs = engine.containers.create("strongroom:local", "true", labels=labels)
+        try:
+            for act in (local.servers.start, local.servers.stop):
+                with pytest.raises(ConfigurationError, match=r"were started from .*another-clone"):
+                    act()
+            assert set(stack.inspect()) == {"vault"}
+        finally:
+            theirs.remove()
 
 
 def test_a_deployment_stays_on_the_runtime_it_was_started_on(tmp_path: Path) -> None:

@@ -2,31 +2,25 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
-import threading
-import time
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
 import requests
 
+from tests.deployment import container, eventually
+from vault.runtime.container import Containers
+
+__all__ = ["ROOT", "Person", "RunningStore", "StoreInContainer", "eventually"]
+
 ROOT: Final = Path(__file__).parents[2]
 HOST: Final = "127.0.0.1"
 START_SECONDS: Final = 30.0
 STOP_SECONDS: Final = 15.0
 ANSWER_SECONDS: Final = 30.0  # longer than the SDK tries to reach Vault
-_pause = threading.Event()
-
-
-def eventually(check: Callable[[], bool], what: str, seconds: float = 60.0) -> None:
-    """Return once *check* says yes; fail with *what* was waited for after *seconds*."""
-    deadline = time.monotonic() + seconds
-    while not check():
-        assert time.monotonic() < deadline, f"not after {seconds:.0f} s: {what}"
-        _pause.wait(0.1)
 
 
 @dataclass(frozen=True)
@@ -53,6 +47,7 @@ class RunningStore:
     port: int
     log_file: Path
     tokens: list[str] = field(default_factory=list)  # every one that it issued
+    host: str = HOST  # where it listens
     process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
@@ -122,10 +117,44 @@ class RunningStore:
             timeout=ANSWER_SECONDS,
         )
 
-    def _well(self) -> bool:
+    def _check_alive(self) -> None:
         assert self.process is not None
         assert self.process.poll() is None, self.log
+
+    def _well(self) -> bool:
+        self._check_alive()
         try:
             return bool(self.health()["status"] == "ok")
         except requests.ConnectionError:
             return False
+
+
+class StoreInContainer(RunningStore):
+    """The store of a deployment in containers."""
+
+    def __init__(self, servers: Containers) -> None:
+        super().__init__({}, servers.ports.store, Path(os.devnull), host="0.0.0.0")  # noqa: S104 (of its container)
+        self._servers = servers
+
+    def start(self) -> None:
+        """Start it and wait until it is well."""
+        with container(self._servers, "store") as found:
+            found.start()
+        eventually(self._well, "a healthy store", START_SECONDS)
+
+    def stop(self) -> int:
+        """Stop it as the engine does; gives the exit code."""
+        with container(self._servers, "store") as found:
+            found.stop(timeout=int(STOP_SECONDS))
+            return int(found.wait()["StatusCode"])
+
+    @property
+    def log(self) -> str:
+        """All that it printed."""
+        with container(self._servers, "store") as found:
+            text: str = found.logs().decode()
+            return text
+
+    def _check_alive(self) -> None:
+        with container(self._servers, "store") as found:
+            assert found.status == "running", self.log

@@ -7,11 +7,9 @@ import email
 import email.policy
 import io
 import json
-import os
 import re
 import secrets
 import shutil
-import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -26,9 +24,9 @@ from app_integration.config import load_config
 from app_integration.deliver import status_file
 from app_integration.wiring import Wiring
 from examples.gaara_store.config import StoreConfig
-from tests.deployment import Deployment, free_ports
-from tests.e2e.running_store import ROOT, Person, RunningStore, eventually
-from vault.runtime.processes import Processes
+from tests.deployment import Deployment, eventually, free_ports
+from tests.e2e.running_store import ROOT, Person, RunningStore, StoreInContainer
+from vault.runtime.container import Containers
 
 pytestmark = pytest.mark.requires("embedded")
 
@@ -48,6 +46,11 @@ def store(
     deployment: Deployment, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[RunningStore]:
     """A store that all tests here share, with GAARA as a customer."""
+    if isinstance(deployment.local.servers, Containers):
+        contained = StoreInContainer(deployment.local.servers)
+        contained.register(GAARA)
+        yield contained
+        return
     log_file = tmp_path_factory.mktemp("store") / "store.log"
     running = RunningStore(deployment.variables, free_ports(1)[0], log_file)
     running.start()
@@ -75,34 +78,32 @@ def somebody() -> Person:
 
 
 def delivered(deployment: Deployment) -> StoreConfig:
+    deployment.refresh("config")
     return load_config(StoreConfig, deployment.layout.config(SERVICE))
 
 
+def last_delivery(deployment: Deployment) -> str:
+    deployment.refresh("config")
+    status: dict[str, str] = json.loads(status_file(deployment.layout.config(SERVICE)).read_text())
+    return status["state"]
+
+
 def is_delivered(deployment: Deployment, secret: str) -> bool:
-    last = json.loads(status_file(deployment.layout.config(SERVICE)).read_text())
+    last = last_delivery(deployment)
     now = delivered(deployment).jwt.secret.get_secret_value()
-    return now == secret and last["state"] != "refused"
+    return now == secret and last != "refused"
 
 
 def is_refused(deployment: Deployment) -> bool:
-    last = json.loads(status_file(deployment.layout.config(SERVICE)).read_text())
-    return bool(last["state"] == "refused")
+    return last_delivery(deployment) == "refused"
 
 
 def write_signing_secret(deployment: Deployment, value: str) -> None:
     deployment.operator.post(SIGNING_SECRET, {"data": {"value": value}})
 
 
-def kill(deployment: Deployment, name: str) -> None:
-    """End the process *name* as a crash does, and see that it is gone."""
-    processes = Processes(deployment.layout)
-    running = processes.find(name)
-    assert running is not None
-    os.kill(running.pid, signal.SIGKILL)
-    eventually(lambda: processes.find(name) is None, f"the end of {name}")
-
-
 def mails_to(deployment: Deployment, address: str) -> list[Path]:
+    deployment.refresh("smtp/mail")
     mails = sorted(deployment.layout.mail.glob("*.eml"))
     return [mail for mail in mails if f"X-Envelope-To: {address}" in mail.read_text()]
 
@@ -176,7 +177,7 @@ def test_a_killed_agent_is_not_missed_until_a_secret_changes(
     store: RunningStore, deployment: Deployment, signing_secrets: list[str]
 ) -> None:
     token, changed = store.login(GAARA), secrets.token_urlsafe(36)
-    kill(deployment, "agent")
+    deployment.kill("agent")
     try:
         signing_secrets.append(changed)
         write_signing_secret(deployment, changed)
@@ -197,8 +198,8 @@ def test_agent_and_server_are_killed_and_the_store_answers_what_it_can(
     store.start()  # which forgets the key of the stranger's data
     store.register(customer)
     known, unknown = store.login(customer), store.login(stranger)
-    kill(deployment, "agent")
-    kill(deployment, "vault")
+    deployment.kill("agent")
+    deployment.kill("vault")
     try:
         assert store.me(known).json()["email"] == customer.email
         assert store.export(store.login(customer)).status_code == 200
@@ -216,21 +217,21 @@ def test_agent_and_server_are_killed_and_the_store_answers_what_it_can(
 
 
 def test_a_stopped_store_leaves_no_database_user_behind(
-    deployment: Deployment, service: Wiring, tmp_path: Path
+    store: RunningStore, service: Wiring
 ) -> None:
     engine = service.engine(None, None)
 
-    def leased() -> set[str]:
+    def users(of: str) -> set[str]:
         with engine.connect() as connection:
-            return set(connection.scalars(text("SELECT rolname FROM pg_roles")))
+            return set(connection.scalars(text(of)))
 
-    before = leased()
-    other = RunningStore(deployment.variables, free_ports(1)[0], tmp_path / "store.log")
-    other.start()
-    own = leased() - before
-    assert other.stop() == 0
+    store.login(GAARA)
+    query = "SELECT usename FROM pg_stat_activity WHERE application_name = 'gaara-store'"
+    own = users(query)
+    assert store.stop() == 0
     assert own
-    eventually(lambda: not own & leased(), f"the end of {own}")
+    eventually(lambda: not own & users("SELECT rolname FROM pg_roles"), f"the end of {own}")
+    store.start()
 
 
 @pytest.mark.requires("curl")
@@ -255,7 +256,11 @@ def test_a_second_store_on_the_same_port_says_which_setting_to_change(
     done = subprocess.run(
         [sys.executable, "-m", "examples.gaara_store"],
         cwd=ROOT,
-        env={**deployment.variables, "STRONGROOM_STORE_PORT": str(store.port)},
+        env={
+            **deployment.variables,
+            "STRONGROOM_CONFIG": str(deployment.layout.config(SERVICE)),
+            "STRONGROOM_STORE_PORT": str(store.port),
+        },
         capture_output=True,
         text=True,
         check=False,
@@ -293,5 +298,5 @@ def test_the_stores_log_holds_no_secret(store: RunningStore, deployment: Deploym
         *GAARA.private.values(),
         *store.tokens,
     ]
-    assert "serving on http://127.0.0.1" in store.log
+    assert f"serving on http://{store.host}" in store.log
     assert [value for value in hidden if value in store.log] == []

@@ -58,7 +58,7 @@ def main() -> None:
     command = ["docker", "compose", "build", "--quiet"]
     subprocess.run(command, cwd=PROJECT, env={**os.environ, **variables}, check=True)
     for name, value in variables.items():
-        print(f"to build it again: export {name}={value}")  # noqa: T201 (a command's output)
+        print(f"before make vault-up or docker compose: export {name}={value}")  # noqa: T201 (a command's output)
 
 
 def ensure(engine: docker.DockerClient) -> dict[str, str]:

@@ -17,6 +17,7 @@ from datetime import datetime
 from pathlib import Path, PurePosixPath
 from typing import Any, Final
 
+from app_integration.errors import ConfigurationError
 from app_integration.names import Scope
 from vault.runtime.engine import (
     INSTEAD,
@@ -37,6 +38,7 @@ from vault.runtime.runtime import Progress, Started, StartFailed, Status, quiet
 PROJECT: Final = Path(__file__).resolve().parents[2]
 LABEL: Final = "com.docker.compose"
 SERVICE: Final = f"{LABEL}.service"
+_FOLDER: Final = f"{LABEL}.project.working_dir"
 #: Service → title, for those that stay.
 TITLES: Final = {
     "vault": "OpenBao, dev mode (secrets)",
@@ -81,11 +83,13 @@ class Containers:
 
         Raises:
             NoEngine: there is no engine, or an image can't be had.
+            ConfigurationError: another clone's containers have this deployment's name.
             PortTaken: a port is someone else's; then nothing was started.
             StartFailed: a container ended, or isn't well in time.
         """
         require_engine()
         with self.exclusive():
+            self._refuse_others()
             before = self._running()
             if not before:
                 check_free(self.ports)
@@ -124,9 +128,14 @@ class Containers:
         """Remove the containers with their volumes; gives the names of those that ran.
 
         A dev-mode server's keys end with it, and what was encrypted under them is worth nothing.
+
+        Raises:
+            NoEngine: there is no engine.
+            ConfigurationError: they are another clone's.
         """
         require_engine()
         with self.exclusive():
+            self._refuse_others()
             running = tuple(sorted(self._running()))
             with progress("containers"):
                 self._compose("down", "--volumes", "--remove-orphans")
@@ -193,6 +202,17 @@ class Containers:
                 chunks, _ = found["apply"].get_archive(str(INSIDE / name))
                 unpack(b"".join(chunks), (self.layout.root / name).parent)
 
+    def _refuse_others(self) -> None:
+        """Leave alone what was started from another clone, under the name that both have."""
+        with open_engine() as engine:
+            folders = {each.labels.get(_FOLDER, "") for each in self._containers(engine)}
+        for folder in sorted(folders - {""}):
+            if Path(folder).resolve() != PROJECT:
+                raise ConfigurationError(
+                    f"the containers {self.project} were started from {folder}, and going on would "
+                    "erase their data; stop them there first: make vault-down"
+                )
+
     def _images(self) -> None:
         """See that each image is there, and that the project's own is of today's code."""
         try:
@@ -200,8 +220,8 @@ class Containers:
             self._compose("pull", "--policy=missing", "--ignore-buildable", "--quiet")
         except StartFailed as failed:
             raise NoEngine(
-                f"an image can't be had; reach a registry, or build them: "
-                f"python -m tests.images.build; {INSTEAD}\n{failed.log_tail}"
+                "an image can't be had; reach a registry, or run python -m tests.images.build and "
+                f"do as it says; {INSTEAD}\n{failed.log_tail}"
             ) from None
 
     def _compose(self, *arguments: str) -> None:
