@@ -91,19 +91,43 @@ class SecretsMissing(SecretError):
 
 
 class ServerError(StrongroomError):
-    """The server didn't answer as it should."""
+    """The server didn't answer as it should.
+
+    Attributes:
+        undone: whether it is certain that the request had no effect, so that it may be sent to
+            another address, whatever it is.
+    """
+
+    undone = False
 
 
 class Unreachable(ServerError):
-    """No connection to the server, or it was cut."""
+    """No connection to the server, or it was cut; ``undone`` when there was none."""
+
+    def __init__(self, message: str, *, undone: bool = False) -> None:
+        super().__init__(message)
+        self.undone = undone
 
 
 class Sealed(ServerError):
     """The server is sealed or not initialised."""
 
+    undone = True
+
 
 class RateLimited(ServerError):
-    """The server asked for fewer requests (429), or a standby didn't forward (472, 473)."""
+    """The server asked for fewer requests (429), or a standby didn't forward (472, 473).
+
+    Attributes:
+        retry_after: seconds that the server asks to wait; None when it doesn't say.
+    """
+
+    def __init__(
+        self, message: str, *, retry_after: float | None = None, undone: bool = False
+    ) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+        self.undone = undone
 
 
 class ServerFault(ServerError):
@@ -119,7 +143,7 @@ class RequestRefused(ServerError):
 
     Attributes:
         status: the HTTP status.
-        data: what came in the answer's ``data``, or None. KV tells a deleted version there.
+        data: what may be kept of the answer's ``data``, or None. KV tells a deleted version there.
     """
 
     def __init__(self, message: str, *, status: int, data: Mapping[str, Any] | None = None) -> None:

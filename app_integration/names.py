@@ -228,3 +228,30 @@ def need(operation: str, name: str) -> Need:
     """What *operation* on *name* takes; *operation* is a key of :data:`OPERATIONS`."""
     template = OPERATIONS[operation]
     return Need(template.path.format(name=name), template.capability)
+
+
+#: What a request takes beyond :data:`OPERATIONS`. A POST to what isn't there yet takes "create".
+_CAPABILITIES = {"GET": ("read",), "POST": ("create", "update"), "LIST": ("list",)}
+
+
+def rule_for(method: str, path: str) -> str:
+    """The policy rule that a request takes: *method* on *path*, without ``v1/``."""
+    path = path.partition("?")[0]
+    known = {need.capability for need in _needs() if _fits(need.path, path)}
+    capabilities = [each for each in _CAPABILITIES.get(method, ("delete",)) if each in known]
+    shown = ", ".join(
+        f'"{each}"' for each in capabilities or _CAPABILITIES.get(method, ("delete",))
+    )
+    return f'path "{path}" {{ capabilities = [{shown}] }}'
+
+
+def _needs() -> tuple[Need, ...]:
+    return (*OPERATIONS.values(), *IMPLIED)
+
+
+def _fits(template: str, path: str) -> bool:
+    """Whether *path* is *template* with some name in it."""
+    before, name, after = template.partition("{name}")
+    if not name:
+        return path == template
+    return path.startswith(before) and path.endswith(after) and len(path) > len(before + after)

@@ -1,8 +1,4 @@
-"""One request to the server, through hvac's adapter, with its answer or one of our errors.
-
-hvac's own exceptions are never raised: their text is the response body, which for a Transit batch
-holds other items' plaintexts.
-"""
+"""One request to one address, through hvac's adapter on pooled connections of urllib3."""
 
 from __future__ import annotations
 
@@ -12,47 +8,42 @@ import time
 from collections.abc import Callable, Mapping
 from contextlib import closing
 from dataclasses import dataclass, field
-from http import HTTPStatus
 from pathlib import Path
 from typing import Any, Final, Protocol
 from urllib.parse import SplitResult, urlsplit
 
-import requests
 import urllib3
 from hvac.adapters import RawAdapter
+from urllib3.connectionpool import HTTPConnectionPool
 
+from app_integration.answers import Answer, decode
+from app_integration.connections import pool
 from app_integration.errors import (
-    AccessDenied,
-    ConfigurationError,
     DeadlineExceeded,
-    RateLimited,
-    RequestRefused,
-    Sealed,
-    ServerError,
     ServerFault,
     StrongroomError,
     Unreachable,
 )
 from app_integration.settings import LOOPBACK
-from app_integration.timely import TimelyAdapter
+from app_integration.trust import trusting
 
-#: A POST to what isn't there yet takes "create".
-_CAPABILITY: Final = {
-    "GET": '"read"',
-    "POST": '"create", "update"',
-    "LIST": '"list"',
-    "DELETE": '"delete"',
-}
 _SCHEMES: Final = {"http", "https"}
 _REDIRECT: Final = {301, 302, 307, 308}
-_STANDBY: Final = {429, 472, 473}
-_SEALED: Final = {501, 503}
-#: Below these paths an answer's words may repeat what was sent or stored.
-_SILENT: Final = ("transit/", "secret/", "cubbyhole/", "database/creds/", "sys/wrapping/")
-_MAX_EXPLANATION: Final = 300  # characters of the server's own words in an error
 MAX_ANSWER: Final = 64 * 2**20  # bytes; a batch of the largest values stays below
 _PIECE: Final = 64 * 1024  # bytes read at once
 _LEAST_TIMEOUT: Final = 0.001  # seconds; 0 would mean "don't wait for a socket at all"
+
+
+class Hidden:
+    """What is sent; shown as nothing, since a traceback may come with local variables."""
+
+    __slots__ = ("content",)
+
+    def __init__(self, content: Mapping[str, Any]) -> None:
+        self.content = content
+
+    def __repr__(self) -> str:
+        return "Hidden(…)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,20 +53,11 @@ class _Request:
     method: str
     path: str
     token: str | None = field(repr=False)
-    body: Mapping[str, Any] | None = field(repr=False)
+    body: Hidden | None
     wrap_ttl: int | None  # seconds
 
     def __str__(self) -> str:
         return f"{self.method} {self.path}"
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """An answer read whole; *location* is where a redirect leads."""
-
-    status: int
-    content: bytes = field(repr=False)
-    location: str = ""
 
 
 class Sender(Protocol):
@@ -99,6 +81,41 @@ class Sender(Protocol):
         ...
 
 
+class _Pooled:
+    """What hvac's adapter takes for a session of ``requests``: one pool of connections."""
+
+    verify = cert = proxies = None
+
+    def __init__(self, connections: HTTPConnectionPool) -> None:
+        self._connections = connections
+
+    def request(
+        self,
+        method: str,
+        url: str,
+        headers: dict[str, str],
+        content: Hidden | None,
+        timeout: urllib3.Timeout,
+        **_: Any,
+    ) -> Answer:
+        """The whole answer. Redirects and retries are for the caller."""
+        data = None
+        if content is not None:
+            data = json.dumps(content.content).encode()
+            headers["Content-Type"] = "application/json"
+        response = self._connections.urlopen(
+            method,
+            url,
+            body=data,
+            headers=headers,
+            timeout=timeout,
+            redirect=False,
+            preload_content=False,
+        )
+        with closing(response):
+            return _whole(response)
+
+
 class Transport:
     """Sends single requests to one server address. Holds no token, never retries."""
 
@@ -108,29 +125,30 @@ class Transport:
         *,
         cacert: Path | None,
         certificate: tuple[Path, Path] | None = None,
+        namespace: str = "",
         connect_timeout: float,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Args: *connect_timeout* in seconds; *cacert* a PEM file, or None for the system's.
+        """Args: *connect_timeout* in seconds; *cacert* a PEM file, or None for certifi's bundle.
 
-        *certificate* is the client's, with its key, shown to a server that asks for one.
+        *certificate* is the client's, with its key, shown to a server that asks for one;
+        *namespace* is where paths begin, empty for the root.
 
         Raises:
             ConfigurationError: *cacert* or *certificate* can't be read, or holds none.
         """
-        _check_cacert(cacert)
-        _check_certificate(certificate)
         self.address = address
+        self._namespace = namespace or None
         self._clock = clock
         self._connect_timeout = connect_timeout
-        session = requests.Session()
+        self._cacert = cacert
+        self._certificate = certificate
+        self._context: ssl.SSLContext | None = None
+        if cacert or certificate:
+            self._context = self._tls()
         # Neither a proxy nor ~/.netrc of the surrounding shell has a say in where a token goes.
-        session.trust_env = False
-        session.verify = str(cacert) if cacert else True
-        session.cert = (str(certificate[0]), str(certificate[1])) if certificate else None
-        for scheme in _SCHEMES:
-            session.mount(f"{scheme}://", TimelyAdapter())
-        self._session = session
+        self._pools: dict[str, _Pooled] = {}
+        self._open: list[HTTPConnectionPool] = []
 
     def send(
         self,
@@ -157,42 +175,52 @@ class Transport:
             AccessDenied: 403.
         """
         end = self._clock() + timeout
-        request = _Request(method, path, token, body, wrap_ttl)
+        hidden, body = Hidden(body) if body is not None else None, None
+        request = _Request(method, path, token, hidden, wrap_ttl)
         answer = self._exchange(request, self.address, end)
-        if answer.status in _REDIRECT:
+        if isinstance(answer, Answer) and answer.status in _REDIRECT:
             # A standby names the leader: one hop, the same request.
             answer = self._exchange(request, self._leader(request, answer.location), end)
+        # Raised here, out of sight of the library's exceptions and their frames.
+        if isinstance(answer, StrongroomError):
+            raise answer
         return decode(method, path, answer)
 
-    def _exchange(self, request: _Request, address: str, end: float) -> Answer:
+    def _exchange(self, request: _Request, address: str, end: float) -> Answer | StrongroomError:
         """One request and its whole answer before *end*, on the clock."""
         adapter = RawAdapter(
-            base_uri=address, token=request.token, session=self._session, allow_redirects=False
+            base_uri="",
+            token=request.token,
+            session=self._pool(address),
+            allow_redirects=False,
+            namespace=self._namespace,
         )
         left = max(end - self._clock(), _LEAST_TIMEOUT)
         try:
-            response = adapter.request(
+            answer: Answer = adapter.request(
                 request.method,
                 f"/v1/{request.path}",
                 raise_exception=False,
-                json=request.body,
-                timeout=(min(self._connect_timeout, left), left),
+                content=request.body,
+                timeout=urllib3.Timeout(connect=min(self._connect_timeout, left), read=left),
                 wrap_ttl=request.wrap_ttl,
-                stream=True,
             )
-            with closing(response):
-                return _whole(request, response)
-        except (requests.ReadTimeout, urllib3.exceptions.ReadTimeoutError):
-            raise DeadlineExceeded(f"no whole answer from {address} to {request} in time") from None
-        except requests.exceptions.SSLError:
-            raise Unreachable(
-                f"{address} has no certificate that VAULT_CACERT vouches for"
-            ) from None
-        except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
-            raise Unreachable(
-                f"{address} can't be reached ({type(error).__name__}); "
-                "is it running, and is VAULT_ADDR right?"
-            ) from None
+        except (urllib3.exceptions.HTTPError, OSError) as error:
+            return _broken(request, address, error)
+        return answer
+
+    def _pool(self, address: str) -> _Pooled:
+        found = self._pools.get(address)
+        if found is None:
+            connections = pool(address, self._tls)
+            self._open.append(connections)
+            found = self._pools.setdefault(address, _Pooled(connections))
+        return found
+
+    def _tls(self) -> ssl.SSLContext:
+        if self._context is None:
+            self._context = trusting(self._cacert, self._certificate)
+        return self._context
 
     def _leader(self, request: _Request, location: str) -> str:
         """The address in *location*, when it asks for the same over no weaker a connection."""
@@ -206,7 +234,8 @@ class Transport:
 
     def close(self) -> None:
         """Close the pooled connections."""
-        self._session.close()
+        for connections in self._open:
+            connections.close()
 
 
 def _leaves(here: SplitResult, there: SplitResult) -> bool:
@@ -214,92 +243,48 @@ def _leaves(here: SplitResult, there: SplitResult) -> bool:
     return here.hostname in LOOPBACK and there.hostname not in LOOPBACK
 
 
-def _whole(request: _Request, response: requests.Response) -> Answer:
+class _TooLarge(urllib3.exceptions.HTTPError):
+    """An answer beyond :data:`MAX_ANSWER`."""
+
+
+def _whole(response: Any) -> Answer:
     """Read piece by piece: what is too large is refused before it is held."""
     pieces, size = [], 0
-    while piece := response.raw.read1(_PIECE, decode_content=True):
+    while piece := response.read1(_PIECE, decode_content=True):
         pieces.append(piece)
         size += len(piece)
         if size > MAX_ANSWER:
-            raise ServerFault(f"{request}: the answer is larger than {MAX_ANSWER} bytes")
-    return Answer(response.status_code, b"".join(pieces), response.headers.get("Location", ""))
-
-
-def decode(method: str, path: str, answer: Answer) -> dict[str, Any]:
-    """The object in *answer* to *method* on *path*; raises as :meth:`Transport.send` does."""
-    body = _json(answer.content)
-    if answer.status >= HTTPStatus.BAD_REQUEST:
-        raise _failure(method, path, answer.status, body or {})
-    if body is None or not HTTPStatus.OK <= answer.status < HTTPStatus.MULTIPLE_CHOICES:
-        raise ServerFault(f"{method} {path}: no answer of a Vault server; check VAULT_ADDR")
-    return body
-
-
-def _json(content: bytes) -> dict[str, Any] | None:
-    """The object in *content*, ``{}`` for nothing; None for anything else."""
-    if not content:
-        return {}
-    try:
-        body = json.loads(content)
-    except ValueError:
-        return None
-    return body if isinstance(body, dict) else None
-
-
-def _failure(method: str, path: str, status: int, body: Mapping[str, Any]) -> StrongroomError:
-    where = f"{method} {path}"
-    words = _explanation(path, body)
-    if status == HTTPStatus.FORBIDDEN:
-        rule = f'path "{path.partition("?")[0]}" {{ capabilities = [{_CAPABILITY[method]}] }}'
-        return AccessDenied(f"{where}: denied or absent; if it should be allowed, add {rule}")
-    if status in _SEALED:
-        return Sealed(f"{where}: the server is sealed or not initialised")
-    kinds: list[tuple[bool, type[ServerError]]] = [
-        (status in _STANDBY, RateLimited),
-        (status >= HTTPStatus.INTERNAL_SERVER_ERROR, ServerFault),
-    ]
-    for matches, kind in kinds:
-        if matches:
-            return kind(f"{where}: status {status}{words}")
-    data = body.get("data")
-    return RequestRefused(
-        f"{where}: status {status}{words}",
-        status=status,
-        data=data if isinstance(data, dict) else None,
+            raise _TooLarge
+    headers = response.headers
+    return Answer(
+        response.status,
+        b"".join(pieces),
+        headers.get("Location", ""),
+        _seconds(headers.get("Retry-After", "")),
     )
 
 
-def _check_cacert(cacert: Path | None) -> None:
-    if cacert is None:
-        return
-    try:
-        ssl.create_default_context(cafile=str(cacert))
-    except ssl.SSLError:
-        raise ConfigurationError(f"VAULT_CACERT: {cacert} holds no certificate in PEM") from None
-    except OSError as error:
-        raise ConfigurationError(
-            f"VAULT_CACERT: {cacert} can't be read: {error.strerror}"
-        ) from None
+def _seconds(text: str) -> float | None:
+    """What ``Retry-After`` says in seconds; a date, which servers don't send, counts as none."""
+    return float(text) if text.isascii() and text.isdigit() else None
 
 
-def _check_certificate(certificate: tuple[Path, Path] | None) -> None:
-    if certificate is None:
-        return
-    where = "VAULT_CLIENT_CERT, VAULT_CLIENT_KEY: {} and {}".format(*certificate)
-    try:
-        # A password is refused rather than asked for at a terminal.
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-        context.load_cert_chain(*certificate, password="")
-    except ssl.SSLError:
-        raise ConfigurationError(
-            f"{where} hold no certificate with its key in PEM, without a password"
-        ) from None
-    except OSError as error:
-        raise ConfigurationError(f"{where} can't be read: {error.strerror}") from None
+def _broken(request: _Request, address: str, error: Exception) -> StrongroomError:
+    """What became of *request* when there is no whole answer."""
+    if isinstance(error, _TooLarge):
+        return ServerFault(f"{request}: the answer is larger than {MAX_ANSWER} bytes")
+    if isinstance(error, urllib3.exceptions.ReadTimeoutError):
+        return DeadlineExceeded(f"no whole answer from {address} to {request} in time")
+    if isinstance(error, urllib3.exceptions.SSLError) and _mistrusted(error):
+        return Unreachable(f"{address} has no certificate that VAULT_CACERT vouches for")
+    unsent = (urllib3.exceptions.NewConnectionError, urllib3.exceptions.ConnectTimeoutError)
+    return Unreachable(
+        f"{address} can't be reached ({type(error).__name__}); "
+        "is it running, and is VAULT_ADDR right?",
+        undone=isinstance(error, unsent),
+    )
 
 
-def _explanation(path: str, body: Mapping[str, Any]) -> str:
-    errors = body.get("errors")
-    if path.startswith(_SILENT) or not isinstance(errors, list) or not errors:
-        return ""
-    return f": {' '.join('; '.join(map(str, errors)).split())[:_MAX_EXPLANATION]}"
+def _mistrusted(error: Exception) -> bool:
+    reason = error.args[0] if error.args else None
+    return isinstance(reason, ssl.CertificateError)

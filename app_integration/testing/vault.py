@@ -20,6 +20,8 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from app_integration import names
+from app_integration.answers import Answer as Reply
+from app_integration.answers import decode
 from app_integration.errors import DeadlineExceeded, Unreachable
 from app_integration.testing.approle import AppRoles
 from app_integration.testing.clock import Clock
@@ -30,8 +32,6 @@ from app_integration.testing.leases import Leases
 from app_integration.testing.tokens import DENIED, Token, Tokens
 from app_integration.testing.transit import Transit
 from app_integration.testing.wrapping import Wrapping
-from app_integration.transport import Answer as Reply
-from app_integration.transport import decode
 
 ADDRESS: Final = "memory://vault"
 #: Paths that are answered without a token.

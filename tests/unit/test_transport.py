@@ -236,3 +236,27 @@ def test_a_cacert_that_is_none_is_refused_before_anything_is_sent(
     assert isinstance(error, ConfigurationError)
     assert str(cacert) in str(error)
     assert server.seen == []
+
+
+def test_a_socket_in_the_file_system_serves_as_an_address(tmp_path: Path) -> None:
+    path = tmp_path / "agent.sock"
+    with socket.socket(socket.AF_UNIX) as listening:
+        listening.bind(str(path))
+        listening.listen()
+
+        def answer() -> None:
+            connection, _ = listening.accept()
+            with connection:
+                seen.append(connection.recv(9999))
+                connection.sendall(
+                    b"HTTP/1.1 200 OK\r\nContent-Length: 11\r\n\r\n" + b'{"data": 1}'
+                )
+
+        seen: list[bytes] = []
+        thread = threading.Thread(target=answer)
+        thread.start()
+        assert send(f"unix://{path}") == {"data": 1}
+        thread.join()
+    assert seen[0].startswith(f"POST /v1/{PATH} HTTP/1.1\r\nHost: localhost".encode())
+    path.unlink()
+    assert isinstance(failure(f"unix://{path}"), Unreachable)
