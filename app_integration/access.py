@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from app_integration import wiring
-from app_integration.secret import Secret
+from app_integration.secret import REQUIRED, Secret
 
 if TYPE_CHECKING:
     from app_integration.aio import AsyncSecrets
@@ -15,7 +15,6 @@ if TYPE_CHECKING:
 
 _T = TypeVar("_T")
 _Default = TypeVar("_Default")
-_REQUIRED: Any = object()
 
 
 @overload
@@ -54,7 +53,7 @@ def get_secret(
     name: str,
     *,
     force_refresh: bool = False,
-    default: Any = _REQUIRED,
+    default: Any = REQUIRED,
     version: int | None = None,
     field: str | None = None,
     as_type: type[Any] | None = None,
@@ -80,18 +79,13 @@ def get_secret(
         ServerError: the server is away and no value is held that may still be served.
         AuditFailed: the access couldn't be recorded, so nothing was released.
     """
-    store = wiring.current().secrets
-    if default is not _REQUIRED:
-        return store.get(
-            name,
-            force_refresh=force_refresh,
-            default=default,
-            version=version,
-            field=field,
-            as_type=as_type,
-        )
-    return store.get(
-        name, force_refresh=force_refresh, version=version, field=field, as_type=as_type
+    return wiring.current().secrets.get(
+        name,
+        force_refresh=force_refresh,
+        default=default,
+        version=version,
+        field=field,
+        as_type=as_type,
     )
 
 
@@ -127,14 +121,13 @@ async def aget_secret(
     field: str | None = ...,
     as_type: type[_T],
 ) -> _T | _Default: ...
-async def aget_secret(name: str, *, default: Any = _REQUIRED, **options: Any) -> Any:
+async def aget_secret(name: str, **options: Any) -> Any:
     """As :func:`get_secret`, for coroutines: the loop goes on while a server is asked.
 
     Tasks and threads that miss the same name share one request; cancelling one leaves it to the
     others.
     """
-    given = {} if default is _REQUIRED else {"default": default}
-    return await (await _async_secrets()).get(name, **options, **given)
+    return await (await _async_secrets()).get(name, **options)
 
 
 def get_secret_info(name: str) -> SecretInfo | None:

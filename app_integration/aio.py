@@ -15,8 +15,8 @@ from typing import Any, Final, TypeVar
 
 from app_integration import forks
 from app_integration.errors import DeadlineExceeded, StrongroomError
-from app_integration.secret import Secret
-from app_integration.store import REQUIRED, SecretStore
+from app_integration.secret import REQUIRED, Secret
+from app_integration.store import SecretStore
 
 _T = TypeVar("_T")
 #: Of the deadline: the request's own error, which says more, comes first.

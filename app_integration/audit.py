@@ -102,22 +102,41 @@ class AuditLog:
         Raises:
             AuditFailed: the line couldn't be written; the caller must release nothing.
         """
-        now, access = self._clock(), (operation, name, outcome)
-        if not self._aggregate:
-            self._write(access, now, tuple(details.items()))
-            return
-        with self._lock:
-            window = self._windows.get(access)
-            if window is not None and now - window.opened < AGGREGATE_WINDOW:
-                window.seen += 1
-                return
-            # Opened only once the line is written: a failure must not let the next access pass.
-            details["count"] = (window.seen if window else 0) + 1
-            self._write(access, now, tuple(details.items()))
-            self._windows[access] = _Window(now)
-            self._windows.move_to_end(access)
-            while len(self._windows) > MAX_WINDOWS:
-                self._report(*self._windows.popitem(last=False))
+        self.prepared(operation, name, outcome, **details)()
+
+    def prepared(
+        self, operation: str, name: str, outcome: str, **details: Any
+    ) -> Callable[[], None]:
+        """What writes this one record, again and again; raises as :meth:`record` does."""
+        access, told = (operation, name, outcome), tuple(details.items())
+        if self._aggregate:
+            return self._counting(access, told)
+        rendered = _rendered(access, told)
+        return lambda: self._write(access, self._clock(), rendered)
+
+    def _counting(self, access: _Access, details: _Details) -> Callable[[], None]:
+        # Bound here once: the look-ups would be a third of what a hit costs.
+        clock, windows = self._clock, self._windows
+
+        def record() -> None:
+            now = clock()
+            with self._lock:
+                window = windows.get(access)
+                if window is not None and now - window.opened < AGGREGATE_WINDOW:
+                    window.seen += 1
+                else:
+                    self._open(access, details, window, now)
+
+        return record
+
+    def _open(self, access: _Access, details: _Details, last: _Window | None, now: float) -> None:
+        # Opened only once the line is written: a failure must not let the next access pass.
+        count = (last.seen if last else 0) + 1
+        self._write(access, now, _rendered(access, (*details, ("count", count))))
+        self._windows[access] = _Window(now)
+        self._windows.move_to_end(access)
+        while len(self._windows) > MAX_WINDOWS:
+            self._report(*self._windows.popitem(last=False))
 
     def close(self) -> None:
         """Write the counts that `aggregate` still holds."""
@@ -127,14 +146,14 @@ class AuditLog:
 
     def _report(self, access: _Access, window: _Window) -> None:
         if window.seen:
-            self._write(access, self._clock(), (("count", window.seen),))
+            self._write(access, self._clock(), _rendered(access, (("count", window.seen),)))
 
-    def _write(self, access: _Access, now: float, details: _Details) -> None:
+    def _write(self, access: _Access, now: float, rendered: str) -> None:
         accessor = self._accessor()
         caller = self._caller
         if caller[0] != accessor:
             self._caller = caller = (accessor, self._describe(accessor))
-        line = f'{{"time":"{_time(now)}",{caller[1]},{_rendered(access, details)}}}'
+        line = f'{{"time":"{_time(now)}",{caller[1]},{rendered}}}'
         try:
             self._sink(line)
         except (OSError, ValueError) as error:  # ValueError: a stream that was closed

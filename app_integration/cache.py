@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Final
 
 from app_integration.errors import OUTAGE, StrongroomError
+from app_integration.metrics import Recorder
 from app_integration.settings import Limits
 from app_integration.sources import Fetched
 
@@ -26,6 +27,21 @@ def parts(key: Key) -> tuple[str, int | None, str | None]:
     return (key, None, None) if isinstance(key, str) else key
 
 
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """One hit of an entry, to be told again and again.
+
+    Attributes:
+        record: writes its access record.
+        count: counts it.
+        recorder: whose count that is.
+    """
+
+    record: Callable[[], None]
+    count: Callable[[], None]
+    recorder: Recorder
+
+
 @dataclass(slots=True, eq=False)
 class Entry:
     """One cached value. Times are in seconds on the store's clock.
@@ -39,6 +55,7 @@ class Entry:
         ask_again_at: while it is served stale: when the server is asked again.
         told_stale: whether its staleness was logged.
         used: whether somebody read it since it was fetched.
+        hit: what records and counts a hit, once it was prepared.
     """
 
     fetched: Fetched
@@ -50,6 +67,7 @@ class Entry:
     ask_again_at: float = -math.inf
     told_stale: bool = False
     used: bool = True
+    hit: Hit | None = None
 
 
 def entry_of(

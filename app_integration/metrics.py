@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable
-from functools import wraps
+from functools import partial, wraps
 from typing import Any, Final, ParamSpec, Protocol, TypeVar, cast
 
 from app_integration.errors import StrongroomError
@@ -25,6 +25,10 @@ class Recorder(Protocol):
 
     def access(self, name: str, outcome: str) -> None:
         """One access of the secret *name*, with the outcome that its access record has."""
+        ...
+
+    def counter(self, name: str, outcome: str) -> Callable[[], None]:
+        """What does one :meth:`access` with these, for a pair that recurs."""
         ...
 
     def staleness(self, name: str, age: float) -> None:
@@ -53,6 +57,10 @@ class Silent:
 
     def access(self, name: str, outcome: str) -> None:
         """As :meth:`Recorder.access`."""
+
+    def counter(self, name: str, outcome: str) -> Callable[[], None]:
+        """As :meth:`Recorder.counter`."""
+        return partial(self.access, name, outcome)
 
     def staleness(self, name: str, age: float) -> None:
         """As :meth:`Recorder.staleness`."""

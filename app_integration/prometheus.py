@@ -79,6 +79,10 @@ class Prometheus:
             counter = self._bind(name, outcome)
         counter.inc()
 
+    def counter(self, name: str, outcome: str) -> Callable[[], None]:
+        """As :meth:`app_integration.metrics.Recorder.counter`."""
+        return (self._hot.get((name, outcome)) or self._bind(name, outcome)).inc
+
     def staleness(self, name: str, age: float) -> None:
         """As :meth:`app_integration.metrics.Recorder.staleness`."""
         self._stale.labels(self._environment, self._label(name)).set(age)

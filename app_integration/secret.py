@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from typing import NoReturn, Self
+from typing import Any, Final, NoReturn, Self
 
 REDACTED = "[REDACTED]"
+#: Stands for "no default given"; ``default=None`` is a default.
+REQUIRED: Final[Any] = object()
 
 
 class Secret(str):

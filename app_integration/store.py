@@ -5,9 +5,10 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from typing import Any, Final
+from typing import Any
 
-from app_integration import forks, metrics, names, redaction
+from app_integration import forks, names, redaction
+from app_integration.accesses import Accesses
 from app_integration.audit import AuditLog
 from app_integration.cache import (
     OUTAGE_PAUSE,
@@ -23,7 +24,6 @@ from app_integration.declared import check_declared
 from app_integration.errors import (
     OUTAGE,
     AccessDenied,
-    AuditFailed,
     ConfigurationError,
     SecretNotFound,
     StrongroomError,
@@ -31,15 +31,12 @@ from app_integration.errors import (
 from app_integration.fetcher import Fetcher, Tools
 from app_integration.names import Scope
 from app_integration.required import missing_secrets
-from app_integration.secret import Secret
+from app_integration.secret import REQUIRED, Secret
 from app_integration.settings import Limits
 from app_integration.sources import Source
 from app_integration.sources.chain import Chain
 from app_integration.typed import converted
 from app_integration.watches import Callback, Watch
-
-#: Stands for "no default given"; ``default=None`` is a default.
-REQUIRED: Final[Any] = object()
 
 
 class SecretStore:
@@ -83,7 +80,7 @@ class SecretStore:
         tools = Tools(self.limits, clock, draw, register, ttls or {})
         self.fetcher = Fetcher(Chain(sources, development=development), tools)
         self._held = self.fetcher.held
-        self._audit = audit
+        self._accesses = Accesses(audit)
         self._scope = scope
         self._declared = declared
         self._clock = clock
@@ -137,6 +134,9 @@ class SecretStore:
             and entry.fetched_at <= self._clock() < entry.fresh_until
         ):
             entry.used = True
+            if as_type is None:
+                self._accesses.hit(key, entry)
+                return entry.fetched.value
             return self.release(key, entry, "hit", as_type)
         self.check(key)
         try:
@@ -174,35 +174,17 @@ class SecretStore:
 
     def release(self, key: Key, entry: Entry, outcome: str, as_type: type[Any] | None) -> Any:
         """The value of *entry*, once its record is written."""
-        fetched = entry.fetched
-        value: Any = fetched.value
-        name, field = (key, None) if isinstance(key, str) else (key[0], key[2])
+        value: Any = entry.fetched.value
         if as_type is not None:
-            value = self._converted(name, fetched.value, as_type)
-        self._tell(
-            name,
-            outcome,
-            source=fetched.source,
-            version=fetched.version,
-            request_id=fetched.request_id,
-            field=field,
-        )
+            value = self._converted(parts(key)[0], value, as_type)
+        self._accesses.released(key, entry, outcome)
         return value
-
-    def _tell(self, name: str, outcome: str, **details: Any) -> None:
-        """Write the access record, and count; what can't be recorded is counted as just that."""
-        try:
-            self._audit.record("get_secret", name, outcome, **details)
-        except AuditFailed:
-            metrics.current().access(name, "AuditFailed")
-            raise
-        metrics.current().access(name, outcome)
 
     def _converted(self, name: str, value: Secret, as_type: type[Any]) -> Any:
         try:
             return converted(value, as_type, name)
         except StrongroomError as error:
-            self._tell(name, type(error).__name__)
+            self._accesses.tell(name, type(error).__name__)
             raise
 
     def without(self, key: Key, error: StrongroomError, default: Any) -> Any:
@@ -210,9 +192,9 @@ class SecretStore:
         name = parts(key)[0]
         absent = isinstance(error, SecretNotFound)
         if absent and default is not REQUIRED:
-            self._tell(name, "default")
+            self._accesses.tell(name, "default")
             return default
-        self._tell(name, "not-found" if absent else type(error).__name__)
+        self._accesses.tell(name, "not-found" if absent else type(error).__name__)
         raise error
 
     def info(self, name: str) -> SecretInfo | None:

@@ -87,6 +87,8 @@ class Wiring:
     @property
     def secrets(self) -> SecretStore:
         """The secret store with its chain of sources."""
+        if (made := self._secrets) is not None:
+            return made
         with self._lock:
             if self._secrets is None:
                 settings = self.settings
@@ -255,6 +257,8 @@ def current() -> Wiring:
         ConfigurationError: a variable is missing or wrong.
     """
     global _current  # noqa: PLW0603 (the one process-wide object, behind a lock)
+    if (wired := _current) is not None:
+        return wired
     with _lock:
         if _current is None:
             _current = Wiring(from_environment())

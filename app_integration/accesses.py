@@ -1,0 +1,68 @@
+"""Each access of a secret is recorded, then counted, before its value is released."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Final
+
+from app_integration import metrics
+from app_integration.audit import AuditLog
+from app_integration.cache import Entry, Hit, Key
+from app_integration.errors import AuditFailed
+
+_OPERATION: Final = "get_secret"
+
+
+class Accesses:
+    """Where accesses are told. What can't be recorded is counted as just that, and raised."""
+
+    def __init__(self, audit: AuditLog) -> None:
+        self._audit = audit
+
+    def tell(self, name: str, outcome: str) -> None:
+        """An access of *name* that released no value.
+
+        Raises:
+            AuditFailed: the record couldn't be written.
+        """
+        self._count(self._audit.prepared(_OPERATION, name, outcome), name, outcome)
+
+    def released(self, key: Key, entry: Entry, outcome: str) -> None:
+        """An access that is about to release the value of *entry*; raises as :meth:`tell`."""
+        self._count(self._prepared(key, entry, outcome), _name(key), outcome)
+
+    def hit(self, key: Key, entry: Entry) -> None:
+        """As :meth:`released`, for a value from the cache: its record is prepared once."""
+        hit, recorder = entry.hit, metrics.current()
+        if hit is None or hit.recorder is not recorder:
+            count = recorder.counter(_name(key), "hit")
+            entry.hit = hit = Hit(self._prepared(key, entry, "hit"), count, recorder)
+        try:
+            hit.record()
+        except AuditFailed:
+            recorder.access(_name(key), "AuditFailed")
+            raise
+        hit.count()
+
+    def _prepared(self, key: Key, entry: Entry, outcome: str) -> Callable[[], None]:
+        fetched = entry.fetched
+        details: dict[str, Any] = {
+            "source": fetched.source,
+            "version": fetched.version,
+            "request_id": fetched.request_id,
+        }
+        if not isinstance(key, str):
+            details["field"] = key[2]
+        return self._audit.prepared(_OPERATION, _name(key), outcome, **details)
+
+    def _count(self, record: Callable[[], None], name: str, outcome: str) -> None:
+        try:
+            record()
+        except AuditFailed:
+            metrics.current().access(name, "AuditFailed")
+            raise
+        metrics.current().access(name, outcome)
+
+
+def _name(key: Key) -> str:
+    return key if isinstance(key, str) else key[0]
