@@ -17,6 +17,9 @@ FALLBACK_TTL: Final = 30.0  # seconds a stand-in is served without asking the fi
 #: and somebody waits for it.
 OUTAGE_PAUSE: Final = 30.0
 
+#: How an entry was used: fetched ahead and not wanted yet; fetched for a caller; read again since.
+UNUSED, ASKED_FOR, READ = range(3)
+
 #: What a value is held under: the bare name for its current version, which spares the common
 #: look-up a tuple; else name, version and field.
 Key = str | tuple[str, int | None, str | None]
@@ -52,9 +55,10 @@ class Entry:
         refresh_at: when it is asked for again ahead of that, in the background.
         ends_at: when it is served no longer, whatever happens.
         stand_in: whether another source answered for one that was away or said no.
+        ticket: the higher, the later it was asked for; a clock may step.
         ask_again_at: while it is served stale: when the server is asked again.
         told_stale: whether its staleness was logged.
-        used: whether somebody read it since it was fetched.
+        used: what it was wanted for since: :data:`UNUSED`, :data:`ASKED_FOR` or :data:`READ`.
         hit: what records and counts a hit, once it was prepared.
     """
 
@@ -64,9 +68,10 @@ class Entry:
     refresh_at: float
     ends_at: float
     stand_in: bool = False
+    ticket: int = 0
     ask_again_at: float = -math.inf
     told_stale: bool = False
-    used: bool = True
+    used: int = 0
     hit: Hit | None = None
 
 
@@ -104,7 +109,12 @@ def is_fresh(entry: Entry, now: float) -> bool:
 
 def is_waiting(entry: Entry, now: float) -> bool:
     """Whether *entry* is served stale without asking: the server was away just now."""
-    return now < min(entry.ask_again_at, entry.ends_at)
+    return is_pausing(entry.ask_again_at, now) and entry.fetched_at <= now < entry.ends_at
+
+
+def is_pausing(again: float, now: float) -> bool:
+    """Whether the pause that ends *again* goes on; not when the clock went back past its start."""
+    return again - OUTAGE_PAUSE <= now < again
 
 
 def may_stand_in(entry: Entry, error: StrongroomError, now: float) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
 import math
 import threading
@@ -13,12 +14,16 @@ from typing import Final
 
 from app_integration import metrics, redaction
 from app_integration.cache import (
+    ASKED_FOR,
     OUTAGE_PAUSE,
+    READ,
+    UNUSED,
     Entry,
     Key,
     due,
     entry_of,
     is_fresh,
+    is_pausing,
     is_waiting,
     may_stand_in,
     next_look,
@@ -37,6 +42,8 @@ log = logging.getLogger(__name__)
 #: Errors that say of a name that it has no value, as far as a client can tell.
 NO_VALUE: Final = (SecretNotFound, AccessDenied)
 
+_tickets: Final = itertools.count(1)
+
 Spawn = Callable[[Callable[[], None]], object]
 
 
@@ -48,6 +55,7 @@ class Tools:
     clock: Callable[[], float]
     draw: Callable[[], float]
     register: redaction.Register
+    background: bool
     ttls: Mapping[str, float] = field(default_factory=dict)
 
 
@@ -66,6 +74,8 @@ class Fetcher:
         self.held = Holdings(tools.limits)
         self.watches = Watches()
         self._refresher = Refresher(self.refresh_due, "strongroom-refresh")
+        if not tools.background:
+            self._refresher.close()
         self._begin()
 
     def _begin(self) -> None:
@@ -103,11 +113,10 @@ class Fetcher:
         Raises:
             SecretNotFound, AccessDenied: there was no value just now.
         """
-        if self.held.inherited and self.held.take_up():
-            self._refresher.wake()
+        self._take_up()
         now, entry = self._clock(), self.held.entries.get(key)
         if entry is not None and is_fresh(entry, now):
-            entry.used = True
+            entry.used = READ
             return entry
         if entry is not None and is_waiting(entry, now):
             self._tell_stale(key, entry, now)
@@ -115,6 +124,11 @@ class Fetcher:
         if error := self.held.absent(key, now):
             raise error
         return None
+
+    def _take_up(self) -> None:
+        """In a forked child: go on with what it inherited, now that it asks for something."""
+        if self.held.inherited and self.held.take_up():
+            self._refresher.wake()
 
     def board(self, key: Key, *, force: bool, spawn: Spawn = lambda fly: fly()) -> Future[Entry]:
         """The future of asking for *key*; who asks meanwhile shares it.
@@ -144,14 +158,14 @@ class Fetcher:
 
     def _watched_without_value(self, now: float) -> Collection[str]:
         names = self.held.unheld(self.watches.names)
-        if not names or now < self._watch_again:
+        if not names or is_pausing(self._watch_again, now):
             return ()
         self._watch_again = now + OUTAGE_PAUSE
         return names
 
     def _refresh(self, key: Key) -> bool:
         """Ask for *key* in the background; False when nobody is there to answer."""
-        ask = partial(self._fetch, key, force=True, used=False)
+        ask = partial(self._fetch, key, force=True, used=UNUSED)
         try:
             # Under the same name as a caller's miss: who comes too late to be served waits for it.
             entry = self._flights.do((key, False), ask)
@@ -170,11 +184,12 @@ class Fetcher:
             if entry is not None and entry.refresh_at <= now:
                 self.held.postpone(key, entry, now)
 
-    def _fetch(self, key: Key, *, force: bool, used: bool = True) -> Entry:
+    def _fetch(self, key: Key, *, force: bool, used: int = ASKED_FOR) -> Entry:
         """One flight: what arrived meanwhile, else the sources' answer, else what may stand in."""
         if not force and (ready := self.ready(key)) is not None:
             return ready
-        held, asked = self.held.entries.get(key), self._clock()
+        self._take_up()
+        held, asked, ticket = self.held.entries.get(key), self._clock(), next(_tickets)
         try:
             fetched, reason = self._chain.fetch(
                 *parts(key),
@@ -188,7 +203,7 @@ class Fetcher:
             draw=self._tools.draw(),
             stand_in=reason is not None,
         )
-        entry.used = used
+        entry.ticket, entry.used = ticket, used
         if reason is not None and (held is None or held.fetched.source != fetched.source):
             log.warning("%s comes from %s: %s", parts(key)[0], fetched.source, reason)
         self._keep(key, entry, held)
@@ -212,7 +227,7 @@ class Fetcher:
             limits = self._tools.limits
             # A version of the past won't appear: a deleted one may be undeleted, at its leisure.
             pause = limits.negative_ttl if version is None else limits.cache_ttl
-            self.held.miss(key, error, now + pause)
+            self.held.miss(key, error, now, pause)
         raise error
 
     def _keep(self, key: Key, entry: Entry, held: Entry | None) -> None:

@@ -6,16 +6,17 @@ import threading
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 
-from app_integration.cache import OUTAGE_PAUSE, Entry, Key, parts
+from app_integration.cache import ASKED_FOR, OUTAGE_PAUSE, READ, Entry, Key, parts
 from app_integration.errors import StrongroomError
 from app_integration.settings import Limits
 
 
 @dataclass(frozen=True, slots=True)
 class Absence:
-    """A name that had no value, or was denied, until *until* on the store's clock."""
+    """A name that had no value, or was denied, *since* then and *until* then on the clock."""
 
     error: StrongroomError
+    since: float
     until: float
 
 
@@ -57,7 +58,7 @@ class Holdings:
         """Hold *entry*; False when one that was asked for later is there already."""
         with self._lock:
             held = self.entries.get(key)
-            if held is not None and held.fetched_at > entry.fetched_at:
+            if held is not None and held.ticket > entry.ticket:
                 return False
             self._absent.pop(key, None)
             self.entries[key] = entry
@@ -66,13 +67,13 @@ class Holdings:
         return True
 
     def _evict(self) -> None:
-        """Let the oldest go that nobody has read since it was looked at last."""
+        """Let the oldest go that nobody has read again since it was looked at last."""
         while True:
             key, oldest = next(iter(self.entries.items()))
             del self.entries[key]
-            if not oldest.used:
+            if oldest.used != READ:
                 return
-            oldest.used = False
+            oldest.used = ASKED_FOR
             self.entries[key] = oldest
 
     def postpone(self, key: Key, entry: Entry, now: float) -> Entry:
@@ -102,18 +103,18 @@ class Holdings:
             for key in [key for key, entry in self.entries.items() if gone(key, entry)]:
                 del self.entries[key]
 
-    def miss(self, key: Key, error: StrongroomError, until: float) -> None:
-        """Remember that *key* has no value, because of *error*, *until* then."""
+    def miss(self, key: Key, error: StrongroomError, now: float, pause: float) -> None:
+        """Remember that *key* has no value, because of *error*, for a *pause* from *now*."""
         with self._lock:
             self._absent.pop(key, None)
-            self._absent[key] = Absence(error, until)
+            self._absent[key] = Absence(error, now, now + pause)
             while len(self._absent) > self._limits.negative_entries:
                 del self._absent[next(iter(self._absent))]
 
     def absent(self, key: Key, now: float) -> StrongroomError | None:
         """Why *key* has no value, as remembered; a new exception each time, without a traceback."""
         found = self._absent.get(key)
-        if found is None or now >= found.until:
+        if found is None or not found.since <= now < found.until:
             return None
         return type(found.error)(*found.error.args)
 

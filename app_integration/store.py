@@ -12,6 +12,7 @@ from app_integration.accesses import Accesses
 from app_integration.audit import AuditLog
 from app_integration.cache import (
     OUTAGE_PAUSE,
+    READ,
     Entry,
     Key,
     SecretInfo,
@@ -77,7 +78,9 @@ class SecretStore:
             draw: from 0 to 1, at random, to spread refreshes.
         """
         self.limits = limits or Limits()
-        tools = Tools(self.limits, clock, draw, register, ttls or {})
+        # On a clock that a test turns nothing runs by itself: it calls `fetcher.refresh_due`.
+        background = clock is time.monotonic
+        tools = Tools(self.limits, clock, draw, register, background, ttls or {})
         self.fetcher = Fetcher(Chain(sources, development=development), tools)
         self._held = self.fetcher.held
         self._accesses = Accesses(audit)
@@ -133,7 +136,7 @@ class SecretStore:
             and not force_refresh
             and entry.fetched_at <= self._clock() < entry.fresh_until
         ):
-            entry.used = True
+            entry.used = READ
             if as_type is None:
                 self._accesses.hit(key, entry)
                 return entry.fetched.value
@@ -283,4 +286,4 @@ class SecretStore:
 
     def previous_away(self, key: Key, error: StrongroomError) -> None:
         """Don't ask for a previous version again for a while: each attempt takes a deadline."""
-        self._held.miss(key, error, self._clock() + OUTAGE_PAUSE)
+        self._held.miss(key, error, self._clock(), OUTAGE_PAUSE)

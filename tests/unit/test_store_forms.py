@@ -1,0 +1,286 @@
+"""Versions, fields and types of secrets; what is required, declared, and was current before."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, assert_type
+
+import pytest
+from pydantic import BaseModel
+
+from app_integration import errors, get_secret
+from app_integration.declared import read_declaration
+from app_integration.errors import (
+    AccessDenied,
+    ConfigurationError,
+    InvalidName,
+    SecretDeleted,
+    SecretNotFound,
+    SecretsMissing,
+    StrongroomError,
+    UndeclaredSecret,
+    Unreachable,
+    WrongType,
+)
+from app_integration.names import Environment, Scope
+from app_integration.secret import Secret
+from app_integration.sources import Fetched
+from tests.unit.test_store import LIMITS, SCOPE, Script, Shop
+
+HOUR = 3600.0
+RULE = 'path "secret/data/shop/prod/c" { capabilities = ["read"] }'
+
+
+class Versions(Script):
+    """A source with the versions of one secret, by number; None is deleted."""
+
+    def __init__(self, *values: str | StrongroomError | None, written: float = 0.0) -> None:
+        super().__init__("unused")
+        self.values = values
+        self.written = written  # of the current one, in seconds since 1970
+        self.asked: list[tuple[str, int | None, str | None]] = []
+
+    def fetch(self, name: str, *asked: Any) -> Fetched:
+        version, field = asked
+        self.asked.append((name, version, field))
+        number = version or len(self.values)
+        if number > len(self.values):
+            raise SecretNotFound("no such version")
+        value = self.values[number - 1]
+        if isinstance(value, StrongroomError):
+            raise value
+        if value is None:
+            raise SecretDeleted("deleted")
+        text = f"{field} of {value}" if field else value
+        return Fetched(Secret(text), "vault", number, "r-1", created_at=self.written)
+
+
+def test_versions_and_fields_are_cached_apart() -> None:
+    source = Versions("one", "two")
+    store = Shop(source).store
+    for _ in range(2):
+        assert store.get("jwt-secret") == "two"
+        assert store.get("jwt-secret", version=1) == "one"
+        assert store.get("jwt-secret", version=1, field="user") == "user of one"
+    assert len(source.asked) == 3
+
+
+@pytest.mark.parametrize("version", [0, -1, True, 1.0, "1"])
+def test_what_is_no_version_is_refused_before_any_request(version: Any) -> None:
+    source = Versions("one")
+    with pytest.raises(ConfigurationError, match="count from 1"):
+        Shop(source).store.get("jwt-secret", version=version)
+    assert source.asked == []
+
+
+def test_a_field_can_not_forge_a_line() -> None:
+    source = Versions("one")
+    with pytest.raises(ConfigurationError, match="not printable"):
+        Shop(source).store.get("jwt-secret", field="user\nforged")
+    assert source.asked == []
+
+
+class Account(BaseModel):
+    user: str
+    port: int
+
+
+@pytest.mark.parametrize(
+    ("text", "kind", "expected"),
+    [
+        ("5432", int, 5432),
+        (" 7 ", int, 7),
+        ("0.5", float, 0.5),
+        ("Yes", bool, True),
+        ("off", bool, False),
+        ('{"a": [1]}', dict, {"a": [1]}),
+        ("[1, 2]", list, [1, 2]),
+        ('{"user": "ada", "port": 1}', Account, Account(user="ada", port=1)),
+    ],
+)
+def test_a_text_becomes_what_is_asked_for(text: str, kind: type[Any], expected: Any) -> None:
+    store = Shop(Script(text)).store
+    for _ in range(2):
+        assert store.get("smtp-port", as_type=kind) == expected
+
+
+@pytest.mark.parametrize("kind", [int, float, bool, dict, list, Account])
+def test_a_wrong_value_is_named_by_secret_and_type_and_never_shown(kind: type[Any]) -> None:
+    shop = Shop(Script('"hunter2-hunter2"'))
+    with pytest.raises(WrongType, match=f"smtp-port is no {kind.__name__}") as caught:
+        shop.store.get("smtp-port", as_type=kind)
+    assert caught.value.__context__ is None
+    assert "hunter2" not in repr(caught.value)
+    assert shop.outcomes() == ["WrongType"]
+
+
+def test_what_is_changed_by_a_caller_is_not_what_is_held() -> None:
+    store = Shop(Script('{"hosts": []}')).store
+    store.get("servers", as_type=dict)["hosts"].append("mine")
+    assert store.get("servers", as_type=dict) == {"hosts": []}
+
+
+def test_a_type_that_nothing_can_become_is_refused() -> None:
+    with pytest.raises(ConfigurationError, match="use one of int"):
+        Shop(Script("x")).store.get("smtp-port", as_type=set)
+
+
+def test_type_checkers_know_what_comes_back() -> None:
+    def never() -> None:
+        assert_type(get_secret("a"), Secret)
+        assert_type(get_secret("a", default=None), Secret | None)
+        assert_type(get_secret("a", as_type=int), int)
+        assert_type(get_secret("a", as_type=Account, default=None), Account | None)
+
+    assert callable(never)
+
+
+class Names(Script):
+    """A source that answers each name from a table."""
+
+    def __init__(self, **answers: str | StrongroomError) -> None:
+        super().__init__("unused")
+        self.table = {name.replace("_", "-"): answer for name, answer in answers.items()}
+        self.asked: list[str] = []
+
+    def fetch(self, name: str, *_: object) -> Fetched:
+        self.asked.append(name)
+        answer = self.table.get(name, SecretNotFound("no value"))
+        if isinstance(answer, StrongroomError):
+            raise answer
+        return Fetched(Secret(answer), "vault", 1)
+
+
+def test_one_error_lists_all_that_is_missing_with_the_rule_to_add() -> None:
+    source = Names(a="1", c=AccessDenied("denied"), d=SecretDeleted("deleted"))
+    with pytest.raises(SecretsMissing) as caught:
+        Shop(source, scope=SCOPE).store.require(["a", "b", "c", "d", "a"])
+    assert source.asked == ["a", "b", "c", "d"]
+    assert (caught.value.missing, caught.value.denied) == (("b", "d"), ("c",))
+    assert str(caught.value).splitlines() == [
+        "3 required secrets can't be had:",
+        "  b: holds no value; write one",
+        "  d: holds no value; write one",
+        "  c: denied or absent; write one, or if it is there add " + RULE,
+    ]
+
+
+def test_what_is_required_is_cached() -> None:
+    source = Names(a="1", b="2")
+    store = Shop(source).store
+    store.require(iter(["a", "b"]))
+    assert [store.get("a"), store.get("b")] == ["1", "2"]
+    assert source.asked == ["a", "b"]
+
+
+def test_a_server_that_is_away_is_not_taken_for_missing_secrets() -> None:
+    with pytest.raises(Unreachable):
+        Shop(Names(a=SecretNotFound("x"), b=Unreachable("away"))).store.require(["a", "b"])
+
+
+def test_a_wrong_name_among_the_required_is_refused_before_any_request() -> None:
+    source = Names(a="1")
+    with pytest.raises(InvalidName):
+        Shop(source).store.require(["a", "../b"])
+    assert source.asked == []
+
+
+def test_an_undeclared_name_is_refused_before_any_request() -> None:
+    source = Names(jwt_secret="1", other="2")
+    shop = Shop(source, declared={"jwt-secret"})
+    assert shop.store.get("jwt-secret") == "1"
+    for ask in (
+        lambda: shop.store.get("jwt-secrets", default=None),
+        lambda: shop.store.require(["jwt-secret", "jwt-secrets"]),
+        lambda: shop.store.on_change("jwt-secrets", print),
+    ):
+        with pytest.raises(UndeclaredSecret, match="did you mean 'jwt-secret'"):
+            ask()
+    assert source.asked == ["jwt-secret"]
+
+
+DECLARATION = """
+service: shop
+secrets:
+  jwt-secret: {source: generated}
+  test-key: {source: given, environments: [dev, staging]}
+  live-key: {source: given, environments: [prod]}
+"""
+
+
+def test_the_names_are_read_from_a_declaration_or_a_list(tmp_path: Path) -> None:
+    (tmp_path / "services").mkdir()
+    declaration, plain = tmp_path / "services" / "shop.yaml", tmp_path / "names.txt"
+    declaration.write_text(DECLARATION)
+    plain.write_text("# of the shop\njwt-secret\n\nlive-key  # since spring\n")
+    for path in (tmp_path, declaration, plain):
+        assert read_declaration(path, SCOPE) == {"jwt-secret", "live-key"}
+    staging = Scope("shop", Environment.STAGING)
+    assert read_declaration(tmp_path, staging) == {"jwt-secret", "test-key"}
+
+
+@pytest.mark.parametrize(
+    ("text", "error"),
+    [("secrets: [a, b]", "no mapping"), ("secrets: {", "no mapping"), ("- x", "no mapping")],
+)
+def test_a_declaration_that_can_not_be_read_is_refused(
+    tmp_path: Path, text: str, error: str
+) -> None:
+    (tmp_path / "shop.yaml").write_text(text)
+    with pytest.raises(ConfigurationError, match=error):
+        read_declaration(tmp_path / "shop.yaml", SCOPE)
+    with pytest.raises(ConfigurationError, match="can't be read"):
+        read_declaration(tmp_path, SCOPE)
+
+
+def test_the_previous_value_is_the_version_before() -> None:
+    store = Shop(Versions("one", "two", "three")).store
+    assert store.current_and_previous("jwt-secret") == ("three", "two")
+
+
+@pytest.mark.parametrize(
+    "values", [("one",), (None, "two"), (SecretNotFound("x"), "two"), (AccessDenied("x"), "two")]
+)
+def test_there_is_no_previous_value_where_none_may_count(values: Any) -> None:
+    source = Versions(*values)
+    store = Shop(source).store
+    if isinstance(values[0], AccessDenied):
+        with pytest.raises(AccessDenied):
+            store.current_and_previous("jwt-secret")
+        return
+    for _ in range(3):
+        assert store.current_and_previous("jwt-secret") == (values[-1], None)
+    assert len(source.asked) == len(values)
+
+
+@pytest.mark.parametrize(("age", "previous"), [(HOUR, "one"), (HOUR + 1, None)])
+def test_past_its_grace_the_previous_value_counts_no_more(age: float, previous: str | None) -> None:
+    source = Versions("one", "two", written=5000.0)
+    store = Shop(source, wall=lambda: 5000.0 + age).store
+    assert store.current_and_previous("jwt-secret", grace=HOUR) == ("two", previous)
+    assert len(source.asked) == (2 if previous else 1)
+
+
+def test_a_previous_value_that_can_not_be_asked_for_costs_one_attempt_in_a_while() -> None:
+    source = Versions(Unreachable("away"), "two")
+    store = Shop(source).store
+    for _ in range(5):
+        assert store.current_and_previous("jwt-secret") == ("two", None)
+    assert source.asked == [("jwt-secret", None, None), ("jwt-secret", 1, None)]
+
+
+def test_a_denied_name_is_served_in_no_version() -> None:
+    source = Versions("one", "two")
+    shop = Shop(source)
+    shop.store.current_and_previous("jwt-secret")
+    source.values = (AccessDenied("x"), AccessDenied("x"))
+    shop.clock.now += LIMITS.cache_ttl - 1
+    with pytest.raises(AccessDenied):
+        shop.store.get("jwt-secret", force_refresh=True)
+    with pytest.raises(AccessDenied):
+        shop.store.get("jwt-secret", version=1)
+
+
+def test_every_error_that_is_remembered_can_be_made_anew() -> None:
+    for kind in (SecretNotFound, SecretDeleted, AccessDenied, *errors.OUTAGE):
+        assert str(type(kind("words"))(*kind("words").args)) == "words"

@@ -1,0 +1,280 @@
+"""What is in use is asked for again before its time is over, and nobody waits for that."""
+
+from __future__ import annotations
+
+import gc
+import logging
+import threading
+from typing import Any
+
+import pytest
+
+from app_integration import redaction
+from app_integration.audit import AuditLog
+from app_integration.cache import OUTAGE_PAUSE
+from app_integration.errors import (
+    AccessDenied,
+    Sealed,
+    SecretDeleted,
+    SecretNotFound,
+    StrongroomError,
+    Unreachable,
+)
+from app_integration.secret import Secret
+from app_integration.settings import Limits
+from app_integration.sources import Fetched
+from app_integration.store import SecretStore
+from tests.unit.test_store import LIMITS, SCOPE, Script, Shop
+
+TTL = LIMITS.cache_ttl
+
+
+def drawn(draw: float, *answers: str | StrongroomError) -> tuple[Shop, Script]:
+    """A store whose refreshes come at a share *draw* of the second half of their time."""
+    source = Script(*answers)
+    return Shop(source, draw=lambda: draw), source
+
+
+@pytest.mark.parametrize(("draw", "moment"), [(0.0, TTL / 2), (0.5, TTL * 0.75), (1.0, TTL)])
+def test_a_refresh_comes_at_a_random_moment_of_the_second_half(draw: float, moment: float) -> None:
+    shop, source = drawn(draw, "one", "two")
+    shop.store.get("jwt-secret")
+    shop.clock.now += moment - 0.001
+    assert shop.store.fetcher.refresh_due() == pytest.approx(0.001)
+    assert source.calls == 1
+    shop.clock.now += 0.001
+    shop.store.fetcher.refresh_due()
+    assert source.calls == 2
+    assert shop.store.get("jwt-secret") == "two"
+    assert shop.outcomes() == ["miss", "hit"]
+
+
+def test_the_time_of_the_next_refresh_is_told() -> None:
+    shop, _ = drawn(0.5, "one")
+    shop.store.get("jwt-secret")
+    shop.clock.now += 25
+    info = shop.store.info("jwt-secret")
+    assert info is not None
+    assert info.next_refresh == TTL * 0.75 - 25
+
+
+def test_a_value_that_is_read_never_lapses_and_one_that_is_not_does() -> None:
+    shop, source = drawn(0.0, "one")
+    for name in ("a", "b"):
+        shop.store.get(name)
+    for _ in range(10):
+        shop.store.get("a")
+        shop.clock.now += TTL / 2
+        shop.store.fetcher.refresh_due()
+    # Each reading counts for the refresh after it: "b" had its one.
+    assert source.calls == 2 + 10 + 1
+    assert shop.outcomes() == ["miss", "miss", *["hit"] * 10]
+
+
+def test_a_refresh_during_an_outage_spares_every_caller_the_wait() -> None:
+    shop, source = drawn(0.0, "one", "one", Unreachable("away"))
+    for name in ("a", "b"):
+        shop.store.get(name)
+    shop.clock.now += TTL / 2
+    pause = shop.store.fetcher.refresh_due()
+    assert source.calls == 3  # the second is spared an attempt of its own
+    assert pause == OUTAGE_PAUSE
+    shop.clock.now += TTL / 2
+    shop.store.fetcher.refresh_due()
+    asked = source.calls
+    assert [shop.store.get(name) for name in ("a", "b")] == ["one", "one"]
+    assert source.calls == asked
+    assert shop.outcomes()[2:] == ["stale", "stale"]
+
+
+def test_a_change_of_state_is_logged_once(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    shop, _ = drawn(0.0, "one", *[Sealed("away")] * 5, "two")
+    shop.store.get("jwt-secret")
+    shop.clock.now += TTL
+    for _ in range(5):
+        for _ in range(100):
+            shop.store.get("jwt-secret")
+        shop.clock.now += OUTAGE_PAUSE
+    assert shop.store.get("jwt-secret") == "two"
+    shop.store.get("jwt-secret")
+    lines = [record.getMessage() for record in caplog.records]
+    assert lines == [
+        "jwt-secret is served stale, 300 s old: the server is away",
+        "jwt-secret is fresh again",
+    ]
+
+
+@pytest.mark.parametrize("answer", [AccessDenied("x"), SecretDeleted("x"), SecretNotFound("x")])
+def test_what_a_refresh_finds_taken_back_is_served_no_longer(
+    answer: StrongroomError, caplog: pytest.LogCaptureFixture
+) -> None:
+    shop, source = drawn(0.0, "one", answer)
+    shop.store.get("jwt-secret")
+    shop.clock.now += TTL / 2
+    shop.store.fetcher.refresh_due()
+    with pytest.raises(type(answer)):
+        shop.store.get("jwt-secret")
+    assert source.calls == 2
+    assert caplog.text.count("jwt-secret is served no longer") == 1
+
+
+class Leased(Script):
+    """Gives values that live for a minute."""
+
+    def fetch(self, name: str, *asked: object) -> Fetched:
+        found = super().fetch(name, *asked)
+        return Fetched(found.value, found.source, found.version, expires_in=60.0)
+
+
+def test_a_value_with_an_end_is_never_served_beyond_it() -> None:
+    source = Leased("one", Unreachable("away"))
+    shop = Shop(source)
+    shop.store.get("database-password")
+    shop.clock.now += 59.9
+    assert shop.store.get("database-password") == "one"
+    shop.clock.now += 0.1
+    with pytest.raises(Unreachable):
+        shop.store.get("database-password")
+    assert shop.store.info("database-password") is None
+
+
+def test_a_secret_can_have_a_time_of_its_own() -> None:
+    source = Script("one")
+    shop = Shop(source, ttls={"jwt-secret": 10.0})
+    for name in ("jwt-secret", "smtp-password"):
+        shop.store.get(name)
+    shop.clock.now += 10
+    for name in ("jwt-secret", "smtp-password"):
+        shop.store.get(name)
+    assert source.calls == 3
+
+
+def test_a_name_without_a_value_is_not_asked_for_again_for_a_while() -> None:
+    source = Script(SecretNotFound("x"), "one")
+    shop = Shop(source)
+    for _ in range(50):
+        assert shop.store.get("jwt-secret", default=None) is None
+    assert source.calls == 1
+    shop.clock.now += LIMITS.negative_ttl
+    assert shop.store.get("jwt-secret") == "one"
+
+
+def test_forcing_asks_for_a_name_without_a_value_too() -> None:
+    shop = Shop(Script(SecretNotFound("x"), "one"))
+    shop.store.get("jwt-secret", default=None)
+    assert shop.store.get("jwt-secret", force_refresh=True) == "one"
+    assert shop.store.get("jwt-secret") == "one"
+
+
+def test_names_without_a_value_do_not_fill_the_memory() -> None:
+    source = Script(AccessDenied("x"))
+    shop = Shop(source)
+    for number in range(LIMITS.negative_entries + 10):
+        with pytest.raises(AccessDenied):
+            shop.store.get(f"n{number}")
+    assert len(shop.store.fetcher.held._absent) == LIMITS.negative_entries
+
+
+def test_what_is_read_stays_when_the_cache_is_full() -> None:
+    source = Script("one")
+    shop = Shop(source)  # room for three
+    shop.store.get("often")
+    for number in range(20):
+        shop.store.get(f"n{number}")
+        shop.store.get("often")
+    assert source.calls == 21
+
+
+def test_a_slow_answer_does_not_replace_a_later_one() -> None:
+    begun, finish = threading.Event(), threading.Event()
+
+    class Slow(Script):
+        def fetch(self, name: str, *asked: object) -> Fetched:
+            found = super().fetch(name, *asked)
+            if found.value == "old":
+                begun.set()
+                finish.wait(5)
+            return found
+
+    shop = Shop(Slow("old", "new"))
+    slow = threading.Thread(target=shop.store.get, args=("jwt-secret",))
+    slow.start()
+    assert begun.wait(5)
+    assert shop.store.get("jwt-secret", force_refresh=True) == "new"
+    finish.set()
+    slow.join()
+    assert shop.store.get("jwt-secret") == "new"
+
+
+class Changing:
+    """Another value each time; tells when it is asked from which thread."""
+
+    decides = True
+
+    def __init__(self, enough: int) -> None:
+        self.threads: list[str] = []
+        self.enough = threading.Event()
+        self._count = enough
+
+    def fetch(self, _name: str, *_: object) -> Fetched:
+        self.threads.append(threading.current_thread().name)
+        if len(self.threads) >= self._count:
+            self.enough.set()
+        return Fetched(Secret(f"value {len(self.threads)}"), "vault", len(self.threads))
+
+
+def real(source: Changing, **limits: Any) -> SecretStore:
+    """A store on the real clock, with its background thread."""
+    audit = AuditLog(SCOPE, lambda _line: None)
+    return SecretStore([source], audit, limits=Limits(**limits), register=redaction.Register())
+
+
+def test_the_thread_begins_with_the_first_value_and_ends_with_the_store() -> None:
+    source = Changing(enough=2)
+    store = real(source, cache_ttl=0.2)
+    assert not store.fetcher._refresher.running
+    store.get("jwt-secret")
+    assert source.enough.wait(10)
+    assert source.threads[:2] == ["MainThread", "strongroom-refresh"]
+    store.close()
+    store.fetcher._refresher._thread.join(10)  # type: ignore[union-attr] # it ran
+    assert not store.fetcher._refresher._thread.is_alive()  # type: ignore[union-attr] # as said
+    assert store.info("jwt-secret") is None
+
+
+def test_a_store_that_nobody_holds_is_let_go_of() -> None:
+    """Its thread is a daemon and doesn't keep the process; closing ends it."""
+    store = real(Changing(enough=1), cache_ttl=60.0)
+    store.get("jwt-secret")
+    thread = store.fetcher._refresher._thread
+    assert thread is not None
+    assert thread.daemon
+    store.close()
+    thread.join(10)
+    del store
+    gc.collect()
+    assert not thread.is_alive()
+
+
+def test_a_failure_of_any_kind_does_not_end_the_thread(caplog: pytest.LogCaptureFixture) -> None:
+    class Broken(Changing):
+        def fetch(self, name: str, *asked: object) -> Fetched:
+            found = super().fetch(name, *asked)
+            if len(self.threads) == 2:
+                raise ZeroDivisionError("the text may hold a value")
+            return found
+
+    source = Broken(enough=2)
+    store = real(source, cache_ttl=0.2)
+    store.get("jwt-secret")
+    assert source.enough.wait(10)
+    third = threading.Event()
+    source.enough = third
+    source._count = 3
+    while not third.is_set():
+        store.fetcher.watch_soon()
+        third.wait(0.01)
+    store.close()
+    assert "ZeroDivisionError" in caplog.text
+    assert "the text" not in caplog.text

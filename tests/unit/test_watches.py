@@ -1,0 +1,153 @@
+"""Being told of changes."""
+
+from __future__ import annotations
+
+import queue
+import threading
+
+import pytest
+
+from app_integration.cache import OUTAGE_PAUSE
+from app_integration.errors import InvalidName, SecretDeleted, Unreachable
+from app_integration.secret import Secret
+from tests.unit.test_store import LIMITS, Script, Shop
+
+PATIENCE = 5.0  # seconds for a thread to do its work
+
+
+class Inbox:
+    """A callback that keeps what it is given."""
+
+    def __init__(self) -> None:
+        self.values: queue.Queue[Secret] = queue.Queue()
+        self.threads: set[str] = set()
+
+    def __call__(self, value: Secret) -> None:
+        self.threads.add(threading.current_thread().name)
+        self.values.put(value)
+
+    def next(self) -> str:
+        return self.values.get(timeout=PATIENCE)
+
+
+def test_a_new_value_is_told_in_a_thread_of_its_own() -> None:
+    shop, inbox = Shop(Script("one", "two"), draw=lambda: 0.0), Inbox()
+    shop.store.get("jwt-secret")
+    shop.store.on_change("jwt-secret", inbox)
+    shop.clock.now += LIMITS.cache_ttl / 2
+    shop.store.fetcher.refresh_due()
+    assert inbox.next() == "two"
+    assert inbox.threads == {"strongroom-callbacks"}
+
+
+def test_a_forced_refresh_by_anybody_is_noticed() -> None:
+    shop, inbox = Shop(Script("one", "two")), Inbox()
+    shop.store.get("jwt-secret")
+    shop.store.on_change("jwt-secret", inbox)
+    shop.store.get("jwt-secret", force_refresh=True)
+    assert inbox.next() == "two"
+
+
+def test_what_is_watched_is_asked_for_though_nobody_reads_it() -> None:
+    source = Script("one", "one", "two", "two")
+    shop, inbox = Shop(source, draw=lambda: 0.0), Inbox()
+    shop.store.on_change("jwt-secret", inbox)
+    for _ in range(4):
+        shop.store.fetcher.refresh_due()
+        shop.clock.now += LIMITS.cache_ttl / 2
+    assert source.calls == 4
+    assert inbox.next() == "two"
+    assert inbox.values.empty()
+
+
+def test_a_watched_name_without_a_value_is_tried_at_a_measured_pace() -> None:
+    source = Script(Unreachable("away"), Unreachable("away"), "one", "two")
+    shop, inbox = Shop(source, draw=lambda: 0.0), Inbox()
+    shop.store.on_change("jwt-secret", inbox)
+    for _ in range(10):
+        assert shop.store.fetcher.refresh_due() <= OUTAGE_PAUSE
+    assert source.calls == 1
+    for _ in range(3):
+        shop.clock.now += LIMITS.cache_ttl / 2
+        shop.store.fetcher.refresh_due()
+    assert inbox.next() == "two"
+
+
+def test_a_value_that_comes_back_changed_is_told() -> None:
+    shop, inbox = Shop(Script("one", SecretDeleted("x"), "one", SecretDeleted("x"), "two")), Inbox()
+    shop.store.get("jwt-secret")
+    shop.store.on_change("jwt-secret", inbox)
+    for _ in range(4):
+        shop.store.get("jwt-secret", force_refresh=True, default=None)
+    assert inbox.next() == "two"
+
+
+def test_an_exception_is_logged_without_the_value_and_others_are_called(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    def broken(value: Secret) -> None:
+        raise ValueError(value + " is bad")
+
+    shop, inbox = Shop(Script("one", "hunter2-hunter2")), Inbox()
+    shop.store.get("jwt-secret")
+    shop.store.on_change("jwt-secret", broken)
+    shop.store.on_change("jwt-secret", inbox)
+    shop.store.get("jwt-secret", force_refresh=True)
+    assert inbox.next() == "hunter2-hunter2"
+    assert "a callback on jwt-secret failed: ValueError" in caplog.text
+    assert "hunter2" not in caplog.text
+
+
+def test_cancelled_is_not_called_again() -> None:
+    shop, inbox, other = Shop(Script("one", "two", "three")), Inbox(), Inbox()
+    shop.store.get("jwt-secret")
+    watch = shop.store.on_change("jwt-secret", inbox)
+    shop.store.on_change("jwt-secret", other)
+    shop.store.get("jwt-secret", force_refresh=True)
+    assert (inbox.next(), other.next()) == ("two", "two")
+    watch.cancel()
+    watch.cancel()
+    shop.store.get("jwt-secret", force_refresh=True)
+    assert other.next() == "three"
+    assert inbox.values.empty()
+    assert shop.store.fetcher.watches.names == {"jwt-secret"}
+
+
+def test_a_callback_may_cancel_and_read() -> None:
+    shop, told = Shop(Script("one", "two")), queue.Queue[str]()
+    shop.store.get("jwt-secret")
+
+    def once(_value: Secret) -> None:
+        watch.cancel()
+        told.put(shop.store.get("jwt-secret"))
+
+    watch = shop.store.on_change("jwt-secret", once)
+    shop.store.get("jwt-secret", force_refresh=True)
+    assert told.get(timeout=PATIENCE) == "two"
+    assert shop.store.fetcher.watches.names == frozenset()
+
+
+def test_a_slow_callback_holds_up_no_reader_and_is_given_the_last_value() -> None:
+    held, inbox = threading.Event(), Inbox()
+
+    def slow(value: Secret) -> None:
+        inbox(value)
+        held.wait(PATIENCE)
+
+    shop = Shop(Script("one", "two", "three", "four"))
+    shop.store.get("jwt-secret")
+    shop.store.on_change("jwt-secret", slow)
+    shop.store.get("jwt-secret", force_refresh=True)
+    assert inbox.next() == "two"
+    for expected in ("three", "four"):
+        assert shop.store.get("jwt-secret", force_refresh=True) == expected
+    held.set()
+    assert inbox.next() == "four"
+    assert inbox.values.empty()
+
+
+def test_a_name_outside_the_grammar_is_not_watched() -> None:
+    shop = Shop(Script("one"))
+    with pytest.raises(InvalidName):
+        shop.store.on_change("../jwt-secret", print)
+    assert shop.store.fetcher.watches.names == frozenset()
