@@ -56,7 +56,7 @@ class Entry:
         ends_at: when it is served no longer, whatever happens.
         stand_in: whether another source answered for one that was away or said no.
         ticket: the higher, the later it was asked for; a clock may step.
-        ask_again_at: while it is served stale: when the server is asked again.
+        away_since: when a server was last found away; for a pause it is not asked again.
         told_stale: whether its staleness was logged.
         used: what it was wanted for since: :data:`UNUSED`, :data:`ASKED_FOR` or :data:`READ`.
         hit: what records and counts a hit, once it was prepared.
@@ -69,7 +69,7 @@ class Entry:
     ends_at: float
     stand_in: bool = False
     ticket: int = 0
-    ask_again_at: float = -math.inf
+    away_since: float = -math.inf
     told_stale: bool = False
     used: int = 0
     hit: Hit | None = None
@@ -109,12 +109,12 @@ def is_fresh(entry: Entry, now: float) -> bool:
 
 def is_waiting(entry: Entry, now: float) -> bool:
     """Whether *entry* is served stale without asking: the server was away just now."""
-    return is_pausing(entry.ask_again_at, now) and entry.fetched_at <= now < entry.ends_at
+    return is_pausing(entry.away_since, now) and entry.fetched_at <= now < entry.ends_at
 
 
-def is_pausing(again: float, now: float) -> bool:
-    """Whether the pause that ends *again* goes on; not when the clock went back past its start."""
-    return again - OUTAGE_PAUSE <= now < again
+def is_pausing(since: float, now: float) -> bool:
+    """Whether the pause that began *since* goes on; not when the clock went back past that."""
+    return since <= now < since + OUTAGE_PAUSE
 
 
 def may_stand_in(entry: Entry, error: StrongroomError, now: float) -> bool:

@@ -81,7 +81,7 @@ class Fetcher:
     def _begin(self) -> None:
         self._lock = threading.Lock()
         self._flights: SingleFlight[Entry] = SingleFlight()
-        self._watch_again = -math.inf  # on the clock: when watched names without a value are tried
+        self._watched_at = -math.inf  # on the clock: when watched names without a value were tried
 
     def forget(self) -> None:
         """Fresh locks and no threads, in a forked child."""
@@ -153,14 +153,18 @@ class Fetcher:
                 self._postpone(keys)
                 break
         now = self._clock()
-        watching = self._watch_again - now if self.held.unheld(self.watches.names) else math.inf
+        watching = (
+            self._watched_at + OUTAGE_PAUSE - now
+            if self.held.unheld(self.watches.names)
+            else math.inf
+        )
         return max(min(next_look(self.held.snapshot(), now), watching), 0.0)
 
     def _watched_without_value(self, now: float) -> Collection[str]:
         names = self.held.unheld(self.watches.names)
-        if not names or is_pausing(self._watch_again, now):
+        if not names or is_pausing(self._watched_at, now):
             return ()
-        self._watch_again = now + OUTAGE_PAUSE
+        self._watched_at = now
         return names
 
     def _refresh(self, key: Key) -> bool:

@@ -78,8 +78,7 @@ class Holdings:
 
     def postpone(self, key: Key, entry: Entry, now: float) -> Entry:
         """Hold *entry* as one to ask for again after a pause: the server was away at *now*."""
-        again = now + OUTAGE_PAUSE
-        waiting = replace(entry, ask_again_at=again, refresh_at=again)
+        waiting = replace(entry, away_since=now, refresh_at=now + OUTAGE_PAUSE)
         with self._lock:
             if self.entries.get(key) is entry:
                 self.entries[key] = waiting
@@ -100,8 +99,9 @@ class Holdings:
 
     def _drop_all(self, gone: Callable[[Key, Entry], bool]) -> None:
         with self._lock:
-            for key in [key for key, entry in self.entries.items() if gone(key, entry)]:
-                del self.entries[key]
+            for held in (self.entries, self.inherited):
+                for key in [key for key, entry in held.items() if gone(key, entry)]:
+                    del held[key]
 
     def miss(self, key: Key, error: StrongroomError, now: float, pause: float) -> None:
         """Remember that *key* has no value, because of *error*, for a *pause* from *now*."""

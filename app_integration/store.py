@@ -201,12 +201,11 @@ class SecretStore:
         raise error
 
     def info(self, name: str) -> SecretInfo | None:
-        """What is known of *name* without asking for it; None when it isn't cached."""
+        """What is known of *name* without asking for it; None when nothing may be served of it."""
         names.check_secret_name(name)
         entry = self._held.entries.get(name) or self._held.inherited.get(name)
-        if entry is None:
-            return None
-        return info_of(name, entry, self._clock())
+        now = self._clock()
+        return None if entry is None or now >= entry.ends_at else info_of(name, entry, now)
 
     def on_change(self, name: str, callback: Callback) -> Watch:
         """Call *callback* with each new value of *name*, in a thread that nobody waits for.

@@ -39,7 +39,22 @@ LIMITS = Limits(cache_entries=64, negative_entries=64)
 #: The last is one whose value somebody changes by the clock.
 NAMES = ("jwt-secret", "smtp-password", "database-password")
 EXPIRING, LIFE = "database-password", 40.0
-STEPS = (0.5, 4.9, 5.0, 29.0, 30.0, 39.9, 149.0, 151.0, 299.9, 300.0, 301.0, 1800.0, 3600.0, 4000.0)
+STEPS = (
+    0.5,
+    4.75,
+    5.0,
+    29.0,
+    30.0,
+    39.75,
+    149.0,
+    151.0,
+    299.75,
+    300.0,
+    301.0,
+    1800.0,
+    3600.0,
+    4000.0,
+)
 
 names = st.sampled_from(NAMES)
 versions = st.integers(1, 4)
@@ -100,6 +115,7 @@ class StoreMachine(RuleBasedStateMachine):
         self.requests = 0
         self.spared = float("-inf")  # since when any that was due may be waiting, unasked
         self.last: Fetched | StrongroomError | None = None
+        self.last_key: Key = ""
 
     @initialize(draw=st.floats(0, 1))
     def start(self, draw: float) -> None:
@@ -143,7 +159,7 @@ class StoreMachine(RuleBasedStateMachine):
     def _told(self, key: Key, answer: Fetched | StrongroomError) -> None:
         """Keep the model: what the store has heard by now."""
         self.requests += 1
-        self.last, now = answer, self.clock()
+        self.last, self.last_key, now = answer, key, self.clock()
         name = key if isinstance(key, str) else key[0]
         if isinstance(answer, Fetched):
             self.gone.pop(key, None)
@@ -232,7 +248,7 @@ class StoreMachine(RuleBasedStateMachine):
         """What the background thread does."""
         begun, before = self.clock(), self.requests
         assert self.store.fetcher.refresh_due() >= 0
-        ended = [key for key in self.held if begun - self.held[key].asked >= self._limit(key)]
+        ended = [key for key in self.held if begun >= self.held[key].asked + self._limit(key)]
         for key in ended:
             del self.held[key]  # let go of
         if self.requests > before and isinstance(self.last, OUTAGE):
@@ -272,9 +288,11 @@ class StoreMachine(RuleBasedStateMachine):
     @rule(name=names)
     def pair(self, name: str) -> None:
         """The previous version is the one before, or none."""
-        got, _ = self._asked(lambda: self.store.current_and_previous(name))
+        got, asked = self._asked(lambda: self.store.current_and_previous(name))
         if not isinstance(got, tuple):
             return
+        if asked and isinstance(self.last, OUTAGE) and self.last_key not in (name, *self.held):
+            self.gone[self.last_key] = Gone(type(self.last), self.clock(), OUTAGE_PAUSE)
         version, previous = self.held[name].version, got[1]
         assert got[0] == self.held[name].value
         if previous is not None:
@@ -292,11 +310,11 @@ class StoreMachine(RuleBasedStateMachine):
     def _without_asking(self, key: Key) -> object:
         """What must be served without asking; None when the server must be asked."""
         now, held, gone = self.clock(), self.held.get(key), self.gone.get(key)
-        if held is not None and 0 <= now - held.asked < self._ttl(key):
+        if held is not None and within(held.asked, now, self._ttl(key)):
             return held.value
-        if held is not None and 0 <= now - held.waiting < OUTAGE_PAUSE and self._stale(key, now):
+        if held and within(held.waiting, now, OUTAGE_PAUSE) and self._stale(key, now):
             return held.value
-        if gone is not None and 0 <= now - gone.since < gone.pause:
+        if gone is not None and within(gone.since, now, gone.pause):
             return gone.kind
         return None
 
@@ -305,7 +323,7 @@ class StoreMachine(RuleBasedStateMachine):
 
     def _stale(self, key: Key, now: float) -> bool:
         """Whether what is held may stand in for an answer."""
-        return key in self.held and 0 <= now - self.held[key].asked < self._limit(key)
+        return key in self.held and within(self.held[key].asked, now, self._limit(key))
 
     def _limit(self, key: Key) -> float:
         return LIFE if _name(key) == EXPIRING else LIMITS.stale_limit
@@ -313,7 +331,7 @@ class StoreMachine(RuleBasedStateMachine):
     def _check(self, key: Key, expected: Any, got: Any, asked: int, default: str | None) -> None:
         now = self.clock()
         if expected is None and not asked:
-            assert 0 <= now - self.spared < OUTAGE_PAUSE
+            assert within(self.spared, now, OUTAGE_PAUSE)
             assert self._stale(key, now)
             expected = self.held[key].value
         elif expected is None:
@@ -351,7 +369,12 @@ class StoreMachine(RuleBasedStateMachine):
             assert held is not None
             assert info.version == held.version
             assert info.age == self.clock() - held.asked
-            assert info.stale == (not 0 <= info.age < self._ttl(name))
+            assert info.stale == (not within(held.asked, self.clock(), self._ttl(name)))
+
+
+def within(since: float, now: float, seconds: float) -> bool:
+    """Whether *now* lies in the *seconds* that began *since*; rounded as the store rounds."""
+    return since <= now < since + seconds
 
 
 def _name(key: Key) -> str:
