@@ -133,7 +133,10 @@ class Composed:
         return from_environment(self.variables())
 
     def supply(self) -> Supply:
-        """The values that this machine gives: addresses and passwords of its own servers."""
+        """The values that this machine gives: addresses and passwords of its own servers.
+
+        What only a person can give lies in the folder ``given``.
+        """
         given = {
             f"{KV_MOUNT}/{self.scope.secret(name)}": value
             for name, value in self.access.given_secrets().items()
@@ -145,7 +148,7 @@ class Composed:
         for person in self.declaration.environment(Environment.DEV).people:
             password = read_or_create_password(self.person_password(person))
             given[f"auth/userpass/users/{person}"] = password
-        return Supply(given)
+        return Supply(given, self.layout.given)
 
     def person_password(self, person: str) -> Path:
         """The file that holds the password of *person*'s userpass login."""

@@ -111,7 +111,10 @@ def make(
     declared, supply = declaration(), Supply(folder=given)
     if is_local(environment):
         here = local(root)
-        declared, supply = here.declaration, Supply(here.supply().values, given)
+        declared, supply = (
+            here.declaration,
+            Supply(here.supply().values, given or here.layout.given),
+        )
     policies = render_policies(declared, environment)
     resources = desired(declared, environment, policies, supply)
     return compare(session, resources, prune)

@@ -76,11 +76,16 @@ def plan(
 
 
 def carry_out(
-    session: Session, declared: Declaration, given: dict[str, str] | None = None
+    session: Session,
+    declared: Declaration,
+    given: dict[str, str] | None = None,
+    *,
+    prune: bool = False,
 ) -> list[str]:
     """Apply *declared*; gives what was done, and fails when a second plan has more to do."""
     done: list[str] = []
-    apply(session, plan(session, declared, given), lambda change: done.append(str(change)))
-    left = plan(session, declared, given).changes
+    found = plan(session, declared, given, prune=prune)
+    apply(session, found, lambda change: done.append(str(change)))
+    left = plan(session, declared, given, prune=prune).changes
     assert left == (), [str(change) for change in left]
     return done

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
@@ -154,17 +154,6 @@ class TestJwt:
         with self.opened(server, tmp_path, new) as opened:
             identity(opened)
         refusal(self.opened(server, tmp_path, before), "STRONGROOM_JWT_FILE")
-
-    def test_a_login_that_is_declared_no_more_is_taken_away(
-        self, server: AuditedServer, tmp_path: Path
-    ) -> None:
-        method = {"jwt": {"issuer": ISSUER, "keys": ["ci.pem"]}}
-        pems = {"ci.pem": public(CI.key)}
-        with_it = declare(tmp_path / "a", pems=pems, auth=method, login={"jwt": LOGIN})
-        carry_out(server.root, with_it)
-        without = declare(tmp_path / "b", pems=pems, auth=method)
-        found = plan(server.root, without, prune=True)
-        assert "delete jwt-role shop-dev" in [str(change) for change in found.changes]
 
 
 @pytest.fixture(scope="module")
@@ -328,3 +317,47 @@ class TestPeople:
         with pytest.raises(ConfigurationError, match="GIVEN/auth/oidc/config/oidc_client_secret"):
             changed[0].resource.write(server.root, changed[0].before)
         carry_out(server.root, declared, GIVEN)
+
+
+class TestRemoval:
+    PEMS: ClassVar = {"ca.pem": Authority().pem, "ci.pem": public(CI.key)}
+
+    def everything(self, provider: Provider, folder: Path) -> Declaration:
+        return declare(
+            folder,
+            pems=self.PEMS,
+            auth={
+                "jwt": {"issuer": ISSUER, "keys": ["ci.pem"]},
+                "kubernetes": {"host": "https://127.0.0.1:1", "ca": "ca.pem"},
+                "cert": {"ca": "ca.pem"},
+                "oidc": {
+                    "discovery": provider.address,
+                    "client_id": CLIENT,
+                    "roles": {"default": {"redirect_uris": [HERE]}},
+                },
+            },
+            login={
+                "jwt": LOGIN,
+                "kubernetes": {"namespaces": ["shops"], "service_accounts": ["web"]},
+                "cert": {"names": ["shop"]},
+            },
+            groups={"operators": {"claim": "platform-team", "policies": ["strongroom-plan"]}},
+        )
+
+    def test_what_is_declared_no_more_is_taken_away_even_when_its_method_is_gone(
+        self, provider: Provider, tmp_path: Path
+    ) -> None:
+        with audited_server(tmp_path) as server:
+            carry_out(server.root, self.everything(provider, tmp_path / "all"), GIVEN)
+            server.root.delete("sys/auth/kubernetes")
+            done = carry_out(server.root, declare(tmp_path / "none"), prune=True)
+            assert set(done) == {
+                "delete jwt-role shop-dev",
+                "delete kubernetes-role shop-dev",
+                "delete cert-role shop-dev",
+                "delete oidc-role default",
+                "delete group operators",
+            }
+            for method in ("jwt/role", "cert/certs", "oidc/role"):
+                assert server.root.list(f"auth/{method}") == []
+            assert server.root.list("identity/group-alias/id") == []

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from http import HTTPStatus
 from typing import Final
 
-from app_integration.errors import ConfigurationError, InvalidName
+from app_integration.errors import ConfigurationError, InvalidName, RequestRefused
 from app_integration.names import (
     DATABASE_MOUNT,
     KV_MOUNT,
@@ -75,9 +76,18 @@ class Orphan:
             session.post(f"{address}/config", {"deletion_allowed": True})
             session.delete(address)
         elif self.kind != TransitKey.kind:
-            session.delete(address)
+            _delete(session, address)
         if self.record is not None:
             session.delete(metadata_path(self.record))
+
+
+def _delete(session: Session, address: str) -> None:
+    """Delete what is at *address*; a 404 says that its whole auth method or engine has gone."""
+    try:
+        session.delete(address)
+    except RequestRefused as refused:
+        if refused.status != HTTPStatus.NOT_FOUND:
+            raise
 
 
 def orphans(

@@ -65,6 +65,11 @@ class Layout:
         return self.root / "passwords"
 
     @property
+    def given(self) -> Path:
+        """Values that only a person can give, in files named as their API path; may be absent."""
+        return self.root / "given"
+
+    @property
     def vault(self) -> Path:
         """OpenBao's configuration, seal key, recovery key, data and audit logs."""
         return self.root / "vault"
