@@ -13,7 +13,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 import requests
 
-from app_integration.errors import AuthenticationFailed, ConfigurationError
+from app_integration.errors import AuthenticationFailed, ConfigurationError, StrongroomError
 from app_integration.session import Session, open_session
 from app_integration.settings import Auth, Settings
 from tests.audited_server import AuditedServer, audited_server
@@ -118,28 +118,41 @@ class TestJwt:
         assert found["period"] == 3600
 
     @pytest.mark.parametrize(
-        "wrong",
+        ("wrong", "reason"),
         [
-            {"aud": "somebody-else"},
-            {"iss": "https://elsewhere.example.com"},
-            {"life": -300.0},
-            {"sub": "another"},
-            {"ref": "refs/heads/theirs"},
-            {"key": new_key()},
+            ({"aud": "somebody-else"}, "audience (aud)"),
+            ({"iss": "https://elsewhere.example.com"}, "issuer (iss)"),
+            ({"life": -90.0}, "token is expired"),
+            ({"sub": "another"}, "subject (sub)"),
+            ({"ref": "refs/heads/theirs"}, 'claim "ref" does not match'),
+            ({"key": new_key()}, "signature"),
         ],
         ids=["audience", "issuer", "expired", "subject", "claim", "key"],
     )
     def test_any_other_is_refused_with_what_to_look_at(
-        self, server: AuditedServer, signer: Signer, tmp_path: Path, wrong: dict[str, Any]
+        self,
+        server: AuditedServer,
+        signer: Signer,
+        tmp_path: Path,
+        wrong: dict[str, Any],
+        reason: str,
     ) -> None:
         claims = {"ref": "refs/heads/main", **wrong}
-        key = claims.pop("key", signer.key)
-        token = Signer(signer.issuer, key).token(**claims)
+        token = Signer(signer.issuer, claims.pop("key", signer.key)).token(**claims)
         said = refusal(
             self.opened(server, tmp_path, token),
             r"STRONGROOM_JWT_FILE is expired, or not one that the role takes \(issuer, audience",
         )
+        assert reason in said
         assert token not in said
+
+    def test_ending_what_it_gave_ends_every_token_that_was_made_by_it(
+        self, server: AuditedServer, signer: Signer, tmp_path: Path
+    ) -> None:
+        with self.opened(server, tmp_path, signer.token(ref="refs/heads/main")) as opened:
+            before = identity(opened)["accessor"]
+            server.root.post("sys/leases/revoke-prefix/auth/jwt/login", {"sync": True})
+            assert identity(opened)["accessor"] != before  # it logged in again
 
     def test_a_new_key_in_the_set_is_taken_and_the_old_one_no_more(
         self, server: AuditedServer, provider: Provider, tmp_path: Path
@@ -299,6 +312,17 @@ class TestPeople:
         assert auth["token_policies"] == ["default"]
         assert auth.get("identity_policies") == policies
         assert auth["lease_duration"] == 3600
+
+    def test_ending_what_logins_gave_ends_a_persons_token(
+        self, server: AuditedServer, provider: Provider, tmp_path: Path
+    ) -> None:
+        carry_out(server.root, self.declared(provider, tmp_path / "d"), GIVEN)
+        accessor = {"accessor": self.log_in(server)["accessor"]}
+        assert server.root.post("auth/token/lookup-accessor", accessor)["data"]["ttl"] > 0
+        prefix = "sys/leases/revoke-prefix/auth/oidc/oidc/callback"
+        server.root.post(prefix, {"sync": True})
+        with pytest.raises(StrongroomError):
+            server.root.post("auth/token/lookup-accessor", accessor)
 
     def test_a_browser_is_sent_back_nowhere_else(
         self, server: AuditedServer, provider: Provider, tmp_path: Path
