@@ -29,11 +29,14 @@ from app_integration.access import (
     require,
 )
 from app_integration.secret import Secret
+from app_integration.wiring import DatabaseUser
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
+    from sqlalchemy.ext.asyncio import AsyncEngine
 
     from app_integration.config_watch import WatchedConfig
+    from app_integration.database import AsyncLeasedPool, LeasedPool
     from app_integration.encryption.blind_index import BlindIndex
     from app_integration.encryption.bound_field import BoundField
     from app_integration.encryption.data_keys import DataKeyStore
@@ -45,10 +48,13 @@ __all__ = [
     "acurrent_and_previous",
     "aget_secret",
     "arequire",
+    "async_database_engine",
+    "async_database_pool",
     "blind_index",
     "close",
     "current_and_previous",
     "database_engine",
+    "database_pool",
     "declare_index",
     "decrypt_field",
     "encrypt_field",
@@ -167,16 +173,84 @@ def transit(key: str = "pii") -> Transit:
     return wiring.current().transit(key)
 
 
-def database_engine(role: str | None = None, *, url: str | None = None, **options: Any) -> Engine:
+def database_engine(
+    role: str | None = None,
+    *,
+    url: str | None = None,
+    secret: str | None = None,
+    credentials: Path | None = None,
+    **options: Any,
+) -> Engine:
     """A SQLAlchemy engine whose connections use leased users.
 
+    At most one of *role*, *secret* and *credentials* says whose connections they are.
+
     Args:
-        role: a named database role of the service; None for its default one.
-        url: driver, host and database, without credentials. By default those of the secret
-            ``database-url``.
+        role: a named database role of the service, which leases users for this process; None for
+            its default one.
+        url: driver, host and database, without credentials. By default those of *secret*, or else
+            of the secret ``database-url``.
+        secret: name of a secret that is a URL: connect as the user in it, and follow its password.
+        credentials: a file with ``username`` and ``password`` that the agent delivers: connect as
+            that user, whose lease is the agent's.
         options: passed to ``sqlalchemy.create_engine``.
+
+    Raises:
+        ConfigurationError: more than one of them is given; nothing was sent.
+        AccessDenied: the secret isn't granted, or is absent. A role that isn't granted is told at
+            the first connection.
     """
-    return wiring.current().engine(role, url, **options)
+    source = DatabaseUser(role, secret, credentials)
+    engine: Engine = wiring.current().database("engine", source, url, options)
+    return engine
+
+
+def async_database_engine(
+    role: str | None = None,
+    *,
+    url: str | None = None,
+    secret: str | None = None,
+    credentials: Path | None = None,
+    **options: Any,
+) -> AsyncEngine:
+    """As :func:`database_engine`, for asyncio: the server is asked without holding up the loop.
+
+    *options* go to ``create_async_engine``. Dispose of it in the loop that it was used in.
+    """
+    source = DatabaseUser(role, secret, credentials)
+    engine: AsyncEngine = wiring.current().database("async engine", source, url, options)
+    return engine
+
+
+def database_pool(
+    role: str | None = None,
+    *,
+    url: str | None = None,
+    secret: str | None = None,
+    credentials: Path | None = None,
+    **options: Any,
+) -> LeasedPool:
+    """As :func:`database_engine`, a ``psycopg_pool.ConnectionPool``; it is opened.
+
+    *options* go to ``ConnectionPool``. A child of a fork makes one of its own.
+    """
+    source = DatabaseUser(role, secret, credentials)
+    pool: LeasedPool = wiring.current().database("pool", source, url, options)
+    return pool
+
+
+def async_database_pool(
+    role: str | None = None,
+    *,
+    url: str | None = None,
+    secret: str | None = None,
+    credentials: Path | None = None,
+    **options: Any,
+) -> AsyncLeasedPool:
+    """As :func:`database_pool`, for asyncio; open it by ``async with`` or ``await pool.open()``."""
+    source = DatabaseUser(role, secret, credentials)
+    pool: AsyncLeasedPool = wiring.current().database("async pool", source, url, options)
+    return pool
 
 
 def load_config(model: type[_Model], path: Path | None = None) -> _Model:

@@ -75,6 +75,7 @@ class Session:
         self._token: Token | None = None
         #: What the server's audit log writes for the accessor of the token, when that is known.
         self.accessor: str | None = None
+        self._count = 0
         self._renewer: threading.Thread | None = None
         self._transport = self._connect()
 
@@ -85,6 +86,11 @@ class Session:
             certificate=self._certificate,
             connect_timeout=self._limits.connect_timeout,
         )
+
+    @property
+    def logins(self) -> int:
+        """How many times it has logged in. What a token leased ends with that token."""
+        return self._count
 
     def get(self, path: str) -> dict[str, Any]:
         """The decoded answer to a GET of *path* (no leading ``/v1/``); ``{}`` for none.
@@ -228,6 +234,7 @@ class Session:
             closed = self._closed.is_set()
             if not closed:
                 self._token = token
+                self._count += 1
         if token is None or closed:
             self._give_back(token)
             raise AuthenticationFailed("this session was closed; open another")

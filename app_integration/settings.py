@@ -40,7 +40,7 @@ class Limits:
     negative_entries: int = 256  # such names remembered at once
     fetch_threads: int = 8  # threads that fetch for asyncio callers
     renew_at: float = 0.5  # share of a token's life after which it is renewed
-    lease_rotate_at: float = 0.6  # share of a lease's life after which a new user is leased
+    lease_rotate_at: float = 0.6  # share of a lease's life after which it is renewed or followed
     data_key_messages: int = 2**24  # values under one data key (SP 800-38D allows 2**32)
     data_key_bytes: int = 64 * 2**30  # bytes under one data key
     data_key_age: float = 86_400.0  # seconds one data key encrypts

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import atexit
 import os
 import threading
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from contextlib import ExitStack
+from dataclasses import dataclass
 from importlib import import_module
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from app_integration import forks, metrics
+from app_integration import forks, leaks, metrics
 from app_integration.errors import ConfigurationError
 from app_integration.settings import DATABASE, Settings, from_environment
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
     from app_integration.aio import AsyncSecrets
     from app_integration.audit import AuditLog
+    from app_integration.database import Users
     from app_integration.encryption.blind_indexes import BlindIndexes
     from app_integration.encryption.data_keys import DataKeyStore
     from app_integration.encryption.fields import FieldCipher
@@ -36,6 +38,34 @@ SOURCES = {
     "dotenv": "app_integration.sources.dotenv:DotenvSource",
 }
 KEY_SERVICES = {"vault": "app_integration.encryption.key_services.vault:VaultKeyService"}
+DATABASES = {
+    "engine": "app_integration.database:leased_engine",
+    "async engine": "app_integration.database:async_leased_engine",
+    "pool": "app_integration.database:LeasedPool",
+    "async pool": "app_integration.database:AsyncLeasedPool",
+}
+#: What closes them at the end. Those of asyncio are closed in their own loop, by their owner.
+CLOSES = {"engine": "dispose", "pool": "close"}
+
+
+@dataclass(frozen=True, slots=True)
+class DatabaseUser:
+    """Whose connections an engine or pool makes: those of a role, which leases users, by default.
+
+    Attributes:
+        role: a named database role of the service; None for its default one.
+        secret: name of a secret that is a URL with a user and a password.
+        credentials: a file that the agent delivers.
+    """
+
+    role: str | None = None
+    secret: str | None = None
+    credentials: Path | None = None
+
+    def __post_init__(self) -> None:
+        given = [name for name in ("role", "secret", "credentials") if getattr(self, name)]
+        if len(given) > 1:
+            raise ConfigurationError(f"database connections take one of {' and '.join(given)}")
 
 
 def load(reference: str) -> Any:
@@ -70,6 +100,7 @@ class Wiring:
         self._data_keys: DataKeyStore | None = None
         self._indexes: BlindIndexes | None = None
         self._index_keys: IndexKeyStore | None = None
+        self._database_users: dict[DatabaseUser, Users] = {}
 
     def forget(self) -> None:
         """A fresh lock; what is wired begins anew by itself in a forked child."""
@@ -202,19 +233,51 @@ class Wiring:
         )
         return wrapper
 
-    def engine(self, role: str | None, url: str | None, **options: Any) -> Engine:
-        """A new engine under leased users of *role*; the address comes from *url*.
+    def database(
+        self, kind: str, source: DatabaseUser, url: str | None, options: Mapping[str, Any]
+    ) -> Any:
+        """A new engine or pool, *kind* of :data:`DATABASES`, as the user of *source*.
 
-        Without *url*, host and database are those of the secret ``database-url``.
+        Without *url*, host and database are those of the source's secret, or ``database-url``.
         """
-        users = load("app_integration.database:LeasedUsers")(
-            self.session, self.settings.scope.database_role(role), limits=self.settings.limits
-        )
-        address = url or self.secrets.get("database-url")
-        engine: Engine = load("app_integration.database:leased_engine")(users, address, **options)
-        self._at_close.callback(users.close)
-        self._at_close.callback(engine.dispose)
+        with self._lock:
+            users = self._users(source)
+            address = url or self.secrets.get(source.secret or "database-url")
+            made = load(DATABASES[kind])(users, address, **options)
+            if kind in CLOSES:
+                self._at_close.callback(getattr(made, CLOSES[kind]))
+            return made
+
+    def engine(self, role: str | None, url: str | None, **options: Any) -> Engine:
+        """A new engine under leased users of *role*; see :meth:`database`."""
+        engine: Engine = self.database("engine", DatabaseUser(role), url, options)
         return engine
+
+    def _users(self, source: DatabaseUser) -> Users:
+        """One lease for each role, whatever number of engines and pools use it."""
+        if source not in self._database_users:
+            users = self._open_users(source)
+            self._database_users[source] = users
+            self._at_close.callback(users.close)
+        return self._database_users[source]
+
+    def _open_users(self, source: DatabaseUser) -> Users:
+        if source.credentials is not None:
+            delivered: Users = load("app_integration.database:in_file")(source.credentials)
+            return delivered
+        if (name := source.secret) is not None:
+            secrets = self.secrets
+            followed: Users = load("app_integration.database:in_secret")(
+                lambda stale: secrets.get(name, force_refresh=stale), name
+            )
+            return followed
+        leased: Users = load("app_integration.database:LeasedUsers")(
+            self.session,
+            self.settings.scope.database_role(source.role),
+            limits=self.settings.limits,
+            clock=self._clock,
+        )
+        return leased
 
     def close(self) -> None:
         """Close what was made, the last first."""
@@ -301,4 +364,4 @@ def close() -> None:
 
 
 # A process that ends gives its leases and its token back; what it can't reach ends by itself.
-atexit.register(close)
+leaks.at_exit(close)

@@ -13,6 +13,7 @@ from app_integration.settings import from_environment
 from app_integration.wiring import Wiring
 from console.local import Local
 from console.runtimes import chosen
+from tests.databases import Database
 from tests.deployment import Deployment, free_ports, require_images
 from vault.declare.load import load
 from vault.runtime.embedded import Embedded
@@ -47,6 +48,12 @@ def service(deployment: Deployment) -> Iterator[Wiring]:
     wired = Wiring(deployment.settings)
     yield wired
     wired.close()
+
+
+@pytest.fixture
+def database(deployment: Deployment) -> Database:
+    """The deployment's PostgreSQL, seen from outside."""
+    return Database(deployment.local.access.database)
 
 
 @pytest.fixture

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import os
+from contextlib import ExitStack
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sqlalchemy import text
 
-from app_integration.database import LeasedUsers, leased_engine
+from app_integration.database import LeasedUsers
 from app_integration.encryption.fields import FieldCipher
 from app_integration.errors import DecryptionFailed
 from app_integration.names import Environment, Scope
 from app_integration.wiring import Wiring
+from tests.busy import asking, lose_no_query
+from tests.databases import ROLE, Database, leases
 from tests.deployment import Deployment
 
 pytestmark = [pytest.mark.nightly, pytest.mark.requires("embedded"), pytest.mark.timeout(3600)]
@@ -69,17 +71,12 @@ def test_a_million_tokens_repeat_no_nonce() -> None:
     assert len(seen) == drawn == 1_000_001  # one for each token, and the data key
 
 
-def test_a_thousand_rotations_lose_no_query(deployment: Deployment) -> None:
-    service, now = Wiring(deployment.settings), [0.0]
-    users = LeasedUsers(service.session, "gaara-store-dev", clock=lambda: now[0])
-    engine = leased_engine(users, service.secrets.get("database-url"))
-    names = set()
-    for _ in range(1000):
-        with engine.connect() as connection:
-            names.add(connection.execute(text("SELECT session_user")).scalar())
-        lease = users.current()
-        now[0] += lease.ttl * 0.7
-        deployment.operator.post("sys/leases/revoke", {"lease_id": lease.lease_id})
-    assert len(names) == 1000
-    engine.dispose()
-    service.close()
+@pytest.mark.parametrize("kind", ["engine", "pool"])
+def test_a_thousand_rotations_lose_no_query(
+    kind: str, deployment: Deployment, service: Wiring, database: Database
+) -> None:
+    with leases(deployment.operator, ttl=2, max_ttl=3), ExitStack() as stack:
+        users = LeasedUsers(service.session, ROLE)
+        stack.callback(users.close)
+        ask = asking(kind, users, service.secrets.get("database-url"), stack)
+        lose_no_query(ask, users, database, 1000)

@@ -19,14 +19,30 @@ from vault.reconcile.writeonly import ANOTHER, WriteOnly
 _PLUGIN = "postgresql-database-plugin"
 _ROOT = "root_password"
 ROTATED = "rotated"
-_REVOCATION = """DO $$ BEGIN
+
+#: What ends a leased user, in this order. The server runs the statements in one transaction, and
+#: takes what is between ``DO $$`` and ``$$`` as one of them.
+_NO_LOGIN = """DO $$ BEGIN
+IF EXISTS (SELECT FROM pg_roles WHERE rolname = '{{name}}') THEN
+  ALTER ROLE "{{name}}" NOLOGIN;
+END IF; END $$"""
+#: Until five looks have found none: a login that was let in just before appears only once it is
+#: complete. The view stays as it is within a transaction unless it is cleared.
+_NO_SESSIONS = """DO $$ DECLARE quiet int := 0; BEGIN
+FOR look IN 1..200 LOOP
+  PERFORM pg_stat_clear_snapshot();
+  PERFORM pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = '{{name}}';
+  IF FOUND THEN quiet := 0; ELSE quiet := quiet + 1; END IF;
+  EXIT WHEN quiet >= 5;
+  PERFORM pg_sleep(0.01);
+END LOOP; END $$"""
+_NO_GHOSTS = """DO $$ BEGIN
 IF pg_has_role('pg_signal_backend', 'USAGE') THEN
   PERFORM pg_terminate_backend(pid) FROM pg_stat_activity AS session
     WHERE usesysid IS NOT NULL AND NOT EXISTS (SELECT FROM pg_roles WHERE oid = session.usesysid);
-END IF;
+END IF; END $$"""
+_NO_USER = """DO $$ BEGIN
 IF EXISTS (SELECT FROM pg_roles WHERE rolname = '{{name}}') THEN
-  ALTER ROLE "{{name}}" NOLOGIN;
-  PERFORM pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = '{{name}}';
   REASSIGN OWNED BY "{{name}}" TO "{{owner}}";
   DROP OWNED BY "{{name}}";
   DROP ROLE "{{name}}";
@@ -205,9 +221,10 @@ def creation_statements(owner: str) -> tuple[str, ...]:
 def revocation_statements(owner: str) -> tuple[str, ...]:
     """SQL that ends a leased user: no new logins, open sessions ended, objects kept, user gone.
 
-    A user who is gone already is no error: the server would try again, give up, and keep the lease
-    for ever. Whoever logs in at the very moment of a revocation keeps a session without a user: the
-    next revocation ends it, where the manager is a member of ``pg_signal_backend``. The server
-    takes what is between ``DO $$`` and ``$$`` as one statement.
+    The first is committed before the rest: as long as it isn't, others don't see it and log in, and
+    such a session would outlive its user. One that does all the same, after a crash, is ended by the
+    next revocation, where the manager is a member of ``pg_signal_backend``. Each statement can be
+    run again, and a user who is gone already is no error: the server would try again, give up, and
+    keep the lease for ever.
     """
-    return (_REVOCATION.replace("{{owner}}", owner),)
+    return (_NO_LOGIN, "COMMIT", _NO_SESSIONS, _NO_GHOSTS, _NO_USER.replace("{{owner}}", owner))

@@ -1,0 +1,52 @@
+"""Database connections whose user and password change while they are used.
+
+=============== ==============================================================================
+:mod:`.users`    whom a connection logs in as, and which connections are open under whom
+:mod:`.leases`   users that the server makes for this process, renewed, followed and given back
+:mod:`.followed` a user that somebody else looks after: in a secret, or in a delivered file
+:mod:`.engine`   SQLAlchemy engines under such users
+:mod:`.pool`     psycopg pools under such users
+=============== ==============================================================================
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from app_integration.database.followed import FollowedUser, in_file, in_secret
+from app_integration.database.leases import Lease, LeasedUsers
+from app_integration.database.users import Login, Users
+
+if TYPE_CHECKING:
+    from app_integration.database.engine import async_leased_engine, leased_engine
+    from app_integration.database.pool import AsyncLeasedPool, LeasedPool
+
+__all__ = [
+    "AsyncLeasedPool",
+    "FollowedUser",
+    "Lease",
+    "LeasedPool",
+    "LeasedUsers",
+    "Login",
+    "Users",
+    "async_leased_engine",
+    "in_file",
+    "in_secret",
+    "leased_engine",
+]
+
+#: Loaded at first use: who has a pool doesn't load SQLAlchemy, and the other way round.
+_LATER = {
+    "AsyncLeasedPool": "pool",
+    "LeasedPool": "pool",
+    "async_leased_engine": "engine",
+    "leased_engine": "engine",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _LATER:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module  # noqa: PLC0415 (needed here only)
+
+    return getattr(import_module(f"{__name__}.{_LATER[name]}"), name)

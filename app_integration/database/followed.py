@@ -1,0 +1,96 @@
+"""A database user that somebody else looks after: its password is read anew at each connect.
+
+Two kinds: the user in a secret that holds a URL, whose password the server changes (a static role)
+or an operator; and a user that the agent leases and delivers in a file, its to renew and to give
+back: one lease for all processes of a host.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+from urllib.parse import unquote, urlsplit
+
+from app_integration.config import ConfigFile
+from app_integration.database.users import Login, Users
+from app_integration.errors import ConfigurationError
+from app_integration.secret import Secret
+
+
+class FollowedUser(Users):
+    """A user that is read, never leased: nothing to renew, nothing to give back. Thread-safe."""
+
+    def __init__(self, read: Callable[[bool], Login], *, watch: bool = False) -> None:
+        """Read nothing yet.
+
+        Args:
+            read: gives the user of now. Its argument is True after the database has refused the
+                last: what is cached is wrong then.
+            watch: whether to read at each checkout too, and leave connections of other users. For
+                a user whose sessions end with it; *read* must cost nothing then.
+        """
+        self._read = read
+        self._watch = watch
+        self._stale = False
+        self._last: Login | None = None
+        super().__init__()
+
+    def current(self) -> Login:
+        """The user as it is read now. Raises what reading raises."""
+        stale, self._stale = self._stale, False
+        before, self._last = self._last, self._read(stale)
+        if before is not None and before.username != self._last.username:
+            self._retire()
+        return self._last
+
+    def refused(self, login: Login) -> None:  # noqa: ARG002 (whoever it was, it is read anew)
+        """Have it read past all caches: a password may be changed before its time."""
+        self._stale = True
+
+    def fits(self, username: str) -> bool:
+        """As :meth:`Users.fits`: a session outlives a change of its user's password."""
+        last = self._read(False) if self._watch else self._last
+        return last is None or last.username == username
+
+    def close(self) -> None:
+        """Nothing is held."""
+
+
+def in_secret(get: Callable[[bool], Secret], name: str) -> FollowedUser:
+    """The user in the URL that the secret *name* holds; *get* reads it, past its cache for True."""
+
+    def read(stale: bool) -> Login:
+        parts = urlsplit(get(stale) + "")  # of a Secret, the characters
+        if not parts.username or parts.password is None:
+            raise ConfigurationError(f"the secret {name} is no URL with a user and a password")
+        return Login(unquote(parts.username), Secret(unquote(parts.password)))
+
+    return FollowedUser(read)
+
+
+@dataclass(frozen=True, slots=True)
+class _Delivered:
+    """A file with ``username`` and ``password``."""
+
+    login: Login
+
+    @classmethod
+    def model_validate(cls, obj: Any, /) -> Self:
+        """As :class:`config.Model` has it. Raises ValueError, without a value in its text."""
+        fields = obj if isinstance(obj, Mapping) else {}
+        for field in ("username", "password"):
+            if not isinstance(fields.get(field), str) or not fields[field]:
+                raise ValueError(f"{field} is missing or no text")
+        return cls(Login(fields["username"], Secret(fields["password"])))
+
+
+def in_file(path: Path) -> FollowedUser:
+    """The user that the agent delivers at *path*: ``username`` and ``password``, as YAML or JSON.
+
+    Raises:
+        ConfigRejected: the file is missing or can't be trusted. Later on, the last good one stays.
+    """
+    file = ConfigFile(_Delivered, path)
+    return FollowedUser(lambda _stale: file.current().login, watch=True)

@@ -1,0 +1,310 @@
+"""Database users that the server makes for this process, and drops again.
+
+A lease is renewed until a renewal is cut short: then it nears the end that nothing moves, and
+another user follows while the old one still works. The old one is given back when its last
+connection has returned, at the latest when its lease ends. A daemon thread does this; a checkout
+never waits for the server, except for the first user and after an outage that outlasted a lease.
+"""
+
+from __future__ import annotations
+
+import logging
+import random
+import threading
+import time
+import weakref
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Final
+
+from app_integration import leaks, metrics, names, redaction
+from app_integration.database.users import Login, Users
+from app_integration.errors import OUTAGE, StrongroomError
+from app_integration.secret import Secret
+from app_integration.session import Session
+from app_integration.settings import Limits
+from app_integration.single_flight import SingleFlight
+
+log = logging.getLogger(__name__)
+
+#: Seconds between attempts to renew or follow a lease while the server is away.
+RETRY_PAUSE: Final = 30.0
+#: Seconds at most between two looks at a lease: whether its token was replaced is seen then.
+TICK: Final = 5.0
+#: Seconds between looks at a user that is given back when its last connection has returned.
+DRAIN_TICK: Final = 0.5
+#: Processes that started together don't ask together: this share of the time is left to chance.
+SPREAD: Final = 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class Lease(Login):
+    """One leased database user.
+
+    Attributes:
+        issued_at: seconds on the holder's clock; of the last renewal.
+        ttl: seconds it lives from then; afterwards the server drops the user and its sessions.
+        term: seconds that were granted first, and are asked for in a renewal.
+        renewable: whether the server renews it at all.
+        token: which of the session's logins it belongs to; it ends with that login's token.
+    """
+
+    lease_id: str
+    issued_at: float
+    ttl: float
+    term: float
+    renewable: bool
+    token: int
+
+
+def has_ended(lease: Lease, now: float) -> bool:
+    """Whether *lease* is over. A leased credential is never used beyond its end."""
+    return now >= lease.issued_at + lease.ttl
+
+
+def can_be_renewed(lease: Lease, token: int) -> bool:
+    """Whether a renewal of *lease* leads on; else another must follow.
+
+    One that was cut short doesn't: the lease nears its maximum. Nor does one under a *token* that
+    isn't the session's any more: the lease dies with that token, renewed or not.
+    """
+    return lease.renewable and lease.ttl >= lease.term and lease.token == token
+
+
+def due_at(lease: Lease, limits: Limits, chance: float) -> float:
+    """When to renew *lease* or have another follow; *chance* is from 0 to 1."""
+    return lease.issued_at + lease.ttl * limits.lease_rotate_at * (1 - SPREAD * chance)
+
+
+def retry_at(lease: Lease, now: float) -> float:
+    """When to try again after an outage: soon enough for a few attempts before the end."""
+    return now + min(RETRY_PAUSE, max(lease.issued_at + lease.ttl - now, 0.0) / 4)
+
+
+class LeasedUsers(Users):
+    """The database user of one role, leased for this process. Thread-safe.
+
+    Only the process that leased a user renews it or gives it back: a forked child leases its own.
+    """
+
+    # While all leases of a role are being revoked, one that was just issued is revoked too.
+    attempts = 3
+
+    def __init__(
+        self,
+        session: Session,
+        role: str,
+        *,
+        limits: Limits | None = None,
+        clock: Callable[[], float] = time.monotonic,
+        chance: Callable[[], float] = random.random,
+        background: bool = True,
+    ) -> None:
+        """Hold no lease yet.
+
+        Args:
+            session: asks the server; leases end with its token.
+            role: as :meth:`Scope.database_role` names it.
+            limits: its ``lease_rotate_at`` counts here.
+            clock: in seconds, monotonic.
+            chance: from 0 to 1; spreads the processes of a service over time.
+            background: whether a thread calls :meth:`tend`; False when the caller does.
+        """
+        self._lease: Lease | None = None
+        self._draining: list[Lease] = []
+        self._session = session
+        self._role = role
+        self._path = names.need("lease-database-user", role).path
+        self._limits = limits or Limits()
+        self._clock = clock
+        self._chance = chance
+        self._background = background
+        super().__init__()
+        leaks.tell_at_exit(self)
+
+    def forget(self) -> None:
+        """As :meth:`Users.forget`; the leases are the parent's, who still uses them."""
+        super().forget()
+        self._flights: SingleFlight[Lease] = SingleFlight()
+        self._lease = None
+        self._draining = []
+        self._act_at = 0.0  # on the clock
+        self._stopped = threading.Event()
+        self._keeper: threading.Thread | None = None
+
+    def current(self) -> Lease:
+        """The lease to connect with; another when there is none, or it has ended.
+
+        Raises:
+            AccessDenied: the role isn't granted, or is absent.
+            ServerError: the server or the database is away and no lease is left.
+        """
+        lease = self._lease
+        if lease is None or has_ended(lease, self._clock()):
+            return self._flights.do("follow", partial(self._follow, lease))
+        return lease
+
+    def refused(self, login: Login) -> None:
+        """Forget the lease of *login*; give it back, or what is left of it."""
+        with self._lock:
+            lease = self._lease
+            if lease is None or lease.username != login.username:
+                return
+            self._lease = None
+            self._draining.append(lease)
+        self._drain()
+
+    def fits(self, username: str) -> bool:
+        """As :meth:`Users.fits`: the current user, while its lease lasts."""
+        lease = self._lease
+        return (
+            lease is not None and lease.username == username and not has_ended(lease, self._clock())
+        )
+
+    def rotate(self) -> Lease:
+        """Lease another user now. The old one is given back once its connections have returned.
+
+        Raises:
+            AccessDenied: as :meth:`current`.
+            ServerError: nothing has changed; the server or the database is away.
+        """
+        return self._flights.do("follow", partial(self._follow, self._lease))
+
+    def tend(self) -> float:
+        """Renew, follow or give back what is due; seconds until the next look."""
+        self._drain()
+        lease, now = self._lease, self._clock()
+        if lease is not None and (now >= self._act_at or lease.token != self._session.logins):
+            self._advance(lease)
+        # As long as anything drains, its connections are looked at.
+        longest = DRAIN_TICK if self._draining else TICK
+        return min(max(self._act_at - self._clock(), 0.01), longest) if self._lease else longest
+
+    def close(self) -> None:
+        """Give the leases back; the server drops their users and ends their sessions."""
+        with self._lock:
+            leases = [*self._draining, *([self._lease] if self._lease else [])]
+            self._lease, self._draining = None, []
+            self._stopped.set()
+            self._keeper, self._stopped = None, threading.Event()
+        for lease in leases:
+            self._revoke(lease)
+
+    def left_open(self) -> str | None:
+        """As :class:`leaks.Held` has it."""
+        count = len(self._draining) + (self._lease is not None)
+        return f"{count} leased database users of {self._role} are left open" if count else None
+
+    def __del__(self) -> None:
+        leaks.tell(self)
+
+    def _advance(self, lease: Lease) -> None:
+        """Renew *lease*, or have another follow; later, when the server is away."""
+        try:
+            if not (can_be_renewed(lease, self._session.logins) and self._renew(lease)):
+                self.rotate()
+        except StrongroomError as error:
+            self._act_at = retry_at(lease, self._clock())
+            log.warning("database user %s can't be followed yet: %s", lease.username, error)
+
+    def _renew(self, lease: Lease) -> bool:
+        """Whether *lease* was renewed for its whole term."""
+        now = self._clock()
+        body = {"lease_id": lease.lease_id, "increment": int(lease.term)}
+        try:
+            answer = self._session.post("sys/leases/renew", body)
+        except OUTAGE:
+            raise
+        except StrongroomError as error:  # the lease is gone, or the database is away
+            log.info("database user %s wasn't renewed: %s", lease.username, error)
+            return False
+        renewed = replace(lease, issued_at=now, ttl=float(answer["lease_duration"]))
+        metrics.current().lease(self._role, renewed.ttl)
+        with self._lock:
+            if self._lease is lease:
+                self._hold(renewed)
+        return renewed.ttl >= renewed.term
+
+    def _follow(self, lease: Lease | None) -> Lease:
+        """The lease after *lease*; that which another thread got meanwhile, if one did."""
+        current = self._lease
+        if current is not None and (lease is None or current.username != lease.username):
+            return current
+        new = self._issue()
+        with self._lock:
+            if self._lease is not None:
+                self._draining.append(self._lease)
+                metrics.current().rotation("database", self._role)
+            self._hold(new)
+        self._keep()
+        self._retire()
+        return new
+
+    def _hold(self, lease: Lease) -> None:
+        self._lease = lease
+        self._act_at = due_at(lease, self._limits, self._chance())
+
+    def _issue(self) -> Lease:
+        issued_at, token = self._clock(), self._session.logins
+        answer = self._session.get(self._path)
+        password = Secret(answer["data"]["password"])
+        redaction.live.add(password)
+        ttl = float(answer["lease_duration"])
+        metrics.current().lease(self._role, ttl)
+        return Lease(
+            username=answer["data"]["username"],
+            password=password,
+            lease_id=answer["lease_id"],
+            issued_at=issued_at,
+            ttl=ttl,
+            term=ttl,
+            renewable=bool(answer["renewable"]),
+            # The first request of a session logs it in.
+            token=token or self._session.logins,
+        )
+
+    def _drain(self) -> None:
+        """Give back each old user that nobody is connected as; forget one whose lease ended."""
+        now = self._clock()
+        for lease in list(self._draining):
+            ended = has_ended(lease, now)
+            if not ended and not self._seal(lease.username):
+                continue
+            with self._lock:
+                if lease not in self._draining:
+                    continue  # somebody else gives it back
+                self._draining.remove(lease)
+            if not ended:
+                self._revoke(lease)
+
+    def _revoke(self, lease: Lease) -> None:
+        # Not waiting for the database: the server tries again by itself when that is away.
+        body = {"lease_id": lease.lease_id, "sync": False}
+        try:
+            self._session.post("sys/leases/revoke", body)
+        except StrongroomError as error:
+            log.warning("database user %s ends by itself: %s", lease.username, error)
+
+    def _keep(self) -> None:
+        """Have a thread tend to the leases, if one is wanted and doesn't yet."""
+        with self._lock:
+            if self._background and (self._keeper is None or not self._keeper.is_alive()):
+                self._keeper = threading.Thread(
+                    target=_tend,
+                    args=(weakref.ref(self), self._stopped),
+                    name="database-leases",
+                    daemon=True,
+                )
+                self._keeper.start()
+
+
+def _tend(reference: weakref.ref[LeasedUsers], stopped: threading.Event) -> None:
+    """Tend to the leases until they are given back, or nobody holds them any more."""
+    pause = 0.0
+    while not stopped.wait(pause):
+        users = reference()
+        if users is None:
+            return
+        pause = users.tend()
+        del users

@@ -1,0 +1,78 @@
+"""Rotations and revocations under load: what 16 threads that never pause notice of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from functools import partial
+
+import pytest
+
+from app_integration.database import LeasedUsers
+from app_integration.wiring import Wiring
+from tests.busy import THREADS, asking, busy, lose_no_query
+from tests.databases import ROLE, Database, eventually, leases
+from tests.deployment import Deployment
+
+pytestmark = pytest.mark.requires("embedded")
+
+ROTATIONS = {"engine": 100, "pool": 25}
+REVOCATIONS = 5
+#: Seconds. Leases this short are renewed, cut short and followed within one test.
+SHORT, SHORT_MAX = 2, 3
+
+
+@pytest.fixture
+def users(service: Wiring, deployment: Deployment) -> Iterator[LeasedUsers]:
+    with leases(deployment.operator, ttl=SHORT, max_ttl=SHORT_MAX):
+        held = LeasedUsers(service.session, ROLE)
+        yield held
+        held.close()
+
+
+@pytest.fixture(params=["engine", "pool"])
+def kind(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture
+def ask(kind: str, service: Wiring, users: LeasedUsers) -> Iterator[Callable[[], str]]:
+    with ExitStack() as stack:
+        yield asking(kind, users, service.secrets.get("database-url"), stack)
+
+
+def test_rotations_lose_no_query(
+    kind: str,
+    ask: Callable[[], str],
+    users: LeasedUsers,
+    database: Database,
+    record_property: Callable[[str, object], None],
+) -> None:
+    tally = lose_no_query(ask, users, database, ROTATIONS[kind])
+    record_property("queries", sum(tally.users.values()))
+
+
+def test_a_revoked_prefix_costs_at_most_the_open_connections(
+    ask: Callable[[], str],
+    users: LeasedUsers,
+    database: Database,
+    deployment: Deployment,
+    record_property: Callable[[str, object], None],
+) -> None:
+    failed, seconds = [], []
+    with busy(ask) as tally:
+        for _ in range(REVOCATIONS):
+            before = users.current().username
+            assert eventually(partial(tally.has, before, THREADS))
+            start = tally.begin()
+            deployment.operator.post(f"sys/leases/revoke-prefix/database/creds/{ROLE}", {})
+            assert eventually(lambda: tally.follower_at is not None)
+            after = users.current().username
+            assert eventually(partial(tally.has, after, THREADS))
+            failed.append(len(tally.failures))
+            seconds.append(round(float(tally.follower_at or 0) - start, 3))
+    record_property("failed", failed)
+    record_property("seconds", seconds)
+    assert max(failed) <= THREADS
+    assert eventually(lambda: database.leased() <= {users.current().username})
+    assert database.ghosts() == 0
