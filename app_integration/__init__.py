@@ -29,7 +29,6 @@ from app_integration.access import (
     require,
 )
 from app_integration.secret import Secret
-from app_integration.wiring import DatabaseUser
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
@@ -200,8 +199,8 @@ def database_engine(
         AccessDenied: the secret isn't granted, or is absent. A role that isn't granted is told at
             the first connection.
     """
-    source = DatabaseUser(role, secret, credentials)
-    engine: Engine = wiring.current().database("engine", source, url, options)
+    user = {"role": role, "secret": secret, "credentials": credentials}
+    engine: Engine = wiring.current().database("engine", url, options, **user)
     return engine
 
 
@@ -217,8 +216,8 @@ def async_database_engine(
 
     *options* go to ``create_async_engine``. Dispose of it in the loop that it was used in.
     """
-    source = DatabaseUser(role, secret, credentials)
-    engine: AsyncEngine = wiring.current().database("async engine", source, url, options)
+    user = {"role": role, "secret": secret, "credentials": credentials}
+    engine: AsyncEngine = wiring.current().database("async engine", url, options, **user)
     return engine
 
 
@@ -234,8 +233,8 @@ def database_pool(
 
     *options* go to ``ConnectionPool``. A child of a fork makes one of its own.
     """
-    source = DatabaseUser(role, secret, credentials)
-    pool: LeasedPool = wiring.current().database("pool", source, url, options)
+    user = {"role": role, "secret": secret, "credentials": credentials}
+    pool: LeasedPool = wiring.current().database("pool", url, options, **user)
     return pool
 
 
@@ -248,8 +247,8 @@ def async_database_pool(
     **options: Any,
 ) -> AsyncLeasedPool:
     """As :func:`database_pool`, for asyncio; open it by ``async with`` or ``await pool.open()``."""
-    source = DatabaseUser(role, secret, credentials)
-    pool: AsyncLeasedPool = wiring.current().database("async pool", source, url, options)
+    user = {"role": role, "secret": secret, "credentials": credentials}
+    pool: AsyncLeasedPool = wiring.current().database("async pool", url, options, **user)
     return pool
 
 

@@ -7,9 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Collection, Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass
 from importlib import import_module
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from app_integration import forks, leaks, metrics
@@ -21,7 +19,7 @@ if TYPE_CHECKING:
 
     from app_integration.aio import AsyncSecrets
     from app_integration.audit import AuditLog
-    from app_integration.database import Users
+    from app_integration.database.wired import Databases
     from app_integration.encryption.blind_indexes import BlindIndexes
     from app_integration.encryption.data_keys import DataKeyStore
     from app_integration.encryption.fields import FieldCipher
@@ -38,34 +36,6 @@ SOURCES = {
     "dotenv": "app_integration.sources.dotenv:DotenvSource",
 }
 KEY_SERVICES = {"vault": "app_integration.encryption.key_services.vault:VaultKeyService"}
-DATABASES = {
-    "engine": "app_integration.database:leased_engine",
-    "async engine": "app_integration.database:async_leased_engine",
-    "pool": "app_integration.database:LeasedPool",
-    "async pool": "app_integration.database:AsyncLeasedPool",
-}
-#: What closes them at the end. Those of asyncio are closed in their own loop, by their owner.
-CLOSES = {"engine": "dispose", "pool": "close"}
-
-
-@dataclass(frozen=True, slots=True)
-class DatabaseUser:
-    """Whose connections an engine or pool makes: those of a role, which leases users, by default.
-
-    Attributes:
-        role: a named database role of the service; None for its default one.
-        secret: name of a secret that is a URL with a user and a password.
-        credentials: a file that the agent delivers.
-    """
-
-    role: str | None = None
-    secret: str | None = None
-    credentials: Path | None = None
-
-    def __post_init__(self) -> None:
-        given = [name for name in ("role", "secret", "credentials") if getattr(self, name)]
-        if len(given) > 1:
-            raise ConfigurationError(f"database connections take one of {' and '.join(given)}")
 
 
 def load(reference: str) -> Any:
@@ -86,7 +56,7 @@ class Wiring:
     ) -> None:
         """Args: *session* in place of the one that *settings* describe; *clock* in seconds."""
         self.settings = settings
-        self._clock = clock
+        self.clock = clock
         metrics.set_environment(str(settings.scope.environment))
         self.forget()
         forks.forget_in_child(self)
@@ -100,7 +70,7 @@ class Wiring:
         self._data_keys: DataKeyStore | None = None
         self._indexes: BlindIndexes | None = None
         self._index_keys: IndexKeyStore | None = None
-        self._database_users: dict[DatabaseUser, Users] = {}
+        self._databases: Databases | None = None
 
     def forget(self) -> None:
         """A fresh lock; what is wired begins anew by itself in a forked child."""
@@ -132,7 +102,7 @@ class Wiring:
                     development=settings.development,
                     limits=settings.limits,
                     ttls=settings.ttls,
-                    clock=self._clock,
+                    clock=self.clock,
                 )
                 self._at_close.callback(audit.close)
                 self._at_close.callback(store.close)
@@ -172,7 +142,7 @@ class Wiring:
                     key_name=key,
                     data_keys=self._data_key_store(),
                     limits=self.settings.limits,
-                    clock=self._clock,
+                    clock=self.clock,
                 )
             return self._ciphers[key]
 
@@ -233,51 +203,18 @@ class Wiring:
         )
         return wrapper
 
-    def database(
-        self, kind: str, source: DatabaseUser, url: str | None, options: Mapping[str, Any]
-    ) -> Any:
-        """A new engine or pool, *kind* of :data:`DATABASES`, as the user of *source*.
-
-        Without *url*, host and database are those of the source's secret, or ``database-url``.
-        """
+    def database(self, kind: str, url: str | None, options: Mapping[str, Any], **user: Any) -> Any:
+        """A new engine or pool: see :meth:`database.wired.Databases.open`."""
         with self._lock:
-            users = self._users(source)
-            address = url or self.secrets.get(source.secret or "database-url")
-            made = load(DATABASES[kind])(users, address, **options)
-            if kind in CLOSES:
-                self._at_close.callback(getattr(made, CLOSES[kind]))
-            return made
+            if self._databases is None:
+                made = load("app_integration.database.wired:Databases")
+                self._databases = made(self, self._at_close)
+            return self._databases.open(kind, url, options, **user)
 
     def engine(self, role: str | None, url: str | None, **options: Any) -> Engine:
-        """A new engine under leased users of *role*; see :meth:`database`."""
-        engine: Engine = self.database("engine", DatabaseUser(role), url, options)
+        """A new engine under leased users of *role*."""
+        engine: Engine = self.database("engine", url, options, role=role)
         return engine
-
-    def _users(self, source: DatabaseUser) -> Users:
-        """One lease for each role, whatever number of engines and pools use it."""
-        if source not in self._database_users:
-            users = self._open_users(source)
-            self._database_users[source] = users
-            self._at_close.callback(users.close)
-        return self._database_users[source]
-
-    def _open_users(self, source: DatabaseUser) -> Users:
-        if source.credentials is not None:
-            delivered: Users = load("app_integration.database:in_file")(source.credentials)
-            return delivered
-        if (name := source.secret) is not None:
-            secrets = self.secrets
-            followed: Users = load("app_integration.database:in_secret")(
-                lambda stale: secrets.get(name, force_refresh=stale), name
-            )
-            return followed
-        leased: Users = load("app_integration.database:LeasedUsers")(
-            self.session,
-            self.settings.scope.database_role(source.role),
-            limits=self.settings.limits,
-            clock=self._clock,
-        )
-        return leased
 
     def close(self) -> None:
         """Close what was made, the last first."""

@@ -40,7 +40,7 @@ class Database:
         """Have the password of *user* end in a minute."""
         statement = SQL("ALTER ROLE {} VALID UNTIL {}")
         end = Literal(str(datetime.now(UTC) + timedelta(minutes=1)))
-        with self.accounts._connect("postgres") as superuser:
+        with self.accounts.superuser() as superuser:
             superuser.execute(statement.format(Identifier(user), end))
 
     def valid_until(self, user: str) -> datetime:
@@ -50,7 +50,7 @@ class Database:
         return found
 
     def _ask(self, query: LiteralString, *values: str) -> list[tuple[Any, ...]]:
-        with self.accounts._connect("postgres") as superuser:
+        with self.accounts.superuser() as superuser:
             return superuser.execute(query, values).fetchall()
 
 

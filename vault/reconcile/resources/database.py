@@ -222,9 +222,9 @@ def revocation_statements(owner: str) -> tuple[str, ...]:
     """SQL that ends a leased user: no new logins, open sessions ended, objects kept, user gone.
 
     The first is committed before the rest: as long as it isn't, others don't see it and log in, and
-    such a session would outlive its user. One that does all the same, after a crash, is ended by the
-    next revocation, where the manager is a member of ``pg_signal_backend``. Each statement can be
-    run again, and a user who is gone already is no error: the server would try again, give up, and
-    keep the lease for ever.
+    such a session would outlive its user. One that does all the same is ended by the next
+    revocation, where the manager is a member of ``pg_signal_backend``. Each statement can be run
+    again, and a user who is gone already is no error: the server would try again, give up, and keep
+    the lease for ever.
     """
     return (_NO_LOGIN, "COMMIT", _NO_SESSIONS, _NO_GHOSTS, _NO_USER.replace("{{owner}}", owner))
