@@ -58,7 +58,7 @@ class Binding:
         start: what all its bindings begin with: the field, and the number of entries.
     """
 
-    __slots__ = ("_order", "field", "names", "start")
+    __slots__ = ("field", "names", "order", "start")
 
     def __init__(self, field: str, names: Sequence[str]) -> None:
         """Args: *names* are 0 to 32 different names.
@@ -75,7 +75,7 @@ class Binding:
         contexts.encode(dict.fromkeys(names, 0) or None)
         self.start = field_part(field) + bytes((len(names),))
         # Entries are sorted as bytes; their lengths come first, then the names, which differ.
-        self._order = sorted(range(len(names)), key=lambda at: contexts.name_part(names[at]))
+        self.order = sorted(range(len(names)), key=lambda at: contexts.name_part(names[at]))
 
     def entries(self, values: Sequence[object]) -> bytes:
         """What follows :attr:`start` for *values*, one for each name.
@@ -89,9 +89,15 @@ class Binding:
                 f"for {', '.join(self.names) or 'it is bound to nothing else'}"
             )
         names = self.names
-        return b"".join([contexts.entry(names[at], values[at]) for at in self._order])
+        return b"".join([contexts.entry(names[at], values[at]) for at in self.order])
+
+    def prefixes(self, header: bytes) -> tuple[bytes, tuple[bytes, ...]]:
+        """*header* and :attr:`start`; and the same up to a whole number, by its length up to 8."""
+        prefix = header + self.start
+        heads = self.integer_heads()[:9] if len(self.names) == 1 else ()
+        return prefix, tuple(prefix + head for head in heads)
 
     def integer_heads(self) -> tuple[bytes, ...]:
         """What comes before a whole number, by its length, when the context has one entry."""
         (name,) = self.names
-        return contexts.heads_of(name, int)[0]
+        return contexts.heads_of(name, int)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
+from collections.abc import Callable, Sequence
+from math import inf
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
-from app_integration.encryption import compact_token, values
+from app_integration.encryption import columns, compact_token, values
 from app_integration.encryption import context as contexts
+from app_integration.encryption.batch import Batch
 from app_integration.encryption.binding import Binding
 from app_integration.encryption.budget import Budget
 from app_integration.encryption.read_keys import Held
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
 Token: TypeAlias = str | bytes
 _Encrypt: TypeAlias = Callable[..., "Token | None"]
 _Decrypt: TypeAlias = Callable[..., Any]
+_Cipher: TypeAlias = Callable[[bytes, bytes, bytes], bytes]
 
 #: What a field may be declared to hold → its type code. JSON is a dict or a list.
 FIELD_TYPES: Final[dict[type, int]] = {
@@ -31,22 +34,12 @@ FIELD_TYPES: Final[dict[type, int]] = {
 _SLOWLY: Final = (StopIteration, ValueError, TypeError, IndexError, RecursionError)
 
 
-class Sealing(NamedTuple):
-    """What a field's next values are encrypted with: all that one data key makes constant."""
-
-    budget: Budget
-    encrypt: Callable[[bytes, bytes, bytes], bytes]
-    header: bytes  # of each token
-    prefix: bytes  # of what each token authenticates, up to the context's entries
-
-
-class Opening(NamedTuple):
-    """The same for decryption, under the data key that was used last."""
-
-    held: Held
-    decrypt: Callable[[bytes, bytes, bytes], bytes]
-    header: bytes
-    prefix: bytes
+#: What a field's next values are encrypted with, all that one data key makes constant: its budget,
+#: its cipher, the header of each token, and what each authenticates up to the context's entries, or
+#: up to the one whole number of so many bytes. A plain tuple: a named one is slow to take apart.
+Sealing: TypeAlias = tuple[Budget, _Cipher, bytes, bytes, tuple[bytes, ...]]
+#: The same for decryption, under the data key that was used last.
+Opening: TypeAlias = tuple[Held, _Cipher, bytes, bytes, tuple[bytes, ...]]
 
 
 class BoundField:
@@ -109,6 +102,27 @@ class BoundField:
         binding = self.binding.start + self.binding.entries(context)
         return self.cipher.open(token, binding, self.code)
 
+    def encrypt_many(self, items: Sequence[Any], *context: Sequence[Any]) -> list[Token | None]:
+        """The token of each item, in order; None for None.
+
+        Args:
+            items: values of the declared type.
+            context: for each name of the context a sequence with its value for each item.
+
+        Raises:
+            EncryptionError: an item that can't be encrypted or bound; the message tells which.
+        """
+        return columns.encrypt(self, items, context)
+
+    def decrypt_many(self, tokens: Sequence[Any], *context: Sequence[Any]) -> Batch[Any]:
+        """What became of each token; a bad one doesn't spoil the rest. Arguments as before.
+
+        Raises:
+            InvalidContext: a context that nothing can have been bound to.
+            KeyUnavailable: a data key isn't held and can't be unwrapped now.
+        """
+        return columns.decrypt(self, tokens, context)
+
     def plaintext(self, value: object) -> bytes:
         """*value* as bytes.
 
@@ -133,7 +147,7 @@ class BoundField:
         if current is None:
             return None
         header = self.header(current.key.number)
-        return Sealing(current.budget, current.key.encrypt, header, header + self.binding.start)
+        return (current.budget, current.key.encrypt, header, *self.binding.prefixes(header))
 
     def opening(self, token: Token | None) -> Opening | None:
         """What to decrypt with from now on: the key of *token*, which was just opened."""
@@ -141,33 +155,38 @@ class BoundField:
             return None
         parts = compact_token.parse(token)
         held = self.cipher.keyring.read_key(parts.number)
-        return Opening(held, held.key.decrypt, parts.header, parts.header + self.binding.start)
+        prefixes = self.binding.prefixes(parts.header)
+        return (held, held.key.decrypt, parts.header, *prefixes)
+
+
+#: Before the first value: whatever is looked up there says that it is over.
+_NO_BUDGET: Final = Budget(messages=1, size=1, now=-inf, age=0)
+_NO_KEY: Final[Any] = None
+_NO_SEALING: Final[Sealing] = (_NO_BUDGET, _NO_KEY, b"", b"", ())
+_NO_OPENING: Final[Opening] = (Held(_NO_KEY, -inf), _NO_KEY, b"", b"", ())
 
 
 def _compiled_encrypt(field: BoundField) -> _Encrypt:
     """``encrypt`` with what is constant in local names: an attribute costs as much as a sum."""
     kind, slowly, entries = field.type, field.encrypt_slowly, field.binding.entries
     clock, random, unit = field.cipher.clock, field.cipher.random, field.cipher.unit
-    encode = values.ENCODERS[kind][1]
-    sealing: Sealing | None = None
+    encode, sealing = values.ENCODERS[kind][1], _NO_SEALING
 
     def encrypt(value: Any, *context: Any) -> Token | None:
         nonlocal sealing
-        if sealing is not None and type(value) is kind:
-            budget, seal, header, prefix = sealing
-            try:
+        budget, seal, header, prefix, _ = sealing
+        try:
+            if type(value) is kind and clock() < budget.renew:
                 plaintext = encode(value)
-                if len(plaintext) <= unit and clock() < budget.renew:
+                if len(plaintext) <= unit:
                     additional = prefix + entries(context)
                     budget.take()
                     nonce = random(12)
                     return header + nonce + seal(nonce, plaintext, additional)
-            except _SLOWLY:
-                pass
-        if value is None:
-            return None
+        except _SLOWLY:
+            pass
         token = slowly(value, *context)
-        sealing = field.sealing()
+        sealing = field.sealing() or sealing
         return token
 
     return encrypt
@@ -176,21 +195,19 @@ def _compiled_encrypt(field: BoundField) -> _Encrypt:
 def _compiled_decrypt(field: BoundField) -> _Decrypt:
     """``decrypt`` in the same manner."""
     clock, slowly, decode = field.cipher.clock, field.decrypt_slowly, values.DECODERS[field.code]
-    entries = field.binding.entries
-    opening: Opening | None = None
+    entries, opening = field.binding.entries, _NO_OPENING
 
     def decrypt(token: Any, *context: Any) -> Any:
         nonlocal opening
-        if opening is not None and type(token) is bytes:
-            held, unseal, header, prefix = opening
-            if token[:5] == header and clock() < held.expires:
-                bound = entries(context)
-                try:
-                    return decode(unseal(token[5:17], token[17:], prefix + bound))
-                except values.UNREADABLE:
-                    refuse()
+        held, unseal, header, prefix, _ = opening
+        if type(token) is bytes and token[:5] == header and clock() < held.expires:
+            additional = prefix + entries(context)
+            try:
+                return decode(unseal(token[5:17], token[17:], additional))
+            except values.UNREADABLE:
+                refuse()
         value = slowly(token, *context)
-        opening = field.opening(token)
+        opening = field.opening(token) or opening
         return value
 
     return decrypt
@@ -200,30 +217,28 @@ def _encrypt_of_one(field: BoundField) -> _Encrypt:
     """``encrypt`` for a context of one entry; whole numbers of an id are encoded in line."""
     kind, slowly, unit = field.type, field.encrypt_slowly, field.cipher.unit
     clock, random, encode = field.cipher.clock, field.cipher.random, values.ENCODERS[kind][1]
-    (name,), heads = field.binding.names, field.binding.integer_heads()
-    sealing: Sealing | None = None
+    (name,) = field.binding.names
+    sealing = _NO_SEALING
 
     def encrypt(value: Any, bound: Any) -> Token | None:
         nonlocal sealing
-        if sealing is not None and type(value) is kind:
-            budget, seal, header, prefix = sealing
-            try:
+        budget, seal, header, prefix, heads = sealing
+        try:
+            if type(value) is kind and clock() < budget.renew:
                 plaintext = encode(value)
-                if len(plaintext) <= unit and clock() < budget.renew:
+                if len(plaintext) <= unit:
                     if type(bound) is int and bound >= 0:
                         size = (bound.bit_length() >> 3) + 1
-                        additional = prefix + heads[size] + bound.to_bytes(size, "big")
+                        additional = heads[size] + bound.to_bytes(size, "big")
                     else:
                         additional = prefix + contexts.entry(name, bound)
                     budget.take()
                     nonce = random(12)
                     return header + nonce + seal(nonce, plaintext, additional)
-            except _SLOWLY:
-                pass
-        if value is None:
-            return None
+        except _SLOWLY:
+            pass
         token = slowly(value, bound)
-        sealing = field.sealing()
+        sealing = field.sealing() or sealing
         return token
 
     return encrypt
@@ -232,25 +247,26 @@ def _encrypt_of_one(field: BoundField) -> _Encrypt:
 def _decrypt_of_one(field: BoundField) -> _Decrypt:
     """``decrypt`` in the same manner."""
     clock, slowly, decode = field.cipher.clock, field.decrypt_slowly, values.DECODERS[field.code]
-    (name,), heads = field.binding.names, field.binding.integer_heads()
-    opening: Opening | None = None
+    (name,) = field.binding.names
+    opening = _NO_OPENING
 
     def decrypt(token: Any, bound: Any) -> Any:
         nonlocal opening
-        if opening is not None and type(token) is bytes:
-            held, unseal, header, prefix = opening
-            if token[:5] == header and clock() < held.expires:
+        held, unseal, header, prefix, heads = opening
+        if type(token) is bytes and token[:5] == header and clock() < held.expires:
+            try:
                 if type(bound) is int and bound >= 0:
                     size = (bound.bit_length() >> 3) + 1
-                    additional = prefix + heads[size] + bound.to_bytes(size, "big")
+                    additional = heads[size] + bound.to_bytes(size, "big")
                 else:
                     additional = prefix + contexts.entry(name, bound)
-                try:
-                    return decode(unseal(token[5:17], token[17:], additional))
-                except values.UNREADABLE:
-                    refuse()
+                return decode(unseal(token[5:17], token[17:], additional))
+            except IndexError:
+                pass  # a number of more than 8 bytes
+            except values.UNREADABLE:
+                refuse()
         value = slowly(token, bound)
-        opening = field.opening(token)
+        opening = field.opening(token) or opening
         return value
 
     return decrypt

@@ -41,10 +41,6 @@ class Budget:
         self._grant: Iterator[int] = iter(())
         self.take = self._grant.__next__
 
-    def messages(self, size: int) -> int:
-        """How many messages a value of *size* bytes takes."""
-        return max(1, -(-size // self.unit))
-
     def spend(self, messages: int, now: float) -> bool:
         """Take that many messages at *now*; False, and nothing taken, when there are fewer."""
         with self._lock:

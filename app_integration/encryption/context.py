@@ -15,7 +15,6 @@ subclasses of the types below (an enum would bind to its value, not to itself).
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from functools import lru_cache
 from typing import Any, Final, TypeAlias
 from uuid import UUID
 
@@ -30,13 +29,16 @@ MAX_NAME: Final = 255  # bytes of UTF-8
 MAX_VALUE: Final = 1024  # bytes, encoded
 
 _NOTHING: Final = b"\x00"
-_ONE: Final = b"\x01"
-_TYPES: Final[dict[type, tuple[int, Callable[[Any], bytes]]]] = {
-    str: (scalars.TEXT, str.encode),
-    bytes: (scalars.BYTES, scalars.encode_bytes),
-    int: (scalars.INTEGER, scalars.encode_integer),
-    bool: (scalars.BOOLEAN, scalars.encode_boolean),
-    UUID: (scalars.UNIQUE_ID, scalars.encode_unique_id),
+_Heads: TypeAlias = tuple[bytes, ...]
+_REFUSED: Final = (LookupError, TypeError, ValueError)
+_KEPT: Final = 256  # names whose heads are kept, for each type
+#: Type → its code, the encoder of its values, and for each name seen the heads of its entries.
+KINDS: Final[dict[type, tuple[int, Callable[[Any], bytes], dict[str, _Heads]]]] = {
+    str: (scalars.TEXT, str.encode, {}),
+    bytes: (scalars.BYTES, scalars.encode_bytes, {}),
+    int: (scalars.INTEGER, scalars.encode_integer, {}),
+    bool: (scalars.BOOLEAN, scalars.encode_boolean, {}),
+    UUID: (scalars.UNIQUE_ID, scalars.encode_unique_id, {}),
 }
 
 
@@ -49,9 +51,6 @@ def encode(context: Context | None) -> bytes:
     if context is None:
         return _NOTHING
     _check(context)
-    if type(context) is dict and len(context) == 1:  # the common case: no list, no sort
-        ((name, value),) = context.items()
-        return _ONE + entry(name, value)
     entries = [entry(name, value) for name, value in context.items()]
     entries.sort()
     return len(entries).to_bytes(1, "big") + b"".join(entries)
@@ -64,24 +63,31 @@ def entry(name: str, value: object) -> bytes:
         InvalidContext: a name or value out of bounds.
     """
     try:
-        kind: Any = type(value)
-        heads, encoder = heads_of(name, kind)
+        code, encoder, known = KINDS[type(value)]
         encoded = encoder(value)
+        heads = known.get(name) or _make_heads(name, code, known)
         return heads[len(encoded)] + encoded
-    except (LookupError, TypeError, ValueError):
+    except _REFUSED:
         raise InvalidContext(_complaint(name, value)) from None
 
 
-@lru_cache(maxsize=256)
-def heads_of(name: str, kind: Any) -> tuple[tuple[bytes, ...], Callable[[Any], bytes]]:
-    """What comes before a value of each length, by length, and the encoder of values.
+def heads_of(name: str, kind: type) -> _Heads:
+    """What comes before a value of type *kind*, for each length that it may have.
 
-    Looking a head up is quicker than making it, and bounds the length as well. LookupError,
-    TypeError or ValueError when there can be no such entry.
+    LookupError, TypeError or ValueError when there can be no such entry.
     """
-    code, encoder = _TYPES[kind]
+    code, _, known = KINDS[kind]
+    return known.get(name) or _make_heads(name, code, known)
+
+
+def _make_heads(name: str, code: int, known: dict[str, _Heads]) -> _Heads:
+    """All heads at once: looking one up is quicker than making it, and bounds the length."""
     start = name_part(name) + bytes((code,))
-    return tuple(start + size.to_bytes(2, "big") for size in range(MAX_VALUE + 1)), encoder
+    heads = tuple(start + size.to_bytes(2, "big") for size in range(MAX_VALUE + 1))
+    if len(known) >= _KEPT:
+        known.clear()
+    known[name] = heads
+    return heads
 
 
 def name_part(name: str) -> bytes:
@@ -104,7 +110,7 @@ def _check(context: object) -> None:
 
 def _complaint(name: object, value: object) -> str:
     """Why an entry was refused; it never shows the value."""
-    if type(value) not in _TYPES:
+    if type(value) not in KINDS:
         return (
             f"context {name!r}: a value of type {type(value).__name__}; "
             "use exactly str, int, bool, bytes or UUID"

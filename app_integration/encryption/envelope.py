@@ -20,7 +20,7 @@ same bytes, and a token that has two spellings can be forged into a second, uneq
 
 from __future__ import annotations
 
-import binascii
+from binascii import a2b_base64, b2a_base64
 from typing import Final, NamedTuple
 
 from app_integration.encryption import values
@@ -80,8 +80,8 @@ class Envelope(NamedTuple):
 def seal(key: DataKey, value_type: int, plaintext: bytes, binding: bytes, nonce: bytes) -> str:
     """The token; *nonce* is 12 bytes that *key* has never seen."""
     authenticated, text, rest = key.frames.get(value_type) or _frame(key, value_type)
-    sealed = key.encrypt(nonce, plaintext, authenticated + binding)
-    return text + _to_text(rest + nonce + sealed)
+    raw = rest + nonce + key.encrypt(nonce, plaintext, authenticated + binding)
+    return text + b2a_base64(raw, newline=False).translate(_TO_URL).rstrip(b"=").decode()
 
 
 def _frame(key: DataKey, value_type: int) -> tuple[bytes, str, bytes]:
@@ -121,7 +121,7 @@ def parse(token: object) -> Envelope:
 
 
 def _to_text(raw: bytes) -> str:
-    return binascii.b2a_base64(raw, newline=False).translate(_TO_URL).rstrip(b"=").decode("ascii")
+    return b2a_base64(raw, newline=False).translate(_TO_URL).rstrip(b"=").decode()
 
 
 def _from_text(token: object) -> tuple[int, bytes]:
@@ -131,9 +131,9 @@ def _from_text(token: object) -> tuple[int, bytes]:
     try:
         text = token[_PREFIX:].encode("ascii").translate(_FROM_URL)
         text += _PADDING[len(text) % 4]
-        raw = binascii.a2b_base64(text)
+        raw = a2b_base64(text)
     except ValueError:
         refuse()
-    if len(raw) < _SMALLEST or binascii.b2a_base64(raw, newline=False) != text:
+    if len(raw) < _SMALLEST or b2a_base64(raw, newline=False) != text:
         refuse()
     return _PREFIXES[token[:_PREFIX]], raw

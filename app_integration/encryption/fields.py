@@ -8,11 +8,12 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from app_integration.encryption import binding as bindings
-from app_integration.encryption import compact_token, envelope, values
+from app_integration.encryption import compact_token, envelope, quick, values
 from app_integration.encryption import context as contexts
 from app_integration.encryption.binding import Binding
 from app_integration.encryption.bound_field import BoundField, Token
 from app_integration.encryption.keyring import Carried, KeyName, Keyring, WrapScope
+from app_integration.encryption.quick import EncryptField
 from app_integration.encryption.refusal import refuse
 from app_integration.encryption.writer import Background, in_a_thread
 from app_integration.names import Scope
@@ -49,8 +50,16 @@ class FieldCipher:
     share a data key.
 
     Attributes:
+        encrypt_field: ``encrypt_field(value, context=None, *, field=None)``: the token for *value*,
+            which opens only under an equal *context*; None for None. *value* is a str, Secret,
+            bytes, int, bool, Decimal, date, datetime, dict, list or UUID; *context* a mapping such
+            as ``{"user_id": 7}``; *field* the id of a declared field, whose token it then is.
+            It raises ``EncryptionError`` for a value or context that can't be encrypted or bound,
+            ``KeyUnavailable`` when no data key is held within its bounds and none can be had,
+            ``AccessDenied`` when this identity may not wrap data keys.
         compact: whether it writes keyring tokens.
         keyring: the data keys that it holds.
+        writer: the one that it writes with.
         unit: bytes of a value that counts as one message.
         clock, random: as given.
     """
@@ -83,8 +92,9 @@ class FieldCipher:
             random=random,
             background=background,
         )
-        self._writer = self.keyring.numbered if self.compact else self.keyring.carried
-        self.unit = min(self._writer.unit, values.MAX_SIZE)
+        self.writer = self.keyring.numbered if self.compact else self.keyring.carried
+        self.unit = min(self.writer.unit, values.MAX_SIZE)
+        self.encrypt_field: EncryptField = quick.compiled(self)
 
     def field(self, field_id: str, context: Sequence[str] = (), kind: type = str) -> BoundField:
         """The declared field *field_id*, compiled: the quick way to many values of one column.
@@ -102,21 +112,10 @@ class FieldCipher:
         """
         return BoundField(self, Binding(field_id, context), kind)
 
-    def encrypt_field(
+    def encrypt_slowly(
         self, value: object, context: Context | None = None, *, field: str | None = None
     ) -> Token | None:
-        """The token for *value*, which opens only under an equal *context*; None for None.
-
-        Args:
-            value: str, Secret, bytes, int, bool, Decimal, date, datetime, dict, list or UUID.
-            context: what the token is bound to, such as ``{"user_id": 7}``.
-            field: the id of a declared field; the token is then one of that field's.
-
-        Raises:
-            EncryptionError: a value or a context that can't be encrypted or bound.
-            KeyUnavailable: no data key is held within its bounds and none can be had now.
-            AccessDenied: this identity may not wrap data keys.
-        """
+        """As :attr:`encrypt_field`, for any value and state of the keys."""
         if value is None:
             return None
         value_type, plaintext = values.encode(value)
@@ -139,8 +138,7 @@ class FieldCipher:
 
     def seal(self, value_type: int, plaintext: bytes, binding: bytes) -> Token:
         """The token for a value and a binding that are bytes already."""
-        key = self._writer.key(len(plaintext))
-        nonce = self.random(envelope.NONCE)
+        key, nonce = self.writer.key(len(plaintext)), self.random(envelope.NONCE)
         if self.compact:
             return compact_token.seal(key, value_type, plaintext, binding, nonce)
         return envelope.seal(key, value_type, plaintext, binding, nonce)

@@ -31,8 +31,9 @@ def encode_bytes(value: bytes) -> bytes:
 
 def encode_integer(value: int) -> bytes:
     """Two's complement, big-endian, in as few bytes as hold it: 0 is ``00``, -128 is ``80``."""
-    magnitude = ~value if value < 0 else value
-    return value.to_bytes(magnitude.bit_length() // 8 + 1, "big", signed=True)
+    if value >= 0:  # without the keyword, which costs a third
+        return value.to_bytes((value.bit_length() >> 3) + 1, "big")
+    return value.to_bytes(((~value).bit_length() >> 3) + 1, "big", signed=True)
 
 
 def encode_boolean(value: bool) -> bytes:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import partial
-from typing import Final, NamedTuple, TypeAlias
+from typing import Final, TypeAlias
 
 from app_integration.encryption.budget import Budget
 from app_integration.encryption.data_key import DataKey
@@ -22,11 +22,14 @@ HARD_STOP: Final = 2**32
 Background: TypeAlias = Callable[[Callable[[], object]], object]
 
 
-class WriteKey(NamedTuple):
+class WriteKey:
     """A data key with what it may still encrypt."""
 
-    key: DataKey
-    budget: Budget
+    __slots__ = ("budget", "key")
+
+    def __init__(self, key: DataKey, budget: Budget) -> None:
+        self.key = key
+        self.budget = budget
 
 
 class Writer:
@@ -39,6 +42,7 @@ class Writer:
     Attributes:
         current: the key, which may be at its end; None before the first.
         unit: bytes that one message holds.
+        total: messages that one key may encrypt.
     """
 
     def __init__(
@@ -59,7 +63,7 @@ class Writer:
         self._clock = clock
         self._background = background
         self.current: WriteKey | None = None
-        self.unit = self._budget().unit
+        self.unit, self.total = self._budget().unit, self._budget().total
         self.forget()
 
     def forget(self) -> None:
@@ -77,18 +81,14 @@ class Writer:
 
     def key(self, size: int) -> DataKey:
         """A key that may encrypt *size* bytes; they are counted. Raises as :meth:`key_for`."""
-        current = self.current
-        if current is not None and size <= self.unit and self._clock() < current.budget.renew:
-            try:
-                current.budget.take()
-            except StopIteration:
-                pass
-            else:
-                return current.key
-        return self.key_for((size,))
+        return self.key_for(self.messages(size))
 
-    def key_for(self, sizes: Sequence[int]) -> DataKey:
-        """A key that may encrypt values of *sizes* bytes; they are counted.
+    def messages(self, size: int) -> int:
+        """How many messages a value of *size* bytes takes."""
+        return max(1, -(-size // self.unit))
+
+    def key_for(self, messages: int) -> DataKey:
+        """A key that may encrypt that many messages more; they are counted.
 
         Raises:
             KeyUnavailable: the last key reached a bound and no new one can be had.
@@ -96,15 +96,19 @@ class Writer:
         """
         while True:
             current = self.current
-            if current is not None and self._spend(current.budget, sizes):
+            if current is not None and self._spend(current.budget, messages):
                 return current.key
-            self._refuse_too_much(sizes)
+            if messages > self.total:
+                raise ConfigurationError(
+                    "a value of more bytes than one data key may encrypt: raise data_key_bytes, or "
+                    "store a file"
+                )
             spent = None if current is None else current.budget
             self._flights.do("write", partial(self._mint, spent))
 
-    def _spend(self, budget: Budget, sizes: Sequence[int]) -> bool:
+    def _spend(self, budget: Budget, messages: int) -> bool:
         now = self._clock()
-        spent = budget.spend(sum(map(budget.messages, sizes)), now)
+        spent = budget.spend(messages, now)
         if spent and budget.due(now):
             self._background(partial(self._renew, budget))
         return spent
@@ -133,14 +137,6 @@ class Writer:
             now=self._clock(),
             age=limits.data_key_age,
         )
-
-    def _refuse_too_much(self, sizes: Sequence[int]) -> None:
-        budget = self._budget()
-        if sum(map(budget.messages, sizes)) > budget.total:
-            raise ConfigurationError(
-                f"{len(sizes)} values of {sum(sizes)} bytes are more than one data key may "
-                "encrypt: raise data_key_bytes and data_key_messages, or store a file"
-            )
 
 
 def in_a_thread(work: Callable[[], object]) -> None:
