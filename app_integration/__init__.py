@@ -45,6 +45,8 @@ if TYPE_CHECKING:
 __all__ = [
     "Secret",
     "acurrent_and_previous",
+    "adecrypt_field",
+    "aencrypt_field",
     "aget_secret",
     "arequire",
     "async_database_engine",
@@ -98,6 +100,20 @@ def decrypt_field(
         KeyUnavailable: its data key can't be unwrapped now.
     """
     return wiring.current().cipher(key).decrypt_field(token, context)
+
+
+async def aencrypt_field(
+    value: Any, *, context: Mapping[str, Any] | None = None, key: str = "pii"
+) -> Any:
+    """As :func:`encrypt_field`, for asyncio: what needs a request waits in a thread."""
+    return await wiring.current().cipher(key).aencrypt_field(value, context)
+
+
+async def adecrypt_field(
+    token: str | bytes | None, *, context: Mapping[str, Any] | None = None, key: str = "pii"
+) -> Any:
+    """As :func:`decrypt_field`, for asyncio: what needs a request waits in a thread."""
+    return await wiring.current().cipher(key).adecrypt_field(token, context)
 
 
 def field(

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Sequence
 from math import inf
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
-from app_integration.encryption import columns, compact_token, values
+from app_integration.encryption import columns, compact_token, frames, values
 from app_integration.encryption import context as contexts
 from app_integration.encryption.batch import Batch
 from app_integration.encryption.binding import Binding
@@ -122,6 +123,44 @@ class BoundField:
             KeyUnavailable: a data key isn't held and can't be unwrapped now.
         """
         return columns.decrypt(self, tokens, context)
+
+    def encrypt_column(self, items: Any, *context: Any) -> Any:
+        """As :meth:`encrypt_many`, for a list or a column of NumPy, pandas, Polars or Arrow.
+
+        What comes back is of the same kind, and so are nulls; context columns may be of any kind.
+        """
+        taken, rebuild = frames.taken(items)
+        return rebuild(self.encrypt_many(taken, *map(frames.values, context)))
+
+    def decrypt_column(self, tokens: Any, *context: Any) -> Any:
+        """The values of a column of tokens, of the same kind as it.
+
+        Raises:
+            BatchFailed: some aren't authentic; it tells which. :meth:`decrypt_many` gives the rest.
+            KeyUnavailable: a data key isn't held and can't be unwrapped now.
+        """
+        taken, rebuild = frames.taken(tokens)
+        return rebuild(self.decrypt_many(taken, *map(frames.values, context)).values())
+
+    async def aencrypt(self, value: object, *context: object) -> Token | None:
+        """As :attr:`encrypt`; a request is sent from a thread, and only when one is needed."""
+        if self.cipher.writer.warm:
+            return self.encrypt(value, *context)
+        return await asyncio.to_thread(self.encrypt, value, *context)
+
+    async def adecrypt(self, token: Token | None, *context: object) -> Any:
+        """As :attr:`decrypt`, in the same manner."""
+        if self.cipher.holds_key_of(token):
+            return self.decrypt(token, *context)
+        return await asyncio.to_thread(self.decrypt, token, *context)
+
+    async def aencrypt_many(self, items: Sequence[Any], *context: Sequence[Any]) -> list[Any]:
+        """As :meth:`encrypt_many`, in a thread."""
+        return await asyncio.to_thread(self.encrypt_many, items, *context)
+
+    async def adecrypt_many(self, tokens: Sequence[Any], *context: Sequence[Any]) -> Batch[Any]:
+        """As :meth:`decrypt_many`, in a thread."""
+        return await asyncio.to_thread(self.decrypt_many, tokens, *context)
 
     def plaintext(self, value: object) -> bytes:
         """*value* as bytes.

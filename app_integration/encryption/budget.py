@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from operator import length_hint
 from typing import Final
 
 GRANT: Final = 4096  # messages handed out at once: a lock for each would cost as much as a nonce
@@ -72,6 +73,10 @@ class Budget:
     def _reclaim(self) -> None:
         """Take back what is left of the grant: whoever still counts by it finds it used up."""
         self._left += len(list(self._grant))
+
+    def open(self, now: float) -> bool:
+        """Whether a small value may be encrypted at *now*."""
+        return now < self.expires and self._left + length_hint(self._grant) > 0
 
     def due(self, now: float) -> bool:
         """Whether a successor is to be made now; said once, and again a while later."""

@@ -77,7 +77,7 @@ class Writer:
     def warm(self) -> bool:
         """Whether a key is held that may encrypt now: no request is needed for a small value."""
         current = self.current
-        return current is not None and current.budget.spend(1, self._clock())
+        return current is not None and current.budget.open(self._clock())
 
     def key(self, size: int) -> DataKey:
         """A key that may encrypt *size* bytes; they are counted. Raises as :meth:`key_for`."""
