@@ -16,7 +16,7 @@ from werkzeug.exceptions import Conflict, TooManyRequests, Unauthorized
 from werkzeug.security import check_password_hash, generate_password_hash
 
 from examples.gaara_store import tokens
-from examples.gaara_store.database import UsernameTaken
+from examples.gaara_store.database import User, UsernameTaken
 from examples.gaara_store.store import current_store
 
 blueprint = Blueprint("auth", __name__)
@@ -38,17 +38,18 @@ _NOBODY: Final = generate_password_hash("nobody")
 
 
 class Credentials(BaseModel):
-    """Who wants in."""
+    """Who wants in: by user name, or by the e-mail address they registered with."""
 
     model_config = ConfigDict(extra="forbid")
 
-    username: Username
+    username: Username | Email
     password: Password
 
 
 class Registration(Credentials):
     """A new user."""
 
+    username: Username
     email: Email
     phone: Annotated[str, Field(min_length=3, max_length=32)]
     address: Annotated[str, Field(min_length=3, max_length=500)]
@@ -78,14 +79,19 @@ def login() -> Response:
     store = current_store()
     if wait := store.attempts.count(given.username):
         raise TooManyRequests("too many attempts; wait before the next", retry_after=wait)
-    user = store.users.find(given.username)
-    known = user.password_hash if user else _NOBODY
-    matches = check_password_hash(known, given.password.get_secret_value())
-    if user is None or not matches:
+    user = _who(store.users.find(given.username), given.password.get_secret_value())
+    if user is None:
         refuse("user name or password is wrong")
     store.attempts.forget(given.username)
     token = tokens.issue(user.id, store.config.jwt.secret, now=datetime.now(UTC))
     return jsonify(token=token, expires_in=int(tokens.LIFETIME.total_seconds()))
+
+
+def _who(users: list[User], password: str) -> User | None:
+    """Of *users*, the one whose password it is; somebody's is checked in any case."""
+    hashes = [user.password_hash for user in users] or [_NOBODY]
+    matches = [check_password_hash(known, password) for known in hashes]
+    return next((user for user, right in zip(users, matches, strict=False) if right), None)
 
 
 def require_user(view: Callable[[UUID], Response]) -> Callable[[], Response]:

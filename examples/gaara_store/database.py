@@ -7,33 +7,39 @@ from typing import Final
 from uuid import UUID, uuid4
 
 from pydantic import SecretStr
-from sqlalchemy import Engine, String, Text, select
+from sqlalchemy import Engine, String, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
-from app_integration import database_engine, decrypt_field, encrypt_field
+from app_integration import database_engine, use_index_keys
+from app_integration.encryption.index_keys.table import TableIndexKeys
+from app_integration.encryption.sqlalchemy import Encrypted, EncryptedRow, Index, find
 from examples.gaara_store.keys import Keys
 from examples.gaara_store.tables import Base
 
 CONNECT_TIMEOUT: Final = 3  # seconds
 POOL_TIMEOUT: Final = 5.0  # seconds to wait for a connection that another request uses
+CUSTOMERS: Final = 100_000  # expected: so coarse is the index by which e-mails are found
 
 
 class UsernameTaken(Exception):
     """Another user has that name."""
 
 
-class User(Base):
-    """One row; *email*, *phone* and *address* hold tokens of ``encrypt_field``."""
+class User(EncryptedRow, Base):
+    """One row; what the database has of *email*, *phone* and *address* are tokens.
+
+    Each is bound to the row's id, so that one copied to another user's row doesn't open there.
+    """
 
     __tablename__ = "users"
 
-    id: Mapped[UUID] = mapped_column(primary_key=True)
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=uuid4)
     username: Mapped[str] = mapped_column(String(40), unique=True)
     password_hash: Mapped[str] = mapped_column(String(255))
-    email: Mapped[str] = mapped_column(Text)
-    phone: Mapped[str] = mapped_column(Text)
-    address: Mapped[str] = mapped_column(Text)
+    email = Encrypted("users.email", index=Index(CUSTOMERS, normalise="email"))
+    phone = Encrypted("users.phone")
+    address = Encrypted("users.address")
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,11 +68,14 @@ class Users:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
+        self._index_keys = TableIndexKeys(engine)
         self.keys = Keys(engine)
 
     def create_tables(self) -> None:
         """Create the tables unless they are there."""
         Base.metadata.create_all(self._engine)
+        self._index_keys.create()
+        use_index_keys(self._index_keys)
 
     def add(
         self, username: str, password_hash: str, *, email: str, phone: str, address: str
@@ -76,18 +85,15 @@ class Users:
         Raises:
             UsernameTaken: nothing was added.
         """
-        # Made here and not by the database: the tokens are bound to it before the row exists, so
-        # that one copied to another user's row doesn't open there.
-        user_id = uuid4()
         self.keys.remember()
-        context = {"user_id": user_id}
+        user_id = uuid4()
         user = User(
             id=user_id,
             username=username,
             password_hash=password_hash,
-            email=encrypt_field(email, context=context),
-            phone=encrypt_field(phone, context=context),
-            address=encrypt_field(address, context=context),
+            email=email,
+            phone=phone,
+            address=address,
         )
         try:
             with Session(self._engine) as session, session.begin():
@@ -96,10 +102,12 @@ class Users:
             raise UsernameTaken from None
         return user_id
 
-    def find(self, username: str) -> User | None:
-        """The row of *username*, still encrypted."""
+    def find(self, login: str) -> list[User]:
+        """Whoever logs in as *login*: a user name, or an e-mail address that several may share."""
         with Session(self._engine) as session:
-            return session.scalar(select(User).where(User.username == username))
+            if "@" in login:
+                return find(session, User.email, login)
+            return list(session.scalars(select(User).where(User.username == login)))
 
     def profile(self, user_id: UUID) -> Profile | None:
         """The data of *user_id*, decrypted; None when there is no such user."""
@@ -108,13 +116,12 @@ class Users:
         if user is None:
             return None
         # The connection is back in its pool by now: decryption may have to wait for the server.
-        context = {"user_id": user.id}
         return Profile(
             id=user.id,
             username=user.username,
-            email=decrypt_field(user.email, context=context),
-            phone=decrypt_field(user.phone, context=context),
-            address=decrypt_field(user.address, context=context),
+            email=user.email,
+            phone=user.phone,
+            address=user.address,
         )
 
     def ping(self) -> None:

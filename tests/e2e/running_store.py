@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -96,6 +96,10 @@ class RunningStore:
         token: str = answer.json()["token"]
         self.tokens.append(token)
         return token
+
+    def login_by_email(self, person: Person) -> str:
+        """The token that *person* gets under the e-mail address they registered with."""
+        return self.login(replace(person, username=person.email))
 
     def me(self, token: str) -> requests.Response:
         """What the store says of whoever holds *token*."""

@@ -110,6 +110,7 @@ def mails_to(deployment: Deployment, address: str) -> list[Path]:
 
 def test_a_customer_logs_in_and_reads_their_own_data(store: RunningStore) -> None:
     answer = store.me(store.login(GAARA))
+    assert store.me(store.login_by_email(GAARA)).json() == answer.json()
     assert answer.status_code == 200
     assert answer.json() == {"id": answer.json()["id"], "username": "gaara", **GAARA.private}
 

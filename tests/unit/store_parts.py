@@ -7,7 +7,7 @@ import json
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,14 +18,17 @@ from flask.testing import FlaskClient
 from sqlalchemy import Engine, create_engine
 from werkzeug.test import TestResponse
 
-from app_integration import redaction
+from app_integration import redaction, wiring
 from app_integration.config import CHECK_INTERVAL, ConfigFile
+from app_integration.encryption.blind_indexes import BlindIndexes
 from app_integration.encryption.fields import FieldCipher
+from app_integration.encryption.index_keys import IndexKeyStore
+from app_integration.encryption.index_keys.table import TableIndexKeys
 from app_integration.encryption.refusal import refuse
 from app_integration.errors import KeyUnavailable
 from app_integration.files import write_private
 from app_integration.names import Environment, Scope
-from examples.gaara_store import database, keys
+from examples.gaara_store import keys
 from examples.gaara_store.app import create_app
 from examples.gaara_store.config import StoreConfig
 from tests.deployment import free_ports
@@ -138,6 +141,36 @@ class Clock:
         return self.now
 
 
+class LocalWiring:
+    """What encrypted columns ask of the process's wiring, over keys in memory."""
+
+    def __init__(self, keys: LocalKeys) -> None:
+        self._keys = keys
+        self._cipher = FieldCipher(keys, SCOPE)
+        self._indexes: BlindIndexes | None = None
+
+    def cipher(self, key: str) -> FieldCipher:
+        assert key == "pii"
+        return self._cipher
+
+    @property
+    def indexes(self) -> BlindIndexes:
+        assert self._indexes is not None
+        return self._indexes
+
+    def use_index_keys(self, store: IndexKeyStore) -> None:
+        self._indexes = BlindIndexes(self._keys, store, SCOPE)
+
+
+def use_local_keys(local: LocalKeys, engine: Engine, patch: pytest.MonkeyPatch) -> None:
+    """Wire the store to *local*, with no key held yet."""
+    wired = LocalWiring(local)
+    wired.use_index_keys(TableIndexKeys(engine))
+    patch.setattr(wiring, "current", lambda: wired)
+    patch.setattr(keys, "transit", lambda: local)
+    patch.setattr(keys, "_is_blank", lambda: False)
+
+
 @dataclass
 class Shop:
     """A store, and what tests turn under it."""
@@ -148,18 +181,11 @@ class Shop:
     document: dict[str, Any]  # in it
     clock: Clock  # of the config file
     patch: pytest.MonkeyPatch
-    keys: LocalKeys = field(default_factory=LocalKeys)
-
-    def __post_init__(self) -> None:
-        self.forget_keys()
+    keys: LocalKeys
 
     def forget_keys(self) -> None:
         """What a restart does: no data key is held any longer."""
-        cipher = FieldCipher(self.keys, SCOPE)
-        self.patch.setattr(database, "encrypt_field", cipher.encrypt_field)
-        self.patch.setattr(database, "decrypt_field", cipher.decrypt_field)
-        self.patch.setattr(keys, "transit", lambda: self.keys)
-        self.patch.setattr(keys, "_is_blank", lambda: False)
+        use_local_keys(self.keys, self.engine, self.patch)
 
     def lose_keys(self) -> None:
         """What a restart of a server in dev mode does: other keys, under the same names."""
@@ -195,9 +221,11 @@ def open_shop(servers: Servers, folder: Path, patch: pytest.MonkeyPatch) -> Iter
     path, clock = folder / "app.json", Clock()
     deliver(servers.document, path)
     engine = create_engine(f"sqlite:///{folder / 'store.db'}", hide_parameters=True)
+    local = LocalKeys()
+    use_local_keys(local, engine, patch)
     try:
         app = create_app(ConfigFile(StoreConfig, path, clock=clock), engine)
-        yield Shop(app.test_client(), engine, path, servers.document, clock, patch)
+        yield Shop(app.test_client(), engine, path, servers.document, clock, patch, local)
     finally:
         redaction.uninstall()
         engine.dispose()

@@ -58,6 +58,29 @@ def test_data_moved_to_another_users_row_does_not_open(shop: Shop) -> None:
     assert PERSON["email"] not in answer.text
 
 
+@pytest.mark.parametrize("written", ["gaara@example.com", "Gaara@Example.COM"])
+def test_an_e_mail_address_logs_in_as_well_however_it_is_written(shop: Shop, written: str) -> None:
+    shop.customer("gaara")
+    token = shop.login(written).get_json()["token"]
+    mine = shop.client.get("/me", headers={"Authorization": f"Bearer {token}"}).get_json()
+    assert mine["username"] == "gaara"
+    assert shop.login(written, "another password").status_code == 401
+    assert shop.login("nobody@example.com").status_code == 401
+
+
+def test_of_two_with_one_address_the_password_tells_who_it_is(shop: Shop) -> None:
+    shop.customer("gaara")
+    assert shop.register("temari", password="a fan, and wind").status_code == 201
+    for password, name in ((PASSWORD, "gaara"), ("a fan, and wind", "temari")):
+        token = shop.login(PERSON["email"], password).get_json()["token"]
+        mine = shop.client.get("/me", headers={"Authorization": f"Bearer {token}"}).get_json()
+        assert mine["username"] == name
+
+
+def test_a_user_name_is_not_an_address(shop: Shop) -> None:
+    assert shop.register("gaara@example.com").status_code == 400
+
+
 def test_an_export_arrives_as_a_csv_file(shop: Shop, servers: Servers) -> None:
     header = shop.customer("gaara")
     before = set(servers.mail.iterdir())
