@@ -1,0 +1,221 @@
+"""Where secrets come from, and who is asked after whom."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+import pytest
+
+from app_integration.cache import FALLBACK_TTL
+from app_integration.errors import (
+    AccessDenied,
+    AuthenticationFailed,
+    ConfigRejected,
+    ConfigurationError,
+    SecretDeleted,
+    SecretNotFound,
+    StrongroomError,
+    Unreachable,
+)
+from app_integration.files import write_private
+from app_integration.settings import from_environment
+from app_integration.sources.dotenv import DotenvSource
+from app_integration.sources.rendered import RenderedSource
+from app_integration.wiring import Wiring
+from tests.deployment import free_ports
+from tests.unit.test_settings import GOOD
+from tests.unit.test_store import LIMITS, Script, Shop
+
+DOCUMENT = """\
+jwt:
+  secret: from the file
+database:
+  url: postgresql://here/shop
+smtp-password: hunter2
+smtp: {host: mail.example.com, port: 587}
+mail/archive/key: nested
+"""
+
+
+def rendered(tmp_path: Path, text: str = DOCUMENT) -> RenderedSource:
+    path = tmp_path / "app.yaml"
+    write_private(path, text)
+    return RenderedSource(path)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("jwt-secret", "from the file"),
+        ("database-url", "postgresql://here/shop"),
+        ("smtp-password", "hunter2"),
+        ("mail/archive/key", "nested"),
+    ],
+)
+def test_the_keys_of_a_delivered_file_spell_the_name(tmp_path: Path, name: str, value: str) -> None:
+    found = rendered(tmp_path).fetch(name)
+    assert (found.value, found.source, found.version) == (value, "rendered", None)
+
+
+@pytest.mark.parametrize("name", ["smtp-port", "smtp", "jwt", "other"])
+def test_what_is_no_text_is_no_secret(tmp_path: Path, name: str) -> None:
+    with pytest.raises(SecretNotFound, match=r"app\.yaml"):
+        rendered(tmp_path).fetch(name)
+
+
+def test_two_keys_for_one_name_are_refused_without_their_values(tmp_path: Path) -> None:
+    source = rendered(tmp_path, "jwt-secret: hunter2-a\njwt:\n  secret: hunter2-b\n")
+    with pytest.raises(ConfigRejected, match="JWT_SECRET") as caught:
+        source.fetch("jwt-secret")
+    assert "hunter2" not in str(caught.value)
+
+
+def test_a_file_that_others_can_read_is_refused(tmp_path: Path) -> None:
+    source = rendered(tmp_path)
+    (tmp_path / "app.yaml").chmod(0o644)
+    with pytest.raises(ConfigRejected, match="0644"):
+        source.fetch("jwt-secret")
+
+
+def test_neither_a_file_nor_a_dotenv_has_versions_or_fields(tmp_path: Path) -> None:
+    (tmp_path / ".env").write_text("JWT_SECRET=one\n")
+    for source in (rendered(tmp_path), DotenvSource(tmp_path / ".env", {})):
+        assert source.fetch("jwt-secret").value
+        for version, field in ((1, None), (None, "user")):
+            with pytest.raises(SecretNotFound, match="neither versions nor fields"):
+                source.fetch("jwt-secret", version, field)
+
+
+def test_while_the_server_is_away_the_next_source_answers_and_says_so(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level(logging.WARNING)
+    vault = Script(Unreachable("no server"), Unreachable("no server"), "fresh")
+    shop = Shop(vault, Script("delivered", name="rendered"), development=False)
+    for _ in range(2):
+        assert shop.store.get("jwt-secret") == "delivered"
+        info = shop.store.info("jwt-secret")
+        assert info is not None
+        assert info.source == "rendered"
+        shop.clock.now += FALLBACK_TTL
+    assert shop.store.get("jwt-secret") == "fresh"
+    assert [record.getMessage() for record in caplog.records] == [
+        "jwt-secret comes from rendered: no server"
+    ]
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [SecretNotFound("x"), SecretDeleted("x"), AccessDenied("x"), AuthenticationFailed("x")],
+)
+def test_outside_development_a_no_of_the_server_is_final(answer: StrongroomError) -> None:
+    file = Script("what was taken back", name="rendered")
+    with pytest.raises(type(answer)):
+        Shop(Script(answer), file, development=False).store.get("jwt-secret")
+    assert file.calls == 0
+
+
+def test_what_is_held_comes_before_a_later_source() -> None:
+    file = Script("delivered", name="rendered")
+    shop = Shop(Script("one", Unreachable("away")), file, development=False)
+    shop.store.get("jwt-secret")
+    shop.clock.now += LIMITS.cache_ttl
+    assert shop.store.get("jwt-secret") == "one"
+    assert file.calls == 0
+    shop.clock.now += LIMITS.stale_limit
+    assert shop.store.get("jwt-secret") == "delivered"
+
+
+def test_a_file_that_does_not_hold_a_name_is_passed_over() -> None:
+    """And what the server then gives is no stand-in: it lives its whole time."""
+    vault = Script("from vault")
+    shop = Shop(Script(SecretNotFound("x"), name="rendered"), vault, development=False)
+    shop.store.get("jwt-secret")
+    shop.clock.now += LIMITS.cache_ttl - 1
+    assert shop.store.get("jwt-secret") == "from vault"
+    assert vault.calls == 1
+
+
+def test_the_source_with_most_to_say_names_the_failure() -> None:
+    file = Script(SecretNotFound("not in the file"), name="rendered")
+    for error in (AccessDenied("the rule"), Unreachable("no server")):
+        for sources in ([file, Script(error)], [Script(error), file]):
+            with pytest.raises(type(error), match=str(error)):
+                Shop(*sources, development=True).store.get("jwt-secret")
+
+
+def variables(tmp_path: Path, **changes: str) -> dict[str, str]:
+    return {
+        **GOOD,
+        "VAULT_ADDR": f"http://127.0.0.1:{free_ports(1)[0]}",
+        "STRONGROOM_CONFIG": str(tmp_path / "app.yaml"),
+        "STRONGROOM_AUDIT_FILE": str(tmp_path / "access.jsonl"),
+        **changes,
+    }
+
+
+def test_the_chain_of_the_settings_is_the_one_that_is_asked(tmp_path: Path) -> None:
+    rendered(tmp_path)
+    settings = from_environment(variables(tmp_path, STRONGROOM_SOURCES="rendered", VAULT_ADDR=""))
+    wired = Wiring(settings)
+    assert wired.secrets.get("jwt-secret") == "from the file"
+    info = wired.secrets.info("jwt-secret")
+    assert info is not None
+    assert info.source == "rendered"
+    with pytest.raises(ConfigurationError, match="VAULT_ADDR is not set"):
+        wired.session.get("sys/health")
+    wired.close()
+
+
+@pytest.mark.parametrize(
+    ("changes", "chain"),
+    [
+        ({}, ("vault",)),
+        ({"ENVIRONMENT": "dev"}, ("vault", "dotenv")),
+        ({"ENVIRONMENT": "dev", "VAULT_ADDR": ""}, ("dotenv",)),
+        ({"STRONGROOM_SOURCES": "vault, rendered"}, ("vault", "rendered")),
+        ({"STRONGROOM_SOURCES": "rendered", "VAULT_ADDR": ""}, ("rendered",)),
+        ({"STRONGROOM_SOURCES": "dotenv", "ENVIRONMENT": "dev"}, ("dotenv",)),
+    ],
+)
+def test_the_order_is_that_of_the_settings(
+    tmp_path: Path, changes: dict[str, str], chain: tuple[str, ...]
+) -> None:
+    assert from_environment(variables(tmp_path, **changes)).chain == chain
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"STRONGROOM_SOURCES": "vault,dotenv"}, "dotenv is for development only"),
+        ({"STRONGROOM_SOURCES": "dotenv", "ENVIRONMENT": "staging"}, "for development only"),
+        ({"STRONGROOM_SOURCES": "vault,aws-ssm"}, "names 'aws-ssm'; expected some of vault"),
+        ({"STRONGROOM_SOURCES": "vault,vault"}, "twice"),
+        ({"STRONGROOM_SOURCES": "rendered", "STRONGROOM_CONFIG": ""}, "takes STRONGROOM_CONFIG"),
+        ({"STRONGROOM_SOURCES": "vault", "VAULT_ADDR": ""}, "VAULT_ADDR is not set"),
+        ({"STRONGROOM_SOURCES": "vault", "VAULT_ADDR": "", "ENVIRONMENT": "dev"}, "VAULT_ADDR"),
+    ],
+)
+def test_a_chain_that_can_not_be_is_refused_before_anything_is_sent(
+    tmp_path: Path, changes: dict[str, str], words: str
+) -> None:
+    with pytest.raises(ConfigurationError, match=words):
+        from_environment(variables(tmp_path, **changes))
+
+
+def test_a_given_declaration_bounds_what_can_be_asked_for(tmp_path: Path) -> None:
+    rendered(tmp_path)
+    (tmp_path / "names").write_text("jwt-secret\n")
+    settings = from_environment(
+        variables(
+            tmp_path,
+            STRONGROOM_SOURCES="rendered",
+            STRONGROOM_DECLARATION=str(tmp_path / "names"),
+        )
+    )
+    wired = Wiring(settings)
+    assert wired.secrets.get("jwt-secret") == "from the file"
+    with pytest.raises(ConfigurationError, match="'database-url' isn't declared"):
+        wired.secrets.get("database-url")
+    wired.close()

@@ -1,0 +1,244 @@
+"""Coroutines that ask for secrets: the loop goes on, and one request serves all."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, assert_type
+
+import pytest
+
+from app_integration import (
+    acurrent_and_previous,
+    aget_secret,
+    arequire,
+    get_secret,
+    redaction,
+    wiring,
+)
+from app_integration.aio import AsyncSecrets
+from app_integration.audit import AuditLog
+from app_integration.errors import (
+    DeadlineExceeded,
+    SecretNotFound,
+    SecretsMissing,
+    Unreachable,
+    WrongType,
+)
+from app_integration.secret import Secret
+from app_integration.settings import Limits
+from app_integration.sources import Fetched
+from app_integration.store import SecretStore
+from app_integration.testing.application import MemoryApplication, in_memory
+from tests.unit.test_store import SCOPE
+
+TURNS = 1000  # of the loop, while a server doesn't answer
+
+
+class Withheld:
+    """A server that answers when it is told to; until then a thread waits in it."""
+
+    decides = True
+
+    def __init__(self) -> None:
+        self.answer = threading.Event()
+        self.asked = threading.Semaphore(0)
+        self.calls = 0
+
+    def fetch(self, _name: str, *_: object) -> Fetched:
+        self.calls += 1
+        self.asked.release()
+        assert self.answer.wait(10)
+        return Fetched(Secret("the value"), "vault", 1)
+
+
+@pytest.fixture
+def server() -> Withheld:
+    return Withheld()
+
+
+@pytest.fixture
+def secrets(server: Withheld) -> Iterator[AsyncSecrets]:
+    audit = AuditLog(SCOPE, lambda _line: None)
+    store = SecretStore([server], audit, register=redaction.Register())
+    both = AsyncSecrets(store)
+    yield both
+    server.answer.set()
+    both.close()
+    store.close()
+
+
+async def turns(count: int) -> None:
+    for _ in range(count):
+        await asyncio.sleep(0)
+
+
+async def reached(server: Withheld) -> None:
+    """Until a request has reached *server*."""
+    while not server.asked.acquire(blocking=False):  # noqa: ASYNC110 (a thread tells, not a task)
+        await asyncio.sleep(0)
+
+
+@pytest.mark.parametrize("what", ["get", "require", "current_and_previous"])
+def test_the_loop_goes_on_while_the_server_is_slow(
+    secrets: AsyncSecrets, server: Withheld, what: str
+) -> None:
+    """The server answers only after the loop has turned: a blocked loop would never get there."""
+
+    async def scenario() -> Any:
+        argument: Any = ["jwt-secret"] if what == "require" else "jwt-secret"
+        asking = asyncio.create_task(getattr(secrets, what)(argument))
+        await reached(server)
+        await turns(TURNS)
+        assert not asking.done()
+        server.answer.set()
+        return await asking
+
+    expected = {"get": "the value", "require": None, "current_and_previous": ("the value", None)}
+    assert asyncio.run(scenario()) == expected[what]
+
+
+def test_tasks_that_miss_together_send_one_request(secrets: AsyncSecrets, server: Withheld) -> None:
+    async def scenario() -> list[str]:
+        tasks = [asyncio.create_task(secrets.get("jwt-secret")) for _ in range(64)]
+        await turns(10)
+        server.answer.set()
+        got: list[str] = await asyncio.gather(*tasks)
+        return got
+
+    assert asyncio.run(scenario()) == ["the value"] * 64
+    assert server.calls == 1
+
+
+def test_tasks_and_threads_share_one_request(secrets: AsyncSecrets, server: Withheld) -> None:
+    got: list[str] = []
+    thread = threading.Thread(target=lambda: got.append(secrets._store.get("jwt-secret")))
+    thread.start()
+    assert server.asked.acquire(timeout=10)
+
+    async def scenario() -> str:
+        asking = asyncio.create_task(secrets.get("jwt-secret"))
+        await turns(10)
+        server.answer.set()
+        value: str = await asking
+        return value
+
+    assert asyncio.run(scenario()) == "the value"
+    thread.join()
+    assert got == ["the value"]
+    assert server.calls == 1
+
+
+def test_a_cancelled_task_leaves_the_request_to_the_others(
+    secrets: AsyncSecrets, server: Withheld
+) -> None:
+    async def scenario() -> str:
+        first, second = (asyncio.create_task(secrets.get("jwt-secret")) for _ in range(2))
+        await reached(server)
+        first.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await first
+        server.answer.set()
+        value: str = await second
+        return value
+
+    assert asyncio.run(scenario()) == "the value"
+    assert server.calls == 1
+
+
+def test_when_all_are_cancelled_the_value_still_arrives_for_the_next(
+    secrets: AsyncSecrets, server: Withheld
+) -> None:
+    async def scenario() -> str:
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0):
+                await secrets.get("jwt-secret")
+        asking = asyncio.create_task(secrets.get("jwt-secret"))
+        await turns(10)
+        server.answer.set()
+        value: str = await asking
+        return value
+
+    assert asyncio.run(scenario()) == "the value"
+    assert server.calls == 1
+
+
+def test_a_task_does_not_wait_for_ever_for_a_thread(server: Withheld) -> None:
+    limits = Limits(deadline=0.05, fetch_threads=1)
+    store = SecretStore(
+        [server], AuditLog(SCOPE, lambda _line: None), limits=limits, register=redaction.Register()
+    )
+    secrets = AsyncSecrets(store)
+
+    async def scenario() -> None:
+        taken = asyncio.create_task(secrets.get("first"))
+        await turns(10)
+        with pytest.raises(DeadlineExceeded, match="no thread was free"):
+            await secrets.get("second")
+        server.answer.set()
+        with pytest.raises(DeadlineExceeded):
+            await taken
+
+    asyncio.run(scenario())
+    secrets.close()
+    store.close()
+
+
+def test_errors_defaults_and_types_are_those_of_the_store(tmp_path: Path) -> None:
+    async def scenario(app: MemoryApplication) -> None:
+        app.put("port", "5432")
+        app.put("port", "5433")
+        assert_type(await aget_secret("port", as_type=int), int)
+        assert await aget_secret("port", as_type=int) == 5433
+        assert await aget_secret("port", version=1) == "5432"
+        assert await aget_secret("absent", default=None) is None
+        with pytest.raises(WrongType):
+            await aget_secret("port", as_type=dict)
+        with pytest.raises(SecretNotFound):
+            await aget_secret("absent")
+        assert await acurrent_and_previous("port") == ("5433", "5432")
+        await arequire(["port"])
+        with pytest.raises(SecretsMissing):
+            await arequire(["port", "absent"])
+        assert get_secret("port") == "5433"
+
+    with in_memory("shop", tmp_path) as app:
+        asyncio.run(scenario(app))
+
+
+def test_the_first_use_is_made_in_a_thread(tmp_path: Path) -> None:
+    """Making the objects reads files and loads modules."""
+    threads: list[str] = []
+    with in_memory("shop", tmp_path) as app:
+        app.put("jwt-secret", "one")
+        made = wiring.Wiring.async_secrets
+
+        def noted(wired: wiring.Wiring) -> AsyncSecrets:
+            threads.append(threading.current_thread().name)
+            result: AsyncSecrets = made.__get__(wired)
+            return result
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(wiring.Wiring, "async_secrets", property(noted))
+            for _ in range(2):
+                assert asyncio.run(aget_secret("jwt-secret")) == "one"
+    assert len(threads) == 1
+    assert threads != ["MainThread"]
+
+
+def test_a_failing_server_is_told_to_every_task(secrets: AsyncSecrets, server: Withheld) -> None:
+    def failing(*_: object) -> Fetched:
+        server.answer.wait(10)
+        raise Unreachable("away")
+
+    server.fetch = failing  # type: ignore[method-assign, assignment] # this one fails
+
+    async def scenario() -> list[Any]:
+        tasks = [asyncio.create_task(secrets.get("jwt-secret")) for _ in range(8)]
+        await turns(10)
+        server.answer.set()
+        return await asyncio.gather(*tasks, return_exceptions=True)
+
+    assert [type(each) for each in asyncio.run(scenario())] == [Unreachable] * 8
