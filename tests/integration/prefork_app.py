@@ -1,0 +1,30 @@
+"""A WSGI application for gunicorn, which asks for a secret before the workers are forked."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from app_integration import get_secret, get_secret_info, on_change, wiring
+
+get_secret("jwt-secret")
+get_secret("redis-url")
+on_change("redis-url", print)
+
+
+def application(environ: dict[str, Any], start: Callable[..., object]) -> Iterable[bytes]:
+    """Tells of this worker: ``/`` from the cache, ``/ask`` after asking the server."""
+    if environ["PATH_INFO"] == "/ask":
+        get_secret("jwt-secret", force_refresh=True)
+    get_secret("jwt-secret")
+    wired, info = wiring.current(), get_secret_info("jwt-secret")
+    told = {
+        "pid": os.getpid(),
+        "token": wired.session._token is not None,
+        "refreshes": wired.secrets.fetcher._refresher.running,
+        "version": info and info.version,
+    }
+    start("200 OK", [("Content-Type", "application/json")])
+    return [json.dumps(told).encode()]
