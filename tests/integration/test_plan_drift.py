@@ -30,6 +30,7 @@ from vault.reconcile.order import AFTER, PRUNABLE
 from vault.reconcile.plan import Plan
 from vault.reconcile.records import Recorded
 from vault.reconcile.resources import Resource
+from vault.reconcile.resources.guards import RateLimit
 from vault.reconcile.resources.mounts import KvConfig, Mount
 from vault.reconcile.resources.policies import PolicyText
 from vault.reconcile.resources.secrets import DerivedValue, SecretMetadata, SecretValue, write_value
@@ -58,6 +59,7 @@ SUPPLY = Supply(
 OWN: dict[str, Resource] = {
     "mount": Mount("mounts", "drift", "kv", "for this test", max_ttl=3600, version=2),
     "kv-config": KvConfig("drift", 5),
+    "rate-limit": Recorded(RateLimit("drift-dev", "transit", 1000, 1, 0), Environment.DEV),
     "transit-key": Recorded(TransitKey("drift-dev-key", 86_400), Environment.DEV),
     "secret-metadata": SecretMetadata(
         SECRET, {"owner": "shop", "environment": "dev", "rotate_every": "90d"}
@@ -171,8 +173,14 @@ MOUNTED = {
     "options": {"version": "2"},
 }
 KEY = {"type": "aes256-gcm96", "derived": True}
+LOCKOUT = {
+    "lockout_threshold": "5",
+    "lockout_duration": "15m",
+    "lockout_counter_reset_duration": "15m",
+    "lockout_disable": False,
+}
 #: Kinds of which the server forgets what isn't sent along.
-WHOLE = {"database-role", "static-role", "jwt-role", "oidc-role"}
+WHOLE = {"database-role", "static-role", "rate-limit", "jwt-role", "oidc-role"}
 HANDS = {
     "mount": Hand(
         "sys/mounts/{name}/tune",
@@ -312,6 +320,31 @@ HANDS = {
         },
     ),
     "database-role": Hand("database/roles/{name}"),
+    "rate-limit": Hand(
+        "sys/quotas/rate-limit/{name}",
+        {"path": body("sys/quotas/rate-limit/{name}", {"path": "database", "rate": 1000})},
+    ),
+    "password-policy": Hand(
+        "",
+        {
+            "policy": body(
+                "sys/policies/password/{name}",
+                {"policy": 'length = 30\nrule "charset" { charset = "abcdefghij" }'},
+            )
+        },
+    ),
+    "user-lockout": Hand(
+        "",
+        {
+            name: body("sys/auth/{name}/tune", {"user_lockout_config": LOCKOUT | {name: value}})
+            for name, value in {
+                "lockout_threshold": "7",
+                "lockout_duration": "20m",
+                "lockout_counter_reset_duration": "20m",
+                "lockout_disable": True,
+            }.items()
+        },
+    ),
     "static-role": Hand(
         "database/static-roles/{name}", {"username": of_another_user}, fixed=("username",)
     ),
@@ -433,6 +466,8 @@ def own_things(deployment: Deployment) -> Iterator[None]:
         f"secret/metadata/{SECRET}",
         f"secret/metadata/{SECRET}-url",
         f"secret/metadata/{ADOPTED}",
+        "sys/quotas/rate-limit/drift-dev",
+        "secret/metadata/_strongroom/dev/rate-limit/drift-dev",
         f"secret/metadata/_strongroom/dev/static-role/{NAME}-drift-db",
     ):
         operator.delete(path)

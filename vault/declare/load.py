@@ -11,7 +11,14 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from app_integration.names import Environment
-from vault.declare import document, environment_checks, explain, login_checks, service_checks
+from vault.declare import (
+    document,
+    environment_checks,
+    explain,
+    login_checks,
+    people_checks,
+    service_checks,
+)
 from vault.declare.declaration import Declaration
 from vault.declare.document import Document
 from vault.declare.faults import DeclarationError, Fault, Problem
@@ -103,6 +110,7 @@ def check(files: Files, template_root: Path = TEMPLATES) -> Declaration:
         problems = chain(
             environment_checks.problems(doc.data, stem=name, services=known),
             login_checks.problems(doc.data, stem=name, services=known, pems=files.pems),
+            people_checks.problems(doc.data),
         )
         faults += _faults(EnvironmentDeclaration, doc, problems)
     if faults:

@@ -45,6 +45,7 @@ from vault.declare.logins import (
     Group,
     ServiceLogin,
 )
+from vault.declare.people import Lockout, PasswordPolicy, Person, Quota
 from vault.declare.section import Section as _Mapping
 
 #: The characters a generated secret is drawn from. With the shortest length of 32 characters each
@@ -226,14 +227,6 @@ class Agent(_Mapping):
     key_file: AbsolutePath | None = Field(None, description="a path, for cert")
 
 
-class Person(_Mapping):
-    """Someone who logs in with a password, in dev only."""
-
-    policies: Annotated[tuple[str, ...], AfterValidator(distinct)] = Field(
-        description="a list of policies"
-    )
-
-
 class Deployment(_Mapping):
     """One service in one environment: what is different there."""
 
@@ -243,6 +236,9 @@ class Deployment(_Mapping):
     )
     login: ServiceLogin = Field(
         ServiceLogin(approle=AppRoleLogin()), description="a mapping with approle, jwt and the like"
+    )
+    password_policy: PartName | None = Field(
+        None, description="one of 'password_policies', for the passwords of its database users"
     )
     adopted: Mapping[SecretName, Adoption] = Field(
         {}, description="entries like 'database-url: {username: shop_app}'"
@@ -260,6 +256,15 @@ class EnvironmentDeclaration(_Mapping):
     agent: Agent = Field(description="a mapping with render_interval")
     people: Mapping[PartName, Person] = Field(
         {}, description="entries like 'developer: {policies: [strongroom-plan]}'"
+    )
+    lockout: Lockout | None = Field(
+        None, description="a mapping with threshold, duration and reset_after"
+    )
+    quotas: Mapping[PartName, Quota] = Field(
+        {}, description="entries like 'logins: {path: auth/approle, rate: 50}'"
+    )
+    password_policies: Mapping[PartName, PasswordPolicy] = Field(
+        {}, description="entries like 'database: {length: 32}'"
     )
     auth: Auth = Field(Auth(), description="a mapping with jwt, kubernetes, cert or oidc")
     groups: Mapping[PartName, Group] = Field(

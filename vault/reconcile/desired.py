@@ -20,11 +20,11 @@ from vault.declare.model import (
     Tokens,
 )
 from vault.declare.model import DatabaseRole as Role
-from vault.reconcile import identities, records, static_users
+from vault.reconcile import identities, people, records, static_users
 from vault.reconcile.order import PRUNABLE
 from vault.reconcile.records import Recorded
 from vault.reconcile.resources import Resource
-from vault.reconcile.resources.auth import AppRole, UserpassLogin
+from vault.reconcile.resources.auth import AppRole
 from vault.reconcile.resources.database import DatabaseConnection, DatabaseRole
 from vault.reconcile.resources.mounts import KvConfig, Mount
 from vault.reconcile.resources.policies import Policy
@@ -67,8 +67,8 @@ def desired(
     resources += [Policy(name, text) for name, text in sorted(policies.items())]
     resources.append(TransitKey(FINGERPRINT_KEY))
     resources += [AppRole(job, (job,), token_ttl=JOB_TOKEN_TTL) for job in JOBS]
-    people = TokenRules(ttl=PERSON_TOKEN_TTL, max_ttl=PERSON_TOKEN_MAX_TTL, default_policy=True)
-    resources += identities.methods(declaration, environment, supply, people)
+    rules = TokenRules(ttl=PERSON_TOKEN_TTL, max_ttl=PERSON_TOKEN_MAX_TTL, default_policy=True)
+    resources += identities.methods(declaration, environment, supply, rules)
     for scope in declaration.scopes(environment):
         service = declaration.service(scope.service)
         if declaration.deployment(scope).login.approle is not None:
@@ -80,23 +80,11 @@ def desired(
             path = scope.secret(name)
             resources.append(SecretMetadata(path, _tags(service, scope, source)))
             resources.append(_value(scope, path, source, supply))
-    resources += _people(declared, supply)
+    resources += [*people.guards(declared), *people.people(declared, supply)]
     return [
         Recorded(resource, environment) if resource.kind in PRUNABLE else resource
         for resource in resources
     ]
-
-
-def _people(declared: EnvironmentDeclaration, supply: Supply) -> Iterator[Resource]:
-    for name, person in sorted(declared.people.items()):
-        yield UserpassLogin(
-            name,
-            person.policies,
-            PERSON_TOKEN_TTL,
-            PERSON_TOKEN_MAX_TTL,
-            supply,
-            records.path(declared.environment, UserpassLogin.kind, name),
-        )
 
 
 def database_roles(declaration: Declaration, scope: Scope) -> dict[str, Role]:
@@ -123,8 +111,7 @@ def _mounts(environment: EnvironmentDeclaration, longest_lease: int) -> Iterator
         "mounts", names.DATABASE_MOUNT, "database", "leased database users", max_ttl=longest_lease
     )
     yield Mount("auth", names.APPROLE_MOUNT, "approle", "services and jobs")
-    if environment.people:
-        yield Mount("auth", "userpass", "userpass", "people")
+    yield from people.mount(environment)
 
 
 def _identities(scope: Scope, tokens: Tokens) -> Iterator[Resource]:
@@ -151,6 +138,7 @@ def _database(declaration: Declaration, scope: Scope, supply: Supply) -> Iterato
         endpoint=endpoint,
         database=database.name,
         username=scope.manager_role,
+        password_policy=people.password_policy(declaration, scope.service, scope.environment),
         allowed_roles=(*roles, *static_users.static_roles(declaration, scope).values()),
         supply=supply,
         record=records.path(scope.environment, DatabaseConnection.kind, str(scope)),

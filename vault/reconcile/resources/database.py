@@ -57,6 +57,7 @@ class DatabaseConnection:
     a note says so. Afterwards it is never sent again; another one, given on purpose, is.
 
     Attributes:
+        password_policy: name of what the server draws passwords by; empty for its own.
         record: path of the note.
     """
 
@@ -67,6 +68,7 @@ class DatabaseConnection:
     database: str
     username: str
     allowed_roles: tuple[str, ...]
+    password_policy: str
     supply: Supply
     record: str
 
@@ -144,6 +146,7 @@ class DatabaseConnection:
             ),
             "username": self.username,
             "password_authentication": "scram-sha-256",
+            "password_policy": self.password_policy,
             "allowed_roles": sorted(self.allowed_roles),
         }
 

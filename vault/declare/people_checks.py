@@ -1,0 +1,46 @@
+"""What the schema can't say of people, quotas and password policies."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
+
+from app_integration.names import APPROLE_MOUNT, DATABASE_MOUNT, KV_MOUNT, TRANSIT_MOUNT
+from vault.declare.faults import Problem, listed, nearest, shown
+from vault.declare.service_checks import Data, section
+
+_MOUNTS: Final = (KV_MOUNT, TRANSIT_MOUNT, DATABASE_MOUNT, f"auth/{APPROLE_MOUNT}")
+_METHODS: Final = ("jwt", "kubernetes", "cert", "oidc")
+
+
+def problems(data: Data) -> Iterator[Problem]:
+    """All that the schema can't say of them in an environment's file."""
+    if "lockout" in data and not section(data, "people"):
+        expected = "it only beside 'people', as nobody else logs in with a password"
+        yield Problem(("lockout",), "has the key 'lockout'", expected, subject=())
+    yield from _quotas(data)
+    policies = section(data, "password_policies")
+    for name in section(data, "services"):
+        policy = section(data, "services", name).get("password_policy")
+        if isinstance(policy, str) and policy not in policies:
+            what, near = f"is the unknown policy {shown(policy)}", nearest(policy, policies)
+            loc = ("services", name, "password_policy")
+            yield Problem(loc, what, listed(policies), near)
+
+
+def _quotas(data: Data) -> Iterator[Problem]:
+    known = [*_MOUNTS, *(["auth/userpass"] if section(data, "people") else [])]
+    known += [f"auth/{method}" for method in _METHODS if method in section(data, "auth")]
+    taken: dict[str, str] = {}
+    quotas: Mapping[str, Any] = section(data, "quotas")
+    for name in quotas:
+        path = section(quotas, name).get("path", "")
+        loc = ("quotas", name, "path")
+        if not isinstance(path, str):
+            continue
+        if path and path not in known:
+            what = f"is {shown(path)}, which isn't mounted"
+            yield Problem(loc, what, listed(known), nearest(path, known))
+        elif path in taken:
+            yield Problem(loc, f"is that of {taken[path]!r} too", "one quota for each path")
+        taken.setdefault(path, name)
