@@ -76,7 +76,18 @@ def _show_change(console: Console, change: Change) -> None:
 
 
 def _line(console: Console, colour: str, text: str) -> None:
-    console.print(f"[{colour}]{escape(text)}[/]", highlight=False)
+    console.print(f"[{colour}]{escape(_visible(text))}[/]", highlight=False)
+
+
+def _visible(text: str) -> str:
+    """*text* with its control characters spelt out: a policy on the server may hold any.
+
+    A terminal would obey them, and hide what is to be reviewed.
+    """
+    return "".join(
+        each if each.isprintable() else each.encode("unicode_escape").decode()
+        for each in text.expandtabs(4)
+    )
 
 
 def _colour(line: str, otherwise: str) -> str:

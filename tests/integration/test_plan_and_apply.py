@@ -106,6 +106,9 @@ def test_a_derived_value_follows_its_parts(deployment: Deployment) -> None:
     assert [change.before for change in found.changes] == [{"value": "outdated"}]
     carry_out(deployment, found)
     assert plan(deployment, derived).changes == ()
+    deployment.operator.post(f"{KV_MOUNT}/data/{part}", {"data": {"by-hand": "new"}})
+    with pytest.raises(ApplyFailed, match=f"{part} has no string under 'value'"):
+        carry_out(deployment, plan(deployment, derived))
     for each in (part, name):
         deployment.operator.delete(f"{KV_MOUNT}/metadata/{each}")
 

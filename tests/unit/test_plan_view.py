@@ -94,6 +94,21 @@ Plan: 1 to create, 2 to change, 1 to delete, 5 as declared, 1 without a value, 1
     )
 
 
+def test_what_a_terminal_would_obey_is_spelt_out() -> None:
+    text = "# \x1b[1A\x1b[2K\u202e\tone\npath 1 {\n}"
+    plan = Plan(
+        make_plan(
+            [Thing("shop", {"policy": PolicyText("path 2 {}")}, "policy")],
+            [{"policy": PolicyText(text)}],
+        ).changes,
+        unchanged=0,
+        missing=(),
+    )
+    printed = shown(plan, force_terminal=True, color_system=None)
+    assert r"-# \x1b[1A\x1b[2K\u202e" in printed
+    assert not {"\x1b", "\u202e", "\t"} & set(printed)
+
+
 def test_a_terminal_gets_colours_and_a_bar_with_an_estimate() -> None:
     assert "\x1b[32m+ approle new" in shown(PLAN, force_terminal=True)
     console = Console(width=200, force_terminal=True)

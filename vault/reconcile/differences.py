@@ -13,13 +13,13 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from app_integration.errors import AccessDenied, SecretError
-from app_integration.names import VALUE_KEY, Scope
+from app_integration.errors import AccessDenied
+from app_integration.names import Scope
 from vault.declare.declaration import Declaration
 from vault.reconcile.hcl_meaning import Rule, meaning
 from vault.reconcile.hcl_syntax import HclError
 from vault.reconcile.resources import Reader, read_data
-from vault.reconcile.resources.secrets import data_path, metadata_path
+from vault.reconcile.resources.secrets import metadata_path, read_value
 
 _KEY_BYTES: Final = 32
 
@@ -128,10 +128,7 @@ def _has_value(reader: Reader, name: str) -> bool:
 
 
 def _fingerprint(reader: Reader, name: str, key: bytes) -> bytes:
-    value = reader.get(data_path(name))["data"]["data"].get(VALUE_KEY)
-    if not isinstance(value, str):
-        raise SecretError(f"{data_path(name)} has no string under {VALUE_KEY!r}; write it again")
-    return hmac.digest(key, value.encode(), "sha256")
+    return hmac.digest(key, read_value(reader, name).encode(), "sha256")
 
 
 def _policy(reader: Reader, scope: Scope) -> frozenset[Rule] | None:

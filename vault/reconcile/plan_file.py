@@ -44,7 +44,10 @@ class SavedPlan:
         if plan.digest != self.digest:
             raise PlanOutdated("the server changed since this plan was made; make another")
         if _changes(plan) != self.changes:
-            raise PlanOutdated("the declaration changed since this plan was made; make another")
+            raise PlanOutdated(
+                "the declaration changed since this plan was made, or other values are given; "
+                "make another, or pass the same --given"
+            )
 
 
 def document(plan: Plan, environment: Environment, prune: Prune | None = None) -> dict[str, Any]:

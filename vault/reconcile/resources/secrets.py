@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Final
 
-from app_integration.errors import ConfigurationError
+from app_integration.errors import ConfigurationError, SecretError
 from app_integration.names import KV_MOUNT, VALUE_KEY, check_secret_value
 from app_integration.secret import Secret
 from app_integration.session import Session
@@ -134,10 +134,7 @@ class DerivedValue:
         """Read the parts, compose, write."""
         data = read_data(session, metadata_path(self.name)) or {}
         versions = self._versions(session)
-        values = {
-            part: session.get(data_path(path))["data"]["data"][VALUE_KEY]
-            for part, path in self.parts.items()
-        }
+        values = {part: read_value(session, path) for part, path in self.parts.items()}
         value = derived.compose(self.template, values)
         # Check-and-set: what somebody else wrote since the plan isn't lost unseen.
         write_value(session, self.name, value, cas=data.get("current_version", 0))
@@ -172,6 +169,18 @@ def data_path(name: str) -> str:
 def metadata_path(name: str) -> str:
     """API path of the metadata of *name*."""
     return f"{KV_MOUNT}/metadata/{name}"
+
+
+def read_value(reader: Reader, name: str) -> str:
+    """The value of *name* (a path below the mount).
+
+    Raises:
+        SecretError: what is there has no string as its value: somebody wrote it by hand.
+    """
+    value = reader.get(data_path(name))["data"]["data"].get(VALUE_KEY)
+    if not isinstance(value, str):
+        raise SecretError(f"{data_path(name)} has no string under {VALUE_KEY!r}; write it again")
+    return value
 
 
 def write_value(session: Session, name: str, value: Secret, *, cas: int | None = None) -> int:
