@@ -69,6 +69,11 @@ def up(service: Service = "gaara-store", root: Root = DEFAULT_ROOT) -> None:
     """Start the local deployment, apply the declaration, and show it working."""
     local = operate.local(root, service)
     done = local.up(Steps(out))
+    if done.renewed:
+        out.print(
+            "[yellow]The secrets server was new and was set up again: what was encrypted before "
+            "can't be read any more.[/]"
+        )
     if not done.changed:
         out.print("Everything runs and is as declared: nothing was changed.")
     show_deployment(out, local)

@@ -44,16 +44,18 @@ class Up:
         started: names of the processes that it started.
         plan: the changes it applied.
         issued: roles that got a new credential.
+        renewed: whether the secrets server had lost all that it held, keys included.
     """
 
     started: tuple[str, ...]
     plan: Plan
     issued: tuple[str, ...]
+    renewed: bool = False
 
     @property
     def changed(self) -> bool:
         """Whether anything was different."""
-        return bool(self.started or self.plan.changes or self.issued)
+        return bool(self.started or self.plan.changes or self.issued or self.renewed)
 
 
 class Composed:
@@ -119,7 +121,9 @@ class Composed:
             self.servers.undo(started)
             raise
         write_private(self.layout.dev_env, self._dev_env())
-        return Up((*started.servers, *([AGENT] if delivered else [])), plan, issued)
+        return Up(
+            (*started.servers, *([AGENT] if delivered else [])), plan, issued, started.renewed
+        )
 
     def operator(self, role: str = APPLY_ROLE) -> Session:
         """A session of the job *role*, whose credential this deployment keeps."""

@@ -47,5 +47,8 @@ class ScrubbingReporter(ExceptionReporter):  # type: ignore[misc] # Django has n
 
     def get_traceback_data(self) -> dict[str, Any]:
         """As Django's own, without live values: local variables and the exception's text."""
-        data: dict[str, Any] = redaction.scrubbed(super().get_traceback_data())
-        return data
+        data = super().get_traceback_data()
+        if "exception_value" in data:  # from Django 6.1 on the exception itself, not its text
+            data["exception_value"] = str(data["exception_value"])
+        clean: dict[str, Any] = redaction.scrubbed(data)
+        return clean

@@ -245,7 +245,10 @@ def test_after_a_restart_of_the_server_the_store_says_that_its_keys_are_gone(
     assert stack.compose("restart", "vault").returncode == 0
     eventually(lambda: says_gone(store), "the plain word on a blank server")
 
-    assert stack.local.up(quiet).plan.changes == ()  # the service `apply` was there before us
+    again = stack.local.up(quiet)
+    assert again.plan.changes == ()  # the service `apply` was there before us
+    assert again.renewed
+    assert again.changed
     assert says_gone(store)
     assert stack.compose("restart", "store").returncode == 0  # it forgets the keys it held
     eventually(lambda: says_gone(store), "the store's return")

@@ -97,8 +97,15 @@ class Containers:
                 self._images()
             with progress("containers started, declaration applied"):
                 self._up(before)
+            known = self._credential()
             self.copy(*COPIED)
-        return Started(tuple(sorted(self._running() - before)), None)
+        renewed = known not in (b"", self._credential())
+        return Started(tuple(sorted(self._running() - before)), None, renewed)
+
+    def _credential(self) -> bytes:
+        """What a new secrets server issues anew; empty when there is no copy of it."""
+        file = self.layout.secret_id(str(self.scope))
+        return file.read_bytes() if file.exists() else b""
 
     def _up(self, before: frozenset[str]) -> None:
         try:

@@ -32,6 +32,7 @@ class Started:
 
     servers: tuple[str, ...]  # names of those it started; empty when all ran
     root_token: Secret | None  # of a server that was just initialised; kept nowhere else
+    renewed: bool = False  # the secrets server came up without what it held before
 
 
 @dataclass(frozen=True, slots=True)
