@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -19,13 +20,19 @@ from agent.logins import AppRoleLogin, declared_login
 from agent.run import RunSettings
 from app_integration.secret import Secret
 from app_integration.settings import Settings
+from console.local import Local
 from tests.audited_server import AuditedServer, audited_server, until
 from tests.declared import SCOPE, carry_out, declare
+from tests.deployment import free_ports
 from tests.issuer import Authority, Provider, Signer, public
 from tests.unit.local_server import certificate_in, running
+from vault.declare import load
 from vault.declare.declaration import Declaration
 from vault.reconcile.resources.secrets import write_value
 from vault.runtime import binaries
+from vault.runtime.layout import Layout
+from vault.runtime.ports import Ports
+from vault.runtime.runtime import quiet
 
 pytestmark = pytest.mark.requires("embedded")
 
@@ -65,15 +72,28 @@ def running_agent(server: AuditedServer, declared: Declaration, folder: Path) ->
     (folder / "work" / "models.py").write_text(MODELS)
     compiled = compile_text(TEMPLATE, "app.yaml.j2", scope=SCOPE, secrets=["token"], settings={})
     (folder / "app.ctmpl").write_text(compiled.text)
+    configure(server, declared, agent)
+    command = [sys.executable, "-m", "agent.run", "--config", str(folder / "run.json")]
+    with (folder / "log").open("wb") as log:
+        process = subprocess.Popen(command, cwd=ROOT, stdout=log, stderr=log)
+    try:
+        yield agent
+    finally:
+        process.terminate()
+        process.wait(PATIENCE)
+
+
+def configure(server: AuditedServer, declared: Declaration, agent: Running) -> None:
+    """Write what the agent and its supervisor read."""
+    folder = agent.folder
     staging = folder / "staging" / "app.yaml"
     delivery = Delivery(folder / "app.ctmpl", staging, agent.live, "models:Config")
     approle = AppRoleLogin(folder / "no-role-id", folder / "no-secret-id")
-    login = declared_login(declared.environment("dev").agent, approle, server.cacert)
     settings = AgentSettings(
         scope=SCOPE,
         vault_addr=server.address,
         vault_cacert=server.cacert,
-        login=login,
+        login=declared_login(declared.environment("dev").agent, approle, server.cacert),
         python=Path(sys.executable),
         deliveries=(delivery,),
         render_interval=1,
@@ -90,14 +110,6 @@ def running_agent(server: AuditedServer, declared: Declaration, folder: Path) ->
         deliveries=settings.deliveries,
     )
     (folder / "run.json").write_text(told.to_json())
-    command = [sys.executable, "-m", "agent.run", "--config", str(folder / "run.json")]
-    with (folder / "log").open("wb") as log:
-        process = subprocess.Popen(command, cwd=ROOT, stdout=log, stderr=log)
-    try:
-        yield agent
-    finally:
-        process.terminate()
-        process.wait(PATIENCE)
 
 
 @pytest.fixture(scope="module")
@@ -206,3 +218,28 @@ def test_a_machine_logs_in_with_its_certificate(tmp_path: Path) -> None:
         with running_agent(server, declared, tmp_path / "agent") as agent:
             until(lambda: agent.holds(value_of(server)), "a delivered file", PATIENCE)
         assert server.count("auth/cert/login") == 1
+
+
+def test_the_local_deployments_agent_logs_in_as_declared(tmp_path: Path) -> None:
+    declaration = tmp_path / "declare"
+    shutil.copytree(load.ROOT / "services", declaration / "services")
+    shutil.copytree(load.ROOT / "environments", declaration / "environments")
+    (declaration / "environments/ci.pem").write_text(public(CI.key))
+    dev = declaration / "environments/dev.yaml"
+    agent, service = "\nagent:\n", "\n  gaara-store:\n"
+    login = "    login: {approle: {}, jwt: {audience: strongroom, subject: shop}}\n"
+    auth = f"\nauth:\n  jwt: {{issuer: {CI.issuer}, keys: [ci.pem]}}\n"
+    method = f"  login: jwt\n  token_file: {tmp_path}/jwt\n"
+    text = dev.read_text().replace(agent, f"{auth}{agent}{method}")
+    dev.write_text(text.replace(service, service + login))
+    (tmp_path / "jwt").write_text(CI.token(life=600.0))
+    layout = Layout(tmp_path / ".strongroom")
+    local = Local(layout, Ports(*free_ports(6)), load.load(declaration), "gaara-store")
+    try:
+        local.up(quiet)
+        assert local.layout.config("gaara-store").exists()
+        assert not local.up(quiet).changed
+        log = layout.audit_logs[0].read_text().splitlines()
+        assert any('"path":"auth/jwt/login"' in line for line in log)
+    finally:
+        local.reset()
