@@ -3,44 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Final, NamedTuple, overload
+from typing import Any, overload
 
 from sqlalchemy import inspect
 from sqlalchemy.orm import Mapper, mapped_column
 
 from app_integration import wiring
-from app_integration.encryption.bound_field import BoundField, Token
+from app_integration.encryption.bound_field import BoundField
 from app_integration.encryption.sqlalchemy.columns import TokenType
 from app_integration.encryption.sqlalchemy.index import Index, Indexed
 from app_integration.encryption.sqlalchemy.search import Searchable
+from app_integration.encryption.stored import Known, known_values
 from app_integration.errors import ConfigurationError
-
-_PLAIN: Final = "_strongroom_plain"
 
 
 class Row:
     """What a class with encrypted attributes is derived from: ``EncryptedRow``."""
-
-
-class _Known(NamedTuple):
-    """A value, with the token it was read from and what that was bound to; None: no token yet."""
-
-    value: Any
-    token: Token | None = None
-    binding: tuple[Any, ...] = ()
-
-
-class _Plain(dict[str, _Known]):
-    """What is known of an object's encrypted attributes, by name.
-
-    It is left behind when the object that has it is pickled or copied.
-    """
-
-    def __reduce__(self) -> tuple[type[_Plain], tuple[()]]:
-        return _Plain, ()
-
-    def __repr__(self) -> str:
-        return f"<{len(self)} values>"
 
 
 class Encrypted:
@@ -108,20 +86,20 @@ class Encrypted:
         if row is None:
             token = getattr(owner, self.token_name)
             return Searchable(owner, f"{owner.__name__}.{self.name}", token, self.indexed)
-        known = _plain(row).get(self.name)
+        known = known_values(row).get(self.name)
         if known is not None and known.token is None:
             return known.value
         token, binding = getattr(row, self.token_name), self.binding(row)
         if known is None or (known.token, known.binding) != (token, binding):
-            known = _Known(self.bound(owner).decrypt(token, *binding), token, binding)
-            _plain(row)[self.name] = known
+            known = Known(self.bound(owner).decrypt(token, *binding), token, binding)
+            known_values(row)[self.name] = known
         return known.value
 
     def __set__(self, row: Any, value: Any) -> None:
         """Raises: EncryptionError: not of the declared type."""
         if value is not None:
             self.bound(type(row)).plaintext(value)  # refused here, not at the flush
-        _plain(row)[self.name] = _Known(value)
+        known_values(row)[self.name] = Known(value)
         if None not in self.binding(row):
             self.seal(row)
         elif value is None:
@@ -129,22 +107,22 @@ class Encrypted:
 
     def is_pending(self, row: Any) -> bool:
         """Whether *row* holds a value that has no token yet."""
-        known = _plain(row).get(self.name)
+        known = known_values(row).get(self.name)
         return known is not None and known.token is None and known.value is not None
 
     def seal(self, row: Any) -> None:
         """Make the token of a value that has none yet; the row's key is known now."""
-        known = _plain(row).get(self.name)
+        known = known_values(row).get(self.name)
         if known is None or known.token is not None:
             return
         binding = self.binding(row)
         token = self.bound(type(row)).encrypt(known.value, *binding)
         setattr(row, self.token_name, token)
-        _plain(row)[self.name] = _Known(known.value, token, binding)
+        known_values(row)[self.name] = Known(known.value, token, binding)
 
     def renew(self, row: Any) -> None:
         """Make the token of *row* anew, under the data key that is written with now."""
-        _plain(row)[self.name] = _Known(self.__get__(row, type(row)))
+        known_values(row)[self.name] = Known(self.__get__(row, type(row)))
         self.seal(row)
 
     def binding(self, row: Any) -> tuple[Any, ...]:
@@ -165,8 +143,3 @@ class Encrypted:
         if self._bound is None or self._bound.cipher is not cipher:
             self._bound = cipher.field(self.field, self.names(owner), self._kind)
         return self._bound
-
-
-def _plain(row: Any) -> _Plain:
-    plain: _Plain = row.__dict__.setdefault(_PLAIN, _Plain())
-    return plain

@@ -1,0 +1,251 @@
+"""Encrypted fields of Django's models: bound to their row, found by their index, never plain."""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Callable, Iterator
+from datetime import date
+from typing import Any
+from uuid import uuid4
+
+import django
+import pytest
+from django.conf import settings
+from sqlalchemy import create_engine
+
+from app_integration import use_data_keys, use_index_keys
+from app_integration.encryption.data_keys.table import TableDataKeys
+from app_integration.encryption.index_keys.table import TableIndexKeys
+from app_integration.errors import ConfigurationError, DecryptionFailed, EncryptionError
+from app_integration.testing import Fault, MemoryApplication
+
+settings.configure(
+    DATABASES={"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": ":memory:"}},
+    INSTALLED_APPS=[],
+)
+django.setup()
+
+from django.core import serializers  # noqa: E402 (Django must be set up first)
+from django.db import connection, models  # noqa: E402 (as above)
+from django.db.migrations.writer import MigrationWriter  # noqa: E402 (as above)
+
+from app_integration.encryption.django import (  # noqa: E402 (as above)
+    BlindIndexField,
+    EncryptedField,
+    EncryptedModel,
+    Stored,
+    exactly,
+    find,
+)
+
+ROWS = 1_000_000
+
+
+class Person(EncryptedModel):
+    id = models.UUIDField(primary_key=True, default=uuid4)
+    city = models.CharField(max_length=40, default="")
+    email = EncryptedField("people.email", index="email_index")
+    name = EncryptedField("people.name", null=True)
+    born = EncryptedField("people.born", date, null=True, index="name_born_index")
+    email_index = BlindIndexField("people.email", of=["email"], rows=ROWS, normalise="email")
+    name_born_index = BlindIndexField(
+        "people.name_born", of=["name", "born"], rows=ROWS, normalise=["casefold", "exact"]
+    )
+
+    class Meta:  # noqa: D106 (Django's)
+        app_label = "people"
+
+
+@pytest.fixture
+def table(vault: MemoryApplication) -> Iterator[None]:
+    """The model's table, and the tables of keys."""
+    vault.make_key("index")
+    engine = create_engine("sqlite://")
+    keys, indexes = TableDataKeys(engine), TableIndexKeys(engine)
+    keys.create()
+    indexes.create()
+    use_data_keys(keys)
+    use_index_keys(indexes)
+    with connection.schema_editor() as editor:
+        editor.create_model(Person)
+    yield
+    with connection.schema_editor() as editor:
+        editor.delete_model(Person)
+    engine.dispose()
+
+
+pytestmark = pytest.mark.usefixtures("table")
+
+
+def ada() -> Person:
+    person: Person = Person.objects.create(
+        email="Ada@Example.com", name="Ada", born=date(1815, 12, 10), city="London"
+    )
+    return person
+
+
+def change(person: Person, **values: object) -> None:
+    for name, value in values.items():
+        setattr(person, name, value)
+
+
+def stored(column: str) -> list[Any]:
+    with connection.cursor() as cursor:
+        cursor.execute(f"SELECT {column} FROM people_person")  # noqa: S608 (a name of ours)
+        return [value for (value,) in cursor.fetchall()]
+
+
+def test_values_come_back_and_the_database_never_has_them() -> None:
+    ada()
+    found = Person.objects.get()
+    assert (found.email, found.name, found.born) == ("Ada@Example.com", "Ada", date(1815, 12, 10))
+    for column in ("email", "name", "born"):
+        (token,) = stored(column)
+        assert len(token) == 33 + len(str(getattr(found, column)))
+        assert b"Ada" not in token
+
+
+def test_a_token_copied_to_another_row_does_not_open() -> None:
+    one = ada()
+    other = Person.objects.create(email="bob@example.com")
+    token = Person.objects.get(pk=one.pk).__dict__["email"]
+    assert isinstance(token, Stored)
+    Person.objects.filter(pk=other.pk).update(email=token)
+    moved = Person.objects.get(pk=other.pk)
+    with pytest.raises(DecryptionFailed):
+        assert moved.email is not None
+    with pytest.raises(DecryptionFailed):
+        other.refresh_from_db()
+
+
+def test_equality_finds_by_the_index_and_survives_spelling() -> None:
+    ada()
+    Person.objects.create(email="bob@example.com")
+    assert [row.name for row in find(Person.objects, "email", "ADA@example.com")] == ["Ada"]
+    assert Person.objects.filter(email="ada@EXAMPLE.com").count() == 1
+    assert Person.objects.filter(email__in=["ada@example.com", "bob@example.com"]).count() == 2
+    assert Person.objects.exclude(email="ada@example.com").count() == 1
+    assert find(Person.objects, "email", "nobody@example.com") == []
+    assert Person.objects.filter(email__in=[]).count() == 0
+
+
+def test_rows_that_share_an_index_value_by_chance_are_sorted_out() -> None:
+    ada()
+    Person.objects.create(email="bob@example.com")
+    index = Person._meta.get_field("email_index").blind
+    Person.objects.update(email_index=index.value("ada@example.com"))
+    both = Person.objects.filter(email="ada@example.com")
+    assert both.count() == 2
+    assert [row.name for row in exactly(both, "email", "ada@example.com")] == ["Ada"]
+
+
+def test_a_compound_index_is_compared_as_a_whole() -> None:
+    ada()
+    assert len(find(Person.objects, "born", ("ADA", date(1815, 12, 10)))) == 1
+    assert find(Person.objects, "born", ("ada", date(1815, 12, 11))) == []
+
+
+@pytest.mark.parametrize("fields", [None, ["email"], ["email", "name", "born"]])
+def test_index_and_token_follow_a_change(fields: list[str] | None) -> None:
+    person = ada()
+    change(person, email="lovelace@example.com", name=None)
+    person.save(update_fields=fields)
+    assert find(Person.objects, "email", "ada@example.com") == []
+    assert [row.pk for row in find(Person.objects, "email", "lovelace@example.com")] == [person.pk]
+    assert stored("name_born_index") == [None] or fields == ["email"]
+    assert Person.objects.filter(name__isnull=True).count() == (fields != ["email"])
+
+
+@pytest.mark.parametrize(
+    "ask",
+    [
+        lambda: Person.objects.filter(email__contains="ada"),
+        lambda: Person.objects.filter(email__startswith="ada"),
+        lambda: Person.objects.filter(email__iexact="ada"),
+        lambda: Person.objects.filter(email__gt="b"),
+        lambda: Person.objects.filter(email__regex="ada"),
+        lambda: list(Person.objects.order_by("email")),
+        lambda: list(Person.objects.order_by(models.F("email").desc())),
+        lambda: list(Person.objects.filter(city="x").order_by("-name")),
+        lambda: list(Person.objects.filter(name="Ada")),
+        lambda: serializers.serialize("json", Person.objects.all()),
+    ],
+)
+def test_what_the_database_cannot_do_is_a_clear_error(ask: Callable[[], object]) -> None:
+    ada()
+    with pytest.raises(EncryptionError, match="is encrypted"):
+        ask()
+
+
+@pytest.mark.parametrize(
+    "write",
+    [
+        lambda: Person.objects.update(email="ada@example.com"),
+        lambda: Person.objects.update(email=b"ada@example.com"),
+        lambda: Person.objects.bulk_update([ada()], ["email"]),
+    ],
+)
+def test_plaintext_past_the_object_is_refused(write: Callable[[], object]) -> None:
+    with pytest.raises(EncryptionError, match="isn't a token"):
+        write()
+    assert b"ada@example.com" not in repr(stored("email")).encode()
+
+
+def test_many_are_made_at_once() -> None:
+    Person.objects.bulk_create(Person(email=f"user{number}@example.com") for number in range(20))
+    assert len(find(Person.objects, "email", "user7@example.com")) == 1
+
+
+def test_reading_rows_asks_for_no_key_until_an_attribute_is_read(vault: MemoryApplication) -> None:
+    ada()
+    with vault.fault(Fault.UNREACHABLE):
+        assert Person.objects.get().city == "London"
+        assert Person.objects.only("city").get().city == "London"
+        (value,) = Person.objects.values_list("email", flat=True)
+    assert isinstance(value, Stored)
+    assert "Ada" not in repr(value)
+    assert Person.objects.defer("email").get().email == "Ada@Example.com"
+
+
+def test_an_object_carries_no_value_away() -> None:
+    person = ada()
+    assert person.email is not None
+    assert b"Ada@" not in pickle.dumps(person)
+    state: Any = person.__getstate__()
+    assert state["email"].token == person.__dict__["email"].token
+
+
+def test_what_is_not_saved_yet_reads_as_it_was_given() -> None:
+    person: Any = Person(email="ada@example.com")
+    assert (person.email, person.name) == ("ada@example.com", None)
+    with pytest.raises(EncryptionError, match="a value of type int"):
+        Person(email=7)
+
+
+def test_migrations_can_write_the_fields() -> None:
+    for name in ("email", "born", "email_index", "name_born_index"):
+        field = Person._meta.get_field(name)
+        text, imports = MigrationWriter.serialize(field)
+        assert "people." in text
+        assert any("app_integration.encryption.django" in line for line in imports)
+        assert field.clone().deconstruct()[1:] == field.deconstruct()[1:]
+
+
+def test_keys_that_the_database_makes_are_refused_when_the_class_is_made() -> None:
+    def model(name: str, **fields: Any) -> None:
+        meta = type("Meta", (), {"app_label": "others"})
+        type(name, (EncryptedModel,), {"__module__": __name__, "Meta": meta, **fields})
+
+    with pytest.raises(ConfigurationError, match="the database can't make it"):
+        model("Automatic", email=EncryptedField("x.email"))
+    with pytest.raises(ConfigurationError, match="primary key among them"):
+        model(
+            "Elsewhere",
+            id=models.UUIDField(primary_key=True, default=uuid4),
+            email=EncryptedField("x.email", context=["city"]),
+        )
+    model(
+        "Fine",
+        id=models.UUIDField(primary_key=True, default=uuid4),
+        email=EncryptedField("x.email"),
+    )
