@@ -13,7 +13,7 @@ UV := $(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes 
 	--all-extras --group store
 GROUPS := --group build --group lint --group runtime --group test
 
-.PHONY: help vault-up vault-status vault-down vault-reset plan apply store test bench bench-quick lint format nightly lock clean
+.PHONY: help vault-up vault-status vault-down vault-reset plan apply store test bench bench-quick fuzz lint format nightly lock clean
 
 help: ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1	/p' $(MAKEFILE_LIST) | expand -t 16
@@ -65,6 +65,9 @@ bench: .venv/peers ## Measure what everything costs, each against a floor and a 
 
 bench-quick: .venv/peers ## The ratios in short; fails when one is 25 % worse than committed
 	$(BIN)/python -m benchmarks.quick $(ARGS)
+
+fuzz: .venv/peers ## Hand the decoders whatever Hypothesis can think of
+	$(BIN)/python -m pytest -m nightly tests/nightly/test_fuzz_tokens.py -k "opens or taken" $(ARGS)
 
 lint: .venv/peers ## Check style and types
 	$(BIN)/ruff format --check .

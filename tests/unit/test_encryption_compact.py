@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from app_integration.encryption import compact_token
+from app_integration.encryption import binding, compact_token
 from app_integration.encryption.bound_field import FIELD_TYPES
 from app_integration.encryption.fields import FieldCipher
 from app_integration.errors import (
@@ -27,6 +27,7 @@ from app_integration.errors import (
 )
 from app_integration.names import Environment, Scope
 from app_integration.secret import Secret
+from tests.unit import nonces
 from tests.unit.cipher_parts import STORE, World, forgeries
 
 VALUES: list[Any] = [
@@ -274,6 +275,40 @@ def test_the_async_twins_ask_only_when_they_must(world: World) -> None:
         world.service.requests.clear()
         assert asyncio.run(run(cipher)) == ["x", "y", "y", ["a", None], None]
         assert [operation for operation, _ in world.service.requests] == ["wrap", "unwrap"]
+
+
+def test_no_nonce_is_repeated_among_forked_processes() -> None:
+    found = nonces.drawn(250_000)
+    assert len(found) == 250_000
+    assert nonces.repeated(found) == 0
+    assert len({token[:5] for token in found.tolist()}) == nonces.PROCESSES
+
+
+_names = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=3)
+_scalars = st.one_of(
+    st.text(st.characters(exclude_categories=["Cs"]), max_size=3),
+    st.binary(max_size=3),
+    st.integers(-300, 300),
+    st.booleans(),
+    st.uuids(),
+)
+_places = st.tuples(
+    st.none() | st.from_regex(r"[a-z0-9][a-z0-9.]{0,3}", fullmatch=True),
+    st.none() | st.dictionaries(_names, _scalars, min_size=1, max_size=3),
+)
+
+
+def _typed(place: tuple[str | None, dict[str, Any] | None]) -> Any:
+    """*place* so that 1, True and "1" differ, and order doesn't count."""
+    field, context = place
+    return field, context and {name: (type(value), value) for name, value in context.items()}
+
+
+@settings(max_examples=1500, deadline=None)
+@given(_places, _places)
+def test_no_two_places_have_the_same_binding(one: Any, other: Any) -> None:
+    alike = _typed(one) == _typed(other)
+    assert (binding.encode(*one) == binding.encode(*other)) is alike
 
 
 @settings(max_examples=2000, deadline=None)

@@ -15,8 +15,10 @@ from typing import Any
 
 import pytest
 
+from app_integration import names
 from app_integration.encryption.budget import Budget
 from app_integration.encryption.data_key import DataKey
+from app_integration.encryption.fields import FieldCipher
 from app_integration.encryption.keyring import Carried, Keyring, WrapScope
 from app_integration.errors import (
     ConfigurationError,
@@ -26,6 +28,7 @@ from app_integration.errors import (
 )
 from app_integration.settings import Limits
 from app_integration.single_flight import SingleFlight
+from tests.unit.cipher_parts import Rows
 
 SCOPE = WrapScope(b"scope", "shop/dev/pii")
 
@@ -353,6 +356,79 @@ def test_an_interrupt_of_one_thread_is_an_outage_for_those_who_wait_for_it() -> 
         assert isinstance(leader.exception(30), KeyboardInterrupt)
     assert isinstance(mine.exception(30), DeadlineExceeded)
     assert flights.do("key", lambda: 7) == 7
+
+
+def test_a_successor_is_made_ahead_and_once(service: Service, clock: Clock) -> None:
+    ring = keyring(service, clock, data_key_age=100)
+    first = ring.write_key(1)
+    clock.now += 89
+    assert ring.write_key(1) is first
+    assert ring.due == []
+    clock.now += 1
+    assert [ring.write_key(1) for _ in range(3)] == [first] * 3
+    (make,) = ring.due
+    make()
+    make()
+    second = ring.write_key(1)
+    assert second is not first
+    assert service.wraps == 2
+    assert len(ring.due) == 1
+
+
+def test_a_successor_is_made_before_the_last_messages(service: Service, clock: Clock) -> None:
+    ring = keyring(service, clock, data_key_messages=100_000)
+    ring.carried.key_for(89_000)
+    assert ring.due == []
+    ring.carried.key_for(2_000)
+    assert len(ring.due) == 1
+
+
+def test_while_no_successor_can_be_made_the_key_goes_on_to_its_end(
+    service: Service, clock: Clock, caplog: pytest.LogCaptureFixture
+) -> None:
+    ring = keyring(service, clock, data_key_age=1000)
+    key = ring.write_key(1)
+    service.away = True
+    clock.now += 900
+    for attempt in range(1, 3):
+        assert ring.write_key(1) is key
+        assert len(ring.due) == attempt
+        ring.due[-1]()
+        assert caplog.messages[-1].endswith("the server is away")
+        clock.now += 60
+    clock.now -= 20.1
+    assert ring.write_key(1) is key
+    clock.now += 0.1
+    with pytest.raises(KeyUnavailable):
+        ring.write_key(1)
+    service.away = False
+    assert ring.write_key(1) is not key
+
+
+def test_a_compiled_field_keeps_the_bounds_of_its_key(service: Service, clock: Clock) -> None:
+    """Counted through all ways of encryption together, on a clock that the test moves."""
+    scope = names.Scope("shop", names.Environment.DEV)
+    limits = dataclasses.replace(Limits(), data_key_messages=10, data_key_age=60)
+    rows = Rows()
+    cipher = FieldCipher(
+        service, scope, data_keys=rows, limits=limits, clock=clock, background=lambda _: None
+    )
+    field = cipher.field("users.email", ["user_id"])
+    made: dict[bytes, list[float]] = {}
+
+    def one(number: int) -> Any:
+        ways = (
+            lambda: field.encrypt("x", 7),
+            lambda: cipher.encrypt_field("x", {"user_id": 7}),
+            lambda: field.encrypt_many(["x"], [7])[0],
+        )
+        return ways[number % 3]()
+
+    for number in range(400):
+        made.setdefault(one(number)[:5], []).append(clock.now)
+        clock.now += 1 if number < 200 else 17
+    assert max(map(len, made.values())) == 10
+    assert max(times[-1] - times[0] for times in made.values()) < 60
 
 
 def in_a_fork(work: Callable[[], bytes]) -> bytes:

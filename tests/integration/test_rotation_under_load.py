@@ -1,0 +1,199 @@
+"""Rewrap and re-encryption on a real PostgreSQL and Transit, while eight read and four write."""
+
+from __future__ import annotations
+
+import random
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+from sqlalchemy import Engine, text
+
+from app_integration import database_engine
+from app_integration.encryption.data_keys import WrappedKey
+from app_integration.encryption.data_keys.table import TableDataKeys
+from app_integration.encryption.fields import FieldCipher
+from app_integration.encryption.key_services.vault import VaultKeyService
+from app_integration.errors import DecryptionFailed
+from app_integration.names import Environment, Scope
+from app_integration.session import Session
+from tests.dev_server import dev_server, root
+
+pytestmark = [pytest.mark.requires("embedded"), pytest.mark.usefixtures("front_door")]
+
+STORE = Scope("gaara-store", Environment.DEV)
+NAME = "gaara-store-dev-pii"
+ROWS, READERS, WRITERS = 200, 8, 4
+
+
+@pytest.fixture(scope="module")
+def transit() -> Iterator[Session]:
+    with dev_server() as address, root(address) as session:
+        session.post("sys/mounts/transit", {"type": "transit"})
+        session.post(f"transit/keys/{NAME}", {"derived": True})
+        yield session
+
+
+@pytest.fixture
+def engine() -> Iterator[Engine]:
+    made = database_engine(pool_size=READERS + WRITERS + 2)
+    with made.begin() as connection:
+        connection.execute(
+            text("CREATE TABLE rotated (id int PRIMARY KEY, packed bytea, txt text)")
+        )
+    yield made
+    with made.begin() as connection:
+        connection.execute(text("DROP TABLE rotated, rotated_keys"))
+
+
+@dataclass
+class World:
+    """The rows, and how a process of the application reads, writes and renews them."""
+
+    transit: Session
+    engine: Engine
+    stop: threading.Event = field(default_factory=threading.Event)
+    failures: list[BaseException] = field(default_factory=list)
+    reads: int = 0
+    writes: int = 0
+
+    def __post_init__(self) -> None:
+        self.keys = TableDataKeys(self.engine, "rotated_keys")
+        self.keys.create()
+
+    def ciphers(self) -> tuple[FieldCipher, FieldCipher]:
+        """Those of another process: of keyring tokens, and of text."""
+        service = VaultKeyService(self.transit, NAME)
+        return FieldCipher(service, STORE, data_keys=self.keys), FieldCipher(service, STORE)
+
+    def write(self, row: int, ciphers: tuple[FieldCipher, FieldCipher]) -> None:
+        packed, txt = (each.encrypt_field(f"row {row}", {"id": row}) for each in ciphers)
+        change = text(
+            "INSERT INTO rotated VALUES (:id, :packed, :txt) ON CONFLICT (id) "
+            "DO UPDATE SET packed = excluded.packed, txt = excluded.txt"
+        )
+        with self.engine.begin() as connection:
+            connection.execute(change, {"id": row, "packed": packed, "txt": txt})
+
+    def row(self, row: int) -> tuple[bytes, str]:
+        with self.engine.connect() as connection:
+            found = connection.execute(
+                text("SELECT packed, txt FROM rotated WHERE id = :id"), {"id": row}
+            ).one()
+        return bytes(found[0]), found[1]
+
+    def read(self, row: int, ciphers: tuple[FieldCipher, FieldCipher]) -> None:
+        for token in self.row(row):
+            assert ciphers[0].decrypt_field(token, {"id": row}) == f"row {row}"
+
+    def replace(self, row: int, column: str, old: Any, new: Any) -> None:
+        """Unless a writer was there first."""
+        change = text(f"UPDATE rotated SET {column} = :new WHERE id = :id AND {column} = :old")  # noqa: S608 - two names of ours
+        with self.engine.begin() as connection:
+            connection.execute(change, {"new": new, "old": old, "id": row})
+
+    def busy(self, work: Callable[[int], None], kind: str) -> threading.Thread:
+        """A thread that does *work* to rows at random until it is told to stop."""
+
+        def run() -> None:
+            try:
+                while not self.stop.is_set():
+                    work(random.randrange(ROWS))  # noqa: S311 - which row is no secret
+                    setattr(self, kind, getattr(self, kind) + 1)
+            except BaseException as error:  # noqa: BLE001 - told by the test
+                self.failures.append(error)
+
+        thread = threading.Thread(target=run)
+        thread.start()
+        return thread
+
+    def threads(self) -> list[threading.Thread]:
+        """Readers that begin with no key held, and writers with keys of their own."""
+        started = []
+        for _ in range(READERS):
+            mine = self.ciphers()
+            started.append(self.busy(lambda row, mine=mine: self.read(row, mine), "reads"))  # type: ignore[misc] # bound now
+        for _ in range(WRITERS):
+            mine = self.ciphers()
+            started.append(self.busy(lambda row, mine=mine: self.write(row, mine), "writes"))  # type: ignore[misc] # as above
+        return started
+
+
+def old_numbers(world: World) -> list[WrappedKey]:
+    return world.keys.behind("gaara-store/dev/pii", 2)
+
+
+def test_no_read_fails_and_nothing_is_left_on_the_old_key(transit: Session, engine: Engine) -> None:
+    world = World(transit, engine)
+    mine = world.ciphers()
+    for row in range(ROWS):
+        world.write(row, mine)
+    threads = world.threads()
+    transit.post(f"transit/keys/{NAME}/rotate")
+    operator = world.ciphers()
+    while operator[0].rewrap_data_keys():
+        pass  # a key that a writer had just had wrapped may come after
+    for row in range(ROWS):  # what an operator does to text tokens, and to old keyring tokens
+        packed, txt = world.row(row)
+        world.replace(row, "txt", txt, operator[1].rewrap(txt))
+        world.replace(row, "packed", packed, operator[0].reencrypt(packed, {"id": row}))
+    while world.reads < 200 or world.writes < 100:
+        assert not world.failures
+        assert any(thread.is_alive() for thread in threads)
+        world.stop.wait(0.01)
+    world.stop.set()
+    for thread in threads:
+        thread.join(60)
+    assert world.failures == []
+    for row in range(ROWS):  # writers whose key was wrapped before the rotation wrote until now
+        _, txt = world.row(row)
+        if operator[1].needs_rewrap(txt):
+            world.replace(row, "txt", txt, operator[1].rewrap(txt))
+    assert operator[0].rewrap_data_keys() == 0
+    assert old_numbers(world) == []
+    transit.post(f"transit/keys/{NAME}/config", {"min_decryption_version": 2})
+    fresh = world.ciphers()
+    for row in range(ROWS):
+        world.read(row, fresh)
+
+
+def test_threads_of_many_processes_never_share_a_number(transit: Session, engine: Engine) -> None:
+    """All draw from sixteen numbers: the primary key says which are taken."""
+    world = World(transit, engine)
+    service = VaultKeyService(transit, NAME)
+
+    def few(size: int) -> bytes:
+        drawn = random.randbytes(size)  # noqa: S311 - a test of collisions
+        return bytes(3) + bytes([drawn[0] % 16 + 1]) if size == 4 else drawn
+
+    def begin() -> None:
+        cipher = FieldCipher(service, STORE, data_keys=world.keys, random=few)
+        try:
+            assert cipher.decrypt_field(cipher.encrypt_field("sand")) == "sand"
+        except BaseException as error:  # noqa: BLE001 - told below
+            world.failures.append(error)
+
+    threads = [threading.Thread(target=begin) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    assert world.failures == []
+    assert len(world.keys.get(range(1, 17))) == 8
+
+
+def test_a_dump_of_both_tables_opens_nothing_elsewhere(transit: Session, engine: Engine) -> None:
+    """The rows as stolen, read with the rights of another environment of the same server."""
+    world = World(transit, engine)
+    token = world.ciphers()[0].encrypt_field("sand", {"id": 1})
+    transit.post("transit/keys/gaara-store-prod-pii", {"derived": True})
+    for name, scope in (
+        ("gaara-store-prod-pii", Scope("gaara-store", Environment.PROD)),
+        ("gaara-store-prod-pii", STORE),
+        (NAME, Scope("gaara-store", Environment.PROD)),
+    ):
+        thief = FieldCipher(VaultKeyService(transit, name), scope, data_keys=world.keys)
+        with pytest.raises(DecryptionFailed):
+            thief.decrypt_field(token, {"id": 1})
