@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 from app_integration.login import Login, Post, Token, read_credential
-from app_integration.secret import Secret
 
 #: What tells one state of a file from another: device, inode, size, time of change in ns.
 _Stamp = tuple[int, int, int, int]
@@ -31,7 +30,7 @@ class TokenFile(Login):
     def __call__(self, post: Post) -> Token:  # noqa: ARG002 (the port's parameter)
         """What the file holds now; *post* isn't used."""
         stamp = self._stamp()
-        value = Secret(read_credential(self._file, "STRONGROOM_TOKEN_FILE"))
+        value = read_credential(self._file, "STRONGROOM_TOKEN_FILE")
         self._read = stamp
         return Token(value=value, ttl=0.0, renewable=False)
 

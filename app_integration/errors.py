@@ -19,6 +19,7 @@ StrongroomError
 │   ├── DeadlineExceeded        the call's one deadline ran out
 │   └── RequestRefused          400, 404 or 405: the request itself is wrong
 ├── AuthenticationFailed        login refused, or the token is no longer valid
+│   └── CredentialStolen        a wrapped secret-id was unwrapped by somebody else, or expired
 ├── EncryptionError
 │   ├── InvalidContext          a context that nothing can be bound to
 │   ├── DecryptionFailed        opaque: never says which check failed
@@ -154,6 +155,10 @@ class RequestRefused(ServerError):
 
 class AuthenticationFailed(StrongroomError):
     """The login was refused, or the token is no longer valid."""
+
+
+class CredentialStolen(AuthenticationFailed):
+    """A wrapped secret-id isn't there to be unwrapped: treat it as stolen, revoke, issue anew."""
 
 
 class EncryptionError(StrongroomError):

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final
-from urllib.parse import urlsplit
 
+from app_integration import endpoints
 from app_integration.delegated import Proxy, TokenFile
 from app_integration.errors import ConfigurationError
 from app_integration.login import AppRole, Certificate, JwtFile, Login, ShownInAudit
 from app_integration.names import APPROLE_MOUNT, CERT_MOUNT, JWT_MOUNT, KUBERNETES_MOUNT
-from app_integration.settings import LOOPBACK, Settings
+from app_integration.settings import Settings
+from app_integration.wrapped import WrappedAppRole
 
 #: Where Kubernetes mounts a pod's token.
 SERVICE_ACCOUNT_TOKEN: Final = Path("/var/run/secrets/kubernetes.io/serviceaccount/token")
@@ -29,6 +30,12 @@ def login_of(settings: Settings) -> Login:
 
 def _approle(settings: Settings) -> Login:
     return AppRole(*settings.approle_files(), mount=settings.auth.mount or APPROLE_MOUNT)
+
+
+def _wrapped(settings: Settings) -> Login:
+    return WrappedAppRole(
+        str(settings.scope), *settings.approle_files(), settings.auth.mount or APPROLE_MOUNT
+    )
 
 
 def _jwt(settings: Settings) -> Login:
@@ -55,7 +62,7 @@ def _token(settings: Settings) -> Login:
 
 def _proxy(settings: Settings) -> Login:
     # Elsewhere than on this machine, whoever reaches the proxy is the service.
-    if urlsplit(settings.required_address()).hostname not in LOOPBACK:
+    if not endpoints.is_here(settings.required_address()):
         raise ConfigurationError(
             "VAULT_ADDR: STRONGROOM_AUTH=proxy needs an agent on this machine, such as"
             " http://127.0.0.1:8100"
@@ -71,6 +78,7 @@ def _required(path: Path | None, variable: str) -> Path:
 
 _METHODS: Final[dict[str, Callable[[Settings], Login]]] = {
     "approle": _approle,
+    "approle-wrapped": _wrapped,
     "jwt": _jwt,
     "kubernetes": _kubernetes,
     "cert": _certificate,

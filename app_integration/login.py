@@ -58,6 +58,10 @@ class Token:
             accessor=auth.get("accessor", ""),
         )
 
+    def renewed(self, auth: Mapping[str, Any]) -> Token:
+        """The same token, as the ``auth`` block of its renewal describes it."""
+        return replace(Token.from_auth(auth), shown_as=self.shown_as)
+
 
 class Login(ABC):
     """One way to log in; called again whenever the token has gone."""
@@ -187,7 +191,7 @@ class ShownInAudit(Login):
         return replace(token, shown_as=answer["data"]["hash"])
 
 
-def read_credential(path: Path, setting: str) -> str:
+def read_credential(path: Path, setting: str) -> Secret:
     """The one line that *path* holds; *setting* is named in errors.
 
     Raises:
@@ -201,4 +205,4 @@ def read_credential(path: Path, setting: str) -> str:
         raise ConfigurationError(f"{path} ({setting}) is no text in UTF-8") from None
     if not text:
         raise ConfigurationError(f"{path} ({setting}) is empty; issue a new credential into it")
-    return text
+    return Secret(text)

@@ -36,7 +36,10 @@ class Recorder(Protocol):
         ...
 
     def done(self, operation: str, outcome: str) -> None:
-        """One *operation* (``request``, ``login``, ``renewal``) ended: ``ok`` or the error."""
+        """One *operation* ended with ``ok`` or the error.
+
+        Operations: ``request``, ``login``, ``renewal``, ``unwrapping``, ``orphan-lease``.
+        """
         ...
 
     def lease(self, holder: str, seconds: float) -> None:

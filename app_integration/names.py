@@ -17,6 +17,8 @@ from app_integration.errors import InvalidName
 KV_MOUNT = "secret"
 TRANSIT_MOUNT = "transit"
 DATABASE_MOUNT = "database"
+#: What is read below it is leased.
+LEASING = f"{DATABASE_MOUNT}/creds/"
 APPROLE_MOUNT = "approle"
 JWT_MOUNT = "jwt"
 KUBERNETES_MOUNT = "kubernetes"

@@ -45,6 +45,10 @@ class Prometheus:
         self._operations = {
             "request": counter("requests", "Requests, each with its retries.", "outcome"),
             "login": counter("logins", "Logins at the server.", "outcome"),
+            "unwrapping": counter("unwrappings", "Unwrappings of a secret-id.", "outcome"),
+            "orphan-lease": counter(
+                "orphan_leases", "Leases that may have been issued, their answer lost.", "outcome"
+            ),
             "renewal": counter("renewals", "Renewals of the token.", "outcome"),
         }
         self._rotations = counter("rotations", "Newer values that were seen.", "kind", "name")

@@ -7,7 +7,7 @@ from typing import Final, TypeVar
 
 import tenacity
 
-from app_integration.errors import RateLimited, ServerFault, Unreachable
+from app_integration.errors import RateLimited, ServerFault, StrongroomError, Unreachable
 from app_integration.settings import Limits
 
 _T = TypeVar("_T")
@@ -26,25 +26,45 @@ class Retry:
         self._limits = limits
         self._clock = clock
         self._sleep = sleep
+        self._jitter = tenacity.wait_random_exponential(
+            multiplier=limits.retry_base, max=limits.retry_max
+        )
 
     def __call__(self, send: Callable[[], _T], deadline: float) -> _T:
         """The answer of *send*; its last error when no further attempt would begin in time.
+
+        A pause is at least what the server asks for; one that would be too long isn't begun.
 
         Args:
             send: one attempt, which bounds itself by the same deadline.
             deadline: on the clock.
         """
         end = min(deadline, self._clock() + self._limits.retry_window)
+        try:
+            return send()  # nearly always all there is to it, without the library's bookkeeping
+        except WORTH_RETRYING as error:
+            failed: list[StrongroomError] = [error]
 
+        def again() -> _T:
+            if failed:
+                raise failed.pop()
+            return send()
+
+        return self._repeated(again, end)
+
+    def _repeated(self, send: Callable[[], _T], end: float) -> _T:
         def out_of_time(state: tenacity.RetryCallState) -> bool:
             return self._clock() + state.upcoming_sleep >= end
 
         return tenacity.Retrying(
             retry=tenacity.retry_if_exception_type(WORTH_RETRYING),
-            wait=tenacity.wait_random_exponential(
-                multiplier=self._limits.retry_base, max=self._limits.retry_max
-            ),
+            wait=self._pause,
             stop=out_of_time,
             sleep=self._sleep,
             reraise=True,
         )(send)
+
+    def _pause(self, state: tenacity.RetryCallState) -> float:
+        error = state.outcome.exception() if state.outcome else None
+        asked = error.retry_after if isinstance(error, RateLimited) else None
+        return (asked or 0.0) + self._jitter(state)

@@ -3,38 +3,48 @@
 from __future__ import annotations
 
 import logging
-import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any, Self
 
-from app_integration import forks, metrics
+from app_integration import forks, metrics, names
+from app_integration.addresses import Addresses
 from app_integration.errors import (
-    OUTAGE,
     AccessDenied,
-    AuthenticationFailed,
+    RateLimited,
     RequestRefused,
-    ServerFault,
+    ServerError,
     StrongroomError,
 )
 from app_integration.identity import login_of
 from app_integration.login import Login, Token
+from app_integration.renewal import Renewal
 from app_integration.retry import Retry
 from app_integration.settings import Limits, Settings
-from app_integration.single_flight import SingleFlight
-from app_integration.transport import Sender, Transport
+from app_integration.tokens import Tokens
+from app_integration.transport import Hidden, Sender, Transport
 
 log = logging.getLogger(__name__)
-_RENEW_RETRY = 5.0  # seconds between attempts to renew while the server is away
 #: Seconds that giving a token back may take: a process that ends doesn't wait for a server.
 CLOSE_SECONDS = 2.0
 
 
+@dataclass(frozen=True, slots=True)
+class _Call:
+    """What a caller asks for; *wrap_ttl* in seconds."""
+
+    method: str
+    path: str
+    body: Hidden | None = None
+    wrap_ttl: int | None = None
+
+
 class Session:
-    """Requests to one server under one identity.
+    """Requests to one server, or one cluster, under one identity.
 
     Thread-safe. It logs in at the first request; a daemon thread renews the token, since leased
     database users die with the token that leased them. A process that forked logs in for itself.
@@ -45,20 +55,25 @@ class Session:
         address: str,
         login: Login,
         *,
+        further: Sequence[str] = (),
         cacert: Path | None = None,
         certificate: tuple[Path, Path] | None = None,
+        namespace: str = "",
         limits: Limits | None = None,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
         connect: Callable[[], Sender] | None = None,
     ) -> None:
-        """Args: *certificate* and key in PEM files; *clock* in seconds; *sleep* pauses for them.
+        """Args: *clock* in seconds, monotonic; *sleep* pauses for seconds.
 
-        *connect* gives what requests are sent through, once in each process; None for HTTP.
+        *further* are more addresses of the same cluster; *certificate* and its key are PEM files;
+        *namespace* is where paths begin. *connect* gives what requests are sent through, once in
+        each process and once for each login; None for HTTP.
         """
-        self._address = address
+        self._addresses = (address, *further)
         self._cacert = cacert
         self._certificate = certificate
+        self._namespace = namespace
         self._connect = connect or self._over_http
         self._login = login
         self._limits = limits or Limits()
@@ -69,28 +84,40 @@ class Session:
 
     def forget(self) -> None:
         """Fresh sockets, locks and no token: a forked child logs in for itself."""
-        self._lock = threading.Lock()
-        self._logins: SingleFlight[Token] = SingleFlight()
-        self._closed = threading.Event()
-        self._token: Token | None = None
-        #: What the server's audit log writes for the accessor of the token, when that is known.
-        self.accessor: str | None = None
-        self._count = 0
-        self._renewer: threading.Thread | None = None
         self._transport = self._connect()
+        self._tokens = Tokens(
+            self._login,
+            ", ".join(self._addresses),
+            self._connect,
+            self._send,
+            self._limits,
+            self._clock,
+        )
+        self._renewal = Renewal(self._tokens, self._ask, self._deadline, self._limits)
 
     def _over_http(self) -> Sender:
-        return Transport(
-            self._address,
-            cacert=self._cacert,
-            certificate=self._certificate,
-            connect_timeout=self._limits.connect_timeout,
-        )
+        senders = [
+            Transport(
+                address,
+                cacert=self._cacert,
+                certificate=self._certificate,
+                namespace=self._namespace,
+                connect_timeout=self._limits.connect_timeout,
+            )
+            for address in self._addresses
+        ]
+        return senders[0] if len(senders) == 1 else Addresses(senders)
+
+    @property
+    def accessor(self) -> str | None:
+        """What the server's audit log writes for the accessor of the token, when it is known."""
+        token = self._tokens.held
+        return token.shown_as if token else None
 
     @property
     def logins(self) -> int:
         """How many times it has logged in. What a token leased ends with that token."""
-        return self._count
+        return self._tokens.logins
 
     def get(self, path: str) -> dict[str, Any]:
         """The decoded answer to a GET of *path* (no leading ``/v1/``); ``{}`` for none.
@@ -119,8 +146,9 @@ class Session:
             wrap_ttl: seconds; the answer comes response-wrapped.
             retry: False for what must not be sent twice. A wrapped request never is.
         """
+        hidden, body = Hidden(body or {}), None  # no frame of ours shows it
         again = retry and wrap_ttl is None
-        return self._request("POST", path, body=body or {}, wrap_ttl=wrap_ttl, retry=again)
+        return self._request("POST", path, body=hidden, wrap_ttl=wrap_ttl, retry=again)
 
     def list(self, path: str) -> list[str]:
         """The keys below *path*; ``[]`` when there are none. Raises as :meth:`get` does."""
@@ -138,18 +166,16 @@ class Session:
 
     def close(self) -> None:
         """Stop renewing, and give back the token with all its leases."""
-        with self._lock:
-            self._closed.set()
-            token, self._token = self._token, None
-        self._give_back(token)
+        self._renewal.stop()
+        token = self._tokens.close()
+        if token is not None:
+            self._give_back(token)
         self._transport.close()
 
-    def _give_back(self, token: Token | None) -> None:
-        if token is None or not self._login.ours:
-            return
+    def _give_back(self, token: Token) -> None:
         deadline = self._clock() + min(CLOSE_SECONDS, self._limits.deadline)
         try:
-            self._attempt("POST", "auth/token/revoke-self", token, deadline)
+            self._ask("POST", "auth/token/revoke-self", token, deadline)
         except StrongroomError as error:
             log.info("the token wasn't revoked and will expire by itself: %s", error)
 
@@ -168,27 +194,50 @@ class Session:
         method: str,
         path: str,
         *,
-        body: Mapping[str, Any] | None = None,
+        body: Hidden | None = None,
         wrap_ttl: int | None = None,
         retry: bool = True,
     ) -> dict[str, Any]:
         deadline = self._deadline()
+        attempt = partial(self._attempt, _Call(method, path, body, wrap_ttl), deadline)
+        return self._retry(attempt, deadline) if retry else attempt()
 
-        def send() -> dict[str, Any]:
-            token = self._current_token(deadline)
-            try:
-                return self._attempt(method, path, token, deadline, body, wrap_ttl)
-            except AccessDenied:
-                if self._is_valid(token, deadline):
-                    raise
-            return self._attempt(
-                method, path, self._log_in_again(token, deadline), deadline, body, wrap_ttl
+    def _attempt(self, call: _Call, deadline: float) -> dict[str, Any]:
+        """*call* with the token in use; once more with a new one when that turns out dead."""
+        token = self._tokens.current(deadline)
+        self._renewal.begin(token)
+        try:
+            return self._sent(call, token, deadline)
+        except AccessDenied:
+            if not self._tokens.may_be_dead(token) or self._is_valid(token, deadline):
+                raise
+        fresh = self._tokens.replaced(token, deadline)
+        try:
+            return self._sent(call, fresh, deadline)
+        except AccessDenied:
+            self._tokens.fruitless()
+            raise
+
+    def _is_valid(self, token: Token, deadline: float) -> bool:
+        """Whether a 403 was about the path; nobody is asked about a token already replaced."""
+        return token is self._tokens.held and self._renewal.is_valid(token, deadline)
+
+    def _sent(self, call: _Call, token: Token, deadline: float) -> dict[str, Any]:
+        try:
+            return self._send(
+                self._transport, call.method, call.path, token, deadline, call.body, call.wrap_ttl
             )
+        except ServerError as error:
+            _count_orphan(call, error)
+            raise
 
-        return self._retry(send, deadline) if retry else send()
+    def _ask(self, method: str, path: str, token: Token, deadline: float) -> dict[str, Any]:
+        body = Hidden() if method == "POST" else None
+        return self._send(self._transport, method, path, token, deadline, body)
 
-    def _attempt(
+    def _send(
         self,
+        sender: Sender,
         method: str,
         path: str,
         token: Token | None,
@@ -196,115 +245,23 @@ class Session:
         body: Mapping[str, Any] | None = None,
         wrap_ttl: int | None = None,
     ) -> dict[str, Any]:
-        return self._transport.send(
+        return sender.send(
             method,
             path,
             timeout=max(deadline - self._clock(), 0.001),
-            token=token.value.reveal() if token and token.value else None,
+            token=token.value if token else None,
             body=body,
             wrap_ttl=wrap_ttl,
         )
 
-    def _current_token(self, deadline: float) -> Token:
-        token = self._token
-        if token is None or self._login.changed():
-            return self._log_in_again(token, deadline)
-        return token
 
-    def _is_valid(self, token: Token, deadline: float) -> bool:
-        """Whether a 403 was about the path: asks once what the server thinks of the token."""
-        try:
-            self._attempt("GET", "auth/token/lookup-self", token, deadline)
-        except AccessDenied:
-            return False
-        return True
-
-    def _log_in_again(self, stale: Token | None, deadline: float) -> Token:
-        """A fresh token in place of *stale*; threads that fail together log in once."""
-        return self._logins.do("login", partial(self._replace, stale, deadline))
-
-    def _replace(self, stale: Token | None, deadline: float) -> Token:
-        current = self._token
-        if current is not None and current is not stale:
-            return current
-        token = None if self._closed.is_set() else self._log_in(deadline)
-        if token and stale and token.value == stale.value:
-            raise self._refused()
-        with self._lock:
-            closed = self._closed.is_set()
-            if not closed:
-                self._token = token
-                self._count += 1
-        if token is None or closed:
-            self._give_back(token)
-            raise AuthenticationFailed("this session was closed; open another")
-        metrics.current().lease("token", token.ttl)
-        self.accessor = token.shown_as
-        self._keep_renewing(token)
-        return token
-
-    @metrics.counted("login")
-    def _log_in(self, deadline: float) -> Token:
-        def post(
-            path: str, body: Mapping[str, Any], *, token: Token | None = None
-        ) -> dict[str, Any]:
-            return self._attempt("POST", path, token, deadline, body)
-
-        try:
-            return self._login(post)
-        except AccessDenied:
-            raise self._refused() from None
-        except RequestRefused as refused:
-            raise self._refused() from refused
-
-    def _refused(self) -> AuthenticationFailed:
-        return AuthenticationFailed(f"login at {self._address} was refused; {self._login.remedy}")
-
-    def _keep_renewing(self, token: Token) -> None:
-        if self._renewer is None and token.renewable:
-            self._renewer = threading.Thread(
-                target=self._renew_for_ever, args=(self._closed,), name="vault-renewal", daemon=True
-            )
-            self._renewer.start()
-
-    def _renew_for_ever(self, closed: threading.Event) -> None:
-        pause = self._renewal_pause()
-        while not closed.wait(pause):
-            try:
-                self._renew()
-                pause = self._renewal_pause()
-            except OUTAGE as error:
-                log.warning("the token wasn't renewed: %s", error)
-                pause = _RENEW_RETRY
-            except StrongroomError as error:
-                if not closed.is_set():
-                    log.error("the token can't be renewed, and login failed: %s", error)  # noqa: TRY400 (no traceback: it says it all)
-                pause = _RENEW_RETRY
-
-    def _renewal_pause(self) -> float:
-        token = self._token
-        return token.ttl * self._limits.renew_at if token else _RENEW_RETRY
-
-    @metrics.counted("renewal")
-    def _renew(self) -> None:
-        token, deadline = self._token, self._deadline()
-        if token is None:
-            self._log_in_again(None, deadline)
-            return
-        try:
-            answer = self._attempt("POST", "auth/token/renew-self", token, deadline, {})
-        except (AccessDenied, RequestRefused, ServerFault):  # past its end, the server answers 500
-            self._log_in_again(token, deadline)
-            return
-        renewed = Token.from_auth(answer["auth"])
-        if renewed.ttl < token.ttl * self._limits.renew_at:
-            # Cut short: the token nears the end that no renewal moves.
-            self._log_in_again(token, deadline)
-            return
-        with self._lock:
-            if self._token is token:
-                self._token = renewed
-        metrics.current().lease("token", renewed.ttl)
+def _count_orphan(call: _Call, error: ServerError) -> None:
+    """A lease may have been issued whose answer was lost; it lives to its end, unknown to all."""
+    if error.undone or isinstance(error, RateLimited | RequestRefused):
+        return
+    if call.path.startswith(names.LEASING):
+        log.warning("%s: an answer was lost, and perhaps a lease with it, until its TTL", call.path)
+        metrics.current().done("orphan-lease", type(error).__name__)
 
 
 def open_session(settings: Settings) -> Session:
@@ -316,7 +273,9 @@ def open_session(settings: Settings) -> Session:
     return Session(
         settings.required_address(),
         login_of(settings),
+        further=settings.further_addrs,
         cacert=settings.vault_cacert,
         certificate=settings.auth.certificate,
+        namespace=settings.vault_namespace,
         limits=settings.limits,
     )

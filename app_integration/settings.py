@@ -7,9 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
-from urllib.parse import urlsplit
 
-from app_integration import names
+from app_integration import endpoints, names
 from app_integration.errors import ConfigurationError
 from app_integration.names import Environment, Scope
 
@@ -17,11 +16,9 @@ AUDIT_MODES = ("each", "aggregate")
 BACKENDS = ("vault",)
 #: Where secrets may come from, by the names that `STRONGROOM_SOURCES` takes.
 SOURCES = ("vault", "rendered", "dotenv")
-AUTH_METHODS = ("approle", "jwt", "kubernetes", "cert", "token", "proxy")
+AUTH_METHODS = ("approle", "approle-wrapped", "jwt", "kubernetes", "cert", "token", "proxy")
 #: The value of ``STRONGROOM_DATA_KEYS`` that means the table in the service's own database.
 DATABASE = "database"
-#: Hosts where an agent's proxy or a local server may listen without TLS.
-LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +36,8 @@ class Limits:
     negative_ttl: float = 5.0  # seconds a name without a value, or denied, isn't asked for again
     negative_entries: int = 256  # such names remembered at once
     fetch_threads: int = 8  # threads that fetch for asyncio callers
+    login_retry_base: float = 1.0  # seconds after a refused login; doubles, with jitter
+    login_retry_max: float = 30.0  # seconds, longest pause after a refused login
     renew_at: float = 0.5  # share of a token's life after which it is renewed
     lease_rotate_at: float = 0.6  # share of a lease's life after which it is renewed or followed
     data_key_messages: int = 2**24  # values under one data key (SP 800-38D allows 2**32)
@@ -76,6 +75,8 @@ class Settings:
 
     scope: Scope
     vault_addr: str
+    further_addrs: tuple[str, ...] = ()
+    vault_namespace: str = ""
     vault_cacert: Path | None = None
     role_id_file: Path | None = None
     secret_id_file: Path | None = None
@@ -146,6 +147,8 @@ def from_environment(variables: Mapping[str, str] | None = None) -> Settings:
     return Settings(
         scope=scope,
         vault_addr=_address(env, optional=_needs_no_server(scope.environment, sources)),
+        further_addrs=endpoints.further(env, scope.environment),
+        vault_namespace=endpoints.namespace(env),
         vault_cacert=_path(env, "VAULT_CACERT"),
         role_id_file=_path(env, "STRONGROOM_ROLE_ID_FILE"),
         secret_id_file=_path(env, "STRONGROOM_SECRET_ID_FILE"),
@@ -199,25 +202,7 @@ def _address(env: Mapping[str, str], *, optional: bool) -> str:
     environment = _environment(env)
     if optional and not env.get("VAULT_ADDR"):
         return ""
-    address = _required(env, "VAULT_ADDR")
-    if "@" in address:
-        raise ConfigurationError("VAULT_ADDR holds credentials; log in with AppRole files instead")
-    try:
-        parts = urlsplit(address)
-        host = parts.hostname if parts.port != 0 else None
-    except ValueError:
-        host = None
-    if not host or not address.startswith(("http://", "https://")):
-        raise ConfigurationError(f"VAULT_ADDR is {address!r}; expected http(s)://host:port")
-    if (
-        address.startswith("http://")
-        and host not in LOOPBACK
-        and environment is not Environment.DEV
-    ):
-        raise ConfigurationError(
-            f"VAULT_ADDR is {address!r}; outside dev, http goes to this machine only: use https"
-        )
-    return address.rstrip("/")
+    return endpoints.checked("VAULT_ADDR", _required(env, "VAULT_ADDR"), environment)
 
 
 def _auth(env: Mapping[str, str]) -> Auth:

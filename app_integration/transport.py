@@ -18,13 +18,13 @@ from urllib3.connectionpool import HTTPConnectionPool
 
 from app_integration.answers import Answer, decode
 from app_integration.connections import pool
+from app_integration.endpoints import LOOPBACK
 from app_integration.errors import (
     DeadlineExceeded,
     ServerFault,
     StrongroomError,
     Unreachable,
 )
-from app_integration.settings import LOOPBACK
 from app_integration.trust import trusting
 
 _SCHEMES: Final = {"http", "https"}
@@ -34,16 +34,11 @@ _PIECE: Final = 64 * 1024  # bytes read at once
 _LEAST_TIMEOUT: Final = 0.001  # seconds; 0 would mean "don't wait for a socket at all"
 
 
-class Hidden:
+class Hidden(dict[str, Any]):
     """What is sent; shown as nothing, since a traceback may come with local variables."""
 
-    __slots__ = ("content",)
-
-    def __init__(self, content: Mapping[str, Any]) -> None:
-        self.content = content
-
     def __repr__(self) -> str:
-        return "Hidden(…)"
+        return "{…}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +48,7 @@ class _Request:
     method: str
     path: str
     token: str | None = field(repr=False)
-    body: Hidden | None
+    body: Mapping[str, Any] | None = field(repr=False)
     wrap_ttl: int | None  # seconds
 
     def __str__(self) -> str:
@@ -94,14 +89,14 @@ class _Pooled:
         method: str,
         url: str,
         headers: dict[str, str],
-        content: Hidden | None,
+        content: Mapping[str, Any] | None,
         timeout: urllib3.Timeout,
         **_: Any,
     ) -> Answer:
         """The whole answer. Redirects and retries are for the caller."""
         data = None
         if content is not None:
-            data = json.dumps(content.content).encode()
+            data = json.dumps(content).encode()
             headers["Content-Type"] = "application/json"
         response = self._connections.urlopen(
             method,
@@ -175,8 +170,7 @@ class Transport:
             AccessDenied: 403.
         """
         end = self._clock() + timeout
-        hidden, body = Hidden(body) if body is not None else None, None
-        request = _Request(method, path, token, hidden, wrap_ttl)
+        request = _Request(method, path, token, body, wrap_ttl)
         answer = self._exchange(request, self.address, end)
         if isinstance(answer, Answer) and answer.status in _REDIRECT:
             # A standby names the leader: one hop, the same request.

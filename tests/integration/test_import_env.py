@@ -159,7 +159,7 @@ class House:
         ensure_credential(self.root, str(self.scope), self.folder / "credential")
         credential = self.folder / "credential"
         login = AppRole(credential / "role-id", credential / "secret-id")
-        self.service = Session(self.root._address, login)
+        self.service = Session(self.root._addresses[0], login)
         audit = AuditLog(self.scope, FileSink(self.folder / "audit.log"))
         self.read: Read = service_reader(self.service, self.scope, audit)
 

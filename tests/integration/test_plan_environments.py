@@ -92,7 +92,7 @@ def test_a_policy_of_another_shape_is_found(server: Session) -> None:
 
 def test_who_may_not_read_values_is_told_that_they_were_not_compared(server: Session) -> None:
     token = server.post("auth/token/create", {"policies": ["strongroom-plan"]})["auth"]
-    with Session(server._address, GivenToken(Secret(token["client_token"]))) as planner:
+    with Session(server._addresses[0], GivenToken(Secret(token["client_token"]))) as planner:
         found = differences(planner)
     assert not found
     assert found.unread == ("gaara-store-staging", "gaara-store-prod")

@@ -38,7 +38,7 @@ class Server:
 
     def send(
         self,
-        _method: str,
+        method: str,  # noqa: ARG002 (the port's parameter)
         path: str,
         *,
         timeout: float,

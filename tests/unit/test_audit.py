@@ -8,7 +8,6 @@ import os
 import socket
 import subprocess
 import sys
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -16,7 +15,9 @@ import pytest
 from app_integration import redaction
 from app_integration.audit import AGGREGATE_WINDOW, MAX_WINDOWS, AuditLog, open_audit
 from app_integration.errors import AuditFailed
+from app_integration.login import AppRole
 from app_integration.names import Environment, Scope
+from app_integration.session import Session
 from app_integration.settings import Settings
 from app_integration.sinks import LOOK_AGAIN, FileSink
 from app_integration.store import SecretStore
@@ -143,10 +144,12 @@ def test_counts_that_cannot_be_written_at_the_end_still_let_the_token_go(
 ) -> None:
     monkeypatch.setattr("app_integration.sinks.LOOK_AGAIN", 0.0)
     settings = Settings(SCOPE, "https://vault", audit_mode="aggregate", audit_file=tmp_path / "a")
-    wired = Wiring(replace(settings, role_id_file=tmp_path / "r", secret_id_file=tmp_path / "s"))
+    files = tmp_path / "r", tmp_path / "s"
+    wired = Wiring(
+        settings, session=Session("https://vault", AppRole(*files), connect=lambda: server)
+    )
     for name in ("r", "s"):
         (tmp_path / name).write_text("x")
-    wired.session._transport = server  # type: ignore[assignment] # the one part that isn't real
     server.answers["secret/data/shop/prod/x"] = [
         {"data": {"data": {"value": "one"}, "metadata": {"version": 1}}}
     ]

@@ -69,7 +69,7 @@ def test_tokens_of_an_agent() -> None:
 @pytest.mark.parametrize(
     ("variables", "words"),
     [
-        ({"STRONGROOM_AUTH": "userpass"}, "expected one of approle, jwt, kubernetes"),
+        ({"STRONGROOM_AUTH": "userpass"}, "expected one of approle, approle-wrapped, jwt"),
         ({"STRONGROOM_AUTH_MOUNT": "../sys"}, "STRONGROOM_AUTH_MOUNT is '../sys'"),
         ({"STRONGROOM_AUTH_MOUNT": "auth/jwt/"}, "STRONGROOM_AUTH_MOUNT"),
         ({"STRONGROOM_AUTH": "jwt"}, "STRONGROOM_JWT_FILE is not set"),

@@ -112,3 +112,22 @@ def test_a_need_gives_the_rule_to_add() -> None:
     assert need.rule() == (
         'path "secret/data/gaara-store/dev/jwt-secret" { capabilities = ["read"] }'
     )
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "capabilities"),
+    [
+        ("GET", "secret/data/shop/dev/x", '"read"'),
+        ("POST", "secret/data/shop/dev/x", '"create", "update"'),
+        ("POST", "transit/encrypt/shop-dev-pii", '"update"'),
+        ("GET", "database/creds/shop-dev", '"read"'),
+        ("POST", "sys/leases/renew", '"update"'),
+        ("LIST", "secret/metadata/shop/", '"list"'),
+        ("DELETE", "sys/mounts/x", '"delete"'),
+    ],
+)
+def test_a_denied_request_has_the_rule_of_its_operation(
+    method: str, path: str, capabilities: str
+) -> None:
+    rule = names.rule_for(method, f"{path}?version=2" if method == "GET" else path)
+    assert rule == f'path "{path}" {{ capabilities = [{capabilities}] }}'

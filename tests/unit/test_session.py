@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from app_integration import metrics
 from app_integration.errors import (
     AccessDenied,
     AuthenticationFailed,
@@ -62,9 +63,14 @@ def session(server: Server, approle: AppRole) -> Iterator[Session]:
 
 def on(server: Server, login: Any) -> Session:
     clock = server.clock
-    session = Session("http://vault", login, limits=LIMITS, clock=clock, sleep=clock.sleep)
-    session._transport = server  # type: ignore[assignment] # the one part that isn't real
-    return session
+    return Session(
+        "http://vault",
+        login,
+        limits=LIMITS,
+        clock=clock,
+        sleep=clock.sleep,
+        connect=lambda: server,  # the one part that isn't real
+    )
 
 
 def together(work: Callable[[], object], count: int = 8) -> None:
@@ -160,10 +166,10 @@ def test_threads_that_come_first_together_log_in_once(server: Server, session: S
 def test_a_renewal_keeps_the_token(server: Server, session: Session) -> None:
     session.get(PATH)
     server.answers[RENEW] = [auth("t1", TTL - 1)]
-    session._renew()
+    session._renewal.once()
     session.get(PATH)
-    assert session._token is not None
-    assert session._token.ttl == TTL - 1
+    assert session._tokens.held is not None
+    assert session._tokens.held.ttl == TTL - 1
     assert server.seen[-1] == (PATH, "t1")
     assert server.count(LOGIN) == 1
 
@@ -173,17 +179,31 @@ def test_a_renewal_keeps_the_token(server: Server, session: Session) -> None:
     [
         AccessDenied("permission denied"),
         RequestRefused("lease expired", status=400),
-        ServerFault("past its end, a server answers 500"),
         auth("t1", int(TTL * LIMITS.renew_at) - 1),
     ],
-    ids=["denied", "refused", "500", "cut short"],
+    ids=["denied", "refused", "cut short"],
 )
 def test_a_renewal_that_fails_or_is_cut_short_leads_to_a_login(
     server: Server, session: Session, answer: Answer
 ) -> None:
     session.get(PATH)
     server.answers[RENEW] = [answer]
-    session._renew()
+    session._renewal.once()
+    session.get(PATH)
+    assert server.seen[-1] == (PATH, "t2")
+    assert server.count(LOGIN) == 2
+
+
+def test_a_500_at_a_renewal_is_an_end_only_when_the_token_is_dead(
+    server: Server, session: Session
+) -> None:
+    session.get(PATH)
+    server.answers[RENEW] = [ServerFault("no leader")]
+    with pytest.raises(ServerFault):
+        session._renewal.once()
+    assert server.count(LOGIN) == 1
+    server.answers[LOOKUP] = [AccessDenied("past its end")]
+    session._renewal.once()
     session.get(PATH)
     assert server.seen[-1] == (PATH, "t2")
     assert server.count(LOGIN) == 2
@@ -203,8 +223,8 @@ def test_closing_during_a_renewal_leaves_no_token(
 
     server.answers[RENEW] = [close_meanwhile]
     with suppress(AuthenticationFailed):  # the session was closed; only some answers lead there
-        session._renew()
-    assert session._token is None
+        session._renewal.once()
+    assert session._tokens.held is None
     assert server.count(LOGIN) == 1
     assert server.seen[-1] == (REVOKE, "t1")
 
@@ -217,7 +237,7 @@ def test_closing_during_the_login_gives_that_token_back(server: Server, session:
     server.answers[LOGIN] = [close_meanwhile]
     with pytest.raises(AuthenticationFailed, match="closed"):
         session.get(PATH)
-    assert session._token is None
+    assert session._tokens.held is None
     assert [path for path, _ in server.seen] == [LOGIN, REVOKE]
 
 
@@ -270,3 +290,121 @@ def test_a_replaced_secret_id_is_used_at_the_next_login(
     session.get(PATH)
     used = [body["secret_id"] for body in server.bodies if body]
     assert used == [SECRET_ID, "another"]
+
+
+def test_a_refused_login_is_not_asked_again_at_once(server: Server, session: Session) -> None:
+    server.answers[LOGIN] = [RequestRefused("invalid", status=400)]
+    for _ in range(100):
+        with pytest.raises(AuthenticationFailed, match="issue a new secret-id"):
+            session.get(PATH)
+        server.clock.now += 1.0
+    # 100 calls in 100 s: pauses of 1 s, doubling to 30 s, each cut by half at most.
+    assert 5 <= server.count(LOGIN) <= 12
+    assert server.count(PATH) == 0
+    del server.answers[LOGIN]
+    server.clock.now += LIMITS.login_retry_max
+    assert session.get(PATH) == {"data": {}}
+
+
+def test_a_token_that_may_not_look_itself_up_is_not_replaced_at_each_denial(
+    server: Server, session: Session
+) -> None:
+    server.answers[PATH] = [AccessDenied("denied")]
+    server.answers[LOOKUP] = [AccessDenied("no policy grants it")]
+    for _ in range(50):
+        with pytest.raises(AccessDenied):
+            session.get(PATH)
+    assert server.count(LOGIN) == 2
+
+
+def test_a_429_is_followed_after_the_time_that_the_server_asks_for(
+    server: Server, session: Session
+) -> None:
+    server.answers[PATH] = [RateLimited("x", retry_after=3.0), {"data": 1}]
+    begun = server.clock.now
+    assert session.get(PATH) == {"data": 1}
+    assert 3.0 <= server.clock.now - begun <= 3.0 + LIMITS.retry_base
+
+
+def test_a_429_that_asks_for_more_than_there_is_fails_at_once(
+    server: Server, session: Session
+) -> None:
+    server.answers[PATH] = [RateLimited("x", retry_after=60.0)]
+    with pytest.raises(RateLimited):
+        session.get(PATH)
+    assert (server.count(PATH), server.clock.pauses) == (1, [])
+
+
+def test_the_wall_clock_has_no_say(
+    server: Server, session: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def none() -> float:
+        raise AssertionError
+
+    monkeypatch.setattr("time.time", none)
+    session.get(PATH)
+    session._renewal.once()
+    assert server.count(LOGIN) == 1
+
+
+@pytest.mark.parametrize("step", [300.0, -300.0])
+def test_a_clock_that_steps_costs_no_login_and_no_answer(
+    server: Server, session: Session, step: float
+) -> None:
+    for _ in range(20):
+        server.clock.now += step
+        assert session.get(PATH) == {"data": {}}
+    assert server.count(LOGIN) == 1
+    # A step in the middle of a call ends it as its deadline would, or goes unnoticed.
+    server.answers[PATH] = [lambda: _stepped(server, step), {"data": 1}]
+    try:
+        assert session.get(PATH) == {"data": 1}
+    except Unreachable:
+        assert step > 0
+    assert session.get(PATH) == {"data": 1}
+
+
+def _stepped(server: Server, step: float) -> Any:
+    server.clock.now += step
+    raise Unreachable("x")
+
+
+def test_a_login_has_a_client_of_its_own(approle: AppRole) -> None:
+    made: list[Server] = []
+
+    def connect() -> Server:
+        made.append(Server())
+        return made[-1]
+
+    with Session("http://vault", approle, connect=connect) as session:
+        session.get(PATH)
+    first, second = made
+    assert [path for path, _ in first.seen] == [PATH, REVOKE]
+    assert [path for path, _ in second.seen] == [LOGIN]
+
+
+@pytest.mark.parametrize(
+    ("error", "counted"),
+    [
+        (Unreachable("cut"), 1),
+        (ServerFault("x"), 1),
+        (Unreachable("no connection", undone=True), 0),
+        (RateLimited("x"), 0),
+    ],
+)
+def test_a_lease_that_may_have_been_issued_unheard_is_counted(
+    server: Server,
+    session: Session,
+    monkeypatch: pytest.MonkeyPatch,
+    error: StrongroomError,
+    counted: int,
+) -> None:
+    done: list[tuple[str, str]] = []
+    recorder = metrics.Silent()
+    monkeypatch.setattr(recorder, "done", lambda *each: done.append(each))
+    metrics.use(recorder)
+    path = "database/creds/shop-prod"
+    server.answers[path] = [error, {"lease_id": "x"}]
+    assert session.get(path) == {"lease_id": "x"}
+    metrics.use(None)
+    assert sum(operation == "orphan-lease" for operation, _ in done) == counted

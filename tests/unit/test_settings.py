@@ -38,6 +38,12 @@ def test_variables_become_settings() -> None:
         ({"VAULT_ADDR": "http://[::1"}, "expected http"),
         ({"VAULT_ADDR": "https://vault:99999"}, "expected http"),
         ({"VAULT_ADDR": "http://vault.example.com"}, "use https"),
+        ({"STRONGROOM_VAULT_ADDRS": "vault-2"}, "STRONGROOM_VAULT_ADDRS is 'vault-2'"),
+        ({"STRONGROOM_VAULT_ADDRS": "http://vault-2"}, "use https"),
+        ({"STRONGROOM_VAULT_ADDRS": "https://a:s3cret@vault-2"}, "holds credentials"),
+        ({"VAULT_NAMESPACE": "a\nX-Vault-Token: b"}, "VAULT_NAMESPACE is"),
+        ({"VAULT_ADDR": "unix://host/x"}, "expected http"),
+        ({"VAULT_ADDR": "unix:///"}, "expected http"),
         ({"STRONGROOM_AUDIT": "none"}, "expected one of each, aggregate"),
         ({"SECRETS_BACKEND": "gcp"}, "expected one of vault"),
     ],
@@ -58,3 +64,15 @@ def test_only_development_may_do_without_a_server() -> None:
     assert settings.development
     with pytest.raises(ConfigurationError, match="VAULT_ADDR is not set"):
         settings.required_address()
+
+
+def test_further_addresses_and_a_namespace() -> None:
+    further = {"STRONGROOM_VAULT_ADDRS": "https://b:8200/, https://c", "VAULT_NAMESPACE": "/a/b/"}
+    settings = from_environment({**GOOD, **further})
+    assert settings.further_addrs == ("https://b:8200", "https://c")
+    assert settings.vault_namespace == "a/b"
+
+
+def test_a_socket_of_this_machine_needs_no_tls() -> None:
+    settings = from_environment({**GOOD, "VAULT_ADDR": "unix:///run/agent.sock"})
+    assert settings.vault_addr == "unix:///run/agent.sock"
