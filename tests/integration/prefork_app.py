@@ -22,7 +22,7 @@ def application(environ: dict[str, Any], start: Callable[..., object]) -> Iterab
     wired, info = wiring.current(), get_secret_info("jwt-secret")
     told = {
         "pid": os.getpid(),
-        "token": wired.session._token is not None,
+        "token": wired.session._tokens.held is not None,
         "refreshes": wired.secrets.fetcher._refresher.running,
         "version": info and info.version,
     }
