@@ -1,14 +1,19 @@
 """Auth methods, logins and groups, as they are read from an environment's file."""
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from app_integration.names import Environment, Scope
 from policies.render import render_policies
 from vault.declare.declaration import Declaration
-from vault.declare.load import load
+from vault.declare.faults import DeclarationError
+from vault.declare.load import check, load, read
+from vault.declare.logins import Group
 from vault.reconcile.desired import desired
 from vault.reconcile.supply import Supply
 
@@ -111,3 +116,36 @@ def test_a_service_gets_only_what_its_own_login_says(declared: Declaration) -> N
     (group,) = (each.desired() for each in resources if each.kind == "group")
     assert group["policies"] == ["strongroom-plan"]
     assert group["alias"] == "platform-team"
+
+
+def test_a_group_of_developers_has_the_developers_policy_in_dev(declared: Declaration) -> None:
+    dev = declared.environment("dev")
+    groups = {"all": Group(claim="all", policies=("developer",))}
+    for changed, expected in (({"people": {}}, False), ({"people": {}, "groups": groups}, True)):
+        environments = {**declared.environments, Environment.DEV: dev.model_copy(update=changed)}
+        policies = render_policies(replace(declared, environments=environments), Environment.DEV)
+        assert ("developer" in policies) == expected
+
+
+@settings(deadline=None)
+@given(
+    place=st.integers(0, len(PROD)),
+    gone=st.integers(0, 40),
+    snippet=st.sampled_from(
+        ["", "{", "}", "[", "]", ": ", "\n", "  ", "- ", "~", "1", "jwt: ", "[a]"]
+    ),
+)
+def test_a_damaged_file_is_read_or_refused_and_nothing_else(
+    place: int, gone: int, snippet: str
+) -> None:
+    files = read(BASE)
+    (path,) = (each for each in files.environments if each.stem == "prod")
+    damaged = (PROD[:place] + snippet + PROD[place + gone :]).encode()
+    changed = replace(files, environments={**files.environments, path: damaged})
+    try:
+        check(changed, BASE / "templates")
+    except DeclarationError as error:
+        lines = [fault.line for fault in error.faults if fault.file.endswith(path.name)]
+    else:
+        lines = []
+    assert max(lines, default=0) <= len(damaged.decode().splitlines()) + 1
