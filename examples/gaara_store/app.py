@@ -15,6 +15,7 @@ from examples.gaara_store.config import StoreConfig
 from examples.gaara_store.database import Users
 from examples.gaara_store.problems import handle_problems
 from examples.gaara_store.routes import account, export
+from examples.gaara_store.signing import SigningKeys
 from examples.gaara_store.store import EXTENSION, Store
 
 MAX_REQUEST: Final = 64 * 1024  # bytes
@@ -40,7 +41,7 @@ def create_app(
     users.create_tables()
     app = Flask(__name__, static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = MAX_REQUEST
-    app.extensions[EXTENSION] = Store(config_file, users)
+    app.extensions[EXTENSION] = Store(config_file, users, SigningKeys(config_file))
     for part in (auth, account, export, health):
         app.register_blueprint(part.blueprint)
     serve_metrics(app)

@@ -83,7 +83,7 @@ def login() -> Response:
     if user is None:
         refuse("user name or password is wrong")
     store.attempts.forget(given.username)
-    token = tokens.issue(user.id, store.config.jwt.secret, now=datetime.now(UTC))
+    token = tokens.issue(user.id, store.signing.newest(), now=datetime.now(UTC))
     return jsonify(token=token, expires_in=int(tokens.LIFETIME.total_seconds()))
 
 
@@ -104,7 +104,7 @@ def require_user(view: Callable[[UUID], Response]) -> Callable[[], Response]:
         if not token:
             refuse("log in first, and send the token as: Authorization: Bearer …")
         try:
-            user_id = tokens.verify(token, current_store().config.jwt.secret)
+            user_id = tokens.verify(token, current_store().signing.accepted())
         except tokens.InvalidToken:
             refuse("log in again: the token has expired or isn't valid")
         return view(user_id)

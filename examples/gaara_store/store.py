@@ -11,6 +11,7 @@ from app_integration.config import ConfigFile
 from examples.gaara_store.attempts import LoginAttempts
 from examples.gaara_store.config import StoreConfig
 from examples.gaara_store.database import Users
+from examples.gaara_store.signing import SigningKeys
 
 EXTENSION: Final = "gaara_store"
 
@@ -22,10 +23,12 @@ class Store:
     Attributes:
         config_file: ask its ``current()`` at each use and keep no part of the answer: then a
             changed secret needs no restart.
+        signing: the keys of login tokens.
     """
 
     config_file: ConfigFile[StoreConfig]
     users: Users
+    signing: SigningKeys
 
     @property
     def config(self) -> StoreConfig:

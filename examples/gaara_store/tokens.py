@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import Final
 from uuid import UUID
@@ -31,22 +32,34 @@ def issue(user_id: UUID, secret: SecretStr, *, now: datetime) -> str:
     return jwt.encode(claims, secret.get_secret_value(), algorithm=ALGORITHM)
 
 
-def verify(token: str, secret: SecretStr) -> UUID:
+def verify(token: str, accepted: Iterable[SecretStr]) -> UUID:
     """The user that *token* speaks of.
 
+    Args:
+        token: as it was sent.
+        accepted: keys that it may be signed with; the next is asked for when one isn't it.
+
     Raises:
-        InvalidToken: expired, made for others, or not signed with *secret*.
+        InvalidToken: expired, made for others, or signed with none of the keys.
     """
-    try:
-        claims = jwt.decode(
-            token,
-            secret.get_secret_value(),
-            # What the token itself says of its algorithm has no say.
-            algorithms=[ALGORITHM],
-            issuer=ISSUER,
-            audience=AUDIENCE,
-            options={"require": ["sub", "iss", "aud", "iat", "exp"]},
-        )
-        return UUID(claims["sub"])
-    except (jwt.InvalidTokenError, ValueError):
-        raise InvalidToken from None
+    for secret in accepted:
+        try:
+            return _subject(token, secret)
+        except jwt.InvalidSignatureError:
+            continue
+        except (jwt.InvalidTokenError, ValueError):
+            break
+    raise InvalidToken
+
+
+def _subject(token: str, secret: SecretStr) -> UUID:
+    claims = jwt.decode(
+        token,
+        secret.get_secret_value(),
+        # What the token itself says of its algorithm has no say.
+        algorithms=[ALGORITHM],
+        issuer=ISSUER,
+        audience=AUDIENCE,
+        options={"require": ["sub", "iss", "aud", "iat", "exp"]},
+    )
+    return UUID(claims["sub"])

@@ -25,10 +25,11 @@ from app_integration.encryption.fields import FieldCipher
 from app_integration.encryption.index_keys import IndexKeyStore
 from app_integration.encryption.index_keys.table import TableIndexKeys
 from app_integration.encryption.refusal import refuse
-from app_integration.errors import KeyUnavailable
+from app_integration.errors import KeyUnavailable, Unreachable
 from app_integration.files import write_private
 from app_integration.names import Environment, Scope
-from examples.gaara_store import keys
+from app_integration.secret import Secret
+from examples.gaara_store import keys, signing
 from examples.gaara_store.app import create_app
 from examples.gaara_store.config import StoreConfig
 from tests.deployment import free_ports
@@ -182,6 +183,17 @@ class Shop:
     clock: Clock  # of the config file
     patch: pytest.MonkeyPatch
     keys: LocalKeys
+    pair: tuple[Secret, Secret | None] | None = None  # signing keys at the server; None: it's away
+    asked: int = 0  # how often for those
+
+    def __post_init__(self) -> None:
+        self.patch.setattr(signing, "current_and_previous", self._current_and_previous)
+
+    def _current_and_previous(self, *_: object, **__: object) -> tuple[Secret, Secret | None]:
+        self.asked += 1
+        if self.pair is None:
+            raise Unreachable("the server is away")
+        return self.pair
 
     def forget_keys(self) -> None:
         """What a restart does: no data key is held any longer."""

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
+from app_integration.secret import Secret
 from examples.gaara_store.attempts import LIMIT
 from tests.unit.store_parts import PASSWORD, PERSON, Servers, Shop, open_shop, running_servers
 
@@ -174,6 +175,29 @@ def test_a_changed_signing_key_counts_from_the_next_request_on(shop: Shop) -> No
     assert shop.client.get("/me", headers=old).status_code == 401
     new = {"Authorization": f"Bearer {shop.login('gaara').get_json()['token']}"}
     assert shop.client.get("/me", headers=new).status_code == 200
+
+
+def test_a_token_of_before_a_rotation_is_good_as_long_as_the_old_version_is_there(
+    shop: Shop,
+) -> None:
+    old, key = shop.customer("gaara"), Secret("signing-key-number-two-of-the-unit-tests")
+    shop.pair = (key, Secret(shop.document["jwt"]["secret"]))
+    assert shop.client.get("/me", headers=old).status_code == 200
+    assert shop.asked == 0  # the delivered key is enough
+    shop.deliver("jwt", secret=key.reveal())
+    assert shop.client.get("/me", headers=old).status_code == 200
+    shop.pair = (key, None)
+    assert shop.client.get("/me", headers=old).status_code == 401
+
+
+def test_tokens_of_anybody_do_not_make_the_store_wait_for_a_server_that_is_away(
+    shop: Shop,
+) -> None:
+    old = shop.customer("gaara")
+    shop.deliver("jwt", secret="signing-key-number-two-of-the-unit-tests")
+    for _ in range(20):
+        assert shop.client.get("/me", headers=old).status_code == 401
+    assert shop.asked == 1
 
 
 def test_an_unknown_address_is_answered_in_json(shop: Shop) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -37,7 +38,7 @@ def forged(algorithm: str = "HS256", **changes: Any) -> str:
 
 
 def test_a_fresh_token_says_who_it_is() -> None:
-    assert tokens.verify(tokens.issue(USER, KEY, now=now()), KEY) == USER
+    assert tokens.verify(tokens.issue(USER, KEY, now=now()), [KEY]) == USER
 
 
 @pytest.mark.parametrize(
@@ -71,15 +72,31 @@ def test_a_fresh_token_says_who_it_is() -> None:
 )
 def test_every_other_token_is_refused(token: str) -> None:
     with pytest.raises(tokens.InvalidToken):
-        tokens.verify(token, KEY)
+        tokens.verify(token, [KEY])
 
 
 def test_the_same_token_without_a_change_is_accepted() -> None:
-    assert tokens.verify(forged(), KEY) == USER
+    assert tokens.verify(forged(), [KEY]) == USER
 
 
 def test_a_token_signed_with_a_longer_hash_is_refused() -> None:
     key = SecretStr("k" * 64)
     token = jwt.encode({"sub": str(USER)}, key.get_secret_value(), algorithm="HS512")
     with pytest.raises(tokens.InvalidToken):
-        tokens.verify(token, key)
+        tokens.verify(token, [key])
+
+
+def test_one_of_several_keys_is_enough_and_the_others_are_not_asked_for() -> None:
+    def accepted() -> Iterator[SecretStr]:
+        yield OTHER_KEY
+        yield KEY
+        raise AssertionError("nobody needs a third key")
+
+    assert tokens.verify(forged(), accepted()) == USER
+
+
+def test_an_expired_token_asks_for_no_other_key() -> None:
+    asked = iter([KEY, OTHER_KEY])
+    with pytest.raises(tokens.InvalidToken):
+        tokens.verify(forged(exp=now() - timedelta(seconds=1)), asked)
+    assert next(asked) == OTHER_KEY
