@@ -6,8 +6,9 @@ import os
 from contextlib import ExitStack
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from hypothesis.stateful import run_state_machine_as_test
 
 from app_integration.database import LeasedUsers
 from app_integration.encryption.fields import FieldCipher
@@ -17,6 +18,7 @@ from app_integration.wiring import Wiring
 from tests.busy import asking, lose_no_query
 from tests.databases import ROLE, Database, leases
 from tests.deployment import Deployment
+from tests.unit.store_model import StoreMachine
 
 pytestmark = [pytest.mark.nightly, pytest.mark.requires("embedded"), pytest.mark.timeout(3600)]
 
@@ -72,6 +74,18 @@ def test_a_million_tokens_repeat_no_nonce() -> None:
 
 
 @pytest.mark.parametrize("kind", ["engine", "pool"])
+def test_no_longer_sequence_either_makes_the_store_serve_what_it_must_not() -> None:
+    run_state_machine_as_test(
+        StoreMachine,
+        settings=settings(
+            max_examples=2000,
+            stateful_step_count=100,
+            deadline=None,
+            suppress_health_check=list(HealthCheck),
+        ),
+    )
+
+
 def test_a_thousand_rotations_lose_no_query(
     kind: str, deployment: Deployment, service: Wiring, database: Database
 ) -> None:
