@@ -31,6 +31,8 @@ def problems(data: Data) -> Iterator[Problem]:
 def _quotas(data: Data) -> Iterator[Problem]:
     known = [*_MOUNTS, *(["auth/userpass"] if section(data, "people") else [])]
     known += [f"auth/{method}" for method in _METHODS if method in section(data, "auth")]
+    # A quota on the whole mount would slow down plans, which read each of its roles.
+    logins = [f"{mount}/login" for mount in known if mount.startswith("auth/")]
     taken: dict[str, str] = {}
     quotas: Mapping[str, Any] = section(data, "quotas")
     for name in quotas:
@@ -38,7 +40,7 @@ def _quotas(data: Data) -> Iterator[Problem]:
         loc = ("quotas", name, "path")
         if not isinstance(path, str):
             continue
-        if path and path not in known:
+        if path and path not in (*known, *logins):
             what = f"is {shown(path)}, which isn't mounted"
             yield Problem(loc, what, listed(known), nearest(path, known))
         elif path in taken:

@@ -19,7 +19,7 @@ class RateLimit:
     """How often one address may ask.
 
     Attributes:
-        path: a mount; empty for the whole server.
+        path: a mount or a path below one; empty for the whole server.
         rate: requests in *interval* seconds.
         block: seconds that whoever asks more often is refused; 0 for the rest of the interval.
     """
@@ -33,9 +33,9 @@ class RateLimit:
     block: int
 
     def desired(self) -> Fields:
-        """Path as the server gives it, and the numbers."""
+        """Path and numbers."""
         return {
-            "path": f"{self.path}/" if self.path else "",
+            "path": self.path,
             "rate": self.rate,
             "interval": self.interval,
             "block_interval": self.block,
@@ -44,7 +44,10 @@ class RateLimit:
     def read(self, reader: Reader) -> Fields | None:
         """The same of the quota on the server."""
         data = read_data(reader, self._api)
-        return pick(self.desired(), data) if data is not None else None
+        if data is None:
+            return None
+        # The server puts a slash behind a mount, and none behind what is below one.
+        return pick(self.desired(), {**data, "path": data["path"].rstrip("/")})
 
     def write(self, session: Session, before: Fields | None) -> None:  # noqa: ARG002 (protocol)
         """Create or replace it; counts begin anew."""
