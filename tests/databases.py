@@ -11,10 +11,12 @@ from typing import Any, LiteralString
 
 from psycopg.sql import SQL, Identifier, Literal
 
+from app_integration.secret import Secret
 from app_integration.session import Session
 from vault.runtime.accounts import DatabaseAccounts
 
 ROLE = "gaara-store-dev"
+_URL = "secret/data/gaara-store/dev/database-url"
 _PATIENCE = 20.0  # seconds
 
 
@@ -48,6 +50,20 @@ class Database:
         query: LiteralString = "SELECT rolvaliduntil FROM pg_roles WHERE rolname = %s"
         found: datetime = self._ask(query, user)[0][0]
         return found
+
+    @contextmanager
+    def another_password(self, operator: Session, user: str) -> Iterator[None]:
+        """For a while *user* has another password, which *operator* writes into the secret."""
+        before = self.accounts.password("app")
+        held = operator.get(_URL)["data"]["data"]
+        changed = held["value"].replace(before.reveal(), "another")
+        self.accounts.set_password(user, Secret("another"))
+        operator.post(_URL, {"data": {"value": changed}})
+        try:
+            yield
+        finally:
+            self.accounts.set_password(user, before)
+            operator.post(_URL, {"data": held})
 
     def _ask(self, query: LiteralString, *values: str) -> list[tuple[Any, ...]]:
         with self.accounts.superuser() as superuser:

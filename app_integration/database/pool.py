@@ -59,6 +59,7 @@ class LeasedPool(ConnectionPool[Any]):
 
     def _examine(self, connection: Any) -> None:
         if not _is_fit(self._users, connection):
+            connection.close()  # one that is open the pool would keep
             raise _Outdated
         if self._ping is None:
             return
@@ -105,6 +106,7 @@ class AsyncLeasedPool(AsyncConnectionPool[Any]):
 
     async def _examine(self, connection: Any) -> None:
         if not _is_fit(self._users, connection):
+            await connection.close()
             raise _Outdated
         if self._ping is None:
             return

@@ -202,6 +202,21 @@ def test_a_rotation_by_hand_reaches_the_file_only_with_a_restart(house: House) -
     assert house.delivered() == house.read()
 
 
+@pytest.mark.parametrize("kind", ["engine", "pool"])
+def test_an_engine_or_pool_follows_a_rotation_by_hand(house: House, kind: str) -> None:
+    house.console.adopt(NAME, yes=True)
+    wired = Wiring(house.local.service_settings())
+    made = wired.database(kind, None, {}, secret=NAME)
+    open_one = made.connect if kind == "engine" else made.connection
+    with open_one() as used:
+        with house.local.operator() as operator:
+            operator.post(f"database/rotate-role/{ROLE}", retry=False)
+        with open_one() as other:  # the cached password is refused, and the server asked
+            assert not other.closed
+        assert not used.closed  # open sessions live on
+    wired.close()
+
+
 def test_who_else_is_logged_in_is_shown_and_a_no_changes_nothing(house: House) -> None:
     seen: list[Login] = []
 
