@@ -105,8 +105,6 @@ def test_a_secret_without_user_or_password_is_refused_by_name(url: str) -> None:
 
 
 @pytest.mark.parametrize("text", ['{"username": "a"}', '{"username": "a", "password": 7}', "[]"])
-    "text", ['{"username": "ada"}', '{"username": "ada", "password": 7}', "[]"]
-)
 def test_a_delivered_file_without_user_or_password_is_refused(tmp_path: Path, text: str) -> None:
     file = tmp_path / "database.json"
     file.touch(0o600)
