@@ -127,7 +127,7 @@ class Adoption:
     def _deliver(self) -> None:
         """On this machine: what runs, runs on the declaration of now."""
         if self._local:
-            operate.local(self._root, self._scope.service).up(quiet)
+            operate.local(self._root, self._scope.service).redeliver(quiet)
             self._say("delivered: the agent's file has the password of now")
         else:
             self._say_elsewhere("compile its template again, and restart it")

@@ -253,6 +253,18 @@ class Local(Composed):
                 with step("agent restarted"):
                     self.servers.restart_agent()
 
+    def redeliver(self, step: Step) -> None:
+        """Have the agent run on the declaration of now, and wait until it has delivered.
+
+        Raises:
+            ConfigRejected, StartFailed: as :meth:`restart_agent`.
+        """
+        if self.servers.agents is not None:
+            self.up(step)
+        elif self.agent is not None:
+            with self.servers.exclusive(), step("agent restarted"):
+                self.servers.restart_agent(self.agent.compiled().text)
+
     def reset(self) -> None:
         """Stop everything and erase data, keys, passwords and logs."""
         if not self.layout.root.exists():

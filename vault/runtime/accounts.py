@@ -113,13 +113,14 @@ class DatabaseAccounts:
             write_private(self.password_file("app"), password.reveal())
 
     def reset_manager(self) -> None:
-        """Give the manager its first password again: a new secrets server knows no other.
+        """Give manager and application their first passwords again: a new server knows no other.
 
         Raises:
             psycopg.Error: as :meth:`ensure_roles`.
         """
         with self.superuser() as superuser:
             postgres_roles.reset_manager(superuser, self._roles, self.password("manager"))
+            postgres_roles.set_password(superuser, self._roles.app, self.password("app"))
 
     def superuser(self, database: str = "postgres") -> psycopg.Connection:
         """As superuser, committing each statement. The shell's PG* variables have no say."""

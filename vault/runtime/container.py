@@ -51,6 +51,15 @@ TITLES: Final = {
 #: Where a deployment lies in the one-shot services, which see all of its volumes.
 INSIDE: Final = PurePosixPath("/strongroom")
 _CONFIG: Final = "app.yaml"
+#: Run beside the stopped agent: write its template, and remove what it rendered before.
+_PREPARE: Final = """
+import pathlib, sys
+target, template, *leftovers = sys.argv[1:]
+if template:
+    pathlib.Path(target).write_text(template, encoding="utf-8")
+for path in leftovers:
+    pathlib.Path(path).unlink(missing_ok=True)
+"""
 _DELIVERY_SECONDS: Final = 40.0
 _POLL_SECONDS: Final = 0.2
 #: What is copied out after each start; below the deployment's folder, inside as here.
@@ -162,8 +171,10 @@ class Containers:
             for name, title in TITLES.items()
         )
 
-    def restart_agent(self) -> None:
-        """Restart the agent's container; waits until it has delivered.
+    def restart_agent(self, template: str | None = None) -> None:
+        """Restart the agent's container, on *template* if one is given; waits until it delivered.
+
+        Not by ``up``: with another image the containers are made anew, and the server forgets.
 
         Raises:
             StartFailed: there is no such container, or it didn't deliver in time.
@@ -176,8 +187,9 @@ class Containers:
             agent.stop()
             # What it rendered before is not what is waited for.
             leftovers = [str(folder / "staging" / _CONFIG), str(folder / f"{_CONFIG}.status.json")]
-            rm = ["rm", "-f", *leftovers]
-            engine.containers.run(agent.image, rm, volumes_from=[agent.id], remove=True)
+            target = INSIDE / "agent" / str(self.scope) / "templates" / f"{_CONFIG}.ctmpl"
+            prepare = ["python3", "-c", _PREPARE, str(target), template or "", *leftovers]
+            engine.containers.run(agent.image, prepare, volumes_from=[agent.id], remove=True)
             agent.start()
             deadline = time.monotonic() + _DELIVERY_SECONDS
             while agent.exec_run(["test", "-s", leftovers[1]]).exit_code:

@@ -93,7 +93,7 @@ class Embedded:
         """Each server: whether it runs, since when, as which process."""
         return tuple(map(_status, self._servers))
 
-    def restart_agent(self) -> None:
+    def restart_agent(self, template: str | None = None) -> None:
         """Nothing: here :attr:`agents` runs it."""
 
     def reset(self) -> None:

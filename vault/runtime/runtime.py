@@ -132,8 +132,11 @@ class Runtime(Servers, Protocol):
         """Each part: whether it runs, since when, as which process."""
         ...
 
-    def restart_agent(self) -> None:
+    def restart_agent(self, template: str | None = None) -> None:
         """Restart the agent that the start of the servers has seen to; waits until it delivers.
+
+        Args:
+            template: what it renders from now on; None for what it has.
 
         Raises:
             StartFailed: it didn't deliver in time.
