@@ -98,7 +98,7 @@ class House:
             superuser.execute(f"REVOKE {USER} FROM gaara_store_manager".encode())
 
     def adopted(self) -> bool:
-        return "adopted" in self.environment_file.read_text()
+        return "    adopted:" in self.environment_file.read_text()
 
 
 def opens(url: Secret) -> bool:
