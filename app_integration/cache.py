@@ -140,16 +140,18 @@ def next_look(entries: Collection[tuple[Key, Entry]], now: float) -> float:
 def previous_version(fetched: Fetched, grace: float | None, now: float) -> int | None:
     """The version before *fetched*, while what was made under it still counts; else None.
 
+    A value that somebody else changes at a known time has none: its versions tell nothing of it.
+
     Args:
         fetched: the current version.
         grace: seconds since that was written; None for no limit.
         now: seconds since 1970.
     """
-    if fetched.version is None or fetched.version < 2:  # noqa: PLR2004 (versions count from 1)
+    if fetched.expires_in is not None or fetched.version is None:
         return None
     if grace is not None and (fetched.created_at is None or now - fetched.created_at > grace):
         return None
-    return fetched.version - 1
+    return fetched.version - 1 or None
 
 
 @dataclass(frozen=True, slots=True)

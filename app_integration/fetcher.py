@@ -34,6 +34,7 @@ from app_integration.holdings import Holdings
 from app_integration.refresher import Refresher
 from app_integration.settings import Limits
 from app_integration.single_flight import SingleFlight
+from app_integration.sources import Fetched
 from app_integration.sources.chain import Chain
 from app_integration.watches import Watches
 
@@ -74,6 +75,7 @@ class Fetcher:
         self.held = Holdings(tools.limits)
         self.watches = Watches()
         self._refresher = Refresher(self.refresh_due, "strongroom-refresh")
+        self._closed = False
         if not tools.background:
             self._refresher.close()
         self._begin()
@@ -98,10 +100,10 @@ class Fetcher:
 
     def close(self) -> None:
         """End the background threads, and let go of every value."""
+        self._closed = True
         self._refresher.close()
         self.watches.close()
-        self.held.forget()
-        self.held.inherited.clear()
+        self.held.clear()
 
     def watch_soon(self) -> None:
         """Have the background thread look at what is watched."""
@@ -176,7 +178,8 @@ class Fetcher:
         except OUTAGE:
             return False
         except StrongroomError as error:
-            log.warning("%s is served no longer: %s", parts(key)[0], error)
+            if not self._closed:  # else it met a session that was closed meanwhile
+                log.warning("%s is served no longer: %s", parts(key)[0], error)
             return True
         return not is_waiting(entry, self._clock())
 
@@ -236,13 +239,13 @@ class Fetcher:
 
     def _keep(self, key: Key, entry: Entry, held: Entry | None) -> None:
         self._tools.register.add(entry.fetched.value)
-        if not self.held.put(key, entry):
+        if self._closed or not self.held.put(key, entry):
             return
         name = parts(key)[0]
         metrics.current().staleness(name, 0.0)
         if held is not None and held.told_stale:
             log.info("%s is fresh again", name)
-        if held is not None and held.fetched.version != entry.fetched.version:
+        if held is not None and _is_newer(entry.fetched, held.fetched):
             metrics.current().rotation("secret", name)
         if isinstance(key, str):
             self.watches.arrived(name, entry.fetched)
@@ -256,3 +259,8 @@ class Fetcher:
             name, age = parts(key)[0], now - entry.fetched_at
             log.warning("%s is served stale, %.0f s old: the server is away", name, age)
             metrics.current().staleness(name, age)
+
+
+def _is_newer(fetched: Fetched, held: Fetched) -> bool:
+    """By its version, or by its value where somebody else changes that under one version."""
+    return (fetched.version, fetched.value) != (held.version, held.value)

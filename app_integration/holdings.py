@@ -40,6 +40,12 @@ class Holdings:
         self._lock = threading.Lock()
         self.entries, self.inherited = {}, {**self.inherited, **self.entries}
 
+    def clear(self) -> None:
+        """Hold nothing any more."""
+        with self._lock:
+            for held in (self.entries, self.inherited, self._absent):
+                held.clear()
+
     def take_up(self) -> bool:
         """Hold what was inherited; whether there was anything."""
         with self._lock:

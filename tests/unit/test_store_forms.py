@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, assert_type
 
@@ -259,6 +260,18 @@ def test_past_its_grace_the_previous_value_counts_no_more(age: float, previous: 
     store = Shop(source, wall=lambda: 5000.0 + age).store
     assert store.current_and_previous("jwt-secret", grace=HOUR) == ("two", previous)
     assert len(source.asked) == (2 if previous else 1)
+
+
+def test_a_password_that_the_server_changes_by_itself_has_no_previous_value() -> None:
+    """The versions of its entry are of the template that it is put into."""
+
+    class Rotated(Versions):
+        def fetch(self, name: str, *asked: Any) -> Fetched:
+            return replace(super().fetch(name, *asked), expires_in=60.0)
+
+    source = Rotated("one", "two")
+    assert Shop(source).store.current_and_previous("database-url") == ("two", None)
+    assert len(source.asked) == 1
 
 
 def test_a_previous_value_that_can_not_be_asked_for_costs_one_attempt_in_a_while() -> None:

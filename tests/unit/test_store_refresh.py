@@ -257,6 +257,27 @@ def test_a_store_that_nobody_holds_is_let_go_of() -> None:
     assert not thread.is_alive()
 
 
+def test_what_arrives_after_closing_is_not_kept(caplog: pytest.LogCaptureFixture) -> None:
+    begun, finish = threading.Event(), threading.Event()
+
+    class Slow(Changing):
+        def fetch(self, name: str, *asked: object) -> Fetched:
+            begun.set()
+            finish.wait(10)
+            return super().fetch(name, *asked)
+
+    store = real(Slow(enough=1))
+    asking = threading.Thread(target=store.get, args=("jwt-secret",))
+    asking.start()
+    assert begun.wait(10)
+    store.close()
+    finish.set()
+    asking.join()
+    assert store.info("jwt-secret") is None
+    assert store.fetcher._refresher._thread is None
+    assert caplog.text == ""
+
+
 def test_a_failure_of_any_kind_does_not_end_the_thread(caplog: pytest.LogCaptureFixture) -> None:
     class Broken(Changing):
         def fetch(self, name: str, *asked: object) -> Fetched:
