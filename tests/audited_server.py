@@ -49,6 +49,7 @@ class AuditedServer:
     def approle(self, folder: Path, name: str = "shop-dev", **options: Any) -> AppRole:
         """An AppRole *name* with its credential in *folder*; *options* as its API takes them."""
         role = f"auth/approle/role/{name}"
+        self.root.delete(role)  # what an earlier test set
         self.root.post(role, options)
         role_id = self.root.get(f"{role}/role-id")["data"]["role_id"]
         secret_id = self.root.post(f"{role}/secret-id", retry=False)["data"]["secret_id"]

@@ -1,0 +1,142 @@
+"""Tokens that end, and what a session makes of it, counted in the audit log of a real server."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from app_integration.errors import AccessDenied, AuthenticationFailed
+from app_integration.login import AppRole
+from app_integration.session import Session
+from app_integration.settings import Limits
+from tests.audited_server import AuditedServer, audited_server, until
+
+pytestmark = pytest.mark.requires("embedded")
+
+THREADS = 64
+PATH = "secret/data/shop/dev/x"
+LOGIN = "auth/approle/login"
+LOOKUP = "auth/token/lookup-self"
+TTL = 2  # seconds
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AuditedServer]:
+    with audited_server(tmp_path_factory.mktemp("server")) as started:
+        started.root.post(PATH, {"data": {"value": "one"}})
+        started.allow("shop-dev", PATH)
+        yield started
+
+
+def login(server: AuditedServer, folder: Path, **options: Any) -> AppRole:
+    return server.approle(folder, token_policies=["shop-dev"], **options)
+
+
+def revoke(server: AuditedServer, session: Session) -> None:
+    token = session._tokens.held
+    assert token is not None
+    server.root.post("auth/token/revoke-accessor", {"accessor": token.accessor})
+
+
+def test_64_threads_that_find_the_token_revoked_log_in_once(
+    server: AuditedServer, tmp_path: Path
+) -> None:
+    with Session(server.address, login(server, tmp_path)) as session:
+        session.get(PATH)
+        for _ in range(3):
+            revoke(server, session)
+            logins, lookups = server.count(LOGIN), server.count(LOOKUP)
+            together = threading.Barrier(THREADS)
+
+            def read(_: int, together: threading.Barrier = together) -> Any:
+                together.wait()
+                return session.get(PATH)["data"]["data"]["value"]
+
+            with ThreadPoolExecutor(THREADS) as pool:
+                assert list(pool.map(read, range(THREADS))) == ["one"] * THREADS
+            assert server.count(LOGIN) - logins == 1
+            assert server.count(LOOKUP) - lookups <= THREADS
+
+
+def test_a_denied_path_costs_one_look_up_and_no_login(
+    server: AuditedServer, tmp_path: Path
+) -> None:
+    with Session(server.address, login(server, tmp_path)) as session:
+        session.get(PATH)
+        logins, lookups = server.count(LOGIN), server.count(LOOKUP)
+        with pytest.raises(AccessDenied, match='path "secret/data/other/x"') as caught:
+            session.get("secret/data/other/x")
+    assert 'capabilities = ["read"]' in str(caught.value)
+    assert (server.count(LOGIN), server.count(LOOKUP)) == (logins, lookups + 1)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"token_ttl": TTL, "token_max_ttl": TTL},
+        {"token_ttl": TTL, "token_max_ttl": TTL * 2},
+        {"token_type": "batch", "token_ttl": TTL},
+        {"token_ttl": 1, "token_max_ttl": 1},
+    ],
+    ids=["max TTL at once", "max TTL later", "batch: not renewable", "final second"],
+)
+def test_a_token_that_ends_is_followed_by_one_login_a_life(
+    server: AuditedServer, tmp_path: Path, options: dict[str, Any]
+) -> None:
+    logins = server.count(LOGIN)
+    with Session(server.address, login(server, tmp_path, **options)) as session:
+        begun, read = time.monotonic(), 0
+        end = threading.Event()
+        while session.logins < 4:
+            assert session.get(PATH)["data"]["data"]["value"] == "one"
+            read += 1
+            end.wait(0.01)
+            assert time.monotonic() - begun < 30
+        # A life is used up to a half at least, before another follows.
+        lives = (time.monotonic() - begun) / (options["token_ttl"] / 2)
+        assert server.count(LOGIN) - logins == session.logins
+        assert session.logins <= lives + 2
+    assert read > 10
+
+
+def test_a_used_up_secret_id_is_asked_about_in_growing_pauses(
+    server: AuditedServer, tmp_path: Path
+) -> None:
+    approle = login(server, tmp_path, secret_id_num_uses=1)
+    with Session(server.address, approle) as session:
+        session.get(PATH)
+        revoke(server, session)
+        logins, calls = server.count(LOGIN), 0
+        begun = time.monotonic()
+        while time.monotonic() - begun < 3:
+            with pytest.raises(AuthenticationFailed, match="issue a new secret-id"):
+                session.get(PATH)
+            calls += 1
+        # Pauses of 0.5 s to 1 s, then 1 s to 2 s, then 2 s to 4 s.
+        assert 1 <= server.count(LOGIN) - logins <= 3
+        assert calls > 100
+
+
+def test_a_new_secret_id_ends_the_refusals(server: AuditedServer, tmp_path: Path) -> None:
+    approle = login(server, tmp_path, secret_id_num_uses=1)
+    limits = Limits(login_retry_base=0.05, login_retry_max=0.2)
+    with Session(server.address, approle, limits=limits) as session:
+        session.get(PATH)
+        revoke(server, session)
+        with pytest.raises(AuthenticationFailed):
+            session.get(PATH)
+        login(server, tmp_path)
+
+        def works() -> bool:
+            try:
+                return bool(session.get(PATH))
+            except AuthenticationFailed:
+                return False
+
+        until(works, "a login with the new secret-id")

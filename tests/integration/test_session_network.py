@@ -1,0 +1,170 @@
+"""Networks and servers that fail between a session and a real server."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from app_integration.errors import DeadlineExceeded, Sealed, StrongroomError, Unreachable
+from app_integration.login import AppRole
+from app_integration.session import Session
+from app_integration.settings import Limits
+from tests.audited_server import AuditedServer, audited_server, until
+from tests.tcp_proxy import TcpProxy, Weather, seconds, tcp_proxy
+
+pytestmark = pytest.mark.requires("embedded")
+
+PATH = "secret/data/shop/dev/x"
+VALUE = "the-value" * 1000
+DEADLINE = 2.0  # seconds
+#: An error comes by the deadline and a tenth of it.
+LATEST = DEADLINE * 1.1
+LIMITS = Limits(deadline=DEADLINE, retry_window=DEADLINE, connect_timeout=0.5, retry_max=0.5)
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AuditedServer]:
+    with audited_server(tmp_path_factory.mktemp("server")) as started:
+        started.root.post(PATH, {"data": {"value": VALUE}})
+        started.allow("shop-dev", PATH)
+        yield started
+
+
+@pytest.fixture
+def approle(server: AuditedServer, tmp_path: Path) -> AppRole:
+    return server.approle(tmp_path, token_policies=["shop-dev"])
+
+
+@pytest.fixture
+def proxy(server: AuditedServer) -> Iterator[TcpProxy]:
+    with tcp_proxy(server.address) as running:
+        yield running
+
+
+@pytest.fixture
+def session(proxy: TcpProxy, approle: AppRole) -> Iterator[Session]:
+    with Session(proxy.address, approle, limits=LIMITS) as session:
+        assert read(session) == VALUE
+        yield session
+        proxy.weather = Weather()
+
+
+def read(session: Session) -> str:
+    return str(session.get(PATH)["data"]["data"]["value"])
+
+
+@pytest.mark.parametrize(
+    ("weather", "kind"),
+    [
+        (Weather(hole=True), DeadlineExceeded),
+        (Weather(reset=True), Unreachable),
+        (Weather(cut_after=0), Unreachable),
+        (Weather(cut_after=2000), Unreachable),
+        (Weather(rate=1000.0, slice=500), DeadlineExceeded),
+        (Weather(latency=0.3, jitter=0.1, slice=100), DeadlineExceeded),
+    ],
+    ids=["black hole", "reset", "cut before the answer", "cut in the body", "slow", "dripping"],
+)
+def test_a_network_that_does_not_recover_is_an_error_by_the_deadline(
+    proxy: TcpProxy, session: Session, weather: Weather, kind: type[StrongroomError]
+) -> None:
+    proxy.weather = weather
+    begun = time.monotonic()
+    with pytest.raises(kind):
+        read(session)
+    assert seconds(begun) < LATEST
+    proxy.weather = Weather()
+    begun = time.monotonic()
+    assert read(session) == VALUE
+    assert seconds(begun) < DEADLINE / 2
+
+
+@pytest.mark.parametrize(
+    "weather",
+    [Weather(reset=True), Weather(cut_after=0), Weather(cut_after=2000)],
+    ids=["reset", "cut before the answer", "cut in the body"],
+)
+def test_a_network_that_recovers_in_time_is_not_noticed(
+    proxy: TcpProxy, session: Session, weather: Weather
+) -> None:
+    proxy.weather = weather
+    with ThreadPoolExecutor(1) as pool:
+        reading = pool.submit(read, session)
+        before = proxy.connections
+        until(lambda: proxy.connections >= before + 2, "a second attempt")
+        proxy.weather = Weather()
+        assert reading.result() == VALUE
+
+
+@pytest.mark.parametrize(
+    "weather",
+    [
+        Weather(latency=0.05, jitter=0.05),
+        Weather(slice=64),
+        Weather(rate=200_000.0, slice=1000),
+    ],
+    ids=["late", "in pieces", "narrow"],
+)
+def test_a_slow_network_gives_whole_values(
+    proxy: TcpProxy, session: Session, weather: Weather
+) -> None:
+    proxy.weather = weather
+    assert [read(session) for _ in range(5)] == [VALUE] * 5
+
+
+def test_nothing_listens_is_an_error_by_the_deadline(approle: AppRole) -> None:
+    begun = time.monotonic()
+    with (
+        Session("http://127.0.0.1:1", approle, limits=LIMITS) as session,
+        pytest.raises(Unreachable),
+    ):
+        read(session)
+    assert seconds(begun) < LATEST
+
+
+def test_a_request_that_must_not_be_repeated_is_sent_once_when_its_answer_is_cut(
+    server: AuditedServer, proxy: TcpProxy, session: Session
+) -> None:
+    before = server.count("sys/wrapping/wrap")
+    proxy.weather = Weather(cut_after=0)
+    with pytest.raises(Unreachable):
+        session.post("sys/wrapping/wrap", {"a": "b"}, wrap_ttl=60)
+    proxy.weather = Weather()
+    assert server.count("sys/wrapping/wrap") == before + 1
+
+
+class TestSealed:
+    """A server of its own, since it doesn't come back."""
+
+    @pytest.fixture
+    def sealed(self, tmp_path: Path) -> Iterator[AuditedServer]:
+        with audited_server(tmp_path) as started:
+            started.root.post(PATH, {"data": {"value": VALUE}})
+            started.root.post("sys/seal", {})
+            yield started
+
+    def test_it_is_told_at_once_and_asked_once(
+        self, sealed: AuditedServer, approle: AppRole
+    ) -> None:
+        with tcp_proxy(sealed.address) as proxy:
+            further = [proxy.address, proxy.address]
+            limits = Limits(deadline=60.0, retry_window=60.0)
+            with Session(proxy.address, approle, further=further, limits=limits) as session:
+                begun = time.monotonic()
+                with pytest.raises(Sealed):
+                    read(session)
+                assert seconds(begun) < limits.deadline / 60
+            assert proxy.connections == 3
+
+    def test_beside_one_that_serves_it_is_not_noticed(
+        self, sealed: AuditedServer, server: AuditedServer, approle: AppRole
+    ) -> None:
+        further = [server.address]
+        with Session(sealed.address, approle, further=further, limits=LIMITS) as session:
+            assert read(session) == VALUE
+            wrapped = session.post("sys/wrapping/wrap", {"a": "b"}, wrap_ttl=60)
+        assert wrapped["wrap_info"]["token"]

@@ -1,0 +1,168 @@
+"""A wrapped secret-id on a real server: checked, unwrapped once, missed when it is gone."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from app_integration import metrics
+from app_integration.errors import AuthenticationFailed, CredentialStolen
+from app_integration.session import Session
+from app_integration.settings import Limits
+from app_integration.transport import Transport
+from app_integration.wrapped import WrappedAppRole
+from tests.audited_server import AuditedServer, audited_server
+from tests.tcp_proxy import TcpProxy, Weather, tcp_proxy
+
+pytestmark = pytest.mark.requires("embedded")
+
+ROLE = "auth/approle/role/shop-dev"
+LOGIN = "auth/approle/login"
+UNWRAP = "sys/wrapping/unwrap"
+SELF = "auth/token/lookup-self"
+
+
+class Recorded(metrics.Silent):
+    def __init__(self) -> None:
+        self.unwrappings: list[str] = []
+
+    def done(self, operation: str, outcome: str) -> None:
+        if operation == "unwrapping":
+            self.unwrappings.append(outcome)
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AuditedServer]:
+    with audited_server(tmp_path_factory.mktemp("server")) as started:
+        yield started
+
+
+@pytest.fixture
+def recorded() -> Iterator[Recorded]:
+    recorder = Recorded()
+    metrics.use(recorder)
+    yield recorder
+    metrics.use(None)
+
+
+@pytest.fixture
+def login(server: AuditedServer, tmp_path: Path) -> WrappedAppRole:
+    files = server.approle(tmp_path)
+    issue(server, files.secret_id_file)
+    return WrappedAppRole("shop-dev", files.role_id_file, files.secret_id_file)
+
+
+def issue(server: AuditedServer, file: Path, path: str = f"{ROLE}/secret-id") -> str:
+    """Put a wrapped answer of *path* into *file*; gives the wrapping token."""
+    wrapped = server.root.post(path, {}, wrap_ttl=60)["wrap_info"]["token"]
+    file.write_text(wrapped)
+    return str(wrapped)
+
+
+def open_with(server: AuditedServer, login: WrappedAppRole) -> Session:
+    return Session(server.address, login, limits=Limits(login_retry_base=0.0))
+
+
+def test_it_is_unwrapped_once_and_serves_every_later_login(
+    server: AuditedServer, login: WrappedAppRole, recorded: Recorded
+) -> None:
+    unwrapped, logins = server.count(UNWRAP), server.count(LOGIN)
+    with open_with(server, login) as session:
+        seen = {session.get(SELF)["data"]["accessor"]}
+        for _ in range(3):
+            server.root.post(
+                "auth/token/revoke-accessor",
+                {"accessor": session.get(SELF)["data"]["accessor"]},
+            )
+            seen.add(session.get(SELF)["data"]["accessor"])
+    assert len(seen) == 4
+    assert not login._file.exists()
+    assert server.count(UNWRAP) - unwrapped == 1
+    assert server.count(LOGIN) - logins == 4
+    assert recorded.unwrappings == ["ok"]
+
+
+def test_one_that_somebody_unwrapped_before_is_an_alarm_and_never_tried_again(
+    server: AuditedServer,
+    login: WrappedAppRole,
+    recorded: Recorded,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    token = login._file.read_text()
+    server.root.post(UNWRAP, {"token": token}, retry=False)
+    unwrapped, looked_up = server.count(UNWRAP), server.count("sys/wrapping/lookup")
+    with open_with(server, login) as session, caplog.at_level(logging.DEBUG):
+        for _ in range(2):
+            with pytest.raises(CredentialStolen, match="Treat the secret-id as stolen"):
+                session.get(SELF)
+        with pytest.raises(CredentialStolen) as caught:
+            session.get(SELF)
+    assert "destroy those of the role shop-dev" in str(caught.value)
+    assert [each.levelname for each in caplog.records if "possible theft" in each.message] == [
+        "CRITICAL"
+    ]
+    assert recorded.unwrappings == ["CredentialStolen"]
+    assert (server.count(UNWRAP), server.count("sys/wrapping/lookup")) == (unwrapped, looked_up + 1)
+    assert not login._file.exists()
+    assert token not in caplog.text + str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "path", ["sys/wrapping/wrap", "auth/approle/role/other/secret-id"], ids=["thief", "other role"]
+)
+def test_one_that_wraps_something_else_is_an_alarm_and_not_unwrapped(
+    server: AuditedServer, login: WrappedAppRole, tmp_path: Path, path: str
+) -> None:
+    (tmp_path / "other").mkdir()
+    server.approle(tmp_path / "other", "other")
+    issue(server, login._file, path)
+    unwrapped = server.count(UNWRAP)
+    with (
+        open_with(server, login) as session,
+        pytest.raises(CredentialStolen, match=f"comes from '{path}'"),
+    ):
+        session.get(SELF)
+    assert server.count(UNWRAP) == unwrapped
+    assert not login._file.exists()
+
+
+def test_a_fresh_one_in_place_ends_the_alarm(server: AuditedServer, login: WrappedAppRole) -> None:
+    server.root.post(UNWRAP, {"token": login._file.read_text()}, retry=False)
+    with Session(server.address, login) as session:
+        with pytest.raises(CredentialStolen):
+            session.get(SELF)
+        issue(server, login._file)
+        assert session.get(SELF)["data"]["accessor"]
+
+
+class Cutting(Transport):
+    """Loses the answer to an unwrapping, on a network that does so."""
+
+    proxy: TcpProxy
+
+    def send(self, method: str, path: str, **options: Any) -> dict[str, Any]:
+        self.proxy.weather = Weather(cut_after=0 if path == UNWRAP else None)
+        return super().send(method, path, **options)
+
+
+def test_an_unwrapping_whose_answer_is_lost_is_not_repeated(
+    server: AuditedServer, login: WrappedAppRole
+) -> None:
+    unwrapped = server.count(UNWRAP)
+    with tcp_proxy(server.address) as proxy:
+
+        def connect() -> Cutting:
+            sender = Cutting(proxy.address, cacert=None, connect_timeout=1.0)
+            sender.proxy = proxy
+            return sender
+
+        with Session(proxy.address, login, connect=connect) as session:
+            with pytest.raises(AuthenticationFailed, match="isn't tried twice"):
+                session.get(SELF)
+            with pytest.raises(AuthenticationFailed):
+                session.get(SELF)
+    assert server.count(UNWRAP) == unwrapped + 1
