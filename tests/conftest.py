@@ -21,11 +21,15 @@ from vault.runtime.layout import Layout
 from vault.runtime.ports import Ports
 from vault.runtime.runtime import quiet
 
+pytest_plugins = ["tests.canaries"]
+
 SERVICE = "gaara-store"
 
 
 @pytest.fixture(scope="session")
-def deployment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
+def deployment(
+    pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Deployment]:
     """The whole local deployment: servers, declaration applied, agent running.
 
     On the runtime that ``STRONGROOM_RUNTIME`` names: embedded, or docker.
@@ -35,6 +39,8 @@ def deployment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]
     if runtime is not Embedded:
         require_images()
     local = Local(layout, Ports(*free_ports(6)), load(), SERVICE, runtime)
+    if runtime is Embedded:
+        pytestconfig.pluginmanager.getplugin("tests.canaries").plant(layout)
     local.up(quiet)
     running = Deployment(local)
     yield running

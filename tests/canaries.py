@@ -1,0 +1,280 @@
+"""Looks, after every run, for any secret of the run in all that the run has left behind.
+
+A pytest plugin. While tests run at DEBUG it keeps what they print and log, tracebacks, what child
+processes are started with and run as, the text of every error, and the ``repr`` of the project's
+own objects. At the end it gathers the logs and access records of every deployment, and searches for
+the secrets that were in use: two planted ones, and all that the deployments and the SDK came by.
+
+The search is grep's, so that nothing that is tested here takes part in it.
+"""
+
+from __future__ import annotations
+
+import base64
+import gc
+import json
+import os
+import re
+import secrets
+import subprocess
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import quote
+
+import psutil
+import pytest
+import yaml
+
+from app_integration import live_values, login
+from app_integration.errors import StrongroomError
+from app_integration.files import write_private
+from console.local import Local
+from vault.runtime.layout import Layout
+
+WINDOW: Final = 32  # bytes: of a longer value each part of this length is searched
+#: Invented values of tests are no secrets, and stand in test code that is printed.
+RANDOM: Final = re.compile(r"(?=.*[0-9])(?=.*[A-Z])(?=.*[a-z])[\x21-\x7e]{20,512}")
+OWN: Final = ("app_integration", "vault", "agent", "policies", "console", "examples")
+LOGS: Final = ("*.log", "*.jsonl")
+
+
+def windows(value: bytes) -> Iterator[bytes]:
+    """*value*, or each part of :data:`WINDOW` bytes of a longer one."""
+    for start in range(max(1, len(value) - WINDOW + 1)):
+        yield value[start : start + WINDOW]
+
+
+def forms(value: bytes) -> Iterator[str]:
+    """How *value* may be written: itself, escaped, in hexadecimal, and base64 at any offset."""
+    text = value.decode(errors="ignore")
+    yield from (
+        text,
+        json.dumps(text)[1:-1],
+        quote(text, safe=""),
+        value.hex(),
+        value.hex().upper(),
+    )
+    for encode in (base64.b64encode, base64.urlsafe_b64encode):
+        for before in range(3):
+            encoded = encode(b"x" * before + value).decode()
+            yield encoded[-(-before * 4 // 3) : (before + len(value)) * 4 // 3]
+
+
+@dataclass
+class Sweep:
+    """The evidence of one run, in a folder, and what is searched for in it."""
+
+    folder: Path
+    values: set[str] = field(default_factory=set, repr=False)
+    found: list[str] = field(default_factory=list)
+    size: int = 0  # bytes that were searched
+    needles: int = 0
+
+    def note(self, name: str, text: str) -> None:
+        """Add *text* to the evidence called *name*."""
+        with (self.folder / name).open("a", encoding="utf-8", errors="backslashreplace") as file:
+            file.write(f"{text}\n")
+
+    def learn(self, value: str) -> None:
+        """Search for *value* too, when it is random as secrets are."""
+        plain = value + ""
+        if RANDOM.fullmatch(plain):
+            self.values.add(plain)
+
+    def plant(self, path: Path, length: int) -> None:
+        """Put a secret of *length* characters where a deployment will find and use it."""
+        value = "".join(
+            secrets.choice("bcdfghjkmnpqrstvwxzBCDFGHJKMNPQRSTVWXZ23456789") for _ in range(length)
+        )
+        self.values.add(value)
+        write_private(path, value)
+
+    def gather(self, root: Path, name: str) -> None:
+        """Take over the logs below *root*."""
+        for pattern in LOGS:
+            for log in root.rglob(pattern):
+                if log.is_file() and self.folder not in log.parents:
+                    self.note(f"{name}.logs", log.read_text(encoding="utf-8", errors="replace"))
+
+    def search(self) -> list[str]:
+        """Places, as ``file:line``, where one of the values stands."""
+        wanted = {
+            form
+            for value in self.values
+            for part in windows(value.encode())
+            for form in forms(part)
+        }
+        files = sorted(path for path in self.folder.iterdir() if path.suffix != ".needles")
+        self.size = sum(path.stat().st_size for path in files)
+        self.needles = len(wanted)
+        if not (wanted and files):
+            return []
+        needles = self.folder / "all.needles"
+        write_private(needles, "\n".join(sorted(wanted)) + "\n")
+        try:
+            self.found = list(self._grep(needles, files))
+        finally:
+            needles.unlink()
+        return self.found
+
+    def _grep(self, needles: Path, files: Sequence[Path]) -> Iterator[str]:
+        command = ["grep", "-aHnoFf", str(needles), *map(str, files)]
+        done = subprocess.run(
+            command, capture_output=True, text=True, check=False, env={"LC_ALL": "C"}
+        )
+        if done.returncode not in {0, 1}:
+            raise OSError(f"grep failed: {done.stderr}")
+        for line in done.stdout.splitlines():
+            file, number, _value = line.split(":", 2)
+            yield f"{file}:{number}"
+
+
+_sweep: Sweep | None = None
+_undo: list[Callable[[], None]] = []
+
+
+def plant(layout: Layout) -> None:
+    """Give the deployment of *layout* its two planted secrets: of 32 bytes, and of 8."""
+    if _sweep is not None:
+        layout.create()
+        _sweep.plant(layout.passwords / "redis", 32)
+        _sweep.plant(layout.passwords / "smtp", 8)
+
+
+@pytest.hookimpl(trylast=True)  # once there is a folder for temporary files
+def pytest_configure(config: pytest.Config) -> None:
+    """Begin to collect."""
+    global _sweep  # noqa: PLW0603 (one for each run)
+    if config.option.collectonly or hasattr(config, "workerinput"):
+        return
+    factory = config._tmp_path_factory  # type: ignore[attr-defined] # of the tests' own files
+    _sweep = Sweep(factory.mktemp("canaries"))
+    _watch(_sweep)
+
+
+def _watch(sweep: Sweep) -> None:
+    _wrap(live_values.Register, "add", _learn_live, sweep)
+    _wrap(login.Token, "from_auth", _learn_token, sweep)
+    _wrap(subprocess.Popen, "__init__", _note_child, sweep)
+    _wrap(Local, "reset", _gather_first, sweep)
+    _wrap(StrongroomError, "__init__", _note_error, sweep)
+
+
+def _wrap(owner: Any, name: str, around: Callable[..., Any], sweep: Sweep) -> None:
+    own = owner.__dict__.get(name)
+    setattr(owner, name, around(own or getattr(owner, name), sweep))
+    _undo.append((lambda: setattr(owner, name, own)) if own else (lambda: delattr(owner, name)))
+
+
+def _learn_live(before: Any, sweep: Sweep) -> Any:
+    def add(self: live_values.Register, value: str) -> None:
+        if self is live_values.live:
+            sweep.learn(value)
+        before(self, value)
+
+    return add
+
+
+def _learn_token(before: Any, sweep: Sweep) -> Any:
+    def from_auth(cls: type[login.Token], auth: Mapping[str, Any]) -> Any:
+        sweep.learn(auth["client_token"])
+        return before.__func__(cls, auth)
+
+    return classmethod(from_auth)
+
+
+def _note_child(before: Any, sweep: Sweep) -> Any:
+    def start(self: Any, args: Any, *rest: Any, **options: Any) -> None:
+        variables = options.get("env") or os.environ
+        sweep.note("children", f"{args!r} {dict(variables)!r}")
+        before(self, args, *rest, **options)
+
+    return start
+
+
+def _gather_first(before: Any, sweep: Sweep) -> Any:
+    def reset(self: Local) -> None:
+        _gather_deployment(sweep, self.layout)
+        before(self)
+
+    return reset
+
+
+def _note_error(before: Any, sweep: Sweep) -> Any:
+    def init(self: StrongroomError, *args: object) -> None:
+        sweep.note("errors", repr(args))
+        before(self, *args)
+
+    return init
+
+
+def _gather_deployment(sweep: Sweep, layout: Layout) -> None:
+    """Its logs, and its secrets: passwords, credentials, keys, and what was delivered."""
+    sweep.gather(layout.root, "deployment")
+    files = [*layout.passwords.glob("*"), *layout.credentials.rglob("secret-id")]
+    for path in (*files, *layout.vault.glob("*-key")):
+        sweep.learn(path.read_text(encoding="utf-8").strip())
+    for path in layout.root.glob("config/*/app.yaml"):
+        for section in yaml.safe_load(path.read_text(encoding="utf-8")).values():
+            for name, value in section.items() if isinstance(section, dict) else ():
+                if name in {"secret", "password"}:
+                    sweep.learn(str(value))
+
+
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    """Keep what a test printed and logged, and the traceback of one that failed."""
+    if _sweep is not None:
+        # The report of the end repeats what those before it hold.
+        sections = report.sections if report.when == "teardown" else []
+        text = "\n".join(content for _, content in sections)
+        _sweep.note("output", f"{report.nodeid}\n{text}\n{report.longreprtext}")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_teardown(nextitem: pytest.Item | None, item: pytest.Item) -> Generator[None]:
+    """Look at the processes that run, and after each file at the objects that live."""
+    if _sweep is not None:
+        _note_processes(_sweep)
+        if nextitem is None or nextitem.path != item.path:
+            _note_objects(_sweep)
+    return (yield)
+
+
+def _note_processes(sweep: Sweep) -> None:
+    for process in psutil.Process().children(recursive=True):
+        try:
+            sweep.note("processes", f"{process.cmdline()!r} {process.environ()!r}")
+        except psutil.Error:  # it ended meanwhile
+            continue
+
+
+def _note_objects(sweep: Sweep) -> None:
+    for each in gc.get_objects():
+        if str(type(each).__module__).partition(".")[0] in OWN:
+            try:
+                sweep.note("reprs", repr(each))
+            except Exception as error:  # noqa: BLE001 (half-made objects of tests)
+                sweep.note("reprs", f"{type(each).__name__}: {error!r}")
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Search; a hit fails the run."""
+    if _sweep is None:
+        return
+    while _undo:
+        _undo.pop()()
+    _sweep.gather(_sweep.folder.parent, "files")
+    if _sweep.search():
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say what was searched, and where something was found; not what."""
+    if _sweep is None:
+        return
+    told = f"{len(_sweep.values)} secrets in {_sweep.needles} spellings, {_sweep.size} bytes"
+    terminalreporter.write_line(f"canaries: {told}: {len(_sweep.found)} found")
+    for place in _sweep.found[:50]:
+        terminalreporter.write_line(f"canaries: a secret stands in {place}", red=True)

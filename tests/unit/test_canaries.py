@@ -1,0 +1,145 @@
+"""The search for secrets finds what was leaked on purpose, wherever and however."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import re
+import secrets
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from urllib.parse import quote
+
+import pytest
+
+from tests.canaries import Sweep, windows
+
+ROOT = Path(__file__).parents[2]
+LONG = "Canary/7+of more \" than='thirty-two' bytes é"
+SHORT = "q7Zk2mXw"
+
+#: Statements that leak, by the evidence that shows it.
+LEAKS = {
+    "output": [
+        "print(VALUE)",
+        "logging.getLogger('x.y').debug('connecting with %s', VALUE)",
+        "local = VALUE; assert local == 'something else'",
+    ],
+    "children": [
+        "subprocess.run(['/bin/true', VALUE], check=True)",
+        "subprocess.run(['/bin/true'], check=True, env={'PASSWORD': VALUE})",
+    ],
+    "processes": ["KEPT.append(subprocess.Popen(['/bin/sleep', '60'], env={'PASSWORD': VALUE}))"],
+    "errors": ["str(Unreachable(VALUE))"],
+    "reprs": ["KEPT.append(Need(VALUE, 'read'))"],
+    "files.logs": [
+        "(tmp_path / 'any.log').write_text(VALUE)",
+        "FileSink(tmp_path / 'access.jsonl')(VALUE)",
+    ],
+}
+HEAD = """
+import logging, secrets, subprocess
+from app_integration import redaction
+from app_integration.errors import Unreachable
+from app_integration.names import Need
+from app_integration.sinks import FileSink
+
+KEPT = []
+VALUE = secrets.token_urlsafe(30) + "aA1"
+redaction.live.add(VALUE)
+"""
+TAIL = """
+def test_the_end():
+    for each in KEPT:
+        if isinstance(each, subprocess.Popen):
+            each.kill(); each.wait()
+"""
+
+
+def run(folder: Path, *statements: str) -> tuple[int, Counter[str], str]:
+    """Exit code, finds by evidence, and what was shown, of a run of tests that are *statements*."""
+    tests = [
+        f"def test_{number}(tmp_path):\n    {statement}\n"
+        for number, statement in enumerate(statements)
+    ]
+    file = folder / "test_leaks.py"
+    file.write_text("\n".join([HEAD, *tests, TAIL]))
+    options = ["-q", "-p", "tests.canaries", "-p", "no:cacheprovider", f"--basetemp={folder}/t"]
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", *options, "-c", str(ROOT / "pyproject.toml"), str(file)],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )
+    places = set(re.findall(r"a secret stands in \S+/canaries0/([\w.]+:\d+)", done.stdout))
+    return done.returncode, Counter(place.partition(":")[0] for place in places), done.stdout
+
+
+def test_planted_leaks_are_found_and_fail_the_run(tmp_path: Path) -> None:
+    statements = [statement for each in LEAKS.values() for statement in each]
+    code, places, shown = run(tmp_path, *statements)
+    assert code == 1
+    assert {name: places[name] >= len(each) for name, each in LEAKS.items()} == dict.fromkeys(
+        LEAKS, True
+    ), shown
+
+
+def test_one_leak_fails_a_run_in_which_every_test_passes(tmp_path: Path) -> None:
+    code, places, shown = run(tmp_path, LEAKS["output"][0])
+    assert "2 passed" in shown
+    assert (code, places) == (1, {"output": 1})
+
+
+def test_a_run_without_a_leak_passes(tmp_path: Path) -> None:
+    code, places, shown = run(tmp_path, "VALUE.upper()")
+    assert (code, places) == (0, Counter()), shown
+    assert "canaries: 1 secrets" in shown
+    assert "0 found" in shown
+
+
+Spell = Callable[[str], str]
+SPELLINGS: dict[str, Spell] = {
+    "itself": lambda value: value,
+    "json": json.dumps,
+    "url": lambda value: quote(value, safe=""),
+    "hex": lambda value: value.encode().hex(),
+    "HEX": lambda value: value.encode().hex().upper(),
+    "base64": lambda value: base64.b64encode(value.encode()).decode(),
+    "base64-url": lambda value: base64.urlsafe_b64encode(value.encode()).decode(),
+    "basic-1": lambda value: base64.b64encode(f"u:{value}".encode()).decode(),
+    "basic-2": lambda value: base64.b64encode(f"us:{value}\n".encode()).decode(),
+    "basic-3": lambda value: base64.b64encode(f"use:{value} and more".encode()).decode(),
+}
+
+
+@pytest.mark.parametrize("value", [LONG, SHORT])
+@pytest.mark.parametrize("spelling", SPELLINGS)
+def test_every_spelling_is_found(tmp_path: Path, value: str, spelling: str) -> None:
+    sweep = Sweep(tmp_path, values={value, secrets.token_urlsafe(40)})
+    sweep.note("clean", "nothing here\n" * 3)
+    sweep.note("output", f"first line\n...{SPELLINGS[spelling](value)}...")
+    assert set(sweep.search()) == {f"{tmp_path}/output:2"}
+
+
+def test_any_32_bytes_of_a_longer_value_are_found_and_31_are_not(tmp_path: Path) -> None:
+    value = secrets.token_hex(40)
+    sweep = Sweep(tmp_path, values={value})
+    sweep.note("output", "\n".join(value[start : start + 31] for start in range(len(value) - 30)))
+    assert sweep.search() == []
+    (tmp_path / "output").write_text("")
+    for part in windows(value.encode()):
+        sweep.note("output", part.decode())
+    assert len(sweep.search()) == len(value) - 31
+
+
+def test_what_is_found_is_told_without_the_value(tmp_path: Path) -> None:
+    sweep = Sweep(tmp_path, values={SHORT})
+    sweep.note("output", SHORT)
+    assert SHORT not in "".join(sweep.search()) + repr(sweep)
+    assert list(tmp_path.glob("*.needles")) == []
