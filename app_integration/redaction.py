@@ -21,7 +21,7 @@ from app_integration.secret import REDACTED, Secret
 
 __all__ = ["Register", "install", "live", "scrub_record", "scrubbed", "uninstall"]
 
-MAX_DEPTH: Final = 12  # levels of nested containers that are looked into
+MAX_DEPTH: Final = 16  # levels of nested containers that are kept; what is deeper becomes text
 #: What every record has; the rest of its attributes came with ``extra``.
 _STANDARD: Final = frozenset(logging.makeLogRecord({}).__dict__) | {"message", "asctime"}
 
@@ -45,19 +45,23 @@ def scrubbed(value: Any, register: Register = live, *, depth: int = MAX_DEPTH) -
         text = value.decode(errors="surrogateescape")
         clean = register.scrub(text)
         return value if clean == text else clean.encode(errors="surrogateescape")
-    holds_more = isinstance(value, (dict, list, tuple, set, frozenset))
-    return _scrubbed_inside(value, register, depth - 1) if holds_more and depth else value
+    if not isinstance(value, (dict, list, tuple, set, frozenset)):
+        return value
+    if depth:
+        return _scrubbed_inside(value, register, depth - 1)
+    clean = register.scrub(text := repr(value))
+    return value if clean == text else clean
 
 
 def _scrubbed_inside(value: Any, register: Register, depth: int) -> Any:
-    inner = list(value.items()) if isinstance(value, dict) else list(value)
-    clean_inner = [scrubbed(each, register, depth=depth) for each in inner]
-    if all(new is old for new, old in zip(clean_inner, inner, strict=True)):
+    inner = [*value, *value.values()] if isinstance(value, dict) else list(value)
+    clean = [scrubbed(each, register, depth=depth) for each in inner]
+    if all(new is old for new, old in zip(clean, inner, strict=True)):
         return value
     if isinstance(value, dict):
-        return dict(clean_inner)
+        return dict(zip(clean[: len(value)], clean[len(value) :], strict=True))
     # A named tuple takes its fields one by one.
-    return getattr(value, "_make", type(value))(clean_inner)
+    return getattr(value, "_make", type(value))(clean)
 
 
 def scrub_record(record: logging.LogRecord, register: Register = live) -> None:

@@ -312,6 +312,15 @@ def test_containers_are_scrubbed_and_keep_their_kind() -> None:
     assert redaction.scrubbed(harmless, register) is harmless
 
 
+def test_deep_nesting_is_looked_into() -> None:
+    register = Register()
+    register.add(VALUE)
+    deep: Any = VALUE
+    for _ in range(2 * redaction.MAX_DEPTH):
+        deep = {"inner": deep}
+    assert VALUE not in str(redaction.scrubbed(deep, register))
+
+
 def test_nesting_without_end_is_left_at_a_depth() -> None:
     endless: list[Any] = []
     endless.append(endless)

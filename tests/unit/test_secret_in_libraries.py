@@ -7,6 +7,7 @@ it would be shown. *needs reveal()*: it gets ``[REDACTED]`` or refuses; nothing 
 
 from __future__ import annotations
 
+import base64
 import csv
 import io
 import json
@@ -19,24 +20,33 @@ import threading
 import traceback
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlencode
 
+import httpx
 import jinja2
 import jwt
+import orjson
 import psycopg
+import psycopg_pool
 import pydantic
 import pytest
 import redis
 import requests
+import sentry_sdk
+import sentry_sdk.envelope
+import sentry_sdk.transport
+import structlog
 import yaml
 from rich.console import Console
 from sqlalchemy import URL, create_engine, make_url, text
 from sqlalchemy.exc import SQLAlchemyError
 
+from app_integration import redaction
 from app_integration.secret import Secret
 from tests.deployment import Deployment
 
@@ -182,6 +192,16 @@ def url_connects(_servers: Servers, url: str) -> bool:
         return connection.execute("SELECT 1").fetchone() == (1,)
 
 
+def pool_connects(_servers: Servers, url: str) -> bool:
+    try:
+        with psycopg_pool.ConnectionPool(url, min_size=1, timeout=5, open=True) as pool:
+            pool.wait(5)
+            with pool.connection() as connection:
+                return connection.execute("SELECT 1").fetchone() == (1,)
+    except psycopg_pool.PoolTimeout:
+        return False
+
+
 def parameter_arrives(servers: Servers, value: str) -> bool:
     with psycopg.connect(psycopg_url(servers).reveal()) as connection:
         row = connection.execute("SELECT %s = %s", [value, VALUE]).fetchone()
@@ -252,6 +272,74 @@ def printed_by_rich(value: str) -> str:
     stream = io.StringIO()
     Console(file=stream, width=200).print(value)
     return stream.getvalue()
+
+
+def structlog_line(value: str, renderer: Any) -> str:
+    stream = io.StringIO()
+    logger = structlog.wrap_logger(structlog.PrintLogger(stream), processors=[renderer])
+    logger.info("login", key=value)
+    return stream.getvalue()
+
+
+def sent_to_sentry(work: Callable[[sentry_sdk.Scope], None], before_send: Any = None) -> str:
+    """What a client sends of a ValueError under which *work* was done."""
+    sent: list[str] = []
+
+    class Kept(sentry_sdk.transport.Transport):
+        def capture_envelope(self, envelope: sentry_sdk.envelope.Envelope) -> None:
+            sent.extend(item.get_bytes().decode() for item in envelope.items)
+
+    client = sentry_sdk.Client(
+        dsn="https://key@sentry.invalid/1",
+        transport=Kept,
+        default_integrations=False,
+        before_send=before_send,
+    )
+    with sentry_sdk.new_scope() as scope:
+        scope.set_client(client)
+        try:
+            work(scope)
+        except ValueError as error:
+            scope.capture_exception(error)
+    client.close()
+    return "".join(sent)
+
+
+def fail_with_a_local(_scope: sentry_sdk.Scope, value: str) -> None:
+    held = {"key": [value]}
+    raise ValueError(len(held))
+
+
+def fail_with_context(scope: sentry_sdk.Scope, value: str) -> None:
+    scope.set_extra("key", value)
+    raise ValueError
+
+
+def fail_with_a_plain_local(_scope: sentry_sdk.Scope, value: str) -> None:
+    plain = value + "!"
+    raise ValueError(plain)
+
+
+def captured_locals(value: str) -> str:
+    with pytest.raises(ValueError, match="1") as caught:
+        fail_with_a_local(sentry_sdk.Scope(), value)
+    trace = traceback.TracebackException.from_exception(caught.value, capture_locals=True)
+    return "".join(trace.format())
+
+
+def before_send(event: Any, _hint: Any) -> Any:
+    register = redaction.Register()
+    register.add(VALUE)
+    return redaction.scrubbed(event, register)
+
+
+def authorizes(_servers: Servers, password: str) -> bool:
+    request = requests.Request("GET", "http://host/", auth=("shop", password)).prepare()
+    return base64.b64decode(request.headers["Authorization"][6:]).decode() == f"shop:{VALUE}"
+
+
+def httpx_answers(servers: Servers, value: str) -> bool:
+    return httpx.get(servers.http, headers={"X-Token": value}, timeout=5).is_success
 
 
 def csv_line(value: str) -> str:
@@ -332,6 +420,7 @@ CALLS: Final[Mapping[str, Use | Show]] = {
     "SMTP.login(user, secret), AUTH LOGIN": Use(
         lambda servers: servers.smtp, lambda servers, value: mails(servers, "LOGIN", value)
     ),
+    "psycopg_pool.ConnectionPool(secret_url)": Use(psycopg_url, pool_connects),
     "jwt.encode(claims, secret)": Use(anything, signs),
     "jwt.decode(token, secret)": Use(anything, verifies),
     'requests.get(headers={"X-Token": secret})': Use(
@@ -344,17 +433,48 @@ CALLS: Final[Mapping[str, Use | Show]] = {
     'requests.get(json={"key": secret})': Use(
         anything, lambda servers, value: answers(servers, json={"key": value})
     ),
+    'requests.get(auth=("shop", secret))': Use(anything, authorizes),
+    'httpx.get(headers={"X-Token": secret})': Use(anything, httpx_answers),
+    'httpx.get(params={"key": secret})': Use(
+        anything, lambda _servers, value: VALUE in str(httpx.QueryParams({"key": value}))
+    ),
     'requests.get(params={"key": secret})': Show(
         lambda value: str(
             requests.Request("GET", "http://host/", params={"key": value}).prepare().url
         )
     ),
     'json.dumps({"key": secret})': Show(lambda value: json.dumps({"key": value})),
+    'orjson.dumps({"key": secret})': Show(lambda value: orjson.dumps({"key": value}).decode()),
+    "orjson.dumps(…, option=orjson.OPT_PASSTHROUGH_SUBCLASS)": Show(
+        lambda value: orjson.dumps(value, option=orjson.OPT_PASSTHROUGH_SUBCLASS).decode()
+    ),
     'yaml.safe_dump({"key": secret})': Show(lambda value: yaml.safe_dump({"key": value})),
     'yaml.dump({"key": secret})': Show(lambda value: yaml.dump({"key": value})),
     'logging.info("%s", secret)': Show(lambda value: logged("%s", value)),
     'logging.info("%s", {"key": secret})': Show(lambda value: logged("%s", [{"key": value}])),
     'logging.info("key " + secret)': Show(lambda value: logged("key " + value)),
+    "traceback.TracebackException(…, capture_locals=True)": Show(captured_locals),
+    "structlog, JSONRenderer": Show(
+        lambda value: structlog_line(value, structlog.processors.JSONRenderer())
+    ),
+    "structlog, ConsoleRenderer": Show(
+        lambda value: structlog_line(value, structlog.dev.ConsoleRenderer(colors=False))
+    ),
+    "structlog, KeyValueRenderer": Show(
+        lambda value: structlog_line(value, structlog.processors.KeyValueRenderer())
+    ),
+    "sentry_sdk.capture_exception(), a Secret among local variables": Show(
+        lambda value: sent_to_sentry(partial(fail_with_a_local, value=value))
+    ),
+    'sentry_sdk.set_extra("key", secret)': Show(
+        lambda value: sent_to_sentry(partial(fail_with_context, value=value))
+    ),
+    "sentry_sdk.capture_exception(), a revealed value among local variables": Show(
+        lambda value: sent_to_sentry(partial(fail_with_a_plain_local, value=value))
+    ),
+    "sentry_sdk.init(before_send=…scrubbed(event))": Show(
+        lambda value: sent_to_sentry(partial(fail_with_a_plain_local, value=value), before_send)
+    ),
     "repr(model) with a field: str": Show(lambda value: repr(Plain(key=value))),
     "repr(model) with a field: SecretStr": Show(
         lambda value: repr(Hidden(key=pydantic.SecretStr(value)))
