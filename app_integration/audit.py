@@ -135,18 +135,24 @@ class AuditLog:
         self._write(access, now, _rendered(access, (*details, ("count", count))))
         self._windows[access] = _Window(now)
         self._windows.move_to_end(access)
-        while len(self._windows) > MAX_WINDOWS:
-            self._report(*self._windows.popitem(last=False))
+        while len(self._windows) > MAX_WINDOWS or now - self._oldest().opened >= AGGREGATE_WINDOW:
+            self._report_oldest()
+
+    def _oldest(self) -> _Window:
+        return next(iter(self._windows.values()))
 
     def close(self) -> None:
         """Write the counts that `aggregate` still holds."""
         with self._lock:
             while self._windows:
-                self._report(*self._windows.popitem(last=False))
+                self._report_oldest()
 
-    def _report(self, access: _Access, window: _Window) -> None:
+    def _report_oldest(self) -> None:
+        """Write what the oldest window counted; it goes once that is written."""
+        access, window = next(iter(self._windows.items()))
         if window.seen:
             self._write(access, self._clock(), _rendered(access, (("count", window.seen),)))
+        del self._windows[access]
 
     def _write(self, access: _Access, now: float, rendered: str) -> None:
         accessor = self._accessor()

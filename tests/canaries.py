@@ -234,9 +234,10 @@ def pytest_runtest_logreport(report: pytest.TestReport) -> None:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_teardown(nextitem: pytest.Item | None, item: pytest.Item) -> Generator[None]:
-    """Look at the processes that run, and after each file at the objects that live."""
+    """Look at what runs beside a test with real parts, and after each file at what lives."""
     if _sweep is not None:
-        _note_processes(_sweep)
+        if item.get_closest_marker("requires"):
+            _note_processes(_sweep)
         if nextitem is None or nextitem.path != item.path:
             _note_objects(_sweep)
     return (yield)

@@ -103,6 +103,31 @@ def test_closing_writes_the_counts_once(disk: Disk, log: AuditLog) -> None:
     assert sum(disk.counts()) == 1001
 
 
+def test_counts_of_a_secret_that_is_asked_for_no_more_are_written_with_anothers(
+    disk: Disk, clock: Clock, log: AuditLog
+) -> None:
+    for _ in range(5):
+        log.record("get_secret", "x", "hit")
+    clock.now += AGGREGATE_WINDOW
+    log.record("get_secret", "y", "hit")
+    told = [(json.loads(line)["secret"], json.loads(line)["count"]) for line in disk.lines]
+    assert told == [("x", 1), ("y", 1), ("x", 4)]
+    assert len(log._windows) == 1
+
+
+def test_counts_that_cannot_be_written_are_kept_for_the_next_attempt(
+    disk: Disk, log: AuditLog
+) -> None:
+    for _ in range(3):
+        log.record("get_secret", "x", "hit")
+    disk.full = True
+    with pytest.raises(AuditFailed):
+        log.close()
+    disk.full = False
+    log.close()
+    assert disk.counts() == [1, 2]
+
+
 def test_counts_held_at_once_are_bounded_and_none_is_lost(disk: Disk, log: AuditLog) -> None:
     for number in range(MAX_WINDOWS + 1):
         for _ in range(2):

@@ -43,11 +43,13 @@ LEAKS = {
 }
 HEAD = """
 import logging, secrets, subprocess
+import pytest
 from app_integration import redaction
 from app_integration.errors import Unreachable
 from app_integration.names import Need
 from app_integration.sinks import FileSink
 
+pytestmark = pytest.mark.requires("nothing")
 KEPT = []
 VALUE = secrets.token_urlsafe(30) + "aA1"
 redaction.live.add(VALUE)
