@@ -23,7 +23,7 @@ _Key = TypeVar("_Key")
 
 #: Shorter values would blank out ordinary words.
 MIN_LENGTH: Final = 8  # characters
-MAX_VALUES: Final = 10_000  # remembered at once; the oldest goes first
+MAX_VALUES: Final = 10_000  # remembered at once; what was seen the longest ago goes first
 _WORD: Final = 8  # bytes looked up at once; no spelling has fewer, as MIN_LENGTH sees to
 
 
@@ -46,10 +46,14 @@ class Register:
     def add(self, value: str) -> None:
         """Remember *value*; values under :data:`MIN_LENGTH` characters are not."""
         plain = value + ""  # of a Secret, the characters
-        if len(plain) < MIN_LENGTH or plain in self._values:
+        if len(plain) < MIN_LENGTH:
             return
         with self._lock:
+            known = plain in self._values
             self._values[plain] = None
+            self._values.move_to_end(plain)
+            if known:
+                return
             self._each(plain, self._learn)
             while len(self._values) > MAX_VALUES:
                 self._each(self._values.popitem(last=False)[0], self._unlearn)

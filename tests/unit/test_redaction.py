@@ -398,10 +398,11 @@ def test_encoded_and_escaped_forms_are_scrubbed(value: str) -> None:
 def test_the_register_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(live_values, "MAX_VALUES", 2)
     register = Register()
-    for value in ("first-value", "second-value", "third-value"):
+    for value in ("first-value", "second-value", "first-value", "third-value"):
         register.add(value)
     text = "first-value second-value third-value"
-    assert register.scrub(text) == "first-value [REDACTED] [REDACTED]"
+    assert register.scrub(text) == "[REDACTED] second-value [REDACTED]"
+    assert register.scrub(base64.b64encode(b"second-value").decode()) == "c2Vjb25kLXZhbHVl"
 
 
 def test_the_longer_of_two_nested_values_vanishes_whole() -> None:
