@@ -61,6 +61,7 @@ test: .venv/peers ## Run the whole suite
 bench: .venv/peers ## Measure what everything costs, each against a floor and a peer
 	$(BIN)/python -m benchmarks.sdk $(ARGS)
 	$(BIN)/python -m benchmarks.index
+	$(BIN)/python -m benchmarks.encryption
 	$(BIN)/python -m benchmarks.plan $(ARGS)
 
 bench-quick: .venv/peers ## The ratios in short; fails when one is 25 % worse than committed

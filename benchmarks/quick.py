@@ -19,7 +19,7 @@ from typing import Final
 
 from rich.console import Console
 
-from benchmarks import index, sdk
+from benchmarks import encryption, index, sdk
 from benchmarks.ratio import Case, Result, measure, table
 
 COMMITTED: Final = Path(__file__).with_name("ratios.json")
@@ -31,6 +31,7 @@ ATTEMPTS: Final = 4
 SOURCES: Final[tuple[Callable[[], AbstractContextManager[Iterator[Case]]], ...]] = (
     sdk.cases,
     index.cases,
+    encryption.own,
 )
 
 

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from app_integration.encryption.bound_field import Token
     from app_integration.encryption.fields import FieldCipher
 
+_ANY: Final = 2**31 - 1  # above every version
 _FRESH: Final = 60.0  # seconds that the newest version is taken for the newest
 
 
@@ -80,8 +81,19 @@ class Rotation:
         failed = [at for at, token in enumerate(tokens) if token is not None and not results[at]]
         return Batch(results, tuple(failed), "rewrapping tokens")
 
+    def _newest_of_rows(self) -> int:
+        """The version that rewraps now: seen by rewrapping a row, as who rewraps may not wrap."""
+        ring = self._ring
+        for row in ring.store.behind(ring.scope.text, _ANY):
+            (wrapped,) = ring.service.rewrap([row.wrapped], ring.scope.bound)
+            if wrapped is not None:
+                return ring.service.version(wrapped)
+        return 0
+
     def rewrap_data_keys(self) -> int:
         """Wrap the store's keys of this scope anew that are behind; how many there were.
+
+        It takes the rights to rewrap, and to read and update the store; none to wrap or unwrap.
 
         It may be stopped at any point and done again, and others may read and write meanwhile.
 
@@ -90,9 +102,7 @@ class Rotation:
                 others have been.
         """
         ring = self._ring
-        self._newest = None
-        newest = self.newest()
-        rows = ring.store.behind(ring.scope.text, newest)
+        rows = ring.store.behind(ring.scope.text, self._newest_of_rows())
         new = ring.service.rewrap([row.wrapped for row in rows], ring.scope.bound)
         bad = []
         for row, wrapped in zip(rows, new, strict=True):

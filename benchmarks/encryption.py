@@ -1,0 +1,246 @@
+"""What encryption of fields costs, against the cipher alone, beside others' libraries.
+
+    python -m benchmarks.encryption [--rows 1000000] [--turns 15]
+
+The floor is what any of them must do for a value of 32 bytes: draw a nonce, call AES-256-GCM, put
+the two together; or take them apart and call it. For columns it is that in a bare loop.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from functools import partial
+from itertools import chain, repeat
+from typing import Any, Final
+
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from rich.console import Console
+
+from app_integration.encryption.bound_field import BoundField
+from app_integration.encryption.fields import FieldCipher
+from app_integration.encryption.key_services.vault import VaultKeyService
+from app_integration.login import GivenToken
+from app_integration.names import Environment, Scope
+from app_integration.secret import Secret
+from app_integration.session import Session
+from app_integration.testing.real import real_server
+from benchmarks import encryption_peers as peers
+from benchmarks.memory_keys import MemoryRows, MemoryService
+from benchmarks.ratio import Case, Run, measure, table
+
+VALUE: Final = "a" * 32
+ROWS: Final = 1_000_000
+KEYS: Final = 1_000
+TURNS: Final = 15
+COLUMN_TURNS: Final = 3
+SHOP: Final = Scope("shop", Environment.DEV)
+_ADDITIONAL: Final = b"users.email|user_id=12"
+_SINGLE: Final = 20_000  # values in one turn
+_IDS: Final = range(100_000, 101_000)
+
+
+@contextmanager
+def cases(rows: int = 100_000, keys: int = 100) -> Iterator[Iterator[Case]]:
+    """All cases, while the server that they need runs.
+
+    Args:
+        rows: of a column.
+        keys: data keys of the column that is decrypted from cold.
+    """
+    with ExitStack() as stack:
+        server = stack.enter_context(real_server("embedded"))
+        session = Session(server.address, GivenToken(Secret(server.root_token)))
+        stack.callback(session.close)
+        session.post("transit/keys/shop-dev-pii", {"derived": True})
+        yield _cases(Counted(session), server.address, server.root_token, rows, keys)
+
+
+@contextmanager
+def own(rows: int = 50_000) -> Iterator[Iterator[Case]]:
+    """Ours without the peers and without a server."""
+    yield chain(fields(), columns(rows))
+
+
+def _cases(session: Counted, address: str, token: str, rows: int, keys: int) -> Iterator[Case]:
+    yield from fields()
+    yield from columns(rows)
+    yield from cold(session, rows, keys)
+    floors = Floors()
+    for peer in peers.all_of(VALUE, address, token):
+        floor = floors.encrypt if peer.encrypts else floors.decrypt
+        yield Case(peer.name, peer.run, floor, "AES-GCM", calls=peer.calls)
+
+
+class Floors:
+    """What any library must do."""
+
+    def __init__(self) -> None:
+        self._cipher = AESGCM(os.urandom(32))
+        self._plain = VALUE.encode()
+        nonce = os.urandom(12)
+        self._sealed = nonce + self._cipher.encrypt(nonce, self._plain, _ADDITIONAL)
+
+    def encrypt(self, times: int) -> None:
+        """A nonce, the cipher, one concatenation; so many times."""
+        encrypt, plain, random = self._cipher.encrypt, self._plain, os.urandom
+        for _ in range(times):
+            nonce = random(12)
+            nonce + encrypt(nonce, plain, _ADDITIONAL)
+
+    def decrypt(self, times: int) -> None:
+        """Two slices, the cipher."""
+        decrypt, sealed = self._cipher.decrypt, self._sealed
+        for _ in range(times):
+            decrypt(sealed[:12], sealed[12:], _ADDITIONAL)
+
+
+def fields() -> Iterator[Case]:
+    """One value at a time."""
+    keys, floors = MemoryService(), Floors()
+    compact, text = FieldCipher(keys, SHOP, data_keys=MemoryRows()), FieldCipher(keys, SHOP)
+    field = compact.field("users.email", ["user_id"])
+    token = field.encrypt(VALUE, 100_000)
+    contexts = [{"user_id": each} for each in _IDS]
+    sugar = partial(_each, compact.encrypt_field, repeat(VALUE), contexts)
+    long = partial(_each, text.encrypt_field, repeat(VALUE), contexts)
+    bound = partial(_each, field.encrypt, repeat(VALUE), _IDS)
+    opened = partial(_each, field.decrypt, repeat(token), [100_000] * len(_IDS))
+    yield Case("encrypt_field, 33 bytes", sugar, floors.encrypt, "AES-GCM", calls=_SINGLE, bar=2.6)
+    yield Case("declared field, encrypt", bound, floors.encrypt, "AES-GCM", calls=_SINGLE, bar=1.8)
+    yield Case("declared field, decrypt", opened, floors.decrypt, "AES-GCM", calls=_SINGLE, bar=1.8)
+    yield Case("encrypt_field, text token", long, floors.encrypt, "AES-GCM", calls=_SINGLE, bar=3.2)
+
+
+def _each(
+    work: Callable[[Any, Any], object], values: Any, bound: Sequence[Any], times: int
+) -> None:
+    """*work* for values with what they are bound to, *times* times, the latter over and over."""
+    for _ in range(max(1, times // len(bound))):
+        for value, each in zip(values, bound):  # noqa: B905 - values may be endless
+            work(value, each)
+
+
+@dataclass
+class Loop:
+    """The bare loop over a column."""
+
+    cipher: AESGCM
+    plain: list[bytes]
+
+    def __post_init__(self) -> None:
+        self.sealed = self._encrypted()
+
+    def encrypt(self, times: int) -> None:
+        """The column, so many times."""
+        for _ in range(times):
+            self._encrypted()
+
+    def decrypt(self, times: int) -> None:
+        """The column, so many times."""
+        decrypt = self.cipher.decrypt
+        for _ in range(times):
+            [decrypt(each[:12], each[12:], _ADDITIONAL) for each in self.sealed]
+
+    def _encrypted(self) -> list[bytes]:
+        encrypt, random = self.cipher.encrypt, os.urandom
+        return [(nonce := random(12)) + encrypt(nonce, each, _ADDITIONAL) for each in self.plain]
+
+
+def columns(rows: int) -> Iterator[Case]:
+    """A column of text, each row bound to its id, against a bare loop with nothing bound."""
+    cipher = FieldCipher(MemoryService(), SHOP, data_keys=MemoryRows())
+    field = cipher.field("users.email", ["user_id"])
+    items, ids = [f"{row:032}" for row in range(rows)], list(range(rows))
+    tokens = field.encrypt_many(items, ids)
+    loop = Loop(AESGCM(os.urandom(32)), [item.encode() for item in items])
+    encrypt: Run = partial(_again, lambda: field.encrypt_many(items, ids))
+    decrypt: Run = partial(_again, lambda: field.decrypt_many(tokens, ids).values())
+    yield Case("column, encrypt", encrypt, loop.encrypt, "bare loop", bar=1.4, calls=1)
+    yield Case("column, decrypt", decrypt, loop.decrypt, "bare loop", bar=1.35, calls=1)
+
+
+def _again(work: Callable[[], object], times: int) -> None:
+    for _ in range(times):
+        work()
+
+
+class Counted:
+    """A session that counts its requests."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self.requests = 0
+
+    def post(self, path: str, body: Any = None) -> dict[str, Any]:
+        """As the session's."""
+        self.requests += 1
+        return self._session.post(path, body)
+
+
+def cold(session: Counted, rows: int, keys: int) -> Iterator[Case]:
+    """A column under many data keys, none of them held: they are asked of a real server."""
+    store = MemoryRows()
+
+    def field() -> BoundField:
+        service = VaultKeyService(session, "shop-dev-pii")
+        return FieldCipher(service, SHOP, data_keys=store).field("users.email", ["user_id"])
+
+    ids = list(range(rows))
+    tokens: list[Any] = [None] * rows
+    for number in range(keys):
+        mine = ids[number::keys]
+        tokens[number::keys] = field().encrypt_many([f"{each:032}" for each in mine], mine)
+
+    def decrypt(times: int) -> None:
+        for _ in range(times):
+            before = session.requests
+            field().decrypt_many(tokens, ids).values()
+            asked = session.requests - before
+            if asked > max(6, keys // 150):
+                raise SystemExit(f"{keys} data keys took {asked} requests")
+
+    loop = ManyKeys(keys, rows)
+    name = f"{keys} data keys from cold, decrypt"
+    yield Case(name, decrypt, loop.decrypt, "bare loop", bar=1.35, calls=1)
+
+
+class ManyKeys:
+    """The bare loop over a column whose rows are under many keys, all of them at hand."""
+
+    def __init__(self, keys: int, rows: int) -> None:
+        self._ciphers = {key.to_bytes(4, "big"): AESGCM(os.urandom(32)) for key in range(keys)}
+        names = list(self._ciphers)
+        self._sealed = []
+        for row in range(rows):
+            name, nonce = names[row % keys], os.urandom(12)
+            sealed = self._ciphers[name].encrypt(nonce, f"{row:032}".encode(), _ADDITIONAL)
+            self._sealed.append(name + nonce + sealed)
+
+    def decrypt(self, times: int) -> None:
+        """The column, so many times."""
+        decrypts = {name: cipher.decrypt for name, cipher in self._ciphers.items()}
+        for _ in range(times):
+            [decrypts[each[:4]](each[4:16], each[16:], _ADDITIONAL) for each in self._sealed]
+
+
+def main() -> int:
+    """Measure and show; 2 when a bar isn't kept."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rows", type=int, default=ROWS)
+    parser.add_argument("--turns", type=int, default=TURNS)
+    arguments = parser.parse_args()
+    with cases(arguments.rows, KEYS) as each:
+        found = [
+            measure(case, COLUMN_TURNS if case.calls == 1 else arguments.turns) for case in each
+        ]
+    Console().print(table(found))
+    return 0 if all(result.holds for result in found) else 2
+
+
+if __name__ == "__main__":
+    sys.exit(main())
