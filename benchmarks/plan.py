@@ -68,7 +68,11 @@ def declared(services: int) -> Declaration:
     names = [f"shop-{number:03}" for number in range(services)]
     environments = {
         name: each.model_copy(
-            update={"people": {}, "services": dict.fromkeys(names, each.services[TEMPLATE])}
+            update={
+                "people": {},
+                "lockout": None,
+                "services": dict.fromkeys(names, each.services[TEMPLATE]),
+            }
         )
         for name, each in found.environments.items()
     }
