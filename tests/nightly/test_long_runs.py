@@ -73,7 +73,6 @@ def test_a_million_tokens_repeat_no_nonce() -> None:
     assert len(seen) == drawn == 1_000_001  # one for each token, and the data key
 
 
-@pytest.mark.parametrize("kind", ["engine", "pool"])
 def test_no_longer_sequence_either_makes_the_store_serve_what_it_must_not() -> None:
     run_state_machine_as_test(
         StoreMachine,
@@ -86,6 +85,7 @@ def test_no_longer_sequence_either_makes_the_store_serve_what_it_must_not() -> N
     )
 
 
+@pytest.mark.parametrize("kind", ["engine", "pool"])
 def test_a_thousand_rotations_lose_no_query(
     kind: str, deployment: Deployment, service: Wiring, database: Database
 ) -> None:
