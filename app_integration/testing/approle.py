@@ -53,7 +53,7 @@ class AppRoles:
         given = request.body.get("role_id"), request.body.get("secret_id")
         for role in self._roles.values():
             if role.role_id == given[0] and given[1] in role.secret_ids:
-                self._use(role, str(given[1]))
+                self._use(role, given[1])
                 token = self._tokens.issue(
                     role.name, role.policies, ttl=role.ttl, max_ttl=role.max_ttl
                 )
