@@ -140,7 +140,9 @@ class MemoryVault:
         wrap_ttl: int | None,
         fault: Fault | None,
     ) -> tuple[Answer, str]:
-        request = Request.parse(method, path, token, body)
+        # As it would travel: a Secret in it arrives as its characters.
+        travelled = None if body is None else json.loads(json.dumps(body))
+        request = Request.parse(method, path, token, travelled)
         try:
             answer = _planned(fault) if fault and fault.value > 0 else self._route(request)
             if wrap_ttl is not None:
