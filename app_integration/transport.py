@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Mapping
 from contextlib import closing
 from dataclasses import dataclass, field
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any, Final, Protocol
 from urllib.parse import SplitResult, urlsplit
@@ -250,6 +251,10 @@ def _whole(response: Any) -> Answer:
         if size > MAX_ANSWER:
             raise _TooLarge
     headers = response.headers
+    bounded = response.chunked or "Content-Length" in headers
+    if not bounded and response.status != HTTPStatus.NO_CONTENT:
+        # Nothing says where it ends: cut within its headers, it would pass for an empty answer.
+        raise urllib3.exceptions.ProtocolError
     return Answer(
         response.status,
         b"".join(pieces),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -17,12 +18,14 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
-from app_integration.errors import AuthenticationFailed
+from app_integration.errors import AccessDenied, AuthenticationFailed, ServerError
 from app_integration.names import Environment, Scope
 from app_integration.session import Session, open_session
 from app_integration.settings import Auth, Settings
-from tests.audited_server import AuditedServer, audited_server
+from tests.audited_server import AuditedServer, audited_server, until
+from tests.deployment import free_ports
 from tests.unit.local_server import Server, certificate_in, running
+from vault.runtime import binaries
 
 pytestmark = pytest.mark.requires("embedded")
 
@@ -252,3 +255,96 @@ class TestToken:
             pytest.raises(AuthenticationFailed, match="does the agent run"),
         ):
             opened.get(SELF)
+
+
+class TestNamespace:
+    def test_a_service_lives_wholly_below_its_namespace(
+        self, server: AuditedServer, tmp_path: Path
+    ) -> None:
+        server.root.post("sys/namespaces/east", {})
+        with Session(server.address, server.root._login, namespace="east") as east:
+            east.post("sys/auth/approle", {"type": "approle"})
+            east.post("sys/mounts/secret", {"type": "kv", "options": {"version": "2"}})
+            rule = 'path "secret/data/shop/dev/x" { capabilities = ["read"] }'
+            east.post("sys/policies/acl/shop-dev", {"policy": rule})
+            east.post(f"auth/approle/role/{ROLE}", {"token_policies": [ROLE]})
+            east.post("secret/data/shop/dev/x", {"data": {"value": "of the east"}})
+            role_id = east.get(f"auth/approle/role/{ROLE}/role-id")["data"]["role_id"]
+            wrapped = east.post(f"auth/approle/role/{ROLE}/secret-id", {}, wrap_ttl=60)
+        (tmp_path / "role-id").write_text(role_id)
+        (tmp_path / "secret-id").write_text(wrapped["wrap_info"]["token"])
+        settings = Settings(
+            SCOPE,
+            vault_addr=server.address,
+            vault_namespace="east",
+            role_id_file=tmp_path / "role-id",
+            secret_id_file=tmp_path / "secret-id",
+            auth=Auth("approle-wrapped"),
+        )
+        with open_session(settings) as opened:
+            read = opened.get("secret/data/shop/dev/x")
+            assert read["data"]["data"]["value"] == "of the east"
+            with pytest.raises(AccessDenied, match='path "secret/data/other"'):
+                opened.get("secret/data/other")
+
+
+class TestProxy:
+    CONFIGURATION = """
+vault {{ address = "{address}" }}
+auto_auth {{
+  method "token_file" {{ config = {{ token_file_path = "{token}" }} }}
+}}
+api_proxy {{ use_auto_auth_token = true }}
+listener "tcp" {{
+  address = "{listen}"
+  tls_disable = true
+  require_request_header = true
+}}
+listener "unix" {{
+  address = "{socket}"
+  tls_disable = true
+}}
+"""
+
+    @pytest.fixture
+    def agent(self, server: AuditedServer, tmp_path: Path) -> Iterator[str]:
+        """The address of a real agent's listener, which adds its token."""
+        token = server.root.post("auth/token/create", {"ttl": "60s"})["auth"]["client_token"]
+        (tmp_path / "token").write_text(token)
+        listen = f"127.0.0.1:{free_ports(1)[0]}"
+        configuration = tmp_path / "agent.hcl"
+        configuration.write_text(
+            self.CONFIGURATION.format(
+                address=server.address,
+                token=tmp_path / "token",
+                listen=listen,
+                socket=tmp_path / "agent.sock",
+            )
+        )
+        with (tmp_path / "agent.log").open("wb") as log:
+            process = subprocess.Popen(
+                (str(binaries.openbao()), "agent", f"-config={configuration}"),
+                env={"HOME": str(tmp_path)},
+                stdout=log,
+                stderr=log,
+            )
+        yield f"http://{listen}"
+        process.terminate()
+        process.wait(20)
+
+    def test_an_agent_adds_its_token_over_tcp_and_a_socket(
+        self, server: AuditedServer, agent: str, tmp_path: Path
+    ) -> None:
+        logins = server.count("auth/approle/login")
+        for address in (agent, f"unix://{tmp_path}/agent.sock"):
+            settings = Settings(SCOPE, vault_addr=address, auth=Auth("proxy"))
+            with open_session(settings) as opened:
+
+                def serves(opened: Session = opened) -> bool:
+                    try:
+                        return bool(opened.get("sys/mounts")["data"])
+                    except (ServerError, AuthenticationFailed):
+                        return False
+
+                until(serves, f"an answer through {address}", 30)
+        assert server.count("auth/approle/login") == logins

@@ -260,3 +260,10 @@ def test_a_socket_in_the_file_system_serves_as_an_address(tmp_path: Path) -> Non
     assert seen[0].startswith(f"POST /v1/{PATH} HTTP/1.1\r\nHost: localhost".encode())
     path.unlink()
     assert isinstance(failure(f"unix://{path}"), Unreachable)
+
+
+@pytest.mark.parametrize("length", range(12, 60, 7))
+def test_an_answer_that_is_cut_in_its_headers_is_no_answer(length: int) -> None:
+    whole = b"HTTP/1.1 200 OK\r\nCache-Control: no-store\r\nContent-Length: 11\r\n\r\n"
+    with once(lambda connection: connection.sendall(whole[:length])) as address:
+        assert isinstance(failure(address), Unreachable)

@@ -1,0 +1,129 @@
+"""Nothing that the server said or was told is in an error, whichever way it is shown."""
+
+from __future__ import annotations
+
+import base64
+import logging
+import traceback
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import hvac
+import pytest
+
+from app_integration.errors import RequestRefused, StrongroomError
+from app_integration.session import Session
+from app_integration.settings import Limits
+from tests.audited_server import ROOT_TOKEN, AuditedServer, audited_server
+from tests.tcp_proxy import Weather, tcp_proxy
+
+pytestmark = pytest.mark.requires("embedded")
+
+KEY = "shop-dev-pii"
+#: What another item of the batch decrypts to.
+CANARY = base64.b64encode(b"another-items-plaintext-data-key").decode()
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AuditedServer]:
+    with audited_server(tmp_path_factory.mktemp("server")) as started:
+        started.root.post("sys/mounts/transit", {"type": "transit"})
+        started.root.post(f"transit/keys/{KEY}", {})
+        started.allow("shop-dev", f"transit/decrypt/{KEY}", f"transit/encrypt/{KEY}")
+        yield started
+
+
+@pytest.fixture
+def session(server: AuditedServer, tmp_path: Path) -> Iterator[Session]:
+    login = server.approle(tmp_path, token_policies=["shop-dev"])
+    with Session(server.address, login, limits=Limits(deadline=2.0)) as session:
+        session.post(f"transit/encrypt/{KEY}", {"plaintext": CANARY})
+        yield session
+
+
+@pytest.fixture
+def batch(server: AuditedServer) -> list[dict[str, str]]:
+    """Two items, one of which can't be decrypted."""
+    sealed = server.root.post(f"transit/encrypt/{KEY}", {"plaintext": CANARY})["data"]
+    return [{"ciphertext": sealed["ciphertext"]}, {"ciphertext": "vault:v1:AAAA"}]
+
+
+def shown(error: BaseException) -> list[str]:
+    """Every way in which somebody may come to see *error*, and all that hangs on it."""
+    ways = [str(error), repr(error), repr(error.args), repr(vars(error))]
+    told = traceback.TracebackException.from_exception(error, capture_locals=True)
+    ways += list(told.format())
+    for each in (error.__cause__, error.__context__):
+        if each is not None:
+            ways += shown(each)
+    return ways
+
+
+def held(error: BaseException) -> list[str]:
+    """The local variables of our own frames, looked into as reporters do."""
+    found = []
+    for frame, _ in traceback.walk_tb(error.__traceback__):
+        if "app_integration" in frame.f_code.co_filename:
+            found += [repr(value) for value in frame.f_locals.values()]
+    return found
+
+
+def test_hvac_itself_shows_other_items_of_a_batch(
+    server: AuditedServer, batch: list[dict[str, str]]
+) -> None:
+    client = hvac.Client(server.address, token=ROOT_TOKEN)
+    with pytest.raises(hvac.exceptions.InvalidRequest) as caught:
+        client.secrets.transit.decrypt_data(KEY, batch_input=batch)
+    assert CANARY in str(caught.value)
+
+
+def test_a_partly_failed_batch_shows_nothing_of_its_other_items(
+    session: Session, batch: list[dict[str, str]], caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.DEBUG), pytest.raises(RequestRefused) as caught:
+        session.post(f"transit/decrypt/{KEY}", {"batch_input": batch})
+    error = caught.value
+    assert error.data is not None
+    assert error.data["batch_results"][0] == {}
+    assert error.data["batch_results"][1]["error"]
+    logging.getLogger("tests").error("by chance", exc_info=error)
+    everything = [*shown(error), *held(error), caplog.text, repr(caplog.records)]
+    assert [each for each in everything if CANARY in each] == []
+
+
+@pytest.mark.parametrize(
+    "weather",
+    [Weather(reset=True), Weather(cut_after=40), Weather(hole=True)],
+    ids=["reset", "cut", "hole"],
+)
+def test_a_broken_connection_shows_neither_token_nor_what_was_sent(
+    server: AuditedServer,
+    session: Session,
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+    weather: Weather,
+) -> None:
+    token: Any = session._tokens.held
+    with tcp_proxy(server.address) as proxy, caplog.at_level(logging.DEBUG):
+        login = server.approle(tmp_path, token_policies=["shop-dev"])
+        secret_id = login.secret_id_file.read_text()
+        limits = Limits(deadline=1.0, retry_window=0.5)
+        proxy.weather = weather
+        with Session(proxy.address, login, limits=limits) as through:
+            with pytest.raises(StrongroomError) as at_login:
+                through.post(f"transit/encrypt/{KEY}", {"plaintext": CANARY})
+            through._tokens._token = token
+            with pytest.raises(StrongroomError) as at_request:
+                through.post(f"transit/encrypt/{KEY}", {"plaintext": CANARY})
+            through._tokens._token = None
+    canaries = (CANARY, secret_id, token.value.reveal())
+    everything = [caplog.text]
+    for caught in (at_login, at_request):
+        everything += [*_ours(caught.value), *held(caught.value)]
+    assert [each for each in everything if any(canary in each for canary in canaries)] == []
+
+
+def _ours(error: BaseException) -> list[str]:
+    """As :func:`shown`, without the lines of this file, which holds the canaries itself."""
+    return [each for each in shown(error) if Path(__file__).name not in each]
