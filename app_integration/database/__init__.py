@@ -14,7 +14,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from app_integration.database.followed import FollowedUser, in_file, in_secret
-from app_integration.database.leases import Lease, LeasedUsers
+from app_integration.database.lease import Lease
+from app_integration.database.leases import LeasedUsers
 from app_integration.database.users import Login, Users
 
 if TYPE_CHECKING:

@@ -14,11 +14,12 @@ import threading
 import time
 import weakref
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from typing import Final
 
 from app_integration import leaks, metrics, names, redaction
+from app_integration.database.lease import Lease, can_be_renewed, due_at, has_ended, retry_at
 from app_integration.database.users import Login, Users
 from app_integration.errors import OUTAGE, StrongroomError
 from app_integration.secret import Secret
@@ -28,58 +29,10 @@ from app_integration.single_flight import SingleFlight
 
 log = logging.getLogger(__name__)
 
-#: Seconds between attempts to renew or follow a lease while the server is away.
-RETRY_PAUSE: Final = 30.0
 #: Seconds at most between two looks at a lease: whether its token was replaced is seen then.
 TICK: Final = 5.0
 #: Seconds between looks at a user that is given back when its last connection has returned.
 DRAIN_TICK: Final = 0.5
-#: Processes that started together don't ask together: this share of the time is left to chance.
-SPREAD: Final = 0.1
-
-
-@dataclass(frozen=True, slots=True)
-class Lease(Login):
-    """One leased database user.
-
-    Attributes:
-        issued_at: seconds on the holder's clock; of the last renewal.
-        ttl: seconds it lives from then; afterwards the server drops the user and its sessions.
-        term: seconds that were granted first, and are asked for in a renewal.
-        renewable: whether the server renews it at all.
-        token: which of the session's logins it belongs to; it ends with that login's token.
-    """
-
-    lease_id: str
-    issued_at: float
-    ttl: float
-    term: float
-    renewable: bool
-    token: int
-
-
-def has_ended(lease: Lease, now: float) -> bool:
-    """Whether *lease* is over. A leased credential is never used beyond its end."""
-    return now >= lease.issued_at + lease.ttl
-
-
-def can_be_renewed(lease: Lease, token: int) -> bool:
-    """Whether a renewal of *lease* leads on; else another must follow.
-
-    One that was cut short doesn't: the lease nears its maximum. Nor does one under a *token* that
-    isn't the session's any more: the lease dies with that token, renewed or not.
-    """
-    return lease.renewable and lease.ttl >= lease.term and lease.token == token
-
-
-def due_at(lease: Lease, limits: Limits, chance: float) -> float:
-    """When to renew *lease* or have another follow; *chance* is from 0 to 1."""
-    return lease.issued_at + lease.ttl * limits.lease_rotate_at * (1 - SPREAD * chance)
-
-
-def retry_at(lease: Lease, now: float) -> float:
-    """When to try again after an outage: soon enough for a few attempts before the end."""
-    return now + min(RETRY_PAUSE, max(lease.issued_at + lease.ttl - now, 0.0) / 4)
 
 
 class LeasedUsers(Users):
@@ -130,6 +83,7 @@ class LeasedUsers(Users):
         self._lease = None
         self._draining = []
         self._act_at = 0.0  # on the clock
+        self._put_off = False  # the last attempt failed, and the next waits for its time
         self._stopped = threading.Event()
         self._keeper: threading.Thread | None = None
 
@@ -175,7 +129,7 @@ class LeasedUsers(Users):
         """Renew, follow or give back what is due; seconds until the next look."""
         self._drain()
         lease, now = self._lease, self._clock()
-        if lease is not None and (now >= self._act_at or lease.token != self._session.logins):
+        if lease is not None and (now >= self._act_at or self._is_orphaned(lease)):
             self._advance(lease)
         # As long as anything drains, its connections are looked at.
         longest = DRAIN_TICK if self._draining else TICK
@@ -199,13 +153,17 @@ class LeasedUsers(Users):
     def __del__(self) -> None:
         leaks.tell(self)
 
+    def _is_orphaned(self, lease: Lease) -> bool:
+        """Whether the token of *lease* was replaced, and nothing has been tried about it yet."""
+        return lease.token != self._session.logins and not self._put_off
+
     def _advance(self, lease: Lease) -> None:
         """Renew *lease*, or have another follow; later, when the server is away."""
         try:
             if not (can_be_renewed(lease, self._session.logins) and self._renew(lease)):
                 self.rotate()
         except StrongroomError as error:
-            self._act_at = retry_at(lease, self._clock())
+            self._act_at, self._put_off = retry_at(lease, self._clock()), True
             log.warning("database user %s can't be followed yet: %s", lease.username, error)
 
     def _renew(self, lease: Lease) -> bool:
@@ -242,7 +200,7 @@ class LeasedUsers(Users):
         return new
 
     def _hold(self, lease: Lease) -> None:
-        self._lease = lease
+        self._lease, self._put_off = lease, False
         self._act_at = due_at(lease, self._limits, self._chance())
 
     def _issue(self) -> Lease:

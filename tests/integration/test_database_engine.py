@@ -10,7 +10,7 @@ from sqlalchemy.exc import OperationalError
 
 from app_integration import leaks
 from app_integration.database import LeasedUsers, leased_engine
-from app_integration.database.leases import RETRY_PAUSE
+from app_integration.database.lease import RETRY_PAUSE
 from app_integration.errors import Unreachable
 from app_integration.settings import Limits
 from app_integration.wiring import Wiring

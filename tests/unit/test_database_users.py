@@ -9,7 +9,7 @@ import psycopg
 import pytest
 
 from app_integration.database.followed import in_file, in_secret
-from app_integration.database.leases import (
+from app_integration.database.lease import (
     RETRY_PAUSE,
     Lease,
     can_be_renewed,
@@ -59,7 +59,9 @@ def test_a_lease_is_acted_on_at_its_share_or_a_tenth_earlier() -> None:
     assert due_at(LEASE, Limits(), 1.0) == 1054.0
 
 
-@pytest.mark.parametrize(("left", "pause"), [(3600.0, RETRY_PAUSE), (40.0, 10.0), (0.0, 0.0)])
+@pytest.mark.parametrize(
+    ("left", "pause"), [(90.0, 22.5), (3600.0, RETRY_PAUSE), (2.0, 1.0), (0.0, RETRY_PAUSE)]
+)
 def test_an_outage_is_outwaited_in_a_few_attempts_before_the_end(left: float, pause: float) -> None:
     now = LEASE.issued_at + LEASE.ttl - left
     assert retry_at(LEASE, now) == now + pause
