@@ -1,0 +1,163 @@
+"""Three servers that store by raft and unseal by themselves, for tests that kill one."""
+
+from __future__ import annotations
+
+import secrets
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from app_integration.errors import ServerError
+from app_integration.login import GivenToken
+from app_integration.secret import Secret
+from app_integration.session import Session
+from app_integration.transport import Transport
+from tests.audited_server import until
+from tests.deployment import free_ports
+from vault.runtime import binaries, vault_state
+
+HOST = "127.0.0.1"
+_NODES = 3
+_STOP = 20.0  # seconds
+_CONFIGURATION = """
+api_addr = "{address}"
+cluster_addr = "http://{host}:{cluster}"
+storage "raft" {{
+  path = "{folder}/data"
+  node_id = "{name}"
+  performance_multiplier = 1
+  {joins}
+}}
+listener "tcp" {{
+  address = "{host}:{port}"
+  cluster_address = "{host}:{cluster}"
+  tls_disable = true
+}}
+seal "static" {{
+  current_key_id = "1"
+  current_key = "file://{key}"
+}}
+audit "file" "log" {{ options = {{ file_path = "audit.log" }} }}
+"""
+
+
+@dataclass
+class Node:
+    """One server of the cluster."""
+
+    name: str
+    address: str
+    process: subprocess.Popen[bytes]
+
+    def health(self) -> dict[str, Any]:
+        """What it says of itself; empty while it doesn't answer."""
+        transport = Transport(self.address, cacert=None, connect_timeout=1.0)
+        try:
+            return vault_state.health(transport)
+        finally:
+            transport.close()
+
+    def leads(self) -> bool:
+        """Whether it is the active one."""
+        state = self.health()
+        return bool(state) and not state["sealed"] and not state["standby"]
+
+
+@dataclass
+class Cluster:
+    """Running servers; *root* asks whichever leads."""
+
+    nodes: list[Node]
+    root_token: Secret
+    root: Session = field(init=False)
+
+    def __post_init__(self) -> None:
+        first, *further = self.addresses
+        self.root = Session(first, GivenToken(self.root_token), further=further)
+
+    @property
+    def addresses(self) -> list[str]:
+        return [node.address for node in self.nodes]
+
+    def leader(self) -> Node | None:
+        """The node that leads, if one does."""
+        running = (each for each in self.nodes if each.process.poll() is None)
+        return next((each for each in running if each.leads()), None)
+
+
+@contextmanager
+def raft_cluster(folder: Path) -> Iterator[Cluster]:
+    """A cluster in *folder*, all its nodes serving."""
+    key = folder / "seal-key"
+    key.write_text(secrets.token_hex(32))
+    ports = free_ports(2 * _NODES)
+    addresses = [f"http://{HOST}:{port}" for port in ports[:_NODES]]
+    nodes: list[Node] = []
+    try:
+        nodes.append(_start(folder, 0, addresses, ports, key))
+        token = _initialise(nodes[0])
+        nodes += [_start(folder, each, addresses, ports, key) for each in range(1, _NODES)]
+        cluster = Cluster(nodes, token)
+        until(lambda: all(_serves(node) for node in nodes), "a cluster of three", 60)
+        until(lambda: _voters(cluster.root) == _NODES, "three voters", 60)
+        with cluster.root:
+            yield cluster
+    finally:
+        for node in nodes:
+            node.process.terminate()
+        for node in nodes:
+            node.process.wait(_STOP)
+
+
+def _start(folder: Path, position: int, addresses: list[str], ports: list[int], key: Path) -> Node:
+    home = folder / f"node-{position}"
+    (home / "data").mkdir(parents=True)
+    others = [each for each in addresses if each != addresses[position]]
+    configuration = home / "server.hcl"
+    configuration.write_text(
+        _CONFIGURATION.format(
+            host=HOST,
+            address=addresses[position],
+            port=ports[position],
+            cluster=ports[_NODES + position],
+            folder=home,
+            name=f"node-{position}",
+            key=key,
+            joins="\n  ".join(f'retry_join {{ leader_api_addr = "{each}" }}' for each in others),
+        )
+    )
+    with (home / "server.log").open("wb") as log:
+        process = subprocess.Popen(
+            (str(binaries.openbao()), "server", f"-config={configuration}"),
+            env={"HOME": str(home)},
+            cwd=home,  # one path for all in the declared audit log, a file for each
+            stdout=log,
+            stderr=log,
+        )
+    return Node(f"node-{position}", addresses[position], process)
+
+
+def _initialise(node: Node) -> Secret:
+    transport = Transport(node.address, cacert=None, connect_timeout=1.0)
+    until(lambda: bool(node.health()), "an answer of the first node")
+    answer = vault_state.initialise(transport, {"recovery_shares": 1, "recovery_threshold": 1})
+    transport.close()
+    until(node.leads, "the first node leads")
+    return Secret(answer["root_token"])
+
+
+def _voters(root: Session) -> int:
+    """How many may vote: one that has just joined doesn't, and two of them are no majority."""
+    servers = root.get("sys/storage/raft/configuration")["data"]["config"]["servers"]
+    return sum(each["voter"] for each in servers)
+
+
+def _serves(node: Node) -> bool:
+    try:
+        state = node.health()
+    except ServerError:
+        return False
+    return bool(state) and state["initialized"] and not state["sealed"]
