@@ -41,7 +41,7 @@ class Hit:
     """
 
     record: Callable[[], None]
-    count: Callable[[], None]
+    count: Callable[[], object]
     recorder: Recorder
 
 

@@ -27,7 +27,7 @@ class Recorder(Protocol):
         """One access of the secret *name*, with the outcome that its access record has."""
         ...
 
-    def counter(self, name: str, outcome: str) -> Callable[[], None]:
+    def counter(self, name: str, outcome: str) -> Callable[[], object]:
         """What does one :meth:`access` with these, for a pair that recurs."""
         ...
 
@@ -61,7 +61,7 @@ class Silent:
     def access(self, name: str, outcome: str) -> None:
         """As :meth:`Recorder.access`."""
 
-    def counter(self, name: str, outcome: str) -> Callable[[], None]:
+    def counter(self, name: str, outcome: str) -> Callable[[], object]:
         """As :meth:`Recorder.counter`."""
         return partial(self.access, name, outcome)
 

@@ -129,24 +129,27 @@ class SecretStore:
             AuditFailed: the access couldn't be recorded.
         """
         key = name if version is None and field is None else (name, version, field)
-        entry = self._held.entries.get(key)
-        # The hot path. A key is held only once it was checked.
-        if (
-            entry is not None
-            and not force_refresh
-            and entry.fetched_at <= self._clock() < entry.fresh_until
-        ):
-            entry.used = READ
-            if as_type is None:
-                self._accesses.hit(key, entry)
-                return entry.fetched.value
-            return self.release(key, entry, "hit", as_type)
+        if not force_refresh and as_type is None and (held := self.held(key)) is not None:
+            return held
         self.check(key)
         try:
             entry, outcome = self.obtain(key, force=force_refresh)
         except StrongroomError as error:
             return self.without(key, error, default)
         return self.release(key, entry, outcome, as_type)
+
+    def held(self, key: Key) -> Secret | None:
+        """The value of *key* while it is fresh, recorded; None for any other.
+
+        Raises:
+            AuditFailed: the access couldn't be recorded.
+        """
+        entry = self._held.entries.get(key)  # a key is held only once it was checked
+        if entry is None or not entry.fetched_at <= self._clock() < entry.fresh_until:
+            return None
+        entry.used = READ
+        self._accesses.hit(key, entry)
+        return entry.fetched.value
 
     def obtain(self, key: Key, *, force: bool = False) -> tuple[Entry, str]:
         """The entry of *key*, asked for if need be, and the outcome for its record."""

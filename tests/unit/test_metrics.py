@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -210,3 +211,22 @@ def test_workers_of_one_server_show_one_page(tmp_path: Path) -> None:
     )
     page = run(code, PROMETHEUS_MULTIPROC_DIR=str(tmp_path))
     assert 'outcome="hit",secret="jwt-secret"} 2.0' in page
+
+
+def test_hits_are_all_counted_once_whoever_looks_and_when() -> None:
+    recorder = Prometheus("dev")
+    count = recorder.counter("jwt-secret", "hit")
+
+    def seen() -> float | None:
+        labels = {"environment": "dev", "secret": "jwt-secret", "outcome": "hit"}
+        return recorder.registry.get_sample_value("strongroom_secret_access_total", labels)
+
+    for _ in range(3):
+        count()
+    assert seen() == 3
+    assert seen() == 3
+    recorder.access("jwt-secret", "hit")
+    with ThreadPoolExecutor(8) as threads:
+        looks = list(threads.map(lambda turn: seen() if turn % 5 == 0 else count(), range(1000)))
+    assert len(looks) == 1000
+    assert seen() == 4 + 800
