@@ -8,7 +8,7 @@ each step is done for all rows before the next, which is a fifth quicker than ro
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from itertools import repeat
 from operator import call, itemgetter
@@ -17,15 +17,15 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 from app_integration.encryption import compact_token, envelope, values
 from app_integration.encryption.additional import additional, cut, header_of
 from app_integration.encryption.batch import Batch
-from app_integration.encryption.data_key import DataKey
 from app_integration.errors import DecryptionFailed, EncryptionError
 
 if TYPE_CHECKING:
     from app_integration.encryption.bound_field import BoundField, Token
 
-ROWS: Final = 4096  # of one piece
+ROWS: Final = 2048  # of one piece
 
 _Columns: TypeAlias = Sequence[Sequence[Any]]
+_Cipher: TypeAlias = Callable[[bytes, bytes, bytes], bytes]
 _nonce_of: Final = itemgetter(slice(compact_token.HEADER, compact_token.NONCE_END))
 _sealed_of: Final = itemgetter(slice(compact_token.NONCE_END, None))
 
@@ -59,15 +59,16 @@ def decrypt(field: BoundField, tokens: Sequence[Any], columns: _Columns) -> Batc
     _check(field, tokens, columns)
     found: list[Any] = []
     failed: list[int] = []
-    headers, keys = _scan(field, tokens)
+    headers = [_headers(tokens[start : start + ROWS]) for start in range(0, len(tokens), ROWS)]
+    keys = _keys(field, headers)
     for start, header in zip(range(0, len(tokens), ROWS), headers, strict=True):
         piece = tokens[start : start + ROWS]
         bound = [column[start : start + ROWS] for column in columns]
         try:
-            if header is not None:
-                found += _open_alike(field, piece, bound, header, keys[header])
+            if None in piece:
+                found += _with_nulls(piece, bound, partial(_open_mixed, field, keys=keys))
             else:
-                found += _with_nulls(piece, bound, partial(_open, field, keys=keys))
+                found += _open(field, piece, bound, header, keys)
         except values.UNREADABLE:
             results = [_one(field, *row) for row in zip(piece, *bound, strict=True)]
             failed += [start + at for at, result in enumerate(results) if result is _FAILED]
@@ -137,62 +138,56 @@ def _plaintexts(field: BoundField, items: Sequence[Any]) -> list[bytes]:
     return list(map(field.plaintext, items))
 
 
-def _scan(
-    field: BoundField, tokens: Sequence[Any]
-) -> tuple[list[bytes | None], dict[bytes, DataKey]]:
-    """The first bytes that all tokens of each piece share, or None; and the data keys by them.
+def _headers(piece: Sequence[Any]) -> bytes | list[bytes]:
+    """The first bytes of each token that is bytes; of all of them when they are alike.
 
-    All keys come in few requests. Tokens that begin alike are alike between the least and the
-    greatest of a piece, so most pieces show theirs without a look at each token.
+    Tokens that begin alike are alike between the least and the greatest, so most pieces show theirs
+    without a look at each token.
     """
-    shared: list[bytes | None] = []
+    if set(map(type, piece)) != {bytes}:
+        return [header_of(token) for token in piece if type(token) is bytes]
+    header = header_of(piece[0])
+    alike = header == header_of(piece[-1]) and header == header_of(min(piece))
+    return header if alike and header == header_of(max(piece)) else list(map(header_of, piece))
+
+
+def _keys(field: BoundField, pieces: Sequence[bytes | list[bytes]]) -> dict[bytes, _Cipher]:
+    """First bytes of this field's tokens → their cipher. All data keys come in few requests."""
     headers: set[bytes] = set()
-    for start in range(0, len(tokens), ROWS):
-        piece = tokens[start : start + ROWS]
-        header = None
-        if set(map(type, piece)) == {bytes}:
-            least, greatest = header_of(min(piece)), header_of(max(piece))
-            header = least if least == greatest else None
-            headers.update((least,) if header else map(header_of, piece))
-        else:
-            headers.update(header_of(token) for token in piece if type(token) is bytes)
-        shared.append(header)
-    keys = _keys(field, headers)
-    return [header if header in keys else None for header in shared], keys
-
-
-def _keys(field: BoundField, headers: set[bytes]) -> dict[bytes, DataKey]:
-    """The data keys of this field's tokens; what begins otherwise isn't one."""
+    for piece in pieces:
+        headers.update((piece,) if isinstance(piece, bytes) else piece)
     named = [(header, int.from_bytes(header[1:], "big")) for header in headers]
     ours = [number for header, number in named if header == field.header(number)]
     if not ours:
         return {}
-    return {field.header(key.number): key for key in field.cipher.keyring.read_keys(ours).values()}
-
-
-def _open_alike(
-    field: BoundField, tokens: Sequence[Any], columns: _Columns, header: bytes, key: DataKey
-) -> list[Any]:
-    """All values; one of ``UNREADABLE`` when there is a row that needs a closer look."""
-    authenticated = list(additional(field.binding, header, columns, len(tokens)))
-    nonces, sealed = list(map(_nonce_of, tokens)), list(map(_sealed_of, tokens))
-    plain = list(map(key.decrypt, nonces, sealed, authenticated))
-    return list(map(values.DECODERS[field.code], plain))
+    keys = field.cipher.keyring.read_keys(ours).values()
+    return {field.header(key.number): key.decrypt for key in keys}
 
 
 def _open(
-    field: BoundField, tokens: Sequence[Any], columns: _Columns, keys: dict[bytes, DataKey]
+    field: BoundField,
+    tokens: Sequence[Any],
+    columns: _Columns,
+    header: bytes | list[bytes],
+    keys: dict[bytes, _Cipher],
 ) -> list[Any]:
-    """As :func:`_open_alike`, under several data keys."""
-    if set(map(type, tokens)) != {bytes}:
-        raise ValueError
-    headers = list(map(header_of, tokens))
-    ciphers = {header: key.decrypt for header, key in keys.items()}
-    opened = list(map(ciphers.__getitem__, headers))
-    authenticated = list(additional(field.binding, headers, columns, len(tokens)))
+    """All values; one of ``UNREADABLE`` when there is a row that needs a closer look."""
+    if isinstance(header, list) and len(header) != len(tokens):
+        raise ValueError  # not all of them are keyring tokens
+    alike = isinstance(header, bytes)
+    ciphers = keys[header] if isinstance(header, bytes) else list(map(keys.__getitem__, header))
+    authenticated = list(additional(field.binding, header, columns, len(tokens)))
     nonces, sealed = list(map(_nonce_of, tokens)), list(map(_sealed_of, tokens))
-    plain = list(map(call, opened, nonces, sealed, authenticated))
+    work: Any = (ciphers,) if alike else (call, ciphers)
+    plain: list[bytes] = list(map(*work, nonces, sealed, authenticated))
     return list(map(values.DECODERS[field.code], plain))
+
+
+def _open_mixed(
+    field: BoundField, tokens: Sequence[Any], columns: _Columns, keys: dict[bytes, _Cipher]
+) -> list[Any]:
+    """As :func:`_open`, for the tokens of a piece that has nulls."""
+    return _open(field, tokens, columns, _headers(tokens), keys)
 
 
 def _one(field: BoundField, token: Any, *context: Any) -> Any:

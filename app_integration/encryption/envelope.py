@@ -81,7 +81,8 @@ def seal(key: DataKey, value_type: int, plaintext: bytes, binding: bytes, nonce:
     """The token; *nonce* is 12 bytes that *key* has never seen."""
     authenticated, text, rest = key.frames.get(value_type) or _frame(key, value_type)
     raw = rest + nonce + key.encrypt(nonce, plaintext, authenticated + binding)
-    return text + b2a_base64(raw, newline=False).translate(_TO_URL).rstrip(b"=").decode()
+    # As _to_text, without a call; the line end goes with the padding.
+    return text + b2a_base64(raw).translate(_TO_URL).rstrip(b"=\n").decode()
 
 
 def _frame(key: DataKey, value_type: int) -> tuple[bytes, str, bytes]:
