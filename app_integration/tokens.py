@@ -126,7 +126,8 @@ class Tokens:
             if not self._closed:
                 self._token = token
                 self.logins += 1
-                metrics.current().lease("token", token.ttl)
+                if token.ttl > 0:
+                    metrics.current().lease("token", token.ttl)
                 return token
         self._give_up(token, deadline)
         raise _closed()

@@ -408,3 +408,16 @@ def test_a_lease_that_may_have_been_issued_unheard_is_counted(
     assert session.get(path) == {"lease_id": "x"}
     metrics.use(None)
     assert sum(operation == "orphan-lease" for operation, _ in done) == counted
+
+
+def test_a_token_without_an_end_is_not_reported_as_one_that_ends(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ends: list[float] = []
+    recorder = metrics.Silent()
+    monkeypatch.setattr(recorder, "lease", lambda _holder, seconds: ends.append(seconds))
+    metrics.use(recorder)
+    with on(server, GivenToken(Secret("given"))) as session:
+        session.get(PATH)
+    metrics.use(None)
+    assert ends == []
