@@ -237,6 +237,23 @@ class StoreMachine(RuleBasedStateMachine):
         stack.callback(setattr, faults, "_planned", planned)
         return stack
 
+    # Two courses that chance takes too seldom.
+
+    @rule(name=names, seconds=st.sampled_from((3599.5, 3600.0, 3700.0)))
+    def long_outage(self, name: str, seconds: float) -> None:
+        self.end_outage()
+        self.force(name)
+        self.begin_outage(Fault.SEALED)
+        self.wait(seconds)
+        self.get(name, default=False)
+
+    @rule(name=names)
+    def denial_of_every_version(self, name: str) -> None:
+        self.get_version(name, 1)
+        self.revoke(name)
+        self.force(name)
+        self.get_version(name, 1)
+
     # What happens to time and process.
 
     @rule(seconds=st.sampled_from(STEPS))
