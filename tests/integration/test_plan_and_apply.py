@@ -128,7 +128,7 @@ def test_a_failure_lists_what_was_done_and_a_rerun_completes(deployment: Deploym
     with pytest.raises(ApplyFailed) as caught:
         carry_out(deployment, plan(deployment, good, bad))
     assert "NUL" in str(caught.value)
-    assert "done before it: create secret-value gaara-store/dev/first" in str(caught.value)
+    assert "done before it:\n  create secret-value gaara-store/dev/first\n" in str(caught.value)
     mended = SecretValue("gaara-store/dev/second", "given", True, lambda: Secret("ab"))
     done = carry_out(deployment, plan(deployment, good, mended))
     assert done == ["create secret-value gaara-store/dev/second"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from rich.console import Console
@@ -30,13 +31,14 @@ GIVEN = ("database-url", "redis-url", "smtp-password")
 
 @pytest.fixture
 def server() -> Iterator[Session]:
-    """Staging and prod applied, but for the database, which isn't there."""
+    """Staging and prod applied, but for the database, and what a server has only one of."""
     with dev_server() as address, root(address) as session:
         for scope in (STAGING, PROD):
             values = {f"secret/{scope.secret(name)}": Secret(f"{name}-{scope}") for name in GIVEN}
             policies = render_policies(load(), scope.environment)
             resources = desired(load(), scope.environment, policies, Supply(values))
-            there = [each for each in resources if not each.kind.startswith("database")]
+            absent = ("database", "rate-limit")
+            there = [each for each in resources if not each.kind.startswith(absent)]
             apply(session, make_plan(session, there), lambda _: None)
         yield session
 
@@ -88,6 +90,25 @@ def test_a_policy_of_another_shape_is_found(server: Session) -> None:
     )
     server.delete(f"sys/policies/acl/{PROD}")
     assert differences(server).policy == ("policy gaara-store-prod isn't there, or can't be read",)
+
+
+def test_the_policy_of_who_starts_the_agent_is_compared_too(server: Session) -> None:
+    path = f"sys/policies/acl/{STAGING.starter}"
+    text = server.get(path)["data"]["policy"]
+    more = 'path "auth/approle/role/gaara-store-staging/role-id" { capabilities = ["update"] }'
+    server.post(path, {"policy": f"{text}\n{more}"})
+    (found,) = differences(server).policy
+    assert "only gaara-store-staging-starter: auth/approle/role/gaara-store-ENV/role-id" in found
+
+
+def test_a_value_that_is_to_be_deleted_later_is_there_until_then(server: Session) -> None:
+    name = PROD.secret("redis-url")
+    server.post(f"secret/metadata/{name}", {"delete_version_after": "2h"})
+    write_value(server, name, Secret("for two hours"))
+    assert differences(server).missing == ()
+    later = datetime.now(UTC) + timedelta(hours=3)
+    side = look(server, load(), PROD, new_key(), lambda: later)
+    assert "redis-url" not in side.present
 
 
 def test_who_may_not_read_values_is_told_that_they_were_not_compared(server: Session) -> None:

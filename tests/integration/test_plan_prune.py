@@ -6,16 +6,22 @@ from dataclasses import replace
 import psycopg
 import pytest
 
-from app_integration.errors import ConfigurationError, RequestRefused
+from app_integration.errors import ConfigurationError, RequestRefused, ServerFault
+from app_integration.login import AppRole
 from app_integration.names import Environment
 from app_integration.secret import Secret
 from app_integration.session import Session
+from app_integration.settings import Limits
 from tests.deployment import Deployment
+from tests.dev_server import dev_server, root
 from vault.declare.declaration import Declaration
 from vault.declare.model import DatabaseRole, Given, TransitKey
 from vault.reconcile.apply import apply
 from vault.reconcile.compare import Prune, compare
+from vault.reconcile.credentials import APPLY_ROLE
+from vault.reconcile.leases import revoke_all
 from vault.reconcile.plan import Plan
+from vault.reconcile.prune import Orphan
 from vault.runtime.accounts import SUPERUSER
 
 pytestmark = pytest.mark.requires("embedded")
@@ -188,6 +194,43 @@ def test_the_users_of_a_role_go_before_it_and_no_others(pruned: Deployment) -> N
     carry_out(pruned, plan(pruned))
     assert gone not in users(pruned)
     assert stays in users(pruned)
+
+
+def test_more_leases_than_end_within_one_request_are_waited_for(pruned: Deployment) -> None:
+    gone = {lease(pruned.operator, ROLE) for _ in range(60)}
+    role = Orphan("database-role", ROLE, None)
+    files = pruned.layout.role_id(APPLY_ROLE), pruned.layout.secret_id(APPLY_ROLE)
+    address = pruned.local.access.vault_address
+    with Session(address, AppRole(*files), limits=Limits(deadline=2.0)) as hurried:
+        role.write(hurried, {})
+    assert not gone & users(pruned)
+    assert ROLE not in pruned.operator.list("database/roles")
+
+
+def test_leases_that_do_not_end_are_counted(pruned: Deployment) -> None:
+    lease(pruned.operator, ROLE)
+    clock = iter([0.0, 0.0, 10.0, 31.0])
+    with pruned.local.access.database.superuser() as superuser:
+        superuser.execute(b"ALTER ROLE gaara_store_manager NOCREATEROLE")
+        with pytest.raises(ServerFault, match=f"{ROLE}/: 1 leases don't end; is the database"):
+            revoke_all(
+                pruned.operator,
+                f"database/creds/{ROLE}/",
+                clock=lambda: next(clock),
+                sleep=lambda _: None,
+            )
+        superuser.execute(b"ALTER ROLE gaara_store_manager CREATEROLE")
+
+
+def test_a_role_whose_mount_is_gone_leaves_only_its_note() -> None:
+    note = f"secret/metadata/_strongroom/dev/database-role/{ROLE}"
+    with dev_server() as address, root(address) as session:
+        session.post("sys/mounts/secret", {"type": "kv", "options": {"version": "2"}})
+        session.post(note, {"custom_metadata": {"managed_by": "strongroom"}})
+        found = compare(session, [], Prune(Environment.DEV))
+        assert removed(found) == {f"database-role {ROLE}"}
+        apply(session, found, lambda _: None)
+        assert compare(session, [], Prune(Environment.DEV)).changes == ()
 
 
 def test_a_leased_user_that_somebody_dropped_is_no_obstacle(pruned: Deployment) -> None:

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -9,15 +9,26 @@ import pytest
 from rich.console import Console
 
 from app_integration.errors import ConfigurationError
+from app_integration.login import GivenToken
 from app_integration.names import Environment
+from app_integration.secret import Secret
+from app_integration.session import Session
 from console.plan_view import progress, show_plan
 from vault.reconcile import plan_file
+from vault.reconcile.apply import ApplyFailed, apply
 from vault.reconcile.compare import Prune
 from vault.reconcile.order import AFTER, waves
 from vault.reconcile.plan import Action, Change, Plan, make_plan
 from vault.reconcile.prune import Orphan
 from vault.reconcile.resources import pick
 from vault.reconcile.resources.policies import PolicyText
+
+
+@pytest.fixture
+def session() -> Iterator[Session]:
+    """Of a server that isn't there."""
+    with Session("http://127.0.0.1:9", GivenToken(Secret("none"))) as opened:
+        yield opened
 
 
 @dataclass(frozen=True)
@@ -54,8 +65,8 @@ PLAN = Plan(
     unchanged=5,
     missing=("shop/prod/url",),
     kept=("transit/shop-prod-old",),
-    digest="d1",
     absent=("secret/shop/prod/old",),
+    hashed=lambda: "d1",
 )
 
 
@@ -135,9 +146,9 @@ def test_a_plan_in_a_file_is_refused_once_anything_changed(tmp_path: Path) -> No
     assert (saved.environment, saved.prune) == (Environment.PROD, prune)
     saved.check(PLAN)
     with pytest.raises(plan_file.PlanOutdated, match="the server changed"):
-        saved.check(Plan(PLAN.changes, 5, (), digest="d2"))
+        saved.check(Plan(PLAN.changes, 5, (), hashed=lambda: "d2"))
     with pytest.raises(plan_file.PlanOutdated, match="the declaration changed"):
-        saved.check(Plan(PLAN.changes[1:], 5, (), digest="d1"))
+        saved.check(Plan(PLAN.changes[1:], 5, (), hashed=lambda: "d1"))
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"format": 99}', '{"format": 1}', "nonsense"])
@@ -146,6 +157,32 @@ def test_a_file_that_is_no_plan_is_refused(tmp_path: Path, text: str) -> None:
     file.write_text(text)
     with pytest.raises(ConfigurationError, match="plan"):
         plan_file.load(file)
+
+
+class Written(Thing):
+    """A resource that a write does nothing to."""
+
+    def write(self, session: object, before: object) -> None:
+        del session, before
+
+
+class Refused(Thing):
+    """A resource that can't be written."""
+
+    def write(self, session: object, before: object) -> None:
+        del session, before
+        raise ConfigurationError("it can't be")
+
+
+def test_a_failure_lists_some_of_what_was_done_and_counts_the_rest(session: Session) -> None:
+    things = [*(Written(f"p{number}", kind="policy") for number in range(25)), Refused("shop")]
+    plan = make_plan(things, [None] * len(things))
+    with pytest.raises(ApplyFailed) as caught:
+        apply(session, plan, lambda _: None)
+    lines = str(caught.value).splitlines()
+    assert lines[:2] == ["create approle shop: it can't be", "done before it:"]
+    assert len({line for line in lines if line.startswith("  create policy p")}) == 20
+    assert lines[-2:] == ["  and 5 more", "run apply again once that is mended"]
 
 
 def test_waves_follow_the_dependencies_and_removals_come_last_in_reverse() -> None:

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
+from typing import Final
 
 from app_integration.errors import StrongroomError
 from app_integration.session import Session
 from vault.reconcile.order import waves
 from vault.reconcile.plan import WORKERS, Change, Plan
+
+#: Changes that a failure lists; of two hundred services there are thousands.
+_LISTED: Final = 20
 
 
 class ApplyFailed(StrongroomError):
@@ -80,5 +84,8 @@ def _cancel(futures: dict[Future[None], Change]) -> None:
 
 def _report(failed: list[tuple[Change, StrongroomError]], done: list[Change]) -> str:
     errors = "\n".join(f"{change}: {error}" for change, error in failed)
-    before = "; ".join(map(str, done)) or "nothing"
-    return f"{errors}\ndone before it: {before}\nrun apply again once that is mended"
+    lines = [f"  {change}" for change in done[:_LISTED]]
+    if len(done) > _LISTED:
+        lines.append(f"  and {len(done) - _LISTED} more")
+    before = "\n".join(["done before it:", *lines]) if done else "done before it: nothing"
+    return f"{errors}\n{before}\nrun apply again once that is mended"

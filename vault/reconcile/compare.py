@@ -37,4 +37,4 @@ def compare(reader: Reader, resources: Sequence[Resource], prune: Prune | None =
         found = orphans(snapshot, resources, prune.environment)
         absent = gone(snapshot, resources, prune.destroy)
         plan = with_removals(plan, found, prune.destroy, absent)
-    return replace(plan, digest=snapshot.digest())
+    return replace(plan, hashed=snapshot.digest)

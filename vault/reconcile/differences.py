@@ -9,8 +9,9 @@ from __future__ import annotations
 import hmac
 import secrets
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Final
 
 from app_integration.errors import AccessDenied
@@ -29,8 +30,9 @@ class Side:
     """One service in one environment, as its server has it.
 
     Attributes:
-        policy: what the service may do, names of service and environment replaced by the same
-            words everywhere; None when it has no policy, or none that can be read.
+        policies: what the service may do, and who starts its agent; names of service and
+            environment are replaced by the same words everywhere. None for a policy that isn't
+            there, or can't be read.
         values: secret → HMAC of its value.
         present: the secrets that have a value.
         unread: whether values couldn't be read; then none are compared.
@@ -39,7 +41,7 @@ class Side:
     scope: Scope
     declared: frozenset[str]
     present: frozenset[str]
-    policy: frozenset[Rule] | None
+    policies: Mapping[str, frozenset[Rule] | None]
     values: Mapping[str, bytes]
     unread: bool
 
@@ -69,13 +71,19 @@ def new_key() -> bytes:
     return secrets.token_bytes(_KEY_BYTES)
 
 
-def look(reader: Reader, declaration: Declaration, scope: Scope, key: bytes) -> Side:
-    """Read one side; *key* must be the same for both.
+def look(
+    reader: Reader,
+    declaration: Declaration,
+    scope: Scope,
+    key: bytes,
+    now: Callable[[], datetime] = lambda: datetime.now(UTC),
+) -> Side:
+    """Read one side; *key* must be the same for both, *now* tells the time with its zone.
 
     A reader that may not read values gives a side without them.
     """
     declared = frozenset(declaration.secrets(scope))
-    present = frozenset(name for name in declared if _has_value(reader, scope.secret(name)))
+    present = frozenset(name for name in declared if _has_value(reader, scope.secret(name), now()))
     # An adopted secret has no value of its own; its password is drawn by its server.
     stored = sorted(present - declaration.adopted(scope).keys())
     try:
@@ -83,7 +91,11 @@ def look(reader: Reader, declaration: Declaration, scope: Scope, key: bytes) -> 
         unread = False
     except AccessDenied:
         values, unread = {}, True
-    return Side(scope, declared, present, _policy(reader, scope), values, unread)
+    policies = {
+        _neutral(name, scope): _policy(reader, name, scope)
+        for name in _policy_names(declaration, scope)
+    }
+    return Side(scope, declared, present, policies, values, unread)
 
 
 def compare(one: Side, other: Side) -> Differences:
@@ -103,12 +115,16 @@ def _missing(one: Side, other: Side) -> Iterable[str]:
 
 
 def _only(one: Side, other: Side) -> Iterable[str]:
-    if one.policy is None or other.policy is None:
-        if one.policy is None:
-            yield f"policy {one.scope} isn't there, or can't be read"
-        return
-    for rule in sorted(one.policy - other.policy, key=lambda rule: rule.path):
-        yield f"only {one.scope}: {rule.path} [{', '.join(sorted(rule.capabilities))}]"
+    for neutral, rules in one.policies.items():
+        name = f"{one.scope}{neutral.removeprefix(_neutral(str(one.scope), one.scope))}"
+        theirs = other.policies.get(neutral)
+        if rules is None:
+            yield f"policy {name} isn't there, or can't be read"
+        elif neutral not in other.policies:
+            yield f"only {one.scope} declares a policy like {name}"
+        elif theirs is not None:
+            for rule in sorted(rules - theirs, key=lambda rule: rule.path):
+                yield f"only {name}: {rule.path} [{', '.join(sorted(rule.capabilities))}]"
 
 
 def _same(one: Side, other: Side) -> Iterable[str]:
@@ -120,23 +136,40 @@ def _same(one: Side, other: Side) -> Iterable[str]:
             yield f"{one.scope.secret(name)} and {other.scope.secret(twin)} have the same value"
 
 
-def _has_value(reader: Reader, name: str) -> bool:
-    """Whether the latest version is there, neither deleted nor destroyed."""
+def _has_value(reader: Reader, name: str, now: datetime) -> bool:
+    """Whether the latest version is there at *now*, neither deleted nor destroyed.
+
+    A version that is to be deleted later carries the time of that from the beginning.
+    """
     data = read_data(reader, metadata_path(name))
     latest = (data or {}).get("versions", {}).get(str((data or {}).get("current_version")), None)
-    return latest is not None and not latest["deletion_time"] and not latest["destroyed"]
+    if latest is None or latest["destroyed"]:
+        return False
+    deleted = latest["deletion_time"]
+    return not deleted or _instant(deleted) > now
+
+
+def _instant(text: str) -> datetime:
+    """The time in *text*, which is UTC, to the second."""
+    return datetime.fromisoformat(f"{text[:19]}+00:00")
+
+
+def _policy_names(declaration: Declaration, scope: Scope) -> tuple[str, ...]:
+    """The policy of the service, and of who starts its agent where there is such a one."""
+    starts = declaration.deployment(scope).login.approle is not None
+    return (str(scope), scope.starter) if starts else (str(scope),)
 
 
 def _fingerprint(reader: Reader, name: str, key: bytes) -> bytes:
     return hmac.digest(key, read_value(reader, name).encode(), "sha256")
 
 
-def _policy(reader: Reader, scope: Scope) -> frozenset[Rule] | None:
-    data = read_data(reader, f"sys/policies/acl/{scope}")
+def _policy(reader: Reader, name: str, scope: Scope) -> frozenset[Rule] | None:
+    data = read_data(reader, f"sys/policies/acl/{name}")
     if data is None:
         return None
     try:
-        rules = meaning(data["policy"], str(scope))
+        rules = meaning(data["policy"], name)
     except HclError:
         return None
     return frozenset(

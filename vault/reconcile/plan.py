@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Final
 
@@ -66,16 +66,21 @@ class Plan:
         unchanged: how many resources are as declared.
         missing: secrets that nobody has given a value yet; apply can't make them up.
         kept: what is ours and declared no more, but holds data, so that it stays.
-        digest: hash of everything that was read for this plan.
         absent: what was to be destroyed and is gone already.
+        hashed: gives :attr:`digest`; reckoned only for a plan that is kept, as it takes a while.
     """
 
     changes: tuple[Change, ...]
     unchanged: int
     missing: tuple[str, ...]
     kept: tuple[str, ...] = ()
-    digest: str = ""
     absent: tuple[str, ...] = ()
+    hashed: Callable[[], str] = field(default=lambda: "", repr=False, compare=False)
+
+    @property
+    def digest(self) -> str:
+        """Hash of everything that was read for this plan."""
+        return self.hashed()
 
     def count(self, action: Action) -> int:
         """How many changes are an *action*."""

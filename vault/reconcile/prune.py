@@ -17,6 +17,7 @@ from app_integration.names import (
 )
 from app_integration.session import Session
 from vault.declare.faults import listed
+from vault.reconcile.leases import revoke_all
 from vault.reconcile.order import PRUNABLE
 from vault.reconcile.plan import Action, Change, Plan
 from vault.reconcile.records import FOLDER, path
@@ -69,8 +70,7 @@ class Orphan:
             return
         if self.kind == DatabaseRole.kind:
             # Waits until the users are gone: afterwards nobody could drop them.
-            leases = f"sys/leases/revoke-prefix/{DATABASE_MOUNT}/creds/{self.name}/"
-            session.post(leases, {"sync": True})
+            revoke_all(session, f"{DATABASE_MOUNT}/creds/{self.name}/")
         address = f"{PRUNABLE[self.kind]}/{self.name}"
         if self.kind == TransitKey.kind and read_data(session, address) is not None:
             session.post(f"{address}/config", {"deletion_allowed": True})
