@@ -127,10 +127,11 @@ class LeasedUsers(Users):
 
     def tend(self) -> float:
         """Renew, follow or give back what is due; seconds until the next look."""
-        self._drain()
         lease, now = self._lease, self._clock()
+        # First, as it has an end; what drains can wait.
         if lease is not None and (now >= self._act_at or self._is_orphaned(lease)):
             self._advance(lease)
+        self._drain()
         # As long as anything drains, its connections are looked at.
         longest = DRAIN_TICK if self._draining else TICK
         return min(max(self._act_at - self._clock(), 0.01), longest) if self._lease else longest
