@@ -228,13 +228,8 @@ class Wiring:
 
     def _source(self, name: str) -> Source:
         settings, kind = self.settings, load(SOURCES[name])
-        source: Source
-        if name == "dotenv":
-            source = kind(settings.dotenv_file)
-        elif name == "rendered":
-            source = kind(settings.config_file)
-        else:
-            source = kind(self.session, settings.scope)
+        files = {"dotenv": settings.dotenv_file, "rendered": settings.config_file}
+        source: Source = kind(files[name]) if name in files else kind(self.session, settings.scope)
         return source
 
 
