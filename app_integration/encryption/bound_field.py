@@ -3,44 +3,26 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
-from math import inf
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
-from app_integration.encryption import columns, compact_token, frames, values
-from app_integration.encryption import context as contexts
+from app_integration.encryption import columns, compact_token, frames, quick_field, values
 from app_integration.encryption.batch import Batch
 from app_integration.encryption.binding import Binding
-from app_integration.encryption.budget import Budget
-from app_integration.encryption.read_keys import Held
-from app_integration.encryption.refusal import refuse
+from app_integration.encryption.quick_field import Decrypt, Encrypt, Opening, Sealing
 from app_integration.errors import EncryptionError
 from app_integration.secret import Secret
 
 if TYPE_CHECKING:
     from app_integration.encryption.fields import FieldCipher
 
+
 Token: TypeAlias = str | bytes
-_Encrypt: TypeAlias = Callable[..., "Token | None"]
-_Decrypt: TypeAlias = Callable[..., Any]
-_Cipher: TypeAlias = Callable[[bytes, bytes, bytes], bytes]
 
 #: What a field may be declared to hold → its type code. JSON is a dict or a list.
 FIELD_TYPES: Final[dict[type, int]] = {
     kind: code for kind, (code, _) in values.ENCODERS.items() if kind is not Secret
 }
-
-
-#: Raised on the quick way by what the slow way does, or refuses in words.
-_SLOWLY: Final = (StopIteration, ValueError, TypeError, IndexError, RecursionError)
-
-
-#: What a field's next values are encrypted with, all that one data key makes constant: its budget,
-#: its cipher, the header of each token, and what each authenticates up to the context's entries, or
-#: up to the one whole number of so many bytes. A plain tuple: a named one is slow to take apart.
-Sealing: TypeAlias = tuple[Budget, _Cipher, bytes, bytes, tuple[bytes, ...]]
-#: The same for decryption, under the data key that was used last.
-Opening: TypeAlias = tuple[Held, _Cipher, bytes, bytes, tuple[bytes, ...]]
 
 
 class BoundField:
@@ -79,14 +61,14 @@ class BoundField:
         self.binding = binding
         self.type = kind
         self.code = FIELD_TYPES[kind]
-        self.encrypt: _Encrypt = self.encrypt_slowly
-        self.decrypt: _Decrypt = _compiled_decrypt(self)
+        self.encrypt: Encrypt = self.encrypt_slowly
+        self.decrypt: Decrypt = quick_field.compiled_decrypt(self)
         if cipher.compact:
-            self.encrypt = _compiled_encrypt(self)
+            self.encrypt = quick_field.compiled_encrypt(self)
         if len(binding.names) == 1:
-            self.decrypt = _decrypt_of_one(self)
+            self.decrypt = quick_field.decrypt_of_one(self)
             if cipher.compact:
-                self.encrypt = _encrypt_of_one(self)
+                self.encrypt = quick_field.encrypt_of_one(self)
 
     def encrypt_slowly(self, value: object, *context: object) -> Token | None:
         """As :attr:`encrypt`, for any value and state of the keys."""
@@ -196,116 +178,3 @@ class BoundField:
         held = self.cipher.keyring.read_key(parts.number)
         prefixes = self.binding.prefixes(parts.header)
         return (held, held.key.decrypt, parts.header, *prefixes)
-
-
-#: Before the first value: whatever is looked up there says that it is over.
-_NO_BUDGET: Final = Budget(messages=1, size=1, now=-inf, age=0)
-_NO_KEY: Final[Any] = None
-_NO_SEALING: Final[Sealing] = (_NO_BUDGET, _NO_KEY, b"", b"", ())
-_NO_OPENING: Final[Opening] = (Held(_NO_KEY, -inf), _NO_KEY, b"", b"", ())
-
-
-def _compiled_encrypt(field: BoundField) -> _Encrypt:
-    """``encrypt`` with what is constant in local names: an attribute costs as much as a sum."""
-    kind, slowly, entries = field.type, field.encrypt_slowly, field.binding.entries
-    clock, random, unit = field.cipher.clock, field.cipher.random, field.cipher.unit
-    encode, sealing = values.ENCODERS[kind][1], _NO_SEALING
-
-    def encrypt(value: Any, *context: Any) -> Token | None:
-        nonlocal sealing
-        budget, seal, header, prefix, _ = sealing
-        try:
-            if type(value) is kind and clock() < budget.renew:
-                plaintext = encode(value)
-                if len(plaintext) <= unit:
-                    additional = prefix + entries(context)
-                    budget.take()
-                    nonce = random(12)
-                    return header + nonce + seal(nonce, plaintext, additional)
-        except _SLOWLY:
-            pass
-        token = slowly(value, *context)
-        sealing = field.sealing() or sealing
-        return token
-
-    return encrypt
-
-
-def _compiled_decrypt(field: BoundField) -> _Decrypt:
-    """``decrypt`` in the same manner."""
-    clock, slowly, decode = field.cipher.clock, field.decrypt_slowly, values.DECODERS[field.code]
-    entries, opening = field.binding.entries, _NO_OPENING
-
-    def decrypt(token: Any, *context: Any) -> Any:
-        nonlocal opening
-        held, unseal, header, prefix, _ = opening
-        if type(token) is bytes and token[:5] == header and clock() < held.expires:
-            additional = prefix + entries(context)
-            try:
-                return decode(unseal(token[5:17], token[17:], additional))
-            except values.UNREADABLE:
-                refuse()
-        value = slowly(token, *context)
-        opening = field.opening(token) or opening
-        return value
-
-    return decrypt
-
-
-def _encrypt_of_one(field: BoundField) -> _Encrypt:
-    """``encrypt`` for a context of one entry; whole numbers of an id are encoded in line."""
-    kind, slowly, unit = field.type, field.encrypt_slowly, field.cipher.unit
-    clock, random, encode = field.cipher.clock, field.cipher.random, values.ENCODERS[kind][1]
-    (name,) = field.binding.names
-    sealing = _NO_SEALING
-
-    def encrypt(value: Any, bound: Any) -> Token | None:
-        nonlocal sealing
-        budget, seal, header, prefix, heads = sealing
-        try:
-            if type(value) is kind and clock() < budget.renew:
-                plaintext = encode(value)
-                if len(plaintext) <= unit:
-                    if type(bound) is int and bound >= 0:
-                        size = (bound.bit_length() >> 3) + 1
-                        additional = heads[size] + bound.to_bytes(size, "big")
-                    else:
-                        additional = prefix + contexts.entry(name, bound)
-                    budget.take()
-                    nonce = random(12)
-                    return header + nonce + seal(nonce, plaintext, additional)
-        except _SLOWLY:
-            pass
-        token = slowly(value, bound)
-        sealing = field.sealing() or sealing
-        return token
-
-    return encrypt
-
-
-def _decrypt_of_one(field: BoundField) -> _Decrypt:
-    """``decrypt`` in the same manner."""
-    clock, slowly, decode = field.cipher.clock, field.decrypt_slowly, values.DECODERS[field.code]
-    (name,) = field.binding.names
-    opening = _NO_OPENING
-
-    def decrypt(token: Any, bound: Any) -> Any:
-        nonlocal opening
-        held, unseal, header, prefix, heads = opening
-        if type(token) is bytes and token[:5] == header and clock() < held.expires:
-            try:
-                if type(bound) is int and bound >= 0:
-                    size = (bound.bit_length() >> 3) + 1
-                    additional = heads[size] + bound.to_bytes(size, "big")
-                else:
-                    additional = prefix + contexts.entry(name, bound)
-                return decode(unseal(token[5:17], token[17:], additional))
-            except IndexError:
-                pass  # a number of more than 8 bytes
-            except values.UNREADABLE:
-                refuse()
-        value = slowly(token, bound)
-        opening = field.opening(token) or opening
-        return value
-
-    return decrypt

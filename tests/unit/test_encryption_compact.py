@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import itertools
 import os
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -25,8 +27,12 @@ from app_integration.errors import (
     InvalidName,
     KeyUnavailable,
 )
+from app_integration.login import GivenToken
 from app_integration.names import Environment, Scope
 from app_integration.secret import Secret
+from app_integration.session import Session
+from app_integration.settings import Limits, Settings
+from app_integration.wiring import Wiring
 from tests.unit import nonces
 from tests.unit.cipher_parts import STORE, World, forgeries
 
@@ -275,6 +281,28 @@ def test_the_async_twins_ask_only_when_they_must(world: World) -> None:
         world.service.requests.clear()
         assert asyncio.run(run(cipher)) == ["x", "y", "y", ["a", None], None]
         assert [operation for operation, _ in world.service.requests] == ["wrap", "unwrap"]
+
+
+def test_the_application_chooses_the_keyring(tmp_path: Path) -> None:
+    """By a variable, or by a call; tokens of before are read all the same."""
+    world = World()
+    at = Settings(STORE, "http://127.0.0.1:1", limits=Limits())
+    for settings_of, store, kind in (
+        (at, None, str),
+        (replace(at, data_keys=str(tmp_path / "keys.json")), None, bytes),
+        (at, world.rows, bytes),
+    ):
+        wired = Wiring(settings_of, session=Session(at.vault_addr, GivenToken(Secret("none"))))
+        if store is not None:
+            wired.use_data_keys(store)
+        cipher = wired.cipher("pii")
+        cipher.keyring.service = world.service
+        token = cipher.encrypt_field("sand", {"user_id": 7})
+        assert type(token) is kind
+        assert cipher.decrypt_field(token, {"user_id": 7}) == "sand"
+        assert cipher.decrypt_field(world.text_process().encrypt_field("x")) == "x"
+        wired.close()
+    assert (tmp_path / "keys.json").exists()
 
 
 def test_no_nonce_is_repeated_among_forked_processes() -> None:
