@@ -10,17 +10,15 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
-from functools import partial
-from typing import Any, Final, TypeVar
+from typing import Any, TypeVar
 
 from app_integration import forks
-from app_integration.errors import DeadlineExceeded, StrongroomError
+from app_integration.errors import StrongroomError
+from app_integration.fetcher import PATIENCE, no_thread
 from app_integration.secret import REQUIRED, Secret
 from app_integration.store import SecretStore
 
 _T = TypeVar("_T")
-#: Of the deadline: the request's own error, which says more, comes first.
-_PATIENCE: Final = 1.1
 
 
 class AsyncSecrets:
@@ -38,7 +36,8 @@ class AsyncSecrets:
     def close(self) -> None:
         """Begin nothing more; what is under way ends by its deadline."""
         if self._threads is not None:
-            self._threads.shutdown(wait=False, cancel_futures=True)
+            # What waits for a thread is let run: a thread that joined it would wait for ever.
+            self._threads.shutdown(wait=False)
 
     async def get(
         self,
@@ -65,17 +64,15 @@ class AsyncSecrets:
 
     async def require(self, wanted: Iterable[str]) -> None:
         """As :meth:`SecretStore.require`."""
-        await self._in_thread(partial(self._store.require, wanted))
+        await asyncio.to_thread(self._store.require, wanted)
 
     async def current_and_previous(
         self, name: str, *, grace: float | None = None
     ) -> tuple[Secret, Secret | None]:
         """As :meth:`SecretStore.current_and_previous`."""
-        return await self._in_thread(partial(self._store.current_and_previous, name, grace=grace))
+        return await asyncio.to_thread(self._store.current_and_previous, name, grace=grace)
 
-    async def _in_thread(self, call: Callable[[], _T]) -> _T:
-        return await asyncio.get_running_loop().run_in_executor(self._pool(), call)
-
+    # Of flights alone: whoever waits for one in a thread of this pool could keep it from its turn.
     def _spawn(self, fly: Callable[[], None]) -> None:
         self._pool().submit(fly)
 
@@ -88,11 +85,9 @@ class AsyncSecrets:
 
     async def _landed(self, flight: Future[_T]) -> _T:
         """What *flight* gives. Shielded: the cancelling of one task must not reach the others."""
-        deadline = self._store.limits.deadline
+        limits = self._store.limits
         try:
-            async with asyncio.timeout(deadline * _PATIENCE):
+            async with asyncio.timeout(limits.deadline * PATIENCE):
                 return await asyncio.shield(asyncio.wrap_future(flight))
         except TimeoutError:
-            raise DeadlineExceeded(
-                f"no thread was free to ask within {deadline} s; raise the limit fetch_threads"
-            ) from None
+            raise no_thread(limits) from None

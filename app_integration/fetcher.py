@@ -29,7 +29,13 @@ from app_integration.cache import (
     next_look,
     parts,
 )
-from app_integration.errors import OUTAGE, AccessDenied, SecretNotFound, StrongroomError
+from app_integration.errors import (
+    OUTAGE,
+    AccessDenied,
+    DeadlineExceeded,
+    SecretNotFound,
+    StrongroomError,
+)
 from app_integration.holdings import Holdings
 from app_integration.refresher import Refresher
 from app_integration.settings import Limits
@@ -42,6 +48,9 @@ log = logging.getLogger(__name__)
 
 #: Errors that say of a name that it has no value, as far as a client can tell.
 NO_VALUE: Final = (SecretNotFound, AccessDenied)
+
+#: Of the deadline, for a call of another's making: its own error, which says more, comes first.
+PATIENCE: Final = 1.1
 
 _tickets: Final = itertools.count(1)
 
@@ -264,3 +273,10 @@ class Fetcher:
 def _is_newer(fetched: Fetched, held: Fetched) -> bool:
     """By its version, or by its value where somebody else changes that under one version."""
     return (fetched.version, fetched.value) != (held.version, held.value)
+
+
+def no_thread(limits: Limits) -> DeadlineExceeded:
+    """What who waited for another's call in vain is told."""
+    return DeadlineExceeded(
+        f"no thread was free to ask within {limits.deadline} s; raise the limit fetch_threads"
+    )

@@ -6,9 +6,12 @@ token or lease that both give back is gone for the one that still uses it.
 
 from __future__ import annotations
 
+import logging
 import os
 import weakref
 from typing import Protocol
+
+log = logging.getLogger(__name__)
 
 
 class Forgetful(Protocol):
@@ -33,7 +36,10 @@ def forget_in_child(thing: Forgetful) -> None:
 def _forget_all() -> None:
     alive = list(_alive)
     for thing in alive:
-        thing.forget()
+        try:
+            thing.forget()
+        except Exception as error:  # noqa: BLE001 (what one can't do must not leave the others the parent's)
+            log.error("%s after a fork: %s", type(thing).__name__, type(error).__name__)  # noqa: TRY400 (one line says it)
     for thing in alive:
         # Only now: what begins again in the background uses what the others have forgotten.
         if resume := getattr(thing, "resume", None):

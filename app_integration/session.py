@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -80,11 +81,13 @@ class Session:
         self._clock = clock
         self._retry = Retry(self._limits, clock, sleep)
         self.forget()
+        self._opened()  # what can't be opened is refused here
         forks.forget_in_child(self)
 
     def forget(self) -> None:
         """Fresh sockets, locks and no token: a forked child logs in for itself."""
-        self._transport = self._connect()
+        self._opening = threading.Lock()
+        self._transport: Sender | None = None
         self._tokens = Tokens(
             self._login,
             ", ".join(self._addresses),
@@ -94,6 +97,17 @@ class Session:
             self._clock,
         )
         self._renewal = Renewal(self._tokens, self._ask, self._deadline, self._limits)
+
+    def _opened(self) -> Sender:
+        """What requests are sent through, opened when first used after a fork.
+
+        Raises:
+            ConfigurationError: a certificate can't be read.
+        """
+        with self._opening:
+            if self._transport is None:
+                self._transport = self._connect()
+            return self._transport
 
     def _over_http(self) -> Sender:
         senders = [
@@ -170,7 +184,8 @@ class Session:
         token = self._tokens.close()
         if token is not None:
             self._give_back(token)
-        self._transport.close()
+        if self._transport is not None:
+            self._transport.close()
 
     def _give_back(self, token: Token) -> None:
         deadline = self._clock() + min(CLOSE_SECONDS, self._limits.deadline)
@@ -223,9 +238,10 @@ class Session:
         return token is self._tokens.held and self._renewal.is_valid(token, deadline)
 
     def _sent(self, call: _Call, token: Token, deadline: float) -> dict[str, Any]:
+        sender = self._transport or self._opened()
         try:
             return self._send(
-                self._transport, call.method, call.path, token, deadline, call.body, call.wrap_ttl
+                sender, call.method, call.path, token, deadline, call.body, call.wrap_ttl
             )
         except ServerError as error:
             _count_orphan(call, error)
@@ -233,7 +249,7 @@ class Session:
 
     def _ask(self, method: str, path: str, token: Token, deadline: float) -> dict[str, Any]:
         body = Hidden() if method == "POST" else None
-        return self._send(self._transport, method, path, token, deadline, body)
+        return self._send(self._transport or self._opened(), method, path, token, deadline, body)
 
     def _send(
         self,

@@ -49,6 +49,11 @@ class LeasedPool(ConnectionPool[Any]):
         _refuse_in_child(self._owner)
         return super().getconn(timeout)
 
+    def close(self, timeout: float = 5.0) -> None:
+        """As the pool does; nothing in a forked child, whose connections are the parent's."""
+        if os.getpid() == self._owner:
+            super().close(timeout)
+
     def retire(self) -> None:
         """As :meth:`Holder.retire`."""
         if not self.closed:
@@ -91,6 +96,11 @@ class AsyncLeasedPool(AsyncConnectionPool[Any]):
         _refuse_in_child(self._owner)
         self._loop = asyncio.get_running_loop()
         return await super().getconn(timeout)
+
+    async def close(self, timeout: float = 5.0) -> None:  # noqa: ASYNC109 (the pool's)
+        """As :meth:`LeasedPool.close`."""
+        if os.getpid() == self._owner:
+            await super().close(timeout)
 
     def retire(self) -> None:
         """In the loop whose connections they are, if it still runs."""

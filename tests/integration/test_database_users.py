@@ -18,6 +18,7 @@ import pytest
 from psycopg_pool import ConnectionPool, PoolClosed
 from sqlalchemy import text
 
+import app_integration
 from app_integration import database_engine, database_pool
 from app_integration.database import LeasedPool, LeasedUsers, Login
 from app_integration.errors import AccessDenied, ConfigurationError
@@ -74,19 +75,27 @@ def test_pool_and_engine_of_one_process_share_one_lease() -> None:
         assert connection.execute(text(WHO)).scalar() == who(database_pool(min_size=1))
 
 
+def backend(pool: ConnectionPool[Any]) -> int:
+    """The server's process behind the connection."""
+    with pool.connection() as connection:
+        return int(connection.info.backend_pid)
+
+
 def test_a_child_is_told_to_open_a_pool_of_its_own() -> None:
     pool = database_pool(min_size=1)
-    assert who(pool)
+    before = backend(pool)
     reader, writer = os.pipe()
     if os.fork() == 0:
         with suppress(BaseException):
             os.write(writer, _what_happens(pool))
+            app_integration.close()
         os._exit(0)
     os.close(writer)
     with os.fdopen(reader) as told:
         assert told.read() == "this pool was made before the fork; make one in each process"
     os.wait()
-    assert who(pool)
+    # The child closed what it was left with, as it ended: not the connection of its parent.
+    assert backend(pool) == before
 
 
 def _what_happens(pool: ConnectionPool[Any]) -> bytes:

@@ -143,7 +143,12 @@ def locks() -> list[Any]:
     session, store, fetcher = wired.session, wired.secrets, wired.secrets.fetcher
     return [
         *(wired._lock, wiring._lock, redaction.live._lock, keyring._read._lock),
-        *(session._tokens._lock, session._tokens._logins._lock, store._accesses._audit._lock),
+        *(
+            session._opening,
+            session._tokens._lock,
+            session._tokens._logins._lock,
+            store._accesses._audit._lock,
+        ),
         *(fetcher._lock, fetcher._flights._lock, fetcher.held._lock, fetcher.watches._lock),
         fetcher._refresher._lock,
         *(keyring._flights._lock, keyring.carried._flights._lock, keyring.numbered._flights._lock),

@@ -8,13 +8,16 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
+from weakref import WeakSet
 
+import certifi
 import pytest
 
-from app_integration import metrics
+from app_integration import forks, metrics
 from app_integration.errors import (
     AccessDenied,
     AuthenticationFailed,
+    ConfigurationError,
     RateLimited,
     RequestRefused,
     Sealed,
@@ -22,7 +25,7 @@ from app_integration.errors import (
     StrongroomError,
     Unreachable,
 )
-from app_integration.login import AppRole, GivenToken
+from app_integration.login import AppRole, GivenToken, Token
 from app_integration.secret import Secret
 from app_integration.session import Session
 from app_integration.settings import Limits
@@ -421,3 +424,42 @@ def test_a_token_without_an_end_is_not_reported_as_one_that_ends(
         session.get(PATH)
     metrics.use(None)
     assert ends == []
+
+
+def test_a_child_lets_go_of_the_token_though_the_certificate_has_gone(
+    approle: AppRole, tmp_path: Path
+) -> None:
+    """A token that the child kept is the parent's, and would be revoked by either."""
+    authority = tmp_path / "ca.pem"
+    authority.write_bytes(Path(certifi.where()).read_bytes())
+    session = Session("https://127.0.0.1:1", approle, cacert=authority)
+    session._tokens._token = Token(Secret("t1"), TTL, renewable=True)
+    authority.unlink()
+    session.forget()
+    assert session._tokens.held is None
+    with pytest.raises(ConfigurationError, match=r"ca\.pem"):
+        session.get(PATH)
+
+
+def test_what_can_not_forget_leaves_the_others_nothing_of_the_parent_s(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(forks, "_alive", WeakSet())
+
+    class Thing:
+        forgot = False
+
+        def __init__(self, *, fails: bool) -> None:
+            self._fails = fails
+            forks.forget_in_child(self)
+
+        def forget(self) -> None:
+            if self._fails:
+                raise OSError("a text that may hold anything")
+            self.forgot = True
+
+    things = [Thing(fails=number % 2 == 0) for number in range(4)]
+    forks._forget_all()
+    assert [thing.forgot for thing in things] == [False, True] * 2
+    assert "Thing after a fork: OSError" in caplog.text
+    assert "anything" not in caplog.text

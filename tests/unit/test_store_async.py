@@ -186,6 +186,64 @@ def test_a_task_does_not_wait_for_ever_for_a_thread(server: Withheld) -> None:
     store.close()
 
 
+def narrow(server: Withheld, deadline: float = 10.0) -> AsyncSecrets:
+    """Secrets with one thread to fetch in."""
+    limits = Limits(deadline=deadline, fetch_threads=1)
+    audit = AuditLog(SCOPE, lambda _line: None)
+    return AsyncSecrets(SecretStore([server], audit, limits=limits, register=redaction.Register()))
+
+
+def test_what_waits_for_a_thread_still_ends_after_closing(server: Withheld) -> None:
+    """A thread that joined a task's request, which has no thread yet, is not left with it."""
+    secrets = narrow(server)
+    got: list[str] = []
+
+    async def scenario() -> str:
+        first, second = (asyncio.create_task(secrets.get(name)) for name in ("first", "second"))
+        await reached(server)
+        joined = threading.Thread(target=lambda: got.append(secrets._store.get("second")))
+        joined.start()
+        secrets.close()
+        server.answer.set()
+        await first
+        value: str = await second
+        joined.join(10)
+        return value
+
+    assert asyncio.run(scenario()) == "the value"
+    assert got == ["the value"]
+
+
+def test_who_holds_a_thread_does_not_wait_for_what_needs_it(server: Withheld) -> None:
+    secrets = narrow(server)
+
+    async def scenario() -> Any:
+        requiring = asyncio.create_task(secrets.require(["first", "second"]))
+        await reached(server)
+        asking = asyncio.create_task(secrets.get("second"))
+        await turns(10)
+        server.answer.set()
+        return await asyncio.gather(requiring, asking)
+
+    assert asyncio.run(scenario()) == [None, "the value"]
+    secrets.close()
+
+
+def test_a_thread_does_not_wait_for_ever_for_a_task_s_request(server: Withheld) -> None:
+    secrets = narrow(server, deadline=0.05)
+
+    async def scenario() -> None:
+        tasks = [asyncio.create_task(secrets.get(name)) for name in ("first", "second")]
+        await reached(server)
+        with pytest.raises(DeadlineExceeded, match="no thread was free"):
+            await asyncio.to_thread(secrets._store.get, "second")
+        server.answer.set()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    asyncio.run(scenario())
+    secrets.close()
+
+
 def test_errors_defaults_and_types_are_those_of_the_store(tmp_path: Path) -> None:
     async def scenario(app: MemoryApplication) -> None:
         app.put("port", "5432")
