@@ -9,6 +9,7 @@ from app_integration import metrics
 from app_integration.audit import AuditLog
 from app_integration.cache import Entry, Hit, Key
 from app_integration.errors import AuditFailed
+from app_integration.sources import Fetched
 
 _OPERATION: Final = "get_secret"
 
@@ -31,6 +32,10 @@ class Accesses:
         """An access that is about to release the value of *entry*; raises as :meth:`tell`."""
         self._count(self._prepared(key, entry, outcome), _name(key), outcome)
 
+    def changed(self, name: str, fetched: Fetched) -> None:
+        """A new value that is about to be given to a callback; raises as :meth:`tell`."""
+        self._count(self._recording(name, fetched, "change"), name, "change")
+
     def hit(self, key: Key, entry: Entry) -> None:
         """As :meth:`released`, for a value from the cache: its record is prepared once."""
         hit, recorder = entry.hit, metrics.current()
@@ -45,15 +50,19 @@ class Accesses:
         hit.count()
 
     def _prepared(self, key: Key, entry: Entry, outcome: str) -> Callable[[], None]:
-        fetched = entry.fetched
-        details: dict[str, Any] = {
-            "source": fetched.source,
-            "version": fetched.version,
-            "request_id": fetched.request_id,
-        }
-        if not isinstance(key, str):
-            details["field"] = key[2]
-        return self._audit.prepared(_OPERATION, _name(key), outcome, **details)
+        details = {} if isinstance(key, str) else {"field": key[2]}
+        return self._recording(_name(key), entry.fetched, outcome, **details)
+
+    def _recording(
+        self, name: str, fetched: Fetched, outcome: str, **details: Any
+    ) -> Callable[[], None]:
+        return self._audit.prepared(
+            *(_OPERATION, name, outcome),
+            source=fetched.source,
+            version=fetched.version,
+            request_id=fetched.request_id,
+            **details,
+        )
 
     def _count(self, record: Callable[[], None], name: str, outcome: str) -> None:
         try:

@@ -122,7 +122,7 @@ class AuditLog:
             now = clock()
             with self._lock:
                 window = windows.get(access)
-                if window is not None and now - window.opened < AGGREGATE_WINDOW:
+                if window is not None and 0 <= now - window.opened < AGGREGATE_WINDOW:
                     window.seen += 1
                 else:
                     self._open(access, details, window, now)
@@ -135,11 +135,12 @@ class AuditLog:
         self._write(access, now, _rendered(access, (*details, ("count", count))))
         self._windows[access] = _Window(now)
         self._windows.move_to_end(access)
-        while len(self._windows) > MAX_WINDOWS or now - self._oldest().opened >= AGGREGATE_WINDOW:
+        while len(self._windows) > MAX_WINDOWS or self._oldest_is_over(now):
             self._report_oldest()
 
-    def _oldest(self) -> _Window:
-        return next(iter(self._windows.values()))
+    def _oldest_is_over(self, now: float) -> bool:
+        """Whether its minute is over; also when the clock went back past its beginning."""
+        return not 0 <= now - next(iter(self._windows.values())).opened < AGGREGATE_WINDOW
 
     def close(self) -> None:
         """Write the counts that `aggregate` still holds."""

@@ -14,7 +14,7 @@ import threading
 from collections import Counter, OrderedDict, defaultdict
 from collections.abc import Callable, Iterator
 from typing import Final, TypeVar
-from urllib.parse import quote, quote_plus
+from urllib.parse import quote, quote_plus, unquote, urlsplit
 
 from app_integration import forks
 from app_integration.secret import REDACTED
@@ -44,7 +44,10 @@ class Register:
         self._lock = threading.Lock()
 
     def add(self, value: str) -> None:
-        """Remember *value*; values under :data:`MIN_LENGTH` characters are not."""
+        """Remember *value*, and the password in it when it is a URL.
+
+        Values under :data:`MIN_LENGTH` characters are not.
+        """
         plain = value + ""  # of a Secret, the characters
         if len(plain) < MIN_LENGTH:
             return
@@ -52,11 +55,13 @@ class Register:
             known = plain in self._values
             self._values[plain] = None
             self._values.move_to_end(plain)
-            if known:
-                return
-            self._each(plain, self._learn)
-            while len(self._values) > MAX_VALUES:
-                self._each(self._values.popitem(last=False)[0], self._unlearn)
+            if not known:
+                self._each(plain, self._learn)
+                while len(self._values) > MAX_VALUES:
+                    self._each(self._values.popitem(last=False)[0], self._unlearn)
+        # Who connects takes a URL apart, and shows its password without the rest.
+        if (password := _password_in(plain)) is not None:
+            self.add(password)
 
     def scrub(self, text: str) -> str:
         """*text* with each live value, in each spelling, replaced by ``[REDACTED]``."""
@@ -118,6 +123,17 @@ class Register:
 def _beginning(data: bytes) -> int:
     """The first :data:`_WORD` bytes as one number, as a cast memoryview gives them."""
     return int.from_bytes(data[:_WORD], sys.byteorder)
+
+
+def _password_in(value: str) -> str | None:
+    """The password, decoded, when *value* is a URL that holds one."""
+    if "://" not in value or "@" not in value:
+        return None
+    try:
+        password = urlsplit(value).password
+    except ValueError:
+        return None
+    return None if password is None else unquote(password)
 
 
 def _less(counter: Counter[_Key], key: _Key) -> None:

@@ -34,7 +34,7 @@ from app_integration.names import Scope
 from app_integration.required import missing_secrets
 from app_integration.secret import REQUIRED, Secret
 from app_integration.settings import Limits
-from app_integration.sources import Source
+from app_integration.sources import Fetched, Source
 from app_integration.sources.chain import Chain
 from app_integration.typed import converted
 from app_integration.watches import Callback, Watch
@@ -219,6 +219,8 @@ class SecretStore:
     def on_change(self, name: str, callback: Callback) -> Watch:
         """Call *callback* with each new value of *name*, in a thread that nobody waits for.
 
+        Each call is recorded first, as ``change``; where that fails, it is logged and not made.
+
         What is cached now counts as known, else the first value that arrives. A change is noticed
         when it is fetched: within ``cache_ttl``, or by any ``force_refresh``.
 
@@ -227,7 +229,12 @@ class SecretStore:
         """
         self.check(name)
         entry = self._held.entries.get(name)
-        watch = self.fetcher.watches.add(name, callback, entry.fetched if entry else None)
+
+        def told(fetched: Fetched) -> None:
+            self._accesses.changed(name, fetched)
+            callback(fetched.value)
+
+        watch = self.fetcher.watches.add(name, told, entry.fetched if entry else None)
         self.fetcher.watch_soon()
         return watch
 

@@ -15,14 +15,16 @@ from app_integration.sources import Fetched
 log = logging.getLogger(__name__)
 
 Callback = Callable[[Secret], object]
+#: Told of what a source gave; hands the value on once that may be.
+Told = Callable[[Fetched], object]
 
 
 class Watch:
     """One callback on one name, until :meth:`cancel`."""
 
-    def __init__(self, name: str, callback: Callback, watches: Watches) -> None:
+    def __init__(self, name: str, told: Told, watches: Watches) -> None:
         self.name = name
-        self.callback = callback
+        self.told = told
         self.cancelled = False
         self._watches = watches
 
@@ -41,7 +43,7 @@ class Watches:
     def __init__(self) -> None:
         self._watches: dict[str, list[Watch]] = {}
         self._seen: dict[str, Fetched] = {}  # what the watchers of a name know
-        self._pending: dict[str, Secret] = {}  # by name: bounded by the names that are watched
+        self._pending: dict[str, Fetched] = {}  # by name: bounded by the names that are watched
         self._caller = Refresher(self._call_back, "strongroom-callbacks")
         self.forget()
         forks.forget_in_child(self)
@@ -55,12 +57,12 @@ class Watches:
         """The names that are watched."""
         return frozenset(self._watches)
 
-    def add(self, name: str, callback: Callback, known: Fetched | None) -> Watch:
-        """Call *callback* with each value of *name* that isn't the one *known* now.
+    def add(self, name: str, told: Told, known: Fetched | None) -> Watch:
+        """Call *told* with each value of *name* that isn't the one *known* now.
 
         Without one known, the first that arrives is taken as known.
         """
-        watch = Watch(name, callback, self)
+        watch = Watch(name, told, self)
         with self._lock:
             self._watches.setdefault(name, []).append(watch)
             if known is not None:
@@ -86,7 +88,7 @@ class Watches:
             self._seen[name] = fetched
             if known is None or _same(known, fetched):
                 return False
-            self._pending[name] = fetched.value
+            self._pending[name] = fetched
         self._caller.wake()
         return True
 
@@ -99,11 +101,11 @@ class Watches:
             with self._lock:
                 if not self._pending:
                     return math.inf
-                name, value = self._pending.popitem()
+                name, fetched = self._pending.popitem()
                 watches = list(self._watches.get(name, ()))
             for watch in watches:
                 if not watch.cancelled:
-                    _call(watch, value)
+                    _call(watch, fetched)
 
 
 def _same(one: Fetched, other: Fetched) -> bool:
@@ -111,9 +113,9 @@ def _same(one: Fetched, other: Fetched) -> bool:
     return one.value == other.value
 
 
-def _call(watch: Watch, value: Secret) -> None:
+def _call(watch: Watch, fetched: Fetched) -> None:
     try:
-        watch.callback(value)
+        watch.told(fetched)
     except Exception as error:  # noqa: BLE001 (one callback must not keep others from being called)
         # Without its text or traceback: both may hold the value.
         log.error("a callback on %s failed: %s", watch.name, type(error).__name__)  # noqa: TRY400 (as said)

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Self
 from urllib.parse import unquote, urlsplit
 
+from app_integration import redaction
 from app_integration.config import ConfigFile
 from app_integration.database.users import Login, Users
 from app_integration.errors import ConfigurationError
@@ -83,6 +84,7 @@ class _Delivered:
         for field in ("username", "password"):
             if not isinstance(fields.get(field), str) or not fields[field]:
                 raise ValueError(f"{field} is missing or no text")
+        redaction.live.add(fields["password"])
         return cls(Login(fields["username"], Secret(fields["password"])))
 
 

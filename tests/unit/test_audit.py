@@ -128,6 +128,18 @@ def test_counts_that_cannot_be_written_are_kept_for_the_next_attempt(
     assert disk.counts() == [1, 2]
 
 
+def test_a_clock_that_goes_back_keeps_no_count_from_being_written(
+    disk: Disk, clock: Clock, log: AuditLog
+) -> None:
+    for _ in range(3):
+        log.record("get_secret", "x", "hit")
+        log.record("get_secret", "y", "hit")
+    clock.now -= 100 * AGGREGATE_WINDOW
+    log.record("get_secret", "x", "hit")
+    told = [(json.loads(line)["secret"], json.loads(line)["count"]) for line in disk.lines]
+    assert told == [("x", 1), ("y", 1), ("x", 3), ("y", 2)]
+
+
 def test_counts_held_at_once_are_bounded_and_none_is_lost(disk: Disk, log: AuditLog) -> None:
     for number in range(MAX_WINDOWS + 1):
         for _ in range(2):

@@ -8,6 +8,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
+from app_integration import redaction
 from app_integration.database.followed import in_file, in_secret
 from app_integration.database.lease import (
     RETRY_PAUSE,
@@ -113,3 +114,11 @@ def test_a_delivered_file_without_user_or_password_is_refused(tmp_path: Path, te
     file.write_text(text)
     with pytest.raises(ConfigRejected):
         in_file(file)
+
+
+def test_a_delivered_password_is_known_to_redaction(tmp_path: Path) -> None:
+    file = tmp_path / "database.json"
+    file.touch(0o600)
+    file.write_text('{"username": "ada", "password": "a-password-of-a-file"}')
+    assert in_file(file).current().username == "ada"
+    assert redaction.live.scrub("a-password-of-a-file") == "[REDACTED]"

@@ -412,6 +412,26 @@ def test_the_longer_of_two_nested_values_vanishes_whole() -> None:
     assert register.scrub("it is password-of-the-shop") == "it is [REDACTED]"
 
 
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("postgresql://shop:correct-horse@db/shop", "correct-horse"),
+        ("redis://:correct-horse@cache:6379/0", "correct-horse"),
+        ("postgresql://shop:gr%C3%BC%2Fne-Tinte@db/shop", "grü/ne-Tinte"),
+        ("postgresql://[fe80::1:correct-horse@db/shop", None),  # no URL
+        ("https://shop@example.com/a:b@c", None),  # no password
+    ],
+)
+def test_the_password_in_a_url_is_known_by_itself(url: str, shown: str | None) -> None:
+    register = Register()
+    register.add(Secret(url))
+    assert register.scrub(f"failed: {url}") == "failed: [REDACTED]"
+    if shown is None:
+        assert list(register._values) == [url]
+    else:
+        assert register.scrub(f"failed: {shown!r}") == "failed: '[REDACTED]'"
+
+
 def test_short_values_do_not_blank_out_ordinary_words() -> None:
     register = Register()
     register.add("dev")

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import queue
 import threading
 
 import pytest
 
+from app_integration import redaction
+from app_integration.audit import AuditLog
 from app_integration.cache import OUTAGE_PAUSE
 from app_integration.errors import InvalidName, SecretDeleted, Unreachable
 from app_integration.secret import Secret
-from tests.unit.test_store import LIMITS, Script, Shop
+from app_integration.store import SecretStore
+from tests.unit.test_store import LIMITS, SCOPE, Script, Shop
 
 PATIENCE = 5.0  # seconds for a thread to do its work
 
@@ -151,3 +155,35 @@ def test_a_name_outside_the_grammar_is_not_watched() -> None:
     with pytest.raises(InvalidName):
         shop.store.on_change("../jwt-secret", print)
     assert shop.store.fetcher.watches.names == frozenset()
+
+
+def test_a_new_value_is_recorded_before_a_callback_is_given_it() -> None:
+    shop, records = Shop(Script("one", "two")), queue.Queue[list[str]]()
+    shop.store.get("jwt-secret")
+    shop.store.on_change("jwt-secret", lambda _value: records.put(list(shop.lines)))
+    shop.store.fetcher.board("jwt-secret", force=True).result()
+    record = json.loads(records.get(timeout=PATIENCE)[-1])
+    assert (record["secret"], record["outcome"], record["version"]) == ("jwt-secret", "change", 2)
+
+
+def test_a_callback_whose_record_cannot_be_written_is_given_nothing(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    asked, inbox = threading.Event(), Inbox()
+
+    def full(_line: str) -> None:
+        asked.set()
+        raise OSError(28, "No space left on device")
+
+    audit = AuditLog(SCOPE, full)
+    store = SecretStore([Script("one", "two")], audit, register=redaction.Register())
+    store.fetcher.board("jwt-secret", force=True).result()
+    store.on_change("jwt-secret", inbox)
+    store.fetcher.board("jwt-secret", force=True).result()
+    assert asked.wait(PATIENCE)
+    watching = store.fetcher.watches._caller._thread
+    assert watching is not None
+    store.close()
+    watching.join(PATIENCE)
+    assert inbox.values.empty()
+    assert "a callback on jwt-secret failed: AuditFailed" in caplog.text
