@@ -17,6 +17,7 @@ from rich.table import Table
 
 #: A call to be measured, repeated inside: ``run(1000)`` does it a thousand times.
 Run = Callable[[int], object]
+Clock = Callable[[], float]
 
 SHORTEST: Final = 0.02  # seconds of one turn at least
 
@@ -67,16 +68,16 @@ def repeated(call: Callable[[], object]) -> Run:
     return run
 
 
-def measure(case: Case, turns: int) -> Result:
-    """*case*, in so many *turns* of each."""
+def measure(case: Case, turns: int, clock: Clock = time.perf_counter) -> Result:
+    """*case*, in so many *turns* of each; *clock* in seconds."""
     calls = case.calls
-    subject_calls = calls or _enough(case.subject)
-    floor_calls = calls or _enough(case.floor)
+    subject_calls = calls or _enough(case.subject, clock)
+    floor_calls = calls or _enough(case.floor, clock)
     subject, floor = float("inf"), float("inf")
     with _no_collection():
         for _ in range(turns):
-            floor = min(floor, _seconds(case.floor, floor_calls) / floor_calls)
-            subject = min(subject, _seconds(case.subject, subject_calls) / subject_calls)
+            floor = min(floor, _seconds(case.floor, floor_calls, clock) / floor_calls)
+            subject = min(subject, _seconds(case.subject, subject_calls, clock) / subject_calls)
     return Result(case, subject, floor)
 
 
@@ -97,18 +98,18 @@ def table(results: Iterable[Result]) -> Table:
     return shown
 
 
-def _enough(run: Run) -> int:
+def _enough(run: Run, clock: Clock) -> int:
     """A number of calls that takes :data:`SHORTEST` or more."""
     calls = 1
-    while _seconds(run, calls) < SHORTEST:
+    while _seconds(run, calls, clock) < SHORTEST:
         calls *= 2
     return calls
 
 
-def _seconds(run: Run, calls: int) -> float:
-    start = time.perf_counter()
+def _seconds(run: Run, calls: int, clock: Clock) -> float:
+    start = clock()
     run(calls)
-    return time.perf_counter() - start
+    return clock() - start
 
 
 def _readable(seconds: float) -> str:
