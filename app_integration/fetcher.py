@@ -212,7 +212,7 @@ class Fetcher:
                 enough=lambda error: held is not None and may_stand_in(held, error, self._clock()),
             )
         except StrongroomError as error:
-            return self._without(key, held, error)
+            return self._without(key, held, error, ticket)
         ttl = self._tools.ttls.get(parts(key)[0], self._tools.limits.cache_ttl)
         entry = entry_of(
             *(fetched, asked, ttl, self._tools.limits),
@@ -225,7 +225,7 @@ class Fetcher:
         self._keep(key, entry, held)
         return entry
 
-    def _without(self, key: Key, held: Entry | None, error: StrongroomError) -> Entry:
+    def _without(self, key: Key, held: Entry | None, error: StrongroomError, ticket: int) -> Entry:
         """What is served after *error*; raises it when what was held must not be."""
         now = self._clock()
         if held is not None and may_stand_in(held, error, now):
@@ -243,7 +243,7 @@ class Fetcher:
             limits = self._tools.limits
             # A version of the past won't appear: a deleted one may be undeleted, at its leisure.
             pause = limits.negative_ttl if version is None else limits.cache_ttl
-            self.held.miss(key, error, now, pause)
+            self.held.miss(key, error, now, pause, ticket)
         raise error
 
     def _keep(self, key: Key, entry: Entry, held: Entry | None) -> None:

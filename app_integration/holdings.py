@@ -13,11 +13,16 @@ from app_integration.settings import Limits
 
 @dataclass(frozen=True, slots=True)
 class Absence:
-    """A name that had no value, or was denied, *since* then and *until* then on the clock."""
+    """A name that had no value, or was denied, *since* then and *until* then on the clock.
+
+    Attributes:
+        ticket: as in :class:`Entry`; 0 when it isn't known.
+    """
 
     error: StrongroomError
     since: float
     until: float
+    ticket: int = 0
 
 
 class Holdings:
@@ -61,10 +66,10 @@ class Holdings:
             return list(self.entries.items())
 
     def put(self, key: Key, entry: Entry) -> bool:
-        """Hold *entry*; False when one that was asked for later is there already."""
+        """Hold *entry*; False when what was asked for later is known already: a value, or none."""
         with self._lock:
-            held = self.entries.get(key)
-            if held is not None and held.ticket > entry.ticket:
+            later = self.entries.get(key), self._absent.get(key)
+            if any(each is not None and each.ticket > entry.ticket for each in later):
                 return False
             self._absent.pop(key, None)
             self.entries[key] = entry
@@ -109,11 +114,13 @@ class Holdings:
                 for key in [key for key, entry in held.items() if gone(key, entry)]:
                     del held[key]
 
-    def miss(self, key: Key, error: StrongroomError, now: float, pause: float) -> None:
+    def miss(
+        self, key: Key, error: StrongroomError, now: float, pause: float, ticket: int = 0
+    ) -> None:
         """Remember that *key* has no value, because of *error*, for a *pause* from *now*."""
         with self._lock:
             self._absent.pop(key, None)
-            self._absent[key] = Absence(error, now, now + pause)
+            self._absent[key] = Absence(error, now, now + pause, ticket)
             while len(self._absent) > self._limits.negative_entries:
                 del self._absent[next(iter(self._absent))]
 

@@ -75,6 +75,10 @@ class Renewal:
                 if not self._stopped.is_set():
                     log.error("the token can't be renewed, and login failed: %s", error)  # noqa: TRY400 (no traceback: it says it all)
                 pause = _RETRY
+            except Exception as error:  # noqa: BLE001 (leases die with a token that nobody renews)
+                # Without its text: an exception of a library may hold a secret.
+                log.error("the token wasn't renewed: %s", type(error).__name__)  # noqa: TRY400 (as said)
+                pause = _RETRY
 
     def _pause(self) -> float:
         token = self._tokens.held

@@ -6,7 +6,7 @@ import os
 import threading
 import time
 from collections.abc import Callable, Collection, Mapping
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -77,6 +77,11 @@ class Wiring:
         self._lock = threading.RLock()
 
     @property
+    def lock(self) -> AbstractContextManager[object]:
+        """Held while something is made that there is to be one of."""
+        return self._lock
+
+    @property
     def session(self) -> Session:
         """The one session; shared by secrets, encryption and database users."""
         with self._lock:
@@ -133,6 +138,8 @@ class Wiring:
 
     def cipher(self, key: str) -> FieldCipher:
         """The field cipher over the service's Transit key *key*."""
+        if (made := self._ciphers.get(key)) is not None:
+            return made
         with self._lock:
             if key not in self._ciphers:
                 service = load(KEY_SERVICES[self.settings.backend])
@@ -209,7 +216,8 @@ class Wiring:
             if self._databases is None:
                 made = load("app_integration.database.wired:Databases")
                 self._databases = made(self, self._at_close)
-            return self._databases.open(kind, url, options, **user)
+        # Outside the lock: the server may be asked for the address.
+        return self._databases.open(kind, url, options, **user)
 
     def engine(self, role: str | None, url: str | None, **options: Any) -> Engine:
         """A new engine under leased users of *role*."""

@@ -265,5 +265,10 @@ def _tend(reference: weakref.ref[LeasedUsers], stopped: threading.Event) -> None
         users = reference()
         if users is None:
             return
-        pause = users.tend()
+        try:
+            pause = users.tend()
+        except Exception as error:  # noqa: BLE001 (leases lapse without this thread)
+            # Without its text: an exception of a library may hold a password.
+            log.error("leases weren't tended: %s; again soon", type(error).__name__)  # noqa: TRY400 (as said)
+            pause = TICK
         del users

@@ -50,7 +50,7 @@ class DatabaseUser:
 
 
 class Databases:
-    """Makes engines and pools. Not thread-safe: the wiring calls it under its lock."""
+    """Makes engines and pools. Thread-safe."""
 
     def __init__(self, wiring: Wiring, at_close: ExitStack) -> None:
         """Args: *at_close* is told what to close, after what it was made from."""
@@ -80,10 +80,11 @@ class Databases:
 
     def _shared(self, source: DatabaseUser) -> Users:
         """One lease for each role, whatever number of engines and pools use it."""
-        if source not in self._users:
-            self._users[source] = users = self._make(source)
-            self._at_close.callback(users.close)
-        return self._users[source]
+        with self._wiring.lock:
+            if source not in self._users:
+                self._users[source] = users = self._make(source)
+                self._at_close.callback(users.close)
+            return self._users[source]
 
     def _make(self, source: DatabaseUser) -> Users:
         if source.credentials is not None:

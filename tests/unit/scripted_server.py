@@ -86,3 +86,15 @@ class Clock:
     def sleep(self, seconds: float) -> None:
         self.pauses.append(seconds)
         self.now += seconds
+
+
+class Pauses(threading.Event):
+    """Takes no time; ends what waits after so many pauses."""
+
+    def __init__(self, count: int) -> None:
+        super().__init__()
+        self.count = count
+
+    def wait(self, timeout: float | None = None) -> bool:  # noqa: ARG002 (as that of an event)
+        self.count -= 1
+        return self.count < 0

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import threading
+import weakref
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
@@ -18,10 +22,16 @@ from app_integration.database.lease import (
     has_ended,
     retry_at,
 )
+from app_integration.database.leases import LeasedUsers, _tend
 from app_integration.database.users import Login, is_refused
-from app_integration.errors import ConfigRejected, ConfigurationError
+from app_integration.errors import ConfigRejected, ConfigurationError, Unreachable
+from app_integration.login import GivenToken
+from app_integration.names import Environment, Scope
 from app_integration.secret import Secret
-from app_integration.settings import Limits
+from app_integration.session import Session
+from app_integration.settings import Limits, Settings
+from app_integration.wiring import Wiring
+from tests.unit.scripted_server import Pauses
 
 LEASE = Lease(
     username="v-1",
@@ -122,3 +132,54 @@ def test_a_delivered_password_is_known_to_redaction(tmp_path: Path) -> None:
     file.write_text('{"username": "ada", "password": "a-password-of-a-file"}')
     assert in_file(file).current().username == "ada"
     assert redaction.live.scrub("a-password-of-a-file") == "[REDACTED]"
+
+
+def test_leases_are_tended_again_whatever_went_wrong(caplog: pytest.LogCaptureFixture) -> None:
+    class Failing(LeasedUsers):
+        times = 0
+
+        def __init__(self) -> None:
+            """Without a session."""
+
+        def __del__(self) -> None:
+            """Nothing is held."""
+
+        def tend(self) -> float:
+            self.times += 1
+            raise RuntimeError("hunter2-hunter2")
+
+    users = Failing()
+    _tend(weakref.ref(users), Pauses(3))
+    assert users.times == 3
+    assert "leases weren't tended: RuntimeError" in caplog.text
+    assert "hunter2" not in caplog.text
+
+
+def test_nobody_waits_for_the_address_that_another_asks_for() -> None:
+    asked, answer = threading.Event(), threading.Event()
+
+    class Away:
+        def send(self, *_: object, **__: object) -> dict[str, Any]:
+            asked.set()
+            assert answer.wait(10)
+            raise Unreachable("away", undone=True)
+
+        def close(self) -> None:
+            """Nothing is open."""
+
+    scope = Scope("shop", Environment.PROD)
+    session = Session(
+        "https://vault", GivenToken(Secret("given")), limits=Limits(retry_window=0.0), connect=Away
+    )
+    wired = Wiring(
+        Settings(scope, "https://vault", limits=Limits(retry_window=0.0)), session=session
+    )
+    with ThreadPoolExecutor(2) as threads:
+        engine = threads.submit(wired.engine, None, None)
+        assert asked.wait(10)
+        cipher = threads.submit(wired.cipher, "pii").result(10)
+        assert wired.cipher("pii") is cipher
+        answer.set()
+        with pytest.raises(Unreachable):
+            engine.result()
+    wired.close()

@@ -36,6 +36,7 @@ from tests.unit.scripted_server import (
     REVOKE,
     TTL,
     Answer,
+    Pauses,
     Server,
     auth,
 )
@@ -175,6 +176,20 @@ def test_a_renewal_keeps_the_token(server: Server, session: Session) -> None:
     assert session._tokens.held.ttl == TTL - 1
     assert server.seen[-1] == (PATH, "t1")
     assert server.count(LOGIN) == 1
+
+
+def test_the_thread_that_renews_outlives_an_answer_that_makes_no_sense(
+    server: Server,
+    session: Session,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    session.get(PATH)
+    monkeypatch.setattr(session._renewal, "_stopped", Pauses(2))
+    server.answers[RENEW] = [{}, auth("t1")]
+    session._renewal._run()
+    assert server.count(RENEW) == 2
+    assert "the token wasn't renewed: KeyError" in caplog.text
 
 
 @pytest.mark.parametrize(

@@ -232,3 +232,27 @@ def test_the_record_names_who_asked_and_never_the_value(tmp_path: Path) -> None:
     assert record["request_id"] == "r-1"
     assert "the value" not in path.read_text()
     assert path.stat().st_mode & 0o777 == 0o600
+
+
+def test_an_older_answer_that_comes_after_a_denial_is_not_held() -> None:
+    """Two requests cross: what was asked for first is answered last."""
+    asked, answer = threading.Event(), threading.Event()
+
+    class Crossing(Script):
+        def fetch(self, name: str, *rest: object) -> Fetched:
+            fetched = super().fetch(name, *rest)
+            asked.set()
+            assert answer.wait(10)
+            return fetched
+
+    shop = Shop(Crossing("one", AccessDenied("denied")), development=False)
+    first = threading.Thread(target=shop.store.get, args=("jwt-secret",))
+    first.start()
+    assert asked.wait(10)
+    with pytest.raises(AccessDenied):
+        shop.store.get("jwt-secret", force_refresh=True)
+    answer.set()
+    first.join()
+    shop.clock.now += LIMITS.negative_ttl
+    with pytest.raises(AccessDenied):
+        shop.store.get("jwt-secret")
