@@ -22,6 +22,7 @@ THREADS = 16
 WHO = "SELECT session_user"
 #: A query that failed; anything else ends its thread, and pytest tells.
 FAILURES = (psycopg.Error, SQLAlchemyError, PoolTimeout)
+TOLD = 5  # failures that are told
 PAUSE = 0.02  # seconds from the first query under a new user to the next rotation
 
 
@@ -49,11 +50,16 @@ class Tally:
 
     def failed(self, error: Exception) -> None:
         with self._lock:
-            self.failures.append(f"{type(error).__name__}: {error}")
+            text = " ".join(str(error).split())
+            self.failures.append(f"{type(error).__name__}: {text}")
 
     def has(self, user: str, count: int) -> bool:
         """Whether more than *count* queries were answered under *user*."""
         return self.users[user] > count
+
+    def told(self) -> str:
+        """How many failed, and the first of them, a line each."""
+        return "\n".join([f"{len(self.failures)} queries failed:", *self.failures[:TOLD]])
 
     def begin(self) -> float:
         """Forget failures and follower; the time."""
@@ -128,7 +134,7 @@ def lose_no_query(
         assert eventually(lambda: users.current().username != last)
         last = users.current().username
         assert eventually(partial(tally.has, last, 0))
-    assert tally.failures == []
+    assert not tally.failures, tally.told()
     assert len(tally.users) >= rotations
     assert eventually(lambda: database.leased() <= {users.current().username})
     assert database.ghosts() == 0

@@ -3,6 +3,7 @@ from __future__ import annotations
 import shutil
 import socket
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -12,6 +13,7 @@ import pytest
 
 from app_integration.files import write_private
 from app_integration.names import Environment, Scope
+from tests.databases import eventually
 from vault.reconcile.resources.database import creation_statements, revocation_statements
 from vault.runtime import binaries, postgres_home
 from vault.runtime.layout import Layout
@@ -72,14 +74,26 @@ def manager(postgres: Postgres) -> Iterator[psycopg.Connection]:
         yield connection
 
 
-def connect(postgres: Postgres, user: str, password: str) -> psycopg.Connection:
+def connect(postgres: Postgres, user: str, password: str, options: str = "") -> psycopg.Connection:
     return psycopg.connect(
-        host=HOST, port=postgres.port, dbname="gaara_store", user=user, password=password
+        host=HOST,
+        port=postgres.port,
+        dbname="gaara_store",
+        user=user,
+        password=password,
+        options=options,
     )
 
 
 def roles(manager: psycopg.Connection) -> set[str]:
     return {name for (name,) in manager.execute("SELECT rolname FROM pg_roles").fetchall()}
+
+
+def is_let_in(manager: psycopg.Connection) -> bool:
+    """Whether a login has passed the look at its user, and its session has no name yet."""
+    query = """SELECT FROM pg_locks JOIN pg_stat_activity USING (pid)
+        WHERE classid = 'pg_database'::regclass AND usename IS NULL AND datid IS NULL"""
+    return manager.execute(query).fetchone() is not None
 
 
 def test_a_leased_user_makes_tables_for_the_owner_and_leaves_no_trace_when_revoked(
@@ -114,19 +128,28 @@ def test_a_leased_user_that_owns_things_itself_is_revoked_too(
     assert manager.execute(query).fetchone() == ("gaara_store_owner",)
 
 
-def test_a_session_that_outlived_its_user_ends_at_the_next_revocation(
-    postgres: Postgres, manager: psycopg.Connection
+@pytest.mark.parametrize("delay", [1, 60])  # seconds, which a client may ask for
+def test_a_login_under_way_does_not_outlive_its_user(
+    postgres: Postgres, manager: psycopg.Connection, delay: int
 ) -> None:
     manager.execute(CREATION)
-    with closing(connect(postgres, LEASED, "leased")) as session:
-        manager.execute(f'DROP OWNED BY "{LEASED}"'.encode())
-        manager.execute(f'DROP ROLE "{LEASED}"'.encode())
-        session.execute("CREATE TABLE late AS SELECT 1 AS id")  # as if it had come too late
-        session.commit()
+    with ThreadPoolExecutor() as other:
+        login = other.submit(connect, postgres, LEASED, "leased", f"-c post_auth_delay={delay}")
+        assert eventually(lambda: is_let_in(manager))
         manager.execute(REVOCATION)
-        with pytest.raises(psycopg.OperationalError, match="terminating connection"):
-            session.execute("DROP TABLE late")
-    manager.execute("SET ROLE gaara_store_owner; DROP TABLE late; RESET ROLE")
+        with pytest.raises(psycopg.OperationalError):
+            login.result().execute("SELECT 1")
+    assert LEASED not in roles(manager)
+
+
+def test_the_manager_ends_nobody_else_s_session(
+    postgres: Postgres, manager: psycopg.Connection
+) -> None:
+    url = postgres.url().reveal().replace("+psycopg", "")
+    with closing(psycopg.connect(url)) as session:
+        with pytest.raises(psycopg.errors.InsufficientPrivilege):
+            manager.execute("SELECT pg_terminate_backend(%s)", [session.info.backend_pid])
+        assert session.execute("SELECT 1").fetchone() == (1,)
 
 
 def test_the_manager_is_no_superuser(manager: psycopg.Connection) -> None:

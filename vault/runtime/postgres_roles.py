@@ -99,8 +99,6 @@ def _create_manager(superuser: psycopg.Connection, roles: ServiceRoles, password
         _run(superuser, "CREATE ROLE {} LOGIN CREATEROLE PASSWORD {}", manager, verifier)
         # Without it REASSIGN OWNED and DROP OWNED fail when a user is revoked, and it stays.
         _run(superuser, "ALTER ROLE {} SET createrole_self_grant = 'set, inherit'", manager)
-        # To end sessions whose user is gone; they belong to nobody whom it could act as.
-        _run(superuser, "GRANT pg_signal_backend TO {}", manager)
 
 
 def _create_owner(superuser: psycopg.Connection, roles: ServiceRoles) -> None:

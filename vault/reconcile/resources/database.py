@@ -26,21 +26,27 @@ _NO_LOGIN = """DO $$ BEGIN
 IF EXISTS (SELECT FROM pg_roles WHERE rolname = '{{name}}') THEN
   ALTER ROLE "{{name}}" NOLOGIN;
 END IF; END $$"""
-#: Until five looks have found none: a login that was let in just before appears only once it is
-#: complete. The view stays as it is within a transaction unless it is cleared.
-_NO_SESSIONS = """DO $$ DECLARE quiet int := 0; BEGIN
+#: A login that was let in before the ban has no name yet. It is within a transaction until its
+#: session has one, so those that were under way are waited for; one of ours that takes its time,
+#: which a client can ask for, is ended. Within a transaction the view changes only when cleared.
+_NO_SESSIONS = """DO $$ DECLARE logins text[]; login int; under_way bool; BEGIN
+SELECT array_agg(virtualtransaction) INTO logins FROM pg_locks WHERE pid NOT IN
+  (SELECT pid FROM pg_stat_activity WHERE datid IS NOT NULL OR usesysid IS NOT NULL);
 FOR look IN 1..200 LOOP
+  under_way := EXISTS (SELECT FROM pg_locks WHERE virtualtransaction = ANY(logins));
   PERFORM pg_stat_clear_snapshot();
   PERFORM pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = '{{name}}';
-  IF FOUND THEN quiet := 0; ELSE quiet := quiet + 1; END IF;
-  EXIT WHEN quiet >= 5;
+  EXIT WHEN NOT FOUND AND NOT under_way;
+  IF look = 150 THEN
+    FOR login IN SELECT DISTINCT pid FROM pg_locks WHERE virtualtransaction = ANY(logins) LOOP
+      BEGIN
+        PERFORM pg_terminate_backend(login);
+      EXCEPTION WHEN insufficient_privilege THEN NULL;
+      END;
+    END LOOP;
+  END IF;
   PERFORM pg_sleep(0.01);
 END LOOP; END $$"""
-_NO_GHOSTS = """DO $$ BEGIN
-IF pg_has_role('pg_signal_backend', 'USAGE') THEN
-  PERFORM pg_terminate_backend(pid) FROM pg_stat_activity AS session
-    WHERE usesysid IS NOT NULL AND NOT EXISTS (SELECT FROM pg_roles WHERE oid = session.usesysid);
-END IF; END $$"""
 _NO_USER = """DO $$ BEGIN
 IF EXISTS (SELECT FROM pg_roles WHERE rolname = '{{name}}') THEN
   REASSIGN OWNED BY "{{name}}" TO "{{owner}}";
@@ -225,9 +231,7 @@ def revocation_statements(owner: str) -> tuple[str, ...]:
     """SQL that ends a leased user: no new logins, open sessions ended, objects kept, user gone.
 
     The first is committed before the rest: as long as it isn't, others don't see it and log in, and
-    such a session would outlive its user. One that does all the same is ended by the next
-    revocation, where the manager is a member of ``pg_signal_backend``. Each statement can be run
-    again, and a user who is gone already is no error: the server would try again, give up, and keep
-    the lease for ever.
+    such a session would outlive its user. Each statement can be run again, and a user who is gone
+    already is no error: the server would try again, give up, and keep the lease for ever.
     """
-    return (_NO_LOGIN, "COMMIT", _NO_SESSIONS, _NO_GHOSTS, _NO_USER.replace("{{owner}}", owner))
+    return (_NO_LOGIN, "COMMIT", _NO_SESSIONS, _NO_USER.replace("{{owner}}", owner))
