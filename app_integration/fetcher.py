@@ -151,6 +151,15 @@ class Fetcher:
         """
         return self._flights.join((key, force), partial(self._fetch, key, force=force), spawn)
 
+    def ask(self, key: Key, *, force: bool) -> Entry:
+        """What :meth:`board` gives, asked for in this thread unless somebody asks already."""
+        flight = self.board(key, force=force)
+        try:
+            # One of a coroutine may be waiting for a thread.
+            return flight.result(self._tools.limits.deadline * PATIENCE)
+        except TimeoutError:
+            raise no_thread(self._tools.limits) from None
+
     def refresh_due(self) -> float:
         """Refresh what is due; gives the seconds until the next look.
 

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from app_integration.encryption.blind_index import BlindIndex
     from app_integration.encryption.bound_field import BoundField
     from app_integration.encryption.data_keys import DataKeyStore
+    from app_integration.encryption.fields import FieldCipher
     from app_integration.encryption.index_keys import IndexKeyStore
     from app_integration.encryption.transit import Transit
 
@@ -45,14 +46,14 @@ async def aencrypt_field(
     value: Any, *, context: Mapping[str, Any] | None = None, key: str = "pii"
 ) -> Any:
     """As :func:`encrypt_field`, for asyncio: what needs a request waits in a thread."""
-    return await wiring.current().cipher(key).aencrypt_field(value, context)
+    return await (await _cipher(key)).aencrypt_field(value, context)
 
 
 async def adecrypt_field(
     token: str | bytes | None, *, context: Mapping[str, Any] | None = None, key: str = "pii"
 ) -> Any:
     """As :func:`decrypt_field`, for asyncio: what needs a request waits in a thread."""
-    return await wiring.current().cipher(key).adecrypt_field(token, context)
+    return await (await _cipher(key)).adecrypt_field(token, context)
 
 
 def field(
@@ -125,3 +126,13 @@ def blind_index(name: str, *values: Any) -> bytes | None:
 def transit(key: str = "pii") -> Transit:
     """Encrypt, decrypt and rewrap at the server, for callers that must never hold a data key."""
     return wiring.current().transit(key)
+
+
+async def _cipher(key: str) -> FieldCipher:
+    """That of *key*; the first one in a thread, as it may ask for the address of a database."""
+    made = wiring.ready_cipher(key)
+    if made is not None:
+        return made
+    import asyncio  # noqa: PLC0415 (only those who have it loaded come here)
+
+    return await asyncio.to_thread(lambda: wiring.current().cipher(key))

@@ -29,7 +29,7 @@ from app_integration.errors import (
     SecretNotFound,
     StrongroomError,
 )
-from app_integration.fetcher import PATIENCE, Fetcher, Tools, no_thread
+from app_integration.fetcher import Fetcher, Tools
 from app_integration.names import Scope
 from app_integration.required import missing_secrets
 from app_integration.secret import REQUIRED, Secret
@@ -155,13 +155,7 @@ class SecretStore:
         """The entry of *key*, asked for if need be, and the outcome for its record."""
         if not force and (ready := self.fetcher.ready(key)) is not None:
             return ready, self.outcome(ready, "hit")
-        flight = self.fetcher.board(key, force=force)
-        try:
-            # One of a coroutine may be waiting for a thread.
-            entry = flight.result(self.limits.deadline * PATIENCE)
-        except TimeoutError:
-            raise no_thread(self.limits) from None
-        return entry, self.outcome(entry, "miss")
+        return (entry := self.fetcher.ask(key, force=force)), self.outcome(entry, "miss")
 
     def check(self, key: Key) -> None:
         """Refuse what no request should be sent for.

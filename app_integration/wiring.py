@@ -138,7 +138,7 @@ class Wiring:
 
     def cipher(self, key: str) -> FieldCipher:
         """The field cipher over the service's Transit key *key*."""
-        if (made := self._ciphers.get(key)) is not None:
+        if (made := self.cipher_if_made(key)) is not None:
             return made
         with self._lock:
             if key not in self._ciphers:
@@ -152,6 +152,10 @@ class Wiring:
                     clock=self.clock,
                 )
             return self._ciphers[key]
+
+    def cipher_if_made(self, key: str) -> FieldCipher | None:
+        """As :meth:`cipher`, without making any."""
+        return self._ciphers.get(key)
 
     @property
     def indexes(self) -> BlindIndexes:
@@ -272,6 +276,12 @@ def ready() -> AsyncSecrets | None:
     """The process's secrets for coroutines when they are made already; never waits."""
     wiring = _current
     return None if wiring is None else wiring.async_secrets_if_made
+
+
+def ready_cipher(key: str) -> FieldCipher | None:
+    """The process's cipher of *key* when it is made already; never waits."""
+    wiring = _current
+    return None if wiring is None else wiring.cipher_if_made(key)
 
 
 def configure(

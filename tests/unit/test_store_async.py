@@ -12,6 +12,7 @@ import pytest
 
 from app_integration import (
     acurrent_and_previous,
+    aencrypt_field,
     aget_secret,
     arequire,
     get_secret,
@@ -27,8 +28,10 @@ from app_integration.errors import (
     Unreachable,
     WrongType,
 )
+from app_integration.login import GivenToken
 from app_integration.secret import Secret
-from app_integration.settings import Limits
+from app_integration.session import Session
+from app_integration.settings import DATABASE, Limits, Settings
 from app_integration.sources import Fetched
 from app_integration.store import SecretStore
 from app_integration.testing.application import MemoryApplication, in_memory
@@ -242,6 +245,39 @@ def test_a_thread_does_not_wait_for_ever_for_a_task_s_request(server: Withheld) 
 
     asyncio.run(scenario())
     secrets.close()
+
+
+def test_the_loop_goes_on_while_the_first_cipher_is_made() -> None:
+    """It asks for the address of the database that holds data keys."""
+    asked, answer = threading.Event(), threading.Event()
+
+    class Away:
+        def send(self, *_: object, **__: object) -> dict[str, Any]:
+            asked.set()
+            assert answer.wait(10)
+            raise Unreachable("away")
+
+        def close(self) -> None:
+            """Nothing is open."""
+
+    async def scenario() -> None:
+        encrypting = asyncio.create_task(aencrypt_field("ada"))
+        while not asked.is_set():  # noqa: ASYNC110 (a thread tells, not a task)
+            await asyncio.sleep(0)
+        await turns(TURNS)
+        assert not encrypting.done()
+        answer.set()
+        with pytest.raises(Unreachable):
+            await encrypting
+
+    limits = Limits(retry_window=0.0)
+    session = Session("https://vault", GivenToken(Secret("given")), limits=limits, connect=Away)
+    settings = Settings(SCOPE, "https://vault", data_keys=DATABASE, limits=limits)
+    wiring.configure(settings, session=session)
+    try:
+        asyncio.run(scenario())
+    finally:
+        wiring.close()
 
 
 def test_errors_defaults_and_types_are_those_of_the_store(tmp_path: Path) -> None:
