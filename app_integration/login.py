@@ -113,8 +113,8 @@ class JwtFile(Login):
     """
 
     remedy = (
-        "the token in STRONGROOM_JWT_FILE is expired, or not one that the role takes"
-        " (issuer, audience, subject)"
+        "see that the platform puts a fresh token into STRONGROOM_JWT_FILE, and that the role takes"
+        " its issuer, audience and subject"
     )
     file: Path
     role: str

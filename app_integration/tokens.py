@@ -160,10 +160,12 @@ class Tokens:
             except AccessDenied:
                 raise self._refused() from None
             except RequestRefused as refused:
-                raise self._refused() from refused
+                raise self._refused(f": {refused}") from refused
 
-    def _refused(self) -> AuthenticationFailed:
-        return AuthenticationFailed(f"login at {self._where} was refused; {self.login.remedy}")
+    def _refused(self, words: str = "") -> AuthenticationFailed:
+        """With the server's own *words*, where it gives a reason: they repeat no credential."""
+        what = f"login at {self._where} was refused{words}"
+        return AuthenticationFailed(f"{what}; {self.login.remedy}")
 
     def _check_pause(self) -> None:
         """Refuse at once what was refused a moment ago: a server locks out who asks on and on."""

@@ -18,7 +18,8 @@ from app_integration.session import Session
 from app_integration.settings import Settings, from_environment
 from console.local import Local
 from tests.images import build
-from vault.runtime.container import LABEL, SERVICE, Containers
+from vault.runtime.compose import LABEL, SERVICE
+from vault.runtime.container import Containers
 from vault.runtime.engine import NoEngine, open_engine, require_engine
 from vault.runtime.layout import Layout
 from vault.runtime.ports import Ports

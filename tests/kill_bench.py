@@ -18,9 +18,11 @@ from typing import Any, Final
 
 import psycopg
 
+from app_integration.names import Environment, Scope
+from app_integration.sources.vault import VaultSource
 from tests.deployment import Deployment
 from tests.dev_server import ROOT_TOKEN, dev_server, root
-from tests.kill_worker import InNamespace, Job
+from tests.kill_worker import ADOPTED, USER_PASSWORD, InNamespace, Job
 from vault.runtime.accounts import SUPERUSER
 
 ROOT: Final = Path(__file__).parents[1]
@@ -47,15 +49,17 @@ class Bench:
     workers: SimpleQueue[subprocess.Popen[str]] = field(repr=False)
 
     def prepare(self, namespace: str) -> None:
-        """A namespace, and the database manager that is used in it."""
+        """A namespace, and the database users that are used in it."""
         with root(self.address) as session:
             session.post(f"sys/namespaces/{namespace}")
         with psycopg.connect(self.superuser, autocommit=True) as connection:
-            role = f"{namespace}_manager"
+            role, user = f"{namespace}_manager", f"{namespace}_app"
             for statement in (
                 f"CREATE ROLE {role} LOGIN CREATEROLE PASSWORD '{MANAGER_PASSWORD}'",
                 f"GRANT gaara_store_owner TO {role} WITH ADMIN OPTION",
                 f"ALTER ROLE {role} SET createrole_self_grant = 'set, inherit'",
+                f"CREATE ROLE {user} LOGIN PASSWORD '{USER_PASSWORD}'",
+                f"GRANT {user} TO {role} WITH ADMIN TRUE, INHERIT FALSE, SET FALSE",
             ):
                 connection.execute(statement.encode())
 
@@ -75,14 +79,22 @@ class Bench:
         with psycopg.connect(self.superuser) as connection:
             return {name for (name,) in connection.execute("SELECT usename FROM pg_user")}
 
-    def password(self, namespace: str) -> str:
-        """What the database keeps of the manager's password."""
+    def password(self, namespace: str, user: str = "manager") -> str:
+        """What the database keeps of the password of a user of *namespace*."""
         with psycopg.connect(self.superuser) as connection:
             row = connection.execute(
-                "SELECT rolpassword FROM pg_authid WHERE rolname = %s", (f"{namespace}_manager",)
+                "SELECT rolpassword FROM pg_authid WHERE rolname = %s", (f"{namespace}_{user}",)
             ).fetchone()
         assert row
         return str(row[0])
+
+    def logs_in(self, namespace: str) -> bool:
+        """Whether a service gets a URL of the adopted secret that opens the database."""
+        with self.session(namespace) as session:
+            value = VaultSource(session, Scope("gaara-store", Environment.DEV)).fetch(ADOPTED).value
+        with psycopg.connect(value.reveal()) as connection:
+            row = connection.execute("SELECT session_user").fetchone()
+        return row == (f"{namespace}_app",)
 
     def session(self, namespace: str) -> InNamespace:
         """All rights in *namespace*."""

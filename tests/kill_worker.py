@@ -17,10 +17,11 @@ from pathlib import Path
 from typing import Any, Final
 
 from app_integration.login import GivenToken
-from app_integration.names import Environment, Scope
+from app_integration.names import KV_MOUNT, Environment, Scope
 from app_integration.secret import Secret
 from app_integration.session import Session
 from policies.render import render_policies
+from vault.declare.adopted import Adoption
 from vault.declare.declaration import Declaration
 from vault.declare.fields import Endpoint
 from vault.declare.load import load
@@ -37,6 +38,9 @@ from vault.reconcile.supply import Supply
 
 #: What is declared at first, and what is left of it later: the rest is to be pruned.
 ALL, MORE, FEWER = "all", "more", "fewer"
+#: The secret whose password the server rotates, and the one that was given for its user.
+ADOPTED: Final = "database-url"
+USER_PASSWORD: Final = "given-to-the-user"
 #: With everything that holds data.
 PRUNE: Final = Prune(
     Environment.DEV,
@@ -90,8 +94,12 @@ class InNamespace(Session):
         return answer
 
 
-def declared(database: int, scene: str = ALL) -> Declaration:
-    """The project's declaration for dev, more or fewer; *database* is a port."""
+def declared(database: int, scene: str, user: str) -> Declaration:
+    """The project's declaration for dev, more or fewer; *database* is a port.
+
+    At first the server rotates the password of the database user *user*. What comes later leaves
+    that out: who wants a secret back that was adopted has a command of its own.
+    """
     found = load()
     scope = Scope("gaara-store", Environment.DEV)
     service, dev = found.service("gaara-store"), found.environment(Environment.DEV)
@@ -106,9 +114,17 @@ def declared(database: int, scene: str = ALL) -> Declaration:
         services["annex"] = _annex(service)
         update = {
             "people": {**dev.people, "leaver": dev.people["developer"]},
+            "password_policies": {
+                **dev.password_policies,
+                "spare": dev.password_policies["database"],
+            },
             "services": {**dev.services, "annex": dev.services["gaara-store"]},
         }
         dev = dev.model_copy(update=update)
+    if scene == ALL:
+        adopted = {ADOPTED: Adoption(username=user)}
+        store = dev.services["gaara-store"].model_copy(update={"adopted": adopted})
+        dev = dev.model_copy(update={"services": {**dev.services, "gaara-store": store}})
     environments = {**found.environments, Environment.DEV: dev}
     changed = Declaration(services, environments)
     return changed.with_deployment(scope, database=Endpoint("127.0.0.1", database))
@@ -130,10 +146,13 @@ def _annex(store: ServiceDeclaration) -> ServiceDeclaration:
 def wanted(
     namespace: str, database: int, supply: Mapping[str, str], scene: str = ALL
 ) -> list[Resource]:
-    """What is to be on the server; each namespace has a database manager of its own."""
-    declaration = declared(database, scene)
+    """What is to be on the server; each namespace has database users of its own."""
+    user = f"{namespace}_app"
+    declaration = declared(database, scene, user)
     policies = render_policies(declaration, Environment.DEV)
-    values = Supply({path: Secret(value) for path, value in supply.items()})
+    url = f"postgresql://{user}:{USER_PASSWORD}@127.0.0.1:{database}/postgres"
+    given = {**supply, **({f"{KV_MOUNT}/gaara-store/dev/{ADOPTED}": url} if scene == ALL else {})}
+    values = Supply({path: Secret(value) for path, value in given.items()})
     resources = desired(declaration, Environment.DEV, policies, values)
     return [_with_manager(resource, f"{namespace}_manager") for resource in resources]
 

@@ -10,7 +10,8 @@ from typing import Any
 
 from console.local import Local
 from tests.e2e.running_store import ROOT
-from vault.runtime.container import LABEL, SERVICE, Containers
+from vault.runtime.compose import LABEL, SERVICE
+from vault.runtime.container import Containers
 from vault.runtime.engine import open_engine
 from vault.runtime.ports import setting
 

@@ -9,6 +9,7 @@ import io
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -17,20 +18,31 @@ from typing import Any
 
 import pytest
 import requests
+import yaml
+from rich.console import Console
 
 from app_integration.config import load_config
 from app_integration.errors import ConfigurationError
+from app_integration.names import Environment
+from app_integration.secret import Secret
 from app_integration.wiring import Wiring
+from console import operate
+from console.adoption import Adoption
 from console.inside import ROOT as INSIDE
 from console.local import Composed, Local, Up
 from console.runtimes import chosen
 from examples.gaara_store.config import StoreConfig
 from examples.gaara_store.keys import GONE
+from tests.adopting import NAME
 from tests.containers.parts import Stack, search_image
 from tests.deployment import free_ports, require_images
 from tests.e2e.running_store import ROOT, Person, RunningStore, eventually
 from vault.declare.load import load
-from vault.runtime.container import LABEL, TITLES, Containers
+from vault.reconcile.compare import Prune, compare
+from vault.reconcile.resources.static_roles import parsed
+from vault.rotate.database_user import DatabaseRefused, connected
+from vault.runtime.compose import LABEL, TITLES, in_order
+from vault.runtime.container import Containers
 from vault.runtime.embedded import Embedded
 from vault.runtime.engine import open_engine
 from vault.runtime.inside import Inside
@@ -239,11 +251,39 @@ def test_status_tells_each_container(stack: Stack) -> None:
     assert all(status.pid and status.since for status in statuses)
 
 
+@pytest.mark.usefixtures("joined")
+def test_a_secret_is_adopted_rotated_and_taken_back(
+    stack: Stack, store: RunningStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for part in ("services", "environments"):
+        shutil.copytree(operate.declaration_root() / part, tmp_path / part)
+    monkeypatch.setenv(operate.DECLARATION, str(tmp_path))
+    for name, port in stack.local.ports.named().items():
+        monkeypatch.setenv(setting(name), str(port))
+    root = stack.local.layout.root
+    console, first = Adoption(SERVICE, "dev", root, Console(quiet=True)), delivered(stack)
+    console.adopt(NAME, yes=True)
+    adopted = delivered(stack)
+    console.rotate(NAME)
+    rotated = delivered(stack)
+    assert [opens(url) for url in (first, adopted, rotated)] == [False, False, True]
+    assert stack.compose("restart", "store").returncode == 0
+    eventually(lambda: serves(store), "the store's return")
+    console.undo(NAME)
+    assert opens(delivered(stack))
+    with stack.local.operator() as operator:
+        found = compare(operator, stack.local.desired(stack.local.supply()), Prune(Environment.DEV))
+    assert found.changes == ()
+    assert stack.local.up(quiet).plan.changes == ()
+    assert opens(delivered(stack))
+
+
 def test_after_a_restart_of_the_server_the_store_says_that_its_keys_are_gone(
     stack: Stack, store: RunningStore
 ) -> None:
     assert stack.compose("restart", "vault").returncode == 0
     eventually(lambda: says_gone(store), "the plain word on a blank server")
+    assert is_healthy(stack, "store"), "up would be refused after a minute of this"
 
     again = stack.local.up(quiet)
     assert again.plan.changes == ()  # the service `apply` was there before us
@@ -266,9 +306,38 @@ def test_down_removes_containers_volumes_and_copies(stack: Stack) -> None:
     assert stack.local.down(quiet) == ()
 
 
+def delivered(stack: Stack) -> Secret:
+    """The database's URL in the agent's file."""
+    stack.servers.copy("config")
+    content = yaml.safe_load(stack.local.layout.config(SERVICE).read_text())
+    return Secret(content["database"]["url"])
+
+
+def opens(url: Secret) -> bool:
+    try:
+        with connected(parsed(url, NAME)) as connection:
+            return connection.execute("SELECT 1").fetchone() == (1,)
+    except DatabaseRefused:
+        return False
+
+
+def is_healthy(stack: Stack, service: str) -> bool:
+    """What the health check of *service* says now, run as the engine runs it."""
+    _, *command = stack.inspect()[service]["Config"]["Healthcheck"]["Test"]
+    return stack.compose("exec", "-T", service, *command).returncode == 0
+
+
 def told(answer: Any) -> str:
     message: str = answer.json().get("message", "")
     return message
+
+
+def serves(store: RunningStore) -> bool:
+    """Whether every part works."""
+    try:
+        return bool(store.health()["status"] == "ok")
+    except requests.ConnectionError:
+        return False
 
 
 def says_gone(store: RunningStore) -> bool:
@@ -278,6 +347,15 @@ def says_gone(store: RunningStore) -> bool:
     except requests.ConnectionError:
         return False
     return answer.status_code == 503 and told(answer) == GONE
+
+
+def test_a_cause_is_told_before_what_comes_of_it() -> None:
+    services = yaml.safe_load((ROOT / "docker-compose.yml").read_text())["services"]
+    places = in_order(services)
+    assert in_order(["store", "apply", "agent", "vault"]) == ["vault", "apply", "agent", "store"]
+    for name, service in services.items():
+        for needed in service.get("depends_on", {}):
+            assert places.index(needed) < places.index(name)
 
 
 def test_without_an_engine_the_error_names_the_embedded_runtime(tmp_path: Path) -> None:

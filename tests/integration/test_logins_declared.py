@@ -141,7 +141,7 @@ class TestJwt:
         token = Signer(signer.issuer, claims.pop("key", signer.key)).token(**claims)
         said = refusal(
             self.opened(server, tmp_path, token),
-            r"STRONGROOM_JWT_FILE is expired, or not one that the role takes \(issuer, audience",
+            "fresh token into STRONGROOM_JWT_FILE, and that the role takes its issuer",
         )
         assert reason in said
         assert token not in said
@@ -212,7 +212,7 @@ class TestKubernetes:
     def test_another_account_or_namespace_or_a_token_unknown_to_the_cluster_is_refused(
         self, server: AuditedServer, cluster: Provider, tmp_path: Path, account: str | None
     ) -> None:
-        refusal(self.opened(server, cluster, tmp_path, account), "not one that the role takes")
+        refusal(self.opened(server, cluster, tmp_path, account), "and that the role takes")
 
 
 class TestCertificate:

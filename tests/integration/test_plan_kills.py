@@ -14,7 +14,7 @@ from app_integration.errors import RequestRefused
 from app_integration.secret import Secret
 from tests.deployment import Deployment
 from tests.kill_bench import RUNS, SUPPLY, Bench, kill_bench
-from tests.kill_worker import Job, run, wanted
+from tests.kill_worker import ADOPTED, Job, run, wanted
 from vault.reconcile.compare import compare
 
 pytestmark = [pytest.mark.requires("embedded"), pytest.mark.timeout(600)]
@@ -38,7 +38,7 @@ def end_state(bench: Bench, namespace: str) -> dict[str, Any]:
             # Versions tell of writes that a killed run had to do twice; the texts are compared.
             fields = {key: str(value) for key, value in (found or {}).items() if key != "version"}
             state[f"{resource.kind} {resource.name}"] = fields
-            if resource.kind == "secret-value":
+            if resource.kind in {"secret-value", "adopted-secret"}:
                 data = session.get(f"secret/metadata/{resource.name}")["data"]
                 state[f"versions of {resource.name}"] = data["current_version"]
     text = json.dumps(state).replace(f"{namespace}_", "_")
@@ -58,9 +58,9 @@ def recovered(bench: Bench, kill_after: int, workers: int) -> dict[str, Any]:
     """The end state of an apply that was killed, and run again by one that wasn't."""
     namespace = f"k{kill_after}w{workers}"
     bench.prepare(namespace)
-    initial = bench.password(namespace)
+    initial, given = bench.password(namespace), bench.password(namespace, "app")
     assert bench.apply_and_die(Job(namespace, kill_after, workers)) == signal.SIGKILL
-    after_kill = bench.password(namespace)
+    after_kill, users = bench.password(namespace), bench.password(namespace, "app")
     with bench.session(namespace) as session:
         resources = wanted(namespace, bench.database, SUPPLY)
         run(session, resources, WORKERS)
@@ -68,6 +68,8 @@ def recovered(bench: Bench, kill_after: int, workers: int) -> dict[str, Any]:
     password = bench.password(namespace)
     assert password != initial
     assert after_kill in {initial, password}, "the database password was rotated twice"
+    assert users in {given, bench.password(namespace, "app")}, "so was the adopted user's"
+    assert bench.logs_in(namespace)
     return end_state(bench, namespace)
 
 
@@ -107,6 +109,9 @@ def test_what_a_killed_apply_made_is_known_to_be_ours(bench: Bench) -> None:
 
 def test_a_value_is_never_written_twice(bench: Bench, clean: tuple[int, dict[str, Any]]) -> None:
     versions = {key: value for key, value in clean[1].items() if key.startswith("versions of")}
+    # The adopted one: what was given, that with a template, the template alone.
+    adopted = versions.pop(f"versions of gaara-store/dev/{ADOPTED}")
+    assert adopted <= 3
     assert set(versions.values()) == {1}
     with bench.session("k0") as session, pytest.raises(RequestRefused):
         session.post(

@@ -63,9 +63,11 @@ def public(key: ec.EllipticCurvePrivateKey) -> str:
     return key.public_key().public_bytes(_PEM, subject).decode()
 
 
-def claims(life: float = 60.0, audience: str = "strongroom") -> dict[str, Any]:
+def claims(
+    life: float = 60.0, audience: str = "strongroom", subject: str = "shop"
+) -> dict[str, Any]:
     now = time.time()
-    return {"iss": "https://ci", "sub": "shop", "aud": audience, "iat": now, "exp": now + life}
+    return {"iss": "https://ci", "sub": subject, "aud": audience, "iat": now, "exp": now + life}
 
 
 KEY = key()
@@ -81,6 +83,7 @@ def jwt_mount(server: AuditedServer) -> None:
             "role_type": "jwt",
             "user_claim": "sub",
             "bound_audiences": ["strongroom"],
+            "bound_subject": "shop",
             "token_ttl": 60,
         },
     )
@@ -101,17 +104,22 @@ class TestJwt:
             assert opened.get(SELF)["data"]["meta"]["role"] == ROLE
 
     @pytest.mark.parametrize(
-        "wrong",
-        [{"key": key()}, {"life": -300.0}, {"audience": "somebody-else"}],
-        ids=["signed by another", "expired", "for another"],
+        ("wrong", "reason"),
+        [
+            ({"key": key()}, "no known key"),
+            ({"life": -300.0}, "token is expired"),
+            ({"audience": "somebody-else"}, "audience claim does not match"),
+            ({"subject": "somebody-else"}, r"invalid subject \(sub\)"),
+        ],
+        ids=["signed by another", "expired", "for another", "of another"],
     )
-    def test_any_other_is_refused_and_not_shown(
-        self, server: AuditedServer, tmp_path: Path, wrong: dict[str, Any]
+    def test_any_other_is_refused_with_the_servers_reason_and_not_shown(
+        self, server: AuditedServer, tmp_path: Path, wrong: dict[str, Any], reason: str
     ) -> None:
         file = self.file(tmp_path, **{"key": KEY, **wrong})
         with (
             session(server, Auth("jwt", jwt_file=file)) as opened,
-            pytest.raises(AuthenticationFailed, match="STRONGROOM_JWT_FILE") as caught,
+            pytest.raises(AuthenticationFailed, match=f"{reason}.*STRONGROOM_JWT_FILE") as caught,
         ):
             opened.get(SELF)
         assert file.read_text() not in f"{caught.value!r} {caught.value.__cause__!r}"

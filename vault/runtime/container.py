@@ -6,19 +6,26 @@ wrong when it can't, and to copy out of its volumes what this machine needs: cre
 
 from __future__ import annotations
 
-import hashlib
 import os
 import shutil
 import subprocess
 import time
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
-from datetime import datetime
 from pathlib import Path, PurePosixPath
 from typing import Any, Final
 
 from app_integration.errors import ConfigurationError
 from app_integration.names import Scope
+from vault.runtime.compose import (
+    LABEL,
+    PROJECT,
+    SERVICE,
+    TITLES,
+    in_order,
+    project_name,
+    status_of,
+)
 from vault.runtime.engine import (
     INSTEAD,
     TAIL_LINES,
@@ -35,19 +42,7 @@ from vault.runtime.lock import Lock
 from vault.runtime.ports import Ports, check_free, setting
 from vault.runtime.runtime import Progress, Started, StartFailed, Status, quiet
 
-PROJECT: Final = Path(__file__).resolve().parents[2]
-LABEL: Final = "com.docker.compose"
-SERVICE: Final = f"{LABEL}.service"
 _FOLDER: Final = f"{LABEL}.project.working_dir"
-#: Service → title, for those that stay.
-TITLES: Final = {
-    "vault": "OpenBao, dev mode (secrets)",
-    "database": "PostgreSQL",
-    "redis": "Valkey (Redis)",
-    "smtp": "SMTP sink",
-    "agent": "Agent (delivers the config)",
-    "store": "Store",
-}
 #: Where a deployment lies in the one-shot services, which see all of its volumes.
 INSIDE: Final = PurePosixPath("/strongroom")
 _CONFIG: Final = "app.yaml"
@@ -125,12 +120,13 @@ class Containers:
             raise reasons[0] from None
 
     def _failures(self) -> list[StartFailed]:
-        """One error for each container that ended badly or isn't well."""
+        """One error for each container that ended badly or isn't well; what others need first."""
         with open_engine() as engine:
+            found = {each.labels[SERVICE]: each for each in self._containers(engine)}
             return [
-                StartFailed(each.labels[SERVICE], ailment(each), log_tail(each))
-                for each in self._containers(engine)
-                if ailment(each)
+                StartFailed(name, ailment(found[name]), log_tail(found[name]))
+                for name in in_order(found)
+                if ailment(found[name])
             ]
 
     def undo(self, started: Started) -> None:
@@ -167,7 +163,7 @@ class Containers:
         with open_engine() as engine:
             found = {each.labels[SERVICE]: each.attrs["State"] for each in self._containers(engine)}
         return tuple(
-            _status(name, title, numbers.get(name, 0), found.get(name, {}))
+            status_of(name, title, numbers.get(name, 0), found.get(name, {}))
             for name, title in TITLES.items()
         )
 
@@ -286,23 +282,3 @@ class Containers:
         labels = {"label": f"{LABEL}.project={self.project}"}
         found: list[Any] = engine.containers.list(all=True, filters=labels, ignore_removed=True)
         return found
-
-
-def project_name(root: Path) -> str:
-    """What compose calls the deployment in *root*: the default one as without our help."""
-    if root == PROJECT / ".strongroom":
-        return "strongroom"
-    return f"strongroom-{hashlib.sha256(os.fsencode(root)).hexdigest()[:12]}"
-
-
-def _status(name: str, title: str, port: int, state: Mapping[str, Any]) -> Status:
-    running = bool(state) and is_well(state)
-    return Status(
-        name=name,
-        title=title,
-        port=port,
-        running=running,
-        pid=state["Pid"] if running else None,
-        # Nanoseconds, which Python before 3.12 doesn't read.
-        since=datetime.fromisoformat(f"{state['StartedAt'][:19]}+00:00") if running else None,
-    )
