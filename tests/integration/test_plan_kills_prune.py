@@ -75,7 +75,9 @@ def saved_plan(bench: Bench, session: Session, namespace: str, folder: Path) -> 
 
 def end_state(bench: Bench, session: Session, namespace: str) -> dict[str, Any]:
     """Everything that is there by name, and what is declared field by field."""
-    state: dict[str, Any] = {path: sorted(session.list(path)) for path in PRUNABLE.values()}
+    # Quotas are the whole server's: a namespace has none.
+    paths = [path for kind, path in PRUNABLE.items() if kind != "rate-limit"]
+    state: dict[str, Any] = {path: sorted(session.list(path)) for path in paths}
     state["secrets"] = sorted(_tree(session, ""))
     for resource in resources(bench, namespace, FEWER):
         fields = resource.read(session) or {}
