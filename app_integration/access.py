@@ -185,9 +185,9 @@ async def acurrent_and_previous(
 def on_change(name: str, callback: Callback) -> Watch:
     """Call *callback* with each new value of *name*, until the result's ``cancel()``.
 
-    It is called in a background thread; what it raises is logged without the value. A change is
-    noticed within five minutes, or when anybody forces a refresh. What is cached now counts as
-    known, else the first value that arrives.
+    It is called in a background thread, each call recorded first; what it raises is logged without
+    the value. A change is noticed within five minutes, or when anybody forces a refresh. What is
+    cached now counts as known, else the first value that arrives.
 
     Raises:
         InvalidName: nothing is watched.

@@ -119,9 +119,14 @@ class ConfigFile(Generic[M]):
         signature = _signature(self.path)
         if signature == self._seen:
             return frozenset()
-        self._seen = signature
+        before, self._seen = self._seen, signature
         try:
             replaced, self._current = self._current, load_config(self._model, self.path)
+        except DeadlineExceeded as late:
+            # A validator of the model asked somebody: that says nothing of the file.
+            self._seen = before
+            log.warning("config stays as it was, and is looked at again: %s", late)
+            return frozenset()
         except ConfigRejected as rejected:
             self.rejected = rejected
             log.warning("config stays as it was: %s", rejected)

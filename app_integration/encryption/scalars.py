@@ -46,11 +46,6 @@ def encode_unique_id(value: UUID) -> bytes:
     return value.bytes
 
 
-def decode_text(encoded: bytes) -> str:
-    """The reverse of :func:`encode_text`."""
-    return encoded.decode()
-
-
 def decode_integer(encoded: bytes) -> int:
     """The reverse of :func:`encode_integer`.
 

@@ -13,7 +13,7 @@ from pydantic import BaseModel, Field, field_validator
 
 from app_integration.config import ConfigFile, changed_fields, load_config
 from app_integration.delivered import MAX_SIZE
-from app_integration.errors import ConfigRejected, ConfigurationError
+from app_integration.errors import ConfigRejected, ConfigurationError, DeadlineExceeded
 
 CANARY = "canary-8f3b2c"
 
@@ -225,6 +225,25 @@ def test_a_file_that_stays_is_read_once(write: Write) -> None:
     first = config.current()
     clock.now = 5.0
     assert config.current() is first
+
+
+def test_a_replacement_that_could_not_be_judged_in_time_is_looked_at_again(
+    write: Write, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A validator may ask a server, which may be slow."""
+    clock = Clock()
+    config = ConfigFile(Config, write(text(url="first")), clock=clock)
+    write(text(url="second"))
+
+    def slow(_document: object) -> Config:
+        raise DeadlineExceeded("no answer in time")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Config, "model_validate", slow)
+        clock.now = 1.0
+        assert config.current().database.url == "first"
+    clock.now = 2.0
+    assert config.current().database.url == "second"
 
 
 def test_a_bad_replacement_changes_nothing_and_is_remembered(
