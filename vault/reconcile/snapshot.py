@@ -6,11 +6,20 @@ import hashlib
 import json
 import threading
 from collections.abc import Callable, Mapping
-from concurrent.futures import Future
+from dataclasses import dataclass
 from typing import Any
 
 from app_integration.errors import RequestRefused
 from vault.reconcile.resources import Reader
+
+
+@dataclass(slots=True)
+class _Answer:
+    """What the server said, or what went wrong, once it is *there*."""
+
+    found: Any = None
+    error: BaseException | None = None
+    there: bool = False
 
 
 class Snapshot:
@@ -18,8 +27,9 @@ class Snapshot:
 
     def __init__(self, session: Reader) -> None:
         self._session = session
-        self._lock = threading.Lock()
-        self._answers: dict[str, Future[Any]] = {}
+        # One for all: a future for each answer would be a seventh of a plan's own work.
+        self._changed = threading.Condition()
+        self._answers: dict[str, _Answer] = {}
 
     def get(self, path: str) -> dict[str, Any]:
         """The server's answer, or the one it gave before; raises what it raised."""
@@ -43,25 +53,31 @@ class Snapshot:
     def _once(self, key: str, ask: Callable[[], Any]) -> Any:
         known = self._answers.get(key)
         if known is None:
-            answer: Future[Any] = Future()
-            with self._lock:
+            answer = _Answer()
+            with self._changed:
                 known = self._answers.setdefault(key, answer)
             if known is answer:
-                _settle(answer, ask)
-        return known.result()
+                self._settle(answer, ask)
+        if not known.there:
+            with self._changed:
+                self._changed.wait_for(lambda: known.there)
+        if known.error is not None:
+            raise known.error
+        return known.found
+
+    def _settle(self, answer: _Answer, ask: Callable[[], Any]) -> None:
+        try:
+            answer.found = ask()
+        except BaseException as error:  # noqa: BLE001 (whoever waits for it gets it too)
+            answer.error = error
+        with self._changed:
+            answer.there = True
+            self._changed.notify_all()
 
 
-def _settle(answer: Future[Any], ask: Callable[[], Any]) -> None:
-    try:
-        answer.set_result(ask())
-    except BaseException as error:  # noqa: BLE001 (whoever waits for it gets it too)
-        answer.set_exception(error)
-
-
-def _content(answer: Future[Any]) -> Any:
+def _content(answer: _Answer) -> Any:
     """What is the same when asked again: no request id, no lease."""
-    error = answer.exception()
+    error, found = answer.error, answer.found
     if error is not None:
         return f"status {error.status}" if isinstance(error, RequestRefused) else "failed"
-    found = answer.result()
     return sorted(found) if isinstance(found, list) else found.get("data")

@@ -216,6 +216,8 @@ def merge_metadata(session: Session, name: str, ours: Mapping[str, str | None]) 
 
 def _same_period(declared: str | None, found: str | None) -> str | None:
     """*found*, as it is declared where it is the same time in other units: 2160h for 90d."""
+    if found == declared:
+        return found
     try:
         same = durations.normalise(found or "") == durations.normalise(declared or "")
     except ValueError:
