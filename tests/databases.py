@@ -38,6 +38,10 @@ class Database:
         """
         return int(self._ask(query)[0][0])
 
+    def end(self, pid: int) -> None:
+        """End the session *pid*."""
+        self._ask("SELECT pg_terminate_backend(%s, 10000)", pid)
+
     def shorten(self, user: str) -> None:
         """Have the password of *user* end in a minute."""
         statement = SQL("ALTER ROLE {} VALID UNTIL {}")
@@ -65,7 +69,7 @@ class Database:
             self.accounts.set_password(user, before)
             operator.post(_URL, {"data": held})
 
-    def _ask(self, query: LiteralString, *values: str) -> list[tuple[Any, ...]]:
+    def _ask(self, query: LiteralString, *values: str | int) -> list[tuple[Any, ...]]:
         with self.accounts.superuser() as superuser:
             return superuser.execute(query, values).fetchall()
 

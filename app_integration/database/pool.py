@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import os
+from collections.abc import Iterator
+from contextlib import suppress
 from functools import partial
+from itertools import chain, repeat
+from time import monotonic, sleep
 from typing import Any, Final
 
 import psycopg
@@ -14,6 +18,9 @@ from psycopg_pool import AsyncConnectionPool, ConnectionPool, PoolClosed
 
 from app_integration.database.users import Login, Users
 
+#: Seconds to wait after each connection in a row that can't be used; the last for all others. The
+#: pool itself waits a second after the second: too long when all users of a role are revoked.
+PAUSES: Final = (0.0, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
 _FRESH: Final = "_strongroom_fresh"  # on a connection that hasn't been handed out yet
 
 
@@ -41,13 +48,19 @@ class LeasedPool(ConnectionPool[Any]):
         self._ping = options.pop("check", ConnectionPool.check_connection)
         kind = _kind(users, options.pop("connection_class", Connection))
         options = {"open": True, **options}
-        super().__init__(_address(url), connection_class=kind, check=self._examine, **options)
+        super().__init__(_address(url), connection_class=kind, **options)
         users.serve(self)
 
     def getconn(self, timeout: float | None = None) -> Any:
-        """As the pool does. Raises PoolClosed in a forked child."""
+        """As the pool does, with shorter pauses. Raises PoolClosed in a forked child."""
         _refuse_in_child(self._owner)
-        return super().getconn(timeout)
+        end = monotonic() + (self.timeout if timeout is None else timeout)
+        for pause in _pauses():
+            connection = super().getconn(_left(end))
+            if self._is_good(connection):
+                return connection
+            sleep(min(pause, _left(end)))
+        raise AssertionError("pauses have no end")
 
     def close(self, timeout: float = 5.0) -> None:
         """As the pool does; nothing in a forked child, whose connections are the parent's."""
@@ -61,6 +74,18 @@ class LeasedPool(ConnectionPool[Any]):
 
     def forget(self) -> None:
         """As :meth:`Holder.forget`: see :meth:`getconn`."""
+
+    def _is_good(self, connection: Any) -> bool:
+        """Whether to hand *connection* out; if not, the pool has it back, and replaces it."""
+        good = False
+        try:
+            with suppress(Exception):  # whatever a check raises, as the pool does
+                self._examine(connection)
+                good = True
+        finally:
+            if not good:
+                self.putconn(connection)
+        return good
 
     def _examine(self, connection: Any) -> None:
         if not _is_fit(self._users, connection):
@@ -88,14 +113,20 @@ class AsyncLeasedPool(AsyncConnectionPool[Any]):
         self._ping = options.pop("check", AsyncConnectionPool.check_connection)
         kind = _async_kind(users, options.pop("connection_class", AsyncConnection))
         options = {"open": False, **options}
-        super().__init__(_address(url), connection_class=kind, check=self._examine, **options)
+        super().__init__(_address(url), connection_class=kind, **options)
         users.serve(self)
 
     async def getconn(self, timeout: float | None = None) -> Any:  # noqa: ASYNC109 (the pool's)
-        """As the pool does. Raises PoolClosed in a forked child."""
+        """As the pool does, with shorter pauses. Raises PoolClosed in a forked child."""
         _refuse_in_child(self._owner)
         self._loop = asyncio.get_running_loop()
-        return await super().getconn(timeout)
+        end = monotonic() + (self.timeout if timeout is None else timeout)
+        for pause in _pauses():
+            connection = await super().getconn(_left(end))
+            if await self._is_good(connection):
+                return connection
+            await asyncio.sleep(min(pause, _left(end)))
+        raise AssertionError("pauses have no end")
 
     async def close(self, timeout: float = 5.0) -> None:  # noqa: ASYNC109 (the pool's)
         """As :meth:`LeasedPool.close`."""
@@ -113,6 +144,17 @@ class AsyncLeasedPool(AsyncConnectionPool[Any]):
 
     def _begin_retiring(self, loop: asyncio.AbstractEventLoop) -> None:
         self._retiring = loop.create_task(self.drain())  # the loop itself holds it only weakly
+
+    async def _is_good(self, connection: Any) -> bool:
+        good = False
+        try:
+            with suppress(Exception):
+                await self._examine(connection)
+                good = True
+        finally:
+            if not good:
+                await self.putconn(connection)
+        return good
 
     async def _examine(self, connection: Any) -> None:
         if not _is_fit(self._users, connection):
@@ -164,6 +206,14 @@ def _is_fit(users: Users, connection: Any) -> bool:
     """Whether to hand *connection* out: made just now, or of the current user."""
     fresh = connection.__dict__.pop(_FRESH, False)
     return fresh or users.fits(connection.info.user)
+
+
+def _pauses() -> Iterator[float]:
+    return chain(PAUSES, repeat(PAUSES[-1]))
+
+
+def _left(end: float) -> float:
+    return max(end - monotonic(), 0)
 
 
 def _address(url: str) -> str:

@@ -70,6 +70,27 @@ def test_a_pool_gives_an_old_user_back_when_its_last_connection_returns(
         assert who(pool) == second
 
 
+def test_a_pool_wastes_no_second_on_connections_that_were_ended(
+    users: LeasedUsers, service: Wiring, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pauses: list[float] = []
+    for module in ("app_integration.database.pool", "psycopg_pool.pool"):
+        monkeypatch.setattr(f"{module}.sleep", pauses.append)
+    ended: list[int] = []
+
+    def check(connection: psycopg.Connection[Any]) -> None:
+        if len(ended) < 4:  # as when one user after another is revoked
+            ended.append(connection.info.backend_pid)
+            database.end(ended[-1])
+        ConnectionPool.check_connection(connection)
+
+    url = service.secrets.get("database-url")
+    with LeasedPool(users, url, min_size=1, max_size=1, check=check) as pool:
+        assert who(pool) == users.current().username
+    assert len(set(ended)) == len(pauses) == 4
+    assert sum(pauses) < 0.5
+
+
 def test_pool_and_engine_of_one_process_share_one_lease() -> None:
     with database_engine().connect() as connection:
         assert connection.execute(text(WHO)).scalar() == who(database_pool(min_size=1))
