@@ -11,7 +11,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from app_integration import forks, leaks, metrics
-from app_integration.errors import ConfigurationError
+from app_integration.errors import AuthenticationFailed, ConfigurationError
 from app_integration.settings import DATABASE, Settings, from_environment
 
 if TYPE_CHECKING:
@@ -60,6 +60,7 @@ class Wiring:
         metrics.set_environment(str(settings.scope.environment))
         self.forget()
         forks.forget_in_child(self)
+        self._closed = False
         self._at_close = ExitStack()  # closes the rest even when one of them fails
         self._session = session
         if session is not None:
@@ -85,6 +86,8 @@ class Wiring:
     def session(self) -> Session:
         """The one session; shared by secrets, encryption and database users."""
         with self._lock:
+            if self._session is None and self._closed:  # nobody would give its token back
+                raise AuthenticationFailed("this was closed meanwhile; ask again")
             if self._session is None:
                 self._session = load("app_integration.session:open_session")(self.settings)
                 self._at_close.callback(self._session.close)
@@ -230,6 +233,8 @@ class Wiring:
 
     def close(self) -> None:
         """Close what was made, the last first."""
+        with self._lock:
+            self._closed = True
         self._at_close.close()
 
     def _accessor(self) -> str | None:

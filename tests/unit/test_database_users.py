@@ -24,7 +24,12 @@ from app_integration.database.lease import (
 )
 from app_integration.database.leases import LeasedUsers, _tend
 from app_integration.database.users import Login, is_refused
-from app_integration.errors import ConfigRejected, ConfigurationError, Unreachable
+from app_integration.errors import (
+    AuthenticationFailed,
+    ConfigRejected,
+    ConfigurationError,
+    Unreachable,
+)
 from app_integration.login import GivenToken
 from app_integration.names import Environment, Scope
 from app_integration.secret import Secret
@@ -183,3 +188,11 @@ def test_nobody_waits_for_the_address_that_another_asks_for() -> None:
         with pytest.raises(Unreachable):
             engine.result()
     wired.close()
+
+
+def test_what_was_closed_before_it_logged_in_does_not_log_in_later() -> None:
+    """A thread may hold the wiring that another closes; nobody would give that token back."""
+    wired = Wiring(Settings(Scope("shop", Environment.PROD), "https://vault"))
+    wired.close()
+    with pytest.raises(AuthenticationFailed, match="closed meanwhile"):
+        wired.secrets.get("jwt-secret")
