@@ -24,8 +24,8 @@ from benchmarks.ratio import Case, Result, measure, table
 
 COMMITTED: Final = Path(__file__).with_name("ratios.json")
 WORSE: Final = 1.25
-TURNS: Final = 3
-ATTEMPTS: Final = 4
+TURNS: Final = 5
+ATTEMPTS: Final = 9
 
 #: Each gives its cases while the servers run that they need.
 SOURCES: Final[tuple[Callable[[], AbstractContextManager[Iterator[Case]]], ...]] = (
