@@ -79,16 +79,18 @@ class TcpProxy:
     def _answers(self, server: socket.socket, client: socket.socket) -> None:
         passed = 0
         with suppress(OSError):
-            while data := server.recv(self.weather.slice):
-                weather = self.weather
+            while data := server.recv(_PIECE):
+                weather = self.weather  # of now, not of when the waiting for an answer began
                 if weather.hole:
                     self._over.wait()
                     return
                 if weather.cut_after is not None and passed + len(data) > weather.cut_after:
                     client.sendall(data[: max(weather.cut_after - passed, 0)])
                     break
-                self._pause(weather, len(data))
-                client.sendall(data)
+                for start in range(0, len(data), weather.slice):
+                    piece = data[start : start + weather.slice]
+                    self._pause(weather, len(piece))
+                    client.sendall(piece)
                 passed += len(data)
             client.shutdown(socket.SHUT_RDWR)
 
