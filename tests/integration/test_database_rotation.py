@@ -49,6 +49,7 @@ def test_rotations_lose_no_query(
     record_property: Callable[[str, object], None],
 ) -> None:
     tally = lose_no_query(ask, users, database, ROTATIONS[kind])
+    assert tally.failures == []
     record_property("queries", sum(tally.users.values()))
 
 
