@@ -27,10 +27,10 @@ from typing import Self
 from agent.hcl import EXEC_TIMEOUT, Delivery
 from agent.issue import issue_as_starter
 from app_integration import names
+from app_integration._internal.cli import ArgumentParser
+from app_integration._internal.private_file import write_private
 from app_integration.errors import ConfigurationError, StrongroomError
-from app_integration.files import write_private
 from app_integration.settings import Settings
-from app_integration.usage import Parser
 
 FIRST_PAUSE = 1.0  # seconds before the first restart; doubles with each failure
 LONGEST_PAUSE = 60.0  # seconds
@@ -278,7 +278,7 @@ async def _end(agent: asyncio.subprocess.Process) -> None:
 
 def main(arguments: Sequence[str]) -> int:
     """Supervise until SIGTERM; gives 0, or 1 when the configuration is wrong."""
-    parser = Parser(prog="python -m agent.run", description="Keep the agent running.")
+    parser = ArgumentParser(prog="python -m agent.run", description="Keep the agent running.")
     parser.add_argument("--config", type=Path, required=True, help="JSON; see RunSettings")
     options = parser.parse_args(arguments)
     os.umask(0o077)

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 from typing import Final
 
-from app_integration.usage import USAGE_ERROR
+from app_integration._internal.cli import USAGE_ERROR
 
 #: Command → module whose ``main(arguments)`` runs it, loaded when it is asked for.
 COMMANDS: Final = {"deliver": "app_integration.deliver"}

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, TypeVar
 
-from app_integration import forks
+from app_integration._internal import fork_safety
 from app_integration.errors import StrongroomError
 from app_integration.fetcher import PATIENCE, no_thread
 from app_integration.secret import REQUIRED, Secret
@@ -26,10 +26,10 @@ class AsyncSecrets:
 
     def __init__(self, store: SecretStore) -> None:
         self._store = store
-        self.forget()
-        forks.forget_in_child(self)
+        self.reset_after_fork()
+        fork_safety.reset_in_child(self)
 
-    def forget(self) -> None:
+    def reset_after_fork(self) -> None:
         """No threads yet: in a forked child the parent's are gone."""
         self._threads: ThreadPoolExecutor | None = None
 

@@ -19,7 +19,7 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any, Final
 
-from app_integration import forks
+from app_integration._internal import fork_safety
 from app_integration.errors import AuditFailed
 from app_integration.names import Scope
 from app_integration.settings import Settings
@@ -81,10 +81,10 @@ class AuditLog:
         self._best_effort = best_effort
         self._clock = clock
         self._windows: OrderedDict[_Access, _Window] = OrderedDict()
-        self.forget()
-        forks.forget_in_child(self)
+        self.reset_after_fork()
+        fork_safety.reset_in_child(self)
 
-    def forget(self) -> None:
+    def reset_after_fork(self) -> None:
         """A fresh lock, and counts from zero: the parent reports its own."""
         self._lock = threading.Lock()
         self._windows.clear()

@@ -13,7 +13,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Generic, Protocol, Self, TypeVar
 
-from app_integration import forks, metrics, settings
+from app_integration import metrics, settings
+from app_integration._internal import fork_safety
 from app_integration.delivered import parse, read
 from app_integration.errors import ConfigRejected, ConfigurationError, DeadlineExceeded
 
@@ -87,13 +88,13 @@ class ConfigFile(Generic[M]):
         self._model = model
         self._clock = clock
         self._watchers: list[OnChange] = []
-        self.forget()
-        forks.forget_in_child(self)
+        self.reset_after_fork()
+        fork_safety.reset_in_child(self)
         self._seen = _signature(self.path)
         self._current = load_config(model, self.path)
         self._looked = clock()
 
-    def forget(self) -> None:
+    def reset_after_fork(self) -> None:
         """A fresh lock; the config in effect is as good in a forked child."""
         self._lock = threading.Lock()
 

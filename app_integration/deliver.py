@@ -23,10 +23,10 @@ from pathlib import Path
 from types import FrameType
 
 from app_integration import config, delivered
+from app_integration._internal.cli import ArgumentParser
+from app_integration._internal.private_file import write_private
 from app_integration.config import Model
 from app_integration.errors import ConfigRejected, DeadlineExceeded, StrongroomError
-from app_integration.files import write_private
-from app_integration.usage import Parser
 
 #: Seconds for everything. The agent ends a command after 30 s, and then itself.
 DEADLINE = 20.0
@@ -170,8 +170,8 @@ def _words(error: Exception) -> str:
     return str(error)
 
 
-def _parser() -> Parser:
-    parser = Parser(
+def _parser() -> ArgumentParser:
+    parser = ArgumentParser(
         prog="python -m app_integration deliver",
         description="Validate a rendered config and put it where the application reads it.",
     )

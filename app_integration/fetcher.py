@@ -13,6 +13,8 @@ from functools import partial
 from typing import Final
 
 from app_integration import metrics, redaction
+from app_integration._internal.background_worker import BackgroundWorker
+from app_integration._internal.single_flight import SingleFlight
 from app_integration.cache import (
     ASKED_FOR,
     OUTAGE_PAUSE,
@@ -37,9 +39,7 @@ from app_integration.errors import (
     StrongroomError,
 )
 from app_integration.holdings import Holdings
-from app_integration.refresher import Refresher
 from app_integration.settings import Limits
-from app_integration.single_flight import SingleFlight
 from app_integration.sources import Fetched
 from app_integration.sources.chain import Chain
 from app_integration.watches import Watches
@@ -83,7 +83,7 @@ class Fetcher:
         self._clock = tools.clock
         self.held = Holdings(tools.limits)
         self.watches = Watches()
-        self._refresher = Refresher(self.refresh_due, "strongroom-refresh")
+        self._refresher = BackgroundWorker(self.refresh_due, "strongroom-refresh")
         self._closed = False
         if not tools.background:
             self._refresher.close()
@@ -94,12 +94,12 @@ class Fetcher:
         self._flights: SingleFlight[Entry] = SingleFlight()
         self._watched_at = -math.inf  # on the clock: when watched names without a value were tried
 
-    def forget(self) -> None:
+    def reset_after_fork(self) -> None:
         """Fresh locks and no threads, in a forked child."""
         self._begin()
-        self.held.forget()
-        self.watches.forget()
-        self._refresher.forget()
+        self.held.reset_after_fork()
+        self.watches.reset_after_fork()
+        self._refresher.reset_after_fork()
 
     def resume(self) -> None:
         """Go on watching in a forked child. What is merely cached waits for the child to ask."""

@@ -40,7 +40,7 @@ class Holdings:
         self.inherited: dict[Key, Entry] = {}
         self._lock = threading.Lock()
 
-    def forget(self) -> None:
+    def reset_after_fork(self) -> None:
         """A fresh lock; values are as good in a forked child, which takes them up when it asks."""
         self._lock = threading.Lock()
         self.entries, self.inherited = {}, {**self.inherited, **self.entries}

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-from app_integration import endpoints
+from app_integration._internal import server_urls
 from app_integration.delegated import Proxy, TokenFile
 from app_integration.errors import ConfigurationError
 from app_integration.login import AppRole, Certificate, JwtFile, Login, ShownInAudit
@@ -62,7 +62,7 @@ def _token(settings: Settings) -> Login:
 
 def _proxy(settings: Settings) -> Login:
     # Elsewhere than on this machine, whoever reaches the proxy is the service.
-    if not endpoints.is_here(settings.required_address()):
+    if not server_urls.is_local(settings.required_address()):
         raise ConfigurationError(
             "VAULT_ADDR: STRONGROOM_AUTH=proxy needs an agent on this machine, such as"
             " http://127.0.0.1:8100"

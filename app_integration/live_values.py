@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator
 from typing import Final, TypeVar
 from urllib.parse import quote, quote_plus, unquote, urlsplit
 
-from app_integration import forks
+from app_integration._internal import fork_safety
 from app_integration.secret import REDACTED
 
 _Key = TypeVar("_Key")
@@ -36,10 +36,10 @@ class Register:
         self._lengths: defaultdict[int, Counter[int]] = defaultdict(Counter)  # by beginning
         #: Beginning → lengths of the spellings that begin so, the longest first. Read without lock.
         self._known: dict[int, tuple[int, ...]] = {}
-        self.forget()
-        forks.forget_in_child(self)
+        self.reset_after_fork()
+        fork_safety.reset_in_child(self)
 
-    def forget(self) -> None:
+    def reset_after_fork(self) -> None:
         """A fresh lock; the values stay, since the child can still show them."""
         self._lock = threading.Lock()
 

@@ -86,16 +86,16 @@ class _State:
 
     def __init__(self) -> None:
         self.environment = "unknown"
-        self.forget()
+        self.reset_after_fork()
 
-    def forget(self) -> None:
+    def reset_after_fork(self) -> None:
         """A forked child counts from zero: the parent reports its own."""
         self.lock = threading.Lock()
         self.recorder: Recorder | None = None
 
 
 _state = _State()
-os.register_at_fork(after_in_child=_state.forget)
+os.register_at_fork(after_in_child=_state.reset_after_fork)
 
 
 def current() -> Recorder:

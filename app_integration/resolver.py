@@ -9,7 +9,7 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from typing import Any, Final
 
-from app_integration import forks
+from app_integration._internal import fork_safety
 
 #: Family, type, protocol, canonical name, socket address: as ``socket.getaddrinfo`` gives them.
 Found = list[tuple[Any, Any, int, str, tuple[Any, ...]]]
@@ -26,10 +26,10 @@ class Resolver:
     def __init__(self, lookup: Callable[..., Found] = socket.getaddrinfo) -> None:
         """Args: *lookup* as ``socket.getaddrinfo``."""
         self._lookup = lookup
-        self.forget()
-        forks.forget_in_child(self)
+        self.reset_after_fork()
+        fork_safety.reset_in_child(self)
 
-    def forget(self) -> None:
+    def reset_after_fork(self) -> None:
         """No look-up is under way in a forked child: threads don't cross."""
         self._lock = threading.Lock()
         self._pending: dict[tuple[str, int], Future[Found]] = {}

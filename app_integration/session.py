@@ -12,7 +12,8 @@ from http import HTTPStatus
 from pathlib import Path
 from typing import Any, Self
 
-from app_integration import forks, metrics, names
+from app_integration import metrics, names
+from app_integration._internal import fork_safety
 from app_integration.addresses import Addresses
 from app_integration.errors import (
     AccessDenied,
@@ -80,11 +81,11 @@ class Session:
         self._limits = limits or Limits()
         self._clock = clock
         self._retry = Retry(self._limits, clock, sleep)
-        self.forget()
+        self.reset_after_fork()
         self._opened()  # what can't be opened is refused here
-        forks.forget_in_child(self)
+        fork_safety.reset_in_child(self)
 
-    def forget(self) -> None:
+    def reset_after_fork(self) -> None:
         """Fresh sockets, locks and no token: a forked child logs in for itself."""
         self._opening = threading.Lock()
         self._transport: Sender | None = None

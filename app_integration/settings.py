@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from app_integration import endpoints, names
+from app_integration import names
+from app_integration._internal import server_urls
 from app_integration.errors import ConfigurationError
 from app_integration.names import Environment, Scope
 
@@ -147,8 +148,8 @@ def from_environment(variables: Mapping[str, str] | None = None) -> Settings:
     return Settings(
         scope=scope,
         vault_addr=_address(env, optional=_needs_no_server(scope.environment, sources)),
-        further_addrs=endpoints.further(env, scope.environment),
-        vault_namespace=endpoints.namespace(env),
+        further_addrs=server_urls.extra_addresses(env, scope.environment),
+        vault_namespace=server_urls.namespace(env),
         vault_cacert=_path(env, "VAULT_CACERT"),
         role_id_file=_path(env, "STRONGROOM_ROLE_ID_FILE"),
         secret_id_file=_path(env, "STRONGROOM_SECRET_ID_FILE"),
@@ -202,7 +203,7 @@ def _address(env: Mapping[str, str], *, optional: bool) -> str:
     environment = _environment(env)
     if optional and not env.get("VAULT_ADDR"):
         return ""
-    return endpoints.checked("VAULT_ADDR", _required(env, "VAULT_ADDR"), environment)
+    return server_urls.check_address("VAULT_ADDR", _required(env, "VAULT_ADDR"), environment)
 
 
 def _auth(env: Mapping[str, str]) -> Auth:

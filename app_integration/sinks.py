@@ -12,7 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-from app_integration import forks
+from app_integration._internal import fork_safety
 
 #: Takes one line a call. What it raises, an OSError or ValueError, stops the release of the secret.
 Sink = Callable[[str], None]
@@ -32,10 +32,10 @@ class FileSink:
         self._let_go: Callable[[], object] = bool  # closes the descriptor
         self._looked = float("-inf")
         self._torn = False  # whether the last line was written in part
-        self.forget()
-        forks.forget_in_child(self)
+        self.reset_after_fork()
+        fork_safety.reset_in_child(self)
 
-    def forget(self) -> None:
+    def reset_after_fork(self) -> None:
         """A fresh lock; the file is shared."""
         self._lock = threading.Lock()
 

@@ -7,7 +7,8 @@ import time
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any
 
-from app_integration import forks, names, redaction
+from app_integration import names, redaction
+from app_integration._internal import fork_safety
 from app_integration.accesses import Accesses
 from app_integration.audit import AuditLog
 from app_integration.cache import (
@@ -88,11 +89,11 @@ class SecretStore:
         self._declared = declared
         self._clock = clock
         self._wall = wall
-        forks.forget_in_child(self)
+        fork_safety.reset_in_child(self)
 
-    def forget(self) -> None:
+    def reset_after_fork(self) -> None:
         """Fresh locks and no threads; cached values stay, as good in a forked child."""
-        self.fetcher.forget()
+        self.fetcher.reset_after_fork()
 
     def resume(self) -> None:
         """Go on watching in a forked child."""

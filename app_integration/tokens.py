@@ -11,10 +11,10 @@ from functools import partial
 from typing import Any, Final, Protocol
 
 from app_integration import metrics
+from app_integration._internal.single_flight import SingleFlight
 from app_integration.errors import AccessDenied, AuthenticationFailed, RequestRefused
 from app_integration.login import Login, Token
 from app_integration.settings import Limits
-from app_integration.single_flight import SingleFlight
 from app_integration.transport import Hidden, Sender
 
 log = logging.getLogger(__name__)

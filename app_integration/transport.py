@@ -17,9 +17,9 @@ import urllib3
 from hvac.adapters import RawAdapter
 from urllib3.connectionpool import HTTPConnectionPool
 
+from app_integration._internal.server_urls import LOOPBACK
 from app_integration.answers import Answer, decode
 from app_integration.connections import pool
-from app_integration.endpoints import LOOPBACK
 from app_integration.errors import (
     DeadlineExceeded,
     ServerFault,

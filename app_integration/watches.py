@@ -7,8 +7,8 @@ import math
 import threading
 from collections.abc import Callable
 
-from app_integration import forks
-from app_integration.refresher import Refresher
+from app_integration._internal import fork_safety
+from app_integration._internal.background_worker import BackgroundWorker
 from app_integration.secret import Secret
 from app_integration.sources import Fetched
 
@@ -44,11 +44,11 @@ class Watches:
         self._watches: dict[str, list[Watch]] = {}
         self._seen: dict[str, Fetched] = {}  # what the watchers of a name know
         self._pending: dict[str, Fetched] = {}  # by name: bounded by the names that are watched
-        self._caller = Refresher(self._call_back, "strongroom-callbacks")
-        self.forget()
-        forks.forget_in_child(self)
+        self._caller = BackgroundWorker(self._call_back, "strongroom-callbacks")
+        self.reset_after_fork()
+        fork_safety.reset_in_child(self)
 
-    def forget(self) -> None:
+    def reset_after_fork(self) -> None:
         """A fresh lock; the watches stay, in a forked child too."""
         self._lock = threading.Lock()
 

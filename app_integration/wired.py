@@ -9,7 +9,8 @@ from contextlib import AbstractContextManager, ExitStack
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from app_integration import forks, metrics
+from app_integration import metrics
+from app_integration._internal import fork_safety
 from app_integration.errors import AuthenticationFailed, ConfigurationError
 from app_integration.settings import DATABASE, Settings
 
@@ -57,8 +58,8 @@ class Wiring:
         self.settings = settings
         self.clock = clock
         metrics.set_environment(str(settings.scope.environment))
-        self.forget()
-        forks.forget_in_child(self)
+        self.reset_after_fork()
+        fork_safety.reset_in_child(self)
         self._closed = False
         self._at_close = ExitStack()  # closes the rest even when one of them fails
         self._session = session
@@ -72,7 +73,7 @@ class Wiring:
         self._index_keys: IndexKeyStore | None = None
         self._databases: Databases | None = None
 
-    def forget(self) -> None:
+    def reset_after_fork(self) -> None:
         """A fresh lock; what is wired begins anew by itself in a forked child."""
         self._lock = threading.RLock()
 

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from app_integration import leaks
+from app_integration._internal import unclosed
 from app_integration.settings import Settings, from_environment
 from app_integration.wired import Wiring, load
 
@@ -88,4 +88,4 @@ def close() -> None:
 
 
 # A process that ends gives its leases and its token back; what it can't reach ends by itself.
-leaks.at_exit(close)
+unclosed.close_at_exit(close)

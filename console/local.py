@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
+from app_integration._internal.private_file import write_private
 from app_integration.errors import ConfigRejected
-from app_integration.files import write_private
 from app_integration.login import AppRole, GivenToken
 from app_integration.names import DATABASE_MOUNT, KV_MOUNT, Environment, Scope
 from app_integration.secret import Secret

@@ -28,8 +28,8 @@ import pytest
 import yaml
 
 from app_integration import live_values, login
+from app_integration._internal.private_file import write_private
 from app_integration.errors import StrongroomError
-from app_integration.files import write_private
 from console.local import Local
 from vault.runtime.layout import Layout
 

@@ -75,8 +75,8 @@ class _Connections:
         if isinstance(pool, _Retiring):
             pool.retire(self._users.fits)
 
-    def forget(self) -> None:
-        """As :meth:`Holder.forget`."""
+    def reset_after_fork(self) -> None:
+        """As :meth:`Holder.reset_after_fork`."""
         self._engine.dispose(close=False)
 
     @staticmethod

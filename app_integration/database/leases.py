@@ -18,14 +18,15 @@ from dataclasses import replace
 from functools import partial
 from typing import Final
 
-from app_integration import leaks, metrics, names, redaction
+from app_integration import metrics, names, redaction
+from app_integration._internal import unclosed
+from app_integration._internal.single_flight import SingleFlight
 from app_integration.database.lease import Lease, can_be_renewed, due_at, has_ended, retry_at
 from app_integration.database.users import Login, Users
 from app_integration.errors import OUTAGE, StrongroomError
 from app_integration.secret import Secret
 from app_integration.session import Session
 from app_integration.settings import Limits
-from app_integration.single_flight import SingleFlight
 
 log = logging.getLogger(__name__)
 
@@ -74,11 +75,11 @@ class LeasedUsers(Users):
         self._chance = chance
         self._background = background
         super().__init__()
-        leaks.tell_at_exit(self)
+        unclosed.warn_at_exit(self)
 
-    def forget(self) -> None:
-        """As :meth:`Users.forget`; the leases are the parent's, who still uses them."""
-        super().forget()
+    def reset_after_fork(self) -> None:
+        """As :meth:`Users.reset_after_fork`; the leases are the parent's, who still uses them."""
+        super().reset_after_fork()
         self._flights: SingleFlight[Lease] = SingleFlight()
         self._lease = None
         self._draining = []
@@ -146,13 +147,13 @@ class LeasedUsers(Users):
         for lease in leases:
             self._revoke(lease)
 
-    def left_open(self) -> str | None:
-        """As :class:`leaks.Held` has it."""
+    def describe_unclosed(self) -> str | None:
+        """As :class:`unclosed.Held` has it."""
         count = len(self._draining) + (self._lease is not None)
         return f"{count} leased database users of {self._role} are left open" if count else None
 
     def __del__(self) -> None:
-        leaks.tell(self)
+        unclosed.warn_if_unclosed(self)
 
     def _is_orphaned(self, lease: Lease) -> bool:
         """Whether the token of *lease* was replaced, and nothing has been tried about it yet."""

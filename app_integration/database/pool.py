@@ -72,8 +72,8 @@ class LeasedPool(ConnectionPool[Any]):
         if not self.closed:
             self.drain()
 
-    def forget(self) -> None:
-        """As :meth:`Holder.forget`: see :meth:`getconn`."""
+    def reset_after_fork(self) -> None:
+        """As :meth:`Holder.reset_after_fork`: see :meth:`getconn`."""
 
     def _is_good(self, connection: Any) -> bool:
         """Whether to hand *connection* out; if not, the pool has it back, and replaces it."""
@@ -139,8 +139,8 @@ class AsyncLeasedPool(AsyncConnectionPool[Any]):
         if loop is not None and loop.is_running() and not self.closed:
             loop.call_soon_threadsafe(partial(self._begin_retiring, loop))
 
-    def forget(self) -> None:
-        """As :meth:`Holder.forget`: see :meth:`getconn`."""
+    def reset_after_fork(self) -> None:
+        """As :meth:`Holder.reset_after_fork`: see :meth:`getconn`."""
 
     def _begin_retiring(self, loop: asyncio.AbstractEventLoop) -> None:
         self._retiring = loop.create_task(self.drain())  # the loop itself holds it only weakly

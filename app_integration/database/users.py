@@ -20,7 +20,7 @@ from typing import Any, Final, Protocol, TypeVar
 
 import psycopg
 
-from app_integration import forks
+from app_integration._internal import fork_safety
 from app_integration.secret import Secret
 
 log = logging.getLogger(__name__)
@@ -61,7 +61,7 @@ class Holder(Protocol):
         """Close the idle connections of users other than the current; those in use, on return."""
         ...
 
-    def forget(self) -> None:
+    def reset_after_fork(self) -> None:
         """In a forked child: let go of the parent's connections without closing them."""
         ...
 
@@ -88,13 +88,13 @@ class Users(ABC):
 
     def __init__(self) -> None:
         self._holders: weakref.WeakSet[Holder] = weakref.WeakSet()
-        self.forget()
-        forks.forget_in_child(self)
+        self.reset_after_fork()
+        fork_safety.reset_in_child(self)
 
-    def forget(self) -> None:
+    def reset_after_fork(self) -> None:
         """Begin anew in a forked child: users and connections are the parent's."""
         for holder in list(self._holders):
-            holder.forget()
+            holder.reset_after_fork()
         self._lock = threading.RLock()
         self._uses: dict[str, _Use] = {}
         self._sealed: deque[str] = deque(maxlen=_REMEMBERED)

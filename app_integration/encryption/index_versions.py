@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final, NamedTuple, NoReturn
 
-from app_integration import forks
+from app_integration._internal import fork_safety
+from app_integration._internal.single_flight import SingleFlight
 from app_integration.encryption import context as contexts
 from app_integration.encryption.index_keys import MAX_VERSION, IndexKey, IndexKeyStore
 from app_integration.encryption.key_services import KeyService
@@ -16,7 +17,6 @@ from app_integration.encryption.refusal import refuse
 from app_integration.errors import ConfigurationError, KeyUnavailable
 from app_integration.names import Scope
 from app_integration.settings import Limits
-from app_integration.single_flight import SingleFlight
 
 SIZE: Final = 32  # bytes of an index key
 LIVE: Final = 2  # versions at once: the one that is written, and one before or after it
@@ -110,10 +110,10 @@ class IndexVersions:
         self._state: _State | None = None
         self._until = 0.0  # when what is held is looked up again
         self._hot: _Hot | None = None
-        self.forget()
-        forks.forget_in_child(self)
+        self.reset_after_fork()
+        fork_safety.reset_in_child(self)
 
-    def forget(self) -> None:
+    def reset_after_fork(self) -> None:
         """Fresh locks; the keys are as good in a forked child."""
         self._flights: SingleFlight[_State] = SingleFlight()
 

@@ -8,7 +8,8 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import Final, NamedTuple, NoReturn, TypeAlias
 
-from app_integration import forks
+from app_integration._internal import fork_safety
+from app_integration._internal.single_flight import SingleFlight
 from app_integration.encryption.data_key import SIZE, TEXT_V3, DataKey, keyring_purpose
 from app_integration.encryption.data_keys import MAX_NUMBER, DataKeyStore, WrappedKey
 from app_integration.encryption.envelope import MAX_WRAPPED, PURPOSES, VERSION
@@ -18,7 +19,6 @@ from app_integration.encryption.refusal import refuse
 from app_integration.encryption.writer import Background, Writer
 from app_integration.errors import ConfigurationError, KeyUnavailable
 from app_integration.settings import Limits
-from app_integration.single_flight import SingleFlight
 
 _ATTEMPTS: Final = (
     20  # numbers tried for one key; a billion keys in the store make 20 hits unlikely
@@ -85,14 +85,14 @@ class Keyring:
         self.carried = Writer(self._mint_carried, limits, clock, background)
         self.numbered = Writer(self._mint_numbered, limits, clock, background)
         self._read = ReadKeys(limits.data_key_cache, limits.data_key_age)
-        self.forget()
-        forks.forget_in_child(self)
+        self.reset_after_fork()
+        fork_safety.reset_in_child(self)
 
-    def forget(self) -> None:
+    def reset_after_fork(self) -> None:
         """Drop every key, and the locks with them; the next call mints or unwraps anew."""
-        self.carried.forget()
-        self.numbered.forget()
-        self._read.forget()
+        self.carried.reset_after_fork()
+        self.numbered.reset_after_fork()
+        self._read.reset_after_fork()
         self._flights: SingleFlight[Held] = SingleFlight()
 
     @property

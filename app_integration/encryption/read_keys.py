@@ -37,9 +37,9 @@ class ReadKeys:
         self._entries = entries
         self._age = age
         self._keys: OrderedDict[Hashable, Held] = OrderedDict()
-        self.forget()
+        self.reset_after_fork()
 
-    def forget(self) -> None:
+    def reset_after_fork(self) -> None:
         """Hold nothing, under a new lock: at a fork another thread may have held the old one."""
         for held in self._keys.values():
             held.expires = -math.inf

@@ -8,11 +8,11 @@ from collections.abc import Callable
 from functools import partial
 from typing import Final, TypeAlias
 
+from app_integration._internal.single_flight import SingleFlight
 from app_integration.encryption.budget import Budget
 from app_integration.encryption.data_key import DataKey
 from app_integration.errors import ConfigurationError, StrongroomError
 from app_integration.settings import Limits
-from app_integration.single_flight import SingleFlight
 
 log = logging.getLogger(__name__)
 
@@ -64,9 +64,9 @@ class Writer:
         self._background = background
         self.current: WriteKey | None = None
         self.unit, self.total = self._budget().unit, self._budget().total
-        self.forget()
+        self.reset_after_fork()
 
-    def forget(self) -> None:
+    def reset_after_fork(self) -> None:
         """Drop the key and the locks; what holds the key encrypts nothing more with it."""
         current, self.current = self.current, None
         if current is not None:

@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import Engine, text
 from sqlalchemy.exc import OperationalError
 
-from app_integration import leaks
+from app_integration._internal import unclosed
 from app_integration.database import LeasedUsers, leased_engine
 from app_integration.database.lease import RETRY_PAUSE
 from app_integration.errors import Unreachable
@@ -201,9 +201,9 @@ def test_a_lease_left_open_is_told(service: Wiring) -> None:
     users = LeasedUsers(service.session, ROLE)
     users.current()
     with pytest.warns(ResourceWarning, match="1 leased database users of gaara-store-dev"):
-        leaks.tell(users)
+        unclosed.warn_if_unclosed(users)
     users.close()
-    leaks.tell(users)  # a warning would fail the test
+    unclosed.warn_if_unclosed(users)  # a warning would fail the test
 
 
 def test_the_password_is_shown_by_neither_lease_nor_engine(

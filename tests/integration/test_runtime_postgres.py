@@ -11,7 +11,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from app_integration.files import write_private
+from app_integration._internal.private_file import write_private
 from app_integration.names import Environment, Scope
 from tests.databases import eventually
 from vault.reconcile.resources.database import creation_statements, revocation_statements

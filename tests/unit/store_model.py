@@ -278,7 +278,7 @@ class StoreMachine(RuleBasedStateMachine):
     @rule()
     def fork(self) -> None:
         """What happens in a forked child."""
-        self.store.forget()
+        self.store.reset_after_fork()
 
     # What the application does, and what it must get.
 

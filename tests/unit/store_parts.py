@@ -19,6 +19,7 @@ from sqlalchemy import Engine, create_engine
 from werkzeug.test import TestResponse
 
 from app_integration import redaction, wiring
+from app_integration._internal.private_file import write_private
 from app_integration.config import CHECK_INTERVAL, ConfigFile
 from app_integration.encryption.blind_indexes import BlindIndexes
 from app_integration.encryption.fields import FieldCipher
@@ -26,7 +27,6 @@ from app_integration.encryption.index_keys import IndexKeyStore
 from app_integration.encryption.index_keys.table import TableIndexKeys
 from app_integration.encryption.refusal import refuse
 from app_integration.errors import KeyUnavailable, Unreachable
-from app_integration.files import write_private
 from app_integration.names import Environment, Scope
 from app_integration.secret import Secret
 from examples.gaara_store import keys, signing

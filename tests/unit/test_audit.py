@@ -152,7 +152,7 @@ def test_counts_held_at_once_are_bounded_and_none_is_lost(disk: Disk, log: Audit
 def test_a_fork_counts_from_zero(disk: Disk, log: AuditLog) -> None:
     for _ in range(3):
         log.record("get_secret", "x", "hit")
-    log.forget()
+    log.reset_after_fork()
     log.close()
     assert disk.counts() == [1]
 

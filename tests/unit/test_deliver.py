@@ -16,8 +16,8 @@ import pytest
 
 from app_integration import __main__ as commands
 from app_integration import deliver as module
+from app_integration._internal.private_file import write_private
 from app_integration.deliver import State, deliver, main, status_file
-from app_integration.files import write_private
 
 ROOT = Path(__file__).parents[2]
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)

@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 
 from app_integration import names
+from app_integration._internal.single_flight import SingleFlight
 from app_integration.encryption.budget import Budget
 from app_integration.encryption.data_key import DataKey
 from app_integration.encryption.fields import FieldCipher
@@ -27,7 +28,6 @@ from app_integration.errors import (
     KeyUnavailable,
 )
 from app_integration.settings import Limits
-from app_integration.single_flight import SingleFlight
 from tests.unit.cipher_parts import Rows
 
 SCOPE = WrapScope(b"scope", "shop/dev/pii")

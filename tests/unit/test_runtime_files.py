@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from app_integration._internal.private_file import write_private
 from app_integration.errors import ConfigurationError
-from app_integration.files import write_private
 from app_integration.names import Environment, Scope
 from vault.runtime.files import private_folder, read_or_create_password
 from vault.runtime.layout import Layout

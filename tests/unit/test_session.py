@@ -13,7 +13,8 @@ from weakref import WeakSet
 import certifi
 import pytest
 
-from app_integration import forks, metrics
+from app_integration import metrics
+from app_integration._internal import fork_safety
 from app_integration.errors import (
     AccessDenied,
     AuthenticationFailed,
@@ -450,31 +451,31 @@ def test_a_child_lets_go_of_the_token_though_the_certificate_has_gone(
     session = Session("https://127.0.0.1:1", approle, cacert=authority)
     session._tokens._token = Token(Secret("t1"), TTL, renewable=True)
     authority.unlink()
-    session.forget()
+    session.reset_after_fork()
     assert session._tokens.held is None
     with pytest.raises(ConfigurationError, match=r"ca\.pem"):
         session.get(PATH)
 
 
-def test_what_can_not_forget_leaves_the_others_nothing_of_the_parent_s(
+def test_what_cannot_reset_leaves_the_others_nothing_of_the_parent_s(
     caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(forks, "_alive", WeakSet())
+    monkeypatch.setattr(fork_safety, "_alive", WeakSet())
 
     class Thing:
         forgot = False
 
         def __init__(self, *, fails: bool) -> None:
             self._fails = fails
-            forks.forget_in_child(self)
+            fork_safety.reset_in_child(self)
 
-        def forget(self) -> None:
+        def reset_after_fork(self) -> None:
             if self._fails:
                 raise OSError("a text that may hold anything")
             self.forgot = True
 
     things = [Thing(fails=number % 2 == 0) for number in range(4)]
-    forks._forget_all()
+    fork_safety._reset_all()
     assert [thing.forgot for thing in things] == [False, True] * 2
     assert "Thing after a fork: OSError" in caplog.text
     assert "anything" not in caplog.text

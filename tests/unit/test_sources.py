@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from app_integration._internal.private_file import write_private
 from app_integration.cache import FALLBACK_TTL
 from app_integration.errors import (
     AccessDenied,
@@ -18,7 +19,6 @@ from app_integration.errors import (
     StrongroomError,
     Unreachable,
 )
-from app_integration.files import write_private
 from app_integration.settings import from_environment
 from app_integration.sources.dotenv import DotenvSource
 from app_integration.sources.rendered import RenderedSource

@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from app_integration import single_flight
+from app_integration._internal import single_flight
+from app_integration._internal.single_flight import SingleFlight
 from app_integration.cache import OUTAGE_PAUSE
 from app_integration.errors import (
     OUTAGE,
@@ -18,7 +19,6 @@ from app_integration.errors import (
     StrongroomError,
     Unreachable,
 )
-from app_integration.single_flight import SingleFlight
 from app_integration.sources import Fetched
 from tests.unit.test_store import LIMITS, Clock, Script, Shop
 

@@ -6,8 +6,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
+from app_integration._internal.private_file import write_private
 from app_integration.errors import RequestRefused
-from app_integration.files import write_private
 from app_integration.names import APPROLE_MOUNT
 from app_integration.session import Session
 from vault.reconcile.records import bare

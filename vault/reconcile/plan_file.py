@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from app_integration import names
+from app_integration._internal.private_file import write_private
 from app_integration.errors import ConfigurationError, InvalidName
-from app_integration.files import write_private
 from app_integration.names import Environment
 from vault.reconcile.compare import Prune
 from vault.reconcile.plan import Action, Change, Plan

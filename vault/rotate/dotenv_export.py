@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Final
 
 from app_integration import names
+from app_integration._internal.private_file import write_private
 from app_integration.audit import AuditLog
 from app_integration.errors import ConfigurationError, SecretNotFound
-from app_integration.files import write_private
 from app_integration.names import Scope
 from app_integration.secret import Secret
 from vault.declare.declaration import Declaration

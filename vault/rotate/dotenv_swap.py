@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Final
 
 from app_integration import names
+from app_integration._internal.private_file import write_private
 from app_integration.errors import ConfigurationError
-from app_integration.files import write_private
 from app_integration.names import Scope
 from vault.declare.declaration import Declaration
 from vault.rotate import dotenv_file

@@ -11,7 +11,7 @@ from urllib.parse import quote
 import psycopg
 from psycopg.pq import PGconn, Ping
 
-from app_integration.files import write_private
+from app_integration._internal.private_file import write_private
 from app_integration.names import Scope
 from app_integration.secret import Secret
 from vault.runtime import postgres_roles

@@ -15,8 +15,8 @@ from typing import Any, Final
 import docker
 from docker.errors import DockerException
 
+from app_integration._internal.private_file import write_private
 from app_integration.errors import ConfigurationError
-from app_integration.files import write_private
 from vault.runtime.files import private_folder
 
 LONGEST: Final = 64 * 2**20  # bytes of one file that is copied out

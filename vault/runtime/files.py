@@ -9,8 +9,8 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
+from app_integration._internal.private_file import write_private
 from app_integration.errors import ConfigurationError
-from app_integration.files import write_private
 from app_integration.secret import Secret
 
 PASSWORD_BYTES = 24  # of randomness; 32 characters as base64url

@@ -14,8 +14,8 @@ from typing import Final
 
 import psycopg
 
+from app_integration._internal.private_file import write_private
 from app_integration.errors import ConfigurationError
-from app_integration.files import write_private
 from app_integration.names import Scope
 from app_integration.secret import Secret
 from app_integration.transport import Transport

@@ -13,8 +13,8 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
+from app_integration._internal.private_file import write_private
 from app_integration.errors import ConfigurationError, ServerError
-from app_integration.files import write_private
 from app_integration.secret import Secret
 from app_integration.transport import Transport
 from vault.runtime import binaries, vault_state

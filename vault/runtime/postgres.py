@@ -9,7 +9,7 @@ from typing import Final
 import psutil
 import psycopg
 
-from app_integration.files import write_private
+from app_integration._internal.private_file import write_private
 from app_integration.names import Scope
 from app_integration.secret import Secret
 from vault.runtime import binaries, postgres_home

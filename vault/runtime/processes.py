@@ -20,8 +20,8 @@ from typing import Any, Final
 
 import psutil
 
+from app_integration._internal.private_file import write_private
 from app_integration.errors import ConfigurationError, StrongroomError
-from app_integration.files import write_private
 from vault.runtime.layout import Layout
 from vault.runtime.program import Program, Record, Running
 from vault.runtime.runtime import StartFailed

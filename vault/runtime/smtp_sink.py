@@ -20,7 +20,7 @@ from typing import Any
 
 from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
 
-from app_integration.files import write_private
+from app_integration._internal.private_file import write_private
 from app_integration.secret import Secret
 from vault.runtime.files import read_or_create_password
 from vault.runtime.ports import HOST

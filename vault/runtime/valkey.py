@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from app_integration.files import write_private
+from app_integration._internal.private_file import write_private
 from app_integration.secret import Secret
 from vault.runtime import binaries
 from vault.runtime.accounts import RedisAccount

@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable
 from typing import Final
 
-from app_integration import forks
+from app_integration._internal import fork_safety
 
 log = logging.getLogger(__name__)
 
@@ -15,7 +15,7 @@ log = logging.getLogger(__name__)
 LONGEST_PAUSE: Final = 60.0
 
 
-class Refresher:
+class BackgroundWorker:
     """Runs *work* when it is due. The thread begins at the first :meth:`wake`, never at import.
 
     A forked child has none until it wakes its own.
@@ -26,10 +26,10 @@ class Refresher:
         self._work = work
         self._name = name
         self._closed = False
-        self.forget()
-        forks.forget_in_child(self)
+        self.reset_after_fork()
+        fork_safety.reset_in_child(self)
 
-    def forget(self) -> None:
+    def reset_after_fork(self) -> None:
         """Fresh locks, no thread: the parent's didn't come along."""
         self._lock = threading.Lock()
         self._wanted = threading.Event()

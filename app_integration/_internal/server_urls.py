@@ -14,7 +14,7 @@ LOOPBACK: Final = ("localhost", "127.0.0.1", "::1")
 _FURTHER: Final = "STRONGROOM_VAULT_ADDRS"
 
 
-def further(env: Mapping[str, str], environment: Environment) -> tuple[str, ...]:
+def extra_addresses(env: Mapping[str, str], environment: Environment) -> tuple[str, ...]:
     """More addresses of the same cluster, besides ``VAULT_ADDR``.
 
     Raises:
@@ -23,7 +23,7 @@ def further(env: Mapping[str, str], environment: Environment) -> tuple[str, ...]
     given = [each.strip() for each in env.get(_FURTHER, "").split(",") if each.strip()]
     if given and not env.get("VAULT_ADDR"):
         raise ConfigurationError(f"VAULT_ADDR is not set; {_FURTHER} only adds to it")
-    return tuple(checked(_FURTHER, each, environment) for each in given)
+    return tuple(check_address(_FURTHER, each, environment) for each in given)
 
 
 def namespace(env: Mapping[str, str]) -> str:
@@ -34,7 +34,7 @@ def namespace(env: Mapping[str, str]) -> str:
     return given
 
 
-def checked(variable: str, address: str, environment: Environment) -> str:
+def check_address(variable: str, address: str, environment: Environment) -> str:
     """*address* without a slash at its end; *variable* is named in errors.
 
     Raises:
@@ -55,7 +55,7 @@ def checked(variable: str, address: str, environment: Environment) -> str:
     return address.rstrip("/")
 
 
-def is_here(address: str) -> bool:
+def is_local(address: str) -> bool:
     """Whether *address* is on this machine."""
     return _is_socket(address) or _host(address) in LOOPBACK
 

@@ -9,7 +9,7 @@ from typing import Final, NoReturn
 USAGE_ERROR: Final = 64  # EX_USAGE: told apart from 1, a check that doesn't hold
 
 
-class Parser(argparse.ArgumentParser):
+class ArgumentParser(argparse.ArgumentParser):
     """argparse with the exit code of this project."""
 
     def error(self, message: str) -> NoReturn:

@@ -9,25 +9,25 @@ from collections.abc import Callable
 from typing import Protocol
 
 
-class Held(Protocol):
+class Closeable(Protocol):
     """Something that has to be closed."""
 
-    def left_open(self) -> str | None:
+    def describe_unclosed(self) -> str | None:
         """What is still held, in words; None when it was given back."""
         ...
 
 
-_alive: weakref.WeakSet[Held] = weakref.WeakSet()
+_alive: weakref.WeakSet[Closeable] = weakref.WeakSet()
 
 
-def tell_at_exit(thing: Held) -> None:
+def warn_at_exit(thing: Closeable) -> None:
     """Warn of *thing* when the process ends before it was closed."""
     _alive.add(thing)
 
 
-def tell(thing: Held) -> None:
+def warn_if_unclosed(thing: Closeable) -> None:
     """Warn (``ResourceWarning``) when *thing* still holds something."""
-    words = thing.left_open()
+    words = thing.describe_unclosed()
     if words is not None:
         warnings.warn(f"{words}: call close()", ResourceWarning, stacklevel=2, source=thing)
 
@@ -35,10 +35,10 @@ def tell(thing: Held) -> None:
 @atexit.register
 def _tell_all() -> None:
     for thing in list(_alive):
-        tell(thing)
+        warn_if_unclosed(thing)
 
 
-def at_exit(close: Callable[[], None]) -> None:
+def close_at_exit(close: Callable[[], None]) -> None:
     """Have *close* called when the process ends; what it gives back is no leak."""
     # After _tell_all was: what is registered last runs first.
     atexit.register(close)

@@ -1,0 +1,1 @@
+"""Helpers of the SDK's own; the floors above may use them, applications must not."""
