@@ -24,7 +24,8 @@ from agent.errors import TemplateRejected
 from agent.formats import Format, Scalar
 from agent.needs import Declared, SecretValue, Url, Value, needs_of, secrets_of
 from agent.syntax import Piece, Slot, Text
-from app_integration.names import TEMPLATE_KEY, VALUE_KEY, Need, Scope
+from app_integration.names import TEMPLATE_KEY, VALUE_KEY, Scope
+from app_integration.permissions import Need
 from app_integration.sources.static_user import PASSWORD, USERNAME
 
 #: Control characters besides tab and line ends: no format allows them as they are.

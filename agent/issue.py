@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any, Protocol
 
-from app_integration.names import need
+from app_integration.permissions import need
 from app_integration.session import open_session
 from app_integration.settings import Settings
 

@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import ClassVar, Protocol
 
 from app_integration.errors import ConfigurationError
-from app_integration.names import Scope, need
+from app_integration.names import Scope
+from app_integration.permissions import need
 from vault.declare.model import Agent
 
 

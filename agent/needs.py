@@ -9,8 +9,9 @@ from urllib.parse import quote
 
 from agent.errors import Refused, nearest
 from agent.formats import Scalar
-from app_integration import names
-from app_integration.names import Need, Scope
+from app_integration import permissions
+from app_integration.names import Scope
+from app_integration.permissions import Need
 
 _SCHEME = re.compile(r"[a-z][a-z0-9+.-]*://", re.ASCII)
 
@@ -58,10 +59,10 @@ class Declared:
         if not isinstance(name, str) or name not in self.secrets:
             hint = nearest(str(name), self.secrets)
             raise Refused(f"secret {name!r} isn't declared for {self.scope.service}; {hint}")
-        need = names.need("read-secret", self.scope.secret(name))
+        need = permissions.need("read-secret", self.scope.secret(name))
         if name not in self.adopted:
             return SecretValue(name, need)
-        user = names.need("read-static-user", self.scope.static_role(name))
+        user = permissions.need("read-static-user", self.scope.static_role(name))
         return SecretValue(name, need, user)
 
     def setting(self, name: object) -> Scalar:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any, Final
 
-from app_integration import names
+from app_integration import permissions
 from app_integration.errors import (
     AccessDenied,
     RateLimited,
@@ -87,7 +87,7 @@ def _json(content: bytes) -> dict[str, Any] | None:
 def _failure(method: str, path: str, answer: Answer, body: Mapping[str, Any]) -> StrongroomError:
     where, status = f"{method} {path}", answer.status
     if status == HTTPStatus.FORBIDDEN:
-        rule = names.rule_for(method, path)
+        rule = permissions.policy_rule(method, path)
         return AccessDenied(f"{where}: denied or absent; if it should be allowed, add {rule}")
     if status in _SEALED:
         return Sealed(f"{where}: the server is sealed or not initialised")

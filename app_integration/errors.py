@@ -34,7 +34,7 @@ from libraries are dropped (``from None``): hvac's exceptions carry response bod
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NoReturn
 
 
 class StrongroomError(Exception):
@@ -192,3 +192,14 @@ class AuditFailed(StrongroomError):
 #: Errors after which a value already held may be served for a while: the server is away, and
 #: it has said nothing about the secret itself.
 OUTAGE = (Unreachable, Sealed, RateLimited, ServerFault, DeadlineExceeded)
+
+
+def raise_decryption_failed() -> NoReturn:
+    """Raise the one error in which every failed decryption ends.
+
+    It says neither which check failed nor why.
+
+    Raises:
+        DecryptionFailed: always.
+    """
+    raise DecryptionFailed("the token isn't authentic for this key and context") from None

@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from app_integration.errors import ConfigurationError, StrongroomError
-from app_integration.names import APPROLE_MOUNT, CERT_MOUNT, need
+from app_integration.names import APPROLE_MOUNT, CERT_MOUNT
+from app_integration.permissions import need
 from app_integration.secret import Secret
 
 log = logging.getLogger(__name__)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from app_integration import names
+from app_integration import permissions
 from app_integration.errors import SecretsMissing
 from app_integration.names import Scope
 
@@ -25,4 +25,4 @@ def missing_secrets(
 
 
 def _rule(name: str, scope: Scope) -> str:
-    return names.need("read-secret", scope.secret(name)).rule()
+    return permissions.need("read-secret", scope.secret(name)).rule()

@@ -12,7 +12,7 @@ from http import HTTPStatus
 from pathlib import Path
 from typing import Any, Self
 
-from app_integration import metrics, names
+from app_integration import metrics, permissions
 from app_integration._internal import fork_safety
 from app_integration.addresses import Addresses
 from app_integration.errors import (
@@ -276,7 +276,7 @@ def _count_orphan(call: _Call, error: ServerError) -> None:
     """A lease may have been issued whose answer was lost; it lives to its end, unknown to all."""
     if error.undone or isinstance(error, RateLimited | RequestRefused):
         return
-    if call.path.startswith(names.LEASING):
+    if call.path.startswith(permissions.LEASING):
         log.warning("%s: an answer was lost, and perhaps a lease with it, until its TTL", call.path)
         metrics.current().done("orphan-lease", type(error).__name__)
 

@@ -18,7 +18,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Final
 
-from app_integration import metrics, names, redaction
+from app_integration import metrics, permissions, redaction
 from app_integration._internal import unclosed
 from app_integration._internal.single_flight import SingleFlight
 from app_integration.database.lease import Lease, can_be_renewed, due_at, has_ended, retry_at
@@ -69,7 +69,7 @@ class LeasedUsers(Users):
         self._draining: list[Lease] = []
         self._session = session
         self._role = role
-        self._path = names.need("lease-database-user", role).path
+        self._path = permissions.need("lease-database-user", role).path
         self._limits = limits or Limits()
         self._clock = clock
         self._chance = chance

@@ -15,7 +15,7 @@ from typing import Final, NamedTuple
 
 from app_integration.encryption import values
 from app_integration.encryption.data_key import DataKey
-from app_integration.encryption.refusal import refuse
+from app_integration.errors import raise_decryption_failed
 
 SUITE: Final = 1
 HEADER: Final = 5  # bytes: type and suite, data key id
@@ -55,10 +55,10 @@ def parse(token: bytes) -> CompactToken:
         DecryptionFailed: not a token of this layout.
     """
     if not OVERHEAD <= len(token) <= _MAX_SIZE or token[0] & 0x0F != SUITE:
-        refuse()
+        raise_decryption_failed()
     value_type = (token[0] >> 4) + 1
     if value_type not in values.DECODERS:
-        refuse()
+        raise_decryption_failed()
     number = int.from_bytes(token[1:HEADER], "big")
     return CompactToken(
         value_type, number, token[:HEADER], token[HEADER:NONCE_END], token[NONCE_END:]

@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
-from app_integration.encryption.refusal import refuse
+from app_integration.errors import raise_decryption_failed
 
 SIZE: Final = 32  # bytes
 
@@ -71,7 +71,7 @@ class DataKey:
         try:
             return self.decrypt(nonce, sealed, additional)
         except (InvalidTag, ValueError):
-            refuse()
+            raise_decryption_failed()
 
     def __reduce_ex__(self, protocol: object) -> NoReturn:
         raise TypeError("a data key can't be pickled or copied")

@@ -25,7 +25,7 @@ from typing import Final, NamedTuple
 
 from app_integration.encryption import values
 from app_integration.encryption.data_key import TEXT_V2, TEXT_V3, DataKey
-from app_integration.encryption.refusal import refuse
+from app_integration.errors import raise_decryption_failed
 
 VERSION: Final = 3
 LABEL: Final = b"strongroom field"
@@ -115,7 +115,7 @@ def parse(token: object) -> Envelope:
         or not _FIXED < start <= _FIXED + MAX_WRAPPED
         or not TAG <= len(raw) - sealed <= values.MAX_SIZE + TAG
     ):
-        refuse()
+        raise_decryption_failed()
     return Envelope(
         version, raw[1], raw[_FIXED:start], raw[start:nonce], raw[nonce:sealed], raw[sealed:]
     )
@@ -128,13 +128,13 @@ def _to_text(raw: bytes) -> str:
 def _from_text(token: object) -> tuple[int, bytes]:
     """Version and bytes of *token*, whose length is bounded before anything is allocated."""
     if not isinstance(token, str) or len(token) > _MAX_TEXT or token[:_PREFIX] not in _PREFIXES:
-        refuse()
+        raise_decryption_failed()
     try:
         text = token[_PREFIX:].encode("ascii").translate(_FROM_URL)
         text += _PADDING[len(text) % 4]
         raw = a2b_base64(text)
     except ValueError:
-        refuse()
+        raise_decryption_failed()
     if len(raw) < _SMALLEST or b2a_base64(raw, newline=False) != text:
-        refuse()
+        raise_decryption_failed()
     return _PREFIXES[token[:_PREFIX]], raw

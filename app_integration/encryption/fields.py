@@ -17,10 +17,9 @@ from app_integration.encryption.bound_field import BoundField, Token
 from app_integration.encryption.data_key import DataKey
 from app_integration.encryption.keyring import Carried, KeyName, Keyring, WrapScope
 from app_integration.encryption.quick import EncryptField
-from app_integration.encryption.refusal import refuse
 from app_integration.encryption.rotation import Due, Rotation
 from app_integration.encryption.writer import Background, in_a_thread
-from app_integration.errors import DecryptionFailed
+from app_integration.errors import DecryptionFailed, raise_decryption_failed
 from app_integration.names import Scope
 from app_integration.settings import Limits
 
@@ -213,7 +212,7 @@ class FieldCipher:
             DecryptionFailed: not a token, or its data key isn't this cipher's.
             EncryptionError: a token of version 2, which needs :meth:`reencrypt`.
         """
-        return self.rotation.rewrap([token]).results[0] or refuse()
+        return self.rotation.rewrap([token]).results[0] or raise_decryption_failed()
 
     def rewrap_many(self, tokens: Sequence[Token | None]) -> Batch[Token]:
         """What became of each token, as :meth:`rewrap` does it; a bad one is named."""
@@ -244,7 +243,7 @@ class FieldCipher:
         """The value in *token*; refused when it isn't of *value_type*."""
         part = taken_apart(token, binding)
         if value_type not in (None, part.value_type):
-            refuse()
+            raise_decryption_failed()
         return part.opened(self.keyring.read_key(part.name).key)
 
 
@@ -279,7 +278,7 @@ def taken_apart(token: object, binding: bytes) -> Part:
     elif binding.startswith(bindings.NO_FIELD):
         additional = parts.authenticated() + binding[len(bindings.NO_FIELD) :]
     else:
-        refuse()
+        raise_decryption_failed()
     name = Carried(parts.version, parts.wrapped, parts.commitment)
     return Part(name, parts.value_type, parts.nonce, parts.sealed, additional)
 

@@ -13,8 +13,7 @@ from app_integration._internal.single_flight import SingleFlight
 from app_integration.encryption import context as contexts
 from app_integration.encryption.index_keys import MAX_VERSION, IndexKey, IndexKeyStore
 from app_integration.encryption.key_services import KeyService
-from app_integration.encryption.refusal import refuse
-from app_integration.errors import ConfigurationError, KeyUnavailable
+from app_integration.errors import ConfigurationError, KeyUnavailable, raise_decryption_failed
 from app_integration.names import Scope
 from app_integration.settings import Limits
 
@@ -210,7 +209,7 @@ class IndexVersions:
     def _open(self, row: IndexKey) -> Keyed:
         (key,) = self._service.unwrap([row.wrapped], self._bound(row.version))
         if key is None or len(key) != SIZE:
-            refuse()
+            raise_decryption_failed()
         return Keyed(row, key, self._label)
 
     def _bound(self, version: int) -> bytes:

@@ -15,9 +15,8 @@ from app_integration.encryption.data_keys import MAX_NUMBER, DataKeyStore, Wrapp
 from app_integration.encryption.envelope import MAX_WRAPPED, PURPOSES, VERSION
 from app_integration.encryption.key_services import KeyService
 from app_integration.encryption.read_keys import Held, ReadKeys
-from app_integration.encryption.refusal import refuse
 from app_integration.encryption.writer import Background, Writer
-from app_integration.errors import ConfigurationError, KeyUnavailable
+from app_integration.errors import ConfigurationError, KeyUnavailable, raise_decryption_failed
 from app_integration.settings import Limits
 
 _ATTEMPTS: Final = (
@@ -132,7 +131,7 @@ class Keyring:
     def _fetch_one(self, name: KeyName) -> Held:
         """A caller may arrive just after the key was fetched, so that is looked at first."""
         held = self._read.get(name, self._clock()) or self._fetch([name]).get(name)
-        return held or refuse()
+        return held or raise_decryption_failed()
 
     def _fetch(self, names: Collection[KeyName]) -> dict[KeyName, Held]:
         wanted = self._wrapped(names)

@@ -15,7 +15,7 @@ from app_integration.encryption import context as contexts
 from app_integration.encryption import values
 from app_integration.encryption.budget import Budget
 from app_integration.encryption.read_keys import Held
-from app_integration.encryption.refusal import refuse
+from app_integration.errors import raise_decryption_failed
 
 if TYPE_CHECKING:
     from app_integration.encryption.bound_field import BoundField, Token
@@ -81,7 +81,7 @@ def compiled_decrypt(field: BoundField) -> Decrypt:
             try:
                 return decode(unseal(token[5:17], token[17:], additional))
             except values.UNREADABLE:
-                refuse()
+                raise_decryption_failed()
         value = slowly(token, *context)
         opening = field.opening(token) or opening
         return value
@@ -140,7 +140,7 @@ def decrypt_of_one(field: BoundField) -> Decrypt:
             except IndexError:
                 pass  # a number of more than 8 bytes
             except values.UNREADABLE:
-                refuse()
+                raise_decryption_failed()
         value = slowly(token, bound)
         opening = field.opening(token) or opening
         return value

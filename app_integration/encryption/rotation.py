@@ -15,8 +15,12 @@ from app_integration.encryption import compact_token, envelope
 from app_integration.encryption.batch import Batch
 from app_integration.encryption.data_key import SIZE
 from app_integration.encryption.envelope import MAX_WRAPPED, Envelope
-from app_integration.encryption.refusal import refuse
-from app_integration.errors import DecryptionFailed, EncryptionError, KeyUnavailable
+from app_integration.errors import (
+    DecryptionFailed,
+    EncryptionError,
+    KeyUnavailable,
+    raise_decryption_failed,
+)
 
 if TYPE_CHECKING:
     from app_integration.encryption.bound_field import Token
@@ -60,7 +64,7 @@ class Rotation:
         if not isinstance(token, str):
             rows = self._ring.store.get([compact_token.parse(bytes(token)).number])
             if not rows:
-                refuse()
+                raise_decryption_failed()
             return Due.REWRAP if rows[0].version < self.newest() else Due.NOTHING
         parts = envelope.parse(token)
         if parts.version != envelope.VERSION:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from http import HTTPStatus
 from typing import Any, Final, Protocol, TypeVar
 
-from app_integration import names
+from app_integration import names, permissions
 from app_integration.encryption.batch import Batch
 from app_integration.encryption.ciphertext import is_canonical
 from app_integration.errors import (
@@ -118,7 +118,7 @@ class Transit:
         read: Callable[[object], _T | None],
     ) -> Batch[_T]:
         """Send the items that aren't None, and put the answers back in their places."""
-        path = names.need(operation, self.name).path
+        path = permissions.need(operation, self.name).path
         places = [index for index, item in enumerate(items) if item is not None]
         results: list[_T | None] = [None] * len(items)
         answers = self._send_all(path, [item for item in items if item is not None])

@@ -26,8 +26,7 @@ from uuid import UUID
 from cryptography.exceptions import InvalidTag
 
 from app_integration.encryption import scalars
-from app_integration.encryption.refusal import refuse
-from app_integration.errors import EncryptionError
+from app_integration.errors import EncryptionError, raise_decryption_failed
 from app_integration.secret import Secret
 
 DECIMAL: Final = 6
@@ -77,7 +76,7 @@ def decode(code: int, encoded: bytes) -> object:
     try:
         return DECODERS[code](encoded)
     except UNREADABLE:
-        refuse()
+        raise_decryption_failed()
 
 
 def _encode_secret(value: Secret) -> bytes:

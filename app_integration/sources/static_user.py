@@ -12,7 +12,7 @@ from http import HTTPStatus
 from typing import Any, Final
 from urllib.parse import quote
 
-from app_integration import names
+from app_integration import names, permissions
 from app_integration.errors import RequestRefused
 from app_integration.secret import Secret
 from app_integration.session import Session
@@ -41,7 +41,7 @@ def fetch(session: Session, role: str, entry: Mapping[str, Any]) -> Fetched | No
     """
     data: Mapping[str, Any] = entry["data"]["data"]
     try:
-        answer = session.get(names.need("read-static-user", role).path)
+        answer = session.get(permissions.need("read-static-user", role).path)
     except RequestRefused as refused:
         if refused.status != HTTPStatus.BAD_REQUEST or names.VALUE_KEY not in data:
             raise

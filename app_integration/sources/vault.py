@@ -7,7 +7,7 @@ from datetime import datetime
 from http import HTTPStatus
 from typing import Any, ClassVar
 
-from app_integration import names
+from app_integration import names, permissions
 from app_integration.errors import RequestRefused, SecretDeleted, SecretError, SecretNotFound
 from app_integration.names import Scope
 from app_integration.secret import Secret
@@ -31,7 +31,7 @@ class VaultSource:
             SecretDeleted: that version was deleted or destroyed.
             SecretError: the entry has no string under *field*.
         """
-        path = names.need("read-secret", self._scope.secret(name)).path
+        path = permissions.need("read-secret", self._scope.secret(name)).path
         try:
             answer = self._session.get(path if version is None else f"{path}?version={version:d}")
         except RequestRefused as refused:

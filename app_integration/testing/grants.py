@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from fnmatch import fnmatchcase
 
-from app_integration import names
-from app_integration.names import Need, Scope
+from app_integration import permissions
+from app_integration.names import Scope
+from app_integration.permissions import Need
 
 #: The policy that allows all, as the server's own ``root``.
 ROOT = "root"
@@ -15,10 +16,10 @@ ROOT = "root"
 def needs(scope: Scope) -> Iterator[Need]:
     """All that the SDK asks for in *scope*; ``*`` at the end of a path stands for the rest."""
     own = {"read-secret": f"{scope.service}/{scope.environment}/*"}
-    for operation in names.OPERATIONS:
+    for operation in permissions.OPERATIONS:
         if operation != "issue-secret-id":
-            yield names.need(operation, own.get(operation, f"{scope}*"))
-    yield from names.IMPLIED
+            yield permissions.need(operation, own.get(operation, f"{scope}*"))
+    yield from permissions.IMPLIED
 
 
 def hcl(scope: Scope) -> str:

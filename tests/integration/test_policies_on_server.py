@@ -7,7 +7,8 @@ import re
 import pytest
 
 from app_integration.errors import StrongroomError
-from app_integration.names import IMPLIED, Environment, Need, Scope, need
+from app_integration.names import Environment, Scope
+from app_integration.permissions import IMPLIED, Need, need
 from policies.render import render_policies
 from tests.deployment import Deployment
 from vault.declare.load import load

@@ -25,8 +25,7 @@ from app_integration.encryption.blind_indexes import BlindIndexes
 from app_integration.encryption.fields import FieldCipher
 from app_integration.encryption.index_keys import IndexKeyStore
 from app_integration.encryption.index_keys.table import TableIndexKeys
-from app_integration.encryption.refusal import refuse
-from app_integration.errors import KeyUnavailable, Unreachable
+from app_integration.errors import KeyUnavailable, Unreachable, raise_decryption_failed
 from app_integration.names import Environment, Scope
 from app_integration.secret import Secret
 from examples.gaara_store import keys, signing
@@ -120,7 +119,7 @@ class LocalKeys:
 
     def decrypt(self, ciphertext: str, context: bytes) -> bytes:
         self._check()
-        return self._opened(bytes.fromhex(ciphertext), context) or refuse()
+        return self._opened(bytes.fromhex(ciphertext), context) or raise_decryption_failed()
 
     def _opened(self, key: bytes, scope: bytes) -> bytes | None:
         try:

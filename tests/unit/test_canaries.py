@@ -46,7 +46,7 @@ import logging, secrets, subprocess
 import pytest
 from app_integration import redaction
 from app_integration.errors import Unreachable
-from app_integration.names import Need
+from app_integration.permissions import Need
 from app_integration.sinks import FileSink
 
 pytestmark = pytest.mark.requires("nothing")

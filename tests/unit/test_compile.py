@@ -16,7 +16,8 @@ from agent.formats import Format, Scalar
 from agent.hcl import AgentSettings, Delivery
 from agent.logins import AppRoleLogin
 from app_integration.errors import ConfigurationError
-from app_integration.names import Environment, Need, Scope
+from app_integration.names import Environment, Scope
+from app_integration.permissions import Need
 from vault.runtime.hcl import quoted as quoted_hcl
 
 SCOPE = Scope("gaara-store", Environment.DEV)

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from app_integration import names
 from app_integration.errors import InvalidName
-from app_integration.names import Environment, Need, Scope
+from app_integration.names import Environment, Scope
 
 SCOPE = Scope("gaara-store", Environment.DEV)
 
@@ -104,30 +104,3 @@ def test_a_value_the_server_would_change_is_refused_without_showing_it(
         names.check_secret_value("smtp-password", value)
     assert "smtp-password" in str(caught.value)
     assert value not in str(caught.value)
-
-
-def test_a_need_gives_the_rule_to_add() -> None:
-    need = names.need("read-secret", SCOPE.secret("jwt-secret"))
-    assert need == Need("secret/data/gaara-store/dev/jwt-secret", "read")
-    assert need.rule() == (
-        'path "secret/data/gaara-store/dev/jwt-secret" { capabilities = ["read"] }'
-    )
-
-
-@pytest.mark.parametrize(
-    ("method", "path", "capabilities"),
-    [
-        ("GET", "secret/data/shop/dev/x", '"read"'),
-        ("POST", "secret/data/shop/dev/x", '"create", "update"'),
-        ("POST", "transit/encrypt/shop-dev-pii", '"update"'),
-        ("GET", "database/creds/shop-dev", '"read"'),
-        ("POST", "sys/leases/renew", '"update"'),
-        ("LIST", "secret/metadata/shop/", '"list"'),
-        ("DELETE", "sys/mounts/x", '"delete"'),
-    ],
-)
-def test_a_denied_request_has_the_rule_of_its_operation(
-    method: str, path: str, capabilities: str
-) -> None:
-    rule = names.rule_for(method, f"{path}?version=2" if method == "GET" else path)
-    assert rule == f'path "{path}" {{ capabilities = [{capabilities}] }}'

@@ -6,7 +6,8 @@ from collections.abc import Callable
 from typing import Final
 
 from app_integration.errors import ConfigurationError, StrongroomError
-from app_integration.names import DATABASE_MOUNT, TEMPLATE_KEY, VALUE_KEY, need
+from app_integration.names import DATABASE_MOUNT, TEMPLATE_KEY, VALUE_KEY
+from app_integration.permissions import need
 from app_integration.secret import Secret
 from app_integration.sources.static_user import compose
 from vault.declare import edit_adopted

@@ -1,0 +1,38 @@
+"""What an operation needs of a policy, and the rule that a denied request is told."""
+
+from __future__ import annotations
+
+import pytest
+
+from app_integration import permissions
+from app_integration.names import Environment, Scope
+from app_integration.permissions import Need
+
+SCOPE = Scope("gaara-store", Environment.DEV)
+
+
+def test_a_need_gives_the_rule_to_add() -> None:
+    need = permissions.need("read-secret", SCOPE.secret("jwt-secret"))
+    assert need == Need("secret/data/gaara-store/dev/jwt-secret", "read")
+    assert need.rule() == (
+        'path "secret/data/gaara-store/dev/jwt-secret" { capabilities = ["read"] }'
+    )
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "capabilities"),
+    [
+        ("GET", "secret/data/shop/dev/x", '"read"'),
+        ("POST", "secret/data/shop/dev/x", '"create", "update"'),
+        ("POST", "transit/encrypt/shop-dev-pii", '"update"'),
+        ("GET", "database/creds/shop-dev", '"read"'),
+        ("POST", "sys/leases/renew", '"update"'),
+        ("LIST", "secret/metadata/shop/", '"list"'),
+        ("DELETE", "sys/mounts/x", '"delete"'),
+    ],
+)
+def test_a_denied_request_has_the_rule_of_its_operation(
+    method: str, path: str, capabilities: str
+) -> None:
+    rule = permissions.policy_rule(method, f"{path}?version=2" if method == "GET" else path)
+    assert rule == f'path "{path}" {{ capabilities = [{capabilities}] }}'
