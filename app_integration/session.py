@@ -14,7 +14,6 @@ from typing import Any, Self
 
 from app_integration import metrics, permissions
 from app_integration._internal import fork_safety
-from app_integration.addresses import Addresses
 from app_integration.errors import (
     AccessDenied,
     RateLimited,
@@ -28,7 +27,8 @@ from app_integration.renewal import Renewal
 from app_integration.retry import Retry
 from app_integration.settings import Limits, Settings
 from app_integration.tokens import Tokens
-from app_integration.transport import Hidden, Sender, Transport
+from app_integration.transport.failover import FailoverTransport
+from app_integration.transport.http import Hidden, Sender, Transport
 
 log = logging.getLogger(__name__)
 #: Seconds that giving a token back may take: a process that ends doesn't wait for a server.
@@ -121,7 +121,7 @@ class Session:
             )
             for address in self._addresses
         ]
-        return senders[0] if len(senders) == 1 else Addresses(senders)
+        return senders[0] if len(senders) == 1 else FailoverTransport(senders)
 
     @property
     def accessor(self) -> str | None:

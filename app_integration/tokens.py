@@ -15,7 +15,7 @@ from app_integration._internal.single_flight import SingleFlight
 from app_integration.errors import AccessDenied, AuthenticationFailed, RequestRefused
 from app_integration.login import Login, Token
 from app_integration.settings import Limits
-from app_integration.transport import Hidden, Sender
+from app_integration.transport.http import Hidden, Sender
 
 log = logging.getLogger(__name__)
 

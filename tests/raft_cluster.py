@@ -14,7 +14,7 @@ from app_integration.errors import ServerError
 from app_integration.login import GivenToken
 from app_integration.secret import Secret
 from app_integration.session import Session
-from app_integration.transport import Transport
+from app_integration.transport.http import Transport
 from tests.audited_server import until
 from tests.deployment import free_ports
 from vault.runtime import binaries, vault_state

@@ -20,8 +20,6 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from app_integration import names
-from app_integration.answers import Answer as Reply
-from app_integration.answers import decode
 from app_integration.errors import DeadlineExceeded, Unreachable
 from app_integration.testing.approle import AppRoles
 from app_integration.testing.clock import Clock
@@ -32,6 +30,8 @@ from app_integration.testing.leases import Leases
 from app_integration.testing.tokens import DENIED, Token, Tokens
 from app_integration.testing.transit import Transit
 from app_integration.testing.wrapping import Wrapping
+from app_integration.transport.responses import Response as Reply
+from app_integration.transport.responses import decode
 
 ADDRESS: Final = "memory://vault"
 #: Paths that are answered without a token.
@@ -115,7 +115,7 @@ class MemoryVault:
         body: Mapping[str, Any] | None = None,
         wrap_ttl: int | None = None,
     ) -> dict[str, Any]:
-        """As :meth:`app_integration.transport.Transport.send`, without a network."""
+        """As :meth:`app_integration.transport.http.Transport.send`, without a network."""
         with self._lock:
             fault = self._faults.take(path)
             if fault is Fault.UNREACHABLE:

@@ -18,7 +18,7 @@ from app_integration.config import ConfigFile
 from app_integration.deliver import State, status_file
 from app_integration.errors import StrongroomError
 from app_integration.settings import from_environment
-from app_integration.transport import Transport
+from app_integration.transport.http import Transport
 from examples.gaara_store.config import StoreConfig
 from examples.gaara_store.keys import GONE
 from examples.gaara_store.problems import Unavailable

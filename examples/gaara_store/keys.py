@@ -22,7 +22,7 @@ from app_integration.errors import (
     StrongroomError,
 )
 from app_integration.settings import from_environment
-from app_integration.transport import Transport
+from app_integration.transport.http import Transport
 from examples.gaara_store.tables import Base
 
 log = logging.getLogger(__name__)

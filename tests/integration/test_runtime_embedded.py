@@ -21,7 +21,7 @@ from redis.retry import Retry
 from app_integration.errors import ConfigurationError
 from app_integration.names import Environment, Scope
 from app_integration.secret import Secret
-from app_integration.transport import Transport
+from app_integration.transport.http import Transport
 from vault.runtime.embedded import Embedded, StillRunning
 from vault.runtime.layout import Layout
 from vault.runtime.lock import Busy

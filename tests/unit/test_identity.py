@@ -12,7 +12,7 @@ from app_integration.errors import ConfigurationError
 from app_integration.identity import SERVICE_ACCOUNT_TOKEN, login_of
 from app_integration.login import AppRole, Certificate, JwtFile, Login
 from app_integration.settings import from_environment
-from app_integration.transport import Transport
+from app_integration.transport.http import Transport
 from tests.unit.local_server import certificate_in
 
 BASE = {

@@ -18,7 +18,7 @@ from app_integration._internal.private_file import write_private
 from app_integration.errors import ConfigurationError
 from app_integration.names import Scope
 from app_integration.secret import Secret
-from app_integration.transport import Transport
+from app_integration.transport.http import Transport
 from vault.runtime import vault_state
 from vault.runtime.access import Access
 from vault.runtime.accounts import smtp_password

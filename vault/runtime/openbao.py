@@ -16,7 +16,7 @@ from typing import Final
 from app_integration._internal.private_file import write_private
 from app_integration.errors import ConfigurationError, ServerError
 from app_integration.secret import Secret
-from app_integration.transport import Transport
+from app_integration.transport.http import Transport
 from vault.runtime import binaries, vault_state
 from vault.runtime.files import private_folder
 from vault.runtime.hcl import render

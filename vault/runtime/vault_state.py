@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from app_integration.errors import ServerError
-from app_integration.transport import Transport
+from app_integration.transport.http import Transport
 
 REQUEST_SECONDS: Final = 10.0
 INITIALISE_SECONDS: Final = 30.0

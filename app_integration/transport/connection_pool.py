@@ -20,7 +20,7 @@ from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.exceptions import ConnectTimeoutError, NameResolutionError, NewConnectionError
 
-from app_integration.resolver import connect
+from app_integration.transport.dns import connect
 
 #: Connections kept open to one address; more threads than that open some for one request.
 KEPT: Final = 32

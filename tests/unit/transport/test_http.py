@@ -13,7 +13,6 @@ from typing import Any
 
 import pytest
 
-from app_integration import transport
 from app_integration.errors import (
     AccessDenied,
     ConfigurationError,
@@ -25,7 +24,8 @@ from app_integration.errors import (
     StrongroomError,
     Unreachable,
 )
-from app_integration.transport import Transport
+from app_integration.transport import http
+from app_integration.transport.http import Transport
 from tests.deployment import free_ports
 from tests.unit.local_server import DRIP, Server, certificate_in, once, running
 
@@ -154,7 +154,7 @@ def test_an_answer_that_no_vault_gives_is_a_fault(content: bytes) -> None:
 
 
 def test_an_answer_above_the_limit_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(transport, "MAX_ANSWER", 1000)
+    monkeypatch.setattr(http, "MAX_ANSWER", 1000)
     with running(Server(content=b" " * 998 + b"{}")) as server:
         assert send(server.address) == {}
         server.content = b" " * 999 + b"{}"

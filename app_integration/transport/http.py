@@ -18,15 +18,15 @@ from hvac.adapters import RawAdapter
 from urllib3.connectionpool import HTTPConnectionPool
 
 from app_integration._internal.server_urls import LOOPBACK
-from app_integration.answers import Answer, decode
-from app_integration.connections import pool
 from app_integration.errors import (
     DeadlineExceeded,
     ServerFault,
     StrongroomError,
     Unreachable,
 )
-from app_integration.trust import trusting
+from app_integration.transport.connection_pool import pool
+from app_integration.transport.responses import Response, decode
+from app_integration.transport.tls import create_ssl_context
 
 _SCHEMES: Final = {"http", "https"}
 _REDIRECT: Final = {301, 302, 307, 308}
@@ -93,7 +93,7 @@ class _Pooled:
         content: Mapping[str, Any] | None,
         timeout: urllib3.Timeout,
         **_: Any,
-    ) -> Answer:
+    ) -> Response:
         """The whole answer. Redirects and retries are for the caller."""
         data = None
         if content is not None:
@@ -173,7 +173,7 @@ class Transport:
         end = self._clock() + timeout
         request = _Request(method, path, token, body, wrap_ttl)
         answer = self._exchange(request, self.address, end)
-        if isinstance(answer, Answer) and answer.status in _REDIRECT:
+        if isinstance(answer, Response) and answer.status in _REDIRECT:
             # A standby names the leader: one hop, the same request.
             answer = self._exchange(request, self._leader(request, answer.location), end)
         # Raised here, out of sight of the library's exceptions and their frames.
@@ -181,7 +181,7 @@ class Transport:
             raise answer
         return decode(method, path, answer)
 
-    def _exchange(self, request: _Request, address: str, end: float) -> Answer | StrongroomError:
+    def _exchange(self, request: _Request, address: str, end: float) -> Response | StrongroomError:
         """One request and its whole answer before *end*, on the clock."""
         adapter = RawAdapter(
             base_uri="",
@@ -192,7 +192,7 @@ class Transport:
         )
         left = max(end - self._clock(), _LEAST_TIMEOUT)
         try:
-            answer: Answer = adapter.request(
+            answer: Response = adapter.request(
                 request.method,
                 f"/v1/{request.path}",
                 raise_exception=False,
@@ -214,7 +214,7 @@ class Transport:
 
     def _tls(self) -> ssl.SSLContext:
         if self._context is None:
-            self._context = trusting(self._cacert, self._certificate)
+            self._context = create_ssl_context(self._cacert, self._certificate)
         return self._context
 
     def _leader(self, request: _Request, location: str) -> str:
@@ -242,7 +242,7 @@ class _TooLarge(urllib3.exceptions.HTTPError):
     """An answer beyond :data:`MAX_ANSWER`."""
 
 
-def _whole(response: Any) -> Answer:
+def _whole(response: Any) -> Response:
     """Read piece by piece: what is too large is refused before it is held."""
     pieces, size = [], 0
     while piece := response.read1(_PIECE, decode_content=True):
@@ -255,7 +255,7 @@ def _whole(response: Any) -> Answer:
     if not bounded and response.status != HTTPStatus.NO_CONTENT:
         # Nothing says where it ends: cut within its headers, it would pass for an empty answer.
         raise urllib3.exceptions.ProtocolError
-    return Answer(
+    return Response(
         response.status,
         b"".join(pieces),
         headers.get("Location", ""),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pytest
 
-from app_integration.addresses import Addresses
 from app_integration.errors import (
     AccessDenied,
     DeadlineExceeded,
@@ -15,6 +14,7 @@ from app_integration.errors import (
     StrongroomError,
     Unreachable,
 )
+from app_integration.transport.failover import FailoverTransport
 from tests.unit.scripted_server import Server
 
 PATH = "secret/data/shop/prod/x"
@@ -22,13 +22,13 @@ AWAY = Unreachable("no connection", undone=True)
 STANDBY = RateLimited("status 473", undone=True)
 
 
-def cluster(*errors: StrongroomError | None) -> tuple[Addresses, list[Server]]:
+def cluster(*errors: StrongroomError | None) -> tuple[FailoverTransport, list[Server]]:
     """A server an error that it always gives; None for one that serves."""
     servers = [Server() for _ in errors]
     for server, error in zip(servers, errors, strict=True):
         if error is not None:
             server.answers[PATH] = [error]
-    return Addresses(servers, servers[0].clock), servers
+    return FailoverTransport(servers, servers[0].clock), servers
 
 
 def asked(servers: list[Server]) -> list[int]:

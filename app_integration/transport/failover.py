@@ -13,10 +13,10 @@ from app_integration.errors import (
     ServerError,
     StrongroomError,
 )
-from app_integration.transport import Sender
+from app_integration.transport.http import Sender
 
 
-class Addresses:
+class FailoverTransport:
     """Sends each request to the address that answered last, and to the next where that can't.
 
     Only what surely had no effect is sent to another address within one call: there was no
@@ -42,7 +42,7 @@ class Addresses:
         body: Mapping[str, Any] | None = None,
         wrap_ttl: int | None = None,
     ) -> dict[str, Any]:
-        """As :meth:`app_integration.transport.Transport.send`.
+        """As :meth:`app_integration.transport.http.Transport.send`.
 
         Raises:
             Sealed: every address is.

@@ -10,7 +10,9 @@ import certifi
 from app_integration.errors import ConfigurationError
 
 
-def trusting(cacert: Path | None, certificate: tuple[Path, Path] | None) -> ssl.SSLContext:
+def create_ssl_context(
+    cacert: Path | None, certificate: tuple[Path, Path] | None
+) -> ssl.SSLContext:
     """Who is trusted, and the client's own certificate.
 
     Raises:

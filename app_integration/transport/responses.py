@@ -31,7 +31,7 @@ _MAX_EXPLANATION: Final = 300  # characters of the server's own words in an erro
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class Response:
     """An answer read whole.
 
     Attributes:
@@ -50,7 +50,7 @@ class Answer:
         return self.status < HTTPStatus.BAD_REQUEST
 
 
-def decode(method: str, path: str, answer: Answer) -> dict[str, Any]:
+def decode(method: str, path: str, answer: Response) -> dict[str, Any]:
     """The object in *answer* to *method* on *path*.
 
     Raises:
@@ -64,7 +64,7 @@ def decode(method: str, path: str, answer: Answer) -> dict[str, Any]:
     return outcome
 
 
-def _outcome(method: str, path: str, answer: Answer) -> dict[str, Any] | StrongroomError:
+def _outcome(method: str, path: str, answer: Response) -> dict[str, Any] | StrongroomError:
     body = _json(answer.content)
     if answer.status >= HTTPStatus.BAD_REQUEST:
         return _failure(method, path, answer, body or {})
@@ -84,7 +84,7 @@ def _json(content: bytes) -> dict[str, Any] | None:
     return body if isinstance(body, dict) else None
 
 
-def _failure(method: str, path: str, answer: Answer, body: Mapping[str, Any]) -> StrongroomError:
+def _failure(method: str, path: str, answer: Response, body: Mapping[str, Any]) -> StrongroomError:
     where, status = f"{method} {path}", answer.status
     if status == HTTPStatus.FORBIDDEN:
         rule = permissions.policy_rule(method, path)

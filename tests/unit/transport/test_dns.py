@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from app_integration import resolver
 from app_integration.errors import Unreachable
-from app_integration.resolver import Resolver, connect
-from app_integration.transport import Transport
+from app_integration.transport import dns
+from app_integration.transport.dns import Resolver, connect
+from app_integration.transport.http import Transport
 from tests.unit.local_server import Server, certificate_in, running
 
 TIMEOUT = 0.3  # seconds
@@ -27,7 +27,7 @@ class Hanging:
         self.asked = 0
         self.over = threading.Event()
 
-    def __call__(self, *_: object, **__: object) -> resolver.Found:
+    def __call__(self, *_: object, **__: object) -> dns.Found:
         self.asked += 1
         self.over.wait(30)
         raise socket.gaierror(socket.EAI_AGAIN, "no answer")
@@ -36,7 +36,7 @@ class Hanging:
 @pytest.fixture
 def hanging(monkeypatch: pytest.MonkeyPatch) -> Iterator[Hanging]:
     hanging = Hanging()
-    monkeypatch.setattr(resolver, "_resolver", Resolver(hanging))
+    monkeypatch.setattr(dns, "_resolver", Resolver(hanging))
     yield hanging
     hanging.over.set()
 
@@ -64,7 +64,7 @@ def test_64_callers_of_one_name_take_one_thread(hanging: Hanging) -> None:
 
 
 def test_a_name_that_is_none_is_unreachable() -> None:
-    def none(*_: object, **__: object) -> resolver.Found:
+    def none(*_: object, **__: object) -> dns.Found:
         raise socket.gaierror(socket.EAI_NONAME, "no such host")
 
     with pytest.raises(socket.gaierror):
@@ -74,7 +74,7 @@ def test_a_name_that_is_none_is_unreachable() -> None:
 def test_a_name_is_looked_up_again_at_each_connection() -> None:
     asked: list[str] = []
 
-    def lookup(host: str, port: int, **_: object) -> resolver.Found:
+    def lookup(host: str, port: int, **_: object) -> dns.Found:
         asked.append(host)
         return socket.getaddrinfo("127.0.0.1", port)
 
@@ -101,7 +101,7 @@ def test_each_address_of_a_name_is_tried_within_the_one_timeout(
             *socket.getaddrinfo("127.0.0.1", hole, type=socket.SOCK_STREAM),
             *socket.getaddrinfo("127.0.0.1", port, type=socket.SOCK_STREAM),
         ]
-        monkeypatch.setattr(resolver, "_resolver", Resolver(lambda *_, **__: found))
+        monkeypatch.setattr(dns, "_resolver", Resolver(lambda *_, **__: found))
         begun = time.monotonic()
         connect("vault.internal", port, TIMEOUT).close()
         assert time.monotonic() - begun < TIMEOUT * 1.5
@@ -114,7 +114,7 @@ def test_the_name_is_what_a_certificate_must_hold(
 ) -> None:
     certificate = certificate_in(tmp_path / "server.pem")  # for 127.0.0.1 only
     monkeypatch.setattr(
-        resolver,
+        dns,
         "_resolver",
         Resolver(lambda _host, port, **_: socket.getaddrinfo("127.0.0.1", port)),
     )

@@ -1,0 +1,1 @@
+"""Requests to the server: connections, addresses, and what an answer says."""
