@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any, Final, Protocol
 
 from app_integration import metrics
+from app_integration.auth.methods import Token
 from app_integration.errors import (
     OUTAGE,
     AccessDenied,
@@ -15,7 +16,6 @@ from app_integration.errors import (
     ServerFault,
     StrongroomError,
 )
-from app_integration.login import Token
 from app_integration.settings import Limits
 from app_integration.tokens import Tokens
 
@@ -51,7 +51,7 @@ class Renewal:
 
     def begin(self, token: Token) -> None:
         """Look after *token* and its successors, if it is ours and ends."""
-        if self.thread is not None or token.ttl <= 0 or not self._tokens.login.ours:
+        if self.thread is not None or token.ttl <= 0 or not self._tokens.auth_method.owns_token:
             return
         with self._lock:
             if self.thread is None:

@@ -14,6 +14,8 @@ from typing import Any, Self
 
 from app_integration import metrics, permissions
 from app_integration._internal import fork_safety
+from app_integration.auth.from_settings import auth_method_of
+from app_integration.auth.methods import AuthMethod, Token
 from app_integration.errors import (
     AccessDenied,
     RateLimited,
@@ -21,8 +23,6 @@ from app_integration.errors import (
     ServerError,
     StrongroomError,
 )
-from app_integration.identity import login_of
-from app_integration.login import Login, Token
 from app_integration.renewal import Renewal
 from app_integration.retry import Retry
 from app_integration.settings import Limits, Settings
@@ -55,9 +55,9 @@ class Session:
     def __init__(
         self,
         address: str,
-        login: Login,
+        auth_method: AuthMethod,
         *,
-        further: Sequence[str] = (),
+        extra_addresses: Sequence[str] = (),
         cacert: Path | None = None,
         certificate: tuple[Path, Path] | None = None,
         namespace: str = "",
@@ -68,16 +68,16 @@ class Session:
     ) -> None:
         """Args: *clock* in seconds, monotonic; *sleep* pauses for seconds.
 
-        *further* are more addresses of the same cluster; *certificate* and its key are PEM files;
-        *namespace* is where paths begin. *connect* gives what requests are sent through, once in
-        each process and once for each login; None for HTTP.
+        *extra_addresses* are more addresses of the same cluster; *certificate* and its key are PEM
+        files; *namespace* is where paths begin. *connect* gives what requests are sent through,
+        once in each process and once for each login; None for HTTP.
         """
-        self._addresses = (address, *further)
+        self._addresses = (address, *extra_addresses)
         self._cacert = cacert
         self._certificate = certificate
         self._namespace = namespace
         self._connect = connect or self._over_http
-        self._login = login
+        self._auth_method = auth_method
         self._limits = limits or Limits()
         self._clock = clock
         self._retry = Retry(self._limits, clock, sleep)
@@ -90,7 +90,7 @@ class Session:
         self._opening = threading.Lock()
         self._transport: Sender | None = None
         self._tokens = Tokens(
-            self._login,
+            self._auth_method,
             ", ".join(self._addresses),
             self._connect,
             self._send,
@@ -127,7 +127,7 @@ class Session:
     def accessor(self) -> str | None:
         """What the server's audit log writes for the accessor of the token, when it is known."""
         token = self._tokens.held
-        return token.shown_as if token else None
+        return token.accessor_hmac if token else None
 
     @property
     def logins(self) -> int:
@@ -289,8 +289,8 @@ def open_session(settings: Settings) -> Session:
     """
     return Session(
         settings.required_address(),
-        login_of(settings),
-        further=settings.further_addrs,
+        auth_method_of(settings),
+        extra_addresses=settings.further_addrs,
         cacert=settings.vault_cacert,
         certificate=settings.auth.certificate,
         namespace=settings.vault_namespace,

@@ -12,8 +12,8 @@ from typing import Any, Final, Protocol
 
 from app_integration import metrics
 from app_integration._internal.single_flight import SingleFlight
+from app_integration.auth.methods import AuthMethod, Token
 from app_integration.errors import AccessDenied, AuthenticationFailed, RequestRefused
-from app_integration.login import Login, Token
 from app_integration.settings import Limits
 from app_integration.transport.http import Hidden, Sender
 
@@ -45,7 +45,7 @@ class Tokens:
 
     def __init__(
         self,
-        login: Login,
+        auth_method: AuthMethod,
         where: str,
         connect: Callable[[], Sender],
         attempt: Attempt,
@@ -54,7 +54,7 @@ class Tokens:
         jitter: Callable[[], float] = random.random,
     ) -> None:
         """Args: *where* stands in errors; *clock* in seconds; *jitter* gives 0.0 to 1.0."""
-        self.login = login
+        self.auth_method = auth_method
         self._where = where
         self._connect = connect
         self._attempt = attempt
@@ -80,7 +80,7 @@ class Tokens:
     def current(self, deadline: float) -> Token:
         """The token to send, from a login when there is none yet."""
         token = self._token
-        if token is None or self.login.changed():
+        if token is None or self.auth_method.has_new_credential():
             return self.replaced(token, deadline)
         return token
 
@@ -113,7 +113,7 @@ class Tokens:
         with self._lock:
             self._closed = True
             token, self._token = self._token, None
-        return token if self.login.ours else None
+        return token if self.auth_method.owns_token else None
 
     def _replace(self, stale: Token | None, deadline: float) -> Token:
         current = self._token
@@ -156,7 +156,7 @@ class Tokens:
                 return self._attempt(sender, "POST", path, token, deadline, Hidden(body))
 
             try:
-                return self.login(post)
+                return self.auth_method.login(post)
             except AccessDenied:
                 raise self._refused() from None
             except RequestRefused as refused:
@@ -165,12 +165,12 @@ class Tokens:
     def _refused(self, words: str = "") -> AuthenticationFailed:
         """With the server's own *words*, where it gives a reason: they repeat no credential."""
         what = f"login at {self._where} was refused{words}"
-        return AuthenticationFailed(f"{what}; {self.login.remedy}")
+        return AuthenticationFailed(f"{what}; {self.auth_method.hint}")
 
     def _check_pause(self) -> None:
         """Refuse at once what was refused a moment ago: a server locks out who asks on and on."""
         wait = self._not_before - self._clock()
-        if self._refusal is not None and wait > 0 and not self.login.changed():
+        if self._refusal is not None and wait > 0 and not self.auth_method.has_new_credential():
             raise type(self._refusal)(f"{self._refusal} (asked again in {wait:.0f} s at most)")
 
     def _remember(self, refusal: AuthenticationFailed) -> None:
@@ -182,7 +182,7 @@ class Tokens:
 
     def _give_up(self, token: Token, deadline: float) -> None:
         """Revoke what came too late to be used."""
-        if self.login.ours:
+        if self.auth_method.owns_token:
             with closing(self._connect()) as sender:
                 self._attempt(sender, "POST", "auth/token/revoke-self", token, deadline)
 

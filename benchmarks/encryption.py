@@ -21,10 +21,10 @@ from typing import Any, Final
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from rich.console import Console
 
+from app_integration.auth.methods import StaticToken
 from app_integration.encryption.bound_field import BoundField
 from app_integration.encryption.fields import FieldCipher
 from app_integration.encryption.key_services.vault import VaultKeyService
-from app_integration.login import GivenToken
 from app_integration.names import Environment, Scope
 from app_integration.secret import Secret
 from app_integration.session import Session
@@ -54,7 +54,7 @@ def cases(rows: int = 100_000, keys: int = 100) -> Iterator[Iterator[Case]]:
     """
     with ExitStack() as stack:
         server = stack.enter_context(real_server("embedded"))
-        session = Session(server.address, GivenToken(Secret(server.root_token)))
+        session = Session(server.address, StaticToken(Secret(server.root_token)))
         stack.callback(session.close)
         session.post("transit/keys/shop-dev-pii", {"derived": True})
         yield _cases(Counted(session), server.address, server.root_token, rows, keys)

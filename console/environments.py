@@ -12,8 +12,8 @@ from rich.console import Console
 from rich.markup import escape
 
 from app_integration import names
+from app_integration.auth.methods import AppRole
 from app_integration.errors import ConfigurationError
-from app_integration.login import AppRole
 from app_integration.names import Environment
 from app_integration.session import Session
 from console import operate

@@ -9,8 +9,8 @@ from functools import cached_property
 from pathlib import Path
 
 from app_integration._internal.private_file import write_private
+from app_integration.auth.methods import AppRole, StaticToken
 from app_integration.errors import ConfigRejected
-from app_integration.login import AppRole, GivenToken
 from app_integration.names import DATABASE_MOUNT, KV_MOUNT, Environment, Scope
 from app_integration.secret import Secret
 from app_integration.session import Session
@@ -187,7 +187,7 @@ class Composed:
 
     def _bootstrap(self, token: Secret) -> None:
         self.access.database.reset_manager()
-        with Session(self.access.vault_address, GivenToken(token)) as root:
+        with Session(self.access.vault_address, StaticToken(token)) as root:
             resources = self.desired(self.supply())
             bootstrap(root, resources, self.layout.credentials / APPLY_ROLE)
         self.servers.mark_bootstrapped()

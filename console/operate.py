@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Final
 
 from app_integration import names
+from app_integration.auth.methods import AppRole, AuthMethod
 from app_integration.errors import ConfigurationError, InvalidName
-from app_integration.login import AppRole, Login
 from app_integration.names import Environment
 from app_integration.secret import Secret
 from app_integration.session import Session
@@ -73,7 +73,7 @@ def operator(env: str, root: Path, role: str) -> Session:
     return at(environment, os.environ.get("VAULT_ADDR"), AppRole(role_id, secret_id))
 
 
-def at(environment: Environment, address: str | None, login: Login) -> Session:
+def at(environment: Environment, address: str | None, login: AuthMethod) -> Session:
     """A session at *address*, or at the one that is declared for *environment*."""
     address = address or declaration().environment(environment).vault.address
     if address is None:

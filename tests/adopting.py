@@ -17,8 +17,8 @@ from typing import Any, Final
 
 from rich.console import Console
 
+from app_integration.auth.methods import AppRole
 from app_integration.errors import ServerFault
-from app_integration.login import AppRole
 from app_integration.session import Session
 from console import operate
 from console.env_files import EnvFiles

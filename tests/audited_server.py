@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from app_integration.auth.methods import AppRole, StaticToken
 from app_integration.errors import ServerError
-from app_integration.login import AppRole, GivenToken
 from app_integration.secret import Secret
 from app_integration.session import Session
 from tests.deployment import two_free_ports
@@ -34,7 +34,7 @@ class AuditedServer:
     root: Session = field(init=False)
 
     def __post_init__(self) -> None:
-        self.root = Session(self.address, GivenToken(Secret(ROOT_TOKEN)), cacert=self.cacert)
+        self.root = Session(self.address, StaticToken(Secret(ROOT_TOKEN)), cacert=self.cacert)
 
     def requests(self, path: str) -> list[dict[str, Any]]:
         """The audit entries of requests for the API path *path*, as they came in."""

@@ -27,8 +27,9 @@ import psutil
 import pytest
 import yaml
 
-from app_integration import live_values, login
+from app_integration import live_values
 from app_integration._internal.private_file import write_private
+from app_integration.auth import methods
 from app_integration.errors import StrongroomError
 from console.local import Local
 from vault.runtime.layout import Layout
@@ -156,7 +157,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def _watch(sweep: Sweep) -> None:
     _wrap(live_values.Register, "add", _learn_live, sweep)
-    _wrap(login.Token, "from_auth", _learn_token, sweep)
+    _wrap(methods.Token, "from_auth", _learn_token, sweep)
     _wrap(subprocess.Popen, "__init__", _note_child, sweep)
     _wrap(Local, "reset", _gather_first, sweep)
     _wrap(StrongroomError, "__init__", _note_error, sweep)
@@ -178,7 +179,7 @@ def _learn_live(before: Any, sweep: Sweep) -> Any:
 
 
 def _learn_token(before: Any, sweep: Sweep) -> Any:
-    def from_auth(cls: type[login.Token], auth: Mapping[str, Any]) -> Any:
+    def from_auth(cls: type[methods.Token], auth: Mapping[str, Any]) -> Any:
         sweep.learn(auth["client_token"])
         return before.__func__(cls, auth)
 

@@ -9,8 +9,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from app_integration.auth.methods import StaticToken
 from app_integration.errors import ConfigurationError, ServerError
-from app_integration.login import GivenToken
 from app_integration.secret import Secret
 from app_integration.session import Session
 from tests.deployment import two_free_ports
@@ -48,7 +48,7 @@ def dev_server(certificates: Path | None = None) -> Iterator[str]:
 def root(address: str, certificates: Path | None = None) -> Session:
     """A session with all rights on a :func:`dev_server`."""
     authority = certificates / AUTHORITY if certificates else None
-    return Session(address, GivenToken(Secret(ROOT_TOKEN)), cacert=authority)
+    return Session(address, StaticToken(Secret(ROOT_TOKEN)), cacert=authority)
 
 
 def _wait(address: str, certificates: Path | None) -> None:

@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
-from app_integration.login import GivenToken
+from app_integration.auth.methods import StaticToken
 from app_integration.names import KV_MOUNT, Environment, Scope
 from app_integration.secret import Secret
 from app_integration.session import Session
@@ -74,7 +74,7 @@ class InNamespace(Session):
     """A session whose every path lies in a namespace, killing its process after some writes."""
 
     def __init__(self, address: str, token: str, namespace: str, kill_after: int = 0) -> None:
-        super().__init__(address, GivenToken(Secret(token)))
+        super().__init__(address, StaticToken(Secret(token)))
         self._namespace = namespace
         self._kill_after = kill_after
         self._writes = 0

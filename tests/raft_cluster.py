@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from app_integration.auth.methods import StaticToken
 from app_integration.errors import ServerError
-from app_integration.login import GivenToken
 from app_integration.secret import Secret
 from app_integration.session import Session
 from app_integration.transport.http import Transport
@@ -76,7 +76,7 @@ class Cluster:
 
     def __post_init__(self) -> None:
         first, *further = self.addresses
-        self.root = Session(first, GivenToken(self.root_token), further=further)
+        self.root = Session(first, StaticToken(self.root_token), extra_addresses=further)
 
     @property
     def addresses(self) -> list[str]:

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, Final, Protocol
 
 from app_integration import metrics
-from app_integration.login import read_credential
+from app_integration.auth.methods import read_credential
 from app_integration.settings import Settings
 
 SETTING: Final = "STRONGROOM_METRICS_TOKEN_FILE"

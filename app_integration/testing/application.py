@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from app_integration import names, wiring
-from app_integration.login import AppRole, GivenToken
+from app_integration.auth.methods import AppRole, StaticToken
 from app_integration.names import Environment, Scope
 from app_integration.secret import Secret
 from app_integration.session import Session
@@ -114,11 +114,11 @@ def in_memory(service: str, folder: Path) -> Iterator[MemoryApplication]:
     operator = server.tokens.issue("operator", (grants.ROOT,), ttl=float("inf"))
     role = server.approles.role(str(scope))
 
-    def session(login: AppRole | GivenToken) -> Session:
+    def session(login: AppRole | StaticToken) -> Session:
         return Session(ADDRESS, login, clock=clock, sleep=clock.sleep, connect=lambda: server)
 
     logins = approle_files(folder, role.role_id, role.issue())
-    with session(GivenToken(Secret(operator.value))) as hand:
+    with session(StaticToken(Secret(operator.value))) as hand:
         wired = wiring.configure(
             _settings(scope, ADDRESS, folder), session=session(logins), clock=clock
         )
@@ -134,7 +134,7 @@ def in_memory(service: str, folder: Path) -> Iterator[MemoryApplication]:
 def on_server(address: str, root_token: str, folder: Path) -> Iterator[Application]:
     """A new application on the server at *address*, under a service name that nobody else has."""
     scope = Scope(f"test-{secrets.token_hex(6)}", ENVIRONMENT)
-    with Session(address, GivenToken(Secret(root_token))) as operator:
+    with Session(address, StaticToken(Secret(root_token))) as operator:
         logins = _register(operator, scope, folder)
         wired = wiring.configure(
             _settings(scope, address, folder), session=Session(address, logins)

@@ -18,8 +18,8 @@ from tempfile import TemporaryDirectory
 from typing import Any, Final
 
 from app_integration import names
+from app_integration.auth.methods import StaticToken
 from app_integration.errors import ConfigurationError, StrongroomError
-from app_integration.login import GivenToken
 from app_integration.secret import Secret
 from app_integration.session import Session
 
@@ -144,7 +144,7 @@ def _free_port() -> int:
 def _prepare(address: str, token: str) -> None:
     """Wait until it serves, and mount what services use in place of what is there."""
     end = time.monotonic() + _START_SECONDS
-    with Session(address, GivenToken(Secret(token))) as session:
+    with Session(address, StaticToken(Secret(token))) as session:
         while True:
             try:
                 session.delete(f"sys/mounts/{names.KV_MOUNT}")

@@ -19,8 +19,8 @@ import pytest
 import yaml
 from rich.console import Console
 
+from app_integration.auth.methods import AppRole
 from app_integration.errors import ConfigurationError
-from app_integration.login import AppRole
 from app_integration.secret import Secret
 from app_integration.session import open_session
 from app_integration.sources.vault import VaultSource

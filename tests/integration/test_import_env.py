@@ -14,8 +14,8 @@ import pytest
 from dotenv import dotenv_values
 
 from app_integration.audit import AuditLog
+from app_integration.auth.methods import AppRole, StaticToken
 from app_integration.errors import AccessDenied
-from app_integration.login import AppRole, GivenToken
 from app_integration.names import Environment, Scope
 from app_integration.secret import Secret
 from app_integration.session import Session
@@ -124,7 +124,7 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Session]:
         ) as server,
     ):
         try:
-            yield Session(f"http://{address}", GivenToken(Secret(printed_token(server))))
+            yield Session(f"http://{address}", StaticToken(Secret(printed_token(server))))
         finally:
             server.terminate()
 

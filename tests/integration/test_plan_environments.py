@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from rich.console import Console
 
-from app_integration.login import GivenToken
+from app_integration.auth.methods import StaticToken
 from app_integration.names import Environment, Scope
 from app_integration.secret import Secret
 from app_integration.session import Session
@@ -113,7 +113,7 @@ def test_a_value_that_is_to_be_deleted_later_is_there_until_then(server: Session
 
 def test_who_may_not_read_values_is_told_that_they_were_not_compared(server: Session) -> None:
     token = server.post("auth/token/create", {"policies": ["strongroom-plan"]})["auth"]
-    with Session(server._addresses[0], GivenToken(Secret(token["client_token"]))) as planner:
+    with Session(server._addresses[0], StaticToken(Secret(token["client_token"]))) as planner:
         found = differences(planner)
     assert not found
     assert found.unread == ("gaara-store-staging", "gaara-store-prod")

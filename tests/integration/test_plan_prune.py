@@ -6,8 +6,8 @@ from dataclasses import replace
 import psycopg
 import pytest
 
+from app_integration.auth.methods import AppRole
 from app_integration.errors import ConfigurationError, RequestRefused, ServerFault
-from app_integration.login import AppRole
 from app_integration.names import Environment
 from app_integration.secret import Secret
 from app_integration.session import Session

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from app_integration.auth.methods import StaticToken
 from app_integration.errors import ServerError
-from app_integration.login import GivenToken
 from app_integration.session import Session
 from app_integration.settings import Limits
 from tests.audited_server import until
@@ -85,10 +85,10 @@ def test_a_killed_leader_costs_no_wrong_value_and_no_call_beyond_its_deadline(
     leader = cluster.leader()
     assert leader is not None
     first, *further = [leader.address, *(set(cluster.addresses) - {leader.address})]
-    login = GivenToken(cluster.root_token)
+    login = StaticToken(cluster.root_token)
     over = threading.Event()
     with (
-        Session(first, login, further=further, limits=LIMITS) as session,
+        Session(first, login, extra_addresses=further, limits=LIMITS) as session,
         ThreadPoolExecutor(READERS + 1) as pool,
     ):
         reading = [pool.submit(read_until, session, over) for _ in range(READERS)]

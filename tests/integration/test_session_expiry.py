@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
+from app_integration.auth.methods import AppRole
 from app_integration.errors import AccessDenied, AuthenticationFailed
-from app_integration.login import AppRole
 from app_integration.session import Session
 from app_integration.settings import Limits
 from tests.audited_server import AuditedServer, audited_server, until

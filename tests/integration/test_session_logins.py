@@ -270,7 +270,7 @@ class TestNamespace:
         self, server: AuditedServer, tmp_path: Path
     ) -> None:
         server.root.post("sys/namespaces/east", {})
-        with Session(server.address, server.root._login, namespace="east") as east:
+        with Session(server.address, server.root._auth_method, namespace="east") as east:
             east.post("sys/auth/approle", {"type": "approle"})
             east.post("sys/mounts/secret", {"type": "kv", "options": {"version": "2"}})
             rule = 'path "secret/data/shop/dev/x" { capabilities = ["read"] }'

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from app_integration.auth.methods import AppRole
 from app_integration.errors import DeadlineExceeded, Sealed, StrongroomError, Unreachable
-from app_integration.login import AppRole
 from app_integration.session import Session
 from app_integration.settings import Limits
 from tests.audited_server import AuditedServer, audited_server, until
@@ -153,7 +153,7 @@ class TestSealed:
         with tcp_proxy(sealed.address) as proxy:
             further = [proxy.address, proxy.address]
             limits = Limits(deadline=60.0, retry_window=60.0)
-            with Session(proxy.address, approle, further=further, limits=limits) as session:
+            with Session(proxy.address, approle, extra_addresses=further, limits=limits) as session:
                 begun = time.monotonic()
                 with pytest.raises(Sealed):
                     read(session)
@@ -164,7 +164,7 @@ class TestSealed:
         self, sealed: AuditedServer, server: AuditedServer, approle: AppRole
     ) -> None:
         further = [server.address]
-        with Session(sealed.address, approle, further=further, limits=LIMITS) as session:
+        with Session(sealed.address, approle, extra_addresses=further, limits=LIMITS) as session:
             assert read(session) == VALUE
             wrapped = session.post("sys/wrapping/wrap", {"a": "b"}, wrap_ttl=60)
         assert wrapped["wrap_info"]["token"]

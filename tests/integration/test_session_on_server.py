@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
+from app_integration.auth.methods import AppRole
 from app_integration.errors import AuthenticationFailed, RequestRefused
-from app_integration.login import AppRole
 from app_integration.session import Session
 from app_integration.settings import Limits
 from tests.deployment import Deployment

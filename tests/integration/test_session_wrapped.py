@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 
 from app_integration import metrics
+from app_integration.auth.wrapped_approle import WrappedAppRole
 from app_integration.errors import AuthenticationFailed, CredentialStolen
 from app_integration.session import Session
 from app_integration.settings import Limits
 from app_integration.transport.http import Transport
-from app_integration.wrapped import WrappedAppRole
 from tests.audited_server import AuditedServer, audited_server
 from tests.tcp_proxy import TcpProxy, Weather, tcp_proxy
 

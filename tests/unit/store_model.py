@@ -14,6 +14,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 from app_integration import redaction
 from app_integration.audit import AuditLog
+from app_integration.auth.methods import StaticToken
 from app_integration.cache import OUTAGE_PAUSE, Key
 from app_integration.errors import (
     OUTAGE,
@@ -22,7 +23,6 @@ from app_integration.errors import (
     SecretNotFound,
     StrongroomError,
 )
-from app_integration.login import GivenToken
 from app_integration.names import Environment, Scope
 from app_integration.secret import Secret
 from app_integration.session import Session
@@ -134,7 +134,7 @@ class StoreMachine(RuleBasedStateMachine):
                     connect=lambda: self.server,
                 )
             )
-            for each in (login, GivenToken(Secret(root.value)))
+            for each in (login, StaticToken(Secret(root.value)))
         )
         self.store = SecretStore(
             [Watched(VaultSource(self.session, SCOPE), self._told)],

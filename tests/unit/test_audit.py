@@ -14,8 +14,8 @@ import pytest
 
 from app_integration import redaction
 from app_integration.audit import AGGREGATE_WINDOW, MAX_WINDOWS, AuditLog, open_audit
+from app_integration.auth.methods import AppRole
 from app_integration.errors import AuditFailed
-from app_integration.login import AppRole
 from app_integration.names import Environment, Scope
 from app_integration.session import Session
 from app_integration.settings import Settings

@@ -13,6 +13,7 @@ import psycopg
 import pytest
 
 from app_integration import redaction
+from app_integration.auth.methods import StaticToken
 from app_integration.database.followed import in_file, in_secret
 from app_integration.database.lease import (
     RETRY_PAUSE,
@@ -30,7 +31,6 @@ from app_integration.errors import (
     ConfigurationError,
     Unreachable,
 )
-from app_integration.login import GivenToken
 from app_integration.names import Environment, Scope
 from app_integration.secret import Secret
 from app_integration.session import Session
@@ -174,7 +174,7 @@ def test_nobody_waits_for_the_address_that_another_asks_for() -> None:
 
     scope = Scope("shop", Environment.PROD)
     session = Session(
-        "https://vault", GivenToken(Secret("given")), limits=Limits(retry_window=0.0), connect=Away
+        "https://vault", StaticToken(Secret("given")), limits=Limits(retry_window=0.0), connect=Away
     )
     wired = Wiring(
         Settings(scope, "https://vault", limits=Limits(retry_window=0.0)), session=session

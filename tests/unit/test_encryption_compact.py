@@ -16,6 +16,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from app_integration.auth.methods import StaticToken
 from app_integration.encryption import binding, compact_token
 from app_integration.encryption.bound_field import FIELD_TYPES
 from app_integration.encryption.fields import FieldCipher
@@ -27,7 +28,6 @@ from app_integration.errors import (
     InvalidName,
     KeyUnavailable,
 )
-from app_integration.login import GivenToken
 from app_integration.names import Environment, Scope
 from app_integration.secret import Secret
 from app_integration.session import Session
@@ -292,7 +292,7 @@ def test_the_application_chooses_the_keyring(tmp_path: Path) -> None:
         (replace(at, data_keys=str(tmp_path / "keys.json")), None, bytes),
         (at, world.rows, bytes),
     ):
-        wired = Wiring(settings_of, session=Session(at.vault_addr, GivenToken(Secret("none"))))
+        wired = Wiring(settings_of, session=Session(at.vault_addr, StaticToken(Secret("none"))))
         if store is not None:
             wired.use_data_keys(store)
         cipher = wired.cipher("pii")

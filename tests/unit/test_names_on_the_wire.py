@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from app_integration import redaction
 from app_integration.audit import AuditLog
+from app_integration.auth.methods import StaticToken
 from app_integration.errors import InvalidName, StrongroomError
-from app_integration.login import GivenToken
 from app_integration.names import Environment, Scope
 from app_integration.secret import Secret
 from app_integration.session import Session
@@ -52,7 +52,7 @@ def lines() -> list[str]:
 
 @pytest.fixture(scope="module")
 def store(server: Server, lines: list[str]) -> Iterator[SecretStore]:
-    with Session(server.address, GivenToken(Secret("token"))) as session:
+    with Session(server.address, StaticToken(Secret("token"))) as session:
         audit = AuditLog(SCOPE, lines.append)
         source = VaultSource(session, SCOPE)
         secrets = SecretStore([source], audit, register=redaction.Register())

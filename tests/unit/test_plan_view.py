@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from rich.console import Console
 
+from app_integration.auth.methods import StaticToken
 from app_integration.errors import ConfigurationError
-from app_integration.login import GivenToken
 from app_integration.names import Environment
 from app_integration.secret import Secret
 from app_integration.session import Session
@@ -27,7 +27,7 @@ from vault.reconcile.resources.policies import PolicyText
 @pytest.fixture
 def session() -> Iterator[Session]:
     """Of a server that isn't there."""
-    with Session("http://127.0.0.1:9", GivenToken(Secret("none"))) as opened:
+    with Session("http://127.0.0.1:9", StaticToken(Secret("none"))) as opened:
         yield opened
 
 

@@ -15,6 +15,7 @@ import pytest
 
 from app_integration import metrics
 from app_integration._internal import fork_safety
+from app_integration.auth.methods import AppRole, StaticToken, Token
 from app_integration.errors import (
     AccessDenied,
     AuthenticationFailed,
@@ -26,7 +27,6 @@ from app_integration.errors import (
     StrongroomError,
     Unreachable,
 )
-from app_integration.login import AppRole, GivenToken, Token
 from app_integration.secret import Secret
 from app_integration.session import Session
 from app_integration.settings import Limits
@@ -280,7 +280,7 @@ def test_closing_is_brief_and_quiet_when_the_server_is_away(
 
 
 def test_a_token_that_was_given_is_used_as_it_is_and_not_revoked(server: Server) -> None:
-    session = on(server, GivenToken(Secret("given")))
+    session = on(server, StaticToken(Secret("given")))
     session.get(PATH)
     session.close()
     assert server.seen == [(PATH, "given")]
@@ -436,7 +436,7 @@ def test_a_token_without_an_end_is_not_reported_as_one_that_ends(
     recorder = metrics.Silent()
     monkeypatch.setattr(recorder, "lease", lambda _holder, seconds: ends.append(seconds))
     metrics.use(recorder)
-    with on(server, GivenToken(Secret("given"))) as session:
+    with on(server, StaticToken(Secret("given"))) as session:
         session.get(PATH)
     metrics.use(None)
     assert ends == []

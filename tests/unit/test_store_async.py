@@ -21,6 +21,7 @@ from app_integration import (
 )
 from app_integration.aio import AsyncSecrets
 from app_integration.audit import AuditLog
+from app_integration.auth.methods import StaticToken
 from app_integration.errors import (
     DeadlineExceeded,
     SecretNotFound,
@@ -28,7 +29,6 @@ from app_integration.errors import (
     Unreachable,
     WrongType,
 )
-from app_integration.login import GivenToken
 from app_integration.secret import Secret
 from app_integration.session import Session
 from app_integration.settings import DATABASE, Limits, Settings
@@ -271,7 +271,7 @@ def test_the_loop_goes_on_while_the_first_cipher_is_made() -> None:
             await encrypting
 
     limits = Limits(retry_window=0.0)
-    session = Session("https://vault", GivenToken(Secret("given")), limits=limits, connect=Away)
+    session = Session("https://vault", StaticToken(Secret("given")), limits=limits, connect=Away)
     settings = Settings(SCOPE, "https://vault", data_keys=DATABASE, limits=limits)
     wiring.configure(settings, session=session)
     try:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from app_integration.login import Login, Post, Token, read_credential
+from app_integration.auth.methods import AuthMethod, Post, Token, read_credential
 
 #: What tells one state of a file from another: device, inode, size, time of change in ns.
 _Stamp = tuple[int, int, int, int]
 
 
-class TokenFile(Login):
+class TokenFile(AuthMethod):
     """A token in a file that somebody else keeps valid, such as an agent's sink.
 
     It is read again when the file has changed, and when the server refuses the token. It is never
@@ -18,8 +18,8 @@ class TokenFile(Login):
     """
 
     __slots__ = ("_file", "_read")
-    ours = False
-    remedy = (
+    owns_token = False
+    hint = (
         "the token in STRONGROOM_TOKEN_FILE is no longer valid: does the agent run that writes it?"
     )
 
@@ -27,14 +27,14 @@ class TokenFile(Login):
         self._file = file
         self._read: _Stamp | None = None
 
-    def __call__(self, post: Post) -> Token:  # noqa: ARG002 (the port's parameter)
+    def login(self, post: Post) -> Token:  # noqa: ARG002 (the port's parameter)
         """What the file holds now; *post* isn't used."""
         stamp = self._stamp()
         value = read_credential(self._file, "STRONGROOM_TOKEN_FILE")
         self._read = stamp
         return Token(value=value, ttl=0.0, renewable=False)
 
-    def changed(self) -> bool:
+    def has_new_credential(self) -> bool:
         """Whether the file is another than when it was read; one that is gone has not changed."""
         stamp = self._stamp()
         return stamp is not None and stamp != self._read
@@ -47,13 +47,13 @@ class TokenFile(Login):
         return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns
 
 
-class Proxy(Login):
+class Proxy(AuthMethod):
     """An agent's proxy on this machine, which adds the agent's token to each request."""
 
     __slots__ = ()
-    ours = False
-    remedy = "does the agent run whose proxy VAULT_ADDR names?"
+    owns_token = False
+    hint = "does the agent run whose proxy VAULT_ADDR names?"
 
-    def __call__(self, post: Post) -> Token:  # noqa: ARG002 (the port's parameter)
+    def login(self, post: Post) -> Token:  # noqa: ARG002 (the port's parameter)
         """No token; *post* isn't used."""
         return Token(value=None, ttl=0.0, renewable=False)

@@ -1,7 +1,7 @@
 """Ways to log in: each turns what a machine holds into a token.
 
-Those that need more than one request are in :mod:`app_integration.wrapped`, and those whose token
-belongs to somebody else in :mod:`app_integration.delegated`.
+Those that need more than one request are in :mod:`app_integration.auth.wrapped_approle`, and those
+whose token belongs to somebody else in :mod:`app_integration.auth.agent`.
 """
 
 from __future__ import annotations
@@ -40,14 +40,14 @@ class Token:
         ttl: seconds it lives from the moment of issue; 0 means for ever, or unknown.
         renewable: whether ``auth/token/renew-self`` prolongs it.
         accessor: names the token to whoever may revoke it; "" when it isn't known.
-        shown_as: what the server's audit log writes for *accessor*; None when it isn't known.
+        accessor_hmac: what the server's audit log writes for *accessor*; None when it isn't known.
     """
 
     value: Secret | None
     ttl: float
     renewable: bool
     accessor: str = field(default="", repr=False)
-    shown_as: str | None = None
+    accessor_hmac: str | None = None
 
     @classmethod
     def from_auth(cls, auth: Mapping[str, Any]) -> Token:
@@ -61,43 +61,43 @@ class Token:
 
     def renewed(self, auth: Mapping[str, Any]) -> Token:
         """The same token, as the ``auth`` block of its renewal describes it."""
-        return replace(Token.from_auth(auth), shown_as=self.shown_as)
+        return replace(Token.from_auth(auth), accessor_hmac=self.accessor_hmac)
 
 
-class Login(ABC):
+class AuthMethod(ABC):
     """One way to log in; called again whenever the token has gone."""
 
     __slots__ = ()
 
     @property
-    def ours(self) -> bool:
+    def owns_token(self) -> bool:
         """Whether the token is this process's own, to renew and to revoke."""
         return True
 
     @property
     @abstractmethod
-    def remedy(self) -> str:
+    def hint(self) -> str:
         """What to look at when the server refuses."""
 
     @abstractmethod
-    def __call__(self, post: Post) -> Token:
+    def login(self, post: Post) -> Token:
         """A fresh token. Raises an error of :mod:`app_integration.errors`."""
 
-    def changed(self) -> bool:
+    def has_new_credential(self) -> bool:
         """Whether another token lies ready than the one given last."""
         return False
 
 
 @dataclass(frozen=True, slots=True)
-class AppRole(Login):
+class AppRole(AuthMethod):
     """AppRole with its two halves in files, read at each login so that they can be replaced."""
 
-    remedy = "the role-id or secret-id is wrong, expired or used up: issue a new secret-id"
+    hint = "the role-id or secret-id is wrong, expired or used up: issue a new secret-id"
     role_id_file: Path
     secret_id_file: Path
     mount: str = APPROLE_MOUNT
 
-    def __call__(self, post: Post) -> Token:
+    def login(self, post: Post) -> Token:
         """Log in at ``auth/approle/login``."""
         body = {
             "role_id": read_credential(self.role_id_file, "STRONGROOM_ROLE_ID_FILE"),
@@ -107,13 +107,13 @@ class AppRole(Login):
 
 
 @dataclass(frozen=True, slots=True)
-class JwtFile(Login):
+class JwtFile(AuthMethod):
     """A JWT in a file, as a platform puts it there; Kubernetes' own login takes the same.
 
     The file is read at each login: a platform replaces the token before it ends.
     """
 
-    remedy = (
+    hint = (
         "see that the platform puts a fresh token into STRONGROOM_JWT_FILE, and that the role takes"
         " its issuer, audience and subject"
     )
@@ -121,66 +121,66 @@ class JwtFile(Login):
     role: str
     mount: str
 
-    def __call__(self, post: Post) -> Token:
+    def login(self, post: Post) -> Token:
         """Log in at ``auth/jwt/login`` or ``auth/kubernetes/login``."""
         body = {"role": self.role, "jwt": read_credential(self.file, "STRONGROOM_JWT_FILE")}
         return Token.from_auth(post(f"auth/{self.mount}/login", body)["auth"])
 
 
 @dataclass(frozen=True, slots=True)
-class Certificate(Login):
+class Certificate(AuthMethod):
     """The TLS certificate with which the session's connections are made."""
 
-    remedy = "the certificate in VAULT_CLIENT_CERT is expired, or not one that the role takes"
+    hint = "the certificate in VAULT_CLIENT_CERT is expired, or not one that the role takes"
     role: str
     mount: str = CERT_MOUNT
 
-    def __call__(self, post: Post) -> Token:
+    def login(self, post: Post) -> Token:
         """Log in at ``auth/cert/login``."""
         return Token.from_auth(post(f"auth/{self.mount}/login", {"name": self.role})["auth"])
 
 
 @dataclass(frozen=True, slots=True)
-class GivenToken(Login):
+class StaticToken(AuthMethod):
     """A token that somebody else obtained; it is used as it is and never replaced."""
 
-    ours = False
-    remedy = "the token that was given is no longer valid"
+    owns_token = False
+    hint = "the token that was given is no longer valid"
     value: Secret
 
-    def __call__(self, post: Post) -> Token:  # noqa: ARG002 (the port's parameter)
+    def login(self, post: Post) -> Token:  # noqa: ARG002 (the port's parameter)
         """The token itself; *post* isn't used."""
         return Token(value=self.value, ttl=0.0, renewable=False)
 
 
 @dataclass(frozen=True, slots=True)
-class ShownInAudit(Login):
+class AuditedAuthMethod(AuthMethod):
     """Another login, whose tokens also tell what the server's audit log writes for them.
 
     Attributes:
         device: the name of an audit device.
     """
 
-    login: Login
+    method: AuthMethod
     device: str
 
     @property
-    def ours(self) -> bool:
+    def owns_token(self) -> bool:
         """As that of the other."""
-        return self.login.ours
+        return self.method.owns_token
 
     @property
-    def remedy(self) -> str:
+    def hint(self) -> str:
         """As that of the other."""
-        return self.login.remedy
+        return self.method.hint
 
-    def changed(self) -> bool:
+    def has_new_credential(self) -> bool:
         """As that of the other."""
-        return self.login.changed()
+        return self.method.has_new_credential()
 
-    def __call__(self, post: Post) -> Token:
+    def login(self, post: Post) -> Token:
         """Log in, and ask once. A token that may not ask will do: ``request_id`` is in the log."""
-        token = self.login(post)
+        token = self.method.login(post)
         if not token.accessor:
             return token
         path, body = need("hash-for-audit", self.device).path, {"input": token.accessor}
@@ -189,7 +189,7 @@ class ShownInAudit(Login):
         except StrongroomError as error:
             log.info("access records name no accessor: %s", error)
             return token
-        return replace(token, shown_as=answer["data"]["hash"])
+        return replace(token, accessor_hmac=answer["data"]["hash"])
 
 
 def read_credential(path: Path, setting: str) -> Secret:

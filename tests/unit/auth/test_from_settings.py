@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from app_integration.delegated import Proxy, TokenFile
+from app_integration.auth.agent import Proxy, TokenFile
+from app_integration.auth.from_settings import SERVICE_ACCOUNT_TOKEN, auth_method_of
+from app_integration.auth.methods import AppRole, AuthMethod, Certificate, JwtFile
 from app_integration.errors import ConfigurationError
-from app_integration.identity import SERVICE_ACCOUNT_TOKEN, login_of
-from app_integration.login import AppRole, Certificate, JwtFile, Login
 from app_integration.settings import from_environment
 from app_integration.transport.http import Transport
 from tests.unit.local_server import certificate_in
@@ -25,8 +25,8 @@ BASE = {
 PAIR = {"VAULT_CLIENT_CERT": "/c.pem", "VAULT_CLIENT_KEY": "/k.pem"}
 
 
-def login(**variables: str) -> Login:
-    return login_of(from_environment({**BASE, **variables}))
+def login(**variables: str) -> AuthMethod:
+    return auth_method_of(from_environment({**BASE, **variables}))
 
 
 @pytest.mark.parametrize(
@@ -53,7 +53,7 @@ def login(**variables: str) -> Login:
     ],
 )
 def test_each_method_with_its_default_mount_and_the_scopes_role(
-    variables: dict[str, str], expected: Login
+    variables: dict[str, str], expected: AuthMethod
 ) -> None:
     assert login(**variables) == expected
 
@@ -63,7 +63,7 @@ def test_tokens_of_an_agent() -> None:
     assert isinstance(login(**proxy), Proxy)
     sink = login(STRONGROOM_AUTH="token", STRONGROOM_TOKEN_FILE="/t")
     assert isinstance(sink, TokenFile)
-    assert not sink.ours
+    assert not sink.owns_token
 
 
 @pytest.mark.parametrize(
@@ -102,18 +102,18 @@ def test_a_clients_certificate_without_its_key_is_refused(tmp_path: Path) -> Non
 def test_a_token_file_knows_when_it_was_replaced(tmp_path: Path) -> None:
     sink, fresh = tmp_path / "sink", tmp_path / "fresh"
     sink.write_text("one\n")
-    login = TokenFile(sink)
-    first = login(_never)
-    assert (first.value, login.changed()) == ("one", False)
+    method = TokenFile(sink)
+    first = method.login(_never)
+    assert (first.value, method.has_new_credential()) == ("one", False)
     fresh.write_text("two\n")
     os.utime(fresh, ns=(0, 0))
     fresh.replace(sink)
-    assert login.changed()
-    assert login(_never).value == "two"
+    assert method.has_new_credential()
+    assert method.login(_never).value == "two"
     sink.unlink()
-    assert not login.changed()
+    assert not method.has_new_credential()
     with pytest.raises(ConfigurationError, match="STRONGROOM_TOKEN_FILE"):
-        login(_never)
+        method.login(_never)
 
 
 def _never(path: str, *_: object, **__: object) -> dict[str, object]:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from app_integration import metrics
+from app_integration.auth.methods import AuthMethod, Post, Token, read_credential
 from app_integration.errors import (
     AccessDenied,
     AuthenticationFailed,
@@ -19,7 +20,6 @@ from app_integration.errors import (
     RequestRefused,
     ServerError,
 )
-from app_integration.login import Login, Post, Token, read_credential
 from app_integration.names import APPROLE_MOUNT
 from app_integration.secret import Secret
 
@@ -29,7 +29,7 @@ log = logging.getLogger(__name__)
 _NOT_GOOD: Final = (RequestRefused, AccessDenied)
 
 
-class WrappedAppRole(Login):
+class WrappedAppRole(AuthMethod):
     """AppRole with a wrapped secret-id, which is unwrapped once and then held in memory.
 
     A file that is put in place anew is unwrapped at the next login and takes the other's place.
@@ -49,14 +49,14 @@ class WrappedAppRole(Login):
         self._stolen = ""  # what was said of the last wrapping token, when it was not good
 
     @property
-    def remedy(self) -> str:
+    def hint(self) -> str:
         """What to do."""
         return (
             "the role-id or the unwrapped secret-id is wrong, expired or used up: issue a new"
             f" wrapped secret-id into {self._file}"
         )
 
-    def __call__(self, post: Post) -> Token:
+    def login(self, post: Post) -> Token:
         """Log in at ``auth/approle/login``, unwrapping the secret-id first when there is a file.
 
         Raises:
@@ -78,7 +78,7 @@ class WrappedAppRole(Login):
         body = {"role_id": role_id, "secret_id": self._secret_id}
         return Token.from_auth(post(f"auth/{self._mount}/login", body)["auth"])
 
-    def changed(self) -> bool:
+    def has_new_credential(self) -> bool:
         """Whether a wrapped secret-id lies ready after the last one was not good."""
         return bool(self._stolen) and self._file.exists()
 

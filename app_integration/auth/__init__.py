@@ -1,0 +1,1 @@
+"""Auth methods: each turns what a machine holds into a Vault token."""
