@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from app_integration.encryption.fields import FieldCipher
     from app_integration.encryption.index_keys import IndexKeyStore
     from app_integration.encryption.transit import Transit
-    from app_integration.session import Session
+    from app_integration.session.session import Session
     from app_integration.sources import Source
     from app_integration.store import SecretStore
 
@@ -89,7 +89,7 @@ class Wiring:
             if self._session is None and self._closed:  # nobody would give its token back
                 raise AuthenticationFailed("this was closed meanwhile; ask again")
             if self._session is None:
-                self._session = load("app_integration.session:open_session")(self.settings)
+                self._session = load("app_integration.session.session:open_session")(self.settings)
                 self._at_close.callback(self._session.close)
             return self._session
 

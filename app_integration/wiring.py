@@ -15,7 +15,7 @@ from app_integration.wired import Wiring, load
 if TYPE_CHECKING:
     from app_integration.aio import AsyncSecrets
     from app_integration.encryption.fields import FieldCipher
-    from app_integration.session import Session
+    from app_integration.session.session import Session
 
 __all__ = ["Wiring", "close", "configure", "current", "load", "ready", "ready_cipher"]
 

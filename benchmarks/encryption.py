@@ -27,7 +27,7 @@ from app_integration.encryption.fields import FieldCipher
 from app_integration.encryption.key_services.vault import VaultKeyService
 from app_integration.names import Environment, Scope
 from app_integration.secret import Secret
-from app_integration.session import Session
+from app_integration.session.session import Session
 from app_integration.testing.real import real_server
 from benchmarks import encryption_peers as peers
 from benchmarks.memory_keys import MemoryRows, MemoryService

@@ -22,7 +22,7 @@ from rich.console import Console
 from app_integration.errors import RequestRefused
 from app_integration.names import Environment
 from app_integration.secret import Secret
-from app_integration.session import Session
+from app_integration.session.session import Session
 from console.plan_view import progress
 from policies.render import render_policies
 from tests.dev_server import dev_server, root

@@ -14,7 +14,7 @@ from rich.prompt import Prompt
 from app_integration import names, settings
 from app_integration.audit import AuditLog
 from app_integration.names import Scope
-from app_integration.session import open_session
+from app_integration.session.session import open_session
 from app_integration.settings import Settings
 from app_integration.sinks import FileSink, stderr_sink
 from console import operate

@@ -15,7 +15,7 @@ from app_integration import names
 from app_integration.auth.methods import AppRole
 from app_integration.errors import ConfigurationError
 from app_integration.names import Environment
-from app_integration.session import Session
+from app_integration.session.session import Session
 from console import operate
 from vault.reconcile.differences import Differences, Side, compare, look, new_key
 from vault.reconcile.snapshot import Snapshot

@@ -13,7 +13,7 @@ from app_integration.auth.methods import AppRole, StaticToken
 from app_integration.errors import ConfigRejected
 from app_integration.names import DATABASE_MOUNT, KV_MOUNT, Environment, Scope
 from app_integration.secret import Secret
-from app_integration.session import Session
+from app_integration.session.session import Session
 from app_integration.settings import Settings, from_environment
 from console.local_agent import LocalAgent
 from console.steps import Step

@@ -12,7 +12,7 @@ from app_integration.auth.methods import AppRole, AuthMethod
 from app_integration.errors import ConfigurationError, InvalidName
 from app_integration.names import Environment
 from app_integration.secret import Secret
-from app_integration.session import Session
+from app_integration.session.session import Session
 from console.local import Local
 from console.runtimes import chosen
 from policies.render import render_policies

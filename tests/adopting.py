@@ -19,7 +19,7 @@ from rich.console import Console
 
 from app_integration.auth.methods import AppRole
 from app_integration.errors import ServerFault
-from app_integration.session import Session
+from app_integration.session.session import Session
 from console import operate
 from console.env_files import EnvFiles
 from vault.reconcile.apply import apply

@@ -15,7 +15,7 @@ from typing import Any
 from app_integration.auth.methods import AppRole, StaticToken
 from app_integration.errors import ServerError
 from app_integration.secret import Secret
-from app_integration.session import Session
+from app_integration.session.session import Session
 from tests.deployment import two_free_ports
 from vault.runtime import binaries
 

@@ -12,7 +12,7 @@ from typing import Any, LiteralString
 from psycopg.sql import SQL, Identifier, Literal
 
 from app_integration.secret import Secret
-from app_integration.session import Session
+from app_integration.session.session import Session
 from vault.runtime.accounts import DatabaseAccounts
 
 ROLE = "gaara-store-dev"

@@ -8,7 +8,7 @@ from typing import Any
 
 from app_integration.names import Environment, Scope
 from app_integration.secret import Secret
-from app_integration.session import Session
+from app_integration.session.session import Session
 from policies.render import render_policies
 from vault.declare.declaration import Declaration
 from vault.declare.load import load

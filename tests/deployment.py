@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from app_integration.session import Session
+from app_integration.session.session import Session
 from app_integration.settings import Settings, from_environment
 from console.local import Local
 from tests.images import build

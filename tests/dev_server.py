@@ -12,7 +12,7 @@ from tempfile import TemporaryDirectory
 from app_integration.auth.methods import StaticToken
 from app_integration.errors import ConfigurationError, ServerError
 from app_integration.secret import Secret
-from app_integration.session import Session
+from app_integration.session.session import Session
 from tests.deployment import two_free_ports
 from vault.runtime import binaries
 

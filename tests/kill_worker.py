@@ -19,7 +19,7 @@ from typing import Any, Final
 from app_integration.auth.methods import StaticToken
 from app_integration.names import KV_MOUNT, Environment, Scope
 from app_integration.secret import Secret
-from app_integration.session import Session
+from app_integration.session.session import Session
 from policies.render import render_policies
 from vault.declare.adopted import Adoption
 from vault.declare.declaration import Declaration

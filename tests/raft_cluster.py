@@ -13,7 +13,7 @@ from typing import Any
 from app_integration.auth.methods import StaticToken
 from app_integration.errors import ServerError
 from app_integration.secret import Secret
-from app_integration.session import Session
+from app_integration.session.session import Session
 from app_integration.transport.http import Transport
 from tests.audited_server import until
 from tests.deployment import free_ports

@@ -25,7 +25,7 @@ from app_integration.database.lease import Lease, can_be_renewed, due_at, has_en
 from app_integration.database.users import Login, Users
 from app_integration.errors import OUTAGE, StrongroomError
 from app_integration.secret import Secret
-from app_integration.session import Session
+from app_integration.session.session import Session
 from app_integration.settings import Limits
 
 log = logging.getLogger(__name__)

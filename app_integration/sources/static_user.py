@@ -15,7 +15,7 @@ from urllib.parse import quote
 from app_integration import names, permissions
 from app_integration.errors import RequestRefused
 from app_integration.secret import Secret
-from app_integration.session import Session
+from app_integration.session.session import Session
 from app_integration.sources import Fetched
 
 USERNAME: Final = "{username}"

@@ -11,7 +11,7 @@ from app_integration import names, permissions
 from app_integration.errors import RequestRefused, SecretDeleted, SecretError, SecretNotFound
 from app_integration.names import Scope
 from app_integration.secret import Secret
-from app_integration.session import Session
+from app_integration.session.session import Session
 from app_integration.sources import Fetched, static_user
 
 

@@ -13,7 +13,7 @@ from app_integration import names, wiring
 from app_integration.auth.methods import AppRole, StaticToken
 from app_integration.names import Environment, Scope
 from app_integration.secret import Secret
-from app_integration.session import Session
+from app_integration.session.session import Session
 from app_integration.settings import Settings
 from app_integration.testing import grants
 from app_integration.testing.faults import Fault

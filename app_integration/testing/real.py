@@ -21,7 +21,7 @@ from app_integration import names
 from app_integration.auth.methods import StaticToken
 from app_integration.errors import ConfigurationError, StrongroomError
 from app_integration.secret import Secret
-from app_integration.session import Session
+from app_integration.session.session import Session
 
 #: The image of the container, unless ``VAULT_IMAGE`` names another.
 IMAGE: Final = "openbao/openbao:2.7.2"

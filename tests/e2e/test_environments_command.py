@@ -17,7 +17,7 @@ import pytest
 
 from app_integration.names import Environment, Scope
 from app_integration.secret import Secret
-from app_integration.session import Session
+from app_integration.session.session import Session
 from policies.render import render_policies
 from tests.dev_server import AUTHORITY, dev_server, root
 from vault.declare.load import ROOT as DECLARATION

@@ -22,7 +22,7 @@ from rich.console import Console
 from app_integration.auth.methods import AppRole
 from app_integration.errors import ConfigurationError
 from app_integration.secret import Secret
-from app_integration.session import open_session
+from app_integration.session.session import open_session
 from app_integration.sources.vault import VaultSource
 from app_integration.wiring import Wiring
 from console import operate

@@ -26,7 +26,7 @@ from agent.logins import AppRoleLogin
 from app_integration.config import load_config
 from app_integration.errors import AccessDenied
 from app_integration.names import Environment, Scope
-from app_integration.session import open_session
+from app_integration.session.session import open_session
 from app_integration.settings import Settings
 
 pytestmark = pytest.mark.requires("embedded")

@@ -14,7 +14,7 @@ import pytest
 import requests
 
 from app_integration.errors import AuthenticationFailed, ConfigurationError, StrongroomError
-from app_integration.session import Session, open_session
+from app_integration.session.session import Session, open_session
 from app_integration.settings import Auth, Settings
 from tests.audited_server import AuditedServer, audited_server
 from tests.declared import SCOPE, carry_out, declare, plan

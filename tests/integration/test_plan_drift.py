@@ -14,7 +14,7 @@ import pytest
 
 from app_integration.names import Environment
 from app_integration.secret import Secret
-from app_integration.session import Session
+from app_integration.session.session import Session
 from policies.render import render_policies
 from tests import drift_logins
 from tests.deployment import Deployment

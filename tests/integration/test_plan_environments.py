@@ -11,7 +11,7 @@ from rich.console import Console
 from app_integration.auth.methods import StaticToken
 from app_integration.names import Environment, Scope
 from app_integration.secret import Secret
-from app_integration.session import Session
+from app_integration.session.session import Session
 from console.environments import show
 from policies.render import render_policies
 from tests.dev_server import dev_server, root

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from app_integration.names import KV_MOUNT, Environment
-from app_integration.session import Session
+from app_integration.session.session import Session
 from tests.deployment import Deployment
 from tests.kill_bench import RUNS, SUPPLY, Bench, kill_bench
 from tests.kill_worker import FEWER, MORE, PRUNE, Job, run, run_saved, wanted

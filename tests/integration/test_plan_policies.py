@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from app_integration.errors import RequestRefused
-from app_integration.session import Session
+from app_integration.session.session import Session
 from tests.dev_server import dev_server, root
 from vault.reconcile.hcl_meaning import meaning
 

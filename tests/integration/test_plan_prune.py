@@ -10,7 +10,7 @@ from app_integration.auth.methods import AppRole
 from app_integration.errors import ConfigurationError, RequestRefused, ServerFault
 from app_integration.names import Environment
 from app_integration.secret import Secret
-from app_integration.session import Session
+from app_integration.session.session import Session
 from app_integration.settings import Limits
 from tests.deployment import Deployment
 from tests.dev_server import dev_server, root

@@ -18,7 +18,7 @@ from app_integration.encryption.fields import FieldCipher
 from app_integration.encryption.key_services.vault import VaultKeyService
 from app_integration.errors import DecryptionFailed
 from app_integration.names import Environment, Scope
-from app_integration.session import Session
+from app_integration.session.session import Session
 from tests.dev_server import dev_server, root
 
 pytestmark = [pytest.mark.requires("embedded"), pytest.mark.usefixtures("front_door")]

@@ -13,7 +13,7 @@ import pytest
 
 from app_integration.auth.methods import StaticToken
 from app_integration.errors import ServerError
-from app_integration.session import Session
+from app_integration.session.session import Session
 from app_integration.settings import Limits
 from tests.audited_server import until
 from tests.raft_cluster import Cluster, raft_cluster

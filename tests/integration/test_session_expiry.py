@@ -13,7 +13,7 @@ import pytest
 
 from app_integration.auth.methods import AppRole
 from app_integration.errors import AccessDenied, AuthenticationFailed
-from app_integration.session import Session
+from app_integration.session.session import Session
 from app_integration.settings import Limits
 from tests.audited_server import AuditedServer, audited_server, until
 

@@ -13,7 +13,7 @@ import hvac
 import pytest
 
 from app_integration.errors import RequestRefused, StrongroomError
-from app_integration.session import Session
+from app_integration.session.session import Session
 from app_integration.settings import Limits
 from tests.audited_server import ROOT_TOKEN, AuditedServer, audited_server
 from tests.tcp_proxy import Weather, tcp_proxy

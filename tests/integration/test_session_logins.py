@@ -20,7 +20,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from app_integration.errors import AccessDenied, AuthenticationFailed, ServerError
 from app_integration.names import Environment, Scope
-from app_integration.session import Session, open_session
+from app_integration.session.session import Session, open_session
 from app_integration.settings import Auth, Settings
 from tests.audited_server import AuditedServer, audited_server, until
 from tests.deployment import free_ports

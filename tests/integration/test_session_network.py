@@ -11,7 +11,7 @@ import pytest
 
 from app_integration.auth.methods import AppRole
 from app_integration.errors import DeadlineExceeded, Sealed, StrongroomError, Unreachable
-from app_integration.session import Session
+from app_integration.session.session import Session
 from app_integration.settings import Limits
 from tests.audited_server import AuditedServer, audited_server, until
 from tests.tcp_proxy import TcpProxy, Weather, seconds, tcp_proxy

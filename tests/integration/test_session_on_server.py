@@ -12,7 +12,7 @@ import pytest
 
 from app_integration.auth.methods import AppRole
 from app_integration.errors import AuthenticationFailed, RequestRefused
-from app_integration.session import Session
+from app_integration.session.session import Session
 from app_integration.settings import Limits
 from tests.deployment import Deployment
 

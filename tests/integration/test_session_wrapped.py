@@ -12,7 +12,7 @@ import pytest
 from app_integration import metrics
 from app_integration.auth.wrapped_approle import WrappedAppRole
 from app_integration.errors import AuthenticationFailed, CredentialStolen
-from app_integration.session import Session
+from app_integration.session.session import Session
 from app_integration.settings import Limits
 from app_integration.transport.http import Transport
 from tests.audited_server import AuditedServer, audited_server

@@ -25,7 +25,7 @@ from app_integration.errors import (
     SecretNotFound,
     StrongroomError,
 )
-from app_integration.session import Session
+from app_integration.session.session import Session
 from app_integration.testing import Application
 
 BOTH = ("vault", "real_vault")

@@ -25,7 +25,8 @@ from app_integration.errors import (
 )
 from app_integration.names import Environment, Scope
 from app_integration.secret import Secret
-from app_integration.session import Session
+from app_integration.session.session import Session
+from app_integration.session.token_manager import DENIAL_SECONDS
 from app_integration.settings import Limits
 from app_integration.sources import Fetched
 from app_integration.sources.vault import VaultSource
@@ -33,7 +34,6 @@ from app_integration.store import SecretStore
 from app_integration.testing.application import approle_files
 from app_integration.testing.faults import Fault
 from app_integration.testing.vault import ADDRESS, MemoryVault
-from app_integration.tokens import FRUITLESS_SECONDS
 
 SCOPE = Scope("shop", Environment.PROD)
 LIMITS = Limits(cache_entries=64, negative_entries=64)
@@ -213,7 +213,7 @@ class StoreMachine(RuleBasedStateMachine):
 
         Not twice in the time in which a session takes every 403 for one about the path.
         """
-        self.server.clock.advance(FRUITLESS_SECONDS)
+        self.server.clock.advance(DENIAL_SECONDS)
         for token in self.server.tokens.living():
             if "root" not in token.policies:
                 self.server.tokens.revoke(token)

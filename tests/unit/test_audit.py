@@ -17,7 +17,7 @@ from app_integration.audit import AGGREGATE_WINDOW, MAX_WINDOWS, AuditLog, open_
 from app_integration.auth.methods import AppRole
 from app_integration.errors import AuditFailed
 from app_integration.names import Environment, Scope
-from app_integration.session import Session
+from app_integration.session.session import Session
 from app_integration.settings import Settings
 from app_integration.sinks import LOOK_AGAIN, FileSink
 from app_integration.store import SecretStore

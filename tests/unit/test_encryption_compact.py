@@ -30,7 +30,7 @@ from app_integration.errors import (
 )
 from app_integration.names import Environment, Scope
 from app_integration.secret import Secret
-from app_integration.session import Session
+from app_integration.session.session import Session
 from app_integration.settings import Limits, Settings
 from app_integration.wiring import Wiring
 from tests.unit import nonces

@@ -12,7 +12,7 @@ from app_integration.auth.methods import StaticToken
 from app_integration.errors import ConfigurationError
 from app_integration.names import Environment
 from app_integration.secret import Secret
-from app_integration.session import Session
+from app_integration.session.session import Session
 from console.plan_view import progress, show_plan
 from vault.reconcile import plan_file
 from vault.reconcile.apply import ApplyFailed, apply

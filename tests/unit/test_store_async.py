@@ -30,7 +30,7 @@ from app_integration.errors import (
     WrongType,
 )
 from app_integration.secret import Secret
-from app_integration.session import Session
+from app_integration.session.session import Session
 from app_integration.settings import DATABASE, Limits, Settings
 from app_integration.sources import Fetched
 from app_integration.store import SecretStore

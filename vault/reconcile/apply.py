@@ -7,7 +7,7 @@ from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from typing import Final
 
 from app_integration.errors import StrongroomError
-from app_integration.session import Session
+from app_integration.session.session import Session
 from vault.reconcile.order import waves
 from vault.reconcile.plan import WORKERS, Change, Plan
 

@@ -9,7 +9,7 @@ from typing import Final
 from app_integration._internal.private_file import write_private
 from app_integration.errors import RequestRefused
 from app_integration.names import APPROLE_MOUNT
-from app_integration.session import Session
+from app_integration.session.session import Session
 from vault.reconcile.records import bare
 from vault.reconcile.resources import Resource
 

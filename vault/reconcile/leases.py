@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Final
 
 from app_integration.errors import ServerFault
-from app_integration.session import Session
+from app_integration.session.session import Session
 
 #: Seconds in which not one lease ends, after which nobody waits any longer.
 PATIENCE: Final = 30.0

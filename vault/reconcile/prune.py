@@ -15,7 +15,7 @@ from app_integration.names import (
     Environment,
     check_secret_name,
 )
-from app_integration.session import Session
+from app_integration.session.session import Session
 from vault.declare.faults import listed
 from vault.reconcile.leases import revoke_all
 from vault.reconcile.order import PRUNABLE

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from app_integration.names import Environment
-from app_integration.session import Session
+from app_integration.session.session import Session
 from vault.reconcile.resources import Fields, Reader, Resource, read_data
 from vault.reconcile.resources.secrets import MANAGED_BY, merge_metadata, metadata_path
 

@@ -12,7 +12,7 @@ from typing import Final
 
 from app_integration.names import TRANSIT_MOUNT
 from app_integration.secret import Secret
-from app_integration.session import Session
+from app_integration.session.session import Session
 from vault.reconcile.records import note
 from vault.reconcile.resources import Fields, Reader
 

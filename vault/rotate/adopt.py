@@ -18,7 +18,7 @@ from app_integration import redaction
 from app_integration.errors import ConfigurationError, StrongroomError
 from app_integration.names import TEMPLATE_KEY, VALUE_KEY, Scope
 from app_integration.secret import Secret
-from app_integration.session import Session
+from app_integration.session.session import Session
 from vault.declare import edit_adopted, load
 from vault.declare.adopted import Adopted
 from vault.declare.declaration import Declaration

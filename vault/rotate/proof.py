@@ -9,7 +9,7 @@ from app_integration.audit import AuditLog
 from app_integration.errors import StrongroomError
 from app_integration.names import Scope
 from app_integration.secret import Secret
-from app_integration.session import Session
+from app_integration.session.session import Session
 from app_integration.sources.vault import VaultSource
 from app_integration.store import SecretStore
 

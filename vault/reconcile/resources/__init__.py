@@ -11,7 +11,7 @@ from http import HTTPStatus
 from typing import Any, Protocol
 
 from app_integration.errors import ConfigurationError, RequestRefused
-from app_integration.session import Session
+from app_integration.session.session import Session
 from vault.declare import durations
 
 #: Managed fields and their normalised values. Only these are compared.

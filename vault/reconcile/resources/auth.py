@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from app_integration.names import APPROLE_MOUNT
-from app_integration.session import Session
+from app_integration.session.session import Session
 from vault.reconcile.records import write_note
 from vault.reconcile.resources import Fields, Reader, pick, read_data
 from vault.reconcile.supply import Supply

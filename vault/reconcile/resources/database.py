@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 from app_integration.errors import RequestRefused, ServerFault
 from app_integration.names import DATABASE_MOUNT
 from app_integration.secret import Secret
-from app_integration.session import Session
+from app_integration.session.session import Session
 from vault.declare.fields import Endpoint, loopback
 from vault.reconcile.records import note, write_note
 from vault.reconcile.resources import Fields, Reader, pick, read_data

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from app_integration.session import Session
+from app_integration.session.session import Session
 from vault.reconcile.resources import Fields, Reader, read_data, refuse_change
 
 

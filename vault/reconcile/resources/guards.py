@@ -6,7 +6,7 @@ import string
 from dataclasses import dataclass
 from typing import ClassVar, Final
 
-from app_integration.session import Session
+from app_integration.session.session import Session
 from vault.reconcile.resources import Fields, Reader, pick, read_data
 
 #: What needs no escape in a URL.

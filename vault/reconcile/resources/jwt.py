@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Final
 
-from app_integration.session import Session
+from app_integration.session.session import Session
 from vault.reconcile.records import write_note
 from vault.reconcile.resources import Fields, Reader
 from vault.reconcile.resources.tokens import TokenRules, read_fields

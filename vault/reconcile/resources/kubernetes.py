@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Final
 
-from app_integration.session import Session
+from app_integration.session.session import Session
 from vault.reconcile.records import write_note
 from vault.reconcile.resources import Fields, Reader, read_data
 from vault.reconcile.resources.tokens import TokenRules, normal, read_fields

@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Final
 import tenacity
 
 from app_integration.errors import RequestRefused
-from app_integration.session import Session
+from app_integration.session.session import Session
 from vault.reconcile.resources import Fields, Reader, pick, read_data, refuse_change
 
 _KV_UPGRADE: Final = 15  # seconds a new KV v2 mount may answer 400 while it upgrades itself

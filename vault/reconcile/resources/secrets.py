@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Final
 from app_integration.errors import ConfigurationError, SecretError
 from app_integration.names import KV_MOUNT, VALUE_KEY, check_secret_value
 from app_integration.secret import Secret
-from app_integration.session import Session
+from app_integration.session.session import Session
 from vault.declare import derived, durations
 from vault.declare.model import ALPHABETS
 from vault.reconcile.resources import Fields, Reader, read_data

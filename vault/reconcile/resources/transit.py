@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Final
 
 from app_integration.names import TRANSIT_MOUNT
-from app_integration.session import Session
+from app_integration.session.session import Session
 from vault.reconcile.resources import Fields, Reader, pick, read_data, refuse_change
 
 _AT_CREATION: Final = ("type", "derived", "exportable", "allow_plaintext_backup")

@@ -17,7 +17,7 @@ from app_integration.auth.methods import StaticToken
 from app_integration.errors import InvalidName, StrongroomError
 from app_integration.names import Environment, Scope
 from app_integration.secret import Secret
-from app_integration.session import Session
+from app_integration.session.session import Session
 from app_integration.sources.vault import VaultSource
 from app_integration.store import SecretStore
 from tests.unit.local_server import Server, running

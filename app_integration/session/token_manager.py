@@ -21,7 +21,7 @@ log = logging.getLogger(__name__)
 
 #: Seconds for which a 403 isn't taken as a sign of a dead token, once a new one got it too: a token
 #: that may not look itself up would otherwise be replaced at every denial.
-FRUITLESS_SECONDS: Final = 30.0
+DENIAL_SECONDS: Final = 30.0
 
 
 class Attempt(Protocol):
@@ -40,7 +40,7 @@ class Attempt(Protocol):
         ...
 
 
-class Tokens:
+class TokenManager:
     """Thread-safe. Threads that find the token dead together log in once."""
 
     def __init__(
@@ -70,7 +70,7 @@ class Tokens:
         self._refusal: AuthenticationFailed | None = None
         self._refusals = 0  # in a row
         self._not_before = 0.0  # on the clock, after a refusal
-        self._fruitless_until = float("-inf")  # on the clock
+        self._denied_until = float("-inf")  # on the clock
 
     @property
     def held(self) -> Token | None:
@@ -81,10 +81,10 @@ class Tokens:
         """The token to send, from a login when there is none yet."""
         token = self._token
         if token is None or self.auth_method.has_new_credential():
-            return self.replaced(token, deadline)
+            return self.reauthenticate(token, deadline)
         return token
 
-    def replaced(self, stale: Token | None, deadline: float) -> Token:
+    def reauthenticate(self, stale: Token | None, deadline: float) -> Token:
         """A fresh token in place of *stale*; threads that come together share one login.
 
         Raises:
@@ -93,13 +93,13 @@ class Tokens:
         """
         return self._logins.do("login", partial(self._replace, stale, deadline))
 
-    def may_be_dead(self, token: Token) -> bool:
+    def may_have_expired(self, token: Token) -> bool:
         """Whether a 403 with *token* is worth asking about, or it is known to be the path's."""
-        return token is not self._token or self._clock() >= self._fruitless_until
+        return token is not self._token or self._clock() >= self._denied_until
 
-    def fruitless(self) -> None:
+    def note_denial(self) -> None:
         """A new token was denied the same: it is the path, whatever a look-up says."""
-        self._fruitless_until = self._clock() + FRUITLESS_SECONDS
+        self._denied_until = self._clock() + DENIAL_SECONDS
 
     def renewed(self, old: Token, new: Token) -> None:
         """*new* is what the server says of *old* after its renewal."""

@@ -28,7 +28,7 @@ from app_integration.errors import (
     Unreachable,
 )
 from app_integration.secret import Secret
-from app_integration.session import Session
+from app_integration.session.session import Session
 from app_integration.settings import Limits
 from tests.unit.scripted_server import (
     LOGIN,

@@ -16,8 +16,8 @@ from app_integration.errors import (
     ServerFault,
     StrongroomError,
 )
+from app_integration.session.token_manager import TokenManager
 from app_integration.settings import Limits
-from app_integration.tokens import Tokens
 
 log = logging.getLogger(__name__)
 _RETRY: Final = 5.0  # seconds between attempts while the server is away
@@ -31,14 +31,14 @@ class Ask(Protocol):
         ...
 
 
-class Renewal:
+class TokenRenewer:
     """Renews the token at a share of its life; what can't be renewed is replaced by a login.
 
     A token's leases die with it, so it is kept alive while it is used, and not only on demand.
     """
 
     def __init__(
-        self, tokens: Tokens, ask: Ask, deadline: Callable[[], float], limits: Limits
+        self, tokens: TokenManager, ask: Ask, deadline: Callable[[], float], limits: Limits
     ) -> None:
         """Args: *deadline* gives that of a call which begins now."""
         self._tokens = tokens
@@ -93,7 +93,7 @@ class Renewal:
         if token and renewed and renewed.ttl >= token.ttl * self._limits.renew_at:
             self._tokens.renewed(token, renewed)
         else:
-            self._tokens.replaced(token, deadline)
+            self._tokens.reauthenticate(token, deadline)
 
     def _renewed(self, token: Token, deadline: float) -> Token | None:
         """What the server says of *token* now; None when it is dead.

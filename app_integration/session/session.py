@@ -23,10 +23,10 @@ from app_integration.errors import (
     ServerError,
     StrongroomError,
 )
-from app_integration.renewal import Renewal
-from app_integration.retry import Retry
+from app_integration.session.retry import Retry
+from app_integration.session.token_manager import TokenManager
+from app_integration.session.token_renewer import TokenRenewer
 from app_integration.settings import Limits, Settings
-from app_integration.tokens import Tokens
 from app_integration.transport.failover import FailoverTransport
 from app_integration.transport.http import Hidden, Sender, Transport
 
@@ -89,7 +89,7 @@ class Session:
         """Fresh sockets, locks and no token: a forked child logs in for itself."""
         self._opening = threading.Lock()
         self._transport: Sender | None = None
-        self._tokens = Tokens(
+        self._tokens = TokenManager(
             self._auth_method,
             ", ".join(self._addresses),
             self._connect,
@@ -97,7 +97,7 @@ class Session:
             self._limits,
             self._clock,
         )
-        self._renewal = Renewal(self._tokens, self._ask, self._deadline, self._limits)
+        self._renewal = TokenRenewer(self._tokens, self._ask, self._deadline, self._limits)
 
     def _opened(self) -> Sender:
         """What requests are sent through, opened when first used after a fork.
@@ -225,13 +225,13 @@ class Session:
         try:
             return self._sent(call, token, deadline)
         except AccessDenied:
-            if not self._tokens.may_be_dead(token) or self._is_valid(token, deadline):
+            if not self._tokens.may_have_expired(token) or self._is_valid(token, deadline):
                 raise
-        fresh = self._tokens.replaced(token, deadline)
+        fresh = self._tokens.reauthenticate(token, deadline)
         try:
             return self._sent(call, fresh, deadline)
         except AccessDenied:
-            self._tokens.fruitless()
+            self._tokens.note_denial()
             raise
 
     def _is_valid(self, token: Token, deadline: float) -> bool:

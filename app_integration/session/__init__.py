@@ -1,0 +1,1 @@
+"""One logged-in connection to the server, its Vault token, and its retries."""
