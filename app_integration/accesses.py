@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final
 
-from app_integration import metrics
-from app_integration.audit import AuditLog
 from app_integration.cache import Entry, Hit, Key
 from app_integration.errors import AuditFailed
+from app_integration.observability import metrics
+from app_integration.observability.audit_log import AuditLog
 from app_integration.sources import Fetched
 
 _OPERATION: Final = "get_secret"

@@ -13,10 +13,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Generic, Protocol, Self, TypeVar
 
-from app_integration import metrics, settings
+from app_integration import settings
 from app_integration._internal import fork_safety
 from app_integration.delivered import parse, read
 from app_integration.errors import ConfigRejected, ConfigurationError, DeadlineExceeded
+from app_integration.observability import metrics
 
 log = logging.getLogger(__name__)
 

@@ -12,7 +12,6 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Final
 
-from app_integration import metrics, redaction
 from app_integration._internal.background_worker import BackgroundWorker
 from app_integration._internal.single_flight import SingleFlight
 from app_integration.cache import (
@@ -39,6 +38,7 @@ from app_integration.errors import (
     StrongroomError,
 )
 from app_integration.holdings import Holdings
+from app_integration.observability import metrics, redaction
 from app_integration.settings import Limits
 from app_integration.sources import Fetched
 from app_integration.sources.chain import Chain
@@ -64,7 +64,7 @@ class Tools:
     limits: Limits
     clock: Callable[[], float]
     draw: Callable[[], float]
-    register: redaction.Register
+    register: redaction.SecretRegistry
     background: bool
     ttls: Mapping[str, float] = field(default_factory=dict)
 

@@ -7,10 +7,9 @@ import time
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any
 
-from app_integration import names, redaction
+from app_integration import names
 from app_integration._internal import fork_safety
 from app_integration.accesses import Accesses
-from app_integration.audit import AuditLog
 from app_integration.cache import (
     OUTAGE_PAUSE,
     READ,
@@ -32,6 +31,8 @@ from app_integration.errors import (
 )
 from app_integration.fetcher import Fetcher, Tools
 from app_integration.names import Scope
+from app_integration.observability import redaction
+from app_integration.observability.audit_log import AuditLog
 from app_integration.required import missing_secrets
 from app_integration.secret import REQUIRED, Secret
 from app_integration.settings import Limits
@@ -58,7 +59,7 @@ class SecretStore:
         development: bool = False,
         limits: Limits | None = None,
         ttls: Mapping[str, float] | None = None,
-        register: redaction.Register = redaction.live,
+        register: redaction.SecretRegistry = redaction.live,
         clock: Callable[[], float] = time.monotonic,
         wall: Callable[[], float] = time.time,
         draw: Callable[[], float] = random.random,

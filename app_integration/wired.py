@@ -9,22 +9,22 @@ from contextlib import AbstractContextManager, ExitStack
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from app_integration import metrics
 from app_integration._internal import fork_safety
 from app_integration.errors import AuthenticationFailed, ConfigurationError
+from app_integration.observability import metrics
 from app_integration.settings import DATABASE, Settings
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
 
     from app_integration.aio import AsyncSecrets
-    from app_integration.audit import AuditLog
     from app_integration.database.wired import Databases
     from app_integration.encryption.blind_indexes import BlindIndexes
     from app_integration.encryption.data_keys import DataKeyStore
     from app_integration.encryption.fields import FieldCipher
     from app_integration.encryption.index_keys import IndexKeyStore
     from app_integration.encryption.transit import Transit
+    from app_integration.observability.audit_log import AuditLog
     from app_integration.session.session import Session
     from app_integration.sources import Source
     from app_integration.store import SecretStore
@@ -101,7 +101,9 @@ class Wiring:
         with self._lock:
             if self._secrets is None:
                 settings = self.settings
-                audit: AuditLog = load("app_integration.audit:open_audit")(settings, self._accessor)
+                audit: AuditLog = load("app_integration.observability.audit_log:open_audit")(
+                    settings, self._accessor
+                )
                 self._secrets = store = load("app_integration.store:SecretStore")(
                     self._sources(),
                     audit,

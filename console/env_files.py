@@ -12,11 +12,11 @@ from rich.markup import escape
 from rich.prompt import Prompt
 
 from app_integration import names, settings
-from app_integration.audit import AuditLog
 from app_integration.names import Scope
+from app_integration.observability.audit_log import AuditLog
+from app_integration.observability.audit_sinks import FileSink, stderr_sink
 from app_integration.session.session import open_session
 from app_integration.settings import Settings
-from app_integration.sinks import FileSink, stderr_sink
 from console import operate
 from vault.reconcile.apply import apply
 from vault.reconcile.credentials import APPLY_ROLE

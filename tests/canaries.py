@@ -27,10 +27,10 @@ import psutil
 import pytest
 import yaml
 
-from app_integration import live_values
 from app_integration._internal.private_file import write_private
 from app_integration.auth import methods
 from app_integration.errors import StrongroomError
+from app_integration.observability import secret_registry
 from console.local import Local
 from vault.runtime.layout import Layout
 
@@ -156,7 +156,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def _watch(sweep: Sweep) -> None:
-    _wrap(live_values.Register, "add", _learn_live, sweep)
+    _wrap(secret_registry.SecretRegistry, "add", _learn_live, sweep)
     _wrap(methods.Token, "from_auth", _learn_token, sweep)
     _wrap(subprocess.Popen, "__init__", _note_child, sweep)
     _wrap(Local, "reset", _gather_first, sweep)
@@ -170,8 +170,8 @@ def _wrap(owner: Any, name: str, around: Callable[..., Any], sweep: Sweep) -> No
 
 
 def _learn_live(before: Any, sweep: Sweep) -> Any:
-    def add(self: live_values.Register, value: str) -> None:
-        if self is live_values.live:
+    def add(self: secret_registry.SecretRegistry, value: str) -> None:
+        if self is secret_registry.live:
             sweep.learn(value)
         before(self, value)
 

@@ -11,7 +11,6 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
-from app_integration import metrics
 from app_integration.auth.methods import AuthMethod, Post, Token, read_credential
 from app_integration.errors import (
     AccessDenied,
@@ -21,6 +20,7 @@ from app_integration.errors import (
     ServerError,
 )
 from app_integration.names import APPROLE_MOUNT
+from app_integration.observability import metrics
 from app_integration.secret import Secret
 
 log = logging.getLogger(__name__)
@@ -99,7 +99,7 @@ class WrappedAppRole(AuthMethod):
                 f"the secret-id wasn't unwrapped, and isn't tried twice ({error}); issue a new"
                 f" wrapped one into {self._file}"
             ) from None
-        metrics.current().done("unwrapping", metrics.OK)
+        metrics.current().record_operation("unwrapping", metrics.OK)
         return Secret(answer["data"]["secret_id"])
 
     def _check_origin(self, post: Post, wrapping: Token) -> None:
@@ -121,7 +121,7 @@ class WrappedAppRole(AuthMethod):
             " unwrapped it, and issue a new one"
         )
         log.critical("possible theft: %s", self._stolen)
-        metrics.current().done("unwrapping", CredentialStolen.__name__)
+        metrics.current().record_operation("unwrapping", CredentialStolen.__name__)
         return CredentialStolen(self._stolen)
 
     def _remove(self) -> None:

@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import Any, Self
 from urllib.parse import unquote, urlsplit
 
-from app_integration import redaction
 from app_integration.config import ConfigFile
 from app_integration.database.users import Login, Users
 from app_integration.errors import ConfigurationError
+from app_integration.observability import redaction
 from app_integration.secret import Secret
 
 

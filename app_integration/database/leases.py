@@ -18,12 +18,13 @@ from dataclasses import replace
 from functools import partial
 from typing import Final
 
-from app_integration import metrics, permissions, redaction
+from app_integration import permissions
 from app_integration._internal import unclosed
 from app_integration._internal.single_flight import SingleFlight
 from app_integration.database.lease import Lease, can_be_renewed, due_at, has_ended, retry_at
 from app_integration.database.users import Login, Users
 from app_integration.errors import OUTAGE, StrongroomError
+from app_integration.observability import metrics, redaction
 from app_integration.secret import Secret
 from app_integration.session.session import Session
 from app_integration.settings import Limits

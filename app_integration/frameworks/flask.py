@@ -6,9 +6,9 @@ from pathlib import Path
 
 from flask import Flask, Response, request
 
-from app_integration import redaction
 from app_integration.config import ConfigFile, M
 from app_integration.frameworks import metrics_page
+from app_integration.observability import redaction
 from app_integration.settings import from_environment
 
 

@@ -15,8 +15,8 @@ from ipaddress import ip_address
 from pathlib import Path
 from typing import Any, Final, Protocol
 
-from app_integration import metrics
 from app_integration.auth.methods import read_credential
+from app_integration.observability import metrics
 from app_integration.settings import Settings
 
 SETTING: Final = "STRONGROOM_METRICS_TOKEN_FILE"
@@ -57,7 +57,7 @@ def answer(remote: str | None, headers: Headers, settings: Settings) -> Page:
     if not (local or _knows_token(headers, settings.metrics_token_file)):
         words = f"metrics are for who sends the token: see {SETTING}\n".encode()
         return Page(HTTPStatus.FORBIDDEN, words, _PLAIN)
-    page = metrics.current().page()
+    page = metrics.current().render()
     if page is None:
         return Page(HTTPStatus.NOT_FOUND, b"the extra 'metrics' isn't installed\n", _PLAIN)
     return Page(HTTPStatus.OK, *page)

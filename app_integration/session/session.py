@@ -12,7 +12,7 @@ from http import HTTPStatus
 from pathlib import Path
 from typing import Any, Self
 
-from app_integration import metrics, permissions
+from app_integration import permissions
 from app_integration._internal import fork_safety
 from app_integration.auth.from_settings import auth_method_of
 from app_integration.auth.methods import AuthMethod, Token
@@ -23,6 +23,7 @@ from app_integration.errors import (
     ServerError,
     StrongroomError,
 )
+from app_integration.observability import metrics
 from app_integration.session.retry import Retry
 from app_integration.session.token_manager import TokenManager
 from app_integration.session.token_renewer import TokenRenewer
@@ -278,7 +279,7 @@ def _count_orphan(call: _Call, error: ServerError) -> None:
         return
     if call.path.startswith(permissions.LEASING):
         log.warning("%s: an answer was lost, and perhaps a lease with it, until its TTL", call.path)
-        metrics.current().done("orphan-lease", type(error).__name__)
+        metrics.current().record_operation("orphan-lease", type(error).__name__)
 
 
 def open_session(settings: Settings) -> Session:

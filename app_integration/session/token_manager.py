@@ -10,10 +10,10 @@ from contextlib import closing
 from functools import partial
 from typing import Any, Final, Protocol
 
-from app_integration import metrics
 from app_integration._internal.single_flight import SingleFlight
 from app_integration.auth.methods import AuthMethod, Token
 from app_integration.errors import AccessDenied, AuthenticationFailed, RequestRefused
+from app_integration.observability import metrics
 from app_integration.settings import Limits
 from app_integration.transport.http import Hidden, Sender
 

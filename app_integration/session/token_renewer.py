@@ -7,7 +7,6 @@ import threading
 from collections.abc import Callable
 from typing import Any, Final, Protocol
 
-from app_integration import metrics
 from app_integration.auth.methods import Token
 from app_integration.errors import (
     OUTAGE,
@@ -16,6 +15,7 @@ from app_integration.errors import (
     ServerFault,
     StrongroomError,
 )
+from app_integration.observability import metrics
 from app_integration.session.token_manager import TokenManager
 from app_integration.settings import Limits
 

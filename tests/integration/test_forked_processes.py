@@ -21,14 +21,8 @@ import pytest
 from sqlalchemy import Connection, text
 
 import app_integration
-from app_integration import (
-    database_engine,
-    decrypt_field,
-    encrypt_field,
-    get_secret,
-    redaction,
-    wiring,
-)
+from app_integration import database_engine, decrypt_field, encrypt_field, get_secret, wiring
+from app_integration.observability import redaction
 from tests.deployment import Deployment
 
 pytestmark = pytest.mark.requires("embedded")

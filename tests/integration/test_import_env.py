@@ -13,13 +13,13 @@ from typing import Any
 import pytest
 from dotenv import dotenv_values
 
-from app_integration.audit import AuditLog
 from app_integration.auth.methods import AppRole, StaticToken
 from app_integration.errors import AccessDenied
 from app_integration.names import Environment, Scope
+from app_integration.observability.audit_log import AuditLog
+from app_integration.observability.audit_sinks import FileSink
 from app_integration.secret import Secret
 from app_integration.session.session import Session
-from app_integration.sinks import FileSink
 from policies.render import render_policies
 from tests.deployment import two_free_ports
 from vault.declare import load

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from app_integration import metrics
 from app_integration.auth.wrapped_approle import WrappedAppRole
 from app_integration.errors import AuthenticationFailed, CredentialStolen
+from app_integration.observability import metrics
 from app_integration.session.session import Session
 from app_integration.settings import Limits
 from app_integration.transport.http import Transport
@@ -26,11 +26,11 @@ UNWRAP = "sys/wrapping/unwrap"
 SELF = "auth/token/lookup-self"
 
 
-class Recorded(metrics.Silent):
+class Recorded(metrics.NullRecorder):
     def __init__(self) -> None:
         self.unwrappings: list[str] = []
 
-    def done(self, operation: str, outcome: str) -> None:
+    def record_operation(self, operation: str, outcome: str) -> None:
         if operation == "unwrapping":
             self.unwrappings.append(outcome)
 
@@ -44,9 +44,9 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AuditedServer]:
 @pytest.fixture
 def recorded() -> Iterator[Recorded]:
     recorder = Recorded()
-    metrics.use(recorder)
+    metrics.set_recorder(recorder)
     yield recorder
-    metrics.use(None)
+    metrics.set_recorder(None)
 
 
 @pytest.fixture

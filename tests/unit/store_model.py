@@ -12,8 +12,6 @@ from typing import Any, ClassVar
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from app_integration import redaction
-from app_integration.audit import AuditLog
 from app_integration.auth.methods import StaticToken
 from app_integration.cache import OUTAGE_PAUSE, Key
 from app_integration.errors import (
@@ -24,6 +22,8 @@ from app_integration.errors import (
     StrongroomError,
 )
 from app_integration.names import Environment, Scope
+from app_integration.observability import redaction
+from app_integration.observability.audit_log import AuditLog
 from app_integration.secret import Secret
 from app_integration.session.session import Session
 from app_integration.session.token_manager import DENIAL_SECONDS
@@ -140,7 +140,7 @@ class StoreMachine(RuleBasedStateMachine):
             [Watched(VaultSource(self.session, SCOPE), self._told)],
             AuditLog(SCOPE, lambda _line: None),
             limits=LIMITS,
-            register=redaction.Register(),
+            register=redaction.SecretRegistry(),
             clock=self.clock,
             draw=lambda: draw,
         )

@@ -18,7 +18,7 @@ from flask.testing import FlaskClient
 from sqlalchemy import Engine, create_engine
 from werkzeug.test import TestResponse
 
-from app_integration import redaction, wiring
+from app_integration import wiring
 from app_integration._internal.private_file import write_private
 from app_integration.config import CHECK_INTERVAL, ConfigFile
 from app_integration.encryption.blind_indexes import BlindIndexes
@@ -27,6 +27,7 @@ from app_integration.encryption.index_keys import IndexKeyStore
 from app_integration.encryption.index_keys.table import TableIndexKeys
 from app_integration.errors import KeyUnavailable, Unreachable, raise_decryption_failed
 from app_integration.names import Environment, Scope
+from app_integration.observability import redaction
 from app_integration.secret import Secret
 from examples.gaara_store import keys, signing
 from examples.gaara_store.app import create_app

@@ -44,10 +44,10 @@ LEAKS = {
 HEAD = """
 import logging, secrets, subprocess
 import pytest
-from app_integration import redaction
+from app_integration.observability import redaction
 from app_integration.errors import Unreachable
 from app_integration.permissions import Need
-from app_integration.sinks import FileSink
+from app_integration.observability.audit_sinks import FileSink
 
 pytestmark = pytest.mark.requires("nothing")
 KEPT = []

@@ -12,7 +12,6 @@ from typing import Any
 import psycopg
 import pytest
 
-from app_integration import redaction
 from app_integration.auth.methods import StaticToken
 from app_integration.database.followed import in_file, in_secret
 from app_integration.database.lease import (
@@ -32,6 +31,7 @@ from app_integration.errors import (
     Unreachable,
 )
 from app_integration.names import Environment, Scope
+from app_integration.observability import redaction
 from app_integration.secret import Secret
 from app_integration.session.session import Session
 from app_integration.settings import Limits, Settings

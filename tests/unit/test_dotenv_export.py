@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 from dotenv import dotenv_values
 
-from app_integration.audit import AuditLog
 from app_integration.errors import (
     AuditFailed,
     ConfigurationError,
@@ -19,8 +18,9 @@ from app_integration.errors import (
     Unreachable,
 )
 from app_integration.names import Environment, Scope
+from app_integration.observability.audit_log import AuditLog
+from app_integration.observability.audit_sinks import Sink
 from app_integration.secret import Secret
-from app_integration.sinks import Sink
 from vault.declare import load
 from vault.rotate.dotenv_export import Exported, export
 

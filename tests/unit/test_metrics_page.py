@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 from werkzeug.datastructures import Headers
 
-from app_integration import metrics
 from app_integration.errors import ConfigurationError
 from app_integration.frameworks.metrics_page import answer
 from app_integration.names import Environment, Scope
+from app_integration.observability import metrics
 from app_integration.settings import Settings
 
 TOKEN = "the-token-of-the-scraper"
@@ -19,9 +19,9 @@ TOKEN = "the-token-of-the-scraper"
 
 @pytest.fixture(autouse=True)
 def _fresh_figures() -> Iterator[None]:
-    metrics.use(None)
+    metrics.set_recorder(None)
     yield
-    metrics.use(None)
+    metrics.set_recorder(None)
 
 
 @pytest.fixture
@@ -83,5 +83,5 @@ def test_an_empty_token_file_is_an_error_and_opens_nothing(token_file: Path) -> 
 
 
 def test_without_the_library_there_is_no_page() -> None:
-    metrics.use(metrics.Silent())
+    metrics.set_recorder(metrics.NullRecorder())
     assert status("127.0.0.1") == 404

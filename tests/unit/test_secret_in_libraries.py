@@ -46,7 +46,7 @@ from rich.console import Console
 from sqlalchemy import URL, create_engine, make_url, text
 from sqlalchemy.exc import SQLAlchemyError
 
-from app_integration import redaction
+from app_integration.observability import redaction
 from app_integration.secret import Secret
 from tests.deployment import Deployment
 
@@ -328,7 +328,7 @@ def captured_locals(value: str) -> str:
 
 
 def before_send(event: Any, _hint: Any) -> Any:
-    register = redaction.Register()
+    register = redaction.SecretRegistry()
     register.add(VALUE)
     return redaction.scrubbed(event, register)
 

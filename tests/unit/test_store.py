@@ -8,8 +8,6 @@ from typing import Any
 
 import pytest
 
-from app_integration import redaction
-from app_integration.audit import AuditLog
 from app_integration.cache import FALLBACK_TTL
 from app_integration.errors import (
     AccessDenied,
@@ -23,9 +21,11 @@ from app_integration.errors import (
     Unreachable,
 )
 from app_integration.names import Environment, Scope
+from app_integration.observability import redaction
+from app_integration.observability.audit_log import AuditLog
+from app_integration.observability.audit_sinks import FileSink
 from app_integration.secret import Secret
 from app_integration.settings import Limits
-from app_integration.sinks import FileSink
 from app_integration.sources import Fetched
 from app_integration.store import SecretStore
 
@@ -70,7 +70,7 @@ class Shop:
             sources,
             AuditLog(SCOPE, self.lines.append, mode=mode, clock=self.clock),
             limits=LIMITS,
-            register=redaction.Register(),
+            register=redaction.SecretRegistry(),
             clock=self.clock,
             **{"development": True, **options},
         )
@@ -196,7 +196,7 @@ def test_threads_that_miss_together_send_one_request() -> None:
 
 def test_nothing_is_released_when_the_record_cannot_be_written(tmp_path: Path) -> None:
     audit = AuditLog(SCOPE, FileSink(tmp_path / "missing" / "access.jsonl"))
-    store = SecretStore([Script("one")], audit, register=redaction.Register())
+    store = SecretStore([Script("one")], audit, register=redaction.SecretRegistry())
     with pytest.raises(AuditFailed, match="nothing was released"):
         store.get("jwt-secret")
 
@@ -205,7 +205,7 @@ def test_in_development_a_failing_record_is_only_logged(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     audit = AuditLog(SCOPE, FileSink(tmp_path / "missing" / "a"), best_effort=True)
-    store = SecretStore([Script("one")], audit, register=redaction.Register())
+    store = SecretStore([Script("one")], audit, register=redaction.SecretRegistry())
     assert store.get("jwt-secret") == "one"
     assert "couldn't be written" in caplog.text
 
@@ -223,7 +223,7 @@ def test_aggregate_writes_the_first_access_and_then_counts() -> None:
 def test_the_record_names_who_asked_and_never_the_value(tmp_path: Path) -> None:
     path = tmp_path / "access.jsonl"
     audit = AuditLog(SCOPE, FileSink(path))
-    SecretStore([Script("the value")], audit, register=redaction.Register()).get("jwt-secret")
+    SecretStore([Script("the value")], audit, register=redaction.SecretRegistry()).get("jwt-secret")
     record = json.loads(path.read_text())
     assert record["service"] == "shop"
     assert record["environment"] == "prod"

@@ -16,11 +16,9 @@ from app_integration import (
     aget_secret,
     arequire,
     get_secret,
-    redaction,
     wiring,
 )
 from app_integration.aio import AsyncSecrets
-from app_integration.audit import AuditLog
 from app_integration.auth.methods import StaticToken
 from app_integration.errors import (
     DeadlineExceeded,
@@ -29,6 +27,8 @@ from app_integration.errors import (
     Unreachable,
     WrongType,
 )
+from app_integration.observability import redaction
+from app_integration.observability.audit_log import AuditLog
 from app_integration.secret import Secret
 from app_integration.session.session import Session
 from app_integration.settings import DATABASE, Limits, Settings
@@ -65,7 +65,7 @@ def server() -> Withheld:
 @pytest.fixture
 def secrets(server: Withheld) -> Iterator[AsyncSecrets]:
     audit = AuditLog(SCOPE, lambda _line: None)
-    store = SecretStore([server], audit, register=redaction.Register())
+    store = SecretStore([server], audit, register=redaction.SecretRegistry())
     both = AsyncSecrets(store)
     yield both
     server.answer.set()
@@ -171,7 +171,10 @@ def test_when_all_are_cancelled_the_value_still_arrives_for_the_next(
 def test_a_task_does_not_wait_for_ever_for_a_thread(server: Withheld) -> None:
     limits = Limits(deadline=0.05, fetch_threads=1)
     store = SecretStore(
-        [server], AuditLog(SCOPE, lambda _line: None), limits=limits, register=redaction.Register()
+        [server],
+        AuditLog(SCOPE, lambda _line: None),
+        limits=limits,
+        register=redaction.SecretRegistry(),
     )
     secrets = AsyncSecrets(store)
 
@@ -193,7 +196,9 @@ def narrow(server: Withheld, deadline: float = 10.0) -> AsyncSecrets:
     """Secrets with one thread to fetch in."""
     limits = Limits(deadline=deadline, fetch_threads=1)
     audit = AuditLog(SCOPE, lambda _line: None)
-    return AsyncSecrets(SecretStore([server], audit, limits=limits, register=redaction.Register()))
+    return AsyncSecrets(
+        SecretStore([server], audit, limits=limits, register=redaction.SecretRegistry())
+    )
 
 
 def test_what_waits_for_a_thread_still_ends_after_closing(server: Withheld) -> None:

@@ -10,10 +10,10 @@ import pytest
 from pydantic import ValidationError
 
 from agent.compile import compile_file
-from app_integration import redaction
 from app_integration.config import load_config
 from app_integration.errors import ConfigRejected
 from app_integration.names import Environment, Scope
+from app_integration.observability import redaction
 from examples.gaara_store.config import StoreConfig
 from tests.unit.store_parts import DOCUMENT, deliver
 from vault.declare.load import TEMPLATES, load

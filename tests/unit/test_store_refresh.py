@@ -9,8 +9,6 @@ from typing import Any
 
 import pytest
 
-from app_integration import redaction
-from app_integration.audit import AuditLog
 from app_integration.cache import OUTAGE_PAUSE
 from app_integration.errors import (
     AccessDenied,
@@ -20,6 +18,8 @@ from app_integration.errors import (
     StrongroomError,
     Unreachable,
 )
+from app_integration.observability import redaction
+from app_integration.observability.audit_log import AuditLog
 from app_integration.secret import Secret
 from app_integration.settings import Limits
 from app_integration.sources import Fetched
@@ -227,7 +227,9 @@ class Changing:
 def real(source: Changing, **limits: Any) -> SecretStore:
     """A store on the real clock, with its background thread."""
     audit = AuditLog(SCOPE, lambda _line: None)
-    return SecretStore([source], audit, limits=Limits(**limits), register=redaction.Register())
+    return SecretStore(
+        [source], audit, limits=Limits(**limits), register=redaction.SecretRegistry()
+    )
 
 
 def test_the_thread_begins_with_the_first_value_and_ends_with_the_store() -> None:

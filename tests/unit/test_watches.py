@@ -8,10 +8,10 @@ import threading
 
 import pytest
 
-from app_integration import redaction
-from app_integration.audit import AuditLog
 from app_integration.cache import OUTAGE_PAUSE
 from app_integration.errors import InvalidName, SecretDeleted, Unreachable
+from app_integration.observability import redaction
+from app_integration.observability.audit_log import AuditLog
 from app_integration.secret import Secret
 from app_integration.store import SecretStore
 from tests.unit.test_store import LIMITS, SCOPE, Script, Shop
@@ -176,7 +176,7 @@ def test_a_callback_whose_record_cannot_be_written_is_given_nothing(
         raise OSError(28, "No space left on device")
 
     audit = AuditLog(SCOPE, full)
-    store = SecretStore([Script("one", "two")], audit, register=redaction.Register())
+    store = SecretStore([Script("one", "two")], audit, register=redaction.SecretRegistry())
     store.fetcher.board("jwt-secret", force=True).result()
     store.on_change("jwt-secret", inbox)
     store.fetcher.board("jwt-secret", force=True).result()

@@ -14,9 +14,9 @@ from typing import Final
 
 from sqlalchemy import URL
 
-from app_integration import redaction
 from app_integration.errors import ConfigurationError, StrongroomError
 from app_integration.names import TEMPLATE_KEY, VALUE_KEY, Scope
+from app_integration.observability import redaction
 from app_integration.secret import Secret
 from app_integration.session.session import Session
 from vault.declare import edit_adopted, load

@@ -9,9 +9,9 @@ from typing import Final
 
 from app_integration import names
 from app_integration._internal.private_file import write_private
-from app_integration.audit import AuditLog
 from app_integration.errors import ConfigurationError, SecretNotFound
 from app_integration.names import Scope
+from app_integration.observability.audit_log import AuditLog
 from app_integration.secret import Secret
 from vault.declare.declaration import Declaration
 from vault.rotate.dotenv_text import assignment, setting_text

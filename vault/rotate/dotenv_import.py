@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from pathlib import Path
 
-from app_integration import redaction
 from app_integration.errors import RequestRefused
 from app_integration.names import VALUE_KEY
+from app_integration.observability import redaction
 from app_integration.session.session import Session
 from vault.declare import edit, load
 from vault.reconcile.resources.secrets import data_path, write_value

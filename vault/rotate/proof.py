@@ -5,9 +5,9 @@ from __future__ import annotations
 import hmac
 from collections.abc import Callable, Mapping
 
-from app_integration.audit import AuditLog
 from app_integration.errors import StrongroomError
 from app_integration.names import Scope
+from app_integration.observability.audit_log import AuditLog
 from app_integration.secret import Secret
 from app_integration.session.session import Session
 from app_integration.sources.vault import VaultSource

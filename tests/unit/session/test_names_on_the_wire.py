@@ -11,11 +11,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from app_integration import redaction
-from app_integration.audit import AuditLog
 from app_integration.auth.methods import StaticToken
 from app_integration.errors import InvalidName, StrongroomError
 from app_integration.names import Environment, Scope
+from app_integration.observability import redaction
+from app_integration.observability.audit_log import AuditLog
 from app_integration.secret import Secret
 from app_integration.session.session import Session
 from app_integration.sources.vault import VaultSource
@@ -55,7 +55,7 @@ def store(server: Server, lines: list[str]) -> Iterator[SecretStore]:
     with Session(server.address, StaticToken(Secret("token"))) as session:
         audit = AuditLog(SCOPE, lines.append)
         source = VaultSource(session, SCOPE)
-        secrets = SecretStore([source], audit, register=redaction.Register())
+        secrets = SecretStore([source], audit, register=redaction.SecretRegistry())
         yield secrets
         secrets.close()
 

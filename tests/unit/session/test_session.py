@@ -13,7 +13,6 @@ from weakref import WeakSet
 import certifi
 import pytest
 
-from app_integration import metrics
 from app_integration._internal import fork_safety
 from app_integration.auth.methods import AppRole, StaticToken, Token
 from app_integration.errors import (
@@ -27,6 +26,7 @@ from app_integration.errors import (
     StrongroomError,
     Unreachable,
 )
+from app_integration.observability import metrics
 from app_integration.secret import Secret
 from app_integration.session.session import Session
 from app_integration.settings import Limits
@@ -419,13 +419,13 @@ def test_a_lease_that_may_have_been_issued_unheard_is_counted(
     counted: int,
 ) -> None:
     done: list[tuple[str, str]] = []
-    recorder = metrics.Silent()
-    monkeypatch.setattr(recorder, "done", lambda *each: done.append(each))
-    metrics.use(recorder)
+    recorder = metrics.NullRecorder()
+    monkeypatch.setattr(recorder, "record_operation", lambda *each: done.append(each))
+    metrics.set_recorder(recorder)
     path = "database/creds/shop-prod"
     server.answers[path] = [error, {"lease_id": "x"}]
     assert session.get(path) == {"lease_id": "x"}
-    metrics.use(None)
+    metrics.set_recorder(None)
     assert sum(operation == "orphan-lease" for operation, _ in done) == counted
 
 
@@ -433,12 +433,12 @@ def test_a_token_without_an_end_is_not_reported_as_one_that_ends(
     server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ends: list[float] = []
-    recorder = metrics.Silent()
+    recorder = metrics.NullRecorder()
     monkeypatch.setattr(recorder, "lease", lambda _holder, seconds: ends.append(seconds))
-    metrics.use(recorder)
+    metrics.set_recorder(recorder)
     with on(server, StaticToken(Secret("given"))) as session:
         session.get(PATH)
-    metrics.use(None)
+    metrics.set_recorder(None)
     assert ends == []
 
 

@@ -12,14 +12,19 @@ from pathlib import Path
 
 import pytest
 
-from app_integration import redaction
-from app_integration.audit import AGGREGATE_WINDOW, MAX_WINDOWS, AuditLog, open_audit
 from app_integration.auth.methods import AppRole
 from app_integration.errors import AuditFailed
 from app_integration.names import Environment, Scope
+from app_integration.observability import redaction
+from app_integration.observability.audit_log import (
+    AGGREGATE_WINDOW,
+    MAX_WINDOWS,
+    AuditLog,
+    open_audit,
+)
+from app_integration.observability.audit_sinks import LOOK_AGAIN, FileSink
 from app_integration.session.session import Session
 from app_integration.settings import Settings
-from app_integration.sinks import LOOK_AGAIN, FileSink
 from app_integration.store import SecretStore
 from app_integration.wiring import Wiring
 from tests.unit.scripted_server import REVOKE, Server
@@ -68,7 +73,7 @@ def log(disk: Disk, clock: Clock) -> AuditLog:
 @pytest.mark.parametrize("mode", ["each", "aggregate"])
 def test_while_no_record_can_be_written_nothing_is_ever_released(disk: Disk, mode: str) -> None:
     audit = AuditLog(SCOPE, disk, mode=mode)
-    store = SecretStore([Script("one")], audit, register=redaction.Register())
+    store = SecretStore([Script("one")], audit, register=redaction.SecretRegistry())
     disk.full = True
     for _ in range(5):
         with pytest.raises(AuditFailed, match="No space left on device"):
@@ -179,7 +184,7 @@ def test_standard_error_is_where_records_go_by_default(capsys: pytest.CaptureFix
 def test_counts_that_cannot_be_written_at_the_end_still_let_the_token_go(
     tmp_path: Path, server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("app_integration.sinks.LOOK_AGAIN", 0.0)
+    monkeypatch.setattr("app_integration.observability.audit_sinks.LOOK_AGAIN", 0.0)
     settings = Settings(SCOPE, "https://vault", audit_mode="aggregate", audit_file=tmp_path / "a")
     files = tmp_path / "r", tmp_path / "s"
     wired = Wiring(
@@ -259,7 +264,7 @@ def test_a_line_that_fits_in_part_only_is_a_failure_and_spoils_no_other(tmp_path
     code = (
         "import resource, signal, sys\n"
         "from pathlib import Path\n"
-        "from app_integration.sinks import FileSink\n"
+        "from app_integration.observability.audit_sinks import FileSink\n"
         "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
         "_, hard = resource.getrlimit(resource.RLIMIT_FSIZE)\n"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (100, hard))\n"

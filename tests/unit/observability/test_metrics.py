@@ -13,8 +13,6 @@ from pathlib import Path
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from app_integration import metrics, redaction
-from app_integration.audit import AuditLog
 from app_integration.errors import (
     AccessDenied,
     AuditFailed,
@@ -23,13 +21,15 @@ from app_integration.errors import (
     StrongroomError,
 )
 from app_integration.names import Environment, Scope
-from app_integration.prometheus import MAX_NAMES, Prometheus
+from app_integration.observability import metrics, redaction
+from app_integration.observability.audit_log import AuditLog
+from app_integration.observability.prometheus import MAX_NAMES, Prometheus
 from app_integration.settings import Limits
 from app_integration.store import SecretStore
-from tests.unit.test_audit import Disk
+from tests.unit.observability.test_audit_log import Disk
 from tests.unit.test_store import Clock, Script
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 Figures = dict[tuple[str, ...], float]
 
 
@@ -37,14 +37,14 @@ Figures = dict[tuple[str, ...], float]
 def recorder() -> Iterator[Prometheus]:
     """A recorder of this test alone, at second 1000."""
     fresh = Prometheus("prod", clock=lambda: 1000.0)
-    metrics.use(fresh)
+    metrics.set_recorder(fresh)
     yield fresh
-    metrics.use(None)
+    metrics.set_recorder(None)
 
 
 def figures(name: str) -> Figures:
     """Label values, without the environment → figure, for the sample *name* of the page."""
-    page = metrics.current().page()
+    page = metrics.current().render()
     assert page is not None
     found: Figures = {}
     for family in text_string_to_metric_families(page[0].decode()):
@@ -61,7 +61,7 @@ def store(
 ) -> SecretStore:
     audit = AuditLog(Scope("shop", Environment.PROD), disk or Disk())
     return SecretStore(
-        [Script(*answers)], audit, register=redaction.Register(), clock=clock or Clock()
+        [Script(*answers)], audit, register=redaction.SecretRegistry(), clock=clock or Clock()
     )
 
 
@@ -181,18 +181,19 @@ def run(code: str, **variables: str) -> str:
 def test_without_the_library_nothing_is_counted_and_all_else_works() -> None:
     code = (
         "import sys; sys.modules['prometheus_client'] = None\n"
-        "from app_integration import metrics\n"
+        "from app_integration.observability import metrics\n"
         "counter = metrics.current()\n"
-        "counter.access('x', 'hit'); counter.staleness('x', 0.0); counter.done('login', 'ok')\n"
+        "counter.access('x', 'hit'); counter.staleness('x', 0.0)\n"
+        "counter.record_operation('login', 'ok')\n"
         "counter.lease('token', 1.0); counter.rotation('secret', 'x')\n"
-        "print(type(counter).__name__, counter.page())\n"
+        "print(type(counter).__name__, counter.render())\n"
     )
-    assert run(code) == "Silent None\n"
+    assert run(code) == "NullRecorder None\n"
 
 
 def test_the_library_is_loaded_at_the_first_count_only() -> None:
     code = (
-        "import sys, app_integration.store, app_integration.metrics as metrics\n"
+        "import sys, app_integration.store, app_integration.observability.metrics as metrics\n"
         "print('prometheus_client' in sys.modules)\n"
         "metrics.current(); print('prometheus_client' in sys.modules)\n"
     )
@@ -202,12 +203,12 @@ def test_the_library_is_loaded_at_the_first_count_only() -> None:
 def test_workers_of_one_server_show_one_page(tmp_path: Path) -> None:
     code = (
         "import os\n"
-        "from app_integration import metrics\n"
+        "from app_integration.observability import metrics\n"
         "for _ in range(2):\n"
         "    if not (child := os.fork()):\n"
         "        metrics.current().access('jwt-secret', 'hit'); os._exit(0)\n"
         "    os.waitpid(child, 0)\n"
-        "print(metrics.current().page()[0].decode())\n"
+        "print(metrics.current().render()[0].decode())\n"
     )
     page = run(code, PROMETHEUS_MULTIPROC_DIR=str(tmp_path))
     assert 'outcome="hit",secret="jwt-secret"} 2.0' in page

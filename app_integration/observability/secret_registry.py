@@ -27,7 +27,7 @@ MAX_VALUES: Final = 10_000  # remembered at once; what was seen the longest ago 
 _WORD: Final = 8  # bytes looked up at once; no spelling has fewer, as MIN_LENGTH sees to
 
 
-class Register:
+class SecretRegistry:
     """The live secret values of this process. Thread-safe."""
 
     def __init__(self) -> None:
@@ -100,7 +100,7 @@ class Register:
         return 0
 
     def _each(self, value: str, change: Callable[[bytes], None]) -> None:
-        for spelling in {each.encode(errors="surrogatepass") for each in spellings(value)}:
+        for spelling in {each.encode(errors="surrogatepass") for each in encodings(value)}:
             change(spelling)
             self._publish(_beginning(spelling))
 
@@ -142,7 +142,7 @@ def _less(counter: Counter[_Key], key: _Key) -> None:
         del counter[key]
 
 
-def spellings(value: str) -> Iterator[str]:
+def encodings(value: str) -> Iterator[str]:
     """The forms in which *value* may turn up in a text: itself, escaped, encoded."""
     yield value
     yield repr(value)[1:-1]
@@ -169,4 +169,4 @@ def _inside(raw: bytes, encode: Callable[[bytes], bytes]) -> Iterator[str]:
         yield encoded[-(-before * 8 // 6) : (before + len(raw)) * 8 // 6]
 
 
-live = Register()
+live = SecretRegistry()

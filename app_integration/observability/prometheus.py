@@ -81,38 +81,38 @@ class Prometheus:
         )
 
     def access(self, name: str, outcome: str) -> None:
-        """As :meth:`app_integration.metrics.Recorder.access`; a known pair costs one ``inc``."""
+        """As :meth:`.metrics.Recorder.access`; a known pair costs one ``inc``."""
         counter = self._hot.get((name, outcome))
         if counter is None:
             counter = self._bind(name, outcome)
         counter.inc()
 
     def counter(self, name: str, outcome: str) -> Callable[[], object]:
-        """As :meth:`app_integration.metrics.Recorder.counter`."""
+        """As :meth:`.metrics.Recorder.counter`."""
         counter = self._hot.get((name, outcome)) or self._bind(name, outcome)
         if "PROMETHEUS_MULTIPROC_DIR" in os.environ:
             return counter.inc  # another process may show the page
         return self._tallies.of(counter)
 
     def staleness(self, name: str, age: float) -> None:
-        """As :meth:`app_integration.metrics.Recorder.staleness`."""
+        """As :meth:`.metrics.Recorder.staleness`."""
         self._stale.labels(self._environment, self._label(name)).set(age)
 
-    def done(self, operation: str, outcome: str) -> None:
-        """As :meth:`app_integration.metrics.Recorder.done`."""
+    def record_operation(self, operation: str, outcome: str) -> None:
+        """As :meth:`.metrics.Recorder.record_operation`."""
         self._operations[operation].labels(self._environment, outcome).inc()
 
     def lease(self, holder: str, seconds: float) -> None:
-        """As :meth:`app_integration.metrics.Recorder.lease`."""
+        """As :meth:`.metrics.Recorder.lease`."""
         labels = (self._environment, self._label(holder))
         self._ends.labels(*labels).set(self._clock() + seconds)
         self._lives.labels(*labels).observe(seconds)
 
     def rotation(self, kind: str, name: str) -> None:
-        """As :meth:`app_integration.metrics.Recorder.rotation`."""
+        """As :meth:`.metrics.Recorder.rotation`."""
         self._rotations.labels(self._environment, kind, self._label(name)).inc()
 
-    def page(self) -> tuple[bytes, str]:
+    def render(self) -> tuple[bytes, str]:
         """The default registry's page; of all workers where ``PROMETHEUS_MULTIPROC_DIR`` is set."""
         registry = REGISTRY
         if "PROMETHEUS_MULTIPROC_DIR" in os.environ:

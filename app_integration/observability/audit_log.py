@@ -22,8 +22,8 @@ from typing import Any, Final
 from app_integration._internal import fork_safety
 from app_integration.errors import AuditFailed
 from app_integration.names import Scope
+from app_integration.observability.audit_sinks import FileSink, Sink, stderr_sink
 from app_integration.settings import Settings
-from app_integration.sinks import FileSink, Sink, stderr_sink
 
 log = logging.getLogger(__name__)
 

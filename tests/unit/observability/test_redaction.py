@@ -23,8 +23,8 @@ import structlog
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app_integration import live_values, redaction
-from app_integration.redaction import Register
+from app_integration.observability import redaction, secret_registry
+from app_integration.observability.redaction import SecretRegistry
 from app_integration.secret import Secret
 
 VALUE = "hunter2-hunter2"
@@ -33,7 +33,7 @@ VALUE = "hunter2-hunter2"
 @pytest.fixture
 def logged() -> Iterator[io.StringIO]:
     """A stream behind a logger of its own, with redaction installed for this test only."""
-    register = Register()
+    register = SecretRegistry()
     register.add(Secret(VALUE))
     redaction.install(register)
     stream = io.StringIO()
@@ -116,7 +116,7 @@ def test_anothers_exception_hook_is_called_with_nothing_to_show(
     error = ExceptionGroup(f"a {VALUE}", [ValueError(f"b {VALUE}"), KeyError((f"c {VALUE}",))])
     error.add_note(f"d {VALUE}")
     error.__context__ = FileNotFoundError(2, "no such file", f"e {VALUE}")
-    register = Register()
+    register = SecretRegistry()
     register.add(VALUE)
     monkeypatch.setattr(owner, "excepthook", show)
     try:
@@ -297,7 +297,7 @@ def test_containers_are_scrubbed_and_keep_their_kind() -> None:
         name: str
         value: str
 
-    register = Register()
+    register = SecretRegistry()
     register.add(VALUE)
     dirty = [{VALUE: (VALUE, 7)}, Pair("a", VALUE), {VALUE}, VALUE.encode(), Secret("dev")]
     clean = "[REDACTED]"
@@ -313,7 +313,7 @@ def test_containers_are_scrubbed_and_keep_their_kind() -> None:
 
 
 def test_deep_nesting_is_looked_into() -> None:
-    register = Register()
+    register = SecretRegistry()
     register.add(VALUE)
     deep: Any = VALUE
     for _ in range(2 * redaction.MAX_DEPTH):
@@ -324,12 +324,12 @@ def test_deep_nesting_is_looked_into() -> None:
 def test_nesting_without_end_is_left_at_a_depth() -> None:
     endless: list[Any] = []
     endless.append(endless)
-    assert redaction.scrubbed(endless, Register()) is not None
+    assert redaction.scrubbed(endless, SecretRegistry()) is not None
 
 
 @pytest.mark.parametrize("user", ["", "u", "us", "user"])
 def test_a_password_inside_basic_authentication_is_scrubbed(user: str) -> None:
-    register = Register()
+    register = SecretRegistry()
     register.add(VALUE)
     sent = base64.b64encode(f"{user}:{VALUE}".encode()).decode()
     scrubbed = register.scrub(f"Authorization: Basic {sent}")
@@ -344,7 +344,7 @@ def test_a_password_inside_basic_authentication_is_scrubbed(user: str) -> None:
     order=st.randoms(),
 )
 def test_no_value_is_left_in_any_mixture(values: list[str], noise: str, order: Random) -> None:
-    register = Register()
+    register = SecretRegistry()
     for value in values:
         register.add(value)
     parts = [noise[:10], *values, noise[10:]]
@@ -354,7 +354,7 @@ def test_no_value_is_left_in_any_mixture(values: list[str], noise: str, order: R
 
 
 def test_ten_thousand_live_values_cost_at_most_twice_the_time_of_ten() -> None:
-    registers = {count: Register() for count in (10, 10_000)}
+    registers = {count: SecretRegistry() for count in (10, 10_000)}
     value = secrets.token_urlsafe(24)
     for count, register in registers.items():
         for each in (value, *(secrets.token_urlsafe(24) for _ in range(count - 1))):
@@ -363,7 +363,7 @@ def test_ten_thousand_live_values_cost_at_most_twice_the_time_of_ten() -> None:
         {"msg": f"connecting to postgresql://shop:{value}@127.0.0.1/shop, pool size 5 of 10" * 3}
     )
 
-    def cost(register: Register) -> float:
+    def cost(register: SecretRegistry) -> float:
         return min(
             timeit.repeat(
                 lambda: redaction.scrub_record(copy.copy(record), register), number=50, repeat=1
@@ -379,7 +379,7 @@ def test_ten_thousand_live_values_cost_at_most_twice_the_time_of_ten() -> None:
 
 @pytest.mark.parametrize("value", ['it\'s "quoted" \\ /x', "pässwörd/+&=?", "line\nbreak"])
 def test_encoded_and_escaped_forms_are_scrubbed(value: str) -> None:
-    register = Register()
+    register = SecretRegistry()
     register.add(value)
     forms = [
         value,
@@ -396,8 +396,8 @@ def test_encoded_and_escaped_forms_are_scrubbed(value: str) -> None:
 
 
 def test_the_register_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(live_values, "MAX_VALUES", 2)
-    register = Register()
+    monkeypatch.setattr(secret_registry, "MAX_VALUES", 2)
+    register = SecretRegistry()
     for value in ("first-value", "second-value", "first-value", "third-value"):
         register.add(value)
     text = "first-value second-value third-value"
@@ -406,7 +406,7 @@ def test_the_register_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_the_longer_of_two_nested_values_vanishes_whole() -> None:
-    register = Register()
+    register = SecretRegistry()
     register.add("password")
     register.add("password-of-the-shop")
     assert register.scrub("it is password-of-the-shop") == "it is [REDACTED]"
@@ -423,7 +423,7 @@ def test_the_longer_of_two_nested_values_vanishes_whole() -> None:
     ],
 )
 def test_the_password_in_a_url_is_known_by_itself(url: str, shown: str | None) -> None:
-    register = Register()
+    register = SecretRegistry()
     register.add(Secret(url))
     assert register.scrub(f"failed: {url}") == "failed: [REDACTED]"
     if shown is None:
@@ -433,7 +433,7 @@ def test_the_password_in_a_url_is_known_by_itself(url: str, shown: str | None) -
 
 
 def test_short_values_do_not_blank_out_ordinary_words() -> None:
-    register = Register()
+    register = SecretRegistry()
     register.add("dev")
     assert register.scrub("a developer in dev") == "a developer in dev"
 

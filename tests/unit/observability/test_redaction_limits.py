@@ -8,7 +8,7 @@ from base64 import b64encode
 
 import pytest
 
-from app_integration.redaction import Register
+from app_integration.observability.redaction import SecretRegistry
 
 VALUE = "hunter2 hunter2"
 
@@ -22,7 +22,7 @@ VALUE = "hunter2 hunter2"
     ],
 )
 def test_a_spelling_that_is_not_expected_is_not_scrubbed(spelling: str) -> None:
-    register = Register()
+    register = SecretRegistry()
     register.add(VALUE)
     assert register.scrub(VALUE) == "[REDACTED]"
     assert register.scrub(spelling) == spelling

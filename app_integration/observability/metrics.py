@@ -35,7 +35,7 @@ class Recorder(Protocol):
         """The secret *name* is served *age* seconds after it was fetched; 0.0: it is fresh."""
         ...
 
-    def done(self, operation: str, outcome: str) -> None:
+    def record_operation(self, operation: str, outcome: str) -> None:
         """One *operation* ended with ``ok`` or the error.
 
         Operations: ``request``, ``login``, ``renewal``, ``unwrapping``, ``orphan-lease``.
@@ -50,12 +50,12 @@ class Recorder(Protocol):
         """A newer *kind* (``secret``, ``database``, ``config``) took the place of *name*."""
         ...
 
-    def page(self) -> tuple[bytes, str] | None:
+    def render(self) -> tuple[bytes, str] | None:
         """Body and content type of a ``/metrics`` page; None when nothing is counted."""
         ...
 
 
-class Silent:
+class NullRecorder:
     """Counts nothing."""
 
     def access(self, name: str, outcome: str) -> None:
@@ -68,8 +68,8 @@ class Silent:
     def staleness(self, name: str, age: float) -> None:
         """As :meth:`Recorder.staleness`."""
 
-    def done(self, operation: str, outcome: str) -> None:
-        """As :meth:`Recorder.done`."""
+    def record_operation(self, operation: str, outcome: str) -> None:
+        """As :meth:`Recorder.record_operation`."""
 
     def lease(self, holder: str, seconds: float) -> None:
         """As :meth:`Recorder.lease`."""
@@ -77,7 +77,7 @@ class Silent:
     def rotation(self, kind: str, name: str) -> None:
         """As :meth:`Recorder.rotation`."""
 
-    def page(self) -> None:
+    def render(self) -> None:
         """Nothing to show."""
 
 
@@ -103,7 +103,7 @@ def current() -> Recorder:
     return _state.recorder or _begin()
 
 
-def use(recorder: Recorder | None) -> None:
+def set_recorder(recorder: Recorder | None) -> None:
     """Have figures go to *recorder*; None begins anew with the default one."""
     with _state.lock:
         _state.recorder = recorder
@@ -113,11 +113,14 @@ def set_environment(name: str) -> None:
     """Label what is counted from now on with the environment *name*."""
     if name != _state.environment:
         _state.environment = name
-        use(None)
+        set_recorder(None)
 
 
 def counted(operation: str) -> Callable[[Callable[_P, _R]], Callable[_P, _R]]:
-    """Decorates a function each call of which is one *operation*, see :meth:`Recorder.done`."""
+    """Count each call of the decorated function as one *operation*.
+
+    See :meth:`Recorder.record_operation`.
+    """
 
     def decorate(function: Callable[_P, _R]) -> Callable[_P, _R]:
         @wraps(function)
@@ -125,9 +128,9 @@ def counted(operation: str) -> Callable[[Callable[_P, _R]], Callable[_P, _R]]:
             try:
                 result = function(*args, **kwargs)
             except StrongroomError as error:
-                current().done(operation, type(error).__name__)
+                current().record_operation(operation, type(error).__name__)
                 raise
-            current().done(operation, OK)
+            current().record_operation(operation, OK)
             return result
 
         return call
@@ -144,8 +147,8 @@ def _begin() -> Recorder:
 
 def _default(environment: str) -> Recorder:
     try:
-        import app_integration.prometheus as module  # noqa: PLC0415 (an extra, loaded at first use)
+        import app_integration.observability.prometheus as module  # noqa: PLC0415 (an extra, loaded at first use)
     except ImportError:
-        return Silent()
+        return NullRecorder()
     recorder: Any = module.Prometheus(environment)
     return cast("Recorder", recorder)

@@ -1,0 +1,1 @@
+"""What the process records: accesses, metrics, and logs without secrets."""
