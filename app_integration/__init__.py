@@ -46,7 +46,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Engine
     from sqlalchemy.ext.asyncio import AsyncEngine
 
-    from app_integration.config_watch import WatchedConfig
+    from app_integration.config.watcher import WatchedConfig
     from app_integration.database import AsyncLeasedPool, LeasedPool
 
 __all__ = [
@@ -173,7 +173,7 @@ def load_config(model: type[_Model], path: Path | None = None) -> _Model:
     Raises:
         ConfigRejected: missing, half-written, wrong mode or owner, or not valid.
     """
-    load: Any = wiring.load("app_integration.config:load_config")
+    load: Any = wiring.load("app_integration.config.loader:load_config")
     loaded: _Model = load(model, path)
     return loaded
 
@@ -193,7 +193,7 @@ def watch_config(
     Raises:
         ConfigRejected: as :func:`load_config`. A bad file that comes later changes nothing.
     """
-    watch: Any = wiring.load("app_integration.config_watch:watch_config")
+    watch: Any = wiring.load("app_integration.config.watcher:watch_config")
     watched: WatchedConfig[Any] = watch(model, path, on_change)
     return watched
 

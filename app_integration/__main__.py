@@ -10,7 +10,7 @@ from typing import Final
 from app_integration._internal.cli import USAGE_ERROR
 
 #: Command → module whose ``main(arguments)`` runs it, loaded when it is asked for.
-COMMANDS: Final = {"deliver": "app_integration.deliver"}
+COMMANDS: Final = {"deliver": "app_integration.config.deliver"}
 
 
 def main(arguments: Sequence[str]) -> int:

@@ -15,7 +15,7 @@ from agent.hcl import render as render_agent
 from agent.logins import AppRoleLogin, declared_login
 from agent.run import RunSettings
 from app_integration._internal.private_file import write_private
-from app_integration.deliver import State, status_file
+from app_integration.config.deliver import State, status_file
 from app_integration.errors import ConfigRejected
 from app_integration.names import Scope
 from app_integration.settings import Settings

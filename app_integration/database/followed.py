@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Self
 from urllib.parse import unquote, urlsplit
 
-from app_integration.config import ConfigFile
+from app_integration.config.loader import ConfigFile
 from app_integration.database.users import Login, Users
 from app_integration.errors import ConfigurationError
 from app_integration.observability import redaction

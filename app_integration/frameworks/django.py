@@ -9,7 +9,7 @@ from typing import Any
 from django.http import HttpRequest, HttpResponse
 from django.views.debug import ExceptionReporter
 
-from app_integration.config import ConfigFile, M
+from app_integration.config.loader import ConfigFile, M
 from app_integration.frameworks import metrics_page
 from app_integration.observability import redaction
 from app_integration.settings import Settings, from_environment

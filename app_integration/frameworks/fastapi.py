@@ -11,7 +11,7 @@ from typing import Any
 from fastapi import FastAPI, Request, Response
 
 import app_integration
-from app_integration.config import ConfigFile, M
+from app_integration.config.loader import ConfigFile, M
 from app_integration.frameworks import metrics_page
 from app_integration.observability import redaction
 from app_integration.settings import from_environment

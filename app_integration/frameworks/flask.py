@@ -6,7 +6,7 @@ from pathlib import Path
 
 from flask import Flask, Response, request
 
-from app_integration.config import ConfigFile, M
+from app_integration.config.loader import ConfigFile, M
 from app_integration.frameworks import metrics_page
 from app_integration.observability import redaction
 from app_integration.settings import from_environment

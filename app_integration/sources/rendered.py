@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Self
 
 from app_integration import names
-from app_integration.config import ConfigFile
+from app_integration.config.loader import ConfigFile
 from app_integration.errors import SecretNotFound
 from app_integration.secret import Secret
 from app_integration.sources import Fetched, plain_only

@@ -8,7 +8,7 @@ from flask import Flask
 from sqlalchemy import Engine
 
 from app_integration import redaction
-from app_integration.config import ConfigFile
+from app_integration.config.loader import ConfigFile
 from app_integration.frameworks.flask import serve_metrics
 from examples.gaara_store import auth, database, health
 from examples.gaara_store.config import StoreConfig

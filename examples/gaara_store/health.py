@@ -14,8 +14,8 @@ from typing import Final
 from flask import Blueprint, Response, jsonify
 from sqlalchemy.exc import SQLAlchemyError
 
-from app_integration.config import ConfigFile
-from app_integration.deliver import State, status_file
+from app_integration.config.deliver import State, status_file
+from app_integration.config.loader import ConfigFile
 from app_integration.errors import StrongroomError
 from app_integration.settings import from_environment
 from app_integration.transport.http import Transport

@@ -11,7 +11,7 @@ from typing import Final
 from pydantic import SecretStr
 
 from app_integration import current_and_previous
-from app_integration.config import ConfigFile
+from app_integration.config.loader import ConfigFile
 from app_integration.errors import StrongroomError
 from examples.gaara_store import tokens
 from examples.gaara_store.config import StoreConfig

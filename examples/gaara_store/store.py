@@ -7,7 +7,7 @@ from typing import Final
 
 from flask import current_app
 
-from app_integration.config import ConfigFile
+from app_integration.config.loader import ConfigFile
 from examples.gaara_store.attempts import LoginAttempts
 from examples.gaara_store.config import StoreConfig
 from examples.gaara_store.database import Users

@@ -21,7 +21,7 @@ import requests
 import yaml
 from rich.console import Console
 
-from app_integration.config import load_config
+from app_integration.config.loader import load_config
 from app_integration.errors import ConfigurationError
 from app_integration.names import Environment
 from app_integration.secret import Secret

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import requests
 
-from app_integration.config import load_config
+from app_integration.config.loader import load_config
 from examples.service_config import ServiceConfig
 from tests.deployment import Deployment, free_ports
 from tests.e2e.running_store import ROOT, START_SECONDS, STOP_SECONDS, eventually

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from dotenv import dotenv_values
 
-from app_integration.config import load_config
+from app_integration.config.loader import load_config
 from app_integration.wiring import Wiring
 from console.local import Local
 from examples.gaara_store.config import StoreConfig

@@ -21,8 +21,8 @@ import pytest
 import requests
 from sqlalchemy import text
 
-from app_integration.config import load_config
-from app_integration.deliver import status_file
+from app_integration.config.deliver import status_file
+from app_integration.config.loader import load_config
 from app_integration.wiring import Wiring
 from examples.gaara_store import tokens
 from examples.gaara_store.config import StoreConfig

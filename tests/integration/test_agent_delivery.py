@@ -23,7 +23,7 @@ from agent.compile import compile_text
 from agent.hcl import AgentSettings, Delivery, render
 from agent.issue import issue_as_starter, issue_secret_id
 from agent.logins import AppRoleLogin
-from app_integration.config import load_config
+from app_integration.config.loader import load_config
 from app_integration.errors import AccessDenied
 from app_integration.names import Environment, Scope
 from app_integration.session.session import open_session

@@ -20,7 +20,7 @@ from werkzeug.test import TestResponse
 
 from app_integration import wiring
 from app_integration._internal.private_file import write_private
-from app_integration.config import CHECK_INTERVAL, ConfigFile
+from app_integration.config.loader import CHECK_INTERVAL, ConfigFile
 from app_integration.encryption.blind_indexes import BlindIndexes
 from app_integration.encryption.fields import FieldCipher
 from app_integration.encryption.index_keys import IndexKeyStore

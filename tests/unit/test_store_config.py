@@ -10,7 +10,7 @@ import pytest
 from pydantic import ValidationError
 
 from agent.compile import compile_file
-from app_integration.config import load_config
+from app_integration.config.loader import load_config
 from app_integration.errors import ConfigRejected
 from app_integration.names import Environment, Scope
 from app_integration.observability import redaction

@@ -13,7 +13,7 @@ from typing import Final, Self
 
 import watchfiles
 
-from app_integration.config import ConfigFile, M, OnChange
+from app_integration.config.loader import ConfigFile, M, OnChange
 
 #: Milliseconds after which the file is looked at though nobody told of a change: the folder itself
 #: may have been replaced, be of a kind that tells nothing, or have changed as the watch began.

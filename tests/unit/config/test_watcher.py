@@ -13,10 +13,10 @@ from pathlib import Path
 import pytest
 
 import app_integration
-from app_integration.config_watch import WatchedConfig, watch_config
+from app_integration.config.watcher import WatchedConfig, watch_config
 from app_integration.errors import ConfigRejected
 from tests.e2e.running_store import eventually
-from tests.unit.test_config_file import CANARY, Config, Write, text, write
+from tests.unit.config.test_loader import CANARY, Config, Write, text, write
 
 __all__ = ["write"]  # the fixture
 SECONDS = 20.0  # after which a change is taken as not noticed
@@ -56,8 +56,8 @@ class Told:
 @pytest.fixture(autouse=True)
 def _never_looks_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
     """Only what the folder tells makes it look."""
-    monkeypatch.setattr("app_integration.config.CHECK_INTERVAL", float("inf"))
-    monkeypatch.setattr("app_integration.config_watch.LOOK_ANYWAY", 3_600_000)
+    monkeypatch.setattr("app_integration.config.loader.CHECK_INTERVAL", float("inf"))
+    monkeypatch.setattr("app_integration.config.watcher.LOOK_ANYWAY", 3_600_000)
 
 
 def test_each_of_many_renames_is_noticed(write: Write) -> None:
@@ -118,7 +118,7 @@ def test_a_link_that_is_swapped_is_noticed(tmp_path: Path) -> None:
 def test_a_folder_that_is_replaced_is_noticed_all_the_same(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("app_integration.config_watch.LOOK_ANYWAY", 100)
+    monkeypatch.setattr("app_integration.config.watcher.LOOK_ANYWAY", 100)
     folder, fresh = tmp_path / "config", tmp_path / "fresh"
     for place, url in ((folder, "old"), (fresh, "new")):
         place.mkdir()
@@ -168,7 +168,7 @@ def test_a_forked_child_follows_by_looking(write: Write, monkeypatch: pytest.Mon
             read, sent = os.pipe()
             child = os.fork()
             if child == 0:
-                monkeypatch.setattr("app_integration.config.CHECK_INTERVAL", 0.0)
+                monkeypatch.setattr("app_integration.config.loader.CHECK_INTERVAL", 0.0)
                 write(text(url="new"))
                 os.write(sent, config.current().database.url.encode())
                 os._exit(0)

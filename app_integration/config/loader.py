@@ -15,7 +15,7 @@ from typing import Any, Generic, Protocol, Self, TypeVar
 
 from app_integration import settings
 from app_integration._internal import fork_safety
-from app_integration.delivered import parse, read
+from app_integration.config.file_reader import parse, read
 from app_integration.errors import ConfigRejected, ConfigurationError, DeadlineExceeded
 from app_integration.observability import metrics
 

@@ -15,11 +15,11 @@ from typing import Any
 import pytest
 
 from app_integration import __main__ as commands
-from app_integration import deliver as module
 from app_integration._internal.private_file import write_private
-from app_integration.deliver import State, deliver, main, status_file
+from app_integration.config import deliver as module
+from app_integration.config.deliver import State, deliver, main, status_file
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 CANARY = "canary-51d7"
 GOOD = 'database: {url: "x"}\n'

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 from pydantic import BaseModel, Field, field_validator
 
-from app_integration.config import ConfigFile, changed_fields, load_config
-from app_integration.delivered import MAX_SIZE
+from app_integration.config.file_reader import MAX_SIZE
+from app_integration.config.loader import ConfigFile, changed_fields, load_config
 from app_integration.errors import ConfigRejected, ConfigurationError, DeadlineExceeded
 
 CANARY = "canary-8f3b2c"
@@ -151,7 +151,7 @@ def test_another_users_file_is_refused(write: Write, monkeypatch: pytest.MonkeyP
     owner = path.stat().st_uid
     found = path.stat()
     as_other = os.stat_result((*found[:4], owner + 12345, *found[5:10]))
-    monkeypatch.setattr("app_integration.delivered.os.fstat", lambda _: as_other)
+    monkeypatch.setattr("app_integration.config.file_reader.os.fstat", lambda _: as_other)
     with pytest.raises(ConfigRejected, match=f"belongs to user {owner + 12345}"):
         load_config(Config, path)
 
@@ -189,7 +189,7 @@ def test_a_rejection_never_holds_a_value(
 
 def test_importing_the_module_loads_no_parser() -> None:
     code = (
-        "import sys, app_integration.config, app_integration.deliver;"
+        "import sys, app_integration.config.loader, app_integration.config.deliver;"
         "print({'yaml', 'pydantic'} & set(sys.modules))"
     )
     run = subprocess.run(
@@ -197,7 +197,7 @@ def test_importing_the_module_loads_no_parser() -> None:
         capture_output=True,
         text=True,
         check=True,
-        cwd=Path(__file__).parents[2],
+        cwd=Path(__file__).parents[3],
     )
     assert run.stdout == "set()\n"
 

@@ -22,10 +22,10 @@ from enum import StrEnum
 from pathlib import Path
 from types import FrameType
 
-from app_integration import config, delivered
 from app_integration._internal.cli import ArgumentParser
 from app_integration._internal.private_file import write_private
-from app_integration.config import Model
+from app_integration.config import file_reader, loader
+from app_integration.config.loader import Model
 from app_integration.errors import ConfigRejected, DeadlineExceeded, StrongroomError
 
 #: Seconds for everything. The agent ends a command after 30 s, and then itself.
@@ -94,8 +94,8 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def _swap(staging: Path, live: Path, model: str) -> State:
-    data = delivered.read(staging)
-    config.validate(_load_model(model), data, staging)
+    data = file_reader.read(staging)
+    loader.validate(_load_model(model), data, staging)
     _check_folder(live.parent)
     if _holds(live, data):
         return State.UNCHANGED
@@ -126,7 +126,7 @@ def _check_folder(folder: Path) -> None:
 def _holds(live: Path, data: bytes) -> bool:
     """Whether *live* is already what it should be, its mode and owner included."""
     try:
-        return delivered.read(live) == data
+        return file_reader.read(live) == data
     except ConfigRejected:
         return False
 
