@@ -26,7 +26,7 @@ from agent.needs import Declared, SecretValue, Url, Value, needs_of, secrets_of
 from agent.syntax import Piece, Slot, Text
 from app_integration.names import TEMPLATE_KEY, VALUE_KEY, Scope
 from app_integration.permissions import Need
-from app_integration.sources.static_user import PASSWORD, USERNAME
+from app_integration.sources.adopted_secret import PASSWORD, USERNAME
 
 #: Control characters besides tab and line ends: no format allows them as they are.
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ufeff]")

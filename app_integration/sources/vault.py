@@ -12,7 +12,7 @@ from app_integration.errors import RequestRefused, SecretDeleted, SecretError, S
 from app_integration.names import Scope
 from app_integration.secret import Secret
 from app_integration.session.session import Session
-from app_integration.sources import Fetched, static_user
+from app_integration.sources import Fetched, adopted_secret
 
 
 class VaultSource:
@@ -39,7 +39,7 @@ class VaultSource:
                 raise _not_there(path, version, deleted=refused.data is not None) from None
             raise
         if (version, field) == (None, None) and names.TEMPLATE_KEY in answer["data"]["data"]:
-            composed = static_user.fetch(self._session, self._scope.static_role(name), answer)
+            composed = adopted_secret.fetch(self._session, self._scope.static_role(name), answer)
             if composed is not None:
                 return composed
         metadata = answer["data"]["metadata"]

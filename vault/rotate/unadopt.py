@@ -9,7 +9,7 @@ from app_integration.errors import ConfigurationError, StrongroomError
 from app_integration.names import DATABASE_MOUNT, TEMPLATE_KEY, VALUE_KEY
 from app_integration.permissions import need
 from app_integration.secret import Secret
-from app_integration.sources.static_user import compose
+from app_integration.sources.adopted_secret import compose
 from vault.declare import edit_adopted
 from vault.declare.adopted import Adopted
 from vault.reconcile.records import note

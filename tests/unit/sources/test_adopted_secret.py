@@ -11,7 +11,7 @@ from app_integration.errors import AccessDenied, RequestRefused, StrongroomError
 from app_integration.names import Environment, Scope
 from app_integration.secret import Secret
 from app_integration.sources import Fetched
-from app_integration.sources.static_user import compose
+from app_integration.sources.adopted_secret import compose
 from app_integration.sources.vault import VaultSource
 from vault.reconcile.resources.static_roles import NotAdoptable, template
 
