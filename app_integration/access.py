@@ -9,9 +9,9 @@ from app_integration import wiring
 from app_integration.secret import REQUIRED, Secret
 
 if TYPE_CHECKING:
-    from app_integration.aio import AsyncSecrets
-    from app_integration.cache import SecretInfo
-    from app_integration.watches import Callback, Watch
+    from app_integration.secret_store.async_store import AsyncSecretStore
+    from app_integration.secret_store.cache_entry import SecretInfo
+    from app_integration.secret_store.watchers import Callback, Watch
 
 _T = TypeVar("_T")
 _Default = TypeVar("_Default")
@@ -82,7 +82,7 @@ def get_secret(
     store = wiring.current().secrets
     # The common call, which a hundred others wait behind, is spared the passing of every option.
     if not force_refresh and version is None and field is None and as_type is None:
-        held = store.held(name)
+        held = store.get_cached(name)
         if held is not None:
             return held
     return store.get(
@@ -195,7 +195,7 @@ def on_change(name: str, callback: Callback) -> Watch:
     return wiring.current().secrets.on_change(name, callback)
 
 
-async def _async_secrets() -> AsyncSecrets:
+async def _async_secrets() -> AsyncSecretStore:
     """The process's; the first one in a thread, as that reads files and loads modules."""
     made = wiring.ready()
     if made is not None:

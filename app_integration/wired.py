@@ -17,7 +17,6 @@ from app_integration.settings import DATABASE, Settings
 if TYPE_CHECKING:
     from sqlalchemy import Engine
 
-    from app_integration.aio import AsyncSecrets
     from app_integration.database.wired import Databases
     from app_integration.encryption.blind_indexes import BlindIndexes
     from app_integration.encryption.data_keys import DataKeyStore
@@ -25,9 +24,10 @@ if TYPE_CHECKING:
     from app_integration.encryption.index_keys import IndexKeyStore
     from app_integration.encryption.transit import Transit
     from app_integration.observability.audit_log import AuditLog
+    from app_integration.secret_store.async_store import AsyncSecretStore
+    from app_integration.secret_store.store import SecretStore
     from app_integration.session.session import Session
     from app_integration.sources import Source
-    from app_integration.store import SecretStore
 
 #: Loaded on first use, so that an application pays only for what it touches.
 SOURCES = {
@@ -66,7 +66,7 @@ class Wiring:
         if session is not None:
             self._at_close.callback(session.close)
         self._secrets: SecretStore | None = None
-        self._async_secrets: AsyncSecrets | None = None
+        self._async_secrets: AsyncSecretStore | None = None
         self._ciphers: dict[str, FieldCipher] = {}
         self._data_keys: DataKeyStore | None = None
         self._indexes: BlindIndexes | None = None
@@ -104,7 +104,7 @@ class Wiring:
                 audit: AuditLog = load("app_integration.observability.audit_log:open_audit")(
                     settings, self._accessor
                 )
-                self._secrets = store = load("app_integration.store:SecretStore")(
+                self._secrets = store = load("app_integration.secret_store.store:SecretStore")(
                     self._sources(),
                     audit,
                     scope=settings.scope,
@@ -119,17 +119,19 @@ class Wiring:
             return self._secrets
 
     @property
-    def async_secrets(self) -> AsyncSecrets:
+    def async_secrets(self) -> AsyncSecretStore:
         """The secret store for coroutines."""
         with self._lock:
             if self._async_secrets is None:
                 store = self.secrets
-                self._async_secrets = load("app_integration.aio:AsyncSecrets")(store)
+                self._async_secrets = load(
+                    "app_integration.secret_store.async_store:AsyncSecretStore"
+                )(store)
                 self._at_close.callback(self._async_secrets.close)
             return self._async_secrets
 
     @property
-    def async_secrets_if_made(self) -> AsyncSecrets | None:
+    def async_secrets_if_made(self) -> AsyncSecretStore | None:
         """As :attr:`async_secrets`, without making any: making reads files and loads modules."""
         return self._async_secrets
 
@@ -137,7 +139,7 @@ class Wiring:
         path = self.settings.declaration
         if path is None:
             return None
-        read = load("app_integration.declared:read_declaration")
+        read = load("app_integration.secret_store.declared_names:read_declaration")
         declared: Collection[str] = read(path, self.settings.scope)
         return declared
 

@@ -13,8 +13,8 @@ from app_integration.settings import Settings, from_environment
 from app_integration.wired import Wiring, load
 
 if TYPE_CHECKING:
-    from app_integration.aio import AsyncSecrets
     from app_integration.encryption.fields import FieldCipher
+    from app_integration.secret_store.async_store import AsyncSecretStore
     from app_integration.session.session import Session
 
 __all__ = ["Wiring", "close", "configure", "current", "load", "ready", "ready_cipher"]
@@ -46,7 +46,7 @@ def current() -> Wiring:
         return _current
 
 
-def ready() -> AsyncSecrets | None:
+def ready() -> AsyncSecretStore | None:
     """The process's secrets for coroutines when they are made already; never waits."""
     wiring = _current
     return None if wiring is None else wiring.async_secrets_if_made

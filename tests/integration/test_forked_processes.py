@@ -143,7 +143,7 @@ def locks() -> list[Any]:
             session._tokens._logins._lock,
             store._accesses._audit._lock,
         ),
-        *(fetcher._lock, fetcher._flights._lock, fetcher.held._lock, fetcher.watches._lock),
+        *(fetcher._lock, fetcher._flights._lock, fetcher.cache._lock, fetcher.watches._lock),
         fetcher._refresher._lock,
         *(keyring._flights._lock, keyring.carried._flights._lock, keyring.numbered._flights._lock),
     ]

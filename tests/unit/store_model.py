@@ -13,7 +13,6 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from app_integration.auth.methods import StaticToken
-from app_integration.cache import OUTAGE_PAUSE, Key
 from app_integration.errors import (
     OUTAGE,
     AccessDenied,
@@ -25,12 +24,13 @@ from app_integration.names import Environment, Scope
 from app_integration.observability import redaction
 from app_integration.observability.audit_log import AuditLog
 from app_integration.secret import Secret
+from app_integration.secret_store.cache_entry import OUTAGE_PAUSE, Key
+from app_integration.secret_store.store import SecretStore
 from app_integration.session.session import Session
 from app_integration.session.token_manager import DENIAL_SECONDS
 from app_integration.settings import Limits
 from app_integration.sources import Fetched
 from app_integration.sources.vault import VaultSource
-from app_integration.store import SecretStore
 from app_integration.testing.application import approle_files
 from app_integration.testing.faults import Fault
 from app_integration.testing.vault import ADDRESS, MemoryVault

@@ -234,7 +234,7 @@ def test_the_figures_in_security_md_are_those_of_the_tests() -> None:
     allowed = sum(cell[-1] for cell in cells)
     hostile = _module("tests/integration/test_agent_delivery.py").HOSTILE
     wire = _module("tests/unit/session/test_names_on_the_wire.py")
-    machine = _module("tests/unit/test_store_machine.py")
+    machine = _module("tests/unit/secret_store/test_state_machine.py")
     figures = (
         f"{len(wire.HOSTILE)} hostile names",
         f"{wire.FUZZED} names drawn",

@@ -9,9 +9,9 @@ from app_integration.errors import StrongroomError
 from app_integration.names import Scope
 from app_integration.observability.audit_log import AuditLog
 from app_integration.secret import Secret
+from app_integration.secret_store.store import SecretStore
 from app_integration.session.session import Session
 from app_integration.sources.vault import VaultSource
-from app_integration.store import SecretStore
 
 #: Secret name → its value, as the application gets it.
 Read = Callable[[str], Secret]

@@ -23,12 +23,12 @@ from app_integration.observability.audit_log import (
     open_audit,
 )
 from app_integration.observability.audit_sinks import LOOK_AGAIN, FileSink
+from app_integration.secret_store.store import SecretStore
 from app_integration.session.session import Session
 from app_integration.settings import Settings
-from app_integration.store import SecretStore
 from app_integration.wiring import Wiring
 from tests.unit.scripted_server import REVOKE, Server
-from tests.unit.test_store import Clock, Script
+from tests.unit.secret_store.test_store import Clock, Script
 
 SCOPE = Scope("shop", Environment.PROD)
 FORGED = 'x","outcome":"hit"}\n{"secret":"y\u2028\u0085'

@@ -24,10 +24,10 @@ from app_integration.names import Environment, Scope
 from app_integration.observability import metrics, redaction
 from app_integration.observability.audit_log import AuditLog
 from app_integration.observability.prometheus import MAX_NAMES, Prometheus
+from app_integration.secret_store.store import SecretStore
 from app_integration.settings import Limits
-from app_integration.store import SecretStore
 from tests.unit.observability.test_audit_log import Disk
-from tests.unit.test_store import Clock, Script
+from tests.unit.secret_store.test_store import Clock, Script
 
 ROOT = Path(__file__).parents[3]
 Figures = dict[tuple[str, ...], float]
@@ -193,7 +193,8 @@ def test_without_the_library_nothing_is_counted_and_all_else_works() -> None:
 
 def test_the_library_is_loaded_at_the_first_count_only() -> None:
     code = (
-        "import sys, app_integration.store, app_integration.observability.metrics as metrics\n"
+        "import sys, app_integration.secret_store.store\n"
+        "from app_integration.observability import metrics\n"
         "print('prometheus_client' in sys.modules)\n"
         "metrics.current(); print('prometheus_client' in sys.modules)\n"
     )

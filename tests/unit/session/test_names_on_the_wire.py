@@ -17,9 +17,9 @@ from app_integration.names import Environment, Scope
 from app_integration.observability import redaction
 from app_integration.observability.audit_log import AuditLog
 from app_integration.secret import Secret
+from app_integration.secret_store.store import SecretStore
 from app_integration.session.session import Session
 from app_integration.sources.vault import VaultSource
-from app_integration.store import SecretStore
 from tests.unit.local_server import Server, running
 
 SCOPE: Final = Scope("shop", Environment.PROD)

@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 
 from app_integration._internal.private_file import write_private
-from app_integration.cache import FALLBACK_TTL
 from app_integration.errors import (
     AccessDenied,
     AuthenticationFailed,
@@ -19,13 +18,14 @@ from app_integration.errors import (
     StrongroomError,
     Unreachable,
 )
+from app_integration.secret_store.cache_entry import FALLBACK_TTL
 from app_integration.settings import from_environment
 from app_integration.sources.dotenv import DotenvSource
 from app_integration.sources.rendered import RenderedSource
 from app_integration.wiring import Wiring
 from tests.deployment import free_ports
+from tests.unit.secret_store.test_store import LIMITS, Script, Shop
 from tests.unit.test_settings import GOOD
-from tests.unit.test_store import LIMITS, Script, Shop
 
 DOCUMENT = """\
 jwt:

@@ -12,15 +12,15 @@ import pytest
 
 from app_integration._internal import single_flight
 from app_integration._internal.single_flight import SingleFlight
-from app_integration.cache import OUTAGE_PAUSE
 from app_integration.errors import (
     OUTAGE,
     DeadlineExceeded,
     StrongroomError,
     Unreachable,
 )
+from app_integration.secret_store.cache_entry import OUTAGE_PAUSE
 from app_integration.sources import Fetched
-from tests.unit.test_store import LIMITS, Clock, Script, Shop
+from tests.unit.secret_store.test_store import LIMITS, Clock, Script, Shop
 
 THREADS = 16
 

@@ -18,7 +18,6 @@ from app_integration import (
     get_secret,
     wiring,
 )
-from app_integration.aio import AsyncSecrets
 from app_integration.auth.methods import StaticToken
 from app_integration.errors import (
     DeadlineExceeded,
@@ -30,12 +29,13 @@ from app_integration.errors import (
 from app_integration.observability import redaction
 from app_integration.observability.audit_log import AuditLog
 from app_integration.secret import Secret
+from app_integration.secret_store.async_store import AsyncSecretStore
+from app_integration.secret_store.store import SecretStore
 from app_integration.session.session import Session
 from app_integration.settings import DATABASE, Limits, Settings
 from app_integration.sources import Fetched
-from app_integration.store import SecretStore
 from app_integration.testing.application import MemoryApplication, in_memory
-from tests.unit.test_store import SCOPE
+from tests.unit.secret_store.test_store import SCOPE
 
 TURNS = 1000  # of the loop, while a server doesn't answer
 
@@ -63,10 +63,10 @@ def server() -> Withheld:
 
 
 @pytest.fixture
-def secrets(server: Withheld) -> Iterator[AsyncSecrets]:
+def secrets(server: Withheld) -> Iterator[AsyncSecretStore]:
     audit = AuditLog(SCOPE, lambda _line: None)
     store = SecretStore([server], audit, register=redaction.SecretRegistry())
-    both = AsyncSecrets(store)
+    both = AsyncSecretStore(store)
     yield both
     server.answer.set()
     both.close()
@@ -86,7 +86,7 @@ async def reached(server: Withheld) -> None:
 
 @pytest.mark.parametrize("what", ["get", "require", "current_and_previous"])
 def test_the_loop_goes_on_while_the_server_is_slow(
-    secrets: AsyncSecrets, server: Withheld, what: str
+    secrets: AsyncSecretStore, server: Withheld, what: str
 ) -> None:
     """The server answers only after the loop has turned: a blocked loop would never get there."""
 
@@ -103,7 +103,9 @@ def test_the_loop_goes_on_while_the_server_is_slow(
     assert asyncio.run(scenario()) == expected[what]
 
 
-def test_tasks_that_miss_together_send_one_request(secrets: AsyncSecrets, server: Withheld) -> None:
+def test_tasks_that_miss_together_send_one_request(
+    secrets: AsyncSecretStore, server: Withheld
+) -> None:
     async def scenario() -> list[str]:
         tasks = [asyncio.create_task(secrets.get("jwt-secret")) for _ in range(64)]
         await turns(10)
@@ -115,7 +117,7 @@ def test_tasks_that_miss_together_send_one_request(secrets: AsyncSecrets, server
     assert server.calls == 1
 
 
-def test_tasks_and_threads_share_one_request(secrets: AsyncSecrets, server: Withheld) -> None:
+def test_tasks_and_threads_share_one_request(secrets: AsyncSecretStore, server: Withheld) -> None:
     got: list[str] = []
     thread = threading.Thread(target=lambda: got.append(secrets._store.get("jwt-secret")))
     thread.start()
@@ -135,7 +137,7 @@ def test_tasks_and_threads_share_one_request(secrets: AsyncSecrets, server: With
 
 
 def test_a_cancelled_task_leaves_the_request_to_the_others(
-    secrets: AsyncSecrets, server: Withheld
+    secrets: AsyncSecretStore, server: Withheld
 ) -> None:
     async def scenario() -> str:
         first, second = (asyncio.create_task(secrets.get("jwt-secret")) for _ in range(2))
@@ -152,7 +154,7 @@ def test_a_cancelled_task_leaves_the_request_to_the_others(
 
 
 def test_when_all_are_cancelled_the_value_still_arrives_for_the_next(
-    secrets: AsyncSecrets, server: Withheld
+    secrets: AsyncSecretStore, server: Withheld
 ) -> None:
     async def scenario() -> str:
         with pytest.raises(TimeoutError):
@@ -176,7 +178,7 @@ def test_a_task_does_not_wait_for_ever_for_a_thread(server: Withheld) -> None:
         limits=limits,
         register=redaction.SecretRegistry(),
     )
-    secrets = AsyncSecrets(store)
+    secrets = AsyncSecretStore(store)
 
     async def scenario() -> None:
         taken = asyncio.create_task(secrets.get("first"))
@@ -192,11 +194,11 @@ def test_a_task_does_not_wait_for_ever_for_a_thread(server: Withheld) -> None:
     store.close()
 
 
-def narrow(server: Withheld, deadline: float = 10.0) -> AsyncSecrets:
+def narrow(server: Withheld, deadline: float = 10.0) -> AsyncSecretStore:
     """Secrets with one thread to fetch in."""
     limits = Limits(deadline=deadline, fetch_threads=1)
     audit = AuditLog(SCOPE, lambda _line: None)
-    return AsyncSecrets(
+    return AsyncSecretStore(
         SecretStore([server], audit, limits=limits, register=redaction.SecretRegistry())
     )
 
@@ -314,9 +316,9 @@ def test_the_first_use_is_made_in_a_thread(tmp_path: Path) -> None:
         app.put("jwt-secret", "one")
         made = wiring.Wiring.async_secrets
 
-        def noted(wired: wiring.Wiring) -> AsyncSecrets:
+        def noted(wired: wiring.Wiring) -> AsyncSecretStore:
             threads.append(threading.current_thread().name)
-            result: AsyncSecrets = made.__get__(wired)
+            result: AsyncSecretStore = made.__get__(wired)
             return result
 
         with pytest.MonkeyPatch.context() as patch:
@@ -327,7 +329,9 @@ def test_the_first_use_is_made_in_a_thread(tmp_path: Path) -> None:
     assert threads != ["MainThread"]
 
 
-def test_a_failing_server_is_told_to_every_task(secrets: AsyncSecrets, server: Withheld) -> None:
+def test_a_failing_server_is_told_to_every_task(
+    secrets: AsyncSecretStore, server: Withheld
+) -> None:
     def failing(*_: object) -> Fetched:
         server.answer.wait(10)
         raise Unreachable("away")

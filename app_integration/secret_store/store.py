@@ -9,8 +9,19 @@ from typing import Any
 
 from app_integration import names
 from app_integration._internal import fork_safety
-from app_integration.accesses import Accesses
-from app_integration.cache import (
+from app_integration.errors import (
+    OUTAGE,
+    AccessDenied,
+    ConfigurationError,
+    SecretNotFound,
+    StrongroomError,
+)
+from app_integration.names import Scope
+from app_integration.observability import redaction
+from app_integration.observability.audit_log import AuditLog
+from app_integration.secret import REQUIRED, Secret
+from app_integration.secret_store.access_recorder import AccessRecorder
+from app_integration.secret_store.cache_entry import (
     OUTAGE_PAUSE,
     READ,
     Entry,
@@ -21,25 +32,14 @@ from app_integration.cache import (
     parts,
     previous_version,
 )
-from app_integration.declared import check_declared
-from app_integration.errors import (
-    OUTAGE,
-    AccessDenied,
-    ConfigurationError,
-    SecretNotFound,
-    StrongroomError,
-)
-from app_integration.fetcher import Fetcher, Tools
-from app_integration.names import Scope
-from app_integration.observability import redaction
-from app_integration.observability.audit_log import AuditLog
-from app_integration.required import missing_secrets
-from app_integration.secret import REQUIRED, Secret
+from app_integration.secret_store.conversion import convert
+from app_integration.secret_store.declared_names import check_declared
+from app_integration.secret_store.fetcher import Fetcher, FetcherConfig
+from app_integration.secret_store.required import missing_secrets
+from app_integration.secret_store.watchers import Callback, Watch
 from app_integration.settings import Limits
 from app_integration.sources import Fetched, Source
 from app_integration.sources.chain import Chain
-from app_integration.typed import converted
-from app_integration.watches import Callback, Watch
 
 
 class SecretStore:
@@ -82,10 +82,10 @@ class SecretStore:
         self.limits = limits or Limits()
         # On a clock that a test turns nothing runs by itself: it calls `fetcher.refresh_due`.
         background = clock is time.monotonic
-        tools = Tools(self.limits, clock, draw, register, background, ttls or {})
+        tools = FetcherConfig(self.limits, clock, draw, register, background, ttls or {})
         self.fetcher = Fetcher(Chain(sources, development=development), tools)
-        self._held = self.fetcher.held
-        self._accesses = Accesses(audit)
+        self._held = self.fetcher.cache
+        self._accesses = AccessRecorder(audit)
         self._scope = scope
         self._declared = declared
         self._clock = clock
@@ -123,7 +123,7 @@ class SecretStore:
                 denied name or an absent server.
             version: a version of the past; the current one when None.
             field: the key inside the entry.
-            as_type: see :func:`app_integration.typed.converted`; a :class:`Secret` when None.
+            as_type: see :func:`.conversion.convert`; a :class:`Secret` when None.
 
         Raises:
             InvalidName, UndeclaredSecret: before any request.
@@ -131,7 +131,7 @@ class SecretStore:
             AuditFailed: the access couldn't be recorded.
         """
         key = name if version is None and field is None else (name, version, field)
-        if not force_refresh and as_type is None and (held := self.held(key)) is not None:
+        if not force_refresh and as_type is None and (held := self.get_cached(key)) is not None:
             return held
         self.check(key)
         try:
@@ -140,7 +140,7 @@ class SecretStore:
             return self.without(key, error, default)
         return self.release(key, entry, outcome, as_type)
 
-    def held(self, key: Key) -> Secret | None:
+    def get_cached(self, key: Key) -> Secret | None:
         """The value of *key* while it is fresh, recorded; None for any other.
 
         Raises:
@@ -150,7 +150,7 @@ class SecretStore:
         if entry is None or not entry.fetched_at <= self._clock() < entry.fresh_until:
             return None
         entry.used = READ
-        self._accesses.hit(key, entry)
+        self._accesses.record_hit(key, entry)
         return entry.fetched.value
 
     def obtain(self, key: Key, *, force: bool = False) -> tuple[Entry, str]:
@@ -185,14 +185,14 @@ class SecretStore:
         value: Any = entry.fetched.value
         if as_type is not None:
             value = self._converted(parts(key)[0], value, as_type)
-        self._accesses.released(key, entry, outcome)
+        self._accesses.record_release(key, entry, outcome)
         return value
 
     def _converted(self, name: str, value: Secret, as_type: type[Any]) -> Any:
         try:
-            return converted(value, as_type, name)
+            return convert(value, as_type, name)
         except StrongroomError as error:
-            self._accesses.tell(name, type(error).__name__)
+            self._accesses.record_failure(name, type(error).__name__)
             raise
 
     def without(self, key: Key, error: StrongroomError, default: Any) -> Any:
@@ -200,9 +200,9 @@ class SecretStore:
         name = parts(key)[0]
         absent = isinstance(error, SecretNotFound)
         if absent and default is not REQUIRED:
-            self._accesses.tell(name, "default")
+            self._accesses.record_failure(name, "default")
             return default
-        self._accesses.tell(name, "not-found" if absent else type(error).__name__)
+        self._accesses.record_failure(name, "not-found" if absent else type(error).__name__)
         raise error
 
     def info(self, name: str) -> SecretInfo | None:
@@ -227,7 +227,7 @@ class SecretStore:
         entry = self._held.entries.get(name)
 
         def told(fetched: Fetched) -> None:
-            self._accesses.changed(name, fetched)
+            self._accesses.record_change(name, fetched)
             callback(fetched.value)
 
         watch = self.fetcher.watches.add(name, told, entry.fetched if entry else None)
@@ -297,4 +297,4 @@ class SecretStore:
 
     def previous_away(self, key: Key, error: StrongroomError) -> None:
         """Don't ask for a previous version again for a while: each attempt takes a deadline."""
-        self._held.miss(key, error, self._clock(), OUTAGE_PAUSE)
+        self._held.remember_missing(key, error, self._clock(), OUTAGE_PAUSE)

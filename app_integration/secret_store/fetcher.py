@@ -14,7 +14,16 @@ from typing import Final
 
 from app_integration._internal.background_worker import BackgroundWorker
 from app_integration._internal.single_flight import SingleFlight
-from app_integration.cache import (
+from app_integration.errors import (
+    OUTAGE,
+    AccessDenied,
+    DeadlineExceeded,
+    SecretNotFound,
+    StrongroomError,
+)
+from app_integration.observability import metrics, redaction
+from app_integration.secret_store.cache import SecretCache
+from app_integration.secret_store.cache_entry import (
     ASKED_FOR,
     OUTAGE_PAUSE,
     READ,
@@ -30,19 +39,10 @@ from app_integration.cache import (
     next_look,
     parts,
 )
-from app_integration.errors import (
-    OUTAGE,
-    AccessDenied,
-    DeadlineExceeded,
-    SecretNotFound,
-    StrongroomError,
-)
-from app_integration.holdings import Holdings
-from app_integration.observability import metrics, redaction
+from app_integration.secret_store.watchers import ChangeWatchers
 from app_integration.settings import Limits
 from app_integration.sources import Fetched
 from app_integration.sources.chain import Chain
-from app_integration.watches import Watches
 
 log = logging.getLogger(__name__)
 
@@ -58,8 +58,8 @@ Spawn = Callable[[Callable[[], None]], object]
 
 
 @dataclass(frozen=True)
-class Tools:
-    """What a fetcher works with; the parameters of :class:`app_integration.store.SecretStore`."""
+class FetcherConfig:
+    """What a fetcher works with; the parameters of ``SecretStore``."""
 
     limits: Limits
     clock: Callable[[], float]
@@ -77,12 +77,12 @@ class Fetcher:
         watches: who is told of changes.
     """
 
-    def __init__(self, chain: Chain, tools: Tools) -> None:
+    def __init__(self, chain: Chain, tools: FetcherConfig) -> None:
         self._chain = chain
         self._tools = tools
         self._clock = tools.clock
-        self.held = Holdings(tools.limits)
-        self.watches = Watches()
+        self.cache = SecretCache(tools.limits)
+        self.watches = ChangeWatchers()
         self._refresher = BackgroundWorker(self.refresh_due, "strongroom-refresh")
         self._closed = False
         if not tools.background:
@@ -97,14 +97,14 @@ class Fetcher:
     def reset_after_fork(self) -> None:
         """Fresh locks and no threads, in a forked child."""
         self._begin()
-        self.held.reset_after_fork()
+        self.cache.reset_after_fork()
         self.watches.reset_after_fork()
         self._refresher.reset_after_fork()
 
     def resume(self) -> None:
         """Go on watching in a forked child. What is merely cached waits for the child to ask."""
         if self.watches.names:
-            self.held.take_up()
+            self.cache.adopt_inherited()
             self._refresher.wake()
 
     def close(self) -> None:
@@ -112,7 +112,7 @@ class Fetcher:
         self._closed = True
         self._refresher.close()
         self.watches.close()
-        self.held.clear()
+        self.cache.clear()
 
     def watch_soon(self) -> None:
         """Have the background thread look at what is watched."""
@@ -125,20 +125,20 @@ class Fetcher:
             SecretNotFound, AccessDenied: there was no value just now.
         """
         self._take_up()
-        now, entry = self._clock(), self.held.entries.get(key)
+        now, entry = self._clock(), self.cache.entries.get(key)
         if entry is not None and is_fresh(entry, now):
             entry.used = READ
             return entry
         if entry is not None and is_waiting(entry, now):
             self._tell_stale(key, entry, now)
             return entry
-        if error := self.held.absent(key, now):
+        if error := self.cache.absent(key, now):
             raise error
         return None
 
     def _take_up(self) -> None:
         """In a forked child: go on with what it inherited, now that it asks for something."""
-        if self.held.inherited and self.held.take_up():
+        if self.cache.inherited and self.cache.adopt_inherited():
             self._refresher.wake()
 
     def board(self, key: Key, *, force: bool, spawn: Spawn = lambda fly: fly()) -> Future[Entry]:
@@ -166,8 +166,8 @@ class Fetcher:
         The background thread's work. Tests that turn the clock call it themselves.
         """
         now = self._clock()
-        self.held.purge(now)
-        keys = due(self.held.snapshot(), now, self.watches.names)
+        self.cache.purge(now)
+        keys = due(self.cache.snapshot(), now, self.watches.names)
         for key in [*keys, *self._watched_without_value(now)]:
             if not self._refresh(key):
                 self._postpone(keys)
@@ -175,13 +175,13 @@ class Fetcher:
         now = self._clock()
         watching = (
             self._watched_at + OUTAGE_PAUSE - now
-            if self.held.unheld(self.watches.names)
+            if self.cache.unheld(self.watches.names)
             else math.inf
         )
-        return max(min(next_look(self.held.snapshot(), now), watching), 0.0)
+        return max(min(next_look(self.cache.snapshot(), now), watching), 0.0)
 
     def _watched_without_value(self, now: float) -> Collection[str]:
-        names = self.held.unheld(self.watches.names)
+        names = self.cache.unheld(self.watches.names)
         if not names or is_pausing(self._watched_at, now):
             return ()
         self._watched_at = now
@@ -205,16 +205,16 @@ class Fetcher:
         """The server is away: spare the other *keys* an attempt of their own."""
         now = self._clock()
         for key in keys:
-            entry = self.held.entries.get(key)
+            entry = self.cache.entries.get(key)
             if entry is not None and entry.refresh_at <= now:
-                self.held.postpone(key, entry, now)
+                self.cache.postpone(key, entry, now)
 
     def _fetch(self, key: Key, *, force: bool, used: int = ASKED_FOR) -> Entry:
         """One flight: what arrived meanwhile, else the sources' answer, else what may stand in."""
         if not force and (ready := self.ready(key)) is not None:
             return ready
         self._take_up()
-        held, asked, ticket = self.held.entries.get(key), self._clock(), next(_tickets)
+        held, asked, ticket = self.cache.entries.get(key), self._clock(), next(_tickets)
         try:
             fetched, reason = self._chain.fetch(
                 *parts(key),
@@ -238,26 +238,26 @@ class Fetcher:
         """What is served after *error*; raises it when what was held must not be."""
         now = self._clock()
         if held is not None and may_stand_in(held, error, now):
-            waiting = self.held.postpone(key, held, now)
+            waiting = self.cache.postpone(key, held, now)
             if not is_fresh(waiting, now):
                 self._tell_stale(key, waiting, now)
                 metrics.current().staleness(parts(key)[0], now - held.fetched_at)
             return waiting
         name, version, _ = parts(key)
         if isinstance(error, AccessDenied):
-            self.held.drop_name(name)  # the rule is about the name: no version may be served
+            self.cache.drop_name(name)  # the rule is about the name: no version may be served
         else:
-            self.held.drop(key)
+            self.cache.drop(key)
         if isinstance(error, NO_VALUE):
             limits = self._tools.limits
             # A version of the past won't appear: a deleted one may be undeleted, at its leisure.
             pause = limits.negative_ttl if version is None else limits.cache_ttl
-            self.held.miss(key, error, now, pause, ticket)
+            self.cache.remember_missing(key, error, now, pause, ticket)
         raise error
 
     def _keep(self, key: Key, entry: Entry, held: Entry | None) -> None:
         self._tools.register.add(entry.fetched.value)
-        if self._closed or not self.held.put(key, entry):
+        if self._closed or not self.cache.put(key, entry):
             return
         name = parts(key)[0]
         metrics.current().staleness(name, 0.0)
@@ -266,7 +266,7 @@ class Fetcher:
         if held is not None and _is_newer(entry.fetched, held.fetched):
             metrics.current().rotation("secret", name)
         if isinstance(key, str):
-            self.watches.arrived(name, entry.fetched)
+            self.watches.notify(name, entry.fetched)
         self._refresher.wake()
 
     def _tell_stale(self, key: Key, entry: Entry, now: float) -> None:

@@ -10,7 +10,6 @@ import pytest
 from pydantic import BaseModel
 
 from app_integration import errors, get_secret
-from app_integration.declared import read_declaration
 from app_integration.errors import (
     AccessDenied,
     ConfigurationError,
@@ -25,8 +24,9 @@ from app_integration.errors import (
 )
 from app_integration.names import Environment, Scope
 from app_integration.secret import Secret
+from app_integration.secret_store.declared_names import read_declaration
 from app_integration.sources import Fetched
-from tests.unit.test_store import LIMITS, SCOPE, Script, Shop
+from tests.unit.secret_store.test_store import LIMITS, SCOPE, Script, Shop
 
 HOUR = 3600.0
 RULE = 'path "secret/data/shop/prod/c" { capabilities = ["read"] }'

@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 
-from app_integration.cache import FALLBACK_TTL
 from app_integration.errors import (
     AccessDenied,
     AuditFailed,
@@ -25,9 +24,10 @@ from app_integration.observability import redaction
 from app_integration.observability.audit_log import AuditLog
 from app_integration.observability.audit_sinks import FileSink
 from app_integration.secret import Secret
+from app_integration.secret_store.cache_entry import FALLBACK_TTL
+from app_integration.secret_store.store import SecretStore
 from app_integration.settings import Limits
 from app_integration.sources import Fetched
-from app_integration.store import SecretStore
 
 SCOPE = Scope("shop", Environment.PROD)
 LIMITS = Limits(cache_ttl=300.0, stale_limit=3600.0, cache_entries=3)

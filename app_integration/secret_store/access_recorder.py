@@ -5,22 +5,22 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final
 
-from app_integration.cache import Entry, Hit, Key
 from app_integration.errors import AuditFailed
 from app_integration.observability import metrics
 from app_integration.observability.audit_log import AuditLog
+from app_integration.secret_store.cache_entry import Entry, Hit, Key
 from app_integration.sources import Fetched
 
 _OPERATION: Final = "get_secret"
 
 
-class Accesses:
+class AccessRecorder:
     """Where accesses are told. What can't be recorded is counted as just that, and raised."""
 
     def __init__(self, audit: AuditLog) -> None:
         self._audit = audit
 
-    def tell(self, name: str, outcome: str) -> None:
+    def record_failure(self, name: str, outcome: str) -> None:
         """An access of *name* that released no value.
 
         Raises:
@@ -28,16 +28,20 @@ class Accesses:
         """
         self._count(self._audit.prepared(_OPERATION, name, outcome), name, outcome)
 
-    def released(self, key: Key, entry: Entry, outcome: str) -> None:
-        """An access that is about to release the value of *entry*; raises as :meth:`tell`."""
+    def record_release(self, key: Key, entry: Entry, outcome: str) -> None:
+        """Record that the value of *entry* is about to be released.
+
+        Raises:
+            AuditFailed: the record couldn't be written.
+        """
         self._count(self._prepared(key, entry, outcome), _name(key), outcome)
 
-    def changed(self, name: str, fetched: Fetched) -> None:
-        """A new value that is about to be given to a callback; raises as :meth:`tell`."""
+    def record_change(self, name: str, fetched: Fetched) -> None:
+        """A new value that is about to be given to a callback; raises as :meth:`record_failure`."""
         self._count(self._recording(name, fetched, "change"), name, "change")
 
-    def hit(self, key: Key, entry: Entry) -> None:
-        """As :meth:`released`, for a value from the cache: its record is prepared once."""
+    def record_hit(self, key: Key, entry: Entry) -> None:
+        """As :meth:`record_release`, for a value from the cache: its record is prepared once."""
         hit, recorder = entry.hit, metrics.current()
         if hit is None or hit.recorder is not recorder:
             count = recorder.counter(_name(key), "hit")

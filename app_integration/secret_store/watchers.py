@@ -22,7 +22,7 @@ Told = Callable[[Fetched], object]
 class Watch:
     """One callback on one name, until :meth:`cancel`."""
 
-    def __init__(self, name: str, told: Told, watches: Watches) -> None:
+    def __init__(self, name: str, told: Told, watches: ChangeWatchers) -> None:
         self.name = name
         self.told = told
         self.cancelled = False
@@ -34,7 +34,7 @@ class Watch:
         self._watches.remove(self)
 
 
-class Watches:
+class ChangeWatchers:
     """Calls back after changes, on a thread of its own: neither a reader nor a refresh waits.
 
     Of several changes that a slow callback missed it is given the last.
@@ -79,7 +79,7 @@ class Watches:
                 for table in (self._watches, self._seen, self._pending):
                     table.pop(watch.name, None)
 
-    def arrived(self, name: str, fetched: Fetched) -> bool:
+    def notify(self, name: str, fetched: Fetched) -> bool:
         """Note what was *fetched*; True when it is a change, which is then told."""
         with self._lock:
             if name not in self._watches:

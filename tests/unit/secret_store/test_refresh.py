@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 
-from app_integration.cache import OUTAGE_PAUSE
 from app_integration.errors import (
     AccessDenied,
     Sealed,
@@ -21,10 +20,11 @@ from app_integration.errors import (
 from app_integration.observability import redaction
 from app_integration.observability.audit_log import AuditLog
 from app_integration.secret import Secret
+from app_integration.secret_store.cache_entry import OUTAGE_PAUSE
+from app_integration.secret_store.store import SecretStore
 from app_integration.settings import Limits
 from app_integration.sources import Fetched
-from app_integration.store import SecretStore
-from tests.unit.test_store import LIMITS, SCOPE, Script, Shop
+from tests.unit.secret_store.test_store import LIMITS, SCOPE, Script, Shop
 
 TTL = LIMITS.cache_ttl
 
@@ -173,7 +173,7 @@ def test_names_without_a_value_do_not_fill_the_memory() -> None:
     for number in range(LIMITS.negative_entries + 10):
         with pytest.raises(AccessDenied):
             shop.store.get(f"n{number}")
-    assert len(shop.store.fetcher.held._absent) == LIMITS.negative_entries
+    assert len(shop.store.fetcher.cache._absent) == LIMITS.negative_entries
 
 
 def test_what_is_read_stays_when_the_cache_is_full() -> None:

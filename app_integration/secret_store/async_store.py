@@ -14,14 +14,14 @@ from typing import Any, TypeVar
 
 from app_integration._internal import fork_safety
 from app_integration.errors import StrongroomError
-from app_integration.fetcher import PATIENCE, no_thread
 from app_integration.secret import REQUIRED, Secret
-from app_integration.store import SecretStore
+from app_integration.secret_store.fetcher import PATIENCE, no_thread
+from app_integration.secret_store.store import SecretStore
 
 _T = TypeVar("_T")
 
 
-class AsyncSecrets:
+class AsyncSecretStore:
     """The methods of :class:`SecretStore` that may wait, as coroutines; they raise as it does."""
 
     def __init__(self, store: SecretStore) -> None:

@@ -6,8 +6,15 @@ import threading
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 
-from app_integration.cache import ASKED_FOR, OUTAGE_PAUSE, READ, Entry, Key, parts
 from app_integration.errors import StrongroomError
+from app_integration.secret_store.cache_entry import (
+    ASKED_FOR,
+    OUTAGE_PAUSE,
+    READ,
+    Entry,
+    Key,
+    parts,
+)
 from app_integration.settings import Limits
 
 
@@ -25,7 +32,7 @@ class Absence:
     ticket: int = 0
 
 
-class Holdings:
+class SecretCache:
     """Entries and absences of one store. Thread-safe.
 
     Attributes:
@@ -51,7 +58,7 @@ class Holdings:
             for held in (self.entries, self.inherited, self._absent):
                 held.clear()
 
-    def take_up(self) -> bool:
+    def adopt_inherited(self) -> bool:
         """Hold what was inherited; whether there was anything."""
         with self._lock:
             found, self.inherited = self.inherited, {}
@@ -114,7 +121,7 @@ class Holdings:
                 for key in [key for key, entry in held.items() if gone(key, entry)]:
                     del held[key]
 
-    def miss(
+    def remember_missing(
         self, key: Key, error: StrongroomError, now: float, pause: float, ticket: int = 0
     ) -> None:
         """Remember that *key* has no value, because of *error*, for a *pause* from *now*."""

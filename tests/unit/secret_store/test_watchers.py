@@ -8,13 +8,13 @@ import threading
 
 import pytest
 
-from app_integration.cache import OUTAGE_PAUSE
 from app_integration.errors import InvalidName, SecretDeleted, Unreachable
 from app_integration.observability import redaction
 from app_integration.observability.audit_log import AuditLog
 from app_integration.secret import Secret
-from app_integration.store import SecretStore
-from tests.unit.test_store import LIMITS, SCOPE, Script, Shop
+from app_integration.secret_store.cache_entry import OUTAGE_PAUSE
+from app_integration.secret_store.store import SecretStore
+from tests.unit.secret_store.test_store import LIMITS, SCOPE, Script, Shop
 
 PATIENCE = 5.0  # seconds for a thread to do its work
 

@@ -15,7 +15,7 @@ _SWITCH: Final = {
 }
 
 
-def converted(value: Secret, kind: type[Any], name: str) -> Any:
+def convert(value: Secret, kind: type[Any], name: str) -> Any:
     """*value* as *kind*, made anew at each call, so that changing it changes nothing held.
 
     Args:

@@ -1,0 +1,1 @@
+"""Secrets for the application: cached, fetched, watched, recorded."""
