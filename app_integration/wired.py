@@ -17,7 +17,7 @@ from app_integration.settings import DATABASE, Settings
 if TYPE_CHECKING:
     from sqlalchemy import Engine
 
-    from app_integration.database.wired import Databases
+    from app_integration.database.factory import DatabaseFactory
     from app_integration.encryption.blind_indexes import BlindIndexes
     from app_integration.encryption.data_keys import DataKeyStore
     from app_integration.encryption.fields import FieldCipher
@@ -71,7 +71,7 @@ class Wiring:
         self._data_keys: DataKeyStore | None = None
         self._indexes: BlindIndexes | None = None
         self._index_keys: IndexKeyStore | None = None
-        self._databases: Databases | None = None
+        self._databases: DatabaseFactory | None = None
 
     def reset_after_fork(self) -> None:
         """A fresh lock; what is wired begins anew by itself in a forked child."""
@@ -222,10 +222,10 @@ class Wiring:
         return wrapper
 
     def database(self, kind: str, url: str | None, options: Mapping[str, Any], **user: Any) -> Any:
-        """A new engine or pool: see :meth:`database.wired.Databases.open`."""
+        """A new engine or pool: see :meth:`database.wired.DatabaseFactory.open`."""
         with self._lock:
             if self._databases is None:
-                made = load("app_integration.database.wired:Databases")
+                made = load("app_integration.database.factory:DatabaseFactory")
                 self._databases = made(self, self._at_close)
         # Outside the lock: the server may be asked for the address.
         return self._databases.open(kind, url, options, **user)

@@ -25,7 +25,7 @@ from vault.reconcile.credentials import APPLY_ROLE
 from vault.reconcile.resources.static_roles import parsed
 from vault.rotate import adopt, database_user, unadopt
 from vault.rotate.adopt import Place
-from vault.rotate.database_user import Login
+from vault.rotate.database_user import DatabaseLogin
 from vault.runtime import postgres_roles
 from vault.runtime.runtime import quiet
 
@@ -145,11 +145,11 @@ class Adoption:
             "the old password; so does any engine that was built once from the URL"
         )
 
-    def _ask(self, username: str, others: Sequence[Login]) -> bool:
+    def _ask(self, username: str, others: Sequence[DatabaseLogin]) -> bool:
         self._agree(username, others)
         return typer.confirm("Go on?")
 
-    def _agree(self, username: str, others: Sequence[Login]) -> bool:
+    def _agree(self, username: str, others: Sequence[DatabaseLogin]) -> bool:
         self._say(
             f"The server will set a password of {username} that it alone knows. The one of now "
             "ends at that moment, wherever else it is used; open sessions go on."

@@ -15,7 +15,12 @@ from psycopg_pool import PoolTimeout
 from sqlalchemy import Engine, text
 from sqlalchemy.exc import SQLAlchemyError
 
-from app_integration.database import LeasedPool, LeasedUsers, Users, leased_engine
+from app_integration.database import (
+    CredentialProvider,
+    LeasedCredentials,
+    LeasedPool,
+    leased_engine,
+)
 from tests.databases import Database, eventually
 
 THREADS = 16
@@ -68,7 +73,7 @@ class Tally:
             return time.monotonic()
 
 
-def asking(kind: str, users: Users, url: str, stack: ExitStack) -> Callable[[], str]:
+def asking(kind: str, users: CredentialProvider, url: str, stack: ExitStack) -> Callable[[], str]:
     """A query through an ``engine`` or ``pool`` with room for all threads; *stack* closes it."""
     if kind == "engine":
         engine = leased_engine(users, url, pool_size=THREADS, max_overflow=0)
@@ -111,7 +116,7 @@ def busy(ask: Callable[[], str]) -> Iterator[Tally]:
             thread.join()
 
 
-def rotate(users: LeasedUsers, tally: Tally, count: int) -> None:
+def rotate(users: LeasedCredentials, tally: Tally, count: int) -> None:
     """Force *count* rotations, the next only when a query was answered under the last."""
     for _ in range(count):
         user = users.rotate().username
@@ -119,12 +124,12 @@ def rotate(users: LeasedUsers, tally: Tally, count: int) -> None:
         time.sleep(PAUSE)
 
 
-def _seen_or_gone(users: LeasedUsers, tally: Tally, user: str) -> bool:
+def _seen_or_gone(users: LeasedCredentials, tally: Tally, user: str) -> bool:
     return tally.has(user, 0) or users.current().username != user
 
 
 def lose_no_query(
-    ask: Callable[[], str], users: LeasedUsers, database: Database, rotations: int
+    ask: Callable[[], str], users: LeasedCredentials, database: Database, rotations: int
 ) -> Tally:
     """Rotate that often under load: no query fails, and old users go as they fall idle."""
     with busy(ask) as tally:

@@ -1,22 +1,23 @@
 """Database connections whose user and password change while they are used.
 
-=============== ==============================================================================
-:mod:`.users`    whom a connection logs in as, and which connections are open under whom
-:mod:`.leases`   users that the server makes for this process, renewed, followed and given back
-:mod:`.followed` a user that somebody else looks after: in a secret, or in a delivered file
-:mod:`.engine`   SQLAlchemy engines under such users
-:mod:`.pool`     psycopg pools under such users
-=============== ==============================================================================
+============================ =================================================================
+:mod:`.credentials`          whom a connection logs in as, and which connections are open
+:mod:`.leased_credentials`   users that the server makes for this process, renewed and revoked
+:mod:`.external_credentials` a user that others look after: in a secret, or in a delivered file
+:mod:`.engine`               SQLAlchemy engines under such users
+:mod:`.pool`                 psycopg pools under such users
+:mod:`.factory`              engines and pools of one client, which share credentials by role
+============================ =================================================================
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from app_integration.database.followed import FollowedUser, in_file, in_secret
+from app_integration.database.credentials import CredentialProvider, Credentials
+from app_integration.database.external_credentials import ExternalCredentials, in_file, in_secret
 from app_integration.database.lease import Lease
-from app_integration.database.leases import LeasedUsers
-from app_integration.database.users import Login, Users
+from app_integration.database.leased_credentials import LeasedCredentials
 
 if TYPE_CHECKING:
     from app_integration.database.engine import async_leased_engine, leased_engine
@@ -24,12 +25,12 @@ if TYPE_CHECKING:
 
 __all__ = [
     "AsyncLeasedPool",
-    "FollowedUser",
+    "CredentialProvider",
+    "Credentials",
+    "ExternalCredentials",
     "Lease",
+    "LeasedCredentials",
     "LeasedPool",
-    "LeasedUsers",
-    "Login",
-    "Users",
     "async_leased_engine",
     "in_file",
     "in_secret",

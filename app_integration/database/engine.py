@@ -1,4 +1,4 @@
-"""SQLAlchemy engines that connect as the current user of :class:`Users`."""
+"""SQLAlchemy engines that connect as the current user of :class:`CredentialProvider`."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from sqlalchemy.exc import DisconnectionError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.util import await_only, greenlet_spawn
 
-from app_integration.database.users import Login, Users
+from app_integration.database.credentials import CredentialProvider, Credentials
 
 _USER = "strongroom_user"  # in a record's info: whom the connection is logged in as
 _FRESH = "strongroom_fresh"  # ... and that it hasn't been handed out yet
@@ -22,14 +22,14 @@ _FRESH = "strongroom_fresh"  # ... and that it hasn't been handed out yet
 class _Retiring(QueuePool):
     """A pool that can close idle connections one by one; ``dispose`` would orphan used ones."""
 
-    def retire(self, fits: Callable[[str], bool]) -> None:
+    def close_outdated(self, is_current: Callable[[str], bool]) -> None:
         """Close each idle connection whose user doesn't fit; its place in the pool stays."""
         for _ in range(self.checkedin()):
             try:
                 record = self._pool.get(False)
             except queue.Empty:
                 return
-            if not fits(record.info.get(_USER, "")):
+            if not is_current(record.info.get(_USER, "")):
                 record.invalidate()
             self._do_return_conn(record)
 
@@ -41,18 +41,18 @@ class _AsyncRetiring(_Retiring, AsyncAdaptedQueuePool):
 class _Connections:
     """The connections of one engine: made, handed out and taken back here."""
 
-    def __init__(self, users: Users, engine: Engine) -> None:
+    def __init__(self, users: CredentialProvider, engine: Engine) -> None:
         self._users = users
         self._engine = engine
         event.listen(engine, "do_connect", self.connect)
         event.listen(engine, "checkout", self.hand_out)
         event.listen(engine, "checkin", self.take_back)
-        users.serve(self)
+        users.register_pool(self)
 
     def connect(self, dialect: Any, record: Any, cargs: Any, cparams: dict[str, Any]) -> Any:
         """A new connection under the current user."""
 
-        def open_(login: Login) -> Any:
+        def open_(login: Credentials) -> Any:
             # A copy: changing cparams in place would fix this user in every later connect.
             return dialect.connect(*cargs, **{**cparams, **login.parameters()})
 
@@ -61,19 +61,19 @@ class _Connections:
     def hand_out(self, _connection: Any, record: Any, _proxy: Any) -> None:
         """Have a connection that a rotation or an outage left behind replaced, once."""
         fresh = record.info.pop(_FRESH, False)
-        if not fresh and not self._users.fits(record.info[_USER]):
+        if not fresh and not self._users.is_current(record.info[_USER]):
             raise DisconnectionError("the database user was rotated")
 
     def take_back(self, connection: Any, record: Any) -> None:
         """Close what belongs to an old user: that can be given back with its last connection."""
-        if connection is not None and not self._users.fits(record.info[_USER]):
+        if connection is not None and not self._users.is_current(record.info[_USER]):
             record.invalidate()
 
-    def retire(self) -> None:
-        """As :meth:`Holder.retire`."""
+    def close_outdated(self) -> None:
+        """As :meth:`Holder.close_outdated`."""
         pool = self._engine.pool
         if isinstance(pool, _Retiring):
-            pool.retire(self._users.fits)
+            pool.close_outdated(self._users.is_current)
 
     def reset_after_fork(self) -> None:
         """As :meth:`Holder.reset_after_fork`."""
@@ -95,24 +95,24 @@ class _AsyncConnections(_Connections):
         """A new connection under the current user, without holding up the loop."""
         self._loop = asyncio.get_running_loop()
 
-        async def open_(login: Login) -> Any:
+        async def open_(login: Credentials) -> Any:
             parameters = {**cparams, **login.parameters()}
             return await greenlet_spawn(dialect.connect, *cargs, **parameters)
 
         return self._note(record, await_only(self._users.aconnect(open_)))
 
-    def retire(self) -> None:
+    def close_outdated(self) -> None:
         """In the loop whose connections they are, if it still runs."""
         loop = self._loop
         if loop is not None and loop.is_running():
             loop.call_soon_threadsafe(partial(self._begin_retiring, loop))
 
     def _begin_retiring(self, loop: asyncio.AbstractEventLoop) -> None:
-        task = loop.create_task(greenlet_spawn(super().retire))
+        task = loop.create_task(greenlet_spawn(super().close_outdated))
         self._retiring = task  # the loop itself holds a task only weakly
 
 
-def leased_engine(users: Users, url: str, **options: Any) -> Engine:
+def leased_engine(users: CredentialProvider, url: str, **options: Any) -> Engine:
     """A SQLAlchemy engine that connects as the current user of *users*.
 
     Args:
@@ -126,7 +126,7 @@ def leased_engine(users: Users, url: str, **options: Any) -> Engine:
     return engine
 
 
-def async_leased_engine(users: Users, url: str, **options: Any) -> AsyncEngine:
+def async_leased_engine(users: CredentialProvider, url: str, **options: Any) -> AsyncEngine:
     """As :func:`leased_engine`, for asyncio; *options* go to ``create_async_engine``.
 
     Dispose of it in the loop that it was used in.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from app_integration.database.users import Login
+from app_integration.database.credentials import Credentials
 from app_integration.settings import Limits
 
 #: Seconds between attempts to renew or follow a lease while the server is away.
@@ -16,7 +16,7 @@ SPREAD: Final = 0.1
 
 
 @dataclass(frozen=True, slots=True)
-class Lease(Login):
+class Lease(Credentials):
     """One leased database user.
 
     Attributes:

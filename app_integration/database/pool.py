@@ -1,4 +1,4 @@
-"""psycopg pools that connect as the current user of :class:`Users`."""
+"""psycopg pools that connect as the current user of :class:`CredentialProvider`."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from psycopg import AsyncConnection, Connection
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg_pool import AsyncConnectionPool, ConnectionPool, PoolClosed
 
-from app_integration.database.users import Login, Users
+from app_integration.database.credentials import CredentialProvider, Credentials
 
 #: Seconds to wait after each connection in a row that can't be used; the last for all others. The
 #: pool itself waits a second after the second: too long when all users of a role are revoked.
@@ -34,7 +34,7 @@ class LeasedPool(ConnectionPool[Any]):
     A child that was forked with an open pool can't use it: its workers are the parent's.
     """
 
-    def __init__(self, users: Users, url: str, **options: Any) -> None:
+    def __init__(self, users: CredentialProvider, url: str, **options: Any) -> None:
         """Open it, unless ``open=False`` is among *options*.
 
         Args:
@@ -49,7 +49,7 @@ class LeasedPool(ConnectionPool[Any]):
         kind = _kind(users, options.pop("connection_class", Connection))
         options = {"open": True, **options}
         super().__init__(_address(url), connection_class=kind, **options)
-        users.serve(self)
+        users.register_pool(self)
 
     def getconn(self, timeout: float | None = None) -> Any:
         """As the pool does, with shorter pauses. Raises PoolClosed in a forked child."""
@@ -67,8 +67,8 @@ class LeasedPool(ConnectionPool[Any]):
         if os.getpid() == self._owner:
             super().close(timeout)
 
-    def retire(self) -> None:
-        """As :meth:`Holder.retire`."""
+    def close_outdated(self) -> None:
+        """As :meth:`Holder.close_outdated`."""
         if not self.closed:
             self.drain()
 
@@ -97,7 +97,7 @@ class LeasedPool(ConnectionPool[Any]):
             self._ping(connection)
         except psycopg.OperationalError:
             # Ended from outside, and so are the idle ones: one by one, the pool would pause.
-            if self._users.fits(connection.info.user):
+            if self._users.is_current(connection.info.user):
                 self.drain()
             raise
 
@@ -105,7 +105,7 @@ class LeasedPool(ConnectionPool[Any]):
 class AsyncLeasedPool(AsyncConnectionPool[Any]):
     """A ``psycopg_pool.AsyncConnectionPool`` under the current user of *users*."""
 
-    def __init__(self, users: Users, url: str, **options: Any) -> None:
+    def __init__(self, users: CredentialProvider, url: str, **options: Any) -> None:
         """As :class:`LeasedPool`; opened by ``async with`` or ``await pool.open()``."""
         self._users = users
         self._owner = os.getpid()
@@ -114,7 +114,7 @@ class AsyncLeasedPool(AsyncConnectionPool[Any]):
         kind = _async_kind(users, options.pop("connection_class", AsyncConnection))
         options = {"open": False, **options}
         super().__init__(_address(url), connection_class=kind, **options)
-        users.serve(self)
+        users.register_pool(self)
 
     async def getconn(self, timeout: float | None = None) -> Any:  # noqa: ASYNC109 (the pool's)
         """As the pool does, with shorter pauses. Raises PoolClosed in a forked child."""
@@ -133,7 +133,7 @@ class AsyncLeasedPool(AsyncConnectionPool[Any]):
         if os.getpid() == self._owner:
             await super().close(timeout)
 
-    def retire(self) -> None:
+    def close_outdated(self) -> None:
         """In the loop whose connections they are, if it still runs."""
         loop = self._loop
         if loop is not None and loop.is_running() and not self.closed:
@@ -165,18 +165,18 @@ class AsyncLeasedPool(AsyncConnectionPool[Any]):
         try:
             await self._ping(connection)
         except psycopg.OperationalError:
-            if self._users.fits(connection.info.user):
+            if self._users.is_current(connection.info.user):
                 await self.drain()
             raise
 
 
-def _kind(users: Users, base: type[Any]) -> type[Any]:
+def _kind(users: CredentialProvider, base: type[Any]) -> type[Any]:
     """*base*, connecting as the current user."""
 
     class Leased(base):  # type: ignore[misc] # the caller's class
         @classmethod
         def connect(cls, conninfo: str = "", **options: Any) -> Any:
-            def open_(login: Login) -> Any:
+            def open_(login: Credentials) -> Any:
                 return base.connect.__func__(cls, conninfo, **{**options, **login.parameters()})
 
             return _mark(users.connect(open_))
@@ -184,11 +184,11 @@ def _kind(users: Users, base: type[Any]) -> type[Any]:
     return Leased
 
 
-def _async_kind(users: Users, base: type[Any]) -> type[Any]:
+def _async_kind(users: CredentialProvider, base: type[Any]) -> type[Any]:
     class Leased(base):  # type: ignore[misc] # as above
         @classmethod
         async def connect(cls, conninfo: str = "", **options: Any) -> Any:
-            async def open_(login: Login) -> Any:
+            async def open_(login: Credentials) -> Any:
                 parameters = {**options, **login.parameters()}
                 return await base.connect.__func__(cls, conninfo, **parameters)
 
@@ -202,10 +202,10 @@ def _mark(connection: Any) -> Any:
     return connection
 
 
-def _is_fit(users: Users, connection: Any) -> bool:
+def _is_fit(users: CredentialProvider, connection: Any) -> bool:
     """Whether to hand *connection* out: made just now, or of the current user."""
     fresh = connection.__dict__.pop(_FRESH, False)
-    return fresh or users.fits(connection.info.user)
+    return fresh or users.is_current(connection.info.user)
 
 
 def _pauses() -> Iterator[float]:

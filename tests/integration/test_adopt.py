@@ -36,7 +36,7 @@ from vault.reconcile.credentials import APPLY_ROLE
 from vault.reconcile.resources.static_roles import parsed
 from vault.rotate import adopt, unadopt
 from vault.rotate.adopt import Declined, Unfinished
-from vault.rotate.database_user import DatabaseRefused, Login, connected
+from vault.rotate.database_user import DatabaseLogin, DatabaseRefused, connected
 from vault.runtime.ports import Ports, setting
 from vault.runtime.runtime import quiet
 
@@ -218,9 +218,9 @@ def test_an_engine_or_pool_follows_a_rotation_by_hand(house: House, kind: str) -
 
 
 def test_who_else_is_logged_in_is_shown_and_a_no_changes_nothing(house: House) -> None:
-    seen: list[Login] = []
+    seen: list[DatabaseLogin] = []
 
-    def decline(_user: str, others: Sequence[Login]) -> bool:
+    def decline(_user: str, others: Sequence[DatabaseLogin]) -> bool:
         seen.extend(others)
         return False
 

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
-from app_integration.database import AsyncLeasedPool, LeasedUsers, async_leased_engine
+from app_integration.database import AsyncLeasedPool, LeasedCredentials, async_leased_engine
 from app_integration.wiring import Wiring
 from tests.busy import THREADS, WHO
 from tests.databases import ROLE, Database, eventually
@@ -25,8 +25,8 @@ Ask = Callable[[], Awaitable[str]]
 
 
 @pytest.fixture
-def users(service: Wiring) -> Iterator[LeasedUsers]:
-    held = LeasedUsers(service.session, ROLE)
+def users(service: Wiring) -> Iterator[LeasedCredentials]:
+    held = LeasedCredentials(service.session, ROLE)
     yield held
     held.close()
 
@@ -37,7 +37,7 @@ def kind(request: pytest.FixtureRequest) -> str:
 
 
 @asynccontextmanager
-async def asking(kind: str, users: LeasedUsers, url: str) -> AsyncIterator[Ask]:
+async def asking(kind: str, users: LeasedCredentials, url: str) -> AsyncIterator[Ask]:
     if kind == "engine":
         engine = async_leased_engine(users, url, pool_size=THREADS, max_overflow=0)
 
@@ -62,7 +62,7 @@ def _seen(answered: Counter[str], user: str) -> bool:
     return answered[user] > 0
 
 
-async def under_load(ask: Ask, users: LeasedUsers) -> Counter[str]:
+async def under_load(ask: Ask, users: LeasedCredentials) -> Counter[str]:
     """Queries by user, of tasks that ask all the time through :data:`ROTATIONS` rotations."""
     answered: Counter[str] = Counter()
     over = asyncio.Event()
@@ -82,7 +82,7 @@ async def under_load(ask: Ask, users: LeasedUsers) -> Counter[str]:
 
 
 def test_rotations_lose_no_query(
-    kind: str, users: LeasedUsers, service: Wiring, database: Database
+    kind: str, users: LeasedCredentials, service: Wiring, database: Database
 ) -> None:
     url = service.secrets.get("database-url")
 
@@ -101,7 +101,7 @@ def test_rotations_lose_no_query(
 
 
 def test_while_the_server_is_asked_the_loop_goes_on(
-    kind: str, users: LeasedUsers, service: Wiring, monkeypatch: pytest.MonkeyPatch
+    kind: str, users: LeasedCredentials, service: Wiring, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     url, get = service.secrets.get("database-url"), service.session.get
     asked, answer = threading.Event(), threading.Event()

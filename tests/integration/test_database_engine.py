@@ -9,7 +9,7 @@ from sqlalchemy import Engine, text
 from sqlalchemy.exc import OperationalError
 
 from app_integration._internal import unclosed
-from app_integration.database import LeasedUsers, leased_engine
+from app_integration.database import LeasedCredentials, leased_engine
 from app_integration.database.lease import RETRY_PAUSE
 from app_integration.errors import Unreachable
 from app_integration.settings import Limits
@@ -35,15 +35,17 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def users(service: Wiring, clock: Clock) -> Iterator[LeasedUsers]:
+def users(service: Wiring, clock: Clock) -> Iterator[LeasedCredentials]:
     """Leases on a clock of the test's own; nothing happens in the background."""
-    held = LeasedUsers(service.session, ROLE, clock=clock, chance=lambda: 0.0, background=False)
+    held = LeasedCredentials(
+        service.session, ROLE, clock=clock, chance=lambda: 0.0, background=False
+    )
     yield held
     held.close()
 
 
 @pytest.fixture
-def engine(service: Wiring, users: LeasedUsers) -> Iterator[Engine]:
+def engine(service: Wiring, users: LeasedCredentials) -> Iterator[Engine]:
     made = leased_engine(users, service.secrets.get("database-url"))
     yield made
     made.dispose()
@@ -54,7 +56,7 @@ def who(engine: Engine) -> str:
         return str(connection.execute(WHO).one()[0])
 
 
-def due(users: LeasedUsers) -> float:
+def due(users: LeasedCredentials) -> float:
     lease = users.current()
     return lease.issued_at + lease.ttl * Limits().lease_rotate_at
 
@@ -98,34 +100,34 @@ def test_engines_of_one_process_share_one_lease(service: Wiring) -> None:
 
 
 def test_a_due_lease_is_renewed_and_its_user_s_password_with_it(
-    users: LeasedUsers, engine: Engine, clock: Clock, database: Database
+    users: LeasedCredentials, engine: Engine, clock: Clock, database: Database
 ) -> None:
     before, user = users.current(), who(engine)
     database.shorten(user)
     first_end = database.valid_until(user)
     clock.now = due(users) - 1
-    users.tend()
+    users.maintain()
     assert users.current() is before
     clock.now += 1
-    users.tend()
+    users.maintain()
     assert users.current().issued_at == clock.now
     assert who(engine) == user
     assert database.valid_until(user) > first_end  # or logins would end before the lease
 
 
 def test_a_renewal_that_is_cut_short_is_followed_by_another_user(
-    users: LeasedUsers, engine: Engine, clock: Clock, deployment: Deployment
+    users: LeasedCredentials, engine: Engine, clock: Clock, deployment: Deployment
 ) -> None:
     with leases(deployment.operator, ttl=60, max_ttl=60):
         first = who(engine)
     with leases(deployment.operator, ttl=30, max_ttl=30):
         clock.now = due(users)
-        users.tend()
+        users.maintain()
         assert who(engine) != first
 
 
 def test_an_old_user_is_given_back_when_its_last_connection_returns(
-    users: LeasedUsers, engine: Engine, database: Database
+    users: LeasedCredentials, engine: Engine, database: Database
 ) -> None:
     with engine.connect() as used:
         first = used.execute(WHO).one()[0]
@@ -133,45 +135,45 @@ def test_an_old_user_is_given_back_when_its_last_connection_returns(
             pass  # leaves an idle one
         assert users.open_connections(first) == 2
         second = users.rotate().username
-        users.tend()
+        users.maintain()
         assert users.open_connections(first) == 1  # the idle one was closed at once
         assert used.execute(WHO).one()[0] == first
         assert {first, second} <= database.leased()
         assert who(engine) == second
     assert users.open_connections(first) == 0
-    users.tend()
+    users.maintain()
     assert eventually(lambda: first not in database.leased())
     assert second in database.leased()
 
 
 def test_a_user_that_somebody_is_about_to_connect_as_is_not_given_back(
-    users: LeasedUsers, engine: Engine
+    users: LeasedCredentials, engine: Engine
 ) -> None:
     def rotate_meanwhile(_login: object) -> object:
         users.rotate()
-        users.tend()
+        users.maintain()
         with engine.connect() as other:  # the old one still works: it wasn't given back
             return other.connection.driver_connection
 
     first = users.current().username
     users.connect(rotate_meanwhile)
-    users.tend()
+    users.maintain()
     assert users.current().username != first
 
 
 def test_leases_of_a_token_that_was_replaced_are_followed(
-    users: LeasedUsers, engine: Engine, service: Wiring, deployment: Deployment
+    users: LeasedCredentials, engine: Engine, service: Wiring, deployment: Deployment
 ) -> None:
     first = who(engine)
     accessor = service.session.get("auth/token/lookup-self")["data"]["accessor"]
     deployment.operator.post("auth/token/revoke-accessor", {"accessor": accessor})
     service.session.get("auth/token/lookup-self")  # logs in again
-    users.tend()
+    users.maintain()
     assert who(engine) != first
 
 
 def test_while_the_server_is_away_a_due_lease_serves_to_its_end_and_no_longer(
-    users: LeasedUsers, service: Wiring, clock: Clock, monkeypatch: pytest.MonkeyPatch
+    users: LeasedCredentials, service: Wiring, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     lease = users.current()
     attempts: list[str] = []
@@ -183,22 +185,22 @@ def test_while_the_server_is_away_a_due_lease_serves_to_its_end_and_no_longer(
     monkeypatch.setattr(service.session, "get", away)
     monkeypatch.setattr(service.session, "post", away)
     clock.now = lease.ttl * 0.9
-    pause = [users.tend() for _ in range(5)][-1]
+    pause = [users.maintain() for _ in range(5)][-1]
     assert len(attempts) == 1  # an attempt may take a whole deadline
     assert 0 < pause <= RETRY_PAUSE
     assert users.current() == lease
-    assert users.fits(lease.username)
+    assert users.is_current(lease.username)
     clock.now += RETRY_PAUSE
-    users.tend()
+    users.maintain()
     assert len(attempts) == 2
     clock.now = lease.ttl
-    assert not users.fits(lease.username)  # nor is a pooled connection used on
+    assert not users.is_current(lease.username)  # nor is a pooled connection used on
     with pytest.raises(Unreachable):
         users.current()
 
 
 def test_a_lease_left_open_is_told(service: Wiring) -> None:
-    users = LeasedUsers(service.session, ROLE)
+    users = LeasedCredentials(service.session, ROLE)
     users.current()
     with pytest.warns(ResourceWarning, match="1 leased database users of gaara-store-dev"):
         unclosed.warn_if_unclosed(users)
@@ -207,7 +209,7 @@ def test_a_lease_left_open_is_told(service: Wiring) -> None:
 
 
 def test_the_password_is_shown_by_neither_lease_nor_engine(
-    users: LeasedUsers, engine: Engine
+    users: LeasedCredentials, engine: Engine
 ) -> None:
     lease = users.current()
     assert lease.password.reveal() not in repr(lease)

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 import pytest
 from sqlalchemy import text
 
-from app_integration.database import LeasedUsers, leased_engine
+from app_integration.database import LeasedCredentials, leased_engine
 from app_integration.errors import ServerFault
 from app_integration.settings import Limits
 from app_integration.wiring import Wiring
@@ -34,8 +34,10 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def users(service: Wiring, clock: Clock) -> Iterator[LeasedUsers]:
-    held = LeasedUsers(service.session, ROLE, clock=clock, chance=lambda: 0.0, background=False)
+def users(service: Wiring, clock: Clock) -> Iterator[LeasedCredentials]:
+    held = LeasedCredentials(
+        service.session, ROLE, clock=clock, chance=lambda: 0.0, background=False
+    )
     yield held
     held.close()
 
@@ -59,7 +61,7 @@ def irrevocable(deployment: Deployment) -> int:
 
 
 def test_no_user_is_made_without_a_lease(
-    deployment: Deployment, users: LeasedUsers, database: Database
+    deployment: Deployment, users: LeasedCredentials, database: Database
 ) -> None:
     before = database.leased()
     with without_postgresql(deployment), pytest.raises(ServerFault):
@@ -69,16 +71,20 @@ def test_no_user_is_made_without_a_lease(
 
 
 def test_a_lease_that_cannot_be_renewed_is_kept_and_renewed_later(
-    deployment: Deployment, users: LeasedUsers, clock: Clock, database: Database, service: Wiring
+    deployment: Deployment,
+    users: LeasedCredentials,
+    clock: Clock,
+    database: Database,
+    service: Wiring,
 ) -> None:
     engine = leased_engine(users, service.secrets.get("database-url"))
     lease = users.current()
     with without_postgresql(deployment):
         clock.now = lease.ttl * Limits().lease_rotate_at
-        assert users.tend() > 0  # and raises nothing
+        assert users.maintain() > 0  # and raises nothing
         assert users.current() is lease
     clock.now += 60
-    users.tend()
+    users.maintain()
     assert users.current().username == lease.username
     assert users.current().issued_at == clock.now
     with engine.connect() as connection:
@@ -88,7 +94,7 @@ def test_a_lease_that_cannot_be_renewed_is_kept_and_renewed_later(
 
 
 def test_a_user_that_could_not_be_dropped_is_dropped_once_the_database_is_back(
-    deployment: Deployment, users: LeasedUsers, database: Database
+    deployment: Deployment, users: LeasedCredentials, database: Database
 ) -> None:
     user = users.current().username
     with without_postgresql(deployment):

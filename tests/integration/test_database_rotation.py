@@ -8,7 +8,7 @@ from functools import partial
 
 import pytest
 
-from app_integration.database import LeasedUsers
+from app_integration.database import LeasedCredentials
 from app_integration.wiring import Wiring
 from tests.busy import THREADS, asking, busy, lose_no_query
 from tests.databases import ROLE, Database, eventually, leases
@@ -23,9 +23,9 @@ SHORT, SHORT_MAX = 2, 3
 
 
 @pytest.fixture
-def users(service: Wiring, deployment: Deployment) -> Iterator[LeasedUsers]:
+def users(service: Wiring, deployment: Deployment) -> Iterator[LeasedCredentials]:
     with leases(deployment.operator, ttl=SHORT, max_ttl=SHORT_MAX):
-        held = LeasedUsers(service.session, ROLE)
+        held = LeasedCredentials(service.session, ROLE)
         yield held
         held.close()
 
@@ -36,7 +36,7 @@ def kind(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture
-def ask(kind: str, service: Wiring, users: LeasedUsers) -> Iterator[Callable[[], str]]:
+def ask(kind: str, service: Wiring, users: LeasedCredentials) -> Iterator[Callable[[], str]]:
     with ExitStack() as stack:
         yield asking(kind, users, service.secrets.get("database-url"), stack)
 
@@ -44,7 +44,7 @@ def ask(kind: str, service: Wiring, users: LeasedUsers) -> Iterator[Callable[[],
 def test_rotations_lose_no_query(
     kind: str,
     ask: Callable[[], str],
-    users: LeasedUsers,
+    users: LeasedCredentials,
     database: Database,
     record_property: Callable[[str, object], None],
 ) -> None:
@@ -55,7 +55,7 @@ def test_rotations_lose_no_query(
 
 def test_a_revoked_prefix_costs_at_most_the_open_connections(
     ask: Callable[[], str],
-    users: LeasedUsers,
+    users: LeasedCredentials,
     database: Database,
     deployment: Deployment,
     record_property: Callable[[str, object], None],

@@ -20,7 +20,7 @@ from sqlalchemy import text
 
 import app_integration
 from app_integration import database_engine, database_pool
-from app_integration.database import LeasedPool, LeasedUsers, Login
+from app_integration.database import Credentials, LeasedCredentials, LeasedPool
 from app_integration.errors import AccessDenied, ConfigurationError
 from app_integration.wiring import Wiring
 from tests.busy import WHO
@@ -32,15 +32,15 @@ pytestmark = [pytest.mark.requires("embedded"), pytest.mark.usefixtures("front_d
 ROOT = Path(__file__).parents[2]
 LEAKY = f"""
 from app_integration import wiring
-from app_integration.database import LeasedUsers
-users = LeasedUsers(wiring.current().session, {ROLE!r})
+from app_integration.database import LeasedCredentials
+users = LeasedCredentials(wiring.current().session, {ROLE!r})
 users.current()
 """
 
 
 @pytest.fixture
-def users(service: Wiring) -> Iterator[LeasedUsers]:
-    held = LeasedUsers(service.session, ROLE, background=False)
+def users(service: Wiring) -> Iterator[LeasedCredentials]:
+    held = LeasedCredentials(service.session, ROLE, background=False)
     yield held
     held.close()
 
@@ -51,7 +51,7 @@ def who(pool: ConnectionPool[Any]) -> str:
 
 
 def test_a_pool_gives_an_old_user_back_when_its_last_connection_returns(
-    users: LeasedUsers, service: Wiring, database: Database
+    users: LeasedCredentials, service: Wiring, database: Database
 ) -> None:
     url = service.secrets.get("database-url")
     with LeasedPool(users, url, min_size=2, max_size=2) as pool:
@@ -59,19 +59,19 @@ def test_a_pool_gives_an_old_user_back_when_its_last_connection_returns(
         with pool.connection() as used:
             first = used.execute(WHO).fetchone()[0]
             second = users.rotate().username
-            users.tend()
+            users.maintain()
             assert users.open_connections(first) == 1  # the idle one was closed
             assert first in database.leased()
             assert who(pool) == second
             assert used.execute(WHO).fetchone()[0] == first
         assert eventually(lambda: users.open_connections(first) == 0)
-        users.tend()
+        users.maintain()
         assert eventually(lambda: first not in database.leased())
         assert who(pool) == second
 
 
 def test_a_pool_wastes_no_second_on_connections_that_were_ended(
-    users: LeasedUsers, service: Wiring, database: Database, monkeypatch: pytest.MonkeyPatch
+    users: LeasedCredentials, service: Wiring, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pauses: list[float] = []
     for module in ("app_integration.database.pool", "psycopg_pool.pool"):
@@ -173,11 +173,13 @@ def test_a_role_that_is_not_granted_is_told_with_the_rule_to_add() -> None:
         engine.connect()
 
 
-def test_a_missing_database_leases_no_further_users(service: Wiring, users: LeasedUsers) -> None:
+def test_a_missing_database_leases_no_further_users(
+    service: Wiring, users: LeasedCredentials
+) -> None:
     url = service.secrets.get("database-url").reveal().rpartition("/")[0]
     first = users.current()
 
-    def open_(login: Login) -> object:
+    def open_(login: Credentials) -> object:
         parameters: dict[str, Any] = {**login.parameters()}
         return psycopg.connect(f"{url}/nowhere".replace("+psycopg", ""), **parameters)
 
@@ -188,13 +190,13 @@ def test_a_missing_database_leases_no_further_users(service: Wiring, users: Leas
 
 def test_leases_that_are_dropped_are_told_when_they_are_collected(service: Wiring) -> None:
     """Although there is a thread that tends to them."""
-    dropped = [LeasedUsers(service.session, ROLE)]
+    dropped = [LeasedCredentials(service.session, ROLE)]
     dropped[0].current()
     with pytest.warns(ResourceWarning, match="1 leased database users") as told:
         assert eventually(partial(_collected, told, dropped))
 
 
-def _collected(told: pytest.WarningsRecorder, dropped: list[LeasedUsers]) -> bool:
+def _collected(told: pytest.WarningsRecorder, dropped: list[LeasedCredentials]) -> bool:
     dropped.clear()
     gc.collect()
     return len(told) > 0

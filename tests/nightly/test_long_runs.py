@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import run_state_machine_as_test
 
-from app_integration.database import LeasedUsers
+from app_integration.database import LeasedCredentials
 from app_integration.encryption.fields import FieldCipher
 from app_integration.errors import DecryptionFailed
 from app_integration.names import Environment, Scope
@@ -92,7 +92,7 @@ def test_a_thousand_rotations_lose_no_query(
     # 2.4 s are left when one is due: a process that gets no processor for longer loses queries, as
     # it should, and of 0.8 s that did happen.
     with leases(deployment.operator, ttl=6, max_ttl=9), ExitStack() as stack:
-        users = LeasedUsers(service.session, ROLE)
+        users = LeasedCredentials(service.session, ROLE)
         stack.callback(users.close)
         ask = asking(kind, users, service.secrets.get("database-url"), stack)
         lose_no_query(ask, users, database, 1000)

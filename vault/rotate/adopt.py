@@ -27,14 +27,14 @@ from vault.declare.model import Given, Source
 from vault.reconcile.resources import read_data
 from vault.reconcile.resources.static_roles import entry, parsed
 from vault.rotate import database_user
-from vault.rotate.database_user import Login
+from vault.rotate.database_user import DatabaseLogin
 from vault.rotate.dotenv_swap import Say
 from vault.rotate.proof import Read
 
 _PORT: Final = 5432
 
 #: Told who is logged in as the user; True goes on.
-Confirm = Callable[[str, Sequence[Login]], bool]
+Confirm = Callable[[str, Sequence[DatabaseLogin]], bool]
 
 
 class Declined(StrongroomError):

@@ -22,7 +22,7 @@ class DatabaseRefused(StrongroomError):
 
 
 @dataclass(frozen=True, slots=True)
-class Login:
+class DatabaseLogin:
     """One session that is open under the user."""
 
     application: str
@@ -60,14 +60,14 @@ def connected(url: URL) -> Iterator[psycopg.Connection]:
         raise DatabaseRefused(f"the database at {url.host}: {reason}") from None
 
 
-def logins(connection: psycopg.Connection) -> list[Login]:
+def logins(connection: psycopg.Connection) -> list[DatabaseLogin]:
     """The other sessions of the user that *connection* is logged in as."""
     rows = connection.execute(
         "SELECT application_name, coalesce(host(client_addr), ''), coalesce(state, '')"
         " FROM pg_stat_activity"
         " WHERE usename = session_user AND pid <> pg_backend_pid() ORDER BY backend_start"
     )
-    return [Login(*row) for row in rows.fetchall()]
+    return [DatabaseLogin(*row) for row in rows.fetchall()]
 
 
 def managed_by(connection: psycopg.Connection, manager: str) -> bool:

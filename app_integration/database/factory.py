@@ -9,9 +9,9 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from app_integration.database.followed import in_file, in_secret
-from app_integration.database.leases import LeasedUsers
-from app_integration.database.users import Users
+from app_integration.database.credentials import CredentialProvider
+from app_integration.database.external_credentials import in_file, in_secret
+from app_integration.database.leased_credentials import LeasedCredentials
 from app_integration.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ _ADDRESS: Final = "database-url"
 
 
 @dataclass(frozen=True, slots=True)
-class DatabaseUser:
+class CredentialSource:
     """Whose connections an engine or pool makes: by default those of the service's default role.
 
     Attributes:
@@ -49,14 +49,14 @@ class DatabaseUser:
             raise ConfigurationError(f"database connections take one of {' and '.join(given)}")
 
 
-class Databases:
+class DatabaseFactory:
     """Makes engines and pools. Thread-safe."""
 
     def __init__(self, wiring: Wiring, at_close: ExitStack) -> None:
         """Args: *at_close* is told what to close, after what it was made from."""
         self._wiring = wiring
         self._at_close = at_close
-        self._users: dict[DatabaseUser, Users] = {}
+        self._users: dict[CredentialSource, CredentialProvider] = {}
 
     def open(self, kind: str, url: str | None, options: Mapping[str, Any], **user: Any) -> Any:
         """A new engine or pool.
@@ -66,11 +66,11 @@ class Databases:
             url: driver, host and database; by default those of the user's secret, or of
                 the secret ``database-url``.
             options: of the library that makes it.
-            user: the fields of :class:`DatabaseUser`.
+            user: the fields of :class:`CredentialSource`.
         """
         from app_integration.wiring import load  # noqa: PLC0415 (the wiring loads this module)
 
-        source = DatabaseUser(**user)
+        source = CredentialSource(**user)
         users = self._shared(source)
         address = url or self._wiring.secrets.get(source.secret or _ADDRESS)
         made = load(KINDS[kind])(users, address, **options)
@@ -78,7 +78,7 @@ class Databases:
             self._at_close.callback(getattr(made, _CLOSE[kind]))
         return made
 
-    def _shared(self, source: DatabaseUser) -> Users:
+    def _shared(self, source: CredentialSource) -> CredentialProvider:
         """One lease for each role, whatever number of engines and pools use it."""
         with self._wiring.lock:
             if source not in self._users:
@@ -86,13 +86,13 @@ class Databases:
                 self._at_close.callback(users.close)
             return self._users[source]
 
-    def _make(self, source: DatabaseUser) -> Users:
+    def _make(self, source: CredentialSource) -> CredentialProvider:
         if source.credentials is not None:
             return in_file(source.credentials)
         if source.secret is not None:
             return in_secret(partial(self._read, source.secret), source.secret)
         settings = self._wiring.settings
-        return LeasedUsers(
+        return LeasedCredentials(
             self._wiring.session,
             settings.scope.database_role(source.role),
             limits=settings.limits,

@@ -14,16 +14,16 @@ from typing import Any, Self
 from urllib.parse import unquote, urlsplit
 
 from app_integration.config.loader import ConfigFile
-from app_integration.database.users import Login, Users
+from app_integration.database.credentials import CredentialProvider, Credentials
 from app_integration.errors import ConfigurationError
 from app_integration.observability import redaction
 from app_integration.secret import Secret
 
 
-class FollowedUser(Users):
+class ExternalCredentials(CredentialProvider):
     """A user that is read, never leased: nothing to renew, nothing to give back. Thread-safe."""
 
-    def __init__(self, read: Callable[[bool], Login], *, watch: bool = False) -> None:
+    def __init__(self, read: Callable[[bool], Credentials], *, watch: bool = False) -> None:
         """Read nothing yet.
 
         Args:
@@ -35,10 +35,10 @@ class FollowedUser(Users):
         self._read = read
         self._watch = watch
         self._stale = False
-        self._last: Login | None = None
+        self._last: Credentials | None = None
         super().__init__()
 
-    def current(self) -> Login:
+    def current(self) -> Credentials:
         """The user as it is read now. Raises what reading raises."""
         stale, self._stale = self._stale, False
         before, self._last = self._last, self._read(stale)
@@ -46,12 +46,12 @@ class FollowedUser(Users):
             self._retire()
         return self._last
 
-    def refused(self, login: Login) -> None:  # noqa: ARG002 (whoever it was, it is read anew)
+    def on_auth_failure(self, login: Credentials) -> None:  # noqa: ARG002 (whoever it was, it is read anew)
         """Have it read past all caches: a password may be changed before its time."""
         self._stale = True
 
-    def fits(self, username: str) -> bool:
-        """As :meth:`Users.fits`: a session outlives a change of its user's password."""
+    def is_current(self, username: str) -> bool:
+        """Return whether *username* is the user of now; a session outlives a password change."""
         last = self._read(False) if self._watch else self._last
         return last is None or last.username == username
 
@@ -59,23 +59,23 @@ class FollowedUser(Users):
         """Nothing is held."""
 
 
-def in_secret(get: Callable[[bool], Secret], name: str) -> FollowedUser:
+def in_secret(get: Callable[[bool], Secret], name: str) -> ExternalCredentials:
     """The user in the URL that the secret *name* holds; *get* reads it, past its cache for True."""
 
-    def read(stale: bool) -> Login:
+    def read(stale: bool) -> Credentials:
         parts = urlsplit(get(stale) + "")  # of a Secret, the characters
         if not parts.username or parts.password is None:
             raise ConfigurationError(f"the secret {name} is no URL with a user and a password")
-        return Login(unquote(parts.username), Secret(unquote(parts.password)))
+        return Credentials(unquote(parts.username), Secret(unquote(parts.password)))
 
-    return FollowedUser(read)
+    return ExternalCredentials(read)
 
 
 @dataclass(frozen=True, slots=True)
 class _Delivered:
     """A file with ``username`` and ``password``."""
 
-    login: Login
+    login: Credentials
 
     @classmethod
     def model_validate(cls, obj: Any, /) -> Self:
@@ -85,14 +85,14 @@ class _Delivered:
             if not isinstance(fields.get(field), str) or not fields[field]:
                 raise ValueError(f"{field} is missing or no text")
         redaction.live.add(fields["password"])
-        return cls(Login(fields["username"], Secret(fields["password"])))
+        return cls(Credentials(fields["username"], Secret(fields["password"])))
 
 
-def in_file(path: Path) -> FollowedUser:
+def in_file(path: Path) -> ExternalCredentials:
     """The user that the agent delivers at *path*: ``username`` and ``password``, as YAML or JSON.
 
     Raises:
         ConfigRejected: the file is missing or can't be trusted. Later on, the last good one stays.
     """
     file = ConfigFile(_Delivered, path)
-    return FollowedUser(lambda _stale: file.current().login, watch=True)
+    return ExternalCredentials(lambda _stale: file.current().login, watch=True)

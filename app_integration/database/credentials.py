@@ -1,8 +1,8 @@
 """Whom connections log in as, and which of them are open under whom.
 
 A user may be given back only when nobody is connected as it, or about to be: the server ends the
-sessions of a user that it drops. So each connection is made through :meth:`Users.connect`, which
-counts it.
+sessions of a user that it drops. So each connection is made through
+:meth:`CredentialProvider.connect`, which counts it.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ _REMEMBERED: Final = 64
 
 
 @dataclass(frozen=True, slots=True)
-class Login:
+class Credentials:
     """One user of the database."""
 
     username: str
@@ -49,15 +49,15 @@ class Login:
         return {"user": self.username, "password": self.password.reveal()}
 
 
-def is_refused(error: Exception, login: Login) -> bool:
+def is_refused(error: Exception, login: Credentials) -> bool:
     """Whether the database refused *login* itself: another user or password may be let in."""
     return any(words.format(user=login.username) in str(error) for words in _GONE)
 
 
 class Holder(Protocol):
-    """An engine or pool whose connections are made through :class:`Users`."""
+    """An engine or pool whose connections are made through :class:`CredentialProvider`."""
 
-    def retire(self) -> None:
+    def close_outdated(self) -> None:
         """Close the idle connections of users other than the current; those in use, on return."""
         ...
 
@@ -77,7 +77,7 @@ class _Use:
         return self.connecting > 0 or any(not each.closed for each in self.connections)
 
 
-class Users(ABC):
+class CredentialProvider(ABC):
     """Whom connections log in as: always the current user. Thread-safe.
 
     Attributes:
@@ -100,26 +100,26 @@ class Users(ABC):
         self._sealed: deque[str] = deque(maxlen=_REMEMBERED)
 
     @abstractmethod
-    def current(self) -> Login:
+    def current(self) -> Credentials:
         """The user to connect as. May ask the server, and raise as it does."""
 
     @abstractmethod
-    def refused(self, login: Login) -> None:
+    def on_auth_failure(self, login: Credentials) -> None:
         """The database doesn't let *login* in: the next :meth:`current` is to be another."""
 
     @abstractmethod
-    def fits(self, username: str) -> bool:
+    def is_current(self, username: str) -> bool:
         """Whether a pooled connection of *username* may be used on. Asks nobody."""
 
     @abstractmethod
     def close(self) -> None:
         """Give back what is held. The server then ends the connections that are open."""
 
-    def serve(self, holder: Holder) -> None:
+    def register_pool(self, holder: Holder) -> None:
         """Have *holder* told of changes, for as long as it lives."""
         self._holders.add(holder)
 
-    def connect(self, open_: Callable[[Login], _Connection]) -> _Connection:
+    def connect(self, open_: Callable[[Credentials], _Connection]) -> _Connection:
         """The connection that *open_* makes for the current user.
 
         When the database refuses that user, again for the one after it: :attr:`attempts` in all.
@@ -129,17 +129,17 @@ class Users(ABC):
                 pass
             with self._claimed(login, last=left == 0):
                 return self._track(login, open_(login))
-            self.refused(login)
+            self.on_auth_failure(login)
         raise AssertionError("the last refusal is raised")
 
-    async def aconnect(self, open_: Callable[[Login], Awaitable[_Connection]]) -> _Connection:
+    async def aconnect(self, open_: Callable[[Credentials], Awaitable[_Connection]]) -> _Connection:
         """As :meth:`connect`; the server is asked in a thread, so that the loop goes on."""
         for left in reversed(range(self.attempts)):
             while not self._claim(login := await asyncio.to_thread(self.current)):
                 pass
             with self._claimed(login, last=left == 0):
                 return self._track(login, await open_(login))
-            await asyncio.to_thread(self.refused, login)
+            await asyncio.to_thread(self.on_auth_failure, login)
         raise AssertionError("the last refusal is raised")
 
     def open_connections(self, username: str) -> int:
@@ -150,7 +150,7 @@ class Users(ABC):
 
     def _retire(self) -> None:
         for holder in list(self._holders):
-            holder.retire()
+            holder.close_outdated()
 
     def _seal(self, username: str) -> bool:
         """Whether *username* is out of use; then nobody connects as it any more."""
@@ -161,7 +161,7 @@ class Users(ABC):
             self._sealed.append(username)
             return True
 
-    def _claim(self, login: Login) -> bool:
+    def _claim(self, login: Credentials) -> bool:
         """Count a connection that is about to be made; False when *login* was given back."""
         with self._lock:
             if login.username in self._sealed:
@@ -170,7 +170,7 @@ class Users(ABC):
             return True
 
     @contextmanager
-    def _claimed(self, login: Login, *, last: bool) -> Iterator[None]:
+    def _claimed(self, login: Credentials, *, last: bool) -> Iterator[None]:
         """The time between claim and connection; a refusal is swallowed unless it is the *last*."""
         try:
             yield
@@ -182,7 +182,7 @@ class Users(ABC):
             with self._lock:
                 self._uses[login.username].connecting -= 1
 
-    def _track(self, login: Login, connection: _Connection) -> _Connection:
+    def _track(self, login: Credentials, connection: _Connection) -> _Connection:
         # Of SQLAlchemy's adapter for asyncio, the connection within.
         driver = getattr(connection, "driver_connection", connection)
         with self._lock:

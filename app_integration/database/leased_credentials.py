@@ -21,8 +21,8 @@ from typing import Final
 from app_integration import permissions
 from app_integration._internal import unclosed
 from app_integration._internal.single_flight import SingleFlight
+from app_integration.database.credentials import CredentialProvider, Credentials
 from app_integration.database.lease import Lease, can_be_renewed, due_at, has_ended, retry_at
-from app_integration.database.users import Login, Users
 from app_integration.errors import OUTAGE, StrongroomError
 from app_integration.observability import metrics, redaction
 from app_integration.secret import Secret
@@ -37,7 +37,7 @@ TICK: Final = 5.0
 DRAIN_TICK: Final = 0.5
 
 
-class LeasedUsers(Users):
+class LeasedCredentials(CredentialProvider):
     """The database user of one role, leased for this process. Thread-safe.
 
     Only the process that leased a user renews it or gives it back: a forked child leases its own.
@@ -64,7 +64,7 @@ class LeasedUsers(Users):
             limits: its ``lease_rotate_at`` counts here.
             clock: in seconds, monotonic.
             chance: from 0 to 1; spreads the processes of a service over time.
-            background: whether a thread calls :meth:`tend`; False when the caller does.
+            background: whether a thread calls :meth:`maintain`; False when the caller does.
         """
         self._lease: Lease | None = None
         self._draining: list[Lease] = []
@@ -79,7 +79,7 @@ class LeasedUsers(Users):
         unclosed.warn_at_exit(self)
 
     def reset_after_fork(self) -> None:
-        """As :meth:`Users.reset_after_fork`; the leases are the parent's, who still uses them."""
+        """Start without leases: they are the parent's, which still uses them."""
         super().reset_after_fork()
         self._flights: SingleFlight[Lease] = SingleFlight()
         self._lease = None
@@ -101,7 +101,7 @@ class LeasedUsers(Users):
             return self._flights.do("follow", partial(self._follow, lease))
         return lease
 
-    def refused(self, login: Login) -> None:
+    def on_auth_failure(self, login: Credentials) -> None:
         """Forget the lease of *login*; give it back, or what is left of it."""
         with self._lock:
             lease = self._lease
@@ -111,8 +111,8 @@ class LeasedUsers(Users):
             self._draining.append(lease)
         self._drain()
 
-    def fits(self, username: str) -> bool:
-        """As :meth:`Users.fits`: the current user, while its lease lasts."""
+    def is_current(self, username: str) -> bool:
+        """As :meth:`CredentialProvider.is_current`: the current user, while its lease lasts."""
         lease = self._lease
         return (
             lease is not None and lease.username == username and not has_ended(lease, self._clock())
@@ -127,7 +127,7 @@ class LeasedUsers(Users):
         """
         return self._flights.do("follow", partial(self._follow, self._lease))
 
-    def tend(self) -> float:
+    def maintain(self) -> float:
         """Renew, follow or give back what is due; seconds until the next look."""
         lease, now = self._lease, self._clock()
         # First, as it has an end; what drains can wait.
@@ -260,7 +260,7 @@ class LeasedUsers(Users):
                 self._keeper.start()
 
 
-def _tend(reference: weakref.ref[LeasedUsers], stopped: threading.Event) -> None:
+def _tend(reference: weakref.ref[LeasedCredentials], stopped: threading.Event) -> None:
     """Tend to the leases until they are given back, or nobody holds them any more."""
     pause = 0.0
     while not stopped.wait(pause):
@@ -268,7 +268,7 @@ def _tend(reference: weakref.ref[LeasedUsers], stopped: threading.Event) -> None
         if users is None:
             return
         try:
-            pause = users.tend()
+            pause = users.maintain()
         except Exception as error:  # noqa: BLE001 (leases lapse without this thread)
             # Without its text: an exception of a library may hold a password.
             log.error("leases weren't tended: %s; again soon", type(error).__name__)  # noqa: TRY400 (as said)

@@ -13,7 +13,8 @@ import psycopg
 import pytest
 
 from app_integration.auth.methods import StaticToken
-from app_integration.database.followed import in_file, in_secret
+from app_integration.database.credentials import Credentials, is_refused
+from app_integration.database.external_credentials import in_file, in_secret
 from app_integration.database.lease import (
     RETRY_PAUSE,
     Lease,
@@ -22,8 +23,7 @@ from app_integration.database.lease import (
     has_ended,
     retry_at,
 )
-from app_integration.database.leases import LeasedUsers, _tend
-from app_integration.database.users import Login, is_refused
+from app_integration.database.leased_credentials import LeasedCredentials, _tend
 from app_integration.errors import (
     AuthenticationFailed,
     ConfigRejected,
@@ -105,8 +105,8 @@ def test_a_password_that_is_wrong_everywhere_is_asked_for_once_more_and_no_often
         asked.append(stale)
         return Secret("postgresql://ada:p%40ss@db/shop")
 
-    def open_(login: Login) -> None:
-        assert login == Login("ada", Secret("p@ss"))
+    def open_(login: Credentials) -> None:
+        assert login == Credentials("ada", Secret("p@ss"))
         raise psycopg.OperationalError('password authentication failed for user "ada"')
 
     users = in_secret(get, "database-url")
@@ -140,7 +140,7 @@ def test_a_delivered_password_is_known_to_redaction(tmp_path: Path) -> None:
 
 
 def test_leases_are_tended_again_whatever_went_wrong(caplog: pytest.LogCaptureFixture) -> None:
-    class Failing(LeasedUsers):
+    class Failing(LeasedCredentials):
         times = 0
 
         def __init__(self) -> None:
@@ -149,7 +149,7 @@ def test_leases_are_tended_again_whatever_went_wrong(caplog: pytest.LogCaptureFi
         def __del__(self) -> None:
             """Nothing is held."""
 
-        def tend(self) -> float:
+        def maintain(self) -> float:
             self.times += 1
             raise RuntimeError("hunter2-hunter2")
 
