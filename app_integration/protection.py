@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 from app_integration import wiring
 
 if TYPE_CHECKING:
-    from app_integration.encryption.blind_index import BlindIndex
-    from app_integration.encryption.bound_field import BoundField
-    from app_integration.encryption.data_keys import DataKeyStore
-    from app_integration.encryption.fields import FieldCipher
-    from app_integration.encryption.index_keys import IndexKeyStore
+    from app_integration.encryption.blind_index.index import BlindIndex
+    from app_integration.encryption.blind_index.stores import IndexKeyStore
+    from app_integration.encryption.cipher import FieldCipher
+    from app_integration.encryption.declared_field import DeclaredField
+    from app_integration.encryption.keys.stores import DataKeyStore
     from app_integration.encryption.transit import Transit
 
 
@@ -58,7 +58,7 @@ async def adecrypt_field(
 
 def field(
     field_id: str, context: Sequence[str] = (), kind: type = str, *, key: str = "pii"
-) -> BoundField:
+) -> DeclaredField:
     """The declared field *field_id*: encrypts and decrypts many values of one column quickly.
 
     >>> email = field("users.email", context=["user_id"])         # doctest: +SKIP

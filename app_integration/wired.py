@@ -18,10 +18,10 @@ if TYPE_CHECKING:
     from sqlalchemy import Engine
 
     from app_integration.database.factory import DatabaseFactory
-    from app_integration.encryption.blind_indexes import BlindIndexes
-    from app_integration.encryption.data_keys import DataKeyStore
-    from app_integration.encryption.fields import FieldCipher
-    from app_integration.encryption.index_keys import IndexKeyStore
+    from app_integration.encryption.blind_index.registry import BlindIndexes
+    from app_integration.encryption.blind_index.stores import IndexKeyStore
+    from app_integration.encryption.cipher import FieldCipher
+    from app_integration.encryption.keys.stores import DataKeyStore
     from app_integration.encryption.transit import Transit
     from app_integration.observability.audit_log import AuditLog
     from app_integration.secret_store.async_store import AsyncSecretStore
@@ -35,7 +35,7 @@ SOURCES = {
     "rendered": "app_integration.sources.rendered:RenderedSource",
     "dotenv": "app_integration.sources.dotenv:DotenvSource",
 }
-KEY_SERVICES = {"vault": "app_integration.encryption.key_services.vault:VaultKeyService"}
+KEY_SERVICES = {"vault": "app_integration.encryption.keys.services.vault:VaultKeyService"}
 
 
 def load(reference: str) -> Any:
@@ -150,7 +150,7 @@ class Wiring:
         with self._lock:
             if key not in self._ciphers:
                 service = load(KEY_SERVICES[self.settings.backend])
-                self._ciphers[key] = load("app_integration.encryption.fields:FieldCipher")(
+                self._ciphers[key] = load("app_integration.encryption.cipher:FieldCipher")(
                     service(self.session, self.settings.scope.key(key), self.settings.limits),
                     self.settings.scope,
                     key_name=key,
@@ -170,7 +170,9 @@ class Wiring:
         with self._lock:
             if self._indexes is None:
                 service = load(KEY_SERVICES[self.settings.backend])
-                self._indexes = load("app_integration.encryption.blind_indexes:BlindIndexes")(
+                self._indexes = load(
+                    "app_integration.encryption.blind_index.registry:BlindIndexes"
+                )(
                     service(self.session, self.settings.scope.key("index"), self.settings.limits),
                     self._index_key_store(),
                     self.settings.scope,
@@ -187,7 +189,7 @@ class Wiring:
     def _index_key_store(self) -> IndexKeyStore:
         """The store that was given, or the table beside the data keys; under the lock."""
         if self._index_keys is None and self.settings.data_keys == DATABASE:
-            table = load("app_integration.encryption.index_keys.table:TableIndexKeys")
+            table = load("app_integration.encryption.blind_index.stores.table:TableIndexKeys")
             self._index_keys = table(self.engine(None, None))
         if self._index_keys is None:
             raise ConfigurationError(
@@ -207,10 +209,10 @@ class Wiring:
         where = self.settings.data_keys
         if self._data_keys is None and where:
             if where == DATABASE:
-                table = load("app_integration.encryption.data_keys.table:TableDataKeys")
+                table = load("app_integration.encryption.keys.stores.table:TableDataKeys")
                 self._data_keys = table(self.engine(None, None))
             else:
-                file = load("app_integration.encryption.data_keys.file:FileDataKeys")
+                file = load("app_integration.encryption.keys.stores.file:FileDataKeys")
                 self._data_keys = file(where)
         return self._data_keys
 

@@ -13,7 +13,7 @@ from app_integration.settings import Settings, from_environment
 from app_integration.wired import Wiring, load
 
 if TYPE_CHECKING:
-    from app_integration.encryption.fields import FieldCipher
+    from app_integration.encryption.cipher import FieldCipher
     from app_integration.secret_store.async_store import AsyncSecretStore
     from app_integration.session.session import Session
 

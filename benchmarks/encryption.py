@@ -22,9 +22,9 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from rich.console import Console
 
 from app_integration.auth.methods import StaticToken
-from app_integration.encryption.bound_field import BoundField
-from app_integration.encryption.fields import FieldCipher
-from app_integration.encryption.key_services.vault import VaultKeyService
+from app_integration.encryption.cipher import FieldCipher
+from app_integration.encryption.declared_field import DeclaredField
+from app_integration.encryption.keys.services.vault import VaultKeyService
 from app_integration.names import Environment, Scope
 from app_integration.secret import Secret
 from app_integration.session.session import Session
@@ -186,7 +186,7 @@ def cold(session: Counted, rows: int, keys: int) -> Iterator[Case]:
     """A column under many data keys, none of them held: they are asked of a real server."""
     store = MemoryRows()
 
-    def field() -> BoundField:
+    def field() -> DeclaredField:
         service = VaultKeyService(session, "shop-dev-pii")
         return FieldCipher(service, SHOP, data_keys=store).field("users.email", ["user_id"])
 

@@ -13,8 +13,8 @@ from contextlib import contextmanager
 
 from rich.console import Console
 
-from app_integration.encryption.blind_indexes import BlindIndexes
-from app_integration.encryption.index_keys import IndexKey
+from app_integration.encryption.blind_index.registry import BlindIndexes
+from app_integration.encryption.blind_index.stores import IndexKey
 from app_integration.names import Environment, Scope
 from benchmarks.ratio import Case, measure, repeated, table
 

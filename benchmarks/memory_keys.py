@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from app_integration.encryption.data_keys import WrappedKey
+from app_integration.encryption.keys.stores import WrappedKey
 
 
 class MemoryService:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any, Final, NamedTuple
 
-from app_integration.encryption import compact_token, envelope
-from app_integration.encryption.bound_field import Token
+from app_integration.encryption.core import Token
+from app_integration.encryption.tokens import envelope, keyring_token
 from app_integration.errors import DecryptionFailed, EncryptionError
 
 #: Every text token begins so, and no keyring token does.
@@ -52,7 +52,7 @@ def token_bytes(token: object) -> bytes:
             envelope.parse(token)
             return token.encode("ascii")
         if isinstance(token, bytes | bytearray | memoryview):
-            compact_token.parse(bytes(token))
+            keyring_token.parse(bytes(token))
             return bytes(token)
     except DecryptionFailed:
         pass

@@ -14,7 +14,7 @@ from typing import Any, Final, Protocol, TypeVar
 
 from app_integration import names, permissions
 from app_integration.encryption.batch import Batch
-from app_integration.encryption.ciphertext import is_canonical
+from app_integration.encryption.transit_ciphertext import is_canonical
 from app_integration.errors import (
     DecryptionFailed,
     EncryptionError,

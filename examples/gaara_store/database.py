@@ -12,7 +12,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from app_integration import database_engine, use_index_keys
-from app_integration.encryption.index_keys.table import TableIndexKeys
+from app_integration.encryption.blind_index.stores.table import TableIndexKeys
 from app_integration.encryption.sqlalchemy import Encrypted, EncryptedRow, Index, find
 from examples.gaara_store.keys import Keys
 from examples.gaara_store.tables import Base

@@ -11,8 +11,8 @@ from sqlalchemy import Engine, Integer, Sequence, func, select, text
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 
 from app_integration import database_engine, use_data_keys, use_index_keys, wiring
-from app_integration.encryption.data_keys.table import TableDataKeys
-from app_integration.encryption.index_keys.table import TableIndexKeys
+from app_integration.encryption.blind_index.stores.table import TableIndexKeys
+from app_integration.encryption.keys.stores.table import TableDataKeys
 from app_integration.encryption.sqlalchemy import Encrypted, EncryptedRow, Index, find
 from app_integration.errors import DecryptionFailed
 from app_integration.settings import Settings

@@ -12,10 +12,10 @@ import pytest
 from sqlalchemy import Engine, text
 
 from app_integration import database_engine
-from app_integration.encryption.data_keys import WrappedKey
-from app_integration.encryption.data_keys.table import TableDataKeys
-from app_integration.encryption.fields import FieldCipher
-from app_integration.encryption.key_services.vault import VaultKeyService
+from app_integration.encryption.cipher import FieldCipher
+from app_integration.encryption.keys.services.vault import VaultKeyService
+from app_integration.encryption.keys.stores import WrappedKey
+from app_integration.encryption.keys.stores.table import TableDataKeys
 from app_integration.errors import DecryptionFailed
 from app_integration.names import Environment, Scope
 from app_integration.session.session import Session

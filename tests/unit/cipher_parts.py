@@ -10,8 +10,8 @@ from typing import Any
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from app_integration.encryption.data_keys import WrappedKey
-from app_integration.encryption.fields import FieldCipher
+from app_integration.encryption.cipher import FieldCipher
+from app_integration.encryption.keys.stores import WrappedKey
 from app_integration.errors import KeyUnavailable
 from app_integration.names import Environment, Scope
 

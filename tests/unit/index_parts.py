@@ -6,8 +6,8 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from app_integration.encryption.blind_indexes import BlindIndexes
-from app_integration.encryption.index_keys import IndexKey
+from app_integration.encryption.blind_index.registry import BlindIndexes
+from app_integration.encryption.blind_index.stores import IndexKey
 from app_integration.errors import KeyUnavailable
 from app_integration.names import Environment, Scope
 

@@ -21,10 +21,10 @@ from werkzeug.test import TestResponse
 from app_integration import wiring
 from app_integration._internal.private_file import write_private
 from app_integration.config.loader import CHECK_INTERVAL, ConfigFile
-from app_integration.encryption.blind_indexes import BlindIndexes
-from app_integration.encryption.fields import FieldCipher
-from app_integration.encryption.index_keys import IndexKeyStore
-from app_integration.encryption.index_keys.table import TableIndexKeys
+from app_integration.encryption.blind_index.registry import BlindIndexes
+from app_integration.encryption.blind_index.stores import IndexKeyStore
+from app_integration.encryption.blind_index.stores.table import TableIndexKeys
+from app_integration.encryption.cipher import FieldCipher
 from app_integration.errors import KeyUnavailable, Unreachable, raise_decryption_failed
 from app_integration.names import Environment, Scope
 from app_integration.observability import redaction

@@ -14,8 +14,8 @@ from django.conf import settings
 from sqlalchemy import create_engine
 
 from app_integration import use_data_keys, use_index_keys
-from app_integration.encryption.data_keys.table import TableDataKeys
-from app_integration.encryption.index_keys.table import TableIndexKeys
+from app_integration.encryption.blind_index.stores.table import TableIndexKeys
+from app_integration.encryption.keys.stores.table import TableDataKeys
 from app_integration.errors import ConfigurationError, DecryptionFailed, EncryptionError
 from app_integration.testing import Fault, MemoryApplication
 

@@ -229,7 +229,7 @@ def test_the_figures_in_security_md_are_those_of_the_tests() -> None:
     templates = len(list(faults.glob("templates/*.expected")))
     dotenv = len(list(faults.glob("dotenv/*.expected")))
     total = declarations + templates + dotenv
-    vectors = _module("tests/unit/test_encryption_vectors.py")
+    vectors = _module("tests/unit/encryption/test_vectors.py")
     cells = _module("tests/integration/test_policies_on_server.py").CELLS
     allowed = sum(cell[-1] for cell in cells)
     hostile = _module("tests/integration/test_agent_delivery.py").HOSTILE

@@ -33,8 +33,8 @@ from sqlalchemy.orm import (
 )
 
 from app_integration import declare_index, use_data_keys, use_index_keys
-from app_integration.encryption.data_keys.table import TableDataKeys
-from app_integration.encryption.index_keys.table import TableIndexKeys
+from app_integration.encryption.blind_index.stores.table import TableIndexKeys
+from app_integration.encryption.keys.stores.table import TableDataKeys
 from app_integration.encryption.sqlalchemy import (
     CompoundIndex,
     Encrypted,

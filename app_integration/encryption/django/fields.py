@@ -11,8 +11,9 @@ from django.db.models.lookups import In, IsNull
 from django.db.models.query_utils import DeferredAttribute
 
 from app_integration import wiring
-from app_integration.encryption.blind_index import BlindIndex
-from app_integration.encryption.bound_field import BoundField, Token
+from app_integration.encryption.blind_index.index import BlindIndex
+from app_integration.encryption.core import Token
+from app_integration.encryption.declared_field import DeclaredField
 from app_integration.encryption.stored import Known, known_values, token_bytes, token_of
 from app_integration.errors import EncryptionError
 
@@ -81,7 +82,7 @@ class EncryptedField(models.Field):  # type: ignore[misc] # as above
         self.context = tuple(context)
         self.index = index
         self.key = key
-        self._bound: BoundField | None = None
+        self._bound: DeclaredField | None = None
 
     def get_internal_type(self) -> str:
         """Bytes, for the database."""
@@ -99,7 +100,7 @@ class EncryptedField(models.Field):  # type: ignore[misc] # as above
         return self.context or (self.model._meta.pk.attname,)
 
     @property
-    def bound(self) -> BoundField:
+    def bound(self) -> DeclaredField:
         """The declared field, under the keys of the process's wiring."""
         cipher = wiring.current().cipher(self.key)
         if self._bound is None or self._bound.cipher is not cipher:

@@ -9,7 +9,7 @@ from sqlalchemy import inspect
 from sqlalchemy.orm import Mapper, mapped_column
 
 from app_integration import wiring
-from app_integration.encryption.bound_field import BoundField
+from app_integration.encryption.declared_field import DeclaredField
 from app_integration.encryption.sqlalchemy.columns import TokenType
 from app_integration.encryption.sqlalchemy.index import Index, Indexed
 from app_integration.encryption.sqlalchemy.search import Searchable
@@ -56,7 +56,7 @@ class Encrypted:
         self._index = index
         self._nullable = nullable
         self._key = key
-        self._bound: BoundField | None = None
+        self._bound: DeclaredField | None = None
 
     def __set_name__(self, owner: type, name: str) -> None:
         if not issubclass(owner, Row):
@@ -137,7 +137,7 @@ class Encrypted:
             self.context = tuple(keys)
         return self.context
 
-    def bound(self, owner: type) -> BoundField:
+    def bound(self, owner: type) -> DeclaredField:
         """The declared field, under the keys of the process's wiring."""
         cipher = wiring.current().cipher(self._key)
         if self._bound is None or self._bound.cipher is not cipher:

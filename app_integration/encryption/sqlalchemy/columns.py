@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import Dialect, LargeBinary
 from sqlalchemy.types import TypeDecorator
 
-from app_integration.encryption.bound_field import Token
+from app_integration.encryption.core import Token
 from app_integration.encryption.stored import token_bytes, token_of
 
 

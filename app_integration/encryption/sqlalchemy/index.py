@@ -9,8 +9,8 @@ from typing import Any
 from sqlalchemy.orm import mapped_column
 
 from app_integration import wiring
-from app_integration.encryption.blind_index import BlindIndex
-from app_integration.encryption.blind_indexes import BlindIndexes, Normalise
+from app_integration.encryption.blind_index.index import BlindIndex
+from app_integration.encryption.blind_index.registry import BlindIndexes, Normalise
 from app_integration.encryption.sqlalchemy.columns import IndexType
 
 

@@ -1,0 +1,1 @@
+"""Blind indexes: encrypted values that are found by equality."""

@@ -1,0 +1,123 @@
+"""Wrapped index keys in a table of the application's database."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC
+from typing import Any
+
+from sqlalchemy import Column as SqlColumn
+from sqlalchemy import (
+    ColumnElement,
+    DateTime,
+    Engine,
+    LargeBinary,
+    MetaData,
+    SmallInteger,
+    String,
+    Table,
+    and_,
+    delete,
+    insert,
+    select,
+)
+from sqlalchemy.exc import IntegrityError, SQLAlchemyError
+
+from app_integration.encryption.blind_index.stores import IndexKey
+from app_integration.errors import KeyUnavailable
+
+
+def index_keys_table(metadata: MetaData, name: str = "index_keys") -> Table:
+    """The table's definition, for an application that makes its tables by migrations."""
+    return Table(
+        name,
+        metadata,
+        SqlColumn("scope", String(255), primary_key=True),
+        SqlColumn("index", String(255), primary_key=True),
+        SqlColumn("version", SmallInteger, primary_key=True, autoincrement=False),
+        SqlColumn("bits", SmallInteger, nullable=False),
+        SqlColumn("wrapped", LargeBinary, nullable=False),
+        SqlColumn("writes_from", DateTime(timezone=True), nullable=False),
+    )
+
+
+class TableIndexKeys:
+    """The :class:`~app_integration.encryption.blind_index.stores.IndexKeyStore` over one table.
+
+    Each call is a transaction of its own: a key must last even if the transaction that writes the
+    first value under it is rolled back.
+    """
+
+    def __init__(self, engine: Engine, name: str = "index_keys") -> None:
+        """Args: *engine* may read, insert and delete in the table *name*."""
+        self._engine = engine
+        self._table = index_keys_table(MetaData(), name)
+
+    def create(self) -> None:
+        """Make the table, unless it is there."""
+        with self._errors():
+            self._table.metadata.create_all(self._engine)
+
+    def add(self, key: IndexKey) -> bool:
+        """Keep *key* durably; False, and nothing kept, when that version is there."""
+        row = {
+            "scope": key.scope,
+            "index": key.index,
+            "version": key.version,
+            "bits": key.bits,
+            "wrapped": key.wrapped,
+            "writes_from": key.writes_from,
+        }
+        with self._errors():
+            try:
+                with self._engine.begin() as connection:
+                    connection.execute(insert(self._table).values(row))
+            except IntegrityError:
+                return False
+        return True
+
+    def versions(self, scope: str, index: str) -> list[IndexKey]:
+        """The rows of one index, the oldest version first."""
+        columns = self._table.c
+        mine = and_(columns.scope == scope, columns["index"] == index)
+        query = select(self._table).where(mine).order_by(columns.version)
+        with self._errors(), self._engine.connect() as connection:
+            return [_key(row) for row in connection.execute(query).mappings()]
+
+    def remove(self, key: IndexKey) -> bool:
+        """Forget *key* for good; False when it wasn't there."""
+        change = delete(self._table).where(self._is(key))
+        with self._errors(), self._engine.begin() as connection:
+            return connection.execute(change).rowcount == 1
+
+    def _is(self, key: IndexKey) -> ColumnElement[bool]:
+        columns = self._table.c
+        return and_(
+            columns.scope == key.scope,
+            columns["index"] == key.index,
+            columns.version == key.version,
+        )
+
+    @contextmanager
+    def _errors(self) -> Iterator[None]:
+        try:
+            yield
+        except SQLAlchemyError as error:
+            raise KeyUnavailable(
+                f"the table {self._table.name} can't be used now ({type(error).__name__}); is it"
+                " made, and may this database user read, insert and delete in it?"
+            ) from None
+
+
+def _key(row: Any) -> IndexKey:
+    moment = row["writes_from"]
+    return IndexKey(
+        scope=row["scope"],
+        index=row["index"],
+        version=row["version"],
+        bits=row["bits"],
+        wrapped=bytes(row["wrapped"]),
+        # SQLite gives back a moment without its offset; it was stored as UTC.
+        writes_from=moment if moment.tzinfo else moment.replace(tzinfo=UTC),
+    )

@@ -1,0 +1,1 @@
+"""Data keys: made, wrapped, cached, used within bounds, and stored."""

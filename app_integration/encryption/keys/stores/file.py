@@ -1,0 +1,137 @@
+"""Wrapped data keys in a file, for one machine: a script, a batch job, a test."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import tempfile
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from app_integration.encryption.keys.stores import WrappedKey
+from app_integration.errors import KeyUnavailable
+
+
+class FileDataKeys:
+    """The :class:`~app_integration.encryption.keys.stores.DataKeyStore` over one JSON file.
+
+    The file is 0600 and replaced as a whole, under a lock that processes share; a write that
+    breaks off leaves the file as it was.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        """Args: *path* is made when the first key is added; its folder must be there."""
+        self._path = Path(path)
+
+    def add(self, key: WrappedKey) -> bool:
+        """Keep *key* durably; False, and nothing kept, when its number is taken."""
+        with self._changing() as keys:
+            if key.number in keys:
+                return False
+            keys[key.number] = key
+        return True
+
+    def get(self, numbers: Iterable[int]) -> list[WrappedKey]:
+        """The rows under *numbers*; unknown numbers are left out."""
+        with self._errors():
+            keys = self._read()
+        return [keys[number] for number in numbers if number in keys]
+
+    def behind(self, scope: str, version: int) -> list[WrappedKey]:
+        """The rows of *scope* that a version below *version* wrapped."""
+        with self._errors():
+            keys = self._read()
+        return [key for key in keys.values() if key.scope == scope and key.version < version]
+
+    def rewrap(self, key: WrappedKey, wrapped: bytes, version: int) -> bool:
+        """Replace the wrapped key of the row that is still *key*; False when it has changed."""
+        with self._changing() as keys:
+            if keys.get(key.number) != key:
+                return False
+            keys[key.number] = WrappedKey(
+                key.number, key.scope, wrapped, key.commitment, key.created, version
+            )
+        return True
+
+    @contextmanager
+    def _changing(self) -> Iterator[dict[int, WrappedKey]]:
+        """All keys, to be changed in place and written back, alone among processes."""
+        with self._errors(), _locked(self._path.with_name(self._path.name + ".lock")):
+            keys = self._read()
+            before = dict(keys)
+            yield keys
+            if keys != before:
+                _replace(self._path, json.dumps([_row(key) for key in keys.values()], indent=1))
+
+    def _read(self) -> dict[int, WrappedKey]:
+        try:
+            rows = json.loads(self._path.read_text(encoding="ascii"))
+        except FileNotFoundError:
+            return {}
+        return {row["id"]: _key(row) for row in rows}
+
+    @contextmanager
+    def _errors(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise KeyUnavailable(f"{self._path}: {error.strerror}") from None
+        except (ValueError, TypeError, KeyError):
+            raise KeyUnavailable(
+                f"{self._path} is no file of data keys; restore it from a backup"
+            ) from None
+
+
+@contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    descriptor = os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _replace(path: Path, text: str) -> None:
+    """Write *path* as a whole, 0600 and on disk, or not at all."""
+    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(descriptor, "w", encoding="ascii") as file:
+            file.write(text + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+        Path(name).replace(path)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+
+
+def _row(key: WrappedKey) -> dict[str, Any]:
+    return {
+        "id": key.number,
+        "scope": key.scope,
+        "wrapped": key.wrapped.hex(),
+        "commitment": key.commitment.hex(),
+        "created": key.created.isoformat(),
+        "version": key.version,
+    }
+
+
+def _key(row: dict[str, Any]) -> WrappedKey:
+    return WrappedKey(
+        number=row["id"],
+        scope=row["scope"],
+        wrapped=bytes.fromhex(row["wrapped"]),
+        commitment=bytes.fromhex(row["commitment"]),
+        created=datetime.fromisoformat(row["created"]),
+        version=row["version"],
+    )

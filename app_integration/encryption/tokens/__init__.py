@@ -1,0 +1,1 @@
+"""What a token is made of: its formats, and the bytes that it authenticates."""

@@ -1,0 +1,140 @@
+"""The self-contained token: packing and unpacking of bytes, nothing else.
+
+A token is ``sr3.`` (formerly ``sr2.``) and, in base64url without padding::
+
+    version 0x03 | value type u8 | wrapped length u16 | wrapped data key | commitment 32
+    | nonce 12 | ciphertext | tag 16
+
+Integers are big-endian. AES-256-GCM authenticates beside the ciphertext::
+
+    version 3:  label length u8 | label | version | value type | commitment | binding
+    version 2:  label length u8 | label | everything up to the nonce | context
+
+Version 3 leaves out the wrapped data key, which the key service authenticates and the commitment
+ties to the key: so it can be wrapped anew without touching the ciphertext. Version 2 is read for
+ever and no longer written.
+
+A text that doesn't re-encode to itself is refused: base64 decoders accept several spellings of the
+same bytes, and a token that has two spellings can be forged into a second, unequal one.
+"""
+
+from __future__ import annotations
+
+from binascii import a2b_base64, b2a_base64
+from typing import Final, NamedTuple
+
+from app_integration.encryption.keys.data_key import TEXT_V2, TEXT_V3, DataKey
+from app_integration.encryption.tokens import value_codec
+from app_integration.errors import raise_decryption_failed
+
+VERSION: Final = 3
+LABEL: Final = b"strongroom field"
+#: Version → the purpose of its data keys.
+PURPOSES: Final = {2: TEXT_V2, 3: TEXT_V3}
+
+COMMITMENT: Final = 32  # bytes
+NONCE: Final = 12  # bytes
+TAG: Final = 16  # bytes
+MAX_WRAPPED: Final = 1024  # bytes of one wrapped data key
+
+_FIXED: Final = 4  # bytes before the wrapped data key
+_SMALLEST: Final = _FIXED + 1 + COMMITMENT + NONCE + TAG
+_LARGEST: Final = _FIXED + MAX_WRAPPED + COMMITMENT + NONCE + value_codec.MAX_SIZE + TAG
+_PREFIX: Final = 4  # characters
+_MAX_TEXT: Final = _PREFIX + (_LARGEST * 4 + 2) // 3
+_PREFIXES: Final = {f"sr{version}.": version for version in PURPOSES}
+_LABEL_PART: Final = bytes((len(LABEL),)) + LABEL
+_TO_URL: Final = bytes.maketrans(b"+/", b"-_")
+#: What belongs to the other alphabet becomes a character that no base64 contains.
+_FROM_URL: Final = bytes.maketrans(b"-_+/=", b"+/!!!")
+_PADDING: Final = (b"", b"===", b"==", b"=")
+
+
+class Envelope(NamedTuple):
+    """A token taken apart; nothing in it has been authenticated yet."""
+
+    version: int
+    value_type: int
+    wrapped: bytes
+    commitment: bytes
+    nonce: bytes
+    sealed: bytes  # ciphertext and tag
+
+    def authenticated(self) -> bytes:
+        """What AES-GCM authenticates beside the ciphertext, up to the binding."""
+        if self.version == VERSION:
+            return _LABEL_PART + bytes((VERSION, self.value_type)) + self.commitment
+        return _LABEL_PART + self.header()
+
+    def header(self) -> bytes:
+        """Everything up to the nonce."""
+        length = len(self.wrapped).to_bytes(2, "big")
+        return bytes((self.version, self.value_type)) + length + self.wrapped + self.commitment
+
+    def rewrapped(self, wrapped: bytes) -> str:
+        """The token with its data key wrapped anew; for version 3."""
+        changed = self._replace(wrapped=wrapped)
+        return f"sr{self.version}." + _to_text(changed.header() + self.nonce + self.sealed)
+
+
+def seal(key: DataKey, value_type: int, plaintext: bytes, binding: bytes, nonce: bytes) -> str:
+    """The token; *nonce* is 12 bytes that *key* has never seen."""
+    authenticated, text, rest = key.frames.get(value_type) or _frame(key, value_type)
+    raw = rest + nonce + key.encrypt(nonce, plaintext, authenticated + binding)
+    # As _to_text, without a call; the line end goes with the padding.
+    return text + b2a_base64(raw).translate(_TO_URL).rstrip(b"=\n").decode()
+
+
+def _frame(key: DataKey, value_type: int) -> tuple[bytes, str, bytes]:
+    """What all tokens of one data key and type share.
+
+    That is what they authenticate, up to the binding; their first characters; and the bytes that
+    come next. Three bytes make four characters, so whole triples are encoded once for all.
+    """
+    shape = Envelope(VERSION, value_type, key.wrapped, key.commitment, b"", b"")
+    header = shape.header()
+    whole = len(header) - len(header) % 3
+    text = f"sr{VERSION}." + _to_text(header[:whole])
+    frame = key.frames[value_type] = (shape.authenticated(), text, header[whole:])
+    return frame
+
+
+def parse(token: object) -> Envelope:
+    """*token* taken apart.
+
+    Raises:
+        DecryptionFailed: not a token of these versions, or not in its one spelling.
+    """
+    version, raw = _from_text(token)
+    start = _FIXED + int.from_bytes(raw[2:_FIXED], "big")
+    nonce = start + COMMITMENT
+    sealed = nonce + NONCE
+    if (
+        raw[0] != version
+        or raw[1] not in value_codec.DECODERS
+        or not _FIXED < start <= _FIXED + MAX_WRAPPED
+        or not TAG <= len(raw) - sealed <= value_codec.MAX_SIZE + TAG
+    ):
+        raise_decryption_failed()
+    return Envelope(
+        version, raw[1], raw[_FIXED:start], raw[start:nonce], raw[nonce:sealed], raw[sealed:]
+    )
+
+
+def _to_text(raw: bytes) -> str:
+    return b2a_base64(raw, newline=False).translate(_TO_URL).rstrip(b"=").decode()
+
+
+def _from_text(token: object) -> tuple[int, bytes]:
+    """Version and bytes of *token*, whose length is bounded before anything is allocated."""
+    if not isinstance(token, str) or len(token) > _MAX_TEXT or token[:_PREFIX] not in _PREFIXES:
+        raise_decryption_failed()
+    try:
+        text = token[_PREFIX:].encode("ascii").translate(_FROM_URL)
+        text += _PADDING[len(text) % 4]
+        raw = a2b_base64(text)
+    except ValueError:
+        raise_decryption_failed()
+    if len(raw) < _SMALLEST or b2a_base64(raw, newline=False) != text:
+        raise_decryption_failed()
+    return _PREFIXES[token[:_PREFIX]], raw

@@ -1,0 +1,65 @@
+"""The keyring token: 33 bytes beside the value, its data key wrapped elsewhere.
+
+::
+
+    type and suite u8 | data key id u32 | nonce 12 | ciphertext | tag 16
+
+The first byte holds the value type's code less one in its high half, and the suite in its low half:
+1 is AES-256-GCM, the only one so far. So text is ``0x01``, and a token of text has the layout of
+Tink's AES-GCM. What is authenticated beside the ciphertext is ``first five bytes | binding``.
+"""
+
+from __future__ import annotations
+
+from typing import Final, NamedTuple
+
+from app_integration.encryption.keys.data_key import DataKey
+from app_integration.encryption.tokens import value_codec
+from app_integration.errors import raise_decryption_failed
+
+SUITE: Final = 1
+HEADER: Final = 5  # bytes: type and suite, data key id
+NONCE_END: Final = HEADER + 12
+OVERHEAD: Final = NONCE_END + 16
+
+_MAX_SIZE: Final = value_codec.MAX_SIZE + OVERHEAD
+
+
+class KeyringToken(NamedTuple):
+    """A token taken apart; nothing in it has been authenticated yet."""
+
+    value_type: int
+    number: int  # of its data key
+    header: bytes
+    nonce: bytes
+    sealed: bytes
+
+
+def header(value_type: int, number: int) -> bytes:
+    """The first five bytes of each token of this type under data key *number*."""
+    return bytes((((value_type - 1) << 4) | SUITE,)) + number.to_bytes(4, "big")
+
+
+def seal(key: DataKey, value_type: int, plaintext: bytes, binding: bytes, nonce: bytes) -> bytes:
+    """The token; *nonce* is 12 bytes that *key* has never seen."""
+    first = key.headers.get(value_type)
+    if first is None:
+        first = key.headers[value_type] = header(value_type, key.number)
+    return first + nonce + key.encrypt(nonce, plaintext, first + binding)
+
+
+def parse(token: bytes) -> KeyringToken:
+    """*token* taken apart.
+
+    Raises:
+        DecryptionFailed: not a token of this layout.
+    """
+    if not OVERHEAD <= len(token) <= _MAX_SIZE or token[0] & 0x0F != SUITE:
+        raise_decryption_failed()
+    value_type = (token[0] >> 4) + 1
+    if value_type not in value_codec.DECODERS:
+        raise_decryption_failed()
+    number = int.from_bytes(token[1:HEADER], "big")
+    return KeyringToken(
+        value_type, number, token[:HEADER], token[HEADER:NONCE_END], token[NONCE_END:]
+    )

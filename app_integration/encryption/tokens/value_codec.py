@@ -1,0 +1,162 @@
+"""A value as bytes with a type code, so that it comes back as the type it went in as.
+
+====  ========  ================================================================
+code  type      bytes
+====  ========  ================================================================
+1-5   str, bytes, int, bool, UUID: as in :mod:`app_integration.encryption.tokens.scalar_codec`
+6     Decimal   ASCII as Python prints it, exponent ``E``: ``-0.10``, ``1E+3``
+7     date      ASCII ISO 8601, ``2026-01-31``
+8     datetime  ASCII ISO 8601; with an offset when aware, without when naive
+9     JSON      UTF-8, an object or an array, no spaces, key order kept
+====  ========  ================================================================
+
+An aware datetime comes back with its offset, not with its zone's name. A
+:class:`~app_integration.secret.Secret` is encrypted as the ``str`` it is and comes back as one.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Any, Final, NoReturn, TypeAlias, TypeVar
+from uuid import UUID
+
+from cryptography.exceptions import InvalidTag
+
+from app_integration.encryption.tokens import scalar_codec
+from app_integration.errors import EncryptionError, raise_decryption_failed
+from app_integration.secret import Secret
+
+DECIMAL: Final = 6
+DATE: Final = 7
+DATETIME: Final = 8
+JSON: Final = 9
+
+#: How a decoder, or AES-GCM, says no.
+UNREADABLE: Final = (InvalidTag, KeyError, ValueError, ArithmeticError, RecursionError)
+MAX_SIZE: Final = 2**20  # bytes, encoded; larger things are files, not fields
+
+_Encoder: TypeAlias = Callable[[Any], bytes]
+_Decoder: TypeAlias = Callable[[bytes], object]
+_T = TypeVar("_T")
+
+
+def encode(value: object) -> tuple[int, bytes]:
+    """The type code of *value* and its bytes.
+
+    Raises:
+        EncryptionError: another type, a value that wouldn't come back equal, or one too large.
+    """
+    try:
+        code, encoder = ENCODERS[type(value)]
+        encoded = encoder(value)
+    except KeyError:
+        raise EncryptionError(
+            f"a value of type {type(value).__name__} can't be encrypted; use exactly one of "
+            + ", ".join(kind.__name__ for kind in ENCODERS)
+        ) from None
+    except (ValueError, TypeError, RecursionError):
+        raise EncryptionError(
+            f"this {type(value).__name__} can't be encrypted: it wouldn't come back equal "
+            "(a lone surrogate, NaN or infinity, or JSON with keys, tuples or types of its own)"
+        ) from None
+    if len(encoded) > MAX_SIZE:
+        raise EncryptionError(f"a value of {len(encoded)} bytes; a field holds at most {MAX_SIZE}")
+    return code, encoded
+
+
+def decode(code: int, encoded: bytes) -> object:
+    """The value that :func:`encode` turned into *code* and *encoded*.
+
+    Raises:
+        DecryptionFailed: no value has this encoding.
+    """
+    try:
+        return DECODERS[code](encoded)
+    except UNREADABLE:
+        raise_decryption_failed()
+
+
+def _encode_secret(value: Secret) -> bytes:
+    return value.reveal().encode()
+
+
+def _encode_decimal(value: Decimal) -> bytes:
+    if not value.is_finite():
+        raise ValueError
+    # The caller's decimal context may print the exponent as "e".
+    return str(value).upper().encode()
+
+
+def _encode_iso(value: date | datetime) -> bytes:
+    return value.isoformat().encode()
+
+
+def _encode_json(value: dict[str, Any] | list[Any]) -> bytes:
+    text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    # json.dumps turns tuples into arrays and other keys into strings without a word.
+    if json.loads(text) != value:
+        raise ValueError
+    return text.encode()
+
+
+def _decode_decimal(encoded: bytes) -> Decimal:
+    return _exact(Decimal(encoded.decode("ascii")), _encode_decimal, encoded)
+
+
+def _decode_date(encoded: bytes) -> date:
+    return _exact(date.fromisoformat(encoded.decode("ascii")), _encode_iso, encoded)
+
+
+def _decode_datetime(encoded: bytes) -> datetime:
+    return _exact(datetime.fromisoformat(encoded.decode("ascii")), _encode_iso, encoded)
+
+
+def _exact(value: _T, encoder: Callable[[_T], bytes], encoded: bytes) -> _T:
+    """*value*, when *encoded* is its one encoding: the standard library reads others as well."""
+    if encoder(value) != encoded:
+        raise ValueError
+    return value
+
+
+def _decode_json(encoded: bytes) -> object:
+    value = json.loads(encoded.decode(), parse_constant=_refuse_constant)
+    if not isinstance(value, dict | list):
+        raise ValueError  # noqa: TRY004 - decode turns it into the one error
+    return value
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    """NaN and the infinities, which :mod:`json` would read."""
+    raise ValueError(name)
+
+
+#: Type → its code, and the encoder of its values.
+ENCODERS: Final[dict[type, tuple[int, _Encoder]]] = {
+    str: (scalar_codec.TEXT, str.encode),
+    Secret: (scalar_codec.TEXT, _encode_secret),
+    bytes: (scalar_codec.BYTES, scalar_codec.encode_bytes),
+    int: (scalar_codec.INTEGER, scalar_codec.encode_integer),
+    bool: (scalar_codec.BOOLEAN, scalar_codec.encode_boolean),
+    UUID: (scalar_codec.UNIQUE_ID, scalar_codec.encode_unique_id),
+    Decimal: (DECIMAL, _encode_decimal),
+    date: (DATE, _encode_iso),
+    datetime: (DATETIME, _encode_iso),
+    dict: (JSON, _encode_json),
+    list: (JSON, _encode_json),
+}
+
+#: Type code → decoder: every type a token may name.
+DECODERS: Final[dict[int, _Decoder]] = {
+    scalar_codec.TEXT: bytes.decode,
+    scalar_codec.BYTES: scalar_codec.encode_bytes,
+    scalar_codec.INTEGER: scalar_codec.decode_integer,
+    scalar_codec.BOOLEAN: scalar_codec.decode_boolean,
+    scalar_codec.UNIQUE_ID: scalar_codec.decode_unique_id,
+    DECIMAL: _decode_decimal,
+    DATE: _decode_date,
+    DATETIME: _decode_datetime,
+    JSON: _decode_json,
+}

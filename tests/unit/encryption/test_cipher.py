@@ -1,0 +1,361 @@
+"""Field tokens: what goes in comes out, and nothing else is ever accepted."""
+
+from __future__ import annotations
+
+import base64
+import itertools
+import os
+import pickle
+import traceback
+from collections.abc import Callable, Sequence
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+import pytest
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from app_integration.encryption.cipher import FieldCipher
+from app_integration.encryption.keys.data_key import TEXT_V3, DataKey
+from app_integration.encryption.tokens import envelope, value_codec
+from app_integration.errors import DecryptionFailed, EncryptionError, InvalidContext
+from app_integration.names import Environment, Scope
+from app_integration.secret import Secret
+
+STORE = Scope("gaara-store", Environment.DEV)
+ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
+
+
+class Service:
+    """Wraps under one AES key, with the scope as additional data, and counts what it is asked."""
+
+    def __init__(self) -> None:
+        self.calls = 0
+        self._key = AESGCM(bytes(32))
+
+    def wrap(self, data_keys: Sequence[bytes], scope: bytes) -> list[bytes]:
+        self.calls += 1
+        nonce = os.urandom(12)
+        return [nonce + self._key.encrypt(nonce, key, scope) for key in data_keys]
+
+    def unwrap(self, wrapped: Sequence[bytes], scope: bytes) -> list[bytes | None]:
+        self.calls += 1
+        return [self._unwrapped(key, scope) for key in wrapped]
+
+    def rewrap(self, wrapped: Sequence[bytes], scope: bytes) -> list[bytes | None]:
+        return [key and self.wrap([key], scope)[0] for key in self.unwrap(wrapped, scope)]
+
+    def version(self, wrapped: bytes) -> int:
+        assert wrapped
+        return 1
+
+    def _unwrapped(self, key: bytes, scope: bytes) -> bytes | None:
+        try:
+            return self._key.decrypt(key[:12], key[12:], scope)
+        except (InvalidTag, ValueError):
+            return None
+
+
+@pytest.fixture
+def service() -> Service:
+    return Service()
+
+
+@pytest.fixture
+def cipher(service: Service) -> FieldCipher:
+    return FieldCipher(service, STORE)
+
+
+def encrypted(cipher: FieldCipher, value: object, context: Any = None) -> str:
+    token = cipher.encrypt_field(value, context)
+    assert isinstance(token, str)
+    return token
+
+
+def raw(token: str) -> bytes:
+    text = token.removeprefix("sr3.")
+    return base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
+
+
+def text(raw: bytes) -> str:
+    return "sr3." + base64.urlsafe_b64encode(raw).decode().rstrip("=")
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "gaara@example.com",
+        "",
+        "Größe 砂 🏜",
+        b"\x00\xff",
+        7,
+        -(2**70),
+        True,
+        False,
+        Decimal("1.10"),
+        date(2026, 1, 31),
+        datetime(2026, 1, 31, 9, 30, tzinfo=UTC),
+        UUID(int=7),
+        {"street": "Dune 1", "floors": [1, 2.5, None]},
+        [],
+    ],
+    ids=repr,
+)
+def test_a_value_comes_back_as_its_own_type(cipher: FieldCipher, value: object) -> None:
+    token = encrypted(cipher, value, {"user_id": 7})
+    back = cipher.decrypt_field(token, {"user_id": 7})
+    assert back == value
+    assert type(back) is type(value)
+
+
+def test_none_stays_none_without_a_request(cipher: FieldCipher, service: Service) -> None:
+    assert cipher.encrypt_field(None, {"user_id": 7}) is None
+    assert cipher.decrypt_field(None, {"user_id": 7}) is None
+    assert service.calls == 0
+
+
+def test_a_secret_comes_back_as_the_text_it_is(cipher: FieldCipher) -> None:
+    assert cipher.decrypt_field(encrypted(cipher, Secret("hunter2"))) == "hunter2"
+
+
+def test_a_token_is_printable_and_has_128_bytes_of_overhead_with_a_transit_key() -> None:
+    key = DataKey(bytes(32), bytes(64), TEXT_V3)
+    token = envelope.seal(key, 1, b"gaara@example.com", b"\x00\x00", bytes(12))
+    assert len(raw(token)) == 128 + len("gaara@example.com")
+    assert set(token) <= set(ALPHABET + ".")
+
+
+def test_the_same_value_never_makes_the_same_token(cipher: FieldCipher) -> None:
+    assert len({cipher.encrypt_field("x") for _ in range(1000)}) == 1000
+
+
+def test_another_process_reads_the_token(service: Service, cipher: FieldCipher) -> None:
+    token = encrypted(cipher, "gaara@example.com", {"user_id": 7})
+    other = FieldCipher(service, STORE)
+    assert other.decrypt_field(token, {"user_id": 7}) == "gaara@example.com"
+
+
+@pytest.mark.parametrize(
+    "context",
+    [
+        None,
+        {"user_id": 8},
+        {"user_id": "7"},
+        {"user_id": True},
+        {"user": 7},
+        {"user_id": 7, "a": 1},
+    ],
+    ids=repr,
+)
+def test_another_context_does_not_open_it(cipher: FieldCipher, context: Any) -> None:
+    token = encrypted(cipher, "gaara@example.com", {"user_id": 7})
+    with pytest.raises(DecryptionFailed):
+        cipher.decrypt_field(token, context)
+
+
+@pytest.mark.parametrize(
+    ("scope", "key_name"),
+    [
+        (Scope("gaara-store", Environment.PROD), "pii"),
+        (Scope("gaara", Environment.DEV), "pii"),
+        (STORE, "index"),
+    ],
+    ids=str,
+)
+def test_another_service_environment_or_key_does_not_open_it(
+    service: Service, cipher: FieldCipher, scope: Scope, key_name: str
+) -> None:
+    """Even under one and the same wrapping key: the scope is bound to the wrapped data key."""
+    token = encrypted(cipher, "gaara@example.com")
+    with pytest.raises(DecryptionFailed):
+        FieldCipher(service, scope, key_name).decrypt_field(token)
+
+
+def tampered_bits(token: str) -> list[str]:
+    original = raw(token)
+    flipped = []
+    for position in range(8 * len(original)):
+        changed = bytearray(original)
+        changed[position // 8] ^= 1 << position % 8
+        flipped.append(text(bytes(changed)))
+    return flipped
+
+
+def tampered_characters(token: str) -> list[str]:
+    """Every other character of the alphabet, and some outside it, in every place."""
+    others = ALPHABET + "+/=.\n \x00\u00e9\uff21"
+    return [
+        token[:place] + other + token[place + 1 :]
+        for place in range(len(token))
+        for other in others
+        if other != token[place]
+    ]
+
+
+def truncated(token: str) -> list[str]:
+    original = raw(token)
+    ends = [token[:length] for length in range(len(token))]
+    starts = [token[length:] for length in range(1, len(token) + 1)]
+    shorter = [text(original[:length]) for length in range(len(original))]
+    holes = [
+        text(original[:place] + original[place + 1 :])
+        for place in range(len(original))
+        if original[:place] + original[place + 1 :] != original
+    ]
+    return ends + starts + shorter + holes
+
+
+def extended(token: str) -> list[str]:
+    original = raw(token)
+    longer = [text(original + bytes([byte])) for byte in range(256)]
+    inserted = [
+        text(original[:place] + b"\x00" + original[place:]) for place in range(len(original))
+    ]
+    return longer + inserted + [token + character for character in ALPHABET] + [token + token]
+
+
+def respelled(token: str) -> list[str]:
+    """Texts that Python's base64 decodes to the very same bytes, or that look like the token."""
+    body, padding = token.removeprefix("sr3."), "=" * (-(len(token) - 4) % 4)
+    spellings = [
+        token + padding,
+        token + "=",
+        token + "\n",
+        " " + token,
+        token.replace("sr3.", "SR2."),
+        token.replace("sr3.", "sr2"),
+        token.replace("sr3.", "sr1."),
+        "sr3." + base64.b64encode(raw(token)).decode().rstrip("="),
+        body,
+    ]
+    spellings += [token[:place] + "\n" + token[place:] for place in range(len(token))]
+    last = ALPHABET.index(token[-1])
+    spellings += [token[:-1] + ALPHABET[other] for other in range(64) if other != last]
+    return [spelling for spelling in spellings if spelling != token]
+
+
+@pytest.mark.parametrize(
+    ("damage", "at_least"),
+    [
+        (tampered_bits, 900),
+        (tampered_characters, 10_000),
+        (truncated, 400),
+        (extended, 400),
+        (respelled, 200),
+    ],
+)
+def test_no_damaged_token_is_accepted(
+    cipher: FieldCipher, damage: Callable[[str], list[str]], at_least: int
+) -> None:
+    token = encrypted(cipher, "sand", {"user_id": 7})
+    forgeries = damage(token)
+    assert len(forgeries) >= at_least
+    for forgery in forgeries:
+        with pytest.raises(DecryptionFailed):
+            cipher.decrypt_field(forgery, {"user_id": 7})
+
+
+def parts(token: str) -> list[bytes]:
+    """version, type, wrapped length, wrapped key, commitment, nonce, ciphertext, tag."""
+    whole = raw(token)
+    start = 4 + int.from_bytes(whole[2:4], "big")
+    cuts = [0, 1, 2, 4, start, start + 32, start + 44, len(whole) - 16, len(whole)]
+    return [whole[one:other] for one, other in itertools.pairwise(cuts)]
+
+
+def test_no_mixture_of_two_tokens_is_accepted(service: Service) -> None:
+    """All 254 ways to take some parts from one token and the rest from another data key's."""
+    cipher, other = FieldCipher(service, STORE), FieldCipher(service, STORE)
+    mine, theirs = parts(encrypted(cipher, "sand")), parts(encrypted(other, b"dune"))
+    opened = []
+    for choice in range(256):
+        mixture = [(mine, theirs)[choice >> index & 1][index] for index in range(len(mine))]
+        try:
+            opened.append(cipher.decrypt_field(text(b"".join(mixture))))
+        except DecryptionFailed:
+            continue
+    # Version and wrapped length are alike in both, so each token has four spellings as a mixture.
+    assert opened.count("sand") == opened.count(b"dune") == 4
+    assert len(opened) == 8
+
+
+@pytest.mark.parametrize("length", [0, 1, 75, 77, 255, 1024, 1025, 0x7FFF, 0xFFFF], ids=str)
+def test_a_false_wrapped_length_is_refused_before_any_request(
+    service: Service, cipher: FieldCipher, length: int
+) -> None:
+    whole = raw(encrypted(cipher, "sand"))
+    with pytest.raises(DecryptionFailed):
+        cipher.decrypt_field(text(whole[:2] + length.to_bytes(2, "big") + whole[4:64]))
+    assert service.calls == 1
+
+
+@pytest.mark.parametrize(
+    "bomb",
+    [
+        "sr3." + "A" * 100_000_000,
+        "sr3." + "A" * (4 * (value_codec.MAX_SIZE + 2000) // 3),
+        "sr3." * 1_000_000,
+        "sr3.AwEEAQ" + "A" * 10_000,
+    ],
+    ids=lambda bomb: f"{len(bomb)} characters",
+)
+def test_a_header_bomb_ends_before_any_request(
+    service: Service, cipher: FieldCipher, bomb: str
+) -> None:
+    with pytest.raises(DecryptionFailed):
+        cipher.decrypt_field(bomb)
+    assert service.calls == 0
+
+
+@pytest.mark.parametrize(
+    "token", [b"sr3.AwEA", 7, ["sr3."], "", "x", "sr3.", "\ud800", "vault:v1:x"]
+)
+def test_what_is_no_token_fails_like_a_forged_one(cipher: FieldCipher, token: Any) -> None:
+    with pytest.raises(DecryptionFailed):
+        cipher.decrypt_field(token)
+
+
+def test_every_failure_reads_alike(cipher: FieldCipher) -> None:
+    """No reason, no library exception as its cause, and no value in the traceback."""
+    token = encrypted(cipher, "hunter2", {"user_id": 7})
+    said = set()
+    for forgery, context in (
+        ("", None),
+        (token[:-4], {"user_id": 7}),
+        (token, {"user_id": 8}),
+        (tampered_bits(token)[8 * 8], {"user_id": 7}),
+    ):
+        with pytest.raises(DecryptionFailed) as caught:
+            cipher.decrypt_field(forgery, context)
+        shown = "".join(traceback.format_exception(caught.value))
+        assert "InvalidTag" not in shown
+        assert "hunter2" not in shown
+        said.add(str(caught.value))
+    assert said == {"the token isn't authentic for this key and context"}
+
+
+def test_a_wrong_context_or_value_is_refused_before_any_request(
+    cipher: FieldCipher, service: Service
+) -> None:
+    unbound: Any = {"user_id": None}
+    with pytest.raises(InvalidContext):
+        cipher.encrypt_field("x", {})
+    with pytest.raises(InvalidContext):
+        cipher.decrypt_field("sr3.AwEA", unbound)
+    with pytest.raises(EncryptionError):
+        cipher.encrypt_field(1.5)
+    assert service.calls == 0
+
+
+def test_the_largest_value_goes_round(cipher: FieldCipher) -> None:
+    value = os.urandom(value_codec.MAX_SIZE)
+    assert cipher.decrypt_field(encrypted(cipher, value)) == value
+
+
+def test_a_cipher_shows_no_key_and_cannot_be_pickled(cipher: FieldCipher) -> None:
+    cipher.encrypt_field("x")
+    assert "AESGCM" not in repr(cipher)
+    with pytest.raises(TypeError, match="pickled"):
+        pickle.dumps(cipher)

@@ -1,0 +1,138 @@
+"""The encoding of contexts: one for each context, and no two alike."""
+
+from __future__ import annotations
+
+import random
+from types import MappingProxyType
+from typing import Any
+from uuid import UUID
+
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from app_integration.encryption.tokens.encryption_context import (
+    MAX_ENTRIES,
+    MAX_NAME,
+    MAX_VALUE,
+    encode,
+)
+from app_integration.errors import InvalidContext
+from app_integration.secret import Secret
+
+ROW = UUID("12345678-1234-5678-9234-567812345678")
+
+names = st.text(st.characters(codec="utf-8"), min_size=1, max_size=6)
+scalars = st.one_of(
+    st.text(st.characters(codec="utf-8"), max_size=6),
+    st.binary(max_size=6),
+    st.integers(),
+    st.booleans(),
+    st.uuids(),
+)
+contexts = st.none() | st.dictionaries(names, scalars, min_size=1, max_size=4)
+
+
+def typed(context: dict[str, Any] | None) -> frozenset[Any] | None:
+    """*context* so that 1, True and "1" differ, as they don't under ``==``."""
+    if context is None:
+        return None
+    return frozenset((name, type(value), value) for name, value in context.items())
+
+
+@settings(max_examples=1000)
+@given(contexts, contexts)
+@example({"a": 1}, {"a": True})
+@example({"a": 1}, {"a": "1"})
+@example({"a": "1"}, {"a": b"1"})
+@example({"a": ROW}, {"a": ROW.bytes})
+@example({"a": "b\x01\x00\x00c"}, {"a": "b", "c": ""})
+@example({"ab": "c"}, {"a": "bc"})
+@example({"a": ""}, None)
+def test_two_contexts_encode_alike_only_when_they_are_the_same(
+    one: dict[str, Any] | None, other: dict[str, Any] | None
+) -> None:
+    assert (encode(one) == encode(other)) == (typed(one) == typed(other))
+
+
+@given(st.dictionaries(names, scalars, min_size=1, max_size=4), scalars)
+def test_changing_one_entry_changes_the_encoding(context: dict[str, Any], value: object) -> None:
+    name = next(iter(context))
+    changed = {**context, name: value}
+    assert (encode(context) == encode(changed)) == (typed(context) == typed(changed))
+
+
+@given(st.dictionaries(names, scalars, min_size=1, max_size=4), scalars)
+def test_adding_an_entry_changes_the_encoding(context: dict[str, Any], value: Any) -> None:
+    assert encode(context) != encode({**context, "a name longer than those": value})
+
+
+@given(st.dictionaries(names, scalars, min_size=2, max_size=8), st.randoms())
+def test_order_does_not_matter(context: dict[str, Any], shuffler: random.Random) -> None:
+    entries = list(context.items())
+    shuffler.shuffle(entries)
+    assert encode(dict(entries)) == encode(context)
+
+
+def test_any_mapping_is_a_context() -> None:
+    assert encode(MappingProxyType({"user_id": 7})) == encode({"user_id": 7})
+
+
+def test_the_encoding_is_the_documented_one() -> None:
+    assert encode(None).hex() == "00"
+    assert encode({"user_id": 7}) == b"\x01\x07user_id\x03\x00\x01\x07"
+    assert encode({"bb": True, "a": "x"}) == b"\x02\x01a\x01\x00\x01x\x02bb\x04\x00\x01\x01"
+
+
+def test_equal_text_in_two_normal_forms_is_two_contexts() -> None:
+    assert encode({"name": "\u00e9"}) != encode({"name": "e\u0301"})
+
+
+@pytest.mark.parametrize(
+    "context",
+    [
+        {},
+        {"a": None},
+        {"a": 1.0},
+        {"a": float("nan")},
+        {"a": [1]},
+        {"a": {"b": 1}},
+        {"a": Secret("hunter2")},
+        {"a": bytearray(b"x")},
+        {1: "a"},
+        {b"a": "a"},
+        {None: "a"},
+        {"": "a"},
+        {"a": "\ud800"},
+        {"\ud800": "a"},
+        [("a", 1)],
+        "user_id=7",
+        7,
+    ],
+    ids=repr,
+)
+def test_anything_else_is_refused(context: Any) -> None:
+    with pytest.raises(InvalidContext):
+        encode(context)
+
+
+@pytest.mark.parametrize("value", ["hunter2\ud800", [Secret("hunter2")], "hunter2" * 1000])
+def test_the_refusal_names_the_entry_and_never_shows_the_value(value: Any) -> None:
+    with pytest.raises(InvalidContext, match="'user_id'") as caught:
+        encode({"user_id": value})
+    assert "hunter2" not in str(caught.value)
+
+
+def test_sizes_are_bounded() -> None:
+    full = {f"{number:0>{MAX_NAME}}": "x" * MAX_VALUE for number in range(MAX_ENTRIES)}
+    assert len(encode(full)) == 1 + MAX_ENTRIES * (1 + MAX_NAME + 1 + 2 + MAX_VALUE)
+    too_large: list[dict[str, Any]] = [
+        {**full, "one": 1},
+        {"n" * (MAX_NAME + 1): 1},
+        {"a": "x" * (MAX_VALUE + 1)},
+        {"a": b"x" * (MAX_VALUE + 1)},
+        {"a": 1 << (8 * MAX_VALUE)},
+    ]
+    for larger in too_large:
+        with pytest.raises(InvalidContext):
+            encode(larger)

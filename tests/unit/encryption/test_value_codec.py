@@ -1,0 +1,182 @@
+"""Values as bytes: each comes back as its own type, or isn't encrypted at all."""
+
+from __future__ import annotations
+
+import decimal
+from datetime import UTC, date, datetime, timedelta, timezone
+from decimal import Decimal
+from enum import IntEnum, StrEnum
+from typing import Any
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from app_integration.encryption.tokens import value_codec
+from app_integration.errors import DecryptionFailed, EncryptionError
+from app_integration.secret import Secret
+
+texts = st.text(st.characters(codec="utf-8"))
+json_values = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | texts
+    | st.floats(allow_nan=False, allow_infinity=False),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(texts, inner, max_size=3),
+    max_leaves=8,
+)
+offsets = st.builds(timezone, st.timedeltas(timedelta(hours=-23), timedelta(hours=23)))
+anything = st.one_of(
+    texts,
+    st.binary(),
+    st.integers(),
+    st.integers(-(2**80), 2**80),
+    st.booleans(),
+    st.uuids(),
+    st.decimals(allow_nan=False, allow_infinity=False),
+    st.dates(),
+    st.datetimes(),
+    st.datetimes(timezones=offsets),
+    st.lists(json_values, max_size=3),
+    st.dictionaries(texts, json_values, max_size=3),
+)
+
+
+@given(anything)
+def test_every_value_comes_back_equal_and_of_its_own_type(value: Any) -> None:
+    back = value_codec.decode(*value_codec.encode(value))
+    assert back == value
+    assert type(back) is type(value)
+
+
+@given(anything, anything)
+def test_two_values_never_share_type_code_and_bytes(one: Any, other: Any) -> None:
+    if value_codec.encode(one) == value_codec.encode(other):
+        assert one == other
+        assert type(one) is type(other)
+
+
+def test_a_decimal_keeps_its_digits_and_exponent() -> None:
+    for text in ("0.10", "-0", "1E+3", "0E-9", "123456789012345678901234567890.1"):
+        assert str(value_codec.decode(*value_codec.encode(Decimal(text)))) == text
+
+
+def test_a_decimal_is_encoded_alike_under_every_decimal_context() -> None:
+    usual = value_codec.encode(Decimal("1E+3"))
+    with decimal.localcontext() as context:
+        context.capitals = 0
+        context.prec = 1
+        assert value_codec.encode(Decimal("1E+3")) == usual
+        assert value_codec.decode(*value_codec.encode(Decimal("12.34"))) == Decimal("12.34")
+
+
+def test_a_secret_is_encrypted_as_the_text_it_is() -> None:
+    assert value_codec.encode(Secret("hunter2")) == value_codec.encode("hunter2")
+
+
+def test_an_aware_datetime_keeps_its_instant_and_offset() -> None:
+    summer = datetime(2026, 7, 1, 12, tzinfo=ZoneInfo("Europe/Berlin"))
+    back = value_codec.decode(*value_codec.encode(summer))
+    assert isinstance(back, datetime)
+    assert back == summer
+    assert back.utcoffset() == timedelta(hours=2)
+    assert value_codec.decode(*value_codec.encode(summer.astimezone(UTC))) == summer
+
+
+def test_json_keeps_the_order_of_its_keys() -> None:
+    back = value_codec.decode(*value_codec.encode({"b": 1, "a": 2}))
+    assert isinstance(back, dict)
+    assert list(back) == ["b", "a"]
+
+
+def nested(depth: int) -> list[Any]:
+    value: list[Any] = []
+    for _ in range(depth):
+        value = [value]
+    return value
+
+
+class Colour(StrEnum):
+    RED = "hunter2"
+
+
+class Size(IntEnum):
+    BIG = 1
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        1.5,
+        object(),
+        (1, 2),
+        {"hunter2"},
+        bytearray(b"hunter2"),
+        Colour.RED,
+        Size.BIG,
+        "hunter2\ud800",
+        Secret("hunter2\ud800"),
+        Decimal("NaN"),
+        Decimal("Infinity"),
+        {1: "hunter2"},
+        {"a": (1, "hunter2")},
+        {"a": float("nan")},
+        ["hunter2\ud800"],
+        [b"hunter2"],
+        [date(2026, 1, 31)],
+        nested(100_000),
+        "x" * (value_codec.MAX_SIZE + 1),
+    ],
+    ids=lambda value: f"{type(value).__name__}",
+)
+def test_what_would_not_come_back_is_refused_without_being_shown(value: object) -> None:
+    with pytest.raises(EncryptionError) as caught:
+        value_codec.encode(value)
+    assert "hunter2" not in str(caught.value)
+
+
+def test_the_largest_value_is_accepted() -> None:
+    assert len(value_codec.encode(b"x" * value_codec.MAX_SIZE)[1]) == value_codec.MAX_SIZE
+
+
+@pytest.mark.parametrize(
+    ("code", "encoded"),
+    [
+        (0, b""),
+        (10, b""),
+        (255, b"x"),
+        (1, b"\xff"),
+        (3, b""),
+        (3, b"\x00\x07"),
+        (3, b"\xff\xff"),
+        (4, b""),
+        (4, b"\x02"),
+        (4, b"\x00\x00"),
+        (5, bytes(15)),
+        (6, b"1,5"),
+        (6, b" 1"),
+        (6, b"1_0"),
+        (6, b"NaN"),
+        (6, "\u0661".encode()),
+        (7, b"20260131"),
+        (7, b"2026-02-30"),
+        (8, b"2026-01-31"),
+        (8, b"2026-01-31T09:30:00Z"),
+        (9, b"{"),
+        (9, b"1"),
+        (9, b"[NaN]"),
+        (9, b"\xff\xfe[\x00]\x00"),
+        (9, b"[" * 100_000),
+    ],
+)
+def test_bytes_that_no_value_has_are_refused(code: int, encoded: bytes) -> None:
+    with pytest.raises(DecryptionFailed):
+        value_codec.decode(code, encoded)
+
+
+def test_a_uuid_is_in_printed_order() -> None:
+    row = UUID("00112233-4455-6677-8899-aabbccddeeff")
+    assert value_codec.encode(row)[1].hex() == "00112233445566778899aabbccddeeff"

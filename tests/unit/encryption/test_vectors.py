@@ -1,0 +1,324 @@
+"""The vectors of every format ever landed, against the library and against a second reader.
+
+``read`` below was written from ``docs/encryption-format.md`` alone; it shares no code with the
+library.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import pytest
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
+from app_integration import names
+from app_integration.encryption import transit_ciphertext
+from app_integration.encryption.cipher import FieldCipher, wrap_scope
+from app_integration.encryption.keys.stores import WrappedKey
+from app_integration.encryption.tokens import encryption_context
+from app_integration.errors import DecryptionFailed
+
+VECTORS = Path(__file__).parents[2] / "vectors"
+PATHS = sorted([*VECTORS.glob("envelope-*.json"), *VECTORS.glob("keyring-*.json")])
+FILES = {path.stem: json.loads(path.read_text("utf-8")) for path in PATHS}
+TOKENS = [{**case, "file": stem} for stem, file in FILES.items() for case in file["tokens"]]
+REFUSED = [{**case, "file": stem} for stem, file in FILES.items() for case in file["refused"]]
+WRITTEN = [case for case in TOKENS if case["file"] != "envelope-v2"]
+SCOPES = [file["scope"] for file in FILES.values() if "scope" in file]
+
+TYPES: dict[str, Any] = {
+    "str": str,
+    "bytes": bytes.fromhex,
+    "int": int,
+    "bool": lambda text: {"true": True, "false": False}[text],
+    "uuid": UUID,
+    "decimal": Decimal,
+    "date": date.fromisoformat,
+    "datetime": datetime.fromisoformat,
+    "json": json.loads,
+}
+LONG_AGO = datetime(2026, 1, 1, tzinfo=UTC)
+CODES = {"str": 1, "bytes": 2, "int": 3, "bool": 4, "uuid": 5}
+
+
+def written(entry: dict[str, str]) -> Any:
+    """The Python value that a vector spells as type and text."""
+    return TYPES[entry["type"]](entry["text"])
+
+
+def context_of(case: dict[str, Any]) -> dict[str, Any] | None:
+    entries = case["context"]
+    return entries and {entry["name"]: written(entry) for entry in entries}
+
+
+def token_of(case: dict[str, Any]) -> str | bytes:
+    token: str = case["token"]
+    return bytes.fromhex(token) if case["file"].startswith("keyring") else token
+
+
+def first_of(case: dict[str, Any]) -> dict[str, Any]:
+    """The first token of the same file: a refused one is judged with its data key."""
+    return next(each for each in TOKENS if each["file"] == case["file"])
+
+
+def ids(case: dict[str, Any]) -> str:
+    return f"{case['file']}: {case.get('name') or case['why']}"
+
+
+class Escrow:
+    """A key service that knows the vectors' data key, and no other."""
+
+    def __init__(self, case: dict[str, Any]) -> None:
+        self.key, self.wrapped = bytes.fromhex(case["data_key"]), bytes.fromhex(case["wrapped"])
+
+    def wrap(self, data_keys: Sequence[bytes], scope: bytes) -> list[bytes]:
+        assert list(data_keys) == [self.key]
+        assert scope
+        return [self.wrapped]
+
+    def unwrap(self, wrapped: Sequence[bytes], scope: bytes) -> list[bytes | None]:
+        assert scope
+        return [self.key if each == self.wrapped else None for each in wrapped]
+
+    def rewrap(self, wrapped: Sequence[bytes], scope: bytes) -> list[bytes | None]:
+        return self.unwrap(wrapped, scope)
+
+    def version(self, wrapped: bytes) -> int:
+        assert wrapped
+        return 1
+
+
+class OneRow:
+    """A store that holds the vector's data key, and takes it back."""
+
+    def __init__(self, case: dict[str, Any]) -> None:
+        self.row = WrappedKey(
+            case["number"],
+            "gaara-store/dev/pii",
+            bytes.fromhex(case["wrapped"]),
+            bytes.fromhex(case["commitment"]),
+            LONG_AGO,
+            1,
+        )
+
+    def add(self, key: WrappedKey) -> bool:
+        assert replace(key, created=LONG_AGO) == self.row
+        return True
+
+    def get(self, numbers: Iterable[int]) -> list[WrappedKey]:
+        return [self.row for number in numbers if number == self.row.number]
+
+    def behind(self, scope: str, version: int) -> list[WrappedKey]:
+        raise NotImplementedError
+
+    def rewrap(self, key: WrappedKey, wrapped: bytes, version: int) -> bool:
+        raise NotImplementedError
+
+
+def cipher(case: dict[str, Any]) -> FieldCipher:
+    """A cipher whose only randomness is the vector's."""
+    drawn = {
+        32: bytes.fromhex(case["data_key"]),
+        12: bytes.fromhex(case.get("nonce", "")),
+        4: case.get("number", 0).to_bytes(4, "big"),
+    }
+    scope = names.Scope("gaara-store", names.Environment.DEV)
+    store = OneRow(case) if "number" in case else None
+    return FieldCipher(Escrow(case), scope, data_keys=store, random=drawn.__getitem__)
+
+
+def test_every_landed_version_has_its_vectors() -> None:
+    assert {name: (len(file["tokens"]), len(file["refused"])) for name, file in FILES.items()} == {
+        "envelope-v2": (21, 35),
+        "envelope-v3": (21, 43),
+        "keyring-v1": (21, 32),
+    }
+
+
+@pytest.mark.parametrize("case", TOKENS, ids=ids)
+def test_the_library_reads_the_token(case: dict[str, Any]) -> None:
+    back = cipher(case).decrypt_field(token_of(case), context_of(case), field=case.get("field"))
+    assert back == written(case["value"])
+    assert type(back) is type(written(case["value"]))
+
+
+@pytest.mark.parametrize("case", WRITTEN, ids=ids)
+def test_the_library_writes_that_very_token(case: dict[str, Any]) -> None:
+    assert encryption_context.encode(context_of(case)).hex() == case["encoded_context"]
+    value, token = written(case["value"]), token_of(case)
+    assert cipher(case).encrypt_field(value, context_of(case), field=case["field"]) == token
+
+
+@pytest.mark.parametrize("case", [case for case in WRITTEN if case["field"]], ids=ids)
+def test_a_declared_field_reads_and_writes_that_very_token(case: dict[str, Any]) -> None:
+    bound, value = context_of(case) or {}, written(case["value"])
+    field = cipher(case).field(case["field"], list(bound), type(value))
+    for _ in range(3):
+        assert field.encrypt(value, *bound.values()) == token_of(case)
+        assert field.decrypt(token_of(case), *bound.values()) == value
+
+
+@pytest.mark.parametrize("case", REFUSED, ids=ids)
+def test_the_library_refuses_the_token(case: dict[str, Any]) -> None:
+    with pytest.raises(DecryptionFailed):
+        cipher(first_of(case)).decrypt_field(
+            token_of(case), context_of(case), field=case.get("field")
+        )
+
+
+@pytest.mark.parametrize("case", SCOPES, ids=lambda case: case["service"])
+def test_the_wrap_scope_and_the_compact_ciphertext_are_the_documented_ones(
+    case: dict[str, str],
+) -> None:
+    scope = names.Scope(case["service"], names.environment(case["environment"]))
+    assert wrap_scope(scope, case["key"]).bound.hex() == case["encoded"]
+    assert transit_ciphertext.compact(case["transit_ciphertext"]).hex() == case["wrapped"]
+    assert transit_ciphertext.expand(bytes.fromhex(case["wrapped"])) == case["transit_ciphertext"]
+
+
+# The second reader.
+
+
+class Unreadable(Exception):
+    """The second reader's one error."""
+
+
+def read(case: dict[str, Any], key: dict[str, Any]) -> Any:
+    """The value of *case*'s token, given the wrapped data key that *key* tells about."""
+    data_key, wrapped = bytes.fromhex(key["data_key"]), bytes.fromhex(key["wrapped"])
+    if case["file"].startswith("keyring"):
+        row = (key["number"], bytes.fromhex(key["commitment"]))
+        return read_keyring(bytes.fromhex(case["token"]), case, data_key, row)
+    version = int(case["file"][-1])
+    envelope = envelope_of(case["token"], version)
+    length = int.from_bytes(envelope[2:4], "big")
+    if envelope[0] != version or not 1 <= length <= 1024 or len(envelope) < 4 + length + 60:
+        raise Unreadable
+    header, rest = envelope[: 36 + length], envelope[36 + length :]
+    derived = derive(data_key, b"strongroom data key v%d" % version)
+    if header[4 : 4 + length] != wrapped or header[4 + length :] != derived[32:]:
+        raise Unreadable
+    if version == 2:
+        additional = b"\x10strongroom field" + header + bound(case["context"])
+    else:
+        short = header[:2] + header[4 + length :]
+        additional = b"\x10strongroom field" + short + declared(case) + bound(case["context"])
+    return opened(derived[:32], rest, additional, envelope[1])
+
+
+def read_keyring(
+    token: bytes, case: dict[str, Any], data_key: bytes, row: tuple[int, bytes]
+) -> Any:
+    number, commitment = row
+    if len(token) < 33 or token[0] & 15 != 1 or int.from_bytes(token[1:5], "big") != number:
+        raise Unreadable
+    derived = derive(data_key, b"strongroom keyring v1" + number.to_bytes(4, "big"))
+    assert derived[32:] == commitment
+    additional = token[:5] + declared(case) + bound(case["context"])
+    return opened(derived[:32], token[5:], additional, (token[0] >> 4) + 1)
+
+
+def derive(data_key: bytes, info: bytes) -> bytes:
+    return HKDF(SHA256(), 64, salt=None, info=info).derive(data_key)
+
+
+def declared(case: dict[str, Any]) -> bytes:
+    field = (case["field"] or "").encode()
+    return bytes([len(field)]) + field
+
+
+def opened(key: bytes, rest: bytes, additional: bytes, code: int) -> Any:
+    try:
+        return READERS[code](AESGCM(key).decrypt(rest[:12], rest[12:], additional))
+    except (InvalidTag, KeyError, ValueError, ArithmeticError):
+        raise Unreadable from None
+
+
+def envelope_of(token: str, version: int) -> bytes:
+    if not token.startswith(f"sr{version}."):
+        raise Unreadable
+    text = token[4:]
+    try:
+        envelope = base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
+    except ValueError:
+        raise Unreadable from None
+    if base64.urlsafe_b64encode(envelope).decode().rstrip("=") != text or len(envelope) < 4:
+        raise Unreadable
+    return envelope
+
+
+def bound(entries: list[dict[str, str]] | None) -> bytes:
+    if entries is None:
+        return b"\x00"
+    encoded = []
+    for entry in entries:
+        name, value = entry["name"].encode(), scalar(entry)
+        part = bytes([len(name)]) + name + bytes([CODES[entry["type"]]])
+        encoded.append(part + len(value).to_bytes(2, "big") + value)
+    return bytes([len(encoded)]) + b"".join(sorted(encoded))
+
+
+def scalar(entry: dict[str, str]) -> bytes:
+    value = written(entry)
+    match entry["type"]:
+        case "int":
+            return fewest_bytes(value)
+        case "bool":
+            return b"\x01" if value else b"\x00"
+        case "uuid":
+            return bytes.fromhex(entry["text"].replace("-", ""))
+        case "bytes":
+            return bytes(value)
+        case _:
+            return entry["text"].encode()
+
+
+def fewest_bytes(number: int) -> bytes:
+    length = 1
+    while not -(1 << (8 * length - 1)) <= number < 1 << (8 * length - 1):
+        length += 1
+    return number.to_bytes(length, "big", signed=True)
+
+
+def integer_of(plaintext: bytes) -> int:
+    number = int.from_bytes(plaintext, "big", signed=True)
+    if fewest_bytes(number) != plaintext:
+        raise Unreadable
+    return number
+
+
+READERS: dict[int, Any] = {
+    1: bytes.decode,
+    2: bytes,
+    3: integer_of,
+    4: {b"\x00": False, b"\x01": True}.__getitem__,
+    5: lambda plaintext: UUID(bytes=plaintext),
+    6: lambda plaintext: Decimal(plaintext.decode("ascii")),
+    7: lambda plaintext: date.fromisoformat(plaintext.decode("ascii")),
+    8: lambda plaintext: datetime.fromisoformat(plaintext.decode("ascii")),
+    9: json.loads,
+}
+
+
+@pytest.mark.parametrize("case", TOKENS, ids=ids)
+def test_the_second_reader_reads_the_token(case: dict[str, Any]) -> None:
+    back = read(case, case)
+    assert back == written(case["value"])
+    assert type(back) is type(written(case["value"]))
+
+
+@pytest.mark.parametrize("case", REFUSED, ids=ids)
+def test_the_second_reader_refuses_the_token(case: dict[str, Any]) -> None:
+    with pytest.raises(Unreadable):
+        read(case, first_of(case))
