@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from app_integration.frameworks.django import init
+from app_integration.integrations.django.service import init
 from examples.service_config import ServiceConfig
 
 CONFIG = init(ServiceConfig)
 SECRET_KEY = CONFIG.current().jwt.secret.get_secret_value()
 ALLOWED_HOSTS = ["127.0.0.1"]
 ROOT_URLCONF = "examples.django_service.urls"
-DEFAULT_EXCEPTION_REPORTER = "app_integration.frameworks.django.ScrubbingReporter"
+DEFAULT_EXCEPTION_REPORTER = "app_integration.integrations.django.service.ScrubbingReporter"
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,

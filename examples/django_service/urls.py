@@ -8,7 +8,7 @@ from django.conf import settings
 from django.http import HttpRequest, JsonResponse
 from django.urls import path
 
-from app_integration.frameworks.django import metrics
+from app_integration.integrations.django.service import metrics
 from examples.service_config import fail, sign
 
 

@@ -8,7 +8,7 @@ import sys
 import uvicorn
 from fastapi import FastAPI
 
-from app_integration.frameworks.fastapi import init
+from app_integration.integrations.fastapi import init
 from examples.service_config import ServiceConfig, fail, sign
 
 app = FastAPI()

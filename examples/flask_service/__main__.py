@@ -9,7 +9,7 @@ import sys
 from flask import Flask, Response, jsonify, request
 from waitress import serve  # type: ignore[import-untyped] # it ships no types
 
-from app_integration.frameworks.flask import init
+from app_integration.integrations.flask import init
 from examples.service_config import ServiceConfig, fail, sign
 
 logging.basicConfig(level=logging.INFO)

@@ -9,7 +9,7 @@ from sqlalchemy import Engine
 
 from app_integration import redaction
 from app_integration.config.loader import ConfigFile
-from app_integration.frameworks.flask import serve_metrics
+from app_integration.integrations.flask import serve_metrics
 from examples.gaara_store import auth, database, health
 from examples.gaara_store.config import StoreConfig
 from examples.gaara_store.database import Users

@@ -13,7 +13,7 @@ from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from app_integration import database_engine, use_index_keys
 from app_integration.encryption.blind_index.stores.table import TableIndexKeys
-from app_integration.encryption.sqlalchemy import Encrypted, EncryptedRow, Index, find
+from app_integration.integrations.sqlalchemy import Encrypted, EncryptedRow, Index, find
 from examples.gaara_store.keys import Keys
 from examples.gaara_store.tables import Base
 

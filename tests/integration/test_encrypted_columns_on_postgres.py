@@ -13,8 +13,8 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 from app_integration import database_engine, use_data_keys, use_index_keys, wiring
 from app_integration.encryption.blind_index.stores.table import TableIndexKeys
 from app_integration.encryption.keys.stores.table import TableDataKeys
-from app_integration.encryption.sqlalchemy import Encrypted, EncryptedRow, Index, find
 from app_integration.errors import DecryptionFailed
+from app_integration.integrations.sqlalchemy import Encrypted, EncryptedRow, Index, find
 from app_integration.settings import Settings
 from app_integration.wiring import Wiring
 from tests.deployment import Deployment

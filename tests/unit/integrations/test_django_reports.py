@@ -14,7 +14,7 @@ from django.conf import settings
 settings.configure(
     DEBUG=True,
     SECRET_KEY="x",
-    DEFAULT_EXCEPTION_REPORTER="app_integration.frameworks.django.ScrubbingReporter",
+    DEFAULT_EXCEPTION_REPORTER="app_integration.integrations.django.service.ScrubbingReporter",
 )
 django.setup()
 from django.views.debug import get_exception_reporter_class
@@ -40,7 +40,7 @@ def report(whose: str) -> str:
         capture_output=True,
         text=True,
         check=True,
-        cwd=Path(__file__).parents[2],
+        cwd=Path(__file__).parents[3],
     )
     return done.stdout
 

@@ -11,7 +11,7 @@ from sqlalchemy.orm import mapped_column
 from app_integration import wiring
 from app_integration.encryption.blind_index.index import BlindIndex
 from app_integration.encryption.blind_index.registry import BlindIndexes, Normalise
-from app_integration.encryption.sqlalchemy.columns import IndexType
+from app_integration.integrations.sqlalchemy.columns import IndexType
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,44 +69,3 @@ class Indexed:
         value = self.blind.value(*self.given(row))
         if getattr(row, self.column) != value:
             setattr(row, self.column, value)
-
-
-class CompoundIndex:
-    """An index over several attributes, such as a name and a date of birth; a class attribute.
-
-    >>> class User(EncryptedRow, Base):                                      # doctest: +SKIP
-    ...     name_born = CompoundIndex(
-    ...         "users.name_born", ("name", "born"), rows=50_000, normalise=("casefold", "exact")
-    ...     )
-    >>> find(session, User.name_born, ("Ada", date(1815, 12, 10)))           # doctest: +SKIP
-
-    Its column is called as the attribute, with ``_index`` after it.
-    """
-
-    def __init__(
-        self,
-        name: str,
-        of: Sequence[str],
-        *,
-        rows: int,
-        distinct: int | None = None,
-        normalise: Sequence[Any] = (),
-        low_entropy: bool = False,
-    ) -> None:
-        """Args: *of* are names of attributes; the others are those of ``BlindIndexes.index``."""
-        by = tuple(normalise) or ("exact",) * len(of)
-        self._name = name
-        self._spec = Index(rows, distinct, by, low_entropy)
-        self._of = tuple(of)
-
-    def __set_name__(self, owner: type, name: str) -> None:
-        self.indexed = Indexed(self._name, self._spec, f"{name}_index", self._of)
-        self.indexed.map(owner)
-
-    def __get__(self, row: Any, owner: type) -> Any:
-        """On the class, what a query compares with; on a row, the values that are indexed."""
-        from app_integration.encryption.sqlalchemy.search import Searchable  # noqa: PLC0415 (it imports this module)
-
-        if row is None:
-            return Searchable(owner, self._name, None, self.indexed)
-        return self.indexed.given(row)

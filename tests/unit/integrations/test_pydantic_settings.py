@@ -9,7 +9,7 @@ from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource
 
 from app_integration.errors import AccessDenied, SecretNotFound
-from app_integration.frameworks.pydantic_settings import FromStrongroom, StrongroomSource
+from app_integration.integrations.pydantic_settings import FromStrongroom, StrongroomSource
 from app_integration.secret import Secret
 
 CANARY = "canary-5b1c90"

@@ -12,7 +12,7 @@ from fastapi import FastAPI, Request, Response
 
 import app_integration
 from app_integration.config.loader import ConfigFile, M
-from app_integration.frameworks import metrics_page
+from app_integration.integrations import metrics_page
 from app_integration.observability import redaction
 from app_integration.settings import from_environment
 
@@ -47,7 +47,7 @@ def init(app: FastAPI, model: type[M], path: Path | None = None) -> ConfigFile[M
 
 
 def serve_metrics(app: FastAPI) -> None:
-    """Add ``/metrics`` to *app*: see :mod:`app_integration.frameworks.metrics_page`."""
+    """Add ``/metrics`` to *app*: see :mod:`app_integration.integrations.metrics_page`."""
     settings = from_environment()
 
     def metrics(request: Request) -> Response:

@@ -10,11 +10,11 @@ from sqlalchemy.orm import Mapper, mapped_column
 
 from app_integration import wiring
 from app_integration.encryption.declared_field import DeclaredField
-from app_integration.encryption.sqlalchemy.columns import TokenType
-from app_integration.encryption.sqlalchemy.index import Index, Indexed
-from app_integration.encryption.sqlalchemy.search import Searchable
-from app_integration.encryption.stored import Known, known_values
 from app_integration.errors import ConfigurationError
+from app_integration.integrations.orm_values import Known, known_values
+from app_integration.integrations.sqlalchemy.columns import TokenType
+from app_integration.integrations.sqlalchemy.index import Index, Indexed
+from app_integration.integrations.sqlalchemy.search import Searchable
 
 
 class Row:

@@ -14,15 +14,16 @@ bound to the field's id and to the row's primary key: copied to another row, it 
 
 from __future__ import annotations
 
-from app_integration.encryption.sqlalchemy.attribute import Encrypted
-from app_integration.encryption.sqlalchemy.index import CompoundIndex, Index
-from app_integration.encryption.sqlalchemy.rows import (
+from app_integration.integrations.sqlalchemy.attribute import Encrypted
+from app_integration.integrations.sqlalchemy.compound_index import CompoundIndex
+from app_integration.integrations.sqlalchemy.index import Index
+from app_integration.integrations.sqlalchemy.rows import (
     EncryptedRow,
     column_values,
     is_indexed_now,
     renew,
 )
-from app_integration.encryption.sqlalchemy.search import exactly, find
+from app_integration.integrations.sqlalchemy.search import exactly, find
 
 __all__ = [
     "CompoundIndex",

@@ -10,7 +10,7 @@ from django.http import HttpRequest, HttpResponse
 from django.views.debug import ExceptionReporter
 
 from app_integration.config.loader import ConfigFile, M
-from app_integration.frameworks import metrics_page
+from app_integration.integrations import metrics_page
 from app_integration.observability import redaction
 from app_integration.settings import Settings, from_environment
 
@@ -32,7 +32,7 @@ def init(model: type[M], path: Path | None = None) -> ConfigFile[M]:
 
 
 def metrics(request: HttpRequest) -> HttpResponse:
-    """A view: see :mod:`app_integration.frameworks.metrics_page`."""
+    """A view: see :mod:`app_integration.integrations.metrics_page`."""
     page = metrics_page.answer(request.META.get("REMOTE_ADDR"), request.headers, _settings())
     return HttpResponse(page.body, status=page.status, content_type=page.content_type)
 

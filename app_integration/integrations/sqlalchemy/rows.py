@@ -9,9 +9,10 @@ from sqlalchemy import Connection, event, inspect
 from sqlalchemy.orm import Mapper
 from sqlalchemy.schema import ColumnDefault, Identity, Sequence
 
-from app_integration.encryption.sqlalchemy.attribute import Encrypted, Row
-from app_integration.encryption.sqlalchemy.index import CompoundIndex, Indexed
 from app_integration.errors import ConfigurationError, EncryptionError
+from app_integration.integrations.sqlalchemy.attribute import Encrypted, Row
+from app_integration.integrations.sqlalchemy.compound_index import CompoundIndex
+from app_integration.integrations.sqlalchemy.index import Indexed
 
 
 class EncryptedRow(Row):

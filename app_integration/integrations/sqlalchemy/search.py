@@ -10,8 +10,8 @@ from sqlalchemy.orm import Session
 from sqlalchemy.sql import operators
 from sqlalchemy.sql.operators import ColumnOperators
 
-from app_integration.encryption.sqlalchemy.index import Indexed
 from app_integration.errors import EncryptionError
+from app_integration.integrations.sqlalchemy.index import Indexed
 
 
 class Searchable(ColumnOperators):

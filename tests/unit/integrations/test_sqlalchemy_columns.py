@@ -35,7 +35,8 @@ from sqlalchemy.orm import (
 from app_integration import declare_index, use_data_keys, use_index_keys
 from app_integration.encryption.blind_index.stores.table import TableIndexKeys
 from app_integration.encryption.keys.stores.table import TableDataKeys
-from app_integration.encryption.sqlalchemy import (
+from app_integration.errors import ConfigurationError, DecryptionFailed, EncryptionError
+from app_integration.integrations.sqlalchemy import (
     CompoundIndex,
     Encrypted,
     EncryptedRow,
@@ -46,7 +47,6 @@ from app_integration.encryption.sqlalchemy import (
     is_indexed_now,
     renew,
 )
-from app_integration.errors import ConfigurationError, DecryptionFailed, EncryptionError
 from app_integration.testing import Fault, MemoryApplication
 
 ROWS = 1_000_000

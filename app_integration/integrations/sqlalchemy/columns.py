@@ -8,7 +8,7 @@ from sqlalchemy import Dialect, LargeBinary
 from sqlalchemy.types import TypeDecorator
 
 from app_integration.encryption.core import Token
-from app_integration.encryption.stored import token_bytes, token_of
+from app_integration.integrations.orm_values import token_bytes, token_of
 
 
 class TokenType(TypeDecorator[Any]):

@@ -9,8 +9,8 @@ from typing import Any, Final
 from django.db import models
 from django.db.models.signals import class_prepared
 
-from app_integration.encryption.django.fields import BlindIndexField, EncryptedField, given
 from app_integration.errors import ConfigurationError
+from app_integration.integrations.django.fields import BlindIndexField, EncryptedField, given
 
 _BY_DATABASE: Final = (models.AutoField, models.BigAutoField, models.SmallAutoField)
 

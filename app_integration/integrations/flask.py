@@ -7,7 +7,7 @@ from pathlib import Path
 from flask import Flask, Response, request
 
 from app_integration.config.loader import ConfigFile, M
-from app_integration.frameworks import metrics_page
+from app_integration.integrations import metrics_page
 from app_integration.observability import redaction
 from app_integration.settings import from_environment
 
@@ -32,7 +32,7 @@ def init(app: Flask, model: type[M], path: Path | None = None) -> ConfigFile[M]:
 
 
 def serve_metrics(app: Flask) -> None:
-    """Add ``/metrics`` to *app*: see :mod:`app_integration.frameworks.metrics_page`."""
+    """Add ``/metrics`` to *app*: see :mod:`app_integration.integrations.metrics_page`."""
     settings = from_environment()
 
     @app.get("/metrics")

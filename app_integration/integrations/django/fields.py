@@ -14,8 +14,8 @@ from app_integration import wiring
 from app_integration.encryption.blind_index.index import BlindIndex
 from app_integration.encryption.core import Token
 from app_integration.encryption.declared_field import DeclaredField
-from app_integration.encryption.stored import Known, known_values, token_bytes, token_of
 from app_integration.errors import EncryptionError
+from app_integration.integrations.orm_values import Known, known_values, token_bytes, token_of
 
 
 class Stored:

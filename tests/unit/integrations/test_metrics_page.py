@@ -9,7 +9,7 @@ import pytest
 from werkzeug.datastructures import Headers
 
 from app_integration.errors import ConfigurationError
-from app_integration.frameworks.metrics_page import answer
+from app_integration.integrations.metrics_page import answer
 from app_integration.names import Environment, Scope
 from app_integration.observability import metrics
 from app_integration.settings import Settings

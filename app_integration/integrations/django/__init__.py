@@ -1,0 +1,53 @@
+"""Django: :mod:`.service` for a project's settings and URLs, and encrypted columns of its models.
+
+>>> class Customer(EncryptedModel):                              # doctest: +SKIP
+...     id = models.UUIDField(primary_key=True, default=uuid4)
+...     email = EncryptedField("customers.email", index="email_index")
+...     email_index = BlindIndexField("customers.email", of=["email"], rows=1_000_000,
+...                                   normalise="email")
+>>> find(Customer.objects, "email", "Ada@Example.com")           # doctest: +SKIP
+
+Each token is bound to the field's id and to the row's primary key. A key that the database makes
+(``AutoField``) is known too late, and is refused when the class is made.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from app_integration.integrations.django.fields import BlindIndexField, EncryptedField, Stored
+    from app_integration.integrations.django.models import (
+        EncryptedModel,
+        EncryptedQuerySet,
+        exactly,
+        find,
+    )
+
+__all__ = [
+    "BlindIndexField",
+    "EncryptedField",
+    "EncryptedModel",
+    "EncryptedQuerySet",
+    "Stored",
+    "exactly",
+    "find",
+]
+
+#: Loaded at first use: a project's settings import :mod:`.service` before there may be models.
+_LATER = {
+    "BlindIndexField": "fields",
+    "EncryptedField": "fields",
+    "EncryptedModel": "models",
+    "EncryptedQuerySet": "models",
+    "Stored": "fields",
+    "exactly": "models",
+    "find": "models",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _LATER:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_LATER[name]}"), name)
