@@ -17,18 +17,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from app_integration import errors, redaction, wiring
-from app_integration.access import (
-    acurrent_and_previous,
-    aget_secret,
-    arequire,
-    current_and_previous,
-    get_secret,
-    get_secret_info,
-    on_change,
-    require,
-)
-from app_integration.protection import (
+from app_integration import default_client, errors, redaction
+from app_integration._api.encryption import (
     adecrypt_field,
     aencrypt_field,
     blind_index,
@@ -40,12 +30,24 @@ from app_integration.protection import (
     use_data_keys,
     use_index_keys,
 )
+from app_integration._api.secrets import (
+    acurrent_and_previous,
+    aget_secret,
+    arequire,
+    current_and_previous,
+    get_secret,
+    get_secret_info,
+    on_change,
+    require,
+)
+from app_integration.default_client import get_default_client
 from app_integration.secret import Secret
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
     from sqlalchemy.ext.asyncio import AsyncEngine
 
+    from app_integration.config.loader import Model
     from app_integration.config.watcher import WatchedConfig
     from app_integration.database import AsyncLeasedPool, LeasedPool
 
@@ -80,7 +82,7 @@ __all__ = [
     "watch_config",
 ]
 
-_Model = TypeVar("_Model")
+_Model = TypeVar("_Model", bound="Model")
 
 
 def database_engine(
@@ -111,7 +113,7 @@ def database_engine(
             the first connection.
     """
     user = {"role": role, "secret": secret, "credentials": credentials}
-    engine: Engine = wiring.current().database("engine", url, options, **user)
+    engine: Engine = get_default_client().database("engine", url, options, **user)
     return engine
 
 
@@ -128,7 +130,7 @@ def async_database_engine(
     *options* go to ``create_async_engine``. Dispose of it in the loop that it was used in.
     """
     user = {"role": role, "secret": secret, "credentials": credentials}
-    engine: AsyncEngine = wiring.current().database("async engine", url, options, **user)
+    engine: AsyncEngine = get_default_client().database("async engine", url, options, **user)
     return engine
 
 
@@ -145,7 +147,7 @@ def database_pool(
     *options* go to ``ConnectionPool``. A child of a fork makes one of its own.
     """
     user = {"role": role, "secret": secret, "credentials": credentials}
-    pool: LeasedPool = wiring.current().database("pool", url, options, **user)
+    pool: LeasedPool = get_default_client().database("pool", url, options, **user)
     return pool
 
 
@@ -159,7 +161,7 @@ def async_database_pool(
 ) -> AsyncLeasedPool:
     """As :func:`database_pool`, for asyncio; open it by ``async with`` or ``await pool.open()``."""
     user = {"role": role, "secret": secret, "credentials": credentials}
-    pool: AsyncLeasedPool = wiring.current().database("async pool", url, options, **user)
+    pool: AsyncLeasedPool = get_default_client().database("async pool", url, options, **user)
     return pool
 
 
@@ -173,16 +175,16 @@ def load_config(model: type[_Model], path: Path | None = None) -> _Model:
     Raises:
         ConfigRejected: missing, half-written, wrong mode or owner, or not valid.
     """
-    load: Any = wiring.load("app_integration.config.loader:load_config")
-    loaded: _Model = load(model, path)
-    return loaded
+    from app_integration.config import loader
+
+    return loader.load_config(model, path)
 
 
 def watch_config(
     model: type[_Model],
     path: Path | None = None,
     on_change: Callable[[frozenset[str]], None] | None = None,
-) -> WatchedConfig[Any]:
+) -> WatchedConfig[_Model]:
     """The delivered config, followed from now on; ``current()`` gives what is in effect.
 
     Args:
@@ -193,11 +195,11 @@ def watch_config(
     Raises:
         ConfigRejected: as :func:`load_config`. A bad file that comes later changes nothing.
     """
-    watch: Any = wiring.load("app_integration.config.watcher:watch_config")
-    watched: WatchedConfig[Any] = watch(model, path, on_change)
-    return watched
+    from app_integration.config import watcher
+
+    return watcher.watch_config(model, path, on_change)
 
 
 def close() -> None:
     """Give back leases and token, and close connections. Safe to call more than once."""
-    wiring.close()
+    default_client.close()

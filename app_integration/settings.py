@@ -101,10 +101,8 @@ class Settings:
             raise ConfigurationError(
                 f"STRONGROOM_SOURCES: dotenv is for development only, not for {self.scope}"
             )
-        if "rendered" in self.sources and self.config_file is None:
-            raise ConfigurationError(
-                "STRONGROOM_SOURCES: rendered takes STRONGROOM_CONFIG, not set"
-            )
+        if "rendered" in self.sources:
+            self.rendered_file()
         for name in self.ttls:
             names.check_secret_name(name)
 
@@ -126,6 +124,14 @@ class Settings:
         if not self.vault_addr:
             raise ConfigurationError("VAULT_ADDR is not set; expected http(s)://host:port")
         return self.vault_addr
+
+    def rendered_file(self) -> Path:
+        """Return the file of the source ``rendered``; raise ConfigurationError if none is set."""
+        if self.config_file is None:
+            raise ConfigurationError(
+                "STRONGROOM_SOURCES: rendered takes STRONGROOM_CONFIG, not set"
+            )
+        return self.config_file
 
     def approle_files(self) -> tuple[Path, Path]:
         """Role-id and secret-id files. Raises ConfigurationError naming the variable not set."""

@@ -25,7 +25,7 @@ from aws_secretsmanager_caching import SecretCache
 from moto.server import ThreadedMotoServer
 from rich.console import Console
 
-from app_integration import get_secret, wiring
+from app_integration import default_client, get_secret
 from app_integration.testing.application import Application, on_server
 from app_integration.testing.real import RealServer, real_server
 from benchmarks.ratio import Case, Result, Run, measure, repeated, table
@@ -49,10 +49,10 @@ def cases() -> Iterator[Iterator[Case]]:
 
 
 def _cases(app: Application, server: RealServer, aws: Run) -> Iterator[Case]:
-    settings = app.wired.settings
+    settings = app.client.settings
     floor = "AWS's caching client"
     yield Case("cached get_secret, each", _cached(), aws, floor, bar=0.1)
-    wiring.configure(replace(settings, audit_mode="aggregate"))
+    default_client.configure(replace(settings, audit_mode="aggregate"))
     yield Case("cached get_secret, aggregate", _cached(), _locked(), "dict behind a lock", bar=8)
     path = f"secret/data/{app.scope.service}/{app.scope.environment}/{NAME}"
     with _pooled(server, path) as pooled:

@@ -7,23 +7,16 @@ from typing import Final
 
 from app_integration.errors import ConfigurationError
 from app_integration.names import Scope
-from app_integration.wiring import load
 from vault.runtime.layout import Layout
 from vault.runtime.ports import Ports
 from vault.runtime.runtime import Runtime
 
 SETTING: Final = "STRONGROOM_RUNTIME"
 DEFAULT: Final = "embedded"
-#: Loaded on first use: who needs no containers needs no package docker either.
-RUNTIMES: Final = {
-    "embedded": "vault.runtime.embedded:Embedded",
-    "docker": "vault.runtime.container:Containers",
-}
+_Make = Callable[[Layout, Ports, Scope], Runtime]
 
 
-def chosen(
-    layout: Layout, variables: Mapping[str, str]
-) -> Callable[[Layout, Ports, Scope], Runtime]:
+def chosen(layout: Layout, variables: Mapping[str, str]) -> _Make:
     """The runtime of the deployment in *layout*, as *variables* ask for it or as it was started.
 
     Raises:
@@ -41,5 +34,19 @@ def chosen(
             f"the deployment in {layout.root} was started with RUNTIME={started}; erase it before "
             f"starting another with RUNTIME={asked}: make vault-reset"
         )
-    runtime: Callable[[Layout, Ports, Scope], Runtime] = load(RUNTIMES[asked])
-    return runtime
+    return RUNTIMES[asked]()
+
+
+def _embedded() -> _Make:
+    from vault.runtime.embedded import Embedded  # noqa: PLC0415 (containers need none of it)
+
+    return Embedded
+
+
+def _docker() -> _Make:
+    from vault.runtime.container import Containers  # noqa: PLC0415 (the package docker is not everywhere)
+
+    return Containers
+
+
+RUNTIMES: Final[dict[str, Callable[[], _Make]]] = {"embedded": _embedded, "docker": _docker}

@@ -12,8 +12,8 @@ from rich.table import Table
 from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 
+from app_integration.client import Client
 from app_integration.secret import REDACTED
-from app_integration.wiring import Wiring
 from console.local import Local
 from console.local_agent import LocalAgent
 from vault.runtime.runtime import Status
@@ -25,15 +25,15 @@ BOTH: Final = 2  # a key that may encrypt and decrypt
 
 def show_deployment(console: Console, local: Local) -> None:
     """Addresses, logins, the delivered config, and one use of each feature."""
-    wiring = Wiring(local.service_settings())
+    client = Client(local.service_settings())
     try:
         console.print()
         _addresses(console, local)
         if local.agent:
             _config(console, local, local.agent)
-        _performed(console, local, wiring)
+        _performed(console, local, client)
     finally:
-        wiring.close()
+        client.close()
     console.print(
         f"\nUse it from any shell:\n  set -a; . {local.layout.dev_env}; set +a\n"
         "  .venv/bin/python -c 'from app_integration import get_secret; "
@@ -86,30 +86,30 @@ def _redacted(value: Any, preview: Any) -> Any:
     return value if value == preview else REDACTED
 
 
-def _performed(console: Console, local: Local, wiring: Wiring) -> None:
+def _performed(console: Console, local: Local, client: Client) -> None:
     """One use of each feature that the service declares."""
     lines = []
     if name := _shown_secret(local):
-        secret, info = wiring.secrets.get(name), wiring.secrets.info(name)
+        secret, info = client.secrets.get(name), client.secrets.info(name)
         lines.append(f"get_secret({name!r})  →  {secret}  (version {info and info.version})")
     service = local.declaration.service(local.scope.service)
     for key in [key for key, spec in service.keys.items() if len(spec.allow) == BOTH][:1]:
-        token = wiring.cipher(key).encrypt_field(SAMPLE, SAMPLE_CONTEXT)
-        opened = wiring.cipher(key).decrypt_field(token, SAMPLE_CONTEXT)
+        token = client.cipher(key).encrypt_field(SAMPLE, SAMPLE_CONTEXT)
+        opened = client.cipher(key).decrypt_field(token, SAMPLE_CONTEXT)
         lines.append(f"encrypt_field({SAMPLE!r}, context={SAMPLE_CONTEXT})  →  {str(token)[:32]}…")
         lines.append(f"decrypt_field(…)  →  {opened!r}")
     if service.database:
-        lines.append(f"database_engine().connect()  →  {_database_user(wiring)}")
+        lines.append(f"database_engine().connect()  →  {_database_user(client)}")
     console.print()
     for line in lines:
         console.print(escape(line), highlight=False, soft_wrap=True)
 
 
-def _database_user(wiring: Wiring) -> str:
+def _database_user(client: Client) -> str:
     """Whom one connection is logged in as; the address is that of the secret ``database-url``."""
     who = text("SELECT session_user || ' as ' || current_user")
     try:
-        with wiring.engine(None, None).connect() as connection:
+        with client.engine(None, None).connect() as connection:
             return f"logged in to PostgreSQL: {connection.execute(who).scalar()}"
     except SQLAlchemyError:
         return (

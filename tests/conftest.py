@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from app_integration import wiring
+from app_integration import default_client
+from app_integration.client import Client
 from app_integration.settings import from_environment
-from app_integration.wiring import Wiring
 from console.local import Local
 from console.runtimes import chosen
 from tests.databases import Database
@@ -49,11 +49,11 @@ def deployment(
 
 
 @pytest.fixture
-def service(deployment: Deployment) -> Iterator[Wiring]:
+def service(deployment: Deployment) -> Iterator[Client]:
     """The store's own objects: secrets, ciphers, engines."""
-    wired = Wiring(deployment.settings)
-    yield wired
-    wired.close()
+    client = Client(deployment.settings)
+    yield client
+    client.close()
 
 
 @pytest.fixture
@@ -65,11 +65,11 @@ def database(deployment: Deployment) -> Database:
 @pytest.fixture
 def front_door(deployment: Deployment, tmp_path: Path) -> Iterator[None]:
     """The module-level functions, wired to the deployment; no .env in sight."""
-    wiring.configure(
+    default_client.configure(
         from_environment({**deployment.variables, "STRONGROOM_DOTENV": str(tmp_path / ".env")})
     )
     yield
-    wiring.close()
+    default_client.close()
 
 
 @pytest.hookimpl(wrapper=True)

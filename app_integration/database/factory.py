@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from contextlib import ExitStack
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -15,14 +15,13 @@ from app_integration.database.leased_credentials import LeasedCredentials
 from app_integration.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from app_integration.wiring import Wiring
+    from sqlalchemy import Engine
+    from sqlalchemy.ext.asyncio import AsyncEngine
 
-KINDS: Final = {
-    "engine": "app_integration.database.engine:leased_engine",
-    "async engine": "app_integration.database.engine:async_leased_engine",
-    "pool": "app_integration.database.pool:LeasedPool",
-    "async pool": "app_integration.database.pool:AsyncLeasedPool",
-}
+    from app_integration.database.pool import AsyncLeasedPool, LeasedPool
+    from app_integration.session.session import Session
+    from app_integration.settings import Settings
+
 #: What closes them at the end. Those of asyncio are closed in their own loop, by their owner.
 _CLOSE: Final = {"engine": "dispose", "pool": "close"}
 #: Holds driver, host and database when nothing else is named.
@@ -50,13 +49,31 @@ class CredentialSource:
 
 
 class DatabaseFactory:
-    """Makes engines and pools. Thread-safe."""
+    """Makes the engines and pools of one application. Thread-safe."""
 
-    def __init__(self, wiring: Wiring, at_close: ExitStack) -> None:
-        """Args: *at_close* is told what to close, after what it was made from."""
-        self._wiring = wiring
+    def __init__(
+        self,
+        session: Callable[[], Session],
+        secret: Callable[[str, bool], Any],
+        settings: Settings,
+        *,
+        lock: AbstractContextManager[object],
+        at_close: ExitStack,
+        clock: Callable[[], float],
+    ) -> None:
+        """Args: *session* gives the session that leases users, made at its first call.
+
+        *secret* gives a secret by its name, from the server when its second argument is true.
+        *lock* is held while credentials are made, of which there is one for each role. *at_close*
+        is told what to close, after what it was made from. *clock* is in seconds, monotonic.
+        """
+        self._session = session
+        self._secret = secret
+        self._settings = settings
+        self._lock = lock
         self._at_close = at_close
-        self._users: dict[CredentialSource, CredentialProvider] = {}
+        self._clock = clock
+        self._credentials: dict[CredentialSource, CredentialProvider] = {}
 
     def open(self, kind: str, url: str | None, options: Mapping[str, Any], **user: Any) -> Any:
         """A new engine or pool.
@@ -68,36 +85,70 @@ class DatabaseFactory:
             options: of the library that makes it.
             user: the fields of :class:`CredentialSource`.
         """
-        from app_integration.wiring import load  # noqa: PLC0415 (the wiring loads this module)
-
         source = CredentialSource(**user)
-        users = self._shared(source)
-        address = url or self._wiring.secrets.get(source.secret or _ADDRESS)
-        made = load(KINDS[kind])(users, address, **options)
+        credentials = self._shared(source)
+        address = url or self._secret(source.secret or _ADDRESS, False)
+        made = KINDS[kind](credentials, address, options)
         if kind in _CLOSE:
             self._at_close.callback(getattr(made, _CLOSE[kind]))
         return made
 
     def _shared(self, source: CredentialSource) -> CredentialProvider:
         """One lease for each role, whatever number of engines and pools use it."""
-        with self._wiring.lock:
-            if source not in self._users:
-                self._users[source] = users = self._make(source)
-                self._at_close.callback(users.close)
-            return self._users[source]
+        with self._lock:
+            if source not in self._credentials:
+                self._credentials[source] = credentials = self._make(source)
+                self._at_close.callback(credentials.close)
+            return self._credentials[source]
 
     def _make(self, source: CredentialSource) -> CredentialProvider:
         if source.credentials is not None:
             return in_file(source.credentials)
         if source.secret is not None:
-            return in_secret(partial(self._read, source.secret), source.secret)
-        settings = self._wiring.settings
+            return in_secret(partial(self._secret, source.secret), source.secret)
         return LeasedCredentials(
-            self._wiring.session,
-            settings.scope.database_role(source.role),
-            limits=settings.limits,
-            clock=self._wiring.clock,
+            self._session(),
+            self._settings.scope.database_role(source.role),
+            limits=self._settings.limits,
+            clock=self._clock,
         )
 
-    def _read(self, name: str, stale: bool) -> Any:
-        return self._wiring.secrets.get(name, force_refresh=stale)
+
+# Who has a pool doesn't load SQLAlchemy, and the other way round.
+
+
+def _engine(credentials: CredentialProvider, url: str, options: Mapping[str, Any]) -> Engine:
+    from app_integration.database.engine import leased_engine
+
+    return leased_engine(credentials, url, **options)
+
+
+def _async_engine(
+    credentials: CredentialProvider, url: str, options: Mapping[str, Any]
+) -> AsyncEngine:
+    from app_integration.database.engine import async_leased_engine
+
+    return async_leased_engine(credentials, url, **options)
+
+
+def _pool(credentials: CredentialProvider, url: str, options: Mapping[str, Any]) -> LeasedPool:
+    from app_integration.database.pool import LeasedPool
+
+    return LeasedPool(credentials, url, **options)
+
+
+def _async_pool(
+    credentials: CredentialProvider, url: str, options: Mapping[str, Any]
+) -> AsyncLeasedPool:
+    from app_integration.database.pool import AsyncLeasedPool
+
+    return AsyncLeasedPool(credentials, url, **options)
+
+
+#: What :meth:`DatabaseFactory.open` makes.
+KINDS: Final[dict[str, Callable[[CredentialProvider, str, Mapping[str, Any]], Any]]] = {
+    "engine": _engine,
+    "async engine": _async_engine,
+    "pool": _pool,
+    "async pool": _async_pool,
+}

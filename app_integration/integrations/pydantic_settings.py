@@ -13,7 +13,7 @@ from typing import Any
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource
 
-from app_integration import access
+from app_integration._api import secrets
 from app_integration.errors import SecretNotFound
 
 
@@ -38,7 +38,7 @@ class StrongroomSource(PydanticBaseSettingsSource):
     def __init__(
         self,
         settings_cls: type[BaseSettings],
-        get: Callable[[str], Any] = access.get_secret,
+        get: Callable[[str], Any] = secrets.get_secret,
     ) -> None:
         """Args: *get* gives the secret of a name."""
         super().__init__(settings_cls)

@@ -64,7 +64,7 @@ class SecretStore:
         wall: Callable[[], float] = time.time,
         draw: Callable[[], float] = random.random,
     ) -> None:
-        """Made by the wiring.
+        """Made by the client.
 
         Args:
             sources: in the order in which they are asked.

@@ -9,8 +9,9 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
-from app_integration import names, wiring
+from app_integration import default_client, names
 from app_integration.auth.methods import AppRole, StaticToken
+from app_integration.client import Client
 from app_integration.names import Environment, Scope
 from app_integration.secret import Secret
 from app_integration.session.session import Session
@@ -19,7 +20,6 @@ from app_integration.testing import grants
 from app_integration.testing.faults import Fault
 from app_integration.testing.leases import DatabaseRole
 from app_integration.testing.vault import ADDRESS, MemoryVault
-from app_integration.wiring import Wiring
 
 #: Strict, so that nothing but the server answers: the fallbacks are development's.
 ENVIRONMENT: Final = Environment.STAGING
@@ -28,18 +28,18 @@ FILES: Final = ("role-id", "secret-id")
 
 
 class Application:
-    """What a test holds: the front door is wired, and the server does what the test says.
+    """What a test holds: the front door is wired to it, and the server does what the test says.
 
     Attributes:
         scope: the service and its environment.
         operator: a session that may do everything.
-        wired: what ``get_secret`` and its like use.
+        client: what ``get_secret`` and its like use.
     """
 
-    def __init__(self, scope: Scope, operator: Session, wired: Wiring) -> None:
+    def __init__(self, scope: Scope, operator: Session, client: Client) -> None:
         self.scope = scope
         self.operator = operator
-        self.wired = wired
+        self.client = client
 
     def put(self, name: str, value: str) -> int:
         """Write *value* as the next version of the secret *name*; gives its number."""
@@ -74,8 +74,10 @@ class Application:
 class MemoryApplication(Application):
     """On a :class:`MemoryVault`: time moves and faults come when the test says so."""
 
-    def __init__(self, scope: Scope, operator: Session, wired: Wiring, server: MemoryVault) -> None:
-        super().__init__(scope, operator, wired)
+    def __init__(
+        self, scope: Scope, operator: Session, client: Client, server: MemoryVault
+    ) -> None:
+        super().__init__(scope, operator, client)
         self.server = server
 
     def advance(self, seconds: float) -> None:
@@ -119,15 +121,15 @@ def in_memory(service: str, folder: Path) -> Iterator[MemoryApplication]:
 
     logins = approle_files(folder, role.role_id, role.issue())
     with session(StaticToken(Secret(operator.value))) as hand:
-        wired = wiring.configure(
+        client = default_client.configure(
             _settings(scope, ADDRESS, folder), session=session(logins), clock=clock
         )
         try:
-            application = MemoryApplication(scope, hand, wired, server)
+            application = MemoryApplication(scope, hand, client, server)
             application.make_key()
             yield application
         finally:
-            wiring.close()
+            default_client.close()
 
 
 @contextmanager
@@ -136,15 +138,15 @@ def on_server(address: str, root_token: str, folder: Path) -> Iterator[Applicati
     scope = Scope(f"test-{secrets.token_hex(6)}", ENVIRONMENT)
     with Session(address, StaticToken(Secret(root_token))) as operator:
         logins = _register(operator, scope, folder)
-        wired = wiring.configure(
+        client = default_client.configure(
             _settings(scope, address, folder), session=Session(address, logins)
         )
         try:
-            application = Application(scope, operator, wired)
+            application = Application(scope, operator, client)
             application.make_key()
             yield application
         finally:
-            wiring.close()
+            default_client.close()
 
 
 def _register(operator: Session, scope: Scope, folder: Path) -> AppRole:

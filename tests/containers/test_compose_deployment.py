@@ -21,11 +21,11 @@ import requests
 import yaml
 from rich.console import Console
 
+from app_integration.client import Client
 from app_integration.config.loader import load_config
 from app_integration.errors import ConfigurationError
 from app_integration.names import Environment
 from app_integration.secret import Secret
-from app_integration.wiring import Wiring
 from console import operate
 from console.adoption import Adoption
 from console.inside import ROOT as INSIDE
@@ -127,7 +127,7 @@ def test_an_export_arrives_as_mail(store: RunningStore, stack: Stack) -> None:
 
 @pytest.mark.usefixtures("joined")
 def test_the_sdk_works_from_this_machine(stack: Stack) -> None:
-    service = Wiring(stack.local.service_settings())
+    service = Client(stack.local.service_settings())
     token = service.cipher("pii").encrypt_field("ada@example.com", {"user_id": 7})
     assert service.cipher("pii").decrypt_field(token, {"user_id": 7}) == "ada@example.com"
     with service.engine(None, None).connect() as connection:

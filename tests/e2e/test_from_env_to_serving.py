@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 from dotenv import dotenv_values
 
+from app_integration.client import Client
 from app_integration.config.loader import load_config
-from app_integration.wiring import Wiring
 from console.local import Local
 from examples.gaara_store.config import StoreConfig
 from tests.deployment import free_ports
@@ -123,7 +123,7 @@ def test_a_second_import_and_a_plan_find_nothing_to_do(migration: Migration) -> 
 
 
 def test_the_service_reads_each_value_as_the_file_had_it(migration: Migration) -> None:
-    service = Wiring(migration.local.service_settings())
+    service = Client(migration.local.service_settings())
     assert service.secrets.get("jwt-secret") == SIGNING_SECRET
     assert service.secrets.get("payment-api-key") == API_KEY
     assert service.secrets.get("database-url").endswith("?application_name=shop")

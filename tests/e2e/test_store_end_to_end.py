@@ -21,9 +21,9 @@ import pytest
 import requests
 from sqlalchemy import text
 
+from app_integration.client import Client
 from app_integration.config.deliver import status_file
 from app_integration.config.loader import load_config
-from app_integration.wiring import Wiring
 from examples.gaara_store import tokens
 from examples.gaara_store.config import StoreConfig
 from tests.deployment import Deployment, eventually, free_ports
@@ -132,7 +132,7 @@ def test_an_export_arrives_by_mail_as_a_csv_file(
 
 
 @pytest.mark.usefixtures("store")
-def test_postgresql_holds_no_readable_personal_data(service: Wiring) -> None:
+def test_postgresql_holds_no_readable_personal_data(service: Client) -> None:
     engine = service.engine(None, None)
     with engine.connect() as connection:
         rows = connection.execute(text("SELECT * FROM users")).all()
@@ -143,7 +143,7 @@ def test_postgresql_holds_no_readable_personal_data(service: Wiring) -> None:
 
 
 @pytest.mark.usefixtures("store")
-def test_the_store_is_in_the_database_as_a_leased_user_only(service: Wiring) -> None:
+def test_the_store_is_in_the_database_as_a_leased_user_only(service: Client) -> None:
     engine = service.engine(None, None)
     with engine.connect() as connection:
         users = connection.scalars(
@@ -230,7 +230,7 @@ def test_agent_and_server_are_killed_and_the_store_answers_what_it_can(
 
 
 def test_a_stopped_store_leaves_no_database_user_behind(
-    store: RunningStore, service: Wiring
+    store: RunningStore, service: Client
 ) -> None:
     engine = service.engine(None, None)
 

@@ -7,7 +7,7 @@ import os
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from app_integration import get_secret, get_secret_info, on_change, wiring
+from app_integration import default_client, get_secret, get_secret_info, on_change
 
 get_secret("jwt-secret")
 get_secret("redis-url")
@@ -19,11 +19,11 @@ def application(environ: dict[str, Any], start: Callable[..., object]) -> Iterab
     if environ["PATH_INFO"] == "/ask":
         get_secret("jwt-secret", force_refresh=True)
     get_secret("jwt-secret")
-    wired, info = wiring.current(), get_secret_info("jwt-secret")
+    client, info = default_client.get_default_client(), get_secret_info("jwt-secret")
     told = {
         "pid": os.getpid(),
-        "token": wired.session._tokens.held is not None,
-        "refreshes": wired.secrets.fetcher._refresher.running,
+        "token": client.session._tokens.held is not None,
+        "refreshes": client.secrets.fetcher._refresher.running,
         "version": info and info.version,
     }
     start("200 OK", [("Content-Type", "application/json")])

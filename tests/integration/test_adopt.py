@@ -20,11 +20,11 @@ import yaml
 from rich.console import Console
 
 from app_integration.auth.methods import AppRole
+from app_integration.client import Client
 from app_integration.errors import ConfigurationError
 from app_integration.secret import Secret
 from app_integration.session.session import open_session
 from app_integration.sources.vault import VaultSource
-from app_integration.wiring import Wiring
 from console import operate
 from console.adoption import Adoption
 from console.local import Local
@@ -70,12 +70,12 @@ class House:
 
     def read(self) -> Secret:
         """What the service gets, asked anew."""
-        wired = Wiring(self.local.service_settings())
+        client = Client(self.local.service_settings())
         try:
-            value: Secret = wired.secrets.get(NAME, force_refresh=True)
+            value: Secret = client.secrets.get(NAME, force_refresh=True)
             return value
         finally:
-            wired.close()
+            client.close()
 
     def delivered(self) -> Secret:
         """What the agent's file says."""
@@ -205,8 +205,8 @@ def test_a_rotation_by_hand_reaches_the_file_only_with_a_restart(house: House) -
 @pytest.mark.parametrize("kind", ["engine", "pool"])
 def test_an_engine_or_pool_follows_a_rotation_by_hand(house: House, kind: str) -> None:
     house.console.adopt(NAME, yes=True)
-    wired = Wiring(house.local.service_settings())
-    made = wired.database(kind, None, {}, secret=NAME)
+    client = Client(house.local.service_settings())
+    made = client.database(kind, None, {}, secret=NAME)
     open_one = made.connect if kind == "engine" else made.connection
     with open_one() as used:
         with house.local.operator() as operator:
@@ -214,7 +214,7 @@ def test_an_engine_or_pool_follows_a_rotation_by_hand(house: House, kind: str) -
         with open_one() as other:  # the cached password is refused, and the server asked
             assert not other.closed
         assert not used.closed  # open sessions live on
-    wired.close()
+    client.close()
 
 
 def test_who_else_is_logged_in_is_shown_and_a_no_changes_nothing(house: House) -> None:

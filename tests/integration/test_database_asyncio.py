@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
+from app_integration.client import Client
 from app_integration.database import AsyncLeasedPool, LeasedCredentials, async_leased_engine
-from app_integration.wiring import Wiring
 from tests.busy import THREADS, WHO
 from tests.databases import ROLE, Database, eventually
 
@@ -25,7 +25,7 @@ Ask = Callable[[], Awaitable[str]]
 
 
 @pytest.fixture
-def users(service: Wiring) -> Iterator[LeasedCredentials]:
+def users(service: Client) -> Iterator[LeasedCredentials]:
     held = LeasedCredentials(service.session, ROLE)
     yield held
     held.close()
@@ -82,7 +82,7 @@ async def under_load(ask: Ask, users: LeasedCredentials) -> Counter[str]:
 
 
 def test_rotations_lose_no_query(
-    kind: str, users: LeasedCredentials, service: Wiring, database: Database
+    kind: str, users: LeasedCredentials, service: Client, database: Database
 ) -> None:
     url = service.secrets.get("database-url")
 
@@ -101,7 +101,7 @@ def test_rotations_lose_no_query(
 
 
 def test_while_the_server_is_asked_the_loop_goes_on(
-    kind: str, users: LeasedCredentials, service: Wiring, monkeypatch: pytest.MonkeyPatch
+    kind: str, users: LeasedCredentials, service: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     url, get = service.secrets.get("database-url"), service.session.get
     asked, answer = threading.Event(), threading.Event()

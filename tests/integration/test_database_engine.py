@@ -9,11 +9,11 @@ from sqlalchemy import Engine, text
 from sqlalchemy.exc import OperationalError
 
 from app_integration._internal import unclosed
+from app_integration.client import Client
 from app_integration.database import LeasedCredentials, leased_engine
 from app_integration.database.lease import RETRY_PAUSE
 from app_integration.errors import Unreachable
 from app_integration.settings import Limits
-from app_integration.wiring import Wiring
 from tests.databases import ROLE, Database, eventually, leases
 from tests.deployment import Deployment
 
@@ -35,7 +35,7 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def users(service: Wiring, clock: Clock) -> Iterator[LeasedCredentials]:
+def users(service: Client, clock: Clock) -> Iterator[LeasedCredentials]:
     """Leases on a clock of the test's own; nothing happens in the background."""
     held = LeasedCredentials(
         service.session, ROLE, clock=clock, chance=lambda: 0.0, background=False
@@ -45,7 +45,7 @@ def users(service: Wiring, clock: Clock) -> Iterator[LeasedCredentials]:
 
 
 @pytest.fixture
-def engine(service: Wiring, users: LeasedCredentials) -> Iterator[Engine]:
+def engine(service: Client, users: LeasedCredentials) -> Iterator[Engine]:
     made = leased_engine(users, service.secrets.get("database-url"))
     yield made
     made.dispose()
@@ -61,7 +61,7 @@ def due(users: LeasedCredentials) -> float:
     return lease.issued_at + lease.ttl * Limits().lease_rotate_at
 
 
-def test_a_connection_is_a_leased_user_acting_as_the_owner(service: Wiring) -> None:
+def test_a_connection_is_a_leased_user_acting_as_the_owner(service: Client) -> None:
     with service.engine(None, None).connect() as connection:
         user, acting = connection.execute(WHO).one()
     assert user.startswith("v-approle-gaara-st-")
@@ -69,13 +69,13 @@ def test_a_connection_is_a_leased_user_acting_as_the_owner(service: Wiring) -> N
 
 
 def test_what_a_leased_user_makes_outlives_it(deployment: Deployment, database: Database) -> None:
-    first = Wiring(deployment.settings)
+    first = Client(deployment.settings)
     with first.engine(None, None).begin() as connection:
         user = connection.execute(WHO).one()[0]
         connection.execute(text("CREATE TABLE notes (text text)"))
     first.close()
     assert eventually(lambda: user not in database.leased())
-    second = Wiring(deployment.settings)
+    second = Client(deployment.settings)
     with second.engine(None, None).begin() as connection:
         owner = text("SELECT tableowner FROM pg_tables WHERE tablename = 'notes'")
         assert connection.execute(owner).scalar() == "gaara_store_owner"
@@ -84,7 +84,7 @@ def test_what_a_leased_user_makes_outlives_it(deployment: Deployment, database: 
 
 
 def test_a_revoked_user_loses_its_session_and_the_engine_goes_on(
-    deployment: Deployment, service: Wiring
+    deployment: Deployment, service: Client
 ) -> None:
     engine = service.engine(None, None)
     with engine.connect() as connection:
@@ -95,7 +95,7 @@ def test_a_revoked_user_loses_its_session_and_the_engine_goes_on(
     assert who(engine) != before
 
 
-def test_engines_of_one_process_share_one_lease(service: Wiring) -> None:
+def test_engines_of_one_process_share_one_lease(service: Client) -> None:
     assert who(service.engine(None, None)) == who(service.engine(None, None))
 
 
@@ -162,7 +162,7 @@ def test_a_user_that_somebody_is_about_to_connect_as_is_not_given_back(
 
 
 def test_leases_of_a_token_that_was_replaced_are_followed(
-    users: LeasedCredentials, engine: Engine, service: Wiring, deployment: Deployment
+    users: LeasedCredentials, engine: Engine, service: Client, deployment: Deployment
 ) -> None:
     first = who(engine)
     accessor = service.session.get("auth/token/lookup-self")["data"]["accessor"]
@@ -173,7 +173,7 @@ def test_leases_of_a_token_that_was_replaced_are_followed(
 
 
 def test_while_the_server_is_away_a_due_lease_serves_to_its_end_and_no_longer(
-    users: LeasedCredentials, service: Wiring, clock: Clock, monkeypatch: pytest.MonkeyPatch
+    users: LeasedCredentials, service: Client, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     lease = users.current()
     attempts: list[str] = []
@@ -199,7 +199,7 @@ def test_while_the_server_is_away_a_due_lease_serves_to_its_end_and_no_longer(
         users.current()
 
 
-def test_a_lease_left_open_is_told(service: Wiring) -> None:
+def test_a_lease_left_open_is_told(service: Client) -> None:
     users = LeasedCredentials(service.session, ROLE)
     users.current()
     with pytest.warns(ResourceWarning, match="1 leased database users of gaara-store-dev"):

@@ -8,10 +8,10 @@ from contextlib import contextmanager
 import pytest
 from sqlalchemy import text
 
+from app_integration.client import Client
 from app_integration.database import LeasedCredentials, leased_engine
 from app_integration.errors import ServerFault
 from app_integration.settings import Limits
-from app_integration.wiring import Wiring
 from tests.databases import ROLE, Database, eventually
 from tests.deployment import Deployment
 from vault.runtime.embedded import Embedded
@@ -34,7 +34,7 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def users(service: Wiring, clock: Clock) -> Iterator[LeasedCredentials]:
+def users(service: Client, clock: Clock) -> Iterator[LeasedCredentials]:
     held = LeasedCredentials(
         service.session, ROLE, clock=clock, chance=lambda: 0.0, background=False
     )
@@ -75,7 +75,7 @@ def test_a_lease_that_cannot_be_renewed_is_kept_and_renewed_later(
     users: LeasedCredentials,
     clock: Clock,
     database: Database,
-    service: Wiring,
+    service: Client,
 ) -> None:
     engine = leased_engine(users, service.secrets.get("database-url"))
     lease = users.current()

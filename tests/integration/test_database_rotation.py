@@ -8,8 +8,8 @@ from functools import partial
 
 import pytest
 
+from app_integration.client import Client
 from app_integration.database import LeasedCredentials
-from app_integration.wiring import Wiring
 from tests.busy import THREADS, asking, busy, lose_no_query
 from tests.databases import ROLE, Database, eventually, leases
 from tests.deployment import Deployment
@@ -23,7 +23,7 @@ SHORT, SHORT_MAX = 2, 3
 
 
 @pytest.fixture
-def users(service: Wiring, deployment: Deployment) -> Iterator[LeasedCredentials]:
+def users(service: Client, deployment: Deployment) -> Iterator[LeasedCredentials]:
     with leases(deployment.operator, ttl=SHORT, max_ttl=SHORT_MAX):
         held = LeasedCredentials(service.session, ROLE)
         yield held
@@ -36,7 +36,7 @@ def kind(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture
-def ask(kind: str, service: Wiring, users: LeasedCredentials) -> Iterator[Callable[[], str]]:
+def ask(kind: str, service: Client, users: LeasedCredentials) -> Iterator[Callable[[], str]]:
     with ExitStack() as stack:
         yield asking(kind, users, service.secrets.get("database-url"), stack)
 

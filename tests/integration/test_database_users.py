@@ -20,9 +20,9 @@ from sqlalchemy import text
 
 import app_integration
 from app_integration import database_engine, database_pool
+from app_integration.client import Client
 from app_integration.database import Credentials, LeasedCredentials, LeasedPool
 from app_integration.errors import AccessDenied, ConfigurationError
-from app_integration.wiring import Wiring
 from tests.busy import WHO
 from tests.databases import ROLE, Database, eventually
 from tests.deployment import Deployment
@@ -31,15 +31,15 @@ pytestmark = [pytest.mark.requires("embedded"), pytest.mark.usefixtures("front_d
 
 ROOT = Path(__file__).parents[2]
 LEAKY = f"""
-from app_integration import wiring
+from app_integration import default_client
 from app_integration.database import LeasedCredentials
-users = LeasedCredentials(wiring.current().session, {ROLE!r})
+users = LeasedCredentials(default_client.get_default_client().session, {ROLE!r})
 users.current()
 """
 
 
 @pytest.fixture
-def users(service: Wiring) -> Iterator[LeasedCredentials]:
+def users(service: Client) -> Iterator[LeasedCredentials]:
     held = LeasedCredentials(service.session, ROLE, background=False)
     yield held
     held.close()
@@ -51,7 +51,7 @@ def who(pool: ConnectionPool[Any]) -> str:
 
 
 def test_a_pool_gives_an_old_user_back_when_its_last_connection_returns(
-    users: LeasedCredentials, service: Wiring, database: Database
+    users: LeasedCredentials, service: Client, database: Database
 ) -> None:
     url = service.secrets.get("database-url")
     with LeasedPool(users, url, min_size=2, max_size=2) as pool:
@@ -71,7 +71,7 @@ def test_a_pool_gives_an_old_user_back_when_its_last_connection_returns(
 
 
 def test_a_pool_wastes_no_second_on_connections_that_were_ended(
-    users: LeasedCredentials, service: Wiring, database: Database, monkeypatch: pytest.MonkeyPatch
+    users: LeasedCredentials, service: Client, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pauses: list[float] = []
     for module in ("app_integration.database.pool", "psycopg_pool.pool"):
@@ -174,7 +174,7 @@ def test_a_role_that_is_not_granted_is_told_with_the_rule_to_add() -> None:
 
 
 def test_a_missing_database_leases_no_further_users(
-    service: Wiring, users: LeasedCredentials
+    service: Client, users: LeasedCredentials
 ) -> None:
     url = service.secrets.get("database-url").reveal().rpartition("/")[0]
     first = users.current()
@@ -188,7 +188,7 @@ def test_a_missing_database_leases_no_further_users(
     assert users.current() is first
 
 
-def test_leases_that_are_dropped_are_told_when_they_are_collected(service: Wiring) -> None:
+def test_leases_that_are_dropped_are_told_when_they_are_collected(service: Client) -> None:
     """Although there is a thread that tends to them."""
     dropped = [LeasedCredentials(service.session, ROLE)]
     dropped[0].current()
@@ -216,4 +216,4 @@ def test_leases_left_open_are_told_at_the_end_of_the_process(deployment: Deploym
         text=True,
         check=True,
     )
-    assert "left open" not in closed.stderr  # what is wired is closed at the end
+    assert "left open" not in closed.stderr  # the client is closed at the end

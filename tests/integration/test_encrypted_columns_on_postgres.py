@@ -10,13 +10,13 @@ import pytest
 from sqlalchemy import Engine, Integer, Sequence, func, select, text
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 
-from app_integration import database_engine, use_data_keys, use_index_keys, wiring
+from app_integration import database_engine, default_client, use_data_keys, use_index_keys
+from app_integration.client import Client
 from app_integration.encryption.blind_index.stores.table import TableIndexKeys
 from app_integration.encryption.keys.stores.table import TableDataKeys
 from app_integration.errors import DecryptionFailed
 from app_integration.integrations.sqlalchemy import Encrypted, EncryptedRow, Index, find
 from app_integration.settings import Settings
-from app_integration.wiring import Wiring
 from tests.deployment import Deployment
 
 pytestmark = [pytest.mark.requires("embedded"), pytest.mark.usefixtures("front_door")]
@@ -77,7 +77,7 @@ def test_processes_that_begin_together_agree_on_one_index_key(
     start = threading.Barrier(8)
 
     def begin(_: int) -> bytes | None:
-        process = Wiring(deployment.settings)
+        process = Client(deployment.settings)
         try:
             process.use_index_keys(TableIndexKeys(engine, INDEX_KEYS))
             index = process.indexes.index("guests.together", rows=ROWS)
@@ -94,15 +94,15 @@ def test_processes_that_begin_together_agree_on_one_index_key(
 
 
 def test_an_index_key_that_is_moved_to_another_index_opens_nothing(engine: Engine) -> None:
-    settings: Settings = wiring.current().settings
-    first = Wiring(settings)
+    settings: Settings = default_client.get_default_client().settings
+    first = Client(settings)
     first.use_index_keys(TableIndexKeys(engine, INDEX_KEYS))
     first.indexes.index("guests.one", rows=ROWS).value("x")
     with engine.begin() as connection:
         connection.execute(
             text(f"UPDATE {INDEX_KEYS} SET index = 'guests.two' WHERE index = 'guests.one'")  # noqa: S608 (a name of ours)
         )
-    second = Wiring(settings)
+    second = Client(settings)
     second.use_index_keys(TableIndexKeys(engine, INDEX_KEYS))
     with pytest.raises(DecryptionFailed):
         second.indexes.index("guests.two", rows=ROWS).value("x")

@@ -21,7 +21,13 @@ import pytest
 from sqlalchemy import Connection, text
 
 import app_integration
-from app_integration import database_engine, decrypt_field, encrypt_field, get_secret, wiring
+from app_integration import (
+    database_engine,
+    decrypt_field,
+    default_client,
+    encrypt_field,
+    get_secret,
+)
 from app_integration.observability import redaction
 from tests.deployment import Deployment
 
@@ -54,7 +60,7 @@ def in_child(work: Callable[[], Any]) -> Any:
 
 def accessor() -> str:
     """Names this process's token."""
-    answer = wiring.current().session.get("auth/token/lookup-self")
+    answer = default_client.get_default_client().session.get("auth/token/lookup-self")
     return str(answer["data"]["accessor"])
 
 
@@ -108,7 +114,7 @@ def child_of_a_busy_parent() -> Any:
         with engine.connect() as connection:
             return user(connection)
 
-    flights: Any = wiring.current().secrets.fetcher._flights
+    flights: Any = default_client.get_default_client().secrets.fetcher._flights
     threads = [
         threading.Thread(target=flights.do, args=(("redis-url", False), fetch)),
         threading.Thread(target=hold),
@@ -132,11 +138,11 @@ def warm_up() -> None:
 
 def locks() -> list[Any]:
     """Every lock of the SDK that a thread may hold."""
-    wired = wiring.current()
-    keyring = wired.cipher("pii").keyring
-    session, store, fetcher = wired.session, wired.secrets, wired.secrets.fetcher
+    client = default_client.get_default_client()
+    keyring = client.cipher("pii").keyring
+    session, store, fetcher = client.session, client.secrets, client.secrets.fetcher
     return [
-        *(wired._lock, wiring._lock, redaction.live._lock, keyring._read._lock),
+        *(client._lock, default_client._lock, redaction.live._lock, keyring._read._lock),
         *(
             session._opening,
             session._tokens._lock,

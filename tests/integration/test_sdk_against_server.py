@@ -13,7 +13,14 @@ import pytest
 from sqlalchemy import create_engine, text
 
 import app_integration
-from app_integration import decrypt_field, encrypt_field, get_secret, get_secret_info, wiring
+from app_integration import (
+    decrypt_field,
+    default_client,
+    encrypt_field,
+    get_secret,
+    get_secret_info,
+)
+from app_integration.client import Client
 from app_integration.encryption.transit import Transit
 from app_integration.errors import (
     AccessDenied,
@@ -23,7 +30,6 @@ from app_integration.errors import (
     Unreachable,
 )
 from app_integration.settings import Limits, from_environment
-from app_integration.wiring import Wiring
 from tests.deployment import Deployment, free_ports
 
 pytestmark = pytest.mark.requires("embedded")
@@ -66,9 +72,9 @@ def test_a_token_that_may_not_ask_for_its_accessor_does_without(
     deployment: Deployment, tmp_path: Path
 ) -> None:
     log = tmp_path / "access.jsonl"
-    wired = Wiring(replace(deployment.settings, audit_device="audit-2", audit_file=log))
-    assert wired.secrets.get("jwt-secret")
-    wired.close()
+    client = Client(replace(deployment.settings, audit_device="audit-2", audit_file=log))
+    assert client.secrets.get("jwt-secret")
+    client.close()
     assert "accessor" not in json.loads(log.read_text())
 
 
@@ -112,9 +118,9 @@ def test_in_development_a_missing_server_falls_back(
     nowhere = f"http://127.0.0.1:{free_ports(1)[0]}"
     variables = {**deployment.variables, "VAULT_ADDR": nowhere}
     settings = replace(from_environment(variables), limits=IMPATIENT, dotenv_file=tmp_path / ".env")
-    wired = Wiring(settings)
-    assert wired.secrets.get("test-secret") == "from environment"
-    wired.close()
+    client = Client(settings)
+    assert client.secrets.get("test-secret") == "from environment"
+    client.close()
 
 
 @pytest.mark.parametrize("environment", ["staging", "production"])
@@ -128,13 +134,13 @@ def test_elsewhere_there_is_no_fallback(
         (deployment.variables["VAULT_ADDR"], AccessDenied),
     ):
         variables = {**deployment.variables, "VAULT_ADDR": address, "ENVIRONMENT": environment}
-        wired = Wiring(replace(from_environment(variables), limits=IMPATIENT))
+        client = Client(replace(from_environment(variables), limits=IMPATIENT))
         with pytest.raises(expected):
-            wired.secrets.get("test-secret")
-        wired.close()
+            client.secrets.get("test-secret")
+        client.close()
 
 
-def test_a_default_answers_for_a_deleted_value(deployment: Deployment, service: Wiring) -> None:
+def test_a_default_answers_for_a_deleted_value(deployment: Deployment, service: Client) -> None:
     path = "gaara-store/dev/smtp-password"
     deployment.operator.delete(f"secret/data/{path}")
     try:
@@ -146,7 +152,7 @@ def test_a_default_answers_for_a_deleted_value(deployment: Deployment, service: 
     assert service.secrets.get("smtp-password", force_refresh=True)
 
 
-def test_a_denied_name_gives_the_rule_to_add(service: Wiring) -> None:
+def test_a_denied_name_gives_the_rule_to_add(service: Client) -> None:
     with pytest.raises(AccessDenied) as caught:
         service.secrets.get("payment-key", default="")
     assert 'path "secret/data/gaara-store/dev/payment-key" { capabilities = ["read"] }' in str(
@@ -165,9 +171,9 @@ def test_a_hundred_fields_take_one_wrapped_data_key(deployment: Deployment) -> N
         decrypt_field(tokens[42], context={"user_id": 43})
 
 
-def test_another_process_reads_the_token(deployment: Deployment, service: Wiring) -> None:
+def test_another_process_reads_the_token(deployment: Deployment, service: Client) -> None:
     token = service.cipher("pii").encrypt_field("ada@example.com", {"user_id": 7})
-    other = Wiring(deployment.settings)
+    other = Client(deployment.settings)
     assert other.cipher("pii").decrypt_field(token, {"user_id": 7}) == "ada@example.com"
     other.close()
 
@@ -180,7 +186,7 @@ def test_the_plain_wrapper_encrypts_at_the_server(deployment: Deployment) -> Non
     assert plain.decrypt(rewrapped, context=b"row 7") == b"ada@example.com"
 
 
-def test_a_revoked_token_costs_one_login(deployment: Deployment, service: Wiring) -> None:
+def test_a_revoked_token_costs_one_login(deployment: Deployment, service: Client) -> None:
     service.secrets.get("jwt-secret")
     login = "auth/approle/login"
     before = len(deployment.audit_lines(login))
@@ -192,9 +198,9 @@ def test_a_revoked_token_costs_one_login(deployment: Deployment, service: Wiring
 
 
 def test_closing_gives_the_token_back(deployment: Deployment) -> None:
-    wired = Wiring(deployment.settings)
-    accessor = wired.session.get("auth/token/lookup-self")["data"]["accessor"]
-    wired.close()
+    client = Client(deployment.settings)
+    accessor = client.session.get("auth/token/lookup-self")["data"]["accessor"]
+    client.close()
     with pytest.raises(RequestRefused, match="invalid accessor"):
         deployment.operator.post("auth/token/lookup-accessor", {"accessor": accessor})
 
@@ -202,7 +208,7 @@ def test_closing_gives_the_token_back(deployment: Deployment) -> None:
 def test_the_front_door_wires_itself_from_the_environment(
     deployment: Deployment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    wiring.close()
+    default_client.close()
     for name, value in deployment.variables.items():
         monkeypatch.setenv(name, value)
     assert get_secret("jwt-secret")

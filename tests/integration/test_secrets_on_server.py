@@ -16,9 +16,9 @@ from typing import Any, Final
 
 import pytest
 
+from app_integration.client import Client
 from app_integration.errors import SecretNotFound, SecretsMissing, WrongType
 from app_integration.settings import Limits
-from app_integration.wiring import Wiring
 from tests.deployment import Deployment
 
 pytestmark = pytest.mark.requires("embedded")
@@ -64,7 +64,7 @@ def readers(deployment: Deployment) -> Counter[str]:
     return Counter(line["auth"]["client_token"] for line in lines)
 
 
-def newest(service: Wiring) -> int:
+def newest(service: Client) -> int:
     service.secrets.get(NAME, force_refresh=True)
     info = service.secrets.info(NAME)
     assert info is not None
@@ -86,7 +86,7 @@ def test_a_herd_of_threads_in_several_processes_asks_once_a_process(
 
 
 def test_tasks_and_threads_that_miss_together_ask_once(
-    deployment: Deployment, service: Wiring
+    deployment: Deployment, service: Client
 ) -> None:
     before, gate = readers(deployment), threading.Barrier(THREADS + 1)
 
@@ -109,7 +109,7 @@ def test_tasks_and_threads_that_miss_together_ask_once(
 
 
 def test_versions_fields_and_types_are_read_as_they_were_written(
-    versions: list[str], service: Wiring
+    versions: list[str], service: Client
 ) -> None:
     last = newest(service)
     secrets = service.secrets
@@ -128,7 +128,7 @@ def test_versions_fields_and_types_are_read_as_they_were_written(
 def test_the_previous_version_counts_until_it_is_destroyed(
     deployment: Deployment, versions: list[str]
 ) -> None:
-    with_service = Wiring(deployment.settings)
+    with_service = Client(deployment.settings)
     last = newest(with_service)
     secrets = with_service.secrets
     assert secrets.current_and_previous(NAME) == (versions[-1], versions[-2])
@@ -137,12 +137,12 @@ def test_the_previous_version_counts_until_it_is_destroyed(
     destroy = PATH.replace("/data/", "/destroy/")
     deployment.operator.post(destroy, {"versions": [last - 1]})
     with_service.close()
-    fresh = Wiring(deployment.settings)
+    fresh = Client(deployment.settings)
     assert fresh.secrets.current_and_previous(NAME) == (versions[-1], None)
     fresh.close()
 
 
-def test_what_is_required_and_not_there_is_listed_with_its_rule(service: Wiring) -> None:
+def test_what_is_required_and_not_there_is_listed_with_its_rule(service: Client) -> None:
     with pytest.raises(SecretsMissing) as caught:
         service.secrets.require([NAME, "payment-key", "jwt-secret", "mail/archive-key"])
     assert caught.value.denied == ("payment-key", "mail/archive-key")
@@ -154,7 +154,7 @@ def test_what_is_required_and_not_there_is_listed_with_its_rule(service: Wiring)
 @pytest.mark.usefixtures("versions")
 def test_a_rotation_is_told_by_the_background_thread(deployment: Deployment) -> None:
     settings = replace(deployment.settings, limits=Limits(cache_ttl=1.0))
-    service, told = Wiring(settings), queue.Queue[Any]()
+    service, told = Client(settings), queue.Queue[Any]()
     service.secrets.get(NAME)
     service.secrets.on_change(NAME, told.put)
     deployment.operator.post(PATH, {"data": {"value": "fourth"}})

@@ -68,7 +68,7 @@ def test_absent_deleted_and_destroyed_are_told_apart(app: Application) -> None:
 
 
 def test_a_service_has_its_own_and_nothing_else(app: Application) -> None:
-    session = app.wired.session
+    session = app.client.session
     app.operator.post("secret/data/other/staging/key", {"data": {"value": "x"}})
     for path in ("secret/data/other/staging/key", "sys/mounts", f"secret/metadata/{app.scope}"):
         with pytest.raises(AccessDenied, match="denied or absent"):

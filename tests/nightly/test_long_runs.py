@@ -10,11 +10,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import run_state_machine_as_test
 
+from app_integration.client import Client
 from app_integration.database import LeasedCredentials
 from app_integration.encryption.cipher import FieldCipher
 from app_integration.errors import DecryptionFailed
 from app_integration.names import Environment, Scope
-from app_integration.wiring import Wiring
 from tests.busy import asking, lose_no_query
 from tests.databases import ROLE, Database, leases
 from tests.deployment import Deployment
@@ -87,7 +87,7 @@ def test_no_longer_sequence_either_makes_the_store_serve_what_it_must_not() -> N
 
 @pytest.mark.parametrize("kind", ["engine", "pool"])
 def test_a_thousand_rotations_lose_no_query(
-    kind: str, deployment: Deployment, service: Wiring, database: Database
+    kind: str, deployment: Deployment, service: Client, database: Database
 ) -> None:
     # 2.4 s are left when one is due: a process that gets no processor for longer loses queries, as
     # it should, and of 0.8 s that did happen.

@@ -18,7 +18,7 @@ from flask.testing import FlaskClient
 from sqlalchemy import Engine, create_engine
 from werkzeug.test import TestResponse
 
-from app_integration import wiring
+from app_integration import default_client
 from app_integration._internal.private_file import write_private
 from app_integration.config.loader import CHECK_INTERVAL, ConfigFile
 from app_integration.encryption.blind_index.registry import BlindIndexes
@@ -142,8 +142,8 @@ class Clock:
         return self.now
 
 
-class LocalWiring:
-    """What encrypted columns ask of the process's wiring, over keys in memory."""
+class LocalClient:
+    """What encrypted columns ask of the process's client, over keys in memory."""
 
     def __init__(self, keys: LocalKeys) -> None:
         self._keys = keys
@@ -165,9 +165,9 @@ class LocalWiring:
 
 def use_local_keys(local: LocalKeys, engine: Engine, patch: pytest.MonkeyPatch) -> None:
     """Wire the store to *local*, with no key held yet."""
-    wired = LocalWiring(local)
-    wired.use_index_keys(TableIndexKeys(engine))
-    patch.setattr(wiring, "current", lambda: wired)
+    client = LocalClient(local)
+    client.use_index_keys(TableIndexKeys(engine))
+    patch.setattr(default_client, "get_default_client", lambda: client)
     patch.setattr(keys, "transit", lambda: local)
     patch.setattr(keys, "_is_blank", lambda: False)
 

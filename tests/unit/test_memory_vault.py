@@ -46,10 +46,10 @@ def test_each_fault_is_the_error_that_a_real_server_would_cause(
     vault: MemoryApplication, fault: Fault, error: type[StrongroomError]
 ) -> None:
     vault.put("jwt-secret", "one")
-    vault.wired.session.get(read(vault))
+    vault.client.session.get(read(vault))
     with vault.fault(fault, "secret/"), pytest.raises(error):
-        vault.wired.session.get(read(vault))
-    assert vault.wired.session.get(read(vault))["data"]["data"] == {"value": "one"}
+        vault.client.session.get(read(vault))
+    assert vault.client.session.get(read(vault))["data"]["data"] == {"value": "one"}
 
 
 @pytest.mark.parametrize("value", [1, True, None, ["a"], {"a": "b"}])
@@ -87,7 +87,7 @@ def test_an_outage_is_bridged_by_the_cache_and_visible(vault: MemoryApplication)
 
 def test_tokens_that_end_together_cost_one_login(vault: MemoryApplication) -> None:
     vault.put("jwt-secret", "one")
-    session = vault.wired.session
+    session = vault.client.session
     session.get(read(vault))
     vault.advance(3601)
     start = threading.Barrier(16)
@@ -103,7 +103,7 @@ def test_tokens_that_end_together_cost_one_login(vault: MemoryApplication) -> No
 
 def test_a_renewal_reaches_no_further_than_the_maximum(vault: MemoryApplication) -> None:
     vault.server.approles.role(str(vault.scope)).max_ttl = 5000
-    session = vault.wired.session
+    session = vault.client.session
     session.get("auth/token/lookup-self")
     vault.advance(3000)
     assert session.post("auth/token/renew-self")["auth"]["lease_duration"] == 2000
@@ -115,15 +115,15 @@ def test_a_renewal_reaches_no_further_than_the_maximum(vault: MemoryApplication)
 def test_a_secret_id_that_is_used_up_ends_the_session(vault: MemoryApplication) -> None:
     role = vault.server.approles.role(str(vault.scope))
     role.secret_ids = dict.fromkeys(role.secret_ids, 1)
-    vault.wired.session.get("auth/token/lookup-self")
+    vault.client.session.get("auth/token/lookup-self")
     vault.expire_tokens()
     with pytest.raises(AuthenticationFailed, match="issue a new secret-id"):
-        vault.wired.session.get("auth/token/lookup-self")
+        vault.client.session.get("auth/token/lookup-self")
 
 
 def test_a_lease_ends_with_its_time_and_with_its_token(vault: MemoryApplication) -> None:
     vault.database_role(ttl=60, max_ttl=100)
-    session, leases = vault.wired.session, vault.server.leases
+    session, leases = vault.client.session, vault.server.leases
     lease = session.get(f"database/creds/{vault.scope}")["lease_id"]
     vault.advance(50)
     renewal = {"lease_id": lease, "increment": 60}

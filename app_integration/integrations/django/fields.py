@@ -10,7 +10,7 @@ from django.db import models
 from django.db.models.lookups import In, IsNull
 from django.db.models.query_utils import DeferredAttribute
 
-from app_integration import wiring
+from app_integration import default_client
 from app_integration.encryption.blind_index.index import BlindIndex
 from app_integration.encryption.core import Token
 from app_integration.encryption.declared_field import DeclaredField
@@ -101,8 +101,8 @@ class EncryptedField(models.Field):  # type: ignore[misc] # as above
 
     @property
     def bound(self) -> DeclaredField:
-        """The declared field, under the keys of the process's wiring."""
-        cipher = wiring.current().cipher(self.key)
+        """The declared field, under the keys of the process's client."""
+        cipher = default_client.get_default_client().cipher(self.key)
         if self._bound is None or self._bound.cipher is not cipher:
             self._bound = cipher.field(self.field_id, self.names, self.kind)
         return self._bound
@@ -225,8 +225,8 @@ class BlindIndexField(models.BinaryField):  # type: ignore[misc] # as above
 
     @property
     def blind(self) -> BlindIndex:
-        """The index, under the keys of the process's wiring."""
-        indexes = wiring.current().indexes
+        """The index, under the keys of the process's client."""
+        indexes = default_client.get_default_client().indexes
         return indexes.find(self.index_id) or indexes.index(self.index_id, **self.declared)
 
     def given(self, row: Any) -> tuple[Any, ...]:

@@ -8,7 +8,7 @@ from typing import Any, overload
 from sqlalchemy import inspect
 from sqlalchemy.orm import Mapper, mapped_column
 
-from app_integration import wiring
+from app_integration import default_client
 from app_integration.encryption.declared_field import DeclaredField
 from app_integration.errors import ConfigurationError
 from app_integration.integrations.orm_values import Known, known_values
@@ -138,8 +138,8 @@ class Encrypted:
         return self.context
 
     def bound(self, owner: type) -> DeclaredField:
-        """The declared field, under the keys of the process's wiring."""
-        cipher = wiring.current().cipher(self._key)
+        """The declared field, under the keys of the process's client."""
+        cipher = default_client.get_default_client().cipher(self._key)
         if self._bound is None or self._bound.cipher is not cipher:
             self._bound = cipher.field(self.field, self.names(owner), self._kind)
         return self._bound

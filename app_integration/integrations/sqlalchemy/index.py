@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy.orm import mapped_column
 
-from app_integration import wiring
+from app_integration import default_client
 from app_integration.encryption.blind_index.index import BlindIndex
 from app_integration.encryption.blind_index.registry import BlindIndexes, Normalise
 from app_integration.integrations.sqlalchemy.columns import IndexType
@@ -51,8 +51,8 @@ class Indexed:
 
     @property
     def blind(self) -> BlindIndex:
-        """The index, under the keys of the process's wiring."""
-        return self.spec.declare(self.name, wiring.current().indexes)
+        """The index, under the keys of the process's client."""
+        return self.spec.declare(self.name, default_client.get_default_client().indexes)
 
     def map(self, owner: type) -> None:
         """Give the class *owner* the column, unless it has one."""

@@ -13,6 +13,7 @@ import psycopg
 import pytest
 
 from app_integration.auth.methods import StaticToken
+from app_integration.client import Client
 from app_integration.database.credentials import Credentials, is_refused
 from app_integration.database.external_credentials import in_file, in_secret
 from app_integration.database.lease import (
@@ -35,7 +36,6 @@ from app_integration.observability import redaction
 from app_integration.secret import Secret
 from app_integration.session.session import Session
 from app_integration.settings import Limits, Settings
-from app_integration.wiring import Wiring
 from tests.unit.scripted_server import Pauses
 
 LEASE = Lease(
@@ -176,23 +176,23 @@ def test_nobody_waits_for_the_address_that_another_asks_for() -> None:
     session = Session(
         "https://vault", StaticToken(Secret("given")), limits=Limits(retry_window=0.0), connect=Away
     )
-    wired = Wiring(
+    client = Client(
         Settings(scope, "https://vault", limits=Limits(retry_window=0.0)), session=session
     )
     with ThreadPoolExecutor(2) as threads:
-        engine = threads.submit(wired.engine, None, None)
+        engine = threads.submit(client.engine, None, None)
         assert asked.wait(10)
-        cipher = threads.submit(wired.cipher, "pii").result(10)
-        assert wired.cipher("pii") is cipher
+        cipher = threads.submit(client.cipher, "pii").result(10)
+        assert client.cipher("pii") is cipher
         answer.set()
         with pytest.raises(Unreachable):
             engine.result()
-    wired.close()
+    client.close()
 
 
 def test_what_was_closed_before_it_logged_in_does_not_log_in_later() -> None:
-    """A thread may hold the wiring that another closes; nobody would give that token back."""
-    wired = Wiring(Settings(Scope("shop", Environment.PROD), "https://vault"))
-    wired.close()
+    """A thread may hold the client that another closes; nobody would give that token back."""
+    client = Client(Settings(Scope("shop", Environment.PROD), "https://vault"))
+    client.close()
     with pytest.raises(AuthenticationFailed, match="closed meanwhile"):
-        wired.secrets.get("jwt-secret")
+        client.secrets.get("jwt-secret")

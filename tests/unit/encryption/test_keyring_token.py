@@ -17,6 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app_integration.auth.methods import StaticToken
+from app_integration.client import Client
 from app_integration.encryption.cipher import FieldCipher
 from app_integration.encryption.core import FIELD_TYPES
 from app_integration.encryption.tokens import associated_data, keyring_token
@@ -32,7 +33,6 @@ from app_integration.names import Environment, Scope
 from app_integration.secret import Secret
 from app_integration.session.session import Session
 from app_integration.settings import Limits, Settings
-from app_integration.wiring import Wiring
 from tests.unit import nonces
 from tests.unit.cipher_parts import STORE, World, forgeries
 
@@ -292,16 +292,16 @@ def test_the_application_chooses_the_keyring(tmp_path: Path) -> None:
         (replace(at, data_keys=str(tmp_path / "keys.json")), None, bytes),
         (at, world.rows, bytes),
     ):
-        wired = Wiring(settings_of, session=Session(at.vault_addr, StaticToken(Secret("none"))))
+        client = Client(settings_of, session=Session(at.vault_addr, StaticToken(Secret("none"))))
         if store is not None:
-            wired.use_data_keys(store)
-        cipher = wired.cipher("pii")
+            client.use_data_keys(store)
+        cipher = client.cipher("pii")
         cipher.keyring.service = world.service
         token = cipher.encrypt_field("sand", {"user_id": 7})
         assert type(token) is kind
         assert cipher.decrypt_field(token, {"user_id": 7}) == "sand"
         assert cipher.decrypt_field(world.text_process().encrypt_field("x")) == "x"
-        wired.close()
+        client.close()
     assert (tmp_path / "keys.json").exists()
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from app_integration.auth.methods import AppRole
+from app_integration.client import Client
 from app_integration.errors import AuditFailed
 from app_integration.names import Environment, Scope
 from app_integration.observability import redaction
@@ -26,7 +27,6 @@ from app_integration.observability.audit_sinks import LOOK_AGAIN, FileSink
 from app_integration.secret_store.store import SecretStore
 from app_integration.session.session import Session
 from app_integration.settings import Settings
-from app_integration.wiring import Wiring
 from tests.unit.scripted_server import REVOKE, Server
 from tests.unit.secret_store.test_store import Clock, Script
 
@@ -187,7 +187,7 @@ def test_counts_that_cannot_be_written_at_the_end_still_let_the_token_go(
     monkeypatch.setattr("app_integration.observability.audit_sinks.LOOK_AGAIN", 0.0)
     settings = Settings(SCOPE, "https://vault", audit_mode="aggregate", audit_file=tmp_path / "a")
     files = tmp_path / "r", tmp_path / "s"
-    wired = Wiring(
+    client = Client(
         settings, session=Session("https://vault", AppRole(*files), connect=lambda: server)
     )
     for name in ("r", "s"):
@@ -196,11 +196,11 @@ def test_counts_that_cannot_be_written_at_the_end_still_let_the_token_go(
         {"data": {"data": {"value": "one"}, "metadata": {"version": 1}}}
     ]
     for _ in range(3):
-        assert wired.secrets.get("x") == "one"
+        assert client.secrets.get("x") == "one"
     (tmp_path / "a").unlink()
     (tmp_path / "a").mkdir()
     with pytest.raises(AuditFailed):
-        wired.close()
+        client.close()
     assert server.count(REVOKE) == 1
 
 

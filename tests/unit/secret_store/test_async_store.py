@@ -15,10 +15,11 @@ from app_integration import (
     aencrypt_field,
     aget_secret,
     arequire,
+    default_client,
     get_secret,
-    wiring,
 )
 from app_integration.auth.methods import StaticToken
+from app_integration.client import Client
 from app_integration.errors import (
     DeadlineExceeded,
     SecretNotFound,
@@ -280,11 +281,11 @@ def test_the_loop_goes_on_while_the_first_cipher_is_made() -> None:
     limits = Limits(retry_window=0.0)
     session = Session("https://vault", StaticToken(Secret("given")), limits=limits, connect=Away)
     settings = Settings(SCOPE, "https://vault", data_keys=DATABASE, limits=limits)
-    wiring.configure(settings, session=session)
+    default_client.configure(settings, session=session)
     try:
         asyncio.run(scenario())
     finally:
-        wiring.close()
+        default_client.close()
 
 
 def test_errors_defaults_and_types_are_those_of_the_store(tmp_path: Path) -> None:
@@ -314,15 +315,15 @@ def test_the_first_use_is_made_in_a_thread(tmp_path: Path) -> None:
     threads: list[str] = []
     with in_memory("shop", tmp_path) as app:
         app.put("jwt-secret", "one")
-        made = wiring.Wiring.async_secrets
+        made = Client.async_secrets
 
-        def noted(wired: wiring.Wiring) -> AsyncSecretStore:
+        def noted(client: Client) -> AsyncSecretStore:
             threads.append(threading.current_thread().name)
-            result: AsyncSecretStore = made.__get__(wired)
+            result: AsyncSecretStore = made.__get__(client)
             return result
 
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(wiring.Wiring, "async_secrets", property(noted))
+            patch.setattr(Client, "async_secrets", property(noted))
             for _ in range(2):
                 assert asyncio.run(aget_secret("jwt-secret")) == "one"
     assert len(threads) == 1

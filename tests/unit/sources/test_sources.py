@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from app_integration._internal.private_file import write_private
+from app_integration.client import Client
 from app_integration.errors import (
     AccessDenied,
     AuthenticationFailed,
@@ -22,7 +23,6 @@ from app_integration.secret_store.cache_entry import FALLBACK_TTL
 from app_integration.settings import from_environment
 from app_integration.sources.dotenv import DotenvSource
 from app_integration.sources.rendered import RenderedSource
-from app_integration.wiring import Wiring
 from tests.deployment import free_ports
 from tests.unit.secret_store.test_store import LIMITS, Script, Shop
 from tests.unit.test_settings import GOOD
@@ -158,14 +158,14 @@ def variables(tmp_path: Path, **changes: str) -> dict[str, str]:
 def test_the_chain_of_the_settings_is_the_one_that_is_asked(tmp_path: Path) -> None:
     rendered(tmp_path)
     settings = from_environment(variables(tmp_path, STRONGROOM_SOURCES="rendered", VAULT_ADDR=""))
-    wired = Wiring(settings)
-    assert wired.secrets.get("jwt-secret") == "from the file"
-    info = wired.secrets.info("jwt-secret")
+    client = Client(settings)
+    assert client.secrets.get("jwt-secret") == "from the file"
+    info = client.secrets.info("jwt-secret")
     assert info is not None
     assert info.source == "rendered"
     with pytest.raises(ConfigurationError, match="VAULT_ADDR is not set"):
-        wired.session.get("sys/health")
-    wired.close()
+        client.session.get("sys/health")
+    client.close()
 
 
 @pytest.mark.parametrize(
@@ -214,8 +214,8 @@ def test_a_given_declaration_bounds_what_can_be_asked_for(tmp_path: Path) -> Non
             STRONGROOM_DECLARATION=str(tmp_path / "names"),
         )
     )
-    wired = Wiring(settings)
-    assert wired.secrets.get("jwt-secret") == "from the file"
+    client = Client(settings)
+    assert client.secrets.get("jwt-secret") == "from the file"
     with pytest.raises(ConfigurationError, match="'database-url' isn't declared"):
-        wired.secrets.get("database-url")
-    wired.close()
+        client.secrets.get("database-url")
+    client.close()

@@ -1,12 +1,12 @@
-"""From settings to one set of live objects for the process. No feature logic here."""
+"""From settings to the live objects of one application. No feature logic here."""
 
 from __future__ import annotations
 
 import threading
 import time
 from collections.abc import Callable, Collection, Mapping
-from contextlib import AbstractContextManager, ExitStack
-from importlib import import_module
+from contextlib import ExitStack
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from app_integration._internal import fork_safety
@@ -14,6 +14,7 @@ from app_integration.errors import AuthenticationFailed, ConfigurationError
 from app_integration.observability import metrics
 from app_integration.settings import DATABASE, Settings
 
+# Each part is imported when it is first made, so that an application pays only for what it touches.
 if TYPE_CHECKING:
     from sqlalchemy import Engine
 
@@ -21,30 +22,16 @@ if TYPE_CHECKING:
     from app_integration.encryption.blind_index.registry import BlindIndexes
     from app_integration.encryption.blind_index.stores import IndexKeyStore
     from app_integration.encryption.cipher import FieldCipher
+    from app_integration.encryption.keys.services import KeyService
     from app_integration.encryption.keys.stores import DataKeyStore
     from app_integration.encryption.transit import Transit
-    from app_integration.observability.audit_log import AuditLog
     from app_integration.secret_store.async_store import AsyncSecretStore
     from app_integration.secret_store.store import SecretStore
     from app_integration.session.session import Session
     from app_integration.sources import Source
 
-#: Loaded on first use, so that an application pays only for what it touches.
-SOURCES = {
-    "vault": "app_integration.sources.vault:VaultSource",
-    "rendered": "app_integration.sources.rendered:RenderedSource",
-    "dotenv": "app_integration.sources.dotenv:DotenvSource",
-}
-KEY_SERVICES = {"vault": "app_integration.encryption.keys.services.vault:VaultKeyService"}
 
-
-def load(reference: str) -> Any:
-    """The object that ``package.module:name`` refers to."""
-    module, _, attribute = reference.partition(":")
-    return getattr(import_module(module), attribute)
-
-
-class Wiring:
+class Client:
     """The live objects of one application, each made when first asked for."""
 
     def __init__(
@@ -74,13 +61,8 @@ class Wiring:
         self._databases: DatabaseFactory | None = None
 
     def reset_after_fork(self) -> None:
-        """A fresh lock; what is wired begins anew by itself in a forked child."""
+        """A fresh lock; each part resets itself in a forked child."""
         self._lock = threading.RLock()
-
-    @property
-    def lock(self) -> AbstractContextManager[object]:
-        """Held while something is made that there is to be one of."""
-        return self._lock
 
     @property
     def session(self) -> Session:
@@ -89,7 +71,9 @@ class Wiring:
             if self._session is None and self._closed:  # nobody would give its token back
                 raise AuthenticationFailed("this was closed meanwhile; ask again")
             if self._session is None:
-                self._session = load("app_integration.session.session:open_session")(self.settings)
+                from app_integration.session.session import open_session
+
+                self._session = open_session(self.settings)
                 self._at_close.callback(self._session.close)
             return self._session
 
@@ -100,33 +84,37 @@ class Wiring:
             return made
         with self._lock:
             if self._secrets is None:
-                settings = self.settings
-                audit: AuditLog = load("app_integration.observability.audit_log:open_audit")(
-                    settings, self._accessor
-                )
-                self._secrets = store = load("app_integration.secret_store.store:SecretStore")(
-                    self._sources(),
-                    audit,
-                    scope=settings.scope,
-                    declared=self._declared(),
-                    development=settings.development,
-                    limits=settings.limits,
-                    ttls=settings.ttls,
-                    clock=self.clock,
-                )
-                self._at_close.callback(audit.close)
-                self._at_close.callback(store.close)
+                self._secrets = self._make_secrets()
             return self._secrets
+
+    def _make_secrets(self) -> SecretStore:
+        from app_integration.observability.audit_log import open_audit
+        from app_integration.secret_store.store import SecretStore
+
+        settings = self.settings
+        audit = open_audit(settings, self._accessor)
+        store = SecretStore(
+            self._sources(),
+            audit,
+            scope=settings.scope,
+            declared=self._declared(),
+            development=settings.development,
+            limits=settings.limits,
+            ttls=settings.ttls,
+            clock=self.clock,
+        )
+        self._at_close.callback(audit.close)
+        self._at_close.callback(store.close)
+        return store
 
     @property
     def async_secrets(self) -> AsyncSecretStore:
         """The secret store for coroutines."""
         with self._lock:
             if self._async_secrets is None:
-                store = self.secrets
-                self._async_secrets = load(
-                    "app_integration.secret_store.async_store:AsyncSecretStore"
-                )(store)
+                from app_integration.secret_store.async_store import AsyncSecretStore
+
+                self._async_secrets = AsyncSecretStore(self.secrets)
                 self._at_close.callback(self._async_secrets.close)
             return self._async_secrets
 
@@ -139,9 +127,9 @@ class Wiring:
         path = self.settings.declaration
         if path is None:
             return None
-        read = load("app_integration.secret_store.declared_names:read_declaration")
-        declared: Collection[str] = read(path, self.settings.scope)
-        return declared
+        from app_integration.secret_store.declared_names import read_declaration
+
+        return read_declaration(path, self.settings.scope)
 
     def cipher(self, key: str) -> FieldCipher:
         """The field cipher over the service's Transit key *key*."""
@@ -149,9 +137,10 @@ class Wiring:
             return made
         with self._lock:
             if key not in self._ciphers:
-                service = load(KEY_SERVICES[self.settings.backend])
-                self._ciphers[key] = load("app_integration.encryption.cipher:FieldCipher")(
-                    service(self.session, self.settings.scope.key(key), self.settings.limits),
+                from app_integration.encryption.cipher import FieldCipher
+
+                self._ciphers[key] = FieldCipher(
+                    self._key_service(key),
                     self.settings.scope,
                     key_name=key,
                     data_keys=self._data_key_store(),
@@ -164,16 +153,21 @@ class Wiring:
         """As :meth:`cipher`, without making any."""
         return self._ciphers.get(key)
 
+    def _key_service(self, key: str) -> KeyService:
+        """What wraps data keys under the service's key *key*: Transit, the one backend of now."""
+        from app_integration.encryption.keys.services.vault import VaultKeyService
+
+        return VaultKeyService(self.session, self.settings.scope.key(key), self.settings.limits)
+
     @property
     def indexes(self) -> BlindIndexes:
         """The blind indexes; their keys are wrapped by the service's Transit key ``index``."""
         with self._lock:
             if self._indexes is None:
-                service = load(KEY_SERVICES[self.settings.backend])
-                self._indexes = load(
-                    "app_integration.encryption.blind_index.registry:BlindIndexes"
-                )(
-                    service(self.session, self.settings.scope.key("index"), self.settings.limits),
+                from app_integration.encryption.blind_index.registry import BlindIndexes
+
+                self._indexes = BlindIndexes(
+                    self._key_service("index"),
                     self._index_key_store(),
                     self.settings.scope,
                     limits=self.settings.limits,
@@ -189,8 +183,9 @@ class Wiring:
     def _index_key_store(self) -> IndexKeyStore:
         """The store that was given, or the table beside the data keys; under the lock."""
         if self._index_keys is None and self.settings.data_keys == DATABASE:
-            table = load("app_integration.encryption.blind_index.stores.table:TableIndexKeys")
-            self._index_keys = table(self.engine(None, None))
+            from app_integration.encryption.blind_index.stores.table import TableIndexKeys
+
+            self._index_keys = TableIndexKeys(self.engine(None, None))
         if self._index_keys is None:
             raise ConfigurationError(
                 "there is no place for the keys of blind indexes: call "
@@ -208,29 +203,43 @@ class Wiring:
         """The store that was given, or the one that the settings name; under the lock."""
         where = self.settings.data_keys
         if self._data_keys is None and where:
-            if where == DATABASE:
-                table = load("app_integration.encryption.keys.stores.table:TableDataKeys")
-                self._data_keys = table(self.engine(None, None))
-            else:
-                file = load("app_integration.encryption.keys.stores.file:FileDataKeys")
-                self._data_keys = file(where)
+            self._data_keys = self._open_data_keys(where)
         return self._data_keys
+
+    def _open_data_keys(self, where: str) -> DataKeyStore:
+        if where == DATABASE:
+            from app_integration.encryption.keys.stores.table import TableDataKeys
+
+            return TableDataKeys(self.engine(None, None))
+        from app_integration.encryption.keys.stores.file import FileDataKeys
+
+        return FileDataKeys(Path(where))
 
     def transit(self, key: str) -> Transit:
         """The plain wrapper over the service's Transit key *key*."""
-        wrapper: Transit = load("app_integration.encryption.transit:Transit")(
-            self.session, self.settings.scope.key(key), self.settings.limits
-        )
-        return wrapper
+        from app_integration.encryption.transit import Transit
+
+        return Transit(self.session, self.settings.scope.key(key), self.settings.limits)
 
     def database(self, kind: str, url: str | None, options: Mapping[str, Any], **user: Any) -> Any:
-        """A new engine or pool: see :meth:`database.wired.DatabaseFactory.open`."""
+        """A new engine or pool: see :meth:`database.client.DatabaseFactory.open`."""
         with self._lock:
             if self._databases is None:
-                made = load("app_integration.database.factory:DatabaseFactory")
-                self._databases = made(self, self._at_close)
+                self._databases = self._make_databases()
         # Outside the lock: the server may be asked for the address.
         return self._databases.open(kind, url, options, **user)
+
+    def _make_databases(self) -> DatabaseFactory:
+        from app_integration.database.factory import DatabaseFactory
+
+        return DatabaseFactory(
+            lambda: self.session,
+            lambda name, stale: self.secrets.get(name, force_refresh=stale),
+            self.settings,
+            lock=self._lock,
+            at_close=self._at_close,
+            clock=self.clock,
+        )
 
     def engine(self, role: str | None, url: str | None, **options: Any) -> Engine:
         """A new engine under leased users of *role*."""
@@ -250,7 +259,15 @@ class Wiring:
         return [self._source(name) for name in self.settings.chain]
 
     def _source(self, name: str) -> Source:
-        settings, kind = self.settings, load(SOURCES[name])
-        files = {"dotenv": settings.dotenv_file, "rendered": settings.config_file}
-        source: Source = kind(files[name]) if name in files else kind(self.session, settings.scope)
-        return source
+        settings = self.settings
+        if name == "vault":
+            from app_integration.sources.vault import VaultSource
+
+            return VaultSource(self.session, settings.scope)
+        if name == "rendered":
+            from app_integration.sources.rendered import RenderedSource
+
+            return RenderedSource(settings.rendered_file())
+        from app_integration.sources.dotenv import DotenvSource
+
+        return DotenvSource(settings.dotenv_file)

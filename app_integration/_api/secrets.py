@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
-from app_integration import wiring
+from app_integration import default_client
 from app_integration.secret import REQUIRED, Secret
 
 if TYPE_CHECKING:
@@ -79,7 +79,7 @@ def get_secret(
         ServerError: the server is away and no value is held that may still be served.
         AuditFailed: the access couldn't be recorded, so nothing was released.
     """
-    store = wiring.current().secrets
+    store = default_client.get_default_client().secrets
     # The common call, which a hundred others wait behind, is spared the passing of every option.
     if not force_refresh and version is None and field is None and as_type is None:
         held = store.get_cached(name)
@@ -138,7 +138,7 @@ async def aget_secret(name: str, **options: Any) -> Any:
 
 def get_secret_info(name: str) -> SecretInfo | None:
     """Source, version, age and staleness of a cached secret; None when it isn't cached."""
-    return wiring.current().secrets.info(name)
+    return default_client.get_default_client().secrets.info(name)
 
 
 def require(names: Iterable[str]) -> None:
@@ -149,7 +149,7 @@ def require(names: Iterable[str]) -> None:
             absent (a client can't tell the two apart) with the policy rule to add.
         ServerError: the server can't be asked.
     """
-    wiring.current().secrets.require(names)
+    default_client.get_default_client().secrets.require(names)
 
 
 async def arequire(names: Iterable[str]) -> None:
@@ -172,7 +172,7 @@ def current_and_previous(name: str, *, grace: float | None = None) -> tuple[Secr
     Raises:
         StrongroomError: as :func:`get_secret`, for the current value.
     """
-    return wiring.current().secrets.current_and_previous(name, grace=grace)
+    return default_client.get_default_client().secrets.current_and_previous(name, grace=grace)
 
 
 async def acurrent_and_previous(
@@ -192,14 +192,15 @@ def on_change(name: str, callback: Callback) -> Watch:
     Raises:
         InvalidName: nothing is watched.
     """
-    return wiring.current().secrets.on_change(name, callback)
+    return default_client.get_default_client().secrets.on_change(name, callback)
 
 
 async def _async_secrets() -> AsyncSecretStore:
     """The process's; the first one in a thread, as that reads files and loads modules."""
-    made = wiring.ready()
+    client = default_client.peek_default_client()
+    made = None if client is None else client.async_secrets_if_made
     if made is not None:
         return made
     import asyncio  # noqa: PLC0415 (only those who have it loaded come here)
 
-    return await asyncio.to_thread(lambda: wiring.current().async_secrets)
+    return await asyncio.to_thread(lambda: default_client.get_default_client().async_secrets)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from app_integration import wiring
+from app_integration import default_client
 
 if TYPE_CHECKING:
     from app_integration.encryption.blind_index.index import BlindIndex
@@ -27,7 +27,7 @@ def encrypt_field(value: Any, *, context: Mapping[str, Any] | None = None, key: 
     Raises:
         EncryptionError: a value or context of another type, or no data key can be had.
     """
-    return wiring.current().cipher(key).encrypt_field(value, context)
+    return default_client.get_default_client().cipher(key).encrypt_field(value, context)
 
 
 def decrypt_field(
@@ -39,7 +39,7 @@ def decrypt_field(
         DecryptionFailed: the token isn't authentic for this key and *context*.
         KeyUnavailable: its data key can't be unwrapped now.
     """
-    return wiring.current().cipher(key).decrypt_field(token, context)
+    return default_client.get_default_client().cipher(key).decrypt_field(token, context)
 
 
 async def aencrypt_field(
@@ -71,7 +71,7 @@ def field(
         kind: the type of every value.
         key: the service's Transit key.
     """
-    return wiring.current().cipher(key).field(field_id, context, kind)
+    return default_client.get_default_client().cipher(key).field(field_id, context, kind)
 
 
 def use_data_keys(store: DataKeyStore | None) -> None:
@@ -83,7 +83,7 @@ def use_data_keys(store: DataKeyStore | None) -> None:
     Args:
         store: a ``TableDataKeys``, a ``FileDataKeys``, or another ``DataKeyStore``.
     """
-    wiring.current().use_data_keys(store)
+    default_client.get_default_client().use_data_keys(store)
 
 
 def use_index_keys(store: IndexKeyStore) -> None:
@@ -94,7 +94,7 @@ def use_index_keys(store: IndexKeyStore) -> None:
     Args:
         store: a ``TableIndexKeys``, or another ``IndexKeyStore``.
     """
-    wiring.current().use_index_keys(store)
+    default_client.get_default_client().use_index_keys(store)
 
 
 def declare_index(name: str, **options: Any) -> BlindIndex:
@@ -106,7 +106,7 @@ def declare_index(name: str, **options: Any) -> BlindIndex:
         name: a stable id, such as ``users.email``.
         options: as ``BlindIndexes.index`` has them: *rows*, *distinct*, *normalise*, *low_entropy*.
     """
-    return wiring.current().indexes.index(name, **options)
+    return default_client.get_default_client().indexes.index(name, **options)
 
 
 def blind_index(name: str, *values: Any) -> bytes | None:
@@ -120,19 +120,20 @@ def blind_index(name: str, *values: Any) -> bytes | None:
         ConfigurationError: no such index was declared.
         KeyUnavailable: its key isn't held and can't be had now.
     """
-    return wiring.current().indexes[name].value(*values)
+    return default_client.get_default_client().indexes[name].value(*values)
 
 
 def transit(key: str = "pii") -> Transit:
     """Encrypt, decrypt and rewrap at the server, for callers that must never hold a data key."""
-    return wiring.current().transit(key)
+    return default_client.get_default_client().transit(key)
 
 
 async def _cipher(key: str) -> FieldCipher:
     """That of *key*; the first one in a thread, as it may ask for the address of a database."""
-    made = wiring.ready_cipher(key)
+    client = default_client.peek_default_client()
+    made = None if client is None else client.cipher_if_made(key)
     if made is not None:
         return made
     import asyncio  # noqa: PLC0415 (only those who have it loaded come here)
 
-    return await asyncio.to_thread(lambda: wiring.current().cipher(key))
+    return await asyncio.to_thread(lambda: default_client.get_default_client().cipher(key))

@@ -1,0 +1,1 @@
+"""The functions of the front door, over the process's one client."""
