@@ -28,7 +28,7 @@ from app_integration.encryption.keys.services.vault import VaultKeyService
 from app_integration.names import Environment, Scope
 from app_integration.secret import Secret
 from app_integration.session.session import Session
-from app_integration.testing.real import real_server
+from app_integration.testing.dev_server import real_server
 from benchmarks import encryption_peers as peers
 from benchmarks.memory_keys import MemoryRows, MemoryService
 from benchmarks.ratio import Case, Run, measure, table

@@ -27,7 +27,7 @@ from rich.console import Console
 
 from app_integration import default_client, get_secret
 from app_integration.testing.application import Application, on_server
-from app_integration.testing.real import RealServer, real_server
+from app_integration.testing.dev_server import RealServer, real_server
 from benchmarks.ratio import Case, Result, Run, measure, repeated, table
 
 NAME: Final = "jwt-secret"

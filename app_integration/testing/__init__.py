@@ -9,6 +9,6 @@ from __future__ import annotations
 from app_integration.testing.application import Application, MemoryApplication
 from app_integration.testing.clock import Clock
 from app_integration.testing.faults import Fault
-from app_integration.testing.vault import MemoryVault, Seen
+from app_integration.testing.memory_vault import MemoryVault, Seen
 
 __all__ = ["Application", "Clock", "Fault", "MemoryApplication", "MemoryVault", "Seen"]

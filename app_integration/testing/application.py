@@ -16,10 +16,10 @@ from app_integration.names import Environment, Scope
 from app_integration.secret import Secret
 from app_integration.session.session import Session
 from app_integration.settings import Settings
-from app_integration.testing import grants
+from app_integration.testing import policies
 from app_integration.testing.faults import Fault
 from app_integration.testing.leases import DatabaseRole
-from app_integration.testing.vault import ADDRESS, MemoryVault
+from app_integration.testing.memory_vault import ADDRESS, MemoryVault
 
 #: Strict, so that nothing but the server answers: the fallbacks are development's.
 ENVIRONMENT: Final = Environment.STAGING
@@ -111,9 +111,9 @@ class MemoryApplication(Application):
 def in_memory(service: str, folder: Path) -> Iterator[MemoryApplication]:
     """The application *service* on a new server in memory; its files lie in *folder*."""
     scope = Scope(service, ENVIRONMENT)
-    server = MemoryVault(authorise=partial(grants.allows, scope))
+    server = MemoryVault(authorise=partial(policies.allows, scope))
     clock = server.clock
-    operator = server.tokens.issue("operator", (grants.ROOT,), ttl=float("inf"))
+    operator = server.tokens.issue("operator", (policies.ROOT,), ttl=float("inf"))
     role = server.approles.role(str(scope))
 
     def session(login: AppRole | StaticToken) -> Session:
@@ -152,7 +152,7 @@ def on_server(address: str, root_token: str, folder: Path) -> Iterator[Applicati
 def _register(operator: Session, scope: Scope, folder: Path) -> AppRole:
     """The service's policy and AppRole on a real server, and how to log in."""
     role = f"auth/{names.APPROLE_MOUNT}/role/{scope}"
-    operator.post(f"sys/policies/acl/{scope}", {"policy": grants.hcl(scope)})
+    operator.post(f"sys/policies/acl/{scope}", {"policy": policies.hcl(scope)})
     operator.post(
         role,
         {"token_policies": [str(scope)], "token_period": 3600, "token_no_default_policy": True},

@@ -6,8 +6,8 @@ import secrets
 from dataclasses import dataclass, field
 
 from app_integration.testing.clock import Clock
-from app_integration.testing.exchange import Answer, Refused, Request, data, no_such_path
-from app_integration.testing.tokens import Tokens
+from app_integration.testing.http import Refused, Request, ServerResponse, data, no_such_path
+from app_integration.testing.tokens import TokenStore
 
 
 @dataclass(slots=True)
@@ -38,7 +38,7 @@ class Role:
 class AppRoles:
     """The mount ``auth/approle``."""
 
-    def __init__(self, clock: Clock, tokens: Tokens) -> None:
+    def __init__(self, clock: Clock, tokens: TokenStore) -> None:
         self._clock = clock
         self._tokens = tokens
         self._roles: dict[str, Role] = {}
@@ -48,7 +48,7 @@ class AppRoles:
         made = Role(name, policies or (name,), secrets.token_urlsafe(24))
         return self._roles.setdefault(name, made)
 
-    def login(self, request: Request) -> Answer:
+    def login(self, request: Request) -> ServerResponse:
         """The answer to a login: a new token, or the server's one refusal for all reasons."""
         given = request.body.get("role_id"), request.body.get("secret_id")
         for role in self._roles.values():
@@ -57,10 +57,10 @@ class AppRoles:
                 token = self._tokens.issue(
                     role.name, role.policies, ttl=role.ttl, max_ttl=role.max_ttl
                 )
-                return Answer(200, {"auth": token.auth(self._clock())})
+                return ServerResponse(200, {"auth": token.auth(self._clock())})
         raise Refused(400, "invalid role or secret ID")
 
-    def answer(self, request: Request) -> Answer:
+    def answer(self, request: Request) -> ServerResponse:
         """The answer to *request* below ``auth/approle``."""
         match request.method, request.path.split("/"):
             case "POST", ["role", name, "secret-id"] if name in self._roles:

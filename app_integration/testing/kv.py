@@ -7,7 +7,14 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from app_integration.testing.clock import Clock
-from app_integration.testing.exchange import NO_CONTENT, Answer, Refused, Request, data, unsupported
+from app_integration.testing.http import (
+    NO_CONTENT,
+    Refused,
+    Request,
+    ServerResponse,
+    data,
+    unsupported,
+)
 
 _DEFAULT_KEPT: Final = 10  # versions, as the server keeps when nothing is set
 
@@ -54,10 +61,10 @@ class Kv:
         self._clock = clock
         self._entries: dict[str, _Entry] = {}
 
-    def answer(self, request: Request) -> Answer:
+    def answer(self, request: Request) -> ServerResponse:
         """The answer to *request*, whose path is below the mount."""
         kind, _, path = request.path.partition("/")
-        handlers: dict[tuple[str, str], Callable[[str, Request], Answer]] = {
+        handlers: dict[tuple[str, str], Callable[[str, Request], ServerResponse]] = {
             ("GET", "data"): self._read,
             ("POST", "data"): self._write,
             ("DELETE", "data"): self._delete_latest,
@@ -74,7 +81,7 @@ class Kv:
             raise unsupported()
         return handler(path, request)
 
-    def _read(self, path: str, request: Request) -> Answer:
+    def _read(self, path: str, request: Request) -> ServerResponse:
         entry = self._entry(path)
         number = int(request.query.get("version", 0)) or entry.current
         version = entry.versions.get(number)
@@ -85,7 +92,7 @@ class Kv:
             raise Refused(404, data={"data": None, "metadata": about})
         return data({"data": dict(version.value), "metadata": about})
 
-    def _write(self, path: str, request: Request) -> Answer:
+    def _write(self, path: str, request: Request) -> ServerResponse:
         value = request.body.get("data")
         if not isinstance(value, Mapping):
             raise Refused(400, "no data provided")
@@ -99,28 +106,28 @@ class Kv:
         number = entry.add(version)
         return data({**version.times(), "custom_metadata": entry.custom, "version": number})
 
-    def _delete_latest(self, path: str, _: Request) -> Answer:
+    def _delete_latest(self, path: str, _: Request) -> ServerResponse:
         entry = self._entries.get(path)
         if entry is not None and entry.current in entry.versions:
             self._mark(entry.versions[entry.current])
         return NO_CONTENT
 
-    def _delete(self, path: str, request: Request) -> Answer:
+    def _delete(self, path: str, request: Request) -> ServerResponse:
         for version in self._named(path, request):
             self._mark(version)
         return NO_CONTENT
 
-    def _undelete(self, path: str, request: Request) -> Answer:
+    def _undelete(self, path: str, request: Request) -> ServerResponse:
         for version in self._named(path, request):
             version.deleted = ""
         return NO_CONTENT
 
-    def _destroy(self, path: str, request: Request) -> Answer:
+    def _destroy(self, path: str, request: Request) -> ServerResponse:
         for version in self._named(path, request):
             version.destroyed, version.value = True, {}
         return NO_CONTENT
 
-    def _metadata(self, path: str, _: Request) -> Answer:
+    def _metadata(self, path: str, _: Request) -> ServerResponse:
         entry = self._entry(path)
         return data(
             {
@@ -134,17 +141,17 @@ class Kv:
             }
         )
 
-    def _write_metadata(self, path: str, request: Request) -> Answer:
+    def _write_metadata(self, path: str, request: Request) -> ServerResponse:
         entry = self._entries.setdefault(path, _Entry(self._clock.timestamp()))
         entry.custom = request.body.get("custom_metadata", entry.custom)
         entry.kept = request.body.get("max_versions", entry.kept)
         return NO_CONTENT
 
-    def _forget(self, path: str, _: Request) -> Answer:
+    def _forget(self, path: str, _: Request) -> ServerResponse:
         self._entries.pop(path, None)
         return NO_CONTENT
 
-    def _list(self, path: str, _: Request) -> Answer:
+    def _list(self, path: str, _: Request) -> ServerResponse:
         folder = f"{path.rstrip('/')}/" if path else ""
         below = [known.removeprefix(folder) for known in self._entries if known.startswith(folder)]
         keys = {name.partition("/")[0] + ("/" if "/" in name else "") for name in below}

@@ -8,11 +8,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from app_integration.testing.clock import Clock
-from app_integration.testing.exchange import (
+from app_integration.testing.http import (
     NO_CONTENT,
-    Answer,
     Refused,
     Request,
+    ServerResponse,
     data,
     no_such_path,
 )
@@ -83,7 +83,7 @@ class Leases:
         role = StaticRole(username, period, self._clock(), secrets.token_urlsafe(20))
         return self.statics.setdefault(name, role)
 
-    def answer(self, request: Request, token: Token) -> Answer:
+    def answer(self, request: Request, token: Token) -> ServerResponse:
         """The answer to *request* below ``database``, sent with *token*."""
         match request.method, request.path.split("/"):
             case "GET", ["creds", name] if name in self.roles:
@@ -98,7 +98,7 @@ class Leases:
             case _:
                 raise no_such_path()
 
-    def answer_leases(self, request: Request) -> Answer:
+    def answer_leases(self, request: Request) -> ServerResponse:
         """The answer to *request* below ``sys/leases``."""
         match request.method, request.path.split("/", 1):
             case "POST", ["renew"]:
@@ -112,7 +112,7 @@ class Leases:
             case _:
                 raise no_such_path()
 
-    def _lease(self, name: str, token: Token) -> Answer:
+    def _lease(self, name: str, token: Token) -> ServerResponse:
         role, now = self.roles[name], self._clock()
         lease = Lease(
             id=f"database/creds/{name}/{secrets.token_urlsafe(18)}",
@@ -125,9 +125,9 @@ class Leases:
             last=now + role.max_ttl,
         )
         self._leases[lease.id] = lease
-        return Answer(200, {**self._described(lease), "data": dict(lease.user)})
+        return ServerResponse(200, {**self._described(lease), "data": dict(lease.user)})
 
-    def _renew(self, request: Request) -> Answer:
+    def _renew(self, request: Request) -> ServerResponse:
         lease_id = str(request.body.get("lease_id"))
         lease = next((lease for lease in self.living() if lease.id == lease_id), None)
         if lease is None:
@@ -135,7 +135,7 @@ class Leases:
         name = lease_id.split("/")[2]
         seconds = float(request.body.get("increment") or self.roles[name].ttl)
         lease.expires = min(self._clock() + seconds, lease.last)
-        return Answer(200, self._described(lease))
+        return ServerResponse(200, self._described(lease))
 
     def _described(self, lease: Lease) -> dict[str, Any]:
         left = round(lease.expires - self._clock())

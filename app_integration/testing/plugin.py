@@ -18,7 +18,7 @@ import pytest
 
 if TYPE_CHECKING:
     from app_integration.testing.application import Application, MemoryApplication
-    from app_integration.testing.real import RealServer
+    from app_integration.testing.dev_server import RealServer
 
 
 @pytest.fixture
@@ -40,7 +40,7 @@ def vault(tmp_path: Path) -> Iterator[MemoryApplication]:
 def real_vault_server() -> Iterator[RealServer]:
     """A real server for the whole run; with ``STRONGROOM_RUNTIME=docker``, in a container."""
     from app_integration.errors import ConfigurationError  # noqa: PLC0415 (as above)
-    from app_integration.testing.real import real_server  # noqa: PLC0415 (as above)
+    from app_integration.testing.dev_server import real_server  # noqa: PLC0415 (as above)
 
     with ExitStack() as stack:
         try:

@@ -8,11 +8,11 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from app_integration.testing.clock import Clock
-from app_integration.testing.exchange import (
+from app_integration.testing.http import (
     NO_CONTENT,
-    Answer,
     Refused,
     Request,
+    ServerResponse,
     data,
     no_such_path,
 )
@@ -52,7 +52,7 @@ class Token:
         }
 
 
-class Tokens:
+class TokenStore:
     """The token store; *ended* is called with each token that is gone, so that its leases go."""
 
     def __init__(self, clock: Clock, ended: Callable[[Token], None]) -> None:
@@ -94,7 +94,7 @@ class Tokens:
         if self._tokens.pop(token.value, None) is not None:
             self._ended(token)
 
-    def answer(self, request: Request, token: Token) -> Answer:
+    def answer(self, request: Request, token: Token) -> ServerResponse:
         """The answer to *request* below ``auth/token``, sent with *token*."""
         match request.method, request.path:
             case "GET", "lookup-self":
@@ -107,12 +107,12 @@ class Tokens:
             case _:
                 raise no_such_path()
 
-    def _renew(self, token: Token) -> Answer:
+    def _renew(self, token: Token) -> ServerResponse:
         if not token.renewable:
             raise Refused(400, "lease is not renewable")
         now = self._clock()
         token.expires = min(now + token.ttl, token.last)
-        return Answer(200, {"auth": token.auth(now)})
+        return ServerResponse(200, {"auth": token.auth(now)})
 
     def _described(self, token: Token) -> Mapping[str, Any]:
         return {

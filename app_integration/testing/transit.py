@@ -14,11 +14,11 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
-from app_integration.testing.exchange import (
+from app_integration.testing.http import (
     NO_CONTENT,
-    Answer,
     Refused,
     Request,
+    ServerResponse,
     data,
     no_such_path,
 )
@@ -67,7 +67,7 @@ class Transit:
         self._random = random
         self._keys: dict[str, _Key] = {}
 
-    def answer(self, request: Request) -> Answer:
+    def answer(self, request: Request) -> ServerResponse:
         """The answer to *request*, whose path is below the mount."""
         match request.method, request.path.split("/"):
             case "POST", [("encrypt" | "decrypt" | "rewrap") as operation, name]:
@@ -101,7 +101,7 @@ class Transit:
             raise Refused(400, "encryption key not found")
         return self._keys[name]
 
-    def _described(self, name: str) -> Answer:
+    def _described(self, name: str) -> ServerResponse:
         key = self._keys.get(name)
         if key is None:
             raise Refused(404)
@@ -118,7 +118,7 @@ class Transit:
             }
         )
 
-    def _run(self, operation: str, name: str, body: Mapping[str, Any]) -> Answer:
+    def _run(self, operation: str, name: str, body: Mapping[str, Any]) -> ServerResponse:
         if operation == "encrypt" and name not in self._keys:
             # The real server makes it: derived when the request has a context.
             first = (body.get("batch_input") or [body])[0]
@@ -139,7 +139,7 @@ class Transit:
             status = 400 if failed else 200
         else:
             status = int(body["partial_failure_response_code"])
-        return Answer(status, {"data": {"batch_results": results}})
+        return ServerResponse(status, {"data": {"batch_results": results}})
 
     def _encrypt(self, key: _Key, item: Mapping[str, Any]) -> dict[str, Any]:
         return self._seal(key, _decoded(item.get("plaintext", "")), key.context(item))

@@ -7,14 +7,14 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from app_integration.testing.clock import Clock
-from app_integration.testing.exchange import Answer, Refused, Request, data, no_such_path
+from app_integration.testing.http import Refused, Request, ServerResponse, data, no_such_path
 
 _INVALID: Final = "wrapping token is not valid or does not exist"
 
 
 @dataclass(frozen=True, slots=True)
 class _Wrapped:
-    answer: Answer = field(repr=False)
+    answer: ServerResponse = field(repr=False)
     path: str
     ttl: float
     expires: float
@@ -28,7 +28,7 @@ class Wrapping:
         self._clock = clock
         self._wrapped: dict[str, _Wrapped] = {}
 
-    def wrap(self, answer: Answer, path: str, ttl: float) -> Answer:
+    def wrap(self, answer: ServerResponse, path: str, ttl: float) -> ServerResponse:
         """In place of *answer* to *path*: a token that opens it within *ttl* seconds."""
         token, created = f"s.{secrets.token_urlsafe(18)}", self._clock.timestamp()
         expires = self._clock() + ttl
@@ -39,9 +39,9 @@ class Wrapping:
             "creation_path": path,
             "creation_time": created,
         }
-        return Answer(200, {"data": None, "wrap_info": about})
+        return ServerResponse(200, {"data": None, "wrap_info": about})
 
-    def answer(self, request: Request) -> Answer:
+    def answer(self, request: Request) -> ServerResponse:
         """The answer to *request* below ``sys/wrapping``."""
         match request.method, request.path:
             case "POST", "lookup":
@@ -51,12 +51,12 @@ class Wrapping:
             case _:
                 raise no_such_path()
 
-    def _lookup(self, token: str) -> Answer:
+    def _lookup(self, token: str) -> ServerResponse:
         wrapped = self._find(token)
         about = {"creation_path": wrapped.path, "creation_ttl": round(wrapped.ttl)}
         return data({**about, "creation_time": wrapped.created})
 
-    def _unwrap(self, token: str) -> Answer:
+    def _unwrap(self, token: str) -> ServerResponse:
         answer = self._find(token).answer
         del self._wrapped[token]
         return answer

@@ -33,7 +33,7 @@ from app_integration.sources import Fetched
 from app_integration.sources.vault import VaultSource
 from app_integration.testing.application import approle_files
 from app_integration.testing.faults import Fault
-from app_integration.testing.vault import ADDRESS, MemoryVault
+from app_integration.testing.memory_vault import ADDRESS, MemoryVault
 
 SCOPE = Scope("shop", Environment.PROD)
 LIMITS = Limits(cache_entries=64, negative_entries=64)

@@ -23,11 +23,11 @@ from app_integration import names
 from app_integration.errors import DeadlineExceeded, Unreachable
 from app_integration.testing.approle import AppRoles
 from app_integration.testing.clock import Clock
-from app_integration.testing.exchange import Answer, Refused, Request, data, unsupported
 from app_integration.testing.faults import Fault, Faults
+from app_integration.testing.http import Refused, Request, ServerResponse, data, unsupported
 from app_integration.testing.kv import Kv
 from app_integration.testing.leases import Leases
-from app_integration.testing.tokens import DENIED, Token, Tokens
+from app_integration.testing.tokens import DENIED, Token, TokenStore
 from app_integration.testing.transit import Transit
 from app_integration.testing.wrapping import Wrapping
 from app_integration.transport.responses import Response as Reply
@@ -74,7 +74,7 @@ class MemoryVault:
         self.seen: list[Seen] = []
         self.authorise = authorise or (lambda _policies, _capability, _path: True)
         self.leases = Leases(self.clock)
-        self.tokens = Tokens(self.clock, self.leases.end)
+        self.tokens = TokenStore(self.clock, self.leases.end)
         self.approles = AppRoles(self.clock, self.tokens)
         self._kv = Kv(self.clock)
         self._transit = Transit(random)
@@ -139,7 +139,7 @@ class MemoryVault:
         body: Mapping[str, Any] | None,
         wrap_ttl: int | None,
         fault: Fault | None,
-    ) -> tuple[Answer, str]:
+    ) -> tuple[ServerResponse, str]:
         # As it would travel: a Secret in it arrives as its characters.
         travelled = None if body is None else json.loads(json.dumps(body))
         request = Request.parse(method, path, token, travelled)
@@ -153,7 +153,7 @@ class MemoryVault:
         self.seen.append(Seen(method, path, answer.status, request_id))
         return answer, request_id
 
-    def _route(self, request: Request) -> Answer:
+    def _route(self, request: Request) -> ServerResponse:
         if _strings(request.body) > _MAX_STRINGS:
             reason = "exceeded maximum number of strings"
             raise Refused(400, f"refused JSON input due to high complexity: {reason}")
@@ -167,15 +167,15 @@ class MemoryVault:
     def _allows(self, token: Token, request: Request) -> bool:
         return self.authorise(token.policies, request.capability, request.path)
 
-    def _route_open(self, request: Request) -> Answer:
+    def _route_open(self, request: Request) -> ServerResponse:
         if request.path == "sys/health":
-            return Answer(200, {"initialized": True, "sealed": False, "standby": False})
+            return ServerResponse(200, {"initialized": True, "sealed": False, "standby": False})
         if request.path.startswith("sys/wrapping/"):
             return self._wrapping.answer(request.below("sys/wrapping"))
         return self.approles.login(request)
 
-    def _route_mounts(self, request: Request, token: Token) -> Answer:
-        mounts: dict[str, Callable[[Request], Answer]] = {
+    def _route_mounts(self, request: Request, token: Token) -> ServerResponse:
+        mounts: dict[str, Callable[[Request], ServerResponse]] = {
             names.KV_MOUNT: self._kv.answer,
             names.TRANSIT_MOUNT: self._transit.answer,
             names.DATABASE_MOUNT: lambda below: self.leases.answer(below, token),
@@ -189,7 +189,7 @@ class MemoryVault:
                 return answer(request.below(mount))
         raise Refused(404, f'no handler for route "{request.path}". route entry not found.')
 
-    def _audit_hash(self, request: Request) -> Answer:
+    def _audit_hash(self, request: Request) -> ServerResponse:
         if request.method != "POST":
             raise unsupported()
         text = str(request.body.get("input", ""))
@@ -197,9 +197,9 @@ class MemoryVault:
         return data({"hash": f"hmac-sha256:{digest}"})
 
 
-def _planned(fault: Fault) -> Answer:
+def _planned(fault: Fault) -> ServerResponse:
     words = DENIED if fault is Fault.DENIED else "a planned fault"
-    return Answer(fault.value, {"errors": [words]})
+    return ServerResponse(fault.value, {"errors": [words]})
 
 
 def _strings(value: object) -> int:
@@ -211,7 +211,7 @@ def _strings(value: object) -> int:
     return int(isinstance(value, str))
 
 
-def _content(answer: Answer, request_id: str) -> bytes:
+def _content(answer: ServerResponse, request_id: str) -> bytes:
     """The body as it would travel, so that nothing is shared with the caller."""
     if not answer.body:
         return b""

@@ -46,7 +46,7 @@ class Request:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class ServerResponse:
     """What the server answers: a status, and a body unless it is empty (204)."""
 
     status: int
@@ -58,15 +58,17 @@ class Refused(Exception):
 
     def __init__(self, status: int, *errors: str, data: Mapping[str, Any] | None = None) -> None:
         super().__init__(status, *errors)
-        self.answer = Answer(status, {"errors": list(errors)} if data is None else {"data": data})
+        self.answer = ServerResponse(
+            status, {"errors": list(errors)} if data is None else {"data": data}
+        )
 
 
-NO_CONTENT = Answer(204)
+NO_CONTENT = ServerResponse(204)
 
 
-def data(fields: Mapping[str, Any]) -> Answer:
+def data(fields: Mapping[str, Any]) -> ServerResponse:
     """An answer that carries *fields* as its data."""
-    return Answer(200, {"data": dict(fields)})
+    return ServerResponse(200, {"data": dict(fields)})
 
 
 def unsupported() -> Refused:
