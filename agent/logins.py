@@ -14,7 +14,7 @@ from typing import ClassVar, Protocol
 from app_integration.errors import ConfigurationError
 from app_integration.names import Scope
 from app_integration.permissions import need
-from vault.declare.model import Agent
+from vault.declare.schema.model import Agent
 
 
 class AgentLogin(Protocol):

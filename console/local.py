@@ -19,7 +19,7 @@ from console.local_agent import LocalAgent
 from console.steps import Step
 from policies.render import render_policies
 from vault.declare.declaration import Declaration
-from vault.declare.fields import Endpoint
+from vault.declare.schema.field_types import Endpoint
 from vault.reconcile.apply import apply
 from vault.reconcile.compare import compare
 from vault.reconcile.credentials import APPLY_ROLE, bootstrap, ensure_credential

@@ -22,7 +22,7 @@ from app_integration.settings import Settings
 from console.steps import Step
 from vault.declare.declaration import Declaration
 from vault.declare.load import TEMPLATES
-from vault.declare.model import Config
+from vault.declare.schema.model import Config
 from vault.runtime import binaries
 from vault.runtime.files import private_folder
 from vault.runtime.layout import Layout

@@ -17,8 +17,8 @@ from console.local import Local
 from console.runtimes import chosen
 from policies.render import render_policies
 from vault.declare import load
-from vault.declare.adopted import Adopted
 from vault.declare.declaration import Declaration
+from vault.declare.schema.adopted import Adopted
 from vault.reconcile.compare import Prune, compare
 from vault.reconcile.desired import desired
 from vault.reconcile.plan import Plan

@@ -14,7 +14,7 @@ from app_integration.secret import Secret
 from app_integration.session.session import Session
 from tests.issuer import Authority, new_key, public
 from vault.declare.declaration import Declaration
-from vault.declare.logins import Auth, Group, ServiceLogin
+from vault.declare.schema.logins import Auth, Group, ServiceLogin
 
 SUPPLY: Final = {
     "auth/oidc/config/oidc_client_secret": Secret("x"),

@@ -21,11 +21,11 @@ from app_integration.names import KV_MOUNT, Environment, Scope
 from app_integration.secret import Secret
 from app_integration.session.session import Session
 from policies.render import render_policies
-from vault.declare.adopted import Adoption
 from vault.declare.declaration import Declaration
-from vault.declare.fields import Endpoint
 from vault.declare.load import load
-from vault.declare.model import Derived, Generated, ServiceDeclaration
+from vault.declare.schema.adopted import Adoption
+from vault.declare.schema.field_types import Endpoint
+from vault.declare.schema.model import Derived, Generated, ServiceDeclaration
 from vault.reconcile import plan_file
 from vault.reconcile.apply import apply
 from vault.reconcile.compare import Prune, compare

@@ -8,7 +8,7 @@ from app_integration.errors import AccessDenied
 from app_integration.names import KV_MOUNT, Environment
 from app_integration.secret import Secret
 from tests.deployment import Deployment
-from vault.declare.model import Derived
+from vault.declare.schema.model import Derived
 from vault.reconcile.apply import ApplyFailed, apply
 from vault.reconcile.desired import desired
 from vault.reconcile.plan import Plan, make_plan, read_actual

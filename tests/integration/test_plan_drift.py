@@ -19,10 +19,10 @@ from policies.render import render_policies
 from tests import drift_logins
 from tests.deployment import Deployment
 from tests.drift_logins import CERTIFICATES, KEYS
-from vault.declare.adopted import Adoption
 from vault.declare.declaration import Declaration
 from vault.declare.load import load
-from vault.declare.model import Given
+from vault.declare.schema.adopted import Adoption
+from vault.declare.schema.model import Given
 from vault.reconcile.apply import ApplyFailed, apply
 from vault.reconcile.compare import compare
 from vault.reconcile.desired import desired

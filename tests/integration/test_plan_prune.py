@@ -15,7 +15,7 @@ from app_integration.settings import Limits
 from tests.deployment import Deployment
 from tests.dev_server import dev_server, root
 from vault.declare.declaration import Declaration
-from vault.declare.model import DatabaseRole, Given, TransitKey
+from vault.declare.schema.model import DatabaseRole, Given, TransitKey
 from vault.reconcile.apply import apply
 from vault.reconcile.compare import Prune, compare
 from vault.reconcile.credentials import APPLY_ROLE

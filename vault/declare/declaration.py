@@ -7,11 +7,11 @@ from dataclasses import dataclass, field, replace
 
 from app_integration.errors import ConfigurationError
 from app_integration.names import Environment, Scope
-from vault.declare.adopted import ROTATE_EVERY, Adopted
-from vault.declare.environment_checks import refused_address
-from vault.declare.faults import Wrong, listed, nearest
-from vault.declare.fields import Endpoint, split_address
-from vault.declare.model import (
+from vault.declare.checks.environment import refused_address
+from vault.declare.faults import InvalidValue, listed, nearest
+from vault.declare.schema.adopted import ROTATE_EVERY, Adopted
+from vault.declare.schema.field_types import Endpoint, split_address
+from vault.declare.schema.model import (
     Deployment,
     EnvironmentDeclaration,
     ServiceDeclaration,
@@ -99,7 +99,7 @@ class Declaration:
         parts = split_address(address)
         wrong = refused_address(environment, address)
         if parts is None or parts.scheme not in {"http", "https"}:
-            wrong = Wrong("is not an address", "https://host:port")
+            wrong = InvalidValue("is not an address", "https://host:port")
         if wrong:
             raise ConfigurationError(
                 f"the Vault address for {environment} {wrong.what} (expected {wrong.expected})"

@@ -14,7 +14,7 @@ from urllib.parse import quote
 from app_integration import names
 from app_integration.errors import InvalidName
 from app_integration.secret import Secret
-from vault.declare.faults import Wrong, shown
+from vault.declare.faults import InvalidValue, shown
 
 _PART = re.compile(r"\{\{|\}\}|\{(?P<name>[^{}]*)\}|[^{}]+|[{}]")
 _BRACES = {"{{": "{", "}}": "}"}
@@ -32,11 +32,13 @@ def references(text: str) -> tuple[str, ...]:
         if name is not None:
             found.append(_checked(name))
         elif part[0] in {"{", "}"}:
-            raise Wrong(
+            raise InvalidValue(
                 f"has a lone {part[0]!r}", f"{{secret-name}}, or {part[0] * 2!r} for the brace"
             )
     if not found:
-        raise Wrong("uses no secret", "at least one {secret-name}; text without is a setting")
+        raise InvalidValue(
+            "uses no secret", "at least one {secret-name}; text without is a setting"
+        )
     return tuple(found)
 
 
@@ -45,7 +47,7 @@ def _checked(name: str) -> str:
         return names.check_secret_name(name)
     except InvalidName:
         what = f"has {shown(name)} in braces"
-        raise Wrong(what, "the name of a secret, with nothing around it") from None
+        raise InvalidValue(what, "the name of a secret, with nothing around it") from None
 
 
 def compose(text: str, values: Mapping[str, str]) -> Secret:

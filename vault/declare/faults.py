@@ -21,7 +21,7 @@ _CREDENTIALS = re.compile(r":[^@]*@", re.DOTALL)
 _SHOWN = 40  # characters of a wrong value that a message repeats
 
 
-class Wrong(ValueError):
+class InvalidValue(ValueError):
     """What is wrong with one value, raised by the type of its field.
 
     The text is a predicate (``is 'ecrypt'``); whoever catches it knows the subject and the line.
@@ -35,7 +35,7 @@ class Wrong(ValueError):
 
 
 @dataclass(frozen=True, slots=True)
-class Problem:
+class FieldError:
     """Something wrong at *loc*, whose line is shown; *subject* is what the sentence is about."""
 
     loc: Loc
@@ -51,7 +51,7 @@ class Problem:
 
 
 @dataclass(frozen=True, slots=True, order=True)
-class Fault:
+class FileError:
     """A problem in a file; *line* counts from 1, and is 0 when the file itself is the problem."""
 
     file: str
@@ -66,7 +66,7 @@ class Fault:
 class DeclarationError(ConfigurationError):
     """A declaration that can't be used; the message has one line for each fault."""
 
-    def __init__(self, faults: Iterable[Fault]) -> None:
+    def __init__(self, faults: Iterable[FileError]) -> None:
         self.faults = tuple(sorted(faults))
         super().__init__("\n".join(str(fault) for fault in self.faults))
 

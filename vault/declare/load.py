@@ -11,18 +11,13 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from app_integration.names import Environment
-from vault.declare import (
-    document,
-    environment_checks,
-    explain,
-    login_checks,
-    people_checks,
-    service_checks,
-)
+from vault.declare.checks import environment, login, people
+from vault.declare.checks import service as service_checks
 from vault.declare.declaration import Declaration
-from vault.declare.document import Document
-from vault.declare.faults import DeclarationError, Fault, Problem
-from vault.declare.model import EnvironmentDeclaration, ServiceDeclaration
+from vault.declare.faults import DeclarationError, FieldError, FileError
+from vault.declare.schema.model import EnvironmentDeclaration, ServiceDeclaration
+from vault.declare.yaml import document, explain
+from vault.declare.yaml.document import Document
 
 ROOT = Path(__file__).parent
 TEMPLATES = ROOT.parents[1] / "agent" / "templates"
@@ -62,7 +57,7 @@ def _pems(folder: Path) -> dict[str, bytes]:
     try:
         return {path.name: path.read_bytes() for path in sorted(folder.glob("*.pem"))}
     except OSError as error:
-        fault = Fault(_shown(folder), 0, f"holds a .pem that can't be read: {error.strerror}")
+        fault = FileError(_shown(folder), 0, f"holds a .pem that can't be read: {error.strerror}")
         raise DeclarationError([fault]) from None
 
 
@@ -72,16 +67,18 @@ def _contents(folder: Path) -> dict[Path, bytes]:
         others = list(folder.glob("*.yml"))
     except OSError as error:
         raise DeclarationError(
-            [Fault(_shown(folder), 0, f"can't be read: {error.strerror}")]
+            [FileError(_shown(folder), 0, f"can't be read: {error.strerror}")]
         ) from None
     if others:
         raise DeclarationError(
-            Fault(_shown(path), 0, f"the file is not read (expected {path.stem}.yaml as its name)")
+            FileError(
+                _shown(path), 0, f"the file is not read (expected {path.stem}.yaml as its name)"
+            )
             for path in others
         )
     if not contents:
         text = "holds no declaration (expected files such as gaara-store.yaml or dev.yaml)"
-        raise DeclarationError([Fault(_shown(folder), 0, text)])
+        raise DeclarationError([FileError(_shown(folder), 0, text)])
     return contents
 
 
@@ -101,16 +98,16 @@ def check(files: Files, template_root: Path = TEMPLATES) -> Declaration:
     services = _documents(files.services)
     environments = _documents(files.environments)
     known = {name: _understood(doc) for name, doc in services.items()}
-    faults: list[Fault] = []
+    faults: list[FileError] = []
     for name, doc in services.items():
         templates = _templates(template_root, name)
         problems = service_checks.problems(doc.data, stem=name, templates=templates)
         faults += _faults(ServiceDeclaration, doc, problems)
     for name, doc in environments.items():
         problems = chain(
-            environment_checks.problems(doc.data, stem=name, services=known),
-            login_checks.problems(doc.data, stem=name, services=known, pems=files.pems),
-            people_checks.problems(doc.data),
+            environment.problems(doc.data, stem=name, services=known),
+            login.problems(doc.data, stem=name, services=known, pems=files.pems),
+            people.problems(doc.data),
         )
         faults += _faults(EnvironmentDeclaration, doc, problems)
     if faults:
@@ -138,7 +135,9 @@ def _documents(contents: Mapping[Path, bytes]) -> dict[str, Document]:
     return {path.stem: document.read(_shown(path), text) for path, text in contents.items()}
 
 
-def _faults(model: type[BaseModel], doc: Document, checks: Iterable[Problem]) -> Iterator[Fault]:
+def _faults(
+    model: type[BaseModel], doc: Document, checks: Iterable[FieldError]
+) -> Iterator[FileError]:
     """What reading found, what *model* refuses, and of *checks* what isn't said by then."""
     yield from doc.faults
     refused = tuple(_refused(model, doc))
@@ -147,7 +146,7 @@ def _faults(model: type[BaseModel], doc: Document, checks: Iterable[Problem]) ->
     yield from doc.judge(problem for problem in checks if problem.loc not in said)
 
 
-def _refused(model: type[BaseModel], doc: Document) -> Iterator[Problem]:
+def _refused(model: type[BaseModel], doc: Document) -> Iterator[FieldError]:
     try:
         model.model_validate(doc.data)
     except ValidationError as error:

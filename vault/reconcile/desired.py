@@ -8,9 +8,9 @@ from typing import Final
 from app_integration import names
 from app_integration.names import Environment, Scope
 from vault.declare import derived, durations
-from vault.declare.adopted import Adopted
 from vault.declare.declaration import Declaration
-from vault.declare.model import (
+from vault.declare.schema.adopted import Adopted
+from vault.declare.schema.model import (
     DEFAULT_ROLE,
     Derived,
     EnvironmentDeclaration,
@@ -19,7 +19,7 @@ from vault.declare.model import (
     Source,
     Tokens,
 )
-from vault.declare.model import DatabaseRole as Role
+from vault.declare.schema.model import DatabaseRole as Role
 from vault.reconcile import identities, people, records, static_users
 from vault.reconcile.order import PRUNABLE
 from vault.reconcile.records import Recorded

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from vault.declare import durations
-from vault.declare.faults import Fault, Wrong, listed, nearest
+from vault.declare.faults import FileError, InvalidValue, listed, nearest
 from vault.reconcile.hcl_syntax import Block, Entry, HclError, Node, parse
 
 DENY: Final = "deny"
@@ -53,13 +53,13 @@ def meaning(text: str, file: str = "policy") -> Meaning:
     Raises:
         HclError: with every fault, each with its line.
     """
-    faults: list[Fault] = []
+    faults: list[FileError] = []
     rules: list[Rule] = []
     for entry in parse(text, file).entries:
         try:
             rules += _rules(entry)
         except _At as wrong:
-            faults.append(Fault(file, wrong.line, wrong.text))
+            faults.append(FileError(file, wrong.line, wrong.text))
     if faults:
         raise HclError(faults)
     return _merged(rules)
@@ -123,7 +123,7 @@ def _rule(path: str, block: Block) -> Rule:
             )
         try:
             values[key], lines[key] = _KEYS[key](entry.node), entry.line
-        except Wrong as wrong:
+        except InvalidValue as wrong:
             hint = f"; did you mean {wrong.near!r}?" if wrong.near else ""
             text = f"path {path!r}: {key} {wrong} (expected {wrong.expected}{hint})"
             raise _At(entry.line, text) from None
@@ -152,37 +152,37 @@ def _unknown(key: str, known: Iterable[str]) -> str:
 
 def _text(node: Node) -> str:
     if not isinstance(node.value, str):
-        raise Wrong("isn't text", "text in quotes")
+        raise InvalidValue("isn't text", "text in quotes")
     return node.value
 
 
 def _texts(node: Node) -> frozenset[str]:
     if not isinstance(node.value, tuple):
-        raise Wrong("isn't a list", 'a list such as ["read"]')
+        raise InvalidValue("isn't a list", 'a list such as ["read"]')
     return frozenset(_text(item) for item in node.value)
 
 
 def _capabilities(node: Node) -> frozenset[str]:
     found = _texts(node)
     for wrong in sorted(found - CAPABILITIES):
-        raise Wrong(f"holds {wrong!r}", listed(CAPABILITIES), nearest(wrong, CAPABILITIES))
+        raise InvalidValue(f"holds {wrong!r}", listed(CAPABILITIES), nearest(wrong, CAPABILITIES))
     return found
 
 
 def _shorthand(node: Node) -> frozenset[str]:
     name = _text(node)
     if name not in SHORTHANDS:
-        raise Wrong(f"is {name!r}", listed(SHORTHANDS), nearest(name, SHORTHANDS))
+        raise InvalidValue(f"is {name!r}", listed(SHORTHANDS), nearest(name, SHORTHANDS))
     return SHORTHANDS[name]
 
 
 def _parameters(node: Node) -> Hashable:
     if not isinstance(node.value, Block):
-        raise Wrong("isn't a block", 'a block such as { "ttl" = ["1h"] }')
+        raise InvalidValue("isn't a block", 'a block such as { "ttl" = ["1h"] }')
     found: dict[str, Hashable] = {}
     for entry in node.value.entries:
         if not isinstance(entry.node.value, tuple):
-            raise Wrong(f"has no list for {entry.keys[0]!r}", "a list of values, [] for any")
+            raise InvalidValue(f"has no list for {entry.keys[0]!r}", "a list of values, [] for any")
         # The server compares parameter names in lower case.
         found[entry.keys[0].lower()] = frozenset(map(_plain, entry.node.value))
     return frozenset(found.items())
@@ -207,12 +207,12 @@ def _duration(node: Node) -> int | None:
             return durations.normalise(node.value) or None
         except ValueError:
             pass
-    raise Wrong("isn't a duration", "a duration such as 90s or 2m")
+    raise InvalidValue("isn't a duration", "a duration such as 90s or 2m")
 
 
 def _limit(node: Node) -> int | None:
     if not isinstance(node.value, int) or isinstance(node.value, bool):
-        raise Wrong("isn't a whole number", "a number of entries")
+        raise InvalidValue("isn't a whole number", "a number of entries")
     return node.value or None
 
 
@@ -222,11 +222,11 @@ def _moment(node: Node) -> Hashable:
         try:
             moment = datetime.fromisoformat(value)
         except ValueError:
-            raise Wrong("isn't a moment", "a moment such as 2030-01-31T12:00:00Z") from None
+            raise InvalidValue("isn't a moment", "a moment such as 2030-01-31T12:00:00Z") from None
         return moment.replace(tzinfo=moment.tzinfo or UTC).timestamp()
     if isinstance(value, int | str) and not isinstance(value, bool):
         return float(value)
-    raise Wrong("isn't a moment", "a moment such as 2030-01-31T12:00:00Z")
+    raise InvalidValue("isn't a moment", "a moment such as 2030-01-31T12:00:00Z")
 
 
 #: Every key of a path → what its value means. None is the same as not given.

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
-from vault.declare.faults import DeclarationError, Fault
+from vault.declare.faults import DeclarationError, FileError
 
 Scalar = str | int | float | bool
 MAX_DEPTH: Final = 32  # levels of nesting; a policy has three
@@ -86,7 +86,7 @@ def _tokens(text: str, file: str) -> Iterator[_Token]:
     while position < len(text):
         match = _TOKEN.match(text, position)
         if match is None:
-            raise HclError([Fault(file, line, _unreadable(text[position:]))])
+            raise HclError([FileError(file, line, _unreadable(text[position:]))])
         kind = str(match.lastgroup)
         if match["heredoc"] is not None:
             yield _Token("heredoc", _heredoc(match), line)
@@ -245,7 +245,7 @@ class _Parser:
         if what.startswith("expected"):
             found = "the file ends" if token.kind == "end" else f"found {token.text[:40]!r}"
             what = f"{what}, {found}"
-        return HclError([Fault(self._file, token.line, what)])
+        return HclError([FileError(self._file, token.line, what)])
 
 
 def _flat(block: Block) -> Block:

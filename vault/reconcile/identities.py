@@ -10,8 +10,8 @@ from typing import Final
 
 from app_integration.names import Environment, Scope
 from vault.declare.declaration import Declaration
-from vault.declare.logins import OidcMethod, ServiceLogin
-from vault.declare.model import DEFAULT_ROLE
+from vault.declare.schema.logins import OidcMethod, ServiceLogin
+from vault.declare.schema.model import DEFAULT_ROLE
 from vault.reconcile import records
 from vault.reconcile.resources import Resource
 from vault.reconcile.resources.certificates import CertRole

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from app_integration.names import Environment
 from vault.declare.declaration import Declaration
-from vault.declare.model import EnvironmentDeclaration
+from vault.declare.schema.model import EnvironmentDeclaration
 from vault.reconcile import records
 from vault.reconcile.resources import Resource
 from vault.reconcile.resources.auth import UserpassLogin

@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from app_integration.names import Scope
-from vault.declare.adopted import Adopted
 from vault.declare.declaration import Declaration
+from vault.declare.schema.adopted import Adopted
 from vault.reconcile.resources import Resource
 from vault.reconcile.resources.static_roles import AdoptedSecret, StaticRole
 from vault.reconcile.supply import Supply

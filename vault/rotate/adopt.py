@@ -19,11 +19,12 @@ from app_integration.names import TEMPLATE_KEY, VALUE_KEY, Scope
 from app_integration.observability import redaction
 from app_integration.secret import Secret
 from app_integration.session.session import Session
-from vault.declare import edit_adopted, load
-from vault.declare.adopted import Adopted
+from vault.declare import load
 from vault.declare.declaration import Declaration
-from vault.declare.fields import Endpoint
-from vault.declare.model import Given, Source
+from vault.declare.schema.adopted import Adopted
+from vault.declare.schema.field_types import Endpoint
+from vault.declare.schema.model import Given, Source
+from vault.declare.yaml import edit_adopted
 from vault.reconcile.resources import read_data
 from vault.reconcile.resources.static_roles import entry, parsed
 from vault.rotate import database_user

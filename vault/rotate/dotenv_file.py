@@ -22,7 +22,7 @@ from dotenv.variables import parse_variables
 from app_integration import names
 from app_integration.errors import ConfigurationError, InvalidName
 from app_integration.secret import Secret
-from vault.declare.faults import Fault
+from vault.declare.faults import FileError
 
 _NOT_PARSED: Final = "is no NAME=value, or has an open quote, or text after a closing one"
 _LINE_BREAK: Final = re.compile(rb"\r\n|\r|\n")
@@ -31,7 +31,7 @@ _LINE_BREAK: Final = re.compile(rb"\r\n|\r|\n")
 class DotenvRejected(ConfigurationError):
     """A ``.env`` file that can't be used; the message has one line for each fault, no values."""
 
-    def __init__(self, faults: Iterable[Fault]) -> None:
+    def __init__(self, faults: Iterable[FileError]) -> None:
         self.faults = tuple(sorted(faults))
         super().__init__("\n".join(map(str, self.faults)))
 
@@ -86,9 +86,9 @@ class DotenvFile:
     statements: tuple[Statement, ...]
     variables: Mapping[str, Variable]
 
-    def fault(self, variable: str, text: str) -> Fault:
+    def fault(self, variable: str, text: str) -> FileError:
         """*text* about *variable*, at its line."""
-        return Fault(str(self.path), self.variables[variable].line, text)
+        return FileError(str(self.path), self.variables[variable].line, text)
 
 
 def read(path: Path) -> DotenvFile:
@@ -120,11 +120,11 @@ def parse(path: Path, content: bytes) -> DotenvFile:
     reader, faults = _Reader(), []
     for binding, statement in zip(bindings, statements, strict=True):
         if binding.error:
-            faults.append(Fault(str(path), statement.line, _NOT_PARSED))
+            faults.append(FileError(str(path), statement.line, _NOT_PARSED))
             break
         if binding.key is not None:
             problems = reader.take(binding.key, binding.value, statement.line)
-            faults += [Fault(str(path), statement.line, problem) for problem in problems]
+            faults += [FileError(str(path), statement.line, problem) for problem in problems]
     if faults:
         raise DotenvRejected(faults)
     return DotenvFile(path, content, statements, reader.variables)
@@ -135,11 +135,11 @@ def _text(path: Path, content: bytes) -> str:
         text = content.decode()
     except UnicodeDecodeError as error:
         what = "is not UTF-8 here; save the file as UTF-8"
-        raise DotenvRejected([Fault(str(path), _line(content, error.start), what)]) from None
+        raise DotenvRejected([FileError(str(path), _line(content, error.start), what)]) from None
     position = content.find(b"\0")
     if position >= 0:
         what = "holds a NUL character, which no variable can hold"
-        raise DotenvRejected([Fault(str(path), _line(content, position), what)])
+        raise DotenvRejected([FileError(str(path), _line(content, position), what)])
     return text
 
 

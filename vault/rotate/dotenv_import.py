@@ -11,7 +11,8 @@ from app_integration.errors import RequestRefused
 from app_integration.names import VALUE_KEY
 from app_integration.observability import redaction
 from app_integration.session.session import Session
-from vault.declare import edit, load
+from vault.declare import load
+from vault.declare.yaml import edit
 from vault.reconcile.resources.secrets import data_path, write_value
 from vault.rotate import dotenv_swap
 from vault.rotate.dotenv_plan import ImportPlan

@@ -12,9 +12,9 @@ from app_integration.errors import ConfigurationError
 from app_integration.names import Scope
 from app_integration.secret import Secret
 from vault.declare.declaration import Declaration
-from vault.declare.edit import Spec
 from vault.declare.faults import listed, nearest
-from vault.declare.model import Derived, SecretSource
+from vault.declare.schema.model import Derived, SecretSource
+from vault.declare.yaml.edit import Spec
 from vault.rotate.classify import Kind, Verdict, classify
 from vault.rotate.dotenv_file import DotenvFile, DotenvRejected, Variable
 from vault.rotate.dotenv_text import setting_text, telling_comments

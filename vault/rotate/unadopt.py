@@ -10,8 +10,8 @@ from app_integration.names import DATABASE_MOUNT, TEMPLATE_KEY, VALUE_KEY
 from app_integration.permissions import need
 from app_integration.secret import Secret
 from app_integration.sources.adopted_secret import compose
-from vault.declare import edit_adopted
-from vault.declare.adopted import Adopted
+from vault.declare.schema.adopted import Adopted
+from vault.declare.yaml import edit_adopted
 from vault.reconcile.records import note
 from vault.reconcile.records import path as record_path
 from vault.reconcile.resources.secrets import generate, metadata_path

@@ -10,7 +10,7 @@ from app_integration.errors import RequestRefused, ServerFault
 from app_integration.names import DATABASE_MOUNT
 from app_integration.secret import Secret
 from app_integration.session.session import Session
-from vault.declare.fields import Endpoint, loopback
+from vault.declare.schema.field_types import Endpoint, loopback
 from vault.reconcile.records import note, write_note
 from vault.reconcile.resources import Fields, Reader, pick, read_data
 from vault.reconcile.supply import Supply

@@ -12,7 +12,7 @@ from app_integration.names import KV_MOUNT, VALUE_KEY, check_secret_value
 from app_integration.secret import Secret
 from app_integration.session.session import Session
 from vault.declare import derived, durations
-from vault.declare.model import ALPHABETS
+from vault.declare.schema.model import ALPHABETS
 from vault.reconcile.resources import Fields, Reader, read_data
 from vault.reconcile.supply import Supply
 

@@ -12,8 +12,8 @@ from typing import Any
 from app_integration.errors import InvalidName
 from app_integration.names import Environment, variable_name
 from vault.declare import derived
-from vault.declare.faults import Problem, Wrong, listed, nearest, shown
-from vault.declare.model import DEFAULT_ROLE
+from vault.declare.faults import FieldError, InvalidValue, listed, nearest, shown
+from vault.declare.schema.model import DEFAULT_ROLE
 
 Data = Mapping[str, Any]
 
@@ -25,7 +25,7 @@ def section(data: object, *path: str) -> Data:
     return data if isinstance(data, Mapping) else {}
 
 
-def problems(data: Data, *, stem: str, templates: Collection[str]) -> Iterator[Problem]:
+def problems(data: Data, *, stem: str, templates: Collection[str]) -> Iterator[FieldError]:
     """All that is wrong in the service file *stem*.yaml; *templates* are the files it may name."""
     yield from same_as_file(data, "service", stem)
     yield from _collisions(data)
@@ -36,14 +36,14 @@ def problems(data: Data, *, stem: str, templates: Collection[str]) -> Iterator[P
     yield from _config(data, stem, templates)
 
 
-def same_as_file(data: Data, key: str, stem: str) -> Iterator[Problem]:
+def same_as_file(data: Data, key: str, stem: str) -> Iterator[FieldError]:
     """The name under *key* must be the name of the file."""
     name = data.get(key)
     if isinstance(name, str) and name != stem:
-        yield Problem((key,), f"is {shown(name)}", f"{stem!r}, the name of the file")
+        yield FieldError((key,), f"is {shown(name)}", f"{stem!r}, the name of the file")
 
 
-def _collisions(data: Data) -> Iterator[Problem]:
+def _collisions(data: Data) -> Iterator[FieldError]:
     """Two names that would be one environment variable."""
     taken: dict[str, str] = {}
     for kind in ("secrets", "settings"):
@@ -54,7 +54,9 @@ def _collisions(data: Data) -> Iterator[Problem]:
                 continue
             if variable in taken:
                 what = f"becomes the environment variable {variable}, as does {taken[variable]}"
-                yield Problem((kind, name), what, "names that differ in more than '-', '_' and '/'")
+                yield FieldError(
+                    (kind, name), what, "names that differ in more than '-', '_' and '/'"
+                )
             else:
                 taken[variable] = f"{kind}.{name}"
 
@@ -68,36 +70,36 @@ def _uses(secrets: Data) -> dict[str, tuple[str, ...]]:
         if spec.get("source") == "derived" and isinstance(text, str):
             try:
                 uses[name] = derived.references(text)
-            except Wrong:
+            except InvalidValue:
                 continue
     return uses
 
 
-def _unknown_references(secrets: Data) -> Iterator[Problem]:
+def _unknown_references(secrets: Data) -> Iterator[FieldError]:
     for name, used in _uses(secrets).items():
         for other in dict.fromkeys(used):
             if other not in secrets:
                 loc = ("secrets", name, "format")
                 what = f"uses the unknown secret {other!r}"
-                yield Problem(loc, what, listed(set(secrets) - {name}), nearest(other, secrets))
+                yield FieldError(loc, what, listed(set(secrets) - {name}), nearest(other, secrets))
 
 
-def _circle(secrets: Data) -> Iterator[Problem]:
+def _circle(secrets: Data) -> Iterator[FieldError]:
     circle = derived.circle(_uses(secrets))
     if circle:
         what = f"is derived from itself: {' → '.join(circle)}"
         expected = "a chain that ends in given or generated secrets"
-        yield Problem(("secrets", circle[0], "format"), what, expected)
+        yield FieldError(("secrets", circle[0], "format"), what, expected)
 
 
-def _absences(secrets: Data) -> Iterator[Problem]:
+def _absences(secrets: Data) -> Iterator[FieldError]:
     """A derived secret can't be had where one of its parts isn't."""
     for name, used in _uses(secrets).items():
         for other in dict.fromkeys(used):
             missing = _environments(secrets, name) - _environments(secrets, other)
             if missing and other in secrets:
                 what = f"uses {other!r}, which is not declared for {listed(missing)}"
-                yield Problem(
+                yield FieldError(
                     ("secrets", name, "format"),
                     what,
                     "'environments' to list only those that have it",
@@ -111,24 +113,26 @@ def _environments(secrets: Data, name: str) -> set[str]:
     return set(only) if isinstance(only, tuple) and everywhere.issuperset(only) else everywhere
 
 
-def _default_role(data: Data) -> Iterator[Problem]:
+def _default_role(data: Data) -> Iterator[FieldError]:
     roles = section(data, "database").get("roles")
     if isinstance(roles, Mapping) and DEFAULT_ROLE not in roles:
         what = f"lacks the role {DEFAULT_ROLE!r}"
-        yield Problem(("database", "roles"), what, "it, as database_engine() leases users under it")
+        yield FieldError(
+            ("database", "roles"), what, "it, as database_engine() leases users under it"
+        )
 
 
-def _config(data: Data, stem: str, templates: Collection[str]) -> Iterator[Problem]:
+def _config(data: Data, stem: str, templates: Collection[str]) -> Iterator[FieldError]:
     config = section(data, "config")
     template = config.get("template")
     if isinstance(template, str) and template not in templates:
         expected = f"a file in agent/templates/{stem}/: "
         expected += listed(templates, nothing="none is there yet")
         what = f"is {shown(template)}, which does not exist"
-        yield Problem(("config", "template"), what, expected, nearest(template, templates))
+        yield FieldError(("config", "template"), what, expected, nearest(template, templates))
     settings = section(data, "settings")
     used = config.get("settings")
     for index, name in enumerate(used if isinstance(used, tuple) else ()):
         if isinstance(name, str) and name not in settings:
             what, near = f"is the unknown setting {shown(name)}", nearest(name, settings)
-            yield Problem(("config", "settings", index), what, listed(settings), near)
+            yield FieldError(("config", "settings", index), what, listed(settings), near)

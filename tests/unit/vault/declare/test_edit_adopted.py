@@ -9,11 +9,12 @@ import pytest
 
 from app_integration.errors import ConfigurationError
 from app_integration.names import Environment, Scope
-from vault.declare import edit_adopted, load
-from vault.declare.adopted import ROTATE_EVERY, Adopted
+from vault.declare import load
 from vault.declare.faults import DeclarationError
+from vault.declare.schema.adopted import ROTATE_EVERY, Adopted
+from vault.declare.yaml import edit_adopted
 
-BASE = Path(__file__).parents[1] / "faults" / "declare" / "base"
+BASE = Path(__file__).parents[3] / "faults" / "declare" / "base"
 SHOP = Scope("shop", Environment.DEV)
 TAIL = "# The end.\n"
 

@@ -9,10 +9,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from app_integration.errors import ConfigurationError
-from vault.declare import document, edit
 from vault.declare.faults import DeclarationError
+from vault.declare.yaml import document, edit
 
-BASE = Path(__file__).parents[1] / "faults" / "declare" / "base"
+BASE = Path(__file__).parents[3] / "faults" / "declare" / "base"
 
 COMMENTED = """\
 # The shop.

@@ -10,14 +10,14 @@ from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
-from vault.declare.faults import Loc, Problem, Wrong, kind, listed, nearest, shown
-from vault.declare.model import Given
+from vault.declare.faults import FieldError, InvalidValue, Loc, kind, listed, nearest, shown
+from vault.declare.schema.model import Given
 
 _KEY = "[key]"  # how pydantic marks an error in a mapping's key
 _QUOTED = re.compile(r"'([^']*)'")
 
 
-def problems(model: type[BaseModel], error: ValidationError) -> Iterator[Problem]:
+def problems(model: type[BaseModel], error: ValidationError) -> Iterator[FieldError]:
     """One problem for each error that pydantic found in a mapping for *model*.
 
     A key that is missing because it is there misspelt is one problem, not two.
@@ -27,50 +27,50 @@ def problems(model: type[BaseModel], error: ValidationError) -> Iterator[Problem
     return (problem for problem in found if problem.loc not in misspelt)
 
 
-def _problem(model: type[BaseModel], detail: ErrorDetails) -> Problem:
+def _problem(model: type[BaseModel], detail: ErrorDetails) -> FieldError:
     field, keys, loc = _at(model, detail["loc"])
     value = detail["input"]
     context = detail.get("ctx", {})
     match detail["type"]:
         case "extra_forbidden":
             what = f"has the unknown key {loc[-1]!r}"
-            return Problem(loc, what, listed(keys), nearest(loc[-1], keys), subject=loc[:-1])
+            return FieldError(loc, what, listed(keys), nearest(loc[-1], keys), subject=loc[:-1])
         case "missing":
             return _missing(loc, field)
         case "union_tag_not_found":
             return _missing((*loc, "source"), Given.model_fields["source"])
         case "literal_error" | "union_tag_invalid":
             return _none_of(loc, value, context)
-        case "value_error" if isinstance(context["error"], Wrong):
+        case "value_error" if isinstance(context["error"], InvalidValue):
             return _refused(loc, value, context["error"], is_key=detail["loc"][-1] == _KEY)
         case name:
             seen = kind(value) if name.endswith("_type") else shown(value)
-            return Problem(loc, f"is {seen}", _described(field))
+            return FieldError(loc, f"is {seen}", _described(field))
 
 
-def _missing(loc: Loc, field: FieldInfo | None) -> Problem:
-    return Problem(loc, f"lacks the key {loc[-1]!r}", _described(field), subject=loc[:-1])
+def _missing(loc: Loc, field: FieldInfo | None) -> FieldError:
+    return FieldError(loc, f"lacks the key {loc[-1]!r}", _described(field), subject=loc[:-1])
 
 
 def _described(field: FieldInfo | None) -> str:
     return field.description if field and field.description else "something else"
 
 
-def _none_of(loc: Loc, value: object, context: dict[str, Any]) -> Problem:
+def _none_of(loc: Loc, value: object, context: dict[str, Any]) -> FieldError:
     """A *value* that is none of the few allowed, which pydantic gives as ``'a', 'b' or 'c'``."""
     if "tag" in context:
         loc, value = (*loc, "source"), context["tag"]
     choices = _QUOTED.findall(context.get("expected") or context["expected_tags"])
     seen = shown(value) if isinstance(value, str) else kind(value)
-    return Problem(loc, f"is {seen}", listed(choices), nearest(value, choices))
+    return FieldError(loc, f"is {seen}", listed(choices), nearest(value, choices))
 
 
-def _refused(loc: Loc, value: object, wrong: Wrong, *, is_key: bool) -> Problem:
+def _refused(loc: Loc, value: object, wrong: InvalidValue, *, is_key: bool) -> FieldError:
     """What a field's own type refuses; of a key in a mapping, it is the mapping that has it."""
     if is_key:
         what = f"has an entry named {shown(value)}"
-        return Problem(loc, what, wrong.expected, wrong.near, subject=loc[:-1])
-    return Problem(loc, wrong.what, wrong.expected, wrong.near)
+        return FieldError(loc, what, wrong.expected, wrong.near, subject=loc[:-1])
+    return FieldError(loc, wrong.what, wrong.expected, wrong.near)
 
 
 def _at(model: type[BaseModel], loc: Loc) -> tuple[FieldInfo | None, list[str], Loc]:

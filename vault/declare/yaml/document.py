@@ -15,7 +15,7 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
-from vault.declare.faults import Fault, Loc, Problem
+from vault.declare.faults import FieldError, FileError, Loc
 
 _TAG = "tag:yaml.org,2002:"
 _TEXT_KEYS = {f"{_TAG}str", f"{_TAG}merge"}
@@ -33,7 +33,7 @@ class Document:
     file: str  # as messages name it
     data: dict[str, Any]
     lines: Mapping[Loc, int]
-    faults: tuple[Fault, ...]
+    faults: tuple[FileError, ...]
     unusable: frozenset[Loc] = frozenset()
     readable: bool = True  # False: no mapping at all, so nothing can be said about its content
 
@@ -45,12 +45,12 @@ class Document:
                 here = (*here, part)
         return self.lines.get(here, 1)
 
-    def judge(self, problems: Iterable[Problem]) -> Iterator[Fault]:
+    def judge(self, problems: Iterable[FieldError]) -> Iterator[FileError]:
         """Faults for *problems*, but for those that only follow from an unusable value."""
         for problem in problems:
             above = (problem.loc[:depth] for depth in range(1, len(problem.loc) + 1))
             if self.readable and self.unusable.isdisjoint(above):
-                yield Fault(self.file, self.line(problem.loc), str(problem))
+                yield FileError(self.file, self.line(problem.loc), str(problem))
 
 
 def read(file: str, content: bytes) -> Document:
@@ -80,7 +80,7 @@ def read(file: str, content: bytes) -> Document:
 
 
 def _unreadable(file: str, line: int, what: str) -> Document:
-    return Document(file, {}, {}, (Fault(file, line, f"the file {what}"),), readable=False)
+    return Document(file, {}, {}, (FileError(file, line, f"the file {what}"),), readable=False)
 
 
 @dataclass(slots=True)
@@ -89,7 +89,7 @@ class _Reader:
 
     file: str
     lines: dict[Loc, int] = field(default_factory=dict)
-    faults: list[Fault] = field(default_factory=list)
+    faults: list[FileError] = field(default_factory=list)
     unusable: set[Loc] = field(default_factory=set)
     seen: set[int] = field(default_factory=set)
 
@@ -106,13 +106,14 @@ class _Reader:
         line = key.start_mark.line + 1
         if not isinstance(key, ScalarNode) or key.tag not in _TEXT_KEYS:
             self._note(
-                line, Problem(loc, "has a key that is not text, such as a number", "it in quotes")
+                line,
+                FieldError(loc, "has a key that is not text, such as a number", "it in quotes"),
             )
             return None
         place = (*loc, key.value)
         if place in self.lines:
             first = f"only the one on line {self.lines[place]}"
-            self._note(line, Problem(loc, f"has the key {key.value!r} a second time", first))
+            self._note(line, FieldError(loc, f"has the key {key.value!r} a second time", first))
             return None
         self.lines[place] = line
         return place
@@ -156,8 +157,8 @@ class _Reader:
 
     def _refuse(self, loc: Loc, what: str, expected: str) -> object:
         self.unusable.add(loc)
-        self._note(self.lines[loc], Problem(loc, what, expected))
+        self._note(self.lines[loc], FieldError(loc, what, expected))
         return _UNUSABLE
 
-    def _note(self, line: int, problem: Problem) -> None:
-        self.faults.append(Fault(self.file, line, str(problem)))
+    def _note(self, line: int, problem: FieldError) -> None:
+        self.faults.append(FileError(self.file, line, str(problem)))

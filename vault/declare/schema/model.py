@@ -14,9 +14,10 @@ from pydantic import AfterValidator, Field, ValidationInfo, field_validator
 
 from app_integration.names import Environment
 from vault.declare import derived, durations
-from vault.declare.adopted import Adopted, Adoption
-from vault.declare.faults import Wrong, shown
-from vault.declare.fields import (
+from vault.declare.faults import InvalidValue, shown
+from vault.declare.schema.adopted import Adopted, Adoption
+from vault.declare.schema.base import Section as _Mapping
+from vault.declare.schema.field_types import (
     FORMATS,
     Address,
     DatabaseEndpoint,
@@ -37,7 +38,7 @@ from vault.declare.fields import (
     WrapTime,
     distinct,
 )
-from vault.declare.logins import (
+from vault.declare.schema.logins import (
     AbsolutePath,
     AgentMethod,
     AppRoleLogin,
@@ -45,8 +46,7 @@ from vault.declare.logins import (
     Group,
     ServiceLogin,
 )
-from vault.declare.people import Lockout, PasswordPolicy, Person, Quota
-from vault.declare.section import Section as _Mapping
+from vault.declare.schema.people import Lockout, PasswordPolicy, Person, Quota
 
 #: The characters a generated secret is drawn from. With the shortest length of 32 characters each
 #: gives 128 bits or more.
@@ -133,7 +133,7 @@ class DatabaseRole(_Mapping):
     def _not_below_ttl(cls, value: int, info: ValidationInfo) -> int:
         ttl = info.data.get("ttl")
         if ttl is not None and value < ttl:
-            raise Wrong("is shorter than ttl", f"{durations.render(ttl)} or more")
+            raise InvalidValue("is shorter than ttl", f"{durations.render(ttl)} or more")
         return value
 
 
@@ -275,10 +275,10 @@ class EnvironmentDeclaration(_Mapping):
     )
 
 
-def mistyped(kind: object, value: object) -> Wrong | None:
+def mistyped(kind: object, value: object) -> InvalidValue | None:
     """What is wrong with *value* for a setting of type *kind*; unknown kinds accept anything."""
     if not isinstance(kind, str) or type(value) is _TYPES.get(kind, type(value)):
         return None
     near = str(value).lower() if str(value).lower() in {"true", "false"} else None
     expected = {"integer": "a whole number", "boolean": "true or false", "text": "text; quote it"}
-    return Wrong(f"is {shown(value)}", f"{expected[kind]}, as its type is {kind}", near)
+    return InvalidValue(f"is {shown(value)}", f"{expected[kind]}, as its type is {kind}", near)

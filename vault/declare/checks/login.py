@@ -1,6 +1,6 @@
 """What the schema can't say of logins: keys that aren't there, methods that nobody set up.
 
-As in :mod:`vault.declare.service_checks`, plain data is read, so that one run reports every fault.
+As in :mod:`vault.declare.checks.service`, plain data is read, so that one run reports every fault.
 """
 
 from __future__ import annotations
@@ -12,16 +12,16 @@ from cryptography.hazmat.primitives.serialization import load_pem_public_key
 from cryptography.x509 import load_pem_x509_certificates
 
 from app_integration.names import Environment
-from vault.declare.environment_checks import (
+from vault.declare.checks.environment import (
     PEOPLE_POLICIES,
     refused_address,
     service_policies,
     unknown_policies,
 )
-from vault.declare.faults import Loc, Problem, listed, nearest, shown
-from vault.declare.logins import SERVICE_METHODS
-from vault.declare.model import DEFAULT_ROLE
-from vault.declare.service_checks import Data, section
+from vault.declare.checks.service import Data, section
+from vault.declare.faults import FieldError, Loc, listed, nearest, shown
+from vault.declare.schema.logins import SERVICE_METHODS
+from vault.declare.schema.model import DEFAULT_ROLE
 
 #: Policies that a group of people may hold; a developer's is there in dev only.
 GROUP_POLICIES: Final = tuple(name for name in PEOPLE_POLICIES if name != "developer")
@@ -38,7 +38,7 @@ _AGENT_FILES: Final[Mapping[str, tuple[str, ...]]] = {
 
 def problems(
     data: Data, *, stem: str, services: Mapping[str, Data | None], pems: Mapping[str, bytes]
-) -> Iterator[Problem]:
+) -> Iterator[FieldError]:
     """All that is wrong with logins in the environment file *stem*.yaml.
 
     Args:
@@ -57,18 +57,20 @@ def problems(
     yield from _agent(data, services)
 
 
-def _key_source(jwt: Data) -> Iterator[Problem]:
+def _key_source(jwt: Data) -> Iterator[FieldError]:
     loc: Loc = ("auth", "jwt")
     if jwt and "keys" not in jwt and "jwks" not in jwt:
         what = "lacks the key 'keys' or 'jwks'"
-        yield Problem((*loc, "keys"), what, "PEM files of public keys, or an address", subject=loc)
+        yield FieldError(
+            (*loc, "keys"), what, "PEM files of public keys, or an address", subject=loc
+        )
     if "keys" in jwt and "jwks" in jwt:
-        yield Problem((*loc, "jwks"), "is set beside keys", "one of the two")
+        yield FieldError((*loc, "jwks"), "is set beside keys", "one of the two")
     if "ca" in jwt and "jwks" not in jwt:
-        yield Problem((*loc, "ca"), "is set without jwks", "nothing, as no host is asked")
+        yield FieldError((*loc, "ca"), "is set without jwks", "nothing, as no host is asked")
 
 
-def _pem_files(auth: Data, pems: Mapping[str, bytes]) -> Iterator[Problem]:
+def _pem_files(auth: Data, pems: Mapping[str, bytes]) -> Iterator[FieldError]:
     for method in _CAS:
         loc: Loc = ("auth", method, "ca")
         yield from _pem(loc, section(auth, method).get("ca"), pems, _certificates)
@@ -79,23 +81,25 @@ def _pem_files(auth: Data, pems: Mapping[str, bytes]) -> Iterator[Problem]:
 
 def _pem(
     loc: Loc, name: object, pems: Mapping[str, bytes], parse: Callable[[bytes], Any]
-) -> Iterator[Problem]:
+) -> Iterator[FieldError]:
     if not isinstance(name, str):
         return
     if name not in pems:
         what, near = f"is {shown(name)}, which does not exist", nearest(name, pems)
         there = listed(pems, nothing="none is there yet")
-        yield Problem(loc, what, f"a file beside this one: {there}", near)
+        yield FieldError(loc, what, f"a file beside this one: {there}", near)
     elif b"PRIVATE KEY" in pems[name]:
         what = f"is {shown(name)}, which holds a private key"
-        yield Problem(loc, what, "a public one; take the private key out of the tree, and renew it")
+        yield FieldError(
+            loc, what, "a public one; take the private key out of the tree, and renew it"
+        )
     else:
         try:
             parse(pems[name])
         except ValueError:
             what = f"is {shown(name)}, which holds something else"
             wanted = "a public key" if parse is _public_key else "certificates"
-            yield Problem(loc, what, f"a PEM file with {wanted}")
+            yield FieldError(loc, what, f"a PEM file with {wanted}")
 
 
 def _public_key(content: bytes) -> object:
@@ -106,20 +110,20 @@ def _certificates(content: bytes) -> object:
     return load_pem_x509_certificates(content)
 
 
-def _addresses(auth: Data, stem: str) -> Iterator[Problem]:
+def _addresses(auth: Data, stem: str) -> Iterator[FieldError]:
     """Keys that come over http could be anybody's, except from this machine."""
     for method, key in _URLS:
         address = section(auth, method).get(key)
         wrong = refused_address(stem, address) if isinstance(address, str) else None
         if wrong:
-            yield Problem(("auth", method, key), wrong.what, wrong.expected)
+            yield FieldError(("auth", method, key), wrong.what, wrong.expected)
 
 
-def _oidc_roles(oidc: Data) -> Iterator[Problem]:
+def _oidc_roles(oidc: Data) -> Iterator[FieldError]:
     roles = oidc.get("roles")
     if isinstance(roles, Mapping) and DEFAULT_ROLE not in roles:
         what = f"lacks the role {DEFAULT_ROLE!r}"
-        yield Problem(("auth", "oidc", "roles"), what, "it, for a login that names no role")
+        yield FieldError(("auth", "oidc", "roles"), what, "it, for a login that names no role")
     for name in roles if isinstance(roles, Mapping) else ():
         uris = section(roles, name).get("redirect_uris")
         for index, uri in enumerate(uris if isinstance(uris, tuple) else ()):
@@ -127,14 +131,14 @@ def _oidc_roles(oidc: Data) -> Iterator[Problem]:
             wrong = refused_address(Environment.DEV, uri) if isinstance(uri, str) else None
             if wrong:
                 loc = ("auth", "oidc", "roles", name, "redirect_uris", index)
-                yield Problem(loc, wrong.what, wrong.expected)
+                yield FieldError(loc, wrong.what, wrong.expected)
 
 
-def _groups(data: Data, stem: str) -> Iterator[Problem]:
+def _groups(data: Data, stem: str) -> Iterator[FieldError]:
     groups = section(data, "groups")
     if groups and not section(data, "auth", "oidc"):
         expected = "auth.oidc too, as a group's members come from its claim"
-        yield Problem(("groups",), "has the key 'groups'", expected, subject=())
+        yield FieldError(("groups",), "has the key 'groups'", expected, subject=())
     people = PEOPLE_POLICIES if stem == Environment.DEV else GROUP_POLICIES
     known = [*people, *service_policies(data, stem)]
     for name in groups:
@@ -142,41 +146,41 @@ def _groups(data: Data, stem: str) -> Iterator[Problem]:
     yield from _claims(groups)
 
 
-def _claims(groups: Data) -> Iterator[Problem]:
+def _claims(groups: Data) -> Iterator[FieldError]:
     """The server takes a claim's value for one group only."""
     first: dict[str, str] = {}
     for name in groups:
         claim = section(groups, name).get("claim")
         if isinstance(claim, str) and first.setdefault(claim, name) != name:
             what = f"is {shown(claim)}, as is that of groups.{first[claim]}"
-            yield Problem(("groups", name, "claim"), what, "one group for each claim")
+            yield FieldError(("groups", name, "claim"), what, "one group for each claim")
 
 
-def _service(data: Data, name: str, stem: str) -> Iterator[Problem]:
+def _service(data: Data, name: str, stem: str) -> Iterator[FieldError]:
     here: Loc = ("services", name, "login")
     if "login" not in section(data, "services", name):
         return
     login = section(data, "services", name, "login")
     for method in login:
         if method in SERVICE_METHODS and method not in {"approle", *section(data, "auth")}:
-            yield Problem((*here, method), "is set", f"nothing, as auth declares no {method}")
+            yield FieldError((*here, method), "is set", f"nothing, as auth declares no {method}")
     jwt = section(login, "jwt")
     if jwt and "subject" not in jwt and "claims" not in jwt:
         what = "lacks the key 'subject' or 'claims'"
         expected = "one, as the issuer makes tokens for others too"
-        yield Problem((*here, "jwt", "subject"), what, expected, subject=(*here, "jwt"))
+        yield FieldError((*here, "jwt", "subject"), what, expected, subject=(*here, "jwt"))
     if stem == Environment.DEV and "approle" not in login:
         expected = "'approle: {}' in dev, as the local deployment logs in by it"
-        yield Problem(here, "lacks the key 'approle'", expected)
+        yield FieldError(here, "lacks the key 'approle'", expected)
 
 
-def _agent(data: Data, services: Mapping[str, Data | None]) -> Iterator[Problem]:
+def _agent(data: Data, services: Mapping[str, Data | None]) -> Iterator[FieldError]:
     agent = section(data, "agent")
     method = agent.get("login", "approle")
     for key in _AGENT_FILES.get(method, ()) if isinstance(method, str) else ():
         if key not in agent:
             what = f"lacks the key {key!r}"
-            yield Problem(
+            yield FieldError(
                 ("agent", key), what, f"a path, as agent.login is {method}", subject=("agent",)
             )
     for name in section(data, "services"):
@@ -185,6 +189,6 @@ def _agent(data: Data, services: Mapping[str, Data | None]) -> Iterator[Problem]
             continue
         if method in SERVICE_METHODS and method not in allowed:
             what = f"is {shown(method)}, by which services.{name} may not log in"
-            yield Problem(
+            yield FieldError(
                 ("agent", "login"), what, listed(allowed, nothing="a method of its login")
             )

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from app_integration.secret import Secret
 from vault.declare import derived
-from vault.declare.faults import Wrong
+from vault.declare.faults import InvalidValue
 
 
 @given(st.text(st.characters(exclude_categories=["Cs"]), min_size=1))
@@ -34,7 +34,7 @@ def test_doubled_braces_stand_for_themselves() -> None:
     "text", ["{", "a}b{c}", "{}", "{ a }", "{a!r}", "{a:>9}", "{0.x}", "plain"]
 )
 def test_a_format_that_is_more_than_names_in_braces_is_refused(text: str) -> None:
-    with pytest.raises(Wrong):
+    with pytest.raises(InvalidValue):
         derived.references(text)
 
 

@@ -1,6 +1,6 @@
 """What the schema can't say of an environment's file: references to services, rules of prod.
 
-As in :mod:`vault.declare.service_checks`, plain data is read, so that one run reports every fault.
+As in :mod:`vault.declare.checks.service`, plain data is read, so that one run reports every fault.
 """
 
 from __future__ import annotations
@@ -9,11 +9,11 @@ from collections.abc import Collection, Iterator, Mapping
 
 from app_integration.errors import InvalidName
 from app_integration.names import Environment, Scope
-from vault.declare import adopted
-from vault.declare.faults import Loc, Problem, Wrong, listed, nearest, shown
-from vault.declare.fields import loopback, split_address
-from vault.declare.model import mistyped
-from vault.declare.service_checks import Data, same_as_file, section
+from vault.declare.checks.service import Data, same_as_file, section
+from vault.declare.faults import FieldError, InvalidValue, Loc, listed, nearest, shown
+from vault.declare.schema import adopted
+from vault.declare.schema.field_types import loopback, split_address
+from vault.declare.schema.model import mistyped
 
 #: Policies that a person may hold besides those of services. Those of jobs are not among them.
 PEOPLE_POLICIES = ("developer", "strongroom-plan", "strongroom-auditor")
@@ -22,7 +22,7 @@ PEOPLE_POLICIES = ("developer", "strongroom-plan", "strongroom-auditor")
 RESERVED_TAGS = ("environment", "owner")
 
 
-def problems(data: Data, *, stem: str, services: Mapping[str, Data | None]) -> Iterator[Problem]:
+def problems(data: Data, *, stem: str, services: Mapping[str, Data | None]) -> Iterator[FieldError]:
     """All that is wrong in the environment file *stem*.yaml.
 
     *services* is the data of each service file by its name, None where it can't be read.
@@ -36,7 +36,7 @@ def problems(data: Data, *, stem: str, services: Mapping[str, Data | None]) -> I
             near = nearest(name, services)
             what = f"has the unknown service {shown(name)}"
             loc: Loc = ("services", name)
-            yield Problem(loc, what, listed(services), near, subject=("services",))
+            yield FieldError(loc, what, listed(services), near, subject=("services",))
             continue
         service = services[name]
         if service is not None:
@@ -45,54 +45,54 @@ def problems(data: Data, *, stem: str, services: Mapping[str, Data | None]) -> I
             yield from adopted.problems(name, deployment, service, stem)
 
 
-def refused_address(environment: str, address: str) -> Wrong | None:
+def refused_address(environment: str, address: str) -> InvalidValue | None:
     """What is wrong with *address* for the Vault of *environment*, if anything."""
     parts = split_address(address)
     if parts is None or parts.scheme != "http":
         return None
     if environment != Environment.DEV:
-        return Wrong(f"is {shown(address)}", f"https:// in {environment}")
+        return InvalidValue(f"is {shown(address)}", f"https:// in {environment}")
     if not loopback(address):
-        return Wrong(f"is {shown(address)}", "https://, as http:// is for this machine only")
+        return InvalidValue(f"is {shown(address)}", "https://, as http:// is for this machine only")
     return None
 
 
-def _tags(data: Data) -> Iterator[Problem]:
+def _tags(data: Data) -> Iterator[FieldError]:
     for name in RESERVED_TAGS:
         if name in section(data, "tags"):
             what = f"has the tag {name!r}, which is set from the key {name!r}"
-            yield Problem(("tags", name), what, "another name", subject=("tags",))
+            yield FieldError(("tags", name), what, "another name", subject=("tags",))
 
 
-def _server(data: Data, stem: str) -> Iterator[Problem]:
+def _server(data: Data, stem: str) -> Iterator[FieldError]:
     loc = ("vault", "address")
     address = section(data, "vault").get("address")
     if isinstance(address, str):
         wrong = refused_address(stem, address)
         if wrong:
-            yield Problem(loc, wrong.what, wrong.expected)
+            yield FieldError(loc, wrong.what, wrong.expected)
     elif address is None and stem == Environment.PROD:
-        yield Problem(loc, "is not set", "https://host:port in prod", subject=loc)
+        yield FieldError(loc, "is not set", "https://host:port in prod", subject=loc)
 
 
-def _people(data: Data, stem: str) -> Iterator[Problem]:
+def _people(data: Data, stem: str) -> Iterator[FieldError]:
     people = section(data, "people")
     if people and stem != Environment.DEV:
         expected = f"none in {stem}, as people log in with passwords in dev only"
-        yield Problem(("people",), "has the key 'people'", expected, subject=())
+        yield FieldError(("people",), "has the key 'people'", expected, subject=())
         return
     known = [*PEOPLE_POLICIES, *service_policies(data, stem)]
     for name in people:
         yield from unknown_policies(("people", name), section(people, name), known)
 
 
-def unknown_policies(loc: Loc, holder: Data, known: Collection[str]) -> Iterator[Problem]:
+def unknown_policies(loc: Loc, holder: Data, known: Collection[str]) -> Iterator[FieldError]:
     """The policies of the *holder* at *loc* that aren't among *known*."""
     policies = holder.get("policies")
     for index, policy in enumerate(policies if isinstance(policies, tuple) else ()):
         if isinstance(policy, str) and policy not in known:
             what, near = f"is the unknown policy {shown(policy)}", nearest(policy, known)
-            yield Problem((*loc, "policies", index), what, listed(known), near)
+            yield FieldError((*loc, "policies", index), what, listed(known), near)
 
 
 def service_policies(data: Data, stem: str) -> Iterator[str]:
@@ -104,29 +104,29 @@ def service_policies(data: Data, stem: str) -> Iterator[str]:
             continue
 
 
-def _deployment(name: str, deployment: Data, service: Data) -> Iterator[Problem]:
+def _deployment(name: str, deployment: Data, service: Data) -> Iterator[FieldError]:
     here = ("services", name)
     if "database" in service and "database" not in deployment:
-        yield Problem((*here, "database"), "lacks the key 'database'", "host:port", subject=here)
+        yield FieldError((*here, "database"), "lacks the key 'database'", "host:port", subject=here)
     if "database" in deployment and "database" not in service:
         expected = f"nothing, as services/{name}.yaml declares no database"
-        yield Problem((*here, "database"), "is set", expected)
+        yield FieldError((*here, "database"), "is set", expected)
     yield from _settings(name, section(deployment, "settings"), section(service, "settings"))
 
 
-def _settings(name: str, given: Data, declared: Data) -> Iterator[Problem]:
+def _settings(name: str, given: Data, declared: Data) -> Iterator[FieldError]:
     here = ("services", name, "settings")
     for setting, value in given.items():
         if setting not in declared:
             what, near = f"has the unknown setting {shown(setting)}", nearest(setting, declared)
-            yield Problem((*here, setting), what, listed(declared), near, subject=here)
+            yield FieldError((*here, setting), what, listed(declared), near, subject=here)
             continue
         wrong = mistyped(section(declared, setting).get("type"), value)
         if wrong and isinstance(value, str | int):
-            yield Problem((*here, setting), wrong.what, wrong.expected, wrong.near)
+            yield FieldError((*here, setting), wrong.what, wrong.expected, wrong.near)
     for setting, spec in declared.items():
         if setting not in given and isinstance(spec, Mapping) and "default" not in spec:
             what = f"lacks a value for {setting!r}"
-            yield Problem(
+            yield FieldError(
                 (*here, setting), what, "one here or a default in the service", subject=here
             )

@@ -12,9 +12,9 @@ from typing import Annotated, Final, Literal
 
 from pydantic import AfterValidator, Field
 
-from vault.declare.faults import Wrong, shown
-from vault.declare.fields import Address, PartName, distinct, split_address
-from vault.declare.section import Section
+from vault.declare.faults import InvalidValue, shown
+from vault.declare.schema.base import Section
+from vault.declare.schema.field_types import Address, PartName, distinct, split_address
 
 #: Auth methods by which a service can log in; each is a key of :class:`ServiceLogin`.
 SERVICE_METHODS: Final = ("approle", "jwt", "kubernetes", "cert")
@@ -25,19 +25,19 @@ _KUBERNETES = re.compile(r"[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?", re.ASCII)
 
 def _pem_file(value: str) -> str:
     if not _PEM.fullmatch(value):
-        raise Wrong(f"is {shown(value)}", "a file name such as ci.pem, beside this file")
+        raise InvalidValue(f"is {shown(value)}", "a file name such as ci.pem, beside this file")
     return value
 
 
 def _exact(value: str) -> str:
     if not value.strip() or "*" in value or not value.isprintable():
-        raise Wrong(f"is {shown(value)}", "the exact text, as '*' would let in others")
+        raise InvalidValue(f"is {shown(value)}", "the exact text, as '*' would let in others")
     return value
 
 
 def _kubernetes_name(value: str) -> str:
     if not _KUBERNETES.fullmatch(value):
-        raise Wrong(f"is {shown(value)}", "the exact name, as '*' would let in others")
+        raise InvalidValue(f"is {shown(value)}", "the exact name, as '*' would let in others")
     return value
 
 
@@ -45,17 +45,19 @@ def _url(value: str) -> str:
     expected = "https://host/path, without user and fragment"
     parts = split_address(value)
     if value.startswith("file:"):
-        raise Wrong(f"is {shown(value)}", "https://…; keys in a file go under 'keys'")
+        raise InvalidValue(f"is {shown(value)}", "https://…; keys in a file go under 'keys'")
     if parts is None or parts.scheme not in {"http", "https"}:
-        raise Wrong(f"is {shown(value)}", expected)
+        raise InvalidValue(f"is {shown(value)}", expected)
     if parts.username or parts.password or parts.fragment:
-        raise Wrong(f"is {shown(value)}", expected)
+        raise InvalidValue(f"is {shown(value)}", expected)
     return value
 
 
 def _absolute(value: str) -> str:
     if not value.startswith("/") or not value.isprintable():
-        raise Wrong(f"is {shown(value)}", "a path from the root, such as /run/strongroom/jwt")
+        raise InvalidValue(
+            f"is {shown(value)}", "a path from the root, such as /run/strongroom/jwt"
+        )
     return value
 
 

@@ -1,7 +1,7 @@
 """The types of single values in a declaration: names, durations, endpoints, addresses.
 
-Each refuses by raising :class:`Wrong`, which says what was expected and, where one is near, the
-value that was probably meant.
+Each refuses by raising :class:`InvalidValue`, which says what was expected and, where one is near,
+the value that was probably meant.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from pydantic import AfterValidator, BeforeValidator
 from app_integration import names
 from app_integration.errors import InvalidName
 from vault.declare import durations
-from vault.declare.faults import Wrong, kind, listed, nearest, shown
+from vault.declare.faults import InvalidValue, kind, listed, nearest, shown
 
 _EMAIL = re.compile(r"[^@\s:]+@[^@\s:]+\.[^@\s:]+")
 _TEAM = re.compile(r"[a-z][a-z0-9]*(?:-[a-z0-9]+)*", re.ASCII)
@@ -36,7 +36,7 @@ FORMATS = {"yaml": "yaml", "json": "json", "toml": "toml", "env": "dotenv", "sh"
 
 def _text(value: object, expected: str) -> str:
     if not isinstance(value, str):
-        raise Wrong(f"is {kind(value)}", expected)
+        raise InvalidValue(f"is {kind(value)}", expected)
     return value
 
 
@@ -45,7 +45,7 @@ def _matching(pattern: re.Pattern[str], expected: str) -> AfterValidator:
 
     def check(value: str) -> str:
         if not pattern.fullmatch(value):
-            raise Wrong(f"is {shown(value)}", expected)
+            raise InvalidValue(f"is {shown(value)}", expected)
         return value
 
     return AfterValidator(check)
@@ -58,7 +58,7 @@ def _named(check_name: Callable[[str], str], expected: str) -> AfterValidator:
         try:
             return check_name(value)
         except InvalidName:
-            raise Wrong(f"is {shown(value)}", expected, _plain(check_name, value)) from None
+            raise InvalidValue(f"is {shown(value)}", expected, _plain(check_name, value)) from None
 
     return AfterValidator(check)
 
@@ -77,14 +77,14 @@ def _within(low: str, high: str) -> BeforeValidator:
 
     def check(value: object) -> int:
         if type(value) is int:
-            raise Wrong(f"is {value}, without a unit", expected)
+            raise InvalidValue(f"is {value}, without a unit", expected)
         text = _text(value, expected)
         try:
             seconds = durations.parse(text)
         except ValueError:
-            raise Wrong(f"is {shown(text)}", expected) from None
+            raise InvalidValue(f"is {shown(text)}", expected) from None
         if not durations.parse(low) <= seconds <= durations.parse(high):
-            raise Wrong(f"is {text}", expected)
+            raise InvalidValue(f"is {text}", expected)
         return seconds
 
     return BeforeValidator(check)
@@ -93,10 +93,10 @@ def _within(low: str, high: str) -> BeforeValidator:
 def distinct(values: tuple[Any, ...]) -> tuple[Any, ...]:
     """*values* itself, when it holds something and nothing twice."""
     if not values:
-        raise Wrong("is an empty list", "at least one entry")
+        raise InvalidValue("is an empty list", "at least one entry")
     again = next((value for value in values if values.count(value) > 1), None)
     if again is not None:
-        raise Wrong(f"holds {shown(str(again))} twice", "each entry once")
+        raise InvalidValue(f"holds {shown(str(again))} twice", "each entry once")
     return values
 
 
@@ -107,7 +107,7 @@ def _environment(value: object) -> names.Environment:
         return names.Environment(text)
     except ValueError:
         near = _LONG_FORMS.get(text) or nearest(text, names.Environment)
-        raise Wrong(f"is {shown(text)}", expected, near) from None
+        raise InvalidValue(f"is {shown(text)}", expected, near) from None
 
 
 _LONG_FORMS = {"development": "dev", "production": "prod"}
@@ -141,7 +141,7 @@ def _endpoint(value: object) -> Endpoint:
     text = _text(value, expected)
     match = _ENDPOINT.fullmatch(text)
     if match is None or not 1 <= int(match["port"]) <= _MAX_PORT:
-        raise Wrong(f"is {shown(text)}", expected)
+        raise InvalidValue(f"is {shown(text)}", expected)
     return Endpoint(match["host"].strip("[]"), int(match["port"]))
 
 
@@ -149,9 +149,9 @@ def _address(value: str) -> str:
     expected = "https://host:port or http://host:port, without user, path or query"
     parts = split_address(value)
     if parts is None or parts.username or parts.password or parts.query or parts.fragment:
-        raise Wrong(f"is {shown(value)}", expected)
+        raise InvalidValue(f"is {shown(value)}", expected)
     if parts.scheme not in {"http", "https"} or parts.path.strip("/"):
-        raise Wrong(f"is {shown(value)}", expected)
+        raise InvalidValue(f"is {shown(value)}", expected)
     return value.rstrip("/")
 
 
@@ -179,13 +179,13 @@ def _template(value: str) -> str:
     expected = f"a file name such as app.yaml.j2, with one of {listed(FORMATS)} before .j2"
     match = _TEMPLATE.fullmatch(value)
     if match is None or match["suffix"] not in FORMATS:
-        raise Wrong(f"is {shown(value)}", expected)
+        raise InvalidValue(f"is {shown(value)}", expected)
     return value
 
 
 def _setting_value(value: object) -> object:
     if not isinstance(value, str | int):
-        raise Wrong(f"is {kind(value)}", "text, a whole number, true or false")
+        raise InvalidValue(f"is {kind(value)}", "text, a whole number, true or false")
     return value
 
 

@@ -11,9 +11,9 @@ from typing import Annotated
 from pydantic import AfterValidator, Field, ValidationInfo, field_validator
 
 from vault.declare import durations
-from vault.declare.faults import Wrong
-from vault.declare.fields import LeaseTime, QuotaTime, TokenPeriod, distinct
-from vault.declare.section import Section
+from vault.declare.faults import InvalidValue
+from vault.declare.schema.base import Section
+from vault.declare.schema.field_types import LeaseTime, QuotaTime, TokenPeriod, distinct
 
 
 class Person(Section):
@@ -32,7 +32,7 @@ class Person(Section):
     def _not_below_ttl(cls, value: int, info: ValidationInfo) -> int:
         ttl = info.data.get("ttl")
         if ttl is not None and value < ttl:
-            raise Wrong("is shorter than ttl", f"{durations.render(ttl)} or more")
+            raise InvalidValue("is shorter than ttl", f"{durations.render(ttl)} or more")
         return value
 
 

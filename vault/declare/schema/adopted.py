@@ -12,8 +12,8 @@ from pydantic import AfterValidator, Field
 from app_integration.errors import InvalidName
 from app_integration.names import Environment, Scope
 from vault.declare import durations
-from vault.declare.faults import Loc, Problem, Wrong, listed, nearest, shown
-from vault.declare.section import Section
+from vault.declare.faults import FieldError, InvalidValue, Loc, listed, nearest, shown
+from vault.declare.schema.base import Section
 
 #: How long a password lives when the secret declares no ``rotate_every``, in seconds.
 ROTATE_EVERY: Final = 30 * durations.DAY
@@ -24,7 +24,7 @@ _USER = re.compile(r"[a-z_][a-z0-9_-]{0,62}", re.ASCII)
 def _user(value: str) -> str:
     if not _USER.fullmatch(value):
         expected = "a database user: lower-case letters, digits, '_' and '-', 63 at most"
-        raise Wrong(f"is {shown(value)}", expected)
+        raise InvalidValue(f"is {shown(value)}", expected)
     return value
 
 
@@ -53,7 +53,7 @@ class Adopted:
 
 def problems(
     name: str, deployment: Mapping[str, Any], service: Any, stem: str
-) -> Iterator[Problem]:
+) -> Iterator[FieldError]:
     """All that is wrong with what the service *name* has adopted in the environment *stem*."""
     here = ("services", name, "adopted")
     adopted = _mapping(deployment, "adopted")
@@ -63,21 +63,21 @@ def problems(
         loc = (*here, secret)
         if secret not in given:
             what, near = f"has {shown(secret)}, which is no given secret", nearest(secret, given)
-            yield Problem(loc, what, listed(given), near, subject=here)
+            yield FieldError(loc, what, listed(given), near, subject=here)
             continue
         user = _mapping(adopted, secret).get("username")
         if user in taken:
             what = f"is {shown(user)}, as in {taken[user]}"
-            yield Problem((*loc, "username"), what, "one secret for each user")
+            yield FieldError((*loc, "username"), what, "one secret for each user")
         elif user in _reserved(name, stem):
             expected = "a user whom nobody else depends on; the server logs in as its manager"
-            yield Problem((*loc, "username"), f"is {shown(user)}", expected)
+            yield FieldError((*loc, "username"), f"is {shown(user)}", expected)
         taken.setdefault(user, secret)
         yield from _role_taken(name, secret, service, stem)
         yield from _derived_from(secret, _mapping(service, "secrets"), here)
     if adopted and "database" not in service:
         expected = f"nothing, as services/{name}.yaml declares no database"
-        yield Problem(here, "is set", expected)
+        yield FieldError(here, "is set", expected)
 
 
 def _mapping(data: Any, key: str) -> Mapping[str, Any]:
@@ -105,7 +105,7 @@ def _reserved(name: str, stem: str) -> tuple[str, ...]:
     return (scope.manager_role, scope.owner_role) if scope else ()
 
 
-def _role_taken(name: str, secret: str, service: Any, stem: str) -> Iterator[Problem]:
+def _role_taken(name: str, secret: str, service: Any, stem: str) -> Iterator[FieldError]:
     """A role that leases users can't have the name of one that doesn't."""
     scope = _scope(name, stem)
     try:
@@ -116,13 +116,13 @@ def _role_taken(name: str, secret: str, service: Any, stem: str) -> Iterator[Pro
         if f"{scope}-{leased}" == role:
             what = f"would be the database role {role}, which leases users"
             loc = ("services", name, "adopted", secret)
-            yield Problem(loc, what, "a role of another name in the service's 'database.roles'")
+            yield FieldError(loc, what, "a role of another name in the service's 'database.roles'")
 
 
-def _derived_from(secret: str, secrets: Mapping[str, Any], here: Loc) -> Iterator[Problem]:
+def _derived_from(secret: str, secrets: Mapping[str, Any], here: Loc) -> Iterator[FieldError]:
     """A derived value is written once for each version of its parts; a password has none."""
     for other in secrets:
         text = _mapping(secrets, other).get("format")
         if isinstance(text, str) and f"{{{secret}}}" in text:
             what = f"has {shown(secret)}, of which {shown(other)} is derived"
-            yield Problem((*here, secret), what, "a secret that stays as it is", subject=here)
+            yield FieldError((*here, secret), what, "a secret that stays as it is", subject=here)

@@ -13,10 +13,10 @@ from app_integration.names import Environment, Scope
 from vault.declare import durations, load
 from vault.declare.declaration import Declaration
 from vault.declare.faults import DeclarationError
-from vault.declare.fields import Endpoint
-from vault.declare.model import ALPHABETS, Derived, Generated, Given
+from vault.declare.schema.field_types import Endpoint
+from vault.declare.schema.model import ALPHABETS, Derived, Generated, Given
 
-BASE = Path(__file__).parents[1] / "faults" / "declare" / "base"
+BASE = Path(__file__).parents[3] / "faults" / "declare" / "base"
 STORE = Scope("gaara-store", Environment.DEV)
 SHOP = Scope("shop", Environment.DEV)
 

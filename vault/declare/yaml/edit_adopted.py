@@ -1,6 +1,6 @@
 """What a service has adopted, added to an environment's file or taken out; the rest stays.
 
-As in :mod:`vault.declare.edit`, the whole declaration is checked with the new text first.
+As in :mod:`vault.declare.yaml.edit`, the whole declaration is checked with the new text first.
 """
 
 from __future__ import annotations
@@ -13,7 +13,8 @@ from ruamel.yaml import YAML
 from ruamel.yaml.nodes import CollectionNode, MappingNode, Node
 
 from app_integration.errors import ConfigurationError
-from vault.declare import edit, load
+from vault.declare import load
+from vault.declare.yaml import edit
 
 _SECTION = "adopted"
 

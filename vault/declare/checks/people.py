@@ -6,18 +6,18 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from app_integration.names import APPROLE_MOUNT, DATABASE_MOUNT, KV_MOUNT, TRANSIT_MOUNT
-from vault.declare.faults import Problem, listed, nearest, shown
-from vault.declare.service_checks import Data, section
+from vault.declare.checks.service import Data, section
+from vault.declare.faults import FieldError, listed, nearest, shown
 
 _MOUNTS: Final = (KV_MOUNT, TRANSIT_MOUNT, DATABASE_MOUNT, f"auth/{APPROLE_MOUNT}")
 _METHODS: Final = ("jwt", "kubernetes", "cert", "oidc")
 
 
-def problems(data: Data) -> Iterator[Problem]:
+def problems(data: Data) -> Iterator[FieldError]:
     """All that the schema can't say of them in an environment's file."""
     if "lockout" in data and not section(data, "people"):
         expected = "it only beside 'people', as nobody else logs in with a password"
-        yield Problem(("lockout",), "has the key 'lockout'", expected, subject=())
+        yield FieldError(("lockout",), "has the key 'lockout'", expected, subject=())
     yield from _quotas(data)
     policies = section(data, "password_policies")
     for name in section(data, "services"):
@@ -25,10 +25,10 @@ def problems(data: Data) -> Iterator[Problem]:
         if isinstance(policy, str) and policy not in policies:
             what, near = f"is the unknown policy {shown(policy)}", nearest(policy, policies)
             loc = ("services", name, "password_policy")
-            yield Problem(loc, what, listed(policies), near)
+            yield FieldError(loc, what, listed(policies), near)
 
 
-def _quotas(data: Data) -> Iterator[Problem]:
+def _quotas(data: Data) -> Iterator[FieldError]:
     known = [*_MOUNTS, *(["auth/userpass"] if section(data, "people") else [])]
     known += [f"auth/{method}" for method in _METHODS if method in section(data, "auth")]
     # A quota on the whole mount would slow down plans, which read each of its roles.
@@ -42,7 +42,7 @@ def _quotas(data: Data) -> Iterator[Problem]:
             continue
         if path and path not in (*known, *logins):
             what = f"is {shown(path)}, which isn't mounted"
-            yield Problem(loc, what, listed(known), nearest(path, known))
+            yield FieldError(loc, what, listed(known), nearest(path, known))
         elif path in taken:
-            yield Problem(loc, f"is that of {taken[path]!r} too", "one quota for each path")
+            yield FieldError(loc, f"is that of {taken[path]!r} too", "one quota for each path")
         taken.setdefault(path, name)

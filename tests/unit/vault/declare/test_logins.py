@@ -13,11 +13,11 @@ from policies.render import render_policies
 from vault.declare.declaration import Declaration
 from vault.declare.faults import DeclarationError
 from vault.declare.load import check, load, read
-from vault.declare.logins import Group
+from vault.declare.schema.logins import Group
 from vault.reconcile.desired import desired
 from vault.reconcile.supply import Supply
 
-BASE = Path(__file__).parents[1] / "faults" / "declare" / "base"
+BASE = Path(__file__).parents[3] / "faults" / "declare" / "base"
 PROD = """\
 environment: prod
 owner: platform@example.com

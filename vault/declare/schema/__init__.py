@@ -1,0 +1,1 @@
+"""What may be declared: the models of services and environments, and their field types."""
