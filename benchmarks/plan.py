@@ -28,12 +28,12 @@ from policies.render import render_policies
 from tests.dev_server import dev_server, root
 from vault.declare.declaration import Declaration
 from vault.declare.load import load
-from vault.reconcile.apply import apply
-from vault.reconcile.compare import compare
-from vault.reconcile.desired import desired
-from vault.reconcile.plan import WORKERS
+from vault.reconcile.desired.desired import desired
+from vault.reconcile.desired.inputs import Inputs
+from vault.reconcile.planning.apply import apply
+from vault.reconcile.planning.build import build_plan
+from vault.reconcile.planning.plan import WORKERS
 from vault.reconcile.resources import Reader, Resource
-from vault.reconcile.supply import Supply
 
 TEMPLATE: Final = "gaara-store"
 
@@ -90,7 +90,7 @@ def wanted(declaration: Declaration, environment: Environment) -> list[Resource]
         if source.source == "given"
     }
     policies = render_policies(declaration, environment)
-    return desired(declaration, environment, policies, Supply(given))
+    return desired(declaration, environment, policies, Inputs(given))
 
 
 def read_all(reader: Reader, gets: set[str], lists: set[str]) -> None:
@@ -119,19 +119,19 @@ def measure(
 ) -> tuple[float, float]:
     """Median seconds of reading, and of a whole plan: policies rendered, everything compared."""
     with dev_server() as address, root(address) as session:
-        plan = compare(session, wanted(declaration, environment))
+        plan = build_plan(session, wanted(declaration, environment))
         with progress(console, plan) as on_change:
             shown = on_change if console.is_terminal else lambda _change: None
             seconds = timed(lambda: apply(session, plan, shown))
         console.print(f"{environment}: first apply, {len(plan.changes)} changes: {seconds:.1f} s")
         recording = Recording(session)
-        again = compare(recording, wanted(declaration, environment))
+        again = build_plan(recording, wanted(declaration, environment))
         if again.changes or again.missing:
             raise SystemExit(f"{environment}: the second plan isn't empty")
         pairs = [
             (
                 timed(lambda: read_all(session, recording.gets, recording.lists)),
-                timed(lambda: compare(session, wanted(declaration, environment))),
+                timed(lambda: build_plan(session, wanted(declaration, environment))),
             )
             for _ in range(rounds)
         ]

@@ -20,8 +20,8 @@ from app_integration.secret import Secret
 from console import operate
 from console.env_files import EnvFiles
 from vault.declare.declaration import Declaration
-from vault.reconcile.apply import apply
 from vault.reconcile.credentials import APPLY_ROLE
+from vault.reconcile.planning.apply import apply
 from vault.reconcile.resources.static_roles import parsed
 from vault.rotate import adopt, database_user, unadopt
 from vault.rotate.adopt import Place

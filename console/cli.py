@@ -23,8 +23,8 @@ from console import adoption, env_files, environments, operate
 from console.plan_view import progress, show_plan
 from console.show import show_deployment, show_status
 from console.steps import Steps
-from vault.reconcile import plan_file
-from vault.reconcile.apply import apply as carry_out
+from vault.reconcile.planning import plan_file
+from vault.reconcile.planning.apply import apply as carry_out
 
 USAGE_ERROR: Final = 64
 CHANGES: Final = 2

@@ -18,8 +18,8 @@ from app_integration.observability.audit_sinks import FileSink, stderr_sink
 from app_integration.session.session import open_session
 from app_integration.settings import Settings
 from console import operate
-from vault.reconcile.apply import apply
 from vault.reconcile.credentials import APPLY_ROLE
+from vault.reconcile.planning.apply import apply
 from vault.rotate import dotenv_export, dotenv_file, dotenv_import, dotenv_swap
 from vault.rotate.classify import Kind
 from vault.rotate.dotenv_plan import Choices, make_plan

@@ -17,8 +17,8 @@ from app_integration.errors import ConfigurationError
 from app_integration.names import Environment
 from app_integration.session.session import Session
 from console import operate
-from vault.reconcile.differences import Differences, Side, compare, look, new_key
-from vault.reconcile.snapshot import Snapshot
+from vault.reconcile.environment_diff import Differences, Side, compare, look, new_key
+from vault.reconcile.planning.snapshot import Snapshot
 
 DIFFERS: Final = 2
 _HEADINGS: Final = {

@@ -20,13 +20,13 @@ from console.steps import Step
 from policies.render import render_policies
 from vault.declare.declaration import Declaration
 from vault.declare.schema.field_types import Endpoint
-from vault.reconcile.apply import apply
-from vault.reconcile.compare import compare
 from vault.reconcile.credentials import APPLY_ROLE, bootstrap, ensure_credential
-from vault.reconcile.desired import desired
-from vault.reconcile.plan import Plan
+from vault.reconcile.desired.desired import desired
+from vault.reconcile.desired.inputs import Inputs
+from vault.reconcile.planning.apply import apply
+from vault.reconcile.planning.build import build_plan
+from vault.reconcile.planning.plan import Plan
 from vault.reconcile.resources import Resource
-from vault.reconcile.supply import Supply
 from vault.runtime.access import Access
 from vault.runtime.agent_process import AGENT
 from vault.runtime.embedded import Embedded
@@ -136,7 +136,7 @@ class Composed:
         """What the service sees: the variables of ``dev.env``."""
         return from_environment(self.variables())
 
-    def supply(self) -> Supply:
+    def supply(self) -> Inputs:
         """The values that this machine gives: addresses and passwords of its own servers.
 
         What only a person can give lies in the folder ``given``.
@@ -152,13 +152,13 @@ class Composed:
         for person in self.declaration.environment(Environment.DEV).people:
             password = read_or_create_password(self.person_password(person))
             given[f"auth/userpass/users/{person}"] = password
-        return Supply(given, self.layout.given)
+        return Inputs(given, self.layout.given)
 
     def person_password(self, person: str) -> Path:
         """The file that holds the password of *person*'s userpass login."""
         return self.layout.passwords / person
 
-    def desired(self, supply: Supply) -> list[Resource]:
+    def desired(self, supply: Inputs) -> list[Resource]:
         """Everything declared for ``dev``."""
         policies = render_policies(self.declaration, Environment.DEV)
         return desired(self.declaration, Environment.DEV, policies, supply)
@@ -196,7 +196,7 @@ class Composed:
         """Apply the declaration, and see that each role of this machine has a credential."""
         with step("declaration applied"), self.operator() as operator:
             resources = self.desired(self.supply())
-            plan = compare(operator, resources)
+            plan = build_plan(operator, resources)
             apply(operator, plan, lambda _change: None)
             roles = ("strongroom-plan", str(self.scope), self.scope.starter)
             issued = tuple(

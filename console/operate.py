@@ -19,11 +19,11 @@ from policies.render import render_policies
 from vault.declare import load
 from vault.declare.declaration import Declaration
 from vault.declare.schema.adopted import Adopted
-from vault.reconcile.compare import Prune, compare
-from vault.reconcile.desired import desired
-from vault.reconcile.plan import Plan
+from vault.reconcile.desired.desired import desired
+from vault.reconcile.desired.inputs import Inputs
+from vault.reconcile.planning.build import Prune, build_plan
+from vault.reconcile.planning.plan import Plan
 from vault.reconcile.resources.secrets import write_value
-from vault.reconcile.supply import Supply
 from vault.runtime import ports
 from vault.runtime.layout import Layout
 
@@ -108,16 +108,16 @@ def make(
 ) -> Plan:
     """What separates the server from the declaration of *env*; *given* as in Supply."""
     environment = names.environment(env)
-    declared, supply = declaration(), Supply(folder=given)
+    declared, supply = declaration(), Inputs(folder=given)
     if is_local(environment):
         here = local(root)
         declared, supply = (
             here.declaration,
-            Supply(here.supply().values, given or here.layout.given),
+            Inputs(here.supply().values, given or here.layout.given),
         )
     policies = render_policies(declared, environment)
     resources = desired(declared, environment, policies, supply)
-    return compare(session, resources, prune)
+    return build_plan(session, resources, prune)
 
 
 def put(session: Session, service: str, env: str, name: str, value: str) -> int:

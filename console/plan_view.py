@@ -12,7 +12,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from vault.declare import durations
-from vault.reconcile.plan import Action, Change, FieldChange, Plan
+from vault.reconcile.planning.plan import Action, Change, FieldChange, Plan
 
 _SIGNS: Final = {
     Action.CREATE: ("+", "green"),

@@ -11,8 +11,8 @@ from jinja2 import FileSystemLoader, StrictUndefined
 from app_integration.names import Environment, Scope
 from vault.declare import durations
 from vault.declare.declaration import Declaration
-from vault.reconcile.desired import JOBS, database_roles
-from vault.reconcile.static_users import static_roles
+from vault.reconcile.desired.desired import JOBS, database_roles
+from vault.reconcile.desired.static_users import static_roles
 
 #: People's policy, in dev only.
 DEVELOPER: Final = "developer"

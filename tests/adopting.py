@@ -22,8 +22,8 @@ from app_integration.errors import ServerFault
 from app_integration.session.session import Session
 from console import operate
 from console.env_files import EnvFiles
-from vault.reconcile.apply import apply
 from vault.reconcile.credentials import APPLY_ROLE
+from vault.reconcile.planning.apply import apply
 from vault.rotate import adopt, unadopt
 from vault.rotate.adopt import Place
 from vault.rotate.dotenv_swap import Say

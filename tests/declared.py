@@ -12,11 +12,11 @@ from app_integration.session.session import Session
 from policies.render import render_policies
 from vault.declare.declaration import Declaration
 from vault.declare.load import load
-from vault.reconcile.apply import apply
-from vault.reconcile.compare import Prune, compare
-from vault.reconcile.desired import desired
-from vault.reconcile.plan import Plan
-from vault.reconcile.supply import Supply
+from vault.reconcile.desired.desired import desired
+from vault.reconcile.desired.inputs import Inputs
+from vault.reconcile.planning.apply import apply
+from vault.reconcile.planning.build import Prune, build_plan
+from vault.reconcile.planning.plan import Plan
 
 SCOPE = Scope("shop", Environment.DEV)
 _SERVICE = {
@@ -69,10 +69,10 @@ def plan(
     prune: bool = False,
 ) -> Plan:
     """What separates the server from *declared*; *given* is API path → value."""
-    supply = Supply({path: Secret(value) for path, value in (given or {}).items()})
+    supply = Inputs({path: Secret(value) for path, value in (given or {}).items()})
     policies = render_policies(declared, Environment.DEV)
     resources = desired(declared, Environment.DEV, policies, supply)
-    return compare(session, resources, Prune(Environment.DEV) if prune else None)
+    return build_plan(session, resources, Prune(Environment.DEV) if prune else None)
 
 
 def carry_out(

@@ -26,15 +26,15 @@ from vault.declare.load import load
 from vault.declare.schema.adopted import Adoption
 from vault.declare.schema.field_types import Endpoint
 from vault.declare.schema.model import Derived, Generated, ServiceDeclaration
-from vault.reconcile import plan_file
-from vault.reconcile.apply import apply
-from vault.reconcile.compare import Prune, compare
-from vault.reconcile.desired import desired
-from vault.reconcile.plan import Plan
-from vault.reconcile.records import Recorded
+from vault.reconcile.desired.desired import desired
+from vault.reconcile.desired.inputs import Inputs
+from vault.reconcile.ownership import Recorded
+from vault.reconcile.planning import plan_file
+from vault.reconcile.planning.apply import apply
+from vault.reconcile.planning.build import Prune, build_plan
+from vault.reconcile.planning.plan import Plan
 from vault.reconcile.resources import Resource
 from vault.reconcile.resources.database import DatabaseConnection
-from vault.reconcile.supply import Supply
 
 #: What is declared at first, and what is left of it later: the rest is to be pruned.
 ALL, MORE, FEWER = "all", "more", "fewer"
@@ -152,7 +152,7 @@ def wanted(
     policies = render_policies(declaration, Environment.DEV)
     url = f"postgresql://{user}:{USER_PASSWORD}@127.0.0.1:{database}/postgres"
     given = {**supply, **({f"{KV_MOUNT}/gaara-store/dev/{ADOPTED}": url} if scene == ALL else {})}
-    values = Supply({path: Secret(value) for path, value in given.items()})
+    values = Inputs({path: Secret(value) for path, value in given.items()})
     resources = desired(declaration, Environment.DEV, policies, values)
     return [_with_manager(resource, f"{namespace}_manager") for resource in resources]
 
@@ -167,7 +167,7 @@ def run(
     session: Session, resources: list[Resource], workers: int, prune: Prune | None = None
 ) -> Plan:
     """Plan and apply; gives the plan."""
-    plan = compare(session, resources, prune)
+    plan = build_plan(session, resources, prune)
     apply(session, plan, lambda _: None, workers)
     return plan
 
@@ -175,7 +175,7 @@ def run(
 def run_saved(session: Session, resources: list[Resource], file: Path, workers: int) -> None:
     """Carry out the plan in *file*, as ``apply FILE`` does."""
     saved = plan_file.load(file)
-    plan = compare(session, resources, saved.prune)
+    plan = build_plan(session, resources, saved.prune)
     saved.check(plan)
     apply(session, plan, lambda _: None, workers)
 

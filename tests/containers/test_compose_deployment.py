@@ -38,7 +38,7 @@ from tests.containers.parts import Stack, search_image
 from tests.deployment import free_ports, require_images
 from tests.e2e.running_store import ROOT, Person, RunningStore, eventually
 from vault.declare.load import load
-from vault.reconcile.compare import Prune, compare
+from vault.reconcile.planning.build import Prune, build_plan
 from vault.reconcile.resources.static_roles import parsed
 from vault.rotate.database_user import DatabaseRefused, connected
 from vault.runtime.compose import LABEL, TITLES, in_order
@@ -272,7 +272,9 @@ def test_a_secret_is_adopted_rotated_and_taken_back(
     console.undo(NAME)
     assert opens(delivered(stack))
     with stack.local.operator() as operator:
-        found = compare(operator, stack.local.desired(stack.local.supply()), Prune(Environment.DEV))
+        found = build_plan(
+            operator, stack.local.desired(stack.local.supply()), Prune(Environment.DEV)
+        )
     assert found.changes == ()
     assert stack.local.up(quiet).plan.changes == ()
     assert opens(delivered(stack))

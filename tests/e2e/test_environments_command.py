@@ -22,12 +22,12 @@ from policies.render import render_policies
 from tests.dev_server import AUTHORITY, dev_server, root
 from vault.declare.load import ROOT as DECLARATION
 from vault.declare.load import load
-from vault.reconcile.apply import apply
-from vault.reconcile.compare import compare
 from vault.reconcile.credentials import ensure_credential
-from vault.reconcile.desired import desired
+from vault.reconcile.desired.desired import desired
+from vault.reconcile.desired.inputs import Inputs
+from vault.reconcile.planning.apply import apply
+from vault.reconcile.planning.build import build_plan
 from vault.reconcile.resources.secrets import write_value
-from vault.reconcile.supply import Supply
 
 pytestmark = pytest.mark.requires("embedded")
 
@@ -98,9 +98,9 @@ def _declare(file: Path, address: str) -> None:
 def _apply(session: Session, scope: Scope) -> None:
     values = {f"secret/{scope.secret(name)}": Secret(f"{name}-{scope}") for name in GIVEN}
     policies = render_policies(load(), scope.environment)
-    resources = desired(load(), scope.environment, policies, Supply(values))
+    resources = desired(load(), scope.environment, policies, Inputs(values))
     there = [each for each in resources if not each.kind.startswith("database")]
-    apply(session, compare(session, there), lambda _: None)
+    apply(session, build_plan(session, there), lambda _: None)
 
 
 @pytest.fixture

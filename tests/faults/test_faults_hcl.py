@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from vault.reconcile.hcl_meaning import meaning
-from vault.reconcile.hcl_syntax import HclError
+from vault.reconcile.hcl.policy_rules import parse_rules
+from vault.reconcile.hcl.syntax import HclError
 
 FOLDER = Path(__file__).parent / "hcl"
 POLICIES = sorted(FOLDER.glob("*.hcl"))
@@ -14,7 +14,7 @@ POLICIES = sorted(FOLDER.glob("*.hcl"))
 @pytest.mark.parametrize("policy", POLICIES, ids=lambda path: path.stem)
 def test_a_fault_is_named_with_its_line_and_remedy(policy: Path) -> None:
     with pytest.raises(HclError) as caught:
-        meaning(policy.read_text(), policy.name)
+        parse_rules(policy.read_text(), policy.name)
     assert str(caught.value) == policy.with_suffix(".expected").read_text().rstrip("\n")
 
 

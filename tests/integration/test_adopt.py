@@ -31,8 +31,8 @@ from console.local import Local
 from tests.adopting import ACTS, NAME, Failing, place
 from tests.deployment import free_ports
 from vault.declare import load
-from vault.reconcile.compare import Prune, compare
 from vault.reconcile.credentials import APPLY_ROLE
+from vault.reconcile.planning.build import Prune, build_plan
 from vault.reconcile.resources.static_roles import parsed
 from vault.rotate import adopt, unadopt
 from vault.rotate.adopt import Declined, Unfinished
@@ -89,7 +89,7 @@ class House:
         with local.operator() as operator:
             return [
                 str(change)
-                for change in compare(operator, local.desired(local.supply()), prune).changes
+                for change in build_plan(operator, local.desired(local.supply()), prune).changes
             ]
 
     def revoke(self) -> None:

@@ -24,12 +24,12 @@ from policies.render import render_policies
 from tests.deployment import two_free_ports
 from vault.declare import load
 from vault.declare.declaration import Declaration
-from vault.reconcile.apply import apply
 from vault.reconcile.credentials import ensure_credential
-from vault.reconcile.desired import desired
-from vault.reconcile.plan import make_plan as plan_resources
-from vault.reconcile.plan import read_actual
-from vault.reconcile.supply import Supply
+from vault.reconcile.desired.desired import desired
+from vault.reconcile.desired.inputs import Inputs
+from vault.reconcile.planning.apply import apply
+from vault.reconcile.planning.plan import make_plan as plan_resources
+from vault.reconcile.planning.plan import read_state
 from vault.rotate import dotenv_file, dotenv_import, dotenv_swap
 from vault.rotate.dotenv_export import Exported, export
 from vault.rotate.dotenv_plan import Choices, ImportPlan, make_plan
@@ -169,8 +169,8 @@ class House:
     def apply(self) -> int:
         declared = self.declaration()
         policies = render_policies(declared, self.scope.environment)
-        resources = desired(declared, self.scope.environment, policies, Supply())
-        plan = plan_resources(resources, read_actual(self.root, resources))
+        resources = desired(declared, self.scope.environment, policies, Inputs())
+        plan = plan_resources(resources, read_state(self.root, resources))
         apply(self.root, plan, lambda _: None)
         return len(plan.changes)
 

@@ -9,9 +9,10 @@ from app_integration.names import KV_MOUNT, Environment
 from app_integration.secret import Secret
 from tests.deployment import Deployment
 from vault.declare.schema.model import Derived
-from vault.reconcile.apply import ApplyFailed, apply
-from vault.reconcile.desired import desired
-from vault.reconcile.plan import Plan, make_plan, read_actual
+from vault.reconcile.desired.desired import desired
+from vault.reconcile.desired.inputs import Inputs
+from vault.reconcile.planning.apply import ApplyFailed, apply
+from vault.reconcile.planning.plan import Plan, make_plan, read_state
 from vault.reconcile.resources import CannotChange, Resource
 from vault.reconcile.resources.secrets import (
     DerivedValue,
@@ -21,7 +22,6 @@ from vault.reconcile.resources.secrets import (
     write_value,
 )
 from vault.reconcile.resources.transit import TransitKey
-from vault.reconcile.supply import Supply
 
 pytestmark = pytest.mark.requires("embedded")
 
@@ -32,7 +32,7 @@ def plan(deployment: Deployment, *extra: Resource) -> Plan:
     local = deployment.local
     resources = [*local.desired(local.supply()), *extra]
     with local.operator("strongroom-plan") as reader:
-        return make_plan(resources, read_actual(reader, resources))
+        return make_plan(resources, read_state(reader, resources))
 
 
 def carry_out(deployment: Deployment, found: Plan) -> list[str]:
@@ -71,7 +71,7 @@ def test_the_planner_reads_no_secret_value(deployment: Deployment) -> None:
 
 
 def test_a_given_secret_without_a_value_is_missing_and_no_change(deployment: Deployment) -> None:
-    found = plan(deployment, given(Supply(), "gaara-store/dev/payment-key"))
+    found = plan(deployment, given(Inputs(), "gaara-store/dev/payment-key"))
     assert found.missing == ("gaara-store/dev/payment-key",)
     assert found.changes == ()
 
@@ -171,7 +171,7 @@ def test_what_is_derived_of_the_derived_is_made_in_one_go(deployment: Deployment
 
 
 def test_a_derived_value_without_its_parts_is_missing_too(deployment: Deployment) -> None:
-    part = given(Supply(), "gaara-store/dev/part")
+    part = given(Inputs(), "gaara-store/dev/part")
     whole = DerivedValue("gaara-store/dev/whole", "{part}", {"part": "gaara-store/dev/part"})
     found = plan(deployment, part, whole)
     assert found.missing == ("gaara-store/dev/part", "gaara-store/dev/whole")
@@ -191,7 +191,7 @@ def test_the_declaration_puts_derived_secrets_after_their_parts(deployment: Depl
     )
     names = [
         resource.name.rpartition("/")[2]
-        for resource in desired(changed, Environment.DEV, {}, Supply())
+        for resource in desired(changed, Environment.DEV, {}, Inputs())
         if resource.kind in {"secret-value", "derived-secret"}
     ]
     assert names.index("jwt-secret") < names.index("b-url") < names.index("a-url")

@@ -9,10 +9,10 @@ import pytest
 
 from app_integration.secret import Secret
 from tests.deployment import Deployment
-from vault.reconcile.apply import ApplyFailed, apply
-from vault.reconcile.compare import compare
-from vault.reconcile.plan import Plan
-from vault.reconcile.supply import Supply
+from vault.reconcile.desired.inputs import Inputs
+from vault.reconcile.planning.apply import ApplyFailed, apply
+from vault.reconcile.planning.build import build_plan
+from vault.reconcile.planning.plan import Plan
 
 pytestmark = pytest.mark.requires("embedded")
 
@@ -21,9 +21,9 @@ NOTE = f"secret/metadata/_strongroom/dev/database-connection/{NAME}"
 PATH = f"database/config/{NAME}"
 
 
-def plan(deployment: Deployment, supply: Supply | None = None) -> Plan:
+def plan(deployment: Deployment, supply: Inputs | None = None) -> Plan:
     local = deployment.local
-    return compare(deployment.operator, local.desired(supply or local.supply()))
+    return build_plan(deployment.operator, local.desired(supply or local.supply()))
 
 
 def carry_out(deployment: Deployment, found: Plan) -> None:
@@ -91,7 +91,7 @@ def test_a_wrong_password_given_later_is_refused_and_breaks_nothing(deployment: 
 
 
 def test_without_a_given_password_nothing_is_compared_or_missing(deployment: Deployment) -> None:
-    assert plan(deployment, Supply()).changes == ()
+    assert plan(deployment, Inputs()).changes == ()
 
 
 def test_a_person_s_new_password_is_found_by_its_fingerprint_alone(deployment: Deployment) -> None:

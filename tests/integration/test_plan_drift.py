@@ -23,19 +23,19 @@ from vault.declare.declaration import Declaration
 from vault.declare.load import load
 from vault.declare.schema.adopted import Adoption
 from vault.declare.schema.model import Given
-from vault.reconcile.apply import ApplyFailed, apply
-from vault.reconcile.compare import compare
-from vault.reconcile.desired import desired
-from vault.reconcile.order import AFTER, PRUNABLE
-from vault.reconcile.plan import Plan
-from vault.reconcile.records import Recorded
+from vault.reconcile.desired.desired import desired
+from vault.reconcile.desired.inputs import Inputs
+from vault.reconcile.ownership import Recorded
+from vault.reconcile.planning.apply import ApplyFailed, apply
+from vault.reconcile.planning.build import build_plan
+from vault.reconcile.planning.dependencies import AFTER, PRUNABLE
+from vault.reconcile.planning.plan import Plan
 from vault.reconcile.resources import Resource
 from vault.reconcile.resources.guards import RateLimit
 from vault.reconcile.resources.mounts import KvConfig, Mount
 from vault.reconcile.resources.policies import PolicyText
 from vault.reconcile.resources.secrets import DerivedValue, SecretMetadata, SecretValue, write_value
 from vault.reconcile.resources.transit import TransitKey
-from vault.reconcile.supply import Supply
 from vault.runtime.postgres_roles import let_manage
 
 pytestmark = pytest.mark.requires("embedded")
@@ -46,7 +46,7 @@ SECRET = "gaara-store/dev/drift"
 USERS = ("drift_app", "drift_other")
 URL = f"postgresql://{USERS[0]}:x@127.0.0.1:1/gaara_store"
 ADOPTED = "gaara-store/dev/drift-db"
-SUPPLY = Supply(
+SUPPLY = Inputs(
     {
         **drift_logins.SUPPLY,
         f"secret/{ADOPTED}": Secret(URL),
@@ -419,12 +419,14 @@ def plan(deployment: Deployment) -> Plan:
     with deployment.local.operator("strongroom-plan") as reader:
         own = [each for each in resources(deployment) if each.name != "drift"]
         # The reader may not read the throw-away mount's configuration.
-        found = compare(reader, own)
-    return found if found.changes else compare(deployment.operator, resources(deployment))
+        found = build_plan(reader, own)
+    return found if found.changes else build_plan(deployment.operator, resources(deployment))
 
 
 def mend(deployment: Deployment) -> None:
-    apply(deployment.operator, compare(deployment.operator, resources(deployment)), lambda _: None)
+    apply(
+        deployment.operator, build_plan(deployment.operator, resources(deployment)), lambda _: None
+    )
 
 
 def remake(deployment: Deployment, kind: str) -> None:
@@ -471,7 +473,7 @@ def own_things(deployment: Deployment) -> Iterator[None]:
         f"secret/metadata/_strongroom/dev/static-role/{NAME}-drift-db",
     ):
         operator.delete(path)
-    apply(operator, compare(operator, local.desired(local.supply())), lambda _: None)
+    apply(operator, build_plan(operator, local.desired(local.supply())), lambda _: None)
     with local.access.database.superuser() as superuser:
         for user in USERS:
             superuser.execute(f"DROP ROLE {user}".encode())

@@ -16,12 +16,12 @@ from console.environments import show
 from policies.render import render_policies
 from tests.dev_server import dev_server, root
 from vault.declare.load import load
-from vault.reconcile.apply import apply
-from vault.reconcile.compare import compare as make_plan
-from vault.reconcile.desired import desired
-from vault.reconcile.differences import Differences, compare, look, new_key
+from vault.reconcile.desired.desired import desired
+from vault.reconcile.desired.inputs import Inputs
+from vault.reconcile.environment_diff import Differences, compare, look, new_key
+from vault.reconcile.planning.apply import apply
+from vault.reconcile.planning.build import build_plan as make_plan
 from vault.reconcile.resources.secrets import write_value
-from vault.reconcile.supply import Supply
 
 pytestmark = pytest.mark.requires("embedded")
 
@@ -36,7 +36,7 @@ def server() -> Iterator[Session]:
         for scope in (STAGING, PROD):
             values = {f"secret/{scope.secret(name)}": Secret(f"{name}-{scope}") for name in GIVEN}
             policies = render_policies(load(), scope.environment)
-            resources = desired(load(), scope.environment, policies, Supply(values))
+            resources = desired(load(), scope.environment, policies, Inputs(values))
             absent = ("database", "rate-limit")
             there = [each for each in resources if not each.kind.startswith(absent)]
             apply(session, make_plan(session, there), lambda _: None)

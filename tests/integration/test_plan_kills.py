@@ -15,7 +15,7 @@ from app_integration.secret import Secret
 from tests.deployment import Deployment
 from tests.kill_bench import RUNS, SUPPLY, Bench, kill_bench
 from tests.kill_worker import ADOPTED, Job, run, wanted
-from vault.reconcile.compare import compare
+from vault.reconcile.planning.build import build_plan
 
 pytestmark = [pytest.mark.requires("embedded"), pytest.mark.timeout(600)]
 
@@ -64,7 +64,7 @@ def recovered(bench: Bench, kill_after: int, workers: int) -> dict[str, Any]:
     with bench.session(namespace) as session:
         resources = wanted(namespace, bench.database, SUPPLY)
         run(session, resources, WORKERS)
-        assert compare(session, resources).changes == ()
+        assert build_plan(session, resources).changes == ()
     password = bench.password(namespace)
     assert password != initial
     assert after_kill in {initial, password}, "the database password was rotated twice"

@@ -20,10 +20,10 @@ from app_integration.session.session import Session
 from tests.deployment import Deployment
 from tests.kill_bench import RUNS, SUPPLY, Bench, kill_bench
 from tests.kill_worker import FEWER, MORE, PRUNE, Job, run, run_saved, wanted
-from vault.reconcile import plan_file
-from vault.reconcile.compare import compare
-from vault.reconcile.order import PRUNABLE
-from vault.reconcile.plan import Action
+from vault.reconcile.planning import plan_file
+from vault.reconcile.planning.build import build_plan
+from vault.reconcile.planning.dependencies import PRUNABLE
+from vault.reconcile.planning.plan import Action
 from vault.reconcile.resources import Resource
 
 pytestmark = [pytest.mark.requires("embedded"), pytest.mark.timeout(600)]
@@ -68,7 +68,7 @@ def prepared(bench: Bench, namespace: str) -> str:
 def saved_plan(bench: Bench, session: Session, namespace: str, folder: Path) -> Path:
     """A file as ``plan --prune --out`` writes it."""
     file = folder / f"{namespace}.json"
-    plan = compare(session, resources(bench, namespace, FEWER), PRUNE)
+    plan = build_plan(session, resources(bench, namespace, FEWER), PRUNE)
     plan_file.save(file, plan_file.document(plan, Environment.DEV, PRUNE))
     return file
 
@@ -117,7 +117,7 @@ def recovered(bench: Bench, way: str, folder: Path, kill_after: int) -> dict[str
         job = Job(namespace, kill_after, WORKERS, FEWER, str(file) if file else None)
         assert bench.apply_and_die(job) == signal.SIGKILL
         finish(bench, session, namespace, file)
-        again = compare(session, resources(bench, namespace, FEWER), PRUNE)
+        again = build_plan(session, resources(bench, namespace, FEWER), PRUNE)
         assert again.changes == ()
         assert set(again.absent) == set(PRUNE.destroy)
         assert leased not in bench.users()

@@ -10,7 +10,7 @@ import pytest
 from app_integration.errors import RequestRefused
 from app_integration.session.session import Session
 from tests.dev_server import dev_server, root
-from vault.reconcile.hcl_meaning import meaning
+from vault.reconcile.hcl.policy_rules import parse_rules
 
 pytestmark = pytest.mark.requires("embedded")
 
@@ -51,5 +51,5 @@ def test_what_is_refused_here_is_refused_by_the_server_but_for_three(server: Ses
     ],
 )
 def test_what_is_read_here_is_taken_by_the_server(server: Session, text: str) -> None:
-    assert meaning(text)
+    assert parse_rules(text)
     assert accepted(server, text)

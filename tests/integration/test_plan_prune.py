@@ -16,12 +16,12 @@ from tests.deployment import Deployment
 from tests.dev_server import dev_server, root
 from vault.declare.declaration import Declaration
 from vault.declare.schema.model import DatabaseRole, Given, TransitKey
-from vault.reconcile.apply import apply
-from vault.reconcile.compare import Prune, compare
 from vault.reconcile.credentials import APPLY_ROLE
 from vault.reconcile.leases import revoke_all
-from vault.reconcile.plan import Plan
-from vault.reconcile.prune import Orphan
+from vault.reconcile.planning.apply import apply
+from vault.reconcile.planning.build import Prune, build_plan
+from vault.reconcile.planning.plan import Plan
+from vault.reconcile.planning.prune import Orphan
 from vault.runtime.accounts import SUPERUSER
 
 pytestmark = pytest.mark.requires("embedded")
@@ -56,7 +56,7 @@ def with_more(declared: Declaration) -> Declaration:
 def plan(deployment: Deployment, *destroy: str, prune: bool = True) -> Plan:
     local = deployment.local
     removal = Prune(Environment.DEV, destroy) if prune else None
-    return compare(deployment.operator, local.desired(local.supply()), removal)
+    return build_plan(deployment.operator, local.desired(local.supply()), removal)
 
 
 def carry_out(deployment: Deployment, found: Plan) -> list[str]:
@@ -73,7 +73,9 @@ def pruned(deployment: Deployment) -> Iterator[Deployment]:
     supply = local.supply()
     given = {f"{SECRET}": Secret("old-value"), "auth/userpass/users/leaver": Secret("old-password")}
     supply = replace(supply, values={**supply.values, **given})
-    apply(deployment.operator, compare(deployment.operator, local.desired(supply)), lambda _: None)
+    apply(
+        deployment.operator, build_plan(deployment.operator, local.desired(supply)), lambda _: None
+    )
     local.declaration = declared
     yield deployment
     carry_out(deployment, plan(deployment))
@@ -157,7 +159,7 @@ def test_built_in_policies_and_our_own_jobs_stay_whatever_a_note_says(pruned: De
         for each in pruned.local.desired(pruned.local.supply())
         if each.name != "strongroom-apply"
     ]
-    found = compare(pruned.operator, resources, Prune(Environment.DEV))
+    found = build_plan(pruned.operator, resources, Prune(Environment.DEV))
     assert not {f"policy {name}" for name in ours} & removed(found)
     for path in notes[:2]:
         pruned.operator.delete(path)
@@ -227,10 +229,10 @@ def test_a_role_whose_mount_is_gone_leaves_only_its_note() -> None:
     with dev_server() as address, root(address) as session:
         session.post("sys/mounts/secret", {"type": "kv", "options": {"version": "2"}})
         session.post(note, {"custom_metadata": {"managed_by": "strongroom"}})
-        found = compare(session, [], Prune(Environment.DEV))
+        found = build_plan(session, [], Prune(Environment.DEV))
         assert removed(found) == {f"database-role {ROLE}"}
         apply(session, found, lambda _: None)
-        assert compare(session, [], Prune(Environment.DEV)).changes == ()
+        assert build_plan(session, [], Prune(Environment.DEV)).changes == ()
 
 
 def test_a_leased_user_that_somebody_dropped_is_no_obstacle(pruned: Deployment) -> None:

@@ -14,12 +14,12 @@ from app_integration.names import Environment
 from app_integration.secret import Secret
 from app_integration.session.session import Session
 from console.plan_view import progress, show_plan
-from vault.reconcile import plan_file
-from vault.reconcile.apply import ApplyFailed, apply
-from vault.reconcile.compare import Prune
-from vault.reconcile.order import AFTER, waves
-from vault.reconcile.plan import Action, Change, Plan, make_plan
-from vault.reconcile.prune import Orphan
+from vault.reconcile.planning import plan_file
+from vault.reconcile.planning.apply import ApplyFailed, apply
+from vault.reconcile.planning.build import Prune
+from vault.reconcile.planning.dependencies import AFTER, waves
+from vault.reconcile.planning.plan import Action, Change, Plan, make_plan
+from vault.reconcile.planning.prune import Orphan
 from vault.reconcile.resources import pick
 from vault.reconcile.resources.policies import PolicyText
 

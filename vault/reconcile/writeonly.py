@@ -13,7 +13,7 @@ from typing import Final
 from app_integration.names import TRANSIT_MOUNT
 from app_integration.secret import Secret
 from app_integration.session.session import Session
-from vault.reconcile.records import note
+from vault.reconcile.ownership import note
 from vault.reconcile.resources import Fields, Reader
 
 #: No service's key has this name: those end in an environment and a key's own name.

@@ -12,8 +12,8 @@ from app_integration.secret import Secret
 from app_integration.sources.adopted_secret import compose
 from vault.declare.schema.adopted import Adopted
 from vault.declare.yaml import edit_adopted
-from vault.reconcile.records import note
-from vault.reconcile.records import path as record_path
+from vault.reconcile.ownership import note
+from vault.reconcile.ownership import path as record_path
 from vault.reconcile.resources.secrets import generate, metadata_path
 from vault.reconcile.resources.static_roles import StaticRole, entry, parsed, write_entry
 from vault.reconcile.resources.static_roles import template as template_of

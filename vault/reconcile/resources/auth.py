@@ -7,9 +7,9 @@ from typing import ClassVar
 
 from app_integration.names import APPROLE_MOUNT
 from app_integration.session.session import Session
-from vault.reconcile.records import write_note
+from vault.reconcile.desired.inputs import Inputs
+from vault.reconcile.ownership import write_note
 from vault.reconcile.resources import Fields, Reader, pick, read_data
-from vault.reconcile.supply import Supply
 from vault.reconcile.writeonly import WriteOnly
 
 
@@ -75,7 +75,7 @@ class UserpassLogin:
     policies: tuple[str, ...]
     token_ttl: int
     token_max_ttl: int
-    supply: Supply
+    supply: Inputs
     record: str
 
     def desired(self) -> Fields:

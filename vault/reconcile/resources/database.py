@@ -11,9 +11,9 @@ from app_integration.names import DATABASE_MOUNT
 from app_integration.secret import Secret
 from app_integration.session.session import Session
 from vault.declare.schema.field_types import Endpoint, loopback
-from vault.reconcile.records import note, write_note
+from vault.reconcile.desired.inputs import Inputs
+from vault.reconcile.ownership import note, write_note
 from vault.reconcile.resources import Fields, Reader, pick, read_data
-from vault.reconcile.supply import Supply
 from vault.reconcile.writeonly import ANOTHER, WriteOnly
 
 _PLUGIN = "postgresql-database-plugin"
@@ -75,7 +75,7 @@ class DatabaseConnection:
     username: str
     allowed_roles: tuple[str, ...]
     password_policy: str
-    supply: Supply
+    supply: Inputs
     record: str
 
     def desired(self) -> Fields:

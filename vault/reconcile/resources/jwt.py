@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar, Final
 
 from app_integration.session.session import Session
-from vault.reconcile.records import write_note
+from vault.reconcile.desired.inputs import Inputs
+from vault.reconcile.ownership import write_note
 from vault.reconcile.resources import Fields, Reader
 from vault.reconcile.resources.tokens import TokenRules, read_fields
-from vault.reconcile.supply import Supply
 from vault.reconcile.writeonly import AS_GIVEN, WriteOnly
 
 #: How a provider may sign. The server's own default is RS256 alone.
@@ -122,7 +122,7 @@ class OidcConfig:
     ca: str
     client_id: str
     default_role: str
-    supply: Supply = field(repr=False)
+    supply: Inputs = field(repr=False)
     record: str
 
     def desired(self) -> Fields:

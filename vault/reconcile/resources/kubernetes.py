@@ -6,10 +6,10 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar, Final
 
 from app_integration.session.session import Session
-from vault.reconcile.records import write_note
+from vault.reconcile.desired.inputs import Inputs
+from vault.reconcile.ownership import write_note
 from vault.reconcile.resources import Fields, Reader, read_data
 from vault.reconcile.resources.tokens import TokenRules, normal, read_fields
-from vault.reconcile.supply import Supply
 from vault.reconcile.writeonly import AS_GIVEN, WriteOnly
 
 _REVIEWER: Final = "token_reviewer_jwt"
@@ -32,7 +32,7 @@ class KubernetesConfig:
     name: str
     host: str
     ca: str
-    supply: Supply = field(repr=False)
+    supply: Inputs = field(repr=False)
     record: str
 
     def desired(self) -> Fields:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from app_integration.session.session import Session
-from vault.reconcile.hcl_meaning import same_meaning
+from vault.reconcile.hcl.policy_rules import policies_equal
 from vault.reconcile.resources import Fields, Reader, read_data
 
 
@@ -17,7 +17,7 @@ class PolicyText:
     text: str
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, PolicyText) and same_meaning(self.text, other.text)
+        return isinstance(other, PolicyText) and policies_equal(self.text, other.text)
 
     __hash__ = None  # type: ignore[assignment] # equal texts would need equal hashes
 

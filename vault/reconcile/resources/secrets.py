@@ -13,8 +13,8 @@ from app_integration.secret import Secret
 from app_integration.session.session import Session
 from vault.declare import derived, durations
 from vault.declare.schema.model import ALPHABETS
+from vault.reconcile.desired.inputs import Inputs
 from vault.reconcile.resources import Fields, Reader, read_data
-from vault.reconcile.supply import Supply
 
 MANAGED_BY: Final = {"managed_by": "strongroom"}
 #: Of an adopted secret: the version that holds a template and no password.
@@ -148,7 +148,7 @@ class DerivedValue:
         return " ".join(f"{part}@{version}" for part, version in sorted(found.items()))
 
 
-def given(supply: Supply, name: str) -> SecretValue:
+def given(supply: Inputs, name: str) -> SecretValue:
     """A value that a person or the local runtime gives, supplied as ``secret/<name>``."""
     path = f"{KV_MOUNT}/{name}"
     available = supply.get(path) is not None

@@ -18,9 +18,9 @@ from app_integration.names import DATABASE_MOUNT, KV_MOUNT, TEMPLATE_KEY, VALUE_
 from app_integration.secret import Secret
 from app_integration.session.session import Session
 from app_integration.sources.adopted_secret import PASSWORD, USERNAME
+from vault.reconcile.desired.inputs import Inputs
 from vault.reconcile.resources import Fields, Reader, pick, read_data, refuse_change
 from vault.reconcile.resources.secrets import COMPOSED, data_path, merge_metadata, metadata_path
-from vault.reconcile.supply import Supply
 
 
 class NotAdoptable(ConfigurationError):
@@ -43,7 +43,7 @@ class StaticRole:
     username: str
     rotation_period: int
     secret: str
-    supply: Supply
+    supply: Inputs
 
     def desired(self) -> Fields:
         """Whose password, on which connection, how often."""
@@ -83,7 +83,7 @@ class AdoptedSecret:
 
     name: str
     username: str
-    supply: Supply
+    supply: Inputs
 
     def desired(self) -> Fields:
         """That its value is composed."""
@@ -108,7 +108,7 @@ class AdoptedSecret:
         merge_metadata(session, self.name, {COMPOSED: str(version)})
 
 
-def prepare(session: Session, secret: str, username: str, supply: Supply) -> None:
+def prepare(session: Session, secret: str, username: str, supply: Inputs) -> None:
     """See that the entry of *secret* has a template; a value that it has stays.
 
     Raises:

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from vault.declare import durations
 from vault.declare.faults import FileError, InvalidValue, listed, nearest
-from vault.reconcile.hcl_syntax import Block, Entry, HclError, Node, parse
+from vault.reconcile.hcl.syntax import Block, Entry, HclError, Node, parse
 
 DENY: Final = "deny"
 CAPABILITIES: Final = frozenset(
@@ -45,7 +45,7 @@ class Rule:
 Meaning = frozenset[Rule]
 
 
-def meaning(text: str, file: str = "policy") -> Meaning:
+def parse_rules(text: str, file: str = "policy") -> Meaning:
     """What *text* grants; *file* names it in errors.
 
     Rules for one path that only list capabilities are one rule with them all, as on the server.
@@ -65,12 +65,12 @@ def meaning(text: str, file: str = "policy") -> Meaning:
     return _merged(rules)
 
 
-def same_meaning(one: str, other: str) -> bool:
+def policies_equal(one: str, other: str) -> bool:
     """Whether two texts grant the same; a text that can't be read equals only itself."""
     if one.strip() == other.strip():
         return True
     try:
-        return meaning(one) == meaning(other)
+        return parse_rules(one) == parse_rules(other)
     except HclError:
         return False
 

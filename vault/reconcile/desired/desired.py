@@ -20,9 +20,11 @@ from vault.declare.schema.model import (
     Tokens,
 )
 from vault.declare.schema.model import DatabaseRole as Role
-from vault.reconcile import identities, people, records, static_users
-from vault.reconcile.order import PRUNABLE
-from vault.reconcile.records import Recorded
+from vault.reconcile import ownership
+from vault.reconcile.desired import identities, people, static_users
+from vault.reconcile.desired.inputs import Inputs
+from vault.reconcile.ownership import Recorded
+from vault.reconcile.planning.dependencies import PRUNABLE
 from vault.reconcile.resources import Resource
 from vault.reconcile.resources.auth import AppRole
 from vault.reconcile.resources.database import DatabaseConnection, DatabaseRole
@@ -36,7 +38,6 @@ from vault.reconcile.resources.secrets import (
 )
 from vault.reconcile.resources.tokens import TokenRules
 from vault.reconcile.resources.transit import TransitKey
-from vault.reconcile.supply import Supply
 from vault.reconcile.writeonly import FINGERPRINT_KEY
 
 KEPT_VERSIONS: Final = 10  # of each secret
@@ -52,7 +53,7 @@ def desired(
     declaration: Declaration,
     environment: Environment,
     policies: Mapping[str, str],
-    supply: Supply,
+    supply: Inputs,
 ) -> list[Resource]:
     """The resources of *environment*, each after what it depends on.
 
@@ -127,7 +128,7 @@ def _keys(scope: Scope, service: ServiceDeclaration) -> Iterator[Resource]:
         yield TransitKey(scope.key(key), spec.rotate_every or 0)
 
 
-def _database(declaration: Declaration, scope: Scope, supply: Supply) -> Iterator[Resource]:
+def _database(declaration: Declaration, scope: Scope, supply: Inputs) -> Iterator[Resource]:
     database = declaration.service(scope.service).database
     endpoint = declaration.deployment(scope).database
     if database is None or endpoint is None:
@@ -141,7 +142,7 @@ def _database(declaration: Declaration, scope: Scope, supply: Supply) -> Iterato
         password_policy=people.password_policy(declaration, scope.service, scope.environment),
         allowed_roles=(*roles, *static_users.static_roles(declaration, scope).values()),
         supply=supply,
-        record=records.path(scope.environment, DatabaseConnection.kind, str(scope)),
+        record=ownership.path(scope.environment, DatabaseConnection.kind, str(scope)),
     )
     for name, role in sorted(roles.items()):
         yield DatabaseRole(name, str(scope), scope.owner_role, role.ttl, role.max_ttl)
@@ -164,7 +165,7 @@ def _tags(service: ServiceDeclaration, scope: Scope, source: Source) -> dict[str
     }
 
 
-def _value(scope: Scope, path: str, source: Source, supply: Supply) -> Resource:
+def _value(scope: Scope, path: str, source: Source, supply: Inputs) -> Resource:
     if isinstance(source, Generated):
         return generated(path, source.length, source.alphabet)
     if isinstance(source, Adopted):

@@ -12,7 +12,8 @@ from app_integration.names import Environment, Scope
 from vault.declare.declaration import Declaration
 from vault.declare.schema.logins import OidcMethod, ServiceLogin
 from vault.declare.schema.model import DEFAULT_ROLE
-from vault.reconcile import records
+from vault.reconcile import ownership
+from vault.reconcile.desired.inputs import Inputs
 from vault.reconcile.resources import Resource
 from vault.reconcile.resources.certificates import CertRole
 from vault.reconcile.resources.groups import Group
@@ -20,7 +21,6 @@ from vault.reconcile.resources.jwt import JwtConfig, JwtRole, OidcConfig, OidcRo
 from vault.reconcile.resources.kubernetes import KubernetesConfig, KubernetesRole
 from vault.reconcile.resources.mounts import Mount
 from vault.reconcile.resources.tokens import TokenRules
-from vault.reconcile.supply import Supply
 
 _DESCRIPTIONS: Final = {
     "jwt": "services and jobs, by signed token",
@@ -31,7 +31,7 @@ _DESCRIPTIONS: Final = {
 
 
 def methods(
-    declaration: Declaration, environment: Environment, supply: Supply, people: TokenRules
+    declaration: Declaration, environment: Environment, supply: Inputs, people: TokenRules
 ) -> Iterator[Resource]:
     """The auth methods of *environment* with their configuration, and the groups of people.
 
@@ -51,11 +51,11 @@ def methods(
         ca = declaration.pems[auth.jwt.ca] if auth.jwt.ca else ""
         yield JwtConfig("jwt", auth.jwt.issuer, keys, auth.jwt.jwks or "", ca)
     if auth.kubernetes is not None:
-        record = records.path(environment, KubernetesConfig.kind, "kubernetes")
+        record = ownership.path(environment, KubernetesConfig.kind, "kubernetes")
         ca = declaration.pems[auth.kubernetes.ca]
         yield KubernetesConfig("kubernetes", auth.kubernetes.host, ca, supply, record)
     if auth.oidc is not None:
-        record = records.path(environment, OidcConfig.kind, "oidc")
+        record = ownership.path(environment, OidcConfig.kind, "oidc")
         ca = declaration.pems[auth.oidc.ca] if auth.oidc.ca else ""
         yield OidcConfig(
             "oidc", auth.oidc.discovery, ca, auth.oidc.client_id, DEFAULT_ROLE, supply, record

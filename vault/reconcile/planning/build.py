@@ -6,10 +6,10 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
 
 from app_integration.names import Environment
-from vault.reconcile.plan import Plan, make_plan, read_actual
-from vault.reconcile.prune import gone, orphans, with_removals
+from vault.reconcile.planning.plan import Plan, make_plan, read_state
+from vault.reconcile.planning.prune import gone, orphans, with_removals
+from vault.reconcile.planning.snapshot import Snapshot
 from vault.reconcile.resources import Reader, Resource
-from vault.reconcile.snapshot import Snapshot
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,14 +25,14 @@ class Prune:
     destroy: Collection[str] = field(default=())
 
 
-def compare(reader: Reader, resources: Sequence[Resource], prune: Prune | None = None) -> Plan:
+def build_plan(reader: Reader, resources: Sequence[Resource], prune: Prune | None = None) -> Plan:
     """What separates the server from *resources*, with the hash of all that was read.
 
     Raises:
         ConfigurationError: *prune* names data that isn't there to be destroyed.
     """
     snapshot = Snapshot(reader)
-    plan = make_plan(resources, read_actual(snapshot, resources))
+    plan = make_plan(resources, read_state(snapshot, resources))
     if prune is not None:
         found = orphans(snapshot, resources, prune.environment)
         absent = gone(snapshot, resources, prune.destroy)

@@ -8,8 +8,8 @@ from typing import Final
 
 from app_integration.errors import StrongroomError
 from app_integration.session.session import Session
-from vault.reconcile.order import waves
-from vault.reconcile.plan import WORKERS, Change, Plan
+from vault.reconcile.planning.dependencies import waves
+from vault.reconcile.planning.plan import WORKERS, Change, Plan
 
 #: Changes that a failure lists; of two hundred services there are thousands.
 _LISTED: Final = 20

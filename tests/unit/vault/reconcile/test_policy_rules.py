@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 from app_integration.names import Environment
 from policies.render import render_policies
 from vault.declare.load import load
-from vault.reconcile.hcl_meaning import DENY, Rule, meaning, same_meaning
-from vault.reconcile.hcl_syntax import HclError
+from vault.reconcile.hcl.policy_rules import DENY, Rule, parse_rules, policies_equal
+from vault.reconcile.hcl.syntax import HclError
 
 BASE = """
 path "secret/data/a" {
@@ -59,23 +59,25 @@ DIFFERENT = {
 
 @pytest.mark.parametrize("text", SAME.values(), ids=SAME)
 def test_what_is_only_written_otherwise_means_the_same(text: str) -> None:
-    assert meaning(text) == meaning(BASE)
-    assert same_meaning(text, BASE)
+    assert parse_rules(text) == parse_rules(BASE)
+    assert policies_equal(text, BASE)
 
 
 @pytest.mark.parametrize("text", DIFFERENT.values(), ids=DIFFERENT)
 def test_what_grants_something_else_is_different(text: str) -> None:
-    assert not same_meaning(text, BASE)
+    assert not policies_equal(text, BASE)
 
 
 def test_deny_stands_alone_as_on_the_server() -> None:
-    assert meaning('path "a" { capabilities = ["read", "deny"] }') == {Rule("a", frozenset({DENY}))}
+    assert parse_rules('path "a" { capabilities = ["read", "deny"] }') == {
+        Rule("a", frozenset({DENY}))
+    }
     two = 'path "a" { capabilities = ["read"] } path "a" { policy = "deny" }'
-    assert meaning(two) == {Rule("a", frozenset({DENY}))}
+    assert parse_rules(two) == {Rule("a", frozenset({DENY}))}
 
 
 def test_the_old_shorthands_are_their_capabilities() -> None:
-    assert same_meaning(
+    assert policies_equal(
         'path "a" { policy = "write" }',
         'path "a" { capabilities = ["create", "read", "update", "delete", "list"] }',
     )
@@ -87,33 +89,33 @@ def test_moments_are_compared_as_moments() -> None:
         template.format("2030-01-01T12:00:00Z"),
         template.format("2030-01-01T14:00:00+02:00"),
     )
-    assert same_meaning(one, other)
-    assert not same_meaning(one, template.format("2030-01-01T12:00:01Z"))
+    assert policies_equal(one, other)
+    assert not policies_equal(one, template.format("2030-01-01T12:00:01Z"))
 
 
 def test_the_escapes_of_texts_are_read() -> None:
-    (rule,) = meaning(r'path "a\"\\\x41\u00e9\101${b}" { capabilities = ["scan"] }')
+    (rule,) = parse_rules(r'path "a\"\\\x41\u00e9\101${b}" { capabilities = ["scan"] }')
     assert rule.path == 'a"\\AéA${b}'
 
 
 def test_every_fault_is_told_at_once() -> None:
     text = 'path "a" { capabilities = ["raed"] }\nrule "b" {}\n'
     with pytest.raises(HclError) as caught:
-        meaning(text, "shop.hcl")
+        parse_rules(text, "shop.hcl")
     assert [fault.line for fault in caught.value.faults] == [1, 2]
 
 
 def test_the_project_s_own_policies_are_read() -> None:
     for environment in Environment:
         for text in render_policies(load(), environment).values():
-            assert meaning(text)
+            assert parse_rules(text)
 
 
 @given(st.text(alphabet='path"{}[]=,<-#/\\$ \n\txA0e.', max_size=60))
 def test_no_text_leads_to_another_error(text: str) -> None:
     faults = None
     try:
-        meaning(text)
+        parse_rules(text)
     except HclError as error:
         faults = error.faults
     assert faults is None or faults
@@ -124,4 +126,4 @@ def test_no_order_matters(capabilities: list[str], paths: list[str]) -> None:
     listed = ", ".join(f'"{name}"' for name in capabilities)
     text = "".join(f'path "{path}" {{ capabilities = [{listed}] }}\n' for path in paths)
     every = frozenset({"read", "list", "update", "sudo"})
-    assert meaning(text) == {Rule(path, every) for path in "abc"}
+    assert parse_rules(text) == {Rule(path, every) for path in "abc"}

@@ -17,8 +17,8 @@ from typing import Final
 from app_integration.errors import AccessDenied
 from app_integration.names import Scope
 from vault.declare.declaration import Declaration
-from vault.reconcile.hcl_meaning import Rule, meaning
-from vault.reconcile.hcl_syntax import HclError
+from vault.reconcile.hcl.policy_rules import Rule, parse_rules
+from vault.reconcile.hcl.syntax import HclError
 from vault.reconcile.resources import Reader, read_data
 from vault.reconcile.resources.secrets import metadata_path, read_value
 
@@ -169,7 +169,7 @@ def _policy(reader: Reader, name: str, scope: Scope) -> frozenset[Rule] | None:
     if data is None:
         return None
     try:
-        rules = meaning(data["policy"], name)
+        rules = parse_rules(data["policy"], name)
     except HclError:
         return None
     return frozenset(

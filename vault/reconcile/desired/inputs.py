@@ -11,7 +11,7 @@ from app_integration.secret import Secret
 
 
 @dataclass(frozen=True, slots=True)
-class Supply:
+class Inputs:
     """Given values, from memory first, then from files.
 
     Attributes:

@@ -10,9 +10,9 @@ from collections.abc import Iterator
 from app_integration.names import Scope
 from vault.declare.declaration import Declaration
 from vault.declare.schema.adopted import Adopted
+from vault.reconcile.desired.inputs import Inputs
 from vault.reconcile.resources import Resource
 from vault.reconcile.resources.static_roles import AdoptedSecret, StaticRole
-from vault.reconcile.supply import Supply
 
 
 def static_roles(declaration: Declaration, scope: Scope) -> dict[str, str]:
@@ -20,7 +20,7 @@ def static_roles(declaration: Declaration, scope: Scope) -> dict[str, str]:
     return {name: scope.static_role(name) for name in declaration.adopted(scope)}
 
 
-def roles(declaration: Declaration, scope: Scope, supply: Supply) -> Iterator[Resource]:
+def roles(declaration: Declaration, scope: Scope, supply: Inputs) -> Iterator[Resource]:
     """The static roles of the service."""
     for name, source in sorted(declaration.adopted(scope).items()):
         yield StaticRole(
@@ -33,6 +33,6 @@ def roles(declaration: Declaration, scope: Scope, supply: Supply) -> Iterator[Re
         )
 
 
-def value(path: str, source: Adopted, supply: Supply) -> Resource:
+def value(path: str, source: Adopted, supply: Inputs) -> Resource:
     """What is at *path*."""
     return AdoptedSecret(path, source.username, supply)

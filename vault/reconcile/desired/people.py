@@ -7,12 +7,12 @@ from collections.abc import Iterator
 from app_integration.names import Environment
 from vault.declare.declaration import Declaration
 from vault.declare.schema.model import EnvironmentDeclaration
-from vault.reconcile import records
+from vault.reconcile import ownership
+from vault.reconcile.desired.inputs import Inputs
 from vault.reconcile.resources import Resource
 from vault.reconcile.resources.auth import UserpassLogin
 from vault.reconcile.resources.guards import PasswordPolicy, RateLimit, UserLockout
 from vault.reconcile.resources.mounts import Mount
-from vault.reconcile.supply import Supply
 
 
 def mount(declared: EnvironmentDeclaration) -> Iterator[Resource]:
@@ -21,13 +21,13 @@ def mount(declared: EnvironmentDeclaration) -> Iterator[Resource]:
         yield Mount("auth", "userpass", "userpass", "people")
 
 
-def people(declared: EnvironmentDeclaration, supply: Supply) -> Iterator[Resource]:
+def people(declared: EnvironmentDeclaration, supply: Inputs) -> Iterator[Resource]:
     """Their logins, and how often they may be wrong."""
     if declared.lockout is not None:
         lockout = declared.lockout
         yield UserLockout("userpass", lockout.threshold, lockout.duration, lockout.reset_after)
     for name, person in sorted(declared.people.items()):
-        record = records.path(declared.environment, UserpassLogin.kind, name)
+        record = ownership.path(declared.environment, UserpassLogin.kind, name)
         yield UserpassLogin(name, person.policies, person.ttl, person.max_ttl, supply, record)
 
 

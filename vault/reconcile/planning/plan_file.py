@@ -11,8 +11,8 @@ from app_integration import names
 from app_integration._internal.private_file import write_private
 from app_integration.errors import ConfigurationError, InvalidName
 from app_integration.names import Environment
-from vault.reconcile.compare import Prune
-from vault.reconcile.plan import Action, Change, Plan
+from vault.reconcile.planning.build import Prune
+from vault.reconcile.planning.plan import Action, Change, Plan
 
 FORMAT: Final = 1
 

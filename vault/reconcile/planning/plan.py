@@ -1,4 +1,4 @@
-"""What has to change: desired against actual. Pure but for :func:`read_actual`."""
+"""What has to change: desired against actual. Pure but for :func:`read_state`."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ class Plan:
         return sum(change.action is action for change in self.changes)
 
 
-def read_actual(
+def read_state(
     reader: Reader, resources: Sequence[Resource], workers: int = WORKERS
 ) -> list[Fields | None]:
     """What the server has for each of *resources*, in their order; *workers* ask at once.

@@ -1,0 +1,1 @@
+"""What a declaration asks of the server."""

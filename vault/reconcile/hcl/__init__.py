@@ -1,0 +1,1 @@
+"""Policies as HCL: their syntax, and the rules that they mean."""

@@ -1,0 +1,1 @@
+"""From two states to a plan, and from a plan to the server."""
