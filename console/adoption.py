@@ -19,13 +19,14 @@ from app_integration.names import Scope
 from app_integration.secret import Secret
 from console import operate
 from console.env_files import EnvFiles
+from vault.adoption import adopt, database_user
+from vault.adoption import undo as unadopt
+from vault.adoption.adopt import AdoptionContext
+from vault.adoption.database_user import DatabaseLogin
 from vault.declare.declaration import Declaration
 from vault.reconcile.credentials import APPLY_ROLE
 from vault.reconcile.planning.apply import apply
 from vault.reconcile.resources.static_roles import parsed
-from vault.rotate import adopt, database_user, unadopt
-from vault.rotate.adopt import Place
-from vault.rotate.database_user import DatabaseLogin
 from vault.runtime import postgres_roles
 from vault.runtime.runtime import quiet
 
@@ -64,7 +65,7 @@ class Adoption:
             unadopt.rotate(place, name, self._say)
 
     @contextmanager
-    def _place(self, deliver: Callable[[], None]) -> Iterator[Place]:
+    def _place(self, deliver: Callable[[], None]) -> Iterator[AdoptionContext]:
         env, service = str(self._scope.environment), self._scope.service
         reader = EnvFiles(service, env, self._root, self._console).reader
         with operate.operator(env, self._root, APPLY_ROLE) as operator, reader() as read:
@@ -74,7 +75,7 @@ class Adoption:
                 apply(operator, found, lambda change: self._say(f"applied: {change}"))
                 return len(found.changes)
 
-            yield Place(
+            yield AdoptionContext(
                 scope=self._scope,
                 environment_file=operate.declaration_root() / "environments" / f"{env}.yaml",
                 declaration=self._declaration,

@@ -18,12 +18,14 @@ from app_integration.observability.audit_sinks import FileSink, stderr_sink
 from app_integration.session.session import open_session
 from app_integration.settings import Settings
 from console import operate
+from vault.dotenv import export as dotenv_export
+from vault.dotenv import import_ as dotenv_import
+from vault.dotenv import parse, swap
+from vault.dotenv.classify import Kind
+from vault.dotenv.plan import Choices, make_plan
+from vault.dotenv.proof import Read, service_reader
 from vault.reconcile.credentials import APPLY_ROLE
 from vault.reconcile.planning.apply import apply
-from vault.rotate import dotenv_export, dotenv_file, dotenv_import, dotenv_swap
-from vault.rotate.classify import Kind
-from vault.rotate.dotenv_plan import Choices, make_plan
-from vault.rotate.proof import Read, service_reader
 
 
 class EnvFiles:
@@ -37,7 +39,7 @@ class EnvFiles:
     def import_(self, file: Path, secrets: Iterable[str], settings: Iterable[str]) -> None:
         """Import *file*; asks where it is unsure and somebody is there to answer."""
         plan = make_plan(
-            dotenv_file.read(file),
+            parse.read(file),
             operate.declaration(),
             self._scope,
             Choices(frozenset(secrets), frozenset(settings)),
@@ -52,13 +54,13 @@ class EnvFiles:
                 apply(operator, found, lambda change: self._say(f"applied: {change}"))
                 return len(found.changes)
 
-            deployment = dotenv_import.Deployment(service_file, operator, apply_again, read)
+            deployment = dotenv_import.ImportTarget(service_file, operator, apply_again, read)
             dotenv_import.run(plan, deployment, self._say)
 
     def finish(self, file: Path) -> None:
         """Delete the file kept by the import of *file*, once it is proven to be of no use."""
         with self.reader() as read:
-            dotenv_swap.finish(file, operate.declaration(), self._scope, read, self._say)
+            swap.finish(file, operate.declaration(), self._scope, read, self._say)
 
     def export(self, path: Path, reason: str) -> None:
         """Write the current values to *path*."""

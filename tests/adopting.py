@@ -22,15 +22,15 @@ from app_integration.errors import ServerFault
 from app_integration.session.session import Session
 from console import operate
 from console.env_files import EnvFiles
+from vault.adoption import adopt, undo
+from vault.adoption.adopt import AdoptionContext
+from vault.dotenv.swap import Say
 from vault.reconcile.credentials import APPLY_ROLE
 from vault.reconcile.planning.apply import apply
-from vault.rotate import adopt, unadopt
-from vault.rotate.adopt import Place
-from vault.rotate.dotenv_swap import Say
 
 NAME: Final = "database-url"
 #: What can be done with a place: adopt, or undo.
-Act = Callable[[Place, Say], Any]
+Act = Callable[[AdoptionContext, Say], Any]
 
 
 class Failing(Session):
@@ -54,7 +54,7 @@ class Failing(Session):
 
 
 @contextmanager
-def place(root: Path, session: Session | None = None) -> Iterator[Place]:
+def place(root: Path, session: Session | None = None) -> Iterator[AdoptionContext]:
     """The deployment in *root*, without its agent."""
     local = operate.local(root)
     console = Console(quiet=True)
@@ -68,7 +68,7 @@ def place(root: Path, session: Session | None = None) -> Iterator[Place]:
             apply(operator, found, lambda _: None, workers=1)
             return len(found.changes)
 
-        yield Place(
+        yield AdoptionContext(
             scope=local.scope,
             environment_file=operate.declaration_root() / "environments" / "dev.yaml",
             declaration=lambda: operate.local(root).declaration,
@@ -80,12 +80,12 @@ def place(root: Path, session: Session | None = None) -> Iterator[Place]:
         )
 
 
-def do_adopt(where: Place, say: Say) -> bool:
+def do_adopt(where: AdoptionContext, say: Say) -> bool:
     return adopt.adopt(where, NAME, lambda *_: True, say)
 
 
-def do_undo(where: Place, say: Say) -> Any:
-    return unadopt.undo(where, NAME, None, say)
+def do_undo(where: AdoptionContext, say: Say) -> Any:
+    return undo.undo(where, NAME, None, say)
 
 
 ACTS: Final[dict[str, Act]] = {"adopt": do_adopt, "undo": do_undo}

@@ -37,10 +37,10 @@ from tests.adopting import NAME
 from tests.containers.parts import Stack, search_image
 from tests.deployment import free_ports, require_images
 from tests.e2e.running_store import ROOT, Person, RunningStore, eventually
+from vault.adoption.database_user import DatabaseRefused, connected
 from vault.declare.load import load
 from vault.reconcile.planning.build import Prune, build_plan
 from vault.reconcile.resources.static_roles import parsed
-from vault.rotate.database_user import DatabaseRefused, connected
 from vault.runtime.compose import LABEL, TITLES, in_order
 from vault.runtime.container import Containers
 from vault.runtime.embedded import Embedded

@@ -30,13 +30,13 @@ from console.adoption import Adoption
 from console.local import Local
 from tests.adopting import ACTS, NAME, Failing, place
 from tests.deployment import free_ports
+from vault.adoption import adopt, undo
+from vault.adoption.adopt import Declined, Unfinished
+from vault.adoption.database_user import DatabaseLogin, DatabaseRefused, connected
 from vault.declare import load
 from vault.reconcile.credentials import APPLY_ROLE
 from vault.reconcile.planning.build import Prune, build_plan
 from vault.reconcile.resources.static_roles import parsed
-from vault.rotate import adopt, unadopt
-from vault.rotate.adopt import Declined, Unfinished
-from vault.rotate.database_user import DatabaseLogin, DatabaseRefused, connected
 from vault.runtime.ports import Ports, setting
 from vault.runtime.runtime import quiet
 
@@ -353,9 +353,9 @@ def test_when_the_role_is_gone_undo_sets_a_fresh_password(house: House) -> None:
         lost = house.read()
         where.session.delete(f"database/static-roles/{ROLE}")
         with pytest.raises(ConfigurationError, match="--admin-url-file"):
-            unadopt.undo(where, NAME, None, lambda _: None)
+            undo.undo(where, NAME, None, lambda _: None)
         set_password = house.local.access.database.set_password
-        value = unadopt.undo(where, NAME, set_password, lambda _: None)
+        value = undo.undo(where, NAME, set_password, lambda _: None)
     assert value is not None
     assert value != lost
     assert opens(value)
@@ -365,7 +365,7 @@ def test_when_the_role_is_gone_undo_sets_a_fresh_password(house: House) -> None:
 def test_an_adopted_secret_is_not_overwritten_and_a_given_one_not_rotated(house: House) -> None:
     with place(house.root) as where:
         with pytest.raises(ConfigurationError, match="isn't adopted by gaara-store-dev"):
-            unadopt.rotate(where, NAME, lambda _: None)
+            undo.rotate(where, NAME, lambda _: None)
         ACTS["adopt"](where, lambda _: None)
         with pytest.raises(ConfigurationError, match="strongroom rotate-password"):
             operate.put(where.session, "gaara-store", "dev", NAME, "postgresql://a:b@c/d")

@@ -24,16 +24,16 @@ from policies.render import render_policies
 from tests.deployment import two_free_ports
 from vault.declare import load
 from vault.declare.declaration import Declaration
+from vault.dotenv import import_, parse, swap
+from vault.dotenv.export import Exported, export
+from vault.dotenv.plan import Choices, ImportPlan, make_plan
+from vault.dotenv.proof import Read, ValuesDiffer, service_reader
 from vault.reconcile.credentials import ensure_credential
 from vault.reconcile.desired.desired import desired
 from vault.reconcile.desired.inputs import Inputs
 from vault.reconcile.planning.apply import apply
 from vault.reconcile.planning.plan import make_plan as plan_resources
 from vault.reconcile.planning.plan import read_state
-from vault.rotate import dotenv_file, dotenv_import, dotenv_swap
-from vault.rotate.dotenv_export import Exported, export
-from vault.rotate.dotenv_plan import Choices, ImportPlan, make_plan
-from vault.rotate.proof import Read, ValuesDiffer, service_reader
 from vault.runtime import binaries
 
 pytestmark = pytest.mark.requires("embedded")
@@ -176,20 +176,18 @@ class House:
 
     def plan(self) -> ImportPlan:
         choices = Choices(secrets=frozenset({"MAGIC"} & dotenv_values(self.env).keys()))
-        return make_plan(dotenv_file.read(self.env), self.declaration(), self.scope, choices)
+        return make_plan(parse.read(self.env), self.declaration(), self.scope, choices)
 
-    def deployment(self) -> dotenv_import.Deployment:
+    def deployment(self) -> import_.ImportTarget:
         path = self.folder / "services" / f"{self.scope.service}.yaml"
-        return dotenv_import.Deployment(path, self.root, self.apply, self.read, self.folder)
+        return import_.ImportTarget(path, self.root, self.apply, self.read, self.folder)
 
     def run(self, say: Callable[[str], None] | None = None) -> bool:
         self.lines.clear()
-        return dotenv_import.run(self.plan(), self.deployment(), say or self.lines.append)
+        return import_.run(self.plan(), self.deployment(), say or self.lines.append)
 
     def finish(self) -> bool:
-        return dotenv_swap.finish(
-            self.env, self.declaration(), self.scope, self.read, self.lines.append
-        )
+        return swap.finish(self.env, self.declaration(), self.scope, self.read, self.lines.append)
 
     def metadata(self, name: str) -> dict[str, Any]:
         path = f"secret/metadata/{self.scope.secret(name)}"
@@ -240,7 +238,7 @@ def test_an_import_moves_the_secrets_and_leaves_the_settings(house: House) -> No
         if name.lower().replace("_", "-") in SECRETS
     }
     assert house.env.read_bytes().decode() == SETTINGS_ONLY
-    assert dotenv_swap.kept_path(house.env).read_bytes().decode() == ENV
+    assert swap.kept_path(house.env).read_bytes().decode() == ENV
     assert "hunter" not in "".join(house.lines)
     assert "hunter" not in (house.folder / ".env.example").read_text()
 
@@ -296,19 +294,19 @@ def test_the_file_is_untouched_when_the_service_reads_something_else(house: Hous
 
     deployment = replace(house.deployment(), apply=overwriting)
     with pytest.raises(ValuesDiffer) as caught:
-        dotenv_import.run(house.plan(), deployment, house.lines.append)
+        import_.run(house.plan(), deployment, house.lines.append)
     assert str(caught.value) == (
         "the server's value is not the file's for smtp-password; "
         f"{house.env} is as it was; run the import again"
     )
     assert house.env.read_bytes().decode() == ENV
-    assert not dotenv_swap.kept_path(house.env).exists()
+    assert not swap.kept_path(house.env).exists()
 
 
 def test_the_file_is_untouched_when_the_service_may_not_read(house: House) -> None:
     deployment = replace(house.deployment(), apply=lambda: 0)
     with pytest.raises(AccessDenied):
-        dotenv_import.run(house.plan(), deployment, house.lines.append)
+        import_.run(house.plan(), deployment, house.lines.append)
     assert house.env.read_bytes().decode() == ENV
 
 
@@ -329,7 +327,7 @@ def test_killed_after_any_step_an_import_is_completed_by_the_next(
         except Killed:
             assert house.env.read_bytes().decode() in {ENV, SETTINGS_ONLY}
             if house.env.read_bytes().decode() == SETTINGS_ONLY:
-                assert dotenv_swap.kept_path(house.env).read_bytes().decode() == ENV
+                assert swap.kept_path(house.env).read_bytes().decode() == ENV
         else:
             break
         house.run()
@@ -345,10 +343,10 @@ def test_finish_deletes_the_old_file_and_only_with_proof(house: House) -> None:
     house.write("magic", "changed")
     with pytest.raises(ValuesDiffer, match="for magic; "):
         house.finish()
-    assert dotenv_swap.kept_path(house.env).exists()
+    assert swap.kept_path(house.env).exists()
     house.write("magic", VALUES["MAGIC"])
     assert house.finish()
-    assert not dotenv_swap.kept_path(house.env).exists()
+    assert not swap.kept_path(house.env).exists()
     assert not house.finish()
 
 

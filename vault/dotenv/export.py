@@ -14,9 +14,9 @@ from app_integration.names import Scope
 from app_integration.observability.audit_log import AuditLog
 from app_integration.secret import Secret
 from vault.declare.declaration import Declaration
-from vault.rotate.dotenv_text import assignment, setting_text
-from vault.rotate.proof import Read
-from vault.rotate.worktree import refuse_unless_ignored
+from vault.dotenv.proof import Read
+from vault.dotenv.text import assignment, setting_text
+from vault.dotenv.worktree import refuse_unless_ignored
 
 _HEAD: Final = "# Written by strongroom export-env; it holds secrets, so delete it after use.\n"
 

@@ -13,15 +13,15 @@ from app_integration.observability import redaction
 from app_integration.session.session import Session
 from vault.declare import load
 from vault.declare.yaml import edit
+from vault.dotenv import swap
+from vault.dotenv.plan import ImportPlan
+from vault.dotenv.proof import Read, prove, same
+from vault.dotenv.swap import Say
 from vault.reconcile.resources.secrets import data_path, write_value
-from vault.rotate import dotenv_swap
-from vault.rotate.dotenv_plan import ImportPlan
-from vault.rotate.dotenv_swap import Say
-from vault.rotate.proof import Read, prove, same
 
 
 @dataclass(frozen=True, slots=True)
-class Deployment:
+class ImportTarget:
     """What an import works on.
 
     Attributes:
@@ -30,7 +30,7 @@ class Deployment:
         session: the operator's login; it may read and write the service's secrets.
         apply: loads the declaration anew and applies it, tags of secrets and policies included;
             gives the number of changes.
-        read: see :func:`vault.rotate.proof.service_reader`.
+        read: see :func:`vault.dotenv.proof.service_reader`.
     """
 
     service_file: Path
@@ -40,7 +40,7 @@ class Deployment:
     template_root: Path = load.TEMPLATES
 
 
-def run(plan: ImportPlan, deployment: Deployment, say: Say) -> bool:
+def run(plan: ImportPlan, deployment: ImportTarget, say: Say) -> bool:
     """Carry out *plan*; whether anything changed.
 
     After a failure or a kill the old file is in place until the last step, and the same import,
@@ -52,7 +52,7 @@ def run(plan: ImportPlan, deployment: Deployment, say: Say) -> bool:
         ValuesDiffer: the service doesn't read what the file says; the file is as it was.
         StrongroomError: the server refused or was away; the file is as it was.
     """
-    dotenv_swap.check(plan)
+    swap.check(plan)
     for value in plan.values.values():
         redaction.live.add(value)
     for note in plan.notes:
@@ -62,13 +62,13 @@ def run(plan: ImportPlan, deployment: Deployment, say: Say) -> bool:
         changes += _write(plan, deployment.session, say) + deployment.apply()
         prove(plan.values, deployment.read, f"{plan.file.path} is as it was; run the import again")
         say(f"{len(plan.secrets)} secrets read back as {plan.scope}: equal")
-    changes += dotenv_swap.swap(plan, say)
+    changes += swap.swap(plan, say)
     if not changes:
         say(f"nothing to do: {plan.file.path} holds no secret that isn't imported")
     return bool(changes)
 
 
-def _declare(plan: ImportPlan, deployment: Deployment, say: Say) -> int:
+def _declare(plan: ImportPlan, deployment: ImportTarget, say: Say) -> int:
     path, templates = deployment.service_file, deployment.template_root
     if plan.new_secrets:
         edit.add_secrets(path, plan.new_secrets, templates)

@@ -11,8 +11,8 @@ from dotenv.variables import Variable as Reference
 from dotenv.variables import parse_variables
 
 from app_integration.secret import Secret
-from vault.rotate.classify import Kind, classify
-from vault.rotate.dotenv_file import DotenvFile, Statement
+from vault.dotenv.classify import Kind, classify
+from vault.dotenv.parse import DotenvFile, Statement
 
 #: In this order: what replaces must not be replaced again.
 _ESCAPES: Final = (("\\", "\\\\"), ('"', '\\"'), ("\n", "\\n"), ("\r", "\\r"))

@@ -17,12 +17,12 @@ from app_integration._internal.private_file import write_private
 from app_integration.errors import ConfigurationError
 from app_integration.names import Scope
 from vault.declare.declaration import Declaration
-from vault.rotate import dotenv_file
-from vault.rotate.classify import Kind
-from vault.rotate.dotenv_plan import ImportPlan, Known, known
-from vault.rotate.dotenv_text import assignment, without
-from vault.rotate.proof import Read, prove
-from vault.rotate.worktree import refuse_unless_ignored
+from vault.dotenv import parse
+from vault.dotenv.classify import Kind
+from vault.dotenv.plan import ImportPlan, Known, known
+from vault.dotenv.proof import Read, prove
+from vault.dotenv.text import assignment, without
+from vault.dotenv.worktree import refuse_unless_ignored
 
 #: Takes one line of progress; never a value.
 Say = Callable[[str], None]
@@ -97,7 +97,7 @@ def finish(path: Path, declaration: Declaration, scope: Scope, read: Read, say: 
     if not kept.exists():
         say(f"nothing to finish: {kept} is not there")
         return False
-    old, declared = dotenv_file.read(kept), known(declaration, scope)
+    old, declared = parse.read(kept), known(declaration, scope)
     _refuse_loss(old, path, declared)
     expected = {
         secret: variable.value
@@ -111,8 +111,8 @@ def finish(path: Path, declaration: Declaration, scope: Scope, read: Read, say: 
     return True
 
 
-def _refuse_loss(old: dotenv_file.DotenvFile, path: Path, declared: Known) -> None:
-    now = dotenv_file.read(path).variables
+def _refuse_loss(old: parse.DotenvFile, path: Path, declared: Known) -> None:
+    now = parse.read(path).variables
     lost = [
         name
         for name in old.variables

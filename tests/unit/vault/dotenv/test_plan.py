@@ -7,11 +7,11 @@ import pytest
 from app_integration.errors import ConfigurationError
 from app_integration.names import Environment, Scope
 from vault.declare import load
-from vault.rotate.classify import Kind
-from vault.rotate.dotenv_file import DotenvRejected, parse
-from vault.rotate.dotenv_plan import Ask, Choices, ImportPlan, make_plan
+from vault.dotenv.classify import Kind
+from vault.dotenv.parse import DotenvRejected, parse
+from vault.dotenv.plan import Ask, Choices, ImportPlan, make_plan
 
-FOLDER = Path(__file__).parents[1] / "faults" / "dotenv"
+FOLDER = Path(__file__).parents[3] / "faults" / "dotenv"
 DECLARATION = load.load(FOLDER / "declaration", template_root=FOLDER)
 SCOPE = Scope("shop", Environment.DEV)
 

@@ -11,11 +11,11 @@ from app_integration.errors import ConfigurationError
 from app_integration.names import Environment, Scope
 from app_integration.secret import Secret
 from vault.declare import load
-from vault.rotate import dotenv_file, dotenv_swap
-from vault.rotate.dotenv_plan import ImportPlan, make_plan
-from vault.rotate.proof import ValuesDiffer
+from vault.dotenv import parse, swap
+from vault.dotenv.plan import ImportPlan, make_plan
+from vault.dotenv.proof import ValuesDiffer
 
-FOLDER = Path(__file__).parents[1] / "faults" / "dotenv"
+FOLDER = Path(__file__).parents[3] / "faults" / "dotenv"
 DECLARATION = load.load(FOLDER / "declaration", template_root=FOLDER)
 SCOPE = Scope("shop", Environment.DEV)
 OLD = "# Ours\nPORT=80\nDB_PASSWORD=hunter22\nBASE_URL=https://shop.example.com\n"
@@ -44,7 +44,7 @@ def env(tmp_path: Path) -> Path:
 
 
 def planned(path: Path) -> ImportPlan:
-    return make_plan(dotenv_file.read(path), DECLARATION, SCOPE)
+    return make_plan(parse.read(path), DECLARATION, SCOPE)
 
 
 def quiet(line: str) -> None:
@@ -60,8 +60,8 @@ def mode(path: Path) -> int:
 
 
 def test_the_old_file_is_kept_private_and_the_new_one_has_the_settings(env: Path) -> None:
-    assert dotenv_swap.swap(planned(env), quiet)
-    kept = dotenv_swap.kept_path(env)
+    assert swap.swap(planned(env), quiet)
+    kept = swap.kept_path(env)
     assert (kept.name, kept.read_text(), mode(kept)) == (".env.before-strongroom", OLD, 0o600)
     assert (env.read_text(), mode(env)) == (NEW, 0o640)
     example = env.with_name(".env.example")
@@ -70,11 +70,11 @@ def test_the_old_file_is_kept_private_and_the_new_one_has_the_settings(env: Path
 
 
 def test_a_second_swap_writes_nothing(env: Path) -> None:
-    dotenv_swap.swap(planned(env), quiet)
+    swap.swap(planned(env), quiet)
     before = {path: path.stat().st_mtime_ns for path in env.parent.iterdir()}
     plan = planned(env)
-    dotenv_swap.check(plan)
-    assert not dotenv_swap.swap(plan, quiet)
+    swap.check(plan)
+    assert not swap.swap(plan, quiet)
     assert {path: path.stat().st_mtime_ns for path in env.parent.iterdir()} == before
 
 
@@ -92,19 +92,19 @@ def test_whatever_step_fails_each_file_is_old_or_new_and_a_rerun_completes(
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(os, "fsync", fsync)
         try:
-            dotenv_swap.swap(planned(env), quiet)
+            swap.swap(planned(env), quiet)
         except Killed:
             pass
         else:
             assert call > 6
     assert env.read_text() in {OLD, NEW}
     if env.read_text() == NEW:
-        assert dotenv_swap.kept_path(env).read_text() == OLD
+        assert swap.kept_path(env).read_text() == OLD
     plan = planned(env)
-    dotenv_swap.check(plan)
-    dotenv_swap.swap(plan, quiet)
+    swap.check(plan)
+    swap.swap(plan, quiet)
     assert env.read_text() == NEW
-    assert dotenv_swap.kept_path(env).read_text() == OLD
+    assert swap.kept_path(env).read_text() == OLD
     assert env.with_name(".env.example").read_text() == EXAMPLE
     assert len(list(env.parent.iterdir())) == 3
 
@@ -113,13 +113,13 @@ def test_a_file_that_changed_meanwhile_is_left_alone(env: Path) -> None:
     plan = planned(env)
     env.write_text(OLD + "NEW=1\n")
     with pytest.raises(ConfigurationError, match="changed while it was imported"):
-        dotenv_swap.swap(plan, quiet)
+        swap.swap(plan, quiet)
     assert list(env.parent.iterdir()) == [env]
 
 
 def test_an_example_that_somebody_wrote_is_kept(env: Path) -> None:
     env.with_name(".env.example").write_text("# PORT: where it listens\n")
-    dotenv_swap.swap(planned(env), quiet)
+    swap.swap(planned(env), quiet)
     kept = env.with_name(".env.example.before-strongroom")
     assert kept.read_text() == "# PORT: where it listens\n"
     assert env.with_name(".env.example").read_text() == EXAMPLE
@@ -127,59 +127,59 @@ def test_an_example_that_somebody_wrote_is_kept(env: Path) -> None:
 
 def test_a_file_of_settings_gets_an_example_and_stays(env: Path) -> None:
     env.write_text(NEW)
-    assert dotenv_swap.swap(planned(env), quiet)
+    assert swap.swap(planned(env), quiet)
     assert env.read_text() == NEW
-    assert not dotenv_swap.kept_path(env).exists()
+    assert not swap.kept_path(env).exists()
 
 
 def test_an_earlier_import_must_be_finished_first(env: Path) -> None:
-    dotenv_swap.swap(planned(env), quiet)
+    swap.swap(planned(env), quiet)
     env.write_text("DB_PASSWORD=hunter23\n")
     with pytest.raises(ConfigurationError, match="end that one first with --finish"):
-        dotenv_swap.check(planned(env))
+        swap.check(planned(env))
 
 
 def test_the_example_itself_is_not_imported(env: Path) -> None:
     example = env.rename(env.with_name(".env.example"))
     with pytest.raises(ConfigurationError, match=r"give the \.env file itself"):
-        dotenv_swap.check(planned(example))
+        swap.check(planned(example))
 
 
 def test_git_must_ignore_the_file_that_is_kept(env: Path) -> None:
     subprocess.run(["git", "init", "--quiet", env.parent], check=True)  # noqa: S607 (git is found by PATH)
     with pytest.raises(ConfigurationError) as caught:
-        dotenv_swap.check(planned(env))
+        swap.check(planned(env))
     remedy = f"add .env.before-strongroom to {env.parent / '.gitignore'}"
     assert str(caught.value).endswith(remedy)
     env.with_name(".gitignore").write_text(".env.before-strongroom\n")
-    dotenv_swap.check(planned(env))
+    swap.check(planned(env))
 
 
 def finish(env: Path, values: dict[str, Secret]) -> bool:
-    return dotenv_swap.finish(env, DECLARATION, SCOPE, values.__getitem__, quiet)
+    return swap.finish(env, DECLARATION, SCOPE, values.__getitem__, quiet)
 
 
 def test_finish_deletes_the_kept_file_once_it_is_proven(env: Path) -> None:
-    dotenv_swap.swap(planned(env), quiet)
+    swap.swap(planned(env), quiet)
     assert finish(env, reads(db_password="hunter22"))
     assert sorted(path.name for path in env.parent.iterdir()) == [".env", ".env.example"]
     assert not finish(env, {})
 
 
 def test_finish_keeps_a_file_whose_values_the_server_does_not_have(env: Path) -> None:
-    dotenv_swap.swap(planned(env), quiet)
+    swap.swap(planned(env), quiet)
     with pytest.raises(ValuesDiffer) as caught:
         finish(env, reads(db_password="hunter23"))
     assert str(caught.value) == (
         f"the server's value is not the file's for db-password; {env}.before-strongroom stays; "
         "if they were changed on purpose, delete it yourself"
     )
-    assert dotenv_swap.kept_path(env).read_text() == OLD
+    assert swap.kept_path(env).read_text() == OLD
 
 
 def test_finish_keeps_a_file_with_a_variable_that_lives_nowhere_else(env: Path) -> None:
-    dotenv_swap.swap(planned(env), quiet)
+    swap.swap(planned(env), quiet)
     env.write_text("BASE_URL=https://shop.example.com\n")
     with pytest.raises(ConfigurationError, match="PORT would be lost"):
         finish(env, reads(db_password="hunter22"))
-    assert dotenv_swap.kept_path(env).exists()
+    assert swap.kept_path(env).exists()

@@ -15,10 +15,10 @@ from vault.declare.declaration import Declaration
 from vault.declare.faults import listed, nearest
 from vault.declare.schema.model import Derived, SecretSource
 from vault.declare.yaml.edit import Spec
-from vault.rotate.classify import Kind, Verdict, classify
-from vault.rotate.dotenv_file import DotenvFile, DotenvRejected, Variable
-from vault.rotate.dotenv_text import setting_text, telling_comments
-from vault.rotate.proof import same
+from vault.dotenv.classify import Kind, Verdict, classify
+from vault.dotenv.parse import DotenvFile, DotenvRejected, Variable
+from vault.dotenv.proof import same
+from vault.dotenv.text import setting_text, telling_comments
 
 #: Variable and reason for doubt → ``secret``, ``setting`` or ``skip``.
 Ask = Callable[[str, str], str]
@@ -117,7 +117,7 @@ def make_plan(
     """The import of *file* into *scope*. Pure but for what *ask* does.
 
     Args:
-        file: what :func:`vault.rotate.dotenv_file.read` gave.
+        file: what :func:`vault.dotenv.parse.read` gave.
         declaration: as it is before the import.
         scope: service and environment.
         choices: answers given beforehand; they count before anything that can be guessed.

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from app_integration.errors import ConfigurationError
 from app_integration.names import MAX_VALUE_LENGTH
-from vault.rotate.dotenv_file import DotenvFile, DotenvRejected, parse, read
-from vault.rotate.dotenv_text import assignment, without
+from vault.dotenv.parse import DotenvFile, DotenvRejected, parse, read
+from vault.dotenv.text import assignment, without
 
 PATH = Path(".env")
 #: What makes a file hard to read: quotes, escapes, references, comments, line breaks.

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app_integration.secret import Secret
-from vault.rotate.classify import Kind, classify
+from vault.dotenv.classify import Kind, classify
 
 SECRETS = [
     ("SMTP_PASSWORD", "hunter2"),

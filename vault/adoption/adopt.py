@@ -19,18 +19,18 @@ from app_integration.names import TEMPLATE_KEY, VALUE_KEY, Scope
 from app_integration.observability import redaction
 from app_integration.secret import Secret
 from app_integration.session.session import Session
+from vault.adoption import database_user
+from vault.adoption.database_user import DatabaseLogin
 from vault.declare import load
 from vault.declare.declaration import Declaration
 from vault.declare.schema.adopted import Adopted
 from vault.declare.schema.field_types import Endpoint
 from vault.declare.schema.model import Given, Source
 from vault.declare.yaml import edit_adopted
+from vault.dotenv.proof import Read
+from vault.dotenv.swap import Say
 from vault.reconcile.resources import read_data
 from vault.reconcile.resources.static_roles import entry, parsed
-from vault.rotate import database_user
-from vault.rotate.database_user import DatabaseLogin
-from vault.rotate.dotenv_swap import Say
-from vault.rotate.proof import Read
 
 _PORT: Final = 5432
 
@@ -47,7 +47,7 @@ class Unfinished(StrongroomError):
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class AdoptionContext:
     """What an adoption works on.
 
     Attributes:
@@ -72,7 +72,7 @@ class Place:
     template_root: Path = load.TEMPLATES
 
 
-def adopt(place: Place, name: str, confirm: Confirm, say: Say) -> bool:
+def adopt(place: AdoptionContext, name: str, confirm: Confirm, say: Say) -> bool:
     """Adopt the secret *name*; False when that was done before.
 
     Raises:
@@ -97,7 +97,7 @@ def adopt(place: Place, name: str, confirm: Confirm, say: Say) -> bool:
         raise unfinished(place, name, error) from None
 
 
-def _declared(place: Place, name: str) -> Source:
+def _declared(place: AdoptionContext, name: str) -> Source:
     """The declared source of *name*, a given or an adopted one."""
     declaration = place.declaration()
     declared = declaration.secrets(place.scope)
@@ -110,7 +110,7 @@ def _declared(place: Place, name: str) -> Source:
     return source
 
 
-def _old_url(place: Place, name: str) -> URL | None:
+def _old_url(place: AdoptionContext, name: str) -> URL | None:
     """The URL that the secret holds; None when it holds a template alone."""
     _, content = entry(place.session, place.scope.secret(name))
     if VALUE_KEY not in content and TEMPLATE_KEY in content:
@@ -122,12 +122,12 @@ def _old_url(place: Place, name: str) -> URL | None:
     return parsed(Secret(content[VALUE_KEY]), name)
 
 
-def role_exists(place: Place, name: str) -> bool:
+def role_exists(place: AdoptionContext, name: str) -> bool:
     """Whether the server has the secret's static role."""
     return place.scope.static_role(name) in place.session.list("database/static-roles")
 
 
-def _check_endpoint(place: Place, name: str, url: URL) -> None:
+def _check_endpoint(place: AdoptionContext, name: str, url: URL) -> None:
     """The server would change a user's password on the declared database, and only there."""
     declared = place.declaration().deployment(place.scope).database
     if declared != Endpoint(str(url.host), url.port or _PORT):
@@ -139,7 +139,7 @@ def _check_endpoint(place: Place, name: str, url: URL) -> None:
         raise ConfigurationError(f"{url.username} is what the server itself works with")
 
 
-def _agreed(place: Place, name: str, url: URL, confirm: Confirm) -> bool:
+def _agreed(place: AdoptionContext, name: str, url: URL, confirm: Confirm) -> bool:
     """Check and ask; whether the manager may set the password already."""
     redaction.live.add(Secret(str(url.password)))
     _check_endpoint(place, name, url)
@@ -158,7 +158,7 @@ def _agreed(place: Place, name: str, url: URL, confirm: Confirm) -> bool:
     return granted
 
 
-def _username(place: Place, name: str, declared: Source) -> str:
+def _username(place: AdoptionContext, name: str, declared: Source) -> str:
     """Of the static role on the server, or the declared one."""
     if isinstance(declared, Adopted):
         return declared.username
@@ -168,7 +168,7 @@ def _username(place: Place, name: str, declared: Source) -> str:
     return str(role["username"])
 
 
-def _carry_out(place: Place, name: str, username: str, say: Say) -> bool:
+def _carry_out(place: AdoptionContext, name: str, username: str, say: Say) -> bool:
     file = place.environment_file
     recorded = edit_adopted.add(file, place.scope.service, name, username, place.template_root)
     if recorded:
@@ -184,7 +184,7 @@ def _carry_out(place: Place, name: str, username: str, say: Say) -> bool:
     return recorded or bool(changes)
 
 
-def prove(place: Place, name: str, username: str) -> None:
+def prove(place: AdoptionContext, name: str, username: str) -> None:
     """Log in with what the service reads.
 
     Raises:
@@ -198,7 +198,7 @@ def prove(place: Place, name: str, username: str) -> None:
         raise ConfigurationError(f"{name} is a URL of {url.username}, not of {username}")
 
 
-def unfinished(place: Place, name: str, error: StrongroomError) -> Unfinished:
+def unfinished(place: AdoptionContext, name: str, error: StrongroomError) -> Unfinished:
     """*error*, with what works now and how to go on."""
     try:
         new = role_exists(place, name)

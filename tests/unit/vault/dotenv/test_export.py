@@ -22,9 +22,9 @@ from app_integration.observability.audit_log import AuditLog
 from app_integration.observability.audit_sinks import Sink
 from app_integration.secret import Secret
 from vault.declare import load
-from vault.rotate.dotenv_export import Exported, export
+from vault.dotenv.export import Exported, export
 
-FOLDER = Path(__file__).parents[1] / "faults" / "dotenv"
+FOLDER = Path(__file__).parents[3] / "faults" / "dotenv"
 DECLARATION = load.load(FOLDER / "declaration", template_root=FOLDER)
 SCOPE = Scope("shop", Environment.DEV)
 VALUES = {"database-url": "postgresql://shop:a%22@h/shop", "db-password": 'a"\\\n${PATH}'}

@@ -10,15 +10,15 @@ from app_integration.names import DATABASE_MOUNT, TEMPLATE_KEY, VALUE_KEY
 from app_integration.permissions import need
 from app_integration.secret import Secret
 from app_integration.sources.adopted_secret import compose
+from vault.adoption.adopt import AdoptionContext, prove, role_exists, unfinished
 from vault.declare.schema.adopted import Adopted
 from vault.declare.yaml import edit_adopted
+from vault.dotenv.swap import Say
 from vault.reconcile.ownership import note
 from vault.reconcile.ownership import path as record_path
 from vault.reconcile.resources.secrets import generate, metadata_path
 from vault.reconcile.resources.static_roles import StaticRole, entry, parsed, write_entry
 from vault.reconcile.resources.static_roles import template as template_of
-from vault.rotate.adopt import Place, prove, role_exists, unfinished
-from vault.rotate.dotenv_swap import Say
 
 #: Seconds that a password must still live, so that it isn't changed while it is being kept.
 _QUIET: Final = 60
@@ -28,7 +28,9 @@ _LENGTH: Final = 40  # characters of a password that is made here
 SetPassword = Callable[[str, Secret], None]
 
 
-def undo(place: Place, name: str, set_password: SetPassword | None, say: Say) -> Secret | None:
+def undo(
+    place: AdoptionContext, name: str, set_password: SetPassword | None, say: Say
+) -> Secret | None:
     """Give *name* a plain value again, with a password that nobody changes.
 
     The server's last password is kept, so that files and processes that have it work on. When the
@@ -64,7 +66,7 @@ def undo(place: Place, name: str, set_password: SetPassword | None, say: Say) ->
     return value
 
 
-def _let_go(place: Place, name: str, say: Say) -> Secret:
+def _let_go(place: AdoptionContext, name: str, say: Say) -> Secret:
     """Have neither declaration nor server change the password; gives the proven value."""
     file = place.environment_file
     if edit_adopted.remove(file, place.scope.service, name, place.template_root):
@@ -80,7 +82,7 @@ def _let_go(place: Place, name: str, say: Say) -> Secret:
 
 
 def _keep(
-    place: Place, name: str, source: object, set_password: SetPassword | None, say: Say
+    place: AdoptionContext, name: str, source: object, set_password: SetPassword | None, say: Say
 ) -> None:
     """Write the secret's plain value, with the password of now."""
     version, content = entry(place.session, place.scope.secret(name))
@@ -105,7 +107,7 @@ def _keep(
     say(f"{name} holds a plain value: the password of now")
 
 
-def _current(place: Place, name: str) -> tuple[str, Secret]:
+def _current(place: AdoptionContext, name: str) -> tuple[str, Secret]:
     """User and password, which the server won't change within the next minute."""
     role = place.scope.static_role(name)
     path = need("read-static-user", role).path
@@ -116,7 +118,7 @@ def _current(place: Place, name: str) -> tuple[str, Secret]:
     return data["username"], Secret(data["password"])
 
 
-def rotate(place: Place, name: str, say: Say) -> None:
+def rotate(place: AdoptionContext, name: str, say: Say) -> None:
     """Have the server set another password now, and the agent see it.
 
     Raises:

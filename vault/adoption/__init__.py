@@ -1,0 +1,1 @@
+"""A database user that exists already, adopted as a static role, and the way back."""
