@@ -12,7 +12,7 @@ from markupsafe import Markup
 
 from agent.logins import AgentLogin
 from app_integration.names import Scope
-from vault.runtime.hcl import quoted
+from vault.runtime.servers.hcl import quoted
 
 EXEC_TIMEOUT = 30  # seconds; deliver bounds itself below it
 

@@ -27,8 +27,8 @@ from vault.declare.declaration import Declaration
 from vault.reconcile.credentials import APPLY_ROLE
 from vault.reconcile.planning.apply import apply
 from vault.reconcile.resources.static_roles import parsed
-from vault.runtime import postgres_roles
 from vault.runtime.runtime import quiet
+from vault.runtime.servers import postgres_roles
 
 
 class Adoption:

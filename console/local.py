@@ -28,11 +28,11 @@ from vault.reconcile.planning.build import build_plan
 from vault.reconcile.planning.plan import Plan
 from vault.reconcile.resources import Resource
 from vault.runtime.access import Access
-from vault.runtime.agent_process import AGENT
 from vault.runtime.embedded import Embedded
 from vault.runtime.files import read_or_create_password
 from vault.runtime.layout import Layout
 from vault.runtime.ports import HOST, Ports
+from vault.runtime.processes.agent import AGENT
 from vault.runtime.runtime import Runtime, Servers, Status, quiet
 
 

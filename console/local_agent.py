@@ -23,9 +23,9 @@ from console.steps import Step
 from vault.declare.declaration import Declaration
 from vault.declare.load import TEMPLATES
 from vault.declare.schema.model import Config
-from vault.runtime import binaries
 from vault.runtime.files import private_folder
 from vault.runtime.layout import Layout
+from vault.runtime.processes import binaries
 from vault.runtime.runtime import AgentHost
 
 PROJECT: Final = Path(__file__).resolve().parents[1]

@@ -44,7 +44,7 @@ def _embedded() -> _Make:
 
 
 def _docker() -> _Make:
-    from vault.runtime.container import Containers  # noqa: PLC0415 (the package docker is not everywhere)
+    from vault.runtime.docker.containers import Containers  # noqa: PLC0415 (the package docker is not everywhere)
 
     return Containers
 

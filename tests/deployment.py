@@ -18,12 +18,12 @@ from app_integration.session.session import Session
 from app_integration.settings import Settings, from_environment
 from console.local import Local
 from tests.images import build
-from vault.runtime.compose import LABEL, SERVICE
-from vault.runtime.container import Containers
-from vault.runtime.engine import NoEngine, open_engine, require_engine
+from vault.runtime.docker.compose import LABEL, SERVICE
+from vault.runtime.docker.containers import Containers
+from vault.runtime.docker.engine import NoEngine, open_engine, require_engine
 from vault.runtime.layout import Layout
 from vault.runtime.ports import Ports
-from vault.runtime.processes import Processes
+from vault.runtime.processes.processes import Processes
 from vault.runtime.runtime import quiet
 
 

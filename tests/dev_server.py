@@ -14,7 +14,7 @@ from app_integration.errors import ConfigurationError, ServerError
 from app_integration.secret import Secret
 from app_integration.session.session import Session
 from tests.deployment import two_free_ports
-from vault.runtime import binaries
+from vault.runtime.processes import binaries
 
 ROOT_TOKEN = "root"
 AUTHORITY = "vault-ca.pem"

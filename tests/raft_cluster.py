@@ -17,7 +17,8 @@ from app_integration.session.session import Session
 from app_integration.transport.http import Transport
 from tests.audited_server import until
 from tests.deployment import free_ports
-from vault.runtime import binaries, vault_state
+from vault.runtime.processes import binaries
+from vault.runtime.servers import vault_state
 
 HOST = "127.0.0.1"
 _NODES = 3

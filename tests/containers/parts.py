@@ -10,9 +10,9 @@ from typing import Any
 
 from console.local import Local
 from tests.e2e.running_store import ROOT
-from vault.runtime.compose import LABEL, SERVICE
-from vault.runtime.container import Containers
-from vault.runtime.engine import open_engine
+from vault.runtime.docker.compose import LABEL, SERVICE
+from vault.runtime.docker.containers import Containers
+from vault.runtime.docker.engine import open_engine
 from vault.runtime.ports import setting
 
 

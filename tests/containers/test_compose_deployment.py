@@ -28,7 +28,7 @@ from app_integration.names import Environment
 from app_integration.secret import Secret
 from console import operate
 from console.adoption import Adoption
-from console.inside import ROOT as INSIDE
+from console.compose_init import ROOT as INSIDE
 from console.local import Composed, Local, Up
 from console.runtimes import chosen
 from examples.gaara_store.config import StoreConfig
@@ -41,11 +41,11 @@ from vault.adoption.database_user import DatabaseRefused, connected
 from vault.declare.load import load
 from vault.reconcile.planning.build import Prune, build_plan
 from vault.reconcile.resources.static_roles import parsed
-from vault.runtime.compose import LABEL, TITLES, in_order
-from vault.runtime.container import Containers
+from vault.runtime.docker.compose import LABEL, TITLES, in_order
+from vault.runtime.docker.compose_init import ComposeInit
+from vault.runtime.docker.containers import Containers
+from vault.runtime.docker.engine import open_engine
 from vault.runtime.embedded import Embedded
-from vault.runtime.engine import open_engine
-from vault.runtime.inside import Inside
 from vault.runtime.layout import Layout
 from vault.runtime.ports import Ports, check_free, setting
 from vault.runtime.runtime import StartFailed, quiet
@@ -236,7 +236,7 @@ def test_no_container_sees_another_ones_secrets(stack: Stack) -> None:
 
 def test_the_stores_variables_are_those_of_the_embedded_deployment(stack: Stack) -> None:
     ports = stack.local.ports
-    composed = Composed(Layout(INSIDE), ports, load(), SERVICE, Inside)
+    composed = Composed(Layout(INSIDE), ports, load(), SERVICE, ComposeInit)
     told = dict(line.split("=", 1) for line in stack.inspect()["store"]["Config"]["Env"])
     # Its access records go to the container's log, and it is reached from outside the container.
     expected = composed.variables()

@@ -12,7 +12,7 @@ from typing import Any, Final
 import requests
 
 from tests.deployment import container, eventually
-from vault.runtime.container import Containers
+from vault.runtime.docker.containers import Containers
 
 __all__ = ["ROOT", "Person", "RunningStore", "StoreInContainer", "eventually"]
 

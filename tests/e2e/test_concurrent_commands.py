@@ -18,7 +18,7 @@ from tests.e2e.running_store import eventually
 from tests.e2e.test_local_deployment import ROOT, Shell
 from vault.declare import load
 from vault.runtime.ports import setting
-from vault.runtime.processes import Processes
+from vault.runtime.processes.processes import Processes
 
 pytestmark = pytest.mark.requires("embedded")
 

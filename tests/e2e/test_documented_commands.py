@@ -22,9 +22,9 @@ import pytest
 
 from tests.deployment import Deployment, free_ports
 from vault.declare import load
-from vault.runtime.binaries import openbao
 from vault.runtime.layout import Layout
 from vault.runtime.ports import Ports, setting
+from vault.runtime.processes.binaries import openbao
 
 pytestmark = pytest.mark.requires("embedded")
 

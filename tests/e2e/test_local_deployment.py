@@ -17,7 +17,7 @@ from app_integration.names import KV_MOUNT
 from tests.deployment import Deployment, free_ports
 from vault.runtime.layout import Layout
 from vault.runtime.ports import Ports, setting
-from vault.runtime.processes import Processes
+from vault.runtime.processes.processes import Processes
 from vault.runtime.runtime import quiet
 
 pytestmark = pytest.mark.requires("embedded")

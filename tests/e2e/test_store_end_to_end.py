@@ -28,7 +28,7 @@ from examples.gaara_store import tokens
 from examples.gaara_store.config import StoreConfig
 from tests.deployment import Deployment, eventually, free_ports
 from tests.e2e.running_store import ROOT, Person, RunningStore, StoreInContainer
-from vault.runtime.container import Containers
+from vault.runtime.docker.containers import Containers
 
 pytestmark = pytest.mark.requires("embedded")
 

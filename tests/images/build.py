@@ -21,7 +21,7 @@ from typing import Final
 import docker
 from docker.errors import APIError, ImageNotFound
 
-from vault.runtime import binaries
+from vault.runtime.processes import binaries
 
 HERE: Final = Path(__file__).parent
 PROJECT: Final = HERE.parents[1]

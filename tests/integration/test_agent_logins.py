@@ -29,9 +29,9 @@ from tests.unit.local_server import certificate_in, running
 from vault.declare import load
 from vault.declare.declaration import Declaration
 from vault.reconcile.resources.secrets import write_value
-from vault.runtime import binaries
 from vault.runtime.layout import Layout
 from vault.runtime.ports import Ports
+from vault.runtime.processes import binaries
 from vault.runtime.runtime import quiet
 
 pytestmark = pytest.mark.requires("embedded")

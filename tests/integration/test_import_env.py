@@ -34,7 +34,7 @@ from vault.reconcile.desired.inputs import Inputs
 from vault.reconcile.planning.apply import apply
 from vault.reconcile.planning.plan import make_plan as plan_resources
 from vault.reconcile.planning.plan import read_state
-from vault.runtime import binaries
+from vault.runtime.processes import binaries
 
 pytestmark = pytest.mark.requires("embedded")
 

@@ -36,7 +36,7 @@ from vault.reconcile.resources.mounts import KvConfig, Mount
 from vault.reconcile.resources.policies import PolicyText
 from vault.reconcile.resources.secrets import DerivedValue, SecretMetadata, SecretValue, write_value
 from vault.reconcile.resources.transit import TransitKey
-from vault.runtime.postgres_roles import let_manage
+from vault.runtime.servers.postgres_roles import let_manage
 
 pytestmark = pytest.mark.requires("embedded")
 

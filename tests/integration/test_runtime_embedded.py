@@ -24,9 +24,9 @@ from app_integration.secret import Secret
 from app_integration.transport.http import Transport
 from vault.runtime.embedded import Embedded, StillRunning
 from vault.runtime.layout import Layout
-from vault.runtime.lock import Busy
 from vault.runtime.ports import HOST, Ports, PortTaken, check_free
-from vault.runtime.program import Program
+from vault.runtime.processes.lock import Busy
+from vault.runtime.processes.program import Program
 from vault.runtime.runtime import StartFailed
 
 pytestmark = pytest.mark.requires("embedded")

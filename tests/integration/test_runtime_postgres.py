@@ -15,12 +15,13 @@ from app_integration._internal.private_file import write_private
 from app_integration.names import Environment, Scope
 from tests.databases import eventually
 from vault.reconcile.resources.database import creation_statements, revocation_statements
-from vault.runtime import binaries, postgres_home
 from vault.runtime.layout import Layout
 from vault.runtime.ports import HOST, Ports
-from vault.runtime.postgres import Postgres
-from vault.runtime.processes import Processes
-from vault.runtime.program import Program
+from vault.runtime.processes import binaries
+from vault.runtime.processes.processes import Processes
+from vault.runtime.processes.program import Program
+from vault.runtime.servers import postgres_home
+from vault.runtime.servers.postgres import Postgres
 
 pytestmark = pytest.mark.requires("embedded")
 

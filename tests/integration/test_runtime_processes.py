@@ -13,8 +13,8 @@ import pytest
 
 from app_integration.errors import ConfigurationError
 from vault.runtime.layout import Layout
-from vault.runtime.processes import Processes
-from vault.runtime.program import Program, Record
+from vault.runtime.processes.processes import Processes
+from vault.runtime.processes.program import Program, Record
 from vault.runtime.runtime import StartFailed
 
 SLEEPER = "exec sleep 1000"

@@ -25,7 +25,7 @@ from app_integration.settings import Auth, Settings
 from tests.audited_server import AuditedServer, audited_server, until
 from tests.deployment import free_ports
 from tests.unit.local_server import Server, certificate_in, running
-from vault.runtime import binaries
+from vault.runtime.processes import binaries
 
 pytestmark = pytest.mark.requires("embedded")
 

@@ -35,9 +35,9 @@ from examples.gaara_store.config import StoreConfig
 from tests.deployment import free_ports
 from vault.runtime.layout import Layout
 from vault.runtime.ports import HOST, Ports
-from vault.runtime.processes import Processes
-from vault.runtime.smtp import Smtp
-from vault.runtime.valkey import Valkey
+from vault.runtime.processes.processes import Processes
+from vault.runtime.servers.smtp import Smtp
+from vault.runtime.servers.valkey import Valkey
 
 DOCUMENT: dict[str, Any] = {
     "database": {"url": "postgresql+psycopg://nobody:unused-database-password@127.0.0.1/store"},

@@ -18,7 +18,7 @@ from agent.logins import AppRoleLogin
 from app_integration.errors import ConfigurationError
 from app_integration.names import Environment, Scope
 from app_integration.permissions import Need
-from vault.runtime.hcl import quoted as quoted_hcl
+from vault.runtime.servers.hcl import quoted as quoted_hcl
 
 SCOPE = Scope("gaara-store", Environment.DEV)
 PREFIX = "secret/data/gaara-store/dev"

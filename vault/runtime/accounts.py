@@ -14,11 +14,11 @@ from psycopg.pq import PGconn, Ping
 from app_integration._internal.private_file import write_private
 from app_integration.names import Scope
 from app_integration.secret import Secret
-from vault.runtime import postgres_roles
 from vault.runtime.files import read_or_create_password
 from vault.runtime.layout import Layout
 from vault.runtime.ports import HOST
-from vault.runtime.postgres_roles import ServiceRoles
+from vault.runtime.servers import postgres_roles
+from vault.runtime.servers.postgres_roles import ServiceRoles
 
 CONNECT_SECONDS: Final = 5
 REQUEST_SECONDS: Final = 2.0

@@ -11,17 +11,17 @@ from typing import Final
 from app_integration.errors import StrongroomError
 from app_integration.names import Scope
 from vault.runtime.access import Access
-from vault.runtime.agent_process import AgentProcess
 from vault.runtime.layout import Layout
-from vault.runtime.lock import Lock
-from vault.runtime.openbao import OpenBao
 from vault.runtime.ports import Ports, check_free
-from vault.runtime.postgres import Postgres
-from vault.runtime.processes import Processes
+from vault.runtime.processes.agent import AgentProcess
+from vault.runtime.processes.lock import Lock
+from vault.runtime.processes.processes import Processes
 from vault.runtime.runtime import Progress, Started, Status, quiet
-from vault.runtime.server import Server
-from vault.runtime.smtp import Smtp
-from vault.runtime.valkey import Valkey
+from vault.runtime.servers.openbao import OpenBao
+from vault.runtime.servers.postgres import Postgres
+from vault.runtime.servers.server import Server
+from vault.runtime.servers.smtp import Smtp
+from vault.runtime.servers.valkey import Valkey
 
 
 class StillRunning(StrongroomError):

@@ -19,14 +19,14 @@ from app_integration.errors import ConfigurationError
 from app_integration.names import Scope
 from app_integration.secret import Secret
 from app_integration.transport.http import Transport
-from vault.runtime import vault_state
 from vault.runtime.access import Access
 from vault.runtime.accounts import smtp_password
-from vault.runtime.hcl import render
 from vault.runtime.layout import Layout
-from vault.runtime.lock import Lock
 from vault.runtime.ports import Ports
+from vault.runtime.processes.lock import Lock
 from vault.runtime.runtime import Progress, Started, StartFailed, Status, quiet
+from vault.runtime.servers import vault_state
+from vault.runtime.servers.hcl import render
 
 #: Published on the host's 127.0.0.1 only. Inside, published ports arrive from outside the loopback.
 EVERYWHERE: Final = "0.0.0.0"  # noqa: S104 (as above)
@@ -34,7 +34,7 @@ ACTIVE_SECONDS: Final = 30.0
 POLL_SECONDS: Final = 0.1
 
 
-class Inside:
+class ComposeInit:
     """The servers of one deployment, from a container that shares their network."""
 
     name: Final = "docker"
@@ -49,7 +49,7 @@ class Inside:
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         """Args: *clock* and *sleep* in seconds."""
-        self.agents = LaidOut()
+        self.agents = ExternalAgent()
         self._layout = layout
         self._access = Access(layout, ports, scope)
         self._lock = Lock(layout)
@@ -69,7 +69,7 @@ class Inside:
             write_private(self._layout.smtp / "password", smtp_password(self._layout).reveal())
 
     def exclusive(self) -> AbstractContextManager[None]:
-        """Keep other commands off the deployment; raises as :class:`~vault.runtime.lock.Lock`."""
+        """Keep other commands off the deployment; raises as ``Lock`` does."""
         return self._lock.exclusive()
 
     def start(self, progress: Progress = quiet) -> Started:
@@ -140,7 +140,7 @@ class Inside:
         return self._layout.vault / "bootstrapped"
 
 
-class LaidOut:
+class ExternalAgent:
     """An agent in a container of its own, which starts once its files are there."""
 
     task: Final = "agent's files laid out"

@@ -1,4 +1,4 @@
-"""What the one-shot services of ``docker-compose.yml`` run: ``python -m console.inside STEP``."""
+"""The one-shot services of ``docker-compose.yml``: ``python -m console.compose_init STEP``."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from console.local import Composed
 from console.steps import Steps
 from vault.declare import load
 from vault.runtime import ports
-from vault.runtime.inside import Inside
+from vault.runtime.docker.compose_init import ComposeInit
 from vault.runtime.layout import Layout
 
 ROOT: Final = Path("/strongroom")
@@ -26,7 +26,7 @@ SERVICE: Final = "gaara-store"
 
 def main(arguments: Sequence[str]) -> int:
     """Do one step; gives 0, or 1 after an error."""
-    parser = argparse.ArgumentParser(prog="python -m console.inside")
+    parser = argparse.ArgumentParser(prog="python -m console.compose_init")
     parser.add_argument("step", choices=("prepare", "apply"))
     step = parser.parse_args(arguments).step
     os.umask(0o077)
@@ -42,13 +42,13 @@ def main(arguments: Sequence[str]) -> int:
 def _prepare() -> None:
     """Write what the servers start from."""
     scope = Scope(SERVICE, Environment.DEV)
-    Inside(Layout(ROOT), ports.from_environment(os.environ), scope).prepare()
+    ComposeInit(Layout(ROOT), ports.from_environment(os.environ), scope).prepare()
 
 
 def _apply(console: Console) -> None:
     """Make the servers what the declaration says."""
     numbers = ports.from_environment(os.environ)
-    done = Composed(Layout(ROOT), numbers, load.load(), SERVICE, Inside).up(Steps(console))
+    done = Composed(Layout(ROOT), numbers, load.load(), SERVICE, ComposeInit).up(Steps(console))
     console.print(
         f"{len(done.plan.changes)} changes applied, {len(done.issued)} credentials issued"
     )

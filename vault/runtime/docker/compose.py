@@ -9,10 +9,10 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 
-from vault.runtime.engine import is_well
+from vault.runtime.docker.engine import is_healthy
 from vault.runtime.runtime import Status
 
-PROJECT: Final = Path(__file__).resolve().parents[2]
+PROJECT: Final = Path(__file__).resolve().parents[3]
 LABEL: Final = "com.docker.compose"
 SERVICE: Final = f"{LABEL}.service"
 #: Service → title, for those that stay.
@@ -52,7 +52,7 @@ def project_name(root: Path) -> str:
 
 def status_of(name: str, title: str, port: int, state: Mapping[str, Any]) -> Status:
     """What *state*, as the engine has it, says of the service *name*; empty when it isn't there."""
-    running = bool(state) and is_well(state)
+    running = bool(state) and is_healthy(state)
     return Status(
         name=name,
         title=title,

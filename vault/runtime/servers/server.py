@@ -7,8 +7,8 @@ from typing import ClassVar
 
 from vault.runtime.layout import Layout
 from vault.runtime.ports import Ports
-from vault.runtime.processes import Processes
-from vault.runtime.program import Running
+from vault.runtime.processes.processes import Processes
+from vault.runtime.processes.program import Running
 
 
 class Server(ABC):

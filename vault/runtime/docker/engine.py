@@ -67,17 +67,17 @@ def _no_engine() -> str:
     return f"no container engine answers at {where}; start one, {INSTEAD}"
 
 
-def is_well(state: Mapping[str, Any]) -> bool:
+def is_healthy(state: Mapping[str, Any]) -> bool:
     """Whether the container in *state* runs, and its health check doesn't say otherwise."""
     return bool(state["Running"]) and state.get("Health", {}).get("Status") != "unhealthy"
 
 
-def ailment(container: Any) -> str:
+def failure_reason(container: Any) -> str:
     """What is wrong with *container*; empty when nothing is, or when it did what it was for."""
     state = container.attrs["State"]
     if not state["Running"] and state["ExitCode"]:
         return f"exit code {state['ExitCode']}"
-    return "" if not state["Running"] or is_well(state) else "it isn't well"
+    return "" if not state["Running"] or is_healthy(state) else "it isn't well"
 
 
 def log_tail(container: Any) -> str:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from vault.runtime.layout import Layout
-from vault.runtime.processes import Processes, python_program
+from vault.runtime.processes.processes import Processes, python_program
 from vault.runtime.runtime import Status
 
 AGENT: Final = "agent"

@@ -1,4 +1,4 @@
-"""The mail server of a local deployment: :mod:`~vault.runtime.smtp_sink` in the background."""
+"""The mail server of a local deployment: :mod:`.smtp_sink` in the background."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from app_integration.secret import Secret
 from vault.runtime.accounts import smtp_password, smtp_password_file
 from vault.runtime.layout import Layout
 from vault.runtime.ports import HOST, Ports
-from vault.runtime.processes import Processes, python_program
-from vault.runtime.server import Server
+from vault.runtime.processes.processes import Processes, python_program
+from vault.runtime.servers.server import Server
 
 START_SECONDS: Final = 15.0
 REQUEST_SECONDS: Final = 2.0
@@ -36,7 +36,7 @@ class Smtp(Server):
         self.password()
         program = python_program(
             self.name,
-            "vault.runtime.smtp_sink",
+            "vault.runtime.servers.smtp_sink",
             f"--port={self.port}",
             f"--mail-dir={self._layout.mail}",
             f"--user={self._user}",

@@ -17,7 +17,7 @@ from typing import Any, Final
 
 from app_integration.errors import ConfigurationError
 from app_integration.names import Scope
-from vault.runtime.compose import (
+from vault.runtime.docker.compose import (
     LABEL,
     PROJECT,
     SERVICE,
@@ -26,20 +26,20 @@ from vault.runtime.compose import (
     project_name,
     status_of,
 )
-from vault.runtime.engine import (
+from vault.runtime.docker.engine import (
     INSTEAD,
     TAIL_LINES,
     NoEngine,
-    ailment,
-    is_well,
+    failure_reason,
+    is_healthy,
     log_tail,
     open_engine,
     require_engine,
     unpack,
 )
 from vault.runtime.layout import Layout
-from vault.runtime.lock import Lock
 from vault.runtime.ports import Ports, check_free, setting
+from vault.runtime.processes.lock import Lock
 from vault.runtime.runtime import Progress, Started, StartFailed, Status, quiet
 
 _FOLDER: Final = f"{LABEL}.project.working_dir"
@@ -77,7 +77,7 @@ class Containers:
         self._lock = Lock(layout)
 
     def exclusive(self) -> AbstractContextManager[None]:
-        """Keep other commands off the deployment; raises as :class:`~vault.runtime.lock.Lock`."""
+        """Keep other commands off the deployment; raises as ``Lock`` does."""
         return self._lock.exclusive()
 
     def start(self, progress: Progress = quiet) -> Started:
@@ -124,9 +124,9 @@ class Containers:
         with open_engine() as engine:
             found = {each.labels[SERVICE]: each for each in self._containers(engine)}
             return [
-                StartFailed(name, ailment(found[name]), log_tail(found[name]))
+                StartFailed(name, failure_reason(found[name]), log_tail(found[name]))
                 for name in in_order(found)
-                if ailment(found[name])
+                if failure_reason(found[name])
             ]
 
     def undo(self, started: Started) -> None:
@@ -274,7 +274,7 @@ class Containers:
         return frozenset(
             each.labels[SERVICE]
             for each in found
-            if each.labels[SERVICE] in TITLES and is_well(each.attrs["State"])
+            if each.labels[SERVICE] in TITLES and is_healthy(each.attrs["State"])
         )
 
     def _containers(self, engine: Any) -> list[Any]:

@@ -1,6 +1,7 @@
 """A mail server that delivers nothing: every message becomes a file.
 
-Run as ``python -m vault.runtime.smtp_sink --port N --mail-dir D --user U --password-file F``.
+Run as ``python -m vault.runtime.servers.smtp_sink``, with ``--port N --mail-dir D --user U
+--password-file F``.
 """
 
 from __future__ import annotations

@@ -23,7 +23,7 @@ import psutil
 from app_integration._internal.private_file import write_private
 from app_integration.errors import ConfigurationError, StrongroomError
 from vault.runtime.layout import Layout
-from vault.runtime.program import Program, Record, Running
+from vault.runtime.processes.program import Program, Record, Running
 from vault.runtime.runtime import StartFailed
 
 STOP_SECONDS: Final = 10.0  # from the polite signal to SIGKILL
@@ -63,7 +63,7 @@ def python_program(
         name=name,
         command=(sys.executable, "-P", "-m", module, *arguments),
         folder=folder,
-        environment={"PYTHONPATH": str(Path(__file__).resolve().parents[2])},
+        environment={"PYTHONPATH": str(Path(__file__).resolve().parents[3])},
         ports=ports,
     )
 

@@ -17,14 +17,15 @@ from app_integration._internal.private_file import write_private
 from app_integration.errors import ConfigurationError, ServerError
 from app_integration.secret import Secret
 from app_integration.transport.http import Transport
-from vault.runtime import binaries, vault_state
 from vault.runtime.files import private_folder
-from vault.runtime.hcl import render
 from vault.runtime.layout import Layout
 from vault.runtime.ports import HOST, Ports
-from vault.runtime.processes import Processes
-from vault.runtime.program import Program
-from vault.runtime.server import Server
+from vault.runtime.processes import binaries
+from vault.runtime.processes.processes import Processes
+from vault.runtime.processes.program import Program
+from vault.runtime.servers import vault_state
+from vault.runtime.servers.hcl import render
+from vault.runtime.servers.server import Server
 
 START_SECONDS: Final = 30.0
 SEAL_KEY_BYTES: Final = 32

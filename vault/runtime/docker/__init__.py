@@ -1,0 +1,1 @@
+"""The local deployment in containers."""

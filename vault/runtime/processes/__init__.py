@@ -1,0 +1,1 @@
+"""Processes on this machine: found, started, watched and stopped."""
