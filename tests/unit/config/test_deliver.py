@@ -273,7 +273,7 @@ class TestCommand:
         assert place.status()["reason"] == "not delivered within 0.2 s"
 
     def test_its_deadline_ends_before_the_agents(self) -> None:
-        from agent.hcl import EXEC_TIMEOUT  # noqa: PLC0415 (a floor above; only compared here)
+        from agent.config_file import EXEC_TIMEOUT  # noqa: PLC0415 (a floor above; only compared here)
 
         assert module.DEADLINE + 5 <= EXEC_TIMEOUT
 

@@ -47,7 +47,7 @@ class AgentProcess:
             StartFailed: it ended, or didn't deliver in time; it was stopped.
         """
         program = python_program(
-            AGENT, "agent.run", "--config", str(config), folder=self._layout.agents
+            AGENT, "agent.supervisor", "--config", str(config), folder=self._layout.agents
         )
         try:
             agent = self._processes.start(program)

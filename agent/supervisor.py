@@ -1,4 +1,4 @@
-"""Keeps the agent running: ``python -m agent.run --config FILE``.
+"""Keeps the agent running: ``python -m agent.supervisor --config FILE``.
 
 An agent ends itself on an outage, a deleted secret or a failed login, and it can't start again
 with the secret-id that it used. So each start gets a fresh, wrapped one, unless the agent logs in
@@ -24,8 +24,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Self
 
-from agent.hcl import EXEC_TIMEOUT, Delivery
-from agent.issue import issue_as_starter
+from agent.config_file import EXEC_TIMEOUT, Delivery
+from agent.secret_id import issue_as_starter
 from app_integration import names
 from app_integration._internal.cli import ArgumentParser
 from app_integration._internal.private_file import write_private
@@ -278,7 +278,9 @@ async def _end(agent: asyncio.subprocess.Process) -> None:
 
 def main(arguments: Sequence[str]) -> int:
     """Supervise until SIGTERM; gives 0, or 1 when the configuration is wrong."""
-    parser = ArgumentParser(prog="python -m agent.run", description="Keep the agent running.")
+    parser = ArgumentParser(
+        prog="python -m agent.supervisor", description="Keep the agent running."
+    )
     parser.add_argument("--config", type=Path, required=True, help="JSON; see RunSettings")
     options = parser.parse_args(arguments)
     os.umask(0o077)

@@ -17,7 +17,7 @@ from app_integration.permissions import need
 from vault.declare.schema.model import Agent
 
 
-class AgentLogin(Protocol):
+class AutoAuth(Protocol):
     """One ``auto_auth`` method."""
 
     @property
@@ -31,7 +31,7 @@ class AgentLogin(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class AppRoleLogin:
+class AppRoleAutoAuth:
     """A role-id, and a secret-id that can be unwrapped once."""
 
     method: ClassVar[str] = "approle"
@@ -50,7 +50,7 @@ class AppRoleLogin:
 
 
 @dataclass(frozen=True, slots=True)
-class JwtLogin:
+class JwtAutoAuth:
     """A signed token in a file, which the platform replaces before it ends."""
 
     method: ClassVar[str] = "jwt"
@@ -67,7 +67,7 @@ class JwtLogin:
 
 
 @dataclass(frozen=True, slots=True)
-class KubernetesLogin:
+class KubernetesAutoAuth:
     """The pod's own token."""
 
     method: ClassVar[str] = "kubernetes"
@@ -80,7 +80,7 @@ class KubernetesLogin:
 
 
 @dataclass(frozen=True, slots=True)
-class CertificateLogin:
+class CertificateAutoAuth:
     """A TLS client certificate; *cacert* vouches for the server, None for the system's."""
 
     method: ClassVar[str] = "cert"
@@ -100,7 +100,9 @@ class CertificateLogin:
         }
 
 
-def declared_login(agent: Agent, approle: AppRoleLogin, cacert: Path | None = None) -> AgentLogin:
+def declared_auto_auth(
+    agent: Agent, approle: AppRoleAutoAuth, cacert: Path | None = None
+) -> AutoAuth:
     """The login that the environment declares for its agents.
 
     Args:
@@ -115,12 +117,12 @@ def declared_login(agent: Agent, approle: AppRoleLogin, cacert: Path | None = No
         case "approle":
             return approle
         case "jwt":
-            return JwtLogin(_declared(agent.token_file, "token_file"))
+            return JwtAutoAuth(_declared(agent.token_file, "token_file"))
         case "kubernetes":
-            return KubernetesLogin(_declared(agent.token_file, "token_file"))
+            return KubernetesAutoAuth(_declared(agent.token_file, "token_file"))
         case "cert":
             certificate = _declared(agent.certificate_file, "certificate_file")
-            return CertificateLogin(certificate, _declared(agent.key_file, "key_file"), cacert)
+            return CertificateAutoAuth(certificate, _declared(agent.key_file, "key_file"), cacert)
 
 
 def _declared(path: str | None, key: str) -> Path:

@@ -18,12 +18,12 @@ from dataclasses import dataclass
 from pathlib import Path, PurePath
 from urllib.parse import quote
 
-from agent import formats, syntax
-from agent.check import check
+from agent.compiler import formats, parser
+from agent.compiler.formats import Format, Scalar
+from agent.compiler.output_check import check
+from agent.compiler.parser import Piece, Slot, Text
+from agent.compiler.template_context import Declared, SecretValue, Url, Value, needs_of, secrets_of
 from agent.errors import TemplateRejected
-from agent.formats import Format, Scalar
-from agent.needs import Declared, SecretValue, Url, Value, needs_of, secrets_of
-from agent.syntax import Piece, Slot, Text
 from app_integration.names import TEMPLATE_KEY, VALUE_KEY, Scope
 from app_integration.permissions import Need
 from app_integration.sources.adopted_secret import PASSWORD, USERNAME
@@ -103,7 +103,7 @@ def compile_text(
     file_format = format_of(origin)
     _check_characters(source, origin)
     declared = Declared(scope, frozenset(secrets), settings, frozenset(adopted))
-    pieces = _ended(syntax.read(source, origin, declared))
+    pieces = _ended(parser.read(source, origin, declared))
     check(pieces, file_format, origin)
     values = [piece.value for piece in pieces if isinstance(piece, Slot)]
     return Compiled(

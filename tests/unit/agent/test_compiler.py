@@ -9,12 +9,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent import formats, hcl
-from agent.compile import Compiled, compile_file, compile_text
+from agent import config_file
+from agent.auto_auth import AppRoleAutoAuth
+from agent.compiler import formats
+from agent.compiler.compile import Compiled, compile_file, compile_text
+from agent.compiler.formats import Format, Scalar
+from agent.config_file import AgentSettings, Delivery
 from agent.errors import TemplateRejected
-from agent.formats import Format, Scalar
-from agent.hcl import AgentSettings, Delivery
-from agent.logins import AppRoleLogin
 from app_integration.errors import ConfigurationError
 from app_integration.names import Environment, Scope
 from app_integration.permissions import Need
@@ -22,7 +23,7 @@ from vault.runtime.servers.hcl import quoted as quoted_hcl
 
 SCOPE = Scope("gaara-store", Environment.DEV)
 PREFIX = "secret/data/gaara-store/dev"
-STORE_TEMPLATE = Path(__file__).parents[2] / "agent/templates/gaara-store/app.yaml.j2"
+STORE_TEMPLATE = Path(__file__).parents[3] / "agent/templates/gaara-store/app.yaml.j2"
 
 #: Any text that can stand in a file: no lone surrogates, no NUL.
 TEXT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"))
@@ -207,12 +208,12 @@ def test_a_template_can_neither_lease_nor_read_a_file(expression: str) -> None:
 
 def test_an_agents_configuration_holds_every_safeguard() -> None:
     delivery = Delivery(Path("/a/t.ctmpl"), Path("/a/staging/t"), Path("/a/t"), "m:C")
-    text = hcl.render(
+    text = config_file.render(
         AgentSettings(
             scope=SCOPE,
             vault_addr="https://vault:8200",
             vault_cacert=Path("/a/ca.pem"),
-            login=AppRoleLogin(Path("/a/role-id"), Path("/a/secret-id")),
+            login=AppRoleAutoAuth(Path("/a/role-id"), Path("/a/secret-id")),
             python=Path("/usr/bin/python3"),
             deliveries=(delivery,),
             render_interval=30,

@@ -7,8 +7,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from urllib.parse import quote
 
+from agent.compiler.formats import Scalar
 from agent.errors import Refused, nearest
-from agent.formats import Scalar
 from app_integration import permissions
 from app_integration.names import Scope
 from app_integration.permissions import Need

@@ -2,7 +2,7 @@
 
 A piece is literal text or one value. Every ``{{ … }}`` is rewritten into a call that records its
 value, so a value is never turned into text here, and nothing in a template can get between a
-secret and its place in the file: :mod:`agent.grammar` has refused what could.
+secret and its place in the file: :mod:`agent.compiler.grammar` has refused what could.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ from jinja2.runtime import Undefined
 from jinja2.sandbox import SandboxedEnvironment
 from jinja2.visitor import NodeTransformer
 
-from agent import grammar
+from agent.compiler import grammar
+from agent.compiler.template_context import Declared, SecretValue, Url, Value
 from agent.errors import Refused, TemplateRejected
-from agent.needs import Declared, SecretValue, Url, Value
 
 _RECORD_TEXT = "_record_text"
 _RECORD_VALUE = "_record_value"

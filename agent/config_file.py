@@ -10,7 +10,7 @@ from typing import Any, Self
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from agent.logins import AgentLogin
+from agent.auto_auth import AutoAuth
 from app_integration.names import Scope
 from vault.runtime.servers.hcl import quoted
 
@@ -73,7 +73,7 @@ class AgentSettings:
 
     scope: Scope
     vault_addr: str
-    login: AgentLogin
+    login: AutoAuth
     python: Path
     deliveries: tuple[Delivery, ...]
     vault_cacert: Path | None = None

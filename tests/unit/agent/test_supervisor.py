@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent.issue import issue_secret_id
-from agent.run import (
+from agent.secret_id import issue_secret_id
+from agent.supervisor import (
     FIRST_PAUSE,
     HEALTHY_AFTER,
     LONGEST_PAUSE,
@@ -22,7 +22,7 @@ from agent.run import (
 )
 from app_integration.errors import ConfigurationError
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 CONFIG: dict[str, Any] = {
     "service": "gaara-store",
     "environment": "dev",
@@ -140,7 +140,7 @@ def test_a_secret_id_is_asked_for_wrapped() -> None:
 @pytest.mark.parametrize(("arguments", "code"), [([], 64), (["--config", "/no/such/file"], 1)])
 def test_a_supervisor_that_cant_run_says_so(arguments: list[str], code: int) -> None:
     run = subprocess.run(
-        [sys.executable, "-m", "agent.run", *arguments],
+        [sys.executable, "-m", "agent.supervisor", *arguments],
         cwd=ROOT,
         capture_output=True,
         text=True,

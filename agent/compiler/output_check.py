@@ -10,9 +10,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 
+from agent.compiler.formats import Format, Unparsable
+from agent.compiler.parser import Piece, Slot, Text
 from agent.errors import TemplateRejected
-from agent.formats import Format, Unparsable
-from agent.syntax import Piece, Slot, Text
 
 _QUOTES = ("'", '"', "`")
 

@@ -1,0 +1,1 @@
+"""Templates compiled to the agent's own language, and checked."""
