@@ -25,7 +25,7 @@ from app_integration.secret import Secret
 from app_integration.session.session import Session
 from console.plan_view import progress
 from policies.render import render_policies
-from tests.dev_server import dev_server, root
+from tests.support.servers.dev_server import dev_server, root
 from vault.declare.declaration import Declaration
 from vault.declare.load import load
 from vault.reconcile.desired.desired import desired

@@ -13,15 +13,15 @@ from app_integration.client import Client
 from app_integration.settings import from_environment
 from console.local import Local
 from console.runtimes import chosen
-from tests.databases import Database
-from tests.deployment import Deployment, free_ports, require_images
+from tests.support.databases.database import Database
+from tests.support.servers.deployment import Deployment, free_ports, require_images
 from vault.declare.load import load
 from vault.runtime.embedded import Embedded
 from vault.runtime.layout import Layout
 from vault.runtime.ports import Ports
 from vault.runtime.runtime import quiet
 
-pytest_plugins = ["tests.canaries"]
+pytest_plugins = ["tests.support.processes.canaries"]
 
 SERVICE = "gaara-store"
 
@@ -40,7 +40,7 @@ def deployment(
         require_images()
     local = Local(layout, Ports(*free_ports(6)), load(), SERVICE, runtime)
     if runtime is Embedded:
-        pytestconfig.pluginmanager.getplugin("tests.canaries").plant(layout)
+        pytestconfig.pluginmanager.getplugin("tests.support.processes.canaries").plant(layout)
     local.up(quiet)
     running = Deployment(local)
     yield running

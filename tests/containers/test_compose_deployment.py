@@ -33,10 +33,10 @@ from console.local import Composed, Local, Up
 from console.runtimes import chosen
 from examples.gaara_store.config import StoreConfig
 from examples.gaara_store.keys import GONE
-from tests.adopting import NAME
-from tests.containers.parts import Stack, search_image
-from tests.deployment import free_ports, require_images
-from tests.e2e.running_store import ROOT, Person, RunningStore, eventually
+from tests.support.processes.adopting import NAME
+from tests.support.processes.running_store import ROOT, Person, RunningStore, eventually
+from tests.support.servers.compose_stack import Stack, search_image
+from tests.support.servers.deployment import free_ports, require_images
 from vault.adoption.database_user import DatabaseRefused, connected
 from vault.declare.load import load
 from vault.reconcile.planning.build import Prune, build_plan

@@ -20,7 +20,7 @@ from typing import Final
 
 import pytest
 
-from tests.deployment import Deployment, free_ports
+from tests.support.servers.deployment import Deployment, free_ports
 from vault.declare import load
 from vault.runtime.layout import Layout
 from vault.runtime.ports import Ports, setting

@@ -19,7 +19,7 @@ from app_integration.names import Environment, Scope
 from app_integration.secret import Secret
 from app_integration.session.session import Session
 from policies.render import render_policies
-from tests.dev_server import AUTHORITY, dev_server, root
+from tests.support.servers.dev_server import AUTHORITY, dev_server, root
 from vault.declare.load import ROOT as DECLARATION
 from vault.declare.load import load
 from vault.reconcile.credentials import ensure_credential

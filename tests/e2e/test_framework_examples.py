@@ -14,8 +14,8 @@ import requests
 
 from app_integration.config.loader import load_config
 from examples.service_config import ServiceConfig
-from tests.deployment import Deployment, free_ports
-from tests.e2e.running_store import ROOT, START_SECONDS, STOP_SECONDS, eventually
+from tests.support.processes.running_store import ROOT, START_SECONDS, STOP_SECONDS, eventually
+from tests.support.servers.deployment import Deployment, free_ports
 
 pytestmark = pytest.mark.requires("embedded")
 

@@ -14,7 +14,7 @@ import pytest
 import requests
 
 from app_integration.names import KV_MOUNT
-from tests.deployment import Deployment, free_ports
+from tests.support.servers.deployment import Deployment, free_ports
 from vault.runtime.layout import Layout
 from vault.runtime.ports import Ports, setting
 from vault.runtime.processes.processes import Processes

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.deployment import require_images
+from tests.support.servers.deployment import require_images
 
 PROJECT = """
 from app_integration import decrypt_field, encrypt_field, get_secret

@@ -26,8 +26,8 @@ from app_integration.config.deliver import status_file
 from app_integration.config.loader import load_config
 from examples.gaara_store import tokens
 from examples.gaara_store.config import StoreConfig
-from tests.deployment import Deployment, eventually, free_ports
-from tests.e2e.running_store import ROOT, Person, RunningStore, StoreInContainer
+from tests.support.processes.running_store import ROOT, Person, RunningStore, StoreInContainer
+from tests.support.servers.deployment import Deployment, eventually, free_ports
 from vault.runtime.docker.containers import Containers
 
 pytestmark = pytest.mark.requires("embedded")

@@ -28,8 +28,8 @@ from app_integration.sources.vault import VaultSource
 from console import operate
 from console.adoption import Adoption
 from console.local import Local
-from tests.adopting import ACTS, NAME, Failing, place
-from tests.deployment import free_ports
+from tests.support.processes.adopting import ACTS, NAME, Failing, place
+from tests.support.servers.deployment import free_ports
 from vault.adoption import adopt, undo
 from vault.adoption.adopt import Declined, Unfinished
 from vault.adoption.database_user import DatabaseLogin, DatabaseRefused, connected
@@ -267,7 +267,7 @@ def steps(house: House, act: str) -> int:
 def worker(house: House) -> Iterator[Callable[[str, int], int]]:
     """Does something in a process that dies after a number of told steps; gives the signal."""
     process = subprocess.Popen(
-        [sys.executable, "-m", "tests.adopting", str(house.root)],
+        [sys.executable, "-m", "tests.support.processes.adopting", str(house.root)],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,

@@ -21,11 +21,11 @@ from agent.supervisor import RunSettings
 from app_integration.secret import Secret
 from app_integration.settings import Settings
 from console.local import Local
-from tests.audited_server import AuditedServer, audited_server, until
-from tests.declared import SCOPE, carry_out, declare
-from tests.deployment import free_ports
-from tests.issuer import Authority, Provider, Signer, public
-from tests.unit.local_server import certificate_in, running
+from tests.support.models.declared import SCOPE, carry_out, declare
+from tests.support.servers.audited_server import AuditedServer, audited_server, until
+from tests.support.servers.deployment import free_ports
+from tests.support.servers.issuer import Authority, Provider, Signer, public
+from tests.support.servers.local_server import certificate_in, running
 from vault.declare import load
 from vault.declare.declaration import Declaration
 from vault.reconcile.resources.secrets import write_value

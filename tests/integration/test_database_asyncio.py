@@ -15,8 +15,8 @@ from sqlalchemy import text
 
 from app_integration.client import Client
 from app_integration.database import AsyncLeasedPool, LeasedCredentials, async_leased_engine
-from tests.busy import THREADS, WHO
-from tests.databases import ROLE, Database, eventually
+from tests.support.databases.busy import THREADS, WHO
+from tests.support.databases.database import ROLE, Database, eventually
 
 pytestmark = pytest.mark.requires("embedded")
 

@@ -14,8 +14,8 @@ from app_integration.database import LeasedCredentials, leased_engine
 from app_integration.database.lease import RETRY_PAUSE
 from app_integration.errors import Unreachable
 from app_integration.settings import Limits
-from tests.databases import ROLE, Database, eventually, leases
-from tests.deployment import Deployment
+from tests.support.databases.database import ROLE, Database, eventually, leases
+from tests.support.servers.deployment import Deployment
 
 pytestmark = pytest.mark.requires("embedded")
 

@@ -12,8 +12,8 @@ from app_integration.client import Client
 from app_integration.database import LeasedCredentials, leased_engine
 from app_integration.errors import ServerFault
 from app_integration.settings import Limits
-from tests.databases import ROLE, Database, eventually
-from tests.deployment import Deployment
+from tests.support.databases.database import ROLE, Database, eventually
+from tests.support.servers.deployment import Deployment
 from vault.runtime.embedded import Embedded
 
 pytestmark = pytest.mark.requires("embedded")

@@ -10,9 +10,9 @@ import pytest
 
 from app_integration.client import Client
 from app_integration.database import LeasedCredentials
-from tests.busy import THREADS, asking, busy, lose_no_query
-from tests.databases import ROLE, Database, eventually, leases
-from tests.deployment import Deployment
+from tests.support.databases.busy import THREADS, asking, busy, lose_no_query
+from tests.support.databases.database import ROLE, Database, eventually, leases
+from tests.support.servers.deployment import Deployment
 
 pytestmark = pytest.mark.requires("embedded")
 

@@ -23,9 +23,9 @@ from app_integration import database_engine, database_pool
 from app_integration.client import Client
 from app_integration.database import Credentials, LeasedCredentials, LeasedPool
 from app_integration.errors import AccessDenied, ConfigurationError
-from tests.busy import WHO
-from tests.databases import ROLE, Database, eventually
-from tests.deployment import Deployment
+from tests.support.databases.busy import WHO
+from tests.support.databases.database import ROLE, Database, eventually
+from tests.support.servers.deployment import Deployment
 
 pytestmark = [pytest.mark.requires("embedded"), pytest.mark.usefixtures("front_door")]
 

@@ -17,7 +17,7 @@ from app_integration.encryption.keys.stores.table import TableDataKeys
 from app_integration.errors import DecryptionFailed
 from app_integration.integrations.sqlalchemy import Encrypted, EncryptedRow, Index, find
 from app_integration.settings import Settings
-from tests.deployment import Deployment
+from tests.support.servers.deployment import Deployment
 
 pytestmark = [pytest.mark.requires("embedded"), pytest.mark.usefixtures("front_door")]
 

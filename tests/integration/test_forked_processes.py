@@ -29,7 +29,7 @@ from app_integration import (
     get_secret,
 )
 from app_integration.observability import redaction
-from tests.deployment import Deployment
+from tests.support.servers.deployment import Deployment
 
 pytestmark = pytest.mark.requires("embedded")
 

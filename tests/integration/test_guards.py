@@ -9,7 +9,7 @@ import pytest
 import requests
 
 from app_integration.names import Environment
-from tests.deployment import Deployment
+from tests.support.servers.deployment import Deployment
 from vault.declare.load import load
 from vault.reconcile.resources.guards import RateLimit
 

@@ -21,7 +21,7 @@ from app_integration.observability.audit_sinks import FileSink
 from app_integration.secret import Secret
 from app_integration.session.session import Session
 from policies.render import render_policies
-from tests.deployment import two_free_ports
+from tests.support.servers.deployment import two_free_ports
 from vault.declare import load
 from vault.declare.declaration import Declaration
 from vault.dotenv import import_, parse, swap

@@ -16,9 +16,9 @@ import requests
 from app_integration.errors import AuthenticationFailed, ConfigurationError, StrongroomError
 from app_integration.session.session import Session, open_session
 from app_integration.settings import Auth, Settings
-from tests.audited_server import AuditedServer, audited_server
-from tests.declared import SCOPE, carry_out, declare, plan
-from tests.issuer import (
+from tests.support.models.declared import SCOPE, carry_out, declare, plan
+from tests.support.servers.audited_server import AuditedServer, audited_server
+from tests.support.servers.issuer import (
     CLIENT,
     CLIENT_SECRET,
     Authority,
@@ -27,7 +27,7 @@ from tests.issuer import (
     new_key,
     public,
 )
-from tests.unit.local_server import certificate_in, running
+from tests.support.servers.local_server import certificate_in, running
 from vault.declare.declaration import Declaration
 
 pytestmark = pytest.mark.requires("embedded")

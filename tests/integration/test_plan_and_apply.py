@@ -7,7 +7,7 @@ import pytest
 from app_integration.errors import AccessDenied
 from app_integration.names import KV_MOUNT, Environment
 from app_integration.secret import Secret
-from tests.deployment import Deployment
+from tests.support.servers.deployment import Deployment
 from vault.declare.schema.model import Derived
 from vault.reconcile.desired.desired import desired
 from vault.reconcile.desired.inputs import Inputs

@@ -8,7 +8,7 @@ import psycopg
 import pytest
 
 from app_integration.secret import Secret
-from tests.deployment import Deployment
+from tests.support.servers.deployment import Deployment
 from vault.reconcile.desired.inputs import Inputs
 from vault.reconcile.planning.apply import ApplyFailed, apply
 from vault.reconcile.planning.build import build_plan

@@ -16,9 +16,9 @@ from app_integration.names import Environment
 from app_integration.secret import Secret
 from app_integration.session.session import Session
 from policies.render import render_policies
-from tests import drift_logins
-from tests.deployment import Deployment
-from tests.drift_logins import CERTIFICATES, KEYS
+from tests.support.models import drift_logins
+from tests.support.models.drift_logins import CERTIFICATES, KEYS
+from tests.support.servers.deployment import Deployment
 from vault.declare.declaration import Declaration
 from vault.declare.load import load
 from vault.declare.schema.adopted import Adoption

@@ -12,9 +12,9 @@ import pytest
 
 from app_integration.errors import RequestRefused
 from app_integration.secret import Secret
-from tests.deployment import Deployment
-from tests.kill_bench import RUNS, SUPPLY, Bench, kill_bench
-from tests.kill_worker import ADOPTED, Job, run, wanted
+from tests.support.processes.kill_bench import RUNS, SUPPLY, Bench, kill_bench
+from tests.support.processes.kill_worker import ADOPTED, Job, run, wanted
+from tests.support.servers.deployment import Deployment
 from vault.reconcile.planning.build import build_plan
 
 pytestmark = [pytest.mark.requires("embedded"), pytest.mark.timeout(600)]

@@ -17,9 +17,9 @@ import pytest
 
 from app_integration.names import KV_MOUNT, Environment
 from app_integration.session.session import Session
-from tests.deployment import Deployment
-from tests.kill_bench import RUNS, SUPPLY, Bench, kill_bench
-from tests.kill_worker import FEWER, MORE, PRUNE, Job, run, run_saved, wanted
+from tests.support.processes.kill_bench import RUNS, SUPPLY, Bench, kill_bench
+from tests.support.processes.kill_worker import FEWER, MORE, PRUNE, Job, run, run_saved, wanted
+from tests.support.servers.deployment import Deployment
 from vault.reconcile.planning import plan_file
 from vault.reconcile.planning.build import build_plan
 from vault.reconcile.planning.dependencies import PRUNABLE

@@ -9,7 +9,7 @@ import pytest
 
 from app_integration.errors import RequestRefused
 from app_integration.session.session import Session
-from tests.dev_server import dev_server, root
+from tests.support.servers.dev_server import dev_server, root
 from vault.reconcile.hcl.policy_rules import parse_rules
 
 pytestmark = pytest.mark.requires("embedded")

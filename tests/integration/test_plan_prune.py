@@ -12,8 +12,8 @@ from app_integration.names import Environment
 from app_integration.secret import Secret
 from app_integration.session.session import Session
 from app_integration.settings import Limits
-from tests.deployment import Deployment
-from tests.dev_server import dev_server, root
+from tests.support.servers.deployment import Deployment
+from tests.support.servers.dev_server import dev_server, root
 from vault.declare.declaration import Declaration
 from vault.declare.schema.model import DatabaseRole, Given, TransitKey
 from vault.reconcile.credentials import APPLY_ROLE

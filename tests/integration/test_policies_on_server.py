@@ -10,7 +10,7 @@ from app_integration.errors import StrongroomError
 from app_integration.names import Environment, Scope
 from app_integration.permissions import IMPLIED, Need, need
 from policies.render import render_policies
-from tests.deployment import Deployment
+from tests.support.servers.deployment import Deployment
 from vault.declare.load import load
 
 pytestmark = pytest.mark.requires("embedded")

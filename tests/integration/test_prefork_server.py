@@ -17,7 +17,7 @@ from typing import Any, Final
 import pytest
 import requests
 
-from tests.deployment import Deployment, free_ports
+from tests.support.servers.deployment import Deployment, free_ports
 
 pytestmark = pytest.mark.requires("embedded")
 
@@ -36,7 +36,7 @@ def gunicorn(deployment: Deployment, log: Path) -> Iterator[tuple[str, subproces
     options = ("--preload", "--workers", str(WORKERS), "--bind", address, "--timeout", "60")
     with log.open("wb") as out:
         process = subprocess.Popen(
-            [sys.executable, "-m", "gunicorn", *options, "tests.integration.prefork_app"],
+            [sys.executable, "-m", "gunicorn", *options, "tests.support.processes.prefork_app"],
             cwd=ROOT,
             env={"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), **deployment.variables},
             stdout=out,

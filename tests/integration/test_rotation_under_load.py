@@ -19,7 +19,7 @@ from app_integration.encryption.keys.stores.table import TableDataKeys
 from app_integration.errors import DecryptionFailed
 from app_integration.names import Environment, Scope
 from app_integration.session.session import Session
-from tests.dev_server import dev_server, root
+from tests.support.servers.dev_server import dev_server, root
 
 pytestmark = [pytest.mark.requires("embedded"), pytest.mark.usefixtures("front_door")]
 

@@ -13,7 +13,7 @@ import pytest
 
 from app_integration._internal.private_file import write_private
 from app_integration.names import Environment, Scope
-from tests.databases import eventually
+from tests.support.databases.database import eventually
 from vault.reconcile.resources.database import creation_statements, revocation_statements
 from vault.runtime.layout import Layout
 from vault.runtime.ports import HOST, Ports

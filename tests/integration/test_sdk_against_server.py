@@ -30,7 +30,7 @@ from app_integration.errors import (
     Unreachable,
 )
 from app_integration.settings import Limits, from_environment
-from tests.deployment import Deployment, free_ports
+from tests.support.servers.deployment import Deployment, free_ports
 
 pytestmark = pytest.mark.requires("embedded")
 

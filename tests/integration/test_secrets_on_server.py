@@ -19,7 +19,7 @@ import pytest
 from app_integration.client import Client
 from app_integration.errors import SecretNotFound, SecretsMissing, WrongType
 from app_integration.settings import Limits
-from tests.deployment import Deployment
+from tests.support.servers.deployment import Deployment
 
 pytestmark = pytest.mark.requires("embedded")
 

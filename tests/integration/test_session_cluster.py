@@ -15,9 +15,9 @@ from app_integration.auth.methods import StaticToken
 from app_integration.errors import ServerError
 from app_integration.session.session import Session
 from app_integration.settings import Limits
-from tests.audited_server import until
-from tests.raft_cluster import Cluster, raft_cluster
-from tests.tcp_proxy import seconds
+from tests.support.servers.audited_server import until
+from tests.support.servers.raft_cluster import Cluster, raft_cluster
+from tests.support.servers.tcp_proxy import seconds
 
 pytestmark = pytest.mark.requires("embedded")
 

@@ -15,7 +15,7 @@ from app_integration.auth.methods import AppRole
 from app_integration.errors import AccessDenied, AuthenticationFailed
 from app_integration.session.session import Session
 from app_integration.settings import Limits
-from tests.audited_server import AuditedServer, audited_server, until
+from tests.support.servers.audited_server import AuditedServer, audited_server, until
 
 pytestmark = pytest.mark.requires("embedded")
 

@@ -15,8 +15,8 @@ import pytest
 from app_integration.errors import RequestRefused, StrongroomError
 from app_integration.session.session import Session
 from app_integration.settings import Limits
-from tests.audited_server import ROOT_TOKEN, AuditedServer, audited_server
-from tests.tcp_proxy import Weather, tcp_proxy
+from tests.support.servers.audited_server import ROOT_TOKEN, AuditedServer, audited_server
+from tests.support.servers.tcp_proxy import Weather, tcp_proxy
 
 pytestmark = pytest.mark.requires("embedded")
 

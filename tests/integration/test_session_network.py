@@ -13,8 +13,8 @@ from app_integration.auth.methods import AppRole
 from app_integration.errors import DeadlineExceeded, Sealed, StrongroomError, Unreachable
 from app_integration.session.session import Session
 from app_integration.settings import Limits
-from tests.audited_server import AuditedServer, audited_server, until
-from tests.tcp_proxy import TcpProxy, Weather, seconds, tcp_proxy
+from tests.support.servers.audited_server import AuditedServer, audited_server, until
+from tests.support.servers.tcp_proxy import TcpProxy, Weather, seconds, tcp_proxy
 
 pytestmark = pytest.mark.requires("embedded")
 

@@ -14,7 +14,7 @@ from app_integration.auth.methods import AppRole
 from app_integration.errors import AuthenticationFailed, RequestRefused
 from app_integration.session.session import Session
 from app_integration.settings import Limits
-from tests.deployment import Deployment
+from tests.support.servers.deployment import Deployment
 
 pytestmark = pytest.mark.requires("embedded")
 

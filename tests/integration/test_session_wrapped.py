@@ -15,8 +15,8 @@ from app_integration.observability import metrics
 from app_integration.session.session import Session
 from app_integration.settings import Limits
 from app_integration.transport.http import Transport
-from tests.audited_server import AuditedServer, audited_server
-from tests.tcp_proxy import TcpProxy, Weather, tcp_proxy
+from tests.support.servers.audited_server import AuditedServer, audited_server
+from tests.support.servers.tcp_proxy import TcpProxy, Weather, tcp_proxy
 
 pytestmark = pytest.mark.requires("embedded")
 

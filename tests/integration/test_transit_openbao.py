@@ -24,7 +24,7 @@ from app_integration.errors import (
     Unreachable,
 )
 from app_integration.names import Environment, Scope
-from tests.deployment import two_free_ports
+from tests.support.servers.deployment import two_free_ports
 
 pytestmark = pytest.mark.requires("embedded")
 

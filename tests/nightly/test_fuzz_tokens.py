@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from app_integration.encryption.tokens import envelope
 from app_integration.errors import DecryptionFailed
-from tests.unit import nonces
-from tests.unit.cipher_parts import World
+from tests.support.models.cipher_parts import World
+from tests.support.processes import nonces
 
 pytestmark = [pytest.mark.nightly, pytest.mark.timeout(3600)]
 

@@ -15,10 +15,10 @@ from app_integration.database import LeasedCredentials
 from app_integration.encryption.cipher import FieldCipher
 from app_integration.errors import DecryptionFailed
 from app_integration.names import Environment, Scope
-from tests.busy import asking, lose_no_query
-from tests.databases import ROLE, Database, leases
-from tests.deployment import Deployment
-from tests.unit.store_model import StoreMachine
+from tests.support.databases.busy import asking, lose_no_query
+from tests.support.databases.database import ROLE, Database, leases
+from tests.support.models.store_model import StoreMachine
+from tests.support.servers.deployment import Deployment
 
 pytestmark = [pytest.mark.nightly, pytest.mark.requires("embedded"), pytest.mark.timeout(3600)]
 

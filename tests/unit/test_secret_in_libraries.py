@@ -48,7 +48,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from app_integration.observability import redaction
 from app_integration.secret import Secret
-from tests.deployment import Deployment
+from tests.support.servers.deployment import Deployment
 
 pytestmark = pytest.mark.requires("embedded")
 

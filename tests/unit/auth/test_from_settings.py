@@ -13,7 +13,7 @@ from app_integration.auth.methods import AppRole, AuthMethod, Certificate, JwtFi
 from app_integration.errors import ConfigurationError
 from app_integration.settings import from_environment
 from app_integration.transport.http import Transport
-from tests.unit.local_server import certificate_in
+from tests.support.servers.local_server import certificate_in
 
 BASE = {
     "STRONGROOM_SERVICE": "shop",

@@ -36,7 +36,7 @@ from app_integration.observability import redaction
 from app_integration.secret import Secret
 from app_integration.session.session import Session
 from app_integration.settings import Limits, Settings
-from tests.unit.scripted_server import Pauses
+from tests.support.servers.scripted_server import Pauses
 
 LEASE = Lease(
     username="v-1",

@@ -27,7 +27,7 @@ from app_integration.errors import (
 )
 from app_integration.names import Environment, Scope
 from app_integration.settings import Limits
-from tests.unit.index_parts import ROWS, World
+from tests.support.models.index_parts import ROWS, World
 
 VECTORS = json.loads(
     (Path(__file__).parents[2] / "vectors" / "blind-index-v1.json").read_text(encoding="utf-8")

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from app_integration.encryption import bulk
 from app_integration.errors import BatchFailed, EncryptionError, InvalidContext
 from app_integration.settings import Limits
-from tests.unit.cipher_parts import World
+from tests.support.models.cipher_parts import World
 
 _ids = st.one_of(
     st.integers(0, 200),

@@ -20,7 +20,7 @@ from app_integration.encryption.keys.stores import MAX_NUMBER, DataKeyStore, Wra
 from app_integration.encryption.keys.stores.file import FileDataKeys
 from app_integration.encryption.keys.stores.table import TableDataKeys
 from app_integration.errors import KeyUnavailable
-from tests.unit.cipher_parts import STORE, KeyService
+from tests.support.models.cipher_parts import STORE, KeyService
 
 KEY = WrappedKey(7, "shop/dev/pii", b"\x00\xff", bytes(32), datetime(2026, 1, 31, tzinfo=UTC), 1)
 

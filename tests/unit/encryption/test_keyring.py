@@ -28,7 +28,7 @@ from app_integration.errors import (
     KeyUnavailable,
 )
 from app_integration.settings import Limits
-from tests.unit.cipher_parts import Rows
+from tests.support.models.cipher_parts import Rows
 
 SCOPE = WrapScope(b"scope", "shop/dev/pii")
 

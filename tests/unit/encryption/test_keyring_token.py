@@ -33,8 +33,8 @@ from app_integration.names import Environment, Scope
 from app_integration.secret import Secret
 from app_integration.session.session import Session
 from app_integration.settings import Limits, Settings
-from tests.unit import nonces
-from tests.unit.cipher_parts import STORE, World, forgeries
+from tests.support.models.cipher_parts import STORE, World, forgeries
+from tests.support.processes import nonces
 
 VALUES: list[Any] = [
     "gaara@example.com",

@@ -18,7 +18,7 @@ from tink.proto import aes_gcm_pb2, tink_pb2
 from app_integration.encryption.keys.data_key import TEXT_V3, DataKey
 from app_integration.encryption.tokens import associated_data
 from app_integration.errors import DecryptionFailed
-from tests.unit.cipher_parts import World
+from tests.support.models.cipher_parts import World
 
 VECTORS = Path(__file__).parents[2] / "vectors"
 CASES = json.loads((VECTORS / "wycheproof-aes-256-gcm.json").read_text("utf-8"))["tests"]

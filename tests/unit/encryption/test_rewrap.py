@@ -10,7 +10,7 @@ import pytest
 
 from app_integration.encryption.rewrap import Due
 from app_integration.errors import DecryptionFailed, EncryptionError, KeyUnavailable
-from tests.unit.cipher_parts import World
+from tests.support.models.cipher_parts import World
 
 VECTORS = Path(__file__).parents[2] / "vectors" / "envelope-v2.json"
 V2: str = json.loads(VECTORS.read_text("utf-8"))["tokens"][0]["token"]

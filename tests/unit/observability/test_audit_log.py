@@ -27,7 +27,7 @@ from app_integration.observability.audit_sinks import LOOK_AGAIN, FileSink
 from app_integration.secret_store.store import SecretStore
 from app_integration.session.session import Session
 from app_integration.settings import Settings
-from tests.unit.scripted_server import REVOKE, Server
+from tests.support.servers.scripted_server import REVOKE, Server
 from tests.unit.secret_store.test_store import Clock, Script
 
 SCOPE = Scope("shop", Environment.PROD)

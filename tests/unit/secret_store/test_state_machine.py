@@ -7,7 +7,7 @@ from typing import Final
 from hypothesis import HealthCheck, settings
 from hypothesis.stateful import run_state_machine_as_test
 
-from tests.unit.store_model import StoreMachine
+from tests.support.models.store_model import StoreMachine
 
 SEQUENCES: Final = 200
 STEPS: Final = 50

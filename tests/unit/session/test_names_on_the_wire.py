@@ -20,7 +20,7 @@ from app_integration.secret import Secret
 from app_integration.secret_store.store import SecretStore
 from app_integration.session.session import Session
 from app_integration.sources.vault import VaultSource
-from tests.unit.local_server import Server, running
+from tests.support.servers.local_server import Server, running
 
 SCOPE: Final = Scope("shop", Environment.PROD)
 PREFIX: Final = "/v1/secret/data/shop/prod/"

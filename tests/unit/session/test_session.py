@@ -30,7 +30,7 @@ from app_integration.observability import metrics
 from app_integration.secret import Secret
 from app_integration.session.session import Session
 from app_integration.settings import Limits
-from tests.unit.scripted_server import (
+from tests.support.servers.scripted_server import (
     LOGIN,
     LOOKUP,
     RENEW,

@@ -15,7 +15,7 @@ from app_integration.errors import Unreachable
 from app_integration.transport import dns
 from app_integration.transport.dns import Resolver, connect
 from app_integration.transport.http import Transport
-from tests.unit.local_server import Server, certificate_in, running
+from tests.support.servers.local_server import Server, certificate_in, running
 
 TIMEOUT = 0.3  # seconds
 

@@ -15,7 +15,7 @@ from app_integration.errors import (
     Unreachable,
 )
 from app_integration.transport.failover import FailoverTransport
-from tests.unit.scripted_server import Server
+from tests.support.servers.scripted_server import Server
 
 PATH = "secret/data/shop/prod/x"
 AWAY = Unreachable("no connection", undone=True)

@@ -26,8 +26,8 @@ from app_integration.errors import (
 )
 from app_integration.transport import http
 from app_integration.transport.http import Transport
-from tests.deployment import free_ports
-from tests.unit.local_server import DRIP, Server, certificate_in, once, running
+from tests.support.servers.deployment import free_ports
+from tests.support.servers.local_server import DRIP, Server, certificate_in, once, running
 
 TOKEN = "hvs.the-token-itself"
 VALUE = "the-value-that-was-sent"

@@ -13,7 +13,7 @@ from app_integration.auth.methods import StaticToken
 from app_integration.errors import ConfigurationError, ServerError
 from app_integration.secret import Secret
 from app_integration.session.session import Session
-from tests.deployment import two_free_ports
+from tests.support.servers.deployment import two_free_ports
 from vault.runtime.processes import binaries
 
 ROOT_TOKEN = "root"

@@ -11,12 +11,12 @@ from typing import Any, Final
 
 import requests
 
-from tests.deployment import container, eventually
+from tests.support.servers.deployment import container, eventually
 from vault.runtime.docker.containers import Containers
 
 __all__ = ["ROOT", "Person", "RunningStore", "StoreInContainer", "eventually"]
 
-ROOT: Final = Path(__file__).parents[2]
+ROOT: Final = Path(__file__).parents[3]
 HOST: Final = "127.0.0.1"
 START_SECONDS: Final = 30.0
 STOP_SECONDS: Final = 15.0

@@ -15,7 +15,7 @@ from app_integration.errors import ConfigRejected
 from app_integration.names import Environment, Scope
 from app_integration.observability import redaction
 from examples.gaara_store.config import StoreConfig
-from tests.unit.store_parts import DOCUMENT, deliver
+from tests.support.servers.store_parts import DOCUMENT, deliver
 from vault.declare.load import TEMPLATES, load
 
 SECRETS = (

@@ -11,8 +11,8 @@ from pydantic import SecretStr
 
 from examples.gaara_store.attempts import LIMIT, WINDOW, LoginAttempts
 from examples.gaara_store.problems import Unavailable
-from tests.deployment import free_ports
-from tests.unit.store_parts import Servers, running_servers
+from tests.support.servers.deployment import free_ports
+from tests.support.servers.store_parts import Servers, running_servers
 
 pytestmark = pytest.mark.requires("embedded")
 

@@ -15,7 +15,14 @@ from sqlalchemy import text
 
 from app_integration.secret import Secret
 from examples.gaara_store.attempts import LIMIT
-from tests.unit.store_parts import PASSWORD, PERSON, Servers, Shop, open_shop, running_servers
+from tests.support.servers.store_parts import (
+    PASSWORD,
+    PERSON,
+    Servers,
+    Shop,
+    open_shop,
+    running_servers,
+)
 
 pytestmark = pytest.mark.requires("embedded")
 

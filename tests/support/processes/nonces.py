@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from tests.unit.cipher_parts import World
+from tests.support.models.cipher_parts import World
 
 PROCESSES = 4
 _KEPT = 17  # bytes of a token: type and suite, data key id, nonce

@@ -12,7 +12,7 @@ from typing import Any, Final
 from app_integration.names import Environment
 from app_integration.secret import Secret
 from app_integration.session.session import Session
-from tests.issuer import Authority, new_key, public
+from tests.support.servers.issuer import Authority, new_key, public
 from vault.declare.declaration import Declaration
 from vault.declare.schema.logins import Auth, Group, ServiceLogin
 

@@ -21,7 +21,7 @@ from app_integration.database import (
     LeasedPool,
     leased_engine,
 )
-from tests.databases import Database, eventually
+from tests.support.databases.database import Database, eventually
 
 THREADS = 16
 WHO = "SELECT session_user"

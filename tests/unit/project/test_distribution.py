@@ -12,7 +12,7 @@ from pathlib import Path
 import app_integration
 from app_integration import errors
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 SDK = ROOT / "app_integration"
 
 #: Modules that only an extra brings, or only the operator's side has.

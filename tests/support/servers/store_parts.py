@@ -32,7 +32,7 @@ from app_integration.secret import Secret
 from examples.gaara_store import keys, signing
 from examples.gaara_store.app import create_app
 from examples.gaara_store.config import StoreConfig
-from tests.deployment import free_ports
+from tests.support.servers.deployment import free_ports
 from vault.runtime.layout import Layout
 from vault.runtime.ports import HOST, Ports
 from vault.runtime.processes.processes import Processes

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 
 #: Each may import those to its left, and itself.
 FLOORS = ["app_integration", "vault", "agent", "policies", "console"]

@@ -16,9 +16,9 @@ from urllib.parse import quote
 
 import pytest
 
-from tests.canaries import Sweep, windows
+from tests.support.processes.canaries import Sweep, windows
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 LONG = "Canary/7+of more \" than='thirty-two' bytes é"
 SHORT = "q7Zk2mXw"
 
@@ -70,7 +70,14 @@ def run(folder: Path, *statements: str) -> tuple[int, Counter[str], str]:
     ]
     file = folder / "test_leaks.py"
     file.write_text("\n".join([HEAD, *tests, TAIL]))
-    options = ["-q", "-p", "tests.canaries", "-p", "no:cacheprovider", f"--basetemp={folder}/t"]
+    options = [
+        "-q",
+        "-p",
+        "tests.support.processes.canaries",
+        "-p",
+        "no:cacheprovider",
+        f"--basetemp={folder}/t",
+    ]
     done = subprocess.run(
         [sys.executable, "-m", "pytest", *options, "-c", str(ROOT / "pyproject.toml"), str(file)],
         capture_output=True,

@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
-from tests.unit.local_server import Server
+from tests.support.servers.local_server import Server
 
 PEM = serialization.Encoding.PEM
 CLIENT = "strongroom"

@@ -15,8 +15,8 @@ from app_integration.errors import ServerError
 from app_integration.secret import Secret
 from app_integration.session.session import Session
 from app_integration.transport.http import Transport
-from tests.audited_server import until
-from tests.deployment import free_ports
+from tests.support.servers.audited_server import until
+from tests.support.servers.deployment import free_ports
 from vault.runtime.processes import binaries
 from vault.runtime.servers import vault_state
 

@@ -19,11 +19,11 @@ from werkzeug.test import TestResponse
 from app_integration.config.deliver import status_file
 from app_integration.errors import Unreachable
 from examples.gaara_store import keys, mail
-from tests.unit.store_parts import Servers, Shop, open_shop, running_servers
+from tests.support.servers.store_parts import Servers, Shop, open_shop, running_servers
 
 pytestmark = pytest.mark.requires("embedded")
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 
 
 @pytest.fixture(scope="module")

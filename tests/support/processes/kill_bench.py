@@ -20,12 +20,12 @@ import psycopg
 
 from app_integration.names import Environment, Scope
 from app_integration.sources.vault import VaultSource
-from tests.deployment import Deployment
-from tests.dev_server import ROOT_TOKEN, dev_server, root
-from tests.kill_worker import ADOPTED, USER_PASSWORD, InNamespace, Job
+from tests.support.processes.kill_worker import ADOPTED, USER_PASSWORD, InNamespace, Job
+from tests.support.servers.deployment import Deployment
+from tests.support.servers.dev_server import ROOT_TOKEN, dev_server, root
 from vault.runtime.accounts import SUPERUSER
 
-ROOT: Final = Path(__file__).parents[1]
+ROOT: Final = Path(__file__).parents[3]
 #: Runs at the same time.
 RUNS: Final = 2
 MANAGER_PASSWORD: Final = "given-to-the-manager"
@@ -131,7 +131,7 @@ def kill_bench(deployment: Deployment) -> Iterator[Bench]:
 
 def _worker(settings: Mapping[str, Any]) -> subprocess.Popen[str]:
     worker = subprocess.Popen(
-        [sys.executable, "-m", "tests.kill_worker"],
+        [sys.executable, "-m", "tests.support.processes.kill_worker"],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,

@@ -1,8 +1,8 @@
 """Adopting a secret of a local deployment, in this process or in one that is killed on the way.
 
-Run as ``python -m tests.adopting``, it reads lines from standard input: what to do, and the number
-of told steps after which to die. For each it forks; the child is really killed, and the parent
-prints the signal.
+Run as ``python -m tests.support.processes.adopting``, it reads lines from standard input: what to
+do, and the number of told steps after which to die. For each it forks; the child is really killed,
+and the parent prints the signal.
 """
 
 from __future__ import annotations

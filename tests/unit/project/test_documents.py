@@ -20,7 +20,7 @@ from console.cli import app
 from vault.runtime.layout import Layout
 from vault.runtime.ports import Ports, setting
 
-ROOT: Final = Path(__file__).parents[2]
+ROOT: Final = Path(__file__).parents[3]
 DOCS: Final = sorted(
     path for path in [ROOT / "README.md", *ROOT.glob("docs/*.md")] if path.exists()
 )

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from console.local import Local
-from tests.e2e.running_store import ROOT
+from tests.support.processes.running_store import ROOT
 from vault.runtime.docker.compose import LABEL, SERVICE
 from vault.runtime.docker.containers import Containers
 from vault.runtime.docker.engine import open_engine
