@@ -70,9 +70,10 @@ bench-quick: .venv/peers ## The ratios in short; fails when one is 25 % worse th
 fuzz: .venv/peers ## Hand the decoders whatever Hypothesis can think of
 	$(BIN)/python -m pytest -m nightly tests/nightly/test_fuzz_tokens.py -k "opens or taken" $(ARGS)
 
-lint: .venv/peers ## Check style and types
+lint: .venv/peers ## Check style, types and who imports whom
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
+	$(BIN)/lint-imports --no-logo
 	$(BIN)/mypy
 
 format: .venv ## Rewrite the code in the house style
@@ -92,4 +93,4 @@ lock: .venv ## Resolve the dependencies anew
 	$(UV) $(GROUPS) --group peers --group nightly -c requirements/lock.txt -o requirements/nightly.txt
 
 clean: ## Remove what can be made again (not .strongroom)
-	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache build dist *.egg-info
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache build dist *.egg-info

@@ -29,7 +29,7 @@ from tests.support.servers.dev_server import dev_server, root
 from vault.declare.declaration import Declaration
 from vault.declare.load import load
 from vault.reconcile.desired.desired import desired
-from vault.reconcile.desired.inputs import Inputs
+from vault.reconcile.inputs import Inputs
 from vault.reconcile.planning.apply import apply
 from vault.reconcile.planning.build import build_plan
 from vault.reconcile.planning.plan import WORKERS

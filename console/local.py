@@ -22,7 +22,7 @@ from vault.declare.declaration import Declaration
 from vault.declare.schema.field_types import Endpoint
 from vault.reconcile.credentials import APPLY_ROLE, bootstrap, ensure_credential
 from vault.reconcile.desired.desired import desired
-from vault.reconcile.desired.inputs import Inputs
+from vault.reconcile.inputs import Inputs
 from vault.reconcile.planning.apply import apply
 from vault.reconcile.planning.build import build_plan
 from vault.reconcile.planning.plan import Plan

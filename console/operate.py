@@ -20,7 +20,7 @@ from vault.declare import load
 from vault.declare.declaration import Declaration
 from vault.declare.schema.adopted import Adopted
 from vault.reconcile.desired.desired import desired
-from vault.reconcile.desired.inputs import Inputs
+from vault.reconcile.inputs import Inputs
 from vault.reconcile.planning.build import Prune, build_plan
 from vault.reconcile.planning.plan import Plan
 from vault.reconcile.resources.secrets import write_value

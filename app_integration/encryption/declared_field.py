@@ -32,7 +32,7 @@ class DeclaredField(FieldCore):
     """
 
     def __init__(self, cipher: CipherCore, binding: Binding, kind: type) -> None:
-        """Args: *kind* is what every value of the field is: one of :data:`FIELD_TYPES`.
+        """Args: *kind* is what every value of the field is: one of ``core.FIELD_TYPES``.
 
         Raises:
             EncryptionError: another type.

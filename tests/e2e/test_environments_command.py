@@ -24,7 +24,7 @@ from vault.declare.load import ROOT as DECLARATION
 from vault.declare.load import load
 from vault.reconcile.credentials import ensure_credential
 from vault.reconcile.desired.desired import desired
-from vault.reconcile.desired.inputs import Inputs
+from vault.reconcile.inputs import Inputs
 from vault.reconcile.planning.apply import apply
 from vault.reconcile.planning.build import build_plan
 from vault.reconcile.resources.secrets import write_value

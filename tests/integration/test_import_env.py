@@ -30,7 +30,7 @@ from vault.dotenv.plan import Choices, ImportPlan, make_plan
 from vault.dotenv.proof import Read, ValuesDiffer, service_reader
 from vault.reconcile.credentials import ensure_credential
 from vault.reconcile.desired.desired import desired
-from vault.reconcile.desired.inputs import Inputs
+from vault.reconcile.inputs import Inputs
 from vault.reconcile.planning.apply import apply
 from vault.reconcile.planning.plan import make_plan as plan_resources
 from vault.reconcile.planning.plan import read_state

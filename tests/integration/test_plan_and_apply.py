@@ -10,7 +10,7 @@ from app_integration.secret import Secret
 from tests.support.servers.deployment import Deployment
 from vault.declare.schema.model import Derived
 from vault.reconcile.desired.desired import desired
-from vault.reconcile.desired.inputs import Inputs
+from vault.reconcile.inputs import Inputs
 from vault.reconcile.planning.apply import ApplyFailed, apply
 from vault.reconcile.planning.plan import Plan, make_plan, read_state
 from vault.reconcile.resources import CannotChange, Resource

@@ -9,7 +9,7 @@ import pytest
 
 from app_integration.secret import Secret
 from tests.support.servers.deployment import Deployment
-from vault.reconcile.desired.inputs import Inputs
+from vault.reconcile.inputs import Inputs
 from vault.reconcile.planning.apply import ApplyFailed, apply
 from vault.reconcile.planning.build import build_plan
 from vault.reconcile.planning.plan import Plan

@@ -24,8 +24,7 @@ from vault.declare.load import load
 from vault.declare.schema.adopted import Adoption
 from vault.declare.schema.model import Given
 from vault.reconcile.desired.desired import desired
-from vault.reconcile.desired.inputs import Inputs
-from vault.reconcile.ownership import Recorded
+from vault.reconcile.inputs import Inputs
 from vault.reconcile.planning.apply import ApplyFailed, apply
 from vault.reconcile.planning.build import build_plan
 from vault.reconcile.planning.dependencies import AFTER, PRUNABLE
@@ -33,6 +32,7 @@ from vault.reconcile.planning.plan import Plan
 from vault.reconcile.resources import Resource
 from vault.reconcile.resources.guards import RateLimit
 from vault.reconcile.resources.mounts import KvConfig, Mount
+from vault.reconcile.resources.ownership import Recorded
 from vault.reconcile.resources.policies import PolicyText
 from vault.reconcile.resources.secrets import DerivedValue, SecretMetadata, SecretValue, write_value
 from vault.reconcile.resources.transit import TransitKey

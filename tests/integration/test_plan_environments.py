@@ -17,8 +17,8 @@ from policies.render import render_policies
 from tests.support.servers.dev_server import dev_server, root
 from vault.declare.load import load
 from vault.reconcile.desired.desired import desired
-from vault.reconcile.desired.inputs import Inputs
 from vault.reconcile.environment_diff import Differences, compare, look, new_key
+from vault.reconcile.inputs import Inputs
 from vault.reconcile.planning.apply import apply
 from vault.reconcile.planning.build import build_plan as make_plan
 from vault.reconcile.resources.secrets import write_value

@@ -22,7 +22,7 @@ from vault.reconcile.planning.apply import apply
 from vault.reconcile.planning.build import Prune, build_plan
 from vault.reconcile.planning.plan import Plan
 from vault.reconcile.planning.prune import Orphan
-from vault.runtime.accounts import SUPERUSER
+from vault.runtime.servers.accounts import SUPERUSER
 
 pytestmark = pytest.mark.requires("embedded")
 

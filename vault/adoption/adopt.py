@@ -23,10 +23,10 @@ from vault.adoption import database_user
 from vault.adoption.database_user import DatabaseLogin
 from vault.declare import load
 from vault.declare.declaration import Declaration
+from vault.declare.edit import environment_file
 from vault.declare.schema.adopted import Adopted
 from vault.declare.schema.field_types import Endpoint
 from vault.declare.schema.model import Given, Source
-from vault.declare.yaml import edit_adopted
 from vault.dotenv.proof import Read
 from vault.dotenv.swap import Say
 from vault.reconcile.resources import read_data
@@ -170,7 +170,7 @@ def _username(place: AdoptionContext, name: str, declared: Source) -> str:
 
 def _carry_out(place: AdoptionContext, name: str, username: str, say: Say) -> bool:
     file = place.environment_file
-    recorded = edit_adopted.add(file, place.scope.service, name, username, place.template_root)
+    recorded = environment_file.add(file, place.scope.service, name, username, place.template_root)
     if recorded:
         say(f"recorded in {file}: {name} is adopted")
     changes = place.apply()

@@ -11,11 +11,11 @@ from app_integration.permissions import need
 from app_integration.secret import Secret
 from app_integration.sources.adopted_secret import compose
 from vault.adoption.adopt import AdoptionContext, prove, role_exists, unfinished
+from vault.declare.edit import environment_file
 from vault.declare.schema.adopted import Adopted
-from vault.declare.yaml import edit_adopted
 from vault.dotenv.swap import Say
-from vault.reconcile.ownership import note
-from vault.reconcile.ownership import path as record_path
+from vault.reconcile.resources.ownership import note
+from vault.reconcile.resources.ownership import path as record_path
 from vault.reconcile.resources.secrets import generate, metadata_path
 from vault.reconcile.resources.static_roles import StaticRole, entry, parsed, write_entry
 from vault.reconcile.resources.static_roles import template as template_of
@@ -69,7 +69,7 @@ def undo(
 def _let_go(place: AdoptionContext, name: str, say: Say) -> Secret:
     """Have neither declaration nor server change the password; gives the proven value."""
     file = place.environment_file
-    if edit_adopted.remove(file, place.scope.service, name, place.template_root):
+    if environment_file.remove(file, place.scope.service, name, place.template_root):
         say(f"recorded in {file}: {name} is given")
     if role_exists(place, name):
         place.session.delete(f"{DATABASE_MOUNT}/static-roles/{place.scope.static_role(name)}")

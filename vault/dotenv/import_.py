@@ -12,7 +12,7 @@ from app_integration.names import VALUE_KEY
 from app_integration.observability import redaction
 from app_integration.session.session import Session
 from vault.declare import load
-from vault.declare.yaml import edit
+from vault.declare.edit import service_file as edit
 from vault.dotenv import swap
 from vault.dotenv.plan import ImportPlan
 from vault.dotenv.proof import Read, prove, same

@@ -12,9 +12,9 @@ from app_integration.errors import ConfigurationError
 from app_integration.names import Scope
 from app_integration.secret import Secret
 from vault.declare.declaration import Declaration
+from vault.declare.edit.service_file import Spec
 from vault.declare.faults import listed, nearest
 from vault.declare.schema.model import Derived, SecretSource
-from vault.declare.yaml.edit import Spec
 from vault.dotenv.classify import Kind, Verdict, classify
 from vault.dotenv.parse import DotenvFile, DotenvRejected, Variable
 from vault.dotenv.proof import same

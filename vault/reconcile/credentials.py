@@ -10,8 +10,8 @@ from app_integration._internal.private_file import write_private
 from app_integration.errors import RequestRefused
 from app_integration.names import APPROLE_MOUNT
 from app_integration.session.session import Session
-from vault.reconcile.ownership import bare
 from vault.reconcile.resources import Resource
+from vault.reconcile.resources.ownership import bare
 
 APPLY_ROLE: Final = "strongroom-apply"
 

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 from app_integration.names import Scope
 from app_integration.secret import Secret
-from vault.runtime.accounts import DatabaseAccounts, Manager, RedisAccount, smtp_password
 from vault.runtime.layout import Layout
 from vault.runtime.ports import HOST, Ports
+from vault.runtime.servers.accounts import DatabaseAccounts, Manager, RedisAccount, smtp_password
 
 
 @dataclass(frozen=True, slots=True)

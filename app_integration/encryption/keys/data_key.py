@@ -14,9 +14,12 @@ from app_integration.errors import raise_decryption_failed
 
 SIZE: Final = 32  # bytes
 
-#: What a derived key is for. Keys of two token formats have nothing in common.
-TEXT_V2: Final = b"strongroom data key v2"
-TEXT_V3: Final = b"strongroom data key v3"
+MAX_WRAPPED: Final = 1024  # bytes of one wrapped data key
+
+#: Version of a self-contained token → the purpose of its data keys: what a derived key is for. Keys
+#: of two token formats have nothing in common.
+TEXT_PURPOSES: Final = {2: b"strongroom data key v2", 3: b"strongroom data key v3"}
+TEXT_VERSION: Final = 3  # that is written
 _KEYRING_V1: Final = b"strongroom keyring v1"
 
 

@@ -12,10 +12,16 @@ from app_integration._internal import fork_safety
 from app_integration._internal.single_flight import SingleFlight
 from app_integration.encryption.keys.active_key import ActiveDataKey, Background
 from app_integration.encryption.keys.cache import CachedKey, DataKeyCache
-from app_integration.encryption.keys.data_key import SIZE, TEXT_V3, DataKey, keyring_purpose
+from app_integration.encryption.keys.data_key import (
+    MAX_WRAPPED,
+    SIZE,
+    TEXT_PURPOSES,
+    TEXT_VERSION,
+    DataKey,
+    keyring_purpose,
+)
 from app_integration.encryption.keys.services import KeyService
 from app_integration.encryption.keys.stores import MAX_NUMBER, DataKeyStore, WrappedKey
-from app_integration.encryption.tokens.envelope import MAX_WRAPPED, PURPOSES, VERSION
 from app_integration.errors import ConfigurationError, KeyUnavailable, raise_decryption_failed
 from app_integration.settings import Limits
 
@@ -145,7 +151,7 @@ class Keyring:
 
     def _wrapped(self, names: Collection[KeyName]) -> list[tuple[KeyName, _Sealed]]:
         carried: list[tuple[KeyName, _Sealed]] = [
-            (name, _Sealed(name.wrapped, name.commitment, PURPOSES[name.version], 0))
+            (name, _Sealed(name.wrapped, name.commitment, TEXT_PURPOSES[name.version], 0))
             for name in names
             if isinstance(name, SelfContained)
         ]
@@ -169,8 +175,8 @@ class Keyring:
 
     def _mint_carried(self) -> DataKey:
         key = self._random(SIZE)
-        data_key = DataKey(key, self._wrap(key), TEXT_V3)
-        name = SelfContained(VERSION, data_key.wrapped, data_key.commitment)
+        data_key = DataKey(key, self._wrap(key), TEXT_PURPOSES[TEXT_VERSION])
+        name = SelfContained(TEXT_VERSION, data_key.wrapped, data_key.commitment)
         self._read.put(name, data_key, self._clock())
         return data_key
 

@@ -23,26 +23,28 @@ from __future__ import annotations
 from binascii import a2b_base64, b2a_base64
 from typing import Final, NamedTuple
 
-from app_integration.encryption.keys.data_key import TEXT_V2, TEXT_V3, DataKey
+from app_integration.encryption.keys.data_key import (
+    MAX_WRAPPED,
+    TEXT_PURPOSES,
+    TEXT_VERSION,
+    DataKey,
+)
 from app_integration.encryption.tokens import value_codec
 from app_integration.errors import raise_decryption_failed
 
-VERSION: Final = 3
+VERSION: Final = TEXT_VERSION
 LABEL: Final = b"strongroom field"
-#: Version → the purpose of its data keys.
-PURPOSES: Final = {2: TEXT_V2, 3: TEXT_V3}
 
 COMMITMENT: Final = 32  # bytes
 NONCE: Final = 12  # bytes
 TAG: Final = 16  # bytes
-MAX_WRAPPED: Final = 1024  # bytes of one wrapped data key
 
 _FIXED: Final = 4  # bytes before the wrapped data key
 _SMALLEST: Final = _FIXED + 1 + COMMITMENT + NONCE + TAG
 _LARGEST: Final = _FIXED + MAX_WRAPPED + COMMITMENT + NONCE + value_codec.MAX_SIZE + TAG
 _PREFIX: Final = 4  # characters
 _MAX_TEXT: Final = _PREFIX + (_LARGEST * 4 + 2) // 3
-_PREFIXES: Final = {f"sr{version}.": version for version in PURPOSES}
+_PREFIXES: Final = {f"sr{version}.": version for version in TEXT_PURPOSES}
 _LABEL_PART: Final = bytes((len(LABEL),)) + LABEL
 _TO_URL: Final = bytes.maketrans(b"+/", b"-_")
 #: What belongs to the other alphabet becomes a character that no base64 contains.

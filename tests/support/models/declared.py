@@ -13,7 +13,7 @@ from policies.render import render_policies
 from vault.declare.declaration import Declaration
 from vault.declare.load import load
 from vault.reconcile.desired.desired import desired
-from vault.reconcile.desired.inputs import Inputs
+from vault.reconcile.inputs import Inputs
 from vault.reconcile.planning.apply import apply
 from vault.reconcile.planning.build import Prune, build_plan
 from vault.reconcile.planning.plan import Plan

@@ -23,7 +23,7 @@ from app_integration.sources.vault import VaultSource
 from tests.support.processes.kill_worker import ADOPTED, USER_PASSWORD, InNamespace, Job
 from tests.support.servers.deployment import Deployment
 from tests.support.servers.dev_server import ROOT_TOKEN, dev_server, root
-from vault.runtime.accounts import SUPERUSER
+from vault.runtime.servers.accounts import SUPERUSER
 
 ROOT: Final = Path(__file__).parents[3]
 #: Runs at the same time.

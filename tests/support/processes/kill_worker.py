@@ -27,14 +27,14 @@ from vault.declare.schema.adopted import Adoption
 from vault.declare.schema.field_types import Endpoint
 from vault.declare.schema.model import Derived, Generated, ServiceDeclaration
 from vault.reconcile.desired.desired import desired
-from vault.reconcile.desired.inputs import Inputs
-from vault.reconcile.ownership import Recorded
+from vault.reconcile.inputs import Inputs
 from vault.reconcile.planning import plan_file
 from vault.reconcile.planning.apply import apply
 from vault.reconcile.planning.build import Prune, build_plan
 from vault.reconcile.planning.plan import Plan
 from vault.reconcile.resources import Resource
 from vault.reconcile.resources.database import DatabaseConnection
+from vault.reconcile.resources.ownership import Recorded
 
 #: What is declared at first, and what is left of it later: the rest is to be pruned.
 ALL, MORE, FEWER = "all", "more", "fewer"

@@ -18,7 +18,7 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from app_integration.encryption.cipher import FieldCipher
-from app_integration.encryption.keys.data_key import TEXT_V3, DataKey
+from app_integration.encryption.keys.data_key import TEXT_PURPOSES, DataKey
 from app_integration.encryption.tokens import envelope, value_codec
 from app_integration.errors import DecryptionFailed, EncryptionError, InvalidContext
 from app_integration.names import Environment, Scope
@@ -121,7 +121,7 @@ def test_a_secret_comes_back_as_the_text_it_is(cipher: FieldCipher) -> None:
 
 
 def test_a_token_is_printable_and_has_128_bytes_of_overhead_with_a_transit_key() -> None:
-    key = DataKey(bytes(32), bytes(64), TEXT_V3)
+    key = DataKey(bytes(32), bytes(64), TEXT_PURPOSES[3])
     token = envelope.seal(key, 1, b"gaara@example.com", b"\x00\x00", bytes(12))
     assert len(raw(token)) == 128 + len("gaara@example.com")
     assert set(token) <= set(ALPHABET + ".")

@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from tink import aead, cleartext_keyset_handle
 from tink.proto import aes_gcm_pb2, tink_pb2
 
-from app_integration.encryption.keys.data_key import TEXT_V3, DataKey
+from app_integration.encryption.keys.data_key import TEXT_PURPOSES, DataKey
 from app_integration.encryption.tokens import associated_data
 from app_integration.errors import DecryptionFailed
 from tests.support.models.cipher_parts import World
@@ -32,7 +32,7 @@ def test_all_cases_are_here() -> None:
 @pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case['tcId']} {case['comment']}")
 def test_wycheproof(case: dict[str, Any]) -> None:
     raw = {name: bytes.fromhex(case[name]) for name in ("key", "iv", "aad", "msg", "ct", "tag")}
-    key = DataKey(bytes(32), b"wrapped", TEXT_V3)
+    key = DataKey(bytes(32), b"wrapped", TEXT_PURPOSES[3])
     cipher = AESGCM(raw["key"])
     key.encrypt, key.decrypt = cipher.encrypt, cipher.decrypt
     sealed = raw["ct"] + raw["tag"]

@@ -1,1 +1,1 @@
-"""Declarations as YAML: read with line numbers, explained in errors, edited in place."""
+"""Declarations as YAML: read with line numbers, and explained in errors."""

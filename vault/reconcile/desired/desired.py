@@ -20,15 +20,14 @@ from vault.declare.schema.model import (
     Tokens,
 )
 from vault.declare.schema.model import DatabaseRole as Role
-from vault.reconcile import ownership
 from vault.reconcile.desired import identities, people, static_users
-from vault.reconcile.desired.inputs import Inputs
-from vault.reconcile.ownership import Recorded
+from vault.reconcile.inputs import Inputs
 from vault.reconcile.planning.dependencies import PRUNABLE
-from vault.reconcile.resources import Resource
+from vault.reconcile.resources import Resource, ownership
 from vault.reconcile.resources.auth import AppRole
 from vault.reconcile.resources.database import DatabaseConnection, DatabaseRole
 from vault.reconcile.resources.mounts import KvConfig, Mount
+from vault.reconcile.resources.ownership import Recorded
 from vault.reconcile.resources.policies import Policy
 from vault.reconcile.resources.secrets import (
     DerivedValue,
@@ -38,7 +37,7 @@ from vault.reconcile.resources.secrets import (
 )
 from vault.reconcile.resources.tokens import TokenRules
 from vault.reconcile.resources.transit import TransitKey
-from vault.reconcile.writeonly import FINGERPRINT_KEY
+from vault.reconcile.resources.write_only import FINGERPRINT_KEY
 
 KEPT_VERSIONS: Final = 10  # of each secret
 STARTER_TOKEN_TTL: Final = durations.MINUTE

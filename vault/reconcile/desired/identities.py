@@ -12,9 +12,8 @@ from app_integration.names import Environment, Scope
 from vault.declare.declaration import Declaration
 from vault.declare.schema.logins import OidcMethod, ServiceLogin
 from vault.declare.schema.model import DEFAULT_ROLE
-from vault.reconcile import ownership
-from vault.reconcile.desired.inputs import Inputs
-from vault.reconcile.resources import Resource
+from vault.reconcile.inputs import Inputs
+from vault.reconcile.resources import Resource, ownership
 from vault.reconcile.resources.certificates import CertRole
 from vault.reconcile.resources.groups import Group
 from vault.reconcile.resources.jwt import JwtConfig, JwtRole, OidcConfig, OidcRole

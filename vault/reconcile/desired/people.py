@@ -7,9 +7,8 @@ from collections.abc import Iterator
 from app_integration.names import Environment
 from vault.declare.declaration import Declaration
 from vault.declare.schema.model import EnvironmentDeclaration
-from vault.reconcile import ownership
-from vault.reconcile.desired.inputs import Inputs
-from vault.reconcile.resources import Resource
+from vault.reconcile.inputs import Inputs
+from vault.reconcile.resources import Resource, ownership
 from vault.reconcile.resources.auth import UserpassLogin
 from vault.reconcile.resources.guards import PasswordPolicy, RateLimit, UserLockout
 from vault.reconcile.resources.mounts import Mount

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from app_integration.names import Scope
 from vault.declare.declaration import Declaration
 from vault.declare.schema.adopted import Adopted
-from vault.reconcile.desired.inputs import Inputs
+from vault.reconcile.inputs import Inputs
 from vault.reconcile.resources import Resource
 from vault.reconcile.resources.static_roles import AdoptedSecret, StaticRole
 

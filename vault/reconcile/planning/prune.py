@@ -18,11 +18,11 @@ from app_integration.names import (
 from app_integration.session.session import Session
 from vault.declare.faults import listed
 from vault.reconcile.leases import revoke_all
-from vault.reconcile.ownership import FOLDER, path
 from vault.reconcile.planning.dependencies import PRUNABLE
 from vault.reconcile.planning.plan import Action, Change, Plan
 from vault.reconcile.resources import Fields, Reader, Resource, read_data
 from vault.reconcile.resources.database import DatabaseRole
+from vault.reconcile.resources.ownership import FOLDER, path
 from vault.reconcile.resources.policies import Policy
 from vault.reconcile.resources.secrets import MANAGED_BY, SecretMetadata, metadata_path
 from vault.reconcile.resources.transit import TransitKey

@@ -7,10 +7,10 @@ from typing import ClassVar
 
 from app_integration.names import APPROLE_MOUNT
 from app_integration.session.session import Session
-from vault.reconcile.desired.inputs import Inputs
-from vault.reconcile.ownership import write_note
+from vault.reconcile.inputs import Inputs
 from vault.reconcile.resources import Fields, Reader, pick, read_data
-from vault.reconcile.writeonly import WriteOnly
+from vault.reconcile.resources.ownership import write_note
+from vault.reconcile.resources.write_only import WriteOnly
 
 
 @dataclass(frozen=True, slots=True)

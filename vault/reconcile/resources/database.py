@@ -11,10 +11,10 @@ from app_integration.names import DATABASE_MOUNT
 from app_integration.secret import Secret
 from app_integration.session.session import Session
 from vault.declare.schema.field_types import Endpoint, loopback
-from vault.reconcile.desired.inputs import Inputs
-from vault.reconcile.ownership import note, write_note
+from vault.reconcile.inputs import Inputs
 from vault.reconcile.resources import Fields, Reader, pick, read_data
-from vault.reconcile.writeonly import ANOTHER, WriteOnly
+from vault.reconcile.resources.ownership import note, write_note
+from vault.reconcile.resources.write_only import ANOTHER, WriteOnly
 
 _PLUGIN = "postgresql-database-plugin"
 _ROOT = "root_password"

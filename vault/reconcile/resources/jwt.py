@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar, Final
 
 from app_integration.session.session import Session
-from vault.reconcile.desired.inputs import Inputs
-from vault.reconcile.ownership import write_note
+from vault.reconcile.inputs import Inputs
 from vault.reconcile.resources import Fields, Reader
+from vault.reconcile.resources.ownership import write_note
 from vault.reconcile.resources.tokens import TokenRules, read_fields
-from vault.reconcile.writeonly import AS_GIVEN, WriteOnly
+from vault.reconcile.resources.write_only import AS_GIVEN, WriteOnly
 
 #: How a provider may sign. The server's own default is RS256 alone.
 _ALGORITHMS: Final = ("ES256", "EdDSA", "PS256", "RS256")

@@ -6,11 +6,11 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar, Final
 
 from app_integration.session.session import Session
-from vault.reconcile.desired.inputs import Inputs
-from vault.reconcile.ownership import write_note
+from vault.reconcile.inputs import Inputs
 from vault.reconcile.resources import Fields, Reader, read_data
+from vault.reconcile.resources.ownership import write_note
 from vault.reconcile.resources.tokens import TokenRules, normal, read_fields
-from vault.reconcile.writeonly import AS_GIVEN, WriteOnly
+from vault.reconcile.resources.write_only import AS_GIVEN, WriteOnly
 
 _REVIEWER: Final = "token_reviewer_jwt"
 _IS_SET: Final = "token_reviewer_jwt_set"  # all that the server says of it

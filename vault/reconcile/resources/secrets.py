@@ -13,7 +13,7 @@ from app_integration.secret import Secret
 from app_integration.session.session import Session
 from vault.declare import derived, durations
 from vault.declare.schema.model import ALPHABETS
-from vault.reconcile.desired.inputs import Inputs
+from vault.reconcile.inputs import Inputs
 from vault.reconcile.resources import Fields, Reader, read_data
 
 MANAGED_BY: Final = {"managed_by": "strongroom"}

@@ -18,7 +18,7 @@ from app_integration.names import DATABASE_MOUNT, KV_MOUNT, TEMPLATE_KEY, VALUE_
 from app_integration.secret import Secret
 from app_integration.session.session import Session
 from app_integration.sources.adopted_secret import PASSWORD, USERNAME
-from vault.reconcile.desired.inputs import Inputs
+from vault.reconcile.inputs import Inputs
 from vault.reconcile.resources import Fields, Reader, pick, read_data, refuse_change
 from vault.reconcile.resources.secrets import COMPOSED, data_path, merge_metadata, metadata_path
 

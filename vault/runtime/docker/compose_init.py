@@ -20,12 +20,12 @@ from app_integration.names import Scope
 from app_integration.secret import Secret
 from app_integration.transport.http import Transport
 from vault.runtime.access import Access
-from vault.runtime.accounts import smtp_password
 from vault.runtime.layout import Layout
 from vault.runtime.ports import Ports
 from vault.runtime.processes.lock import Lock
 from vault.runtime.runtime import Progress, Started, StartFailed, Status, quiet
 from vault.runtime.servers import vault_state
+from vault.runtime.servers.accounts import smtp_password
 from vault.runtime.servers.hcl import render
 
 #: Published on the host's 127.0.0.1 only. Inside, published ports arrive from outside the loopback.

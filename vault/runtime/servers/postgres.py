@@ -12,13 +12,13 @@ import psycopg
 from app_integration._internal.private_file import write_private
 from app_integration.names import Scope
 from app_integration.secret import Secret
-from vault.runtime.accounts import SUPERUSER, DatabaseAccounts, Manager
 from vault.runtime.layout import Layout
 from vault.runtime.ports import HOST, Ports
 from vault.runtime.processes import binaries
 from vault.runtime.processes.processes import KILL_SECONDS, Processes
 from vault.runtime.processes.program import Program
 from vault.runtime.servers import postgres_home
+from vault.runtime.servers.accounts import SUPERUSER, DatabaseAccounts, Manager
 from vault.runtime.servers.postgres_home import Home
 from vault.runtime.servers.server import Server
 

@@ -6,10 +6,10 @@ import smtplib
 from typing import Final
 
 from app_integration.secret import Secret
-from vault.runtime.accounts import smtp_password, smtp_password_file
 from vault.runtime.layout import Layout
 from vault.runtime.ports import HOST, Ports
 from vault.runtime.processes.processes import Processes, python_program
+from vault.runtime.servers.accounts import smtp_password, smtp_password_file
 from vault.runtime.servers.server import Server
 
 START_SECONDS: Final = 15.0

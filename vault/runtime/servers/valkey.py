@@ -6,12 +6,12 @@ from typing import Final
 
 from app_integration._internal.private_file import write_private
 from app_integration.secret import Secret
-from vault.runtime.accounts import RedisAccount
 from vault.runtime.layout import Layout
 from vault.runtime.ports import HOST, Ports
 from vault.runtime.processes import binaries
 from vault.runtime.processes.processes import Processes
 from vault.runtime.processes.program import Program
+from vault.runtime.servers.accounts import RedisAccount
 from vault.runtime.servers.server import Server
 
 START_SECONDS: Final = 15.0

@@ -15,7 +15,7 @@ from vault.declare.faults import DeclarationError
 from vault.declare.load import check, load, read
 from vault.declare.schema.logins import Group
 from vault.reconcile.desired.desired import desired
-from vault.reconcile.desired.inputs import Inputs
+from vault.reconcile.inputs import Inputs
 
 BASE = Path(__file__).parents[3] / "faults" / "declare" / "base"
 PROD = """\

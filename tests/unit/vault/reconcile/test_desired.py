@@ -10,7 +10,7 @@ from app_integration.names import Environment
 from policies.render import render_policies
 from vault.declare.load import load
 from vault.reconcile.desired.desired import desired
-from vault.reconcile.desired.inputs import Inputs
+from vault.reconcile.inputs import Inputs
 
 
 def approles(environment: Environment) -> dict[str, dict[str, Any]]:

@@ -9,8 +9,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from app_integration.errors import ConfigurationError
+from vault.declare.edit import service_file
 from vault.declare.faults import DeclarationError
-from vault.declare.yaml import document, edit
+from vault.declare.yaml import document
 
 BASE = Path(__file__).parents[3] / "faults" / "declare" / "base"
 
@@ -56,13 +57,15 @@ def templates(path: Path) -> Path:
 
 
 def test_a_secret_goes_after_the_last_one_and_all_else_stays(path: Path) -> None:
-    edit.add_secrets(path, {"api-key": {"source": "given", "rotate_every": "90d"}}, templates(path))
+    service_file.add_secrets(
+        path, {"api-key": {"source": "given", "rotate_every": "90d"}}, templates(path)
+    )
     added = "    api-key:\n      source: given\n      rotate_every: 90d\n"
     assert path.read_text() == COMMENTED.replace("in all.\n", f"in all.\n{added}")
 
 
 def test_a_setting_goes_before_the_section_that_follows(path: Path) -> None:
-    edit.add_settings(path, {"tls": {"type": "boolean", "default": True}}, templates(path))
+    service_file.add_settings(path, {"tls": {"type": "boolean", "default": True}}, templates(path))
     added = "    tls:\n      type: boolean\n      default: true\n"
     assert path.read_text() == COMMENTED.replace("database:\n", f"{added}database:\n")
 
@@ -74,28 +77,28 @@ def test_a_section_that_is_not_there_is_begun_at_the_end(path: Path) -> None:
     for environment in (path.parents[1] / "environments").glob("*.yaml"):
         text = environment.read_text()
         environment.write_text(text[: text.index("    settings:")])
-    edit.add_settings(path, {"tls": {"type": "boolean", "default": True}}, templates(path))
+    service_file.add_settings(path, {"tls": {"type": "boolean", "default": True}}, templates(path))
     added = "\nsettings:\n  tls:\n    type: boolean\n    default: true\n"
     assert path.read_text() == f"{without}\n{added}"
 
 
 def test_windows_line_ends_are_kept(path: Path) -> None:
     path.write_bytes(COMMENTED.replace("\n", "\r\n").encode())
-    edit.add_secrets(path, {"api-key": GIVEN}, templates(path))
+    service_file.add_secrets(path, {"api-key": GIVEN}, templates(path))
     content = path.read_bytes()
     assert content.count(b"\n") == content.count(b"\r\n") == COMMENTED.count("\n") + 2
 
 
 def test_the_mode_of_the_file_is_kept_and_nothing_is_left_beside_it(path: Path) -> None:
     path.chmod(0o640)
-    edit.add_secrets(path, {"api-key": GIVEN}, templates(path))
+    service_file.add_secrets(path, {"api-key": GIVEN}, templates(path))
     assert stat.S_IMODE(path.stat().st_mode) == 0o640
     assert [entry.name for entry in path.parent.iterdir()] == ["shop.yaml"]
 
 
 def test_nothing_to_add_leaves_the_file_alone(path: Path) -> None:
     before = path.stat()
-    edit.add_secrets(path, {}, templates(path))
+    service_file.add_secrets(path, {}, templates(path))
     assert (path.stat().st_ino, path.stat().st_mtime_ns) == (before.st_ino, before.st_mtime_ns)
 
 
@@ -109,17 +112,17 @@ def test_nothing_to_add_leaves_the_file_alone(path: Path) -> None:
     ],
 )
 def test_what_would_not_hold_is_refused_and_the_file_is_as_it_was(
-    path: Path, name: str, spec: edit.Spec, message: str
+    path: Path, name: str, spec: service_file.Spec, message: str
 ) -> None:
     with pytest.raises(DeclarationError, match=message) as caught:
-        edit.add_secrets(path, {name: spec}, templates(path))
+        service_file.add_secrets(path, {name: spec}, templates(path))
     assert "hunter2" not in str(caught.value)
     assert path.read_text() == COMMENTED
 
 
 def test_a_setting_that_some_environment_would_lack_is_refused(path: Path) -> None:
     with pytest.raises(DeclarationError, match="lacks a value for 'region'"):
-        edit.add_settings(path, {"region": {"type": "text"}}, templates(path))
+        service_file.add_settings(path, {"region": {"type": "text"}}, templates(path))
     assert path.read_text() == COMMENTED
 
 
@@ -127,19 +130,19 @@ def test_a_name_that_is_there_is_refused_with_its_line(path: Path) -> None:
     with pytest.raises(
         ConfigurationError, match=r"shop\.yaml:8: secrets\.token is declared already"
     ):
-        edit.add_secrets(path, {"token": GIVEN}, templates(path))
+        service_file.add_secrets(path, {"token": GIVEN}, templates(path))
 
 
 def test_a_section_in_braces_is_refused_with_its_line(path: Path) -> None:
     text = COMMENTED[: COMMENTED.index("settings:")] + "settings: {mail-host: {type: text}}\n"
     path.write_text(text + COMMENTED[COMMENTED.index("database:") :])
     with pytest.raises(ConfigurationError, match=r"shop\.yaml:17: settings is written in braces"):
-        edit.add_settings(path, {"tls": {"type": "boolean"}}, templates(path))
+        service_file.add_settings(path, {"tls": {"type": "boolean"}}, templates(path))
 
 
 def test_a_file_elsewhere_is_refused(path: Path) -> None:
     with pytest.raises(ConfigurationError, match=r"expected services/<name>\.yaml"):
-        edit.add_secrets(path.with_name("shpo.yaml"), {"api-key": GIVEN}, templates(path))
+        service_file.add_secrets(path.with_name("shpo.yaml"), {"api-key": GIVEN}, templates(path))
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
@@ -148,7 +151,7 @@ def test_any_text_is_written_so_that_it_reads_back(path: Path, text: str) -> Non
     path.write_text(COMMENTED)
     spec = {"type": "text", "default": text}
     try:
-        edit.add_settings(path, {"motto": spec}, templates(path))
+        service_file.add_settings(path, {"motto": spec}, templates(path))
     except DeclarationError:
         assert path.read_text() == COMMENTED
     else:

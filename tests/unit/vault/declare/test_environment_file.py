@@ -10,9 +10,9 @@ import pytest
 from app_integration.errors import ConfigurationError
 from app_integration.names import Environment, Scope
 from vault.declare import load
+from vault.declare.edit import environment_file
 from vault.declare.faults import DeclarationError
 from vault.declare.schema.adopted import ROTATE_EVERY, Adopted
-from vault.declare.yaml import edit_adopted
 
 BASE = Path(__file__).parents[3] / "faults" / "declare" / "base"
 SHOP = Scope("shop", Environment.DEV)
@@ -32,12 +32,12 @@ def root(tmp_path: Path) -> Path:
 
 def add(root: Path, secret: str, user: str) -> bool:
     file = root / "environments" / "dev.yaml"
-    return edit_adopted.add(file, "shop", secret, user, root / "templates")
+    return environment_file.add(file, "shop", secret, user, root / "templates")
 
 
 def remove(root: Path, secret: str) -> bool:
     file = root / "environments" / "dev.yaml"
-    return edit_adopted.remove(file, "shop", secret, root / "templates")
+    return environment_file.remove(file, "shop", secret, root / "templates")
 
 
 def adopted(root: Path) -> dict[str, Adopted]:

@@ -1,6 +1,6 @@
 """What a service has adopted, added to an environment's file or taken out; the rest stays.
 
-As in :mod:`vault.declare.yaml.edit`, the whole declaration is checked with the new text first.
+As in :mod:`.service_file`, the whole declaration is checked with the new text first.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from ruamel.yaml.nodes import CollectionNode, MappingNode, Node
 
 from app_integration.errors import ConfigurationError
 from vault.declare import load
-from vault.declare.yaml import edit
+from vault.declare.edit import service_file
 
 _SECTION = "adopted"
 
@@ -57,7 +57,7 @@ def remove(path: Path, service: str, secret: str, template_root: Path = load.TEM
         if len(entries) > 1 and _braces(section[1]):
             raise _in_braces(path, section[0], f"take {secret} out of it by hand")
         begin = text.rfind("\n", 0, gone[0].start_mark.index) + 1
-        return text[:begin] + text[edit.end(gone[1], text) :]
+        return text[:begin] + text[service_file.end(gone[1], text) :]
 
     return _change(path, removed, template_root)
 
@@ -74,7 +74,7 @@ def _change(path: Path, change: Callable[[str], str], template_root: Path) -> bo
         return False
     content = after.encode()
     load.check(replace(files, environments={**files.environments, path: content}), template_root)
-    edit.replace_file(path, content)
+    service_file.replace_file(path, content)
     return True
 
 
@@ -107,7 +107,7 @@ def _added(path: Path, text: str, service: str, secret: str, username: str) -> s
     if section is node:
         lines = [f"{indent}{_SECTION}:", f"{indent}  {entry}"]
     newline = "\r\n" if "\r\n" in text else "\n"
-    place = edit.end(section, text)
+    place = service_file.end(section, text)
     before = text[:place]
     if not before.endswith("\n"):
         before += newline

@@ -13,8 +13,8 @@ from typing import Final
 from app_integration.names import TRANSIT_MOUNT
 from app_integration.secret import Secret
 from app_integration.session.session import Session
-from vault.reconcile.ownership import note
 from vault.reconcile.resources import Fields, Reader
+from vault.reconcile.resources.ownership import note
 
 #: No service's key has this name: those end in an environment and a key's own name.
 FINGERPRINT_KEY: Final = "strongroom-fingerprint"

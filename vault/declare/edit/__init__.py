@@ -1,0 +1,1 @@
+"""Declared files edited in place: what is there stays as it is, byte for byte."""
