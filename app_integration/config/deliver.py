@@ -8,7 +8,6 @@ is refused changes nothing but the status next to the live one.
 from __future__ import annotations
 
 import argparse
-import fcntl
 import importlib
 import json
 import os
@@ -23,7 +22,7 @@ from pathlib import Path
 from types import FrameType
 
 from app_integration._internal.cli import ArgumentParser
-from app_integration._internal.private_file import write_private
+from app_integration._internal.private_file import lock, write_private
 from app_integration.config import file_reader, loader
 from app_integration.config.loader import Model
 from app_integration.errors import ConfigRejected, DeadlineExceeded, StrongroomError
@@ -65,7 +64,7 @@ def deliver(staging: Path, live: Path, model: str, *, now: datetime) -> Status:
         OSError: *live*, or the status beside it, can't be written.
     """
     live.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    with _alone(live.parent):
+    with lock(live.parent):
         try:
             state, reason = _swap(staging, live, model), None
         except StrongroomError as error:
@@ -129,17 +128,6 @@ def _holds(live: Path, data: bytes) -> bool:
         return file_reader.read(live) == data
     except ConfigRejected:
         return False
-
-
-@contextmanager
-def _alone(folder: Path) -> Iterator[None]:
-    """Keep a second delivery into *folder* waiting."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(descriptor)
 
 
 @contextmanager

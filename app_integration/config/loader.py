@@ -15,6 +15,7 @@ from typing import Any, Generic, Protocol, Self, TypeVar
 
 from app_integration import settings
 from app_integration._internal import fork_safety
+from app_integration._internal.private_file import stamp
 from app_integration.config.file_reader import parse, read
 from app_integration.errors import ConfigRejected, ConfigurationError, DeadlineExceeded
 from app_integration.observability import metrics
@@ -91,7 +92,7 @@ class ConfigFile(Generic[M]):
         self._watchers: list[OnChange] = []
         self.reset_after_fork()
         fork_safety.reset_in_child(self)
-        self._seen = _signature(self.path)
+        self._seen = stamp(self.path)
         self._current = load_config(model, self.path)
         self._looked = clock()
 
@@ -118,7 +119,7 @@ class ConfigFile(Generic[M]):
 
     def _follow(self) -> frozenset[str]:
         """Take up the file if it was replaced; gives the names of the fields that changed."""
-        signature = _signature(self.path)
+        signature = stamp(self.path)
         if signature == self._seen:
             return frozenset()
         before, self._seen = self._seen, signature
@@ -170,14 +171,6 @@ def _default_path() -> Path:
             "STRONGROOM_CONFIG is not set; it names the file that the agent delivers"
         )
     return path
-
-
-def _signature(path: Path) -> tuple[int, ...] | None:
-    try:
-        found = path.stat()
-    except OSError:
-        return None
-    return (found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns)
 
 
 def _fields(error: Exception) -> str:

@@ -12,6 +12,7 @@ from pathlib import Path
 from ruamel.yaml import YAML
 from ruamel.yaml.nodes import CollectionNode, MappingNode, Node
 
+from app_integration._internal.private_file import replace_file
 from app_integration.errors import ConfigurationError
 from vault.declare import load
 from vault.declare.edit import service_file
@@ -74,7 +75,7 @@ def _change(path: Path, change: Callable[[str], str], template_root: Path) -> bo
         return False
     content = after.encode()
     load.check(replace(files, environments={**files.environments, path: content}), template_root)
-    service_file.replace_file(path, content)
+    replace_file(path, content, mode=path.stat().st_mode & 0o777)
     return True
 
 

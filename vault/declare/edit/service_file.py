@@ -7,8 +7,6 @@ The whole declaration is checked with the new text before the file is replaced i
 from __future__ import annotations
 
 import io
-import os
-import tempfile
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -16,6 +14,7 @@ from pathlib import Path
 from ruamel.yaml import YAML
 from ruamel.yaml.nodes import CollectionNode, MappingNode, Node, ScalarNode
 
+from app_integration._internal.private_file import replace_file
 from app_integration.errors import ConfigurationError
 from vault.declare import load
 
@@ -60,7 +59,7 @@ def _add(path: Path, section: str, entries: Mapping[str, Spec], template_root: P
         return
     content = _with_entries(path, files.services[path], section, entries)
     load.check(replace(files, services={**files.services, path: content}), template_root)
-    replace_file(path, content)
+    replace_file(path, content, mode=path.stat().st_mode & 0o777)
 
 
 def _with_entries(path: Path, content: bytes, section: str, entries: Mapping[str, Spec]) -> bytes:
@@ -123,18 +122,3 @@ def _rendered(entries: Mapping[str, Spec], indent: int) -> list[str]:
     buffer = io.StringIO()
     yaml.dump({name: dict(spec) for name, spec in entries.items()}, buffer)
     return [" " * indent + line for line in buffer.getvalue().splitlines()]
-
-
-def replace_file(path: Path, content: bytes) -> None:
-    """Put *content* in place of the file at *path*, keeping its mode, whole or not at all."""
-    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            os.fchmod(file.fileno(), path.stat().st_mode & 0o777)
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(temporary).replace(path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import fcntl
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 
+from app_integration._internal import private_file
 from app_integration.errors import StrongroomError
 from vault.runtime.layout import Layout
 
@@ -32,11 +32,9 @@ class Lock:
             yield
             return
         self._layout.create()
-        path = self._layout.run / "lock"
-        with path.open("w") as lock:
-            path.chmod(0o600)
+        with ExitStack() as stack:
             try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                stack.enter_context(private_file.lock(self._layout.run / "lock", wait=False))
             except BlockingIOError:
                 raise Busy(
                     f"another command is at work on {self._layout.root}; wait until it is done"

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
-import os
-import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from app_integration._internal import private_file
 from app_integration.encryption.keys.stores import WrappedKey
 from app_integration.errors import KeyUnavailable
 
@@ -60,12 +58,13 @@ class FileDataKeys:
     @contextmanager
     def _changing(self) -> Iterator[dict[int, WrappedKey]]:
         """All keys, to be changed in place and written back, alone among processes."""
-        with self._errors(), _locked(self._path.with_name(self._path.name + ".lock")):
+        with self._errors(), private_file.lock(self._path.with_name(self._path.name + ".lock")):
             keys = self._read()
             before = dict(keys)
             yield keys
             if keys != before:
-                _replace(self._path, json.dumps([_row(key) for key in keys.values()], indent=1))
+                text = json.dumps([_row(key) for key in keys.values()], indent=1)
+                private_file.write_private(self._path, f"{text}\n")
 
     def _read(self) -> dict[int, WrappedKey]:
         try:
@@ -84,35 +83,6 @@ class FileDataKeys:
             raise KeyUnavailable(
                 f"{self._path} is no file of data keys; restore it from a backup"
             ) from None
-
-
-@contextmanager
-def _locked(path: Path) -> Iterator[None]:
-    descriptor = os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(descriptor)
-
-
-def _replace(path: Path, text: str) -> None:
-    """Write *path* as a whole, 0600 and on disk, or not at all."""
-    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(descriptor, "w", encoding="ascii") as file:
-            file.write(text + "\n")
-            file.flush()
-            os.fsync(file.fileno())
-        Path(name).replace(path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
 
 
 def _row(key: WrappedKey) -> dict[str, Any]:
