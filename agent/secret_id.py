@@ -6,24 +6,14 @@ other role, wrapped, and nothing else.
 
 from __future__ import annotations
 
-from typing import Any, Protocol
-
 from app_integration.permissions import need
-from app_integration.session.session import open_session
+from app_integration.session.session import Session, open_session
 from app_integration.settings import Settings
 
 WRAP_TTL = 120  # seconds until a secret-id that no agent took is worthless
 
 
-class Poster(Protocol):
-    """What is needed of a :class:`app_integration.session.session.Session`."""
-
-    def post(self, path: str, body: None = None, *, wrap_ttl: int | None = None) -> dict[str, Any]:
-        """The decoded answer to a POST."""
-        ...
-
-
-def issue_secret_id(session: Poster, role: str, wrap_ttl: int) -> str:
+def issue_secret_id(session: Session, role: str, wrap_ttl: int) -> str:
     """A wrapping token that holds a fresh secret-id of the AppRole *role*.
 
     Args:

@@ -157,7 +157,8 @@ class Client:
         """What wraps data keys under the service's key *key*: Transit, the one backend of now."""
         from app_integration.encryption.keys.services.vault import VaultKeyService
 
-        return VaultKeyService(self.session, self.settings.scope.key(key), self.settings.limits)
+        settings = self.settings
+        return VaultKeyService(self.session.post, settings.scope.key(key), settings.limits)
 
     @property
     def indexes(self) -> BlindIndexes:
@@ -219,7 +220,7 @@ class Client:
         """The plain wrapper over the service's Transit key *key*."""
         from app_integration.encryption.transit import Transit
 
-        return Transit(self.session, self.settings.scope.key(key), self.settings.limits)
+        return Transit(self.session.post, self.settings.scope.key(key), self.settings.limits)
 
     def database(self, kind: str, url: str | None, options: Mapping[str, Any], **user: Any) -> Any:
         """A new engine or pool: see :meth:`database.client.DatabaseFactory.open`."""

@@ -187,7 +187,7 @@ def cold(session: Counted, rows: int, keys: int) -> Iterator[Case]:
     store = MemoryRows()
 
     def field() -> DeclaredField:
-        service = VaultKeyService(session, "shop-dev-pii")
+        service = VaultKeyService(session.post, "shop-dev-pii")
         return FieldCipher(service, SHOP, data_keys=store).field("users.email", ["user_id"])
 
     ids = list(range(rows))

@@ -1,9 +1,11 @@
-"""One background thread that refreshes what is held, off the path of those who read it."""
+"""One background thread that does what is due, off the path of the callers."""
 
 from __future__ import annotations
 
+import inspect
 import logging
 import threading
+import weakref
 from collections.abc import Callable
 from typing import Final
 
@@ -16,59 +18,93 @@ LONGEST_PAUSE: Final = 60.0
 
 
 class BackgroundWorker:
-    """Runs *work* when it is due. The thread begins at the first :meth:`wake`, never at import.
+    """Run *work* when it is due. The thread starts at the first call, never at import.
 
-    A forked child has none until it wakes its own.
+    It ends when the worker is closed, or when nobody holds the object whose method *work* is. A
+    forked child has no thread until it starts its own.
     """
 
-    def __init__(self, work: Callable[[], float], name: str) -> None:
-        """Args: *work* does what is due and gives the seconds until the next, *name* the thread."""
-        self._work = work
+    def __init__(
+        self,
+        work: Callable[[], float],
+        name: str,
+        *,
+        longest: float = LONGEST_PAUSE,
+        retry: float = LONGEST_PAUSE,
+    ) -> None:
+        """Start no thread yet.
+
+        Args:
+            work: does what is due and returns the seconds until it is to be called again.
+            name: of the thread.
+            longest: seconds between two calls of *work* at most.
+            retry: seconds until *work* is called again after it raised.
+        """
+        self._work = _weakly(work)
         self._name = name
+        self._longest = longest
+        self._retry = retry
         self._closed = False
         self.reset_after_fork()
         fork_safety.reset_in_child(self)
 
     def reset_after_fork(self) -> None:
-        """Fresh locks, no thread: the parent's didn't come along."""
+        """Recreate the locks. Threads do not survive a fork."""
         self._lock = threading.Lock()
         self._wanted = threading.Event()
         self._thread: threading.Thread | None = None
 
     @property
     def running(self) -> bool:
-        """Whether this process has the thread."""
+        """Whether this process has started the thread."""
         return self._thread is not None
 
+    @property
+    def closed(self) -> bool:
+        """Whether :meth:`close` was called."""
+        return self._closed
+
     def wake(self) -> None:
-        """Have the work looked at again now, by a thread that is begun if need be."""
+        """Call *work* now, in a thread that is started if there is none."""
         self._wanted.set()
+        self.start(0.0)
+
+    def start(self, after: float) -> None:
+        """Start the thread if there is none, and call *work* after so many seconds."""
         if self._thread is None:
             with self._lock:
-                self._begin()
+                self._start(after)
 
-    def _begin(self) -> None:
+    def _start(self, after: float) -> None:
         if self._thread is None and not self._closed:
             self._thread = threading.Thread(
-                target=self._run, args=(self._wanted,), name=self._name, daemon=True
+                target=self._run, args=(self._wanted, after), name=self._name, daemon=True
             )
             self._thread.start()
 
     def close(self) -> None:
-        """End the thread; what it is doing it finishes by itself. It is never begun again."""
+        """End the thread for good; it finishes what it is doing."""
         self._closed = True
         self._wanted.set()
 
-    def _run(self, wanted: threading.Event) -> None:
-        pause = 0.0
+    def _run(self, wanted: threading.Event, pause: float) -> None:
         while not self._closed:
-            wanted.wait(min(pause, LONGEST_PAUSE))
+            wanted.wait(min(pause, self._longest))
             wanted.clear()
             if self._closed:
                 return
+            work = self._work()
+            if work is None:
+                return
             try:
-                pause = self._work()
+                pause = work()
             except Exception as error:  # noqa: BLE001 (the thread must outlive any one failure)
                 # Without its text: an exception of a library may hold a secret.
                 log.error("%s: %s; tried again later", self._name, type(error).__name__)  # noqa: TRY400 (as said)
-                pause = LONGEST_PAUSE
+                pause = self._retry
+            del work  # or it would keep its object alive while the thread sleeps
+
+
+def _weakly(work: Callable[[], float]) -> Callable[[], Callable[[], float] | None]:
+    """Return what gives *work*, or None once the object whose method it is has gone."""
+    return weakref.WeakMethod(work) if inspect.ismethod(work) else lambda: work

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from app_integration.auth.methods import AuthMethod, Post, Token, read_credential
-
-#: What tells one state of a file from another: device, inode, size, time of change in ns.
-_Stamp = tuple[int, int, int, int]
+from app_integration._internal.private_file import Stamp, stamp
+from app_integration.auth.methods import AuthMethod, Send, Token, read_credential
 
 
 class TokenFile(AuthMethod):
@@ -25,26 +23,19 @@ class TokenFile(AuthMethod):
 
     def __init__(self, file: Path) -> None:
         self._file = file
-        self._read: _Stamp | None = None
+        self._read: Stamp | None = None
 
-    def login(self, post: Post) -> Token:  # noqa: ARG002 (the port's parameter)
-        """What the file holds now; *post* isn't used."""
-        stamp = self._stamp()
+    def login(self, send: Send) -> Token:  # noqa: ARG002 (the port's parameter)
+        """What the file holds now; *send* isn't used."""
+        found = stamp(self._file)
         value = read_credential(self._file, "STRONGROOM_TOKEN_FILE")
-        self._read = stamp
+        self._read = found
         return Token(value=value, ttl=0.0, renewable=False)
 
     def has_new_credential(self) -> bool:
         """Whether the file is another than when it was read; one that is gone has not changed."""
-        stamp = self._stamp()
-        return stamp is not None and stamp != self._read
-
-    def _stamp(self) -> _Stamp | None:
-        try:
-            found = self._file.stat()
-        except OSError:
-            return None
-        return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns
+        found = stamp(self._file)
+        return found is not None and found != self._read
 
 
 class Proxy(AuthMethod):
@@ -54,6 +45,6 @@ class Proxy(AuthMethod):
     owns_token = False
     hint = "does the agent run whose proxy VAULT_ADDR names?"
 
-    def login(self, post: Post) -> Token:  # noqa: ARG002 (the port's parameter)
-        """No token; *post* isn't used."""
+    def login(self, send: Send) -> Token:  # noqa: ARG002 (the port's parameter)
+        """No token; *send* isn't used."""
         return Token(value=None, ttl=0.0, renewable=False)

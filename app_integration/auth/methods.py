@@ -21,13 +21,18 @@ from app_integration.secret import Secret
 log = logging.getLogger(__name__)
 
 
-class Post(Protocol):
-    """Sends one POST."""
+class Send(Protocol):
+    """Send one request, within a deadline that is set already."""
 
     def __call__(
-        self, path: str, body: Mapping[str, Any], *, token: Token | None = None
+        self,
+        method: str,
+        path: str,
+        body: Mapping[str, Any] | None = None,
+        *,
+        token: Token | None = None,
     ) -> dict[str, Any]:
-        """The decoded answer; *token* is sent when given."""
+        """Return the decoded answer; *token* is sent if given."""
         ...
 
 
@@ -80,7 +85,7 @@ class AuthMethod(ABC):
         """What to look at when the server refuses."""
 
     @abstractmethod
-    def login(self, post: Post) -> Token:
+    def login(self, send: Send) -> Token:
         """A fresh token. Raises an error of :mod:`app_integration.errors`."""
 
     def has_new_credential(self) -> bool:
@@ -97,13 +102,13 @@ class AppRole(AuthMethod):
     secret_id_file: Path
     mount: str = APPROLE_MOUNT
 
-    def login(self, post: Post) -> Token:
+    def login(self, send: Send) -> Token:
         """Log in at ``auth/approle/login``."""
         body = {
             "role_id": read_credential(self.role_id_file, "STRONGROOM_ROLE_ID_FILE"),
             "secret_id": read_credential(self.secret_id_file, "STRONGROOM_SECRET_ID_FILE"),
         }
-        return Token.from_auth(post(f"auth/{self.mount}/login", body)["auth"])
+        return Token.from_auth(send("POST", f"auth/{self.mount}/login", body)["auth"])
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,10 +126,10 @@ class JwtFile(AuthMethod):
     role: str
     mount: str
 
-    def login(self, post: Post) -> Token:
+    def login(self, send: Send) -> Token:
         """Log in at ``auth/jwt/login`` or ``auth/kubernetes/login``."""
         body = {"role": self.role, "jwt": read_credential(self.file, "STRONGROOM_JWT_FILE")}
-        return Token.from_auth(post(f"auth/{self.mount}/login", body)["auth"])
+        return Token.from_auth(send("POST", f"auth/{self.mount}/login", body)["auth"])
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,9 +140,10 @@ class Certificate(AuthMethod):
     role: str
     mount: str = CERT_MOUNT
 
-    def login(self, post: Post) -> Token:
+    def login(self, send: Send) -> Token:
         """Log in at ``auth/cert/login``."""
-        return Token.from_auth(post(f"auth/{self.mount}/login", {"name": self.role})["auth"])
+        answer = send("POST", f"auth/{self.mount}/login", {"name": self.role})
+        return Token.from_auth(answer["auth"])
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,8 +154,8 @@ class StaticToken(AuthMethod):
     hint = "the token that was given is no longer valid"
     value: Secret
 
-    def login(self, post: Post) -> Token:  # noqa: ARG002 (the port's parameter)
-        """The token itself; *post* isn't used."""
+    def login(self, send: Send) -> Token:  # noqa: ARG002 (the port's parameter)
+        """The token itself; *send* isn't used."""
         return Token(value=self.value, ttl=0.0, renewable=False)
 
 
@@ -178,14 +184,14 @@ class AuditedAuthMethod(AuthMethod):
         """As that of the other."""
         return self.method.has_new_credential()
 
-    def login(self, post: Post) -> Token:
+    def login(self, send: Send) -> Token:
         """Log in, and ask once. A token that may not ask will do: ``request_id`` is in the log."""
-        token = self.method.login(post)
+        token = self.method.login(send)
         if not token.accessor:
             return token
         path, body = need("hash-for-audit", self.device).path, {"input": token.accessor}
         try:
-            answer = post(path, body, token=token)
+            answer = send("POST", path, body, token=token)
         except StrongroomError as error:
             log.info("access records name no accessor: %s", error)
             return token

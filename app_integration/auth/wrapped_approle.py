@@ -11,7 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
-from app_integration.auth.methods import AuthMethod, Post, Token, read_credential
+from app_integration.auth.methods import AuthMethod, Send, Token, read_credential
 from app_integration.errors import (
     AccessDenied,
     AuthenticationFailed,
@@ -56,7 +56,7 @@ class WrappedAppRole(AuthMethod):
             f" wrapped secret-id into {self._file}"
         )
 
-    def login(self, post: Post) -> Token:
+    def login(self, send: Send) -> Token:
         """Log in at ``auth/approle/login``, unwrapping the secret-id first when there is a file.
 
         Raises:
@@ -67,7 +67,7 @@ class WrappedAppRole(AuthMethod):
         role_id = read_credential(self._role_id_file, "STRONGROOM_ROLE_ID_FILE")
         if self._file.exists():
             self._secret_id, self._stolen = None, ""
-            self._secret_id = self._unwrapped(post)
+            self._secret_id = self._unwrapped(send)
         if self._stolen:
             raise CredentialStolen(self._stolen)
         if self._secret_id is None:
@@ -76,20 +76,20 @@ class WrappedAppRole(AuthMethod):
                 " unwrapped before: issue one; each start needs its own"
             )
         body = {"role_id": role_id, "secret_id": self._secret_id}
-        return Token.from_auth(post(f"auth/{self._mount}/login", body)["auth"])
+        return Token.from_auth(send("POST", f"auth/{self._mount}/login", body)["auth"])
 
     def has_new_credential(self) -> bool:
         """Whether a wrapped secret-id lies ready after the last one was not good."""
         return bool(self._stolen) and self._file.exists()
 
-    def _unwrapped(self, post: Post) -> Secret:
+    def _unwrapped(self, send: Send) -> Secret:
         value = read_credential(self._file, "STRONGROOM_SECRET_ID_FILE")
         wrapping = Token(value, ttl=0.0, renewable=False)
-        self._check_origin(post, wrapping)
+        self._check_origin(send, wrapping)
         # Gone before it is used: from here on it is spent, whatever becomes of the answer.
         self._remove()
         try:
-            answer = post("sys/wrapping/unwrap", {}, token=wrapping)
+            answer = send("POST", "sys/wrapping/unwrap", {}, token=wrapping)
         except _NOT_GOOD:
             raise self._alarm("it was refused at the unwrapping") from None
         except ServerError as error:
@@ -102,10 +102,10 @@ class WrappedAppRole(AuthMethod):
         metrics.current().record_operation("unwrapping", metrics.OK)
         return Secret(answer["data"]["secret_id"])
 
-    def _check_origin(self, post: Post, wrapping: Token) -> None:
+    def _check_origin(self, send: Send, wrapping: Token) -> None:
         """See that the token wraps what this role's secret-id endpoint answered, and not other."""
         try:
-            answer: dict[str, Any] = post("sys/wrapping/lookup", {"token": wrapping.value})
+            answer: dict[str, Any] = send("POST", "sys/wrapping/lookup", {"token": wrapping.value})
         except _NOT_GOOD:
             raise self._alarm("it is unknown to the server: used by somebody, or expired") from None
         origin = str(answer["data"].get("creation_path", ""))

@@ -10,9 +10,7 @@ from __future__ import annotations
 
 import logging
 import random
-import threading
 import time
-import weakref
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
@@ -20,6 +18,7 @@ from typing import Final
 
 from app_integration import permissions
 from app_integration._internal import unclosed
+from app_integration._internal.background_worker import BackgroundWorker
 from app_integration._internal.single_flight import SingleFlight
 from app_integration.database.credentials import CredentialProvider, Credentials
 from app_integration.database.lease import Lease, can_be_renewed, due_at, has_ended, retry_at
@@ -86,8 +85,7 @@ class LeasedCredentials(CredentialProvider):
         self._draining = []
         self._act_at = 0.0  # on the clock
         self._put_off = False  # the last attempt failed, and the next waits for its time
-        self._stopped = threading.Event()
-        self._keeper: threading.Thread | None = None
+        self._worker = self._new_worker()
 
     def current(self) -> Lease:
         """The lease to connect with; another when there is none, or it has ended.
@@ -143,13 +141,13 @@ class LeasedCredentials(CredentialProvider):
         with self._lock:
             leases = [*self._draining, *([self._lease] if self._lease else [])]
             self._lease, self._draining = None, []
-            self._stopped.set()
-            self._keeper, self._stopped = None, threading.Event()
+            self._worker.close()
+            self._worker = self._new_worker()  # whoever leases again is looked after again
         for lease in leases:
             self._revoke(lease)
 
     def describe_unclosed(self) -> str | None:
-        """As :class:`unclosed.Held` has it."""
+        """As :class:`unclosed.Closeable` has it."""
         count = len(self._draining) + (self._lease is not None)
         return f"{count} leased database users of {self._role} are left open" if count else None
 
@@ -198,7 +196,8 @@ class LeasedCredentials(CredentialProvider):
                 self._draining.append(self._lease)
                 metrics.current().rotation("database", self._role)
             self._hold(new)
-        self._keep()
+        if self._background:
+            self._worker.start(0.0)
         self._retire()
         return new
 
@@ -247,30 +246,5 @@ class LeasedCredentials(CredentialProvider):
         except StrongroomError as error:
             log.warning("database user %s ends by itself: %s", lease.username, error)
 
-    def _keep(self) -> None:
-        """Have a thread tend to the leases, if one is wanted and doesn't yet."""
-        with self._lock:
-            if self._background and (self._keeper is None or not self._keeper.is_alive()):
-                self._keeper = threading.Thread(
-                    target=_tend,
-                    args=(weakref.ref(self), self._stopped),
-                    name="database-leases",
-                    daemon=True,
-                )
-                self._keeper.start()
-
-
-def _tend(reference: weakref.ref[LeasedCredentials], stopped: threading.Event) -> None:
-    """Tend to the leases until they are given back, or nobody holds them any more."""
-    pause = 0.0
-    while not stopped.wait(pause):
-        users = reference()
-        if users is None:
-            return
-        try:
-            pause = users.maintain()
-        except Exception as error:  # noqa: BLE001 (leases lapse without this thread)
-            # Without its text: an exception of a library may hold a password.
-            log.error("leases weren't tended: %s; again soon", type(error).__name__)  # noqa: TRY400 (as said)
-            pause = TICK
-        del users
+    def _new_worker(self) -> BackgroundWorker:
+        return BackgroundWorker(self.maintain, "database-leases", retry=TICK)

@@ -10,7 +10,7 @@ import base64
 import binascii
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from http import HTTPStatus
-from typing import Any, Final, Protocol, TypeVar
+from typing import Any, Final, TypeAlias, TypeVar
 
 from app_integration import names, permissions
 from app_integration.encryption.batch import Batch
@@ -31,13 +31,8 @@ _TOO_COMPLEX: Final = {HTTPStatus.BAD_REQUEST, HTTPStatus.REQUEST_ENTITY_TOO_LAR
 
 _T = TypeVar("_T")
 
-
-class Poster(Protocol):
-    """The one method of a session that this module needs."""
-
-    def post(self, path: str, body: Mapping[str, Any] | None = None) -> dict[str, Any]:
-        """The decoded answer to a POST of *body*."""
-        ...
+#: The ``post`` of a session: path and body → the decoded answer.
+Post: TypeAlias = Callable[[str, Mapping[str, Any]], dict[str, Any]]
 
 
 class Transit:
@@ -47,7 +42,7 @@ class Transit:
     such key), or a ``ServerError``.
     """
 
-    def __init__(self, session: Poster, name: str, limits: Limits | None = None) -> None:
+    def __init__(self, post: Post, name: str, limits: Limits | None = None) -> None:
         """Args: *name* is the key's full name, as ``Scope.key`` gives it.
 
         Raises:
@@ -56,7 +51,7 @@ class Transit:
         if "/" in names.check_secret_name(name):
             raise InvalidName(f"{name!r} can't name a Transit key: it contains '/'")
         self.name = name
-        self._session = session
+        self._request = post
         self._batch_items = (limits or Limits()).batch_items
 
     def encrypt(self, plaintext: bytes, context: bytes) -> str:
@@ -155,7 +150,7 @@ class Transit:
         """
         body = {"batch_input": items, "partial_failure_response_code": 200}
         try:
-            data = self._session.post(path, body).get("data")
+            data = self._request(path, body).get("data")
         except RequestRefused as refused:
             data = refused.data
             if data is None:

@@ -9,76 +9,16 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable
-from functools import partial, wraps
-from typing import Any, Final, ParamSpec, Protocol, TypeVar, cast
+from functools import wraps
+from typing import Any, Final, ParamSpec, TypeVar, cast
 
 from app_integration.errors import StrongroomError
+from app_integration.observability.recorder import NullRecorder, Recorder
 
 _P = ParamSpec("_P")
 _R = TypeVar("_R")
 
 OK: Final = "ok"
-
-
-class Recorder(Protocol):
-    """Where figures go. Thread-safe; a call never raises and never waits."""
-
-    def access(self, name: str, outcome: str) -> None:
-        """One access of the secret *name*, with the outcome that its access record has."""
-        ...
-
-    def counter(self, name: str, outcome: str) -> Callable[[], object]:
-        """What does one :meth:`access` with these, for a pair that recurs."""
-        ...
-
-    def staleness(self, name: str, age: float) -> None:
-        """The secret *name* is served *age* seconds after it was fetched; 0.0: it is fresh."""
-        ...
-
-    def record_operation(self, operation: str, outcome: str) -> None:
-        """One *operation* ended with ``ok`` or the error.
-
-        Operations: ``request``, ``login``, ``renewal``, ``unwrapping``, ``orphan-lease``.
-        """
-        ...
-
-    def lease(self, holder: str, seconds: float) -> None:
-        """*holder* (``token``, or a database role) may live for *seconds* from now."""
-        ...
-
-    def rotation(self, kind: str, name: str) -> None:
-        """A newer *kind* (``secret``, ``database``, ``config``) took the place of *name*."""
-        ...
-
-    def render(self) -> tuple[bytes, str] | None:
-        """Body and content type of a ``/metrics`` page; None when nothing is counted."""
-        ...
-
-
-class NullRecorder:
-    """Counts nothing."""
-
-    def access(self, name: str, outcome: str) -> None:
-        """As :meth:`Recorder.access`."""
-
-    def counter(self, name: str, outcome: str) -> Callable[[], object]:
-        """As :meth:`Recorder.counter`."""
-        return partial(self.access, name, outcome)
-
-    def staleness(self, name: str, age: float) -> None:
-        """As :meth:`Recorder.staleness`."""
-
-    def record_operation(self, operation: str, outcome: str) -> None:
-        """As :meth:`Recorder.record_operation`."""
-
-    def lease(self, holder: str, seconds: float) -> None:
-        """As :meth:`Recorder.lease`."""
-
-    def rotation(self, kind: str, name: str) -> None:
-        """As :meth:`Recorder.rotation`."""
-
-    def render(self) -> None:
-        """Nothing to show."""
 
 
 class _State:
@@ -119,7 +59,7 @@ def set_environment(name: str) -> None:
 def counted(operation: str) -> Callable[[Callable[_P, _R]], Callable[_P, _R]]:
     """Count each call of the decorated function as one *operation*.
 
-    See :meth:`Recorder.record_operation`.
+    See :meth:`.recorder.Recorder.record_operation`.
     """
 
     def decorate(function: Callable[_P, _R]) -> Callable[_P, _R]:

@@ -13,6 +13,8 @@ from prometheus_client import REGISTRY, CollectorRegistry, Counter, Gauge, Histo
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 from prometheus_client.multiprocess import MultiProcessCollector
 
+from app_integration.observability.recorder import Recorder
+
 #: Names told apart in labels; a caller that asks for one name after the other must not fill the
 #: memory of whoever scrapes.
 MAX_NAMES: Final = 256
@@ -20,7 +22,7 @@ OTHER: Final = "other"
 _LIVES: Final = (10.0, 60.0, 300.0, 900.0, 3600.0, 14_400.0, 86_400.0)  # seconds
 
 
-class Prometheus:
+class Prometheus(Recorder):
     """Counts under ``strongroom_*``, labelled with one environment. Thread-safe.
 
     Its collectors are in a registry of their own, which the default registry shows: after a fork
@@ -81,35 +83,35 @@ class Prometheus:
         )
 
     def access(self, name: str, outcome: str) -> None:
-        """As :meth:`.metrics.Recorder.access`; a known pair costs one ``inc``."""
+        """As :meth:`.recorder.Recorder.access`; a known pair costs one ``inc``."""
         counter = self._hot.get((name, outcome))
         if counter is None:
             counter = self._bind(name, outcome)
         counter.inc()
 
     def counter(self, name: str, outcome: str) -> Callable[[], object]:
-        """As :meth:`.metrics.Recorder.counter`."""
+        """As :meth:`.recorder.Recorder.counter`."""
         counter = self._hot.get((name, outcome)) or self._bind(name, outcome)
         if "PROMETHEUS_MULTIPROC_DIR" in os.environ:
             return counter.inc  # another process may show the page
         return self._tallies.of(counter)
 
     def staleness(self, name: str, age: float) -> None:
-        """As :meth:`.metrics.Recorder.staleness`."""
+        """As :meth:`.recorder.Recorder.staleness`."""
         self._stale.labels(self._environment, self._label(name)).set(age)
 
     def record_operation(self, operation: str, outcome: str) -> None:
-        """As :meth:`.metrics.Recorder.record_operation`."""
+        """As :meth:`.recorder.Recorder.record_operation`."""
         self._operations[operation].labels(self._environment, outcome).inc()
 
     def lease(self, holder: str, seconds: float) -> None:
-        """As :meth:`.metrics.Recorder.lease`."""
+        """As :meth:`.recorder.Recorder.lease`."""
         labels = (self._environment, self._label(holder))
         self._ends.labels(*labels).set(self._clock() + seconds)
         self._lives.labels(*labels).observe(seconds)
 
     def rotation(self, kind: str, name: str) -> None:
-        """As :meth:`.metrics.Recorder.rotation`."""
+        """As :meth:`.recorder.Recorder.rotation`."""
         self._rotations.labels(self._environment, kind, self._label(name)).inc()
 
     def render(self) -> tuple[bytes, str]:

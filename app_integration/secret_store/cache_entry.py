@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from app_integration.errors import OUTAGE, StrongroomError
-from app_integration.observability.metrics import Recorder
+from app_integration.observability.recorder import Recorder
 from app_integration.settings import Limits
 from app_integration.sources import Fetched
 

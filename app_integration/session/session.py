@@ -5,7 +5,8 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from http import HTTPStatus
@@ -15,7 +16,7 @@ from typing import Any, Self
 from app_integration import permissions
 from app_integration._internal import fork_safety
 from app_integration.auth.from_settings import auth_method_of
-from app_integration.auth.methods import AuthMethod, Token
+from app_integration.auth.methods import AuthMethod, Send, Token
 from app_integration.errors import (
     AccessDenied,
     RateLimited,
@@ -93,12 +94,11 @@ class Session:
         self._tokens = TokenManager(
             self._auth_method,
             ", ".join(self._addresses),
-            self._connect,
-            self._send,
+            self._connected,
             self._limits,
             self._clock,
         )
-        self._renewal = TokenRenewer(self._tokens, self._ask, self._deadline, self._limits)
+        self._renewal = TokenRenewer(self._tokens, self._within, self._deadline, self._limits)
 
     def _opened(self) -> Sender:
         """What requests are sent through, opened when first used after a fork.
@@ -192,7 +192,7 @@ class Session:
     def _give_back(self, token: Token) -> None:
         deadline = self._clock() + min(CLOSE_SECONDS, self._limits.deadline)
         try:
-            self._ask("POST", "auth/token/revoke-self", token, deadline)
+            self._within(deadline)("POST", "auth/token/revoke-self", {}, token=token)
         except StrongroomError as error:
             log.info("the token wasn't revoked and will expire by itself: %s", error)
 
@@ -243,24 +243,37 @@ class Session:
         sender = self._transport or self._opened()
         try:
             return self._send(
-                sender, call.method, call.path, token, deadline, call.body, call.wrap_ttl
+                sender,
+                deadline,
+                call.method,
+                call.path,
+                call.body,
+                token=token,
+                wrap_ttl=call.wrap_ttl,
             )
         except ServerError as error:
             _count_orphan(call, error)
             raise
 
-    def _ask(self, method: str, path: str, token: Token, deadline: float) -> dict[str, Any]:
-        body = Hidden() if method == "POST" else None
-        return self._send(self._transport or self._opened(), method, path, token, deadline, body)
+    def _within(self, deadline: float) -> Send:
+        """Return what sends over the session's connection until *deadline*."""
+        return partial(self._send, self._transport or self._opened(), deadline)
+
+    @contextmanager
+    def _connected(self, deadline: float) -> Iterator[Send]:
+        """Yield what sends over a connection of its own until *deadline*."""
+        with closing(self._connect()) as sender:
+            yield partial(self._send, sender, deadline)
 
     def _send(
         self,
         sender: Sender,
+        deadline: float,
         method: str,
         path: str,
-        token: Token | None,
-        deadline: float,
         body: Mapping[str, Any] | None = None,
+        *,
+        token: Token | None = None,
         wrap_ttl: int | None = None,
     ) -> dict[str, Any]:
         return sender.send(
@@ -268,7 +281,7 @@ class Session:
             path,
             timeout=max(deadline - self._clock(), 0.001),
             token=token.value if token else None,
-            body=body,
+            body=None if body is None else Hidden(body),
             wrap_ttl=wrap_ttl,
         )
 

@@ -5,39 +5,22 @@ from __future__ import annotations
 import logging
 import random
 import threading
-from collections.abc import Callable, Mapping
-from contextlib import closing
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from functools import partial
-from typing import Any, Final, Protocol
+from typing import Final
 
 from app_integration._internal.single_flight import SingleFlight
-from app_integration.auth.methods import AuthMethod, Token
+from app_integration.auth.methods import AuthMethod, Send, Token
 from app_integration.errors import AccessDenied, AuthenticationFailed, RequestRefused
 from app_integration.observability import metrics
 from app_integration.settings import Limits
-from app_integration.transport.http import Hidden, Sender
 
 log = logging.getLogger(__name__)
 
 #: Seconds for which a 403 isn't taken as a sign of a dead token, once a new one got it too: a token
 #: that may not look itself up would otherwise be replaced at every denial.
 DENIAL_SECONDS: Final = 30.0
-
-
-class Attempt(Protocol):
-    """One request over one sender, within a deadline on the session's clock."""
-
-    def __call__(
-        self,
-        sender: Sender,
-        method: str,
-        path: str,
-        token: Token | None,
-        deadline: float,
-        body: Mapping[str, Any] | None = None,
-    ) -> dict[str, Any]:
-        """The decoded answer."""
-        ...
 
 
 class TokenManager:
@@ -47,17 +30,18 @@ class TokenManager:
         self,
         auth_method: AuthMethod,
         where: str,
-        connect: Callable[[], Sender],
-        attempt: Attempt,
+        connect: Callable[[float], AbstractContextManager[Send]],
         limits: Limits,
         clock: Callable[[], float],
         jitter: Callable[[], float] = random.random,
     ) -> None:
-        """Args: *where* stands in errors; *clock* in seconds; *jitter* gives 0.0 to 1.0."""
+        """Args: *where* stands in errors; *clock* in seconds; *jitter* gives 0.0 to 1.0.
+
+        *connect* opens a connection that is used until a deadline, and closed after that.
+        """
         self.auth_method = auth_method
         self._where = where
         self._connect = connect
-        self._attempt = attempt
         self._limits = limits
         self._clock = clock
         self._jitter = jitter
@@ -148,15 +132,9 @@ class TokenManager:
     @metrics.counted("login")
     def _ask(self, deadline: float) -> Token:
         # A client of its own: what a login leaves behind, such as a broken connection, is its own.
-        with closing(self._connect()) as sender:
-
-            def post(
-                path: str, body: Mapping[str, Any], *, token: Token | None = None
-            ) -> dict[str, Any]:
-                return self._attempt(sender, "POST", path, token, deadline, Hidden(body))
-
+        with self._connect(deadline) as send:
             try:
-                return self.auth_method.login(post)
+                return self.auth_method.login(send)
             except AccessDenied:
                 raise self._refused() from None
             except RequestRefused as refused:
@@ -183,8 +161,8 @@ class TokenManager:
     def _give_up(self, token: Token, deadline: float) -> None:
         """Revoke what came too late to be used."""
         if self.auth_method.owns_token:
-            with closing(self._connect()) as sender:
-                self._attempt(sender, "POST", "auth/token/revoke-self", token, deadline)
+            with self._connect(deadline) as send:
+                send("POST", "auth/token/revoke-self", token=token)
 
 
 def _closed() -> AuthenticationFailed:

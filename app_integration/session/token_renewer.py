@@ -5,9 +5,10 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable
-from typing import Any, Final, Protocol
+from typing import Final
 
-from app_integration.auth.methods import Token
+from app_integration._internal.background_worker import BackgroundWorker
+from app_integration.auth.methods import Send, Token
 from app_integration.errors import (
     OUTAGE,
     AccessDenied,
@@ -23,14 +24,6 @@ log = logging.getLogger(__name__)
 _RETRY: Final = 5.0  # seconds between attempts while the server is away
 
 
-class Ask(Protocol):
-    """One request with a token, within a deadline."""
-
-    def __call__(self, method: str, path: str, token: Token, deadline: float) -> dict[str, Any]:
-        """The decoded answer."""
-        ...
-
-
 class TokenRenewer:
     """Renews the token at a share of its life; what can't be renewed is replaced by a login.
 
@@ -38,47 +31,42 @@ class TokenRenewer:
     """
 
     def __init__(
-        self, tokens: TokenManager, ask: Ask, deadline: Callable[[], float], limits: Limits
+        self,
+        tokens: TokenManager,
+        within: Callable[[float], Send],
+        deadline: Callable[[], float],
+        limits: Limits,
     ) -> None:
-        """Args: *deadline* gives that of a call which begins now."""
+        """Args: *within* sends until a deadline; *deadline* gives that of a call made now."""
         self._tokens = tokens
-        self._ask = ask
+        self._within = within
         self._deadline = deadline
         self._limits = limits
-        self._stopped = threading.Event()
-        self._lock = threading.Lock()
-        self.thread: threading.Thread | None = None
+        self.worker = BackgroundWorker(
+            self._work, "vault-renewal", longest=threading.TIMEOUT_MAX, retry=_RETRY
+        )
 
     def begin(self, token: Token) -> None:
         """Look after *token* and its successors, if it is ours and ends."""
-        if self.thread is not None or token.ttl <= 0 or not self._tokens.auth_method.owns_token:
+        if self.worker.running or token.ttl <= 0 or not self._tokens.auth_method.owns_token:
             return
-        with self._lock:
-            if self.thread is None:
-                self.thread = threading.Thread(target=self._run, name="vault-renewal", daemon=True)
-                self.thread.start()
+        self.worker.start(self._pause())
 
     def stop(self) -> None:
         """No renewal begins from now on."""
-        self._stopped.set()
+        self.worker.close()
 
-    def _run(self) -> None:
-        pause = self._pause()
-        while not self._stopped.wait(pause):
-            try:
-                self.once()
-                pause = self._pause()
-            except OUTAGE as error:
-                log.warning("the token wasn't renewed: %s", error)
-                pause = _RETRY
-            except StrongroomError as error:
-                if not self._stopped.is_set():
-                    log.error("the token can't be renewed, and login failed: %s", error)  # noqa: TRY400 (no traceback: it says it all)
-                pause = _RETRY
-            except Exception as error:  # noqa: BLE001 (leases die with a token that nobody renews)
-                # Without its text: an exception of a library may hold a secret.
-                log.error("the token wasn't renewed: %s", type(error).__name__)  # noqa: TRY400 (as said)
-                pause = _RETRY
+    def _work(self) -> float:
+        try:
+            self.once()
+        except OUTAGE as error:
+            log.warning("the token wasn't renewed: %s", error)
+        except StrongroomError as error:
+            if not self.worker.closed:
+                log.error("the token can't be renewed, and login failed: %s", error)  # noqa: TRY400 (no traceback: it says it all)
+        else:
+            return self._pause()
+        return _RETRY
 
     def _pause(self) -> float:
         token = self._tokens.held
@@ -102,7 +90,7 @@ class TokenRenewer:
             ServerError: the server is away or failing, which says nothing about the token.
         """
         try:
-            answer = self._ask("POST", "auth/token/renew-self", token, deadline)
+            answer = self._within(deadline)("POST", "auth/token/renew-self", {}, token=token)
         except (AccessDenied, RequestRefused):
             return None
         except ServerFault:
@@ -115,7 +103,7 @@ class TokenRenewer:
     def is_valid(self, token: Token, deadline: float) -> bool:
         """What the server thinks of *token*, asked once."""
         try:
-            self._ask("GET", "auth/token/lookup-self", token, deadline)
+            self._within(deadline)("GET", "auth/token/lookup-self", token=token)
         except AccessDenied:
             return False
         return True

@@ -6,10 +6,11 @@ import socket
 import threading
 import time
 from collections.abc import Callable
-from concurrent.futures import Future
+from functools import partial
 from typing import Any, Final
 
 from app_integration._internal import fork_safety
+from app_integration._internal.single_flight import SingleFlight
 
 #: Family, type, protocol, canonical name, socket address: as ``socket.getaddrinfo`` gives them.
 Found = list[tuple[Any, Any, int, str, tuple[Any, ...]]]
@@ -31,8 +32,7 @@ class Resolver:
 
     def reset_after_fork(self) -> None:
         """No look-up is under way in a forked child: threads don't cross."""
-        self._lock = threading.Lock()
-        self._pending: dict[tuple[str, int], Future[Found]] = {}
+        self._flights: SingleFlight[Found] = SingleFlight()
 
     def find(self, host: str, port: int, timeout: float) -> Found:
         """The addresses of *host*, waiting for at most *timeout* seconds.
@@ -45,27 +45,13 @@ class Resolver:
             numeric = socket.AI_NUMERICHOST
             return socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=numeric)
         except socket.gaierror:
-            return self._begun(host, port).result(timeout)
+            lookup = partial(self._lookup, host, port, type=socket.SOCK_STREAM)
+            return self._flights.join((host, port), lookup, _in_a_thread).result(timeout)
 
-    def _begun(self, host: str, port: int) -> Future[Found]:
-        mine: Future[Found] = Future()
-        with self._lock:
-            first = self._pending.setdefault((host, port), mine)
-        if first is mine:
-            # A daemon: a pool's threads are waited for when the interpreter ends.
-            threading.Thread(
-                target=self._run, args=(host, port, mine), name="vault-lookup", daemon=True
-            ).start()
-        return first
 
-    def _run(self, host: str, port: int, mine: Future[Found]) -> None:
-        try:
-            mine.set_result(self._lookup(host, port, type=socket.SOCK_STREAM))
-        except Exception as error:  # noqa: BLE001 (whatever it is, it is the waiting caller's)
-            mine.set_exception(error)
-        finally:
-            with self._lock:
-                self._pending.pop((host, port), None)
+def _in_a_thread(work: Callable[[], None]) -> None:
+    # A daemon: a pool's threads are waited for when the interpreter ends.
+    threading.Thread(target=work, name="vault-lookup", daemon=True).start()
 
 
 _resolver = Resolver()

@@ -65,7 +65,7 @@ class World:
 
     def ciphers(self) -> tuple[FieldCipher, FieldCipher]:
         """Those of another process: of keyring tokens, and of text."""
-        service = VaultKeyService(self.transit, NAME)
+        service = VaultKeyService(self.transit.post, NAME)
         return FieldCipher(service, STORE, data_keys=self.keys), FieldCipher(service, STORE)
 
     def write(self, row: int, ciphers: tuple[FieldCipher, FieldCipher]) -> None:
@@ -162,7 +162,7 @@ def test_no_read_fails_and_nothing_is_left_on_the_old_key(transit: Session, engi
 def test_threads_of_many_processes_never_share_a_number(transit: Session, engine: Engine) -> None:
     """All draw from sixteen numbers: the primary key says which are taken."""
     world = World(transit, engine)
-    service = VaultKeyService(transit, NAME)
+    service = VaultKeyService(transit.post, NAME)
 
     def few(size: int) -> bytes:
         drawn = random.randbytes(size)  # noqa: S311 - a test of collisions
@@ -194,6 +194,6 @@ def test_a_dump_of_both_tables_opens_nothing_elsewhere(transit: Session, engine:
         ("gaara-store-prod-pii", STORE),
         (NAME, Scope("gaara-store", Environment.PROD)),
     ):
-        thief = FieldCipher(VaultKeyService(transit, name), scope, data_keys=world.keys)
+        thief = FieldCipher(VaultKeyService(transit.post, name), scope, data_keys=world.keys)
         with pytest.raises(DecryptionFailed):
             thief.decrypt_field(token, {"id": 1})

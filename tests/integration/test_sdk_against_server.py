@@ -182,7 +182,9 @@ def test_another_process_reads_the_token(deployment: Deployment, service: Client
 def test_the_plain_wrapper_encrypts_at_the_server(deployment: Deployment) -> None:
     plain = app_integration.transit()
     sealed = plain.encrypt(b"ada@example.com", context=b"row 7")
-    rewrapped = Transit(deployment.operator, "gaara-store-dev-pii").rewrap(sealed, context=b"row 7")
+    rewrapped = Transit(deployment.operator.post, "gaara-store-dev-pii").rewrap(
+        sealed, context=b"row 7"
+    )
     assert plain.decrypt(rewrapped, context=b"row 7") == b"ada@example.com"
 
 

@@ -12,6 +12,7 @@ import pytest
 from app_integration.auth.wrapped_approle import WrappedAppRole
 from app_integration.errors import AuthenticationFailed, CredentialStolen
 from app_integration.observability import metrics
+from app_integration.observability.recorder import NullRecorder
 from app_integration.session.session import Session
 from app_integration.settings import Limits
 from app_integration.transport.http import Transport
@@ -26,7 +27,7 @@ UNWRAP = "sys/wrapping/unwrap"
 SELF = "auth/token/lookup-self"
 
 
-class Recorded(metrics.NullRecorder):
+class Recorded(NullRecorder):
     def __init__(self) -> None:
         self.unwrappings: list[str] = []
 

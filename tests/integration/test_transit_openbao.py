@@ -106,7 +106,7 @@ def key(root: Client, request: pytest.FixtureRequest) -> Transit:
     name = f"gaara-store-dev-{abs(hash(request.node.name))}"
     root.post(f"transit/keys/{name}", {"derived": True})
     root.requests = 0
-    return Transit(root, name)
+    return Transit(root.post, name)
 
 
 def test_bytes_go_round_and_another_context_fails(key: Transit) -> None:
@@ -164,19 +164,19 @@ def test_after_rewrap_the_old_key_version_can_be_refused(root: Client, key: Tran
 
 def test_a_key_that_is_not_there_is_a_refused_request(root: Client) -> None:
     with pytest.raises(RequestRefused):
-        Transit(root, "gaara-store-dev-none").decrypt("vault:v1:AAAA", b"7")
+        Transit(root.post, "gaara-store-dev-none").decrypt("vault:v1:AAAA", b"7")
 
 
 def test_a_denied_caller_is_told_so(root: Client, key: Transit) -> None:
     stranger = Client(root.address, "no such token")
     with pytest.raises(AccessDenied):
-        Transit(stranger, key.name).encrypt(b"x", b"7")
+        Transit(stranger.post, key.name).encrypt(b"x", b"7")
     with pytest.raises(AccessDenied):
-        FieldCipher(VaultKeyService(stranger, key.name), STORE).encrypt_field("x")
+        FieldCipher(VaultKeyService(stranger.post, key.name), STORE).encrypt_field("x")
 
 
 def cipher(client: Client, key: Transit, scope: Scope = STORE) -> FieldCipher:
-    return FieldCipher(VaultKeyService(client, key.name), scope)
+    return FieldCipher(VaultKeyService(client.post, key.name), scope)
 
 
 def test_a_thousand_fields_take_one_request_to_encrypt_and_one_to_decrypt(
@@ -216,7 +216,7 @@ def test_a_token_from_the_first_key_version_opens_after_rotation(
 def test_a_wrapped_data_key_is_kept_in_64_bytes_and_bound_to_its_scope(
     root: Client, key: Transit
 ) -> None:
-    keys, scope = VaultKeyService(root, key.name), wrap_scope(STORE, "pii").bound
+    keys, scope = VaultKeyService(root.post, key.name), wrap_scope(STORE, "pii").bound
     (wrapped,) = keys.wrap([bytes(32)], scope)
     assert len(wrapped) == 64
     assert keys.unwrap([wrapped], scope) == [bytes(32)]
@@ -224,7 +224,7 @@ def test_a_wrapped_data_key_is_kept_in_64_bytes_and_bound_to_its_scope(
 
 
 def test_every_bit_of_a_wrapped_data_key_matters_to_the_server(root: Client, key: Transit) -> None:
-    keys = VaultKeyService(root, key.name)
+    keys = VaultKeyService(root.post, key.name)
     (wrapped,) = keys.wrap([bytes(32)], b"scope")
     for position in range(8 * len(wrapped)):
         changed = bytearray(wrapped)

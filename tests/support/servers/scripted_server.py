@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
+from app_integration._internal.background_worker import BackgroundWorker
 from app_integration.errors import AccessDenied, StrongroomError
 
 LOGIN = "auth/approle/login"
@@ -89,12 +90,15 @@ class Clock:
 
 
 class Pauses(threading.Event):
-    """Takes no time; ends what waits after so many pauses."""
+    """Takes no time; closes *worker* after so many pauses."""
 
-    def __init__(self, count: int) -> None:
+    def __init__(self, count: int, worker: BackgroundWorker) -> None:
         super().__init__()
         self.count = count
+        self.worker = worker
 
     def wait(self, timeout: float | None = None) -> bool:  # noqa: ARG002 (as that of an event)
         self.count -= 1
-        return self.count < 0
+        if self.count < 0:
+            self.worker.close()
+        return False

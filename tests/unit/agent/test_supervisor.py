@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from agent.supervisor import (
     log,
 )
 from app_integration.errors import ConfigurationError
+from app_integration.session.session import Session
 
 ROOT = Path(__file__).parents[3]
 CONFIG: dict[str, Any] = {
@@ -125,11 +127,19 @@ def test_an_event_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
 def test_a_secret_id_is_asked_for_wrapped() -> None:
     asked: list[tuple[str, int | None]] = []
 
-    class Fake:
+    class Fake(Session):
+        def __init__(self) -> None:
+            """Without a server."""
+
         def post(
-            self, path: str, body: None = None, *, wrap_ttl: int | None = None
+            self,
+            path: str,
+            body: Mapping[str, Any] | None = None,
+            *,
+            wrap_ttl: int | None = None,
+            retry: bool = True,
         ) -> dict[str, Any]:
-            assert body is None
+            assert (body, retry) == (None, True)
             asked.append((path, wrap_ttl))
             return {"wrap_info": {"token": "s.wrapped"}}
 

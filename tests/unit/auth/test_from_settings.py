@@ -116,5 +116,5 @@ def test_a_token_file_knows_when_it_was_replaced(tmp_path: Path) -> None:
         method.login(_never)
 
 
-def _never(path: str, *_: object, **__: object) -> dict[str, object]:
-    raise AssertionError(path)  # a token in a file takes no request
+def _never(method: str, path: str, *_: object, **__: object) -> dict[str, object]:
+    raise AssertionError(method, path)  # a token in a file takes no request

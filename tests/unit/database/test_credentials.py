@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import weakref
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import Any
 import psycopg
 import pytest
 
+from app_integration._internal.background_worker import BackgroundWorker
 from app_integration.auth.methods import StaticToken
 from app_integration.client import Client
 from app_integration.database.credentials import Credentials, is_refused
@@ -24,7 +24,7 @@ from app_integration.database.lease import (
     has_ended,
     retry_at,
 )
-from app_integration.database.leased_credentials import LeasedCredentials, _tend
+from app_integration.database.leased_credentials import LeasedCredentials
 from app_integration.errors import (
     AuthenticationFailed,
     ConfigRejected,
@@ -154,9 +154,10 @@ def test_leases_are_tended_again_whatever_went_wrong(caplog: pytest.LogCaptureFi
             raise RuntimeError("hunter2-hunter2")
 
     users = Failing()
-    _tend(weakref.ref(users), Pauses(3))
+    worker = BackgroundWorker(users.maintain, "database-leases")
+    worker._run(Pauses(3, worker), 0.0)
     assert users.times == 3
-    assert "leases weren't tended: RuntimeError" in caplog.text
+    assert "database-leases: RuntimeError" in caplog.text
     assert "hunter2" not in caplog.text
 
 

@@ -80,7 +80,7 @@ def server() -> Server:
 
 @pytest.fixture
 def transit(server: Server) -> Transit:
-    return Transit(server, KEY)
+    return Transit(server.post, KEY)
 
 
 def test_an_item_goes_round(transit: Transit) -> None:
@@ -229,7 +229,7 @@ def test_a_ciphertext_that_no_server_wrote_is_not_sent(
 @pytest.mark.parametrize("name", ["../sys", "a/b", "", "A", "a b", "a?b"])
 def test_a_name_that_is_no_key_is_refused(server: Server, name: str) -> None:
     with pytest.raises(InvalidName):
-        Transit(server, name)
+        Transit(server.post, name)
 
 
 @pytest.mark.parametrize(
@@ -245,7 +245,7 @@ def test_an_answer_that_does_not_fit_is_the_servers_fault(data: Any) -> None:
             return {"data": data}
 
     with pytest.raises(ServerFault):
-        Transit(Odd(), KEY).encrypt(b"x", b"7")
+        Transit(Odd().post, KEY).encrypt(b"x", b"7")
 
 
 @pytest.mark.parametrize("answer", [{}, {"plaintext": "?"}, {"plaintext": 7}, "x", None], ids=repr)
@@ -256,7 +256,7 @@ def test_an_item_without_a_result_has_failed(answer: Any) -> None:
             assert body
             return {"data": {"batch_results": [answer]}}
 
-    assert Transit(Odd(), KEY).decrypt_many([("vault:v1:AAAA", b"7")]).failed == (0,)
+    assert Transit(Odd().post, KEY).decrypt_many([("vault:v1:AAAA", b"7")]).failed == (0,)
 
 
 @pytest.mark.parametrize("text", ["vault:v1:AAAA", "vault:v4294967295:AA==", "vault:v12:AAE="])
@@ -276,14 +276,14 @@ def test_bytes_that_no_ciphertext_has_are_not_expanded(wrapped: bytes) -> None:
 
 
 def test_many_data_keys_are_wrapped_and_unwrapped_in_few_requests(server: Server) -> None:
-    keys = VaultKeyService(server, KEY, dataclasses.replace(Limits(), batch_items=100))
+    keys = VaultKeyService(server.post, KEY, dataclasses.replace(Limits(), batch_items=100))
     wrapped = keys.wrap([bytes([number]) * 32 for number in range(150)], b"scope")
     assert keys.unwrap(wrapped, b"scope") == [bytes([number]) * 32 for number in range(150)]
     assert server.sizes == [100, 50, 100, 50]
 
 
 def test_a_data_key_of_another_scope_is_not_unwrapped(server: Server) -> None:
-    keys = VaultKeyService(server, KEY)
+    keys = VaultKeyService(server.post, KEY)
     mine, theirs = keys.wrap([bytes(32)], b"mine"), keys.wrap([bytes(32)], b"theirs")
     assert keys.unwrap(theirs, b"mine") == [None]
     assert keys.unwrap(mine + theirs, b"mine") == [bytes(32), None]
@@ -311,7 +311,7 @@ def test_the_key_service_tells_outage_denial_and_forgery_apart(
     wrapping: type[Exception],
     unwrapping: type[Exception] | None,
 ) -> None:
-    keys = VaultKeyService(server, KEY)
+    keys = VaultKeyService(server.post, KEY)
     (wrapped,) = keys.wrap([bytes(32)], b"scope")
     server.fails = failure
     with pytest.raises(wrapping):

@@ -12,6 +12,7 @@ from app_integration.errors import ConfigurationError
 from app_integration.integrations.metrics_page import answer
 from app_integration.names import Environment, Scope
 from app_integration.observability import metrics
+from app_integration.observability.recorder import NullRecorder
 from app_integration.settings import Settings
 
 TOKEN = "the-token-of-the-scraper"
@@ -83,5 +84,5 @@ def test_an_empty_token_file_is_an_error_and_opens_nothing(token_file: Path) -> 
 
 
 def test_without_the_library_there_is_no_page() -> None:
-    metrics.set_recorder(metrics.NullRecorder())
+    metrics.set_recorder(NullRecorder())
     assert status("127.0.0.1") == 404

@@ -27,6 +27,7 @@ from app_integration.errors import (
     Unreachable,
 )
 from app_integration.observability import metrics
+from app_integration.observability.recorder import NullRecorder
 from app_integration.secret import Secret
 from app_integration.session.session import Session
 from app_integration.settings import Limits
@@ -182,15 +183,14 @@ def test_a_renewal_keeps_the_token(server: Server, session: Session) -> None:
 def test_the_thread_that_renews_outlives_an_answer_that_makes_no_sense(
     server: Server,
     session: Session,
-    monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     session.get(PATH)
-    monkeypatch.setattr(session._renewal, "_stopped", Pauses(2))
+    worker = session._renewal.worker
     server.answers[RENEW] = [{}, auth("t1")]
-    session._renewal._run()
+    worker._run(Pauses(2, worker), 0.0)
     assert server.count(RENEW) == 2
-    assert "the token wasn't renewed: KeyError" in caplog.text
+    assert "vault-renewal: KeyError" in caplog.text
 
 
 @pytest.mark.parametrize(
@@ -419,7 +419,7 @@ def test_a_lease_that_may_have_been_issued_unheard_is_counted(
     counted: int,
 ) -> None:
     done: list[tuple[str, str]] = []
-    recorder = metrics.NullRecorder()
+    recorder = NullRecorder()
     monkeypatch.setattr(recorder, "record_operation", lambda *each: done.append(each))
     metrics.set_recorder(recorder)
     path = "database/creds/shop-prod"
@@ -433,7 +433,7 @@ def test_a_token_without_an_end_is_not_reported_as_one_that_ends(
     server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ends: list[float] = []
-    recorder = metrics.NullRecorder()
+    recorder = NullRecorder()
     monkeypatch.setattr(recorder, "lease", lambda _holder, seconds: ends.append(seconds))
     metrics.set_recorder(recorder)
     with on(server, StaticToken(Secret("given"))) as session:

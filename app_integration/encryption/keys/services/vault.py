@@ -13,7 +13,7 @@ from typing import TypeVar
 
 from app_integration.encryption import transit_ciphertext
 from app_integration.encryption.batch import Batch
-from app_integration.encryption.transit import Poster, Transit
+from app_integration.encryption.transit import Post, Transit
 from app_integration.errors import OUTAGE, KeyUnavailable, RequestRefused
 from app_integration.settings import Limits
 
@@ -23,13 +23,13 @@ _T = TypeVar("_T")
 class VaultKeyService:
     """The :class:`~app_integration.encryption.keys.services.KeyService` over one Transit key."""
 
-    def __init__(self, session: Poster, name: str, limits: Limits | None = None) -> None:
+    def __init__(self, post: Post, name: str, limits: Limits | None = None) -> None:
         """Args: *name* is the Transit key's full name, as ``Scope.key`` gives it.
 
         Raises:
             InvalidName: *name* can't be the name of a key.
         """
-        self._key = Transit(session, name, limits)
+        self._key = Transit(post, name, limits)
 
     def wrap(self, data_keys: Sequence[bytes], scope: bytes) -> list[bytes]:
         """Each data key, wrapped; many in one request."""
