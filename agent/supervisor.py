@@ -19,18 +19,15 @@ import subprocess
 import sys
 import time
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Self
 
 from agent.config_file import EXEC_TIMEOUT, Delivery
+from agent.run_settings import RunSettings
 from agent.secret_id import issue_as_starter
-from app_integration import names
 from app_integration._internal.cli import ArgumentParser
 from app_integration._internal.private_file import write_private
 from app_integration.errors import ConfigurationError, StrongroomError
-from app_integration.settings import Settings
 
 FIRST_PAUSE = 1.0  # seconds before the first restart; doubles with each failure
 LONGEST_PAUSE = 60.0  # seconds
@@ -38,87 +35,6 @@ HEALTHY_AFTER = 60.0  # seconds an agent runs until its earlier failures are for
 STOP_TIMEOUT = 10.0  # seconds an agent has to end before it is killed
 
 _PR_SET_PDEATHSIG = 1  # <linux/prctl.h>
-
-
-@dataclass(frozen=True, slots=True)
-class RunSettings:
-    """What the supervisor is told.
-
-    Attributes:
-        starter: server and scope; and the starter's two credential files, if the agent logs in by
-            AppRole and so needs a credential at each start.
-        program: the ``bao`` (or ``vault``) binary.
-        agent_config: the rendered ``agent.hcl``.
-        secret_id_file: where the agent expects its secret-id, if it does.
-        python: the interpreter that runs ``deliver``.
-        working_directory: from where *python* finds the application's model.
-    """
-
-    starter: Settings
-    program: Path
-    agent_config: Path
-    secret_id_file: Path
-    python: Path
-    working_directory: Path
-    deliveries: tuple[Delivery, ...]
-
-    @classmethod
-    def from_file(cls, path: Path) -> Self:
-        """The settings in the JSON file *path*.
-
-        Raises:
-            ConfigurationError: it can't be read, or a key is missing or wrong.
-        """
-        try:
-            data = json.loads(path.read_text(encoding="utf-8"))
-            return cls(
-                starter=Settings(
-                    scope=names.Scope(data["service"], names.environment(data["environment"])),
-                    vault_addr=data["vault_addr"],
-                    vault_cacert=_path(data.get("vault_cacert")),
-                    role_id_file=_path(data["starter_role_id_file"]),
-                    secret_id_file=_path(data["starter_secret_id_file"]),
-                ),
-                program=Path(data["program"]),
-                agent_config=Path(data["agent_config"]),
-                secret_id_file=Path(data["secret_id_file"]),
-                python=Path(data["python"]),
-                working_directory=Path(data["working_directory"]),
-                deliveries=tuple(map(Delivery.from_json, data["deliveries"])),
-            )
-        except KeyError as error:
-            raise ConfigurationError(f"{path}: the key {error} is missing") from None
-        except (AttributeError, TypeError, ValueError) as error:
-            raise ConfigurationError(f"{path}: {error}") from None
-        except OSError as error:
-            raise ConfigurationError(f"{path} can't be read: {error.strerror}") from None
-
-    def to_json(self) -> str:
-        """What :meth:`from_file` reads."""
-        starter = self.starter
-        told = {
-            "service": starter.scope.service,
-            "environment": starter.scope.environment,
-            "vault_addr": starter.required_address(),
-            "vault_cacert": _text(starter.vault_cacert),
-            "starter_role_id_file": _text(starter.role_id_file),
-            "starter_secret_id_file": _text(starter.secret_id_file),
-            "program": str(self.program),
-            "agent_config": str(self.agent_config),
-            "secret_id_file": str(self.secret_id_file),
-            "python": str(self.python),
-            "working_directory": str(self.working_directory),
-            "deliveries": [delivery.to_json() for delivery in self.deliveries],
-        }
-        return f"{json.dumps(told, indent=2)}\n"
-
-
-def _path(told: str | None) -> Path | None:
-    return None if told is None else Path(told)
-
-
-def _text(path: Path | None) -> str | None:
-    return None if path is None else str(path)
 
 
 def backoff(failures: int, chance: float) -> float:

@@ -13,7 +13,7 @@ from agent.auto_auth import AppRoleAutoAuth, declared_auto_auth
 from agent.compiler.compile import Compiled, compile_file
 from agent.config_file import AgentSettings, Delivery
 from agent.config_file import render as render_agent
-from agent.supervisor import RunSettings
+from agent.run_settings import RunSettings
 from app_integration._internal.private_file import write_private
 from app_integration.config.deliver import State, status_file
 from app_integration.errors import ConfigRejected

@@ -7,24 +7,22 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
 from functools import partial
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any, Self
 
-from app_integration import permissions
 from app_integration._internal import fork_safety
 from app_integration.auth.from_settings import auth_method_of
 from app_integration.auth.methods import AuthMethod, Send, Token
 from app_integration.errors import (
     AccessDenied,
-    RateLimited,
     RequestRefused,
     ServerError,
     StrongroomError,
 )
 from app_integration.observability import metrics
+from app_integration.session.call import Call, count_orphan
 from app_integration.session.retry import Retry
 from app_integration.session.token_manager import TokenManager
 from app_integration.session.token_renewer import TokenRenewer
@@ -35,16 +33,6 @@ from app_integration.transport.http import Hidden, Sender, Transport
 log = logging.getLogger(__name__)
 #: Seconds that giving a token back may take: a process that ends doesn't wait for a server.
 CLOSE_SECONDS = 2.0
-
-
-@dataclass(frozen=True, slots=True)
-class _Call:
-    """What a caller asks for; *wrap_ttl* in seconds."""
-
-    method: str
-    path: str
-    body: Hidden | None = None
-    wrap_ttl: int | None = None
 
 
 class Session:
@@ -216,10 +204,10 @@ class Session:
         retry: bool = True,
     ) -> dict[str, Any]:
         deadline = self._deadline()
-        attempt = partial(self._attempt, _Call(method, path, body, wrap_ttl), deadline)
+        attempt = partial(self._attempt, Call(method, path, body, wrap_ttl), deadline)
         return self._retry(attempt, deadline) if retry else attempt()
 
-    def _attempt(self, call: _Call, deadline: float) -> dict[str, Any]:
+    def _attempt(self, call: Call, deadline: float) -> dict[str, Any]:
         """*call* with the token in use; once more with a new one when that turns out dead."""
         token = self._tokens.current(deadline)
         self._renewal.begin(token)
@@ -239,7 +227,7 @@ class Session:
         """Whether a 403 was about the path; nobody is asked about a token already replaced."""
         return token is self._tokens.held and self._renewal.is_valid(token, deadline)
 
-    def _sent(self, call: _Call, token: Token, deadline: float) -> dict[str, Any]:
+    def _sent(self, call: Call, token: Token, deadline: float) -> dict[str, Any]:
         sender = self._transport or self._opened()
         try:
             return self._send(
@@ -252,7 +240,7 @@ class Session:
                 wrap_ttl=call.wrap_ttl,
             )
         except ServerError as error:
-            _count_orphan(call, error)
+            count_orphan(call, error)
             raise
 
     def _within(self, deadline: float) -> Send:
@@ -284,15 +272,6 @@ class Session:
             body=None if body is None else Hidden(body),
             wrap_ttl=wrap_ttl,
         )
-
-
-def _count_orphan(call: _Call, error: ServerError) -> None:
-    """A lease may have been issued whose answer was lost; it lives to its end, unknown to all."""
-    if error.undone or isinstance(error, RateLimited | RequestRefused):
-        return
-    if call.path.startswith(permissions.LEASING):
-        log.warning("%s: an answer was lost, and perhaps a lease with it, until its TTL", call.path)
-        metrics.current().record_operation("orphan-lease", type(error).__name__)
 
 
 def open_session(settings: Settings) -> Session:

@@ -17,7 +17,7 @@ import pytest
 from agent.auto_auth import AppRoleAutoAuth, declared_auto_auth
 from agent.compiler.compile import compile_text
 from agent.config_file import AgentSettings, Delivery, render
-from agent.supervisor import RunSettings
+from agent.run_settings import RunSettings
 from app_integration.secret import Secret
 from app_integration.settings import Settings
 from console.local import Local

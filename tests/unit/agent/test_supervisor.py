@@ -11,12 +11,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from agent.run_settings import RunSettings
 from agent.secret_id import issue_secret_id
 from agent.supervisor import (
     FIRST_PAUSE,
     HEALTHY_AFTER,
     LONGEST_PAUSE,
-    RunSettings,
     backoff,
     count_failure,
     log,
