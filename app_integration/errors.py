@@ -95,25 +95,25 @@ class ServerError(StrongroomError):
     """The server didn't answer as it should.
 
     Attributes:
-        undone: whether it is certain that the request had no effect, so that it may be sent to
+        not_sent: whether it is certain that the request had no effect, so that it may be sent to
             another address, whatever it is.
     """
 
-    undone = False
+    not_sent = False
 
 
 class Unreachable(ServerError):
-    """No connection to the server, or it was cut; ``undone`` when there was none."""
+    """No connection to the server, or it was cut; ``not_sent`` when there was none."""
 
-    def __init__(self, message: str, *, undone: bool = False) -> None:
+    def __init__(self, message: str, *, not_sent: bool = False) -> None:
         super().__init__(message)
-        self.undone = undone
+        self.not_sent = not_sent
 
 
 class Sealed(ServerError):
     """The server is sealed or not initialised."""
 
-    undone = True
+    not_sent = True
 
 
 class RateLimited(ServerError):
@@ -124,11 +124,11 @@ class RateLimited(ServerError):
     """
 
     def __init__(
-        self, message: str, *, retry_after: float | None = None, undone: bool = False
+        self, message: str, *, retry_after: float | None = None, not_sent: bool = False
     ) -> None:
         super().__init__(message)
         self.retry_after = retry_after
-        self.undone = undone
+        self.not_sent = not_sent
 
 
 class ServerFault(ServerError):

@@ -76,7 +76,7 @@ class Settings:
 
     scope: Scope
     vault_addr: str
-    further_addrs: tuple[str, ...] = ()
+    extra_addresses: tuple[str, ...] = ()
     vault_namespace: str = ""
     vault_cacert: Path | None = None
     role_id_file: Path | None = None
@@ -154,7 +154,7 @@ def from_environment(variables: Mapping[str, str] | None = None) -> Settings:
     return Settings(
         scope=scope,
         vault_addr=_address(env, optional=_needs_no_server(scope.environment, sources)),
-        further_addrs=server_urls.extra_addresses(env, scope.environment),
+        extra_addresses=server_urls.extra_addresses(env, scope.environment),
         vault_namespace=server_urls.namespace(env),
         vault_cacert=_path(env, "VAULT_CACERT"),
         role_id_file=_path(env, "STRONGROOM_ROLE_ID_FILE"),

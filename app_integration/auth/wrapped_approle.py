@@ -93,7 +93,7 @@ class WrappedAppRole(AuthMethod):
         except _NOT_GOOD:
             raise self._alarm("it was refused at the unwrapping") from None
         except ServerError as error:
-            if not error.undone:
+            if not error.not_sent:
                 log.error("the answer to the unwrapping of a secret-id was lost: %s", error)  # noqa: TRY400 (no traceback: it says it all)
             raise AuthenticationFailed(
                 f"the secret-id wasn't unwrapped, and isn't tried twice ({error}); issue a new"

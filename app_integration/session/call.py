@@ -25,7 +25,7 @@ class Call:
 
 def count_orphan(call: Call, error: ServerError) -> None:
     """Count a lease that may have been issued whose answer was lost; it lives to its end."""
-    if error.undone or isinstance(error, RateLimited | RequestRefused):
+    if error.not_sent or isinstance(error, RateLimited | RequestRefused):
         return
     if call.path.startswith(permissions.LEASING):
         log.warning("%s: an answer was lost, and perhaps a lease with it, until its TTL", call.path)

@@ -283,7 +283,7 @@ def open_session(settings: Settings) -> Session:
     return Session(
         settings.required_address(),
         auth_method_of(settings),
-        extra_addresses=settings.further_addrs,
+        extra_addresses=settings.extra_addresses,
         cacert=settings.vault_cacert,
         certificate=settings.auth.certificate,
         namespace=settings.vault_namespace,

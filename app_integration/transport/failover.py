@@ -61,7 +61,7 @@ class FailoverTransport:
                 )
             except StrongroomError as error:
                 self._first = self._after(position) if _is_ill(error) else position
-                if not isinstance(error, ServerError) or not error.undone:
+                if not isinstance(error, ServerError) or not error.not_sent:
                     raise
                 failures.append(error)
             else:
@@ -86,5 +86,5 @@ class FailoverTransport:
 def _is_ill(error: StrongroomError) -> bool:
     """Whether *error* is about the server that gave it, and not about the request."""
     if isinstance(error, RateLimited):
-        return error.undone
+        return error.not_sent
     return isinstance(error, ServerError) and not isinstance(error, RequestRefused)

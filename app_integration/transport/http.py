@@ -280,7 +280,7 @@ def _broken(request: _Request, address: str, error: Exception) -> StrongroomErro
     return Unreachable(
         f"{address} can't be reached ({type(error).__name__}); "
         "is it running, and is VAULT_ADDR right?",
-        undone=isinstance(error, unsent),
+        not_sent=isinstance(error, unsent),
     )
 
 

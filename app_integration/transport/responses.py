@@ -93,7 +93,7 @@ def _failure(method: str, path: str, answer: Response, body: Mapping[str, Any]) 
         return Sealed(f"{where}: the server is sealed or not initialised")
     words = f"{where}: status {status}{_explanation(path, body)}"
     if status in _ELSEWHERE:
-        return RateLimited(words, undone=True)
+        return RateLimited(words, not_sent=True)
     if status == HTTPStatus.TOO_MANY_REQUESTS:
         return RateLimited(words, retry_after=answer.retry_after)
     if status >= HTTPStatus.INTERNAL_SERVER_ERROR:

@@ -69,7 +69,7 @@ def test_only_development_may_do_without_a_server() -> None:
 def test_further_addresses_and_a_namespace() -> None:
     further = {"STRONGROOM_VAULT_ADDRS": "https://b:8200/, https://c", "VAULT_NAMESPACE": "/a/b/"}
     settings = from_environment({**GOOD, **further})
-    assert settings.further_addrs == ("https://b:8200", "https://c")
+    assert settings.extra_addresses == ("https://b:8200", "https://c")
     assert settings.vault_namespace == "a/b"
 
 

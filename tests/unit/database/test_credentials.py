@@ -168,7 +168,7 @@ def test_nobody_waits_for_the_address_that_another_asks_for() -> None:
         def send(self, *_: object, **__: object) -> dict[str, Any]:
             asked.set()
             assert answer.wait(10)
-            raise Unreachable("away", undone=True)
+            raise Unreachable("away", not_sent=True)
 
         def close(self) -> None:
             """Nothing is open."""

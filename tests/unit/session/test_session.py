@@ -407,7 +407,7 @@ def test_a_login_has_a_client_of_its_own(approle: AppRole) -> None:
     [
         (Unreachable("cut"), 1),
         (ServerFault("x"), 1),
-        (Unreachable("no connection", undone=True), 0),
+        (Unreachable("no connection", not_sent=True), 0),
         (RateLimited("x"), 0),
     ],
 )

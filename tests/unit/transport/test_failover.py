@@ -18,8 +18,8 @@ from app_integration.transport.failover import FailoverTransport
 from tests.support.servers.scripted_server import Server
 
 PATH = "secret/data/shop/prod/x"
-AWAY = Unreachable("no connection", undone=True)
-STANDBY = RateLimited("status 473", undone=True)
+AWAY = Unreachable("no connection", not_sent=True)
+STANDBY = RateLimited("status 473", not_sent=True)
 
 
 def cluster(*errors: StrongroomError | None) -> tuple[FailoverTransport, list[Server]]:
