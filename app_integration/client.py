@@ -6,7 +6,6 @@ import threading
 import time
 from collections.abc import Callable, Collection, Mapping
 from contextlib import ExitStack
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from app_integration._internal import fork_safety
@@ -214,7 +213,7 @@ class Client:
             return TableDataKeys(self.engine(None, None))
         from app_integration.encryption.keys.stores.file import FileDataKeys
 
-        return FileDataKeys(Path(where))
+        return FileDataKeys(where)
 
     def transit(self, key: str) -> Transit:
         """The plain wrapper over the service's Transit key *key*."""
@@ -223,7 +222,7 @@ class Client:
         return Transit(self.session.post, self.settings.scope.key(key), self.settings.limits)
 
     def database(self, kind: str, url: str | None, options: Mapping[str, Any], **user: Any) -> Any:
-        """A new engine or pool: see :meth:`database.client.DatabaseFactory.open`."""
+        """A new engine or pool: see :meth:`.database.factory.DatabaseFactory.open`."""
         with self._lock:
             if self._databases is None:
                 self._databases = self._make_databases()
