@@ -268,6 +268,8 @@ class Client:
             from app_integration.sources.rendered import RenderedSource
 
             return RenderedSource(settings.rendered_file())
-        from app_integration.sources.dotenv import DotenvSource
+        if name == "dotenv":
+            from app_integration.sources.dotenv import DotenvSource
 
-        return DotenvSource(settings.dotenv_file)
+            return DotenvSource(settings.dotenv_file)
+        raise ConfigurationError(f"no source is called {name!r}; see STRONGROOM_SOURCES")

@@ -21,9 +21,9 @@ from vault.runtime.layout import Layout
 from vault.runtime.ports import Ports, setting
 
 ROOT: Final = Path(__file__).parents[3]
-DOCS: Final = sorted(
-    path for path in [ROOT / "README.md", *ROOT.glob("docs/*.md")] if path.exists()
-)
+#: Those that a reader of the repository expects at its root.
+AT_ROOT: Final = ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "SECURITY.md")
+DOCS: Final = sorted([*(ROOT / name for name in AT_ROOT), *ROOT.glob("docs/*.md")])
 PACKAGES: Final = ("app_integration", "vault", "agent", "policies", "console", "examples")
 ENV: Final = ROOT / "docs" / "Env.md"
 PITFALLS: Final = ROOT / "docs" / "pitfalls.md"
