@@ -1,0 +1,796 @@
+"""Hold the names that users, dashboards, stored data and other systems rely on.
+
+A name here changes only by an ADR. Each list is compared with the code both ways: a name that is
+missing fails, and so does one that was added. To add a name, add it to its list here in the same
+commit.
+"""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import importlib
+import inspect
+import json
+import pkgutil
+import re
+import sys
+import tomllib
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import nullcontext
+from dataclasses import fields
+from datetime import UTC, datetime
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, Final
+from uuid import UUID
+
+import pytest
+import typer
+from sqlalchemy import MetaData
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+import app_integration
+from app_integration import __main__ as host
+from app_integration import names, settings
+from app_integration._internal import cli as host_cli
+from app_integration.config import deliver
+from app_integration.encryption.blind_index.index import label
+from app_integration.encryption.blind_index.normalise import NORMALISERS
+from app_integration.encryption.blind_index.stores.table import index_keys_table
+from app_integration.encryption.blind_index.versions import IndexVersions
+from app_integration.encryption.cipher import wrap_scope
+from app_integration.encryption.keys import data_key
+from app_integration.encryption.keys.stores import WrappedKey
+from app_integration.encryption.keys.stores import file as key_file
+from app_integration.encryption.keys.stores.table import data_keys_table
+from app_integration.encryption.tokens import encryption_context, envelope, keyring_token
+from app_integration.encryption.tokens import value_codec as codec
+from app_integration.integrations.sqlalchemy import CompoundIndex, Encrypted, EncryptedRow, Index
+from app_integration.names import Environment, Scope
+from app_integration.observability import metrics, prometheus
+from app_integration.observability.audit_log import AuditLog
+from app_integration.observability.recorder import NullRecorder
+from app_integration.secret import Secret
+from app_integration.secret_store.access_recorder import AccessRecorder
+from app_integration.secret_store.cache_entry import entry_of
+from app_integration.sources import Fetched
+from app_integration.testing import plugin
+from console import cli, environments, operate
+from policies.render import render_policies
+from vault.declare.load import load
+from vault.reconcile.desired import desired
+from vault.reconcile.environment_diff import Differences
+from vault.reconcile.inputs import Inputs
+from vault.reconcile.planning import plan_file
+from vault.reconcile.planning.dependencies import PRUNABLE
+from vault.reconcile.planning.plan import Action, Change, FieldChange, Plan
+from vault.reconcile.resources import database, jwt, kubernetes, ownership, secrets, write_only
+from vault.reconcile.resources.write_only import WriteOnly
+from vault.runtime import ports
+from vault.runtime.layout import Layout
+
+ROOT: Final = Path(__file__).parents[3]
+SCOPE: Final = Scope("shop-api", Environment.DEV)
+
+
+def words(text: str) -> set[str]:
+    """Return the words of *text*."""
+    return set(text.split())
+
+
+# Environment variables -------------------------------------------------------------------------
+
+#: What an application is told, all of it read by `settings.from_environment`.
+APPLICATION_VARIABLES: Final = words(
+    """
+    ENVIRONMENT SECRETS_BACKEND STRONGROOM_AUDIT STRONGROOM_AUDIT_DEVICE STRONGROOM_AUDIT_FILE
+    STRONGROOM_AUTH STRONGROOM_AUTH_MOUNT STRONGROOM_CONFIG STRONGROOM_DATA_KEYS
+    STRONGROOM_DECLARATION STRONGROOM_DOTENV STRONGROOM_JWT_FILE STRONGROOM_METRICS_TOKEN_FILE
+    STRONGROOM_ROLE_ID_FILE STRONGROOM_SECRET_ID_FILE STRONGROOM_SERVICE STRONGROOM_SOURCES
+    STRONGROOM_TOKEN_FILE STRONGROOM_VAULT_ADDRS VAULT_ADDR VAULT_CACERT VAULT_CLIENT_CERT
+    VAULT_CLIENT_KEY VAULT_NAMESPACE
+    """
+)
+#: Folder → every variable that its code reads or sets, written out as text.
+VARIABLES: Final = {
+    "app_integration": APPLICATION_VARIABLES
+    | words("PROMETHEUS_MULTIPROC_DIR STRONGROOM_RUNTIME VAULT_IMAGE")
+    | words("BAO_DEV_ROOT_TOKEN_ID VAULT_DEV_ROOT_TOKEN_ID"),
+    "vault": words("DOCKER_HOST VAULT_BINARY VAULT_IMAGE"),
+    "agent": set[str](),
+    "policies": set[str](),
+    "console": words(
+        """
+        ENVIRONMENT SECRETS_BACKEND STRONGROOM_AUDIT STRONGROOM_AUDIT_DEVICE STRONGROOM_AUDIT_FILE
+        STRONGROOM_CONFIG STRONGROOM_DECLARATION STRONGROOM_OPERATOR_ROLE_ID_FILE
+        STRONGROOM_OPERATOR_SECRET_ID_FILE STRONGROOM_ROLE_ID_FILE STRONGROOM_RUNTIME
+        STRONGROOM_SECRET_ID_FILE STRONGROOM_SERVICE STRONGROOM_STORE_PORT VAULT_ADDR VAULT_CACERT
+        """
+    ),
+    "examples": words("DJANGO_SETTINGS_MODULE STRONGROOM_STORE_HOST STRONGROOM_STORE_PORT"),
+}
+#: Text that looks like a variable: a locale that is passed on, and keys of WSGI and Flask.
+NO_VARIABLES: Final = words("LC_ALL LC_CTYPE REMOTE_ADDR MAX_CONTENT_LENGTH")
+PORT_VARIABLES: Final = words(
+    """
+    STRONGROOM_DATABASE_PORT STRONGROOM_REDIS_PORT STRONGROOM_SMTP_PORT STRONGROOM_STORE_PORT
+    STRONGROOM_VAULT_CLUSTER_PORT STRONGROOM_VAULT_PORT
+    """
+)
+COMPOSE_VARIABLES: Final = PORT_VARIABLES | words(
+    "POSTGRES_IMAGE REDIS_IMAGE STRONGROOM_IMAGE STRONGROOM_SITE VAULT_BINARY VAULT_IMAGE"
+)
+#: Variable → the words that it takes.
+CHOICES: Final = {
+    "STRONGROOM_AUDIT": (settings.AUDIT_MODES, "each aggregate"),
+    "STRONGROOM_AUTH": (
+        settings.AUTH_METHODS,
+        "approle approle-wrapped jwt kubernetes cert token proxy",
+    ),
+    "STRONGROOM_DATA_KEYS": ((settings.DATABASE,), "database"),
+    "STRONGROOM_SOURCES": (settings.SOURCES, "vault rendered dotenv"),
+    "SECRETS_BACKEND": (settings.BACKENDS, "vault"),
+    "ENVIRONMENT": (names._ENVIRONMENTS, "dev development staging prod production"),
+}
+
+
+def texts(folder: str) -> Iterator[str]:
+    """Yield every string constant of the code in *folder*."""
+    for file in (ROOT / folder).rglob("*.py"):
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Constant) and isinstance(node.value, str):
+                yield node.value
+
+
+@pytest.mark.parametrize("folder", VARIABLES)
+def test_variables_of_a_folder_are_listed(folder: str) -> None:
+    shape = re.compile(r"[A-Z][A-Z0-9]*(_[A-Z0-9]+)+|ENVIRONMENT")
+    assert {text for text in texts(folder) if shape.fullmatch(text)} - NO_VARIABLES == VARIABLES[
+        folder
+    ]
+
+
+def test_variables_read_for_an_application_are_listed() -> None:
+    class Variables(dict[str, str]):
+        def get(self, name: str, default: Any = None) -> Any:
+            read.add(name)
+            return super().get(name, default)
+
+    read: set[str] = set()
+    settings.from_environment(
+        Variables(STRONGROOM_SERVICE="shop", ENVIRONMENT="dev", VAULT_ADDR="http://127.0.0.1")
+    )
+    assert read == APPLICATION_VARIABLES
+
+
+def test_variables_of_ports_are_listed() -> None:
+    assert {ports.setting(each.name) for each in fields(ports.Ports)} == PORT_VARIABLES
+
+
+def test_variables_of_compose_are_listed() -> None:
+    text = (ROOT / "docker-compose.yml").read_text(encoding="utf-8")
+    assert set(re.findall(r"\$\{([A-Z_]+)", text)) == COMPOSE_VARIABLES
+
+
+@pytest.mark.parametrize("variable", CHOICES)
+def test_choices_of_a_variable_are_listed(variable: str) -> None:
+    taken, listed = CHOICES[variable]
+    assert set(taken) == words(listed)
+
+
+# Commands and exit codes -----------------------------------------------------------------------
+
+#: Command of `python -m app_integration` → its options.
+HOST_COMMANDS: Final = {"deliver": "--staging --live --model --never-fail -h --help"}
+#: Command of `strongroom` → its arguments in order, and its options.
+COMMANDS: Final = {
+    "adopt": "NAME --service --env --root --admin-url-file --undo --yes",
+    "apply": "FILE --env --root --given --prune --destroy-data",
+    "down": "--service --root",
+    "environments diff": "ONE OTHER --root --credentials --json",
+    "export-env": "--service --env --reason --out --root",
+    "import-env": "FILE --service --env --root --secret --setting --finish",
+    "plan": "--env --root --given --prune --destroy-data --json --out",
+    "put": "NAME --service --env --root",
+    "reset": "--service --root --yes",
+    "rotate-password": "NAME --service --env --root",
+    "status": "--service --root",
+    "store": "--service --root",
+    "up": "--service --root",
+}
+MAKE_TARGETS: Final = words(
+    """
+    help vault-up vault-status vault-down vault-reset plan apply store test bench bench-quick fuzz
+    lint format nightly lock clean
+    """
+)
+MAKE_VARIABLES: Final = words("PYTHON ENV RUNTIME ARGS")
+CHANGES: Final = 2
+USAGE: Final = 64
+
+
+def commands(command: Any, prefix: str = "") -> Iterator[tuple[str, str]]:
+    """Yield each command below *command* with its arguments and options."""
+    for name, child in getattr(command, "commands", {}).items():
+        yield from commands(child, f"{prefix} {name}".strip())
+    if not hasattr(command, "commands"):
+        spelled = [(*each.opts, *each.secondary_opts) for each in command.params]
+        flat = [name for each in spelled for name in each]
+        yield prefix, " ".join(name if name.startswith("-") else name.upper() for name in flat)
+
+
+def arguments_and_options(text: str) -> tuple[list[str], set[str]]:
+    """Part *text* into its arguments, whose order counts, and its options."""
+    arguments = [word for word in text.split() if not word.startswith("-")]
+    return arguments, words(text) - {*arguments}
+
+
+def test_commands_of_the_operator_are_listed() -> None:
+    found = dict(commands(typer.main.get_command(cli.app)))
+    assert found.keys() == COMMANDS.keys()
+    for name, text in COMMANDS.items():
+        assert arguments_and_options(found[name]) == arguments_and_options(text), name
+
+
+def test_commands_of_the_host_are_listed() -> None:
+    found = {}
+    for name, module in host.COMMANDS.items():
+        parser = importlib.import_module(module)._parser()
+        found[name] = {option for action in parser._actions for option in action.option_strings}
+    assert found == {name: words(text) for name, text in HOST_COMMANDS.items()}
+
+
+def test_script_of_the_project_is_strongroom() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    assert project["scripts"] == {"strongroom": "console.cli:main"}
+
+
+def test_targets_and_variables_of_make_are_listed() -> None:
+    text = (ROOT / "Makefile").read_text(encoding="utf-8")
+    assert set(re.findall(r"^([a-z-]+):", text, re.MULTILINE)) == MAKE_TARGETS
+    variables = r"^([A-Z]+) \?=|^ifdef ([A-Z]+)|\$\((ARGS)\)"
+    found = {"".join(each) for each in re.findall(variables, text, re.MULTILINE)}
+    assert found == MAKE_VARIABLES
+
+
+def test_exit_codes_are_listed() -> None:
+    assert (cli.CHANGES, environments.DIFFERS) == (CHANGES, CHANGES)
+    assert (cli.USAGE_ERROR, host_cli.USAGE_ERROR) == (USAGE, USAGE)
+
+
+@pytest.mark.parametrize("command", ["plan --wrong", "plan", "environments wrong", "wrong"])
+def test_operator_with_a_wrong_option_exits_64(
+    command: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert exit_code(command, monkeypatch) == USAGE
+
+
+def test_host_with_a_wrong_option_exits_64() -> None:
+    assert host.main(["wrong"]) == USAGE
+    with pytest.raises(SystemExit) as caught:
+        host.main(["deliver", "--wrong"])
+    assert caught.value.code == USAGE
+
+
+@pytest.mark.parametrize(("changes", "code"), [(0, 0), (1, CHANGES)])
+def test_plan_exits_2_if_something_would_change(
+    changes: int, code: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(operate, "operator", lambda *_: nullcontext())
+    monkeypatch.setattr(operate, "make", lambda *_: a_plan(changes))
+    assert exit_code("plan --env dev", monkeypatch) == code
+
+
+def test_plan_exits_1_after_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert exit_code("plan --env nowhere", monkeypatch) == 1
+
+
+def exit_code(command: str, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Run `strongroom` with *command* and return its exit code."""
+    monkeypatch.setattr(sys, "argv", ["strongroom", *command.split()])
+    with pytest.raises(SystemExit) as caught:
+        cli.main()
+    return caught.value.code
+
+
+# What is written for people, dashboards and programs -------------------------------------------
+
+#: Sample → its labels, in order.
+METRICS: Final = {
+    "strongroom_secret_access_total": "environment secret outcome",
+    "strongroom_secret_stale_seconds": "environment secret",
+    "strongroom_requests_total": "environment outcome",
+    "strongroom_logins_total": "environment outcome",
+    "strongroom_renewals_total": "environment outcome",
+    "strongroom_unwrappings_total": "environment outcome",
+    "strongroom_orphan_leases_total": "environment outcome",
+    "strongroom_rotations_total": "environment kind name",
+    "strongroom_lease_expires_timestamp_seconds": "environment holder",
+    "strongroom_lease_life_seconds_bucket": "environment holder le",
+    "strongroom_lease_life_seconds_count": "environment holder",
+    "strongroom_lease_life_seconds_sum": "environment holder",
+}
+PROCESS_FIELDS: Final = "time service environment host pid accessor"
+#: Kind of record → its fields, in order.
+AUDIT_RECORDS: Final = {
+    "each": f"{PROCESS_FIELDS} operation secret outcome source version request_id field",
+    "aggregate": f"{PROCESS_FIELDS} operation secret outcome source version request_id field count",
+    "rest": f"{PROCESS_FIELDS} operation secret outcome count",
+}
+#: Fields that some caller of the audit log adds by name; `export-env` the last three.
+AUDIT_DETAILS: Final = words("source version request_id reason file secrets")
+PLAN: Final = words("format environment prune digest changes missing kept absent summary")
+PLAN_CHANGE: Final = words("action kind name fields")
+PLAN_FIELD: Final = words("field before after")
+PLAN_SUMMARY: Final = words("create update delete unchanged")
+DIFFERENCES: Final = words("missing policy same unread")
+DELIVERY: Final = words("state reason when")
+DELIVERY_STATES: Final = words("delivered unchanged refused")
+
+
+def test_metrics_and_their_labels_are_listed(monkeypatch: pytest.MonkeyPatch) -> None:
+    # The default registry keeps the recorder that it shows.
+    monkeypatch.setattr(prometheus, "_shown", SimpleNamespace(put=lambda _: None))
+    recorder = prometheus.Prometheus("dev")
+    recorder.access("smtp-password", "hit")
+    recorder.staleness("smtp-password", 1.0)
+    recorder.lease("token", 60.0)
+    recorder.rotation("secret", "smtp-password")
+    for operation in recorder._operations:
+        recorder.record_operation(operation, metrics.OK)
+    samples = [sample for metric in recorder.registry.collect() for sample in metric.samples]
+    found = {sample.name: " ".join(sample.labels) for sample in samples}
+    assert {name: found[name] for name in found if not name.endswith("_created")} == METRICS
+
+
+@pytest.mark.parametrize("mode", ["each", "aggregate"])
+def test_audit_record_has_the_listed_fields(mode: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(metrics._state, "recorder", NullRecorder())
+    lines: list[str] = []
+    log = AuditLog(SCOPE, lines.append, mode=mode, accessor=lambda: "hmac-sha256:0")
+    fetched = Fetched(Secret("invented"), "vault", version=3, request_id="1", created_at=1.0)
+    entry = entry_of(fetched, 0.0, 1.0, settings.Limits(), draw=0.5)
+    for _ in range(2):
+        AccessRecorder(log).record_release(("smtp-password", 3, "old"), entry, "miss")
+    log.close()
+    found = [" ".join(json.loads(line)) for line in lines]
+    assert found == [AUDIT_RECORDS[mode], AUDIT_RECORDS["each" if mode == "each" else "rest"]]
+
+
+def test_audit_details_of_all_callers_are_listed() -> None:
+    found: set[str | None] = set()
+    for folder in VARIABLES:
+        for file in (ROOT / folder).rglob("*.py"):
+            for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+                if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
+                    record = node.func.attr in {"record", "prepared"}
+                    found |= {each.arg for each in node.keywords if record and each.arg}
+    assert found == AUDIT_DETAILS
+
+
+def a_plan(changes: int) -> Plan:
+    """Return a plan with that many changes."""
+    resource = secrets.SecretMetadata(SCOPE.secret("smtp-password"), {})
+    change = Change(Action.CREATE, resource, None, (FieldChange("owner", None, "shop"),))
+    return Plan((change,) * changes, 0, ())
+
+
+def test_plan_as_json_has_the_listed_keys() -> None:
+    document = plan_file.document(a_plan(1), Environment.DEV)
+    (change,) = document["changes"]
+    assert (document["format"], set(document), set(change)) == (1, PLAN, PLAN_CHANGE)
+    assert (set(document["summary"]), set(change["fields"][0])) == (PLAN_SUMMARY, PLAN_FIELD)
+
+
+def test_differences_of_environments_have_the_listed_keys() -> None:
+    assert {each.name for each in fields(Differences)} == DIFFERENCES
+
+
+def test_status_of_a_delivery_has_the_listed_keys() -> None:
+    assert {each.name for each in fields(deliver.Status)} == DELIVERY
+    assert set(deliver.State) == DELIVERY_STATES
+    assert deliver.status_file(Path("app.yaml")) == Path("app.yaml.status.json")
+
+
+# What is stored: on the server, on disk, in databases ------------------------------------------
+
+SECRET_METADATA: Final = words("managed_by owner environment rotate_every")
+#: What else the code keeps in custom metadata: of derived and adopted secrets, and in ownership
+#: records.
+OTHER_METADATA: Final = words(
+    """
+    derived_from composed_version root_password password_hmac oidc_client_secret_hmac
+    token_reviewer_jwt_hmac
+    """
+)
+#: Kinds that have ownership records, in a folder of that name.
+RECORDED_KINDS: Final = words(
+    """
+    approle userpass jwt-role kubernetes-role cert-role oidc-role group database-role static-role
+    database-connection rate-limit password-policy policy transit-key
+    """
+)
+MOUNTS: Final = ("secret", "transit", "database", "approle", "jwt", "kubernetes", "cert")
+JOBS: Final = ("strongroom-plan", "strongroom-apply", "strongroom-rotator", "strongroom-auditor")
+#: What the service shop-api in dev is called on the server and in its database.
+SERVER_NAMES: Final = {
+    SCOPE.secret("smtp/password"): "shop-api/dev/smtp/password",
+    SCOPE.key("pii"): "shop-api-dev-pii",
+    str(SCOPE): "shop-api-dev",
+    SCOPE.database_role("reports"): "shop-api-dev-reports",
+    SCOPE.static_role("old_url/main"): "shop-api-dev-old-url-main",
+    SCOPE.starter: "shop-api-dev-starter",
+    SCOPE.manager_role: "shop_api_manager",
+    SCOPE.owner_role: "shop_api_owner",
+    ownership.path(SCOPE.environment, "approle", "x"): "_strongroom/dev/approle/x",
+    write_only.FINGERPRINT_KEY: "strongroom-fingerprint",
+    names.VALUE_KEY: "value",
+    names.TEMPLATE_KEY: "template",
+    names.variable_name("smtp/pass-word"): "SMTP_PASS_WORD",
+}
+#: Property of Layout → its place below `.strongroom`.
+LAYOUT: Final = {
+    "dev_env": "dev.env",
+    "runtime": "runtime",
+    "logs": "logs",
+    "run": "run",
+    "passwords": "passwords",
+    "given": "given",
+    "vault": "vault",
+    "vault_data": "vault/data",
+    "audit": "vault/audit",
+    "audit_logs": "vault/audit/audit-1.log vault/audit/audit-2.log",
+    "postgres": "postgres",
+    "redis": "redis",
+    "smtp": "smtp",
+    "mail": "smtp/mail",
+    "credentials": "credentials",
+    "agents": "agent",
+    "configs": "config",
+    "role_id": "credentials/shop-api-dev/role-id",
+    "secret_id": "credentials/shop-api-dev/secret-id",
+    "agent": "agent/shop-api-dev",
+    "config": "config/shop-api-dev/app.yaml",
+    "staged_config": "config/shop-api-dev/staging/app.yaml",
+}
+#: Table → its columns; `people` is the table of the mapped class below.
+TABLES: Final = {
+    "data_keys": words("id scope wrapped commitment created version"),
+    "index_keys": words("scope index version bits wrapped writes_from"),
+    "people": words("id email email_index name name_email_index"),
+}
+
+
+def test_metadata_of_secrets_in_dev_is_listed() -> None:
+    declared = load()
+    policies = render_policies(declared, Environment.DEV)
+    found = desired.desired(declared, Environment.DEV, policies, Inputs())
+    secret = [set(each.desired()) for each in found if each.kind == "secret-metadata"]
+    assert secret
+    assert set[str]().union(*secret) == SECRET_METADATA
+    assert secrets.MANAGED_BY == {"managed_by": "strongroom"}
+
+
+def test_other_metadata_is_listed() -> None:
+    fingerprints = {
+        WriteOnly("", None)._note,
+        WriteOnly("", None, jwt._SECRET)._note,
+        WriteOnly("", None, kubernetes._REVIEWER)._note,
+    }
+    found = {secrets._MADE_OF, secrets.COMPOSED, database._ROOT} | fingerprints
+    assert found == OTHER_METADATA
+    assert set(PRUNABLE) == RECORDED_KINDS
+
+
+def test_names_on_the_server_are_listed() -> None:
+    assert list(SERVER_NAMES) == list(SERVER_NAMES.values())
+    mounts = [value for name, value in vars(names).items() if name.endswith("_MOUNT")]
+    assert tuple(mounts) == MOUNTS
+    assert desired.JOBS == JOBS
+
+
+def test_places_of_a_deployment_are_listed() -> None:
+    layout, found = Layout(Path("root")), {}
+    for name, member in vars(Layout).items():
+        if name.startswith("_") or name in {"create", "root"}:
+            continue
+        place = getattr(layout, name)
+        if inspect.isfunction(member):
+            place = place(SCOPE if name == "agent" else str(SCOPE))
+        places = place if isinstance(place, tuple) else (place,)
+        found[name] = " ".join(str(each.relative_to(layout.root)) for each in places)
+    assert found == LAYOUT
+
+
+def test_columns_of_tables_are_listed() -> None:
+    class Base(DeclarativeBase):
+        pass
+
+    class Person(EncryptedRow, Base):
+        __tablename__ = "people"
+
+        id: Mapped[UUID] = mapped_column(primary_key=True)
+        email = Encrypted("people.email", index=Index(1_000_000))
+        name = Encrypted("people.name")
+        name_email = CompoundIndex("people.name_email", ("name", "email"), rows=1_000_000)
+
+    metadata = MetaData()
+    tables = [*Base.metadata.sorted_tables, data_keys_table(metadata), index_keys_table(metadata)]
+    assert {table.name: set(table.columns.keys()) for table in tables} == TABLES
+
+
+def test_rows_of_a_file_of_data_keys_have_the_columns_of_the_table() -> None:
+    row = key_file._row(WrappedKey(1, "shop/dev/pii", b"w", b"c", datetime.now(tz=UTC), 1))
+    assert set(row) == TABLES["data_keys"]
+
+
+# Bytes of tokens -------------------------------------------------------------------------------
+
+#: Type of a value → its code in tokens.
+TYPE_CODES: Final = {
+    "str": 1,
+    "Secret": 1,
+    "bytes": 2,
+    "int": 3,
+    "bool": 4,
+    "UUID": 5,
+    "Decimal": 6,
+    "date": 7,
+    "datetime": 8,
+    "dict": 9,
+    "list": 9,
+}
+CONTEXT_CODES: Final = {"str": 1, "bytes": 2, "int": 3, "bool": 4, "UUID": 5}
+PREFIXES: Final = {"sr2.": 2, "sr3.": 3}
+PURPOSES: Final = {2: b"strongroom data key v2", 3: b"strongroom data key v3"}
+#: Of a text token: version, label; bytes of the commitment, nonce, tag and a data key.
+TEXT_TOKEN: Final = (3, b"strongroom field", 32, 12, 16, 32)
+#: Of a keyring token: suite; bytes of the header, with the nonce, with the tag.
+KEYRING_TOKEN: Final = (1, 5, 17, 33)
+#: SHA-256 of the vectors as they were landed.
+VECTORS: Final = """
+    94d5c8d5d637d4bae02c09457524cd7fce31aa8b5a624d409e492352a0958be3 blind-index-v1.json
+    bdee337a6a0eae86d7a887f82a38dace130c6f2529836d27a5b94df716107a4c envelope-v2.json
+    dad9bdc04d3bc0d96270bf45b441b32c5129e541aa28a0c13ca79e7521910084 envelope-v3.json
+    ad364a230c2b79269ee303a63e62987a52b278de03397d23af56017109dbe203 keyring-v1.json
+    fa461262f0349be224f23e7361784bbf8931b80fd7f28b49b59e6cf09d5a90c5 wycheproof-aes-256-gcm.json
+"""
+
+
+def test_type_codes_are_listed() -> None:
+    assert {kind.__name__: code for kind, (code, _) in codec.ENCODERS.items()} == TYPE_CODES
+    assert set(codec.DECODERS) == set(TYPE_CODES.values())
+    kinds = encryption_context.KINDS.items()
+    assert {kind.__name__: entry[0] for kind, entry in kinds} == CONTEXT_CODES
+
+
+def test_bytes_of_text_tokens_are_listed() -> None:
+    sizes = (envelope.COMMITMENT, envelope.NONCE, envelope.TAG, data_key.SIZE)
+    assert (envelope.VERSION, envelope.LABEL, *sizes) == TEXT_TOKEN
+    assert (envelope._PREFIXES, data_key.TEXT_PURPOSES) == (PREFIXES, PURPOSES)
+
+
+def test_bytes_of_keyring_tokens_are_listed() -> None:
+    token = keyring_token
+    assert (token.SUITE, token.HEADER, token.NONCE_END, token.OVERHEAD) == KEYRING_TOKEN
+    assert token.header(9, 7) == bytes.fromhex("8100000007")
+    assert data_key.keyring_purpose(7) == b"strongroom keyring v1\0\0\0\x07"
+
+
+def test_bytes_of_blind_indexes_are_listed() -> None:
+    assert label("a.b", 2) == b"strongroom index\x02\x03a.b"
+    assert set(NORMALISERS) == words("exact casefold email digits")
+
+
+def test_scopes_of_wrapped_keys_are_listed() -> None:
+    found = wrap_scope(SCOPE, "pii")
+    bound = {"service": "shop-api", "environment": "dev"}
+    expected = encryption_context.encode({**bound, "use": "data key", "key": "pii"})
+    assert (found.bound, found.text) == (expected, "shop-api/dev/pii")
+    versions = object.__new__(IndexVersions)
+    versions._index, versions._scope = "users.email", SCOPE
+    assert versions._owner == "shop-api/dev"
+    assert versions._bound(2) == encryption_context.encode(
+        {**bound, "use": "index key", "index": "users.email", "version": 2}
+    )
+
+
+def test_vectors_are_as_they_were_landed() -> None:
+    files = sorted((ROOT / "tests" / "vectors").iterdir())
+    found = [f"{hashlib.sha256(file.read_bytes()).hexdigest()} {file.name}" for file in files]
+    assert " ".join(found).split() == VECTORS.split()
+
+
+# The SDK's names -------------------------------------------------------------------------------
+
+#: Function of the front door → its parameters: after `*` by name only, with `=` optional.
+FRONT_DOOR: Final = {
+    "acurrent_and_previous": "name, *, grace=",
+    "adecrypt_field": "token, *, context=, key=",
+    "aencrypt_field": "value, *, context=, key=",
+    "aget_secret": "name, **options",
+    "arequire": "names",
+    "async_database_engine": "role=, *, url=, secret=, credentials=, **options",
+    "async_database_pool": "role=, *, url=, secret=, credentials=, **options",
+    "blind_index": "name, *values",
+    "close": "",
+    "current_and_previous": "name, *, grace=",
+    "database_engine": "role=, *, url=, secret=, credentials=, **options",
+    "database_pool": "role=, *, url=, secret=, credentials=, **options",
+    "declare_index": "name, **options",
+    "decrypt_field": "token, *, context=, key=",
+    "encrypt_field": "value, *, context=, key=",
+    "field": "field_id, context=, kind=, *, key=",
+    "get_secret": "name, *, force_refresh=, default=, version=, field=, as_type=",
+    "get_secret_info": "name",
+    "load_config": "model, path=",
+    "on_change": "name, callback",
+    "require": "names",
+    "transit": "key=",
+    "use_data_keys": "store",
+    "use_index_keys": "store",
+    "watch_config": "model, path=, on_change=",
+}
+FRONT_DOOR_OTHERS: Final = words("Secret errors redaction")
+#: Other functions and classes below `app_integration` → their parameters, as above.
+SIGNATURES: Final = {
+    "config:ConfigFile": "model, path=, *, clock=",
+    "default_client:configure": "settings, *, session=, clock=",
+    "encryption.blind_index.registry:BlindIndexes.index": (
+        "self, name, *, rows, distinct=, normalise=, low_entropy="
+    ),
+    "encryption.blind_index.stores.table:TableIndexKeys": "engine, name=",
+    "encryption.keys.stores.table:TableDataKeys": "engine, name=",
+    "integrations.django.fields:BlindIndexField": "name, *, of, **options",
+    "integrations.django.fields:EncryptedField": (
+        "field_id, kind=, *, context=, index=, key=, **options"
+    ),
+    "integrations.django.service:init": "model, path=",
+    "integrations.django.service:metrics": "request",
+    "integrations.fastapi:init": "app, model, path=",
+    "integrations.fastapi:serve_metrics": "app",
+    "integrations.flask:init": "app, model, path=",
+    "integrations.flask:serve_metrics": "app",
+    "integrations.pydantic_settings:FromStrongroom": "name=",
+    "integrations.pydantic_settings:StrongroomSource": "settings_cls, get=",
+    "integrations.sqlalchemy:CompoundIndex": (
+        "name, of, *, rows, distinct=, normalise=, low_entropy="
+    ),
+    "integrations.sqlalchemy:Encrypted": "field, kind=, *, context=, index=, nullable=, key=",
+    "integrations.sqlalchemy:Index": "rows, distinct=, normalise=, low_entropy=",
+    "integrations.sqlalchemy:find": "session, attribute, value",
+    "redaction:install": "register=",
+    "redaction:scrub_record": "record, register=",
+    "redaction:scrubbed": "value, register=, *, depth=",
+    "settings:from_environment": "variables=",
+}
+#: Class → its fields, which an application sets by name.
+FIELDS: Final = {
+    settings.Auth: "method mount jwt_file token_file certificate",
+    settings.Limits: """
+        deadline connect_timeout retry_window retry_base retry_max cache_ttl stale_limit
+        cache_entries negative_ttl negative_entries fetch_threads login_retry_base login_retry_max
+        renew_at lease_rotate_at data_key_messages data_key_bytes data_key_age data_key_cache
+        index_refresh batch_items
+        """,
+    settings.Settings: """
+        scope vault_addr extra_addresses vault_namespace vault_cacert role_id_file secret_id_file
+        auth config_file audit_mode audit_file audit_device metrics_token_file dotenv_file data_keys
+        backend sources declaration ttls limits
+        """,
+}
+#: Module below `app_integration` → the names that documents, examples and users import from it:
+#: all of its public names where it declares them, or where it is a framework's helper.
+IMPORTS: Final = {
+    "config": "ConfigFile",
+    "config.deliver": "State status_file",
+    "config.loader": "ConfigFile",
+    "encryption.blind_index.stores.table": "TableIndexKeys index_keys_table",
+    "encryption.keys.stores.table": "TableDataKeys data_keys_table",
+    "errors": """
+        AccessDenied AuditFailed AuthenticationFailed BatchFailed ConfigRejected ConfigurationError
+        CredentialStolen DeadlineExceeded DecryptionFailed EncryptionError InvalidContext
+        InvalidName KeyUnavailable RateLimited RequestRefused Sealed SecretDeleted SecretError
+        SecretNotFound SecretsMissing ServerError ServerFault StrongroomError UndeclaredSecret
+        Unreachable WrongType
+        """,
+    "integrations.django": """
+        BlindIndexField EncryptedField EncryptedModel EncryptedQuerySet Stored exactly find
+        """,
+    "integrations.django.service": "ScrubbingReporter init metrics",
+    "integrations.fastapi": "init serve_metrics",
+    "integrations.flask": "init serve_metrics",
+    "integrations.pydantic_settings": "FromStrongroom StrongroomSource",
+    "integrations.sqlalchemy": """
+        CompoundIndex Encrypted EncryptedRow Index column_values exactly find is_indexed_now renew
+        """,
+    "redaction": "SecretRegistry install live scrub_record scrubbed uninstall",
+    "settings": "Auth Limits Settings from_environment",
+    "testing": "Application Clock Fault MemoryApplication MemoryVault Seen",
+    "transport.http": "Transport",
+}
+#: Those of IMPORTS that are public only in part.
+PARTLY: Final = words("config.deliver config.loader transport.http")
+#: Of the modules in IMPORTS, what only the SDK itself calls.
+HELPERS: Final = words("raise_decryption_failed")
+FIXTURES: Final = words("vault real_vault real_vault_server")
+
+
+STARS: Final[dict[object, str]] = {
+    inspect.Parameter.VAR_POSITIONAL: "*",
+    inspect.Parameter.VAR_KEYWORD: "**",
+}
+
+
+def parameters(function: Callable[..., object]) -> str:
+    """Return the names of the parameters of *function*, as FRONT_DOOR spells them."""
+    found: list[str] = []
+    for each in inspect.signature(function).parameters.values():
+        if each.kind is each.KEYWORD_ONLY and not any(part.startswith("*") for part in found):
+            found.append("*")
+        default = "" if each.default is each.empty else "="
+        found.append(f"{STARS.get(each.kind, '')}{each.name}{default}")
+    return ", ".join(found)
+
+
+def public(module: Any) -> set[str]:
+    """Return the names that *module* declares, or else those of what it defines."""
+    declared: Iterable[str] | None = getattr(module, "__all__", None)
+    if declared is not None:
+        return set(declared)
+    defined = (name for name, value in vars(module).items() if _is_defined_in(module, value))
+    return {name for name in defined if not name.startswith("_")}
+
+
+def _is_defined_in(module: Any, value: object) -> bool:
+    return callable(value) and getattr(value, "__module__", "") == module.__name__
+
+
+def test_names_of_the_front_door_are_listed() -> None:
+    assert set(app_integration.__all__) == FRONT_DOOR.keys() | FRONT_DOOR_OTHERS
+
+
+@pytest.mark.parametrize("name", FRONT_DOOR)
+def test_parameters_of_the_front_door_are_listed(name: str) -> None:
+    assert parameters(getattr(app_integration, name)) == FRONT_DOOR[name]
+
+
+@pytest.mark.parametrize("name", SIGNATURES)
+def test_parameters_of_a_public_name_are_listed(name: str) -> None:
+    assert parameters(pkgutil.resolve_name(f"app_integration.{name}")) == SIGNATURES[name]
+
+
+@pytest.mark.parametrize("owner", FIELDS)
+def test_fields_of_settings_are_listed(owner: type[Any]) -> None:
+    assert {each.name for each in fields(owner)} == words(FIELDS[owner])
+
+
+@pytest.mark.parametrize("name", IMPORTS)
+def test_names_of_a_public_module_are_listed(name: str) -> None:
+    module = importlib.import_module(f"app_integration.{name}")
+    found = public(module) - HELPERS
+    if name in PARTLY:
+        found = {each for each in words(IMPORTS[name]) if hasattr(module, each)}
+    assert found == words(IMPORTS[name])
+
+
+def test_imports_of_documents_and_examples_are_listed() -> None:
+    documents = [ROOT / "README.md", *ROOT.glob("docs/*.md"), *ROOT.glob("examples/**/*.py")]
+    text = "\n".join(path.read_text(encoding="utf-8") for path in documents)
+    missing = []
+    for module, imported in re.findall(r"from app_integration\.([\w.]+) import ([\w, ]+)", text):
+        listed = words(IMPORTS.get(module, ""))
+        missing += [f"{module}.{name}" for name in imported.split(", ") if name not in listed]
+    assert missing == []
+
+
+def test_entry_point_and_fixtures_of_the_pytest_plugin_are_listed() -> None:
+    project = tomllib.loads((ROOT / "app_integration/pyproject.toml").read_text(encoding="utf-8"))
+    entries = project["project"]["entry-points"]
+    assert entries == {"pytest11": {"strongroom": "app_integration.testing.plugin"}}
+    assert (
+        public(plugin)
+        | {name for name, value in vars(plugin).items() if "Fixture" in type(value).__name__}
+        == FIXTURES
+    )
