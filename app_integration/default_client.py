@@ -9,11 +9,12 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from app_integration._internal import unclosed
-from app_integration.client import Client
-from app_integration.settings import Settings, from_environment
 
+# The front door loads this module; a process that only imports it needs neither of these.
 if TYPE_CHECKING:
+    from app_integration.client import Client
     from app_integration.session.session import Session
+    from app_integration.settings import Settings
 
 _lock = threading.Lock()
 _current: Client | None = None
@@ -36,6 +37,9 @@ def get_default_client() -> Client:
     global _current  # noqa: PLW0603 (the one process-wide object, behind a lock)
     if (client := _current) is not None:
         return client
+    from app_integration.client import Client
+    from app_integration.settings import from_environment
+
     with _lock:
         if _current is None:
             _current = Client(from_environment())
@@ -53,7 +57,7 @@ def configure(
     session: Session | None = None,
     clock: Callable[[], float] = time.monotonic,
 ) -> Client:
-    """Use *settings* instead of the environment's; closes what was client before.
+    """Use *settings* instead of the environment's; closes the client in use.
 
     Args:
         settings: of the application.
@@ -61,6 +65,8 @@ def configure(
         clock: in seconds, monotonic.
     """
     global _current  # noqa: PLW0603 (as above)
+    from app_integration.client import Client
+
     close()
     with _lock:
         _current = client = Client(settings, session=session, clock=clock)

@@ -17,7 +17,7 @@ from app_integration.errors import ConfigurationError
 from app_integration.names import Environment
 from app_integration.session.session import Session
 from console import operate
-from vault.reconcile.environment_diff import Differences, Side, compare, look, new_key
+from vault.reconcile.environment_diff import Differences, Side, compare, new_key, read_state
 from vault.reconcile.planning.snapshot import Snapshot
 
 DIFFERS: Final = 2
@@ -99,7 +99,7 @@ def _sides(
     with _session(environment, root, folder) as session:
         reader = Snapshot(session)
         return {
-            scope.service: look(reader, operate.declaration(), scope, key)
+            scope.service: read_state(reader, operate.declaration(), scope, key)
             for scope in operate.declaration().scopes(environment)
             if scope.service in services
         }

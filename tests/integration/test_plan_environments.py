@@ -17,7 +17,7 @@ from policies.render import render_policies
 from tests.support.servers.dev_server import dev_server, root
 from vault.declare.load import load
 from vault.reconcile.desired.desired import desired
-from vault.reconcile.environment_diff import Differences, compare, look, new_key
+from vault.reconcile.environment_diff import Differences, compare, new_key, read_state
 from vault.reconcile.inputs import Inputs
 from vault.reconcile.planning.apply import apply
 from vault.reconcile.planning.build import build_plan as make_plan
@@ -45,7 +45,7 @@ def server() -> Iterator[Session]:
 
 def differences(session: Session) -> Differences:
     key = new_key()
-    return compare(*(look(session, load(), scope, key) for scope in (STAGING, PROD)))
+    return compare(*(read_state(session, load(), scope, key) for scope in (STAGING, PROD)))
 
 
 def shown(found: Differences) -> str:
@@ -107,7 +107,7 @@ def test_a_value_that_is_to_be_deleted_later_is_there_until_then(server: Session
     write_value(server, name, Secret("for two hours"))
     assert differences(server).missing == ()
     later = datetime.now(UTC) + timedelta(hours=3)
-    side = look(server, load(), PROD, new_key(), lambda: later)
+    side = read_state(server, load(), PROD, new_key(), lambda: later)
     assert "redis-url" not in side.present
 
 

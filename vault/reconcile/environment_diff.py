@@ -71,7 +71,7 @@ def new_key() -> bytes:
     return secrets.token_bytes(_KEY_BYTES)
 
 
-def look(
+def read_state(
     reader: Reader,
     declaration: Declaration,
     scope: Scope,
