@@ -153,7 +153,9 @@ class Client:
         return self._ciphers.get(key)
 
     def _key_service(self, key: str) -> KeyService:
-        """What wraps data keys under the service's key *key*: Transit, the one backend of now."""
+        """Return what wraps data keys under the service's key *key*: Transit, the one backend."""
+        if self.settings.backend != "vault":
+            raise ConfigurationError(f"no key service for the backend {self.settings.backend!r}")
         from app_integration.encryption.keys.services.vault import VaultKeyService
 
         settings = self.settings
@@ -236,7 +238,7 @@ class Client:
             lambda: self.session,
             lambda name, stale: self.secrets.get(name, force_refresh=stale),
             self.settings,
-            lock=self._lock,
+            lock=lambda: self._lock,
             at_close=self._at_close,
             clock=self.clock,
         )

@@ -106,7 +106,7 @@ def removal(env: str, *, prune: bool, destroy: Collection[str]) -> Prune | None:
 def make(
     session: Session, env: str, root: Path, given: Path | None, prune: Prune | None = None
 ) -> Plan:
-    """What separates the server from the declaration of *env*; *given* as in Supply."""
+    """What separates the server from the declaration of *env*; *given* as in Inputs."""
     environment = names.environment(env)
     declared, supply = declaration(), Inputs(folder=given)
     if is_local(environment):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import logging
 import threading
 import weakref
@@ -20,8 +19,7 @@ LONGEST_PAUSE: Final = 60.0
 class BackgroundWorker:
     """Run *work* when it is due. The thread starts at the first call, never at import.
 
-    It ends when the worker is closed, or when nobody holds the object whose method *work* is. A
-    forked child has no thread until it starts its own.
+    It ends when the worker is closed. A forked child has no thread until it starts its own.
     """
 
     def __init__(
@@ -31,6 +29,7 @@ class BackgroundWorker:
         *,
         longest: float = LONGEST_PAUSE,
         retry: float = LONGEST_PAUSE,
+        weak: bool = False,
     ) -> None:
         """Start no thread yet.
 
@@ -39,8 +38,10 @@ class BackgroundWorker:
             name: of the thread.
             longest: seconds between two calls of *work* at most.
             retry: seconds until *work* is called again after it raised.
+            weak: whether the thread also ends when nobody else holds the object whose method
+                *work* is; otherwise it keeps that object.
         """
-        self._work = _weakly(work)
+        self._work = weakref.WeakMethod(work) if weak else lambda: work
         self._name = name
         self._longest = longest
         self._retry = retry
@@ -103,8 +104,3 @@ class BackgroundWorker:
                 log.error("%s: %s; tried again later", self._name, type(error).__name__)  # noqa: TRY400 (as said)
                 pause = self._retry
             del work  # or it would keep its object alive while the thread sleeps
-
-
-def _weakly(work: Callable[[], float]) -> Callable[[], Callable[[], float] | None]:
-    """Return what gives *work*, or None once the object whose method it is has gone."""
-    return weakref.WeakMethod(work) if inspect.ismethod(work) else lambda: work

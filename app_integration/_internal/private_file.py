@@ -48,9 +48,9 @@ def replace_file(
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     try:
         with os.fdopen(descriptor, "wb") as file:
+            os.fchmod(descriptor, mode)  # first: who gives a file away may not change it any more
             if owner is not None:
                 os.fchown(descriptor, *owner)
-            os.fchmod(descriptor, mode)
             file.write(content)
             file.flush()
             os.fsync(descriptor)
@@ -62,13 +62,14 @@ def replace_file(
 
 
 @contextmanager
-def lock(path: Path, *, wait: bool = True) -> Iterator[None]:
-    """Hold the exclusive lock of *path*: a folder, or a file that is made if it is not there.
+def lock(path: Path, *, folder: bool = False, wait: bool = True) -> Iterator[None]:
+    """Hold the exclusive lock of *path*: a *folder*, or a file that is made if it is not there.
 
     Raises:
+        FileNotFoundError: If the folder is not there.
         BlockingIOError: If another process holds it, and *wait* is false.
     """
-    flags = os.O_DIRECTORY | os.O_RDONLY if path.is_dir() else os.O_CREAT | os.O_RDWR
+    flags = os.O_DIRECTORY | os.O_RDONLY if folder else os.O_CREAT | os.O_RDWR
     descriptor = os.open(path, flags | os.O_CLOEXEC, 0o600)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from app_integration._internal.private_file import Stamp, stamp
+from app_integration._internal.private_file import stamp
 from app_integration.auth.methods import AuthMethod, Send, Token, read_credential
 
 
@@ -23,19 +23,24 @@ class TokenFile(AuthMethod):
 
     def __init__(self, file: Path) -> None:
         self._file = file
-        self._read: Stamp | None = None
+        self._read: tuple[int, ...] | None = None
 
     def login(self, send: Send) -> Token:  # noqa: ARG002 (the port's parameter)
         """What the file holds now; *send* isn't used."""
-        found = stamp(self._file)
+        found = self._content_stamp()
         value = read_credential(self._file, "STRONGROOM_TOKEN_FILE")
         self._read = found
         return Token(value=value, ttl=0.0, renewable=False)
 
     def has_new_credential(self) -> bool:
         """Whether the file is another than when it was read; one that is gone has not changed."""
-        found = stamp(self._file)
+        found = self._content_stamp()
         return found is not None and found != self._read
+
+    def _content_stamp(self) -> tuple[int, ...] | None:
+        """Return the file's stamp but for its last part, which a mere chmod changes too."""
+        found = stamp(self._file)
+        return None if found is None else found[:-1]
 
 
 class Proxy(AuthMethod):

@@ -64,7 +64,7 @@ def deliver(staging: Path, live: Path, model: str, *, now: datetime) -> Status:
         OSError: *live*, or the status beside it, can't be written.
     """
     live.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    with lock(live.parent):
+    with lock(live.parent, folder=True):
         try:
             state, reason = _swap(staging, live, model), None
         except StrongroomError as error:

@@ -57,15 +57,16 @@ class DatabaseFactory:
         secret: Callable[[str, bool], Any],
         settings: Settings,
         *,
-        lock: AbstractContextManager[object],
+        lock: Callable[[], AbstractContextManager[object]],
         at_close: ExitStack,
         clock: Callable[[], float],
     ) -> None:
         """Args: *session* gives the session that leases users, made at its first call.
 
         *secret* gives a secret by its name, from the server when its second argument is true.
-        *lock* is held while credentials are made, of which there is one for each role. *at_close*
-        is told what to close, after what it was made from. *clock* is in seconds, monotonic.
+        *lock* gives the lock of the moment, another one after a fork; it is held while credentials
+        are made, of which there is one for each role. *at_close* is told what to close, after what
+        it was made from. *clock* is in seconds, monotonic.
         """
         self._session = session
         self._secret = secret
@@ -95,7 +96,7 @@ class DatabaseFactory:
 
     def _shared(self, source: CredentialSource) -> CredentialProvider:
         """One lease for each role, whatever number of engines and pools use it."""
-        with self._lock:
+        with self._lock():
             if source not in self._credentials:
                 self._credentials[source] = credentials = self._make(source)
                 self._at_close.callback(credentials.close)

@@ -247,4 +247,4 @@ class LeasedCredentials(CredentialProvider):
             log.warning("database user %s ends by itself: %s", lease.username, error)
 
     def _new_worker(self) -> BackgroundWorker:
-        return BackgroundWorker(self.maintain, "database-leases", retry=TICK)
+        return BackgroundWorker(self.maintain, "database-leases", retry=TICK, weak=True)

@@ -1,6 +1,6 @@
 """Many values of one declared field at once.
 
-A quick way for what columns mostly are (of one type, without surprises), and for each piece where
+A fast path for what columns mostly are (of one type, without surprises), and for each piece where
 it doesn't hold a slow way that finds out which row is wrong. Pieces are small enough for the
 processor's cache. Within one nothing is done row by row in Python: ``map`` calls the cipher, and
 each step is done for all rows before the next, which is a fifth quicker than row after row.

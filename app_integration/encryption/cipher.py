@@ -94,7 +94,7 @@ class FieldCipher(CipherCore):
         self.encrypt_field: EncryptField = fast_path.compiled_encrypt_field(self)
 
     def field(self, field_id: str, context: Sequence[str] = (), kind: type = str) -> DeclaredField:
-        """The declared field *field_id*, compiled: the quick way to many values of one column.
+        """The declared field *field_id*, compiled: the fast path to many values of one column.
 
         Args:
             field_id: bound to each token, so choose it once and keep it when a table, column or

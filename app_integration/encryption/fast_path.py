@@ -2,8 +2,8 @@
 
 ``encrypt`` and ``decrypt`` of a declared field, and ``encrypt_field`` for a value of a known type,
 a context of one entry and a data key that is held. An attribute costs as much as a sum, a call a
-tenth of what encryption itself takes. What isn't the common case goes the slow way, which also
-finds the words for what is wrong; both make the same tokens.
+tenth of what encryption itself takes. What isn't the common case takes the slow path, which
+also finds the words for what is wrong; both make the same tokens.
 """
 
 from __future__ import annotations
@@ -23,10 +23,8 @@ from app_integration.errors import raise_decryption_failed
 Encrypt: TypeAlias = Callable[..., "Token | None"]
 Decrypt: TypeAlias = Callable[..., Any]
 
-#: Raised on the quick way by what the slow way does, or refuses in words.
+#: Raised on the fast path by what the slow path does, or refuses in words.
 _SLOWLY: Final = (StopIteration, ValueError, TypeError, IndexError, RecursionError)
-
-
 #: The same for a value and a context of any type.
 _SLOW_ANY: Final = (StopIteration, LookupError, TypeError, ValueError, RecursionError)
 _ONE: Final = NO_FIELD + b"\x01"  # no declared field, one entry

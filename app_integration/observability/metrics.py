@@ -10,7 +10,7 @@ import os
 import threading
 from collections.abc import Callable
 from functools import wraps
-from typing import Any, Final, ParamSpec, TypeVar, cast
+from typing import Final, ParamSpec, TypeVar
 
 from app_integration.errors import StrongroomError
 from app_integration.observability.recorder import NullRecorder, Recorder
@@ -90,5 +90,4 @@ def _default(environment: str) -> Recorder:
         import app_integration.observability.prometheus as module  # noqa: PLC0415 (an extra, loaded at first use)
     except ImportError:
         return NullRecorder()
-    recorder: Any = module.Prometheus(environment)
-    return cast("Recorder", recorder)
+    return module.Prometheus(environment)

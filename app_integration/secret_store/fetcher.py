@@ -73,7 +73,7 @@ class Fetcher:
     """What is held of the secrets of one chain of sources, kept fresh. Thread-safe.
 
     Attributes:
-        held: values and absences.
+        cache: values and absences.
         watches: who is told of changes.
     """
 

@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from app_integration._internal import fork_safety
 from app_integration._internal.single_flight import SingleFlight
+from app_integration.errors import DeadlineExceeded
 
 #: Family, type, protocol, canonical name, socket address: as ``socket.getaddrinfo`` gives them.
 Found = list[tuple[Any, Any, int, str, tuple[Any, ...]]]
@@ -46,7 +47,11 @@ class Resolver:
             return socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=numeric)
         except socket.gaierror:
             lookup = partial(self._lookup, host, port, type=socket.SOCK_STREAM)
-            return self._flights.join((host, port), lookup, _in_a_thread).result(timeout)
+            found = self._flights.join((host, port), lookup, _in_a_thread)
+            try:
+                return found.result(timeout)
+            except DeadlineExceeded as error:  # the look-up's thread could not be started
+                raise TimeoutError(str(error)) from None
 
 
 def _in_a_thread(work: Callable[[], None]) -> None:

@@ -1,4 +1,4 @@
-"""Whose connections they are, and what becomes of them: pools, followed users, forks, leaks."""
+"""Whose connections they are, and what becomes of them: pools, rotation by others, forks, leaks."""
 
 from __future__ import annotations
 

@@ -24,7 +24,7 @@ def references(text: str) -> tuple[str, ...]:
     """The secrets that the format *text* uses, in order of appearance.
 
     Raises:
-        Wrong: a lone brace, something in braces that can't name a secret, or no reference at all.
+        InvalidValue: a lone brace, something in braces that can't name a secret, or no reference.
     """
     found = []
     for part in _PART.finditer(text):

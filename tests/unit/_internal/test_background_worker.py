@@ -13,11 +13,11 @@ PATIENCE = 10.0  # seconds
 class Counting:
     """Counts how often its work is called; the second call is waited for."""
 
-    def __init__(self, pause: float) -> None:
+    def __init__(self, pause: float, *, weak: bool = False) -> None:
         self.pause = pause
         self.calls = 0
         self.called = threading.Event()
-        self.worker = BackgroundWorker(self.work, "counting")
+        self.worker = BackgroundWorker(self.work, "counting", weak=weak)
 
     def work(self) -> float:
         self.calls += 1
@@ -64,8 +64,8 @@ def test_worker_closed_ends_its_thread_and_starts_no_other() -> None:
     assert not late.worker.running
 
 
-def test_worker_ends_once_nobody_holds_its_object() -> None:
-    counting = Counting(0.01)
+def test_worker_that_is_weak_ends_once_nobody_holds_its_object() -> None:
+    counting = Counting(0.01, weak=True)
     counting.worker.wake()
     assert counting.called.wait(PATIENCE)
     thread = counting.worker._thread

@@ -19,14 +19,21 @@ def test_replace_file_sets_the_mode_and_leaves_nothing_else(tmp_path: Path) -> N
     assert [each.name for each in tmp_path.iterdir()] == ["file"]
 
 
-@pytest.mark.parametrize("name", ["lock", "folder"])
-def test_lock_held_refuses_who_does_not_wait(tmp_path: Path, name: str) -> None:
-    (tmp_path / "folder").mkdir()
-    path = tmp_path / name
-    with lock(path), pytest.raises(BlockingIOError), lock(path, wait=False):
-        pass
-    with lock(path, wait=False):
+@pytest.mark.parametrize("folder", [False, True])
+def test_lock_held_refuses_who_does_not_wait(tmp_path: Path, folder: bool) -> None:
+    path = tmp_path if folder else tmp_path / "lock"
+    with lock(path, folder=folder):
+        again = lock(path, folder=folder, wait=False)
+        with pytest.raises(BlockingIOError), again:
+            pass
+    with lock(path, folder=folder, wait=False):
         assert path.exists()
+
+
+def test_lock_of_a_folder_that_is_gone_makes_no_file(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError), lock(tmp_path / "gone", folder=True):
+        pass
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_lock_made_is_private(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 from ruamel.yaml import YAML
 from ruamel.yaml.nodes import CollectionNode, MappingNode, Node
 
-from app_integration._internal.private_file import replace_file
+from app_integration._internal.private_file import lock, replace_file
 from app_integration.errors import ConfigurationError
 from vault.declare import load
 from vault.declare.edit import service_file
@@ -37,7 +37,8 @@ def add(
             return text
         return _added(path, text, service, secret, username)
 
-    return _change(path, added, template_root)
+    with lock(path.parent, folder=True):
+        return _change(path, added, template_root)
 
 
 def remove(path: Path, service: str, secret: str, template_root: Path = load.TEMPLATES) -> bool:
@@ -60,7 +61,8 @@ def remove(path: Path, service: str, secret: str, template_root: Path = load.TEM
         begin = text.rfind("\n", 0, gone[0].start_mark.index) + 1
         return text[:begin] + text[service_file.end(gone[1], text) :]
 
-    return _change(path, removed, template_root)
+    with lock(path.parent, folder=True):
+        return _change(path, removed, template_root)
 
 
 def _change(path: Path, change: Callable[[str], str], template_root: Path) -> bool:

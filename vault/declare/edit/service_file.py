@@ -14,7 +14,7 @@ from pathlib import Path
 from ruamel.yaml import YAML
 from ruamel.yaml.nodes import CollectionNode, MappingNode, Node, ScalarNode
 
-from app_integration._internal.private_file import replace_file
+from app_integration._internal.private_file import lock, replace_file
 from app_integration.errors import ConfigurationError
 from vault.declare import load
 
@@ -34,7 +34,8 @@ def add_secrets(
             file is as it was.
         DeclarationError: the declaration would not hold with them; the file is as it was.
     """
-    _add(path, "secrets", secrets, template_root)
+    with lock(path.parent, folder=True):
+        _add(path, "secrets", secrets, template_root)
 
 
 def add_settings(
@@ -46,7 +47,8 @@ def add_settings(
         ConfigurationError: as :func:`add_secrets`.
         DeclarationError: as :func:`add_secrets`.
     """
-    _add(path, "settings", settings, template_root)
+    with lock(path.parent, folder=True):
+        _add(path, "settings", settings, template_root)
 
 
 def _add(path: Path, section: str, entries: Mapping[str, Spec], template_root: Path) -> None:

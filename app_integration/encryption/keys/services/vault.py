@@ -1,6 +1,6 @@
 """Data keys wrapped by a derived Transit key.
 
-A wrapped key is kept as ``key version u32 | nonce | transit_ciphertext | tag`` instead of
+A wrapped key is kept as ``key version u32 | nonce | ciphertext | tag`` instead of
 ``vault:v1:BASE64``, which would be base64 inside base64.
 """
 

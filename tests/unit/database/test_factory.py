@@ -1,0 +1,47 @@
+"""The engines and pools of one client: whose lock they are made under."""
+
+from __future__ import annotations
+
+import threading
+from contextlib import AbstractContextManager
+from pathlib import Path
+
+from app_integration._internal.private_file import write_private
+from app_integration.client import Client
+from app_integration.names import Environment, Scope
+from app_integration.settings import Settings
+
+URL = "postgresql+psycopg://127.0.0.1/shop"
+PATIENCE = 10.0  # seconds
+
+
+def test_factory_made_before_a_fork_opens_in_the_child_while_the_parent_held_the_lock(
+    tmp_path: Path,
+) -> None:
+    first, second = tmp_path / "first.json", tmp_path / "second.json"
+    for path in (first, second):
+        write_private(path, '{"username": "ada", "password": "invented-password"}')
+    client = Client(Settings(Scope("shop", Environment.PROD), "https://vault"))
+    client.database("engine", URL, {}, credentials=first)
+    held, done = threading.Event(), threading.Event()
+
+    def hold(lock: AbstractContextManager[object]) -> None:
+        with lock:
+            held.set()
+            done.wait(2 * PATIENCE)
+
+    threading.Thread(target=hold, args=(client._lock,), daemon=True).start()
+    assert held.wait(PATIENCE)
+    client.reset_after_fork()  # as in a child, where that thread is gone and its lock is not
+    opened = threading.Event()
+
+    def open_another() -> None:
+        client.database("engine", URL, {}, credentials=second)
+        opened.set()
+
+    threading.Thread(target=open_another, daemon=True).start()
+    try:
+        assert opened.wait(PATIENCE)
+    finally:
+        done.set()
+    client.close()
