@@ -257,6 +257,12 @@ def main() -> None:
     except StrongroomError as error:
         err.print(f"[red]error:[/] {escape(str(error))}", highlight=False)
         sys.exit(1)
+    except OSError as error:
+        # A full disk or a folder that is gone needs no traceback.
+        where = f"{error.filename}: " if error.filename else ""
+        what = error.strerror or type(error).__name__
+        err.print(f"[red]error:[/] {escape(f'{where}{what}')}", highlight=False)
+        sys.exit(1)
     except Exception as error:
         # click's usage errors: the class isn't part of typer's interface.
         if not hasattr(error, "format_message"):

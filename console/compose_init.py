@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import os
 import sys
 from collections.abc import Sequence
@@ -11,6 +10,7 @@ from typing import Final
 
 from rich.console import Console
 
+from app_integration._internal.cli import ArgumentParser
 from app_integration.errors import StrongroomError
 from app_integration.names import Environment, Scope
 from console.local import Composed
@@ -26,7 +26,7 @@ SERVICE: Final = "gaara-store"
 
 def main(arguments: Sequence[str]) -> int:
     """Do one step; gives 0, or 1 after an error."""
-    parser = argparse.ArgumentParser(prog="python -m console.compose_init")
+    parser = ArgumentParser(prog="python -m console.compose_init")
     parser.add_argument("step", choices=("prepare", "apply"))
     step = parser.parse_args(arguments).step
     os.umask(0o077)

@@ -6,7 +6,6 @@ import os
 import secrets
 import stat
 from collections.abc import Callable
-from contextlib import suppress
 from pathlib import Path
 
 from app_integration._internal.private_file import write_private
@@ -38,10 +37,18 @@ def private_folder(path: Path) -> None:
     """Make *path* a folder that only its owner, the user we run as, may enter (0700).
 
     Raises:
-        ConfigurationError: *path* is a symlink, no folder, or belongs to another user.
+        ConfigurationError: *path* is a symlink, no folder, or belongs to another user; or it can't
+            be made, as the folder that it goes into isn't there, say.
     """
-    with suppress(FileExistsError):
+    try:
         path.mkdir(mode=0o700)
+    except FileExistsError:
+        pass
+    except OSError as error:
+        raise ConfigurationError(
+            f"{path} can't be made in {path.absolute().parent}: {error.strerror}; make that folder"
+            " first, or name another by --root"
+        ) from None
     found = path.lstat()
     if not stat.S_ISDIR(found.st_mode):
         raise ConfigurationError(f"{path} must be a folder, not a link or a file; move it away")

@@ -1,0 +1,50 @@
+"""The command line's edge: what goes wrong outside of it is one message and an exit code."""
+
+from __future__ import annotations
+
+import errno
+import os
+import sys
+from pathlib import Path
+from typing import NoReturn
+
+import pytest
+
+from console import cli, compose_init, operate
+
+
+def run(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
+    monkeypatch.setattr(sys, "argv", ["strongroom", *arguments])
+    with pytest.raises(SystemExit) as exited:
+        cli.main()
+    assert isinstance(exited.value.code, int)
+    return exited.value.code
+
+
+def test_up_in_a_folder_that_is_not_there_says_what_to_make(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root = tmp_path / "gone" / ".strongroom"
+    assert run(monkeypatch, "up", "--root", str(root)) == 1
+    said = " ".join(capsys.readouterr().err.split())
+    assert f"{root} can't be made in {root.parent}: No such file or directory" in said
+    assert "make that folder first, or name another by --root" in said
+    assert "Traceback" not in said
+
+
+def test_command_on_a_full_disk_names_the_file_and_ends_with_1(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def full(*_: object) -> NoReturn:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "/somewhere/lock")
+
+    monkeypatch.setattr(operate, "local", full)
+    assert run(monkeypatch, "status") == 1
+    assert "error: /somewhere/lock: No space left on device" in capsys.readouterr().err
+
+
+def test_compose_step_that_is_unknown_is_a_usage_error(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as exited:
+        compose_init.main(["unknown"])
+    assert exited.value.code == cli.USAGE_ERROR
+    assert "invalid choice" in capsys.readouterr().err
