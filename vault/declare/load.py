@@ -11,11 +11,13 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from app_integration.names import Environment
+from vault.declare import source_file
 from vault.declare.checks import environment, login, people
 from vault.declare.checks import service as service_checks
 from vault.declare.declaration import Declaration
 from vault.declare.faults import DeclarationError, FieldError, FileError
 from vault.declare.schema.model import EnvironmentDeclaration, ServiceDeclaration
+from vault.declare.source_file import NotUsable
 from vault.declare.yaml import document, explain
 from vault.declare.yaml.document import Document
 
@@ -55,7 +57,7 @@ def read(root: Path) -> Files:
 
 def _pems(folder: Path) -> dict[str, bytes]:
     try:
-        return {path.name: path.read_bytes() for path in sorted(folder.glob("*.pem"))}
+        return {path.name: _content(path) for path in sorted(folder.glob("*.pem"))}
     except OSError as error:
         fault = FileError(_shown(folder), 0, f"holds a .pem that can't be read: {error.strerror}")
         raise DeclarationError([fault]) from None
@@ -63,7 +65,7 @@ def _pems(folder: Path) -> dict[str, bytes]:
 
 def _contents(folder: Path) -> dict[Path, bytes]:
     try:
-        contents = {path: path.read_bytes() for path in sorted(folder.glob("*.yaml"))}
+        contents = {path: _content(path) for path in sorted(folder.glob("*.yaml"))}
         others = list(folder.glob("*.yml"))
     except OSError as error:
         raise DeclarationError(
@@ -80,6 +82,13 @@ def _contents(folder: Path) -> dict[Path, bytes]:
         text = "holds no declaration (expected files such as gaara-store.yaml or dev.yaml)"
         raise DeclarationError([FileError(_shown(folder), 0, text)])
     return contents
+
+
+def _content(path: Path) -> bytes:
+    try:
+        return source_file.read(path, path.parent)
+    except NotUsable as error:
+        raise DeclarationError([error.at(_shown(path))]) from None
 
 
 def _shown(path: Path) -> str:
@@ -161,4 +170,8 @@ def _understood(doc: Document) -> Mapping[str, Any] | None:
 
 def _templates(template_root: Path, service: str) -> frozenset[str]:
     folder = template_root / service
-    return frozenset(path.name for path in folder.glob("*.j2") if path.is_file())
+    return frozenset(
+        path.name
+        for path in folder.glob("*.j2")
+        if path.is_file() and source_file.is_inside(path, template_root)
+    )
