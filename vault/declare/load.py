@@ -12,7 +12,7 @@ from pydantic import BaseModel, ValidationError
 
 from app_integration.names import Environment
 from vault.declare import source_file
-from vault.declare.checks import environment, login, people
+from vault.declare.checks import database_user, environment, login, people
 from vault.declare.checks import service as service_checks
 from vault.declare.declaration import Declaration
 from vault.declare.faults import DeclarationError, FieldError, FileError
@@ -110,13 +110,17 @@ def check(files: Files, template_root: Path = TEMPLATES) -> Declaration:
     faults: list[FileError] = []
     for name, doc in services.items():
         templates = _templates(template_root, name)
-        problems = service_checks.problems(doc.data, stem=name, templates=templates)
+        problems = chain(
+            service_checks.problems(doc.data, stem=name, templates=templates),
+            database_user.service_problems(doc.data, stem=name),
+        )
         faults += _faults(ServiceDeclaration, doc, problems)
     for name, doc in environments.items():
         problems = chain(
             environment.problems(doc.data, stem=name, services=known),
             login.problems(doc.data, stem=name, services=known, pems=files.pems),
             people.problems(doc.data),
+            database_user.problems(doc.data, services=known),
         )
         faults += _faults(EnvironmentDeclaration, doc, problems)
     if faults:

@@ -58,21 +58,12 @@ def problems(
     here = ("services", name, "adopted")
     adopted = _mapping(deployment, "adopted")
     given = sorted(_given(service, stem))
-    taken: dict[object, str] = {}
     for secret in adopted:
         loc = (*here, secret)
         if secret not in given:
             what, near = f"has {shown(secret)}, which is no given secret", nearest(secret, given)
             yield FieldError(loc, what, listed(given), near, subject=here)
             continue
-        user = _mapping(adopted, secret).get("username")
-        if user in taken:
-            what = f"is {shown(user)}, as in {taken[user]}"
-            yield FieldError((*loc, "username"), what, "one secret for each user")
-        elif user in _reserved(name, stem):
-            expected = "a user whom nobody else depends on; the server logs in as its manager"
-            yield FieldError((*loc, "username"), f"is {shown(user)}", expected)
-        taken.setdefault(user, secret)
         yield from _role_taken(name, secret, service, stem)
         yield from _derived_from(secret, _mapping(service, "secrets"), here)
     if adopted and "database" not in service:
@@ -98,11 +89,6 @@ def _scope(name: str, stem: str) -> Scope | None:
         return Scope(name, Environment(stem))
     except (InvalidName, ValueError):
         return None
-
-
-def _reserved(name: str, stem: str) -> tuple[str, ...]:
-    scope = _scope(name, stem)
-    return (scope.manager_role, scope.owner_role) if scope else ()
 
 
 def _role_taken(name: str, secret: str, service: Any, stem: str) -> Iterator[FieldError]:
