@@ -11,10 +11,11 @@ import pytest
 from app_integration import default_client
 from app_integration.client import Client
 from app_integration.settings import from_environment
+from app_integration.testing.ports import free_ports
 from console.local import Local
 from console.runtimes import chosen
 from tests.support.databases.database import Database
-from tests.support.servers.deployment import Deployment, free_ports, require_images
+from tests.support.servers.deployment import Deployment, require_images
 from vault.declare.load import load
 from vault.runtime.embedded import Embedded
 from vault.runtime.layout import Layout

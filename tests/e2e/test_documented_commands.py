@@ -20,7 +20,8 @@ from typing import Final
 
 import pytest
 
-from tests.support.servers.deployment import Deployment, free_ports
+from app_integration.testing.ports import free_ports
+from tests.support.servers.deployment import Deployment
 from vault.declare import load
 from vault.runtime.layout import Layout
 from vault.runtime.ports import Ports, setting

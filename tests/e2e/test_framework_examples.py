@@ -13,9 +13,10 @@ import pytest
 import requests
 
 from app_integration.config.loader import load_config
+from app_integration.testing.ports import free_ports
 from examples.service_config import ServiceConfig
 from tests.support.processes.running_store import ROOT, START_SECONDS, STOP_SECONDS, eventually
-from tests.support.servers.deployment import Deployment, free_ports
+from tests.support.servers.deployment import Deployment
 
 pytestmark = pytest.mark.requires("embedded")
 

@@ -15,10 +15,10 @@ from dotenv import dotenv_values
 
 from app_integration.client import Client
 from app_integration.config.loader import load_config
+from app_integration.testing.ports import free_ports
 from console.local import Local
 from examples.gaara_store.config import StoreConfig
 from tests.support.processes.running_store import ROOT, Person, RunningStore, eventually
-from tests.support.servers.deployment import free_ports
 from vault.declare import load
 from vault.runtime.layout import Layout
 from vault.runtime.ports import Ports, setting

@@ -14,7 +14,8 @@ import pytest
 import requests
 
 from app_integration.names import KV_MOUNT
-from tests.support.servers.deployment import Deployment, free_ports
+from app_integration.testing.ports import free_ports
+from tests.support.servers.deployment import Deployment
 from vault.runtime.layout import Layout
 from vault.runtime.ports import Ports, setting
 from vault.runtime.processes.processes import Processes

@@ -24,10 +24,11 @@ from sqlalchemy import text
 from app_integration.client import Client
 from app_integration.config.deliver import status_file
 from app_integration.config.loader import load_config
+from app_integration.testing.ports import free_ports
 from examples.gaara_store import tokens
 from examples.gaara_store.config import StoreConfig
 from tests.support.processes.running_store import ROOT, Person, RunningStore, StoreInContainer
-from tests.support.servers.deployment import Deployment, eventually, free_ports
+from tests.support.servers.deployment import Deployment, eventually
 from vault.runtime.docker.containers import Containers
 
 pytestmark = pytest.mark.requires("embedded")

@@ -25,11 +25,11 @@ from app_integration.errors import ConfigurationError
 from app_integration.secret import Secret
 from app_integration.session.session import open_session
 from app_integration.sources.vault import VaultSource
+from app_integration.testing.ports import free_ports
 from console import operate
 from console.adoption import Adoption
 from console.local import Local
 from tests.support.processes.adopting import ACTS, NAME, Failing, place
-from tests.support.servers.deployment import free_ports
 from vault.adoption import adopt, undo
 from vault.adoption.adopt import Declined, Unfinished
 from vault.adoption.database_user import DatabaseLogin, DatabaseRefused, connected

@@ -4,7 +4,6 @@ import itertools
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -28,6 +27,7 @@ from app_integration.errors import AccessDenied
 from app_integration.names import Environment, Scope
 from app_integration.session.session import open_session
 from app_integration.settings import Settings
+from app_integration.testing.ports import free_ports
 
 pytestmark = pytest.mark.requires("embedded")
 
@@ -200,16 +200,9 @@ class Server:
         return self.write(path, {}, "GET")["data"]
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
-
-
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    running = Server(tmp_path_factory.mktemp("server"), free_port(), free_port())
+    running = Server(tmp_path_factory.mktemp("server"), *free_ports(2))
     (running.folder / "seal.key").write_bytes(os.urandom(32))
     try:
         running.start()

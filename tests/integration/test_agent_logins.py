@@ -20,10 +20,10 @@ from agent.config_file import AgentSettings, Delivery, render
 from agent.run_settings import RunSettings
 from app_integration.secret import Secret
 from app_integration.settings import Settings
+from app_integration.testing.ports import free_ports
 from console.local import Local
 from tests.support.models.declared import SCOPE, carry_out, declare
 from tests.support.servers.audited_server import AuditedServer, audited_server, until
-from tests.support.servers.deployment import free_ports
 from tests.support.servers.issuer import Authority, Provider, Signer, public
 from tests.support.servers.local_server import certificate_in, running
 from vault.declare import load

@@ -20,8 +20,8 @@ from app_integration.observability.audit_log import AuditLog
 from app_integration.observability.audit_sinks import FileSink
 from app_integration.secret import Secret
 from app_integration.session.session import Session
+from app_integration.testing.ports import free_ports
 from policies.render import render_policies
-from tests.support.servers.deployment import two_free_ports
 from vault.declare import load
 from vault.declare.declaration import Declaration
 from vault.dotenv import import_, parse, swap
@@ -110,7 +110,7 @@ class Killed(BaseException):
 def root(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Session]:
     """A development server of its own, spoken to as root."""
     home = tmp_path_factory.mktemp("bao")
-    address = f"127.0.0.1:{two_free_ports()}"
+    address = f"127.0.0.1:{free_ports(2)[0]}"
     options = ("-dev", "-dev-no-store-token", f"-dev-listen-address={address}")
     with (
         (home / "log").open("w") as log,

@@ -17,7 +17,8 @@ from typing import Any, Final
 import pytest
 import requests
 
-from tests.support.servers.deployment import Deployment, free_ports
+from app_integration.testing.ports import free_ports
+from tests.support.servers.deployment import Deployment
 
 pytestmark = pytest.mark.requires("embedded")
 

@@ -21,6 +21,7 @@ from redis.retry import Retry
 from app_integration.errors import ConfigurationError
 from app_integration.names import Environment, Scope
 from app_integration.secret import Secret
+from app_integration.testing.ports import free_ports
 from app_integration.transport.http import Transport
 from vault.runtime.embedded import Embedded, StillRunning
 from vault.runtime.layout import Layout
@@ -35,15 +36,6 @@ SCOPE = Scope("gaara-store", Environment.DEV)
 SERVERS = ("vault", "database", "redis", "smtp")
 
 
-def free_ports() -> Ports:
-    """Ports that nobody listens on; all are held until all are known, so they differ."""
-    held = [socket.create_server((HOST, 0)) for _ in range(6)]
-    numbers = [server.getsockname()[1] for server in held]
-    for server in held:
-        server.close()
-    return Ports(*numbers)
-
-
 def folder_in(tmp_path: Path) -> Path:
     """A root with everything in its name that a path may hold and a configuration may trip on."""
     parent = tmp_path / "a \"b\" 'c' ${d} #%20ü"
@@ -53,7 +45,7 @@ def folder_in(tmp_path: Path) -> Path:
 
 @contextmanager
 def deployment(root: Path) -> Iterator[Embedded]:
-    embedded = Embedded(Layout(root), free_ports(), SCOPE)
+    embedded = Embedded(Layout(root), Ports(*free_ports(6)), SCOPE)
     try:
         yield embedded
     finally:
@@ -324,7 +316,7 @@ def test_other_ports_in_the_settings_move_what_runs_and_keep_its_data(embedded: 
     assert token
     store_a_value(embedded, token)
     embedded.mark_bootstrapped()
-    moved = Embedded(embedded.layout, free_ports(), SCOPE)
+    moved = Embedded(embedded.layout, Ports(*free_ports(6)), SCOPE)
     assert moved.start().servers == SERVERS
     assert request(moved, token, "GET", "cubbyhole/kept")["data"]["value"] == "still here"
     check_free(embedded.ports)

@@ -30,7 +30,8 @@ from app_integration.errors import (
     Unreachable,
 )
 from app_integration.settings import Limits, from_environment
-from tests.support.servers.deployment import Deployment, free_ports
+from app_integration.testing.ports import free_ports
+from tests.support.servers.deployment import Deployment
 
 pytestmark = pytest.mark.requires("embedded")
 

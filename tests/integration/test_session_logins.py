@@ -22,8 +22,8 @@ from app_integration.errors import AccessDenied, AuthenticationFailed, ServerErr
 from app_integration.names import Environment, Scope
 from app_integration.session.session import Session, open_session
 from app_integration.settings import Auth, Settings
+from app_integration.testing.ports import free_ports
 from tests.support.servers.audited_server import AuditedServer, audited_server, until
-from tests.support.servers.deployment import free_ports
 from tests.support.servers.local_server import Server, certificate_in, running
 from vault.runtime.processes import binaries
 

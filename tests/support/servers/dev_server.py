@@ -13,7 +13,7 @@ from app_integration.auth.methods import StaticToken
 from app_integration.errors import ConfigurationError, ServerError
 from app_integration.secret import Secret
 from app_integration.session.session import Session
-from tests.support.servers.deployment import two_free_ports
+from app_integration.testing.ports import free_ports
 from vault.runtime.processes import binaries
 
 ROOT_TOKEN = "root"
@@ -27,7 +27,7 @@ def dev_server(certificates: Path | None = None) -> Iterator[str]:
 
     With a folder for *certificates* it speaks TLS, and its authority is there, :data:`AUTHORITY`.
     """
-    address = f"127.0.0.1:{two_free_ports()}"
+    address = f"127.0.0.1:{free_ports(2)[0]}"
     options = [f"-dev-root-token-id={ROOT_TOKEN}", f"-dev-listen-address={address}"]
     if certificates is not None:
         options += ["-dev-tls", f"-dev-tls-cert-dir={certificates}"]

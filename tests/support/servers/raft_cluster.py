@@ -14,9 +14,9 @@ from app_integration.auth.methods import StaticToken
 from app_integration.errors import ServerError
 from app_integration.secret import Secret
 from app_integration.session.session import Session
+from app_integration.testing.ports import free_ports
 from app_integration.transport.http import Transport
 from tests.support.servers.audited_server import until
-from tests.support.servers.deployment import free_ports
 from vault.runtime.processes import binaries
 from vault.runtime.servers import vault_state
 
@@ -113,7 +113,7 @@ def raft_cluster(folder: Path) -> Iterator[Cluster]:
             node.process.wait(_STOP)
 
 
-def _start(folder: Path, position: int, addresses: list[str], ports: list[int], key: Path) -> Node:
+def _start(folder: Path, position: int, addresses: list[str], ports: range, key: Path) -> Node:
     home = folder / f"node-{position}"
     (home / "data").mkdir(parents=True)
     others = [each for each in addresses if each != addresses[position]]

@@ -29,10 +29,10 @@ from app_integration.errors import KeyUnavailable, Unreachable, raise_decryption
 from app_integration.names import Environment, Scope
 from app_integration.observability import redaction
 from app_integration.secret import Secret
+from app_integration.testing.ports import free_ports
 from examples.gaara_store import keys, signing
 from examples.gaara_store.app import create_app
 from examples.gaara_store.config import StoreConfig
-from tests.support.servers.deployment import free_ports
 from vault.runtime.layout import Layout
 from vault.runtime.ports import HOST, Ports
 from vault.runtime.processes.processes import Processes

@@ -9,9 +9,9 @@ import pytest
 import redis
 from pydantic import SecretStr
 
+from app_integration.testing.ports import free_ports
 from examples.gaara_store.attempts import LIMIT, WINDOW, LoginAttempts
 from examples.gaara_store.problems import Unavailable
-from tests.support.servers.deployment import free_ports
 from tests.support.servers.store_parts import Servers, running_servers
 
 pytestmark = pytest.mark.requires("embedded")

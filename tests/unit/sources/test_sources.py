@@ -23,7 +23,7 @@ from app_integration.secret_store.cache_entry import FALLBACK_TTL
 from app_integration.settings import from_environment
 from app_integration.sources.dotenv import DotenvSource
 from app_integration.sources.rendered import RenderedSource
-from tests.support.servers.deployment import free_ports
+from app_integration.testing.ports import free_ports
 from tests.unit.secret_store.test_store import LIMITS, Script, Shop
 from tests.unit.test_settings import GOOD
 

@@ -24,9 +24,9 @@ from app_integration.errors import (
     StrongroomError,
     Unreachable,
 )
+from app_integration.testing.ports import free_ports
 from app_integration.transport import http
 from app_integration.transport.http import Transport
-from tests.support.servers.deployment import free_ports
 from tests.support.servers.local_server import DRIP, Server, certificate_in, once, running
 
 TOKEN = "hvs.the-token-itself"
