@@ -181,12 +181,17 @@ LOCKOUT = {
 }
 #: Kinds of which the server forgets what isn't sent along.
 WHOLE = {"database-role", "static-role", "rate-limit", "jwt-role", "oidc-role"}
+#: What a role's maximum takes along: of a periodic token its period, of others their lives.
+PERIODIC = {name: {"token_period"} for name in ("token_max_ttl", "token_explicit_max_ttl")}
+ENDING = {"token_explicit_max_ttl": {"token_ttl", "token_max_ttl"}}
 HANDS = {
     "mount": Hand(
         "sys/mounts/{name}/tune",
         {
             "type": again("sys/mounts/{name}", MOUNTED | {"type": "transit", "options": {}}),
             "version": again("sys/mounts/{name}", MOUNTED | {"options": {"version": "1"}}),
+            # A higher limit is nobody's loss.
+            "max_lease_ttl": body("sys/mounts/{name}/tune", {"max_lease_ttl": "59m"}),
         },
         ("type", "version"),
     ),
@@ -208,9 +213,12 @@ HANDS = {
                 {"bind_secret_id": False, "token_bound_cidrs": ["127.0.0.1/32"]},
             )
         },
+        along=ENDING,
     ),
     "userpass": Hand(
-        "auth/userpass/users/{name}", {"password": noted("userpass", {"password_hmac": "other"})}
+        "auth/userpass/users/{name}",
+        {"password": noted("userpass", {"password_hmac": "other"})},
+        along=ENDING,
     ),
     "jwt-config": Hand(
         "auth/jwt/config",
@@ -240,6 +248,7 @@ HANDS = {
                 "auth/jwt/role/{name}", {"bound_claims_type": "glob"}
             ),
         },
+        along=PERIODIC,
     ),
     "oidc-config": Hand(
         "auth/oidc/config",
@@ -266,6 +275,7 @@ HANDS = {
                 "auth/oidc/role/{name}", {"bound_claims_type": "glob"}
             ),
         },
+        along=ENDING,
     ),
     "kubernetes-config": Hand(
         "auth/kubernetes/config",
@@ -288,10 +298,12 @@ HANDS = {
                 "auth/kubernetes/role/{name}", {"alias_name_source": "serviceaccount_name"}
             )
         },
+        along=PERIODIC,
     ),
     "cert-role": Hand(
         "auth/cert/certs/{name}",
         {"certificate": body("auth/cert/certs/{name}", {"certificate": CERTIFICATES[1]})},
+        along=PERIODIC,
     ),
     "group": Hand(
         "identity/group/name/{name}",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Final
 
 from app_integration import names
@@ -22,6 +23,7 @@ from vault.declare.schema.model import (
 from vault.declare.schema.model import DatabaseRole as Role
 from vault.reconcile.desired import identities, people, static_users
 from vault.reconcile.inputs import Inputs
+from vault.reconcile.lifetimes import longest
 from vault.reconcile.planning.dependencies import PRUNABLE
 from vault.reconcile.resources import Resource, ownership
 from vault.reconcile.resources.auth import AppRole
@@ -63,7 +65,7 @@ def desired(
         supply: given values and passwords.
     """
     declared = declaration.environment(environment)
-    resources: list[Resource] = [*_mounts(declared, _longest_lease(declaration, environment))]
+    resources: list[Resource] = [*_mounts(declared)]
     resources += [Policy(name, text) for name, text in sorted(policies.items())]
     resources.append(TransitKey(FINGERPRINT_KEY))
     resources += [AppRole(job, (job,), token_ttl=JOB_TOKEN_TTL) for job in JOBS]
@@ -83,7 +85,20 @@ def desired(
     resources += [*people.guards(declared), *people.people(declared, supply)]
     return [
         Recorded(resource, environment) if resource.kind in PRUNABLE else resource
-        for resource in resources
+        for resource in _with_limits(resources)
+    ]
+
+
+def _with_limits(resources: list[Resource]) -> list[Resource]:
+    """*resources*, each mount made to allow the longest lifetime that is declared in it."""
+    needed = {each.name: 0 for each in resources if isinstance(each, Mount)}
+    for each in resources:
+        mount = PRUNABLE.get(each.kind, "").rpartition("/")[0]
+        if mount in needed:
+            needed[mount] = max(needed[mount], longest(each.desired()))
+    return [
+        replace(each, max_ttl=needed[each.name]) if isinstance(each, Mount) else each
+        for each in resources
     ]
 
 
@@ -96,20 +111,11 @@ def database_roles(declaration: Declaration, scope: Scope) -> dict[str, Role]:
     }
 
 
-def _longest_lease(declaration: Declaration, environment: Environment) -> int:
-    """Seconds that any declared database user may live; 0 when there is none."""
-    scopes = declaration.scopes(environment)
-    roles = (role for scope in scopes for role in database_roles(declaration, scope).values())
-    return max((role.max_ttl for role in roles), default=0)
-
-
-def _mounts(environment: EnvironmentDeclaration, longest_lease: int) -> Iterator[Resource]:
+def _mounts(environment: EnvironmentDeclaration) -> Iterator[Resource]:
     yield Mount("mounts", names.KV_MOUNT, "kv", "secrets of services", version=2)
     yield KvConfig(names.KV_MOUNT, KEPT_VERSIONS)
     yield Mount("mounts", names.TRANSIT_MOUNT, "transit", "encryption keys of services")
-    yield Mount(
-        "mounts", names.DATABASE_MOUNT, "database", "leased database users", max_ttl=longest_lease
-    )
+    yield Mount("mounts", names.DATABASE_MOUNT, "database", "leased database users")
     yield Mount("auth", names.APPROLE_MOUNT, "approle", "services and jobs")
     yield from people.mount(environment)
 

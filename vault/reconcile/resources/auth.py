@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from datetime import datetime
+from typing import ClassVar, Final
 
 from app_integration.names import APPROLE_MOUNT
 from app_integration.session.session import Session
 from vault.reconcile.inputs import Inputs
-from vault.reconcile.resources import Fields, Reader, pick, read_data
+from vault.reconcile.resources import Fields, Reader
+from vault.reconcile.resources.mounts import Capped
 from vault.reconcile.resources.ownership import write_note
+from vault.reconcile.resources.tokens import read_role
 from vault.reconcile.resources.write_only import WriteOnly
+
+_APPROLE: Final = f"auth/{APPROLE_MOUNT}"
+_USERPASS: Final = "auth/userpass"
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +44,7 @@ class AppRole:
             "token_period": self.token_period,
             "token_ttl": self.token_ttl,
             "token_max_ttl": self.token_ttl,
+            "token_explicit_max_ttl": 0,
             "token_num_uses": 0,
             "token_no_default_policy": True,
             "bind_secret_id": True,
@@ -46,19 +53,38 @@ class AppRole:
         }
 
     def read(self, reader: Reader) -> Fields | None:
-        """The same of the role on the server."""
-        data = read_data(reader, self._path)
-        if data is None:
-            return None
-        return pick(self.desired(), {**data, "token_policies": sorted(data["token_policies"])})
+        """The same of the role on the server, its lifetimes as the mount grants them."""
+        return read_role(reader, _APPROLE, self._path, self.desired())
 
     def write(self, session: Session, before: Fields | None) -> None:  # noqa: ARG002 (protocol)
-        """Create or change it; secret-ids already issued stay."""
+        """Create or change it; secret-ids already issued stay.
+
+        Raises:
+            Capped: a secret-id issued by it ends before it should.
+        """
         session.post(self._path, self.desired())
+        if self.secret_id_ttl:
+            granted = self._issued_ttl(session)
+            if granted != self.secret_id_ttl:
+                raise Capped(self, "secret_id_ttl", self.secret_id_ttl, granted)
+
+    def _issued_ttl(self, session: Session) -> int:
+        """Seconds that a secret-id lives, as the server dates one; it is destroyed at once."""
+        issued = session.post(f"{self._path}/secret-id", retry=False)["data"]
+        accessor = {"secret_id_accessor": issued["secret_id_accessor"]}
+        path = f"{self._path}/secret-id-accessor"
+        try:
+            found = session.post(f"{path}/lookup", accessor)["data"]
+        finally:
+            session.post(f"{path}/destroy", accessor)
+        created, ends = (
+            datetime.fromisoformat(found[field]) for field in ("creation_time", "expiration_time")
+        )
+        return round((ends - created).total_seconds())
 
     @property
     def _path(self) -> str:
-        return f"auth/{APPROLE_MOUNT}/role/{self.name}"
+        return f"{_APPROLE}/role/{self.name}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,20 +106,12 @@ class UserpassLogin:
 
     def desired(self) -> Fields:
         """Policies, lifetimes in seconds, and the password if one is given."""
-        return {
-            "token_policies": sorted(self.policies),
-            "token_ttl": self.token_ttl,
-            "token_max_ttl": self.token_max_ttl,
-            **self._password.desired(),
-        }
+        return {**self._role(), **self._password.desired()}
 
     def read(self, reader: Reader) -> Fields | None:
-        """The same of the login on the server."""
-        data = read_data(reader, self._path)
-        if data is None:
-            return None
-        policies = {"token_policies": sorted(data["token_policies"])}
-        return pick(self.desired(), {**data, **policies, **self._password.read(reader)})
+        """The same of the login on the server, its lifetimes as the mount grants them."""
+        found = read_role(reader, _USERPASS, self._path, self._role())
+        return None if found is None else {**found, **self._password.read(reader)}
 
     def write(self, session: Session, before: Fields | None) -> None:
         """Create it with its password, or change what differs."""
@@ -105,10 +123,18 @@ class UserpassLogin:
         if renewed:
             write_note(session, self.record, self._password.notes(session))
 
+    def _role(self) -> Fields:
+        return {
+            "token_policies": sorted(self.policies),
+            "token_ttl": self.token_ttl,
+            "token_max_ttl": self.token_max_ttl,
+            "token_explicit_max_ttl": 0,
+        }
+
     @property
     def _password(self) -> WriteOnly:
         return WriteOnly(self.record, self.supply.get(self._path))
 
     @property
     def _path(self) -> str:
-        return f"auth/userpass/users/{self.name}"
+        return f"{_USERPASS}/users/{self.name}"

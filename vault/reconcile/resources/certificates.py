@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from app_integration.session.session import Session
 from vault.reconcile.resources import Fields, Reader
-from vault.reconcile.resources.tokens import TokenRules, read_fields
+from vault.reconcile.resources.tokens import TokenRules, read_role
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +38,7 @@ class CertRole:
 
     def read(self, reader: Reader) -> Fields | None:
         """The same of the role on the server."""
-        return read_fields(reader, self._path, self.desired())
+        return read_role(reader, f"auth/{self.mount}", self._path, self.desired())
 
     def write(self, session: Session, before: Fields | None) -> None:  # noqa: ARG002 (protocol)
         """Create or change it."""

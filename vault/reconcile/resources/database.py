@@ -12,7 +12,9 @@ from app_integration.secret import Secret
 from app_integration.session.session import Session
 from vault.declare.schema.field_types import Endpoint, loopback
 from vault.reconcile.inputs import Inputs
+from vault.reconcile.lifetimes import in_force
 from vault.reconcile.resources import Fields, Reader, pick, read_data
+from vault.reconcile.resources.mounts import max_ttl
 from vault.reconcile.resources.ownership import note, write_note
 from vault.reconcile.resources.write_only import ANOTHER, WriteOnly
 
@@ -199,9 +201,13 @@ class DatabaseRole:
         }
 
     def read(self, reader: Reader) -> Fields | None:
-        """The same of the role on the server."""
+        """The same of the role on the server, its lifetimes as the mount grants them."""
         data: Mapping[str, Any] | None = read_data(reader, self._path)
-        return pick(self.desired(), data) if data is not None else None
+        if data is None:
+            return None
+        desired = self.desired()
+        lifetimes = in_force(data, max_ttl(reader, DATABASE_MOUNT), desired)
+        return pick(desired, {**data, **lifetimes})
 
     def write(self, session: Session, before: Fields | None) -> None:  # noqa: ARG002 (protocol)
         """Replace the role; leases already out keep the statements of their time."""

@@ -10,7 +10,7 @@ from app_integration.session.session import Session
 from vault.reconcile.inputs import Inputs
 from vault.reconcile.resources import Fields, Reader
 from vault.reconcile.resources.ownership import write_note
-from vault.reconcile.resources.tokens import TokenRules, read_fields
+from vault.reconcile.resources.tokens import TokenRules, read_fields, read_role
 from vault.reconcile.resources.write_only import AS_GIVEN, WriteOnly
 
 #: How a provider may sign. The server's own default is RS256 alone.
@@ -93,7 +93,7 @@ class JwtRole:
 
     def read(self, reader: Reader) -> Fields | None:
         """The same of the role on the server."""
-        return read_fields(reader, self._path, self.desired())
+        return read_role(reader, f"auth/{self.mount}", self._path, self.desired())
 
     def write(self, session: Session, before: Fields | None) -> None:  # noqa: ARG002 (protocol)
         """Create or change it."""
@@ -199,7 +199,7 @@ class OidcRole:
 
     def read(self, reader: Reader) -> Fields | None:
         """The same of the role on the server."""
-        return read_fields(reader, self._path, self.desired())
+        return read_role(reader, f"auth/{self.mount}", self._path, self.desired())
 
     def write(self, session: Session, before: Fields | None) -> None:  # noqa: ARG002 (protocol)
         """Create or change it."""

@@ -9,7 +9,7 @@ from app_integration.session.session import Session
 from vault.reconcile.inputs import Inputs
 from vault.reconcile.resources import Fields, Reader, read_data
 from vault.reconcile.resources.ownership import write_note
-from vault.reconcile.resources.tokens import TokenRules, normal, read_fields
+from vault.reconcile.resources.tokens import TokenRules, normal, read_role
 from vault.reconcile.resources.write_only import AS_GIVEN, WriteOnly
 
 _REVIEWER: Final = "token_reviewer_jwt"
@@ -107,7 +107,7 @@ class KubernetesRole:
 
     def read(self, reader: Reader) -> Fields | None:
         """The same of the role on the server."""
-        return read_fields(reader, self._path, self.desired())
+        return read_role(reader, f"auth/{self.mount}", self._path, self.desired())
 
     def write(self, session: Session, before: Fields | None) -> None:  # noqa: ARG002 (protocol)
         """Create or change it."""

@@ -8,11 +8,35 @@ from typing import Any, ClassVar, Final
 
 import tenacity
 
-from app_integration.errors import RequestRefused
+from app_integration.errors import ConfigurationError, RequestRefused
 from app_integration.session.session import Session
-from vault.reconcile.resources import Fields, Reader, pick, read_data, refuse_change
+from vault.declare import durations
+from vault.reconcile.resources import Fields, Reader, Resource, pick, read_data, refuse_change
 
 _KV_UPGRADE: Final = 15  # seconds a new KV v2 mount may answer 400 while it upgrades itself
+
+
+class Capped(ConfigurationError):
+    """What was written is in force on the server for a shorter time than declared."""
+
+    def __init__(self, resource: Resource, field: str, declared: int, granted: int) -> None:
+        super().__init__(
+            f"{resource.kind} {resource.name}: {field} is {durations.render(declared)} in the"
+            f" declaration, and the server grants {durations.render(granted)} at most; declare no"
+            " more than that, or have the server's operator raise its limit"
+        )
+
+
+def max_ttl(reader: Reader, mount: str) -> int:
+    """Return the seconds that anything from *mount* may live: its own limit, or the server's.
+
+    Args:
+        reader: may read the mount's tuning.
+        mount: ``database``, ``auth/approle``.
+    """
+    # For an auth method too: sys/auth/<method>/tune says the same, but asks for sudo.
+    data = read_data(reader, f"sys/mounts/{mount}/tune") or {}
+    return durations.normalise(data.get("max_lease_ttl") or 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +45,8 @@ class Mount:
 
     Attributes:
         path: without a trailing slash.
-        max_ttl: seconds that a lease lives at most; 0 leaves it to the server.
+        max_ttl: seconds that what it issues must be able to live. A lower limit is raised, be it
+            the mount's own or the server's; a higher one stays, as others may need it.
     """
 
     kind: ClassVar[str] = "mount"
@@ -48,29 +73,38 @@ class Mount:
         return fields
 
     def read(self, reader: Reader) -> Fields | None:
-        """From the table of mounts, which both servers give whole."""
+        """From the table of mounts, which both servers give whole, and the limit in force."""
         mounts = read_data(reader, f"sys/{self.api}") or {}
         found = mounts.get(f"{self.path}/")
         if found is None:
             return None
         version = int((found.get("options") or {}).get("version", 1))
-        return pick(self.desired(), {**found, **found["config"], "version": version})
+        actual = pick(self.desired(), {**found, "version": version})
+        if self.max_ttl:
+            actual["max_lease_ttl"] = min(self.max_ttl, max_ttl(reader, self.name))
+        return actual
 
     def write(self, session: Session, before: Fields | None) -> None:
-        """Mount it, or tune what is there."""
+        """Mount it if it isn't there, and tune what is.
+
+        Raises:
+            CannotChange: type or version is another.
+            Capped: its limit stays below what is declared.
+        """
         refuse_change(self, before, ("type", *(["version"] if self.version else [])))
-        tuning = {
-            key: value for key, value in self.desired().items() if key not in {"type", "version"}
-        }
-        if before is not None:
-            session.post(f"sys/{self.api}/{self.path}/tune", tuning)
-            return
-        config = {key: value for key, value in tuning.items() if key != "description"}
-        body: dict[str, Any] = {
-            "type": self.type,
-            "description": self.description,
-            "config": config,
-        }
+        if before is None:
+            self._create(session)
+            before = self.read(session) or {}
+        differing = {key: value for key, value in self.desired().items() if before[key] != value}
+        if differing:
+            session.post(f"sys/{self.api}/{self.path}/tune", differing)
+        if "max_lease_ttl" in differing:
+            granted = max_ttl(session, self.name)
+            if granted < self.max_ttl:
+                raise Capped(self, "max_lease_ttl", self.max_ttl, granted)
+
+    def _create(self, session: Session) -> None:
+        body: dict[str, Any] = {"type": self.type, "description": self.description}
         if self.version:
             body["options"] = {"version": str(self.version)}
         session.post(f"sys/{self.api}/{self.path}", body, retry=False)
@@ -95,8 +129,8 @@ class KvConfig:
         return self.mount
 
     def desired(self) -> Fields:
-        """The number of versions kept."""
-        return {"max_versions": self.max_versions}
+        """The number of versions kept, and that none is deleted for its age."""
+        return {"max_versions": self.max_versions, "delete_version_after": 0}
 
     def read(self, reader: Reader) -> Fields | None:
         """None while the mount isn't there."""

@@ -1,0 +1,49 @@
+"""How long a server lets things live; the integration test holds the rules to a real one."""
+
+from __future__ import annotations
+
+import pytest
+
+from vault.reconcile.lifetimes import effective, in_force, longest
+
+MOUNT = 1000
+
+
+@pytest.mark.parametrize(
+    ("role", "granted"),
+    [
+        ({"secret_id_ttl": 900}, {"secret_id_ttl": 900}),
+        ({"secret_id_ttl": 1000}, {"secret_id_ttl": 1000}),
+        ({"secret_id_ttl": 1001}, {"secret_id_ttl": 1000}),
+        ({"secret_id_ttl": 0}, {"secret_id_ttl": 0}),
+        ({"token_period": 2000}, {"token_period": 1000}),
+        ({"token_ttl": 500, "token_max_ttl": 400}, {"token_ttl": 400, "token_max_ttl": 400}),
+        ({"token_ttl": 500, "token_max_ttl": 0}, {"token_ttl": 500, "token_max_ttl": 0}),
+        ({"default_ttl": "10m", "max_ttl": "1h"}, {"default_ttl": 600, "max_ttl": 1000}),
+        ({"default_ttl": 600, "max_ttl": 300}, {"default_ttl": 300, "max_ttl": 300}),
+        ({"policies": ["x"], "ttl": 5000}, {}),
+    ],
+)
+def test_a_lifetime_is_what_role_and_mount_allow(
+    role: dict[str, object], granted: dict[str, int]
+) -> None:
+    assert effective(role, MOUNT) == granted
+
+
+@pytest.mark.parametrize("field", ["token_max_ttl", "token_explicit_max_ttl"])
+def test_a_periodic_token_ends_with_the_roles_maximum(field: str) -> None:
+    assert effective({"token_period": 600, field: 60}, MOUNT)["token_period"] == 60
+
+
+def test_what_a_role_says_counts_where_it_is_not_what_is_declared() -> None:
+    role = {"token_period": 2000, "secret_id_ttl": 3000}
+    assert in_force(role, MOUNT, {"token_period": 2000, "secret_id_ttl": 2500}) == {
+        "token_period": 1000,
+        "secret_id_ttl": 3000,
+    }
+
+
+def test_the_longest_of_a_role_is_what_its_mount_must_allow() -> None:
+    role = {"token_period": 3600, "secret_id_ttl": 86_400, "token_num_uses": 10**9}
+    assert longest(role) == 86_400
+    assert longest({"policy": "x"}) == 0
