@@ -10,9 +10,10 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import LiteralString
 
 import psycopg
 import pytest
@@ -252,6 +253,34 @@ def test_a_url_that_opens_nothing_or_leads_elsewhere_is_refused(house: House) ->
                 adopt.adopt(where, NAME, lambda *_: True, lambda _: None)
             assert str(parsed(Secret(value), NAME).password) not in str(caught.value)
         operate.put(where.session, "gaara-store", "dev", NAME, good.reveal())
+    assert not house.adopted()
+
+
+@pytest.mark.parametrize(
+    ("attributes", "reason"),
+    [
+        ("SUPERUSER", "is a superuser"),
+        ("VALID UNTIL '2100-01-01'", "ends at a set time"),
+    ],
+)
+def test_a_user_whom_the_database_knows_better_is_refused(
+    house: House, attributes: LiteralString, reason: str
+) -> None:
+    good = house.read()
+    with house.local.access.database.superuser() as superuser:
+        superuser.execute(f"CREATE ROLE unfit LOGIN PASSWORD 'of-unfit' {attributes}")
+        superuser.execute("GRANT gaara_store_owner TO unfit")
+    try:
+        with place(house.root) as where, ExitStack() as after:
+            after.callback(operate.put, where.session, "gaara-store", "dev", NAME, good.reveal())
+            url = parsed(good, NAME).set(username="unfit", password="of-unfit")
+            value = url.render_as_string(hide_password=False)
+            operate.put(where.session, "gaara-store", "dev", NAME, value)
+            with pytest.raises(ConfigurationError, match=f"unfit {reason}.*another user's URL"):
+                adopt.adopt(where, NAME, lambda *_: True, lambda _: None)
+    finally:
+        with house.local.access.database.superuser() as superuser:
+            superuser.execute("DROP ROLE unfit")
     assert not house.adopted()
 
 

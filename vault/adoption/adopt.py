@@ -144,6 +144,9 @@ def _agreed(place: AdoptionContext, name: str, url: URL, confirm: Confirm) -> bo
     redaction.live.add(Secret(str(url.password)))
     _check_endpoint(place, name, url)
     with database_user.connected(url) as connection:
+        unfit = database_user.unfit(connection)
+        if unfit:
+            raise ConfigurationError(f"{url.username} {unfit}; put another user's URL into {name}")
         granted = database_user.managed_by(connection, place.scope.manager_role)
         others = database_user.logins(connection)
     if not granted and place.grant is None:

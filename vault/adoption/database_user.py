@@ -70,6 +70,20 @@ def logins(connection: psycopg.Connection) -> list[DatabaseLogin]:
     return [DatabaseLogin(*row) for row in rows.fetchall()]
 
 
+def unfit(connection: psycopg.Connection) -> str | None:
+    """Return why the user that *connection* is logged in as can't be adopted; None if they can.
+
+    The declaration doesn't tell: such a user is known to the database alone.
+    """
+    row = connection.execute(
+        "SELECT rolsuper, rolvaliduntil < 'infinity' FROM pg_roles WHERE rolname = session_user"
+    ).fetchone()
+    superuser, ends = row or (False, False)
+    if superuser:
+        return "is a superuser, and no manager may set its password"
+    return "ends at a set time, as a leased user does" if ends else None
+
+
 def managed_by(connection: psycopg.Connection, manager: str) -> bool:
     """Whether *manager* may set the password of the user that *connection* is logged in as.
 

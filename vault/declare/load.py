@@ -107,6 +107,7 @@ def check(files: Files, template_root: Path = TEMPLATES) -> Declaration:
     services = _documents(files.services)
     environments = _documents(files.environments)
     known = {name: _understood(doc) for name, doc in services.items()}
+    readable = {name: doc.data for name, doc in environments.items()}
     faults: list[FileError] = []
     for name, doc in services.items():
         templates = _templates(template_root, name)
@@ -121,6 +122,7 @@ def check(files: Files, template_root: Path = TEMPLATES) -> Declaration:
             login.problems(doc.data, stem=name, services=known, pems=files.pems),
             people.problems(doc.data),
             database_user.problems(doc.data, services=known),
+            database_user.endpoint_problems(doc.data, stem=name, environments=readable),
         )
         faults += _faults(EnvironmentDeclaration, doc, problems)
     if faults:

@@ -1,0 +1,67 @@
+"""No two things that are declared get one name on a server: of Vault or of PostgreSQL."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import TypeAdapter, ValidationError
+
+from app_integration.names import Environment, Scope
+from vault.declare.schema.field_types import PartName, ServiceName
+from vault.reconcile.desired.desired import JOBS
+from vault.reconcile.resources.write_only import FINGERPRINT_KEY
+
+#: Words that a derived name is made with, or that begin one of ours.
+_WORDS = ("a", "b", "dev", "prod", "staging", "starter", "manager", "owner", "app", "strongroom")
+_JOBS = tuple(job.removeprefix("strongroom-") for job in JOBS)
+_NAMES = st.lists(
+    st.sampled_from((*_WORDS, *_JOBS, "fingerprint", "pii")), min_size=1, max_size=4
+).map("-".join)
+
+
+def accepted(kind: Any, name: str) -> bool:
+    try:
+        TypeAdapter(kind).validate_python(name)
+    except ValidationError:
+        return False
+    return True
+
+
+def names_on_servers(services: Sequence[str], parts: Sequence[str]) -> Mapping[str, list[str]]:
+    """Namespace of a server → every name that is made in it."""
+    scopes = [Scope(service, each) for service in services for each in Environment]
+    users = [Scope(service, Environment.DEV) for service in services]
+    return {
+        "policies and AppRoles": [
+            *JOBS,
+            "developer",
+            "default",
+            *(str(scope) for scope in scopes),
+            *(scope.starter for scope in scopes),
+        ],
+        "Transit keys": [FINGERPRINT_KEY, *(each.key(part) for each in scopes for part in parts)],
+        "database roles": [
+            *(scope.database_role() for scope in scopes),
+            *(scope.database_role(part) for scope in scopes for part in parts),
+        ],
+        "static roles": [scope.static_role(part) for scope in scopes for part in parts],
+        "database users": [
+            "postgres",
+            *(scope.manager_role for scope in users),
+            *(scope.owner_role for scope in users),
+            *(f"{scope.service.replace('-', '_')}_app" for scope in users),
+        ],
+    }
+
+
+@given(st.sets(_NAMES, min_size=1, max_size=12), st.sets(_NAMES, min_size=1, max_size=4))
+def test_every_derived_name_is_made_once(services: set[str], parts: set[str]) -> None:
+    declared = sorted(name for name in services if accepted(ServiceName, name))
+    named = sorted(part for part in parts if accepted(PartName, part))
+    for namespace, names in names_on_servers(declared, named).items():
+        twice = [name for name, count in Counter(names).items() if count > 1]
+        assert not twice, f"{namespace}: {twice} of {declared} and {named}"
