@@ -2,8 +2,9 @@
 
 An agent ends itself on an outage, a deleted secret or a failed login, and it can't start again
 with the secret-id that it used. So each start gets a fresh, wrapped one, unless the agent logs in
-by what its machine has, after a pause that grows while starts fail. One line of JSON per event goes
-to standard error, beside the agent's own log; no line holds a secret.
+by what its machine has, after a pause that grows while starts fail. Beside that, what was rendered
+and isn't live is delivered again until it is, or is refused for good. One line of JSON per event
+goes to standard error, beside the agent's own log; no line holds a secret.
 """
 
 from __future__ import annotations
@@ -22,26 +23,21 @@ from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
+from agent.backoff import backoff
 from agent.config_file import EXEC_TIMEOUT, Delivery
+from agent.redelivery import Redelivery
 from agent.run_settings import RunSettings
 from agent.secret_id import issue_as_starter
 from app_integration._internal.cli import ArgumentParser
-from app_integration._internal.private_file import write_private
+from app_integration._internal.private_file import stamp, write_private
+from app_integration.config.deliver import read_status
 from app_integration.errors import ConfigurationError, StrongroomError
 
-FIRST_PAUSE = 1.0  # seconds before the first restart; doubles with each failure
-LONGEST_PAUSE = 60.0  # seconds
 HEALTHY_AFTER = 60.0  # seconds an agent runs until its earlier failures are forgotten
+LOOK_EVERY = 1.0  # seconds between two looks at what was rendered
 STOP_TIMEOUT = 10.0  # seconds an agent has to end before it is killed
 
 _PR_SET_PDEATHSIG = 1  # <linux/prctl.h>
-
-
-def backoff(failures: int, chance: float) -> float:
-    """Seconds to wait after the *failures*-th failure in a row; *chance* in [0, 1) spreads it."""
-    doublings = min(failures - 1, 10)
-    ceiling = min(LONGEST_PAUSE, FIRST_PAUSE * 2.0**doublings)
-    return max(FIRST_PAUSE, ceiling * (0.5 + chance / 2))
 
 
 def count_failure(failures: int, ran: float) -> int:
@@ -77,6 +73,15 @@ class Supervisor:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._stop.set)
+        following = asyncio.create_task(self._follow())
+        try:
+            await self._keep_running()
+        finally:
+            following.cancel()
+            await asyncio.gather(following, return_exceptions=True)
+        log("stopped")
+
+    async def _keep_running(self) -> None:
         failures = 0
         while not self._stop.is_set():
             began = self._clock()
@@ -86,12 +91,29 @@ class Supervisor:
                 pause = backoff(failures, self._chance())
                 log("restarting", failures=failures, pause_seconds=round(pause, 1))
                 await self._unless_stopped(asyncio.sleep(pause))
-        log("stopped")
+
+    async def _follow(self) -> None:
+        """Deliver again what was rendered and isn't live, when that is due."""
+        followed = [(each, Redelivery(EXEC_TIMEOUT + 1)) for each in self._settings.deliveries]
+        while True:
+            await asyncio.sleep(LOOK_EVERY)
+            for delivery, redelivery in followed:
+                staged, status = stamp(delivery.staging), read_status(delivery.live)
+                if redelivery.due(staged, status, self._clock()):
+                    await self._deliver(delivery)
+                    redelivery.tried(self._clock(), self._chance())
+
+    async def _deliver(self, delivery: Delivery) -> None:
+        try:
+            await deliver(delivery, self._settings)
+        except OSError as error:
+            reason = f"{error.filename}: {error.strerror}"
+            log("reconcile_failed", live=delivery.live, reason=reason)
 
     async def _attempt(self) -> None:
         """One life of the agent; a start that fails is an event, not an exception."""
         try:
-            await asyncio.to_thread(reconcile, self._settings)
+            await reconcile(self._settings)
             if self._settings.starter.role_id_file is not None:
                 secret_id = await asyncio.to_thread(issue_as_starter, self._settings.starter)
                 write_private(self._settings.secret_id_file, secret_id)
@@ -129,7 +151,7 @@ class Supervisor:
             task.cancel()
 
 
-def reconcile(settings: RunSettings) -> None:
+async def reconcile(settings: RunSettings) -> None:
     """Deliver what an agent rendered and nobody delivered, as after a crash between the two.
 
     Raises:
@@ -138,26 +160,36 @@ def reconcile(settings: RunSettings) -> None:
     for delivery in settings.deliveries:
         delivery.staging.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         if delivery.staging.exists():
-            _deliver(delivery, settings)
+            await deliver(delivery, settings)
 
 
-def _deliver(delivery: Delivery, settings: RunSettings) -> None:
+async def deliver(delivery: Delivery, settings: RunSettings) -> None:
+    """Run the agent's own command once more; how it went is an event.
+
+    Raises:
+        OSError: the interpreter can't be started.
+    """
+    process = await asyncio.create_subprocess_exec(
+        *delivery.command(settings.python),
+        cwd=settings.working_directory,
+        env=_environment(settings),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        # A Python traceback at worst, and the model's code is not ours.
+        stderr=subprocess.DEVNULL,
+        preexec_fn=_die_with_parent(),
+    )
     try:
-        done = subprocess.run(
-            delivery.command(settings.python),
-            cwd=settings.working_directory,
-            env=_environment(settings),
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            timeout=EXEC_TIMEOUT,
-            check=False,
-            text=True,
-        )
-    except subprocess.TimeoutExpired:
+        out, _ = await asyncio.wait_for(process.communicate(), EXEC_TIMEOUT)
+    except TimeoutError:
         log("reconcile_failed", live=delivery.live, reason=f"took more than {EXEC_TIMEOUT} s")
         return
-    # Its standard error is a Python traceback at worst, and the model's code is not ours.
-    log("reconciled", live=delivery.live, code=done.returncode, outcome=done.stdout.strip())
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+    outcome = out.decode(errors="replace").strip()
+    log("reconciled", live=delivery.live, code=process.returncode, outcome=outcome)
 
 
 def _environment(settings: RunSettings) -> dict[str, str]:

@@ -21,7 +21,7 @@ from app_integration.errors import StrongroomError
 from app_integration.names import environment
 from console import adoption, env_files, environments, operate
 from console.plan_view import progress, show_plan
-from console.show import show_deployment, show_status
+from console.show import show_delivery, show_deployment, show_status
 from console.steps import Steps
 from vault.reconcile.planning import plan_file
 from vault.reconcile.planning.apply import apply as carry_out
@@ -88,9 +88,14 @@ def down(service: Service = "gaara-store", root: Root = DEFAULT_ROOT) -> None:
 
 @app.command()
 def status(service: Service = "gaara-store", root: Root = DEFAULT_ROOT) -> None:
-    """Tell what runs. Exit code 2 when a part doesn't."""
-    statuses = operate.local(root, service).status()
+    """Tell what runs, and which config is in use. Exit code 2 when a part doesn't run."""
+    local = operate.local(root, service)
+    statuses = local.status()
     show_status(out, statuses)
+    delivered = local.last_delivery()
+    if delivered is not None:
+        out.print()
+        show_delivery(out, delivered)
     if not all(part.running for part in statuses):
         raise typer.Exit(CHANGES)
 

@@ -15,7 +15,7 @@ from app_integration.names import DATABASE_MOUNT, KV_MOUNT, Environment, Scope
 from app_integration.secret import Secret
 from app_integration.session.session import Session
 from app_integration.settings import Settings, from_environment
-from console.local_agent import LocalAgent
+from console.local_agent import Delivered, LocalAgent
 from console.steps import Step
 from policies.render import render_policies
 from vault.declare.declaration import Declaration
@@ -277,6 +277,13 @@ class Local(Composed):
         """The servers, and the agent when the service has one."""
         agents = self.servers.agents if self.agent else None
         return (*self.servers.status(), *([agents.status()] if agents else []))
+
+    def last_delivery(self) -> Delivered | None:
+        """What the service's delivered file is now; None for a service without one."""
+        if self.agent is None:
+            return None
+        self.servers.sync_config()
+        return self.agent.last_delivery()
 
 
 def _located(declaration: Declaration, scope: Scope, ports: Ports) -> Declaration:

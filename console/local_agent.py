@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
 from typing import Final
@@ -15,7 +16,8 @@ from agent.config_file import AgentSettings, Delivery
 from agent.config_file import render as render_agent
 from agent.run_settings import RunSettings
 from app_integration._internal.private_file import write_private
-from app_integration.config.deliver import State, status_file
+from app_integration.config.deliver import Status as DeliveryStatus
+from app_integration.config.deliver import read_status, status_file
 from app_integration.errors import ConfigRejected
 from app_integration.names import Scope
 from app_integration.settings import Settings
@@ -29,6 +31,21 @@ from vault.runtime.processes import binaries
 from vault.runtime.runtime import AgentHost
 
 PROJECT: Final = Path(__file__).resolve().parents[1]
+
+
+@dataclass(frozen=True, slots=True)
+class Delivered:
+    """A file of a service, and what became of the last that was rendered for it.
+
+    Attributes:
+        live: the file that the service reads.
+        since: when that came to be there; None when it isn't.
+        last: of the last delivery; None when there was none.
+    """
+
+    live: Path
+    since: datetime | None
+    last: DeliveryStatus | None
 
 
 class LocalAgent:
@@ -63,6 +80,15 @@ class LocalAgent:
             settings=self._declaration.settings(self._scope),
             adopted=self._declaration.adopted(self._scope),
         )
+
+    def last_delivery(self) -> Delivered:
+        """What the service's file is now."""
+        live = self._layout.config(self._scope.service)
+        try:
+            since = datetime.fromtimestamp(live.stat().st_mtime, tz=UTC)
+        except FileNotFoundError:
+            since = None
+        return Delivered(live, since, read_status(live))
 
     def deliver(self, step: Step) -> bool:
         """See that an agent runs on today's files and has delivered; False when one does.
@@ -112,15 +138,14 @@ class LocalAgent:
         Raises:
             ConfigRejected: it arrived and was refused; the reason names fields, never values.
         """
-        told = _read(status_file(self._layout.config(self._scope.service)))
-        if told is None:
+        status = read_status(self._layout.config(self._scope.service))
+        if status is None:
             return False
-        status = json.loads(told)
-        if status["state"] == State.REFUSED:
+        if not status.state.live:
             raise ConfigRejected(
-                f"the rendered config was refused: {status['reason']}; change the setting, or "
-                "write the secret again with strongroom put, and run up again; "
-                f"the agent's log: {self._host.log if self._host else ''}"
+                f"the rendered config isn't in use ({status.state}): {status.reason}; change the "
+                "setting, write the secret again with strongroom put, or mend the model, and run "
+                f"up again; the agent's log: {self._host.log if self._host else ''}"
             )
         return True
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any, Final
 
 import yaml
@@ -15,7 +16,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from app_integration.client import Client
 from app_integration.secret import REDACTED
 from console.local import Local
-from console.local_agent import LocalAgent
+from console.local_agent import Delivered, LocalAgent
 from vault.runtime.runtime import Status
 
 SAMPLE: Final = "ada@example.com"
@@ -54,6 +55,25 @@ def show_status(console: Console, statuses: tuple[Status, ...]) -> None:
         port = str(status.port) if status.port else ""
         table.add_row(status.title, state, port, str(status.pid or ""), since)
     console.print(table)
+
+
+def show_delivery(console: Console, delivered: Delivered) -> None:
+    """What is in use and since when, and what waits or was refused, since when and why."""
+    table = Table(box=None, pad_edge=False)
+    for heading in ("file", "in use since", "last rendered", "since", "tries"):
+        table.add_column(heading)
+    last = delivered.last
+    told: list[str] = []
+    if last is not None:
+        told = [last.state, _local(datetime.fromisoformat(last.since)), str(last.attempts)]
+    table.add_row(delivered.live.name, _local(delivered.since), *told)
+    console.print(table)
+    if last is not None and last.reason is not None:
+        console.print(f"{delivered.live.name}: {last.reason}", markup=False, soft_wrap=True)
+
+
+def _local(when: datetime | None) -> str:
+    return f"{when.astimezone():%Y-%m-%d %H:%M:%S}" if when else ""
 
 
 def _addresses(console: Console, local: Local) -> None:

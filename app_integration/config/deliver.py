@@ -2,15 +2,14 @@
 
 The agent runs this after it rendered ``staging/app.yaml``. The staging file is copied and never
 moved: an agent whose destination vanished renders and runs again every two seconds. A file that
-is refused changes nothing but the status next to the live one.
+isn't delivered changes nothing but the status next to the live one; the agent's supervisor tries
+again what only waits.
 """
 
 from __future__ import annotations
 
 import argparse
-import importlib
 import json
-import os
 import signal
 import stat
 from collections.abc import Iterator, Sequence
@@ -22,16 +21,13 @@ from pathlib import Path
 from types import FrameType
 
 from app_integration._internal.cli import ArgumentParser
-from app_integration._internal.private_file import lock, write_private
-from app_integration.config import file_reader, loader
-from app_integration.config.loader import Model
+from app_integration._internal.private_file import Stamp, lock, stamp, write_private
+from app_integration.config import file_reader
+from app_integration.config.validation import validate
 from app_integration.errors import ConfigRejected, DeadlineExceeded, StrongroomError
 
 #: Seconds for everything. The agent ends a command after 30 s, and then itself.
 DEADLINE = 20.0
-
-#: All that is left of the agent's environment once this starts.
-_KEPT_VARIABLES = frozenset({"HOME", "LANG", "LC_ALL", "LC_CTYPE", "PATH", "TZ"})
 
 
 class State(StrEnum):
@@ -39,7 +35,15 @@ class State(StrEnum):
 
     DELIVERED = "delivered"
     UNCHANGED = "unchanged"
+    #: For good: these bytes don't fit.
     REFUSED = "refused"
+    #: For a reason that may pass: time, memory, a full disk, a model that can't be imported.
+    WAITING = "waiting"
+
+    @property
+    def live(self) -> bool:
+        """Whether the live file holds what was rendered."""
+        return self in {State.DELIVERED, State.UNCHANGED}
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,30 +52,45 @@ class Status:
 
     Attributes:
         state: what became of the staging file.
-        reason: why it was refused, by field names; None otherwise.
+        reason: why it isn't live, by field names; None when it is.
         when: ISO 8601, UTC.
+        since: the same, of the first time that these very bytes were live, or weren't.
+        attempts: how often it was tried to make them live.
+        staged: which state of the staging file this is about, as :func:`private_file.stamp` gives
+            it; None if there was none.
     """
 
     state: State
     reason: str | None
     when: str
+    since: str
+    attempts: int
+    staged: Stamp | None
 
 
 def deliver(staging: Path, live: Path, model: str, *, now: datetime) -> Status:
     """Validate *staging* as *model* (``package.module:Class``) and put its bytes at *live*.
 
     Raises:
-        OSError: *live*, or the status beside it, can't be written.
+        OSError: the status beside *live* can't be written.
     """
     live.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     with lock(live.parent, folder=True):
-        try:
-            state, reason = _swap(staging, live, model), None
-        except StrongroomError as error:
-            state, reason = State.REFUSED, str(error)
-        status = Status(state, reason, now.isoformat(timespec="seconds"))
+        staged = stamp(staging)  # first: what is rendered from now on is another file
+        state, reason = _attempt(staging, live, model)
+        status = _following(read_status(live), state, reason, now, staged)
         write_private(status_file(live), f"{json.dumps(asdict(status))}\n")
     return status
+
+
+def _following(
+    before: Status | None, state: State, reason: str | None, now: datetime, staged: Stamp | None
+) -> Status:
+    """The status after *before*: the same bytes in the same place go on being so since then."""
+    when = now.isoformat(timespec="seconds")
+    if before is None or before.staged != staged or before.state.live != state.live:
+        return Status(state, reason, when, when, 1, staged)
+    return Status(state, reason, when, before.since, before.attempts + 1, staged)
 
 
 def status_file(live: Path) -> Path:
@@ -79,41 +98,48 @@ def status_file(live: Path) -> Path:
     return live.with_name(f"{live.name}.status.json")
 
 
+def read_status(live: Path) -> Status | None:
+    """The outcome of the last delivery to *live*; None before the first, or if unreadable."""
+    try:
+        told = json.loads(status_file(live).read_text(encoding="utf-8"))
+        staged = told["staged"] and tuple(told["staged"])
+        return Status(**{**told, "state": State(told["state"]), "staged": staged})
+    except (OSError, ValueError, TypeError, KeyError):
+        return None
+
+
 def main(arguments: Sequence[str]) -> int:
     """The command ``deliver``. Gives 0, or 1 for a refusal, and exits 64 on wrong usage."""
     options = _parser().parse_args(arguments)
-    _scrub_environment()
     try:
         with _deadline(DEADLINE):
             status = deliver(options.staging, options.live, options.model, now=datetime.now(tz=UTC))
+        state, reason = status.state, status.reason
     except (OSError, StrongroomError) as error:
-        status = Status(State.REFUSED, _words(error), "")
-    print(f"{options.live}: {status.state}{f': {status.reason}' if status.reason else ''}")  # noqa: T201 (a command's output)
-    return 1 if status.state is State.REFUSED and not options.never_fail else 0
+        state, reason = State.WAITING, _words(error)
+    print(f"{options.live}: {state}{f': {reason}' if reason else ''}")  # noqa: T201 (a command's output)
+    return 0 if state.live or options.never_fail else 1
 
 
-def _swap(staging: Path, live: Path, model: str) -> State:
-    data = file_reader.read(staging)
-    loader.validate(_load_model(model), data, staging)
-    _check_folder(live.parent)
-    if _holds(live, data):
-        return State.UNCHANGED
-    write_private(live, data)
-    return State.DELIVERED
-
-
-def _load_model(name: str) -> type[Model]:
-    module, _, attribute = name.partition(":")
+def _attempt(staging: Path, live: Path, model: str) -> tuple[State, str | None]:
+    """What became of *staging*, and why it isn't live."""
     try:
-        found = getattr(importlib.import_module(module), attribute)
-    except DeadlineExceeded:
-        raise
-    except (Exception, SystemExit) as error:  # noqa: BLE001 (it runs the application's code)
-        kind = type(error).__name__
-        raise ConfigRejected(f"the model {name} can't be imported ({kind})") from None
-    if not (isinstance(found, type) and hasattr(found, "model_validate")):
-        raise ConfigRejected(f"the model {name} isn't a class with model_validate")
-    return found
+        data = file_reader.read(staging)
+    except ConfigRejected as rejected:
+        return State.REFUSED, str(rejected)
+    try:
+        verdict = validate(model, data, staging)
+        for line in verdict.output:
+            print(f"{model}: {line}")  # noqa: T201 (for the agent's log)
+        if verdict.reason is not None:
+            return State.REFUSED if verdict.final else State.WAITING, verdict.reason
+        _check_folder(live.parent)
+        if _holds(live, data):
+            return State.UNCHANGED, None
+        write_private(live, data)
+    except (OSError, StrongroomError) as error:
+        return State.WAITING, _words(error)
+    return State.DELIVERED, None
 
 
 def _check_folder(folder: Path) -> None:
@@ -144,12 +170,6 @@ def _deadline(seconds: float) -> Iterator[None]:
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, previous)
-
-
-def _scrub_environment() -> None:
-    """Drop what the agent had: the application's model has no use for an address or a token."""
-    for name in set(os.environ) - _KEPT_VARIABLES:
-        del os.environ[name]
 
 
 def _words(error: Exception) -> str:

@@ -63,7 +63,7 @@ def validate(model: type[M], data: bytes, path: Path) -> M:
     except DeadlineExceeded:
         raise
     except Exception as error:  # noqa: BLE001 (a model's own validators may raise anything)
-        fields = _fields(error)
+        fields = describe(error)
     raise ConfigRejected(f"{path} doesn't fit {model.__name__}: {fields}")
 
 
@@ -173,13 +173,14 @@ def _default_path() -> Path:
     return path
 
 
-def _fields(error: Exception) -> str:
+def describe(error: Exception) -> str:
     """Field names and error types, as in ``jwt.secret (string_too_short)``."""
-    describe = getattr(error, "errors", None)
-    if not callable(describe):
+    errors = getattr(error, "errors", None)
+    try:
+        found = errors(include_url=False, include_context=False, include_input=False)  # type: ignore[misc] # any exception may have an attribute of that name
+        return ", ".join(
+            f"{'.'.join(map(str, each['loc'])) or 'the document'} ({each['type']})"
+            for each in found
+        )
+    except (TypeError, KeyError):
         return f"the model raised {type(error).__name__}"
-    parts = (
-        f"{'.'.join(map(str, each['loc'])) or 'the document'} ({each['type']})"
-        for each in describe(include_url=False, include_context=False, include_input=False)
-    )
-    return ", ".join(parts)

@@ -82,7 +82,8 @@ def _in_effect(config_file: ConfigFile[StoreConfig]) -> bool:
         delivery = json.loads(status_file(config_file.path).read_text(encoding="utf-8"))["state"]
     except FileNotFoundError:  # not delivered by an agent
         delivery = None
-    return config_file.rejected is None and delivery != State.REFUSED
+    held_up = delivery in {State.REFUSED, State.WAITING}
+    return config_file.rejected is None and not held_up
 
 
 def _age(path: Path, now: float) -> float | None:

@@ -122,6 +122,17 @@ HOSTILE = [
 ]
 
 
+#: Swallows whatever is raised in it.
+HANG = """
+import time
+while True:
+    try:
+        time.sleep(60)
+    except BaseException:
+        pass
+"""
+
+
 def until(happened: Callable[[], Any], what: str) -> Any:
     """The first true answer of *happened*, asked until the deadline."""
     limit, pause = time.monotonic() + DEADLINE, threading.Event()
@@ -467,6 +478,22 @@ class TestDelivery:
         store.put("key", "better")
         delivered(store, "better")
         assert store.agent_pid() == pid
+
+    def test_a_model_that_hangs_holds_nothing_up_and_counts_once_it_is_mended(
+        self, store: Deployment
+    ) -> None:
+        pid, models = store.agent_pid(), store.folder / "work" / "models.py"
+        models.write_text(HANG)
+        store.put("key", "second")
+        until(lambda: status(store)["state"] == "waiting", "the model is given up")
+        waiting = status(store)
+        assert "took more than" in waiting["reason"]
+        assert live(store).read_text() == 'key: "first"\n'
+        models.write_text(MODELS)
+        delivered(store, "second")
+        until(lambda: status(store)["state"] == "delivered", "the status says so")
+        assert store.agent_pid() == pid
+        assert store.events("agent_ended") == []
 
     def test_a_deleted_secret_leaves_the_live_file(self, store: Deployment) -> None:
         path = store.scope.secret("key")

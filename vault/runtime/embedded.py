@@ -96,6 +96,9 @@ class Embedded:
     def restart_agent(self, template: str | None = None) -> None:
         """Nothing: here :attr:`agents` runs it."""
 
+    def sync_config(self) -> None:
+        """Nothing: the agent delivers there."""
+
     def reset(self) -> None:
         """Stop all four and erase everything: data, keys, passwords, logs.
 

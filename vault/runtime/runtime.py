@@ -143,6 +143,10 @@ class Runtime(Servers, Protocol):
         """
         ...
 
+    def sync_config(self) -> None:
+        """See that the delivered files, if there are any, lie below the deployment's own folder."""
+        ...
+
     def reset(self) -> None:
         """Stop all and erase everything."""
         ...

@@ -8,19 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from agent.run_settings import RunSettings
 from agent.secret_id import issue_secret_id
-from agent.supervisor import (
-    FIRST_PAUSE,
-    HEALTHY_AFTER,
-    LONGEST_PAUSE,
-    backoff,
-    count_failure,
-    log,
-)
+from agent.supervisor import HEALTHY_AFTER, count_failure, log
 from app_integration.errors import ConfigurationError
 from app_integration.session.session import Session
 
@@ -38,19 +29,6 @@ CONFIG: dict[str, Any] = {
     "working_directory": "/w",
     "deliveries": [{"template": "/a/t", "staging": "/c/staging/t", "live": "/c/t", "model": "m:C"}],
 }
-
-
-@pytest.mark.parametrize(
-    ("failures", "chance", "pause"),
-    [(1, 0.0, 1.0), (1, 0.99, 1.0), (3, 0.0, 2.0), (3, 0.5, 3.0), (7, 0.0, 30.0), (99, 0.5, 45.0)],
-)
-def test_the_pause_doubles_with_each_failure(failures: int, chance: float, pause: float) -> None:
-    assert backoff(failures, chance) == pytest.approx(pause)
-
-
-@given(st.integers(1, 10**9), st.floats(0, 1, exclude_max=True))
-def test_the_pause_is_bounded(failures: int, chance: float) -> None:
-    assert FIRST_PAUSE <= backoff(failures, chance) <= LONGEST_PAUSE
 
 
 def test_a_healthy_run_forgets_earlier_failures() -> None:

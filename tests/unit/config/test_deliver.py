@@ -1,5 +1,6 @@
 """Delivery: from staging to the live file, and what is left when it is refused."""
 
+import base64
 import fcntl
 import json
 import os
@@ -15,9 +16,11 @@ from typing import Any
 import pytest
 
 from app_integration import __main__ as commands
-from app_integration._internal.private_file import write_private
+from app_integration._internal.private_file import stamp, write_private
 from app_integration.config import deliver as module
+from app_integration.config import validation
 from app_integration.config.deliver import State, deliver, main, status_file
+from tests.support.servers.deployment import eventually
 
 ROOT = Path(__file__).parents[3]
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
@@ -26,7 +29,7 @@ GOOD = 'database: {url: "x"}\n'
 BAD = f'database: {{uri: "{CANARY}"}}\n'
 
 MODELS = f"""
-import os, time
+import base64, os, subprocess, sys, time
 from pathlib import Path
 from pydantic import BaseModel
 
@@ -47,12 +50,57 @@ class Slow:
         while True:
             time.sleep(0.01)
 
+class Away:
+    @classmethod
+    def model_validate(cls, document):
+        raise ConnectionRefusedError
+
+class Huge:
+    @classmethod
+    def model_validate(cls, document):
+        return bytearray(4 * 1024**3)
+
+class Leaving:
+    @classmethod
+    def model_validate(cls, document):
+        raise SystemExit(3)
+
+class Parent:
+    @classmethod
+    def model_validate(cls, document):
+        child = subprocess.Popen(["sleep", "60"])
+        Path("{{folder}}/config/child").write_text(str(child.pid))
+
+class Talkative:
+    @classmethod
+    def model_validate(cls, document):
+        url = document["database"]["url"]
+        print("connecting", flush=True)
+        print("to", url, file=sys.stderr, flush=True)
+        encoded, port = base64.b64encode(url.encode()).decode(), document["database"]["port"]
+        print("as", encoded, "port", port, flush=True)
+        os.write(1, b"without newline")
+
+class Endless:
+    @classmethod
+    def model_validate(cls, document):
+        os.write(1, b"x" * 50_000_000)
+
 class Rude:
     @classmethod
     def model_validate(cls, document):
         raise ValueError("{CANARY}")
 
 not_a_model = 5
+"""
+#: Swallows what is raised in it, as a model that asks somebody while it is imported may.
+HANG = """
+import time
+while True:
+    try:
+        time.sleep(60)
+    except BaseException:
+        pass
 """
 
 
@@ -81,7 +129,9 @@ class Place:
 def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Place]:
     """A staging file's folder, and an application's module with models in it."""
     name = f"models_{tmp_path.name}"
-    (tmp_path / f"{name}.py").write_text(MODELS)
+    (tmp_path / f"{name}.py").write_text(MODELS.replace("{folder}", str(tmp_path)))
+    (tmp_path / f"{name}_quit.py").write_text("import os; os._exit(0)\n")
+    (tmp_path / f"{name}_hang.py").write_text(HANG)
     monkeypatch.syspath_prepend(tmp_path)
     (tmp_path / "config" / "staging").mkdir(parents=True, mode=0o700)
     (tmp_path / "config").chmod(0o700)
@@ -106,6 +156,9 @@ def test_a_valid_file_goes_live(place: Place) -> None:
         "state": "delivered",
         "reason": None,
         "when": "2026-01-02T03:04:05+00:00",
+        "since": "2026-01-02T03:04:05+00:00",
+        "attempts": 1,
+        "staged": list(stamp(place.staging) or ()),
     }
     assert mode_of(status_file(place.live)) == 0o600
 
@@ -182,15 +235,102 @@ def test_a_missing_folder_is_made_private(place: Place) -> None:
         ("no_such_module:Config", "can't be imported (ModuleNotFoundError)"),
         ("{module}:Missing", "can't be imported (AttributeError)"),
         ("{module}:not_a_model", "isn't a class with model_validate"),
-        ("{module}:Rude", "doesn't fit Rude: the model raised ValueError"),
+        ("{module}:Away", "raised ConnectionRefusedError"),
+        ("{module}:Huge", "raised MemoryError"),
+        ("{module}:Leaving", "ended its process (code 3)"),
+        ("{module}_quit:Config", "ended its process (code 0)"),
+        ("{module}_hang:Config", "took more than 2 s"),
     ],
 )
-def test_a_model_that_cant_judge_refuses(place: Place, model: str, reason: str) -> None:
+def test_a_model_that_cant_judge_is_waited_for(
+    place: Place, model: str, reason: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(validation, "SECONDS", 2.0)
     place.render(GOOD)
     place.model = model.format(module=place.model.partition(":")[0])
+    began = time.monotonic()
     status = place.deliver()
+    assert (status.state, status.attempts) == (State.WAITING, 1)
     assert str(status.reason).endswith(reason)
     assert CANARY not in str(status.reason)
+    assert not place.live.exists()
+    assert time.monotonic() - began < 10
+
+
+def test_a_model_that_raises_refuses(place: Place) -> None:
+    place.render(GOOD)
+    place.model = place.model.replace(":Config", ":Rude")
+    status = place.deliver()
+    assert status.state is State.REFUSED
+    assert str(status.reason).endswith("doesn't fit Rude: the model raised ValueError")
+    assert CANARY not in str(status.reason)
+
+
+def test_what_a_model_starts_neither_holds_up_nor_outlives_it(place: Place) -> None:
+    place.render(GOOD)
+    place.model = place.model.replace(":Config", ":Parent")
+    began = time.monotonic()
+    assert place.deliver().state is State.DELIVERED
+    assert time.monotonic() - began < 10
+    child = int((place.live.parent / "child").read_text())
+    eventually(lambda: not Path(f"/proc/{child}").exists(), "the end of what the model started")
+
+
+def test_what_a_model_prints_is_shown_without_what_the_file_holds(
+    place: Place, capfd: pytest.CaptureFixture[str]
+) -> None:
+    place.render(f'database: {{url: "{CANARY}-long-enough", port: 7}}\n')
+    place.model = place.model.replace(":Config", ":Talkative")
+    assert place.deliver().state is State.DELIVERED
+    out, err = capfd.readouterr()
+    assert "connecting" in out
+    assert "without newline" in out
+    assert CANARY not in out + err
+    encoded = base64.b64encode(f"{CANARY}-long-enough".encode()).decode()
+    assert encoded not in out + err
+    assert "port 7" not in out
+
+
+def test_a_model_that_prints_without_end_is_no_burden(place: Place) -> None:
+    place.render(GOOD)
+    place.model = place.model.replace(":Config", ":Endless")
+    assert place.deliver().state is State.DELIVERED
+
+
+def test_a_full_disk_is_waited_for(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    place.render(GOOD)
+
+    def full(path: Path, content: bytes) -> None:
+        if path == place.live:
+            raise OSError(28, "No space left on device", str(path))
+        write_private(path, content)
+
+    monkeypatch.setattr(module, "write_private", full)
+    status = place.deliver()
+    assert status.state is State.WAITING
+    assert status.reason == f"{place.live}: No space left on device"
+    monkeypatch.undo()
+
+
+def test_a_status_says_since_when_and_how_often(place: Place) -> None:
+    def at(minute: int) -> tuple[str, str, int]:
+        status = deliver(place.staging, place.live, place.model, now=NOW.replace(minute=minute))
+        assert status == module.read_status(place.live)
+        return status.state, status.since[14:16], status.attempts
+
+    fitting, place.model = place.model, "no_such_module:Config"
+    place.render(GOOD)
+    assert [at(10), at(11)] == [("waiting", "10", 1), ("waiting", "10", 2)]
+    place.model = fitting
+    assert [at(12), at(13)] == [("delivered", "12", 1), ("unchanged", "12", 2)]
+    place.render(BAD)
+    assert [at(14), at(15)] == [("refused", "14", 1), ("refused", "14", 2)]
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"state": "refused"}', '{"state": 5}'])
+def test_a_status_that_is_not_readable_is_none(place: Place, text: str) -> None:
+    status_file(place.live).write_text(text)
+    assert module.read_status(place.live) is None
 
 
 def test_a_copy_left_by_a_crash_is_taken_away(place: Place) -> None:

@@ -325,8 +325,8 @@ PLAN_CHANGE: Final = words("action kind name fields")
 PLAN_FIELD: Final = words("field before after")
 PLAN_SUMMARY: Final = words("create update delete unchanged")
 DIFFERENCES: Final = words("missing policy same unread")
-DELIVERY: Final = words("state reason when")
-DELIVERY_STATES: Final = words("delivered unchanged refused")
+DELIVERY: Final = words("state reason when since attempts staged")
+DELIVERY_STATES: Final = words("delivered unchanged refused waiting")
 
 
 def test_metrics_and_their_labels_are_listed(monkeypatch: pytest.MonkeyPatch) -> None:

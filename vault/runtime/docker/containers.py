@@ -11,7 +11,7 @@ import shutil
 import subprocess
 import time
 from collections.abc import Mapping
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from pathlib import Path, PurePosixPath
 from typing import Any, Final
 
@@ -193,6 +193,11 @@ class Containers:
                     raise StartFailed("agent", "it delivered nothing", log_tail(agent))
                 time.sleep(_POLL_SECONDS)
         self.copy("config")
+
+    def sync_config(self) -> None:
+        """Copy them out of their volume, if there are containers."""
+        with suppress(StartFailed):
+            self.copy("config")
 
     def reset(self) -> None:
         """Remove everything: containers, volumes, copies."""

@@ -1,0 +1,40 @@
+"""What the status says of the delivered file."""
+
+from __future__ import annotations
+
+import io
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from app_integration.config.deliver import State, Status
+from console.local_agent import Delivered
+from console.show import show_delivery
+
+NOON = "2026-01-02T12:00:00+00:00"
+
+
+def shown(delivered: Delivered, monkeypatch: pytest.MonkeyPatch) -> str:
+    monkeypatch.setenv("TZ", "UTC")
+    console = Console(file=io.StringIO(), width=120)
+    show_delivery(console, delivered)
+    assert isinstance(console.file, io.StringIO)
+    return console.file.getvalue()
+
+
+def test_a_file_that_waits_says_since_when_and_why(monkeypatch: pytest.MonkeyPatch) -> None:
+    last = Status(State.WAITING, "the model took more than 15 s", NOON, NOON, 3, None)
+    text = shown(
+        Delivered(Path("/c/app.yaml"), datetime(2026, 1, 1, tzinfo=UTC), last), monkeypatch
+    )
+    assert text.splitlines()[1].split() == (
+        ["app.yaml", "2026-01-01", "00:00:00", "waiting", "2026-01-02", "12:00:00", "3"]
+    )
+    assert "app.yaml: the model took more than 15 s" in text
+
+
+def test_a_file_that_was_never_delivered_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    text = shown(Delivered(Path("/c/app.yaml"), None, None), monkeypatch)
+    assert text.splitlines()[1].split() == ["app.yaml"]
