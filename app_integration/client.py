@@ -145,6 +145,7 @@ class Client:
                     data_keys=self._data_key_store(),
                     limits=self.settings.limits,
                     clock=self.clock,
+                    report=_record_key_check,
                 )
             return self._ciphers[key]
 
@@ -275,3 +276,7 @@ class Client:
 
             return DotenvSource(settings.dotenv_file)
         raise ConfigurationError(f"no source is called {name!r}; see STRONGROOM_SOURCES")
+
+
+def _record_key_check(outcome: str) -> None:
+    metrics.current().record_operation("data-key-check", outcome)

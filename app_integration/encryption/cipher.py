@@ -13,7 +13,7 @@ from app_integration.encryption.batch import Batch
 from app_integration.encryption.core import CipherCore, Token, take_apart_if_token
 from app_integration.encryption.declared_field import DeclaredField
 from app_integration.encryption.fast_path import EncryptField
-from app_integration.encryption.keys.active_key import Background, in_a_thread
+from app_integration.encryption.keys.active_key import Background, Report, in_a_thread, silent
 from app_integration.encryption.keys.keyring import Keyring, WrapScope
 from app_integration.encryption.rewrap import Due, Rewrapper
 from app_integration.encryption.tokens import associated_data as bindings
@@ -75,10 +75,12 @@ class FieldCipher(CipherCore):
         clock: Callable[[], float] = time.monotonic,
         random: Callable[[int], bytes] = os.urandom,
         background: Background = in_a_thread,
+        report: Report = silent,
     ) -> None:
         """Args: *clock* in seconds, monotonic; *random* gives that many unpredictable bytes.
 
-        *background* runs what makes a new data key ahead of the old one's end.
+        *background* runs what makes a new data key ahead of the old one's end. *report* is told how
+        each look for the stored data key went: ``ok``, ``KeyLost``, or the error.
         """
         keyring = Keyring(
             key_service,
@@ -88,6 +90,7 @@ class FieldCipher(CipherCore):
             clock=clock,
             random=random,
             background=background,
+            report=report,
         )
         super().__init__(keyring, compact=data_keys is not None, clock=clock, random=random)
         self.rotation = Rewrapper(self)

@@ -14,6 +14,7 @@ from typing import Final
 from app_integration.encryption.batch import Batch
 from app_integration.encryption.core import CipherCore, Token
 from app_integration.encryption.keys.data_key import MAX_WRAPPED, SIZE
+from app_integration.encryption.keys.stores import WrappedKey
 from app_integration.encryption.tokens import envelope, keyring_token
 from app_integration.encryption.tokens.envelope import Envelope
 from app_integration.errors import (
@@ -23,7 +24,6 @@ from app_integration.errors import (
     raise_decryption_failed,
 )
 
-_ANY: Final = 2**31 - 1  # above every version
 _FRESH: Final = 60.0  # seconds that the newest version is taken for the newest
 
 
@@ -62,11 +62,13 @@ class Rewrapper:
             rows = self._ring.store.get([keyring_token.parse(bytes(token)).number])
             if not rows:
                 raise_decryption_failed()
-            return Due.REWRAP if rows[0].version < self.newest() else Due.NOTHING
-        parts = envelope.parse(token)
-        if parts.version != envelope.VERSION:
-            return Due.REENCRYPT
-        behind = self._ring.service.version(parts.wrapped) < self.newest()
+            wrapped = rows[0].wrapped
+        else:
+            parts = envelope.parse(token)
+            if parts.version != envelope.VERSION:
+                return Due.REENCRYPT
+            wrapped = parts.wrapped
+        behind = self._ring.service.version(wrapped) < self.newest()
         return Due.REWRAP if behind else Due.NOTHING
 
     def rewrap(self, tokens: Sequence[Token | None]) -> Batch[Token]:
@@ -82,10 +84,10 @@ class Rewrapper:
         failed = [at for at, token in enumerate(tokens) if token is not None and not results[at]]
         return Batch(results, tuple(failed), "rewrapping tokens")
 
-    def _newest_of_rows(self) -> int:
+    def _newest_of(self, rows: Sequence[WrappedKey]) -> int:
         """The version that rewraps now: seen by rewrapping a row, as who rewraps may not wrap."""
         ring = self._ring
-        for row in ring.store.behind(ring.scope.text, _ANY):
+        for row in rows:
             (wrapped,) = ring.service.rewrap([row.wrapped], ring.scope.bound)
             if wrapped is not None:
                 return ring.service.version(wrapped)
@@ -103,7 +105,10 @@ class Rewrapper:
                 others have been.
         """
         ring = self._ring
-        rows = ring.store.behind(ring.scope.text, self._newest_of_rows())
+        stored = ring.store.of_scope(ring.scope.text)
+        newest = self._newest_of(stored)
+        # By the wrapped key's own word: the column beside it is a copy, which anybody may change.
+        rows = [row for row in stored if ring.service.version(row.wrapped) < newest]
         new = ring.service.rewrap([row.wrapped for row in rows], ring.scope.bound)
         bad = []
         for row, wrapped in zip(rows, new, strict=True):

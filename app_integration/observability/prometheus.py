@@ -52,6 +52,9 @@ class Prometheus(Recorder):
             "request": counter("requests", "Requests, each with its retries.", "outcome"),
             "login": counter("logins", "Logins at the server.", "outcome"),
             "unwrapping": counter("unwrappings", "Unwrappings of a secret-id.", "outcome"),
+            "data-key-check": counter(
+                "data_key_checks", "Looks for the stored data key in use.", "outcome"
+            ),
             "orphan-lease": counter(
                 "orphan_leases", "Leases that may have been issued, their answer lost.", "outcome"
             ),

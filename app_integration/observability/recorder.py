@@ -25,7 +25,8 @@ class Recorder:
     def record_operation(self, operation: str, outcome: str) -> None:
         """Record that one *operation* ended with ``ok`` or the error.
 
-        Operations: ``request``, ``login``, ``renewal``, ``unwrapping``, ``orphan-lease``.
+        Operations: ``request``, ``login``, ``renewal``, ``unwrapping``, ``orphan-lease``,
+        ``data-key-check``.
         """
 
     def lease(self, holder: str, seconds: float) -> None:

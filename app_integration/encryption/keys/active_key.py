@@ -20,6 +20,12 @@ log = logging.getLogger(__name__)
 HARD_STOP: Final = 2**32
 
 Background: TypeAlias = Callable[[Callable[[], object]], object]
+Stored: TypeAlias = Callable[[DataKey], bool]
+Report: TypeAlias = Callable[[str], object]
+
+
+def silent(_outcome: str) -> None:
+    """Tell nobody."""
 
 
 class WriteKey:
@@ -37,7 +43,8 @@ class ActiveDataKey:
 
     Each process mints its own, so that its count of messages is exact; a fork begins without. At
     nine tenths of its bounds a key's successor is made in the background; while that fails, the
-    key goes on to its bounds.
+    key goes on to its bounds. A key that is kept in a store is looked for there: without having
+    been seen in the last 60 s it encrypts nothing, as what it encrypted might open nowhere else.
 
     Attributes:
         current: the key, which may be at its end; None before the first.
@@ -51,8 +58,13 @@ class ActiveDataKey:
         limits: Limits,
         clock: Callable[[], float],
         background: Background,
+        stored: Stored | None = None,
+        report: Report = silent,
     ) -> None:
         """Args: *mint* makes a key; *background* runs what it is given, elsewhere.
+
+        *stored* tells whether a key is still in its store as it was written; None for keys that
+        need no store. *report* is told how each look went: ``ok``, ``KeyLost``, or the error.
 
         Raises:
             ConfigurationError: *limits* that no key can keep.
@@ -62,6 +74,8 @@ class ActiveDataKey:
         self._limits = limits
         self._clock = clock
         self._background = background
+        self._stored = stored
+        self._report = report
         self.current: WriteKey | None = None
         self.unit, self.total = self._budget().unit, self._budget().total
         self.reset_after_fork()
@@ -96,7 +110,10 @@ class ActiveDataKey:
         """
         while True:
             current = self.current
-            if current is not None and self._spend(current.budget, messages):
+            if current is not None and current.budget.unproven(self._clock()):
+                self._flights.do("check", partial(self._check, current))
+                continue
+            if current is not None and self._spend(current, messages):
                 return current.key
             if messages > self.total:
                 raise ConfigurationError(
@@ -106,12 +123,45 @@ class ActiveDataKey:
             spent = None if current is None else current.budget
             self._flights.do("write", partial(self._mint, spent))
 
-    def _spend(self, budget: UsageLimits, messages: int) -> bool:
-        now = self._clock()
+    def _spend(self, current: WriteKey, messages: int) -> bool:
+        now, budget = self._clock(), current.budget
         spent = budget.spend(messages, now)
         if spent and budget.due(now):
             self._background(partial(self._renew, budget))
+        if spent and budget.check_due(now):
+            self._background(partial(self._check_ahead, current))
         return spent
+
+    def _check_ahead(self, current: WriteKey) -> None:
+        try:
+            self._flights.do("check", partial(self._check, current))
+        except StrongroomError as error:
+            log.warning("whether data key %d is stored isn't known: %s", current.key.number, error)
+
+    def _check(self, current: WriteKey) -> WriteKey:
+        """Look for *current* in the store, and drop it when it isn't there as it was written."""
+        now = self._clock()  # first: a slow answer shortens the time for which it counts
+        try:
+            stored = self._stored is None or self._stored(current.key)
+        except StrongroomError as error:
+            self._report(type(error).__name__)
+            raise
+        self._report("ok" if stored else "KeyLost")
+        if stored:
+            current.budget.proven(now)
+        else:
+            self._drop(current)
+        return current
+
+    def _drop(self, current: WriteKey) -> None:
+        log.error(
+            "data key %d isn't stored any more as it was written, and encrypts nothing from now "
+            "on; what it encrypted opens only in processes that hold it: restore its row",
+            current.key.number,
+        )
+        current.budget.close()
+        if self.current is current:
+            self.current = None
 
     def _renew(self, budget: UsageLimits) -> None:
         try:
@@ -136,6 +186,7 @@ class ActiveDataKey:
             size=limits.data_key_bytes,
             now=self._clock(),
             age=limits.data_key_age,
+            stored=self._stored is not None,
         )
 
 

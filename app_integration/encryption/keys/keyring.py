@@ -10,7 +10,12 @@ from typing import Final, NamedTuple, NoReturn, TypeAlias
 
 from app_integration._internal import fork_safety
 from app_integration._internal.single_flight import SingleFlight
-from app_integration.encryption.keys.active_key import ActiveDataKey, Background
+from app_integration.encryption.keys.active_key import (
+    ActiveDataKey,
+    Background,
+    Report,
+    silent,
+)
 from app_integration.encryption.keys.cache import CachedKey, DataKeyCache
 from app_integration.encryption.keys.data_key import (
     MAX_WRAPPED,
@@ -76,8 +81,11 @@ class Keyring:
         clock: Callable[[], float],
         random: Callable[[int], bytes],
         background: Background,
+        report: Report = silent,
     ) -> None:
         """Args: *clock* in seconds, monotonic; *random* gives that many unpredictable bytes.
+
+        *report* is told how each look for the key that is written with went.
 
         Raises:
             ConfigurationError: *limits* that no key can keep.
@@ -88,7 +96,9 @@ class Keyring:
         self._clock = clock
         self._random = random
         self.carried = ActiveDataKey(self._mint_carried, limits, clock, background)
-        self.numbered = ActiveDataKey(self._mint_numbered, limits, clock, background)
+        self.numbered = ActiveDataKey(
+            self._mint_numbered, limits, clock, background, self._is_stored, report
+        )
         self._read = DataKeyCache(limits.data_key_cache, limits.data_key_age)
         self.reset_after_fork()
         fork_safety.reset_in_child(self)
@@ -191,6 +201,20 @@ class Keyring:
                 self._read.put(number, data_key, self._clock())
                 return data_key
         raise KeyUnavailable(f"no free number for a data key in {_ATTEMPTS} attempts")
+
+    def _is_stored(self, key: DataKey) -> bool:
+        """Whether the row of *key* is there as it was written, or wrapped anew since."""
+        rows = self.store.get([key.number])
+        if not rows or rows[0].scope != self.scope.text or not key.commits_to(rows[0].commitment):
+            return False
+        wrapped = rows[0].wrapped
+        if wrapped != key.wrapped:
+            (unwrapped,) = self.service.unwrap([wrapped], self.scope.bound)
+            sealed = _Sealed(wrapped, key.commitment, keyring_purpose(key.number), key.number)
+            if self._checked(unwrapped, sealed) is None:
+                return False
+            key.wrapped = wrapped
+        return True
 
     def _row(self, key: DataKey) -> WrappedKey:
         return WrappedKey(

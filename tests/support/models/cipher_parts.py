@@ -80,8 +80,8 @@ class Rows:
         self.lookups += 1
         return [self.keys[number] for number in numbers if number in self.keys]
 
-    def behind(self, scope: str, version: int) -> list[WrappedKey]:
-        return [key for key in self.keys.values() if key.scope == scope and key.version < version]
+    def of_scope(self, scope: str) -> list[WrappedKey]:
+        return [key for key in self.keys.values() if key.scope == scope]
 
     def rewrap(self, key: WrappedKey, wrapped: bytes, version: int) -> bool:
         if self.keys.get(key.number) != key:

@@ -59,11 +59,10 @@ def test_a_row_is_kept_once_and_found_by_its_number(store: DataKeyStore) -> None
 def test_rows_that_are_behind_are_found_and_replaced_once(store: DataKeyStore) -> None:
     new, other = replace(KEY, number=8, version=2), replace(KEY, number=9, scope="shop/dev/other")
     assert all(store.add(key) for key in (KEY, new, other))
-    (behind,) = store.behind("shop/dev/pii", 2)
-    assert behind.number == 7
-    assert store.rewrap(behind, b"rewrapped", 2)
-    assert not store.rewrap(behind, b"again", 2)
-    assert store.behind("shop/dev/pii", 2) == []
+    found = {key.number: key for key in store.of_scope("shop/dev/pii")}
+    assert sorted(found) == [7, 8]
+    assert store.rewrap(found[7], b"rewrapped", 2)
+    assert not store.rewrap(found[7], b"again", 2)
     assert same(store.get([7]), replace(KEY, wrapped=b"rewrapped", version=2))
 
 

@@ -119,7 +119,7 @@ class OneRow:
     def get(self, numbers: Iterable[int]) -> list[WrappedKey]:
         return [self.row for number in numbers if number == self.row.number]
 
-    def behind(self, scope: str, version: int) -> list[WrappedKey]:
+    def of_scope(self, scope: str) -> list[WrappedKey]:
         raise NotImplementedError
 
     def rewrap(self, key: WrappedKey, wrapped: bytes, version: int) -> bool:

@@ -304,6 +304,7 @@ METRICS: Final = {
     "strongroom_logins_total": "environment outcome",
     "strongroom_renewals_total": "environment outcome",
     "strongroom_unwrappings_total": "environment outcome",
+    "strongroom_data_key_checks_total": "environment outcome",
     "strongroom_orphan_leases_total": "environment outcome",
     "strongroom_rotations_total": "environment kind name",
     "strongroom_lease_expires_timestamp_seconds": "environment holder",

@@ -25,7 +25,8 @@ class WrappedKey:
         wrapped: as the key service returned it, at most 1024 bytes.
         commitment: 32 bytes, public.
         created: when it was made, with an offset.
-        version: of the key service's own key, which wrapped it.
+        version: of the key service's own key, which wrapped it. A copy for people: nothing is
+            decided by it, as *wrapped* says it itself.
     """
 
     number: int
@@ -47,8 +48,8 @@ class DataKeyStore(Protocol):
         """The rows under *numbers*, in any order; unknown numbers are left out."""
         ...
 
-    def behind(self, scope: str, version: int) -> list[WrappedKey]:
-        """The rows of *scope* that a version below *version* wrapped."""
+    def of_scope(self, scope: str) -> list[WrappedKey]:
+        """The rows of *scope*, in any order."""
         ...
 
     def rewrap(self, key: WrappedKey, wrapped: bytes, version: int) -> bool:

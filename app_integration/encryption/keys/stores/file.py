@@ -39,11 +39,11 @@ class FileDataKeys:
             keys = self._read()
         return [keys[number] for number in numbers if number in keys]
 
-    def behind(self, scope: str, version: int) -> list[WrappedKey]:
-        """The rows of *scope* that a version below *version* wrapped."""
+    def of_scope(self, scope: str) -> list[WrappedKey]:
+        """The rows of *scope*."""
         with self._errors():
             keys = self._read()
-        return [key for key in keys.values() if key.scope == scope and key.version < version]
+        return [key for key in keys.values() if key.scope == scope]
 
     def rewrap(self, key: WrappedKey, wrapped: bytes, version: int) -> bool:
         """Replace the wrapped key of the row that is still *key*; False when it has changed."""

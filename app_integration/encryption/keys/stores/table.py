@@ -89,9 +89,9 @@ class TableDataKeys:
             found += self._select(self._table.c.id.in_(wanted[start : start + _CHUNK]))
         return found
 
-    def behind(self, scope: str, version: int) -> list[WrappedKey]:
-        """The rows of *scope* that a version below *version* wrapped."""
-        return self._select((self._table.c.scope == scope) & (self._table.c.version < version))
+    def of_scope(self, scope: str) -> list[WrappedKey]:
+        """The rows of *scope*."""
+        return self._select(self._table.c.scope == scope)
 
     def rewrap(self, key: WrappedKey, wrapped: bytes, version: int) -> bool:
         """Replace the wrapped key of the row that is still *key*; False when it has changed."""
