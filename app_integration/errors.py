@@ -24,6 +24,7 @@ StrongroomError
 │   ├── InvalidContext          a context that nothing can be bound to
 │   ├── DecryptionFailed        opaque: never says which check failed
 │   ├── KeyUnavailable          the data key can't be wrapped or unwrapped now
+│   ├── IndexKeyLost            rows of a blind index's key are gone, altered or put back
 │   └── BatchFailed             some items of a batch failed; it tells which
 └── AuditFailed                 the access record couldn't be written, so nothing was released
 
@@ -175,6 +176,10 @@ class DecryptionFailed(EncryptionError):
 
 class KeyUnavailable(EncryptionError):
     """The data key can't be wrapped or unwrapped now; the message says why."""
+
+
+class IndexKeyLost(EncryptionError):
+    """Rows of a blind index's key are gone, altered or put back; the message names the table."""
 
 
 class BatchFailed(EncryptionError):

@@ -44,18 +44,18 @@ class _Keys:
         """There is one."""
         return 1
 
-    def add(self, key: IndexKey) -> bool:
-        """Keep it."""
-        self._rows.append(key)
-        return True
+    @property
+    def place(self) -> str:
+        """In memory."""
+        return "memory"
 
     def versions(self, scope: str, index: str) -> list[IndexKey]:  # noqa: ARG002 (as above)
         """What is kept."""
         return self._rows
 
-    def remove(self, key: IndexKey) -> bool:
-        """Let it go."""
-        self._rows.remove(key)
+    def replace(self, before: Sequence[IndexKey], after: Sequence[IndexKey]) -> bool:  # noqa: ARG002 (as above)
+        """Keep them."""
+        self._rows[:] = after
         return True
 
 
@@ -65,6 +65,7 @@ def cases() -> Iterator[Iterator[Case]]:
     keys = _Keys()
     indexes = BlindIndexes(keys, keys, Scope("shop", Environment.DEV))
     index = indexes.index("users.email", rows=1_000_000)
+    index.create()
     mac, encoded = hmac.new(os.urandom(32), b"label", "sha256"), VALUE.encode()
 
     def copied() -> bytes:

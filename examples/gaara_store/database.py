@@ -13,7 +13,13 @@ from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from app_integration import database_engine, use_index_keys
 from app_integration.encryption.blind_index.stores.table import TableIndexKeys
-from app_integration.integrations.sqlalchemy import Encrypted, EncryptedRow, Index, find
+from app_integration.integrations.sqlalchemy import (
+    Encrypted,
+    EncryptedRow,
+    Index,
+    create_index_keys,
+    find,
+)
 from examples.gaara_store.keys import Keys
 from examples.gaara_store.tables import Base
 
@@ -76,6 +82,10 @@ class Users:
         Base.metadata.create_all(self._engine)
         self._index_keys.create()
         use_index_keys(self._index_keys)
+        with Session(self._engine) as session:
+            empty = session.scalar(select(User.id).limit(1)) is None
+        if empty:  # with rows, another key would find none of them
+            create_index_keys(User)
 
     def add(
         self, username: str, password_hash: str, *, email: str, phone: str, address: str

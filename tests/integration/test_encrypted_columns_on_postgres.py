@@ -14,8 +14,14 @@ from app_integration import database_engine, default_client, use_data_keys, use_
 from app_integration.client import Client
 from app_integration.encryption.blind_index.stores.table import TableIndexKeys
 from app_integration.encryption.keys.stores.table import TableDataKeys
-from app_integration.errors import DecryptionFailed
-from app_integration.integrations.sqlalchemy import Encrypted, EncryptedRow, Index, find
+from app_integration.errors import IndexKeyLost
+from app_integration.integrations.sqlalchemy import (
+    Encrypted,
+    EncryptedRow,
+    Index,
+    create_index_keys,
+    find,
+)
 from app_integration.settings import Settings
 from tests.support.servers.deployment import Deployment
 
@@ -46,6 +52,7 @@ def engine() -> Iterator[Engine]:
     use_data_keys(keys)
     use_index_keys(indexes)
     Base.metadata.create_all(made)
+    create_index_keys(Guest)
     yield made
     Base.metadata.drop_all(made)
     with made.begin() as connection:
@@ -82,6 +89,7 @@ def test_processes_that_begin_together_agree_on_one_index_key(
             process.use_index_keys(TableIndexKeys(engine, INDEX_KEYS))
             index = process.indexes.index("guests.together", rows=ROWS)
             start.wait()
+            index.create()
             return index.value("ada@example.com")
         finally:
             process.close()
@@ -97,14 +105,14 @@ def test_an_index_key_that_is_moved_to_another_index_opens_nothing(engine: Engin
     settings: Settings = default_client.get_default_client().settings
     first = Client(settings)
     first.use_index_keys(TableIndexKeys(engine, INDEX_KEYS))
-    first.indexes.index("guests.one", rows=ROWS).value("x")
+    first.indexes.index("guests.one", rows=ROWS).create()
     with engine.begin() as connection:
         connection.execute(
             text(f"UPDATE {INDEX_KEYS} SET index = 'guests.two' WHERE index = 'guests.one'")  # noqa: S608 (a name of ours)
         )
     second = Client(settings)
     second.use_index_keys(TableIndexKeys(engine, INDEX_KEYS))
-    with pytest.raises(DecryptionFailed):
+    with pytest.raises(IndexKeyLost, match=f"the table {INDEX_KEYS}"):
         second.indexes.index("guests.two", rows=ROWS).value("x")
     first.close()
     second.close()

@@ -12,14 +12,13 @@ from collections.abc import Callable, Sequence
 from typing import Final, NoReturn
 
 from app_integration.encryption.blind_index.normalise import NORMALISERS, Normaliser
-from app_integration.encryption.blind_index.versions import IndexVersions
+from app_integration.encryption.blind_index.versions import MOST_BITS, IndexVersions
 from app_integration.encryption.tokens import scalar_codec, value_codec
 from app_integration.errors import ConfigurationError, EncryptionError
 
 #: Values that share one index value, expected at least. With fewer, an index value stands for one
 #: value, and equal rows can be told.
 COINCIDENCES: Final = 2
-MAX_BITS: Final = 32  # more would separate every value of a table of any size
 #: Fewer bits than this come of a column with few distinct values, whose frequencies show.
 LEAST_BITS: Final = 8
 MAX_PARTS: Final = 8
@@ -36,7 +35,7 @@ def bits_for(rows: int, distinct: int | None = None) -> int:
         distinct: different values among them; None when each row has its own.
     """
     different = min(rows, distinct or rows)
-    return max(0, min(MAX_BITS, math.floor(math.log2(max(different, 1) / COINCIDENCES))))
+    return max(0, min(MOST_BITS, math.floor(math.log2(max(different, 1) / COINCIDENCES))))
 
 
 class BlindIndex:
@@ -65,6 +64,7 @@ class BlindIndex:
 
         Raises:
             EncryptionError: a value of another type, or not as many as the index has parts.
+            IndexKeyLost: no key was made, or its rows aren't as they were written.
             KeyUnavailable: the index's key isn't held and can't be had now.
         """
         message = self._message(given)
@@ -88,6 +88,26 @@ class BlindIndex:
     def is_current(self, stored: bytes | None) -> bool:
         """Whether *stored* was made under the key version that is written now."""
         return stored is None or stored[:1] == bytes((self._versions.current().version,))
+
+    def create(self) -> bool:
+        """Make the first version of the key; False when there is one.
+
+        For a migration, or the step that makes a new table: while rows already have values, another
+        key would find none of them. A running service never makes one.
+
+        Raises:
+            IndexKeyLost: there are rows, and they aren't as they were written.
+            KeyUnavailable: no key can be made or kept now.
+        """
+        return self._versions.create()
+
+    def bind(self) -> None:
+        """Bind rows of the key that were made before rows were bound; once, by whoever migrates.
+
+        Raises:
+            IndexKeyLost: a row isn't of that kind.
+        """
+        self._versions.bind()
 
     def rotate(self) -> int:
         """Begin a new version of the key; gives its number. Lookups ask for both from now on.

@@ -1,23 +1,31 @@
-"""The live versions of one index's key, held by a process and looked up again from time to time."""
+"""The live versions of one index's key, held by a process and looked up again from time to time.
+
+A process only reads them. They are made, rotated and retired by whoever is told to.
+"""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
-from dataclasses import dataclass
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import Final, NamedTuple, NoReturn
+from typing import Final, NamedTuple, NoReturn, TypeAlias
 
 from app_integration._internal import fork_safety
 from app_integration._internal.single_flight import SingleFlight
 from app_integration.encryption.blind_index.stores import MAX_VERSION, IndexKey, IndexKeyStore
 from app_integration.encryption.keys.services import KeyService
 from app_integration.encryption.tokens import encryption_context as contexts
-from app_integration.errors import ConfigurationError, KeyUnavailable, raise_decryption_failed
+from app_integration.errors import ConfigurationError, IndexKeyLost, KeyUnavailable
 from app_integration.names import Scope
 from app_integration.settings import Limits
 
+#: The numbers of versions, the oldest first.
+Versions: TypeAlias = tuple[int, ...]
+
 SIZE: Final = 32  # bytes of an index key
+MOST_BITS: Final = 32  # of the hash; more would separate every value of a table of any size
 LIVE: Final = 2  # versions at once: the one that is written, and one before or after it
 #: Seconds until a look-up that failed is tried again, while what is held goes on.
 _PAUSE: Final = 30.0
@@ -57,9 +65,10 @@ class Keyed:
 
 @dataclass(frozen=True, slots=True)
 class _State:
-    """What is held: the live versions, the oldest first, and when they were looked up."""
+    """What is held: the live versions, the oldest first, their rows, and when they were read."""
 
     live: tuple[Keyed, ...]
+    rows: tuple[IndexKey, ...]
     looked_up: float  # seconds since the epoch
 
 
@@ -68,6 +77,10 @@ class _Hot(NamedTuple):
 
     key: Keyed
     until: float
+
+
+def _versions(rows: Sequence[IndexKey]) -> Versions:
+    return tuple(row.version for row in rows)
 
 
 def _pad(key: bytes, byte: int) -> bytes:
@@ -117,11 +130,12 @@ class IndexVersions:
         self._flights: SingleFlight[_State] = SingleFlight()
 
     def live(self) -> tuple[Keyed, ...]:
-        """Every live version, the oldest first; made when there is none yet.
+        """Every live version, the oldest first.
 
         Raises:
+            IndexKeyLost: there is none, or the rows aren't as they were written.
             KeyUnavailable: none is held, or for too long, and none can be had now.
-            AccessDenied: this identity may not wrap or unwrap index keys.
+            AccessDenied: this identity may not unwrap index keys.
         """
         state = self._state
         if state is not None and self._now() < self._until:
@@ -139,32 +153,47 @@ class IndexVersions:
         self._hot = _Hot(key, min(self._until, *changes) if changes else self._until)
         return key
 
+    def create(self) -> bool:
+        """As :meth:`BlindIndex.create`."""
+        made = not self._rows() and self._store.replace([], [self._minted(1, self._now(), (1,))])
+        self._look_up()
+        return made
+
+    def bind(self) -> None:
+        """As :meth:`BlindIndex.bind`."""
+        rows = self._rows()
+        keys = [self._unwrapped(row, self._unbound(row.version)) for row in rows]
+        self._change(rows, self._rewrapped(rows, keys, _versions(rows)))
+
     def rotate(self) -> int:
         """As :meth:`BlindIndex.rotate`."""
-        known = self._look_up().live
-        if len(known) >= LIVE:
-            versions = ", ".join(str(key.version) for key in known)
+        rows = self._look_up().rows
+        if len(rows) >= LIVE:
+            versions = ", ".join(str(row.version) for row in rows)
             raise ConfigurationError(
                 f"index {self._index} has the live versions {versions}; write the rows of the "
                 "oldest again and retire it first"
             )
         # Every process has looked up again by then, whichever moment its own was.
         starts = self._now() + 2 * self._limits.index_refresh
-        number = known[-1].version + 1
-        self._make(number, starts)
-        self._look_up()
+        number = rows[-1].version + 1
+        live = (*_versions(rows), number)
+        kept = self._rewrapped(rows, self._opened(rows), live)
+        self._change(rows, [*kept, self._minted(number, starts, live)])
         return number
 
     def retire(self, version: int) -> None:
         """As :meth:`BlindIndex.retire`."""
-        rows = {row.version: row for row in self._rows()}
-        if version not in rows or version == self.current().version:
+        rows = self._look_up().rows
+        if version not in _versions(rows) or version == self.current().version:
             raise ConfigurationError(
                 f"version {version} of index {self._index} can't be retired: it is written, or "
-                f"not live; live are {', '.join(map(str, rows))}"
+                f"not live; live are {', '.join(map(str, _versions(rows)))}"
             )
-        self._store.remove(rows[version])
-        self._look_up()
+        kept = [row for row in rows if row.version != version]
+        keys = self._opened(rows)
+        left = [key for row, key in zip(rows, keys, strict=True) if row.version != version]
+        self._change(rows, self._rewrapped(kept, left, _versions(kept)))
 
     def _refreshed(self) -> _State:
         """What is held, looked up again; what was held goes on while that fails, up to its age."""
@@ -180,49 +209,82 @@ class IndexVersions:
             return held
 
     def _look_up(self) -> _State:
-        rows = self._rows()
+        rows, held = tuple(self._rows()), self._state
         if not rows:
-            self._make(1, self._now())
-            rows = self._rows()
-        held = {key.version: key for key in (self._state.live if self._state else ())}
-        missing = [row for row in rows if row.version not in held]
-        opened = {key.version: key for key in map(self._open, missing)}
-        live = tuple((held | opened)[row.version] for row in rows)
-        if not live:
-            raise KeyUnavailable(f"the key of index {self._index} was kept and is gone again")
-        self._state = state = _State(live, self._now())
+            raise IndexKeyLost(
+                f"{self._store.place} holds no key of index {self._index}: make it once, where the "
+                "table is made, with create(); or restore its rows"
+            )
+        if held is not None and rows == held.rows:
+            live = held.live
+        else:
+            keys = self._opened(rows)
+            live = tuple(Keyed(*each, self._label) for each in zip(rows, keys, strict=True))
+        self._state = state = _State(live, rows, self._now())
         self._until, self._hot = state.looked_up + self._limits.index_refresh, None
         return state
 
     def _rows(self) -> list[IndexKey]:
         return self._store.versions(self._owner, self._index)
 
-    def _make(self, version: int, writes_from: float) -> None:
-        """Mint and keep *version*, unless somebody else just did."""
+    def _change(self, before: Sequence[IndexKey], after: Sequence[IndexKey]) -> None:
+        if not self._store.replace(before, after):
+            raise KeyUnavailable(f"the key of index {self._index} was changed meanwhile; try again")
+        self._look_up()
+
+    def _minted(self, version: int, writes_from: float, live: Versions) -> IndexKey:
         if version > MAX_VERSION:
             raise ConfigurationError(f"index {self._index} has used up its {MAX_VERSION} versions")
-        (wrapped,) = self._service.wrap([self._random(SIZE)], self._bound(version))
-        moment = datetime.fromtimestamp(writes_from, UTC)
-        row = IndexKey(self._owner, self._index, version, self._bits, wrapped, moment)
-        self._store.add(row)
+        # Whole seconds: databases keep a moment more or less exactly.
+        moment = datetime.fromtimestamp(math.ceil(writes_from), UTC)
+        row = IndexKey(self._owner, self._index, version, self._bits, b"", moment)
+        return self._wrapped(row, self._random(SIZE), live)
 
-    def _open(self, row: IndexKey) -> Keyed:
-        (key,) = self._service.unwrap([row.wrapped], self._bound(row.version))
-        if key is None or len(key) != SIZE:
-            raise_decryption_failed()
-        return Keyed(row, key, self._label)
+    def _rewrapped(
+        self, rows: Sequence[IndexKey], keys: Sequence[bytes], live: Versions
+    ) -> list[IndexKey]:
+        return [self._wrapped(*each, live) for each in zip(rows, keys, strict=True)]
 
-    def _bound(self, version: int) -> bytes:
-        """What a key is bound to when it is wrapped: one version of one index of one service."""
-        return contexts.encode(
-            {
-                "use": "index key",
-                "service": self._scope.service,
-                "environment": self._scope.environment.value,
-                "index": self._index,
-                "version": version,
-            }
-        )
+    def _wrapped(self, row: IndexKey, key: bytes, live: Versions) -> IndexKey:
+        (wrapped,) = self._service.wrap([key], contexts.encode(self._bound(row, live)))
+        return replace(row, wrapped=wrapped)
+
+    def _opened(self, rows: Sequence[IndexKey]) -> list[bytes]:
+        """The keys of *rows*, which are all rows of the index."""
+        live = _versions(rows)
+        return [self._unwrapped(row, self._bound(row, live)) for row in rows]
+
+    def _unwrapped(self, row: IndexKey, bound: Mapping[str, str | int]) -> bytes:
+        (key,) = self._service.unwrap([row.wrapped], contexts.encode(bound))
+        if key is None or len(key) != SIZE or not 0 < row.bits <= MOST_BITS:
+            raise IndexKeyLost(
+                f"{self._store.place}: the row of version {row.version} of index {self._index} was "
+                "altered, or a row beside it is gone or was put back; restore all its rows"
+            )
+        return key
+
+    def _unbound(self, version: int) -> dict[str, str | int]:
+        """What says which key it is: all that rows were bound to at first."""
+        return {
+            "use": "index key",
+            "service": self._scope.service,
+            "environment": self._scope.environment.value,
+            "index": self._index,
+            "version": version,
+        }
+
+    def _bound(self, row: IndexKey, live: Versions) -> dict[str, str | int]:
+        """What a key is bound to when it is wrapped: all that its row says, and what is beside it.
+
+        *live* are the versions of all rows: one that is gone, or that was retired and is put back,
+        makes all the others unreadable.
+        """
+        return {
+            **self._unbound(row.version),
+            "bits": row.bits,
+            "writes_from": int(row.writes_from.timestamp()),
+            "live": ",".join(map(str, live)),
+        }
 
     @property
     def _owner(self) -> str:

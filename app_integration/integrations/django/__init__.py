@@ -17,7 +17,12 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from app_integration.integrations.django.fields import BlindIndexField, EncryptedField, Stored
+    from app_integration.integrations.django.fields import (
+        BlindIndexField,
+        EncryptedField,
+        Stored,
+        create_index_keys,
+    )
     from app_integration.integrations.django.models import (
         EncryptedModel,
         EncryptedQuerySet,
@@ -31,6 +36,7 @@ __all__ = [
     "EncryptedModel",
     "EncryptedQuerySet",
     "Stored",
+    "create_index_keys",
     "exactly",
     "find",
 ]
@@ -42,6 +48,7 @@ _LATER = {
     "EncryptedModel": "models",
     "EncryptedQuerySet": "models",
     "Stored": "fields",
+    "create_index_keys": "fields",
     "exactly": "models",
     "find": "models",
 }

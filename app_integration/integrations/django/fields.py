@@ -240,6 +240,16 @@ class BlindIndexField(models.BinaryField):  # type: ignore[misc] # as above
         return value
 
 
+def create_index_keys(*owners: type[models.Model]) -> list[str]:
+    """Make the first key of each index of the models *owners* that has none; return their names.
+
+    For the migration that makes the table, as ``BlindIndex.create`` says. Raises as that does.
+    """
+    fields = [each for owner in owners for each in owner._meta.get_fields()]
+    indexes = [each for each in fields if isinstance(each, BlindIndexField)]
+    return [each.index_id for each in indexes if each.blind.create()]
+
+
 def given(value: Any) -> Sequence[Any]:
     """What an index is given: a tuple for a compound one."""
     return value if isinstance(value, tuple) else (value,)

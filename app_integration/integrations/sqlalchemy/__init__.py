@@ -20,6 +20,7 @@ from app_integration.integrations.sqlalchemy.index import Index
 from app_integration.integrations.sqlalchemy.rows import (
     EncryptedRow,
     column_values,
+    create_index_keys,
     is_indexed_now,
     renew,
 )
@@ -31,6 +32,7 @@ __all__ = [
     "EncryptedRow",
     "Index",
     "column_values",
+    "create_index_keys",
     "exactly",
     "find",
     "is_indexed_now",

@@ -36,6 +36,18 @@ def indexes(owner: type) -> Iterator[Indexed]:
             yield each.indexed
 
 
+def create_index_keys(*owners: type) -> list[str]:
+    """Make the first key of each index of *owners* that has none; return the names of those.
+
+    For the migration that makes the table, as ``BlindIndex.create`` says. Raises as that does.
+
+    Args:
+        owners: mapped :class:`EncryptedRow` classes.
+    """
+    declared = {one.name: one.blind for owner in owners for one in indexes(owner)}
+    return [name for name, blind in declared.items() if blind.create()]
+
+
 def column_values(owner: type, values: Mapping[str, Any]) -> dict[str, Any]:
     """*values* of attributes as those of columns, for inserts past the object: ``insert(User)``.
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
+from app_integration.encryption.blind_index.index import BlindIndex
 from app_integration.encryption.blind_index.registry import BlindIndexes
 from app_integration.encryption.blind_index.stores import IndexKey
 from app_integration.errors import KeyUnavailable
@@ -53,9 +55,10 @@ class Rows:
         self.looked_up = 0
         self.away = False
 
-    def add(self, key: IndexKey) -> bool:
-        place = (key.scope, key.index, key.version)
-        return self.keys.setdefault(place, key) is key
+    place = "the table index_keys"
+
+    def put(self, key: IndexKey) -> None:
+        self.keys[key.scope, key.index, key.version] = key
 
     def versions(self, scope: str, index: str) -> list[IndexKey]:
         if self.away:
@@ -64,8 +67,18 @@ class Rows:
         mine = [key for key in self.keys.values() if (key.scope, key.index) == (scope, index)]
         return sorted(mine, key=lambda key: key.version)
 
-    def remove(self, key: IndexKey) -> bool:
-        return self.keys.pop((key.scope, key.index, key.version), None) is not None
+    def replace(self, before: Sequence[IndexKey], after: Sequence[IndexKey]) -> bool:
+        there = set(self.keys.values())
+        if not there.issuperset(before) or (not before and after and self._has(after[0])):
+            return False
+        for key in before:
+            del self.keys[key.scope, key.index, key.version]
+        for key in after:
+            self.put(key)
+        return True
+
+    def _has(self, key: IndexKey) -> bool:
+        return (key.scope, key.index, key.version) in self.keys
 
 
 @dataclass
@@ -77,4 +90,18 @@ class World:
     now: float = 1_800_000_000.0
 
     def process(self, scope: Scope = SHOP) -> BlindIndexes:
+        """A process of a service whose keys were made when its tables were."""
+        return Migrated(self.service, self.rows, scope, now=lambda: self.now)
+
+    def unprepared(self, scope: Scope = SHOP) -> BlindIndexes:
+        """A process of a service that nobody migrated."""
         return BlindIndexes(self.service, self.rows, scope, now=lambda: self.now)
+
+
+class Migrated(BlindIndexes):
+    """Indexes whose key is made as soon as they are declared."""
+
+    def index(self, name: str, **options: Any) -> BlindIndex:
+        declared = super().index(name, **options)
+        declared.create()
+        return declared

@@ -8,7 +8,9 @@ import json
 import os
 import pickle
 from collections import Counter
-from datetime import date
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -19,10 +21,11 @@ from hypothesis import strategies as st
 
 from app_integration.encryption.blind_index import normalise
 from app_integration.encryption.blind_index.index import BlindIndex, bits_for
+from app_integration.encryption.tokens import encryption_context as contexts
 from app_integration.errors import (
     ConfigurationError,
-    DecryptionFailed,
     EncryptionError,
+    IndexKeyLost,
     KeyUnavailable,
 )
 from app_integration.names import Environment, Scope
@@ -244,9 +247,111 @@ def test_a_key_under_another_name_does_not_open(world: World) -> None:
     emails(world).value("ada@example.com")
     (row,) = world.rows.keys.values()
     moved = type(row)(row.scope, "users.phone", 1, row.bits, row.wrapped, row.writes_from)
-    world.rows.add(moved)
-    with pytest.raises(DecryptionFailed):
-        world.process().index("users.phone", rows=ROWS).value("+4930")
+    world.rows.put(moved)
+    with pytest.raises(IndexKeyLost):
+        world.unprepared().index("users.phone", rows=ROWS).value("+4930")
+
+
+def changed(world: World, version: int, **changes: Any) -> None:
+    place = ("shop/prod", "users.email", version)
+    world.rows.keys[place] = replace(world.rows.keys[place], **changes)
+
+
+def exchanged(world: World) -> None:
+    one, two = (world.rows.keys["shop/prod", "users.email", each] for each in (1, 2))
+    changed(world, 1, wrapped=two.wrapped)
+    changed(world, 2, wrapped=one.wrapped)
+
+
+LONG_AGO = datetime(2026, 1, 1, tzinfo=UTC)
+#: What somebody does to the rows 1 and 2 of an index.
+TAMPERING: dict[str, Callable[[World], object]] = {
+    "all gone": lambda world: world.rows.keys.clear(),
+    "the newest gone": lambda world: world.rows.keys.pop(("shop/prod", "users.email", 2)),
+    "the oldest gone": lambda world: world.rows.keys.pop(("shop/prod", "users.email", 1)),
+    "more bits": lambda world: changed(world, 2, bits=256),
+    "no bits": lambda world: changed(world, 1, bits=0),
+    "fewer than none": lambda world: changed(world, 1, bits=-8),
+    "a bit more": lambda world: changed(world, 2, bits=20),
+    "written at once": lambda world: changed(world, 2, writes_from=LONG_AGO),
+    "exchanged": exchanged,
+}
+
+
+@pytest.mark.parametrize("tampering", TAMPERING)
+@pytest.mark.parametrize("running", [False, True], ids=["a new process", "a running one"])
+def test_rows_that_are_not_as_they_were_written_are_an_error_that_names_the_table(
+    world: World, tampering: str, running: bool
+) -> None:
+    index = emails(world)
+    index.rotate()
+    index.value("ada@example.com")
+    TAMPERING[tampering](world)
+    rows = dict(world.rows.keys)
+    if running:
+        world.now += REFRESH + 1
+    else:
+        index = world.unprepared().index("users.email", rows=ROWS, normalise="email")
+    for ask in (index.value, index.candidates):
+        with pytest.raises(IndexKeyLost, match=r"the table index_keys.*index users\.email"):
+            ask("ada@example.com")
+    assert world.rows.keys == rows, "a running service wrote a key"
+
+
+def test_a_retired_row_that_is_put_back_is_noticed(world: World) -> None:
+    index = emails(world)
+    (first,) = world.rows.keys.values()
+    index.rotate()
+    bound = world.rows.keys["shop/prod", "users.email", 1]
+    world.now += 2 * REFRESH
+    index.retire(1)
+    for old in (first, bound):
+        world.rows.put(old)
+        with pytest.raises(IndexKeyLost, match="put back"):
+            world.unprepared().index("users.email", rows=ROWS).value("ada@example.com")
+
+
+def test_a_running_service_never_makes_a_key(world: World) -> None:
+    index = world.unprepared().index("users.email", rows=ROWS)
+    with pytest.raises(IndexKeyLost, match=r"holds no key of index users\.email: make it once"):
+        index.value("ada@example.com")
+    assert world.rows.keys == {}
+    assert index.create()
+    assert not index.create()
+    assert index.value("ada@example.com") is not None
+
+
+def test_two_that_rotate_at_once_make_one_version(world: World) -> None:
+    one, other = emails(world), emails(world)
+    before = list(world.rows.keys.values())
+    one.rotate()
+    after = dict(world.rows.keys)
+    versions = world.rows.versions
+    with pytest.MonkeyPatch.context() as patch:
+        seen = iter([before])  # as it was when the other one looked
+        patch.setattr(world.rows, "versions", lambda *of: next(seen, None) or versions(*of))
+        with pytest.raises(KeyUnavailable, match="changed meanwhile"):
+            other.rotate()
+    assert world.rows.keys == after
+
+
+def test_rows_from_before_they_were_bound_are_bound_once_and_on_purpose(world: World) -> None:
+    index = emails(world)
+    value = index.value("ada@example.com")
+    (row,) = world.rows.keys.values()
+    key, _ = world.service.known[row.wrapped]
+    # As they were made at first: nothing but the key's own name is bound.
+    first = {"use": "index key", "service": "shop", "environment": "prod"}
+    scope = contexts.encode({**first, "index": "users.email", "version": 1})
+    (wrapped,) = world.service.wrap([key], scope)
+    changed(world, 1, wrapped=wrapped)
+    late = world.unprepared().index("users.email", rows=ROWS, normalise="email")
+    with pytest.raises(IndexKeyLost):
+        late.value("ada@example.com")
+    late.bind()
+    assert late.value("ada@example.com") == value
+    with pytest.raises(IndexKeyLost):
+        late.bind()
 
 
 @pytest.mark.parametrize("value", [1.5, object(), {1, 2}, "\ud800"])
@@ -257,7 +362,7 @@ def test_what_cannot_be_indexed_is_refused_and_not_shown(world: World, value: ob
 
 
 def test_wrong_declarations_are_refused_before_anything_is_asked(world: World) -> None:
-    process = world.process()
+    process = world.unprepared()
     process.index("users.email", rows=ROWS)
     wrong: list[tuple[str, Any]] = [
         ("users.email", "exact"),

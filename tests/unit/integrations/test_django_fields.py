@@ -34,6 +34,7 @@ from app_integration.integrations.django import (  # noqa: E402 (as above)
     EncryptedField,
     EncryptedModel,
     Stored,
+    create_index_keys,
     exactly,
     find,
 )
@@ -68,6 +69,8 @@ def table(vault: MemoryApplication) -> Iterator[None]:
     use_index_keys(indexes)
     with connection.schema_editor() as editor:
         editor.create_model(Person)
+    assert create_index_keys(Person)
+    assert create_index_keys(Person) == []
     yield
     with connection.schema_editor() as editor:
         editor.delete_model(Person)

@@ -42,6 +42,7 @@ from app_integration.integrations.sqlalchemy import (
     EncryptedRow,
     Index,
     column_values,
+    create_index_keys,
     exactly,
     find,
     is_indexed_now,
@@ -84,6 +85,8 @@ def engine(vault: MemoryApplication) -> Iterator[Engine]:
     use_data_keys(keys)
     use_index_keys(indexes)
     Base.metadata.create_all(made)
+    assert create_index_keys(Person) == ["people.email", "people.name_born"]
+    assert create_index_keys(Person, Employee) == []
     yield made
     made.dispose()
 

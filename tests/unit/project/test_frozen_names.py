@@ -37,6 +37,7 @@ from app_integration._internal import cli as host_cli
 from app_integration.config import deliver
 from app_integration.encryption.blind_index.index import label
 from app_integration.encryption.blind_index.normalise import NORMALISERS
+from app_integration.encryption.blind_index.stores import IndexKey
 from app_integration.encryption.blind_index.stores.table import index_keys_table
 from app_integration.encryption.blind_index.versions import IndexVersions
 from app_integration.encryption.cipher import wrap_scope
@@ -592,9 +593,15 @@ def test_scopes_of_wrapped_keys_are_listed() -> None:
     versions = object.__new__(IndexVersions)
     versions._index, versions._scope = "users.email", SCOPE
     assert versions._owner == "shop-api/dev"
-    assert versions._bound(2) == encryption_context.encode(
-        {**bound, "use": "index key", "index": "users.email", "version": 2}
-    )
+    row = IndexKey("shop-api/dev", "users.email", 2, 19, b"", datetime(2026, 1, 2, tzinfo=UTC))
+    first = {**bound, "use": "index key", "index": "users.email", "version": 2}
+    assert versions._unbound(2) == first
+    assert versions._bound(row, (1, 2)) == {
+        **first,
+        "bits": 19,
+        "writes_from": 1_767_312_000,
+        "live": "1,2",
+    }
 
 
 def test_vectors_are_as_they_were_landed() -> None:
@@ -691,20 +698,22 @@ IMPORTS: Final = {
     "encryption.keys.stores.table": "TableDataKeys data_keys_table",
     "errors": """
         AccessDenied AuditFailed AuthenticationFailed BatchFailed ConfigRejected ConfigurationError
-        CredentialStolen DeadlineExceeded DecryptionFailed EncryptionError InvalidContext
-        InvalidName KeyUnavailable RateLimited RequestRefused Sealed SecretDeleted SecretError
-        SecretNotFound SecretsMissing ServerError ServerFault StrongroomError UndeclaredSecret
-        Unreachable WrongType
+        CredentialStolen DeadlineExceeded DecryptionFailed EncryptionError IndexKeyLost
+        InvalidContext InvalidName KeyUnavailable RateLimited RequestRefused Sealed SecretDeleted
+        SecretError SecretNotFound SecretsMissing ServerError ServerFault StrongroomError
+        UndeclaredSecret Unreachable WrongType
         """,
     "integrations.django": """
-        BlindIndexField EncryptedField EncryptedModel EncryptedQuerySet Stored exactly find
+        BlindIndexField EncryptedField EncryptedModel EncryptedQuerySet Stored create_index_keys
+        exactly find
         """,
     "integrations.django.service": "ScrubbingReporter init metrics",
     "integrations.fastapi": "init serve_metrics",
     "integrations.flask": "init serve_metrics",
     "integrations.pydantic_settings": "FromStrongroom StrongroomSource",
     "integrations.sqlalchemy": """
-        CompoundIndex Encrypted EncryptedRow Index column_values exactly find is_indexed_now renew
+        CompoundIndex Encrypted EncryptedRow Index column_values create_index_keys exactly find
+        is_indexed_now renew
         """,
     "redaction": "SecretRegistry install live scrub_record scrubbed uninstall",
     "settings": "Auth Limits Settings from_environment",

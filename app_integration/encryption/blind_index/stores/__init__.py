@@ -1,7 +1,12 @@
-"""Where the wrapped keys of blind indexes are kept: the port, and one module for each place."""
+"""Where the wrapped keys of blind indexes are kept: the port, and one module for each place.
+
+The rows of one index belong together: what each says, and which versions there are, is bound to the
+wrapped key in each of them. So they change together, or not at all.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final, Protocol
@@ -34,14 +39,18 @@ class IndexKey:
 class IndexKeyStore(Protocol):
     """Keeps :class:`IndexKey` rows. Thread-safe; its errors are ``KeyUnavailable``."""
 
-    def add(self, key: IndexKey) -> bool:
-        """Keep *key* durably; False, and nothing kept, when that version is there."""
+    @property
+    def place(self) -> str:
+        """What a message calls it: ``the table index_keys``."""
         ...
 
     def versions(self, scope: str, index: str) -> list[IndexKey]:
         """The rows of one index, the oldest version first."""
         ...
 
-    def remove(self, key: IndexKey) -> bool:
-        """Forget *key* for good; False when it wasn't there."""
+    def replace(self, before: Sequence[IndexKey], after: Sequence[IndexKey]) -> bool:
+        """Put *after* in place of *before*, all of an index's rows, durably and in one step.
+
+        False, and nothing changed, when the rows aren't *before* any more.
+        """
         ...

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import asdict
 from datetime import UTC
 from typing import Any
 
@@ -42,6 +43,10 @@ def index_keys_table(metadata: MetaData, name: str = "index_keys") -> Table:
     )
 
 
+class _Changed(Exception):
+    """A row isn't as it was read."""
+
+
 class TableIndexKeys:
     """The :class:`~app_integration.encryption.blind_index.stores.IndexKeyStore` over one table.
 
@@ -59,23 +64,10 @@ class TableIndexKeys:
         with self._errors():
             self._table.metadata.create_all(self._engine)
 
-    def add(self, key: IndexKey) -> bool:
-        """Keep *key* durably; False, and nothing kept, when that version is there."""
-        row = {
-            "scope": key.scope,
-            "index": key.index,
-            "version": key.version,
-            "bits": key.bits,
-            "wrapped": key.wrapped,
-            "writes_from": key.writes_from,
-        }
-        with self._errors():
-            try:
-                with self._engine.begin() as connection:
-                    connection.execute(insert(self._table).values(row))
-            except IntegrityError:
-                return False
-        return True
+    @property
+    def place(self) -> str:
+        """The table, by name."""
+        return f"the table {self._table.name}"
 
     def versions(self, scope: str, index: str) -> list[IndexKey]:
         """The rows of one index, the oldest version first."""
@@ -85,11 +77,22 @@ class TableIndexKeys:
         with self._errors(), self._engine.connect() as connection:
             return [_key(row) for row in connection.execute(query).mappings()]
 
-    def remove(self, key: IndexKey) -> bool:
-        """Forget *key* for good; False when it wasn't there."""
-        change = delete(self._table).where(self._is(key))
-        with self._errors(), self._engine.begin() as connection:
-            return connection.execute(change).rowcount == 1
+    def replace(self, before: Sequence[IndexKey], after: Sequence[IndexKey]) -> bool:
+        """Put *after* in place of *before*; False, and nothing changed, when another did so."""
+        with self._errors():
+            try:
+                with self._engine.begin() as connection:
+                    for key in before:
+                        if (
+                            connection.execute(delete(self._table).where(self._is(key))).rowcount
+                            != 1
+                        ):
+                            raise _Changed  # noqa: TRY301 (it ends the transaction)
+                    for key in after:
+                        connection.execute(insert(self._table).values(asdict(key)))
+            except (IntegrityError, _Changed):
+                return False
+        return True
 
     def _is(self, key: IndexKey) -> ColumnElement[bool]:
         columns = self._table.c
@@ -97,6 +100,7 @@ class TableIndexKeys:
             columns.scope == key.scope,
             columns["index"] == key.index,
             columns.version == key.version,
+            columns.wrapped == key.wrapped,
         )
 
     @contextmanager
