@@ -16,8 +16,8 @@ from agent.config_file import AgentSettings, Delivery
 from agent.config_file import render as render_agent
 from agent.run_settings import RunSettings
 from app_integration._internal.private_file import write_private
+from app_integration.config.deliver import State, read_status, status_file
 from app_integration.config.deliver import Status as DeliveryStatus
-from app_integration.config.deliver import read_status, status_file
 from app_integration.errors import ConfigRejected
 from app_integration.names import Scope
 from app_integration.settings import Settings
@@ -142,10 +142,11 @@ class LocalAgent:
         if status is None:
             return False
         if not status.state.live:
+            what = "was refused" if status.state is State.REFUSED else "can't be used yet"
             raise ConfigRejected(
-                f"the rendered config isn't in use ({status.state}): {status.reason}; change the "
-                "setting, write the secret again with strongroom put, or mend the model, and run "
-                f"up again; the agent's log: {self._host.log if self._host else ''}"
+                f"the rendered config {what}: {status.reason}; change the setting, write the "
+                "secret again with strongroom put, or mend the model, and run up again; "
+                f"the agent's log: {self._host.log if self._host else ''}"
             )
         return True
 

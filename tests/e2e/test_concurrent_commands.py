@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 
 from app_integration.names import Environment, Scope
-from tests.e2e.test_local_deployment import ROOT, Shell
 from tests.support.processes.running_store import eventually
+from tests.support.processes.shell import ROOT, Shell
 from vault.declare import load
 from vault.runtime.ports import setting
 from vault.runtime.processes.processes import Processes

@@ -14,52 +14,14 @@ import pytest
 import requests
 
 from app_integration.names import KV_MOUNT
-from app_integration.testing.ports import free_ports
+from tests.support.processes.shell import Shell
 from tests.support.servers.deployment import Deployment
-from vault.runtime.layout import Layout
-from vault.runtime.ports import Ports, setting
 from vault.runtime.processes.processes import Processes
 from vault.runtime.runtime import quiet
 
 pytestmark = pytest.mark.requires("embedded")
 
 ROOT = Path(__file__).parents[2]
-
-
-class Shell:
-    """The command ``strongroom`` on a deployment of its own."""
-
-    def __init__(self, root: Path) -> None:
-        self.layout = Layout(root)
-        self.ports = Ports(*free_ports(6))
-
-    def __call__(self, *arguments: str, typed: str = "") -> subprocess.CompletedProcess[str]:
-        settings = {setting(name): str(port) for name, port in self.ports.named().items()}
-        kept = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
-        return subprocess.run(
-            [
-                *(sys.executable, "-m", "console", arguments[0], "--root", str(self.layout.root)),
-                *arguments[1:],
-            ],
-            cwd=ROOT,
-            env={**kept, **settings},
-            input=typed,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-
-    def processes(self) -> list[str]:
-        """Command lines of everything that works in the deployment's folder."""
-        found = []
-        for process in psutil.process_iter():
-            try:
-                line = " ".join(process.cmdline())
-            except psutil.Error:
-                continue
-            if str(self.layout.root) in line and process.pid != os.getpid():
-                found.append(line)
-        return found
 
 
 @pytest.fixture(scope="module")

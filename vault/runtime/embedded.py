@@ -68,7 +68,10 @@ class Embedded:
             for server in missing:
                 server.stop()
             check_free(self.ports, [name for server in missing for name in server.port_names])
+            running = [server for server in self._servers if server not in missing]
             try:
+                # What runs may have been killed on its way: that it is set up is seen each time.
+                _each(running, lambda server: server.start(), quiet)
                 _each(missing, lambda server: server.start(), progress)
             except BaseException:
                 _each(missing, lambda server: server.stop(), quiet)

@@ -16,7 +16,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Final
+from typing import IO, Any, Final, cast
 
 import psutil
 
@@ -32,8 +32,15 @@ POLL_SECONDS: Final = 0.02
 TAIL_LINES: Final = 20  # of the log, in an error
 TAIL_BYTES: Final = 32 * 1024
 
-#: exec's the program, so the pid stays. A memory image of a server would hold its keys.
-_WITHOUT_CORE_DUMPS: Final = ("/bin/sh", "-c", 'ulimit -c 0; exec "$@"', "sh")
+#: exec's the program, so the pid stays, once it is told that its record is written: what nobody
+#: could find again doesn't run. A memory image of a server would hold its keys: no core dumps.
+_ONCE_TOLD: Final = (
+    *("/bin/sh", "-c"),
+    'ulimit -c 0; IFS= read -r told || exit 1; exec "$@" </dev/null',
+    "sh",
+)
+#: Of a program that runs to its end before the one of that name is started.
+_SETUP: Final = "-setup"
 _ENVIRONMENT: Final = {"PATH": "/usr/local/bin:/usr/bin:/bin", "LANG": "C.UTF-8"}
 
 #: Children of this very Python process; they need reaping, and outlive the object that started
@@ -91,19 +98,20 @@ class Processes:
         if running := self.find(program.name):
             return running
         self.stop(program.name)
-        child = self._spawn(program)
+        child, record = self._spawn(program, program.name)
         _children[child.pid] = child
-        record = Record.of(psutil.Process(child.pid), program)
-        write_private(self._record(program.name), json.dumps(record.to_json()))
         return record.running(program.name)
 
     def complete(self, program: Program, timeout: float) -> None:
         """Run *program* to its end, which it must reach within *timeout* seconds.
 
+        If this process is killed meanwhile, :meth:`stop` of the same name ends it.
+
         Raises:
             StartFailed: it exits other than with 0, or not in time.
         """
-        child = self._spawn(program)
+        record = f"{program.name}{_SETUP}"
+        child, _ = self._spawn(program, record)
         try:
             code = child.wait(timeout)
         except subprocess.TimeoutExpired:
@@ -111,6 +119,7 @@ class Processes:
         finally:
             child.kill()
             child.wait()
+            self._record(record).unlink(missing_ok=True)
         if code != 0:
             raise self.failure(program.name, f"exit code {code}")
 
@@ -121,7 +130,8 @@ class Processes:
 
     def names(self) -> list[str]:
         """Everything that was started and not stopped, running or dead."""
-        return sorted(path.stem for path in self._layout.run.glob("*.json"))
+        stems = {path.stem.removesuffix(_SETUP) for path in self._layout.run.glob("*.json")}
+        return sorted(stems)
 
     def stop(self, name: str, timeout: float = STOP_SECONDS) -> None:
         """End *name* and everything that it started; nothing happens when nothing runs.
@@ -132,6 +142,10 @@ class Processes:
         Raises:
             StopFailed: something survives SIGKILL.
         """
+        self._stop(f"{name}{_SETUP}", timeout)
+        self._stop(name, timeout)
+
+    def _stop(self, name: str, timeout: float) -> None:
         record = self._read(name)
         if record is None:
             return
@@ -180,12 +194,22 @@ class Processes:
         """Where *name* prints."""
         return self._layout.logs / f"{name}.log"
 
-    def _spawn(self, program: Program) -> subprocess.Popen[bytes]:
+    def _spawn(self, program: Program, name: str) -> tuple[subprocess.Popen[bytes], Record]:
+        """Start *program* with its record under *name*."""
+        child = self._popen(program)
+        record = Record.of(psutil.Process(child.pid), program)
+        # Closed without a word when the record can't be written: then it ends by itself.
+        with cast(IO[bytes], child.stdin) as stdin:
+            write_private(self._record(name), json.dumps(record.to_json()))
+            stdin.write(b"\n")
+        return child, record
+
+    def _popen(self, program: Program) -> subprocess.Popen[bytes]:
         log = os.open(self.log(program.name), os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
         try:
             return subprocess.Popen(
-                (*_WITHOUT_CORE_DUMPS, *program.command),
-                stdin=subprocess.DEVNULL,
+                (*_ONCE_TOLD, *program.command),
+                stdin=subprocess.PIPE,
                 stdout=log,
                 stderr=log,
                 cwd=program.folder,

@@ -59,6 +59,8 @@ def ensure(
         _create_app(superuser, roles, app)
     if not _exists(superuser, "pg_database", "datname", roles.database):
         _create_database(superuser, roles)
+    # Not in one transaction with its creation, which allows none.
+    _run(superuser, "REVOKE ALL ON DATABASE {} FROM PUBLIC", Identifier(roles.database))
 
 
 def reset_manager(superuser: psycopg.Connection, roles: ServiceRoles, password: Secret) -> None:
@@ -120,7 +122,6 @@ def _create_app(superuser: psycopg.Connection, roles: ServiceRoles, password: Se
 def _create_database(superuser: psycopg.Connection, roles: ServiceRoles) -> None:
     database, owner = Identifier(roles.database), Identifier(roles.owner)
     _run(superuser, "CREATE DATABASE {} OWNER {}", database, owner)
-    _run(superuser, "REVOKE ALL ON DATABASE {} FROM PUBLIC", database)
 
 
 def _exists(

@@ -40,7 +40,9 @@ class Server(ABC):
 
     @abstractmethod
     def start(self) -> None:
-        """Start it, and wait until it serves.
+        """Start it unless it runs, wait until it serves, and see that it is set up.
+
+        Each step is done again until it holds: an earlier start may have been killed anywhere.
 
         Raises:
             ConfigurationError: its files can't be used.

@@ -1,0 +1,32 @@
+"""As in tests/e2e/test_killed_up.py, of the deployment in containers."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.support.processes.killed_up import check_that_the_next_ends_it, killed_after_steps
+from tests.support.processes.shell import Shell
+from tests.support.servers.deployment import require_images
+
+pytestmark = [pytest.mark.requires("docker"), pytest.mark.timeout(600)]
+
+#: Lines that a first start prints, one when each step is done.
+STEPS = 3
+
+
+@pytest.fixture
+def shell(tmp_path: Path) -> Iterator[Shell]:
+    require_images()
+    made = Shell(tmp_path / ".strongroom", {**os.environ, "STRONGROOM_RUNTIME": "docker"})
+    yield made
+    made("reset", "--yes")
+
+
+@pytest.mark.parametrize("steps", range(1, STEPS + 1))
+def test_killed_after_any_step(shell: Shell, steps: int) -> None:
+    killed_after_steps(shell, steps)
+    check_that_the_next_ends_it(shell)

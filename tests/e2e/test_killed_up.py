@@ -1,0 +1,79 @@
+"""A first `up` that is killed, anywhere: the next one ends what it began."""
+
+from __future__ import annotations
+
+import random
+import socket
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.support.processes.killed_up import check_that_the_next_ends_it, killed_after_steps
+from tests.support.processes.shell import Shell
+
+pytestmark = pytest.mark.requires("embedded")
+
+#: Lines that a first start prints, one when each step is done.
+STEPS = 7
+#: Seconds that a first start takes, a little more than here.
+WHOLE = 5.0
+#: Moments in CI; nightly has more.
+MOMENTS, MOMENTS_NIGHTLY = 2, 200
+
+
+@pytest.fixture
+def shell(tmp_path: Path) -> Iterator[Shell]:
+    made = Shell(tmp_path / ".strongroom")
+    yield made
+    made("reset", "--yes")
+
+
+def killed_when_it_listens(shell: Shell, port: int) -> None:
+    """Kill the command as soon as somebody listens on *port*: it answers, and isn't set up."""
+    with shell.begin("up") as process:
+        while process.poll() is None:
+            with socket.socket() as probe:
+                if probe.connect_ex(("127.0.0.1", port)) == 0:
+                    break
+        process.kill()
+
+
+def killed_after_seconds(shell: Shell, seconds: float) -> None:
+    with shell.begin("up") as process:
+        timer = threading.Timer(seconds, process.kill)
+        timer.start()
+        process.communicate()
+        timer.cancel()
+
+
+@pytest.mark.parametrize("steps", range(1, STEPS + 1))
+def test_killed_after_any_step(shell: Shell, steps: int) -> None:
+    killed_after_steps(shell, steps)
+    check_that_the_next_ends_it(shell)
+
+
+@pytest.mark.parametrize("part", ["vault", "database", "redis", "smtp"])
+def test_killed_when_a_server_just_listens(shell: Shell, part: str) -> None:
+    killed_when_it_listens(shell, shell.ports.named()[part])
+    check_that_the_next_ends_it(shell)
+
+
+def moments(count: int) -> list[float]:
+    """Seconds, spread over a first start, the same in each run."""
+    chance = random.Random(6)  # noqa: S311 (no secret)
+    return [round(chance.uniform(0.3, WHOLE), 3) for _ in range(count)]
+
+
+@pytest.mark.parametrize("seconds", moments(MOMENTS))
+def test_killed_at_a_random_moment(shell: Shell, seconds: float) -> None:
+    killed_after_seconds(shell, seconds)
+    check_that_the_next_ends_it(shell)
+
+
+@pytest.mark.nightly
+@pytest.mark.parametrize("seconds", moments(MOMENTS_NIGHTLY))
+def test_killed_at_many_random_moments(shell: Shell, seconds: float) -> None:
+    killed_after_seconds(shell, seconds)
+    check_that_the_next_ends_it(shell)

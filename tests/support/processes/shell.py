@@ -1,0 +1,73 @@
+"""The command line, as a person has it."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+import psutil
+
+from app_integration.testing.ports import free_ports
+from vault.runtime.layout import Layout
+from vault.runtime.ports import Ports, setting
+
+ROOT = Path(__file__).parents[3]
+
+
+class Shell:
+    """The command ``strongroom`` on a deployment of its own.
+
+    Attributes:
+        variables: what it sees besides PATH, HOME and the ports.
+    """
+
+    def __init__(self, root: Path, variables: Mapping[str, str] | None = None) -> None:
+        self.layout = Layout(root)
+        self.ports = Ports(*free_ports(6))
+        self.variables = dict(variables or {})
+
+    def __call__(self, *arguments: str, typed: str = "") -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            self._command(*arguments),
+            cwd=ROOT,
+            env=self._environment(),
+            input=typed,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    def begin(self, *arguments: str) -> subprocess.Popen[str]:
+        """Start the command; its lines come as they are printed."""
+        return subprocess.Popen(
+            self._command(*arguments),
+            cwd=ROOT,
+            env={**self._environment(), "PYTHONUNBUFFERED": "1"},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+
+    def _command(self, command: str, *arguments: str) -> list[str]:
+        root = str(self.layout.root)
+        return [sys.executable, "-m", "console", command, "--root", root, *arguments]
+
+    def _environment(self) -> dict[str, str]:
+        settings = {setting(name): str(port) for name, port in self.ports.named().items()}
+        kept = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
+        return {**kept, **settings, **self.variables}
+
+    def processes(self) -> list[str]:
+        """Command lines of everything that works in the deployment's folder."""
+        found = []
+        for process in psutil.process_iter():
+            try:
+                line = " ".join(process.cmdline())
+            except psutil.Error:
+                continue
+            if str(self.layout.root) in line and process.pid != os.getpid():
+                found.append(line)
+        return found
