@@ -26,6 +26,9 @@ VALUE_KEY = "value"
 #: An adopted secret holds, instead, a URL with ``{username}`` and ``{password}`` where those of its
 #: static database role go; while it is being adopted, its old value too.
 TEMPLATE_KEY = "template"
+#: The metadata key by which an adopted secret is known, whatever fields an entry has: the version
+#: that holds a template and no password, "0" while there is none yet.
+COMPOSED_KEY = "composed_version"
 
 MAX_NAME_LENGTH = 256  # characters
 MAX_SERVICE_LENGTH = 40  # characters; PostgreSQL's names hold 63

@@ -30,6 +30,12 @@ def compose(template: str, username: str, password: str) -> Secret:
     return Secret(filled.replace(PASSWORD, quote(password, safe="")))
 
 
+def is_adopted(entry: Mapping[str, Any]) -> bool:
+    """Whether *entry*, the data and metadata of a KV version, is a template to be filled in."""
+    marks = entry["metadata"].get("custom_metadata") or {}
+    return names.COMPOSED_KEY in marks and names.TEMPLATE_KEY in entry["data"]
+
+
 def fetch(session: Session, role: str, entry: Mapping[str, Any]) -> Fetched | None:
     """The secret that *entry*, a KV answer with a template, stands for; one request.
 

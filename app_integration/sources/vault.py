@@ -38,7 +38,7 @@ class VaultSource:
             if refused.status == HTTPStatus.NOT_FOUND:
                 raise _not_there(path, version, deleted=refused.data is not None) from None
             raise
-        if (version, field) == (None, None) and names.TEMPLATE_KEY in answer["data"]["data"]:
+        if (version, field) == (None, None) and adopted_secret.is_adopted(answer["data"]):
             composed = adopted_secret.fetch(self._session, self._scope.static_role(name), answer)
             if composed is not None:
                 return composed

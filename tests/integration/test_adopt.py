@@ -256,6 +256,29 @@ def test_a_url_that_opens_nothing_or_leads_elsewhere_is_refused(house: House) ->
     assert not house.adopted()
 
 
+def test_a_field_that_is_called_template_is_no_sign_of_adoption(house: House) -> None:
+    with house.local.operator() as operator, place(house.root) as where:
+        value = operator.get(KV)["data"]["data"]["value"]
+        operator.post(KV, {"data": {"value": value, "template": "<b>{}</b>"}}, retry=False)
+        assert house.read().reveal() == value
+        with pytest.raises(ConfigurationError, match=r"further fields \(template\)"):
+            adopt.adopt(where, NAME, lambda *_: True, lambda _: None)
+        said: list[str] = []
+        assert undo.undo(where, NAME, None, said.append) is None
+        assert said == [f"{NAME} isn't adopted: nothing to undo"]
+        assert operator.get(KV)["data"]["data"]["template"] == "<b>{}</b>"
+        operate.put(operator, "gaara-store", "dev", NAME, value)
+    assert not house.adopted()
+
+
+def test_undo_leaves_no_mark(house: House) -> None:
+    house.console.adopt(NAME, yes=True)
+    house.console.undo(NAME)
+    with house.local.operator() as operator:
+        marks = operator.get(KV)["data"]["metadata"]["custom_metadata"]
+    assert "composed_version" not in marks
+
+
 @pytest.mark.parametrize(
     ("attributes", "reason"),
     [

@@ -15,7 +15,7 @@ from typing import Final
 from sqlalchemy import URL
 
 from app_integration.errors import ConfigurationError, StrongroomError
-from app_integration.names import TEMPLATE_KEY, VALUE_KEY, Scope
+from app_integration.names import Scope
 from app_integration.observability import redaction
 from app_integration.secret import Secret
 from app_integration.session.session import Session
@@ -30,7 +30,7 @@ from vault.declare.schema.model import Given, Source
 from vault.dotenv.proof import Read
 from vault.dotenv.swap import Say
 from vault.reconcile.resources import read_data
-from vault.reconcile.resources.static_roles import entry, parsed
+from vault.reconcile.resources.static_roles import check_fields, entry, parsed
 
 _PORT: Final = 5432
 
@@ -112,14 +112,16 @@ def _declared(place: AdoptionContext, name: str) -> Source:
 
 def _old_url(place: AdoptionContext, name: str) -> URL | None:
     """The URL that the secret holds; None when it holds a template alone."""
-    _, content = entry(place.session, place.scope.secret(name))
-    if VALUE_KEY not in content and TEMPLATE_KEY in content:
+    held = entry(place.session, place.scope.secret(name))
+    if held.value is None and held.template is not None:
         return None
-    if VALUE_KEY not in content:
+    if held.value is None:
         raise ConfigurationError(f"{name} has no value; write it with strongroom put, or import it")
     if role_exists(place, name):
         return None  # what it holds opens nothing any more
-    return parsed(Secret(content[VALUE_KEY]), name)
+    if held.template is None:
+        check_fields(held, name)
+    return parsed(Secret(held.value), name)
 
 
 def role_exists(place: AdoptionContext, name: str) -> bool:

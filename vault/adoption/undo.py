@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Final
 
 from app_integration.errors import ConfigurationError, StrongroomError
-from app_integration.names import DATABASE_MOUNT, TEMPLATE_KEY, VALUE_KEY
+from app_integration.names import COMPOSED_KEY, DATABASE_MOUNT, VALUE_KEY
 from app_integration.permissions import need
 from app_integration.secret import Secret
 from app_integration.sources.adopted_secret import compose
@@ -16,7 +16,7 @@ from vault.declare.schema.adopted import Adopted
 from vault.dotenv.swap import Say
 from vault.reconcile.resources.ownership import note
 from vault.reconcile.resources.ownership import path as record_path
-from vault.reconcile.resources.secrets import generate, metadata_path
+from vault.reconcile.resources.secrets import generate, merge_metadata, metadata_path
 from vault.reconcile.resources.static_roles import StaticRole, entry, parsed, write_entry
 from vault.reconcile.resources.static_roles import template as template_of
 
@@ -43,21 +43,22 @@ def undo(
         Unfinished: a later step failed.
     """
     source = place.declaration().secrets(place.scope).get(name)
-    _, content = entry(place.session, place.scope.secret(name))
+    held = entry(place.session, place.scope.secret(name))
     exists = role_exists(place, name)
     # The note that the role is ours goes last: until then a run that was killed is known by it.
     record = record_path(place.scope.environment, StaticRole.kind, place.scope.static_role(name))
-    template = TEMPLATE_KEY in content
+    template = held.template is not None
     if not (exists or template or isinstance(source, Adopted) or note(place.session, record)):
         say(f"{name} isn't adopted: nothing to undo")
         return None
-    if template and not exists and VALUE_KEY not in content and set_password is None:
+    if template and not exists and held.value is None and set_password is None:
         raise ConfigurationError(
             f"the server has no password for {name}; give --admin-url-file FILE, a file with the "
             "URL of an administrator of the database, who sets one"
         )
     try:
         _keep(place, name, source, set_password, say)
+        merge_metadata(place.session, place.scope.secret(name), {COMPOSED_KEY: None})
         value = _let_go(place, name, say)
         place.session.delete(metadata_path(record))
     except StrongroomError as error:
@@ -85,26 +86,27 @@ def _keep(
     place: AdoptionContext, name: str, source: object, set_password: SetPassword | None, say: Say
 ) -> None:
     """Write the secret's plain value, with the password of now."""
-    version, content = entry(place.session, place.scope.secret(name))
-    if TEMPLATE_KEY not in content and not role_exists(place, name):
+    path = place.scope.secret(name)
+    held = entry(place.session, path)
+    if held.template is None and not role_exists(place, name):
         return
     # A run that was killed has written a plain value; the server may have changed that password.
-    template = content.get(TEMPLATE_KEY) or template_of(Secret(content[VALUE_KEY]), name)
+    template = held.template or template_of(Secret(held.value), name)
     if role_exists(place, name):
         username, password = _current(place, name)
         value = compose(template, username, password.reveal())
-    elif VALUE_KEY in content:
-        value = Secret(content[VALUE_KEY])
+    elif held.value is not None:
+        value = Secret(held.value)
     elif set_password is not None and isinstance(source, Adopted):
         password = generate(_LENGTH, "alphanumeric")
         set_password(source.username, password)
         value = compose(template, source.username, password.reveal())
     else:
         raise ConfigurationError(f"{name} isn't declared as adopted: whose password to set?")
-    if content == {VALUE_KEY: value.reveal()}:
-        return
-    write_entry(place.session, place.scope.secret(name), {VALUE_KEY: value.reveal()}, version)
-    say(f"{name} holds a plain value: the password of now")
+    plain = {VALUE_KEY: value.reveal()}
+    if held.fields != plain:
+        write_entry(place.session, path, plain, held.version)
+        say(f"{name} holds a plain value: the password of now")
 
 
 def _current(place: AdoptionContext, name: str) -> tuple[str, Secret]:

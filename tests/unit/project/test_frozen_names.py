@@ -480,7 +480,7 @@ def test_other_metadata_is_listed() -> None:
         WriteOnly("", None, jwt._SECRET)._note,
         WriteOnly("", None, kubernetes._REVIEWER)._note,
     }
-    found = {secrets._MADE_OF, secrets.COMPOSED, database._ROOT} | fingerprints
+    found = {secrets._MADE_OF, names.COMPOSED_KEY, database._ROOT} | fingerprints
     assert found == OTHER_METADATA
     assert set(PRUNABLE) == RECORDED_KINDS
 

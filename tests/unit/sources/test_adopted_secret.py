@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import make_url
 
 from app_integration.errors import AccessDenied, RequestRefused, StrongroomError
-from app_integration.names import Environment, Scope
+from app_integration.names import COMPOSED_KEY, Environment, Scope
 from app_integration.secret import Secret
 from app_integration.sources import Fetched
 from app_integration.sources.adopted_secret import compose
@@ -22,12 +22,16 @@ TEMPLATE = "postgresql+psycopg://{username}:{password}@db:5432/shop?sslmode=veri
 UNKNOWN = RequestRefused("unknown role", status=400)
 
 
-class Answers:
-    """A session that answers GETs by path."""
+ADOPTED = {COMPOSED_KEY: "3", "owner": "shop"}
 
-    def __init__(self, **data: Any) -> None:
+
+class Answers:
+    """A session that answers GETs by path, of a secret with that metadata."""
+
+    def __init__(self, marks: object = ADOPTED, **data: Any) -> None:
+        metadata = {"version": 3, "custom_metadata": marks}
         self.by_path: dict[str, Any] = {
-            ENTRY: {"data": {"data": data, "metadata": {"version": 3}}, "request_id": "kv"},
+            ENTRY: {"data": {"data": data, "metadata": metadata}, "request_id": "kv"},
             CREDS: {
                 "data": {"username": "shop_app", "password": "p%@:/{password}", "ttl": 60},
                 "request_id": "db",
@@ -61,21 +65,28 @@ def test_it_is_good_for_what_is_left_of_the_password_and_a_second() -> None:
 
 
 def test_a_plain_secret_is_one_request_and_stays() -> None:
-    answers = Answers(value="postgresql://a:b@c/d")
+    answers = Answers(None, value="postgresql://a:b@c/d")
     fetched = fetch(answers)
     assert fetched.value == "postgresql://a:b@c/d"
     assert fetched.expires_in is None
     assert answers.asked == [ENTRY]
 
 
+@pytest.mark.parametrize("marks", [None, {}, {"owner": "shop"}])
+def test_a_field_that_is_called_template_makes_no_secret_adopted(marks: object) -> None:
+    answers = Answers(marks, value="<b>{}</b>", template=TEMPLATE)
+    assert fetch(answers).value == "<b>{}</b>"
+    assert answers.asked == [ENTRY]
+
+
 def test_until_the_role_is_there_the_old_value_is_good() -> None:
-    answers = Answers(template=TEMPLATE, value="postgresql://old:one@db/shop")
+    answers = Answers({COMPOSED_KEY: "0"}, template=TEMPLATE, value="postgresql://old:one@db/shop")
     answers.by_path[CREDS] = UNKNOWN
     assert fetch(answers).value == "postgresql://old:one@db/shop"
 
 
 def test_once_the_role_is_there_the_old_value_is_not_given_any_more() -> None:
-    answers = Answers(template=TEMPLATE, value="postgresql://old:one@db/shop")
+    answers = Answers({COMPOSED_KEY: "0"}, template=TEMPLATE, value="postgresql://old:one@db/shop")
     assert "old" not in fetch(answers).value.reveal()
 
 

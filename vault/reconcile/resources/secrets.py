@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar, Final
 
 from app_integration.errors import ConfigurationError, SecretError
-from app_integration.names import KV_MOUNT, VALUE_KEY, check_secret_value
+from app_integration.names import COMPOSED_KEY, KV_MOUNT, VALUE_KEY, check_secret_value
 from app_integration.secret import Secret
 from app_integration.session.session import Session
 from vault.declare import derived, durations
@@ -17,8 +17,6 @@ from vault.reconcile.inputs import Inputs
 from vault.reconcile.resources import Fields, Reader, read_data
 
 MANAGED_BY: Final = {"managed_by": "strongroom"}
-#: Of an adopted secret: the version that holds a template and no password.
-COMPOSED: Final = "composed_version"
 #: Derived values remember the versions they were made of under this metadata key.
 _MADE_OF: Final = "derived_from"
 
@@ -90,7 +88,7 @@ class SecretValue:
         data = read_data(reader, metadata_path(self.name))
         if not data or not data["current_version"]:
             return None
-        if (data["custom_metadata"] or {}).get(COMPOSED) == str(data["current_version"]):
+        if (data["custom_metadata"] or {}).get(COMPOSED_KEY) == str(data["current_version"]):
             secret = self.name.split("/", 2)[-1]
             raise ConfigurationError(
                 f"{self.name} is adopted on the server and not in the declaration; declare it "

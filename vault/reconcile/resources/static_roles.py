@@ -8,23 +8,52 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Final
 
 from sqlalchemy import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
 from app_integration.errors import ConfigurationError
-from app_integration.names import DATABASE_MOUNT, KV_MOUNT, TEMPLATE_KEY, VALUE_KEY
+from app_integration.names import (
+    COMPOSED_KEY,
+    DATABASE_MOUNT,
+    KV_MOUNT,
+    TEMPLATE_KEY,
+    VALUE_KEY,
+)
 from app_integration.secret import Secret
 from app_integration.session.session import Session
-from app_integration.sources.adopted_secret import PASSWORD, USERNAME
+from app_integration.sources.adopted_secret import PASSWORD, USERNAME, is_adopted
 from vault.reconcile.inputs import Inputs
 from vault.reconcile.resources import Fields, Reader, pick, read_data, refuse_change
-from vault.reconcile.resources.secrets import COMPOSED, data_path, merge_metadata, metadata_path
+from vault.reconcile.resources.secrets import data_path, merge_metadata, metadata_path
+
+#: Of a secret that is being adopted: no version holds a template alone.
+_NOT_YET: Final = "0"
 
 
 class NotAdoptable(ConfigurationError):
     """A value that can't be turned into a template; nothing was written."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """What a KV path holds.
+
+    Attributes:
+        version: 0 when it holds nothing.
+        fields: all that is in it.
+        template: of an adopted secret; of any other None, whatever its fields are called.
+    """
+
+    version: int
+    fields: Mapping[str, Any]
+    template: str | None
+
+    @property
+    def value(self) -> Any:
+        """What is under the key of values; None when nothing is."""
+        return self.fields.get(VALUE_KEY)
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,33 +123,49 @@ class AdoptedSecret:
         data = read_data(reader, metadata_path(self.name))
         if data is None or not data["current_version"]:
             return None
-        composed = (data["custom_metadata"] or {}).get(COMPOSED)
+        composed = (data["custom_metadata"] or {}).get(COMPOSED_KEY)
         return {"value": "composed" if composed == str(data["current_version"]) else "given"}
 
     def write(self, session: Session, before: Fields | None) -> None:  # noqa: ARG002 (protocol)
         """Leave the template alone in its entry, and note so."""
         prepare(session, self.name, self.username, self.supply)
-        version, content = entry(session, self.name)
-        if VALUE_KEY in content:
-            version = write_entry(
-                session, self.name, {TEMPLATE_KEY: content[TEMPLATE_KEY]}, version
-            )
-        merge_metadata(session, self.name, {COMPOSED: str(version)})
+        held = entry(session, self.name)
+        version = held.version
+        if VALUE_KEY in held.fields:
+            template = {TEMPLATE_KEY: str(held.template)}
+            version = write_entry(session, self.name, template, version)
+        merge_metadata(session, self.name, {COMPOSED_KEY: str(version)})
 
 
 def prepare(session: Session, secret: str, username: str, supply: Inputs) -> None:
     """See that the entry of *secret* has a template; a value that it has stays.
 
     Raises:
-        NotAdoptable: its value is no URL of *username*.
+        NotAdoptable: its value is no URL of *username*, or it has further fields.
         ConfigurationError: it has no value, and none was given.
     """
-    version, content = entry(session, secret)
-    if content.get(TEMPLATE_KEY):
+    held = entry(session, secret)
+    if held.template is not None:
         return
-    value = content.get(VALUE_KEY) or supply.required(f"{KV_MOUNT}/{secret}").reveal()
+    check_fields(held, secret)
+    value = held.value or supply.required(f"{KV_MOUNT}/{secret}").reveal()
     made = template(Secret(value), secret, username)
-    write_entry(session, secret, {VALUE_KEY: value, TEMPLATE_KEY: made}, version)
+    # The mark goes first: a template without it would be a field like any other.
+    merge_metadata(session, secret, {COMPOSED_KEY: _NOT_YET})
+    write_entry(session, secret, {VALUE_KEY: value, TEMPLATE_KEY: made}, held.version)
+
+
+def check_fields(held: Entry, secret: str) -> None:
+    """See that nothing is lost: a template takes the place of the whole entry.
+
+    Raises:
+        NotAdoptable: there is something else.
+    """
+    if others := sorted(held.fields.keys() - {VALUE_KEY}):
+        raise NotAdoptable(
+            f"{secret} has further fields ({', '.join(others)}), which an adopted secret can't "
+            "keep; move them to a secret of their own, and write this one with strongroom put"
+        )
 
 
 def template(value: Secret, secret: str, username: str | None = None) -> str:
@@ -158,10 +203,13 @@ def parsed(value: Secret, secret: str) -> URL:
     return url
 
 
-def entry(reader: Reader, secret: str) -> tuple[int, Mapping[str, Any]]:
-    """Version and content of *secret*; 0 and nothing when it has none."""
+def entry(reader: Reader, secret: str) -> Entry:
+    """What *secret*, a path below the mount, holds."""
     data = read_data(reader, data_path(secret))
-    return (data["metadata"]["version"], data["data"] or {}) if data else (0, {})
+    if data is None:
+        return Entry(0, {}, None)
+    template = data["data"][TEMPLATE_KEY] if is_adopted(data) else None
+    return Entry(data["metadata"]["version"], data["data"], template)
 
 
 def write_entry(session: Session, secret: str, content: Mapping[str, str], cas: int) -> int:
