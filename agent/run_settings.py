@@ -20,6 +20,7 @@ class RunSettings:
     Attributes:
         starter: server and scope; and the starter's two credential files, if the agent logs in by
             AppRole and so needs a credential at each start.
+        wrap_ttl: seconds, as declared, in which a secret-id that the starter issues must be used.
         program: the ``bao`` (or ``vault``) binary.
         agent_config: the rendered ``agent.hcl``.
         secret_id_file: where the agent expects its secret-id, if it does.
@@ -28,6 +29,7 @@ class RunSettings:
     """
 
     starter: Settings
+    wrap_ttl: int
     program: Path
     agent_config: Path
     secret_id_file: Path
@@ -52,6 +54,7 @@ class RunSettings:
                     role_id_file=_path(data["starter_role_id_file"]),
                     secret_id_file=_path(data["starter_secret_id_file"]),
                 ),
+                wrap_ttl=int(data["wrap_ttl"]),
                 program=Path(data["program"]),
                 agent_config=Path(data["agent_config"]),
                 secret_id_file=Path(data["secret_id_file"]),
@@ -76,6 +79,7 @@ class RunSettings:
             "vault_cacert": _text(starter.vault_cacert),
             "starter_role_id_file": _text(starter.role_id_file),
             "starter_secret_id_file": _text(starter.secret_id_file),
+            "wrap_ttl": self.wrap_ttl,
             "program": str(self.program),
             "agent_config": str(self.agent_config),
             "secret_id_file": str(self.secret_id_file),

@@ -115,7 +115,9 @@ class Supervisor:
         try:
             await reconcile(self._settings)
             if self._settings.starter.role_id_file is not None:
-                secret_id = await asyncio.to_thread(issue_as_starter, self._settings.starter)
+                secret_id = await asyncio.to_thread(
+                    issue_as_starter, self._settings.starter, self._settings.wrap_ttl
+                )
                 write_private(self._settings.secret_id_file, secret_id)
             if not self._stop.is_set():
                 await self._live()

@@ -199,6 +199,7 @@ class LocalAgent:
                 role_id_file=self._layout.role_id(starter) if needed else None,
                 secret_id_file=self._layout.secret_id(starter) if needed else None,
             ),
+            wrap_ttl=self._declaration.environment(self._scope.environment).tokens.wrap_ttl,
             program=binaries.openbao(),
             agent_config=self._layout.agent(self._scope) / "agent.hcl",
             secret_id_file=self._layout.agent(self._scope) / "secret-id",

