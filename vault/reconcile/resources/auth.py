@@ -133,7 +133,7 @@ class UserpassLogin:
 
     @property
     def _password(self) -> WriteOnly:
-        return WriteOnly(self.record, self.supply.get(self._path))
+        return WriteOnly(self.record, self.supply.get(self._path), chosen=True)
 
     @property
     def _path(self) -> str:

@@ -1,0 +1,90 @@
+"""Fingerprints of passwords: equal ones are known again, and guesses are slow."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+
+from app_integration.names import TRANSIT_MOUNT
+from app_integration.secret import Secret
+from vault.reconcile.resources.secrets import metadata_path
+from vault.reconcile.resources.write_only import ANOTHER, AS_GIVEN, FINGERPRINT_KEY, WriteOnly
+
+RECORD = "_strongroom/dev/userpass/ada"
+PASSWORD = Secret("correct horse")
+
+
+class Server:
+    """Notes, and the one key; counts what is asked of the key."""
+
+    def __init__(self) -> None:
+        self.notes: dict[str, str] = {}
+        self.asked: list[bytes] = []
+
+    def get(self, path: str) -> dict[str, Any]:
+        assert path == metadata_path(RECORD)
+        return {"data": {"custom_metadata": self.notes}}
+
+    def post(self, path: str, body: Mapping[str, Any] | None = None) -> dict[str, Any]:
+        assert path == f"{TRANSIT_MOUNT}/hmac/{FINGERPRINT_KEY}"
+        value = base64.b64decode((body or {})["input"])
+        self.asked.append(value)
+        return {"data": {"hmac": f"vault:v1:{hashlib.sha256(value).hexdigest()}"}}
+
+
+@pytest.fixture
+def server() -> Server:
+    return Server()
+
+
+def read(server: Server, value: Secret, *, chosen: bool = True) -> str:
+    found: str = WriteOnly(RECORD, value, chosen=chosen).read(server)["password"]  # type: ignore[arg-type] # a stand-in
+    return found
+
+
+def note(server: Server, value: Secret, *, chosen: bool = True) -> str:
+    server.notes = WriteOnly(RECORD, value, chosen=chosen).notes(server)  # type: ignore[arg-type] # a stand-in
+    return server.notes["password_hmac"]
+
+
+@pytest.mark.parametrize("chosen", [True, False])
+def test_the_same_is_known_again_and_another_is_not(server: Server, chosen: bool) -> None:
+    note(server, PASSWORD, chosen=chosen)
+    assert read(server, PASSWORD, chosen=chosen) == AS_GIVEN
+    assert read(server, Secret("correct horse "), chosen=chosen) == ANOTHER
+
+
+def test_what_a_person_chose_is_stretched_for_each_guess(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    costs: list[int] = []
+    scrypt = hashlib.scrypt
+
+    def counted(password: bytes, **cost: Any) -> bytes:
+        costs.append(cost["n"] * cost["r"] * cost["p"])
+        return scrypt(password, **cost)
+
+    monkeypatch.setattr(hashlib, "scrypt", counted)
+    note(server, PASSWORD)
+    for guess in ("a", "b", "c"):
+        assert read(server, Secret(guess)) == ANOTHER
+    assert costs == [2**18] * 4  # 32 MiB each
+    assert PASSWORD.reveal().encode() not in server.asked
+
+
+def test_the_same_password_is_noted_otherwise_each_time(server: Server) -> None:
+    assert note(server, PASSWORD) != note(server, PASSWORD)
+
+
+def test_a_note_without_salt_counts_as_another(server: Server) -> None:
+    note(server, PASSWORD, chosen=False)
+    assert read(server, PASSWORD) == ANOTHER
+
+
+def test_without_a_value_nothing_is_asked(server: Server) -> None:
+    assert WriteOnly(RECORD, None, chosen=True).read(server) == {}  # type: ignore[arg-type] # a stand-in
+    assert server.asked == []
