@@ -23,6 +23,7 @@ from vault.declare.schema.field_types import Endpoint
 from vault.reconcile.credentials import APPLY_ROLE, bootstrap, ensure_credential
 from vault.reconcile.desired.desired import desired
 from vault.reconcile.inputs import Inputs
+from vault.reconcile.pacing import Pace
 from vault.reconcile.planning.apply import apply
 from vault.reconcile.planning.build import build_plan
 from vault.reconcile.planning.plan import Plan
@@ -130,6 +131,7 @@ class Composed:
         return Session(
             self.access.vault_address,
             AppRole(self.layout.role_id(role), self.layout.secret_id(role)),
+            through=Pace(),
         )
 
     def service_settings(self) -> Settings:

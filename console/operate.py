@@ -21,6 +21,7 @@ from vault.declare.declaration import Declaration
 from vault.declare.schema.adopted import Adopted
 from vault.reconcile.desired.desired import desired
 from vault.reconcile.inputs import Inputs
+from vault.reconcile.pacing import Pace
 from vault.reconcile.planning.build import Prune, build_plan
 from vault.reconcile.planning.plan import Plan
 from vault.reconcile.resources.secrets import write_value
@@ -79,7 +80,7 @@ def at(environment: Environment, address: str | None, login: AuthMethod) -> Sess
     if address is None:
         raise ConfigurationError(f"no address is declared for {environment}; set VAULT_ADDR")
     cacert = os.environ.get("VAULT_CACERT")
-    return Session(address, login, cacert=Path(cacert) if cacert else None)
+    return Session(address, login, cacert=Path(cacert) if cacert else None, through=Pace())
 
 
 def is_local(environment: Environment) -> bool:

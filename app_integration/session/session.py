@@ -55,18 +55,20 @@ class Session:
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
         connect: Callable[[], Sender] | None = None,
+        through: Callable[[Sender], Sender] | None = None,
     ) -> None:
         """Args: *clock* in seconds, monotonic; *sleep* pauses for seconds.
 
         *extra_addresses* are more addresses of the same cluster; *certificate* and its key are PEM
         files; *namespace* is where paths begin. *connect* gives what requests are sent through,
-        once in each process and once for each login; None for HTTP.
+        once in each process and once for each login; None for HTTP, which *through* wraps.
         """
         self._addresses = (address, *extra_addresses)
         self._cacert = cacert
         self._certificate = certificate
         self._namespace = namespace
         self._connect = connect or self._over_http
+        self._through = through
         self._auth_method = auth_method
         self._limits = limits or Limits()
         self._clock = clock
@@ -110,7 +112,8 @@ class Session:
             )
             for address in self._addresses
         ]
-        return senders[0] if len(senders) == 1 else FailoverTransport(senders)
+        sender = senders[0] if len(senders) == 1 else FailoverTransport(senders)
+        return self._through(sender) if self._through else sender
 
     @property
     def accessor(self) -> str | None:

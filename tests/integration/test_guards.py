@@ -8,9 +8,16 @@ from http import HTTPStatus
 import pytest
 import requests
 
+from app_integration.auth.methods import AppRole
+from app_integration.errors import RateLimited
 from app_integration.names import Environment
+from app_integration.session.session import Session
+from app_integration.settings import Limits
 from tests.support.servers.deployment import Deployment
 from vault.declare.load import load
+from vault.reconcile.credentials import APPLY_ROLE
+from vault.reconcile.pacing import Pace
+from vault.reconcile.planning.build import build_plan
 from vault.reconcile.resources.guards import RateLimit
 
 pytestmark = pytest.mark.requires("embedded")
@@ -54,6 +61,25 @@ def test_whoever_asks_too_often_is_refused(deployment: Deployment, login: str) -
         deployment.operator.delete("sys/quotas/rate-limit/guarded-dev")
     assert statuses == [HTTPStatus.OK] * 2 + [HTTPStatus.TOO_MANY_REQUESTS] * 2
     assert attempt(login, "right") == HTTPStatus.OK
+
+
+def test_a_plan_keeps_to_a_quota(deployment: Deployment) -> None:
+    local = deployment.local
+    resources = local.desired(local.supply())
+    quota = RateLimit("paced-dev", "", 30, 3, 0)
+    hurried = Limits(deadline=2.0)
+    login = AppRole(local.layout.role_id(APPLY_ROLE), local.layout.secret_id(APPLY_ROLE))
+    address = local.access.vault_address
+    quota.write(deployment.operator, None)
+    try:
+        with Session(address, login, limits=hurried) as session, pytest.raises(RateLimited):
+            build_plan(session, resources)
+        with Session(address, login, limits=hurried, through=Pace()) as session:
+            changes = build_plan(session, resources).changes
+    finally:
+        with Session(address, login, through=Pace()) as session:
+            session.delete("sys/quotas/rate-limit/paced-dev")
+    assert changes == ()
 
 
 def test_passwords_of_database_users_are_drawn_by_the_declared_policy(
