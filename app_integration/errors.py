@@ -16,6 +16,7 @@ StrongroomError
 │   ├── Sealed                  sealed or not initialised
 │   ├── RateLimited             429, or a standby that didn't forward
 │   ├── ServerFault             any other 5xx
+│   │   └── UnexpectedAnswer    an answer of another shape than a server gives
 │   ├── DeadlineExceeded        the call's one deadline ran out
 │   └── RequestRefused          400, 404 or 405: the request itself is wrong
 ├── AuthenticationFailed        login refused, or the token is no longer valid
@@ -134,6 +135,10 @@ class RateLimited(ServerError):
 
 class ServerFault(ServerError):
     """The server failed (5xx)."""
+
+
+class UnexpectedAnswer(ServerFault):
+    """An answer of another shape than a server gives; the message says what is wrong, and where."""
 
 
 class DeadlineExceeded(ServerError):

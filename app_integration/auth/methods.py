@@ -17,6 +17,8 @@ from app_integration.errors import ConfigurationError, StrongroomError
 from app_integration.names import APPROLE_MOUNT, CERT_MOUNT
 from app_integration.permissions import need
 from app_integration.secret import Secret
+from app_integration.transport import answers
+from app_integration.transport.answers import Auth
 
 log = logging.getLogger(__name__)
 
@@ -55,17 +57,12 @@ class Token:
     accessor_hmac: str | None = None
 
     @classmethod
-    def from_auth(cls, auth: Mapping[str, Any]) -> Token:
-        """The token in an answer's ``auth`` block."""
-        return cls(
-            value=Secret(auth["client_token"]),
-            ttl=float(auth["lease_duration"]),
-            renewable=bool(auth["renewable"]),
-            accessor=auth.get("accessor", ""),
-        )
+    def from_auth(cls, auth: Auth) -> Token:
+        """The token that a login gave."""
+        return cls(auth.client_token, auth.lease_duration, auth.renewable, auth.accessor)
 
-    def renewed(self, auth: Mapping[str, Any]) -> Token:
-        """The same token, as the ``auth`` block of its renewal describes it."""
+    def renewed(self, auth: Auth) -> Token:
+        """The same token, as its renewal describes it."""
         return replace(Token.from_auth(auth), accessor_hmac=self.accessor_hmac)
 
 
@@ -108,7 +105,7 @@ class AppRole(AuthMethod):
             "role_id": read_credential(self.role_id_file, "STRONGROOM_ROLE_ID_FILE"),
             "secret_id": read_credential(self.secret_id_file, "STRONGROOM_SECRET_ID_FILE"),
         }
-        return Token.from_auth(send("POST", f"auth/{self.mount}/login", body)["auth"])
+        return log_in(send, self.mount, body)
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +126,7 @@ class JwtFile(AuthMethod):
     def login(self, send: Send) -> Token:
         """Log in at ``auth/jwt/login`` or ``auth/kubernetes/login``."""
         body = {"role": self.role, "jwt": read_credential(self.file, "STRONGROOM_JWT_FILE")}
-        return Token.from_auth(send("POST", f"auth/{self.mount}/login", body)["auth"])
+        return log_in(send, self.mount, body)
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,8 +139,7 @@ class Certificate(AuthMethod):
 
     def login(self, send: Send) -> Token:
         """Log in at ``auth/cert/login``."""
-        answer = send("POST", f"auth/{self.mount}/login", {"name": self.role})
-        return Token.from_auth(answer["auth"])
+        return log_in(send, self.mount, {"name": self.role})
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,11 +187,17 @@ class AuditedAuthMethod(AuthMethod):
             return token
         path, body = need("hash-for-audit", self.device).path, {"input": token.accessor}
         try:
-            answer = send("POST", path, body, token=token)
+            made = answers.text(send("POST", path, body, token=token), path, "hash")
         except StrongroomError as error:
             log.info("access records name no accessor: %s", error)
             return token
-        return replace(token, accessor_hmac=answer["data"]["hash"])
+        return replace(token, accessor_hmac=made)
+
+
+def log_in(send: Send, mount: str, body: Mapping[str, Any]) -> Token:
+    """Present the credential *body* at the auth method on *mount*."""
+    path = f"auth/{mount}/login"
+    return Token.from_auth(answers.auth(send("POST", path, body), path))
 
 
 def read_credential(path: Path, setting: str) -> Secret:

@@ -9,9 +9,9 @@ from __future__ import annotations
 import logging
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
-from app_integration.auth.methods import AuthMethod, Send, Token, read_credential
+from app_integration.auth.methods import AuthMethod, Send, Token, log_in, read_credential
 from app_integration.errors import (
     AccessDenied,
     AuthenticationFailed,
@@ -22,6 +22,7 @@ from app_integration.errors import (
 from app_integration.names import APPROLE_MOUNT
 from app_integration.observability import metrics
 from app_integration.secret import Secret
+from app_integration.transport import answers
 
 log = logging.getLogger(__name__)
 
@@ -76,7 +77,7 @@ class WrappedAppRole(AuthMethod):
                 " unwrapped before: issue one; each start needs its own"
             )
         body = {"role_id": role_id, "secret_id": self._secret_id}
-        return Token.from_auth(send("POST", f"auth/{self._mount}/login", body)["auth"])
+        return log_in(send, self._mount, body)
 
     def has_new_credential(self) -> bool:
         """Whether a wrapped secret-id lies ready after the last one was not good."""
@@ -89,7 +90,8 @@ class WrappedAppRole(AuthMethod):
         # Gone before it is used: from here on it is spent, whatever becomes of the answer.
         self._remove()
         try:
-            answer = send("POST", "sys/wrapping/unwrap", {}, token=wrapping)
+            path = "sys/wrapping/unwrap"
+            secret_id = answers.text(send("POST", path, {}, token=wrapping), path, "secret_id")
         except _NOT_GOOD:
             raise self._alarm("it was refused at the unwrapping") from None
         except ServerError as error:
@@ -100,15 +102,16 @@ class WrappedAppRole(AuthMethod):
                 f" wrapped one into {self._file}"
             ) from None
         metrics.current().record_operation("unwrapping", metrics.OK)
-        return Secret(answer["data"]["secret_id"])
+        return Secret(secret_id)
 
     def _check_origin(self, send: Send, wrapping: Token) -> None:
         """See that the token wraps what this role's secret-id endpoint answered, and not other."""
         try:
-            answer: dict[str, Any] = send("POST", "sys/wrapping/lookup", {"token": wrapping.value})
+            path = "sys/wrapping/lookup"
+            answer = send("POST", path, {"token": wrapping.value})
         except _NOT_GOOD:
             raise self._alarm("it is unknown to the server: used by somebody, or expired") from None
-        origin = str(answer["data"].get("creation_path", ""))
+        origin = answers.text(answer, path, "creation_path")
         expected = f"auth/{self._mount}/role/{self._role}/secret-id"
         if origin != expected:
             raise self._alarm(f"it comes from {origin[:200]!r} and not from {expected}")

@@ -24,9 +24,9 @@ from app_integration.database.credentials import CredentialProvider, Credentials
 from app_integration.database.lease import Lease, can_be_renewed, due_at, has_ended, retry_at
 from app_integration.errors import OUTAGE, StrongroomError
 from app_integration.observability import metrics, redaction
-from app_integration.secret import Secret
 from app_integration.session.session import Session
 from app_integration.settings import Limits
+from app_integration.transport import answers
 
 log = logging.getLogger(__name__)
 
@@ -172,13 +172,14 @@ class LeasedCredentials(CredentialProvider):
         now = self._clock()
         body = {"lease_id": lease.lease_id, "increment": int(lease.term)}
         try:
-            answer = self._session.post("sys/leases/renew", body)
+            path = "sys/leases/renew"
+            ttl = answers.lease_duration(self._session.post(path, body), path)
         except OUTAGE:
             raise
         except StrongroomError as error:  # the lease is gone, or the database is away
             log.info("database user %s wasn't renewed: %s", lease.username, error)
             return False
-        renewed = replace(lease, issued_at=now, ttl=float(answer["lease_duration"]))
+        renewed = replace(lease, issued_at=now, ttl=ttl)
         metrics.current().lease(self._role, renewed.ttl)
         with self._lock:
             if self._lease is lease:
@@ -207,19 +208,17 @@ class LeasedCredentials(CredentialProvider):
 
     def _issue(self) -> Lease:
         issued_at, token = self._clock(), self._session.logins
-        answer = self._session.get(self._path)
-        password = Secret(answer["data"]["password"])
-        redaction.live.add(password)
-        ttl = float(answer["lease_duration"])
-        metrics.current().lease(self._role, ttl)
+        user = answers.leased_user(self._session.get(self._path), self._path)
+        redaction.live.add(user.password)
+        metrics.current().lease(self._role, user.lease_duration)
         return Lease(
-            username=answer["data"]["username"],
-            password=password,
-            lease_id=answer["lease_id"],
+            username=user.username,
+            password=user.password,
+            lease_id=user.lease_id,
             issued_at=issued_at,
-            ttl=ttl,
-            term=ttl,
-            renewable=bool(answer["renewable"]),
+            ttl=user.lease_duration,
+            term=user.lease_duration,
+            renewable=user.renewable,
             # The first request of a session logs it in.
             token=token or self._session.logins,
         )

@@ -159,6 +159,7 @@ class Transit:
                 raise
         answers = data.get("batch_results") if isinstance(data, Mapping) else None
         if not isinstance(answers, list) or len(answers) != len(items):
+            del data, answers  # plaintexts, which no traceback shows
             raise ServerFault(f"{path}: the answer doesn't match the {len(items)} items sent")
         return answers
 
@@ -197,14 +198,16 @@ def _base64(raw: bytes) -> str:
 
 
 def _ciphertext(answer: object) -> str | None:
-    return _answered(answer, "ciphertext")
+    """One that the server opens again: what is none must not be stored in its place."""
+    text = _answered(answer, "ciphertext")
+    return text if text is not None and is_canonical(text) else None
 
 
 def _plaintext(answer: object) -> bytes | None:
     text = _answered(answer, "plaintext")
     try:
         return None if text is None else base64.b64decode(text, validate=True)
-    except binascii.Error:
+    except ValueError:  # no base64, or no ASCII
         return None
 
 

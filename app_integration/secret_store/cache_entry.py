@@ -57,6 +57,7 @@ class Entry:
         stand_in: whether another source answered for one that was away or said no.
         ticket: the higher, the later it was asked for; a clock may step.
         away_since: when a server was last found away; for a pause it is not asked again.
+        alone: whether what kept it from being refreshed says nothing of other names.
         told_stale: whether its staleness was logged.
         used: what it was wanted for since: :data:`UNUSED`, :data:`ASKED_FOR` or :data:`READ`.
         hit: what records and counts a hit, once it was prepared.
@@ -70,6 +71,7 @@ class Entry:
     stand_in: bool = False
     ticket: int = 0
     away_since: float = -math.inf
+    alone: bool = False
     told_stale: bool = False
     used: int = 0
     hit: Hit | None = None

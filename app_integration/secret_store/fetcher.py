@@ -20,6 +20,7 @@ from app_integration.errors import (
     DeadlineExceeded,
     SecretNotFound,
     StrongroomError,
+    UnexpectedAnswer,
 )
 from app_integration.observability import metrics, redaction
 from app_integration.secret_store.cache import SecretCache
@@ -193,13 +194,13 @@ class Fetcher:
         try:
             # Under the same name as a caller's miss: who comes too late to be served waits for it.
             entry = self._flights.do((key, False), ask)
-        except OUTAGE:
-            return False
+        except OUTAGE as error:
+            return isinstance(error, UnexpectedAnswer)
         except StrongroomError as error:
             if not self._closed:  # else it met a session that was closed meanwhile
                 log.warning("%s is served no longer: %s", parts(key)[0], error)
             return True
-        return not is_waiting(entry, self._clock())
+        return entry.alone or not is_waiting(entry, self._clock())
 
     def _postpone(self, keys: Collection[Key]) -> None:
         """The server is away: spare the other *keys* an attempt of their own."""
@@ -239,6 +240,7 @@ class Fetcher:
         now = self._clock()
         if held is not None and may_stand_in(held, error, now):
             waiting = self.cache.postpone(key, held, now)
+            waiting.alone = isinstance(error, UnexpectedAnswer)
             if not is_fresh(waiting, now):
                 self._tell_stale(key, waiting, now)
                 metrics.current().staleness(parts(key)[0], now - held.fetched_at)

@@ -7,12 +7,19 @@ from typing import Final, TypeVar
 
 import tenacity
 
-from app_integration.errors import RateLimited, ServerFault, StrongroomError, Unreachable
+from app_integration.errors import (
+    RateLimited,
+    ServerFault,
+    StrongroomError,
+    UnexpectedAnswer,
+    Unreachable,
+)
 from app_integration.settings import Limits
 
 _T = TypeVar("_T")
 
-#: A pause can help. A sealed server, or a deadline that ran out, fails at once.
+#: A pause can help. A sealed server, a deadline that ran out, or an answer of another shape fails
+#: at once.
 WORTH_RETRYING: Final = (Unreachable, RateLimited, ServerFault)
 
 
@@ -43,6 +50,8 @@ class Retry:
         try:
             return send()  # nearly always all there is to it, without the library's bookkeeping
         except WORTH_RETRYING as error:
+            if not _is_worth_retrying(error):
+                raise
             failed: list[StrongroomError] = [error]
 
         def again() -> _T:
@@ -57,7 +66,7 @@ class Retry:
             return self._clock() + state.upcoming_sleep >= end
 
         return tenacity.Retrying(
-            retry=tenacity.retry_if_exception_type(WORTH_RETRYING),
+            retry=tenacity.retry_if_exception(_is_worth_retrying),
             wait=self._pause,
             stop=out_of_time,
             sleep=self._sleep,
@@ -68,3 +77,7 @@ class Retry:
         error = state.outcome.exception() if state.outcome else None
         asked = error.retry_after if isinstance(error, RateLimited) else None
         return (asked or 0.0) + self._jitter(state)
+
+
+def _is_worth_retrying(error: BaseException) -> bool:
+    return isinstance(error, WORTH_RETRYING) and not isinstance(error, UnexpectedAnswer)

@@ -27,6 +27,7 @@ from app_integration.session.retry import Retry
 from app_integration.session.token_manager import TokenManager
 from app_integration.session.token_renewer import TokenRenewer
 from app_integration.settings import Limits, Settings
+from app_integration.transport import answers
 from app_integration.transport.failover import FailoverTransport
 from app_integration.transport.http import Hidden, Sender, Transport
 
@@ -160,12 +161,11 @@ class Session:
     def list(self, path: str) -> list[str]:
         """The keys below *path*; ``[]`` when there are none. Raises as :meth:`get` does."""
         try:
-            answer = self._request("LIST", path)
+            return answers.keys(self._request("LIST", path), path)
         except RequestRefused as refused:
             if refused.status == HTTPStatus.NOT_FOUND:
                 return []
             raise
-        return [str(key) for key in answer["data"]["keys"]]
 
     def delete(self, path: str) -> None:
         """Send a DELETE; raises as :meth:`get` does."""

@@ -19,8 +19,10 @@ from app_integration.errors import (
 from app_integration.observability import metrics
 from app_integration.session.token_manager import TokenManager
 from app_integration.settings import Limits
+from app_integration.transport import answers
 
 log = logging.getLogger(__name__)
+_RENEWAL: Final = "auth/token/renew-self"
 _RETRY: Final = 5.0  # seconds between attempts while the server is away
 
 
@@ -90,7 +92,7 @@ class TokenRenewer:
             ServerError: the server is away or failing, which says nothing about the token.
         """
         try:
-            answer = self._within(deadline)("POST", "auth/token/renew-self", {}, token=token)
+            answer = self._within(deadline)("POST", _RENEWAL, {}, token=token)
         except (AccessDenied, RequestRefused):
             return None
         except ServerFault:
@@ -98,7 +100,7 @@ class TokenRenewer:
             if self.is_valid(token, deadline):
                 raise
             return None
-        return token.renewed(answer["auth"])
+        return token.renewed(answers.auth(answer, _RENEWAL))
 
     def is_valid(self, token: Token, deadline: float) -> bool:
         """What the server thinks of *token*, asked once."""

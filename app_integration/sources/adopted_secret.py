@@ -7,9 +7,8 @@ when the server has the next one.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from http import HTTPStatus
-from typing import Any, Final
+from typing import Final
 from urllib.parse import quote
 
 from app_integration import names, permissions
@@ -17,6 +16,8 @@ from app_integration.errors import RequestRefused
 from app_integration.secret import Secret
 from app_integration.session.session import Session
 from app_integration.sources import Fetched
+from app_integration.transport import answers
+from app_integration.transport.answers import KvVersion
 
 USERNAME: Final = "{username}"
 PASSWORD: Final = "{password}"  # noqa: S105 (where one goes, not one)
@@ -30,14 +31,8 @@ def compose(template: str, username: str, password: str) -> Secret:
     return Secret(filled.replace(PASSWORD, quote(password, safe="")))
 
 
-def is_adopted(entry: Mapping[str, Any]) -> bool:
-    """Whether *entry*, the data and metadata of a KV version, is a template to be filled in."""
-    marks = entry["metadata"].get("custom_metadata") or {}
-    return names.COMPOSED_KEY in marks and names.TEMPLATE_KEY in entry["data"]
-
-
-def fetch(session: Session, role: str, entry: Mapping[str, Any]) -> Fetched | None:
-    """The secret that *entry*, a KV answer with a template, stands for; one request.
+def fetch(session: Session, role: str, entry: KvVersion) -> Fetched | None:
+    """The secret that *entry*, one with a template, stands for; one request.
 
     None while the role isn't there yet: then the old value, if *entry* has one, is still good.
 
@@ -45,18 +40,17 @@ def fetch(session: Session, role: str, entry: Mapping[str, Any]) -> Fetched | No
         RequestRefused: the role isn't there, and no old value either.
         AccessDenied, ServerError: see errors.
     """
-    data: Mapping[str, Any] = entry["data"]["data"]
+    path = permissions.need("read-static-user", role).path
     try:
-        answer = session.get(permissions.need("read-static-user", role).path)
+        user = answers.static_user(session.get(path), path)
     except RequestRefused as refused:
-        if refused.status != HTTPStatus.BAD_REQUEST or names.VALUE_KEY not in data:
+        if refused.status != HTTPStatus.BAD_REQUEST or names.VALUE_KEY not in entry.fields:
             raise
         return None
-    user = answer["data"]
     return Fetched(
-        value=compose(data[names.TEMPLATE_KEY], user["username"], user["password"]),
+        value=compose(entry.template or "", user.username, user.password.reveal()),
         source="vault",
-        version=entry["data"]["metadata"]["version"],
-        request_id=answer.get("request_id"),
-        expires_in=user["ttl"] + _GRACE,
+        version=entry.version,
+        request_id=user.request_id,
+        expires_in=user.ttl + _GRACE,
     )

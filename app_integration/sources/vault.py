@@ -13,6 +13,7 @@ from app_integration.names import Scope
 from app_integration.secret import Secret
 from app_integration.session.session import Session
 from app_integration.sources import Fetched, adopted_secret
+from app_integration.transport import answers
 
 
 class VaultSource:
@@ -33,29 +34,30 @@ class VaultSource:
         """
         path = permissions.need("read-secret", self._scope.secret(name)).path
         try:
-            answer = self._session.get(path if version is None else f"{path}?version={version:d}")
+            request = path if version is None else f"{path}?version={version:d}"
+            entry = answers.kv_version(self._session.get(request), path, version)
         except RequestRefused as refused:
             if refused.status == HTTPStatus.NOT_FOUND:
                 raise _not_there(path, version, deleted=refused.data is not None) from None
             raise
-        if (version, field) == (None, None) and adopted_secret.is_adopted(answer["data"]):
-            composed = adopted_secret.fetch(self._session, self._scope.static_role(name), answer)
+        if (version, field) == (None, None) and entry.template is not None:
+            composed = adopted_secret.fetch(self._session, self._scope.static_role(name), entry)
             if composed is not None:
                 return composed
-        metadata = answer["data"]["metadata"]
         return Fetched(
-            value=_value(answer["data"]["data"], path, name, field),
+            value=_value(entry.fields, path, name, field),
             source="vault",
-            version=metadata["version"],
-            request_id=answer.get("request_id"),
-            created_at=_seconds(metadata.get("created_time")),
+            version=entry.version,
+            request_id=entry.request_id,
+            created_at=_seconds(entry.created_time),
         )
 
 
-def _value(data: Mapping[str, Any], path: str, name: str, field: str | None) -> Secret:
-    value = data.get(field or names.VALUE_KEY)
-    if isinstance(value, str):
-        return Secret(value)
+def _value(fields: Mapping[str, Any], path: str, name: str, field: str | None) -> Secret:
+    found = fields.get(field or names.VALUE_KEY)
+    if isinstance(found, str):
+        return Secret(found)
+    del found  # whatever it is, no traceback shows it
     if field is not None:
         raise SecretNotFound(f"{path} has no text under the field {field!r}")
     raise SecretError(
@@ -64,11 +66,11 @@ def _value(data: Mapping[str, Any], path: str, name: str, field: str | None) -> 
     )
 
 
-def _seconds(time: str | None) -> float | None:
+def _seconds(time: str) -> float | None:
     """Seconds since 1970 of the server's *time*; None for one that can't be read."""
     try:
-        return datetime.fromisoformat(time or "").timestamp()
-    except ValueError:
+        return datetime.fromisoformat(time).timestamp()
+    except (ValueError, OverflowError):  # the latter for years that the platform doesn't count
         return None
 
 

@@ -141,8 +141,8 @@ class MemoryVault:
         fault: Fault | None,
     ) -> tuple[ServerResponse, str]:
         # As it would travel: a Secret in it arrives as its characters.
-        travelled = None if body is None else json.loads(json.dumps(body))
-        request = Request.parse(method, path, token, travelled)
+        presented, travelled = json.loads(json.dumps([token, body]))
+        request = Request.parse(method, path, presented, travelled)
         try:
             answer = _planned(fault) if fault and fault.value > 0 else self._route(request)
             if wrap_ttl is not None:

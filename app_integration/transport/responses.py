@@ -21,6 +21,7 @@ from app_integration.errors import (
     Sealed,
     ServerFault,
     StrongroomError,
+    UnexpectedAnswer,
 )
 
 _ELSEWHERE: Final = {472, 473}  # standbys that don't forward
@@ -65,11 +66,14 @@ def decode(method: str, path: str, answer: Response) -> dict[str, Any]:
 
 
 def _outcome(method: str, path: str, answer: Response) -> dict[str, Any] | StrongroomError:
-    body = _json(answer.content)
-    if answer.status >= HTTPStatus.BAD_REQUEST:
-        return _failure(method, path, answer, body or {})
+    try:
+        body = _json(answer.content)
+        if answer.status >= HTTPStatus.BAD_REQUEST:
+            return _failure(method, path, answer, body or {})
+    except RecursionError:  # of the decoder, or of what shows the server's words
+        body = None
     if body is None or not HTTPStatus.OK <= answer.status < HTTPStatus.MULTIPLE_CHOICES:
-        return ServerFault(f"{method} {path}: no answer of a Vault server; check VAULT_ADDR")
+        return UnexpectedAnswer(f"{method} {path}: no answer of a Vault server; check VAULT_ADDR")
     return body
 
 

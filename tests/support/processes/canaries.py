@@ -17,7 +17,7 @@ import os
 import re
 import secrets
 import subprocess
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -31,6 +31,7 @@ from app_integration._internal.private_file import write_private
 from app_integration.auth import methods
 from app_integration.errors import StrongroomError
 from app_integration.observability import secret_registry
+from app_integration.transport.answers import Auth
 from console.local import Local
 from vault.runtime.layout import Layout
 
@@ -179,8 +180,8 @@ def _learn_live(before: Any, sweep: Sweep) -> Any:
 
 
 def _learn_token(before: Any, sweep: Sweep) -> Any:
-    def from_auth(cls: type[methods.Token], auth: Mapping[str, Any]) -> Any:
-        sweep.learn(auth["client_token"])
+    def from_auth(cls: type[methods.Token], auth: Auth) -> Any:
+        sweep.learn(auth.client_token)
         return before.__func__(cls, auth)
 
     return classmethod(from_auth)

@@ -701,6 +701,7 @@ IMPORTS: Final = {
         CredentialStolen DeadlineExceeded DecryptionFailed EncryptionError IndexKeyLost
         InvalidContext InvalidName KeyUnavailable RateLimited RequestRefused Sealed SecretDeleted
         SecretError SecretNotFound SecretsMissing ServerError ServerFault StrongroomError
+        UnexpectedAnswer
         UndeclaredSecret Unreachable WrongType
         """,
     "integrations.django": """

@@ -23,7 +23,8 @@ from app_integration.names import (
 )
 from app_integration.secret import Secret
 from app_integration.session.session import Session
-from app_integration.sources.adopted_secret import PASSWORD, USERNAME, is_adopted
+from app_integration.sources.adopted_secret import PASSWORD, USERNAME
+from app_integration.transport.answers import adopted_template
 from vault.reconcile.inputs import Inputs
 from vault.reconcile.resources import Fields, Reader, pick, read_data, refuse_change
 from vault.reconcile.resources.secrets import data_path, merge_metadata, metadata_path
@@ -208,8 +209,9 @@ def entry(reader: Reader, secret: str) -> Entry:
     data = read_data(reader, data_path(secret))
     if data is None:
         return Entry(0, {}, None)
-    template = data["data"][TEMPLATE_KEY] if is_adopted(data) else None
-    return Entry(data["metadata"]["version"], data["data"], template)
+    fields, metadata = data["data"], data["metadata"]
+    made = adopted_template(metadata["custom_metadata"] or {}, fields)
+    return Entry(metadata["version"], fields, made)
 
 
 def write_entry(session: Session, secret: str, content: Mapping[str, str], cas: int) -> int:

@@ -1,0 +1,119 @@
+"""Answers that no server gives, near to those that one does; and a sender that gives one."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from copy import deepcopy
+from typing import Any, Final
+
+from hypothesis import strategies as st
+
+from app_integration.testing.memory_vault import MemoryVault
+from app_integration.transport.responses import Response, decode
+
+#: What a value in an answer is called; an answer that is made up uses the names of real ones.
+_NAMES: Final = (
+    *("data", "auth", "metadata", "value", "template", "version", "custom_metadata", "keys"),
+    *("created_time", "lease_id", "lease_duration", "renewable", "client_token", "accessor"),
+    *("request_id", "errors", "username", "password", "ttl", "hash", "secret_id", "creation_path"),
+    *("composed_version", "batch_results", "ciphertext", "plaintext", "error", "wrap_info"),
+)
+_HUGE: Final = (2**31, 2**63, 10**30, 10**400, -1, 1e308, float("inf"), float("nan"))
+_TEXTS: Final = ("", "2h", "1e999", "\ud800", "vault:v1:", "vault:v0:AAAA", "é", "\x00", "{user}")
+_DEEP: Final = b'{"data":' * 3000 + b"{}" + b"}" * 3000
+#: No object of JSON at all, or more of it than can be read.
+_BODIES: Final = (
+    b"",
+    b"null",
+    b"[]",
+    b"0",
+    b'"x"',
+    b"<html>",
+    b"\xff\xfe",
+    b"{",
+    b"[" * 100_000,
+    _DEEP,
+)
+_STATUSES: Final = (*[200] * 12, 201, 204, 302, 400, 403, 404, 412, 429, 472, 500, 503)
+
+_scalars = st.one_of(
+    st.none(),
+    st.booleans(),
+    st.integers(),
+    st.sampled_from(_HUGE),
+    st.sampled_from(_TEXTS),
+    st.text(),
+)
+_values = st.recursive(
+    _scalars,
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(_NAMES), inner, max_size=4)
+    ),
+    max_leaves=8,
+)
+
+
+class Tampered:
+    """A sender that answers requests below :attr:`path` with :attr:`response`.
+
+    All others go to the server in memory, as do those below it while there is no response.
+
+    Attributes:
+        seen: the last good answer below each path that was asked for.
+        given: how many answers were tampered with.
+    """
+
+    def __init__(self, server: MemoryVault) -> None:
+        self.server = server
+        self.path = ""
+        self.response: Response | None = None
+        self.seen: dict[str, dict[str, Any]] = {}
+        self.given = 0
+
+    def send(self, method: str, path: str, **request: Any) -> dict[str, Any]:
+        if self.response is not None and path.startswith(self.path):
+            self.given += 1
+            return decode(method, path, self.response)
+        answer = self.server.send(method, path, **request)
+        self.seen[path] = deepcopy(answer)
+        return answer
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+
+def _places(value: object) -> list[tuple[Any, ...]]:
+    """Where something is in *value*, as keys from outside in."""
+    found: list[tuple[Any, ...]] = [()]
+    items = enumerate(value) if isinstance(value, list) else ()
+    for key, inner in value.items() if isinstance(value, Mapping) else items:
+        found += [(key, *rest) for rest in _places(inner)]
+    return found
+
+
+def _changed(good: object, place: tuple[Any, ...], draw: st.DrawFn) -> object:
+    if not place:
+        return draw(_values)
+    changed = deepcopy(good)
+    parent: Any = changed
+    for key in place[:-1]:
+        parent = parent[key]
+    if draw(st.booleans()):
+        del parent[place[-1]]
+    else:
+        parent[place[-1]] = draw(_values)
+    return changed
+
+
+@st.composite
+def responses(draw: st.DrawFn, good: Mapping[str, Any]) -> Response:
+    """An answer of any status, whose body is *good* with one thing else, or anything."""
+    status = draw(st.sampled_from(_STATUSES))
+    if draw(st.integers(0, 9)) == 0:
+        return Response(status, draw(st.sampled_from(_BODIES)))
+    place = draw(st.sampled_from(_places(good)))
+    body = _changed(good, place, draw)
+    return Response(
+        status, json.dumps(body).encode(), retry_after=draw(st.sampled_from([None, 1.0]))
+    )

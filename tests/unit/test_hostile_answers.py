@@ -1,0 +1,358 @@
+"""Answers of any shape, to every request that the SDK makes: our errors only, and life goes on."""
+
+from __future__ import annotations
+
+import json
+import threading
+import traceback
+from base64 import b64encode
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+
+from app_integration.auth.methods import AppRole, AuditedAuthMethod, AuthMethod, StaticToken
+from app_integration.auth.wrapped_approle import WrappedAppRole
+from app_integration.client import Client
+from app_integration.database.leased_credentials import LeasedCredentials
+from app_integration.encryption.transit import Transit
+from app_integration.errors import OUTAGE, StrongroomError, UnexpectedAnswer
+from app_integration.names import COMPOSED_KEY, Environment, Scope
+from app_integration.secret import Secret
+from app_integration.session.session import Session
+from app_integration.settings import Limits, Settings
+from app_integration.testing import policies
+from app_integration.testing.application import MemoryApplication, approle_files
+from app_integration.testing.leases import DatabaseRole
+from app_integration.testing.memory_vault import ADDRESS, MemoryVault
+from app_integration.transport.responses import Response
+from tests.support.hostile_answers import Tampered, responses
+
+SCOPE: Final = Scope("shop", Environment.STAGING)
+#: No error, and no frame of one, shows it.
+VALUE: Final = "hunter2-and-a-half"
+PLAIN: Final = "jwt-secret"
+ADOPTED: Final = "database-url"
+KEPT: Final = "kept"
+CONTEXT: Final = b"user=1"
+LIMITS: Final = Limits(retry_window=0.0, stale_limit=1e9)
+ANSWERS: Final = 10_000
+
+
+@dataclass
+class Stage:
+    """An application on a server in memory, between which one answer can be exchanged."""
+
+    folder: Path
+    server: MemoryVault
+    wire: Tampered
+    login: AppRole
+    client: Client
+    session: Session
+    operator: MemoryApplication
+
+    def another(self, login: AuthMethod) -> Session:
+        clock = self.server.clock
+        return Session(
+            ADDRESS, login, limits=LIMITS, clock=clock, sleep=clock.sleep, connect=lambda: self.wire
+        )
+
+    def leases(self) -> LeasedCredentials:
+        return LeasedCredentials(
+            self.session,
+            SCOPE.database_role(),
+            limits=LIMITS,
+            clock=self.server.clock,
+            background=False,
+        )
+
+
+def authorise(held: tuple[str, ...], capability: str, path: str) -> bool:
+    """As the service's policy, which here has an audit device."""
+    return path.startswith("sys/audit-hash/") or policies.allows(SCOPE, held, capability, path)
+
+
+@pytest.fixture(scope="module")
+def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
+    folder = tmp_path_factory.mktemp("stage")
+    server = MemoryVault(authorise=authorise)
+    wire, clock = Tampered(server), server.clock
+    role = server.approles.role(str(SCOPE))
+    login = approle_files(folder, role.role_id, role.issue())
+    root = server.tokens.issue("operator", (policies.ROOT,), ttl=float("inf"))
+    hand = Session(ADDRESS, StaticToken(Secret(root.value)), clock=clock, connect=lambda: server)
+    session = Session(
+        ADDRESS, login, limits=LIMITS, clock=clock, sleep=clock.sleep, connect=lambda: wire
+    )
+    told = Settings(SCOPE, ADDRESS, audit_file=folder / "access.jsonl", limits=LIMITS)
+    client = Client(told, session=session, clock=clock)
+    operator = MemoryApplication(SCOPE, hand, client, server)
+    operator.make_key()
+    operator.put(PLAIN, VALUE)
+    operator.put(KEPT, VALUE)
+    template = {"template": "postgresql://{username}:{password}@db/shop"}
+    path = f"secret/data/{SCOPE.secret(ADOPTED)}"
+    hand.post(path, {"data": template})
+    hand.post(path.replace("/data/", "/metadata/"), {"custom_metadata": {COMPOSED_KEY: "1"}})
+    server.leases.static(SCOPE.static_role(ADOPTED), "shop_app", 3600)
+    server.leases.roles[SCOPE.database_role()] = DatabaseRole(3600, 86_400)
+    yield Stage(folder, server, wire, login, client, session, operator)
+    client.close()
+    hand.close()
+
+
+def read(stage: Stage) -> None:
+    stage.client.secrets.get(PLAIN, force_refresh=True)
+
+
+def read_an_old_version(stage: Stage) -> None:
+    stage.client.secrets.get(PLAIN, version=1, force_refresh=True)
+
+
+def read_both_versions(stage: Stage) -> None:
+    stage.client.secrets.fetcher.cache.clear()
+    stage.client.secrets.current_and_previous(PLAIN)
+
+
+def read_a_watched_name(stage: Stage) -> None:
+    watch = stage.client.secrets.on_change(PLAIN, lambda _: None)
+    stage.server.clock.advance(LIMITS.cache_ttl)
+    assert stage.client.secrets.fetcher.refresh_due() >= 0
+    watch.cancel()
+
+
+def read_an_adopted_one(stage: Stage) -> None:
+    stage.client.secrets.get(ADOPTED, force_refresh=True)
+
+
+def lease_a_user(stage: Stage) -> None:
+    leases = stage.leases()
+    try:
+        leases.current()
+    finally:
+        leases.close()
+
+
+def renew_a_user(stage: Stage) -> None:
+    leases = stage.leases()
+    with untampered(stage):
+        lease = leases.current()
+        leases._act_at = lease.issued_at
+    assert leases.maintain() > 0
+    leases.close()
+
+
+def log_in(stage: Stage) -> None:
+    session = stage.another(stage.login)
+    try:
+        session.get(f"secret/data/{SCOPE.secret(KEPT)}")
+    finally:
+        session.close()
+
+
+def log_in_with_accessor(stage: Stage) -> None:
+    session = stage.another(AuditedAuthMethod(stage.login, "file"))
+    session.get(f"secret/data/{SCOPE.secret(KEPT)}")
+    session.close()
+
+
+def log_in_unwrapping(stage: Stage) -> None:
+    path = f"auth/approle/role/{SCOPE}/secret-id"
+    wrapped = stage.operator.operator.post(path, wrap_ttl=60)["wrap_info"]["token"]
+    file = stage.folder / "wrapped"
+    file.write_text(wrapped)
+    session = stage.another(WrappedAppRole(str(SCOPE), stage.login.role_id_file, file))
+    try:
+        session.get(f"secret/data/{SCOPE.secret(KEPT)}")
+    finally:
+        session.close()
+
+
+def renew_the_token(stage: Stage) -> None:
+    with untampered(stage):
+        stage.session.get(f"secret/data/{SCOPE.secret(KEPT)}")
+    assert 0 < stage.session._renewal._work() < threading.TIMEOUT_MAX
+
+
+def give_back_the_token(stage: Stage) -> None:
+    session = stage.another(stage.login)
+    session.get(f"secret/data/{SCOPE.secret(KEPT)}")
+    session.close()
+
+
+def encrypt(stage: Stage) -> None:
+    made = Transit(stage.session.post, SCOPE.key("pii")).encrypt(b"of the caller", CONTEXT)
+    with untampered(stage):
+        assert Transit(stage.session.post, SCOPE.key("pii")).decrypt(made, CONTEXT)
+
+
+def decrypt(stage: Stage) -> None:
+    transit = Transit(stage.session.post, SCOPE.key("pii"))
+    with untampered(stage):
+        made = transit.encrypt(VALUE.encode(), CONTEXT)
+    transit.decrypt(made, CONTEXT)
+
+
+def rewrap(stage: Stage) -> None:
+    transit = Transit(stage.session.post, SCOPE.key("pii"))
+    with untampered(stage):
+        made = transit.encrypt(VALUE.encode(), CONTEXT)
+    transit.rewrap(made, CONTEXT)
+
+
+#: What asks → the path below which its answer is exchanged.
+CALLS: Final[dict[Callable[[Stage], None], str]] = {
+    read: "secret/data",
+    read_an_old_version: "secret/data",
+    read_both_versions: "secret/data",
+    read_a_watched_name: "secret/data",
+    read_an_adopted_one: "database/static-creds",
+    lease_a_user: "database/creds",
+    renew_a_user: "sys/leases/renew",
+    log_in: "auth/approle/login",
+    log_in_with_accessor: "sys/audit-hash",
+    log_in_unwrapping: "sys/wrapping",
+    renew_the_token: "auth/token/renew-self",
+    give_back_the_token: "auth/token/revoke-self",
+    encrypt: "transit/encrypt",
+    decrypt: "transit/decrypt",
+    rewrap: "transit/rewrap",
+}
+
+
+@contextmanager
+def untampered(stage: Stage) -> Iterator[None]:
+    held, stage.wire.response = stage.wire.response, None
+    try:
+        yield
+    finally:
+        stage.wire.response = held
+
+
+def good_answer(stage: Stage, call: Callable[[Stage], None]) -> dict[str, Any]:
+    """What the server in memory answers to *call*."""
+    with untampered(stage):
+        call(stage)
+    below = [answer for path, answer in stage.wire.seen.items() if path.startswith(CALLS[call])]
+    assert below
+    return below[-1]
+
+
+def shown(error: BaseException) -> str:
+    """A traceback as a careless handler prints it, with the local variables of our frames."""
+    found = traceback.TracebackException.from_exception(error, capture_locals=True)
+    found.stack[:] = [each for each in found.stack if "/app_integration/" in each.filename]
+    return "".join(found.format())
+
+
+def raised(act: Callable[[], None]) -> StrongroomError | None:
+    try:
+        act()
+    except StrongroomError as error:
+        return error
+    return None
+
+
+def check(stage: Stage, call: Callable[[Stage], None], response: Response) -> None:
+    stage.wire.path, stage.wire.response = CALLS[call], response
+    error = raised(partial(call, stage))
+    stage.wire.response = None
+    if error is not None:
+        text = shown(error)
+        assert VALUE not in text
+        assert b64encode(VALUE.encode()).decode() not in text
+    # Whatever it was: the next call is as if nothing had been.
+    stage.session._tokens._not_before = 0.0
+    assert stage.client.secrets.get(KEPT, force_refresh=True) == VALUE
+
+
+@pytest.mark.parametrize("call", CALLS, ids=lambda call: call.__name__)
+def test_any_answer_is_one_of_our_errors_and_the_next_call_works(
+    stage: Stage, call: Callable[[Stage], None]
+) -> None:
+    run(stage, call, ANSWERS // len(CALLS) + 1)
+
+
+def run(stage: Stage, call: Callable[[Stage], None], count: int) -> None:
+    good = good_answer(stage, call)
+    before = stage.wire.given
+
+    @settings(
+        max_examples=count,
+        derandomize=True,
+        deadline=None,
+        database=None,
+        suppress_health_check=list(HealthCheck),
+    )
+    @given(responses(good))
+    def each(response: Response) -> None:
+        check(stage, call, response)
+
+    each()
+    # A token that turns out dead is followed by a login, and not renewed.
+    assert stage.wire.given - before > 0.9 * count
+
+
+KV1: Final = b'{"data": {"value": "hunter2-and-a-half"}, "lease_duration": 2764800}'
+OF_ANOTHER_SHAPE: Final = {
+    "a KV version 1 mount": KV1,
+    "nothing": b"{}",
+    "no data": b'{"data": null}',
+    "no version": b'{"data": {"data": null, "metadata": null}}',
+    "deep": b'{"data":' * 3000 + b"{}" + b"}" * 3000,
+}
+
+
+@pytest.mark.parametrize("what", OF_ANOTHER_SHAPE)
+def test_what_is_held_stays_in_use_while_an_answer_has_another_shape(
+    stage: Stage, what: str
+) -> None:
+    store = stage.client.secrets
+    assert store.get(PLAIN, force_refresh=True) == VALUE
+    stage.server.clock.advance(LIMITS.cache_ttl + 1)
+    stage.wire.path = CALLS[read]
+    stage.wire.response = Response(200, OF_ANOTHER_SHAPE[what])
+    try:
+        assert store.get(PLAIN) == VALUE
+        info = store.info(PLAIN)
+        assert info is not None
+        assert info.stale
+        with pytest.raises(UnexpectedAnswer) as caught:
+            store.get(ADOPTED, force_refresh=True)
+    finally:
+        stage.wire.response = None
+    assert isinstance(caught.value, OUTAGE)
+
+
+def test_another_version_than_the_one_asked_for_is_not_taken(stage: Stage) -> None:
+    body = {"data": {"data": {"value": "x"}, "metadata": {"version": 7}}}
+    stage.wire.path, stage.wire.response = CALLS[read], Response(200, json.dumps(body).encode())
+    try:
+        with pytest.raises(UnexpectedAnswer, match="isn't the one that was asked for"):
+            stage.client.secrets.get(PLAIN, version=1, force_refresh=True)
+    finally:
+        stage.wire.response = None
+
+
+def test_one_watched_name_does_not_keep_others_from_being_told(stage: Stage) -> None:
+    told = threading.Event()
+    store = stage.client.secrets
+    store.require([PLAIN, KEPT])
+    watches = [store.on_change(PLAIN, print), store.on_change(KEPT, lambda _: told.set())]
+    stage.wire.path = f"secret/data/{SCOPE.secret(PLAIN)}"
+    stage.wire.response = Response(200, KV1)
+    try:
+        stage.operator.put(KEPT, "another")
+        stage.server.clock.advance(LIMITS.cache_ttl + 1)
+        store.fetcher.refresh_due()
+        assert told.wait(10)
+    finally:
+        stage.wire.response = None
+        stage.operator.put(KEPT, VALUE)
+        for watch in watches:
+            watch.cancel()
