@@ -9,7 +9,16 @@ from app_integration.observability.redaction import (
     live,
     scrub_record,
     scrubbed,
+    sentry_options,
     uninstall,
 )
 
-__all__ = ["SecretRegistry", "install", "live", "scrub_record", "scrubbed", "uninstall"]
+__all__ = [
+    "SecretRegistry",
+    "install",
+    "live",
+    "scrub_record",
+    "scrubbed",
+    "sentry_options",
+    "uninstall",
+]

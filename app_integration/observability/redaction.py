@@ -1,29 +1,41 @@
 """Keep secret values out of logs and tracebacks, by value.
 
-Every value that the SDK hands out is remembered, with the spellings it takes in JSON, URLs, base64,
-hexadecimal and ``repr``. :func:`install` replaces each of them in log records, in tracebacks and in
+Every value that the SDK hands out is remembered, with the spellings it takes in JSON, URLs, HTML,
+base64, hexadecimal and ``repr``. :func:`install` replaces each of them in what a logging handler
+formats, and before that in the record, for handlers that don't format; in tracebacks; and in
 structlog's events. Nothing happens at import: an application, or its framework helper, calls it.
 """
 
 from __future__ import annotations
 
+import copy
 import logging
 import sys
 import threading
 import traceback
 from collections.abc import Callable, Iterator
 from functools import wraps
+from logging import handlers
 from types import TracebackType
 from typing import Any, Final
 
 from app_integration.observability.secret_registry import SecretRegistry, live
 from app_integration.secret import REDACTED, Secret
 
-__all__ = ["SecretRegistry", "install", "live", "scrub_record", "scrubbed", "uninstall"]
+__all__ = [
+    "SecretRegistry",
+    "install",
+    "live",
+    "scrub_record",
+    "scrubbed",
+    "sentry_options",
+    "uninstall",
+]
 
 MAX_DEPTH: Final = 16  # levels of nested containers that are kept; what is deeper becomes text
 #: What every record has; the rest of its attributes came with ``extra``.
-_STANDARD: Final = frozenset(logging.makeLogRecord({}).__dict__) | {"message", "asctime"}
+_OWN: Final = frozenset(logging.makeLogRecord({}).__dict__)
+_STANDARD: Final = _OWN | {"message", "asctime"}
 
 #: An OSError's text is made of these, and not of its arguments.
 _OS_ERRORS_OWN: Final = ("strerror", "filename", "filename2")
@@ -34,8 +46,7 @@ _Hook = Callable[[type[BaseException], BaseException, TracebackType | None], Any
 def scrubbed(value: Any, register: SecretRegistry = live, *, depth: int = MAX_DEPTH) -> Any:
     """*value* without live values: text and bytes, also inside dicts, lists, tuples and sets.
 
-    What holds none comes back as it is; other objects always do. For reporters that take a hook:
-    ``sentry_sdk.init(before_send=lambda event, hint: redaction.scrubbed(event))``.
+    What holds none comes back as it is; other objects always do.
     """
     if isinstance(value, Secret):  # a short one is in no register
         return REDACTED
@@ -69,9 +80,39 @@ def scrub_record(record: logging.LogRecord, register: SecretRegistry = live) -> 
 
     A record that holds none is left as it is, arguments included.
     """
-    _scrub_message(record, register)
-    for name in ("exc_text", "stack_info", *(record.__dict__.keys() - _STANDARD)):
-        record.__dict__[name] = scrubbed(record.__dict__.get(name), register)
+    fields = record.__dict__
+    if type(message := record.msg) is str and not record.args:  # the common one, quickly
+        record.msg = register.scrub(message)
+    else:
+        _scrub_message(record, register)
+    if record.exc_text or record.stack_info:
+        record.exc_text = scrubbed(record.exc_text, register)
+        record.stack_info = scrubbed(record.stack_info, register)
+    if len(fields) > len(_OWN):
+        for name in fields.keys() - _STANDARD:
+            fields[name] = scrubbed(fields[name], register)
+
+
+def _shown(value: Any, register: SecretRegistry) -> Any:
+    """*value* without live values; as text where only what it is shown as holds one."""
+    clean = scrubbed(value, register)
+    if clean is None or isinstance(clean, (str, int, float)):
+        return clean
+    text = repr(clean)
+    return clean if (without := register.scrub(text)) == text else without
+
+
+def _shown_record(record: logging.LogRecord, register: SecretRegistry) -> logging.LogRecord:
+    """A copy of *record* for who takes its attributes and formats none: objects count as shown."""
+    shown = copy.copy(record)
+    for name in shown.__dict__.keys() - _STANDARD:
+        shown.__dict__[name] = _shown(shown.__dict__[name], register)
+    args = shown.args
+    shown.msg = _shown(shown.msg, register)
+    shown.args = tuple(_shown(each, register) for each in args) if isinstance(args, tuple) else args
+    if isinstance(args, dict):
+        shown.args = {name: _shown(each, register) for name, each in args.items()}
+    return shown
 
 
 def _scrub_message(record: logging.LogRecord, register: SecretRegistry) -> None:
@@ -100,10 +141,34 @@ def install(register: SecretRegistry = live) -> None:
     if _replaced:
         return
     _cover_records(register)
+    _cover_handlers(register)
     _cover_tracebacks(register)
     _cover_hooks(register)
     if structlog := sys.modules.get("structlog"):
         _cover_structlog(structlog, register)
+
+
+def sentry_options(
+    register: SecretRegistry = live, *, streams_spans: bool = False
+) -> dict[str, Any]:
+    """Options for ``sentry_sdk.init``, by which nothing is sent that holds a live value.
+
+    ``sentry_sdk.init(dsn, **redaction.sentry_options())``. A hook of your own takes the place of
+    one of these: have it call :func:`scrubbed`.
+
+    Args:
+        register: whose values.
+        streams_spans: also cover spans, where ``trace_lifecycle="stream"`` sends each by itself.
+    """
+
+    def scrub(payload: Any, _hint: Any) -> Any:
+        return scrubbed(payload, register)
+
+    names = [
+        *("before_send", "before_send_transaction", "before_breadcrumb"),
+        *("before_send_log", "before_send_metric"),
+    ]
+    return dict.fromkeys([*names, *(["before_send_span"] if streams_spans else [])], scrub)
 
 
 def uninstall() -> None:
@@ -130,6 +195,32 @@ def _cover_records(register: SecretRegistry) -> None:
 
     # Here and not in the record factory, which doesn't see `extra` fields.
     _replace(logging.Logger, "handle", cover)
+
+
+def _cover_handlers(register: SecretRegistry) -> None:
+    """What handlers write: a formatter may show what no record tells of, such as an object."""
+
+    def cover_text(format_: Any) -> Any:
+        @wraps(format_)
+        def format_and_scrub(self: logging.Handler, record: logging.LogRecord) -> Any:
+            text = format_(self, record)
+            return register.scrub(text) if type(text) is str else scrubbed(text, register)
+
+        return format_and_scrub
+
+    def cover_record(act: Any) -> Any:
+        @wraps(act)
+        def act_on_shown(self: logging.Handler, record: logging.LogRecord) -> Any:
+            return act(self, _shown_record(record, register))
+
+        return act_on_shown
+
+    _replace(logging.Handler, "format", cover_text)
+    # These write a record's attributes, or send them to where nobody knows the values.
+    _replace(logging.Handler, "handleError", cover_record)
+    _replace(handlers.QueueHandler, "enqueue", cover_record)
+    _replace(handlers.SocketHandler, "makePickle", cover_record)
+    _replace(handlers.HTTPHandler, "mapLogRecord", cover_record)
 
 
 def _cover_tracebacks(register: SecretRegistry) -> None:

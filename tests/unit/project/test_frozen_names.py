@@ -716,7 +716,7 @@ IMPORTS: Final = {
         CompoundIndex Encrypted EncryptedRow Index column_values create_index_keys exactly find
         is_indexed_now renew
         """,
-    "redaction": "SecretRegistry install live scrub_record scrubbed uninstall",
+    "redaction": "SecretRegistry install live scrub_record scrubbed sentry_options uninstall",
     "settings": "Auth Limits Settings from_environment",
     "testing": "Application Clock Fault MemoryApplication MemoryVault Seen",
     "transport.http": "Transport",
