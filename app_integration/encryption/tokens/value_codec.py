@@ -7,7 +7,7 @@ code  type      bytes
 6     Decimal   ASCII as Python prints it, exponent ``E``: ``-0.10``, ``1E+3``
 7     date      ASCII ISO 8601, ``2026-01-31``
 8     datetime  ASCII ISO 8601; with an offset when aware, without when naive
-9     JSON      UTF-8, an object or an array, no spaces, key order kept
+9     JSON      as in :mod:`app_integration.encryption.tokens.json_codec`
 ====  ========  ================================================================
 
 An aware datetime comes back with its offset, not with its zone's name. A
@@ -16,16 +16,15 @@ An aware datetime comes back with its offset, not with its zone's name. A
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from datetime import date, datetime
 from decimal import Decimal
-from typing import Any, Final, NoReturn, TypeAlias, TypeVar
+from typing import Any, Final, TypeAlias, TypeVar
 from uuid import UUID
 
 from cryptography.exceptions import InvalidTag
 
-from app_integration.encryption.tokens import scalar_codec
+from app_integration.encryption.tokens import json_codec, scalar_codec
 from app_integration.errors import EncryptionError, raise_decryption_failed
 from app_integration.secret import Secret
 
@@ -60,7 +59,8 @@ def encode(value: object) -> tuple[int, bytes]:
     except (ValueError, TypeError, RecursionError):
         raise EncryptionError(
             f"this {type(value).__name__} can't be encrypted: it wouldn't come back equal "
-            "(a lone surrogate, NaN or infinity, or JSON with keys, tuples or types of its own)"
+            "(a lone surrogate, NaN or infinity, an offset with a fraction of a second, or JSON "
+            "with keys, tuples or types of its own, or beyond its bounds)"
         ) from None
     if len(encoded) > MAX_SIZE:
         raise EncryptionError(f"a value of {len(encoded)} bytes; a field holds at most {MAX_SIZE}")
@@ -90,16 +90,16 @@ def _encode_decimal(value: Decimal) -> bytes:
     return str(value).upper().encode()
 
 
-def _encode_iso(value: date | datetime) -> bytes:
+def _encode_date(value: date) -> bytes:
     return value.isoformat().encode()
 
 
-def _encode_json(value: dict[str, Any] | list[Any]) -> bytes:
-    text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-    # json.dumps turns tuples into arrays and other keys into strings without a word.
-    if json.loads(text) != value:
+def _encode_datetime(value: datetime) -> bytes:
+    offset = value.utcoffset()
+    # Python prints a fraction of a second in an offset, and doesn't read each that it prints.
+    if offset is not None and offset.microseconds:
         raise ValueError
-    return text.encode()
+    return value.isoformat().encode()
 
 
 def _decode_decimal(encoded: bytes) -> Decimal:
@@ -107,11 +107,11 @@ def _decode_decimal(encoded: bytes) -> Decimal:
 
 
 def _decode_date(encoded: bytes) -> date:
-    return _exact(date.fromisoformat(encoded.decode("ascii")), _encode_iso, encoded)
+    return _exact(date.fromisoformat(encoded.decode("ascii")), _encode_date, encoded)
 
 
 def _decode_datetime(encoded: bytes) -> datetime:
-    return _exact(datetime.fromisoformat(encoded.decode("ascii")), _encode_iso, encoded)
+    return _exact(datetime.fromisoformat(encoded.decode("ascii")), _encode_datetime, encoded)
 
 
 def _exact(value: _T, encoder: Callable[[_T], bytes], encoded: bytes) -> _T:
@@ -119,18 +119,6 @@ def _exact(value: _T, encoder: Callable[[_T], bytes], encoded: bytes) -> _T:
     if encoder(value) != encoded:
         raise ValueError
     return value
-
-
-def _decode_json(encoded: bytes) -> object:
-    value = json.loads(encoded.decode(), parse_constant=_refuse_constant)
-    if not isinstance(value, dict | list):
-        raise ValueError  # noqa: TRY004 - decode turns it into the one error
-    return value
-
-
-def _refuse_constant(name: str) -> NoReturn:
-    """NaN and the infinities, which :mod:`json` would read."""
-    raise ValueError(name)
 
 
 #: Type → its code, and the encoder of its values.
@@ -142,10 +130,10 @@ ENCODERS: Final[dict[type, tuple[int, _Encoder]]] = {
     bool: (scalar_codec.BOOLEAN, scalar_codec.encode_boolean),
     UUID: (scalar_codec.UNIQUE_ID, scalar_codec.encode_unique_id),
     Decimal: (DECIMAL, _encode_decimal),
-    date: (DATE, _encode_iso),
-    datetime: (DATETIME, _encode_iso),
-    dict: (JSON, _encode_json),
-    list: (JSON, _encode_json),
+    date: (DATE, _encode_date),
+    datetime: (DATETIME, _encode_datetime),
+    dict: (JSON, json_codec.encode),
+    list: (JSON, json_codec.encode),
 }
 
 #: Type code → decoder: every type a token may name.
@@ -158,5 +146,5 @@ DECODERS: Final[dict[int, _Decoder]] = {
     DECIMAL: _decode_decimal,
     DATE: _decode_date,
     DATETIME: _decode_datetime,
-    JSON: _decode_json,
+    JSON: json_codec.decode,
 }

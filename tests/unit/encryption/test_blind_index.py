@@ -32,9 +32,12 @@ from app_integration.names import Environment, Scope
 from app_integration.settings import Limits
 from tests.support.models.index_parts import ROWS, World
 
-VECTORS = json.loads(
-    (Path(__file__).parents[2] / "vectors" / "blind-index-v1.json").read_text(encoding="utf-8")
-)
+FOLDER = Path(__file__).parents[2] / "vectors"
+VECTORS = json.loads((FOLDER / "blind-index-v1.json").read_text(encoding="utf-8"))
+NORMALISED = [
+    *VECTORS["normalised"],
+    *json.loads((FOLDER / "normalisers.json").read_text(encoding="utf-8"))["normalised"],
+]
 REFRESH = Limits().index_refresh
 
 
@@ -124,7 +127,7 @@ def test_a_column_of_few_values_needs_an_explicit_word(
     assert not index.same(["FR"], ["DE"])
 
 
-@pytest.mark.parametrize("vector", VECTORS["normalised"], ids=lambda vector: repr(vector["text"]))
+@pytest.mark.parametrize("vector", NORMALISED, ids=lambda vector: repr(vector["text"]))
 def test_values_that_count_as_equal_have_one_spelling(vector: dict[str, str]) -> None:
     assert normalise.NORMALISERS[vector["by"]](vector["text"]) == vector["is"]
 

@@ -556,6 +556,8 @@ VECTORS: Final = """
     bdee337a6a0eae86d7a887f82a38dace130c6f2529836d27a5b94df716107a4c envelope-v2.json
     dad9bdc04d3bc0d96270bf45b441b32c5129e541aa28a0c13ca79e7521910084 envelope-v3.json
     ad364a230c2b79269ee303a63e62987a52b278de03397d23af56017109dbe203 keyring-v1.json
+    ffdc45f934332175cb2f00da629e7d3ee4ec1dcc025351ec8c05508efad3c91b normalisers.json
+    582b4543f183a5e834922f2b37f850ff0956c0c648db3cb351effacd841eb6cf values.json
     fa461262f0349be224f23e7361784bbf8931b80fd7f28b49b59e6cf09d5a90c5 wycheproof-aes-256-gcm.json
 """
 
