@@ -1,0 +1,231 @@
+"""Two environments side by side, without a server: what is told, and what is never shown."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from app_integration.errors import AccessDenied, RequestRefused
+from app_integration.names import Environment, Scope
+from policies.render import render_policies
+from vault.declare.load import load
+from vault.reconcile.environment_diff import Differences, Side, compare, new_key, read_state
+
+SERVICE = "gaara-store"
+STAGING, PROD = Scope(SERVICE, Environment.STAGING), Scope(SERVICE, Environment.PROD)
+KEY = bytes(32)
+NOW = datetime(2026, 1, 31, 9, 30, tzinfo=UTC)
+NAMES = sorted(load().secrets(STAGING))
+
+
+class Server:
+    """What a reader gets, by path; anything else isn't there."""
+
+    def __init__(self, scope: Scope) -> None:
+        self.scope = scope
+        self.answers: dict[str, Any] = {}
+        rendered = render_policies(load(), scope.environment)
+        for name in (str(scope), scope.starter):
+            self.policy(name, rendered[name])
+        for name in NAMES:
+            self.secret(name, f"{scope.environment}-{name}")
+
+    def policy(self, name: str, text: str) -> None:
+        self.answers[f"sys/policies/acl/{name}"] = {"policy": text}
+
+    def secret(self, name: str, value: str, **about: Any) -> None:
+        version = {"destroyed": False, "deletion_time": "", **about}
+        metadata = {"current_version": 2, "versions": {"1": {}, "2": version}}
+        self.answers[f"secret/metadata/{self.scope.secret(name)}"] = metadata
+        self.answers[f"secret/data/{self.scope.secret(name)}"] = {"data": {"value": value}}
+
+    def without(self, path: str) -> None:
+        del self.answers[path]
+
+    def get(self, path: str) -> dict[str, Any]:
+        answer = self.answers.get(path)
+        if answer is None:
+            raise RequestRefused("404", status=404)
+        if isinstance(answer, Exception):
+            raise answer
+        return {"data": answer}
+
+    def side(self, key: bytes = KEY) -> Side:
+        return read_state(self, load(), self.scope, key, lambda: NOW)  # type: ignore[arg-type] # reads only
+
+
+@pytest.fixture
+def staging() -> Server:
+    return Server(STAGING)
+
+
+@pytest.fixture
+def prod() -> Server:
+    return Server(PROD)
+
+
+def differences(staging: Server, prod: Server) -> Differences:
+    return compare(staging.side(), prod.side())
+
+
+def test_two_that_are_as_declared_do_not_differ(staging: Server, prod: Server) -> None:
+    found = differences(staging, prod)
+    assert found == Differences((), (), (), ())
+    assert not found
+
+
+class TestSecrets:
+    """Which have a value, and which have the same."""
+
+    def test_one_without_a_value_is_told_once(self, staging: Server, prod: Server) -> None:
+        prod.without(f"secret/metadata/{PROD.secret('jwt-secret')}")
+        found = differences(staging, prod)
+        assert found.missing == (
+            "gaara-store/prod/jwt-secret has no value; gaara-store/staging/jwt-secret has one",
+        )
+        assert found
+
+    def test_it_is_told_whichever_side_lacks_it(self, staging: Server, prod: Server) -> None:
+        staging.without(f"secret/metadata/{STAGING.secret('jwt-secret')}")
+        assert differences(staging, prod).missing == (
+            "gaara-store/staging/jwt-secret has no value; gaara-store/prod/jwt-secret has one",
+        )
+
+    def test_one_that_only_one_side_declares_is_told_so(self) -> None:
+        nothing: Mapping[str, Any] = {}
+        one = Side(STAGING, frozenset("a"), frozenset("a"), nothing, {}, unread=False)
+        other = Side(PROD, frozenset(), frozenset(), nothing, {}, unread=False)
+        assert compare(one, other).missing == (
+            "gaara-store/prod/a isn't declared; gaara-store/staging/a has one",
+        )
+
+    @pytest.mark.parametrize(
+        ("about", "there"),
+        [
+            ({"destroyed": True}, False),
+            ({"deletion_time": "2026-01-31T09:29:59.5Z"}, False),
+            ({"deletion_time": "2026-01-31T09:30:00Z"}, False),
+            ({"deletion_time": "2026-01-31T09:30:01Z"}, True),
+            ({"deletion_time": ""}, True),
+        ],
+    )
+    def test_a_deleted_version_is_no_value(
+        self, staging: Server, prod: Server, about: dict[str, Any], there: bool
+    ) -> None:
+        prod.secret("jwt-secret", "x", **about)
+        assert (differences(staging, prod).missing == ()) is there
+
+    def test_the_latest_version_counts(self, staging: Server, prod: Server) -> None:
+        metadata = {"current_version": 0, "versions": {}}
+        prod.answers[f"secret/metadata/{PROD.secret('jwt-secret')}"] = metadata
+        assert len(differences(staging, prod).missing) == 1
+
+    def test_the_same_value_on_both_sides_is_told_without_it(
+        self, staging: Server, prod: Server
+    ) -> None:
+        staging.secret("jwt-secret", "shared-value")
+        prod.secret("smtp-password", "shared-value")
+        found = differences(staging, prod)
+        assert found.same == (
+            "gaara-store/staging/jwt-secret and gaara-store/prod/smtp-password have the same value",
+        )
+        assert found
+        assert "shared-value" not in repr((staging.side(), found))
+
+    def test_values_are_compared_under_one_key_only(self, staging: Server, prod: Server) -> None:
+        staging.secret("jwt-secret", "shared-value")
+        prod.secret("jwt-secret", "shared-value")
+        assert compare(staging.side(new_key()), prod.side(new_key())).same == ()
+        assert len(compare(staging.side(), prod.side()).same) == 1
+        assert {len(each) for each in (new_key(), new_key())} == {32}
+        assert new_key() != new_key()
+
+    def test_who_may_not_read_values_compares_none(self, staging: Server, prod: Server) -> None:
+        staging.answers[f"secret/data/{STAGING.secret(NAMES[-1])}"] = AccessDenied("no")
+        side = staging.side()
+        assert (side.values, side.unread) == ({}, True)
+        assert differences(staging, prod).unread == ("gaara-store-staging",)
+        assert not prod.side().unread
+
+
+class TestPolicies:
+    """What one may do that the other may not."""
+
+    def test_a_rule_of_one_side_is_told_with_what_it_grants(
+        self, staging: Server, prod: Server
+    ) -> None:
+        text = staging.answers["sys/policies/acl/gaara-store-staging"]["policy"]
+        more = 'path "secret/data/gaara-store/staging/more" { capabilities = ["update", "read"] }'
+        staging.policy("gaara-store-staging", text + more)
+        assert differences(staging, prod).policy == (
+            "only gaara-store-staging: secret/data/gaara-store/ENV/more [read, update]",
+        )
+
+    def test_rules_come_in_the_order_of_their_paths(self, staging: Server, prod: Server) -> None:
+        staging.policy("gaara-store-staging", "")
+        told = [line for line in differences(staging, prod).policy if line.startswith("only")]
+        assert told == sorted(told, key=lambda line: line.split()[2])
+        assert {line.split(":")[0] for line in told} == {"only gaara-store-prod"}
+
+    def test_limits_count_and_name_no_environment(self, staging: Server, prod: Server) -> None:
+        name = "sys/policies/acl/gaara-store-staging"
+        text = staging.answers[name]["policy"]
+        assert '"database/creds/gaara-store-staging/*"' in text
+        staging.policy(
+            "gaara-store-staging", text.replace("creds/gaara-store-staging/*", "creds/*")
+        )
+        told = differences(staging, prod).policy
+        assert [line.split(":")[0] for line in told] == [
+            *["only gaara-store-staging"] * 2,
+            *["only gaara-store-prod"] * 2,
+        ]
+        assert all("sys/leases/" in line for line in told)
+
+    def test_a_policy_that_is_not_there_is_told(self, staging: Server, prod: Server) -> None:
+        prod.without("sys/policies/acl/gaara-store-prod-starter")
+        found = differences(staging, prod).policy
+        assert found == ("policy gaara-store-prod-starter isn't there, or can't be read",)
+
+    def test_a_policy_that_cannot_be_read_is_told(self, staging: Server, prod: Server) -> None:
+        staging.policy("gaara-store-staging", "path {")
+        found = differences(staging, prod).policy
+        assert found == ("policy gaara-store-staging isn't there, or can't be read",)
+
+    def test_a_policy_that_only_one_side_declares_is_told(
+        self, staging: Server, prod: Server
+    ) -> None:
+        one, other = staging.side(), prod.side()
+        fewer = {name: rules for name, rules in other.policies.items() if "starter" not in name}
+        without = Side(PROD, other.declared, other.present, fewer, other.values, unread=False)
+        found = compare(one, without).policy
+        assert found == (
+            "only gaara-store-staging declares a policy like gaara-store-staging-starter",
+        )
+
+    def test_only_the_services_own_names_are_taken_for_the_environments(self) -> None:
+        server = Server(STAGING)
+        paths = [
+            "secret/data/gaara-store/staging/a",
+            "secret/data/other/staging/a",
+            "transit/encrypt/gaara-store-staging",
+            "transit/encrypt/gaara-store-staging-pii",
+            "transit/encrypt/gaara-store-stagings",
+            "gaara-store/staging",
+            "staging/gaara-store",
+        ]
+        rules = "".join(f'path "{path}" {{ capabilities = ["read"] }}' for path in paths)
+        server.policy("gaara-store-staging", rules)
+        found = server.side().policies["gaara-store-ENV"]
+        assert found is not None
+        assert {rule.path for rule in found} == {
+            "secret/data/gaara-store/ENV/a",
+            "secret/data/other/staging/a",
+            "transit/encrypt/gaara-store-ENV",
+            "transit/encrypt/gaara-store-ENV-pii",
+            "transit/encrypt/gaara-store-stagings",
+            "gaara-store/ENV",
+            "staging/gaara-store",
+        }

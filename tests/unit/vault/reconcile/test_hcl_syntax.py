@@ -1,0 +1,187 @@
+"""The syntax of HCL: what each spelling means, and where a fault is."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from vault.reconcile.hcl.syntax import MAX_DEPTH, Block, HclError, Node, parse
+
+
+def plain(node: Node) -> Any:
+    """The value of *node* with its line: blocks as lists of (line, keys, value)."""
+    value = node.value
+    if isinstance(value, Block):
+        return entries(value)
+    if isinstance(value, tuple):
+        return [plain(each) for each in value]
+    return value
+
+
+def entries(block: Block) -> list[tuple[int, tuple[str, ...], Any]]:
+    return [(each.line, each.keys, plain(each.node)) for each in block.entries]
+
+
+def value_of(text: str) -> Any:
+    (entry,) = parse(f"a = {text}", "x.hcl").entries
+    return plain(entry.node)
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("true", True),
+        ("false", False),
+        ("0", 0),
+        ("-12", -12),
+        ("0x1F", 31),
+        ("-0x1f", -31),
+        ("1.5", 1.5),
+        ("-1.5", -1.5),
+        ("1e3", 1000.0),
+        ("2.5E-1", 0.25),
+        ('"text"', "text"),
+        ("[]", []),
+        ('["a", 1, true]', ["a", 1, True]),
+        ("[1, 2,]", [1, 2]),
+        ("[[1], [2]]", [[1], [2]]),
+        ("{}", []),
+        ("{ b = 1 }", [(1, ("b",), 1)]),
+    ],
+)
+def test_a_value_is_of_its_type(text: str, value: Any) -> None:
+    found = value_of(text)
+    assert found == value
+    assert type(found) is type(value)
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        (r'"\n\t\"\\\/"', '\n\t"\\/'),
+        (r'"\a\b\f\r\v"', "\a\b\f\r\v"),
+        (r'"\x41\u00e9\U0001F600"', "Aé😀"),
+        (r'"\101"', "A"),
+        ('"$ and ${a.b}"', "$ and ${a.b}"),
+        ('"é 日本"', "é 日本"),
+    ],
+)
+def test_escapes_mean_what_they_do_on_the_server(text: str, value: str) -> None:
+    assert value_of(text) == value
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("<<END\none\n  two\nEND\n", "one\n  two\n"),
+        ("<<END\nEND\n", ""),
+        ("<<-END\n    one\n      two\n    END\n", "one\n  two\n"),
+        ("<<-END\n    one\n  two\n    END\n", "    one\n  two\n"),
+        ("<<-END\none\nEND\n", "one\n"),
+        ("<<END\n  one\n  END\n", "  one\n"),
+        ("<<END\r\none\r\nEND\r\n", "one\r\n"),
+    ],
+)
+def test_a_heredoc_is_its_lines(text: str, value: str) -> None:
+    assert value_of(text) == value
+
+
+def test_lines_are_those_where_things_begin() -> None:
+    text = (
+        "# a comment\n"
+        'path "x" {\n'
+        "  a = 1 // another\n"
+        "\n"
+        "  /* two\n"
+        "     lines */ b = [\n"
+        "    2\n"
+        "  ]\n"
+        "  c = <<END\n"
+        "one\n"
+        "END\n"
+        "  d {\n"
+        "    e = {}\n"
+        "  }\n"
+        "}\n"
+    )
+    (path,) = parse(text, "x.hcl").entries
+    assert (path.line, path.keys, path.node.line) == (2, ("path", "x"), 2)
+    assert isinstance(path.node.value, Block)
+    inner = path.node.value.entries
+    assert [(each.line, each.keys, each.node.line) for each in inner] == [
+        (3, ("a",), 3),
+        (6, ("b",), 6),
+        (9, ("c",), 9),
+        (12, ("d",), 12),
+    ]
+    assert isinstance(inner[1].node.value, tuple)
+    assert inner[1].node.value[0].line == 7
+    assert isinstance(inner[3].node.value, Block)
+    assert inner[3].node.value.entries[0].node.line == 13
+
+
+def test_names_may_be_words_or_texts_and_entries_may_have_commas() -> None:
+    assert entries(parse('a = 1, "b" = 2\nc d "e" {}', "x.hcl")) == [
+        (1, ("a",), 1),
+        (1, ("b",), 2),
+        (2, ("c", "d", "e"), []),
+    ]
+
+
+def test_a_file_in_json_is_the_same_tree() -> None:
+    text = '{\n  "path": {\n    "x": {"capabilities": ["read"]}\n  }\n}'
+    assert entries(parse(text, "x.json")) == [
+        (3, ("path", "x"), [(3, ("capabilities",), ["read"])]),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "what"),
+    [
+        ("a = 1\nb", 2, "expected '=' or '{' after 'b', the file ends"),
+        ("a = 1\n= 2", 2, "expected a name, found '='"),
+        ("a =", 1, "the file ends"),
+        ("a =\n\n", 3, "the file ends"),
+        ("a = [1", 1, "expected ',' or ']' in a list, the file ends"),
+        ("a = [\n1\n", 3, "expected ',' or ']' in a list, the file ends"),
+        ("a = [", 1, "1: the list isn't closed by ']'"),
+        ("b = 1\na = [\n1,\n", 2, "2: the list isn't closed by ']'"),
+        ("a = [1 2]", 1, "found '2'"),
+        ('a "b" = 1', 1, "a block with two names takes no '='"),
+        ("a {\n", 1, "'a' isn't closed"),
+        ("a = { b = 1", 1, "isn't closed"),
+        ("a = 1\n}", 2, "expected a name, found '}'"),
+        ("{} x", 1, "expected the end of the file, found 'x'"),
+        ("a = 1\nb = 'c'", 2, '"\'" has no meaning here'),
+        ('a = 1\nb = "c', 2, "a text that doesn't end on its line"),
+        ("a = 1\n/* b", 2, "a comment without an end"),
+        ("a = <<END\nx\n", 1, "a heredoc without its end line"),
+        ("a = word", 1, "found 'word'"),
+        (r'a = "\q"', 1, "the text has an escape that is no character"),
+    ],
+)
+def test_a_fault_is_named_with_its_line(text: str, line: int, what: str) -> None:
+    with pytest.raises(HclError) as caught:
+        parse(text, "x.hcl")
+    assert str(caught.value).startswith(f"x.hcl:{line}: ")
+    assert what in str(caught.value)
+
+
+@pytest.mark.parametrize(("opening", "closing"), [("[", "]"), ("{ a = ", " }")])
+def test_nesting_is_bounded(opening: str, closing: str) -> None:
+    def nested(levels: int) -> str:
+        return f"\na = {opening * levels}1{closing * levels}"
+
+    parse(nested(MAX_DEPTH), "x.hcl")
+    # What was closed doesn't count.
+    parse(nested(MAX_DEPTH) * 3, "x.hcl")
+    with pytest.raises(HclError, match=f"x.hcl:2: nested more than {MAX_DEPTH} deep"):
+        parse(nested(MAX_DEPTH + 1), "x.hcl")
+
+
+def test_what_is_found_is_quoted_in_part() -> None:
+    with pytest.raises(HclError) as caught:
+        parse(f"a = {'w' * 100}", "x.hcl")
+    assert "w" * 40 in str(caught.value)
+    assert "w" * 41 not in str(caught.value)
