@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from hashlib import blake2b
 from itertools import chain
 from struct import Struct
-from typing import Final, Literal
+from typing import Final, Literal, TypeVar
 
 from app_integration._internal import fork_safety
 from app_integration.observability.spellings import MIN_LENGTH, encodings, parts, wrapped
@@ -30,7 +30,7 @@ _LONG: Final = 256  # bytes; a longer spelling is kept as its digest
 _SHORT: Final = 128  # words of a text that is read in one go
 _WIDE: Final = 15  # bytes of a spelling that holds a word of eight wherever it begins
 
-
+_Counted = TypeVar("_Counted")
 #: How many bytes of a spelling stand before a word, and how long the spelling is.
 _Place = tuple[int, int]
 
@@ -67,6 +67,7 @@ class _Anchors:
     known: dict[int, tuple[_Place, ...]] = field(default_factory=dict, repr=False)
     words: KeysView[int] = field(init=False)  # all that are known
     _alone: dict[_Place, tuple[_Place]] = field(default_factory=dict)  # each made once
+    _more: Counter[tuple[int, _Place]] = field(default_factory=Counter)  # spellings beyond one
     _short: list[Callable[[bytes], tuple[int, ...]]] = field(init=False)  # by count of words
 
     def __post_init__(self) -> None:
@@ -85,15 +86,22 @@ class _Anchors:
         for word, place in self._anchors_of(spelled):
             alone = self._alone.setdefault(place, (place,))
             others = self.known.get(word)
-            self.known[word] = alone if others is None else (*others, *alone)
+            if others is None:
+                self.known[word] = alone
+            elif place in others:  # such as all URLs of a kind that are as long
+                self._more[word, place] += 1
+            else:
+                self.known[word] = (*others, place)
 
     def forget(self, spelled: _Spelled) -> None:
         """Undo :meth:`learn`."""
         for word, place in self._anchors_of(spelled):
-            left = list(self.known[word])
-            left.remove(place)
+            if (word, place) in self._more:
+                _less(self._more, (word, place))
+                continue
+            left = tuple(each for each in self.known[word] if each != place)
             if left:
-                self.known[word] = tuple(left)
+                self.known[word] = left
             else:
                 del self.known[word]
 
@@ -166,14 +174,19 @@ class SecretRegistry:
 
     def _forget(self, spelled: Iterable[_Spelled]) -> None:
         for each in spelled:
-            self._known[each.key] -= 1
-            if not self._known[each.key]:
-                del self._known[each.key]
+            _less(self._known, each.key)
+            if each.key not in self._known:
                 self._anchors(each).forget(each)
                 self._bytes -= _bytes(each)
 
     def _anchors(self, spelled: _Spelled) -> _Anchors:
         return self._wide if spelled.length >= _WIDE else self._narrow
+
+
+def _less(counter: Counter[_Counted], key: _Counted) -> None:
+    counter[key] -= 1
+    if not counter[key]:
+        del counter[key]
 
 
 def _key(spelling: bytes) -> bytes:

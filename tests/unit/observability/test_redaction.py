@@ -433,15 +433,25 @@ def test_a_value_with_parts_without_end_takes_a_bounded_share() -> None:
     assert register.scrub("line 00000000 of a long value") == "[REDACTED]"
 
 
+def test_values_that_begin_alike_are_found_as_quickly() -> None:
+    register = SecretRegistry()
+    values = [f"postgresql://shop:{number:06}@db/shop" for number in range(2_000)]
+    for value in values:
+        register.add(value)
+    assert max(map(len, register._wide.known.values())) < 40
+    assert register.scrub(f"{values[0]} {values[-1]}") == "[REDACTED] [REDACTED]"
+
+
 def test_what_is_forgotten_leaves_nothing_behind(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(secret_registry, "MAX_VALUES", 1)
     register = SecretRegistry()
-    for value in ("first-value-and-long", "first-value-and-long/", "short-01", "the last value"):
+    alike = [f"postgresql://shop:{number:06}@db/shop" for number in range(3)]
+    for value in (*alike, "first-value-and-long/", "short-01", "the last value"):
         register.add(value)
     alone = SecretRegistry()
     alone.add("the last value")
     for one, other in ((register._wide, alone._wide), (register._narrow, alone._narrow)):
-        assert one.known == other.known
+        assert (one.known, one._more) == (other.known, other._more)
     assert (register._known, register._bytes) == (alone._known, alone._bytes)
 
 
