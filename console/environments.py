@@ -17,6 +17,7 @@ from app_integration.errors import ConfigurationError
 from app_integration.names import Environment
 from app_integration.session.session import Session
 from console import operate
+from vault.declare.declaration import Declaration
 from vault.reconcile.environment_diff import Differences, Side, compare, new_key, read_state
 from vault.reconcile.planning.snapshot import Snapshot
 
@@ -58,9 +59,10 @@ def diff(
     pair = [names.environment(each) for each in (one, other)]
     if pair[0] is pair[1]:
         raise typer.BadParameter("give two different environments")
-    services = [{scope.service for scope in operate.declaration().scopes(each)} for each in pair]
-    key = new_key()
-    sides = [_sides(each, services[0] & services[1], key, root, credentials) for each in pair]
+    declared, key = operate.declaration(), new_key()
+    services = [{scope.service for scope in declared.scopes(each)} for each in pair]
+    common = services[0] & services[1]
+    sides = [_sides(each, declared, common, key, root, credentials) for each in pair]
     only = sorted(services[0] ^ services[1])
     found = {service: compare(sides[0][service], sides[1][service]) for service in sorted(sides[0])}
     if as_json:
@@ -94,13 +96,18 @@ def show(console: Console, found: list[Differences]) -> None:
 
 
 def _sides(
-    environment: Environment, services: set[str], key: bytes, root: Path, folder: Path | None
+    environment: Environment,
+    declared: Declaration,
+    services: set[str],
+    key: bytes,
+    root: Path,
+    folder: Path | None,
 ) -> dict[str, Side]:
     with _session(environment, root, folder) as session:
         reader = Snapshot(session)
         return {
-            scope.service: read_state(reader, operate.declaration(), scope, key)
-            for scope in operate.declaration().scopes(environment)
+            scope.service: read_state(reader, declared, scope, key)
+            for scope in declared.scopes(environment)
             if scope.service in services
         }
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
 from ruamel.yaml import YAML
@@ -21,6 +22,7 @@ _TAG = "tag:yaml.org,2002:"
 _TEXT_KEYS = {f"{_TAG}str", f"{_TAG}merge"}
 _SYNTAX = "lines like 'key: value', indented with spaces; quote text that holds ': ' or ' #'"
 _UNUSABLE = object()
+_REMEMBERED = 2048  # documents; a large team has some hundreds
 
 #: What the parser quotes may be a password that was pasted bare and begins with ``*`` or ``!``.
 _LONG_QUOTE = re.compile(r"'[^'<]{4,}'")
@@ -53,8 +55,12 @@ class Document:
                 yield FileError(self.file, self.line(problem.loc), str(problem))
 
 
+@lru_cache(maxsize=_REMEMBERED)
 def read(file: str, content: bytes) -> Document:
-    """The document in *content*; whatever is wrong with it is in the result, nothing is raised."""
+    """The document in *content*; whatever is wrong with it is in the result, nothing is raised.
+
+    It is remembered: one command reads a declaration several times, and parsing is most of that.
+    """
     yaml = YAML(typ="safe", pure=True)
     yaml.composer.warn_double_anchors = False  # only aliases matter, and those are refused
     try:

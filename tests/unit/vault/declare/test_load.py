@@ -15,6 +15,7 @@ from vault.declare.declaration import Declaration
 from vault.declare.faults import DeclarationError
 from vault.declare.schema.field_types import Endpoint
 from vault.declare.schema.model import ALPHABETS, Derived, Generated, Given
+from vault.declare.yaml import document
 
 BASE = Path(__file__).parents[3] / "faults" / "declare" / "base"
 STORE = Scope("gaara-store", Environment.DEV)
@@ -130,6 +131,20 @@ def test_an_endpoint_may_be_ipv6(root: Path) -> None:
     endpoint = load.load(root, root / "templates").deployment(SHOP).database
     assert endpoint == Endpoint("::1", 5432)
     assert str(endpoint) == "[::1]:5432"
+
+
+def test_a_file_is_parsed_once_and_again_when_it_has_changed(root: Path) -> None:
+    def misses() -> int:
+        return document.read.cache_info().misses
+
+    load.load(root, root / "templates")
+    before = misses()
+    load.load(root, root / "templates")
+    assert misses() == before
+    file = root / "services" / "shop.yaml"
+    file.write_text(f"# another\n{file.read_text()}")
+    load.load(root, root / "templates")
+    assert misses() == before + 1
 
 
 def test_a_missing_folder_is_named(tmp_path: Path) -> None:

@@ -66,6 +66,7 @@ def test_a_value_is_of_its_type(text: str, value: Any) -> None:
         ('"$ and ${a.b}"', "$ and ${a.b}"),
         ('"é 日本"', "é 日本"),
     ],
+    ids=["common", "control", "by number", "octal", "interpolation", "none"],
 )
 def test_escapes_mean_what_they_do_on_the_server(text: str, value: str) -> None:
     assert value_of(text) == value
