@@ -185,7 +185,11 @@ def test_a_declared_field_refuses_tokens_of_another_type(world: World) -> None:
         assert text.decrypt(text.encrypt("7", 1), 1) == "7"
 
 
-@pytest.mark.parametrize("value", [7, b"x", 1.5, object(), "\ud800", ["x"]], ids=repr)
+@pytest.mark.parametrize(
+    "value",
+    [7, b"x", 1.5, object(), "\ud800", ["x"]],
+    ids=["int", "bytes", "float", "object", "surrogate", "list"],
+)
 def test_what_the_field_does_not_hold_is_refused_and_not_shown(world: World, value: Any) -> None:
     field = world.process().field("users.email", ["user_id"])
     for _ in range(3):
