@@ -13,7 +13,7 @@ UV := $(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes 
 	--all-extras --group store
 GROUPS := --group build --group lint --group runtime --group test
 
-.PHONY: help vault-up vault-status vault-down vault-reset plan apply store test bench bench-quick fuzz lint format nightly lock clean
+.PHONY: help vault-up vault-status vault-down vault-reset plan apply store test bench bench-quick fuzz lint format nightly mutants lock clean
 
 help: ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1	/p' $(MAKEFILE_LIST) | expand -t 16
@@ -84,6 +84,10 @@ nightly: .venv ## Run what takes longer than make test allows
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/nightly.txt
 	$(BIN)/python -m pytest -m nightly $(ARGS)
 	$(BIN)/python -m pytest -m "not nightly" --count 5 tests/e2e/test_store_end_to_end.py tests/integration/test_agent_delivery.py
+
+mutants: .venv ## Change the pure cores one thing at a time: do their tests notice?
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/nightly.txt
+	$(BIN)/python -m tests.support.mutants
 
 lock: .venv ## Resolve the dependencies anew
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv

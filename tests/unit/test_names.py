@@ -36,7 +36,7 @@ HOSTILE = [
 ]
 
 
-@pytest.mark.parametrize("name", HOSTILE, ids=repr)
+@pytest.mark.parametrize("name", HOSTILE, ids=[str(number) for number in range(len(HOSTILE))])
 def test_a_hostile_secret_name_is_refused(name: str) -> None:
     with pytest.raises(InvalidName):
         SCOPE.secret(name)
@@ -104,3 +104,23 @@ def test_a_value_the_server_would_change_is_refused_without_showing_it(
         names.check_secret_value("smtp-password", value)
     assert "smtp-password" in str(caught.value)
     assert value not in str(caught.value)
+
+
+def test_names_may_be_as_long_as_is_said_and_no_longer() -> None:
+    assert names.check_secret_name("a" * names.MAX_NAME_LENGTH)
+    assert names.check_service_name("a" * names.MAX_SERVICE_LENGTH)
+    with pytest.raises(InvalidName, match="a secret name of 257 characters; at most 256"):
+        names.check_secret_name("a" * 257)
+    with pytest.raises(InvalidName, match="and single '-', beginning with a letter"):
+        names.check_service_name("a" * 41)
+
+
+def test_a_variable_is_refused_by_name_and_loses_what_a_secret_cannot_begin_with() -> None:
+    with pytest.raises(InvalidName, match="'A-B' is not the name of an environment variable"):
+        names.secret_name("A-B")
+    assert names.secret_name("_SMTP_PASSWORD_") == "smtp-password"
+    assert names.secret_name("X_1") == "x-1"
+
+
+def test_a_static_role_has_one_name_on_the_server() -> None:
+    assert SCOPE.static_role("mail/smtp_password") == "gaara-store-dev-mail-smtp-password"

@@ -203,7 +203,7 @@ COMMANDS: Final = {
 MAKE_TARGETS: Final = words(
     """
     help vault-up vault-status vault-down vault-reset plan apply store test bench bench-quick fuzz
-    lint format nightly lock clean
+    lint format nightly mutants lock clean
     """
 )
 MAKE_VARIABLES: Final = words("PYTHON ENV RUNTIME ARGS")

@@ -38,6 +38,27 @@ def test_a_format_that_is_more_than_names_in_braces_is_refused(text: str) -> Non
         derived.references(text)
 
 
+@pytest.mark.parametrize(
+    ("text", "what", "expected"),
+    [
+        ("{", "has a lone '{'", "{secret-name}, or '{{' for the brace"),
+        ("a}b{c}", "has a lone '}'", "{secret-name}, or '}}' for the brace"),
+        ("plain", "uses no secret", "at least one {secret-name}; text without is a setting"),
+        ("{ a }", "has ' a ' in braces", "the name of a secret, with nothing around it"),
+    ],
+)
+def test_a_refusal_says_what_is_wrong_and_what_is_expected(
+    text: str, what: str, expected: str
+) -> None:
+    with pytest.raises(InvalidValue) as caught:
+        derived.references(text)
+    assert (caught.value.what, caught.value.expected) == (what, expected)
+
+
+def test_every_sign_of_a_value_is_encoded() -> None:
+    assert derived.compose("{a}", {"a": "/XX@:"}) == "%2FXX%40%3A"
+
+
 def test_derived_secrets_come_after_what_they_use() -> None:
     uses = {"c": ("b", "given"), "b": ("a",), "a": ("given",)}
     assert derived.circle(uses) == ()
