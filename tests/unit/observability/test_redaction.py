@@ -22,7 +22,7 @@ import structlog
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app_integration.observability import redaction, secret_registry
+from app_integration.observability import redaction, scrubber, secret_registry
 from app_integration.observability.redaction import SecretRegistry
 from app_integration.secret import Secret
 
@@ -133,6 +133,15 @@ def test_extra_fields_are_scrubbed(logged: io.StringIO) -> None:
     handler.setFormatter(logging.Formatter("%(message)s %(password)s"))
     logging.getLogger("redaction-test").error("login", extra={"password": VALUE})
     assert logged.getvalue() == "login [REDACTED]\n"
+
+
+def test_extra_fields_are_scrubbed_on_a_record_that_lost_an_attribute() -> None:
+    register = SecretRegistry()
+    register.add(Secret(VALUE))
+    record = logging.makeLogRecord({"user": VALUE})
+    del record.processName
+    redaction.scrub_record(record, register)
+    assert record.__dict__["user"] == "[REDACTED]"
 
 
 def test_a_record_without_a_secret_keeps_its_arguments(logged: io.StringIO) -> None:
@@ -315,7 +324,7 @@ def test_deep_nesting_is_looked_into() -> None:
     register = SecretRegistry()
     register.add(VALUE)
     deep: Any = VALUE
-    for _ in range(2 * redaction.MAX_DEPTH):
+    for _ in range(2 * scrubber.MAX_DEPTH):
         deep = {"inner": deep}
     assert VALUE not in str(redaction.scrubbed(deep, register))
 

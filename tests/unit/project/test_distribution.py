@@ -17,6 +17,7 @@ SDK = ROOT / "app_integration"
 
 #: Modules that only an extra brings, or only the operator's side has.
 HEAVY = (
+    "logging.handlers",
     "prometheus_client",
     "watchfiles",
     "pydantic",
