@@ -275,10 +275,13 @@ def check(stage: Stage, call: Callable[[Stage], None], response: Response) -> No
 def test_any_answer_is_one_of_our_errors_and_the_next_call_works(
     stage: Stage, call: Callable[[Stage], None]
 ) -> None:
-    run(stage, call, ANSWERS // len(CALLS) + 1)
+    count = ANSWERS // len(CALLS) + 1
+    # A dead token is followed by a login and not by a renewal, so some examples exchange nothing.
+    assert run(stage, call, count) > 0.9 * count
 
 
-def run(stage: Stage, call: Callable[[Stage], None], count: int) -> None:
+def run(stage: Stage, call: Callable[[Stage], None], count: int) -> int:
+    """Check *count* generated responses to *call*; return how many the SDK received."""
     good = good_answer(stage, call)
     before = stage.wire.given
 
@@ -294,8 +297,7 @@ def run(stage: Stage, call: Callable[[Stage], None], count: int) -> None:
         check(stage, call, response)
 
     each()
-    # A token that turns out dead is followed by a login, and not renewed.
-    assert stage.wire.given - before > 0.9 * count
+    return stage.wire.given - before
 
 
 KV1: Final = b'{"data": {"value": "hunter2-and-a-half"}, "lease_duration": 2764800}'
