@@ -112,6 +112,7 @@ def declared_auto_auth(
 
     Raises:
         ConfigurationError: a file that the method needs isn't declared.
+
     """
     match agent.login:
         case "approle":

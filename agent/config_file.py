@@ -26,6 +26,7 @@ class Delivery:
         staging: where the agent renders it.
         live: where the application reads it.
         model: ``package.module:Class`` that a file must fit to go live.
+
     """
 
     template: Path
@@ -69,6 +70,7 @@ class AgentSettings:
         python: the interpreter that runs ``deliver``.
         render_interval: seconds until a changed KV secret is seen.
         retries: of one request; the agent ends once they are used up.
+
     """
 
     scope: Scope
@@ -86,6 +88,7 @@ def render(settings: AgentSettings) -> str:
 
     Raises:
         ConfigurationError: a path that isn't Unicode.
+
     """
     return (
         _environment()

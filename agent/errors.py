@@ -13,6 +13,7 @@ class TemplateRejected(ConfigurationError):
 
     Attributes:
         line: counted from 1; 0 when the fault is the file as a whole.
+
     """
 
     def __init__(self, origin: str, line: int, message: str) -> None:

@@ -19,6 +19,7 @@ class Redelivery:
 
     Attributes:
         patience: seconds that the agent's own command may take; none is started beside it.
+
     """
 
     patience: float
@@ -33,6 +34,7 @@ class Redelivery:
             staged: the present state of the staging file; None when there is none.
             status: of the last delivery; None when there was none.
             now: seconds, monotonic.
+
         """
         if staged is None or _settled(staged, status):
             self._staged, self._tries = None, 0

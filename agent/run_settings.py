@@ -26,6 +26,7 @@ class RunSettings:
         secret_id_file: where the agent expects its secret-id, if it does.
         python: the interpreter that runs ``deliver``.
         working_directory: from where *python* finds the application's model.
+
     """
 
     starter: Settings
@@ -43,6 +44,7 @@ class RunSettings:
 
         Raises:
             ConfigurationError: it can't be read, or a key is missing or wrong.
+
         """
         try:
             data = json.loads(path.read_text(encoding="utf-8"))

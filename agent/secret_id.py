@@ -24,6 +24,7 @@ def issue_secret_id(session: Session, role: str, wrap_ttl: int) -> str:
         AccessDenied: the starter may not, or *role* is absent.
         ServerError: the server is away.
         AuthenticationFailed: the starter's own login was refused.
+
     """
     limits = {"num_uses": "1", "ttl": f"{wrap_ttl}s"}  # as the starter's policy demands
     answer = session.post(need("issue-secret-id", role).path, limits, wrap_ttl=wrap_ttl)
@@ -36,6 +37,7 @@ def issue_as_starter(starter: Settings, wrap_ttl: int) -> str:
     Raises:
         ConfigurationError: a credential file is missing.
         StrongroomError: as :func:`issue_secret_id`.
+
     """
     with open_session(starter) as session:
         return issue_secret_id(session, str(starter.scope), wrap_ttl)

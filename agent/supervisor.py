@@ -158,6 +158,7 @@ async def reconcile(settings: RunSettings) -> None:
 
     Raises:
         OSError: a staging folder can't be made, or the interpreter can't be started.
+
     """
     for delivery in settings.deliveries:
         delivery.staging.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -170,6 +171,7 @@ async def deliver(delivery: Delivery, settings: RunSettings) -> None:
 
     Raises:
         OSError: the interpreter can't be started.
+
     """
     process = await asyncio.create_subprocess_exec(
         *delivery.command(settings.python),

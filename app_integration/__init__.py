@@ -111,6 +111,7 @@ def database_engine(
         ConfigurationError: more than one of them is given; nothing was sent.
         AccessDenied: the secret isn't granted, or is absent. A role that isn't granted is told at
             the first connection.
+
     """
     user = {"role": role, "secret": secret, "credentials": credentials}
     engine: Engine = get_default_client().database("engine", url, options, **user)
@@ -174,6 +175,7 @@ def load_config(model: type[_Model], path: Path | None = None) -> _Model:
 
     Raises:
         ConfigRejected: missing, half-written, wrong mode or owner, or not valid.
+
     """
     from app_integration.config import loader
 
@@ -194,6 +196,7 @@ def watch_config(
 
     Raises:
         ConfigRejected: as :func:`load_config`. A bad file that comes later changes nothing.
+
     """
     from app_integration.config import watcher
 

@@ -33,6 +33,7 @@ def get_default_client() -> Client:
 
     Raises:
         ConfigurationError: a variable is missing or wrong.
+
     """
     global _current  # noqa: PLW0603 (the one process-wide object, behind a lock)
     if (client := _current) is not None:
@@ -63,6 +64,7 @@ def configure(
         settings: of the application.
         session: in place of the one that *settings* describe, as a test has.
         clock: in seconds, monotonic.
+
     """
     global _current  # noqa: PLW0603 (as above)
     from app_integration.client import Client

@@ -85,6 +85,7 @@ class SecretsMissing(SecretError):
     Attributes:
         missing: names without a value.
         denied: names denied or absent; their lines give the policy rule to add.
+
     """
 
     def __init__(self, message: str, *, missing: tuple[str, ...], denied: tuple[str, ...]) -> None:
@@ -99,6 +100,7 @@ class ServerError(StrongroomError):
     Attributes:
         not_sent: whether it is certain that the request had no effect, so that it may be sent to
             another address, whatever it is.
+
     """
 
     not_sent = False
@@ -123,6 +125,7 @@ class RateLimited(ServerError):
 
     Attributes:
         retry_after: seconds that the server asks to wait; None when it doesn't say.
+
     """
 
     def __init__(
@@ -151,6 +154,7 @@ class RequestRefused(ServerError):
     Attributes:
         status: the HTTP status.
         data: what may be kept of the answer's ``data``, or None. KV tells a deleted version there.
+
     """
 
     def __init__(self, message: str, *, status: int, data: Mapping[str, Any] | None = None) -> None:
@@ -211,5 +215,6 @@ def raise_decryption_failed() -> NoReturn:
 
     Raises:
         DecryptionFailed: always.
+
     """
     raise DecryptionFailed("the token isn't authentic for this key and context") from None

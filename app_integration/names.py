@@ -62,6 +62,7 @@ def environment(text: str) -> Environment:
 
     Raises:
         InvalidName: *text* is none of dev, development, staging, prod, production.
+
     """
     try:
         return _ENVIRONMENTS[text]
@@ -78,6 +79,7 @@ def check_secret_name(name: str) -> str:
 
     Raises:
         InvalidName: anything else, or more than :data:`MAX_NAME_LENGTH` characters.
+
     """
     if len(name) > MAX_NAME_LENGTH:
         raise InvalidName(f"a secret name of {len(name)} characters; at most {MAX_NAME_LENGTH}")
@@ -96,6 +98,7 @@ def check_secret_value(name: str, value: str) -> None:
         InvalidName: NUL (no variable or config file can hold it), a lone surrogate (the server
             would silently store U+FFFD), or more than :data:`MAX_VALUE_LENGTH` bytes. The message
             names *name*, never the value.
+
     """
     # Through concatenation: a Secret shows its characters to no other operation.
     plain = value + ""
@@ -116,6 +119,7 @@ def check_service_name(name: str) -> str:
 
     Raises:
         InvalidName: anything else, or more than :data:`MAX_SERVICE_LENGTH` characters.
+
     """
     if len(name) > MAX_SERVICE_LENGTH or not _SERVICE.fullmatch(name):
         raise InvalidName(
@@ -135,6 +139,7 @@ def secret_name(variable: str) -> str:
 
     Raises:
         InvalidName: *variable* isn't a variable name, or its name fits no secret name.
+
     """
     if not _VARIABLE.fullmatch(variable):
         raise InvalidName(f"{variable!r} is not the name of an environment variable")

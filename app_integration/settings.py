@@ -61,6 +61,7 @@ class Auth:
         method: one of :data:`AUTH_METHODS`.
         mount: where the method is mounted below ``auth/``; empty for the method's own name.
         certificate: PEM files of a client certificate and its key, shown on each connection.
+
     """
 
     method: str = AUTH_METHODS[0]
@@ -147,6 +148,7 @@ def from_environment(variables: Mapping[str, str] | None = None) -> Settings:
 
     Raises:
         ConfigurationError: a variable is missing or wrong; the message names it. Nothing is sent.
+
     """
     env = os.environ if variables is None else variables
     scope = Scope(_required(env, "STRONGROOM_SERVICE"), _environment(env))

@@ -51,6 +51,7 @@ def cases(rows: int = 100_000, keys: int = 100) -> Iterator[Iterator[Case]]:
     Args:
         rows: of a column.
         keys: data keys of the column that is decrypted from cold.
+
     """
     with ExitStack() as stack:
         server = stack.enter_context(real_server("embedded"))

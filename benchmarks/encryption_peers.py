@@ -36,6 +36,7 @@ class Peer:
     Attributes:
         encrypts: or else decrypts.
         calls: in one turn; None to find a number.
+
     """
 
     name: str

@@ -29,6 +29,7 @@ class Case:
     Attributes:
         bar: the ratio that it must not pass; None where it is only told.
         calls: in one turn; None to find a number that takes long enough.
+
     """
 
     name: str

@@ -46,6 +46,7 @@ class Up:
         plan: the changes it applied.
         issued: roles that got a new credential.
         renewed: whether the secrets server had lost all that it held, keys included.
+
     """
 
     started: tuple[str, ...]
@@ -101,6 +102,7 @@ class Composed:
         Raises:
             ConfigRejected: the agent's config can't be used.
             StrongroomError: with the failing step's last log lines.
+
         """
         with self.servers.exclusive():
             return self._up(step)
@@ -249,6 +251,7 @@ class Local(Composed):
         Raises:
             ConfigRejected: what it delivered was refused.
             StartFailed: it didn't deliver in time.
+
         """
         with self.servers.exclusive():
             if self.agent is not None and not self.agent.restart(step):
@@ -260,6 +263,7 @@ class Local(Composed):
 
         Raises:
             ConfigRejected, StartFailed: as :meth:`restart_agent`.
+
         """
         if self.servers.agents is not None:
             self.up(step)

@@ -41,6 +41,7 @@ class Delivered:
         live: the file that the service reads.
         since: when that came to be there; None when it isn't.
         last: of the last delivery; None when there was none.
+
     """
 
     live: Path
@@ -137,6 +138,7 @@ class LocalAgent:
 
         Raises:
             ConfigRejected: it arrived and was refused; the reason names fields, never values.
+
         """
         status = read_status(self._layout.config(self._scope.service))
         if status is None:

@@ -98,6 +98,7 @@ def removal(env: str, *, prune: bool, destroy: Collection[str]) -> Prune | None:
 
     Raises:
         ConfigurationError: *destroy* without *prune*.
+
     """
     if destroy and not prune:
         raise ConfigurationError("--destroy-data goes with --prune; nothing was read or changed")
@@ -127,6 +128,7 @@ def put(session: Session, service: str, env: str, name: str, value: str) -> int:
     Raises:
         ConfigurationError: the service has no such secret there; nothing was sent.
         InvalidName: the value is empty, or can't be kept as it is.
+
     """
     scope = names.Scope(service, names.environment(env))
     declared = declaration().secrets(scope)

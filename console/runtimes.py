@@ -21,6 +21,7 @@ def chosen(layout: Layout, variables: Mapping[str, str]) -> _Make:
 
     Raises:
         ConfigurationError: there is no such runtime, or the deployment is on another one.
+
     """
     path = layout.runtime
     started = path.read_text(encoding="utf-8").strip() if path.exists() else ""

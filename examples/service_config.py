@@ -43,6 +43,7 @@ def fail(config: ServiceConfig) -> NoReturn:
 
     Raises:
         ValueError: always, with the secret in its text.
+
     """
     key = config.jwt.secret.get_secret_value()
     raise ValueError(f"bad key {key}")

@@ -47,6 +47,7 @@ class Compiled:
         needs: what the agent must be allowed to read, sorted.
         format: the format of the file it becomes.
         preview: that file with a placeholder for each secret.
+
     """
 
     text: str
@@ -67,6 +68,7 @@ def compile_file(
 
     Raises:
         TemplateRejected: as :func:`compile_text`, or the file can't be read.
+
     """
     try:
         source = path.read_text(encoding="utf-8")
@@ -99,6 +101,7 @@ def compile_text(
 
     Raises:
         TemplateRejected: with the file, the line, what is wrong and what to do.
+
     """
     file_format = format_of(origin)
     _check_characters(source, origin)
@@ -119,6 +122,7 @@ def format_of(name: str) -> Format:
 
     Raises:
         TemplateRejected: it tells none.
+
     """
     rendered = PurePath(name).name.removesuffix(".j2")
     # With a letter before it: a file called ".env" has no suffix of its own.

@@ -43,6 +43,7 @@ class Format:
         quote: the same for a string known now.
         read: the document in a text; raises Unparsable.
         typed: whether numbers and booleans differ from text.
+
     """
 
     name: str

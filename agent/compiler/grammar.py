@@ -49,6 +49,7 @@ def check(tree: nodes.Template, origin: str) -> None:
 
     Raises:
         TemplateRejected: the first such thing, with its line.
+
     """
     known = (
         HELPERS | {"loop"} | {name.name for name in tree.find_all(nodes.Name) if name.ctx != "load"}

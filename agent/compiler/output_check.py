@@ -22,6 +22,7 @@ def check(pieces: Sequence[Piece], file_format: Format, origin: str) -> None:
 
     Raises:
         TemplateRejected: with the line of the fault in the template.
+
     """
     _check_quotes(pieces, origin)
     texts = [_marked(index, piece, file_format) for index, piece in enumerate(pieces)]

@@ -86,6 +86,7 @@ def read(source: str, origin: str, declared: Declared) -> list[Piece]:
 
     Raises:
         TemplateRejected: not a template, or one that does what a template must not.
+
     """
     environment = _environment()
     try:

@@ -23,6 +23,7 @@ class SecretValue:
     Attributes:
         need: what reading it takes.
         user: for an adopted secret, what reading its database user and password takes.
+
     """
 
     name: str

@@ -26,6 +26,7 @@ def encrypt_field(value: Any, *, context: Mapping[str, Any] | None = None, key: 
 
     Raises:
         EncryptionError: a value or context of another type, or no data key can be had.
+
     """
     return default_client.get_default_client().cipher(key).encrypt_field(value, context)
 
@@ -38,6 +39,7 @@ def decrypt_field(
     Raises:
         DecryptionFailed: the token isn't authentic for this key and *context*.
         KeyUnavailable: its data key can't be unwrapped now.
+
     """
     return default_client.get_default_client().cipher(key).decrypt_field(token, context)
 
@@ -70,6 +72,7 @@ def field(
         context: names of what else a token is bound to; their values come with each call.
         kind: the type of every value.
         key: the service's Transit key.
+
     """
     return default_client.get_default_client().cipher(key).field(field_id, context, kind)
 
@@ -82,6 +85,7 @@ def use_data_keys(store: DataKeyStore | None) -> None:
 
     Args:
         store: a ``TableDataKeys``, a ``FileDataKeys``, or another ``DataKeyStore``.
+
     """
     default_client.get_default_client().use_data_keys(store)
 
@@ -93,6 +97,7 @@ def use_index_keys(store: IndexKeyStore) -> None:
 
     Args:
         store: a ``TableIndexKeys``, or another ``IndexKeyStore``.
+
     """
     default_client.get_default_client().use_index_keys(store)
 
@@ -105,6 +110,7 @@ def declare_index(name: str, **options: Any) -> BlindIndex:
     Args:
         name: a stable id, such as ``users.email``.
         options: as ``BlindIndexes.index`` has them: *rows*, *distinct*, *normalise*, *low_entropy*.
+
     """
     return default_client.get_default_client().indexes.index(name, **options)
 
@@ -119,6 +125,7 @@ def blind_index(name: str, *values: Any) -> bytes | None:
     Raises:
         ConfigurationError: no such index was declared.
         KeyUnavailable: its key isn't held and can't be had now.
+
     """
     return default_client.get_default_client().indexes[name].value(*values)
 

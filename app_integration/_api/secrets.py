@@ -78,6 +78,7 @@ def get_secret(
         WrongType: the value isn't of *as_type*; the message doesn't hold it.
         ServerError: the server is away and no value is held that may still be served.
         AuditFailed: the access couldn't be recorded, so nothing was released.
+
     """
     store = default_client.get_default_client().secrets
     # The common call, which a hundred others wait behind, is spared the passing of every option.
@@ -148,6 +149,7 @@ def require(names: Iterable[str]) -> None:
         SecretsMissing: some can't: it lists each that has no value, and each that is denied or
             absent (a client can't tell the two apart) with the policy rule to add.
         ServerError: the server can't be asked.
+
     """
     default_client.get_default_client().secrets.require(names)
 
@@ -171,6 +173,7 @@ def current_and_previous(name: str, *, grace: float | None = None) -> tuple[Secr
 
     Raises:
         StrongroomError: as :func:`get_secret`, for the current value.
+
     """
     return default_client.get_default_client().secrets.current_and_previous(name, grace=grace)
 
@@ -191,6 +194,7 @@ def on_change(name: str, callback: Callback) -> Watch:
 
     Raises:
         InvalidName: nothing is watched.
+
     """
     return default_client.get_default_client().secrets.on_change(name, callback)
 

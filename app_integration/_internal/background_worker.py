@@ -40,6 +40,7 @@ class BackgroundWorker:
             retry: seconds until *work* is called again after it raised.
             weak: whether the thread also ends when nobody else holds the object whose method
                 *work* is; otherwise it keeps that object.
+
         """
         self._work = weakref.WeakMethod(work) if weak else lambda: work
         self._name = name

@@ -27,6 +27,7 @@ def write_private(
         path: its folder must exist; a symlink at *path* itself is replaced, not followed.
         content: text is written as UTF-8.
         owner: user and group id of the file; by default whoever writes it.
+
     """
     data = content.encode() if isinstance(content, str) else content
     replace_file(path, data, mode=0o600, owner=owner)
@@ -42,6 +43,7 @@ def replace_file(
         content: all of it.
         mode: permissions of the file, from its first byte on.
         owner: as there.
+
     """
     temporary = path.with_name(f".{path.name}.new")
     temporary.unlink(missing_ok=True)
@@ -68,6 +70,7 @@ def lock(path: Path, *, folder: bool = False, wait: bool = True) -> Iterator[Non
     Raises:
         FileNotFoundError: If the folder is not there.
         BlockingIOError: If another process holds it, and *wait* is false.
+
     """
     flags = os.O_DIRECTORY | os.O_RDONLY if folder else os.O_CREAT | os.O_RDWR
     descriptor = os.open(path, flags | os.O_CLOEXEC, 0o600)

@@ -19,6 +19,7 @@ def extra_addresses(env: Mapping[str, str], environment: Environment) -> tuple[s
 
     Raises:
         ConfigurationError: one of them is none, or ``VAULT_ADDR`` isn't set.
+
     """
     given = [each.strip() for each in env.get(_FURTHER, "").split(",") if each.strip()]
     if given and not env.get("VAULT_ADDR"):
@@ -39,6 +40,7 @@ def check_address(variable: str, address: str, environment: Environment) -> str:
 
     Raises:
         ConfigurationError: it is none, holds credentials, or is ``http`` to elsewhere outside dev.
+
     """
     if "@" in address:
         raise ConfigurationError(f"{variable} holds credentials; log in with AppRole files instead")

@@ -29,6 +29,7 @@ def auth_method_of(settings: Settings) -> AuthMethod:
 
     Raises:
         ConfigurationError: what the method needs isn't set; the message names the variable.
+
     """
     login = _METHODS[settings.auth.method](settings)
     return AuditedAuthMethod(login, settings.audit_device) if settings.audit_device else login

@@ -48,6 +48,7 @@ class Token:
         renewable: whether ``auth/token/renew-self`` prolongs it.
         accessor: names the token to whoever may revoke it; "" when it isn't known.
         accessor_hmac: what the server's audit log writes for *accessor*; None when it isn't known.
+
     """
 
     value: Secret | None
@@ -161,6 +162,7 @@ class AuditedAuthMethod(AuthMethod):
 
     Attributes:
         device: the name of an audit device.
+
     """
 
     method: AuthMethod
@@ -205,6 +207,7 @@ def read_credential(path: Path, setting: str) -> Secret:
 
     Raises:
         ConfigurationError: the file is missing, unreadable or empty.
+
     """
     try:
         text = path.read_text(encoding="utf-8").strip()

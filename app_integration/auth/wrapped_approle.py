@@ -64,6 +64,7 @@ class WrappedAppRole(AuthMethod):
             CredentialStolen: the wrapping token isn't good, or wraps something else. It is never
                 tried again.
             AuthenticationFailed: no secret-id is left, or the answer to the unwrapping was lost.
+
         """
         role_id = read_credential(self._role_id_file, "STRONGROOM_ROLE_ID_FILE")
         if self._file.exists():

@@ -58,6 +58,7 @@ class Status:
         attempts: how often it was tried to make them live.
         staged: which state of the staging file this is about, as :func:`private_file.stamp` gives
             it; None if there was none.
+
     """
 
     state: State
@@ -73,6 +74,7 @@ def deliver(staging: Path, live: Path, model: str, *, now: datetime) -> Status:
 
     Raises:
         OSError: the status beside *live* can't be written.
+
     """
     live.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     with lock(live.parent, folder=True):

@@ -28,6 +28,7 @@ def read(path: Path) -> bytes:
 
     Raises:
         ConfigRejected: missing, readable by others, someone else's, too big, empty or cut short.
+
     """
     try:
         # Not blocking: opening a pipe would otherwise wait for a writer.
@@ -77,6 +78,7 @@ def parse(path: Path, data: bytes) -> object:
 
     Raises:
         ConfigRejected: it doesn't parse.
+
     """
     readers = {".yaml": _yaml, ".yml": _yaml, ".json": _json, ".toml": _toml}
     reader = readers.get(path.suffix)

@@ -46,6 +46,7 @@ def load_config(model: type[M], path: Path | None = None) -> M:
         ConfigRejected: the file is missing, readable by others, too big, cut short, or its
             content doesn't fit; the reason names fields, never values.
         ConfigurationError: neither *path* nor ``STRONGROOM_CONFIG`` is given.
+
     """
     path = _default_path() if path is None else path
     return validate(model, read(path), path)
@@ -56,6 +57,7 @@ def validate(model: type[M], data: bytes, path: Path) -> M:
 
     Raises:
         ConfigRejected: *data* doesn't parse, or doesn't fit *model*.
+
     """
     document = parse(path, data)
     try:
@@ -75,6 +77,7 @@ class ConfigFile(Generic[M]):
 
     Attributes:
         rejected: why the newest file isn't in effect; None when it is.
+
     """
 
     def __init__(

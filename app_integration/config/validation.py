@@ -51,6 +51,7 @@ class Verdict:
         final: whether the same document would get the same verdict again. Without that, time,
             memory or the model itself was the reason.
         output: lines that the model printed; those that hold a value of the document are withheld.
+
     """
 
     reason: str | None
@@ -66,6 +67,7 @@ def validate(model: str, data: bytes, path: Path, seconds: float | None = None) 
         data: the document.
         path: gives its format by its suffix, and is named in the verdict.
         seconds: until the process is killed; :data:`SECONDS` by default.
+
     """
     seconds = SECONDS if seconds is None else seconds
     with _process() as (process, result):

@@ -88,5 +88,6 @@ def watch_config(
     Raises:
         ConfigRejected: the file can't be used now. Later on, a bad one changes nothing, is logged,
             and is kept in ``rejected``.
+
     """
     return WatchedConfig(model, path, on_change)

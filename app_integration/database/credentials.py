@@ -82,6 +82,7 @@ class CredentialProvider(ABC):
 
     Attributes:
         attempts: how many users a connection is tried with before a refusal is an error.
+
     """
 
     attempts: int = 2

@@ -119,6 +119,7 @@ def leased_engine(users: CredentialProvider, url: str, **options: Any) -> Engine
         users: gives the user at each physical connect.
         url: driver, host and database; a user or password in it is not used.
         options: passed to ``sqlalchemy.create_engine``.
+
     """
     defaults = {"pool_pre_ping": True, "poolclass": _Retiring}
     engine = create_engine(_address(url), **{**defaults, **options})

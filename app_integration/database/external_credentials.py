@@ -31,6 +31,7 @@ class ExternalCredentials(CredentialProvider):
                 last: what is cached is wrong then.
             watch: whether to read at each checkout too, and leave connections of other users. For
                 a user whose sessions end with it; *read* must cost nothing then.
+
         """
         self._read = read
         self._watch = watch
@@ -93,6 +94,7 @@ def in_file(path: Path) -> ExternalCredentials:
 
     Raises:
         ConfigRejected: the file is missing or can't be trusted. Later on, the last good one stays.
+
     """
     file = ConfigFile(_Delivered, path)
     return ExternalCredentials(lambda _stale: file.current().login, watch=True)

@@ -36,6 +36,7 @@ class CredentialSource:
         role: a named database role of the service, which leases users.
         secret: name of a secret that is a URL with a user and a password.
         credentials: a file that the agent delivers.
+
     """
 
     role: str | None = None
@@ -85,6 +86,7 @@ class DatabaseFactory:
                 the secret ``database-url``.
             options: of the library that makes it.
             user: the fields of :class:`CredentialSource`.
+
         """
         source = CredentialSource(**user)
         credentials = self._shared(source)

@@ -25,6 +25,7 @@ class Lease(Credentials):
         term: seconds that were granted first, and are asked for in a renewal.
         renewable: whether the server renews it at all.
         token: which of the session's logins it belongs to; it ends with that login's token.
+
     """
 
     lease_id: str

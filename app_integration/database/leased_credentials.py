@@ -64,6 +64,7 @@ class LeasedCredentials(CredentialProvider):
             clock: in seconds, monotonic.
             chance: from 0 to 1; spreads the processes of a service over time.
             background: whether a thread calls :meth:`maintain`; False when the caller does.
+
         """
         self._lease: Lease | None = None
         self._draining: list[Lease] = []
@@ -93,6 +94,7 @@ class LeasedCredentials(CredentialProvider):
         Raises:
             AccessDenied: the role isn't granted, or is absent.
             ServerError: the server or the database is away and no lease is left.
+
         """
         lease = self._lease
         if lease is None or has_ended(lease, self._clock()):
@@ -122,6 +124,7 @@ class LeasedCredentials(CredentialProvider):
         Raises:
             AccessDenied: as :meth:`current`.
             ServerError: nothing has changed; the server or the database is away.
+
         """
         return self._flights.do("follow", partial(self._follow, self._lease))
 

@@ -42,6 +42,7 @@ class LeasedPool(ConnectionPool[Any]):
             url: host and database; a user or password in it is not used.
             options: passed to ``psycopg_pool.ConnectionPool``. ``check`` is by default an empty
                 query at each checkout, as SQLAlchemy's pre-ping.
+
         """
         self._users = users
         self._owner = os.getpid()

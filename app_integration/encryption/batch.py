@@ -19,6 +19,7 @@ class Batch(Generic[_T]):
         results: one for each item, in order; None where it failed, or where the item was None.
         failed: the indices that failed, ascending.
         operation: what was asked, for messages.
+
     """
 
     results: list[_T | None] = field(repr=False)
@@ -30,6 +31,7 @@ class Batch(Generic[_T]):
 
         Raises:
             BatchFailed: there are fewer than items.
+
         """
         if self.failed:
             raise BatchFailed(self._message(), self.failed)

@@ -33,6 +33,7 @@ def encrypt(field: FieldCore, items: Sequence[Any], columns: _Columns) -> list[T
 
     Raises:
         EncryptionError: an item or its context that can't be encrypted or bound; it is named.
+
     """
     _check(field, items, columns)
     tokens: list[Token | None] = []
@@ -53,6 +54,7 @@ def decrypt(field: FieldCore, tokens: Sequence[Any], columns: _Columns) -> Batch
     Raises:
         InvalidContext: a context that nothing can have been bound to.
         KeyUnavailable: a data key isn't held and can't be unwrapped now.
+
     """
     _check(field, tokens, columns)
     found: list[Any] = []

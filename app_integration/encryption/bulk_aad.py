@@ -35,6 +35,7 @@ def additional(
 
     Raises:
         InvalidContext: a value that can't be bound.
+
     """
     if len(columns) == 1:
         size = _common_size(columns[0])

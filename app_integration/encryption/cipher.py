@@ -62,6 +62,7 @@ class FieldCipher(CipherCore):
             ``KeyUnavailable`` when no data key is held within its bounds and none can be had,
             ``AccessDenied`` when this identity may not wrap data keys.
         rotation: what follows a rotation of the key that wraps.
+
     """
 
     def __init__(
@@ -109,6 +110,7 @@ class FieldCipher(CipherCore):
             InvalidName: *field_id* can't be one.
             InvalidContext: *context* can't be names of a context.
             EncryptionError: another *kind*.
+
         """
         return DeclaredField(self, Binding(field_id, context), kind)
 
@@ -122,6 +124,7 @@ class FieldCipher(CipherCore):
             InvalidContext: a *context* that nothing can have been bound to.
             KeyUnavailable: the data key isn't held and can't be unwrapped now.
             AccessDenied: this identity may not unwrap data keys.
+
         """
         if token is None:
             return None
@@ -142,6 +145,7 @@ class FieldCipher(CipherCore):
         Raises:
             InvalidContext: a context that nothing can have been bound to.
             KeyUnavailable: a data key isn't held and can't be unwrapped now.
+
         """
         parts = [
             take_apart_if_token(token, bindings.encode(None, context)) for token, context in items
@@ -182,6 +186,7 @@ class FieldCipher(CipherCore):
         Raises:
             DecryptionFailed: not a token.
             KeyUnavailable: the key service or the store of data keys is away.
+
         """
         return self.rotation.due(token)
 
@@ -193,6 +198,7 @@ class FieldCipher(CipherCore):
         Raises:
             DecryptionFailed: not a token, or its data key isn't this cipher's.
             EncryptionError: a token of version 2, which needs :meth:`reencrypt`.
+
         """
         return self.rotation.rewrap([token]).results[0] or raise_decryption_failed()
 

@@ -47,6 +47,7 @@ class CipherCore:
         writer: the one that it writes with.
         unit: bytes of a value that counts as one message.
         clock, random: as given.
+
     """
 
     def __init__(
@@ -102,6 +103,7 @@ class FieldCore:
         binding: the field's id and its context's names.
         type: the declared type.
         code: its code in tokens.
+
     """
 
     def __init__(self, cipher: CipherCore, binding: Binding, kind: type) -> None:
@@ -109,6 +111,7 @@ class FieldCore:
 
         Raises:
             EncryptionError: another type.
+
         """
         if kind not in FIELD_TYPES:
             raise EncryptionError(
@@ -140,6 +143,7 @@ class FieldCore:
 
         Raises:
             EncryptionError: not of the declared type, or it can't be encrypted.
+
         """
         code, encoded = value_codec.encode(value)
         if code != self.code:
@@ -193,6 +197,7 @@ def take_apart(token: object, binding: bytes) -> Part:
     Raises:
         DecryptionFailed: not a token; or of version 2, which knew no declared fields, and one is
             in *binding*.
+
     """
     if isinstance(token, bytes | bytearray | memoryview):
         compact = keyring_token.parse(bytes(token))

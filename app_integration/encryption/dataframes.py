@@ -19,6 +19,7 @@ def taken(column: Any) -> tuple[list[Any], Rebuild]:
 
     Raises:
         EncryptionError: not a list, tuple or column of these libraries.
+
     """
     library = type(column).__module__.partition(".")[0]
     if library in _KINDS:

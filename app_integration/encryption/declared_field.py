@@ -29,6 +29,7 @@ class DeclaredField(FieldCore):
             None for None. Raises as ``FieldCipher.encrypt_field`` does.
         decrypt: ``decrypt(token, *context)``: the value; None for None. It reads both kinds of
             token. Raises as ``FieldCipher.decrypt_field`` does.
+
     """
 
     def __init__(self, cipher: CipherCore, binding: Binding, kind: type) -> None:
@@ -36,6 +37,7 @@ class DeclaredField(FieldCore):
 
         Raises:
             EncryptionError: another type.
+
         """
         super().__init__(cipher, binding, kind)
         self.encrypt: Encrypt = self.encrypt_slowly
@@ -56,6 +58,7 @@ class DeclaredField(FieldCore):
 
         Raises:
             EncryptionError: an item that can't be encrypted or bound; the message tells which.
+
         """
         return bulk.encrypt(self, items, context)
 
@@ -65,6 +68,7 @@ class DeclaredField(FieldCore):
         Raises:
             InvalidContext: a context that nothing can have been bound to.
             KeyUnavailable: a data key isn't held and can't be unwrapped now.
+
         """
         return bulk.decrypt(self, tokens, context)
 
@@ -82,6 +86,7 @@ class DeclaredField(FieldCore):
         Raises:
             BatchFailed: some aren't authentic; it tells which. :meth:`decrypt_many` gives the rest.
             KeyUnavailable: a data key isn't held and can't be unwrapped now.
+
         """
         taken, rebuild = dataframes.taken(tokens)
         return rebuild(self.decrypt_many(taken, *map(dataframes.values, context)).values())

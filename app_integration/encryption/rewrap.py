@@ -103,6 +103,7 @@ class Rewrapper:
         Raises:
             KeyUnavailable: the service or the store is away, or can't rewrap one of the keys; the
                 others have been.
+
         """
         ring = self._ring
         stored = ring.store.of_scope(ring.scope.text)
@@ -126,6 +127,7 @@ def _parsed(token: str) -> Envelope | None:
 
     Raises:
         EncryptionError: a token of version 2.
+
     """
     try:
         parts = envelope.parse(token)

@@ -47,6 +47,7 @@ class Transit:
 
         Raises:
             InvalidName: *name* can't be the name of a key.
+
         """
         if "/" in names.check_secret_name(name):
             raise InvalidName(f"{name!r} can't name a Transit key: it contains '/'")
@@ -59,6 +60,7 @@ class Transit:
 
         Raises:
             EncryptionError: an argument out of bounds, or the server refused the item.
+
         """
         return _only(self.encrypt_many([(plaintext, context)]))
 
@@ -68,6 +70,7 @@ class Transit:
         Raises:
             DecryptionFailed: not authentic for this key and *context*, or made by a key version
                 below the key's ``min_decryption_version``.
+
         """
         return _only_authentic(self.decrypt_many([(ciphertext, context)]))
 
@@ -76,6 +79,7 @@ class Transit:
 
         Raises:
             DecryptionFailed: as :meth:`decrypt`.
+
         """
         return _only_authentic(self.rewrap_many([(ciphertext, context)]))
 
@@ -84,6 +88,7 @@ class Transit:
 
         Raises:
             EncryptionError: an item out of bounds; nothing was sent.
+
         """
         for index, (plaintext, context) in enumerate(items):
             _check(index, "plaintext", plaintext, minimum=0, maximum=MAX_PLAINTEXT)
@@ -99,6 +104,7 @@ class Transit:
 
         Raises:
             EncryptionError: a context out of bounds; nothing was sent.
+
         """
         return self._run("decrypt", _ciphertext_items(items), _plaintext)
 

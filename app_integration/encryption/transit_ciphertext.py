@@ -19,6 +19,7 @@ def compact(ciphertext: str) -> bytes:
 
     Raises:
         EncryptionError: another shape, or another spelling than the server's.
+
     """
     shape = _SHAPE.fullmatch(ciphertext)
     if shape is None or int(shape[1]) >= 2 ** (8 * _VERSION):

@@ -24,6 +24,7 @@ def init(app: Flask, model: type[M], path: Path | None = None) -> ConfigFile[M]:
 
     Raises:
         ConfigurationError: a variable is missing or wrong, or the config can't be used.
+
     """
     redaction.install()
     config = ConfigFile(model, path)

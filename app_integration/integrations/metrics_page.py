@@ -52,6 +52,7 @@ def answer(remote: str | None, headers: Headers, settings: Settings) -> Page:
 
     Raises:
         ConfigurationError: that file can't be read.
+
     """
     local = settings.development and _is_local(remote, headers)
     if not (local or _knows_token(headers, settings.metrics_token_file)):

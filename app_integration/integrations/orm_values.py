@@ -46,6 +46,7 @@ def token_bytes(token: object) -> bytes:
     Raises:
         EncryptionError: it isn't a token. So a plaintext that is written past the mapped class by
             mistake is an error, not a leak.
+
     """
     try:
         if isinstance(token, str):

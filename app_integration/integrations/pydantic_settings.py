@@ -23,6 +23,7 @@ class FromStrongroom:
 
     Attributes:
         name: of the secret; by default the field's, with ``-`` for ``_``.
+
     """
 
     name: str = ""

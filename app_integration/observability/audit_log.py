@@ -69,6 +69,7 @@ class AuditLog:
             best_effort: a failing sink is passed over; in development only.
             accessor: the HMAC of the token's accessor that is in use, when it is known.
             clock: seconds since the epoch.
+
         """
         self._fixed = {
             "service": scope.service,
@@ -101,6 +102,7 @@ class AuditLog:
 
         Raises:
             AuditFailed: the line couldn't be written; the caller must release nothing.
+
         """
         self.prepared(operation, name, outcome, **details)()
 

@@ -44,6 +44,7 @@ class FileSink:
 
         Raises:
             OSError: it isn't written, or not whole.
+
         """
         data = f"{line}\n".encode()
         with self._lock:

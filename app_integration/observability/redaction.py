@@ -65,6 +65,7 @@ def sentry_options(
     Args:
         register: whose values.
         streams_spans: also cover spans, where ``trace_lifecycle="stream"`` sends each by itself.
+
     """
 
     def scrub(payload: Any, _hint: Any) -> Any:

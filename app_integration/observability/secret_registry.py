@@ -43,6 +43,7 @@ class _Spelled:
         key: itself, or its digest when it is long.
         head: as much of it as its anchors are in.
         length: in bytes.
+
     """
 
     key: bytes = field(repr=False)

@@ -25,6 +25,7 @@ class AccessRecorder:
 
         Raises:
             AuditFailed: the record couldn't be written.
+
         """
         self._count(self._audit.prepared(_OPERATION, name, outcome), name, outcome)
 
@@ -33,6 +34,7 @@ class AccessRecorder:
 
         Raises:
             AuditFailed: the record couldn't be written.
+
         """
         self._count(self._prepared(key, entry, outcome), _name(key), outcome)
 

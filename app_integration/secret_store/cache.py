@@ -24,6 +24,7 @@ class Absence:
 
     Attributes:
         ticket: as in :class:`Entry`; 0 when it isn't known.
+
     """
 
     error: StrongroomError
@@ -38,6 +39,7 @@ class SecretCache:
     Attributes:
         entries: what is held; read it freely, change it through the methods.
         inherited: what a forked child got from its parent and has not looked at yet.
+
     """
 
     def __init__(self, limits: Limits) -> None:

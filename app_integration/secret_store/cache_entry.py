@@ -38,6 +38,7 @@ class Hit:
         record: writes its access record.
         count: counts it.
         recorder: whose count that is.
+
     """
 
     record: Callable[[], None]
@@ -61,6 +62,7 @@ class Entry:
         told_stale: whether its staleness was logged.
         used: what it was wanted for since: :data:`UNUSED`, :data:`ASKED_FOR` or :data:`READ`.
         hit: what records and counts a hit, once it was prepared.
+
     """
 
     fetched: Fetched
@@ -89,6 +91,7 @@ def entry_of(
         limits: bounds the life of a stale value.
         draw: from 0 to 1, at random: when it is refreshed between half its time and its end.
         stand_in: as in :class:`Entry`.
+
     """
     life = math.inf if fetched.expires_in is None else fetched.expires_in
     ttl = min(FALLBACK_TTL, ttl, life) if stand_in else min(ttl, life)
@@ -148,6 +151,7 @@ def previous_version(fetched: Fetched, grace: float | None, now: float) -> int |
         fetched: the current version.
         grace: seconds since that was written; None for no limit.
         now: seconds since 1970.
+
     """
     if fetched.expires_in is not None or fetched.version is None:
         return None
@@ -166,6 +170,7 @@ class SecretInfo:
         age: seconds since it was fetched.
         stale: whether it is past its time and served only because the server is away.
         next_refresh: seconds until it is asked for again in the background, if it is in use.
+
     """
 
     name: str

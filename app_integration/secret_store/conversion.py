@@ -27,6 +27,7 @@ def convert(value: Secret, kind: type[Any], name: str) -> Any:
     Raises:
         WrongType: the text doesn't fit. The message holds neither it nor a parser's words.
         ConfigurationError: *kind* is no such type.
+
     """
     read = _READERS.get(kind) or getattr(kind, "model_validate_json", None)
     if read is None:

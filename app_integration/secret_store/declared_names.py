@@ -17,6 +17,7 @@ def check_declared(name: str, declared: Collection[str]) -> None:
 
     Raises:
         UndeclaredSecret: the message names the nearest that is.
+
     """
     if name not in declared:
         near = difflib.get_close_matches(name, declared, 1)
@@ -35,6 +36,7 @@ def read_declaration(path: Path, scope: Scope) -> frozenset[str]:
     Raises:
         ConfigurationError: *path* can't be read, or is none of the three.
         InvalidName: a line is no name of a secret.
+
     """
     file = path / "services" / f"{scope.service}.yaml" if path.is_dir() else path
     try:

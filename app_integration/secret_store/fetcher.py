@@ -76,6 +76,7 @@ class Fetcher:
     Attributes:
         cache: values and absences.
         watches: who is told of changes.
+
     """
 
     def __init__(self, chain: Chain, tools: FetcherConfig) -> None:
@@ -124,6 +125,7 @@ class Fetcher:
 
         Raises:
             SecretNotFound, AccessDenied: there was no value just now.
+
         """
         self._take_up()
         now, entry = self._clock(), self.cache.entries.get(key)
@@ -149,6 +151,7 @@ class Fetcher:
             key: what to ask for.
             force: ask though what is held is fresh.
             spawn: runs what it is given, here or in another thread.
+
         """
         return self._flights.join((key, force), partial(self._fetch, key, force=force), spawn)
 

@@ -78,6 +78,7 @@ class SecretStore:
             clock: seconds, monotonic.
             wall: seconds since 1970, to tell the age of a version.
             draw: from 0 to 1, at random, to spread refreshes.
+
         """
         self.limits = limits or Limits()
         # On a clock that a test turns nothing runs by itself: it calls `fetcher.refresh_due`.
@@ -129,6 +130,7 @@ class SecretStore:
             InvalidName, UndeclaredSecret: before any request.
             SecretNotFound, AccessDenied, WrongType, ServerError, AuthenticationFailed: see errors.
             AuditFailed: the access couldn't be recorded.
+
         """
         key = name if version is None and field is None else (name, version, field)
         if not force_refresh and as_type is None and (held := self.get_cached(key)) is not None:
@@ -145,6 +147,7 @@ class SecretStore:
 
         Raises:
             AuditFailed: the access couldn't be recorded.
+
         """
         entry = self._held.entries.get(key)  # a key is held only once it was checked
         if entry is None or not entry.fetched_at <= self._clock() < entry.fresh_until:
@@ -166,6 +169,7 @@ class SecretStore:
             InvalidName: the name is outside the grammar.
             UndeclaredSecret: it isn't declared.
             ConfigurationError: no version number, or no field name.
+
         """
         name, version, field = parts(key)
         names.check_secret_name(name)
@@ -222,6 +226,7 @@ class SecretStore:
 
         Raises:
             InvalidName, UndeclaredSecret: nothing is watched.
+
         """
         self.check(name)
         entry = self._held.entries.get(name)
@@ -241,6 +246,7 @@ class SecretStore:
             SecretsMissing: some can't; it lists each, with the rule to add for one that is denied.
             ServerError, AuthenticationFailed: the server can't be asked.
             InvalidName, UndeclaredSecret: before any request.
+
         """
         wanted = list(dict.fromkeys(wanted))
         for name in wanted:
@@ -272,6 +278,7 @@ class SecretStore:
 
         Raises:
             StrongroomError: as :meth:`get`, for the current version.
+
         """
         current, key = self.current(name, grace)
         if key is None:

@@ -45,6 +45,7 @@ class Retry:
         Args:
             send: one attempt, which bounds itself by the same deadline.
             deadline: on the clock.
+
         """
         end = min(deadline, self._clock() + self._limits.retry_window)
         try:

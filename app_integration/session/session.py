@@ -96,6 +96,7 @@ class Session:
 
         Raises:
             ConfigurationError: a certificate can't be read.
+
         """
         with self._opening:
             if self._transport is None:
@@ -135,6 +136,7 @@ class Session:
             RequestRefused: 400 or 404 and the like; its ``status`` tells.
             ServerError: the server is away, sealed, failing, or the deadline ran out.
             AuthenticationFailed: the login was refused.
+
         """
         return self._request("GET", path)
 
@@ -153,6 +155,7 @@ class Session:
             body: sent as JSON.
             wrap_ttl: seconds; the answer comes response-wrapped.
             retry: False for what must not be sent twice. A wrapped request never is.
+
         """
         hidden, body = Hidden(body or {}), None  # no frame of ours shows it
         again = retry and wrap_ttl is None
@@ -282,6 +285,7 @@ def open_session(settings: Settings) -> Session:
 
     Raises:
         ConfigurationError: the address or a file is not set. Nothing is sent.
+
     """
     return Session(
         settings.required_address(),

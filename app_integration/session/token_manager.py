@@ -74,6 +74,7 @@ class TokenManager:
         Raises:
             AuthenticationFailed: the login was refused, lately or now, or the session is closed.
             ServerError: the server is away.
+
         """
         return self._logins.do("login", partial(self._replace, stale, deadline))
 

@@ -90,6 +90,7 @@ class TokenRenewer:
 
         Raises:
             ServerError: the server is away or failing, which says nothing about the token.
+
         """
         try:
             answer = self._within(deadline)("POST", _RENEWAL, {}, token=token)

@@ -21,6 +21,7 @@ class Fetched:
         expires_in: seconds that the value is good for from now on, when somebody else will change
             it then: it is never served beyond them. None for a value that stays until written anew.
         created_at: when this version was written, in seconds since 1970 on the source's clock.
+
     """
 
     value: Secret
@@ -54,6 +55,7 @@ class Source(Protocol):
             SecretNotFound: this source holds no such name, or no such version or field of it.
             AccessDenied: denied or absent.
             ServerError: the source is away.
+
         """
         ...
 
@@ -63,6 +65,7 @@ def plain_only(where: str, version: int | None, field: str | None) -> None:
 
     Raises:
         SecretNotFound: a *version* or a *field* is asked for.
+
     """
     if version is not None or field is not None:
         raise SecretNotFound(f"{where} holds neither versions nor fields, only current values")

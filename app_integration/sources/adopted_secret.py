@@ -39,6 +39,7 @@ def fetch(session: Session, role: str, entry: KvVersion) -> Fetched | None:
     Raises:
         RequestRefused: the role isn't there, and no old value either.
         AccessDenied, ServerError: see errors.
+
     """
     path = permissions.need("read-static-user", role).path
     try:

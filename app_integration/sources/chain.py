@@ -37,6 +37,7 @@ class Chain:
 
         Raises:
             StrongroomError: of the source that had most to say: that decides, or was away.
+
         """
         reason = last = None
         for source in self._sources:

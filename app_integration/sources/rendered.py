@@ -33,6 +33,7 @@ class RenderedSource:
 
         Raises:
             ConfigRejected: no usable file was delivered yet.
+
         """
         plain_only(str(self._path), version, field)
         if self._file is None:

@@ -31,6 +31,7 @@ class VaultSource:
         Raises:
             SecretDeleted: that version was deleted or destroyed.
             SecretError: the entry has no string under *field*.
+
         """
         path = permissions.need("read-secret", self._scope.secret(name)).path
         try:

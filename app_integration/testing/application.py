@@ -34,6 +34,7 @@ class Application:
         scope: the service and its environment.
         operator: a session that may do everything.
         client: what ``get_secret`` and its like use.
+
     """
 
     def __init__(self, scope: Scope, operator: Session, client: Client) -> None:
@@ -103,6 +104,7 @@ class MemoryApplication(Application):
             name: as for ``database_engine``; None for the default role.
             ttl: seconds a lease lives.
             max_ttl: seconds it lives at most, with renewals.
+
         """
         self.server.leases.roles[self.scope.database_role(name)] = DatabaseRole(ttl, max_ttl)
 

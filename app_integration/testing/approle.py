@@ -18,6 +18,7 @@ class Role:
         ttl: seconds its tokens live unless they are renewed.
         max_ttl: seconds they live at most.
         uses: how often a new secret-id may log in; 0 for without end.
+
     """
 
     name: str

@@ -28,6 +28,7 @@ class Clock:
 
         Raises:
             ValueError: *seconds* is negative: this clock is monotonic.
+
         """
         if seconds < 0:
             raise ValueError(f"a monotonic clock doesn't go back ({seconds} s)")

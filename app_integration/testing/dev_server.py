@@ -52,6 +52,7 @@ def real_server(runtime: str) -> Iterator[RealServer]:
 
     Raises:
         ConfigurationError: there is no server to be had that way; the message says what to install.
+
     """
     if runtime not in _RUNTIMES:
         raise ConfigurationError(f"the runtime is {runtime!r}; expected embedded or docker")

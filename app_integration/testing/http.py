@@ -17,6 +17,7 @@ class Request:
         path: API path without ``/v1/``; an engine sees what is below its mount.
         token: as it came, or None.
         query: from the path's ``?``.
+
     """
 
     method: str

@@ -43,6 +43,7 @@ class Lease:
 
     Attributes:
         expires: on the server's clock, as *last*, beyond which no renewal goes.
+
     """
 
     id: str

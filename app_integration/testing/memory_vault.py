@@ -61,6 +61,7 @@ class MemoryVault:
         clock: its time, which stands still until :meth:`Clock.advance`.
         seen: the requests that reached it, in order: what an audit log would hold.
         authorise: decides on each request of a living token; all are allowed by default.
+
     """
 
     def __init__(
@@ -92,6 +93,7 @@ class MemoryVault:
             fault: what goes wrong.
             path: prefix of the API path, without ``/v1/``.
             times: how many requests; None for all.
+
         """
         return self._faults.planned(fault, path, times)
 

@@ -29,6 +29,7 @@ class Token:
         ttl: seconds from issue or renewal.
         expires: on the server's clock.
         last: on the clock: no renewal goes beyond; infinity for a periodic token.
+
     """
 
     value: str = field(repr=False)

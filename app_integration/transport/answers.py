@@ -34,6 +34,7 @@ class Auth:
     Attributes:
         lease_duration: seconds; 0 for a token without end.
         accessor: "" for a token that has none.
+
     """
 
     client_token: Secret
@@ -48,6 +49,7 @@ class KvVersion:
 
     Attributes:
         created_time: as the server writes times; "" when it gives none.
+
     """
 
     version: int
@@ -68,6 +70,7 @@ class StaticUser:
 
     Attributes:
         ttl: seconds until the server changes the password.
+
     """
 
     username: str
@@ -82,6 +85,7 @@ class LeasedUser:
 
     Attributes:
         lease_duration: seconds.
+
     """
 
     username: str

@@ -128,6 +128,7 @@ def pool(address: str, context: Callable[[], ssl.SSLContext]) -> HTTPConnectionP
     Args:
         address: where to; what follows host and port isn't used.
         context: called for ``https``, gives what vouches for the server.
+
     """
     parts = urlsplit(address)
     if parts.scheme == _UNIX:

@@ -41,6 +41,7 @@ class Resolver:
         Raises:
             socket.gaierror: there is no such host.
             TimeoutError: there was no answer in time.
+
         """
         try:
             numeric = socket.AI_NUMERICHOST
@@ -69,6 +70,7 @@ def connect(host: str, port: int, timeout: float, options: Any = None) -> socket
 
     Raises:
         OSError: as ``socket.create_connection``; ``TimeoutError`` when the time is over.
+
     """
     end = time.monotonic() + timeout
     found = _resolver.find(host, port, timeout)

@@ -46,6 +46,7 @@ class FailoverTransport:
 
         Raises:
             Sealed: every address is.
+
         """
         end = self._clock() + timeout
         failures: list[ServerError] = []

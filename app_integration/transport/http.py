@@ -132,6 +132,7 @@ class Transport:
 
         Raises:
             ConfigurationError: *cacert* or *certificate* can't be read, or holds none.
+
         """
         self.address = address
         self._namespace = namespace or None
@@ -169,6 +170,7 @@ class Transport:
         Raises:
             ServerError: any of its kinds.
             AccessDenied: 403.
+
         """
         end = self._clock() + timeout
         request = _Request(method, path, token, body, wrap_ttl)

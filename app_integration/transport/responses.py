@@ -38,6 +38,7 @@ class Response:
     Attributes:
         location: where a redirect leads.
         retry_after: seconds that the server asks to wait; None when it doesn't.
+
     """
 
     status: int
@@ -58,6 +59,7 @@ def decode(method: str, path: str, answer: Response) -> dict[str, Any]:
         AccessDenied: 403.
         RequestRefused: another 4xx.
         ServerError: any of its kinds.
+
     """
     outcome = _outcome(method, path, answer)
     if isinstance(outcome, StrongroomError):

@@ -17,6 +17,7 @@ def create_ssl_context(
 
     Raises:
         ConfigurationError: a file can't be read, or isn't what it should be.
+
     """
     try:
         context = ssl.create_default_context(cafile=str(cacert or certifi.where()))

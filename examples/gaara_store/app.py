@@ -34,6 +34,7 @@ def create_app(
         ConfigRejected: no usable config was delivered.
         StrongroomError: no database user can be leased.
         OperationalError: the database doesn't answer.
+
     """
     redaction.install()
     config_file = config_file or ConfigFile(StoreConfig)

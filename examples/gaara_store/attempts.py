@@ -41,6 +41,7 @@ class LoginAttempts:
 
         Raises:
             Unavailable: Redis doesn't answer; the attempt must not go on.
+
         """
         key = _key(username)
         with self._client() as client, client.pipeline(transaction=True) as pipeline:

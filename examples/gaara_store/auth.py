@@ -117,5 +117,6 @@ def refuse(message: str) -> NoReturn:
 
     Raises:
         Unauthorized: always.
+
     """
     raise Unauthorized(message, www_authenticate=WWWAuthenticate("bearer"))

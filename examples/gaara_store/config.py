@@ -50,6 +50,7 @@ class Smtp(_Section):
 
     Attributes:
         sender: its address; made from *username* when None.
+
     """
 
     host: Annotated[str, Field(min_length=1)]

@@ -94,6 +94,7 @@ class Users:
 
         Raises:
             UsernameTaken: nothing was added.
+
         """
         self.keys.remember()
         user_id = uuid4()

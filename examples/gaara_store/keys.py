@@ -106,6 +106,7 @@ def _is_blank() -> bool:
     Raises:
         ServerError: it doesn't answer, or is sealed.
         ConfigurationError: no address is set.
+
     """
     settings = from_environment()
     address, cacert = settings.required_address(), settings.vault_cacert

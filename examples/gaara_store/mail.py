@@ -19,6 +19,7 @@ def send(smtp: Smtp, message: EmailMessage) -> None:
 
     Raises:
         Unavailable: it wasn't taken.
+
     """
     message["From"] = smtp.sender or f"{smtp.username}@{smtp.host}"
     try:

@@ -24,6 +24,7 @@ class Store:
         config_file: ask its ``current()`` at each use and keep no part of the answer: then a
             changed secret needs no restart.
         signing: the keys of login tokens.
+
     """
 
     config_file: ConfigFile[StoreConfig]

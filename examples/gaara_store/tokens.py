@@ -41,6 +41,7 @@ def verify(token: str, accepted: Iterable[SecretStr]) -> UUID:
 
     Raises:
         InvalidToken: expired, made for others, or signed with none of the keys.
+
     """
     for secret in accepted:
         try:

@@ -113,6 +113,7 @@ class Hand:
         special: field → what to do instead.
         fixed: fields that can't be mended.
         along: field → those that can't but change with it.
+
     """
 
     path: str

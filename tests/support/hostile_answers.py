@@ -62,6 +62,7 @@ class Tampered:
     Attributes:
         seen: the last good answer below each path that was asked for.
         given: how many answers were tampered with.
+
     """
 
     def __init__(self, server: MemoryVault) -> None:

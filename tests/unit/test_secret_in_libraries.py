@@ -109,6 +109,7 @@ class Use:
     Attributes:
         value: of the servers, the one that is needed.
         attempt: whether the call succeeds with what stands for the value.
+
     """
 
     value: Callable[[Servers], Secret]

@@ -59,6 +59,7 @@ class AdoptionContext:
         read: as the service reads a secret.
         deliver: has the agent run on the declaration of now, where that can be done from here.
         grant: lets the manager set the password of that database user; None when nobody may here.
+
     """
 
     scope: Scope
@@ -80,6 +81,7 @@ def adopt(place: AdoptionContext, name: str, confirm: Confirm, say: Say) -> bool
         DatabaseRefused: the old URL doesn't open the database; nothing was changed.
         Declined: *confirm* said no.
         Unfinished: a later step failed.
+
     """
     declared = _declared(place, name)
     url = _old_url(place, name)
@@ -195,6 +197,7 @@ def prove(place: AdoptionContext, name: str, username: str) -> None:
     Raises:
         DatabaseRefused: it opens nothing.
         ConfigurationError: it is somebody else's URL.
+
     """
     url = parsed(place.read(name), name)
     with database_user.connected(url):

@@ -41,6 +41,7 @@ def connected(url: URL) -> Iterator[psycopg.Connection]:
 
     Raises:
         DatabaseRefused: no connection, or a statement failed.
+
     """
     query = {key: value for key, value in url.query.items() if isinstance(value, str)}
     try:
@@ -89,6 +90,7 @@ def managed_by(connection: psycopg.Connection, manager: str) -> bool:
 
     Raises:
         DatabaseRefused: the server is older than PostgreSQL 16.
+
     """
     if connection.info.server_version < OLDEST:
         version = connection.info.server_version // 10_000

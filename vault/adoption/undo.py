@@ -41,6 +41,7 @@ def undo(
     Raises:
         ConfigurationError: no password is known, and none can be set; nothing was changed.
         Unfinished: a later step failed.
+
     """
     source = place.declaration().secrets(place.scope).get(name)
     held = entry(place.session, place.scope.secret(name))
@@ -126,6 +127,7 @@ def rotate(place: AdoptionContext, name: str, say: Say) -> None:
     Raises:
         ConfigurationError: *name* isn't adopted; nothing was changed.
         StrongroomError: the server refused, or the new password opens nothing.
+
     """
     source = place.declaration().secrets(place.scope).get(name)
     if not isinstance(source, Adopted):

@@ -26,6 +26,7 @@ class Declaration:
 
     Attributes:
         pems: content of the PEM files beside the environments, by name. All are public.
+
     """
 
     services: Mapping[str, ServiceDeclaration]
@@ -37,6 +38,7 @@ class Declaration:
 
         Raises:
             ConfigurationError: it isn't declared; the message gives the nearest that is.
+
         """
         if name not in self.services:
             raise _undeclared("service", name, self.services)
@@ -47,6 +49,7 @@ class Declaration:
 
         Raises:
             ConfigurationError: it isn't declared; the message gives the nearest that is.
+
         """
         for environment, declared in self.environments.items():
             if environment == name:
@@ -63,6 +66,7 @@ class Declaration:
 
         Raises:
             ConfigurationError: the service doesn't run in that environment.
+
         """
         services = self.environment(scope.environment).services
         if scope.service not in services:
@@ -95,6 +99,7 @@ class Declaration:
 
         Raises:
             ConfigurationError: no address for that environment: prod takes https only.
+
         """
         parts = split_address(address)
         wrong = refused_address(environment, address)
@@ -121,6 +126,7 @@ class Declaration:
 
         Raises:
             ConfigurationError: a setting isn't declared, or its value is of the wrong type.
+
         """
         deployment = self.deployment(scope)
         changed = dict(settings or {})

@@ -25,6 +25,7 @@ def references(text: str) -> tuple[str, ...]:
 
     Raises:
         InvalidValue: a lone brace, something in braces that can't name a secret, or no reference.
+
     """
     found = []
     for part in _PART.finditer(text):
@@ -65,6 +66,7 @@ def circle(uses: Mapping[str, tuple[str, ...]]) -> tuple[str, ...]:
 
     Args:
         uses: derived secret → the secrets that it uses.
+
     """
     try:
         TopologicalSorter(uses).prepare()

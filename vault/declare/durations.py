@@ -22,6 +22,7 @@ def parse(text: str) -> int:
 
     Raises:
         ValueError: *text* is anything else; a bare number has no unit and is refused.
+
     """
     match = _DURATION.fullmatch(text) if 0 < len(text) <= _MAX_LENGTH else None
     if match is None:
@@ -35,6 +36,7 @@ def render(seconds: int) -> str:
 
     Raises:
         ValueError: *seconds* is negative.
+
     """
     if seconds < 0:
         raise ValueError(f"a duration of {seconds} s; expected 0 or more")
@@ -49,6 +51,7 @@ def normalise(value: int | str) -> int:
 
     Raises:
         ValueError: *value* is none of these.
+
     """
     if isinstance(value, int):
         return value

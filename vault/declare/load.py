@@ -32,6 +32,7 @@ def load(root: Path = ROOT, template_root: Path = TEMPLATES) -> Declaration:
 
     Raises:
         DeclarationError: with every fault of every file, each with its place.
+
     """
     return check(read(root), template_root)
 
@@ -50,6 +51,7 @@ def read(root: Path) -> Files:
 
     Raises:
         DeclarationError: a folder or file can't be read, or a file's suffix isn't ``.yaml``.
+
     """
     environments = root / "environments"
     return Files(_contents(root / "services"), _contents(environments), _pems(environments))
@@ -103,6 +105,7 @@ def check(files: Files, template_root: Path = TEMPLATES) -> Declaration:
 
     Raises:
         DeclarationError: with every fault of every file, each with its place.
+
     """
     services = _documents(files.services)
     environments = _documents(files.environments)

@@ -34,6 +34,7 @@ def read(path: Path, root: Path) -> bytes:
     Raises:
         NotUsable: If *path* is no regular file, leads out of *root*, or is too large.
         OSError: If it cannot be read.
+
     """
     if not is_inside(path, root):
         raise NotUsable(f"is a link that leads out of {root.name}/ (expected the file itself)")

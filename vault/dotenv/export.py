@@ -54,6 +54,7 @@ def export(
         InvalidName: a value that no variable can hold.
         StrongroomError: a secret can't be read; no file was written.
         AuditFailed: the record couldn't be written; no file was written.
+
     """
     reason = reason.strip()
     if not reason:

@@ -31,6 +31,7 @@ class ImportTarget:
         apply: loads the declaration anew and applies it, tags of secrets and policies included;
             gives the number of changes.
         read: see :func:`vault.dotenv.proof.service_reader`.
+
     """
 
     service_file: Path
@@ -51,6 +52,7 @@ def run(plan: ImportPlan, deployment: ImportTarget, say: Say) -> bool:
         DeclarationError: the declaration wouldn't hold with the new names; nothing was sent.
         ValuesDiffer: the service doesn't read what the file says; the file is as it was.
         StrongroomError: the server refused or was away; the file is as it was.
+
     """
     swap.check(plan)
     for value in plan.values.values():

@@ -44,6 +44,7 @@ class Statement:
         text: as it stands, with LF as its line breaks.
         line: of its first character that isn't blank, counted from 1.
         name: None for a comment and for blank lines.
+
     """
 
     text: str = field(repr=False)
@@ -58,6 +59,7 @@ class Variable:
     Attributes:
         lines: where it is set; the last one counts.
         uses: the variables whose values went into this one, at any remove.
+
     """
 
     name: str
@@ -79,6 +81,7 @@ class DotenvFile:
         content: its bytes.
         statements: all of them, in order.
         variables: by name, in the order in which they are first set.
+
     """
 
     path: Path
@@ -97,6 +100,7 @@ def read(path: Path) -> DotenvFile:
     Raises:
         ConfigurationError: it isn't a file, or can't be read.
         DotenvRejected: as :func:`parse`.
+
     """
     if path.is_symlink():
         raise ConfigurationError(f"{path} is a link; give the file it leads to: {path.resolve()}")
@@ -114,6 +118,7 @@ def parse(path: Path, content: bytes) -> DotenvFile:
     Raises:
         DotenvRejected: with every fault, each with its line; after a statement that can't be
             parsed the rest isn't judged.
+
     """
     bindings = list(parse_stream(io.StringIO(_text(path, content), newline=None)))
     statements = tuple(map(_statement, bindings))

@@ -47,6 +47,7 @@ class ImportPlan:
         new_settings: as above, with the file's values as defaults.
         declared: every secret that the service will have in this environment, sorted.
         notes: what the operator should know, without values.
+
     """
 
     file: DotenvFile
@@ -77,6 +78,7 @@ class Known:
         settings: variable → name.
         values: setting name → its value in this environment.
         adopted: secrets whose password the server sets itself.
+
     """
 
     scope: Scope
@@ -96,6 +98,7 @@ def known(declaration: Declaration, scope: Scope) -> Known:
 
     Raises:
         ConfigurationError: no such service, or it doesn't run in that environment.
+
     """
     service = declaration.service(scope.service)
     return Known(
@@ -127,6 +130,7 @@ def make_plan(
         ConfigurationError: a choice that fits no variable.
         DotenvRejected: variables that nobody decided on, or that the declaration forbids, each
             with its line.
+
     """
     declared = known(declaration, scope)
     kinds = _kinds(file, declared, _checked(choices or Choices(), file, declared), ask)

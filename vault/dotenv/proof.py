@@ -49,6 +49,7 @@ def prove(expected: Mapping[str, Secret], read: Read, remedy: str) -> None:
     Raises:
         ValuesDiffer: naming those that differ; *remedy* says what to do next.
         StrongroomError: one of them can't be read.
+
     """
     differing = sorted(name for name, value in expected.items() if not same(read(name), value))
     if differing:

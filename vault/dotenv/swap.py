@@ -48,6 +48,7 @@ def check(plan: ImportPlan) -> None:
     Raises:
         ConfigurationError: git would commit the old file, another one is still kept, or the
             file is the example itself.
+
     """
     path = plan.file.path
     if path.name == example_path(path).name:
@@ -67,6 +68,7 @@ def swap(plan: ImportPlan, say: Say) -> bool:
 
     Raises:
         ConfigurationError: the file changed since it was read.
+
     """
     path = plan.file.path
     if path.read_bytes() != plan.file.content:
@@ -92,6 +94,7 @@ def finish(path: Path, declaration: Declaration, scope: Scope, read: Read, say: 
         ValuesDiffer: a secret differs from the kept file; it stays.
         ConfigurationError: a variable is neither a secret nor in the new file.
         StrongroomError: a secret can't be read.
+
     """
     kept = kept_path(path)
     if not kept.exists():
@@ -161,6 +164,7 @@ def _publish(path: Path, content: str, like: os.stat_result, mode: int | None = 
         content: written as UTF-8.
         like: owner, and mode unless one is given.
         mode: permission bits.
+
     """
     staged = path.with_name(f".{path.name}.strongroom")
     write_private(staged, content, owner=(like.st_uid, like.st_gid))

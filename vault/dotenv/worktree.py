@@ -13,6 +13,7 @@ def refuse_unless_ignored(path: Path) -> None:
 
     Raises:
         ConfigurationError: it lies in a work tree and isn't ignored there, or git can't tell.
+
     """
     path = path.absolute()
     inside = any((folder / ".git").exists() for folder in path.parents)

@@ -26,6 +26,7 @@ def bootstrap(root: Session, resources: Iterable[Resource], folder: Path) -> Non
         root: logged in with the root token of a new server.
         resources: everything desired; only what the role needs is written.
         folder: where ``role-id`` and ``secret-id`` go.
+
     """
     for resource in resources:
         if f"{resource.kind} {resource.name}" in {

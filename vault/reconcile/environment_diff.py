@@ -36,6 +36,7 @@ class Side:
         values: secret → HMAC of its value.
         present: the secrets that have a value.
         unread: whether values couldn't be read; then none are compared.
+
     """
 
     scope: Scope
@@ -55,6 +56,7 @@ class Differences:
         policy: rules that only one side's policy has.
         same: secrets with the same value on both sides.
         unread: the sides whose values couldn't be compared.
+
     """
 
     missing: tuple[str, ...]

@@ -17,6 +17,7 @@ class Inputs:
     Attributes:
         values: API path → value.
         folder: holds files named as their API path, such as ``secret/gaara-store/prod/redis-url``.
+
     """
 
     values: Mapping[str, Secret] = field(default_factory=dict, repr=False)
@@ -35,6 +36,7 @@ class Inputs:
 
         Raises:
             ConfigurationError: nobody gave one; the message says where to put it.
+
         """
         value = self.get(path)
         if value is None:

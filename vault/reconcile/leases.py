@@ -36,6 +36,7 @@ def revoke_all(
 
     Raises:
         ServerFault: for *patience* none ended; the message says how many are left.
+
     """
     asked: set[str] = set()
     left, since = len(asked), clock()

@@ -28,6 +28,7 @@ def effective(role: Mapping[str, Any], mount_max: int) -> dict[str, int]:
     Args:
         role: as the server gives it.
         mount_max: seconds; the mount's ``max_lease_ttl``, or the server's where it has none.
+
     """
     return {
         field: _capped(

@@ -52,6 +52,7 @@ class Pace:
 
         Raises:
             RateLimited: there is less patience than it takes, or a standby refused.
+
         """
         end = self._clock() + self._patience
         guess = _FIRST

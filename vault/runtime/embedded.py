@@ -62,6 +62,7 @@ class Embedded:
             ConfigurationError: a folder or file can't be used.
             PortTaken: a port is someone else's; then nothing was started.
             StartFailed: a server ended, or wasn't ready in time.
+
         """
         with self.exclusive():
             missing = [server for server in self._servers if not server.ready()]
@@ -84,6 +85,7 @@ class Embedded:
         Raises:
             Busy: another command is at it.
             StopFailed: a process survives SIGKILL.
+
         """
         if not self.layout.run.exists():
             return ()
@@ -108,6 +110,7 @@ class Embedded:
         Raises:
             Busy: another command is at it.
             StillRunning: another process of this deployment runs; nothing was stopped or erased.
+
         """
         own = {server.name for server in self._servers}
         others = [name for name in self.processes.names() if self.processes.find(name)]
@@ -129,6 +132,7 @@ class Embedded:
 
         Raises:
             Busy: another command is at it.
+
         """
         return self._lock.exclusive()
 

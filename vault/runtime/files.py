@@ -24,6 +24,7 @@ def read_or_create_password(path: Path, generate: Callable[[], str] = _new_passw
 
     Raises:
         ConfigurationError: the file is there and empty.
+
     """
     if not path.exists():
         write_private(path, generate())
@@ -39,6 +40,7 @@ def private_folder(path: Path) -> None:
     Raises:
         ConfigurationError: *path* is a symlink, no folder, or belongs to another user; or it can't
             be made, as the folder that it goes into isn't there, say.
+
     """
     try:
         path.mkdir(mode=0o700)

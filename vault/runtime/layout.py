@@ -20,6 +20,7 @@ class Layout:
 
         Raises:
             ConfigurationError: one of them is a symlink, no folder, or belongs to another user.
+
         """
         folders = (
             self.root,

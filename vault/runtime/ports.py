@@ -63,6 +63,7 @@ def from_environment(variables: Mapping[str, str]) -> Ports:
     Raises:
         ConfigurationError: a value that is no port, or two settings with the same port; the
             message names variable and value.
+
     """
     given = {
         field.name: _number(setting(field.name), variables[setting(field.name)])
@@ -83,6 +84,7 @@ def check_free(ports: Ports, names: Iterable[str] | None = None) -> None:
 
     Raises:
         PortTaken: something does; the message names port, setting and process.
+
     """
     numbers = ports.named()
     for name in numbers if names is None else names:

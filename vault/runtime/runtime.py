@@ -74,6 +74,7 @@ class AgentHost(Protocol):
 
         Raises:
             StartFailed: it ended, or didn't deliver in time.
+
         """
         ...
 
@@ -100,6 +101,7 @@ class Servers(Protocol):
 
         Raises:
             Busy: another command is at it.
+
         """
         ...
 
@@ -109,6 +111,7 @@ class Servers(Protocol):
         Raises:
             ConfigurationError: something that it needs isn't there.
             StartFailed: a server ended, or wasn't ready in time.
+
         """
         ...
 
@@ -140,6 +143,7 @@ class Runtime(Servers, Protocol):
 
         Raises:
             StartFailed: it didn't deliver in time.
+
         """
         ...
 

@@ -33,6 +33,7 @@ def bits_for(rows: int, distinct: int | None = None) -> int:
     Args:
         rows: expected; rather too few than too many.
         distinct: different values among them; None when each row has its own.
+
     """
     different = min(rows, distinct or rows)
     return max(0, min(MOST_BITS, math.floor(math.log2(max(different, 1) / COINCIDENCES))))
@@ -46,6 +47,7 @@ class BlindIndex:
 
     Attributes:
         name: its stable id, such as ``users.email``; index values are bound to it.
+
     """
 
     def __init__(
@@ -66,6 +68,7 @@ class BlindIndex:
             EncryptionError: a value of another type, or not as many as the index has parts.
             IndexKeyLost: no key was made, or its rows aren't as they were written.
             KeyUnavailable: the index's key isn't held and can't be had now.
+
         """
         message = self._message(given)
         return None if message is None else self._versions.current().value(message)
@@ -98,6 +101,7 @@ class BlindIndex:
         Raises:
             IndexKeyLost: there are rows, and they aren't as they were written.
             KeyUnavailable: no key can be made or kept now.
+
         """
         return self._versions.create()
 
@@ -106,6 +110,7 @@ class BlindIndex:
 
         Raises:
             IndexKeyLost: a row isn't of that kind.
+
         """
         self._versions.bind()
 
@@ -118,6 +123,7 @@ class BlindIndex:
         Raises:
             ConfigurationError: two versions live already.
             KeyUnavailable: no key can be made or kept now.
+
         """
         return self._versions.rotate()
 
@@ -126,6 +132,7 @@ class BlindIndex:
 
         Raises:
             ConfigurationError: no live version, or the one that is written.
+
         """
         self._versions.retire(version)
 

@@ -80,6 +80,7 @@ class BlindIndexes:
         Raises:
             ConfigurationError: a name that is no id, already declared otherwise, or a column with
                 too few values.
+
         """
         if not 0 < len(name.encode()) <= MAX_NAME:
             raise ConfigurationError(f"the name of an index has 1 to {MAX_NAME} bytes")
@@ -101,6 +102,7 @@ class BlindIndexes:
 
         Raises:
             ConfigurationError: it wasn't declared.
+
         """
         try:
             return self._declared[name]

@@ -37,6 +37,7 @@ class Keyed:
     Attributes:
         version: the first byte of each value.
         writes_from: seconds since the epoch.
+
     """
 
     __slots__ = ("_inner", "_last", "_mask", "_outer", "_prefix", "version", "writes_from")
@@ -136,6 +137,7 @@ class IndexVersions:
             IndexKeyLost: there is none, or the rows aren't as they were written.
             KeyUnavailable: none is held, or for too long, and none can be had now.
             AccessDenied: this identity may not unwrap index keys.
+
         """
         state = self._state
         if state is not None and self._now() < self._until:

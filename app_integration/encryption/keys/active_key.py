@@ -50,6 +50,7 @@ class ActiveDataKey:
         current: the key, which may be at its end; None before the first.
         unit: bytes that one message holds.
         total: messages that one key may encrypt.
+
     """
 
     def __init__(
@@ -68,6 +69,7 @@ class ActiveDataKey:
 
         Raises:
             ConfigurationError: *limits* that no key can keep.
+
         """
         _check(limits)
         self._mint_key = mint
@@ -107,6 +109,7 @@ class ActiveDataKey:
         Raises:
             KeyUnavailable: the last key reached a bound and no new one can be had.
             ConfigurationError: no key may ever encrypt that many.
+
         """
         while True:
             current = self.current

@@ -16,6 +16,7 @@ class CachedKey:
     Attributes:
         key: the data key.
         expires: seconds on the keyring's clock; it is past as soon as the key was dropped.
+
     """
 
     __slots__ = ("expires", "key")

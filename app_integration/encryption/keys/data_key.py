@@ -41,6 +41,7 @@ class DataKey:
         commitment: 32 bytes, public.
         wrapped: what the key service made of it, public.
         number: of a keyring's key its id; 0 for a key that travels in its tokens.
+
     """
 
     __slots__ = ("commitment", "decrypt", "encrypt", "frames", "headers", "number", "wrapped")
@@ -70,6 +71,7 @@ class DataKey:
 
         Raises:
             DecryptionFailed: not authentic under this key and *additional* data.
+
         """
         try:
             return self.decrypt(nonce, sealed, additional)

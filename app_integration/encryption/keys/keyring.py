@@ -54,6 +54,7 @@ class WrapScope:
     Attributes:
         bound: what the key service binds a wrapped key to.
         text: the same for the eye, in the store's rows.
+
     """
 
     bound: bytes
@@ -69,6 +70,7 @@ class Keyring:
     Attributes:
         carried: writes self-contained tokens.
         numbered: writes keyring tokens; needs a store.
+
     """
 
     def __init__(
@@ -89,6 +91,7 @@ class Keyring:
 
         Raises:
             ConfigurationError: *limits* that no key can keep.
+
         """
         self.service = service
         self.scope = scope
@@ -126,6 +129,7 @@ class Keyring:
         Raises:
             DecryptionFailed: no key of this scope, or another than it is said to be.
             KeyUnavailable: it isn't held here and can't be unwrapped now.
+
         """
         held = self._read.get(name, self._clock())
         return held or self._flights.do(name, partial(self._fetch_one, name))

@@ -33,6 +33,7 @@ class UsageLimits:
             most *expires*.
         take: counts one message of at most *unit* bytes, without the lock; StopIteration when
             :meth:`spend` has to be asked. Who calls it looks at *renew* first.
+
     """
 
     __slots__ = (

@@ -28,6 +28,7 @@ def field_part(field: str | None) -> bytes:
 
     Raises:
         InvalidName: *field* can't be the id of a field.
+
     """
     if field is None:
         return NO_FIELD
@@ -45,6 +46,7 @@ def encode(field: str | None, context: Context | None) -> bytes:
     Raises:
         InvalidName: *field* can't be the id of a field.
         InvalidContext: *context* can't be bound.
+
     """
     return field_part(field) + contexts.encode(context)
 
@@ -56,6 +58,7 @@ class Binding:
         field: the field's id.
         names: those of its context, in the order in which values are given.
         start: what all its bindings begin with: the field, and the number of entries.
+
     """
 
     __slots__ = ("field", "names", "order", "start")
@@ -66,6 +69,7 @@ class Binding:
         Raises:
             InvalidName: *field* can't be the id of a field.
             InvalidContext: *names* can't be those of a context.
+
         """
         if isinstance(names, str) or len(set(names)) != len(names):
             raise InvalidContext(f"{field}: context={names!r}; use a list of different names")
@@ -82,6 +86,7 @@ class Binding:
 
         Raises:
             InvalidContext: another number of values, or one that can't be bound.
+
         """
         if len(values) != len(self.names):
             raise InvalidContext(

@@ -47,6 +47,7 @@ def encode(context: Context | None) -> bytes:
 
     Raises:
         InvalidContext: empty, too large, or an entry of a type outside :data:`ContextValue`.
+
     """
     if context is None:
         return _NOTHING
@@ -61,6 +62,7 @@ def entry(name: str, value: object) -> bytes:
 
     Raises:
         InvalidContext: a name or value out of bounds.
+
     """
     try:
         code, encoder, known = KINDS[type(value)]

@@ -106,6 +106,7 @@ def parse(token: object) -> Envelope:
 
     Raises:
         DecryptionFailed: not a token of these versions, or not in its one spelling.
+
     """
     version, raw = _from_text(token)
     start = _FIXED + int.from_bytes(raw[2:_FIXED], "big")

@@ -21,6 +21,7 @@ def encode(value: dict[str, Any] | list[Any]) -> bytes:
 
     Raises:
         ValueError, TypeError, RecursionError: it wouldn't come back equal.
+
     """
     text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
     encoded = text.encode()
@@ -35,6 +36,7 @@ def decode(encoded: bytes) -> dict[str, Any] | list[Any]:
 
     Raises:
         ValueError, RecursionError: there is none, or one that can't be written.
+
     """
     text = encoded.decode()
     value = _DECODER.decode(text)

@@ -53,6 +53,7 @@ def parse(token: bytes) -> KeyringToken:
 
     Raises:
         DecryptionFailed: not a token of this layout.
+
     """
     if not OVERHEAD <= len(token) <= _MAX_SIZE or token[0] & 0x0F != SUITE:
         raise_decryption_failed()

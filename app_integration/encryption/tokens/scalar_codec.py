@@ -20,6 +20,7 @@ def encode_text(value: str) -> bytes:
 
     Raises:
         ValueError: a lone surrogate.
+
     """
     return value.encode()
 
@@ -51,6 +52,7 @@ def decode_integer(encoded: bytes) -> int:
 
     Raises:
         ValueError: more bytes than needed, or none.
+
     """
     value = int.from_bytes(encoded, "big", signed=True)
     if encode_integer(value) != encoded:
@@ -63,6 +65,7 @@ def decode_boolean(encoded: bytes) -> bool:
 
     Raises:
         ValueError: neither ``00`` nor ``01``.
+
     """
     return (b"\x00", b"\x01").index(encoded) == 1
 
@@ -72,5 +75,6 @@ def decode_unique_id(encoded: bytes) -> UUID:
 
     Raises:
         ValueError: not 16 bytes.
+
     """
     return UUID(bytes=encoded)

@@ -47,6 +47,7 @@ def encode(value: object) -> tuple[int, bytes]:
 
     Raises:
         EncryptionError: another type, a value that wouldn't come back equal, or one too large.
+
     """
     try:
         code, encoder = ENCODERS[type(value)]
@@ -72,6 +73,7 @@ def decode(code: int, encoded: bytes) -> object:
 
     Raises:
         DecryptionFailed: no value has this encoding.
+
     """
     try:
         return DECODERS[code](encoded)

@@ -75,6 +75,7 @@ class EncryptedField(models.Field):  # type: ignore[misc] # as above
             index: name of the :class:`BlindIndexField` by which it is found.
             key: the service's Transit key.
             options: Django's own, such as ``null``.
+
         """
         super().__init__(**options)
         self.field_id = field_id
@@ -121,6 +122,7 @@ class EncryptedField(models.Field):  # type: ignore[misc] # as above
 
         Raises:
             EncryptionError: what the token is bound to has no value.
+
         """
         value, name = getattr(row, self.attname), self.attname
         if value is None:
@@ -211,6 +213,7 @@ class BlindIndexField(models.BinaryField):  # type: ignore[misc] # as above
             of: the attributes that it is over.
             options: as ``BlindIndexes.index`` has them (*rows*, *distinct*, *normalise*,
                 *low_entropy*), and Django's own.
+
         """
         self.index_id = name
         self.of = tuple(of)

@@ -23,6 +23,7 @@ class EncryptedQuerySet(models.QuerySet):  # type: ignore[misc] # as above
 
         Raises:
             EncryptionError: a field among *names* is encrypted.
+
         """
         _refuse_order(self.model, names)
         ordered: EncryptedQuerySet = super().order_by(*names)
@@ -52,6 +53,7 @@ def find(rows: Any, field: str, value: Any) -> list[Any]:
     Raises:
         EncryptionError: the field has no index.
         DecryptionFailed: a row that was looked at isn't authentic.
+
     """
     found = rows.filter(**{field: value})
     return exactly(found, field, value)

@@ -26,6 +26,7 @@ def init(model: type[M], path: Path | None = None) -> ConfigFile[M]:
 
     Raises:
         ConfigurationError: a variable is missing or wrong, or the config can't be used.
+
     """
     redaction.install()
     return ConfigFile(model, path)

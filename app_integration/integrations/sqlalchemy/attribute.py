@@ -48,6 +48,7 @@ class Encrypted:
             index: how it is found again; None when it never is.
             nullable: whether there may be no value.
             key: the service's Transit key.
+
         """
         self.field = field
         self.context = tuple(context or ())
@@ -82,6 +83,7 @@ class Encrypted:
         Raises:
             DecryptionFailed: the row's token isn't authentic for this field and row.
             KeyUnavailable: its data key can't be unwrapped now.
+
         """
         if row is None:
             token = getattr(owner, self.token_name)

@@ -41,6 +41,7 @@ class Indexed:
         name: the index's id.
         column: the mapped attribute that keeps its values.
         of: the attributes that it is over, encrypted or not.
+
     """
 
     def __init__(self, name: str, spec: Index, column: str, of: Sequence[str]) -> None:

@@ -43,6 +43,7 @@ def create_index_keys(*owners: type) -> list[str]:
 
     Args:
         owners: mapped :class:`EncryptedRow` classes.
+
     """
     declared = {one.name: one.blind for owner in owners for one in indexes(owner)}
     return [name for name, blind in declared.items() if blind.create()]
@@ -57,6 +58,7 @@ def column_values(owner: type, values: Mapping[str, Any]) -> dict[str, Any]:
 
     Raises:
         EncryptionError: a value can't be encrypted, or what it is bound to is missing.
+
     """
     row = owner(**values)
     _complete(row)

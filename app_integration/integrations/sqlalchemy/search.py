@@ -53,6 +53,7 @@ class Searchable(ColumnOperators):
 
         Raises:
             EncryptionError: an encrypted column can't be asked that.
+
         """
         if op in {operators.eq, operators.is_} and other[0] is None:
             return self._column(operators.is_)
@@ -114,6 +115,7 @@ def find(session: Session, attribute: Searchable, value: Any) -> list[Any]:
     Raises:
         EncryptionError: the attribute has no index.
         DecryptionFailed: a row that was looked at isn't authentic.
+
     """
     rows = session.scalars(select(attribute.owner).where(attribute == value))
     return exactly(rows, attribute, value)

@@ -26,6 +26,7 @@ def own_profile(user_id: UUID) -> Profile:
 
     Raises:
         Unauthorized: the account is gone.
+
     """
     profile = current_store().users.profile(user_id)
     if profile is None:

@@ -40,6 +40,7 @@ class Tally:
         failures: texts of those that failed.
         follower_at: when the first was answered under a user seen never before, on the monotonic
             clock.
+
     """
 
     users: Counter[str] = field(default_factory=Counter)

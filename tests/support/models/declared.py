@@ -48,6 +48,7 @@ def declare(
         pems: PEM files beside the environment.
         login: how the service may log in, besides AppRole.
         sections: of the environment's file, such as ``auth`` and ``groups``.
+
     """
     for name in ("services", "environments"):
         (folder / name).mkdir(parents=True)

@@ -61,6 +61,7 @@ class Job:
         workers: requests at once.
         scene: which declaration.
         file: a saved plan to carry out in place of a new one.
+
     """
 
     namespace: str

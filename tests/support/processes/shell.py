@@ -22,6 +22,7 @@ class Shell:
 
     Attributes:
         variables: what it sees besides PATH, HOME and the ports.
+
     """
 
     def __init__(self, root: Path, variables: Mapping[str, str] | None = None) -> None:

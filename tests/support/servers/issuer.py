@@ -80,6 +80,7 @@ class Provider(Server):
         groups: of the one person who logs in.
         accounts: token → ``namespace:account``, as the cluster knows them.
         reviewers: who asked for a review, as its ``Authorization`` said.
+
     """
 
     groups: list[str] = field(default_factory=list)

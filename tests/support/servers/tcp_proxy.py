@@ -27,6 +27,7 @@ class Weather:
         jitter: seconds by which that varies, up and down.
         slice: bytes of each piece.
         rate: bytes a second.
+
     """
 
     hole: bool = False

@@ -88,6 +88,7 @@ class Row:
         show: shows it, and gives what came out.
         value: what the register knows.
         shown: what of it must not be in what came out; the value itself when empty.
+
     """
 
     show: Callable[[str], str]

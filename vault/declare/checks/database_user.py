@@ -28,6 +28,7 @@ def problems(data: Data, *, services: Collection[str]) -> Iterator[FieldError]:
         data: of the file.
         services: names of all declared services, whether or not they run in this environment: the
             names of their managers and owners are the same in each.
+
     """
     taken: dict[str, Loc] = {}
     owners, applications = _owners(services), {_application(name): name for name in services}

@@ -46,6 +46,7 @@ def problems(
         stem: the environment.
         services: data of each service file by its name, None where it can't be read.
         pems: content of the PEM files beside it, by name.
+
     """
     yield from _key_source(section(data, "auth", "jwt"))
     yield from _pem_files(section(data, "auth"), pems)

@@ -30,6 +30,7 @@ def add(
     Raises:
         ConfigurationError: the place is written in braces; the file is as it was.
         DeclarationError: the declaration would not hold with it; the file is as it was.
+
     """
 
     def added(text: str) -> str:
@@ -47,6 +48,7 @@ def remove(path: Path, service: str, secret: str, template_root: Path = load.TEM
     Raises:
         ConfigurationError: as :func:`add`.
         DeclarationError: as :func:`add`.
+
     """
 
     def removed(text: str) -> str:

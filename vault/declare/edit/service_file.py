@@ -33,6 +33,7 @@ def add_secrets(
         ConfigurationError: a name is there already, or the section is written in braces; the
             file is as it was.
         DeclarationError: the declaration would not hold with them; the file is as it was.
+
     """
     with lock(path.parent, folder=True):
         _add(path, "secrets", secrets, template_root)
@@ -46,6 +47,7 @@ def add_settings(
     Raises:
         ConfigurationError: as :func:`add_secrets`.
         DeclarationError: as :func:`add_secrets`.
+
     """
     with lock(path.parent, folder=True):
         _add(path, "settings", settings, template_root)

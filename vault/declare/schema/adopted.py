@@ -43,6 +43,7 @@ class Adopted:
     Attributes:
         username: the database user whose password the server rotates.
         rotate_every: seconds from one password to the next.
+
     """
 
     source: ClassVar[str] = "adopted"

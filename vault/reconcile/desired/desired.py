@@ -63,6 +63,7 @@ def desired(
         environment: whose server is meant.
         policies: name → HCL text.
         supply: given values and passwords.
+
     """
     declared = declaration.environment(environment)
     resources: list[Resource] = [*_mounts(declared)]

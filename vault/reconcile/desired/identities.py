@@ -39,6 +39,7 @@ def methods(
         environment: whose server is meant.
         supply: the OIDC client's secret, and the Kubernetes reviewer's token if there is one.
         people: what a person's login gives, besides the policies of their groups.
+
     """
     declared = declaration.environment(environment)
     auth = declared.auth

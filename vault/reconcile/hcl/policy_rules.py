@@ -34,6 +34,7 @@ class Rule:
         path: without the leading slash; ``*`` and ``+`` as written.
         capabilities: :data:`DENY` stands alone.
         limits: every other key that has an effect, normalised.
+
     """
 
     path: str
@@ -52,6 +53,7 @@ def parse_rules(text: str, file: str = "policy") -> Meaning:
 
     Raises:
         HclError: with every fault, each with its line.
+
     """
     faults: list[FileError] = []
     rules: list[Rule] = []

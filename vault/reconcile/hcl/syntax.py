@@ -77,6 +77,7 @@ def parse(text: str, file: str) -> Block:
 
     Raises:
         HclError: at the first place that doesn't fit.
+
     """
     return _Parser(list(_tokens(text, file)), file).document()
 

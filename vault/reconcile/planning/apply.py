@@ -35,6 +35,7 @@ def apply(
 
     Raises:
         ApplyFailed: a change couldn't be written; no other was begun after that.
+
     """
     done: list[Change] = []
 

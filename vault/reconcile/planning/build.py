@@ -19,6 +19,7 @@ class Prune:
     Attributes:
         environment: whose.
         destroy: full names of keys and secrets that may go too.
+
     """
 
     environment: Environment
@@ -30,6 +31,7 @@ def build_plan(reader: Reader, resources: Sequence[Resource], prune: Prune | Non
 
     Raises:
         ConfigurationError: *prune* names data that isn't there to be destroyed.
+
     """
     snapshot = Snapshot(reader)
     plan = make_plan(resources, read_state(snapshot, resources))

@@ -68,6 +68,7 @@ class Plan:
         kept: what is ours and declared no more, but holds data, so that it stays.
         absent: what was to be destroyed and is gone already.
         hashed: gives :attr:`digest`; reckoned only for a plan that is kept, as it takes a while.
+
     """
 
     changes: tuple[Change, ...]

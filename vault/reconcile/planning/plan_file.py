@@ -28,6 +28,7 @@ class SavedPlan:
     Attributes:
         digest: hash of all that was read for it.
         changes: as :func:`document` gives them.
+
     """
 
     environment: Environment
@@ -40,6 +41,7 @@ class SavedPlan:
 
         Raises:
             PlanOutdated: with what has changed.
+
         """
         if plan.digest != self.digest:
             raise PlanOutdated("the server changed since this plan was made; make another")
@@ -73,6 +75,7 @@ def save(file: Path, content: dict[str, Any]) -> None:
 
     Raises:
         ConfigurationError: it can't be written there.
+
     """
     try:
         write_private(file, f"{json.dumps(content, indent=2)}\n")
@@ -85,6 +88,7 @@ def load(file: Path) -> SavedPlan:
 
     Raises:
         ConfigurationError: it can't be read, or isn't a plan.
+
     """
     try:
         content = json.loads(file.read_text(encoding="utf-8"))

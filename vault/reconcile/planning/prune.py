@@ -43,6 +43,7 @@ class Orphan:
 
     Attributes:
         record: path of the note that it is ours; None for a secret, which carries it itself.
+
     """
 
     kind: str
@@ -137,6 +138,7 @@ def with_removals(
 
     Raises:
         ConfigurationError: *destroy* names what isn't there to be destroyed.
+
     """
     known = {orphan.data for orphan in found if orphan.data}
     if unknown := sorted(set(destroy) - known - set(absent)):

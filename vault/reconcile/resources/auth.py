@@ -27,6 +27,7 @@ class AppRole:
         token_period: seconds; a periodic token lives on as long as it is renewed in time.
         token_ttl: seconds that a token without a period lives, at most.
         secret_id_ttl: seconds a secret-id lives; 0 for ever.
+
     """
 
     kind: ClassVar[str] = "approle"
@@ -61,6 +62,7 @@ class AppRole:
 
         Raises:
             Capped: a secret-id issued by it ends before it should.
+
         """
         session.post(self._path, self.desired())
         if self.secret_id_ttl:
@@ -93,6 +95,7 @@ class UserpassLogin:
 
     Attributes:
         record: path of the note that holds the password's fingerprint.
+
     """
 
     kind: ClassVar[str] = "userpass"

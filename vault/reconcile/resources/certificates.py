@@ -17,6 +17,7 @@ class CertRole:
     Attributes:
         ca: PEM of the authority.
         names: common names or DNS names, of which a certificate must have one.
+
     """
 
     kind: ClassVar[str] = "cert-role"

@@ -67,6 +67,7 @@ class DatabaseConnection:
     Attributes:
         password_policy: name of what the server draws passwords by; empty for its own.
         record: path of the note.
+
     """
 
     kind: ClassVar[str] = "database-connection"
@@ -180,6 +181,7 @@ class DatabaseRole:
         owner: the PostgreSQL role that owns the service's objects.
         ttl: seconds a lease lives.
         max_ttl: seconds at most, renewals included.
+
     """
 
     kind: ClassVar[str] = "database-role"

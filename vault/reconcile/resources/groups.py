@@ -16,6 +16,7 @@ class Group:
     Attributes:
         mount: an auth method, without ``auth/``.
         claim: the group's name at the provider.
+
     """
 
     kind: ClassVar[str] = "group"

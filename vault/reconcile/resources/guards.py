@@ -22,6 +22,7 @@ class RateLimit:
         path: a mount or a path below one; empty for the whole server.
         rate: requests in *interval* seconds.
         block: seconds that whoever asks more often is refused; 0 for the rest of the interval.
+
     """
 
     kind: ClassVar[str] = "rate-limit"
@@ -102,6 +103,7 @@ class UserLockout:
         name: the auth mount.
         duration: seconds that it is locked.
         reset_after: seconds after which a wrong try is forgotten.
+
     """
 
     kind: ClassVar[str] = "user-lockout"

@@ -26,6 +26,7 @@ class JwtConfig:
         keys: public keys in PEM; empty where *jwks* is given.
         jwks: address of the issuer's key set. The server fetches it when it is written.
         ca: PEM of whoever vouches for that address; empty for the system's.
+
     """
 
     kind: ClassVar[str] = "jwt-config"
@@ -67,6 +68,7 @@ class JwtRole:
         audience: must be among a token's.
         subject: must be the token's; empty for any.
         claims: claim → the value that it must have.
+
     """
 
     kind: ClassVar[str] = "jwt-role"
@@ -113,6 +115,7 @@ class OidcConfig:
         ca: PEM of whoever vouches for that address; empty for the system's.
         default_role: taken by a login that names none.
         record: path of the note that holds the client secret's fingerprint.
+
     """
 
     kind: ClassVar[str] = "oidc-config"
@@ -170,6 +173,7 @@ class OidcRole:
     Attributes:
         redirect_uris: where the provider may send a browser back to.
         claims: claim → the value that it must have.
+
     """
 
     kind: ClassVar[str] = "oidc-role"

@@ -25,6 +25,7 @@ class KubernetesConfig:
         ca: PEM of whoever vouches for it.
         record: path of the note that holds the fingerprint of the reviewer's token. Without such a
             token, a pod's own is used to ask about itself.
+
     """
 
     kind: ClassVar[str] = "kubernetes-config"
@@ -83,6 +84,7 @@ class KubernetesRole:
 
     Attributes:
         audience: must be among a token's; empty for the cluster's default.
+
     """
 
     kind: ClassVar[str] = "kubernetes-role"

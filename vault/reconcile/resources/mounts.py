@@ -33,6 +33,7 @@ def max_ttl(reader: Reader, mount: str) -> int:
     Args:
         reader: may read the mount's tuning.
         mount: ``database``, ``auth/approle``.
+
     """
     # For an auth method too: sys/auth/<method>/tune says the same, but asks for sudo.
     data = read_data(reader, f"sys/mounts/{mount}/tune") or {}
@@ -47,6 +48,7 @@ class Mount:
         path: without a trailing slash.
         max_ttl: seconds that what it issues must be able to live. A lower limit is raised, be it
             the mount's own or the server's; a higher one stays, as others may need it.
+
     """
 
     kind: ClassVar[str] = "mount"
@@ -90,6 +92,7 @@ class Mount:
         Raises:
             CannotChange: type or version is another.
             Capped: its limit stays below what is declared.
+
         """
         refuse_change(self, before, ("type", *(["version"] if self.version else [])))
         if before is None:
@@ -116,6 +119,7 @@ class KvConfig:
 
     Attributes:
         max_versions: versions kept of each secret; a grace period needs two or more.
+
     """
 
     kind: ClassVar[str] = "kv-config"

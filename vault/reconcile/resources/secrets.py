@@ -32,6 +32,7 @@ class SecretMetadata:
 
     Attributes:
         tags: our keys; None for one that must not be there.
+
     """
 
     kind: ClassVar[str] = "secret-metadata"
@@ -66,6 +67,7 @@ class SecretValue:
         origin: ``generated`` or ``given``, shown in the plan.
         available: whether there is a value to write; a given one may still be missing.
         make: gives the value.
+
     """
 
     kind: ClassVar[str] = "secret-value"
@@ -84,6 +86,7 @@ class SecretValue:
 
         Raises:
             ConfigurationError: it is composed with the password of a static role, which would go.
+
         """
         data = read_data(reader, metadata_path(self.name))
         if not data or not data["current_version"]:
@@ -108,6 +111,7 @@ class DerivedValue:
     Attributes:
         template: see :mod:`vault.declare.derived`.
         parts: the names that *template* uses → their paths below the mount.
+
     """
 
     kind: ClassVar[str] = "derived-secret"
@@ -174,6 +178,7 @@ def read_value(reader: Reader, name: str) -> str:
 
     Raises:
         SecretError: what is there has no string as its value: somebody wrote it by hand.
+
     """
     value = reader.get(data_path(name))["data"]["data"].get(VALUE_KEY)
     if not isinstance(value, str):
@@ -189,6 +194,7 @@ def write_value(session: Session, name: str, value: Secret, *, cas: int | None =
         name: path below the mount.
         value: see :func:`app_integration.names.check_secret_value`.
         cas: the version that must be current, 0 for none; None writes in any case.
+
     """
     check_secret_value(name, value)
     options: dict[str, Any] = {} if cas is None else {"options": {"cas": cas}}

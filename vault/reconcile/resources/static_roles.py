@@ -45,6 +45,7 @@ class Entry:
         version: 0 when it holds nothing.
         fields: all that is in it.
         template: of an adopted secret; of any other None, whatever its fields are called.
+
     """
 
     version: int
@@ -64,6 +65,7 @@ class StaticRole:
     Attributes:
         rotation_period: seconds.
         secret: path, below the KV mount, of the secret that is composed with it.
+
     """
 
     kind: ClassVar[str] = "static-role"
@@ -107,6 +109,7 @@ class AdoptedSecret:
 
     Attributes:
         name: path below the KV mount.
+
     """
 
     kind: ClassVar[str] = "adopted-secret"
@@ -144,6 +147,7 @@ def prepare(session: Session, secret: str, username: str, supply: Inputs) -> Non
     Raises:
         NotAdoptable: its value is no URL of *username*, or it has further fields.
         ConfigurationError: it has no value, and none was given.
+
     """
     held = entry(session, secret)
     if held.template is not None:
@@ -161,6 +165,7 @@ def check_fields(held: Entry, secret: str) -> None:
 
     Raises:
         NotAdoptable: there is something else.
+
     """
     if others := sorted(held.fields.keys() - {VALUE_KEY}):
         raise NotAdoptable(
@@ -175,6 +180,7 @@ def template(value: Secret, secret: str, username: str | None = None) -> str:
     Raises:
         NotAdoptable: it is no URL with host, database, user and password, or the user isn't
             *username*.
+
     """
     url = parsed(value, secret)
     if username is not None and url.username != username:
@@ -192,6 +198,7 @@ def parsed(value: Secret, secret: str) -> URL:
 
     Raises:
         NotAdoptable: it is none with host, database, user and password.
+
     """
     try:
         url = make_url(value.reveal())

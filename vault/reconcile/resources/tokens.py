@@ -21,6 +21,7 @@ class TokenRules:
         max_ttl: seconds at most, renewals included. None of these is more than the auth mount
             allows: see :mod:`vault.reconcile.lifetimes`.
         default_policy: whether the server's own policy ``default`` comes with it.
+
     """
 
     policies: tuple[str, ...] = ()

@@ -18,6 +18,7 @@ class TransitKey:
 
     Attributes:
         rotate_every: seconds between automatic rotations; 0 for none.
+
     """
 
     kind: ClassVar[str] = "transit-key"

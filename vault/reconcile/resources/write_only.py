@@ -38,6 +38,7 @@ class WriteOnly:
         value: what was given this time; None when nobody did, and then nothing is compared.
         field: what the server calls it.
         chosen: whether a person chose it, so that it may be guessed.
+
     """
 
     record: str

@@ -78,6 +78,7 @@ class ComposeInit:
         Raises:
             ConfigurationError: the secrets server was set up by somebody else, or half way.
             StartFailed: a server refused, or doesn't answer.
+
         """
         with self.exclusive():
             with progress("database and its roles"):

@@ -90,6 +90,7 @@ class Containers:
             ConfigurationError: another clone's containers have this deployment's name.
             PortTaken: a port is someone else's; then nothing was started.
             StartFailed: a container ended, or isn't well in time.
+
         """
         require_engine()
         with self.exclusive():
@@ -144,6 +145,7 @@ class Containers:
         Raises:
             NoEngine: there is no engine.
             ConfigurationError: they are another clone's.
+
         """
         require_engine()
         with self.exclusive():
@@ -174,6 +176,7 @@ class Containers:
 
         Raises:
             StartFailed: there is no such container, or it didn't deliver in time.
+
         """
         with open_engine() as engine:
             found = {each.labels[SERVICE]: each for each in self._containers(engine)}
@@ -213,6 +216,7 @@ class Containers:
 
         Raises:
             StartFailed: the container that sees them isn't there.
+
         """
         with open_engine() as engine:
             found = {each.labels[SERVICE]: each for each in self._containers(engine)}
@@ -249,6 +253,7 @@ class Containers:
 
         Raises:
             StartFailed: it failed; with the end of what it said.
+
         """
         done = subprocess.run(
             ["docker", "compose", "--project-name", self.project, *arguments],  # noqa: S607 (the user's own)

@@ -33,6 +33,7 @@ def require_engine() -> None:
 
     Raises:
         NoEngine: no engine answers, or the command ``docker compose`` isn't there.
+
     """
     # Asked by the command: the library leaves its socket open when nobody answers.
     if shutil.which("docker") is None:
@@ -53,6 +54,7 @@ def open_engine() -> Iterator[Any]:
 
     Raises:
         NoEngine: none can be reached.
+
     """
     try:
         engine = docker.from_env()

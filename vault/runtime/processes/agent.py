@@ -45,6 +45,7 @@ class AgentProcess:
 
         Raises:
             StartFailed: it ended, or didn't deliver in time; it was stopped.
+
         """
         program = python_program(
             AGENT, "agent.supervisor", "--config", str(config), folder=self._layout.agents

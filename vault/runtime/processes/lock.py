@@ -27,6 +27,7 @@ class Lock:
 
         Raises:
             Busy: another command is at it.
+
         """
         if self._held:
             yield

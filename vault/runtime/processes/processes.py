@@ -94,6 +94,7 @@ class Processes:
 
         Raises:
             StartFailed: it can't be executed.
+
         """
         if running := self.find(program.name):
             return running
@@ -109,6 +110,7 @@ class Processes:
 
         Raises:
             StartFailed: it exits other than with 0, or not in time.
+
         """
         record = f"{program.name}{_SETUP}"
         child, _ = self._spawn(program, record)
@@ -141,6 +143,7 @@ class Processes:
 
         Raises:
             StopFailed: something survives SIGKILL.
+
         """
         self._stop(f"{name}{_SETUP}", timeout)
         self._stop(name, timeout)
@@ -167,6 +170,7 @@ class Processes:
 
         Raises:
             StartFailed: the process ended, or the time is over.
+
         """
         deadline = self._clock() + timeout
         while not check():

@@ -71,6 +71,7 @@ class Record:
 
         Raises:
             KeyError, TypeError, ValueError: *value* is something else.
+
         """
         return cls(
             pid=int(value["pid"]),
@@ -90,6 +91,7 @@ class Record:
 
         Raises:
             psutil.NoSuchProcess: it ended.
+
         """
         return abs(_after_boot(process) - self.after_boot) < TOLERANCE
 

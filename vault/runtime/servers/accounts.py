@@ -82,6 +82,7 @@ class DatabaseAccounts:
 
         Raises:
             psycopg.Error: the server refused, or can't be reached.
+
         """
         manager, app = self.password("manager"), self.password("app")
         with self.superuser() as superuser:
@@ -94,6 +95,7 @@ class DatabaseAccounts:
 
         Raises:
             psycopg.Error: there is no such user.
+
         """
         with self.superuser() as superuser:
             postgres_roles.let_manage(superuser, self._roles.manager, user)
@@ -103,6 +105,7 @@ class DatabaseAccounts:
 
         Raises:
             psycopg.Error: as :meth:`let_manage`.
+
         """
         with self.superuser() as superuser:
             postgres_roles.set_password(superuser, user, password)
@@ -117,6 +120,7 @@ class DatabaseAccounts:
 
         Raises:
             psycopg.Error: as :meth:`ensure_roles`.
+
         """
         with self.superuser() as superuser:
             postgres_roles.reset_manager(superuser, self._roles, self.password("manager"))

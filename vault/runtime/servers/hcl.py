@@ -15,6 +15,7 @@ def render(template: str, **values: object) -> str:
 
     Raises:
         ConfigurationError: as :func:`quoted`.
+
     """
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(Path(__file__).parent),
@@ -33,6 +34,7 @@ def quoted(value: object) -> str:
 
     Raises:
         ConfigurationError: text that isn't Unicode, as a path may be.
+
     """
     if isinstance(value, int):
         return str(value).lower()  # true and false, too

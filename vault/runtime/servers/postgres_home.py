@@ -59,6 +59,7 @@ def prepare(layout: Layout, install: Path) -> Home:
 
     Raises:
         ConfigurationError: a folder is a link or someone else's.
+
     """
     if os.geteuid() != 0:
         private_folder(layout.postgres)

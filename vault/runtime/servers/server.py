@@ -47,6 +47,7 @@ class Server(ABC):
         Raises:
             ConfigurationError: its files can't be used.
             StartFailed: it ended, or wasn't ready in time.
+
         """
 
     def stop(self) -> None:

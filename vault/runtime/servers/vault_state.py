@@ -38,6 +38,7 @@ def initialise(transport: Transport, shares: Mapping[str, int]) -> dict[str, Any
 
     Raises:
         ServerError: it refused, or is no new one.
+
     """
     return transport.send("POST", "sys/init", timeout=INITIALISE_SECONDS, body=shares)
 

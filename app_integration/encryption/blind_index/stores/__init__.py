@@ -26,6 +26,7 @@ class IndexKey:
         wrapped: as the key service returned it.
         writes_from: the moment from which values are written under it, with an offset. Until then
             it is only looked up, so that every process knows it before one writes.
+
     """
 
     scope: str

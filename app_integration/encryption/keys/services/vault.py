@@ -28,6 +28,7 @@ class VaultKeyService:
 
         Raises:
             InvalidName: *name* can't be the name of a key.
+
         """
         self._key = Transit(post, name, limits)
 

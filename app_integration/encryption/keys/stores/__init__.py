@@ -27,6 +27,7 @@ class WrappedKey:
         created: when it was made, with an offset.
         version: of the key service's own key, which wrapped it. A copy for people: nothing is
             decided by it, as *wrapped* says it itself.
+
     """
 
     number: int
