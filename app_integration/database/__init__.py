@@ -1,11 +1,11 @@
-"""Database connections whose user and password change while they are used.
+"""Database connections whose username and password change while an application runs.
 
 ============================ =================================================================
-:mod:`.credentials`          whom a connection logs in as, and which connections are open
-:mod:`.leased_credentials`   users that the server makes for this process, renewed and revoked
-:mod:`.external_credentials` a user that others look after: in a secret, or in a delivered file
-:mod:`.engine`               SQLAlchemy engines under such users
-:mod:`.pool`                 psycopg pools under such users
+:mod:`.credentials`          the base of credential providers; counts connections by user
+:mod:`.leased_credentials`   users that the server creates for this process, renewed and revoked
+:mod:`.external_credentials` a user that is managed elsewhere, read from a secret or a file
+:mod:`.engine`               SQLAlchemy engines that connect with such credentials
+:mod:`.pool`                 psycopg pools that connect with such credentials
 :mod:`.factory`              engines and pools of one client, which share credentials by role
 ============================ =================================================================
 """
@@ -15,7 +15,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from app_integration.database.credentials import CredentialProvider, Credentials
-from app_integration.database.external_credentials import ExternalCredentials, in_file, in_secret
+from app_integration.database.external_credentials import (
+    ExternalCredentials,
+    credentials_from_file,
+    credentials_from_secret,
+)
 from app_integration.database.lease import Lease
 from app_integration.database.leased_credentials import LeasedCredentials
 
@@ -32,13 +36,13 @@ __all__ = [
     "LeasedCredentials",
     "LeasedPool",
     "async_leased_engine",
-    "in_file",
-    "in_secret",
+    "credentials_from_file",
+    "credentials_from_secret",
     "leased_engine",
 ]
 
-#: Loaded at first use: who has a pool doesn't load SQLAlchemy, and the other way round.
-_LATER = {
+#: Imported on first use, so that a pool does not load SQLAlchemy, nor an engine psycopg_pool.
+_LAZY = {
     "AsyncLeasedPool": "pool",
     "LeasedPool": "pool",
     "async_leased_engine": "engine",
@@ -47,8 +51,8 @@ _LATER = {
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _LATER:
+    if name not in _LAZY:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from importlib import import_module  # noqa: PLC0415 (needed here only)
 
-    return getattr(import_module(f"{__name__}.{_LATER[name]}"), name)
+    return getattr(import_module(f"{__name__}.{_LAZY[name]}"), name)

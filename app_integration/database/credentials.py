@@ -1,7 +1,7 @@
-"""Whom connections log in as, and which of them are open under whom.
+"""Credentials for new connections, and the open connections of each database user.
 
-A user may be given back only when nobody is connected as it, or about to be: the server ends the
-sessions of a user that it drops. So each connection is made through
+A database user may be revoked only when no connection is open as that user or about to be: the
+server ends the sessions of a user that it drops. So each connection is opened through
 :meth:`CredentialProvider.connect`, which counts it.
 """
 
@@ -26,166 +26,206 @@ from app_integration.secret import Secret
 log = logging.getLogger(__name__)
 _Connection = TypeVar("_Connection")
 
-#: psycopg gives a refused connection no SQLSTATE, so the words decide. A missing *database* also
-#: "does not exist", and another user wouldn't help.
-_GONE: Final = (
+#: psycopg sets no SQLSTATE when a connection is rejected, so the message decides. A missing
+#: *database* also "does not exist", and there another user would not help.
+_AUTH_FAILURES: Final = (
     "password authentication failed",
     'role "{user}" does not exist',
     'role "{user}" is not permitted to log in',
 )
-#: Users given back last that a thread may still be about to connect as.
-_REMEMBERED: Final = 64
+#: Number of blocked users that are remembered, because a thread may be about to connect as one.
+_MAX_BLOCKED: Final = 64
 
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """One user of the database."""
+    """Username and password of one database user."""
 
     username: str
     password: Secret
 
     def parameters(self) -> dict[str, str]:
-        """What psycopg is to be given, the password in the clear."""
+        """Return the keyword arguments for ``psycopg.connect``, with the password in plain text."""
         return {"user": self.username, "password": self.password.reveal()}
 
 
-def is_refused(error: Exception, login: Credentials) -> bool:
-    """Whether the database refused *login* itself: another user or password may be let in."""
-    return any(words.format(user=login.username) in str(error) for words in _GONE)
+def is_auth_failure(error: Exception, credentials: Credentials) -> bool:
+    """Return whether *error* says that the database rejected this user or password.
+
+    Other credentials may succeed then.
+    """
+    return any(text.format(user=credentials.username) in str(error) for text in _AUTH_FAILURES)
 
 
-class Holder(Protocol):
-    """An engine or pool whose connections are made through :class:`CredentialProvider`."""
+class RegisteredPool(Protocol):
+    """An engine or pool that opens its connections through :class:`CredentialProvider`."""
 
     def close_outdated(self) -> None:
-        """Close the idle connections of users other than the current; those in use, on return."""
+        """Close the connections of users that are not current.
+
+        Idle connections are closed now, those in use when they return to the pool.
+        """
         ...
 
     def reset_after_fork(self) -> None:
-        """In a forked child: let go of the parent's connections without closing them."""
+        """Drop the parent's connections in a forked child without closing them."""
         ...
 
 
 @dataclass(slots=True)
-class _Use:
-    """What is connected under one user."""
+class _UserConnections:
+    """The connections of one user: those being opened, and those that were opened."""
 
     connecting: int = 0
     connections: weakref.WeakSet[Any] = field(default_factory=weakref.WeakSet)
 
-    def __bool__(self) -> bool:
+    def is_in_use(self) -> bool:
         return self.connecting > 0 or any(not each.closed for each in self.connections)
 
 
 class CredentialProvider(ABC):
-    """Whom connections log in as: always the current user. Thread-safe.
+    """Source of the current database credentials, shared by engines and pools. Thread-safe.
 
     Attributes:
-        attempts: how many users a connection is tried with before a refusal is an error.
+        attempts: The number of credentials that :meth:`connect` tries before it raises an
+            authentication failure.
 
     """
 
     attempts: int = 2
 
     def __init__(self) -> None:
-        self._holders: weakref.WeakSet[Holder] = weakref.WeakSet()
+        self._pools: weakref.WeakSet[RegisteredPool] = weakref.WeakSet()
         self.reset_after_fork()
         fork_safety.reset_in_child(self)
 
     def reset_after_fork(self) -> None:
-        """Begin anew in a forked child: users and connections are the parent's."""
-        for holder in list(self._holders):
-            holder.reset_after_fork()
+        """Drop all state in a forked child, because users and connections are the parent's."""
+        for pool in list(self._pools):
+            pool.reset_after_fork()
         self._lock = threading.RLock()
-        self._uses: dict[str, _Use] = {}
-        self._sealed: deque[str] = deque(maxlen=_REMEMBERED)
+        self._users: dict[str, _UserConnections] = {}
+        self._blocked: deque[str] = deque(maxlen=_MAX_BLOCKED)
 
     @abstractmethod
     def current(self) -> Credentials:
-        """The user to connect as. May ask the server, and raise as it does."""
+        """Return the credentials for the next connection.
+
+        May send a request to the server, and raises the errors of that request.
+        """
 
     @abstractmethod
-    def on_auth_failure(self, login: Credentials) -> None:
-        """The database doesn't let *login* in: the next :meth:`current` is to be another."""
+    def on_auth_failure(self, credentials: Credentials) -> None:
+        """Discard *credentials*, which the database rejected.
+
+        The next :meth:`current` returns other ones.
+        """
 
     @abstractmethod
     def is_current(self, username: str) -> bool:
-        """Whether a pooled connection of *username* may be used on. Asks nobody."""
+        """Return whether a pooled connection of *username* may still be used.
+
+        Sends no request.
+        """
 
     @abstractmethod
     def close(self) -> None:
-        """Give back what is held. The server then ends the connections that are open."""
+        """Revoke all leases. The server then ends the connections that are open."""
 
-    def register_pool(self, holder: Holder) -> None:
-        """Have *holder* told of changes, for as long as it lives."""
-        self._holders.add(holder)
+    def register_pool(self, pool: RegisteredPool) -> None:
+        """Notify *pool* of each change of credentials, for as long as it lives."""
+        self._pools.add(pool)
 
     def connect(self, open_: Callable[[Credentials], _Connection]) -> _Connection:
-        """The connection that *open_* makes for the current user.
+        """Open a connection with the current credentials.
 
-        When the database refuses that user, again for the one after it: :attr:`attempts` in all.
+        When the database rejects them, try again with the next credentials, :attr:`attempts` times
+        in all.
+
+        Args:
+            open_: Opens a connection with the credentials that it gets.
+
+        Raises:
+            psycopg.OperationalError: If the database rejects the last credentials, or *open_*
+                fails for another reason.
+
         """
         for left in reversed(range(self.attempts)):
-            while not self._claim(login := self.current()):
+            while not self._begin_connecting(credentials := self.current()):
                 pass
-            with self._claimed(login, last=left == 0):
-                return self._track(login, open_(login))
-            self.on_auth_failure(login)
-        raise AssertionError("the last refusal is raised")
+            with self._connecting(credentials, is_last=left == 0):
+                return self._track(credentials, open_(credentials))
+            self.on_auth_failure(credentials)
+        raise AssertionError("the last authentication failure is raised")
 
     async def aconnect(self, open_: Callable[[Credentials], Awaitable[_Connection]]) -> _Connection:
-        """As :meth:`connect`; the server is asked in a thread, so that the loop goes on."""
+        """Open a connection with the current credentials without blocking the event loop.
+
+        Requests to the server run in a thread. See :meth:`connect`.
+
+        Args:
+            open_: Opens a connection with the credentials that it gets.
+
+        Raises:
+            psycopg.OperationalError: If the database rejects the last credentials, or *open_*
+                fails for another reason.
+
+        """
         for left in reversed(range(self.attempts)):
-            while not self._claim(login := await asyncio.to_thread(self.current)):
+            while not self._begin_connecting(credentials := await asyncio.to_thread(self.current)):
                 pass
-            with self._claimed(login, last=left == 0):
-                return self._track(login, await open_(login))
-            await asyncio.to_thread(self.on_auth_failure, login)
-        raise AssertionError("the last refusal is raised")
+            with self._connecting(credentials, is_last=left == 0):
+                return self._track(credentials, await open_(credentials))
+            await asyncio.to_thread(self.on_auth_failure, credentials)
+        raise AssertionError("the last authentication failure is raised")
 
     def open_connections(self, username: str) -> int:
-        """How many connections of *username* are open."""
+        """Return the number of open connections of *username*."""
         with self._lock:
-            use = self._uses.get(username)
-            return sum(not each.closed for each in use.connections) if use else 0
+            user = self._users.get(username)
+            return sum(not each.closed for each in user.connections) if user else 0
 
-    def _retire(self) -> None:
-        for holder in list(self._holders):
-            holder.close_outdated()
+    def _close_outdated(self) -> None:
+        for pool in list(self._pools):
+            pool.close_outdated()
 
-    def _seal(self, username: str) -> bool:
-        """Whether *username* is out of use; then nobody connects as it any more."""
+    def _block_if_unused(self, username: str) -> bool:
+        """Block new connections of *username* if it has none; return whether it is blocked."""
         with self._lock:
-            if self._uses.get(username):
+            user = self._users.get(username)
+            if user is not None and user.is_in_use():
                 return False
-            self._uses.pop(username, None)
-            self._sealed.append(username)
+            self._users.pop(username, None)
+            self._blocked.append(username)
             return True
 
-    def _claim(self, login: Credentials) -> bool:
-        """Count a connection that is about to be made; False when *login* was given back."""
+    def _begin_connecting(self, credentials: Credentials) -> bool:
+        """Count a connection that is about to be opened; return False if the user is blocked."""
         with self._lock:
-            if login.username in self._sealed:
+            if credentials.username in self._blocked:
                 return False
-            self._uses.setdefault(login.username, _Use()).connecting += 1
+            self._users.setdefault(credentials.username, _UserConnections()).connecting += 1
             return True
 
     @contextmanager
-    def _claimed(self, login: Credentials, *, last: bool) -> Iterator[None]:
-        """The time between claim and connection; a refusal is swallowed unless it is the *last*."""
+    def _connecting(self, credentials: Credentials, *, is_last: bool) -> Iterator[None]:
+        """Suppress an authentication failure unless this *is_last*; end the count in any case."""
         try:
             yield
         except psycopg.OperationalError as error:
-            if last or not is_refused(error, login):
+            if is_last or not is_auth_failure(error, credentials):
                 raise
-            log.warning("the database refuses user %s; asking for another", login.username)
+            log.warning(
+                "the database rejected user %s; trying again with new credentials",
+                credentials.username,
+            )
         finally:
             with self._lock:
-                self._uses[login.username].connecting -= 1
+                self._users[credentials.username].connecting -= 1
 
-    def _track(self, login: Credentials, connection: _Connection) -> _Connection:
-        # Of SQLAlchemy's adapter for asyncio, the connection within.
+    def _track(self, credentials: Credentials, connection: _Connection) -> _Connection:
+        # SQLAlchemy's asyncio adapter wraps the driver's connection, which knows if it is closed.
         driver = getattr(connection, "driver_connection", connection)
         with self._lock:
-            self._uses[login.username].connections.add(driver)
+            self._users[credentials.username].connections.add(driver)
         return connection

@@ -1,4 +1,4 @@
-"""SQLAlchemy engines that connect as the current user of :class:`CredentialProvider`."""
+"""SQLAlchemy engines that connect with the current credentials of a :class:`CredentialProvider`."""
 
 from __future__ import annotations
 
@@ -15,15 +15,19 @@ from sqlalchemy.util import await_only, greenlet_spawn
 
 from app_integration.database.credentials import CredentialProvider, Credentials
 
-_USER = "strongroom_user"  # in a record's info: whom the connection is logged in as
-_FRESH = "strongroom_fresh"  # ... and that it hasn't been handed out yet
+# Keys of a connection record's info.
+_USER = "strongroom_user"  # the username that the connection was opened with
+_FRESH = "strongroom_fresh"  # set until the first checkout of the connection
 
 
-class _Retiring(QueuePool):
-    """A pool that can close idle connections one by one; ``dispose`` would orphan used ones."""
+class _RotatingQueuePool(QueuePool):
+    """A queue pool that can close some of its idle connections.
+
+    ``dispose`` replaces the whole pool, and loses track of the connections that are in use.
+    """
 
     def close_outdated(self, is_current: Callable[[str], bool]) -> None:
-        """Close each idle connection whose user doesn't fit; its place in the pool stays."""
+        """Close each idle connection whose user is not current, and keep its record in the pool."""
         for _ in range(self.checkedin()):
             try:
                 record = self._pool.get(False)
@@ -34,117 +38,136 @@ class _Retiring(QueuePool):
             self._do_return_conn(record)
 
 
-class _AsyncRetiring(_Retiring, AsyncAdaptedQueuePool):
-    """The same for asyncio."""
+class _AsyncRotatingQueuePool(_RotatingQueuePool, AsyncAdaptedQueuePool):
+    """The asyncio variant of :class:`_RotatingQueuePool`."""
 
 
-class _Connections:
-    """The connections of one engine: made, handed out and taken back here."""
+class _EngineEvents:
+    """The event listeners of one engine: for connect, checkout and checkin."""
 
-    def __init__(self, users: CredentialProvider, engine: Engine) -> None:
-        self._users = users
+    def __init__(self, provider: CredentialProvider, engine: Engine) -> None:
+        self._provider = provider
         self._engine = engine
-        event.listen(engine, "do_connect", self.connect)
-        event.listen(engine, "checkout", self.hand_out)
-        event.listen(engine, "checkin", self.take_back)
-        users.register_pool(self)
+        event.listen(engine, "do_connect", self.do_connect)
+        event.listen(engine, "checkout", self.on_checkout)
+        event.listen(engine, "checkin", self.on_checkin)
+        provider.register_pool(self)
 
-    def connect(self, dialect: Any, record: Any, cargs: Any, cparams: dict[str, Any]) -> Any:
-        """A new connection under the current user."""
+    def do_connect(self, dialect: Any, record: Any, cargs: Any, cparams: dict[str, Any]) -> Any:
+        """Open a connection with the current credentials."""
 
-        def open_(login: Credentials) -> Any:
-            # A copy: changing cparams in place would fix this user in every later connect.
-            return dialect.connect(*cargs, **{**cparams, **login.parameters()})
+        def open_(credentials: Credentials) -> Any:
+            # A copy, because changing cparams in place would set this user in all later connects.
+            return dialect.connect(*cargs, **{**cparams, **credentials.parameters()})
 
-        return self._note(record, self._users.connect(open_))
+        return self._record_user(record, self._provider.connect(open_))
 
-    def hand_out(self, _connection: Any, record: Any, _proxy: Any) -> None:
-        """Have a connection that a rotation or an outage left behind replaced, once."""
-        fresh = record.info.pop(_FRESH, False)
-        if not fresh and not self._users.is_current(record.info[_USER]):
+    def on_checkout(self, _connection: Any, record: Any, _proxy: Any) -> None:
+        """Replace a pooled connection whose username is no longer current.
+
+        A new connection passes its first checkout unchecked, so that a checkout replaces a
+        connection at most once.
+        """
+        is_fresh = record.info.pop(_FRESH, False)
+        if not is_fresh and not self._provider.is_current(record.info[_USER]):
             raise DisconnectionError("the database user was rotated")
 
-    def take_back(self, connection: Any, record: Any) -> None:
-        """Close what belongs to an old user: that can be given back with its last connection."""
-        if connection is not None and not self._users.is_current(record.info[_USER]):
+    def on_checkin(self, connection: Any, record: Any) -> None:
+        """Close a returned connection whose username is no longer current.
+
+        The lease of that user can be revoked once its last connection is closed.
+        """
+        if connection is not None and not self._provider.is_current(record.info[_USER]):
             record.invalidate()
 
     def close_outdated(self) -> None:
-        """As :meth:`Holder.close_outdated`."""
+        """Close idle connections of users that are not current.
+
+        Does nothing if the caller chose another pool class.
+        """
         pool = self._engine.pool
-        if isinstance(pool, _Retiring):
-            pool.close_outdated(self._users.is_current)
+        if isinstance(pool, _RotatingQueuePool):
+            pool.close_outdated(self._provider.is_current)
 
     def reset_after_fork(self) -> None:
-        """As :meth:`Holder.reset_after_fork`."""
+        """Replace the pool in a forked child without closing the parent's connections."""
         self._engine.dispose(close=False)
 
     @staticmethod
-    def _note(record: Any, connection: Any) -> Any:
+    def _record_user(record: Any, connection: Any) -> Any:
         record.info[_USER] = connection.info.user
         record.info[_FRESH] = True
         return connection
 
 
-class _AsyncConnections(_Connections):
-    """The same for an engine of asyncio."""
+class _AsyncEngineEvents(_EngineEvents):
+    """The event listeners of one asyncio engine."""
 
     _loop: asyncio.AbstractEventLoop | None = None
 
-    def connect(self, dialect: Any, record: Any, cargs: Any, cparams: dict[str, Any]) -> Any:
-        """A new connection under the current user, without holding up the loop."""
+    def do_connect(self, dialect: Any, record: Any, cargs: Any, cparams: dict[str, Any]) -> Any:
+        """Open a connection with the current credentials without blocking the event loop."""
         self._loop = asyncio.get_running_loop()
 
-        async def open_(login: Credentials) -> Any:
-            parameters = {**cparams, **login.parameters()}
+        async def open_(credentials: Credentials) -> Any:
+            parameters = {**cparams, **credentials.parameters()}
             return await greenlet_spawn(dialect.connect, *cargs, **parameters)
 
-        return self._note(record, await_only(self._users.aconnect(open_)))
+        return self._record_user(record, await_only(self._provider.aconnect(open_)))
 
     def close_outdated(self) -> None:
-        """In the loop whose connections they are, if it still runs."""
+        """Schedule the closing of outdated connections in the event loop that opened them.
+
+        Does nothing if that loop no longer runs.
+        """
         loop = self._loop
         if loop is not None and loop.is_running():
-            loop.call_soon_threadsafe(partial(self._begin_retiring, loop))
+            loop.call_soon_threadsafe(partial(self._start_closing, loop))
 
-    def _begin_retiring(self, loop: asyncio.AbstractEventLoop) -> None:
+    def _start_closing(self, loop: asyncio.AbstractEventLoop) -> None:
         task = loop.create_task(greenlet_spawn(super().close_outdated))
-        self._retiring = task  # the loop itself holds a task only weakly
+        self._closing = task  # a strong reference, because the loop keeps only a weak one
 
 
-def leased_engine(users: CredentialProvider, url: str, **options: Any) -> Engine:
-    """A SQLAlchemy engine that connects as the current user of *users*.
+def leased_engine(provider: CredentialProvider, url: str, **options: Any) -> Engine:
+    """Return a SQLAlchemy engine that connects with the current credentials of *provider*.
 
     Args:
-        users: gives the user at each physical connect.
-        url: driver, host and database; a user or password in it is not used.
-        options: passed to ``sqlalchemy.create_engine``.
+        provider: Provides username and password at each physical connect.
+        url: Driver, host and database. A username or password in it is ignored.
+        options: Passed to ``sqlalchemy.create_engine``.
 
     """
-    defaults = {"pool_pre_ping": True, "poolclass": _Retiring}
-    engine = create_engine(_address(url), **{**defaults, **options})
-    _Connections(users, engine)
+    defaults = {"pool_pre_ping": True, "poolclass": _RotatingQueuePool}
+    engine = create_engine(_url_without_credentials(url), **{**defaults, **options})
+    _EngineEvents(provider, engine)
     return engine
 
 
-def async_leased_engine(users: CredentialProvider, url: str, **options: Any) -> AsyncEngine:
-    """As :func:`leased_engine`, for asyncio; *options* go to ``create_async_engine``.
+def async_leased_engine(provider: CredentialProvider, url: str, **options: Any) -> AsyncEngine:
+    """Return an asyncio engine that connects with the current credentials of *provider*.
 
-    Dispose of it in the loop that it was used in.
+    Dispose of it in the event loop that it was used in.
+
+    Args:
+        provider: Provides username and password at each physical connect.
+        url: Driver, host and database. A username or password in it is ignored.
+        options: Passed to ``sqlalchemy.ext.asyncio.create_async_engine``.
+
     """
-    defaults = {"pool_pre_ping": True, "poolclass": _AsyncRetiring}
-    engine = create_async_engine(_address(url), **{**defaults, **options})
-    _AsyncConnections(users, engine.sync_engine)
+    defaults = {"pool_pre_ping": True, "poolclass": _AsyncRotatingQueuePool}
+    engine = create_async_engine(_url_without_credentials(url), **{**defaults, **options})
+    _AsyncEngineEvents(provider, engine.sync_engine)
     return engine
 
 
-def _address(url: str) -> URL:
-    # make_url matches on the characters, so a Secret works; render nothing of it.
-    given = make_url(url)
+def _url_without_credentials(url: str) -> URL:
+    # make_url matches on the characters, so a Secret works; do not render the result as a string.
+    parsed = make_url(url)
     return URL.create(
-        given.drivername,
-        host=given.host,
-        port=given.port,
-        database=given.database,
-        query=given.query,
+        parsed.drivername,
+        host=parsed.host,
+        port=parsed.port,
+        database=parsed.database,
+        query=parsed.query,
     )

@@ -1,8 +1,8 @@
-"""A database user that somebody else looks after: its password is read anew at each connect.
+"""Credentials of a database user that is managed elsewhere, read again for each connection.
 
-Two kinds: the user in a secret that holds a URL, whose password the server changes (a static role)
-or an operator; and a user that the agent leases and delivers in a file, its to renew and to give
-back: one lease for all processes of a host.
+There are two kinds. One is a user in a secret whose value is a URL; the server (a static role) or
+an operator changes its password. The other is a user that the agent leases and delivers in a file;
+the agent renews and revokes it, so all processes of a host share one lease.
 """
 
 from __future__ import annotations
@@ -21,16 +21,16 @@ from app_integration.secret import Secret
 
 
 class ExternalCredentials(CredentialProvider):
-    """A user that is read, never leased: nothing to renew, nothing to give back. Thread-safe."""
+    """Credentials that are read and never leased, so never renewed or revoked. Thread-safe."""
 
     def __init__(self, read: Callable[[bool], Credentials], *, watch: bool = False) -> None:
-        """Read nothing yet.
+        """Create the provider; the first :meth:`current` reads the credentials.
 
         Args:
-            read: gives the user of now. Its argument is True after the database has refused the
-                last: what is cached is wrong then.
-            watch: whether to read at each checkout too, and leave connections of other users. For
-                a user whose sessions end with it; *read* must cost nothing then.
+            read: Returns the current credentials. Its argument is True after the database rejected
+                the last ones, because a cached value is wrong then.
+            watch: Whether each checkout also reads, and discards connections of other users. Set it
+                for a user whose sessions end with its lease; *read* must be cheap then.
 
         """
         self._read = read
@@ -40,61 +40,82 @@ class ExternalCredentials(CredentialProvider):
         super().__init__()
 
     def current(self) -> Credentials:
-        """The user as it is read now. Raises what reading raises."""
+        """Read and return the credentials. Raises what reading raises."""
         stale, self._stale = self._stale, False
         before, self._last = self._last, self._read(stale)
         if before is not None and before.username != self._last.username:
-            self._retire()
+            self._close_outdated()
         return self._last
 
-    def on_auth_failure(self, login: Credentials) -> None:  # noqa: ARG002 (whoever it was, it is read anew)
-        """Have it read past all caches: a password may be changed before its time."""
+    def on_auth_failure(self, credentials: Credentials) -> None:  # noqa: ARG002 (any user is read again)
+        """Bypass all caches at the next read, because a password may change before its TTL ends."""
         self._stale = True
 
     def is_current(self, username: str) -> bool:
-        """Return whether *username* is the user of now; a session outlives a password change."""
+        """Return whether *username* is the current user.
+
+        Only the username counts, because a session outlives a password change.
+        """
         last = self._read(False) if self._watch else self._last
         return last is None or last.username == username
 
     def close(self) -> None:
-        """Nothing is held."""
+        """Do nothing, because there is no lease."""
 
 
-def in_secret(get: Callable[[bool], Secret], name: str) -> ExternalCredentials:
-    """The user in the URL that the secret *name* holds; *get* reads it, past its cache for True."""
+def credentials_from_secret(get: Callable[[bool], Secret], name: str) -> ExternalCredentials:
+    """Return a provider of the username and password in a URL that is the value of a secret.
+
+    Args:
+        get: Returns the secret, bypassing its cache if the argument is True.
+        name: The name of the secret, for error messages.
+
+    """
 
     def read(stale: bool) -> Credentials:
-        parts = urlsplit(get(stale) + "")  # of a Secret, the characters
+        parts = urlsplit(get(stale) + "")  # the characters: str() of a Secret is redacted
         if not parts.username or parts.password is None:
-            raise ConfigurationError(f"the secret {name} is no URL with a user and a password")
+            raise ConfigurationError(
+                f"the secret {name} is not a URL with a username and a password; store one such as "
+                "postgresql://USER:PASSWORD@HOST/DATABASE"
+            )
         return Credentials(unquote(parts.username), Secret(unquote(parts.password)))
 
     return ExternalCredentials(read)
 
 
 @dataclass(frozen=True, slots=True)
-class _Delivered:
-    """A file with ``username`` and ``password``."""
+class _DeliveredCredentials:
+    """The content of a delivered file: the fields ``username`` and ``password``."""
 
-    login: Credentials
+    credentials: Credentials
 
     @classmethod
     def model_validate(cls, obj: Any, /) -> Self:
-        """As :class:`config.Model` has it. Raises ValueError, without a value in its text."""
+        """Return the credentials in the parsed file *obj*. See :class:`config.Model`.
+
+        Raises:
+            ValueError: If a field is missing or not text. The message holds no value.
+
+        """
         fields = obj if isinstance(obj, Mapping) else {}
         for field in ("username", "password"):
             if not isinstance(fields.get(field), str) or not fields[field]:
-                raise ValueError(f"{field} is missing or no text")
+                raise ValueError(f"{field} is missing or not text")
         redaction.live.add(fields["password"])
         return cls(Credentials(fields["username"], Secret(fields["password"])))
 
 
-def in_file(path: Path) -> ExternalCredentials:
-    """The user that the agent delivers at *path*: ``username`` and ``password``, as YAML or JSON.
+def credentials_from_file(path: Path) -> ExternalCredentials:
+    """Return a provider of the credentials that the agent delivers in a file.
+
+    Args:
+        path: A YAML or JSON file with ``username`` and ``password``.
 
     Raises:
-        ConfigRejected: the file is missing or can't be trusted. Later on, the last good one stays.
+        ConfigRejected: If the file is missing or cannot be trusted. A later change that is rejected
+            leaves the last accepted credentials in use.
 
     """
-    file = ConfigFile(_Delivered, path)
-    return ExternalCredentials(lambda _stale: file.current().login, watch=True)
+    file = ConfigFile(_DeliveredCredentials, path)
+    return ExternalCredentials(lambda _stale: file.current().credentials, watch=True)

@@ -1,4 +1,4 @@
-"""The engines and pools of one application, and whom they share."""
+"""Factory of an application's engines and pools, which share credentials by role."""
 
 from __future__ import annotations
 
@@ -10,7 +10,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from app_integration.database.credentials import CredentialProvider
-from app_integration.database.external_credentials import in_file, in_secret
+from app_integration.database.external_credentials import (
+    credentials_from_file,
+    credentials_from_secret,
+)
 from app_integration.database.leased_credentials import LeasedCredentials
 from app_integration.errors import ConfigurationError
 
@@ -22,20 +25,21 @@ if TYPE_CHECKING:
     from app_integration.session.session import Session
     from app_integration.settings import Settings
 
-#: What closes them at the end. Those of asyncio are closed in their own loop, by their owner.
-_CLOSE: Final = {"engine": "dispose", "pool": "close"}
-#: Holds driver, host and database when nothing else is named.
-_ADDRESS: Final = "database-url"
+#: Kind → the method that closes it when the client closes. The application closes its asyncio
+#: engines and pools itself, because that must happen in their event loop.
+_CLOSE_METHODS: Final = {"engine": "dispose", "pool": "close"}
+#: The secret with driver, host and database, unless the caller passes a URL or names a secret.
+_DEFAULT_URL_SECRET: Final = "database-url"  # noqa: S105 (a name)
 
 
 @dataclass(frozen=True, slots=True)
 class CredentialSource:
-    """Whose connections an engine or pool makes: by default those of the service's default role.
+    """The source of an engine's or pool's credentials; by default the service's default role.
 
     Attributes:
-        role: a named database role of the service, which leases users.
-        secret: name of a secret that is a URL with a user and a password.
-        credentials: a file that the agent delivers.
+        role: The name of another database role of the service, from which users are leased.
+        secret: The name of a secret that is a URL with username and password.
+        credentials: The path of a file that the agent delivers.
 
     """
 
@@ -44,13 +48,15 @@ class CredentialSource:
     credentials: Path | None = None
 
     def __post_init__(self) -> None:
-        given = [name for name in ("role", "secret", "credentials") if getattr(self, name)]
-        if len(given) > 1:
-            raise ConfigurationError(f"database connections take one of {' and '.join(given)}")
+        names = [name for name in ("role", "secret", "credentials") if getattr(self, name)]
+        if len(names) > 1:
+            raise ConfigurationError(
+                f"database connections take only one of {' and '.join(names)}; pass one of them"
+            )
 
 
 class DatabaseFactory:
-    """Makes the engines and pools of one application. Thread-safe."""
+    """Factory of one application's engines and pools. Thread-safe."""
 
     def __init__(
         self,
@@ -62,12 +68,18 @@ class DatabaseFactory:
         at_close: ExitStack,
         clock: Callable[[], float],
     ) -> None:
-        """Args: *session* gives the session that leases users, made at its first call.
+        """Create the factory; nothing is requested yet.
 
-        *secret* gives a secret by its name, from the server when its second argument is true.
-        *lock* gives the lock of the moment, another one after a fork; it is held while credentials
-        are made, of which there is one for each role. *at_close* is told what to close, after what
-        it was made from. *clock* is in seconds, monotonic.
+        Args:
+            session: Returns the session that leases users, and creates it on the first call.
+            secret: Returns a secret by its name, from the server if the second argument is True.
+            settings: Provides the service's scope and limits.
+            lock: Returns the current lock, which is another one after a fork. It is acquired while
+                credentials are created, so that there is one provider for each source.
+            at_close: The stack of functions that close what was created. It runs the last first,
+                so an engine or pool closes before the credentials that it uses.
+            clock: Returns seconds, monotonic.
+
         """
         self._session = session
         self._secret = secret
@@ -75,40 +87,43 @@ class DatabaseFactory:
         self._lock = lock
         self._at_close = at_close
         self._clock = clock
-        self._credentials: dict[CredentialSource, CredentialProvider] = {}
+        self._providers: dict[CredentialSource, CredentialProvider] = {}
 
-    def open(self, kind: str, url: str | None, options: Mapping[str, Any], **user: Any) -> Any:
-        """A new engine or pool.
+    def open(self, kind: str, url: str | None, options: Mapping[str, Any], **source: Any) -> Any:
+        """Return a new engine or pool.
 
         Args:
-            kind: one of :data:`KINDS`.
-            url: driver, host and database; by default those of the user's secret, or of
-                the secret ``database-url``.
-            options: of the library that makes it.
-            user: the fields of :class:`CredentialSource`.
+            kind: A key of :data:`BUILDERS`.
+            url: Driver, host and database. The default is the URL in the secret that *source*
+                names, or else in the secret ``database-url``.
+            options: Passed to the library's own function or class.
+            source: The fields of :class:`CredentialSource`.
+
+        Raises:
+            ConfigurationError: If *source* has more than one field.
 
         """
-        source = CredentialSource(**user)
-        credentials = self._shared(source)
-        address = url or self._secret(source.secret or _ADDRESS, False)
-        made = KINDS[kind](credentials, address, options)
-        if kind in _CLOSE:
-            self._at_close.callback(getattr(made, _CLOSE[kind]))
-        return made
+        credential_source = CredentialSource(**source)
+        provider = self._get_provider(credential_source)
+        url = url or self._secret(credential_source.secret or _DEFAULT_URL_SECRET, False)
+        opened = BUILDERS[kind](provider, url, options)
+        if kind in _CLOSE_METHODS:
+            self._at_close.callback(getattr(opened, _CLOSE_METHODS[kind]))
+        return opened
 
-    def _shared(self, source: CredentialSource) -> CredentialProvider:
-        """One lease for each role, whatever number of engines and pools use it."""
+    def _get_provider(self, source: CredentialSource) -> CredentialProvider:
+        """Return the one provider of *source*: engines and pools of a role share its lease."""
         with self._lock():
-            if source not in self._credentials:
-                self._credentials[source] = credentials = self._make(source)
-                self._at_close.callback(credentials.close)
-            return self._credentials[source]
+            if source not in self._providers:
+                self._providers[source] = provider = self._build_provider(source)
+                self._at_close.callback(provider.close)
+            return self._providers[source]
 
-    def _make(self, source: CredentialSource) -> CredentialProvider:
+    def _build_provider(self, source: CredentialSource) -> CredentialProvider:
         if source.credentials is not None:
-            return in_file(source.credentials)
+            return credentials_from_file(source.credentials)
         if source.secret is not None:
-            return in_secret(partial(self._secret, source.secret), source.secret)
+            return credentials_from_secret(partial(self._secret, source.secret), source.secret)
         return LeasedCredentials(
             self._session(),
             self._settings.scope.database_role(source.role),
@@ -117,39 +132,39 @@ class DatabaseFactory:
         )
 
 
-# Who has a pool doesn't load SQLAlchemy, and the other way round.
+# Imported in the functions, so that a pool does not load SQLAlchemy, nor an engine psycopg_pool.
 
 
-def _engine(credentials: CredentialProvider, url: str, options: Mapping[str, Any]) -> Engine:
+def _engine(provider: CredentialProvider, url: str, options: Mapping[str, Any]) -> Engine:
     from app_integration.database.engine import leased_engine
 
-    return leased_engine(credentials, url, **options)
+    return leased_engine(provider, url, **options)
 
 
 def _async_engine(
-    credentials: CredentialProvider, url: str, options: Mapping[str, Any]
+    provider: CredentialProvider, url: str, options: Mapping[str, Any]
 ) -> AsyncEngine:
     from app_integration.database.engine import async_leased_engine
 
-    return async_leased_engine(credentials, url, **options)
+    return async_leased_engine(provider, url, **options)
 
 
-def _pool(credentials: CredentialProvider, url: str, options: Mapping[str, Any]) -> LeasedPool:
+def _pool(provider: CredentialProvider, url: str, options: Mapping[str, Any]) -> LeasedPool:
     from app_integration.database.pool import LeasedPool
 
-    return LeasedPool(credentials, url, **options)
+    return LeasedPool(provider, url, **options)
 
 
 def _async_pool(
-    credentials: CredentialProvider, url: str, options: Mapping[str, Any]
+    provider: CredentialProvider, url: str, options: Mapping[str, Any]
 ) -> AsyncLeasedPool:
     from app_integration.database.pool import AsyncLeasedPool
 
-    return AsyncLeasedPool(credentials, url, **options)
+    return AsyncLeasedPool(provider, url, **options)
 
 
-#: What :meth:`DatabaseFactory.open` makes.
-KINDS: Final[dict[str, Callable[[CredentialProvider, str, Mapping[str, Any]], Any]]] = {
+#: Kind → the function that builds it, for :meth:`DatabaseFactory.open`.
+BUILDERS: Final[dict[str, Callable[[CredentialProvider, str, Mapping[str, Any]], Any]]] = {
     "engine": _engine,
     "async engine": _async_engine,
     "pool": _pool,

@@ -1,4 +1,4 @@
-"""One leased database user, and what is due about it when: rules over a lease and a time."""
+"""The lease of one database user, and the times at which to renew or replace it."""
 
 from __future__ import annotations
 
@@ -8,54 +8,72 @@ from typing import Final
 from app_integration.database.credentials import Credentials
 from app_integration.settings import Limits
 
-#: Seconds between attempts to renew or follow a lease while the server is away.
-RETRY_PAUSE: Final = 30.0
-SHORTEST_PAUSE: Final = 1.0  # seconds between such attempts, however near the end is
-#: Processes that started together don't ask together: this share of the time is left to chance.
-SPREAD: Final = 0.1
+#: Seconds between attempts to renew or replace a lease while the server is unavailable.
+RETRY_INTERVAL: Final = 30.0
+MIN_RETRY_INTERVAL: Final = 1.0  # seconds between such attempts, however soon the lease expires
+#: Share of the time until renewal that is random, so that processes which started together do not
+#: send their requests together.
+JITTER: Final = 0.1
 
 
 @dataclass(frozen=True, slots=True)
 class Lease(Credentials):
-    """One leased database user.
+    """Leased credentials of one database user.
 
     Attributes:
-        issued_at: seconds on the holder's clock; of the last renewal.
-        ttl: seconds it lives from then; afterwards the server drops the user and its sessions.
-        term: seconds that were granted first, and are asked for in a renewal.
-        renewable: whether the server renews it at all.
-        token: which of the session's logins it belongs to; it ends with that login's token.
+        lease_id: The id by which the server renews and revokes the lease.
+        issued_at: The time of issue or of the last renewal, in seconds on the caller's clock.
+        ttl: Seconds from then until the server drops the user and its sessions.
+        initial_ttl: Seconds that the server granted first, and that each renewal requests.
+        renewable: Whether the server renews the lease at all.
+        login_number: The session's login whose Vault token owns the lease, which expires with it.
 
     """
 
     lease_id: str
     issued_at: float
     ttl: float
-    term: float
+    initial_ttl: float
     renewable: bool
-    token: int
+    login_number: int
 
 
-def has_ended(lease: Lease, now: float) -> bool:
-    """Whether *lease* is over. A leased credential is never used beyond its end."""
+def has_expired(lease: Lease, now: float) -> bool:
+    """Return whether *lease* has expired. A leased credential is never used after that."""
     return now >= lease.issued_at + lease.ttl
 
 
-def can_be_renewed(lease: Lease, token: int) -> bool:
-    """Whether a renewal of *lease* leads on; else another must follow.
+def can_be_renewed(lease: Lease, login_number: int) -> bool:
+    """Return whether *lease* can still be extended; otherwise another must replace it.
 
-    One that was cut short doesn't: the lease nears its maximum. Nor does one under a *token* that
-    isn't the session's any more: the lease dies with that token, renewed or not.
+    A lease whose last renewal was cut short cannot, because it nears its maximum TTL. Nor can one
+    of an earlier login, because it expires with the Vault token of that login, renewed or not.
+
+    Args:
+        lease: The lease.
+        login_number: The number of the session's last login.
+
     """
-    return lease.renewable and lease.ttl >= lease.term and lease.token == token
+    return lease.renewable and lease.ttl >= lease.initial_ttl and lease.login_number == login_number
 
 
-def due_at(lease: Lease, limits: Limits, chance: float) -> float:
-    """When to renew *lease* or have another follow; *chance* is from 0 to 1."""
-    return lease.issued_at + lease.ttl * limits.lease_rotate_at * (1 - SPREAD * chance)
+def renew_at(lease: Lease, limits: Limits, jitter: float) -> float:
+    """Return the time at which to renew or replace *lease*, on the clock of its ``issued_at``.
+
+    Args:
+        lease: The lease.
+        limits: Provides ``lease_rotate_at``, a share of the TTL.
+        jitter: A random number from 0 to 1; a higher one is earlier by up to :data:`JITTER`.
+
+    """
+    return lease.issued_at + lease.ttl * limits.lease_rotate_at * (1 - JITTER * jitter)
 
 
 def retry_at(lease: Lease, now: float) -> float:
-    """When to try again after an outage: soon enough for a few attempts before the end."""
+    """Return the time of the next attempt after an outage.
+
+    It is soon enough for a few attempts before *lease* expires.
+    """
     left = lease.issued_at + lease.ttl - now
-    return now + (min(RETRY_PAUSE, max(left / 4, SHORTEST_PAUSE)) if left > 0 else RETRY_PAUSE)
+    interval = min(RETRY_INTERVAL, max(left / 4, MIN_RETRY_INTERVAL))
+    return now + (interval if left > 0 else RETRY_INTERVAL)

@@ -1,9 +1,9 @@
-"""Database users that the server makes for this process, and drops again.
+"""Leased database credentials: users that the server creates for this process and drops again.
 
-A lease is renewed until a renewal is cut short: then it nears the end that nothing moves, and
-another user follows while the old one still works. The old one is given back when its last
-connection has returned, at the latest when its lease ends. A daemon thread does this; a checkout
-never waits for the server, except for the first user and after an outage that outlasted a lease.
+A lease is renewed until a renewal is cut short, because then it nears its maximum TTL. A lease of
+another user replaces it while the old user still works. The old lease is revoked when its last
+connection has been closed; it expires by itself at the latest. A daemon thread does this, so a
+checkout waits for the server only for the first lease and after an outage that outlasted a lease.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from app_integration._internal import unclosed
 from app_integration._internal.background_worker import BackgroundWorker
 from app_integration._internal.single_flight import SingleFlight
 from app_integration.database.credentials import CredentialProvider, Credentials
-from app_integration.database.lease import Lease, can_be_renewed, due_at, has_ended, retry_at
+from app_integration.database.lease import Lease, can_be_renewed, has_expired, renew_at, retry_at
 from app_integration.errors import OUTAGE, StrongroomError
 from app_integration.observability import metrics, redaction
 from app_integration.session.session import Session
@@ -30,19 +30,20 @@ from app_integration.transport import answers
 
 log = logging.getLogger(__name__)
 
-#: Seconds at most between two looks at a lease: whether its token was replaced is seen then.
-TICK: Final = 5.0
-#: Seconds between looks at a user that is given back when its last connection has returned.
-DRAIN_TICK: Final = 0.5
+#: Maximum seconds between two checks of a lease; each also notices a replaced Vault token.
+CHECK_INTERVAL: Final = 5.0
+#: Seconds between checks whether the last connection of a replaced user has been closed.
+DRAIN_INTERVAL: Final = 0.5
 
 
 class LeasedCredentials(CredentialProvider):
-    """The database user of one role, leased for this process. Thread-safe.
+    """The credentials of one database role, leased for this process. Thread-safe.
 
-    Only the process that leased a user renews it or gives it back: a forked child leases its own.
+    Only the process that requested a lease renews or revokes it. A forked child requests its own.
     """
 
-    # While all leases of a role are being revoked, one that was just issued is revoked too.
+    # While all leases of a role are being revoked, one that was just issued may be revoked too, so
+    # a third attempt is needed.
     attempts = 3
 
     def __init__(
@@ -52,18 +53,19 @@ class LeasedCredentials(CredentialProvider):
         *,
         limits: Limits | None = None,
         clock: Callable[[], float] = time.monotonic,
-        chance: Callable[[], float] = random.random,
+        jitter: Callable[[], float] = random.random,
         background: bool = True,
     ) -> None:
-        """Hold no lease yet.
+        """Create the provider without a lease; the first :meth:`current` requests one.
 
         Args:
-            session: asks the server; leases end with its token.
-            role: as :meth:`Scope.database_role` names it.
-            limits: its ``lease_rotate_at`` counts here.
-            clock: in seconds, monotonic.
-            chance: from 0 to 1; spreads the processes of a service over time.
-            background: whether a thread calls :meth:`maintain`; False when the caller does.
+            session: Sends the requests. Leases expire with its Vault token.
+            role: The name of the database role, as :meth:`Scope.database_role` returns it.
+            limits: Provides ``lease_rotate_at``.
+            clock: Returns seconds, monotonic.
+            jitter: Returns a random number from 0 to 1, which spreads the requests of a service's
+                processes over time.
+            background: Whether a thread calls :meth:`maintain`. If False, the caller does.
 
         """
         self._lease: Lease | None = None
@@ -73,144 +75,166 @@ class LeasedCredentials(CredentialProvider):
         self._path = permissions.need("lease-database-user", role).path
         self._limits = limits or Limits()
         self._clock = clock
-        self._chance = chance
+        self._jitter = jitter
         self._background = background
         super().__init__()
         unclosed.warn_at_exit(self)
 
     def reset_after_fork(self) -> None:
-        """Start without leases: they are the parent's, which still uses them."""
+        """Drop all leases in a forked child, because the parent still uses them."""
         super().reset_after_fork()
-        self._flights: SingleFlight[Lease] = SingleFlight()
+        self._single_flight: SingleFlight[Lease] = SingleFlight()
         self._lease = None
         self._draining = []
-        self._act_at = 0.0  # on the clock
-        self._put_off = False  # the last attempt failed, and the next waits for its time
+        self._renew_at = 0.0  # on the clock
+        self._has_failed = False  # whether the last attempt to renew or replace the lease failed
         self._worker = self._new_worker()
 
     def current(self) -> Lease:
-        """The lease to connect with; another when there is none, or it has ended.
+        """Return the lease whose credentials the next connection uses.
+
+        Requests a new lease if there is none or it has expired.
 
         Raises:
-            AccessDenied: the role isn't granted, or is absent.
-            ServerError: the server or the database is away and no lease is left.
+            AccessDenied: If the policy does not grant the role, or the role does not exist.
+            ServerError: If the server or the database is unavailable and no lease is valid.
 
         """
         lease = self._lease
-        if lease is None or has_ended(lease, self._clock()):
-            return self._flights.do("follow", partial(self._follow, lease))
+        if lease is None or has_expired(lease, self._clock()):
+            return self._single_flight.do("lease", partial(self._replace, lease))
         return lease
 
-    def on_auth_failure(self, login: Credentials) -> None:
-        """Forget the lease of *login*; give it back, or what is left of it."""
+    def on_auth_failure(self, credentials: Credentials) -> None:
+        """Discard the lease of *credentials*, and revoke it once it has no connection.
+
+        Does nothing if another lease has replaced it.
+        """
         with self._lock:
             lease = self._lease
-            if lease is None or lease.username != login.username:
+            if lease is None or lease.username != credentials.username:
                 return
             self._lease = None
             self._draining.append(lease)
-        self._drain()
+        self._revoke_drained()
 
     def is_current(self, username: str) -> bool:
-        """As :meth:`CredentialProvider.is_current`: the current user, while its lease lasts."""
-        lease = self._lease
-        return (
-            lease is not None and lease.username == username and not has_ended(lease, self._clock())
-        )
+        """Return whether *username* is the user of the current lease, which has not expired."""
+        lease, now = self._lease, self._clock()
+        return lease is not None and lease.username == username and not has_expired(lease, now)
 
     def rotate(self) -> Lease:
-        """Lease another user now. The old one is given back once its connections have returned.
+        """Replace the current lease now, and return the new one.
+
+        The old lease is revoked once its last connection has been closed.
 
         Raises:
-            AccessDenied: as :meth:`current`.
-            ServerError: nothing has changed; the server or the database is away.
+            AccessDenied: If the policy does not grant the role, or the role does not exist.
+            ServerError: If the server or the database is unavailable. The old lease stays current.
 
         """
-        return self._flights.do("follow", partial(self._follow, self._lease))
+        return self._single_flight.do("lease", partial(self._replace, self._lease))
 
     def maintain(self) -> float:
-        """Renew, follow or give back what is due; seconds until the next look."""
+        """Renew or replace the lease if it is time, and revoke replaced leases without connections.
+
+        Returns:
+            The seconds until the next call.
+
+        """
         lease, now = self._lease, self._clock()
-        # First, as it has an end; what drains can wait.
-        if lease is not None and (now >= self._act_at or self._is_orphaned(lease)):
-            self._advance(lease)
-        self._drain()
-        # As long as anything drains, its connections are looked at.
-        longest = DRAIN_TICK if self._draining else TICK
-        return min(max(self._act_at - self._clock(), 0.01), longest) if self._lease else longest
+        # The current lease comes first, because it expires; replaced ones can wait.
+        if lease is not None and (now >= self._renew_at or self._needs_replacement(lease)):
+            self._renew_or_replace(lease)
+        self._revoke_drained()
+        # A closed connection notifies nothing, so replaced leases are checked at an interval.
+        longest = DRAIN_INTERVAL if self._draining else CHECK_INTERVAL
+        return min(max(self._renew_at - self._clock(), 0.01), longest) if self._lease else longest
 
     def close(self) -> None:
-        """Give the leases back; the server drops their users and ends their sessions."""
+        """Revoke all leases. The server then drops their users and ends their sessions.
+
+        A later :meth:`current` requests a new lease.
+        """
         with self._lock:
             leases = [*self._draining, *([self._lease] if self._lease else [])]
             self._lease, self._draining = None, []
             self._worker.close()
-            self._worker = self._new_worker()  # whoever leases again is looked after again
+            self._worker = self._new_worker()  # so that a lease requested later is maintained
         for lease in leases:
             self._revoke(lease)
 
     def describe_unclosed(self) -> str | None:
-        """As :class:`unclosed.Closeable` has it."""
+        """Return a message with the number of open leases, or None if there is none."""
         count = len(self._draining) + (self._lease is not None)
-        return f"{count} leased database users of {self._role} are left open" if count else None
+        return f"{count} leased database users of {self._role} are not revoked" if count else None
 
     def __del__(self) -> None:
         unclosed.warn_if_unclosed(self)
 
-    def _is_orphaned(self, lease: Lease) -> bool:
-        """Whether the token of *lease* was replaced, and nothing has been tried about it yet."""
-        return lease.token != self._session.logins and not self._put_off
+    def _needs_replacement(self, lease: Lease) -> bool:
+        """Return whether the Vault token of *lease* was replaced and no attempt has failed yet."""
+        return lease.login_number != self._session.logins and not self._has_failed
 
-    def _advance(self, lease: Lease) -> None:
-        """Renew *lease*, or have another follow; later, when the server is away."""
+    def _renew_or_replace(self, lease: Lease) -> None:
+        """Renew or replace *lease*; schedule the next attempt if that fails."""
         try:
             if not (can_be_renewed(lease, self._session.logins) and self._renew(lease)):
                 self.rotate()
         except StrongroomError as error:
-            self._act_at, self._put_off = retry_at(lease, self._clock()), True
-            log.warning("database user %s can't be followed yet: %s", lease.username, error)
+            self._renew_at, self._has_failed = retry_at(lease, self._clock()), True
+            log.warning(
+                "could not renew or replace the lease of database user %s; trying again later: %s",
+                lease.username,
+                error,
+            )
 
     def _renew(self, lease: Lease) -> bool:
-        """Whether *lease* was renewed for its whole term."""
+        """Renew *lease*; return whether the server granted its whole initial TTL.
+
+        Raises:
+            StrongroomError: One of ``errors.OUTAGE``, if the server is unavailable.
+
+        """
         now = self._clock()
-        body = {"lease_id": lease.lease_id, "increment": int(lease.term)}
+        body = {"lease_id": lease.lease_id, "increment": int(lease.initial_ttl)}
         try:
             path = "sys/leases/renew"
             ttl = answers.lease_duration(self._session.post(path, body), path)
         except OUTAGE:
             raise
-        except StrongroomError as error:  # the lease is gone, or the database is away
-            log.info("database user %s wasn't renewed: %s", lease.username, error)
+        except StrongroomError as error:  # the lease was revoked, or the database is unavailable
+            log.info("could not renew the lease of database user %s: %s", lease.username, error)
             return False
         renewed = replace(lease, issued_at=now, ttl=ttl)
         metrics.current().lease(self._role, renewed.ttl)
         with self._lock:
             if self._lease is lease:
-                self._hold(renewed)
-        return renewed.ttl >= renewed.term
+                self._set_lease(renewed)
+        return renewed.ttl >= renewed.initial_ttl
 
-    def _follow(self, lease: Lease | None) -> Lease:
-        """The lease after *lease*; that which another thread got meanwhile, if one did."""
+    def _replace(self, lease: Lease | None) -> Lease:
+        """Request a lease in place of *lease*, unless another thread has replaced it already."""
         current = self._lease
         if current is not None and (lease is None or current.username != lease.username):
             return current
-        new = self._issue()
+        new = self._request_lease()
         with self._lock:
             if self._lease is not None:
                 self._draining.append(self._lease)
                 metrics.current().rotation("database", self._role)
-            self._hold(new)
+            self._set_lease(new)
         if self._background:
             self._worker.start(0.0)
-        self._retire()
+        self._close_outdated()
         return new
 
-    def _hold(self, lease: Lease) -> None:
-        self._lease, self._put_off = lease, False
-        self._act_at = due_at(lease, self._limits, self._chance())
+    def _set_lease(self, lease: Lease) -> None:
+        self._lease, self._has_failed = lease, False
+        self._renew_at = renew_at(lease, self._limits, self._jitter())
 
-    def _issue(self) -> Lease:
-        issued_at, token = self._clock(), self._session.logins
+    def _request_lease(self) -> Lease:
+        issued_at, login_number = self._clock(), self._session.logins
         user = answers.leased_user(self._session.get(self._path), self._path)
         redaction.live.add(user.password)
         metrics.current().lease(self._role, user.lease_duration)
@@ -220,33 +244,38 @@ class LeasedCredentials(CredentialProvider):
             lease_id=user.lease_id,
             issued_at=issued_at,
             ttl=user.lease_duration,
-            term=user.lease_duration,
+            initial_ttl=user.lease_duration,
             renewable=user.renewable,
-            # The first request of a session logs it in.
-            token=token or self._session.logins,
+            # Zero before the session's first request, which logs it in.
+            login_number=login_number or self._session.logins,
         )
 
-    def _drain(self) -> None:
-        """Give back each old user that nobody is connected as; forget one whose lease ended."""
+    def _revoke_drained(self) -> None:
+        """Revoke each replaced lease whose user has no connection; drop those that have expired."""
         now = self._clock()
         for lease in list(self._draining):
-            ended = has_ended(lease, now)
-            if not ended and not self._seal(lease.username):
+            is_expired = has_expired(lease, now)
+            if not is_expired and not self._block_if_unused(lease.username):
                 continue
             with self._lock:
                 if lease not in self._draining:
-                    continue  # somebody else gives it back
+                    continue  # because another thread revokes it
                 self._draining.remove(lease)
-            if not ended:
+            if not is_expired:
                 self._revoke(lease)
 
     def _revoke(self, lease: Lease) -> None:
-        # Not waiting for the database: the server tries again by itself when that is away.
+        # With sync=False the request does not wait for the database: the server repeats the
+        # revocation by itself while that is unavailable.
         body = {"lease_id": lease.lease_id, "sync": False}
         try:
             self._session.post("sys/leases/revoke", body)
         except StrongroomError as error:
-            log.warning("database user %s ends by itself: %s", lease.username, error)
+            log.warning(
+                "could not revoke the lease of database user %s, which now expires by itself: %s",
+                lease.username,
+                error,
+            )
 
     def _new_worker(self) -> BackgroundWorker:
-        return BackgroundWorker(self.maintain, "database-leases", retry=TICK, weak=True)
+        return BackgroundWorker(self.maintain, "database-leases", retry=CHECK_INTERVAL, weak=True)

@@ -1,4 +1,4 @@
-"""psycopg pools that connect as the current user of :class:`CredentialProvider`."""
+"""psycopg pools that connect with the current credentials of a :class:`CredentialProvider`."""
 
 from __future__ import annotations
 
@@ -18,212 +18,262 @@ from psycopg_pool import AsyncConnectionPool, ConnectionPool, PoolClosed
 
 from app_integration.database.credentials import CredentialProvider, Credentials
 
-#: Seconds to wait after each connection in a row that can't be used; the last for all others. The
-#: pool itself waits a second after the second: too long when all users of a role are revoked.
-PAUSES: Final = (0.0, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
-_FRESH: Final = "_strongroom_fresh"  # on a connection that hasn't been handed out yet
+#: Seconds to wait after each consecutive connection that is not usable; the last one repeats. The
+#: base class waits a second after the second, too long when all leases of a role are revoked.
+BACKOFF: Final = (0.0, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
+_FRESH: Final = "_strongroom_fresh"  # set on a connection until its first checkout
 
 
-class _Outdated(psycopg.OperationalError):
-    """An idle connection of a user that isn't the current one: the pool replaces it."""
+class _OutdatedConnection(psycopg.OperationalError):
+    """An idle connection whose user is not current, so the pool must replace it."""
 
 
 class LeasedPool(ConnectionPool[Any]):
-    """A ``psycopg_pool.ConnectionPool`` under the current user of *users*.
+    """A ``psycopg_pool.ConnectionPool`` with a provider's current credentials.
 
-    A child that was forked with an open pool can't use it: its workers are the parent's.
+    A forked child cannot use a pool that its parent opened, because the pool's threads do not
+    survive a fork.
     """
 
-    def __init__(self, users: CredentialProvider, url: str, **options: Any) -> None:
-        """Open it, unless ``open=False`` is among *options*.
+    def __init__(self, provider: CredentialProvider, url: str, **options: Any) -> None:
+        """Open the pool, unless *options* has ``open=False``.
 
         Args:
-            users: gives the user at each physical connect.
-            url: host and database; a user or password in it is not used.
-            options: passed to ``psycopg_pool.ConnectionPool``. ``check`` is by default an empty
-                query at each checkout, as SQLAlchemy's pre-ping.
+            provider: Provides username and password at each physical connect.
+            url: Host and database. A username or password in it is ignored.
+            options: Passed to ``psycopg_pool.ConnectionPool``. By default ``check`` sends an empty
+                query at each checkout, as SQLAlchemy's pre-ping does.
 
         """
-        self._users = users
-        self._owner = os.getpid()
+        self._provider = provider
+        self._owner_pid = os.getpid()
         self._ping = options.pop("check", ConnectionPool.check_connection)
-        kind = _kind(users, options.pop("connection_class", Connection))
+        kind = _connection_class(provider, options.pop("connection_class", Connection))
         options = {"open": True, **options}
-        super().__init__(_address(url), connection_class=kind, **options)
-        users.register_pool(self)
+        super().__init__(_conninfo(url), connection_class=kind, **options)
+        provider.register_pool(self)
 
     def getconn(self, timeout: float | None = None) -> Any:
-        """As the pool does, with shorter pauses. Raises PoolClosed in a forked child."""
-        _refuse_in_child(self._owner)
+        """Return a usable connection of the current user.
+
+        Waits for a shorter time than the base class between connections that are not usable.
+
+        Args:
+            timeout: Seconds; by default those of the pool.
+
+        Raises:
+            PoolClosed: If the pool is closed, or was opened before a fork.
+            PoolTimeout: If there is no usable connection within *timeout*.
+
+        """
+        _raise_in_child(self._owner_pid)
         end = monotonic() + (self.timeout if timeout is None else timeout)
-        for pause in _pauses():
-            connection = super().getconn(_left(end))
-            if self._is_good(connection):
+        for pause in _backoff():
+            connection = super().getconn(_seconds_left(end))
+            if self._is_usable(connection):
                 return connection
-            sleep(min(pause, _left(end)))
-        raise AssertionError("pauses have no end")
+            sleep(min(pause, _seconds_left(end)))
+        raise AssertionError("the backoff has no end")
 
     def close(self, timeout: float = 5.0) -> None:
-        """As the pool does; nothing in a forked child, whose connections are the parent's."""
-        if os.getpid() == self._owner:
+        """Close the pool. In a forked child do nothing, because the connections are the parent's.
+
+        Args:
+            timeout: Seconds to wait for the pool's threads.
+
+        """
+        if os.getpid() == self._owner_pid:
             super().close(timeout)
 
     def close_outdated(self) -> None:
-        """As :meth:`Holder.close_outdated`."""
+        """Close all idle connections now, and those in use when they return to the pool."""
         if not self.closed:
             self.drain()
 
     def reset_after_fork(self) -> None:
-        """As :meth:`Holder.reset_after_fork`: see :meth:`getconn`."""
+        """Do nothing, because :meth:`getconn` and :meth:`close` recognize a forked child."""
 
-    def _is_good(self, connection: Any) -> bool:
-        """Whether to hand *connection* out; if not, the pool has it back, and replaces it."""
-        good = False
+    def _is_usable(self, connection: Any) -> bool:
+        """Return whether to check *connection* out; if not, return it to the pool."""
+        is_usable = False
         try:
-            with suppress(Exception):  # whatever a check raises, as the pool does
-                self._examine(connection)
-                good = True
+            with suppress(Exception):  # a check may raise anything, as in the base class
+                self._raise_if_unusable(connection)
+                is_usable = True
         finally:
-            if not good:
+            if not is_usable:
                 self.putconn(connection)
-        return good
+        return is_usable
 
-    def _examine(self, connection: Any) -> None:
-        if not _is_fit(self._users, connection):
-            connection.close()  # one that is open the pool would keep
-            raise _Outdated
+    def _raise_if_unusable(self, connection: Any) -> None:
+        if not _is_fresh_or_current(self._provider, connection):
+            connection.close()  # because the pool would keep an open one
+            raise _OutdatedConnection
         if self._ping is None:
             return
         try:
             self._ping(connection)
         except psycopg.OperationalError:
-            # Ended from outside, and so are the idle ones: one by one, the pool would pause.
-            if self._users.is_current(connection.info.user):
+            # The server probably ended the idle connections too, so replace all of them now:
+            # one by one, each would cost a wait.
+            if self._provider.is_current(connection.info.user):
                 self.drain()
             raise
 
 
 class AsyncLeasedPool(AsyncConnectionPool[Any]):
-    """A ``psycopg_pool.AsyncConnectionPool`` under the current user of *users*."""
+    """A ``psycopg_pool.AsyncConnectionPool`` with a provider's current credentials."""
 
-    def __init__(self, users: CredentialProvider, url: str, **options: Any) -> None:
-        """As :class:`LeasedPool`; opened by ``async with`` or ``await pool.open()``."""
-        self._users = users
-        self._owner = os.getpid()
+    def __init__(self, provider: CredentialProvider, url: str, **options: Any) -> None:
+        """Create the pool; open it with ``async with`` or ``await pool.open()``.
+
+        Args:
+            provider: Provides username and password at each physical connect.
+            url: Host and database. A username or password in it is ignored.
+            options: Passed to ``psycopg_pool.AsyncConnectionPool``. By default ``check`` sends an
+                empty query at each checkout, as SQLAlchemy's pre-ping does.
+
+        """
+        self._provider = provider
+        self._owner_pid = os.getpid()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._ping = options.pop("check", AsyncConnectionPool.check_connection)
-        kind = _async_kind(users, options.pop("connection_class", AsyncConnection))
+        kind = _async_connection_class(provider, options.pop("connection_class", AsyncConnection))
         options = {"open": False, **options}
-        super().__init__(_address(url), connection_class=kind, **options)
-        users.register_pool(self)
+        super().__init__(_conninfo(url), connection_class=kind, **options)
+        provider.register_pool(self)
 
     async def getconn(self, timeout: float | None = None) -> Any:  # noqa: ASYNC109 (the pool's)
-        """As the pool does, with shorter pauses. Raises PoolClosed in a forked child."""
-        _refuse_in_child(self._owner)
+        """Return a usable connection of the current user.
+
+        Waits for a shorter time than the base class between connections that are not usable.
+
+        Args:
+            timeout: Seconds; by default those of the pool.
+
+        Raises:
+            PoolClosed: If the pool is closed, or was created before a fork.
+            PoolTimeout: If there is no usable connection within *timeout*.
+
+        """
+        _raise_in_child(self._owner_pid)
         self._loop = asyncio.get_running_loop()
         end = monotonic() + (self.timeout if timeout is None else timeout)
-        for pause in _pauses():
-            connection = await super().getconn(_left(end))
-            if await self._is_good(connection):
+        for pause in _backoff():
+            connection = await super().getconn(_seconds_left(end))
+            if await self._is_usable(connection):
                 return connection
-            await asyncio.sleep(min(pause, _left(end)))
-        raise AssertionError("pauses have no end")
+            await asyncio.sleep(min(pause, _seconds_left(end)))
+        raise AssertionError("the backoff has no end")
 
     async def close(self, timeout: float = 5.0) -> None:  # noqa: ASYNC109 (the pool's)
-        """As :meth:`LeasedPool.close`."""
-        if os.getpid() == self._owner:
+        """Close the pool. In a forked child do nothing, because the connections are the parent's.
+
+        Args:
+            timeout: Seconds to wait for the pool's tasks.
+
+        """
+        if os.getpid() == self._owner_pid:
             await super().close(timeout)
 
     def close_outdated(self) -> None:
-        """In the loop whose connections they are, if it still runs."""
+        """Schedule the closing of idle connections in the event loop that the pool is used in.
+
+        Connections in use are closed when they return. Does nothing if that loop no longer runs.
+        """
         loop = self._loop
         if loop is not None and loop.is_running() and not self.closed:
-            loop.call_soon_threadsafe(partial(self._begin_retiring, loop))
+            loop.call_soon_threadsafe(partial(self._start_draining, loop))
 
     def reset_after_fork(self) -> None:
-        """As :meth:`Holder.reset_after_fork`: see :meth:`getconn`."""
+        """Do nothing, because :meth:`getconn` and :meth:`close` recognize a forked child."""
 
-    def _begin_retiring(self, loop: asyncio.AbstractEventLoop) -> None:
-        self._retiring = loop.create_task(self.drain())  # the loop itself holds it only weakly
+    def _start_draining(self, loop: asyncio.AbstractEventLoop) -> None:
+        # A strong reference, because the loop keeps only a weak one.
+        self._draining = loop.create_task(self.drain())
 
-    async def _is_good(self, connection: Any) -> bool:
-        good = False
+    async def _is_usable(self, connection: Any) -> bool:
+        is_usable = False
         try:
             with suppress(Exception):
-                await self._examine(connection)
-                good = True
+                await self._raise_if_unusable(connection)
+                is_usable = True
         finally:
-            if not good:
+            if not is_usable:
                 await self.putconn(connection)
-        return good
+        return is_usable
 
-    async def _examine(self, connection: Any) -> None:
-        if not _is_fit(self._users, connection):
+    async def _raise_if_unusable(self, connection: Any) -> None:
+        if not _is_fresh_or_current(self._provider, connection):
             await connection.close()
-            raise _Outdated
+            raise _OutdatedConnection
         if self._ping is None:
             return
         try:
             await self._ping(connection)
         except psycopg.OperationalError:
-            if self._users.is_current(connection.info.user):
+            if self._provider.is_current(connection.info.user):
                 await self.drain()
             raise
 
 
-def _kind(users: CredentialProvider, base: type[Any]) -> type[Any]:
-    """*base*, connecting as the current user."""
+def _connection_class(provider: CredentialProvider, base: type[Any]) -> type[Any]:
+    """Return a subclass of *base* that connects with the current credentials of *provider*."""
 
     class Leased(base):  # type: ignore[misc] # the caller's class
         @classmethod
         def connect(cls, conninfo: str = "", **options: Any) -> Any:
-            def open_(login: Credentials) -> Any:
-                return base.connect.__func__(cls, conninfo, **{**options, **login.parameters()})
+            def open_(credentials: Credentials) -> Any:
+                parameters = {**options, **credentials.parameters()}
+                return base.connect.__func__(cls, conninfo, **parameters)
 
-            return _mark(users.connect(open_))
+            return _mark_fresh(provider.connect(open_))
 
     return Leased
 
 
-def _async_kind(users: CredentialProvider, base: type[Any]) -> type[Any]:
+def _async_connection_class(provider: CredentialProvider, base: type[Any]) -> type[Any]:
     class Leased(base):  # type: ignore[misc] # as above
         @classmethod
         async def connect(cls, conninfo: str = "", **options: Any) -> Any:
-            async def open_(login: Credentials) -> Any:
-                parameters = {**options, **login.parameters()}
+            async def open_(credentials: Credentials) -> Any:
+                parameters = {**options, **credentials.parameters()}
                 return await base.connect.__func__(cls, conninfo, **parameters)
 
-            return _mark(await users.aconnect(open_))
+            return _mark_fresh(await provider.aconnect(open_))
 
     return Leased
 
 
-def _mark(connection: Any) -> Any:
+def _mark_fresh(connection: Any) -> Any:
     setattr(connection, _FRESH, True)
     return connection
 
 
-def _is_fit(users: CredentialProvider, connection: Any) -> bool:
-    """Whether to hand *connection* out: made just now, or of the current user."""
-    fresh = connection.__dict__.pop(_FRESH, False)
-    return fresh or users.is_current(connection.info.user)
+def _is_fresh_or_current(provider: CredentialProvider, connection: Any) -> bool:
+    """Return whether this is the first checkout of *connection*, or its user is current."""
+    is_fresh = connection.__dict__.pop(_FRESH, False)
+    return is_fresh or provider.is_current(connection.info.user)
 
 
-def _pauses() -> Iterator[float]:
-    return chain(PAUSES, repeat(PAUSES[-1]))
+def _backoff() -> Iterator[float]:
+    return chain(BACKOFF, repeat(BACKOFF[-1]))
 
 
-def _left(end: float) -> float:
+def _seconds_left(end: float) -> float:
     return max(end - monotonic(), 0)
 
 
-def _address(url: str) -> str:
-    """*url* as psycopg takes it: without SQLAlchemy's driver, without user and password."""
-    scheme, _, rest = (url + "").partition("://")
+def _conninfo(url: str) -> str:
+    """Return *url* as a libpq connection string without SQLAlchemy's driver, user and password."""
+    scheme, _, rest = (url + "").partition("://")  # the characters: str() of a Secret is redacted
     parts: dict[str, Any] = conninfo_to_dict(f"{scheme.partition('+')[0]}://{rest}")
     return make_conninfo(**{**parts, "user": None, "password": None})
 
 
-def _refuse_in_child(owner: int) -> None:
-    if os.getpid() != owner:
-        raise PoolClosed("this pool was made before the fork; make one in each process")
+def _raise_in_child(owner_pid: int) -> None:
+    if os.getpid() != owner_pid:
+        raise PoolClosed(
+            "this pool was opened before the fork and cannot be used in a child process; "
+            "open a pool in each process"
+        )

@@ -1,4 +1,4 @@
-"""Engines and pools of asyncio under leased users: rotations, and a loop that never waits."""
+"""Asyncio engines and pools with leased credentials: rotations, and an event loop that runs on."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ from tests.support.databases.database import ROLE, Database, eventually
 pytestmark = pytest.mark.requires("embedded")
 
 ROTATIONS = 10
-Ask = Callable[[], Awaitable[str]]
+Query = Callable[[], Awaitable[str]]
 
 
 @pytest.fixture
 def users(service: Client) -> Iterator[LeasedCredentials]:
-    held = LeasedCredentials(service.session, ROLE)
-    yield held
-    held.close()
+    provider = LeasedCredentials(service.session, ROLE)
+    yield provider
+    provider.close()
 
 
 @pytest.fixture(params=["engine", "pool"])
@@ -37,46 +37,46 @@ def kind(request: pytest.FixtureRequest) -> str:
 
 
 @asynccontextmanager
-async def asking(kind: str, users: LeasedCredentials, url: str) -> AsyncIterator[Ask]:
+async def open_query(kind: str, users: LeasedCredentials, url: str) -> AsyncIterator[Query]:
     if kind == "engine":
         engine = async_leased_engine(users, url, pool_size=THREADS, max_overflow=0)
 
-        async def ask_engine() -> str:
+        async def query_engine() -> str:
             async with engine.connect() as connection:
                 return str((await connection.execute(text(WHO))).scalar())
 
-        yield ask_engine
+        yield query_engine
         await engine.dispose()
     else:
         async with AsyncLeasedPool(users, url, min_size=4, max_size=THREADS) as pool:
 
-            async def ask_pool() -> str:
+            async def query_pool() -> str:
                 async with pool.connection() as connection:
                     row: Any = await (await connection.execute(WHO)).fetchone()
                     return str(row[0])
 
-            yield ask_pool
+            yield query_pool
 
 
-def _seen(answered: Counter[str], user: str) -> bool:
+def _has_answered(answered: Counter[str], user: str) -> bool:
     return answered[user] > 0
 
 
-async def under_load(ask: Ask, users: LeasedCredentials) -> Counter[str]:
-    """Queries by user, of tasks that ask all the time through :data:`ROTATIONS` rotations."""
+async def under_load(query: Query, users: LeasedCredentials) -> Counter[str]:
+    """Query without pause through :data:`ROTATIONS` rotations; return the queries of each user."""
     answered: Counter[str] = Counter()
     over = asyncio.Event()
 
     async def work() -> None:
         while not over.is_set():
-            answered[await ask()] += 1
+            answered[await query()] += 1
 
     async with asyncio.TaskGroup() as tasks:
         for _ in range(THREADS):
             tasks.create_task(work())
         for _ in range(ROTATIONS):
             new = (await asyncio.to_thread(users.rotate)).username
-            assert await asyncio.to_thread(eventually, partial(_seen, answered, new))
+            assert await asyncio.to_thread(eventually, partial(_has_answered, answered, new))
         over.set()
     return answered
 
@@ -87,37 +87,37 @@ def test_rotations_lose_no_query(
     url = service.secrets.get("database-url")
 
     async def main() -> Counter[str]:
-        async with asking(kind, users, url) as ask:
-            answered = await under_load(ask, users)
+        async with open_query(kind, users, url) as query:
+            answered = await under_load(query, users)
             last = users.current().username
-            gone = await asyncio.to_thread(eventually, lambda: database.leased() <= {last})
-            assert gone  # the idle connections of old users were closed, in their own loop
-            assert await ask() == last
+            is_dropped = await asyncio.to_thread(eventually, lambda: database.leased() <= {last})
+            assert is_dropped  # because idle connections of old users were closed in their own loop
+            assert await query() == last
             return answered
 
-    answered = asyncio.run(main())  # any failure ends the group of tasks
+    answered = asyncio.run(main())  # any failure raises from the task group
     assert len(answered) >= ROTATIONS
     assert database.ghosts() == 0
 
 
-def test_while_the_server_is_asked_the_loop_goes_on(
+def test_event_loop_runs_during_a_lease_request(
     kind: str, users: LeasedCredentials, service: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     url, get = service.secrets.get("database-url"), service.session.get
-    asked, answer = threading.Event(), threading.Event()
+    requested, response = threading.Event(), threading.Event()
 
     def slow(path: str) -> dict[str, Any]:
-        asked.set()
-        assert answer.wait(20)
+        requested.set()
+        assert response.wait(20)
         return get(path)
 
     monkeypatch.setattr(service.session, "get", slow)
 
     async def main() -> str:
-        async with asking(kind, users, url) as ask:
-            query = asyncio.ensure_future(ask())
-            assert await asyncio.to_thread(asked.wait, 20)
-            answer.set()  # a loop that waits for the server never comes here
-            return await query
+        async with open_query(kind, users, url) as query:
+            running = asyncio.ensure_future(query())
+            assert await asyncio.to_thread(requested.wait, 20)
+            response.set()  # a blocked event loop would never get here
+            return await running
 
     assert asyncio.run(main()) == users.current().username

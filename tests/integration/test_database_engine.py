@@ -1,4 +1,4 @@
-"""Engines under leased users: a lease's life, from the first connection to the last."""
+"""Engines with leased credentials, from the first connection to the last."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from sqlalchemy.exc import OperationalError
 from app_integration._internal import unclosed
 from app_integration.client import Client
 from app_integration.database import LeasedCredentials, leased_engine
-from app_integration.database.lease import RETRY_PAUSE
+from app_integration.database.lease import RETRY_INTERVAL
 from app_integration.errors import Unreachable
 from app_integration.settings import Limits
 from tests.support.databases.database import ROLE, Database, eventually, leases
@@ -36,39 +36,41 @@ def clock() -> Clock:
 
 @pytest.fixture
 def users(service: Client, clock: Clock) -> Iterator[LeasedCredentials]:
-    """Leases on a clock of the test's own; nothing happens in the background."""
-    held = LeasedCredentials(
-        service.session, ROLE, clock=clock, chance=lambda: 0.0, background=False
+    """Yield a provider on the test's clock, without a background thread."""
+    provider = LeasedCredentials(
+        service.session, ROLE, clock=clock, jitter=lambda: 0.0, background=False
     )
-    yield held
-    held.close()
+    yield provider
+    provider.close()
 
 
 @pytest.fixture
 def engine(service: Client, users: LeasedCredentials) -> Iterator[Engine]:
-    made = leased_engine(users, service.secrets.get("database-url"))
-    yield made
-    made.dispose()
+    engine = leased_engine(users, service.secrets.get("database-url"))
+    yield engine
+    engine.dispose()
 
 
-def who(engine: Engine) -> str:
+def session_user(engine: Engine) -> str:
     with engine.connect() as connection:
         return str(connection.execute(WHO).one()[0])
 
 
-def due(users: LeasedCredentials) -> float:
+def renewal_time(users: LeasedCredentials) -> float:
     lease = users.current()
     return lease.issued_at + lease.ttl * Limits().lease_rotate_at
 
 
-def test_a_connection_is_a_leased_user_acting_as_the_owner(service: Client) -> None:
+def test_connection_uses_a_leased_user_with_the_owner_role(service: Client) -> None:
     with service.engine(None, None).connect() as connection:
         user, acting = connection.execute(WHO).one()
     assert user.startswith("v-approle-gaara-st-")
     assert acting == "gaara_store_owner"
 
 
-def test_what_a_leased_user_makes_outlives_it(deployment: Deployment, database: Database) -> None:
+def test_table_of_a_leased_user_survives_its_revocation(
+    deployment: Deployment, database: Database
+) -> None:
     first = Client(deployment.settings)
     with first.engine(None, None).begin() as connection:
         user = connection.execute(WHO).one()[0]
@@ -83,7 +85,7 @@ def test_what_a_leased_user_makes_outlives_it(deployment: Deployment, database: 
     second.close()
 
 
-def test_a_revoked_user_loses_its_session_and_the_engine_goes_on(
+def test_engine_after_a_revocation_reconnects_as_another_user(
     deployment: Deployment, service: Client
 ) -> None:
     engine = service.engine(None, None)
@@ -92,114 +94,114 @@ def test_a_revoked_user_loses_its_session_and_the_engine_goes_on(
         deployment.operator.post(f"sys/leases/revoke-prefix/database/creds/{ROLE}", {})
         with pytest.raises(OperationalError):
             connection.execute(WHO)
-    assert who(engine) != before
+    assert session_user(engine) != before
 
 
 def test_engines_of_one_process_share_one_lease(service: Client) -> None:
-    assert who(service.engine(None, None)) == who(service.engine(None, None))
+    assert session_user(service.engine(None, None)) == session_user(service.engine(None, None))
 
 
-def test_a_due_lease_is_renewed_and_its_user_s_password_with_it(
+def test_maintain_at_renewal_time_extends_lease_and_password(
     users: LeasedCredentials, engine: Engine, clock: Clock, database: Database
 ) -> None:
-    before, user = users.current(), who(engine)
+    before, user = users.current(), session_user(engine)
     database.shorten(user)
     first_end = database.valid_until(user)
-    clock.now = due(users) - 1
+    clock.now = renewal_time(users) - 1
     users.maintain()
     assert users.current() is before
     clock.now += 1
     users.maintain()
     assert users.current().issued_at == clock.now
-    assert who(engine) == user
-    assert database.valid_until(user) > first_end  # or logins would end before the lease
+    assert session_user(engine) == user
+    assert database.valid_until(user) > first_end  # otherwise logins would end before the lease
 
 
-def test_a_renewal_that_is_cut_short_is_followed_by_another_user(
+def test_maintain_after_a_renewal_cut_short_replaces_the_lease(
     users: LeasedCredentials, engine: Engine, clock: Clock, deployment: Deployment
 ) -> None:
     with leases(deployment.operator, ttl=60, max_ttl=60):
-        first = who(engine)
+        first = session_user(engine)
     with leases(deployment.operator, ttl=30, max_ttl=30):
-        clock.now = due(users)
+        clock.now = renewal_time(users)
         users.maintain()
-        assert who(engine) != first
+        assert session_user(engine) != first
 
 
-def test_an_old_user_is_given_back_when_its_last_connection_returns(
+def test_replaced_lease_is_revoked_after_its_last_connection_closes(
     users: LeasedCredentials, engine: Engine, database: Database
 ) -> None:
     with engine.connect() as used:
         first = used.execute(WHO).one()[0]
         with engine.connect():
-            pass  # leaves an idle one
+            pass  # leaves an idle connection
         assert users.open_connections(first) == 2
         second = users.rotate().username
         users.maintain()
-        assert users.open_connections(first) == 1  # the idle one was closed at once
+        assert users.open_connections(first) == 1  # the idle one was closed by the rotation
         assert used.execute(WHO).one()[0] == first
         assert {first, second} <= database.leased()
-        assert who(engine) == second
+        assert session_user(engine) == second
     assert users.open_connections(first) == 0
     users.maintain()
     assert eventually(lambda: first not in database.leased())
     assert second in database.leased()
 
 
-def test_a_user_that_somebody_is_about_to_connect_as_is_not_given_back(
+def test_replaced_lease_with_a_connect_in_progress_is_not_revoked(
     users: LeasedCredentials, engine: Engine
 ) -> None:
-    def rotate_meanwhile(_login: object) -> object:
+    def rotate_while_connecting(_credentials: object) -> object:
         users.rotate()
         users.maintain()
-        with engine.connect() as other:  # the old one still works: it wasn't given back
+        with engine.connect() as other:  # works, because the old lease is not revoked
             return other.connection.driver_connection
 
     first = users.current().username
-    users.connect(rotate_meanwhile)
+    users.connect(rotate_while_connecting)
     users.maintain()
     assert users.current().username != first
 
 
-def test_leases_of_a_token_that_was_replaced_are_followed(
+def test_maintain_after_a_new_login_replaces_the_lease(
     users: LeasedCredentials, engine: Engine, service: Client, deployment: Deployment
 ) -> None:
-    first = who(engine)
+    first = session_user(engine)
     accessor = service.session.get("auth/token/lookup-self")["data"]["accessor"]
     deployment.operator.post("auth/token/revoke-accessor", {"accessor": accessor})
     service.session.get("auth/token/lookup-self")  # logs in again
     users.maintain()
-    assert who(engine) != first
+    assert session_user(engine) != first
 
 
-def test_while_the_server_is_away_a_due_lease_serves_to_its_end_and_no_longer(
+def test_lease_during_an_outage_is_used_until_it_expires(
     users: LeasedCredentials, service: Client, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     lease = users.current()
     attempts: list[str] = []
 
-    def away(path: str, _body: object = None) -> None:
+    def unavailable(path: str, _body: object = None) -> None:
         attempts.append(path)
-        raise Unreachable("the server is away")
+        raise Unreachable("the server is unavailable")
 
-    monkeypatch.setattr(service.session, "get", away)
-    monkeypatch.setattr(service.session, "post", away)
+    monkeypatch.setattr(service.session, "get", unavailable)
+    monkeypatch.setattr(service.session, "post", unavailable)
     clock.now = lease.ttl * 0.9
-    pause = [users.maintain() for _ in range(5)][-1]
-    assert len(attempts) == 1  # an attempt may take a whole deadline
-    assert 0 < pause <= RETRY_PAUSE
+    interval = [users.maintain() for _ in range(5)][-1]
+    assert len(attempts) == 1  # because an attempt may take a whole deadline
+    assert 0 < interval <= RETRY_INTERVAL
     assert users.current() == lease
     assert users.is_current(lease.username)
-    clock.now += RETRY_PAUSE
+    clock.now += RETRY_INTERVAL
     users.maintain()
     assert len(attempts) == 2
     clock.now = lease.ttl
-    assert not users.is_current(lease.username)  # nor is a pooled connection used on
+    assert not users.is_current(lease.username)  # nor is a pooled connection used
     with pytest.raises(Unreachable):
         users.current()
 
 
-def test_a_lease_left_open_is_told(service: Client) -> None:
+def test_unclosed_lease_warns(service: Client) -> None:
     users = LeasedCredentials(service.session, ROLE)
     users.current()
     with pytest.warns(ResourceWarning, match="1 leased database users of gaara-store-dev"):
@@ -208,7 +210,7 @@ def test_a_lease_left_open_is_told(service: Client) -> None:
     unclosed.warn_if_unclosed(users)  # a warning would fail the test
 
 
-def test_the_password_is_shown_by_neither_lease_nor_engine(
+def test_repr_of_lease_and_engine_url_hides_the_password(
     users: LeasedCredentials, engine: Engine
 ) -> None:
     lease = users.current()

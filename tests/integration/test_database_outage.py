@@ -1,4 +1,4 @@
-"""PostgreSQL away while a user is made, renewed or dropped: no user is left without a lease."""
+"""PostgreSQL outages during lease, renewal and revocation: no user stays without a lease."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from vault.runtime.embedded import Embedded
 
 pytestmark = pytest.mark.requires("embedded")
 
-PATIENCE = 90.0  # seconds; the server repeats a revocation after 10, then after longer pauses
+PATIENCE = 90.0  # seconds; the server repeats a revocation after 10 s, then after longer intervals
 
 
 class Clock:
@@ -35,11 +35,11 @@ def clock() -> Clock:
 
 @pytest.fixture
 def users(service: Client, clock: Clock) -> Iterator[LeasedCredentials]:
-    held = LeasedCredentials(
-        service.session, ROLE, clock=clock, chance=lambda: 0.0, background=False
+    provider = LeasedCredentials(
+        service.session, ROLE, clock=clock, jitter=lambda: 0.0, background=False
     )
-    yield held
-    held.close()
+    yield provider
+    provider.close()
 
 
 @contextmanager
@@ -55,12 +55,12 @@ def without_postgresql(deployment: Deployment) -> Iterator[None]:
 
 
 def irrevocable(deployment: Deployment) -> int:
-    """Leases that the server has given up on."""
-    answer = deployment.operator.get("sys/leases/count?type=irrevocable")
-    return int(answer["data"]["lease_count"])
+    """Return the number of leases that the server no longer tries to revoke."""
+    response = deployment.operator.get("sys/leases/count?type=irrevocable")
+    return int(response["data"]["lease_count"])
 
 
-def test_no_user_is_made_without_a_lease(
+def test_failed_lease_creates_no_user(
     deployment: Deployment, users: LeasedCredentials, database: Database
 ) -> None:
     before = database.leased()
@@ -70,7 +70,7 @@ def test_no_user_is_made_without_a_lease(
     assert users.current().username in database.leased()
 
 
-def test_a_lease_that_cannot_be_renewed_is_kept_and_renewed_later(
+def test_lease_not_renewed_in_an_outage_is_renewed_later(
     deployment: Deployment,
     users: LeasedCredentials,
     clock: Clock,
@@ -93,12 +93,12 @@ def test_a_lease_that_cannot_be_renewed_is_kept_and_renewed_later(
     assert lease.username in database.leased()
 
 
-def test_a_user_that_could_not_be_dropped_is_dropped_once_the_database_is_back(
+def test_user_revoked_in_an_outage_is_dropped_after_it(
     deployment: Deployment, users: LeasedCredentials, database: Database
 ) -> None:
     user = users.current().username
     with without_postgresql(deployment):
-        users.close()  # doesn't wait for the database
+        users.close()  # does not wait for the database
     assert user in database.leased()
     assert eventually(lambda: user not in database.leased(), PATIENCE)
     assert irrevocable(deployment) == 0

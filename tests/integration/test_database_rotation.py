@@ -1,4 +1,4 @@
-"""Rotations and revocations under load: what 16 threads that never pause notice of them."""
+"""Rotations and revocations under the load of 16 threads that query without pause."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ pytestmark = pytest.mark.requires("embedded")
 
 ROTATIONS = {"engine": 100, "pool": 25}
 REVOCATIONS = 5
-#: Seconds. Leases this short are renewed, cut short and followed within one test.
+#: Seconds. Leases this short are renewed, cut short and replaced within one test.
 SHORT, SHORT_MAX = 2, 3
 
 
 @pytest.fixture
 def users(service: Client, deployment: Deployment) -> Iterator[LeasedCredentials]:
     with leases(deployment.operator, ttl=SHORT, max_ttl=SHORT_MAX):
-        held = LeasedCredentials(service.session, ROLE)
-        yield held
-        held.close()
+        provider = LeasedCredentials(service.session, ROLE)
+        yield provider
+        provider.close()
 
 
 @pytest.fixture(params=["engine", "pool"])
@@ -53,7 +53,7 @@ def test_rotations_lose_no_query(
     record_property("queries", sum(tally.users.values()))
 
 
-def test_a_revoked_prefix_costs_at_most_the_open_connections(
+def test_revoked_prefix_fails_at_most_the_open_connections(
     ask: Callable[[], str],
     users: LeasedCredentials,
     database: Database,

@@ -1,4 +1,4 @@
-"""Whose connections they are, and what becomes of them: pools, rotation by others, forks, leaks."""
+"""Credentials of pools and engines: rotation, external credentials, forks, unclosed leases."""
 
 from __future__ import annotations
 
@@ -40,17 +40,17 @@ users.current()
 
 @pytest.fixture
 def users(service: Client) -> Iterator[LeasedCredentials]:
-    held = LeasedCredentials(service.session, ROLE, background=False)
-    yield held
-    held.close()
+    provider = LeasedCredentials(service.session, ROLE, background=False)
+    yield provider
+    provider.close()
 
 
-def who(pool: ConnectionPool[Any]) -> str:
+def session_user(pool: ConnectionPool[Any]) -> str:
     with pool.connection() as connection:
         return str(connection.execute(WHO).fetchone()[0])
 
 
-def test_a_pool_gives_an_old_user_back_when_its_last_connection_returns(
+def test_pool_closes_connections_of_a_replaced_lease_until_it_is_revoked(
     users: LeasedCredentials, service: Client, database: Database
 ) -> None:
     url = service.secrets.get("database-url")
@@ -62,64 +62,64 @@ def test_a_pool_gives_an_old_user_back_when_its_last_connection_returns(
             users.maintain()
             assert users.open_connections(first) == 1  # the idle one was closed
             assert first in database.leased()
-            assert who(pool) == second
+            assert session_user(pool) == second
             assert used.execute(WHO).fetchone()[0] == first
         assert eventually(lambda: users.open_connections(first) == 0)
         users.maintain()
         assert eventually(lambda: first not in database.leased())
-        assert who(pool) == second
+        assert session_user(pool) == second
 
 
-def test_a_pool_wastes_no_second_on_connections_that_were_ended(
+def test_pool_with_terminated_connections_waits_under_half_a_second(
     users: LeasedCredentials, service: Client, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pauses: list[float] = []
     for module in ("app_integration.database.pool", "psycopg_pool.pool"):
         monkeypatch.setattr(f"{module}.sleep", pauses.append)
-    ended: list[int] = []
+    terminated: list[int] = []
 
     def check(connection: psycopg.Connection[Any]) -> None:
-        if len(ended) < 4:  # as when one user after another is revoked
-            ended.append(connection.info.backend_pid)
-            database.end(ended[-1])
+        if len(terminated) < 4:  # as when the leases of a role are revoked one by one
+            terminated.append(connection.info.backend_pid)
+            database.end(terminated[-1])
         ConnectionPool.check_connection(connection)
 
     url = service.secrets.get("database-url")
     with LeasedPool(users, url, min_size=1, max_size=1, check=check) as pool:
-        assert who(pool) == users.current().username
-    assert len(set(ended)) == len(pauses) == 4
+        assert session_user(pool) == users.current().username
+    assert len(set(terminated)) == len(pauses) == 4
     assert sum(pauses) < 0.5
 
 
 def test_pool_and_engine_of_one_process_share_one_lease() -> None:
     with database_engine().connect() as connection:
-        assert connection.execute(text(WHO)).scalar() == who(database_pool(min_size=1))
+        assert connection.execute(text(WHO)).scalar() == session_user(database_pool(min_size=1))
 
 
-def backend(pool: ConnectionPool[Any]) -> int:
-    """The server's process behind the connection."""
+def backend_pid(pool: ConnectionPool[Any]) -> int:
+    """Return the process id of the server's backend behind the pool's connection."""
     with pool.connection() as connection:
         return int(connection.info.backend_pid)
 
 
-def test_a_child_is_told_to_open_a_pool_of_its_own() -> None:
+def test_pool_in_a_forked_child_raises_pool_closed() -> None:
     pool = database_pool(min_size=1)
-    before = backend(pool)
+    before = backend_pid(pool)
     reader, writer = os.pipe()
     if os.fork() == 0:
         with suppress(BaseException):
-            os.write(writer, _what_happens(pool))
+            os.write(writer, _getconn_error(pool))
             app_integration.close()
         os._exit(0)
     os.close(writer)
-    with os.fdopen(reader) as told:
-        assert told.read() == "this pool was made before the fork; make one in each process"
+    with os.fdopen(reader) as received:
+        assert received.read().endswith("; open a pool in each process")
     os.wait()
-    # The child closed what it was left with, as it ended: not the connection of its parent.
-    assert backend(pool) == before
+    # The child closed its client, but not the connection of its parent.
+    assert backend_pid(pool) == before
 
 
-def _what_happens(pool: ConnectionPool[Any]) -> bytes:
+def _getconn_error(pool: ConnectionPool[Any]) -> bytes:
     try:
         pool.getconn(1)
     except PoolClosed as closed:
@@ -127,7 +127,7 @@ def _what_happens(pool: ConnectionPool[Any]) -> bytes:
     return b"nothing"
 
 
-def test_a_delivered_user_is_followed_and_its_lease_is_somebody_else_s(
+def test_pool_with_a_delivered_file_uses_its_newest_user_and_revokes_none(
     deployment: Deployment, tmp_path: Path, database: Database
 ) -> None:
     file = tmp_path / "database.json"
@@ -142,15 +142,15 @@ def test_a_delivered_user_is_followed_and_its_lease_is_somebody_else_s(
 
     first = deliver()
     pool = database_pool(credentials=file, min_size=1, max_size=1)
-    assert who(pool) == first
+    assert session_user(pool) == first
     second = deliver()
-    assert eventually(lambda: who(pool) == second)  # the file is looked at once a second
+    assert eventually(lambda: session_user(pool) == second)  # the file is checked once a second
     pool.close()
-    assert {first, second} <= database.leased()  # nothing was given back here
+    assert {first, second} <= database.leased()  # the SDK revoked neither
     deployment.operator.post(f"sys/leases/revoke-prefix/database/creds/{ROLE}", {})
 
 
-def test_a_user_in_a_secret_is_followed_past_the_cache(
+def test_engine_with_a_secret_reads_a_changed_password_past_the_cache(
     deployment: Deployment, database: Database
 ) -> None:
     engine = database_engine(secret="database-url")
@@ -162,25 +162,25 @@ def test_a_user_in_a_secret_is_followed_past_the_cache(
         assert other.execute(text(WHO)).scalar() == user
 
 
-def test_what_makes_no_sense_is_refused_before_any_request() -> None:
-    with pytest.raises(ConfigurationError, match="one of role and secret"):
+def test_engine_with_role_and_secret_raises_before_any_request() -> None:
+    with pytest.raises(ConfigurationError, match="only one of role and secret"):
         database_engine("reports", secret="database-url")
 
 
-def test_a_role_that_is_not_granted_is_told_with_the_rule_to_add() -> None:
+def test_engine_of_a_role_not_granted_names_the_path_to_allow() -> None:
     engine = database_engine("reports")
     with pytest.raises(AccessDenied, match="database/creds/gaara-store-dev-reports"):
         engine.connect()
 
 
-def test_a_missing_database_leases_no_further_users(
+def test_connect_to_a_missing_database_requests_no_other_lease(
     service: Client, users: LeasedCredentials
 ) -> None:
     url = service.secrets.get("database-url").reveal().rpartition("/")[0]
     first = users.current()
 
-    def open_(login: Credentials) -> object:
-        parameters: dict[str, Any] = {**login.parameters()}
+    def open_(credentials: Credentials) -> object:
+        parameters: dict[str, Any] = {**credentials.parameters()}
         return psycopg.connect(f"{url}/nowhere".replace("+psycopg", ""), **parameters)
 
     with pytest.raises(psycopg.OperationalError, match="does not exist"):
@@ -188,27 +188,27 @@ def test_a_missing_database_leases_no_further_users(
     assert users.current() is first
 
 
-def test_leases_that_are_dropped_are_told_when_they_are_collected(service: Client) -> None:
-    """Although there is a thread that tends to them."""
+def test_garbage_collected_leases_warn(service: Client) -> None:
+    """The background thread keeps no strong reference to them."""
     dropped = [LeasedCredentials(service.session, ROLE)]
     dropped[0].current()
-    with pytest.warns(ResourceWarning, match="1 leased database users") as told:
-        assert eventually(partial(_collected, told, dropped))
+    with pytest.warns(ResourceWarning, match="1 leased database users") as warned:
+        assert eventually(partial(_has_warned, warned, dropped))
 
 
-def _collected(told: pytest.WarningsRecorder, dropped: list[LeasedCredentials]) -> bool:
+def _has_warned(warned: pytest.WarningsRecorder, dropped: list[LeasedCredentials]) -> bool:
     dropped.clear()
     gc.collect()
-    return len(told) > 0
+    return len(warned) > 0
 
 
-def test_leases_left_open_are_told_at_the_end_of_the_process(deployment: Deployment) -> None:
+def test_leases_open_at_process_exit_warn(deployment: Deployment) -> None:
     environment = {**os.environ, **deployment.variables, "PYTHONPATH": str(ROOT)}
     command = (sys.executable, "-W", "default::ResourceWarning", "-c")
     left = subprocess.run(
         (*command, LEAKY), env=environment, capture_output=True, text=True, check=True
     )
-    assert f"1 leased database users of {ROLE} are left open: call close()" in left.stderr
+    assert f"1 leased database users of {ROLE} are not revoked: call close()" in left.stderr
     closed = subprocess.run(
         (*command, "from app_integration import database_engine; database_engine().connect()"),
         env=environment,
@@ -216,4 +216,4 @@ def test_leases_left_open_are_told_at_the_end_of_the_process(deployment: Deploym
         text=True,
         check=True,
     )
-    assert "left open" not in closed.stderr  # the client is closed at the end
+    assert "not revoked" not in closed.stderr  # the client is closed at the end

@@ -1,4 +1,4 @@
-"""The engines and pools of one client: whose lock they are made under."""
+"""The lock under which a client's engines and pools are created."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ URL = "postgresql+psycopg://127.0.0.1/shop"
 PATIENCE = 10.0  # seconds
 
 
-def test_factory_made_before_a_fork_opens_in_the_child_while_the_parent_held_the_lock(
+def test_factory_in_a_forked_child_does_not_wait_for_the_parents_lock(
     tmp_path: Path,
 ) -> None:
     first, second = tmp_path / "first.json", tmp_path / "second.json"
@@ -23,16 +23,16 @@ def test_factory_made_before_a_fork_opens_in_the_child_while_the_parent_held_the
         write_private(path, '{"username": "ada", "password": "invented-password"}')
     client = Client(Settings(Scope("shop", Environment.PROD), "https://vault"))
     client.database("engine", URL, {}, credentials=first)
-    held, done = threading.Event(), threading.Event()
+    acquired, done = threading.Event(), threading.Event()
 
     def hold(lock: AbstractContextManager[object]) -> None:
         with lock:
-            held.set()
+            acquired.set()
             done.wait(2 * PATIENCE)
 
     threading.Thread(target=hold, args=(client._lock,), daemon=True).start()
-    assert held.wait(PATIENCE)
-    client.reset_after_fork()  # as in a child, where that thread is gone and its lock is not
+    assert acquired.wait(PATIENCE)
+    client.reset_after_fork()  # as in a child, where that thread does not run but its lock stays
     opened = threading.Event()
 
     def open_another() -> None:
