@@ -1,1 +1,5 @@
-"""One line for each framework: redaction, the delivered config, ``/metrics``, and a clean end."""
+"""Helpers for web frameworks, pydantic-settings and ORMs.
+
+A framework helper takes one line. It installs redaction, loads the delivered config, serves
+``/metrics``, and closes the SDK when the application ends.
+"""

@@ -1,4 +1,4 @@
-"""FastAPI: ``config = init(app, Model)``."""
+"""FastAPI helper: ``config = init(app, Model)``."""
 
 from __future__ import annotations
 
@@ -18,15 +18,18 @@ from app_integration.settings import from_environment
 
 
 def init(app: FastAPI, model: type[M], path: Path | None = None) -> ConfigFile[M]:
-    """Scrub logs, load the delivered config, serve ``/metrics``, and close with the application.
+    """Redact logs, load the delivered config, serve ``/metrics``, and close the SDK at shutdown.
 
     Args:
-        app: the application; a lifespan that it has stays, and ends before the SDK closes.
-        model: the pydantic model of its config; ask the result's ``current()`` at each use.
-        path: the file; by default the one that ``STRONGROOM_CONFIG`` names.
+        app: The application. Its own lifespan still runs, and ends before the SDK closes.
+        model: The pydantic model of its config.
+        path: The delivered file; by default the one that ``STRONGROOM_CONFIG`` names.
+
+    Returns:
+        The config file. Call its ``current()`` for each use, because the file may change.
 
     Raises:
-        ConfigurationError: a variable is missing or wrong, or the config can't be used.
+        ConfigurationError: If a variable is missing or wrong, or the config is rejected.
 
     """
     redaction.install()
@@ -40,7 +43,7 @@ def init(app: FastAPI, model: type[M], path: Path | None = None) -> ConfigFile[M
             async with inner(running) as state:
                 yield state
         finally:
-            # In a thread: giving the token back is a request.
+            # In a thread, because revoking the Vault token sends a request.
             await asyncio.to_thread(app_integration.close)
 
     app.router.lifespan_context = lifespan
@@ -48,12 +51,12 @@ def init(app: FastAPI, model: type[M], path: Path | None = None) -> ConfigFile[M
 
 
 def serve_metrics(app: FastAPI) -> None:
-    """Add ``/metrics`` to *app*: see :mod:`app_integration.integrations.metrics_page`."""
+    """Add the page ``/metrics`` to *app*. See :mod:`app_integration.integrations.metrics_page`."""
     settings = from_environment()
 
     def metrics(request: Request) -> Response:
         remote = request.client.host if request.client else None
-        page = metrics_page.answer(remote, request.headers, settings)
+        page = metrics_page.get_page(remote, request.headers, settings)
         return Response(page.body, page.status, headers={"content-type": page.content_type})
 
     app.add_api_route("/metrics", metrics, include_in_schema=False)

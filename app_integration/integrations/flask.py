@@ -1,4 +1,4 @@
-"""Flask: ``config = init(app, Model)``."""
+"""Flask helper: ``config = init(app, Model)``."""
 
 from __future__ import annotations
 
@@ -13,17 +13,20 @@ from app_integration.settings import from_environment
 
 
 def init(app: Flask, model: type[M], path: Path | None = None) -> ConfigFile[M]:
-    """Scrub logs, load the delivered config, and serve ``/metrics``.
+    """Redact logs, load the delivered config, and serve ``/metrics``.
 
-    Leases and token are given back when the process ends.
+    The SDK revokes its leases and its Vault token when the process ends.
 
     Args:
-        app: the application.
-        model: the pydantic model of its config; ask the result's ``current()`` at each use.
-        path: the file; by default the one that ``STRONGROOM_CONFIG`` names.
+        app: The application.
+        model: The pydantic model of its config.
+        path: The delivered file; by default the one that ``STRONGROOM_CONFIG`` names.
+
+    Returns:
+        The config file. Call its ``current()`` for each use, because the file may change.
 
     Raises:
-        ConfigurationError: a variable is missing or wrong, or the config can't be used.
+        ConfigurationError: If a variable is missing or wrong, or the config is rejected.
 
     """
     redaction.install()
@@ -33,10 +36,10 @@ def init(app: Flask, model: type[M], path: Path | None = None) -> ConfigFile[M]:
 
 
 def serve_metrics(app: Flask) -> None:
-    """Add ``/metrics`` to *app*: see :mod:`app_integration.integrations.metrics_page`."""
+    """Add the page ``/metrics`` to *app*. See :mod:`app_integration.integrations.metrics_page`."""
     settings = from_environment()
 
     @app.get("/metrics")
     def metrics() -> Response:
-        page = metrics_page.answer(request.remote_addr, request.headers, settings)
+        page = metrics_page.get_page(request.remote_addr, request.headers, settings)
         return Response(page.body, page.status, content_type=page.content_type)

@@ -1,9 +1,10 @@
-"""The ``/metrics`` page, and who may read it: names of secrets and when they are read.
+"""The ``/metrics`` page and its access control.
 
-Whoever sends the token that ``STRONGROOM_METRICS_TOKEN_FILE`` holds. In development this machine
-too, unless the request says that a proxy passed it on. Elsewhere an address proves nothing: behind
-a proxy on the same machine everybody comes from it, and waitress takes away the headers that would
-tell.
+The page is protected because it shows the names of secrets and when they are read. A client may
+read it with the token in the file that ``STRONGROOM_METRICS_TOKEN_FILE`` names. In development a
+client on the same machine may read it without, unless a header says that a proxy forwarded the
+request. In other environments an address proves nothing: behind a proxy on the same machine all
+requests have that machine's address, and waitress removes the headers that would reveal the proxy.
 """
 
 from __future__ import annotations
@@ -20,13 +21,17 @@ from app_integration.observability import metrics
 from app_integration.settings import Settings
 
 SETTING: Final = "STRONGROOM_METRICS_TOKEN_FILE"
-_PROXIED: Final = ("forwarded", "via", "x-forwarded-for", "x-real-ip")
+_PROXY_HEADERS: Final = ("forwarded", "via", "x-forwarded-for", "x-real-ip")
 _PLAIN: Final = "text/plain; charset=utf-8"
+_NOT_INSTALLED: Final = (
+    b"there are no metrics, because prometheus-client is not installed; "
+    b"install the extra 'metrics'\n"
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """An answer, for any framework to send."""
+    """A framework-independent HTTP response."""
 
     status: HTTPStatus
     body: bytes
@@ -34,38 +39,45 @@ class Page:
 
 
 class Headers(Protocol):
-    """Those of a request, which don't tell upper from lower case."""
+    """The headers of a request, with case-insensitive names."""
 
     def __contains__(self, name: Any, /) -> bool: ...
     def get(self, name: str, default: str, /) -> str:
-        """The value under *name*, or *default*."""
+        """Return the value of the header *name*, or *default* if there is none."""
         ...
 
 
-def answer(remote: str | None, headers: Headers, settings: Settings) -> Page:
-    """The page for a client at the address *remote*, or a refusal.
+def get_page(remote: str | None, headers: Headers, settings: Settings) -> Page:
+    """Return the metrics page, or an error page if the client may not read it.
 
     Args:
-        remote: the address as the server sees it; None when it isn't known.
-        headers: of the request.
-        settings: tell the environment, and the file with the token, which is read each time.
+        remote: The client's address as the server sees it, or None if it is unknown.
+        headers: The headers of the request.
+        settings: Provide the environment and the file with the token, which is read for each
+            request.
+
+    Returns:
+        A page with status 200, 403 (not allowed) or 404 (the extra ``metrics`` is not installed).
 
     Raises:
-        ConfigurationError: that file can't be read.
+        ConfigurationError: If the file with the token cannot be read.
 
     """
     local = settings.development and _is_local(remote, headers)
-    if not (local or _knows_token(headers, settings.metrics_token_file)):
-        words = f"metrics are for who sends the token: see {SETTING}\n".encode()
-        return Page(HTTPStatus.FORBIDDEN, words, _PLAIN)
+    if not (local or _has_valid_token(headers, settings.metrics_token_file)):
+        message = (
+            f"the request has no valid metrics token; send the token in the file that {SETTING} "
+            "names as Authorization: Bearer\n"
+        )
+        return Page(HTTPStatus.FORBIDDEN, message.encode(), _PLAIN)
     page = metrics.current().render()
     if page is None:
-        return Page(HTTPStatus.NOT_FOUND, b"the extra 'metrics' isn't installed\n", _PLAIN)
+        return Page(HTTPStatus.NOT_FOUND, _NOT_INSTALLED, _PLAIN)
     return Page(HTTPStatus.OK, *page)
 
 
 def _is_local(remote: str | None, headers: Headers) -> bool:
-    if any(name in headers for name in _PROXIED):
+    if any(name in headers for name in _PROXY_HEADERS):
         return False
     try:
         address = ip_address(remote or "")
@@ -75,9 +87,9 @@ def _is_local(remote: str | None, headers: Headers) -> bool:
     return bool((mapped or address).is_loopback)
 
 
-def _knows_token(headers: Headers, token_file: Path | None) -> bool:
-    kind, _, given = headers.get("authorization", "").partition(" ")
-    if token_file is None or kind.lower() != "bearer":
+def _has_valid_token(headers: Headers, token_file: Path | None) -> bool:
+    scheme, _, received = headers.get("authorization", "").partition(" ")
+    if token_file is None or scheme.lower() != "bearer":
         return False
     token = read_credential(token_file, SETTING)
-    return hmac.compare_digest(given.strip().encode(), token.encode())
+    return hmac.compare_digest(received.strip().encode(), token.encode())

@@ -1,4 +1,4 @@
-"""What mapped objects and their columns hold: tokens as bytes, and values that were decrypted."""
+"""Conversions of tokens to column bytes, and the plain values that a mapped object has cached."""
 
 from __future__ import annotations
 
@@ -8,23 +8,27 @@ from app_integration.encryption.core import Token
 from app_integration.encryption.tokens import envelope, keyring_token
 from app_integration.errors import DecryptionFailed, EncryptionError
 
-#: Every text token begins so, and no keyring token does.
-_TEXT: Final = b"sr"
-_PLACE: Final = "_strongroom_plain"
+#: The prefix of every text token, and of no keyring token.
+_TEXT_PREFIX: Final = b"sr"
+_CACHE_KEY: Final = "_strongroom_plain"  # in the object's `__dict__`
 
 
-class Known(NamedTuple):
-    """A value, with the token it was read from and what that was bound to; None: no token yet."""
+class KnownValue(NamedTuple):
+    """A plain value, with its token and the context values that the token is bound to.
+
+    ``token`` is None for an assigned value that is not encrypted yet.
+    """
 
     value: Any
     token: Token | None = None
     binding: tuple[Any, ...] = ()
 
 
-class KnownValues(dict[str, Known]):
-    """What is known of an object's encrypted attributes, by name.
+# Pickled objects name this class, so it can be neither renamed nor moved.
+class KnownValues(dict[str, KnownValue]):
+    """The plain values of one object's encrypted attributes, by attribute name.
 
-    It is left behind when the object that has it is pickled or copied.
+    A pickle or deep copy of the object gets an empty one, so that it holds no plain value.
     """
 
     def __reduce__(self) -> tuple[type[KnownValues], tuple[()]]:
@@ -35,17 +39,17 @@ class KnownValues(dict[str, Known]):
 
 
 def known_values(row: Any) -> KnownValues:
-    """What is known of *row*; kept in its ``__dict__``."""
-    values: KnownValues = row.__dict__.setdefault(_PLACE, KnownValues())
+    """Return the plain values of *row*, which are cached in its ``__dict__``."""
+    values: KnownValues = row.__dict__.setdefault(_CACHE_KEY, KnownValues())
     return values
 
 
-def token_bytes(token: object) -> bytes:
-    """*token* as a column of bytes keeps it.
+def token_to_bytes(token: object) -> bytes:
+    """Return *token* as a binary column stores it.
 
     Raises:
-        EncryptionError: it isn't a token. So a plaintext that is written past the mapped class by
-            mistake is an error, not a leak.
+        EncryptionError: If it is not a token. So a plaintext that bypasses the mapped class by
+            mistake is an error and is not stored.
 
     """
     try:
@@ -58,11 +62,11 @@ def token_bytes(token: object) -> bytes:
     except DecryptionFailed:
         pass
     raise EncryptionError(
-        "what is written into an encrypted column isn't a token; assign to the encrypted attribute "
-        "of a mapped object, and save that"
+        "a value written to an encrypted column is not an encrypted token; assign it to the "
+        "encrypted attribute of a mapped object, and save that"
     )
 
 
-def token_of(stored: bytes) -> Token:
-    """The token that :func:`token_bytes` made *stored* of."""
-    return stored.decode("ascii", "replace") if stored.startswith(_TEXT) else stored
+def token_from_bytes(stored: bytes) -> Token:
+    """Return the token in the column value *stored*. Reverses :func:`token_to_bytes`."""
+    return stored.decode("ascii", "replace") if stored.startswith(_TEXT_PREFIX) else stored

@@ -1,7 +1,8 @@
-"""pydantic-settings: fields marked :class:`FromStrongroom` get their values from ``get_secret``.
+"""A pydantic-settings source that reads fields marked :class:`FromStrongroom` with ``get_secret``.
 
-A value arrives as a :class:`~app_integration.secret.Secret`, so that a ValidationError doesn't show
-it; a field of type ``str`` then holds it in the clear, one of type ``SecretStr`` doesn't.
+The source returns each value as a :class:`~app_integration.secret.Secret`, so that a
+ValidationError does not show it. A field of type ``str`` then holds the value in plain text; a
+field of type ``SecretStr`` hides it.
 """
 
 from __future__ import annotations
@@ -19,10 +20,10 @@ from app_integration.errors import SecretNotFound
 
 @dataclass(frozen=True, slots=True)
 class FromStrongroom:
-    """Marks a field: ``password: Annotated[SecretStr, FromStrongroom("smtp-password")]``.
+    """The mark of a field: ``password: Annotated[SecretStr, FromStrongroom("smtp-password")]``.
 
     Attributes:
-        name: of the secret; by default the field's, with ``-`` for ``_``.
+        name: The name of the secret; by default that of the field, with ``-`` for ``_``.
 
     """
 
@@ -30,10 +31,10 @@ class FromStrongroom:
 
 
 class StrongroomSource(PydanticBaseSettingsSource):
-    """A source for ``settings_customise_sources``: one secret for each marked field.
+    """A source for ``settings_customise_sources`` that reads one secret for each marked field.
 
-    A secret that has no value leaves its field to the next source, or to its default. Any other
-    error of :mod:`app_integration.errors` is raised as it is.
+    A field whose secret has no value gets it from the next source or from its default. All other
+    errors of :mod:`app_integration.errors` are raised unchanged.
     """
 
     def __init__(
@@ -41,12 +42,28 @@ class StrongroomSource(PydanticBaseSettingsSource):
         settings_cls: type[BaseSettings],
         get: Callable[[str], Any] = secrets.get_secret,
     ) -> None:
-        """Args: *get* gives the secret of a name."""
+        """Create the source; no secret is read yet.
+
+        Args:
+            settings_cls: The settings class whose fields are marked.
+            get: Returns a secret by its name.
+
+        """
         super().__init__(settings_cls)
         self._get = get
 
     def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
-        """As the library asks: value or None, the field's name, and that it isn't JSON."""
+        """Return the secret of one field, as pydantic-settings requires.
+
+        Args:
+            field: The field with its marks.
+            field_name: The name of the field.
+
+        Returns:
+            The secret, or None if the field has no mark or its secret no value; the field's name;
+            and False, because the value is not JSON.
+
+        """
         for mark in field.metadata:
             if isinstance(mark, FromStrongroom):
                 name = mark.name or field_name.replace("_", "-")
@@ -57,7 +74,7 @@ class StrongroomSource(PydanticBaseSettingsSource):
         return None, field_name, False
 
     def __call__(self) -> dict[str, Any]:
-        """Field name → secret, for the marked fields that have one."""
+        """Return the secrets of all marked fields that have one, by field name."""
         found = {
             name: self.get_field_value(field, name)[0]
             for name, field in self.settings_cls.model_fields.items()

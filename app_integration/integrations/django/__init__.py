@@ -1,4 +1,4 @@
-"""Django: :mod:`.service` for a project's settings and URLs, and encrypted columns of its models.
+"""Django helpers: :mod:`.service` for a project's settings and URLs, and encrypted model fields.
 
 >>> class Customer(EncryptedModel):                              # doctest: +SKIP
 ...     id = models.UUIDField(primary_key=True, default=uuid4)
@@ -7,8 +7,8 @@
 ...                                   normalise="email")
 >>> find(Customer.objects, "email", "Ada@Example.com")           # doctest: +SKIP
 
-Each token is bound to the field's id and to the row's primary key. A key that the database makes
-(``AutoField``) is known too late, and is refused when the class is made.
+Each token is bound to the field's id and to the row's primary key. A primary key that the database
+generates (``AutoField``) is known too late, so defining a model with one raises an error.
 """
 
 from __future__ import annotations
@@ -41,8 +41,8 @@ __all__ = [
     "find",
 ]
 
-#: Loaded at first use: a project's settings import :mod:`.service` before there may be models.
-_LATER = {
+#: Imported on first use, because settings import :mod:`.service` before Django allows models.
+_LAZY = {
     "BlindIndexField": "fields",
     "EncryptedField": "fields",
     "EncryptedModel": "models",
@@ -55,6 +55,6 @@ _LATER = {
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _LATER:
+    if name not in _LAZY:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_LATER[name]}"), name)
+    return getattr(import_module(f"{__name__}.{_LAZY[name]}"), name)

@@ -1,5 +1,5 @@
 # ruff: noqa: SLF001 (``_meta`` is public by Django's documentation)
-"""Encrypted fields of a model, and the fields of their blind indexes."""
+"""Model fields for encrypted values and for their blind indexes."""
 
 from __future__ import annotations
 
@@ -15,11 +15,16 @@ from app_integration.encryption.blind_index.index import BlindIndex
 from app_integration.encryption.core import Token
 from app_integration.encryption.declared_field import DeclaredField
 from app_integration.errors import EncryptionError
-from app_integration.integrations.orm_values import Known, known_values, token_bytes, token_of
+from app_integration.integrations.orm_values import (
+    KnownValue,
+    known_values,
+    token_from_bytes,
+    token_to_bytes,
+)
 
 
 class Stored:
-    """A token as it lies in the database; without its row it can't be read."""
+    """An encrypted token as stored in the database. It cannot be decrypted without its row."""
 
     __slots__ = ("token",)
 
@@ -27,15 +32,15 @@ class Stored:
         self.token = token
 
 
-class _Attribute(DeferredAttribute):  # type: ignore[misc] # Django has no types
-    """The value on an object: decrypted when it is read, a token when it is saved."""
+class _EncryptedAttribute(DeferredAttribute):  # type: ignore[misc] # Django has no types
+    """The descriptor of an encrypted attribute: reading decrypts the token, saving encrypts."""
 
     def __get__(self, row: Any, owner: type | None = None) -> Any:
         if row is None:
             return self
-        stored = super().__get__(row, owner)  # one that was left out is fetched now
+        stored = super().__get__(row, owner)  # fetches a deferred field
         if isinstance(stored, Stored):
-            return self.field.opened(row, stored.token)
+            return self.field.decrypt(row, stored.token)
         known = known_values(row).get(self.field.attname)
         return known.value if known is not None else None
 
@@ -44,15 +49,16 @@ class _Attribute(DeferredAttribute):  # type: ignore[misc] # Django has no types
         known_values(row).pop(name, None)
         row.__dict__[name] = value
         if value is not None and not isinstance(value, Stored):
-            self.field.bound.plaintext(value)  # refused here, not when it is saved
-            known_values(row)[name] = Known(value)
+            # Encoded here only so that a value of a wrong type raises now and not at save.
+            self.field.declared_field.plaintext(value)
+            known_values(row)[name] = KnownValue(value)
             row.__dict__[name] = None
 
 
 class EncryptedField(models.Field):  # type: ignore[misc] # as above
-    """A model's attribute that is plain on the object and a token in the database."""
+    """A model field that is a plain value on the object and an encrypted token in the database."""
 
-    descriptor_class = _Attribute
+    descriptor_class = _EncryptedAttribute
     empty_strings_allowed = True
 
     def __init__(
@@ -65,16 +71,16 @@ class EncryptedField(models.Field):  # type: ignore[misc] # as above
         key: str = "pii",
         **options: Any,
     ) -> None:
-        """Declare it; nothing is asked of a server yet.
+        """Declare the field; no request is sent yet.
 
         Args:
-            field_id: bound to each token: keep it when class or column is renamed.
-            kind: the type of every value.
-            context: the attributes that each token is bound to, the primary key among them; by
-                default that alone.
-            index: name of the :class:`BlindIndexField` by which it is found.
-            key: the service's Transit key.
-            options: Django's own, such as ``null``.
+            field_id: An id that is bound to each token. Keep it when class or column is renamed.
+            kind: The type of every value.
+            context: The attributes that each token is bound to, including the primary key; by
+                default only that.
+            index: The name of the :class:`BlindIndexField` that queries use.
+            key: The name of the service's Transit key.
+            options: Django's own field options, such as ``null``.
 
         """
         super().__init__(**options)
@@ -83,118 +89,185 @@ class EncryptedField(models.Field):  # type: ignore[misc] # as above
         self.context = tuple(context)
         self.index = index
         self.key = key
-        self._bound: DeclaredField | None = None
+        self._declared_field: DeclaredField | None = None
 
     def get_internal_type(self) -> str:
-        """Bytes, for the database."""
+        """Return ``BinaryField``, because the database stores bytes."""
         return "BinaryField"
 
     def deconstruct(self) -> Any:
-        """As Django's migrations write it."""
+        """Return name, path, args and kwargs, from which a migration rebuilds the field."""
         name, path, args, options = super().deconstruct()
         own = {"context": self.context, "index": self.index, "key": self.key}
         return name, path, [self.field_id, self.kind, *args], {**options, **own}
 
     @property
-    def names(self) -> tuple[str, ...]:
-        """The attributes whose values a token is bound to."""
+    def context_names(self) -> tuple[str, ...]:
+        """Return the names of the attributes whose values a token is bound to."""
         return self.context or (self.model._meta.pk.attname,)
 
     @property
-    def bound(self) -> DeclaredField:
-        """The declared field, under the keys of the process's client."""
+    def declared_field(self) -> DeclaredField:
+        """Return the declared field, with the keys of the default client."""
         cipher = default_client.get_default_client().cipher(self.key)
-        if self._bound is None or self._bound.cipher is not cipher:
-            self._bound = cipher.field(self.field_id, self.names, self.kind)
-        return self._bound
+        if self._declared_field is None or self._declared_field.cipher is not cipher:
+            self._declared_field = cipher.field(self.field_id, self.context_names, self.kind)
+        return self._declared_field
 
-    def opened(self, row: Any, token: Token) -> Any:
-        """The value of *token* in *row*; kept until either changes."""
-        binding = self._binding(row)
+    def decrypt(self, row: Any, token: Token) -> Any:
+        """Return the value of *token* in *row*, cached until the token or its context changes.
+
+        Args:
+            row: The model object.
+            token: The field's token.
+
+        Raises:
+            DecryptionFailed: If the token is not authentic for this field and row.
+            KeyUnavailable: If its data key cannot be unwrapped now.
+
+        """
+        binding = self._context_values(row)
         known = known_values(row).get(self.attname)
         if known is None or (known.token, known.binding) != (token, binding):
-            known = Known(self.bound.decrypt(token, *binding), token, binding)
+            known = KnownValue(self.declared_field.decrypt(token, *binding), token, binding)
             known_values(row)[self.attname] = known
         return known.value
 
     def pre_save(self, row: Any, add: bool) -> Stored | None:  # noqa: ARG002 (Django's signature)
-        """The token to be saved, made now if there is none for this value and row.
+        """Return the token to save, encrypting the value if it has no token for this row yet.
+
+        Args:
+            row: The model object.
+            add: Ignored; whether the row is inserted.
 
         Raises:
-            EncryptionError: what the token is bound to has no value.
+            EncryptionError: If an attribute that the token is bound to has no value.
 
         """
         value, name = getattr(row, self.attname), self.attname
         if value is None:
             return None
-        binding, known = self._binding(row), known_values(row)[name]
+        binding, known = self._context_values(row), known_values(row)[name]
         if None in binding:
-            raise EncryptionError(f"{self} is bound to {', '.join(self.names)}: one has no value")
+            raise EncryptionError(
+                f"{self} cannot be encrypted: it is bound to {', '.join(self.context_names)}, one "
+                "of which has no value; assign it before saving"
+            )
         if known.token is None:
-            token = self.bound.encrypt(value, *binding)
-            known_values(row)[name] = known = Known(value, token, binding)
-            row.__dict__[name] = Stored(known.token)  # type: ignore[arg-type] # just made
+            token = self.declared_field.encrypt(value, *binding)
+            known_values(row)[name] = known = KnownValue(value, token, binding)
+            row.__dict__[name] = Stored(known.token)  # type: ignore[arg-type] # set above
         return row.__dict__[name]  # type: ignore[no-any-return] # Django has no types
 
     def get_db_prep_value(self, value: Any, connection: Any, prepared: bool = False) -> Any:
-        """A token as the database takes it; EncryptionError for a plaintext."""
+        """Return a token as the database driver takes it.
+
+        Args:
+            value: A token, or None.
+            connection: Django's database connection.
+            prepared: Passed to Django.
+
+        Raises:
+            EncryptionError: If *value* is a plaintext.
+
+        """
         if value is None:
             return None
         token = value.token if isinstance(value, Stored) else value
-        binary = connection.Database.Binary(token_bytes(token))
+        binary = connection.Database.Binary(token_to_bytes(token))
         return super().get_db_prep_value(binary, connection, prepared)
 
     def from_db_value(self, value: Any, expression: Any, connection: Any) -> Stored | None:  # noqa: ARG002 (Django's signature)
-        """The token, which needs its row to be read."""
-        return None if value is None else Stored(token_of(bytes(value)))
+        """Return the token from a column value; the attribute decrypts it with its row."""
+        return None if value is None else Stored(token_from_bytes(bytes(value)))
 
     def value_to_string(self, row: Any) -> NoReturn:  # noqa: ARG002 (Django's signature)
-        """Raises EncryptionError: ``dumpdata`` would write what is protected."""
-        self.refuse("serialise")
+        """Raise EncryptionError, because ``dumpdata`` would write the plain value.
+
+        Args:
+            row: The model object.
+
+        Raises:
+            EncryptionError: Always.
+
+        """
+        self.raise_unsupported("serialise it")
 
     def get_lookup(self, lookup_name: str) -> Any:
-        """``exact`` and ``in`` by the blind index, ``isnull``; anything else is refused."""
+        """Return the lookup class: ``exact`` and ``in`` by the blind index, or ``isnull``.
+
+        Args:
+            lookup_name: The name of the lookup.
+
+        Raises:
+            EncryptionError: If it is another lookup.
+
+        """
         found = {"exact": _Exact, "in": _In, "isnull": IsNull}.get(lookup_name)
-        return found or self.refuse(f"compare with {lookup_name}")
+        return found or self.raise_unsupported(f"apply {lookup_name} to it")
 
     def get_transform(self, lookup_name: str) -> NoReturn:
-        """Raises EncryptionError."""
-        self.refuse(f"compute {lookup_name}")
+        """Raise EncryptionError, because the database cannot compute anything of a token.
+
+        Args:
+            lookup_name: The name of the transform.
+
+        Raises:
+            EncryptionError: Always.
+
+        """
+        self.raise_unsupported(f"compute {lookup_name} of it")
 
     def index_field(self) -> BlindIndexField:
-        """The field by which it is found; EncryptionError when there is none."""
+        """Return the field of the blind index.
+
+        Raises:
+            EncryptionError: If the field has no index.
+
+        """
         if self.index is None:
-            self.refuse("find without an index")
+            self.raise_unsupported("search it without an index")
         field: BlindIndexField = self.model._meta.get_field(self.index)
         return field
 
-    def refuse(self, what: str) -> NoReturn:
-        """Raises EncryptionError: the database can't do *what*."""
+    def raise_unsupported(self, operation: str) -> NoReturn:
+        """Raise EncryptionError, because the database cannot perform an operation.
+
+        Args:
+            operation: The operation as a phrase, such as ``order by it``.
+
+        Raises:
+            EncryptionError: Always.
+
+        """
         raise EncryptionError(
-            f"{self} is encrypted: the database can't {what} by it. It can only compare for "
+            f"{self} is encrypted: the database cannot {operation}, only compare for "
             "equality by a blind index; fetch the whole object and read the attribute"
         )
 
-    def _binding(self, row: Any) -> tuple[Any, ...]:
-        return tuple(getattr(row, name) for name in self.names)
+    def _context_values(self, row: Any) -> tuple[Any, ...]:
+        return tuple(getattr(row, name) for name in self.context_names)
 
 
 class _In(In):  # type: ignore[misc] # as above
-    """Rows that may hold one of the values: those with an index value of theirs."""
+    """The lookup of rows with an index value of one of the values.
+
+    A row that it finds may have another value, because several values share an index value.
+    """
 
     def get_prep_lookup(self) -> Any:
-        """The index values that are looked for."""
-        blind = self.lhs.target.index_field().blind
-        return [each for value in self.rhs for each in blind.candidates(*given(value))]
+        """Return the index values of all values."""
+        index = self.lhs.target.index_field().blind_index
+        return [each for value in self.rhs for each in index.candidates(*as_index_values(value))]
 
     def as_sql(self, compiler: Any, connection: Any) -> Any:
-        """The comparison, on the index's column."""
+        """Return the SQL of the comparison with the index column."""
         index = self.lhs.target.index_field()
         return In(index.get_col(self.lhs.alias), self.rhs).as_sql(compiler, connection)
 
 
 class _Exact(_In):
-    """Rows that may hold the value."""
+    """The lookup of rows with an index value of one value."""
 
     lookup_name = "exact"
 
@@ -203,56 +276,74 @@ class _Exact(_In):
 
 
 class BlindIndexField(models.BinaryField):  # type: ignore[misc] # as above
-    """The column of a blind index; it follows the attributes that it is over."""
+    """A model field for the values of a blind index, updated when the object is saved."""
 
     def __init__(self, name: str, *, of: Sequence[str], **options: Any) -> None:
-        """Declare it.
+        """Declare the index; no request is sent yet.
 
         Args:
-            name: the index's id, such as ``customers.email``.
-            of: the attributes that it is over.
-            options: as ``BlindIndexes.index`` has them (*rows*, *distinct*, *normalise*,
-                *low_entropy*), and Django's own.
+            name: The id of the index, such as ``customers.email``.
+            of: The names of the indexed attributes.
+            options: Those of ``BlindIndexes.index`` (*rows*, *distinct*, *normalise*,
+                *low_entropy*), and Django's own field options.
 
         """
         self.index_id = name
         self.of = tuple(of)
         own = ("rows", "distinct", "normalise", "low_entropy")
-        self.declared = {each: options.pop(each) for each in own if each in options}
+        self.index_options = {each: options.pop(each) for each in own if each in options}
         super().__init__(**{"null": True, "db_index": True, "editable": False, **options})
 
     def deconstruct(self) -> Any:
-        """As Django's migrations write it."""
+        """Return name, path, args and kwargs, from which a migration rebuilds the field."""
         name, path, args, options = super().deconstruct()
-        return name, path, [self.index_id, *args], {**options, "of": self.of, **self.declared}
+        return name, path, [self.index_id, *args], {**options, "of": self.of, **self.index_options}
 
     @property
-    def blind(self) -> BlindIndex:
-        """The index, under the keys of the process's client."""
+    def blind_index(self) -> BlindIndex:
+        """Return the blind index, with the keys of the default client."""
         indexes = default_client.get_default_client().indexes
-        return indexes.find(self.index_id) or indexes.index(self.index_id, **self.declared)
+        return indexes.find(self.index_id) or indexes.index(self.index_id, **self.index_options)
 
-    def given(self, row: Any) -> tuple[Any, ...]:
-        """The values of *row* that the index is over."""
+    def indexed_values(self, row: Any) -> tuple[Any, ...]:
+        """Return the values of the indexed attributes of *row*."""
         return tuple(getattr(row, name) for name in self.of)
 
     def pre_save(self, row: Any, add: bool) -> bytes | None:  # noqa: ARG002 (Django's signature)
-        """The value for what *row* holds now."""
-        value = self.blind.value(*self.given(row))
+        """Return the index value of *row*'s current values, and assign it to the attribute.
+
+        Args:
+            row: The model object.
+            add: Ignored; whether the row is inserted.
+
+        """
+        value = self.blind_index.value(*self.indexed_values(row))
         setattr(row, self.attname, value)
         return value
 
 
 def create_index_keys(*owners: type[models.Model]) -> list[str]:
-    """Make the first key of each index of the models *owners* that has none; return their names.
+    """Create the first key of each index that has none.
 
-    For the migration that makes the table, as ``BlindIndex.create`` says. Raises as that does.
+    Call it in the migration that creates the table, and not later: another key would find none of
+    the index values that rows already have. See ``BlindIndex.create``.
+
+    Args:
+        owners: Models with :class:`BlindIndexField` fields.
+
+    Returns:
+        The ids of the indexes whose key was created.
+
+    Raises:
+        IndexKeyLost: If there are stored keys, but not as they were written.
+        KeyUnavailable: If a key cannot be created or stored now.
+
     """
     fields = [each for owner in owners for each in owner._meta.get_fields()]
     indexes = [each for each in fields if isinstance(each, BlindIndexField)]
-    return [each.index_id for each in indexes if each.blind.create()]
+    return [each.index_id for each in indexes if each.blind_index.create()]
 
 
-def given(value: Any) -> Sequence[Any]:
-    """What an index is given: a tuple for a compound one."""
+def as_index_values(value: Any) -> Sequence[Any]:
+    """Return *value* as a sequence of indexed values, which a tuple (a compound index) is."""
     return value if isinstance(value, tuple) else (value,)

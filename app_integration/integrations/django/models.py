@@ -1,5 +1,5 @@
 # ruff: noqa: SLF001 (``_meta`` is public by Django's documentation)
-"""Models with encrypted fields: saved with their indexes, and searched by them."""
+"""Models with encrypted fields, and queries by their blind indexes."""
 
 from __future__ import annotations
 
@@ -10,28 +10,35 @@ from django.db import models
 from django.db.models.signals import class_prepared
 
 from app_integration.errors import ConfigurationError
-from app_integration.integrations.django.fields import BlindIndexField, EncryptedField, given
+from app_integration.integrations.django.fields import (
+    BlindIndexField,
+    EncryptedField,
+    as_index_values,
+)
 
-_BY_DATABASE: Final = (models.AutoField, models.BigAutoField, models.SmallAutoField)
+_DATABASE_GENERATED: Final = (models.AutoField, models.BigAutoField, models.SmallAutoField)
 
 
 class EncryptedQuerySet(models.QuerySet):  # type: ignore[misc] # as above
-    """A query set that doesn't order by tokens."""
+    """A query set that rejects ordering by encrypted fields."""
 
     def order_by(self, *names: Any) -> EncryptedQuerySet:
-        """As Django's.
+        """Return the query set in another order, as Django does.
+
+        Args:
+            names: Names of fields, or expressions.
 
         Raises:
-            EncryptionError: a field among *names* is encrypted.
+            EncryptionError: If one of *names* is an encrypted field.
 
         """
-        _refuse_order(self.model, names)
+        _check_order(self.model, names)
         ordered: EncryptedQuerySet = super().order_by(*names)
         return ordered
 
 
 class EncryptedModel(models.Model):  # type: ignore[misc] # as above
-    """Base of a model with encrypted fields."""
+    """Base class of a model with encrypted fields."""
 
     objects = EncryptedQuerySet.as_manager()
 
@@ -39,7 +46,14 @@ class EncryptedModel(models.Model):  # type: ignore[misc] # as above
         abstract = True
 
     def save(self, *args: Any, update_fields: Iterable[str] | None = None, **options: Any) -> None:
-        """As Django's; an index is saved with what it is over."""
+        """Save the object as Django does, and with an attribute always its blind indexes.
+
+        Args:
+            args: Passed to Django.
+            update_fields: The names of the fields to save. The fields of their indexes are added.
+            options: Passed to Django.
+
+        """
         if update_fields is not None:
             names = set(update_fields)
             fields = [each for each in self._meta.fields if isinstance(each, BlindIndexField)]
@@ -48,11 +62,19 @@ class EncryptedModel(models.Model):  # type: ignore[misc] # as above
 
 
 def find(rows: Any, field: str, value: Any) -> list[Any]:
-    """The objects of *rows*, a manager or query set, whose encrypted *field* is *value*.
+    """Return the objects whose encrypted field has a value.
+
+    Searches by the blind index, then decrypts and compares, because several values share an index
+    value.
+
+    Args:
+        rows: A manager or query set.
+        field: The name of the encrypted field.
+        value: The value; for a compound index a tuple.
 
     Raises:
-        EncryptionError: the field has no index.
-        DecryptionFailed: a row that was looked at isn't authentic.
+        EncryptionError: If the field has no index.
+        DecryptionFailed: If a token in a compared row is not authentic.
 
     """
     found = rows.filter(**{field: value})
@@ -60,48 +82,62 @@ def find(rows: Any, field: str, value: Any) -> list[Any]:
 
 
 def exactly(rows: Any, field: str, value: Any) -> list[Any]:
-    """Of *rows*, which a query by *field* found, those that do hold *value*."""
+    """Return those of *rows* whose encrypted *field* has exactly *value*.
+
+    Args:
+        rows: The result of a query by *field*, which may include rows with another value.
+        field: The name of the encrypted field.
+        value: The value; for a compound index a tuple.
+
+    Raises:
+        EncryptionError: If the field has no index.
+        DecryptionFailed: If a token in one of *rows* is not authentic.
+
+    """
     index = rows.model._meta.get_field(field).index_field()
-    wanted = given(value)
-    return [row for row in rows if index.blind.same(index.given(row), wanted)]
+    wanted = as_index_values(value)
+    return [row for row in rows if index.blind_index.same(index.indexed_values(row), wanted)]
 
 
-def _refuse_order(model: Any, names: Iterable[Any]) -> None:
-    """Refuse to order by an encrypted field of *model*, or of one that it leads to."""
+def _check_order(model: Any, names: Iterable[Any]) -> None:
+    """Raise EncryptionError if *names* order by an encrypted field, also of a related model."""
     for name in names:
         expressions = name.flatten() if hasattr(name, "flatten") else [name]
         for each in expressions:
             path = getattr(each, "name", each)
             if isinstance(path, str) and path != "?":
-                _refuse_encrypted(model, path.lstrip("+-").split("__"))
+                _check_path(model, path.lstrip("+-").split("__"))
 
 
-def _refuse_encrypted(model: Any, path: list[str]) -> None:
+def _check_path(model: Any, path: list[str]) -> None:
     for name in path:
         fields = {} if model is None else {each.name: each for each in model._meta.get_fields()}
         field = fields.get(name)
         if isinstance(field, EncryptedField):
-            field.refuse("order")
+            field.raise_unsupported("order by it")
         model = getattr(field, "related_model", None)
 
 
-def _check(sender: Any, **_: Any) -> None:
-    """Refuse a key that isn't known before the row is saved, and contexts that leave it out."""
+def _check_model(sender: Any, **_: Any) -> None:
+    """Raise ConfigurationError if the primary key is unsuitable or missing in a context.
+
+    Tokens are bound to it, so it must be known before the row is saved.
+    """
     fields = [each for each in sender._meta.local_fields if isinstance(each, EncryptedField)]
     for field in fields:
         key = sender._meta.pk
-        if isinstance(key, _BY_DATABASE) or key.has_db_default():
+        if isinstance(key, _DATABASE_GENERATED) or key.has_db_default():
             raise ConfigurationError(
                 f"{field}: tokens are bound to {key.name} before the row is saved, so the database "
-                "can't make it; use a UUIDField with default=uuid4"
+                "cannot generate it; use a UUIDField with default=uuid4"
             )
         known = {each.attname for each in sender._meta.fields}
-        _refuse_order(sender, sender._meta.ordering)
-        if key.attname not in field.names or not known.issuperset(field.names):
+        _check_order(sender, sender._meta.ordering)
+        if key.attname not in field.context_names or not known.issuperset(field.context_names):
             raise ConfigurationError(
-                f"{field}: context={sorted(field.names)}; name attributes with columns of their "
-                f"own, and the primary key among them: {key.attname}"
+                f"{field}: context={sorted(field.context_names)}; name attributes with columns of "
+                f"their own, and the primary key among them: {key.attname}"
             )
 
 
-class_prepared.connect(_check)
+class_prepared.connect(_check_model)

@@ -1,4 +1,7 @@
-"""Django: ``CONFIG = init(Model)`` in its settings, ``path("metrics", metrics)`` in its URLs."""
+"""Django helper.
+
+Put ``CONFIG = init(Model)`` in the settings, and ``path("metrics", metrics)`` in the URLs.
+"""
 
 from __future__ import annotations
 
@@ -16,16 +19,19 @@ from app_integration.settings import Settings, from_environment
 
 
 def init(model: type[M], path: Path | None = None) -> ConfigFile[M]:
-    """Scrub logs, and load the delivered config.
+    """Redact logs, and load the delivered config.
 
-    Leases and token are given back when the process ends.
+    The SDK revokes its leases and its Vault token when the process ends.
 
     Args:
-        model: the pydantic model of the config; ask the result's ``current()`` at each use.
-        path: the file; by default the one that ``STRONGROOM_CONFIG`` names.
+        model: The pydantic model of the config.
+        path: The delivered file; by default the one that ``STRONGROOM_CONFIG`` names.
+
+    Returns:
+        The config file. Call its ``current()`` for each use, because the file may change.
 
     Raises:
-        ConfigurationError: a variable is missing or wrong, or the config can't be used.
+        ConfigurationError: If a variable is missing or wrong, or the config is rejected.
 
     """
     redaction.install()
@@ -33,8 +39,13 @@ def init(model: type[M], path: Path | None = None) -> ConfigFile[M]:
 
 
 def metrics(request: HttpRequest) -> HttpResponse:
-    """A view: see :mod:`app_integration.integrations.metrics_page`."""
-    page = metrics_page.answer(request.META.get("REMOTE_ADDR"), request.headers, _settings())
+    """Return the page ``/metrics``. See :mod:`app_integration.integrations.metrics_page`.
+
+    Args:
+        request: The request, as Django passes it to a view.
+
+    """
+    page = metrics_page.get_page(request.META.get("REMOTE_ADDR"), request.headers, _settings())
     return HttpResponse(page.body, status=page.status, content_type=page.content_type)
 
 
@@ -44,12 +55,15 @@ def _settings() -> Settings:
 
 
 class ScrubbingReporter(ExceptionReporter):  # type: ignore[misc] # Django has no types
-    """For ``DEFAULT_EXCEPTION_REPORTER``: keeps live values out of error mails and pages."""
+    """A value of ``DEFAULT_EXCEPTION_REPORTER`` that redacts error pages and mails."""
 
     def get_traceback_data(self) -> dict[str, Any]:
-        """As Django's own, without live values: local variables and the exception's text."""
+        """Return Django's report data, with secret values in it redacted.
+
+        That covers local variables and the exception's text.
+        """
         data = super().get_traceback_data()
-        if "exception_value" in data:  # from Django 6.1 on the exception itself, not its text
+        if "exception_value" in data:  # the exception itself from Django 6.1 on, its text before
             data["exception_value"] = str(data["exception_value"])
         clean: dict[str, Any] = redaction.scrubbed(data)
         return clean

@@ -1,4 +1,4 @@
-"""Encrypted columns of SQLAlchemy's mapped classes.
+"""Encrypted columns for classes that SQLAlchemy maps.
 
 >>> class User(EncryptedRow, Base):                              # doctest: +SKIP
 ...     __tablename__ = "users"
@@ -8,8 +8,9 @@
 >>> find(session, User.email, "Ada@Example.com")                 # doctest: +SKIP
 [<User ...>]
 
-The database gets two columns: ``email``, which holds tokens, and ``email_index``. Each token is
-bound to the field's id and to the row's primary key: copied to another row, it doesn't open.
+The table has two columns: ``email``, which holds encrypted tokens, and ``email_index``. Each token
+is bound to the field's id and to the row's primary key, so a token that was copied to another row
+cannot be decrypted there.
 """
 
 from __future__ import annotations

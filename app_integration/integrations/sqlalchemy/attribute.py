@@ -1,4 +1,4 @@
-"""One encrypted attribute of a mapped class."""
+"""The descriptor of one encrypted attribute of a mapped class."""
 
 from __future__ import annotations
 
@@ -11,21 +11,22 @@ from sqlalchemy.orm import Mapper, mapped_column
 from app_integration import default_client
 from app_integration.encryption.declared_field import DeclaredField
 from app_integration.errors import ConfigurationError
-from app_integration.integrations.orm_values import Known, known_values
+from app_integration.integrations.orm_values import KnownValue, known_values
 from app_integration.integrations.sqlalchemy.columns import TokenType
-from app_integration.integrations.sqlalchemy.index import Index, Indexed
+from app_integration.integrations.sqlalchemy.index import Index, IndexColumn
 from app_integration.integrations.sqlalchemy.search import Searchable
 
 
-class Row:
-    """What a class with encrypted attributes is derived from: ``EncryptedRow``."""
+class EncryptedRowBase:
+    """The base of ``EncryptedRow``, here because :class:`Encrypted` checks for it."""
 
 
 class Encrypted:
-    """An attribute that is plain on the object and a token in the database.
+    """An attribute that is a plain value on the object and an encrypted token in the database.
 
-    The column has the attribute's name. The token itself is the attribute ``<name>_token``, for
-    whoever copies or migrates rows. It is decrypted when the attribute is read, and not before.
+    The column has the attribute's name. The attribute ``<name>_token`` is the token itself, for
+    code that copies or migrates rows. Reading the attribute decrypts the token; loading the row
+    does not.
     """
 
     def __init__(
@@ -38,31 +39,32 @@ class Encrypted:
         nullable: bool = False,
         key: str = "pii",
     ) -> None:
-        """Declare it; nothing is asked of a server yet.
+        """Declare the attribute; no request is sent yet.
 
         Args:
-            field: the field's id, bound to each token: keep it when class or column is renamed.
-            kind: the type of every value.
-            context: the attributes that each token is bound to, the primary key among them; None
+            field: An id that is bound to each token. Keep it when class or column is renamed.
+            kind: The type of every value.
+            context: The attributes that each token is bound to, including the primary key; None
                 for the primary key alone.
-            index: how it is found again; None when it never is.
-            nullable: whether there may be no value.
-            key: the service's Transit key.
+            index: The blind index that queries use, or None if no query searches the attribute.
+            nullable: Whether the value may be None.
+            key: The name of the service's Transit key.
 
         """
         self.field = field
         self.context = tuple(context or ())
-        self.indexed: Indexed | None = None
+        self.index_column: IndexColumn | None = None
         self._kind = kind
         self._index = index
         self._nullable = nullable
         self._key = key
-        self._bound: DeclaredField | None = None
+        self._declared_field: DeclaredField | None = None
 
     def __set_name__(self, owner: type, name: str) -> None:
-        if not issubclass(owner, Row):
+        if not issubclass(owner, EncryptedRowBase):
             raise ConfigurationError(
-                f"{owner.__name__}.{name}: a class with encrypted columns is an EncryptedRow"
+                f"{owner.__name__}.{name} is an encrypted column, but the class is not an "
+                "EncryptedRow; name EncryptedRow before its base class"
             )
         self.name = name
         self.token_name = f"{name}_token"
@@ -70,78 +72,84 @@ class Encrypted:
             column = mapped_column(name, TokenType, nullable=self._nullable)
             setattr(owner, self.token_name, column)
         if self._index is not None:
-            self.indexed = Indexed(self.field, self._index, f"{name}_index", (name,))
-            self.indexed.map(owner)
+            self.index_column = IndexColumn(self.field, self._index, f"{name}_index", (name,))
+            self.index_column.add_to(owner)
 
     @overload
     def __get__(self, row: None, owner: type) -> Searchable: ...
     @overload
     def __get__(self, row: object, owner: type) -> Any: ...
     def __get__(self, row: Any, owner: type) -> Any:
-        """On the class, what a query compares with; on a row, the value.
+        """Return the value of *row*, or on the class an operand for queries.
 
         Raises:
-            DecryptionFailed: the row's token isn't authentic for this field and row.
-            KeyUnavailable: its data key can't be unwrapped now.
+            DecryptionFailed: If the row's token is not authentic for this field and row.
+            KeyUnavailable: If its data key cannot be unwrapped now.
 
         """
         if row is None:
             token = getattr(owner, self.token_name)
-            return Searchable(owner, f"{owner.__name__}.{self.name}", token, self.indexed)
+            return Searchable(owner, f"{owner.__name__}.{self.name}", token, self.index_column)
         known = known_values(row).get(self.name)
         if known is not None and known.token is None:
             return known.value
-        token, binding = getattr(row, self.token_name), self.binding(row)
+        token, binding = getattr(row, self.token_name), self.context_values(row)
         if known is None or (known.token, known.binding) != (token, binding):
-            known = Known(self.bound(owner).decrypt(token, *binding), token, binding)
+            known = KnownValue(self.declared_field(owner).decrypt(token, *binding), token, binding)
             known_values(row)[self.name] = known
         return known.value
 
     def __set__(self, row: Any, value: Any) -> None:
-        """Raises: EncryptionError: not of the declared type."""
+        """Set the value of *row*, and encrypt it if its context is complete.
+
+        Raises:
+            EncryptionError: If *value* is not of the declared type.
+
+        """
         if value is not None:
-            self.bound(type(row)).plaintext(value)  # refused here, not at the flush
-        known_values(row)[self.name] = Known(value)
-        if None not in self.binding(row):
-            self.seal(row)
+            # Encoded here only so that a value of a wrong type raises now and not at the flush.
+            self.declared_field(type(row)).plaintext(value)
+        known_values(row)[self.name] = KnownValue(value)
+        if None not in self.context_values(row):
+            self.encrypt_pending(row)
         elif value is None:
             setattr(row, self.token_name, None)
 
     def is_pending(self, row: Any) -> bool:
-        """Whether *row* holds a value that has no token yet."""
+        """Return whether *row* has a value that is not encrypted yet."""
         known = known_values(row).get(self.name)
         return known is not None and known.token is None and known.value is not None
 
-    def seal(self, row: Any) -> None:
-        """Make the token of a value that has none yet; the row's key is known now."""
+    def encrypt_pending(self, row: Any) -> None:
+        """Encrypt the value of *row* if it has no token yet. All context values must be set."""
         known = known_values(row).get(self.name)
         if known is None or known.token is not None:
             return
-        binding = self.binding(row)
-        token = self.bound(type(row)).encrypt(known.value, *binding)
+        binding = self.context_values(row)
+        token = self.declared_field(type(row)).encrypt(known.value, *binding)
         setattr(row, self.token_name, token)
-        known_values(row)[self.name] = Known(known.value, token, binding)
+        known_values(row)[self.name] = KnownValue(known.value, token, binding)
 
-    def renew(self, row: Any) -> None:
-        """Make the token of *row* anew, under the data key that is written with now."""
-        known_values(row)[self.name] = Known(self.__get__(row, type(row)))
-        self.seal(row)
+    def reencrypt(self, row: Any) -> None:
+        """Encrypt the value of *row* again with the active data key."""
+        known_values(row)[self.name] = KnownValue(self.__get__(row, type(row)))
+        self.encrypt_pending(row)
 
-    def binding(self, row: Any) -> tuple[Any, ...]:
-        """What the tokens of *row* are bound to, beside the field."""
-        return tuple(getattr(row, name) for name in self.names(type(row)))
+    def context_values(self, row: Any) -> tuple[Any, ...]:
+        """Return the context values of *row*, to which its token is bound beside the field's id."""
+        return tuple(getattr(row, name) for name in self.context_names(type(row)))
 
-    def names(self, owner: type) -> tuple[str, ...]:
-        """The attributes whose values a token is bound to; by default those of the primary key."""
+    def context_names(self, owner: type) -> tuple[str, ...]:
+        """Return the attributes whose values a token is bound to; by default the primary key."""
         if not self.context:
             mapper: Mapper[Any] = inspect(owner)
             keys = [mapper.get_property_by_column(column).key for column in mapper.primary_key]
             self.context = tuple(keys)
         return self.context
 
-    def bound(self, owner: type) -> DeclaredField:
-        """The declared field, under the keys of the process's client."""
+    def declared_field(self, owner: type) -> DeclaredField:
+        """Return the declared field, with the keys of the default client."""
         cipher = default_client.get_default_client().cipher(self._key)
-        if self._bound is None or self._bound.cipher is not cipher:
-            self._bound = cipher.field(self.field, self.names(owner), self._kind)
-        return self._bound
+        if self._declared_field is None or self._declared_field.cipher is not cipher:
+            self._declared_field = cipher.field(self.field, self.context_names(owner), self._kind)
+        return self._declared_field

@@ -1,4 +1,4 @@
-"""The two types of column: tokens, and values of a blind index."""
+"""Column types for encrypted tokens and for blind index values."""
 
 from __future__ import annotations
 
@@ -8,26 +8,44 @@ from sqlalchemy import Dialect, LargeBinary
 from sqlalchemy.types import TypeDecorator
 
 from app_integration.encryption.core import Token
-from app_integration.integrations.orm_values import token_bytes, token_of
+from app_integration.integrations.orm_values import token_from_bytes, token_to_bytes
 
 
 class TokenType(TypeDecorator[Any]):
-    """A token as bytes; both kinds have room beside each other, anything else is refused."""
+    """The column type of encrypted tokens, which are stored as bytes.
+
+    Text tokens and keyring tokens may share a column. Any other value raises EncryptionError.
+    """
 
     impl = LargeBinary
     cache_ok = True
 
     def process_bind_param(self, value: Any, dialect: Dialect) -> bytes | None:  # noqa: ARG002 (SQLAlchemy's signature)
-        """*value* as the database takes it; EncryptionError when it isn't a token."""
-        return None if value is None else token_bytes(value)
+        """Return a token as bytes for the database.
+
+        Args:
+            value: A token, or None.
+            dialect: Ignored.
+
+        Raises:
+            EncryptionError: If *value* is not a token.
+
+        """
+        return None if value is None else token_to_bytes(value)
 
     def process_result_value(self, value: Any, dialect: Dialect) -> Token | None:  # noqa: ARG002 (as above)
-        """The token: text or bytes, as it was written."""
-        return None if value is None else token_of(bytes(value))
+        """Return the token from the database as text or bytes, as it was written.
+
+        Args:
+            value: The column value, or None.
+            dialect: Ignored.
+
+        """
+        return None if value is None else token_from_bytes(bytes(value))
 
 
 class IndexType(TypeDecorator[bytes]):
-    """The values of a blind index."""
+    """The column type of blind index values."""
 
     impl = LargeBinary
     cache_ok = True

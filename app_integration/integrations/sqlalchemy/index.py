@@ -1,4 +1,4 @@
-"""Blind indexes beside encrypted columns, as a mapped class declares them."""
+"""Declarations of blind indexes, and the columns that store their values."""
 
 from __future__ import annotations
 
@@ -16,7 +16,17 @@ from app_integration.integrations.sqlalchemy.columns import IndexType
 
 @dataclass(frozen=True, slots=True)
 class Index:
-    """The index of one encrypted column: the arguments of ``BlindIndexes.index``."""
+    """The declaration of a blind index, with the arguments of ``BlindIndexes.index``.
+
+    Attributes:
+        rows: The number of rows expected in the table, rather too low than too high.
+        distinct: The number of different values, or None if each row has its own.
+        normalise: ``exact``, ``casefold``, ``email``, ``digits``, or a function from text to text;
+            for a compound index a sequence with one for each value.
+        low_entropy: Whether to allow an index with few different values, which reveals about how
+            often each value occurs.
+
+    """
 
     rows: int
     distinct: int | None = None
@@ -24,7 +34,16 @@ class Index:
     low_entropy: bool = False
 
     def declare(self, name: str, indexes: BlindIndexes) -> BlindIndex:
-        """The blind index under *name*; the one that is there when it is declared already."""
+        """Return the blind index *name*, and declare it unless it is declared already.
+
+        Args:
+            name: The id of the index.
+            indexes: The blind indexes of a client.
+
+        Raises:
+            ConfigurationError: If *name* is not a valid id, or there are too few different values.
+
+        """
         return indexes.find(name) or indexes.index(
             name,
             rows=self.rows,
@@ -34,13 +53,14 @@ class Index:
         )
 
 
-class Indexed:
-    """A blind index over attributes of a mapped class, and the column that keeps its values.
+class IndexColumn:
+    """The column of a mapped class that stores the values of a blind index.
 
     Attributes:
-        name: the index's id.
-        column: the mapped attribute that keeps its values.
-        of: the attributes that it is over, encrypted or not.
+        name: The id of the index.
+        spec: The declaration of the index.
+        column: The name of the mapped attribute, and of its column.
+        of: The names of the indexed attributes, encrypted or not.
 
     """
 
@@ -51,22 +71,22 @@ class Indexed:
         self.of = tuple(of)
 
     @property
-    def blind(self) -> BlindIndex:
-        """The index, under the keys of the process's client."""
+    def blind_index(self) -> BlindIndex:
+        """Return the blind index, with the keys of the default client."""
         return self.spec.declare(self.name, default_client.get_default_client().indexes)
 
-    def map(self, owner: type) -> None:
-        """Give the class *owner* the column, unless it has one."""
+    def add_to(self, owner: type) -> None:
+        """Add the mapped column to the class *owner*, unless it has the attribute."""
         if not hasattr(owner, self.column):
             column = mapped_column(self.column, IndexType, nullable=True, index=True)
             setattr(owner, self.column, column)
 
-    def given(self, row: Any) -> tuple[object, ...]:
-        """The values of *row* that the index is over."""
+    def indexed_values(self, row: Any) -> tuple[object, ...]:
+        """Return the values of the indexed attributes of *row*."""
         return tuple(getattr(row, name) for name in self.of)
 
     def update(self, row: Any) -> None:
-        """Keep the column of *row* in step."""
-        value = self.blind.value(*self.given(row))
+        """Set the column of *row* to the index value of its current values."""
+        value = self.blind_index.value(*self.indexed_values(row))
         if getattr(row, self.column) != value:
             setattr(row, self.column, value)

@@ -1,4 +1,4 @@
-"""Rows with encrypted columns: bound to their key, and in step with their indexes."""
+"""Mapped classes with encrypted columns: checks, encryption and index values at each flush."""
 
 from __future__ import annotations
 
@@ -10,77 +10,94 @@ from sqlalchemy.orm import Mapper
 from sqlalchemy.schema import ColumnDefault, Identity, Sequence
 
 from app_integration.errors import ConfigurationError, EncryptionError
-from app_integration.integrations.sqlalchemy.attribute import Encrypted, Row
+from app_integration.integrations.sqlalchemy.attribute import Encrypted, EncryptedRowBase
 from app_integration.integrations.sqlalchemy.compound_index import CompoundIndex
-from app_integration.integrations.sqlalchemy.index import Indexed
+from app_integration.integrations.sqlalchemy.index import IndexColumn
 
 
-class EncryptedRow(Row):
-    """Mixin of a mapped class with :class:`Encrypted` attributes; name it before the base class.
+class EncryptedRow(EncryptedRowBase):
+    """Mixin for a mapped class with :class:`Encrypted` attributes; name it before the base class.
 
-    Its primary key is made by the client: a default that Python evaluates (``default=uuid4``), a
-    ``Sequence``, which is asked before the row is written, or set by hand. One that the database
-    makes would be known too late, and is refused when the class is mapped.
+    The client must generate the primary key: by a default that Python evaluates
+    (``default=uuid4``), by a ``Sequence``, which is queried before the row is written, or by an
+    assignment. One that the database generates would be known too late, so mapping the class raises
+    ConfigurationError.
     """
 
 
 def encrypted_attributes(owner: type) -> dict[str, Encrypted]:
-    """The encrypted attributes of *owner* and its bases, by name."""
-    return {name: each for name, each in _members(owner) if isinstance(each, Encrypted)}
+    """Return the encrypted attributes of *owner* and its base classes, by name."""
+    return {name: each for name, each in _iter_attributes(owner) if isinstance(each, Encrypted)}
 
 
-def indexes(owner: type) -> Iterator[Indexed]:
-    """The blind indexes of *owner* and its bases."""
-    for _, each in _members(owner):
-        if isinstance(each, Encrypted | CompoundIndex) and each.indexed is not None:
-            yield each.indexed
+def index_columns(owner: type) -> Iterator[IndexColumn]:
+    """Yield the blind index columns of *owner* and its base classes."""
+    for _, each in _iter_attributes(owner):
+        if isinstance(each, Encrypted | CompoundIndex) and each.index_column is not None:
+            yield each.index_column
 
 
 def create_index_keys(*owners: type) -> list[str]:
-    """Make the first key of each index of *owners* that has none; return the names of those.
+    """Create the first key of each index that has none.
 
-    For the migration that makes the table, as ``BlindIndex.create`` says. Raises as that does.
+    Call it in the migration that creates the table, and not later: another key would find none of
+    the index values that rows already have. See ``BlindIndex.create``.
 
     Args:
-        owners: mapped :class:`EncryptedRow` classes.
+        owners: Mapped :class:`EncryptedRow` classes.
+
+    Returns:
+        The ids of the indexes whose key was created.
+
+    Raises:
+        IndexKeyLost: If there are stored keys, but not as they were written.
+        KeyUnavailable: If a key cannot be created or stored now.
 
     """
-    declared = {one.name: one.blind for owner in owners for one in indexes(owner)}
-    return [name for name, blind in declared.items() if blind.create()]
+    columns = [column for owner in owners for column in index_columns(owner)]
+    indexes = {column.name: column.blind_index for column in columns}
+    return [name for name, index in indexes.items() if index.create()]
 
 
 def column_values(owner: type, values: Mapping[str, Any]) -> dict[str, Any]:
-    """*values* of attributes as those of columns, for inserts past the object: ``insert(User)``.
+    """Return attribute values as column values, for ``insert(User)`` and other bulk inserts.
 
     Args:
-        owner: a mapped :class:`EncryptedRow`.
-        values: by attribute; those that tokens are bound to must be among them.
+        owner: A mapped :class:`EncryptedRow` class.
+        values: The values by attribute name, including those that tokens are bound to.
+
+    Returns:
+        The values by the name of the column attribute, with tokens and index values.
 
     Raises:
-        EncryptionError: a value can't be encrypted, or what it is bound to is missing.
+        EncryptionError: If a value cannot be encrypted, or a value it is bound to is missing.
 
     """
     row = owner(**values)
-    _complete(row)
+    _fill_columns(row)
     mapper: Mapper[Any] = inspect(owner)
     loaded, names = inspect(row).dict, mapper.column_attrs.keys()
     return {name: loaded[name] for name in names if name in loaded}
 
 
 def renew(row: EncryptedRow) -> None:
-    """Make every token of *row* anew, under the data key of today, and its index values."""
-    for each in encrypted_attributes(type(row)).values():
-        each.renew(row)
-    for one in indexes(type(row)):
-        one.update(row)
+    """Encrypt each value of *row* again with the active data key, and update its index values."""
+    for attribute in encrypted_attributes(type(row)).values():
+        attribute.reencrypt(row)
+    for column in index_columns(type(row)):
+        column.update(row)
 
 
 def is_indexed_now(row: EncryptedRow) -> bool:
-    """Whether the index values of *row* are of the versions that are written; else renew it."""
-    return all(one.blind.is_current(getattr(row, one.column)) for one in indexes(type(row)))
+    """Return whether all index values of *row* are of the versions now in use.
+
+    If not, call :func:`renew`.
+    """
+    columns = index_columns(type(row))
+    return all(each.blind_index.is_current(getattr(row, each.column)) for each in columns)
 
 
-def _members(owner: type) -> Iterator[tuple[str, object]]:
+def _iter_attributes(owner: type) -> Iterator[tuple[str, object]]:
     seen: set[str] = set()
     for kind in owner.__mro__:
         for name, each in vars(kind).items():
@@ -90,19 +107,22 @@ def _members(owner: type) -> Iterator[tuple[str, object]]:
 
 
 @event.listens_for(EncryptedRow, "after_mapper_constructed", propagate=True)
-def _check(mapper: Mapper[Any], owner: type) -> None:
-    """Refuse a key that isn't known before the row is written, and contexts that leave it out."""
+def _check_mapping(mapper: Mapper[Any], owner: type) -> None:
+    """Raise ConfigurationError if the primary key is unsuitable or missing in a context.
+
+    Tokens are bound to it, so it must be known before the row is written.
+    """
     for column in mapper.primary_key:
-        made_by_client = isinstance(column.default, ColumnDefault | Sequence)
-        by_database = column is column.table.autoincrement_column or column.server_default
-        if isinstance(column.identity, Identity) or (by_database and not made_by_client):
+        is_client_default = isinstance(column.default, ColumnDefault | Sequence)
+        is_server_default = column is column.table.autoincrement_column or column.server_default
+        if isinstance(column.identity, Identity) or (is_server_default and not is_client_default):
             raise ConfigurationError(
                 f"{owner.__name__}.{column.key}: tokens are bound to this key before the row is "
-                "written, so the database can't make it; use default=uuid4, or a Sequence"
+                "written, so the database cannot generate it; use default=uuid4, or a Sequence"
             )
     keys = {mapper.get_property_by_column(column).key for column in mapper.primary_key}
     for name, each in encrypted_attributes(owner).items():
-        bound = set(each.names(owner))
+        bound = set(each.context_names(owner))
         if not keys <= bound or not bound <= set(mapper.column_attrs.keys()):
             raise ConfigurationError(
                 f"{owner.__name__}.{name}: context={sorted(bound)}; name attributes with columns "
@@ -115,39 +135,40 @@ def _before_insert(mapper: Mapper[Any], connection: Connection, row: Any) -> Non
     for column in mapper.primary_key:
         name = mapper.get_property_by_column(column).key
         if getattr(row, name) is None and column.default is not None:
-            setattr(row, name, _made(column.default, connection))
-    _complete(row)
+            setattr(row, name, _next_key(column.default, connection))
+    _fill_columns(row)
 
 
 @event.listens_for(EncryptedRow, "before_update", propagate=True)
 def _before_update(mapper: Mapper[Any], connection: Connection, row: Any) -> None:  # noqa: ARG001 (SQLAlchemy's signature)
     state = inspect(row)
     for name, each in encrypted_attributes(type(row)).items():
-        changed = [key for key in each.names(type(row)) if state.attrs[key].history.deleted]
+        changed = [key for key in each.context_names(type(row)) if state.attrs[key].history.deleted]
         if changed and not state.attrs[each.token_name].history.added:
             raise EncryptionError(
                 f"{type(row).__name__}.{name} is bound to {', '.join(changed)}, which changed; "
                 "assign the value again too"
             )
-    _complete(row)
+    _fill_columns(row)
 
 
-def _complete(row: Any) -> None:
-    """Make the tokens that are missing, and the index values."""
+def _fill_columns(row: Any) -> None:
+    """Encrypt the values that have no token yet, and update the index values."""
     owner = type(row)
     for name, each in encrypted_attributes(owner).items():
-        absent = [key for key in each.names(owner) if getattr(row, key) is None]
-        if absent and each.is_pending(row):
+        missing = [key for key in each.context_names(owner) if getattr(row, key) is None]
+        if missing and each.is_pending(row):
             raise EncryptionError(
-                f"{owner.__name__}.{name} is bound to {', '.join(absent)}, which has no value yet"
+                f"{owner.__name__}.{name} is bound to {', '.join(missing)}, which has no value "
+                "yet; assign it first"
             )
-        each.seal(row)
-    for one in indexes(owner):
-        one.update(row)
+        each.encrypt_pending(row)
+    for column in index_columns(owner):
+        column.update(row)
 
 
-def _made(default: Any, connection: Connection) -> Any:
-    """The key that *default* gives; a sequence is asked now."""
+def _next_key(default: Any, connection: Connection) -> Any:
+    """Return the primary key from *default*, querying the database if that is a sequence."""
     if default.is_sequence:
         return connection.scalar(default)
     return default.arg(None) if default.is_callable else default.arg

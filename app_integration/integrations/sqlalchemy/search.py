@@ -1,4 +1,4 @@
-"""Queries over encrypted attributes: equality by their blind index, and nothing else."""
+"""Queries by encrypted attributes, which support only equality, by a blind index."""
 
 from __future__ import annotations
 
@@ -11,48 +11,60 @@ from sqlalchemy.sql import operators
 from sqlalchemy.sql.operators import ColumnOperators
 
 from app_integration.errors import EncryptionError
-from app_integration.integrations.sqlalchemy.index import Indexed
+from app_integration.integrations.sqlalchemy.index import IndexColumn
 
 
 class Searchable(ColumnOperators):
-    """An encrypted attribute as it stands in a query.
+    """An encrypted attribute as an operand in a query.
 
-    ``==`` and ``in_`` find the rows that may hold a value: some that don't are among them, as
-    several values share an index value. :func:`find` and :func:`exactly` sort those out.
+    ``==`` and ``in_`` find all rows with a value, and may find some with another value, because
+    several values share an index value. :func:`find` and :func:`exactly` remove those.
     """
 
-    def __init__(self, owner: Any, name: str, token: Any, indexed: Indexed | None) -> None:
-        """Args: *owner* is the mapped class, or an alias of it; *token* its column of tokens."""
+    def __init__(self, owner: Any, name: str, token: Any, index_column: IndexColumn | None) -> None:
+        """Create the operand.
+
+        Args:
+            owner: The mapped class, or an alias of it.
+            name: The name of the attribute, for error messages.
+            token: The column of tokens, or None for a compound index.
+            index_column: The column of the blind index, or None if there is none.
+
+        """
         self.owner = owner
         self.name = name
-        self.indexed = indexed
+        self.index_column = index_column
         self._token = token
 
     def __eq__(self, other: object) -> ColumnElement[bool]:  # type: ignore[override] # as SQLAlchemy's own
         return self.operate(operators.eq, other)
 
     def in_(self, other: Any) -> ColumnElement[bool]:
-        """The rows that may hold one of *other*."""
+        """Return the condition for the rows that may have one of the values *other*."""
         return self.operate(operators.in_op, other)
 
     def is_(self, other: None) -> ColumnElement[bool]:
-        """The rows without a value."""
+        """Return the condition for the rows without a value."""
         return self.operate(operators.is_, other)
 
     def is_not(self, other: None) -> ColumnElement[bool]:
-        """The rows with a value."""
+        """Return the condition for the rows with a value."""
         return self.operate(operators.is_not, other)
 
     def adapt_to_entity(self, entity: Any) -> Searchable:
-        """The same attribute of an alias; SQLAlchemy asks for it."""
+        """Return the attribute of the alias *entity*. SQLAlchemy calls it for aliases."""
         token = None if self._token is None else getattr(entity.entity, self._token.key)
-        return Searchable(entity.entity, self.name, token, self.indexed)
+        return Searchable(entity.entity, self.name, token, self.index_column)
 
     def operate(self, op: Any, *other: Any, **_: Any) -> ColumnElement[bool]:
-        """The condition that *op* stands for.
+        """Return the condition for an operator.
+
+        Args:
+            op: SQLAlchemy's operator function.
+            other: The operand.
 
         Raises:
-            EncryptionError: an encrypted column can't be asked that.
+            EncryptionError: If an encrypted column does not support *op*, or has no index.
 
         """
         if op in {operators.eq, operators.is_} and other[0] is None:
@@ -60,39 +72,39 @@ class Searchable(ColumnOperators):
         if op in {operators.ne, operators.is_not} and other[0] is None:
             return self._column(operators.is_not)
         if op is operators.eq:
-            return self._one_of([other[0]])
+            return self._match_any([other[0]])
         if op is operators.in_op:
-            return self._one_of(other[0])
-        return self._refuse(op)
+            return self._match_any(other[0])
+        return self._raise_unsupported(op)
 
     def __clause_element__(self) -> NoReturn:
-        """Asked for where a column is selected, ordered or grouped by."""
-        self._refuse(None)
+        """Raise EncryptionError, because a query selects, orders or groups by the attribute."""
+        self._raise_unsupported(None)
 
     def _column(self, op: Callable[[Any, None], ColumnElement[bool]]) -> ColumnElement[bool]:
         column = self._token if self._token is not None else self._index_column()
         return op(column, None)
 
-    def _one_of(self, values: Iterable[Any]) -> ColumnElement[bool]:
-        indexed, column = self._required(), self._index_column()
-        found = [each for value in values for each in indexed.blind.candidates(*_given(value))]
+    def _match_any(self, values: Iterable[Any]) -> ColumnElement[bool]:
+        index, column = self._require_index().blind_index, self._index_column()
+        found = [each for value in values for each in index.candidates(*_as_index_values(value))]
         return or_(false(), column.in_(found)) if found else false()
 
     def _index_column(self) -> Any:
-        return getattr(self.owner, self._required().column)
+        return getattr(self.owner, self._require_index().column)
 
-    def _required(self) -> Indexed:
-        if self.indexed is None:
+    def _require_index(self) -> IndexColumn:
+        if self.index_column is None:
             raise EncryptionError(
                 f"{self.name} is encrypted and has no index, so no query can find its values; "
                 "declare one with index=Index(rows=...)"
             )
-        return self.indexed
+        return self.index_column
 
-    def _refuse(self, op: Any) -> NoReturn:
-        asked = _NAMES.get(op, getattr(op, "__name__", "this")) if op else "select, order or group"
+    def _raise_unsupported(self, op: Any) -> NoReturn:
+        operation = _OPERATIONS.get(op, f"apply {getattr(op, '__name__', 'this')} to it")
         raise EncryptionError(
-            f"{self.name} is encrypted: the database can't {asked} by it. It can only compare for "
+            f"{self.name} is encrypted: the database cannot {operation}, only compare for "
             "equality by a blind index; select the whole object and read the attribute"
         )
 
@@ -100,21 +112,30 @@ class Searchable(ColumnOperators):
         return hash((self.owner, self.name))
 
 
-_NAMES: Final[dict[Any, str]] = {
-    operators.ne: "look for what differs",
-    operators.asc_op: "order",
-    operators.desc_op: "order",
+_OPERATIONS: Final[dict[Any, str]] = {
+    None: "select, order or group by it",
+    operators.ne: "search for other values",
+    operators.asc_op: "order by it",
+    operators.desc_op: "order by it",
 }
 
 
 def find(session: Session, attribute: Searchable, value: Any) -> list[Any]:
-    """The objects whose encrypted *attribute* is *value*, decrypted and compared.
+    """Return the objects whose encrypted attribute has a value.
+
+    Searches by the blind index, then decrypts and compares, because several values share an index
+    value.
 
     >>> find(session, User.email, "ada@example.com")             # doctest: +SKIP
 
+    Args:
+        session: The session that runs the query.
+        attribute: The attribute of the class, such as ``User.email``.
+        value: The value; for a compound index a tuple.
+
     Raises:
-        EncryptionError: the attribute has no index.
-        DecryptionFailed: a row that was looked at isn't authentic.
+        EncryptionError: If the attribute has no index.
+        DecryptionFailed: If a token in a compared row is not authentic.
 
     """
     rows = session.scalars(select(attribute.owner).where(attribute == value))
@@ -122,12 +143,23 @@ def find(session: Session, attribute: Searchable, value: Any) -> list[Any]:
 
 
 def exactly(rows: Iterable[Any], attribute: Searchable, value: Any) -> list[Any]:
-    """Of *rows*, which a query by *attribute* found, those that do hold *value*."""
-    indexed = attribute._required()  # noqa: SLF001 (of this module)
-    wanted = _given(value)
-    return [row for row in rows if indexed.blind.same(indexed.given(row), wanted)]
+    """Return those of *rows* whose encrypted *attribute* has exactly *value*.
+
+    Args:
+        rows: The result of a query by *attribute*, which may include rows with another value.
+        attribute: The attribute of the class, such as ``User.email``.
+        value: The value; for a compound index a tuple.
+
+    Raises:
+        EncryptionError: If the attribute has no index.
+        DecryptionFailed: If a token in one of *rows* is not authentic.
+
+    """
+    column = attribute._require_index()  # noqa: SLF001 (a class of this module)
+    wanted = _as_index_values(value)
+    return [row for row in rows if column.blind_index.same(column.indexed_values(row), wanted)]
 
 
-def _given(value: Any) -> Sequence[Any]:
-    """What an index is given: a tuple for a compound one."""
+def _as_index_values(value: Any) -> Sequence[Any]:
+    """Return *value* as a sequence of indexed values, which a tuple (a compound index) is."""
     return value if isinstance(value, tuple) else (value,)

@@ -1,4 +1,4 @@
-"""Encrypted fields of Django's models: bound to their row, found by their index, never plain."""
+"""Encrypted model fields of Django: binding to the row, blind indexes, and plaintext checks."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ class Person(EncryptedModel):
 
 @pytest.fixture
 def table(vault: MemoryApplication) -> Iterator[None]:
-    """The model's table, and the tables of keys."""
+    """Create the model's table and the tables of keys."""
     vault.make_key("index")
     engine = create_engine("sqlite://")
     keys, indexes = TableDataKeys(engine), TableIndexKeys(engine)
@@ -94,11 +94,11 @@ def change(person: Person, **values: object) -> None:
 
 def stored(column: str) -> list[Any]:
     with connection.cursor() as cursor:
-        cursor.execute(f"SELECT {column} FROM people_person")  # noqa: S608 (a name of ours)
+        cursor.execute(f"SELECT {column} FROM people_person")  # noqa: S608 (a column of the test)
         return [value for (value,) in cursor.fetchall()]
 
 
-def test_values_come_back_and_the_database_never_has_them() -> None:
+def test_saved_values_are_read_back_and_stored_encrypted() -> None:
     ada()
     found = Person.objects.get()
     assert (found.email, found.name, found.born) == ("Ada@Example.com", "Ada", date(1815, 12, 10))
@@ -108,7 +108,7 @@ def test_values_come_back_and_the_database_never_has_them() -> None:
         assert b"Ada" not in token
 
 
-def test_a_token_copied_to_another_row_does_not_open() -> None:
+def test_token_copied_to_another_row_cannot_be_decrypted() -> None:
     one = ada()
     other = Person.objects.create(email="bob@example.com")
     token = Person.objects.get(pk=one.pk).__dict__["email"]
@@ -121,7 +121,7 @@ def test_a_token_copied_to_another_row_does_not_open() -> None:
         other.refresh_from_db()
 
 
-def test_equality_finds_by_the_index_and_survives_spelling() -> None:
+def test_equality_matches_normalised_values() -> None:
     ada()
     Person.objects.create(email="bob@example.com")
     assert [row.name for row in find(Person.objects, "email", "ADA@example.com")] == ["Ada"]
@@ -132,24 +132,24 @@ def test_equality_finds_by_the_index_and_survives_spelling() -> None:
     assert Person.objects.filter(email__in=[]).count() == 0
 
 
-def test_rows_that_share_an_index_value_by_chance_are_sorted_out() -> None:
+def test_find_and_exactly_drop_rows_with_a_colliding_index_value() -> None:
     ada()
     Person.objects.create(email="bob@example.com")
-    index = Person._meta.get_field("email_index").blind
+    index = Person._meta.get_field("email_index").blind_index
     Person.objects.update(email_index=index.value("ada@example.com"))
     both = Person.objects.filter(email="ada@example.com")
     assert both.count() == 2
     assert [row.name for row in exactly(both, "email", "ada@example.com")] == ["Ada"]
 
 
-def test_a_compound_index_is_compared_as_a_whole() -> None:
+def test_compound_index_matches_all_values_only() -> None:
     ada()
     assert len(find(Person.objects, "born", ("ADA", date(1815, 12, 10)))) == 1
     assert find(Person.objects, "born", ("ada", date(1815, 12, 11))) == []
 
 
 @pytest.mark.parametrize("fields", [None, ["email"], ["email", "name", "born"]])
-def test_index_and_token_follow_a_change(fields: list[str] | None) -> None:
+def test_changed_value_updates_index_and_token(fields: list[str] | None) -> None:
     person = ada()
     change(person, email="lovelace@example.com", name=None)
     person.save(update_fields=fields)
@@ -160,7 +160,7 @@ def test_index_and_token_follow_a_change(fields: list[str] | None) -> None:
 
 
 @pytest.mark.parametrize(
-    "ask",
+    "query",
     [
         lambda: Person.objects.filter(email__contains="ada"),
         lambda: Person.objects.filter(email__startswith="ada"),
@@ -174,10 +174,10 @@ def test_index_and_token_follow_a_change(fields: list[str] | None) -> None:
         lambda: serializers.serialize("json", Person.objects.all()),
     ],
 )
-def test_what_the_database_cannot_do_is_a_clear_error(ask: Callable[[], object]) -> None:
+def test_unsupported_query_raises(query: Callable[[], object]) -> None:
     ada()
     with pytest.raises(EncryptionError, match="is encrypted"):
-        ask()
+        query()
 
 
 @pytest.mark.parametrize(
@@ -188,18 +188,18 @@ def test_what_the_database_cannot_do_is_a_clear_error(ask: Callable[[], object])
         lambda: Person.objects.bulk_update([ada()], ["email"]),
     ],
 )
-def test_plaintext_past_the_object_is_refused(write: Callable[[], object]) -> None:
-    with pytest.raises(EncryptionError, match="isn't a token"):
+def test_plaintext_that_bypasses_the_object_raises(write: Callable[[], object]) -> None:
+    with pytest.raises(EncryptionError, match="is not an encrypted token"):
         write()
     assert b"ada@example.com" not in repr(stored("email")).encode()
 
 
-def test_many_are_made_at_once() -> None:
+def test_bulk_create_encrypts_and_indexes() -> None:
     Person.objects.bulk_create(Person(email=f"user{number}@example.com") for number in range(20))
     assert len(find(Person.objects, "email", "user7@example.com")) == 1
 
 
-def test_reading_rows_asks_for_no_key_until_an_attribute_is_read(vault: MemoryApplication) -> None:
+def test_loading_rows_needs_no_key_until_an_attribute_is_read(vault: MemoryApplication) -> None:
     ada()
     with vault.fault(Fault.UNREACHABLE):
         assert Person.objects.get().city == "London"
@@ -210,7 +210,7 @@ def test_reading_rows_asks_for_no_key_until_an_attribute_is_read(vault: MemoryAp
     assert Person.objects.defer("email").get().email == "Ada@Example.com"
 
 
-def test_an_object_carries_no_value_away() -> None:
+def test_pickle_holds_no_plain_value() -> None:
     person = ada()
     assert person.email is not None
     assert b"Ada@" not in pickle.dumps(person)
@@ -218,14 +218,14 @@ def test_an_object_carries_no_value_away() -> None:
     assert state["email"].token == person.__dict__["email"].token
 
 
-def test_what_is_not_saved_yet_reads_as_it_was_given() -> None:
+def test_unsaved_object_returns_assigned_values() -> None:
     person: Any = Person(email="ada@example.com")
     assert (person.email, person.name) == ("ada@example.com", None)
     with pytest.raises(EncryptionError, match="a value of type int"):
         Person(email=7)
 
 
-def test_migrations_can_write_the_fields() -> None:
+def test_migration_writer_serializes_the_fields() -> None:
     for name in ("email", "born", "email_index", "name_born_index"):
         field = Person._meta.get_field(name)
         text, imports = MigrationWriter.serialize(field)
@@ -234,12 +234,12 @@ def test_migrations_can_write_the_fields() -> None:
         assert field.clone().deconstruct()[1:] == field.deconstruct()[1:]
 
 
-def test_keys_that_the_database_makes_are_refused_when_the_class_is_made() -> None:
+def test_model_with_a_key_generated_by_the_database_raises() -> None:
     def model(name: str, **fields: Any) -> None:
         meta = type("Meta", (), {"app_label": "others"})
         type(name, (EncryptedModel,), {"__module__": __name__, "Meta": meta, **fields})
 
-    with pytest.raises(ConfigurationError, match="the database can't make it"):
+    with pytest.raises(ConfigurationError, match="the database cannot generate it"):
         model("Automatic", email=EncryptedField("x.email"))
     with pytest.raises(ConfigurationError, match="primary key among them"):
         model(

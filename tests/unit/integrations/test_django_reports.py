@@ -1,4 +1,4 @@
-"""Django's own pages and mails about an error."""
+"""Redaction of Django's error pages and mails."""
 
 from __future__ import annotations
 
@@ -34,23 +34,23 @@ except ValueError:
 """
 
 
-def report(whose: str) -> str:
-    done = subprocess.run(
-        [sys.executable, "-c", CODE, whose],
+def report(reporter: str) -> str:
+    process = subprocess.run(
+        [sys.executable, "-c", CODE, reporter],
         capture_output=True,
         text=True,
         check=True,
         cwd=Path(__file__).parents[3],
     )
-    return done.stdout
+    return process.stdout
 
 
-def test_a_report_shows_neither_local_variables_nor_the_text_of_an_exception() -> None:
-    shown = report("ours")
+def test_scrubbing_reporter_redacts_locals_and_exception_text() -> None:
+    shown = report("strongroom")
     assert VALUE not in shown
     assert "bad [REDACTED]" in shown
     assert "redis://:[REDACTED]@host" in shown
 
 
-def test_djangos_own_report_would() -> None:
+def test_django_reporter_shows_the_secret() -> None:
     assert VALUE in report("django")

@@ -1,4 +1,4 @@
-"""Settings whose marked fields are secrets."""
+"""Settings whose marked fields are read from secrets."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from app_integration.integrations.pydantic_settings import FromStrongroom, Stron
 from app_integration.secret import Secret
 
 CANARY = "canary-5b1c90"
-HELD: dict[str, Any] = {}
+SECRETS: dict[str, Any] = {}
 
 
 def get(name: str) -> Secret:
-    found = HELD.get(name, SecretNotFound(f"{name} holds no value"))
+    found = SECRETS.get(name, SecretNotFound(f"{name} has no value"))
     if isinstance(found, Exception):
         raise found
     return Secret(found)
@@ -42,9 +42,9 @@ class Shop(BaseSettings):
 
 
 @pytest.fixture(autouse=True)
-def _held(monkeypatch: pytest.MonkeyPatch) -> None:
-    HELD.clear()
-    HELD["jwt-secret"] = f"{CANARY} and more"
+def _one_secret(monkeypatch: pytest.MonkeyPatch) -> None:
+    SECRETS.clear()
+    SECRETS["jwt-secret"] = f"{CANARY} and more"
     for name in ("JWT_SECRET", "MAIL", "PORT", "HOST"):
         monkeypatch.delenv(name, raising=False)
 
@@ -53,10 +53,10 @@ def load() -> Any:
     return Shop()
 
 
-def test_marked_fields_come_from_the_server_and_others_do_not(
+def test_source_sets_marked_fields_only(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    HELD.update({"smtp-password": "hunter2", "smtp/port": "2525", "host": "not asked for"})
+    SECRETS.update({"smtp-password": "hunter2", "smtp/port": "2525", "host": "not requested"})
     monkeypatch.setenv("HOST", "mail.example")
     monkeypatch.setenv("JWT_SECRET", "the server's counts")
     shop = load()
@@ -65,24 +65,24 @@ def test_marked_fields_come_from_the_server_and_others_do_not(
     assert CANARY not in repr(shop)
 
 
-def test_a_secret_without_a_value_is_left_to_the_next_source_or_the_default(
+def test_source_without_a_value_leaves_the_next_source_or_default(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    del HELD["jwt-secret"]
+    del SECRETS["jwt-secret"]
     monkeypatch.setenv("JWT_SECRET", "of the environment")
     assert load().jwt_secret.get_secret_value() == "of the environment"
     assert load().mail == "none"
 
 
-def test_a_denied_secret_is_no_absent_one() -> None:
-    HELD["smtp-password"] = AccessDenied("denied or absent")
+def test_source_of_a_denied_secret_raises() -> None:
+    SECRETS["smtp-password"] = AccessDenied("denied or absent")
     with pytest.raises(AccessDenied):
         load()
 
 
-def test_a_value_that_does_not_fit_is_not_shown() -> None:
-    HELD["jwt-secret"] = CANARY[:8]
-    HELD["smtp/port"] = CANARY
+def test_validation_error_hides_the_secret() -> None:
+    SECRETS["jwt-secret"] = CANARY[:8]
+    SECRETS["smtp/port"] = CANARY
     with pytest.raises(ValidationError) as caught:
         load()
     assert {error["loc"] for error in caught.value.errors()} == {("jwt_secret",), ("port",)}

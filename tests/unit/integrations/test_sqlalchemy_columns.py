@@ -1,4 +1,4 @@
-"""Encrypted columns of mapped classes: bound to their row, found by their index, never plain."""
+"""Encrypted columns of mapped classes: binding to the row, blind indexes, plaintext checks."""
 
 from __future__ import annotations
 
@@ -76,25 +76,25 @@ class Employee(Person):
 
 @pytest.fixture
 def engine(vault: MemoryApplication) -> Iterator[Engine]:
-    """A database in memory, with the tables of keys."""
+    """Yield an in-memory database with the tables of keys."""
     vault.make_key("index")
-    made = create_engine("sqlite://")
-    keys, indexes = TableDataKeys(made), TableIndexKeys(made)
+    engine = create_engine("sqlite://")
+    keys, indexes = TableDataKeys(engine), TableIndexKeys(engine)
     keys.create()
     indexes.create()
     use_data_keys(keys)
     use_index_keys(indexes)
-    Base.metadata.create_all(made)
+    Base.metadata.create_all(engine)
     assert create_index_keys(Person) == ["people.email", "people.name_born"]
     assert create_index_keys(Person, Employee) == []
-    yield made
-    made.dispose()
+    yield engine
+    engine.dispose()
 
 
 @pytest.fixture
 def session(engine: Engine) -> Iterator[Session]:
-    with Session(engine) as opened:
-        yield opened
+    with Session(engine) as session:
+        yield session
 
 
 def ada() -> Person:
@@ -102,10 +102,10 @@ def ada() -> Person:
 
 
 def stored(session: Session, column: str) -> list[object]:
-    return list(session.scalars(text(f"SELECT {column} FROM people")))  # noqa: S608 (a name of ours)
+    return list(session.scalars(text(f"SELECT {column} FROM people")))  # noqa: S608 (a column of the test)
 
 
-def test_values_come_back_and_the_database_never_has_them(session: Session) -> None:
+def test_saved_values_are_read_back_and_stored_encrypted(session: Session) -> None:
     session.add(ada())
     session.commit()
     session.expunge_all()
@@ -118,20 +118,20 @@ def test_values_come_back_and_the_database_never_has_them(session: Session) -> N
         assert b"Ada" not in token
 
 
-def test_a_token_copied_to_another_row_or_column_does_not_open(session: Session) -> None:
+def test_token_copied_to_another_row_or_column_cannot_be_decrypted(session: Session) -> None:
     rows = [ada(), Person(email="bob@example.com", name="Bob")]
     session.add_all(rows)
     session.commit()
     names, (email, _) = stored(session, "name"), stored(session, "email")
     for column, token in (("name", names[0]), ("name", names[1]), ("name", email)):
-        change = text(f"UPDATE people SET {column} = :token")  # noqa: S608 (a name of ours)
+        change = text(f"UPDATE people SET {column} = :token")  # noqa: S608 (a column of the test)
         session.execute(change, {"token": token})
         session.commit()
-        opened = [row for row in rows if opens(row, column)]
-        assert len(opened) == (1 if token in names else 0)
+        readable = [row for row in rows if can_be_read(row, column)]
+        assert len(readable) == (1 if token in names else 0)
 
 
-def opens(row: Person, column: str) -> bool:
+def can_be_read(row: Person, column: str) -> bool:
     try:
         getattr(row, column)
     except DecryptionFailed:
@@ -139,7 +139,7 @@ def opens(row: Person, column: str) -> bool:
     return True
 
 
-def test_equality_finds_by_the_index_and_survives_spelling(session: Session) -> None:
+def test_equality_matches_normalised_values(session: Session) -> None:
     session.add_all([ada(), Person(email="bob@example.com"), Person(email="eve@example.com")])
     session.commit()
     assert [row.name for row in find(session, Person.email, "ADA@example.com")] == ["Ada"]
@@ -151,14 +151,14 @@ def test_equality_finds_by_the_index_and_survives_spelling(session: Session) -> 
     assert session.scalars(select(Person).where(Person.email.in_([]))).all() == []
 
 
-def test_a_compound_index_is_compared_as_a_whole(session: Session) -> None:
+def test_compound_index_matches_all_values_only(session: Session) -> None:
     session.add(ada())
     session.commit()
     assert len(find(session, Person.name_born, ("ADA", date(1815, 12, 10)))) == 1
     assert find(session, Person.name_born, ("ada", date(1815, 12, 11))) == []
 
 
-def test_an_alias_is_searched_by_its_own_columns(session: Session) -> None:
+def test_alias_uses_its_own_columns(session: Session) -> None:
     session.add(ada())
     session.commit()
     other = aliased(Person)
@@ -167,12 +167,12 @@ def test_an_alias_is_searched_by_its_own_columns(session: Session) -> None:
     assert len(session.scalars(query).all()) == 1
 
 
-def test_rows_that_share_an_index_value_by_chance_are_sorted_out(session: Session) -> None:
+def test_find_and_exactly_drop_rows_with_a_colliding_index_value(session: Session) -> None:
     session.add_all([ada(), Person(email="bob@example.com")])
     session.commit()
-    index = Person.email.indexed
-    assert index is not None
-    session.execute(update(Person).values(email_index=index.blind.value("ada@example.com")))
+    column = Person.email.index_column
+    assert column is not None
+    session.execute(update(Person).values(email_index=column.blind_index.value("ada@example.com")))
     session.commit()
     both = session.scalars(select(Person).where(Person.email == "ada@example.com")).all()
     assert len(both) == 2
@@ -180,7 +180,7 @@ def test_rows_that_share_an_index_value_by_chance_are_sorted_out(session: Sessio
     assert [row.name for row in exactly(both, Person.email, "ada@example.com")] == ["Ada"]
 
 
-def test_index_and_token_follow_a_change(session: Session) -> None:
+def test_changed_value_updates_index_and_token(session: Session) -> None:
     person = ada()
     session.add(person)
     session.commit()
@@ -196,7 +196,7 @@ def test_index_and_token_follow_a_change(session: Session) -> None:
 
 
 @pytest.mark.parametrize(
-    "ask",
+    "query",
     [
         lambda: Person.email.like("ada%"),
         lambda: Person.email.ilike("ada%"),
@@ -215,13 +215,13 @@ def test_index_and_token_follow_a_change(session: Session) -> None:
     ],
 )
 @pytest.mark.usefixtures("engine")
-def test_what_the_database_cannot_do_is_a_clear_error(ask: object) -> None:
-    assert callable(ask)
+def test_unsupported_query_raises(query: object) -> None:
+    assert callable(query)
     with pytest.raises(EncryptionError, match="is encrypted"):
-        ask()
+        query()
 
 
-def test_the_key_of_a_row_cannot_be_changed_under_its_tokens(session: Session) -> None:
+def test_changed_primary_key_without_a_new_value_raises(session: Session) -> None:
     person = ada()
     session.add(person)
     session.commit()
@@ -232,15 +232,15 @@ def test_the_key_of_a_row_cannot_be_changed_under_its_tokens(session: Session) -
     assert person.email == "Ada@Example.com"
 
 
-def test_plaintext_past_the_object_is_refused(session: Session) -> None:
+def test_plaintext_that_bypasses_the_object_raises(session: Session) -> None:
     for value in ("ada@example.com", b"ada@example.com", "sr3.nonsense", 7):
-        with pytest.raises(StatementError, match="isn't a token"):
+        with pytest.raises(StatementError, match="is not an encrypted token"):
             session.execute(insert(Person).values(id=uuid4(), email=value))
         session.rollback()
     assert stored(session, "email") == []
 
 
-def test_bulk_inserts_take_values_that_are_sealed_before(session: Session) -> None:
+def test_bulk_insert_takes_column_values(session: Session) -> None:
     rows = [
         column_values(Person, {"id": uuid4(), "email": f"user{number}@example.com"})
         for number in range(20)
@@ -252,7 +252,7 @@ def test_bulk_inserts_take_values_that_are_sealed_before(session: Session) -> No
         column_values(Person, {"email": "x@example.com"})
 
 
-def test_text_tokens_and_keyring_tokens_lie_in_one_column(
+def test_column_holds_text_tokens_and_keyring_tokens(
     vault: MemoryApplication, engine: Engine
 ) -> None:
     with Session(engine) as session:
@@ -273,7 +273,7 @@ def test_text_tokens_and_keyring_tokens_lie_in_one_column(
     assert vault.server.count(f"transit/encrypt/{vault.scope.key('pii')}") == 2
 
 
-def test_reading_rows_asks_for_no_key_until_an_attribute_is_read(
+def test_loading_rows_needs_no_key_until_an_attribute_is_read(
     vault: MemoryApplication, session: Session
 ) -> None:
     session.add(ada())
@@ -286,13 +286,13 @@ def test_reading_rows_asks_for_no_key_until_an_attribute_is_read(
     assert person.email == "Ada@Example.com"
 
 
-def test_a_subclass_and_a_subclass_of_it_have_the_same_columns(session: Session) -> None:
+def test_subclass_has_the_same_columns(session: Session) -> None:
     session.add(Employee(email="boss@example.com"))
     session.commit()
     assert [type(row) for row in find(session, Employee.email, "boss@example.com")] == [Employee]
 
 
-def test_an_object_carries_no_value_away(session: Session) -> None:
+def test_pickle_holds_no_plain_value(session: Session) -> None:
     person = ada()
     session.add(person)
     session.commit()
@@ -303,20 +303,20 @@ def test_an_object_carries_no_value_away(session: Session) -> None:
 
 
 @pytest.mark.usefixtures("engine")
-def test_a_value_of_another_type_is_refused_when_it_is_assigned() -> None:
+def test_assigning_a_value_of_another_type_raises() -> None:
     with pytest.raises(EncryptionError, match="a value of type str; the field is declared as date"):
         Person(email="a@b.c", born="1815-12-10")
 
 
-def test_after_a_rotation_of_the_index_rows_are_found_and_renewed(
+def test_renew_after_an_index_rotation_keeps_the_row_searchable(
     vault: MemoryApplication, session: Session
 ) -> None:
     del vault
     session.add(ada())
     session.commit()
-    index = Person.email.indexed
-    assert index is not None
-    assert index.blind.rotate() == 2
+    column = Person.email.index_column
+    assert column is not None
+    assert column.blind_index.rotate() == 2
     row = find(session, Person.email, "ada@example.com")[0]
     assert is_indexed_now(row)
     before = stored(session, "email")
@@ -326,7 +326,7 @@ def test_after_a_rotation_of_the_index_rows_are_found_and_renewed(
     assert find(session, Person.email, "ada@example.com") == [row]
 
 
-def test_keys_that_the_database_makes_are_refused_when_the_class_is_mapped() -> None:
+def test_mapping_a_key_generated_by_the_database_raises() -> None:
     class Other(DeclarativeBase):
         pass
 
@@ -335,18 +335,18 @@ def test_keys_that_the_database_makes_are_refused_when_the_class_is_mapped() -> 
         type(name, (EncryptedRow, Other), space)
         configure_mappers()
 
-    with pytest.raises(ConfigurationError, match="the database can't make it"):
+    with pytest.raises(ConfigurationError, match="the database cannot generate it"):
         mapped("Serial", mapped_column(Integer, primary_key=True))
-    with pytest.raises(ConfigurationError, match="the database can't make it"):
+    with pytest.raises(ConfigurationError, match="the database cannot generate it"):
         mapped("Identified", mapped_column(Integer, Identity(), primary_key=True))
-    with pytest.raises(ConfigurationError, match="the database can't make it"):
+    with pytest.raises(ConfigurationError, match="the database cannot generate it"):
         mapped("Served", mapped_column(Integer, primary_key=True, server_default=text("1")))
     mapped("Sequenced", mapped_column(Integer, SqlSequence("numbers"), primary_key=True))
     mapped("Given", mapped_column(String(8), primary_key=True))
     mapped("Plain", mapped_column(Integer, primary_key=True, autoincrement=False))
 
 
-def test_a_context_must_hold_the_whole_key_and_only_columns() -> None:
+def test_context_without_the_primary_key_or_with_no_column_raises() -> None:
     class Other(DeclarativeBase):
         pass
 
@@ -362,13 +362,13 @@ def test_a_context_must_hold_the_whole_key_and_only_columns() -> None:
                     "email": Encrypted("wrong.email", context=context),
                 },
             )
-    # Before Python 3.12 it comes as the cause of a RuntimeError.
-    with pytest.raises((ConfigurationError, RuntimeError)) as refused:
+    # Before Python 3.12 the error is the cause of a RuntimeError.
+    with pytest.raises((ConfigurationError, RuntimeError)) as caught:
         type("NoRow", (Other,), {"email": Encrypted("no.email")})
-    assert "is an EncryptedRow" in str(refused.value.__cause__ or refused.value)
+    assert "name EncryptedRow before its base class" in str(caught.value.__cause__ or caught.value)
 
 
-def test_a_wider_context_binds_to_more_than_the_key(session: Session) -> None:
+def test_token_is_bound_to_all_attributes_of_its_context(session: Session) -> None:
     class Order(EncryptedRow, Base):
         __tablename__ = "orders"
 
@@ -387,7 +387,7 @@ def test_a_wider_context_binds_to_more_than_the_key(session: Session) -> None:
         assert order.note
 
 
-def test_an_index_declared_twice_is_one(session: Session) -> None:
+def test_declare_index_of_a_columns_index_raises(session: Session) -> None:
     assert find(session, Person.email, "x@example.com") == []
     with pytest.raises(ConfigurationError, match="declared already"):
         declare_index("people.email", rows=ROWS)
