@@ -1,1 +1,1 @@
-"""What the process records: accesses, metrics, and logs without secrets."""
+"""Access records, metrics, and the redaction of secrets in logs and tracebacks."""

@@ -1,7 +1,7 @@
-"""The caller's side of the audit trail: one JSON line for each access, written before release.
+"""Access records: the client's part of the audit trail, as JSON lines.
 
-The server's audit device is the evidence; these lines add who asked inside the application, and
-carry the server's ``request_id`` to join the two.
+A record is written before the secret is released. The server's audit device is the evidence; these
+records add the process that requested the secret, and the server's ``request_id`` to join both.
 """
 
 from __future__ import annotations
@@ -27,9 +27,9 @@ from app_integration.settings import Settings
 
 log = logging.getLogger(__name__)
 
-#: Seconds that `aggregate` counts accesses of one secret before it writes them as one line.
+#: Seconds for which `aggregate` counts accesses of one secret before it writes them as one line.
 AGGREGATE_WINDOW: Final = 60.0
-MAX_WINDOWS: Final = 4096  # counts held at once; the oldest is written first
+MAX_WINDOWS: Final = 4096  # windows at the same time; beyond that the oldest is written
 
 _Access = tuple[str, str, str]  # operation, name, outcome
 _Details = tuple[tuple[str, Any], ...]
@@ -37,17 +37,17 @@ _Details = tuple[tuple[str, Any], ...]
 
 @dataclass(slots=True)
 class _Window:
-    """Accesses since *opened* (seconds) that no line tells of yet."""
+    """The number of accesses since *opened* (seconds) that no line has reported yet."""
 
     opened: float
-    seen: int = 0
+    count: int = 0
 
 
 class AuditLog:
-    """Writes access records in one of two modes.
+    """A log of access records with two modes.
 
-    ``each``: one line for each access. ``aggregate``: a line for the first access of a secret in
-    each minute, with the count of those since the last line.
+    The mode ``each`` writes one line for each access. The mode ``aggregate`` writes a line for the
+    first access of a secret in each minute, with the number of accesses since the last line.
     """
 
     def __init__(
@@ -60,15 +60,15 @@ class AuditLog:
         accessor: Callable[[], str | None] = lambda: None,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        """Args: see below.
+        """Create the log; nothing is written yet.
 
         Args:
-            scope: whose accesses these are.
-            sink: where lines go; what it raises stops the release.
+            scope: The service and environment that each record names.
+            sink: Writes a line. An error that it raises stops the release of the secret.
             mode: ``each`` or ``aggregate``.
-            best_effort: a failing sink is passed over; in development only.
-            accessor: the HMAC of the token's accessor that is in use, when it is known.
-            clock: seconds since the epoch.
+            best_effort: Whether to release the secret although the sink fails; in development only.
+            accessor: Returns the HMAC of the current Vault token's accessor, or None if unknown.
+            clock: Returns seconds since the epoch.
 
         """
         self._fixed = {
@@ -86,22 +86,22 @@ class AuditLog:
         fork_safety.reset_in_child(self)
 
     def reset_after_fork(self) -> None:
-        """A fresh lock, and counts from zero: the parent reports its own."""
+        """Recreate the lock and drop all counts, because the parent reports its own."""
         self._lock = threading.Lock()
         self._windows.clear()
-        self._caller: tuple[str | None, str] = (None, self._describe(None))
+        self._caller: tuple[str | None, str] = (None, self._caller_fields(None))
 
     def record(self, operation: str, name: str, outcome: str, **details: Any) -> None:
-        """Write that *operation* on *name* ended with *outcome*.
+        """Write one access record.
 
         Args:
-            operation: what was done, in the words of the record.
-            name: of the secret, or of whatever it was done to.
-            outcome: see ``docs/Security.md``.
-            details: more fields; hashable values that JSON knows, None for a field to leave out.
+            operation: The name of the operation, such as ``get_secret``.
+            name: The name of the secret, or of another object of the operation.
+            outcome: See ``docs/Security.md``.
+            details: More fields, with hashable values that JSON can encode. None omits a field.
 
         Raises:
-            AuditFailed: the line couldn't be written; the caller must release nothing.
+            AuditFailed: If the record cannot be written. The caller must not release the secret.
 
         """
         self.prepared(operation, name, outcome, **details)()
@@ -109,15 +109,25 @@ class AuditLog:
     def prepared(
         self, operation: str, name: str, outcome: str, **details: Any
     ) -> Callable[[], None]:
-        """What writes this one record, again and again; raises as :meth:`record` does."""
-        access, told = (operation, name, outcome), tuple(details.items())
+        """Return a function that writes the same record at each call, for an access that recurs.
+
+        The function raises AuditFailed if the record cannot be written.
+
+        Args:
+            operation: The name of the operation, such as ``get_secret``.
+            name: The name of the secret, or of another object of the operation.
+            outcome: See ``docs/Security.md``.
+            details: More fields, with hashable values that JSON can encode. None omits a field.
+
+        """
+        access, fields = (operation, name, outcome), tuple(details.items())
         if self._aggregate:
-            return self._counting(access, told)
-        rendered = _rendered(access, told)
+            return self._prepare_count(access, fields)
+        rendered = _render_record(access, fields)
         return lambda: self._write(access, self._clock(), rendered)
 
-    def _counting(self, access: _Access, details: _Details) -> Callable[[], None]:
-        # Bound here once: the look-ups would be a third of what a hit costs.
+    def _prepare_count(self, access: _Access, details: _Details) -> Callable[[], None]:
+        # Local names, because attribute look-ups would be a third of the cost of a cache hit.
         clock, windows = self._clock, self._windows
 
         def record() -> None:
@@ -125,91 +135,104 @@ class AuditLog:
             with self._lock:
                 window = windows.get(access)
                 if window is not None and 0 <= now - window.opened < AGGREGATE_WINDOW:
-                    window.seen += 1
+                    window.count += 1
                 else:
-                    self._open(access, details, window, now)
+                    self._open_window(access, details, window, now)
 
         return record
 
-    def _open(self, access: _Access, details: _Details, last: _Window | None, now: float) -> None:
-        # Opened only once the line is written: a failure must not let the next access pass.
-        count = (last.seen if last else 0) + 1
-        self._write(access, now, _rendered(access, (*details, ("count", count))))
+    def _open_window(
+        self, access: _Access, details: _Details, previous: _Window | None, now: float
+    ) -> None:
+        # The line comes first: if it cannot be written, the next access must not count as recorded.
+        count = (previous.count if previous else 0) + 1
+        self._write(access, now, _render_record(access, (*details, ("count", count))))
         self._windows[access] = _Window(now)
         self._windows.move_to_end(access)
-        while len(self._windows) > MAX_WINDOWS or self._oldest_is_over(now):
-            self._report_oldest()
+        while len(self._windows) > MAX_WINDOWS or self._is_oldest_over(now):
+            self._close_oldest()
 
-    def _oldest_is_over(self, now: float) -> bool:
-        """Whether its minute is over; also when the clock went back past its beginning."""
+    def _is_oldest_over(self, now: float) -> bool:
+        """Return whether the oldest window is over; a clock set back before its start ends it."""
         return not 0 <= now - next(iter(self._windows.values())).opened < AGGREGATE_WINDOW
 
     def close(self) -> None:
-        """Write the counts that `aggregate` still holds."""
+        """Write the counts that the mode ``aggregate`` has not written yet.
+
+        Raises:
+            AuditFailed: If a count cannot be written. It is kept for the next call.
+
+        """
         with self._lock:
             while self._windows:
-                self._report_oldest()
+                self._close_oldest()
 
-    def _report_oldest(self) -> None:
-        """Write what the oldest window counted; it goes once that is written."""
+    def _close_oldest(self) -> None:
+        """Write the count of the oldest window, and then remove it."""
         access, window = next(iter(self._windows.items()))
-        if window.seen:
-            self._write(access, self._clock(), _rendered(access, (("count", window.seen),)))
+        if window.count:
+            self._write(access, self._clock(), _render_record(access, (("count", window.count),)))
         del self._windows[access]
 
     def _write(self, access: _Access, now: float, rendered: str) -> None:
         accessor = self._accessor()
         caller = self._caller
         if caller[0] != accessor:
-            self._caller = caller = (accessor, self._describe(accessor))
-        line = f'{{"time":"{_time(now)}",{caller[1]},{rendered}}}'
+            self._caller = caller = (accessor, self._caller_fields(accessor))
+        line = f'{{"time":"{_format_time(now)}",{caller[1]},{rendered}}}'
         try:
             self._sink(line)
-        except (OSError, ValueError) as error:  # ValueError: a stream that was closed
+        except (OSError, ValueError) as error:  # a closed stream raises ValueError
             reason = getattr(error, "strerror", None) or "closed"
             if not self._best_effort:
                 raise AuditFailed(
-                    f"the access record of {access[1]!r} couldn't be written ({reason}); "
+                    f"cannot write the access record of {access[1]!r} ({reason}); "
                     "nothing was released: check STRONGROOM_AUDIT_FILE"
                 ) from None
-            log.warning("an access record couldn't be written: %s", reason)
+            log.warning("cannot write an access record (%s); check STRONGROOM_AUDIT_FILE", reason)
 
-    def _describe(self, accessor: str | None) -> str:
-        """Who asks: what every line of this process holds."""
-        told = {"accessor": accessor} if accessor else {}
-        return _fields({**self._fixed, "pid": os.getpid(), **told})
+    def _caller_fields(self, accessor: str | None) -> str:
+        """Return the fields that all records of this process have in common, as JSON."""
+        token = {"accessor": accessor} if accessor else {}
+        return _render_fields({**self._fixed, "pid": os.getpid(), **token})
 
 
-#: One made in advance: `json.dumps` with options makes one for each call.
+#: Created once, because `json.dumps` with options creates an encoder for each call.
 _encode: Final = json.JSONEncoder(separators=(",", ":")).encode
 
 
-def _fields(told: Mapping[str, Any]) -> str:
-    """*told* as the inside of a JSON object. ASCII, so that no name can begin another line."""
-    return _encode(told)[1:-1]
+def _render_fields(fields: Mapping[str, Any]) -> str:
+    """Return *fields* as a JSON object without braces, in ASCII so that no name starts a line."""
+    return _encode(fields)[1:-1]
 
 
 @lru_cache(maxsize=MAX_WINDOWS)
-def _rendered(access: _Access, details: _Details) -> str:
-    """What was accessed; the same for each hit of one value, so it is made once."""
+def _render_record(access: _Access, details: _Details) -> str:
+    """Return the fields of one access as JSON, cached because all hits of a value share them."""
     operation, name, outcome = access
-    told = {key: value for key, value in details if value is not None}
-    return _fields({"operation": operation, "secret": name, "outcome": outcome, **told})
+    more = {key: value for key, value in details if value is not None}
+    return _render_fields({"operation": operation, "secret": name, "outcome": outcome, **more})
 
 
 @lru_cache(maxsize=1)
-def _second(second: int) -> str:
+def _format_second(second: int) -> str:
     return datetime.fromtimestamp(second, UTC).strftime("%Y-%m-%dT%H:%M:%S")
 
 
-def _time(now: float) -> str:
-    """*now* as UTC with milliseconds."""
+def _format_time(now: float) -> str:
+    """Return *now* as ISO 8601 in UTC with milliseconds."""
     second = int(now)
-    return f"{_second(second)}.{int((now - second) * 1000):03d}+00:00"
+    return f"{_format_second(second)}.{int((now - second) * 1000):03d}+00:00"
 
 
 def open_audit(settings: Settings, accessor: Callable[[], str | None] = lambda: None) -> AuditLog:
-    """The audit log that *settings* describe; best effort in development only."""
+    """Return the audit log for *settings*, which is best effort in development only.
+
+    Args:
+        settings: Provide the sink and the mode.
+        accessor: Returns the HMAC of the current Vault token's accessor, or None if unknown.
+
+    """
     return AuditLog(
         settings.scope,
         FileSink(settings.audit_file) if settings.audit_file else stderr_sink,

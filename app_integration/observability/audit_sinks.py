@@ -1,4 +1,4 @@
-"""Where access records go: a file that processes share, or standard error."""
+"""Sinks for access records: a file that processes share, or standard error."""
 
 from __future__ import annotations
 
@@ -14,56 +14,69 @@ from typing import Final
 
 from app_integration._internal import fork_safety
 
-#: Takes one line a call. What it raises, an OSError or ValueError, stops the release of the secret.
+#: A function that writes one line. An OSError or ValueError that it raises stops the release of the
+#: secret.
 Sink = Callable[[str], None]
 
-#: Seconds between two looks whether the file was moved away: lines follow a rotated log that late.
-LOOK_AGAIN: Final = 1.0
+#: Seconds between two checks whether log rotation moved the file. Until the next check, lines still
+#: go to the moved file.
+CHECK_INTERVAL: Final = 1.0
 
 
 class FileSink:
-    """Appends to a file, made 0600: one write a line, so that processes can share it."""
+    """A sink that appends to a file, which it creates with mode 0600.
+
+    Each line is one write, so that processes can share the file.
+    """
 
     def __init__(self, path: Path, clock: Callable[[], float] = time.monotonic) -> None:
-        """Args: *clock* in seconds, monotonic."""
+        """Create the sink; the first line opens the file.
+
+        Args:
+            path: The path of the file.
+            clock: Returns seconds, monotonic.
+
+        """
         self._path = path
         self._clock = clock
         self._descriptor: int | None = None
-        self._let_go: Callable[[], object] = bool  # closes the descriptor
-        self._looked = float("-inf")
-        self._torn = False  # whether the last line was written in part
+        self._close_descriptor: Callable[[], object] = bool
+        self._checked_at = float("-inf")
+        self._is_line_partial = False  # whether only part of the last line was written
         self.reset_after_fork()
         fork_safety.reset_in_child(self)
 
     def reset_after_fork(self) -> None:
-        """A fresh lock; the file is shared."""
+        """Recreate the lock. Parent and child share the file."""
         self._lock = threading.Lock()
 
     def __call__(self, line: str) -> None:
         """Append *line*.
 
         Raises:
-            OSError: it isn't written, or not whole.
+            OSError: If the line was not written, or only in part.
 
         """
         data = f"{line}\n".encode()
         with self._lock:
             descriptor = self._open()
-            if self._torn:
+            if self._is_line_partial:
                 data = b"\n" + data
             written = os.write(descriptor, data)
-            self._torn = written < len(data) and (written > 0 or self._torn)
+            self._is_line_partial = written < len(data) and (written > 0 or self._is_line_partial)
         if written < len(data):
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     def _open(self) -> int:
-        now, held = self._clock(), self._descriptor
-        if held is not None and now - self._looked < LOOK_AGAIN:
-            return held
-        self._looked = now
-        return held if held is not None and self._is_there(held) else self._reopen()
+        now, descriptor = self._clock(), self._descriptor
+        if descriptor is not None and now - self._checked_at < CHECK_INTERVAL:
+            return descriptor
+        self._checked_at = now
+        if descriptor is not None and self._is_at_path(descriptor):
+            return descriptor
+        return self._reopen()
 
-    def _is_there(self, descriptor: int) -> bool:
+    def _is_at_path(self, descriptor: int) -> bool:
         try:
             return os.path.samestat(os.fstat(descriptor), self._path.stat())
         except FileNotFoundError:
@@ -71,17 +84,17 @@ class FileSink:
 
     def _reopen(self) -> int:
         self._descriptor = None
-        self._let_go()
+        self._close_descriptor()
         flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
         self._descriptor = opened = os.open(self._path, flags, 0o600)
-        let_go = weakref.finalize(self, os.close, opened)
-        let_go.atexit = False  # the last counts are written at exit
-        self._let_go = let_go
-        self._torn = False
+        close = weakref.finalize(self, os.close, opened)
+        close.atexit = False  # because the last counts are written at exit
+        self._close_descriptor = close
+        self._is_line_partial = False
         return opened
 
 
 def stderr_sink(line: str) -> None:
-    """Writes to standard error, as a container's log collector expects."""
+    """Write *line* to standard error, as a container's log collector expects."""
     sys.stderr.write(f"{line}\n")
     sys.stderr.flush()

@@ -1,7 +1,7 @@
-"""Make the interpreter's exception hooks print and pass on no live secret value.
+"""Exception hooks of the interpreter that redact secret values.
 
 Each function wraps the hook that was set before. The interpreter's own hook is replaced by one that
-prints redacted text; another one is called with a redacted exception.
+prints redacted text. Another hook is called with a redacted exception.
 """
 
 from __future__ import annotations
@@ -65,6 +65,6 @@ def unraisable_hook(previous: Any, register: SecretRegistry) -> Any:
 
 
 def _print(head: str, error: BaseException, register: SecretRegistry) -> None:
-    if sys.stderr is not None:  # as where there is no console
+    if sys.stderr is not None:  # it is None in a process without a console
         text = "".join(traceback.format_exception(error))
         sys.stderr.write(register.scrub(f"{head}{text}"))

@@ -1,7 +1,7 @@
-"""What happens, counted: the seam between the SDK and whoever collects figures.
+"""Metrics of the SDK, recorded by the process's current recorder.
 
-With the extra ``metrics`` installed, figures go to Prometheus' default registry under
-``strongroom_*``; without it nothing is counted. ``docs/Env.md`` lists them.
+With the extra ``metrics`` installed, they are in Prometheus' default registry under
+``strongroom_*``. Without it nothing is recorded. ``docs/Env.md`` lists the metrics.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ OK: Final = "ok"
 
 
 class _State:
-    """The one recorder of the process."""
+    """The recorder of the process and its environment label."""
 
     def __init__(self) -> None:
         self.environment = "unknown"
         self.reset_after_fork()
 
     def reset_after_fork(self) -> None:
-        """A forked child counts from zero: the parent reports its own."""
+        """Drop the recorder in a forked child, because the parent reports its own counts."""
         self.lock = threading.Lock()
         self.recorder: Recorder | None = None
 
@@ -39,27 +39,36 @@ os.register_at_fork(after_in_child=_state.reset_after_fork)
 
 
 def current() -> Recorder:
-    """The process's recorder, made at first use."""
-    return _state.recorder or _begin()
+    """Return the recorder of the process, which the first call creates."""
+    return _state.recorder or _create_recorder()
 
 
 def set_recorder(recorder: Recorder | None) -> None:
-    """Have figures go to *recorder*; None begins anew with the default one."""
+    """Record metrics with *recorder* from now on.
+
+    Args:
+        recorder: The recorder, or None for a new default one.
+
+    """
     with _state.lock:
         _state.recorder = recorder
 
 
 def set_environment(name: str) -> None:
-    """Label what is counted from now on with the environment *name*."""
+    """Label metrics with the environment *name* from now on."""
     if name != _state.environment:
         _state.environment = name
         set_recorder(None)
 
 
 def counted(operation: str) -> Callable[[Callable[_P, _R]], Callable[_P, _R]]:
-    """Count each call of the decorated function as one *operation*.
+    """Return a decorator that records each call as one operation.
 
-    See :meth:`.recorder.Recorder.record_operation`.
+    The outcome is ``ok`` or the name of a StrongroomError. Other exceptions are not recorded.
+
+    Args:
+        operation: See :meth:`.recorder.Recorder.record_operation`.
+
     """
 
     def decorate(function: Callable[_P, _R]) -> Callable[_P, _R]:
@@ -78,14 +87,14 @@ def counted(operation: str) -> Callable[[Callable[_P, _R]], Callable[_P, _R]]:
     return decorate
 
 
-def _begin() -> Recorder:
+def _create_recorder() -> Recorder:
     with _state.lock:
         if _state.recorder is None:
-            _state.recorder = _default(_state.environment)
+            _state.recorder = _default_recorder(_state.environment)
         return _state.recorder
 
 
-def _default(environment: str) -> Recorder:
+def _default_recorder(environment: str) -> Recorder:
     try:
         import app_integration.observability.prometheus as module  # noqa: PLC0415 (an extra, loaded at first use)
     except ImportError:

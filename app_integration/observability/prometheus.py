@@ -1,4 +1,4 @@
-"""The figures as Prometheus reads them."""
+"""Recorder that exports metrics to Prometheus."""
 
 from __future__ import annotations
 
@@ -15,110 +15,157 @@ from prometheus_client.multiprocess import MultiProcessCollector
 
 from app_integration.observability.recorder import Recorder
 
-#: Names told apart in labels; a caller that asks for one name after the other must not fill the
-#: memory of whoever scrapes.
+#: Number of different names in labels. It is bounded because a caller that requests one name after
+#: another must not fill the memory of the Prometheus server.
 MAX_NAMES: Final = 256
 OTHER: Final = "other"
-_LIVES: Final = (10.0, 60.0, 300.0, 900.0, 3600.0, 14_400.0, 86_400.0)  # seconds
+_TTL_BUCKETS: Final = (10.0, 60.0, 300.0, 900.0, 3600.0, 14_400.0, 86_400.0)  # seconds
 
 
 class Prometheus(Recorder):
-    """Counts under ``strongroom_*``, labelled with one environment. Thread-safe.
+    """A recorder of metrics named ``strongroom_*`` with one environment label. Thread-safe.
 
-    Its collectors are in a registry of their own, which the default registry shows: after a fork
-    another recorder takes its place there, whose locks no lost thread can hold.
+    Its collectors are in its own registry, which the default registry includes. After a fork a new
+    recorder replaces it there, because a thread that did not survive the fork may hold its locks.
     """
 
     def __init__(self, environment: str, *, clock: Callable[[], float] = time.time) -> None:
-        """Args: *clock* in seconds since the epoch."""
+        """Create the collectors, and include them in the default registry.
+
+        Args:
+            environment: The value of the label ``environment``.
+            clock: Returns seconds since the epoch.
+
+        """
         self.registry = CollectorRegistry()
-        self._tallies = _Tallies()
-        self.registry.register(self._tallies)  # the first, so it is asked before the counters
+        self._fast_counters = _FastCounters()
+        # Registered first, because it must be collected before the counters that it updates.
+        self.registry.register(self._fast_counters)
         self._environment = environment
         self._clock = clock
         self._names: set[str] = set()
-        self._hot: dict[tuple[str, str], Counter] = {}
+        self._bound: dict[tuple[str, str], Counter] = {}
         self._make_counters()
         self._make_gauges()
-        _shown.put(self)
+        _default_registry.show(self)
 
     def _make_counters(self) -> None:
-        def counter(name: str, words: str, *labels: str) -> Counter:
+        def counter(name: str, help_text: str, *labels: str) -> Counter:
             full, labels = f"strongroom_{name}", ("environment", *labels)
-            return Counter(full, words, labels, registry=self.registry)
+            return Counter(full, help_text, labels, registry=self.registry)
 
-        self._accesses = counter("secret_access", "Accesses of secrets.", "secret", "outcome")
+        self._accesses = counter("secret_access", "Accesses to secrets.", "secret", "outcome")
         self._operations = {
-            "request": counter("requests", "Requests, each with its retries.", "outcome"),
-            "login": counter("logins", "Logins at the server.", "outcome"),
-            "unwrapping": counter("unwrappings", "Unwrappings of a secret-id.", "outcome"),
+            "request": counter("requests", "Requests; retries of a request count once.", "outcome"),
+            "login": counter("logins", "Logins to the server.", "outcome"),
+            "unwrapping": counter("unwrappings", "Unwrappings of a wrapped secret-id.", "outcome"),
             "data-key-check": counter(
-                "data_key_checks", "Looks for the stored data key in use.", "outcome"
+                "data_key_checks", "Checks whether the active data key is still stored.", "outcome"
             ),
             "orphan-lease": counter(
-                "orphan_leases", "Leases that may have been issued, their answer lost.", "outcome"
+                "orphan_leases",
+                "Leases that the server may have issued although its response was lost.",
+                "outcome",
             ),
-            "renewal": counter("renewals", "Renewals of the token.", "outcome"),
+            "renewal": counter("renewals", "Renewals of the Vault token.", "outcome"),
         }
-        self._rotations = counter("rotations", "Newer values that were seen.", "kind", "name")
+        self._rotations = counter(
+            "rotations", "Replacements of a value by a newer one.", "kind", "name"
+        )
 
     def _make_gauges(self) -> None:
         self._stale = Gauge(
             "strongroom_secret_stale_seconds",
-            "Age of a value that is served while the server is away; 0 when it is fresh.",
+            "Age of a value that is served stale during an outage; 0 if it is fresh.",
             ("environment", "secret"),
             registry=self.registry,
             multiprocess_mode="livemax",
         )
-        self._ends = Gauge(
+        self._expiry = Gauge(
             "strongroom_lease_expires_timestamp_seconds",
-            "When the token or leased database user in use ends.",
+            "Expiry of the current Vault token or database lease.",
             ("environment", "holder"),
             registry=self.registry,
             multiprocess_mode="livemin",
         )
-        self._lives = Histogram(
+        self._ttls = Histogram(
             "strongroom_lease_life_seconds",
-            "Time that the server gave tokens and leased database users to live.",
+            "TTL that the server granted to Vault tokens and database leases.",
             ("environment", "holder"),
             registry=self.registry,
-            buckets=_LIVES,
+            buckets=_TTL_BUCKETS,
         )
 
     def access(self, name: str, outcome: str) -> None:
-        """As :meth:`.recorder.Recorder.access`; a known pair costs one ``inc``."""
-        counter = self._hot.get((name, outcome))
+        """Record one access of a secret; a recurring pair costs one ``inc``.
+
+        Args:
+            name: The name of the secret.
+            outcome: The outcome as in the access record.
+
+        """
+        counter = self._bound.get((name, outcome))
         if counter is None:
             counter = self._bind(name, outcome)
         counter.inc()
 
     def counter(self, name: str, outcome: str) -> Callable[[], object]:
-        """As :meth:`.recorder.Recorder.counter`."""
-        counter = self._hot.get((name, outcome)) or self._bind(name, outcome)
+        """Return a function that records one :meth:`access` per call.
+
+        Args:
+            name: The name of the secret.
+            outcome: The outcome as in the access record.
+
+        """
+        counter = self._bound.get((name, outcome)) or self._bind(name, outcome)
         if "PROMETHEUS_MULTIPROC_DIR" in os.environ:
-            return counter.inc  # another process may show the page
-        return self._tallies.of(counter)
+            return counter.inc  # because another process may render the page
+        return self._fast_counters.bind(counter)
 
     def staleness(self, name: str, age: float) -> None:
-        """As :meth:`.recorder.Recorder.staleness`."""
+        """Record the *age* of a stale value in seconds, or 0.0 for a fresh one."""
         self._stale.labels(self._environment, self._label(name)).set(age)
 
     def record_operation(self, operation: str, outcome: str) -> None:
-        """As :meth:`.recorder.Recorder.record_operation`."""
+        """Record the outcome of one operation. See :meth:`.recorder.Recorder.record_operation`.
+
+        Args:
+            operation: The name of the operation.
+            outcome: ``ok``, or the name of the error class.
+
+        Raises:
+            KeyError: If *operation* has no counter.
+
+        """
         self._operations[operation].labels(self._environment, outcome).inc()
 
     def lease(self, holder: str, seconds: float) -> None:
-        """As :meth:`.recorder.Recorder.lease`."""
+        """Record the TTL of a new or renewed token or lease.
+
+        Args:
+            holder: ``token``, or the name of a database role.
+            seconds: The TTL from now.
+
+        """
         labels = (self._environment, self._label(holder))
-        self._ends.labels(*labels).set(self._clock() + seconds)
-        self._lives.labels(*labels).observe(seconds)
+        self._expiry.labels(*labels).set(self._clock() + seconds)
+        self._ttls.labels(*labels).observe(seconds)
 
     def rotation(self, kind: str, name: str) -> None:
-        """As :meth:`.recorder.Recorder.rotation`."""
+        """Record that a newer value replaced another.
+
+        Args:
+            kind: ``secret``, ``database`` or ``config``.
+            name: The name of the secret, database role or config.
+
+        """
         self._rotations.labels(self._environment, kind, self._label(name)).inc()
 
     def render(self) -> tuple[bytes, str]:
-        """The default registry's page; of all workers where ``PROMETHEUS_MULTIPROC_DIR`` is set."""
+        """Return body and content type of the default registry's page.
+
+        If ``PROMETHEUS_MULTIPROC_DIR`` is set, it covers all worker processes.
+        """
         registry = REGISTRY
         if "PROMETHEUS_MULTIPROC_DIR" in os.environ:
             registry = CollectorRegistry()
@@ -129,7 +176,7 @@ class Prometheus(Recorder):
         label = self._label(name)
         counter = self._accesses.labels(self._environment, label, outcome)
         if label == name:
-            self._hot[name, outcome] = counter
+            self._bound[name, outcome] = counter
         return counter
 
     def _label(self, name: str) -> str:
@@ -140,58 +187,58 @@ class Prometheus(Recorder):
         return name
 
 
-class _Tallies:
-    """Counts that cost next to nothing, and reach their counters when somebody looks.
+class _FastCounters:
+    """A collector of cheap counts, which it adds to their counters at each scrape.
 
-    A counter's own ``inc`` takes a third of what a cached secret does.
+    A counter's own ``inc`` takes a third of the time of a cached ``get_secret``.
     """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._cells: list[tuple[itertools.count[int], Counter]] = []
-        self._known: list[int] = []
+        self._added: list[int] = []  # what was added to each counter, plus one for each scrape
 
-    def of(self, counter: Counter) -> Callable[[], object]:
-        """What counts one for *counter*; atomic, as one step of C is."""
+    def bind(self, counter: Counter) -> Callable[[], object]:
+        """Return a function that counts one for *counter*, atomically because it is one C call."""
         cell = itertools.count()
         with self._lock:
             self._cells.append((cell, counter))
-            self._known.append(0)
+            self._added.append(0)
         return cell.__next__
 
     def describe(self) -> Iterable[Metric]:
-        """Nothing of its own."""
+        """Return no metric, because the counters describe themselves."""
         return []
 
     def collect(self) -> Iterable[Metric]:
-        """Bring the counters up to date; nothing of its own."""
+        """Add the counts since the last call to the counters, and return no metric."""
         with self._lock:
-            for place, (cell, counter) in enumerate(self._cells):
-                seen = next(cell)  # which counts one itself
-                counter.inc(seen - self._known[place])
-                self._known[place] = seen + 1
+            for index, (cell, counter) in enumerate(self._cells):
+                count = next(cell)  # which also counts one
+                counter.inc(count - self._added[index])
+                self._added[index] = count + 1
         return []
 
 
-class _Shown:
-    """Shows the newest recorder in the default registry."""
+class _DefaultRegistryCollector:
+    """A collector in the default registry that returns the newest recorder's metrics."""
 
     def __init__(self) -> None:
         self._recorder: Prometheus | None = None
 
-    def put(self, recorder: Prometheus) -> None:
-        """Show *recorder* from now on."""
+    def show(self, recorder: Prometheus) -> None:
+        """Return the metrics of *recorder* from now on."""
         if self._recorder is None:
             REGISTRY.register(self)
         self._recorder = recorder
 
     def describe(self) -> Iterable[Metric]:
-        """Nothing: asked at registration, when there is nothing yet."""
+        """Return no metric, because registration calls this before there is one."""
         return []
 
     def collect(self) -> Iterable[Metric]:
-        """The figures of the recorder shown."""
+        """Return the metrics of the newest recorder."""
         return self._recorder.registry.collect() if self._recorder else []
 
 
-_shown = _Shown()
+_default_registry = _DefaultRegistryCollector()

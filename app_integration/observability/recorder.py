@@ -1,4 +1,4 @@
-"""Where figures go: the base that records nothing."""
+"""Base class of metrics recorders, which records nothing."""
 
 from __future__ import annotations
 
@@ -7,38 +7,71 @@ from functools import partial
 
 
 class Recorder:
-    """Record figures. Thread-safe; a call never raises and never waits.
+    """Base of a metrics recorder. Thread-safe; a call never raises and never waits.
 
-    This base records nothing; a recorder overrides what it has a use for.
+    This base records nothing. A subclass overrides the methods that it needs.
     """
 
     def access(self, name: str, outcome: str) -> None:
-        """Record one access of the secret *name*, with the outcome that its access record has."""
+        """Record one access of a secret.
+
+        Args:
+            name: The name of the secret.
+            outcome: The outcome as in the access record.
+
+        """
 
     def counter(self, name: str, outcome: str) -> Callable[[], object]:
-        """Return what does one :meth:`access` with these, for a pair that recurs."""
+        """Return a function that records one :meth:`access` per call, faster for a recurring pair.
+
+        Args:
+            name: The name of the secret.
+            outcome: The outcome as in the access record.
+
+        """
         return partial(self.access, name, outcome)
 
     def staleness(self, name: str, age: float) -> None:
-        """Record that *name* is served *age* seconds after it was fetched; 0.0: it is fresh."""
+        """Record whether a secret is served stale.
+
+        Args:
+            name: The name of the secret.
+            age: Seconds since the value was fetched, or 0.0 if it is fresh.
+
+        """
 
     def record_operation(self, operation: str, outcome: str) -> None:
-        """Record that one *operation* ended with ``ok`` or the error.
+        """Record the outcome of one operation.
 
-        Operations: ``request``, ``login``, ``renewal``, ``unwrapping``, ``orphan-lease``,
-        ``data-key-check``.
+        Args:
+            operation: ``request``, ``login``, ``renewal``, ``unwrapping``, ``orphan-lease`` or
+                ``data-key-check``.
+            outcome: ``ok``, or the name of the error class.
+
         """
 
     def lease(self, holder: str, seconds: float) -> None:
-        """Record that *holder* (``token``, or a database role) may live for *seconds* from now."""
+        """Record the TTL of a new or renewed token or lease.
+
+        Args:
+            holder: ``token``, or the name of a database role.
+            seconds: The TTL from now.
+
+        """
 
     def rotation(self, kind: str, name: str) -> None:
-        """Record that a newer *kind* (``secret``, ``database``, ``config``) replaced *name*."""
+        """Record that a newer value replaced another.
+
+        Args:
+            kind: ``secret``, ``database`` or ``config``.
+            name: The name of the secret, database role or config.
+
+        """
 
     def render(self) -> tuple[bytes, str] | None:
-        """Return body and content type of a ``/metrics`` page; None if nothing is recorded."""
+        """Return body and content type of a ``/metrics`` page, or None if nothing is recorded."""
         return None
 
 
 class NullRecorder(Recorder):
-    """Record nothing."""
+    """A recorder that records nothing."""

@@ -1,9 +1,9 @@
-"""Keep secret values out of logs and tracebacks, by value.
+"""Redaction of secret values in logs and tracebacks, by value.
 
-Every value that the SDK hands out is remembered, with the spellings it takes in JSON, URLs, HTML,
-base64, hexadecimal and ``repr``. :func:`install` replaces each of them in what a logging handler
-formats, and before that in the record, for handlers that don't format; in tracebacks; and in
-structlog's events. Nothing happens at import: an application, or its framework helper, calls it.
+The SDK registers every value that it returns, with its encodings in JSON, URLs, HTML, base64,
+hexadecimal and ``repr``. :func:`install` redacts them in log records, for handlers that do not
+format, and in the text that handlers format; in tracebacks; and in structlog's events. An import
+installs nothing: an application or its framework helper calls :func:`install`.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from app_integration.observability.exception_hooks import (
     thread_hook,
     unraisable_hook,
 )
-from app_integration.observability.scrubber import scrub_record, scrubbed, shown_record
+from app_integration.observability.scrubber import scrub_record, scrubbed, scrubbed_copy
 from app_integration.observability.secret_registry import SecretRegistry, live
 
 __all__ = [
@@ -34,17 +34,21 @@ __all__ = [
     "uninstall",
 ]
 
-#: What was replaced, to be put back: owner, name, what was there.
-_replaced: list[tuple[Any, str, Any]] = []
+#: What :func:`uninstall` restores: object, attribute name, original attribute.
+_originals: list[tuple[Any, str, Any]] = []
 
 
 def install(register: SecretRegistry = live) -> None:
-    """Scrub all log records and tracebacks from now on. Calling it again changes nothing.
+    """Redact all log records and tracebacks from now on. A second call changes nothing.
 
-    Covers loggers, handlers and threads that come later, captured locals, and structlog where it is
-    imported already.
+    Covers captured locals, structlog if it is already imported, and all loggers, handlers and
+    threads, also those created later.
+
+    Args:
+        register: The registry of the secret values to redact.
+
     """
-    if _replaced:
+    if _originals:
         return
     _cover_records(register)
     _cover_handlers(register)
@@ -57,14 +61,17 @@ def install(register: SecretRegistry = live) -> None:
 def sentry_options(
     register: SecretRegistry = live, *, streams_spans: bool = False
 ) -> dict[str, Any]:
-    """Options for ``sentry_sdk.init``, by which nothing is sent that holds a live value.
+    """Return options for ``sentry_sdk.init`` that redact all that Sentry sends.
 
-    ``sentry_sdk.init(dsn, **redaction.sentry_options())``. A hook of your own takes the place of
-    one of these: have it call :func:`scrubbed`.
+    Call ``sentry_sdk.init(dsn, **redaction.sentry_options())``. A hook of your own replaces one of
+    these, so it must call :func:`scrubbed`.
 
     Args:
-        register: whose values.
-        streams_spans: also cover spans, where ``trace_lifecycle="stream"`` sends each by itself.
+        register: The registry of the secret values to redact.
+        streams_spans: Whether to cover spans, which ``trace_lifecycle="stream"`` sends separately.
+
+    Returns:
+        The names of Sentry's ``before_…`` hooks and the function for each.
 
     """
 
@@ -79,16 +86,16 @@ def sentry_options(
 
 
 def uninstall() -> None:
-    """Put back what :func:`install` replaced."""
-    while _replaced:
-        owner, name, before = _replaced.pop()
-        setattr(owner, name, before)
+    """Restore the functions that :func:`install` replaced."""
+    while _originals:
+        owner, name, original = _originals.pop()
+        setattr(owner, name, original)
 
 
-def _replace(owner: Any, name: str, make: Callable[[Any], Any]) -> None:
-    before = getattr(owner, name)
-    _replaced.append((owner, name, before))
-    setattr(owner, name, make(before))
+def _replace(owner: Any, name: str, wrap: Callable[[Any], Any]) -> None:
+    original = getattr(owner, name)
+    _originals.append((owner, name, original))
+    setattr(owner, name, wrap(original))
 
 
 def _cover_records(register: SecretRegistry) -> None:
@@ -100,7 +107,7 @@ def _cover_records(register: SecretRegistry) -> None:
 
         return scrub_and_handle
 
-    # Here and not in the record factory, which doesn't see `extra` fields.
+    # Not in the record factory, because that does not see `extra` fields.
     _replace(logging.Logger, "handle", cover)
 
 
@@ -118,13 +125,13 @@ def _cover_handlers(register: SecretRegistry) -> None:
 
     def cover_record(act: Any) -> Any:
         @wraps(act)
-        def act_on_shown(self: logging.Handler, record: logging.LogRecord) -> Any:
-            return act(self, shown_record(record, register))
+        def act_on_copy(self: logging.Handler, record: logging.LogRecord) -> Any:
+            return act(self, scrubbed_copy(record, register))
 
-        return act_on_shown
+        return act_on_copy
 
     _replace(logging.Handler, "format", cover_text)
-    # These write a record's attributes, or send them to where nobody knows the values.
+    # These write a record's attributes, or send them to a process that does not know the values.
     _replace(logging.Handler, "handleError", cover_record)
     _replace(handlers.QueueHandler, "enqueue", cover_record)
     _replace(handlers.SocketHandler, "makePickle", cover_record)
@@ -132,7 +139,7 @@ def _cover_handlers(register: SecretRegistry) -> None:
 
 
 def _cover_tracebacks(register: SecretRegistry) -> None:
-    """Whoever formats a traceback goes through these, `logging` and `asyncio` among them."""
+    """Redact what the ``traceback`` module formats, because `logging` and `asyncio` use it too."""
 
     def cover_lines(format_: Any) -> Any:
         @wraps(format_)
@@ -158,11 +165,11 @@ def _cover_structlog(structlog: Any, register: SecretRegistry) -> None:
 
         return process_and_scrub
 
-    # Behind all processors, so that it sees what a renderer made of a traceback.
+    # After all processors, so that it also covers a traceback that a renderer has formatted.
     _replace(structlog.BoundLoggerBase, "_process_event", cover)
 
 
 def _cover_hooks(register: SecretRegistry) -> None:
-    _replace(sys, "excepthook", lambda before: exception_hook(before, register))
-    _replace(threading, "excepthook", lambda before: thread_hook(before, register))
-    _replace(sys, "unraisablehook", lambda before: unraisable_hook(before, register))
+    _replace(sys, "excepthook", lambda original: exception_hook(original, register))
+    _replace(threading, "excepthook", lambda original: thread_hook(original, register))
+    _replace(sys, "unraisablehook", lambda original: unraisable_hook(original, register))

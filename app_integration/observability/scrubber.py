@@ -1,4 +1,4 @@
-"""Replace live secret values in objects, log records and exceptions."""
+"""Redaction of secret values in objects, log records and exceptions."""
 
 from __future__ import annotations
 
@@ -9,20 +9,28 @@ from typing import Any, Final
 from app_integration.observability.secret_registry import SecretRegistry, live
 from app_integration.secret import REDACTED, Secret
 
-MAX_DEPTH: Final = 16  # levels of nested containers that are kept; what is deeper becomes text
-#: Attributes that logging itself sets; all others came with ``extra``.
-_STANDARD: Final = frozenset(logging.makeLogRecord({}).__dict__) | {"message", "asctime"}
+MAX_DEPTH: Final = 16  # levels of nested containers; a deeper one with a secret becomes text
+#: Attributes that logging itself sets on a record; all others come from ``extra``.
+_STANDARD_ATTRIBUTES: Final = frozenset(logging.makeLogRecord({}).__dict__) | {"message", "asctime"}
 
-#: An OSError's text is made of these, and not of its arguments.
-_OS_ERRORS_OWN: Final = ("strerror", "filename", "filename2")
+#: Attributes that make up the text of an OSError, which does not use its arguments.
+_OS_ERROR_ATTRIBUTES: Final = ("strerror", "filename", "filename2")
 
 
 def scrubbed(value: Any, register: SecretRegistry = live, *, depth: int = MAX_DEPTH) -> Any:
-    """*value* without live values: text and bytes, also inside dicts, lists, tuples and sets.
+    """Return *value* with registered secret values redacted.
 
-    What holds none comes back as it is; other objects always do.
+    Covers text and bytes, also in dicts, lists, tuples and sets. An object of another type, or
+    without a secret value, is returned unchanged.
+
+    Args:
+        value: The object.
+        register: The registry of secret values.
+        depth: The number of levels of nested containers that are rebuilt. A deeper container is
+            replaced by its redacted ``repr`` if that holds a secret value.
+
     """
-    if isinstance(value, Secret):  # a short one is in no register
+    if isinstance(value, Secret):  # because a short one is in no registry
         return REDACTED
     if isinstance(value, str):
         return register.scrub(value)
@@ -33,59 +41,74 @@ def scrubbed(value: Any, register: SecretRegistry = live, *, depth: int = MAX_DE
     if not isinstance(value, (dict, list, tuple, set, frozenset)):
         return value
     if depth:
-        return _scrubbed_inside(value, register, depth - 1)
+        return _scrub_container(value, register, depth - 1)
     clean = register.scrub(text := repr(value))
     return value if clean == text else clean
 
 
-def _scrubbed_inside(value: Any, register: SecretRegistry, depth: int) -> Any:
+def _scrub_container(value: Any, register: SecretRegistry, depth: int) -> Any:
     inner = [*value, *value.values()] if isinstance(value, dict) else list(value)
     clean = [scrubbed(each, register, depth=depth) for each in inner]
     if all(new is old for new, old in zip(clean, inner, strict=True)):
         return value
     if isinstance(value, dict):
         return dict(zip(clean[: len(value)], clean[len(value) :], strict=True))
-    # A named tuple takes its fields one by one.
+    # A named tuple takes its fields as single arguments, so it needs `_make`.
     return getattr(value, "_make", type(value))(clean)
 
 
 def scrub_record(record: logging.LogRecord, register: SecretRegistry = live) -> None:
-    """Take the live values out of *record*: message, extra fields, exception text and stack.
+    """Redact secret values in *record*: message, extra fields, exception text and stack.
 
-    A record that holds none is left as it is, arguments included.
+    A record without a secret value stays unchanged, including its arguments.
+
+    Args:
+        record: The log record, which is changed in place.
+        register: The registry of secret values.
+
     """
     fields = record.__dict__
-    if type(message := record.msg) is str and not record.args:  # the common one, quickly
+    if type(message := record.msg) is str and not record.args:  # fast path for most records
         record.msg = register.scrub(message)
     else:
         _scrub_message(record, register)
     if record.exc_text or record.stack_info:
         record.exc_text = scrubbed(record.exc_text, register)
         record.stack_info = scrubbed(record.stack_info, register)
-    for name in fields.keys() - _STANDARD:
+    for name in fields.keys() - _STANDARD_ATTRIBUTES:
         fields[name] = scrubbed(fields[name], register)
 
 
-def _shown(value: Any, register: SecretRegistry) -> Any:
-    """*value* without live values; as text where only what it is shown as holds one."""
+def _scrub_repr(value: Any, register: SecretRegistry) -> Any:
+    """Return *value* redacted, or as redacted text if its ``repr`` still shows a secret value."""
     clean = scrubbed(value, register)
     if clean is None or isinstance(clean, (str, int, float)):
         return clean
     text = repr(clean)
-    return clean if (without := register.scrub(text)) == text else without
+    return clean if (redacted := register.scrub(text)) == text else redacted
 
 
-def shown_record(record: logging.LogRecord, register: SecretRegistry) -> logging.LogRecord:
-    """A copy of *record* for who takes its attributes and formats none: objects count as shown."""
-    shown = copy.copy(record)
-    for name in shown.__dict__.keys() - _STANDARD:
-        shown.__dict__[name] = _shown(shown.__dict__[name], register)
-    args = shown.args
-    shown.msg = _shown(shown.msg, register)
-    shown.args = tuple(_shown(each, register) for each in args) if isinstance(args, tuple) else args
+def scrubbed_copy(record: logging.LogRecord, register: SecretRegistry) -> logging.LogRecord:
+    """Return a redacted copy of *record* for a handler that uses attributes without formatting.
+
+    Such a handler may write the ``repr`` of any object, so the ``repr`` counts.
+
+    Args:
+        record: The log record.
+        register: The registry of secret values.
+
+    """
+    result = copy.copy(record)
+    for name in result.__dict__.keys() - _STANDARD_ATTRIBUTES:
+        result.__dict__[name] = _scrub_repr(result.__dict__[name], register)
+    args = result.args
+    result.msg = _scrub_repr(result.msg, register)
+    result.args = (
+        tuple(_scrub_repr(each, register) for each in args) if isinstance(args, tuple) else args
+    )
     if isinstance(args, dict):
-        shown.args = {name: _shown(each, register) for name, each in args.items()}
-    return shown
+        result.args = {name: _scrub_repr(each, register) for name, each in args.items()}
+    return result
 
 
 def _scrub_message(record: logging.LogRecord, register: SecretRegistry) -> None:
@@ -94,7 +117,7 @@ def _scrub_message(record: logging.LogRecord, register: SecretRegistry) -> None:
         return
     try:
         message = record.getMessage()
-    except Exception:  # noqa: BLE001 (a wrong format string is for logging to report, arguments and all)
+    except Exception:  # noqa: BLE001 (logging reports a wrong format string, with its arguments)
         record.msg, record.args = scrubbed([record.msg, record.args], register)
         return
     if (clean := register.scrub(message)) != message:
@@ -102,7 +125,13 @@ def _scrub_message(record: logging.LogRecord, register: SecretRegistry) -> None:
 
 
 def scrub_exception(error: BaseException, register: SecretRegistry) -> None:
-    """Replace live values in arguments and notes of *error* and of all that led to it."""
+    """Redact secret values in arguments and notes of *error* and of its causes and contexts.
+
+    Args:
+        error: The exception, which is changed in place. The exceptions of a group are included.
+        register: The registry of secret values.
+
+    """
     waiting, seen = [error], set[int]()
     while waiting:
         each = waiting.pop()
@@ -110,9 +139,9 @@ def scrub_exception(error: BaseException, register: SecretRegistry) -> None:
             continue
         seen.add(id(each))
         each.args = scrubbed(each.args, register)
-        for name in _OS_ERRORS_OWN if isinstance(each, OSError) else ():
+        for name in _OS_ERROR_ATTRIBUTES if isinstance(each, OSError) else ():
             setattr(each, name, scrubbed(getattr(each, name), register))
         if notes := getattr(each, "__notes__", None):
             each.__notes__ = scrubbed(notes, register)
-        waiting += [led for led in (each.__cause__, each.__context__) if led is not None]
-        waiting += getattr(each, "exceptions", ())  # those of a group
+        waiting += [cause for cause in (each.__cause__, each.__context__) if cause is not None]
+        waiting += getattr(each, "exceptions", ())  # the exceptions of a group

@@ -142,7 +142,7 @@ def renew_a_user(stage: Stage) -> None:
     leases = stage.leases()
     with untampered(stage):
         lease = leases.current()
-        leases._act_at = lease.issued_at
+        leases._renew_at = lease.issued_at
     assert leases.maintain() > 0
     leases.close()
 

@@ -1,4 +1,4 @@
-"""The caller's access records: written before anything is released, counted, not forgeable."""
+"""Access records: written before a secret is released, counted in windows, not forgeable."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from app_integration.observability.audit_log import (
     AuditLog,
     open_audit,
 )
-from app_integration.observability.audit_sinks import LOOK_AGAIN, FileSink
+from app_integration.observability.audit_sinks import CHECK_INTERVAL, FileSink
 from app_integration.secret_store.store import SecretStore
 from app_integration.session.session import Session
 from app_integration.settings import Settings
@@ -71,7 +71,7 @@ def log(disk: Disk, clock: Clock) -> AuditLog:
 
 
 @pytest.mark.parametrize("mode", ["each", "aggregate"])
-def test_while_no_record_can_be_written_nothing_is_ever_released(disk: Disk, mode: str) -> None:
+def test_get_without_a_written_record_raises_audit_failed(disk: Disk, mode: str) -> None:
     audit = AuditLog(SCOPE, disk, mode=mode)
     store = SecretStore([Script("one")], audit, register=redaction.SecretRegistry())
     disk.full = True
@@ -83,9 +83,7 @@ def test_while_no_record_can_be_written_nothing_is_ever_released(disk: Disk, mod
     assert len(disk.lines) == 1
 
 
-def test_a_disk_that_fills_up_stops_the_next_window(
-    disk: Disk, clock: Clock, log: AuditLog
-) -> None:
+def test_record_with_a_full_disk_opens_no_window(disk: Disk, clock: Clock, log: AuditLog) -> None:
     for _ in range(3):
         log.record("get_secret", "x", "hit")
     clock.now += AGGREGATE_WINDOW
@@ -98,7 +96,7 @@ def test_a_disk_that_fills_up_stops_the_next_window(
     assert disk.counts() == [1, 3]
 
 
-def test_closing_writes_the_counts_once(disk: Disk, log: AuditLog) -> None:
+def test_close_writes_the_counts_once(disk: Disk, log: AuditLog) -> None:
     for _ in range(1000):
         log.record("get_secret", "x", "hit")
     log.record("get_secret", "y", "hit")
@@ -108,21 +106,19 @@ def test_closing_writes_the_counts_once(disk: Disk, log: AuditLog) -> None:
     assert sum(disk.counts()) == 1001
 
 
-def test_counts_of_a_secret_that_is_asked_for_no_more_are_written_with_anothers(
+def test_record_of_another_secret_writes_expired_counts(
     disk: Disk, clock: Clock, log: AuditLog
 ) -> None:
     for _ in range(5):
         log.record("get_secret", "x", "hit")
     clock.now += AGGREGATE_WINDOW
     log.record("get_secret", "y", "hit")
-    told = [(json.loads(line)["secret"], json.loads(line)["count"]) for line in disk.lines]
-    assert told == [("x", 1), ("y", 1), ("x", 4)]
+    written = [(json.loads(line)["secret"], json.loads(line)["count"]) for line in disk.lines]
+    assert written == [("x", 1), ("y", 1), ("x", 4)]
     assert len(log._windows) == 1
 
 
-def test_counts_that_cannot_be_written_are_kept_for_the_next_attempt(
-    disk: Disk, log: AuditLog
-) -> None:
+def test_close_with_a_full_disk_keeps_the_counts(disk: Disk, log: AuditLog) -> None:
     for _ in range(3):
         log.record("get_secret", "x", "hit")
     disk.full = True
@@ -133,7 +129,7 @@ def test_counts_that_cannot_be_written_are_kept_for_the_next_attempt(
     assert disk.counts() == [1, 2]
 
 
-def test_a_clock_that_goes_back_keeps_no_count_from_being_written(
+def test_record_after_the_clock_went_back_writes_all_counts(
     disk: Disk, clock: Clock, log: AuditLog
 ) -> None:
     for _ in range(3):
@@ -141,11 +137,11 @@ def test_a_clock_that_goes_back_keeps_no_count_from_being_written(
         log.record("get_secret", "y", "hit")
     clock.now -= 100 * AGGREGATE_WINDOW
     log.record("get_secret", "x", "hit")
-    told = [(json.loads(line)["secret"], json.loads(line)["count"]) for line in disk.lines]
-    assert told == [("x", 1), ("y", 1), ("x", 3), ("y", 2)]
+    written = [(json.loads(line)["secret"], json.loads(line)["count"]) for line in disk.lines]
+    assert written == [("x", 1), ("y", 1), ("x", 3), ("y", 2)]
 
 
-def test_counts_held_at_once_are_bounded_and_none_is_lost(disk: Disk, log: AuditLog) -> None:
+def test_windows_are_bounded_and_lose_no_count(disk: Disk, log: AuditLog) -> None:
     for number in range(MAX_WINDOWS + 1):
         for _ in range(2):
             log.record("get_secret", f"n{number}", "hit")
@@ -154,7 +150,7 @@ def test_counts_held_at_once_are_bounded_and_none_is_lost(disk: Disk, log: Audit
     assert sum(disk.counts()) == 2 * (MAX_WINDOWS + 1)
 
 
-def test_a_fork_counts_from_zero(disk: Disk, log: AuditLog) -> None:
+def test_audit_log_in_a_forked_child_counts_from_zero(disk: Disk, log: AuditLog) -> None:
     for _ in range(3):
         log.record("get_secret", "x", "hit")
     log.reset_after_fork()
@@ -163,7 +159,7 @@ def test_a_fork_counts_from_zero(disk: Disk, log: AuditLog) -> None:
 
 
 @pytest.mark.parametrize("mode", ["each", "aggregate"])
-def test_a_name_cannot_forge_a_second_line(tmp_path: Path, mode: str) -> None:
+def test_record_with_a_hostile_name_writes_one_line(tmp_path: Path, mode: str) -> None:
     path = tmp_path / "access.jsonl"
     audit = AuditLog(SCOPE, FileSink(path), mode=mode)
     audit.record("get_secret", FORGED, "miss", source=FORGED)
@@ -173,7 +169,7 @@ def test_a_name_cannot_forge_a_second_line(tmp_path: Path, mode: str) -> None:
     assert (record["service"], record["environment"]) == ("shop", "prod")
 
 
-def test_standard_error_is_where_records_go_by_default(capsys: pytest.CaptureFixture[str]) -> None:
+def test_open_audit_without_a_file_writes_to_stderr(capsys: pytest.CaptureFixture[str]) -> None:
     audit = open_audit(Settings(SCOPE, "https://vault"))
     audit.record("get_secret", "x", "hit")
     printed = capsys.readouterr()
@@ -181,10 +177,10 @@ def test_standard_error_is_where_records_go_by_default(capsys: pytest.CaptureFix
     assert json.loads(printed.err)["secret"] == "x"
 
 
-def test_counts_that_cannot_be_written_at_the_end_still_let_the_token_go(
+def test_client_close_with_a_failing_audit_revokes_the_token(
     tmp_path: Path, server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("app_integration.observability.audit_sinks.LOOK_AGAIN", 0.0)
+    monkeypatch.setattr("app_integration.observability.audit_sinks.CHECK_INTERVAL", 0.0)
     settings = Settings(SCOPE, "https://vault", audit_mode="aggregate", audit_file=tmp_path / "a")
     files = tmp_path / "r", tmp_path / "s"
     client = Client(
@@ -204,12 +200,12 @@ def test_counts_that_cannot_be_written_at_the_end_still_let_the_token_go(
     assert server.count(REVOKE) == 1
 
 
-def test_a_line_names_the_token_as_the_servers_log_does(disk: Disk, clock: Clock) -> None:
-    known: list[str | None] = [None, "hmac-sha256:1", "hmac-sha256:1", "hmac-sha256:2"]
-    audit = AuditLog(SCOPE, disk, accessor=lambda: known[len(disk.lines)], clock=clock)
-    for _ in known:
+def test_record_has_the_hmac_of_the_tokens_accessor(disk: Disk, clock: Clock) -> None:
+    accessors: list[str | None] = [None, "hmac-sha256:1", "hmac-sha256:1", "hmac-sha256:2"]
+    audit = AuditLog(SCOPE, disk, accessor=lambda: accessors[len(disk.lines)], clock=clock)
+    for _ in accessors:
         audit.record("get_secret", "x", "hit", source="vault", version=3, request_id="r-1")
-    assert [json.loads(line).get("accessor") for line in disk.lines] == known
+    assert [json.loads(line).get("accessor") for line in disk.lines] == accessors
     last = json.loads(disk.lines[-1])
     assert last == {
         "host": socket.gethostname(),
@@ -227,7 +223,7 @@ def test_a_line_names_the_token_as_the_servers_log_does(disk: Disk, clock: Clock
     }
 
 
-def test_a_line_after_a_fork_has_the_childs_pid(disk: Disk) -> None:
+def test_record_in_a_forked_child_has_its_pid(disk: Disk) -> None:
     audit = AuditLog(SCOPE, disk)
     read, write = os.pipe()
     if (child := os.fork()) == 0:
@@ -238,7 +234,7 @@ def test_a_line_after_a_fork_has_the_childs_pid(disk: Disk) -> None:
     assert int(os.read(read, 20)) == child
 
 
-def test_a_closed_stream_stops_the_release_too(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_record_to_a_closed_stream_raises_audit_failed(monkeypatch: pytest.MonkeyPatch) -> None:
     stream = io.StringIO()
     stream.close()
     monkeypatch.setattr(sys, "stderr", stream)
@@ -247,20 +243,20 @@ def test_a_closed_stream_stops_the_release_too(monkeypatch: pytest.MonkeyPatch) 
         audit.record("get_secret", "x", "hit")
 
 
-def test_a_log_that_was_moved_away_is_begun_anew(tmp_path: Path, clock: Clock) -> None:
-    path, moved = tmp_path / "a.jsonl", tmp_path / "a.jsonl.1"
+def test_file_sink_after_log_rotation_creates_a_new_file(tmp_path: Path, clock: Clock) -> None:
+    path, rotated = tmp_path / "a.jsonl", tmp_path / "a.jsonl.1"
     sink = FileSink(path, clock)
     sink("one")
-    path.rename(moved)
-    sink("two")  # into the moved file: it looks once a second
-    clock.now += LOOK_AGAIN
+    path.rename(rotated)
+    sink("two")  # into the moved file, because the sink checks the path once a second
+    clock.now += CHECK_INTERVAL
     sink("three")
-    assert (moved.read_text(), path.read_text()) == ("one\ntwo\n", "three\n")
+    assert (rotated.read_text(), path.read_text()) == ("one\ntwo\n", "three\n")
     assert path.stat().st_mode & 0o777 == 0o600
 
 
-def test_a_line_that_fits_in_part_only_is_a_failure_and_spoils_no_other(tmp_path: Path) -> None:
-    """A file that may not grow beyond 100 bytes: the kernel writes what fits, as on a full disk."""
+def test_file_sink_with_a_partial_write_raises_and_spoils_no_other_line(tmp_path: Path) -> None:
+    """A limit of 100 bytes makes the kernel write only part of a line, as on a full disk."""
     code = (
         "import resource, signal, sys\n"
         "from pathlib import Path\n"
@@ -276,8 +272,8 @@ def test_a_line_that_fits_in_part_only_is_a_failure_and_spoils_no_other(tmp_path
         "sink('c' * 59)\n"
     )
     path = tmp_path / "a.jsonl"
-    done = subprocess.run(
+    process = subprocess.run(
         [sys.executable, "-c", code, path], capture_output=True, text=True, check=True
     )
-    assert done.stdout.splitlines() == ["No space left on device", "File too large"]
+    assert process.stdout.splitlines() == ["No space left on device", "File too large"]
     assert path.read_text().splitlines() == ["a" * 59, "b" * 40, "c" * 59]

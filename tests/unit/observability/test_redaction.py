@@ -31,7 +31,7 @@ VALUE = "hunter2-hunter2"
 
 @pytest.fixture
 def logged() -> Iterator[io.StringIO]:
-    """A stream behind a logger of its own, with redaction installed for this test only."""
+    """Yield a stream that a test's logger writes to, with redaction installed for the test."""
     register = SecretRegistry()
     register.add(Secret(VALUE))
     redaction.install(register)
@@ -53,7 +53,7 @@ def logged() -> Iterator[io.StringIO]:
         ("%r", ([VALUE],)),
     ],
 )
-def test_a_live_value_never_reaches_a_handler(
+def test_logged_value_is_redacted(
     logged: io.StringIO, message: str, args: tuple[object, ...]
 ) -> None:
     logging.getLogger("redaction-test.child").error(message, *args)
@@ -61,23 +61,23 @@ def test_a_live_value_never_reaches_a_handler(
     assert "[REDACTED]" in logged.getvalue()
 
 
-def test_a_logged_traceback_is_scrubbed(logged: io.StringIO) -> None:
+def test_logged_traceback_is_redacted(logged: io.StringIO) -> None:
     try:
-        raise ValueError(f"bad password {VALUE}")  # noqa: TRY301 (a traceback is wanted)
+        raise ValueError(f"bad password {VALUE}")  # noqa: TRY301 (the test needs a traceback)
     except ValueError:
         logging.getLogger("redaction-test").exception("login failed for %s", VALUE)
     assert VALUE not in logged.getvalue()
     assert "ValueError: bad password [REDACTED]" in logged.getvalue()
 
 
-def test_an_uncaught_exception_is_scrubbed() -> None:
+def test_uncaught_exception_is_redacted() -> None:
     code = (
         "from app_integration import redaction\n"
         f"redaction.live.add('{VALUE[:7]}' + '{VALUE[7:]}')\n"
         "redaction.install()\n"
         f"raise ValueError('{VALUE[:7]}' + '{VALUE[7:]}')\n"
     )
-    run = subprocess.run(  # the hook of a whole interpreter
+    run = subprocess.run(  # because the hook belongs to a whole interpreter
         [sys.executable, "-c", code], capture_output=True, text=True, check=False
     )
     assert run.returncode == 1
@@ -85,7 +85,7 @@ def test_an_uncaught_exception_is_scrubbed() -> None:
     assert "ValueError: [REDACTED]" in run.stderr
 
 
-def test_an_uncaught_exception_in_a_thread_is_scrubbed() -> None:
+def test_uncaught_exception_in_a_thread_is_redacted() -> None:
     code = (
         "import threading\n"
         "from app_integration import redaction\n"
@@ -102,7 +102,7 @@ def test_an_uncaught_exception_in_a_thread_is_scrubbed() -> None:
 
 
 @pytest.mark.parametrize("owner", [sys, threading])
-def test_anothers_exception_hook_is_called_with_nothing_to_show(
+def test_custom_exception_hook_gets_a_redacted_exception(
     owner: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen: list[str] = []
@@ -120,22 +120,22 @@ def test_anothers_exception_hook_is_called_with_nothing_to_show(
     monkeypatch.setattr(owner, "excepthook", show)
     try:
         redaction.install(register)
-        given = (type(error), error, None)
-        owner.excepthook(*(given if owner is sys else [threading.ExceptHookArgs((*given, None))]))
+        args = (type(error), error, None)
+        owner.excepthook(*(args if owner is sys else [threading.ExceptHookArgs((*args, None))]))
     finally:
         redaction.uninstall()
     assert VALUE not in seen[0]
     assert all(f"{letter} [REDACTED]" in seen[0] for letter in "abcde")
 
 
-def test_extra_fields_are_scrubbed(logged: io.StringIO) -> None:
+def test_extra_fields_are_redacted(logged: io.StringIO) -> None:
     handler = logging.getLogger("redaction-test").handlers[0]
     handler.setFormatter(logging.Formatter("%(message)s %(password)s"))
     logging.getLogger("redaction-test").error("login", extra={"password": VALUE})
     assert logged.getvalue() == "login [REDACTED]\n"
 
 
-def test_extra_fields_are_scrubbed_on_a_record_that_lost_an_attribute() -> None:
+def test_extra_fields_of_a_record_without_an_attribute_are_redacted() -> None:
     register = SecretRegistry()
     register.add(Secret(VALUE))
     record = logging.makeLogRecord({"user": VALUE})
@@ -144,7 +144,7 @@ def test_extra_fields_are_scrubbed_on_a_record_that_lost_an_attribute() -> None:
     assert record.__dict__["user"] == "[REDACTED]"
 
 
-def test_a_record_without_a_secret_keeps_its_arguments(logged: io.StringIO) -> None:
+def test_record_without_a_secret_keeps_its_arguments(logged: io.StringIO) -> None:
     handler = logging.getLogger("redaction-test").handlers[0]
     records: list[logging.LogRecord] = []
 
@@ -158,7 +158,7 @@ def test_a_record_without_a_secret_keeps_its_arguments(logged: io.StringIO) -> N
     assert logged.getvalue() == "three of 7\n"
 
 
-def test_a_wrong_format_string_is_loggings_to_report_without_the_value(
+def test_logging_reports_a_wrong_format_string_redacted(
     logged: io.StringIO, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(logging.getLogger("redaction-test"), "propagate", False)
@@ -169,7 +169,7 @@ def test_a_wrong_format_string_is_loggings_to_report_without_the_value(
     assert VALUE not in printed
 
 
-def test_a_handler_and_a_formatter_that_come_later_are_covered(logged: io.StringIO) -> None:
+def test_handler_and_formatter_added_later_are_redacted(logged: io.StringIO) -> None:
     class Json(logging.Formatter):
         def format(self, record: logging.LogRecord) -> str:
             assert record.exc_info
@@ -183,7 +183,7 @@ def test_a_handler_and_a_formatter_that_come_later_are_covered(logged: io.String
     logger.addHandler(handler)
     plain = Secret(VALUE).reveal()
     try:
-        raise ValueError(plain)  # noqa: TRY301 (a traceback is wanted)
+        raise ValueError(plain)  # noqa: TRY301 (the test needs a traceback)
     except ValueError:
         logger.exception("failed")
     logger.removeHandler(handler)
@@ -192,10 +192,10 @@ def test_a_handler_and_a_formatter_that_come_later_are_covered(logged: io.String
 
 
 @pytest.mark.usefixtures("logged")
-def test_captured_locals_are_scrubbed_however_the_traceback_is_formatted() -> None:
+def test_captured_locals_are_redacted_in_each_traceback_format() -> None:
     plain = {"url": f"redis://:{VALUE}@host/0"}
     try:
-        raise KeyError(VALUE)  # noqa: TRY301 (a traceback is wanted)
+        raise KeyError(VALUE)  # noqa: TRY301 (the test needs a traceback)
     except KeyError as error:
         trace = traceback.TracebackException.from_exception(error, capture_locals=True)
     assert plain
@@ -205,7 +205,7 @@ def test_captured_locals_are_scrubbed_however_the_traceback_is_formatted() -> No
     assert all("[REDACTED]" in text for text in shown)
 
 
-def test_an_exception_that_python_cannot_raise_is_scrubbed() -> None:
+def test_unraisable_exception_is_redacted() -> None:
     code = (
         "from app_integration import redaction\n"
         f"value = '{VALUE[:7]}' + '{VALUE[7:]}'\n"
@@ -215,7 +215,7 @@ def test_an_exception_that_python_cannot_raise_is_scrubbed() -> None:
         "Leaky()\n"
         "import atexit; atexit.register(int, value)\n"
     )
-    run = subprocess.run(  # the hooks of a whole interpreter
+    run = subprocess.run(  # because the hooks belong to a whole interpreter
         [sys.executable, "-c", code], capture_output=True, text=True, check=True
     )
     assert run.stderr.count("[REDACTED]") == 2
@@ -223,11 +223,11 @@ def test_an_exception_that_python_cannot_raise_is_scrubbed() -> None:
 
 
 @pytest.mark.filterwarnings("ignore:coroutine")
-def test_what_asyncio_reports_is_scrubbed(logged: io.StringIO) -> None:
+def test_asyncio_error_report_is_redacted(logged: io.StringIO) -> None:
     async def fail() -> None:
         raise ValueError(f"bad {VALUE}")
 
-    async def forget_a_task() -> None:
+    async def drop_a_task() -> None:
         task = asyncio.create_task(fail(), name=VALUE)
         await asyncio.sleep(0)
         await asyncio.sleep(0)
@@ -236,14 +236,14 @@ def test_what_asyncio_reports_is_scrubbed(logged: io.StringIO) -> None:
 
     handler = logging.getLogger("redaction-test").handlers[0]
     logging.getLogger("asyncio").addHandler(handler)
-    asyncio.run(forget_a_task(), debug=True)
+    asyncio.run(drop_a_task(), debug=True)
     logging.getLogger("asyncio").removeHandler(handler)
     assert "Task exception was never retrieved" in logged.getvalue()
     assert VALUE not in logged.getvalue()
 
 
 class TestStructlog:
-    """Its events, whatever becomes of them."""
+    """Redaction of structlog's events, with its renderers and through logging."""
 
     @pytest.fixture
     def printed(self, logged: io.StringIO) -> Iterator[io.StringIO]:  # noqa: ARG002 (installs)
@@ -260,34 +260,34 @@ class TestStructlog:
         ],
         ids=["json", "key-value", "console"],
     )
-    def test_rendered_by_itself(self, printed: io.StringIO, renderer: Any) -> None:
+    def test_event_of_each_renderer_is_redacted(self, printed: io.StringIO, renderer: Any) -> None:
         structlog.configure(
             processors=[structlog.processors.format_exc_info, renderer],
             logger_factory=structlog.PrintLoggerFactory(printed),
         )
         logger = structlog.get_logger().bind(url=f"redis://:{VALUE}@host")
         try:
-            raise ValueError(VALUE)  # noqa: TRY301 (a traceback is wanted)
+            raise ValueError(VALUE)  # noqa: TRY301 (the test needs a traceback)
         except ValueError:
             logger.exception("login failed", nested={"list": [VALUE]})
         assert printed.getvalue().count("[REDACTED]") >= 3
         assert VALUE not in printed.getvalue()
 
-    def test_with_locals_in_its_tracebacks(self, printed: io.StringIO) -> None:
+    def test_locals_in_dict_tracebacks_are_redacted(self, printed: io.StringIO) -> None:
         structlog.configure(
             processors=[structlog.processors.dict_tracebacks, structlog.processors.JSONRenderer()],
             logger_factory=structlog.PrintLoggerFactory(printed),
         )
         plain = Secret(VALUE).reveal()
         try:
-            raise ValueError(plain)  # noqa: TRY301 (a traceback is wanted)
+            raise ValueError(plain)  # noqa: TRY301 (the test needs a traceback)
         except ValueError:
             structlog.get_logger().exception("login failed")
         assert '"plain": "\'[REDACTED]\'"' in printed.getvalue()
         assert VALUE not in printed.getvalue()
 
     @pytest.mark.usefixtures("printed")
-    def test_sent_through_logging(self, logged: io.StringIO) -> None:
+    def test_event_sent_through_logging_is_redacted(self, logged: io.StringIO) -> None:
         structlog.configure(
             processors=[structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
             logger_factory=structlog.stdlib.LoggerFactory(),
@@ -300,7 +300,7 @@ class TestStructlog:
         assert json.loads(logged.getvalue()) == {"event": "login", "password": "[REDACTED]"}
 
 
-def test_containers_are_scrubbed_and_keep_their_kind() -> None:
+def test_scrubbed_containers_keep_their_type() -> None:
     class Pair(NamedTuple):
         name: str
         value: str
@@ -320,7 +320,7 @@ def test_containers_are_scrubbed_and_keep_their_kind() -> None:
     assert redaction.scrubbed(harmless, register) is harmless
 
 
-def test_deep_nesting_is_looked_into() -> None:
+def test_scrubbed_covers_containers_beyond_the_depth() -> None:
     register = SecretRegistry()
     register.add(VALUE)
     deep: Any = VALUE
@@ -329,14 +329,14 @@ def test_deep_nesting_is_looked_into() -> None:
     assert VALUE not in str(redaction.scrubbed(deep, register))
 
 
-def test_nesting_without_end_is_left_at_a_depth() -> None:
+def test_scrubbed_of_a_recursive_container_returns() -> None:
     endless: list[Any] = []
     endless.append(endless)
     assert redaction.scrubbed(endless, SecretRegistry()) is not None
 
 
 @pytest.mark.parametrize("user", ["", "u", "us", "user"])
-def test_a_password_inside_basic_authentication_is_scrubbed(user: str) -> None:
+def test_password_in_basic_authentication_is_redacted(user: str) -> None:
     register = SecretRegistry()
     register.add(VALUE)
     sent = base64.b64encode(f"{user}:{VALUE}".encode()).decode()
@@ -351,7 +351,9 @@ def test_a_password_inside_basic_authentication_is_scrubbed(user: str) -> None:
     noise=st.text(alphabet="ab\u00e9", max_size=30),
     order=st.randoms(),
 )
-def test_no_value_is_left_in_any_mixture(values: list[str], noise: str, order: Random) -> None:
+def test_scrub_leaves_no_value_in_any_concatenation(
+    values: list[str], noise: str, order: Random
+) -> None:
     register = SecretRegistry()
     for value in values:
         register.add(value)
@@ -361,7 +363,7 @@ def test_no_value_is_left_in_any_mixture(values: list[str], noise: str, order: R
     assert [value for value in values if value in scrubbed] == []
 
 
-#: 200 bytes, as a service logs them.
+#: A log message of about 200 bytes, as a service writes it.
 LINE = (
     "GET /orders/1234567 for customer 998877 took 12.5 ms and returned 200 with 17 rows from the "
     "replica in zone eu-west-1b; the cache hit ratio was 0.93, the queue held 3 jobs, memory "
@@ -369,7 +371,7 @@ LINE = (
 )
 
 
-def test_ten_thousand_live_values_cost_at_most_twice_what_formatting_costs() -> None:
+def test_redaction_of_ten_thousand_values_costs_at_most_twice_the_formatting() -> None:
     assert len(LINE) >= 199
     register = SecretRegistry()
     for _ in range(10_000):
@@ -379,23 +381,23 @@ def test_ten_thousand_live_values_cost_at_most_twice_what_formatting_costs() -> 
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s %(message)s"))
     bare = handler.format
 
-    def with_both_nets() -> None:
+    def scrub_and_format() -> None:
         redaction.scrub_record(record, register)
         handler.format(record)
 
     plain, covered = [], []
-    for _ in range(40):  # by turns, so that what else the machine does meets both
+    for _ in range(40):  # in turns, so that other load on the machine affects both
         plain.append(timeit.timeit(lambda: bare(record), number=200))
         redaction.install(register)
         try:
-            covered.append(timeit.timeit(with_both_nets, number=200))
+            covered.append(timeit.timeit(scrub_and_format, number=200))
         finally:
             redaction.uninstall()
     assert min(covered) - min(plain) <= 2 * min(plain)
 
 
 @pytest.mark.parametrize("value", ['it\'s "quoted" \\ /x', "pässwörd/+&=?", "line\nbreak"])
-def test_encoded_and_escaped_forms_are_scrubbed(value: str) -> None:
+def test_encoded_and_escaped_forms_are_redacted(value: str) -> None:
     register = SecretRegistry()
     register.add(value)
     forms = [
@@ -412,7 +414,7 @@ def test_encoded_and_escaped_forms_are_scrubbed(value: str) -> None:
     assert [register.scrub(form) for form in forms] == ["[REDACTED]"] * len(forms)
 
 
-def test_the_register_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_registry_is_bounded_in_values(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(secret_registry, "MAX_VALUES", 2)
     register = SecretRegistry()
     for value in ("first-value", "second-value", "first-value", "third-value"):
@@ -422,18 +424,18 @@ def test_the_register_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     assert register.scrub(base64.b64encode(b"second-value").decode()) == "c2Vjb25kLXZhbHVl"
 
 
-def test_the_register_is_bounded_in_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_registry_is_bounded_in_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(secret_registry, "MAX_BYTES", 200_000)
     register = SecretRegistry()
     for number in range(200):
         register.add(f"{number:04} is a value")
     kept = [f"{number:04} is a value" in register._values for number in range(200)]
     assert 0 < sum(kept) < 100
-    assert kept == sorted(kept)  # the latest
+    assert kept == sorted(kept)  # the latest values are kept
     assert register._bytes <= 200_000
 
 
-def test_a_value_with_parts_without_end_takes_a_bounded_share() -> None:
+def test_value_with_many_parts_takes_bounded_memory() -> None:
     register = SecretRegistry()
     text = "\n".join(f"line {number:08} of a long value" for number in range(15_000))
     register.add(text)
@@ -442,16 +444,16 @@ def test_a_value_with_parts_without_end_takes_a_bounded_share() -> None:
     assert register.scrub("line 00000000 of a long value") == "[REDACTED]"
 
 
-def test_values_that_begin_alike_are_found_as_quickly() -> None:
+def test_values_with_a_common_prefix_share_positions() -> None:
     register = SecretRegistry()
     values = [f"postgresql://shop:{number:06}@db/shop" for number in range(2_000)]
     for value in values:
         register.add(value)
-    assert max(map(len, register._wide.known.values())) < 40
+    assert max(map(len, register._wide.positions.values())) < 40
     assert register.scrub(f"{values[0]} {values[-1]}") == "[REDACTED] [REDACTED]"
 
 
-def test_what_is_forgotten_leaves_nothing_behind(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_removed_values_leave_no_index_entries(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(secret_registry, "MAX_VALUES", 1)
     register = SecretRegistry()
     alike = [f"postgresql://shop:{number:06}@db/shop" for number in range(3)]
@@ -460,11 +462,11 @@ def test_what_is_forgotten_leaves_nothing_behind(monkeypatch: pytest.MonkeyPatch
     alone = SecretRegistry()
     alone.add("the last value")
     for one, other in ((register._wide, alone._wide), (register._narrow, alone._narrow)):
-        assert (one.known, one._more) == (other.known, other._more)
-    assert (register._known, register._bytes) == (alone._known, alone._bytes)
+        assert (one.positions, one._duplicates) == (other.positions, other._duplicates)
+    assert (register._keys, register._bytes) == (alone._keys, alone._bytes)
 
 
-def test_the_longer_of_two_nested_values_vanishes_whole() -> None:
+def test_longer_of_two_nested_values_is_redacted_whole() -> None:
     register = SecretRegistry()
     register.add("password")
     register.add("password-of-the-shop")
@@ -481,7 +483,7 @@ def test_the_longer_of_two_nested_values_vanishes_whole() -> None:
         ("https://shop@example.com/a:b@c", None),  # no password
     ],
 )
-def test_the_password_in_a_url_is_known_by_itself(url: str, shown: str | None) -> None:
+def test_password_of_a_url_is_redacted_by_itself(url: str, shown: str | None) -> None:
     register = SecretRegistry()
     register.add(Secret(url))
     assert register.scrub(f"failed: {url}") == "failed: [REDACTED]"
@@ -491,13 +493,13 @@ def test_the_password_in_a_url_is_known_by_itself(url: str, shown: str | None) -
         assert register.scrub(f"failed: {shown!r}") == "failed: '[REDACTED]'"
 
 
-def test_short_values_do_not_blank_out_ordinary_words() -> None:
+def test_short_value_is_not_redacted() -> None:
     register = SecretRegistry()
     register.add("dev")
     assert register.scrub("a developer in dev") == "a developer in dev"
 
 
-def test_importing_the_package_installs_nothing() -> None:
+def test_import_installs_no_hook() -> None:
     code = (
         "import logging, sys; before = logging.Logger.handle, sys.excepthook\n"
         "import app_integration\n"

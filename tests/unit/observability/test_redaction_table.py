@@ -1,6 +1,7 @@
-"""Ways in which a value may be shown, tried for real: the table of docs/Security.md.
+"""Tests of the table in docs/Security.md: each way to output a value is redacted or leaks.
 
-*scrubbed*: what comes out holds ``[REDACTED]`` in place of the value. *leaks*: it holds the value.
+The result *scrubbed* means that the output has ``[REDACTED]`` in place of the value. The result
+*leaks* means that the output has the value.
 """
 
 from __future__ import annotations
@@ -45,9 +46,9 @@ SECURITY: Final = Path(__file__).parents[3] / "docs" / "Security.md"
 SCRUBBED, LEAKS = "scrubbed", "leaks"
 
 VALUE: Final = "correct-horse-battery"
-#: With all that a URL, a page or JSON writes otherwise.
+#: A value with all characters that a URL, an HTML page or JSON encodes.
 ODD: Final = "p&ss w\"rd's/<hunter2>+?=[é]~!#%(x)*:;@,$"
-#: The same but for what ends a path.
+#: The same without the characters that end a path.
 ODD_IN_URLS: Final = ODD.translate({ord(each): None for each in "?#[]"})
 PEM: Final = (
     generate_private_key(65537, 2048)
@@ -60,13 +61,13 @@ ACCOUNT: Final = json.dumps({"project": "shop", "client_email": f"{VALUE}@x", "p
 
 @dataclass(frozen=True)
 class Holder:
-    """What an application logs."""
+    """An object with a secret, as an application logs it."""
 
     password: str
 
 
 class Json(logging.Formatter):
-    """A formatter of the kind that applications write."""
+    """A JSON formatter as applications write it."""
 
     def format(self, record: logging.LogRecord) -> str:
         shown = {key: value for key, value in record.__dict__.items() if key in {"held", "exc"}}
@@ -82,12 +83,12 @@ class Json(logging.Formatter):
 
 @dataclass(frozen=True)
 class Row:
-    """One way to show a value.
+    """One way to output a value.
 
     Attributes:
-        show: shows it, and gives what came out.
-        value: what the register knows.
-        shown: what of it must not be in what came out; the value itself when empty.
+        show: Outputs the value, and returns the output.
+        value: The value in the registry.
+        shown: The texts that must not be in the output; by default the value itself.
 
     """
 
@@ -97,8 +98,8 @@ class Row:
 
 
 def through(handler: logging.Handler, act: Callable[[logging.Logger], None]) -> None:
-    # Of nobody: pytest gives its own handlers to those that are known.
-    logger = logging.Logger("redaction-table")  # noqa: LOG001 (as said)
+    # Not from getLogger, because pytest adds its own handlers to registered loggers.
+    logger = logging.Logger("redaction-table")  # noqa: LOG001 (see above)
     logger.addHandler(handler)
     try:
         act(logger)
@@ -137,7 +138,7 @@ def with_a_note(value: str) -> str:
 
 
 def queued(value: str) -> str:
-    """What crosses to another process, which formats it."""
+    """Return what a QueueHandler sends to another process, which formats it."""
     waiting: queue.Queue[Any] = queue.Queue()
     handler = logging.handlers.QueueHandler(waiting)
     through(handler, lambda logger: logger.error("login", extra={"held": Holder(value)}))
@@ -147,22 +148,24 @@ def queued(value: str) -> str:
 def sent_pickled(value: str) -> str:
     sent: list[bytes] = []
 
-    class Kept(logging.handlers.SocketHandler):
+    class Recording(logging.handlers.SocketHandler):
         def send(self, data: Any) -> None:
             sent.append(bytes(data))
 
-    through(Kept("", 0), lambda logger: logger.error("login", extra={"held": Holder(value)}))
+    through(Recording("", 0), lambda logger: logger.error("login", extra={"held": Holder(value)}))
     return b"".join(sent).decode("latin-1")
 
 
 def sent_over_http(value: str) -> str:
     sent: list[str] = []
 
-    class Kept(logging.handlers.HTTPHandler):
+    class Recording(logging.handlers.HTTPHandler):
         def emit(self, record: logging.LogRecord) -> None:
             sent.append(str(self.mapLogRecord(record)))
 
-    through(Kept("h", "/"), lambda logger: logger.error("login", extra={"held": Holder(value)}))
+    through(
+        Recording("h", "/"), lambda logger: logger.error("login", extra={"held": Holder(value)})
+    )
     return "".join(sent)
 
 
@@ -182,7 +185,7 @@ def by_rich(value: str) -> str:
     def act(logger: logging.Logger) -> None:
         held = value
         try:
-            raise ValueError(len(held))  # noqa: TRY301 (a traceback is wanted)
+            raise ValueError(len(held))  # noqa: TRY301 (the test needs a traceback)
         except ValueError:
             logger.exception("failed")
 
@@ -219,7 +222,7 @@ def structlog_printer(value: str) -> str:
     processors.append(structlog.processors.JSONRenderer())
     logger = structlog.wrap_logger(structlog.PrintLogger(stream), processors=processors)
     try:
-        raise ValueError(f"bad {value}")  # noqa: TRY301 (a traceback is wanted)
+        raise ValueError(f"bad {value}")  # noqa: TRY301 (the test needs a traceback)
     except ValueError:
         logger.exception("failed", held=Holder(value).password)
     return stream.getvalue()
@@ -228,13 +231,13 @@ def structlog_printer(value: str) -> str:
 def sent_to_sentry(act: Callable[[], None]) -> str:
     sent: list[str] = []
 
-    class Kept(sentry_sdk.transport.Transport):
+    class Recording(sentry_sdk.transport.Transport):
         def capture_envelope(self, envelope: sentry_sdk.envelope.Envelope) -> None:
             sent.extend(item.get_bytes().decode() for item in envelope.items)
 
     sentry_sdk.init(
         dsn="https://key@sentry.invalid/1",
-        transport=Kept,
+        transport=Recording,
         default_integrations=False,
         traces_sample_rate=1.0,
         enable_logs=True,
@@ -254,7 +257,7 @@ def sentry_error(value: str) -> str:
     def act() -> None:
         held = f"{value}!"
         try:
-            raise ValueError(held)  # noqa: TRY301 (a traceback is wanted)
+            raise ValueError(held)  # noqa: TRY301 (the test needs a traceback)
         except ValueError as error:
             sentry_sdk.add_breadcrumb(message=f"tried {value}")
             sentry_sdk.capture_exception(error)
@@ -277,7 +280,7 @@ def sentry_log(value: str) -> str:
 
 
 def run(code: str) -> str:
-    """What an interpreter of its own prints that has the value, and redaction installed."""
+    """Return the output of *code* in a new interpreter with ``value`` and redaction installed."""
     head = (
         "import logging, os, subprocess, sys, traceback, warnings\n"
         "from app_integration import redaction\n"
@@ -286,8 +289,8 @@ def run(code: str) -> str:
         "redaction.install()\n"
     )
     command = [sys.executable, "-c", head + code]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    return done.stdout + done.stderr
+    process = subprocess.run(command, capture_output=True, text=True, check=False)
+    return process.stdout + process.stderr
 
 
 def scrub(text: str, value: str = ODD) -> str:
@@ -301,7 +304,7 @@ def register_of(value: str) -> SecretRegistry:
 
 
 def in_urls(value: str) -> list[str]:
-    """How clients spell it in the path and the query of a URL."""
+    """Return *value* as HTTP clients encode it in the path and the query of a URL."""
     prepared = requests.Request("GET", f"http://h/{value}", params={"k": value}).prepare()
     return [
         str(httpx.URL("http://h/", params={"k": value})).partition("k=")[2],
@@ -311,7 +314,7 @@ def in_urls(value: str) -> list[str]:
     ]
 
 
-#: What the document says → how it is tried.
+#: Row of the table in the document → the function that tests it.
 ROWS: Final[dict[str, Row]] = {
     "a dataclass in `extra=`, under a formatter that writes JSON": Row(
         lambda value: with_extra(Holder(value))
@@ -344,7 +347,7 @@ ROWS: Final[dict[str, Row]] = {
     "Sentry with `sentry_options()`: logs": Row(sentry_log),
     "an excepthook set later that prints a traceback": Row(
         lambda _: run(
-            "sys.excepthook = lambda *given: traceback.print_exception(*given)\n"
+            "sys.excepthook = lambda *args: traceback.print_exception(*args)\n"
             "raise ValueError(value)"
         )
     ),
@@ -423,7 +426,7 @@ def installed(request: pytest.FixtureRequest) -> Iterator[Row]:
     redaction.uninstall()
 
 
-def verdict(row: Row) -> str:
+def result_of(row: Row) -> str:
     out = row.show(row.value)
     assert out
     leaked = [each for each in row.shown or (row.value,) if each in out]
@@ -432,23 +435,23 @@ def verdict(row: Row) -> str:
 
 
 def documented() -> dict[str, str]:
-    """Way → verdict, as the document has it."""
+    """Return the result of each way from the table in the document."""
     text = SECURITY.read_text().partition("## Redaction, and what it misses")[2]
     rows = re.findall(r"^\| (.+?) \| (scrubbed|leaks) \|", text.partition("\n## ")[0], re.MULTILINE)
     return dict(rows)
 
 
 @pytest.mark.parametrize("installed", ROWS.values(), ids=ROWS, indirect=True)
-def test_a_way_to_show_a_value_ends_as_the_table_says(
+def test_way_to_output_a_value_has_the_documented_result(
     installed: Row, request: pytest.FixtureRequest
 ) -> None:
     way = next(name for name, row in ROWS.items() if row is installed)
-    assert verdict(installed) == documented()[way], request.node.name
+    assert result_of(installed) == documented()[way], request.node.name
 
 
-def test_the_table_has_these_ways_and_no_others() -> None:
+def test_documented_table_lists_all_ways() -> None:
     assert list(documented()) == list(ROWS)
 
 
-def test_the_borders_of_a_key_are_shown() -> None:
+def test_pem_borders_are_not_redacted() -> None:
     assert register_of(PEM).scrub("-----BEGIN PRIVATE KEY-----") == "-----BEGIN PRIVATE KEY-----"

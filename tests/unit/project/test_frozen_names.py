@@ -333,7 +333,7 @@ DELIVERY_STATES: Final = words("delivered unchanged refused waiting")
 
 def test_metrics_and_their_labels_are_listed(monkeypatch: pytest.MonkeyPatch) -> None:
     # The default registry keeps the recorder that it shows.
-    monkeypatch.setattr(prometheus, "_shown", SimpleNamespace(put=lambda _: None))
+    monkeypatch.setattr(prometheus, "_default_registry", SimpleNamespace(show=lambda _: None))
     recorder = prometheus.Prometheus("dev")
     recorder.access("smtp-password", "hit")
     recorder.staleness("smtp-password", 1.0)
