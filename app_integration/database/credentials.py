@@ -74,7 +74,7 @@ class RegisteredPool(Protocol):
 
 @dataclass(slots=True)
 class _UserConnections:
-    """The connections of one user: those being opened, and those that were opened."""
+    """Connections of one user: those being opened, and those that were opened."""
 
     connecting: int = 0
     connections: weakref.WeakSet[Any] = field(default_factory=weakref.WeakSet)

@@ -39,11 +39,11 @@ class _RotatingQueuePool(QueuePool):
 
 
 class _AsyncRotatingQueuePool(_RotatingQueuePool, AsyncAdaptedQueuePool):
-    """The asyncio variant of :class:`_RotatingQueuePool`."""
+    """Variant for asyncio of :class:`_RotatingQueuePool`."""
 
 
 class _EngineEvents:
-    """The event listeners of one engine: for connect, checkout and checkin."""
+    """Event listeners of one engine for connect, checkout and checkin."""
 
     def __init__(self, provider: CredentialProvider, engine: Engine) -> None:
         self._provider = provider
@@ -101,7 +101,7 @@ class _EngineEvents:
 
 
 class _AsyncEngineEvents(_EngineEvents):
-    """The event listeners of one asyncio engine."""
+    """Event listeners of one asyncio engine."""
 
     _loop: asyncio.AbstractEventLoop | None = None
 

@@ -86,7 +86,7 @@ def credentials_from_secret(get: Callable[[bool], Secret], name: str) -> Externa
 
 @dataclass(frozen=True, slots=True)
 class _DeliveredCredentials:
-    """The content of a delivered file: the fields ``username`` and ``password``."""
+    """Content of a delivered file: the fields ``username`` and ``password``."""
 
     credentials: Credentials
 

@@ -34,7 +34,7 @@ _DEFAULT_URL_SECRET: Final = "database-url"  # noqa: S105 (a name)
 
 @dataclass(frozen=True, slots=True)
 class CredentialSource:
-    """The source of an engine's or pool's credentials; by default the service's default role.
+    """Source of an engine's or pool's credentials; by default the service's default role.
 
     Attributes:
         role: The name of another database role of the service, from which users are leased.

@@ -1,4 +1,4 @@
-"""The lease of one database user, and the times at which to renew or replace it."""
+"""Lease of one database user, and the times at which to renew or replace it."""
 
 from __future__ import annotations
 

@@ -37,7 +37,7 @@ DRAIN_INTERVAL: Final = 0.5
 
 
 class LeasedCredentials(CredentialProvider):
-    """The credentials of one database role, leased for this process. Thread-safe.
+    """Credentials of one database role, leased for this process. Thread-safe.
 
     Only the process that requested a lease renews or revokes it. A forked child requests its own.
     """

@@ -1,4 +1,4 @@
-"""The ``/metrics`` page and its access control.
+"""Page ``/metrics`` and its access control.
 
 The page is protected because it shows the names of secrets and when they are read. A client may
 read it with the token in the file that ``STRONGROOM_METRICS_TOKEN_FILE`` names. In development a
@@ -39,7 +39,7 @@ class Page:
 
 
 class Headers(Protocol):
-    """The headers of a request, with case-insensitive names."""
+    """Headers of a request, with case-insensitive names."""
 
     def __contains__(self, name: Any, /) -> bool: ...
     def get(self, name: str, default: str, /) -> str:

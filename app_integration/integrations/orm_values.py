@@ -26,7 +26,7 @@ class KnownValue(NamedTuple):
 
 # Pickled objects name this class, so it can be neither renamed nor moved.
 class KnownValues(dict[str, KnownValue]):
-    """The plain values of one object's encrypted attributes, by attribute name.
+    """Plain values of one object's encrypted attributes, by attribute name.
 
     A pickle or deep copy of the object gets an empty one, so that it holds no plain value.
     """

@@ -20,7 +20,7 @@ from app_integration.errors import SecretNotFound
 
 @dataclass(frozen=True, slots=True)
 class FromStrongroom:
-    """The mark of a field: ``password: Annotated[SecretStr, FromStrongroom("smtp-password")]``.
+    """Mark of a field: ``password: Annotated[SecretStr, FromStrongroom("smtp-password")]``.
 
     Attributes:
         name: The name of the secret; by default that of the field, with ``-`` for ``_``.

@@ -37,7 +37,7 @@ _Details = tuple[tuple[str, Any], ...]
 
 @dataclass(slots=True)
 class _Window:
-    """The number of accesses since *opened* (seconds) that no line has reported yet."""
+    """Number of accesses since *opened* (seconds) that no line has reported yet."""
 
     opened: float
     count: int = 0

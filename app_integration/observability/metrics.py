@@ -22,7 +22,7 @@ OK: Final = "ok"
 
 
 class _State:
-    """The recorder of the process and its environment label."""
+    """Recorder of the process and its environment label."""
 
     def __init__(self) -> None:
         self.environment = "unknown"

@@ -189,7 +189,7 @@ def test_connect_to_a_missing_database_requests_no_other_lease(
 
 
 def test_garbage_collected_leases_warn(service: Client) -> None:
-    """The background thread keeps no strong reference to them."""
+    """Warn although a thread maintains the leases, because it keeps no strong reference."""
     dropped = [LeasedCredentials(service.session, ROLE)]
     dropped[0].current()
     with pytest.warns(ResourceWarning, match="1 leased database users") as warned:

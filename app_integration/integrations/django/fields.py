@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any, NoReturn
 
 from django.db import models
-from django.db.models.lookups import In, IsNull
+from django.db.models.lookups import IsNull
 from django.db.models.query_utils import DeferredAttribute
 
 from app_integration import default_client
@@ -15,6 +15,7 @@ from app_integration.encryption.blind_index.index import BlindIndex
 from app_integration.encryption.core import Token
 from app_integration.encryption.declared_field import DeclaredField
 from app_integration.errors import EncryptionError
+from app_integration.integrations.django.lookups import IndexExact, IndexIn
 from app_integration.integrations.orm_values import (
     KnownValue,
     known_values,
@@ -33,7 +34,7 @@ class Stored:
 
 
 class _EncryptedAttribute(DeferredAttribute):  # type: ignore[misc] # Django has no types
-    """The descriptor of an encrypted attribute: reading decrypts the token, saving encrypts."""
+    """Descriptor of an encrypted attribute: reading it decrypts the token."""
 
     def __get__(self, row: Any, owner: type | None = None) -> Any:
         if row is None:
@@ -136,10 +137,6 @@ class EncryptedField(models.Field):  # type: ignore[misc] # as above
     def pre_save(self, row: Any, add: bool) -> Stored | None:  # noqa: ARG002 (Django's signature)
         """Return the token to save, encrypting the value if it has no token for this row yet.
 
-        Args:
-            row: The model object.
-            add: Ignored; whether the row is inserted.
-
         Raises:
             EncryptionError: If an attribute that the token is bound to has no value.
 
@@ -162,11 +159,6 @@ class EncryptedField(models.Field):  # type: ignore[misc] # as above
     def get_db_prep_value(self, value: Any, connection: Any, prepared: bool = False) -> Any:
         """Return a token as the database driver takes it.
 
-        Args:
-            value: A token, or None.
-            connection: Django's database connection.
-            prepared: Passed to Django.
-
         Raises:
             EncryptionError: If *value* is a plaintext.
 
@@ -182,40 +174,21 @@ class EncryptedField(models.Field):  # type: ignore[misc] # as above
         return None if value is None else Stored(token_from_bytes(bytes(value)))
 
     def value_to_string(self, row: Any) -> NoReturn:  # noqa: ARG002 (Django's signature)
-        """Raise EncryptionError, because ``dumpdata`` would write the plain value.
-
-        Args:
-            row: The model object.
-
-        Raises:
-            EncryptionError: Always.
-
-        """
+        """Raise EncryptionError, because ``dumpdata`` would write the plain value."""
         self.raise_unsupported("serialise it")
 
     def get_lookup(self, lookup_name: str) -> Any:
         """Return the lookup class: ``exact`` and ``in`` by the blind index, or ``isnull``.
 
-        Args:
-            lookup_name: The name of the lookup.
-
         Raises:
             EncryptionError: If it is another lookup.
 
         """
-        found = {"exact": _Exact, "in": _In, "isnull": IsNull}.get(lookup_name)
+        found = {"exact": IndexExact, "in": IndexIn, "isnull": IsNull}.get(lookup_name)
         return found or self.raise_unsupported(f"apply {lookup_name} to it")
 
     def get_transform(self, lookup_name: str) -> NoReturn:
-        """Raise EncryptionError, because the database cannot compute anything of a token.
-
-        Args:
-            lookup_name: The name of the transform.
-
-        Raises:
-            EncryptionError: Always.
-
-        """
+        """Raise EncryptionError, because the database cannot compute anything of a token."""
         self.raise_unsupported(f"compute {lookup_name} of it")
 
     def index_field(self) -> BlindIndexField:
@@ -247,32 +220,6 @@ class EncryptedField(models.Field):  # type: ignore[misc] # as above
 
     def _context_values(self, row: Any) -> tuple[Any, ...]:
         return tuple(getattr(row, name) for name in self.context_names)
-
-
-class _In(In):  # type: ignore[misc] # as above
-    """The lookup of rows with an index value of one of the values.
-
-    A row that it finds may have another value, because several values share an index value.
-    """
-
-    def get_prep_lookup(self) -> Any:
-        """Return the index values of all values."""
-        index = self.lhs.target.index_field().blind_index
-        return [each for value in self.rhs for each in index.candidates(*as_index_values(value))]
-
-    def as_sql(self, compiler: Any, connection: Any) -> Any:
-        """Return the SQL of the comparison with the index column."""
-        index = self.lhs.target.index_field()
-        return In(index.get_col(self.lhs.alias), self.rhs).as_sql(compiler, connection)
-
-
-class _Exact(_In):
-    """The lookup of rows with an index value of one value."""
-
-    lookup_name = "exact"
-
-    def __init__(self, lhs: Any, rhs: Any) -> None:
-        super().__init__(lhs, [rhs])
 
 
 class BlindIndexField(models.BinaryField):  # type: ignore[misc] # as above
@@ -310,13 +257,7 @@ class BlindIndexField(models.BinaryField):  # type: ignore[misc] # as above
         return tuple(getattr(row, name) for name in self.of)
 
     def pre_save(self, row: Any, add: bool) -> bytes | None:  # noqa: ARG002 (Django's signature)
-        """Return the index value of *row*'s current values, and assign it to the attribute.
-
-        Args:
-            row: The model object.
-            add: Ignored; whether the row is inserted.
-
-        """
+        """Return the index value of *row*'s current values, and assign it to the attribute."""
         value = self.blind_index.value(*self.indexed_values(row))
         setattr(row, self.attname, value)
         return value
@@ -342,8 +283,3 @@ def create_index_keys(*owners: type[models.Model]) -> list[str]:
     fields = [each for owner in owners for each in owner._meta.get_fields()]
     indexes = [each for each in fields if isinstance(each, BlindIndexField)]
     return [each.index_id for each in indexes if each.blind_index.create()]
-
-
-def as_index_values(value: Any) -> Sequence[Any]:
-    """Return *value* as a sequence of indexed values, which a tuple (a compound index) is."""
-    return value if isinstance(value, tuple) else (value,)

@@ -1,4 +1,4 @@
-"""The descriptor of one encrypted attribute of a mapped class."""
+"""Descriptor of one encrypted attribute of a mapped class."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from app_integration.integrations.sqlalchemy.search import Searchable
 
 
 class EncryptedRowBase:
-    """The base of ``EncryptedRow``, here because :class:`Encrypted` checks for it."""
+    """Base class of ``EncryptedRow``, here because :class:`Encrypted` checks for it."""
 
 
 class Encrypted:

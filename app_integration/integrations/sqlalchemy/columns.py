@@ -12,7 +12,7 @@ from app_integration.integrations.orm_values import token_from_bytes, token_to_b
 
 
 class TokenType(TypeDecorator[Any]):
-    """The column type of encrypted tokens, which are stored as bytes.
+    """Column type of encrypted tokens, which are stored as bytes.
 
     Text tokens and keyring tokens may share a column. Any other value raises EncryptionError.
     """
@@ -45,7 +45,7 @@ class TokenType(TypeDecorator[Any]):
 
 
 class IndexType(TypeDecorator[bytes]):
-    """The column type of blind index values."""
+    """Column type of blind index values."""
 
     impl = LargeBinary
     cache_ok = True

@@ -16,7 +16,7 @@ from app_integration.integrations.sqlalchemy.columns import IndexType
 
 @dataclass(frozen=True, slots=True)
 class Index:
-    """The declaration of a blind index, with the arguments of ``BlindIndexes.index``.
+    """Declaration of a blind index, with the arguments of ``BlindIndexes.index``.
 
     Attributes:
         rows: The number of rows expected in the table, rather too low than too high.
@@ -54,7 +54,7 @@ class Index:
 
 
 class IndexColumn:
-    """The column of a mapped class that stores the values of a blind index.
+    """Column of a mapped class that stores the values of a blind index.
 
     Attributes:
         name: The id of the index.

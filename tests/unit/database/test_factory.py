@@ -1,4 +1,4 @@
-"""The lock under which a client's engines and pools are created."""
+"""Lock under which a client's engines and pools are created."""
 
 from __future__ import annotations
 

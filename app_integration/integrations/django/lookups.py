@@ -1,0 +1,39 @@
+"""Lookups of encrypted fields by their blind index."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from django.db.models.lookups import In
+
+
+class IndexIn(In):  # type: ignore[misc] # Django has no types
+    """Lookup of rows with an index value of one of the values.
+
+    A row that it finds may have another value, because several values share an index value.
+    """
+
+    def get_prep_lookup(self) -> Any:
+        """Return the index values of all values."""
+        index = self.lhs.target.index_field().blind_index
+        return [each for value in self.rhs for each in index.candidates(*as_index_values(value))]
+
+    def as_sql(self, compiler: Any, connection: Any) -> Any:
+        """Return the SQL of the comparison with the index column."""
+        index = self.lhs.target.index_field()
+        return In(index.get_col(self.lhs.alias), self.rhs).as_sql(compiler, connection)
+
+
+class IndexExact(IndexIn):
+    """Lookup of rows with an index value of one value."""
+
+    lookup_name = "exact"
+
+    def __init__(self, lhs: Any, rhs: Any) -> None:
+        super().__init__(lhs, [rhs])
+
+
+def as_index_values(value: Any) -> Sequence[Any]:
+    """Return *value* as a sequence of indexed values, which a tuple (a compound index) is."""
+    return value if isinstance(value, tuple) else (value,)
