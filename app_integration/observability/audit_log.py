@@ -202,7 +202,7 @@ _encode: Final = json.JSONEncoder(separators=(",", ":")).encode
 
 
 def _render_fields(fields: Mapping[str, Any]) -> str:
-    """Return *fields* as a JSON object without braces, in ASCII so that no name starts a line."""
+    """Return *fields* as JSON without braces, in ASCII so that a name cannot start a line."""
     return _encode(fields)[1:-1]
 
 

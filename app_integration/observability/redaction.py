@@ -61,7 +61,7 @@ def install(register: SecretRegistry = live) -> None:
 def sentry_options(
     register: SecretRegistry = live, *, streams_spans: bool = False
 ) -> dict[str, Any]:
-    """Return options for ``sentry_sdk.init`` that redact all that Sentry sends.
+    """Return options for ``sentry_sdk.init`` that redact secret values before Sentry sends them.
 
     Call ``sentry_sdk.init(dsn, **redaction.sentry_options())``. A hook of your own replaces one of
     these, so it must call :func:`scrubbed`.

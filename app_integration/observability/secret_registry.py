@@ -35,7 +35,7 @@ MAX_BYTES: Final = 64 * 2**20  # estimated memory of the registry; beyond that t
 MAX_PARTS_BYTES: Final = 4 * 2**20
 _MAX_PLAIN: Final = 256  # bytes; a longer encoding is stored as its digest
 _MAX_UNPACKED: Final = 128  # words; a shorter text is unpacked by one struct call
-_MIN_WIDE: Final = 15  # bytes of an encoding that contains an aligned 8-byte word at any offset
+_MIN_WIDE: Final = 15  # bytes that contain an aligned 8-byte word at any offset
 
 _Counted = TypeVar("_Counted")
 #: The number of bytes of an encoding before an anchor, and the length of the encoding.

@@ -61,8 +61,8 @@ class EncryptedModel(models.Model):  # type: ignore[misc] # as above
 def find(rows: Any, field: str, value: Any) -> list[Any]:
     """Return the objects whose encrypted field has a value.
 
-    Searches by the blind index, then decrypts and compares, because several values share an index
-    value.
+    Searches by the blind index, then decrypts and compares after normalisation, because several
+    values share an index value.
 
     Args:
         rows: A manager or query set.
@@ -79,7 +79,7 @@ def find(rows: Any, field: str, value: Any) -> list[Any]:
 
 
 def exactly(rows: Any, field: str, value: Any) -> list[Any]:
-    """Return those of *rows* whose encrypted *field* has exactly *value*.
+    """Return those of *rows* whose encrypted *field* equals *value* after normalisation.
 
     Args:
         rows: The result of a query by *field*, which may include rows with another value.

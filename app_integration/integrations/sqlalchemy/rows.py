@@ -89,7 +89,7 @@ def renew(row: EncryptedRow) -> None:
 
 
 def is_indexed_now(row: EncryptedRow) -> bool:
-    """Return whether all index values of *row* are of the versions now in use.
+    """Return whether all index values of *row* have the key version for new values.
 
     If not, call :func:`renew`.
     """

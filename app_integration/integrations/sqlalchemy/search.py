@@ -123,8 +123,8 @@ _OPERATIONS: Final[dict[Any, str]] = {
 def find(session: Session, attribute: Searchable, value: Any) -> list[Any]:
     """Return the objects whose encrypted attribute has a value.
 
-    Searches by the blind index, then decrypts and compares, because several values share an index
-    value.
+    Searches by the blind index, then decrypts and compares after normalisation, because several
+    values share an index value.
 
     >>> find(session, User.email, "ada@example.com")             # doctest: +SKIP
 
@@ -143,7 +143,7 @@ def find(session: Session, attribute: Searchable, value: Any) -> list[Any]:
 
 
 def exactly(rows: Iterable[Any], attribute: Searchable, value: Any) -> list[Any]:
-    """Return those of *rows* whose encrypted *attribute* has exactly *value*.
+    """Return those of *rows* whose encrypted *attribute* equals *value* after normalisation.
 
     Args:
         rows: The result of a query by *attribute*, which may include rows with another value.
