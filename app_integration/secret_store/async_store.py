@@ -57,7 +57,7 @@ class AsyncSecretStore:
             entry, outcome = None if force_refresh else store.fetcher.ready(key), "hit"
             if entry is None:
                 flight = store.fetcher.board(key, force=force_refresh, spawn=self._spawn)
-                entry, outcome = await self._landed(flight), "miss"
+                entry, outcome = (await self._landed(flight)).entry, "miss"
         except StrongroomError as error:
             return store.without(key, error, default)
         return store.release(key, entry, store.outcome(entry, outcome), as_type)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Final
 
-from app_integration.errors import OUTAGE, StrongroomError
+from app_integration.errors import OUTAGE, StrongroomError, UnexpectedAnswer
 from app_integration.observability.recorder import Recorder
 from app_integration.settings import Limits
 from app_integration.sources import Fetched
@@ -58,7 +58,6 @@ class Entry:
         stand_in: whether another source answered for one that was away or said no.
         ticket: the higher, the later it was asked for; a clock may step.
         away_since: when a server was last found away; for a pause it is not asked again.
-        alone: whether what kept it from being refreshed says nothing of other names.
         told_stale: whether its staleness was logged.
         used: what it was wanted for since: :data:`UNUSED`, :data:`ASKED_FOR` or :data:`READ`.
         hit: what records and counts a hit, once it was prepared.
@@ -73,7 +72,6 @@ class Entry:
     stand_in: bool = False
     ticket: int = 0
     away_since: float = -math.inf
-    alone: bool = False
     told_stale: bool = False
     used: int = 0
     hit: Hit | None = None
@@ -125,6 +123,14 @@ def is_pausing(since: float, now: float) -> bool:
 def may_stand_in(entry: Entry, error: StrongroomError, now: float) -> bool:
     """Whether *entry* may be served in place of the answer that *error* kept away."""
     return isinstance(error, OUTAGE) and entry.fetched_at <= now < entry.ends_at
+
+
+def is_server_unavailable(error: StrongroomError) -> bool:
+    """Return whether *error* means that a request for any other key would fail too.
+
+    A response of an unexpected shape concerns the key that was requested, so it does not.
+    """
+    return isinstance(error, OUTAGE) and not isinstance(error, UnexpectedAnswer)
 
 
 def due(entries: Collection[tuple[Key, Entry]], now: float, watched: Collection[str]) -> list[Key]:

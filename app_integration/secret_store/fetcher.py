@@ -20,7 +20,6 @@ from app_integration.errors import (
     DeadlineExceeded,
     SecretNotFound,
     StrongroomError,
-    UnexpectedAnswer,
 )
 from app_integration.observability import metrics, redaction
 from app_integration.secret_store.cache import SecretCache
@@ -35,6 +34,7 @@ from app_integration.secret_store.cache_entry import (
     entry_of,
     is_fresh,
     is_pausing,
+    is_server_unavailable,
     is_waiting,
     may_stand_in,
     next_look,
@@ -70,6 +70,19 @@ class FetcherConfig:
     ttls: Mapping[str, float] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True)
+class FetchResult:
+    """The result of one fetch.
+
+    Attributes:
+        entry: the entry to serve.
+        server_unavailable: whether it is served because a request for any key would fail now.
+    """
+
+    entry: Entry
+    server_unavailable: bool = False
+
+
 class Fetcher:
     """What is held of the secrets of one chain of sources, kept fresh. Thread-safe.
 
@@ -93,7 +106,7 @@ class Fetcher:
 
     def _begin(self) -> None:
         self._lock = threading.Lock()
-        self._flights: SingleFlight[Entry] = SingleFlight()
+        self._flights: SingleFlight[FetchResult] = SingleFlight()
         self._watched_at = -math.inf  # on the clock: when watched names without a value were tried
 
     def reset_after_fork(self) -> None:
@@ -144,7 +157,9 @@ class Fetcher:
         if self.cache.inherited and self.cache.adopt_inherited():
             self._refresher.wake()
 
-    def board(self, key: Key, *, force: bool, spawn: Spawn = lambda fly: fly()) -> Future[Entry]:
+    def board(
+        self, key: Key, *, force: bool, spawn: Spawn = lambda fly: fly()
+    ) -> Future[FetchResult]:
         """The future of asking for *key*; who asks meanwhile shares it.
 
         Args:
@@ -160,7 +175,7 @@ class Fetcher:
         flight = self.board(key, force=force)
         try:
             # One of a coroutine may be waiting for a thread.
-            return flight.result(self._tools.limits.deadline * PATIENCE)
+            return flight.result(self._tools.limits.deadline * PATIENCE).entry
         except TimeoutError:
             raise no_thread(self._tools.limits) from None
 
@@ -196,14 +211,13 @@ class Fetcher:
         ask = partial(self._fetch, key, force=True, used=UNUSED)
         try:
             # Under the same name as a caller's miss: who comes too late to be served waits for it.
-            entry = self._flights.do((key, False), ask)
+            return not self._flights.do((key, False), ask).server_unavailable
         except OUTAGE as error:
-            return isinstance(error, UnexpectedAnswer)
+            return not is_server_unavailable(error)
         except StrongroomError as error:
             if not self._closed:  # else it met a session that was closed meanwhile
                 log.warning("%s is served no longer: %s", parts(key)[0], error)
             return True
-        return entry.alone or not is_waiting(entry, self._clock())
 
     def _postpone(self, keys: Collection[Key]) -> None:
         """The server is away: spare the other *keys* an attempt of their own."""
@@ -213,10 +227,10 @@ class Fetcher:
             if entry is not None and entry.refresh_at <= now:
                 self.cache.postpone(key, entry, now)
 
-    def _fetch(self, key: Key, *, force: bool, used: int = ASKED_FOR) -> Entry:
+    def _fetch(self, key: Key, *, force: bool, used: int = ASKED_FOR) -> FetchResult:
         """One flight: what arrived meanwhile, else the sources' answer, else what may stand in."""
         if not force and (ready := self.ready(key)) is not None:
-            return ready
+            return FetchResult(ready)
         self._take_up()
         held, asked, ticket = self.cache.entries.get(key), self._clock(), next(_tickets)
         try:
@@ -236,18 +250,19 @@ class Fetcher:
         if reason is not None and (held is None or held.fetched.source != fetched.source):
             log.warning("%s comes from %s: %s", parts(key)[0], fetched.source, reason)
         self._keep(key, entry, held)
-        return entry
+        return FetchResult(entry)
 
-    def _without(self, key: Key, held: Entry | None, error: StrongroomError, ticket: int) -> Entry:
+    def _without(
+        self, key: Key, held: Entry | None, error: StrongroomError, ticket: int
+    ) -> FetchResult:
         """What is served after *error*; raises it when what was held must not be."""
         now = self._clock()
         if held is not None and may_stand_in(held, error, now):
             waiting = self.cache.postpone(key, held, now)
-            waiting.alone = isinstance(error, UnexpectedAnswer)
             if not is_fresh(waiting, now):
                 self._tell_stale(key, waiting, now)
                 metrics.current().staleness(parts(key)[0], now - held.fetched_at)
-            return waiting
+            return FetchResult(waiting, is_server_unavailable(error))
         name, version, _ = parts(key)
         if isinstance(error, AccessDenied):
             self.cache.drop_name(name)  # the rule is about the name: no version may be served

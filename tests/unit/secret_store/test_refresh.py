@@ -14,7 +14,9 @@ from app_integration.errors import (
     Sealed,
     SecretDeleted,
     SecretNotFound,
+    ServerFault,
     StrongroomError,
+    UnexpectedAnswer,
     Unreachable,
 )
 from app_integration.observability import redaction
@@ -33,6 +35,10 @@ def drawn(draw: float, *answers: str | StrongroomError) -> tuple[Shop, Script]:
     """A store whose refreshes come at a share *draw* of the second half of their time."""
     source = Script(*answers)
     return Shop(source, draw=lambda: draw), source
+
+
+def kind(value: object) -> str:
+    return type(value).__name__ if isinstance(value, Exception) else str(value)
 
 
 @pytest.mark.parametrize(("draw", "moment"), [(0.0, TTL / 2), (0.5, TTL * 0.75), (1.0, TTL)])
@@ -85,6 +91,34 @@ def test_a_refresh_during_an_outage_spares_every_caller_the_wait() -> None:
     assert [shop.store.get(name) for name in ("a", "b")] == ["one", "one"]
     assert source.calls == asked
     assert shop.outcomes()[2:] == ["stale", "stale"]
+
+
+@pytest.mark.parametrize(
+    ("error", "requests"), [(UnexpectedAnswer("no data"), 2), (ServerFault("500"), 1)], ids=kind
+)
+def test_refresh_after_an_unexpected_response_goes_on_with_the_other_secrets(
+    error: StrongroomError, requests: int
+) -> None:
+    shop, source = drawn(0.0, "one", "one", error)
+    for name in ("a", "b"):
+        shop.store.get(name)
+    shop.clock.now += TTL / 2
+    shop.store.fetcher.refresh_due()
+    assert source.calls == 2 + requests
+    assert [shop.store.get(name) for name in ("a", "b")] == ["one", "one"]
+
+
+@pytest.mark.parametrize(
+    ("error", "requests"), [(UnexpectedAnswer("no data"), 2), (ServerFault("500"), 1)], ids=kind
+)
+def test_refresh_of_watched_names_without_a_value_stops_at_an_outage_alone(
+    error: StrongroomError, requests: int
+) -> None:
+    shop, source = drawn(0.0, error)
+    for name in ("a", "b"):
+        shop.store.on_change(name, lambda _: None)
+    shop.store.fetcher.refresh_due()
+    assert source.calls == requests
 
 
 def test_a_change_of_state_is_logged_once(caplog: pytest.LogCaptureFixture) -> None:
