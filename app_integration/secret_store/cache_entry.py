@@ -142,10 +142,35 @@ def due(entries: Collection[tuple[Key, Entry]], now: float, watched: Collection[
     ]
 
 
-def next_look(entries: Collection[tuple[Key, Entry]], now: float) -> float:
-    """Seconds until one of *entries* is due or ends; infinite when there are none."""
-    moments = (e.refresh_at if e.refresh_at > now else max(e.ends_at, now) for _, e in entries)
-    return min(moments, default=math.inf) - now
+def next_refresh(
+    entries: Collection[tuple[Key, Entry]], now: float, retry_at: float = math.inf
+) -> float:
+    """Return the seconds until the next refresh; infinite if there is nothing to refresh.
+
+    Args:
+        entries: the cached entries: each is refreshed, and purged when it ends.
+        now: the current time.
+        retry_at: the time of the next attempt to fetch what is not cached.
+    """
+    times = [e.refresh_at if e.refresh_at > now else e.ends_at for _, e in entries]
+    return max(min([retry_at, *times]) - now, 0.0)
+
+
+def negative_ttl(key: Key, limits: Limits) -> float:
+    """Return the seconds for which a negative entry of *key* answers.
+
+    A version of the past will not appear, so it is not requested again for longer: only an
+    operator can undelete it.
+    """
+    return limits.negative_ttl if parts(key)[1] is None else limits.cache_ttl
+
+
+def is_newer(fetched: Fetched, cached: Fetched) -> bool:
+    """Return whether *fetched* replaces *cached*.
+
+    The version decides, or the value if the server changes it under one version.
+    """
+    return (fetched.version, fetched.value) != (cached.version, cached.value)
 
 
 def previous_version(fetched: Fetched, grace: float | None, now: float) -> int | None:

@@ -33,16 +33,17 @@ from app_integration.secret_store.cache_entry import (
     due,
     entry_of,
     is_fresh,
+    is_newer,
     is_pausing,
     is_server_unavailable,
     is_waiting,
     may_stand_in,
-    next_look,
+    negative_ttl,
+    next_refresh,
     parts,
 )
 from app_integration.secret_store.watchers import ChangeWatchers
 from app_integration.settings import Limits
-from app_integration.sources import Fetched
 from app_integration.sources.chain import Chain
 
 log = logging.getLogger(__name__)
@@ -191,13 +192,9 @@ class Fetcher:
             if not self._refresh(key):
                 self._postpone(keys)
                 break
-        now = self._clock()
-        watching = (
-            self._watched_at + OUTAGE_PAUSE - now
-            if self.cache.unheld(self.watches.names)
-            else math.inf
-        )
-        return max(min(next_look(self.cache.snapshot(), now), watching), 0.0)
+        unheld = self.cache.unheld(self.watches.names)
+        retry_at = self._watched_at + OUTAGE_PAUSE if unheld else math.inf
+        return next_refresh(self.cache.snapshot(), self._clock(), retry_at)
 
     def _watched_without_value(self, now: float) -> Collection[str]:
         names = self.cache.unheld(self.watches.names)
@@ -263,16 +260,14 @@ class Fetcher:
                 self._tell_stale(key, waiting, now)
                 metrics.current().staleness(parts(key)[0], now - held.fetched_at)
             return FetchResult(waiting, is_server_unavailable(error))
-        name, version, _ = parts(key)
         if isinstance(error, AccessDenied):
-            self.cache.drop_name(name)  # the rule is about the name: no version may be served
+            # The rule is about the name, so no version may be served.
+            self.cache.drop_name(parts(key)[0])
         else:
             self.cache.drop(key)
         if isinstance(error, NO_VALUE):
-            limits = self._tools.limits
-            # A version of the past won't appear: a deleted one may be undeleted, at its leisure.
-            pause = limits.negative_ttl if version is None else limits.cache_ttl
-            self.cache.remember_missing(key, error, now, pause, ticket)
+            ttl = negative_ttl(key, self._tools.limits)
+            self.cache.remember_missing(key, error, now, ttl, ticket)
         raise error
 
     def _keep(self, key: Key, entry: Entry, held: Entry | None) -> None:
@@ -283,7 +278,7 @@ class Fetcher:
         metrics.current().staleness(name, 0.0)
         if held is not None and held.told_stale:
             log.info("%s is fresh again", name)
-        if held is not None and _is_newer(entry.fetched, held.fetched):
+        if held is not None and is_newer(entry.fetched, held.fetched):
             metrics.current().rotation("secret", name)
         if isinstance(key, str):
             self.watches.notify(name, entry.fetched)
@@ -297,11 +292,6 @@ class Fetcher:
             name, age = parts(key)[0], now - entry.fetched_at
             log.warning("%s is served stale, %.0f s old: the server is away", name, age)
             metrics.current().staleness(name, age)
-
-
-def _is_newer(fetched: Fetched, held: Fetched) -> bool:
-    """By its version, or by its value where somebody else changes that under one version."""
-    return (fetched.version, fetched.value) != (held.version, held.value)
 
 
 def no_thread(limits: Limits) -> DeadlineExceeded:

@@ -1,0 +1,334 @@
+"""The rules for one cached value: its TTL, its staleness, its refresh, at each boundary."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+import pytest
+
+from app_integration.errors import (
+    OUTAGE,
+    AccessDenied,
+    AuthenticationFailed,
+    SecretNotFound,
+    StrongroomError,
+    UnexpectedAnswer,
+    Unreachable,
+)
+from app_integration.secret import Secret
+from app_integration.secret_store.cache_entry import (
+    ASKED_FOR,
+    FALLBACK_TTL,
+    OUTAGE_PAUSE,
+    READ,
+    UNUSED,
+    Entry,
+    SecretInfo,
+    due,
+    entry_of,
+    info_of,
+    is_fresh,
+    is_newer,
+    is_pausing,
+    is_server_unavailable,
+    is_waiting,
+    may_stand_in,
+    negative_ttl,
+    next_refresh,
+    parts,
+    previous_version,
+)
+from app_integration.settings import Limits
+from app_integration.sources import Fetched
+
+NOW = 1000.0
+LIMITS = Limits(cache_ttl=300.0, stale_limit=3600.0, negative_ttl=5.0)
+FETCHED = Fetched(Secret("one"), "vault", version=3, created_at=NOW)
+#: Fetched at 1000, fresh until 1100, refreshed from 1075, ended at 1200.
+ENTRY = Entry(FETCHED, fetched_at=NOW, fresh_until=1100.0, refresh_at=1075.0, ends_at=1200.0)
+
+
+@pytest.mark.parametrize(
+    ("key", "expected"),
+    [
+        pytest.param("jwt", ("jwt", None, None), id="current"),
+        pytest.param(("jwt", 2, None), ("jwt", 2, None), id="version"),
+        pytest.param(("jwt", None, "user"), ("jwt", None, "user"), id="field"),
+    ],
+)
+def test_parts_of_a_key_are_name_version_and_field(
+    key: str | tuple[str, int | None, str | None],
+    expected: tuple[str, int | None, str | None],
+) -> None:
+    assert parts(key) == expected
+
+
+class TestEntryOf:
+    """The times of a new entry."""
+
+    def test_value_is_fresh_for_its_ttl_and_stale_up_to_the_limit(self) -> None:
+        entry = entry_of(FETCHED, NOW, 300.0, LIMITS, draw=0.5)
+        assert entry.fetched is FETCHED
+        assert (entry.fetched_at, entry.fresh_until, entry.ends_at) == (NOW, 1300.0, 4600.0)
+        assert not entry.stand_in
+
+    @pytest.mark.parametrize(("draw", "share"), [(0.0, 0.5), (0.5, 0.75), (1.0, 1.0)])
+    def test_refresh_comes_between_half_the_ttl_and_its_end(
+        self, draw: float, share: float
+    ) -> None:
+        assert entry_of(FETCHED, NOW, 300.0, LIMITS, draw=draw).refresh_at == NOW + 300.0 * share
+
+    def test_ttl_beyond_the_stale_limit_is_kept(self) -> None:
+        entry = entry_of(FETCHED, NOW, 7200.0, LIMITS, draw=0.0)
+        assert entry.fresh_until == entry.ends_at == NOW + 7200.0
+
+    @pytest.mark.parametrize(
+        ("expires_in", "seconds"),
+        [
+            pytest.param(60.0, 60.0, id="before-the-ttl"),
+            pytest.param(0.0, 0.0, id="already-expired"),
+            pytest.param(900.0, 300.0, id="after-the-ttl"),
+        ],
+    )
+    def test_value_that_expires_is_never_served_stale(
+        self, expires_in: float, seconds: float
+    ) -> None:
+        fetched = replace(FETCHED, expires_in=expires_in)
+        entry = entry_of(fetched, NOW, 300.0, LIMITS, draw=1.0)
+        assert entry.fresh_until == entry.refresh_at == entry.ends_at == NOW + seconds
+
+    @pytest.mark.parametrize(
+        ("ttl", "expires_in", "seconds"),
+        [
+            pytest.param(300.0, None, FALLBACK_TTL, id="long-ttl"),
+            pytest.param(10.0, None, 10.0, id="short-ttl"),
+            pytest.param(300.0, 20.0, 20.0, id="expires"),
+        ],
+    )
+    def test_fallback_is_served_briefly_and_never_stale(
+        self, ttl: float, expires_in: float | None, seconds: float
+    ) -> None:
+        fetched = replace(FETCHED, expires_in=expires_in)
+        entry = entry_of(fetched, NOW, ttl, LIMITS, draw=0.0, stand_in=True)
+        assert entry.fresh_until == entry.ends_at == NOW + seconds
+        assert entry.stand_in
+
+
+#: A clock may be set back, so no rule trusts a time before the entry.
+SPAN = [
+    pytest.param(NOW - 0.001, False, id="before"),
+    pytest.param(NOW, True, id="at-the-start"),
+]
+
+
+@pytest.mark.parametrize(("now", "expected"), [*SPAN, (1099.999, True), (1100.0, False)])
+def test_entry_is_fresh_until_its_ttl_ends(now: float, expected: bool) -> None:
+    assert is_fresh(ENTRY, now) is expected
+
+
+@pytest.mark.parametrize(
+    ("now", "expected"), [*SPAN, (NOW + OUTAGE_PAUSE - 0.001, True), (NOW + OUTAGE_PAUSE, False)]
+)
+def test_pause_after_an_outage_lasts_its_seconds(now: float, expected: bool) -> None:
+    assert is_pausing(NOW, now) is expected
+
+
+class TestIsWaiting:
+    """Whether an entry is served stale without a request."""
+
+    @pytest.mark.parametrize(
+        ("since", "now", "expected"),
+        [
+            pytest.param(1150.0, 1149.0, False, id="before-the-outage"),
+            pytest.param(1150.0, 1150.0, True, id="at-the-outage"),
+            pytest.param(1150.0, 1150.0 + OUTAGE_PAUSE, False, id="after-the-pause"),
+            pytest.param(1190.0, 1199.0, True, id="before-its-end"),
+            pytest.param(1190.0, 1200.0, False, id="at-its-end"),
+            pytest.param(990.0, 999.0, False, id="before-it-was-fetched"),
+            pytest.param(990.0, 1000.0, True, id="as-it-was-fetched"),
+        ],
+    )
+    def test_entry_waits_in_the_pause_while_it_may_be_served(
+        self, since: float, now: float, expected: bool
+    ) -> None:
+        assert is_waiting(replace(ENTRY, away_since=since), now) is expected
+
+    def test_entry_that_met_no_outage_does_not_wait(self) -> None:
+        assert not is_waiting(ENTRY, 1150.0)
+
+
+class TestOutage:
+    """What an error of a source means for the cached value and for other keys."""
+
+    @pytest.mark.parametrize("kind", OUTAGE)
+    def test_entry_is_usable_on_every_kind_of_outage(self, kind: type[StrongroomError]) -> None:
+        assert may_stand_in(ENTRY, kind("unavailable"), 1150.0)
+
+    @pytest.mark.parametrize("kind", [AccessDenied, SecretNotFound, AuthenticationFailed])
+    def test_entry_is_not_usable_once_the_server_said_no(self, kind: type[StrongroomError]) -> None:
+        assert not may_stand_in(ENTRY, kind("no"), 1150.0)
+
+    @pytest.mark.parametrize(("now", "expected"), [*SPAN, (1199.999, True), (1200.0, False)])
+    def test_entry_is_usable_until_it_ends(self, now: float, expected: bool) -> None:
+        assert may_stand_in(ENTRY, Unreachable("unavailable"), now) is expected
+
+    @pytest.mark.parametrize("kind", OUTAGE)
+    def test_outage_concerns_every_key(self, kind: type[StrongroomError]) -> None:
+        assert is_server_unavailable(kind("unavailable"))
+
+    @pytest.mark.parametrize("kind", [UnexpectedAnswer, AccessDenied, SecretNotFound])
+    def test_malformed_response_or_a_no_concerns_one_key(self, kind: type[StrongroomError]) -> None:
+        assert not is_server_unavailable(kind("x"))
+
+
+class TestDue:
+    """Which entries the background thread refreshes."""
+
+    @pytest.mark.parametrize(
+        ("now", "expected"), [(1074.999, []), (1075.0, ["a"]), (1300.0, ["a"])]
+    )
+    def test_entry_in_use_is_refreshed_from_its_time_on(
+        self, now: float, expected: list[str]
+    ) -> None:
+        assert due([("a", replace(ENTRY, used=READ))], now, ()) == expected
+
+    @pytest.mark.parametrize(
+        ("used", "watched", "expected"),
+        [
+            pytest.param(UNUSED, (), False, id="unused"),
+            pytest.param(ASKED_FOR, (), True, id="requested"),
+            pytest.param(READ, (), True, id="read"),
+            pytest.param(UNUSED, ("a",), True, id="watched"),
+            pytest.param(UNUSED, ("b",), False, id="another-is-watched"),
+        ],
+    )
+    def test_entry_that_is_neither_used_nor_watched_lapses(
+        self, used: int, watched: tuple[str, ...], expected: bool
+    ) -> None:
+        assert bool(due([("a", replace(ENTRY, used=used))], 1075.0, watched)) is expected
+
+    def test_old_version_of_a_watched_name_lapses(self) -> None:
+        key = ("a", 2, None)
+        assert due([(key, ENTRY)], 1075.0, ("a",)) == []
+        assert due([(key, replace(ENTRY, used=READ))], 1075.0, ()) == [key]
+
+    def test_entries_keep_their_order(self) -> None:
+        used = replace(ENTRY, used=READ)
+        later = replace(used, refresh_at=1080.0)
+        assert due([("c", used), ("a", later), ("b", used)], 1075.0, ()) == ["c", "b"]
+
+
+class TestNextRefresh:
+    """How long the background thread may sleep."""
+
+    def test_nothing_cached_and_nothing_to_retry_lets_it_sleep(self) -> None:
+        assert next_refresh([], NOW) == math.inf
+
+    @pytest.mark.parametrize(
+        ("now", "seconds"),
+        [
+            pytest.param(1000.0, 75.0, id="until-the-refresh"),
+            pytest.param(1074.0, 1.0, id="just-before-the-refresh"),
+            pytest.param(1075.0, 125.0, id="past-the-refresh-until-the-end"),
+            pytest.param(1199.0, 1.0, id="just-before-the-end"),
+            pytest.param(1200.0, 0.0, id="at-the-end"),
+            pytest.param(1300.0, 0.0, id="past-the-end"),
+        ],
+    )
+    def test_entry_wakes_it_for_its_refresh_and_for_its_end(
+        self, now: float, seconds: float
+    ) -> None:
+        assert next_refresh([("a", ENTRY)], now) == seconds
+
+    def test_earliest_entry_counts(self) -> None:
+        entries = [("a", ENTRY), ("b", replace(ENTRY, refresh_at=1010.0)), ("c", ENTRY)]
+        assert next_refresh(entries, NOW) == 10.0
+
+    @pytest.mark.parametrize(
+        ("retry_at", "seconds"),
+        [
+            pytest.param(1030.0, 30.0, id="before-the-refresh"),
+            pytest.param(1090.0, 75.0, id="after-the-refresh"),
+            pytest.param(990.0, 0.0, id="overdue"),
+            pytest.param(-math.inf, 0.0, id="never-tried"),
+        ],
+    )
+    def test_retry_of_a_name_without_a_value_counts_too(
+        self, retry_at: float, seconds: float
+    ) -> None:
+        assert next_refresh([("a", ENTRY)], NOW, retry_at) == seconds
+
+
+@pytest.mark.parametrize(
+    ("key", "seconds"),
+    [
+        pytest.param("a", LIMITS.negative_ttl, id="current"),
+        pytest.param(("a", None, "user"), LIMITS.negative_ttl, id="field"),
+        pytest.param(("a", 2, None), LIMITS.cache_ttl, id="version"),
+        pytest.param(("a", 2, "user"), LIMITS.cache_ttl, id="field-of-a-version"),
+    ],
+)
+def test_negative_entry_of_a_past_version_answers_longer(
+    key: str | tuple[str, int | None, str | None], seconds: float
+) -> None:
+    assert negative_ttl(key, LIMITS) == seconds
+
+
+@pytest.mark.parametrize(
+    ("fetched", "expected"),
+    [
+        pytest.param(replace(FETCHED, request_id="r-2", created_at=None), False, id="same"),
+        pytest.param(replace(FETCHED, version=4), True, id="another-version"),
+        pytest.param(replace(FETCHED, value=Secret("two")), True, id="another-value"),
+    ],
+)
+def test_fetched_value_is_newer_by_version_or_by_value(fetched: Fetched, expected: bool) -> None:
+    assert is_newer(fetched, FETCHED) is expected
+
+
+class TestPreviousVersion:
+    """Which version is still accepted beside the current one."""
+
+    @pytest.mark.parametrize(
+        ("version", "expected"),
+        [
+            pytest.param(3, 2, id="third"),
+            pytest.param(2, 1, id="second"),
+            pytest.param(1, None, id="first"),
+            pytest.param(None, None, id="without-versions"),
+        ],
+    )
+    def test_version_before_the_current_one_counts(
+        self, version: int | None, expected: int | None
+    ) -> None:
+        assert previous_version(replace(FETCHED, version=version), None, NOW) == expected
+
+    @pytest.mark.parametrize(
+        ("age", "expected"), [(0.0, 2), (60.0, 2), (60.001, None)], ids=["new", "last", "past"]
+    )
+    def test_grace_ends_after_its_seconds(self, age: float, expected: int | None) -> None:
+        assert previous_version(FETCHED, 60.0, NOW + age) == expected
+
+    @pytest.mark.parametrize(("grace", "expected"), [(None, 2), (60.0, None)], ids=["no", "yes"])
+    def test_version_of_unknown_age_is_past_any_grace(
+        self, grace: float | None, expected: int | None
+    ) -> None:
+        fetched = replace(FETCHED, created_at=None)
+        assert previous_version(fetched, grace, NOW) == expected
+
+    def test_value_that_expires_has_no_previous_version(self) -> None:
+        assert previous_version(replace(FETCHED, expires_in=60.0), None, NOW) is None
+
+
+class TestInfoOf:
+    """What an application may show of a cached secret."""
+
+    def test_info_holds_source_version_and_times(self) -> None:
+        assert info_of("jwt", ENTRY, 1025.0) == SecretInfo(
+            name="jwt", source="vault", version=3, age=25.0, stale=False, next_refresh=50.0
+        )
+
+    def test_info_past_its_ttl_is_stale_and_its_refresh_overdue(self) -> None:
+        info = info_of("jwt", ENTRY, 1100.0)
+        assert (info.stale, info.age, info.next_refresh) == (True, 100.0, 0.0)
