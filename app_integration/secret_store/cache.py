@@ -81,13 +81,19 @@ class SecretCache:
             if any(each is not None and each.ticket > entry.ticket for each in later):
                 return False
             self._absent.pop(key, None)
-            self.entries[key] = entry
-            while len(self.entries) > self._limits.cache_entries:
-                self._evict()
+            self._insert(key, entry)
         return True
 
+    def _insert(self, key: Key, entry: Entry) -> None:
+        """Cache *entry*. Evict others first, so that the new entry itself is never evicted."""
+        if self._limits.cache_entries < 1:
+            return
+        while key not in self.entries and len(self.entries) >= self._limits.cache_entries:
+            self._evict()
+        self.entries[key] = entry
+
     def _evict(self) -> None:
-        """Let the oldest go that nobody has read again since it was looked at last."""
+        """Evict the oldest entry that no caller has read since its last turn."""
         while True:
             key, oldest = next(iter(self.entries.items()))
             del self.entries[key]

@@ -1,0 +1,294 @@
+"""What a store keeps: entries and negative entries, bounded both, in order of their use."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+
+import pytest
+
+from app_integration.errors import AccessDenied, SecretNotFound, StrongroomError
+from app_integration.secret import Secret
+from app_integration.secret_store.cache import SecretCache
+from app_integration.secret_store.cache_entry import (
+    ASKED_FOR,
+    OUTAGE_PAUSE,
+    READ,
+    Entry,
+    Key,
+    due,
+    is_waiting,
+)
+from app_integration.settings import Limits
+from app_integration.sources import Fetched
+
+NOW = 1000.0
+LIMITS = Limits(cache_entries=3, negative_entries=3)
+ERROR = SecretNotFound("no value at secret/data/shop/dev/a; write one")
+
+
+def entry(*, ticket: int = 0, used: int = ASKED_FOR, ends_at: float = math.inf) -> Entry:
+    return Entry(
+        Fetched(Secret("v"), "vault", 1),
+        *(NOW, NOW + 300, NOW + 150, ends_at),
+        ticket=ticket,
+        used=used,
+    )
+
+
+def cache_of(keys: Iterable[Key], limits: Limits = LIMITS) -> SecretCache:
+    cache = SecretCache(limits)
+    for key in keys:
+        cache.put(key, entry())
+    return cache
+
+
+class TestPut:
+    """Which entry stays, of two that arrive in any order."""
+
+    def test_entry_is_cached_under_its_key_alone(self) -> None:
+        cache, one, old = SecretCache(LIMITS), entry(), entry()
+        assert cache.put("a", one)
+        assert cache.put(("a", 1, None), old)
+        assert cache.entries == {"a": one, ("a", 1, None): old}
+
+    @pytest.mark.parametrize(("ticket", "stored"), [(4, False), (5, True), (6, True)])
+    def test_entry_that_was_requested_earlier_is_rejected(self, ticket: int, stored: bool) -> None:
+        cache, first, second = SecretCache(LIMITS), entry(ticket=5), entry(ticket=ticket)
+        cache.put("a", first)
+        assert cache.put("a", second) is stored
+        assert cache.entries["a"] is (second if stored else first)
+
+    @pytest.mark.parametrize(("ticket", "stored"), [(4, False), (5, True), (6, True)])
+    def test_entry_that_was_requested_before_a_denial_is_rejected(
+        self, ticket: int, stored: bool
+    ) -> None:
+        cache = SecretCache(LIMITS)
+        cache.remember_missing("a", ERROR, NOW, 5.0, 5)
+        assert cache.put("a", entry(ticket=ticket)) is stored
+        assert ("a" in cache.entries) is stored
+        assert (cache.absent("a", NOW) is None) is stored
+
+    def test_entry_replaces_a_negative_entry_of_unknown_age(self) -> None:
+        cache = SecretCache(LIMITS)
+        cache.remember_missing("a", ERROR, NOW, 5.0)
+        assert cache.put("a", entry(ticket=0))
+        assert cache.absent("a", NOW) is None
+
+
+class TestEviction:
+    """What is dropped when the cache is full."""
+
+    def test_cache_holds_as_many_entries_as_its_limit(self) -> None:
+        assert list(cache_of("abc").entries) == ["a", "b", "c"]
+
+    def test_oldest_entry_is_evicted(self) -> None:
+        assert list(cache_of("abcd").entries) == ["b", "c", "d"]
+
+    def test_new_value_of_a_cached_key_evicts_nothing(self) -> None:
+        assert set(cache_of("abca").entries) == {"a", "b", "c"}
+
+    def test_entry_that_was_read_stays_for_one_more_turn(self) -> None:
+        cache = cache_of("abc")
+        cache.entries["a"].used = READ
+        cache.put("d", entry())
+        assert list(cache.entries) == ["c", "a", "d"]
+        cache.put("e", entry())
+        cache.put("f", entry())
+        assert list(cache.entries) == ["d", "e", "f"]
+
+    def test_entry_that_stayed_for_one_more_turn_is_still_refreshed(self) -> None:
+        cache = cache_of("abc")
+        cache.entries["a"].used = READ
+        cache.put("d", entry())
+        assert "a" in due(cache.snapshot(), NOW + 150, ())
+
+    def test_new_entry_stays_though_every_other_was_read(self) -> None:
+        cache = cache_of("abc")
+        for each in cache.entries.values():
+            each.used = READ
+        cache.put("d", entry())
+        assert list(cache.entries) == ["b", "c", "d"]
+
+    @pytest.mark.parametrize("size", [0, 1, 2])
+    def test_small_limit_keeps_the_latest(self, size: int) -> None:
+        cache = cache_of("abc", Limits(cache_entries=size))
+        assert list(cache.entries) == ["a", "b", "c"][3 - size :]
+
+
+class TestPostpone:
+    """An entry whose refresh met an outage."""
+
+    def test_entry_is_served_without_a_request_until_the_pause_ends(self) -> None:
+        cache, one = SecretCache(LIMITS), entry(ticket=5, used=READ)
+        cache.put("a", one)
+        waiting = cache.postpone("a", one, NOW + 400)
+        assert cache.entries["a"] is waiting
+        assert is_waiting(waiting, NOW + 400)
+        assert waiting.refresh_at == NOW + 400 + OUTAGE_PAUSE
+        assert (waiting.fetched, waiting.ticket, waiting.used) == (one.fetched, 5, READ)
+
+    def test_entry_that_was_replaced_meanwhile_does_not_return(self) -> None:
+        cache, one, two = SecretCache(LIMITS), entry(), entry()
+        cache.put("a", two)
+        assert cache.postpone("a", one, NOW).fetched is one.fetched
+        assert cache.entries["a"] is two
+
+    def test_entry_that_was_dropped_meanwhile_does_not_return(self) -> None:
+        cache = SecretCache(LIMITS)
+        cache.postpone("a", entry(), NOW)
+        assert cache.entries == {}
+
+
+class TestDrop:
+    """What is removed from the cache, and what stays."""
+
+    KEYS: tuple[Key, ...] = ("a", ("a", 1, None), ("a", None, "user"), "ab")
+
+    def test_drop_removes_one_key(self) -> None:
+        cache = cache_of(self.KEYS, Limits())
+        cache.drop("a")
+        assert list(cache.entries) == list(self.KEYS[1:])
+
+    def test_drop_of_a_key_that_is_not_cached_changes_nothing(self) -> None:
+        cache = cache_of("a")
+        cache.drop("b")
+        assert list(cache.entries) == ["a"]
+
+    def test_drop_name_removes_every_version_and_field(self) -> None:
+        cache = cache_of(self.KEYS, Limits())
+        cache.drop_name("a")
+        assert list(cache.entries) == ["ab"]
+
+    def test_drop_name_reaches_inherited_entries(self) -> None:
+        cache = cache_of(self.KEYS, Limits())
+        cache.reset_after_fork()
+        cache.drop_name("a")
+        assert list(cache.inherited) == ["ab"]
+
+    @pytest.mark.parametrize("forked", [False, True], ids=["cached", "inherited"])
+    def test_purge_removes_what_has_ended(self, forked: bool) -> None:
+        cache = SecretCache(LIMITS)
+        for name, end in (("before", NOW - 1), ("now", NOW), ("after", NOW + 0.001)):
+            cache.put(name, entry(ends_at=end))
+        if forked:
+            cache.reset_after_fork()
+        cache.purge(NOW)
+        assert [*cache.entries, *cache.inherited] == ["after"]
+
+    def test_clear_removes_everything(self) -> None:
+        cache = cache_of("a")
+        cache.reset_after_fork()
+        cache.put("b", entry())
+        cache.remember_missing("c", ERROR, NOW, 5.0)
+        cache.clear()
+        assert (cache.entries, cache.inherited, cache.absent("c", NOW)) == ({}, {}, None)
+
+
+class TestFork:
+    """What a forked child has of its parent's values."""
+
+    def test_child_adopts_what_it_inherited_once(self) -> None:
+        cache = cache_of("ab")
+        parents = dict(cache.entries)
+        cache.reset_after_fork()
+        assert (cache.entries, cache.inherited) == ({}, parents)
+        assert cache.adopt_inherited()
+        assert (cache.entries, cache.inherited) == (parents, {})
+        assert not cache.adopt_inherited()
+        assert cache.entries == parents
+
+    def test_value_that_the_child_fetched_itself_stays(self) -> None:
+        cache, own = cache_of("ab"), entry()
+        cache.reset_after_fork()
+        cache.put("a", own)
+        assert cache.adopt_inherited()
+        assert cache.entries["a"] is own
+        assert set(cache.entries) == {"a", "b"}
+
+    def test_grandchild_inherits_what_the_child_did_not_adopt(self) -> None:
+        cache, own = cache_of("ab"), entry()
+        cache.reset_after_fork()
+        cache.put("a", own)
+        cache.reset_after_fork()
+        assert set(cache.inherited) == {"a", "b"}
+        assert cache.inherited["a"] is own
+
+    def test_lock_that_the_parent_held_does_not_stop_the_child(self) -> None:
+        cache = SecretCache(LIMITS)
+        cache._lock.acquire()
+        cache.reset_after_fork()
+        assert cache._lock.acquire(blocking=False)
+
+
+class TestNegativeEntries:
+    """Names without a value, which are not requested again for a while."""
+
+    @pytest.mark.parametrize(
+        ("now", "answers"),
+        [
+            pytest.param(NOW - 0.001, False, id="clock-set-back"),
+            pytest.param(NOW, True, id="at-once"),
+            pytest.param(NOW + 4.999, True, id="before-its-end"),
+            pytest.param(NOW + 5.0, False, id="at-its-end"),
+        ],
+    )
+    def test_negative_entry_answers_for_its_ttl(self, now: float, answers: bool) -> None:
+        cache = SecretCache(LIMITS)
+        cache.remember_missing("a", ERROR, NOW, 5.0)
+        assert (cache.absent("a", now) is not None) is answers
+
+    @pytest.mark.parametrize("key", ["b", ("a", 1, None)], ids=["name", "version"])
+    def test_negative_entry_answers_for_its_key_alone(self, key: Key) -> None:
+        cache = SecretCache(LIMITS)
+        cache.remember_missing("a", ERROR, NOW, 5.0)
+        assert cache.absent(key, NOW) is None
+
+    @pytest.mark.parametrize("kind", [SecretNotFound, AccessDenied])
+    def test_error_says_what_it_said_first_without_the_first_callers_traceback(
+        self, kind: type[StrongroomError]
+    ) -> None:
+        cache = SecretCache(LIMITS)
+        with pytest.raises(kind) as caught:
+            raise kind("add a rule")
+        cache.remember_missing("a", caught.value, NOW, 5.0)
+        one, two = cache.absent("a", NOW), cache.absent("a", NOW)
+        assert type(one) is kind
+        assert str(one) == "add a rule"
+        assert one.__traceback__ is None
+        assert one is not two
+
+    def test_oldest_is_forgotten_when_there_are_too_many(self) -> None:
+        assert remembered("abcd") == ["b", "c", "d"]
+
+    def test_as_many_as_the_limit_are_remembered(self) -> None:
+        assert remembered("abc") == ["a", "b", "c"]
+
+    def test_name_that_is_missing_again_counts_as_new(self) -> None:
+        assert remembered("abcad") == ["a", "c", "d"]
+
+    def test_limit_of_zero_remembers_nothing(self) -> None:
+        assert remembered("a", Limits(negative_entries=0)) == []
+
+
+def remembered(names: str, limits: Limits = LIMITS) -> list[str]:
+    """Return which of *names* a cache still answers for, once all were missing."""
+    cache = SecretCache(limits)
+    for name in names:
+        cache.remember_missing(name, ERROR, NOW, 5.0)
+    return [name for name in sorted(set(names)) if cache.absent(name, NOW)]
+
+
+class TestReading:
+    """What the background thread is shown."""
+
+    def test_snapshot_is_unmoved_by_later_changes(self) -> None:
+        cache, one = SecretCache(LIMITS), entry()
+        cache.put("a", one)
+        before = cache.snapshot()
+        cache.clear()
+        assert before == [("a", one)]
+
+    def test_unheld_names_are_those_without_a_current_value(self) -> None:
+        cache = cache_of(["b", ("a", 1, None)])
+        assert cache.unheld(["c", "b", "a"]) == ["c", "a"]
