@@ -15,16 +15,6 @@ BOOLEAN: Final = 4
 UNIQUE_ID: Final = 5
 
 
-def encode_text(value: str) -> bytes:
-    """UTF-8.
-
-    Raises:
-        ValueError: a lone surrogate.
-
-    """
-    return value.encode()
-
-
 def encode_bytes(value: bytes) -> bytes:
     """The bytes themselves."""
     return value
