@@ -82,9 +82,9 @@ def _integer(text: str) -> int:
     return int(text)
 
 
-def _refuse(name: str) -> NoReturn:
+def _refuse(_name: str) -> NoReturn:
     """NaN and the infinities, which :mod:`json` would read by name."""
-    raise ValueError(name)
+    raise ValueError
 
 
 _DECODER: Final = json.JSONDecoder(

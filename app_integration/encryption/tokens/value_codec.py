@@ -105,19 +105,22 @@ def _encode_datetime(value: datetime) -> bytes:
 
 
 def _decode_decimal(encoded: bytes) -> Decimal:
-    return _exact(Decimal(encoded.decode("ascii")), _encode_decimal, encoded)
+    return _exact(Decimal(encoded.decode()), _encode_decimal, encoded)
 
 
 def _decode_date(encoded: bytes) -> date:
-    return _exact(date.fromisoformat(encoded.decode("ascii")), _encode_date, encoded)
+    return _exact(date.fromisoformat(encoded.decode()), _encode_date, encoded)
 
 
 def _decode_datetime(encoded: bytes) -> datetime:
-    return _exact(datetime.fromisoformat(encoded.decode("ascii")), _encode_datetime, encoded)
+    return _exact(datetime.fromisoformat(encoded.decode()), _encode_datetime, encoded)
 
 
 def _exact(value: _T, encoder: Callable[[_T], bytes], encoded: bytes) -> _T:
-    """*value*, when *encoded* is its one encoding: the standard library reads others as well."""
+    """*value*, when *encoded* is its one encoding: the standard library reads others as well.
+
+    Digits and separators outside ASCII are among them.
+    """
     if encoder(value) != encoded:
         raise ValueError
     return value
