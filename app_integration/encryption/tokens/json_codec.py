@@ -23,9 +23,9 @@ def encode(value: dict[str, Any] | list[Any]) -> bytes:
         ValueError, TypeError, RecursionError: it wouldn't come back equal.
 
     """
-    text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-    encoded = text.encode()
-    # json.dumps turns tuples into arrays and other keys into strings without a word.
+    encoded = json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
+    # json.dumps turns tuples into arrays and other keys into strings without a word, and writes
+    # NaN, which decode rejects.
     if decode(encoded) != value:
         raise ValueError
     return encoded
