@@ -13,6 +13,13 @@ from app_integration.encryption.tokens.encryption_context import MAX_ENTRIES, MA
 from app_integration.errors import InvalidContext
 
 
+@pytest.fixture(autouse=True)
+def no_heads_kept() -> None:
+    """Forget the names of other tests, so that each test makes its own heads."""
+    for _, _, known in contexts.KINDS.values():
+        known.clear()
+
+
 @pytest.mark.parametrize(
     ("value", "encoded"),
     [
@@ -145,7 +152,6 @@ def test_heads_of_no_entry_are_rejected(name: Any, kind: type) -> None:
 
 def test_heads_are_kept_for_a_bounded_number_of_names() -> None:
     known = contexts.KINDS[bool][2]
-    known.clear()
     first = contexts.heads_of("0", bool)
     for number in range(1, 256):
         contexts.entry(f"{number}", True)

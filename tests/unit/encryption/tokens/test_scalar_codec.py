@@ -48,7 +48,9 @@ def test_an_integer_of_no_bytes_is_rejected() -> None:
         value_codec.decode(scalar_codec.INTEGER, b"")
 
 
-@pytest.mark.parametrize(("value", "encoded"), [(True, b"\x01"), (False, b"\x00")])
+@pytest.mark.parametrize(
+    ("value", "encoded"), [(True, b"\x01"), (False, b"\x00")], ids=["true", "false"]
+)
 def test_a_boolean_is_one_byte(value: bool, encoded: bytes) -> None:
     assert scalar_codec.encode_boolean(value) == encoded
     assert scalar_codec.decode_boolean(encoded) is value
