@@ -1,4 +1,4 @@
-"""Field encryption: envelope tokens under data keys that the server wraps, and plain Transit.
+"""Field encryption under data keys that the key service wraps, and plain Transit.
 
-``fields`` is what an application uses. ``docs/encryption-format.md`` is the format.
+An application uses :mod:`.cipher`. ``docs/encryption-format.md`` specifies the bytes of the tokens.
 """

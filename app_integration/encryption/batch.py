@@ -1,4 +1,4 @@
-"""What became of a batch: each item's result, or that it failed."""
+"""The outcome of a batch: a result for each item, and the indices of the items that failed."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ _MAX_NAMED: Final = 20  # indices in an error's message
 
 @dataclass(frozen=True, slots=True)
 class Batch(Generic[_T]):
-    """What became of each item of a batch.
+    """The outcome of each item of a batch.
 
     Attributes:
-        results: one for each item, in order; None where it failed, or where the item was None.
-        failed: the indices that failed, ascending.
-        operation: what was asked, for messages.
+        results: One for each item, in order; None where the item failed or was None itself.
+        failed: The indices of the items that failed, ascending.
+        operation: The operation that was performed, for messages.
 
     """
 
@@ -27,15 +27,15 @@ class Batch(Generic[_T]):
     operation: str
 
     def values(self) -> list[_T]:
-        """All results.
+        """Return all results.
 
         Raises:
-            BatchFailed: there are fewer than items.
+            BatchFailed: If an item failed.
 
         """
         if self.failed:
             raise BatchFailed(self._message(), self.failed)
-        return cast(list[_T], self.results)  # complete, and a null's value is None itself
+        return cast(list[_T], self.results)  # complete, because no item failed
 
     def _message(self) -> str:
         named = ", ".join(map(str, self.failed[:_MAX_NAMED]))

@@ -1,9 +1,9 @@
-"""Many values of one declared field at once.
+"""Encryption and decryption of many values of one declared field.
 
-A fast path for what columns mostly are (of one type, without surprises), and for each piece where
-it doesn't hold a slow way that finds out which row is wrong. Pieces are small enough for the
-processor's cache. Within one nothing is done row by row in Python: ``map`` calls the cipher, and
-each step is done for all rows before the next, which is a fifth quicker than row after row.
+Columns are processed in pieces that are small enough for the processor's cache. The fast path
+expects what most columns contain: values of the declared type. A piece that does not fit is
+processed row by row, to find the invalid rows. Within a piece, ``map`` calls the cipher, and each
+step runs for all rows before the next step. That is a fifth faster than one row after another.
 """
 
 from __future__ import annotations
@@ -15,62 +15,75 @@ from operator import call, itemgetter
 from typing import Any, Final, TypeAlias
 
 from app_integration.encryption.batch import Batch
-from app_integration.encryption.bulk_aad import additional, cut, header_of
+from app_integration.encryption.bulk_aad import compute_aads, header_of, split
 from app_integration.encryption.core import FieldCore, Token
 from app_integration.encryption.tokens import envelope, keyring_token, value_codec
 from app_integration.errors import DecryptionFailed, EncryptionError
 
-ROWS: Final = 2048  # of one piece
+ROWS: Final = 2048  # rows of one piece
 
 _Columns: TypeAlias = Sequence[Sequence[Any]]
 _Cipher: TypeAlias = Callable[[bytes, bytes, bytes], bytes]
 _nonce_of: Final = itemgetter(slice(keyring_token.HEADER, keyring_token.NONCE_END))
-_sealed_of: Final = itemgetter(slice(keyring_token.NONCE_END, None))
+_ciphertext_of: Final = itemgetter(slice(keyring_token.NONCE_END, None))
 
 
 def encrypt(field: FieldCore, items: Sequence[Any], columns: _Columns) -> list[Token | None]:
-    """The token of each item; None for None.
+    """Encrypt each item and return the tokens, in order; the token of None is None.
+
+    Args:
+        field: The declared field.
+        items: Values of the declared type, or None.
+        columns: The context's values, one sequence for each name.
 
     Raises:
-        EncryptionError: an item or its context that can't be encrypted or bound; it is named.
+        EncryptionError: If an item or its context cannot be encrypted or bound. The message names
+            the row.
 
     """
-    _check(field, items, columns)
+    _check_columns(field, items, columns)
     tokens: list[Token | None] = []
     for start in range(0, len(items), ROWS):
         piece = items[start : start + ROWS]
         bound = [column[start : start + ROWS] for column in columns]
         try:
-            tokens += _with_nulls(piece, bound, partial(_seal, field))
+            tokens += _with_nulls(piece, bound, partial(_encrypt_piece, field))
         except EncryptionError:
-            _name_the_wrong_one(field, start, piece, bound)
+            _raise_for_first_invalid(field, start, piece, bound)
             raise
     return tokens
 
 
 def decrypt(field: FieldCore, tokens: Sequence[Any], columns: _Columns) -> Batch[Any]:
-    """The value of each token, None for None; data keys that aren't held come in few requests.
+    """Decrypt each token; the value of None is None.
+
+    Data keys that are not cached are unwrapped together, in few requests.
+
+    Args:
+        field: The declared field.
+        tokens: Tokens of that field, or None.
+        columns: The context's values, one sequence for each name.
 
     Raises:
-        InvalidContext: a context that nothing can have been bound to.
-        KeyUnavailable: a data key isn't held and can't be unwrapped now.
+        InvalidContext: If a context value is of a type or size that cannot be bound.
+        KeyUnavailable: If a data key is not cached and cannot be unwrapped now.
 
     """
-    _check(field, tokens, columns)
+    _check_columns(field, tokens, columns)
     found: list[Any] = []
     failed: list[int] = []
     headers = [_headers(tokens[start : start + ROWS]) for start in range(0, len(tokens), ROWS)]
-    keys = _keys(field, headers)
+    keys = _ciphers_by_header(field, headers)
     for start, header in zip(range(0, len(tokens), ROWS), headers, strict=True):
         piece = tokens[start : start + ROWS]
         bound = [column[start : start + ROWS] for column in columns]
         try:
             if None in piece:
-                found += _with_nulls(piece, bound, partial(_open_mixed, field, keys=keys))
+                found += _with_nulls(piece, bound, partial(_decrypt_dense_rows, field, keys=keys))
             else:
-                found += _open(field, piece, bound, header, keys)
+                found += _decrypt_piece(field, piece, bound, header, keys)
         except value_codec.UNREADABLE:
-            results = [_one(field, *row) for row in zip(piece, *bound, strict=True)]
+            results = [_decrypt_row(field, *row) for row in zip(piece, *bound, strict=True)]
             failed += [start + at for at, result in enumerate(results) if result is _FAILED]
             found += [None if result is _FAILED else result for result in results]
     return Batch(found, tuple(failed), f"decrypting {field.binding.field}")
@@ -79,18 +92,18 @@ def decrypt(field: FieldCore, tokens: Sequence[Any], columns: _Columns) -> Batch
 _FAILED: Final = object()
 
 
-def _check(field: FieldCore, items: Sequence[Any], columns: _Columns) -> None:
+def _check_columns(field: FieldCore, items: Sequence[Any], columns: _Columns) -> None:
     names = field.binding.names
     if len(columns) != len(names) or any(len(column) != len(items) for column in columns):
         raise EncryptionError(
-            f"{field.binding.field}: {len(items)} items with columns of "
-            f"{[len(column) for column in columns]} for the context {list(names)}; give one "
+            f"{field.binding.field}: cannot bind {len(items)} items to columns of lengths "
+            f"{[len(column) for column in columns]} for the context {list(names)}; pass one "
             "column of the same length for each name"
         )
 
 
 def _with_nulls(piece: Sequence[Any], columns: _Columns, work: Any) -> list[Any]:
-    """*work* done for the rows that have a value, and None for the others."""
+    """Call *work* with the rows that have a value; return its results, and None for the others."""
     if None not in piece:
         return list(work(piece, columns))
     rows = [row for row, item in enumerate(piece) if item is not None]
@@ -103,25 +116,27 @@ def _with_nulls(piece: Sequence[Any], columns: _Columns, work: Any) -> list[Any]
     return results
 
 
-def _seal(field: FieldCore, items: Sequence[Any], columns: _Columns) -> list[Token]:
-    cipher, writer, count = field.cipher, field.cipher.writer, len(items)
+def _encrypt_piece(field: FieldCore, items: Sequence[Any], columns: _Columns) -> list[Token]:
+    cipher, active_key, count = field.cipher, field.cipher.active_key, len(items)
     plain = _plaintexts(field, items)
     largest = max(map(len, plain))
-    messages = count if largest <= cipher.unit else sum(map(writer.messages, map(len, plain)))
-    if messages > writer.total and count > 1:
+    messages = (
+        count if largest <= cipher.unit else sum(map(active_key.count_messages, map(len, plain)))
+    )
+    if messages > active_key.total and count > 1:
         halves = (slice(count // 2), slice(count // 2, None))
         return [
             token
             for half in halves
-            for token in _seal(field, items[half], [column[half] for column in columns])
+            for token in _encrypt_piece(field, items[half], [column[half] for column in columns])
         ]
-    key = writer.key_for(messages)
-    nonces = list(cut(envelope.NONCE, cipher.random(envelope.NONCE * count)))
+    key = active_key.reserve_messages(messages)
+    nonces = list(split(envelope.NONCE, cipher.random(envelope.NONCE * count)))
     if not cipher.compact:
-        bound = additional(field.binding, b"", columns, count)
+        bound = compute_aads(field.binding, b"", columns, count)
         return list(map(envelope.seal, repeat(key), repeat(field.code), plain, bound, nonces))
     header = field.header(key.number)
-    authenticated = list(additional(field.binding, header, columns, count))
+    authenticated = list(compute_aads(field.binding, header, columns, count))
     sealed = list(map(key.encrypt, nonces, plain, authenticated))
     return list(map(b"".join, zip(repeat(header), nonces, sealed)))
 
@@ -131,7 +146,7 @@ def _plaintexts(field: FieldCore, items: Sequence[Any]) -> list[bytes]:
         try:
             plain: list[bytes] = list(map(value_codec.ENCODERS[field.type][1], items))
         except (TypeError, ValueError, RecursionError):
-            pass  # the one that is wrong is found below
+            pass  # field.plaintext below finds the invalid item
         else:
             if max(map(len, plain)) <= value_codec.MAX_SIZE:
                 return plain
@@ -139,10 +154,10 @@ def _plaintexts(field: FieldCore, items: Sequence[Any]) -> list[bytes]:
 
 
 def _headers(piece: Sequence[Any]) -> bytes | list[bytes]:
-    """The first bytes of each token that is bytes; of all of them when they are alike.
+    """Return the header of each token that is bytes, or one header if all tokens share it.
 
-    Tokens that begin alike are alike between the least and the greatest, so most pieces show theirs
-    without a look at each token.
+    The least and the greatest token in byte order begin with the same header exactly if all tokens
+    do. So most pieces need no look at each token.
     """
     if set(map(type, piece)) != {bytes}:
         return [header_of(token) for token in piece if type(token) is bytes]
@@ -151,56 +166,68 @@ def _headers(piece: Sequence[Any]) -> bytes | list[bytes]:
     return header if alike and header == header_of(max(piece)) else list(map(header_of, piece))
 
 
-def _keys(field: FieldCore, pieces: Sequence[bytes | list[bytes]]) -> dict[bytes, _Cipher]:
-    """First bytes of this field's tokens → their cipher. All data keys come in few requests."""
+def _ciphers_by_header(
+    field: FieldCore, pieces: Sequence[bytes | list[bytes]]
+) -> dict[bytes, _Cipher]:
+    """Return the cipher for each header of this field's tokens.
+
+    All data keys are read together, so those that are not cached take few requests. Headers of
+    other fields' types are left out.
+    """
     headers: set[bytes] = set()
     for piece in pieces:
         headers.update((piece,) if isinstance(piece, bytes) else piece)
     named = [(header, int.from_bytes(header[1:], "big")) for header in headers]
-    ours = [number for header, number in named if header == field.header(number)]
-    if not ours:
+    numbers = [number for header, number in named if header == field.header(number)]
+    if not numbers:
         return {}
-    keys = field.cipher.keyring.read_keys(ours).values()
+    keys = field.cipher.keyring.read_keys(numbers).values()
     return {field.header(key.number): key.decrypt for key in keys}
 
 
-def _open(
+def _decrypt_piece(
     field: FieldCore,
     tokens: Sequence[Any],
     columns: _Columns,
     header: bytes | list[bytes],
     keys: dict[bytes, _Cipher],
 ) -> list[Any]:
-    """All values; one of ``UNREADABLE`` when there is a row that needs a closer look."""
+    """Decrypt all tokens of a piece.
+
+    Raises:
+        LookupError, ValueError, InvalidTag: One of ``value_codec.UNREADABLE`` if the piece must be
+            decrypted row by row.
+
+    """
     if isinstance(header, list) and len(header) != len(tokens):
-        raise ValueError  # not all of them are keyring tokens
+        raise ValueError  # because not all of them are keyring tokens
     alike = isinstance(header, bytes)
     ciphers = keys[header] if isinstance(header, bytes) else list(map(keys.__getitem__, header))
-    authenticated = list(additional(field.binding, header, columns, len(tokens)))
-    nonces, sealed = list(map(_nonce_of, tokens)), list(map(_sealed_of, tokens))
+    authenticated = list(compute_aads(field.binding, header, columns, len(tokens)))
+    nonces, sealed = list(map(_nonce_of, tokens)), list(map(_ciphertext_of, tokens))
     work: Any = (ciphers,) if alike else (call, ciphers)
     plain: list[bytes] = list(map(*work, nonces, sealed, authenticated))
     return list(map(value_codec.DECODERS[field.code], plain))
 
 
-def _open_mixed(
+def _decrypt_dense_rows(
     field: FieldCore, tokens: Sequence[Any], columns: _Columns, keys: dict[bytes, _Cipher]
 ) -> list[Any]:
-    """As :func:`_open`, for the tokens of a piece that has nulls."""
-    return _open(field, tokens, columns, _headers(tokens), keys)
+    """Decrypt the tokens of a piece after its nulls were removed. See :func:`_decrypt_piece`."""
+    return _decrypt_piece(field, tokens, columns, _headers(tokens), keys)
 
 
-def _one(field: FieldCore, token: Any, *context: Any) -> Any:
+def _decrypt_row(field: FieldCore, token: Any, *context: Any) -> Any:
     try:
         return field.decrypt_slowly(token, *context)
     except DecryptionFailed:
         return _FAILED
 
 
-def _name_the_wrong_one(
+def _raise_for_first_invalid(
     field: FieldCore, start: int, piece: Sequence[Any], columns: _Columns
 ) -> None:
-    """Raise what is wrong with the first wrong row; nothing when no row is."""
+    """Raise the error of the first invalid row, with its index; return if no row is invalid."""
     for row, (item, *context) in enumerate(zip(piece, *columns, strict=True)):
         try:
             if item is not None:

@@ -1,7 +1,7 @@
-"""What the tokens of many rows authenticate, made for all of them at once.
+"""Associated data for many rows, computed column by column.
 
-The bytes are those of :mod:`.tokens.associated_data`, row by row; here they come out of few calls
-that each work on a whole column, so that no Python code runs for a single row.
+The bytes are those that :mod:`.tokens.associated_data` produces for each row. A few calls work on
+whole columns here, so that no Python code runs for a single row.
 """
 
 from __future__ import annotations
@@ -22,82 +22,91 @@ from app_integration.errors import InvalidContext
 header_of: Final = itemgetter(slice(HEADER))
 
 
-def additional(
-    binding: Binding, first: bytes | list[bytes], columns: Sequence[Sequence[Any]], rows: int
+def compute_aads(
+    binding: Binding, header: bytes | list[bytes], columns: Sequence[Sequence[Any]], rows: int
 ) -> Iterator[bytes]:
-    """``first | binding`` of each row.
+    """Return the associated data ``header | binding`` of each row.
 
     Args:
-        binding: of the field.
-        first: what comes before the binding: for all rows, or of each (all of one length).
-        columns: the context's values, one sequence for each name.
-        rows: how many.
+        binding: The binding of the declared field.
+        header: The bytes before the binding: one value for all rows, or a list with one of the same
+            length for each row.
+        columns: The context's values, one sequence for each name.
+        rows: The number of rows.
 
     Raises:
-        InvalidContext: a value that can't be bound.
+        InvalidContext: If a value cannot be bound. The message may name the row.
 
     """
     if len(columns) == 1:
         size = _common_size(columns[0])
         if size:
             head = binding.start + binding.integer_heads()[size]
-            return _integers(first, head, columns[0], size)
-    starts = repeat(first, rows) if isinstance(first, bytes) else first
+            return _integers(header, head, columns[0], size)
+    starts = repeat(header, rows) if isinstance(header, bytes) else header
     entries = [_entries(binding.names[at], columns[at]) for at in binding.order]
     return map(b"".join, zip(starts, repeat(binding.start), *entries))
 
 
-def cut(size: int, raw: bytes | bytearray) -> Iterator[bytes]:
-    """*raw* in pieces of *size* bytes."""
+def split(size: int, raw: bytes | bytearray) -> Iterator[bytes]:
+    """Split *raw* into pieces of *size* bytes."""
     return chain.from_iterable(struct.iter_unpack(f"{size}s", raw))
 
 
 def _common_size(column: Sequence[Any]) -> int:
-    """The bytes of each whole number in *column*, when all are such of one size; or 0."""
+    """Return the length in bytes of each integer in *column*.
+
+    Returns 0 if the column contains another type, integers of different lengths, or integers that
+    do not fit into 8 bytes.
+    """
     if set(map(type, column)) != {int}:
         return 0
     low, high = min(column), max(column)
     size = _size(high)
-    # The numbers between two of one size and sign are of that size; around 0 they are of one byte.
+    # Numbers between two of the same length and sign have that length too. A column with both signs
+    # contains numbers around 0 of one byte, so its length is common only if it is 1.
     if size != _size(low) or size > array("q").itemsize or (low < 0 <= high and size > 1):
         return 0
     return size
 
 
 def _size(number: int) -> int:
-    """Bytes of its two's complement."""
+    """Return the length of *number* in two's complement, in bytes."""
     return ((number if number >= 0 else ~number).bit_length() >> 3) + 1
 
 
 def _integers(
-    first: bytes | list[bytes], head: bytes, column: Sequence[int], size: int
+    header: bytes | list[bytes], head: bytes, column: Sequence[int], size: int
 ) -> Iterator[bytes]:
-    """Rows in one buffer, filled a byte of all rows at a time, and cut."""
+    """Return the associated data of rows whose context is one integer each.
+
+    It fills one buffer for all rows, one byte position of all rows at a time, and then splits it.
+    """
     numbers = array("q", column)
     if sys.byteorder == "little":
         numbers.byteswap()
     raw, width = numbers.tobytes(), numbers.itemsize
-    shared = first if isinstance(first, bytes) else first[0]
-    length = len(shared) + len(head) + size
-    rows = bytearray((shared + head + bytes(size)) * len(column))
+    start = header if isinstance(header, bytes) else header[0]
+    length = len(start) + len(head) + size
+    rows = bytearray((start + head + bytes(size)) * len(column))
     for at in range(size):
         rows[length - size + at :: length] = raw[width - size + at :: width]
-    if not isinstance(first, bytes):
-        joined = b"".join(first)
-        for at in range(len(shared)):
-            rows[at::length] = joined[at :: len(shared)]
-    return cut(length, rows)
+    if not isinstance(header, bytes):
+        joined = b"".join(header)
+        for at in range(len(start)):
+            rows[at::length] = joined[at :: len(start)]
+    return split(length, rows)
 
 
 def _entries(name: str, column: Sequence[Any]) -> Iterable[bytes]:
-    """The context's entry *name* of each row."""
+    """Return the encoded context entry *name* of each row."""
     if set(map(type, column)) == {str}:
         heads = contexts.heads_of(name, str)
         try:
             encoded = list(map(str.encode, column))
             return list(map(add, map(heads.__getitem__, map(len, encoded)), encoded))
         except (LookupError, ValueError):
-            pass  # the one that is wrong is found below, and named
+            pass  # the loop below finds the invalid row and names it
     return [_entry(name, row, value) for row, value in enumerate(column)]
 
 

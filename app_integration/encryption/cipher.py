@@ -1,4 +1,4 @@
-"""Encryption of single fields: a value becomes a token, bound to a context."""
+"""Encryption of single fields: a value becomes a token that is bound to a context."""
 
 from __future__ import annotations
 
@@ -10,12 +10,17 @@ from typing import TYPE_CHECKING, Any
 
 from app_integration.encryption import fast_path
 from app_integration.encryption.batch import Batch
-from app_integration.encryption.core import CipherCore, Token, take_apart_if_token
+from app_integration.encryption.core import CipherCore, Token, parse_token_or_none
 from app_integration.encryption.declared_field import DeclaredField
 from app_integration.encryption.fast_path import EncryptField
-from app_integration.encryption.keys.active_key import Background, Report, in_a_thread, silent
+from app_integration.encryption.keys.active_key import (
+    Background,
+    Report,
+    report_nothing,
+    run_in_thread,
+)
 from app_integration.encryption.keys.keyring import Keyring, WrapScope
-from app_integration.encryption.rewrap import Due, Rewrapper
+from app_integration.encryption.rewrap import RewrapAction, Rewrapper
 from app_integration.encryption.tokens import associated_data as bindings
 from app_integration.encryption.tokens import encryption_context as contexts
 from app_integration.encryption.tokens.associated_data import Binding
@@ -30,9 +35,9 @@ if TYPE_CHECKING:
 
 
 def wrap_scope(scope: Scope, key_name: str) -> WrapScope:
-    """What a data key is bound to when it is wrapped.
+    """Return the scope that the data keys of *key_name* are bound to when they are wrapped.
 
-    So a token that is moved to another service, environment or key never opens there.
+    It makes a token that was copied to another service, environment or key fail to decrypt there.
     """
     bound = contexts.encode(
         {
@@ -46,22 +51,22 @@ def wrap_scope(scope: Scope, key_name: str) -> WrapScope:
 
 
 class FieldCipher(CipherCore):
-    """Encrypts and decrypts the fields of one service in one environment. Thread-safe.
+    """Encryption and decryption of the fields of one service in one environment. Thread-safe.
 
-    Without *data_keys* it writes text tokens, which carry all that decryption needs but the key
-    service and the context. With *data_keys* it writes keyring tokens, bytes, whose wrapped data
-    keys are kept there. It reads both. A token shows the value's type and length, and which tokens
-    share a data key.
+    Without *data_keys* it writes self-contained tokens, as text. Such a token carries its wrapped
+    data key, so decryption needs only the key service and the context besides. With *data_keys* it
+    writes keyring tokens, as bytes, and stores the wrapped data keys there. It reads both kinds. A
+    token reveals the value's type and length, and which tokens share a data key.
 
     Attributes:
-        encrypt_field: ``encrypt_field(value, context=None, *, field=None)``: the token for *value*,
-            which opens only under an equal *context*; None for None. *value* is a str, Secret,
-            bytes, int, bool, Decimal, date, datetime, dict, list or UUID; *context* a mapping such
-            as ``{"user_id": 7}``; *field* the id of a declared field, whose token it then is.
-            It raises ``EncryptionError`` for a value or context that can't be encrypted or bound,
-            ``KeyUnavailable`` when no data key is held within its bounds and none can be had,
-            ``AccessDenied`` when this identity may not wrap data keys.
-        rotation: what follows a rotation of the key that wraps.
+        encrypt_field: ``encrypt_field(value, context=None, *, field=None)`` returns the token for
+            *value*, or None for None. The token decrypts only under an equal *context*. *value* is
+            a str, Secret, bytes, int, bool, Decimal, date, datetime, dict, list or UUID; *context*
+            is a mapping such as ``{"user_id": 7}``; *field* is the id of the declared field that
+            the token is bound to. It raises ``EncryptionError`` if the value or context cannot be
+            encrypted or bound, ``KeyUnavailable`` if there is no data key within its limits and
+            none can be wrapped, and ``AccessDenied`` if this identity may not wrap data keys.
+        rewrapper: Moves tokens to a new version of the wrapping key.
 
     """
 
@@ -75,13 +80,26 @@ class FieldCipher(CipherCore):
         limits: Limits | None = None,
         clock: Callable[[], float] = time.monotonic,
         random: Callable[[int], bytes] = os.urandom,
-        background: Background = in_a_thread,
-        report: Report = silent,
+        background: Background = run_in_thread,
+        report: Report = report_nothing,
     ) -> None:
-        """Args: *clock* in seconds, monotonic; *random* gives that many unpredictable bytes.
+        """Create the cipher for one key of one scope. No request is sent yet.
 
-        *background* runs what makes a new data key ahead of the old one's end. *report* is told how
-        each look for the stored data key went: ``ok``, ``KeyLost``, or the error.
+        Args:
+            key_service: Wraps and unwraps the data keys.
+            scope: The service and the environment.
+            key_name: The short name of the wrapping key.
+            data_keys: The store of wrapped data keys; None writes self-contained tokens.
+            limits: The limits of each data key; None uses the defaults.
+            clock: Returns monotonic seconds.
+            random: Returns that many unpredictable bytes.
+            background: Runs the function that generates a data key before the current one expires.
+            report: Receives the outcome of each check that the stored data key still exists:
+                ``ok``, ``KeyLost``, or the name of the error.
+
+        Raises:
+            ConfigurationError: If the data key limits are out of range.
+
         """
         keyring = Keyring(
             key_service,
@@ -94,22 +112,23 @@ class FieldCipher(CipherCore):
             report=report,
         )
         super().__init__(keyring, compact=data_keys is not None, clock=clock, random=random)
-        self.rotation = Rewrapper(self)
-        self.encrypt_field: EncryptField = fast_path.compiled_encrypt_field(self)
+        self.rewrapper = Rewrapper(self)
+        self.encrypt_field: EncryptField = fast_path.compile_encrypt_field(self)
 
     def field(self, field_id: str, context: Sequence[str] = (), kind: type = str) -> DeclaredField:
-        """The declared field *field_id*, compiled: the fast path to many values of one column.
+        """Return the declared field *field_id*, the fast path for many values of one column.
 
         Args:
-            field_id: bound to each token, so choose it once and keep it when a table, column or
-                class is renamed: ``"users.email"``.
-            context: the names of what else each token is bound to; values are given with each call.
-            kind: the type of every value.
+            field_id: The id that each token is bound to, such as ``"users.email"``. Choose it once,
+                and keep it when a table, column or class is renamed.
+            context: The names of what else each token is bound to; their values are passed with
+                each call.
+            kind: The type of every value.
 
         Raises:
-            InvalidName: *field_id* can't be one.
-            InvalidContext: *context* can't be names of a context.
-            EncryptionError: another *kind*.
+            InvalidName: If *field_id* is not a valid field id.
+            InvalidContext: If *context* contains a name that a context cannot have.
+            EncryptionError: If *kind* is not a type that a field can be declared with.
 
         """
         return DeclaredField(self, Binding(field_id, context), kind)
@@ -117,13 +136,19 @@ class FieldCipher(CipherCore):
     def decrypt_field(
         self, token: Token | None, context: Context | None = None, *, field: str | None = None
     ) -> Any:
-        """The value that *token* was made from, as its own type; None for None.
+        """Return the value that *token* was made from, as its own type, or None for None.
+
+        Args:
+            token: The token, text or bytes.
+            context: The context that the value was encrypted with.
+            field: The id of the declared field that the value was encrypted for, if any.
 
         Raises:
-            DecryptionFailed: not a token, changed, or of another context, service or environment.
-            InvalidContext: a *context* that nothing can have been bound to.
-            KeyUnavailable: the data key isn't held and can't be unwrapped now.
-            AccessDenied: this identity may not unwrap data keys.
+            DecryptionFailed: If *token* is not a token, was altered, or belongs to another context,
+                service or environment.
+            InvalidContext: If *context* contains a value of a type or size that cannot be bound.
+            KeyUnavailable: If the data key is not cached and cannot be unwrapped now.
+            AccessDenied: If this identity may not unwrap data keys.
 
         """
         if token is None:
@@ -131,24 +156,28 @@ class FieldCipher(CipherCore):
         return self.open(token, bindings.encode(field, context))
 
     def encrypt_many(self, items: Sequence[tuple[Any, Context | None]]) -> list[Token | None]:
-        """The token of each (value, context), in order. Raises as :attr:`encrypt_field`.
+        """Encrypt each (value, context) and return the tokens, in order.
 
-        :meth:`field` and its ``encrypt_many`` are quicker for values of one column.
+        For values of one column, :meth:`field` and its ``encrypt_many`` are faster. See
+        :attr:`encrypt_field` for the errors.
         """
         return [self.encrypt_field(value, context) for value, context in items]
 
     def decrypt_many(self, items: Sequence[tuple[Token | None, Context | None]]) -> Batch[Any]:
-        """What became of each (token, context): unknown data keys come in few requests.
+        """Decrypt each (token, context); a token that is not authentic does not fail the others.
 
-        A bad token doesn't spoil the rest: it is named by its index.
+        The data keys that are not cached are unwrapped together, in few requests.
+
+        Returns:
+            The values, and the indices of the tokens that failed.
 
         Raises:
-            InvalidContext: a context that nothing can have been bound to.
-            KeyUnavailable: a data key isn't held and can't be unwrapped now.
+            InvalidContext: If a context contains a value of a type or size that cannot be bound.
+            KeyUnavailable: If a data key is not cached and cannot be unwrapped now.
 
         """
         parts = [
-            take_apart_if_token(token, bindings.encode(None, context)) for token, context in items
+            parse_token_or_none(token, bindings.encode(None, context)) for token, context in items
         ]
         keys = self.keyring.read_keys(part.name for part in parts if part is not None)
         results: list[Any] = [None] * len(parts)
@@ -157,7 +186,7 @@ class FieldCipher(CipherCore):
             key = None if part is None else keys.get(part.name)
             try:
                 if part is not None and key is not None:
-                    results[at] = part.opened(key)
+                    results[at] = part.decrypt(key)
             except DecryptionFailed:
                 pass
             if results[at] is None and items[at][0] is not None:
@@ -167,55 +196,74 @@ class FieldCipher(CipherCore):
     async def aencrypt_field(
         self, value: object, context: Context | None = None, *, field: str | None = None
     ) -> Token | None:
-        """As :attr:`encrypt_field`; a request is sent from a thread, and only when needed."""
-        if self.writer.warm:
+        """Encrypt *value* without blocking the event loop. See :attr:`encrypt_field`.
+
+        The call runs in a thread only if no usable data key is cached, because it then sends a
+        request.
+        """
+        if self.active_key.has_usable_key:
             return self.encrypt_field(value, context, field=field)
         return await asyncio.to_thread(self.encrypt_field, value, context, field=field)
 
     async def adecrypt_field(
         self, token: Token | None, context: Context | None = None, *, field: str | None = None
     ) -> Any:
-        """As :meth:`decrypt_field`, in the same manner."""
-        if self.holds_key_of(token):
+        """Decrypt *token* without blocking the event loop. See :meth:`decrypt_field`.
+
+        The call runs in a thread only if the token's data key is not cached, because it then sends
+        a request.
+        """
+        if self.has_cached_key(token):
             return self.decrypt_field(token, context, field=field)
         return await asyncio.to_thread(self.decrypt_field, token, context, field=field)
 
-    def needs_rewrap(self, token: Token) -> Due:
-        """What *token* needs since the wrapping key was rotated; false when nothing.
+    def needs_rewrap(self, token: Token) -> RewrapAction:
+        """Return the action that *token* needs because the wrapping key was rotated; falsy if none.
 
         Raises:
-            DecryptionFailed: not a token.
-            KeyUnavailable: the key service or the store of data keys is away.
+            DecryptionFailed: If *token* is not a token, or its data key is not in the store.
+            KeyUnavailable: If the key service or the store of data keys is unavailable.
 
         """
-        return self.rotation.due(token)
+        return self.rewrapper.find_action(token)
 
     def rewrap(self, token: Token) -> Token:
-        """*token* with its data key wrapped anew; only the wrapped key travels.
+        """Return *token* with its data key wrapped under the newest version of the wrapping key.
 
-        A keyring token comes back as it is: :meth:`rewrap_data_keys` sees to its key.
+        Only the wrapped key is sent, never the value. A keyring token is returned unchanged,
+        because :meth:`rewrap_data_keys` rewraps its key in the store.
 
         Raises:
-            DecryptionFailed: not a token, or its data key isn't this cipher's.
-            EncryptionError: a token of version 2, which needs :meth:`reencrypt`.
+            DecryptionFailed: If *token* is not a token, or its data key is not of this cipher.
+            EncryptionError: If *token* is of version 2, which needs :meth:`reencrypt`.
 
         """
-        return self.rotation.rewrap([token]).results[0] or raise_decryption_failed()
+        return self.rewrapper.rewrap([token]).results[0] or raise_decryption_failed()
 
     def rewrap_many(self, tokens: Sequence[Token | None]) -> Batch[Token]:
-        """What became of each token, as :meth:`rewrap` does it; a bad one is named."""
-        return self.rotation.rewrap(tokens)
+        """Rewrap each token, and list the indices of those that failed. See :meth:`rewrap`."""
+        return self.rewrapper.rewrap(tokens)
 
     def rewrap_data_keys(self) -> int:
-        """Wrap all data keys of the keyring anew that are behind; how many. No token changes."""
-        return self.rotation.rewrap_data_keys()
+        """Rewrap the stored data keys whose wrapping key version is outdated. No token changes.
+
+        Returns:
+            The number of keys that were rewrapped.
+
+        Raises:
+            KeyUnavailable: If the key service or the store is unavailable, or a key cannot be
+                rewrapped.
+
+        """
+        return self.rewrapper.rewrap_data_keys()
 
     def reencrypt(
         self, token: Token | None, context: Context | None = None, *, field: str | None = None
     ) -> Token | None:
-        """The value under a new nonce and this process's data key, as this cipher writes tokens.
+        """Decrypt *token* and encrypt its value under a new nonce and this process's data key.
 
-        It raises as decryption and encryption do.
+        The new token is of the kind that this cipher writes. See :meth:`decrypt_field` and
+        :attr:`encrypt_field` for the errors.
         """
         value = self.decrypt_field(token, context, field=field)
         return self.encrypt_field(value, context, field=field)

@@ -1,7 +1,7 @@
-"""What a field cipher and its declared fields share: their state, and the slow path.
+"""The state that a field cipher and its declared fields share, and the slow path of encryption.
 
-The fast path, the bulk path and rewrapping work on these two classes; the cipher and the declared
-field extend them. So none of those needs to know the classes that an application holds.
+The fast path, the bulk path and rewrapping depend on these two classes only. ``FieldCipher`` and
+``DeclaredField``, which an application uses, extend them, so there is no import cycle.
 """
 
 from __future__ import annotations
@@ -25,28 +25,30 @@ if TYPE_CHECKING:
 Token: TypeAlias = str | bytes
 _Cipher: TypeAlias = Callable[[bytes, bytes, bytes], bytes]
 
-#: What a field may be declared to hold → its type code. JSON is a dict or a list.
+#: Type that a field may be declared with → its type code. JSON is a dict or a list.
 FIELD_TYPES: Final[dict[type, int]] = {
     kind: code for kind, (code, _) in value_codec.ENCODERS.items() if kind is not Secret
 }
 
-#: What a field's next values are encrypted with, all that one data key makes constant: its budget,
-#: its cipher, the header of each token, and what each authenticates up to the context's entries, or
-#: up to the one whole number of so many bytes. A plain tuple: a named one is slow to take apart.
-Sealing: TypeAlias = tuple[UsageLimits, _Cipher, bytes, bytes, tuple[bytes, ...]]
-#: The same for decryption, under the data key that was used last.
-Opening: TypeAlias = tuple[CachedKey, _Cipher, bytes, bytes, tuple[bytes, ...]]
+#: The constants for encrypting a field's values under one data key: the key's usage limits, its
+#: cipher, the token header, the associated data up to the context's entries, and the associated
+#: data up to a single integer entry, indexed by that integer's length in bytes. It is a plain tuple
+#: because unpacking a named one is slower.
+EncryptionState: TypeAlias = tuple[UsageLimits, _Cipher, bytes, bytes, tuple[bytes, ...]]
+#: The same constants for decryption, under the data key that was used last.
+DecryptionState: TypeAlias = tuple[CachedKey, _Cipher, bytes, bytes, tuple[bytes, ...]]
 
 
 class CipherCore:
     """The keys of one cipher, and the slow path of its tokens.
 
     Attributes:
-        compact: whether it writes keyring tokens.
-        keyring: the data keys that it holds.
-        writer: the one that it writes with.
-        unit: bytes of a value that counts as one message.
-        clock, random: as given.
+        compact: Whether the cipher writes keyring tokens. Otherwise it writes self-contained ones.
+        keyring: The data keys that the cipher encrypts and decrypts with.
+        active_key: The source of the data key for the next encryption.
+        unit: Bytes of plaintext that count as one message of a data key.
+        clock: Returns monotonic seconds.
+        random: Returns that many unpredictable bytes.
 
     """
 
@@ -58,64 +60,90 @@ class CipherCore:
         clock: Callable[[], float],
         random: Callable[[int], bytes],
     ) -> None:
-        """Args: *clock* in seconds, monotonic; *random* gives that many unpredictable bytes."""
+        """Create the shared state of a cipher.
+
+        Args:
+            keyring: The data keys to encrypt and decrypt with.
+            compact: Whether to write keyring tokens instead of self-contained ones.
+            clock: Returns monotonic seconds.
+            random: Returns that many unpredictable bytes.
+
+        """
         self.clock = clock
         self.random = random
         self.compact = compact
         self.keyring = keyring
-        self.writer = keyring.numbered if compact else keyring.carried
-        self.unit = min(self.writer.unit, value_codec.MAX_SIZE)
+        self.active_key = keyring.numbered if compact else keyring.carried
+        self.unit = min(self.active_key.unit, value_codec.MAX_SIZE)
 
     def encrypt_slowly(
         self, value: object, context: Context | None = None, *, field: str | None = None
     ) -> Token | None:
-        """The token for *value*, for any value and state of the keys; None for None."""
+        """Return the token for *value*, or None for None.
+
+        This path accepts every value and works in every state of the keys.
+        """
         if value is None:
             return None
         value_type, plaintext = value_codec.encode(value)
         return self.seal(value_type, plaintext, bindings.encode(field, context))
 
-    def holds_key_of(self, token: Token | None) -> bool:
-        """Whether *token* can be decrypted, or refused, without a request."""
-        part = take_apart_if_token(token, bindings.NO_FIELD)
-        return part is None or self.keyring.holds(part.name)
+    def has_cached_key(self, token: Token | None) -> bool:
+        """Return whether *token* can be decrypted, or rejected, without a request."""
+        part = parse_token_or_none(token, bindings.NO_FIELD)
+        return part is None or self.keyring.is_cached(part.name)
 
     def seal(self, value_type: int, plaintext: bytes, binding: bytes) -> Token:
-        """The token for a value and a binding that are bytes already."""
-        key, nonce = self.writer.key(len(plaintext)), self.random(envelope.NONCE)
+        """Encrypt a value and its binding, both already encoded, and return the token."""
+        key, nonce = self.active_key.reserve(len(plaintext)), self.random(envelope.NONCE)
         if self.compact:
             return keyring_token.seal(key, value_type, plaintext, binding, nonce)
         return envelope.seal(key, value_type, plaintext, binding, nonce)
 
     def open(self, token: Token, binding: bytes, value_type: int | None = None) -> Any:
-        """The value in *token*; refused when it isn't of *value_type*."""
-        part = take_apart(token, binding)
+        """Decrypt *token* and return its value.
+
+        Args:
+            token: The token, text or bytes.
+            binding: The encoded field and context that the token must be bound to.
+            value_type: The type code that the token must have; None accepts every type.
+
+        Raises:
+            DecryptionFailed: If the token is not authentic, or is of another type.
+
+        """
+        part = parse_token(token, binding)
         if value_type not in (None, part.value_type):
             raise_decryption_failed()
-        return part.opened(self.keyring.read_key(part.name).key)
+        return part.decrypt(self.keyring.read_key(part.name).key)
 
 
 class FieldCore:
-    """What one declared field makes constant, and the slow path of its tokens.
+    """The constants of one declared field, and the slow path of its tokens.
 
     Attributes:
-        cipher: whose keys it uses.
-        binding: the field's id and its context's names.
-        type: the declared type.
-        code: its code in tokens.
+        cipher: The cipher whose keys the field uses.
+        binding: The field's id and the names of its context.
+        type: The declared type of the field's values.
+        code: The type code of the declared type in tokens.
 
     """
 
     def __init__(self, cipher: CipherCore, binding: Binding, kind: type) -> None:
-        """Args: *kind* is what every value of the field is: one of :data:`FIELD_TYPES`.
+        """Create the shared state of a declared field.
+
+        Args:
+            cipher: The cipher whose keys the field uses.
+            binding: The field's id and the names of its context.
+            kind: The type of every value of the field: one of :data:`FIELD_TYPES`.
 
         Raises:
-            EncryptionError: another type.
+            EncryptionError: If *kind* is not a type that a field can be declared with.
 
         """
         if kind not in FIELD_TYPES:
             raise EncryptionError(
-                f"{binding.field}: type {kind!r}; use one of "
+                f"{binding.field}: cannot be declared as {kind!r}; use one of "
                 + ", ".join(each.__name__ for each in FIELD_TYPES)
             )
         self.cipher = cipher
@@ -124,7 +152,15 @@ class FieldCore:
         self.code = FIELD_TYPES[kind]
 
     def encrypt_slowly(self, value: object, *context: object) -> Token | None:
-        """The token for *value*, for any value and state of the keys; None for None."""
+        """Return the token for *value*, or None for None.
+
+        This path accepts every value and works in every state of the keys.
+
+        Args:
+            value: The value to encrypt, of the declared type.
+            *context: One value for each name of the field's context, in the declared order.
+
+        """
         if value is None:
             return None
         plaintext = self.plaintext(value)
@@ -132,91 +168,110 @@ class FieldCore:
         return self.cipher.seal(self.code, plaintext, binding)
 
     def decrypt_slowly(self, token: Token | None, *context: object) -> Any:
-        """The value in *token*, for any token and state of the keys; None for None."""
+        """Return the value in *token*, or None for None.
+
+        This path accepts every token and works in every state of the keys.
+
+        Args:
+            token: The token to decrypt, text or bytes.
+            *context: One value for each name of the field's context, in the declared order.
+
+        """
         if token is None:
             return None
         binding = self.binding.start + self.binding.entries(context)
         return self.cipher.open(token, binding, self.code)
 
     def plaintext(self, value: object) -> bytes:
-        """*value* as bytes.
+        """Return *value* as bytes.
 
         Raises:
-            EncryptionError: not of the declared type, or it can't be encrypted.
+            EncryptionError: If *value* is not of the declared type or cannot be encrypted.
 
         """
         code, encoded = value_codec.encode(value)
         if code != self.code:
             raise EncryptionError(
-                f"{self.binding.field}: a value of type {type(value).__name__}; "
+                f"{self.binding.field}: cannot encrypt a value of type {type(value).__name__}; "
                 f"the field is declared as {self.type.__name__}"
             )
         return encoded
 
     def header(self, number: int) -> bytes:
-        """What the field's tokens under data key *number* begin with."""
+        """Return the first bytes of the field's tokens under data key *number*."""
         return keyring_token.header(self.code, number)
 
-    def sealing(self) -> Sealing | None:
-        """What to encrypt with from now on; None while there is no data key."""
+    def get_encryption_state(self) -> EncryptionState | None:
+        """Return the constants to encrypt with from now on, or None if there is no data key yet."""
         current = self.cipher.keyring.numbered.current
         if current is None:
             return None
         header = self.header(current.key.number)
-        return (current.budget, current.key.encrypt, header, *self.binding.prefixes(header))
+        return (current.usage, current.key.encrypt, header, *self.binding.prefixes(header))
 
-    def opening(self, token: Token | None) -> Opening | None:
-        """What to decrypt with from now on: the key of *token*, which was just opened."""
+    def get_decryption_state(self, token: Token | None) -> DecryptionState | None:
+        """Return the constants to decrypt with from now on, under the data key of *token*.
+
+        The caller has just decrypted *token*, so its data key is usually cached. Returns None for a
+        self-contained token, which has no fast path.
+        """
         if not isinstance(token, bytes):
             return None
         parts = keyring_token.parse(token)
-        held = self.cipher.keyring.read_key(parts.number)
+        cached = self.cipher.keyring.read_key(parts.number)
         prefixes = self.binding.prefixes(parts.header)
-        return (held, held.key.decrypt, parts.header, *prefixes)
+        return (cached, cached.key.decrypt, parts.header, *prefixes)
 
 
-class Part(NamedTuple):
-    """A token taken apart, with what it must authenticate; nothing has been checked yet."""
+class ParsedToken(NamedTuple):
+    """The unverified parts of a token, and the associated data that it must authenticate."""
 
     name: KeyName
     value_type: int
     nonce: bytes
     sealed: bytes
-    additional: bytes
+    aad: bytes
 
-    def opened(self, key: DataKey) -> Any:
-        """The value. Raises DecryptionFailed."""
-        return value_codec.decode(
-            self.value_type, key.open(self.nonce, self.sealed, self.additional)
-        )
+    def decrypt(self, key: DataKey) -> Any:
+        """Decrypt the token with *key* and return its value.
+
+        Raises:
+            DecryptionFailed: If the token is not authentic under *key*.
+
+        """
+        return value_codec.decode(self.value_type, key.open(self.nonce, self.sealed, self.aad))
 
 
-def take_apart(token: object, binding: bytes) -> Part:
-    """*token* taken apart.
+def parse_token(token: object, binding: bytes) -> ParsedToken:
+    """Split *token* into its parts, without verifying anything.
+
+    Args:
+        token: The token, text or bytes.
+        binding: The encoded field and context that the token must be bound to.
 
     Raises:
-        DecryptionFailed: not a token; or of version 2, which knew no declared fields, and one is
-            in *binding*.
+        DecryptionFailed: If *token* is malformed, or is of version 2 while *binding* contains a
+            declared field. Version 2 had no declared fields.
 
     """
     if isinstance(token, bytes | bytearray | memoryview):
         compact = keyring_token.parse(bytes(token))
-        additional = compact.header + binding
-        return Part(compact.number, compact.value_type, compact.nonce, compact.sealed, additional)
+        aad = compact.header + binding
+        return ParsedToken(compact.number, compact.value_type, compact.nonce, compact.sealed, aad)
     parts = envelope.parse(token)
     if parts.version == envelope.VERSION:
-        additional = parts.authenticated() + binding
+        aad = parts.authenticated() + binding
     elif binding.startswith(bindings.NO_FIELD):
-        additional = parts.authenticated() + binding[len(bindings.NO_FIELD) :]
+        aad = parts.authenticated() + binding[len(bindings.NO_FIELD) :]
     else:
         raise_decryption_failed()
     name = SelfContained(parts.version, parts.wrapped, parts.commitment)
-    return Part(name, parts.value_type, parts.nonce, parts.sealed, additional)
+    return ParsedToken(name, parts.value_type, parts.nonce, parts.sealed, aad)
 
 
-def take_apart_if_token(token: object, binding: bytes) -> Part | None:
-    """*token* taken apart; None when it isn't one."""
+def parse_token_or_none(token: object, binding: bytes) -> ParsedToken | None:
+    """Split *token* into its parts, or return None if it is malformed. See :func:`parse_token`."""
     try:
-        return take_apart(token, binding)
+        return parse_token(token, binding)
     except DecryptionFailed:
         return None

@@ -1,7 +1,7 @@
-"""Columns of NumPy, pandas, Polars and Arrow, taken and given back as what they are.
+"""Conversion of NumPy, pandas, Polars and Arrow columns to lists and back.
 
-None of these libraries is imported unless a value of it is given. A null of the column is None here
-and a null again in what comes back.
+This module imports none of these libraries until a column of that library is passed. A null of the
+column is None in the list and a null again in the rebuilt column.
 """
 
 from __future__ import annotations
@@ -14,34 +14,46 @@ from app_integration.errors import EncryptionError
 Rebuild: TypeAlias = Callable[[list[Any]], Any]
 
 
-def taken(column: Any) -> tuple[list[Any], Rebuild]:
-    """*column* as a list with None for nulls, and how such a list becomes a column of its kind.
+def unpack(column: Any) -> tuple[list[Any], Rebuild]:
+    """Convert *column* to a list, and return it with a function that rebuilds such a column.
+
+    Returns:
+        The values, with None for each null, and a function that turns a list of the same length
+        into a column of the same library.
 
     Raises:
-        EncryptionError: not a list, tuple or column of these libraries.
+        EncryptionError: If *column* is not a list, a tuple, a range or a column of these libraries.
 
     """
     library = type(column).__module__.partition(".")[0]
-    if library in _KINDS:
-        return _KINDS[library](column)
+    if library in _UNPACKERS:
+        return _UNPACKERS[library](column)
     if isinstance(column, list | tuple | range):
         return list(column), list
     raise EncryptionError(
-        f"a column of type {type(column).__name__}; use a list, a NumPy array, a pandas or Polars "
-        "Series or an Arrow array"
+        f"cannot read a column of type {type(column).__name__}; use a list, a NumPy array, "
+        "a pandas or Polars Series or an Arrow array"
     )
 
 
-def values(column: Any) -> Sequence[Any]:
-    """*column* as a sequence with None for nulls; raises as :func:`taken`."""
-    return column if type(column) is list else taken(column)[0]
+def as_sequence(column: Any) -> Sequence[Any]:
+    """Return *column* as a sequence with None for each null.
+
+    Raises:
+        EncryptionError: If *column* is not a list, a tuple, a range or a column of a supported
+            library.
+
+    """
+    return column if type(column) is list else unpack(column)[0]
 
 
 def _numpy(column: Any) -> tuple[list[Any], Rebuild]:
-    import numpy as np  # noqa: PLC0415 - only who has one has it
+    import numpy as np  # noqa: PLC0415 - the caller passed an array, so it is installed
 
     if column.ndim != 1:
-        raise EncryptionError(f"an array of {column.ndim} dimensions; a column has one")
+        raise EncryptionError(
+            f"cannot read an array of {column.ndim} dimensions as a column; pass one dimension"
+        )
 
     def rebuild(items: list[Any]) -> Any:
         array = np.empty(len(items), dtype=object)
@@ -52,7 +64,7 @@ def _numpy(column: Any) -> tuple[list[Any], Rebuild]:
 
 
 def _pandas(column: Any) -> tuple[list[Any], Rebuild]:
-    import pandas as pd  # noqa: PLC0415 - as above
+    import pandas as pd  # noqa: PLC0415 - see _numpy
 
     items = [
         None if null else item for item, null in zip(column.tolist(), column.isna(), strict=True)
@@ -67,18 +79,18 @@ def _pandas(column: Any) -> tuple[list[Any], Rebuild]:
 
 
 def _polars(column: Any) -> tuple[list[Any], Rebuild]:
-    import polars as pl  # noqa: PLC0415 - as above
+    import polars as pl  # noqa: PLC0415 - see _numpy
 
     return column.to_list(), lambda items: pl.Series(column.name, items)
 
 
 def _arrow(column: Any) -> tuple[list[Any], Rebuild]:
-    import pyarrow as pa  # noqa: PLC0415 - as above
+    import pyarrow as pa  # noqa: PLC0415 - see _numpy
 
     return column.to_pylist(), pa.array
 
 
-_KINDS: dict[str, Callable[[Any], tuple[list[Any], Rebuild]]] = {
+_UNPACKERS: dict[str, Callable[[Any], tuple[list[Any], Rebuild]]] = {
     "numpy": _numpy,
     "pandas": _pandas,
     "polars": _polars,

@@ -1,4 +1,4 @@
-"""One declared field, compiled: what is known ahead isn't worked out for each value."""
+"""One declared field, whose tokens' constants are computed once instead of for each value."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from app_integration.encryption.tokens.associated_data import Binding
 
 
 class DeclaredField(FieldCore):
-    """Encrypts and decrypts the values of one declared field. Made by ``FieldCipher.field``.
+    """Encryption and decryption of one declared field's values, built by ``FieldCipher.field``.
 
-    A token is bound to the field's id, its declared type, and a context whose names are declared
-    and whose values come with each call, in the same order. Thread-safe.
+    A token is bound to the field's id, its declared type, and a context. The context's names are
+    declared; its values are passed with each call, in the same order. Thread-safe.
 
     >>> email = cipher.field("users.email", context=["user_id"])    # doctest: +SKIP
     >>> token = email.encrypt("ada@example.com", 7)                 # doctest: +SKIP
@@ -25,88 +25,133 @@ class DeclaredField(FieldCore):
     'ada@example.com'
 
     Attributes:
-        encrypt: ``encrypt(value, *context)``: the token, bytes or text as the cipher writes them;
-            None for None. Raises as ``FieldCipher.encrypt_field`` does.
-        decrypt: ``decrypt(token, *context)``: the value; None for None. It reads both kinds of
-            token. Raises as ``FieldCipher.decrypt_field`` does.
+        encrypt: ``encrypt(value, *context)`` returns the token, bytes or text as the cipher writes
+            them, or None for None. It raises what ``FieldCipher.encrypt_field`` raises.
+        decrypt: ``decrypt(token, *context)`` returns the value, or None for None. It reads both
+            kinds of token. It raises what ``FieldCipher.decrypt_field`` raises.
 
     """
 
     def __init__(self, cipher: CipherCore, binding: Binding, kind: type) -> None:
-        """Args: *kind* is what every value of the field is: one of ``core.FIELD_TYPES``.
+        """Compile a declared field.
+
+        Args:
+            cipher: The cipher whose keys the field uses.
+            binding: The field's id and the names of its context.
+            kind: The type of every value of the field: one of ``core.FIELD_TYPES``.
 
         Raises:
-            EncryptionError: another type.
+            EncryptionError: If *kind* is not a type that a field can be declared with.
 
         """
         super().__init__(cipher, binding, kind)
         self.encrypt: Encrypt = self.encrypt_slowly
-        self.decrypt: Decrypt = fast_path.compiled_decrypt(self)
+        self.decrypt: Decrypt = fast_path.compile_decrypt(self)
         if cipher.compact:
-            self.encrypt = fast_path.compiled_encrypt(self)
+            self.encrypt = fast_path.compile_encrypt(self)
         if len(binding.names) == 1:
-            self.decrypt = fast_path.decrypt_of_one(self)
+            self.decrypt = fast_path.compile_decrypt_one_entry(self)
             if cipher.compact:
-                self.encrypt = fast_path.encrypt_of_one(self)
+                self.encrypt = fast_path.compile_encrypt_one_entry(self)
 
     def encrypt_many(self, items: Sequence[Any], *context: Sequence[Any]) -> list[Token | None]:
-        """The token of each item, in order; None for None.
+        """Encrypt each item and return the tokens, in order; the token of None is None.
 
         Args:
-            items: values of the declared type.
-            context: for each name of the context a sequence with its value for each item.
+            items: Values of the declared type.
+            *context: For each name of the context, a sequence with its value for each item.
 
         Raises:
-            EncryptionError: an item that can't be encrypted or bound; the message tells which.
+            EncryptionError: If an item cannot be encrypted or bound. The message names it by its
+                index.
 
         """
         return bulk.encrypt(self, items, context)
 
     def decrypt_many(self, tokens: Sequence[Any], *context: Sequence[Any]) -> Batch[Any]:
-        """What became of each token; a bad one doesn't spoil the rest. Arguments as before.
+        """Decrypt each token; a token that is not authentic does not fail the others.
+
+        Args:
+            tokens: Tokens of this field.
+            *context: For each name of the context, a sequence with its value for each token.
+
+        Returns:
+            The values, and the indices of the tokens that failed.
 
         Raises:
-            InvalidContext: a context that nothing can have been bound to.
-            KeyUnavailable: a data key isn't held and can't be unwrapped now.
+            InvalidContext: If a context value is of a type or size that cannot be bound.
+            KeyUnavailable: If a data key is not cached and cannot be unwrapped now.
 
         """
         return bulk.decrypt(self, tokens, context)
 
     def encrypt_column(self, items: Any, *context: Any) -> Any:
-        """As :meth:`encrypt_many`, for a list or a column of NumPy, pandas, Polars or Arrow.
+        """Encrypt a list or a NumPy, pandas, Polars or Arrow column; return a column of tokens.
 
-        What comes back is of the same kind, and so are nulls; context columns may be of any kind.
+        The result is a column of the same library, and a null stays a null. See
+        :meth:`encrypt_many` for the errors.
+
+        Args:
+            items: The column of values of the declared type.
+            *context: For each name of the context, a column with its value for each item. It may be
+                of another library than *items*.
+
         """
-        taken, rebuild = dataframes.taken(items)
-        return rebuild(self.encrypt_many(taken, *map(dataframes.values, context)))
+        column_values, rebuild = dataframes.unpack(items)
+        return rebuild(self.encrypt_many(column_values, *map(dataframes.as_sequence, context)))
 
     def decrypt_column(self, tokens: Any, *context: Any) -> Any:
-        """The values of a column of tokens, of the same kind as it.
+        """Decrypt a column of tokens, and return the values as a column of the same library.
+
+        Args:
+            tokens: The column of tokens of this field.
+            *context: For each name of the context, a column with its value for each token.
 
         Raises:
-            BatchFailed: some aren't authentic; it tells which. :meth:`decrypt_many` gives the rest.
-            KeyUnavailable: a data key isn't held and can't be unwrapped now.
+            BatchFailed: If some tokens are not authentic. The error names them;
+                :meth:`decrypt_many` returns the values of the others.
+            KeyUnavailable: If a data key is not cached and cannot be unwrapped now.
 
         """
-        taken, rebuild = dataframes.taken(tokens)
-        return rebuild(self.decrypt_many(taken, *map(dataframes.values, context)).values())
+        column_values, rebuild = dataframes.unpack(tokens)
+        return rebuild(
+            self.decrypt_many(column_values, *map(dataframes.as_sequence, context)).values()
+        )
 
     async def aencrypt(self, value: object, *context: object) -> Token | None:
-        """As :attr:`encrypt`; a request is sent from a thread, and only when one is needed."""
-        if self.cipher.writer.warm:
+        """Encrypt *value* without blocking the event loop. See :attr:`encrypt`.
+
+        The call runs in a thread only if no usable data key is cached, because it then sends a
+        request.
+
+        Args:
+            value: The value to encrypt, of the declared type.
+            *context: One value for each name of the context, in the declared order.
+
+        """
+        if self.cipher.active_key.has_usable_key:
             return self.encrypt(value, *context)
         return await asyncio.to_thread(self.encrypt, value, *context)
 
     async def adecrypt(self, token: Token | None, *context: object) -> Any:
-        """As :attr:`decrypt`, in the same manner."""
-        if self.cipher.holds_key_of(token):
+        """Decrypt *token* without blocking the event loop. See :attr:`decrypt`.
+
+        The call runs in a thread only if the token's data key is not cached, because it then sends
+        a request.
+
+        Args:
+            token: The token to decrypt, text or bytes.
+            *context: One value for each name of the context, in the declared order.
+
+        """
+        if self.cipher.has_cached_key(token):
             return self.decrypt(token, *context)
         return await asyncio.to_thread(self.decrypt, token, *context)
 
     async def aencrypt_many(self, items: Sequence[Any], *context: Sequence[Any]) -> list[Any]:
-        """As :meth:`encrypt_many`, in a thread."""
+        """Encrypt each item in a thread. See :meth:`encrypt_many`."""
         return await asyncio.to_thread(self.encrypt_many, items, *context)
 
     async def adecrypt_many(self, tokens: Sequence[Any], *context: Sequence[Any]) -> Batch[Any]:
-        """As :meth:`decrypt_many`, in a thread."""
+        """Decrypt each token in a thread. See :meth:`decrypt_many`."""
         return await asyncio.to_thread(self.decrypt_many, tokens, *context)

@@ -1,9 +1,9 @@
-"""Encryption in one frame, compiled: with what is constant in local names.
+"""Compiled encryption and decryption: closures that keep all constants in local names.
 
-``encrypt`` and ``decrypt`` of a declared field, and ``encrypt_field`` for a value of a known type,
-a context of one entry and a data key that is held. An attribute costs as much as a sum, a call a
-tenth of what encryption itself takes. What isn't the common case takes the slow path, which
-also finds the words for what is wrong; both make the same tokens.
+They cover ``encrypt`` and ``decrypt`` of a declared field, and ``encrypt_field`` for a value of a
+known type, a context of one entry and a usable data key. Each is a single function, because an
+attribute lookup costs as much as an addition, and a call a tenth of the encryption itself. Every
+other case takes the slow path, which also raises the errors; both produce the same tokens.
 """
 
 from __future__ import annotations
@@ -12,7 +12,13 @@ from collections.abc import Callable, Mapping
 from math import inf
 from typing import Any, Final, Protocol, TypeAlias
 
-from app_integration.encryption.core import CipherCore, FieldCore, Opening, Sealing, Token
+from app_integration.encryption.core import (
+    CipherCore,
+    DecryptionState,
+    EncryptionState,
+    FieldCore,
+    Token,
+)
 from app_integration.encryption.keys.cache import CachedKey
 from app_integration.encryption.keys.usage_limits import UsageLimits
 from app_integration.encryption.tokens import encryption_context as contexts
@@ -23,128 +29,134 @@ from app_integration.errors import raise_decryption_failed
 Encrypt: TypeAlias = Callable[..., "Token | None"]
 Decrypt: TypeAlias = Callable[..., Any]
 
-#: Raised on the fast path by what the slow path does, or refuses in words.
-_SLOWLY: Final = (StopIteration, ValueError, TypeError, IndexError, RecursionError)
-#: The same for a value and a context of any type.
-_SLOW_ANY: Final = (StopIteration, LookupError, TypeError, ValueError, RecursionError)
+#: Raised on the fast path for a value that the slow path must encrypt, or reject with a message.
+_FALLBACK: Final = (StopIteration, ValueError, TypeError, IndexError, RecursionError)
+#: The same for ``encrypt_field``, whose value and context may be of any type.
+_FALLBACK_ANY: Final = (StopIteration, LookupError, TypeError, ValueError, RecursionError)
 _ONE: Final = NO_FIELD + b"\x01"  # no declared field, one entry
 
-#: Before the first value: whatever is looked up there says that it is over.
-_NO_BUDGET: Final = UsageLimits(messages=1, size=1, now=-inf, age=0)
+#: The state before the first value. It has always expired, so the first call takes the slow path.
+_NO_USAGE: Final = UsageLimits(messages=1, size=1, now=-inf, age=0)
 _NO_KEY: Final[Any] = None
-_NO_SEALING: Final[Sealing] = (_NO_BUDGET, _NO_KEY, b"", b"", ())
-_NO_OPENING: Final[Opening] = (CachedKey(_NO_KEY, -inf), _NO_KEY, b"", b"", ())
+_NO_ENCRYPTION_STATE: Final[EncryptionState] = (_NO_USAGE, _NO_KEY, b"", b"", ())
+_NO_DECRYPTION_STATE: Final[DecryptionState] = (CachedKey(_NO_KEY, -inf), _NO_KEY, b"", b"", ())
 
 
-def compiled_encrypt(field: FieldCore) -> Encrypt:
-    """``encrypt`` for a context of any number of entries."""
-    kind, slowly, entries = field.type, field.encrypt_slowly, field.binding.entries
+def compile_encrypt(field: FieldCore) -> Encrypt:
+    """Return ``encrypt`` for a declared field whose context has any number of entries."""
+    kind, slow_path, entries = field.type, field.encrypt_slowly, field.binding.entries
     clock, random, unit = field.cipher.clock, field.cipher.random, field.cipher.unit
-    encode, sealing = value_codec.ENCODERS[kind][1], _NO_SEALING
+    encode, state = value_codec.ENCODERS[kind][1], _NO_ENCRYPTION_STATE
 
     def encrypt(value: Any, *context: Any) -> Token | None:
-        nonlocal sealing
-        budget, seal, header, prefix, _ = sealing
+        nonlocal state
+        usage, seal, header, prefix, _ = state
         try:
-            if type(value) is kind and clock() < budget.renew:
+            if type(value) is kind and clock() < usage.renew:
                 plaintext = encode(value)
                 if len(plaintext) <= unit:
-                    additional = prefix + entries(context)
-                    budget.take()
+                    aad = prefix + entries(context)
+                    usage.take()
                     nonce = random(12)
-                    return header + nonce + seal(nonce, plaintext, additional)
-        except _SLOWLY:
+                    return header + nonce + seal(nonce, plaintext, aad)
+        except _FALLBACK:
             pass
-        token = slowly(value, *context)
-        sealing = field.sealing() or sealing
+        token = slow_path(value, *context)
+        state = field.get_encryption_state() or state
         return token
 
     return encrypt
 
 
-def compiled_decrypt(field: FieldCore) -> Decrypt:
-    """``decrypt`` in the same manner."""
-    clock, slowly, decode = (
+def compile_decrypt(field: FieldCore) -> Decrypt:
+    """Return ``decrypt`` for a declared field whose context has any number of entries."""
+    clock, slow_path, decode = (
         field.cipher.clock,
         field.decrypt_slowly,
         value_codec.DECODERS[field.code],
     )
-    entries, opening = field.binding.entries, _NO_OPENING
+    entries, state = field.binding.entries, _NO_DECRYPTION_STATE
 
     def decrypt(token: Any, *context: Any) -> Any:
-        nonlocal opening
-        held, unseal, header, prefix, _ = opening
-        if type(token) is bytes and token[:5] == header and clock() < held.expires:
-            additional = prefix + entries(context)
+        nonlocal state
+        cached, unseal, header, prefix, _ = state
+        if type(token) is bytes and token[:5] == header and clock() < cached.expires_at:
+            aad = prefix + entries(context)
             try:
-                return decode(unseal(token[5:17], token[17:], additional))
+                return decode(unseal(token[5:17], token[17:], aad))
             except value_codec.UNREADABLE:
                 raise_decryption_failed()
-        value = slowly(token, *context)
-        opening = field.opening(token) or opening
+        value = slow_path(token, *context)
+        state = field.get_decryption_state(token) or state
         return value
 
     return decrypt
 
 
-def encrypt_of_one(field: FieldCore) -> Encrypt:
-    """``encrypt`` for a context of one entry; whole numbers of an id are encoded in line."""
-    kind, slowly, unit = field.type, field.encrypt_slowly, field.cipher.unit
+def compile_encrypt_one_entry(field: FieldCore) -> Encrypt:
+    """Return ``encrypt`` for a declared field whose context has one entry.
+
+    It encodes a non-negative integer in line, because most contexts are the id of a row.
+    """
+    kind, slow_path, unit = field.type, field.encrypt_slowly, field.cipher.unit
     clock, random, encode = field.cipher.clock, field.cipher.random, value_codec.ENCODERS[kind][1]
     (name,) = field.binding.names
-    sealing = _NO_SEALING
+    state = _NO_ENCRYPTION_STATE
 
     def encrypt(value: Any, bound: Any) -> Token | None:
-        nonlocal sealing
-        budget, seal, header, prefix, heads = sealing
+        nonlocal state
+        usage, seal, header, prefix, heads = state
         try:
-            if type(value) is kind and clock() < budget.renew:
+            if type(value) is kind and clock() < usage.renew:
                 plaintext = encode(value)
                 if len(plaintext) <= unit:
                     if type(bound) is int and bound >= 0:
                         size = (bound.bit_length() >> 3) + 1
-                        additional = heads[size] + bound.to_bytes(size, "big")
+                        aad = heads[size] + bound.to_bytes(size, "big")
                     else:
-                        additional = prefix + contexts.entry(name, bound)
-                    budget.take()
+                        aad = prefix + contexts.entry(name, bound)
+                    usage.take()
                     nonce = random(12)
-                    return header + nonce + seal(nonce, plaintext, additional)
-        except _SLOWLY:
+                    return header + nonce + seal(nonce, plaintext, aad)
+        except _FALLBACK:
             pass
-        token = slowly(value, bound)
-        sealing = field.sealing() or sealing
+        token = slow_path(value, bound)
+        state = field.get_encryption_state() or state
         return token
 
     return encrypt
 
 
-def decrypt_of_one(field: FieldCore) -> Decrypt:
-    """``decrypt`` in the same manner."""
-    clock, slowly, decode = (
+def compile_decrypt_one_entry(field: FieldCore) -> Decrypt:
+    """Return ``decrypt`` for a declared field whose context has one entry.
+
+    It encodes a non-negative integer in line, because most contexts are the id of a row.
+    """
+    clock, slow_path, decode = (
         field.cipher.clock,
         field.decrypt_slowly,
         value_codec.DECODERS[field.code],
     )
     (name,) = field.binding.names
-    opening = _NO_OPENING
+    state = _NO_DECRYPTION_STATE
 
     def decrypt(token: Any, bound: Any) -> Any:
-        nonlocal opening
-        held, unseal, header, prefix, heads = opening
-        if type(token) is bytes and token[:5] == header and clock() < held.expires:
+        nonlocal state
+        cached, unseal, header, prefix, heads = state
+        if type(token) is bytes and token[:5] == header and clock() < cached.expires_at:
             try:
                 if type(bound) is int and bound >= 0:
                     size = (bound.bit_length() >> 3) + 1
-                    additional = heads[size] + bound.to_bytes(size, "big")
+                    aad = heads[size] + bound.to_bytes(size, "big")
                 else:
-                    additional = prefix + contexts.entry(name, bound)
-                return decode(unseal(token[5:17], token[17:], additional))
+                    aad = prefix + contexts.entry(name, bound)
+                return decode(unseal(token[5:17], token[17:], aad))
             except IndexError:
-                pass  # a number of more than 8 bytes
+                pass  # because the number has more than 8 bytes; the slow path decrypts it
             except value_codec.UNREADABLE:
                 raise_decryption_failed()
-        value = slowly(token, bound)
-        opening = field.opening(token) or opening
+        value = slow_path(token, bound)
+        state = field.get_decryption_state(token) or state
         return value
 
     return decrypt
@@ -156,20 +168,20 @@ class EncryptField(Protocol):
     def __call__(
         self, value: Any, context: Mapping[str, Any] | None = None, *, field: str | None = None
     ) -> Token | None:
-        """The token for *value*."""
+        """Return the token for *value*, or None for None."""
         ...
 
 
-def compiled_encrypt_field(cipher: CipherCore) -> EncryptField:
-    """``encrypt_field`` of *cipher*."""
-    writer, clock, random, unit = cipher.writer, cipher.clock, cipher.random, cipher.unit
-    slowly, encoders, kinds = cipher.encrypt_slowly, value_codec.ENCODERS, contexts.KINDS
+def compile_encrypt_field(cipher: CipherCore) -> EncryptField:
+    """Return ``encrypt_field`` for *cipher*."""
+    active_key, clock, random, unit = cipher.active_key, cipher.clock, cipher.random, cipher.unit
+    slow_path, encoders, kinds = cipher.encrypt_slowly, value_codec.ENCODERS, contexts.KINDS
     seal: Callable[..., Token] = keyring_token.seal if cipher.compact else envelope.seal
 
     def encrypt_field(
         value: Any, context: Mapping[str, Any] | None = None, *, field: str | None = None
     ) -> Token | None:
-        current = writer.current
+        current = active_key.current
         if current is not None and type(context) is dict and len(context) == 1 and field is None:
             try:
                 code, encode = encoders[type(value)]
@@ -179,12 +191,12 @@ def compiled_encrypt_field(cipher: CipherCore) -> EncryptField:
                 _, encode, known = kinds[type(bound)]
                 bound = encode(bound)
                 binding = _ONE + known[name][len(bound)] + bound
-                budget = current.budget
-                if len(plaintext) <= unit and clock() < budget.renew:
-                    budget.take()
+                usage = current.usage
+                if len(plaintext) <= unit and clock() < usage.renew:
+                    usage.take()
                     return seal(current.key, code, plaintext, binding, random(12))
-            except _SLOW_ANY:
+            except _FALLBACK_ANY:
                 pass
-        return slowly(value, context, field=field)
+        return slow_path(value, context, field=field)
 
     return encrypt_field

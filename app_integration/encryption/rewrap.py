@@ -1,8 +1,9 @@
-"""After the key service's key was rotated: what is behind, and how it catches up.
+"""Rewrapping of tokens and data keys after the key service rotated its key.
 
-Data keys are wrapped anew by the service; neither they nor any plaintext come here. In a keyring
-only rows of the store change. A self-contained token of version 3 gets another wrapped key beside
-the same ciphertext. One of version 2 authenticates its wrapped key, so it has to be re-encrypted.
+The service rewraps the data keys; neither they nor any plaintext reach this process. For keyring
+tokens only rows of the store change. A self-contained token of version 3 gets another wrapped key
+beside the same ciphertext. A token of version 2 authenticates its wrapped key, so it must be
+re-encrypted.
 """
 
 from __future__ import annotations
@@ -24,11 +25,11 @@ from app_integration.errors import (
     raise_decryption_failed,
 )
 
-_FRESH: Final = 60.0  # seconds that the newest version is taken for the newest
+_NEWEST_VERSION_TTL: Final = 60.0  # seconds that the newest version is cached
 
 
-class Due(StrEnum):
-    """What a token needs; false when nothing."""
+class RewrapAction(StrEnum):
+    """The action that a token needs; falsy if it needs none."""
 
     NOTHING = ""
     REWRAP = "rewrap"
@@ -36,47 +37,65 @@ class Due(StrEnum):
 
 
 class Rewrapper:
-    """Brings the tokens of one cipher onto the newest version of the key that wraps."""
+    """Rewrapping of one cipher's tokens and data keys under the newest wrapping key version."""
 
     def __init__(self, cipher: CipherCore) -> None:
         self._cipher = cipher
-        self._ring = cipher.keyring
-        self._newest: tuple[int, float] | None = None
+        self._keyring = cipher.keyring
+        self._newest_version: tuple[int, float] | None = None
 
-    def newest(self) -> int:
-        """The version that wraps now, asked at most once a minute.
+    def get_newest_version(self) -> int:
+        """Return the key version that the service wraps with, cached for a minute.
 
-        It is seen by wrapping something: so it takes no right beside that of encrypting.
+        It wraps a random key to find out, because that requires no permission besides the one to
+        encrypt.
         """
         now = self._cipher.clock()
-        if self._newest is None or now >= self._newest[1]:
-            (wrapped,) = self._ring.service.wrap(
-                [self._cipher.random(SIZE)], self._ring.scope.bound
+        if self._newest_version is None or now >= self._newest_version[1]:
+            (wrapped,) = self._keyring.service.wrap(
+                [self._cipher.random(SIZE)], self._keyring.scope.bound
             )
-            self._newest = (self._ring.service.version(wrapped), now + _FRESH)
-        return self._newest[0]
+            self._newest_version = (
+                self._keyring.service.version(wrapped),
+                now + _NEWEST_VERSION_TTL,
+            )
+        return self._newest_version[0]
 
-    def due(self, token: Token) -> Due:
-        """What *token* needs."""
+    def find_action(self, token: Token) -> RewrapAction:
+        """Return the action that *token* needs.
+
+        Raises:
+            DecryptionFailed: If *token* is not a token, or its data key is not in the store.
+            KeyUnavailable: If the key service or the store of data keys is unavailable.
+
+        """
         if not isinstance(token, str):
-            rows = self._ring.store.get([keyring_token.parse(bytes(token)).number])
+            rows = self._keyring.store.get([keyring_token.parse(bytes(token)).number])
             if not rows:
                 raise_decryption_failed()
             wrapped = rows[0].wrapped
         else:
             parts = envelope.parse(token)
             if parts.version != envelope.VERSION:
-                return Due.REENCRYPT
+                return RewrapAction.REENCRYPT
             wrapped = parts.wrapped
-        behind = self._ring.service.version(wrapped) < self.newest()
-        return Due.REWRAP if behind else Due.NOTHING
+        behind = self._keyring.service.version(wrapped) < self.get_newest_version()
+        return RewrapAction.REWRAP if behind else RewrapAction.NOTHING
 
     def rewrap(self, tokens: Sequence[Token | None]) -> Batch[Token]:
-        """The tokens with their data keys under the newest version; keyring tokens as they are."""
+        """Rewrap the data keys of *tokens* under the newest version; leave keyring tokens
+        unchanged.
+
+        Raises:
+            EncryptionError: If a token is of version 2.
+
+        """
         results: list[Token | None] = list(tokens)
-        found = {at: _parsed(token) for at, token in enumerate(tokens) if isinstance(token, str)}
+        found = {
+            at: _parse_or_none(token) for at, token in enumerate(tokens) if isinstance(token, str)
+        }
         wanted = {parts.wrapped: None for parts in found.values() if parts is not None}
-        service, scope = self._ring.service, self._ring.scope.bound
+        service, scope = self._keyring.service, self._keyring.scope.bound
         new = dict(zip(wanted, service.rewrap(list(wanted), scope), strict=True)) if wanted else {}
         for at, parts in found.items():
             wrapped = None if parts is None else new[parts.wrapped]
@@ -84,9 +103,13 @@ class Rewrapper:
         failed = [at for at, token in enumerate(tokens) if token is not None and not results[at]]
         return Batch(results, tuple(failed), "rewrapping tokens")
 
-    def _newest_of(self, rows: Sequence[WrappedKey]) -> int:
-        """The version that rewraps now: seen by rewrapping a row, as who rewraps may not wrap."""
-        ring = self._ring
+    def _find_newest_version(self, rows: Sequence[WrappedKey]) -> int:
+        """Return the key version that the service rewraps to, or 0 if it can rewrap none of *rows*.
+
+        It rewraps a row to find out, because an identity that may rewrap need not be allowed to
+        wrap.
+        """
+        ring = self._keyring
         for row in rows:
             (wrapped,) = ring.service.rewrap([row.wrapped], ring.scope.bound)
             if wrapped is not None:
@@ -94,21 +117,21 @@ class Rewrapper:
         return 0
 
     def rewrap_data_keys(self) -> int:
-        """Wrap the store's keys of this scope anew that are behind; how many there were.
+        """Rewrap the stored keys of this scope whose key version is outdated; return their number.
 
-        It takes the rights to rewrap, and to read and update the store; none to wrap or unwrap.
-
-        It may be stopped at any point and done again, and others may read and write meanwhile.
+        It needs permission to rewrap, and to read and update the store, but not to wrap or unwrap.
+        It may be interrupted at any point and repeated, and others may read and write meanwhile.
 
         Raises:
-            KeyUnavailable: the service or the store is away, or can't rewrap one of the keys; the
-                others have been.
+            KeyUnavailable: If the service or the store is unavailable, or a key cannot be
+                rewrapped. All other keys have been rewrapped in the latter case.
 
         """
-        ring = self._ring
+        ring = self._keyring
         stored = ring.store.of_scope(ring.scope.text)
-        newest = self._newest_of(stored)
-        # By the wrapped key's own word: the column beside it is a copy, which anybody may change.
+        newest = self._find_newest_version(stored)
+        # The version is read from the wrapped key, because the column beside it is a mere copy that
+        # others could have changed.
         rows = [row for row in stored if ring.service.version(row.wrapped) < newest]
         new = ring.service.rewrap([row.wrapped for row in rows], ring.scope.bound)
         bad = []
@@ -118,15 +141,17 @@ class Rewrapper:
             else:
                 ring.store.rewrap(row, wrapped, ring.service.version(wrapped))
         if bad:
-            raise KeyUnavailable(f"data keys that the service doesn't rewrap: {bad[:20]}")
+            raise KeyUnavailable(
+                f"the key service cannot rewrap the data keys {bad[:20]}; check their rows"
+            )
         return len(rows)
 
 
-def _parsed(token: str) -> Envelope | None:
-    """Its parts; None when it is no token.
+def _parse_or_none(token: str) -> Envelope | None:
+    """Return the parts of *token*, or None if it is malformed.
 
     Raises:
-        EncryptionError: a token of version 2.
+        EncryptionError: If *token* is of version 2.
 
     """
     try:
@@ -134,5 +159,5 @@ def _parsed(token: str) -> Envelope | None:
     except DecryptionFailed:
         return None
     if parts.version != envelope.VERSION:
-        raise EncryptionError("a token of version 2 can't be rewrapped: use reencrypt")
+        raise EncryptionError("cannot rewrap a token of version 2; use reencrypt")
     return parts

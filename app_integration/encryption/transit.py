@@ -1,7 +1,7 @@
-"""Encryption done by the server, for callers that must never hold a data key.
+"""Encryption by the server's Transit engine, for callers that must never hold a data key.
 
-Keys are derived: each item carries a context, and opens under no other. Items travel in batches;
-one bad item is reported by its index and doesn't spoil the others.
+The keys are derived: each item carries a context and decrypts under no other context. Items are
+sent in batches; an item that fails is reported by its index and does not fail the others.
 """
 
 from __future__ import annotations
@@ -26,91 +26,106 @@ from app_integration.settings import Limits
 
 MAX_CONTEXT: Final = 4096  # bytes
 MAX_PLAINTEXT: Final = 8 * 2**20  # bytes of one item
-_MAX_REQUEST: Final = 16 * 2**20  # characters of items in one request; the server takes 32 MiB
-_TOO_COMPLEX: Final = {HTTPStatus.BAD_REQUEST, HTTPStatus.REQUEST_ENTITY_TOO_LARGE}
+_MAX_REQUEST: Final = 16 * 2**20  # characters of items in one request; the server accepts 32 MiB
+_MAYBE_TOO_COMPLEX: Final = {HTTPStatus.BAD_REQUEST, HTTPStatus.REQUEST_ENTITY_TOO_LARGE}
 
 _T = TypeVar("_T")
 
-#: The ``post`` of a session: path and body → the decoded answer.
+#: The ``post`` method of a session: path and body → the decoded response.
 Post: TypeAlias = Callable[[str, Mapping[str, Any]], dict[str, Any]]
 
 
 class Transit:
-    """One derived Transit key. Bytes in and out; every item has a context of 1 to 4096 bytes.
+    """One derived Transit key, which encrypts bytes under a context of 1 to 4096 bytes.
 
-    All methods raise what the session raises: ``AccessDenied``, ``RequestRefused`` (there is no
-    such key), or a ``ServerError``.
+    All methods also raise what the session raises: ``AccessDenied``, ``RequestRefused`` if there is
+    no such key, or a ``ServerError``.
     """
 
     def __init__(self, post: Post, name: str, limits: Limits | None = None) -> None:
-        """Args: *name* is the key's full name, as ``Scope.key`` gives it.
+        """Create a client for one Transit key. No request is sent.
+
+        Args:
+            post: The ``post`` method of a session.
+            name: The key's full name, as ``Scope.key`` returns it.
+            limits: The limits, of which ``batch_items`` bounds each request; None uses the
+                defaults.
 
         Raises:
-            InvalidName: *name* can't be the name of a key.
+            InvalidName: If *name* is not a valid key name.
 
         """
         if "/" in names.check_secret_name(name):
-            raise InvalidName(f"{name!r} can't name a Transit key: it contains '/'")
+            raise InvalidName(f"{name!r} cannot name a Transit key: it contains '/'")
         self.name = name
         self._request = post
         self._batch_items = (limits or Limits()).batch_items
 
     def encrypt(self, plaintext: bytes, context: bytes) -> str:
-        """The ciphertext, ``vault:v<key version>:<base64>``.
+        """Encrypt *plaintext* and return the ciphertext, ``vault:v<key version>:<base64>``.
 
         Raises:
-            EncryptionError: an argument out of bounds, or the server refused the item.
+            EncryptionError: If an argument is not bytes or is out of bounds, or the server rejected
+                the item.
 
         """
-        return _only(self.encrypt_many([(plaintext, context)]))
+        return _single_result(self.encrypt_many([(plaintext, context)]))
 
     def decrypt(self, ciphertext: str, context: bytes) -> bytes:
-        """The plaintext.
+        """Decrypt *ciphertext* and return the plaintext.
 
         Raises:
-            DecryptionFailed: not authentic for this key and *context*, or made by a key version
-                below the key's ``min_decryption_version``.
+            DecryptionFailed: If *ciphertext* is not authentic for this key and *context*, or its
+                key version is below the key's ``min_decryption_version``.
+            EncryptionError: If *context* is not bytes or is out of bounds.
 
         """
-        return _only_authentic(self.decrypt_many([(ciphertext, context)]))
+        return _single_authentic_result(self.decrypt_many([(ciphertext, context)]))
 
     def rewrap(self, ciphertext: str, context: bytes) -> str:
-        """The ciphertext under the newest key version; the plaintext doesn't travel.
+        """Return *ciphertext* under the newest key version; the plaintext stays on the server.
 
         Raises:
-            DecryptionFailed: as :meth:`decrypt`.
+            DecryptionFailed: If *ciphertext* is not authentic for this key and *context*, or its
+                key version is below the key's ``min_decryption_version``.
+            EncryptionError: If *context* is not bytes or is out of bounds.
 
         """
-        return _only_authentic(self.rewrap_many([(ciphertext, context)]))
+        return _single_authentic_result(self.rewrap_many([(ciphertext, context)]))
 
     def encrypt_many(self, items: Sequence[tuple[bytes, bytes]]) -> Batch[str]:
         """Encrypt each (plaintext, context).
 
         Raises:
-            EncryptionError: an item out of bounds; nothing was sent.
+            EncryptionError: If an item is not bytes or is out of bounds; nothing was sent.
 
         """
         for index, (plaintext, context) in enumerate(items):
-            _check(index, "plaintext", plaintext, minimum=0, maximum=MAX_PLAINTEXT)
-            _check(index, "context", context, minimum=1, maximum=MAX_CONTEXT)
+            _check_size(index, "plaintext", plaintext, minimum=0, maximum=MAX_PLAINTEXT)
+            _check_size(index, "context", context, minimum=1, maximum=MAX_CONTEXT)
         return self._run(
             "encrypt",
             [{"plaintext": _base64(plain), "context": _base64(bound)} for plain, bound in items],
-            _ciphertext,
+            _read_ciphertext,
         )
 
     def decrypt_many(self, items: Sequence[tuple[str, bytes]]) -> Batch[bytes]:
-        """Decrypt each (ciphertext, context); an item that isn't authentic is a failed one.
+        """Decrypt each (ciphertext, context); an item that is not authentic is listed as failed.
 
         Raises:
-            EncryptionError: a context out of bounds; nothing was sent.
+            EncryptionError: If a context is not bytes or is out of bounds; nothing was sent.
 
         """
-        return self._run("decrypt", _ciphertext_items(items), _plaintext)
+        return self._run("decrypt", _ciphertext_items(items), _read_plaintext)
 
     def rewrap_many(self, items: Sequence[tuple[str, bytes]]) -> Batch[str]:
-        """Rewrap each (ciphertext, context); raises as :meth:`decrypt_many`."""
-        return self._run("rewrap", _ciphertext_items(items), _ciphertext)
+        """Rewrap each (ciphertext, context); an item that is not authentic is listed as failed.
+
+        Raises:
+            EncryptionError: If a context is not bytes or is out of bounds; nothing was sent.
+
+        """
+        return self._run("rewrap", _ciphertext_items(items), _read_ciphertext)
 
     def _run(
         self,
@@ -118,41 +133,41 @@ class Transit:
         items: list[dict[str, str] | None],
         read: Callable[[object], _T | None],
     ) -> Batch[_T]:
-        """Send the items that aren't None, and put the answers back in their places."""
+        """Send the items that are not None, and put each result in the place of its item."""
         path = permissions.need(operation, self.name).path
         places = [index for index, item in enumerate(items) if item is not None]
         results: list[_T | None] = [None] * len(items)
-        answers = self._send_all(path, [item for item in items if item is not None])
-        for index, answer in zip(places, answers, strict=True):
-            results[index] = read(answer)
+        responses = self._send_all(path, [item for item in items if item is not None])
+        for index, response in zip(places, responses, strict=True):
+            results[index] = read(response)
         failed = tuple(index for index, result in enumerate(results) if result is None)
         return Batch(results, failed, path)
 
     def _send_all(self, path: str, items: list[dict[str, str]]) -> Iterator[object]:
         position = 0
         while position < len(items):
-            chunk = _chunk(items, position, self._batch_items)
+            chunk = _take_chunk(items, position, self._batch_items)
             yield from self._send(path, chunk)
             position += len(chunk)
 
     def _send(self, path: str, items: list[dict[str, str]]) -> list[object]:
-        """The answers to *items*; in halves when the server finds the request too complex.
+        """Return the server's result for each of *items*, in halves if the request is too complex.
 
-        The server says so with a 400 like any other, so a request that is wrong in itself is
-        halved too, until a single item shows it.
+        The server reports that with a 400 like any other. So a request that is invalid in itself is
+        halved too, until a single item is rejected.
         """
-        answers = self._post(path, items)
-        if answers is not None:
-            return answers
+        responses = self._post(path, items)
+        if responses is not None:
+            return responses
         middle = len(items) // 2
         first = self._send(path, items[:middle])
         self._batch_items = min(self._batch_items, middle)
         return [*first, *self._send_all(path, items[middle:])]
 
     def _post(self, path: str, items: list[dict[str, str]]) -> list[object] | None:
-        """The answers; None when the request was refused as a whole and can be halved.
+        """Return the server's result for each of *items*, or None if the request must be halved.
 
-        A batch in which every item failed is a 400 that holds their answers.
+        If every item failed, the server responds with a 400 whose body contains their results.
         """
         body = {"batch_input": items, "partial_failure_response_code": 200}
         try:
@@ -160,28 +175,28 @@ class Transit:
         except RequestRefused as refused:
             data = refused.data
             if data is None:
-                if refused.status in _TOO_COMPLEX and len(items) > 1:
+                if refused.status in _MAYBE_TOO_COMPLEX and len(items) > 1:
                     return None
                 raise
-        answers = data.get("batch_results") if isinstance(data, Mapping) else None
-        if not isinstance(answers, list) or len(answers) != len(items):
-            del data, answers  # plaintexts, which no traceback shows
-            raise ServerFault(f"{path}: the answer doesn't match the {len(items)} items sent")
-        return answers
+        responses = data.get("batch_results") if isinstance(data, Mapping) else None
+        if not isinstance(responses, list) or len(responses) != len(items):
+            del data, responses  # so that no traceback with locals shows plaintexts
+            raise ServerFault(f"{path}: the response does not match the {len(items)} items sent")
+        return responses
 
 
 def _ciphertext_items(items: Sequence[tuple[str, bytes]]) -> list[dict[str, str] | None]:
-    """What is sent for each item; None for a ciphertext that no server would have written."""
+    """Return the request body of each item, or None for a ciphertext that no server writes."""
     for index, (_, context) in enumerate(items):
-        _check(index, "context", context, minimum=1, maximum=MAX_CONTEXT)
+        _check_size(index, "context", context, minimum=1, maximum=MAX_CONTEXT)
     return [
         {"ciphertext": text, "context": _base64(context)} if is_canonical(text) else None
         for text, context in items
     ]
 
 
-def _chunk(items: list[dict[str, str]], start: int, count: int) -> list[dict[str, str]]:
-    """The items from *start* that fit one request: at least one."""
+def _take_chunk(items: list[dict[str, str]], start: int, count: int) -> list[dict[str, str]]:
+    """Return the items from *start* that fit into one request: at least one."""
     size = 0
     for end in range(start, min(start + count, len(items))):
         size += sum(map(len, items[end].values()))
@@ -190,12 +205,12 @@ def _chunk(items: list[dict[str, str]], start: int, count: int) -> list[dict[str
     return items[start : start + count]
 
 
-def _check(index: int, what: str, value: object, *, minimum: int, maximum: int) -> None:
+def _check_size(index: int, what: str, value: object, *, minimum: int, maximum: int) -> None:
     if not isinstance(value, bytes):
-        raise EncryptionError(f"item {index}: {what} of type {type(value).__name__}; use bytes")
+        raise EncryptionError(f"item {index}: {what} is of type {type(value).__name__}; pass bytes")
     if not minimum <= len(value) <= maximum:
         raise EncryptionError(
-            f"item {index}: {what} of {len(value)} bytes; use {minimum} to {maximum}"
+            f"item {index}: {what} has {len(value)} bytes; pass {minimum} to {maximum}"
         )
 
 
@@ -203,40 +218,45 @@ def _base64(raw: bytes) -> str:
     return binascii.b2a_base64(raw, newline=False).decode("ascii")
 
 
-def _ciphertext(answer: object) -> str | None:
-    """One that the server opens again: what is none must not be stored in its place."""
-    text = _answered(answer, "ciphertext")
+def _read_ciphertext(response: object) -> str | None:
+    """Return the ciphertext in *response*, or None unless the server would accept it again.
+
+    The caller stores the result in place of its value, so anything else must count as failed.
+    """
+    text = _get_result(response, "ciphertext")
     return text if text is not None and is_canonical(text) else None
 
 
-def _plaintext(answer: object) -> bytes | None:
-    text = _answered(answer, "plaintext")
+def _read_plaintext(response: object) -> bytes | None:
+    text = _get_result(response, "plaintext")
     try:
         return None if text is None else base64.b64decode(text, validate=True)
-    except ValueError:  # no base64, or no ASCII
+    except ValueError:  # not base64, or not ASCII
         return None
 
 
-def _answered(answer: object, name: str) -> str | None:
-    """One item's result; None when the server answered with an error instead."""
-    if not isinstance(answer, Mapping) or answer.get("error"):
+def _get_result(response: object, name: str) -> str | None:
+    """Return one item's result, or None if the server returned an error for it."""
+    if not isinstance(response, Mapping) or response.get("error"):
         return None
-    text = answer.get(name)
+    text = response.get(name)
     return text if isinstance(text, str) else None
 
 
-def _only(batch: Batch[_T]) -> _T:
+def _single_result(batch: Batch[_T]) -> _T:
     (result,) = batch.results
     if result is None:
-        raise EncryptionError(f"{batch.operation}: the server refused; its audit log says why")
+        raise EncryptionError(
+            f"{batch.operation}: the server rejected the item; read its audit log for the reason"
+        )
     return result
 
 
-def _only_authentic(batch: Batch[_T]) -> _T:
+def _single_authentic_result(batch: Batch[_T]) -> _T:
     (result,) = batch.results
     if result is None:
         raise DecryptionFailed(
-            f"{batch.operation}: not authentic for this key and context, "
-            "or of a key version that is no longer allowed"
+            f"{batch.operation}: the ciphertext is not authentic for this key and context, "
+            "or its key version is no longer allowed"
         )
     return result

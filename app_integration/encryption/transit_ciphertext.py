@@ -1,4 +1,4 @@
-"""Transit's ciphertexts: ``vault:v<key version>:<base64>``, and the same in fewer bytes."""
+"""Transit ciphertexts: ``vault:v<key version>:<base64>``, and a shorter binary form."""
 
 from __future__ import annotations
 
@@ -15,28 +15,31 @@ _VERSION: Final = 4  # bytes
 
 
 def compact(ciphertext: str) -> bytes:
-    """``vault:v<version>:<base64>`` as ``version u32 | raw``.
+    """Return a ciphertext ``vault:v<version>:<base64>`` as the bytes ``version u32 | raw``.
 
     Raises:
-        EncryptionError: another shape, or another spelling than the server's.
+        EncryptionError: If *ciphertext* has another shape, or is not spelled as the server spells
+            it.
 
     """
     shape = _SHAPE.fullmatch(ciphertext)
     if shape is None or int(shape[1]) >= 2 ** (8 * _VERSION):
         raise EncryptionError(
-            "a ciphertext of an unknown shape; expected vault:v<version>:<base64>"
+            "cannot read the ciphertext: it is not of the form vault:v<version>:<base64>"
         )
     try:
         raw = base64.b64decode(shape[2], validate=True)
     except binascii.Error:
-        raise EncryptionError("a ciphertext whose base64 is broken") from None
+        raise EncryptionError("cannot read the ciphertext: its base64 is invalid") from None
     if _text(raw) != shape[2]:
-        raise EncryptionError("a ciphertext in another spelling than the server's")
+        raise EncryptionError(
+            "cannot read the ciphertext: its base64 is not spelled as the server spells it"
+        )
     return int(shape[1]).to_bytes(_VERSION, "big") + raw
 
 
 def expand(wrapped: bytes) -> str | None:
-    """The reverse of :func:`compact`; None when there is no such ciphertext."""
+    """Return the ciphertext that :func:`compact` shortened, or None if there is none."""
     version = int.from_bytes(wrapped[:_VERSION], "big")
     if len(wrapped) <= _VERSION or version == 0:
         return None
@@ -44,7 +47,10 @@ def expand(wrapped: bytes) -> str | None:
 
 
 def is_canonical(ciphertext: object) -> bool:
-    """Whether it is in the server's own spelling: Transit itself ignores line ends and zeros."""
+    """Return whether *ciphertext* is spelled exactly as the server spells it.
+
+    Transit itself is more lenient: it ignores line ends and leading zeros.
+    """
     if not isinstance(ciphertext, str) or len(ciphertext) > MAX_LENGTH:
         return False
     try:

@@ -12,15 +12,15 @@ from collections.abc import Callable, Sequence
 from typing import Final, NoReturn
 
 from app_integration.encryption.blind_index.normalise import NORMALISERS, Normaliser
-from app_integration.encryption.blind_index.versions import MOST_BITS, IndexVersions
+from app_integration.encryption.blind_index.versions import MAX_BITS, IndexVersions
 from app_integration.encryption.tokens import scalar_codec, value_codec
 from app_integration.errors import ConfigurationError, EncryptionError
 
 #: Values that share one index value, expected at least. With fewer, an index value stands for one
 #: value, and equal rows can be told.
-COINCIDENCES: Final = 2
+VALUES_PER_INDEX_VALUE: Final = 2
 #: Fewer bits than this come of a column with few distinct values, whose frequencies show.
-LEAST_BITS: Final = 8
+MIN_BITS: Final = 8
 MAX_PARTS: Final = 8
 _LENGTH: Final = 4  # bytes
 
@@ -36,7 +36,7 @@ def bits_for(rows: int, distinct: int | None = None) -> int:
 
     """
     different = min(rows, distinct or rows)
-    return max(0, min(MOST_BITS, math.floor(math.log2(max(different, 1) / COINCIDENCES))))
+    return max(0, min(MAX_BITS, math.floor(math.log2(max(different, 1) / VALUES_PER_INDEX_VALUE))))
 
 
 class BlindIndex:
@@ -55,10 +55,10 @@ class BlindIndex:
     ) -> None:
         """Args: *parts* is a normaliser for each value that the index is over."""
         self.name = name
-        self._parts = _normalisers(parts)
+        self._parts = _resolve_normalisers(parts)
         self._versions = versions
 
-    def value(self, *given: object) -> bytes | None:
+    def value(self, *values: object) -> bytes | None:
         """What is stored beside a row that holds *given*; None when one of them is None.
 
         Args:
@@ -70,23 +70,23 @@ class BlindIndex:
             KeyUnavailable: the index's key isn't held and can't be had now.
 
         """
-        message = self._message(given)
+        message = self._encode_message(values)
         return None if message is None else self._versions.current().value(message)
 
-    def candidates(self, *given: object) -> tuple[bytes, ...]:
+    def candidates(self, *values: object) -> tuple[bytes, ...]:
         """What a row that holds *given* may have: one for each live version of the key.
 
         A row with one of them needn't hold *given*: decrypt it and compare. For a None among
         *given* there are none. Raises as :meth:`value` does.
         """
-        message = self._message(given)
+        message = self._encode_message(values)
         if message is None:
             return ()
         return tuple(key.value(message) for key in self._versions.live())
 
     def same(self, one: Sequence[object], other: Sequence[object]) -> bool:
         """Whether two rows' values count as equal to this index: what a candidate is checked by."""
-        return self._message(one) == self._message(other)
+        return self._encode_message(one) == self._encode_message(other)
 
     def is_current(self, stored: bytes | None) -> bool:
         """Whether *stored* was made under the key version that is written now."""
@@ -136,14 +136,14 @@ class BlindIndex:
         """
         self._versions.retire(version)
 
-    def _message(self, given: Sequence[object]) -> bytes | None:
-        if len(given) == len(self._parts) == 1:
-            return _encoded(self._parts[0], given[0])
-        if len(given) != len(self._parts):
+    def _encode_message(self, values: Sequence[object]) -> bytes | None:
+        if len(values) == len(self._parts) == 1:
+            return _encode(self._parts[0], values[0])
+        if len(values) != len(self._parts):
             raise EncryptionError(
-                f"index {self.name}: {len(given)} values given, it is over {len(self._parts)}"
+                f"index {self.name}: {len(values)} values given, it is over {len(self._parts)}"
             )
-        encoded = [_encoded(part, value) for part, value in zip(self._parts, given, strict=True)]
+        encoded = [_encode(part, value) for part, value in zip(self._parts, values, strict=True)]
         if None in encoded:
             return None
         return b"".join(len(one).to_bytes(_LENGTH, "big") + one for one in encoded if one)
@@ -158,7 +158,7 @@ def label(name: str, parts: int) -> bytes:
     return b"strongroom index" + bytes((parts, len(encoded))) + encoded
 
 
-def _encoded(normalise: Normaliser, value: object) -> bytes | None:
+def _encode(normalise: Normaliser, value: object) -> bytes | None:
     """*value* with its type: 1 and "1" differ. None for None."""
     if type(value) is str:
         try:
@@ -176,13 +176,13 @@ def _encoded(normalise: Normaliser, value: object) -> bytes | None:
 _TEXT: Final = bytes((scalar_codec.TEXT,))
 
 
-def _normalisers(parts: Sequence[str | Normaliser]) -> Parts:
+def _resolve_normalisers(parts: Sequence[str | Normaliser]) -> Parts:
     if not 0 < len(parts) <= MAX_PARTS:
         raise ConfigurationError(f"an index over {len(parts)} values; use 1 to {MAX_PARTS}")
-    return tuple(_normaliser(part) for part in parts)
+    return tuple(_resolve_normaliser(part) for part in parts)
 
 
-def _normaliser(part: str | Normaliser) -> Normaliser:
+def _resolve_normaliser(part: str | Normaliser) -> Normaliser:
     if callable(part):
         return part
     found: Callable[[str], str] | None = NORMALISERS.get(part)

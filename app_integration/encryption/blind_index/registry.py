@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 from app_integration import names
 from app_integration.encryption.blind_index import index as blind_index
 from app_integration.encryption.blind_index.index import (
-    COINCIDENCES,
-    LEAST_BITS,
+    MIN_BITS,
+    VALUES_PER_INDEX_VALUE,
     BlindIndex,
     bits_for,
 )
@@ -86,7 +86,7 @@ class BlindIndexes:
             raise ConfigurationError(f"the name of an index has 1 to {MAX_NAME} bytes")
         if name in self._declared:
             raise ConfigurationError(f"index {name} is declared already; keep what that gave")
-        bits = _checked(name, bits_for(rows, distinct), low_entropy=low_entropy)
+        bits = _check_bits(name, bits_for(rows, distinct), low_entropy=low_entropy)
         parts = [normalise] if isinstance(normalise, str) or callable(normalise) else normalise
         label = blind_index.label(name, len(parts))
         declared = BlindIndex(name, parts, self._versions(name, label=label, bits=bits))
@@ -113,14 +113,14 @@ class BlindIndexes:
             ) from None
 
 
-def _checked(name: str, bits: int, *, low_entropy: bool) -> int:
-    if bits >= LEAST_BITS:
+def _check_bits(name: str, bits: int, *, low_entropy: bool) -> int:
+    if bits >= MIN_BITS:
         return bits
     if low_entropy:
         return max(bits, 1)
     raise ConfigurationError(
-        f"index {name}: with at least {COINCIDENCES} values to each index value there are {bits} "
-        f"bits left, of {LEAST_BITS} that an index is worth having for. So few different values "
+        f"index {name}: with at least {VALUES_PER_INDEX_VALUE} values to each index value there are {bits} "
+        f"bits left, of {MIN_BITS} that an index is worth having for. So few different values "
         "can be told apart by how often they occur. Decrypt and compare instead, or pass "
         "low_entropy=True"
     )

@@ -25,13 +25,13 @@ from app_integration.settings import Limits
 Versions: TypeAlias = tuple[int, ...]
 
 SIZE: Final = 32  # bytes of an index key
-MOST_BITS: Final = 32  # of the hash; more would separate every value of a table of any size
-LIVE: Final = 2  # versions at once: the one that is written, and one before or after it
+MAX_BITS: Final = 32  # of the hash; more would separate every value of a table of any size
+MAX_LIVE: Final = 2  # versions at once: the one that is written, and one before or after it
 #: Seconds until a look-up that failed is tried again, while what is held goes on.
-_PAUSE: Final = 30.0
+_RETRY_INTERVAL: Final = 30.0
 
 
-class Keyed:
+class VersionKey:
     """One version, ready for use.
 
     Attributes:
@@ -51,8 +51,8 @@ class Keyed:
         self._mask = bytes((byte & 0xFF << -row.bits % 8 & 0xFF) for byte in range(256))
         # HMAC-SHA256 (RFC 2104) in its two halves, each copied for a value and never updated:
         # hmac.copy takes half as long again.
-        self._inner = hashlib.sha256(_pad(key, 0x36) + label)
-        self._outer = hashlib.sha256(_pad(key, 0x5C))
+        self._inner = hashlib.sha256(_pad_key(key, 0x36) + label)
+        self._outer = hashlib.sha256(_pad_key(key, 0x5C))
 
     def value(self, message: bytes) -> bytes:
         """The index value of *message*: the version, and the first bits of its keyed hash."""
@@ -68,23 +68,23 @@ class Keyed:
 class _State:
     """What is held: the live versions, the oldest first, their rows, and when they were read."""
 
-    live: tuple[Keyed, ...]
+    live: tuple[VersionKey, ...]
     rows: tuple[IndexKey, ...]
-    looked_up: float  # seconds since the epoch
+    loaded_at: float  # seconds since the epoch
 
 
-class _Hot(NamedTuple):
+class _CurrentKey(NamedTuple):
     """The version to write, and until when that is sure, in seconds since the epoch."""
 
-    key: Keyed
-    until: float
+    key: VersionKey
+    valid_until: float
 
 
-def _versions(rows: Sequence[IndexKey]) -> Versions:
+def _version_numbers(rows: Sequence[IndexKey]) -> Versions:
     return tuple(row.version for row in rows)
 
 
-def _pad(key: bytes, byte: int) -> bytes:
+def _pad_key(key: bytes, byte: int) -> bytes:
     return bytes(each ^ byte for each in key.ljust(hashlib.sha256().block_size, b"\0"))
 
 
@@ -121,8 +121,8 @@ class IndexVersions:
         self._now = now
         self._random = random
         self._state: _State | None = None
-        self._until = 0.0  # when what is held is looked up again
-        self._hot: _Hot | None = None
+        self._refresh_at = 0.0  # when what is held is looked up again
+        self._current: _CurrentKey | None = None
         self.reset_after_fork()
         fork_safety.reset_in_child(self)
 
@@ -130,7 +130,7 @@ class IndexVersions:
         """Fresh locks; the keys are as good in a forked child."""
         self._flights: SingleFlight[_State] = SingleFlight()
 
-    def live(self) -> tuple[Keyed, ...]:
+    def live(self) -> tuple[VersionKey, ...]:
         """Every live version, the oldest first.
 
         Raises:
@@ -140,37 +140,41 @@ class IndexVersions:
 
         """
         state = self._state
-        if state is not None and self._now() < self._until:
+        if state is not None and self._now() < self._refresh_at:
             return state.live
-        return self._flights.do("look up", self._refreshed).live
+        return self._flights.do("look up", self._refresh).live
 
-    def current(self) -> Keyed:
+    def current(self) -> VersionKey:
         """The version to write: the newest whose time has come. Raises as :meth:`live`."""
-        hot, now = self._hot, self._now()
-        if hot is not None and now < hot.until:
-            return hot.key
+        current, now = self._current, self._now()
+        if current is not None and now < current.valid_until:
+            return current.key
         live = self.live()
         key = next((key for key in reversed(live) if key.writes_from <= now), live[0])
         changes = [other.writes_from for other in live if other.writes_from > now]
-        self._hot = _Hot(key, min(self._until, *changes) if changes else self._until)
+        self._current = _CurrentKey(
+            key, min(self._refresh_at, *changes) if changes else self._refresh_at
+        )
         return key
 
     def create(self) -> bool:
         """As :meth:`BlindIndex.create`."""
-        made = not self._rows() and self._store.replace([], [self._minted(1, self._now(), (1,))])
-        self._look_up()
-        return made
+        created = not self._read_rows() and self._store.replace(
+            [], [self._create_row(1, self._now(), (1,))]
+        )
+        self._load()
+        return created
 
     def bind(self) -> None:
         """As :meth:`BlindIndex.bind`."""
-        rows = self._rows()
-        keys = [self._unwrapped(row, self._unbound(row.version)) for row in rows]
-        self._change(rows, self._rewrapped(rows, keys, _versions(rows)))
+        rows = self._read_rows()
+        keys = [self._unwrap_row(row, self._unbound(row.version)) for row in rows]
+        self._replace_rows(rows, self._wrap_rows(rows, keys, _version_numbers(rows)))
 
     def rotate(self) -> int:
         """As :meth:`BlindIndex.rotate`."""
-        rows = self._look_up().rows
-        if len(rows) >= LIVE:
+        rows = self._load().rows
+        if len(rows) >= MAX_LIVE:
             versions = ", ".join(str(row.version) for row in rows)
             raise ConfigurationError(
                 f"index {self._index} has the live versions {versions}; write the rows of the "
@@ -179,86 +183,86 @@ class IndexVersions:
         # Every process has looked up again by then, whichever moment its own was.
         starts = self._now() + 2 * self._limits.index_refresh
         number = rows[-1].version + 1
-        live = (*_versions(rows), number)
-        kept = self._rewrapped(rows, self._opened(rows), live)
-        self._change(rows, [*kept, self._minted(number, starts, live)])
+        live = (*_version_numbers(rows), number)
+        kept = self._wrap_rows(rows, self._unwrap_rows(rows), live)
+        self._replace_rows(rows, [*kept, self._create_row(number, starts, live)])
         return number
 
     def retire(self, version: int) -> None:
         """As :meth:`BlindIndex.retire`."""
-        rows = self._look_up().rows
-        if version not in _versions(rows) or version == self.current().version:
+        rows = self._load().rows
+        if version not in _version_numbers(rows) or version == self.current().version:
             raise ConfigurationError(
                 f"version {version} of index {self._index} can't be retired: it is written, or "
-                f"not live; live are {', '.join(map(str, _versions(rows)))}"
+                f"not live; live are {', '.join(map(str, _version_numbers(rows)))}"
             )
         kept = [row for row in rows if row.version != version]
-        keys = self._opened(rows)
+        keys = self._unwrap_rows(rows)
         left = [key for row, key in zip(rows, keys, strict=True) if row.version != version]
-        self._change(rows, self._rewrapped(kept, left, _versions(kept)))
+        self._replace_rows(rows, self._wrap_rows(kept, left, _version_numbers(kept)))
 
-    def _refreshed(self) -> _State:
+    def _refresh(self) -> _State:
         """What is held, looked up again; what was held goes on while that fails, up to its age."""
-        held, now = self._state, self._now()
-        if held is not None and now < self._until:
-            return held
+        cached, now = self._state, self._now()
+        if cached is not None and now < self._refresh_at:
+            return cached
         try:
-            return self._look_up()
+            return self._load()
         except KeyUnavailable:
-            if held is None or now >= held.looked_up + self._limits.data_key_age:
+            if cached is None or now >= cached.loaded_at + self._limits.data_key_age:
                 raise
-            self._until = now + _PAUSE
-            return held
+            self._refresh_at = now + _RETRY_INTERVAL
+            return cached
 
-    def _look_up(self) -> _State:
-        rows, held = tuple(self._rows()), self._state
+    def _load(self) -> _State:
+        rows, cached = tuple(self._read_rows()), self._state
         if not rows:
             raise IndexKeyLost(
                 f"{self._store.place} holds no key of index {self._index}: make it once, where the "
                 "table is made, with create(); or restore its rows"
             )
-        if held is not None and rows == held.rows:
-            live = held.live
+        if cached is not None and rows == cached.rows:
+            live = cached.live
         else:
-            keys = self._opened(rows)
-            live = tuple(Keyed(*each, self._label) for each in zip(rows, keys, strict=True))
+            keys = self._unwrap_rows(rows)
+            live = tuple(VersionKey(*each, self._label) for each in zip(rows, keys, strict=True))
         self._state = state = _State(live, rows, self._now())
-        self._until, self._hot = state.looked_up + self._limits.index_refresh, None
+        self._refresh_at, self._current = state.loaded_at + self._limits.index_refresh, None
         return state
 
-    def _rows(self) -> list[IndexKey]:
+    def _read_rows(self) -> list[IndexKey]:
         return self._store.versions(self._owner, self._index)
 
-    def _change(self, before: Sequence[IndexKey], after: Sequence[IndexKey]) -> None:
+    def _replace_rows(self, before: Sequence[IndexKey], after: Sequence[IndexKey]) -> None:
         if not self._store.replace(before, after):
             raise KeyUnavailable(f"the key of index {self._index} was changed meanwhile; try again")
-        self._look_up()
+        self._load()
 
-    def _minted(self, version: int, writes_from: float, live: Versions) -> IndexKey:
+    def _create_row(self, version: int, writes_from: float, live: Versions) -> IndexKey:
         if version > MAX_VERSION:
             raise ConfigurationError(f"index {self._index} has used up its {MAX_VERSION} versions")
         # Whole seconds: databases keep a moment more or less exactly.
         moment = datetime.fromtimestamp(math.ceil(writes_from), UTC)
         row = IndexKey(self._owner, self._index, version, self._bits, b"", moment)
-        return self._wrapped(row, self._random(SIZE), live)
+        return self._wrap_row(row, self._random(SIZE), live)
 
-    def _rewrapped(
+    def _wrap_rows(
         self, rows: Sequence[IndexKey], keys: Sequence[bytes], live: Versions
     ) -> list[IndexKey]:
-        return [self._wrapped(*each, live) for each in zip(rows, keys, strict=True)]
+        return [self._wrap_row(*each, live) for each in zip(rows, keys, strict=True)]
 
-    def _wrapped(self, row: IndexKey, key: bytes, live: Versions) -> IndexKey:
+    def _wrap_row(self, row: IndexKey, key: bytes, live: Versions) -> IndexKey:
         (wrapped,) = self._service.wrap([key], contexts.encode(self._bound(row, live)))
         return replace(row, wrapped=wrapped)
 
-    def _opened(self, rows: Sequence[IndexKey]) -> list[bytes]:
+    def _unwrap_rows(self, rows: Sequence[IndexKey]) -> list[bytes]:
         """The keys of *rows*, which are all rows of the index."""
-        live = _versions(rows)
-        return [self._unwrapped(row, self._bound(row, live)) for row in rows]
+        live = _version_numbers(rows)
+        return [self._unwrap_row(row, self._bound(row, live)) for row in rows]
 
-    def _unwrapped(self, row: IndexKey, bound: Mapping[str, str | int]) -> bytes:
+    def _unwrap_row(self, row: IndexKey, bound: Mapping[str, str | int]) -> bytes:
         (key,) = self._service.unwrap([row.wrapped], contexts.encode(bound))
-        if key is None or len(key) != SIZE or not 0 < row.bits <= MOST_BITS:
+        if key is None or len(key) != SIZE or not 0 < row.bits <= MAX_BITS:
             raise IndexKeyLost(
                 f"{self._store.place}: the row of version {row.version} of index {self._index} was "
                 "altered, or a row beside it is gone or was put back; restore all its rows"

@@ -1,1 +1,1 @@
-"""Data keys: made, wrapped, cached, used within bounds, and stored."""
+"""Data keys: generated, wrapped, cached, used within limits, and stored."""

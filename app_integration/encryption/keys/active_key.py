@@ -1,4 +1,4 @@
-"""The data key that one process writes with: minted, counted, followed by another in time."""
+"""The data key that one process encrypts with: generated, counted, and replaced in time."""
 
 from __future__ import annotations
 
@@ -20,193 +20,210 @@ log = logging.getLogger(__name__)
 HARD_STOP: Final = 2**32
 
 Background: TypeAlias = Callable[[Callable[[], object]], object]
-Stored: TypeAlias = Callable[[DataKey], bool]
+IsStored: TypeAlias = Callable[[DataKey], bool]
 Report: TypeAlias = Callable[[str], object]
 
 
-def silent(_outcome: str) -> None:
-    """Tell nobody."""
+def report_nothing(_outcome: str) -> None:
+    """Ignore the outcome of a check."""
 
 
-class WriteKey:
-    """A data key with what it may still encrypt."""
+class CountedKey:
+    """A data key and its usage limits."""
 
-    __slots__ = ("budget", "key")
+    __slots__ = ("key", "usage")
 
-    def __init__(self, key: DataKey, budget: UsageLimits) -> None:
+    def __init__(self, key: DataKey, usage: UsageLimits) -> None:
         self.key = key
-        self.budget = budget
+        self.usage = usage
 
 
 class ActiveDataKey:
-    """One data key at a time, within its bounds. Thread-safe.
+    """The source of one data key at a time, within its limits. Thread-safe.
 
-    Each process mints its own, so that its count of messages is exact; a fork begins without. At
-    nine tenths of its bounds a key's successor is made in the background; while that fails, the
-    key goes on to its bounds. A key that is kept in a store is looked for there: without having
-    been seen in the last 60 s it encrypts nothing, as what it encrypted might open nowhere else.
+    Each process generates its own key, so that its count of messages is exact; a fork begins
+    without a key. At nine tenths of its limits, the next key is generated in the background. While
+    that fails, the current key is used up to its limits. A key that belongs in a store is checked
+    there: if it was not seen in the store within the last 60 s it encrypts nothing, because its
+    tokens might not be decryptable anywhere else.
 
     Attributes:
-        current: the key, which may be at its end; None before the first.
-        unit: bytes that one message holds.
-        total: messages that one key may encrypt.
+        current: The key, which may have reached its limits; None before the first one.
+        unit: Bytes of plaintext that count as one message.
+        total: Messages that one key may encrypt.
 
     """
 
     def __init__(
         self,
-        mint: Callable[[], DataKey],
+        generate: Callable[[], DataKey],
         limits: Limits,
         clock: Callable[[], float],
         background: Background,
-        stored: Stored | None = None,
-        report: Report = silent,
+        is_stored: IsStored | None = None,
+        report: Report = report_nothing,
     ) -> None:
-        """Args: *mint* makes a key; *background* runs what it is given, elsewhere.
+        """Create the source without a key. The first call that needs a key generates one.
 
-        *stored* tells whether a key is still in its store as it was written; None for keys that
-        need no store. *report* is told how each look went: ``ok``, ``KeyLost``, or the error.
+        Args:
+            generate: Generates and wraps a key.
+            limits: The limits of each key.
+            clock: Returns monotonic seconds.
+            background: Runs a function without blocking the caller.
+            is_stored: Returns whether a key is still in its store, unaltered; None for keys that
+                need no store.
+            report: Receives the outcome of each check: ``ok``, ``KeyLost``, or the name of the
+                error.
 
         Raises:
-            ConfigurationError: *limits* that no key can keep.
+            ConfigurationError: If the data key limits are out of range.
 
         """
-        _check(limits)
-        self._mint_key = mint
+        _check_limits(limits)
+        self._generate = generate
         self._limits = limits
         self._clock = clock
         self._background = background
-        self._stored = stored
+        self._is_stored = is_stored
         self._report = report
-        self.current: WriteKey | None = None
-        self.unit, self.total = self._budget().unit, self._budget().total
+        self.current: CountedKey | None = None
+        self.unit, self.total = self._new_usage().unit, self._new_usage().total
         self.reset_after_fork()
 
     def reset_after_fork(self) -> None:
-        """Drop the key and the locks; what holds the key encrypts nothing more with it."""
+        """Drop the key and recreate the locks; code that kept the key cannot encrypt with it any
+        more.
+        """
         current, self.current = self.current, None
         if current is not None:
-            current.budget.close()
-        self._flights: SingleFlight[WriteKey] = SingleFlight()
+            current.usage.close()
+        self._flights: SingleFlight[CountedKey] = SingleFlight()
 
     @property
-    def warm(self) -> bool:
-        """Whether a key is held that may encrypt now: no request is needed for a small value."""
+    def has_usable_key(self) -> bool:
+        """Return whether there is a key that may encrypt a small value now, without a request."""
         current = self.current
-        return current is not None and current.budget.open(self._clock())
+        return current is not None and current.usage.open(self._clock())
 
-    def key(self, size: int) -> DataKey:
-        """A key that may encrypt *size* bytes; they are counted. Raises as :meth:`key_for`."""
-        return self.key_for(self.messages(size))
+    def reserve(self, size: int) -> DataKey:
+        """Return a key that may encrypt *size* more bytes, and count them. See
+        :meth:`reserve_messages`.
+        """
+        return self.reserve_messages(self.count_messages(size))
 
-    def messages(self, size: int) -> int:
-        """How many messages a value of *size* bytes takes."""
+    def count_messages(self, size: int) -> int:
+        """Return the number of messages that a value of *size* bytes counts as."""
         return max(1, -(-size // self.unit))
 
-    def key_for(self, messages: int) -> DataKey:
-        """A key that may encrypt that many messages more; they are counted.
+    def reserve_messages(self, messages: int) -> DataKey:
+        """Return a key that may encrypt that many more messages, and count them.
 
         Raises:
-            KeyUnavailable: the last key reached a bound and no new one can be had.
-            ConfigurationError: no key may ever encrypt that many.
+            KeyUnavailable: If the last key reached a limit and no new one can be wrapped or stored
+                now.
+            AccessDenied: If this identity may not wrap data keys.
+            ConfigurationError: If no key may ever encrypt that many messages.
 
         """
         while True:
             current = self.current
-            if current is not None and current.budget.unproven(self._clock()):
-                self._flights.do("check", partial(self._check, current))
+            if current is not None and current.usage.unproven(self._clock()):
+                self._flights.do("check", partial(self._check_stored, current))
                 continue
-            if current is not None and self._spend(current, messages):
+            if current is not None and self._consume(current, messages):
                 return current.key
             if messages > self.total:
                 raise ConfigurationError(
-                    "a value of more bytes than one data key may encrypt: raise data_key_bytes, or "
-                    "store a file"
+                    "cannot encrypt a value of more bytes than one data key may encrypt; raise "
+                    "data_key_bytes, or store the value in a file"
                 )
-            spent = None if current is None else current.budget
-            self._flights.do("write", partial(self._mint, spent))
+            old = None if current is None else current.usage
+            self._flights.do("write", partial(self._replace, old))
 
-    def _spend(self, current: WriteKey, messages: int) -> bool:
-        now, budget = self._clock(), current.budget
-        spent = budget.spend(messages, now)
-        if spent and budget.due(now):
-            self._background(partial(self._renew, budget))
-        if spent and budget.check_due(now):
+    def _consume(self, current: CountedKey, messages: int) -> bool:
+        now, usage = self._clock(), current.usage
+        consumed = usage.spend(messages, now)
+        if consumed and usage.due(now):
+            self._background(partial(self._replace_ahead, usage))
+        if consumed and usage.check_due(now):
             self._background(partial(self._check_ahead, current))
-        return spent
+        return consumed
 
-    def _check_ahead(self, current: WriteKey) -> None:
+    def _check_ahead(self, current: CountedKey) -> None:
         try:
-            self._flights.do("check", partial(self._check, current))
+            self._flights.do("check", partial(self._check_stored, current))
         except StrongroomError as error:
-            log.warning("whether data key %d is stored isn't known: %s", current.key.number, error)
+            log.warning("cannot check that data key %d is stored: %s", current.key.number, error)
 
-    def _check(self, current: WriteKey) -> WriteKey:
-        """Look for *current* in the store, and drop it when it isn't there as it was written."""
-        now = self._clock()  # first: a slow answer shortens the time for which it counts
+    def _check_stored(self, current: CountedKey) -> CountedKey:
+        """Check that *current* is in the store, unaltered, and drop it otherwise."""
+        now = self._clock()  # read first, so that a slow check does not lengthen its validity
         try:
-            stored = self._stored is None or self._stored(current.key)
+            is_stored = self._is_stored is None or self._is_stored(current.key)
         except StrongroomError as error:
             self._report(type(error).__name__)
             raise
-        self._report("ok" if stored else "KeyLost")
-        if stored:
-            current.budget.proven(now)
+        self._report("ok" if is_stored else "KeyLost")
+        if is_stored:
+            current.usage.proven(now)
         else:
             self._drop(current)
         return current
 
-    def _drop(self, current: WriteKey) -> None:
+    def _drop(self, current: CountedKey) -> None:
         log.error(
-            "data key %d isn't stored any more as it was written, and encrypts nothing from now "
-            "on; what it encrypted opens only in processes that hold it: restore its row",
+            "the row of data key %d is lost or altered; the key encrypts nothing from now on, and "
+            "its tokens can be decrypted only by processes that cached it; restore its row",
             current.key.number,
         )
-        current.budget.close()
+        current.usage.close()
         if self.current is current:
             self.current = None
 
-    def _renew(self, budget: UsageLimits) -> None:
+    def _replace_ahead(self, usage: UsageLimits) -> None:
         try:
-            self._flights.do("write", partial(self._mint, budget))
+            self._flights.do("write", partial(self._replace, usage))
         except StrongroomError as error:
-            log.warning("no new data key ahead of the old one's end: %s", error)
+            log.warning("cannot generate the next data key yet: %s", error)
 
-    def _mint(self, spent: UsageLimits | None) -> WriteKey:
-        """A key in place of the one with the budget *spent*, unless it was made meanwhile."""
+    def _replace(self, old: UsageLimits | None) -> CountedKey:
+        """Return a key in place of the one with the usage *old*, unless another caller replaced it."""
         current = self.current
-        if current is not None and current.budget is not spent:
+        if current is not None and current.usage is not old:
             return current
-        # The clock is read before the key is made: a slow answer shortens its life.
-        budget = self._budget()
-        minted = self.current = WriteKey(self._mint_key(), budget)
-        return minted
+        # The clock is read before the key is generated, so that a slow response does not lengthen
+        # the key's life.
+        usage = self._new_usage()
+        new = self.current = CountedKey(self._generate(), usage)
+        return new
 
-    def _budget(self) -> UsageLimits:
+    def _new_usage(self) -> UsageLimits:
         limits = self._limits
         return UsageLimits(
             messages=limits.data_key_messages,
             size=limits.data_key_bytes,
             now=self._clock(),
             age=limits.data_key_age,
-            stored=self._stored is not None,
+            stored=self._is_stored is not None,
         )
 
 
-def in_a_thread(work: Callable[[], object]) -> None:
-    """Run *work* in a daemon thread; not at all while the interpreter shuts down."""
+def run_in_thread(work: Callable[[], object]) -> None:
+    """Run *work* in a daemon thread; skip it while the interpreter shuts down."""
     try:
         threading.Thread(target=work, name="strongroom-data-key", daemon=True).start()
     except RuntimeError:
-        log.debug("no thread can be started; the data key goes on to its end")
+        log.debug("cannot start a thread; the current data key is used up to its limits")
 
 
-def _check(limits: Limits) -> None:
+def _check_limits(limits: Limits) -> None:
     if not 1 <= limits.data_key_messages <= HARD_STOP:
         raise ConfigurationError(
-            f"data_key_messages is {limits.data_key_messages}; use 1 to 2**32 (NIST SP 800-38D)"
+            f"data_key_messages is {limits.data_key_messages}; set it to 1 to 2**32 "
+            "(NIST SP 800-38D)"
         )
     if limits.data_key_bytes < 1 or limits.data_key_age < 1 or limits.data_key_cache < 1:
         raise ConfigurationError(
-            "data_key_bytes, data_key_age (seconds) and data_key_cache are 1 or more"
+            "data_key_bytes, data_key_age (seconds) or data_key_cache is below 1; set each to 1 or "
+            "more"
         )

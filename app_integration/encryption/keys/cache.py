@@ -1,4 +1,4 @@
-"""Unwrapped data keys held for reading: the last used, none older than a maximum."""
+"""A least-recently-used cache of unwrapped data keys, with a maximum age."""
 
 from __future__ import annotations
 
@@ -11,64 +11,81 @@ from app_integration.encryption.keys.data_key import DataKey
 
 
 class CachedKey:
-    """A data key, and until when it is held; a caller that keeps it looks at *expires* each time.
+    """A data key and the time at which it expires.
+
+    A caller that keeps an entry must compare *expires_at* with the clock at each use.
 
     Attributes:
-        key: the data key.
-        expires: seconds on the keyring's clock; it is past as soon as the key was dropped.
+        key: The data key.
+        expires_at: Seconds on the keyring's clock. It lies in the past as soon as the cache dropped
+            the key.
 
     """
 
-    __slots__ = ("expires", "key")
+    __slots__ = ("expires_at", "key")
 
-    def __init__(self, key: DataKey, expires: float) -> None:
+    def __init__(self, key: DataKey, expires_at: float) -> None:
         self.key = key
-        self.expires = expires
+        self.expires_at = expires_at
 
 
 class DataKeyCache:
-    """Data keys by what tokens call them. Thread-safe.
+    """Data keys by the names that tokens use for them. Thread-safe.
 
-    What is dropped can't be wiped: Python's bytes and OpenSSL's key schedule are freed, not
-    overwritten. Nothing here refers to it any longer.
+    A dropped key cannot be wiped: Python and OpenSSL free the memory of its bytes and key schedule,
+    but do not overwrite it. The cache only removes its references.
     """
 
-    def __init__(self, entries: int, age: float) -> None:
-        """Args: *age* in seconds."""
+    def __init__(self, entries: int, max_age: float) -> None:
+        """Create an empty cache.
+
+        Args:
+            entries: The largest number of keys.
+            max_age: Seconds after which a key is dropped.
+
+        """
         self._entries = entries
-        self._age = age
+        self._max_age = max_age
         self._keys: OrderedDict[Hashable, CachedKey] = OrderedDict()
         self.reset_after_fork()
 
     def reset_after_fork(self) -> None:
-        """Hold nothing, under a new lock: at a fork another thread may have held the old one."""
-        for held in self._keys.values():
-            held.expires = -math.inf
+        """Drop every key and recreate the lock, because another thread may have held it at the
+        fork.
+        """
+        for cached in self._keys.values():
+            cached.expires_at = -math.inf
         self._keys = OrderedDict()
         self._lock = threading.Lock()
 
     def get(self, name: Hashable, now: float) -> CachedKey | None:
-        """What is held under *name*, which is now the last used."""
+        """Return the entry with *name* and mark it as the last used, or return None if there is
+        none.
+        """
         with self._lock:
-            held = self._keys.get(name)
-            if held is None:
+            cached = self._keys.get(name)
+            if cached is None:
                 return None
-            if now >= held.expires:
+            if now >= cached.expires_at:
                 del self._keys[name]
                 return None
             self._keys.move_to_end(name)
-            return held
+            return cached
 
     def put(self, name: Hashable, key: DataKey, now: float) -> CachedKey:
-        """Hold *key* from now on; the longest unused goes, and whatever is too old."""
-        held = CachedKey(key, now + self._age)
+        """Store *key* and return its entry.
+
+        Drops the least recently used entry if the cache is full, and that entry too if it has
+        expired.
+        """
+        cached = CachedKey(key, now + self._max_age)
         with self._lock:
-            self._keys[name] = held
+            self._keys[name] = cached
             self._keys.move_to_end(name)
             if len(self._keys) > self._entries:
                 _, dropped = self._keys.popitem(last=False)
-                dropped.expires = -math.inf
+                dropped.expires_at = -math.inf
             oldest = next(iter(self._keys))
-            if now >= self._keys[oldest].expires:
+            if now >= self._keys[oldest].expires_at:
                 del self._keys[oldest]
-        return held
+        return cached

@@ -1,4 +1,4 @@
-"""One data key in use: what it encrypts with, and what it commits to."""
+"""One data key in use: its ciphers, and its commitment."""
 
 from __future__ import annotations
 
@@ -16,38 +16,50 @@ SIZE: Final = 32  # bytes
 
 MAX_WRAPPED: Final = 1024  # bytes of one wrapped data key
 
-#: Version of a self-contained token → the purpose of its data keys: what a derived key is for. Keys
-#: of two token formats have nothing in common.
+#: Version of a self-contained token → the purpose of its data keys. HKDF derives the keys for a
+#: purpose, so keys of two token formats are unrelated.
 TEXT_PURPOSES: Final = {2: b"strongroom data key v2", 3: b"strongroom data key v3"}
-TEXT_VERSION: Final = 3  # that is written
+TEXT_VERSION: Final = 3  # the version that is written
 _KEYRING_V1: Final = b"strongroom keyring v1"
 
 
 def keyring_purpose(number: int) -> bytes:
-    """The purpose of the keyring's data key *number*; under another it derives other keys."""
+    """Return the purpose of the keyring's data key *number*.
+
+    Each number has a purpose of its own, so a key derives other keys under another number.
+    """
     return _KEYRING_V1 + number.to_bytes(4, "big")
 
 
 class DataKey:
     """A data key and its wrapped form.
 
-    From the key, HKDF-SHA256 derives the encryption key and a commitment to it. Without the
-    commitment one ciphertext can be made that opens under two keys to two different values.
+    HKDF-SHA256 derives the encryption key and a commitment from the data key. Without the
+    commitment, an attacker could craft one ciphertext that decrypts to different values under two
+    keys.
 
     Attributes:
-        encrypt: AES-256-GCM: nonce (12 bytes that this key has never seen), plaintext, additional
-            data → ciphertext and tag.
-        decrypt: the reverse, which raises ``InvalidTag``.
-        commitment: 32 bytes, public.
-        wrapped: what the key service made of it, public.
-        number: of a keyring's key its id; 0 for a key that travels in its tokens.
+        encrypt: AES-256-GCM: nonce (12 bytes that this key never used), plaintext, associated data
+            → ciphertext and tag.
+        decrypt: The reverse, which raises ``InvalidTag``.
+        commitment: The commitment to the encryption key, 32 bytes, public.
+        wrapped: The key as the key service wrapped it, public.
+        number: The id of a keyring's key; 0 for a key that its tokens contain.
 
     """
 
     __slots__ = ("commitment", "decrypt", "encrypt", "frames", "headers", "number", "wrapped")
 
     def __init__(self, key: bytes, wrapped: bytes, purpose: bytes, number: int = 0) -> None:
-        """Args: *key* is 32 random bytes; *purpose* one of this module's."""
+        """Derive the encryption key and the commitment.
+
+        Args:
+            key: The data key, 32 random bytes.
+            wrapped: The key as the key service wrapped it.
+            purpose: One of the purposes that this module defines.
+            number: The id of a keyring's key; 0 for a key that its tokens contain.
+
+        """
         derived = bytearray(2 * SIZE)
         HKDF(algorithm=SHA256(), length=2 * SIZE, salt=None, info=purpose).derive_into(key, derived)
         cipher = AESGCM(memoryview(derived)[:SIZE])
@@ -57,26 +69,26 @@ class DataKey:
         derived[:] = bytes(2 * SIZE)
         self.wrapped = wrapped
         self.number = number
-        #: Value type → what all its text tokens share, filled by the envelope.
+        #: Value type → the parts that all its self-contained tokens share, cached by ``envelope``.
         self.frames: dict[int, tuple[bytes, str, bytes]] = {}
-        #: The same for keyring tokens: their first bytes.
+        #: Value type → the header that all its keyring tokens share, cached by ``keyring_token``.
         self.headers: dict[int, bytes] = {}
 
     def commits_to(self, commitment: bytes) -> bool:
-        """Whether *commitment* is this key's, compared in constant time."""
+        """Return whether *commitment* is this key's, comparing in constant time."""
         return hmac.compare_digest(self.commitment, commitment)
 
-    def open(self, nonce: bytes, sealed: bytes, additional: bytes) -> bytes:
-        """The plaintext of *sealed*, which is ciphertext and tag.
+    def open(self, nonce: bytes, sealed: bytes, aad: bytes) -> bytes:
+        """Decrypt *sealed*, which is ciphertext and tag.
 
         Raises:
-            DecryptionFailed: not authentic under this key and *additional* data.
+            DecryptionFailed: If it is not authentic under this key and *aad*.
 
         """
         try:
-            return self.decrypt(nonce, sealed, additional)
+            return self.decrypt(nonce, sealed, aad)
         except (InvalidTag, ValueError):
             raise_decryption_failed()
 
     def __reduce_ex__(self, protocol: object) -> NoReturn:
-        raise TypeError("a data key can't be pickled or copied")
+        raise TypeError("a data key cannot be pickled or copied; unwrap it in each process")

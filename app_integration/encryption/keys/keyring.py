@@ -1,4 +1,4 @@
-"""The data keys one process holds for one scope: those it writes with, and a few to read with."""
+"""The data keys of one scope in one process: those it encrypts with, and a cache to decrypt with."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from app_integration.encryption.keys.active_key import (
     ActiveDataKey,
     Background,
     Report,
-    silent,
+    report_nothing,
 )
 from app_integration.encryption.keys.cache import CachedKey, DataKeyCache
 from app_integration.encryption.keys.data_key import (
@@ -30,30 +30,30 @@ from app_integration.encryption.keys.stores import MAX_NUMBER, DataKeyStore, Wra
 from app_integration.errors import ConfigurationError, KeyUnavailable, raise_decryption_failed
 from app_integration.settings import Limits
 
-_ATTEMPTS: Final = (
-    20  # numbers tried for one key; a billion keys in the store make 20 hits unlikely
-)
+#: Random numbers tried for one key. Even with a billion keys in the store, 20 collisions in a row
+#: are unlikely.
+_ATTEMPTS: Final = 20
 
 
 class SelfContained(NamedTuple):
-    """How a self-contained token names its data key: by carrying it, wrapped."""
+    """The name of a data key in a self-contained token, which contains the wrapped key itself."""
 
     version: int
     wrapped: bytes
     commitment: bytes
 
 
-#: What a token calls its data key: a number of the store, or the wrapped key itself.
+#: The name of a data key in tokens: its number in the store, or the wrapped key itself.
 KeyName: TypeAlias = int | SelfContained
 
 
 @dataclass(frozen=True, slots=True)
 class WrapScope:
-    """Whose data keys these are.
+    """The scope of data keys.
 
     Attributes:
-        bound: what the key service binds a wrapped key to.
-        text: the same for the eye, in the store's rows.
+        bound: The bytes that the key service binds a wrapped key to.
+        text: The same scope in readable form, for the store's rows.
 
     """
 
@@ -62,14 +62,14 @@ class WrapScope:
 
 
 class Keyring:
-    """Data keys of one scope, minted, unwrapped and kept within bounds. Thread-safe.
+    """Data keys of one scope, generated, unwrapped and cached within limits. Thread-safe.
 
-    Each process mints its own write keys; a fork begins empty. While the key service is away, keys
-    already held go on to their bounds.
+    Each process generates its own keys to encrypt with, and a fork begins empty. While the key
+    service is unavailable, cached keys are used up to their limits.
 
     Attributes:
-        carried: writes self-contained tokens.
-        numbered: writes keyring tokens; needs a store.
+        carried: The source of data keys for self-contained tokens.
+        numbered: The source of data keys for keyring tokens, which need a store.
 
     """
 
@@ -83,14 +83,22 @@ class Keyring:
         clock: Callable[[], float],
         random: Callable[[int], bytes],
         background: Background,
-        report: Report = silent,
+        report: Report = report_nothing,
     ) -> None:
-        """Args: *clock* in seconds, monotonic; *random* gives that many unpredictable bytes.
+        """Create a keyring without keys. No request is sent yet.
 
-        *report* is told how each look for the key that is written with went.
+        Args:
+            service: Wraps and unwraps the data keys.
+            scope: The scope that the data keys are bound to.
+            store: The store of wrapped data keys; None if there is none.
+            limits: The limits of each data key and of the cache.
+            clock: Returns monotonic seconds.
+            random: Returns that many unpredictable bytes.
+            background: Runs a function without blocking the caller.
+            report: Receives the outcome of each check that the active key is still stored.
 
         Raises:
-            ConfigurationError: *limits* that no key can keep.
+            ConfigurationError: If the data key limits are out of range.
 
         """
         self.service = service
@@ -98,16 +106,16 @@ class Keyring:
         self._store = store
         self._clock = clock
         self._random = random
-        self.carried = ActiveDataKey(self._mint_carried, limits, clock, background)
+        self.carried = ActiveDataKey(self._generate_carried, limits, clock, background)
         self.numbered = ActiveDataKey(
-            self._mint_numbered, limits, clock, background, self._is_stored, report
+            self._generate_numbered, limits, clock, background, self._is_stored, report
         )
         self._read = DataKeyCache(limits.data_key_cache, limits.data_key_age)
         self.reset_after_fork()
         fork_safety.reset_in_child(self)
 
     def reset_after_fork(self) -> None:
-        """Drop every key, and the locks with them; the next call mints or unwraps anew."""
+        """Drop every key and recreate the locks; the next call generates or unwraps a key."""
         self.carried.reset_after_fork()
         self.numbered.reset_after_fork()
         self._read.reset_after_fork()
@@ -115,57 +123,70 @@ class Keyring:
 
     @property
     def store(self) -> DataKeyStore:
-        """Where wrapped data keys are kept; ConfigurationError when they aren't."""
+        """Return the store of wrapped data keys.
+
+        Raises:
+            ConfigurationError: If the keyring has no store.
+
+        """
         if self._store is None:
             raise ConfigurationError(
-                "a keyring token needs the table or file of data keys: call use_data_keys, or set "
+                "a keyring token needs the table or file of data keys; call use_data_keys, or set "
                 "STRONGROOM_DATA_KEYS"
             )
         return self._store
 
     def read_key(self, name: KeyName) -> CachedKey:
-        """The key that tokens call *name*, checked against its commitment when it was unwrapped.
+        """Return the key that tokens call *name*, which was verified against its commitment.
 
         Raises:
-            DecryptionFailed: no key of this scope, or another than it is said to be.
-            KeyUnavailable: it isn't held here and can't be unwrapped now.
+            DecryptionFailed: If there is no such key in this scope, or it does not match its
+                commitment.
+            KeyUnavailable: If the key is not cached and cannot be unwrapped now.
+            AccessDenied: If this identity may not unwrap data keys.
 
         """
-        held = self._read.get(name, self._clock())
-        return held or self._flights.do(name, partial(self._fetch_one, name))
+        cached = self._read.get(name, self._clock())
+        return cached or self._flights.do(name, partial(self._fetch_one, name))
 
     def read_keys(self, names: Iterable[KeyName]) -> dict[KeyName, DataKey]:
-        """The keys of many tokens, with few requests; bad ones are left out. Raises as one does."""
+        """Return the keys of many tokens, unwrapped in few requests; invalid ones are left out.
+
+        Raises:
+            KeyUnavailable: If a key is not cached and cannot be unwrapped now.
+            AccessDenied: If this identity may not unwrap data keys.
+
+        """
         now = self._clock()
-        held = {name: self._read.get(name, now) for name in set(names)}
-        found = {name: each.key for name, each in held.items() if each is not None}
-        missing = [name for name in held if name not in found]
+        cached = {name: self._read.get(name, now) for name in set(names)}
+        found = {name: each.key for name, each in cached.items() if each is not None}
+        missing = [name for name in cached if name not in found]
         if missing:
             found.update((name, each.key) for name, each in self._fetch(missing).items())
         return found
 
-    def holds(self, name: KeyName) -> bool:
-        """Whether *name* can be read without a request."""
+    def is_cached(self, name: KeyName) -> bool:
+        """Return whether the key *name* can be read without a request."""
         return self._read.get(name, self._clock()) is not None
 
     def _fetch_one(self, name: KeyName) -> CachedKey:
-        """A caller may arrive just after the key was fetched, so that is looked at first."""
-        held = self._read.get(name, self._clock()) or self._fetch([name]).get(name)
-        return held or raise_decryption_failed()
+        """Unwrap the key *name*, unless another caller has just cached it."""
+        cached = self._read.get(name, self._clock()) or self._fetch([name]).get(name)
+        return cached or raise_decryption_failed()
 
     def _fetch(self, names: Collection[KeyName]) -> dict[KeyName, CachedKey]:
-        wanted = self._wrapped(names)
+        wanted = self._find_wrapped(names)
         keys = self.service.unwrap([each.wrapped for _, each in wanted], self.scope.bound)
         fetched = {}
         for (name, each), key in zip(wanted, keys, strict=True):
-            data_key = self._checked(key, each)
+            data_key = self._verify(key, each)
             if data_key is not None:
                 fetched[name] = self._read.put(name, data_key, self._clock())
         return fetched
 
-    def _wrapped(self, names: Collection[KeyName]) -> list[tuple[KeyName, _Sealed]]:
-        carried: list[tuple[KeyName, _Sealed]] = [
-            (name, _Sealed(name.wrapped, name.commitment, TEXT_PURPOSES[name.version], 0))
+    def _find_wrapped(self, names: Collection[KeyName]) -> list[tuple[KeyName, _WrappedDataKey]]:
+        carried: list[tuple[KeyName, _WrappedDataKey]] = [
+            (name, _WrappedDataKey(name.wrapped, name.commitment, TEXT_PURPOSES[name.version], 0))
             for name in names
             if isinstance(name, SelfContained)
         ]
@@ -174,53 +195,59 @@ class Keyring:
         return carried + [
             (
                 row.number,
-                _Sealed(row.wrapped, row.commitment, keyring_purpose(row.number), row.number),
+                _WrappedDataKey(
+                    row.wrapped, row.commitment, keyring_purpose(row.number), row.number
+                ),
             )
             for row in rows
             if row.scope == self.scope.text and 0 < len(row.wrapped) <= MAX_WRAPPED
         ]
 
-    def _checked(self, key: bytes | None, sealed: _Sealed) -> DataKey | None:
-        """The data key; None unless it is the one that *sealed* commits to."""
+    def _verify(self, key: bytes | None, sealed: _WrappedDataKey) -> DataKey | None:
+        """Return the data key, or None unless it matches the commitment of *sealed*."""
         if key is None or len(key) != SIZE:
             return None
         data_key = DataKey(key, sealed.wrapped, sealed.purpose, sealed.number)
         return data_key if data_key.commits_to(sealed.commitment) else None
 
-    def _mint_carried(self) -> DataKey:
+    def _generate_carried(self) -> DataKey:
         key = self._random(SIZE)
         data_key = DataKey(key, self._wrap(key), TEXT_PURPOSES[TEXT_VERSION])
         name = SelfContained(TEXT_VERSION, data_key.wrapped, data_key.commitment)
         self._read.put(name, data_key, self._clock())
         return data_key
 
-    def _mint_numbered(self) -> DataKey:
-        """A key whose row is in the store before anything is encrypted under it."""
+    def _generate_numbered(self) -> DataKey:
+        """Return a new key whose row is in the store before anything is encrypted under it."""
         store, key = self.store, self._random(SIZE)
         wrapped = self._wrap(key)
         for _ in range(_ATTEMPTS):
             number = int.from_bytes(self._random(4), "big")
             data_key = DataKey(key, wrapped, keyring_purpose(number), number)
-            if 0 < number <= MAX_NUMBER and store.add(self._row(data_key)):
+            if 0 < number <= MAX_NUMBER and store.add(self._to_row(data_key)):
                 self._read.put(number, data_key, self._clock())
                 return data_key
-        raise KeyUnavailable(f"no free number for a data key in {_ATTEMPTS} attempts")
+        raise KeyUnavailable(
+            f"no free number for a data key in {_ATTEMPTS} attempts; check the store of data keys"
+        )
 
     def _is_stored(self, key: DataKey) -> bool:
-        """Whether the row of *key* is there as it was written, or wrapped anew since."""
+        """Return whether the row of *key* is in the store, unaltered except for a rewrap."""
         rows = self.store.get([key.number])
         if not rows or rows[0].scope != self.scope.text or not key.commits_to(rows[0].commitment):
             return False
         wrapped = rows[0].wrapped
         if wrapped != key.wrapped:
             (unwrapped,) = self.service.unwrap([wrapped], self.scope.bound)
-            sealed = _Sealed(wrapped, key.commitment, keyring_purpose(key.number), key.number)
-            if self._checked(unwrapped, sealed) is None:
+            sealed = _WrappedDataKey(
+                wrapped, key.commitment, keyring_purpose(key.number), key.number
+            )
+            if self._verify(unwrapped, sealed) is None:
                 return False
             key.wrapped = wrapped
         return True
 
-    def _row(self, key: DataKey) -> WrappedKey:
+    def _to_row(self, key: DataKey) -> WrappedKey:
         return WrappedKey(
             number=key.number,
             scope=self.scope.text,
@@ -233,15 +260,18 @@ class Keyring:
     def _wrap(self, key: bytes) -> bytes:
         (wrapped,) = self.service.wrap([key], self.scope.bound)
         if not 0 < len(wrapped) <= MAX_WRAPPED:
-            raise KeyUnavailable(f"the key service gave a wrapped key of {len(wrapped)} bytes")
+            raise KeyUnavailable(
+                f"the key service returned a wrapped key of {len(wrapped)} bytes; "
+                f"it must have 1 to {MAX_WRAPPED}"
+            )
         return wrapped
 
     def __reduce_ex__(self, protocol: object) -> NoReturn:
-        raise TypeError("a keyring can't be pickled or copied; make one in each process")
+        raise TypeError("a keyring cannot be pickled or copied; create one in each process")
 
 
-class _Sealed(NamedTuple):
-    """A wrapped key with all that its unwrapping is checked against."""
+class _WrappedDataKey(NamedTuple):
+    """A wrapped key with everything that its unwrapped form is verified against."""
 
     wrapped: bytes
     commitment: bytes

@@ -102,7 +102,7 @@ class Ring(Keyring):
         )
 
     def write_key(self, size: int) -> DataKey:
-        return self.carried.key(size)
+        return self.carried.reserve(size)
 
     def read_carried(self, wrapped: bytes, commitment: bytes) -> DataKey:
         return self.read_key(SelfContained(3, wrapped, commitment)).key
@@ -377,9 +377,9 @@ def test_a_successor_is_made_ahead_and_once(service: Service, clock: Clock) -> N
 
 def test_a_successor_is_made_before_the_last_messages(service: Service, clock: Clock) -> None:
     ring = keyring(service, clock, data_key_messages=100_000)
-    ring.carried.key_for(89_000)
+    ring.carried.reserve_messages(89_000)
     assert ring.due == []
-    ring.carried.key_for(2_000)
+    ring.carried.reserve_messages(2_000)
     assert len(ring.due) == 1
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from app_integration.encryption.rewrap import Due
+from app_integration.encryption.rewrap import RewrapAction
 from app_integration.errors import DecryptionFailed, EncryptionError, KeyUnavailable
 from tests.support.models.cipher_parts import World
 
@@ -25,16 +25,16 @@ def test_a_text_token_is_rewrapped_without_its_plaintext(world: World) -> None:
     cipher = world.text_process()
     token = cipher.encrypt_field("sand", {"user_id": 7})
     assert isinstance(token, str)
-    assert cipher.needs_rewrap(token) is Due.NOTHING
+    assert cipher.needs_rewrap(token) is RewrapAction.NOTHING
     assert not cipher.needs_rewrap(token)
     world.service.rotate()
     cipher = world.text_process()
-    assert cipher.needs_rewrap(token) is Due.REWRAP
+    assert cipher.needs_rewrap(token) is RewrapAction.REWRAP
     world.service.requests.clear()
     new = cipher.rewrap(token)
     assert world.service.requests == [("rewrap", 1)]
     assert isinstance(new, str)
-    assert cipher.needs_rewrap(new) is Due.NOTHING
+    assert cipher.needs_rewrap(new) is RewrapAction.NOTHING
     assert new[-50:] == token[-50:]
     world.service.oldest = 2
     assert world.text_process().decrypt_field(new, {"user_id": 7}) == "sand"
@@ -48,11 +48,11 @@ def test_a_keyring_is_rewrapped_without_touching_a_token(world: World) -> None:
     foreign = world.process(key_name="other").encrypt_field("dune")
     world.service.rotate()
     cipher = world.process()
-    assert cipher.needs_rewrap(token) is Due.REWRAP
+    assert cipher.needs_rewrap(token) is RewrapAction.REWRAP
     assert cipher.rewrap(token) == token
     assert cipher.rewrap_data_keys() == 1
     assert cipher.rewrap_data_keys() == 0
-    assert cipher.needs_rewrap(token) is Due.NOTHING
+    assert cipher.needs_rewrap(token) is RewrapAction.NOTHING
     world.service.oldest = 2
     assert world.process().decrypt_field(token, {"user_id": 7}) == "sand"
     with pytest.raises(DecryptionFailed):
@@ -90,7 +90,7 @@ def test_many_tokens_of_few_data_keys_travel_as_few_wrapped_keys(world: World) -
 
 def test_a_token_of_version_2_needs_to_be_encrypted_anew(world: World) -> None:
     cipher = world.text_process()
-    assert cipher.needs_rewrap(V2) is Due.REENCRYPT
+    assert cipher.needs_rewrap(V2) is RewrapAction.REENCRYPT
     with pytest.raises(EncryptionError, match="reencrypt"):
         cipher.rewrap(V2)
 

@@ -122,7 +122,7 @@ def test_a_key_that_was_wrapped_anew_goes_on(world: World) -> None:
     writer = Writer(world)
     first = writer.ways["encrypt_field"]()
     world.service.rotate()
-    assert world.process().rotation.rewrap_data_keys() == 1
+    assert world.process().rewrapper.rewrap_data_keys() == 1
     for _ in range(3):
         writer.clock.now += PROVEN_FOR
         assert writer.number(writer.ways["encrypt_field"]()) == writer.number(first)
@@ -169,8 +169,8 @@ def test_what_is_behind_is_told_by_the_wrapped_key_and_not_by_the_column(world: 
     world.service.rotate()
     altered(world, version=99)
     other = world.process()
-    assert other.rotation.due(token) == "rewrap"
-    assert other.rotation.rewrap_data_keys() == 1
+    assert other.rewrapper.find_action(token) == "rewrap"
+    assert other.rewrapper.rewrap_data_keys() == 1
     altered(world, version=1)
-    assert other.rotation.rewrap_data_keys() == 0
-    assert world.process().rotation.due(token) == ""
+    assert other.rewrapper.rewrap_data_keys() == 0
+    assert world.process().rewrapper.find_action(token) == ""

@@ -43,7 +43,7 @@ def index_keys_table(metadata: MetaData, name: str = "index_keys") -> Table:
     )
 
 
-class _Changed(Exception):
+class _RowChanged(Exception):
     """A row isn't as it was read."""
 
 
@@ -61,7 +61,7 @@ class TableIndexKeys:
 
     def create(self) -> None:
         """Make the table, unless it is there."""
-        with self._errors():
+        with self._translate_errors():
             self._table.metadata.create_all(self._engine)
 
     @property
@@ -72,29 +72,31 @@ class TableIndexKeys:
     def versions(self, scope: str, index: str) -> list[IndexKey]:
         """The rows of one index, the oldest version first."""
         columns = self._table.c
-        mine = and_(columns.scope == scope, columns["index"] == index)
-        query = select(self._table).where(mine).order_by(columns.version)
-        with self._errors(), self._engine.connect() as connection:
+        of_index = and_(columns.scope == scope, columns["index"] == index)
+        query = select(self._table).where(of_index).order_by(columns.version)
+        with self._translate_errors(), self._engine.connect() as connection:
             return [_key(row) for row in connection.execute(query).mappings()]
 
     def replace(self, before: Sequence[IndexKey], after: Sequence[IndexKey]) -> bool:
         """Put *after* in place of *before*; False, and nothing changed, when another did so."""
-        with self._errors():
+        with self._translate_errors():
             try:
                 with self._engine.begin() as connection:
                     for key in before:
                         if (
-                            connection.execute(delete(self._table).where(self._is(key))).rowcount
+                            connection.execute(
+                                delete(self._table).where(self._matches(key))
+                            ).rowcount
                             != 1
                         ):
-                            raise _Changed  # noqa: TRY301 (it ends the transaction)
+                            raise _RowChanged  # noqa: TRY301 (it ends the transaction)
                     for key in after:
                         connection.execute(insert(self._table).values(asdict(key)))
-            except (IntegrityError, _Changed):
+            except (IntegrityError, _RowChanged):
                 return False
         return True
 
-    def _is(self, key: IndexKey) -> ColumnElement[bool]:
+    def _matches(self, key: IndexKey) -> ColumnElement[bool]:
         columns = self._table.c
         return and_(
             columns.scope == key.scope,
@@ -104,7 +106,7 @@ class TableIndexKeys:
         )
 
     @contextmanager
-    def _errors(self) -> Iterator[None]:
+    def _translate_errors(self) -> Iterator[None]:
         try:
             yield
         except SQLAlchemyError as error:

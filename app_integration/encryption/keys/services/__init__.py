@@ -1,4 +1,4 @@
-"""Who wraps data keys: the port, and one module for each service behind it."""
+"""Services that wrap data keys: the protocol, and one module per service."""
 
 from __future__ import annotations
 
@@ -7,25 +7,33 @@ from typing import Protocol
 
 
 class KeyService(Protocol):
-    """Wraps and unwraps data keys under a key that never leaves the service.
+    """Wrapping and unwrapping of data keys under a key that never leaves the service.
 
-    *scope* is bound to the wrapped key: unwrapping under another scope fails. Calls are bounded by
-    a deadline. A result has as many items as were given, in their order. All methods raise
-    ``KeyUnavailable`` when it can't be done now, and ``AccessDenied`` when this identity may not.
+    *scope* is bound to the wrapped key, so unwrapping under another scope fails. A deadline bounds
+    each call. A result has one item for each argument, in the same order. All methods raise
+    ``KeyUnavailable`` if the service cannot do it now, and ``AccessDenied`` if this identity may
+    not.
     """
 
     def wrap(self, data_keys: Sequence[bytes], scope: bytes) -> list[bytes]:
-        """Each data key, wrapped."""
+        """Wrap each data key."""
         ...
 
     def unwrap(self, wrapped: Sequence[bytes], scope: bytes) -> list[bytes | None]:
-        """Each data key; None for what this service didn't wrap for *scope*."""
+        """Unwrap each data key; return None for what this service did not wrap for *scope*."""
         ...
 
     def rewrap(self, wrapped: Sequence[bytes], scope: bytes) -> list[bytes | None]:
-        """Each data key under the newest version of the service's key; None as in unwrap."""
+        """Rewrap each data key under the newest version of the service's key.
+
+        Returns:
+            The wrapped data keys; None for what this service did not wrap for *scope*.
+
+        """
         ...
 
     def version(self, wrapped: bytes) -> int:
-        """The version of the service's key that made *wrapped*, from 1; 0 when there is none."""
+        """Return the version of the service's key that wrapped *wrapped*, from 1; 0 if there is
+        none.
+        """
         ...

@@ -1,6 +1,6 @@
 """Data keys wrapped by a derived Transit key.
 
-A wrapped key is kept as ``key version u32 | nonce | ciphertext | tag`` instead of
+A wrapped key is stored as ``key version u32 | nonce | ciphertext | tag`` instead of
 ``vault:v1:BASE64``, which would be base64 inside base64.
 """
 
@@ -21,49 +21,64 @@ _T = TypeVar("_T")
 
 
 class VaultKeyService:
-    """The :class:`~app_integration.encryption.keys.services.KeyService` over one Transit key."""
+    """A :class:`~app_integration.encryption.keys.services.KeyService` that uses one Transit key."""
 
     def __init__(self, post: Post, name: str, limits: Limits | None = None) -> None:
-        """Args: *name* is the Transit key's full name, as ``Scope.key`` gives it.
+        """Create the service for one Transit key. No request is sent.
+
+        Args:
+            post: The ``post`` method of a session.
+            name: The Transit key's full name, as ``Scope.key`` returns it.
+            limits: The limits, of which ``batch_items`` bounds each request; None uses the
+                defaults.
 
         Raises:
-            InvalidName: *name* can't be the name of a key.
+            InvalidName: If *name* is not a valid key name.
 
         """
         self._key = Transit(post, name, limits)
 
     def wrap(self, data_keys: Sequence[bytes], scope: bytes) -> list[bytes]:
-        """Each data key, wrapped; many in one request."""
-        with _key_errors(f"{self._key.name} can't wrap a data key now"):
+        """Wrap each data key, many in one request."""
+        with _translate_errors(f"{self._key.name} cannot wrap a data key now"):
             batch = self._key.encrypt_many([(key, scope) for key in data_keys])
         if batch.failed:
-            raise KeyUnavailable(f"{self._key.name} refused to wrap a data key; is it derived?")
+            raise KeyUnavailable(
+                f"{self._key.name} did not wrap a data key; check that the Transit key is derived"
+            )
         return [transit_ciphertext.compact(text) for text in batch.values()]
 
     def unwrap(self, wrapped: Sequence[bytes], scope: bytes) -> list[bytes | None]:
-        """Each data key, None for a bad one; many in one request."""
-        with _key_errors(f"{self._key.name} can't unwrap a data key now"):
-            return self._ask(self._key.decrypt_many, wrapped, scope)
+        """Unwrap each data key, many in one request; return None for an invalid one."""
+        with _translate_errors(f"{self._key.name} cannot unwrap a data key now"):
+            return self._run_batch(self._key.decrypt_many, wrapped, scope)
 
     def rewrap(self, wrapped: Sequence[bytes], scope: bytes) -> list[bytes | None]:
-        """Each data key under the newest key version, None for a bad one; many in one request."""
-        with _key_errors(f"{self._key.name} can't rewrap a data key now"):
-            texts = self._ask(self._key.rewrap_many, wrapped, scope)
+        """Rewrap each data key under the newest key version, many in one request.
+
+        Returns:
+            The wrapped data keys; None for an invalid one.
+
+        """
+        with _translate_errors(f"{self._key.name} cannot rewrap a data key now"):
+            texts = self._run_batch(self._key.rewrap_many, wrapped, scope)
         return [None if text is None else transit_ciphertext.compact(text) for text in texts]
 
     def version(self, wrapped: bytes) -> int:
-        """The Transit key's version."""
+        """Return the version of the Transit key that wrapped *wrapped*."""
         return int.from_bytes(wrapped[:4], "big")
 
-    def _ask(
+    def _run_batch(
         self,
         operation: Callable[[Sequence[tuple[str, bytes]]], Batch[_T]],
         wrapped: Sequence[bytes],
         scope: bytes,
     ) -> list[_T | None]:
-        """The results; a request that is refused as a whole, though it is one item, is a bad item.
+        """Run a Transit operation on the wrapped keys, and return its results.
 
-        Transit's own check takes ``""`` for an item that no server has written.
+        An empty ciphertext stands for a key that cannot be a Transit ciphertext, because
+        ``Transit`` reports it as failed without sending it. If the server rejects the whole request
+        as invalid, every item counts as failed.
         """
         items = [(transit_ciphertext.expand(key) or "", scope) for key in wrapped]
         try:
@@ -75,7 +90,7 @@ class VaultKeyService:
 
 
 @contextmanager
-def _key_errors(what: str) -> Iterator[None]:
+def _translate_errors(what: str) -> Iterator[None]:
     try:
         yield
     except (*OUTAGE, RequestRefused) as error:

@@ -1,8 +1,8 @@
-"""Where wrapped data keys of keyring tokens are kept: the port, and one module for each place.
+"""Storage for the wrapped data keys of keyring tokens: the protocol, and one module per backend.
 
-A token names its data key by a number; the row under that number holds the key, wrapped by the key
-service. Whoever reads the rows alone learns no key. A row that is lost takes its tokens with it:
-keep the rows where the tokens are, and in the same backup.
+A token names its data key by a number; the row with that number contains the key, wrapped by the
+key service. The rows alone reveal no key. If a row is lost, its tokens cannot be decrypted any
+more. So keep the rows where the tokens are, and in the same backup.
 """
 
 from __future__ import annotations
@@ -17,16 +17,16 @@ MAX_NUMBER: Final = 2**32 - 1
 
 @dataclass(frozen=True, slots=True)
 class WrappedKey:
-    """One row.
+    """One row of a store.
 
     Attributes:
-        number: 1 to :data:`MAX_NUMBER`, the data key's id in tokens; given to one key only.
-        scope: whose key it is: ``service/environment/key name``.
-        wrapped: as the key service returned it, at most 1024 bytes.
-        commitment: 32 bytes, public.
-        created: when it was made, with an offset.
-        version: of the key service's own key, which wrapped it. A copy for people: nothing is
-            decided by it, as *wrapped* says it itself.
+        number: The data key's id in tokens, 1 to :data:`MAX_NUMBER`. It is used for one key only.
+        scope: The scope that the key belongs to: ``service/environment/key name``.
+        wrapped: The wrapped key, as the key service returned it, at most 1024 bytes.
+        commitment: The key's commitment, 32 bytes, public.
+        created: The time at which the key was generated, with an offset.
+        version: The version of the key service's own key that wrapped it. This is a copy for
+            people: the SDK decides nothing by it, because *wrapped* contains the version too.
 
     """
 
@@ -39,20 +39,30 @@ class WrappedKey:
 
 
 class DataKeyStore(Protocol):
-    """Keeps :class:`WrappedKey` rows. Thread-safe; its errors are ``KeyUnavailable``."""
+    """Storage for :class:`WrappedKey` rows. Thread-safe; its errors are ``KeyUnavailable``."""
 
     def add(self, key: WrappedKey) -> bool:
-        """Keep *key* durably; False, and nothing kept, when its number is taken."""
+        """Store *key* durably; return False, and store nothing, if its number is taken."""
         ...
 
     def get(self, numbers: Iterable[int]) -> list[WrappedKey]:
-        """The rows under *numbers*, in any order; unknown numbers are left out."""
+        """Return the rows with *numbers*, in any order; numbers without a row are left out."""
         ...
 
     def of_scope(self, scope: str) -> list[WrappedKey]:
-        """The rows of *scope*, in any order."""
+        """Return the rows of *scope*, in any order."""
         ...
 
     def rewrap(self, key: WrappedKey, wrapped: bytes, version: int) -> bool:
-        """Replace the wrapped key of the row that is still *key*; False when it has changed."""
+        """Replace the wrapped key of a row, unless the row differs from *key* by now.
+
+        Args:
+            key: The row as it was read.
+            wrapped: The new wrapped key.
+            version: The version of the key service's key that wrapped it.
+
+        Returns:
+            Whether the row was replaced.
+
+        """
         ...

@@ -1,4 +1,4 @@
-"""Wrapped data keys in a file, for one machine: a script, a batch job, a test."""
+"""Wrapped data keys in a file, for a single machine: a script, a batch job or a test."""
 
 from __future__ import annotations
 
@@ -15,39 +15,54 @@ from app_integration.errors import KeyUnavailable
 
 
 class FileDataKeys:
-    """The :class:`~app_integration.encryption.keys.stores.DataKeyStore` over one JSON file.
+    """A :class:`~app_integration.encryption.keys.stores.DataKeyStore` in one JSON file.
 
-    The file is 0600 and replaced as a whole, under a lock that processes share; a write that
-    breaks off leaves the file as it was.
+    The file has mode 0600 and is replaced as a whole, under a lock that processes share. A write
+    that is interrupted leaves the file as it was.
     """
 
     def __init__(self, path: str | Path) -> None:
-        """Args: *path* is made when the first key is added; its folder must be there."""
+        """Create a store in the file *path*.
+
+        Args:
+            path: The file. It is created when the first key is added; its folder must exist.
+
+        """
         self._path = Path(path)
 
     def add(self, key: WrappedKey) -> bool:
-        """Keep *key* durably; False, and nothing kept, when its number is taken."""
-        with self._changing() as keys:
+        """Store *key* durably; return False, and store nothing, if its number is taken."""
+        with self._edit_keys() as keys:
             if key.number in keys:
                 return False
             keys[key.number] = key
         return True
 
     def get(self, numbers: Iterable[int]) -> list[WrappedKey]:
-        """The rows under *numbers*; unknown numbers are left out."""
-        with self._errors():
+        """Return the rows with *numbers*; numbers without a row are left out."""
+        with self._translate_errors():
             keys = self._read()
         return [keys[number] for number in numbers if number in keys]
 
     def of_scope(self, scope: str) -> list[WrappedKey]:
-        """The rows of *scope*."""
-        with self._errors():
+        """Return the rows of *scope*."""
+        with self._translate_errors():
             keys = self._read()
         return [key for key in keys.values() if key.scope == scope]
 
     def rewrap(self, key: WrappedKey, wrapped: bytes, version: int) -> bool:
-        """Replace the wrapped key of the row that is still *key*; False when it has changed."""
-        with self._changing() as keys:
+        """Replace the wrapped key of a row, unless the row differs from *key* by now.
+
+        Args:
+            key: The row as it was read.
+            wrapped: The new wrapped key.
+            version: The version of the key service's key that wrapped it.
+
+        Returns:
+            Whether the row was replaced.
+
+        """
+        with self._edit_keys() as keys:
             if keys.get(key.number) != key:
                 return False
             keys[key.number] = WrappedKey(
@@ -56,9 +71,15 @@ class FileDataKeys:
         return True
 
     @contextmanager
-    def _changing(self) -> Iterator[dict[int, WrappedKey]]:
-        """All keys, to be changed in place and written back, alone among processes."""
-        with self._errors(), private_file.lock(self._path.with_name(self._path.name + ".lock")):
+    def _edit_keys(self) -> Iterator[dict[int, WrappedKey]]:
+        """Yield all keys, to be changed in place, and write them back.
+
+        It holds the lock, so that no other process changes the file meanwhile.
+        """
+        with (
+            self._translate_errors(),
+            private_file.lock(self._path.with_name(self._path.name + ".lock")),
+        ):
             keys = self._read()
             before = dict(keys)
             yield keys
@@ -74,14 +95,14 @@ class FileDataKeys:
         return {row["id"]: _key(row) for row in rows}
 
     @contextmanager
-    def _errors(self) -> Iterator[None]:
+    def _translate_errors(self) -> Iterator[None]:
         try:
             yield
         except OSError as error:
-            raise KeyUnavailable(f"{self._path}: {error.strerror}") from None
+            raise KeyUnavailable(f"cannot use {self._path}: {error.strerror}") from None
         except (ValueError, TypeError, KeyError):
             raise KeyUnavailable(
-                f"{self._path} is no file of data keys; restore it from a backup"
+                f"{self._path} is not a file of data keys; restore it from a backup"
             ) from None
 
 

@@ -30,11 +30,17 @@ _CHUNK = 1000  # numbers in one query
 
 
 def data_keys_table(metadata: MetaData, name: str = "data_keys") -> Table:
-    """The table's definition, for an application that makes its tables by migrations."""
+    """Return the table's definition, for an application that creates its tables by migrations.
+
+    Args:
+        metadata: The metadata to add the table to.
+        name: The table's name.
+
+    """
     return Table(
         name,
         metadata,
-        # 32 bits without a sign, which PostgreSQL's INTEGER doesn't hold.
+        # BigInteger, because a number has 32 bits without a sign, and PostgreSQL's INTEGER is signed.
         Column("id", BigInteger, primary_key=True, autoincrement=False),
         Column("scope", String(255), nullable=False),
         Column("wrapped", LargeBinary, nullable=False),
@@ -45,24 +51,30 @@ def data_keys_table(metadata: MetaData, name: str = "data_keys") -> Table:
 
 
 class TableDataKeys:
-    """The :class:`~app_integration.encryption.keys.stores.DataKeyStore` over one table.
+    """A :class:`~app_integration.encryption.keys.stores.DataKeyStore` in one database table.
 
-    Each call is a transaction of its own: a row must last even if the transaction that writes the
-    token is rolled back.
+    Each call is a transaction of its own, because a row must last even if the transaction that
+    writes the token is rolled back.
     """
 
     def __init__(self, engine: Engine, name: str = "data_keys") -> None:
-        """Args: *engine* may read, insert and update the table *name*."""
+        """Create a store in the table *name*.
+
+        Args:
+            engine: An engine whose database user may read, insert into and update the table.
+            name: The table's name.
+
+        """
         self._engine = engine
         self._table = data_keys_table(MetaData(), name)
 
     def create(self) -> None:
-        """Make the table, unless it is there."""
-        with _key_errors(self._table.name):
+        """Create the table, unless it exists."""
+        with _translate_errors(self._table.name):
             self._table.metadata.create_all(self._engine)
 
     def add(self, key: WrappedKey) -> bool:
-        """Keep *key* durably; False, and nothing kept, when its number is taken."""
+        """Store *key* durably; return False, and store nothing, if its number is taken."""
         row = {
             "id": key.number,
             "scope": key.scope,
@@ -71,7 +83,7 @@ class TableDataKeys:
             "created": key.created,
             "version": key.version,
         }
-        with _key_errors(self._table.name):
+        with _translate_errors(self._table.name):
             try:
                 with self._engine.begin() as connection:
                     connection.execute(insert(self._table).values(row))
@@ -82,7 +94,7 @@ class TableDataKeys:
         return True
 
     def get(self, numbers: Iterable[int]) -> list[WrappedKey]:
-        """The rows under *numbers*; unknown numbers are left out."""
+        """Return the rows with *numbers*; numbers without a row are left out."""
         wanted = list(numbers)
         found: list[WrappedKey] = []
         for start in range(0, len(wanted), _CHUNK):
@@ -90,20 +102,31 @@ class TableDataKeys:
         return found
 
     def of_scope(self, scope: str) -> list[WrappedKey]:
-        """The rows of *scope*."""
+        """Return the rows of *scope*."""
         return self._select(self._table.c.scope == scope)
 
     def rewrap(self, key: WrappedKey, wrapped: bytes, version: int) -> bool:
-        """Replace the wrapped key of the row that is still *key*; False when it has changed."""
+        """Replace the wrapped key of a row, unless its wrapped key differs from that of *key* by
+        now.
+
+        Args:
+            key: The row as it was read.
+            wrapped: The new wrapped key.
+            version: The version of the key service's key that wrapped it.
+
+        Returns:
+            Whether the row was replaced.
+
+        """
         columns = self._table.c
         same = (columns.id == key.number) & (columns.wrapped == key.wrapped)
         change = update(self._table).where(same).values(wrapped=wrapped, version=version)
-        with _key_errors(self._table.name), self._engine.begin() as connection:
+        with _translate_errors(self._table.name), self._engine.begin() as connection:
             return connection.execute(change).rowcount == 1
 
     def _select(self, condition: Any) -> list[WrappedKey]:
         query = select(self._table).where(condition)
-        with _key_errors(self._table.name), self._engine.connect() as connection:
+        with _translate_errors(self._table.name), self._engine.connect() as connection:
             return [_key(row) for row in connection.execute(query).mappings()]
 
 
@@ -119,11 +142,11 @@ def _key(row: RowMapping) -> WrappedKey:
 
 
 @contextmanager
-def _key_errors(table: str) -> Iterator[None]:
+def _translate_errors(table: str) -> Iterator[None]:
     try:
         yield
     except SQLAlchemyError as error:
         raise KeyUnavailable(
-            f"the table {table} can't be used now ({type(error).__name__}); is it made, and may "
-            "this database user read, insert and update it?"
+            f"the table {table} cannot be used now ({type(error).__name__}); check that it exists, "
+            "and that this database user may read, insert into and update it"
         ) from None
