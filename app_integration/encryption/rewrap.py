@@ -83,8 +83,9 @@ class Rewrapper:
         return RewrapAction.REWRAP if behind else RewrapAction.NOTHING
 
     def rewrap(self, tokens: Sequence[Token | None]) -> Batch[Token]:
-        """Rewrap the data keys of *tokens* under the newest version; leave keyring tokens
-        unchanged.
+        """Rewrap the data keys of *tokens* under the newest version.
+
+        Keyring tokens are returned unchanged.
 
         Raises:
             EncryptionError: If a token is of version 2.

@@ -91,8 +91,10 @@ class ActiveDataKey:
         self.reset_after_fork()
 
     def reset_after_fork(self) -> None:
-        """Drop the key and recreate the locks; code that kept the key cannot encrypt with it any
-        more.
+        """Drop the key and recreate the locks.
+
+        The usage limits of the dropped key are closed, so code that kept the key cannot encrypt
+        with it any more.
         """
         current, self.current = self.current, None
         if current is not None:
@@ -106,8 +108,9 @@ class ActiveDataKey:
         return current is not None and current.usage.open(self._clock())
 
     def reserve(self, size: int) -> DataKey:
-        """Return a key that may encrypt *size* more bytes, and count them. See
-        :meth:`reserve_messages`.
+        """Return a key that may encrypt *size* more bytes, and count them.
+
+        See :meth:`reserve_messages` for the errors.
         """
         return self.reserve_messages(self.count_messages(size))
 
@@ -187,7 +190,7 @@ class ActiveDataKey:
             log.warning("cannot generate the next data key yet: %s", error)
 
     def _replace(self, old: UsageLimits | None) -> CountedKey:
-        """Return a key in place of the one with the usage *old*, unless another caller replaced it."""
+        """Generate a key in place of the one with the usage *old*, unless another thread did."""
         current = self.current
         if current is not None and current.usage is not old:
             return current

@@ -50,8 +50,9 @@ class DataKeyCache:
         self.reset_after_fork()
 
     def reset_after_fork(self) -> None:
-        """Drop every key and recreate the lock, because another thread may have held it at the
-        fork.
+        """Drop every key and recreate the lock.
+
+        At the fork, another thread may have held the old lock, so nothing would ever release it.
         """
         for cached in self._keys.values():
             cached.expires_at = -math.inf
@@ -59,9 +60,7 @@ class DataKeyCache:
         self._lock = threading.Lock()
 
     def get(self, name: Hashable, now: float) -> CachedKey | None:
-        """Return the entry with *name* and mark it as the last used, or return None if there is
-        none.
-        """
+        """Return the entry with *name*, or None; the entry becomes the most recently used."""
         with self._lock:
             cached = self._keys.get(name)
             if cached is None:
@@ -75,7 +74,7 @@ class DataKeyCache:
     def put(self, name: Hashable, key: DataKey, now: float) -> CachedKey:
         """Store *key* and return its entry.
 
-        Drops the least recently used entry if the cache is full, and that entry too if it has
+        Drops the least recently used entry if the cache is full, and then another one if that has
         expired.
         """
         cached = CachedKey(key, now + self._max_age)

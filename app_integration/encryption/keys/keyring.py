@@ -1,4 +1,4 @@
-"""The data keys of one scope in one process: those it encrypts with, and a cache to decrypt with."""
+"""Data keys of one scope in one process: those it encrypts with, and a cache to decrypt with."""
 
 from __future__ import annotations
 

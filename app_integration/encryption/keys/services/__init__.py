@@ -33,7 +33,8 @@ class KeyService(Protocol):
         ...
 
     def version(self, wrapped: bytes) -> int:
-        """Return the version of the service's key that wrapped *wrapped*, from 1; 0 if there is
-        none.
+        """Return the version of the service's key that made *wrapped*, or 0 if there is none.
+
+        Versions begin at 1.
         """
         ...

@@ -40,7 +40,8 @@ def data_keys_table(metadata: MetaData, name: str = "data_keys") -> Table:
     return Table(
         name,
         metadata,
-        # BigInteger, because a number has 32 bits without a sign, and PostgreSQL's INTEGER is signed.
+        # BigInteger, because a number is an unsigned 32-bit integer and PostgreSQL's INTEGER is
+        # signed.
         Column("id", BigInteger, primary_key=True, autoincrement=False),
         Column("scope", String(255), nullable=False),
         Column("wrapped", LargeBinary, nullable=False),
@@ -106,8 +107,7 @@ class TableDataKeys:
         return self._select(self._table.c.scope == scope)
 
     def rewrap(self, key: WrappedKey, wrapped: bytes, version: int) -> bool:
-        """Replace the wrapped key of a row, unless its wrapped key differs from that of *key* by
-        now.
+        """Replace the wrapped key of a row, unless it differs from that of *key* by now.
 
         Args:
             key: The row as it was read.
