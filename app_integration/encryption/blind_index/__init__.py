@@ -1,1 +1,1 @@
-"""Blind indexes: encrypted values that are found by equality."""
+"""Blind indexes: equality search on encrypted values."""

@@ -1,8 +1,9 @@
-"""Blind indexes: equality on an encrypted column, without the database learning the values.
+"""Blind indexes: equality search on an encrypted column without revealing its values.
 
-An index value is a few bits of a keyed hash. Several values share each of them, on purpose: whoever
-has the table can't tell which rows are equal, and whoever looks up decrypts a handful of rows and
-compares. ``docs/encryption-format.md`` has the bytes, ``docs/Security.md`` what an index shows.
+An index value is a few bits of a keyed hash. Several values share each index value on purpose. So a
+reader of the table cannot tell which rows are equal, and a lookup decrypts a handful of rows and
+compares them. ``docs/encryption-format.md`` specifies the bytes, ``docs/Security.md`` explains what
+an index reveals.
 """
 
 from __future__ import annotations
@@ -16,10 +17,10 @@ from app_integration.encryption.blind_index.versions import MAX_BITS, IndexVersi
 from app_integration.encryption.tokens import scalar_codec, value_codec
 from app_integration.errors import ConfigurationError, EncryptionError
 
-#: Values that share one index value, expected at least. With fewer, an index value stands for one
-#: value, and equal rows can be told.
+#: The least expected number of values that share one index value. With fewer, an index value stands
+#: for a single value, so it reveals which rows are equal.
 VALUES_PER_INDEX_VALUE: Final = 2
-#: Fewer bits than this come of a column with few distinct values, whose frequencies show.
+#: An index with fewer bits covers few distinct values, and reveals how often each of them occurs.
 MIN_BITS: Final = 8
 MAX_PARTS: Final = 8
 _LENGTH: Final = 4  # bytes
@@ -28,11 +29,11 @@ Parts = tuple[Normaliser, ...]
 
 
 def bits_for(rows: int, distinct: int | None = None) -> int:
-    """How many bits an index over *rows* rows may have.
+    """Return the number of bits that an index over *rows* rows may have.
 
     Args:
-        rows: expected; rather too few than too many.
-        distinct: different values among them; None when each row has its own.
+        rows: The expected number of rows; rather too low than too high.
+        distinct: The number of different values among them; None if every row has its own.
 
     """
     different = min(rows, distinct or rows)
@@ -40,44 +41,56 @@ def bits_for(rows: int, distinct: int | None = None) -> int:
 
 
 class BlindIndex:
-    """One declared index. Made by ``BlindIndexes.index``; thread-safe.
+    """One declared index, built by ``BlindIndexes.index``. Thread-safe.
 
     >>> user.email_index = email.value("Ada@Example.com")               # doctest: +SKIP
     >>> User.email_index.in_(email.candidates("ada@example.com"))       # doctest: +SKIP
 
     Attributes:
-        name: its stable id, such as ``users.email``; index values are bound to it.
+        name: The index's stable id, such as ``users.email``; index values are bound to it.
 
     """
 
     def __init__(
         self, name: str, parts: Sequence[str | Normaliser], versions: IndexVersions
     ) -> None:
-        """Args: *parts* is a normaliser for each value that the index is over."""
+        """Create an index.
+
+        Args:
+            name: The index's stable id.
+            parts: A normaliser for each value that the index covers.
+            versions: The live versions of the index's key.
+
+        Raises:
+            ConfigurationError: If there are too few or too many parts, or a normaliser is unknown.
+
+        """
         self.name = name
         self._parts = _resolve_normalisers(parts)
         self._versions = versions
 
     def value(self, *values: object) -> bytes | None:
-        """What is stored beside a row that holds *given*; None when one of them is None.
+        """Return the index value to store beside a row that contains *values*; None if one is None.
 
         Args:
-            given: one value for each part: str, or any type that ``encrypt_field`` takes.
+            *values: One value for each part: str, or any type that ``encrypt_field`` accepts.
 
         Raises:
-            EncryptionError: a value of another type, or not as many as the index has parts.
-            IndexKeyLost: no key was made, or its rows aren't as they were written.
-            KeyUnavailable: the index's key isn't held and can't be had now.
+            EncryptionError: If a value is of another type, or their number differs from the index's
+                parts.
+            IndexKeyLost: If no key was created, or its rows were altered.
+            KeyUnavailable: If the index's key is not cached and cannot be read now.
+            AccessDenied: If this identity may not unwrap index keys.
 
         """
         message = self._encode_message(values)
         return None if message is None else self._versions.current().value(message)
 
     def candidates(self, *values: object) -> tuple[bytes, ...]:
-        """What a row that holds *given* may have: one for each live version of the key.
+        """Return the index values that a row with *values* may have, one for each live key version.
 
-        A row with one of them needn't hold *given*: decrypt it and compare. For a None among
-        *given* there are none. Raises as :meth:`value` does.
+        A row with one of them need not contain *values*: decrypt it and compare. If one of *values*
+        is None, there are no candidates. See :meth:`value` for the errors.
         """
         message = self._encode_message(values)
         if message is None:
@@ -85,53 +98,60 @@ class BlindIndex:
         return tuple(key.value(message) for key in self._versions.live())
 
     def same(self, one: Sequence[object], other: Sequence[object]) -> bool:
-        """Whether two rows' values count as equal to this index: what a candidate is checked by."""
+        """Return whether two rows' values are equal for this index, to filter decrypted candidates.
+
+        Args:
+            one: The values of one row, one for each part.
+            other: The values of the other row.
+
+        """
         return self._encode_message(one) == self._encode_message(other)
 
     def is_current(self, stored: bytes | None) -> bool:
-        """Whether *stored* was made under the key version that is written now."""
+        """Return whether *stored* was made under the key version that new index values use."""
         return stored is None or stored[:1] == bytes((self._versions.current().version,))
 
     def create(self) -> bool:
-        """Make the first version of the key; False when there is one.
+        """Create the first version of the key; return False if there is a key already.
 
-        For a migration, or the step that makes a new table: while rows already have values, another
-        key would find none of them. A running service never makes one.
+        Call it in a migration, or in the step that creates a new table. Once rows have index
+        values, a new key would find none of them, so a running service never creates one.
 
         Raises:
-            IndexKeyLost: there are rows, and they aren't as they were written.
-            KeyUnavailable: no key can be made or kept now.
+            IndexKeyLost: If there are rows, but they were altered.
+            KeyUnavailable: If no key can be wrapped or stored now.
 
         """
         return self._versions.create()
 
     def bind(self) -> None:
-        """Bind rows of the key that were made before rows were bound; once, by whoever migrates.
+        """Bind the rows of a key from before rows were bound. Call it once, in a migration.
 
         Raises:
-            IndexKeyLost: a row isn't of that kind.
+            IndexKeyLost: If a row is not of that kind.
 
         """
         self._versions.bind()
 
     def rotate(self) -> int:
-        """Begin a new version of the key; gives its number. Lookups ask for both from now on.
+        """Create a new version of the key and return its number.
 
-        Rows are written under it once every process knows it (twice ``index_refresh``). Then write
-        each row again whose value isn't current, and :meth:`retire` the old version.
+        From now on, lookups use both versions. New index values use the new one as soon as every
+        process knows it, after twice ``index_refresh``. Then write each row again whose index value
+        is not current, and :meth:`retire` the old version.
 
         Raises:
-            ConfigurationError: two versions live already.
-            KeyUnavailable: no key can be made or kept now.
+            ConfigurationError: If there are two live versions already.
+            KeyUnavailable: If no key can be wrapped or stored now.
 
         """
         return self._versions.rotate()
 
     def retire(self, version: int) -> None:
-        """Forget *version* for good: rows that still have values under it are found no more.
+        """Delete *version* for good; rows whose index values still use it are not found any more.
 
         Raises:
-            ConfigurationError: no live version, or the one that is written.
+            ConfigurationError: If *version* is not live, or new index values use it.
 
         """
         self._versions.retire(version)
@@ -141,7 +161,7 @@ class BlindIndex:
             return _encode(self._parts[0], values[0])
         if len(values) != len(self._parts):
             raise EncryptionError(
-                f"index {self.name}: {len(values)} values given, it is over {len(self._parts)}"
+                f"index {self.name}: cannot index {len(values)} values; pass {len(self._parts)}"
             )
         encoded = [_encode(part, value) for part, value in zip(self._parts, values, strict=True)]
         if None in encoded:
@@ -149,22 +169,32 @@ class BlindIndex:
         return b"".join(len(one).to_bytes(_LENGTH, "big") + one for one in encoded if one)
 
     def __reduce_ex__(self, protocol: object) -> NoReturn:
-        raise TypeError("a blind index can't be pickled or copied; declare it in each process")
+        raise TypeError("a blind index cannot be pickled or copied; declare it in each process")
 
 
 def label(name: str, parts: int) -> bytes:
-    """What every hash of one index begins with, so that no other index's values are comparable."""
+    """Return the bytes that every hash of one index begins with.
+
+    They differ for each index, so that index values of two indexes cannot be compared.
+
+    Args:
+        name: The index's stable id.
+        parts: The number of values that the index covers.
+
+    """
     encoded = name.encode()
     return b"strongroom index" + bytes((parts, len(encoded))) + encoded
 
 
 def _encode(normalise: Normaliser, value: object) -> bytes | None:
-    """*value* with its type: 1 and "1" differ. None for None."""
+    """Encode *value* with its type, so that 1 and "1" differ; return None for None."""
     if type(value) is str:
         try:
             return _TEXT + normalise(value).encode()
         except UnicodeEncodeError:
-            raise EncryptionError("text with a lone surrogate can't be indexed") from None
+            raise EncryptionError(
+                "cannot index text with a lone surrogate; pass valid text"
+            ) from None
     if value is None:
         return None
     code, encoded = value_codec.encode(value)
@@ -178,7 +208,9 @@ _TEXT: Final = bytes((scalar_codec.TEXT,))
 
 def _resolve_normalisers(parts: Sequence[str | Normaliser]) -> Parts:
     if not 0 < len(parts) <= MAX_PARTS:
-        raise ConfigurationError(f"an index over {len(parts)} values; use 1 to {MAX_PARTS}")
+        raise ConfigurationError(
+            f"cannot declare an index over {len(parts)} values; use 1 to {MAX_PARTS}"
+        )
     return tuple(_resolve_normaliser(part) for part in parts)
 
 
@@ -188,6 +220,6 @@ def _resolve_normaliser(part: str | Normaliser) -> Normaliser:
     found: Callable[[str], str] | None = NORMALISERS.get(part)
     if found is None:
         raise ConfigurationError(
-            f"no normaliser is called {part!r}; use {', '.join(NORMALISERS)}, or a function"
+            f"there is no normaliser {part!r}; use {', '.join(NORMALISERS)}, or a function"
         )
     return found

@@ -1,6 +1,6 @@
-"""Values that count as equal, brought to one spelling before they are indexed.
+"""Normalisers: functions that give equal values one spelling before they are indexed.
 
-Each normaliser gives the same text for the same thing, however it was typed. None fails on text.
+Each returns the same text for the same thing, however it was typed. None fails on any text.
 """
 
 from __future__ import annotations
@@ -13,21 +13,24 @@ Normaliser: TypeAlias = Callable[[str], str]
 
 
 def exact(text: str) -> str:
-    """*text* as it is."""
+    """Return *text* unchanged."""
     return text
 
 
 def casefold(text: str) -> str:
-    """Without regard to case, compatibility forms, and space around it (Unicode 3.13, D146)."""
+    """Return *text* without differences in case, compatibility forms or surrounding space.
+
+    This is the compatibility caseless match of Unicode 3.13, D146.
+    """
     folded = unicodedata.normalize("NFKC", text.strip()).casefold()
     return unicodedata.normalize("NFKC", folded).strip()
 
 
 def email(text: str) -> str:
-    """An e-mail address: case doesn't count, an internationalised domain is its ASCII form.
+    """Normalise an e-mail address: fold its case, and encode an internationalised domain in ASCII.
 
-    RFC 5321 lets a host tell ``Ada@`` from ``ada@``; none that people use does. Dots and ``+tags``
-    do count: whether they matter is the host's own affair.
+    RFC 5321 lets a host distinguish ``Ada@`` from ``ada@``, but no host in common use does. Dots
+    and ``+tags`` are kept, because only the host knows whether they matter.
     """
     local, at, domain = casefold(text).rpartition("@")
     try:
@@ -37,10 +40,10 @@ def email(text: str) -> str:
 
 
 def digits(text: str) -> str:
-    """A telephone number: its digits, with a ``+`` before them where it was written with one.
+    """Normalise a telephone number to its digits, after a ``+`` if it was written with one.
 
-    ``00`` at the beginning counts as ``+``. Whether ``030 …`` and ``+49 30 …`` are one line can't
-    be told without knowing the country, so they differ.
+    ``00`` at the beginning counts as ``+``. ``030 …`` and ``+49 30 …`` stay different, because they
+    cannot be compared without knowing the country.
     """
     plain = unicodedata.normalize("NFKC", text).strip()
     found = "".join(str(unicodedata.digit(sign)) for sign in plain if sign.isdigit())
@@ -49,7 +52,7 @@ def digits(text: str) -> str:
     return f"+{found[2:]}" if found.startswith("00") else found
 
 
-#: The normalisers by name, as a declaration writes them.
+#: The normalisers by the names that declarations use.
 NORMALISERS: Final[dict[str, Normaliser]] = {
     "exact": exact,
     "casefold": casefold,

@@ -31,7 +31,7 @@ Normalise = str | Normaliser | Sequence[str | Normaliser]
 
 
 class BlindIndexes:
-    """Declares the indexes of one service in one environment. Thread-safe."""
+    """The declared indexes of one service in one environment. Thread-safe."""
 
     def __init__(
         self,
@@ -43,7 +43,17 @@ class BlindIndexes:
         now: Callable[[], float] = time.time,
         random: Callable[[int], bytes] = os.urandom,
     ) -> None:
-        """Args: *now* in seconds since the epoch; *random* gives that many unpredictable bytes."""
+        """Create an empty registry. No request is sent.
+
+        Args:
+            key_service: Wraps and unwraps the index keys.
+            store: The store of wrapped index keys.
+            scope: The service and the environment.
+            limits: The limits; None uses the defaults.
+            now: Returns seconds since the epoch.
+            random: Returns that many unpredictable bytes.
+
+        """
         self._versions = partial(
             IndexVersions,
             scope=scope,
@@ -64,28 +74,35 @@ class BlindIndexes:
         normalise: Normalise = "exact",
         low_entropy: bool = False,
     ) -> BlindIndex:
-        """Declare the index *name*; nothing is sent yet.
+        """Declare the index *name*. No request is sent yet.
 
         Args:
-            name: a stable id that outlives the column's name, such as ``users.email``.
-            rows: expected in the table, rather too few than too many: from it follow the bits. A
-                version of the key keeps its bits; another estimate counts from the next rotation.
-            distinct: how many different values there are among them; None when each row has its
-                own, as with an e-mail address.
+            name: A stable id that outlives the column's name, such as ``users.email``.
+            rows: The expected number of rows, rather too low than too high. It determines the
+                number of bits. A version of the key keeps its bits; another estimate applies from
+                the next rotation.
+            distinct: The number of different values among the rows; None if every row has its own,
+                as with an e-mail address.
             normalise: ``exact``, ``casefold``, ``email``, ``digits``, or a function from text to
                 text; for a compound index one for each value, in order.
-            low_entropy: index a column with few different values all the same. Its index shows
-                about how often each occurs, and who knows that can tell which is which.
+            low_entropy: Whether to index a column in spite of its few different values. Such an
+                index reveals about how often each value occurs, and a reader who knows the
+                frequencies can tell the values.
 
         Raises:
-            ConfigurationError: a name that is no id, already declared otherwise, or a column with
-                too few values.
+            ConfigurationError: If *name* is not a valid id or is already declared, or the column
+                has too few different values.
 
         """
         if not 0 < len(name.encode()) <= MAX_NAME:
-            raise ConfigurationError(f"the name of an index has 1 to {MAX_NAME} bytes")
+            raise ConfigurationError(
+                f"cannot declare an index with a name of {len(name.encode())} bytes; use 1 to "
+                f"{MAX_NAME}"
+            )
         if name in self._declared:
-            raise ConfigurationError(f"index {name} is declared already; keep what that gave")
+            raise ConfigurationError(
+                f"index {name} is already declared; keep the index that the first call returned"
+            )
         bits = _check_bits(name, bits_for(rows, distinct), low_entropy=low_entropy)
         parts = [normalise] if isinstance(normalise, str) or callable(normalise) else normalise
         label = blind_index.label(name, len(parts))
@@ -94,22 +111,22 @@ class BlindIndexes:
         return declared
 
     def find(self, name: str) -> BlindIndex | None:
-        """The index *name*, if it is declared."""
+        """Return the index *name*, or None if it is not declared."""
         return self._declared.get(name)
 
     def __getitem__(self, name: str) -> BlindIndex:
-        """The declared index *name*.
+        """Return the declared index *name*.
 
         Raises:
-            ConfigurationError: it wasn't declared.
+            ConfigurationError: If it is not declared.
 
         """
         try:
             return self._declared[name]
         except KeyError:
             raise ConfigurationError(
-                f"index {name!r} isn't declared; declare it once at start-up, with the rows that "
-                "its table is expected to have"
+                f"index {name!r} is not declared; declare it once at start-up, with the number of "
+                "rows that its table is expected to have"
             ) from None
 
 
@@ -119,8 +136,7 @@ def _check_bits(name: str, bits: int, *, low_entropy: bool) -> int:
     if low_entropy:
         return max(bits, 1)
     raise ConfigurationError(
-        f"index {name}: with at least {VALUES_PER_INDEX_VALUE} values to each index value there are {bits} "
-        f"bits left, of {MIN_BITS} that an index is worth having for. So few different values "
-        "can be told apart by how often they occur. Decrypt and compare instead, or pass "
-        "low_entropy=True"
+        f"index {name}: if at least {VALUES_PER_INDEX_VALUE} values share each index value, there "
+        f"are {bits} bits left, but an index needs {MIN_BITS}. So few different values can be told "
+        "apart by how often they occur. Decrypt and compare instead, or pass low_entropy=True"
     )

@@ -1,6 +1,7 @@
-"""The live versions of one index's key, held by a process and looked up again from time to time.
+"""The live versions of one index's key, cached in a process and refreshed from time to time.
 
-A process only reads them. They are made, rotated and retired by whoever is told to.
+A process that looks up or writes rows only reads them. They are created, rotated and retired by
+explicit calls, such as those of a migration.
 """
 
 from __future__ import annotations
@@ -25,37 +26,45 @@ from app_integration.settings import Limits
 Versions: TypeAlias = tuple[int, ...]
 
 SIZE: Final = 32  # bytes of an index key
-MAX_BITS: Final = 32  # of the hash; more would separate every value of a table of any size
-MAX_LIVE: Final = 2  # versions at once: the one that is written, and one before or after it
-#: Seconds until a look-up that failed is tried again, while what is held goes on.
+MAX_BITS: Final = 32  # bits of the hash; more would separate every value of a table of any size
+MAX_LIVE: Final = 2  # live versions: the one for new index values, and one before or after it
+#: Seconds until a failed refresh is repeated, while the cached keys are used on.
 _RETRY_INTERVAL: Final = 30.0
 
 
 class VersionKey:
-    """One version, ready for use.
+    """One version of the key, unwrapped.
 
     Attributes:
-        version: the first byte of each value.
-        writes_from: seconds since the epoch.
+        version: The first byte of each index value.
+        writes_from: The time from which new index values use this version, in seconds since the
+            epoch.
 
     """
 
     __slots__ = ("_inner", "_last", "_mask", "_outer", "_prefix", "version", "writes_from")
 
     def __init__(self, row: IndexKey, key: bytes, label: bytes) -> None:
-        """Args: *label* is what every hash of the index begins with."""
+        """Prepare the keyed hash.
+
+        Args:
+            row: The stored row of this version.
+            key: The unwrapped key.
+            label: The bytes that every hash of the index begins with.
+
+        """
         self.version = row.version
         self.writes_from = row.writes_from.timestamp()
         self._prefix = bytes((row.version,))
         self._last = (row.bits - 1) // 8
         self._mask = bytes((byte & 0xFF << -row.bits % 8 & 0xFF) for byte in range(256))
-        # HMAC-SHA256 (RFC 2104) in its two halves, each copied for a value and never updated:
-        # hmac.copy takes half as long again.
+        # HMAC-SHA256 (RFC 2104) in its two halves, each copied for every value and never updated,
+        # because hmac.copy takes half as long again.
         self._inner = hashlib.sha256(_pad_key(key, 0x36) + label)
         self._outer = hashlib.sha256(_pad_key(key, 0x5C))
 
     def value(self, message: bytes) -> bytes:
-        """The index value of *message*: the version, and the first bits of its keyed hash."""
+        """Return the index value of *message*: the version and the first bits of its keyed hash."""
         inner, outer = self._inner.copy(), self._outer.copy()
         inner.update(message)
         outer.update(inner.digest())
@@ -66,7 +75,7 @@ class VersionKey:
 
 @dataclass(frozen=True, slots=True)
 class _State:
-    """What is held: the live versions, the oldest first, their rows, and when they were read."""
+    """The cached live versions, the oldest first, with their rows and the last refresh's time."""
 
     live: tuple[VersionKey, ...]
     rows: tuple[IndexKey, ...]
@@ -74,7 +83,13 @@ class _State:
 
 
 class _CurrentKey(NamedTuple):
-    """The version to write, and until when that is sure, in seconds since the epoch."""
+    """The version for new index values, and the time until which that is certain.
+
+    Attributes:
+        key: The version.
+        valid_until: Seconds since the epoch.
+
+    """
 
     key: VersionKey
     valid_until: float
@@ -89,14 +104,7 @@ def _pad_key(key: bytes, byte: int) -> bytes:
 
 
 class IndexVersions:
-    """The key of one index. Thread-safe; a forked child goes on with what it holds.
-
-    Args of the constructor:
-        label: what every hash of the index begins with.
-        bits: of the hash that the next version will keep.
-        now: seconds since the epoch; versions begin at a moment that all machines agree on.
-        random: gives that many unpredictable bytes.
-    """
+    """The key of one index, cached. Thread-safe; a forked child keeps the cached key."""
 
     def __init__(
         self,
@@ -111,6 +119,21 @@ class IndexVersions:
         now: Callable[[], float],
         random: Callable[[int], bytes],
     ) -> None:
+        """Create an empty cache. No request is sent.
+
+        Args:
+            index: The index's stable id.
+            scope: The service and the environment.
+            service: Wraps and unwraps the index keys.
+            store: The store of wrapped index keys.
+            label: The bytes that every hash of the index begins with.
+            bits: The number of bits of the hash that the next version will keep.
+            limits: The limits: how often rows are read, and how long cached keys may be used.
+            now: Returns seconds since the epoch, because versions begin at a time that all machines
+                agree on.
+            random: Returns that many unpredictable bytes.
+
+        """
         self._index = index
         self._scope = scope
         self._service = service
@@ -121,31 +144,35 @@ class IndexVersions:
         self._now = now
         self._random = random
         self._state: _State | None = None
-        self._refresh_at = 0.0  # when what is held is looked up again
+        self._refresh_at = 0.0  # seconds since the epoch
         self._current: _CurrentKey | None = None
         self.reset_after_fork()
         fork_safety.reset_in_child(self)
 
     def reset_after_fork(self) -> None:
-        """Fresh locks; the keys are as good in a forked child."""
+        """Recreate the locks. The cached keys stay valid in a forked child."""
         self._flights: SingleFlight[_State] = SingleFlight()
 
     def live(self) -> tuple[VersionKey, ...]:
-        """Every live version, the oldest first.
+        """Return every live version, the oldest first.
 
         Raises:
-            IndexKeyLost: there is none, or the rows aren't as they were written.
-            KeyUnavailable: none is held, or for too long, and none can be had now.
-            AccessDenied: this identity may not unwrap index keys.
+            IndexKeyLost: If there is none, or the rows were altered.
+            KeyUnavailable: If no key is cached or it has exceeded its age, and none can be read
+                now.
+            AccessDenied: If this identity may not unwrap index keys.
 
         """
         state = self._state
         if state is not None and self._now() < self._refresh_at:
             return state.live
-        return self._flights.do("look up", self._refresh).live
+        return self._flights.do("refresh", self._refresh).live
 
     def current(self) -> VersionKey:
-        """The version to write: the newest whose time has come. Raises as :meth:`live`."""
+        """Return the version for new index values: the newest whose time has come.
+
+        See :meth:`live` for the errors.
+        """
         current, now = self._current, self._now()
         if current is not None and now < current.valid_until:
             return current.key
@@ -158,7 +185,7 @@ class IndexVersions:
         return key
 
     def create(self) -> bool:
-        """As :meth:`BlindIndex.create`."""
+        """Create the first version; return False if there is one. See :meth:`BlindIndex.create`."""
         created = not self._read_rows() and self._store.replace(
             [], [self._create_row(1, self._now(), (1,))]
         )
@@ -166,13 +193,13 @@ class IndexVersions:
         return created
 
     def bind(self) -> None:
-        """As :meth:`BlindIndex.bind`."""
+        """Bind rows from before rows were bound. See :meth:`BlindIndex.bind`."""
         rows = self._read_rows()
         keys = [self._unwrap_row(row, self._unbound(row.version)) for row in rows]
         self._replace_rows(rows, self._wrap_rows(rows, keys, _version_numbers(rows)))
 
     def rotate(self) -> int:
-        """As :meth:`BlindIndex.rotate`."""
+        """Create a new version of the key and return its number. See :meth:`BlindIndex.rotate`."""
         rows = self._load().rows
         if len(rows) >= MAX_LIVE:
             versions = ", ".join(str(row.version) for row in rows)
@@ -180,7 +207,7 @@ class IndexVersions:
                 f"index {self._index} has the live versions {versions}; write the rows of the "
                 "oldest again and retire it first"
             )
-        # Every process has looked up again by then, whichever moment its own was.
+        # Twice the interval, so that every process has refreshed by then, whenever it did before.
         starts = self._now() + 2 * self._limits.index_refresh
         number = rows[-1].version + 1
         live = (*_version_numbers(rows), number)
@@ -189,12 +216,12 @@ class IndexVersions:
         return number
 
     def retire(self, version: int) -> None:
-        """As :meth:`BlindIndex.retire`."""
+        """Delete *version* for good. See :meth:`BlindIndex.retire`."""
         rows = self._load().rows
         if version not in _version_numbers(rows) or version == self.current().version:
             raise ConfigurationError(
-                f"version {version} of index {self._index} can't be retired: it is written, or "
-                f"not live; live are {', '.join(map(str, _version_numbers(rows)))}"
+                f"version {version} of index {self._index} cannot be retired: new values use it, "
+                f"or it is not live; live are {', '.join(map(str, _version_numbers(rows)))}"
             )
         kept = [row for row in rows if row.version != version]
         keys = self._unwrap_rows(rows)
@@ -202,7 +229,7 @@ class IndexVersions:
         self._replace_rows(rows, self._wrap_rows(kept, left, _version_numbers(kept)))
 
     def _refresh(self) -> _State:
-        """What is held, looked up again; what was held goes on while that fails, up to its age."""
+        """Read the rows again; if that fails, keep the cached keys up to their maximum age."""
         cached, now = self._state, self._now()
         if cached is not None and now < self._refresh_at:
             return cached
@@ -218,8 +245,8 @@ class IndexVersions:
         rows, cached = tuple(self._read_rows()), self._state
         if not rows:
             raise IndexKeyLost(
-                f"{self._store.place} holds no key of index {self._index}: make it once, where the "
-                "table is made, with create(); or restore its rows"
+                f"{self._store.place} contains no key of index {self._index}: create it once with "
+                "create(), where the table is created; or restore its rows"
             )
         if cached is not None and rows == cached.rows:
             live = cached.live
@@ -235,13 +262,17 @@ class IndexVersions:
 
     def _replace_rows(self, before: Sequence[IndexKey], after: Sequence[IndexKey]) -> None:
         if not self._store.replace(before, after):
-            raise KeyUnavailable(f"the key of index {self._index} was changed meanwhile; try again")
+            raise KeyUnavailable(
+                f"another process changed the key of index {self._index} meanwhile; try again"
+            )
         self._load()
 
     def _create_row(self, version: int, writes_from: float, live: Versions) -> IndexKey:
         if version > MAX_VERSION:
-            raise ConfigurationError(f"index {self._index} has used up its {MAX_VERSION} versions")
-        # Whole seconds: databases keep a moment more or less exactly.
+            raise ConfigurationError(
+                f"index {self._index} has used up its {MAX_VERSION} versions; declare a new index"
+            )
+        # Whole seconds, because databases differ in how exactly they store a time.
         moment = datetime.fromtimestamp(math.ceil(writes_from), UTC)
         row = IndexKey(self._owner, self._index, version, self._bits, b"", moment)
         return self._wrap_row(row, self._random(SIZE), live)
@@ -256,7 +287,7 @@ class IndexVersions:
         return replace(row, wrapped=wrapped)
 
     def _unwrap_rows(self, rows: Sequence[IndexKey]) -> list[bytes]:
-        """The keys of *rows*, which are all rows of the index."""
+        """Return the keys of *rows*, which are all rows of the index."""
         live = _version_numbers(rows)
         return [self._unwrap_row(row, self._bound(row, live)) for row in rows]
 
@@ -265,12 +296,12 @@ class IndexVersions:
         if key is None or len(key) != SIZE or not 0 < row.bits <= MAX_BITS:
             raise IndexKeyLost(
                 f"{self._store.place}: the row of version {row.version} of index {self._index} was "
-                "altered, or a row beside it is gone or was put back; restore all its rows"
+                "altered, or another row of it was deleted or put back; restore all its rows"
             )
         return key
 
     def _unbound(self, version: int) -> dict[str, str | int]:
-        """What says which key it is: all that rows were bound to at first."""
+        """Return the context that identifies the key; rows were bound to nothing else at first."""
         return {
             "use": "index key",
             "service": self._scope.service,
@@ -280,10 +311,10 @@ class IndexVersions:
         }
 
     def _bound(self, row: IndexKey, live: Versions) -> dict[str, str | int]:
-        """What a key is bound to when it is wrapped: all that its row says, and what is beside it.
+        """Return the context that a key is bound to when it is wrapped.
 
-        *live* are the versions of all rows: one that is gone, or that was retired and is put back,
-        makes all the others unreadable.
+        It contains all fields of the row and *live*, the versions of all rows. So if a row is
+        deleted, or a retired one is put back, all the others cannot be unwrapped any more.
         """
         return {
             **self._unbound(row.version),
@@ -297,4 +328,4 @@ class IndexVersions:
         return f"{self._scope.service}/{self._scope.environment}"
 
     def __reduce_ex__(self, protocol: object) -> NoReturn:
-        raise TypeError("index keys can't be pickled or copied; declare the index in each process")
+        raise TypeError("index keys cannot be pickled or copied; declare the index in each process")

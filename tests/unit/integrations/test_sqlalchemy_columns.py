@@ -389,5 +389,5 @@ def test_token_is_bound_to_all_attributes_of_its_context(session: Session) -> No
 
 def test_declare_index_of_a_columns_index_raises(session: Session) -> None:
     assert find(session, Person.email, "x@example.com") == []
-    with pytest.raises(ConfigurationError, match="declared already"):
+    with pytest.raises(ConfigurationError, match="already declared"):
         declare_index("people.email", rows=ROWS)

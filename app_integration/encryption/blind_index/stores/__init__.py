@@ -1,7 +1,7 @@
-"""Where the wrapped keys of blind indexes are kept: the port, and one module for each place.
+"""Storage for the wrapped keys of blind indexes: the protocol, and one module per backend.
 
-The rows of one index belong together: what each says, and which versions there are, is bound to the
-wrapped key in each of them. So they change together, or not at all.
+The rows of one index belong together. Each wrapped key is bound to the contents of its row and to
+the versions of all rows, so the rows are replaced together or not at all.
 """
 
 from __future__ import annotations
@@ -16,16 +16,17 @@ MAX_VERSION: Final = 255
 
 @dataclass(frozen=True, slots=True)
 class IndexKey:
-    """One row: a version of the key of one index.
+    """One row of a store: a version of the key of one index.
 
     Attributes:
-        scope: whose it is: ``service/environment``.
-        index: the index's stable id, such as ``users.email``.
-        version: 1 to :data:`MAX_VERSION`; the first byte of each value made under it.
-        bits: of the keyed hash that its values keep.
-        wrapped: as the key service returned it.
-        writes_from: the moment from which values are written under it, with an offset. Until then
-            it is only looked up, so that every process knows it before one writes.
+        scope: The scope that the key belongs to: ``service/environment``.
+        index: The index's stable id, such as ``users.email``.
+        version: 1 to :data:`MAX_VERSION`; the first byte of each index value made under it.
+        bits: The number of bits of the keyed hash that index values contain.
+        wrapped: The wrapped key, as the key service returned it.
+        writes_from: The time, with an offset, from which new index values use this version. Before
+            then it is used for lookups only, so that every process knows it before one writes with
+            it.
 
     """
 
@@ -38,20 +39,26 @@ class IndexKey:
 
 
 class IndexKeyStore(Protocol):
-    """Keeps :class:`IndexKey` rows. Thread-safe; its errors are ``KeyUnavailable``."""
+    """Storage for :class:`IndexKey` rows. Thread-safe; its errors are ``KeyUnavailable``."""
 
     @property
     def place(self) -> str:
-        """What a message calls it: ``the table index_keys``."""
+        """Return the name of the store for messages, such as ``the table index_keys``."""
         ...
 
     def versions(self, scope: str, index: str) -> list[IndexKey]:
-        """The rows of one index, the oldest version first."""
+        """Return the rows of one index, the oldest version first."""
         ...
 
     def replace(self, before: Sequence[IndexKey], after: Sequence[IndexKey]) -> bool:
-        """Put *after* in place of *before*, all of an index's rows, durably and in one step.
+        """Replace all rows of an index, durably and in one step.
 
-        False, and nothing changed, when the rows aren't *before* any more.
+        Args:
+            before: The rows as they were read.
+            after: The rows to store instead.
+
+        Returns:
+            Whether the rows were replaced. If they differ from *before* by now, nothing changes.
+
         """
         ...

@@ -30,7 +30,13 @@ from app_integration.errors import KeyUnavailable
 
 
 def index_keys_table(metadata: MetaData, name: str = "index_keys") -> Table:
-    """The table's definition, for an application that makes its tables by migrations."""
+    """Return the table's definition, for an application that creates its tables by migrations.
+
+    Args:
+        metadata: The metadata to add the table to.
+        name: The table's name.
+
+    """
     return Table(
         name,
         metadata,
@@ -44,33 +50,40 @@ def index_keys_table(metadata: MetaData, name: str = "index_keys") -> Table:
 
 
 class _RowChanged(Exception):
-    """A row isn't as it was read."""
+    """A row differs from what was read."""
 
 
 class TableIndexKeys:
-    """The :class:`~app_integration.encryption.blind_index.stores.IndexKeyStore` over one table.
+    """An ``IndexKeyStore`` in one database table.
 
-    Each call is a transaction of its own: a key must last even if the transaction that writes the
-    first value under it is rolled back.
+    See :class:`~app_integration.encryption.blind_index.stores.IndexKeyStore`. Each call is a
+    transaction of its own, because a key must last even if the transaction that writes the first
+    value under it is rolled back.
     """
 
     def __init__(self, engine: Engine, name: str = "index_keys") -> None:
-        """Args: *engine* may read, insert and delete in the table *name*."""
+        """Create a store in the table *name*.
+
+        Args:
+            engine: An engine whose database user may read, insert into and delete from the table.
+            name: The table's name.
+
+        """
         self._engine = engine
         self._table = index_keys_table(MetaData(), name)
 
     def create(self) -> None:
-        """Make the table, unless it is there."""
+        """Create the table, unless it exists."""
         with self._translate_errors():
             self._table.metadata.create_all(self._engine)
 
     @property
     def place(self) -> str:
-        """The table, by name."""
+        """Return the table's name for messages."""
         return f"the table {self._table.name}"
 
     def versions(self, scope: str, index: str) -> list[IndexKey]:
-        """The rows of one index, the oldest version first."""
+        """Return the rows of one index, the oldest version first."""
         columns = self._table.c
         of_index = and_(columns.scope == scope, columns["index"] == index)
         query = select(self._table).where(of_index).order_by(columns.version)
@@ -78,7 +91,16 @@ class TableIndexKeys:
             return [_key(row) for row in connection.execute(query).mappings()]
 
     def replace(self, before: Sequence[IndexKey], after: Sequence[IndexKey]) -> bool:
-        """Put *after* in place of *before*; False, and nothing changed, when another did so."""
+        """Replace all rows of an index, durably and in one step.
+
+        Args:
+            before: The rows as they were read.
+            after: The rows to store instead.
+
+        Returns:
+            Whether the rows were replaced. If they differ from *before* by now, nothing changes.
+
+        """
         with self._translate_errors():
             try:
                 with self._engine.begin() as connection:
@@ -89,7 +111,7 @@ class TableIndexKeys:
                             ).rowcount
                             != 1
                         ):
-                            raise _RowChanged  # noqa: TRY301 (it ends the transaction)
+                            raise _RowChanged  # noqa: TRY301 (it rolls back the transaction)
                     for key in after:
                         connection.execute(insert(self._table).values(asdict(key)))
             except (IntegrityError, _RowChanged):
@@ -111,8 +133,8 @@ class TableIndexKeys:
             yield
         except SQLAlchemyError as error:
             raise KeyUnavailable(
-                f"the table {self._table.name} can't be used now ({type(error).__name__}); is it"
-                " made, and may this database user read, insert and delete in it?"
+                f"the table {self._table.name} cannot be used now ({type(error).__name__}); check "
+                "that it exists, and that this database user may read, insert and delete its rows"
             ) from None
 
 
@@ -124,6 +146,6 @@ def _key(row: Any) -> IndexKey:
         version=row["version"],
         bits=row["bits"],
         wrapped=bytes(row["wrapped"]),
-        # SQLite gives back a moment without its offset; it was stored as UTC.
+        # SQLite returns a time without its offset; it was stored as UTC.
         writes_from=moment if moment.tzinfo else moment.replace(tzinfo=UTC),
     )
