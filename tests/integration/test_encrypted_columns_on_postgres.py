@@ -1,4 +1,4 @@
-"""Encrypted columns on a real PostgreSQL, with keys wrapped by a real Transit."""
+"""Encrypted columns on a real PostgreSQL server, with keys wrapped by a real Transit engine."""
 
 from __future__ import annotations
 
@@ -45,21 +45,21 @@ class Guest(EncryptedRow, Base):
 
 @pytest.fixture
 def engine() -> Iterator[Engine]:
-    made = database_engine()
-    keys, indexes = TableDataKeys(made, DATA_KEYS), TableIndexKeys(made, INDEX_KEYS)
+    engine = database_engine()
+    keys, indexes = TableDataKeys(engine, DATA_KEYS), TableIndexKeys(engine, INDEX_KEYS)
     keys.create()
     indexes.create()
     use_data_keys(keys)
     use_index_keys(indexes)
-    Base.metadata.create_all(made)
+    Base.metadata.create_all(engine)
     create_index_keys(Guest)
-    yield made
-    Base.metadata.drop_all(made)
-    with made.begin() as connection:
+    yield engine
+    Base.metadata.drop_all(engine)
+    with engine.begin() as connection:
         connection.execute(text(f"DROP TABLE {DATA_KEYS}, {INDEX_KEYS}"))
 
 
-def test_rows_are_sealed_under_keys_of_a_sequence_and_found_again(
+def test_rows_with_sequence_keys_are_encrypted_and_found(
     deployment: Deployment, engine: Engine
 ) -> None:
     wraps = "transit/encrypt/gaara-store-dev-pii"
@@ -78,9 +78,7 @@ def test_rows_are_sealed_under_keys_of_a_sequence_and_found_again(
     assert len(deployment.audit_lines(wraps)) == before + 1
 
 
-def test_processes_that_begin_together_agree_on_one_index_key(
-    deployment: Deployment, engine: Engine
-) -> None:
+def test_concurrent_processes_create_one_index_key(deployment: Deployment, engine: Engine) -> None:
     start = threading.Barrier(8)
 
     def begin(_: int) -> bytes | None:
@@ -97,11 +95,11 @@ def test_processes_that_begin_together_agree_on_one_index_key(
     with ThreadPoolExecutor(8) as threads:
         assert len(set(threads.map(begin, range(8)))) == 1
     with engine.connect() as connection:
-        kept = text(f"SELECT count(*) FROM {INDEX_KEYS} WHERE index = 'guests.together'")  # noqa: S608 (a name of ours)
-        assert connection.scalar(kept) == 1
+        count = text(f"SELECT count(*) FROM {INDEX_KEYS} WHERE index = 'guests.together'")  # noqa: S608 (a name of ours)
+        assert connection.scalar(count) == 1
 
 
-def test_an_index_key_that_is_moved_to_another_index_opens_nothing(engine: Engine) -> None:
+def test_index_key_moved_to_another_index_is_rejected(engine: Engine) -> None:
     settings: Settings = default_client.get_default_client().settings
     first = Client(settings)
     first.use_index_keys(TableIndexKeys(engine, INDEX_KEYS))

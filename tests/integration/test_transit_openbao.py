@@ -29,11 +29,11 @@ from app_integration.testing.ports import free_ports
 pytestmark = pytest.mark.requires("embedded")
 
 STORE = Scope("gaara-store", Environment.DEV)
-_REFUSED = {400, 404, 405, 413}
+_REJECTED = {400, 404, 405, 413}
 
 
 class Client:
-    """As much of a session as Transit needs, with its errors, and a count of requests."""
+    """A minimal session with the errors that Transit expects, which counts its requests."""
 
     def __init__(self, address: str, token: str) -> None:
         self.address, self.token = address, token
@@ -43,26 +43,26 @@ class Client:
         self.requests += 1
         headers = {"X-Vault-Token": self.token}
         try:
-            answer = requests.post(
+            response = requests.post(
                 f"{self.address}/v1/{path}", json=body or {}, headers=headers, timeout=30
             )
         except requests.RequestException:
             raise Unreachable("no connection") from None
-        if answer.status_code == 403:
+        if response.status_code == 403:
             raise AccessDenied(f"POST {path}: denied or absent")
-        if answer.status_code in _REFUSED:
+        if response.status_code in _REJECTED:
             raise RequestRefused(
-                f"POST {path}: status {answer.status_code}",
-                status=answer.status_code,
-                data=answer.json().get("data"),
+                f"POST {path}: status {response.status_code}",
+                status=response.status_code,
+                data=response.json().get("data"),
             )
-        answer.raise_for_status()
-        return answer.json() if answer.content else {}
+        response.raise_for_status()
+        return response.json() if response.content else {}
 
 
 @pytest.fixture(scope="module")
 def root(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Client]:
-    """A development server of its own, spoken to as root."""
+    """Start a development server, and return a client with its root token."""
     home: Path = tmp_path_factory.mktemp("bao")
     address = f"127.0.0.1:{free_ports(2)[0]}"
     command = [
@@ -92,24 +92,24 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Client]:
 
 
 def printed_token(server: subprocess.Popen[str]) -> str:
-    """The root token, which a development server prints when it is ready."""
+    """Return the root token, which a development server prints when it is ready."""
     assert server.stdout is not None
     for line in server.stdout:
         if found := re.match(r"Root Token: (\S+)", line):
             return found[1]
-    raise AssertionError("the server ended before it was ready")
+    raise AssertionError("the server stopped before it was ready")
 
 
 @pytest.fixture
 def key(root: Client, request: pytest.FixtureRequest) -> Transit:
-    """A derived Transit key of the test's own."""
+    """Create a derived Transit key for one test."""
     name = f"gaara-store-dev-{abs(hash(request.node.name))}"
     root.post(f"transit/keys/{name}", {"derived": True})
     root.requests = 0
     return Transit(root.post, name)
 
 
-def test_bytes_go_round_and_another_context_fails(key: Transit) -> None:
+def test_bytes_are_decrypted_only_under_their_context(key: Transit) -> None:
     for plaintext in (b"", b"\x00\xff", b"sand", bytes(100_000)):
         ciphertext = key.encrypt(plaintext, b"user 7")
         assert key.decrypt(ciphertext, b"user 7") == plaintext
@@ -118,7 +118,7 @@ def test_bytes_go_round_and_another_context_fails(key: Transit) -> None:
                 operation(ciphertext, b"user 8")
 
 
-def test_a_large_batch_with_a_context_per_item_is_split_where_the_server_wants_it(
+def test_large_batch_with_a_context_per_item_is_split_at_the_servers_limit(
     root: Client, key: Transit
 ) -> None:
     items = [(b"value %d" % number, b"user %d" % number) for number in range(600)]
@@ -130,14 +130,14 @@ def test_a_large_batch_with_a_context_per_item_is_split_where_the_server_wants_i
     assert root.requests == 6
 
 
-def test_a_batch_that_is_too_complex_for_the_server_is_halved(root: Client, key: Transit) -> None:
+def test_batch_too_complex_for_the_server_is_halved(root: Client, key: Transit) -> None:
     key._batch_items = 1000
     assert len(key.encrypt_many([(b"x", b"7")] * 1000).values()) == 1000
-    assert root.requests == 3 + 8  # 1000, 500 and 250 are refused, then 8 of 125 are not
+    assert root.requests == 3 + 8  # 1000, 500 and 250 are rejected, then 8 of 125 are accepted
     assert key._batch_items == 125
 
 
-def test_one_bad_item_is_named_and_does_not_spoil_the_rest(key: Transit) -> None:
+def test_failed_item_of_a_batch_is_named_and_the_others_are_returned(key: Transit) -> None:
     items = [(key.encrypt(b"%d" % number, b"7"), b"7") for number in range(5)]
     items[2] = (items[2][0], b"8")
     items[4] = (items[4][0][:-8] + "AAAAAAA=", b"7")
@@ -149,7 +149,7 @@ def test_one_bad_item_is_named_and_does_not_spoil_the_rest(key: Transit) -> None
     assert key.decrypt_many(items[2:3] * 3).failed == (0, 1, 2)
 
 
-def test_after_rewrap_the_old_key_version_can_be_refused(root: Client, key: Transit) -> None:
+def test_old_key_version_can_be_disallowed_after_rewrap(root: Client, key: Transit) -> None:
     old = key.encrypt_many([(b"%d" % number, b"7") for number in range(300)]).values()
     root.post(f"transit/keys/{key.name}/rotate")
     new = key.rewrap_many([(ciphertext, b"7") for ciphertext in old]).values()
@@ -162,24 +162,24 @@ def test_after_rewrap_the_old_key_version_can_be_refused(root: Client, key: Tran
     assert key.decrypt_many([(ciphertext, b"7") for ciphertext in old]).failed == tuple(range(300))
 
 
-def test_a_key_that_is_not_there_is_a_refused_request(root: Client) -> None:
+def test_missing_key_raises_request_refused(root: Client) -> None:
     with pytest.raises(RequestRefused):
         Transit(root.post, "gaara-store-dev-none").decrypt("vault:v1:AAAA", b"7")
 
 
-def test_a_denied_caller_is_told_so(root: Client, key: Transit) -> None:
-    stranger = Client(root.address, "no such token")
+def test_denied_caller_gets_access_denied(root: Client, key: Transit) -> None:
+    denied = Client(root.address, "no such token")
     with pytest.raises(AccessDenied):
-        Transit(stranger.post, key.name).encrypt(b"x", b"7")
+        Transit(denied.post, key.name).encrypt(b"x", b"7")
     with pytest.raises(AccessDenied):
-        FieldCipher(VaultKeyService(stranger.post, key.name), STORE).encrypt_field("x")
+        FieldCipher(VaultKeyService(denied.post, key.name), STORE).encrypt_field("x")
 
 
 def cipher(client: Client, key: Transit, scope: Scope = STORE) -> FieldCipher:
     return FieldCipher(VaultKeyService(client.post, key.name), scope)
 
 
-def test_a_thousand_fields_take_one_request_to_encrypt_and_one_to_decrypt(
+def test_1000_fields_take_one_request_to_encrypt_and_one_to_decrypt(
     root: Client, key: Transit
 ) -> None:
     writer, reader = cipher(root, key), cipher(root, key)
@@ -190,7 +190,7 @@ def test_a_thousand_fields_take_one_request_to_encrypt_and_one_to_decrypt(
     assert root.requests == 2
 
 
-def test_a_token_of_another_service_or_environment_does_not_open_under_the_same_transit_key(
+def test_token_of_another_service_or_environment_is_rejected_under_the_same_transit_key(
     root: Client, key: Transit
 ) -> None:
     token = cipher(root, key).encrypt_field("gaara@example.com")
@@ -199,7 +199,7 @@ def test_a_token_of_another_service_or_environment_does_not_open_under_the_same_
             cipher(root, key, scope).decrypt_field(token)
 
 
-def test_a_token_from_the_first_key_version_opens_after_rotation(
+def test_token_of_the_first_key_version_is_decrypted_after_rotation(
     root: Client, key: Transit
 ) -> None:
     old = cipher(root, key).encrypt_field("gaara@example.com", {"user_id": 7})
@@ -213,7 +213,7 @@ def test_a_token_from_the_first_key_version_opens_after_rotation(
         cipher(root, key).decrypt_field(old, {"user_id": 7})
 
 
-def test_a_wrapped_data_key_is_kept_in_64_bytes_and_bound_to_its_scope(
+def test_wrapped_data_key_has_64_bytes_and_is_bound_to_its_scope(
     root: Client, key: Transit
 ) -> None:
     keys, scope = VaultKeyService(root.post, key.name), wrap_scope(STORE, "pii").bound
@@ -223,7 +223,9 @@ def test_a_wrapped_data_key_is_kept_in_64_bytes_and_bound_to_its_scope(
     assert keys.unwrap([wrapped], wrap_scope(STORE, "index").bound) == [None]
 
 
-def test_every_bit_of_a_wrapped_data_key_matters_to_the_server(root: Client, key: Transit) -> None:
+def test_wrapped_data_key_with_a_flipped_bit_is_rejected_by_the_server(
+    root: Client, key: Transit
+) -> None:
     keys = VaultKeyService(root.post, key.name)
     (wrapped,) = keys.wrap([bytes(32)], b"scope")
     for position in range(8 * len(wrapped)):
@@ -232,16 +234,14 @@ def test_every_bit_of_a_wrapped_data_key_matters_to_the_server(root: Client, key
         assert keys.unwrap([bytes(changed)], b"scope") == [None]
 
 
-def test_with_the_server_away_warm_keys_go_on_and_unknown_ones_are_unavailable(
-    key: Transit, root: Client
-) -> None:
-    away = Client(root.address, root.token)
-    warm = cipher(away, key)
-    mine, theirs = warm.encrypt_field("mine"), cipher(root, key).encrypt_field("theirs")
-    away.address = f"http://127.0.0.1:{free_ports(2)[0]}"
-    assert warm.decrypt_field(mine) == "mine"
-    assert warm.decrypt_field(warm.encrypt_field("more")) == "more"
+def test_cached_keys_are_used_while_the_server_is_unreachable(key: Transit, root: Client) -> None:
+    unreachable = Client(root.address, root.token)
+    writer = cipher(unreachable, key)
+    mine, theirs = writer.encrypt_field("mine"), cipher(root, key).encrypt_field("theirs")
+    unreachable.address = f"http://127.0.0.1:{free_ports(2)[0]}"
+    assert writer.decrypt_field(mine) == "mine"
+    assert writer.decrypt_field(writer.encrypt_field("more")) == "more"
     with pytest.raises(KeyUnavailable):
-        warm.decrypt_field(theirs)
+        writer.decrypt_field(theirs)
     with pytest.raises(KeyUnavailable):
-        cipher(away, key).encrypt_field("x")
+        cipher(unreachable, key).encrypt_field("x")

@@ -1,4 +1,4 @@
-"""Blind indexes: what is found, what isn't shown, and how a key is rotated without losing a row."""
+"""Blind indexes: matches, what an index reveals, and rotation that loses no row."""
 
 from __future__ import annotations
 
@@ -46,23 +46,23 @@ def world() -> World:
     return World()
 
 
-def emails(world: World) -> BlindIndex:
+def email_index(world: World) -> BlindIndex:
     return world.process().index("users.email", rows=ROWS, normalise="email")
 
 
-def exact(world: World, rows: int = ROWS) -> BlindIndex:
+def name_index(world: World, rows: int = ROWS) -> BlindIndex:
     return world.process().index("users.name", rows=rows)
 
 
 def test_equal_values_have_equal_index_values_in_every_process(world: World) -> None:
-    one, other = emails(world), emails(world)
+    one, other = email_index(world), email_index(world)
     assert one.value("Ada@Example.com ") == other.value("ada@example.COM")
     assert one.value("ada@example.com") in other.candidates("ADA@example.com")
     assert one.value("ada@example.com") != one.value("bob@example.com")
     assert len(world.rows.keys) == 1
 
 
-def test_one_index_tells_nothing_of_another(world: World) -> None:
+def test_values_of_different_indexes_never_match(world: World) -> None:
     process = world.process()
     seen = {
         process.index(name, rows=2**40).value("ada")
@@ -73,16 +73,16 @@ def test_one_index_tells_nothing_of_another(world: World) -> None:
     assert len(seen) == 4
 
 
-def test_types_and_parts_cannot_be_mistaken_for_each_other(world: World) -> None:
-    index = exact(world, rows=2**40)
+def test_values_of_different_types_and_parts_never_match(world: World) -> None:
+    index = name_index(world, rows=2**40)
     values: list[object] = [1, "1", True, b"1", date(2026, 1, 31), "2026-01-31", UUID(int=1)]
     assert len({index.value(value) for value in values}) == len(values)
     pair = world.process().index("users.pair", rows=2**40, normalise=["exact", "exact"])
     assert len({pair.value(*two) for two in (("ab", "c"), ("a", "bc"), ("", "abc"))}) == 3
 
 
-def test_nothing_is_stored_for_none(world: World) -> None:
-    index = emails(world)
+def test_value_of_none_is_none(world: World) -> None:
+    index = email_index(world)
     pair = world.process().index("users.pair", rows=ROWS, normalise=["email", "exact"])
     assert index.value(None) is None
     assert pair.value("ada@example.com", None) is None
@@ -103,21 +103,21 @@ def test_nothing_is_stored_for_none(world: World) -> None:
         (2**60, None, 32),
     ],
 )
-def test_the_bits_leave_two_values_or_more_to_each_index_value(
+def test_bits_for_leaves_two_or_more_values_per_index_value(
     rows: int, distinct: int | None, bits: int
 ) -> None:
     assert bits_for(rows, distinct) == bits
 
 
-def test_so_many_values_do_share_each_index_value(world: World) -> None:
-    index = exact(world, rows=4096)
+def test_index_value_is_shared_by_about_two_values(world: World) -> None:
+    index = name_index(world, rows=4096)
     found = Counter(index.value(f"user {number}") for number in range(4096))
     assert len(found) <= 4096 / 2
     assert min(found.values()) < 2 < max(found.values())
 
 
 @pytest.mark.parametrize(("rows", "distinct"), [(100, None), (1_000_000, 200), (1_000_000, 2)])
-def test_a_column_of_few_values_needs_an_explicit_word(
+def test_index_of_few_distinct_values_needs_low_entropy(
     world: World, rows: int, distinct: int | None
 ) -> None:
     with pytest.raises(ConfigurationError, match="low_entropy=True"):
@@ -128,30 +128,33 @@ def test_a_column_of_few_values_needs_an_explicit_word(
 
 
 @pytest.mark.parametrize("vector", NORMALISED, ids=lambda vector: repr(vector["text"]))
-def test_values_that_count_as_equal_have_one_spelling(vector: dict[str, str]) -> None:
+def test_normaliser_returns_the_documented_spelling(vector: dict[str, str]) -> None:
     assert normalise.NORMALISERS[vector["by"]](vector["text"]) == vector["is"]
 
 
 @given(st.text(), st.sampled_from(sorted(normalise.NORMALISERS)))
-def test_normalising_twice_changes_nothing_and_never_fails(text: str, by: str) -> None:
+def test_normaliser_is_idempotent_and_never_fails(text: str, by: str) -> None:
     once = normalise.NORMALISERS[by](text)
     assert normalise.NORMALISERS[by](once) == once
 
 
 @pytest.mark.parametrize("vector", VECTORS["values"], ids=lambda vector: str(vector["why"]))
-def test_the_bytes_are_those_of_the_format(world: World, vector: dict[str, Any]) -> None:
+def test_value_matches_the_documented_bytes(world: World, vector: dict[str, Any]) -> None:
     key = bytes.fromhex(vector["key"])
     process = world.process()
     process._versions.keywords["random"] = lambda size: key[:size]
     index = process.index(vector["index"], rows=2 ** (vector["bits"] + 1), normalise=vector["by"])
-    made = index.value(*vector["given"])
-    assert made is not None
-    assert made.hex() == vector["value"]
-    assert made == by_the_page(key, vector)
+    value_bytes = index.value(*vector["given"])
+    assert value_bytes is not None
+    assert value_bytes.hex() == vector["value"]
+    assert value_bytes == value_by_document(key, vector)
 
 
-def by_the_page(key: bytes, vector: dict[str, Any]) -> bytes:
-    """The value as ``docs/encryption-format.md`` has it; of the SDK only normalisers."""
+def value_by_document(key: bytes, vector: dict[str, Any]) -> bytes:
+    """Compute the value as ``docs/encryption-format.md`` describes it.
+
+    It shares no code with the SDK but the normalisers.
+    """
     name = vector["index"].encode()
     label = b"strongroom index" + bytes([len(vector["by"]), len(name)]) + name
     parts = [
@@ -168,34 +171,34 @@ def by_the_page(key: bytes, vector: dict[str, Any]) -> bytes:
     return b"\x01" + kept.to_bytes(size, "big")
 
 
-def test_a_rotation_loses_no_row_whatever_each_process_knows(world: World) -> None:
-    early, late = emails(world), emails(world)
+def test_rotation_finds_every_row_whatever_each_process_cached(world: World) -> None:
+    early, stale = email_index(world), email_index(world)
     old = early.value("ada@example.com")
-    late.value("x@example.com")
+    stale.value("x@example.com")
     world.now += REFRESH / 2
     assert early.rotate() == 2
-    # `late` hasn't looked up again: it still writes version 1, and so does everybody.
-    assert early.value("ada@example.com") == late.value("ada@example.com") == old
+    # `stale` has not refreshed: it still writes version 1, so every process still writes it.
+    assert early.value("ada@example.com") == stale.value("ada@example.com") == old
     world.now += 2 * REFRESH - 1
     assert early.value("ada@example.com") == old
-    assert len(late.candidates("ada@example.com")) == 2
+    assert len(stale.candidates("ada@example.com")) == 2
     world.now += 2
     new = early.value("ada@example.com")
-    assert new == late.value("ada@example.com") != old
-    for process in (early, late):
+    assert new == stale.value("ada@example.com") != old
+    for process in (early, stale):
         assert process.candidates("ada@example.com") == (old, new)
         assert not process.is_current(old)
         assert process.is_current(new)
 
 
-def test_a_third_version_waits_for_the_first_to_be_retired(world: World) -> None:
-    index = emails(world)
+def test_rotate_with_two_live_versions_is_rejected_until_one_is_retired(world: World) -> None:
+    index = email_index(world)
     old = index.value("ada@example.com")
     index.rotate()
     with pytest.raises(ConfigurationError, match="retire it first"):
         index.rotate()
     with pytest.raises(ConfigurationError, match="cannot be retired"):
-        index.retire(1)  # still the one that is written
+        index.retire(1)  # new values still use it
     world.now += 2 * REFRESH
     index.retire(1)
     assert old not in index.candidates("ada@example.com")
@@ -204,10 +207,10 @@ def test_a_third_version_waits_for_the_first_to_be_retired(world: World) -> None
         index.retire(1)
 
 
-def test_another_estimate_counts_from_the_next_rotation(world: World) -> None:
-    small = exact(world, rows=1000)
+def test_changed_row_estimate_applies_from_the_next_rotation(world: World) -> None:
+    small = name_index(world, rows=1000)
     old = small.value("ada")
-    grown = exact(world, rows=1_000_000)
+    grown = name_index(world, rows=1_000_000)
     assert grown.value("ada") == old
     grown.rotate()
     world.now += 2 * REFRESH
@@ -218,8 +221,8 @@ def test_another_estimate_counts_from_the_next_rotation(world: World) -> None:
     assert small.value("ada") == new
 
 
-def test_held_keys_go_on_while_rows_or_server_are_away_up_to_their_age(world: World) -> None:
-    index = emails(world)
+def test_cached_keys_are_used_during_an_outage_up_to_their_age(world: World) -> None:
+    index = email_index(world)
     value = index.value("ada@example.com")
     world.rows.away = world.service.away = True
     world.now += Limits().data_key_age - 1
@@ -231,10 +234,10 @@ def test_held_keys_go_on_while_rows_or_server_are_away_up_to_their_age(world: Wo
     assert index.value("ada@example.com") == value
 
 
-def test_rows_are_looked_up_once_in_five_minutes_and_not_more_while_they_are_away(
+def test_rows_are_read_once_per_refresh_interval(
     world: World,
 ) -> None:
-    index = emails(world)
+    index = email_index(world)
     index.value("ada@example.com")
     before = world.rows.looked_up
     for _ in range(100):
@@ -246,8 +249,8 @@ def test_rows_are_looked_up_once_in_five_minutes_and_not_more_while_they_are_awa
     assert world.rows.looked_up == before + 1
 
 
-def test_a_key_under_another_name_does_not_open(world: World) -> None:
-    emails(world).value("ada@example.com")
+def test_key_moved_to_another_index_is_rejected(world: World) -> None:
+    email_index(world).value("ada@example.com")
     (row,) = world.rows.keys.values()
     moved = type(row)(row.scope, "users.phone", 1, row.bits, row.wrapped, row.writes_from)
     world.rows.put(moved)
@@ -255,38 +258,38 @@ def test_a_key_under_another_name_does_not_open(world: World) -> None:
         world.unprepared().index("users.phone", rows=ROWS).value("+4930")
 
 
-def changed(world: World, version: int, **changes: Any) -> None:
+def alter_row(world: World, version: int, **changes: Any) -> None:
     place = ("shop/prod", "users.email", version)
     world.rows.keys[place] = replace(world.rows.keys[place], **changes)
 
 
-def exchanged(world: World) -> None:
+def swap_wrapped_keys(world: World) -> None:
     one, two = (world.rows.keys["shop/prod", "users.email", each] for each in (1, 2))
-    changed(world, 1, wrapped=two.wrapped)
-    changed(world, 2, wrapped=one.wrapped)
+    alter_row(world, 1, wrapped=two.wrapped)
+    alter_row(world, 2, wrapped=one.wrapped)
 
 
 LONG_AGO = datetime(2026, 1, 1, tzinfo=UTC)
-#: What somebody does to the rows 1 and 2 of an index.
+#: Alterations of the rows 1 and 2 of an index.
 TAMPERING: dict[str, Callable[[World], object]] = {
     "all gone": lambda world: world.rows.keys.clear(),
     "the newest gone": lambda world: world.rows.keys.pop(("shop/prod", "users.email", 2)),
     "the oldest gone": lambda world: world.rows.keys.pop(("shop/prod", "users.email", 1)),
-    "more bits": lambda world: changed(world, 2, bits=256),
-    "no bits": lambda world: changed(world, 1, bits=0),
-    "fewer than none": lambda world: changed(world, 1, bits=-8),
-    "a bit more": lambda world: changed(world, 2, bits=20),
-    "written at once": lambda world: changed(world, 2, writes_from=LONG_AGO),
-    "exchanged": exchanged,
+    "more bits": lambda world: alter_row(world, 2, bits=256),
+    "no bits": lambda world: alter_row(world, 1, bits=0),
+    "fewer than none": lambda world: alter_row(world, 1, bits=-8),
+    "a bit more": lambda world: alter_row(world, 2, bits=20),
+    "written at once": lambda world: alter_row(world, 2, writes_from=LONG_AGO),
+    "exchanged": swap_wrapped_keys,
 }
 
 
 @pytest.mark.parametrize("tampering", TAMPERING)
 @pytest.mark.parametrize("running", [False, True], ids=["a new process", "a running one"])
-def test_rows_that_are_not_as_they_were_written_are_an_error_that_names_the_table(
+def test_altered_rows_raise_an_error_that_names_the_table(
     world: World, tampering: str, running: bool
 ) -> None:
-    index = emails(world)
+    index = email_index(world)
     index.rotate()
     index.value("ada@example.com")
     TAMPERING[tampering](world)
@@ -301,8 +304,8 @@ def test_rows_that_are_not_as_they_were_written_are_an_error_that_names_the_tabl
     assert world.rows.keys == rows, "a running service wrote a key"
 
 
-def test_a_retired_row_that_is_put_back_is_noticed(world: World) -> None:
-    index = emails(world)
+def test_retired_row_that_is_put_back_is_rejected(world: World) -> None:
+    index = email_index(world)
     (first,) = world.rows.keys.values()
     index.rotate()
     bound = world.rows.keys["shop/prod", "users.email", 1]
@@ -314,7 +317,7 @@ def test_a_retired_row_that_is_put_back_is_noticed(world: World) -> None:
             world.unprepared().index("users.email", rows=ROWS).value("ada@example.com")
 
 
-def test_a_running_service_never_makes_a_key(world: World) -> None:
+def test_running_service_never_creates_a_key(world: World) -> None:
     index = world.unprepared().index("users.email", rows=ROWS)
     with pytest.raises(
         IndexKeyLost, match=r"contains no key of index users\.email: create it once"
@@ -326,47 +329,49 @@ def test_a_running_service_never_makes_a_key(world: World) -> None:
     assert index.value("ada@example.com") is not None
 
 
-def test_two_that_rotate_at_once_make_one_version(world: World) -> None:
-    one, other = emails(world), emails(world)
+def test_concurrent_rotations_create_one_version(world: World) -> None:
+    one, other = email_index(world), email_index(world)
     before = list(world.rows.keys.values())
     one.rotate()
     after = dict(world.rows.keys)
     versions = world.rows.versions
     with pytest.MonkeyPatch.context() as patch:
-        seen = iter([before])  # as it was when the other one looked
+        seen = iter([before])  # the rows before the first rotation
         patch.setattr(world.rows, "versions", lambda *of: next(seen, None) or versions(*of))
-        with pytest.raises(KeyUnavailable, match=r"changed the key of index users\.email meanwhile"):
+        with pytest.raises(KeyUnavailable, match="another process changed the key"):
             other.rotate()
     assert world.rows.keys == after
 
 
-def test_rows_from_before_they_were_bound_are_bound_once_and_on_purpose(world: World) -> None:
-    index = emails(world)
+def test_bind_binds_legacy_rows_once(world: World) -> None:
+    index = email_index(world)
     value = index.value("ada@example.com")
     (row,) = world.rows.keys.values()
     key, _ = world.service.known[row.wrapped]
-    # As they were made at first: nothing but the key's own name is bound.
+    # Rows were first bound to nothing but the key's identity.
     first = {"use": "index key", "service": "shop", "environment": "prod"}
     scope = contexts.encode({**first, "index": "users.email", "version": 1})
     (wrapped,) = world.service.wrap([key], scope)
-    changed(world, 1, wrapped=wrapped)
-    late = world.unprepared().index("users.email", rows=ROWS, normalise="email")
+    alter_row(world, 1, wrapped=wrapped)
+    stale = world.unprepared().index("users.email", rows=ROWS, normalise="email")
     with pytest.raises(IndexKeyLost):
-        late.value("ada@example.com")
-    late.bind()
-    assert late.value("ada@example.com") == value
+        stale.value("ada@example.com")
+    stale.bind()
+    assert stale.value("ada@example.com") == value
     with pytest.raises(IndexKeyLost):
-        late.bind()
+        stale.bind()
 
 
 @pytest.mark.parametrize("value", [1.5, object(), {1, 2}, "\ud800"])
-def test_what_cannot_be_indexed_is_refused_and_not_shown(world: World, value: object) -> None:
+def test_value_that_cannot_be_indexed_is_rejected_and_not_shown(
+    world: World, value: object
+) -> None:
     with pytest.raises(EncryptionError) as refused:
-        exact(world).value(value)
+        name_index(world).value(value)
     assert repr(value) not in str(refused.value)
 
 
-def test_wrong_declarations_are_refused_before_anything_is_asked(world: World) -> None:
+def test_invalid_declarations_are_rejected_without_a_request(world: World) -> None:
     process = world.unprepared()
     process.index("users.email", rows=ROWS)
     wrong: list[tuple[str, Any]] = [
@@ -387,20 +392,20 @@ def test_wrong_declarations_are_refused_before_anything_is_asked(world: World) -
     assert world.rows.looked_up == 0
 
 
-def test_keys_are_neither_shown_nor_carried_away(world: World) -> None:
-    index = emails(world)
+def test_index_keys_are_not_shown_pickled_or_copied(world: World) -> None:
+    index = email_index(world)
     index.value("ada@example.com")
     ((key, _),) = world.service.known.values()
     shown = repr([index, vars(index), vars(index._versions), index._versions._state])
     assert key.hex() not in shown
     assert repr(key) not in shown
-    for carry in (pickle.dumps, copy.copy, copy.deepcopy):
+    for copy_or_pickle in (pickle.dumps, copy.copy, copy.deepcopy):
         with pytest.raises(TypeError, match="cannot be pickled"):
-            carry(index)
+            copy_or_pickle(index)
 
 
-def test_a_forked_child_goes_on_with_the_same_values(world: World) -> None:
-    index = emails(world)
+def test_forked_child_computes_the_same_values(world: World) -> None:
+    index = email_index(world)
     value = index.value("ada@example.com")
     child = os.fork()
     if child == 0:

@@ -1,4 +1,4 @@
-"""Columns: as row by row, in few requests, with nulls kept and the bad ones named."""
+"""Columns: encrypted as row by row, in few requests, with nulls kept and failed rows named."""
 
 from __future__ import annotations
 
@@ -43,7 +43,9 @@ def world() -> World:
 
 @settings(max_examples=150, deadline=None)
 @given(_rows, st.sampled_from([0, 1, 2]), st.sampled_from(CIPHERS))
-def test_a_column_is_what_its_rows_are(rows: list[Any], width: int, cipher: Any) -> None:
+def test_column_equals_its_rows_encrypted_one_by_one(
+    rows: list[Any], width: int, cipher: Any
+) -> None:
     field = cipher.field("users.email", ["b", "a"][:width])
     items = [row[0] for row in rows]
     bound = [[row[1 + at] for row in rows] for at in range(width)]
@@ -59,7 +61,7 @@ def test_a_column_is_what_its_rows_are(rows: list[Any], width: int, cipher: Any)
 
 
 @pytest.mark.parametrize("start", [-40_000, -130, 0, 32_000, 2**31 - 100, 2**63 - 100, -(2**63)])
-def test_whole_numbers_of_all_sizes_are_bound_as_row_by_row(world: World, start: int) -> None:
+def test_column_of_integers_of_any_size_binds_like_single_rows(world: World, start: int) -> None:
     field = world.process().field("users.email", ["user_id"])
     ids = list(range(start, start + 9000))
     items = [f"user{number}@example.com" for number in ids]
@@ -68,13 +70,13 @@ def test_whole_numbers_of_all_sizes_are_bound_as_row_by_row(world: World, start:
     assert field.decrypt_many(tokens, ids).values() == items
 
 
-def test_no_two_tokens_of_a_column_share_a_nonce(world: World) -> None:
+def test_tokens_of_a_column_never_share_a_nonce(world: World) -> None:
     field = world.process().field("users.email")
     tokens: list[Any] = field.encrypt_many(["x"] * 10_000)
     assert len({token[5:17] for token in tokens}) == 10_000
 
 
-def test_the_bad_ones_are_named_and_the_rest_comes(world: World) -> None:
+def test_decrypt_many_names_failed_tokens_and_returns_the_rest(world: World) -> None:
     field = world.process().field("users.email", ["user_id"])
     ids = list(range(10_000))
     tokens: list[Any] = field.encrypt_many([f"{number}" for number in ids], ids)
@@ -89,7 +91,7 @@ def test_the_bad_ones_are_named_and_the_rest_comes(world: World) -> None:
         field.decrypt_column(tokens, ids)
 
 
-def test_a_thousand_data_keys_take_one_look_up_and_one_batch(world: World) -> None:
+def test_column_under_1000_data_keys_takes_one_lookup_and_one_batch(world: World) -> None:
     ids = list(range(20_000))
     tokens: list[Any] = [None] * len(ids)
     for number in range(1000):
@@ -103,7 +105,7 @@ def test_a_thousand_data_keys_take_one_look_up_and_one_batch(world: World) -> No
     assert world.rows.lookups == 1
 
 
-def test_tokens_of_a_lost_data_key_are_named(world: World) -> None:
+def test_decrypt_many_names_tokens_of_a_lost_data_key(world: World) -> None:
     one, other = (world.process().field("users.email") for _ in range(2))
     tokens: list[Any] = [*one.encrypt_many(["a"] * 3), *other.encrypt_many(["b"] * 3)]
     del world.rows.keys[int.from_bytes(tokens[0][1:5], "big")]
@@ -112,7 +114,7 @@ def test_tokens_of_a_lost_data_key_are_named(world: World) -> None:
     assert batch.failed == (0, 1, 2)
 
 
-def test_a_bound_is_never_passed_in_a_column(world: World) -> None:
+def test_column_never_exceeds_the_limits_of_a_data_key(world: World) -> None:
     limits = dataclasses.replace(Limits(), data_key_messages=100, data_key_bytes=1600)
     field = world.process(limits=limits).field("users.email")
     tokens: list[Any] = [
@@ -128,14 +130,16 @@ def test_a_bound_is_never_passed_in_a_column(world: World) -> None:
 
 
 @pytest.mark.parametrize("items", [["a", 7], ["a", "\ud800"], ["a", "x" * (2**20 + 1)]], ids=str)
-def test_an_item_that_cannot_be_encrypted_is_named(world: World, items: list[Any]) -> None:
+def test_encrypt_many_names_an_item_that_cannot_be_encrypted(
+    world: World, items: list[Any]
+) -> None:
     with pytest.raises(EncryptionError, match="item 5001"):
         world.process().field("users.email").encrypt_many(["a"] * 5000 + items)
     assert len(str(items)) < 2**21
 
 
 @pytest.mark.parametrize("bound", [None, 1.5, "\ud800"], ids=repr)
-def test_a_context_that_cannot_be_bound_is_named(world: World, bound: Any) -> None:
+def test_encrypt_many_names_a_context_that_cannot_be_bound(world: World, bound: Any) -> None:
     field = world.process().field("users.email", ["user_id"])
     with pytest.raises(InvalidContext, match="item 1"):
         field.encrypt_many(["a", "b"], [1, bound])
@@ -144,14 +148,16 @@ def test_a_context_that_cannot_be_bound_is_named(world: World, bound: Any) -> No
 
 
 @pytest.mark.parametrize("bound", [[], [[1]], [[1, 2], [1, 2]]], ids=str)
-def test_columns_of_another_length_or_number_are_refused(world: World, bound: list[Any]) -> None:
+def test_context_columns_of_wrong_length_or_number_are_rejected(
+    world: World, bound: list[Any]
+) -> None:
     field = world.process().field("users.email", ["user_id"])
     for work in (field.encrypt_many, field.decrypt_many):
         with pytest.raises(EncryptionError, match="user_id"):
             work(["a", "b"], *bound)
 
 
-def kinds(items: list[Any]) -> dict[str, Any]:
+def columns_of(items: list[Any]) -> dict[str, Any]:
     return {
         "list": items,
         "tuple": tuple(items),
@@ -163,11 +169,11 @@ def kinds(items: list[Any]) -> dict[str, Any]:
     }
 
 
-@pytest.mark.parametrize("kind", list(kinds(["a"])))
-def test_a_column_of_a_library_comes_back_as_what_it_is(world: World, kind: str) -> None:
+@pytest.mark.parametrize("kind", list(columns_of(["a"])))
+def test_column_is_returned_in_the_library_it_came_from(world: World, kind: str) -> None:
     field = world.process().field("users.email", ["user_id"])
     items = ["ada", None, "bob", "Größe"]
-    column = kinds(items)[kind]
+    column = columns_of(items)[kind]
     tokens: Any = field.encrypt_column(column, np.arange(4))
     plain: Any = field.decrypt_column(tokens, pl.Series([0, 1, 2, 3]))
     arrow = kind in ("arrow", "chunked")
@@ -197,7 +203,9 @@ def test_a_column_of_a_library_comes_back_as_what_it_is(world: World, kind: str)
         (bytes, [b"\x00", None]),
     ],
 )
-def test_other_types_come_back_in_columns_too(world: World, kind: type, items: list[Any]) -> None:
+def test_column_of_any_declared_type_is_decrypted(
+    world: World, kind: type, items: list[Any]
+) -> None:
     field = world.process().field("users.thing", [], kind)
     for column in (pd.Series(items, dtype=object), pl.Series(items), pa.array(items)):
         plain = field.decrypt_column(field.encrypt_column(column))
@@ -205,14 +213,14 @@ def test_other_types_come_back_in_columns_too(world: World, kind: type, items: l
         assert back == items
 
 
-def test_what_is_no_column_is_refused(world: World) -> None:
+def test_value_that_is_not_a_column_is_rejected(world: World) -> None:
     field = world.process().field("users.email")
     for column in ("text", {"a": 1}, np.array([["a"]], dtype=object), 7):
         with pytest.raises(EncryptionError):
             field.encrypt_column(column)
 
 
-def test_unique_ids_as_context_of_a_whole_column(world: World) -> None:
+def test_column_bound_to_uuids_is_decrypted(world: World) -> None:
     field = world.process().field("users.email", ["tenant", "row"])
     rows = [UUID(int=number) for number in range(bulk.ROWS + 10)]
     tenants = ["acme"] * len(rows)

@@ -1,4 +1,4 @@
-"""Field tokens: what goes in comes out, and nothing else is ever accepted."""
+"""Field tokens: a value is decrypted as it was encrypted, and nothing else is ever accepted."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
 
 
 class Service:
-    """Wraps under one AES key, with the scope as additional data, and counts what it is asked."""
+    """A key service with one AES key and the scope as associated data; it counts its calls."""
 
     def __init__(self) -> None:
         self.calls = 0
@@ -68,18 +68,18 @@ def cipher(service: Service) -> FieldCipher:
     return FieldCipher(service, STORE)
 
 
-def encrypted(cipher: FieldCipher, value: object, context: Any = None) -> str:
+def encrypt(cipher: FieldCipher, value: object, context: Any = None) -> str:
     token = cipher.encrypt_field(value, context)
     assert isinstance(token, str)
     return token
 
 
-def raw(token: str) -> bytes:
+def token_bytes(token: str) -> bytes:
     text = token.removeprefix("sr3.")
     return base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
 
 
-def text(raw: bytes) -> str:
+def token_text(raw: bytes) -> str:
     return "sr3." + base64.urlsafe_b64encode(raw).decode().rstrip("=")
 
 
@@ -103,36 +103,36 @@ def text(raw: bytes) -> str:
     ],
     ids=repr,
 )
-def test_a_value_comes_back_as_its_own_type(cipher: FieldCipher, value: object) -> None:
-    token = encrypted(cipher, value, {"user_id": 7})
+def test_value_is_decrypted_as_its_own_type(cipher: FieldCipher, value: object) -> None:
+    token = encrypt(cipher, value, {"user_id": 7})
     back = cipher.decrypt_field(token, {"user_id": 7})
     assert back == value
     assert type(back) is type(value)
 
 
-def test_none_stays_none_without_a_request(cipher: FieldCipher, service: Service) -> None:
+def test_none_is_returned_as_none_without_a_request(cipher: FieldCipher, service: Service) -> None:
     assert cipher.encrypt_field(None, {"user_id": 7}) is None
     assert cipher.decrypt_field(None, {"user_id": 7}) is None
     assert service.calls == 0
 
 
-def test_a_secret_comes_back_as_the_text_it_is(cipher: FieldCipher) -> None:
-    assert cipher.decrypt_field(encrypted(cipher, Secret("hunter2"))) == "hunter2"
+def test_secret_is_decrypted_as_its_text(cipher: FieldCipher) -> None:
+    assert cipher.decrypt_field(encrypt(cipher, Secret("hunter2"))) == "hunter2"
 
 
-def test_a_token_is_printable_and_has_128_bytes_of_overhead_with_a_transit_key() -> None:
+def test_text_token_is_printable_and_128_bytes_longer_than_the_value() -> None:
     key = DataKey(bytes(32), bytes(64), TEXT_PURPOSES[3])
     token = envelope.seal(key, 1, b"gaara@example.com", b"\x00\x00", bytes(12))
-    assert len(raw(token)) == 128 + len("gaara@example.com")
+    assert len(token_bytes(token)) == 128 + len("gaara@example.com")
     assert set(token) <= set(ALPHABET + ".")
 
 
-def test_the_same_value_never_makes_the_same_token(cipher: FieldCipher) -> None:
+def test_same_value_is_never_encrypted_to_the_same_token(cipher: FieldCipher) -> None:
     assert len({cipher.encrypt_field("x") for _ in range(1000)}) == 1000
 
 
-def test_another_process_reads_the_token(service: Service, cipher: FieldCipher) -> None:
-    token = encrypted(cipher, "gaara@example.com", {"user_id": 7})
+def test_token_is_decrypted_by_another_process(service: Service, cipher: FieldCipher) -> None:
+    token = encrypt(cipher, "gaara@example.com", {"user_id": 7})
     other = FieldCipher(service, STORE)
     assert other.decrypt_field(token, {"user_id": 7}) == "gaara@example.com"
 
@@ -149,8 +149,8 @@ def test_another_process_reads_the_token(service: Service, cipher: FieldCipher) 
     ],
     ids=repr,
 )
-def test_another_context_does_not_open_it(cipher: FieldCipher, context: Any) -> None:
-    token = encrypted(cipher, "gaara@example.com", {"user_id": 7})
+def test_token_under_another_context_is_rejected(cipher: FieldCipher, context: Any) -> None:
+    token = encrypt(cipher, "gaara@example.com", {"user_id": 7})
     with pytest.raises(DecryptionFailed):
         cipher.decrypt_field(token, context)
 
@@ -164,27 +164,27 @@ def test_another_context_does_not_open_it(cipher: FieldCipher, context: Any) -> 
     ],
     ids=str,
 )
-def test_another_service_environment_or_key_does_not_open_it(
+def test_token_of_another_service_environment_or_key_is_rejected(
     service: Service, cipher: FieldCipher, scope: Scope, key_name: str
 ) -> None:
-    """Even under one and the same wrapping key: the scope is bound to the wrapped data key."""
-    token = encrypted(cipher, "gaara@example.com")
+    """Use one wrapping key for all, so that the scope alone makes the difference."""
+    token = encrypt(cipher, "gaara@example.com")
     with pytest.raises(DecryptionFailed):
         FieldCipher(service, scope, key_name).decrypt_field(token)
 
 
 def tampered_bits(token: str) -> list[str]:
-    original = raw(token)
+    original = token_bytes(token)
     flipped = []
     for position in range(8 * len(original)):
         changed = bytearray(original)
         changed[position // 8] ^= 1 << position % 8
-        flipped.append(text(bytes(changed)))
+        flipped.append(token_text(bytes(changed)))
     return flipped
 
 
 def tampered_characters(token: str) -> list[str]:
-    """Every other character of the alphabet, and some outside it, in every place."""
+    """Return the token with each character replaced by every other one, and by some invalid ones."""
     others = ALPHABET + "+/=.\n \x00\u00e9\uff21"
     return [
         token[:place] + other + token[place + 1 :]
@@ -195,12 +195,12 @@ def tampered_characters(token: str) -> list[str]:
 
 
 def truncated(token: str) -> list[str]:
-    original = raw(token)
+    original = token_bytes(token)
     ends = [token[:length] for length in range(len(token))]
     starts = [token[length:] for length in range(1, len(token) + 1)]
-    shorter = [text(original[:length]) for length in range(len(original))]
+    shorter = [token_text(original[:length]) for length in range(len(original))]
     holes = [
-        text(original[:place] + original[place + 1 :])
+        token_text(original[:place] + original[place + 1 :])
         for place in range(len(original))
         if original[:place] + original[place + 1 :] != original
     ]
@@ -208,16 +208,16 @@ def truncated(token: str) -> list[str]:
 
 
 def extended(token: str) -> list[str]:
-    original = raw(token)
-    longer = [text(original + bytes([byte])) for byte in range(256)]
+    original = token_bytes(token)
+    longer = [token_text(original + bytes([byte])) for byte in range(256)]
     inserted = [
-        text(original[:place] + b"\x00" + original[place:]) for place in range(len(original))
+        token_text(original[:place] + b"\x00" + original[place:]) for place in range(len(original))
     ]
     return longer + inserted + [token + character for character in ALPHABET] + [token + token]
 
 
 def respelled(token: str) -> list[str]:
-    """Texts that Python's base64 decodes to the very same bytes, or that look like the token."""
+    """Return texts that Python's base64 decodes to the same bytes, or that look alike."""
     body, padding = token.removeprefix("sr3."), "=" * (-(len(token) - 4) % 4)
     spellings = [
         token + padding,
@@ -227,7 +227,7 @@ def respelled(token: str) -> list[str]:
         token.replace("sr3.", "SR2."),
         token.replace("sr3.", "sr2"),
         token.replace("sr3.", "sr1."),
-        "sr3." + base64.b64encode(raw(token)).decode().rstrip("="),
+        "sr3." + base64.b64encode(token_bytes(token)).decode().rstrip("="),
         body,
     ]
     spellings += [token[:place] + "\n" + token[place:] for place in range(len(token))]
@@ -246,10 +246,10 @@ def respelled(token: str) -> list[str]:
         (respelled, 200),
     ],
 )
-def test_no_damaged_token_is_accepted(
+def test_damaged_token_is_rejected(
     cipher: FieldCipher, damage: Callable[[str], list[str]], at_least: int
 ) -> None:
-    token = encrypted(cipher, "sand", {"user_id": 7})
+    token = encrypt(cipher, "sand", {"user_id": 7})
     forgeries = damage(token)
     assert len(forgeries) >= at_least
     for forgery in forgeries:
@@ -258,36 +258,39 @@ def test_no_damaged_token_is_accepted(
 
 
 def parts(token: str) -> list[bytes]:
-    """version, type, wrapped length, wrapped key, commitment, nonce, ciphertext, tag."""
-    whole = raw(token)
+    """Split a token into its eight parts.
+
+    They are version, type, wrapped length, wrapped key, commitment, nonce, ciphertext and tag.
+    """
+    whole = token_bytes(token)
     start = 4 + int.from_bytes(whole[2:4], "big")
     cuts = [0, 1, 2, 4, start, start + 32, start + 44, len(whole) - 16, len(whole)]
     return [whole[one:other] for one, other in itertools.pairwise(cuts)]
 
 
-def test_no_mixture_of_two_tokens_is_accepted(service: Service) -> None:
-    """All 254 ways to take some parts from one token and the rest from another data key's."""
+def test_mixture_of_two_tokens_is_rejected(service: Service) -> None:
+    """Try all 254 mixtures of the parts of two tokens under different data keys."""
     cipher, other = FieldCipher(service, STORE), FieldCipher(service, STORE)
-    mine, theirs = parts(encrypted(cipher, "sand")), parts(encrypted(other, b"dune"))
+    mine, theirs = parts(encrypt(cipher, "sand")), parts(encrypt(other, b"dune"))
     opened = []
     for choice in range(256):
         mixture = [(mine, theirs)[choice >> index & 1][index] for index in range(len(mine))]
         try:
-            opened.append(cipher.decrypt_field(text(b"".join(mixture))))
+            opened.append(cipher.decrypt_field(token_text(b"".join(mixture))))
         except DecryptionFailed:
             continue
-    # Version and wrapped length are alike in both, so each token has four spellings as a mixture.
+    # Version and wrapped length are equal in both, so four mixtures are equal to each token.
     assert opened.count("sand") == opened.count(b"dune") == 4
     assert len(opened) == 8
 
 
 @pytest.mark.parametrize("length", [0, 1, 75, 77, 255, 1024, 1025, 0x7FFF, 0xFFFF], ids=str)
-def test_a_false_wrapped_length_is_refused_before_any_request(
+def test_token_with_a_false_wrapped_length_is_rejected_without_a_request(
     service: Service, cipher: FieldCipher, length: int
 ) -> None:
-    whole = raw(encrypted(cipher, "sand"))
+    whole = token_bytes(encrypt(cipher, "sand"))
     with pytest.raises(DecryptionFailed):
-        cipher.decrypt_field(text(whole[:2] + length.to_bytes(2, "big") + whole[4:64]))
+        cipher.decrypt_field(token_text(whole[:2] + length.to_bytes(2, "big") + whole[4:64]))
     assert service.calls == 1
 
 
@@ -301,7 +304,7 @@ def test_a_false_wrapped_length_is_refused_before_any_request(
     ],
     ids=lambda bomb: f"{len(bomb)} characters",
 )
-def test_a_header_bomb_ends_before_any_request(
+def test_oversized_token_is_rejected_without_a_request(
     service: Service, cipher: FieldCipher, bomb: str
 ) -> None:
     with pytest.raises(DecryptionFailed):
@@ -312,15 +315,15 @@ def test_a_header_bomb_ends_before_any_request(
 @pytest.mark.parametrize(
     "token", [b"sr3.AwEA", 7, ["sr3."], "", "x", "sr3.", "\ud800", "vault:v1:x"]
 )
-def test_what_is_no_token_fails_like_a_forged_one(cipher: FieldCipher, token: Any) -> None:
+def test_malformed_token_is_rejected_like_a_forged_one(cipher: FieldCipher, token: Any) -> None:
     with pytest.raises(DecryptionFailed):
         cipher.decrypt_field(token)
 
 
-def test_every_failure_reads_alike(cipher: FieldCipher) -> None:
-    """No reason, no library exception as its cause, and no value in the traceback."""
-    token = encrypted(cipher, "hunter2", {"user_id": 7})
-    said = set()
+def test_decryption_failures_have_the_same_message(cipher: FieldCipher) -> None:
+    """Check that no reason, no library exception and no value appears in the traceback."""
+    token = encrypt(cipher, "hunter2", {"user_id": 7})
+    messages = set()
     for forgery, context in (
         ("", None),
         (token[:-4], {"user_id": 7}),
@@ -332,11 +335,11 @@ def test_every_failure_reads_alike(cipher: FieldCipher) -> None:
         shown = "".join(traceback.format_exception(caught.value))
         assert "InvalidTag" not in shown
         assert "hunter2" not in shown
-        said.add(str(caught.value))
-    assert said == {"the token isn't authentic for this key and context"}
+        messages.add(str(caught.value))
+    assert messages == {"the token isn't authentic for this key and context"}
 
 
-def test_a_wrong_context_or_value_is_refused_before_any_request(
+def test_invalid_context_or_value_is_rejected_without_a_request(
     cipher: FieldCipher, service: Service
 ) -> None:
     unbound: Any = {"user_id": None}
@@ -349,12 +352,12 @@ def test_a_wrong_context_or_value_is_refused_before_any_request(
     assert service.calls == 0
 
 
-def test_the_largest_value_goes_round(cipher: FieldCipher) -> None:
+def test_largest_value_is_encrypted_and_decrypted(cipher: FieldCipher) -> None:
     value = os.urandom(value_codec.MAX_SIZE)
-    assert cipher.decrypt_field(encrypted(cipher, value)) == value
+    assert cipher.decrypt_field(encrypt(cipher, value)) == value
 
 
-def test_a_cipher_shows_no_key_and_cannot_be_pickled(cipher: FieldCipher) -> None:
+def test_cipher_shows_no_key_and_is_not_pickled(cipher: FieldCipher) -> None:
     cipher.encrypt_field("x")
     assert "AESGCM" not in repr(cipher)
     with pytest.raises(TypeError, match="pickled"):

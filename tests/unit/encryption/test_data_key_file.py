@@ -1,4 +1,4 @@
-"""Data keys in a file: private, whole, shared by processes, and never given the same number."""
+"""Stores of data keys: private, never partly written, shared by processes, with unique numbers."""
 
 from __future__ import annotations
 
@@ -41,12 +41,12 @@ def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[DataKeySto
 
 
 def same(found: list[WrappedKey], *expected: WrappedKey) -> bool:
-    """SQLite drops the offset of a moment."""
+    """Return whether the rows are equal except for *created*, because SQLite drops its offset."""
     bare = [replace(key, created=KEY.created) for key in found]
     return sorted(bare, key=lambda key: key.number) == list(expected)
 
 
-def test_a_row_is_kept_once_and_found_by_its_number(store: DataKeyStore) -> None:
+def test_row_is_added_once_and_found_by_its_number(store: DataKeyStore) -> None:
     largest = replace(KEY, number=MAX_NUMBER, scope="shop/dev/other")
     assert store.get([7]) == []
     assert store.add(KEY)
@@ -56,7 +56,7 @@ def test_a_row_is_kept_once_and_found_by_its_number(store: DataKeyStore) -> None
     assert store.get([]) == []
 
 
-def test_rows_that_are_behind_are_found_and_replaced_once(store: DataKeyStore) -> None:
+def test_rewrap_replaces_an_unchanged_row_once(store: DataKeyStore) -> None:
     new, other = replace(KEY, number=8, version=2), replace(KEY, number=9, scope="shop/dev/other")
     assert all(store.add(key) for key in (KEY, new, other))
     found = {key.number: key for key in store.of_scope("shop/dev/pii")}
@@ -66,14 +66,14 @@ def test_rows_that_are_behind_are_found_and_replaced_once(store: DataKeyStore) -
     assert same(store.get([7]), replace(KEY, wrapped=b"rewrapped", version=2))
 
 
-def test_a_store_serves_processes_one_after_the_other(store: DataKeyStore) -> None:
+def test_store_is_shared_by_two_processes(store: DataKeyStore) -> None:
     service = KeyService()
     token = FieldCipher(service, STORE, data_keys=store).encrypt_field("sand", {"user_id": 7})
     reader = FieldCipher(service, STORE, data_keys=store)
     assert reader.decrypt_field(token, {"user_id": 7}) == "sand"
 
 
-def test_the_file_is_private_and_what_was_half_written_is_not_there(tmp_path: Path) -> None:
+def test_file_is_private_and_leaves_no_partial_file(tmp_path: Path) -> None:
     old = os.umask(0)
     try:
         store = FileDataKeys(tmp_path / "keys.json")
@@ -85,7 +85,7 @@ def test_the_file_is_private_and_what_was_half_written_is_not_there(tmp_path: Pa
         assert stat.S_IMODE(path.stat().st_mode) == 0o600
 
 
-def test_a_write_that_fails_leaves_the_file_as_it_was(
+def test_failed_write_leaves_the_file_unchanged(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     store = FileDataKeys(tmp_path / "keys.json")
@@ -103,7 +103,7 @@ def test_a_write_that_fails_leaves_the_file_as_it_was(
 
 
 @pytest.mark.parametrize("text", ["", "{", "[1]", "7", '[{"id": 7}]', "\xff"])
-def test_a_file_that_is_none_of_ours_is_an_error_and_stays(tmp_path: Path, text: str) -> None:
+def test_file_of_another_format_is_rejected_and_left_unchanged(tmp_path: Path, text: str) -> None:
     path = tmp_path / "keys.json"
     path.write_text(text, encoding="latin-1")
     for work in (lambda: FileDataKeys(path).get([7]), lambda: FileDataKeys(path).add(KEY)):
@@ -112,7 +112,7 @@ def test_a_file_that_is_none_of_ours_is_an_error_and_stays(tmp_path: Path, text:
     assert path.read_text(encoding="latin-1") == text
 
 
-def test_processes_that_write_at_once_lose_nothing(tmp_path: Path) -> None:
+def test_concurrent_processes_lose_no_row(tmp_path: Path) -> None:
     path = tmp_path / "keys.json"
     code = (
         "import sys; from dataclasses import replace\n"
@@ -132,7 +132,7 @@ def test_processes_that_write_at_once_lose_nothing(tmp_path: Path) -> None:
     assert len(FileDataKeys(path).get(range(1, 100))) == 25
 
 
-def test_a_table_that_is_not_there_is_an_error_that_says_so() -> None:
+def test_missing_table_raises_an_error_that_names_it() -> None:
     engine = create_engine("sqlite://")
     table = TableDataKeys(engine)
     try:

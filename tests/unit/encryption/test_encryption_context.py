@@ -1,4 +1,4 @@
-"""The encoding of contexts: one for each context, and no two alike."""
+"""The encoding of contexts: one for each context, and no two contexts with the same encoding."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ contexts = st.none() | st.dictionaries(names, scalars, min_size=1, max_size=4)
 
 
 def typed(context: dict[str, Any] | None) -> frozenset[Any] | None:
-    """*context* so that 1, True and "1" differ, as they don't under ``==``."""
+    """Return *context* in a form in which 1, True and "1" differ; they do not under ``==``."""
     if context is None:
         return None
     return frozenset((name, type(value), value) for name, value in context.items())
@@ -49,7 +49,7 @@ def typed(context: dict[str, Any] | None) -> frozenset[Any] | None:
 @example({"a": "b\x01\x00\x00c"}, {"a": "b", "c": ""})
 @example({"ab": "c"}, {"a": "bc"})
 @example({"a": ""}, None)
-def test_two_contexts_encode_alike_only_when_they_are_the_same(
+def test_encodings_are_equal_only_for_equal_contexts(
     one: dict[str, Any] | None, other: dict[str, Any] | None
 ) -> None:
     assert (encode(one) == encode(other)) == (typed(one) == typed(other))
@@ -68,23 +68,25 @@ def test_adding_an_entry_changes_the_encoding(context: dict[str, Any], value: An
 
 
 @given(st.dictionaries(names, scalars, min_size=2, max_size=8), st.randoms())
-def test_order_does_not_matter(context: dict[str, Any], shuffler: random.Random) -> None:
+def test_order_of_entries_does_not_change_the_encoding(
+    context: dict[str, Any], shuffler: random.Random
+) -> None:
     entries = list(context.items())
     shuffler.shuffle(entries)
     assert encode(dict(entries)) == encode(context)
 
 
-def test_any_mapping_is_a_context() -> None:
+def test_any_mapping_is_accepted_as_a_context() -> None:
     assert encode(MappingProxyType({"user_id": 7})) == encode({"user_id": 7})
 
 
-def test_the_encoding_is_the_documented_one() -> None:
+def test_encoding_matches_the_documented_bytes() -> None:
     assert encode(None).hex() == "00"
     assert encode({"user_id": 7}) == b"\x01\x07user_id\x03\x00\x01\x07"
     assert encode({"bb": True, "a": "x"}) == b"\x02\x01a\x01\x00\x01x\x02bb\x04\x00\x01\x01"
 
 
-def test_equal_text_in_two_normal_forms_is_two_contexts() -> None:
+def test_unicode_normal_forms_are_different_contexts() -> None:
     assert encode({"name": "\u00e9"}) != encode({"name": "e\u0301"})
 
 
@@ -111,19 +113,19 @@ def test_equal_text_in_two_normal_forms_is_two_contexts() -> None:
     ],
     ids=repr,
 )
-def test_anything_else_is_refused(context: Any) -> None:
+def test_invalid_context_is_rejected(context: Any) -> None:
     with pytest.raises(InvalidContext):
         encode(context)
 
 
 @pytest.mark.parametrize("value", ["hunter2\ud800", [Secret("hunter2")], "hunter2" * 1000])
-def test_the_refusal_names_the_entry_and_never_shows_the_value(value: Any) -> None:
+def test_context_error_names_the_entry_and_hides_the_value(value: Any) -> None:
     with pytest.raises(InvalidContext, match="'user_id'") as caught:
         encode({"user_id": value})
     assert "hunter2" not in str(caught.value)
 
 
-def test_sizes_are_bounded() -> None:
+def test_context_of_excessive_size_is_rejected() -> None:
     full = {f"{number:0>{MAX_NAME}}": "x" * MAX_VALUE for number in range(MAX_ENTRIES)}
     assert len(encode(full)) == 1 + MAX_ENTRIES * (1 + MAX_NAME + 1 + 2 + MAX_VALUE)
     too_large: list[dict[str, Any]] = [

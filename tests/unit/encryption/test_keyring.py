@@ -1,4 +1,4 @@
-"""Data keys in a process: minted once, kept within bounds, never shared with a fork."""
+"""Data keys in a process: generated once, used within limits, never shared with a fork."""
 
 from __future__ import annotations
 
@@ -34,12 +34,12 @@ SCOPE = WrapScope(b"scope", "shop/dev/pii")
 
 
 class Service:
-    """Hands out numbered wrapped keys; can be away, and can be made to wait."""
+    """A key service that numbers its wrapped keys, can be unavailable and can be made to wait."""
 
     def __init__(self) -> None:
         self.keys: dict[bytes, bytes] = {}
         self.wraps = self.unwraps = 0
-        self.away = False
+        self.unavailable = False
         self.gate: threading.Event | None = None
 
     def wrap(self, data_keys: Sequence[bytes], scope: bytes) -> list[bytes]:
@@ -64,8 +64,8 @@ class Service:
     def _answer(self) -> None:
         if self.gate is not None:
             assert self.gate.wait(30)
-        if self.away:
-            raise KeyUnavailable("the server is away")
+        if self.unavailable:
+            raise KeyUnavailable("the server is unavailable")
 
 
 class Clock:
@@ -87,10 +87,10 @@ def clock() -> Clock:
 
 
 class Ring(Keyring):
-    """A keyring without a store, whose successors are made when the test says so."""
+    """A keyring without a store, whose background work runs only when a test runs it."""
 
     def __init__(self, service: Service, clock: Clock, limits: Limits) -> None:
-        self.due: list[Callable[[], object]] = []
+        self.background_work: list[Callable[[], object]] = []
         super().__init__(
             service,
             SCOPE,
@@ -98,7 +98,7 @@ class Ring(Keyring):
             limits=limits,
             clock=clock,
             random=os.urandom,
-            background=self.due.append,
+            background=self.background_work.append,
         )
 
     def write_key(self, size: int) -> DataKey:
@@ -121,20 +121,20 @@ def eager_switching() -> Iterator[None]:
     sys.setswitchinterval(usual)
 
 
-def test_one_key_is_minted_and_wrapped_once(service: Service) -> None:
+def test_key_is_generated_and_wrapped_once(service: Service) -> None:
     ring = keyring(service)
     assert len({id(ring.write_key(10)) for _ in range(1000)}) == 1
     assert service.wraps == 1
 
 
-def test_a_key_encrypts_no_more_messages_than_allowed(service: Service) -> None:
+def test_key_encrypts_no_more_messages_than_its_limit(service: Service) -> None:
     ring = keyring(service, data_key_messages=3)
     used = [ring.write_key(1).wrapped for _ in range(10)]
     assert max(used.count(key) for key in used) == 3
     assert service.wraps == 4
 
 
-def test_a_key_encrypts_no_more_bytes_than_allowed(service: Service) -> None:
+def test_key_encrypts_no_more_bytes_than_its_limit(service: Service) -> None:
     ring = keyring(service, data_key_bytes=100)
     sizes = [60, 40, 1, 99, 100, 51, 51]
     total: dict[bytes, int] = {}
@@ -144,7 +144,7 @@ def test_a_key_encrypts_no_more_bytes_than_allowed(service: Service) -> None:
     assert list(total.values()) == [100, 100, 100, 51, 51]
 
 
-def test_a_key_encrypts_no_longer_than_allowed(service: Service, clock: Clock) -> None:
+def test_key_is_replaced_at_its_maximum_age(service: Service, clock: Clock) -> None:
     ring = keyring(service, clock, data_key_age=60)
     first = ring.write_key(1)
     clock.now += 59.9
@@ -153,7 +153,7 @@ def test_a_key_encrypts_no_longer_than_allowed(service: Service, clock: Clock) -
     assert ring.write_key(1) is not first
 
 
-def test_a_value_that_no_key_may_encrypt_is_refused_before_any_request(service: Service) -> None:
+def test_value_larger_than_a_key_limit_is_rejected_without_a_request(service: Service) -> None:
     with pytest.raises(ConfigurationError, match="data_key_bytes"):
         keyring(service, data_key_bytes=10).write_key(11)
     assert service.wraps == 0
@@ -170,40 +170,40 @@ def test_a_value_that_no_key_may_encrypt_is_refused_before_any_request(service: 
     ],
     ids=str,
 )
-def test_limits_that_no_key_can_keep_are_refused(service: Service, limits: dict[str, Any]) -> None:
+def test_limits_out_of_range_are_rejected(service: Service, limits: dict[str, Any]) -> None:
     with pytest.raises(ConfigurationError, match=next(iter(limits))):
         keyring(service, **limits)
 
 
-def test_while_the_service_is_away_a_warm_key_goes_on_to_its_bound_and_no_further(
+def test_active_key_is_used_up_to_its_limit_during_an_outage(
     service: Service, clock: Clock
 ) -> None:
     ring = keyring(service, clock, data_key_messages=3)
     key = ring.write_key(1)
-    service.away = True
+    service.unavailable = True
     assert [ring.write_key(1) for _ in range(2)] == [key, key]
     for _ in range(3):
         with pytest.raises(KeyUnavailable):
             ring.write_key(1)
     assert ring.read_carried(key.wrapped, key.commitment) is key
-    service.away = False
+    service.unavailable = False
     assert ring.write_key(1) is not key
 
 
-def test_what_this_process_wrote_it_reads_without_asking(service: Service) -> None:
+def test_own_token_is_read_without_a_request(service: Service) -> None:
     ring = keyring(service)
     key = ring.write_key(1)
     assert ring.read_carried(key.wrapped, key.commitment) is key
     assert service.unwraps == 0
 
 
-def wrapped_keys(service: Service, count: int) -> list[DataKey]:
-    """Keys that other processes minted."""
+def keys_of_other_processes(service: Service, count: int) -> list[DataKey]:
+    """Return keys that other processes generated."""
     return [keyring(service).write_key(1) for _ in range(count)]
 
 
-def test_read_keys_are_bounded_and_the_longest_unused_goes_first(service: Service) -> None:
-    keys = wrapped_keys(service, 4)
+def test_key_cache_is_bounded_and_evicts_the_least_recently_used(service: Service) -> None:
+    keys = keys_of_other_processes(service, 4)
     ring = keyring(service, data_key_cache=3)
 
     def read(*order: int) -> int:
@@ -219,8 +219,8 @@ def test_read_keys_are_bounded_and_the_longest_unused_goes_first(service: Servic
     assert read(1) == 1
 
 
-def test_a_read_key_is_dropped_at_its_age(service: Service, clock: Clock) -> None:
-    (key,) = wrapped_keys(service, 1)
+def test_cached_key_expires_at_its_maximum_age(service: Service, clock: Clock) -> None:
+    (key,) = keys_of_other_processes(service, 1)
     ring = keyring(service, clock, data_key_age=60)
     for step, unwraps in ((0, 1), (59.9, 1), (0.1, 2), (59.9, 2), (0.1, 3)):
         clock.now += step
@@ -228,8 +228,8 @@ def test_a_read_key_is_dropped_at_its_age(service: Service, clock: Clock) -> Non
         assert service.unwraps == unwraps
 
 
-def test_a_commitment_to_another_key_is_refused_and_not_remembered(service: Service) -> None:
-    mine, other = wrapped_keys(service, 2)
+def test_commitment_to_another_key_is_rejected_and_not_cached(service: Service) -> None:
+    mine, other = keys_of_other_processes(service, 2)
     ring = keyring(service)
     for _ in range(2):
         with pytest.raises(DecryptionFailed):
@@ -240,8 +240,8 @@ def test_a_commitment_to_another_key_is_refused_and_not_remembered(service: Serv
         ring.read_carried(mine.wrapped, other.commitment)
 
 
-def test_a_traceback_that_prints_locals_shows_no_data_key(service: Service) -> None:
-    mine, other = wrapped_keys(service, 2)
+def test_traceback_with_locals_shows_no_data_key(service: Service) -> None:
+    mine, other = keys_of_other_processes(service, 2)
     with pytest.raises(DecryptionFailed) as caught:
         keyring(service).read_carried(mine.wrapped, other.commitment)
     ours = [
@@ -254,15 +254,15 @@ def test_a_traceback_that_prints_locals_shows_no_data_key(service: Service) -> N
 
 
 @pytest.mark.parametrize("size", [0, 16, 31, 33])
-def test_an_unwrapped_key_of_another_size_is_refused(service: Service, size: int) -> None:
+def test_unwrapped_key_of_wrong_size_is_rejected(service: Service, size: int) -> None:
     service.keys[b"scope odd"] = bytes(size)
     with pytest.raises(DecryptionFailed):
         keyring(service).read_carried(b"scope odd", bytes(32))
 
 
 @pytest.mark.usefixtures("eager_switching")
-def test_threads_that_need_the_same_key_send_one_request(service: Service) -> None:
-    (theirs,) = wrapped_keys(service, 1)
+def test_concurrent_threads_share_one_request_per_key(service: Service) -> None:
+    (theirs,) = keys_of_other_processes(service, 1)
     service.wraps, service.gate = 0, threading.Event()
     ring = keyring(service)
     started = threading.Barrier(17)
@@ -282,7 +282,7 @@ def test_threads_that_need_the_same_key_send_one_request(service: Service) -> No
 
 
 @pytest.mark.usefixtures("eager_switching")
-def test_threads_together_never_pass_a_bound(service: Service) -> None:
+def test_concurrent_threads_never_exceed_the_limit_of_a_key(service: Service) -> None:
     ring = keyring(service, data_key_messages=100)
     used: list[bytes] = []
 
@@ -298,13 +298,13 @@ def test_threads_together_never_pass_a_bound(service: Service) -> None:
     assert service.wraps == 80
 
 
-def test_the_last_message_of_a_key_is_given_to_one_thread_only() -> None:
+def test_last_message_of_a_key_is_consumed_by_one_thread() -> None:
     budget = UsageLimits(messages=2, size=100, now=0, age=math.inf)
     granted: list[bool] = []
     rival = threading.Thread(target=lambda: granted.append(budget.spend(2, 0)))
 
     class Meddling(int):
-        """A number that lets the rival try in the middle of the decision."""
+        """A number that lets the rival thread try in the middle of the decision."""
 
         def __gt__(self, other: int) -> bool:
             if rival.ident is None:
@@ -317,29 +317,29 @@ def test_the_last_message_of_a_key_is_given_to_one_thread_only() -> None:
     assert sorted(granted) == [False, True]
 
 
-def test_a_thread_that_comes_just_after_the_key_was_unwrapped_asks_no_more(
+def test_late_thread_uses_the_key_that_was_just_unwrapped(
     service: Service,
 ) -> None:
-    (key,) = wrapped_keys(service, 1)
+    (key,) = keys_of_other_processes(service, 1)
     ring = keyring(service)
-    held = ring.read_carried(key.wrapped, key.commitment)
+    cached = ring.read_carried(key.wrapped, key.commitment)
     name = SelfContained(3, key.wrapped, key.commitment)
-    assert ring._fetch_one(name).key is held
+    assert ring._fetch_one(name).key is cached
     assert service.unwraps == 1
 
 
-def test_all_who_wait_get_the_error_and_the_next_call_tries_again(service: Service) -> None:
-    service.away, service.gate = True, threading.Event()
+def test_waiting_threads_share_the_error_and_the_next_call_retries(service: Service) -> None:
+    service.unavailable, service.gate = True, threading.Event()
     ring = keyring(service)
     with ThreadPoolExecutor(4) as pool:
         results = [pool.submit(ring.write_key, 1) for _ in range(4)]
         service.gate.set()
         assert all(isinstance(result.exception(30), KeyUnavailable) for result in results)
-    service.away = False
+    service.unavailable = False
     assert ring.write_key(1).wrapped in service.keys
 
 
-def test_an_interrupt_of_one_thread_is_an_outage_for_those_who_wait_for_it() -> None:
+def test_interrupt_of_the_leading_thread_raises_deadline_exceeded_for_waiters() -> None:
     flights: SingleFlight[int] = SingleFlight()
     entered, leave = threading.Event(), threading.Event()
 
@@ -358,55 +358,57 @@ def test_an_interrupt_of_one_thread_is_an_outage_for_those_who_wait_for_it() -> 
     assert flights.do("key", lambda: 7) == 7
 
 
-def test_a_successor_is_made_ahead_and_once(service: Service, clock: Clock) -> None:
+def test_next_key_is_generated_once_before_the_current_expires(
+    service: Service, clock: Clock
+) -> None:
     ring = keyring(service, clock, data_key_age=100)
     first = ring.write_key(1)
     clock.now += 89
     assert ring.write_key(1) is first
-    assert ring.due == []
+    assert ring.background_work == []
     clock.now += 1
     assert [ring.write_key(1) for _ in range(3)] == [first] * 3
-    (make,) = ring.due
+    (make,) = ring.background_work
     make()
     make()
     second = ring.write_key(1)
     assert second is not first
     assert service.wraps == 2
-    assert len(ring.due) == 1
+    assert len(ring.background_work) == 1
 
 
-def test_a_successor_is_made_before_the_last_messages(service: Service, clock: Clock) -> None:
+def test_next_key_is_generated_before_the_last_messages(service: Service, clock: Clock) -> None:
     ring = keyring(service, clock, data_key_messages=100_000)
     ring.carried.reserve_messages(89_000)
-    assert ring.due == []
+    assert ring.background_work == []
     ring.carried.reserve_messages(2_000)
-    assert len(ring.due) == 1
+    assert len(ring.background_work) == 1
 
 
-def test_while_no_successor_can_be_made_the_key_goes_on_to_its_end(
+def test_key_is_used_until_it_expires_while_no_next_key_can_be_generated(
     service: Service, clock: Clock, caplog: pytest.LogCaptureFixture
 ) -> None:
     ring = keyring(service, clock, data_key_age=1000)
     key = ring.write_key(1)
-    service.away = True
+    service.unavailable = True
     clock.now += 900
     for attempt in range(1, 3):
         assert ring.write_key(1) is key
-        assert len(ring.due) == attempt
-        ring.due[-1]()
-        assert caplog.messages[-1].endswith("the server is away")
+        assert len(ring.background_work) == attempt
+        ring.background_work[-1]()
+        assert caplog.messages[-1].endswith("the server is unavailable")
         clock.now += 60
     clock.now -= 20.1
     assert ring.write_key(1) is key
     clock.now += 0.1
     with pytest.raises(KeyUnavailable):
         ring.write_key(1)
-    service.away = False
+    service.unavailable = False
     assert ring.write_key(1) is not key
 
 
-def test_a_compiled_field_keeps_the_bounds_of_its_key(service: Service, clock: Clock) -> None:
-    """Counted through all ways of encryption together, on a clock that the test moves."""
+def test_compiled_field_never_exceeds_the_limits_of_its_key(service: Service, clock: Clock) -> None:
+    """Count the messages of all encryption methods together, on a clock that the test sets."""
     scope = names.Scope("shop", names.Environment.DEV)
     limits = dataclasses.replace(Limits(), data_key_messages=10, data_key_age=60)
     rows = Rows()
@@ -414,7 +416,7 @@ def test_a_compiled_field_keeps_the_bounds_of_its_key(service: Service, clock: C
         service, scope, data_keys=rows, limits=limits, clock=clock, background=lambda _: None
     )
     field = cipher.field("users.email", ["user_id"])
-    made: dict[bytes, list[float]] = {}
+    times_by_header: dict[bytes, list[float]] = {}
 
     def one(number: int) -> Any:
         ways = (
@@ -425,14 +427,14 @@ def test_a_compiled_field_keeps_the_bounds_of_its_key(service: Service, clock: C
         return ways[number % 3]()
 
     for number in range(400):
-        made.setdefault(one(number)[:5], []).append(clock.now)
+        times_by_header.setdefault(one(number)[:5], []).append(clock.now)
         clock.now += 1 if number < 200 else 17
-    assert max(map(len, made.values())) == 10
-    assert max(times[-1] - times[0] for times in made.values()) < 60
+    assert max(map(len, times_by_header.values())) == 10
+    assert max(times[-1] - times[0] for times in times_by_header.values()) < 60
 
 
-def in_a_fork(work: Callable[[], bytes]) -> bytes:
-    """What *work* gives in a child process."""
+def run_in_fork(work: Callable[[], bytes]) -> bytes:
+    """Return the result of *work* in a child process."""
     reader, writer = os.pipe()
     child = os.fork()
     if child == 0:
@@ -447,40 +449,40 @@ def in_a_fork(work: Callable[[], bytes]) -> bytes:
     return result
 
 
-def test_a_fork_mints_a_key_of_its_own(service: Service) -> None:
+def test_fork_generates_its_own_key(service: Service) -> None:
     ring = keyring(service)
     key = ring.write_key(1)
-    child = in_a_fork(lambda: ring.write_key(1).commitment)
+    child = run_in_fork(lambda: ring.write_key(1).commitment)
     assert len(child) == 32
     assert child != key.commitment
     assert ring.write_key(1) is key
 
 
 @pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
-def test_a_fork_is_not_held_up_by_a_lock_that_another_thread_held(service: Service) -> None:
+def test_fork_is_not_blocked_by_a_lock_of_another_thread(service: Service) -> None:
     service.gate = threading.Event()
     ring = keyring(service)
-    minting = threading.Thread(target=ring.write_key, args=(1,))
-    minting.start()
+    generating = threading.Thread(target=ring.write_key, args=(1,))
+    generating.start()
     while "write" not in ring.carried._flights._calls:
-        assert minting.is_alive()
+        assert generating.is_alive()
 
     def work() -> bytes:
         service.gate = None
         return ring.write_key(1).wrapped
 
     with ring._read._lock, ring._flights._lock, ring.carried._flights._lock:
-        child = in_a_fork(work)
+        child = run_in_fork(work)
     service.gate.set()
-    minting.join(30)
+    generating.join(30)
     assert child.startswith(SCOPE.bound)
 
 
-def test_keys_are_neither_shown_nor_pickled(service: Service) -> None:
+def test_keys_are_not_shown_or_pickled(service: Service) -> None:
     ring = keyring(service)
     key = ring.write_key(1)
     secret = next(iter(service.keys.values()))
-    for held in (ring, key):
-        assert repr(secret)[2:-1] not in repr(held)
+    for each in (ring, key):
+        assert repr(secret)[2:-1] not in repr(each)
         with pytest.raises(TypeError, match="pickled"):
-            pickle.dumps(held)
+            pickle.dumps(each)

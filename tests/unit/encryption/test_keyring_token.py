@@ -1,4 +1,4 @@
-"""Keyring tokens and declared fields: 33 bytes, bound to where they stand, and to nothing else."""
+"""Keyring tokens and declared fields: 33 bytes of overhead, bound to field, context and scope."""
 
 from __future__ import annotations
 
@@ -61,7 +61,9 @@ def world() -> World:
 
 
 @pytest.mark.parametrize("value", VALUES, ids=repr)
-def test_a_value_of_each_type_comes_back_from_33_bytes_beside_it(world: World, value: Any) -> None:
+def test_value_of_each_type_is_decrypted_from_a_token_33_bytes_longer(
+    world: World, value: Any
+) -> None:
     cipher = world.process()
     token = cipher.encrypt_field(value, {"user_id": 7})
     assert isinstance(token, bytes)
@@ -74,7 +76,7 @@ def test_a_value_of_each_type_comes_back_from_33_bytes_beside_it(world: World, v
 
 
 @pytest.mark.parametrize("value", VALUES, ids=repr)
-def test_a_declared_field_gives_back_its_type_quickly_and_slowly(world: World, value: Any) -> None:
+def test_declared_field_returns_its_type_on_fast_and_slow_path(world: World, value: Any) -> None:
     for cipher in (world.process(), world.text_process()):
         field = cipher.field("users.thing", ["user_id"], type(value))
         tokens = [field.encrypt(value, 7) for _ in range(3)]
@@ -85,7 +87,7 @@ def test_a_declared_field_gives_back_its_type_quickly_and_slowly(world: World, v
 
 
 @pytest.mark.parametrize("bound", BOUND, ids=repr)
-def test_a_declared_field_binds_what_the_mapping_binds(world: World, bound: Any) -> None:
+def test_declared_field_binds_like_encrypt_field(world: World, bound: Any) -> None:
     cipher = world.process()
     for names in (["user_id"], ["user_id", "b"], []):
         given = dict.fromkeys(names, bound)
@@ -98,7 +100,7 @@ def test_a_declared_field_binds_what_the_mapping_binds(world: World, bound: Any)
             assert field.decrypt(mine, *given.values()) == "x"
 
 
-def test_both_kinds_of_token_are_read_by_whoever_knows_the_keys(world: World) -> None:
+def test_cipher_with_a_store_decrypts_both_kinds_of_token(world: World) -> None:
     compact, text = world.process(), world.text_process()
     mine, theirs = compact.encrypt_field("x", {"a": 1}), text.encrypt_field("x", {"a": 1})
     assert (type(mine), type(theirs)) == (bytes, str)
@@ -108,15 +110,15 @@ def test_both_kinds_of_token_are_read_by_whoever_knows_the_keys(world: World) ->
         text.decrypt_field(mine, {"a": 1})
 
 
-def test_none_stays_none_without_a_request(world: World) -> None:
+def test_none_is_returned_as_none_without_a_request(world: World) -> None:
     field = world.process().field("users.email", ["user_id"])
     assert field.encrypt(None, 7) is None
     assert field.decrypt(None, 7) is None
     assert world.service.requests == []
 
 
-def test_no_forgery_of_a_keyring_token_is_accepted(world: World) -> None:
-    """By the general way, by the compiled way with its data key at hand, and in a column."""
+def test_forged_keyring_token_is_rejected(world: World) -> None:
+    """Try each forgery on the slow path, on the fast path with a cached key, and in a column."""
     field = world.process().field("users.email", ["user_id"])
     token = field.encrypt("sand", 7)
     assert isinstance(token, bytes)
@@ -132,8 +134,8 @@ def test_no_forgery_of_a_keyring_token_is_accepted(world: World) -> None:
     assert batch.failed == tuple(range(1, len(tried) + 1))
 
 
-def test_no_mixture_of_two_keyring_tokens_is_accepted(world: World) -> None:
-    """All 62 ways to take some parts from one and the rest from another data key's token."""
+def test_mixture_of_two_keyring_tokens_is_rejected(world: World) -> None:
+    """Try all 30 mixtures of the parts of two tokens under different data keys."""
     one, other = world.process(), world.process()
     cuts = [0, 1, 5, 17, -16, None]
     tokens = [one.encrypt_field("sand"), other.encrypt_field(b"dune")]
@@ -163,8 +165,8 @@ def test_no_mixture_of_two_keyring_tokens_is_accepted(world: World) -> None:
     ],
     ids=str,
 )
-def test_a_token_that_was_moved_does_not_open(world: World, place: dict[str, Any]) -> None:
-    """To another column, row, environment, service or key; in both formats, under one store."""
+def test_moved_token_is_rejected(world: World, place: dict[str, Any]) -> None:
+    """Move a token to another field, context, environment, service or key, in both formats."""
     where = {"context": {"user_id": 7}, "field": "users.email", **place}
     scope, key_name = where.pop("scope", STORE), where.pop("key_name", "pii")
     for writer in (world.process(), world.text_process()):
@@ -174,7 +176,7 @@ def test_a_token_that_was_moved_does_not_open(world: World, place: dict[str, Any
             world.process(scope, key_name).decrypt_field(token, **where)
 
 
-def test_a_declared_field_refuses_tokens_of_another_type(world: World) -> None:
+def test_declared_field_rejects_tokens_of_another_type(world: World) -> None:
     cipher = world.process()
     number = cipher.field("users.thing", ["user_id"], int)
     text = cipher.field("users.thing", ["user_id"])
@@ -190,7 +192,7 @@ def test_a_declared_field_refuses_tokens_of_another_type(world: World) -> None:
     [7, b"x", 1.5, object(), "\ud800", ["x"]],
     ids=["int", "bytes", "float", "object", "surrogate", "list"],
 )
-def test_what_the_field_does_not_hold_is_refused_and_not_shown(world: World, value: Any) -> None:
+def test_value_of_another_type_is_rejected_and_not_shown(world: World, value: Any) -> None:
     field = world.process().field("users.email", ["user_id"])
     for _ in range(3):
         with pytest.raises(EncryptionError) as refused:
@@ -203,7 +205,7 @@ def test_what_the_field_does_not_hold_is_refused_and_not_shown(world: World, val
 @pytest.mark.parametrize(
     "bound", [None, 1.5, "\ud800", "x" * 1025, 2**8192, [7]], ids=lambda v: str(v)[:9]
 )
-def test_a_context_that_cannot_be_bound_is_refused(world: World, bound: Any) -> None:
+def test_context_that_cannot_be_bound_is_rejected(world: World, bound: Any) -> None:
     field = world.process().field("users.email", ["user_id"])
     for _ in range(3):
         with pytest.raises(InvalidContext, match="user_id"):
@@ -214,7 +216,7 @@ def test_a_context_that_cannot_be_bound_is_refused(world: World, bound: Any) -> 
 
 
 @pytest.mark.parametrize("name", ["", "é", "a b", "x" * 129, ".a", "a\n"])
-def test_a_field_id_outside_the_grammar_is_refused(world: World, name: str) -> None:
+def test_invalid_field_id_is_rejected(world: World, name: str) -> None:
     with pytest.raises(InvalidName):
         world.process().field(name)
     with pytest.raises(InvalidName):
@@ -222,22 +224,22 @@ def test_a_field_id_outside_the_grammar_is_refused(world: World, name: str) -> N
 
 
 @pytest.mark.parametrize("names", ["user_id", ["a", "a"], [""], ["x"] * 33, [7]], ids=str)
-def test_wrong_names_of_a_context_are_refused(world: World, names: Any) -> None:
+def test_invalid_context_names_are_rejected(world: World, names: Any) -> None:
     with pytest.raises((InvalidContext, InvalidName)):
         world.process().field("users.email", names)
 
 
-def test_a_field_of_an_unknown_type_is_refused(world: World) -> None:
+def test_field_of_an_unknown_type_is_rejected(world: World) -> None:
     with pytest.raises(EncryptionError, match="float"):
         world.process().field("users.email", [], float)
     assert set(FIELD_TYPES) >= {type(value) for value in VALUES}
 
 
-def test_a_number_that_is_taken_is_not_given_again(world: World) -> None:
-    drawn = iter([b"\0\0\0\0", b"\0\0\0\7", b"\0\0\0\7", b"\0\0\0\7", b"\0\0\0\x08"])
+def test_taken_key_number_is_not_used_again(world: World) -> None:
+    numbers = iter([b"\0\0\0\0", b"\0\0\0\7", b"\0\0\0\7", b"\0\0\0\7", b"\0\0\0\x08"])
 
     def random(size: int) -> bytes:
-        return next(drawn) if size == 4 else os.urandom(size)
+        return next(numbers) if size == 4 else os.urandom(size)
 
     tokens = [world.process(random=random).encrypt_field("x") for _ in range(2)]
     assert [keyring_token.parse(bytes(token)).number for token in tokens] == [7, 8]  # type: ignore[arg-type]
@@ -245,8 +247,8 @@ def test_a_number_that_is_taken_is_not_given_again(world: World) -> None:
         world.process(random=lambda size: (b"\0" * 3 + b"\7") * (size // 4)).encrypt_field("x")
 
 
-def test_a_row_that_was_exchanged_opens_nothing(world: World) -> None:
-    """Another key's wrapped bytes or commitment under the number of this one."""
+def test_exchanged_row_decrypts_nothing(world: World) -> None:
+    """Put another key's wrapped bytes or commitment into the row of a key."""
     one, other = world.process(), world.process()
     tokens = [one.encrypt_field("sand"), other.encrypt_field("dune")]
     first, second = world.rows.keys.values()
@@ -266,7 +268,7 @@ def test_a_row_that_was_exchanged_opens_nothing(world: World) -> None:
         assert reader.decrypt_field(tokens[1]) == "dune"
 
 
-def test_the_async_twins_ask_only_when_they_must(world: World) -> None:
+def test_async_methods_send_a_request_only_if_needed(world: World) -> None:
     async def run(cipher: FieldCipher) -> list[Any]:
         field = cipher.field("users.email", ["user_id"])
         token = await field.aencrypt("x", 7)
@@ -287,8 +289,8 @@ def test_the_async_twins_ask_only_when_they_must(world: World) -> None:
         assert [operation for operation, _ in world.service.requests] == ["wrap", "unwrap"]
 
 
-def test_the_application_chooses_the_keyring(tmp_path: Path) -> None:
-    """By a variable, or by a call; tokens of before are read all the same."""
+def test_client_uses_the_configured_keyring(tmp_path: Path) -> None:
+    """Configure the store by a variable or by a call; earlier tokens are still decrypted."""
     world = World()
     at = Settings(STORE, "http://127.0.0.1:1", limits=Limits())
     for settings_of, store, kind in (
@@ -309,7 +311,7 @@ def test_the_application_chooses_the_keyring(tmp_path: Path) -> None:
     assert (tmp_path / "keys.json").exists()
 
 
-def test_no_nonce_is_repeated_among_forked_processes() -> None:
+def test_forked_processes_never_repeat_a_nonce() -> None:
     found = nonces.drawn(250_000)
     assert len(found) == 250_000
     assert nonces.repeated(found) == 0
@@ -324,28 +326,28 @@ _scalars = st.one_of(
     st.booleans(),
     st.uuids(),
 )
-_places = st.tuples(
+_field_contexts = st.tuples(
     st.none() | st.from_regex(r"[a-z0-9][a-z0-9.]{0,3}", fullmatch=True),
     st.none() | st.dictionaries(_names, _scalars, min_size=1, max_size=3),
 )
 
 
 def _typed(place: tuple[str | None, dict[str, Any] | None]) -> Any:
-    """*place* so that 1, True and "1" differ, and order doesn't count."""
+    """Return *place* in a form in which 1, True and "1" differ, and the order does not count."""
     field, context = place
     return field, context and {name: (type(value), value) for name, value in context.items()}
 
 
 @settings(max_examples=1500, deadline=None)
-@given(_places, _places)
-def test_no_two_places_have_the_same_binding(one: Any, other: Any) -> None:
+@given(_field_contexts, _field_contexts)
+def test_bindings_are_equal_only_for_the_same_field_and_context(one: Any, other: Any) -> None:
     alike = _typed(one) == _typed(other)
     assert (associated_data.encode(*one) == associated_data.encode(*other)) is alike
 
 
 @settings(max_examples=2000, deadline=None)
 @given(st.binary(max_size=60) | st.binary(max_size=60).map(b"\x01".__add__))
-def test_no_bytes_at_all_are_taken_for_a_token(raw: bytes) -> None:
+def test_random_bytes_are_rejected_as_a_token(raw: bytes) -> None:
     with pytest.raises(DecryptionFailed):
         _FUZZED.decrypt_field(raw, {"user_id": 7})
 

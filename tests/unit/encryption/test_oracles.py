@@ -1,4 +1,7 @@
-"""The cipher against others: Wycheproof's cases, and Tink, which reads keyring tokens of text."""
+"""The cipher against other implementations: Wycheproof's vectors and Tink.
+
+Tink reads and writes keyring tokens of text.
+"""
 
 from __future__ import annotations
 
@@ -24,13 +27,13 @@ VECTORS = Path(__file__).parents[2] / "vectors"
 CASES = json.loads((VECTORS / "wycheproof-aes-256-gcm.json").read_text("utf-8"))["tests"]
 
 
-def test_all_cases_are_here() -> None:
+def test_wycheproof_vectors_are_complete() -> None:
     assert len(CASES) == 66
     assert sum(case["result"] == "invalid" for case in CASES) == 27
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case['tcId']} {case['comment']}")
-def test_wycheproof(case: dict[str, Any]) -> None:
+def test_data_key_agrees_with_wycheproof(case: dict[str, Any]) -> None:
     raw = {name: bytes.fromhex(case[name]) for name in ("key", "iv", "aad", "msg", "ct", "tag")}
     key = DataKey(bytes(32), b"wrapped", TEXT_PURPOSES[3])
     cipher = AESGCM(raw["key"])
@@ -44,8 +47,8 @@ def test_wycheproof(case: dict[str, Any]) -> None:
             key.open(raw["iv"], sealed, raw["aad"])
 
 
-def tinks(number: int, data_key: bytes) -> aead.Aead:
-    """Tink's AES-GCM under what the format derives from *data_key*."""
+def tink_aead(number: int, data_key: bytes) -> aead.Aead:
+    """Return Tink's AES-GCM under the key that the format derives from *data_key*."""
     aead.register()
     purpose = b"strongroom keyring v1" + number.to_bytes(4, "big")
     derived = HKDF(SHA256(), 64, salt=None, info=purpose).derive(data_key)
@@ -60,22 +63,22 @@ def tinks(number: int, data_key: bytes) -> aead.Aead:
     return primitive
 
 
-def test_tink_reads_what_we_write_and_we_read_what_tink_writes() -> None:
-    drawn: list[bytes] = []
+def test_keyring_tokens_are_interchangeable_with_tink() -> None:
+    generated: list[bytes] = []
 
     def random(size: int) -> bytes:
-        drawn.append(os.urandom(size))
-        return drawn[-1]
+        generated.append(os.urandom(size))
+        return generated[-1]
 
     cipher = World().process(random=random)
     token = cipher.encrypt_field("gaara@example.com", {"user_id": 7}, field="users.email")
     assert isinstance(token, bytes)
-    data_key = next(each for each in drawn if len(each) == 32)
+    data_key = next(each for each in generated if len(each) == 32)
     number = int.from_bytes(token[1:5], "big")
-    additional = token[:5] + associated_data.encode("users.email", {"user_id": 7})
-    other = tinks(number, data_key)
-    assert other.decrypt(token, additional) == b"gaara@example.com"
-    theirs = other.encrypt(b"temari@example.com", additional)
+    aad = token[:5] + associated_data.encode("users.email", {"user_id": 7})
+    other = tink_aead(number, data_key)
+    assert other.decrypt(token, aad) == b"gaara@example.com"
+    theirs = other.encrypt(b"temari@example.com", aad)
     assert len(theirs) == 33 + len("temari@example.com")
     field = cipher.field("users.email", ["user_id"])
     assert field.decrypt(theirs, 7) == "temari@example.com"
@@ -84,4 +87,4 @@ def test_tink_reads_what_we_write_and_we_read_what_tink_writes() -> None:
         "gaara@example.com",
     ]
     with pytest.raises(tink.TinkError):
-        other.decrypt(token, additional + b"x")
+        other.decrypt(token, aad + b"x")

@@ -1,4 +1,4 @@
-"""After the wrapping key was rotated: what is behind is told, and catches up without plaintext."""
+"""Rewrapping after the wrapping key was rotated, without any plaintext."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def world() -> World:
     return World()
 
 
-def test_a_text_token_is_rewrapped_without_its_plaintext(world: World) -> None:
+def test_text_token_is_rewrapped_without_its_plaintext(world: World) -> None:
     cipher = world.text_process()
     token = cipher.encrypt_field("sand", {"user_id": 7})
     assert isinstance(token, str)
@@ -42,7 +42,7 @@ def test_a_text_token_is_rewrapped_without_its_plaintext(world: World) -> None:
         world.text_process().decrypt_field(token, {"user_id": 7})
 
 
-def test_a_keyring_is_rewrapped_without_touching_a_token(world: World) -> None:
+def test_data_keys_are_rewrapped_without_changing_a_token(world: World) -> None:
     token = world.process().encrypt_field("sand", {"user_id": 7})
     assert token is not None
     foreign = world.process(key_name="other").encrypt_field("dune")
@@ -59,7 +59,7 @@ def test_a_keyring_is_rewrapped_without_touching_a_token(world: World) -> None:
         world.process(key_name="other").decrypt_field(foreign)
 
 
-def test_a_data_key_that_is_broken_is_named_and_the_others_are_rewrapped(world: World) -> None:
+def test_rewrap_data_keys_names_a_broken_key_and_rewraps_the_others(world: World) -> None:
     for _ in range(3):
         world.process().encrypt_field("sand")
     first, *_ = world.rows.keys.values()
@@ -72,7 +72,7 @@ def test_a_data_key_that_is_broken_is_named_and_the_others_are_rewrapped(world: 
     assert sorted(row.version for row in world.rows.keys.values()) == [1, 2, 2]
 
 
-def test_many_tokens_of_few_data_keys_travel_as_few_wrapped_keys(world: World) -> None:
+def test_rewrap_many_sends_each_wrapped_key_once(world: World) -> None:
     one, other = world.text_process(), world.text_process()
     tokens: list[Any] = [one.encrypt_field(str(at), {"a": at}) for at in range(500)]
     tokens += [other.encrypt_field("x"), None, "sr3.AAAA", f"{tokens[0]}="]
@@ -88,14 +88,14 @@ def test_many_tokens_of_few_data_keys_travel_as_few_wrapped_keys(world: World) -
         assert reader.decrypt_field(batch.results[at], {"a": at}) == str(at)
 
 
-def test_a_token_of_version_2_needs_to_be_encrypted_anew(world: World) -> None:
+def test_version_2_token_needs_reencrypt(world: World) -> None:
     cipher = world.text_process()
     assert cipher.needs_rewrap(V2) is RewrapAction.REENCRYPT
     with pytest.raises(EncryptionError, match="reencrypt"):
         cipher.rewrap(V2)
 
 
-def test_a_token_is_encrypted_anew_in_the_format_of_the_day(world: World) -> None:
+def test_reencrypt_writes_the_current_format(world: World) -> None:
     text, compact = world.text_process(), world.process()
     token = text.encrypt_field("sand", {"user_id": 7}, field="users.email")
     new = compact.reencrypt(token, {"user_id": 7}, field="users.email")
@@ -108,15 +108,15 @@ def test_a_token_is_encrypted_anew_in_the_format_of_the_day(world: World) -> Non
 
 
 @pytest.mark.parametrize("token", ["", "sr3.AAAA", b"", b"\x01" * 40], ids=repr)
-def test_what_is_no_token_needs_nothing_but_is_refused(world: World, token: Any) -> None:
+def test_malformed_token_is_rejected_by_needs_rewrap_and_rewrap(world: World, token: Any) -> None:
     for ask in (world.process().needs_rewrap, world.text_process().rewrap):
         if isinstance(token, bytes) and ask.__name__ == "rewrap":
-            continue  # a keyring token is given back without a look
+            continue  # because a keyring token is returned without being parsed
         with pytest.raises(DecryptionFailed):
             ask(token)
 
 
-def test_many_fields_at_once_name_the_bad_ones(world: World) -> None:
+def test_decrypt_many_names_the_failed_tokens(world: World) -> None:
     cipher = world.process()
     items: list[Any] = [(str(at), {"user_id": at}) for at in range(10)]
     tokens = cipher.encrypt_many([*items, (None, None)])

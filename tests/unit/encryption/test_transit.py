@@ -1,6 +1,6 @@
-"""The plain Transit wrapper and the key service over it, against a server of a few lines.
+"""The Transit wrapper and the key service over it, against a small server in memory.
 
-What a real server answers is in ``tests/integration/test_transit_openbao.py``.
+``tests/integration/test_transit_openbao.py`` tests them against a real server.
 """
 
 from __future__ import annotations
@@ -36,21 +36,21 @@ KEY = "gaara-store-dev-pii"
 
 
 class Server:
-    """Transit in small: the ciphertext is the context and the plaintext, in clear."""
+    """A minimal Transit engine: the ciphertext contains the context and the plaintext in clear."""
 
     def __init__(self) -> None:
         self.sizes: list[int] = []
-        self.most = 1000
-        self.fails: Callable[[], Exception] | None = None
+        self.max_items = 1000
+        self.failure: Callable[[], Exception] | None = None
 
     def post(self, path: str, body: Mapping[str, Any] | None = None) -> dict[str, Any]:
         assert body is not None
         assert body["partial_failure_response_code"] == 200
         items = body["batch_input"]
         self.sizes.append(len(items))
-        if self.fails is not None:
-            raise self.fails()
-        if len(items) > self.most:
+        if self.failure is not None:
+            raise self.failure()
+        if len(items) > self.max_items:
             raise RequestRefused(f"POST {path}: status 400", status=400)
         answers = [getattr(self, f"_{path.split('/')[1]}")(item) for item in items]
         if all("error" in answer for answer in answers):
@@ -83,23 +83,21 @@ def transit(server: Server) -> Transit:
     return Transit(server.post, KEY)
 
 
-def test_an_item_goes_round(transit: Transit) -> None:
+def test_item_is_encrypted_rewrapped_and_decrypted(transit: Transit) -> None:
     ciphertext = transit.encrypt(b"\x00sand\xff", b"7")
     assert transit.decrypt(ciphertext, b"7") == b"\x00sand\xff"
     assert transit.decrypt(transit.rewrap(ciphertext, b"7"), b"7") == b"\x00sand\xff"
     assert transit.decrypt(transit.encrypt(b"", b"7"), b"7") == b""
 
 
-def test_another_context_fails_opaquely(transit: Transit) -> None:
+def test_item_under_another_context_is_rejected(transit: Transit) -> None:
     ciphertext = transit.encrypt(b"sand", b"7")
     for operation in (transit.decrypt, transit.rewrap):
         with pytest.raises(DecryptionFailed):
             operation(ciphertext, b"8")
 
 
-def test_a_batch_is_split_at_the_limit_and_keeps_its_order(
-    server: Server, transit: Transit
-) -> None:
+def test_batch_is_split_at_the_limit_and_keeps_its_order(server: Server, transit: Transit) -> None:
     items = [(b"%d" % number, b"%d" % (number % 3)) for number in range(600)]
     ciphertexts = transit.encrypt_many(items).values()
     assert server.sizes == [249, 249, 102]
@@ -109,15 +107,15 @@ def test_a_batch_is_split_at_the_limit_and_keeps_its_order(
     assert back.values() == [plaintext for plaintext, _ in items]
 
 
-def test_an_empty_batch_sends_nothing(server: Server, transit: Transit) -> None:
+def test_empty_batch_sends_no_request(server: Server, transit: Transit) -> None:
     assert transit.encrypt_many([]).values() == []
     assert server.sizes == []
 
 
-def test_a_request_too_complex_for_the_server_is_halved_and_the_size_remembered(
+def test_request_too_complex_for_the_server_is_halved_and_the_size_kept(
     server: Server, transit: Transit
 ) -> None:
-    server.most = 70
+    server.max_items = 70
     assert len(transit.encrypt_many([(b"x", b"7")] * 249).values()) == 249
     assert [size for size in server.sizes if size <= 70] == [62, 62, 62, 62, 1]
     server.sizes.clear()
@@ -125,25 +123,23 @@ def test_a_request_too_complex_for_the_server_is_halved_and_the_size_remembered(
     assert server.sizes == [62, 62]
 
 
-def test_a_request_that_is_wrong_in_itself_ends_after_a_few_halvings(
-    server: Server, transit: Transit
-) -> None:
-    server.fails = lambda: RequestRefused("POST: status 400", status=400)
+def test_invalid_request_fails_after_a_few_halvings(server: Server, transit: Transit) -> None:
+    server.failure = lambda: RequestRefused("POST: status 400", status=400)
     with pytest.raises(RequestRefused):
         transit.encrypt_many([(b"x", b"7")] * 249)
     assert server.sizes == [249, 124, 62, 31, 15, 7, 3, 1]
-    server.fails = None
+    server.failure = None
     server.sizes.clear()
     transit.encrypt_many([(b"x", b"7")] * 249)
     assert server.sizes == [249]
 
 
-def test_large_items_travel_in_requests_of_bounded_size(server: Server, transit: Transit) -> None:
+def test_large_items_are_sent_in_requests_of_bounded_size(server: Server, transit: Transit) -> None:
     transit.encrypt_many([(bytes(MAX_PLAINTEXT), b"7")] * 3)
     assert server.sizes == [1, 1, 1]
 
 
-def test_a_bad_item_is_named_and_the_rest_is_kept(server: Server, transit: Transit) -> None:
+def test_failed_item_is_named_and_the_others_are_returned(server: Server, transit: Transit) -> None:
     good = transit.encrypt(b"hunter2", b"7")
     items = [(good, b"7"), (good, b"8"), ("vault:v1:!", b"7"), (good, b"7")]
     batch = transit.decrypt_many(items)
@@ -157,13 +153,13 @@ def test_a_bad_item_is_named_and_the_rest_is_kept(server: Server, transit: Trans
     assert server.sizes[-1] == 3
 
 
-def test_a_batch_in_which_every_item_is_bad_names_them_all(transit: Transit) -> None:
+def test_batch_of_failed_items_names_them_all(transit: Transit) -> None:
     good = transit.encrypt(b"sand", b"7")
     assert transit.decrypt_many([(good, b"8")] * 300).failed == tuple(range(300))
     assert transit.rewrap_many([(good, b"8"), ("", b"7")]).failed == (0, 1)
 
 
-def test_a_long_list_of_failures_is_cut_in_the_message() -> None:
+def test_batch_message_lists_20_failures_at_most() -> None:
     batch: Batch[str] = Batch([None] * 100, tuple(range(100)), "transit/decrypt/x")
     with pytest.raises(BatchFailed, match=r"18, 19, \.\.\.; the others"):
         batch.values()
@@ -181,7 +177,7 @@ def test_a_long_list_of_failures_is_cut_in_the_message() -> None:
     ],
     ids=lambda item: f"{type(item[0]).__name__} {len(item[1])}",
 )
-def test_an_item_out_of_bounds_is_refused_before_any_request(
+def test_item_out_of_bounds_is_rejected_without_a_request(
     server: Server, transit: Transit, item: Any
 ) -> None:
     with pytest.raises(EncryptionError, match="item 1"):
@@ -190,7 +186,7 @@ def test_an_item_out_of_bounds_is_refused_before_any_request(
 
 
 @pytest.mark.parametrize("context", [b"", None, "7", b"c" * 4097], ids=repr)
-def test_a_context_out_of_bounds_is_refused_before_any_request(
+def test_context_out_of_bounds_is_rejected_without_a_request(
     server: Server, transit: Transit, context: Any
 ) -> None:
     for operation in (transit.decrypt, transit.rewrap):
@@ -218,7 +214,7 @@ MISSPELT = [
 
 
 @pytest.mark.parametrize("ciphertext", [*MISSPELT, None, b"vault:v1:AAAA"], ids=repr)
-def test_a_ciphertext_that_no_server_wrote_is_not_sent(
+def test_malformed_ciphertext_is_not_sent(
     server: Server, transit: Transit, ciphertext: Any
 ) -> None:
     with pytest.raises(DecryptionFailed):
@@ -227,7 +223,7 @@ def test_a_ciphertext_that_no_server_wrote_is_not_sent(
 
 
 @pytest.mark.parametrize("name", ["../sys", "a/b", "", "A", "a b", "a?b"])
-def test_a_name_that_is_no_key_is_refused(server: Server, name: str) -> None:
+def test_invalid_key_name_is_rejected(server: Server, name: str) -> None:
     with pytest.raises(InvalidName):
         Transit(server.post, name)
 
@@ -237,59 +233,61 @@ def test_a_name_that_is_no_key_is_refused(server: Server, name: str) -> None:
     [{}, {"batch_results": []}, {"batch_results": [{}, {}]}, {"batch_results": "x"}, None],
     ids=repr,
 )
-def test_an_answer_that_does_not_fit_is_the_servers_fault(data: Any) -> None:
-    class Odd:
+def test_malformed_response_raises_server_fault(data: Any) -> None:
+    class MalformedServer:
         def post(self, path: str, body: Mapping[str, Any] | None = None) -> dict[str, Any]:
             assert path
             assert body
             return {"data": data}
 
     with pytest.raises(ServerFault):
-        Transit(Odd().post, KEY).encrypt(b"x", b"7")
+        Transit(MalformedServer().post, KEY).encrypt(b"x", b"7")
 
 
 @pytest.mark.parametrize("answer", [{}, {"plaintext": "?"}, {"plaintext": 7}, "x", None], ids=repr)
-def test_an_item_without_a_result_has_failed(answer: Any) -> None:
-    class Odd:
+def test_item_without_a_result_is_failed(answer: Any) -> None:
+    class MalformedServer:
         def post(self, path: str, body: Mapping[str, Any] | None = None) -> dict[str, Any]:
             assert path
             assert body
             return {"data": {"batch_results": [answer]}}
 
-    assert Transit(Odd().post, KEY).decrypt_many([("vault:v1:AAAA", b"7")]).failed == (0,)
+    assert Transit(MalformedServer().post, KEY).decrypt_many([("vault:v1:AAAA", b"7")]).failed == (
+        0,
+    )
 
 
 @pytest.mark.parametrize("text", ["vault:v1:AAAA", "vault:v4294967295:AA==", "vault:v12:AAE="])
-def test_the_compact_form_is_turned_back_into_the_same_text(text: str) -> None:
+def test_expand_restores_the_compacted_ciphertext(text: str) -> None:
     assert expand(compact(text)) == text
 
 
 @pytest.mark.parametrize("text", MISSPELT, ids=repr)
-def test_a_ciphertext_of_unknown_shape_has_no_compact_form(text: str) -> None:
+def test_compact_rejects_a_malformed_ciphertext(text: str) -> None:
     with pytest.raises(EncryptionError):
         compact(text)
 
 
 @pytest.mark.parametrize("wrapped", [b"", b"\x00\x00\x00\x01", b"\x00\x00\x00\x00x"], ids=repr)
-def test_bytes_that_no_ciphertext_has_are_not_expanded(wrapped: bytes) -> None:
+def test_expand_returns_none_for_other_bytes(wrapped: bytes) -> None:
     assert expand(wrapped) is None
 
 
-def test_many_data_keys_are_wrapped_and_unwrapped_in_few_requests(server: Server) -> None:
+def test_data_keys_are_wrapped_and_unwrapped_in_few_requests(server: Server) -> None:
     keys = VaultKeyService(server.post, KEY, dataclasses.replace(Limits(), batch_items=100))
     wrapped = keys.wrap([bytes([number]) * 32 for number in range(150)], b"scope")
     assert keys.unwrap(wrapped, b"scope") == [bytes([number]) * 32 for number in range(150)]
     assert server.sizes == [100, 50, 100, 50]
 
 
-def test_a_data_key_of_another_scope_is_not_unwrapped(server: Server) -> None:
+def test_data_key_of_another_scope_is_not_unwrapped(server: Server) -> None:
     keys = VaultKeyService(server.post, KEY)
     mine, theirs = keys.wrap([bytes(32)], b"mine"), keys.wrap([bytes(32)], b"theirs")
     assert keys.unwrap(theirs, b"mine") == [None]
     assert keys.unwrap(mine + theirs, b"mine") == [bytes(32), None]
 
 
-def refused(status: int) -> Callable[[], Exception]:
+def request_refused(status: int) -> Callable[[], Exception]:
     return lambda: RequestRefused(f"POST: status {status}", status=status)
 
 
@@ -300,12 +298,12 @@ def refused(status: int) -> Callable[[], Exception]:
         (lambda: Sealed("sealed"), KeyUnavailable, KeyUnavailable),
         (lambda: RateLimited("slow"), KeyUnavailable, KeyUnavailable),
         (lambda: AccessDenied("no"), AccessDenied, AccessDenied),
-        (refused(400), KeyUnavailable, None),
-        (refused(404), KeyUnavailable, KeyUnavailable),
+        (request_refused(400), KeyUnavailable, None),
+        (request_refused(404), KeyUnavailable, KeyUnavailable),
     ],
     ids=["unreachable", "sealed", "rate limited", "denied", "400", "404"],
 )
-def test_the_key_service_tells_outage_denial_and_forgery_apart(
+def test_key_service_distinguishes_outage_denial_and_forgery(
     server: Server,
     failure: Callable[[], Exception],
     wrapping: type[Exception],
@@ -313,7 +311,7 @@ def test_the_key_service_tells_outage_denial_and_forgery_apart(
 ) -> None:
     keys = VaultKeyService(server.post, KEY)
     (wrapped,) = keys.wrap([bytes(32)], b"scope")
-    server.fails = failure
+    server.failure = failure
     with pytest.raises(wrapping):
         keys.wrap([bytes(32)], b"scope")
     if unwrapping is None:

@@ -1,4 +1,4 @@
-"""Values as bytes: each comes back as its own type, or isn't encrypted at all."""
+"""The encoding of values: each is decoded as its own type, or is not encrypted at all."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ json_values = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(texts, inner, max_size=3),
     max_leaves=8,
 )
-#: In whole seconds: a fraction of one is refused.
+#: Offsets in whole seconds, because one with a fraction of a second is rejected.
 offsets = st.integers(-86_399, 86_399).map(lambda seconds: timezone(timedelta(seconds=seconds)))
 anything = st.one_of(
     texts,
@@ -47,25 +47,25 @@ anything = st.one_of(
 
 
 @given(anything)
-def test_every_value_comes_back_equal_and_of_its_own_type(value: Any) -> None:
+def test_value_is_decoded_equal_and_of_its_own_type(value: Any) -> None:
     back = value_codec.decode(*value_codec.encode(value))
     assert back == value
     assert type(back) is type(value)
 
 
 @given(anything, anything)
-def test_two_values_never_share_type_code_and_bytes(one: Any, other: Any) -> None:
+def test_encodings_of_different_values_differ(one: Any, other: Any) -> None:
     if value_codec.encode(one) == value_codec.encode(other):
         assert one == other
         assert type(one) is type(other)
 
 
-def test_a_decimal_keeps_its_digits_and_exponent() -> None:
+def test_decimal_keeps_its_digits_and_exponent() -> None:
     for text in ("0.10", "-0", "1E+3", "0E-9", "123456789012345678901234567890.1"):
         assert str(value_codec.decode(*value_codec.encode(Decimal(text)))) == text
 
 
-def test_a_decimal_is_encoded_alike_under_every_decimal_context() -> None:
+def test_decimal_encoding_ignores_the_decimal_context() -> None:
     usual = value_codec.encode(Decimal("1E+3"))
     with decimal.localcontext() as context:
         context.capitals = 0
@@ -74,11 +74,11 @@ def test_a_decimal_is_encoded_alike_under_every_decimal_context() -> None:
         assert value_codec.decode(*value_codec.encode(Decimal("12.34"))) == Decimal("12.34")
 
 
-def test_a_secret_is_encrypted_as_the_text_it_is() -> None:
+def test_secret_is_encoded_as_its_text() -> None:
     assert value_codec.encode(Secret("hunter2")) == value_codec.encode("hunter2")
 
 
-def test_an_aware_datetime_keeps_its_instant_and_offset() -> None:
+def test_aware_datetime_keeps_its_instant_and_offset() -> None:
     summer = datetime(2026, 7, 1, 12, tzinfo=ZoneInfo("Europe/Berlin"))
     back = value_codec.decode(*value_codec.encode(summer))
     assert isinstance(back, datetime)
@@ -133,13 +133,13 @@ class Size(IntEnum):
     ],
     ids=lambda value: f"{type(value).__name__}",
 )
-def test_what_would_not_come_back_is_refused_without_being_shown(value: object) -> None:
+def test_value_that_cannot_be_decoded_again_is_rejected_and_not_shown(value: object) -> None:
     with pytest.raises(EncryptionError) as caught:
         value_codec.encode(value)
     assert "hunter2" not in str(caught.value)
 
 
-def test_the_largest_value_is_accepted() -> None:
+def test_largest_value_is_encoded() -> None:
     assert len(value_codec.encode(b"x" * value_codec.MAX_SIZE)[1]) == value_codec.MAX_SIZE
 
 
@@ -173,11 +173,11 @@ def test_the_largest_value_is_accepted() -> None:
         (9, b"[" * 100_000),
     ],
 )
-def test_bytes_that_no_value_has_are_refused(code: int, encoded: bytes) -> None:
+def test_invalid_encoding_is_rejected(code: int, encoded: bytes) -> None:
     with pytest.raises(DecryptionFailed):
         value_codec.decode(code, encoded)
 
 
-def test_a_uuid_is_in_printed_order() -> None:
+def test_uuid_is_encoded_in_printed_order() -> None:
     row = UUID("00112233-4455-6677-8899-aabbccddeeff")
     assert value_codec.encode(row)[1].hex() == "00112233445566778899aabbccddeeff"

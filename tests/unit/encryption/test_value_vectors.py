@@ -1,7 +1,7 @@
 """The vectors of value types, against the library and against a second reader.
 
-``READERS`` below were written from ``docs/encryption-format.md`` alone; they share no code with the
-library, and nothing but conversions with the parsers of the standard library.
+``READERS`` below were written from ``docs/encryption-format.md`` alone. They share no code with the
+library, and use nothing of the standard library but conversions.
 """
 
 from __future__ import annotations
@@ -43,24 +43,27 @@ def name(case: dict[str, str]) -> str:
 
 
 def same(one: Any, other: Any) -> bool:
-    """Equal, of one type, and spelled alike: 1.0 is not 1, nor 0 negative zero."""
+    """Return whether two values are equal, of one type and spelled alike.
+
+    1.0 is not the same as 1, nor 0.0 as -0.0.
+    """
     return type(one) is type(other) and one == other and repr(one) == repr(other)
 
 
 @pytest.mark.parametrize("case", VALUES["read"], ids=name)
-def test_the_library_reads_it(case: dict[str, str]) -> None:
+def test_library_decodes_the_vector(case: dict[str, str]) -> None:
     expected = TEXTS[case["type"]](case["text"])
     assert same(value_codec.decode(CODES[case["type"]], plaintext(case)), expected)
 
 
 @pytest.mark.parametrize("case", [c for c in VALUES["read"] if c["type"] != "json"], ids=name)
-def test_the_library_writes_it(case: dict[str, str]) -> None:
+def test_library_encodes_the_vector(case: dict[str, str]) -> None:
     value = TEXTS[case["type"]](case["text"])
     assert value_codec.encode(value) == (CODES[case["type"]], plaintext(case))
 
 
 @pytest.mark.parametrize("case", VALUES["refused"], ids=name)
-def test_the_library_refuses_it(case: dict[str, str]) -> None:
+def test_library_rejects_the_invalid_vector(case: dict[str, str]) -> None:
     with pytest.raises(DecryptionFailed):
         value_codec.decode(CODES[case["type"]], plaintext(case))
 
@@ -69,7 +72,7 @@ def test_the_library_refuses_it(case: dict[str, str]) -> None:
 
 
 class Unreadable(Exception):
-    """The second reader's one error."""
+    """The only error of the second reader."""
 
 
 def integer(encoded: bytes) -> int:
@@ -107,14 +110,14 @@ def decimal(encoded: bytes) -> Decimal:
     return Decimal((1 if minus else 0, digits, exponent))
 
 
-def day(encoded: bytes) -> date:
+def iso_date(encoded: bytes) -> date:
     found = re.fullmatch(rb"(\d{4})-(\d\d)-(\d\d)", encoded)
     if found is None:
         raise Unreadable
     return date(*map(int, found.groups()))
 
 
-def moment(encoded: bytes) -> datetime:
+def iso_datetime(encoded: bytes) -> datetime:
     found = re.fullmatch(
         rb"(\d{4})-(\d\d)-(\d\d)T(\d\d):(\d\d):(\d\d)(?:\.(\d{6}))?"
         rb"(?:([+-])(\d\d):(\d\d)(?::(\d\d))?)?",
@@ -132,26 +135,31 @@ def moment(encoded: bytes) -> datetime:
     return datetime(*(int(found[group] or 0) for group in range(1, 8)), tzinfo=zone)  # type: ignore[misc,arg-type] # seven of them
 
 
-def document(encoded: bytes) -> Any:
+def json_document(encoded: bytes) -> Any:
     text = encoded.decode()
     if text.startswith("\ufeff"):
         raise Unreadable
 
-    def members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    def unique_members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         names = [key for key, _ in pairs]
         if len(set(names)) < len(names):
             raise Unreadable
         return dict(pairs)
 
-    def whole(digits: str) -> int:
+    def parse_integer(digits: str) -> int:
         if len(digits.removeprefix("-")) > 4300:
             raise Unreadable
         return int(digits)
 
-    def constant(_name: str) -> None:
+    def reject_constant(_name: str) -> None:
         raise Unreadable
 
-    found = json.loads(text, object_pairs_hook=members, parse_int=whole, parse_constant=constant)
+    found = json.loads(
+        text,
+        object_pairs_hook=unique_members,
+        parse_int=parse_integer,
+        parse_constant=reject_constant,
+    )
     if not isinstance(found, dict | list):
         raise Unreadable
     check(found, 1)
@@ -174,9 +182,9 @@ READERS: Final[dict[str, Callable[[bytes], Any]]] = {
     "int": integer,
     "bool": boolean,
     "decimal": decimal,
-    "date": day,
-    "datetime": moment,
-    "json": document,
+    "date": iso_date,
+    "datetime": iso_datetime,
+    "json": json_document,
 }
 
 
@@ -188,19 +196,19 @@ def read(kind: str, encoded: bytes) -> Any:
 
 
 @pytest.mark.parametrize("case", VALUES["read"], ids=name)
-def test_the_second_reader_reads_it(case: dict[str, str]) -> None:
+def test_second_reader_decodes_the_vector(case: dict[str, str]) -> None:
     assert same(read(case["type"], plaintext(case)), TEXTS[case["type"]](case["text"]))
 
 
 @pytest.mark.parametrize("case", VALUES["refused"], ids=name)
-def test_the_second_reader_refuses_it(case: dict[str, str]) -> None:
+def test_second_reader_rejects_the_invalid_vector(case: dict[str, str]) -> None:
     with pytest.raises(Unreadable):
         read(case["type"], plaintext(case))
 
 
 @pytest.mark.parametrize("kind", ["decimal", "datetime", "date"])
 @given(data=st.data())
-def test_what_the_library_writes_the_second_reader_reads(kind: str, data: st.DataObject) -> None:
+def test_second_reader_decodes_what_the_library_encodes(kind: str, data: st.DataObject) -> None:
     offsets = st.integers(-86_399, 86_399).map(lambda seconds: timezone(timedelta(seconds=seconds)))
     values: dict[str, st.SearchStrategy[Any]] = {
         "decimal": st.decimals(allow_nan=False, allow_infinity=False),
@@ -209,12 +217,12 @@ def test_what_the_library_writes_the_second_reader_reads(kind: str, data: st.Dat
     }
     value = data.draw(values[kind])
     if isinstance(value, datetime):
-        value = value.replace(fold=0)  # which isn't part of a token
+        value = value.replace(fold=0)  # because fold is not part of a token
     assert same(read(kind, value_codec.encode(value)[1]), value)
 
 
-def attempted(act: Callable[[], Any]) -> Any:
-    """What *act* gives; None when it refuses."""
+def result_or_none(act: Callable[[], Any]) -> Any:
+    """Return the result of *act*, or None if it rejects its input."""
     try:
         return act()
     except (Unreadable, DecryptionFailed):
@@ -224,19 +232,19 @@ def attempted(act: Callable[[], Any]) -> Any:
 @pytest.mark.parametrize("kind", ["decimal", "datetime", "date", "json"])
 @given(text=st.text(alphabet='-+0123456789.E:T []{}",e\\ud8', max_size=24))
 def test_both_readers_agree_on_any_text(kind: str, text: str) -> None:
-    one = attempted(lambda: read(kind, text.encode()))
-    other = attempted(lambda: value_codec.decode(CODES[kind], text.encode()))
+    one = result_or_none(lambda: read(kind, text.encode()))
+    other = result_or_none(lambda: value_codec.decode(CODES[kind], text.encode()))
     assert same(one, other)
 
 
 def nested(levels: int) -> list[Any]:
-    made: list[Any] = []
+    value: list[Any] = []
     for _ in range(levels - 1):
-        made = [made]
-    return made
+        value = [value]
+    return value
 
 
-def test_the_bounds_of_json_are_written_and_read() -> None:
+def test_json_at_its_bounds_is_encoded_and_decoded() -> None:
     for value in (nested(json_codec.MAX_DEPTH), [10 ** (json_codec.MAX_DIGITS - 1)], [1.7e308]):
         assert value_codec.decode(*value_codec.encode(value)) == value
 
@@ -257,6 +265,6 @@ NOT_WRITTEN: Final[dict[str, Any]] = {
 
 
 @pytest.mark.parametrize("what", NOT_WRITTEN)
-def test_what_could_not_be_read_is_not_written(what: str) -> None:
+def test_value_that_could_not_be_decoded_is_not_encoded(what: str) -> None:
     with pytest.raises(EncryptionError, match="wouldn't come back equal"):
         value_codec.encode(NOT_WRITTEN[what])

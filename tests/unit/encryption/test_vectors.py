@@ -1,4 +1,4 @@
-"""The vectors of every format ever landed, against the library and against a second reader.
+"""The vectors of every released format, against the library and against a second reader.
 
 ``read`` below was written from ``docs/encryption-format.md`` alone; it shares no code with the
 library.
@@ -52,14 +52,14 @@ LONG_AGO = datetime(2026, 1, 1, tzinfo=UTC)
 CODES = {"str": 1, "bytes": 2, "int": 3, "bool": 4, "uuid": 5}
 
 
-def written(entry: dict[str, str]) -> Any:
-    """The Python value that a vector spells as type and text."""
+def value_of(entry: dict[str, str]) -> Any:
+    """Return the Python value that a vector spells as type and text."""
     return TYPES[entry["type"]](entry["text"])
 
 
 def context_of(case: dict[str, Any]) -> dict[str, Any] | None:
     entries = case["context"]
-    return entries and {entry["name"]: written(entry) for entry in entries}
+    return entries and {entry["name"]: value_of(entry) for entry in entries}
 
 
 def token_of(case: dict[str, Any]) -> str | bytes:
@@ -67,17 +67,17 @@ def token_of(case: dict[str, Any]) -> str | bytes:
     return bytes.fromhex(token) if case["file"].startswith("keyring") else token
 
 
-def first_of(case: dict[str, Any]) -> dict[str, Any]:
-    """The first token of the same file: a refused one is judged with its data key."""
+def first_token_of(case: dict[str, Any]) -> dict[str, Any]:
+    """Return the first token of the same file, whose data key a rejected token is read with."""
     return next(each for each in TOKENS if each["file"] == case["file"])
 
 
-def ids(case: dict[str, Any]) -> str:
+def case_id(case: dict[str, Any]) -> str:
     return f"{case['file']}: {case.get('name') or case['why']}"
 
 
-class Escrow:
-    """A key service that knows the vectors' data key, and no other."""
+class VectorKeyService:
+    """A key service that knows the vectors' data key and no other."""
 
     def __init__(self, case: dict[str, Any]) -> None:
         self.key, self.wrapped = bytes.fromhex(case["data_key"]), bytes.fromhex(case["wrapped"])
@@ -99,8 +99,8 @@ class Escrow:
         return 1
 
 
-class OneRow:
-    """A store that holds the vector's data key, and takes it back."""
+class SingleRowStore:
+    """A store that contains the vector's data key, and accepts only that key."""
 
     def __init__(self, case: dict[str, Any]) -> None:
         self.row = WrappedKey(
@@ -127,18 +127,20 @@ class OneRow:
 
 
 def cipher(case: dict[str, Any]) -> FieldCipher:
-    """A cipher whose only randomness is the vector's."""
-    drawn = {
+    """Return a cipher whose only randomness is the vector's."""
+    random_bytes = {
         32: bytes.fromhex(case["data_key"]),
         12: bytes.fromhex(case.get("nonce", "")),
         4: case.get("number", 0).to_bytes(4, "big"),
     }
     scope = names.Scope("gaara-store", names.Environment.DEV)
-    store = OneRow(case) if "number" in case else None
-    return FieldCipher(Escrow(case), scope, data_keys=store, random=drawn.__getitem__)
+    store = SingleRowStore(case) if "number" in case else None
+    return FieldCipher(
+        VectorKeyService(case), scope, data_keys=store, random=random_bytes.__getitem__
+    )
 
 
-def test_every_landed_version_has_its_vectors() -> None:
+def test_every_released_version_has_its_vectors() -> None:
     assert {name: (len(file["tokens"]), len(file["refused"])) for name, file in FILES.items()} == {
         "envelope-v2": (21, 35),
         "envelope-v3": (21, 43),
@@ -146,39 +148,39 @@ def test_every_landed_version_has_its_vectors() -> None:
     }
 
 
-@pytest.mark.parametrize("case", TOKENS, ids=ids)
-def test_the_library_reads_the_token(case: dict[str, Any]) -> None:
+@pytest.mark.parametrize("case", TOKENS, ids=case_id)
+def test_library_decrypts_the_token(case: dict[str, Any]) -> None:
     back = cipher(case).decrypt_field(token_of(case), context_of(case), field=case.get("field"))
-    assert back == written(case["value"])
-    assert type(back) is type(written(case["value"]))
+    assert back == value_of(case["value"])
+    assert type(back) is type(value_of(case["value"]))
 
 
-@pytest.mark.parametrize("case", WRITTEN, ids=ids)
-def test_the_library_writes_that_very_token(case: dict[str, Any]) -> None:
+@pytest.mark.parametrize("case", WRITTEN, ids=case_id)
+def test_library_writes_the_same_token(case: dict[str, Any]) -> None:
     assert encryption_context.encode(context_of(case)).hex() == case["encoded_context"]
-    value, token = written(case["value"]), token_of(case)
+    value, token = value_of(case["value"]), token_of(case)
     assert cipher(case).encrypt_field(value, context_of(case), field=case["field"]) == token
 
 
-@pytest.mark.parametrize("case", [case for case in WRITTEN if case["field"]], ids=ids)
-def test_a_declared_field_reads_and_writes_that_very_token(case: dict[str, Any]) -> None:
-    bound, value = context_of(case) or {}, written(case["value"])
+@pytest.mark.parametrize("case", [case for case in WRITTEN if case["field"]], ids=case_id)
+def test_declared_field_reads_and_writes_the_same_token(case: dict[str, Any]) -> None:
+    bound, value = context_of(case) or {}, value_of(case["value"])
     field = cipher(case).field(case["field"], list(bound), type(value))
     for _ in range(3):
         assert field.encrypt(value, *bound.values()) == token_of(case)
         assert field.decrypt(token_of(case), *bound.values()) == value
 
 
-@pytest.mark.parametrize("case", REFUSED, ids=ids)
-def test_the_library_refuses_the_token(case: dict[str, Any]) -> None:
+@pytest.mark.parametrize("case", REFUSED, ids=case_id)
+def test_library_rejects_the_invalid_token(case: dict[str, Any]) -> None:
     with pytest.raises(DecryptionFailed):
-        cipher(first_of(case)).decrypt_field(
+        cipher(first_token_of(case)).decrypt_field(
             token_of(case), context_of(case), field=case.get("field")
         )
 
 
 @pytest.mark.parametrize("case", SCOPES, ids=lambda case: case["service"])
-def test_the_wrap_scope_and_the_compact_ciphertext_are_the_documented_ones(
+def test_wrap_scope_and_compact_ciphertext_match_the_document(
     case: dict[str, str],
 ) -> None:
     scope = names.Scope(case["service"], names.environment(case["environment"]))
@@ -191,11 +193,11 @@ def test_the_wrap_scope_and_the_compact_ciphertext_are_the_documented_ones(
 
 
 class Unreadable(Exception):
-    """The second reader's one error."""
+    """The only error of the second reader."""
 
 
 def read(case: dict[str, Any], key: dict[str, Any]) -> Any:
-    """The value of *case*'s token, given the wrapped data key that *key* tells about."""
+    """Return the value of *case*'s token, decrypted with the data key of the vector *key*."""
     data_key, wrapped = bytes.fromhex(key["data_key"]), bytes.fromhex(key["wrapped"])
     if case["file"].startswith("keyring"):
         row = (key["number"], bytes.fromhex(key["commitment"]))
@@ -210,11 +212,11 @@ def read(case: dict[str, Any], key: dict[str, Any]) -> Any:
     if header[4 : 4 + length] != wrapped or header[4 + length :] != derived[32:]:
         raise Unreadable
     if version == 2:
-        additional = b"\x10strongroom field" + header + bound(case["context"])
+        aad = b"\x10strongroom field" + header + context_bytes(case["context"])
     else:
         short = header[:2] + header[4 + length :]
-        additional = b"\x10strongroom field" + short + declared(case) + bound(case["context"])
-    return opened(derived[:32], rest, additional, envelope[1])
+        aad = b"\x10strongroom field" + short + field_bytes(case) + context_bytes(case["context"])
+    return decrypt(derived[:32], rest, aad, envelope[1])
 
 
 def read_keyring(
@@ -225,22 +227,22 @@ def read_keyring(
         raise Unreadable
     derived = derive(data_key, b"strongroom keyring v1" + number.to_bytes(4, "big"))
     assert derived[32:] == commitment
-    additional = token[:5] + declared(case) + bound(case["context"])
-    return opened(derived[:32], token[5:], additional, (token[0] >> 4) + 1)
+    aad = token[:5] + field_bytes(case) + context_bytes(case["context"])
+    return decrypt(derived[:32], token[5:], aad, (token[0] >> 4) + 1)
 
 
 def derive(data_key: bytes, info: bytes) -> bytes:
     return HKDF(SHA256(), 64, salt=None, info=info).derive(data_key)
 
 
-def declared(case: dict[str, Any]) -> bytes:
+def field_bytes(case: dict[str, Any]) -> bytes:
     field = (case["field"] or "").encode()
     return bytes([len(field)]) + field
 
 
-def opened(key: bytes, rest: bytes, additional: bytes, code: int) -> Any:
+def decrypt(key: bytes, rest: bytes, aad: bytes, code: int) -> Any:
     try:
-        return READERS[code](AESGCM(key).decrypt(rest[:12], rest[12:], additional))
+        return READERS[code](AESGCM(key).decrypt(rest[:12], rest[12:], aad))
     except (InvalidTag, KeyError, ValueError, ArithmeticError):
         raise Unreadable from None
 
@@ -258,7 +260,7 @@ def envelope_of(token: str, version: int) -> bytes:
     return envelope
 
 
-def bound(entries: list[dict[str, str]] | None) -> bytes:
+def context_bytes(entries: list[dict[str, str]] | None) -> bytes:
     if entries is None:
         return b"\x00"
     encoded = []
@@ -270,7 +272,7 @@ def bound(entries: list[dict[str, str]] | None) -> bytes:
 
 
 def scalar(entry: dict[str, str]) -> bytes:
-    value = written(entry)
+    value = value_of(entry)
     match entry["type"]:
         case "int":
             return fewest_bytes(value)
@@ -311,14 +313,14 @@ READERS: dict[int, Any] = {
 }
 
 
-@pytest.mark.parametrize("case", TOKENS, ids=ids)
-def test_the_second_reader_reads_the_token(case: dict[str, Any]) -> None:
+@pytest.mark.parametrize("case", TOKENS, ids=case_id)
+def test_second_reader_decrypts_the_token(case: dict[str, Any]) -> None:
     back = read(case, case)
-    assert back == written(case["value"])
-    assert type(back) is type(written(case["value"]))
+    assert back == value_of(case["value"])
+    assert type(back) is type(value_of(case["value"]))
 
 
-@pytest.mark.parametrize("case", REFUSED, ids=ids)
-def test_the_second_reader_refuses_the_token(case: dict[str, Any]) -> None:
+@pytest.mark.parametrize("case", REFUSED, ids=case_id)
+def test_second_reader_rejects_the_invalid_token(case: dict[str, Any]) -> None:
     with pytest.raises(Unreadable):
-        read(case, first_of(case))
+        read(case, first_token_of(case))
