@@ -184,7 +184,7 @@ def tampered_bits(token: str) -> list[str]:
 
 
 def tampered_characters(token: str) -> list[str]:
-    """Return the token with each character replaced by every other one, and by some invalid ones."""
+    """Return the token with each character replaced by every other one and some invalid ones."""
     others = ALPHABET + "+/=.\n \x00\u00e9\uff21"
     return [
         token[:place] + other + token[place + 1 :]
