@@ -1,1 +1,1 @@
-"""What a token is made of: its formats, and the bytes that it authenticates."""
+"""Token formats, and the associated data that tokens authenticate."""

@@ -1,15 +1,16 @@
-"""What a token is bound to, as bytes: no two different contexts have the same encoding.
+"""The encoding of a context, which a token is bound to: different contexts encode differently.
 
 A context is a small mapping such as ``{"user_id": 7}``. It is authenticated with the token and not
-stored in it, so a token copied to another row no longer opens. Its encoding::
+stored in it, so a token that was copied to another row cannot be decrypted. Its encoding::
 
     count u8 | entry ...          entries sorted as byte strings
     entry = name length u8 | name UTF-8 | type u8 | value length u16 | value
 
-Order doesn't matter; ``1``, ``"1"`` and ``True`` differ. Text is taken as it is, without Unicode
-normalisation. Refused: an empty mapping (``None`` says that nothing is bound), ``None`` as a value
-(an absent column must not look like a bound one), floats (``0.1`` has no one spelling) and
-subclasses of the types below (an enum would bind to its value, not to itself).
+The order of entries does not matter; ``1``, ``"1"`` and ``True`` differ. Text is encoded without
+Unicode normalisation. Rejected are: an empty mapping, because ``None`` means that nothing is bound;
+``None`` as a value, because an absent column must not look like a bound one; floats, because
+``0.1`` has several spellings; and subclasses of the types below, because an enum would bind to its
+value and not to itself.
 """
 
 from __future__ import annotations
@@ -31,8 +32,9 @@ MAX_VALUE: Final = 1024  # bytes, encoded
 _NOTHING: Final = b"\x00"
 _Heads: TypeAlias = tuple[bytes, ...]
 _REFUSED: Final = (LookupError, TypeError, ValueError)
-_KEPT: Final = 256  # names whose heads are kept, for each type
-#: Type → its code, the encoder of its values, and for each name seen the heads of its entries.
+_MAX_CACHED: Final = 256  # names whose heads are cached, for each type
+#: Type → its code, the encoder of its values, and a cache of name → heads of its entries. A head is
+#: the part of an entry before the value, and depends on the value's length.
 KINDS: Final[dict[type, tuple[int, Callable[[Any], bytes], dict[str, _Heads]]]] = {
     str: (scalar_codec.TEXT, str.encode, {}),
     bytes: (scalar_codec.BYTES, scalar_codec.encode_bytes, {}),
@@ -43,10 +45,11 @@ KINDS: Final[dict[type, tuple[int, Callable[[Any], bytes], dict[str, _Heads]]]] 
 
 
 def encode(context: Context | None) -> bytes:
-    """The one encoding of *context*; of "bound to nothing" when it is None.
+    """Return the encoding of *context*; for None, the encoding that binds nothing.
 
     Raises:
-        InvalidContext: empty, too large, or an entry of a type outside :data:`ContextValue`.
+        InvalidContext: If *context* is empty or too large, or an entry is of a type outside
+            :data:`ContextValue`.
 
     """
     if context is None:
@@ -58,10 +61,10 @@ def encode(context: Context | None) -> bytes:
 
 
 def entry(name: str, value: object) -> bytes:
-    """One entry of a context.
+    """Return one encoded entry of a context.
 
     Raises:
-        InvalidContext: a name or value out of bounds.
+        InvalidContext: If the name or the value is of a wrong type or too large.
 
     """
     try:
@@ -74,26 +77,39 @@ def entry(name: str, value: object) -> bytes:
 
 
 def heads_of(name: str, kind: type) -> _Heads:
-    """What comes before a value of type *kind*, for each length that it may have.
+    """Return the heads of the entries *name* with a value of type *kind*, by the value's length.
 
-    LookupError, TypeError or ValueError when there can be no such entry.
+    Raises:
+        LookupError: If a context value cannot be of type *kind*.
+        TypeError: If *name* is not a str.
+        ValueError: If *name* is empty, too long, or contains a lone surrogate.
+
     """
     code, _, known = KINDS[kind]
     return known.get(name) or _make_heads(name, code, known)
 
 
 def _make_heads(name: str, code: int, known: dict[str, _Heads]) -> _Heads:
-    """All heads at once: looking one up is quicker than making it, and bounds the length."""
+    """Compute and cache the heads for all lengths.
+
+    Looking a head up is faster than computing it, and a length that is not found is too large.
+    """
     start = name_part(name) + bytes((code,))
     heads = tuple(start + size.to_bytes(2, "big") for size in range(MAX_VALUE + 1))
-    if len(known) >= _KEPT:
+    if len(known) >= _MAX_CACHED:
         known.clear()
     known[name] = heads
     return heads
 
 
 def name_part(name: str) -> bytes:
-    """*name* with its length; TypeError or ValueError when it can't be one."""
+    """Return *name* after its length.
+
+    Raises:
+        TypeError: If *name* is not a str.
+        ValueError: If *name* is empty, too long, or contains a lone surrogate.
+
+    """
     encoded = str.encode(name)
     if not 0 < len(encoded) <= MAX_NAME:
         raise ValueError
@@ -101,23 +117,24 @@ def name_part(name: str) -> bytes:
 
 
 def _check(context: object) -> None:
-    # A dict is the common case, and asking the abstract class takes as long as a whole entry.
+    # A dict is the common case, and isinstance with the abstract class takes as long as an entry.
     if type(context) is not dict and not isinstance(context, Mapping):
-        raise InvalidContext(f"a context of type {type(context).__name__}; use a mapping")
+        raise InvalidContext(f"a context cannot be a {type(context).__name__}; use a mapping")
     if not 0 < len(context) <= MAX_ENTRIES:
         raise InvalidContext(
-            f"a context of {len(context)} entries; use 1 to {MAX_ENTRIES}, or None to bind nothing"
+            f"a context cannot have {len(context)} entries; use 1 to {MAX_ENTRIES}, or None to "
+            "bind nothing"
         )
 
 
 def _complaint(name: object, value: object) -> str:
-    """Why an entry was refused; it never shows the value."""
+    """Return the reason why an entry is rejected; the value stays secret."""
     if type(value) not in KINDS:
         return (
-            f"context {name!r}: a value of type {type(value).__name__}; "
+            f"context {name!r}: cannot bind a value of type {type(value).__name__}; "
             "use exactly str, int, bool, bytes or UUID"
         )
     return (
-        f"context {name!r}: a name is a str of 1 to {MAX_NAME} bytes and a value has at most "
-        f"{MAX_VALUE} bytes, both without lone surrogates"
+        f"context {name!r}: cannot bind this entry; use a str of 1 to {MAX_NAME} bytes as the name "
+        f"and a value of at most {MAX_VALUE} bytes, both without lone surrogates"
     )

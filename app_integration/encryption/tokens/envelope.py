@@ -1,21 +1,21 @@
-"""The self-contained token: packing and unpacking of bytes, nothing else.
+"""The self-contained token: packing and parsing of its bytes.
 
 A token is ``sr3.`` (formerly ``sr2.``) and, in base64url without padding::
 
     version 0x03 | value type u8 | wrapped length u16 | wrapped data key | commitment 32
     | nonce 12 | ciphertext | tag 16
 
-Integers are big-endian. AES-256-GCM authenticates beside the ciphertext::
+Integers are big-endian. AES-256-GCM authenticates this associated data::
 
     version 3:  label length u8 | label | version | value type | commitment | binding
     version 2:  label length u8 | label | everything up to the nonce | context
 
-Version 3 leaves out the wrapped data key, which the key service authenticates and the commitment
-ties to the key: so it can be wrapped anew without touching the ciphertext. Version 2 is read for
-ever and no longer written.
+Version 3 leaves out the wrapped data key, because the key service authenticates it and the
+commitment ties it to the key. So the key can be rewrapped without changing the ciphertext. Version
+2 stays readable and is not written any more.
 
-A text that doesn't re-encode to itself is refused: base64 decoders accept several spellings of the
-same bytes, and a token that has two spellings can be forged into a second, unequal one.
+A text that does not re-encode to itself is rejected. Base64 decoders accept several spellings of
+the same bytes, and if a token had two spellings, a second, unequal token could be forged from it.
 """
 
 from __future__ import annotations
@@ -47,13 +47,13 @@ _MAX_TEXT: Final = _PREFIX + (_LARGEST * 4 + 2) // 3
 _PREFIXES: Final = {f"sr{version}.": version for version in TEXT_PURPOSES}
 _LABEL_PART: Final = bytes((len(LABEL),)) + LABEL
 _TO_URL: Final = bytes.maketrans(b"+/", b"-_")
-#: What belongs to the other alphabet becomes a character that no base64 contains.
+#: Characters of the standard alphabet become one that base64 never contains, so they are rejected.
 _FROM_URL: Final = bytes.maketrans(b"-_+/=", b"+/!!!")
 _PADDING: Final = (b"", b"===", b"==", b"=")
 
 
 class Envelope(NamedTuple):
-    """A token taken apart; nothing in it has been authenticated yet."""
+    """The unauthenticated parts of a token."""
 
     version: int
     value_type: int
@@ -63,35 +63,45 @@ class Envelope(NamedTuple):
     sealed: bytes  # ciphertext and tag
 
     def authenticated(self) -> bytes:
-        """What AES-GCM authenticates beside the ciphertext, up to the binding."""
+        """Return the associated data up to the binding."""
         if self.version == VERSION:
             return _LABEL_PART + bytes((VERSION, self.value_type)) + self.commitment
         return _LABEL_PART + self.header()
 
     def header(self) -> bytes:
-        """Everything up to the nonce."""
+        """Return the token's bytes up to the nonce."""
         length = len(self.wrapped).to_bytes(2, "big")
         return bytes((self.version, self.value_type)) + length + self.wrapped + self.commitment
 
     def rewrapped(self, wrapped: bytes) -> str:
-        """The token with its data key wrapped anew; for version 3."""
+        """Return the token, of version 3, with *wrapped* in place of its wrapped data key."""
         changed = self._replace(wrapped=wrapped)
         return f"sr{self.version}." + _to_text(changed.header() + self.nonce + self.sealed)
 
 
 def seal(key: DataKey, value_type: int, plaintext: bytes, binding: bytes, nonce: bytes) -> str:
-    """The token; *nonce* is 12 bytes that *key* has never seen."""
+    """Encrypt *plaintext* and return the token.
+
+    Args:
+        key: The data key.
+        value_type: The type code of the value.
+        plaintext: The encoded value.
+        binding: The encoded field and context.
+        nonce: 12 bytes that *key* never used.
+
+    """
     authenticated, text, rest = key.frames.get(value_type) or _frame(key, value_type)
     raw = rest + nonce + key.encrypt(nonce, plaintext, authenticated + binding)
-    # As _to_text, without a call; the line end goes with the padding.
+    # This is _to_text in line, to save a call. rstrip removes the line end with the padding.
     return text + b2a_base64(raw).translate(_TO_URL).rstrip(b"=\n").decode()
 
 
 def _frame(key: DataKey, value_type: int) -> tuple[bytes, str, bytes]:
-    """What all tokens of one data key and type share.
+    """Return the parts that all tokens of one data key and type share.
 
-    That is what they authenticate, up to the binding; their first characters; and the bytes that
-    come next. Three bytes make four characters, so whole triples are encoded once for all.
+    They are the associated data up to the binding, the first characters of the text, and the bytes
+    that come next. Three bytes make four characters, so whole triples are encoded once for all
+    tokens.
     """
     shape = Envelope(VERSION, value_type, key.wrapped, key.commitment, b"", b"")
     header = shape.header()
@@ -102,10 +112,10 @@ def _frame(key: DataKey, value_type: int) -> tuple[bytes, str, bytes]:
 
 
 def parse(token: object) -> Envelope:
-    """*token* taken apart.
+    """Split *token* into its parts, without authenticating anything.
 
     Raises:
-        DecryptionFailed: not a token of these versions, or not in its one spelling.
+        DecryptionFailed: If *token* is not a token of these versions, or not in its only spelling.
 
     """
     version, raw = _from_text(token)
@@ -129,7 +139,10 @@ def _to_text(raw: bytes) -> str:
 
 
 def _from_text(token: object) -> tuple[int, bytes]:
-    """Version and bytes of *token*, whose length is bounded before anything is allocated."""
+    """Return the version and the bytes of *token*.
+
+    Its length is checked before any memory is allocated for the bytes.
+    """
     if not isinstance(token, str) or len(token) > _MAX_TEXT or token[:_PREFIX] not in _PREFIXES:
         raise_decryption_failed()
     try:

@@ -1,8 +1,9 @@
-"""JSON as the plaintext of a token: what can't be written isn't read.
+"""JSON as the plaintext of a token: the decoder accepts nothing that cannot be encoded.
 
-A writer leaves no spaces and keeps the order of keys. A reader takes any spelling of RFC 8259, as
-writers in other languages print numbers and escapes otherwise; but no key twice in an object, no
-half of a surrogate pair, no number beyond binary64, no integer and no nesting without end.
+The encoder writes no spaces and keeps the order of keys. The decoder accepts any spelling of RFC
+8259, because encoders in other languages print numbers and escapes differently. It rejects a key
+that occurs twice in an object, half a surrogate pair, a number beyond binary64, and integers or
+nesting beyond the bounds below.
 """
 
 from __future__ import annotations
@@ -11,20 +12,22 @@ import json
 from typing import Any, Final, NoReturn
 
 MAX_DEPTH: Final = 128  # levels of objects and arrays
-MAX_DIGITS: Final = 4300  # of an integer: what Python converts in either direction
+MAX_DIGITS: Final = 4300  # digits of an integer, because Python converts no more by default
 
 _INFINITE: Final = (float("inf"), float("-inf"))
 
 
 def encode(value: dict[str, Any] | list[Any]) -> bytes:
-    """*value* in UTF-8.
+    """Return *value* in UTF-8.
 
     Raises:
-        ValueError, TypeError, RecursionError: it wouldn't come back equal.
+        ValueError: If *value* would not be decoded to an equal value.
+        TypeError: If *value* contains a type that JSON does not have.
+        RecursionError: If *value* is nested too deeply.
 
     """
     encoded = json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
-    # json.dumps turns tuples into arrays and other keys into strings without a word, and writes
+    # json.dumps silently turns tuples into arrays and keys of other types into strings, and writes
     # NaN, which decode rejects.
     if decode(encoded) != value:
         raise ValueError
@@ -32,20 +35,21 @@ def encode(value: dict[str, Any] | list[Any]) -> bytes:
 
 
 def decode(encoded: bytes) -> dict[str, Any] | list[Any]:
-    """The object or array in *encoded*.
+    """Return the object or array in *encoded*.
 
     Raises:
-        ValueError, RecursionError: there is none, or one that can't be written.
+        ValueError: If *encoded* is not an object or array, or is one that cannot be encoded.
+        RecursionError: If it is nested too deeply for the parser.
 
     """
     text = encoded.decode()
     value = _DECODER.decode(text)
     if not isinstance(value, dict | list):
-        raise ValueError  # noqa: TRY004 (whoever decodes turns it into the one error)
+        raise ValueError  # noqa: TRY004 (value_codec catches ValueError and raises DecryptionFailed)
     if text.count("[") + text.count("{") > MAX_DEPTH:
         _check_depth(value)
     if "\\u" in text:
-        json.dumps(value, ensure_ascii=False).encode()  # raises for half a pair
+        json.dumps(value, ensure_ascii=False).encode()  # raises UnicodeEncodeError for half a pair
     return value
 
 
@@ -83,7 +87,7 @@ def _integer(text: str) -> int:
 
 
 def _refuse(_name: str) -> NoReturn:
-    """NaN and the infinities, which :mod:`json` would read by name."""
+    """Reject NaN and the infinities, which :mod:`json` would accept."""
     raise ValueError
 
 

@@ -1,12 +1,12 @@
-"""The keyring token: 33 bytes beside the value, its data key wrapped elsewhere.
+"""The keyring token: 33 bytes more than the value, with its wrapped data key stored elsewhere.
 
 ::
 
     type and suite u8 | data key id u32 | nonce 12 | ciphertext | tag 16
 
-The first byte holds the value type's code less one in its high half, and the suite in its low half:
-1 is AES-256-GCM, the only one so far. So text is ``0x01``, and a token of text has the layout of
-Tink's AES-GCM. What is authenticated beside the ciphertext is ``first five bytes | binding``.
+The first byte contains the value type's code minus one in its high half, and the suite in its low
+half: 1 is AES-256-GCM, the only one so far. So a token of text begins with ``0x01`` and has the
+layout of Tink's AES-GCM. The associated data is ``first five bytes | binding``.
 """
 
 from __future__ import annotations
@@ -26,22 +26,31 @@ _MAX_SIZE: Final = value_codec.MAX_SIZE + OVERHEAD
 
 
 class KeyringToken(NamedTuple):
-    """A token taken apart; nothing in it has been authenticated yet."""
+    """The unauthenticated parts of a token."""
 
     value_type: int
-    number: int  # of its data key
+    number: int  # id of its data key
     header: bytes
     nonce: bytes
     sealed: bytes
 
 
 def header(value_type: int, number: int) -> bytes:
-    """The first five bytes of each token of this type under data key *number*."""
+    """Return the first five bytes of each token of this type under data key *number*."""
     return bytes((((value_type - 1) << 4) | SUITE,)) + number.to_bytes(4, "big")
 
 
 def seal(key: DataKey, value_type: int, plaintext: bytes, binding: bytes, nonce: bytes) -> bytes:
-    """The token; *nonce* is 12 bytes that *key* has never seen."""
+    """Encrypt *plaintext* and return the token.
+
+    Args:
+        key: The data key.
+        value_type: The type code of the value.
+        plaintext: The encoded value.
+        binding: The encoded field and context.
+        nonce: 12 bytes that *key* never used.
+
+    """
     first = key.headers.get(value_type)
     if first is None:
         first = key.headers[value_type] = header(value_type, key.number)
@@ -49,10 +58,10 @@ def seal(key: DataKey, value_type: int, plaintext: bytes, binding: bytes, nonce:
 
 
 def parse(token: bytes) -> KeyringToken:
-    """*token* taken apart.
+    """Split *token* into its parts, without authenticating anything.
 
     Raises:
-        DecryptionFailed: not a token of this layout.
+        DecryptionFailed: If *token* does not have this layout.
 
     """
     if not OVERHEAD <= len(token) <= _MAX_SIZE or token[0] & 0x0F != SUITE:

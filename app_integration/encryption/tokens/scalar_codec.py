@@ -1,4 +1,4 @@
-"""The types a context and a value share: one code and one byte encoding each.
+"""The types that contexts and values share: one code and one byte encoding for each.
 
 The codes are part of the token format and never change their meaning.
 """
@@ -16,32 +16,35 @@ UNIQUE_ID: Final = 5
 
 
 def encode_bytes(value: bytes) -> bytes:
-    """The bytes themselves."""
+    """Return *value* unchanged."""
     return value
 
 
 def encode_integer(value: int) -> bytes:
-    """Two's complement, big-endian, in as few bytes as hold it: 0 is ``00``, -128 is ``80``."""
-    if value >= 0:  # without the keyword, which costs a third
+    """Encode an integer in two's complement, big-endian, in the fewest bytes.
+
+    0 is ``00``, and -128 is ``80``.
+    """
+    if value >= 0:  # a separate case without signed=True, which costs a third more time
         return value.to_bytes((value.bit_length() >> 3) + 1, "big")
     return value.to_bytes(((~value).bit_length() >> 3) + 1, "big", signed=True)
 
 
 def encode_boolean(value: bool) -> bytes:
-    """``01`` for true, ``00`` for false."""
+    """Encode true as ``01`` and false as ``00``."""
     return b"\x01" if value else b"\x00"
 
 
 def encode_unique_id(value: UUID) -> bytes:
-    """Its 16 bytes, in the order of the printed form."""
+    """Encode a UUID as its 16 bytes, in the order of the printed form."""
     return value.bytes
 
 
 def decode_integer(encoded: bytes) -> int:
-    """The reverse of :func:`encode_integer`.
+    """Decode an integer that :func:`encode_integer` encoded.
 
     Raises:
-        ValueError: more bytes than needed, or none.
+        ValueError: If *encoded* has more bytes than needed, or none.
 
     """
     value = int.from_bytes(encoded, "big", signed=True)
@@ -51,20 +54,20 @@ def decode_integer(encoded: bytes) -> int:
 
 
 def decode_boolean(encoded: bytes) -> bool:
-    """The reverse of :func:`encode_boolean`.
+    """Decode a boolean that :func:`encode_boolean` encoded.
 
     Raises:
-        ValueError: neither ``00`` nor ``01``.
+        ValueError: If *encoded* is neither ``00`` nor ``01``.
 
     """
     return (b"\x00", b"\x01").index(encoded) == 1
 
 
 def decode_unique_id(encoded: bytes) -> UUID:
-    """The reverse of :func:`encode_unique_id`.
+    """Decode a UUID that :func:`encode_unique_id` encoded.
 
     Raises:
-        ValueError: not 16 bytes.
+        ValueError: If *encoded* does not have 16 bytes.
 
     """
     return UUID(bytes=encoded)

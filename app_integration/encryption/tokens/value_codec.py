@@ -1,17 +1,17 @@
-"""A value as bytes with a type code, so that it comes back as the type it went in as.
+"""The encoding of a value as bytes with a type code, so that it is decoded as its own type.
 
 ====  ========  ================================================================
 code  type      bytes
 ====  ========  ================================================================
-1-5   str, bytes, int, bool, UUID: as in :mod:`app_integration.encryption.tokens.scalar_codec`
+1-5   str, bytes, int, bool, UUID: see :mod:`app_integration.encryption.tokens.scalar_codec`
 6     Decimal   ASCII as Python prints it, exponent ``E``: ``-0.10``, ``1E+3``
 7     date      ASCII ISO 8601, ``2026-01-31``
 8     datetime  ASCII ISO 8601; with an offset when aware, without when naive
-9     JSON      as in :mod:`app_integration.encryption.tokens.json_codec`
+9     JSON      see :mod:`app_integration.encryption.tokens.json_codec`
 ====  ========  ================================================================
 
-An aware datetime comes back with its offset, not with its zone's name. A
-:class:`~app_integration.secret.Secret` is encrypted as the ``str`` it is and comes back as one.
+An aware datetime is decoded with its offset, but without the name of its zone. A
+:class:`~app_integration.secret.Secret` is encrypted as its text and is decoded as a ``str``.
 """
 
 from __future__ import annotations
@@ -33,9 +33,9 @@ DATE: Final = 7
 DATETIME: Final = 8
 JSON: Final = 9
 
-#: How a decoder, or AES-GCM, says no.
+#: The errors that decoders and AES-GCM raise for invalid bytes.
 UNREADABLE: Final = (InvalidTag, KeyError, ValueError, ArithmeticError, RecursionError)
-MAX_SIZE: Final = 2**20  # bytes, encoded; larger things are files, not fields
+MAX_SIZE: Final = 2**20  # bytes, encoded, because larger values belong in files
 
 _Encoder: TypeAlias = Callable[[Any], bytes]
 _Decoder: TypeAlias = Callable[[bytes], object]
@@ -43,10 +43,11 @@ _T = TypeVar("_T")
 
 
 def encode(value: object) -> tuple[int, bytes]:
-    """The type code of *value* and its bytes.
+    """Return the type code of *value* and its bytes.
 
     Raises:
-        EncryptionError: another type, a value that wouldn't come back equal, or one too large.
+        EncryptionError: If *value* is of another type, is too large, or would not be decoded to an
+            equal value.
 
     """
     try:
@@ -54,25 +55,27 @@ def encode(value: object) -> tuple[int, bytes]:
         encoded = encoder(value)
     except KeyError:
         raise EncryptionError(
-            f"a value of type {type(value).__name__} can't be encrypted; use exactly one of "
+            f"a value of type {type(value).__name__} cannot be encrypted; use exactly one of "
             + ", ".join(kind.__name__ for kind in ENCODERS)
         ) from None
     except (ValueError, TypeError, RecursionError):
         raise EncryptionError(
-            f"this {type(value).__name__} can't be encrypted: it wouldn't come back equal "
-            "(a lone surrogate, NaN or infinity, an offset with a fraction of a second, or JSON "
-            "with keys, tuples or types of its own, or beyond its bounds)"
+            f"this {type(value).__name__} cannot be encrypted, because it would not be decrypted "
+            "to an equal value; pass no lone surrogate, NaN or infinity, no offset with a fraction "
+            "of a second, and only JSON with text keys, with JSON types and within its bounds"
         ) from None
     if len(encoded) > MAX_SIZE:
-        raise EncryptionError(f"a value of {len(encoded)} bytes; a field holds at most {MAX_SIZE}")
+        raise EncryptionError(
+            f"a value of {len(encoded)} bytes cannot be encrypted; pass at most {MAX_SIZE}"
+        )
     return code, encoded
 
 
 def decode(code: int, encoded: bytes) -> object:
-    """The value that :func:`encode` turned into *code* and *encoded*.
+    """Return the value that :func:`encode` turned into *code* and *encoded*.
 
     Raises:
-        DecryptionFailed: no value has this encoding.
+        DecryptionFailed: If no value has this encoding.
 
     """
     try:
@@ -88,7 +91,7 @@ def _encode_secret(value: Secret) -> bytes:
 def _encode_decimal(value: Decimal) -> bytes:
     if not value.is_finite():
         raise ValueError
-    # The caller's decimal context may print the exponent as "e".
+    # upper(), because the caller's decimal context may print the exponent as "e".
     return str(value).upper().encode()
 
 
@@ -98,7 +101,7 @@ def _encode_date(value: date) -> bytes:
 
 def _encode_datetime(value: datetime) -> bytes:
     offset = value.utcoffset()
-    # Python prints a fraction of a second in an offset, and doesn't read each that it prints.
+    # Python prints a fraction of a second in an offset, but cannot parse each that it prints.
     if offset is not None and offset.microseconds:
         raise ValueError
     return value.isoformat().encode()
@@ -117,16 +120,18 @@ def _decode_datetime(encoded: bytes) -> datetime:
 
 
 def _exact(value: _T, encoder: Callable[[_T], bytes], encoded: bytes) -> _T:
-    """*value*, when *encoded* is its one encoding: the standard library reads others as well.
+    """Return *value* if *encoded* is its only encoding.
 
-    Digits and separators outside ASCII are among them.
+    The parsers of the standard library accept other encodings as well, for example with digits
+    and separators outside ASCII.
+
     """
     if encoder(value) != encoded:
         raise ValueError
     return value
 
 
-#: Type → its code, and the encoder of its values.
+#: Type → its code and the encoder of its values.
 ENCODERS: Final[dict[type, tuple[int, _Encoder]]] = {
     str: (scalar_codec.TEXT, str.encode),
     Secret: (scalar_codec.TEXT, _encode_secret),
@@ -141,7 +146,7 @@ ENCODERS: Final[dict[type, tuple[int, _Encoder]]] = {
     list: (JSON, json_codec.encode),
 }
 
-#: Type code → decoder: every type a token may name.
+#: Type code → decoder, for every type that a token may contain.
 DECODERS: Final[dict[int, _Decoder]] = {
     scalar_codec.TEXT: bytes.decode,
     scalar_codec.BYTES: scalar_codec.encode_bytes,
