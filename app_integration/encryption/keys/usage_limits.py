@@ -1,4 +1,4 @@
-"""What one data key may still encrypt, counted exactly among the threads of one process."""
+"""The usage limits of one data key, counted exactly among the threads of one process."""
 
 from __future__ import annotations
 
@@ -8,42 +8,45 @@ from collections.abc import Iterator
 from operator import length_hint
 from typing import Final
 
-BATCH: Final = 4096  # messages handed out at once: a lock for each would cost as much as a nonce
-RENEW_AT: Final = 0.9  # share of a key's bounds after which a successor is made ahead
-RENEW_RETRY: Final = 60.0  # seconds between attempts to make it
-PROVEN_FOR: Final = 60.0  # seconds that a stored key counts as stored, once it was seen so
-CHECK_AT: Final = 30.0  # seconds after which it is looked at again, ahead of that
-CHECK_RETRY: Final = 5.0  # seconds between attempts to look
+#: Messages that are reserved at once, because a lock for each would cost as much as a nonce.
+BATCH: Final = 4096
+RENEW_AT: Final = 0.9  # share of a key's limits after which the next key is generated
+RENEW_RETRY: Final = 60.0  # seconds between attempts to generate it
+PROVEN_FOR: Final = 60.0  # seconds for which a check of the store is valid
+CHECK_AT: Final = 30.0  # seconds after which the store is checked again, before that expires
+CHECK_RETRY: Final = 5.0  # seconds between attempts to check
 
 
 class UsageLimits:
-    """Messages, bytes and time of one data key.
+    """The remaining messages, bytes and time of one data key. Thread-safe.
 
-    Bytes are counted in messages: a value takes one for each *unit* of bytes that it begins, and a
-    unit is so large that as many of them as there are messages make *size* bytes. So neither bound
-    is ever passed, though a key that encrypts few large and many small values ends early.
+    Bytes are counted in messages: a value counts as one message for each *unit* of bytes that it
+    begins, and *total* units make at most *size* bytes. So neither limit is ever exceeded, although
+    a key that encrypts few large values and many small ones is used up early.
 
-    A key that is *stored* is used only while it is known to be: see :meth:`proven`.
+    A key that is *stored* encrypts only while a recent check found it in its store. See
+    :meth:`proven`.
 
     Attributes:
-        unit: bytes of plaintext that one message holds.
-        total: messages in all.
-        expires: seconds on the keyring's clock, after which nothing is encrypted.
-        renew: seconds on the same clock, after which a successor or a look at the store is due; at
-            most *expires*.
-        take: counts one message of at most *unit* bytes, without the lock; StopIteration when
-            :meth:`spend` has to be asked. Who calls it looks at *renew* first.
+        unit: Bytes of plaintext that count as one message.
+        total: Messages in all.
+        expires: Seconds on the keyring's clock, after which the key encrypts nothing.
+        renew: Seconds on the same clock, after which the next key or a check of the store is due;
+            at most *expires*. A caller of *take* must compare it with the clock first.
+        take: Counts one message of at most *unit* bytes, without the lock. Raises StopIteration if
+            the
+            caller must use :meth:`spend` instead.
 
     """
 
     __slots__ = (
-        "_check",
-        "_grant",
-        "_left",
+        "_batch",
+        "_check_at",
         "_lock",
-        "_low",
-        "_proven",
-        "_successor",
+        "_remaining",
+        "_renew_at",
+        "_renew_below",
+        "_valid_until",
         "expires",
         "renew",
         "take",
@@ -54,89 +57,112 @@ class UsageLimits:
     def __init__(
         self, *, messages: int, size: int, now: float, age: float, stored: bool = False
     ) -> None:
-        """Args: *size* in bytes; *now* and *age* in seconds, on the keyring's clock."""
+        """Start counting for a new key.
+
+        Args:
+            messages: The messages that the key may encrypt.
+            size: The bytes that the key may encrypt.
+            now: The current time, in seconds on the keyring's clock.
+            age: Seconds after which the key encrypts nothing.
+            stored: Whether the key must be in its store to be used.
+
+        """
         self.unit = max(1, size // messages)
-        self.total = self._left = min(messages, size // self.unit)
-        # A key of few messages isn't worth a request ahead of its end.
-        self._low = int(self.total * (1 - RENEW_AT)) if self.total > 16 * BATCH else 0
+        self.total = self._remaining = min(messages, size // self.unit)
+        # A key for few messages is not replaced ahead, because that is not worth a request.
+        self._renew_below = int(self.total * (1 - RENEW_AT)) if self.total > 16 * BATCH else 0
         self._lock = threading.Lock()
         self.expires = now + age
-        self._successor = now + age * RENEW_AT
-        self._proven = self._check = math.inf
-        self.renew = self._successor
+        self._renew_at = now + age * RENEW_AT
+        self._valid_until = self._check_at = math.inf
+        self.renew = self._renew_at
         if stored:
             self.proven(now)
-        self._grant: Iterator[int] = iter(())
-        self.take = self._grant.__next__
+        self._batch: Iterator[int] = iter(())
+        self.take = self._batch.__next__
 
     def spend(self, messages: int, now: float) -> bool:
-        """Take that many messages at *now*; False, and nothing taken, when there are fewer."""
+        """Count that many messages at *now*; return False, and count none, if too few are left."""
         with self._lock:
-            if now >= min(self.expires, self._proven):
+            if now >= min(self.expires, self._valid_until):
                 return False
-            if messages == 1 and self._granted():
+            if messages == 1 and self._consume_from_batch():
                 return True
-            if self._left < messages:
+            if self._remaining < messages:
                 self._reclaim()
-            if self._left < messages:
+            if self._remaining < messages:
                 return False
-            self._left -= messages
+            self._remaining -= messages
             return True
 
-    def _granted(self) -> bool:
-        """Take one message from the grant, or from a new one; under the lock."""
+    def _consume_from_batch(self) -> bool:
+        """Count one message of the reserved batch, or of a new one. The caller holds the lock."""
         for _ in range(2):
             try:
                 self.take()
             except StopIteration:
-                granted = min(BATCH, self._left)
-                self._left -= granted
-                self._grant = iter(range(granted))
-                self.take = self._grant.__next__
+                size = min(BATCH, self._remaining)
+                self._remaining -= size
+                self._batch = iter(range(size))
+                self.take = self._batch.__next__
             else:
                 return True
         return False
 
     def _reclaim(self) -> None:
-        """Take back what is left of the grant: whoever still counts by it finds it used up."""
-        self._left += len(list(self._grant))
+        """Take back the rest of the reserved batch.
+
+        Code that still calls the old *take* gets StopIteration.
+        """
+        self._remaining += len(list(self._batch))
 
     def open(self, now: float) -> bool:
-        """Whether a small value may be encrypted at *now*."""
-        return now < min(self.expires, self._proven) and self._left + length_hint(self._grant) > 0
+        """Return whether a small value may be encrypted at *now*."""
+        return (
+            now < min(self.expires, self._valid_until)
+            and self._remaining + length_hint(self._batch) > 0
+        )
 
     def due(self, now: float) -> bool:
-        """Whether a successor is to be made now; said once, and again a while later."""
+        """Return whether the next key must be generated now.
+
+        It returns True once, and again after *RENEW_RETRY* seconds or when half of the rest is
+        used, so that one caller at a time generates a key.
+        """
         with self._lock:
-            if now < self._successor and self._left >= self._low:
+            if now < self._renew_at and self._remaining >= self._renew_below:
                 return False
-            self._successor = min(now + RENEW_RETRY, self.expires)
-            self.renew = min(self._successor, self._check)
-            self._low //= 2
+            self._renew_at = min(now + RENEW_RETRY, self.expires)
+            self.renew = min(self._renew_at, self._check_at)
+            self._renew_below //= 2
             return True
 
     def proven(self, now: float) -> None:
-        """Take the key for stored as it was written: that was seen at *now*."""
+        """Record that the key was in its store, unaltered, at *now*."""
         with self._lock:
-            self._proven, self._check = now + PROVEN_FOR, now + CHECK_AT
-            self.renew = min(self._successor, self._check)
+            self._valid_until, self._check_at = now + PROVEN_FOR, now + CHECK_AT
+            self.renew = min(self._renew_at, self._check_at)
 
     def unproven(self, now: float) -> bool:
-        """Whether nothing more is encrypted until it is seen that the key is stored."""
-        return self._proven <= now < self.expires
+        """Return whether the store must be checked before the key may encrypt again."""
+        return self._valid_until <= now < self.expires
 
     def check_due(self, now: float) -> bool:
-        """Whether the store is to be looked at now; said once, and again a while later."""
+        """Return whether the store must be checked now.
+
+        It returns True once, and again after *CHECK_RETRY* seconds, so that one caller at a time
+        checks.
+        """
         with self._lock:
-            if now < self._check:
+            if now < self._check_at:
                 return False
-            self._check = min(now + CHECK_RETRY, self._proven)
-            self.renew = min(self._successor, self._check)
+            self._check_at = min(now + CHECK_RETRY, self._valid_until)
+            self.renew = min(self._renew_at, self._check_at)
             return True
 
     def close(self) -> None:
-        """Nothing more is encrypted: the process forked, or the key was dropped."""
-        self._left = 0
-        self.expires = self.renew = self._successor = -math.inf
-        self._grant = iter(())
-        self.take = self._grant.__next__
+        """Stop all encryption with the key, after a fork or when the key was dropped."""
+        self._remaining = 0
+        self.expires = self.renew = self._renew_at = -math.inf
+        self._batch = iter(())
+        self.take = self._batch.__next__
