@@ -1,4 +1,4 @@
-"""The outcome of a batch: a result for each item, and the indices of the items that failed."""
+"""Outcome of a batch: a result for each item, and the indices of the items that failed."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _MAX_NAMED: Final = 20  # indices in an error's message
 
 @dataclass(frozen=True, slots=True)
 class Batch(Generic[_T]):
-    """The outcome of each item of a batch.
+    """Outcome of each item of a batch.
 
     Attributes:
         results: One for each item, in order; None where the item failed or was None itself.

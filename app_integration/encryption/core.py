@@ -1,4 +1,4 @@
-"""The state that a field cipher and its declared fields share, and the slow path of encryption.
+"""State that a field cipher and its declared fields share, and the slow path of encryption.
 
 The fast path, the bulk path and rewrapping depend on these two classes only. ``FieldCipher`` and
 ``DeclaredField``, which an application uses, extend them, so there is no import cycle.
@@ -40,7 +40,7 @@ DecryptionState: TypeAlias = tuple[CachedKey, _Cipher, bytes, bytes, tuple[bytes
 
 
 class CipherCore:
-    """The keys of one cipher, and the slow path of its tokens.
+    """Keys of one cipher, and the slow path of its tokens.
 
     Attributes:
         compact: Whether the cipher writes keyring tokens. Otherwise it writes self-contained ones.
@@ -119,7 +119,7 @@ class CipherCore:
 
 
 class FieldCore:
-    """The constants of one declared field, and the slow path of its tokens.
+    """Constants of one declared field, and the slow path of its tokens.
 
     Attributes:
         cipher: The cipher whose keys the field uses.
@@ -224,7 +224,7 @@ class FieldCore:
 
 
 class ParsedToken(NamedTuple):
-    """The unverified parts of a token, and the associated data that it must authenticate."""
+    """Unverified parts of a token, and the associated data that it must authenticate."""
 
     name: KeyName
     value_type: int

@@ -163,7 +163,7 @@ def compile_decrypt_one_entry(field: FieldCore) -> Decrypt:
 
 
 class EncryptField(Protocol):
-    """The signature of ``FieldCipher.encrypt_field``."""
+    """Signature of ``FieldCipher.encrypt_field``."""
 
     def __call__(
         self, value: Any, context: Mapping[str, Any] | None = None, *, field: str | None = None

@@ -29,7 +29,7 @@ _NEWEST_VERSION_TTL: Final = 60.0  # seconds that the newest version is cached
 
 
 class RewrapAction(StrEnum):
-    """The action that a token needs; falsy if it needs none."""
+    """Action that a token needs; falsy if it needs none."""
 
     NOTHING = ""
     REWRAP = "rewrap"

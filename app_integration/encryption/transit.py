@@ -172,10 +172,10 @@ class Transit:
         body = {"batch_input": items, "partial_failure_response_code": 200}
         try:
             data = self._request(path, body).get("data")
-        except RequestRefused as refused:
-            data = refused.data
+        except RequestRefused as rejected:
+            data = rejected.data
             if data is None:
-                if refused.status in _MAYBE_TOO_COMPLEX and len(items) > 1:
+                if rejected.status in _MAYBE_TOO_COMPLEX and len(items) > 1:
                     return None
                 raise
         responses = data.get("batch_results") if isinstance(data, Mapping) else None

@@ -1,4 +1,4 @@
-"""The blind indexes that one service declares."""
+"""Blind indexes that one service declares."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ Normalise = str | Normaliser | Sequence[str | Normaliser]
 
 
 class BlindIndexes:
-    """The declared indexes of one service in one environment. Thread-safe."""
+    """Declared indexes of one service in one environment. Thread-safe."""
 
     def __init__(
         self,

@@ -1,4 +1,4 @@
-"""The live versions of one index's key, cached in a process and refreshed from time to time.
+"""Live versions of one index's key, cached in a process and refreshed from time to time.
 
 A process that looks up or writes rows only reads them. They are created, rotated and retired by
 explicit calls, such as those of a migration.
@@ -75,7 +75,7 @@ class VersionKey:
 
 @dataclass(frozen=True, slots=True)
 class _State:
-    """The cached live versions, the oldest first, with their rows and the last refresh's time."""
+    """Cached live versions, the oldest first, with their rows and the last refresh's time."""
 
     live: tuple[VersionKey, ...]
     rows: tuple[IndexKey, ...]
@@ -83,7 +83,7 @@ class _State:
 
 
 class _CurrentKey(NamedTuple):
-    """The version for new index values, and the time until which that is certain.
+    """Version for new index values, and the time until which that is certain.
 
     Attributes:
         key: The version.
@@ -104,7 +104,7 @@ def _pad_key(key: bytes, byte: int) -> bytes:
 
 
 class IndexVersions:
-    """The key of one index, cached. Thread-safe; a forked child keeps the cached key."""
+    """Key of one index, cached. Thread-safe; a forked child keeps the cached key."""
 
     def __init__(
         self,

@@ -1,4 +1,4 @@
-"""The data key that one process encrypts with: generated, counted, and replaced in time."""
+"""Data key that one process encrypts with: generated, counted, and replaced in time."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class CountedKey:
 
 
 class ActiveDataKey:
-    """The source of one data key at a time, within its limits. Thread-safe.
+    """Source of one data key at a time, within its limits. Thread-safe.
 
     Each process generates its own key, so that its count of messages is exact; a fork begins
     without a key. At nine tenths of its limits, the next key is generated in the background. While

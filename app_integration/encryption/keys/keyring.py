@@ -36,7 +36,7 @@ _ATTEMPTS: Final = 20
 
 
 class SelfContained(NamedTuple):
-    """The name of a data key in a self-contained token, which contains the wrapped key itself."""
+    """Name of a data key in a self-contained token, which contains the wrapped key itself."""
 
     version: int
     wrapped: bytes
@@ -49,7 +49,7 @@ KeyName: TypeAlias = int | SelfContained
 
 @dataclass(frozen=True, slots=True)
 class WrapScope:
-    """The scope of data keys.
+    """Scope of data keys.
 
     Attributes:
         bound: The bytes that the key service binds a wrapped key to.

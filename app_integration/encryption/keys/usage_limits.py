@@ -1,4 +1,4 @@
-"""The usage limits of one data key, counted exactly among the threads of one process."""
+"""Usage limits of one data key, counted exactly among the threads of one process."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ CHECK_RETRY: Final = 5.0  # seconds between attempts to check
 
 
 class UsageLimits:
-    """The remaining messages, bytes and time of one data key. Thread-safe.
+    """Remaining messages, bytes and time of one data key. Thread-safe.
 
     Bytes are counted in messages: a value counts as one message for each *unit* of bytes that it
     begins, and *total* units make at most *size* bytes. So neither limit is ever exceeded, although

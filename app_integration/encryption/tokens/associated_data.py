@@ -1,4 +1,4 @@
-"""The binding of a token: a declared field and a context, authenticated after the token's header.
+"""Binding of a token: a declared field and a context, authenticated after the token's header.
 
 ::
 
@@ -56,7 +56,7 @@ def encode(field: str | None, context: Context | None) -> bytes:
 
 
 class Binding:
-    """The bindings of one declared field, whose context's names are declared.
+    """Bindings of one declared field, whose context's names are declared.
 
     Attributes:
         field: The field's id.

@@ -1,4 +1,4 @@
-"""The encoding of a context, which a token is bound to: different contexts encode differently.
+"""Encoding of a context, which a token is bound to: different contexts encode differently.
 
 A context is a small mapping such as ``{"user_id": 7}``. It is authenticated with the token and not
 stored in it, so a token that was copied to another row cannot be decrypted. Its encoding::

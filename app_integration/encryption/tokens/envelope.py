@@ -1,4 +1,4 @@
-"""The self-contained token: packing and parsing of its bytes.
+"""Self-contained token: packing and parsing of its bytes.
 
 A token is ``sr3.`` (formerly ``sr2.``) and, in base64url without padding::
 
@@ -53,7 +53,7 @@ _PADDING: Final = (b"", b"===", b"==", b"=")
 
 
 class Envelope(NamedTuple):
-    """The unauthenticated parts of a token."""
+    """Unauthenticated parts of a token."""
 
     version: int
     value_type: int

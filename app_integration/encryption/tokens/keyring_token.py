@@ -1,4 +1,4 @@
-"""The keyring token: 33 bytes more than the value, with its wrapped data key stored elsewhere.
+"""Keyring token: 33 bytes more than the value, with its wrapped data key stored elsewhere.
 
 ::
 
@@ -26,7 +26,7 @@ _MAX_SIZE: Final = value_codec.MAX_SIZE + OVERHEAD
 
 
 class KeyringToken(NamedTuple):
-    """The unauthenticated parts of a token."""
+    """Unauthenticated parts of a token."""
 
     value_type: int
     number: int  # id of its data key

@@ -1,4 +1,4 @@
-"""The types that contexts and values share: one code and one byte encoding for each.
+"""Types that contexts and values share: one code and one byte encoding for each.
 
 The codes are part of the token format and never change their meaning.
 """

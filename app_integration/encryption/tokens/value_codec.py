@@ -1,4 +1,4 @@
-"""The encoding of a value as bytes with a type code, so that it is decoded as its own type.
+"""Encoding of a value as bytes with a type code, so that it is decoded as its own type.
 
 ====  ========  ================================================================
 code  type      bytes

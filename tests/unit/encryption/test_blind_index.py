@@ -298,9 +298,9 @@ def test_altered_rows_raise_an_error_that_names_the_table(
         world.now += REFRESH + 1
     else:
         index = world.unprepared().index("users.email", rows=ROWS, normalise="email")
-    for ask in (index.value, index.candidates):
+    for method in (index.value, index.candidates):
         with pytest.raises(IndexKeyLost, match=r"the table index_keys.*index users\.email"):
-            ask("ada@example.com")
+            method("ada@example.com")
     assert world.rows.keys == rows, "a running service wrote a key"
 
 
@@ -366,9 +366,9 @@ def test_bind_binds_legacy_rows_once(world: World) -> None:
 def test_value_that_cannot_be_indexed_is_rejected_and_not_shown(
     world: World, value: object
 ) -> None:
-    with pytest.raises(EncryptionError) as refused:
+    with pytest.raises(EncryptionError) as caught:
         name_index(world).value(value)
-    assert repr(value) not in str(refused.value)
+    assert repr(value) not in str(caught.value)
 
 
 def test_invalid_declarations_are_rejected_without_a_request(world: World) -> None:

@@ -1,4 +1,4 @@
-"""The encoding of contexts: one for each context, and no two contexts with the same encoding."""
+"""Encoding of contexts: one for each context, and no two contexts with the same encoding."""
 
 from __future__ import annotations
 

@@ -90,14 +90,14 @@ def test_declared_field_returns_its_type_on_fast_and_slow_path(world: World, val
 def test_declared_field_binds_like_encrypt_field(world: World, bound: Any) -> None:
     cipher = world.process()
     for names in (["user_id"], ["user_id", "b"], []):
-        given = dict.fromkeys(names, bound)
+        context = dict.fromkeys(names, bound)
         field = cipher.field("users.email", names)
         for _ in range(3):
-            token = field.encrypt("x", *given.values())
-            assert field.decrypt(token, *given.values()) == "x"
-            assert cipher.decrypt_field(token, given or None, field="users.email") == "x"
-            mine = cipher.encrypt_field("x", given or None, field="users.email")
-            assert field.decrypt(mine, *given.values()) == "x"
+            token = field.encrypt("x", *context.values())
+            assert field.decrypt(token, *context.values()) == "x"
+            assert cipher.decrypt_field(token, context or None, field="users.email") == "x"
+            mine = cipher.encrypt_field("x", context or None, field="users.email")
+            assert field.decrypt(mine, *context.values()) == "x"
 
 
 def test_cipher_with_a_store_decrypts_both_kinds_of_token(world: World) -> None:
@@ -195,9 +195,9 @@ def test_declared_field_rejects_tokens_of_another_type(world: World) -> None:
 def test_value_of_another_type_is_rejected_and_not_shown(world: World, value: Any) -> None:
     field = world.process().field("users.email", ["user_id"])
     for _ in range(3):
-        with pytest.raises(EncryptionError) as refused:
+        with pytest.raises(EncryptionError) as caught:
             field.encrypt(value, 7)
-        assert "object at" not in str(refused.value)
+        assert "object at" not in str(caught.value)
         field.encrypt("x", 7)
     assert field.decrypt(field.encrypt(Secret("hunter2"), 7), 7) == "hunter2"
 

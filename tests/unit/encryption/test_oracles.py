@@ -1,4 +1,4 @@
-"""The cipher against other implementations: Wycheproof's vectors and Tink.
+"""Cipher against other implementations: Wycheproof's vectors and Tink.
 
 Tink reads and writes keyring tokens of text.
 """

@@ -109,22 +109,22 @@ def test_reencrypt_writes_the_current_format(world: World) -> None:
 
 @pytest.mark.parametrize("token", ["", "sr3.AAAA", b"", b"\x01" * 40], ids=repr)
 def test_malformed_token_is_rejected_by_needs_rewrap_and_rewrap(world: World, token: Any) -> None:
-    for ask in (world.process().needs_rewrap, world.text_process().rewrap):
-        if isinstance(token, bytes) and ask.__name__ == "rewrap":
+    for method in (world.process().needs_rewrap, world.text_process().rewrap):
+        if isinstance(token, bytes) and method.__name__ == "rewrap":
             continue  # because a keyring token is returned without being parsed
         with pytest.raises(DecryptionFailed):
-            ask(token)
+            method(token)
 
 
 def test_decrypt_many_names_the_failed_tokens(world: World) -> None:
     cipher = world.process()
     items: list[Any] = [(str(at), {"user_id": at}) for at in range(10)]
     tokens = cipher.encrypt_many([*items, (None, None)])
-    asked: list[Any] = [(token, {"user_id": at}) for at, token in enumerate(tokens)]
-    asked[3] = (tokens[3], {"user_id": 4})
-    asked[5] = ("no token", None)
+    items_with_context: list[Any] = [(token, {"user_id": at}) for at, token in enumerate(tokens)]
+    items_with_context[3] = (tokens[3], {"user_id": 4})
+    items_with_context[5] = ("no token", None)
     world.service.requests.clear()
-    batch = world.process().decrypt_many(asked)
+    batch = world.process().decrypt_many(items_with_context)
     assert batch.failed == (3, 5)
     assert batch.results == ["0", "1", "2", None, "4", None, "6", "7", "8", "9", None]
     assert world.service.requests == [("unwrap", 1)]

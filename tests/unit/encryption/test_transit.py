@@ -1,4 +1,4 @@
-"""The Transit wrapper and the key service over it, against a small server in memory.
+"""Transit wrapper and the key service over it, against a small server in memory.
 
 ``tests/integration/test_transit_openbao.py`` tests them against a real server.
 """

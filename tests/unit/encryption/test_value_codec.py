@@ -1,4 +1,4 @@
-"""The encoding of values: each is decoded as its own type, or is not encrypted at all."""
+"""Encoding of values: each is decoded as its own type, or is not encrypted at all."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The vectors of value types, against the library and against a second reader.
+"""Vectors of value types, against the library and against a second reader.
 
 ``READERS`` below were written from ``docs/encryption-format.md`` alone. They share no code with the
 library, and use nothing of the standard library but conversions.
@@ -72,7 +72,7 @@ def test_library_rejects_the_invalid_vector(case: dict[str, str]) -> None:
 
 
 class Unreadable(Exception):
-    """The only error of the second reader."""
+    """Only error of the second reader."""
 
 
 def integer(encoded: bytes) -> int:

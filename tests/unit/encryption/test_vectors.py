@@ -1,4 +1,4 @@
-"""The vectors of every released format, against the library and against a second reader.
+"""Vectors of every released format, against the library and against a second reader.
 
 ``read`` below was written from ``docs/encryption-format.md`` alone; it shares no code with the
 library.
@@ -193,7 +193,7 @@ def test_wrap_scope_and_compact_ciphertext_match_the_document(
 
 
 class Unreadable(Exception):
-    """The only error of the second reader."""
+    """Only error of the second reader."""
 
 
 def read(case: dict[str, Any], key: dict[str, Any]) -> Any:

@@ -83,8 +83,8 @@ class VaultKeyService:
         items = [(transit_ciphertext.expand(key) or "", scope) for key in wrapped]
         try:
             return operation(items).results
-        except RequestRefused as refused:
-            if refused.status != HTTPStatus.BAD_REQUEST:
+        except RequestRefused as rejected:
+            if rejected.status != HTTPStatus.BAD_REQUEST:
                 raise
             return [None] * len(items)
 
