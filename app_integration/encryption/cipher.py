@@ -176,17 +176,17 @@ class FieldCipher(CipherCore):
             KeyUnavailable: If a data key is not cached and cannot be unwrapped now.
 
         """
-        parts = [
+        parsed_tokens = [
             parse_token_or_none(token, bindings.encode(None, context)) for token, context in items
         ]
-        keys = self.keyring.read_keys(part.name for part in parts if part is not None)
-        results: list[Any] = [None] * len(parts)
+        keys = self.keyring.read_keys(parsed.name for parsed in parsed_tokens if parsed is not None)
+        results: list[Any] = [None] * len(parsed_tokens)
         failed = []
-        for at, part in enumerate(parts):
-            key = None if part is None else keys.get(part.name)
+        for at, parsed in enumerate(parsed_tokens):
+            key = None if parsed is None else keys.get(parsed.name)
             try:
-                if part is not None and key is not None:
-                    results[at] = part.decrypt(key)
+                if parsed is not None and key is not None:
+                    results[at] = parsed.decrypt(key)
             except DecryptionFailed:
                 pass
             if results[at] is None and items[at][0] is not None:

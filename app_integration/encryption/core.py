@@ -90,8 +90,8 @@ class CipherCore:
 
     def has_cached_key(self, token: Token | None) -> bool:
         """Return whether *token* can be decrypted, or rejected, without a request."""
-        part = parse_token_or_none(token, bindings.NO_FIELD)
-        return part is None or self.keyring.is_cached(part.name)
+        parsed = parse_token_or_none(token, bindings.NO_FIELD)
+        return parsed is None or self.keyring.is_cached(parsed.name)
 
     def seal(self, value_type: int, plaintext: bytes, binding: bytes) -> Token:
         """Encrypt a value and its binding, both already encoded, and return the token."""
@@ -112,10 +112,10 @@ class CipherCore:
             DecryptionFailed: If the token is not authentic, or is of another type.
 
         """
-        part = parse_token(token, binding)
-        if value_type not in (None, part.value_type):
+        parsed = parse_token(token, binding)
+        if value_type not in (None, parsed.value_type):
             raise_decryption_failed()
-        return part.decrypt(self.keyring.read_key(part.name).key)
+        return parsed.decrypt(self.keyring.read_key(parsed.name).key)
 
 
 class FieldCore:
@@ -255,9 +255,15 @@ def parse_token(token: object, binding: bytes) -> ParsedToken:
 
     """
     if isinstance(token, bytes | bytearray | memoryview):
-        compact = keyring_token.parse(bytes(token))
-        aad = compact.header + binding
-        return ParsedToken(compact.number, compact.value_type, compact.nonce, compact.sealed, aad)
+        keyring_parts = keyring_token.parse(bytes(token))
+        aad = keyring_parts.header + binding
+        return ParsedToken(
+            keyring_parts.number,
+            keyring_parts.value_type,
+            keyring_parts.nonce,
+            keyring_parts.sealed,
+            aad,
+        )
     parts = envelope.parse(token)
     if parts.version == envelope.VERSION:
         aad = parts.authenticated() + binding
