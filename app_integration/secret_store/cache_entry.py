@@ -151,6 +151,7 @@ def next_refresh(
         entries: the cached entries: each is refreshed, and purged when it ends.
         now: the current time.
         retry_at: the time of the next attempt to fetch what is not cached.
+
     """
     times = [e.refresh_at if e.refresh_at > now else e.ends_at for _, e in entries]
     return max(min([retry_at, *times]) - now, 0.0)

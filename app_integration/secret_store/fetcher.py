@@ -78,6 +78,7 @@ class FetchResult:
     Attributes:
         entry: the entry to serve.
         server_unavailable: whether it is served because a request for any key would fail now.
+
     """
 
     entry: Entry

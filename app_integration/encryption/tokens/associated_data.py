@@ -104,8 +104,8 @@ class Binding:
         """
         if len(values) != len(self.names):
             raise InvalidContext(
-                f"{self.field}: got {len(values)} values of context; pass {len(self.names)}, "
-                f"for {', '.join(self.names) or 'it is bound to nothing else'}"
+                f"{self.field}: got {len(values)} values of context; pass one for each of "
+                f"{', '.join(self.names) or 'its names, which are none'}"
             )
         names = self.names
         return b"".join([contexts.entry(names[at], values[at]) for at in self.order])
