@@ -121,7 +121,9 @@ def _encrypt_piece(field: FieldCore, items: Sequence[Any], columns: _Columns) ->
     plain = _plaintexts(field, items)
     largest = max(map(len, plain))
     messages = (
-        count if largest <= cipher.unit else sum(map(active_key.count_messages, map(len, plain)))
+        count
+        if largest <= cipher.message_size
+        else sum(map(active_key.count_messages, map(len, plain)))
     )
     if messages > active_key.total and count > 1:
         halves = (slice(count // 2), slice(count // 2, None))

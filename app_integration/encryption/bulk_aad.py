@@ -101,7 +101,7 @@ def _integers(
 def _entries(name: str, column: Sequence[Any]) -> Iterable[bytes]:
     """Return the encoded context entry *name* of each row."""
     if set(map(type, column)) == {str}:
-        heads = contexts.heads_of(name, str)
+        heads = contexts.get_entry_heads(name, str)
         try:
             encoded = list(map(str.encode, column))
             return list(map(add, map(heads.__getitem__, map(len, encoded)), encoded))
@@ -112,6 +112,6 @@ def _entries(name: str, column: Sequence[Any]) -> Iterable[bytes]:
 
 def _entry(name: str, row: int, value: object) -> bytes:
     try:
-        return contexts.entry(name, value)
+        return contexts.encode_entry(name, value)
     except InvalidContext as error:
         raise InvalidContext(f"item {row}: {error}") from None

@@ -46,7 +46,7 @@ class CipherCore:
         compact: Whether the cipher writes keyring tokens. Otherwise it writes self-contained ones.
         keyring: The data keys that the cipher encrypts and decrypts with.
         active_key: The source of the data key for the next encryption.
-        unit: Bytes of plaintext that count as one message of a data key.
+        message_size: Bytes of plaintext that count as one message of a data key.
         clock: Returns monotonic seconds.
         random: Returns that many unpredictable bytes.
 
@@ -74,7 +74,7 @@ class CipherCore:
         self.compact = compact
         self.keyring = keyring
         self.active_key = keyring.numbered if compact else keyring.carried
-        self.unit = min(self.active_key.unit, value_codec.MAX_SIZE)
+        self.message_size = min(self.active_key.message_size, value_codec.MAX_SIZE)
 
     def encrypt_slowly(
         self, value: object, context: Context | None = None, *, field: str | None = None
@@ -266,9 +266,9 @@ def parse_token(token: object, binding: bytes) -> ParsedToken:
         )
     parts = envelope.parse(token)
     if parts.version == envelope.VERSION:
-        aad = parts.authenticated() + binding
+        aad = parts.get_associated_data() + binding
     elif binding.startswith(bindings.NO_FIELD):
-        aad = parts.authenticated() + binding[len(bindings.NO_FIELD) :]
+        aad = parts.get_associated_data() + binding[len(bindings.NO_FIELD) :]
     else:
         raise_decryption_failed()
     name = SelfContained(parts.version, parts.wrapped, parts.commitment)

@@ -45,18 +45,18 @@ _NO_DECRYPTION_STATE: Final[DecryptionState] = (CachedKey(_NO_KEY, -inf), _NO_KE
 def compile_encrypt(field: FieldCore) -> Encrypt:
     """Return ``encrypt`` for a declared field whose context has any number of entries."""
     kind, slow_path, entries = field.type, field.encrypt_slowly, field.binding.entries
-    clock, random, unit = field.cipher.clock, field.cipher.random, field.cipher.unit
+    clock, random, message_size = field.cipher.clock, field.cipher.random, field.cipher.message_size
     encode, state = value_codec.ENCODERS[kind][1], _NO_ENCRYPTION_STATE
 
     def encrypt(value: Any, *context: Any) -> Token | None:
         nonlocal state
         usage, seal, header, prefix, _ = state
         try:
-            if type(value) is kind and clock() < usage.renew:
+            if type(value) is kind and clock() < usage.fast_path_until:
                 plaintext = encode(value)
-                if len(plaintext) <= unit:
+                if len(plaintext) <= message_size:
                     aad = prefix + entries(context)
-                    usage.take()
+                    usage.consume_one()
                     nonce = random(12)
                     return header + nonce + seal(nonce, plaintext, aad)
         except _FALLBACK:
@@ -98,7 +98,7 @@ def compile_encrypt_one_entry(field: FieldCore) -> Encrypt:
 
     It encodes a non-negative integer in line, because most contexts are the id of a row.
     """
-    kind, slow_path, unit = field.type, field.encrypt_slowly, field.cipher.unit
+    kind, slow_path, message_size = field.type, field.encrypt_slowly, field.cipher.message_size
     clock, random, encode = field.cipher.clock, field.cipher.random, value_codec.ENCODERS[kind][1]
     (name,) = field.binding.names
     state = _NO_ENCRYPTION_STATE
@@ -107,15 +107,15 @@ def compile_encrypt_one_entry(field: FieldCore) -> Encrypt:
         nonlocal state
         usage, seal, header, prefix, heads = state
         try:
-            if type(value) is kind and clock() < usage.renew:
+            if type(value) is kind and clock() < usage.fast_path_until:
                 plaintext = encode(value)
-                if len(plaintext) <= unit:
+                if len(plaintext) <= message_size:
                     if type(bound) is int and bound >= 0:
                         size = (bound.bit_length() >> 3) + 1
                         aad = heads[size] + bound.to_bytes(size, "big")
                     else:
-                        aad = prefix + contexts.entry(name, bound)
-                    usage.take()
+                        aad = prefix + contexts.encode_entry(name, bound)
+                    usage.consume_one()
                     nonce = random(12)
                     return header + nonce + seal(nonce, plaintext, aad)
         except _FALLBACK:
@@ -149,7 +149,7 @@ def compile_decrypt_one_entry(field: FieldCore) -> Decrypt:
                     size = (bound.bit_length() >> 3) + 1
                     aad = heads[size] + bound.to_bytes(size, "big")
                 else:
-                    aad = prefix + contexts.entry(name, bound)
+                    aad = prefix + contexts.encode_entry(name, bound)
                 return decode(unseal(token[5:17], token[17:], aad))
             except IndexError:
                 pass  # because the number has more than 8 bytes; the slow path decrypts it
@@ -174,7 +174,12 @@ class EncryptField(Protocol):
 
 def compile_encrypt_field(cipher: CipherCore) -> EncryptField:
     """Return ``encrypt_field`` for *cipher*."""
-    active_key, clock, random, unit = cipher.active_key, cipher.clock, cipher.random, cipher.unit
+    active_key, clock, random, message_size = (
+        cipher.active_key,
+        cipher.clock,
+        cipher.random,
+        cipher.message_size,
+    )
     slow_path, encoders, kinds = cipher.encrypt_slowly, value_codec.ENCODERS, contexts.KINDS
     seal: Callable[..., Token] = keyring_token.seal if cipher.compact else envelope.seal
 
@@ -192,8 +197,8 @@ def compile_encrypt_field(cipher: CipherCore) -> EncryptField:
                 bound = encode(bound)
                 binding = _ONE + known[name][len(bound)] + bound
                 usage = current.usage
-                if len(plaintext) <= unit and clock() < usage.renew:
-                    usage.take()
+                if len(plaintext) <= message_size and clock() < usage.fast_path_until:
+                    usage.consume_one()
                     return seal(current.key, code, plaintext, binding, random(12))
             except _FALLBACK_ANY:
                 pass

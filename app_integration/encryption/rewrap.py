@@ -100,7 +100,7 @@ class Rewrapper:
         new = dict(zip(wanted, service.rewrap(list(wanted), scope), strict=True)) if wanted else {}
         for at, parts in found.items():
             wrapped = None if parts is None else new[parts.wrapped]
-            results[at] = parts.rewrapped(wrapped) if parts is not None and wrapped else None
+            results[at] = parts.with_wrapped_key(wrapped) if parts is not None and wrapped else None
         failed = [at for at, token in enumerate(tokens) if token is not None and not results[at]]
         return Batch(results, tuple(failed), "rewrapping tokens")
 

@@ -49,7 +49,7 @@ class ActiveDataKey:
 
     Attributes:
         current: The key, which may have reached its limits; None before the first one.
-        unit: Bytes of plaintext that count as one message.
+        message_size: Bytes of plaintext that count as one message.
         total: Messages that one key may encrypt.
 
     """
@@ -87,7 +87,7 @@ class ActiveDataKey:
         self._is_stored = is_stored
         self._report = report
         self.current: CountedKey | None = None
-        self.unit, self.total = self._new_usage().unit, self._new_usage().total
+        self.message_size, self.total = self._new_usage().message_size, self._new_usage().total
         self.reset_after_fork()
 
     def reset_after_fork(self) -> None:
@@ -105,7 +105,7 @@ class ActiveDataKey:
     def has_usable_key(self) -> bool:
         """Return whether there is a key that may encrypt a small value now, without a request."""
         current = self.current
-        return current is not None and current.usage.open(self._clock())
+        return current is not None and current.usage.is_usable(self._clock())
 
     def reserve(self, size: int) -> DataKey:
         """Return a key that may encrypt *size* more bytes, and count them.
@@ -116,7 +116,7 @@ class ActiveDataKey:
 
     def count_messages(self, size: int) -> int:
         """Return the number of messages that a value of *size* bytes counts as."""
-        return max(1, -(-size // self.unit))
+        return max(1, -(-size // self.message_size))
 
     def reserve_messages(self, messages: int) -> DataKey:
         """Return a key that may encrypt that many more messages, and count them.
@@ -130,7 +130,7 @@ class ActiveDataKey:
         """
         while True:
             current = self.current
-            if current is not None and current.usage.unproven(self._clock()):
+            if current is not None and current.usage.needs_check(self._clock()):
                 self._flights.do("check", partial(self._check_stored, current))
                 continue
             if current is not None and self._consume(current, messages):
@@ -145,10 +145,10 @@ class ActiveDataKey:
 
     def _consume(self, current: CountedKey, messages: int) -> bool:
         now, usage = self._clock(), current.usage
-        consumed = usage.spend(messages, now)
-        if consumed and usage.due(now):
+        consumed = usage.consume(messages, now)
+        if consumed and usage.claim_renewal(now):
             self._background(partial(self._replace_ahead, usage))
-        if consumed and usage.check_due(now):
+        if consumed and usage.claim_check(now):
             self._background(partial(self._check_ahead, current))
         return consumed
 
@@ -168,7 +168,7 @@ class ActiveDataKey:
             raise
         self._report("ok" if is_stored else "KeyLost")
         if is_stored:
-            current.usage.proven(now)
+            current.usage.note_stored(now)
         else:
             self._drop(current)
         return current

@@ -12,30 +12,29 @@ from typing import Final
 BATCH: Final = 4096
 RENEW_AT: Final = 0.9  # share of a key's limits after which the next key is generated
 RENEW_RETRY: Final = 60.0  # seconds between attempts to generate it
-PROVEN_FOR: Final = 60.0  # seconds for which a check of the store is valid
-CHECK_AT: Final = 30.0  # seconds after which the store is checked again, before that expires
+CHECK_VALID_FOR: Final = 60.0  # seconds for which a check of the store is valid
+CHECK_AFTER: Final = 30.0  # seconds after which the store is checked again, before that expires
 CHECK_RETRY: Final = 5.0  # seconds between attempts to check
 
 
 class UsageLimits:
     """Remaining messages, bytes and time of one data key. Thread-safe.
 
-    Bytes are counted in messages: a value counts as one message for each *unit* of bytes that it
-    begins, and *total* units make at most *size* bytes. So neither limit is ever exceeded, although
-    a key that encrypts few large values and many small ones is used up early.
+    Bytes are counted in messages: a value counts as one message for each *message_size* bytes that
+    it begins, and *total* messages hold at most *size* bytes. So neither limit is ever exceeded,
+    although a key that encrypts few large values and many small ones is used up early.
 
     A key that is *stored* encrypts only while a recent check found it in its store. See
-    :meth:`proven`.
+    :meth:`note_stored`.
 
     Attributes:
-        unit: Bytes of plaintext that count as one message.
+        message_size: Bytes of plaintext that count as one message.
         total: Messages in all.
-        expires: Seconds on the keyring's clock, after which the key encrypts nothing.
-        renew: Seconds on the same clock, after which the next key or a check of the store is due;
-            at most *expires*. A caller of *take* must compare it with the clock first.
-        take: Counts one message of at most *unit* bytes, without the lock. Raises StopIteration if
-            the
-            caller must use :meth:`spend` instead.
+        expires_at: Seconds on the keyring's clock, after which the key encrypts nothing.
+        fast_path_until: Seconds on the same clock, after which *consume_one* must not be called,
+            because the next key or a check of the store is due; at most *expires_at*.
+        consume_one: Counts one message of at most *message_size* bytes, without the lock. Raises
+            StopIteration if the caller must use :meth:`consume` instead.
 
     """
 
@@ -47,11 +46,11 @@ class UsageLimits:
         "_renew_at",
         "_renew_below",
         "_valid_until",
-        "expires",
-        "renew",
-        "take",
+        "consume_one",
+        "expires_at",
+        "fast_path_until",
+        "message_size",
         "total",
-        "unit",
     )
 
     def __init__(
@@ -67,24 +66,24 @@ class UsageLimits:
             stored: Whether the key must be in its store to be used.
 
         """
-        self.unit = max(1, size // messages)
-        self.total = self._remaining = min(messages, size // self.unit)
+        self.message_size = max(1, size // messages)
+        self.total = self._remaining = min(messages, size // self.message_size)
         # A key for few messages is not replaced ahead, because that is not worth a request.
         self._renew_below = int(self.total * (1 - RENEW_AT)) if self.total > 16 * BATCH else 0
         self._lock = threading.Lock()
-        self.expires = now + age
+        self.expires_at = now + age
         self._renew_at = now + age * RENEW_AT
         self._valid_until = self._check_at = math.inf
-        self.renew = self._renew_at
+        self.fast_path_until = self._renew_at
         if stored:
-            self.proven(now)
+            self.note_stored(now)
         self._batch: Iterator[int] = iter(())
-        self.take = self._batch.__next__
+        self.consume_one = self._batch.__next__
 
-    def spend(self, messages: int, now: float) -> bool:
+    def consume(self, messages: int, now: float) -> bool:
         """Count that many messages at *now*; return False, and count none, if too few are left."""
         with self._lock:
-            if now >= min(self.expires, self._valid_until):
+            if now >= min(self.expires_at, self._valid_until):
                 return False
             if messages == 1 and self._consume_from_batch():
                 return True
@@ -99,12 +98,12 @@ class UsageLimits:
         """Count one message of the reserved batch, or of a new one. The caller holds the lock."""
         for _ in range(2):
             try:
-                self.take()
+                self.consume_one()
             except StopIteration:
                 size = min(BATCH, self._remaining)
                 self._remaining -= size
                 self._batch = iter(range(size))
-                self.take = self._batch.__next__
+                self.consume_one = self._batch.__next__
             else:
                 return True
         return False
@@ -112,18 +111,18 @@ class UsageLimits:
     def _reclaim(self) -> None:
         """Take back the rest of the reserved batch.
 
-        Code that still calls the old *take* gets StopIteration.
+        Code that still calls the old *consume_one* gets StopIteration.
         """
         self._remaining += len(list(self._batch))
 
-    def open(self, now: float) -> bool:
+    def is_usable(self, now: float) -> bool:
         """Return whether a small value may be encrypted at *now*."""
         return (
-            now < min(self.expires, self._valid_until)
+            now < min(self.expires_at, self._valid_until)
             and self._remaining + length_hint(self._batch) > 0
         )
 
-    def due(self, now: float) -> bool:
+    def claim_renewal(self, now: float) -> bool:
         """Return whether the next key must be generated now.
 
         It returns True once, and again after *RENEW_RETRY* seconds or when half of the rest is
@@ -132,22 +131,22 @@ class UsageLimits:
         with self._lock:
             if now < self._renew_at and self._remaining >= self._renew_below:
                 return False
-            self._renew_at = min(now + RENEW_RETRY, self.expires)
-            self.renew = min(self._renew_at, self._check_at)
+            self._renew_at = min(now + RENEW_RETRY, self.expires_at)
+            self.fast_path_until = min(self._renew_at, self._check_at)
             self._renew_below //= 2
             return True
 
-    def proven(self, now: float) -> None:
+    def note_stored(self, now: float) -> None:
         """Record that the key was in its store, unaltered, at *now*."""
         with self._lock:
-            self._valid_until, self._check_at = now + PROVEN_FOR, now + CHECK_AT
-            self.renew = min(self._renew_at, self._check_at)
+            self._valid_until, self._check_at = now + CHECK_VALID_FOR, now + CHECK_AFTER
+            self.fast_path_until = min(self._renew_at, self._check_at)
 
-    def unproven(self, now: float) -> bool:
+    def needs_check(self, now: float) -> bool:
         """Return whether the store must be checked before the key may encrypt again."""
-        return self._valid_until <= now < self.expires
+        return self._valid_until <= now < self.expires_at
 
-    def check_due(self, now: float) -> bool:
+    def claim_check(self, now: float) -> bool:
         """Return whether the store must be checked now.
 
         It returns True once, and again after *CHECK_RETRY* seconds, so that one caller at a time
@@ -157,12 +156,12 @@ class UsageLimits:
             if now < self._check_at:
                 return False
             self._check_at = min(now + CHECK_RETRY, self._valid_until)
-            self.renew = min(self._renew_at, self._check_at)
+            self.fast_path_until = min(self._renew_at, self._check_at)
             return True
 
     def close(self) -> None:
         """Stop all encryption with the key, after a fork or when the key was dropped."""
         self._remaining = 0
-        self.expires = self.renew = self._renew_at = -math.inf
+        self.expires_at = self.fast_path_until = self._renew_at = -math.inf
         self._batch = iter(())
-        self.take = self._batch.__next__
+        self.consume_one = self._batch.__next__

@@ -23,7 +23,7 @@ _FIELD: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:/-]{0,127}", re.ASCII)
 NO_FIELD: Final = b"\x00"
 
 
-def field_part(field: str | None) -> bytes:
+def encode_field(field: str | None) -> bytes:
     """Return the beginning of a binding.
 
     Raises:
@@ -52,7 +52,7 @@ def encode(field: str | None, context: Context | None) -> bytes:
         InvalidContext: If *context* cannot be bound.
 
     """
-    return field_part(field) + contexts.encode(context)
+    return encode_field(field) + contexts.encode(context)
 
 
 class Binding:
@@ -89,10 +89,10 @@ class Binding:
         self.names = tuple(names)
         # Encoding a context with these names raises the error for an invalid one.
         contexts.encode(dict.fromkeys(names, 0) or None)
-        self.start = field_part(field) + bytes((len(names),))
+        self.start = encode_field(field) + bytes((len(names),))
         # Entries are sorted as bytes. They begin with the length of the name and the name itself,
         # so their order depends on the names alone.
-        self.order = sorted(range(len(names)), key=lambda at: contexts.name_part(names[at]))
+        self.order = sorted(range(len(names)), key=lambda at: contexts.encode_name(names[at]))
 
     def entries(self, values: Sequence[object]) -> bytes:
         """Return the bytes that follow :attr:`start` for *values*, one for each name.
@@ -108,7 +108,7 @@ class Binding:
                 f"{', '.join(self.names) or 'its names, which are none'}"
             )
         names = self.names
-        return b"".join([contexts.entry(names[at], values[at]) for at in self.order])
+        return b"".join([contexts.encode_entry(names[at], values[at]) for at in self.order])
 
     def prefixes(self, header: bytes) -> tuple[bytes, tuple[bytes, ...]]:
         """Return the constant associated data of the field's tokens that begin with *header*.
@@ -126,4 +126,4 @@ class Binding:
     def integer_heads(self) -> tuple[bytes, ...]:
         """Return the bytes before an integer, by its length, for a context that has one entry."""
         (name,) = self.names
-        return contexts.heads_of(name, int)
+        return contexts.get_entry_heads(name, int)

@@ -55,12 +55,12 @@ def encode(context: Context | None) -> bytes:
     if context is None:
         return _NOTHING
     _check(context)
-    entries = [entry(name, value) for name, value in context.items()]
+    entries = [encode_entry(name, value) for name, value in context.items()]
     entries.sort()
     return len(entries).to_bytes(1, "big") + b"".join(entries)
 
 
-def entry(name: str, value: object) -> bytes:
+def encode_entry(name: str, value: object) -> bytes:
     """Return one encoded entry of a context.
 
     Raises:
@@ -73,10 +73,10 @@ def entry(name: str, value: object) -> bytes:
         heads = known.get(name) or _make_heads(name, code, known)
         return heads[len(encoded)] + encoded
     except _REFUSED:
-        raise InvalidContext(_complaint(name, value)) from None
+        raise InvalidContext(_describe_invalid_entry(name, value)) from None
 
 
-def heads_of(name: str, kind: type) -> _Heads:
+def get_entry_heads(name: str, kind: type) -> _Heads:
     """Return the heads of the entries *name* with a value of type *kind*, by the value's length.
 
     Raises:
@@ -94,7 +94,7 @@ def _make_heads(name: str, code: int, known: dict[str, _Heads]) -> _Heads:
 
     Looking a head up is faster than computing it, and a length that is not found is too large.
     """
-    start = name_part(name) + bytes((code,))
+    start = encode_name(name) + bytes((code,))
     heads = tuple(start + size.to_bytes(2, "big") for size in range(MAX_VALUE + 1))
     if len(known) >= _MAX_CACHED:
         known.clear()
@@ -102,7 +102,7 @@ def _make_heads(name: str, code: int, known: dict[str, _Heads]) -> _Heads:
     return heads
 
 
-def name_part(name: str) -> bytes:
+def encode_name(name: str) -> bytes:
     """Return *name* after its length.
 
     Raises:
@@ -127,7 +127,7 @@ def _check(context: object) -> None:
         )
 
 
-def _complaint(name: object, value: object) -> str:
+def _describe_invalid_entry(name: object, value: object) -> str:
     """Return the reason why an entry is rejected; the value stays secret."""
     if type(value) not in KINDS:
         return (

@@ -62,7 +62,7 @@ class Envelope(NamedTuple):
     nonce: bytes
     sealed: bytes  # ciphertext and tag
 
-    def authenticated(self) -> bytes:
+    def get_associated_data(self) -> bytes:
         """Return the associated data up to the binding."""
         if self.version == VERSION:
             return _LABEL_PART + bytes((VERSION, self.value_type)) + self.commitment
@@ -73,7 +73,7 @@ class Envelope(NamedTuple):
         length = len(self.wrapped).to_bytes(2, "big")
         return bytes((self.version, self.value_type)) + length + self.wrapped + self.commitment
 
-    def rewrapped(self, wrapped: bytes) -> str:
+    def with_wrapped_key(self, wrapped: bytes) -> str:
         """Return the token, of version 3, with *wrapped* in place of its wrapped data key."""
         changed = self._replace(wrapped=wrapped)
         return f"sr{self.version}." + _to_text(changed.header() + self.nonce + self.sealed)
@@ -107,7 +107,7 @@ def _frame(key: DataKey, value_type: int) -> tuple[bytes, str, bytes]:
     header = shape.header()
     whole = len(header) - len(header) % 3
     text = f"sr{VERSION}." + _to_text(header[:whole])
-    frame = key.frames[value_type] = (shape.authenticated(), text, header[whole:])
+    frame = key.frames[value_type] = (shape.get_associated_data(), text, header[whole:])
     return frame
 
 

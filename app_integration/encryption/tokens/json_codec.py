@@ -86,11 +86,14 @@ def _integer(text: str) -> int:
     return int(text)
 
 
-def _refuse(_name: str) -> NoReturn:
+def _reject_constant(_name: str) -> NoReturn:
     """Reject NaN and the infinities, which :mod:`json` would accept."""
     raise ValueError
 
 
 _DECODER: Final = json.JSONDecoder(
-    object_pairs_hook=_unique, parse_float=_finite, parse_int=_integer, parse_constant=_refuse
+    object_pairs_hook=_unique,
+    parse_float=_finite,
+    parse_int=_integer,
+    parse_constant=_reject_constant,
 )

@@ -108,18 +108,18 @@ def _encode_datetime(value: datetime) -> bytes:
 
 
 def _decode_decimal(encoded: bytes) -> Decimal:
-    return _exact(Decimal(encoded.decode()), _encode_decimal, encoded)
+    return _check_canonical(Decimal(encoded.decode()), _encode_decimal, encoded)
 
 
 def _decode_date(encoded: bytes) -> date:
-    return _exact(date.fromisoformat(encoded.decode()), _encode_date, encoded)
+    return _check_canonical(date.fromisoformat(encoded.decode()), _encode_date, encoded)
 
 
 def _decode_datetime(encoded: bytes) -> datetime:
-    return _exact(datetime.fromisoformat(encoded.decode()), _encode_datetime, encoded)
+    return _check_canonical(datetime.fromisoformat(encoded.decode()), _encode_datetime, encoded)
 
 
-def _exact(value: _T, encoder: Callable[[_T], bytes], encoded: bytes) -> _T:
+def _check_canonical(value: _T, encoder: Callable[[_T], bytes], encoded: bytes) -> _T:
     """Return *value* if *encoded* is its only encoding.
 
     The parsers of the standard library accept other encodings as well, for example with digits

@@ -301,7 +301,7 @@ def test_concurrent_threads_never_exceed_the_limit_of_a_key(service: Service) ->
 def test_last_message_of_a_key_is_consumed_by_one_thread() -> None:
     budget = UsageLimits(messages=2, size=100, now=0, age=math.inf)
     granted: list[bool] = []
-    rival = threading.Thread(target=lambda: granted.append(budget.spend(2, 0)))
+    rival = threading.Thread(target=lambda: granted.append(budget.consume(2, 0)))
 
     class Meddling(int):
         """A number that lets the rival thread try in the middle of the decision."""
@@ -312,7 +312,7 @@ def test_last_message_of_a_key_is_consumed_by_one_thread() -> None:
                 rival.join(0.05)
             return int(self) > other
 
-    granted.append(budget.spend(Meddling(2), 0))
+    granted.append(budget.consume(Meddling(2), 0))
     rival.join(30)
     assert sorted(granted) == [False, True]
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from app_integration.encryption.cipher import FieldCipher
-from app_integration.encryption.keys.usage_limits import CHECK_AT, PROVEN_FOR
+from app_integration.encryption.keys.usage_limits import CHECK_AFTER, CHECK_VALID_FOR
 from app_integration.errors import KeyUnavailable
 from tests.support.models.cipher_parts import KeyService, World
 
@@ -82,7 +82,7 @@ def test_lost_key_encrypts_nothing_after_60_s(
     lost = writer.number(writer.methods[method]())
     writer.methods[method]()
     LOSSES[loss](world)
-    writer.clock.now += PROVEN_FOR
+    writer.clock.now += CHECK_VALID_FOR
     with caplog.at_level(logging.ERROR):
         token = writer.methods[method]()
     assert writer.number(token) != lost
@@ -98,7 +98,7 @@ def test_stored_key_is_checked_in_the_background_before_it_is_due(world: World) 
     writer = Writer(world)
     first = writer.methods["field of one"]()
     for _ in range(100):
-        writer.clock.now += CHECK_AT
+        writer.clock.now += CHECK_AFTER
         lookups = world.rows.lookups
         token = writer.methods["field of one"]()
         assert world.rows.lookups == lookups
@@ -112,7 +112,7 @@ def test_loss_found_in_the_background_drops_the_key(world: World) -> None:
     writer = Writer(world)
     lost = writer.number(writer.methods["encrypt_field"]())
     world.rows.keys.clear()
-    writer.clock.now += CHECK_AT
+    writer.clock.now += CHECK_AFTER
     writer.methods["encrypt_field"]()
     writer.background()
     assert writer.number(writer.methods["encrypt_field"]()) != lost
@@ -124,7 +124,7 @@ def test_rewrapped_key_stays_in_use(world: World) -> None:
     world.service.rotate()
     assert world.process().rewrapper.rewrap_data_keys() == 1
     for _ in range(3):
-        writer.clock.now += PROVEN_FOR
+        writer.clock.now += CHECK_VALID_FOR
         assert writer.number(writer.methods["encrypt_field"]()) == writer.number(first)
     # The process remembers the new wrapped key, so it does not send another request for it.
     assert [each for each in world.service.requests if each[0] == "unwrap"] == [("unwrap", 1)]
@@ -144,7 +144,7 @@ def test_key_encrypts_nothing_while_the_store_cannot_confirm_it(
     first = writer.methods["encrypt_field"]()
     with monkeypatch.context() as patch:
         patch.setattr(world.rows, "get", UnavailableRows())
-        writer.clock.now += PROVEN_FOR - 1
+        writer.clock.now += CHECK_VALID_FOR - 1
         assert writer.number(writer.methods["encrypt_field"]()) == writer.number(first)
         writer.background()  # logs a warning and changes nothing
         writer.clock.now += 1
@@ -158,7 +158,7 @@ def test_key_of_self_contained_tokens_needs_no_store() -> None:
     clock, service = Clock(), KeyService()
     cipher = World().text_process(clock=clock)
     cipher.encrypt_field("sand", BOUND)
-    clock.now += 10 * PROVEN_FOR
+    clock.now += 10 * CHECK_VALID_FOR
     assert str(cipher.encrypt_field("sand", BOUND)).startswith("sr")
     assert service.requests == []
 

@@ -13,20 +13,20 @@ TENTH = LARGE // 10
 
 
 def limits_of(messages: int, *, age: float = 100, stored: bool = False) -> UsageLimits:
-    """Return the limits of a key that was made at 1000 s, one byte to each message."""
+    """Return the limits of a key that was generated at 1000 s, with one byte per message."""
     return UsageLimits(messages=messages, size=messages, now=1000, age=age, stored=stored)
 
 
-def rest(limits: UsageLimits, now: float = 1000) -> int:
-    """Take every message that is left, as the fast path does, and return how many there were.
+def consume_all(limits: UsageLimits, now: float = 1000) -> int:
+    """Count every message that is left, as the fast path does, and return their number.
 
     Stops at one too many, so that a limit that never ends fails its test instead of hanging it.
     """
     for count in range(limits.total + 1):
         try:
-            limits.take()
+            limits.consume_one()
         except StopIteration:
-            if not limits.spend(1, now):
+            if not limits.consume(1, now):
                 return count
     return limits.total + 1
 
@@ -46,193 +46,193 @@ class TestCounting:
             (1, 7, 7, 1),
         ],
     )
-    def test_neither_bound_is_ever_passed(
+    def test_limits_of_messages_and_bytes_are_never_exceeded(
         self, messages: int, size: int, unit: int, total: int
     ) -> None:
         limits = UsageLimits(messages=messages, size=size, now=0, age=1)
-        assert (limits.unit, limits.total) == (unit, total)
-        assert rest(limits, 0) == total
+        assert (limits.message_size, limits.total) == (unit, total)
+        assert consume_all(limits, 0) == total
 
     @pytest.mark.parametrize("total", [1, 2, BATCH, BATCH + 1, 2 * BATCH + 5])
-    def test_single_messages_are_granted_until_none_is_left(self, total: int) -> None:
+    def test_single_messages_are_counted_until_none_is_left(self, total: int) -> None:
         limits = limits_of(total)
-        assert rest(limits) == total
-        assert not limits.spend(1, 1000)
+        assert consume_all(limits) == total
+        assert not limits.consume(1, 1000)
 
-    def test_the_fast_path_has_a_batch_and_no_more_before_it_must_ask(self) -> None:
+    def test_fast_path_counts_one_batch_before_it_needs_consume(self) -> None:
         limits = limits_of(2 * BATCH)
         with pytest.raises(StopIteration):
-            limits.take()
-        assert limits.spend(1, 1000)
+            limits.consume_one()
+        assert limits.consume(1, 1000)
         for _ in range(BATCH - 1):
-            limits.take()
+            limits.consume_one()
         with pytest.raises(StopIteration):
-            limits.take()
+            limits.consume_one()
 
     @pytest.mark.parametrize("messages", [2, 9, 10])
-    def test_several_messages_are_taken_at_once(self, messages: int) -> None:
+    def test_several_messages_are_consumed_at_once(self, messages: int) -> None:
         limits = limits_of(10)
-        assert limits.spend(messages, 1000)
-        assert rest(limits) == 10 - messages
+        assert limits.consume(messages, 1000)
+        assert consume_all(limits) == 10 - messages
 
-    def test_more_messages_than_are_left_take_nothing(self) -> None:
+    def test_consume_of_too_many_messages_counts_nothing(self) -> None:
         limits = limits_of(10)
-        assert not limits.spend(11, 1000)
-        assert rest(limits) == 10
+        assert not limits.consume(11, 1000)
+        assert consume_all(limits) == 10
 
     @pytest.mark.parametrize("messages", [2, 4999])
-    def test_several_messages_may_use_what_was_granted_singly(self, messages: int) -> None:
+    def test_several_messages_may_use_the_reserved_batch(self, messages: int) -> None:
         limits = limits_of(5000)
-        assert limits.spend(1, 1000)
-        assert limits.spend(messages, 1000)
-        assert rest(limits) == 5000 - 1 - messages
+        assert limits.consume(1, 1000)
+        assert limits.consume(messages, 1000)
+        assert consume_all(limits) == 5000 - 1 - messages
 
-    def test_messages_taken_back_from_the_grant_are_not_given_twice(self) -> None:
+    def test_messages_of_a_reclaimed_batch_are_not_counted_twice(self) -> None:
         limits = limits_of(10)
-        assert limits.spend(1, 1000)
-        assert not limits.spend(10, 1000)
+        assert limits.consume(1, 1000)
+        assert not limits.consume(10, 1000)
         with pytest.raises(StopIteration):
-            limits.take()
-        assert rest(limits) == 9
+            limits.consume_one()
+        assert consume_all(limits) == 9
 
 
 class TestTime:
-    """The end of a key, and its successor ahead of it."""
+    """Expiry of a key, and its renewal before that."""
 
-    def test_nothing_is_encrypted_from_the_end_on(self) -> None:
+    def test_expired_key_encrypts_nothing(self) -> None:
         limits = limits_of(10)
-        assert limits.expires == 1100
-        assert limits.open(1099.9)
-        assert not limits.open(1100)
-        assert not limits.spend(1, 1100)
-        assert not limits.spend(2, 1100)
-        assert limits.spend(1, 1099.9)
+        assert limits.expires_at == 1100
+        assert limits.is_usable(1099.9)
+        assert not limits.is_usable(1100)
+        assert not limits.consume(1, 1100)
+        assert not limits.consume(2, 1100)
+        assert limits.consume(1, 1099.9)
 
-    def test_a_key_is_open_while_a_message_is_left(self) -> None:
+    def test_key_is_usable_while_a_message_is_left(self) -> None:
         limits = limits_of(2)
-        assert limits.open(1000)
-        assert limits.spend(1, 1000)
-        assert limits.open(1000)  # the last message is in the grant
-        assert limits.spend(1, 1000)
-        assert not limits.open(1000)
+        assert limits.is_usable(1000)
+        assert limits.consume(1, 1000)
+        assert limits.is_usable(1000)  # the last message is in the grant
+        assert limits.consume(1, 1000)
+        assert not limits.is_usable(1000)
 
-    def test_a_successor_is_due_after_nine_tenths_of_the_time(self) -> None:
+    def test_renewal_is_due_after_nine_tenths_of_the_age(self) -> None:
         limits = limits_of(10)
-        assert limits.renew == 1090
-        assert not limits.due(1089.9)
-        assert limits.due(1090)
+        assert limits.fast_path_until == 1090
+        assert not limits.claim_renewal(1089.9)
+        assert limits.claim_renewal(1090)
 
-    def test_a_successor_is_due_again_after_a_minute(self) -> None:
+    def test_renewal_is_due_again_after_a_minute(self) -> None:
         limits = limits_of(10, age=1000)
-        assert limits.due(1900)
-        assert limits.renew == 1960
-        assert not limits.due(1959.9)
-        assert limits.due(1960)
+        assert limits.claim_renewal(1900)
+        assert limits.fast_path_until == 1960
+        assert not limits.claim_renewal(1959.9)
+        assert limits.claim_renewal(1960)
 
-    def test_a_successor_is_due_again_at_the_end_at_the_latest(self) -> None:
+    def test_renewal_is_due_again_no_later_than_the_expiry(self) -> None:
         limits = limits_of(10)
-        assert limits.due(1095)
-        assert limits.renew == limits.expires == 1100
+        assert limits.claim_renewal(1095)
+        assert limits.fast_path_until == limits.expires_at == 1100
 
-    def test_a_successor_is_due_when_less_than_a_tenth_is_left(self) -> None:
+    def test_renewal_is_due_when_less_than_a_tenth_is_left(self) -> None:
         limits = limits_of(LARGE)
-        assert limits.spend(LARGE - TENTH, 1000)
-        assert not limits.due(1000)
-        assert limits.spend(2, 1000)
-        assert limits.due(1000)
+        assert limits.consume(LARGE - TENTH, 1000)
+        assert not limits.claim_renewal(1000)
+        assert limits.consume(2, 1000)
+        assert limits.claim_renewal(1000)
 
-    def test_a_successor_is_due_again_when_half_of_that_is_left(self) -> None:
+    def test_renewal_is_due_again_when_half_of_the_rest_is_left(self) -> None:
         limits = limits_of(LARGE)
-        assert limits.spend(LARGE - TENTH + 1, 1000)
-        assert limits.due(1000)
-        assert not limits.due(1000)
-        assert limits.spend(TENTH - 1 - TENTH // 2, 1000)
-        assert not limits.due(1000)
-        assert limits.spend(2, 1000)
-        assert limits.due(1000)
+        assert limits.consume(LARGE - TENTH + 1, 1000)
+        assert limits.claim_renewal(1000)
+        assert not limits.claim_renewal(1000)
+        assert limits.consume(TENTH - 1 - TENTH // 2, 1000)
+        assert not limits.claim_renewal(1000)
+        assert limits.consume(2, 1000)
+        assert limits.claim_renewal(1000)
 
-    def test_a_key_of_few_messages_has_no_successor_ahead_of_its_end(self) -> None:
+    def test_key_of_few_messages_is_not_renewed_ahead(self) -> None:
         limits = limits_of(LARGE - 1)
-        assert limits.spend(LARGE - 1, 1000)
-        assert not limits.due(1000)
+        assert limits.consume(LARGE - 1, 1000)
+        assert not limits.claim_renewal(1000)
 
 
 class TestStored:
     """A key that encrypts only while it is known to be stored."""
 
-    def test_a_key_that_needs_no_store_is_never_looked_at(self) -> None:
+    def test_key_without_a_store_is_never_checked(self) -> None:
         limits = limits_of(10, age=math.inf)
-        assert not limits.unproven(10**9)
-        assert not limits.check_due(10**9)
-        assert limits.spend(1, 10**9)
+        assert not limits.needs_check(10**9)
+        assert not limits.claim_check(10**9)
+        assert limits.consume(1, 10**9)
 
-    def test_a_stored_key_encrypts_for_a_minute_without_being_seen(self) -> None:
+    def test_stored_key_encrypts_for_a_minute_without_a_check(self) -> None:
         limits = limits_of(10, stored=True)
-        assert limits.open(1059.9)
-        assert not limits.unproven(1059.9)
-        assert limits.spend(1, 1059.9)
-        assert limits.unproven(1060)
-        assert not limits.open(1060)
-        assert not limits.spend(1, 1060)
+        assert limits.is_usable(1059.9)
+        assert not limits.needs_check(1059.9)
+        assert limits.consume(1, 1059.9)
+        assert limits.needs_check(1060)
+        assert not limits.is_usable(1060)
+        assert not limits.consume(1, 1060)
 
-    def test_a_stored_key_that_was_seen_encrypts_for_another_minute(self) -> None:
+    def test_checked_key_encrypts_for_another_minute(self) -> None:
         limits = limits_of(10, stored=True)
-        limits.proven(1030)
-        assert limits.renew == 1060
-        assert limits.spend(1, 1089.9)
-        assert not limits.spend(1, 1090)
+        limits.note_stored(1030)
+        assert limits.fast_path_until == 1060
+        assert limits.consume(1, 1089.9)
+        assert not limits.consume(1, 1090)
 
-    def test_a_key_past_its_end_is_not_looked_for(self) -> None:
+    def test_expired_key_needs_no_check(self) -> None:
         limits = limits_of(10, stored=True)
-        assert limits.unproven(1099.9)
-        assert not limits.unproven(1100)
+        assert limits.needs_check(1099.9)
+        assert not limits.needs_check(1100)
 
-    def test_a_look_is_due_after_half_a_minute_and_again_5_seconds_later(self) -> None:
+    def test_check_is_due_after_half_a_minute_and_again_5_seconds_later(self) -> None:
         limits = limits_of(10, stored=True)
-        assert limits.renew == 1030
-        assert not limits.check_due(1029.9)
-        assert limits.check_due(1030)
-        assert limits.renew == 1035
-        assert not limits.check_due(1034.9)
-        assert limits.check_due(1035)
+        assert limits.fast_path_until == 1030
+        assert not limits.claim_check(1029.9)
+        assert limits.claim_check(1030)
+        assert limits.fast_path_until == 1035
+        assert not limits.claim_check(1034.9)
+        assert limits.claim_check(1035)
 
-    def test_a_look_is_due_again_when_the_key_counts_no_longer_as_stored(self) -> None:
+    def test_check_is_due_again_when_the_last_one_is_no_longer_valid(self) -> None:
         limits = limits_of(10, stored=True)
-        assert limits.check_due(1058)
-        assert limits.renew == 1060
+        assert limits.claim_check(1058)
+        assert limits.fast_path_until == 1060
 
-    @pytest.mark.parametrize(("age", "renew"), [(10, 1009), (100, 1030)])
-    def test_the_fast_path_asks_at_the_earlier_of_look_and_successor(
-        self, age: float, renew: float
+    @pytest.mark.parametrize(("age", "fast_path_until"), [(10, 1009), (100, 1030)])
+    def test_fast_path_ends_at_the_earlier_of_check_and_renewal(
+        self, age: float, fast_path_until: float
     ) -> None:
         limits = limits_of(10, age=age, stored=True)
-        assert limits.renew == renew
-        limits.proven(1000)
-        assert limits.renew == renew
+        assert limits.fast_path_until == fast_path_until
+        limits.note_stored(1000)
+        assert limits.fast_path_until == fast_path_until
 
-    def test_a_look_that_follows_leaves_an_earlier_successor_in_force(self) -> None:
+    def test_later_check_keeps_an_earlier_renewal(self) -> None:
         limits = limits_of(10, age=36, stored=True)
-        assert limits.renew == 1030
-        assert limits.check_due(1030)
-        assert limits.renew == 1000 + 36 * 0.9
+        assert limits.fast_path_until == 1030
+        assert limits.claim_check(1030)
+        assert limits.fast_path_until == 1000 + 36 * 0.9
 
-    def test_a_successor_that_follows_leaves_an_earlier_look_in_force(self) -> None:
+    def test_later_renewal_keeps_an_earlier_check(self) -> None:
         limits = limits_of(10, age=20, stored=True)
-        assert limits.due(1018)
-        assert limits.renew == 1020
+        assert limits.claim_renewal(1018)
+        assert limits.fast_path_until == 1020
         limits = limits_of(10, age=200, stored=True)
-        assert limits.due(1180)
-        assert limits.renew == 1030
+        assert limits.claim_renewal(1180)
+        assert limits.fast_path_until == 1030
 
 
-def test_a_closed_key_encrypts_nothing_more() -> None:
+def test_closed_key_encrypts_nothing() -> None:
     limits = limits_of(10, stored=True)
-    assert limits.spend(1, 1000)
+    assert limits.consume(1, 1000)
     limits.close()
     with pytest.raises(StopIteration):
-        limits.take()
-    assert not limits.spend(1, 1000)
-    assert not limits.spend(2, 1000)
-    assert not limits.open(1000)
-    assert not limits.unproven(1060)
-    assert limits.renew == limits.expires == -math.inf
+        limits.consume_one()
+    assert not limits.consume(1, 1000)
+    assert not limits.consume(2, 1000)
+    assert not limits.is_usable(1000)
+    assert not limits.needs_check(1060)
+    assert limits.fast_path_until == limits.expires_at == -math.inf

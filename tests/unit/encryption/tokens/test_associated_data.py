@@ -22,7 +22,7 @@ def test_a_binding_is_the_field_and_the_context() -> None:
     "field", ["a", "0", "Users.e-mail_2:x/y", "x" * 128], ids=["letter", "digit", "signs", "long"]
 )
 def test_a_field_id_is_accepted(field: str) -> None:
-    assert associated_data.field_part(field) == bytes([len(field)]) + field.encode()
+    assert associated_data.encode_field(field) == bytes([len(field)]) + field.encode()
 
 
 @pytest.mark.parametrize(
@@ -32,7 +32,7 @@ def test_a_field_id_is_accepted(field: str) -> None:
 )
 def test_another_field_id_is_rejected_with_the_grammar(field: str) -> None:
     with pytest.raises(InvalidName, match=r"1 to 128 ASCII letters.*, such as '") as caught:
-        associated_data.field_part(field)
+        associated_data.encode_field(field)
     assert repr(field) in str(caught.value)
     with pytest.raises(InvalidName):
         Binding(field, [])
@@ -79,7 +79,7 @@ def test_names_that_are_no_list_of_different_ones_are_rejected_with_the_field(na
         (["a"], [], "0 values of context; pass one for each of a$"),
         ([], [1], "1 values of context; pass .* none$"),
     ],
-    ids=["too few", "too many", "none", "not wanted"],
+    ids=["too few", "too many", "none", "unexpected"],
 )
 def test_another_number_of_values_is_rejected_with_the_names(
     names: list[str], values: list[Any], wanted: str

@@ -14,8 +14,8 @@ from app_integration.errors import InvalidContext
 
 
 @pytest.fixture(autouse=True)
-def no_heads_kept() -> None:
-    """Forget the names of other tests, so that each test makes its own heads."""
+def no_cached_heads() -> None:
+    """Clear the cached heads of other tests, so that each test computes its own."""
     for _, _, known in contexts.KINDS.values():
         known.clear()
 
@@ -34,7 +34,7 @@ def no_heads_kept() -> None:
     ids=["empty", "text", "bytes", "integer", "boolean", "uuid", "long"],
 )
 def test_an_entry_is_name_type_length_and_value(value: Any, encoded: bytes) -> None:
-    assert contexts.entry("row", value) == b"\x03row" + encoded
+    assert contexts.encode_entry("row", value) == b"\x03row" + encoded
     assert contexts.encode({"row": value}) == b"\x01\x03row" + encoded
 
 
@@ -83,8 +83,10 @@ def test_a_context_that_is_no_mapping_is_rejected(context: Any, kind: str) -> No
 )
 def test_a_name_has_up_to_255_bytes(name: str) -> None:
     encoded = name.encode()
-    assert contexts.name_part(name) == bytes([len(encoded)]) + encoded
-    assert contexts.entry(name, True) == bytes([len(encoded)]) + encoded + b"\x04\x00\x01\x01"
+    assert contexts.encode_name(name) == bytes([len(encoded)]) + encoded
+    assert (
+        contexts.encode_entry(name, True) == bytes([len(encoded)]) + encoded + b"\x04\x00\x01\x01"
+    )
 
 
 @pytest.mark.parametrize(
@@ -94,9 +96,9 @@ def test_a_name_has_up_to_255_bytes(name: str) -> None:
 )
 def test_another_name_is_rejected(name: Any) -> None:
     with pytest.raises(InvalidContext, match="use a str of 1 to 255 bytes as the name"):
-        contexts.entry(name, 1)
+        contexts.encode_entry(name, 1)
     with pytest.raises((TypeError, ValueError)):
-        contexts.name_part(name)
+        contexts.encode_name(name)
 
 
 @pytest.mark.parametrize(
@@ -105,7 +107,7 @@ def test_another_name_is_rejected(name: Any) -> None:
     ids=["text", "bytes", "integer"],
 )
 def test_a_value_has_up_to_1024_bytes(value: Any) -> None:
-    encoded = contexts.entry("a", value)
+    encoded = contexts.encode_entry("a", value)
     assert encoded[3:5] == b"\x04\x00"
     assert len(encoded) == 5 + MAX_VALUE
 
@@ -117,7 +119,7 @@ def test_a_value_has_up_to_1024_bytes(value: Any) -> None:
 )
 def test_a_value_out_of_bounds_is_rejected_with_its_name(value: Any) -> None:
     with pytest.raises(InvalidContext, match=r"^context 'row': .* value of at most 1024 bytes"):
-        contexts.entry("row", value)
+        contexts.encode_entry("row", value)
 
 
 @pytest.mark.parametrize(
@@ -134,29 +136,29 @@ def test_a_value_of_another_type_is_rejected_with_its_name(value: Any, kind: str
 
 
 def test_heads_come_before_a_value_of_each_length() -> None:
-    heads = contexts.heads_of("row", int)
+    heads = contexts.get_entry_heads("row", int)
     assert [heads[size] for size in (0, 1, 256)] == [
         b"\x03row\x03\x00\x00",
         b"\x03row\x03\x00\x01",
         b"\x03row\x03\x01\x00",
     ]
     assert len(heads) == MAX_VALUE + 1
-    assert contexts.heads_of("row", str)[1] == b"\x03row\x01\x00\x01"
+    assert contexts.get_entry_heads("row", str)[1] == b"\x03row\x01\x00\x01"
 
 
 @pytest.mark.parametrize(("name", "kind"), [("row", float), (7, int), ("", int)])
 def test_heads_of_no_entry_are_rejected(name: Any, kind: type) -> None:
     with pytest.raises((LookupError, TypeError, ValueError)):
-        contexts.heads_of(name, kind)
+        contexts.get_entry_heads(name, kind)
 
 
-def test_heads_are_kept_for_a_bounded_number_of_names() -> None:
+def test_cached_heads_are_bounded_in_number() -> None:
     known = contexts.KINDS[bool][2]
-    first = contexts.heads_of("0", bool)
+    first = contexts.get_entry_heads("0", bool)
     for number in range(1, 256):
-        contexts.entry(f"{number}", True)
-    assert contexts.heads_of("0", bool) is first
+        contexts.encode_entry(f"{number}", True)
+    assert contexts.get_entry_heads("0", bool) is first
     assert len(known) == 256
-    assert contexts.entry("one more", True) == b"\x08one more\x04\x00\x01\x01"
+    assert contexts.encode_entry("one more", True) == b"\x08one more\x04\x00\x01\x01"
     assert len(known) <= 256
-    assert contexts.entry("0", True) == b"\x010\x04\x00\x01\x01"
+    assert contexts.encode_entry("0", True) == b"\x010\x04\x00\x01\x01"

@@ -39,7 +39,7 @@ def test_a_sealed_value_has_the_documented_layout(size: int, plaintext: bytes) -
         assert token == text(header + NONCE + sealed)
         parts = envelope.parse(token)
         assert parts == (3, 2, key.wrapped, key.commitment, NONCE, sealed)
-        assert parts.authenticated() + b"binding" == aad
+        assert parts.get_associated_data() + b"binding" == aad
         assert parts.header() == header
 
 
@@ -54,7 +54,7 @@ def test_version_2_authenticates_everything_up_to_the_nonce() -> None:
     raw = raw_token(version=2, wrapped=b"wrapped")
     parts = envelope.parse(text(raw, version=2))
     assert parts == (2, 1, b"wrapped", COMMITMENT, NONCE, bytes(20))
-    assert parts.authenticated() == LABEL + b"\x02\x01\x00\x07wrapped" + COMMITMENT
+    assert parts.get_associated_data() == LABEL + b"\x02\x01\x00\x07wrapped" + COMMITMENT
 
 
 @pytest.mark.parametrize(
@@ -62,7 +62,7 @@ def test_version_2_authenticates_everything_up_to_the_nonce() -> None:
 )
 def test_a_rewrapped_token_differs_in_the_wrapped_key_only(wrapped: bytes) -> None:
     parts = envelope.parse(text(raw_token(wrapped=b"wrapped")))
-    again = parts.rewrapped(wrapped)
+    again = parts.with_wrapped_key(wrapped)
     assert again == text(raw_token(wrapped=wrapped))
     assert envelope.parse(again) == parts._replace(wrapped=wrapped)
     assert parts.wrapped == b"wrapped"

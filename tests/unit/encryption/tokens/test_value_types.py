@@ -85,7 +85,7 @@ def test_another_type_is_rejected_with_the_types_to_use(value: object, name: str
     ],
     ids=["text", "secret", "nan", "infinity", "offset", "tuple in JSON", "bytes in JSON"],
 )
-def test_a_value_that_would_not_come_back_is_rejected_with_the_reason(
+def test_value_that_cannot_be_decoded_again_is_rejected_with_advice(
     value: object, name: str
 ) -> None:
     remedy = "pass no lone surrogate, NaN or .*, and only JSON .* within its bounds"
