@@ -11,7 +11,7 @@ from jinja2 import FileSystemLoader, StrictUndefined
 from app_integration.names import Environment, Scope
 from vault.declare.declaration import Declaration
 from vault.reconcile.desired.desired import JOBS, database_roles
-from vault.reconcile.desired.static_users import static_roles
+from vault.reconcile.desired.static_users import static_role_names
 
 #: People's policy, in dev only.
 DEVELOPER: Final = "developer"
@@ -58,7 +58,7 @@ def _service(declaration: Declaration, scope: Scope) -> str:
         keys={key: sorted(spec.allow) for key, spec in sorted(keys.items())},
         database_roles=sorted(database_roles(declaration, scope)),
         audit_device=declaration.environment(scope.environment).vault.audit_device,
-        static_roles=sorted(static_roles(declaration, scope).values()),
+        static_roles=sorted(static_role_names(declaration, scope).values()),
     )
 
 
@@ -75,7 +75,7 @@ def _shared(declaration: Declaration, environment: Environment) -> dict[str, Any
             role for scope in scopes for role in database_roles(declaration, scope)
         ),
         "static_roles": sorted(
-            role for scope in scopes for role in static_roles(declaration, scope).values()
+            role for scope in scopes for role in static_role_names(declaration, scope).values()
         ),
     }
 

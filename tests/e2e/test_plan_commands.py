@@ -97,10 +97,14 @@ def test_a_plan_for_programs_is_json_and_holds_no_secret(
     [
         (("apply",), 64, "give either a saved plan alone, or --env"),
         (("apply", "missing.json"), 1, "missing.json can't be read"),
-        (("apply", "pyproject.toml"), 1, "isn't a plan of this version"),
+        (("apply", "pyproject.toml"), 1, "is not a plan of this version"),
         (("plan", "--env", "dev", "--destroy-data", "x"), 1, "--destroy-data goes with --prune"),
-        (("plan", "--env", "dev", "--prune", "--destroy-data", "x"), 1, "no such data of ours"),
-        (("plan", "--env", "dev", "--out", "no/such/folder/plan.json"), 1, "can't be written"),
+        (
+            ("plan", "--env", "dev", "--prune", "--destroy-data", "x"),
+            1,
+            "no managed data of that name",
+        ),
+        (("plan", "--env", "dev", "--out", "no/such/folder/plan.json"), 1, "cannot be written"),
         (("plan", "--env", "nowhere"), 1, "unknown environment"),
         (("plan",), 64, "--env"),
     ],

@@ -261,7 +261,7 @@ def test_a_field_that_is_called_template_is_no_sign_of_adoption(house: House) ->
         value = operator.get(KV)["data"]["data"]["value"]
         operator.post(KV, {"data": {"value": value, "template": "<b>{}</b>"}}, retry=False)
         assert house.read().reveal() == value
-        with pytest.raises(ConfigurationError, match=r"further fields \(template\)"):
+        with pytest.raises(ConfigurationError, match=r"other fields \(template\)"):
             adopt.adopt(where, NAME, lambda *_: True, lambda _: None)
         said: list[str] = []
         assert undo.undo(where, NAME, None, said.append) is None

@@ -14,7 +14,7 @@ from app_integration.session.session import Session
 from tests.support.servers.deployment import Deployment
 from tests.support.servers.dev_server import ROOT_TOKEN, dev_server
 from tests.support.servers.issuer import Authority
-from vault.reconcile.lifetimes import effective
+from vault.reconcile.lifetimes import cap_lifetimes
 from vault.reconcile.planning.apply import ApplyFailed, apply
 from vault.reconcile.planning.build import build_plan
 from vault.reconcile.planning.plan import Plan
@@ -102,7 +102,7 @@ def test_the_rules_say_what_the_server_grants(
     root.post("sys/auth/approle/tune", {"max_lease_ttl": mount_max})
     root.delete("auth/approle/role/probe")
     root.post("auth/approle/role/probe", dict(role))
-    granted = effective(root.get("auth/approle/role/probe")["data"], mount_max or SYSTEM_MAX)
+    granted = cap_lifetimes(root.get("auth/approle/role/probe")["data"], mount_max or SYSTEM_MAX)
     if "secret_id_ttl" in role:
         assert issued(root, "probe") == granted["secret_id_ttl"]
         return
@@ -123,7 +123,7 @@ def test_the_rules_say_how_long_a_database_user_lives(deployment: Deployment) ->
         role = session.get("database/roles/gaara-store-dev-capped")["data"]
         lease = session.get("database/creds/gaara-store-dev-capped")
         session.post("sys/leases/revoke", {"lease_id": lease["lease_id"], "sync": True})
-        assert lease["lease_duration"] == effective(role, 3600)["default_ttl"] == 3600
+        assert lease["lease_duration"] == cap_lifetimes(role, 3600)["default_ttl"] == 3600
     finally:
         session.delete("database/roles/gaara-store-dev-capped")
         restore(deployment)

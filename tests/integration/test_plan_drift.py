@@ -525,7 +525,7 @@ def test_a_change_by_hand_is_found_alone_and_mended(
         expected |= {entry for entry in shown if entry[0] == "kv-config" or name == "type"}
     assert shown == expected
     if name in HANDS[kind].fixed:
-        with pytest.raises(ApplyFailed, match="can't be changed after creation"):
+        with pytest.raises(ApplyFailed, match="cannot be changed after creation"):
             mend(deployment)
         remake(deployment, kind)
     else:

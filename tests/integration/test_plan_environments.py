@@ -89,7 +89,9 @@ def test_a_policy_of_another_shape_is_found(server: Session) -> None:
         "only gaara-store-prod: secret/data/gaara-store/ENV/* [list, read]",
     )
     server.delete(f"sys/policies/acl/{PROD}")
-    assert differences(server).policy == ("policy gaara-store-prod isn't there, or can't be read",)
+    assert differences(server).policy == (
+        "policy gaara-store-prod does not exist or cannot be read",
+    )
 
 
 def test_the_policy_of_who_starts_the_agent_is_compared_too(server: Session) -> None:

@@ -126,7 +126,9 @@ def test_what_a_killed_run_destroyed_already_is_no_error(pruned: Deployment) -> 
     ["old", "transit/*", "secret/gaara-store/dev/jwt-secret", "transit/gaara-store-dev-pii", "*"],
 )
 def test_half_a_name_or_declared_data_destroys_nothing(pruned: Deployment, name: str) -> None:
-    with pytest.raises(ConfigurationError, match="no such data of ours is undeclared") as caught:
+    with pytest.raises(
+        ConfigurationError, match="no managed data of that name is undeclared"
+    ) as caught:
         plan(pruned, name)
     assert KEY in str(caught.value)
 
@@ -214,7 +216,9 @@ def test_leases_that_do_not_end_are_counted(pruned: Deployment) -> None:
     clock = iter([0.0, 0.0, 10.0, 31.0])
     with pruned.local.access.database.superuser() as superuser:
         superuser.execute(b"ALTER ROLE gaara_store_manager NOCREATEROLE")
-        with pytest.raises(ServerFault, match=f"{ROLE}/: 1 leases don't end; is the database"):
+        with pytest.raises(
+            ServerFault, match=f"{ROLE}/: 1 leases do not end; check that the database"
+        ):
             revoke_all(
                 pruned.operator,
                 f"database/creds/{ROLE}/",

@@ -1,1 +1,1 @@
-"""From what is declared to what the server holds: desired state, plan, apply."""
+"""Reconciliation of the server with the declaration: desired state, plan, apply."""

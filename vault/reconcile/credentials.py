@@ -1,4 +1,4 @@
-"""AppRole credentials in files, and the first of them: from root token to ``strongroom-apply``."""
+"""AppRole credentials in files, and the bootstrap of ``strongroom-apply`` with a root token."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ from app_integration.errors import RequestRefused
 from app_integration.names import APPROLE_MOUNT
 from app_integration.session.session import Session
 from vault.reconcile.resources import Resource
-from vault.reconcile.resources.ownership import bare
+from vault.reconcile.resources.ownership import strip_ownership
 
 APPLY_ROLE: Final = "strongroom-apply"
 
 
 def bootstrap(root: Session, resources: Iterable[Resource], folder: Path) -> None:
-    """Make ``strongroom-apply`` and its credential in *folder*, then revoke the root token.
+    """Create ``strongroom-apply`` with its credential in *folder*, then revoke the root token.
 
-    Uses the declared resources themselves, so that a later plan finds nothing to change in them
-    but the note that they are ours, which has no place to be yet.
+    This writes the declared resources themselves, so a later plan changes nothing in them except
+    the ownership metadata, for which there is no KV mount yet.
 
     Args:
-        root: logged in with the root token of a new server.
-        resources: everything desired; only what the role needs is written.
-        folder: where ``role-id`` and ``secret-id`` go.
+        root: A session with the root token of a new server.
+        resources: All desired resources; only those that the role needs are written.
+        folder: Folder for the files ``role-id`` and ``secret-id``.
 
     """
     for resource in resources:
@@ -34,19 +34,22 @@ def bootstrap(root: Session, resources: Iterable[Resource], folder: Path) -> Non
             f"policy {APPLY_ROLE}",
             f"approle {APPLY_ROLE}",
         }:
-            plain = bare(resource)
+            plain = strip_ownership(resource)
             plain.write(root, plain.read(root))
     ensure_credential(root, APPLY_ROLE, folder)
     root.post("auth/token/revoke-self", retry=False)
 
 
 def ensure_credential(session: Session, role: str, folder: Path) -> bool:
-    """Put a working role-id and secret-id of *role* into *folder*; True when one was issued."""
+    """Write a valid role-id and secret-id of *role* to *folder*; return whether they were issued.
+
+    A credential in *folder* that the server still accepts is kept.
+    """
     role_id, secret_id = folder / "role-id", folder / "secret-id"
     if (
         role_id.exists()
         and secret_id.exists()
-        and _is_known(session, role, secret_id.read_text(encoding="utf-8"))
+        and _is_valid(session, role, secret_id.read_text(encoding="utf-8"))
     ):
         return False
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -58,7 +61,7 @@ def ensure_credential(session: Session, role: str, folder: Path) -> bool:
     return True
 
 
-def _is_known(session: Session, role: str, secret_id: str) -> bool:
+def _is_valid(session: Session, role: str, secret_id: str) -> bool:
     path = f"auth/{APPROLE_MOUNT}/role/{role}/secret-id/lookup"
     try:
         return bool(session.post(path, {"secret_id": secret_id}))

@@ -1,7 +1,7 @@
-"""Two environments side by side: what one has and the other lacks, and what should differ.
+"""Comparison of two environments: missing values, different policies, values that are reused.
 
-Values are compared by HMAC under a key that is drawn for one comparison and kept nowhere; neither
-a value nor an HMAC leaves this module.
+Values are compared by HMAC under a random key that exists for one comparison only. Neither a value
+nor an HMAC leaves this module.
 """
 
 from __future__ import annotations
@@ -27,15 +27,16 @@ _KEY_BYTES: Final = 32
 
 @dataclass(frozen=True, slots=True)
 class Side:
-    """One service in one environment, as its server has it.
+    """The state of one service in one environment.
 
     Attributes:
-        policies: what the service may do, and who starts its agent; names of service and
-            environment are replaced by the same words everywhere. None for a policy that isn't
-            there, or can't be read.
-        values: secret → HMAC of its value.
-        present: the secrets that have a value.
-        unread: whether values couldn't be read; then none are compared.
+        declared: Names of the declared secrets.
+        present: Names of the secrets that have a value.
+        policies: Rules of the service and of the starter of its agent. The names of service and
+            environment are replaced by the same words in each environment. None for a policy that
+            does not exist or cannot be read.
+        values: Name of a secret → HMAC of its value.
+        unread: Whether the values could not be read; then none are compared.
 
     """
 
@@ -49,13 +50,13 @@ class Side:
 
 @dataclass(frozen=True, slots=True)
 class Differences:
-    """What :func:`compare` found; each entry is one line for people.
+    """The result of :func:`compare`; each entry is one line of text for people.
 
     Attributes:
-        missing: secrets that one side has a value for and the other lacks.
-        policy: rules that only one side's policy has.
-        same: secrets with the same value on both sides.
-        unread: the sides whose values couldn't be compared.
+        missing: Secrets that have a value in one environment only.
+        policy: Rules that only one environment's policy has.
+        same: Secrets with the same value in both environments.
+        unread: The environments whose values could not be read.
 
     """
 
@@ -69,7 +70,7 @@ class Differences:
 
 
 def new_key() -> bytes:
-    """A key for one comparison."""
+    """Return a random key for one comparison."""
     return secrets.token_bytes(_KEY_BYTES)
 
 
@@ -80,93 +81,102 @@ def read_state(
     key: bytes,
     now: Callable[[], datetime] = lambda: datetime.now(UTC),
 ) -> Side:
-    """Read one side; *key* must be the same for both, *now* tells the time with its zone.
+    """Return the state of one service in one environment.
 
-    A reader that may not read values gives a side without them.
+    If the reader is not allowed to read values, the result has none.
+
+    Args:
+        reader: Must be allowed to read metadata and policies.
+        declaration: The declaration, which names secrets and policies.
+        scope: The service and environment.
+        key: The key of the HMACs; the same for both sides of a comparison.
+        now: Returns the current time with its zone.
+
     """
     declared = frozenset(declaration.secrets(scope))
     present = frozenset(name for name in declared if _has_value(reader, scope.secret(name), now()))
-    # An adopted secret has no value of its own; its password is drawn by its server.
+    # Not the adopted ones: they have no stored value, because the server generates the password.
     stored = sorted(present - declaration.adopted(scope).keys())
     try:
-        values = {name: _fingerprint(reader, scope.secret(name), key) for name in stored}
+        values = {name: _value_hmac(reader, scope.secret(name), key) for name in stored}
         unread = False
     except AccessDenied:
         values, unread = {}, True
     policies = {
-        _neutral(name, scope): _policy(reader, name, scope)
+        _neutral(name, scope): _read_policy(reader, name, scope)
         for name in _policy_names(declaration, scope)
     }
     return Side(scope, declared, present, policies, values, unread)
 
 
 def compare(one: Side, other: Side) -> Differences:
-    """What differs between two sides of one service, and what should differ and doesn't."""
+    """Return the differences between two states of one service, and the values they share."""
     return Differences(
-        missing=(*_missing(one, other), *_missing(other, one)),
-        policy=(*_only(one, other), *_only(other, one)),
-        same=tuple(_same(one, other)),
+        missing=(*_missing_values(one, other), *_missing_values(other, one)),
+        policy=(*_policy_differences(one, other), *_policy_differences(other, one)),
+        same=tuple(_shared_values(one, other)),
         unread=tuple(str(side.scope) for side in (one, other) if side.unread),
     )
 
 
-def _missing(one: Side, other: Side) -> Iterable[str]:
+def _missing_values(one: Side, other: Side) -> Iterable[str]:
     for name in sorted(one.present - other.present):
-        why = "has no value" if name in other.declared else "isn't declared"
-        yield f"{other.scope.secret(name)} {why}; {one.scope.secret(name)} has one"
+        reason = "has no value" if name in other.declared else "is not declared"
+        yield f"{other.scope.secret(name)} {reason}; {one.scope.secret(name)} has one"
 
 
-def _only(one: Side, other: Side) -> Iterable[str]:
-    for neutral, rules in one.policies.items():
-        name = f"{one.scope}{neutral.removeprefix(_neutral(str(one.scope), one.scope))}"
-        theirs = other.policies.get(neutral)
+def _policy_differences(one: Side, other: Side) -> Iterable[str]:
+    for neutral_name, rules in one.policies.items():
+        name = f"{one.scope}{neutral_name.removeprefix(_neutral(str(one.scope), one.scope))}"
+        other_rules = other.policies.get(neutral_name)
         if rules is None:
-            yield f"policy {name} isn't there, or can't be read"
-        elif neutral not in other.policies:
+            yield f"policy {name} does not exist or cannot be read"
+        elif neutral_name not in other.policies:
             yield f"only {one.scope} declares a policy like {name}"
-        elif theirs is not None:
-            for rule in sorted(rules - theirs, key=lambda rule: rule.path):
+        elif other_rules is not None:
+            for rule in sorted(rules - other_rules, key=lambda rule: rule.path):
                 yield f"only {name}: {rule.path} [{', '.join(sorted(rule.capabilities))}]"
 
 
-def _same(one: Side, other: Side) -> Iterable[str]:
+def _shared_values(one: Side, other: Side) -> Iterable[str]:
     by_value: defaultdict[bytes, list[str]] = defaultdict(list)
     for name, value in other.values.items():
         by_value[value].append(name)
     for name, value in one.values.items():
-        for twin in by_value.get(value, ()):
-            yield f"{one.scope.secret(name)} and {other.scope.secret(twin)} have the same value"
+        for other_name in by_value.get(value, ()):
+            other_path = other.scope.secret(other_name)
+            yield f"{one.scope.secret(name)} and {other_path} have the same value"
 
 
 def _has_value(reader: Reader, name: str, now: datetime) -> bool:
-    """Whether the latest version is there at *now*, neither deleted nor destroyed.
+    """Return whether the latest version exists at *now*, neither deleted nor destroyed.
 
-    A version that is to be deleted later carries the time of that from the beginning.
+    A version with a scheduled deletion has that time as its deletion time from the beginning.
     """
     data = read_data(reader, metadata_path(name))
     latest = (data or {}).get("versions", {}).get(str((data or {}).get("current_version")), None)
     if latest is None or latest["destroyed"]:
         return False
     deleted = latest["deletion_time"]
-    return not deleted or _instant(deleted) > now
+    return not deleted or _parse_time(deleted) > now
 
 
-def _instant(text: str) -> datetime:
-    """The time in *text*, which is UTC, to the second."""
+def _parse_time(text: str) -> datetime:
+    """Return the time in *text*, which is UTC, truncated to seconds."""
     return datetime.fromisoformat(f"{text[:19]}+00:00")
 
 
 def _policy_names(declaration: Declaration, scope: Scope) -> tuple[str, ...]:
-    """The policy of the service, and of who starts its agent where there is such a one."""
-    starts = declaration.deployment(scope).login.approle is not None
-    return (str(scope), scope.starter) if starts else (str(scope),)
+    """Return the policies of the service and, if it logs in by AppRole, of its agent's starter."""
+    has_starter = declaration.deployment(scope).login.approle is not None
+    return (str(scope), scope.starter) if has_starter else (str(scope),)
 
 
-def _fingerprint(reader: Reader, name: str, key: bytes) -> bytes:
+def _value_hmac(reader: Reader, name: str, key: bytes) -> bytes:
     return hmac.digest(key, read_value(reader, name).encode(), "sha256")
 
 
-def _policy(reader: Reader, name: str, scope: Scope) -> frozenset[Rule] | None:
+def _read_policy(reader: Reader, name: str, scope: Scope) -> frozenset[Rule] | None:
     data = read_data(reader, f"sys/policies/acl/{name}")
     if data is None:
         return None
@@ -181,7 +191,7 @@ def _policy(reader: Reader, name: str, scope: Scope) -> frozenset[Rule] | None:
 
 
 def _neutral_limits(limits: Any, scope: Scope) -> Any:
-    """*limits* of a rule, nested as they are, with the paths in them neutral."""
+    """Return *limits* of a rule, nested as they are, with each path neutral."""
     match limits:
         case str():
             return _neutral(limits, scope)
@@ -191,16 +201,16 @@ def _neutral_limits(limits: Any, scope: Scope) -> Any:
 
 
 def _neutral(path: str, scope: Scope) -> str:
-    """*path* with the same words for the environment everywhere."""
+    """Return *path* with ``ENV`` in place of the environment's name."""
     parts = path.split("/")
     pair = [scope.service, str(scope.environment)]
     for index in range(len(parts) - 1):
         if parts[index : index + 2] == pair:
             parts[index + 1] = "ENV"
     prefix = str(scope)
-    named = f"{scope.service}-ENV"
+    neutral_prefix = f"{scope.service}-ENV"
     return "/".join(
-        named + part.removeprefix(prefix)
+        neutral_prefix + part.removeprefix(prefix)
         if part == prefix or part.startswith(f"{prefix}-")
         else part
         for part in parts

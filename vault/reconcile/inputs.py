@@ -1,4 +1,4 @@
-"""Values that only a person, or the local runtime, can give: looked up by their API path."""
+"""Operator-provided values, looked up by their API path."""
 
 from __future__ import annotations
 
@@ -12,11 +12,12 @@ from app_integration.secret import Secret
 
 @dataclass(frozen=True, slots=True)
 class Inputs:
-    """Given values, from memory first, then from files.
+    """Operator-provided values, from memory first, then from files.
 
     Attributes:
         values: API path → value.
-        folder: holds files named as their API path, such as ``secret/gaara-store/prod/redis-url``.
+        folder: Folder with files named as their API path, such as
+            ``secret/gaara-store/prod/redis-url``.
 
     """
 
@@ -24,7 +25,7 @@ class Inputs:
     folder: Path | None = None
 
     def get(self, path: str) -> Secret | None:
-        """The value for *path*, without a final line break; None when nobody gave one."""
+        """Return the value for *path* without a final line break, None if there is none."""
         if path in self.values:
             return self.values[path]
         if self.folder is None or not (self.folder / path).is_file():
@@ -32,16 +33,16 @@ class Inputs:
         return Secret((self.folder / path).read_text(encoding="utf-8").removesuffix("\n"))
 
     def required(self, path: str) -> Secret:
-        """As :meth:`get`.
+        """Return the value for *path* without a final line break.
 
         Raises:
-            ConfigurationError: nobody gave one; the message says where to put it.
+            ConfigurationError: If there is none. The message says where to write it.
 
         """
         value = self.get(path)
         if value is None:
             raise ConfigurationError(
-                f"no value was given for {path}; write it to a file GIVEN/{path} (mode 0600) and "
-                "pass --given GIVEN"
+                f"no value is provided for {path}; write it to the file GIVEN/{path} (mode 0600) "
+                "and pass --given GIVEN"
             )
         return value

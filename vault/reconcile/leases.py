@@ -1,4 +1,4 @@
-"""Leases that end before what they were leased under: asked for once, and waited for."""
+"""Early revocation of leases, with a wait until none is left."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from typing import Final
 from app_integration.errors import ServerFault
 from app_integration.session.session import Session
 
-#: Seconds in which not one lease ends, after which nobody waits any longer.
-PATIENCE: Final = 30.0
+#: Seconds without a lease that ends, after which the wait fails.
+STALL_TIMEOUT: Final = 30.0
 _POLL_SECONDS: Final = 0.2
 
 
@@ -18,37 +18,37 @@ def revoke_all(
     session: Session,
     prefix: str,
     *,
-    patience: float = PATIENCE,
+    stall_timeout: float = STALL_TIMEOUT,
     clock: Callable[[], float] = time.monotonic,
     sleep: Callable[[float], None] = time.sleep,
 ) -> None:
-    """End every lease below *prefix*, and come back when none is left.
+    """Revoke every lease below *prefix*, and return when none is left.
 
-    The server works on it after it has answered: ending a thousand database users takes longer
-    than one request may.
+    The server responds before it has revoked them, because dropping a thousand database users takes
+    longer than one request may.
 
     Args:
-        session: may revoke and list leases.
-        prefix: a path that ends in ``/``.
-        patience: seconds in which at least one lease has to end.
-        clock: seconds, monotonic.
-        sleep: pauses for seconds.
+        session: Must be allowed to revoke and list leases.
+        prefix: A path that ends in ``/``.
+        stall_timeout: Seconds in which at least one lease must end.
+        clock: Returns seconds, monotonic.
+        sleep: Sleeps for a number of seconds.
 
     Raises:
-        ServerFault: for *patience* none ended; the message says how many are left.
+        ServerFault: If none ended for *stall_timeout* seconds. The message says how many are left.
 
     """
-    asked: set[str] = set()
-    left, since = len(asked), clock()
+    requested: set[str] = set()
+    remaining, last_progress = len(requested), clock()
     while found := set(session.list(f"sys/leases/lookup/{prefix}")):
-        if not found <= asked:  # also those that were leased meanwhile
+        if not found <= requested:  # the first request, or new leases since the last one
             session.post(f"sys/leases/revoke-prefix/{prefix}", {"sync": False})
-            asked, left, since = found, len(found), clock()
-        elif len(found) < left:
-            left, since = len(found), clock()
-        elif clock() - since >= patience:
+            requested, remaining, last_progress = found, len(found), clock()
+        elif len(found) < remaining:
+            remaining, last_progress = len(found), clock()
+        elif clock() - last_progress >= stall_timeout:
             raise ServerFault(
-                f"{prefix}: {left} leases don't end; is the database there? The server tries "
-                "again by itself; sys/leases/lookup lists them"
+                f"{prefix}: {remaining} leases do not end; check that the database is reachable. "
+                "The server retries by itself; sys/leases/lookup lists the leases"
             )
         sleep(_POLL_SECONDS)

@@ -1,7 +1,8 @@
-"""How long what a server issues really lives.
+"""TTLs in force: how the server caps the TTL in a role.
 
-A server caps each lifetime by what its role, its mount and the server itself allow, without a word:
-the role still reads as it was written. These are the rules by which it does. Nothing is asked here.
+The server caps each TTL by other fields of the role, by the mount and by its own limit. It does so
+silently: the role still reads as it was written. This module applies the same rules, and sends no
+requests.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from typing import Any, Final
 
 from vault.declare import durations
 
-#: Field of a role → the other fields of the role that cap it.
+#: Field of a role → the role's other fields that cap it.
 _CAPPED_BY: Final[Mapping[str, tuple[str, ...]]] = {
     "token_period": ("token_max_ttl", "token_explicit_max_ttl"),
     "token_ttl": ("token_max_ttl", "token_explicit_max_ttl"),
@@ -22,44 +23,51 @@ _CAPPED_BY: Final[Mapping[str, tuple[str, ...]]] = {
 }
 
 
-def effective(role: Mapping[str, Any], mount_max: int) -> dict[str, int]:
-    """Return the lifetimes among the fields of *role* as the server grants them, in seconds.
+def cap_lifetimes(role: Mapping[str, Any], mount_max: int) -> dict[str, int]:
+    """Return the TTLs among the fields of *role* in seconds, as the server grants them.
 
     Args:
-        role: as the server gives it.
-        mount_max: seconds; the mount's ``max_lease_ttl``, or the server's where it has none.
+        role: The role's fields, as the server returns them.
+        mount_max: The mount's ``max_lease_ttl`` in seconds, or the server's if the mount has none.
 
     """
     return {
-        field: _capped(
-            _seconds(role[field]), [_seconds(role.get(other)) for other in others], mount_max
+        field: _cap(
+            _seconds(role[field]), [_seconds(role.get(other)) for other in limits], mount_max
         )
-        for field, others in _CAPPED_BY.items()
+        for field, limits in _CAPPED_BY.items()
         if field in role
     }
 
 
-def in_force(
+def comparable_lifetimes(
     role: Mapping[str, Any], mount_max: int, declared: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """Return the lifetimes of *role* to compare with the *declared* ones.
+    """Return the TTLs of *role* to compare with the *declared* ones.
 
-    That is what the server grants, where the role itself says what is declared; else what it says.
+    If the role reads as declared, that is the TTL that the server grants, so that a cap shows up as
+    a difference. Otherwise it is the TTL in the role.
+
+    Args:
+        role: The role's fields, as the server returns them.
+        mount_max: The mount's ``max_lease_ttl`` in seconds, or the server's if the mount has none.
+        declared: The declared fields.
+
     """
     return {
         field: granted if _seconds(role[field]) == declared.get(field) else role[field]
-        for field, granted in effective(role, mount_max).items()
+        for field, granted in cap_lifetimes(role, mount_max).items()
     }
 
 
-def longest(role: Mapping[str, Any]) -> int:
-    """Return the longest lifetime among the fields of *role*, in seconds."""
+def longest_lifetime(role: Mapping[str, Any]) -> int:
+    """Return the longest TTL among the fields of *role*, in seconds; 0 if it has none."""
     return max((_seconds(role[field]) for field in _CAPPED_BY if field in role), default=0)
 
 
-def _capped(declared: int, others: list[int], mount_max: int) -> int:
-    """*declared*, as far as the limits allow: a limit of 0 is none, a lifetime of 0 isn't set."""
-    return min([declared, mount_max, *(other for other in others if other)])
+def _cap(declared: int, limits: list[int], mount_max: int) -> int:
+    """Return *declared*, capped. A limit of 0 is none, except for *mount_max*."""
+    return min([declared, mount_max, *(limit for limit in limits if limit)])
 
 
 def _seconds(value: Any) -> int:

@@ -1,8 +1,8 @@
-"""A server's rate limit, kept by everybody: when one request is refused for it, all wait.
+"""Shared backoff under the server's rate limit: after one rejected request, all wait.
 
-A plan asks ten things at once, and thousands in all. Under a quota each request would find out for
-itself, and give up once its own deadline is over. For how long to wait, an answer says only where
-``sys/quotas/config`` has it do so.
+A plan sends eight requests at once, and thousands in all. Under a quota each request would
+otherwise run into the limit by itself, and fail when its own deadline is over. The response says
+how long to wait only if ``sys/quotas/config`` is set to do so.
 """
 
 from __future__ import annotations
@@ -18,70 +18,77 @@ from app_integration.transport.http import Sender
 
 log = logging.getLogger(__name__)
 
-#: Seconds that one request waits in all before its refusal is passed on.
-PATIENCE: Final = 900.0
-#: Seconds of the first wait when the server doesn't say; each refusal after a wait doubles it.
-_FIRST: Final = 0.5
-_LONGEST: Final = 15.0
-#: Below this many seconds nobody is told.
-_WORTH_TELLING: Final = 2.0
+#: Seconds that one request waits in all before its rejection is raised.
+MAX_WAIT: Final = 900.0
+#: Seconds of the first wait if the response has no time; each further rejection doubles it.
+_INITIAL_BACKOFF: Final = 0.5
+_MAX_BACKOFF: Final = 15.0
+#: A wait of fewer seconds is not logged.
+_LOG_THRESHOLD: Final = 2.0
 
 
 class Pace:
-    """When the next request may be sent. Thread-safe; one for all connections to a server."""
+    """The time at which the next request may be sent. Thread-safe; all connections share one."""
 
     def __init__(
         self,
-        patience: float = PATIENCE,
+        max_wait: float = MAX_WAIT,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
-        """Args: *patience* and *clock*, monotonic, in seconds; *sleep* pauses for seconds."""
-        self._patience = patience
+        """Start without a wait.
+
+        Args:
+            max_wait: Seconds that one request waits in all before its rejection is raised.
+            clock: Returns seconds, monotonic.
+            sleep: Sleeps for a number of seconds.
+
+        """
+        self._max_wait = max_wait
         self._clock = clock
         self._sleep = sleep
         self._lock = threading.Lock()
         self._next = clock()
 
     def __call__(self, sender: Sender) -> Paced:
-        """*sender*, kept to this pace."""
+        """Return a connection that sends through *sender* and shares this backoff."""
         return Paced(sender, self)
 
-    def keep(self, send: Callable[[], dict[str, Any]]) -> dict[str, Any]:
-        """The answer of *send*, tried again after a wait when the server limits requests.
+    def send_with_backoff(self, send: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+        """Return the response of *send*, retried after a wait if the server limits requests.
 
         Raises:
-            RateLimited: there is less patience than it takes, or a standby refused.
+            RateLimited: If the wait would exceed the maximum, or if a standby rejected the request.
 
         """
-        end = self._clock() + self._patience
-        guess = _FIRST
+        end = self._clock() + self._max_wait
+        backoff = _INITIAL_BACKOFF
         while True:
             self._wait()
             try:
                 return send()
             except RateLimited as error:
-                asked = guess if error.retry_after is None else error.retry_after
-                if error.not_sent or self._clock() + asked > end:
+                wait = backoff if error.retry_after is None else error.retry_after
+                if error.not_sent or self._clock() + wait > end:
                     raise
-                self._put_off(asked)
-                guess = min(2 * guess, _LONGEST)
+                self._back_off(wait)
+                backoff = min(2 * backoff, _MAX_BACKOFF)
 
     def _wait(self) -> None:
-        while (pause := self._next - self._clock()) > 0:
-            self._sleep(pause)
+        while (seconds := self._next - self._clock()) > 0:
+            self._sleep(seconds)
 
-    def _put_off(self, seconds: float) -> None:
+    def _back_off(self, seconds: float) -> None:
         now = self._clock()
         with self._lock:
-            known = self._next > now
+            is_waiting = self._next > now
             self._next = max(self._next, now + seconds)
-        if not known and seconds >= _WORTH_TELLING:
-            log.warning("the server limits requests; going on in %d s", seconds)
+        if not is_waiting and seconds >= _LOG_THRESHOLD:
+            log.warning("the server limits requests; continuing in %d s", seconds)
 
 
 class Paced:
-    """A connection that keeps to a :class:`Pace`."""
+    """A connection that shares the backoff of a :class:`Pace`."""
 
     def __init__(self, sender: Sender, pace: Pace) -> None:
         self._sender = sender
@@ -97,13 +104,17 @@ class Paced:
         body: Mapping[str, Any] | None = None,
         wrap_ttl: int | None = None,
     ) -> dict[str, Any]:
-        """As the connection does; *timeout* bounds each attempt, and no wait between two."""
-        return self._pace.keep(
+        """Send the request once the backoff is over, and return the response.
+
+        *timeout* bounds each attempt, but not the wait between two. See
+        :meth:`Pace.send_with_backoff`.
+        """
+        return self._pace.send_with_backoff(
             lambda: self._sender.send(
                 method, path, timeout=timeout, token=token, body=body, wrap_ttl=wrap_ttl
             )
         )
 
     def close(self) -> None:
-        """Close what is open."""
+        """Close the connection."""
         self._sender.close()

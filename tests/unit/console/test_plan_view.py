@@ -182,7 +182,7 @@ def test_a_failure_lists_some_of_what_was_done_and_counts_the_rest(session: Sess
     lines = str(caught.value).splitlines()
     assert lines[:2] == ["create approle shop: it can't be", "done before it:"]
     assert len({line for line in lines if line.startswith("  create policy p")}) == 20
-    assert lines[-2:] == ["  and 5 more", "run apply again once that is mended"]
+    assert lines[-2:] == ["  and 5 more", "fix this, then run apply again"]
 
 
 def test_waves_follow_the_dependencies_and_removals_come_last_in_reverse() -> None:

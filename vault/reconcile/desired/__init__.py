@@ -1,1 +1,1 @@
-"""What a declaration asks of the server."""
+"""Desired state: the resources that a declaration asks for."""

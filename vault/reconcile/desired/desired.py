@@ -1,4 +1,4 @@
-"""Everything that one environment's declaration asks of its server, in order of dependency."""
+"""All resources that one environment's declaration asks for, in order of dependency."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from vault.declare.schema.model import (
 from vault.declare.schema.model import DatabaseRole as Role
 from vault.reconcile.desired import identities, people, static_users
 from vault.reconcile.inputs import Inputs
-from vault.reconcile.lifetimes import longest
+from vault.reconcile.lifetimes import longest_lifetime
 from vault.reconcile.planning.dependencies import PRUNABLE
 from vault.reconcile.resources import Resource, ownership
 from vault.reconcile.resources.auth import AppRole
@@ -41,12 +41,12 @@ from vault.reconcile.resources.tokens import TokenRules
 from vault.reconcile.resources.transit import TransitKey
 from vault.reconcile.resources.write_only import FINGERPRINT_KEY
 
-KEPT_VERSIONS: Final = 10  # of each secret
+KEPT_VERSIONS: Final = 10  # versions kept of each secret
 STARTER_TOKEN_TTL: Final = durations.MINUTE
 JOB_TOKEN_TTL: Final = 15 * durations.MINUTE
 PERSON_TOKEN_TTL: Final = durations.HOUR
 PERSON_TOKEN_MAX_TTL: Final = 12 * durations.HOUR
-#: Jobs that log in by AppRole; each has the policy of its own name.
+#: Jobs that log in by AppRole. Each has the policy with its own name.
 JOBS: Final = ("strongroom-plan", "strongroom-apply", "strongroom-rotator", "strongroom-auditor")
 
 
@@ -54,15 +54,15 @@ def desired(
     declaration: Declaration,
     environment: Environment,
     policies: Mapping[str, str],
-    supply: Inputs,
+    inputs: Inputs,
 ) -> list[Resource]:
-    """The resources of *environment*, each after what it depends on.
+    """Return the resources of *environment*, each after those it depends on.
 
     Args:
-        declaration: as loaded.
-        environment: whose server is meant.
-        policies: name → HCL text.
-        supply: given values and passwords.
+        declaration: The loaded declaration.
+        environment: The environment.
+        policies: Name of a policy → its HCL text.
+        inputs: The operator-provided values and passwords.
 
     """
     declared = declaration.environment(environment)
@@ -71,40 +71,40 @@ def desired(
     resources.append(TransitKey(FINGERPRINT_KEY))
     resources += [AppRole(job, (job,), token_ttl=JOB_TOKEN_TTL) for job in JOBS]
     rules = TokenRules(ttl=PERSON_TOKEN_TTL, max_ttl=PERSON_TOKEN_MAX_TTL, default_policy=True)
-    resources += identities.methods(declaration, environment, supply, rules)
+    resources += identities.auth_methods(declaration, environment, inputs, rules)
     for scope in declaration.scopes(environment):
         service = declaration.service(scope.service)
         if declaration.deployment(scope).login.approle is not None:
             resources += _identities(scope, declared.tokens)
         resources += identities.service_roles(declaration, scope)
         resources += _keys(scope, service)
-        resources += _database(declaration, scope, supply)
-        for name, source in _in_order(declaration.secrets(scope)):
+        resources += _database(declaration, scope, inputs)
+        for name, source in _order_by_dependency(declaration.secrets(scope)):
             path = scope.secret(name)
-            resources.append(SecretMetadata(path, _tags(service, scope, source)))
-            resources.append(_value(scope, path, source, supply))
-    resources += [*people.guards(declared), *people.people(declared, supply)]
+            resources.append(SecretMetadata(path, _metadata(service, scope, source)))
+            resources.append(_value_resource(scope, path, source, inputs))
+    resources += [*people.guards(declared), *people.userpass_logins(declared, inputs)]
     return [
         Recorded(resource, environment) if resource.kind in PRUNABLE else resource
-        for resource in _with_limits(resources)
+        for resource in _set_mount_limits(resources)
     ]
 
 
-def _with_limits(resources: list[Resource]) -> list[Resource]:
-    """*resources*, each mount made to allow the longest lifetime that is declared in it."""
-    needed = {each.name: 0 for each in resources if isinstance(each, Mount)}
+def _set_mount_limits(resources: list[Resource]) -> list[Resource]:
+    """Return *resources*, with each mount's limit raised to the longest TTL declared below it."""
+    needed_ttl = {each.name: 0 for each in resources if isinstance(each, Mount)}
     for each in resources:
         mount = PRUNABLE.get(each.kind, "").rpartition("/")[0]
-        if mount in needed:
-            needed[mount] = max(needed[mount], longest(each.desired()))
+        if mount in needed_ttl:
+            needed_ttl[mount] = max(needed_ttl[mount], longest_lifetime(each.desired()))
     return [
-        replace(each, max_ttl=needed[each.name]) if isinstance(each, Mount) else each
+        replace(each, max_ttl=needed_ttl[each.name]) if isinstance(each, Mount) else each
         for each in resources
     ]
 
 
 def database_roles(declaration: Declaration, scope: Scope) -> dict[str, Role]:
-    """Names on the server of the service's database roles, and what is declared of them."""
+    """Return the service's database roles: the name on the server → the declared role."""
     database = declaration.service(scope.service).database
     roles = database.roles.items() if database else ()
     return {
@@ -118,11 +118,11 @@ def _mounts(environment: EnvironmentDeclaration) -> Iterator[Resource]:
     yield Mount("mounts", names.TRANSIT_MOUNT, "transit", "encryption keys of services")
     yield Mount("mounts", names.DATABASE_MOUNT, "database", "leased database users")
     yield Mount("auth", names.APPROLE_MOUNT, "approle", "services and jobs")
-    yield from people.mount(environment)
+    yield from people.userpass_mount(environment)
 
 
 def _identities(scope: Scope, tokens: Tokens) -> Iterator[Resource]:
-    """The service itself, with periodic tokens, and whoever starts its agent."""
+    """Yield the AppRoles of the service, with periodic tokens, and of the starter of its agent."""
     yield AppRole(
         str(scope), (str(scope),), token_period=tokens.period, secret_id_ttl=tokens.secret_id_ttl
     )
@@ -134,7 +134,7 @@ def _keys(scope: Scope, service: ServiceDeclaration) -> Iterator[Resource]:
         yield TransitKey(scope.key(key), spec.rotate_every or 0)
 
 
-def _database(declaration: Declaration, scope: Scope, supply: Inputs) -> Iterator[Resource]:
+def _database(declaration: Declaration, scope: Scope, inputs: Inputs) -> Iterator[Resource]:
     database = declaration.service(scope.service).database
     endpoint = declaration.deployment(scope).database
     if database is None or endpoint is None:
@@ -146,23 +146,23 @@ def _database(declaration: Declaration, scope: Scope, supply: Inputs) -> Iterato
         database=database.name,
         username=scope.manager_role,
         password_policy=people.password_policy(declaration, scope.service, scope.environment),
-        allowed_roles=(*roles, *static_users.static_roles(declaration, scope).values()),
-        supply=supply,
-        record=ownership.path(scope.environment, DatabaseConnection.kind, str(scope)),
+        allowed_roles=(*roles, *static_users.static_role_names(declaration, scope).values()),
+        inputs=inputs,
+        ownership_path=ownership.path(scope.environment, DatabaseConnection.kind, str(scope)),
     )
     for name, role in sorted(roles.items()):
         yield DatabaseRole(name, str(scope), scope.owner_role, role.ttl, role.max_ttl)
-    yield from static_users.roles(declaration, scope, supply)
+    yield from static_users.roles(declaration, scope, inputs)
 
 
-def _in_order(secrets: Mapping[str, Source]) -> list[tuple[str, Source]]:
-    """The derived ones last, each after those that it is made of."""
+def _order_by_dependency(secrets: Mapping[str, Source]) -> list[tuple[str, Source]]:
+    """Return the secrets with the derived ones last, each after those it is composed of."""
     uses = {name: s.references for name, s in secrets.items() if isinstance(s, Derived)}
     first = [(name, source) for name, source in secrets.items() if name not in uses]
     return first + [(name, secrets[name]) for name in derived.ordered(uses)]
 
 
-def _tags(service: ServiceDeclaration, scope: Scope, source: Source) -> dict[str, str | None]:
+def _metadata(service: ServiceDeclaration, scope: Scope, source: Source) -> dict[str, str | None]:
     period = source.rotate_every
     return {
         "owner": service.owner,
@@ -171,12 +171,12 @@ def _tags(service: ServiceDeclaration, scope: Scope, source: Source) -> dict[str
     }
 
 
-def _value(scope: Scope, path: str, source: Source, supply: Inputs) -> Resource:
+def _value_resource(scope: Scope, path: str, source: Source, inputs: Inputs) -> Resource:
     if isinstance(source, Generated):
         return generated(path, source.length, source.alphabet)
     if isinstance(source, Adopted):
-        return static_users.value(path, source, supply)
+        return static_users.adopted_secret(path, source, inputs)
     if isinstance(source, Derived):
         parts = {name: scope.secret(name) for name in source.references}
         return DerivedValue(path, source.format, parts)
-    return given(supply, path)
+    return given(inputs, path)

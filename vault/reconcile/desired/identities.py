@@ -1,6 +1,6 @@
-"""What a declaration asks of a server's logins: auth methods, roles of services, groups of people.
+"""Logins that a declaration asks for: auth methods, roles of services, groups of people.
 
-Each method is mounted under its type's name, and a service's role has the service's own.
+Each method is mounted at the name of its type. A service's role has the service's name.
 """
 
 from __future__ import annotations
@@ -29,16 +29,16 @@ _DESCRIPTIONS: Final = {
 }
 
 
-def methods(
-    declaration: Declaration, environment: Environment, supply: Inputs, people: TokenRules
+def auth_methods(
+    declaration: Declaration, environment: Environment, inputs: Inputs, people: TokenRules
 ) -> Iterator[Resource]:
-    """The auth methods of *environment* with their configuration, and the groups of people.
+    """Yield the auth methods of *environment* with their configuration, and the groups of people.
 
     Args:
-        declaration: as loaded.
-        environment: whose server is meant.
-        supply: the OIDC client's secret, and the Kubernetes reviewer's token if there is one.
-        people: what a person's login gives, besides the policies of their groups.
+        declaration: The loaded declaration.
+        environment: The environment.
+        inputs: Has the OIDC client secret and, if there is one, the Kubernetes reviewer's token.
+        people: Settings of the tokens of people. Their groups add policies.
 
     """
     declared = declaration.environment(environment)
@@ -51,14 +51,20 @@ def methods(
         ca = declaration.pems[auth.jwt.ca] if auth.jwt.ca else ""
         yield JwtConfig("jwt", auth.jwt.issuer, keys, auth.jwt.jwks or "", ca)
     if auth.kubernetes is not None:
-        record = ownership.path(environment, KubernetesConfig.kind, "kubernetes")
+        ownership_path = ownership.path(environment, KubernetesConfig.kind, "kubernetes")
         ca = declaration.pems[auth.kubernetes.ca]
-        yield KubernetesConfig("kubernetes", auth.kubernetes.host, ca, supply, record)
+        yield KubernetesConfig("kubernetes", auth.kubernetes.host, ca, inputs, ownership_path)
     if auth.oidc is not None:
-        record = ownership.path(environment, OidcConfig.kind, "oidc")
+        ownership_path = ownership.path(environment, OidcConfig.kind, "oidc")
         ca = declaration.pems[auth.oidc.ca] if auth.oidc.ca else ""
         yield OidcConfig(
-            "oidc", auth.oidc.discovery, ca, auth.oidc.client_id, DEFAULT_ROLE, supply, record
+            "oidc",
+            auth.oidc.discovery,
+            ca,
+            auth.oidc.client_id,
+            DEFAULT_ROLE,
+            inputs,
+            ownership_path,
         )
         yield from _oidc_roles(auth.oidc, people)
     for name, group in sorted(declared.groups.items()):
@@ -80,7 +86,7 @@ def _oidc_roles(oidc: OidcMethod, people: TokenRules) -> Iterator[Resource]:
 
 
 def service_roles(declaration: Declaration, scope: Scope) -> Iterator[Resource]:
-    """The roles by which a service logs in, besides AppRole."""
+    """Yield the roles that a service logs in with, other than its AppRole."""
     login: ServiceLogin = declaration.deployment(scope).login
     declared = declaration.environment(scope.environment)
     name, tokens = str(scope), TokenRules((str(scope),), period=declared.tokens.period)

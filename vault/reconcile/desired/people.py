@@ -1,4 +1,4 @@
-"""People who log in with passwords, and what guards the server against asking too often."""
+"""People who log in with passwords, and the protection against too many requests."""
 
 from __future__ import annotations
 
@@ -14,24 +14,26 @@ from vault.reconcile.resources.guards import PasswordPolicy, RateLimit, UserLock
 from vault.reconcile.resources.mounts import Mount
 
 
-def mount(declared: EnvironmentDeclaration) -> Iterator[Resource]:
-    """Where they log in, if there are any."""
+def userpass_mount(declared: EnvironmentDeclaration) -> Iterator[Resource]:
+    """Yield the userpass mount if the declaration has people."""
     if declared.people:
         yield Mount("auth", "userpass", "userpass", "people")
 
 
-def people(declared: EnvironmentDeclaration, supply: Inputs) -> Iterator[Resource]:
-    """Their logins, and how often they may be wrong."""
+def userpass_logins(declared: EnvironmentDeclaration, inputs: Inputs) -> Iterator[Resource]:
+    """Yield the userpass logins and their lockout."""
     if declared.lockout is not None:
         lockout = declared.lockout
         yield UserLockout("userpass", lockout.threshold, lockout.duration, lockout.reset_after)
     for name, person in sorted(declared.people.items()):
-        record = ownership.path(declared.environment, UserpassLogin.kind, name)
-        yield UserpassLogin(name, person.policies, person.ttl, person.max_ttl, supply, record)
+        ownership_path = ownership.path(declared.environment, UserpassLogin.kind, name)
+        yield UserpassLogin(
+            name, person.policies, person.ttl, person.max_ttl, inputs, ownership_path
+        )
 
 
 def guards(declared: EnvironmentDeclaration) -> Iterator[Resource]:
-    """Quotas and password policies."""
+    """Yield the rate limits and the password policies."""
     environment = declared.environment
     for name, quota in sorted(declared.quotas.items()):
         full = f"{name}-{environment}"
@@ -41,9 +43,10 @@ def guards(declared: EnvironmentDeclaration) -> Iterator[Resource]:
 
 
 def password_policy(declaration: Declaration, service: str, environment: Environment) -> str:
-    """Name on the server of the policy for the passwords of *service*'s database users, or ``""``.
+    """Return the name on the server of the policy for *service*'s database passwords.
 
-    Without one the server has its own: 20 characters of letters, digits and ``-``.
+    The result is ``""`` if the declaration has none. The server then uses its default: 20
+    characters of letters, digits and ``-``.
     """
     deployment = declaration.environment(environment).services[service]
     name = deployment.password_policy

@@ -1,6 +1,6 @@
-"""What an adopted secret asks of the server: a static database role, and an entry without password.
+"""Static database users: the role and the secret's entry that an adopted secret asks for.
 
-The role changes the password when it is made; the entry follows.
+Creating the role changes the password, so the entry is replaced by a template afterwards.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ from vault.reconcile.resources import Resource
 from vault.reconcile.resources.static_roles import AdoptedSecret, StaticRole
 
 
-def static_roles(declaration: Declaration, scope: Scope) -> dict[str, str]:
-    """Adopted secret → its database role on the server."""
+def static_role_names(declaration: Declaration, scope: Scope) -> dict[str, str]:
+    """Return the name of each adopted secret → the name of its static role on the server."""
     return {name: scope.static_role(name) for name in declaration.adopted(scope)}
 
 
-def roles(declaration: Declaration, scope: Scope, supply: Inputs) -> Iterator[Resource]:
-    """The static roles of the service."""
+def roles(declaration: Declaration, scope: Scope, inputs: Inputs) -> Iterator[Resource]:
+    """Yield the static roles of the service."""
     for name, source in sorted(declaration.adopted(scope).items()):
         yield StaticRole(
             scope.static_role(name),
@@ -29,10 +29,10 @@ def roles(declaration: Declaration, scope: Scope, supply: Inputs) -> Iterator[Re
             source.username,
             source.rotate_every,
             scope.secret(name),
-            supply,
+            inputs,
         )
 
 
-def value(path: str, source: Adopted, supply: Inputs) -> Resource:
-    """What is at *path*."""
-    return AdoptedSecret(path, source.username, supply)
+def adopted_secret(path: str, source: Adopted, inputs: Inputs) -> Resource:
+    """Return the resource of the adopted secret at *path*."""
+    return AdoptedSecret(path, source.username, inputs)

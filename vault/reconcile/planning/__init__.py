@@ -1,1 +1,1 @@
-"""From two states to a plan, and from a plan to the server."""
+"""Planning: compare the declaration with the server, save and apply the plan."""

@@ -1,4 +1,4 @@
-"""Carry out a plan: in waves by dependency, the changes of each wave at the same time."""
+"""Apply a plan: wave by wave in order of dependency, the changes of one wave concurrently."""
 
 from __future__ import annotations
 
@@ -11,71 +11,71 @@ from app_integration.session.session import Session
 from vault.reconcile.planning.dependencies import waves
 from vault.reconcile.planning.plan import WORKERS, Change, Plan
 
-#: Changes that a failure lists; of two hundred services there are thousands.
-_LISTED: Final = 20
+#: Maximum number of changes in the message of a failure: two hundred services have thousands.
+_MAX_LISTED: Final = 20
 
 
 class ApplyFailed(StrongroomError):
-    """A change failed; the message lists what was done before it."""
+    """A change failed; the message lists the changes that were written before it."""
 
 
 def apply(
     session: Session, plan: Plan, on_change: Callable[[Change], None], workers: int = WORKERS
 ) -> None:
-    """Write each change of *plan*; *on_change* is called after each, from this thread.
+    """Write each change of *plan*.
 
-    Every write is a plain "make it so", and values are written with check-and-set: after a failure
-    or a kill, plan and apply again reach the same state.
+    Every write sets a whole state, and values are written with check-and-set. So after a failure or
+    a kill, another plan and apply reach the same state.
 
     Args:
-        session: may write.
-        plan: as just made.
-        on_change: told of each change that was written.
-        workers: requests under way at once.
+        session: Must be allowed to write.
+        plan: The plan; its states must be the server's current ones.
+        on_change: Called in this thread after each change that was written.
+        workers: Maximum number of concurrent requests.
 
     Raises:
-        ApplyFailed: a change couldn't be written; no other was begun after that.
+        ApplyFailed: If a change could not be written. No other change was started after that.
 
     """
     done: list[Change] = []
 
-    def finished(change: Change) -> None:
+    def on_written(change: Change) -> None:
         done.append(change)
         on_change(change)
 
     with ThreadPoolExecutor(workers, "apply") as pool:
         for wave in waves(plan.changes):
-            failed = _write(session, pool, wave, finished)
-            if failed:
-                raise ApplyFailed(_report(failed, done))
+            failures = _write(session, pool, wave, on_written)
+            if failures:
+                raise ApplyFailed(_report(failures, done))
 
 
 def _write(
     session: Session,
     pool: ThreadPoolExecutor,
     wave: Sequence[Change],
-    finished: Callable[[Change], None],
+    on_written: Callable[[Change], None],
 ) -> list[tuple[Change, StrongroomError]]:
-    """Write all of *wave*, or up to the first that fails; gives those that failed."""
-    under_way: dict[Future[None], Change] = {
+    """Write the changes of *wave* up to the first failure, and return the failed ones."""
+    futures: dict[Future[None], Change] = {
         pool.submit(change.resource.write, session, change.before): change for change in wave
     }
-    failed: list[tuple[Change, StrongroomError]] = []
+    failures: list[tuple[Change, StrongroomError]] = []
     try:
-        for future in as_completed(under_way):
+        for future in as_completed(futures):
             if future.cancelled():
                 continue
             try:
                 future.result()
             except StrongroomError as error:
-                failed.append((under_way[future], error))
-                _cancel(under_way)
+                failures.append((futures[future], error))
+                _cancel(futures)
             else:
-                finished(under_way[future])
+                on_written(futures[future])
     except BaseException:
-        _cancel(under_way)
+        _cancel(futures)
         raise
-    return failed
+    return failures
 
 
 def _cancel(futures: dict[Future[None], Change]) -> None:
@@ -83,10 +83,10 @@ def _cancel(futures: dict[Future[None], Change]) -> None:
         future.cancel()
 
 
-def _report(failed: list[tuple[Change, StrongroomError]], done: list[Change]) -> str:
-    errors = "\n".join(f"{change}: {error}" for change, error in failed)
-    lines = [f"  {change}" for change in done[:_LISTED]]
-    if len(done) > _LISTED:
-        lines.append(f"  and {len(done) - _LISTED} more")
+def _report(failures: list[tuple[Change, StrongroomError]], done: list[Change]) -> str:
+    errors = "\n".join(f"{change}: {error}" for change, error in failures)
+    lines = [f"  {change}" for change in done[:_MAX_LISTED]]
+    if len(done) > _MAX_LISTED:
+        lines.append(f"  and {len(done) - _MAX_LISTED} more")
     before = "\n".join(["done before it:", *lines]) if done else "done before it: nothing"
-    return f"{errors}\n{before}\nrun apply again once that is mended"
+    return f"{errors}\n{before}\nfix this, then run apply again"

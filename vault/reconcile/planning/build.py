@@ -1,4 +1,4 @@
-"""The server against the declaration: one reading, one plan."""
+"""Building of a plan: read the server, compare it with the declaration, find orphans."""
 
 from __future__ import annotations
 
@@ -7,18 +7,18 @@ from dataclasses import dataclass, field, replace
 
 from app_integration.names import Environment
 from vault.reconcile.planning.plan import Plan, make_plan, read_state
-from vault.reconcile.planning.prune import gone, orphans, with_removals
+from vault.reconcile.planning.prune import add_deletions, find_deleted, find_orphans
 from vault.reconcile.planning.snapshot import Snapshot
 from vault.reconcile.resources import Reader, Resource
 
 
 @dataclass(frozen=True, slots=True)
 class Prune:
-    """That what is ours and declared no more is to go.
+    """A request to delete what is managed but no longer declared.
 
     Attributes:
-        environment: whose.
-        destroy: full names of keys and secrets that may go too.
+        environment: The environment whose objects are deleted.
+        destroy: Full names of the keys and secrets to delete too, although they hold data.
 
     """
 
@@ -27,16 +27,23 @@ class Prune:
 
 
 def build_plan(reader: Reader, resources: Sequence[Resource], prune: Prune | None = None) -> Plan:
-    """What separates the server from *resources*, with the hash of all that was read.
+    """Return the plan that makes the server equal to *resources*.
+
+    Its digest covers every response that was read for it.
+
+    Args:
+        reader: Must be allowed to read the resources and, with *prune*, the ownership metadata.
+        resources: All declared resources of one environment.
+        prune: Whether and what to delete; None to delete nothing.
 
     Raises:
-        ConfigurationError: *prune* names data that isn't there to be destroyed.
+        ConfigurationError: If *prune* names data that is not there to be destroyed.
 
     """
     snapshot = Snapshot(reader)
     plan = make_plan(resources, read_state(snapshot, resources))
     if prune is not None:
-        found = orphans(snapshot, resources, prune.environment)
-        absent = gone(snapshot, resources, prune.destroy)
-        plan = with_removals(plan, found, prune.destroy, absent)
+        found = find_orphans(snapshot, resources, prune.environment)
+        absent = find_deleted(snapshot, resources, prune.destroy)
+        plan = add_deletions(plan, found, prune.destroy, absent)
     return replace(plan, hashed=snapshot.digest)

@@ -1,4 +1,4 @@
-"""Which kind of thing must be there before which, and where each kind lies on the server."""
+"""Dependencies between kinds of resource, and the API path of each prunable kind."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from collections.abc import Iterable, Mapping
 from functools import cache
 from typing import Final, Protocol, TypeVar
 
-#: Kind → the kinds that must be written before it. A note that a thing is ours is kept in KV.
+#: Kind → the kinds that must be written before it. Ownership metadata is in KV, so that most kinds
+#: depend on ``kv-config``.
 AFTER: Final[Mapping[str, tuple[str, ...]]] = {
     "mount": (),
     "kv-config": ("mount",),
@@ -53,37 +54,44 @@ PRUNABLE: Final[Mapping[str, str]] = {
     "transit-key": "transit/keys",
 }
 
-#: Kinds whose members depend on each other: written one by one, in the order given.
-ONE_BY_ONE: Final = frozenset(("derived-secret",))
+#: Kinds whose members depend on each other, so that they are written one by one in the given order.
+SEQUENTIAL: Final = frozenset(("derived-secret",))
 
 
-class Ordered(Protocol):
-    """What has a place in the order."""
+class Orderable(Protocol):
+    """An item with a place in the order of writes."""
 
     @property
     def kind(self) -> str:
-        """A key of :data:`AFTER`."""
+        """Return the kind, a key of :data:`AFTER`."""
         ...
 
     @property
     def removed(self) -> bool:
-        """Whether it is taken away, which happens last and the other way round."""
+        """Return whether the item is deleted. Deletions come last, in reverse order."""
         ...
 
 
-_T = TypeVar("_T", bound=Ordered)
+_T = TypeVar("_T", bound=Orderable)
 
 
 def waves(items: Iterable[_T]) -> list[list[_T]]:
-    """*items* in groups; those of one group may be written at the same time."""
+    """Return *items* in groups. The items of one group may be written concurrently.
+
+    Kinds come after their dependencies. Deletions come after all writes, in reverse order.
+    """
     found: defaultdict[tuple[int, int], list[_T]] = defaultdict(list)
     for position, item in enumerate(items):
-        rank = 2 * len(AFTER) - level(item.kind) if item.removed else level(item.kind)
-        found[rank, position if item.kind in ONE_BY_ONE else 0].append(item)
+        rank = (
+            2 * len(AFTER) - dependency_depth(item.kind)
+            if item.removed
+            else dependency_depth(item.kind)
+        )
+        found[rank, position if item.kind in SEQUENTIAL else 0].append(item)
     return [found[key] for key in sorted(found)]
 
 
 @cache
-def level(kind: str) -> int:
-    """How many kinds must come before *kind*, at most, one after the other."""
-    return max((1 + level(other) for other in AFTER[kind]), default=0)
+def dependency_depth(kind: str) -> int:
+    """Return the length of the longest chain of kinds that *kind* depends on."""
+    return max((1 + dependency_depth(other) for other in AFTER[kind]), default=0)

@@ -1,4 +1,4 @@
-"""What has to change: desired against actual. Pure but for :func:`read_state`."""
+"""Plans: the changes between the desired and the actual state. Only :func:`read_state` does I/O."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from typing import Any, Final
 from vault.reconcile.resources import Fields, Reader, Resource
 from vault.reconcile.resources.secrets import DerivedValue, SecretValue
 
-#: Requests under way at once; below the connections that a session keeps open.
+#: Maximum number of concurrent requests; less than the connections that a session keeps open.
 WORKERS: Final = 8
-#: Resources that a worker reads in one go: handing over each by itself costs a tenth of a plan.
+#: Resources that a worker reads per task, because one task per resource costs a tenth of a plan.
 _BATCH: Final = 16
 
 
 class Action(StrEnum):
-    """What happens to a resource."""
+    """The action on a resource."""
 
     CREATE = "create"
     UPDATE = "update"
@@ -27,7 +27,7 @@ class Action(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class FieldChange:
-    """One managed field that differs; *before* is None where the resource isn't there."""
+    """A managed field that differs. *before* is None if the resource does not exist."""
 
     field: str
     before: Any
@@ -36,7 +36,7 @@ class FieldChange:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One resource that differs, with what the server had."""
+    """A resource that differs, with the fields that the server had."""
 
     action: Action
     resource: Resource
@@ -48,26 +48,26 @@ class Change:
 
     @property
     def kind(self) -> str:
-        """Of the resource."""
+        """Return the kind of the resource."""
         return self.resource.kind
 
     @property
     def removed(self) -> bool:
-        """Whether the resource goes."""
+        """Return whether the change deletes the resource."""
         return self.action is Action.DELETE
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What apply would do.
+    """The changes that apply would write.
 
     Attributes:
-        changes: in the order of the declaration; apply orders them by dependency.
-        unchanged: how many resources are as declared.
-        missing: secrets that nobody has given a value yet; apply can't make them up.
-        kept: what is ours and declared no more, but holds data, so that it stays.
-        absent: what was to be destroyed and is gone already.
-        hashed: gives :attr:`digest`; reckoned only for a plan that is kept, as it takes a while.
+        changes: In the order of the declaration. Apply sorts them by dependency.
+        unchanged: Number of resources that are as declared.
+        missing: Secrets that have no value, and that apply cannot generate.
+        kept: Orphans that hold data, and therefore stay unless their full name is passed.
+        absent: Data that was to be destroyed, but is already deleted.
+        hashed: Computes :attr:`digest`. It takes a while, so only a plan that is saved computes it.
 
     """
 
@@ -80,21 +80,27 @@ class Plan:
 
     @property
     def digest(self) -> str:
-        """Hash of everything that was read for this plan."""
+        """Return the hash of every response that was read for this plan."""
         return self.hashed()
 
     def count(self, action: Action) -> int:
-        """How many changes are an *action*."""
+        """Return the number of changes with *action*."""
         return sum(change.action is action for change in self.changes)
 
 
 def read_state(
     reader: Reader, resources: Sequence[Resource], workers: int = WORKERS
 ) -> list[Fields | None]:
-    """What the server has for each of *resources*, in their order; *workers* ask at once.
+    """Return the server's fields of each of *resources*, in their order; None for one it lacks.
 
-    They ask kind by kind: two neighbours in the declaration often need the same answer, and one
-    worker would wait for the other's.
+    The workers read kind by kind, because two neighbours in the declaration often need the same
+    response, and one worker would wait for the other's.
+
+    Args:
+        reader: Must be allowed to read the resources. It is used by several threads.
+        resources: In any order.
+        workers: Maximum number of concurrent requests.
+
     """
     order = sorted(range(len(resources)), key=lambda index: resources[index].kind)
     batches = [order[begin : begin + _BATCH] for begin in range(0, len(order), _BATCH)]
@@ -113,26 +119,32 @@ def read_state(
 
 
 def make_plan(resources: Sequence[Resource], actual: Sequence[Fields | None]) -> Plan:
-    """The changes that turn *actual* into what *resources* declare, keeping their order."""
+    """Return the plan that turns *actual* into the declared state of *resources*.
+
+    Args:
+        resources: Each after the parts that it is composed of. The changes keep this order.
+        actual: Their fields on the server, from :func:`read_state`.
+
+    """
     changes: list[Change] = []
     missing: list[str] = []
-    written: set[str] = set()
+    written_secrets: set[str] = set()
     for resource, found in zip(resources, actual, strict=True):
-        if found is None and _can_not_be_made(resource, missing):
+        if found is None and _lacks_value(resource, missing):
             missing.append(resource.name)
             continue
-        before = found and (_outdated(resource, written) or found)
+        before = found and (_outdated_state(resource, written_secrets) or found)
         fields = _difference(resource.desired(), before)
         if fields:
             action = Action.UPDATE if before is not None else Action.CREATE
             changes.append(Change(action, resource, before, fields))
             if isinstance(resource, SecretValue | DerivedValue):
-                written.add(resource.name)
+                written_secrets.add(resource.name)
     unchanged = len(resources) - len(changes) - len(missing)
     return Plan(tuple(changes), unchanged, tuple(missing))
 
 
-def _can_not_be_made(resource: Resource, missing: Sequence[str]) -> bool:
+def _lacks_value(resource: Resource, missing: Sequence[str]) -> bool:
     if isinstance(resource, SecretValue):
         return not resource.available
     return isinstance(resource, DerivedValue) and any(
@@ -140,11 +152,11 @@ def _can_not_be_made(resource: Resource, missing: Sequence[str]) -> bool:
     )
 
 
-def _outdated(resource: Resource, written: set[str]) -> Fields | None:
-    """What a derived value is once a part of it, one of *written*, is changed."""
+def _outdated_state(resource: Resource, written_secrets: set[str]) -> Fields | None:
+    """Return the state of a derived value of which a part changes in this plan, otherwise None."""
     if not isinstance(resource, DerivedValue):
         return None
-    return {"value": "outdated"} if written & set(resource.parts.values()) else None
+    return {"value": "outdated"} if written_secrets & set(resource.parts.values()) else None
 
 
 def _difference(desired: Fields, before: Fields | None) -> tuple[FieldChange, ...]:

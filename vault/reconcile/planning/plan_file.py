@@ -1,4 +1,4 @@
-"""A plan in a file: shown to people and programs, and carried out only if it still holds."""
+"""Plan files: a plan as JSON, applied later only if it is still the current plan."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ class PlanOutdated(ConfigurationError):
 
 @dataclass(frozen=True, slots=True)
 class SavedPlan:
-    """What a file says of the plan in it.
+    """The plan in a file.
 
     Attributes:
-        digest: hash of all that was read for it.
-        changes: as :func:`document` gives them.
+        digest: Hash of every response that was read for it.
+        changes: In the form that :func:`document` returns.
 
     """
 
@@ -37,23 +37,31 @@ class SavedPlan:
     changes: list[dict[str, Any]]
 
     def check(self, plan: Plan) -> None:
-        """Refuse *plan*, just made anew, when it isn't this one.
+        """Check that *plan*, which was just built, equals this one.
 
         Raises:
-            PlanOutdated: with what has changed.
+            PlanOutdated: If it does not. The message says whether the server or the declaration
+                changed.
 
         """
         if plan.digest != self.digest:
-            raise PlanOutdated("the server changed since this plan was made; make another")
+            raise PlanOutdated("the server changed since this plan was made; make another plan")
         if _changes(plan) != self.changes:
             raise PlanOutdated(
-                "the declaration changed since this plan was made, or other values are given; "
-                "make another, or pass the same --given"
+                "the declaration changed since this plan was made, or the operator-provided values "
+                "differ; make another plan, or pass the same --given"
             )
 
 
 def document(plan: Plan, environment: Environment, prune: Prune | None = None) -> dict[str, Any]:
-    """*plan* as JSON has it. No secret value is in a plan."""
+    """Return *plan* as a JSON document. A plan contains no secret value.
+
+    Args:
+        plan: The plan to convert.
+        environment: The environment it was built for.
+        prune: The request to delete that it was built with; None for none.
+
+    """
     return {
         "format": FORMAT,
         "environment": str(environment),
@@ -71,34 +79,34 @@ def document(plan: Plan, environment: Environment, prune: Prune | None = None) -
 
 
 def save(file: Path, content: dict[str, Any]) -> None:
-    """Write what :func:`document` gave to *file*, mode 0600.
+    """Write *content*, a document that :func:`document` returned, to *file* with mode 0600.
 
     Raises:
-        ConfigurationError: it can't be written there.
+        ConfigurationError: If the file cannot be written.
 
     """
     try:
         write_private(file, f"{json.dumps(content, indent=2)}\n")
     except OSError as error:
-        raise ConfigurationError(f"{file} can't be written: {error.strerror}") from None
+        raise ConfigurationError(f"{file} cannot be written: {error.strerror}") from None
 
 
 def load(file: Path) -> SavedPlan:
-    """The plan in *file*.
+    """Return the plan in *file*.
 
     Raises:
-        ConfigurationError: it can't be read, or isn't a plan.
+        ConfigurationError: If the file cannot be read, or is not a plan of this version.
 
     """
     try:
         content = json.loads(file.read_text(encoding="utf-8"))
         saved = _saved(content) if content["format"] == FORMAT else None
     except OSError as error:
-        raise ConfigurationError(f"{file} can't be read: {error.strerror}") from None
+        raise ConfigurationError(f"{file} cannot be read: {error.strerror}") from None
     except (ValueError, KeyError, TypeError, InvalidName):
         saved = None
     if saved is None:
-        raise ConfigurationError(f"{file} isn't a plan of this version; make one with plan --out")
+        raise ConfigurationError(f"{file} is not a plan of this version; make one with plan --out")
     return saved
 
 
@@ -126,7 +134,7 @@ def _change(change: Change) -> dict[str, Any]:
 
 
 def plain(value: Any) -> Any:
-    """*value* as JSON has it: what JSON doesn't know is text."""
+    """Return *value* as JSON types. A value that JSON has no type for becomes text."""
     if isinstance(value, list | tuple):
         return [plain(item) for item in value]
     return value if value is None or isinstance(value, bool | int | str) else str(value)

@@ -1,4 +1,4 @@
-"""What is ours and declared no more: found by our own notes, and taken away on request."""
+"""Pruning: find objects that are managed but no longer declared, and delete them on request."""
 
 from __future__ import annotations
 
@@ -27,50 +27,61 @@ from vault.reconcile.resources.policies import Policy
 from vault.reconcile.resources.secrets import MANAGED_BY, SecretMetadata, metadata_path
 from vault.reconcile.resources.transit import TransitKey
 
-#: The server's own policies, and what this project can't do without: never deleted, whatever a
-#: note says.
+#: The server's own policies, which are never deleted, whatever the ownership metadata says.
 BUILT_IN: Final = frozenset(
     (Policy.kind, name) for name in ("root", "default", "control-group", "response-wrapping")
 )
-_OURS: Final = "strongroom-"
-#: Kinds that hold what can't be made again → their mount, which begins the name that destroys it.
+#: Names with this prefix are this project's own jobs and keys, which are never deleted either.
+_RESERVED_PREFIX: Final = "strongroom-"
+#: Kinds whose data cannot be created again → their mount, the first part of the full name.
 _MOUNTS: Final = {TransitKey.kind: TRANSIT_MOUNT, SecretMetadata.kind: KV_MOUNT}
 
 
 @dataclass(frozen=True, slots=True)
 class Orphan:
-    """A thing of ours that nothing declares.
+    """A managed object that is no longer declared.
 
     Attributes:
-        record: path of the note that it is ours; None for a secret, which carries it itself.
+        ownership_path: Path of its ownership metadata; None for a secret, whose own metadata says
+            that it is managed.
 
     """
 
     kind: str
     name: str
-    record: str | None
+    ownership_path: str | None
 
     @property
     def data(self) -> str | None:
-        """The name that destroys it, for a kind that holds what can't be made again."""
+        """Return the full name that destroys it, None for a kind that holds no data.
+
+        Such data (keys and secrets) cannot be created again.
+        """
         mount = _MOUNTS.get(self.kind)
         return f"{mount}/{self.name}" if mount else None
 
     def desired(self) -> Fields:
-        """Nothing."""
+        """Return no fields, because nothing is declared."""
         return {}
 
     def read(self, reader: Reader) -> Fields | None:  # noqa: ARG002 (protocol)
-        """Its fields are nobody's concern any more."""
+        """Return no fields, because its fields are no longer compared."""
         return {}
 
     def write(self, session: Session, before: Fields | None) -> None:  # noqa: ARG002 (protocol)
-        """Delete it, and then the note, so that a killed run finds it again."""
+        """Delete the object, then its ownership metadata.
+
+        In this order, a run that is killed in between finds the object again.
+
+        Raises:
+            ServerFault: If the leases of a database role do not end. The role was not deleted.
+
+        """
         if self.kind == SecretMetadata.kind:
             session.delete(metadata_path(self.name))
             return
         if self.kind == DatabaseRole.kind:
-            # Waits until the users are gone: afterwards nobody could drop them.
+            # Wait until the users are dropped, because without the role the server cannot do it.
             revoke_all(session, f"{DATABASE_MOUNT}/creds/{self.name}/")
         address = f"{PRUNABLE[self.kind]}/{self.name}"
         if self.kind == TransitKey.kind and read_data(session, address) is not None:
@@ -78,43 +89,48 @@ class Orphan:
             session.delete(address)
         elif self.kind != TransitKey.kind:
             _delete(session, address)
-        if self.record is not None:
-            session.delete(metadata_path(self.record))
+        if self.ownership_path is not None:
+            session.delete(metadata_path(self.ownership_path))
 
 
 def _delete(session: Session, address: str) -> None:
-    """Delete what is at *address*; a 404 says that its whole auth method or engine has gone."""
+    """Delete the object at *address*. A 404 means that its auth method or engine is unmounted."""
     try:
         session.delete(address)
-    except RequestRefused as refused:
-        if refused.status != HTTPStatus.NOT_FOUND:
+    except RequestRefused as error:
+        if error.status != HTTPStatus.NOT_FOUND:
             raise
 
 
-def orphans(
+def find_orphans(
     reader: Reader, resources: Sequence[Resource], environment: Environment
 ) -> list[Orphan]:
-    """What is noted as ours in *environment* and isn't among *resources*."""
+    """Return the objects that are managed in *environment* but not among *resources*."""
     declared = {(resource.kind, resource.name) for resource in resources}
-    found = [*_noted(reader, environment), *_secrets(reader, environment)]
+    found = [
+        *_from_ownership_metadata(reader, environment),
+        *_from_secret_metadata(reader, environment),
+    ]
     return [
         orphan
         for orphan in found
         if (orphan.kind, orphan.name) not in declared | BUILT_IN
-        and not orphan.name.startswith(_OURS)
+        and not orphan.name.startswith(_RESERVED_PREFIX)
     ]
 
 
-def gone(reader: Reader, resources: Sequence[Resource], destroy: Iterable[str]) -> list[str]:
-    """Those of *destroy* that the server has no data under, and that nothing declares.
+def find_deleted(
+    reader: Reader, resources: Sequence[Resource], destroy: Iterable[str]
+) -> list[str]:
+    """Return those of *destroy* that no longer exist on the server, and that are not declared.
 
-    A run that was killed may have destroyed them: the same command again is no mistake.
+    A run that was killed may have destroyed them, so the same command must succeed again.
     """
     declared = {f"{_MOUNTS[each.kind]}/{each.name}" for each in resources if each.kind in _MOUNTS}
-    return [name for name in sorted(destroy) if name not in declared and _is_gone(reader, name)]
+    return [name for name in sorted(destroy) if name not in declared and _is_deleted(reader, name)]
 
 
-def _is_gone(reader: Reader, full_name: str) -> bool:
+def _is_deleted(reader: Reader, full_name: str) -> bool:
     mount, _, name = full_name.partition("/")
     try:
         check_secret_name(name)
@@ -125,35 +141,35 @@ def _is_gone(reader: Reader, full_name: str) -> bool:
     return mount == KV_MOUNT and read_data(reader, metadata_path(name)) is None
 
 
-def with_removals(
+def add_deletions(
     plan: Plan, found: Sequence[Orphan], destroy: Collection[str], absent: Sequence[str] = ()
 ) -> Plan:
-    """*plan* with the deletion of *found*; those that hold data only if *destroy* names them.
+    """Return *plan* with the deletion of *found*.
 
     Args:
-        plan: what is to be made or changed.
-        found: what is ours and declared no more.
-        destroy: full names of keys and secrets that may go too.
-        absent: those of them that are gone already.
+        plan: The plan without deletions.
+        found: The orphans. Those that hold data are deleted only if *destroy* names them.
+        destroy: Full names of keys and secrets to delete too.
+        absent: Those of *destroy* that are already deleted.
 
     Raises:
-        ConfigurationError: *destroy* names what isn't there to be destroyed.
+        ConfigurationError: If *destroy* names data that is not there to be destroyed.
 
     """
     known = {orphan.data for orphan in found if orphan.data}
     if unknown := sorted(set(destroy) - known - set(absent)):
         raise ConfigurationError(
-            f"--destroy-data {unknown[0]}: no such data of ours is undeclared "
+            f"--destroy-data {unknown[0]}: no managed data of that name is undeclared "
             f"(expected {listed(known, nothing='none: nothing is left to destroy')})"
         )
-    going = [orphan for orphan in found if orphan.data is None or orphan.data in destroy]
+    to_delete = [orphan for orphan in found if orphan.data is None or orphan.data in destroy]
     kept = sorted(known - set(destroy))
-    removals = tuple(Change(Action.DELETE, orphan, {}, ()) for orphan in going)
+    removals = tuple(Change(Action.DELETE, orphan, {}, ()) for orphan in to_delete)
     already = tuple(name for name in absent if name not in known)
     return replace(plan, changes=plan.changes + removals, kept=tuple(kept), absent=already)
 
 
-def _noted(reader: Reader, environment: Environment) -> Iterator[Orphan]:
+def _from_ownership_metadata(reader: Reader, environment: Environment) -> Iterator[Orphan]:
     for folder in reader.list(metadata_path(f"{FOLDER}/{environment}")):
         kind = folder.rstrip("/")
         if kind in PRUNABLE:
@@ -161,18 +177,18 @@ def _noted(reader: Reader, environment: Environment) -> Iterator[Orphan]:
                 yield Orphan(kind, name, path(environment, kind, name))
 
 
-def _secrets(reader: Reader, environment: Environment) -> Iterator[Orphan]:
-    """The secrets whose own metadata says that they are ours, and of this environment."""
+def _from_secret_metadata(reader: Reader, environment: Environment) -> Iterator[Orphan]:
+    """Yield the secrets whose own metadata says that they are managed, in *environment*."""
     for service in reader.list(metadata_path("")):
         if service.rstrip("/") != FOLDER:
-            yield from _below(reader, f"{service}{environment}/", environment)
+            yield from _secrets_below(reader, f"{service}{environment}/", environment)
 
 
-def _below(reader: Reader, folder: str, environment: Environment) -> Iterator[Orphan]:
+def _secrets_below(reader: Reader, folder: str, environment: Environment) -> Iterator[Orphan]:
     for key in reader.list(metadata_path(folder)):
         name = f"{folder}{key}"
         if key.endswith("/"):
-            yield from _below(reader, name, environment)
+            yield from _secrets_below(reader, name, environment)
             continue
         custom = (read_data(reader, metadata_path(name)) or {}).get("custom_metadata") or {}
         if (MANAGED_BY | {"environment": environment}).items() <= custom.items():

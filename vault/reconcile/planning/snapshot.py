@@ -1,4 +1,4 @@
-"""The server as one plan saw it: each path asked for once, and one hash over all answers."""
+"""Snapshot of the server for one plan: one request per path, one hash over all responses."""
 
 from __future__ import annotations
 
@@ -14,70 +14,76 @@ from vault.reconcile.resources import Reader
 
 
 @dataclass(slots=True)
-class _Answer:
-    """What the server said, or what went wrong, once it is *there*."""
+class _Response:
+    """The response to one request or its exception, once it is *is_done*."""
 
-    found: Any = None
+    value: Any = None
     error: BaseException | None = None
-    there: bool = False
+    is_done: bool = False
 
 
 class Snapshot:
-    """A reader that asks for each path once, whichever thread comes first. Thread-safe."""
+    """A reader that requests each path once and caches the response. Thread-safe."""
 
     def __init__(self, session: Reader) -> None:
         self._session = session
-        # One for all: a future for each answer would be a seventh of a plan's own work.
+        # One condition for all, because one future per response costs a seventh of a plan's time.
         self._changed = threading.Condition()
-        self._answers: dict[str, _Answer] = {}
+        self._responses: dict[str, _Response] = {}
 
     def get(self, path: str) -> dict[str, Any]:
-        """The server's answer, or the one it gave before; raises what it raised."""
-        found: dict[str, Any] = self._once(f"GET {path}", lambda: self._session.get(path))
-        return found
+        """Return the response to a GET of *path*, cached after the first request.
+
+        An exception is cached too, and raised again.
+        """
+        value: dict[str, Any] = self._fetch_once(f"GET {path}", lambda: self._session.get(path))
+        return value
 
     def list(self, path: str) -> list[str]:
-        """The keys below *path*, as :meth:`get`."""
-        found: list[str] = self._once(f"LIST {path}", lambda: self._session.list(path))
-        return found
+        """Return the keys below *path*, cached after the first request. See :meth:`get`."""
+        value: list[str] = self._fetch_once(f"LIST {path}", lambda: self._session.list(path))
+        return value
 
     def post(self, path: str, body: Mapping[str, Any] | None = None) -> dict[str, Any]:
-        """Passed through and not remembered: for computations that change nothing."""
+        """Send the request each time: it only computes, so its response is not cached."""
         return self._session.post(path, body)
 
     def digest(self) -> str:
-        """Hash over every path read and what was there. Two are equal if all answers were."""
-        seen = {key: _content(answer) for key, answer in self._answers.items()}
-        return hashlib.sha256(json.dumps(seen, sort_keys=True).encode()).hexdigest()
+        """Return a hash over every path read and its response.
 
-    def _once(self, key: str, ask: Callable[[], Any]) -> Any:
-        known = self._answers.get(key)
-        if known is None:
-            answer = _Answer()
-            with self._changed:
-                known = self._answers.setdefault(key, answer)
-            if known is answer:
-                self._settle(answer, ask)
-        if not known.there:
-            with self._changed:
-                self._changed.wait_for(lambda: known.there)
-        if known.error is not None:
-            raise known.error
-        return known.found
+        Two hashes are equal if all responses were.
+        """
+        comparable = {key: _comparable(response) for key, response in self._responses.items()}
+        return hashlib.sha256(json.dumps(comparable, sort_keys=True).encode()).hexdigest()
 
-    def _settle(self, answer: _Answer, ask: Callable[[], Any]) -> None:
+    def _fetch_once(self, key: str, request: Callable[[], Any]) -> Any:
+        entry = self._responses.get(key)
+        if entry is None:
+            response = _Response()
+            with self._changed:
+                entry = self._responses.setdefault(key, response)
+            if entry is response:
+                self._fetch(response, request)
+        if not entry.is_done:
+            with self._changed:
+                self._changed.wait_for(lambda: entry.is_done)
+        if entry.error is not None:
+            raise entry.error
+        return entry.value
+
+    def _fetch(self, response: _Response, request: Callable[[], Any]) -> None:
         try:
-            answer.found = ask()
-        except BaseException as error:  # noqa: BLE001 (whoever waits for it gets it too)
-            answer.error = error
+            response.value = request()
+        except BaseException as error:  # noqa: BLE001 (raised in each waiting thread)
+            response.error = error
         with self._changed:
-            answer.there = True
+            response.is_done = True
             self._changed.notify_all()
 
 
-def _content(answer: _Answer) -> Any:
-    """What is the same when asked again: no request id, no lease."""
-    error, found = answer.error, answer.found
+def _comparable(response: _Response) -> Any:
+    """Return the part of a response that repeats: no request id and no lease."""
+    error, value = response.error, response.value
     if error is not None:
         return f"status {error.status}" if isinstance(error, RequestRefused) else "failed"
-    return sorted(found) if isinstance(found, list) else found.get("data")
+    return sorted(value) if isinstance(value, list) else value.get("data")

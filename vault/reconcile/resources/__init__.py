@@ -1,7 +1,8 @@
-"""The kinds of thing that plan and apply manage: one module for each engine of the server.
+"""Resources: the kinds of object that plan and apply manage, one module for each engine.
 
-A resource knows four things: its name, the fields that are declared for it, how to read those same
-fields from the server, and how to write them. It compares nothing and decides nothing.
+Each resource has a name, returns the fields that the declaration sets for it, reads the same fields
+from the server and writes them. Comparing the two is the plan's task
+(:mod:`vault.reconcile.planning.plan`).
 """
 
 from __future__ import annotations
@@ -19,72 +20,79 @@ Fields = Mapping[str, Any]
 
 
 class CannotChange(ConfigurationError):
-    """The server has a field that can't be changed after creation, set otherwise than declared."""
+    """A declared field differs from the server's, and cannot change after creation."""
 
 
 class Reader(Protocol):
-    """What a resource may ask while it reads: a session, or a snapshot of one."""
+    """The requests that a resource may send while it reads, to a session or to a snapshot."""
 
     def get(self, path: str) -> dict[str, Any]:
-        """The decoded answer to a GET."""
+        """Return the decoded response to a GET."""
         ...
 
     def list(self, path: str) -> list[str]:
-        """The keys below *path*; none for a 404."""
+        """Return the keys below *path*, an empty list for a 404."""
         ...
 
     def post(self, path: str, body: Mapping[str, Any] | None = None) -> dict[str, Any]:
-        """The decoded answer to a POST that only computes, such as an HMAC."""
+        """Return the decoded response to a POST that only computes, such as an HMAC."""
         ...
 
 
 class Resource(Protocol):
-    """One managed thing on the server."""
+    """One managed object on the server."""
 
     @property
     def kind(self) -> str:
-        """What sort of thing it is; also the name of its place in the order of dependency."""
+        """Return the kind, a key of :data:`vault.reconcile.planning.dependencies.AFTER`."""
         ...
 
     @property
     def name(self) -> str:
-        """Its name on the server, unique within the kind."""
+        """Return the object's name on the server, unique within its kind."""
         ...
 
     def desired(self) -> Fields:
-        """What the declaration says of it. Never a secret value."""
+        """Return the declared fields and their values, never a secret value."""
         ...
 
     def read(self, reader: Reader) -> Fields | None:
-        """The same fields as the server has them; None when it isn't there."""
+        """Return the same fields as the server has them, None if the object does not exist."""
         ...
 
     def write(self, session: Session, before: Fields | None) -> None:
-        """Make the server's fields the declared ones; *before* is what :meth:`read` gave."""
+        """Create the object, or update it so that its fields are the declared ones.
+
+        Args:
+            session: Must be allowed to write.
+            before: The fields that :meth:`read` returned, None to create the object.
+
+        """
         ...
 
 
 def read_data(reader: Reader, path: str) -> dict[str, Any] | None:
-    """The ``data`` of *path*; None for a 404."""
+    """Return the ``data`` of the response to a GET of *path*, None for a 404."""
     try:
-        answer = reader.get(path)
-    except RequestRefused as refused:
-        if refused.status == HTTPStatus.NOT_FOUND:
+        response = reader.get(path)
+    except RequestRefused as error:
+        if error.status == HTTPStatus.NOT_FOUND:
             return None
         raise
-    data: dict[str, Any] = answer["data"]
+    data: dict[str, Any] = response["data"]
     return data
 
 
 def pick(fields: Fields, data: Mapping[str, Any]) -> dict[str, Any]:
-    """Of *data*, what *fields* name: the server adds keys that nobody declared.
+    """Return the entries of *data* that *fields* names, because the server also adds others.
 
-    Where a number of seconds is declared, a duration as text is one too.
+    A duration as text, such as ``1h``, becomes seconds where the declaration has a number of
+    seconds. A field that the server lacks is None.
     """
-    return {key: _like(value, data.get(key)) for key, value in fields.items()}
+    return {key: _convert_like(value, data.get(key)) for key, value in fields.items()}
 
 
-def _like(declared: Any, found: Any) -> Any:
+def _convert_like(declared: Any, found: Any) -> Any:
     if type(declared) is int and isinstance(found, str):
         try:
             return durations.normalise(found)
@@ -93,13 +101,23 @@ def _like(declared: Any, found: Any) -> Any:
     return found
 
 
-def refuse_change(resource: Resource, before: Fields | None, immutable: tuple[str, ...]) -> None:
-    """Raise CannotChange when an *immutable* field differs from what is declared."""
+def check_immutable(resource: Resource, before: Fields | None, immutable: tuple[str, ...]) -> None:
+    """Raise CannotChange if an *immutable* field on the server differs from the declaration.
+
+    Args:
+        resource: The declared resource.
+        before: Its fields on the server, None if it does not exist yet.
+        immutable: The fields that the server cannot change after creation.
+
+    Raises:
+        CannotChange: If one of them differs. The message contains both values.
+
+    """
     desired = resource.desired()
     for key in immutable:
         if before is not None and before[key] != desired[key]:
             raise CannotChange(
                 f"{resource.kind} {resource.name}: {key} is {before[key]!r} on the server and "
-                f"{desired[key]!r} in the declaration; it can't be changed after creation, so "
-                "declare what is there, or move to a new name"
+                f"{desired[key]!r} in the declaration; it cannot be changed after creation, so "
+                "declare the server's value, or use a new name"
             )

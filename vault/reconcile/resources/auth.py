@@ -1,4 +1,4 @@
-"""Identities: AppRoles for services and jobs, userpass logins for people."""
+"""Machine and human identities: AppRoles for services and jobs, userpass logins for people."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from app_integration.names import APPROLE_MOUNT
 from app_integration.session.session import Session
 from vault.reconcile.inputs import Inputs
 from vault.reconcile.resources import Fields, Reader
-from vault.reconcile.resources.mounts import Capped
+from vault.reconcile.resources.mounts import LifetimeCapped
 from vault.reconcile.resources.ownership import write_note
 from vault.reconcile.resources.tokens import read_role
 from vault.reconcile.resources.write_only import WriteOnly
@@ -21,12 +21,13 @@ _USERPASS: Final = "auth/userpass"
 
 @dataclass(frozen=True, slots=True)
 class AppRole:
-    """A machine's identity.
+    """An AppRole: the identity of a service or of a job.
 
     Attributes:
-        token_period: seconds; a periodic token lives on as long as it is renewed in time.
-        token_ttl: seconds that a token without a period lives, at most.
-        secret_id_ttl: seconds a secret-id lives; 0 for ever.
+        token_period: Seconds. A periodic token has no maximum TTL: it stays valid while it is
+            renewed within this period.
+        token_ttl: Maximum TTL of a token without a period, in seconds.
+        secret_id_ttl: TTL of a secret-id in seconds; 0 if it never expires.
 
     """
 
@@ -39,7 +40,7 @@ class AppRole:
     secret_id_ttl: int = 0
 
     def desired(self) -> Fields:
-        """Policies and lifetimes. No use counts: they break an agent's renewals."""
+        """Return policies and TTLs. Uses are unlimited, because a limit breaks renewals."""
         return {
             "token_policies": sorted(self.policies),
             "token_period": self.token_period,
@@ -54,24 +55,27 @@ class AppRole:
         }
 
     def read(self, reader: Reader) -> Fields | None:
-        """The same of the role on the server, its lifetimes as the mount grants them."""
+        """Return the role's fields, its TTLs as capped by the mount; None if it does not exist."""
         return read_role(reader, _APPROLE, self._path, self.desired())
 
     def write(self, session: Session, before: Fields | None) -> None:  # noqa: ARG002 (protocol)
-        """Create or change it; secret-ids already issued stay.
+        """Create or update the role. Secret-ids that were already issued stay valid.
 
         Raises:
-            Capped: a secret-id issued by it ends before it should.
+            LifetimeCapped: If the server issues secret-ids with a shorter TTL than declared.
 
         """
         session.post(self._path, self.desired())
         if self.secret_id_ttl:
-            granted = self._issued_ttl(session)
+            granted = self._probe_secret_id_ttl(session)
             if granted != self.secret_id_ttl:
-                raise Capped(self, "secret_id_ttl", self.secret_id_ttl, granted)
+                raise LifetimeCapped(self, "secret_id_ttl", self.secret_id_ttl, granted)
 
-    def _issued_ttl(self, session: Session) -> int:
-        """Seconds that a secret-id lives, as the server dates one; it is destroyed at once."""
+    def _probe_secret_id_ttl(self, session: Session) -> int:
+        """Return the TTL in seconds of a secret-id issued for this check, then destroyed.
+
+        The role itself reads as it was written, so only an issued secret-id shows the server's cap.
+        """
         issued = session.post(f"{self._path}/secret-id", retry=False)["data"]
         accessor = {"secret_id_accessor": issued["secret_id_accessor"]}
         path = f"{self._path}/secret-id-accessor"
@@ -91,10 +95,13 @@ class AppRole:
 
 @dataclass(frozen=True, slots=True)
 class UserpassLogin:
-    """A person's login by user name and password.
+    """A person's login by username and password.
 
     Attributes:
-        record: path of the note that holds the password's fingerprint.
+        token_ttl: Seconds until a token expires if it is not renewed.
+        token_max_ttl: Seconds until a token expires, renewals included.
+        inputs: Has the password, under the API path of the login.
+        ownership_path: Path of the ownership metadata, which has the password's fingerprint.
 
     """
 
@@ -104,29 +111,36 @@ class UserpassLogin:
     policies: tuple[str, ...]
     token_ttl: int
     token_max_ttl: int
-    supply: Inputs
-    record: str
+    inputs: Inputs
+    ownership_path: str
 
     def desired(self) -> Fields:
-        """Policies, lifetimes in seconds, and the password if one is given."""
-        return {**self._role(), **self._password.desired()}
+        """Return policies, TTLs in seconds and, if the operator provides a password, its state."""
+        return {**self._role_fields(), **self._password.desired()}
 
     def read(self, reader: Reader) -> Fields | None:
-        """The same of the login on the server, its lifetimes as the mount grants them."""
-        found = read_role(reader, _USERPASS, self._path, self._role())
+        """Return the login's fields, its TTLs as capped by the mount; None if it does not exist."""
+        found = read_role(reader, _USERPASS, self._path, self._role_fields())
         return None if found is None else {**found, **self._password.read(reader)}
 
     def write(self, session: Session, before: Fields | None) -> None:
-        """Create it with its password, or change what differs."""
-        body = {key: value for key, value in self.desired().items() if key != "password"}
-        renewed = before is None or before.get("password") != self.desired().get("password")
-        if renewed:
-            body["password"] = self.supply.required(self._path).reveal()
-        session.post(self._path, body)
-        if renewed:
-            write_note(session, self.record, self._password.notes(session))
+        """Create the login with its password, or update it.
 
-    def _role(self) -> Fields:
+        An update sends the password only if it changed.
+
+        Raises:
+            ConfigurationError: If the password is needed, and the operator provides none.
+
+        """
+        body = {key: value for key, value in self.desired().items() if key != "password"}
+        sends_password = before is None or before.get("password") != self.desired().get("password")
+        if sends_password:
+            body["password"] = self.inputs.required(self._path).reveal()
+        session.post(self._path, body)
+        if sends_password:
+            write_note(session, self.ownership_path, self._password.fingerprint_metadata(session))
+
+    def _role_fields(self) -> Fields:
         return {
             "token_policies": sorted(self.policies),
             "token_ttl": self.token_ttl,
@@ -136,7 +150,7 @@ class UserpassLogin:
 
     @property
     def _password(self) -> WriteOnly:
-        return WriteOnly(self.record, self.supply.get(self._path), chosen=True)
+        return WriteOnly(self.ownership_path, self.inputs.get(self._path), low_entropy=True)
 
     @property
     def _path(self) -> str:

@@ -12,11 +12,11 @@ from vault.reconcile.resources.tokens import TokenRules, read_role
 
 @dataclass(frozen=True, slots=True)
 class CertRole:
-    """Which certificates of an authority are one service's.
+    """A cert auth role: which certificates of an authority log in as one service.
 
     Attributes:
-        ca: PEM of the authority.
-        names: common names or DNS names, of which a certificate must have one.
+        ca: The authority's certificate in PEM.
+        names: Common names or DNS names. A certificate must have at least one of them.
 
     """
 
@@ -29,7 +29,7 @@ class CertRole:
     tokens: TokenRules
 
     def desired(self) -> Fields:
-        """Authority and names, and what a certificate is exchanged for."""
+        """Return the authority, the allowed names and the settings of the tokens."""
         return {
             "certificate": self.ca.strip(),
             "allowed_names": sorted(self.names),
@@ -38,11 +38,11 @@ class CertRole:
         }
 
     def read(self, reader: Reader) -> Fields | None:
-        """The same of the role on the server."""
+        """Return the role's fields, its TTLs as capped by the mount; None if it does not exist."""
         return read_role(reader, f"auth/{self.mount}", self._path, self.desired())
 
     def write(self, session: Session, before: Fields | None) -> None:  # noqa: ARG002 (protocol)
-        """Create or change it."""
+        """Create or update the role."""
         session.post(self._path, self.desired())
 
     @property

@@ -1,4 +1,4 @@
-"""Database connections and the roles that lease users (PostgreSQL)."""
+"""Database connections, and the roles that lease database users (PostgreSQL)."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from app_integration.secret import Secret
 from app_integration.session.session import Session
 from vault.declare.schema.field_types import Endpoint, loopback
 from vault.reconcile.inputs import Inputs
-from vault.reconcile.lifetimes import in_force
+from vault.reconcile.lifetimes import comparable_lifetimes
 from vault.reconcile.resources import Fields, Reader, pick, read_data
 from vault.reconcile.resources.mounts import max_ttl
 from vault.reconcile.resources.ownership import note, write_note
@@ -22,16 +22,17 @@ _PLUGIN = "postgresql-database-plugin"
 _ROOT = "root_password"
 ROTATED = "rotated"
 
-#: What ends a leased user, in this order. The server runs the statements in one transaction, and
-#: takes what is between ``DO $$`` and ``$$`` as one of them.
-_NO_LOGIN = """DO $$ BEGIN
+#: The statements that drop a leased user, in this order. The server runs them in one transaction,
+#: and takes the text between ``DO $$`` and ``$$`` as one statement.
+_DISABLE_LOGIN = """DO $$ BEGIN
 IF EXISTS (SELECT FROM pg_roles WHERE rolname = '{{name}}') THEN
   ALTER ROLE "{{name}}" NOLOGIN;
 END IF; END $$"""
-#: A login that was let in before the ban has no name yet. It is within a transaction until its
-#: session has one, so those that were under way are waited for; one of ours that takes its time,
-#: which a client can ask for, is ended. Within a transaction the view changes only when cleared.
-_NO_SESSIONS = """DO $$ DECLARE logins text[]; login int; under_way bool; BEGIN
+#: A login that began before the ban is not in pg_stat_activity under its name yet, but it is within
+#: a transaction until it is. So this waits for the logins that were under way, and terminates one
+#: that is slow, because a client can delay its own login. The snapshot is cleared because otherwise
+#: the view does not change within a transaction.
+_TERMINATE_SESSIONS = """DO $$ DECLARE logins text[]; login int; under_way bool; BEGIN
 SELECT array_agg(virtualtransaction) INTO logins FROM pg_locks WHERE pid NOT IN
   (SELECT pid FROM pg_stat_activity WHERE datid IS NOT NULL OR usesysid IS NOT NULL);
 FOR look IN 1..200 LOOP
@@ -49,7 +50,7 @@ FOR look IN 1..200 LOOP
   END IF;
   PERFORM pg_sleep(0.01);
 END LOOP; END $$"""
-_NO_USER = """DO $$ BEGIN
+_DROP_USER = """DO $$ BEGIN
 IF EXISTS (SELECT FROM pg_roles WHERE rolname = '{{name}}') THEN
   REASSIGN OWNED BY "{{name}}" TO "{{owner}}";
   DROP OWNED BY "{{name}}";
@@ -59,14 +60,17 @@ END IF; END $$"""
 
 @dataclass(frozen=True, slots=True)
 class DatabaseConnection:
-    """The server's own connection to a database, as a CREATEROLE user that is no superuser.
+    """The server's connection to a database, as a user with CREATEROLE that is not a superuser.
 
-    The password that is given works once: the server replaces it by one that it alone knows, and
-    a note says so. Afterwards it is never sent again; another one, given on purpose, is.
+    The operator provides a password once. The server rotates it at once to one that only the server
+    knows, and the ownership metadata records the rotation. Afterwards apply never sends the
+    password again, unless the operator provides a different one.
 
     Attributes:
-        password_policy: name of what the server draws passwords by; empty for its own.
-        record: path of the note.
+        password_policy: Name of the policy that the server generates passwords with; empty for the
+            server's default.
+        inputs: Has the password, under the API path of the connection.
+        ownership_path: Path of the ownership metadata.
 
     """
 
@@ -78,15 +82,18 @@ class DatabaseConnection:
     username: str
     allowed_roles: tuple[str, ...]
     password_policy: str
-    supply: Inputs
-    record: str
+    inputs: Inputs
+    ownership_path: str
 
     def desired(self) -> Fields:
-        """What the server gives back, and what is noted of the password."""
+        """Return the fields that the server returns, and those in the ownership metadata."""
         return {**self._config(), _ROOT: ROTATED, **self._password.desired()}
 
     def read(self, reader: Reader) -> Fields | None:
-        """The server nests what belongs to the plugin under ``connection_details``."""
+        """Return the connection's fields, None if it does not exist.
+
+        The server nests the plugin's fields under ``connection_details``; this flattens them.
+        """
         data = read_data(reader, self._path)
         if data is None:
             return None
@@ -94,28 +101,44 @@ class DatabaseConnection:
             **data,
             **data["connection_details"],
             "allowed_roles": sorted(data["allowed_roles"]),
-            _ROOT: note(reader, self.record).get(_ROOT, "unknown"),
+            _ROOT: note(reader, self.ownership_path).get(_ROOT, "unknown"),
             **self._password.read(reader),
         }
         return pick(self.desired(), flat)
 
     def write(self, session: Session, before: Fields | None) -> None:
-        """Write it, and have the password rotated if that wasn't done yet."""
-        given = before is None or before.get("password") == ANOTHER
-        if before is not None and not given and pick(self._config(), before) != self._config():
-            given = not self._keeps_password(session, before)
-        if given:
-            write_note(session, self.record, {_ROOT: None})
-            self._post(session, self.supply.required(self._path))
-        if before is None or given or before[_ROOT] != ROTATED:
-            if given or self._given_works(session):
-                session.post(f"{DATABASE_MOUNT}/rotate-root/{self.name}", retry=False)
-            write_note(session, self.record, {_ROOT: ROTATED})
-        if given or (before is not None and "password" in before):
-            write_note(session, self.record, self._password.notes(session))
+        """Write the connection, and rotate its password if that has not been done yet.
 
-    def _keeps_password(self, session: Session, before: Fields) -> bool:
-        """Write all but the password; False when that is of another user and opens nothing."""
+        Raises:
+            RequestRefused: If the server cannot log in to the database. It keeps the old
+                configuration.
+            ServerFault: As RequestRefused, where the server answers with a 5xx status.
+            ConfigurationError: If a password is needed, and the operator provides none.
+
+        """
+        sends_password = before is None or before.get("password") == ANOTHER
+        if (
+            before is not None
+            and not sends_password
+            and pick(self._config(), before) != self._config()
+        ):
+            sends_password = not self._update_without_password(session, before)
+        if sends_password:
+            write_note(session, self.ownership_path, {_ROOT: None})
+            self._post(session, self.inputs.required(self._path))
+        if before is None or sends_password or before[_ROOT] != ROTATED:
+            if sends_password or self._needs_rotation(session):
+                session.post(f"{DATABASE_MOUNT}/rotate-root/{self.name}", retry=False)
+            write_note(session, self.ownership_path, {_ROOT: ROTATED})
+        if sends_password or (before is not None and "password" in before):
+            write_note(session, self.ownership_path, self._password.fingerprint_metadata(session))
+
+    def _update_without_password(self, session: Session, before: Fields) -> bool:
+        """Write everything except the password; return whether the server accepted that.
+
+        False means that the username has changed, and that the stored password does not log in as
+        the new user. Any other failure is raised.
+        """
         try:
             self._post(session, None)
         except (RequestRefused, ServerFault):
@@ -124,24 +147,25 @@ class DatabaseConnection:
             return False
         return True
 
-    def _given_works(self, session: Session) -> bool:
-        """Whether the given password still opens the database: then it wasn't rotated.
+    def _needs_rotation(self, session: Session) -> bool:
+        """Return whether the password still has to be rotated: the provided one still logs in.
 
-        A run that was killed may have rotated it and not noted so. Without a given password the
-        answer is True: rotating once more does no harm, as the server knows what it has.
+        A killed run may have rotated it without recording so. Without a provided password the
+        result is True, because one more rotation does no harm: the server knows the password it
+        has.
         """
-        given = self.supply.get(self._path)
-        if given is None:
+        provided = self.inputs.get(self._path)
+        if provided is None:
             return True
         try:
-            self._post(session, given)
+            self._post(session, provided)
         except (RequestRefused, ServerFault):
-            self._post(session, None)  # raises when the server's own doesn't open it either
+            self._post(session, None)  # raises if the server's own password does not log in either
             return False
         return True
 
     def _post(self, session: Session, password: Secret | None) -> None:
-        """Write the configuration; the server verifies it by connecting, or keeps the old."""
+        """Write the configuration. The server logs in to verify it, and rejects it on failure."""
         secret = {} if password is None else {"password": password.reveal()}
         body = {**self._config(), **secret, "verify_connection": True}
         session.post(self._path, body, retry=False)
@@ -161,7 +185,7 @@ class DatabaseConnection:
 
     @property
     def _sslmode(self) -> str:
-        """TLS with a verified name, except to a database on the server's own machine."""
+        """Return ``verify-full``, or ``disable`` for a database on the server's own machine."""
         return "disable" if loopback(f"tcp://{self.endpoint}") else "verify-full"
 
     @property
@@ -170,7 +194,7 @@ class DatabaseConnection:
 
     @property
     def _password(self) -> WriteOnly:
-        return WriteOnly(self.record, self.supply.get(self._path))
+        return WriteOnly(self.ownership_path, self.inputs.get(self._path))
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,9 +202,10 @@ class DatabaseRole:
     """A role that leases users whose objects belong to *owner*.
 
     Attributes:
-        owner: the PostgreSQL role that owns the service's objects.
-        ttl: seconds a lease lives.
-        max_ttl: seconds at most, renewals included.
+        connection: Name of the :class:`DatabaseConnection`.
+        owner: The PostgreSQL role that owns the service's objects.
+        ttl: TTL of a lease in seconds.
+        max_ttl: Maximum TTL of a lease in seconds, renewals included.
 
     """
 
@@ -193,7 +218,7 @@ class DatabaseRole:
     max_ttl: int
 
     def desired(self) -> Fields:
-        """Statements and lifetimes."""
+        """Return the SQL statements, and the TTLs in seconds."""
         return {
             "db_name": self.connection,
             "creation_statements": list(creation_statements(self.owner)),
@@ -203,16 +228,16 @@ class DatabaseRole:
         }
 
     def read(self, reader: Reader) -> Fields | None:
-        """The same of the role on the server, its lifetimes as the mount grants them."""
+        """Return the role's fields, its TTLs as capped by the mount; None if it does not exist."""
         data: Mapping[str, Any] | None = read_data(reader, self._path)
         if data is None:
             return None
         desired = self.desired()
-        lifetimes = in_force(data, max_ttl(reader, DATABASE_MOUNT), desired)
+        lifetimes = comparable_lifetimes(data, max_ttl(reader, DATABASE_MOUNT), desired)
         return pick(desired, {**data, **lifetimes})
 
     def write(self, session: Session, before: Fields | None) -> None:  # noqa: ARG002 (protocol)
-        """Replace the role; leases already out keep the statements of their time."""
+        """Replace the role. Existing leases keep the statements they were created with."""
         session.post(self._path, self.desired())
 
     @property
@@ -221,10 +246,10 @@ class DatabaseRole:
 
 
 def creation_statements(owner: str) -> tuple[str, ...]:
-    """SQL that makes a leased user.
+    """Return the SQL that creates a leased user.
 
-    ``SET ROLE`` at login makes *owner* own what the user creates, so that dropping the user later
-    leaves no object behind.
+    ``SET ROLE`` at login makes *owner* the owner of all that the user creates, so that dropping the
+    user later leaves no object behind.
     """
     return (
         (
@@ -236,10 +261,11 @@ def creation_statements(owner: str) -> tuple[str, ...]:
 
 
 def revocation_statements(owner: str) -> tuple[str, ...]:
-    """SQL that ends a leased user: no new logins, open sessions ended, objects kept, user gone.
+    """Return the SQL that drops a leased user and keeps its objects.
 
-    The first is committed before the rest: as long as it isn't, others don't see it and log in, and
-    such a session would outlive its user. Each statement can be run again, and a user who is gone
-    already is no error: the server would try again, give up, and keep the lease for ever.
+    It bans logins, ends the open sessions and drops the role. ``COMMIT`` makes the ban visible
+    before the sessions are ended. Otherwise a login in the meantime would not see it, and its
+    session would outlive the user. Each statement can run again, and succeeds if the user no longer
+    exists: on an error the server would retry, give up and keep the lease for ever.
     """
-    return (_NO_LOGIN, "COMMIT", _NO_SESSIONS, _NO_USER.replace("{{owner}}", owner))
+    return (_DISABLE_LOGIN, "COMMIT", _TERMINATE_SESSIONS, _DROP_USER.replace("{{owner}}", owner))

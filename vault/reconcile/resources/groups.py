@@ -1,4 +1,4 @@
-"""Groups of people, whose members the provider names at each login."""
+"""External groups: the OIDC provider names their members at each login."""
 
 from __future__ import annotations
 
@@ -6,16 +6,16 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from app_integration.session.session import Session
-from vault.reconcile.resources import Fields, Reader, read_data, refuse_change
+from vault.reconcile.resources import Fields, Reader, check_immutable, read_data
 
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """A group with one alias: the people whom *mount* says to be in *claim*.
+    """An external group with one alias: the people for whom *mount* reports *claim*.
 
     Attributes:
-        mount: an auth method, without ``auth/``.
-        claim: the group's name at the provider.
+        mount: Path of the auth method, without ``auth/``.
+        claim: The group's name at the provider.
 
     """
 
@@ -27,7 +27,7 @@ class Group:
     claim: str
 
     def desired(self) -> Fields:
-        """What its members may do, and who they are."""
+        """Return the policies of the members, and the alias."""
         return {
             "type": "external",
             "policies": sorted(self.policies),
@@ -36,7 +36,7 @@ class Group:
         }
 
     def read(self, reader: Reader) -> Fields | None:
-        """The same of the group on the server."""
+        """Return the group's fields, None if it does not exist."""
         data = read_data(reader, self._path)
         if data is None:
             return None
@@ -49,8 +49,13 @@ class Group:
         }
 
     def write(self, session: Session, before: Fields | None) -> None:
-        """Create or change it, and then its alias, of which it has one at most."""
-        refuse_change(self, before, ("type",))
+        """Create or update the group, then its alias. An external group has at most one.
+
+        Raises:
+            CannotChange: If the server has an internal group of that name.
+
+        """
+        check_immutable(self, before, ("type",))
         session.post(self._path, {"type": "external", "policies": sorted(self.policies)})
         alias = {"alias": self.claim, "alias_mount": f"auth/{self.mount}/"}
         if before is not None and all(before[key] == value for key, value in alias.items()):

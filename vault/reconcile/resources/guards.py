@@ -1,4 +1,4 @@
-"""What guards the server: rate limits, password policies, the lockout of people."""
+"""Protection against abuse: rate limits, password policies and the lockout of userpass logins."""
 
 from __future__ import annotations
 
@@ -9,19 +9,20 @@ from typing import ClassVar, Final
 from app_integration.session.session import Session
 from vault.reconcile.resources import Fields, Reader, pick, read_data
 
-#: What needs no escape in a URL.
+#: Characters that need no escape in a URL.
 _SYMBOLS: Final = "-_.~"
 _LOCKOUT: Final = "user_lockout_config"
 
 
 @dataclass(frozen=True, slots=True)
 class RateLimit:
-    """How often one address may ask.
+    """A rate limit quota: how many requests one client address may send.
 
     Attributes:
-        path: a mount or a path below one; empty for the whole server.
-        rate: requests in *interval* seconds.
-        block: seconds that whoever asks more often is refused; 0 for the rest of the interval.
+        path: A mount, or a path below one; empty for the whole server.
+        rate: Requests in *interval* seconds.
+        block: Seconds for which the server rejects an address that exceeds the rate; 0 for the rest
+            of the interval.
 
     """
 
@@ -34,7 +35,7 @@ class RateLimit:
     block: int
 
     def desired(self) -> Fields:
-        """Path and numbers."""
+        """Return the path and the limits."""
         return {
             "path": self.path,
             "rate": self.rate,
@@ -43,25 +44,25 @@ class RateLimit:
         }
 
     def read(self, reader: Reader) -> Fields | None:
-        """The same of the quota on the server."""
-        data = read_data(reader, self._api)
+        """Return the quota's fields, None if it does not exist."""
+        data = read_data(reader, self._api_path)
         if data is None:
             return None
-        # The server puts a slash behind a mount, and none behind what is below one.
+        # The server adds a slash to the path of a mount, and none to a path below one.
         return pick(self.desired(), {**data, "path": data["path"].rstrip("/")})
 
     def write(self, session: Session, before: Fields | None) -> None:  # noqa: ARG002 (protocol)
-        """Create or replace it; counts begin anew."""
-        session.post(self._api, self.desired())
+        """Create or replace the quota. The server starts counting again."""
+        session.post(self._api_path, self.desired())
 
     @property
-    def _api(self) -> str:
+    def _api_path(self) -> str:
         return f"sys/quotas/rate-limit/{self.name}"
 
 
 @dataclass(frozen=True, slots=True)
 class PasswordPolicy:
-    """What the server draws passwords by: letters, digits and, if wanted, symbols."""
+    """A password policy: the server generates letters, digits and, if declared, symbols."""
 
     kind: ClassVar[str] = "password-policy"
 
@@ -70,16 +71,16 @@ class PasswordPolicy:
     symbols: bool
 
     def desired(self) -> Fields:
-        """The policy's text; white space doesn't count."""
+        """Return the policy's text, with white space normalised."""
         return {"policy": " ".join(self._text().split())}
 
     def read(self, reader: Reader) -> Fields | None:
-        """The same of the policy on the server."""
+        """Return the policy's text, with white space normalised; None if it does not exist."""
         data = read_data(reader, self._path)
         return {"policy": " ".join(data["policy"].split())} if data is not None else None
 
     def write(self, session: Session, before: Fields | None) -> None:  # noqa: ARG002 (protocol)
-        """Replace it; passwords already drawn stay."""
+        """Replace the policy. Passwords that were already generated stay."""
         session.post(self._path, {"policy": self._text()})
 
     def _text(self) -> str:
@@ -97,12 +98,13 @@ class PasswordPolicy:
 
 @dataclass(frozen=True, slots=True)
 class UserLockout:
-    """After how many wrong passwords nobody gets in under a name for a while.
+    """The lockout of a user after too many wrong passwords.
 
     Attributes:
-        name: the auth mount.
-        duration: seconds that it is locked.
-        reset_after: seconds after which a wrong try is forgotten.
+        name: Path of the auth mount, without ``auth/``.
+        threshold: Wrong passwords before the lockout.
+        duration: Seconds for which the user is locked out.
+        reset_after: Seconds after which the server forgets a wrong password.
 
     """
 
@@ -114,7 +116,7 @@ class UserLockout:
     reset_after: int
 
     def desired(self) -> Fields:
-        """The numbers, and that it is in force."""
+        """Return the limits, and that the lockout is not disabled."""
         return {
             "lockout_threshold": self.threshold,
             "lockout_duration": self.duration,
@@ -123,19 +125,19 @@ class UserLockout:
         }
 
     def read(self, reader: Reader) -> Fields | None:
-        """From the table of mounts, as :class:`~vault.reconcile.resources.mounts.Mount` does."""
+        """Return the mount's lockout settings from ``sys/auth``, None if it is not mounted."""
         found = (read_data(reader, "sys/auth") or {}).get(f"{self.name}/")
         if found is None:
             return None
-        told = found["config"].get(_LOCKOUT) or {}
-        return {key: told.get(f"user_{key}") for key in self.desired()}
+        config = found["config"].get(_LOCKOUT) or {}
+        return {key: config.get(f"user_{key}") for key in self.desired()}
 
     def write(self, session: Session, before: Fields | None) -> None:  # noqa: ARG002 (protocol)
-        """Tune the mount; all of it together, as what isn't given becomes zero."""
-        config = {key: _as_text(value) for key, value in self.desired().items()}
-        session.post(f"sys/auth/{self.name}/tune", {_LOCKOUT: config})
+        """Tune the mount. Send all settings, because the server resets missing ones to 0."""
+        tuning = {key: _as_text(value) for key, value in self.desired().items()}
+        session.post(f"sys/auth/{self.name}/tune", {_LOCKOUT: tuning})
 
 
 def _as_text(value: object) -> object:
-    """Numbers as the server takes them here: as text."""
+    """Return a number as text, because this endpoint does not accept numbers."""
     return value if isinstance(value, bool) else str(value)

@@ -1,4 +1,4 @@
-"""Logins by signed token: JWT for services and jobs, OpenID for people. One engine, two mounts."""
+"""JWT and OIDC logins: JWT for services and jobs, OIDC for people, by one engine on two mounts."""
 
 from __future__ import annotations
 
@@ -13,19 +13,21 @@ from vault.reconcile.resources.ownership import write_note
 from vault.reconcile.resources.tokens import TokenRules, read_fields, read_role
 from vault.reconcile.resources.write_only import AS_GIVEN, WriteOnly
 
-#: How a provider may sign. The server's own default is RS256 alone.
+#: The signature algorithms that a provider may use. The server's default is RS256 alone.
 _ALGORITHMS: Final = ("ES256", "EdDSA", "PS256", "RS256")
 _SECRET: Final = "oidc_client_secret"  # noqa: S105 (a field's name)
 
 
 @dataclass(frozen=True, slots=True)
 class JwtConfig:
-    """Whose tokens are taken: those that one issuer signed.
+    """The issuer whose tokens a JWT mount accepts, and its public keys.
 
     Attributes:
-        keys: public keys in PEM; empty where *jwks* is given.
-        jwks: address of the issuer's key set. The server fetches it when it is written.
-        ca: PEM of whoever vouches for that address; empty for the system's.
+        name: Path of the auth mount, without ``auth/``.
+        keys: Public keys in PEM; empty if *jwks* is set.
+        jwks: URL of the issuer's key set. The server fetches it when the configuration is written.
+        ca: Certificate in PEM of the authority that signed that URL's certificate; empty for the
+            system's authorities.
 
     """
 
@@ -38,7 +40,7 @@ class JwtConfig:
     ca: str = ""
 
     def desired(self) -> Fields:
-        """Issuer and keys."""
+        """Return the issuer and its keys."""
         return {
             "bound_issuer": self.issuer,
             "jwt_validation_pubkeys": sorted(key.strip() for key in self.keys),
@@ -48,7 +50,7 @@ class JwtConfig:
         }
 
     def read(self, reader: Reader) -> Fields | None:
-        """The same of the method on the server."""
+        """Return the configuration's fields, None if there is none."""
         return read_fields(reader, self._path, self.desired())
 
     def write(self, session: Session, before: Fields | None) -> None:  # noqa: ARG002 (protocol)
@@ -62,12 +64,13 @@ class JwtConfig:
 
 @dataclass(frozen=True, slots=True)
 class JwtRole:
-    """Which tokens of the issuer are one service's.
+    """A JWT role: which of the issuer's tokens log in as one service.
 
     Attributes:
-        audience: must be among a token's.
-        subject: must be the token's; empty for any.
-        claims: claim → the value that it must have.
+        mount: Path of the auth method, without ``auth/``.
+        audience: Must be among a token's audiences.
+        subject: Must equal a token's subject; empty for any.
+        claims: Claim → the value that it must have.
 
     """
 
@@ -81,7 +84,7 @@ class JwtRole:
     tokens: TokenRules
 
     def desired(self) -> Fields:
-        """What a token must say, word for word, and what it is exchanged for."""
+        """Return the claims that must match exactly, and the settings of the tokens."""
         return {
             "role_type": "jwt",
             "user_claim": "sub",
@@ -94,11 +97,11 @@ class JwtRole:
         }
 
     def read(self, reader: Reader) -> Fields | None:
-        """The same of the role on the server."""
+        """Return the role's fields, its TTLs as capped by the mount; None if it does not exist."""
         return read_role(reader, f"auth/{self.mount}", self._path, self.desired())
 
     def write(self, session: Session, before: Fields | None) -> None:  # noqa: ARG002 (protocol)
-        """Create or change it."""
+        """Create or update the role."""
         session.post(self._path, self.desired())
 
     @property
@@ -108,13 +111,17 @@ class JwtRole:
 
 @dataclass(frozen=True, slots=True)
 class OidcConfig:
-    """The OpenID provider where people log in, and what the server is to it.
+    """The OIDC provider where people log in, and the server's client there.
 
     Attributes:
-        discovery: the provider's issuer. The server asks there when it is written.
-        ca: PEM of whoever vouches for that address; empty for the system's.
-        default_role: taken by a login that names none.
-        record: path of the note that holds the client secret's fingerprint.
+        name: Path of the auth mount, without ``auth/``.
+        discovery: The provider's issuer URL. The server sends a request there when the
+            configuration is written.
+        ca: Certificate in PEM of the authority that signed that URL's certificate; empty for the
+            system's authorities.
+        default_role: The role of a login that names none.
+        inputs: Has the client secret.
+        ownership_path: Path of the ownership metadata, which has the client secret's fingerprint.
 
     """
 
@@ -125,27 +132,31 @@ class OidcConfig:
     ca: str
     client_id: str
     default_role: str
-    supply: Inputs = field(repr=False)
-    record: str
+    inputs: Inputs = field(repr=False)
+    ownership_path: str
 
     def desired(self) -> Fields:
-        """Provider and client, and the client's secret if one is given."""
+        """Return provider, client and, if the operator provides the client secret, its state."""
         return {**self._config(), **self._secret.desired()}
 
     def read(self, reader: Reader) -> Fields | None:
-        """The same of the method on the server."""
+        """Return the configuration's fields, None if there is none."""
         found = read_fields(reader, self._path, self._config())
         return None if found is None else {**found, **self._secret.read(reader)}
 
     def write(self, session: Session, before: Fields | None) -> None:
-        """Replace the configuration.
+        """Replace the configuration, together with the client secret.
 
-        The server forgets a secret that isn't sent along, so it is needed each time.
+        The server drops a client secret that a write omits, so each write needs it.
+
+        Raises:
+            ConfigurationError: If the operator provides no client secret.
+
         """
-        secret = self.supply.required(f"{self._path}/{_SECRET}")
+        secret = self.inputs.required(f"{self._path}/{_SECRET}")
         session.post(self._path, {**self._config(), _SECRET: secret.reveal()})
         if before is None or before.get(_SECRET) != AS_GIVEN:
-            write_note(session, self.record, self._secret.notes(session))
+            write_note(session, self.ownership_path, self._secret.fingerprint_metadata(session))
 
     def _config(self) -> dict[str, Any]:
         return {
@@ -159,7 +170,7 @@ class OidcConfig:
 
     @property
     def _secret(self) -> WriteOnly:
-        return WriteOnly(self.record, self.supply.get(f"{self._path}/{_SECRET}"), _SECRET)
+        return WriteOnly(self.ownership_path, self.inputs.get(f"{self._path}/{_SECRET}"), _SECRET)
 
     @property
     def _path(self) -> str:
@@ -168,11 +179,14 @@ class OidcConfig:
 
 @dataclass(frozen=True, slots=True)
 class OidcRole:
-    """One way for people to log in through the browser; their groups decide what they may do.
+    """An OIDC role: one way for people to log in with a browser.
+
+    The person's groups decide on the policies.
 
     Attributes:
-        redirect_uris: where the provider may send a browser back to.
-        claims: claim → the value that it must have.
+        mount: Path of the auth method, without ``auth/``.
+        redirect_uris: URLs that the provider may redirect the browser to.
+        claims: Claim → the value that it must have.
 
     """
 
@@ -188,7 +202,7 @@ class OidcRole:
     tokens: TokenRules
 
     def desired(self) -> Fields:
-        """Where a browser comes back to, what is read of a person, and for how long it holds."""
+        """Return the redirect URIs, the claims to read or check, and the settings of the tokens."""
         return {
             "role_type": "oidc",
             "allowed_redirect_uris": sorted(self.redirect_uris),
@@ -202,11 +216,11 @@ class OidcRole:
         }
 
     def read(self, reader: Reader) -> Fields | None:
-        """The same of the role on the server."""
+        """Return the role's fields, its TTLs as capped by the mount; None if it does not exist."""
         return read_role(reader, f"auth/{self.mount}", self._path, self.desired())
 
     def write(self, session: Session, before: Fields | None) -> None:  # noqa: ARG002 (protocol)
-        """Create or change it."""
+        """Create or update the role."""
         session.post(self._path, self.desired())
 
     @property

@@ -1,4 +1,4 @@
-"""Logins of pods, whose tokens the cluster's own API judges."""
+"""Logins of pods, whose service account tokens the cluster's API verifies."""
 
 from __future__ import annotations
 
@@ -9,22 +9,25 @@ from app_integration.session.session import Session
 from vault.reconcile.inputs import Inputs
 from vault.reconcile.resources import Fields, Reader, read_data
 from vault.reconcile.resources.ownership import write_note
-from vault.reconcile.resources.tokens import TokenRules, normal, read_role
+from vault.reconcile.resources.tokens import TokenRules, normalise_fields, read_role
 from vault.reconcile.resources.write_only import AS_GIVEN, WriteOnly
 
 _REVIEWER: Final = "token_reviewer_jwt"
-_IS_SET: Final = "token_reviewer_jwt_set"  # all that the server says of it
+_IS_SET: Final = "token_reviewer_jwt_set"  # the server returns no more than this
 
 
 @dataclass(frozen=True, slots=True)
 class KubernetesConfig:
-    """The cluster that is asked.
+    """The cluster whose API verifies the tokens of pods.
 
     Attributes:
-        host: address of its API.
-        ca: PEM of whoever vouches for it.
-        record: path of the note that holds the fingerprint of the reviewer's token. Without such a
-            token, a pod's own is used to ask about itself.
+        name: Path of the auth mount, without ``auth/``.
+        host: URL of the cluster's API.
+        ca: Certificate in PEM of the authority that signed the API's certificate.
+        inputs: Has the reviewer's token, if there is one. Without it, the server sends the pod's
+            own token to verify it.
+        ownership_path: Path of the ownership metadata, which has the fingerprint of the reviewer's
+            token.
 
     """
 
@@ -33,45 +36,56 @@ class KubernetesConfig:
     name: str
     host: str
     ca: str
-    supply: Inputs = field(repr=False)
-    record: str
+    inputs: Inputs = field(repr=False)
+    ownership_path: str
 
     def desired(self) -> Fields:
-        """The cluster, and the reviewer's token if one is given."""
+        """Return the cluster and, if the operator provides a reviewer's token, its state."""
         return {**self._config(), **self._reviewer.desired()}
 
     def read(self, reader: Reader) -> Fields | None:
-        """The same of the method on the server, and whether that has a reviewer's token."""
+        """Return the configuration's fields, None if there is none.
+
+        The fields include whether the server has a reviewer's token, and its state if one is
+        provided.
+        """
         data = read_data(reader, self._path)
         if data is None:
             return None
-        found = normal(self._config(), data)
+        found = normalise_fields(self._config(), data)
         return {**found, _IS_SET: data.get(_IS_SET), **self._reviewer.read(reader)}
 
     def write(self, session: Session, before: Fields | None) -> None:
-        """Replace the configuration.
+        """Replace the configuration, together with the reviewer's token if there is one.
 
-        The server forgets a reviewer's token that isn't sent along, so it is needed each time.
+        The server drops a reviewer's token that a write omits, so each write needs it.
+
+        Raises:
+            ConfigurationError: If the server has a reviewer's token, and the operator provides
+                none.
+
         """
         token = self._reviewer.value
         if token is None and (before or {}).get(_IS_SET):
-            token = self.supply.required(f"{self._path}/{_REVIEWER}")
+            token = self.inputs.required(f"{self._path}/{_REVIEWER}")
         sent = {} if token is None else {_REVIEWER: token.reveal()}
         session.post(self._path, {**self._config(), **sent})
         if token is not None and (before or {}).get(_REVIEWER) != AS_GIVEN:
-            write_note(session, self.record, self._reviewer.notes(session))
+            write_note(session, self.ownership_path, self._reviewer.fingerprint_metadata(session))
 
     def _config(self) -> dict[str, Any]:
         return {
             "kubernetes_host": self.host,
             "kubernetes_ca_cert": self.ca.strip(),
-            # The server's own pod, if it runs in one, is of no concern.
+            # Otherwise a server that runs in a pod would use that pod's token and authority.
             "disable_local_ca_jwt": True,
         }
 
     @property
     def _reviewer(self) -> WriteOnly:
-        return WriteOnly(self.record, self.supply.get(f"{self._path}/{_REVIEWER}"), _REVIEWER)
+        return WriteOnly(
+            self.ownership_path, self.inputs.get(f"{self._path}/{_REVIEWER}"), _REVIEWER
+        )
 
     @property
     def _path(self) -> str:
@@ -80,10 +94,11 @@ class KubernetesConfig:
 
 @dataclass(frozen=True, slots=True)
 class KubernetesRole:
-    """Which service accounts are one service's.
+    """A Kubernetes role: which service accounts log in as one service.
 
     Attributes:
-        audience: must be among a token's; empty for the cluster's default.
+        mount: Path of the auth method, without ``auth/``.
+        audience: Must be among a token's audiences; empty for the cluster's default.
 
     """
 
@@ -97,22 +112,22 @@ class KubernetesRole:
     tokens: TokenRules
 
     def desired(self) -> Fields:
-        """Accounts and namespaces by name, and what a token of theirs is exchanged for."""
+        """Return the service accounts and namespaces, and the settings of the tokens."""
         return {
             "bound_service_account_names": sorted(self.service_accounts),
             "bound_service_account_namespaces": sorted(self.namespaces),
             "audience": self.audience,
-            # An account that was deleted and made anew is another one.
+            # The uid, because an account that was deleted and created again is another one.
             "alias_name_source": "serviceaccount_uid",
             **self.tokens.fields(),
         }
 
     def read(self, reader: Reader) -> Fields | None:
-        """The same of the role on the server."""
+        """Return the role's fields, its TTLs as capped by the mount; None if it does not exist."""
         return read_role(reader, f"auth/{self.mount}", self._path, self.desired())
 
     def write(self, session: Session, before: Fields | None) -> None:  # noqa: ARG002 (protocol)
-        """Create or change it."""
+        """Create or update the role."""
         session.post(self._path, self.desired())
 
     @property

@@ -1,4 +1,4 @@
-"""Secrets engines, auth methods and their tuning."""
+"""Secrets engines and auth methods, with their tuning."""
 
 from __future__ import annotations
 
@@ -11,31 +11,33 @@ import tenacity
 from app_integration.errors import ConfigurationError, RequestRefused
 from app_integration.session.session import Session
 from vault.declare import durations
-from vault.reconcile.resources import Fields, Reader, Resource, pick, read_data, refuse_change
+from vault.reconcile.resources import Fields, Reader, Resource, check_immutable, pick, read_data
 
 _KV_UPGRADE: Final = 15  # seconds a new KV v2 mount may answer 400 while it upgrades itself
 
 
-class Capped(ConfigurationError):
-    """What was written is in force on the server for a shorter time than declared."""
+class LifetimeCapped(ConfigurationError):
+    """The server grants a shorter TTL than the declaration asks for."""
 
     def __init__(self, resource: Resource, field: str, declared: int, granted: int) -> None:
         super().__init__(
             f"{resource.kind} {resource.name}: {field} is {durations.render(declared)} in the"
-            f" declaration, and the server grants {durations.render(granted)} at most; declare no"
+            f" declaration, but the server grants {durations.render(granted)} at most; declare no"
             " more than that, or have the server's operator raise its limit"
         )
 
 
 def max_ttl(reader: Reader, mount: str) -> int:
-    """Return the seconds that anything from *mount* may live: its own limit, or the server's.
+    """Return the maximum TTL in seconds for everything that *mount* issues.
+
+    It is the mount's own ``max_lease_ttl``, or the server's if the mount has none.
 
     Args:
-        reader: may read the mount's tuning.
-        mount: ``database``, ``auth/approle``.
+        reader: Must be allowed to read the mount's tuning.
+        mount: For example ``database`` or ``auth/approle``.
 
     """
-    # For an auth method too: sys/auth/<method>/tune says the same, but asks for sudo.
+    # For an auth method too, because sys/auth/<method>/tune returns the same but needs sudo.
     data = read_data(reader, f"sys/mounts/{mount}/tune") or {}
     return durations.normalise(data.get("max_lease_ttl") or 0)
 
@@ -45,9 +47,11 @@ class Mount:
     """A secrets engine (``api="mounts"``) or an auth method (``api="auth"``).
 
     Attributes:
-        path: without a trailing slash.
-        max_ttl: seconds that what it issues must be able to live. A lower limit is raised, be it
-            the mount's own or the server's; a higher one stays, as others may need it.
+        path: The mount's path, without a trailing slash.
+        max_ttl: The longest TTL in seconds that the mount must be able to grant. Apply raises a
+            lower limit, whether it is the mount's or the server's; it leaves a higher one, because
+            others may need it.
+        version: For KV, the version of the engine.
 
     """
 
@@ -62,11 +66,11 @@ class Mount:
 
     @property
     def name(self) -> str:
-        """``auth/approle`` for an auth method, the path itself for an engine."""
+        """Return ``auth/<path>`` for an auth method, the path itself for a secrets engine."""
         return f"auth/{self.path}" if self.api == "auth" else self.path
 
     def desired(self) -> Fields:
-        """Type, description, tuning and, for KV, its version."""
+        """Return the type, the description, the tuning and, for KV, the version."""
         fields: dict[str, Any] = {"type": self.type, "description": self.description}
         if self.max_ttl:
             fields["max_lease_ttl"] = self.max_ttl
@@ -75,7 +79,10 @@ class Mount:
         return fields
 
     def read(self, reader: Reader) -> Fields | None:
-        """From the table of mounts, which both servers give whole, and the limit in force."""
+        """Return the mount's fields, with the maximum TTL in force; None if it is not mounted.
+
+        OpenBao and Vault both return the whole table of mounts, so this reads the table.
+        """
         mounts = read_data(reader, f"sys/{self.api}") or {}
         found = mounts.get(f"{self.path}/")
         if found is None:
@@ -87,14 +94,14 @@ class Mount:
         return actual
 
     def write(self, session: Session, before: Fields | None) -> None:
-        """Mount it if it isn't there, and tune what is.
+        """Mount the engine or method if it does not exist, and tune what differs.
 
         Raises:
-            CannotChange: type or version is another.
-            Capped: its limit stays below what is declared.
+            CannotChange: If the server has another type or version at that path.
+            LifetimeCapped: If the limit stays below the declared one.
 
         """
-        refuse_change(self, before, ("type", *(["version"] if self.version else [])))
+        check_immutable(self, before, ("type", *(["version"] if self.version else [])))
         if before is None:
             self._create(session)
             before = self.read(session) or {}
@@ -104,7 +111,7 @@ class Mount:
         if "max_lease_ttl" in differing:
             granted = max_ttl(session, self.name)
             if granted < self.max_ttl:
-                raise Capped(self, "max_lease_ttl", self.max_ttl, granted)
+                raise LifetimeCapped(self, "max_lease_ttl", self.max_ttl, granted)
 
     def _create(self, session: Session) -> None:
         body: dict[str, Any] = {"type": self.type, "description": self.description}
@@ -115,10 +122,10 @@ class Mount:
 
 @dataclass(frozen=True, slots=True)
 class KvConfig:
-    """What holds for every secret of a KV v2 mount.
+    """The settings for all secrets of a KV v2 mount.
 
     Attributes:
-        max_versions: versions kept of each secret; a grace period needs two or more.
+        max_versions: Versions kept of each secret. A grace period needs at least two.
 
     """
 
@@ -129,26 +136,26 @@ class KvConfig:
 
     @property
     def name(self) -> str:
-        """The mount's path."""
+        """Return the mount's path."""
         return self.mount
 
     def desired(self) -> Fields:
-        """The number of versions kept, and that none is deleted for its age."""
+        """Return the number of versions kept, and that no version is deleted because of its age."""
         return {"max_versions": self.max_versions, "delete_version_after": 0}
 
     def read(self, reader: Reader) -> Fields | None:
-        """None while the mount isn't there."""
+        """Return the settings, None if the mount does not exist."""
         data = read_data(reader, f"{self.mount}/config")
         return pick(self.desired(), data) if data is not None else None
 
     def write(self, session: Session, before: Fields | None) -> None:  # noqa: ARG002 (protocol)
-        """Waits for a new mount to finish its upgrade: until then it answers 400."""
+        """Write the settings, and retry while a new mount upgrades itself and responds 400."""
 
-        def upgrading(error: BaseException) -> bool:
+        def is_upgrading(error: BaseException) -> bool:
             return isinstance(error, RequestRefused) and error.status == HTTPStatus.BAD_REQUEST
 
         tenacity.Retrying(
-            retry=tenacity.retry_if_exception(upgrading),
+            retry=tenacity.retry_if_exception(is_upgrading),
             wait=tenacity.wait_fixed(0.1),
             stop=tenacity.stop_after_delay(_KV_UPGRADE),
             reraise=True,

@@ -1,9 +1,9 @@
-"""Our own notes about things on the server that have no place for one.
+"""Ownership metadata: which objects on the server this project manages.
 
-A note is the custom metadata of a KV entry without a value, at
-``secret/metadata/_strongroom/<environment>/<kind>/<name>``. That it is there says that the thing is
-ours; what is in it is for the kind to say. No service can have that path: a service's name holds no
-underscore.
+Most objects have no field for it. So the metadata of an object is the custom metadata of a KV entry
+without a value, at ``secret/metadata/_strongroom/<environment>/<kind>/<name>``. If the entry
+exists, the object is managed; each kind decides which keys it stores there. No service can use that
+path, because the name of a service has no underscore.
 """
 
 from __future__ import annotations
@@ -21,26 +21,34 @@ FOLDER: Final = "_strongroom"
 
 
 def path(environment: Environment, kind: str, name: str) -> str:
-    """Where the note about *name* is, below the KV mount."""
+    """Return the path below the KV mount of an object's ownership metadata."""
     return f"{FOLDER}/{environment}/{kind}/{name}"
 
 
-def note(reader: Reader, record: str) -> dict[str, str]:
-    """What is noted at *record*; empty when nothing is."""
-    data = read_data(reader, metadata_path(record)) or {}
+def note(reader: Reader, ownership_path: str) -> dict[str, str]:
+    """Return the ownership metadata at *ownership_path*, empty if there is none."""
+    data = read_data(reader, metadata_path(ownership_path)) or {}
     return dict(data.get("custom_metadata") or {})
 
 
-def write_note(session: Session, record: str, notes: Mapping[str, str | None]) -> None:
-    """Add *notes* to what is noted at *record*; None takes one away."""
-    merge_metadata(session, record, {**MANAGED_BY, **notes})
+def write_note(session: Session, ownership_path: str, notes: Mapping[str, str | None]) -> None:
+    """Merge *notes* into the ownership metadata; None removes a key.
+
+    Args:
+        session: Must be allowed to write.
+        ownership_path: Path below the KV mount, see :func:`path`.
+        notes: Keys to set or to remove. ``managed_by`` is always set.
+
+    """
+    merge_metadata(session, ownership_path, {**MANAGED_BY, **notes})
 
 
 @dataclass(frozen=True, slots=True)
 class Recorded:
-    """A resource with the note that it is ours: what ``--prune`` may take away later.
+    """A resource together with its ownership metadata, which allows ``--prune`` to delete it later.
 
-    The note is written first: what a killed run has made is always known to be ours.
+    It writes the metadata first, so that an object created by a killed run is always known to be
+    managed.
     """
 
     resource: Resource
@@ -48,37 +56,40 @@ class Recorded:
 
     @property
     def kind(self) -> str:
-        """The resource's own."""
+        """Return the kind of the wrapped resource."""
         return self.resource.kind
 
     @property
     def name(self) -> str:
-        """The resource's own."""
+        """Return the name of the wrapped resource."""
         return self.resource.name
 
     def desired(self) -> Fields:
-        """The resource's fields, and whose it is."""
+        """Return the resource's fields, and ``managed_by``."""
         return {**self.resource.desired(), **MANAGED_BY}
 
     def read(self, reader: Reader) -> Fields | None:
-        """The resource's fields; the note is looked up in the list of its kind."""
+        """Return the resource's fields and ``managed_by``, None if the object does not exist.
+
+        ``managed_by`` comes from the list of its kind, so one request serves all objects of a kind.
+        """
         found = self.resource.read(reader)
         if found is None:
             return None
         folder = path(self.environment, self.kind, "").rstrip("/")
-        ours = self.name in reader.list(metadata_path(folder))
-        return {**found, **(MANAGED_BY if ours else dict.fromkeys(MANAGED_BY))}
+        is_managed = self.name in reader.list(metadata_path(folder))
+        return {**found, **(MANAGED_BY if is_managed else dict.fromkeys(MANAGED_BY))}
 
     def write(self, session: Session, before: Fields | None) -> None:
-        """Write the note if it is missing, then what else differs."""
-        inner = before and {key: value for key, value in before.items() if key not in MANAGED_BY}
+        """Write the ownership metadata if it is missing, then the resource if it differs."""
+        fields = before and {key: value for key, value in before.items() if key not in MANAGED_BY}
         if before is None or any(before[key] is None for key in MANAGED_BY):
             write_note(session, path(self.environment, self.kind, self.name), {})
         desired = self.resource.desired()
-        if inner is None or any(inner[key] != value for key, value in desired.items()):
-            self.resource.write(session, inner)
+        if fields is None or any(fields[key] != value for key, value in desired.items()):
+            self.resource.write(session, fields)
 
 
-def bare(resource: Resource) -> Resource:
-    """*resource* without its note, for a server that has no place to keep one yet."""
+def strip_ownership(resource: Resource) -> Resource:
+    """Return *resource* without ownership metadata, for a server that has no KV mount yet."""
     return resource.resource if isinstance(resource, Recorded) else resource

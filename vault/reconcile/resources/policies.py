@@ -12,14 +12,14 @@ from vault.reconcile.resources import Fields, Reader, read_data
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PolicyText:
-    """HCL that equals any other text which grants the same."""
+    """HCL text that equals any other text that grants the same."""
 
     text: str
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, PolicyText) and policies_equal(self.text, other.text)
 
-    __hash__ = None  # type: ignore[assignment] # equal texts would need equal hashes
+    __hash__ = None  # type: ignore[assignment] # texts that grant the same would need equal hashes
 
     def __str__(self) -> str:
         return self.text
@@ -27,7 +27,7 @@ class PolicyText:
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """One ACL policy: its rendered HCL text."""
+    """An ACL policy with its rendered HCL text."""
 
     kind: ClassVar[str] = "policy"
 
@@ -35,20 +35,21 @@ class Policy:
     text: str
 
     def desired(self) -> Fields:
-        """The text, without surrounding white space; only what it grants is compared."""
+        """Return the text without surrounding white space. Only its rules are compared."""
         return {"policy": PolicyText(self.text.strip())}
 
     def read(self, reader: Reader) -> Fields | None:
-        """The text on the server, and its version where the server counts them."""
+        """Return the text and, if the server counts versions, its version; None for no policy."""
         data = read_data(reader, f"sys/policies/acl/{self.name}")
         if data is None:
             return None
         return {"policy": PolicyText(data["policy"].strip()), "version": data.get("version")}
 
     def write(self, session: Session, before: Fields | None) -> None:
-        """Replace the text, unless somebody else has done so since it was read.
+        """Replace the text, with check-and-set on the version that was read.
 
-        A server that doesn't count versions of policies ignores ``cas``; -1 means "not there".
+        A server that does not count policy versions ignores ``cas``. The value -1 means that the
+        policy must not exist yet.
         """
         version = -1 if before is None else before.get("version")
         body = {"policy": self.text.strip(), **({} if version is None else {"cas": version})}

@@ -1,4 +1,4 @@
-"""KV secrets: their metadata, and the values that are written only when absent."""
+"""KV secrets: their custom metadata, and values that are written only if the secret has none."""
 
 from __future__ import annotations
 
@@ -17,21 +17,21 @@ from vault.reconcile.inputs import Inputs
 from vault.reconcile.resources import Fields, Reader, read_data
 
 MANAGED_BY: Final = {"managed_by": "strongroom"}
-#: Derived values remember the versions they were made of under this metadata key.
+#: The metadata key under which a derived value records the versions of its parts.
 _MADE_OF: Final = "derived_from"
 
 
 def generate(length: int, alphabet: str) -> Secret:
-    """*length* random characters of *alphabet*."""
+    """Return *length* random characters of *alphabet*."""
     return Secret("".join(secrets.choice(alphabet) for _ in range(length)))
 
 
 @dataclass(frozen=True, slots=True)
 class SecretMetadata:
-    """What is told about a secret beside its value. Other people's metadata keys are kept.
+    """The custom metadata of a secret. Keys that others set are kept.
 
     Attributes:
-        tags: our keys; None for one that must not be there.
+        tags: The managed keys; None for a key that must not exist.
 
     """
 
@@ -41,32 +41,32 @@ class SecretMetadata:
     tags: Mapping[str, str | None]
 
     def desired(self) -> Fields:
-        """One field for each metadata key of ours."""
+        """Return one field for each managed metadata key."""
         return {**MANAGED_BY, **self.tags}
 
     def read(self, reader: Reader) -> Fields | None:
-        """Of the server's metadata, our keys."""
+        """Return the managed keys of the server's metadata, None if the secret does not exist."""
         data = read_data(reader, metadata_path(self.name))
         if data is None:
             return None
         custom = data["custom_metadata"] or {}
-        return {key: _same_period(value, custom.get(key)) for key, value in self.desired().items()}
+        return {key: _equal_period(value, custom.get(key)) for key, value in self.desired().items()}
 
     def write(self, session: Session, before: Fields | None) -> None:  # noqa: ARG002 (protocol)
-        """Merge our keys into what is there."""
+        """Merge the managed keys into the existing metadata."""
         merge_metadata(session, self.name, self.desired())
 
 
 @dataclass(frozen=True, slots=True)
 class SecretValue:
-    """A value that is written once, when the secret has none: generated, or given.
+    """A generated or operator-provided value, written once, while the secret has no version.
 
-    A value that was deleted on purpose isn't written again.
+    A value that someone deleted on purpose is not written again.
 
     Attributes:
-        origin: ``generated`` or ``given``, shown in the plan.
-        available: whether there is a value to write; a given one may still be missing.
-        make: gives the value.
+        origin: ``generated`` or ``given``.
+        available: Whether there is a value to write. An operator-provided one may still be missing.
+        get_value: Returns the value to write.
 
     """
 
@@ -75,17 +75,18 @@ class SecretValue:
     name: str
     origin: str
     available: bool
-    make: Callable[[], Secret] = field(repr=False)
+    get_value: Callable[[], Secret] = field(repr=False)
 
     def desired(self) -> Fields:
-        """That there is a value."""
+        """Return that the secret has a value."""
         return {"value": "present"}
 
     def read(self, reader: Reader) -> Fields | None:
-        """Present once any version was ever written.
+        """Return ``present`` if the secret has ever had a version, otherwise None.
 
         Raises:
-            ConfigurationError: it is composed with the password of a static role, which would go.
+            ConfigurationError: If the secret is adopted on the server. Its value is then composed
+                with the password of a static role, and pruning that role would lose the password.
 
         """
         data = read_data(reader, metadata_path(self.name))
@@ -94,23 +95,23 @@ class SecretValue:
         if (data["custom_metadata"] or {}).get(COMPOSED_KEY) == str(data["current_version"]):
             secret = self.name.split("/", 2)[-1]
             raise ConfigurationError(
-                f"{self.name} is adopted on the server and not in the declaration; declare it "
-                f"again, or go back with: strongroom adopt {secret} --undo"
+                f"{self.name} is adopted on the server but not in the declaration; declare it as "
+                f"adopted again, or undo the adoption: strongroom adopt {secret} --undo"
             )
         return {"value": "present"}
 
     def write(self, session: Session, before: Fields | None) -> None:  # noqa: ARG002 (protocol)
-        """Write version 1. Check-and-set keeps a value that somebody else wrote meanwhile."""
-        write_value(session, self.name, self.make(), cas=0)
+        """Write version 1, with check-and-set so that a concurrent write is not overwritten."""
+        write_value(session, self.name, self.get_value(), cas=0)
 
 
 @dataclass(frozen=True, slots=True)
 class DerivedValue:
-    """A value composed of others, written again when one of them has a new version.
+    """A value composed of other secrets, and written again when one of them has a new version.
 
     Attributes:
-        template: see :mod:`vault.declare.derived`.
-        parts: the names that *template* uses → their paths below the mount.
+        template: See :mod:`vault.declare.derived`.
+        parts: Each name that *template* uses → its path below the mount.
 
     """
 
@@ -121,28 +122,31 @@ class DerivedValue:
     parts: Mapping[str, str]
 
     def desired(self) -> Fields:
-        """That it is made of the current versions; which those are, :meth:`read` finds out."""
+        """Return ``current``: the value is composed of the current versions of its parts."""
         return {"value": "current"}
 
     def read(self, reader: Reader) -> Fields | None:
-        """Compares version numbers only: no value is read for a plan."""
+        """Return whether the value is ``current`` or ``outdated``, None if the secret has no value.
+
+        It compares version numbers only, because a plan must not read secret values.
+        """
         data = read_data(reader, metadata_path(self.name))
         if data is None or not data["current_version"]:
             return None
-        made_of = (data["custom_metadata"] or {}).get(_MADE_OF)
-        return {"value": "current" if made_of == self._versions(reader) else "outdated"}
+        parts_used = (data["custom_metadata"] or {}).get(_MADE_OF)
+        return {"value": "current" if parts_used == self._part_versions(reader) else "outdated"}
 
     def write(self, session: Session, before: Fields | None) -> None:  # noqa: ARG002 (protocol)
-        """Read the parts, compose, write."""
+        """Read the parts, compose the value and write it."""
         data = read_data(session, metadata_path(self.name)) or {}
-        versions = self._versions(session)
+        versions = self._part_versions(session)
         values = {part: read_value(session, path) for part, path in self.parts.items()}
         value = derived.compose(self.template, values)
-        # Check-and-set: what somebody else wrote since the plan isn't lost unseen.
+        # Check-and-set, so that a version written since the plan is not overwritten unnoticed.
         write_value(session, self.name, value, cas=data.get("current_version", 0))
         merge_metadata(session, self.name, {_MADE_OF: versions})
 
-    def _versions(self, reader: Reader) -> str:
+    def _part_versions(self, reader: Reader) -> str:
         found = {
             part: (read_data(reader, metadata_path(path)) or {}).get("current_version", 0)
             for part, path in self.parts.items()
@@ -150,34 +154,43 @@ class DerivedValue:
         return " ".join(f"{part}@{version}" for part, version in sorted(found.items()))
 
 
-def given(supply: Inputs, name: str) -> SecretValue:
-    """A value that a person or the local runtime gives, supplied as ``secret/<name>``."""
+def given(inputs: Inputs, name: str) -> SecretValue:
+    """Return the resource of an operator-provided value, in *inputs* as ``secret/<name>``."""
     path = f"{KV_MOUNT}/{name}"
-    available = supply.get(path) is not None
-    return SecretValue(name, "given", available, lambda: supply.required(path))
+    available = inputs.get(path) is not None
+    return SecretValue(name, "given", available, lambda: inputs.required(path))
 
 
 def generated(name: str, length: int, alphabet: str) -> SecretValue:
-    """A random value of *length* characters, from the *alphabet* of that name."""
+    """Return the resource of a random value.
+
+    Args:
+        name: Path below the mount.
+        length: Number of characters.
+        alphabet: Name of an alphabet in :data:`vault.declare.schema.model.ALPHABETS`.
+
+    """
     characters = ALPHABETS[alphabet]
-    return SecretValue(name, "generated", available=True, make=lambda: generate(length, characters))
+    return SecretValue(
+        name, "generated", available=True, get_value=lambda: generate(length, characters)
+    )
 
 
 def data_path(name: str) -> str:
-    """API path of the value of *name* (a path below the mount)."""
+    """Return the API path of the value of *name*, a path below the mount."""
     return f"{KV_MOUNT}/data/{name}"
 
 
 def metadata_path(name: str) -> str:
-    """API path of the metadata of *name*."""
+    """Return the API path of the metadata of *name*, a path below the mount."""
     return f"{KV_MOUNT}/metadata/{name}"
 
 
 def read_value(reader: Reader, name: str) -> str:
-    """The value of *name* (a path below the mount).
+    """Return the value of *name*, a path below the mount.
 
     Raises:
-        SecretError: what is there has no string as its value: somebody wrote it by hand.
+        SecretError: If the entry has no string as its value, because someone wrote it by hand.
 
     """
     value = reader.get(data_path(name))["data"]["data"].get(VALUE_KEY)
@@ -187,30 +200,35 @@ def read_value(reader: Reader, name: str) -> str:
 
 
 def write_value(session: Session, name: str, value: Secret, *, cas: int | None = None) -> int:
-    """Write *value* as a new version, whose number comes back.
+    """Write *value* as a new version and return its number.
 
     Args:
-        session: a login that may write.
-        name: path below the mount.
-        value: see :func:`app_integration.names.check_secret_value`.
-        cas: the version that must be current, 0 for none; None writes in any case.
+        session: Must be allowed to write.
+        name: Path below the mount.
+        value: See :func:`app_integration.names.check_secret_value`.
+        cas: The version that must be current, 0 for none; None to write in any case.
+
+    Raises:
+        RequestRefused: If *cas* is not the current version.
+        InvalidName: If the server cannot store the value unchanged.
 
     """
     check_secret_value(name, value)
     options: dict[str, Any] = {} if cas is None else {"options": {"cas": cas}}
     body = {"data": {VALUE_KEY: value.reveal()}, **options}
-    answer = session.post(data_path(name), body, retry=False)
-    version: int = answer["data"]["version"]
+    response = session.post(data_path(name), body, retry=False)
+    version: int = response["data"]["version"]
     return version
 
 
-def merge_metadata(session: Session, name: str, ours: Mapping[str, str | None]) -> None:
-    """Set the custom metadata keys *ours*, drop those that are None, and keep the rest.
+def merge_metadata(session: Session, name: str, changes: Mapping[str, str | None]) -> None:
+    """Set the custom metadata keys in *changes*, remove those that are None, and keep the rest.
 
-    Where the server counts versions of metadata, what another wrote in between isn't lost unseen.
+    If the server counts metadata versions, check-and-set rejects the write after a concurrent
+    change, so that no one's change is lost unnoticed.
     """
     data = read_data(session, metadata_path(name)) or {}
-    merged = {**(data.get("custom_metadata") or {}), **ours}
+    merged = {**(data.get("custom_metadata") or {}), **changes}
     merged = {key: value for key, value in merged.items() if value is not None}
     body: dict[str, Any] = {"custom_metadata": merged}
     if "current_metadata_version" in data:
@@ -218,8 +236,8 @@ def merge_metadata(session: Session, name: str, ours: Mapping[str, str | None]) 
     session.post(metadata_path(name), body, retry=False)
 
 
-def _same_period(declared: str | None, found: str | None) -> str | None:
-    """*found*, as it is declared where it is the same time in other units: 2160h for 90d."""
+def _equal_period(declared: str | None, found: str | None) -> str | None:
+    """Return *declared* if *found* is the same time, such as 2160h for 90d, else *found*."""
     if found == declared:
         return found
     try:

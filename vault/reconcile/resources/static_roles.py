@@ -1,7 +1,8 @@
 """Static database roles, and the secrets that are composed with their passwords.
 
-Creating a role makes the server set the database user's password at once: what was given before
-opens nothing from then on. So the secret's entry is made ready first, and says both.
+Creating a role makes the server set the database user's password at once, so the previous password
+stops working. Therefore the secret's entry is prepared before: it then has both the previous value
+and the template.
 """
 
 from __future__ import annotations
@@ -26,25 +27,26 @@ from app_integration.session.session import Session
 from app_integration.sources.adopted_secret import PASSWORD, USERNAME
 from app_integration.transport.answers import adopted_template
 from vault.reconcile.inputs import Inputs
-from vault.reconcile.resources import Fields, Reader, pick, read_data, refuse_change
+from vault.reconcile.resources import Fields, Reader, check_immutable, pick, read_data
 from vault.reconcile.resources.secrets import data_path, merge_metadata, metadata_path
 
-#: Of a secret that is being adopted: no version holds a template alone.
+#: Marks a secret that is being adopted: no version has only a template yet.
 _NOT_YET: Final = "0"
 
 
 class NotAdoptable(ConfigurationError):
-    """A value that can't be turned into a template; nothing was written."""
+    """A value that cannot be turned into a template; nothing was written."""
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """What a KV path holds.
+    """The latest version of a KV entry.
 
     Attributes:
-        version: 0 when it holds nothing.
-        fields: all that is in it.
-        template: of an adopted secret; of any other None, whatever its fields are called.
+        version: Its number, 0 if there is none.
+        fields: All its fields.
+        template: The template of an adopted secret. For any other secret it is None, even if a
+            field has the template's name.
 
     """
 
@@ -54,17 +56,19 @@ class Entry:
 
     @property
     def value(self) -> Any:
-        """What is under the key of values; None when nothing is."""
+        """Return the field for the value, None if there is none."""
         return self.fields.get(VALUE_KEY)
 
 
 @dataclass(frozen=True, slots=True)
 class StaticRole:
-    """A database user that stays, and whose password the server changes.
+    """A permanent database user whose password the server rotates.
 
     Attributes:
-        rotation_period: seconds.
-        secret: path, below the KV mount, of the secret that is composed with it.
+        connection: Name of the database connection.
+        rotation_period: Seconds between rotations.
+        secret: Path below the KV mount of the secret that is composed with the password.
+        inputs: Has the secret's value, if it is not on the server yet.
 
     """
 
@@ -75,10 +79,10 @@ class StaticRole:
     username: str
     rotation_period: int
     secret: str
-    supply: Inputs
+    inputs: Inputs
 
     def desired(self) -> Fields:
-        """Whose password, on which connection, how often."""
+        """Return the user, the connection, and how often its password rotates."""
         return {
             "db_name": self.connection,
             "username": self.username,
@@ -87,15 +91,22 @@ class StaticRole:
         }
 
     def read(self, reader: Reader) -> Fields | None:
-        """The same of the role on the server."""
+        """Return the role's fields, None if it does not exist."""
         data = read_data(reader, self._path)
         return pick(self.desired(), data) if data is not None else None
 
     def write(self, session: Session, before: Fields | None) -> None:
-        """Create it, which changes the password; or change its period, which doesn't."""
-        refuse_change(self, before, ("username",))
+        """Create the role, which rotates the password, or change its period, which does not.
+
+        Raises:
+            CannotChange: If the role on the server is for another username.
+            NotAdoptable: If the secret cannot be turned into a template.
+            ConfigurationError: If the secret has no value, and the operator provides none.
+
+        """
+        check_immutable(self, before, ("username",))
         if before is None:
-            prepare(session, self.secret, self.username, self.supply)
+            ensure_template(session, self.secret, self.username, self.inputs)
         session.post(self._path, self.desired(), retry=False)
 
     @property
@@ -105,10 +116,12 @@ class StaticRole:
 
 @dataclass(frozen=True, slots=True)
 class AdoptedSecret:
-    """A secret that holds a template, and no password any more.
+    """A secret whose entry has a template instead of a password.
 
     Attributes:
-        name: path below the KV mount.
+        name: Path below the KV mount.
+        username: The database user whose password the server rotates.
+        inputs: Has the secret's value, if it is not on the server yet.
 
     """
 
@@ -116,14 +129,17 @@ class AdoptedSecret:
 
     name: str
     username: str
-    supply: Inputs
+    inputs: Inputs
 
     def desired(self) -> Fields:
-        """That its value is composed."""
+        """Return that the value is composed."""
         return {"value": "composed"}
 
     def read(self, reader: Reader) -> Fields | None:
-        """Compares version numbers only: no value is read for a plan."""
+        """Return whether the value is ``composed`` or ``given``, None if the secret has no value.
+
+        It compares version numbers only, because a plan must not read secret values.
+        """
         data = read_data(reader, metadata_path(self.name))
         if data is None or not data["current_version"]:
             return None
@@ -131,73 +147,79 @@ class AdoptedSecret:
         return {"value": "composed" if composed == str(data["current_version"]) else "given"}
 
     def write(self, session: Session, before: Fields | None) -> None:  # noqa: ARG002 (protocol)
-        """Leave the template alone in its entry, and note so."""
-        prepare(session, self.name, self.username, self.supply)
-        held = entry(session, self.name)
-        version = held.version
-        if VALUE_KEY in held.fields:
-            template = {TEMPLATE_KEY: str(held.template)}
-            version = write_entry(session, self.name, template, version)
+        """Remove the value from the entry so that only the template stays, and record that version.
+
+        Raises:
+            NotAdoptable: If the value cannot be turned into a template.
+            ConfigurationError: If the secret has no value, and the operator provides none.
+
+        """
+        ensure_template(session, self.name, self.username, self.inputs)
+        current = entry(session, self.name)
+        version = current.version
+        if VALUE_KEY in current.fields:
+            content = {TEMPLATE_KEY: str(current.template)}
+            version = write_entry(session, self.name, content, version)
         merge_metadata(session, self.name, {COMPOSED_KEY: str(version)})
 
 
-def prepare(session: Session, secret: str, username: str, supply: Inputs) -> None:
-    """See that the entry of *secret* has a template; a value that it has stays.
+def ensure_template(session: Session, secret: str, username: str, inputs: Inputs) -> None:
+    """Ensure that the entry of *secret* has a template. An existing value stays beside it.
 
     Raises:
-        NotAdoptable: its value is no URL of *username*, or it has further fields.
-        ConfigurationError: it has no value, and none was given.
+        NotAdoptable: If the value is no URL of *username*, or the entry has other fields.
+        ConfigurationError: If the secret has no value, and the operator provides none.
 
     """
-    held = entry(session, secret)
-    if held.template is not None:
+    current = entry(session, secret)
+    if current.template is not None:
         return
-    check_fields(held, secret)
-    value = held.value or supply.required(f"{KV_MOUNT}/{secret}").reveal()
-    made = template(Secret(value), secret, username)
-    # The mark goes first: a template without it would be a field like any other.
+    check_fields(current, secret)
+    value = current.value or inputs.required(f"{KV_MOUNT}/{secret}").reveal()
+    template_url = template(Secret(value), secret, username)
+    # The mark is written first, because a template without it would be an ordinary field.
     merge_metadata(session, secret, {COMPOSED_KEY: _NOT_YET})
-    write_entry(session, secret, {VALUE_KEY: value, TEMPLATE_KEY: made}, held.version)
+    write_entry(session, secret, {VALUE_KEY: value, TEMPLATE_KEY: template_url}, current.version)
 
 
-def check_fields(held: Entry, secret: str) -> None:
-    """See that nothing is lost: a template takes the place of the whole entry.
+def check_fields(current: Entry, secret: str) -> None:
+    """Check that the entry has no field besides the value, because a template replaces all fields.
 
     Raises:
-        NotAdoptable: there is something else.
+        NotAdoptable: If there is another field.
 
     """
-    if others := sorted(held.fields.keys() - {VALUE_KEY}):
+    if others := sorted(current.fields.keys() - {VALUE_KEY}):
         raise NotAdoptable(
-            f"{secret} has further fields ({', '.join(others)}), which an adopted secret can't "
+            f"{secret} has other fields ({', '.join(others)}), which an adopted secret cannot "
             "keep; move them to a secret of their own, and write this one with strongroom put"
         )
 
 
 def template(value: Secret, secret: str, username: str | None = None) -> str:
-    """The URL *value* with places where user and password were.
+    """Return the URL *value* with placeholders for its username and password.
 
     Raises:
-        NotAdoptable: it is no URL with host, database, user and password, or the user isn't
-            *username*.
+        NotAdoptable: If it is no URL with host, database, username and password, or has another
+            username than *username*.
 
     """
     url = parsed(value, secret)
     if username is not None and url.username != username:
         raise NotAdoptable(f"{secret} is a URL of the database user {url.username}, not {username}")
-    bare = URL.create(
+    without_credentials = URL.create(
         url.drivername, host=url.host, port=url.port, database=url.database, query=url.query
     )
-    scheme, _, rest = bare.render_as_string().partition("://")
+    scheme, _, rest = without_credentials.render_as_string().partition("://")
     rest = rest.replace("{", "%7B").replace("}", "%7D")
     return f"{scheme}://{USERNAME}:{PASSWORD}@{rest}"
 
 
 def parsed(value: Secret, secret: str) -> URL:
-    """The parts of the database URL *value*.
+    """Return the parts of the database URL *value*.
 
     Raises:
-        NotAdoptable: it is none with host, database, user and password.
+        NotAdoptable: If it is no PostgreSQL URL with host, database, username and password.
 
     """
     try:
@@ -212,17 +234,22 @@ def parsed(value: Secret, secret: str) -> URL:
 
 
 def entry(reader: Reader, secret: str) -> Entry:
-    """What *secret*, a path below the mount, holds."""
+    """Return the latest version of *secret*, a path below the mount; version 0 if there is none."""
     data = read_data(reader, data_path(secret))
     if data is None:
         return Entry(0, {}, None)
     fields, metadata = data["data"], data["metadata"]
-    made = adopted_template(metadata["custom_metadata"] or {}, fields)
-    return Entry(metadata["version"], fields, made)
+    adopted = adopted_template(metadata["custom_metadata"] or {}, fields)
+    return Entry(metadata["version"], fields, adopted)
 
 
 def write_entry(session: Session, secret: str, content: Mapping[str, str], cas: int) -> int:
-    """Write *content* as the version after *cas*, whose number comes back."""
+    """Write *content* as the version after *cas* and return its number.
+
+    Raises:
+        RequestRefused: If *cas* is not the current version.
+
+    """
     body = {"data": dict(content), "options": {"cas": cas}}
     version: int = session.post(data_path(secret), body, retry=False)["data"]["version"]
     return version

@@ -1,4 +1,4 @@
-"""What every login decides of the tokens that it gives, and how the server's answers are read."""
+"""Settings of the tokens that a login returns, and the reading of auth roles."""
 
 from __future__ import annotations
 
@@ -6,21 +6,23 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from vault.reconcile.lifetimes import in_force
+from vault.reconcile.lifetimes import comparable_lifetimes
 from vault.reconcile.resources import Fields, Reader, pick, read_data
 from vault.reconcile.resources.mounts import max_ttl
 
 
 @dataclass(frozen=True, slots=True)
 class TokenRules:
-    """Policies and life of a login's tokens.
+    """Policies and TTLs of a login's tokens.
+
+    No TTL may exceed the auth mount's limit, see :mod:`vault.reconcile.lifetimes`.
 
     Attributes:
-        period: seconds; a periodic token lives on as long as it is renewed in time.
-        ttl: seconds that a token without a period lives, until it is renewed.
-        max_ttl: seconds at most, renewals included. None of these is more than the auth mount
-            allows: see :mod:`vault.reconcile.lifetimes`.
-        default_policy: whether the server's own policy ``default`` comes with it.
+        period: Seconds. A periodic token has no maximum TTL: it stays valid while it is renewed
+            within this period.
+        ttl: Seconds until a token without a period expires if it is not renewed.
+        max_ttl: Seconds until a token expires, renewals included.
+        default_policy: Whether the tokens also have the server's policy ``default``.
 
     """
 
@@ -31,7 +33,7 @@ class TokenRules:
     default_policy: bool = False
 
     def fields(self) -> Fields:
-        """As the server names them. No use counts: they break an agent's renewals."""
+        """Return the server's fields. Uses are unlimited, because a limit breaks renewals."""
         return {
             "token_policies": sorted(self.policies),
             "token_period": self.period,
@@ -44,28 +46,35 @@ class TokenRules:
 
 
 def read_fields(reader: Reader, path: str, desired: Fields) -> Fields | None:
-    """Of what is at *path*, the fields of *desired*; None when nothing is there."""
+    """Return the fields of *desired* as they are at *path*, None for a 404."""
     data = read_data(reader, path)
-    return None if data is None else normal(desired, data)
+    return None if data is None else normalise_fields(desired, data)
 
 
 def read_role(reader: Reader, mount: str, path: str, desired: Fields) -> Fields | None:
-    """Of the role at *path*, the fields of *desired*, its lifetimes as *mount* grants them."""
+    """Return the fields of *desired* of the role at *path*, its TTLs as capped by *mount*.
+
+    The result is None if there is no such role.
+    """
     data = read_data(reader, path)
     if data is None:
         return None
-    return normal(desired, {**data, **in_force(data, max_ttl(reader, mount), desired)})
+    return normalise_fields(
+        desired, {**data, **comparable_lifetimes(data, max_ttl(reader, mount), desired)}
+    )
 
 
-def normal(desired: Fields, data: Mapping[str, Any]) -> dict[str, Any]:
-    """Of *data*, the fields of *desired*: lists in order, text without its last line end."""
-    return pick(desired, {key: _normal(value, data.get(key)) for key, value in desired.items()})
+def normalise_fields(desired: Fields, data: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the fields of *desired* from *data*, with lists sorted and text stripped."""
+    return pick(
+        desired, {key: _normalise_value(value, data.get(key)) for key, value in desired.items()}
+    )
 
 
-def _normal(declared: Any, found: Any) -> Any:
-    """*found* in the form of what is declared; the server gives None for what is empty."""
+def _normalise_value(declared: Any, found: Any) -> Any:
+    """Return *found* in the form of the declared value; the server returns None for empty ones."""
     if isinstance(declared, list):
-        return sorted(_normal("", each) for each in found or ())
+        return sorted(_normalise_value("", each) for each in found or ())
     if isinstance(declared, Mapping):
         return dict(found or {})
     if declared == "" and found is None:

@@ -7,7 +7,7 @@ from typing import Any, ClassVar, Final
 
 from app_integration.names import TRANSIT_MOUNT
 from app_integration.session.session import Session
-from vault.reconcile.resources import Fields, Reader, pick, read_data, refuse_change
+from vault.reconcile.resources import Fields, Reader, check_immutable, pick, read_data
 
 _AT_CREATION: Final = ("type", "derived", "exportable", "allow_plaintext_backup")
 
@@ -17,7 +17,7 @@ class TransitKey:
     """A key that never leaves the server: derived, not exportable, no plaintext backup.
 
     Attributes:
-        rotate_every: seconds between automatic rotations; 0 for none.
+        rotate_every: Seconds between automatic rotations; 0 for none.
 
     """
 
@@ -27,7 +27,7 @@ class TransitKey:
     rotate_every: int = 0
 
     def desired(self) -> Fields:
-        """The switches that matter, and the rotation period in seconds."""
+        """Return the key's type and switches, and the rotation period in seconds."""
         return {
             "type": "aes256-gcm96",
             "derived": True,
@@ -38,18 +38,25 @@ class TransitKey:
         }
 
     def read(self, reader: Reader) -> Fields | None:
-        """The same of the key on the server."""
+        """Return the key's fields, None if it does not exist."""
         data = read_data(reader, self._path)
         return pick(self.desired(), data) if data is not None else None
 
     def write(self, session: Session, before: Fields | None) -> None:
-        """Create or configure it. Creating an existing key would change nothing, silently."""
-        refuse_change(self, before, _AT_CREATION)
+        """Create the key if it does not exist, and configure it.
+
+        Creating an existing key would succeed without changing anything, so this checks it first.
+
+        Raises:
+            CannotChange: If the existing key has another type, or can leave the server.
+
+        """
+        check_immutable(self, before, _AT_CREATION)
         desired: dict[str, Any] = dict(self.desired())
         if before is None:
             session.post(self._path, {key: desired[key] for key in _AT_CREATION})
-        later = {key: value for key, value in desired.items() if key not in _AT_CREATION}
-        session.post(f"{self._path}/config", later)
+        config = {key: value for key, value in desired.items() if key not in _AT_CREATION}
+        session.post(f"{self._path}/config", config)
 
     @property
     def _path(self) -> str:

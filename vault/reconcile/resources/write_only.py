@@ -1,8 +1,9 @@
-"""Values that the server takes and never gives back: whether one has changed all the same.
+"""Write-only values: detect a changed value that the server never returns.
 
-What is noted beside the thing is the value's HMAC under a Transit key of this server. Whoever reads
-the note can't try guesses on it elsewhere, as the key never leaves the server. Who may plan can try
-them here, some ten thousand a second: so a password that a person chose is stretched before.
+The ownership metadata has the value's HMAC under a Transit key of this server, its fingerprint. A
+reader of the metadata cannot try guesses elsewhere, because the key never leaves the server. A user
+of the plan policy can try some ten thousand guesses a second here, so a password that a person
+chose is stretched with scrypt before.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from app_integration.session.session import Session
 from vault.reconcile.resources import Fields, Reader
 from vault.reconcile.resources.ownership import note
 
-#: No service's key has this name: those end in an environment and a key's own name.
+#: No service's key has this name, because those end in an environment and the key's own name.
 FINGERPRINT_KEY: Final = "strongroom-fingerprint"
 AS_GIVEN: Final = "as given"
 ANOTHER: Final = "another"
@@ -31,37 +32,41 @@ _SALT_BYTES: Final = 16
 
 @dataclass(frozen=True, slots=True)
 class WriteOnly:
-    """A password, or the like, and the record that holds its fingerprint.
+    """A password or another write-only value, and the path of its fingerprint.
 
     Attributes:
-        record: path below the KV mount.
-        value: what was given this time; None when nobody did, and then nothing is compared.
-        field: what the server calls it.
-        chosen: whether a person chose it, so that it may be guessed.
+        ownership_path: Path below the KV mount of the ownership metadata.
+        value: The value that the operator provides for this run; None for no value, and then
+            nothing is compared.
+        field: The server's name for the value.
+        low_entropy: Whether a person chose the value, so that guessing it is feasible.
 
     """
 
-    record: str
+    ownership_path: str
     value: Secret | None
     field: str = "password"
-    chosen: bool = False
+    low_entropy: bool = False
 
     def desired(self) -> Fields:
-        """That the server has what was given."""
+        """Return that the server has the provided value, no field if there is none."""
         return {} if self.value is None else {self.field: AS_GIVEN}
 
     def read(self, reader: Reader) -> Fields:
-        """Compares fingerprints; a password whose fingerprint nobody noted is "unknown"."""
+        """Return whether the provided value is on the server, by its fingerprint.
+
+        The state is ``unknown`` if the server has no fingerprint of it.
+        """
         if self.value is None:
             return {}
-        noted = note(reader, self.record).get(self._note)
-        if noted is None:
+        stored = note(reader, self.ownership_path).get(self._note)
+        if stored is None:
             return {self.field: "unknown"}
-        same = noted == self._fingerprint(reader, self.value, noted.partition(":")[0])
-        return {self.field: AS_GIVEN if same else ANOTHER}
+        matches = stored == self._fingerprint(reader, self.value, stored.partition(":")[0])
+        return {self.field: AS_GIVEN if matches else ANOTHER}
 
-    def notes(self, session: Session) -> dict[str, str]:
-        """What to note once it is written."""
+    def fingerprint_metadata(self, session: Session) -> dict[str, str]:
+        """Return the ownership metadata to store after writing the value."""
         if self.value is None:
             return {}
         salt = secrets.token_hex(_SALT_BYTES)
@@ -72,17 +77,17 @@ class WriteOnly:
         return f"{self.field}_hmac"
 
     def _fingerprint(self, reader: Reader, value: Secret, salt: str) -> str:
-        """As it is noted: the HMAC of *value*, after its salt if it was chosen."""
+        """Return the HMAC of *value*; for a low-entropy one its salt, a colon and the HMAC."""
         plain = value.reveal().encode()
-        if not self.chosen:
+        if not self.low_entropy:
             return _hmac(reader, plain)
         stretched = hashlib.scrypt(plain, salt=salt.encode(), **_SCRYPT)
         return f"{salt}:{_hmac(reader, stretched)}"
 
 
 def _hmac(reader: Reader, value: bytes) -> str:
-    """The HMAC of *value* under this server's own key, as ``vault:v1:…``."""
+    """Return the HMAC of *value* under this server's own key, as ``vault:v1:…``."""
     encoded = base64.b64encode(value).decode()
-    answer = reader.post(f"{TRANSIT_MOUNT}/hmac/{FINGERPRINT_KEY}", {"input": encoded})
-    made: str = answer["data"]["hmac"]
-    return made
+    response = reader.post(f"{TRANSIT_MOUNT}/hmac/{FINGERPRINT_KEY}", {"input": encoded})
+    digest: str = response["data"]["hmac"]
+    return digest

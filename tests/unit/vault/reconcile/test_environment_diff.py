@@ -99,7 +99,7 @@ class TestSecrets:
         one = Side(STAGING, frozenset("a"), frozenset("a"), nothing, {}, unread=False)
         other = Side(PROD, frozenset(), frozenset(), nothing, {}, unread=False)
         assert compare(one, other).missing == (
-            "gaara-store/prod/a isn't declared; gaara-store/staging/a has one",
+            "gaara-store/prod/a is not declared; gaara-store/staging/a has one",
         )
 
     @pytest.mark.parametrize(
@@ -187,12 +187,12 @@ class TestPolicies:
     def test_a_policy_that_is_not_there_is_told(self, staging: Server, prod: Server) -> None:
         prod.without("sys/policies/acl/gaara-store-prod-starter")
         found = differences(staging, prod).policy
-        assert found == ("policy gaara-store-prod-starter isn't there, or can't be read",)
+        assert found == ("policy gaara-store-prod-starter does not exist or cannot be read",)
 
     def test_a_policy_that_cannot_be_read_is_told(self, staging: Server, prod: Server) -> None:
         staging.policy("gaara-store-staging", "path {")
         found = differences(staging, prod).policy
-        assert found == ("policy gaara-store-staging isn't there, or can't be read",)
+        assert found == ("policy gaara-store-staging does not exist or cannot be read",)
 
     def test_a_policy_that_only_one_side_declares_is_told(
         self, staging: Server, prod: Server

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from vault.reconcile.lifetimes import effective, in_force, longest
+from vault.reconcile.lifetimes import cap_lifetimes, comparable_lifetimes, longest_lifetime
 
 MOUNT = 1000
 
@@ -27,17 +27,17 @@ MOUNT = 1000
 def test_a_lifetime_is_what_role_and_mount_allow(
     role: dict[str, object], granted: dict[str, int]
 ) -> None:
-    assert effective(role, MOUNT) == granted
+    assert cap_lifetimes(role, MOUNT) == granted
 
 
 @pytest.mark.parametrize("field", ["token_max_ttl", "token_explicit_max_ttl"])
 def test_a_periodic_token_ends_with_the_roles_maximum(field: str) -> None:
-    assert effective({"token_period": 600, field: 60}, MOUNT)["token_period"] == 60
+    assert cap_lifetimes({"token_period": 600, field: 60}, MOUNT)["token_period"] == 60
 
 
 def test_what_a_role_says_counts_where_it_is_not_what_is_declared() -> None:
     role = {"token_period": 2000, "secret_id_ttl": 3000}
-    assert in_force(role, MOUNT, {"token_period": 2000, "secret_id_ttl": 2500}) == {
+    assert comparable_lifetimes(role, MOUNT, {"token_period": 2000, "secret_id_ttl": 2500}) == {
         "token_period": 1000,
         "secret_id_ttl": 3000,
     }
@@ -45,5 +45,5 @@ def test_what_a_role_says_counts_where_it_is_not_what_is_declared() -> None:
 
 def test_the_longest_of_a_role_is_what_its_mount_must_allow() -> None:
     role = {"token_period": 3600, "secret_id_ttl": 86_400, "token_num_uses": 10**9}
-    assert longest(role) == 86_400
-    assert longest({"policy": "x"}) == 0
+    assert longest_lifetime(role) == 86_400
+    assert longest_lifetime({"policy": "x"}) == 0

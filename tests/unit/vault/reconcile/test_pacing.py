@@ -50,8 +50,8 @@ def clock() -> Clock:
     return Clock()
 
 
-def paced(server: Limited, clock: Clock, patience: float = 60.0) -> Paced:
-    return Pace(patience, clock, clock.sleep)(server)
+def paced(server: Limited, clock: Clock, max_wait: float = 60.0) -> Paced:
+    return Pace(max_wait, clock, clock.sleep)(server)
 
 
 def test_a_request_waits_as_long_as_the_server_asks(clock: Clock) -> None:
@@ -63,7 +63,7 @@ def test_a_request_waits_as_long_as_the_server_asks(clock: Clock) -> None:
 def test_another_connection_doesnt_ask_while_one_waits(clock: Clock) -> None:
     pace = Pace(60.0, clock, clock.sleep)
     server = Limited(clock, opens=0, retry_after=7)
-    pace._put_off(7)
+    pace._back_off(7)
     pace(server).send("GET", "a", timeout=1)
     assert (clock.slept, server.sent) == ([7], 1)
 
@@ -71,7 +71,7 @@ def test_another_connection_doesnt_ask_while_one_waits(clock: Clock) -> None:
 def test_patience_ends(clock: Clock) -> None:
     server = Limited(clock, opens=1000, retry_after=7)
     with pytest.raises(RateLimited):
-        paced(server, clock, patience=20.0).send("GET", "a", timeout=1)
+        paced(server, clock, max_wait=20.0).send("GET", "a", timeout=1)
     assert (clock.now, server.sent) == (14, 3)
 
 
@@ -95,11 +95,11 @@ def test_a_standby_that_refuses_is_left_to_who_knows_the_others(clock: Clock) ->
 
 def test_one_wait_is_told_once(clock: Clock, caplog: pytest.LogCaptureFixture) -> None:
     pace = Pace(60.0, clock, clock.sleep)
-    threads = [threading.Thread(target=pace._put_off, args=(7,)) for _ in range(8)]
+    threads = [threading.Thread(target=pace._back_off, args=(7,)) for _ in range(8)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
     assert [record.message for record in caplog.records] == [
-        "the server limits requests; going on in 7 s"
+        "the server limits requests; continuing in 7 s"
     ]

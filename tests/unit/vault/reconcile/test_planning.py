@@ -11,7 +11,7 @@ import pytest
 
 from app_integration.errors import ConfigurationError, ServerFault
 from app_integration.secret import Secret
-from vault.reconcile.planning.dependencies import AFTER, PRUNABLE, level, waves
+from vault.reconcile.planning.dependencies import AFTER, PRUNABLE, dependency_depth, waves
 from vault.reconcile.planning.plan import (
     Action,
     Change,
@@ -20,7 +20,7 @@ from vault.reconcile.planning.plan import (
     make_plan,
     read_state,
 )
-from vault.reconcile.planning.prune import Orphan, with_removals
+from vault.reconcile.planning.prune import Orphan, add_deletions
 from vault.reconcile.resources import Resource
 from vault.reconcile.resources.secrets import DerivedValue, SecretValue
 
@@ -213,10 +213,12 @@ class TestOrder:
             assert all(place[other] < place[kind] for other in others), kind
 
     def test_levels_are_the_longest_way(self) -> None:
-        assert level("mount") == 0
-        assert level("kv-config") == 1
-        assert level("adopted-secret") == 1 + max(level("secret-metadata"), level("static-role"))
-        assert level("derived-secret") == max(map(level, AFTER))
+        assert dependency_depth("mount") == 0
+        assert dependency_depth("kv-config") == 1
+        assert dependency_depth("adopted-secret") == 1 + max(
+            dependency_depth("secret-metadata"), dependency_depth("static-role")
+        )
+        assert dependency_depth("derived-secret") == max(map(dependency_depth, AFTER))
 
     def test_one_kind_is_one_wave_but_for_composed_values(self) -> None:
         assert self.kinds(self.change("policy", "a"), self.change("policy", "b")) == [
@@ -241,7 +243,7 @@ class TestOrder:
         ]
 
     def test_even_the_last_kind_is_made_before_any_is_removed(self) -> None:
-        last = max(AFTER, key=level)
+        last = max(AFTER, key=dependency_depth)
         removed = self.change(last, "old", Action.DELETE)
         assert waves([removed, self.change(last)]) == [[self.change(last)], [removed]]
 
@@ -267,42 +269,42 @@ class TestRemovals:
         return [str(each) for each in plan.changes]
 
     def test_what_holds_data_is_kept_and_named(self) -> None:
-        plan = with_removals(self.PLAN, self.FOUND, ())
+        plan = add_deletions(self.PLAN, self.FOUND, ())
         assert self.names(plan) == ["delete policy old-dev"]
         assert plan.kept == ("secret/old/dev/key", "transit/old-dev-pii")
         assert (plan.unchanged, plan.absent) == (3, ())
 
     def test_what_is_named_in_full_goes(self) -> None:
-        plan = with_removals(self.PLAN, self.FOUND, ["transit/old-dev-pii"])
+        plan = add_deletions(self.PLAN, self.FOUND, ["transit/old-dev-pii"])
         assert self.names(plan) == ["delete policy old-dev", "delete transit-key old-dev-pii"]
         assert plan.kept == ("secret/old/dev/key",)
 
     def test_removals_follow_what_was_planned(self) -> None:
         planned = make_plan([thing(a=1)], [None])
-        plan = with_removals(planned, self.FOUND, ())
+        plan = add_deletions(planned, self.FOUND, ())
         assert plan.changes[0] is planned.changes[0]
         assert plan.changes[1].removed
         assert not plan.changes[0].removed
 
     def test_what_is_not_there_to_be_destroyed_is_refused(self) -> None:
         with pytest.raises(ConfigurationError) as caught:
-            with_removals(self.PLAN, self.FOUND, ["transit/b", "transit/a"])
+            add_deletions(self.PLAN, self.FOUND, ["transit/b", "transit/a"])
         assert str(caught.value) == (
-            "--destroy-data transit/a: no such data of ours is undeclared "
+            "--destroy-data transit/a: no managed data of that name is undeclared "
             "(expected secret/old/dev/key or transit/old-dev-pii)"
         )
 
     def test_with_nothing_left_it_says_so(self) -> None:
         with pytest.raises(ConfigurationError, match="none: nothing is left to destroy"):
-            with_removals(self.PLAN, self.FOUND[:1], ["transit/a"])
+            add_deletions(self.PLAN, self.FOUND[:1], ["transit/a"])
 
     def test_what_is_gone_already_is_no_mistake(self) -> None:
-        plan = with_removals(self.PLAN, self.FOUND[:1], ["transit/a"], ["transit/a"])
+        plan = add_deletions(self.PLAN, self.FOUND[:1], ["transit/a"], ["transit/a"])
         assert plan.absent == ("transit/a",)
         assert self.names(plan) == ["delete policy old-dev"]
 
     def test_what_is_found_does_not_count_as_gone(self) -> None:
         name = "transit/old-dev-pii"
-        plan = with_removals(self.PLAN, self.FOUND, [name], [name])
+        plan = add_deletions(self.PLAN, self.FOUND, [name], [name])
         assert plan.absent == ()
         assert replace(plan, changes=()).kept == ("secret/old/dev/key",)

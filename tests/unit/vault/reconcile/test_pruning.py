@@ -15,7 +15,7 @@ from app_integration.secret import Secret
 from app_integration.session.session import Session
 from app_integration.testing import policies
 from app_integration.testing.memory_vault import ADDRESS, MemoryVault
-from vault.reconcile.planning.prune import Orphan, gone, orphans
+from vault.reconcile.planning.prune import Orphan, find_deleted, find_orphans
 from vault.reconcile.resources import Resource
 from vault.reconcile.resources.ownership import path
 from vault.reconcile.resources.secrets import SecretMetadata, metadata_path
@@ -50,44 +50,44 @@ class TestFinding:
     """What counts as ours, and as declared no more."""
 
     def test_nothing_is_found_on_an_empty_server(self, server: Session) -> None:
-        assert orphans(server, [], DEV) == []
+        assert find_orphans(server, [], DEV) == []
 
     def test_what_is_noted_and_not_declared_is_found(self, server: Session) -> None:
         old = noted(server, "approle", "old-dev")
         noted(server, "transit-key", "kept-dev-pii")
         declared = [TransitKey("kept-dev-pii", 0)]
-        assert orphans(server, declared, DEV) == [old]
+        assert find_orphans(server, declared, DEV) == [old]
 
     def test_another_kind_of_that_name_does_not_count_as_declared(self, server: Session) -> None:
         old = noted(server, "approle", "x-dev")
-        assert orphans(server, [TransitKey("x-dev", 0)], DEV) == [old]
+        assert find_orphans(server, [TransitKey("x-dev", 0)], DEV) == [old]
 
     def test_notes_of_other_environments_and_unknown_kinds_are_left(self, server: Session) -> None:
         noted(server, "approle", "old-prod", Environment.PROD)
         noted(server, "audit-device", "file")
-        assert orphans(server, [], DEV) == []
+        assert find_orphans(server, [], DEV) == []
 
     @pytest.mark.parametrize("name", ["root", "default", "control-group", "strongroom-apply"])
     def test_the_servers_own_and_our_jobs_are_left_whatever_a_note_says(
         self, server: Session, name: str
     ) -> None:
         noted(server, "policy", name)
-        assert orphans(server, [], DEV) == []
+        assert find_orphans(server, [], DEV) == []
 
     def test_secrets_carry_their_mark_themselves_at_any_depth(self, server: Session) -> None:
         found = [secret(server, "shop/dev/a"), secret(server, "shop/dev/mail/b")]
-        assert orphans(server, [], DEV) == found
+        assert find_orphans(server, [], DEV) == found
 
     def test_secrets_of_others_or_elsewhere_are_left(self, server: Session) -> None:
         secret(server, "shop/dev/theirs", managed_by="terraform")
         secret(server, "shop/dev/moved", environment="prod")
         secret(server, "shop/prod/a")
         server.post(metadata_path("shop/dev/unmarked"), {"max_versions": 3})
-        assert orphans(server, [], DEV) == []
+        assert find_orphans(server, [], DEV) == []
 
     def test_a_declared_secret_is_left(self, server: Session) -> None:
         secret(server, "shop/dev/a")
-        assert orphans(server, [SecretMetadata("shop/dev/a", {})], DEV) == []
+        assert find_orphans(server, [SecretMetadata("shop/dev/a", {})], DEV) == []
 
 
 class TestGone:
@@ -95,21 +95,21 @@ class TestGone:
 
     def test_what_is_not_there_is_gone(self, server: Session) -> None:
         names = ["transit/old-dev-pii", "secret/old/dev/key"]
-        assert gone(server, [], names) == sorted(names)
+        assert find_deleted(server, [], names) == sorted(names)
 
     def test_what_is_there_is_not(self, server: Session) -> None:
         secret(server, "old/dev/key")
         server.post("transit/keys/old-dev-pii", {"derived": True})
-        assert gone(server, [], ["transit/old-dev-pii", "secret/old/dev/key"]) == []
+        assert find_deleted(server, [], ["transit/old-dev-pii", "secret/old/dev/key"]) == []
 
     def test_what_is_declared_is_not(self, server: Session) -> None:
         declared: list[Resource] = [TransitKey("shop-dev-pii", 0)]
         declared.append(SecretMetadata("shop/dev/a", {}))
-        assert gone(server, declared, ["transit/shop-dev-pii", "secret/shop/dev/a"]) == []
+        assert find_deleted(server, declared, ["transit/shop-dev-pii", "secret/shop/dev/a"]) == []
 
     @pytest.mark.parametrize("name", ["transit/../sys", "transit", "database/x", "secret/", ""])
     def test_what_can_be_no_name_is_not(self, server: Session, name: str) -> None:
-        assert gone(server, [], [name]) == []
+        assert find_deleted(server, [], [name]) == []
 
 
 class Recorder:

@@ -22,12 +22,12 @@ class Server:
     """Notes, and the one key; counts what is asked of the key."""
 
     def __init__(self) -> None:
-        self.notes: dict[str, str] = {}
+        self.metadata: dict[str, str] = {}
         self.asked: list[bytes] = []
 
     def get(self, path: str) -> dict[str, Any]:
         assert path == metadata_path(RECORD)
-        return {"data": {"custom_metadata": self.notes}}
+        return {"data": {"custom_metadata": self.metadata}}
 
     def post(self, path: str, body: Mapping[str, Any] | None = None) -> dict[str, Any]:
         assert path == f"{TRANSIT_MOUNT}/hmac/{FINGERPRINT_KEY}"
@@ -41,21 +41,21 @@ def server() -> Server:
     return Server()
 
 
-def read(server: Server, value: Secret, *, chosen: bool = True) -> str:
-    found: str = WriteOnly(RECORD, value, chosen=chosen).read(server)["password"]  # type: ignore[arg-type] # a stand-in
+def read(server: Server, value: Secret, *, low_entropy: bool = True) -> str:
+    found: str = WriteOnly(RECORD, value, low_entropy=low_entropy).read(server)["password"]  # type: ignore[arg-type] # a stand-in
     return found
 
 
-def note(server: Server, value: Secret, *, chosen: bool = True) -> str:
-    server.notes = WriteOnly(RECORD, value, chosen=chosen).notes(server)  # type: ignore[arg-type] # a stand-in
-    return server.notes["password_hmac"]
+def note(server: Server, value: Secret, *, low_entropy: bool = True) -> str:
+    server.metadata = WriteOnly(RECORD, value, low_entropy=low_entropy).fingerprint_metadata(server)  # type: ignore[arg-type] # a stand-in
+    return server.metadata["password_hmac"]
 
 
-@pytest.mark.parametrize("chosen", [True, False])
-def test_the_same_is_known_again_and_another_is_not(server: Server, chosen: bool) -> None:
-    note(server, PASSWORD, chosen=chosen)
-    assert read(server, PASSWORD, chosen=chosen) == AS_GIVEN
-    assert read(server, Secret("correct horse "), chosen=chosen) == ANOTHER
+@pytest.mark.parametrize("low_entropy", [True, False])
+def test_the_same_is_known_again_and_another_is_not(server: Server, low_entropy: bool) -> None:
+    note(server, PASSWORD, low_entropy=low_entropy)
+    assert read(server, PASSWORD, low_entropy=low_entropy) == AS_GIVEN
+    assert read(server, Secret("correct horse "), low_entropy=low_entropy) == ANOTHER
 
 
 def test_what_a_person_chose_is_stretched_for_each_guess(
@@ -81,10 +81,10 @@ def test_the_same_password_is_noted_otherwise_each_time(server: Server) -> None:
 
 
 def test_a_note_without_salt_counts_as_another(server: Server) -> None:
-    note(server, PASSWORD, chosen=False)
+    note(server, PASSWORD, low_entropy=False)
     assert read(server, PASSWORD) == ANOTHER
 
 
 def test_without_a_value_nothing_is_asked(server: Server) -> None:
-    assert WriteOnly(RECORD, None, chosen=True).read(server) == {}  # type: ignore[arg-type] # a stand-in
+    assert WriteOnly(RECORD, None, low_entropy=True).read(server) == {}  # type: ignore[arg-type] # a stand-in
     assert server.asked == []
