@@ -1,1 +1,1 @@
-"""Policies as HCL: their syntax, and the rules that they mean."""
+"""HCL policies: the syntax, and the rules that a policy grants."""

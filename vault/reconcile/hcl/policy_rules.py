@@ -1,4 +1,4 @@
-"""What a policy grants, apart from how it is written: order, layout and comments don't matter."""
+"""Rules of a policy, independent of its order, layout and comments."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ DENY: Final = "deny"
 CAPABILITIES: Final = frozenset(
     ("create", "read", "update", "patch", "delete", "list", "scan", "sudo", DENY)
 )
-#: What the old ``policy = "write"`` stands for.
+#: The capabilities that the deprecated ``policy = "write"`` and its like stand for.
 SHORTHANDS: Final = {
     DENY: frozenset((DENY,)),
     "read": frozenset(("read", "list")),
@@ -24,16 +24,17 @@ SHORTHANDS: Final = {
     "sudo": frozenset(("create", "read", "update", "delete", "list", "sudo")),
 }
 _PATH_KEYS: Final = 2  # path "x"
+_NOT_A_TIMESTAMP: Final = ("is not a timestamp", "a timestamp such as 2030-01-31T12:00:00Z")
 
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """What one path of a policy grants.
+    """The rule for one path of a policy.
 
     Attributes:
-        path: without the leading slash; ``*`` and ``+`` as written.
-        capabilities: :data:`DENY` stands alone.
-        limits: every other key that has an effect, normalised.
+        path: Without the leading slash; ``*`` and ``+`` as written.
+        capabilities: If :data:`DENY` is among them, it is the only one.
+        limits: Every other key that has an effect, with its normalised value.
 
     """
 
@@ -42,33 +43,40 @@ class Rule:
     limits: frozenset[tuple[str, Hashable]] = frozenset()
 
 
-#: The rules of a policy. Two policies with equal meanings allow exactly the same.
-Meaning = frozenset[Rule]
+#: All rules of a policy. Two policies with equal rules allow exactly the same.
+PolicyRules = frozenset[Rule]
 
 
-def parse_rules(text: str, file: str = "policy") -> Meaning:
-    """What *text* grants; *file* names it in errors.
+def parse_rules(text: str, file: str = "policy") -> PolicyRules:
+    """Return the rules that *text* grants.
 
-    Rules for one path that only list capabilities are one rule with them all, as on the server.
+    Rules for one path that only list capabilities are merged into one, as on the server.
+
+    Args:
+        text: HCL, or its JSON form.
+        file: The file's name in error messages.
 
     Raises:
-        HclError: with every fault, each with its line.
+        HclError: If the policy has faults. The message has all of them, each with its line.
 
     """
     faults: list[FileError] = []
     rules: list[Rule] = []
     for entry in parse(text, file).entries:
         try:
-            rules += _rules(entry)
-        except _At as wrong:
+            rules += _parse_entry(entry)
+        except _LineError as wrong:
             faults.append(FileError(file, wrong.line, wrong.text))
     if faults:
         raise HclError(faults)
-    return _merged(rules)
+    return _merge(rules)
 
 
 def policies_equal(one: str, other: str) -> bool:
-    """Whether two texts grant the same; a text that can't be read equals only itself."""
+    """Return whether two texts grant the same rules.
+
+    A text that cannot be parsed equals only itself.
+    """
     if one.strip() == other.strip():
         return True
     try:
@@ -77,8 +85,8 @@ def policies_equal(one: str, other: str) -> bool:
         return False
 
 
-class _At(Exception):
-    """Something wrong on *line*."""
+class _LineError(Exception):
+    """A fault on *line*."""
 
     def __init__(self, line: int, text: str) -> None:
         super().__init__(text)
@@ -86,164 +94,175 @@ class _At(Exception):
         self.text = text
 
 
-def _merged(rules: Iterable[Rule]) -> Meaning:
-    plain: defaultdict[str, set[str]] = defaultdict(set)
+def _merge(rules: Iterable[Rule]) -> PolicyRules:
+    unlimited: defaultdict[str, set[str]] = defaultdict(set)
     limited: set[Rule] = set()
     for rule in rules:
         if rule.limits:
             limited.add(rule)
         else:
-            plain[rule.path] |= rule.capabilities
-    return frozenset(limited | {Rule(path, _denied(granted)) for path, granted in plain.items()})
+            unlimited[rule.path] |= rule.capabilities
+    return frozenset(
+        limited | {Rule(path, _apply_deny(granted)) for path, granted in unlimited.items()}
+    )
 
 
-def _denied(capabilities: Iterable[str]) -> frozenset[str]:
+def _apply_deny(capabilities: Iterable[str]) -> frozenset[str]:
     granted = frozenset(capabilities)
     return frozenset((DENY,)) if DENY in granted else granted
 
 
-def _rules(entry: Entry) -> list[Rule]:
+def _parse_entry(entry: Entry) -> list[Rule]:
     if entry.keys[0] == "name" and len(entry.keys) == 1:
         return []
     if entry.keys[0] != "path":
-        raise _At(entry.line, _unknown(entry.keys[0], ("path", "name")))
+        raise _LineError(entry.line, _describe_unknown_key(entry.keys[0], ("path", "name")))
     if len(entry.keys) != _PATH_KEYS or not isinstance(entry.node.value, Block):
-        raise _At(entry.line, 'a path reads: path "secret/data/x" { capabilities = [...] }')
-    return [_rule(entry.keys[1], entry.node.value)]
+        raise _LineError(
+            entry.line, 'write a path as: path "secret/data/x" { capabilities = [...] }'
+        )
+    return [_parse_rule(entry.keys[1], entry.node.value)]
 
 
-def _rule(path: str, block: Block) -> Rule:
+def _parse_rule(path: str, block: Block) -> Rule:
     values: dict[str, Any] = {}
     lines: dict[str, int] = {}
     for entry in block.entries:
         key = entry.keys[0]
         if key not in _KEYS or len(entry.keys) > 1:
-            raise _At(entry.line, f"path {path!r}: {_unknown(key, _KEYS)}")
+            raise _LineError(entry.line, f"path {path!r}: {_describe_unknown_key(key, _KEYS)}")
         if key in values:
-            raise _At(
-                entry.line, f"path {path!r}: {key} is given twice, first on line {lines[key]}"
+            raise _LineError(
+                entry.line, f"path {path!r}: {key} is set twice, first on line {lines[key]}"
             )
         try:
             values[key], lines[key] = _KEYS[key](entry.node), entry.line
         except InvalidValue as wrong:
             hint = f"; did you mean {wrong.near!r}?" if wrong.near else ""
             text = f"path {path!r}: {key} {wrong} (expected {wrong.expected}{hint})"
-            raise _At(entry.line, text) from None
-    _check_together(path, values, lines)
+            raise _LineError(entry.line, text) from None
+    _check_combination(path, values, lines)
     granted = values.pop("capabilities", frozenset()) | values.pop("policy", frozenset())
     values.pop("comment", None)
     limits = frozenset((key, value) for key, value in values.items() if value is not None)
-    return Rule(path.removeprefix("/"), _denied(granted), limits)
+    return Rule(path.removeprefix("/"), _apply_deny(granted), limits)
 
 
-def _check_together(path: str, values: dict[str, Any], lines: dict[str, int]) -> None:
+def _check_combination(path: str, values: dict[str, Any], lines: dict[str, int]) -> None:
     if "+*" in path:
         line = min(lines.values(), default=1)
-        raise _At(line, f"path {path!r}: '+*' is refused by the server; '+' stands for one segment")
+        raise _LineError(
+            line, f"path {path!r}: the server rejects '+*'; '+' stands for one segment"
+        )
     least, most = values.get("min_wrapping_ttl"), values.get("max_wrapping_ttl")
     if isinstance(least, int) and isinstance(most, int) and most < least:
         line = lines["max_wrapping_ttl"]
-        raise _At(line, f"path {path!r}: max_wrapping_ttl is shorter than min_wrapping_ttl")
+        raise _LineError(line, f"path {path!r}: max_wrapping_ttl is shorter than min_wrapping_ttl")
 
 
-def _unknown(key: str, known: Iterable[str]) -> str:
+def _describe_unknown_key(key: str, known: Iterable[str]) -> str:
     near = nearest(key, known)
     hint = f"; did you mean {near!r}?" if near else ""
-    return f"{key!r} is no key here (expected {listed(known)}{hint})"
+    return f"{key!r} is not a known key (expected {listed(known)}{hint})"
 
 
-def _text(node: Node) -> str:
+def _parse_text(node: Node) -> str:
     if not isinstance(node.value, str):
-        raise InvalidValue("isn't text", "text in quotes")
+        raise InvalidValue("is not a string", "text in quotes")
     return node.value
 
 
-def _texts(node: Node) -> frozenset[str]:
+def _parse_texts(node: Node) -> frozenset[str]:
     if not isinstance(node.value, tuple):
-        raise InvalidValue("isn't a list", 'a list such as ["read"]')
-    return frozenset(_text(item) for item in node.value)
+        raise InvalidValue("is not a list", 'a list such as ["read"]')
+    return frozenset(_parse_text(item) for item in node.value)
 
 
-def _capabilities(node: Node) -> frozenset[str]:
-    found = _texts(node)
+def _parse_capabilities(node: Node) -> frozenset[str]:
+    found = _parse_texts(node)
     for wrong in sorted(found - CAPABILITIES):
-        raise InvalidValue(f"holds {wrong!r}", listed(CAPABILITIES), nearest(wrong, CAPABILITIES))
+        raise InvalidValue(
+            f"has the unknown value {wrong!r}", listed(CAPABILITIES), nearest(wrong, CAPABILITIES)
+        )
     return found
 
 
-def _shorthand(node: Node) -> frozenset[str]:
-    name = _text(node)
+def _parse_shorthand(node: Node) -> frozenset[str]:
+    name = _parse_text(node)
     if name not in SHORTHANDS:
         raise InvalidValue(f"is {name!r}", listed(SHORTHANDS), nearest(name, SHORTHANDS))
     return SHORTHANDS[name]
 
 
-def _parameters(node: Node) -> Hashable:
+def _parse_parameters(node: Node) -> Hashable:
     if not isinstance(node.value, Block):
-        raise InvalidValue("isn't a block", 'a block such as { "ttl" = ["1h"] }')
+        raise InvalidValue("is not a block", 'a block such as { "ttl" = ["1h"] }')
     found: dict[str, Hashable] = {}
     for entry in node.value.entries:
         if not isinstance(entry.node.value, tuple):
             raise InvalidValue(f"has no list for {entry.keys[0]!r}", "a list of values, [] for any")
-        # The server compares parameter names in lower case.
-        found[entry.keys[0].lower()] = frozenset(map(_plain, entry.node.value))
+        # In lower case, because the server ignores the case of parameter names.
+        found[entry.keys[0].lower()] = frozenset(map(_comparable, entry.node.value))
     return frozenset(found.items())
 
 
-def _plain(node: Node) -> Hashable:
-    """Any value, comparable: lists keep their order, ``1`` and ``true`` stay different."""
+def _comparable(node: Node) -> Hashable:
+    """Return any value in a form to compare.
+
+    Lists keep their order, and ``1`` and ``true`` stay different.
+    """
     if isinstance(node.value, Block):
-        return frozenset((entry.keys, _plain(entry.node)) for entry in node.value.entries)
+        return frozenset((entry.keys, _comparable(entry.node)) for entry in node.value.entries)
     if isinstance(node.value, tuple):
-        return tuple(map(_plain, node.value))
+        return tuple(map(_comparable, node.value))
     return type(node.value).__name__, node.value
 
 
-def _lower_texts(node: Node) -> Hashable:
-    return frozenset(name.lower() for name in _texts(node)) or None
+def _parse_lower_texts(node: Node) -> Hashable:
+    return frozenset(name.lower() for name in _parse_texts(node)) or None
 
 
-def _duration(node: Node) -> int | None:
+def _parse_duration(node: Node) -> int | None:
     if isinstance(node.value, int | str) and not isinstance(node.value, bool):
         try:
             return durations.normalise(node.value) or None
         except ValueError:
             pass
-    raise InvalidValue("isn't a duration", "a duration such as 90s or 2m")
+    raise InvalidValue("is not a duration", "a duration such as 90s or 2m")
 
 
-def _limit(node: Node) -> int | None:
+def _parse_limit(node: Node) -> int | None:
     if not isinstance(node.value, int) or isinstance(node.value, bool):
-        raise InvalidValue("isn't a whole number", "a number of entries")
+        raise InvalidValue("is not a whole number", "a number of entries")
     return node.value or None
 
 
-def _moment(node: Node) -> Hashable:
+def _parse_timestamp(node: Node) -> Hashable:
     value = node.value
     if isinstance(value, str) and not value.isdecimal():
         try:
-            moment = datetime.fromisoformat(value)
+            timestamp = datetime.fromisoformat(value)
         except ValueError:
-            raise InvalidValue("isn't a moment", "a moment such as 2030-01-31T12:00:00Z") from None
-        return moment.replace(tzinfo=moment.tzinfo or UTC).timestamp()
+            raise InvalidValue(*_NOT_A_TIMESTAMP) from None
+        return timestamp.replace(tzinfo=timestamp.tzinfo or UTC).timestamp()
     if isinstance(value, int | str) and not isinstance(value, bool):
         return float(value)
-    raise InvalidValue("isn't a moment", "a moment such as 2030-01-31T12:00:00Z")
+    raise InvalidValue(*_NOT_A_TIMESTAMP)
 
 
-#: Every key of a path → what its value means. None is the same as not given.
+#: Each key of a path → the function that parses its value. None equals an omitted key.
 _KEYS: Final[dict[str, Callable[[Node], Hashable]]] = {
-    "comment": _text,
-    "policy": _shorthand,
-    "capabilities": _capabilities,
-    "allowed_parameters": _parameters,
-    "denied_parameters": _parameters,
-    "required_parameters": _lower_texts,
-    "min_wrapping_ttl": _duration,
-    "max_wrapping_ttl": _duration,
-    "mfa_methods": lambda node: _texts(node) or None,
-    "pagination_limit": _limit,
-    "expiration": _moment,
-    "list_scan_response_keys_filter_path": lambda node: _text(node) or None,
-    "control_group": _plain,
+    "comment": _parse_text,
+    "policy": _parse_shorthand,
+    "capabilities": _parse_capabilities,
+    "allowed_parameters": _parse_parameters,
+    "denied_parameters": _parse_parameters,
+    "required_parameters": _parse_lower_texts,
+    "min_wrapping_ttl": _parse_duration,
+    "max_wrapping_ttl": _parse_duration,
+    "mfa_methods": lambda node: _parse_texts(node) or None,
+    "pagination_limit": _parse_limit,
+    "expiration": _parse_timestamp,
+    "list_scan_response_keys_filter_path": lambda node: _parse_text(node) or None,
+    "control_group": _comparable,
 }

@@ -1,7 +1,8 @@
-"""The syntax of HCL as policies use it: text to a tree of entries, each with its line.
+"""Parser for HCL as policies use it: from text to a tree of entries, each with its line.
 
-Both servers read policies with HCL version 1, which is neither the HCL of Terraform nor one that a
-Python library parses. Its JSON form, which they take too, comes out as the same tree.
+OpenBao and Vault read policies with HCL version 1, which is neither Terraform's HCL nor a version
+that a Python library parses. The servers also accept HCL's JSON form, which this parser turns into
+the same tree.
 """
 
 from __future__ import annotations
@@ -18,12 +19,12 @@ MAX_DEPTH: Final = 32  # levels of nesting; a policy has three
 
 
 class HclError(DeclarationError):
-    """A policy that can't be read; the message has one ``file:line: …`` for each fault."""
+    """A policy that cannot be parsed; the message has one ``file:line: …`` for each fault."""
 
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """A value and the line it begins on: a scalar, a list, or the entries of a block."""
+    """A value and the line it begins on: a scalar, a list or a block."""
 
     line: int
     value: Scalar | tuple[Node, ...] | Block
@@ -31,7 +32,7 @@ class Node:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """``capabilities = [...]`` has one key, ``path "x" {...}`` has two."""
+    """An entry of a block: ``capabilities = [...]`` has one key, ``path "x" {...}`` has two."""
 
     line: int
     keys: tuple[str, ...]
@@ -40,7 +41,7 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """What stands between braces, or in the whole file."""
+    """The entries between braces, or those of a whole file."""
 
     entries: tuple[Entry, ...]
 
@@ -66,31 +67,44 @@ _ESCAPE: Final = re.compile(
     r"|U(?P<U>[0-9a-fA-F]{8})|(?P<one>.))",
     re.DOTALL,
 )
-_ONE: Final = {"a": "\a", "b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t", "v": "\v"} | {
-    mark: mark for mark in '\\"/'
+_SINGLE_ESCAPES: Final = {
+    "a": "\a",
+    "b": "\b",
+    "f": "\f",
+    "n": "\n",
+    "r": "\r",
+    "t": "\t",
+    "v": "\v",
+} | {mark: mark for mark in '\\"/'}
+_UNTERMINATED: Final = {
+    '"': "the string is not closed by '\"' on its line",
+    "/*": "the comment is not closed by '*/'",
 }
-_UNFINISHED: Final = {'"': "a text that doesn't end on its line", "/*": "a comment without an end"}
 
 
 def parse(text: str, file: str) -> Block:
-    """The entries of *text*; *file* names it in errors.
+    """Return the entries of *text*.
+
+    Args:
+        text: HCL, or its JSON form.
+        file: The file's name in error messages.
 
     Raises:
-        HclError: at the first place that doesn't fit.
+        HclError: At the first fault.
 
     """
-    return _Parser(list(_tokens(text, file)), file).document()
+    return _Parser(list(_tokenize(text, file)), file).parse()
 
 
-def _tokens(text: str, file: str) -> Iterator[_Token]:
+def _tokenize(text: str, file: str) -> Iterator[_Token]:
     position, line = 0, 1
     while position < len(text):
         match = _TOKEN.match(text, position)
         if match is None:
-            raise HclError([FileError(file, line, _unreadable(text[position:]))])
+            raise HclError([FileError(file, line, _describe_unreadable(text[position:]))])
         kind = str(match.lastgroup)
         if match["heredoc"] is not None:
-            yield _Token("heredoc", _heredoc(match), line)
+            yield _Token("heredoc", _heredoc_text(match), line)
         elif kind != "space":
             yield _Token(kind, match[0], line)
         line += match[0].count("\n")
@@ -98,17 +112,20 @@ def _tokens(text: str, file: str) -> Iterator[_Token]:
     yield _Token("end", "", line)
 
 
-def _unreadable(rest: str) -> str:
-    for opening, what in _UNFINISHED.items():
+def _describe_unreadable(rest: str) -> str:
+    for opening, what in _UNTERMINATED.items():
         if rest.startswith(opening):
             return what
     if rest.startswith("<<"):
-        return "a heredoc without its end line"
-    return f"{rest[0]!r} has no meaning here"
+        return "the heredoc is not closed by its end line"
+    return f"unexpected character {rest[0]!r}"
 
 
-def _heredoc(match: re.Match[str]) -> str:
-    """Its lines; after ``<<-`` without the end line's indentation, if all have it."""
+def _heredoc_text(match: re.Match[str]) -> str:
+    """Return the lines of a heredoc.
+
+    After ``<<-`` they lose the end line's indentation, if all lines have it.
+    """
     body = match["body"]
     if not match[0].startswith("<<-"):
         return body
@@ -121,63 +138,63 @@ def _heredoc(match: re.Match[str]) -> str:
 
 
 class _Parser:
-    """Recursive descent over the tokens of one file."""
+    """Recursive descent parser over the tokens of one file."""
 
     def __init__(self, tokens: list[_Token], file: str) -> None:
         self._tokens = tokens
         self._file = file
-        self._next = 0
+        self._position = 0
         self._depth = 0
 
-    def document(self) -> Block:
+    def parse(self) -> Block:
         if self._peek().text == "{":
-            block = _flat(self._block("the file"))
+            block = _flatten_json_paths(self._parse_block("the file"))
         else:
-            block = Block(tuple(self._entries("")))
-        self._take("end", "the end of the file")
+            block = Block(tuple(self._parse_entries("")))
+        self._expect("end", "the end of the file")
         return block
 
-    def _entries(self, end: str) -> Iterator[Entry]:
-        """Up to *end*: the text of a mark, or nothing for the end of the file."""
+    def _parse_entries(self, end: str) -> Iterator[Entry]:
+        """Yield the entries up to *end*: the text of a mark, or ``""`` for the end of the file."""
         while self._peek().text != end and self._peek().kind != "end":
-            yield self._entry()
+            yield self._parse_entry()
             if self._peek().text == ",":
-                self._next += 1
+                self._position += 1
 
-    def _entry(self) -> Entry:
+    def _parse_entry(self) -> Entry:
         first = self._peek()
-        keys = [self._key()]
+        keys = [self._parse_key()]
         while self._peek().kind in {"word", "string"}:
-            keys.append(self._key())
+            keys.append(self._parse_key())
         mark = self._peek()
         if mark.text in {"=", ":"}:
             if len(keys) > 1:
-                raise self._error(mark, "a block with two names takes no '='")
-            self._next += 1
-            return Entry(first.line, tuple(keys), self._value())
+                raise self._error(mark, "a block with two names has no '='; remove it")
+            self._position += 1
+            return Entry(first.line, tuple(keys), self._parse_value())
         if mark.text != "{":
             raise self._error(mark, f"expected '=' or '{{' after {keys[-1]!r}")
-        return Entry(first.line, tuple(keys), Node(mark.line, self._block(keys[-1])))
+        return Entry(first.line, tuple(keys), Node(mark.line, self._parse_block(keys[-1])))
 
-    def _key(self) -> str:
+    def _parse_key(self) -> str:
         token = self._peek()
         if token.kind not in {"word", "string"}:
             raise self._error(token, "expected a name")
-        self._next += 1
-        return token.text if token.kind == "word" else self._unquoted(token)
+        self._position += 1
+        return token.text if token.kind == "word" else self._unescape(token)
 
-    def _value(self) -> Node:
+    def _parse_value(self) -> Node:
         token = self._peek()
         if token.text == "{":
-            return Node(token.line, self._block("{"))
+            return Node(token.line, self._parse_block("{"))
         if token.text == "[":
-            return Node(token.line, self._list())
-        self._next += 1
-        return Node(token.line, self._scalar(token))
+            return Node(token.line, self._parse_list())
+        self._position += 1
+        return Node(token.line, self._parse_scalar(token))
 
-    def _scalar(self, token: _Token) -> Scalar:
+    def _parse_scalar(self, token: _Token) -> Scalar:
         if token.kind == "string":
-            return self._unquoted(token)
+            return self._unescape(token)
         if token.kind == "heredoc":
             return token.text
         if token.kind == "number":
@@ -185,27 +202,27 @@ class _Parser:
             return int(token.text, 16 if "0x" in token.text else 10) if plain else float(token.text)
         if token.text in {"true", "false"}:
             return token.text == "true"
-        raise self._error(token, "expected a value; put text in quotes")
+        raise self._error(token, "expected a value; put a string in quotes")
 
-    def _block(self, name: str) -> Block:
+    def _parse_block(self, name: str) -> Block:
         opening = self._enter()
-        entries = tuple(self._entries("}"))
+        entries = tuple(self._parse_entries("}"))
         if self._peek().kind == "end":
-            raise self._error(opening, f"the block of {name!r} isn't closed by '}}'")
+            raise self._error(opening, f"the block of {name!r} is not closed by '}}'")
         self._leave()
         return Block(entries)
 
-    def _list(self) -> tuple[Node, ...]:
+    def _parse_list(self) -> tuple[Node, ...]:
         opening = self._enter()
         nodes: list[Node] = []
         while self._peek().text != "]":
             if self._peek().kind == "end":
-                raise self._error(opening, "the list isn't closed by ']'")
-            nodes.append(self._value())
+                raise self._error(opening, "the list is not closed by ']'")
+            nodes.append(self._parse_value())
             if self._peek().text not in {",", "]"}:
                 raise self._error(self._peek(), "expected ',' or ']' in a list")
             if self._peek().text == ",":
-                self._next += 1
+                self._position += 1
         self._leave()
         return tuple(nodes)
 
@@ -214,17 +231,17 @@ class _Parser:
         self._depth += 1
         if self._depth > MAX_DEPTH:
             raise self._error(opening, f"nested more than {MAX_DEPTH} deep")
-        self._next += 1
+        self._position += 1
         return opening
 
     def _leave(self) -> None:
         self._depth -= 1
-        self._next += 1
+        self._position += 1
 
-    def _unquoted(self, token: _Token) -> str:
+    def _unescape(self, token: _Token) -> str:
         def character(match: re.Match[str]) -> str:
-            if match["one"] in _ONE:
-                return _ONE[match["one"]]
+            if match["one"] in _SINGLE_ESCAPES:
+                return _SINGLE_ESCAPES[match["one"]]
             digits = match["x"] or match["u"] or match["U"]
             code = int(match["octal"], 8) if match["octal"] else int(digits or "", 16)
             return chr(code)
@@ -232,15 +249,15 @@ class _Parser:
         try:
             return _ESCAPE.sub(character, token.text[1:-1])
         except (ValueError, OverflowError):
-            raise self._error(token, "the text has an escape that is no character") from None
+            raise self._error(token, "the string has an invalid escape") from None
 
     def _peek(self) -> _Token:
-        return self._tokens[self._next]
+        return self._tokens[self._position]
 
-    def _take(self, kind: str, expected: str) -> None:
+    def _expect(self, kind: str, expected: str) -> None:
         if self._peek().kind != kind:
             raise self._error(self._peek(), f"expected {expected}")
-        self._next += 1
+        self._position += 1
 
     def _error(self, token: _Token, what: str) -> HclError:
         if what.startswith("expected"):
@@ -249,8 +266,8 @@ class _Parser:
         return HclError([FileError(self._file, token.line, what)])
 
 
-def _flat(block: Block) -> Block:
-    """JSON's ``"path": {"x": {…}}`` as HCL's ``path "x" {…}``."""
+def _flatten_json_paths(block: Block) -> Block:
+    """Return *block* with JSON's ``"path": {"x": {…}}`` in the form of HCL's ``path "x" {…}``."""
     entries: list[Entry] = []
     for entry in block.entries:
         inner = entry.node.value
