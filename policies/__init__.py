@@ -1,1 +1,1 @@
-"""The HCL policies, and what can be said of them."""
+"""HCL policies: Jinja2 templates, and their rendering."""

@@ -1,4 +1,4 @@
-"""The policies of an environment, as HCL text, from their templates and the declaration."""
+"""Rendering of an environment's policies from their templates and the declaration."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from vault.declare.declaration import Declaration
 from vault.reconcile.desired.desired import JOBS, database_roles
 from vault.reconcile.desired.static_users import static_role_names
 
-#: People's policy, in dev only.
+#: The policy of people, in dev only.
 DEVELOPER: Final = "developer"
 
 _templates = Jinja(
@@ -22,33 +22,41 @@ _templates = Jinja(
     trim_blocks=True,
     lstrip_blocks=True,
     keep_trailing_newline=True,
-    autoescape=False,  # noqa: S701 (HCL is no HTML; names are held to their grammar)
+    autoescape=False,  # noqa: S701 (HCL is not HTML, and names are validated)
 )
 
 
 def render_policies(declaration: Declaration, environment: Environment) -> dict[str, str]:
-    """Policy name → HCL text, for everything that *environment* needs."""
+    """Return all policies of *environment*: the name of each → its HCL text."""
     declared = declaration.environment(environment)
     policies: dict[str, str] = {}
     for scope in declaration.scopes(environment):
-        policies[str(scope)] = _service(declaration, scope)
+        policies[str(scope)] = _service_policy(declaration, scope)
         if declaration.deployment(scope).login.approle is not None:
             policies[scope.starter] = starter_policy(scope, declared.tokens.wrap_ttl)
-    shared = _shared(declaration, environment)
-    in_groups = any(DEVELOPER in group.policies for group in declared.groups.values())
-    for name in (*JOBS, *([DEVELOPER] if declared.people or in_groups else [])):
+    shared = _shared_variables(declaration, environment)
+    is_in_group = any(DEVELOPER in group.policies for group in declared.groups.values())
+    for name in (*JOBS, *([DEVELOPER] if declared.people or is_in_group else [])):
         policies[name] = _render(name, **shared)
     return policies
 
 
 def starter_policy(scope: Scope, wrap_ttl: int) -> str:
-    """HCL text: what issues secret-ids of *scope*, each for one login within *wrap_ttl* seconds."""
+    """Return the HCL policy of the starter of *scope*'s agent.
+
+    The starter may issue secret-ids for *scope*, each for one login.
+
+    Args:
+        scope: The service and environment.
+        wrap_ttl: Seconds within which the secret-id must be unwrapped and used.
+
+    """
     return _render(
         "starter", service=scope.service, environment=scope.environment, wrap_ttl=wrap_ttl
     )
 
 
-def _service(declaration: Declaration, scope: Scope) -> str:
+def _service_policy(declaration: Declaration, scope: Scope) -> str:
     keys = declaration.service(scope.service).keys
     return _render(
         "service",
@@ -62,8 +70,8 @@ def _service(declaration: Declaration, scope: Scope) -> str:
     )
 
 
-def _shared(declaration: Declaration, environment: Environment) -> dict[str, Any]:
-    """What the templates of people and jobs are told."""
+def _shared_variables(declaration: Declaration, environment: Environment) -> dict[str, Any]:
+    """Return the variables of the templates for people and jobs."""
     scopes = declaration.scopes(environment)
     services = {scope: declaration.service(scope.service) for scope in scopes}
     return {
