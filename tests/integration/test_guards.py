@@ -1,4 +1,4 @@
-"""What the declared guards do on a real server: waiting, refusing, longer passwords."""
+"""The declared protection on a real server: lockout, rate limits and password policies."""
 
 from __future__ import annotations
 
@@ -27,43 +27,43 @@ USER = "auth/userpass/users/guarded"
 
 @pytest.fixture
 def login(deployment: Deployment) -> Iterator[str]:
-    """Where somebody of our own logs in, with the password ``right``."""
+    """Yield the URL of a userpass login whose password is ``right``."""
     deployment.operator.post(USER, {"password": "right"})
     yield f"{deployment.local.access.vault_address}/v1/auth/userpass/login/guarded"
     deployment.operator.delete(USER)
 
 
-def attempt(login: str, password: str) -> int:
-    """The HTTP status of a login."""
+def try_login(login: str, password: str) -> int:
+    """Return the HTTP status of a login."""
     return requests.post(login, json={"password": password}, timeout=10).status_code
 
 
-def test_whoever_guesses_has_to_wait_even_with_the_right_password(
+def test_lockout_after_wrong_passwords_rejects_the_right_one(
     deployment: Deployment, login: str
 ) -> None:
     lockout = load().environment("dev").lockout
     assert lockout is not None
-    assert attempt(login, "right") == HTTPStatus.OK
+    assert try_login(login, "right") == HTTPStatus.OK
     for _ in range(lockout.threshold):
-        assert attempt(login, "wrong") != HTTPStatus.OK
-    assert attempt(login, "right") == HTTPStatus.FORBIDDEN
+        assert try_login(login, "wrong") != HTTPStatus.OK
+    assert try_login(login, "right") == HTTPStatus.FORBIDDEN
     accessor = deployment.operator.get("sys/auth")["data"]["userpass/"]["accessor"]
     deployment.operator.post(f"sys/locked-users/{accessor}/unlock/guarded")
-    assert attempt(login, "right") == HTTPStatus.OK
+    assert try_login(login, "right") == HTTPStatus.OK
 
 
-def test_whoever_asks_too_often_is_refused(deployment: Deployment, login: str) -> None:
+def test_requests_above_the_rate_limit_are_rejected(deployment: Deployment, login: str) -> None:
     quota = RateLimit("guarded-dev", "auth/userpass", 2, 60, 0)
     quota.write(deployment.operator, None)
     try:
-        statuses = [attempt(login, "right") for _ in range(4)]
+        statuses = [try_login(login, "right") for _ in range(4)]
     finally:
         deployment.operator.delete("sys/quotas/rate-limit/guarded-dev")
     assert statuses == [HTTPStatus.OK] * 2 + [HTTPStatus.TOO_MANY_REQUESTS] * 2
-    assert attempt(login, "right") == HTTPStatus.OK
+    assert try_login(login, "right") == HTTPStatus.OK
 
 
-def test_a_plan_keeps_to_a_quota(deployment: Deployment) -> None:
+def test_plan_waits_under_a_rate_limit(deployment: Deployment) -> None:
     local = deployment.local
     resources = local.desired(local.supply())
     quota = RateLimit("paced-dev", "", 30, 3, 0)
@@ -82,7 +82,7 @@ def test_a_plan_keeps_to_a_quota(deployment: Deployment) -> None:
     assert changes == ()
 
 
-def test_passwords_of_database_users_are_drawn_by_the_declared_policy(
+def test_database_passwords_follow_the_declared_policy(
     deployment: Deployment,
 ) -> None:
     policy = load().environment(Environment.DEV).password_policies["database"]

@@ -1,4 +1,4 @@
-"""Nothing that is declared ends sooner than declared: what a server caps is lifted, or refused."""
+"""TTLs on a real server: none is shorter than declared; apply raises a cap, or fails."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ from vault.reconcile.resources.tokens import TokenRules
 pytestmark = pytest.mark.requires("embedded")
 
 DAY = 86_400
-#: The server's own maximum, where nobody set another.
+#: The server's default maximum TTL.
 SYSTEM_MAX = 32 * DAY
 
 
 @pytest.fixture(scope="module")
 def address() -> Iterator[str]:
-    """A server of its own, where nothing is mounted but what a test mounts."""
+    """Yield the address of a server where only the tests mount something."""
     with dev_server() as found:
         yield found
 
@@ -46,8 +46,8 @@ def root(address: str) -> Iterator[Session]:
         yield session
 
 
-def issued(session: Session, role: str) -> int:
-    """Seconds that a secret-id of *role* lives, as the server dates it; 0 for ever."""
+def secret_id_ttl(session: Session, role: str) -> int:
+    """Return the TTL in seconds of a new secret-id of *role*, 0 if it never expires."""
     path = f"auth/approle/role/{role}"
     accessor = session.post(f"{path}/secret-id", retry=False)["data"]["secret_id_accessor"]
     body = {"secret_id_accessor": accessor}
@@ -60,8 +60,8 @@ def issued(session: Session, role: str) -> int:
     return round((ends - created).total_seconds())
 
 
-def logged_in(session: Session, role: str) -> dict[str, Any]:
-    """The token's own look-up after a login as *role*."""
+def look_up_token(session: Session, role: str) -> dict[str, Any]:
+    """Log in as *role* and return the look-up of the token."""
     path = f"auth/approle/role/{role}"
     name = session.get(f"{path}/role-id")["data"]["role_id"]
     secret_id = session.post(f"{path}/secret-id", retry=False)["data"]["secret_id"]
@@ -72,10 +72,10 @@ def logged_in(session: Session, role: str) -> dict[str, Any]:
     return found
 
 
-def test_a_secret_id_lives_as_long_as_is_declared(deployment: Deployment) -> None:
+def test_secret_id_has_the_declared_ttl(deployment: Deployment) -> None:
     declared = deployment.local.declaration.environment("dev").tokens.secret_id_ttl
     assert declared > SYSTEM_MAX
-    assert issued(deployment.operator, "gaara-store-dev") == declared
+    assert secret_id_ttl(deployment.operator, "gaara-store-dev") == declared
 
 
 ROLES: list[Mapping[str, int]] = [
@@ -93,24 +93,24 @@ ROLES: list[Mapping[str, int]] = [
 
 @pytest.mark.parametrize("mount_max", [0, 400, 45 * DAY], ids=["untuned", "400s", "45d"])
 @pytest.mark.parametrize("role", ROLES, ids=str)
-def test_the_rules_say_what_the_server_grants(
+def test_cap_lifetimes_equals_what_the_server_grants(
     root: Session, role: Mapping[str, int], mount_max: int
 ) -> None:
     approle = Mount("auth", "approle", "approle", "of this test")
     approle.write(root, approle.read(root))
-    # Zero takes the limit away again.
+    # Zero removes the limit.
     root.post("sys/auth/approle/tune", {"max_lease_ttl": mount_max})
     root.delete("auth/approle/role/probe")
     root.post("auth/approle/role/probe", dict(role))
     granted = cap_lifetimes(root.get("auth/approle/role/probe")["data"], mount_max or SYSTEM_MAX)
     if "secret_id_ttl" in role:
-        assert issued(root, "probe") == granted["secret_id_ttl"]
+        assert secret_id_ttl(root, "probe") == granted["secret_id_ttl"]
         return
-    token = logged_in(root, "probe")
+    token = look_up_token(root, "probe")
     assert token["creation_ttl"] == (granted["token_period"] or granted["token_ttl"])
 
 
-def test_the_rules_say_how_long_a_database_user_lives(deployment: Deployment) -> None:
+def test_cap_lifetimes_equals_the_lease_of_a_database_user(deployment: Deployment) -> None:
     session = deployment.operator
     body = dict(session.get("database/roles/gaara-store-dev")["data"])
     body |= {"default_ttl": 5 * DAY, "max_ttl": 6 * DAY}
@@ -136,8 +136,8 @@ def restore(deployment: Deployment) -> None:
     assert build_plan(deployment.operator, resources).changes == ()
 
 
-def shown(plan: Plan) -> set[tuple[str, str, Any, Any]]:
-    """(kind, field, on the server, declared) of each difference."""
+def differences(plan: Plan) -> set[tuple[str, str, Any, Any]]:
+    """Return (kind, field, value on the server, declared value) of each difference."""
     return {
         (change.kind, field.field, field.before, field.after)
         for change in plan.changes
@@ -145,14 +145,14 @@ def shown(plan: Plan) -> set[tuple[str, str, Any, Any]]:
     }
 
 
-def test_a_mount_capped_by_hand_is_seen_and_lifted(deployment: Deployment) -> None:
+def test_lowered_mount_limit_is_detected_and_raised(deployment: Deployment) -> None:
     operator = deployment.operator
     operator.post("sys/auth/approle/tune", {"max_lease_ttl": "10m"})
     operator.post("sys/auth/userpass/tune", {"max_lease_ttl": "20m"})
     operator.post("sys/mounts/database/tune", {"max_lease_ttl": "30m"})
     local = deployment.local
     with local.operator("strongroom-plan") as reader:
-        found = shown(build_plan(reader, local.desired(local.supply())))
+        found = differences(build_plan(reader, local.desired(local.supply())))
     assert found == {
         ("mount", "max_lease_ttl", 600, 90 * DAY),
         ("mount", "max_lease_ttl", 1200, 12 * 3600),
@@ -167,10 +167,10 @@ def test_a_mount_capped_by_hand_is_seen_and_lifted(deployment: Deployment) -> No
         ("database-role", "max_ttl", 1800, DAY),
     }
     restore(deployment)
-    assert issued(operator, "gaara-store-dev") == 90 * DAY
+    assert secret_id_ttl(operator, "gaara-store-dev") == 90 * DAY
 
 
-def test_a_limit_above_what_is_declared_stays(deployment: Deployment) -> None:
+def test_mount_limit_above_the_declared_ttl_is_kept(deployment: Deployment) -> None:
     operator = deployment.operator
     operator.post("sys/mounts/database/tune", {"max_lease_ttl": "1000h"})
     restore(deployment)
@@ -189,13 +189,13 @@ LOGINS: dict[str, Resource] = {
 
 
 @pytest.mark.parametrize("method", LOGINS)
-def test_every_way_to_log_in_is_held_to_its_period(root: Session, method: str) -> None:
+def test_token_period_of_each_auth_method_is_compared(root: Session, method: str) -> None:
     mount = Mount("auth", method, method, "of this test", max_ttl=40 * DAY)
     resources = [mount, LOGINS[method]]
     apply(root, build_plan(root, resources), lambda _: None)
     assert build_plan(root, resources).changes == ()
     root.post(f"sys/auth/{method}/tune", {"max_lease_ttl": "10m"})
-    assert shown(build_plan(root, resources)) == {
+    assert differences(build_plan(root, resources)) == {
         ("mount", "max_lease_ttl", 600, 40 * DAY),
         (LOGINS[method].kind, "token_period", 600, 40 * DAY),
     }
@@ -203,8 +203,8 @@ def test_every_way_to_log_in_is_held_to_its_period(root: Session, method: str) -
     assert build_plan(root, resources).changes == ()
 
 
-class Unlifted(Session):
-    """A session to a server that takes every limit and keeps its own."""
+class FixedLimitSession(Session):
+    """A session to a server that accepts every limit but keeps its own."""
 
     def post(self, path: str, body: Any = None, **options: Any) -> dict[str, Any]:
         if path.endswith("/tune"):
@@ -212,13 +212,11 @@ class Unlifted(Session):
         return super().post(path, body, **options)
 
 
-def test_a_cap_that_cannot_be_lifted_is_refused_with_both_numbers(
-    root: Session, address: str
-) -> None:
+def test_cap_that_cannot_be_raised_fails_with_both_ttls(root: Session, address: str) -> None:
     root.delete("sys/auth/approle")
     mount = Mount("auth", "approle", "approle", "of this test", max_ttl=90 * DAY)
     role = AppRole("service", ("default",), token_period=600, secret_id_ttl=90 * DAY)
-    with Unlifted(address, StaticToken(Secret(ROOT_TOKEN))) as session:
+    with FixedLimitSession(address, StaticToken(Secret(ROOT_TOKEN))) as session:
         both: list[list[Resource]] = [[mount, role], [role]]
         for resources in both:
             with pytest.raises(ApplyFailed, match=r"is 90d in the declaration.*grants 32d at most"):
@@ -228,7 +226,7 @@ def test_a_cap_that_cannot_be_lifted_is_refused_with_both_numbers(
     assert root.list("auth/approle/role/service/secret-id") == []
 
 
-def test_no_secret_keeps_fewer_versions_than_declared(root: Session) -> None:
+def test_secrets_keep_the_declared_number_of_versions(root: Session) -> None:
     mount = Mount("mounts", "kept", "kv", "of this test", version=2)
     apply(root, build_plan(root, [mount, KvConfig("kept", 10)]), lambda _: None)
     root.post("kept/metadata/short", {"max_versions": 2})
@@ -236,7 +234,7 @@ def test_no_secret_keeps_fewer_versions_than_declared(root: Session) -> None:
         root.post("kept/data/short", {"data": {"value": str(number)}})
     assert len(root.get("kept/metadata/short")["data"]["versions"]) == 10
     root.post("kept/config", {"max_versions": 3, "delete_version_after": "1h"})
-    assert shown(build_plan(root, [mount, KvConfig("kept", 10)])) == {
+    assert differences(build_plan(root, [mount, KvConfig("kept", 10)])) == {
         ("kv-config", "max_versions", 3, 10),
         ("kv-config", "delete_version_after", 3600, 0),
     }

@@ -1,6 +1,7 @@
-"""Logins as they are declared, applied to a real server, and tried: who gets in, and who doesn't.
+"""Declared logins, applied to a real server and tried with right and wrong credentials.
 
-What vouches for others (a CI system, a cluster, a provider) is scripted; bao really asks it.
+The issuers (a CI system, a cluster, an OIDC provider) are scripted, but bao really sends them
+requests.
 """
 
 from __future__ import annotations
@@ -68,13 +69,13 @@ def session(server: AuditedServer, auth: Auth) -> Session:
 
 
 def identity(opened: Session) -> dict[str, Any]:
-    """What the server says of the token, after a read that the service's policy grants."""
+    """Return the token's look-up, after a read that the service's policy grants."""
     assert opened.get(OWN_SECRET)["data"]["data"]["value"]
     found: dict[str, Any] = opened.get(SELF)["data"]
     return found
 
 
-def refusal(opened: Session, match: str) -> str:
+def login_error(opened: Session, match: str) -> str:
     with opened, pytest.raises(AuthenticationFailed, match=match) as caught:
         opened.get(OWN_SECRET)
     return f"{caught.value!r} {caught.value.__cause__!r}"
@@ -89,7 +90,7 @@ class TestJwt:
         provider: Provider,
         tmp_path: Path,
     ) -> Signer:
-        """Who signs the tokens that the declared and applied method takes."""
+        """Return the signer of the tokens that the declared method accepts."""
         signer = CI
         method: dict[str, Any] = {"issuer": ISSUER, "keys": ["ci.pem"]}
         if request.param == "jwks":
@@ -109,7 +110,7 @@ class TestJwt:
         (folder / "jwt").write_text(token)
         return session(server, Auth("jwt", jwt_file=folder / "jwt"))
 
-    def test_the_right_token_logs_in_as_the_service(
+    def test_matching_token_logs_in_as_the_service(
         self, server: AuditedServer, signer: Signer, tmp_path: Path
     ) -> None:
         with self.opened(server, tmp_path, signer.token(ref="refs/heads/main")) as opened:
@@ -129,7 +130,7 @@ class TestJwt:
         ],
         ids=["audience", "issuer", "expired", "subject", "claim", "key"],
     )
-    def test_any_other_is_refused_with_what_to_look_at(
+    def test_other_token_is_rejected_with_a_hint(
         self,
         server: AuditedServer,
         signer: Signer,
@@ -139,14 +140,14 @@ class TestJwt:
     ) -> None:
         claims = {"ref": "refs/heads/main", **wrong}
         token = Signer(signer.issuer, claims.pop("key", signer.key)).token(**claims)
-        said = refusal(
+        said = login_error(
             self.opened(server, tmp_path, token),
             "fresh token into STRONGROOM_JWT_FILE, and that the role takes its issuer",
         )
         assert reason in said
         assert token not in said
 
-    def test_ending_what_it_gave_ends_every_token_that_was_made_by_it(
+    def test_revoking_the_logins_prefix_revokes_its_tokens(
         self, server: AuditedServer, signer: Signer, tmp_path: Path
     ) -> None:
         with self.opened(server, tmp_path, signer.token(ref="refs/heads/main")) as opened:
@@ -154,7 +155,7 @@ class TestJwt:
             server.root.post("sys/leases/revoke-prefix/auth/jwt/login", {"sync": True})
             assert identity(opened)["accessor"] != before  # it logged in again
 
-    def test_a_new_key_in_the_set_is_taken_and_the_old_one_no_more(
+    def test_rotated_jwks_accepts_the_new_key_only(
         self, server: AuditedServer, provider: Provider, tmp_path: Path
     ) -> None:
         method = {"issuer": provider.address, "jwks": f"{provider.address}/keys"}
@@ -166,12 +167,12 @@ class TestJwt:
         new, before = (each.token(ref="refs/heads/main") for each in (provider.signer, old))
         with self.opened(server, tmp_path, new) as opened:
             identity(opened)
-        refusal(self.opened(server, tmp_path, before), "STRONGROOM_JWT_FILE")
+        login_error(self.opened(server, tmp_path, before), "STRONGROOM_JWT_FILE")
 
 
 @pytest.fixture(scope="module")
 def cluster(server: AuditedServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Provider]:
-    """A cluster's API over TLS, declared and applied as the one that is asked."""
+    """Yield a cluster's API over TLS, declared and applied as the one that verifies tokens."""
     folder = tmp_path_factory.mktemp("cluster")
     pem = certificate_in(folder / "cluster.pem")
     ca = "-----BEGIN CERT" + pem.read_text().split("-----BEGIN CERT")[1]
@@ -191,7 +192,7 @@ class TestKubernetes:
     def opened(
         self, server: AuditedServer, cluster: Provider, folder: Path, account: str | None
     ) -> Session:
-        """A session of a pod whose token the cluster knows as *account*'s, if at all."""
+        """Return the session of a pod whose token the cluster knows as *account*'s, if at all."""
         namespace, name = (account or "shops:web").split(":")
         pod = {"namespace": namespace, "serviceaccount": {"name": name, "uid": "u-1"}}
         claims: dict[str, Any] = {"kubernetes.io": pod}
@@ -201,7 +202,7 @@ class TestKubernetes:
         (folder / "token").write_text(token)
         return session(server, Auth("kubernetes", jwt_file=folder / "token"))
 
-    def test_a_pod_of_the_account_logs_in_and_the_reviewer_asks(
+    def test_pod_of_the_service_account_logs_in_through_the_reviewer(
         self, server: AuditedServer, cluster: Provider, tmp_path: Path
     ) -> None:
         with self.opened(server, cluster, tmp_path, "shops:web") as opened:
@@ -209,10 +210,10 @@ class TestKubernetes:
         assert cluster.reviewers[-1] == "Bearer the reviewer's token"
 
     @pytest.mark.parametrize("account", ["shops:other", "elsewhere:web", None])
-    def test_another_account_or_namespace_or_a_token_unknown_to_the_cluster_is_refused(
+    def test_other_account_namespace_or_unknown_token_is_rejected(
         self, server: AuditedServer, cluster: Provider, tmp_path: Path, account: str | None
     ) -> None:
-        refusal(self.opened(server, cluster, tmp_path, account), "and that the role takes")
+        login_error(self.opened(server, cluster, tmp_path, account), "and that the role takes")
 
 
 class TestCertificate:
@@ -222,7 +223,7 @@ class TestCertificate:
     def certificate(
         self, tls_server: AuditedServer, tmp_path: Path
     ) -> Callable[[Authority, str], Auth]:
-        """Issues a client's certificate; the server takes those of OURS for one name."""
+        """Return a function that issues client certificates. OURS is accepted for one name."""
         declared = declare(
             tmp_path / "declared",
             pems={"ca.pem": self.OURS.pem},
@@ -232,7 +233,7 @@ class TestCertificate:
         carry_out(tls_server.root, declared)
         return lambda authority, name: Auth("cert", certificate=authority.issue(name, tmp_path))
 
-    def test_the_certificate_logs_in_and_its_token_is_renewed(
+    def test_matching_certificate_logs_in_and_its_token_is_renewed(
         self, tls_server: AuditedServer, certificate: Callable[[Authority, str], Auth]
     ) -> None:
         with session(tls_server, certificate(self.OURS, "shop.example.com")) as opened:
@@ -244,14 +245,14 @@ class TestCertificate:
         [(Authority(), "shop.example.com"), (OURS, "other.example.com")],
         ids=["another authority", "another name"],
     )
-    def test_another_is_refused(
+    def test_other_certificate_is_rejected(
         self,
         tls_server: AuditedServer,
         certificate: Callable[[Authority, str], Auth],
         authority: Authority,
         name: str,
     ) -> None:
-        refusal(
+        login_error(
             session(tls_server, certificate(authority, name)), "VAULT_CLIENT_CERT is expired, or"
         )
 
@@ -282,7 +283,7 @@ class TestPeople:
         return found
 
     def log_in(self, server: AuditedServer) -> dict[str, Any]:
-        """As a browser does: to the provider, and back with a code."""
+        """Log in as a browser does: at the provider, and back with a code."""
         went = requests.get(self.auth_url(server), allow_redirects=False, timeout=10)
         back = urlsplit(went.headers["Location"])
         assert went.headers["Location"].startswith(HERE)
@@ -298,7 +299,7 @@ class TestPeople:
             (["choir"], None),
         ],
     )
-    def test_a_person_gets_the_policies_of_their_groups(
+    def test_person_gets_the_policies_of_their_groups(
         self,
         server: AuditedServer,
         provider: Provider,
@@ -313,7 +314,7 @@ class TestPeople:
         assert auth.get("identity_policies") == policies
         assert auth["lease_duration"] == 3600
 
-    def test_ending_what_logins_gave_ends_a_persons_token(
+    def test_revoking_the_callback_prefix_revokes_a_persons_token(
         self, server: AuditedServer, provider: Provider, tmp_path: Path
     ) -> None:
         carry_out(server.root, self.declared(provider, tmp_path / "d"), GIVEN)
@@ -324,13 +325,13 @@ class TestPeople:
         with pytest.raises(StrongroomError):
             server.root.post("auth/token/lookup-accessor", accessor)
 
-    def test_a_browser_is_sent_back_nowhere_else(
+    def test_undeclared_redirect_uri_is_rejected(
         self, server: AuditedServer, provider: Provider, tmp_path: Path
     ) -> None:
         carry_out(server.root, self.declared(provider, tmp_path / "d"), GIVEN)
         assert self.auth_url(server, "http://localhost:8250/elsewhere") == ""
 
-    def test_without_the_clients_secret_nothing_is_written(
+    def test_apply_without_the_client_secret_writes_nothing(
         self, server: AuditedServer, provider: Provider, tmp_path: Path
     ) -> None:
         declared = self.declared(provider, tmp_path / "d")
@@ -343,7 +344,7 @@ class TestPeople:
         carry_out(server.root, declared, GIVEN)
 
 
-class TestRemoval:
+class TestPrune:
     PEMS: ClassVar = {"ca.pem": Authority().pem, "ci.pem": public(CI.key)}
 
     def everything(self, provider: Provider, folder: Path) -> Declaration:
@@ -368,7 +369,7 @@ class TestRemoval:
             groups={"operators": {"claim": "platform-team", "policies": ["strongroom-plan"]}},
         )
 
-    def test_what_is_declared_no_more_is_taken_away_even_when_its_method_is_gone(
+    def test_prune_deletes_roles_even_without_their_auth_method(
         self, provider: Provider, tmp_path: Path
     ) -> None:
         with audited_server(tmp_path) as server:

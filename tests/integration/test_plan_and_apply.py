@@ -35,48 +35,48 @@ def plan(deployment: Deployment, *extra: Resource) -> Plan:
         return make_plan(resources, read_state(reader, resources))
 
 
-def carry_out(deployment: Deployment, found: Plan) -> list[str]:
+def apply_plan(deployment: Deployment, found: Plan) -> list[str]:
     done: list[str] = []
     apply(deployment.operator, found, lambda change: done.append(str(change)))
     return done
 
 
-def test_a_second_plan_is_empty(deployment: Deployment) -> None:
+def test_second_plan_is_empty(deployment: Deployment) -> None:
     found = plan(deployment)
     assert found.changes == ()
     assert found.missing == ()
     assert found.unchanged > 30
 
 
-def test_other_peoples_metadata_is_kept(deployment: Deployment) -> None:
+def test_apply_keeps_unmanaged_metadata(deployment: Deployment) -> None:
     path = "secret/metadata/gaara-store/dev/jwt-secret"
     deployment.operator.post(path, {"custom_metadata": {"note": "kept"}})
-    carry_out(deployment, plan(deployment))
+    apply_plan(deployment, plan(deployment))
     custom = deployment.operator.get(path)["data"]["custom_metadata"]
     assert custom["note"] == "kept"
     assert custom["managed_by"] == "strongroom"
     assert custom["rotate_every"] == "90d"
 
 
-def test_a_plan_holds_no_secret_value(deployment: Deployment) -> None:
+def test_plan_contains_no_secret_value(deployment: Deployment) -> None:
     value = SecretValue("gaara-store/dev/extra", "given", True, lambda: pytest.fail("was read"))
     text = repr(plan(deployment, value))
     for secret in deployment.local.access.given_secrets().values():
         assert secret.reveal() not in text
 
 
-def test_the_planner_reads_no_secret_value(deployment: Deployment) -> None:
+def test_plan_policy_cannot_read_a_secret_value(deployment: Deployment) -> None:
     with deployment.local.operator("strongroom-plan") as reader, pytest.raises(AccessDenied):
         reader.get("secret/data/gaara-store/dev/jwt-secret")
 
 
-def test_a_given_secret_without_a_value_is_missing_and_no_change(deployment: Deployment) -> None:
+def test_given_secret_without_value_is_missing_and_not_a_change(deployment: Deployment) -> None:
     found = plan(deployment, given(Inputs(), "gaara-store/dev/payment-key"))
     assert found.missing == ("gaara-store/dev/payment-key",)
     assert found.changes == ()
 
 
-def test_a_generated_value_is_written_once_and_never_over(deployment: Deployment) -> None:
+def test_generated_value_is_never_overwritten(deployment: Deployment) -> None:
     made = iter(["first-value", "second-value"])
     name = "gaara-store/dev/once"
 
@@ -84,85 +84,85 @@ def test_a_generated_value_is_written_once_and_never_over(deployment: Deployment
         return Secret(next(made))
 
     value = SecretValue(name, "generated", True, make)
-    carry_out(deployment, plan(deployment, value))
+    apply_plan(deployment, plan(deployment, value))
     assert plan(deployment, value).changes == ()
-    with pytest.raises(ApplyFailed):  # check-and-set: somebody else wrote it meanwhile
-        carry_out(deployment, make_plan([value], [None]))
+    with pytest.raises(ApplyFailed):  # check-and-set: the value exists already
+        apply_plan(deployment, make_plan([value], [None]))
     read = deployment.operator.get(f"{KV_MOUNT}/data/{name}")
     assert read["data"]["data"]["value"] == "first-value"
     deployment.operator.delete(f"{KV_MOUNT}/metadata/{name}")
 
 
-def test_a_derived_value_follows_its_parts(deployment: Deployment) -> None:
+def test_derived_value_is_updated_with_its_parts(deployment: Deployment) -> None:
     part, name = "gaara-store/dev/part", "gaara-store/dev/whole"
     derived = DerivedValue(name, "smtp://shop:{part}@mail:25", {"part": part})
     write_value(deployment.operator, part, Secret("a/b@c"))
-    carry_out(deployment, plan(deployment, derived))
+    apply_plan(deployment, plan(deployment, derived))
     read = deployment.operator.get(f"{KV_MOUNT}/data/{name}")["data"]["data"]["value"]
     assert read == "smtp://shop:a%2Fb%40c@mail:25"
     assert plan(deployment, derived).changes == ()
     write_value(deployment.operator, part, Secret("new"))
     found = plan(deployment, derived)
     assert [change.before for change in found.changes] == [{"value": "outdated"}]
-    carry_out(deployment, found)
+    apply_plan(deployment, found)
     assert plan(deployment, derived).changes == ()
     deployment.operator.post(f"{KV_MOUNT}/data/{part}", {"data": {"by-hand": "new"}})
     with pytest.raises(ApplyFailed, match=f"{part} has no string under 'value'"):
-        carry_out(deployment, plan(deployment, derived))
+        apply_plan(deployment, plan(deployment, derived))
     for each in (part, name):
         deployment.operator.delete(f"{KV_MOUNT}/metadata/{each}")
 
 
-def test_a_key_made_otherwise_is_refused_and_not_silently_kept(deployment: Deployment) -> None:
+def test_transit_key_with_other_settings_is_rejected(deployment: Deployment) -> None:
     deployment.operator.post("transit/keys/plain", {"derived": False})
     with pytest.raises(ApplyFailed, match="derived is False on the server"):
-        carry_out(deployment, plan(deployment, TransitKey("plain")))
+        apply_plan(deployment, plan(deployment, TransitKey("plain")))
     deployment.operator.post("transit/keys/plain/config", {"deletion_allowed": True})
     deployment.operator.delete("transit/keys/plain")
     assert issubclass(CannotChange, Exception)
 
 
-def test_a_failure_lists_what_was_done_and_a_rerun_completes(deployment: Deployment) -> None:
+def test_failed_apply_lists_written_changes_and_can_be_repeated(deployment: Deployment) -> None:
     good = SecretValue("gaara-store/dev/first", "generated", True, lambda: Secret("x" * 32))
     bad = SecretValue("gaara-store/dev/second", "given", True, lambda: Secret("a\0b"))
     with pytest.raises(ApplyFailed) as caught:
-        carry_out(deployment, plan(deployment, good, bad))
+        apply_plan(deployment, plan(deployment, good, bad))
     assert "NUL" in str(caught.value)
     assert "done before it:\n  create secret-value gaara-store/dev/first\n" in str(caught.value)
-    mended = SecretValue("gaara-store/dev/second", "given", True, lambda: Secret("ab"))
-    done = carry_out(deployment, plan(deployment, good, mended))
+    fixed = SecretValue("gaara-store/dev/second", "given", True, lambda: Secret("ab"))
+    done = apply_plan(deployment, plan(deployment, good, fixed))
     assert done == ["create secret-value gaara-store/dev/second"]
     for name in ("first", "second"):
         deployment.operator.delete(f"{KV_MOUNT}/metadata/gaara-store/dev/{name}")
 
 
-def test_a_tag_that_is_declared_no_more_is_taken_away(deployment: Deployment) -> None:
+def test_tag_no_longer_declared_is_removed(deployment: Deployment) -> None:
     name = "gaara-store/dev/tagged"
     with_period = SecretMetadata(name, {"owner": "shop", "rotate_every": "30d"})
     without = SecretMetadata(name, {"owner": "shop", "rotate_every": None})
-    carry_out(deployment, plan(deployment, with_period))
+    apply_plan(deployment, plan(deployment, with_period))
     found = plan(deployment, without)
     assert [change.field for change in found.changes[0].fields] == ["rotate_every"]
-    carry_out(deployment, found)
+    apply_plan(deployment, found)
     assert plan(deployment, without).changes == ()
     custom = deployment.operator.get(f"{KV_MOUNT}/metadata/{name}")["data"]["custom_metadata"]
     assert custom == {"managed_by": "strongroom", "owner": "shop"}
     deployment.operator.delete(f"{KV_MOUNT}/metadata/{name}")
 
 
-def test_what_is_derived_of_the_derived_is_made_in_one_go(deployment: Deployment) -> None:
+def test_derived_value_of_a_derived_value_is_applied_in_one_run(deployment: Deployment) -> None:
     base, middle, top = (f"gaara-store/dev/{name}" for name in ("base", "middle", "top"))
     resources = (
         SecretValue(base, "generated", True, lambda: Secret("x" * 32)),
         DerivedValue(middle, "m-{base}", {"base": base}),
         DerivedValue(top, "t-{middle}", {"middle": middle}),
     )
-    carry_out(deployment, plan(deployment, *resources))
+    apply_plan(deployment, plan(deployment, *resources))
     assert plan(deployment, *resources).changes == ()
     write_value(deployment.operator, base, Secret("y" * 32))
     found = plan(deployment, *resources)
     assert [change.resource.name for change in found.changes] == [middle, top]
-    carry_out(deployment, found)
+    apply_plan(deployment, found)
     assert plan(deployment, *resources).changes == ()
     read = deployment.operator.get(f"{KV_MOUNT}/data/{top}")["data"]["data"]["value"]
     assert read == f"t-m-{'y' * 32}"
@@ -170,7 +170,7 @@ def test_what_is_derived_of_the_derived_is_made_in_one_go(deployment: Deployment
         deployment.operator.delete(f"{KV_MOUNT}/metadata/{name}")
 
 
-def test_a_derived_value_without_its_parts_is_missing_too(deployment: Deployment) -> None:
+def test_derived_value_without_its_parts_is_missing(deployment: Deployment) -> None:
     part = given(Inputs(), "gaara-store/dev/part")
     whole = DerivedValue("gaara-store/dev/whole", "{part}", {"part": "gaara-store/dev/part"})
     found = plan(deployment, part, whole)
@@ -178,7 +178,7 @@ def test_a_derived_value_without_its_parts_is_missing_too(deployment: Deployment
     assert found.changes == ()
 
 
-def test_the_declaration_puts_derived_secrets_after_their_parts(deployment: Deployment) -> None:
+def test_desired_puts_derived_secrets_after_their_parts(deployment: Deployment) -> None:
     declared = deployment.local.declaration
     service = declared.service("gaara-store")
     secrets = {

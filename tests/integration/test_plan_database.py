@@ -1,4 +1,4 @@
-"""The password that the database connection is made with: used once, then known to nobody."""
+"""The initial password of the database connection: used once, then known to the server only."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def plan(deployment: Deployment, supply: Inputs | None = None) -> Plan:
     return build_plan(deployment.operator, local.desired(supply or local.supply()))
 
 
-def carry_out(deployment: Deployment, found: Plan) -> None:
+def apply_plan(deployment: Deployment, found: Plan) -> None:
     apply(deployment.operator, found, lambda _: None)
 
 
@@ -39,8 +39,8 @@ def rotations(deployment: Deployment) -> int:
     return len(deployment.audit_lines(f"database/rotate-root/{NAME}"))
 
 
-def opens(deployment: Deployment) -> bool:
-    """Whether the password that was given still opens the database."""
+def password_logs_in(deployment: Deployment) -> bool:
+    """Return whether the initial password still logs in to the database."""
     manager = deployment.local.access.manager
     password = manager.password_file.read_text().strip()
     url = manager.connection_url.replace("{{username}}", manager.username)
@@ -51,51 +51,51 @@ def opens(deployment: Deployment) -> bool:
         return False
 
 
-def test_the_given_password_opens_nothing_any_more(deployment: Deployment) -> None:
+def test_initial_password_does_not_log_in_after_apply(deployment: Deployment) -> None:
     assert rotations(deployment) == 1
-    assert not opens(deployment)
+    assert not password_logs_in(deployment)
     assert deployment.operator.get(f"database/creds/{NAME}")["data"]["username"]
 
 
-def test_coming_up_again_neither_rotates_nor_overwrites(deployment: Deployment) -> None:
+def test_restart_neither_rotates_nor_overwrites_the_password(deployment: Deployment) -> None:
     deployment.revive()
-    carry_out(deployment, plan(deployment))
+    apply_plan(deployment, plan(deployment))
     assert rotations(deployment) == 1
     assert deployment.operator.get(f"database/creds/{NAME}")["data"]["username"]
 
 
 @pytest.mark.parametrize("lost", ["root_password", "password_hmac"])
-def test_a_lost_note_is_written_again_without_rotating(deployment: Deployment, lost: str) -> None:
+def test_lost_metadata_is_written_again_without_rotation(deployment: Deployment, lost: str) -> None:
     notes = deployment.operator.get(NOTE)["data"]["custom_metadata"]
     deployment.operator.post(
         NOTE, {"custom_metadata": {key: value for key, value in notes.items() if key != lost}}
     )
     found = plan(deployment)
     assert len(fields(found)) == 1
-    carry_out(deployment, found)
+    apply_plan(deployment, found)
     assert rotations(deployment) == 1
     assert deployment.operator.get(NOTE)["data"]["custom_metadata"] == notes
 
 
-def test_a_wrong_password_given_later_is_refused_and_breaks_nothing(deployment: Deployment) -> None:
+def test_wrong_password_is_rejected_and_the_connection_still_works(deployment: Deployment) -> None:
     supply = deployment.local.supply()
     wrong = replace(supply, values={**supply.values, PATH: Secret("mistyped-password")})
     found = plan(deployment, wrong)
     assert fields(found) == {"password"}
     with pytest.raises(ApplyFailed) as caught:
-        carry_out(deployment, found)
+        apply_plan(deployment, found)
     assert "mistyped-password" not in str(caught.value)
     assert deployment.operator.get(f"database/creds/{NAME}")["data"]["username"]
-    carry_out(deployment, plan(deployment))
+    apply_plan(deployment, plan(deployment))
     assert plan(deployment).changes == ()
     assert rotations(deployment) == 1
 
 
-def test_without_a_given_password_nothing_is_compared_or_missing(deployment: Deployment) -> None:
+def test_plan_without_password_is_empty(deployment: Deployment) -> None:
     assert plan(deployment, Inputs()).changes == ()
 
 
-def test_a_person_s_new_password_is_found_by_its_fingerprint_alone(deployment: Deployment) -> None:
+def test_new_userpass_password_is_detected_by_its_fingerprint(deployment: Deployment) -> None:
     path = "auth/userpass/users/developer"
     supply = deployment.local.supply()
     changed = replace(supply, values={**supply.values, path: Secret("a-new-password-given")})
@@ -104,14 +104,14 @@ def test_a_person_s_new_password_is_found_by_its_fingerprint_alone(deployment: D
         ("another", "as given")
     ]
     assert "a-new-password-given" not in repr(found)
-    carry_out(deployment, found)
+    apply_plan(deployment, found)
     login = "auth/userpass/login/developer"
     assert deployment.operator.post(login, {"password": "a-new-password-given"})["auth"]
     assert plan(deployment, changed).changes == ()
-    carry_out(deployment, plan(deployment))
+    apply_plan(deployment, plan(deployment))
     note = "secret/metadata/_strongroom/dev/userpass/developer"
     notes = deployment.operator.get(note)["data"]["custom_metadata"]
     assert ":vault:v1:" in notes["password_hmac"]
-    # The lockout counts no guesses at the fingerprint: each costs as much as scrypt does.
+    # The lockout does not count guesses at the fingerprint, so each must cost a scrypt hash.
     quick = WriteOnly("_strongroom/dev/userpass/developer", supply.get(path))
     assert quick.read(deployment.operator) == {"password": "another"}

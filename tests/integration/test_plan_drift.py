@@ -1,7 +1,6 @@
-"""Every managed field of every kind, changed by hand: found, shown as just that, and mended.
+"""Drift of every managed field of every kind: detected, shown alone, and corrected.
 
-The cases are generated from the resources that the declaration gives, so that neither a new field
-nor a new kind can be forgotten.
+The cases are generated from the desired resources, so that no new field or kind can be forgotten.
 """
 
 from __future__ import annotations
@@ -55,7 +54,7 @@ SUPPLY = Inputs(
     }
 )
 
-#: Throw-away things of kinds whose real ones must not be broken.
+#: Throw-away objects of the kinds whose real objects the test must not break.
 OWN: dict[str, Resource] = {
     "mount": Mount("mounts", "drift", "kv", "for this test", max_ttl=3600, version=2),
     "kv-config": KvConfig("drift", 5),
@@ -70,7 +69,7 @@ OWN: dict[str, Resource] = {
 
 
 def with_drift(declaration: Declaration) -> Declaration:
-    """*declaration* with a secret more, which is adopted."""
+    """Return *declaration* with one more secret, which is adopted."""
     service, environment = declaration.service("gaara-store"), declaration.environment("dev")
     secrets = {**service.secrets, "drift-db": Given(source="given")}
     deployment = environment.services["gaara-store"].model_copy(
@@ -88,14 +87,14 @@ def with_drift(declaration: Declaration) -> Declaration:
 
 
 def declared() -> dict[str, Resource]:
-    """One resource of each kind: of those that the declaration gives, else of our own."""
+    """Return one resource of each kind, from the declaration or else from OWN."""
     declaration = drift_logins.with_logins(with_drift(load()), "http://127.0.0.1:1")
     policies = render_policies(declaration, Environment.DEV)
     found = desired(declaration, Environment.DEV, policies, SUPPLY)
     return OWN | {each.kind: each for each in reversed(found)}
 
 
-#: Kind → one of that kind; among the fields of both are all.
+#: Kind → one resource of it. Together with OWN they have every field.
 KINDS = declared()
 CASES = [
     (kind, name)
@@ -106,13 +105,13 @@ CASES = [
 
 @dataclass
 class Hand:
-    """How a field of a kind is changed by hand.
+    """The requests that change the fields of a kind by hand.
 
     Attributes:
-        path: where a plain field is written; ``{name}`` is the resource's.
-        special: field → what to do instead.
-        fixed: fields that can't be mended.
-        along: field → those that can't but change with it.
+        path: API path where an ordinary field is written; ``{name}`` is the resource's name.
+        special: Field → the function that changes it instead.
+        fixed: Fields that apply cannot correct.
+        along: Field → other fields that change with it.
 
     """
 
@@ -126,15 +125,15 @@ def body(path: str, content: dict[str, Any]) -> Callable[[Session, str], object]
     return lambda session, name: session.post(path.format(name=name), content)
 
 
-def noted(kind: str, notes: dict[str, str]) -> Callable[[Session, str], object]:
+def with_metadata(kind: str, notes: dict[str, str]) -> Callable[[Session, str], object]:
     return body(
         f"secret/metadata/_strongroom/dev/{kind}/{{name}}",
         {"custom_metadata": {"managed_by": "strongroom", **notes}},
     )
 
 
-def again(path: str, old: dict[str, Any]) -> Callable[[Session, str], object]:
-    """Made anew, otherwise."""
+def recreated_with(path: str, old: dict[str, Any]) -> Callable[[Session, str], object]:
+    """Return a function that deletes the object and creates it again with the fields *old*."""
 
     def change(session: Session, name: str) -> None:
         if path.startswith("transit/"):
@@ -147,8 +146,8 @@ def again(path: str, old: dict[str, Any]) -> Callable[[Session, str], object]:
     return change
 
 
-def of_another_user(session: Session, name: str) -> None:
-    """The role made anew, for another database user."""
+def recreate_for_other_user(session: Session, name: str) -> None:
+    """Delete the static role, and create it again for another database user."""
     path = f"database/static-roles/{name}"
     data = session.get(path)["data"]
     session.delete(path)
@@ -156,7 +155,7 @@ def of_another_user(session: Session, name: str) -> None:
     session.post(path, body)
 
 
-def tagged(**tags: str) -> Callable[[Session, str], object]:
+def with_tags(**tags: str) -> Callable[[Session, str], object]:
     ours = {
         "managed_by": "strongroom",
         "owner": "shop",
@@ -180,18 +179,20 @@ LOCKOUT = {
     "lockout_counter_reset_duration": "15m",
     "lockout_disable": False,
 }
-#: Kinds of which the server forgets what isn't sent along.
+#: Kinds of which a write resets the fields that it omits.
 WHOLE = {"database-role", "static-role", "rate-limit", "jwt-role", "oidc-role"}
-#: What a role's maximum takes along: of a periodic token its period, of others their lives.
+#: Fields that a role's maximum also caps: the period of periodic tokens, the TTLs of others.
 PERIODIC = {name: {"token_period"} for name in ("token_max_ttl", "token_explicit_max_ttl")}
 ENDING = {"token_explicit_max_ttl": {"token_ttl", "token_max_ttl"}}
 HANDS = {
     "mount": Hand(
         "sys/mounts/{name}/tune",
         {
-            "type": again("sys/mounts/{name}", MOUNTED | {"type": "transit", "options": {}}),
-            "version": again("sys/mounts/{name}", MOUNTED | {"options": {"version": "1"}}),
-            # A higher limit is nobody's loss.
+            "type": recreated_with(
+                "sys/mounts/{name}", MOUNTED | {"type": "transit", "options": {}}
+            ),
+            "version": recreated_with("sys/mounts/{name}", MOUNTED | {"options": {"version": "1"}}),
+            # Lower, because a higher limit is no drift.
             "max_lease_ttl": body("sys/mounts/{name}/tune", {"max_lease_ttl": "59m"}),
         },
         ("type", "version"),
@@ -201,8 +202,8 @@ HANDS = {
     "transit-key": Hand(
         "transit/keys/{name}/config",
         {
-            "type": again("transit/keys/{name}", KEY | {"type": "chacha20-poly1305"}),
-            "derived": again("transit/keys/{name}", KEY | {"derived": False}),
+            "type": recreated_with("transit/keys/{name}", KEY | {"type": "chacha20-poly1305"}),
+            "derived": recreated_with("transit/keys/{name}", KEY | {"derived": False}),
         },
         ("type", "derived", "exportable", "allow_plaintext_backup"),
     ),
@@ -218,7 +219,7 @@ HANDS = {
     ),
     "userpass": Hand(
         "auth/userpass/users/{name}",
-        {"password": noted("userpass", {"password_hmac": "other"})},
+        {"password": with_metadata("userpass", {"password_hmac": "other"})},
         along=ENDING,
     ),
     "jwt-config": Hand(
@@ -255,7 +256,9 @@ HANDS = {
         "auth/oidc/config",
         {
             "oidc_discovery_url": drift_logins.with_other_provider,
-            "oidc_client_secret": noted("oidc-config", {"oidc_client_secret_hmac": "other"}),
+            "oidc_client_secret": with_metadata(
+                "oidc-config", {"oidc_client_secret_hmac": "other"}
+            ),
             **{
                 name: drift_logins.of_provider({name: value})
                 for name, value in {
@@ -281,7 +284,9 @@ HANDS = {
     "kubernetes-config": Hand(
         "auth/kubernetes/config",
         {
-            "token_reviewer_jwt": noted("kubernetes-config", {"token_reviewer_jwt_hmac": "other"}),
+            "token_reviewer_jwt": with_metadata(
+                "kubernetes-config", {"token_reviewer_jwt_hmac": "other"}
+            ),
             **{
                 name: drift_logins.configured("auth/kubernetes/config", {name: value})
                 for name, value in {
@@ -309,7 +314,7 @@ HANDS = {
     "group": Hand(
         "identity/group/name/{name}",
         {
-            "type": again(
+            "type": recreated_with(
                 "identity/group/name/{name}",
                 {"type": "internal", "policies": ["strongroom-plan"]},
             ),
@@ -322,8 +327,10 @@ HANDS = {
     "database-connection": Hand(
         CONNECTION,
         {
-            "root_password": lambda session, name: forget_note(session, name, "root_password"),
-            "password": lambda session, name: forget_note(session, name, "password_hmac"),
+            "root_password": lambda session, name: delete_metadata_key(
+                session, name, "root_password"
+            ),
+            "password": lambda session, name: delete_metadata_key(session, name, "password_hmac"),
             "password_authentication": body(
                 CONNECTION, {"password_authentication": "password", "verify_connection": False}
             ),
@@ -359,7 +366,7 @@ HANDS = {
         },
     ),
     "static-role": Hand(
-        "database/static-roles/{name}", {"username": of_another_user}, fixed=("username",)
+        "database/static-roles/{name}", {"username": recreate_for_other_user}, fixed=("username",)
     ),
     "adopted-secret": Hand(
         "", {"value": lambda session, name: write_value(session, name, Secret(URL))}
@@ -367,15 +374,15 @@ HANDS = {
     "secret-metadata": Hand(
         "",
         {
-            "managed_by": tagged(managed_by="somebody"),
-            "owner": tagged(owner="somebody"),
-            "environment": tagged(environment="prod"),
-            "rotate_every": tagged(rotate_every="91d"),
+            "managed_by": with_tags(managed_by="somebody"),
+            "owner": with_tags(owner="somebody"),
+            "environment": with_tags(environment="prod"),
+            "rotate_every": with_tags(rotate_every="91d"),
         },
     ),
     "secret-value": Hand(
         "",
-        # Metadata and all versions gone: the tags are written anew by their own kind.
+        # This also deletes the metadata, whose tags their own kind writes again.
         {"value": lambda session, name: session.delete(f"secret/metadata/{name}")},
     ),
     "derived-secret": Hand(
@@ -385,15 +392,15 @@ HANDS = {
 }
 
 
-def forget_note(session: Session, name: str, key: str) -> None:
+def delete_metadata_key(session: Session, name: str, key: str) -> None:
     path = f"secret/metadata/_strongroom/dev/database-connection/{name}"
     notes = session.get(path)["data"]["custom_metadata"]
     notes.pop(key)
     session.post(path, {"custom_metadata": notes})
 
 
-def altered(name: str, value: Any) -> Any:
-    """Another value that the server takes."""
+def changed_value(name: str, value: Any) -> Any:
+    """Return a different value that the server accepts."""
     if isinstance(value, bool):
         return not value
     if isinstance(value, int):
@@ -414,7 +421,7 @@ def change_by_hand(session: Session, resource: Resource, name: str) -> None:
     elif name == "managed_by":
         session.delete(f"secret/metadata/_strongroom/dev/{resource.kind}/{resource.name}")
     else:
-        content: dict[str, Any] = {name: altered(name, resource.desired()[name])}
+        content: dict[str, Any] = {name: changed_value(name, resource.desired()[name])}
         if resource.kind in WHOLE:
             content = {**resource.desired(), **content}
         if resource.kind == "database-connection":
@@ -431,19 +438,19 @@ def resources(deployment: Deployment) -> list[Resource]:
 def plan(deployment: Deployment) -> Plan:
     with deployment.local.operator("strongroom-plan") as reader:
         own = [each for each in resources(deployment) if each.name != "drift"]
-        # The reader may not read the throw-away mount's configuration.
+        # Without the throw-away mount, because the plan policy does not grant its configuration.
         found = build_plan(reader, own)
     return found if found.changes else build_plan(deployment.operator, resources(deployment))
 
 
-def mend(deployment: Deployment) -> None:
+def apply_all(deployment: Deployment) -> None:
     apply(
         deployment.operator, build_plan(deployment.operator, resources(deployment)), lambda _: None
     )
 
 
-def remake(deployment: Deployment, kind: str) -> None:
-    """A thing that can't be mended, away and made anew."""
+def recreate(deployment: Deployment, kind: str) -> None:
+    """Delete an object that cannot be corrected, and let apply create it again."""
     name = (OWN.get(kind) or KINDS[kind]).name
     if kind == "transit-key":
         deployment.operator.post(f"transit/keys/{name}/config", {"deletion_allowed": True})
@@ -454,7 +461,7 @@ def remake(deployment: Deployment, kind: str) -> None:
         "group": "identity/group/name",
     }[kind]
     deployment.operator.delete(f"{path}/{name}")
-    mend(deployment)
+    apply_all(deployment)
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -467,7 +474,7 @@ def own_things(deployment: Deployment) -> Iterator[None]:
     address = f"http://127.0.0.1:{deployment.ports.vault}"  # as the server sees itself
     drift_logins.begin(deployment.operator, address)
     local.declaration = drift_logins.with_logins(with_drift(before), address)
-    mend(deployment)
+    apply_all(deployment)
     yield
     local.declaration = before
     operator = deployment.operator
@@ -492,14 +499,14 @@ def own_things(deployment: Deployment) -> Iterator[None]:
             superuser.execute(f"DROP ROLE {user}".encode())
 
 
-def test_every_kind_and_field_has_its_way_of_being_changed() -> None:
+def test_every_kind_has_a_way_to_drift() -> None:
     assert set(KINDS) == set(HANDS) == set(AFTER)
     assert set(PRUNABLE) <= set(KINDS)
     assert len(CASES) > 40
 
 
 @pytest.mark.parametrize(("kind", "name"), CASES, ids=[f"{kind}-{name}" for kind, name in CASES])
-def test_a_change_by_hand_is_found_alone_and_mended(
+def test_drift_is_detected_alone_and_corrected(
     deployment: Deployment, kind: str, name: str
 ) -> None:
     real = {each.kind: each for each in reversed(resources(deployment))}
@@ -514,31 +521,31 @@ def test_a_change_by_hand_is_found_alone_and_mended(
     }
     along = HANDS[kind].along.get(name, set())
     expected |= {(kind, resource.name, each) for each in along}
-    if kind == "secret-value":  # what hangs on it, too
+    if kind == "secret-value":  # and what depends on it
         tags = OWN["secret-metadata"].desired()
         expected |= {("secret-metadata", SECRET, tag) for tag in tags}
         expected |= {("derived-secret", "gaara-store/dev/drift-url", "value")}
-    if name == "managed_by":  # what else was noted there is gone as well
+    if name == "managed_by":  # the other keys of the ownership metadata are deleted too
         notes = {"password", "root_password"} & set(resource.desired())
         expected |= {(kind, resource.name, each) for each in notes}
-    if kind == "mount":  # what hung on it went with it; and another type has another version
+    if kind == "mount":  # its configuration was deleted too, and another type has no version
         expected |= {entry for entry in shown if entry[0] == "kv-config" or name == "type"}
     assert shown == expected
     if name in HANDS[kind].fixed:
         with pytest.raises(ApplyFailed, match="cannot be changed after creation"):
-            mend(deployment)
-        remake(deployment, kind)
+            apply_all(deployment)
+        recreate(deployment, kind)
     else:
-        mend(deployment)
+        apply_all(deployment)
     assert plan(deployment).changes == ()
 
 
-def test_what_only_reads_otherwise_is_no_change(deployment: Deployment) -> None:
+def test_equivalent_spelling_is_no_drift(deployment: Deployment) -> None:
     operator = deployment.operator
     policy = operator.get(f"sys/policies/acl/{NAME}")["data"]["policy"]
     turned = "\n\n".join(["# by hand", *reversed(policy.split("\n\n"))])
     operator.post(f"sys/policies/acl/{NAME}", {"policy": turned})
-    tagged(rotate_every="2160h")(operator, SECRET)
+    with_tags(rotate_every="2160h")(operator, SECRET)
     allowed = [f"{NAME}-drift-db", NAME]
     operator.post("database/config/" + NAME, {"allowed_roles": allowed})
     assert plan(deployment).changes == ()

@@ -1,4 +1,4 @@
-"""Two environments side by side, on one server in memory."""
+"""Comparison of two environments, on one in-memory server."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ GIVEN = ("database-url", "redis-url", "smtp-password")
 
 @pytest.fixture
 def server() -> Iterator[Session]:
-    """Staging and prod applied, but for the database, and what a server has only one of."""
+    """Yield a server with staging and prod applied, except for databases and rate limits."""
     with dev_server() as address, root(address) as session:
         for scope in (STAGING, PROD):
             values = {f"secret/{scope.secret(name)}": Secret(f"{name}-{scope}") for name in GIVEN}
@@ -55,13 +55,13 @@ def shown(found: Differences) -> str:
     return capture.get()
 
 
-def test_environments_built_alike_show_nothing(server: Session) -> None:
+def test_environments_from_one_declaration_do_not_differ(server: Session) -> None:
     found = differences(server)
     assert not found
     assert found.unread == ()
 
 
-def test_a_secret_that_one_lacks_is_named(server: Session) -> None:
+def test_secret_missing_in_one_environment_is_named(server: Session) -> None:
     server.delete(f"secret/metadata/{PROD.secret('redis-url')}")
     server.delete(f"secret/data/{STAGING.secret('smtp-password')}")
     assert differences(server).missing == (
@@ -70,7 +70,7 @@ def test_a_secret_that_one_lacks_is_named(server: Session) -> None:
     )
 
 
-def test_a_value_used_in_both_is_found_and_not_shown(server: Session) -> None:
+def test_shared_value_is_reported_but_not_shown(server: Session) -> None:
     for scope, name in ((STAGING, "smtp-password"), (PROD, "redis-url")):
         write_value(server, scope.secret(name), Secret("the-same-password"))
     found = differences(server)
@@ -81,7 +81,7 @@ def test_a_value_used_in_both_is_found_and_not_shown(server: Session) -> None:
     assert "The same value in both: 1" in shown(found)
 
 
-def test_a_policy_of_another_shape_is_found(server: Session) -> None:
+def test_different_policy_is_reported(server: Session) -> None:
     text = server.get(f"sys/policies/acl/{PROD}")["data"]["policy"]
     more = 'path "secret/data/gaara-store/prod/*" { capabilities = ["read", "list"] }'
     server.post(f"sys/policies/acl/{PROD}", {"policy": f"# by hand\n{text}\n{more}"})
@@ -94,7 +94,7 @@ def test_a_policy_of_another_shape_is_found(server: Session) -> None:
     )
 
 
-def test_the_policy_of_who_starts_the_agent_is_compared_too(server: Session) -> None:
+def test_starter_policy_is_compared(server: Session) -> None:
     path = f"sys/policies/acl/{STAGING.starter}"
     text = server.get(path)["data"]["policy"]
     more = 'path "auth/approle/role/gaara-store-staging/role-id" { capabilities = ["update"] }'
@@ -103,7 +103,7 @@ def test_the_policy_of_who_starts_the_agent_is_compared_too(server: Session) -> 
     assert "only gaara-store-staging-starter: auth/approle/role/gaara-store-ENV/role-id" in found
 
 
-def test_a_value_that_is_to_be_deleted_later_is_there_until_then(server: Session) -> None:
+def test_value_with_scheduled_deletion_exists_until_then(server: Session) -> None:
     name = PROD.secret("redis-url")
     server.post(f"secret/metadata/{name}", {"delete_version_after": "2h"})
     write_value(server, name, Secret("for two hours"))
@@ -113,7 +113,7 @@ def test_a_value_that_is_to_be_deleted_later_is_there_until_then(server: Session
     assert "redis-url" not in side.present
 
 
-def test_who_may_not_read_values_is_told_that_they_were_not_compared(server: Session) -> None:
+def test_values_that_cannot_be_read_are_reported_as_not_compared(server: Session) -> None:
     token = server.post("auth/token/create", {"policies": ["strongroom-plan"]})["auth"]
     with Session(server._addresses[0], StaticToken(Secret(token["client_token"]))) as planner:
         found = differences(planner)

@@ -1,4 +1,4 @@
-"""Apply is killed after each of its writes in turn: another apply always gets to the same end."""
+"""Kills of apply after each of its writes: another apply always ends in the same state."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from vault.reconcile.planning.build import build_plan
 
 pytestmark = [pytest.mark.requires("embedded"), pytest.mark.timeout(600)]
 
-#: Requests at once in each run: one, so that the k-th write is always the same.
+#: Concurrent requests in each run: one, so that the k-th write is always the same.
 WORKERS = 1
 
 
@@ -30,12 +30,12 @@ def bench(deployment: Deployment) -> Iterator[Bench]:
 
 
 def end_state(bench: Bench, namespace: str) -> dict[str, Any]:
-    """All that is declared as the server has it, and how often each value was written."""
+    """Return the server's fields of all declared resources, and the version of each value."""
     with bench.session(namespace) as session:
         state: dict[str, Any] = {}
         for resource in wanted(namespace, bench.database, SUPPLY):
             found = resource.read(session)
-            # Versions tell of writes that a killed run had to do twice; the texts are compared.
+            # Without versions, because a killed run may write twice; the texts are compared.
             fields = {key: str(value) for key, value in (found or {}).items() if key != "version"}
             state[f"{resource.kind} {resource.name}"] = fields
             if resource.kind in {"secret-value", "adopted-secret"}:
@@ -46,16 +46,16 @@ def end_state(bench: Bench, namespace: str) -> dict[str, Any]:
     return neutral
 
 
-def applied(bench: Bench, namespace: str) -> int:
-    """A run that nobody kills; the number of its writes."""
+def apply_and_count_writes(bench: Bench, namespace: str) -> int:
+    """Apply without a kill, and return the number of writes."""
     bench.prepare(namespace)
     with bench.session(namespace) as session:
         run(session, wanted(namespace, bench.database, SUPPLY), WORKERS)
         return session.writes
 
 
-def recovered(bench: Bench, kill_after: int, workers: int) -> dict[str, Any]:
-    """The end state of an apply that was killed, and run again by one that wasn't."""
+def state_after_kill(bench: Bench, kill_after: int, workers: int) -> dict[str, Any]:
+    """Return the end state after an apply that was killed and one that was not."""
     namespace = f"k{kill_after}w{workers}"
     bench.prepare(namespace)
     initial, given = bench.password(namespace), bench.password(namespace, "app")
@@ -75,29 +75,29 @@ def recovered(bench: Bench, kill_after: int, workers: int) -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def clean(bench: Bench) -> tuple[int, dict[str, Any]]:
-    """The writes of a run that nobody kills, and its end state."""
-    writes = applied(bench, "k0")
+    """Return the number of writes and the end state of an apply without a kill."""
+    writes = apply_and_count_writes(bench, "k0")
     return writes, end_state(bench, "k0")
 
 
-def test_after_a_kill_at_any_write_the_next_apply_ends_the_same(
+def test_apply_after_a_kill_at_any_write_ends_in_the_same_state(
     bench: Bench, clean: tuple[int, dict[str, Any]]
 ) -> None:
     writes, state = clean
     assert writes > 60
     with ThreadPoolExecutor(RUNS) as pool:
-        ends = list(pool.map(lambda k: recovered(bench, k, WORKERS), range(1, writes + 1)))
+        ends = list(pool.map(lambda k: state_after_kill(bench, k, WORKERS), range(1, writes + 1)))
     assert ends == [state] * writes
 
 
 @pytest.mark.parametrize("kill_after", [20, 40, 60])
-def test_a_kill_among_many_requests_at_once_is_survived_too(
+def test_apply_after_a_kill_with_concurrent_writes_ends_in_the_same_state(
     bench: Bench, clean: tuple[int, dict[str, Any]], kill_after: int
 ) -> None:
-    assert recovered(bench, kill_after, 8) == clean[1]
+    assert state_after_kill(bench, kill_after, 8) == clean[1]
 
 
-def test_what_a_killed_apply_made_is_known_to_be_ours(bench: Bench) -> None:
+def test_killed_apply_leaves_only_managed_objects(bench: Bench) -> None:
     bench.prepare("k1000")
     assert bench.apply_and_die(Job("k1000", 50)) == signal.SIGKILL
     with bench.session("k1000") as session:
@@ -107,9 +107,11 @@ def test_what_a_killed_apply_made_is_known_to_be_ours(bench: Bench) -> None:
             assert made <= {*noted}
 
 
-def test_a_value_is_never_written_twice(bench: Bench, clean: tuple[int, dict[str, Any]]) -> None:
+def test_value_is_written_once_and_cas_rejects_another(
+    bench: Bench, clean: tuple[int, dict[str, Any]]
+) -> None:
     versions = {key: value for key, value in clean[1].items() if key.startswith("versions of")}
-    # The adopted one: what was given, that with a template, the template alone.
+    # The adopted secret has up to three: the value, the value with the template, the template.
     adopted = versions.pop(f"versions of gaara-store/dev/{ADOPTED}")
     assert adopted <= 3
     assert set(versions.values()) == {1}

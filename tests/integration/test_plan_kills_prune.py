@@ -1,7 +1,8 @@
-"""``apply --prune`` and ``apply plan.json`` are killed after each of their writes in turn.
+"""Kills of ``apply --prune`` and of ``apply plan.json`` after each of their writes.
 
-A service, a person, a database with its role and a secret are declared no more; some of what stays
-was changed by hand. The next apply always gets to the same end; after it there is nothing to do.
+A service, a person, a database with its role and a secret are no longer declared, and some of the
+other objects have drifted. The next apply always ends in the same state, and the plan after it is
+empty.
 """
 
 from __future__ import annotations
@@ -28,10 +29,10 @@ from vault.reconcile.resources import Resource
 
 pytestmark = [pytest.mark.requires("embedded"), pytest.mark.timeout(600)]
 
-#: Requests at once in each run: one, so that the k-th write is always the same.
+#: Concurrent requests in each run: one, so that the k-th write is always the same.
 WORKERS = 1
-#: What this declaration doesn't make: it needs others, or isn't to be had in a namespace. It is
-#: deleted as the other kinds are.
+#: Prunable kinds that this declaration does not create, because they need other objects or do not
+#: exist in a namespace. They are deleted in the same way.
 NOT_MADE = {
     *("static-role", "rate-limit", "group"),
     *("jwt-role", "kubernetes-role", "cert-role", "oidc-role"),
@@ -55,8 +56,8 @@ def resources(bench: Bench, namespace: str, scene: str) -> list[Resource]:
     return wanted(namespace, bench.database, SUPPLY, scene)
 
 
-def prepared(bench: Bench, namespace: str) -> str:
-    """All of it is there and in use, and was changed by hand; gives the leased user."""
+def prepare(bench: Bench, namespace: str) -> str:
+    """Apply everything, change some of it by hand, and return the name of a leased user."""
     bench.prepare(namespace)
     with bench.session(namespace) as session:
         run(session, resources(bench, namespace, MORE), 8)
@@ -66,7 +67,7 @@ def prepared(bench: Bench, namespace: str) -> str:
 
 
 def saved_plan(bench: Bench, session: Session, namespace: str, folder: Path) -> Path:
-    """A file as ``plan --prune --out`` writes it."""
+    """Save a plan as ``plan --prune --out`` does, and return the file."""
     file = folder / f"{namespace}.json"
     plan = build_plan(session, resources(bench, namespace, FEWER), PRUNE)
     plan_file.save(file, plan_file.document(plan, Environment.DEV, PRUNE))
@@ -74,14 +75,14 @@ def saved_plan(bench: Bench, session: Session, namespace: str, folder: Path) -> 
 
 
 def end_state(bench: Bench, session: Session, namespace: str) -> dict[str, Any]:
-    """Everything that is there by name, and what is declared field by field."""
-    # Quotas are the whole server's: a namespace has none.
+    """Return the names of all objects, and the server's fields of the declared ones."""
+    # Without quotas, because a namespace has none.
     paths = [path for kind, path in PRUNABLE.items() if kind != "rate-limit"]
     state: dict[str, Any] = {path: sorted(session.list(path)) for path in paths}
     state["secrets"] = sorted(_tree(session, ""))
     for resource in resources(bench, namespace, FEWER):
         fields = resource.read(session) or {}
-        # Versions tell of writes that a killed run had to do twice; the texts are compared.
+        # Without versions, because a killed run may write twice; the texts are compared.
         state[f"{resource.kind} {resource.name}"] = {
             key: str(value) for key, value in fields.items() if key != "version"
         }
@@ -97,8 +98,8 @@ def _tree(session: Session, folder: str) -> Iterator[str]:
             yield f"{folder}{key}"
 
 
-def finish(bench: Bench, session: Session, namespace: str, saved: Path | None) -> None:
-    """What an operator does after a kill: the same command again, or a plan made anew."""
+def repeat_after_kill(bench: Bench, session: Session, namespace: str, saved: Path | None) -> None:
+    """Do what an operator does after a kill: run the same command again, or save a new plan."""
     left = resources(bench, namespace, FEWER)
     if saved is None:
         run(session, left, WORKERS, PRUNE)
@@ -108,15 +109,15 @@ def finish(bench: Bench, session: Session, namespace: str, saved: Path | None) -
     run_saved(session, left, saved_plan(bench, session, namespace, saved.parent), WORKERS)
 
 
-def recovered(bench: Bench, way: str, folder: Path, kill_after: int) -> dict[str, Any]:
-    """The end state of a run that was killed, and taken up again."""
-    namespace = f"k{kill_after}{way}"
-    leased = prepared(bench, namespace)
+def state_after_kill(bench: Bench, mode: str, folder: Path, kill_after: int) -> dict[str, Any]:
+    """Return the end state after a run that was killed and was then repeated."""
+    namespace = f"k{kill_after}{mode}"
+    leased = prepare(bench, namespace)
     with bench.session(namespace) as session:
-        file = saved_plan(bench, session, namespace, folder) if way == SAVED else None
+        file = saved_plan(bench, session, namespace, folder) if mode == SAVED else None
         job = Job(namespace, kill_after, WORKERS, FEWER, str(file) if file else None)
         assert bench.apply_and_die(job) == signal.SIGKILL
-        finish(bench, session, namespace, file)
+        repeat_after_kill(bench, session, namespace, file)
         again = build_plan(session, resources(bench, namespace, FEWER), PRUNE)
         assert again.changes == ()
         assert set(again.absent) == set(PRUNE.destroy)
@@ -126,8 +127,8 @@ def recovered(bench: Bench, way: str, folder: Path, kill_after: int) -> dict[str
 
 @pytest.fixture(scope="module")
 def clean(bench: Bench) -> tuple[int, dict[str, Any]]:
-    """The writes of a run that nobody kills, and its end state."""
-    prepared(bench, "k0")
+    """Return the number of writes and the end state of a run without a kill."""
+    prepare(bench, "k0")
     with bench.session("k0") as session:
         plan = run(session, resources(bench, "k0", FEWER), WORKERS, PRUNE)
         kinds = {change.kind for change in plan.changes if change.removed}
@@ -136,13 +137,13 @@ def clean(bench: Bench) -> tuple[int, dict[str, Any]]:
         return session.writes, end_state(bench, session, "k0")
 
 
-@pytest.mark.parametrize("way", [DIRECT, SAVED])
-def test_after_a_kill_at_any_write_the_next_run_ends_the_same(
-    bench: Bench, clean: tuple[int, dict[str, Any]], tmp_path: Path, way: str
+@pytest.mark.parametrize("mode", [DIRECT, SAVED])
+def test_prune_after_a_kill_at_any_write_ends_in_the_same_state(
+    bench: Bench, clean: tuple[int, dict[str, Any]], tmp_path: Path, mode: str
 ) -> None:
     writes, state = clean
     assert writes > 25
     with ThreadPoolExecutor(RUNS) as pool:
         kills = range(1, writes + 1)
-        ends = list(pool.map(lambda k: recovered(bench, way, tmp_path, k), kills))
+        ends = list(pool.map(lambda k: state_after_kill(bench, mode, tmp_path, k), kills))
     assert ends == [state] * writes

@@ -1,4 +1,4 @@
-"""What is said of policies here, against what the server says of the same texts."""
+"""The HCL parser compared with the server, on the same texts."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from vault.reconcile.hcl.policy_rules import parse_rules
 pytestmark = pytest.mark.requires("embedded")
 
 FOLDER = Path(__file__).parents[1] / "faults" / "hcl"
-#: The server takes these, and ignores what is wrong with them.
+#: The server accepts these, and ignores their faults.
 STRICTER = {"json-without-brace", "key-twice", "path-without-name"}
 
 
@@ -25,7 +25,7 @@ def server() -> Iterator[Session]:
         yield session
 
 
-def accepted(session: Session, text: str) -> bool:
+def is_accepted(session: Session, text: str) -> bool:
     try:
         session.post("sys/policies/acl/tried", {"policy": text})
     except RequestRefused:
@@ -33,9 +33,11 @@ def accepted(session: Session, text: str) -> bool:
     return True
 
 
-def test_what_is_refused_here_is_refused_by_the_server_but_for_three(server: Session) -> None:
+def test_policy_rejected_by_the_parser_is_rejected_by_the_server_except_three(
+    server: Session,
+) -> None:
     policies = sorted(FOLDER.glob("*.hcl"))
-    taken = {each.stem for each in policies if accepted(server, each.read_text())}
+    taken = {each.stem for each in policies if is_accepted(server, each.read_text())}
     assert taken == STRICTER
 
 
@@ -50,6 +52,8 @@ def test_what_is_refused_here_is_refused_by_the_server_but_for_three(server: Ses
         'name = "x" path "a\\x41\\u00e9/+/b*" { capabilities = ["deny"] }',
     ],
 )
-def test_what_is_read_here_is_taken_by_the_server(server: Session, text: str) -> None:
+def test_policy_accepted_by_the_parser_is_accepted_by_the_server(
+    server: Session, text: str
+) -> None:
     assert parse_rules(text)
-    assert accepted(server, text)
+    assert is_accepted(server, text)

@@ -31,7 +31,7 @@ ROLE = "gaara-store-dev-reports"
 
 
 def with_more(declared: Declaration) -> Declaration:
-    """The project's declaration with one thing more of each sort."""
+    """Return *declared* with one more object of several kinds."""
     service = declared.service("gaara-store")
     database = service.database
     assert database is not None
@@ -59,7 +59,7 @@ def plan(deployment: Deployment, *destroy: str, prune: bool = True) -> Plan:
     return build_plan(deployment.operator, local.desired(local.supply()), removal)
 
 
-def carry_out(deployment: Deployment, found: Plan) -> list[str]:
+def apply_plan(deployment: Deployment, found: Plan) -> list[str]:
     done: list[str] = []
     apply(deployment.operator, found, lambda change: done.append(str(change)))
     return done
@@ -67,7 +67,7 @@ def carry_out(deployment: Deployment, found: Plan) -> list[str]:
 
 @pytest.fixture
 def pruned(deployment: Deployment) -> Iterator[Deployment]:
-    """A deployment with things that were declared once and aren't any more."""
+    """Yield a deployment with objects that were declared before and no longer are."""
     local, declared = deployment.local, deployment.local.declaration
     local.declaration = with_more(declared)
     supply = local.supply()
@@ -78,9 +78,9 @@ def pruned(deployment: Deployment) -> Iterator[Deployment]:
     )
     local.declaration = declared
     yield deployment
-    carry_out(deployment, plan(deployment))
+    apply_plan(deployment, plan(deployment))
     kept = plan(deployment).kept
-    carry_out(deployment, plan(deployment, *kept))
+    apply_plan(deployment, plan(deployment, *kept))
     assert plan(deployment).changes == ()
 
 
@@ -88,15 +88,15 @@ def removed(found: Plan) -> set[str]:
     return {f"{change.kind} {change.resource.name}" for change in found.changes if change.removed}
 
 
-def test_nothing_is_deleted_unless_asked(pruned: Deployment) -> None:
+def test_plan_without_prune_deletes_nothing(pruned: Deployment) -> None:
     assert removed(plan(pruned, prune=False)) == set()
 
 
-def test_what_is_declared_no_more_is_deleted_but_not_data(pruned: Deployment) -> None:
+def test_prune_deletes_orphans_but_keeps_data(pruned: Deployment) -> None:
     found = plan(pruned)
     assert removed(found) == {f"database-role {ROLE}", "userpass leaver"}
     assert found.kept == (SECRET, KEY)
-    done = carry_out(pruned, found)
+    done = apply_plan(pruned, found)
     assert {f"delete database-role {ROLE}", "delete userpass leaver"} <= set(done)
     assert ROLE not in pruned.operator.list("database/roles")
     assert pruned.operator.get(f"secret/data/{SECRET.removeprefix('secret/')}")
@@ -104,18 +104,18 @@ def test_what_is_declared_no_more_is_deleted_but_not_data(pruned: Deployment) ->
 
 
 @pytest.mark.parametrize("name", [KEY, SECRET])
-def test_data_goes_when_its_full_name_is_typed(pruned: Deployment, name: str) -> None:
+def test_data_is_deleted_by_its_full_name(pruned: Deployment, name: str) -> None:
     found = plan(pruned, name)
     assert found.kept == tuple({KEY, SECRET} - {name})
-    carry_out(pruned, found)
+    apply_plan(pruned, found)
     mount, _, rest = name.partition("/")
     path = f"transit/keys/{rest}" if mount == "transit" else f"secret/metadata/{rest}"
     with pytest.raises(RequestRefused, match="404"):
         pruned.operator.get(path)
 
 
-def test_what_a_killed_run_destroyed_already_is_no_error(pruned: Deployment) -> None:
-    carry_out(pruned, plan(pruned, KEY))
+def test_data_deleted_by_a_killed_run_is_no_error(pruned: Deployment) -> None:
+    apply_plan(pruned, plan(pruned, KEY))
     again = plan(pruned, KEY, SECRET)
     assert again.absent == (KEY,)
     assert removed(again) == {f"secret-metadata {SECRET.removeprefix('secret/')}"}
@@ -125,7 +125,7 @@ def test_what_a_killed_run_destroyed_already_is_no_error(pruned: Deployment) -> 
     "name",
     ["old", "transit/*", "secret/gaara-store/dev/jwt-secret", "transit/gaara-store-dev-pii", "*"],
 )
-def test_half_a_name_or_declared_data_destroys_nothing(pruned: Deployment, name: str) -> None:
+def test_partial_name_or_declared_data_is_rejected(pruned: Deployment, name: str) -> None:
     with pytest.raises(
         ConfigurationError, match="no managed data of that name is undeclared"
     ) as caught:
@@ -133,7 +133,7 @@ def test_half_a_name_or_declared_data_destroys_nothing(pruned: Deployment, name:
     assert KEY in str(caught.value)
 
 
-def test_what_others_made_stays(pruned: Deployment) -> None:
+def test_prune_keeps_unmanaged_objects(pruned: Deployment) -> None:
     operator = pruned.operator
     theirs: dict[str, dict[str, object]] = {
         "sys/policies/acl/gaara-store-dev-theirs": {"policy": 'path "a" { policy = "deny" }'},
@@ -151,7 +151,7 @@ def test_what_others_made_stays(pruned: Deployment) -> None:
         operator.delete(path)
 
 
-def test_built_in_policies_and_our_own_jobs_stay_whatever_a_note_says(pruned: Deployment) -> None:
+def test_prune_keeps_built_in_policies_and_own_jobs(pruned: Deployment) -> None:
     ours: Collection[str] = ("default", "root", "strongroom-apply")
     notes = [f"secret/metadata/_strongroom/dev/policy/{name}" for name in ours]
     for path in notes:
@@ -167,7 +167,7 @@ def test_built_in_policies_and_our_own_jobs_stay_whatever_a_note_says(pruned: De
         pruned.operator.delete(path)
 
 
-def test_another_environment_s_things_stay(pruned: Deployment) -> None:
+def test_prune_keeps_objects_of_other_environments(pruned: Deployment) -> None:
     path = "secret/metadata/_strongroom/prod/policy/gaara-store-prod"
     pruned.operator.post(path, {"custom_metadata": {"managed_by": "strongroom"}})
     secret = "secret/metadata/gaara-store/prod/jwt-secret"
@@ -181,7 +181,7 @@ def test_another_environment_s_things_stay(pruned: Deployment) -> None:
 
 
 def users(deployment: Deployment) -> set[str]:
-    """The leased users on the database."""
+    """Return the leased users in the database."""
     url = deployment.local.access.given_secrets()["database-url"]
     with psycopg.connect(url.reveal().replace("+psycopg", "")) as connection:
         rows = connection.execute("SELECT usename FROM pg_user WHERE usename LIKE 'v-%'")
@@ -192,15 +192,15 @@ def lease(session: Session, role: str) -> str:
     return str(session.get(f"database/creds/{role}")["data"]["username"])
 
 
-def test_the_users_of_a_role_go_before_it_and_no_others(pruned: Deployment) -> None:
+def test_prune_drops_the_users_of_the_role_and_no_others(pruned: Deployment) -> None:
     gone, stays = lease(pruned.operator, ROLE), lease(pruned.operator, "gaara-store-dev")
     assert {gone, stays} <= users(pruned)
-    carry_out(pruned, plan(pruned))
+    apply_plan(pruned, plan(pruned))
     assert gone not in users(pruned)
     assert stays in users(pruned)
 
 
-def test_more_leases_than_end_within_one_request_are_waited_for(pruned: Deployment) -> None:
+def test_prune_waits_for_leases_beyond_one_request(pruned: Deployment) -> None:
     gone = {lease(pruned.operator, ROLE) for _ in range(60)}
     role = Orphan("database-role", ROLE, None)
     files = pruned.layout.role_id(APPLY_ROLE), pruned.layout.secret_id(APPLY_ROLE)
@@ -211,7 +211,7 @@ def test_more_leases_than_end_within_one_request_are_waited_for(pruned: Deployme
     assert ROLE not in pruned.operator.list("database/roles")
 
 
-def test_leases_that_do_not_end_are_counted(pruned: Deployment) -> None:
+def test_revoke_all_reports_the_leases_that_do_not_end(pruned: Deployment) -> None:
     lease(pruned.operator, ROLE)
     clock = iter([0.0, 0.0, 10.0, 31.0])
     with pruned.local.access.database.superuser() as superuser:
@@ -228,7 +228,7 @@ def test_leases_that_do_not_end_are_counted(pruned: Deployment) -> None:
         superuser.execute(b"ALTER ROLE gaara_store_manager CREATEROLE")
 
 
-def test_a_role_whose_mount_is_gone_leaves_only_its_note() -> None:
+def test_prune_of_a_role_without_its_mount_deletes_the_metadata() -> None:
     note = f"secret/metadata/_strongroom/dev/database-role/{ROLE}"
     with dev_server() as address, root(address) as session:
         session.post("sys/mounts/secret", {"type": "kv", "options": {"version": "2"}})
@@ -239,12 +239,12 @@ def test_a_role_whose_mount_is_gone_leaves_only_its_note() -> None:
         assert build_plan(session, [], Prune(Environment.DEV)).changes == ()
 
 
-def test_a_leased_user_that_somebody_dropped_is_no_obstacle(pruned: Deployment) -> None:
+def test_prune_of_a_role_whose_user_was_dropped_succeeds(pruned: Deployment) -> None:
     gone = lease(pruned.operator, ROLE)
     password = (pruned.layout.passwords / "database-superuser").read_text().strip()
     url = f"postgresql://{SUPERUSER}:{password}@127.0.0.1:{pruned.ports.database}/gaara_store"
     with psycopg.connect(url, autocommit=True) as connection:
         connection.execute(f'DROP ROLE "{gone}"'.encode())
-    carry_out(pruned, plan(pruned))
+    apply_plan(pruned, plan(pruned))
     assert ROLE not in pruned.operator.list("database/roles")
     assert plan(pruned).changes == ()

@@ -1,4 +1,4 @@
-"""Each policy, cell by cell, as the server itself judges it."""
+"""The policies, each permission as the server evaluates it."""
 
 from __future__ import annotations
 
@@ -33,8 +33,8 @@ SERVICE_NEEDS = {
 }
 
 
-def granted(text: str) -> set[Need]:
-    """The (path, capability) pairs in a policy of plain rules."""
+def parse_grants(text: str) -> set[Need]:
+    """Return the (path, capability) pairs in a policy of plain rules."""
     rules = re.findall(r'path "([^"]+)" \{\s*capabilities\s*=\s*\[([^\]]*)\]', text)
     return {
         Need(path, capability)
@@ -43,12 +43,12 @@ def granted(text: str) -> set[Need]:
     }
 
 
-def test_the_service_is_granted_what_it_needs_and_nothing_else() -> None:
+def test_service_policy_grants_exactly_what_the_service_needs() -> None:
     text = render_policies(load(), Environment.DEV)[str(SCOPE)]
-    assert granted(text) == SERVICE_NEEDS
+    assert parse_grants(text) == SERVICE_NEEDS
 
 
-#: policy → (capability, path) allowed, and denied.
+#: Policy → the allowed (capability, path) pairs, and the denied ones.
 MATRIX = {
     "gaara-store-dev": (
         [
@@ -170,7 +170,7 @@ CELLS = [
 
 
 @pytest.mark.parametrize(("policy", "capability", "path", "allowed"), CELLS)
-def test_the_server_judges_as_the_table_says(
+def test_server_capabilities_equal_the_matrix(
     deployment: Deployment, policy: str, capability: str, path: str, allowed: bool
 ) -> None:
     body = {"policies": [policy], "no_default_policy": True, "ttl": "60s"}
@@ -182,22 +182,22 @@ def test_the_server_judges_as_the_table_says(
     assert (capability in answer["data"][path]) == allowed
 
 
-def test_the_table_covers_every_policy() -> None:
+def test_matrix_covers_every_policy() -> None:
     assert set(MATRIX) == set(render_policies(load(), Environment.DEV))
 
 
-def test_outside_dev_nobody_logs_in_with_a_password() -> None:
+def test_developer_policy_exists_only_in_dev() -> None:
     for environment in (Environment.STAGING, Environment.PROD):
         assert "developer" not in render_policies(load(), environment)
 
 
-def test_an_unwrapped_secret_id_is_refused_to_the_starter(deployment: Deployment) -> None:
+def test_starter_cannot_issue_an_unwrapped_secret_id(deployment: Deployment) -> None:
     with deployment.local.operator(SCOPE.starter) as starter, pytest.raises(StrongroomError):
         starter.post(f"auth/approle/role/{SCOPE}/secret-id")
 
 
-#: Leases of somebody else, of which the service has learnt the id.
-FOREIGN = [
+#: Lease ids that the service knows, but that belong to others.
+OTHER_LEASES = [
     "database/creds/other-dev/abc",
     "database/creds/gaara-store-dev-reports/abc",
     "database/creds/gaara-store-dev",
@@ -209,7 +209,7 @@ def service_session(deployment: Deployment) -> Session:
     return open_session(deployment.local.service_settings())
 
 
-def test_a_service_renews_and_revokes_its_own_leases(deployment: Deployment) -> None:
+def test_service_renews_and_revokes_its_own_leases(deployment: Deployment) -> None:
     with service_session(deployment) as service:
         lease = service.get("database/creds/gaara-store-dev")["lease_id"]
         service.post("sys/leases/renew", {"lease_id": lease, "increment": 60})
@@ -219,8 +219,8 @@ def test_a_service_renews_and_revokes_its_own_leases(deployment: Deployment) -> 
 
 
 @pytest.mark.parametrize("act", ["renew", "revoke"])
-@pytest.mark.parametrize("lease", FOREIGN)
-def test_a_service_ends_no_lease_of_anybody_else(
+@pytest.mark.parametrize("lease", OTHER_LEASES)
+def test_service_cannot_renew_or_revoke_other_leases(
     deployment: Deployment, act: str, lease: str
 ) -> None:
     ways = [
@@ -236,7 +236,7 @@ def test_a_service_ends_no_lease_of_anybody_else(
                 service.post(path, body)
 
 
-def test_without_a_database_there_are_no_leases() -> None:
+def test_policy_without_database_grants_no_leases() -> None:
     declaration = load()
     service = declaration.services["gaara-store"].model_copy(update={"database": None})
     without = replace(declaration, services={"gaara-store": service})

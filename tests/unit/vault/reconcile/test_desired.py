@@ -1,4 +1,4 @@
-"""What is asked of the server, without one."""
+"""Desired resources, computed without a server."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ def approles(environment: Environment) -> dict[str, dict[str, Any]]:
 
 
 @pytest.mark.parametrize("environment", Environment)
-def test_no_login_of_a_service_runs_out(environment: Environment) -> None:
+def test_approles_have_no_use_limits_and_services_no_max_ttl(environment: Environment) -> None:
     roles = approles(environment)
     for name, role in roles.items():
-        # A count of uses breaks renewals; a second login needs the secret-id again.
+        # A use limit breaks renewals, and a second login uses the secret-id again.
         assert (role["token_num_uses"], role["secret_id_num_uses"]) == (0, 0), name
         assert role["token_no_default_policy"] is True, name
     service = roles[f"gaara-store-{environment}"]

@@ -1,4 +1,4 @@
-"""Two environments side by side, without a server: what is told, and what is never shown."""
+"""Comparison of two environments, without a server: the reported lines, and no secret value."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ NAMES = sorted(load().secrets(STAGING))
 
 
 class Server:
-    """What a reader gets, by path; anything else isn't there."""
+    """A reader with a response for each known path, and 404 for any other."""
 
     def __init__(self, scope: Scope) -> None:
         self.scope = scope
@@ -42,7 +42,7 @@ class Server:
         self.answers[f"secret/metadata/{self.scope.secret(name)}"] = metadata
         self.answers[f"secret/data/{self.scope.secret(name)}"] = {"data": {"value": value}}
 
-    def without(self, path: str) -> None:
+    def remove(self, path: str) -> None:
         del self.answers[path]
 
     def get(self, path: str) -> dict[str, Any]:
@@ -71,30 +71,32 @@ def differences(staging: Server, prod: Server) -> Differences:
     return compare(staging.side(), prod.side())
 
 
-def test_two_that_are_as_declared_do_not_differ(staging: Server, prod: Server) -> None:
+def test_compare_of_environments_as_declared_is_empty(staging: Server, prod: Server) -> None:
     found = differences(staging, prod)
     assert found == Differences((), (), (), ())
     assert not found
 
 
 class TestSecrets:
-    """Which have a value, and which have the same."""
+    """Secrets that have a value, and secrets that share one."""
 
-    def test_one_without_a_value_is_told_once(self, staging: Server, prod: Server) -> None:
-        prod.without(f"secret/metadata/{PROD.secret('jwt-secret')}")
+    def test_secret_without_value_is_reported_once(self, staging: Server, prod: Server) -> None:
+        prod.remove(f"secret/metadata/{PROD.secret('jwt-secret')}")
         found = differences(staging, prod)
         assert found.missing == (
             "gaara-store/prod/jwt-secret has no value; gaara-store/staging/jwt-secret has one",
         )
         assert found
 
-    def test_it_is_told_whichever_side_lacks_it(self, staging: Server, prod: Server) -> None:
-        staging.without(f"secret/metadata/{STAGING.secret('jwt-secret')}")
+    def test_secret_without_value_is_reported_for_either_side(
+        self, staging: Server, prod: Server
+    ) -> None:
+        staging.remove(f"secret/metadata/{STAGING.secret('jwt-secret')}")
         assert differences(staging, prod).missing == (
             "gaara-store/staging/jwt-secret has no value; gaara-store/prod/jwt-secret has one",
         )
 
-    def test_one_that_only_one_side_declares_is_told_so(self) -> None:
+    def test_secret_declared_by_one_side_is_reported_as_not_declared(self) -> None:
         nothing: Mapping[str, Any] = {}
         one = Side(STAGING, frozenset("a"), frozenset("a"), nothing, {}, unread=False)
         other = Side(PROD, frozenset(), frozenset(), nothing, {}, unread=False)
@@ -112,18 +114,20 @@ class TestSecrets:
             ({"deletion_time": ""}, True),
         ],
     )
-    def test_a_deleted_version_is_no_value(
+    def test_deleted_version_counts_as_no_value(
         self, staging: Server, prod: Server, about: dict[str, Any], there: bool
     ) -> None:
         prod.secret("jwt-secret", "x", **about)
         assert (differences(staging, prod).missing == ()) is there
 
-    def test_the_latest_version_counts(self, staging: Server, prod: Server) -> None:
+    def test_secret_without_current_version_counts_as_no_value(
+        self, staging: Server, prod: Server
+    ) -> None:
         metadata = {"current_version": 0, "versions": {}}
         prod.answers[f"secret/metadata/{PROD.secret('jwt-secret')}"] = metadata
         assert len(differences(staging, prod).missing) == 1
 
-    def test_the_same_value_on_both_sides_is_told_without_it(
+    def test_equal_values_are_reported_without_the_value(
         self, staging: Server, prod: Server
     ) -> None:
         staging.secret("jwt-secret", "shared-value")
@@ -135,7 +139,7 @@ class TestSecrets:
         assert found
         assert "shared-value" not in repr((staging.side(), found))
 
-    def test_values_are_compared_under_one_key_only(self, staging: Server, prod: Server) -> None:
+    def test_values_are_equal_only_under_the_same_key(self, staging: Server, prod: Server) -> None:
         staging.secret("jwt-secret", "shared-value")
         prod.secret("jwt-secret", "shared-value")
         assert compare(staging.side(new_key()), prod.side(new_key())).same == ()
@@ -143,7 +147,9 @@ class TestSecrets:
         assert {len(each) for each in (new_key(), new_key())} == {32}
         assert new_key() != new_key()
 
-    def test_who_may_not_read_values_compares_none(self, staging: Server, prod: Server) -> None:
+    def test_values_that_cannot_be_read_are_not_compared(
+        self, staging: Server, prod: Server
+    ) -> None:
         staging.answers[f"secret/data/{STAGING.secret(NAMES[-1])}"] = AccessDenied("no")
         side = staging.side()
         assert (side.values, side.unread) == ({}, True)
@@ -152,9 +158,9 @@ class TestSecrets:
 
 
 class TestPolicies:
-    """What one may do that the other may not."""
+    """Rules that only one environment's policy has."""
 
-    def test_a_rule_of_one_side_is_told_with_what_it_grants(
+    def test_rule_of_one_side_is_reported_with_its_capabilities(
         self, staging: Server, prod: Server
     ) -> None:
         text = staging.answers["sys/policies/acl/gaara-store-staging"]["policy"]
@@ -164,13 +170,13 @@ class TestPolicies:
             "only gaara-store-staging: secret/data/gaara-store/ENV/more [read, update]",
         )
 
-    def test_rules_come_in_the_order_of_their_paths(self, staging: Server, prod: Server) -> None:
+    def test_rules_are_sorted_by_path(self, staging: Server, prod: Server) -> None:
         staging.policy("gaara-store-staging", "")
         told = [line for line in differences(staging, prod).policy if line.startswith("only")]
         assert told == sorted(told, key=lambda line: line.split()[2])
         assert {line.split(":")[0] for line in told} == {"only gaara-store-prod"}
 
-    def test_limits_count_and_name_no_environment(self, staging: Server, prod: Server) -> None:
+    def test_rules_with_different_limits_differ(self, staging: Server, prod: Server) -> None:
         name = "sys/policies/acl/gaara-store-staging"
         text = staging.answers[name]["policy"]
         assert '"database/creds/gaara-store-staging/*"' in text
@@ -184,28 +190,26 @@ class TestPolicies:
         ]
         assert all("sys/leases/" in line for line in told)
 
-    def test_a_policy_that_is_not_there_is_told(self, staging: Server, prod: Server) -> None:
-        prod.without("sys/policies/acl/gaara-store-prod-starter")
+    def test_missing_policy_is_reported(self, staging: Server, prod: Server) -> None:
+        prod.remove("sys/policies/acl/gaara-store-prod-starter")
         found = differences(staging, prod).policy
         assert found == ("policy gaara-store-prod-starter does not exist or cannot be read",)
 
-    def test_a_policy_that_cannot_be_read_is_told(self, staging: Server, prod: Server) -> None:
+    def test_policy_with_invalid_hcl_is_reported(self, staging: Server, prod: Server) -> None:
         staging.policy("gaara-store-staging", "path {")
         found = differences(staging, prod).policy
         assert found == ("policy gaara-store-staging does not exist or cannot be read",)
 
-    def test_a_policy_that_only_one_side_declares_is_told(
-        self, staging: Server, prod: Server
-    ) -> None:
+    def test_policy_declared_by_one_side_is_reported(self, staging: Server, prod: Server) -> None:
         one, other = staging.side(), prod.side()
         fewer = {name: rules for name, rules in other.policies.items() if "starter" not in name}
-        without = Side(PROD, other.declared, other.present, fewer, other.values, unread=False)
-        found = compare(one, without).policy
+        remove = Side(PROD, other.declared, other.present, fewer, other.values, unread=False)
+        found = compare(one, remove).policy
         assert found == (
             "only gaara-store-staging declares a policy like gaara-store-staging-starter",
         )
 
-    def test_only_the_services_own_names_are_taken_for_the_environments(self) -> None:
+    def test_only_the_services_own_paths_are_made_neutral(self) -> None:
         server = Server(STAGING)
         paths = [
             "secret/data/gaara-store/staging/a",

@@ -1,4 +1,4 @@
-"""The syntax of HCL: what each spelling means, and where a fault is."""
+"""HCL syntax: the value of each spelling, and the line of each fault."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from vault.reconcile.hcl.syntax import MAX_DEPTH, Block, HclError, Node, parse
 
 
 def plain(node: Node) -> Any:
-    """The value of *node* with its line: blocks as lists of (line, keys, value)."""
+    """Return the value of *node*, a block as a list of (line, keys, value)."""
     value = node.value
     if isinstance(value, Block):
         return entries(value)
@@ -50,7 +50,7 @@ def value_of(text: str) -> Any:
         ("{ b = 1 }", [(1, ("b",), 1)]),
     ],
 )
-def test_a_value_is_of_its_type(text: str, value: Any) -> None:
+def test_parse_value_returns_its_type(text: str, value: Any) -> None:
     found = value_of(text)
     assert found == value
     assert type(found) is type(value)
@@ -68,7 +68,7 @@ def test_a_value_is_of_its_type(text: str, value: Any) -> None:
     ],
     ids=["common", "control", "by number", "octal", "interpolation", "none"],
 )
-def test_escapes_mean_what_they_do_on_the_server(text: str, value: str) -> None:
+def test_parse_escapes_as_the_server_does(text: str, value: str) -> None:
     assert value_of(text) == value
 
 
@@ -84,11 +84,11 @@ def test_escapes_mean_what_they_do_on_the_server(text: str, value: str) -> None:
         ("<<END\r\none\r\nEND\r\n", "one\r\n"),
     ],
 )
-def test_a_heredoc_is_its_lines(text: str, value: str) -> None:
+def test_parse_heredoc_returns_its_lines(text: str, value: str) -> None:
     assert value_of(text) == value
 
 
-def test_lines_are_those_where_things_begin() -> None:
+def test_parse_returns_the_line_where_each_node_begins() -> None:
     text = (
         "# a comment\n"
         'path "x" {\n'
@@ -122,7 +122,7 @@ def test_lines_are_those_where_things_begin() -> None:
     assert inner[3].node.value.entries[0].node.line == 13
 
 
-def test_names_may_be_words_or_texts_and_entries_may_have_commas() -> None:
+def test_parse_accepts_quoted_names_and_commas_between_entries() -> None:
     assert entries(parse('a = 1, "b" = 2\nc d "e" {}', "x.hcl")) == [
         (1, ("a",), 1),
         (1, ("b",), 2),
@@ -130,7 +130,7 @@ def test_names_may_be_words_or_texts_and_entries_may_have_commas() -> None:
     ]
 
 
-def test_a_file_in_json_is_the_same_tree() -> None:
+def test_parse_json_returns_the_same_tree() -> None:
     text = '{\n  "path": {\n    "x": {"capabilities": ["read"]}\n  }\n}'
     assert entries(parse(text, "x.json")) == [
         (3, ("path", "x"), [(3, ("capabilities",), ["read"])]),
@@ -162,7 +162,7 @@ def test_a_file_in_json_is_the_same_tree() -> None:
         (r'a = "\q"', 1, "the string has an invalid escape"),
     ],
 )
-def test_a_fault_is_named_with_its_line(text: str, line: int, what: str) -> None:
+def test_parse_fault_is_reported_with_its_line(text: str, line: int, what: str) -> None:
     with pytest.raises(HclError) as caught:
         parse(text, "x.hcl")
     assert str(caught.value).startswith(f"x.hcl:{line}: ")
@@ -170,18 +170,18 @@ def test_a_fault_is_named_with_its_line(text: str, line: int, what: str) -> None
 
 
 @pytest.mark.parametrize(("opening", "closing"), [("[", "]"), ("{ a = ", " }")])
-def test_nesting_is_bounded(opening: str, closing: str) -> None:
+def test_parse_limits_nesting(opening: str, closing: str) -> None:
     def nested(levels: int) -> str:
         return f"\na = {opening * levels}1{closing * levels}"
 
     parse(nested(MAX_DEPTH), "x.hcl")
-    # What was closed doesn't count.
+    # Closed blocks do not count.
     parse(nested(MAX_DEPTH) * 3, "x.hcl")
     with pytest.raises(HclError, match=f"x.hcl:2: nested more than {MAX_DEPTH} deep"):
         parse(nested(MAX_DEPTH + 1), "x.hcl")
 
 
-def test_what_is_found_is_quoted_in_part() -> None:
+def test_parse_fault_quotes_at_most_40_characters() -> None:
     with pytest.raises(HclError) as caught:
         parse(f"a = {'w' * 100}", "x.hcl")
     assert "w" * 40 in str(caught.value)

@@ -1,4 +1,4 @@
-"""How long a server lets things live; the integration test holds the rules to a real one."""
+"""TTLs in force, by rule; the integration test compares the rules with a real server."""
 
 from __future__ import annotations
 
@@ -24,18 +24,16 @@ MOUNT = 1000
         ({"policies": ["x"], "ttl": 5000}, {}),
     ],
 )
-def test_a_lifetime_is_what_role_and_mount_allow(
-    role: dict[str, object], granted: dict[str, int]
-) -> None:
+def test_ttl_is_capped_by_role_and_mount(role: dict[str, object], granted: dict[str, int]) -> None:
     assert cap_lifetimes(role, MOUNT) == granted
 
 
 @pytest.mark.parametrize("field", ["token_max_ttl", "token_explicit_max_ttl"])
-def test_a_periodic_token_ends_with_the_roles_maximum(field: str) -> None:
+def test_token_period_is_capped_by_the_roles_maximum(field: str) -> None:
     assert cap_lifetimes({"token_period": 600, field: 60}, MOUNT)["token_period"] == 60
 
 
-def test_what_a_role_says_counts_where_it_is_not_what_is_declared() -> None:
+def test_ttl_of_a_role_that_differs_is_compared_uncapped() -> None:
     role = {"token_period": 2000, "secret_id_ttl": 3000}
     assert comparable_lifetimes(role, MOUNT, {"token_period": 2000, "secret_id_ttl": 2500}) == {
         "token_period": 1000,
@@ -43,7 +41,7 @@ def test_what_a_role_says_counts_where_it_is_not_what_is_declared() -> None:
     }
 
 
-def test_the_longest_of_a_role_is_what_its_mount_must_allow() -> None:
+def test_longest_lifetime_ignores_fields_that_are_no_ttl() -> None:
     role = {"token_period": 3600, "secret_id_ttl": 86_400, "token_num_uses": 10**9}
     assert longest_lifetime(role) == 86_400
     assert longest_lifetime({"policy": "x"}) == 0

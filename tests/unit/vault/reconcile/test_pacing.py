@@ -1,4 +1,4 @@
-"""A rate limit is kept by every thread, for as long as there is patience."""
+"""Shared backoff: every thread waits under a rate limit, up to the maximum wait."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from vault.reconcile.pacing import Pace, Paced
 
 
 class Clock:
-    """Time that passes while somebody sleeps."""
+    """A clock that advances only while a thread sleeps."""
 
     def __init__(self) -> None:
         self.now = 0.0
@@ -26,23 +26,23 @@ class Clock:
         self.now += seconds
 
 
-class Limited:
-    """A server that refuses whoever comes before *opens*, and says when to come back."""
+class LimitedServer:
+    """A server that rejects requests before *opens_at*, optionally with a Retry-After."""
 
-    def __init__(self, clock: Clock, opens: float, retry_after: float | None = None) -> None:
+    def __init__(self, clock: Clock, opens_at: float, retry_after: float | None = None) -> None:
         self.clock = clock
-        self.opens = opens
+        self.opens_at = opens_at
         self.retry_after = retry_after
-        self.sent = 0
+        self.request_count = 0
 
     def send(self, method: str, path: str, **_: Any) -> dict[str, Any]:
-        self.sent += 1
-        if self.clock() < self.opens:
+        self.request_count += 1
+        if self.clock() < self.opens_at:
             raise RateLimited("429", retry_after=self.retry_after)
         return {"data": f"{method} {path}"}
 
     def close(self) -> None:
-        """Nothing is open."""
+        """Do nothing, because no connection is open."""
 
 
 @pytest.fixture
@@ -50,50 +50,52 @@ def clock() -> Clock:
     return Clock()
 
 
-def paced(server: Limited, clock: Clock, max_wait: float = 60.0) -> Paced:
+def paced(server: LimitedServer, clock: Clock, max_wait: float = 60.0) -> Paced:
     return Pace(max_wait, clock, clock.sleep)(server)
 
 
-def test_a_request_waits_as_long_as_the_server_asks(clock: Clock) -> None:
-    server = Limited(clock, opens=7, retry_after=7)
+def test_rate_limited_request_waits_for_retry_after(clock: Clock) -> None:
+    server = LimitedServer(clock, opens_at=7, retry_after=7)
     assert paced(server, clock).send("GET", "a", timeout=1) == {"data": "GET a"}
-    assert (clock.slept, server.sent) == ([7], 2)
+    assert (clock.slept, server.request_count) == ([7], 2)
 
 
-def test_another_connection_doesnt_ask_while_one_waits(clock: Clock) -> None:
+def test_other_connection_waits_too(clock: Clock) -> None:
     pace = Pace(60.0, clock, clock.sleep)
-    server = Limited(clock, opens=0, retry_after=7)
+    server = LimitedServer(clock, opens_at=0, retry_after=7)
     pace._back_off(7)
     pace(server).send("GET", "a", timeout=1)
-    assert (clock.slept, server.sent) == ([7], 1)
+    assert (clock.slept, server.request_count) == ([7], 1)
 
 
-def test_patience_ends(clock: Clock) -> None:
-    server = Limited(clock, opens=1000, retry_after=7)
+def test_rate_limited_is_raised_after_max_wait(clock: Clock) -> None:
+    server = LimitedServer(clock, opens_at=1000, retry_after=7)
     with pytest.raises(RateLimited):
         paced(server, clock, max_wait=20.0).send("GET", "a", timeout=1)
-    assert (clock.now, server.sent) == (14, 3)
+    assert (clock.now, server.request_count) == (14, 3)
 
 
-def test_a_refusal_without_a_time_is_tried_again_ever_later(clock: Clock) -> None:
-    server = Limited(clock, opens=40)
+def test_backoff_without_retry_after_grows_to_the_maximum(clock: Clock) -> None:
+    server = LimitedServer(clock, opens_at=40)
     paced(server, clock).send("GET", "a", timeout=1)
     assert clock.slept == [0.5, 1, 2, 4, 8, 15, 15]
 
 
-def test_a_standby_that_refuses_is_left_to_who_knows_the_others(clock: Clock) -> None:
-    class Standby(Limited):
+def test_rate_limit_of_a_standby_is_raised_at_once(clock: Clock) -> None:
+    class Standby(LimitedServer):
         def send(self, method: str, path: str, **_: Any) -> dict[str, Any]:
-            self.sent += 1
+            self.request_count += 1
             raise RateLimited(f"{method} {path}", not_sent=True)
 
-    server = Standby(clock, opens=0)
+    server = Standby(clock, opens_at=0)
     with pytest.raises(RateLimited):
         paced(server, clock).send("GET", "a", timeout=1)
-    assert (clock.slept, server.sent) == ([], 1)
+    assert (clock.slept, server.request_count) == ([], 1)
 
 
-def test_one_wait_is_told_once(clock: Clock, caplog: pytest.LogCaptureFixture) -> None:
+def test_wait_of_several_threads_is_logged_once(
+    clock: Clock, caplog: pytest.LogCaptureFixture
+) -> None:
     pace = Pace(60.0, clock, clock.sleep)
     threads = [threading.Thread(target=pace._back_off, args=(7,)) for _ in range(8)]
     for thread in threads:

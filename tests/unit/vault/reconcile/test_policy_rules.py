@@ -58,17 +58,17 @@ DIFFERENT = {
 
 
 @pytest.mark.parametrize("text", SAME.values(), ids=SAME)
-def test_what_is_only_written_otherwise_means_the_same(text: str) -> None:
+def test_policies_equal_ignores_order_layout_and_comments(text: str) -> None:
     assert parse_rules(text) == parse_rules(BASE)
     assert policies_equal(text, BASE)
 
 
 @pytest.mark.parametrize("text", DIFFERENT.values(), ids=DIFFERENT)
-def test_what_grants_something_else_is_different(text: str) -> None:
+def test_policies_equal_detects_different_grants(text: str) -> None:
     assert not policies_equal(text, BASE)
 
 
-def test_deny_stands_alone_as_on_the_server() -> None:
+def test_deny_replaces_other_capabilities() -> None:
     assert parse_rules('path "a" { capabilities = ["read", "deny"] }') == {
         Rule("a", frozenset({DENY}))
     }
@@ -76,14 +76,14 @@ def test_deny_stands_alone_as_on_the_server() -> None:
     assert parse_rules(two) == {Rule("a", frozenset({DENY}))}
 
 
-def test_the_old_shorthands_are_their_capabilities() -> None:
+def test_policy_shorthand_equals_its_capabilities() -> None:
     assert policies_equal(
         'path "a" { policy = "write" }',
         'path "a" { capabilities = ["create", "read", "update", "delete", "list"] }',
     )
 
 
-def test_moments_are_compared_as_moments() -> None:
+def test_expiration_is_compared_across_time_zones() -> None:
     template = 'path "a" {{ capabilities = ["read"] expiration = "{}" }}'
     one, other = (
         template.format("2030-01-01T12:00:00Z"),
@@ -93,26 +93,26 @@ def test_moments_are_compared_as_moments() -> None:
     assert not policies_equal(one, template.format("2030-01-01T12:00:01Z"))
 
 
-def test_the_escapes_of_texts_are_read() -> None:
+def test_escapes_in_a_path_are_decoded() -> None:
     (rule,) = parse_rules(r'path "a\"\\\x41\u00e9\101${b}" { capabilities = ["scan"] }')
     assert rule.path == 'a"\\AéA${b}'
 
 
-def test_every_fault_is_told_at_once() -> None:
+def test_parse_rules_reports_all_faults() -> None:
     text = 'path "a" { capabilities = ["raed"] }\nrule "b" {}\n'
     with pytest.raises(HclError) as caught:
         parse_rules(text, "shop.hcl")
     assert [fault.line for fault in caught.value.faults] == [1, 2]
 
 
-def test_the_project_s_own_policies_are_read() -> None:
+def test_parse_rules_accepts_all_rendered_policies() -> None:
     for environment in Environment:
         for text in render_policies(load(), environment).values():
             assert parse_rules(text)
 
 
 @given(st.text(alphabet='path"{}[]=,<-#/\\$ \n\txA0e.', max_size=60))
-def test_no_text_leads_to_another_error(text: str) -> None:
+def test_parse_rules_of_any_text_raises_only_hcl_error(text: str) -> None:
     faults = None
     try:
         parse_rules(text)
@@ -122,7 +122,7 @@ def test_no_text_leads_to_another_error(text: str) -> None:
 
 
 @given(st.permutations(["read", "list", "update", "sudo"]), st.permutations(["a", "b", "c"]))
-def test_no_order_matters(capabilities: list[str], paths: list[str]) -> None:
+def test_parse_rules_ignores_order(capabilities: list[str], paths: list[str]) -> None:
     listed = ", ".join(f'"{name}"' for name in capabilities)
     text = "".join(f'path "{path}" {{ capabilities = [{listed}] }}\n' for path in paths)
     every = frozenset({"read", "list", "update", "sudo"})

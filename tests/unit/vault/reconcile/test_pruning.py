@@ -1,4 +1,4 @@
-"""What is ours and declared no more: found by notes, and taken away in order."""
+"""Orphans: how they are found by ownership metadata, and the requests that delete them."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ OURS = {"managed_by": "strongroom", "environment": "dev"}
 
 @pytest.fixture
 def server() -> Iterator[Session]:
-    """One that holds notes and secrets, in memory."""
+    """Yield a session with an in-memory server that stores metadata and secrets."""
     memory = MemoryVault(authorise=partial(policies.allows, Scope("shop", DEV)))
     root = memory.tokens.issue("operator", (policies.ROOT,), ttl=float("inf"))
     login = StaticToken(Secret(root.value))
@@ -35,10 +35,10 @@ def server() -> Iterator[Session]:
         yield session
 
 
-def noted(server: Session, kind: str, name: str, environment: Environment = DEV) -> Orphan:
-    record = path(environment, kind, name)
-    server.post(metadata_path(record), {"custom_metadata": {"managed_by": "strongroom"}})
-    return Orphan(kind, name, record)
+def managed(server: Session, kind: str, name: str, environment: Environment = DEV) -> Orphan:
+    ownership_path = path(environment, kind, name)
+    server.post(metadata_path(ownership_path), {"custom_metadata": {"managed_by": "strongroom"}})
+    return Orphan(kind, name, ownership_path)
 
 
 def secret(server: Session, name: str, **marks: str) -> Orphan:
@@ -46,156 +46,160 @@ def secret(server: Session, name: str, **marks: str) -> Orphan:
     return Orphan("secret-metadata", name, None)
 
 
-class TestFinding:
-    """What counts as ours, and as declared no more."""
+class TestFindOrphans:
+    """Objects that count as managed, and as no longer declared."""
 
-    def test_nothing_is_found_on_an_empty_server(self, server: Session) -> None:
+    def test_find_orphans_on_an_empty_server_returns_none(self, server: Session) -> None:
         assert find_orphans(server, [], DEV) == []
 
-    def test_what_is_noted_and_not_declared_is_found(self, server: Session) -> None:
-        old = noted(server, "approle", "old-dev")
-        noted(server, "transit-key", "kept-dev-pii")
+    def test_find_orphans_returns_managed_undeclared_objects(self, server: Session) -> None:
+        old = managed(server, "approle", "old-dev")
+        managed(server, "transit-key", "kept-dev-pii")
         declared = [TransitKey("kept-dev-pii", 0)]
         assert find_orphans(server, declared, DEV) == [old]
 
-    def test_another_kind_of_that_name_does_not_count_as_declared(self, server: Session) -> None:
-        old = noted(server, "approle", "x-dev")
+    def test_find_orphans_compares_kind_and_name(self, server: Session) -> None:
+        old = managed(server, "approle", "x-dev")
         assert find_orphans(server, [TransitKey("x-dev", 0)], DEV) == [old]
 
-    def test_notes_of_other_environments_and_unknown_kinds_are_left(self, server: Session) -> None:
-        noted(server, "approle", "old-prod", Environment.PROD)
-        noted(server, "audit-device", "file")
+    def test_find_orphans_ignores_other_environments_and_unknown_kinds(
+        self, server: Session
+    ) -> None:
+        managed(server, "approle", "old-prod", Environment.PROD)
+        managed(server, "audit-device", "file")
         assert find_orphans(server, [], DEV) == []
 
     @pytest.mark.parametrize("name", ["root", "default", "control-group", "strongroom-apply"])
-    def test_the_servers_own_and_our_jobs_are_left_whatever_a_note_says(
+    def test_find_orphans_ignores_built_in_policies_and_own_jobs(
         self, server: Session, name: str
     ) -> None:
-        noted(server, "policy", name)
+        managed(server, "policy", name)
         assert find_orphans(server, [], DEV) == []
 
-    def test_secrets_carry_their_mark_themselves_at_any_depth(self, server: Session) -> None:
+    def test_find_orphans_returns_secrets_at_any_depth(self, server: Session) -> None:
         found = [secret(server, "shop/dev/a"), secret(server, "shop/dev/mail/b")]
         assert find_orphans(server, [], DEV) == found
 
-    def test_secrets_of_others_or_elsewhere_are_left(self, server: Session) -> None:
+    def test_find_orphans_ignores_unmanaged_secrets_and_other_environments(
+        self, server: Session
+    ) -> None:
         secret(server, "shop/dev/theirs", managed_by="terraform")
         secret(server, "shop/dev/moved", environment="prod")
         secret(server, "shop/prod/a")
         server.post(metadata_path("shop/dev/unmarked"), {"max_versions": 3})
         assert find_orphans(server, [], DEV) == []
 
-    def test_a_declared_secret_is_left(self, server: Session) -> None:
+    def test_find_orphans_ignores_declared_secrets(self, server: Session) -> None:
         secret(server, "shop/dev/a")
         assert find_orphans(server, [SecretMetadata("shop/dev/a", {})], DEV) == []
 
 
-class TestGone:
-    """Of what is to be destroyed, what isn't there any more."""
+class TestFindDeleted:
+    """Names to destroy that no longer exist."""
 
-    def test_what_is_not_there_is_gone(self, server: Session) -> None:
+    def test_find_deleted_returns_names_that_do_not_exist(self, server: Session) -> None:
         names = ["transit/old-dev-pii", "secret/old/dev/key"]
         assert find_deleted(server, [], names) == sorted(names)
 
-    def test_what_is_there_is_not(self, server: Session) -> None:
+    def test_find_deleted_ignores_names_that_exist(self, server: Session) -> None:
         secret(server, "old/dev/key")
         server.post("transit/keys/old-dev-pii", {"derived": True})
         assert find_deleted(server, [], ["transit/old-dev-pii", "secret/old/dev/key"]) == []
 
-    def test_what_is_declared_is_not(self, server: Session) -> None:
+    def test_find_deleted_ignores_declared_names(self, server: Session) -> None:
         declared: list[Resource] = [TransitKey("shop-dev-pii", 0)]
         declared.append(SecretMetadata("shop/dev/a", {}))
         assert find_deleted(server, declared, ["transit/shop-dev-pii", "secret/shop/dev/a"]) == []
 
     @pytest.mark.parametrize("name", ["transit/../sys", "transit", "database/x", "secret/", ""])
-    def test_what_can_be_no_name_is_not(self, server: Session, name: str) -> None:
+    def test_find_deleted_ignores_invalid_names(self, server: Session, name: str) -> None:
         assert find_deleted(server, [], [name]) == []
 
 
-class Recorder:
-    """A session that notes what is asked, and refuses what the test says."""
+class RecordingSession:
+    """A session that records its requests, and raises the errors that a test sets."""
 
-    def __init__(self, **refused: Exception) -> None:
-        self.asked: list[str] = []
-        self.refused = refused
-        self.found: dict[str, Any] = {}
+    def __init__(self, **errors: Exception) -> None:
+        self.requests: list[str] = []
+        self.errors = errors
+        self.responses: dict[str, Any] = {}
 
     def delete(self, path: str) -> None:
-        self.asked.append(f"DELETE {path}")
-        if path in self.refused:
-            raise self.refused[path]
+        self.requests.append(f"DELETE {path}")
+        if path in self.errors:
+            raise self.errors[path]
 
     def post(self, path: str, body: Mapping[str, Any]) -> None:
-        self.asked.append(f"POST {path} {dict(body)}")
+        self.requests.append(f"POST {path} {dict(body)}")
 
     def get(self, path: str) -> dict[str, Any]:
-        if path not in self.found:
+        if path not in self.responses:
             raise RequestRefused("404", status=404)
-        return {"data": self.found[path]}
+        return {"data": self.responses[path]}
 
     def list(self, path: str) -> list[str]:
-        self.asked.append(f"LIST {path}")
+        self.requests.append(f"LIST {path}")
         return []
 
 
-def written(orphan: Orphan, session: Recorder) -> list[str]:
-    orphan.write(session, {})  # type: ignore[arg-type] # a stand-in
-    return session.asked
+def delete(orphan: Orphan, session: RecordingSession) -> list[str]:
+    orphan.write(session, {})  # type: ignore[arg-type] # a fake
+    return session.requests
 
 
-class TestRemoving:
-    """The requests that take one away: the thing before the note that it is ours."""
+class TestDelete:
+    """The requests that delete an orphan: the object first, then its ownership metadata."""
 
-    def test_an_identity(self) -> None:
-        assert written(Orphan("approle", "old-dev", "note/x"), Recorder()) == [
+    def test_delete_approle(self) -> None:
+        assert delete(Orphan("approle", "old-dev", "note/x"), RecordingSession()) == [
             "DELETE auth/approle/role/old-dev",
             "DELETE secret/metadata/note/x",
         ]
 
-    def test_a_secret_with_all_its_versions(self) -> None:
-        found = Orphan("secret-metadata", "old/dev/key", None)
-        assert written(found, Recorder()) == ["DELETE secret/metadata/old/dev/key"]
+    def test_delete_secret_with_all_its_versions(self) -> None:
+        orphan = Orphan("secret-metadata", "old/dev/key", None)
+        assert delete(orphan, RecordingSession()) == ["DELETE secret/metadata/old/dev/key"]
 
-    def test_a_database_role_after_its_users(self) -> None:
-        assert written(Orphan("database-role", "old-dev", "note/x"), Recorder()) == [
+    def test_delete_database_role_after_its_leases(self) -> None:
+        assert delete(Orphan("database-role", "old-dev", "note/x"), RecordingSession()) == [
             "LIST sys/leases/lookup/database/creds/old-dev/",
             "DELETE database/roles/old-dev",
             "DELETE secret/metadata/note/x",
         ]
 
-    def test_a_key_once_that_is_allowed(self) -> None:
-        session = Recorder()
-        session.found["transit/keys/old-dev-pii"] = {"type": "aes256-gcm96"}
-        assert written(Orphan("transit-key", "old-dev-pii", "note/x"), session) == [
+    def test_delete_transit_key_after_allowing_deletion(self) -> None:
+        session = RecordingSession()
+        session.responses["transit/keys/old-dev-pii"] = {"type": "aes256-gcm96"}
+        assert delete(Orphan("transit-key", "old-dev-pii", "note/x"), session) == [
             "POST transit/keys/old-dev-pii/config {'deletion_allowed': True}",
             "DELETE transit/keys/old-dev-pii",
             "DELETE secret/metadata/note/x",
         ]
 
-    def test_a_key_that_is_gone_leaves_its_note_to_go(self) -> None:
-        found = Orphan("transit-key", "old-dev-pii", "note/x")
-        assert written(found, Recorder()) == ["DELETE secret/metadata/note/x"]
+    def test_delete_missing_transit_key_deletes_its_metadata(self) -> None:
+        orphan = Orphan("transit-key", "old-dev-pii", "note/x")
+        assert delete(orphan, RecordingSession()) == ["DELETE secret/metadata/note/x"]
 
-    def test_what_went_with_its_mount_counts_as_gone(self) -> None:
-        session = Recorder(**{"auth/jwt/role/x": RequestRefused("no mount", status=404)})
-        assert written(Orphan("jwt-role", "x", "note/x"), session)[-1] == (
+    def test_delete_role_of_an_unmounted_method_deletes_its_metadata(self) -> None:
+        session = RecordingSession(**{"auth/jwt/role/x": RequestRefused("no mount", status=404)})
+        assert delete(Orphan("jwt-role", "x", "note/x"), session)[-1] == (
             "DELETE secret/metadata/note/x"
         )
 
     @pytest.mark.parametrize("error", [RequestRefused("in use", status=400), ServerFault("away")])
-    def test_what_cannot_be_removed_keeps_its_note(self, error: Exception) -> None:
-        session = Recorder(**{"auth/jwt/role/x": error})
+    def test_failed_delete_keeps_the_metadata(self, error: Exception) -> None:
+        session = RecordingSession(**{"auth/jwt/role/x": error})
         with pytest.raises(type(error)):
-            written(Orphan("jwt-role", "x", "note/x"), session)
-        assert session.asked == ["DELETE auth/jwt/role/x"]
+            delete(Orphan("jwt-role", "x", "note/x"), session)
+        assert session.requests == ["DELETE auth/jwt/role/x"]
 
-    def test_one_without_a_note_has_none_to_go(self) -> None:
-        found = Orphan("approle", "old-dev", None)
-        assert written(found, Recorder()) == ["DELETE auth/approle/role/old-dev"]
+    def test_delete_orphan_without_metadata(self) -> None:
+        orphan = Orphan("approle", "old-dev", None)
+        assert delete(orphan, RecordingSession()) == ["DELETE auth/approle/role/old-dev"]
 
-    def test_nothing_of_it_is_read_or_wanted(self) -> None:
-        found = Orphan("policy", "old-dev", "note/x")
-        assert found.desired() == found.read(Recorder()) == {}  # type: ignore[arg-type] # a stand-in
-        assert found.data is None
+    def test_orphan_has_no_fields(self) -> None:
+        orphan = Orphan("policy", "old-dev", "note/x")
+        assert orphan.desired() == orphan.read(RecordingSession()) == {}  # type: ignore[arg-type] # a fake
+        assert orphan.data is None
         assert Orphan("transit-key", "k", None).data == "transit/k"
         assert Orphan("secret-metadata", "s", None).data == "secret/s"

@@ -1,4 +1,4 @@
-"""Fingerprints of passwords: equal ones are known again, and guesses are slow."""
+"""Fingerprints of write-only values: equal ones match, and each guess is slow."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ PASSWORD = Secret("correct horse")
 
 
 class Server:
-    """Notes, and the one key; counts what is asked of the key."""
+    """A server with ownership metadata and the fingerprint key, which records each HMAC's input."""
 
     def __init__(self) -> None:
         self.metadata: dict[str, str] = {}
-        self.asked: list[bytes] = []
+        self.hmac_inputs: list[bytes] = []
 
     def get(self, path: str) -> dict[str, Any]:
         assert path == metadata_path(RECORD)
@@ -32,7 +32,7 @@ class Server:
     def post(self, path: str, body: Mapping[str, Any] | None = None) -> dict[str, Any]:
         assert path == f"{TRANSIT_MOUNT}/hmac/{FINGERPRINT_KEY}"
         value = base64.b64decode((body or {})["input"])
-        self.asked.append(value)
+        self.hmac_inputs.append(value)
         return {"data": {"hmac": f"vault:v1:{hashlib.sha256(value).hexdigest()}"}}
 
 
@@ -42,23 +42,23 @@ def server() -> Server:
 
 
 def read(server: Server, value: Secret, *, low_entropy: bool = True) -> str:
-    found: str = WriteOnly(RECORD, value, low_entropy=low_entropy).read(server)["password"]  # type: ignore[arg-type] # a stand-in
+    found: str = WriteOnly(RECORD, value, low_entropy=low_entropy).read(server)["password"]  # type: ignore[arg-type] # a fake
     return found
 
 
-def note(server: Server, value: Secret, *, low_entropy: bool = True) -> str:
-    server.metadata = WriteOnly(RECORD, value, low_entropy=low_entropy).fingerprint_metadata(server)  # type: ignore[arg-type] # a stand-in
+def store(server: Server, value: Secret, *, low_entropy: bool = True) -> str:
+    server.metadata = WriteOnly(RECORD, value, low_entropy=low_entropy).fingerprint_metadata(server)  # type: ignore[arg-type] # a fake
     return server.metadata["password_hmac"]
 
 
 @pytest.mark.parametrize("low_entropy", [True, False])
-def test_the_same_is_known_again_and_another_is_not(server: Server, low_entropy: bool) -> None:
-    note(server, PASSWORD, low_entropy=low_entropy)
+def test_fingerprint_matches_only_the_same_value(server: Server, low_entropy: bool) -> None:
+    store(server, PASSWORD, low_entropy=low_entropy)
     assert read(server, PASSWORD, low_entropy=low_entropy) == AS_GIVEN
     assert read(server, Secret("correct horse "), low_entropy=low_entropy) == ANOTHER
 
 
-def test_what_a_person_chose_is_stretched_for_each_guess(
+def test_low_entropy_value_is_stretched_for_each_guess(
     server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     costs: list[int] = []
@@ -69,22 +69,22 @@ def test_what_a_person_chose_is_stretched_for_each_guess(
         return scrypt(password, **cost)
 
     monkeypatch.setattr(hashlib, "scrypt", counted)
-    note(server, PASSWORD)
+    store(server, PASSWORD)
     for guess in ("a", "b", "c"):
         assert read(server, Secret(guess)) == ANOTHER
     assert costs == [2**18] * 4  # 32 MiB each
-    assert PASSWORD.reveal().encode() not in server.asked
+    assert PASSWORD.reveal().encode() not in server.hmac_inputs
 
 
-def test_the_same_password_is_noted_otherwise_each_time(server: Server) -> None:
-    assert note(server, PASSWORD) != note(server, PASSWORD)
+def test_fingerprint_of_the_same_password_is_salted(server: Server) -> None:
+    assert store(server, PASSWORD) != store(server, PASSWORD)
 
 
-def test_a_note_without_salt_counts_as_another(server: Server) -> None:
-    note(server, PASSWORD, low_entropy=False)
+def test_fingerprint_without_salt_does_not_match(server: Server) -> None:
+    store(server, PASSWORD, low_entropy=False)
     assert read(server, PASSWORD) == ANOTHER
 
 
-def test_without_a_value_nothing_is_asked(server: Server) -> None:
-    assert WriteOnly(RECORD, None, low_entropy=True).read(server) == {}  # type: ignore[arg-type] # a stand-in
-    assert server.asked == []
+def test_read_without_value_sends_no_request(server: Server) -> None:
+    assert WriteOnly(RECORD, None, low_entropy=True).read(server) == {}  # type: ignore[arg-type] # a fake
+    assert server.hmac_inputs == []
