@@ -1,4 +1,4 @@
-"""The declared protection on a real server: lockout, rate limits and password policies."""
+"""Declared protection on a real server: lockout, rate limits and password policies."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The initial password of the database connection: used once, then known to the server only."""
+"""Initial password of the database connection: used once, then known to the server only."""
 
 from __future__ import annotations
 

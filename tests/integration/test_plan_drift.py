@@ -105,7 +105,7 @@ CASES = [
 
 @dataclass
 class Hand:
-    """The requests that change the fields of a kind by hand.
+    """Requests that change the fields of a kind by hand.
 
     Attributes:
         path: API path where an ordinary field is written; ``{name}`` is the resource's name.

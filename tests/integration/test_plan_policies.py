@@ -1,4 +1,4 @@
-"""The HCL parser compared with the server, on the same texts."""
+"""HCL parser compared with the server, on the same texts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The policies, each permission as the server evaluates it."""
+"""Policies, each permission as the server evaluates it."""
 
 from __future__ import annotations
 

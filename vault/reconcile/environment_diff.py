@@ -27,7 +27,7 @@ _KEY_BYTES: Final = 32
 
 @dataclass(frozen=True, slots=True)
 class Side:
-    """The state of one service in one environment.
+    """State of one service in one environment.
 
     Attributes:
         declared: Names of the declared secrets.
@@ -50,7 +50,7 @@ class Side:
 
 @dataclass(frozen=True, slots=True)
 class Differences:
-    """The result of :func:`compare`; each entry is one line of text for people.
+    """Result of :func:`compare`; each entry is one line of text for people.
 
     Attributes:
         missing: Secrets that have a value in one environment only.

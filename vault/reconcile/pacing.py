@@ -28,7 +28,7 @@ _LOG_THRESHOLD: Final = 2.0
 
 
 class Pace:
-    """The time at which the next request may be sent. Thread-safe; all connections share one."""
+    """A backoff that all connections to a server share. Thread-safe."""
 
     def __init__(
         self,

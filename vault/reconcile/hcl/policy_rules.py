@@ -29,7 +29,7 @@ _NOT_A_TIMESTAMP: Final = ("is not a timestamp", "a timestamp such as 2030-01-31
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """The rule for one path of a policy.
+    """A rule for one path of a policy.
 
     Attributes:
         path: Without the leading slash; ``*`` and ``+`` as written.

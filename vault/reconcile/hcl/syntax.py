@@ -41,7 +41,7 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """The entries between braces, or those of a whole file."""
+    """Entries between braces, or those of a whole file."""
 
     entries: tuple[Entry, ...]
 

@@ -16,7 +16,7 @@ _MAX_LISTED: Final = 20
 
 
 class ApplyFailed(StrongroomError):
-    """A change failed; the message lists the changes that were written before it."""
+    """A failed change; the message lists the changes that were written before it."""
 
 
 def apply(

@@ -18,7 +18,7 @@ _BATCH: Final = 16
 
 
 class Action(StrEnum):
-    """The action on a resource."""
+    """Action on a resource."""
 
     CREATE = "create"
     UPDATE = "update"
@@ -59,7 +59,7 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """The changes that apply would write.
+    """Changes that apply would write.
 
     Attributes:
         changes: In the order of the declaration. Apply sorts them by dependency.

@@ -18,12 +18,12 @@ FORMAT: Final = 1
 
 
 class PlanOutdated(ConfigurationError):
-    """The server or the declaration changed since the plan was made; nothing was written."""
+    """A saved plan that is no longer current; nothing was written."""
 
 
 @dataclass(frozen=True, slots=True)
 class SavedPlan:
-    """The plan in a file.
+    """A plan loaded from a file.
 
     Attributes:
         digest: Hash of every response that was read for it.

@@ -15,7 +15,7 @@ from vault.reconcile.resources import Reader
 
 @dataclass(slots=True)
 class _Response:
-    """The response to one request or its exception, once it is *is_done*."""
+    """A response to one request, or its exception, once *is_done* is True."""
 
     value: Any = None
     error: BaseException | None = None

@@ -20,11 +20,11 @@ Fields = Mapping[str, Any]
 
 
 class CannotChange(ConfigurationError):
-    """A declared field differs from the server's, and cannot change after creation."""
+    """A field that differs from the declaration, but cannot change after creation."""
 
 
 class Reader(Protocol):
-    """The requests that a resource may send while it reads, to a session or to a snapshot."""
+    """A session or a snapshot of one: the requests that a resource may send to read."""
 
     def get(self, path: str) -> dict[str, Any]:
         """Return the decoded response to a GET."""

@@ -26,7 +26,7 @@ class AppRole:
     Attributes:
         token_period: Seconds. A periodic token has no maximum TTL: it stays valid while it is
             renewed within this period.
-        token_ttl: Maximum TTL of a token without a period, in seconds.
+        token_ttl: TTL and maximum TTL of a token without a period, in seconds.
         secret_id_ttl: TTL of a secret-id in seconds; 0 if it never expires.
 
     """

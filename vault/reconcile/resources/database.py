@@ -29,9 +29,9 @@ IF EXISTS (SELECT FROM pg_roles WHERE rolname = '{{name}}') THEN
   ALTER ROLE "{{name}}" NOLOGIN;
 END IF; END $$"""
 #: A login that began before the ban is not in pg_stat_activity under its name yet, but it is within
-#: a transaction until it is. So this waits for the logins that were under way, and terminates one
-#: that is slow, because a client can delay its own login. The snapshot is cleared because otherwise
-#: the view does not change within a transaction.
+#: a transaction until it is. So this waits for the logins that were under way, and terminates slow
+#: ones of managed users, because a client can delay its own login. The snapshot is cleared because
+#: otherwise the view does not change within a transaction.
 _TERMINATE_SESSIONS = """DO $$ DECLARE logins text[]; login int; under_way bool; BEGIN
 SELECT array_agg(virtualtransaction) INTO logins FROM pg_locks WHERE pid NOT IN
   (SELECT pid FROM pg_stat_activity WHERE datid IS NOT NULL OR usesysid IS NOT NULL);
@@ -60,7 +60,7 @@ END IF; END $$"""
 
 @dataclass(frozen=True, slots=True)
 class DatabaseConnection:
-    """The server's connection to a database, as a user with CREATEROLE that is not a superuser.
+    """A connection of the server to a database, as a user with CREATEROLE but no superuser.
 
     The operator provides a password once. The server rotates it at once to one that only the server
     knows, and the ownership metadata records the rotation. Afterwards apply never sends the
@@ -112,7 +112,7 @@ class DatabaseConnection:
         Raises:
             RequestRefused: If the server cannot log in to the database. It keeps the old
                 configuration.
-            ServerFault: As RequestRefused, where the server answers with a 5xx status.
+            ServerFault: If the server reports that with a 5xx status.
             ConfigurationError: If a password is needed, and the operator provides none.
 
         """

@@ -98,7 +98,7 @@ class PasswordPolicy:
 
 @dataclass(frozen=True, slots=True)
 class UserLockout:
-    """The lockout of a user after too many wrong passwords.
+    """Lockout of a user after too many wrong passwords.
 
     Attributes:
         name: Path of the auth mount, without ``auth/``.

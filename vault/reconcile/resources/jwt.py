@@ -20,7 +20,7 @@ _SECRET: Final = "oidc_client_secret"  # noqa: S105 (a field's name)
 
 @dataclass(frozen=True, slots=True)
 class JwtConfig:
-    """The issuer whose tokens a JWT mount accepts, and its public keys.
+    """Configuration of a JWT mount: the issuer of the tokens and its public keys.
 
     Attributes:
         name: Path of the auth mount, without ``auth/``.
@@ -111,7 +111,7 @@ class JwtRole:
 
 @dataclass(frozen=True, slots=True)
 class OidcConfig:
-    """The OIDC provider where people log in, and the server's client there.
+    """Configuration of an OIDC mount: the provider and the server's client there.
 
     Attributes:
         name: Path of the auth mount, without ``auth/``.

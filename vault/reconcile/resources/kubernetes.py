@@ -18,7 +18,7 @@ _IS_SET: Final = "token_reviewer_jwt_set"  # the server returns no more than thi
 
 @dataclass(frozen=True, slots=True)
 class KubernetesConfig:
-    """The cluster whose API verifies the tokens of pods.
+    """Configuration of a Kubernetes mount: the cluster that verifies the tokens of pods.
 
     Attributes:
         name: Path of the auth mount, without ``auth/``.

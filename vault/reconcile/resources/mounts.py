@@ -17,7 +17,7 @@ _KV_UPGRADE: Final = 15  # seconds a new KV v2 mount may answer 400 while it upg
 
 
 class LifetimeCapped(ConfigurationError):
-    """The server grants a shorter TTL than the declaration asks for."""
+    """A TTL on the server that is shorter than the declared one."""
 
     def __init__(self, resource: Resource, field: str, declared: int, granted: int) -> None:
         super().__init__(
@@ -48,9 +48,9 @@ class Mount:
 
     Attributes:
         path: The mount's path, without a trailing slash.
-        max_ttl: The longest TTL in seconds that the mount must be able to grant. Apply raises a
-            lower limit, whether it is the mount's or the server's; it leaves a higher one, because
-            others may need it.
+        max_ttl: The longest TTL in seconds that the mount must be able to grant. If the limit in
+            force is lower, be it the mount's or the server's, apply raises the mount's. It leaves a
+            higher limit, because others may need it.
         version: For KV, the version of the engine.
 
     """
@@ -122,7 +122,7 @@ class Mount:
 
 @dataclass(frozen=True, slots=True)
 class KvConfig:
-    """The settings for all secrets of a KV v2 mount.
+    """Settings for all secrets of a KV v2 mount.
 
     Attributes:
         max_versions: Versions kept of each secret. A grace period needs at least two.

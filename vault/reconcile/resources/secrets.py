@@ -28,7 +28,7 @@ def generate(length: int, alphabet: str) -> Secret:
 
 @dataclass(frozen=True, slots=True)
 class SecretMetadata:
-    """The custom metadata of a secret. Keys that others set are kept.
+    """Custom metadata of a secret. Keys that others set are kept.
 
     Attributes:
         tags: The managed keys; None for a key that must not exist.
@@ -78,7 +78,7 @@ class SecretValue:
     get_value: Callable[[], Secret] = field(repr=False)
 
     def desired(self) -> Fields:
-        """Return that the secret has a value."""
+        """Return ``present``: the secret has a value."""
         return {"value": "present"}
 
     def read(self, reader: Reader) -> Fields | None:
@@ -126,7 +126,7 @@ class DerivedValue:
         return {"value": "current"}
 
     def read(self, reader: Reader) -> Fields | None:
-        """Return whether the value is ``current`` or ``outdated``, None if the secret has no value.
+        """Return ``current`` or ``outdated`` as the value's state, None if the secret has no value.
 
         It compares version numbers only, because a plan must not read secret values.
         """

@@ -40,7 +40,7 @@ class NotAdoptable(ConfigurationError):
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """The latest version of a KV entry.
+    """Latest version of a KV entry.
 
     Attributes:
         version: Its number, 0 if there is none.
@@ -132,11 +132,11 @@ class AdoptedSecret:
     inputs: Inputs
 
     def desired(self) -> Fields:
-        """Return that the value is composed."""
+        """Return ``composed``: the entry has only a template."""
         return {"value": "composed"}
 
     def read(self, reader: Reader) -> Fields | None:
-        """Return whether the value is ``composed`` or ``given``, None if the secret has no value.
+        """Return ``composed`` or ``given`` as the value's state, None if the secret has no value.
 
         It compares version numbers only, because a plan must not read secret values.
         """

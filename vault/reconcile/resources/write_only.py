@@ -49,13 +49,14 @@ class WriteOnly:
     low_entropy: bool = False
 
     def desired(self) -> Fields:
-        """Return that the server has the provided value, no field if there is none."""
+        """Return ``as given`` for the field, or no field if no value is provided."""
         return {} if self.value is None else {self.field: AS_GIVEN}
 
     def read(self, reader: Reader) -> Fields:
-        """Return whether the provided value is on the server, by its fingerprint.
+        """Return the state of the field: ``as given``, or ``another`` if the fingerprints differ.
 
-        The state is ``unknown`` if the server has no fingerprint of it.
+        The state is ``unknown`` if the server has no fingerprint, and there is no field if no value
+        is provided.
         """
         if self.value is None:
             return {}

@@ -198,7 +198,7 @@ def test_plan_digest_is_computed_on_access() -> None:
 
 
 class TestWaves:
-    """The order of changes."""
+    """Order of changes."""
 
     def describe(self, *items: Change) -> list[list[str]]:
         return [[str(each) for each in wave] for wave in waves(items)]
@@ -256,7 +256,7 @@ def orphan(kind: str, name: str) -> Orphan:
 
 
 class TestDeletions:
-    """The orphans that a plan deletes."""
+    """Orphans that a plan deletes."""
 
     PLAN = Plan((), 3, ())
     FOUND = (

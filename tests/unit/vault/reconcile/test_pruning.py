@@ -148,7 +148,7 @@ def delete(orphan: Orphan, session: RecordingSession) -> list[str]:
 
 
 class TestDelete:
-    """The requests that delete an orphan: the object first, then its ownership metadata."""
+    """Requests that delete an orphan: the object first, then its ownership metadata."""
 
     def test_delete_approle(self) -> None:
         assert delete(Orphan("approle", "old-dev", "note/x"), RecordingSession()) == [
