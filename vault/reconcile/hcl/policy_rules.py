@@ -65,8 +65,8 @@ def parse_rules(text: str, file: str = "policy") -> PolicyRules:
     for entry in parse(text, file).entries:
         try:
             rules += _parse_entry(entry)
-        except _LineError as wrong:
-            faults.append(FileError(file, wrong.line, wrong.text))
+        except _LineError as error:
+            faults.append(FileError(file, error.line, error.text))
     if faults:
         raise HclError(faults)
     return _merge(rules)
@@ -137,9 +137,9 @@ def _parse_rule(path: str, block: Block) -> Rule:
             )
         try:
             values[key], lines[key] = _KEYS[key](entry.node), entry.line
-        except InvalidValue as wrong:
-            hint = f"; did you mean {wrong.near!r}?" if wrong.near else ""
-            text = f"path {path!r}: {key} {wrong} (expected {wrong.expected}{hint})"
+        except InvalidValue as error:
+            hint = f"; did you mean {error.near!r}?" if error.near else ""
+            text = f"path {path!r}: {key} {error} (expected {error.expected}{hint})"
             raise _LineError(entry.line, text) from None
     _check_combination(path, values, lines)
     granted = values.pop("capabilities", frozenset()) | values.pop("policy", frozenset())
@@ -180,9 +180,11 @@ def _parse_texts(node: Node) -> frozenset[str]:
 
 def _parse_capabilities(node: Node) -> frozenset[str]:
     found = _parse_texts(node)
-    for wrong in sorted(found - CAPABILITIES):
+    for unknown in sorted(found - CAPABILITIES):
         raise InvalidValue(
-            f"has the unknown value {wrong!r}", listed(CAPABILITIES), nearest(wrong, CAPABILITIES)
+            f"has the unknown value {unknown!r}",
+            listed(CAPABILITIES),
+            nearest(unknown, CAPABILITIES),
         )
     return found
 

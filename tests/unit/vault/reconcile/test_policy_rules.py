@@ -53,7 +53,7 @@ DIFFERENT = {
     "a value more": BASE.replace('"2h"', '"2h", "3h"'),
     "a number for a text": BASE.replace('"2h"', "2"),
     "nothing": "",
-    "what can't be read": "path",
+    "invalid HCL": "path",
 }
 
 
