@@ -96,7 +96,7 @@ def test_a_plan_for_programs_is_json_and_holds_no_secret(
     ("arguments", "code", "words"),
     [
         (("apply",), 64, "give either a saved plan alone, or --env"),
-        (("apply", "missing.json"), 1, "missing.json can't be read"),
+        (("apply", "missing.json"), 1, "missing.json cannot be read"),
         (("apply", "pyproject.toml"), 1, "is not a plan of this version"),
         (("plan", "--env", "dev", "--destroy-data", "x"), 1, "--destroy-data goes with --prune"),
         (
