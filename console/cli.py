@@ -69,7 +69,7 @@ def up(service: Service = "gaara-store", root: Root = DEFAULT_ROOT) -> None:
     """Start the local deployment, apply the declaration, and show it working."""
     local = operate.local(root, service)
     done = local.up(Steps(out))
-    if done.renewed:
+    if done.has_lost_data:
         out.print(
             "[yellow]The secrets server was new and was set up again: what was encrypted before "
             "can't be read any more.[/]"
@@ -181,7 +181,7 @@ def put(
 def store(service: Service = "gaara-store", root: Root = DEFAULT_ROOT) -> None:
     """Run the example store on the local deployment, until interrupted."""
     local = operate.local(root, service)
-    if local.servers.agents is None:
+    if local.servers.agent_host is None:
         out.print(f"The store runs in a container: http://127.0.0.1:{local.ports.store}")
         return
     variables = {**_inherited(), **local.variables()}

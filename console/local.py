@@ -45,19 +45,19 @@ class Up:
         started: names of the processes that it started.
         plan: the changes it applied.
         issued: roles that got a new credential.
-        renewed: whether the secrets server had lost all that it held, keys included.
+        has_lost_data: whether the secrets server had lost all that it held, keys included.
 
     """
 
     started: tuple[str, ...]
     plan: Plan
     issued: tuple[str, ...]
-    renewed: bool = False
+    has_lost_data: bool = False
 
     @property
     def changed(self) -> bool:
         """Whether anything was different."""
-        return bool(self.started or self.plan.changes or self.issued or self.renewed)
+        return bool(self.started or self.plan.changes or self.issued or self.has_lost_data)
 
 
 class Composed:
@@ -89,7 +89,7 @@ class Composed:
             self.scope,
             self.declaration,
             config,
-            self.servers.agents,
+            self.servers.agent_host,
             self.access.vault_address,
         )
 
@@ -121,11 +121,11 @@ class Composed:
         except ConfigRejected:
             raise
         except BaseException:
-            self.servers.undo(started)
+            self.servers.stop_started(started)
             raise
         write_private(self.layout.dev_env, self._dev_env())
         return Up(
-            (*started.servers, *([AGENT] if delivered else [])), plan, issued, started.renewed
+            (*started.servers, *([AGENT] if delivered else [])), plan, issued, started.has_lost_data
         )
 
     def operator(self, role: str = APPLY_ROLE) -> Session:
@@ -177,7 +177,7 @@ class Composed:
             "STRONGROOM_SERVICE": self.scope.service,
             "STRONGROOM_ROLE_ID_FILE": str(self.layout.role_id(str(self.scope))),
             "STRONGROOM_SECRET_ID_FILE": str(self.layout.secret_id(str(self.scope))),
-            **(delivered if self.servers.agents else {}),
+            **(delivered if self.servers.agent_host else {}),
             "STRONGROOM_AUDIT": "each",
             "STRONGROOM_AUDIT_FILE": str(self.layout.logs / "access.jsonl"),
             **self._audit_device(),
@@ -238,7 +238,7 @@ class Local(Composed):
         if not self.layout.run.exists():
             return ()
         with self.servers.exclusive():
-            agents = self.servers.agents
+            agents = self.servers.agent_host
             running = (AGENT,) if agents and agents.status().running else ()
             if agents:
                 with step(f"{AGENT} stopped"):
@@ -265,7 +265,7 @@ class Local(Composed):
             ConfigRejected, StartFailed: as :meth:`restart_agent`.
 
         """
-        if self.servers.agents is not None:
+        if self.servers.agent_host is not None:
             self.up(step)
         elif self.agent is not None:
             with self.servers.exclusive(), step("agent restarted"):
@@ -281,7 +281,7 @@ class Local(Composed):
 
     def status(self) -> tuple[Status, ...]:
         """The servers, and the agent when the service has one."""
-        agents = self.servers.agents if self.agent else None
+        agents = self.servers.agent_host if self.agent else None
         return (*self.servers.status(), *([agents.status()] if agents else []))
 
     def last_delivery(self) -> Delivered | None:

@@ -42,7 +42,7 @@ from vault.adoption.database_user import DatabaseRefused, connected
 from vault.declare.load import load
 from vault.reconcile.planning.build import Prune, build_plan
 from vault.reconcile.resources.static_roles import parsed
-from vault.runtime.docker.compose import LABEL, TITLES, in_order
+from vault.runtime.docker.compose import LABEL, TITLES, sort_by_dependency
 from vault.runtime.docker.compose_init import ComposeInit
 from vault.runtime.docker.containers import Containers
 from vault.runtime.docker.engine import open_engine
@@ -290,7 +290,7 @@ def test_after_a_restart_of_the_server_the_store_says_that_its_keys_are_gone(
 
     again = stack.local.up(quiet)
     assert again.plan.changes == ()  # the service `apply` was there before us
-    assert again.renewed
+    assert again.has_lost_data
     assert again.changed
     assert says_gone(store)
     assert stack.compose("restart", "store").returncode == 0  # it forgets the keys it held
@@ -354,8 +354,13 @@ def says_gone(store: RunningStore) -> bool:
 
 def test_a_cause_is_told_before_what_comes_of_it() -> None:
     services = yaml.safe_load((ROOT / "docker-compose.yml").read_text())["services"]
-    places = in_order(services)
-    assert in_order(["store", "apply", "agent", "vault"]) == ["vault", "apply", "agent", "store"]
+    places = sort_by_dependency(services)
+    assert sort_by_dependency(["store", "apply", "agent", "vault"]) == [
+        "vault",
+        "apply",
+        "agent",
+        "store",
+    ]
     for name, service in services.items():
         for needed in service.get("depends_on", {}):
             assert places.index(needed) < places.index(name)

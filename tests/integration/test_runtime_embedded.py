@@ -37,7 +37,7 @@ SERVERS = ("vault", "database", "redis", "smtp")
 
 
 def folder_in(tmp_path: Path) -> Path:
-    """A root with everything in its name that a path may hold and a configuration may trip on."""
+    """Return a root whose path has all characters that a configuration might not quote."""
     parent = tmp_path / "a \"b\" 'c' ${d} #%20ü"
     parent.mkdir()
     return parent / ".strongroom"
@@ -65,19 +65,19 @@ def bootstrapped(
 
 @pytest.fixture
 def shared(bootstrapped: tuple[Embedded, Secret]) -> Embedded:
-    """Started and bootstrapped; for tests that leave it running."""
+    """Return a started and bootstrapped deployment, which a test must leave running."""
     return bootstrapped[0]
 
 
 @pytest.fixture
 def root_token(bootstrapped: tuple[Embedded, Secret]) -> Secret:
-    """Of the shared deployment."""
+    """Return the root token of the shared deployment."""
     return bootstrapped[1]
 
 
 @pytest.fixture
 def embedded(tmp_path: Path) -> Iterator[Embedded]:
-    """Not started yet."""
+    """Return a deployment that is not started."""
     with deployment(folder_in(tmp_path)) as embedded:
         yield embedded
 
@@ -87,7 +87,7 @@ def pids(embedded: Embedded) -> dict[str, int | None]:
 
 
 def everything(embedded: Embedded) -> list[psutil.Process]:
-    """All processes of the deployment, PostgreSQL's sessions included."""
+    """Return all processes of the deployment, with PostgreSQL's sessions."""
     leaders = [psutil.Process(pid) for pid in pids(embedded).values() if pid]
     return [process for leader in leaders for process in (leader, *leader.children(recursive=True))]
 
@@ -120,7 +120,7 @@ def use_redis(embedded: Embedded, act: Callable[[redis.Redis], object]) -> objec
         return act(client)
 
 
-def test_a_start_starts_all_four_and_a_second_one_changes_nothing(shared: Embedded) -> None:
+def test_start_twice_starts_all_servers_once(shared: Embedded) -> None:
     before = pids(shared)
     again = shared.start()
     assert None not in before.values()
@@ -128,7 +128,7 @@ def test_a_start_starts_all_four_and_a_second_one_changes_nothing(shared: Embedd
     assert pids(shared) == before
 
 
-def test_another_command_finds_what_runs(shared: Embedded) -> None:
+def test_status_of_another_command_finds_the_running_servers(shared: Embedded) -> None:
     other = Embedded(shared.layout, shared.ports, SCOPE)
     assert other.status() == shared.status()
     assert [status.port for status in other.status()] == [
@@ -151,7 +151,7 @@ def test_every_file_and_folder_is_private(shared: Embedded) -> None:
     assert open_to_others == []
 
 
-def test_all_listen_on_the_loopback_interface_and_on_no_unix_socket(shared: Embedded) -> None:
+def test_servers_listen_on_loopback_only_and_on_no_unix_socket(shared: Embedded) -> None:
     connections = [
         connection
         for process in everything(shared)
@@ -169,7 +169,7 @@ def test_all_listen_on_the_loopback_interface_and_on_no_unix_socket(shared: Embe
     assert named_sockets == []
 
 
-def test_no_command_line_and_no_environment_holds_a_secret(shared: Embedded) -> None:
+def test_command_lines_and_environments_contain_no_secret(shared: Embedded) -> None:
     secrets = [path.read_text() for path in shared.layout.passwords.iterdir()]
     shown = [
         text
@@ -180,25 +180,25 @@ def test_no_command_line_and_no_environment_holds_a_secret(shared: Embedded) -> 
     assert [text for text in shown if any(secret in text for secret in secrets)] == []
 
 
-def test_no_log_holds_a_secret(shared: Embedded) -> None:
+def test_logs_contain_no_secret(shared: Embedded) -> None:
     secrets = [path.read_text() for path in shared.layout.passwords.iterdir()]
     logs = "".join(path.read_text() for path in shared.layout.logs.iterdir())
     assert "ready to accept connections" in logs
     assert [secret for secret in secrets if secret in logs] == []
 
 
-def test_the_database_server_is_never_root(shared: Embedded) -> None:
+def test_database_server_does_not_run_as_root(shared: Embedded) -> None:
     pid = pids(shared)["database"]
     assert psutil.Process(pid).uids().effective != 0
 
 
-def test_the_application_logs_in_to_its_database_with_the_given_url(shared: Embedded) -> None:
+def test_application_logs_in_with_its_database_url(shared: Embedded) -> None:
     with psycopg.connect(database_url(shared)) as connection:
         row = connection.execute("SELECT current_database(), session_user, current_user").fetchone()
     assert row == ("gaara_store", "gaara_store_app", "gaara_store_owner")
 
 
-def test_redis_takes_the_given_url_and_no_other_password(shared: Embedded) -> None:
+def test_redis_accepts_its_url_and_no_other_password(shared: Embedded) -> None:
     assert use_redis(shared, lambda client: client.ping())
     with (
         redis.Redis(
@@ -209,7 +209,7 @@ def test_redis_takes_the_given_url_and_no_other_password(shared: Embedded) -> No
         stranger.ping()
 
 
-def test_a_mail_that_is_sent_becomes_a_private_file(shared: Embedded) -> None:
+def test_sent_mail_becomes_a_private_file(shared: Embedded) -> None:
     with smtplib.SMTP(HOST, shared.ports.smtp, timeout=5) as client:
         client.login("gaara-store", shared.access.given_secrets()["smtp-password"].reveal())
         client.sendmail(
@@ -223,7 +223,7 @@ def test_a_mail_that_is_sent_becomes_a_private_file(shared: Embedded) -> None:
     assert stat.S_IMODE(message.stat().st_mode) == 0o600
 
 
-def test_mail_is_refused_without_login_and_a_login_without_the_password(shared: Embedded) -> None:
+def test_mail_without_the_right_login_is_rejected(shared: Embedded) -> None:
     with smtplib.SMTP(HOST, shared.ports.smtp, timeout=5) as client:
         with pytest.raises(smtplib.SMTPException, match="Authentication required"):
             client.sendmail("store@example.test", ["me@example.test"], "Subject: Export\r\n\r\n")
@@ -231,11 +231,11 @@ def test_mail_is_refused_without_login_and_a_login_without_the_password(shared: 
             client.login("gaara-store", "wrong")
 
 
-def test_the_server_has_its_two_audit_logs(shared: Embedded) -> None:
+def test_secrets_server_writes_two_audit_logs(shared: Embedded) -> None:
     assert [log.stat().st_size > 0 for log in shared.layout.audit_logs] == [True, True]
 
 
-def test_the_root_token_is_in_no_file(embedded: Embedded) -> None:
+def test_root_token_is_in_no_file(embedded: Embedded) -> None:
     token = embedded.start().root_token
     assert token
     request(embedded, token, "GET", "auth/token/lookup-self")
@@ -244,7 +244,7 @@ def test_the_root_token_is_in_no_file(embedded: Embedded) -> None:
     assert [path for path in files if token.encode() in path.read_bytes()] == []
 
 
-def test_stopping_leaves_no_process_and_no_listener_and_the_data(embedded: Embedded) -> None:
+def test_stop_ends_all_processes_and_keeps_the_data(embedded: Embedded) -> None:
     token = embedded.start().root_token
     assert token
     store_a_value(embedded, token)
@@ -266,7 +266,7 @@ def test_stopping_leaves_no_process_and_no_listener_and_the_data(embedded: Embed
     assert use_redis(embedded, lambda client: client.get("kept")) == b"7"
 
 
-def test_a_killed_secrets_server_comes_back_unsealed_with_its_data(
+def test_killed_secrets_server_restarts_unsealed_with_its_data(
     shared: Embedded, root_token: Secret
 ) -> None:
     store_a_value(shared, root_token)
@@ -278,10 +278,10 @@ def test_a_killed_secrets_server_comes_back_unsealed_with_its_data(
     assert {**pids(shared), "vault": 0} == {**before, "vault": 0}
 
 
-def test_a_killed_database_server_comes_back_though_a_session_is_left(shared: Embedded) -> None:
+def test_killed_database_server_restarts_despite_an_orphaned_session(shared: Embedded) -> None:
     with closing(psycopg.connect(database_url(shared))) as connection:
         (backend,) = connection.execute("SELECT pg_backend_pid()").fetchone() or (0,)
-        # Stopped, it can't notice that its server died: it keeps the server's memory in use.
+        # Suspend it, so that it does not notice its server's end and keeps its memory in use.
         psutil.Process(backend).suspend()
         kill(shared, "database")
         assert shared.start().servers == ("database",)
@@ -290,7 +290,7 @@ def test_a_killed_database_server_comes_back_though_a_session_is_left(shared: Em
         assert connection.execute("SELECT 1").fetchone() == (1,)
 
 
-def test_a_secrets_server_that_was_never_set_up_begins_again(embedded: Embedded) -> None:
+def test_start_without_bootstrap_initialises_a_new_secrets_server(embedded: Embedded) -> None:
     first = embedded.start().root_token
     again = Embedded(embedded.layout, embedded.ports, SCOPE).start()
     assert again.servers == ("vault",)
@@ -298,20 +298,20 @@ def test_a_secrets_server_that_was_never_set_up_begins_again(embedded: Embedded)
     assert again.root_token != first
 
 
-def test_data_without_its_seal_key_is_refused_and_kept(embedded: Embedded) -> None:
+def test_start_without_its_seal_key_fails_and_keeps_the_data(embedded: Embedded) -> None:
     embedded.start()
     embedded.mark_bootstrapped()
     embedded.stop()
     key = embedded.layout.vault / "seal-key"
     key.rename(embedded.layout.root / "seal-key")
-    with pytest.raises(ConfigurationError, match="seal-key is gone"):
+    with pytest.raises(ConfigurationError, match="seal-key is missing"):
         embedded.start()
     assert any(embedded.layout.vault_data.iterdir())
     (embedded.layout.root / "seal-key").rename(key)
     assert embedded.start().servers == SERVERS
 
 
-def test_other_ports_in_the_settings_move_what_runs_and_keep_its_data(embedded: Embedded) -> None:
+def test_start_on_changed_ports_moves_the_servers_and_keeps_the_data(embedded: Embedded) -> None:
     token = embedded.start().root_token
     assert token
     store_a_value(embedded, token)
@@ -322,7 +322,7 @@ def test_other_ports_in_the_settings_move_what_runs_and_keep_its_data(embedded: 
     check_free(embedded.ports)
 
 
-def test_a_taken_port_is_named_with_its_setting_and_nothing_is_started(embedded: Embedded) -> None:
+def test_start_on_a_taken_port_names_its_setting_and_starts_nothing(embedded: Embedded) -> None:
     port = embedded.ports.redis
     with socket.create_server((HOST, port)), pytest.raises(PortTaken) as caught:
         embedded.start()
@@ -331,12 +331,12 @@ def test_a_taken_port_is_named_with_its_setting_and_nothing_is_started(embedded:
     assert set(pids(embedded).values()) == {None}
 
 
-def test_a_server_that_cannot_start_stops_what_was_started_with_it(embedded: Embedded) -> None:
+def test_failed_start_stops_the_servers_it_started(embedded: Embedded) -> None:
     embedded.start()
     embedded.mark_bootstrapped()
     embedded.stop()
     (embedded.layout.postgres / "data" / "postgresql.conf").write_text("no such setting\n")
-    with pytest.raises(StartFailed, match="database: it ended while starting") as caught:
+    with pytest.raises(StartFailed, match="database: it exited while starting") as caught:
         embedded.start()
     assert caught.value.step == "database"
     assert "syntax error" in caught.value.log_tail
@@ -344,7 +344,7 @@ def test_a_server_that_cannot_start_stops_what_was_started_with_it(embedded: Emb
     check_free(embedded.ports)
 
 
-def test_a_server_that_cannot_start_leaves_alone_what_ran_before(embedded: Embedded) -> None:
+def test_failed_start_keeps_servers_that_were_running(embedded: Embedded) -> None:
     embedded.start()
     embedded.mark_bootstrapped()
     before = pids(embedded)
@@ -352,12 +352,12 @@ def test_a_server_that_cannot_start_leaves_alone_what_ran_before(embedded: Embed
     aof = embedded.layout.redis / "appendonlydir"
     shutil.rmtree(aof)
     aof.touch()
-    with pytest.raises(StartFailed, match="redis: it ended while starting"):
+    with pytest.raises(StartFailed, match="redis: it exited while starting"):
         embedded.start()
     assert pids(embedded) == {**before, "redis": None}
 
 
-def test_one_command_at_a_time(embedded: Embedded) -> None:
+def test_start_during_another_command_is_busy(embedded: Embedded) -> None:
     embedded.layout.create()
     with (embedded.layout.run / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
@@ -365,7 +365,7 @@ def test_one_command_at_a_time(embedded: Embedded) -> None:
             embedded.start()
 
 
-def test_each_server_is_shown_while_it_starts(embedded: Embedded) -> None:
+def test_start_shows_the_progress_of_each_server(embedded: Embedded) -> None:
     shown: list[tuple[str, str]] = []
 
     @contextmanager
@@ -381,7 +381,7 @@ def test_each_server_is_shown_while_it_starts(embedded: Embedded) -> None:
     )
 
 
-def test_erasing_leaves_nothing(embedded: Embedded) -> None:
+def test_reset_removes_all_files_and_processes(embedded: Embedded) -> None:
     embedded.start()
     home = embedded.layout.postgres.resolve()
     processes = everything(embedded)
@@ -391,10 +391,10 @@ def test_erasing_leaves_nothing(embedded: Embedded) -> None:
     assert [process for process in processes if process.is_running()] == []
 
 
-def test_nothing_is_erased_while_another_process_of_the_deployment_runs(embedded: Embedded) -> None:
+def test_reset_while_the_agent_runs_erases_nothing(embedded: Embedded) -> None:
     embedded.layout.create()
     embedded.processes.start(Program("agent", ("/bin/sleep", "1000"), Path("/")))
-    with pytest.raises(StillRunning, match="agent still runs; stop it first"):
+    with pytest.raises(StillRunning, match="agent is still running; stop it first"):
         embedded.reset()
     assert embedded.layout.root.exists()
     embedded.processes.stop("agent")

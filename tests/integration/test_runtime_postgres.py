@@ -29,8 +29,8 @@ SCOPE = Scope("gaara-store", Environment.DEV)
 LEASED = "v-gaara-store-x7"
 
 
-def filled(statements: tuple[str, ...]) -> bytes:
-    """What the server makes of *statements* for one leased user."""
+def fill_in(statements: tuple[str, ...]) -> bytes:
+    """Return *statements* as Vault sends them for one leased user."""
     values = {"name": LEASED, "password": "leased", "expiration": "2099-01-01"}
     text = ";".join(statements)
     for key, value in values.items():
@@ -38,8 +38,8 @@ def filled(statements: tuple[str, ...]) -> bytes:
     return text.encode()
 
 
-CREATION = filled(creation_statements("gaara_store_owner"))
-REVOCATION = filled(revocation_statements("gaara_store_owner"))
+CREATION = fill_in(creation_statements("gaara_store_owner"))
+REVOCATION = fill_in(revocation_statements("gaara_store_owner"))
 
 
 @pytest.fixture(scope="module")
@@ -90,14 +90,14 @@ def roles(manager: psycopg.Connection) -> set[str]:
     return {name for (name,) in manager.execute("SELECT rolname FROM pg_roles").fetchall()}
 
 
-def is_let_in(manager: psycopg.Connection) -> bool:
-    """Whether a login has passed the look at its user, and its session has no name yet."""
+def is_login_authenticated(manager: psycopg.Connection) -> bool:
+    """Return whether a login has passed the check of its user, and its session has no name yet."""
     query = """SELECT FROM pg_locks JOIN pg_stat_activity USING (pid)
         WHERE classid = 'pg_database'::regclass AND usename IS NULL AND datid IS NULL"""
     return manager.execute(query).fetchone() is not None
 
 
-def test_a_leased_user_makes_tables_for_the_owner_and_leaves_no_trace_when_revoked(
+def test_leased_user_creates_tables_for_the_owner_and_is_dropped_when_revoked(
     postgres: Postgres, manager: psycopg.Connection
 ) -> None:
     before = roles(manager)
@@ -111,12 +111,12 @@ def test_a_leased_user_makes_tables_for_the_owner_and_leaves_no_trace_when_revok
     query = "SELECT tableowner FROM pg_tables WHERE tablename = 'orders'"
     assert manager.execute(query).fetchone() == ("gaara_store_owner",)
     assert roles(manager) == before
-    manager.execute(REVOCATION)  # the server may have been killed just after it
+    manager.execute(REVOCATION)  # Vault repeats it if it was killed before it noted the end
     with pytest.raises(psycopg.OperationalError, match="password authentication failed"):
         connect(postgres, LEASED, "leased")
 
 
-def test_a_leased_user_that_owns_things_itself_is_revoked_too(
+def test_leased_user_that_owns_objects_is_revoked(
     postgres: Postgres, manager: psycopg.Connection
 ) -> None:
     manager.execute(CREATION)
@@ -129,21 +129,21 @@ def test_a_leased_user_that_owns_things_itself_is_revoked_too(
     assert manager.execute(query).fetchone() == ("gaara_store_owner",)
 
 
-@pytest.mark.parametrize("delay", [1, 60])  # seconds, which a client may ask for
-def test_a_login_under_way_does_not_outlive_its_user(
+@pytest.mark.parametrize("delay", [1, 60])  # seconds, which a client can request
+def test_login_in_progress_does_not_outlive_its_user(
     postgres: Postgres, manager: psycopg.Connection, delay: int
 ) -> None:
     manager.execute(CREATION)
     with ThreadPoolExecutor() as other:
         login = other.submit(connect, postgres, LEASED, "leased", f"-c post_auth_delay={delay}")
-        assert eventually(lambda: is_let_in(manager))
+        assert eventually(lambda: is_login_authenticated(manager))
         manager.execute(REVOCATION)
         with pytest.raises(psycopg.OperationalError):
             login.result().execute("SELECT 1")
     assert LEASED not in roles(manager)
 
 
-def test_the_manager_ends_nobody_else_s_session(
+def test_manager_cannot_terminate_sessions_of_other_users(
     postgres: Postgres, manager: psycopg.Connection
 ) -> None:
     url = postgres.url().reveal().replace("+psycopg", "")
@@ -153,13 +153,13 @@ def test_the_manager_ends_nobody_else_s_session(
         assert session.execute("SELECT 1").fetchone() == (1,)
 
 
-def test_the_manager_is_no_superuser(manager: psycopg.Connection) -> None:
+def test_manager_is_not_a_superuser(manager: psycopg.Connection) -> None:
     query = "SELECT rolsuper, rolcreaterole, rolcreatedb, rolbypassrls, rolreplication"
     row = manager.execute(f"{query} FROM pg_roles WHERE rolname = session_user").fetchone()
     assert row == (False, True, False, False, False)
 
 
-def test_the_manager_changes_the_password_of_no_role_it_did_not_make(
+def test_manager_cannot_set_passwords_of_roles_it_did_not_create(
     manager: psycopg.Connection,
 ) -> None:
     for role in ("postgres", "gaara_store_app"):
@@ -167,13 +167,13 @@ def test_the_manager_changes_the_password_of_no_role_it_did_not_make(
             manager.execute(f"ALTER ROLE {role} PASSWORD 'mine'")
 
 
-def test_nobody_logs_in_without_the_right_password(postgres: Postgres) -> None:
+def test_login_with_a_wrong_password_fails(postgres: Postgres) -> None:
     for user in ("postgres", "gaara_store_manager", "gaara_store_app"):
         with pytest.raises(psycopg.OperationalError, match="password authentication failed"):
             connect(postgres, user, "wrong")
 
 
-def test_nobody_logs_in_as_the_owner(postgres: Postgres, manager: psycopg.Connection) -> None:
+def test_login_as_the_owner_fails(postgres: Postgres, manager: psycopg.Connection) -> None:
     row = manager.execute(
         "SELECT rolcanlogin FROM pg_roles WHERE rolname = 'gaara_store_owner'"
     ).fetchone()
@@ -182,7 +182,7 @@ def test_nobody_logs_in_as_the_owner(postgres: Postgres, manager: psycopg.Connec
         connect(postgres, "gaara_store_owner", "any")
 
 
-def test_a_role_without_the_owners_rights_may_not_even_connect(
+def test_role_without_the_owners_rights_cannot_connect(
     postgres: Postgres, manager: psycopg.Connection
 ) -> None:
     manager.execute("CREATE ROLE stranger LOGIN PASSWORD 'stranger'")
@@ -191,7 +191,7 @@ def test_a_role_without_the_owners_rights_may_not_even_connect(
     manager.execute("DROP ROLE stranger")
 
 
-def test_a_failed_statement_is_not_logged(
+def test_failed_statement_is_not_logged(
     layout: Layout, postgres: Postgres, manager: psycopg.Connection
 ) -> None:
     assert postgres.find()
@@ -202,19 +202,19 @@ def test_a_failed_statement_is_not_logged(
     assert "hunter2" not in log
 
 
-def test_starting_again_keeps_a_password_that_vault_has_changed(
+def test_restart_keeps_a_password_changed_by_vault(
     postgres: Postgres, manager: psycopg.Connection
 ) -> None:
-    kept = postgres.manager.password_file.read_text()
+    initial = postgres.manager.password_file.read_text()
     manager.execute("ALTER ROLE gaara_store_manager PASSWORD 'rotated'")
     postgres.start()
     with closing(connect(postgres, "gaara_store_manager", "rotated")) as rotated:
         assert rotated.execute("SELECT current_user").fetchone() == ("gaara_store_manager",)
-        rotated.execute(f"ALTER ROLE gaara_store_manager PASSWORD '{kept}'")
+        rotated.execute(f"ALTER ROLE gaara_store_manager PASSWORD '{initial}'")
         rotated.commit()
 
 
-def test_a_start_that_was_cut_short_begins_again(tmp_path: Path, ports: Ports) -> None:
+def test_start_after_an_interrupted_start_creates_the_cluster(tmp_path: Path, ports: Ports) -> None:
     layout = Layout(tmp_path / ".strongroom")
     layout.create()
     with socket.create_server((HOST, 0)) as server:
@@ -231,7 +231,7 @@ def test_a_start_that_was_cut_short_begins_again(tmp_path: Path, ports: Ports) -
         postgres.erase()
 
 
-def test_data_that_a_deleted_deployment_left_is_not_taken_over(tmp_path: Path) -> None:
+def test_prepare_ignores_data_of_a_deleted_deployment(tmp_path: Path) -> None:
     layout = Layout(tmp_path / ".strongroom")
     layout.create()
     try:
@@ -243,7 +243,7 @@ def test_data_that_a_deleted_deployment_left_is_not_taken_over(tmp_path: Path) -
         postgres_home.erase(layout)
 
 
-def test_binaries_in_a_private_folder_are_within_reach_of_the_servers_user(tmp_path: Path) -> None:
+def test_binaries_in_a_private_folder_are_executable_by_the_servers_user(tmp_path: Path) -> None:
     layout = Layout(tmp_path / ".strongroom")
     layout.create()
     install = binaries.postgres()

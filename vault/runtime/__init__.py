@@ -1,6 +1,7 @@
-"""The embedded deployment: four real servers on 127.0.0.1, started from Python, without Docker.
+"""Local deployment: four real servers on 127.0.0.1, as processes or as containers.
 
-:class:`vault.runtime.embedded.Embedded` starts and stops them; each server has a module of its own
-in :mod:`.servers`. They share :mod:`.layout` (where files lie), :mod:`.ports` and :mod:`.processes`
-(background processes, found again by a later command).
+:class:`vault.runtime.embedded.Embedded` runs them as processes, without Docker. Each server has a
+module in :mod:`.servers`. :class:`vault.runtime.docker.containers.Containers` runs
+``docker-compose.yml``. Both share :mod:`.layout` (paths of files), :mod:`.ports` and
+:mod:`.processes` (background processes that a later command finds again, and the lock).
 """

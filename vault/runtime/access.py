@@ -1,4 +1,4 @@
-"""How clients reach a deployment's servers: addresses and accounts, the same in every runtime."""
+"""Addresses and accounts of a deployment's servers, the same in every runtime."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from vault.runtime.servers.accounts import DatabaseAccounts, Manager, RedisAccou
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """The servers of *scope* at *ports*, with the passwords that *layout* keeps."""
+    """Servers of *scope* at *ports*, with the passwords stored in *layout*."""
 
     layout: Layout
     ports: Ports
@@ -21,26 +21,26 @@ class Access:
 
     @property
     def vault_address(self) -> str:
-        """URL of the secrets server, its API and web page."""
+        """Return the URL of the secrets server's API and web page."""
         return f"http://{HOST}:{self.ports.vault}"
 
     @property
     def database(self) -> DatabaseAccounts:
-        """Who logs in to PostgreSQL."""
+        """Return the PostgreSQL accounts."""
         return DatabaseAccounts(self.layout, self.ports.database, self.scope)
 
     @property
     def redis(self) -> RedisAccount:
-        """Who logs in to Redis."""
+        """Return the Redis account."""
         return RedisAccount(self.layout, self.ports.redis)
 
     @property
     def manager(self) -> Manager:
-        """Whom Vault logs in as on PostgreSQL."""
+        """Return the PostgreSQL account that Vault logs in with."""
         return self.database.manager
 
     def given_secrets(self) -> dict[str, Secret]:
-        """Values by secret name, as the service would have had them in its ``.env``."""
+        """Return the values that the service would have in its ``.env``, by secret name."""
         return {
             "database-url": self.database.url(),
             "redis-url": self.redis.url(),

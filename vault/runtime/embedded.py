@@ -1,4 +1,4 @@
-"""The four servers of a local deployment together."""
+"""Embedded runtime: the four servers of a local deployment as processes."""
 
 from __future__ import annotations
 
@@ -25,21 +25,20 @@ from vault.runtime.servers.valkey import Valkey
 
 
 class StillRunning(StrongroomError):
-    """Processes of this deployment that must end before it is erased."""
+    """A process of this deployment that must be stopped before the deployment is erased."""
 
 
 class Embedded:
-    """A local deployment's servers, for the service of *scope*."""
+    """Servers of a local deployment, for the service of *scope*."""
 
     name: Final = "embedded"
 
     def __init__(self, layout: Layout, ports: Ports, scope: Scope) -> None:
-        """Args: *layout* where its files lie, *ports* where it listens."""
         self.layout = layout
         self.ports = ports
         self.processes = Processes(layout)
         self.access = Access(layout, ports, scope)
-        self.agents = AgentProcess(layout, self.processes)
+        self.agent_host = AgentProcess(layout, self.processes)
         self._lock = Lock(layout)
         self._vault = OpenBao(layout, ports, self.processes)
         self._database = Postgres(layout, ports, self.processes, scope)
@@ -53,109 +52,122 @@ class Embedded:
         )
 
     def start(self, progress: Progress = quiet) -> Started:
-        """Start what doesn't run; what runs stays as it is.
+        """Start the servers that are not running.
 
-        When something fails, what this call started is stopped again.
+        If one fails, the servers that this call started are stopped again.
+
+        Args:
+            progress: shows each server while it starts.
 
         Raises:
-            Busy: another command is at it.
-            ConfigurationError: a folder or file can't be used.
-            PortTaken: a port is someone else's; then nothing was started.
-            StartFailed: a server ended, or wasn't ready in time.
+            Busy: If another command has the deployment's lock.
+            ConfigurationError: If a folder or file cannot be used.
+            PortTaken: If another process listens on a port. No server was started then.
+            StartFailed: If a server exits, or is not ready in time.
 
         """
         with self.exclusive():
-            missing = [server for server in self._servers if not server.ready()]
+            missing = [server for server in self._servers if not server.is_ready()]
             for server in missing:
                 server.stop()
             check_free(self.ports, [name for server in missing for name in server.port_names])
             running = [server for server in self._servers if server not in missing]
             try:
-                # What runs may have been killed on its way: that it is set up is seen each time.
-                _each(running, lambda server: server.start(), quiet)
-                _each(missing, lambda server: server.start(), progress)
+                # An earlier command may have been killed before a running server was set up, so
+                # that start(), which repeats the setup, is called for each server.
+                _run_on_each(running, lambda server: server.start(), quiet)
+                _run_on_each(missing, lambda server: server.start(), progress)
             except BaseException:
-                _each(missing, lambda server: server.stop(), quiet)
+                _run_on_each(missing, lambda server: server.stop(), quiet)
                 raise
         return Started(tuple(server.name for server in missing), self._vault.root_token)
 
     def stop(self, progress: Progress = quiet) -> tuple[str, ...]:
-        """Stop all four; gives the names of those that ran. Data stays.
+        """Stop all four servers, and return the names of those that were running.
+
+        Their data stays.
+
+        Args:
+            progress: shows each server while it stops.
 
         Raises:
-            Busy: another command is at it.
-            StopFailed: a process survives SIGKILL.
+            Busy: If another command has the deployment's lock.
+            StopFailed: If a process survives SIGKILL.
 
         """
         if not self.layout.run.exists():
             return ()
         with self.exclusive():
             running = tuple(server.name for server in self._servers if server.find())
-            _each(self._servers, lambda server: server.stop(), progress)
+            _run_on_each(self._servers, lambda server: server.stop(), progress)
         return running
 
     def status(self) -> tuple[Status, ...]:
-        """Each server: whether it runs, since when, as which process."""
+        """Return the state of each server."""
         return tuple(map(_status, self._servers))
 
     def restart_agent(self, template: str | None = None) -> None:
-        """Nothing: here :attr:`agents` runs it."""
+        """Do nothing, because :attr:`agent_host` runs the agent in this runtime."""
 
     def sync_config(self) -> None:
-        """Nothing: the agent delivers there."""
+        """Do nothing, because the agent delivers directly below the deployment's folder."""
 
     def reset(self) -> None:
-        """Stop all four and erase everything: data, keys, passwords, logs.
+        """Stop all four servers, and erase their data, keys, passwords and logs.
 
         Raises:
-            Busy: another command is at it.
-            StillRunning: another process of this deployment runs; nothing was stopped or erased.
+            Busy: If another command has the deployment's lock.
+            StillRunning: If another process of this deployment is running. Nothing was stopped
+                or erased then.
 
         """
-        own = {server.name for server in self._servers}
-        others = [name for name in self.processes.names() if self.processes.find(name)]
-        if left := sorted(set(others) - own):
-            raise StillRunning(f"{', '.join(left)} still runs; stop it first")
+        servers = {server.name for server in self._servers}
+        running = {name for name in self.processes.names() if self.processes.find(name)}
+        if others := sorted(running - servers):
+            raise StillRunning(f"{', '.join(others)} is still running; stop it first")
         self.stop()
         for server in self._servers:
             server.erase()
         if self.layout.root.is_dir():
             shutil.rmtree(self.layout.root)
 
-    def undo(self, started: Started) -> None:
-        """Stop again what *started* tells of."""
+    def stop_started(self, started: Started) -> None:
+        """Stop the servers that *started* names."""
         for name in started.servers:
             self.processes.stop(name)
 
     def exclusive(self) -> AbstractContextManager[None]:
-        """Keep other commands off the deployment; entered again inside, it changes nothing.
+        """Lock the deployment against other commands. The lock is reentrant.
 
         Raises:
-            Busy: another command is at it.
+            Busy: If another command has the lock.
 
         """
         return self._lock.exclusive()
 
     def mark_bootstrapped(self) -> None:
-        """From now on the secrets server's data is kept.
+        """Keep the secrets server's data from now on.
 
-        A start before that begins with an empty one, as nobody has the root token of the old.
+        A start before this call begins with an empty server, because the root token of the old
+        one may be lost.
         """
         self._vault.mark_bootstrapped()
 
 
-def _each(
-    servers: tuple[Server, ...] | list[Server], act: Callable[[Server], None], progress: Progress
+def _run_on_each(
+    servers: tuple[Server, ...] | list[Server],
+    action: Callable[[Server], None],
+    progress: Progress,
 ) -> None:
-    """Do *act* to all at the same time; raises the first error once all are done."""
+    """Run *action* on all servers in parallel, and raise the first error once all have ended."""
 
-    def shown(server: Server) -> None:
+    def run(server: Server) -> None:
         with progress(server.title):
-            act(server)
+            action(server)
 
     with ThreadPoolExecutor(max_workers=max(1, len(servers))) as pool:
-        for done in [pool.submit(shown, server) for server in servers]:
-            done.result()
+        for future in [pool.submit(run, server) for server in servers]:
+            future.result()
 
 
 def _status(server: Server) -> Status:

@@ -1,4 +1,4 @@
-"""Private folders, and the passwords that are made on first use."""
+"""Private folders, and passwords that are generated on first use."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from app_integration._internal.private_file import write_private
 from app_integration.errors import ConfigurationError
 from app_integration.secret import Secret
 
-PASSWORD_BYTES = 24  # of randomness; 32 characters as base64url
+PASSWORD_BYTES = 24  # random bytes; they become 32 characters of base64url
 
 
 def _new_password() -> str:
@@ -20,10 +20,14 @@ def _new_password() -> str:
 
 
 def read_or_create_password(path: Path, generate: Callable[[], str] = _new_password) -> Secret:
-    """The password kept in *path*, which is written first when it isn't there.
+    """Return the password in *path*, and generate one if there is no such file.
+
+    Args:
+        path: the file.
+        generate: returns a new password.
 
     Raises:
-        ConfigurationError: the file is there and empty.
+        ConfigurationError: If the file is empty.
 
     """
     if not path.exists():
@@ -35,11 +39,13 @@ def read_or_create_password(path: Path, generate: Callable[[], str] = _new_passw
 
 
 def private_folder(path: Path) -> None:
-    """Make *path* a folder that only its owner, the user we run as, may enter (0700).
+    """Create the folder *path*, or check it, and set its mode to 0700.
+
+    Only its owner, the user that runs this process, can enter it.
 
     Raises:
-        ConfigurationError: *path* is a symlink, no folder, or belongs to another user; or it can't
-            be made, as the folder that it goes into isn't there, say.
+        ConfigurationError: If *path* is a symlink, not a folder, or belongs to another user, or
+            if it cannot be created, for example because its parent folder does not exist.
 
     """
     try:
@@ -48,15 +54,15 @@ def private_folder(path: Path) -> None:
         pass
     except OSError as error:
         raise ConfigurationError(
-            f"{path} can't be made in {path.absolute().parent}: {error.strerror}; make that folder"
-            " first, or name another by --root"
+            f"{path} cannot be created in {path.absolute().parent}: {error.strerror}; create that"
+            " folder first, or pass another one with --root"
         ) from None
     found = path.lstat()
     if not stat.S_ISDIR(found.st_mode):
         raise ConfigurationError(f"{path} must be a folder, not a link or a file; move it away")
     if found.st_uid != os.geteuid():
         raise ConfigurationError(
-            f"{path} belongs to user id {found.st_uid}, not to {os.geteuid()} that runs this;"
-            " run it as that user, or move the folder away"
+            f"{path} belongs to user id {found.st_uid}, not to {os.geteuid()}, which runs this"
+            " command; run it as that user, or move the folder away"
         )
     path.chmod(0o700)

@@ -1,4 +1,4 @@
-"""Where the files of a local deployment lie: everything below one private folder."""
+"""Paths of a local deployment's files, all below one private folder."""
 
 from __future__ import annotations
 
@@ -16,10 +16,14 @@ class Layout:
     root: Path
 
     def create(self) -> None:
-        """Make the folders, 0700 each. PostgreSQL makes its own: as root it lies elsewhere.
+        """Create the folders, each with mode 0700.
+
+        PostgreSQL's folder is not among them, because for root it is outside of this one. See
+        :mod:`.servers.postgres_home`.
 
         Raises:
-            ConfigurationError: one of them is a symlink, no folder, or belongs to another user.
+            ConfigurationError: If one of them is a symlink, not a folder, or belongs to another
+                user.
 
         """
         folders = (
@@ -42,105 +46,108 @@ class Layout:
 
     @property
     def dev_env(self) -> Path:
-        """Variables for a shell; holds no secret value."""
+        """Return the file of variables for a shell. It contains no secret value."""
         return self.root / "dev.env"
 
     @property
     def runtime(self) -> Path:
-        """Which runtime the deployment is on: ``embedded`` or ``docker``."""
+        """Return the file with the name of the runtime, ``embedded`` or ``docker``."""
         return self.root / "runtime"
 
     @property
     def logs(self) -> Path:
-        """What each process printed: ``<process>.log``."""
+        """Return the folder of the processes' logs, ``<process>.log``."""
         return self.root / "logs"
 
     @property
     def run(self) -> Path:
-        """Which processes run: ``<process>.json``."""
+        """Return the folder of the processes' records, ``<process>.json``, and of the lock."""
         return self.root / "run"
 
     @property
     def passwords(self) -> Path:
-        """Passwords made for this deployment, one file each."""
+        """Return the folder of passwords generated for this deployment, one file each."""
         return self.root / "passwords"
 
     @property
     def given(self) -> Path:
-        """Values that only a person can give, in files named as their API path; may be absent."""
+        """Return the folder of operator-provided values, which need not exist.
+
+        Each value is a file, named by its API path.
+        """
         return self.root / "given"
 
     @property
     def vault(self) -> Path:
-        """OpenBao's configuration, seal key, recovery key, data and audit logs."""
+        """Return the folder of OpenBao's configuration, seal key, recovery key, data and logs."""
         return self.root / "vault"
 
     @property
     def vault_data(self) -> Path:
-        """OpenBao's raft storage."""
+        """Return the folder of OpenBao's raft storage."""
         return self.vault / "data"
 
     @property
     def audit(self) -> Path:
-        """Folder of the server's audit logs."""
+        """Return the folder of OpenBao's audit logs."""
         return self.vault / "audit"
 
     @property
     def audit_logs(self) -> tuple[Path, Path]:
-        """The two audit logs; each holds every request."""
+        """Return the paths of the two audit logs. Each contains every request."""
         return self.audit / "audit-1.log", self.audit / "audit-2.log"
 
     @property
     def postgres(self) -> Path:
-        """PostgreSQL's folder; as root a link to where another user can reach it."""
+        """Return PostgreSQL's folder; for root it is a link to one that another user can enter."""
         return self.root / "postgres"
 
     @property
     def redis(self) -> Path:
-        """Valkey's configuration and data."""
+        """Return the folder of Valkey's configuration and data."""
         return self.root / "redis"
 
     @property
     def smtp(self) -> Path:
-        """Working folder of the SMTP sink."""
+        """Return the working folder of the SMTP sink."""
         return self.root / "smtp"
 
     @property
     def mail(self) -> Path:
-        """Messages that were sent: ``*.eml``."""
+        """Return the folder of the mail that was sent, ``*.eml``."""
         return self.smtp / "mail"
 
     @property
     def credentials(self) -> Path:
-        """AppRole credentials: ``<role>/role-id`` and ``<role>/secret-id``."""
+        """Return the folder of AppRole credentials, ``<role>/role-id`` and ``<role>/secret-id``."""
         return self.root / "credentials"
 
     def role_id(self, role: str) -> Path:
-        """The role-id of AppRole *role*."""
+        """Return the file with the role-id of AppRole *role*."""
         return self.credentials / role / "role-id"
 
     def secret_id(self, role: str) -> Path:
-        """The secret-id of AppRole *role*."""
+        """Return the file with the secret-id of AppRole *role*."""
         return self.credentials / role / "secret-id"
 
     @property
     def agents(self) -> Path:
-        """One folder an agent."""
+        """Return the folder that contains a folder for each agent."""
         return self.root / "agent"
 
     def agent(self, scope: Scope) -> Path:
-        """The agent of *scope*: its configuration, templates and secret-id."""
+        """Return the folder of configuration, templates and secret-id of the agent of *scope*."""
         return self.agents / str(scope)
 
     @property
     def configs(self) -> Path:
-        """One folder a service."""
+        """Return the folder that contains a folder of config files for each service."""
         return self.root / "config"
 
     def config(self, service: str) -> Path:
-        """The config file that *service* reads."""
+        """Return the config file that *service* reads."""
         return self.configs / service / "app.yaml"
 
     def staged_config(self, service: str) -> Path:
-        """Where the agent renders it, before it is checked and delivered."""
+        """Return the file that the agent renders for *service*, before its check and delivery."""
         return self.configs / service / "staging" / "app.yaml"

@@ -1,4 +1,4 @@
-"""The ports of a local deployment: each a setting, all on 127.0.0.1."""
+"""TCP ports of a local deployment, all on 127.0.0.1. Each is a setting."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class PortTaken(ConfigurationError):
 
     def __init__(self, port: int, setting: str, holder: str) -> None:
         super().__init__(
-            f"port {port} is taken by {holder}; end that, or set {setting} to a free port"
+            f"port {port} is taken by {holder}; stop it, or set {setting} to a free port"
         )
         self.port = port
         self.setting = setting
@@ -28,7 +28,7 @@ class PortTaken(ConfigurationError):
 
 @dataclass(frozen=True, slots=True)
 class Ports:
-    """TCP ports, by what listens there."""
+    """TCP ports by server; each must be another number."""
 
     vault: int = 8200
     vault_cluster: int = 8201
@@ -48,29 +48,29 @@ class Ports:
             seen[port] = name
 
     def named(self) -> dict[str, int]:
-        """Port by name."""
+        """Return each port by the name of its field."""
         return {field.name: getattr(self, field.name) for field in fields(self)}
 
 
 def setting(name: str) -> str:
-    """The environment variable that sets port *name*: ``vault`` → ``STRONGROOM_VAULT_PORT``."""
+    """Return the variable that sets port *name*: ``vault`` → ``STRONGROOM_VAULT_PORT``."""
     return f"STRONGROOM_{name.upper()}_PORT"
 
 
 def from_environment(variables: Mapping[str, str]) -> Ports:
-    """Ports as *variables* set them, defaults elsewhere.
+    """Return the ports that *variables* set, and defaults for the others.
 
     Raises:
-        ConfigurationError: a value that is no port, or two settings with the same port; the
-            message names variable and value.
+        ConfigurationError: If a value is not a port, or two settings have the same port. The
+            message names the variable and the value.
 
     """
-    given = {
+    numbers = {
         field.name: _number(setting(field.name), variables[setting(field.name)])
         for field in fields(Ports)
         if variables.get(setting(field.name))
     }
-    return Ports(**given)
+    return Ports(**numbers)
 
 
 def _number(variable: str, text: str) -> int:
@@ -80,34 +80,39 @@ def _number(variable: str, text: str) -> int:
 
 
 def check_free(ports: Ports, names: Iterable[str] | None = None) -> None:
-    """Make sure that nothing listens on the ports *names* (on all of them when None).
+    """Check that no process listens on the ports.
+
+    Args:
+        ports: the numbers.
+        names: names of the ports to check, or None for all.
 
     Raises:
-        PortTaken: something does; the message names port, setting and process.
+        PortTaken: If a process does. The message names the port, its setting and the process.
+        ConfigurationError: If this user is not allowed to listen on a port.
 
     """
     numbers = ports.named()
     for name in numbers if names is None else names:
         if not _is_free(numbers[name]):
-            raise PortTaken(numbers[name], setting(name), _holder(numbers[name]))
+            raise PortTaken(numbers[name], setting(name), _describe_holder(numbers[name]))
 
 
 def _is_free(port: int) -> bool:
     with socket.socket() as probe:
-        # As servers do: a connection still in TIME_WAIT doesn't hold the port.
+        # Servers set it too, so that a connection in TIME_WAIT does not block the port.
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((HOST, port))
         except PermissionError:
             raise ConfigurationError(
-                f"port {port}: this user may not listen there; choose one above 1023"
+                f"port {port}: this user is not allowed to listen there; choose a port above 1023"
             ) from None
         except OSError:
             return False
     return True
 
 
-def _holder(port: int) -> str:
+def _describe_holder(port: int) -> str:
     try:
         pid = next(
             connection.pid

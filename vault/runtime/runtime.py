@@ -1,4 +1,7 @@
-"""What the local deployment asks of whatever runs its servers: processes, or containers."""
+"""Interface between the local deployment and the runtime of its servers.
+
+The runtimes are processes (:mod:`.embedded`) and containers (:mod:`.docker`).
+"""
 
 from __future__ import annotations
 
@@ -12,13 +15,21 @@ from typing import Protocol
 from app_integration.errors import StrongroomError
 from app_integration.secret import Secret
 
-#: Called with a server's title; what it gives is entered while that server starts or stops. Several
-#: are at once, each from a thread of its own.
+#: Takes a server's title and returns a context manager, which is open while that server starts or
+#: stops. It is called from several threads at the same time, because servers start in parallel.
 Progress = Callable[[str], AbstractContextManager[object]]
 
 
 class StartFailed(StrongroomError):
-    """A part didn't start, or ended; the message carries the last lines of its log."""
+    """A part of the deployment that did not start, or exited.
+
+    The message contains the last lines of its log.
+
+    Attributes:
+        step: name of the part.
+        log_tail: those lines.
+
+    """
 
     def __init__(self, step: str, reason: str, log_tail: str) -> None:
         super().__init__(f"{step}: {reason}; its log ends:\n{log_tail or '(nothing was logged)'}")
@@ -28,16 +39,23 @@ class StartFailed(StrongroomError):
 
 @dataclass(frozen=True, slots=True)
 class Started:
-    """What a start had to do."""
+    """Result of a start.
 
-    servers: tuple[str, ...]  # names of those it started; empty when all ran
-    root_token: Secret | None  # of a server that was just initialised; kept nowhere else
-    renewed: bool = False  # the secrets server came up without what it held before
+    Attributes:
+        servers: names of the servers that it started; empty if all were running.
+        root_token: of a secrets server that was just initialised; it is stored nowhere else.
+        has_lost_data: whether the secrets server started without the data that it had before.
+
+    """
+
+    servers: tuple[str, ...]
+    root_token: Secret | None
+    has_lost_data: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """One part of the deployment; *port* is 0 where nobody connects."""
+    """State of one part of the deployment; *port* is 0 if it accepts no connections."""
 
     name: str
     title: str
@@ -48,109 +66,117 @@ class Status:
 
 
 def quiet(_title: str) -> AbstractContextManager[None]:
-    """Progress that nobody sees."""
+    """Return a context manager that shows no progress."""
     return nullcontext()
 
 
 class AgentHost(Protocol):
-    """Runs the service's agent on files that were laid out for it."""
+    """A runner of the service's agent, whose files exist already."""
 
     @property
     def task(self) -> str:
-        """What its start amounts to, for people."""
+        """Return the line that people see when the agent was started."""
         ...
 
     @property
     def log(self) -> str:
-        """Where to read what it printed."""
+        """Return the log's path, or the command that prints the log."""
         ...
 
     def status(self) -> Status:
-        """Whether it runs."""
+        """Return the agent's state."""
         ...
 
     def start(self, config: Path, delivered: Callable[[], bool]) -> None:
-        """Run it on the supervisor's settings *config*; returns once *delivered* says yes.
+        """Start the agent, and return once it has delivered.
+
+        Args:
+            config: file with the supervisor's settings.
+            delivered: returns whether a config was delivered. It is called repeatedly, and may
+                raise to end the wait.
 
         Raises:
-            StartFailed: it ended, or didn't deliver in time.
+            StartFailed: If the agent exits, or does not deliver in time.
 
         """
         ...
 
     def stop(self) -> None:
-        """End it; nothing happens when it doesn't run."""
+        """Stop the agent, if it is running."""
         ...
 
 
 class Servers(Protocol):
-    """The servers, as far as it takes to make them what the declaration says."""
+    """Operations on servers that applying a declaration needs."""
 
     @property
     def name(self) -> str:
-        """What the setting ``STRONGROOM_RUNTIME`` calls it."""
+        """Return the runtime's name, a value of the setting ``STRONGROOM_RUNTIME``."""
         ...
 
     @property
-    def agents(self) -> AgentHost | None:
-        """Who runs the agent; None when the start of the servers has seen to it."""
+    def agent_host(self) -> AgentHost | None:
+        """Return the agent's runner, or None if :meth:`start` starts the agent too."""
         ...
 
     def exclusive(self) -> AbstractContextManager[None]:
-        """Keep other commands off the deployment; entered again inside, it changes nothing.
+        """Lock the deployment against other commands. The lock is reentrant.
 
         Raises:
-            Busy: another command is at it.
+            Busy: If another command has the lock.
 
         """
         ...
 
     def start(self, progress: Progress = quiet) -> Started:
-        """Start what doesn't run; what runs stays as it is.
+        """Start the servers that are not running.
+
+        Args:
+            progress: shows each step.
 
         Raises:
-            ConfigurationError: something that it needs isn't there.
-            StartFailed: a server ended, or wasn't ready in time.
+            ConfigurationError: If something that a server needs is missing.
+            StartFailed: If a server exits, or is not ready in time.
 
         """
         ...
 
-    def undo(self, started: Started) -> None:
-        """Stop again what *started* tells of."""
+    def stop_started(self, started: Started) -> None:
+        """Stop the servers that *started* names."""
         ...
 
     def mark_bootstrapped(self) -> None:
-        """From now on the secrets server's data is kept."""
+        """Keep the secrets server's data from now on."""
         ...
 
 
 class Runtime(Servers, Protocol):
-    """The servers, and their ends."""
+    """Operations on servers that the commands for a local deployment need."""
 
     def stop(self, progress: Progress = quiet) -> tuple[str, ...]:
-        """Stop all; gives the names of those that ran."""
+        """Stop all servers, and return the names of those that were running."""
         ...
 
     def status(self) -> tuple[Status, ...]:
-        """Each part: whether it runs, since when, as which process."""
+        """Return the state of each part."""
         ...
 
     def restart_agent(self, template: str | None = None) -> None:
-        """Restart the agent that the start of the servers has seen to; waits until it delivers.
+        """Restart the agent that :meth:`start` started, and wait until it delivers.
 
         Args:
-            template: what it renders from now on; None for what it has.
+            template: a compiled template for the agent, or None to keep the one that it has.
 
         Raises:
-            StartFailed: it didn't deliver in time.
+            StartFailed: If the agent does not deliver in time.
 
         """
         ...
 
     def sync_config(self) -> None:
-        """See that the delivered files, if there are any, lie below the deployment's own folder."""
+        """Copy the delivered files, if there are any, below the deployment's folder."""
         ...
 
     def reset(self) -> None:
-        """Stop all and erase everything."""
+        """Stop all servers, and erase the deployment."""
         ...

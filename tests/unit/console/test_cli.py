@@ -21,15 +21,15 @@ def run(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
     return exited.value.code
 
 
-def test_up_in_a_folder_that_is_not_there_says_what_to_make(
+def test_up_in_a_missing_folder_says_which_folder_to_create(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     root = tmp_path / "gone" / ".strongroom"
     assert run(monkeypatch, "up", "--root", str(root)) == 1
-    said = " ".join(capsys.readouterr().err.split())
-    assert f"{root} can't be made in {root.parent}: No such file or directory" in said
-    assert "make that folder first, or name another by --root" in said
-    assert "Traceback" not in said
+    printed = " ".join(capsys.readouterr().err.split())
+    assert f"{root} cannot be created in {root.parent}: No such file or directory" in printed
+    assert "create that folder first, or pass another one with --root" in printed
+    assert "Traceback" not in printed
 
 
 def test_command_on_a_full_disk_names_the_file_and_ends_with_1(

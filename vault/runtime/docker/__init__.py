@@ -1,1 +1,1 @@
-"""The local deployment in containers."""
+"""Local deployment in containers."""

@@ -1,4 +1,4 @@
-"""What ``docker-compose.yml`` calls things, and what its engine tells of one of them."""
+"""Names in ``docker-compose.yml``, and the status of its services."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from vault.runtime.runtime import Status
 PROJECT: Final = Path(__file__).resolve().parents[3]
 LABEL: Final = "com.docker.compose"
 SERVICE: Final = f"{LABEL}.service"
-#: Service → title, for those that stay.
+#: Service → title, without the one-shot services.
 TITLES: Final = {
     "vault": "OpenBao, dev mode (secrets)",
     "database": "PostgreSQL",
@@ -24,7 +24,7 @@ TITLES: Final = {
     "agent": "Agent (delivers the config)",
     "store": "Store",
 }
-#: Each after those that it waits for.
+#: Each service after those that it depends on.
 ORDER: Final = (
     "network",
     "prepare",
@@ -38,20 +38,34 @@ ORDER: Final = (
 )
 
 
-def in_order(names: Iterable[str]) -> list[str]:
-    """*names* of services, each after those it waits for: a cause before what comes of it."""
+def sort_by_dependency(names: Iterable[str]) -> list[str]:
+    """Return the services *names*, each after those that it depends on.
+
+    In a list of failures, a cause thus comes before its consequences.
+    """
     return sorted(names, key=lambda name: (*ORDER, name).index(name))
 
 
 def project_name(root: Path) -> str:
-    """What compose calls the deployment in *root*: the default one as without our help."""
+    """Return the name of the compose project of the deployment in *root*.
+
+    For the default *root* it is the name that a plain ``docker compose`` uses.
+    """
     if root == PROJECT / ".strongroom":
         return "strongroom"
     return f"strongroom-{hashlib.sha256(os.fsencode(root)).hexdigest()[:12]}"
 
 
-def status_of(name: str, title: str, port: int, state: Mapping[str, Any]) -> Status:
-    """What *state*, as the engine has it, says of the service *name*; empty when it isn't there."""
+def to_status(name: str, title: str, port: int, state: Mapping[str, Any]) -> Status:
+    """Return the status of the service *name*.
+
+    Args:
+        name: of the service.
+        title: for people.
+        port: that clients connect to, or 0.
+        state: of the container, from the engine; empty if there is no container.
+
+    """
     running = bool(state) and is_healthy(state)
     return Status(
         name=name,
@@ -59,6 +73,6 @@ def status_of(name: str, title: str, port: int, state: Mapping[str, Any]) -> Sta
         port=port,
         running=running,
         pid=state["Pid"] if running else None,
-        # Nanoseconds, which Python before 3.12 doesn't read.
+        # Cut at the second: the engine writes nanoseconds, which fromisoformat rejects.
         since=datetime.fromisoformat(f"{state['StartedAt'][:19]}+00:00") if running else None,
     )

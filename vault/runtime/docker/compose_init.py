@@ -1,7 +1,7 @@
-"""The servers of a deployment in containers, as the one-shot services among them see them.
+"""Setup of a deployment in containers, run by its one-shot services.
 
-The engine starts them; what is left to do is to write the files they start from, and to set up
-what a new server lacks.
+The engine starts the servers. This module writes the files that they start from, initialises a new
+secrets server, and creates the database roles.
 """
 
 from __future__ import annotations
@@ -28,14 +28,18 @@ from vault.runtime.servers import vault_state
 from vault.runtime.servers.accounts import smtp_password
 from vault.runtime.servers.hcl import render
 
-#: Published on the host's 127.0.0.1 only. Inside, published ports arrive from outside the loopback.
-EVERYWHERE: Final = "0.0.0.0"  # noqa: S104 (as above)
+#: Connections to a published port come from outside a container's loopback interface, so a server
+#: listens on all of them. The host publishes the ports on its 127.0.0.1 only.
+ALL_INTERFACES: Final = "0.0.0.0"  # noqa: S104 (as above)
 ACTIVE_SECONDS: Final = 30.0
 POLL_SECONDS: Final = 0.1
 
 
 class ComposeInit:
-    """The servers of one deployment, from a container that shares their network."""
+    """Servers of one deployment, seen from a container that shares their network.
+
+    *clock* returns seconds of a monotonic clock, and *sleep* takes seconds.
+    """
 
     name: Final = "docker"
 
@@ -48,8 +52,7 @@ class ComposeInit:
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
-        """Args: *clock* and *sleep* in seconds."""
-        self.agents = ExternalAgent()
+        self.agent_host = ExternalAgent()
         self._layout = layout
         self._access = Access(layout, ports, scope)
         self._lock = Lock(layout)
@@ -57,27 +60,37 @@ class ComposeInit:
         self._sleep = sleep
 
     def prepare(self) -> None:
-        """Write what the servers start from: passwords, each where only its server sees it."""
+        """Write each server's configuration and password to that server's own volume."""
         with self.exclusive():
-            # HashiCorp's Vault warns of audit devices in a configuration, and goes on without.
+            # HashiCorp's Vault only warns that it ignores audit devices in a configuration.
             audit = render("audit.hcl.j2", audit_logs=self._layout.audit_logs)
             write_private(self._layout.vault / "server.hcl", audit)
             superuser = self._access.database.password("superuser")
             write_private(self._layout.postgres / "password", superuser.reveal())
-            configuration = self._access.redis.configuration(EVERYWHERE)
+            configuration = self._access.redis.configuration(ALL_INTERFACES)
             write_private(self._layout.redis / "valkey.conf", configuration)
             write_private(self._layout.smtp / "password", smtp_password(self._layout).reveal())
 
     def exclusive(self) -> AbstractContextManager[None]:
-        """Keep other commands off the deployment; raises as ``Lock`` does."""
+        """Lock the deployment against other commands. The lock is reentrant.
+
+        Raises:
+            Busy: If another command has the lock.
+
+        """
         return self._lock.exclusive()
 
     def start(self, progress: Progress = quiet) -> Started:
-        """Set up what a new server lacks; they run already.
+        """Set up the running servers: create the database roles, initialise the secrets server.
+
+        Args:
+            progress: shows each step.
 
         Raises:
-            ConfigurationError: the secrets server was set up by somebody else, or half way.
-            StartFailed: a server refused, or doesn't answer.
+            ConfigurationError: If the secrets server is initialised, but not by a setup that
+                was completed.
+            StartFailed: If a server is unreachable, or PostgreSQL rejects a statement.
+            ServerError: If the secrets server rejects a request.
 
         """
         with self.exclusive():
@@ -87,11 +100,11 @@ class ComposeInit:
                 token = self._initialise()
         return Started(("vault",) if token else (), token)
 
-    def undo(self, started: Started) -> None:
-        """Nothing: a container can't stop the others, and *started* were running before."""
+    def stop_started(self, started: Started) -> None:
+        """Do nothing, because a container cannot stop the others."""
 
     def mark_bootstrapped(self) -> None:
-        """Write down which server was set up to the end."""
+        """Record the secrets server, by its cluster id, as completely set up."""
         with closing(self._transport()) as transport:
             write_private(self._marker, vault_state.health(transport)["cluster_id"])
 
@@ -99,35 +112,35 @@ class ComposeInit:
         try:
             self._access.database.ensure_roles()
         except psycopg.Error as error:
-            reason = f"its roles can't be made ({error.sqlstate or 'no connection'})"
+            reason = f"its roles cannot be created ({error.sqlstate or 'no connection'})"
             raise StartFailed("database", reason, "docker compose logs database") from None
 
     def _initialise(self) -> Secret | None:
-        """The root token of a server that was new; None of one that was set up before."""
+        """Return a new server's root token, or None if the server was set up before."""
         with closing(self._transport()) as transport:
             state = vault_state.health(transport)
             if not state:
-                raise StartFailed("vault", "it doesn't answer", "docker compose logs vault")
+                raise StartFailed("vault", "it is unreachable", "docker compose logs vault")
             if state["initialized"]:
-                self._check_ours(state["cluster_id"])
+                self._check_bootstrapped(state["cluster_id"])
                 return None
             shares = {"secret_shares": 1, "secret_threshold": 1}
-            answer = vault_state.initialise(transport, shares)
-            # The key is kept nowhere: what it unseals is gone as soon as the server ends.
-            vault_state.unseal(transport, answer["keys_base64"][0])
+            response = vault_state.initialise(transport, shares)
+            # The unseal key is not stored, because the server's data is lost when it stops.
+            vault_state.unseal(transport, response["keys_base64"][0])
             self._wait_active(transport)
-        return Secret(answer["root_token"])
+        return Secret(response["root_token"])
 
-    def _check_ours(self, cluster: str) -> None:
-        if not self._marker.exists() or self._marker.read_text(encoding="utf-8") != cluster:
+    def _check_bootstrapped(self, cluster_id: str) -> None:
+        if not self._marker.exists() or self._marker.read_text(encoding="utf-8") != cluster_id:
             raise ConfigurationError(
-                "this secrets server wasn't set up to the end, and its root token is gone; begin "
-                "again with: docker compose restart vault && docker compose up --wait"
+                "the setup of this secrets server was not completed, and its root token is lost; "
+                "start again with: docker compose restart vault && docker compose up --wait"
             )
 
     def _wait_active(self, transport: Transport) -> None:
         deadline = self._clock() + ACTIVE_SECONDS
-        while not vault_state.active(transport):
+        while not vault_state.is_active(transport):
             if self._clock() >= deadline:
                 reason = f"not active after {ACTIVE_SECONDS:.0f} s"
                 raise StartFailed("vault", reason, "docker compose logs vault")
@@ -142,17 +155,20 @@ class ComposeInit:
 
 
 class ExternalAgent:
-    """An agent in a container of its own, which starts once its files are there."""
+    """An agent in its own container, which the engine starts once the agent's files exist."""
 
-    task: Final = "agent's files laid out"
+    task: Final = "agent's files written"
     log: Final = "docker compose logs agent"
 
     def status(self) -> Status:
-        """As if it ran: a change of its files is what counts here."""
+        """Return the state of a running agent, so that only a change of its files matters."""
         return Status("agent", "Agent (delivers the config)", 0, running=True, pid=None, since=None)
 
     def start(self, config: Path, delivered: Callable[[], bool]) -> None:
-        """Nothing: the engine starts it once this container is done."""
+        """Do nothing, because the engine starts the agent when this container has exited."""
 
     def stop(self) -> None:
-        """Nothing: it ends by itself when its login ends, and its supervisor reads anew."""
+        """Do nothing, because the agent exits by itself when its login expires.
+
+        Its supervisor reads the files when it starts the agent again.
+        """

@@ -1,7 +1,8 @@
-"""The deployment of ``docker-compose.yml``, driven from outside.
+"""Container runtime: the deployment of ``docker-compose.yml``, run from this machine.
 
-The engine starts and applies everything. What is left to do here is to call it, to tell what is
-wrong when it can't, and to copy out of its volumes what this machine needs: credentials, passwords.
+The engine starts the servers, and its service ``apply`` applies the declaration. This module calls
+the engine, reports why a container failed, and copies what this machine needs out of the volumes:
+credentials, passwords and configs.
 """
 
 from __future__ import annotations
@@ -22,13 +23,13 @@ from vault.runtime.docker.compose import (
     PROJECT,
     SERVICE,
     TITLES,
-    in_order,
     project_name,
-    status_of,
+    sort_by_dependency,
+    to_status,
 )
 from vault.runtime.docker.engine import (
-    INSTEAD,
     TAIL_LINES,
+    USE_EMBEDDED,
     NoEngine,
     failure_reason,
     is_healthy,
@@ -43,10 +44,10 @@ from vault.runtime.processes.lock import Lock
 from vault.runtime.runtime import Progress, Started, StartFailed, Status, quiet
 
 _FOLDER: Final = f"{LABEL}.project.working_dir"
-#: Where a deployment lies in the one-shot services, which see all of its volumes.
+#: The deployment's folder in the one-shot services, which mount all of its volumes.
 INSIDE: Final = PurePosixPath("/strongroom")
 _CONFIG: Final = "app.yaml"
-#: Run beside the stopped agent: write its template, and remove what it rendered before.
+#: Run on the stopped agent's volumes: write its template, and remove what it rendered before.
 _PREPARE: Final = """
 import pathlib, sys
 target, template, *leftovers = sys.argv[1:]
@@ -57,19 +58,22 @@ for path in leftovers:
 """
 _DELIVERY_SECONDS: Final = 40.0
 _POLL_SECONDS: Final = 0.2
-#: What is copied out after each start; below the deployment's folder, inside as here.
+#: Folders that are copied out after each start, named relative to the deployment's folder.
 COPIED: Final = ("credentials", "passwords", "config")
 
 
 class Containers:
-    """The deployment in containers; *layout* holds copies, the volumes are the engine's."""
+    """Deployment in containers.
+
+    Its data is in the engine's volumes; *layout* has copies of some files. *scope* must be the one
+    that ``docker-compose.yml`` is written for.
+    """
 
     name: Final = "docker"
-    #: The agent is among the containers.
-    agents: Final = None
+    #: None, because the agent is one of the containers.
+    agent_host: Final = None
 
     def __init__(self, layout: Layout, ports: Ports, scope: Scope) -> None:
-        """Args: *scope* must be the one that ``docker-compose.yml`` is written for."""
         self.layout = layout
         self.ports = ports
         self.scope = scope
@@ -77,38 +81,48 @@ class Containers:
         self._lock = Lock(layout)
 
     def exclusive(self) -> AbstractContextManager[None]:
-        """Keep other commands off the deployment; raises as ``Lock`` does."""
+        """Lock the deployment against other commands. The lock is reentrant.
+
+        Raises:
+            Busy: If another command has the lock.
+
+        """
         return self._lock.exclusive()
 
     def start(self, progress: Progress = quiet) -> Started:
-        """Build the project's image, start what doesn't run, apply, and copy the credentials.
+        """Build the image, start the missing containers, apply, and copy the credentials.
 
-        When something fails, what this call started is stopped again.
+        If a container fails, the containers that this call started are stopped again.
+
+        Args:
+            progress: shows each step.
 
         Raises:
-            NoEngine: there is no engine, or an image can't be had.
-            ConfigurationError: another clone's containers have this deployment's name.
-            PortTaken: a port is someone else's; then nothing was started.
-            StartFailed: a container ended, or isn't well in time.
+            Busy: If another command has the deployment's lock.
+            NoEngine: If there is no engine, or an image is not available.
+            ConfigurationError: If another clone's containers have this deployment's name.
+            PortTaken: If another process listens on a port. Nothing was started then.
+            StartFailed: If a container exits, or is not healthy in time.
 
         """
         require_engine()
         with self.exclusive():
-            self._refuse_others()
+            self._reject_other_clone()
             before = self._running()
             if not before:
                 check_free(self.ports)
             with progress("images"):
-                self._images()
+                self._ensure_images()
             with progress("containers started, declaration applied"):
                 self._up(before)
-            known = self._credential()
+            old_secret_id = self._copied_secret_id()
             self.copy(*COPIED)
-        renewed = known not in (b"", self._credential())
-        return Started(tuple(sorted(self._running() - before)), None, renewed)
+        # Only a new secrets server issues another secret-id.
+        has_lost_data = old_secret_id not in (b"", self._copied_secret_id())
+        return Started(tuple(sorted(self._running() - before)), None, has_lost_data)
 
-    def _credential(self) -> bytes:
-        """What a new secrets server issues anew; empty when there is no copy of it."""
+    def _copied_secret_id(self) -> bytes:
+        """Return the service's secret-id, or nothing if there is no copy of it."""
         file = self.layout.secret_id(str(self.scope))
         return file.read_bytes() if file.exists() else b""
 
@@ -116,40 +130,49 @@ class Containers:
         try:
             self._compose("up", "--wait", "--detach")
         except StartFailed as failed:
-            reasons = self._failures() or [failed]
-            self.undo(Started(tuple(sorted(self._running() - before)), None))
-            raise reasons[0] from None
+            failures = self._failures() or [failed]
+            self.stop_started(Started(tuple(sorted(self._running() - before)), None))
+            raise failures[0] from None
 
     def _failures(self) -> list[StartFailed]:
-        """One error for each container that ended badly or isn't well; what others need first."""
+        """Return an error for each failed container, causes before consequences."""
         with open_engine() as engine:
             found = {each.labels[SERVICE]: each for each in self._containers(engine)}
             return [
                 StartFailed(name, failure_reason(found[name]), log_tail(found[name]))
-                for name in in_order(found)
+                for name in sort_by_dependency(found)
                 if failure_reason(found[name])
             ]
 
-    def undo(self, started: Started) -> None:
-        """Stop again what *started* tells of; with all of it, the network that holds the ports."""
+    def stop_started(self, started: Started) -> None:
+        """Stop the services that *started* names.
+
+        If no other service is running, stop the container ``network`` too, which publishes the
+        ports.
+        """
         if self._running() <= set(started.servers):
             self._compose("stop")
         else:
             self._compose("stop", *started.servers)
 
     def stop(self, progress: Progress = quiet) -> tuple[str, ...]:
-        """Remove the containers with their volumes; gives the names of those that ran.
+        """Remove the containers and volumes, and return the services that were running.
 
-        A dev-mode server's keys end with it, and what was encrypted under them is worth nothing.
+        The volumes go too, because a dev-mode server loses its keys when it stops: data that was
+        encrypted under them cannot be decrypted any more.
+
+        Args:
+            progress: shows the step.
 
         Raises:
-            NoEngine: there is no engine.
-            ConfigurationError: they are another clone's.
+            Busy: If another command has the deployment's lock.
+            NoEngine: If there is no engine.
+            ConfigurationError: If the containers were started from another clone.
 
         """
         require_engine()
         with self.exclusive():
-            self._refuse_others()
+            self._reject_other_clone()
             running = tuple(sorted(self._running()))
             with progress("containers"):
                 self._compose("down", "--volumes", "--remove-orphans")
@@ -159,32 +182,37 @@ class Containers:
         return running
 
     def status(self) -> tuple[Status, ...]:
-        """Each container that stays: whether it is well, since when, as which process."""
+        """Return the state of each service, without the one-shot ones."""
         require_engine()
         numbers = self.ports.named()
         with open_engine() as engine:
             found = {each.labels[SERVICE]: each.attrs["State"] for each in self._containers(engine)}
         return tuple(
-            status_of(name, title, numbers.get(name, 0), found.get(name, {}))
+            to_status(name, title, numbers.get(name, 0), found.get(name, {}))
             for name, title in TITLES.items()
         )
 
     def restart_agent(self, template: str | None = None) -> None:
-        """Restart the agent's container, on *template* if one is given; waits until it delivered.
+        """Restart the agent's container, and wait until it has delivered.
 
-        Not by ``up``: with another image the containers are made anew, and the server forgets.
+        This does not call ``docker compose up``, because after an image changed that would
+        recreate the containers, and the dev-mode server would lose its data.
+
+        Args:
+            template: a compiled template for the agent, or None to keep the one that it has.
 
         Raises:
-            StartFailed: there is no such container, or it didn't deliver in time.
+            StartFailed: If there is no such container, or it does not deliver in time.
 
         """
         with open_engine() as engine:
             found = {each.labels[SERVICE]: each for each in self._containers(engine)}
             if "agent" not in found:
-                raise StartFailed("agent", "there is no such container", "")
+                reason = "there is no such container; start it with: make vault-up"
+                raise StartFailed("agent", reason, "")
             agent, folder = found["agent"], INSIDE / "config" / self.scope.service
             agent.stop()
-            # What it rendered before is not what is waited for.
+            # Remove the status of the last delivery, otherwise the wait below would end at once.
             leftovers = [str(folder / "staging" / _CONFIG), str(folder / f"{_CONFIG}.status.json")]
             target = INSIDE / "agent" / str(self.scope) / "templates" / f"{_CONFIG}.ctmpl"
             prepare = ["python3", "-c", _PREPARE, str(target), template or "", *leftovers]
@@ -193,66 +221,72 @@ class Containers:
             deadline = time.monotonic() + _DELIVERY_SECONDS
             while agent.exec_run(["test", "-s", leftovers[1]]).exit_code:
                 if time.monotonic() > deadline:
-                    raise StartFailed("agent", "it delivered nothing", log_tail(agent))
+                    reason = f"it delivered nothing within {_DELIVERY_SECONDS:.0f} s"
+                    raise StartFailed("agent", reason, log_tail(agent))
                 time.sleep(_POLL_SECONDS)
         self.copy("config")
 
     def sync_config(self) -> None:
-        """Copy them out of their volume, if there are containers."""
+        """Copy the delivered files out of their volume, if there are containers."""
         with suppress(StartFailed):
             self.copy("config")
 
     def reset(self) -> None:
-        """Remove everything: containers, volumes, copies."""
+        """Remove the containers, the volumes and the copies."""
         self.stop()
         if self.layout.root.is_dir():
             shutil.rmtree(self.layout.root)
 
     def mark_bootstrapped(self) -> None:
-        """Nothing: the service ``apply`` does that."""
+        """Do nothing, because the service ``apply`` marks the secrets server."""
 
     def copy(self, *names: str) -> None:
-        """Copy the folders *names* out of the volumes, below the deployment's own folder.
+        """Copy folders out of the volumes, below the deployment's folder on this machine.
+
+        Args:
+            *names: paths relative to the deployment's folder.
 
         Raises:
-            StartFailed: the container that sees them isn't there.
+            StartFailed: If the container that mounts the volumes does not exist.
 
         """
         with open_engine() as engine:
             found = {each.labels[SERVICE]: each for each in self._containers(engine)}
             if "apply" not in found:
-                raise StartFailed("apply", "there is no such container", "")
+                reason = "there is no such container; start it with: make vault-up"
+                raise StartFailed("apply", reason, "")
             for name in names:
                 chunks, _ = found["apply"].get_archive(str(INSIDE / name))
                 unpack(b"".join(chunks), (self.layout.root / name).parent)
 
-    def _refuse_others(self) -> None:
-        """Leave alone what was started from another clone, under the name that both have."""
+    def _reject_other_clone(self) -> None:
+        """Raise an error if containers of the same project were started from another clone."""
         with open_engine() as engine:
             folders = {each.labels.get(_FOLDER, "") for each in self._containers(engine)}
         for folder in sorted(folders - {""}):
             if Path(folder).resolve() != PROJECT:
                 raise ConfigurationError(
-                    f"the containers {self.project} were started from {folder}, and going on would "
-                    "erase their data; stop them there first: make vault-down"
+                    f"the containers {self.project} were started from {folder}, and this command "
+                    "would erase their data; stop them there first: make vault-down"
                 )
 
-    def _images(self) -> None:
-        """See that each image is there, and that the project's own is of today's code."""
+    def _ensure_images(self) -> None:
+        """Build the project's image from the current code, and pull the images that are missing."""
         try:
             self._compose("build", "--quiet")
             self._compose("pull", "--policy=missing", "--ignore-buildable", "--quiet")
         except StartFailed as failed:
             raise NoEngine(
-                "an image can't be had; reach a registry, or run python -m tests.images.build and "
-                f"do as it says; {INSTEAD}\n{failed.log_tail}"
+                "an image is not available; connect to a registry, or run "
+                f"python -m tests.images.build and follow its output; {USE_EMBEDDED}\n"
+                f"{failed.log_tail}"
             ) from None
 
     def _compose(self, *arguments: str) -> None:
-        """``docker compose`` with the deployment's name and ports; it shows nothing.
+        """Run ``docker compose`` with the deployment's name and ports, and hide its output.
 
         Raises:
-            StartFailed: it failed; with the end of what it said.
+            StartFailed: If it fails. The error contains the end of its output.
 
         """
         done = subprocess.run(
@@ -271,14 +305,14 @@ class Containers:
             )
 
     def _variables(self) -> Mapping[str, str]:
-        """What ``docker-compose.yml`` is told."""
+        """Return the variables for ``docker-compose.yml``."""
         numbers = {setting(name): str(port) for name, port in self.ports.named().items()}
         image = os.environ.get("VAULT_IMAGE", "")
         binary = "vault" if image.rpartition("/")[2].partition(":")[0] == "vault" else "bao"
         return {**numbers, "VAULT_BINARY": binary}
 
     def _running(self) -> frozenset[str]:
-        """Services that stay and run."""
+        """Return the services that are running and healthy, without the one-shot ones."""
         with open_engine() as engine:
             found = self._containers(engine)
         return frozenset(
@@ -288,7 +322,7 @@ class Containers:
         )
 
     def _containers(self, engine: Any) -> list[Any]:
-        """Every container of this deployment, running or not."""
+        """Return every container of this deployment, also those that are not running."""
         labels = {"label": f"{LABEL}.project={self.project}"}
         found: list[Any] = engine.containers.list(all=True, filters=labels, ignore_removed=True)
         return found

@@ -1,4 +1,4 @@
-"""The container engine: whether there is one, and what it tells of a container."""
+"""Container engine: checks, the client, and the state and files of a container."""
 
 from __future__ import annotations
 
@@ -19,29 +19,31 @@ from app_integration._internal.private_file import write_private
 from app_integration.errors import ConfigurationError
 from vault.runtime.files import private_folder
 
-LONGEST: Final = 64 * 2**20  # bytes of one file that is copied out
-TAIL_LINES: Final = 20  # of what was logged, in an error
-INSTEAD: Final = "or do without containers: make vault-up RUNTIME=embedded"
+MAX_FILE_BYTES: Final = 64 * 2**20  # a larger file is not copied out of a container
+TAIL_LINES: Final = 20  # of a log, in an error
+USE_EMBEDDED: Final = "or use the runtime without containers: make vault-up RUNTIME=embedded"
 
 
 class NoEngine(ConfigurationError):
-    """No container engine answers, or it lacks what it needs."""
+    """A container engine that is unreachable, or that lacks docker compose or an image."""
 
 
 def require_engine() -> None:
-    """Make sure that there is all that it takes to start containers.
+    """Check that a container engine and ``docker compose`` are available.
 
     Raises:
-        NoEngine: no engine answers, or the command ``docker compose`` isn't there.
+        NoEngine: If the engine is unreachable, or a command is not installed.
 
     """
-    # Asked by the command: the library leaves its socket open when nobody answers.
+    # Use the command, because the library leaks its socket when the engine is unreachable.
     if shutil.which("docker") is None:
-        raise NoEngine(f"the command docker isn't there; install it, with compose, {INSTEAD}")
+        raise NoEngine(
+            f"the command docker is not installed; install it, with compose, {USE_EMBEDDED}"
+        )
     if not _succeeds("docker", "version"):
-        raise NoEngine(_no_engine())
+        raise NoEngine(_unreachable())
     if not _succeeds("docker", "compose", "version"):
-        raise NoEngine(f"docker has no command compose; install that plug-in, {INSTEAD}")
+        raise NoEngine(f"docker has no command compose; install that plug-in, {USE_EMBEDDED}")
 
 
 def _succeeds(*command: str) -> bool:
@@ -50,50 +52,53 @@ def _succeeds(*command: str) -> bool:
 
 @contextmanager
 def open_engine() -> Iterator[Any]:
-    """The engine's client, closed afterwards.
+    """Open a client of the engine, and close it at the end.
 
     Raises:
-        NoEngine: none can be reached.
+        NoEngine: If the engine is unreachable.
 
     """
     try:
         engine = docker.from_env()
     except DockerException:
-        raise NoEngine(_no_engine()) from None
+        raise NoEngine(_unreachable()) from None
     with closing(engine):
         yield engine
 
 
-def _no_engine() -> str:
+def _unreachable() -> str:
     where = os.environ.get("DOCKER_HOST", "the default socket")
-    return f"no container engine answers at {where}; start one, {INSTEAD}"
+    return f"no container engine is reachable at {where}; start one, {USE_EMBEDDED}"
 
 
 def is_healthy(state: Mapping[str, Any]) -> bool:
-    """Whether the container in *state* runs, and its health check doesn't say otherwise."""
+    """Return whether the container in *state* is running and its health check does not fail."""
     return bool(state["Running"]) and state.get("Health", {}).get("Status") != "unhealthy"
 
 
 def failure_reason(container: Any) -> str:
-    """What is wrong with *container*; empty when nothing is, or when it did what it was for."""
+    """Return why *container* failed, or an empty text if it is healthy or exited with code 0."""
     state = container.attrs["State"]
     if not state["Running"] and state["ExitCode"]:
         return f"exit code {state['ExitCode']}"
-    return "" if not state["Running"] or is_healthy(state) else "it isn't well"
+    return "" if not state["Running"] or is_healthy(state) else "it is unhealthy"
 
 
 def log_tail(container: Any) -> str:
-    """The last lines that *container* printed."""
+    """Return the last lines that *container* printed."""
     text: str = container.logs(tail=TAIL_LINES).decode(errors="replace").strip()
     return text
 
 
 def unpack(archive: bytes, folder: Path) -> None:
-    """Put the archive's folders and plain files below *folder*, private; nothing else is taken."""
+    """Extract the folders and regular files of a tar archive below *folder*, readable by us only.
+
+    Links and devices, names that lead out of *folder*, and files over 64 MiB are skipped.
+    """
     with tarfile.open(fileobj=io.BytesIO(archive)) as tar:
         for member in tar:
             name = PurePosixPath(member.name)
-            if name.is_absolute() or ".." in name.parts or member.size > LONGEST:
+            if name.is_absolute() or ".." in name.parts or member.size > MAX_FILE_BYTES:
                 continue
             if member.isdir():
                 private_folder(folder / name)

@@ -1,1 +1,1 @@
-"""Processes on this machine: found, started, watched and stopped."""
+"""Background processes on this machine."""

@@ -1,4 +1,4 @@
-"""A service's agent as a background process, kept running by its supervisor."""
+"""A service's agent as a background process, which its supervisor keeps running."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from vault.runtime.processes.processes import Processes, python_program
 from vault.runtime.runtime import Status
 
 AGENT: Final = "agent"
-DELIVERY_SECONDS: Final = 30.0  # for the first config to arrive
+DELIVERY_SECONDS: Final = 30.0  # until the first config must be delivered
 
 
 class AgentProcess:
-    """The agent of a deployment whose servers are processes too."""
+    """Agent of a deployment whose servers are processes too."""
 
     task: Final = "agent started, config delivered"
 
@@ -25,11 +25,11 @@ class AgentProcess:
 
     @property
     def log(self) -> str:
-        """The file that it prints to."""
+        """Return the path of its log."""
         return str(self._processes.log(AGENT))
 
     def status(self) -> Status:
-        """Whether its supervisor runs."""
+        """Return the state of its supervisor."""
         running = self._processes.find(AGENT)
         return Status(
             name=AGENT,
@@ -41,10 +41,15 @@ class AgentProcess:
         )
 
     def start(self, config: Path, delivered: Callable[[], bool]) -> None:
-        """Run it on *config*; returns once *delivered* says yes.
+        """Start the agent, and return once it has delivered.
+
+        Args:
+            config: file with the supervisor's settings.
+            delivered: returns whether a config was delivered. It is called repeatedly, and may
+                raise to end the wait; the agent is stopped then.
 
         Raises:
-            StartFailed: it ended, or didn't deliver in time; it was stopped.
+            StartFailed: If the agent exits, or does not deliver in time. It was stopped then.
 
         """
         program = python_program(
@@ -58,5 +63,5 @@ class AgentProcess:
             raise
 
     def stop(self) -> None:
-        """End it, and what a killed one left running."""
+        """Stop the agent, and the processes that a killed one left behind."""
         self._processes.stop(AGENT)

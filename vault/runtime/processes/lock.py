@@ -1,4 +1,4 @@
-"""One command at a time on a deployment."""
+"""Lock that admits one command at a time to a deployment."""
 
 from __future__ import annotations
 
@@ -11,25 +11,27 @@ from vault.runtime.layout import Layout
 
 
 class Busy(StrongroomError):
-    """Another command is starting, stopping or erasing this deployment."""
+    """A deployment that another command is starting, stopping or erasing."""
 
 
 class Lock:
-    """The lock of one deployment, its file in ``run/``."""
+    """Lock of one deployment, whose file is in ``run/``."""
 
     def __init__(self, layout: Layout) -> None:
         self._layout = layout
-        self._held = False
+        self._is_locked = False
 
     @contextmanager
     def exclusive(self) -> Iterator[None]:
-        """Keep other commands off the deployment; entered again inside, it changes nothing.
+        """Lock the deployment against other commands. The lock is reentrant.
+
+        It does not exclude other threads of this process.
 
         Raises:
-            Busy: another command is at it.
+            Busy: If another command has the lock.
 
         """
-        if self._held:
+        if self._is_locked:
             yield
             return
         self._layout.create()
@@ -40,8 +42,8 @@ class Lock:
                 raise Busy(
                     f"another command is at work on {self._layout.root}; wait until it is done"
                 ) from None
-            self._held = True
+            self._is_locked = True
             try:
                 yield
             finally:
-                self._held = False
+                self._is_locked = False

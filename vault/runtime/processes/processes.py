@@ -1,7 +1,7 @@
-"""Background processes: started now, found again and ended by a later command.
+"""Background processes, which a later command finds again and stops.
 
-Each has a record ``run/<name>.json``. A process is known by its pid together with the time it
-started, so a pid that the system has given to someone else is never signalled.
+Each has a record ``run/<name>.json``. A process is identified by its pid and its start time, so
+that no signal is sent to another process that got the same pid later.
 """
 
 from __future__ import annotations
@@ -26,46 +26,59 @@ from vault.runtime.layout import Layout
 from vault.runtime.processes.program import Program, Record, Running
 from vault.runtime.runtime import StartFailed
 
-STOP_SECONDS: Final = 10.0  # from the polite signal to SIGKILL
-KILL_SECONDS: Final = 5.0  # for the system to end a killed process
+STOP_SECONDS: Final = 10.0  # from the stop signal to SIGKILL
+KILL_SECONDS: Final = 5.0  # from SIGKILL to the end of the process
 POLL_SECONDS: Final = 0.02
 TAIL_LINES: Final = 20  # of the log, in an error
 TAIL_BYTES: Final = 32 * 1024
 
-#: exec's the program, so the pid stays, once it is told that its record is written: what nobody
-#: could find again doesn't run. A memory image of a server would hold its keys: no core dumps.
-_ONCE_TOLD: Final = (
+#: Wait for a line on standard input, then exec the program, which keeps the pid. The line is sent
+#: once the record is written, so that no process runs that a later command could not find. Core
+#: dumps are disabled, because the memory of a server contains its keys.
+_EXEC_AFTER_LINE: Final = (
     *("/bin/sh", "-c"),
-    'ulimit -c 0; IFS= read -r told || exit 1; exec "$@" </dev/null',
+    'ulimit -c 0; IFS= read -r line || exit 1; exec "$@" </dev/null',
     "sh",
 )
-#: Of a program that runs to its end before the one of that name is started.
+#: Suffix of the record of a setup program, which exits before the server of that name is started.
 _SETUP: Final = "-setup"
 _ENVIRONMENT: Final = {"PATH": "/usr/local/bin:/usr/bin:/bin", "LANG": "C.UTF-8"}
 
-#: Children of this very Python process; they need reaping, and outlive the object that started
-#: them: a Popen that is dropped while its process runs makes Python warn.
+#: Children of this Python process by pid. They are referenced here because they must be reaped, and
+#: because Python warns when a Popen is deleted while its process runs.
 _children: dict[int, subprocess.Popen[bytes]] = {}
 
 
-def _let_go() -> None:
-    """What still runs outlives us on purpose; Python would warn of each as it ends."""
+def _detach_children() -> None:
+    """Mark running children as ended, otherwise Python would warn of each when it exits.
+
+    They are meant to outlive this process.
+    """
     for child in _children.values():
         if child.poll() is None:
             child.returncode = 0
 
 
-atexit.register(_let_go)
+atexit.register(_detach_children)
 
 
 class StopFailed(StrongroomError):
-    """A process that even SIGKILL didn't end."""
+    """A process that is running after SIGKILL."""
 
 
 def python_program(
     name: str, module: str, *arguments: str, folder: Path, ports: tuple[int, ...] = ()
 ) -> Program:
-    """A module of this project as a background process of the Python that we run on."""
+    """Return a program that runs a module of this project on the current Python.
+
+    Args:
+        name: of the process.
+        module: as for ``python -m``.
+        *arguments: its command-line arguments; none is a secret.
+        folder: working directory.
+        ports: that the module listens on.
+
+    """
     return Program(
         name=name,
         command=(sys.executable, "-P", "-m", module, *arguments),
@@ -76,7 +89,10 @@ def python_program(
 
 
 class Processes:
-    """The background processes of one deployment."""
+    """Background processes of one deployment.
+
+    *clock* returns seconds of a monotonic clock, and *sleep* takes seconds.
+    """
 
     def __init__(
         self,
@@ -84,16 +100,17 @@ class Processes:
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
-        """Args: *clock* and *sleep* in seconds."""
         self._layout = layout
         self._clock = clock
         self._sleep = sleep
 
     def start(self, program: Program) -> Running:
-        """Start *program*, unless it runs already. What a dead one left behind is ended first.
+        """Start *program*, unless it is running.
+
+        Processes that an earlier one of that name left behind are stopped first.
 
         Raises:
-            StartFailed: it can't be executed.
+            StartFailed: If it cannot be executed.
 
         """
         if running := self.find(program.name):
@@ -104,12 +121,16 @@ class Processes:
         return record.running(program.name)
 
     def complete(self, program: Program, timeout: float) -> None:
-        """Run *program* to its end, which it must reach within *timeout* seconds.
+        """Run *program*, and wait until it exits.
 
-        If this process is killed meanwhile, :meth:`stop` of the same name ends it.
+        If this process is killed meanwhile, :meth:`stop` with the same name stops the program.
+
+        Args:
+            program: to run.
+            timeout: seconds, after which it is killed.
 
         Raises:
-            StartFailed: it exits other than with 0, or not in time.
+            StartFailed: If its exit code is not 0, or it does not exit in time.
 
         """
         record = f"{program.name}{_SETUP}"
@@ -126,23 +147,27 @@ class Processes:
             raise self.failure(program.name, f"exit code {code}")
 
     def find(self, name: str) -> Running | None:
-        """The process that runs under *name*, if one does."""
+        """Return the process *name*, or None if it is not running."""
         record = self._read(name)
         return record.running(name) if record and _leader(record) else None
 
     def names(self) -> list[str]:
-        """Everything that was started and not stopped, running or dead."""
+        """Return the names of all processes that were started and not stopped, even if dead."""
         stems = {path.stem.removesuffix(_SETUP) for path in self._layout.run.glob("*.json")}
         return sorted(stems)
 
     def stop(self, name: str, timeout: float = STOP_SECONDS) -> None:
-        """End *name* and everything that it started; nothing happens when nothing runs.
+        """Stop the process *name* and all its descendants, if any is running.
 
-        Its process group gets the program's stop signal. What is left after *timeout* seconds, in
-        the group or below it, is killed, also when the leader itself is dead.
+        Its process group gets the program's stop signal. The group and all descendants that are
+        still running after *timeout* seconds are killed, also if the group's leader is dead.
+
+        Args:
+            name: of the process.
+            timeout: seconds.
 
         Raises:
-            StopFailed: something survives SIGKILL.
+            StopFailed: If a process survives SIGKILL.
 
         """
         self._stop(f"{name}{_SETUP}", timeout)
@@ -156,36 +181,44 @@ class Processes:
         for member in members:
             if _in_group(member, record):
                 _signal(member, record.stop_signal)
-        left = self._wait_gone(members, timeout)
-        left = left or _members(record)  # started while the others ended
+        left = self._wait_for_exit(members, timeout)
+        left = left or _members(record)  # because the others may have started some meanwhile
         for member in left:
             _signal(member, signal.SIGKILL)
-        if stuck := self._wait_gone(left, KILL_SECONDS):
+        if stuck := self._wait_for_exit(left, KILL_SECONDS):
             pids = ", ".join(str(member.pid) for member in stuck)
-            raise StopFailed(f"{name}: process {pids} can't be ended, even with SIGKILL")
+            raise StopFailed(
+                f"{name}: process {pids} does not exit after SIGKILL; find out what blocks it, "
+                "or restart the machine"
+            )
         self._record(name).unlink(missing_ok=True)
 
     def wait_until(self, running: Running, check: Callable[[], bool], timeout: float) -> None:
-        """Return as soon as *check* says yes; *timeout* in seconds.
+        """Wait until *check* returns True.
+
+        Args:
+            running: the process that *check* depends on.
+            check: is called every 20 ms.
+            timeout: seconds.
 
         Raises:
-            StartFailed: the process ended, or the time is over.
+            StartFailed: If the process exits, or the time is over.
 
         """
         deadline = self._clock() + timeout
         while not check():
             if self.find(running.name) is None:
-                raise self.failure(running.name, "it ended while starting")
+                raise self.failure(running.name, "it exited while starting")
             if self._clock() >= deadline:
                 raise self.failure(running.name, f"not ready after {timeout:.0f} s")
             self._sleep(POLL_SECONDS)
 
     def failure(self, name: str, reason: str) -> StartFailed:
-        """The error for *name*, with the end of its log."""
+        """Return an error about the process *name*, with the end of its log."""
         return StartFailed(name, reason, self.log_tail(name))
 
     def log_tail(self, name: str) -> str:
-        """The last lines that *name* printed."""
+        """Return the last lines that the process *name* printed."""
         path = self.log(name)
         if not path.exists():
             return ""
@@ -195,14 +228,14 @@ class Processes:
         return "\n".join(text.splitlines()[-TAIL_LINES:])
 
     def log(self, name: str) -> Path:
-        """Where *name* prints."""
+        """Return the path of the log of the process *name*."""
         return self._layout.logs / f"{name}.log"
 
     def _spawn(self, program: Program, name: str) -> tuple[subprocess.Popen[bytes], Record]:
-        """Start *program* with its record under *name*."""
+        """Start *program*, and write its record under *name*."""
         child = self._popen(program)
-        record = Record.of(psutil.Process(child.pid), program)
-        # Closed without a word when the record can't be written: then it ends by itself.
+        record = Record.from_process(psutil.Process(child.pid), program)
+        # If the record cannot be written, stdin is closed without a line, so the child exits.
         with cast(IO[bytes], child.stdin) as stdin:
             write_private(self._record(name), json.dumps(record.to_json()))
             stdin.write(b"\n")
@@ -212,7 +245,7 @@ class Processes:
         log = os.open(self.log(program.name), os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
         try:
             return subprocess.Popen(
-                (*_ONCE_TOLD, *program.command),
+                (*_EXEC_AFTER_LINE, *program.command),
                 stdin=subprocess.PIPE,
                 stdout=log,
                 stderr=log,
@@ -220,10 +253,11 @@ class Processes:
                 env={**_ENVIRONMENT, **program.environment},
                 umask=0o077,
                 start_new_session=True,
-                **_identity(program.user),
+                **_user_options(program.user),
             )
         except OSError as error:
-            raise self.failure(program.name, f"can't be executed ({error.strerror})") from None
+            reason = f"it cannot be executed ({error.strerror})"
+            raise self.failure(program.name, reason) from None
         finally:
             os.close(log)
 
@@ -238,26 +272,28 @@ class Processes:
             return Record.from_json(json.loads(path.read_text()))
         except (ValueError, KeyError, TypeError):
             raise ConfigurationError(
-                f"{path} is damaged; end the process {name} by hand and remove the file"
+                f"{path} is damaged; stop the process {name} by hand and remove the file"
             ) from None
 
-    def _wait_gone(self, members: list[psutil.Process], timeout: float) -> list[psutil.Process]:
+    def _wait_for_exit(self, members: list[psutil.Process], timeout: float) -> list[psutil.Process]:
+        """Return those of *members* that are running after *timeout* seconds."""
         deadline = self._clock() + timeout
-        while (left := [member for member in members if _alive(member)]) and (
+        while (left := [member for member in members if _is_alive(member)]) and (
             self._clock() < deadline
         ):
             self._sleep(POLL_SECONDS)
         return left
 
 
-def _identity(user: str | None) -> dict[str, Any]:
+def _user_options(user: str | None) -> dict[str, Any]:
     if user is None:
         return {}
     entry = pwd.getpwnam(user)
     return {"user": entry.pw_uid, "group": entry.pw_gid, "extra_groups": []}
 
 
-def _alive(process: psutil.Process) -> bool:
+def _is_alive(process: psutil.Process) -> bool:
+    """Return whether *process* is running, and reap it if it is a dead child of this process."""
     try:
         alive = process.is_running() and process.status() != psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
@@ -270,16 +306,16 @@ def _alive(process: psutil.Process) -> bool:
 def _leader(record: Record) -> psutil.Process | None:
     try:
         process = psutil.Process(record.pid)
-        return process if record.is_of(process) and _alive(process) else None
+        return process if record.matches(process) and _is_alive(process) else None
     except psutil.NoSuchProcess:
         return None
 
 
 def _members(record: Record) -> list[psutil.Process]:
-    """All that *record* stands for: its process, that one's group, and their descendants.
+    """Return the running processes of *record*: its process group, and all descendants.
 
-    The kernel doesn't give a pid away while a group still goes by it. So when the pid belongs to
-    someone else now, the group is gone; when nobody has it, whoever is in the group is ours.
+    The kernel does not reuse a pid while a process group has it as its id. So if another process
+    has the pid now, the group has ended. If no process has it, the group's members are ours.
     """
     members: dict[int, psutil.Process] = {}
     for process in _group(record):
@@ -288,12 +324,12 @@ def _members(record: Record) -> list[psutil.Process]:
             members.update({child.pid: child for child in process.children(recursive=True)})
         except psutil.NoSuchProcess:
             continue
-    return [process for process in members.values() if _alive(process)]
+    return [process for process in members.values() if _is_alive(process)]
 
 
 def _group(record: Record) -> list[psutil.Process]:
     try:
-        if not record.is_of(psutil.Process(record.pid)):
+        if not record.matches(psutil.Process(record.pid)):
             return []
     except psutil.NoSuchProcess:
         if psutil.boot_time() > record.created:

@@ -1,4 +1,4 @@
-"""What to run in the background, and what is remembered of it once it runs."""
+"""Descriptions of a background process: its command, its record, and its running instance."""
 
 from __future__ import annotations
 
@@ -11,26 +11,37 @@ from typing import Any, Final, Self
 
 import psutil
 
-#: Both times below are rounded by the system, and may be read a moment apart.
-TOLERANCE: Final = 2.0  # seconds
+#: Seconds. The system rounds the boot time and the start time, and they are not read at once.
+TOLERANCE: Final = 2.0
 
 
 @dataclass(frozen=True, slots=True)
 class Program:
-    """One background process. Its command and environment hold no secret."""
+    """A command to run in the background.
+
+    Attributes:
+        name: of the process, its record and its log.
+        command: the path of the program and its arguments; none is a secret.
+        folder: working directory.
+        environment: its variables, without secrets. Of the caller's variables it inherits none.
+        ports: that it listens on.
+        user: whose rights it gets; None for those of the caller. Only root can set it.
+        stop_signal: ends it.
+
+    """
 
     name: str
     command: tuple[str, ...]
-    folder: Path  # where it runs
-    environment: Mapping[str, str] = field(default_factory=dict)  # nothing else is inherited
-    ports: tuple[int, ...] = ()  # where it listens
-    user: str | None = None  # whom to become; only root can
+    folder: Path
+    environment: Mapping[str, str] = field(default_factory=dict)
+    ports: tuple[int, ...] = ()
+    user: str | None = None
     stop_signal: signal.Signals = signal.SIGTERM
 
 
 @dataclass(frozen=True, slots=True)
 class Running:
-    """A process that runs."""
+    """A running background process."""
 
     name: str
     pid: int
@@ -40,22 +51,30 @@ class Running:
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """What is written down of a process, to know it again.
+    """Stored facts that identify a background process.
 
-    *after_boot* tells it from a later process with the same pid: unlike *created*, it doesn't move
-    when the clock is set.
+    Attributes:
+        pid: of the process, which is also the id of its process group.
+        created: its start, in seconds since 1970.
+        after_boot: its start, in seconds since the system's boot. It distinguishes the process
+            from a later one with the same pid: unlike *created* it does not move when the clock
+            is set.
+        command: that it was started with.
+        ports: that it listens on.
+        stop_signal: ends it.
+
     """
 
     pid: int
-    created: float  # seconds since 1970
-    after_boot: float  # seconds
+    created: float
+    after_boot: float
     command: tuple[str, ...]
     ports: tuple[int, ...]
     stop_signal: int
 
     @classmethod
-    def of(cls, process: psutil.Process, program: Program) -> Self:
-        """The record of *process*, which was just started for *program*."""
+    def from_process(cls, process: psutil.Process, program: Program) -> Self:
+        """Return the record of *process*, which was just started for *program*."""
         return cls(
             pid=process.pid,
             created=process.create_time(),
@@ -67,10 +86,12 @@ class Record:
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> Self:
-        """What :meth:`to_json` gave.
+        """Return the record that :meth:`to_json` returned *value* for.
 
         Raises:
-            KeyError, TypeError, ValueError: *value* is something else.
+            KeyError: If a field is missing.
+            TypeError: If *value* or a field has the wrong type.
+            ValueError: If a field is not a number.
 
         """
         return cls(
@@ -83,20 +104,20 @@ class Record:
         )
 
     def to_json(self) -> dict[str, Any]:
-        """Plain values."""
+        """Return the fields, as values that JSON can represent."""
         return asdict(self)
 
-    def is_of(self, process: psutil.Process) -> bool:
-        """Whether *process* is the one recorded, and not a later one with its pid.
+    def matches(self, process: psutil.Process) -> bool:
+        """Return whether *process* is the recorded one, and not a later one with its pid.
 
         Raises:
-            psutil.NoSuchProcess: it ended.
+            psutil.NoSuchProcess: If it has exited.
 
         """
         return abs(_after_boot(process) - self.after_boot) < TOLERANCE
 
     def running(self, name: str) -> Running:
-        """The recorded process, by *name*."""
+        """Return the recorded process as a running one called *name*."""
         since = datetime.fromtimestamp(self.created, tz=UTC)
         return Running(name, self.pid, self.ports, since)
 

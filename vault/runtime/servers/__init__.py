@@ -1,1 +1,1 @@
-"""The servers of a local deployment, and what each holds when it is set up."""
+"""Servers of a local deployment, their accounts and their setup."""

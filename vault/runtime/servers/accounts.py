@@ -1,4 +1,4 @@
-"""The accounts that clients use on PostgreSQL, Redis and the mail server of a deployment."""
+"""Accounts on a deployment's PostgreSQL, Redis and mail server."""
 
 from __future__ import annotations
 
@@ -28,11 +28,18 @@ _GREETING: Final = b"+OK\r\n+PONG\r\n"
 
 @dataclass(frozen=True, slots=True)
 class Manager:
-    """Whom Vault logs in as to make and drop users."""
+    """PostgreSQL account that Vault logs in with to create and drop users.
+
+    Attributes:
+        username: of the account.
+        password_file: contains its first password, which Vault may have changed.
+        connection_url: with Vault's placeholders for username and password.
+
+    """
 
     username: str
     password_file: Path
-    connection_url: str  # with Vault's placeholders for username and password
+    connection_url: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +56,7 @@ class DatabaseAccounts:
 
     @property
     def manager(self) -> Manager:
-        """How Vault reaches the service's database."""
+        """Return the account that Vault uses on the service's database."""
         address = f"{HOST}:{self.port}/{self._roles.database}?sslmode=disable"
         return Manager(
             username=self._roles.manager,
@@ -58,7 +65,7 @@ class DatabaseAccounts:
         )
 
     def url(self) -> Secret:
-        """The application's ``database-url``, with a user that is nobody's lease."""
+        """Return the application's ``database-url``, whose user is not leased."""
         user, password = self._roles.app, self.password("app").reveal()
         return Secret(
             f"postgresql+psycopg://{user}:{quote(password, safe='')}"
@@ -66,22 +73,22 @@ class DatabaseAccounts:
         )
 
     def password_file(self, role: str) -> Path:
-        """Where the password of *role* is: ``superuser``, ``manager`` or ``app``."""
+        """Return the file with the password of *role*: ``superuser``, ``manager`` or ``app``."""
         return self.layout.passwords / f"database-{role}"
 
     def password(self, role: str) -> Secret:
-        """The password of *role*, made on first use."""
+        """Return the password of *role*, which is generated on first use."""
         return read_or_create_password(self.password_file(role))
 
-    def answers(self) -> bool:
-        """Whether the server takes connections."""
+    def is_reachable(self) -> bool:
+        """Return whether the server accepts connections."""
         return PGconn.ping(f"host={HOST} port={self.port}".encode()) == Ping.OK
 
     def ensure_roles(self) -> None:
-        """Make what is missing of the service's database and roles.
+        """Create the service's database and roles, if they are missing.
 
         Raises:
-            psycopg.Error: the server refused, or can't be reached.
+            psycopg.Error: If the server is unreachable, or rejects a statement.
 
         """
         manager, app = self.password("manager"), self.password("app")
@@ -91,10 +98,10 @@ class DatabaseAccounts:
             postgres_roles.own_schema(superuser, self._roles)
 
     def let_manage(self, user: str) -> None:
-        """Let the manager set the password of *user*.
+        """Allow the manager to set the password of *user*.
 
         Raises:
-            psycopg.Error: there is no such user.
+            psycopg.Error: If there is no such user, or the server is unreachable.
 
         """
         with self.superuser() as superuser:
@@ -104,22 +111,24 @@ class DatabaseAccounts:
         """Set the password of *user*.
 
         Raises:
-            psycopg.Error: as :meth:`let_manage`.
+            psycopg.Error: If there is no such user, or the server is unreachable.
 
         """
         with self.superuser() as superuser:
             postgres_roles.set_password(superuser, user, password)
 
     def keep_password(self, user: str, password: Secret) -> None:
-        """Remember *password* of the application's user, if *user* is that one."""
+        """Store *password* in the deployment's file, if *user* is the application's user."""
         if user == self._roles.app:
             write_private(self.password_file("app"), password.reveal())
 
     def reset_manager(self) -> None:
-        """Give manager and application their first passwords again: a new server knows no other.
+        """Reset the passwords of manager and application to those in the deployment's files.
+
+        A new secrets server knows no others.
 
         Raises:
-            psycopg.Error: as :meth:`ensure_roles`.
+            psycopg.Error: If the server is unreachable, or rejects a statement.
 
         """
         with self.superuser() as superuser:
@@ -127,7 +136,14 @@ class DatabaseAccounts:
             postgres_roles.set_password(superuser, self._roles.app, self.password("app"))
 
     def superuser(self, database: str = "postgres") -> psycopg.Connection:
-        """As superuser, committing each statement. The shell's PG* variables have no say."""
+        """Connect to *database* as superuser, in autocommit mode.
+
+        The parameters override the shell's ``PG*`` variables.
+
+        Raises:
+            psycopg.Error: If the server is unreachable, or rejects the login.
+
+        """
         return psycopg.connect(
             host=HOST,
             port=self.port,
@@ -144,36 +160,41 @@ class DatabaseAccounts:
 
 @dataclass(frozen=True, slots=True)
 class RedisAccount:
-    """The one account of the Redis server at *port*."""
+    """Single account of the Redis server at *port*."""
 
     layout: Layout
     port: int
 
     def url(self) -> Secret:
-        """The application's ``redis-url``."""
+        """Return the application's ``redis-url``."""
         return Secret(f"redis://:{self.password().reveal()}@{HOST}:{self.port}/0")
 
     def password(self) -> Secret:
-        """Its password, made on first use."""
+        """Return its password, which is generated on first use."""
         return read_or_create_password(self.layout.passwords / "redis")
 
     def configuration(self, bind: str) -> str:
-        """The server's configuration file; it listens on the address *bind*."""
+        """Return the text of the server's configuration file.
+
+        Args:
+            bind: address to listen on.
+
+        """
         lines = (
             f"bind {bind}",
             f"port {self.port}",
             "protected-mode yes",
             f"requirepass {self.password().reveal()}",
             "daemonize no",
-            # No snapshots: when one fails, the server refuses to write.
+            # Disable snapshots, because the server rejects writes after one has failed.
             'save ""',
             "appendonly yes",
             "dir .",
         )
         return "\n".join(lines) + "\n"
 
-    def answers(self) -> bool:
-        """Whether it takes our password, and so is ours."""
+    def is_accepted(self) -> bool:
+        """Return whether the server accepts the password, and so belongs to this deployment."""
         request = f"AUTH {self.password().reveal()}\r\nPING\r\n".encode()
         try:
             with socket.create_connection((HOST, self.port), REQUEST_SECONDS) as connection:
@@ -184,12 +205,12 @@ class RedisAccount:
 
 
 def smtp_password_file(layout: Layout) -> Path:
-    """Where the mail account's password is."""
+    """Return the file with the mail account's password."""
     return layout.passwords / "smtp"
 
 
 def smtp_password(layout: Layout) -> Secret:
-    """The application's ``smtp-password``, made on first use."""
+    """Return the application's ``smtp-password``, which is generated on first use."""
     return read_or_create_password(smtp_password_file(layout))
 
 

@@ -1,4 +1,4 @@
-"""Values written into configuration files of the server and the agent, which are HCL."""
+"""Rendering of HCL, the syntax of the server's and the agent's configuration files."""
 
 from __future__ import annotations
 
@@ -11,10 +11,14 @@ from app_integration.errors import ConfigurationError
 
 
 def render(template: str, **values: object) -> str:
-    """The *template* of this folder with *values*, which it quotes by ``hcl``.
+    """Return the *template* of this folder, rendered with *values*.
+
+    Args:
+        template: name of the file. It passes each value through the filter ``hcl``.
+        **values: its variables.
 
     Raises:
-        ConfigurationError: as :func:`quoted`.
+        ConfigurationError: If a value is not Unicode. See :func:`quoted`.
 
     """
     environment = jinja2.Environment(
@@ -28,19 +32,21 @@ def render(template: str, **values: object) -> str:
 
 
 def quoted(value: object) -> str:
-    """*value* as HCL: a number, true and false as they are, all else as a string.
+    """Return *value* as HCL: a number or a boolean, and anything else as a quoted string.
 
-    A ``$`` goes by its number, so that ``${`` doesn't open an interpolation.
+    A ``$`` becomes its escape sequence, so that ``${`` does not start an interpolation.
 
     Raises:
-        ConfigurationError: text that isn't Unicode, as a path may be.
+        ConfigurationError: If the text is not Unicode, which is possible for a path.
 
     """
-    if isinstance(value, int):
-        return str(value).lower()  # true and false, too
+    if isinstance(value, int):  # a boolean is an int too
+        return str(value).lower()
     text = str(value)
     try:
         text.encode()
     except UnicodeEncodeError:
-        raise ConfigurationError(f"{text!r} can't be written into HCL: it isn't Unicode") from None
+        raise ConfigurationError(
+            f"{text!r} cannot be written into HCL, because it is not Unicode; rename it"
+        ) from None
     return json.dumps(text, ensure_ascii=False).replace("$", "\\u0024")

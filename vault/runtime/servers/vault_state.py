@@ -1,4 +1,4 @@
-"""What state a secrets server is in, and a new one's first minute."""
+"""Health, initialisation and unsealing of a secrets server."""
 
 from __future__ import annotations
 
@@ -10,39 +10,52 @@ from app_integration.transport.http import Transport
 
 REQUEST_SECONDS: Final = 10.0
 INITIALISE_SECONDS: Final = 30.0
-#: Answers 200 in every state, so that the body tells them apart.
+#: The status is 200 in every state, so that the response's body can be read.
 _HEALTH: Final = "sys/health?standbycode=200&sealedcode=200&uninitcode=200"
 
 
 def health(transport: Transport) -> dict[str, Any]:
-    """The server's own account; empty while it doesn't answer."""
+    """Return the response of ``sys/health``, or an empty one if the server is unreachable."""
     try:
         return transport.send("GET", _HEALTH, timeout=REQUEST_SECONDS)
     except ServerError:
         return {}
 
 
-def answers(transport: Transport) -> bool:
-    """Whether it answers at all."""
+def is_reachable(transport: Transport) -> bool:
+    """Return whether the server responds, in any state."""
     return bool(health(transport))
 
 
-def active(transport: Transport) -> bool:
-    """Whether it serves."""
+def is_active(transport: Transport) -> bool:
+    """Return whether the server is unsealed and not a standby."""
     state = health(transport)
     return bool(state) and not state["sealed"] and not state["standby"]
 
 
 def initialise(transport: Transport, shares: Mapping[str, int]) -> dict[str, Any]:
-    """Have a new server make its keys; gives its answer, with the root token.
+    """Initialise a new server, and return its response with the keys and the root token.
+
+    Args:
+        transport: to the server.
+        shares: parameters of ``sys/init``, such as ``secret_shares``.
 
     Raises:
-        ServerError: it refused, or is no new one.
+        ServerError: If the server rejects it, for example because it is initialised.
 
     """
     return transport.send("POST", "sys/init", timeout=INITIALISE_SECONDS, body=shares)
 
 
 def unseal(transport: Transport, key: str) -> None:
-    """Hand the server its one unseal *key*."""
+    """Unseal a server that has a single unseal *key*.
+
+    Args:
+        transport: to the server.
+        key: the unseal key, as base64 or hexadecimal.
+
+    Raises:
+        ServerError: If the server rejects it.
+
+    """
     transport.send("POST", "sys/unseal", timeout=REQUEST_SECONDS, body={"key": key})

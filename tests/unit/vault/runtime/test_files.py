@@ -17,7 +17,7 @@ def mode(path: Path) -> int:
     return stat.S_IMODE(path.lstat().st_mode)
 
 
-def test_a_private_file_is_0600_whatever_was_there(tmp_path: Path) -> None:
+def test_private_file_over_an_existing_file_is_0600(tmp_path: Path) -> None:
     path = tmp_path / "file"
     path.write_text("old")
     path.chmod(0o644)
@@ -26,7 +26,7 @@ def test_a_private_file_is_0600_whatever_was_there(tmp_path: Path) -> None:
     assert mode(path) == 0o600
 
 
-def test_a_failed_write_leaves_the_old_file_and_nothing_else(
+def test_private_file_after_a_failed_write_is_unchanged(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = tmp_path / "file"
@@ -42,7 +42,7 @@ def test_a_failed_write_leaves_the_old_file_and_nothing_else(
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_a_link_in_the_place_of_a_private_file_is_replaced_not_followed(tmp_path: Path) -> None:
+def test_private_file_over_a_symlink_replaces_the_link(tmp_path: Path) -> None:
     victim = tmp_path / "victim"
     victim.write_text("untouched")
     path = tmp_path / "file"
@@ -52,28 +52,28 @@ def test_a_link_in_the_place_of_a_private_file_is_replaced_not_followed(tmp_path
     assert not path.is_symlink()
 
 
-def test_a_password_is_made_once_and_then_read(tmp_path: Path) -> None:
+def test_password_is_generated_once_and_then_read(tmp_path: Path) -> None:
     path = tmp_path / "password"
-    made = read_or_create_password(path, generate=lambda: "invented")
-    assert made == "invented"
-    assert repr(made) == "[REDACTED]"
+    password = read_or_create_password(path, generate=lambda: "invented")
+    assert password == "invented"
+    assert repr(password) == "[REDACTED]"
     assert read_or_create_password(path, generate=lambda: "another") == "invented"
     assert mode(path) == 0o600
 
 
-def test_passwords_differ(tmp_path: Path) -> None:
+def test_generated_passwords_differ(tmp_path: Path) -> None:
     first = read_or_create_password(tmp_path / "first")
     assert len(first) == 32
     assert first != read_or_create_password(tmp_path / "second")
 
 
-def test_an_empty_password_file_is_refused(tmp_path: Path) -> None:
+def test_empty_password_file_is_rejected(tmp_path: Path) -> None:
     (tmp_path / "password").touch()
     with pytest.raises(ConfigurationError, match="password is empty"):
         read_or_create_password(tmp_path / "password")
 
 
-def test_every_folder_of_a_deployment_is_0700_also_when_it_was_there(tmp_path: Path) -> None:
+def test_layout_folders_new_or_existing_are_0700(tmp_path: Path) -> None:
     layout = Layout(tmp_path / ".strongroom")
     layout.create()
     layout.mail.chmod(0o755)
@@ -83,7 +83,7 @@ def test_every_folder_of_a_deployment_is_0700_also_when_it_was_there(tmp_path: P
     assert {mode(folder) for folder in folders} == {0o700}
 
 
-def test_a_deployments_folder_that_is_a_link_is_refused(tmp_path: Path) -> None:
+def test_layout_root_that_is_a_symlink_is_rejected(tmp_path: Path) -> None:
     (tmp_path / "elsewhere").mkdir()
     (tmp_path / ".strongroom").symlink_to(tmp_path / "elsewhere")
     with pytest.raises(ConfigurationError, match="must be a folder, not a link or a file"):
@@ -91,7 +91,7 @@ def test_a_deployments_folder_that_is_a_link_is_refused(tmp_path: Path) -> None:
     assert list((tmp_path / "elsewhere").iterdir()) == []
 
 
-def test_a_folder_of_another_user_is_refused(
+def test_private_folder_of_another_user_is_rejected(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     owner = os.geteuid()
@@ -101,17 +101,17 @@ def test_a_folder_of_another_user_is_refused(
         private_folder(tmp_path / ".strongroom")
 
 
-def test_a_file_has_its_place(tmp_path: Path) -> None:
+def test_layout_paths_are_below_the_root(tmp_path: Path) -> None:
     layout = Layout(tmp_path)
     scope = Scope("gaara-store", Environment.DEV)
-    places = [
+    paths = [
         layout.secret_id("strongroom-apply"),
         layout.agent(scope),
         layout.config("gaara-store"),
         layout.staged_config("gaara-store"),
         layout.audit_logs[1],
     ]
-    assert [str(place.relative_to(tmp_path)) for place in places] == [
+    assert [str(path.relative_to(tmp_path)) for path in paths] == [
         "credentials/strongroom-apply/secret-id",
         "agent/gaara-store-dev",
         "config/gaara-store/app.yaml",

@@ -18,11 +18,11 @@ def listener() -> Iterator[int]:
         yield server.getsockname()[1]
 
 
-def test_without_variables_the_ports_are_the_documented_ones() -> None:
+def test_ports_without_variables_are_the_defaults() -> None:
     assert from_environment({}) == Ports(8200, 8201, 15432, 16379, 11025, 8080)
 
 
-def test_every_port_is_a_setting() -> None:
+def test_ports_are_set_by_variables() -> None:
     variables = {
         "STRONGROOM_VAULT_PORT": "1001",
         "STRONGROOM_VAULT_CLUSTER_PORT": "1002",
@@ -35,20 +35,20 @@ def test_every_port_is_a_setting() -> None:
 
 
 @pytest.mark.parametrize("value", ["0", "65536", "-1", "80 ", "eighty", "٨٠", "8_0"])
-def test_a_value_that_is_no_port_is_refused_by_variable_and_value(value: str) -> None:
+def test_invalid_port_is_rejected_with_variable_and_value(value: str) -> None:
     with pytest.raises(ConfigurationError, match="STRONGROOM_SMTP_PORT is") as caught:
         from_environment({"STRONGROOM_SMTP_PORT": value})
     assert repr(value) in str(caught.value)
 
 
-def test_two_settings_with_the_same_port_are_refused() -> None:
+def test_same_port_in_two_settings_is_rejected() -> None:
     with pytest.raises(
         ConfigurationError, match="STRONGROOM_REDIS_PORT and STRONGROOM_STORE_PORT are both 8080"
     ):
         from_environment({"STRONGROOM_REDIS_PORT": "8080"})
 
 
-def test_a_taken_port_is_reported_with_setting_and_process(listener: int) -> None:
+def test_taken_port_is_reported_with_setting_and_process(listener: int) -> None:
     with pytest.raises(PortTaken) as caught:
         check_free(replace(Ports(), database=listener), ["database"])
     assert caught.value.port == listener
@@ -56,11 +56,11 @@ def test_a_taken_port_is_reported_with_setting_and_process(listener: int) -> Non
     holder = f"process {os.getpid()} ({psutil.Process().name()})"
     assert str(caught.value) == (
         f"port {listener} is taken by {holder};"
-        " end that, or set STRONGROOM_DATABASE_PORT to a free port"
+        " stop it, or set STRONGROOM_DATABASE_PORT to a free port"
     )
 
 
-def test_a_holder_that_cannot_be_seen_is_another_users_process(
+def test_taken_port_of_an_invisible_process_is_another_users(
     listener: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(psutil, "net_connections", lambda _kind: [])
@@ -68,7 +68,7 @@ def test_a_holder_that_cannot_be_seen_is_another_users_process(
         check_free(replace(Ports(), vault=listener), ["vault"])
 
 
-def test_only_the_named_ports_are_looked_at(listener: int) -> None:
+def test_check_free_checks_the_named_ports_only(listener: int) -> None:
     ports = replace(Ports(), store=listener)
     with socket.create_server((HOST, 0)) as server:
         free = server.getsockname()[1]
