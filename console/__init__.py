@@ -1,1 +1,1 @@
-"""The command line and the operator's page: composes what lies below."""
+"""Command line of the operator, built on the packages below it."""

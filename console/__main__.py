@@ -1,4 +1,4 @@
-"""``python -m console``: the command ``strongroom``."""
+"""Entry point of ``python -m console``, which runs the command ``strongroom``."""
 
 from console.cli import main
 

@@ -1,4 +1,4 @@
-"""``adopt`` and ``rotate-password``: what they need of a deployment, and the question they ask."""
+"""Commands ``adopt`` and ``rotate-password``, with the question that they ask."""
 
 from __future__ import annotations
 
@@ -32,48 +32,79 @@ from vault.runtime.servers import postgres_roles
 
 
 class Adoption:
-    """Adopts secrets of one service in one environment."""
+    """Adoption of the secrets of one service in one environment.
+
+    *admin* is a file with the database URL of a user that may set the adopted user's password.
+    """
 
     def __init__(
         self, service: str, env: str, root: Path, console: Console, admin: Path | None = None
     ) -> None:
-        """Args: *admin* is a file with the URL of an administrator of the database."""
         self._scope = Scope(service, names.environment(env))
         self._root = root
         self._console = console
         self._admin = admin
-        self._local = operate.is_local(self._scope.environment)
+        self._is_local = operate.is_local(self._scope.environment)
 
     def adopt(self, name: str, *, yes: bool) -> None:
-        """Adopt the secret *name*; asks first unless *yes*."""
-        with self._place(self._deliver) as place:
-            if not adopt.adopt(place, name, self._agree if yes else self._ask, self._say):
-                self._say(f"{name} was adopted already: nothing was changed")
+        """Adopt a secret, so that the server sets its password.
+
+        Args:
+            name: of the secret.
+            yes: whether to continue without asking.
+
+        Raises:
+            StrongroomError: If the secret cannot be adopted, or the user does not confirm.
+
+        """
+        confirm = self._announce if yes else self._announce_and_confirm
+        with self._context(self._deliver) as context:
+            if not adopt.adopt(context, name, confirm, self._print):
+                self._print(f"{name} is already adopted: nothing was changed")
 
     def undo(self, name: str) -> None:
-        """Go back to a plain value."""
-        with self._place(self._deliver) as place:
-            value = unadopt.undo(place, name, self._set_password(), self._say)
-        if value is not None and self._local:
+        """Change an adopted secret back to a plain value.
+
+        On the local deployment, the password of the application's user is also stored in the
+        deployment's file.
+
+        Args:
+            name: of the secret.
+
+        Raises:
+            StrongroomError: If no password is known, and none can be set.
+
+        """
+        with self._context(self._deliver) as context:
+            value = unadopt.undo(context, name, self._password_setter(), self._print)
+        if value is not None and self._is_local:
             url = parsed(value, name)
             accounts = operate.local(self._root, self._scope.service).access.database
             accounts.keep_password(str(url.username), Secret(str(url.password)))
 
     def rotate(self, name: str) -> None:
-        """Another password of *name* now."""
-        with self._place(self._restart) as place:
-            unadopt.rotate(place, name, self._say)
+        """Set another password of an adopted secret now.
+
+        Args:
+            name: of the secret.
+
+        Raises:
+            StrongroomError: If the secret is not adopted, or the server rejects the rotation.
+
+        """
+        with self._context(self._restart) as context:
+            unadopt.rotate(context, name, self._print)
 
     @contextmanager
-    def _place(self, deliver: Callable[[], None]) -> Iterator[AdoptionContext]:
+    def _context(self, deliver: Callable[[], None]) -> Iterator[AdoptionContext]:
         env, service = str(self._scope.environment), self._scope.service
         reader = EnvFiles(service, env, self._root, self._console).reader
         with operate.operator(env, self._root, APPLY_ROLE) as operator, reader() as read:
 
             def apply_again() -> int:
-                found = operate.make(operator, env, self._root, None)
-                apply(operator, found, lambda change: self._say(f"applied: {change}"))
-                return len(found.changes)
+                plan = operate.make(operator, env, self._root, None)
+                apply(operator, plan, lambda change: self._print(f"applied: {change}"))
+                return len(plan.changes)
 
             yield AdoptionContext(
                 scope=self._scope,
@@ -83,83 +114,87 @@ class Adoption:
                 apply=apply_again,
                 read=read,
                 deliver=deliver,
-                grant=self._grant(),
+                grant=self._granter(),
             )
 
     def _declaration(self) -> Declaration:
-        if self._local:
+        if self._is_local:
             return operate.local(self._root, self._scope.service).declaration
         return operate.declaration()
 
-    def _grant(self) -> Callable[[str], None] | None:
+    def _granter(self) -> Callable[[str], None] | None:
         if self._admin is not None:
             return self._grant_as_admin
-        if self._local:
+        if self._is_local:
             return operate.local(self._root, self._scope.service).access.database.let_manage
         return None
 
-    def _set_password(self) -> unadopt.SetPassword | None:
+    def _password_setter(self) -> unadopt.SetPassword | None:
         if self._admin is not None:
             return self._set_as_admin
-        if self._local:
+        if self._is_local:
             return operate.local(self._root, self._scope.service).access.database.set_password
         return None
 
     def _grant_as_admin(self, username: str) -> None:
-        with self._connected() as connection:
+        with self._connect_as_admin() as connection:
             postgres_roles.let_manage(connection, self._scope.manager_role, username)
 
     def _set_as_admin(self, username: str, password: Secret) -> None:
-        with self._connected() as connection:
+        with self._connect_as_admin() as connection:
             postgres_roles.set_password(connection, username, password)
 
     @contextmanager
-    def _connected(self) -> Iterator[psycopg.Connection]:
-        """As the administrator whose URL is in the file."""
+    def _connect_as_admin(self) -> Iterator[psycopg.Connection]:
         try:
             url = make_url((self._admin or Path()).read_text(encoding="utf-8").strip())
         except OSError as error:
-            raise ConfigurationError(f"{self._admin} can't be read: {error.strerror}") from None
+            raise ConfigurationError(
+                f"{self._admin} cannot be read: {error.strerror}; pass a readable file with "
+                "--admin-url-file"
+            ) from None
         except (ArgumentError, ValueError):
-            raise ConfigurationError(f"{self._admin} holds no URL of a database") from None
+            raise ConfigurationError(
+                f"{self._admin} does not contain a database URL; write one into it"
+            ) from None
         with database_user.connected(url) as connection:
             yield connection
 
     def _deliver(self) -> None:
-        """On this machine: what runs, runs on the declaration of now."""
-        if self._local:
+        """Redeliver on the local deployment; elsewhere print what the operator must do."""
+        if self._is_local:
             operate.local(self._root, self._scope.service).redeliver(quiet)
-            self._say("delivered: the agent's file has the password of now")
+            self._print("delivered: the agent's file has the current password")
         else:
-            self._say_elsewhere("compile its template again, and restart it")
+            self._print_elsewhere("compile its template again, and restart it")
 
     def _restart(self) -> None:
-        if self._local:
+        if self._is_local:
             operate.local(self._root, self._scope.service).restart_agent(quiet)
-            self._say("delivered: the restarted agent's file has the new password")
+            self._print("delivered: the restarted agent's file has the new password")
         else:
-            self._say_elsewhere("restart it: it sees no change that was made by hand")
+            self._print_elsewhere("restart it, because it does not notice a rotation by hand")
 
-    def _say_elsewhere(self, what: str) -> None:
-        self._say(
-            f"now, wherever an agent of {self._scope} runs: {what}. Until then its file holds "
-            "the old password; so does any engine that was built once from the URL"
+    def _print_elsewhere(self, instruction: str) -> None:
+        self._print(
+            f"next, on each machine that runs an agent of {self._scope}: {instruction}. Until then "
+            "its file contains the old password, and so does any engine that was built from the URL"
         )
 
-    def _ask(self, username: str, others: Sequence[DatabaseLogin]) -> bool:
-        self._agree(username, others)
-        return typer.confirm("Go on?")
+    def _announce_and_confirm(self, username: str, others: Sequence[DatabaseLogin]) -> bool:
+        self._announce(username, others)
+        return typer.confirm("Continue?")
 
-    def _agree(self, username: str, others: Sequence[DatabaseLogin]) -> bool:
-        self._say(
-            f"The server will set a password of {username} that it alone knows. The one of now "
-            "ends at that moment, wherever else it is used; open sessions go on."
+    def _announce(self, username: str, others: Sequence[DatabaseLogin]) -> bool:
+        self._print(
+            f"The server will set a password of {username} that only it knows. The current one "
+            "stops working at that moment, wherever else it is used; open sessions continue."
         )
         for each in others:
-            self._say(f"logged in as {username} now: {each}")
+            self._print(f"another session of {username}: {each}")
         if not others:
-            self._say(f"nobody else is logged in as {username} now")
+            self._print(f"there is no other session of {username}")
         return True
 
-    def _say(self, line: str) -> None:
+    def _print(self, line: str) -> None:
         self._console.print(escape(line), highlight=False)

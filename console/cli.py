@@ -1,7 +1,7 @@
-"""The command ``strongroom``.
+"""Command line ``strongroom``.
 
-Exit codes: 0; ``plan`` gives 2 when there is something to change; 1 for an error; 64 for a command
-that isn't one.
+The exit code is 0; 1 after an error; 64 after a wrong command line; and 2 if ``plan`` has changes,
+``status`` finds a part that is not running, or ``environments diff`` finds something.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ from app_integration.errors import StrongroomError
 from app_integration.names import environment
 from console import adoption, env_files, environments, operate
 from console.plan_view import progress, show_plan
-from console.show import show_delivery, show_deployment, show_status
+from console.show import show_config_state, show_deployment, show_status
 from console.steps import Steps
 from vault.reconcile.planning import plan_file
-from vault.reconcile.planning.apply import apply as carry_out
+from vault.reconcile.planning.apply import apply as apply_plan
 
 USAGE_ERROR: Final = 64
 CHANGES: Final = 2
@@ -45,57 +45,57 @@ Service = Annotated[str, typer.Option("--service", help="a name in vault/declare
 Root = Annotated[Path, typer.Option("--root", help="folder of the local deployment")]
 Given = Annotated[
     Path | None,
-    typer.Option("--given", help="folder of values that only people can give, by API path"),
+    typer.Option("--given", help="folder of operator-provided values, in files named by API path"),
 ]
 
 
 AdminUrl = Annotated[
     Path | None,
     typer.Option(
-        "--admin-url-file", help="a file with the URL of a database user who may grant the user"
+        "--admin-url-file", help="file with the URL of a database user that may grant the user"
     ),
 ]
 PruneFlag = Annotated[
-    bool, typer.Option("--prune", help="delete what is ours and declared no more")
+    bool, typer.Option("--prune", help="delete managed resources that are no longer declared")
 ]
 DestroyData = Annotated[
     list[str] | None,
-    typer.Option("--destroy-data", help="with --prune: this key or secret too, by its full name"),
+    typer.Option("--destroy-data", help="with --prune: delete this key or secret too (full name)"),
 ]
 
 
 @app.command()
 def up(service: Service = "gaara-store", root: Root = DEFAULT_ROOT) -> None:
-    """Start the local deployment, apply the declaration, and show it working."""
+    """Start the local deployment, apply the declaration, and show how it works."""
     local = operate.local(root, service)
-    done = local.up(Steps(out))
-    if done.has_lost_data:
+    result = local.up(Steps(out))
+    if result.has_lost_data:
         out.print(
-            "[yellow]The secrets server was new and was set up again: what was encrypted before "
-            "can't be read any more.[/]"
+            "[yellow]The secrets server had lost its data and was set up again: data that was "
+            "encrypted before cannot be decrypted any more.[/]"
         )
-    if not done.changed:
-        out.print("Everything runs and is as declared: nothing was changed.")
+    if not result.changed:
+        out.print("All parts are running and match the declaration: nothing was changed.")
     show_deployment(out, local)
 
 
 @app.command()
 def down(service: Service = "gaara-store", root: Root = DEFAULT_ROOT) -> None:
-    """Stop the local deployment; its data stays, but for containers."""
+    """Stop the local deployment. Its data stays, but containers lose it."""
     stopped = operate.local(root, service).down(Steps(out))
     out.print(f"Stopped: {', '.join(stopped)}." if stopped else "Nothing was running.")
 
 
 @app.command()
 def status(service: Service = "gaara-store", root: Root = DEFAULT_ROOT) -> None:
-    """Tell what runs, and which config is in use. Exit code 2 when a part doesn't run."""
+    """Show which parts run and which config is in use. Exit code 2 if a part does not run."""
     local = operate.local(root, service)
     statuses = local.status()
     show_status(out, statuses)
-    delivered = local.last_delivery()
-    if delivered is not None:
+    config = local.read_config_state()
+    if config is not None:
         out.print()
-        show_delivery(out, delivered)
+        show_config_state(out, config)
     if not all(part.running for part in statuses):
         raise typer.Exit(CHANGES)
 
@@ -104,9 +104,9 @@ def status(service: Service = "gaara-store", root: Root = DEFAULT_ROOT) -> None:
 def reset(
     service: Service = "gaara-store",
     root: Root = DEFAULT_ROOT,
-    yes: Annotated[bool, typer.Option("--yes", help="don't ask")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="do not ask")] = False,
 ) -> None:
-    """Erase the local deployment: data, keys, passwords, logs."""
+    """Erase the local deployment: its data, keys, passwords and logs."""
     local = operate.local(root, service)
     if not yes:
         typer.confirm(f"Erase {root.resolve()} with all its data and keys?", abort=True)
@@ -124,8 +124,8 @@ def plan(
     as_json: Annotated[bool, typer.Option("--json", help="for programs")] = False,
     file: Annotated[Path | None, typer.Option("--out", help="save it, for apply FILE")] = None,
 ) -> None:
-    """Show what apply would change. Exit code 2 when there is something."""
-    removal = operate.removal(env, prune=prune, destroy=destroy_data or ())
+    """Show what apply would change. Exit code 2 if there are changes."""
+    removal = operate.prune_options(env, prune=prune, destroy=destroy_data or ())
     with operate.operator(env, root, "strongroom-plan") as session:
         found = operate.make(session, env, root, given, removal)
     document = plan_file.document(found, environment(env), removal)
@@ -148,19 +148,19 @@ def apply(
     prune: PruneFlag = False,
     destroy_data: DestroyData = None,
 ) -> None:
-    """Make the server what the declaration says: all of it, or a saved plan."""
+    """Apply the declaration to the server, or apply a saved plan."""
     saved = plan_file.load(file) if file else None
     if (saved is None) == (env is None) or (saved is not None and (prune or destroy_data)):
-        raise typer.BadParameter("give either a saved plan alone, or --env")
+        raise typer.BadParameter("pass either a saved plan alone, or --env")
     name = saved.environment if saved else str(env)
-    removal = operate.removal(name, prune=prune, destroy=destroy_data or ())
+    removal = operate.prune_options(name, prune=prune, destroy=destroy_data or ())
     with operate.operator(name, root, "strongroom-apply") as session:
         found = operate.make(session, name, root, given, saved.prune if saved else removal)
         if saved is not None:
             saved.check(found)
         show_plan(out, found)
         with progress(out, found) as on_change:
-            carry_out(session, found, on_change)
+            apply_plan(session, found, on_change)
 
 
 @app.command()
@@ -179,12 +179,12 @@ def put(
 
 @app.command()
 def store(service: Service = "gaara-store", root: Root = DEFAULT_ROOT) -> None:
-    """Run the example store on the local deployment, until interrupted."""
+    """Run the example store on the local deployment until it is interrupted."""
     local = operate.local(root, service)
     if local.servers.agent_host is None:
         out.print(f"The store runs in a container: http://127.0.0.1:{local.ports.store}")
         return
-    variables = {**_inherited(), **local.variables()}
+    variables = {**_shell_variables(), **local.variables()}
     command = [sys.executable, "-m", "examples.gaara_store"]
     os.execve(sys.executable, command, variables)  # noqa: S606 (our own interpreter, no shell)
 
@@ -197,9 +197,9 @@ def import_env(
     root: Root = DEFAULT_ROOT,
     secret: Annotated[list[str] | None, typer.Option(help="this variable is a secret")] = None,
     setting: Annotated[list[str] | None, typer.Option(help="this one is a plain setting")] = None,
-    finish: Annotated[bool, typer.Option("--finish", help="delete the kept old file")] = False,
+    finish: Annotated[bool, typer.Option("--finish", help="delete the old file's backup")] = False,
 ) -> None:
-    """Move a .env file's secrets to the server, and prove that they arrived."""
+    """Move the secrets of a .env file to the server, and prove that they arrived."""
     deployment = env_files.EnvFiles(service, env, root, out)
     if finish:
         deployment.finish(file)
@@ -211,34 +211,34 @@ def import_env(
 def export_env(
     service: Service,
     env: Env,
-    reason: Annotated[str, typer.Option(help="why; it is recorded")],
-    file: Annotated[Path, typer.Option("--out", help="where to")] = Path(".env.rollback"),
+    reason: Annotated[str, typer.Option(help="why you export; it is recorded")],
+    file: Annotated[Path, typer.Option("--out", help="file to write")] = Path(".env.rollback"),
     root: Root = DEFAULT_ROOT,
 ) -> None:
-    """Write the current values to a private file, for a rollback; recorded."""
+    """Write the current values to a private file for a rollback, and record the export."""
     env_files.EnvFiles(service, env, root, out).export(file, reason)
 
 
 @app.command("adopt")
 def adopt(
-    name: Annotated[str, typer.Argument(help="a given secret that is a database URL")],
+    name: Annotated[str, typer.Argument(help="an operator-provided secret, a database URL")],
     service: Service,
     env: Env,
     root: Root = DEFAULT_ROOT,
     admin_url_file: AdminUrl = None,
-    undo: Annotated[bool, typer.Option("--undo", help="back to a plain value")] = False,
-    yes: Annotated[bool, typer.Option("--yes", help="don't ask")] = False,
+    undo: Annotated[bool, typer.Option("--undo", help="go back to a plain value")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="do not ask")] = False,
 ) -> None:
-    """Have the server set the password of an imported database URL, every 30 days or as declared.
+    """Let the server set the password of a database URL, every 30 days or as declared.
 
-    The password of now ends; who else is logged in with it is shown first. After a failure or a
-    kill run it again, or go back with --undo.
+    The current password stops working. The other sessions of its user are shown first. After a
+    failure or a kill, run the command again, or go back with --undo.
     """
-    place = adoption.Adoption(service, env, root, out, admin_url_file)
+    adopted = adoption.Adoption(service, env, root, out, admin_url_file)
     if undo:
-        place.undo(name)
+        adopted.undo(name)
     else:
-        place.adopt(name, yes=yes)
+        adopted.adopt(name, yes=yes)
 
 
 @app.command("rotate-password")
@@ -248,12 +248,17 @@ def rotate_password(
     env: Env,
     root: Root = DEFAULT_ROOT,
 ) -> None:
-    """Have the server set another password of an adopted secret now, and restart the agent."""
+    """Let the server set another password of an adopted secret now, and restart the agent."""
     adoption.Adoption(service, env, root, out).rotate(name)
 
 
 def main() -> None:
-    """Run the command line; errors become one message and an exit code."""
+    """Run the command line. An error becomes one message and an exit code.
+
+    Raises:
+        SystemExit: Always, with the exit code.
+
+    """
     try:
         code = app(standalone_mode=False)
     except typer.Abort:
@@ -263,13 +268,13 @@ def main() -> None:
         err.print(f"[red]error:[/] {escape(str(error))}", highlight=False)
         sys.exit(1)
     except OSError as error:
-        # A full disk or a folder that is gone needs no traceback.
-        where = f"{error.filename}: " if error.filename else ""
-        what = error.strerror or type(error).__name__
-        err.print(f"[red]error:[/] {escape(f'{where}{what}')}", highlight=False)
+        # No traceback, because the cause is for example a full disk or a missing folder.
+        path = f"{error.filename}: " if error.filename else ""
+        reason = error.strerror or type(error).__name__
+        err.print(f"[red]error:[/] {escape(f'{path}{reason}')}", highlight=False)
         sys.exit(1)
     except Exception as error:
-        # click's usage errors: the class isn't part of typer's interface.
+        # Recognise click's usage errors by a method, because typer does not export the class.
         if not hasattr(error, "format_message"):
             raise
         err.print(f"strongroom: {escape(error.format_message())}", highlight=False)
@@ -277,7 +282,7 @@ def main() -> None:
     sys.exit(code or 0)
 
 
-def _inherited() -> dict[str, str]:
-    """Of this shell's variables, what a Python process needs."""
+def _shell_variables() -> dict[str, str]:
+    """Return those of the shell's variables that a Python process needs."""
     kept = ("PATH", "HOME", "LANG", "LC_ALL", "TZ")
     return {name: os.environ[name] for name in kept if name in os.environ}

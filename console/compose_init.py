@@ -1,4 +1,4 @@
-"""The one-shot services of ``docker-compose.yml``: ``python -m console.compose_init STEP``."""
+"""One-shot services of ``docker-compose.yml``, run by ``python -m console.compose_init STEP``."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from rich.console import Console
 from app_integration._internal.cli import ArgumentParser
 from app_integration.errors import StrongroomError
 from app_integration.names import Environment, Scope
-from console.local import Composed
+from console.local import ServiceDeployment
 from console.steps import Steps
 from vault.declare import load
 from vault.runtime import ports
@@ -25,7 +25,15 @@ SERVICE: Final = "gaara-store"
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Do one step; gives 0, or 1 after an error."""
+    """Run one step, and return the exit code: 0, or 1 after an error.
+
+    Args:
+        arguments: of the command line.
+
+    Raises:
+        SystemExit: If the arguments are wrong; the exit code is 64.
+
+    """
     parser = ArgumentParser(prog="python -m console.compose_init")
     parser.add_argument("step", choices=("prepare", "apply"))
     step = parser.parse_args(arguments).step
@@ -40,17 +48,18 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def _prepare() -> None:
-    """Write what the servers start from."""
+    """Write the files that the servers start from."""
     scope = Scope(SERVICE, Environment.DEV)
     ComposeInit(Layout(ROOT), ports.from_environment(os.environ), scope).prepare()
 
 
 def _apply(console: Console) -> None:
-    """Make the servers what the declaration says."""
+    """Apply the declaration to the servers."""
     numbers = ports.from_environment(os.environ)
-    done = Composed(Layout(ROOT), numbers, load.load(), SERVICE, ComposeInit).up(Steps(console))
+    deployment = ServiceDeployment(Layout(ROOT), numbers, load.load(), SERVICE, ComposeInit)
+    result = deployment.up(Steps(console))
     console.print(
-        f"{len(done.plan.changes)} changes applied, {len(done.issued)} credentials issued"
+        f"{len(result.plan.changes)} changes applied, {len(result.issued)} credentials issued"
     )
 
 

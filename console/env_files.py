@@ -1,4 +1,4 @@
-"""``import-env`` and ``export-env``: what they need of a deployment, and the questions they ask."""
+"""Commands ``import-env`` and ``export-env``, with the questions that they ask."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from vault.reconcile.planning.apply import apply
 
 
 class EnvFiles:
-    """Imports and exports for one service in one environment."""
+    """Imports and exports of ``.env`` files for one service in one environment."""
 
     def __init__(self, service: str, env: str, root: Path, console: Console) -> None:
         self._scope = Scope(service, names.environment(env))
@@ -37,38 +37,70 @@ class EnvFiles:
         self._console = console
 
     def import_(self, file: Path, secrets: Iterable[str], settings: Iterable[str]) -> None:
-        """Import *file*; asks where it is unsure and somebody is there to answer."""
+        """Import a ``.env`` file.
+
+        If the kind of a variable is unclear, ask, provided that standard input is a terminal.
+
+        Args:
+            file: the ``.env`` file.
+            secrets: names of variables that are secrets.
+            settings: names of variables that are plain settings.
+
+        Raises:
+            StrongroomError: If the file cannot be imported. See :mod:`vault.dotenv.import_`.
+
+        """
         plan = make_plan(
             parse.read(file),
             operate.declaration(),
             self._scope,
             Choices(frozenset(secrets), frozenset(settings)),
-            self._ask if sys.stdin.isatty() else None,
+            self._ask_kind if sys.stdin.isatty() else None,
         )
         service_file = operate.declaration_root() / "services" / f"{self._scope.service}.yaml"
         env = str(self._scope.environment)
         with operate.operator(env, self._root, APPLY_ROLE) as operator, self.reader() as read:
 
             def apply_again() -> int:
-                found = operate.make(operator, env, self._root, None)
-                apply(operator, found, lambda change: self._say(f"applied: {change}"))
-                return len(found.changes)
+                pending = operate.make(operator, env, self._root, None)
+                apply(operator, pending, lambda change: self._print(f"applied: {change}"))
+                return len(pending.changes)
 
-            deployment = dotenv_import.ImportTarget(service_file, operator, apply_again, read)
-            dotenv_import.run(plan, deployment, self._say)
+            target = dotenv_import.ImportTarget(service_file, operator, apply_again, read)
+            dotenv_import.run(plan, target, self._print)
 
     def finish(self, file: Path) -> None:
-        """Delete the file kept by the import of *file*, once it is proven to be of no use."""
+        """Delete the backup that the import of *file* made.
+
+        Before that, compare each secret with the server's value, and check that the new file has
+        each other variable. Without a backup, do nothing.
+
+        Args:
+            file: the imported ``.env`` file, not the backup.
+
+        Raises:
+            StrongroomError: If a value is missing or differs. The backup stays then.
+
+        """
         with self.reader() as read:
-            swap.finish(file, operate.declaration(), self._scope, read, self._say)
+            swap.finish(file, operate.declaration(), self._scope, read, self._print)
 
     def export(self, path: Path, reason: str) -> None:
-        """Write the current values to *path*."""
+        """Write the current values to a private file, and record the export.
+
+        Args:
+            path: the file to write.
+            reason: is recorded in the audit log.
+
+        Raises:
+            StrongroomError: If a secret cannot be read. No file was written then.
+
+        """
         declaration = operate.declaration()
         if operate.is_local(self._scope.environment):
             declaration = operate.local(self._root, self._scope.service).declaration
         with self.reader() as read:
-            done = dotenv_export.export(
+            exported = dotenv_export.export(
                 declaration,
                 self._scope,
                 read=read,
@@ -76,33 +108,33 @@ class EnvFiles:
                 path=path,
                 reason=reason,
             )
-        self._say(f"wrote {len(done.secrets)} secrets and the settings to {done.path}")
-        for name in done.missing:
-            self._say(f"{name} has no value")
+        self._print(f"wrote {len(exported.secrets)} secrets and the settings to {exported.path}")
+        for name in exported.missing:
+            self._print(f"{name} has no value")
 
     @contextmanager
     def reader(self) -> Iterator[Read]:
-        """Reads as the service itself does, under its own login."""
+        """Open a session with the service's own login, and yield a function that reads secrets."""
         with open_session(self._service_settings()) as session:
             yield service_reader(session, self._scope, self._audit())
 
     def _audit(self) -> AuditLog:
-        """The service's own access log, one record an access."""
-        told = self._service_settings()
-        sink = FileSink(told.audit_file) if told.audit_file else stderr_sink
-        return AuditLog(self._scope, sink)
+        """Return the service's access log, which gets one record per access."""
+        service_settings = self._service_settings()
+        audit_file = service_settings.audit_file
+        return AuditLog(self._scope, FileSink(audit_file) if audit_file else stderr_sink)
 
     def _service_settings(self) -> Settings:
         if operate.is_local(self._scope.environment):
             return operate.local(self._root, self._scope.service).service_settings()
         return settings.from_environment()
 
-    def _ask(self, variable: str, reason: str) -> str:
+    def _ask_kind(self, variable: str, reason: str) -> str:
         return Prompt.ask(
             f"{escape(variable)}: {escape(reason)}. Is it a",
             choices=[kind.value for kind in Kind],
             console=self._console,
         )
 
-    def _say(self, line: str) -> None:
+    def _print(self, line: str) -> None:
         self._console.print(escape(line), highlight=False)

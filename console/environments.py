@@ -1,4 +1,4 @@
-"""``strongroom environments``: two environments side by side."""
+"""Command ``strongroom environments``, which compares two environments."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ from vault.reconcile.planning.snapshot import Snapshot
 
 DIFFERS: Final = 2
 _HEADINGS: Final = {
-    "missing": "Secrets that one of them lacks",
-    "policy": "Policies of another shape",
+    "missing": "Secrets missing in one of them",
+    "policy": "Policies that differ",
     "same": "The same value in both",
 }
 
@@ -52,30 +52,32 @@ def diff(
     credentials: Credentials = None,
     as_json: Annotated[bool, typer.Option("--json", help="for programs")] = False,
 ) -> None:
-    """What differs and shouldn't, and what should and doesn't. Exit code 2 for anything.
+    """Show what differs but should not, and what should differ but does not.
 
-    Values are never shown. A credential of strongroom-plan compares all but them.
+    Exit code 2 if there is anything to show. Secret values are never shown. With a credential of
+    strongroom-plan, all but the values is compared.
     """
     pair = [names.environment(each) for each in (one, other)]
     if pair[0] is pair[1]:
-        raise typer.BadParameter("give two different environments")
+        raise typer.BadParameter("pass two different environments")
     declared, key = operate.declaration(), new_key()
     services = [{scope.service for scope in declared.scopes(each)} for each in pair]
     common = services[0] & services[1]
-    sides = [_sides(each, declared, common, key, root, credentials) for each in pair]
+    sides = [_read_sides(each, declared, common, key, root, credentials) for each in pair]
     only = sorted(services[0] ^ services[1])
     found = {service: compare(sides[0][service], sides[1][service]) for service in sorted(sides[0])}
     if as_json:
-        typer.echo(json.dumps({"only": only, "services": _plain(found)}, indent=2))
+        typer.echo(json.dumps({"only": only, "services": _to_json(found)}, indent=2))
     else:
         for service in only:
-            out.print(f"[yellow]{escape(service)} runs in one of them only[/]", highlight=False)
+            line = f"{service} runs in only one of the two environments"
+            out.print(f"[yellow]{escape(line)}[/]", highlight=False)
         show(out, list(found.values()))
     if only or any(found.values()):
         raise typer.Exit(DIFFERS)
 
 
-def _plain(found: dict[str, Differences]) -> dict[str, dict[str, list[str]]]:
+def _to_json(found: dict[str, Differences]) -> dict[str, dict[str, list[str]]]:
     return {
         service: {name: list(lines) for name, lines in asdict(each).items()}
         for service, each in found.items()
@@ -83,7 +85,13 @@ def _plain(found: dict[str, Differences]) -> dict[str, dict[str, list[str]]]:
 
 
 def show(console: Console, found: list[Differences]) -> None:
-    """Every difference, under its heading; values that couldn't be compared last."""
+    """Print every difference under its heading, and then the values that were not compared.
+
+    Args:
+        console: to print on.
+        found: the differences of each service.
+
+    """
     for field, heading in _HEADINGS.items():
         lines = [line for each in found for line in getattr(each, field)]
         console.print(f"[bold]{heading}[/]: {len(lines) or 'none'}", highlight=False)
@@ -91,11 +99,12 @@ def show(console: Console, found: list[Differences]) -> None:
             console.print(f"  {escape(line)}", highlight=False)
     unread = sorted({scope for each in found for scope in each.unread})
     if unread:
-        note = f"Values weren't compared: this credential may not read those of {', '.join(unread)}"
+        scopes = ", ".join(unread)
+        note = f"Values were not compared: this credential may not read those of {scopes}"
         console.print(f"[yellow]{escape(note)}[/]", highlight=False)
 
 
-def _sides(
+def _read_sides(
     environment: Environment,
     declared: Declaration,
     services: set[str],
@@ -116,10 +125,11 @@ def _session(environment: Environment, root: Path, folder: Path | None) -> Sessi
     if folder is None and operate.is_local(environment):
         return operate.operator(environment, root, "strongroom-apply")
     if folder is None:
-        # The variables of other commands name one server and one credential: not both of two.
+        # The variables of the other commands cannot be used, because they name one credential
+        # for one server, and here there are two servers.
         raise ConfigurationError(
             f"no credential for {environment} is given: pass --credentials with a folder that has "
             f"{environment}/role-id and {environment}/secret-id"
         )
     files = (folder / environment / "role-id", folder / environment / "secret-id")
-    return operate.at(environment, None, AppRole(*files))
+    return operate.open_session_at(environment, None, AppRole(*files))

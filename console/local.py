@@ -1,4 +1,4 @@
-"""The local deployment: servers, declaration, credentials, agent, in that order."""
+"""Local deployment: its servers, declaration, credentials and agent, set up in that order."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from app_integration.names import DATABASE_MOUNT, KV_MOUNT, Environment, Scope
 from app_integration.secret import Secret
 from app_integration.session.session import Session
 from app_integration.settings import Settings, from_environment
-from console.local_agent import Delivered, LocalAgent
+from console.local_agent import ConfigState, LocalAgent
 from console.steps import Step
 from policies.render import render_policies
 from vault.declare.declaration import Declaration
@@ -38,14 +38,14 @@ from vault.runtime.runtime import Runtime, Servers, Status, quiet
 
 
 @dataclass(frozen=True, slots=True)
-class Up:
-    """What :meth:`Local.up` had to do.
+class UpResult:
+    """Changes that :meth:`ServiceDeployment.up` made.
 
     Attributes:
         started: names of the processes that it started.
-        plan: the changes it applied.
+        plan: the changes that it applied.
         issued: roles that got a new credential.
-        has_lost_data: whether the secrets server had lost all that it held, keys included.
+        has_lost_data: whether the secrets server had lost all its data, keys included.
 
     """
 
@@ -56,12 +56,15 @@ class Up:
 
     @property
     def changed(self) -> bool:
-        """Whether anything was different."""
+        """Return whether anything was changed."""
         return bool(self.started or self.plan.changes or self.issued or self.has_lost_data)
 
 
-class Composed:
-    """One service's deployment in the environment ``dev``, on whatever runs its servers."""
+class ServiceDeployment:
+    """Deployment of one service in the environment ``dev``, on any runtime.
+
+    *servers* builds the runtime.
+    """
 
     def __init__(
         self,
@@ -76,11 +79,11 @@ class Composed:
         self.scope = Scope(service, Environment.DEV)
         self.servers = servers(layout, ports, self.scope)
         self.access = Access(layout, ports, self.scope)
-        self.declaration = _located(declaration, self.scope, ports)
+        self.declaration = _with_local_addresses(declaration, self.scope, ports)
 
     @cached_property
     def agent(self) -> LocalAgent | None:
-        """The service's agent; None when it declares no config."""
+        """Return the service's agent, or None if the service declares no config."""
         config = self.declaration.service(self.scope.service).config
         if config is None:
             return None
@@ -93,21 +96,26 @@ class Composed:
             self.access.vault_address,
         )
 
-    def up(self, step: Step) -> Up:
-        """Start what doesn't run, apply what isn't so, deliver the config. Idempotent.
+    def up(self, step: Step) -> UpResult:
+        """Start the servers, apply the declaration, and deliver the config.
 
-        A start that fails stops what this call started. When the config was refused the servers
-        stay: the value that is wrong is mended on them.
+        Steps that are already done are skipped. If a step fails, the servers that this call
+        started are stopped. If only the config is rejected they stay, because the operator fixes
+        the wrong value on them.
+
+        Args:
+            step: shows each step.
 
         Raises:
-            ConfigRejected: the agent's config can't be used.
-            StrongroomError: with the failing step's last log lines.
+            ConfigRejected: If the rendered config is rejected.
+            StrongroomError: If another step fails. An error of a process contains the last lines
+                of its log.
 
         """
         with self.servers.exclusive():
             return self._up(step)
 
-    def _up(self, step: Step) -> Up:
+    def _up(self, step: Step) -> UpResult:
         started = self.servers.start(step)
         write_private(self.layout.runtime, self.servers.name)
         try:
@@ -124,12 +132,11 @@ class Composed:
             self.servers.stop_started(started)
             raise
         write_private(self.layout.dev_env, self._dev_env())
-        return Up(
-            (*started.servers, *([AGENT] if delivered else [])), plan, issued, started.has_lost_data
-        )
+        names = (*started.servers, *([AGENT] if delivered else []))
+        return UpResult(names, plan, issued, started.has_lost_data)
 
     def operator(self, role: str = APPLY_ROLE) -> Session:
-        """A session of the job *role*, whose credential this deployment keeps."""
+        """Open a session with this deployment's credential of the operator's *role*."""
         return Session(
             self.access.vault_address,
             AppRole(self.layout.role_id(role), self.layout.secret_id(role)),
@@ -137,39 +144,39 @@ class Composed:
         )
 
     def service_settings(self) -> Settings:
-        """What the service sees: the variables of ``dev.env``."""
+        """Return the settings that the service reads from the variables of ``dev.env``."""
         return from_environment(self.variables())
 
     def supply(self) -> Inputs:
-        """The values that this machine gives: addresses and passwords of its own servers.
+        """Return the input values: URLs and passwords of the local servers, and people's passwords.
 
-        What only a person can give lies in the folder ``given``.
+        The folder ``given`` contains the values that an operator provides.
         """
-        given = {
+        values = {
             f"{KV_MOUNT}/{self.scope.secret(name)}": value
             for name, value in self.access.given_secrets().items()
         }
         manager = self.access.manager
-        given[f"{DATABASE_MOUNT}/config/{self.scope}"] = Secret(
+        values[f"{DATABASE_MOUNT}/config/{self.scope}"] = Secret(
             manager.password_file.read_text(encoding="utf-8").strip()
         )
         for person in self.declaration.environment(Environment.DEV).people:
             password = read_or_create_password(self.person_password(person))
-            given[f"auth/userpass/users/{person}"] = password
-        return Inputs(given, self.layout.given)
+            values[f"auth/userpass/users/{person}"] = password
+        return Inputs(values, self.layout.given)
 
     def person_password(self, person: str) -> Path:
-        """The file that holds the password of *person*'s userpass login."""
+        """Return the file with the password of *person*'s userpass login."""
         return self.layout.passwords / person
 
     def desired(self, supply: Inputs) -> list[Resource]:
-        """Everything declared for ``dev``."""
+        """Return all resources that are declared for ``dev``, with the values of *supply*."""
         policies = render_policies(self.declaration, Environment.DEV)
         return desired(self.declaration, Environment.DEV, policies, supply)
 
     def variables(self) -> dict[str, str]:
-        """What the application sees; no secret value among them."""
-        # An agent in a container delivers there: here, its file would be a copy that ages.
+        """Return the application's variables, none of which is a secret value."""
+        # If the agent runs in a container, its file on this machine is a copy, and not up to date.
         delivered = {"STRONGROOM_CONFIG": str(self.layout.config(self.scope.service))}
         return {
             "VAULT_ADDR": self.access.vault_address,
@@ -197,7 +204,7 @@ class Composed:
         self.servers.mark_bootstrapped()
 
     def _apply(self, step: Step) -> tuple[Plan, tuple[str, ...]]:
-        """Apply the declaration, and see that each role of this machine has a credential."""
+        """Apply the declaration, and issue the missing credentials of this machine's roles."""
         with step("declaration applied"), self.operator() as operator:
             resources = self.desired(self.supply())
             plan = build_plan(operator, resources)
@@ -218,8 +225,11 @@ class Composed:
         return "\n".join([header, *lines, ""])
 
 
-class Local(Composed):
-    """One service's deployment on this machine, in the environment ``dev``."""
+class Local(ServiceDeployment):
+    """Deployment of one service on this machine, in the environment ``dev``.
+
+    *runtime* builds the runtime.
+    """
 
     servers: Runtime
 
@@ -234,23 +244,36 @@ class Local(Composed):
         super().__init__(layout, ports, declaration, service, runtime)
 
     def down(self, step: Step) -> tuple[str, ...]:
-        """Stop everything; gives the names of what ran. What becomes of data, the runtime says."""
+        """Stop all processes, and return the names of those that were running.
+
+        The embedded runtime keeps the data, and the container runtime removes it.
+
+        Args:
+            step: shows each step.
+
+        Raises:
+            StrongroomError: If another command has the lock, or a process cannot be stopped.
+
+        """
         if not self.layout.run.exists():
             return ()
         with self.servers.exclusive():
-            agents = self.servers.agent_host
-            running = (AGENT,) if agents and agents.status().running else ()
-            if agents:
+            agent_host = self.servers.agent_host
+            running = (AGENT,) if agent_host and agent_host.status().running else ()
+            if agent_host:
                 with step(f"{AGENT} stopped"):
-                    agents.stop()
+                    agent_host.stop()
             return running + self.servers.stop(lambda title: step(f"{title} stopped"))
 
     def restart_agent(self, step: Step) -> None:
-        """Have the service's agent read everything anew, and wait until it has delivered.
+        """Restart the service's agent, and wait until it has delivered.
+
+        Args:
+            step: shows the restart.
 
         Raises:
-            ConfigRejected: what it delivered was refused.
-            StartFailed: it didn't deliver in time.
+            ConfigRejected: If the delivered config is rejected.
+            StartFailed: If the agent does not deliver in time.
 
         """
         with self.servers.exclusive():
@@ -259,20 +282,29 @@ class Local(Composed):
                     self.servers.restart_agent()
 
     def redeliver(self, step: Step) -> None:
-        """Have the agent run on the declaration of now, and wait until it has delivered.
+        """Apply the current declaration to the agent, and wait until it has delivered.
+
+        Args:
+            step: shows each step.
 
         Raises:
-            ConfigRejected, StartFailed: as :meth:`restart_agent`.
+            ConfigRejected: If the delivered config is rejected.
+            StartFailed: If the agent does not deliver in time.
 
         """
         if self.servers.agent_host is not None:
             self.up(step)
         elif self.agent is not None:
             with self.servers.exclusive(), step("agent restarted"):
-                self.servers.restart_agent(self.agent.compiled().text)
+                self.servers.restart_agent(self.agent.compile_template().text)
 
     def reset(self) -> None:
-        """Stop everything and erase data, keys, passwords and logs."""
+        """Stop all processes, and erase data, keys, passwords and logs.
+
+        Raises:
+            StrongroomError: If another command has the lock, or a process cannot be stopped.
+
+        """
         if not self.layout.root.exists():
             return
         with self.servers.exclusive():
@@ -280,20 +312,20 @@ class Local(Composed):
             self.servers.reset()
 
     def status(self) -> tuple[Status, ...]:
-        """The servers, and the agent when the service has one."""
-        agents = self.servers.agent_host if self.agent else None
-        return (*self.servers.status(), *([agents.status()] if agents else []))
+        """Return the state of the servers, and of the agent if the service has one."""
+        agent_host = self.servers.agent_host if self.agent else None
+        return (*self.servers.status(), *([agent_host.status()] if agent_host else []))
 
-    def last_delivery(self) -> Delivered | None:
-        """What the service's delivered file is now; None for a service without one."""
+    def read_config_state(self) -> ConfigState | None:
+        """Return the state of the service's config file, or None if the service declares none."""
         if self.agent is None:
             return None
         self.servers.sync_config()
-        return self.agent.last_delivery()
+        return self.agent.read_config_state()
 
 
-def _located(declaration: Declaration, scope: Scope, ports: Ports) -> Declaration:
-    """*declaration* with this machine's addresses in place of those in ``dev.yaml``."""
+def _with_local_addresses(declaration: Declaration, scope: Scope, ports: Ports) -> Declaration:
+    """Return *declaration* with this machine's addresses instead of those in ``dev.yaml``."""
     known: Mapping[str, str | int | bool] = {"smtp-host": HOST, "smtp-port": ports.smtp}
     declared = declaration.service(scope.service).settings
     return declaration.with_vault(

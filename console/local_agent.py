@@ -1,4 +1,4 @@
-"""The local deployment's agent: its files, its start, and the proof that it delivered."""
+"""Agent of the local deployment: its files, its start, and the check of its delivery."""
 
 from __future__ import annotations
 
@@ -34,13 +34,13 @@ PROJECT: Final = Path(__file__).resolve().parents[1]
 
 
 @dataclass(frozen=True, slots=True)
-class Delivered:
-    """A file of a service, and what became of the last that was rendered for it.
+class ConfigState:
+    """State of a service's config file, and of its last delivery.
 
     Attributes:
         live: the file that the service reads.
-        since: when that came to be there; None when it isn't.
-        last: of the last delivery; None when there was none.
+        since: when it was written, or None if it does not exist.
+        last: status of the last delivery, or None if there was none.
 
     """
 
@@ -50,7 +50,12 @@ class Delivered:
 
 
 class LocalAgent:
-    """The agent of one service, on a deployment whose server runs at *address*."""
+    """Agent of one service, on a deployment whose server runs at *address*.
+
+    *config* is the declaration of the service's config file. *host* runs the agent. If it is None,
+    the runtime runs the agent itself, and only :meth:`compile_template` and
+    :meth:`read_config_state` are of use.
+    """
 
     def __init__(
         self,
@@ -61,10 +66,6 @@ class LocalAgent:
         host: AgentHost | None,
         address: str,
     ) -> None:
-        """Args: *config* is what *declaration* says of the service's file; *host* runs the agent.
-
-        Without a *host*, somebody else runs it: then there is only its template to compile.
-        """
         self._layout = layout
         self._scope = scope
         self._declaration = declaration
@@ -72,8 +73,13 @@ class LocalAgent:
         self._host = host
         self._address = address
 
-    def compiled(self) -> Compiled:
-        """The service's config template, compiled for this deployment."""
+    def compile_template(self) -> Compiled:
+        """Compile the service's config template for this deployment.
+
+        Raises:
+            TemplateRejected: If the template cannot be compiled.
+
+        """
         return compile_file(
             TEMPLATES / self._scope.service / self._config.template,
             scope=self._scope,
@@ -82,89 +88,111 @@ class LocalAgent:
             adopted=self._declaration.adopted(self._scope),
         )
 
-    def last_delivery(self) -> Delivered:
-        """What the service's file is now."""
+    def read_config_state(self) -> ConfigState:
+        """Return the state of the service's config file."""
         live = self._layout.config(self._scope.service)
         try:
             since = datetime.fromtimestamp(live.stat().st_mtime, tz=UTC)
         except FileNotFoundError:
             since = None
-        return Delivered(live, since, read_status(live))
+        return ConfigState(live, since, read_status(live))
 
     def deliver(self, step: Step) -> bool:
-        """See that an agent runs on today's files and has delivered; False when one does.
+        """Start an agent on the current files, and wait until it delivers.
 
-        What it runs on is remembered only once it has delivered, so a start that was killed in
-        between is made good by the next.
+        A fingerprint of the files is stored after the delivery. So if a start is killed before
+        that, the next call starts the agent again.
+
+        Args:
+            step: shows the start.
+
+        Returns:
+            False if the agent was running on these files already, or if the runtime runs it.
+
+        Raises:
+            ConfigRejected: If the delivered config is rejected.
+            StartFailed: If the agent exits, or does not deliver in time.
+
         """
         if self._host is None:
             return False
         files = self._agent_files()
         marker = self._layout.agent(self._scope) / "running-on"
-        wanted = self._fingerprint(files)
-        if self._host.status().running and _read(marker) == wanted:
+        fingerprint = self._fingerprint(files)
+        if self._host.status().running and _read(marker) == fingerprint:
             return False
         with step(self._host.task):
             self._host.stop()
             marker.unlink(missing_ok=True)
-            self._lay_out(files)
-            self._host.start(self._layout.agent(self._scope) / "run.json", self._delivered)
-            write_private(marker, wanted)
+            self._write_files(files)
+            self._host.start(self._layout.agent(self._scope) / "run.json", self._is_delivered)
+            write_private(marker, fingerprint)
         return True
 
     def restart(self, step: Step) -> bool:
-        """Have it read everything anew: it sees no password that was changed by hand.
+        """Restart the agent, because it does not notice a password that was rotated by hand.
 
-        What it delivered stays until it delivers again. False when somebody else runs it.
+        The delivered file stays until the agent delivers again.
+
+        Args:
+            step: shows the start.
+
+        Returns:
+            False if the runtime runs the agent.
+
+        Raises:
+            ConfigRejected: If the delivered config is rejected.
+            StartFailed: If the agent exits, or does not deliver in time.
+
         """
         if self._host is None:
             return False
         (self._layout.agent(self._scope) / "running-on").unlink(missing_ok=True)
         return self.deliver(step)
 
-    def _lay_out(self, files: Mapping[Path, str]) -> None:
+    def _write_files(self, files: Mapping[Path, str]) -> None:
         folder, live = self._layout.agent(self._scope), self._layout.config(self._scope.service)
         staged = self._layout.staged_config(self._scope.service)
         for each in (folder, folder / "templates", live.parent, staged.parent):
             private_folder(each)
-        # What an earlier agent rendered and nobody delivered is not what is waited for.
+        # Remove the results of an earlier agent, otherwise the wait would end with those.
         for leftover in (staged, status_file(live)):
             leftover.unlink(missing_ok=True)
         for path, text in files.items():
             write_private(path, text)
 
-    def _delivered(self) -> bool:
-        """Whether a config arrived.
+    def _is_delivered(self) -> bool:
+        """Return whether the agent has delivered a config.
 
         Raises:
-            ConfigRejected: it arrived and was refused; the reason names fields, never values.
+            ConfigRejected: If the config is rejected. The reason names fields, never values.
 
         """
         status = read_status(self._layout.config(self._scope.service))
         if status is None:
             return False
         if not status.state.live:
-            what = "was refused" if status.state is State.REFUSED else "can't be used yet"
+            failure = "was rejected" if status.state is State.REFUSED else "cannot be used yet"
             raise ConfigRejected(
-                f"the rendered config {what}: {status.reason}; change the setting, write the "
-                "secret again with strongroom put, or mend the model, and run up again; "
-                f"the agent's log: {self._host.log if self._host else ''}"
+                f"the rendered config {failure}: {status.reason}; change the setting, write the "
+                "secret again with strongroom put, or fix the model, and run up again; "
+                f"see the agent's log: {self._host.log if self._host else ''}"
             )
         return True
 
     def _agent_files(self) -> dict[Path, str]:
-        """What the agent and its supervisor read, by path."""
+        """Return the contents of the files that agent and supervisor read, by path."""
         folder = self._layout.agent(self._scope)
         template = folder / "templates" / f"{self._layout.config(self._scope.service).name}.ctmpl"
         settings = self._agent_settings(template)
         return {
-            template: self.compiled().text,
+            template: self.compile_template().text,
             folder / "agent.hcl": render_agent(settings),
             folder / "run.json": self._run_settings(settings).to_json(),
         }
 
     def _fingerprint(self, files: Mapping[Path, str]) -> str:
-        """A digest of *files* and of the credential that starts the agent."""
+        """Return a digest of *files* and of the secret-id that starts the agent."""
         starter = self._layout.secret_id(self._scope.starter)
         texts = [*files.values(), starter.read_text(encoding="utf-8")]
         return sha256("\0".join(texts).encode()).hexdigest()
@@ -193,13 +221,13 @@ class LocalAgent:
 
     def _run_settings(self, settings: AgentSettings) -> RunSettings:
         starter = self._scope.starter
-        needed = settings.login.method == AppRoleAutoAuth.method
+        needs_secret_id = settings.login.method == AppRoleAutoAuth.method
         return RunSettings(
             starter=Settings(
                 scope=self._scope,
                 vault_addr=settings.vault_addr,
-                role_id_file=self._layout.role_id(starter) if needed else None,
-                secret_id_file=self._layout.secret_id(starter) if needed else None,
+                role_id_file=self._layout.role_id(starter) if needs_secret_id else None,
+                secret_id_file=self._layout.secret_id(starter) if needs_secret_id else None,
             ),
             wrap_ttl=self._declaration.environment(self._scope.environment).tokens.wrap_ttl,
             program=binaries.openbao(),

@@ -1,4 +1,4 @@
-"""What the operator's commands share: the declaration, a login, a plan."""
+"""Operations that the operator's commands share: the declaration, a session, a plan."""
 
 from __future__ import annotations
 
@@ -28,24 +28,39 @@ from vault.reconcile.resources.secrets import write_value
 from vault.runtime import ports
 from vault.runtime.layout import Layout
 
-#: Folder with ``services/`` and ``environments/``, in place of the project's own.
+#: Variable with a folder of ``services/`` and ``environments/``, which replaces the project's own.
 DECLARATION: Final = "STRONGROOM_DECLARATION"
-#: The operator's own AppRole credential, outside the local deployment.
+#: Variables with the files of the operator's AppRole credential, outside the local deployment.
 CREDENTIAL: Final = ("STRONGROOM_OPERATOR_ROLE_ID_FILE", "STRONGROOM_OPERATOR_SECRET_ID_FILE")
 
 
 def declaration_root() -> Path:
-    """Where the declaration's files are."""
+    """Return the folder of the declaration."""
     return Path(os.environ.get(DECLARATION) or load.ROOT)
 
 
 def declaration() -> Declaration:
-    """The declaration, checked whole."""
+    """Load the declaration, and check all of it.
+
+    Raises:
+        DeclarationError: If a file has a fault.
+
+    """
     return load.load(declaration_root())
 
 
 def local(root: Path, service: str | None = None) -> Local:
-    """The local deployment in *root*, of *service* or of the first service in dev."""
+    """Return the local deployment in a folder.
+
+    Args:
+        root: the folder.
+        service: that it runs, or None for the first service that is declared for dev.
+
+    Raises:
+        DeclarationError: If a file of the declaration has a fault.
+        ConfigurationError: If a port or the runtime is wrong.
+
+    """
     declared = declaration()
     name = service or declared.scopes(Environment.DEV)[0].service
     layout, numbers = Layout(root.absolute()), ports.from_environment(os.environ)
@@ -53,11 +68,21 @@ def local(root: Path, service: str | None = None) -> Local:
 
 
 def operator(env: str, root: Path, role: str) -> Session:
-    """A session of the job *role*: by the local deployment's credential, or by files.
+    """Open a session with the credential of an operator's role.
 
-    Outside the local deployment ``VAULT_ADDR`` may stand in for the declared address, and
-    ``STRONGROOM_OPERATOR_ROLE_ID_FILE`` and ``STRONGROOM_OPERATOR_SECRET_ID_FILE`` name the job's
-    credential: not the service's own, which `import-env` reads back with.
+    On the local deployment, that is the deployment's own credential. Elsewhere,
+    ``STRONGROOM_OPERATOR_ROLE_ID_FILE`` and ``STRONGROOM_OPERATOR_SECRET_ID_FILE`` name its files,
+    and ``VAULT_ADDR`` overrides the declared address. They are not the variables of the service's
+    credential, because `import-env` needs that too, to read the values back.
+
+    Args:
+        env: name of the environment.
+        root: folder of the local deployment.
+        role: such as ``strongroom-plan``.
+
+    Raises:
+        ConfigurationError: If there is no local deployment, credential or address.
+
     """
     environment = names.environment(env)
     if is_local(environment):
@@ -68,14 +93,24 @@ def operator(env: str, root: Path, role: str) -> Session:
     files = [os.environ.get(variable) for variable in CREDENTIAL]
     if not all(files):
         raise ConfigurationError(
-            f"no credential of {role} is given: set {' and '.join(CREDENTIAL)} to its files"
+            f"no credential of {role} is configured: set {' and '.join(CREDENTIAL)} to its files"
         )
     role_id, secret_id = (Path(file or "") for file in files)
-    return at(environment, os.environ.get("VAULT_ADDR"), AppRole(role_id, secret_id))
+    return open_session_at(environment, os.environ.get("VAULT_ADDR"), AppRole(role_id, secret_id))
 
 
-def at(environment: Environment, address: str | None, login: AuthMethod) -> Session:
-    """A session at *address*, or at the one that is declared for *environment*."""
+def open_session_at(environment: Environment, address: str | None, login: AuthMethod) -> Session:
+    """Open a session on an environment's server.
+
+    Args:
+        environment: whose declared address is the default.
+        address: of the server, or None.
+        login: the way to log in.
+
+    Raises:
+        ConfigurationError: If there is no address.
+
+    """
     address = address or declaration().environment(environment).vault.address
     if address is None:
         raise ConfigurationError(f"no address is declared for {environment}; set VAULT_ADDR")
@@ -84,50 +119,78 @@ def at(environment: Environment, address: str | None, login: AuthMethod) -> Sess
 
 
 def is_local(environment: Environment) -> bool:
-    """Whether *environment* is the deployment on this machine.
+    """Return whether *environment* is the local deployment.
 
-    It is also when the shell has read its ``dev.env``: the credential named there is the service's
-    and no operator's.
+    That is dev, if ``VAULT_ADDR`` is not set or is the local deployment's address. It is set to
+    that address in a shell that has read ``dev.env``. The credential in ``dev.env`` is not used
+    here, because it is the service's and not an operator's.
     """
     here = f"http://{ports.HOST}:{ports.from_environment(os.environ).vault}"
     return environment is Environment.DEV and os.environ.get("VAULT_ADDR", here) == here
 
 
-def removal(env: str, *, prune: bool, destroy: Collection[str]) -> Prune | None:
-    """What is to be taken away beside what is declared.
+def prune_options(env: str, *, prune: bool, destroy: Collection[str]) -> Prune | None:
+    """Return which orphaned resources a plan deletes, or None if it deletes none.
+
+    Args:
+        env: name of the environment.
+        prune: whether to delete orphaned resources.
+        destroy: full names of orphaned data to delete too.
 
     Raises:
-        ConfigurationError: *destroy* without *prune*.
+        ConfigurationError: If *destroy* is not empty, and *prune* is False.
 
     """
     if destroy and not prune:
-        raise ConfigurationError("--destroy-data goes with --prune; nothing was read or changed")
+        raise ConfigurationError(
+            "--destroy-data requires --prune; add it. Nothing was read or changed"
+        )
     return Prune(names.environment(env), destroy) if prune else None
 
 
 def make(
     session: Session, env: str, root: Path, given: Path | None, prune: Prune | None = None
 ) -> Plan:
-    """What separates the server from the declaration of *env*; *given* as in Inputs."""
+    """Build the plan that changes the server to match the declaration.
+
+    Args:
+        session: that reads the server.
+        env: name of the environment.
+        root: folder of the local deployment.
+        given: folder of operator-provided values, or None.
+        prune: which orphaned resources to delete, or None.
+
+    Raises:
+        StrongroomError: If the declaration has a fault, or the server cannot be read.
+
+    """
     environment = names.environment(env)
-    declared, supply = declaration(), Inputs(folder=given)
+    declared, inputs = declaration(), Inputs(folder=given)
     if is_local(environment):
         here = local(root)
-        declared, supply = (
+        declared, inputs = (
             here.declaration,
             Inputs(here.supply().values, given or here.layout.given),
         )
     policies = render_policies(declared, environment)
-    resources = desired(declared, environment, policies, supply)
+    resources = desired(declared, environment, policies, inputs)
     return build_plan(session, resources, prune)
 
 
 def put(session: Session, service: str, env: str, name: str, value: str) -> int:
-    """Write *value* as the next version of the declared secret *name*; gives the version.
+    """Write a new version of a declared secret, and return its number.
+
+    Args:
+        session: that writes.
+        service: name of the service.
+        env: name of the environment.
+        name: of the secret.
+        value: the new one.
 
     Raises:
-        ConfigurationError: the service has no such secret there; nothing was sent.
-        InvalidName: the value is empty, or can't be kept as it is.
+        ConfigurationError: If no such secret is declared, or it is adopted. Nothing was sent
+            then.
+        InvalidName: If the value is empty, or the server would store another one.
 
     """
     scope = names.Scope(service, names.environment(env))
@@ -138,9 +201,9 @@ def put(session: Session, service: str, env: str, name: str, value: str) -> int:
         )
     if isinstance(declared[name], Adopted):
         raise ConfigurationError(
-            f"{name} is adopted: the server sets its password itself; for another at once use "
-            f"strongroom rotate-password {name}, to go back strongroom adopt {name} --undo"
+            f"{name} is adopted, so the server sets its password; to set another one now, run "
+            f"strongroom rotate-password {name}; to go back, run strongroom adopt {name} --undo"
         )
     if not value:
-        raise InvalidName(f"the value of {name} is empty; give it on standard input")
+        raise InvalidName(f"the value of {name} is empty; pass it on standard input")
     return write_value(session, scope.secret(name), Secret(value))

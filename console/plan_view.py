@@ -1,4 +1,4 @@
-"""A plan for people, and its progress while it is carried out. No secret value is in a plan."""
+"""Printing of a plan and of its progress while it is applied. A plan contains no secret value."""
 
 from __future__ import annotations
 
@@ -19,31 +19,37 @@ _SIGNS: Final = {
     Action.UPDATE: ("~", "yellow"),
     Action.DELETE: ("-", "red"),
 }
-#: Endings of the names of fields that count seconds.
+#: Suffixes of the names of fields whose unit is a second.
 _SECONDS: Final = ("_ttl", "_period", "ttl")
 
 
 def show_plan(console: Console, plan: Plan) -> None:
-    """Each change with its fields, what apply leaves alone, and a summary."""
+    """Print each change with its fields, what apply does not change and why, and a summary.
+
+    Args:
+        console: to print on.
+        plan: to print.
+
+    """
     for change in plan.changes:
         _show_change(console, change)
     for name in plan.missing:
-        _line(console, "red", f"! secret {name} has no value: give it one with --given")
+        _print_line(console, "red", f"! secret {name} has no value: provide one with --given")
     for name in plan.kept:
-        note = f"! {name} is declared no more, but holds data: --destroy-data {name} deletes it"
-        _line(console, "red", note)
+        note = f"! {name} is orphaned, but has data: delete it with --destroy-data {name}"
+        _print_line(console, "red", note)
     for name in plan.absent:
-        _line(console, "yellow", f"! {name} isn't there: nothing to destroy")
+        _print_line(console, "yellow", f"! {name} is already deleted: nothing to destroy")
     console.print(summary(plan), highlight=False)
 
 
 def summary(plan: Plan) -> str:
-    """One line that counts everything."""
+    """Return one line that counts the plan's changes and other resources."""
     counts = [
         f"{plan.count(Action.CREATE)} to create",
         f"{plan.count(Action.UPDATE)} to change",
         f"{plan.count(Action.DELETE)} to delete",
-        f"{plan.unchanged} as declared",
+        f"{plan.unchanged} unchanged",
         f"{len(plan.missing)} without a value",
         *([f"{len(plan.kept)} kept"] if plan.kept else []),
     ]
@@ -52,9 +58,17 @@ def summary(plan: Plan) -> str:
 
 @contextmanager
 def progress(console: Console, plan: Plan) -> Iterator[Callable[[Change], None]]:
-    """Gives what to call after each change: on a terminal a bar with an estimate, else lines."""
+    """Yield a function that shows the progress when it is called after each change.
+
+    On a terminal it moves a bar with an estimate of the time, otherwise it prints a line.
+
+    Args:
+        console: to print on.
+        plan: that is applied.
+
+    """
     if not console.is_terminal or not plan.changes:
-        yield lambda change: _line(console, "green", f"done: {change}")
+        yield lambda change: _print_line(console, "green", f"done: {change}")
         return
     columns = (
         TextColumn("{task.description}"),
@@ -69,20 +83,21 @@ def progress(console: Console, plan: Plan) -> Iterator[Callable[[Change], None]]
 
 def _show_change(console: Console, change: Change) -> None:
     sign, colour = _SIGNS[change.action]
-    _line(console, colour, f"{sign} {change.kind} {change.resource.name}")
+    _print_line(console, colour, f"{sign} {change.kind} {change.resource.name}")
     for field in change.fields:
-        for line in _difference(field, created=change.action is Action.CREATE):
-            _line(console, _colour(line, colour), f"    {line}")
+        for line in _diff_lines(field, is_created=change.action is Action.CREATE):
+            _print_line(console, _colour(line, colour), f"    {line}")
 
 
-def _line(console: Console, colour: str, text: str) -> None:
-    console.print(f"[{colour}]{escape(_visible(text))}[/]", highlight=False)
+def _print_line(console: Console, colour: str, text: str) -> None:
+    console.print(f"[{colour}]{escape(_escape_control_characters(text))}[/]", highlight=False)
 
 
-def _visible(text: str) -> str:
-    """*text* with its control characters spelt out: a policy on the server may hold any.
+def _escape_control_characters(text: str) -> str:
+    """Return *text* with escape sequences instead of its control characters.
 
-    A terminal would obey them, and hide what is to be reviewed.
+    A policy on the server can contain any. A terminal would interpret them, and could hide the
+    lines that an operator must review.
     """
     return "".join(
         each if each.isprintable() else each.encode("unicode_escape").decode()
@@ -94,22 +109,22 @@ def _colour(line: str, otherwise: str) -> str:
     return {"  +": "green", "  -": "red"}.get(line[:3], otherwise)
 
 
-def _difference(field: FieldChange, *, created: bool) -> list[str]:
-    """Old and new on one line; of a text with several lines, those that differ."""
+def _diff_lines(field: FieldChange, *, is_created: bool) -> list[str]:
+    """Return the lines that show a change: old and new value, or a diff if they have lines."""
     before, after = str(field.before), str(field.after)
-    if created and "\n" not in after:
-        return [f"{field.field}: {shown(field.field, field.after)}"]
-    if created:
+    if is_created and "\n" not in after:
+        return [f"{field.field}: {_format_value(field.field, field.after)}"]
+    if is_created:
         return [f"{field.field}: {len(after.splitlines())} lines"]
     if "\n" not in before and "\n" not in after:
-        values = (shown(field.field, value) for value in (field.before, field.after))
+        values = (_format_value(field.field, value) for value in (field.before, field.after))
         return [f"{field.field}: {' → '.join(values)}"]
     lines = list(difflib.unified_diff(before.splitlines(), after.splitlines(), lineterm="", n=1))
     return [f"{field.field}:", *(f"  {line}" for line in lines[2:])]
 
 
-def shown(field: str, value: Any) -> str:
-    """*value* for people: seconds as a duration, text in quotes, None as "absent"."""
+def _format_value(field: str, value: Any) -> str:
+    """Return *value* for people: seconds as a duration, text in quotes, None as "absent"."""
     if value is None:
         return "absent"
     if type(value) is int and field.endswith(_SECONDS):

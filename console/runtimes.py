@@ -1,4 +1,4 @@
-"""Which runtime a deployment is on: the one it was started on, or the one that is asked for."""
+"""Choice of a deployment's runtime: embedded, or docker."""
 
 from __future__ import annotations
 
@@ -13,41 +13,48 @@ from vault.runtime.runtime import Runtime
 
 SETTING: Final = "STRONGROOM_RUNTIME"
 DEFAULT: Final = "embedded"
-_Make = Callable[[Layout, Ports, Scope], Runtime]
+_Factory = Callable[[Layout, Ports, Scope], Runtime]
 
 
-def chosen(layout: Layout, variables: Mapping[str, str]) -> _Make:
-    """The runtime of the deployment in *layout*, as *variables* ask for it or as it was started.
+def chosen(layout: Layout, variables: Mapping[str, str]) -> _Factory:
+    """Return the runtime of a deployment.
+
+    It is the one that ``STRONGROOM_RUNTIME`` names, else the one that the deployment was started
+    on, else ``embedded``.
+
+    Args:
+        layout: of the deployment.
+        variables: of the environment.
 
     Raises:
-        ConfigurationError: there is no such runtime, or the deployment is on another one.
+        ConfigurationError: If there is no such runtime, or the deployment was started on another.
 
     """
     path = layout.runtime
     started = path.read_text(encoding="utf-8").strip() if path.exists() else ""
-    asked = variables.get(SETTING) or started or DEFAULT
-    if asked not in RUNTIMES:
+    requested = variables.get(SETTING) or started or DEFAULT
+    if requested not in RUNTIMES:
         raise ConfigurationError(
-            f"{SETTING} is {asked!r}; expected one of {', '.join(sorted(RUNTIMES))}"
+            f"{SETTING} is {requested!r}; expected one of {', '.join(sorted(RUNTIMES))}"
         )
-    if started not in ("", asked):
+    if started not in ("", requested):
         raise ConfigurationError(
             f"the deployment in {layout.root} was started with RUNTIME={started}; erase it before "
-            f"starting another with RUNTIME={asked}: make vault-reset"
+            f"starting another with RUNTIME={requested}: make vault-reset"
         )
-    return RUNTIMES[asked]()
+    return RUNTIMES[requested]()
 
 
-def _embedded() -> _Make:
+def _embedded() -> _Factory:
     from vault.runtime.embedded import Embedded  # noqa: PLC0415 (containers need none of it)
 
     return Embedded
 
 
-def _docker() -> _Make:
+def _docker() -> _Factory:
     from vault.runtime.docker.containers import Containers  # noqa: PLC0415 (the package docker is not everywhere)
 
     return Containers
 
 
-RUNTIMES: Final[dict[str, Callable[[], _Make]]] = {"embedded": _embedded, "docker": _docker}
+RUNTIMES: Final[dict[str, Callable[[], _Factory]]] = {"embedded": _embedded, "docker": _docker}

@@ -1,4 +1,4 @@
-"""What `make vault-up` ends with: each thing just performed, not claimed."""
+"""Output of ``up`` and ``status``. ``up`` shows results of calls that it makes at that moment."""
 
 from __future__ import annotations
 
@@ -16,36 +16,48 @@ from sqlalchemy.exc import SQLAlchemyError
 from app_integration.client import Client
 from app_integration.secret import REDACTED
 from console.local import Local
-from console.local_agent import Delivered, LocalAgent
+from console.local_agent import ConfigState, LocalAgent
 from vault.runtime.runtime import Status
 
 SAMPLE: Final = "ada@example.com"
 SAMPLE_CONTEXT: Final = {"user_id": 7}
-BOTH: Final = 2  # a key that may encrypt and decrypt
+BOTH: Final = 2  # operations of a key that is allowed to encrypt and to decrypt
 
 
 def show_deployment(console: Console, local: Local) -> None:
-    """Addresses, logins, the delivered config, and one use of each feature."""
+    """Print addresses, logins, the delivered config, and one use of each feature.
+
+    Args:
+        console: to print on.
+        local: the running deployment.
+
+    """
     client = Client(local.service_settings())
     try:
         console.print()
         _addresses(console, local)
         if local.agent:
             _config(console, local, local.agent)
-        _performed(console, local, client)
+        _features(console, local, client)
     finally:
         client.close()
     console.print(
         f"\nUse it from any shell:\n  set -a; . {local.layout.dev_env}; set +a\n"
         "  .venv/bin/python -c 'from app_integration import get_secret; "
-        f'print(get_secret("{_shown_secret(local)}"))\'',
+        f'print(get_secret("{_sample_secret(local)}"))\'',
         highlight=False,
         soft_wrap=True,
     )
 
 
 def show_status(console: Console, statuses: tuple[Status, ...]) -> None:
-    """One line a process."""
+    """Print one line for each part of the deployment.
+
+    Args:
+        console: to print on.
+        statuses: of the parts.
+
+    """
     table = Table(box=None, pad_edge=False)
     for heading in ("part", "state", "port", "pid", "since"):
         table.add_column(heading)
@@ -57,23 +69,33 @@ def show_status(console: Console, statuses: tuple[Status, ...]) -> None:
     console.print(table)
 
 
-def show_delivery(console: Console, delivered: Delivered) -> None:
-    """What is in use and since when, and what waits or was refused, since when and why."""
+def show_config_state(console: Console, config: ConfigState) -> None:
+    """Print since when the config file is in use, and the state of the last delivery.
+
+    The state has its time and the number of attempts. If the rendered file waits or was rejected,
+    the reason is printed too.
+
+    Args:
+        console: to print on.
+        config: state of the file.
+
+    """
     table = Table(box=None, pad_edge=False)
     for heading in ("file", "in use since", "last rendered", "since", "tries"):
         table.add_column(heading)
-    last = delivered.last
-    told: list[str] = []
+    last = config.last
+    columns: list[str] = []
     if last is not None:
-        told = [last.state, _local(datetime.fromisoformat(last.since)), str(last.attempts)]
-    table.add_row(delivered.live.name, _local(delivered.since), *told)
+        since = _local_time(datetime.fromisoformat(last.since))
+        columns = [last.state, since, str(last.attempts)]
+    table.add_row(config.live.name, _local_time(config.since), *columns)
     console.print(table)
     if last is not None and last.reason is not None:
-        console.print(f"{delivered.live.name}: {last.reason}", markup=False, soft_wrap=True)
+        console.print(f"{config.live.name}: {last.reason}", markup=False, soft_wrap=True)
 
 
-def _local(when: datetime | None) -> str:
-    return f"{when.astimezone():%Y-%m-%d %H:%M:%S}" if when else ""
+def _local_time(time: datetime | None) -> str:
+    return f"{time.astimezone():%Y-%m-%d %H:%M:%S}" if time else ""
 
 
 def _addresses(console: Console, local: Local) -> None:
@@ -93,31 +115,34 @@ def _addresses(console: Console, local: Local) -> None:
 def _config(console: Console, local: Local, agent: LocalAgent) -> None:
     live = local.layout.config(local.scope.service)
     document = yaml.safe_load(live.read_text(encoding="utf-8"))
-    preview = yaml.safe_load(agent.compiled().preview)
+    preview = yaml.safe_load(agent.compile_template().preview)
     console.print(f"\nDelivered: {live}", highlight=False, soft_wrap=True)
-    shown = yaml.safe_dump(_redacted(document, preview), sort_keys=False)
-    console.print(escape(shown.rstrip()), highlight=False)
+    redacted = yaml.safe_dump(_redact(document, preview), sort_keys=False)
+    console.print(escape(redacted.rstrip()), highlight=False)
 
 
-def _redacted(value: Any, preview: Any) -> Any:
-    """*value* with ``[REDACTED]`` wherever the template's preview has something else."""
+def _redact(value: Any, preview: Any) -> Any:
+    """Return *value* with ``[REDACTED]`` wherever it differs from the template's preview.
+
+    The preview has placeholders instead of secrets.
+    """
     if isinstance(value, Mapping) and isinstance(preview, Mapping):
-        return {key: _redacted(item, preview.get(key)) for key, item in value.items()}
+        return {key: _redact(item, preview.get(key)) for key, item in value.items()}
     return value if value == preview else REDACTED
 
 
-def _performed(console: Console, local: Local, client: Client) -> None:
-    """One use of each feature that the service declares."""
+def _features(console: Console, local: Local, client: Client) -> None:
+    """Use each feature that the service declares once, and print the results."""
     lines = []
-    if name := _shown_secret(local):
+    if name := _sample_secret(local):
         secret, info = client.secrets.get(name), client.secrets.info(name)
         lines.append(f"get_secret({name!r})  →  {secret}  (version {info and info.version})")
     service = local.declaration.service(local.scope.service)
     for key in [key for key, spec in service.keys.items() if len(spec.allow) == BOTH][:1]:
         token = client.cipher(key).encrypt_field(SAMPLE, SAMPLE_CONTEXT)
-        opened = client.cipher(key).decrypt_field(token, SAMPLE_CONTEXT)
+        decrypted = client.cipher(key).decrypt_field(token, SAMPLE_CONTEXT)
         lines.append(f"encrypt_field({SAMPLE!r}, context={SAMPLE_CONTEXT})  →  {str(token)[:32]}…")
-        lines.append(f"decrypt_field(…)  →  {opened!r}")
+        lines.append(f"decrypt_field(…)  →  {decrypted!r}")
     if service.database:
         lines.append(f"database_engine().connect()  →  {_database_user(client)}")
     console.print()
@@ -126,20 +151,20 @@ def _performed(console: Console, local: Local, client: Client) -> None:
 
 
 def _database_user(client: Client) -> str:
-    """Whom one connection is logged in as; the address is that of the secret ``database-url``."""
-    who = text("SELECT session_user || ' as ' || current_user")
+    """Return the user of a connection to the address in ``database-url``, or why there is none."""
+    query = text("SELECT session_user || ' as ' || current_user")
     try:
         with client.engine(None, None).connect() as connection:
-            return f"logged in to PostgreSQL: {connection.execute(who).scalar()}"
+            return f"logged in to PostgreSQL: {connection.execute(query).scalar()}"
     except SQLAlchemyError:
         return (
-            "no connection; database-url may name another address than this deployment's: "
+            "no connection; database-url may contain another address than this deployment's: "
             "write it again with strongroom put"
         )
 
 
-def _shown_secret(local: Local) -> str | None:
-    """The first secret that was generated, or else the first of all."""
+def _sample_secret(local: Local) -> str | None:
+    """Return the name of the first generated secret, or else of the first secret."""
     declared = local.declaration.secrets(local.scope)
-    made = [name for name, source in declared.items() if source.source == "generated"]
-    return next(iter([*made, *declared]), None)
+    generated = [name for name, source in declared.items() if source.source == "generated"]
+    return next(iter([*generated, *declared]), None)

@@ -1,4 +1,4 @@
-"""Progress: one line for each step, when it is done."""
+"""Progress of a command: one line for each step, when it has ended."""
 
 from __future__ import annotations
 
@@ -9,25 +9,32 @@ from contextlib import AbstractContextManager, contextmanager
 from rich.console import Console
 from rich.markup import escape
 
-#: Wraps one step with that title.
+#: Takes a step's title and returns a context manager, which is open while the step runs.
 Step = Callable[[str], AbstractContextManager[None]]
 
 
 class Steps:
-    """Prints a line for each step with the seconds it took. Thread-safe, as rich is."""
+    """Printer of a line for each step, with the seconds that it took.
+
+    It is thread-safe, because rich is. *clock* returns seconds of a monotonic clock.
+    """
 
     def __init__(self, console: Console, clock: Callable[[], float] = time.monotonic) -> None:
-        """Args: *clock* in seconds, monotonic."""
         self.console = console
         self._clock = clock
 
     @contextmanager
     def __call__(self, title: str) -> Iterator[None]:
-        """Wraps one step; an exception in it is marked and passes."""
-        began = self._clock()
+        """Run one step, and print its line. An exception in the step is marked and raised again.
+
+        Args:
+            title: of the step.
+
+        """
+        started = self._clock()
         try:
             yield
         except BaseException:
             self.console.print(f"[red]✗[/] {escape(title)}")
             raise
-        self.console.print(f"[green]✓[/] {escape(title)} [dim]{self._clock() - began:.1f} s[/]")
+        self.console.print(f"[green]✓[/] {escape(title)} [dim]{self._clock() - started:.1f} s[/]")

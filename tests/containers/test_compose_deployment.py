@@ -1,4 +1,4 @@
-"""The deployment of `docker-compose.yml`: the same as the embedded one, and confined."""
+"""Deployment of `docker-compose.yml`: the same as the embedded one, in confined containers."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from app_integration.testing.ports import free_ports
 from console import operate
 from console.adoption import Adoption
 from console.compose_init import ROOT as INSIDE
-from console.local import Composed, Local, Up
+from console.local import Local, ServiceDeployment, UpResult
 from console.runtimes import chosen
 from examples.gaara_store.config import StoreConfig
 from examples.gaara_store.keys import GONE
@@ -61,7 +61,7 @@ GAARA = Person(
 
 @pytest.fixture(scope="module")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    """Started by plain `docker compose up --wait`, without our help."""
+    """Start the deployment with plain `docker compose up --wait`."""
     require_images()
     layout = Layout(tmp_path_factory.mktemp("containers") / ".strongroom")
     local = Local(layout, Ports(*free_ports(6)), load(), SERVICE, Containers)
@@ -75,22 +75,22 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
 
 
 @pytest.fixture(scope="module")
-def joined(stack: Stack) -> Up:
-    """What `make vault-up RUNTIME=docker` finds to do on it."""
+def joined(stack: Stack) -> UpResult:
+    """Return the changes that `make vault-up RUNTIME=docker` makes after that start."""
     return stack.local.up(quiet)
 
 
 @pytest.fixture(scope="module")
 def store(stack: Stack) -> RunningStore:
-    """The store in its container, with GAARA as a customer."""
+    """Return the store in its container, with GAARA as a customer."""
     running = RunningStore({}, stack.local.ports.store, Path(os.devnull))
     running.register(GAARA)
     return running
 
 
 @pytest.fixture(scope="module")
-def secrets(stack: Stack, joined: Up, store: RunningStore) -> dict[str, str]:
-    """Every secret value in use, by what it is."""
+def secrets(stack: Stack, joined: UpResult, store: RunningStore) -> dict[str, str]:
+    """Return every secret value in use, by a description."""
     del joined
     layout = stack.local.layout
     files = [*layout.passwords.iterdir(), *layout.credentials.glob("*/secret-id")]
@@ -102,7 +102,7 @@ def secrets(stack: Stack, joined: Up, store: RunningStore) -> dict[str, str]:
     return found
 
 
-def test_make_vault_up_finds_nothing_to_do_after_plain_compose(joined: Up) -> None:
+def test_make_vault_up_finds_nothing_to_do_after_plain_compose(joined: UpResult) -> None:
     assert joined.started == ()
     assert joined.plan.changes == ()
     assert joined.issued == ()
@@ -110,8 +110,8 @@ def test_make_vault_up_finds_nothing_to_do_after_plain_compose(joined: Up) -> No
 
 
 def test_a_customer_registers_logs_in_and_reads_their_own_data(store: RunningStore) -> None:
-    answer = store.me(store.login(GAARA))
-    assert answer.json() == {"id": answer.json()["id"], "username": "gaara", **GAARA.private}
+    response = store.me(store.login(GAARA))
+    assert response.json() == {"id": response.json()["id"], "username": "gaara", **GAARA.private}
     assert store.health()["status"] == "ok"
 
 
@@ -144,7 +144,7 @@ def test_two_audit_logs_hold_the_same_requests(stack: Stack) -> None:
         for log in stack.local.layout.audit_logs
     )
     assert len(first) > 50
-    # The second is opened after the first has logged its own test.
+    # Skip the first lines, because the second log is opened after the first one's test entry.
     assert set(first[10:60]) <= set(second)
 
 
@@ -237,13 +237,13 @@ def test_no_container_sees_another_ones_secrets(stack: Stack) -> None:
 
 def test_the_stores_variables_are_those_of_the_embedded_deployment(stack: Stack) -> None:
     ports = stack.local.ports
-    composed = Composed(Layout(INSIDE), ports, load(), SERVICE, ComposeInit)
-    told = dict(line.split("=", 1) for line in stack.inspect()["store"]["Config"]["Env"])
-    # Its access records go to the container's log, and it is reached from outside the container.
+    composed = ServiceDeployment(Layout(INSIDE), ports, load(), SERVICE, ComposeInit)
+    variables = dict(line.split("=", 1) for line in stack.inspect()["store"]["Config"]["Env"])
+    # The container's log gets its access records, so that there is no file for them.
     expected = composed.variables()
     del expected["STRONGROOM_AUDIT_FILE"]
-    assert {name: told[name] for name in expected} == expected
-    assert told["STRONGROOM_STORE_HOST"] == "0.0.0.0"  # noqa: S104 (in its own network)
+    assert {name: variables[name] for name in expected} == expected
+    assert variables["STRONGROOM_STORE_HOST"] == "0.0.0.0"  # noqa: S104 (in its own network)
 
 
 def test_status_tells_each_container(stack: Stack) -> None:
@@ -262,46 +262,48 @@ def test_a_secret_is_adopted_rotated_and_taken_back(
     for name, port in stack.local.ports.named().items():
         monkeypatch.setenv(setting(name), str(port))
     root = stack.local.layout.root
-    console, first = Adoption(SERVICE, "dev", root, Console(quiet=True)), delivered(stack)
-    console.adopt(NAME, yes=True)
-    adopted = delivered(stack)
-    console.rotate(NAME)
-    rotated = delivered(stack)
-    assert [opens(url) for url in (first, adopted, rotated)] == [False, False, True]
+    adoption, first = Adoption(SERVICE, "dev", root, Console(quiet=True)), delivered_url(stack)
+    adoption.adopt(NAME, yes=True)
+    adopted = delivered_url(stack)
+    adoption.rotate(NAME)
+    rotated = delivered_url(stack)
+    assert [can_log_in(url) for url in (first, adopted, rotated)] == [False, False, True]
     assert stack.compose("restart", "store").returncode == 0
-    eventually(lambda: serves(store), "the store's return")
-    console.undo(NAME)
-    assert opens(delivered(stack))
+    eventually(lambda: is_serving(store), "the store's return")
+    adoption.undo(NAME)
+    assert can_log_in(delivered_url(stack))
     with stack.local.operator() as operator:
         found = build_plan(
             operator, stack.local.desired(stack.local.supply()), Prune(Environment.DEV)
         )
     assert found.changes == ()
     assert stack.local.up(quiet).plan.changes == ()
-    assert opens(delivered(stack))
+    assert can_log_in(delivered_url(stack))
 
 
 def test_after_a_restart_of_the_server_the_store_says_that_its_keys_are_gone(
     stack: Stack, store: RunningStore
 ) -> None:
     assert stack.compose("restart", "vault").returncode == 0
-    eventually(lambda: says_gone(store), "the plain word on a blank server")
-    assert is_healthy(stack, "store"), "up would be refused after a minute of this"
+    eventually(lambda: reports_lost_keys(store), "the message about the lost keys")
+    assert is_healthy(stack, "store"), "otherwise up would fail after a minute"
 
     again = stack.local.up(quiet)
-    assert again.plan.changes == ()  # the service `apply` was there before us
+    assert again.plan.changes == ()  # because the service `apply` has applied them
     assert again.has_lost_data
     assert again.changed
-    assert says_gone(store)
-    assert stack.compose("restart", "store").returncode == 0  # it forgets the keys it held
-    eventually(lambda: says_gone(store), "the store's return")
-    # A new server has a new signing secret, and it may be delivered between the two requests.
-    eventually(lambda: told(store.me(store.login(GAARA))) == GONE, "the plain word to a customer")
+    assert reports_lost_keys(store)
+    assert stack.compose("restart", "store").returncode == 0  # to empty its key cache
+    eventually(lambda: reports_lost_keys(store), "the store's return")
+    # Retry, because the new server's signing secret may be delivered between the two requests.
+    eventually(
+        lambda: error_message(store.me(store.login(GAARA))) == GONE, "the message to a customer"
+    )
     assert store.me(store.login(GAARA)).status_code == 503
 
 
 def test_down_removes_containers_volumes_and_copies(stack: Stack) -> None:
-    """Comes last."""
+    """Run last, because it removes the stack."""
     assert set(stack.local.down(quiet)) == set(TITLES)
     assert stack.inspect() == {}
     assert not stack.volumes()
@@ -309,14 +311,14 @@ def test_down_removes_containers_volumes_and_copies(stack: Stack) -> None:
     assert stack.local.down(quiet) == ()
 
 
-def delivered(stack: Stack) -> Secret:
-    """The database's URL in the agent's file."""
+def delivered_url(stack: Stack) -> Secret:
+    """Return the database URL in the file that the agent delivered."""
     stack.servers.copy("config")
     content = yaml.safe_load(stack.local.layout.config(SERVICE).read_text())
     return Secret(content["database"]["url"])
 
 
-def opens(url: Secret) -> bool:
+def can_log_in(url: Secret) -> bool:
     try:
         with connected(parsed(url, NAME)) as connection:
             return connection.execute("SELECT 1").fetchone() == (1,)
@@ -325,31 +327,31 @@ def opens(url: Secret) -> bool:
 
 
 def is_healthy(stack: Stack, service: str) -> bool:
-    """What the health check of *service* says now, run as the engine runs it."""
+    """Return whether the health check of *service* succeeds now, run as the engine runs it."""
     _, *command = stack.inspect()[service]["Config"]["Healthcheck"]["Test"]
     return stack.compose("exec", "-T", service, *command).returncode == 0
 
 
-def told(answer: Any) -> str:
-    message: str = answer.json().get("message", "")
-    return message
+def error_message(response: Any) -> str:
+    text: str = response.json().get("message", "")
+    return text
 
 
-def serves(store: RunningStore) -> bool:
-    """Whether every part works."""
+def is_serving(store: RunningStore) -> bool:
+    """Return whether every part of the store works."""
     try:
         return bool(store.health()["status"] == "ok")
     except requests.ConnectionError:
         return False
 
 
-def says_gone(store: RunningStore) -> bool:
-    """Whether `/health` is a 503 with the plain word."""
+def reports_lost_keys(store: RunningStore) -> bool:
+    """Return whether `/health` is a 503 with the message about lost keys."""
     try:
-        answer = store.ask("GET", "/health")
+        response = store.ask("GET", "/health")
     except requests.ConnectionError:
         return False
-    return answer.status_code == 503 and told(answer) == GONE
+    return response.status_code == 503 and error_message(response) == GONE
 
 
 def test_a_cause_is_told_before_what_comes_of_it() -> None:
@@ -383,14 +385,15 @@ def test_without_an_engine_the_error_names_the_embedded_runtime(tmp_path: Path) 
     assert done.returncode == 1
     assert "make vault-up RUNTIME=embedded" in done.stderr
     assert "Traceback" not in done.stderr
-    assert chosen(Layout(tmp_path / ".strongroom"), {}) is Embedded  # so that the advice works
+    # The advice works only if the failed command has not recorded its runtime.
+    assert chosen(Layout(tmp_path / ".strongroom"), {}) is Embedded
 
 
 def test_a_start_that_fails_shows_the_log_and_leaves_no_port_taken(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     require_images()
-    monkeypatch.setenv("REDIS_IMAGE", "openbao/openbao:2.7.2")  # which knows no valkey-server
+    monkeypatch.setenv("REDIS_IMAGE", "openbao/openbao:2.7.2")  # it has no valkey-server
     layout, ports = Layout(tmp_path / ".strongroom"), Ports(*free_ports(6))
     local = Local(layout, ports, load(), SERVICE, Containers)
     try:
@@ -401,7 +404,7 @@ def test_a_start_that_fails_shows_the_log_and_leaves_no_port_taken(
         Stack(local).compose("down", "--volumes")
 
 
-@pytest.mark.usefixtures("stack")  # so that there is an engine
+@pytest.mark.usefixtures("stack")  # because the test needs a container engine
 def test_an_image_that_cannot_be_had_is_told_and_nothing_starts(tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "console", "up", "--root", str(tmp_path / ".strongroom")],
@@ -417,7 +420,7 @@ def test_an_image_that_cannot_be_had_is_told_and_nothing_starts(tmp_path: Path) 
         check=False,
     )
     assert done.returncode == 1
-    assert "an image can't be had" in done.stderr
+    assert "an image is not available" in done.stderr
     assert "make vault-up RUNTIME=embedded" in done.stderr
     assert "Traceback" not in done.stderr
 

@@ -1,4 +1,7 @@
-"""As in tests/e2e/test_killed_up.py, of the deployment in containers."""
+"""A first `up` of the deployment in containers that is killed at any point.
+
+See tests/e2e/test_killed_up.py for the embedded deployment.
+"""
 
 from __future__ import annotations
 
@@ -14,16 +17,16 @@ from tests.support.servers.deployment import require_images
 
 pytestmark = [pytest.mark.requires("docker"), pytest.mark.timeout(600)]
 
-#: Lines that a first start prints, one when each step is done.
+#: Lines that a first start prints, one for each step.
 STEPS = 3
 
 
 @pytest.fixture
 def shell(tmp_path: Path) -> Iterator[Shell]:
     require_images()
-    made = Shell(tmp_path / ".strongroom", {**os.environ, "STRONGROOM_RUNTIME": "docker"})
-    yield made
-    made("reset", "--yes")
+    shell = Shell(tmp_path / ".strongroom", {**os.environ, "STRONGROOM_RUNTIME": "docker"})
+    yield shell
+    shell("reset", "--yes")
 
 
 @pytest.mark.parametrize("steps", range(1, STEPS + 1))

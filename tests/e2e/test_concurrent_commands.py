@@ -1,4 +1,4 @@
-"""`up` beside another `up`, after one that was killed, and with a config that can't be used."""
+"""Command `up` beside another `up`, after a killed one, and with a rejected config."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ Run = subprocess.CompletedProcess[str]
 
 
 class Clone(Shell):
-    """A deployment of its own, whose declaration can be edited."""
+    """A separate deployment, with a copy of the declaration to edit."""
 
     def __init__(self, folder: Path) -> None:
         super().__init__(folder / ".strongroom")
@@ -39,7 +39,7 @@ class Clone(Shell):
         self.marker = self.layout.agent(SCOPE) / "running-on"
 
     def start(self, *arguments: str) -> subprocess.Popen[str]:
-        """Begin ``strongroom`` with *arguments*."""
+        """Start ``strongroom`` with *arguments*."""
         ports = {setting(name): str(port) for name, port in self.ports.named().items()}
         return subprocess.Popen(
             [sys.executable, "-m", "console", *arguments, "--root", str(self.layout.root)],
@@ -144,14 +144,14 @@ def test_a_config_that_the_model_refuses_is_mended_on_the_servers_that_stay(clon
     assert clone.put("jwt-secret", "too short").returncode == 0
     clone.set_username("fourth-account")
     assert clone("down").returncode == 0
-    refused = clone("up")
-    assert refused.returncode == 1
-    assert "was refused" in refused.stderr
-    assert "jwt.secret" in refused.stderr
-    assert "too short" not in refused.stderr
+    rejected = clone("up")
+    assert rejected.returncode == 1
+    assert "was rejected" in rejected.stderr
+    assert "jwt.secret" in rejected.stderr
+    assert "too short" not in rejected.stderr
     assert clone.live.read_text() == before
     assert clone.put("jwt-secret", "long enough for a signing key: 32").returncode == 0
-    mended = clone("up")
-    assert mended.returncode == 0, mended.stderr
+    fixed = clone("up")
+    assert fixed.returncode == 0, fixed.stderr
     assert 'username: "fourth-account"' in clone.live.read_text()
     assert clone("status").returncode == 0

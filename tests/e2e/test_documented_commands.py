@@ -1,9 +1,9 @@
-"""The commands and the code in the documents, run as they stand.
+"""Commands and code in the documents, run unchanged.
 
-A block that begins with ```` ```sh run ```` is run on the deployment that tests share and leaves it
-as it was; one with ```` ```sh run alone ```` on a deployment of its own. Blocks are run in order,
-in one bash after another: variables, functions and files carry over, as for someone who pastes
-them one by one.
+A block that starts with ```` ```sh run ```` runs on the deployment that tests share, and must leave
+it unchanged. One that starts with ```` ```sh run alone ```` runs on a separate deployment. Blocks
+run in order, each in its own bash. Variables, functions and files are kept for the next block, as
+if a reader pasted the blocks into one shell.
 """
 
 from __future__ import annotations
@@ -31,14 +31,14 @@ pytestmark = pytest.mark.requires("embedded")
 
 ROOT: Final = Path(__file__).parents[2]
 DOCS: Final = sorted([ROOT / "README.md", *ROOT.glob("docs/*.md")])
-SECONDS: Final = 120.0  # for one block
-#: What the Makefile's rules look at, seen from a workspace.
+SECONDS: Final = 120.0  # timeout of one block
+#: Files that the Makefile's rules depend on, as paths in a workspace.
 LINKED: Final = ("Makefile", "requirements", "pyproject.toml", "app_integration")
 
 
 @dataclass(frozen=True)
 class Block:
-    """One block of commands, at *line* of *document*."""
+    """Block of commands at *line* of *document*; *alone* is whether it needs its own deployment."""
 
     document: Path
     line: int
@@ -64,13 +64,13 @@ ALONE: Final = [block for block in blocks() if block.alone]
 
 @dataclass(frozen=True)
 class Workspace:
-    """A folder that looks like a clone: ``.venv/bin``, a Makefile, and ``.strongroom``."""
+    """Folder that looks like a clone: ``.venv/bin``, a Makefile, and ``.strongroom``."""
 
     folder: Path
     variables: dict[str, str]
 
     def __post_init__(self) -> None:
-        # -P: the modules are those of the clone, not what is linked here for make.
+        # -P, so that modules are imported from the clone and not from the links made for make.
         self._script(".venv/bin/python", f'exec {sys.executable} -P "$@"')
         self._script(".venv/bin/strongroom", f'exec {sys.executable} -P -m console "$@"')
         (self.folder / ".venv/bin/bao").symlink_to(openbao())
@@ -78,7 +78,7 @@ class Workspace:
             (self.folder / name).symlink_to(ROOT / name)
 
     def run(self, block: Block) -> subprocess.CompletedProcess[str]:
-        """Run *block*, and keep what it leaves in the shell for the next."""
+        """Run *block*, and save its variables and functions for the next block."""
         state = self.folder / "state.sh"
         state.touch()
         script = f". ./{state.name}\nset -euo pipefail\n{block.commands}\nset +u\n"

@@ -1,4 +1,4 @@
-"""``strongroom environments diff staging prod``, between two servers that speak TLS."""
+"""Command ``strongroom environments diff staging prod``, between two servers with TLS."""
 
 from __future__ import annotations
 
@@ -39,19 +39,19 @@ NAME, SHARED = "smtp-password", "the-same-password-in-both"
 
 @dataclass
 class Pair:
-    """A server for staging, another for prod, and what an operator has to reach them."""
+    """A server for staging, another for prod, and an operator's files to reach them."""
 
     folder: Path
     sessions: dict[Scope, Session]
 
     def credential(self, role: str) -> str:
-        """A folder with a credential of *role* for each environment."""
+        """Return a folder with a credential of *role* for each environment."""
         for scope, session in self.sessions.items():
             ensure_credential(session, role, self.folder / role / scope.environment)
         return str(self.folder / role)
 
     def diff(self, *arguments: str, role: str | None = "strongroom-apply") -> tuple[int, str, str]:
-        """Exit code and both outputs of the command."""
+        """Run the command, and return its exit code and both outputs."""
         credentials = ("--credentials", self.credential(role)) if role else ()
         done = subprocess.run(
             [sys.executable, "-m", "console", "environments", "diff", *arguments, *credentials],
@@ -70,7 +70,7 @@ class Pair:
 
 @pytest.fixture(scope="module")
 def pair(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pair]:
-    """Both applied, but for the database, which isn't there."""
+    """Start both servers, and apply the declaration without the database, which does not exist."""
     folder = tmp_path_factory.mktemp("environments")
     shutil.copytree(DECLARATION, folder / "declare")
     found = Pair(folder, {})
@@ -105,7 +105,7 @@ def _apply(session: Session, scope: Scope) -> None:
 
 @pytest.fixture
 def drifted(pair: Pair) -> Iterator[Pair]:
-    """Prod lacks a secret, grants more, and uses a password of staging's."""
+    """Remove a secret from prod, extend a policy, and write a password of staging's."""
     prod, path = pair.sessions[PROD], f"sys/policies/acl/{PROD}"
     text = prod.get(path)["data"]["policy"]
     more = 'path "secret/data/gaara-store/prod/*" { capabilities = ["read", "list"] }'
@@ -123,8 +123,8 @@ def test_two_environments_built_alike_differ_in_nothing(pair: Pair) -> None:
     code, shown, error = pair.diff("staging", "prod")
     assert (code, error) == (0, "")
     assert shown.splitlines() == [
-        "Secrets that one of them lacks: none",
-        "Policies of another shape: none",
+        "Secrets missing in one of them: none",
+        "Policies that differ: none",
         "The same value in both: none",
     ]
 
@@ -133,9 +133,9 @@ def test_what_differs_and_what_is_the_same_is_named_without_values(drifted: Pair
     code, shown, error = drifted.diff("staging", "prod")
     assert (code, error) == (2, "")
     assert shown.splitlines() == [
-        "Secrets that one of them lacks: 1",
+        "Secrets missing in one of them: 1",
         "  gaara-store/prod/redis-url has no value; gaara-store/staging/redis-url has one",
-        "Policies of another shape: 1",
+        "Policies that differ: 1",
         "  only gaara-store-prod: secret/data/gaara-store/ENV/* [list, read]",
         "The same value in both: 1",
         f"  {STAGING.secret(NAME)} and {PROD.secret(NAME)} have the same value",
@@ -164,7 +164,7 @@ def test_a_planners_credential_compares_all_but_values(drifted: Pair) -> None:
     code, shown, _ = drifted.diff("staging", "prod", role="strongroom-plan")
     assert code == 2
     assert "The same value in both: none" in shown
-    assert "Values weren't compared: this credential may not read" in shown
+    assert "Values were not compared: this credential may not read" in shown
 
 
 def test_a_value_that_somebody_wrote_under_another_key_is_an_error(pair: Pair) -> None:
@@ -182,7 +182,7 @@ def test_a_value_that_somebody_wrote_under_another_key_is_an_error(pair: Pair) -
     [
         (("staging", "prod"), None, 1, "no credential for staging is given: pass --credentials"),
         (("staging", "nowhere"), "strongroom-apply", 1, "unknown environment"),
-        (("staging", "staging"), "strongroom-apply", 64, "give two different environments"),
+        (("staging", "staging"), "strongroom-apply", 64, "pass two different environments"),
         (("staging",), "strongroom-apply", 64, "Missing argument"),
         (("staging", "prod", "--values"), "strongroom-apply", 64, "No such option"),
     ],

@@ -1,4 +1,4 @@
-"""The small services, each under its framework's own server, on the whole deployment."""
+"""Example services, each under its framework's own server, on a complete deployment."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ TOKEN = "a-token-of-the-scraper"
 
 @dataclass
 class Service:
-    """One of them, running."""
+    """Running example service."""
 
     url: str
     log: Path
@@ -35,7 +35,7 @@ class Service:
     def get(self, path: str, **headers: str) -> requests.Response:
         return requests.get(f"{self.url}{path}", headers=headers, timeout=30)
 
-    def answers(self) -> bool:
+    def is_ready(self) -> bool:
         assert self.process.poll() is None, self.log.read_text()
         try:
             return self.get("/sign?text=x").ok
@@ -73,7 +73,7 @@ def start(deployment: Deployment, tmp_path: Path) -> Iterator[Start]:
             )
         service = Service(f"http://127.0.0.1:{port}", log, process)
         started.append(service)
-        eventually(service.answers, "an answer", START_SECONDS)
+        eventually(service.is_ready, "a response", START_SECONDS)
         return service
 
     yield run
@@ -109,5 +109,5 @@ def test_a_service_reads_its_config_hides_it_counts_and_ends_cleanly(
 
     before = revoked_tokens(deployment)
     assert service.stop() == 0, service.log.read_text()
-    eventually(lambda: revoked_tokens(deployment) > before, "the end of the token")
+    eventually(lambda: revoked_tokens(deployment) > before, "the revocation of the token")
     assert key not in service.log.read_text()

@@ -1,4 +1,4 @@
-"""The main job, on real input: the shop's .env goes in, and it serves from the server's values."""
+"""Import of a shop's .env file, and the example store serving with the imported values."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ ADA = Person("ada", "a-long-password-of-hers", "ada@example.com", "+44 20 7946 0
 
 @dataclass
 class Migration:
-    """A deployment with a declaration of its own, and the shop's old file beside it."""
+    """Deployment with a copy of the declaration, and the shop's old file."""
 
     local: Local
     declaration: Path
@@ -75,7 +75,7 @@ def migration(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Migration]:
     given = local.access.given_secrets()
     signing = SIGNING_SECRET.replace("\\", "\\\\").replace("'", "\\'")
     dotenv.write_text(
-        "# The shop, as it was.\n"
+        "# The shop before the import.\n"
         f"export DATABASE_URL='{given['database-url'].reveal()}?application_name=shop'\n"
         f"REDIS_URL={given['redis-url'].reveal()}\r\n"
         f"SMTP_PASSWORD={given['smtp-password'].reveal()}  # mail account\n"

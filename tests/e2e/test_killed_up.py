@@ -1,4 +1,4 @@
-"""A first `up` that is killed, anywhere: the next one ends what it began."""
+"""A first `up` that is killed at any point, and the next `up`, which completes it."""
 
 from __future__ import annotations
 
@@ -15,23 +15,23 @@ from tests.support.processes.shell import Shell
 
 pytestmark = pytest.mark.requires("embedded")
 
-#: Lines that a first start prints, one when each step is done.
+#: Lines that a first start prints, one for each step.
 STEPS = 7
-#: Seconds that a first start takes, a little more than here.
+#: Upper limit of the time at which a first start is killed, in seconds.
 WHOLE = 5.0
-#: Moments in CI; nightly has more.
+#: Number of such times in CI and in nightly runs.
 MOMENTS, MOMENTS_NIGHTLY = 2, 200
 
 
 @pytest.fixture
 def shell(tmp_path: Path) -> Iterator[Shell]:
-    made = Shell(tmp_path / ".strongroom")
-    yield made
-    made("reset", "--yes")
+    shell = Shell(tmp_path / ".strongroom")
+    yield shell
+    shell("reset", "--yes")
 
 
-def killed_when_it_listens(shell: Shell, port: int) -> None:
-    """Kill the command as soon as somebody listens on *port*: it answers, and isn't set up."""
+def kill_when_it_listens(shell: Shell, port: int) -> None:
+    """Kill `up` as soon as a server listens on *port*, and so before that server is set up."""
     with shell.begin("up") as process:
         while process.poll() is None:
             with socket.socket() as probe:
@@ -40,7 +40,7 @@ def killed_when_it_listens(shell: Shell, port: int) -> None:
         process.kill()
 
 
-def killed_after_seconds(shell: Shell, seconds: float) -> None:
+def kill_after_seconds(shell: Shell, seconds: float) -> None:
     with shell.begin("up") as process:
         timer = threading.Timer(seconds, process.kill)
         timer.start()
@@ -56,24 +56,24 @@ def test_killed_after_any_step(shell: Shell, steps: int) -> None:
 
 @pytest.mark.parametrize("part", ["vault", "database", "redis", "smtp"])
 def test_killed_when_a_server_just_listens(shell: Shell, part: str) -> None:
-    killed_when_it_listens(shell, shell.ports.named()[part])
+    kill_when_it_listens(shell, shell.ports.named()[part])
     check_that_the_next_ends_it(shell)
 
 
 def moments(count: int) -> list[float]:
-    """Seconds, spread over a first start, the same in each run."""
-    chance = random.Random(6)  # noqa: S311 (no secret)
-    return [round(chance.uniform(0.3, WHOLE), 3) for _ in range(count)]
+    """Return *count* times in seconds, spread over a first start, the same in each run."""
+    generator = random.Random(6)  # noqa: S311 (no secret)
+    return [round(generator.uniform(0.3, WHOLE), 3) for _ in range(count)]
 
 
 @pytest.mark.parametrize("seconds", moments(MOMENTS))
 def test_killed_at_a_random_moment(shell: Shell, seconds: float) -> None:
-    killed_after_seconds(shell, seconds)
+    kill_after_seconds(shell, seconds)
     check_that_the_next_ends_it(shell)
 
 
 @pytest.mark.nightly
 @pytest.mark.parametrize("seconds", moments(MOMENTS_NIGHTLY))
 def test_killed_at_many_random_moments(shell: Shell, seconds: float) -> None:
-    killed_after_seconds(shell, seconds)
+    kill_after_seconds(shell, seconds)
     check_that_the_next_ends_it(shell)

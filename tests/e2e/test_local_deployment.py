@@ -1,4 +1,4 @@
-"""`make vault-up` and its companions, through the command line."""
+"""Commands of the local deployment: `up`, `status`, `plan`, `down` and `reset`."""
 
 from __future__ import annotations
 

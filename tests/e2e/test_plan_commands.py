@@ -1,4 +1,4 @@
-"""``plan`` and ``apply`` as an operator types them, against the local deployment."""
+"""Commands ``plan`` and ``apply`` on the local deployment."""
 
 from __future__ import annotations
 
@@ -95,10 +95,10 @@ def test_a_plan_for_programs_is_json_and_holds_no_secret(
 @pytest.mark.parametrize(
     ("arguments", "code", "words"),
     [
-        (("apply",), 64, "give either a saved plan alone, or --env"),
+        (("apply",), 64, "pass either a saved plan alone, or --env"),
         (("apply", "missing.json"), 1, "missing.json cannot be read"),
         (("apply", "pyproject.toml"), 1, "is not a plan of this version"),
-        (("plan", "--env", "dev", "--destroy-data", "x"), 1, "--destroy-data goes with --prune"),
+        (("plan", "--env", "dev", "--destroy-data", "x"), 1, "--destroy-data requires --prune"),
         (
             ("plan", "--env", "dev", "--prune", "--destroy-data", "x"),
             1,

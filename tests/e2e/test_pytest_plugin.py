@@ -1,4 +1,4 @@
-"""The fixtures as a team gets them: installed with the SDK, in a project of its own."""
+"""Fixtures of the pytest plugin, used by a separate project that has installed the SDK."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The example store on the whole deployment: what a customer, an operator and a thief would see."""
+"""Example store on a complete deployment, seen by a customer, an operator and an attacker."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ GAARA = Person(
 def store(
     deployment: Deployment, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[RunningStore]:
-    """A store that all tests here share, with GAARA as a customer."""
+    """Start a store that all tests here share, with GAARA as a customer."""
     if isinstance(deployment.local.servers, Containers):
         contained = StoreInContainer(deployment.local.servers)
         contained.register(GAARA)
@@ -67,15 +67,15 @@ def store(
 
 @pytest.fixture
 def signing_secrets(deployment: Deployment) -> Iterator[list[str]]:
-    """Those in use, the newest last; afterwards the first counts again."""
+    """Yield the signing secrets in use, the newest last, and restore the first one afterwards."""
     original = delivered(deployment).jwt.secret.get_secret_value()
     yield [original]
     write_signing_secret(deployment, original)
     eventually(lambda: is_delivered(deployment, original), "the delivery of the first secret")
 
 
-def somebody() -> Person:
-    """A customer of this test alone."""
+def new_customer() -> Person:
+    """Return a customer that no other test uses."""
     name = f"user-{secrets.token_hex(4)}"
     return replace(GAARA, username=name, email=f"{name}@suna.example")
 
@@ -121,7 +121,7 @@ def test_a_customer_logs_in_and_reads_their_own_data(store: RunningStore) -> Non
 def test_an_export_arrives_by_mail_as_a_csv_file(
     store: RunningStore, deployment: Deployment
 ) -> None:
-    person = somebody()
+    person = new_customer()
     store.register(person)
     assert store.export(store.login(person)).status_code == 200
     (sent,) = mails_to(deployment, person.email)
@@ -163,7 +163,7 @@ def test_a_changed_signing_secret_counts_without_a_restart(
     eventually(lambda: is_delivered(deployment, changed), "the delivery of the new secret")
     eventually(lambda: is_signed_with(store.login(GAARA), changed), "the store's use of it")
     assert store.me(store.login(GAARA)).status_code == 200
-    assert store.me(old).status_code == 200  # the version before is still there
+    assert store.me(old).status_code == 200  # because the store accepts the previous version too
 
 
 def is_signed_with(token: str, key: str) -> bool:
@@ -206,10 +206,10 @@ def test_a_killed_agent_is_not_missed_until_a_secret_changes(
 def test_agent_and_server_are_killed_and_the_store_answers_what_it_can(
     store: RunningStore, deployment: Deployment
 ) -> None:
-    stranger, customer = somebody(), somebody()
+    stranger, customer = new_customer(), new_customer()
     store.register(stranger)
     store.stop()
-    store.start()  # which forgets the key of the stranger's data
+    store.start()  # so that the key of the stranger's data is not cached
     store.register(customer)
     known, unknown = store.login(customer), store.login(stranger)
     deployment.kill("agent")
@@ -217,7 +217,7 @@ def test_agent_and_server_are_killed_and_the_store_answers_what_it_can(
     try:
         assert store.me(known).json()["email"] == customer.email
         assert store.export(store.login(customer)).status_code == 200
-        store.register(somebody())
+        store.register(new_customer())
         refused = store.me(unknown)
         assert refused.status_code == 503
         assert refused.json()["message"].startswith("the encryption key isn't available now")
@@ -289,7 +289,7 @@ def test_the_stores_figures_are_not_for_strangers(
     store.me(store.login(GAARA))
     page = store.ask("GET", "/metrics")
     if isinstance(deployment.local.servers, Containers):
-        # Whoever comes through the engine's network is a stranger, this machine too.
+        # Requests through the engine's network are remote, also those of this machine.
         assert page.status_code == 403
         assert "strongroom" not in page.text
     else:
@@ -297,15 +297,15 @@ def test_the_stores_figures_are_not_for_strangers(
         assert 'strongroom_logins_total{environment="dev",outcome="ok"} 1.0' in page.text
         assert "strongroom_lease_expires_timestamp_seconds" in page.text
     assert store.ask("POST", "/metrics").status_code == 405
-    passed_on = requests.get(
+    proxied = requests.get(
         f"http://127.0.0.1:{store.port}/metrics", headers={"Via": "1.1 proxy"}, timeout=5
     )
-    assert passed_on.status_code == 403
-    assert "strongroom" not in passed_on.text
+    assert proxied.status_code == 403
+    assert "strongroom" not in proxied.text
 
 
 def test_the_stores_log_holds_no_secret(store: RunningStore, deployment: Deployment) -> None:
-    """Comes last, when the log holds the outages and changes of all the tests above."""
+    """Run last, when the log contains the outages and changes of all tests above."""
     store.me(store.login(GAARA))
     config = delivered(deployment)
     hidden = [

@@ -119,4 +119,4 @@ def test_values_that_cannot_be_read_are_reported_as_not_compared(server: Session
         found = differences(planner)
     assert not found
     assert found.unread == ("gaara-store-staging", "gaara-store-prod")
-    assert "Values weren't compared" in shown(found)
+    assert "Values were not compared" in shown(found)

@@ -1,4 +1,4 @@
-"""The command line's edge: what goes wrong outside of it is one message and an exit code."""
+"""Errors on the command line: one message and an exit code."""
 
 from __future__ import annotations
 

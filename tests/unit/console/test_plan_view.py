@@ -26,14 +26,14 @@ from vault.reconcile.resources.policies import PolicyText
 
 @pytest.fixture
 def session() -> Iterator[Session]:
-    """Of a server that isn't there."""
+    """Open a session on an address without a server."""
     with Session("http://127.0.0.1:9", StaticToken(Secret("none"))) as opened:
         yield opened
 
 
 @dataclass(frozen=True)
 class Thing:
-    """A resource that is nowhere."""
+    """A resource that is on no server."""
 
     name: str
     fields: Mapping[str, Any] = field(default_factory=lambda: {"x": 1})
@@ -43,10 +43,10 @@ class Thing:
         return self.fields
 
     def read(self, reader: object) -> None:
-        pytest.fail(f"a plan that is made reads nothing, not with {reader}")
+        pytest.fail(f"printing a plan must not read with {reader}")
 
     def write(self, session: object, before: object) -> None:
-        pytest.fail(f"a plan that is shown writes nothing: {session}, {before}")
+        pytest.fail(f"printing a plan must not write: {session}, {before}")
 
 
 PLAN = Plan(
@@ -96,11 +96,11 @@ def test_a_plan_reads_as_what_is_added_changed_and_taken_away() -> None:
       +path 1 {
        }
 - approle gone
-! secret shop/prod/url has no value: give it one with --given
-! transit/shop-prod-old is declared no more, but holds data: \
---destroy-data transit/shop-prod-old deletes it
-! secret/shop/prod/old isn't there: nothing to destroy
-Plan: 1 to create, 2 to change, 1 to delete, 5 as declared, 1 without a value, 1 kept.
+! secret shop/prod/url has no value: provide one with --given
+! transit/shop-prod-old is orphaned, but has data: \
+delete it with --destroy-data transit/shop-prod-old
+! secret/shop/prod/old is already deleted: nothing to destroy
+Plan: 1 to create, 2 to change, 1 to delete, 5 unchanged, 1 without a value, 1 kept.
 """
     )
 
@@ -160,14 +160,14 @@ def test_a_file_that_is_no_plan_is_refused(tmp_path: Path, text: str) -> None:
 
 
 class Written(Thing):
-    """A resource that a write does nothing to."""
+    """A resource whose write does nothing."""
 
     def write(self, session: object, before: object) -> None:
         del session, before
 
 
-class Refused(Thing):
-    """A resource that can't be written."""
+class Unwritable(Thing):
+    """A resource whose write fails."""
 
     def write(self, session: object, before: object) -> None:
         del session, before
@@ -175,7 +175,7 @@ class Refused(Thing):
 
 
 def test_a_failure_lists_some_of_what_was_done_and_counts_the_rest(session: Session) -> None:
-    things = [*(Written(f"p{number}", kind="policy") for number in range(25)), Refused("shop")]
+    things = [*(Written(f"p{number}", kind="policy") for number in range(25)), Unwritable("shop")]
     plan = make_plan(things, [None] * len(things))
     with pytest.raises(ApplyFailed) as caught:
         apply(session, plan, lambda _: None)

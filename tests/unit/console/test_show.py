@@ -1,4 +1,4 @@
-"""What the status says of the delivered file."""
+"""Output of ``status`` about the delivered file."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ import pytest
 from rich.console import Console
 
 from app_integration.config.deliver import State, Status
-from console.local_agent import Delivered
-from console.show import show_delivery
+from console.local_agent import ConfigState
+from console.show import show_config_state
 
 NOON = "2026-01-02T12:00:00+00:00"
 
 
-def shown(delivered: Delivered, monkeypatch: pytest.MonkeyPatch) -> str:
+def shown(config: ConfigState, monkeypatch: pytest.MonkeyPatch) -> str:
     monkeypatch.setenv("TZ", "UTC")
     console = Console(file=io.StringIO(), width=120)
-    show_delivery(console, delivered)
+    show_config_state(console, config)
     assert isinstance(console.file, io.StringIO)
     return console.file.getvalue()
 
@@ -27,7 +27,7 @@ def shown(delivered: Delivered, monkeypatch: pytest.MonkeyPatch) -> str:
 def test_a_file_that_waits_says_since_when_and_why(monkeypatch: pytest.MonkeyPatch) -> None:
     last = Status(State.WAITING, "the model took more than 15 s", NOON, NOON, 3, None)
     text = shown(
-        Delivered(Path("/c/app.yaml"), datetime(2026, 1, 1, tzinfo=UTC), last), monkeypatch
+        ConfigState(Path("/c/app.yaml"), datetime(2026, 1, 1, tzinfo=UTC), last), monkeypatch
     )
     assert text.splitlines()[1].split() == (
         ["app.yaml", "2026-01-01", "00:00:00", "waiting", "2026-01-02", "12:00:00", "3"]
@@ -36,5 +36,5 @@ def test_a_file_that_waits_says_since_when_and_why(monkeypatch: pytest.MonkeyPat
 
 
 def test_a_file_that_was_never_delivered_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    text = shown(Delivered(Path("/c/app.yaml"), None, None), monkeypatch)
+    text = shown(ConfigState(Path("/c/app.yaml"), None, None), monkeypatch)
     assert text.splitlines()[1].split() == ["app.yaml"]
