@@ -102,21 +102,21 @@ def secrets(stack: Stack, joined: UpResult, store: RunningStore) -> dict[str, st
     return found
 
 
-def test_make_vault_up_finds_nothing_to_do_after_plain_compose(joined: UpResult) -> None:
+def test_up_after_plain_compose_changes_nothing(joined: UpResult) -> None:
     assert joined.started == ()
     assert joined.plan.changes == ()
     assert joined.issued == ()
     assert joined.plan.unchanged > 20
 
 
-def test_a_customer_registers_logs_in_and_reads_their_own_data(store: RunningStore) -> None:
+def test_customer_registers_logs_in_and_reads_their_own_data(store: RunningStore) -> None:
     response = store.me(store.login(GAARA))
     assert response.json() == {"id": response.json()["id"], "username": "gaara", **GAARA.private}
     assert store.health()["status"] == "ok"
 
 
 @pytest.mark.usefixtures("joined")
-def test_an_export_arrives_as_mail(store: RunningStore, stack: Stack) -> None:
+def test_export_is_mailed(store: RunningStore, stack: Stack) -> None:
     assert store.export(store.login(GAARA)).status_code == 200
     stack.servers.copy("smtp/mail")
     (mail,) = stack.local.layout.mail.glob("*.eml")
@@ -127,7 +127,7 @@ def test_an_export_arrives_as_mail(store: RunningStore, stack: Stack) -> None:
 
 
 @pytest.mark.usefixtures("joined")
-def test_the_sdk_works_from_this_machine(stack: Stack) -> None:
+def test_sdk_works_from_the_host(stack: Stack) -> None:
     service = Client(stack.local.service_settings())
     token = service.cipher("pii").encrypt_field("ada@example.com", {"user_id": 7})
     assert service.cipher("pii").decrypt_field(token, {"user_id": 7}) == "ada@example.com"
@@ -137,7 +137,7 @@ def test_the_sdk_works_from_this_machine(stack: Stack) -> None:
 
 
 @pytest.mark.usefixtures("joined", "store")
-def test_two_audit_logs_hold_the_same_requests(stack: Stack) -> None:
+def test_two_audit_logs_contain_the_same_requests(stack: Stack) -> None:
     stack.servers.copy("vault/audit")
     first, second = (
         [line["request"]["id"] for line in map(json.loads, log.read_text().splitlines())]
@@ -149,7 +149,7 @@ def test_two_audit_logs_hold_the_same_requests(stack: Stack) -> None:
 
 
 @pytest.mark.usefixtures("joined")
-def test_what_is_copied_to_this_machine_is_private(stack: Stack) -> None:
+def test_files_copied_to_the_host_are_private(stack: Stack) -> None:
     root = stack.local.layout.root
     assert root.stat().st_mode & 0o777 == 0o700
     assert [path for path in root.rglob("*") if path.stat().st_mode & 0o077] == []
@@ -180,7 +180,7 @@ def test_every_container_is_confined(stack: Stack) -> None:
         }, name
 
 
-def test_the_kernel_agrees(stack: Stack) -> None:
+def test_kernel_confirms_the_confinement(stack: Stack) -> None:
     for name in TITLES:
         status = Path("/proc", str(stack.inspect()[name]["State"]["Pid"]), "status")
         if not status.exists():
@@ -191,7 +191,7 @@ def test_the_kernel_agrees(stack: Stack) -> None:
         assert fields["NoNewPrivs"] == "1", name
 
 
-def test_ports_are_published_to_this_machine_only(stack: Stack) -> None:
+def test_ports_are_published_on_the_loopback_address_only(stack: Stack) -> None:
     bindings = stack.inspect()["network"]["HostConfig"]["PortBindings"]
     published = {each["HostIp"] for bound in bindings.values() for each in bound}
     assert published == {"127.0.0.1"}
@@ -200,7 +200,7 @@ def test_ports_are_published_to_this_machine_only(stack: Stack) -> None:
     assert {int(port.partition("/")[0]) for port in bindings} == expected
 
 
-def test_no_secret_shows_in_what_the_engine_tells(stack: Stack, secrets: dict[str, str]) -> None:
+def test_output_of_the_engine_contains_no_secret(stack: Stack, secrets: dict[str, str]) -> None:
     texts = {
         "inspect": json.dumps(stack.inspect()),
         "images": json.dumps(stack.images()),
@@ -215,12 +215,12 @@ def test_no_secret_shows_in_what_the_engine_tells(stack: Stack, secrets: dict[st
         assert not re.search(r"Root Token|Unseal Key|\bs\.[A-Za-z0-9]{24}\b", text), what
 
 
-def test_no_secret_is_in_a_layer_of_the_projects_image(secrets: dict[str, str]) -> None:
+def test_layers_of_the_project_image_contain_no_secret(secrets: dict[str, str]) -> None:
     found = search_image("strongroom:local", [*secrets.values(), "def get_secret("])
     assert found == {"def get_secret("}
 
 
-def test_no_container_sees_another_ones_secrets(stack: Stack) -> None:
+def test_containers_mount_no_secrets_of_another(stack: Stack) -> None:
     seen = {
         name: {mount["Destination"] for mount in container["Mounts"]}
         for name, container in stack.inspect().items()
@@ -235,7 +235,7 @@ def test_no_container_sees_another_ones_secrets(stack: Stack) -> None:
     assert seen["store"] == {f"{root}/config", own}
 
 
-def test_the_stores_variables_are_those_of_the_embedded_deployment(stack: Stack) -> None:
+def test_variables_of_the_store_equal_those_of_the_embedded_deployment(stack: Stack) -> None:
     ports = stack.local.ports
     composed = ServiceDeployment(Layout(INSIDE), ports, load(), SERVICE, ComposeInit)
     variables = dict(line.split("=", 1) for line in stack.inspect()["store"]["Config"]["Env"])
@@ -246,14 +246,14 @@ def test_the_stores_variables_are_those_of_the_embedded_deployment(stack: Stack)
     assert variables["STRONGROOM_STORE_HOST"] == "0.0.0.0"  # noqa: S104 (in its own network)
 
 
-def test_status_tells_each_container(stack: Stack) -> None:
+def test_status_lists_each_container(stack: Stack) -> None:
     statuses = stack.local.status()
     assert {status.name for status in statuses if status.running} == set(TITLES)
     assert all(status.pid and status.since for status in statuses)
 
 
 @pytest.mark.usefixtures("joined")
-def test_a_secret_is_adopted_rotated_and_taken_back(
+def test_secret_is_adopted_rotated_and_restored(
     stack: Stack, store: RunningStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for part in ("services", "environments"):
@@ -281,7 +281,7 @@ def test_a_secret_is_adopted_rotated_and_taken_back(
     assert can_log_in(delivered_url(stack))
 
 
-def test_after_a_restart_of_the_server_the_store_says_that_its_keys_are_gone(
+def test_store_after_a_restart_of_the_server_reports_lost_keys(
     stack: Stack, store: RunningStore
 ) -> None:
     assert stack.compose("restart", "vault").returncode == 0
@@ -354,7 +354,7 @@ def reports_lost_keys(store: RunningStore) -> bool:
     return response.status_code == 503 and error_message(response) == GONE
 
 
-def test_a_cause_is_told_before_what_comes_of_it() -> None:
+def test_sort_by_dependency_puts_causes_first() -> None:
     services = yaml.safe_load((ROOT / "docker-compose.yml").read_text())["services"]
     places = sort_by_dependency(services)
     assert sort_by_dependency(["store", "apply", "agent", "vault"]) == [
@@ -368,7 +368,7 @@ def test_a_cause_is_told_before_what_comes_of_it() -> None:
             assert places.index(needed) < places.index(name)
 
 
-def test_without_an_engine_the_error_names_the_embedded_runtime(tmp_path: Path) -> None:
+def test_up_without_an_engine_names_the_embedded_runtime(tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "console", "up", "--root", str(tmp_path / ".strongroom")],
         cwd=ROOT,
@@ -389,7 +389,7 @@ def test_without_an_engine_the_error_names_the_embedded_runtime(tmp_path: Path) 
     assert chosen(Layout(tmp_path / ".strongroom"), {}) is Embedded
 
 
-def test_a_start_that_fails_shows_the_log_and_leaves_no_port_taken(
+def test_failed_start_shows_the_log_and_frees_the_ports(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     require_images()
@@ -405,7 +405,7 @@ def test_a_start_that_fails_shows_the_log_and_leaves_no_port_taken(
 
 
 @pytest.mark.usefixtures("stack")  # because the test needs a container engine
-def test_an_image_that_cannot_be_had_is_told_and_nothing_starts(tmp_path: Path) -> None:
+def test_up_without_an_image_is_an_error_and_starts_nothing(tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "console", "up", "--root", str(tmp_path / ".strongroom")],
         cwd=ROOT,
@@ -425,7 +425,7 @@ def test_an_image_that_cannot_be_had_is_told_and_nothing_starts(tmp_path: Path) 
     assert "Traceback" not in done.stderr
 
 
-def test_another_clones_containers_of_the_same_name_are_left_alone(tmp_path: Path) -> None:
+def test_containers_of_another_clone_with_the_same_name_are_not_changed(tmp_path: Path) -> None:
     require_images()
     layout, ports = Layout(tmp_path / ".strongroom"), Ports(*free_ports(6))
     local = Local(layout, ports, load(), SERVICE, Containers)
@@ -446,7 +446,7 @@ def test_another_clones_containers_of_the_same_name_are_left_alone(tmp_path: Pat
             theirs.remove()
 
 
-def test_a_deployment_stays_on_the_runtime_it_was_started_on(tmp_path: Path) -> None:
+def test_chosen_runtime_is_the_one_the_deployment_was_started_on(tmp_path: Path) -> None:
     layout = Layout(tmp_path)
     assert chosen(layout, {}) is Embedded
     layout.runtime.write_text("docker")

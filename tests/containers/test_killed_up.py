@@ -30,6 +30,6 @@ def shell(tmp_path: Path) -> Iterator[Shell]:
 
 
 @pytest.mark.parametrize("steps", range(1, STEPS + 1))
-def test_killed_after_any_step(shell: Shell, steps: int) -> None:
+def test_up_killed_after_any_step_is_completed_by_the_next(shell: Shell, steps: int) -> None:
     killed_after_steps(shell, steps)
     check_that_the_next_ends_it(shell)

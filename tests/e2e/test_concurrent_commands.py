@@ -87,7 +87,7 @@ def agent_pid(clone: Clone) -> int:
     return agent.pid
 
 
-def test_of_two_at_once_one_works_and_the_other_says_so(clone: Clone) -> None:
+def test_two_simultaneous_ups_one_succeeds_and_one_is_busy(clone: Clone) -> None:
     with ThreadPoolExecutor(2) as pool:
         runs = sorted(pool.map(clone, ["up", "up"]), key=lambda run: run.returncode)
     assert [run.returncode for run in runs] == [0, 1], [run.stderr for run in runs]
@@ -98,9 +98,7 @@ def test_of_two_at_once_one_works_and_the_other_says_so(clone: Clone) -> None:
 
 
 @pytest.mark.parametrize("arguments", [("up",), ("down",), ("reset", "--yes")])
-def test_no_command_changes_a_deployment_that_another_works_on(
-    clone: Clone, arguments: tuple[str, ...]
-) -> None:
+def test_command_during_another_command_is_busy(clone: Clone, arguments: tuple[str, ...]) -> None:
     with (clone.layout.run / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         refused = clone(*arguments)
@@ -109,7 +107,7 @@ def test_no_command_changes_a_deployment_that_another_works_on(
     assert clone("status").returncode == 0
 
 
-def test_an_agent_that_nobody_saw_deliver_is_started_again(clone: Clone) -> None:
+def test_up_restarts_an_agent_whose_delivery_is_not_recorded(clone: Clone) -> None:
     before = agent_pid(clone)
     clone.marker.unlink()
     done = clone("up")
@@ -119,7 +117,7 @@ def test_an_agent_that_nobody_saw_deliver_is_started_again(clone: Clone) -> None
     assert STARTED not in clone("up").stdout
 
 
-def test_a_changed_setting_has_arrived_when_up_returns(clone: Clone) -> None:
+def test_up_returns_after_a_changed_setting_is_delivered(clone: Clone) -> None:
     clone.set_username("another-account")
     done = clone("up")
     assert done.returncode == 0, done.stderr
@@ -127,7 +125,7 @@ def test_a_changed_setting_has_arrived_when_up_returns(clone: Clone) -> None:
     assert 'username: "another-account"' in clone.live.read_text()
 
 
-def test_an_up_killed_while_its_agent_starts_is_completed_by_the_next(clone: Clone) -> None:
+def test_up_killed_while_the_agent_starts_is_completed_by_the_next(clone: Clone) -> None:
     clone.set_username("third-account")
     with clone.start("up") as working:
         eventually(lambda: not clone.marker.exists(), "the agent's files being replaced", 60)
@@ -139,7 +137,7 @@ def test_an_up_killed_while_its_agent_starts_is_completed_by_the_next(clone: Clo
     assert clone("status").returncode == 0
 
 
-def test_a_config_that_the_model_refuses_is_mended_on_the_servers_that_stay(clone: Clone) -> None:
+def test_rejected_config_keeps_the_servers_and_can_be_fixed_on_them(clone: Clone) -> None:
     before = clone.live.read_text()
     assert clone.put("jwt-secret", "too short").returncode == 0
     clone.set_username("fourth-account")

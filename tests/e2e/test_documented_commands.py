@@ -130,24 +130,24 @@ def _ports(ports: Ports) -> dict[str, str]:
     return {setting(name): str(port) for name, port in ports.named().items()}
 
 
-def test_there_are_commands_to_run() -> None:
+def test_documents_contain_commands() -> None:
     assert SHARED
     assert len(ALONE) >= 15
 
 
 @pytest.mark.parametrize("block", SHARED, ids=str)
-def test_commands_of_a_document_work(shared: Workspace, block: Block) -> None:
+def test_commands_on_the_shared_deployment_succeed(shared: Workspace, block: Block) -> None:
     done = shared.run(block)
     assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
 
 
 @pytest.mark.parametrize("block", ALONE, ids=str)
-def test_commands_that_change_a_deployment_work(alone: Workspace, block: Block) -> None:
+def test_commands_on_their_own_deployment_succeed(alone: Workspace, block: Block) -> None:
     done = alone.run(block)
     assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
 
 
-def test_the_python_in_the_readme_works(deployment: Deployment, tmp_path: Path) -> None:
+def test_python_in_the_readme_works(deployment: Deployment, tmp_path: Path) -> None:
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     (code,) = re.findall(r"^```python\n(.*?)^```", readme, re.MULTILINE | re.DOTALL)
     checks = (

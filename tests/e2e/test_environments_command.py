@@ -119,7 +119,7 @@ def drifted(pair: Pair) -> Iterator[Pair]:
     write_value(prod, PROD.secret(NAME), Secret("its-own"))
 
 
-def test_two_environments_built_alike_differ_in_nothing(pair: Pair) -> None:
+def test_diff_of_equal_environments_is_empty(pair: Pair) -> None:
     code, shown, error = pair.diff("staging", "prod")
     assert (code, error) == (0, "")
     assert shown.splitlines() == [
@@ -129,7 +129,7 @@ def test_two_environments_built_alike_differ_in_nothing(pair: Pair) -> None:
     ]
 
 
-def test_what_differs_and_what_is_the_same_is_named_without_values(drifted: Pair) -> None:
+def test_diff_names_differences_without_values(drifted: Pair) -> None:
     code, shown, error = drifted.diff("staging", "prod")
     assert (code, error) == (2, "")
     assert shown.splitlines() == [
@@ -142,7 +142,7 @@ def test_what_differs_and_what_is_the_same_is_named_without_values(drifted: Pair
     ]
 
 
-def test_programs_get_json_and_no_output_holds_a_value(drifted: Pair) -> None:
+def test_diff_as_json_contains_no_value(drifted: Pair) -> None:
     code, shown, _ = drifted.diff("staging", "prod", "--json")
     document = json.loads(shown)
     assert code == 2
@@ -160,14 +160,14 @@ def test_programs_get_json_and_no_output_holds_a_value(drifted: Pair) -> None:
     assert [value for value in hidden if value in outputs] == []
 
 
-def test_a_planners_credential_compares_all_but_values(drifted: Pair) -> None:
+def test_diff_with_a_planners_credential_compares_all_but_values(drifted: Pair) -> None:
     code, shown, _ = drifted.diff("staging", "prod", role="strongroom-plan")
     assert code == 2
     assert "The same value in both: none" in shown
     assert "Values were not compared: this credential may not read" in shown
 
 
-def test_a_value_that_somebody_wrote_under_another_key_is_an_error(pair: Pair) -> None:
+def test_diff_of_a_value_under_another_key_is_an_error(pair: Pair) -> None:
     path = f"secret/data/{PROD.secret('redis-url')}"
     pair.sessions[PROD].post(path, {"data": {"url": "redis://by-hand"}})
     code, shown, error = pair.diff("staging", "prod")
@@ -187,7 +187,7 @@ def test_a_value_that_somebody_wrote_under_another_key_is_an_error(pair: Pair) -
         (("staging", "prod", "--values"), "strongroom-apply", 64, "No such option"),
     ],
 )
-def test_a_wrong_command_says_what_is_wrong(
+def test_wrong_command_is_an_error_with_its_reason(
     pair: Pair, arguments: tuple[str, ...], role: str | None, code: int, words: str
 ) -> None:
     ended, shown, error = pair.diff(*arguments, role=role)
@@ -195,7 +195,7 @@ def test_a_wrong_command_says_what_is_wrong(
     assert words in error
 
 
-def test_a_server_that_is_away_is_an_error(pair: Pair, tmp_path: Path) -> None:
+def test_diff_with_an_unreachable_server_is_an_error(pair: Pair, tmp_path: Path) -> None:
     folder = tmp_path / "away"
     shutil.copytree(pair.folder / "declare", folder / "declare")
     shutil.copy(pair.folder / "authorities.pem", folder)

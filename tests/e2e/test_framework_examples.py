@@ -86,7 +86,7 @@ def revoked_tokens(deployment: Deployment) -> int:
 
 
 @pytest.mark.parametrize("framework", FRAMEWORKS)
-def test_a_service_reads_its_config_hides_it_counts_and_ends_cleanly(
+def test_service_reads_and_redacts_its_config_counts_and_revokes_its_token(
     start: Start, deployment: Deployment, framework: str
 ) -> None:
     secret = load_config(ServiceConfig, deployment.layout.config("gaara-store")).jwt.secret

@@ -90,7 +90,7 @@ def migration(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Migration]:
     local.reset()
 
 
-def test_an_unsure_variable_is_asked_about_and_nothing_is_touched(migration: Migration) -> None:
+def test_import_with_an_unclear_variable_changes_nothing(migration: Migration) -> None:
     before = migration.dotenv.read_bytes()
     refused = migration.import_env("--secret", "PAYMENT_API_KEY", "--secret", "NO_SUCH")
     assert refused.returncode == 1
@@ -98,7 +98,7 @@ def test_an_unsure_variable_is_asked_about_and_nothing_is_touched(migration: Mig
     assert migration.dotenv.read_bytes() == before
 
 
-def test_the_import_declares_writes_proves_and_replaces_the_file(migration: Migration) -> None:
+def test_import_declares_writes_proves_and_replaces_the_file(migration: Migration) -> None:
     before = dotenv_values(migration.dotenv, interpolate=False)
     done = migration.import_env("--setting", "SHOP_NAME")
     assert done.returncode == 0, done.stderr
@@ -115,14 +115,14 @@ def test_the_import_declares_writes_proves_and_replaces_the_file(migration: Migr
     assert "shop-name" in declared.settings
 
 
-def test_a_second_import_and_a_plan_find_nothing_to_do(migration: Migration) -> None:
+def test_second_import_and_plan_find_no_changes(migration: Migration) -> None:
     again = migration.import_env("--setting", "SHOP_NAME")
     assert again.returncode == 0, again.stderr
     assert "nothing to do" in again.stdout
     assert migration("plan", "--env", "dev").returncode == 0
 
 
-def test_the_service_reads_each_value_as_the_file_had_it(migration: Migration) -> None:
+def test_service_reads_each_value_as_it_was_in_the_file(migration: Migration) -> None:
     service = Client(migration.local.service_settings())
     assert service.secrets.get("jwt-secret") == SIGNING_SECRET
     assert service.secrets.get("payment-api-key") == API_KEY
@@ -133,7 +133,7 @@ def test_the_service_reads_each_value_as_the_file_had_it(migration: Migration) -
     service.close()
 
 
-def test_the_store_serves_with_what_was_imported(migration: Migration, tmp_path: Path) -> None:
+def test_store_serves_with_the_imported_values(migration: Migration, tmp_path: Path) -> None:
     live = migration.local.layout.config(SERVICE)
     eventually(
         lambda: load_config(StoreConfig, live).jwt.secret.get_secret_value() == SIGNING_SECRET,
@@ -150,7 +150,7 @@ def test_the_store_serves_with_what_was_imported(migration: Migration, tmp_path:
     assert SIGNING_SECRET not in store.log
 
 
-def test_finish_deletes_the_old_file_and_export_is_the_way_back(migration: Migration) -> None:
+def test_finish_deletes_the_backup_and_export_restores_the_file(migration: Migration) -> None:
     kept = migration.dotenv.with_name(".env.before-strongroom")
     before = dotenv_values(kept, interpolate=False)
     assert migration.import_env("--finish").returncode == 0

@@ -49,13 +49,13 @@ def kill_after_seconds(shell: Shell, seconds: float) -> None:
 
 
 @pytest.mark.parametrize("steps", range(1, STEPS + 1))
-def test_killed_after_any_step(shell: Shell, steps: int) -> None:
+def test_up_killed_after_any_step_is_completed_by_the_next(shell: Shell, steps: int) -> None:
     killed_after_steps(shell, steps)
     check_that_the_next_ends_it(shell)
 
 
 @pytest.mark.parametrize("part", ["vault", "database", "redis", "smtp"])
-def test_killed_when_a_server_just_listens(shell: Shell, part: str) -> None:
+def test_up_killed_when_a_server_listens_is_completed_by_the_next(shell: Shell, part: str) -> None:
     kill_when_it_listens(shell, shell.ports.named()[part])
     check_that_the_next_ends_it(shell)
 
@@ -67,13 +67,15 @@ def moments(count: int) -> list[float]:
 
 
 @pytest.mark.parametrize("seconds", moments(MOMENTS))
-def test_killed_at_a_random_moment(shell: Shell, seconds: float) -> None:
+def test_up_killed_at_a_random_time_is_completed_by_the_next(shell: Shell, seconds: float) -> None:
     kill_after_seconds(shell, seconds)
     check_that_the_next_ends_it(shell)
 
 
 @pytest.mark.nightly
 @pytest.mark.parametrize("seconds", moments(MOMENTS_NIGHTLY))
-def test_killed_at_many_random_moments(shell: Shell, seconds: float) -> None:
+def test_up_killed_at_many_random_times_is_completed_by_the_next(
+    shell: Shell, seconds: float
+) -> None:
     kill_after_seconds(shell, seconds)
     check_that_the_next_ends_it(shell)

@@ -31,7 +31,7 @@ def shell(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shell]:
     shell("reset", "--yes")
 
 
-def test_up_starts_shows_and_a_second_time_changes_nothing(shell: Shell) -> None:
+def test_up_twice_starts_once_and_then_changes_nothing(shell: Shell) -> None:
     first = shell("up")
     assert first.returncode == 0, first.stderr
     for words in (
@@ -51,14 +51,14 @@ def test_up_starts_shows_and_a_second_time_changes_nothing(shell: Shell) -> None
     assert None not in pids.values()
 
 
-def test_plan_is_empty_and_status_says_running(shell: Shell) -> None:
+def test_plan_after_up_is_empty_and_status_is_running(shell: Shell) -> None:
     planned = shell("plan", "--env", "dev")
     assert (planned.returncode, planned.stderr) == (0, "")
     assert "0 to create, 0 to change" in planned.stdout
     assert shell("status").returncode == 0
 
 
-def test_nothing_that_was_shown_or_logged_holds_a_secret(shell: Shell) -> None:
+def test_output_logs_and_arguments_contain_no_secret(shell: Shell) -> None:
     config = shell.layout.config("gaara-store")
     secrets = [
         line.partition(":")[2].strip().strip('"')
@@ -77,7 +77,7 @@ def test_nothing_that_was_shown_or_logged_holds_a_secret(shell: Shell) -> None:
         assert not [secret for secret in secrets if secret in text], path
 
 
-def test_everything_is_private(shell: Shell) -> None:
+def test_all_files_are_private(shell: Shell) -> None:
     assert shell.layout.root.stat().st_mode & 0o777 == 0o700
     assert shell.layout.dev_env.stat().st_mode & 0o777 == 0o600
     wide = [
@@ -88,7 +88,7 @@ def test_everything_is_private(shell: Shell) -> None:
     assert wide == []
 
 
-def test_dev_env_makes_the_sdk_work_from_any_shell(shell: Shell, tmp_path: Path) -> None:
+def test_dev_env_configures_the_sdk_in_any_shell(shell: Shell, tmp_path: Path) -> None:
     line = (
         f"set -a; . {shell.layout.dev_env}; set +a; {sys.executable} -c "
         "'from app_integration import get_secret; print(get_secret(\"jwt-secret\"))'"
@@ -99,7 +99,7 @@ def test_dev_env_makes_the_sdk_work_from_any_shell(shell: Shell, tmp_path: Path)
     assert (run.stdout, run.stderr, run.returncode) == ("[REDACTED]\n", "", 0)
 
 
-def test_a_killed_server_comes_back_with_its_keys(shell: Shell) -> None:
+def test_up_after_a_killed_server_restores_its_keys(shell: Shell) -> None:
     vault = Processes(shell.layout).find("vault")
     assert vault is not None
     psutil.Process(vault.pid).kill()
@@ -122,7 +122,7 @@ def test_down_leaves_no_process_no_port_and_no_socket(shell: Shell) -> None:
     assert not listening & set(shell.ports.named().values())
 
 
-def test_a_taken_port_names_port_setting_and_process_and_starts_nothing(shell: Shell) -> None:
+def test_up_on_a_taken_port_names_setting_and_process_and_starts_nothing(shell: Shell) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", shell.ports.redis))
         taken.listen()
@@ -133,7 +133,7 @@ def test_a_taken_port_names_port_setting_and_process_and_starts_nothing(shell: S
     assert shell.processes() == []
 
 
-def test_a_start_that_fails_half_way_cleans_up_and_shows_the_log(shell: Shell) -> None:
+def test_failed_up_stops_its_processes_and_shows_the_log(shell: Shell) -> None:
     key = shell.layout.vault / "seal-key"
     good = key.read_text()
     key.write_text("not a key")
@@ -145,7 +145,7 @@ def test_a_start_that_fails_half_way_cleans_up_and_shows_the_log(shell: Shell) -
     assert shell.processes() == []
 
 
-def test_reset_asks_first(shell: Shell) -> None:
+def test_reset_asks_for_confirmation(shell: Shell) -> None:
     kept = shell("reset", typed="n\n")
     assert kept.returncode == 1
     assert shell.layout.root.exists()
@@ -161,7 +161,7 @@ def test_reset_asks_first(shell: Shell) -> None:
         (("plan", "--bogus"), "No such option"),
     ],
 )
-def test_a_wrong_command_line_exits_64(
+def test_wrong_command_line_exits_64(
     tmp_path: Path, arguments: tuple[str, ...], words: str
 ) -> None:
     run = subprocess.run(
@@ -176,14 +176,14 @@ def test_a_wrong_command_line_exits_64(
     assert words in run.stderr
 
 
-def test_an_unknown_environment_is_an_error_and_not_a_traceback(tmp_path: Path) -> None:
+def test_unknown_environment_is_an_error_without_a_traceback(tmp_path: Path) -> None:
     run = Shell(tmp_path / ".strongroom")("plan", "--env", "qa")
     assert run.returncode == 1
     assert "unknown environment 'qa'" in run.stderr
     assert "Traceback" not in run.stderr
 
 
-def test_no_token_with_root_policy_is_left(deployment: Deployment) -> None:
+def test_no_token_with_root_policy_exists(deployment: Deployment) -> None:
     accessors = deployment.operator.list("auth/token/accessors")
     policies = [
         deployment.operator.post("auth/token/lookup-accessor", {"accessor": accessor})["data"]
@@ -193,7 +193,7 @@ def test_no_token_with_root_policy_is_left(deployment: Deployment) -> None:
     assert not [data for data in policies if "root" in data["policies"]]
 
 
-def test_the_developer_logs_in_and_reads_the_dev_secrets(deployment: Deployment) -> None:
+def test_developer_logs_in_and_reads_the_dev_secrets(deployment: Deployment) -> None:
     address = deployment.variables["VAULT_ADDR"]
     password = deployment.local.person_password("developer").read_text().strip()
     login = requests.post(
@@ -210,5 +210,5 @@ def test_the_developer_logs_in_and_reads_the_dev_secrets(deployment: Deployment)
     assert "<html" in page.text
 
 
-def test_a_deployment_that_runs_is_left_alone(deployment: Deployment) -> None:
+def test_up_of_a_running_deployment_changes_nothing(deployment: Deployment) -> None:
     assert not deployment.local.up(quiet).changed

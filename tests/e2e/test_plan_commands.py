@@ -45,7 +45,7 @@ def drifted(deployment: Deployment) -> None:
 
 
 @pytest.mark.usefixtures("drifted")
-def test_a_plan_is_shown_saved_refused_when_outdated_and_applied(
+def test_plan_is_printed_saved_rejected_when_outdated_and_applied(
     strongroom: Run, deployment: Deployment, tmp_path: Path
 ) -> None:
     file = tmp_path / "plan.json"
@@ -71,9 +71,7 @@ def test_a_plan_is_shown_saved_refused_when_outdated_and_applied(
 
 
 @pytest.mark.usefixtures("drifted")
-def test_a_plan_for_programs_is_json_and_holds_no_secret(
-    strongroom: Run, deployment: Deployment
-) -> None:
+def test_plan_as_json_contains_no_secret(strongroom: Run, deployment: Deployment) -> None:
     planned = strongroom("plan", "--env", "dev", "--json")
     assert planned.returncode == 2
     document = json.loads(planned.stdout)
@@ -109,7 +107,7 @@ def test_a_plan_for_programs_is_json_and_holds_no_secret(
         (("plan",), 64, "--env"),
     ],
 )
-def test_a_wrong_command_says_what_is_wrong(
+def test_wrong_command_is_an_error_with_its_reason(
     deployment: Deployment,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],

@@ -15,20 +15,20 @@ PROJECT = """
 from app_integration import decrypt_field, encrypt_field, get_secret
 from app_integration.testing import Fault
 
-def test_the_cache_bridges_an_outage(vault):
+def test_cached_secret_is_served_during_an_outage(vault):
     vault.put("jwt-secret", "signing key")
     assert get_secret("jwt-secret") == "signing key"
     with vault.fault(Fault.SEALED):
         vault.advance(400)
         assert get_secret("jwt-secret") == "signing key"
 
-def test_a_real_server_agrees(real_vault):
+def test_real_server_returns_the_same(real_vault):
     real_vault.put("jwt-secret", "signing key")
     assert get_secret("jwt-secret") == "signing key"
     token = encrypt_field("a@b.c", context={"user_id": 7})
     assert decrypt_field(token, context={"user_id": 7}) == "a@b.c"
 
-def test_each_test_begins_with_nothing(vault):
+def test_each_test_starts_without_secrets(vault):
     assert get_secret("jwt-secret", default=None) is None
 """
 
@@ -36,7 +36,7 @@ def test_each_test_begins_with_nothing(vault):
 @pytest.mark.parametrize(
     "runtime", ["embedded", pytest.param("docker", marks=pytest.mark.requires("docker"))]
 )
-def test_a_project_of_its_own_uses_the_fixtures(tmp_path: Path, runtime: str) -> None:
+def test_separate_project_uses_the_fixtures(tmp_path: Path, runtime: str) -> None:
     if runtime == "docker":
         require_images()
     (tmp_path / "test_shop.py").write_text(PROJECT, encoding="utf-8")

@@ -111,16 +111,14 @@ def mails_to(deployment: Deployment, address: str) -> list[Path]:
     return [mail for mail in mails if f"X-Envelope-To: {address}" in mail.read_text()]
 
 
-def test_a_customer_logs_in_and_reads_their_own_data(store: RunningStore) -> None:
+def test_customer_logs_in_and_reads_their_own_data(store: RunningStore) -> None:
     answer = store.me(store.login(GAARA))
     assert store.me(store.login_by_email(GAARA)).json() == answer.json()
     assert answer.status_code == 200
     assert answer.json() == {"id": answer.json()["id"], "username": "gaara", **GAARA.private}
 
 
-def test_an_export_arrives_by_mail_as_a_csv_file(
-    store: RunningStore, deployment: Deployment
-) -> None:
+def test_export_is_mailed_as_a_csv_file(store: RunningStore, deployment: Deployment) -> None:
     person = new_customer()
     store.register(person)
     assert store.export(store.login(person)).status_code == 200
@@ -133,7 +131,7 @@ def test_an_export_arrives_by_mail_as_a_csv_file(
 
 
 @pytest.mark.usefixtures("store")
-def test_postgresql_holds_no_readable_personal_data(service: Client) -> None:
+def test_postgresql_contains_no_readable_personal_data(service: Client) -> None:
     engine = service.engine(None, None)
     with engine.connect() as connection:
         rows = connection.execute(text("SELECT * FROM users")).all()
@@ -144,7 +142,7 @@ def test_postgresql_holds_no_readable_personal_data(service: Client) -> None:
 
 
 @pytest.mark.usefixtures("store")
-def test_the_store_is_in_the_database_as_a_leased_user_only(service: Client) -> None:
+def test_store_connects_to_the_database_as_a_leased_user_only(service: Client) -> None:
     engine = service.engine(None, None)
     with engine.connect() as connection:
         users = connection.scalars(
@@ -154,7 +152,7 @@ def test_the_store_is_in_the_database_as_a_leased_user_only(service: Client) -> 
     assert all(user.startswith("v-") for user in users)
 
 
-def test_a_changed_signing_secret_counts_without_a_restart(
+def test_changed_signing_secret_is_used_without_a_restart(
     store: RunningStore, deployment: Deployment, signing_secrets: list[str]
 ) -> None:
     old, changed = store.login(GAARA), secrets.token_urlsafe(36)
@@ -174,7 +172,7 @@ def is_signed_with(token: str, key: str) -> bool:
     return True
 
 
-def test_a_signing_secret_that_is_too_short_never_reaches_the_store(
+def test_too_short_signing_secret_is_not_delivered(
     store: RunningStore, deployment: Deployment, signing_secrets: list[str]
 ) -> None:
     token = store.login(GAARA)
@@ -186,7 +184,7 @@ def test_a_signing_secret_that_is_too_short_never_reaches_the_store(
     assert store.health()["parts"]["config"] is False
 
 
-def test_a_killed_agent_is_not_missed_until_a_secret_changes(
+def test_store_works_without_the_agent_until_a_secret_changes(
     store: RunningStore, deployment: Deployment, signing_secrets: list[str]
 ) -> None:
     token, changed = store.login(GAARA), secrets.token_urlsafe(36)
@@ -203,7 +201,7 @@ def test_a_killed_agent_is_not_missed_until_a_secret_changes(
     assert store.me(store.login(GAARA)).status_code == 200
 
 
-def test_agent_and_server_are_killed_and_the_store_answers_what_it_can(
+def test_store_without_agent_and_server_serves_from_its_caches(
     store: RunningStore, deployment: Deployment
 ) -> None:
     stranger, customer = new_customer(), new_customer()
@@ -230,9 +228,7 @@ def test_agent_and_server_are_killed_and_the_store_answers_what_it_can(
     assert store.me(known).json()["email"] == customer.email
 
 
-def test_a_stopped_store_leaves_no_database_user_behind(
-    store: RunningStore, service: Client
-) -> None:
+def test_stopped_store_leaves_no_database_user(store: RunningStore, service: Client) -> None:
     engine = service.engine(None, None)
 
     def users(of: str) -> set[str]:
@@ -250,7 +246,7 @@ def test_a_stopped_store_leaves_no_database_user_behind(
 
 @pytest.mark.requires("curl")
 @pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
-def test_the_commands_in_the_readme_work(store: RunningStore, deployment: Deployment) -> None:
+def test_commands_in_the_readme_work(store: RunningStore, deployment: Deployment) -> None:
     readme = (ROOT / "examples" / "gaara_store" / "README.md").read_text(encoding="utf-8")
     (commands,) = re.findall(r"```sh\n(curl.*?)```", readme, re.DOTALL)
     done = subprocess.run(
@@ -264,7 +260,7 @@ def test_the_commands_in_the_readme_work(store: RunningStore, deployment: Deploy
     assert len(mails_to(deployment, "temari@example.com")) == 1
 
 
-def test_a_second_store_on_the_same_port_says_which_setting_to_change(
+def test_second_store_on_the_same_port_names_the_setting_to_change(
     store: RunningStore, deployment: Deployment
 ) -> None:
     done = subprocess.run(
@@ -283,7 +279,7 @@ def test_a_second_store_on_the_same_port_says_which_setting_to_change(
     assert f"STRONGROOM_STORE_PORT is '{store.port}'" in done.stderr
 
 
-def test_the_stores_figures_are_not_for_strangers(
+def test_metrics_of_the_store_are_for_local_requests_only(
     store: RunningStore, deployment: Deployment
 ) -> None:
     store.me(store.login(GAARA))
@@ -304,7 +300,7 @@ def test_the_stores_figures_are_not_for_strangers(
     assert "strongroom" not in proxied.text
 
 
-def test_the_stores_log_holds_no_secret(store: RunningStore, deployment: Deployment) -> None:
+def test_log_of_the_store_contains_no_secret(store: RunningStore, deployment: Deployment) -> None:
     """Run last, when the log contains the outages and changes of all tests above."""
     store.me(store.login(GAARA))
     config = delivered(deployment)

@@ -32,7 +32,7 @@ def test_up_in_a_missing_folder_says_which_folder_to_create(
     assert "Traceback" not in printed
 
 
-def test_command_on_a_full_disk_names_the_file_and_ends_with_1(
+def test_command_on_a_full_disk_names_the_file_and_exits_1(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def full(*_: object) -> NoReturn:
@@ -43,7 +43,7 @@ def test_command_on_a_full_disk_names_the_file_and_ends_with_1(
     assert "error: /somewhere/lock: No space left on device" in capsys.readouterr().err
 
 
-def test_compose_step_that_is_unknown_is_a_usage_error(capsys: pytest.CaptureFixture[str]) -> None:
+def test_unknown_compose_step_is_a_usage_error(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as exited:
         compose_init.main(["unknown"])
     assert exited.value.code == cli.USAGE_ERROR

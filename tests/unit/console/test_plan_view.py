@@ -77,7 +77,7 @@ def shown(plan: Plan, **options: Any) -> str:
     return capture.get()
 
 
-def test_a_plan_reads_as_what_is_added_changed_and_taken_away() -> None:
+def test_plan_lists_additions_changes_and_deletions() -> None:
     assert (
         shown(PLAN)
         == """\
@@ -105,7 +105,7 @@ Plan: 1 to create, 2 to change, 1 to delete, 5 unchanged, 1 without a value, 1 k
     )
 
 
-def test_what_a_terminal_would_obey_is_spelt_out() -> None:
+def test_plan_escapes_control_characters() -> None:
     text = "# \x1b[1A\x1b[2K\u202e\tone\npath 1 {\n}"
     plan = Plan(
         make_plan(
@@ -120,7 +120,7 @@ def test_what_a_terminal_would_obey_is_spelt_out() -> None:
     assert not {"\x1b", "\u202e", "\t"} & set(printed)
 
 
-def test_a_terminal_gets_colours_and_a_bar_with_an_estimate() -> None:
+def test_plan_on_a_terminal_has_colours_and_a_progress_bar() -> None:
     assert "\x1b[32m+ approle new" in shown(PLAN, force_terminal=True)
     console = Console(width=200, force_terminal=True)
     with console.capture() as capture, progress(console, PLAN) as on_change:
@@ -130,14 +130,14 @@ def test_a_terminal_gets_colours_and_a_bar_with_an_estimate() -> None:
     assert "0:00:00" in capture.get()
 
 
-def test_without_a_terminal_each_change_is_a_line() -> None:
+def test_progress_without_a_terminal_is_a_line_per_change() -> None:
     console = Console(width=200)
     with console.capture() as capture, progress(console, PLAN) as on_change:
         on_change(PLAN.changes[0])
     assert capture.get() == "done: create approle new\n"
 
 
-def test_a_plan_in_a_file_is_refused_once_anything_changed(tmp_path: Path) -> None:
+def test_saved_plan_is_rejected_after_any_change(tmp_path: Path) -> None:
     file = tmp_path / "plan.json"
     prune = Prune(Environment.PROD, ("transit/shop-prod-old",))
     plan_file.save(file, plan_file.document(PLAN, Environment.PROD, prune))
@@ -152,7 +152,7 @@ def test_a_plan_in_a_file_is_refused_once_anything_changed(tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"format": 99}', '{"format": 1}', "nonsense"])
-def test_a_file_that_is_no_plan_is_refused(tmp_path: Path, text: str) -> None:
+def test_invalid_plan_file_is_rejected(tmp_path: Path, text: str) -> None:
     file = tmp_path / "plan.json"
     file.write_text(text)
     with pytest.raises(ConfigurationError, match="plan"):
@@ -174,7 +174,7 @@ class Unwritable(Thing):
         raise ConfigurationError("it can't be")
 
 
-def test_a_failure_lists_some_of_what_was_done_and_counts_the_rest(session: Session) -> None:
+def test_apply_failure_lists_20_changes_and_counts_the_rest(session: Session) -> None:
     things = [*(Written(f"p{number}", kind="policy") for number in range(25)), Unwritable("shop")]
     plan = make_plan(things, [None] * len(things))
     with pytest.raises(ApplyFailed) as caught:
@@ -185,7 +185,7 @@ def test_a_failure_lists_some_of_what_was_done_and_counts_the_rest(session: Sess
     assert lines[-2:] == ["  and 5 more", "fix this, then run apply again"]
 
 
-def test_waves_follow_the_dependencies_and_removals_come_last_in_reverse() -> None:
+def test_waves_follow_dependencies_and_end_with_deletions_in_reverse() -> None:
     def change(kind: str, action: Action) -> Change:
         return Change(action, Thing("x", kind=kind), None, ())
 
@@ -203,7 +203,7 @@ def test_waves_follow_the_dependencies_and_removals_come_last_in_reverse() -> No
     assert max(index for index, (removed, _) in enumerate(order) if not removed) < len(AFTER)
 
 
-def test_what_depends_on_its_own_kind_is_written_one_by_one() -> None:
+def test_waves_of_a_kind_that_depends_on_itself_have_one_change_each() -> None:
     changes = [Change(Action.CREATE, Thing(n, kind="derived-secret"), None, ()) for n in "abc"]
     assert [[each.resource.name for each in wave] for wave in waves(changes)] == [
         ["a"],
@@ -212,7 +212,7 @@ def test_what_depends_on_its_own_kind_is_written_one_by_one() -> None:
     ]
 
 
-def test_a_duration_as_text_is_the_number_of_seconds_that_is_declared() -> None:
+def test_pick_converts_a_duration_text_to_the_declared_seconds() -> None:
     assert pick({"ttl": 3600, "name": "1h"}, {"ttl": "1h0m0s", "name": "1h"}) == {
         "ttl": 3600,
         "name": "1h",

@@ -24,7 +24,7 @@ def shown(config: ConfigState, monkeypatch: pytest.MonkeyPatch) -> str:
     return console.file.getvalue()
 
 
-def test_a_file_that_waits_says_since_when_and_why(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_waiting_config_shows_its_time_and_reason(monkeypatch: pytest.MonkeyPatch) -> None:
     last = Status(State.WAITING, "the model took more than 15 s", NOON, NOON, 3, None)
     text = shown(
         ConfigState(Path("/c/app.yaml"), datetime(2026, 1, 1, tzinfo=UTC), last), monkeypatch
@@ -35,6 +35,6 @@ def test_a_file_that_waits_says_since_when_and_why(monkeypatch: pytest.MonkeyPat
     assert "app.yaml: the model took more than 15 s" in text
 
 
-def test_a_file_that_was_never_delivered_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_undelivered_config_shows_its_name_only(monkeypatch: pytest.MonkeyPatch) -> None:
     text = shown(ConfigState(Path("/c/app.yaml"), None, None), monkeypatch)
     assert text.splitlines()[1].split() == ["app.yaml"]
