@@ -1,1 +1,1 @@
-"""Requests to the server: connections, addresses, and what an answer says."""
+"""Requests to the server: connections, addresses, failover, and the decoding of responses."""

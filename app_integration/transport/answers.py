@@ -1,9 +1,10 @@
-"""What a server's answers hold, as typed values: the one place where their shape is judged.
+"""Typed values out of decoded responses: the one place where the shape of a response is checked.
 
-A proxy, a KV v1 mount or a server that fails half-way answers 200 with something else. All of it is
-one error, which counts as an outage: nothing was said about the secret, and a value that is known
-stays in use. The error names what is wrong and where, and it is raised out of sight of the answer,
-since a traceback may be shown with the local variables of each frame.
+A proxy, a KV v1 mount or a server that fails half-way can return status 200 with another body. Each
+such response raises :class:`UnexpectedAnswer`, which counts as an outage: the server has said
+nothing about the secret, so a cached value stays in use. The error names the wrong key and the
+request. It is raised from a frame that no longer references the response, because a traceback may
+be printed with the local variables of each frame.
 """
 
 from __future__ import annotations
@@ -21,18 +22,18 @@ from app_integration.transport.http import Hidden
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
 
-#: Seconds in the longest duration that the servers' language has.
-_LONGEST: Final = 2**63 // 10**9
-#: A decoded answer.
+#: The longest duration, in seconds, that Go's ``time.Duration`` can hold: the servers use it.
+_MAX_SECONDS: Final = 2**63 // 10**9
+#: A decoded response body.
 Answer = Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
 class Auth:
-    """What a login or a renewal gives.
+    """Token data that a login or a renewal returned.
 
     Attributes:
-        lease_duration: seconds; 0 for a token without end.
+        lease_duration: in seconds; 0 for a token that never expires.
         accessor: "" for a token that has none.
 
     """
@@ -48,7 +49,7 @@ class KvVersion:
     """One version of a KV v2 entry, with the metadata of the entry.
 
     Attributes:
-        created_time: as the server writes times; "" when it gives none.
+        created_time: in the server's own format; "" if the response has none.
 
     """
 
@@ -60,7 +61,10 @@ class KvVersion:
 
     @property
     def template(self) -> str | None:
-        """Of an adopted secret, the URL to fill in; of any other None, whatever its fields are."""
+        """Return the URL template of an adopted secret, or None for any other secret.
+
+        See :func:`adopted_template`.
+        """
         return adopted_template(self.custom_metadata, self.fields)
 
 
@@ -81,10 +85,10 @@ class StaticUser:
 
 @dataclass(frozen=True, slots=True)
 class LeasedUser:
-    """A database user made for one lease.
+    """A database user that the server created for one lease.
 
     Attributes:
-        lease_duration: seconds.
+        lease_duration: in seconds.
 
     """
 
@@ -95,30 +99,30 @@ class LeasedUser:
     renewable: bool
 
 
-class _Unfit(Exception):
-    """What is wrong with an answer; names keys and types, and no value."""
+class _UnexpectedShape(Exception):
+    """A reason to reject a response; it names keys and types, never a value."""
 
 
-def _typed(
+def _with_request(
     read: Callable[Concatenate[Answer, _P], _T],
 ) -> Callable[Concatenate[Answer, str, _P], _T]:
-    """*read* with the request as its second argument, for the error."""
+    """Add the request as second argument to *read*, so that its error names the request."""
 
     @wraps(read)
-    def typed(answer: Answer, request: str, /, *args: _P.args, **kwargs: _P.kwargs) -> _T:
+    def checked(answer: Answer, request: str, /, *args: _P.args, **kwargs: _P.kwargs) -> _T:
         try:
             return read(answer, *args, **kwargs)
-        except _Unfit as unfit:
-            what = str(unfit)
-        del answer  # or its values would be among the error's local variables
-        raise UnexpectedAnswer(f"{request}: unexpected answer: {what}; is VAULT_ADDR right?")
+        except _UnexpectedShape as error:
+            reason = str(error)
+        del answer  # because a traceback that shows local variables would show its values
+        raise UnexpectedAnswer(f"{request}: unexpected answer: {reason}; is VAULT_ADDR right?")
 
-    return typed
+    return checked
 
 
-@_typed
+@_with_request
 def auth(answer: Answer) -> Auth:
-    """The ``auth`` block of a login or a renewal."""
+    """Return the ``auth`` block of a login or a renewal."""
     block = _mapping(answer, "auth")
     return Auth(
         client_token=Secret(_text(block, "client_token")),
@@ -128,31 +132,37 @@ def auth(answer: Answer) -> Auth:
     )
 
 
-@_typed
-def kv_version(answer: Answer, asked: int | None) -> KvVersion:
-    """A read of ``<mount>/data/<name>``: the version *asked* for, the current one for None."""
+@_with_request
+def kv_version(answer: Answer, requested: int | None) -> KvVersion:
+    """Return the secret version in the response to a read of ``<mount>/data/<name>``.
+
+    Args:
+        answer: the decoded response.
+        requested: the version that the caller requested; None for the current one.
+
+    """
     data = _mapping(answer, "data")
     if not data.keys() >= {"data", "metadata"}:
-        raise _Unfit(
-            f"'data' isn't that of a KV version 2 mount; see that {names.KV_MOUNT}/ is one"
+        raise _UnexpectedShape(
+            f"'data' is not that of a KV version 2 mount; check that {names.KV_MOUNT}/ is one"
         )
     metadata = _mapping(data, "metadata")
     version = metadata.get("version")
-    if type(version) is not int or version < 1 or asked not in {None, version}:
-        raise _Unfit("'version' isn't the one that was asked for")
-    marks = metadata.get("custom_metadata")
+    if type(version) is not int or version < 1 or requested not in {None, version}:
+        raise _UnexpectedShape("'version' is not the one that was requested")
+    custom = metadata.get("custom_metadata")
     return KvVersion(
         version=version,
         fields=Hidden(_mapping(data, "data")),
-        custom_metadata=Hidden(marks if isinstance(marks, Mapping) else {}),
+        custom_metadata=Hidden(custom if isinstance(custom, Mapping) else {}),
         created_time=_optional_text(metadata, "created_time") or "",
         request_id=_optional_text(answer, "request_id"),
     )
 
 
-@_typed
+@_with_request
 def static_user(answer: Answer) -> StaticUser:
-    """A read of ``database/static-creds/<role>``."""
+    """Return the user in the response to a read of ``database/static-creds/<role>``."""
     data = _mapping(answer, "data")
     return StaticUser(
         username=_text(data, "username"),
@@ -162,9 +172,9 @@ def static_user(answer: Answer) -> StaticUser:
     )
 
 
-@_typed
+@_with_request
 def leased_user(answer: Answer) -> LeasedUser:
-    """A read of ``database/creds/<role>``."""
+    """Return the user in the response to a read of ``database/creds/<role>``."""
     data = _mapping(answer, "data")
     return LeasedUser(
         username=_text(data, "username"),
@@ -175,44 +185,52 @@ def leased_user(answer: Answer) -> LeasedUser:
     )
 
 
-@_typed
+@_with_request
 def lease_duration(answer: Answer) -> float:
-    """Seconds that a renewed lease lives from now."""
+    """Return the seconds until a lease that was just renewed expires."""
     return _seconds(answer, "lease_duration")
 
 
-@_typed
+@_with_request
 def text(answer: Answer, key: str) -> str:
-    """The text under *key* of an answer's ``data``."""
+    """Return the string under *key* in the ``data`` of a response."""
     return _text(_mapping(answer, "data"), key)
 
 
-@_typed
+@_with_request
 def keys(answer: Answer) -> list[str]:
-    """What a LIST gives."""
+    """Return the keys in the response to a LIST."""
     found = _mapping(answer, "data").get("keys")
     if not isinstance(found, list) or not all(isinstance(key, str) for key in found):
-        raise _Unfit("'keys' is no list of names")
+        raise _UnexpectedShape("'keys' is not a list of names")
     return found
 
 
-def adopted_template(marks: Mapping[str, Any], fields: Mapping[str, Any]) -> str | None:
-    """The template among *fields* when the entry's *marks*, its custom metadata, say it is one."""
-    found = fields.get(names.TEMPLATE_KEY) if names.COMPOSED_KEY in marks else None
+def adopted_template(custom_metadata: Mapping[str, Any], fields: Mapping[str, Any]) -> str | None:
+    """Return the URL template of an adopted secret, or None for any other secret.
+
+    The metadata decides, not the fields: a plain secret may have a field of the template's name.
+
+    Args:
+        custom_metadata: the custom metadata of the entry.
+        fields: the fields of the version.
+
+    """
+    found = fields.get(names.TEMPLATE_KEY) if names.COMPOSED_KEY in custom_metadata else None
     return found if isinstance(found, str) else None
 
 
 def _mapping(parent: Answer, key: str) -> Mapping[str, Any]:
     found = parent.get(key)
     if not isinstance(found, Mapping):
-        raise _Unfit(f"{key!r} is no object")
+        raise _UnexpectedShape(f"{key!r} is not an object")
     return found
 
 
 def _text(parent: Answer, key: str) -> str:
     found = parent.get(key)
     if not isinstance(found, str) or not found or not _is_unicode(found):
-        raise _Unfit(f"{key!r} is no text")
+        raise _UnexpectedShape(f"{key!r} is not text")
     return found
 
 
@@ -221,7 +239,7 @@ def _optional_text(parent: Answer, key: str) -> str | None:
 
 
 def _is_unicode(found: str) -> bool:
-    """Whether *found* can be written: JSON's escapes make half characters too."""
+    """Return whether *found* can be encoded: a JSON escape can produce a lone surrogate."""
     try:
         found.encode()
     except UnicodeEncodeError:
@@ -231,14 +249,18 @@ def _is_unicode(found: str) -> bool:
 
 def _seconds(parent: Answer, key: str) -> float:
     found = parent.get(key)
-    # True is an int, and NaN is between nothing.
-    if isinstance(found, bool) or not isinstance(found, int | float) or not 0 <= found <= _LONGEST:
-        raise _Unfit(f"{key!r} is no number of seconds")
+    # A bool is rejected by name because it is an int. NaN fails both comparisons.
+    if (
+        isinstance(found, bool)
+        or not isinstance(found, int | float)
+        or not 0 <= found <= _MAX_SECONDS
+    ):
+        raise _UnexpectedShape(f"{key!r} is not a number of seconds")
     return float(found)
 
 
 def _flag(parent: Answer, key: str) -> bool:
     found = parent.get(key)
     if not isinstance(found, bool):
-        raise _Unfit(f"{key!r} is neither true nor false")
+        raise _UnexpectedShape(f"{key!r} is neither true nor false")
     return found

@@ -1,7 +1,7 @@
-"""Pooled HTTP connections that are made, and answered whole, in time.
+"""Pooled HTTP connections with one deadline for connecting and one for the whole response.
 
-A socket's timeout bounds each read, not their sum: an answer that drips would never end. Looking
-a name up isn't bounded at all.
+The timeout of a socket bounds each read, not their sum: a response that arrives byte by byte would
+never time out. The system's name lookup has no timeout at all.
 """
 
 from __future__ import annotations
@@ -22,13 +22,14 @@ from urllib3.exceptions import ConnectTimeoutError, NameResolutionError, NewConn
 
 from app_integration.transport.dns import connect
 
-#: Connections kept open to one address; more threads than that open some for one request.
-KEPT: Final = 32
+#: Idle connections that stay open to one address. With more threads than this, the others open a
+#: connection for one request.
+MAX_IDLE_CONNECTIONS: Final = 32
 _UNIX: Final = "unix"
 
 
-class _Reader(io.RawIOBase):
-    """What a socket gives until *end*, on the monotonic clock; then TimeoutError."""
+class _DeadlineReader(io.RawIOBase):
+    """A socket's reader that raises TimeoutError once *end*, on the monotonic clock, has passed."""
 
     def __init__(self, raw: io.RawIOBase, set_timeout: Callable[[float], None], end: float) -> None:
         self._raw = raw
@@ -50,14 +51,14 @@ class _Reader(io.RawIOBase):
         super().close()
 
 
-class _Response(http.client.HTTPResponse):
+class _DeadlineResponse(http.client.HTTPResponse):
     def __init__(self, sock: Any, *args: Any, end: float, **options: Any) -> None:
         super().__init__(sock, *args, **options)
-        self.fp = io.BufferedReader(_Reader(self.fp.detach(), sock.settimeout, end))
+        self.fp = io.BufferedReader(_DeadlineReader(self.fp.detach(), sock.settimeout, end))
 
 
-class _Timely:
-    """The timeouts of a connection bound the whole of connecting, and its whole answer."""
+class _DeadlineMixin:
+    """A connection whose timeouts bound the whole of connecting and the whole response."""
 
     host: str
     port: int
@@ -67,39 +68,39 @@ class _Timely:
 
     def _new_conn(self) -> socket.socket:
         try:
-            return self._connected()
+            return self._open_socket()
         except socket.gaierror as error:
             raise NameResolutionError(self.host, self, error) from None  # type: ignore[arg-type] # mixed into a connection
         except TimeoutError:
-            raise ConnectTimeoutError(self, f"no connection to {self.host} in time") from None
+            raise ConnectTimeoutError(self, f"connecting to {self.host} timed out") from None
         except OSError as error:
             raise NewConnectionError(self, f"no connection: {error}") from None  # type: ignore[arg-type] # as above
 
-    def _connected(self) -> socket.socket:
+    def _open_socket(self) -> socket.socket:
         return connect(self.host, self.port, self.timeout, self.socket_options)
 
     def getresponse(self) -> Any:
         end = time.monotonic() + self.timeout
-        self.response_class = partial(_Response, end=end)
+        self.response_class = partial(_DeadlineResponse, end=end)
         return super().getresponse()  # type: ignore[misc] # as above
 
 
-class _Connection(_Timely, HTTPConnection):
+class _Connection(_DeadlineMixin, HTTPConnection):
     pass
 
 
-class _SecureConnection(_Timely, HTTPSConnection):
+class _SecureConnection(_DeadlineMixin, HTTPSConnection):
     pass
 
 
 class _UnixConnection(_Connection):
-    """To a socket in the file system; *host* is its path."""
+    """A connection to a Unix domain socket at *path*."""
 
     def __init__(self, *args: Any, path: str, **options: Any) -> None:
         super().__init__(*args, **options)
         self._path = path
 
-    def _connected(self) -> socket.socket:
+    def _open_socket(self) -> socket.socket:
         connection = socket.socket(socket.AF_UNIX)
         try:
             connection.settimeout(self.timeout)
@@ -122,18 +123,23 @@ class _UnixPool(HTTPConnectionPool):
     ConnectionCls = _UnixConnection
 
 
-def pool(address: str, context: Callable[[], ssl.SSLContext]) -> HTTPConnectionPool:
-    """Connections to *address*, a URL: ``http``, ``https``, or ``unix`` with a path.
+def create_pool(address: str, context: Callable[[], ssl.SSLContext]) -> HTTPConnectionPool:
+    """Create a pool of connections to *address*.
 
     Args:
-        address: where to; what follows host and port isn't used.
-        context: called for ``https``, gives what vouches for the server.
+        address: a URL with the scheme ``http``, ``https`` or ``unix`` (followed by the socket's
+            path). What follows host and port is ignored.
+        context: returns the TLS context. It is called for ``https`` only.
 
     """
     parts = urlsplit(address)
     if parts.scheme == _UNIX:
-        return _UnixPool("localhost", maxsize=KEPT, retries=False, path=unquote(parts.path))
+        return _UnixPool(
+            "localhost", maxsize=MAX_IDLE_CONNECTIONS, retries=False, path=unquote(parts.path)
+        )
     host, port = parts.hostname or "", parts.port
     if parts.scheme == "https":
-        return _SecurePool(host, port, maxsize=KEPT, retries=False, ssl_context=context())
-    return _Pool(host, port, maxsize=KEPT, retries=False)
+        return _SecurePool(
+            host, port, maxsize=MAX_IDLE_CONNECTIONS, retries=False, ssl_context=context()
+        )
+    return _Pool(host, port, maxsize=MAX_IDLE_CONNECTIONS, retries=False)

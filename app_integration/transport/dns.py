@@ -1,4 +1,4 @@
-"""Host names looked up in time: the system's own look-up can't be told when to stop."""
+"""Name resolution with a timeout, which the system's own ``getaddrinfo`` does not have."""
 
 from __future__ import annotations
 
@@ -13,34 +13,46 @@ from app_integration._internal import fork_safety
 from app_integration._internal.single_flight import SingleFlight
 from app_integration.errors import DeadlineExceeded
 
-#: Family, type, protocol, canonical name, socket address: as ``socket.getaddrinfo`` gives them.
-Found = list[tuple[Any, Any, int, str, tuple[Any, ...]]]
+#: Tuples of family, type, protocol, canonical name and socket address, as ``socket.getaddrinfo``
+#: returns them.
+AddressInfos = list[tuple[Any, Any, int, str, tuple[Any, ...]]]
 
-_LEAST: Final = 0.001  # seconds; 0 would mean "don't wait for a socket at all"
+_MIN_TIMEOUT: Final = 0.001  # seconds, because 0 would make the socket non-blocking
 
 
 class Resolver:
-    """Looks names up in threads of its own, one a name; who comes meanwhile waits for that one.
+    """A resolver that looks up each name in a thread of its own. Thread-safe.
 
-    A look-up that hangs holds its thread until the system gives up, and nobody else.
+    Concurrent callers of one name share one lookup. A lookup that hangs blocks only its own thread,
+    until the system gives up; its callers return when their timeout expires.
     """
 
-    def __init__(self, lookup: Callable[..., Found] = socket.getaddrinfo) -> None:
-        """Args: *lookup* as ``socket.getaddrinfo``."""
+    def __init__(self, lookup: Callable[..., AddressInfos] = socket.getaddrinfo) -> None:
+        """Use *lookup* to resolve names.
+
+        Args:
+            lookup: a function with the signature of ``socket.getaddrinfo``.
+
+        """
         self._lookup = lookup
         self.reset_after_fork()
         fork_safety.reset_in_child(self)
 
     def reset_after_fork(self) -> None:
-        """No look-up is under way in a forked child: threads don't cross."""
-        self._flights: SingleFlight[Found] = SingleFlight()
+        """Drop the lookups under way. Threads do not survive a fork."""
+        self._lookups: SingleFlight[AddressInfos] = SingleFlight()
 
-    def find(self, host: str, port: int, timeout: float) -> Found:
-        """The addresses of *host*, waiting for at most *timeout* seconds.
+    def resolve(self, host: str, port: int, timeout: float) -> AddressInfos:
+        """Return the addresses of *host*.
+
+        Args:
+            host: a name or an IP address.
+            port: is copied into each returned address.
+            timeout: in seconds.
 
         Raises:
-            socket.gaierror: there is no such host.
-            TimeoutError: there was no answer in time.
+            socket.gaierror: If there is no such host.
+            TimeoutError: If the lookup does not finish within *timeout*.
 
         """
         try:
@@ -48,15 +60,15 @@ class Resolver:
             return socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=numeric)
         except socket.gaierror:
             lookup = partial(self._lookup, host, port, type=socket.SOCK_STREAM)
-            found = self._flights.join((host, port), lookup, _in_a_thread)
+            found = self._lookups.join((host, port), lookup, _start_daemon)
             try:
                 return found.result(timeout)
-            except DeadlineExceeded as error:  # the look-up's thread could not be started
+            except DeadlineExceeded as error:  # because the lookup's thread could not be started
                 raise TimeoutError(str(error)) from None
 
 
-def _in_a_thread(work: Callable[[], None]) -> None:
-    # A daemon: a pool's threads are waited for when the interpreter ends.
+def _start_daemon(work: Callable[[], None]) -> None:
+    # A daemon thread, because the interpreter waits for the threads of a pool when it exits.
     threading.Thread(target=work, name="vault-lookup", daemon=True).start()
 
 
@@ -64,24 +76,31 @@ _resolver = Resolver()
 
 
 def connect(host: str, port: int, timeout: float, options: Any = None) -> socket.socket:
-    """A connection to *host*, looked up and made within *timeout* seconds.
+    """Return a connection to *host*; lookup and connecting together take at most *timeout* seconds.
 
-    Each of its addresses is given an equal share of the time that is left.
+    Each address of the host gets an equal share of the time that is left.
+
+    Args:
+        host: a name or an IP address.
+        port: the TCP port.
+        timeout: in seconds.
+        options: socket options, each a tuple of arguments of ``setsockopt``.
 
     Raises:
-        OSError: as ``socket.create_connection``; ``TimeoutError`` when the time is over.
+        OSError: If no address accepts a connection; the error is that of the last one.
+        TimeoutError: If the time is over.
 
     """
     end = time.monotonic() + timeout
-    found = _resolver.find(host, port, timeout)
-    failure = OSError(f"{host} has no address")
+    found = _resolver.resolve(host, port, timeout)
+    failure = OSError(f"host {host} has no address")
     for position, (family, kind, protocol, _, address) in enumerate(found):
         share = (end - time.monotonic()) / (len(found) - position)
         connection = socket.socket(family, kind, protocol)
         try:
             for option in options or ():
                 connection.setsockopt(*option)
-            connection.settimeout(max(share, _LEAST))
+            connection.settimeout(max(share, _MIN_TIMEOUT))
             connection.connect(address)
         except OSError as error:
             connection.close()

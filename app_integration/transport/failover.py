@@ -1,4 +1,4 @@
-"""One cluster under several addresses: whichever serves is asked."""
+"""Failover between several addresses of one cluster."""
 
 from __future__ import annotations
 
@@ -17,17 +17,24 @@ from app_integration.transport.http import Sender
 
 
 class FailoverTransport:
-    """Sends each request to the address that answered last, and to the next where that can't.
+    """A sender that starts at the address that answered last and fails over to the others.
 
-    Only what surely had no effect is sent to another address within one call: there was no
-    connection, or the server was sealed or a standby. After anything else the next *call* begins
-    at another address, and whether there is one is for the session's retries to decide.
+    Within one call, a request goes to another address only if it certainly had no effect: no
+    connection was established, or the server was sealed or a standby. After any other failure the
+    next *call* starts at another address; the session's :class:`Retry` decides whether there is
+    one.
     """
 
     def __init__(
         self, senders: Sequence[Sender], clock: Callable[[], float] = time.monotonic
     ) -> None:
-        """Args: *senders*, one an address, in the order of preference; *clock* in seconds."""
+        """Send through *senders*.
+
+        Args:
+            senders: one for each address, in order of preference.
+            clock: monotonic, in seconds.
+
+        """
         self._senders = senders
         self._clock = clock
         self._first = 0
@@ -42,15 +49,17 @@ class FailoverTransport:
         body: Mapping[str, Any] | None = None,
         wrap_ttl: int | None = None,
     ) -> dict[str, Any]:
-        """As :meth:`app_integration.transport.http.Transport.send`.
+        """Send one request and return the decoded response. See :meth:`.http.Transport.send`.
 
         Raises:
-            Sealed: every address is.
+            Sealed: If every address is sealed.
+            ServerError: If no address can serve the request.
+            AccessDenied: If the server returns 403.
 
         """
         end = self._clock() + timeout
         failures: list[ServerError] = []
-        for position in self._order():
+        for position in self._attempt_order():
             try:
                 answer = self._senders[position].send(
                     method,
@@ -61,31 +70,34 @@ class FailoverTransport:
                     wrap_ttl=wrap_ttl,
                 )
             except StrongroomError as error:
-                self._first = self._after(position) if _is_ill(error) else position
+                self._first = (
+                    self._position_after(position) if _is_server_failure(error) else position
+                )
                 if not isinstance(error, ServerError) or not error.not_sent:
                     raise
                 failures.append(error)
             else:
                 self._first = position
                 return answer
-        # One that may come back soon is worth another attempt; sealed ones alone aren't.
+        # Prefer an error that the session retries: an unreachable or standby server may recover
+        # soon, whereas a sealed one stays sealed until an operator unseals it.
         raise next((each for each in failures if not isinstance(each, Sealed)), failures[-1])
 
     def close(self) -> None:
-        """Close what is open."""
+        """Close the connections to every address."""
         for sender in self._senders:
             sender.close()
 
-    def _order(self) -> list[int]:
+    def _attempt_order(self) -> list[int]:
         first, count = self._first, len(self._senders)
         return [(first + step) % count for step in range(count)]
 
-    def _after(self, position: int) -> int:
+    def _position_after(self, position: int) -> int:
         return (position + 1) % len(self._senders)
 
 
-def _is_ill(error: StrongroomError) -> bool:
-    """Whether *error* is about the server that gave it, and not about the request."""
+def _is_server_failure(error: StrongroomError) -> bool:
+    """Return whether *error* is caused by the server at this address, not by the request."""
     if isinstance(error, RateLimited):
         return error.not_sent
     return isinstance(error, ServerError) and not isinstance(error, RequestRefused)

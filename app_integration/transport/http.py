@@ -1,4 +1,4 @@
-"""One request to one address, through hvac's adapter on pooled connections of urllib3."""
+"""A single request to a single address, through hvac's adapter on urllib3's pooled connections."""
 
 from __future__ import annotations
 
@@ -24,19 +24,19 @@ from app_integration.errors import (
     StrongroomError,
     Unreachable,
 )
-from app_integration.transport.connection_pool import pool
+from app_integration.transport.connection_pool import create_pool
 from app_integration.transport.responses import Response, decode
 from app_integration.transport.tls import create_ssl_context
 
 _SCHEMES: Final = {"http", "https"}
 _REDIRECT: Final = {301, 302, 307, 308}
-MAX_ANSWER: Final = 64 * 2**20  # bytes; a batch of the largest values stays below
-_PIECE: Final = 64 * 1024  # bytes read at once
-_LEAST_TIMEOUT: Final = 0.001  # seconds; 0 would mean "don't wait for a socket at all"
+MAX_RESPONSE: Final = 64 * 2**20  # bytes; a batch of the largest values is smaller
+_CHUNK: Final = 64 * 1024  # bytes, for one read
+_MIN_TIMEOUT: Final = 0.001  # seconds, because 0 would make the socket non-blocking
 
 
 class Hidden(dict[str, Any]):
-    """What is sent; shown as nothing, since a traceback may come with local variables."""
+    """A request body whose ``repr`` is empty, because a traceback may show local variables."""
 
     def __repr__(self) -> str:
         return "{…}"
@@ -44,7 +44,7 @@ class Hidden(dict[str, Any]):
 
 @dataclass(frozen=True, slots=True)
 class _Request:
-    """One request; it is shown without token and body."""
+    """One request; its ``repr`` shows neither token nor body."""
 
     method: str
     path: str
@@ -57,7 +57,7 @@ class _Request:
 
 
 class Sender(Protocol):
-    """What a session sends its requests through: a :class:`Transport`, or one in memory."""
+    """Anything that sends a session's requests: a :class:`Transport`, or a server in memory."""
 
     def send(
         self,
@@ -69,16 +69,16 @@ class Sender(Protocol):
         body: Mapping[str, Any] | None = None,
         wrap_ttl: int | None = None,
     ) -> dict[str, Any]:
-        """As :meth:`Transport.send`."""
+        """Send one request and return the decoded response. See :meth:`Transport.send`."""
         ...
 
     def close(self) -> None:
-        """Close what is open."""
+        """Close every open connection."""
         ...
 
 
-class _Pooled:
-    """What hvac's adapter takes for a session of ``requests``: one pool of connections."""
+class _PooledSession:
+    """A stand-in for ``requests.Session`` in hvac's adapter, backed by one connection pool."""
 
     verify = cert = proxies = None
 
@@ -94,7 +94,7 @@ class _Pooled:
         timeout: urllib3.Timeout,
         **_: Any,
     ) -> Response:
-        """The whole answer. Redirects and retries are for the caller."""
+        """Send one request and return the whole response; never redirect or retry."""
         data = None
         if content is not None:
             data = json.dumps(content).encode()
@@ -109,11 +109,11 @@ class _Pooled:
             preload_content=False,
         )
         with closing(response):
-            return _whole(response)
+            return _read_whole(response)
 
 
 class Transport:
-    """Sends single requests to one server address. Holds no token, never retries."""
+    """A sender of single requests to one server address. It holds no token and never retries."""
 
     def __init__(
         self,
@@ -125,13 +125,19 @@ class Transport:
         connect_timeout: float,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Args: *connect_timeout* in seconds; *cacert* a PEM file, or None for certifi's bundle.
+        """Load the certificates; no connection is opened yet.
 
-        *certificate* is the client's, with its key, shown to a server that asks for one;
-        *namespace* is where paths begin, empty for the root.
+        Args:
+            address: ``http(s)://host:port``, or ``unix://`` with the path of a socket.
+            cacert: a PEM file of the trusted authorities; None for certifi's bundle.
+            certificate: PEM files of the client's certificate and of its key, for a server that
+                requests one.
+            namespace: the Vault namespace; empty for the root namespace.
+            connect_timeout: seconds for one attempt to connect.
+            clock: monotonic, in seconds.
 
         Raises:
-            ConfigurationError: *cacert* or *certificate* can't be read, or holds none.
+            ConfigurationError: If *cacert* or *certificate* cannot be read, or is not PEM.
 
         """
         self.address = address
@@ -142,10 +148,11 @@ class Transport:
         self._certificate = certificate
         self._context: ssl.SSLContext | None = None
         if cacert or certificate:
-            self._context = self._tls()
-        # Neither a proxy nor ~/.netrc of the surrounding shell has a say in where a token goes.
-        self._pools: dict[str, _Pooled] = {}
-        self._open: list[HTTPConnectionPool] = []
+            self._context = self._get_tls_context()
+        # urllib3's pools are used directly, so that neither a proxy variable nor ~/.netrc decides
+        # where a token is sent.
+        self._pools: dict[str, _PooledSession] = {}
+        self._open_pools: list[HTTPConnectionPool] = []
 
     def send(
         self,
@@ -157,34 +164,35 @@ class Transport:
         body: Mapping[str, Any] | None = None,
         wrap_ttl: int | None = None,
     ) -> dict[str, Any]:
-        """The decoded answer; ``{}`` when there is none.
+        """Send one request and return the decoded response; ``{}`` if it has no body.
 
         Args:
             method: GET, POST, LIST or DELETE.
             path: API path without the leading ``/v1/``.
-            timeout: seconds for the whole request.
-            token: sent when given.
-            body: sent as JSON.
-            wrap_ttl: seconds; asks for a response-wrapped answer.
+            timeout: seconds for the whole request, with its response and at most one redirect.
+            token: the Vault token; None sends no token.
+            body: sent as JSON; None sends no body.
+            wrap_ttl: seconds; requests a response-wrapped answer that can be unwrapped for so long.
 
         Raises:
-            ServerError: any of its kinds.
-            AccessDenied: 403.
+            ServerError: If there is no complete response, or its status is an error other than 403.
+            AccessDenied: If the server returns 403.
 
         """
         end = self._clock() + timeout
         request = _Request(method, path, token, body, wrap_ttl)
         answer = self._exchange(request, self.address, end)
         if isinstance(answer, Response) and answer.status in _REDIRECT:
-            # A standby names the leader: one hop, the same request.
-            answer = self._exchange(request, self._leader(request, answer.location), end)
-        # Raised here, out of sight of the library's exceptions and their frames.
+            # A standby redirects to the leader. Follow one hop only, with the same request.
+            answer = self._exchange(request, self._leader_address(request, answer.location), end)
+        # Raised here and not where it occurred, so that neither the exceptions of the library nor
+        # their frames are part of the traceback.
         if isinstance(answer, StrongroomError):
             raise answer
         return decode(method, path, answer)
 
     def _exchange(self, request: _Request, address: str, end: float) -> Response | StrongroomError:
-        """One request and its whole answer before *end*, on the clock."""
+        """Send one request and read its whole response before *end*, on the clock."""
         adapter = RawAdapter(
             base_uri="",
             token=request.token,
@@ -192,7 +200,7 @@ class Transport:
             allow_redirects=False,
             namespace=self._namespace,
         )
-        left = max(end - self._clock(), _LEAST_TIMEOUT)
+        left = max(end - self._clock(), _MIN_TIMEOUT)
         try:
             answer: Response = adapter.request(
                 request.method,
@@ -203,89 +211,96 @@ class Transport:
                 wrap_ttl=request.wrap_ttl,
             )
         except (urllib3.exceptions.HTTPError, OSError) as error:
-            return _broken(request, address, error)
+            return _transport_error(request, address, error)
         return answer
 
-    def _pool(self, address: str) -> _Pooled:
+    def _pool(self, address: str) -> _PooledSession:
         found = self._pools.get(address)
         if found is None:
-            connections = pool(address, self._tls)
-            self._open.append(connections)
-            found = self._pools.setdefault(address, _Pooled(connections))
+            connections = create_pool(address, self._get_tls_context)
+            self._open_pools.append(connections)
+            found = self._pools.setdefault(address, _PooledSession(connections))
         return found
 
-    def _tls(self) -> ssl.SSLContext:
+    def _get_tls_context(self) -> ssl.SSLContext:
         if self._context is None:
             self._context = create_ssl_context(self._cacert, self._certificate)
         return self._context
 
-    def _leader(self, request: _Request, location: str) -> str:
-        """The address in *location*, when it asks for the same over no weaker a connection."""
+    def _leader_address(self, request: _Request, location: str) -> str:
+        """Return the address in *location*.
+
+        Raises:
+            Unreachable: If the redirect is not for the same path, or leads to a less secure
+                connection.
+
+        """
         here, there = urlsplit(self.address), urlsplit(location)
-        weaker = there.scheme != "https" and (here.scheme == "https" or _leaves(here, there))
+        weaker = there.scheme != "https" and (here.scheme == "https" or _leaves_host(here, there))
         if weaker or there.scheme not in _SCHEMES or there.path != f"/v1/{request.path}":
-            raise Unreachable(
-                f"{request}: {self.address} redirects to another place; check VAULT_ADDR"
-            )
+            raise Unreachable(f"{request}: {self.address} redirects elsewhere; check VAULT_ADDR")
         return f"{there.scheme}://{there.netloc}"
 
     def close(self) -> None:
         """Close the pooled connections."""
-        for connections in self._open:
+        for connections in self._open_pools:
             connections.close()
 
 
-def _leaves(here: SplitResult, there: SplitResult) -> bool:
-    """Whether a redirect leads from this machine to another."""
+def _leaves_host(here: SplitResult, there: SplitResult) -> bool:
+    """Return whether a redirect leads from this machine to another."""
     return here.hostname in LOOPBACK and there.hostname not in LOOPBACK
 
 
-class _TooLarge(urllib3.exceptions.HTTPError):
-    """An answer beyond :data:`MAX_ANSWER`."""
+class _ResponseTooLarge(urllib3.exceptions.HTTPError):
+    """A response of more than :data:`MAX_RESPONSE` bytes."""
 
 
-def _whole(response: Any) -> Response:
-    """Read piece by piece: what is too large is refused before it is held."""
-    pieces, size = [], 0
-    while piece := response.read1(_PIECE, decode_content=True):
-        pieces.append(piece)
-        size += len(piece)
-        if size > MAX_ANSWER:
-            raise _TooLarge
+def _read_whole(response: Any) -> Response:
+    """Read the response in chunks, to reject one that is too large before memory fills."""
+    chunks, size = [], 0
+    while chunk := response.read1(_CHUNK, decode_content=True):
+        chunks.append(chunk)
+        size += len(chunk)
+        if size > MAX_RESPONSE:
+            raise _ResponseTooLarge
     headers = response.headers
-    bounded = response.chunked or "Content-Length" in headers
-    if not bounded and response.status != HTTPStatus.NO_CONTENT:
-        # Nothing says where it ends: cut within its headers, it would pass for an empty answer.
+    has_end = response.chunked or "Content-Length" in headers
+    if not has_end and response.status != HTTPStatus.NO_CONTENT:
+        # Rejected because nothing marks its end: a response that was cut off within its headers
+        # would look like an empty one.
         raise urllib3.exceptions.ProtocolError
     return Response(
         response.status,
-        b"".join(pieces),
+        b"".join(chunks),
         headers.get("Location", ""),
         _seconds(headers.get("Retry-After", "")),
     )
 
 
 def _seconds(text: str) -> float | None:
-    """What ``Retry-After`` says in seconds; a date, which servers don't send, counts as none."""
+    """Return ``Retry-After`` in seconds; None for a date, which these servers do not send."""
     return float(text) if text.isascii() and text.isdigit() else None
 
 
-def _broken(request: _Request, address: str, error: Exception) -> StrongroomError:
-    """What became of *request* when there is no whole answer."""
-    if isinstance(error, _TooLarge):
-        return ServerFault(f"{request}: the answer is larger than {MAX_ANSWER} bytes")
+def _transport_error(request: _Request, address: str, error: Exception) -> StrongroomError:
+    """Return the error for a *request* that got no complete response."""
+    if isinstance(error, _ResponseTooLarge):
+        return ServerFault(f"{request}: the response is larger than {MAX_RESPONSE} bytes")
     if isinstance(error, urllib3.exceptions.ReadTimeoutError):
-        return DeadlineExceeded(f"no whole answer from {address} to {request} in time")
-    if isinstance(error, urllib3.exceptions.SSLError) and _mistrusted(error):
-        return Unreachable(f"{address} has no certificate that VAULT_CACERT vouches for")
-    unsent = (urllib3.exceptions.NewConnectionError, urllib3.exceptions.ConnectTimeoutError)
+        return DeadlineExceeded(f"{request}: {address} sent no complete response in time")
+    if isinstance(error, urllib3.exceptions.SSLError) and _is_untrusted(error):
+        return Unreachable(
+            f"the certificate of {address} is not trusted; check VAULT_CACERT and VAULT_ADDR"
+        )
+    before_sending = (urllib3.exceptions.NewConnectionError, urllib3.exceptions.ConnectTimeoutError)
     return Unreachable(
-        f"{address} can't be reached ({type(error).__name__}); "
+        f"{address} cannot be reached ({type(error).__name__}); "
         "is it running, and is VAULT_ADDR right?",
-        not_sent=isinstance(error, unsent),
+        not_sent=isinstance(error, before_sending),
     )
 
 
-def _mistrusted(error: Exception) -> bool:
+def _is_untrusted(error: Exception) -> bool:
     reason = error.args[0] if error.args else None
     return isinstance(reason, ssl.CertificateError)

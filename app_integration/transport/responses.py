@@ -1,8 +1,8 @@
-"""A server's answer, or the error that it stands for.
+"""Decoding of a server's response into JSON or into the error that its status stands for.
 
 hvac's own exceptions are never raised: their text is the response body, which for a Transit batch
-holds other items' plaintexts. For the same reason an error is raised here from where nothing but
-the error is in sight: a traceback may be shown with the local variables of each frame.
+holds the plaintexts of other items. For the same reason each error is raised from a frame that
+references nothing but the error: a traceback may be printed with the local variables of each frame.
 """
 
 from __future__ import annotations
@@ -24,20 +24,21 @@ from app_integration.errors import (
     UnexpectedAnswer,
 )
 
-_ELSEWHERE: Final = {472, 473}  # standbys that don't forward
+_STANDBY: Final = {472, 473}  # from a standby that does not forward
 _SEALED: Final = {501, 503}
-#: Below these paths an answer's words may repeat what was sent or stored.
-_SILENT: Final = ("transit/", "secret/", "cubbyhole/", "database/creds/", "sys/wrapping/")
-_MAX_EXPLANATION: Final = 300  # characters of the server's own words in an error
+#: Below these paths the server's error messages may repeat what was sent or stored, so that they
+#: are dropped.
+_SENSITIVE_PATHS: Final = ("transit/", "secret/", "cubbyhole/", "database/creds/", "sys/wrapping/")
+_MAX_REASON: Final = 300  # characters of the server's own message in an error
 
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """An answer read whole.
+    """A response that was read completely.
 
     Attributes:
-        location: where a redirect leads.
-        retry_after: seconds that the server asks to wait; None when it doesn't.
+        location: the target of a redirect; "" if there is none.
+        retry_after: seconds that the server requests to wait; None if it does not.
 
     """
 
@@ -48,17 +49,23 @@ class Response:
 
     @property
     def ok(self) -> bool:
-        """Whether the request succeeded, as hvac's adapter asks."""
+        """Return whether the request succeeded. hvac's adapter reads this attribute."""
         return self.status < HTTPStatus.BAD_REQUEST
 
 
 def decode(method: str, path: str, answer: Response) -> dict[str, Any]:
-    """The object in *answer* to *method* on *path*.
+    """Return the JSON object in *answer*; ``{}`` if it has no body.
+
+    Args:
+        method: the HTTP method of the request, for errors.
+        path: the API path of the request, for errors and for the policy rule of a 403.
+        answer: the response.
 
     Raises:
-        AccessDenied: 403.
-        RequestRefused: another 4xx.
-        ServerError: any of its kinds.
+        AccessDenied: If the status is 403.
+        RequestRefused: If the status is another 4xx.
+        ServerError: If the server failed, is sealed or limits its rate, or if this is not its
+            response.
 
     """
     outcome = _outcome(method, path, answer)
@@ -72,15 +79,17 @@ def _outcome(method: str, path: str, answer: Response) -> dict[str, Any] | Stron
         body = _json(answer.content)
         if answer.status >= HTTPStatus.BAD_REQUEST:
             return _failure(method, path, answer, body or {})
-    except RecursionError:  # of the decoder, or of what shows the server's words
+    except RecursionError:  # in the decoder, or in str() of the server's error messages
         body = None
     if body is None or not HTTPStatus.OK <= answer.status < HTTPStatus.MULTIPLE_CHOICES:
-        return UnexpectedAnswer(f"{method} {path}: no answer of a Vault server; check VAULT_ADDR")
+        return UnexpectedAnswer(
+            f"{method} {path}: this is not the response of a Vault server; check VAULT_ADDR"
+        )
     return body
 
 
 def _json(content: bytes) -> dict[str, Any] | None:
-    """The object in *content*, ``{}`` for nothing; None for anything else."""
+    """Return the object in *content*: ``{}`` if it is empty, None if it is not a JSON object."""
     if not content:
         return {}
     try:
@@ -97,21 +106,21 @@ def _failure(method: str, path: str, answer: Response, body: Mapping[str, Any]) 
         return AccessDenied(f"{where}: denied or absent; if it should be allowed, add {rule}")
     if status in _SEALED:
         return Sealed(f"{where}: the server is sealed or not initialised")
-    words = f"{where}: status {status}{_explanation(path, body)}"
-    if status in _ELSEWHERE:
-        return RateLimited(words, not_sent=True)
+    message = f"{where}: status {status}{_reason(path, body)}"
+    if status in _STANDBY:
+        return RateLimited(message, not_sent=True)
     if status == HTTPStatus.TOO_MANY_REQUESTS:
-        return RateLimited(words, retry_after=answer.retry_after)
+        return RateLimited(message, retry_after=answer.retry_after)
     if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-        return ServerFault(words)
-    return RequestRefused(words, status=status, data=_harmless(status, body.get("data")))
+        return ServerFault(message)
+    return RequestRefused(message, status=status, data=_safe_data(status, body.get("data")))
 
 
-def _harmless(status: int, data: object) -> dict[str, Any] | None:
-    """What an error may keep of an answer's *data*.
+def _safe_data(status: int, data: object) -> dict[str, Any] | None:
+    """Return the part of a response's *data* that an error may hold.
 
-    KV says with a 404 which version was deleted. A batch says which items failed; those that
-    didn't are plaintexts.
+    A 404 of KV says which version was deleted. A batch says which items failed; the results of the
+    other items are plaintexts, so that they are dropped.
     """
     if not isinstance(data, Mapping):
         return None
@@ -128,8 +137,8 @@ def _harmless(status: int, data: object) -> dict[str, Any] | None:
     }
 
 
-def _explanation(path: str, body: Mapping[str, Any]) -> str:
+def _reason(path: str, body: Mapping[str, Any]) -> str:
     errors = body.get("errors")
-    if path.startswith(_SILENT) or not isinstance(errors, list) or not errors:
+    if path.startswith(_SENSITIVE_PATHS) or not isinstance(errors, list) or not errors:
         return ""
-    return f": {' '.join('; '.join(map(str, errors)).split())[:_MAX_EXPLANATION]}"
+    return f": {' '.join('; '.join(map(str, errors)).split())[:_MAX_REASON]}"

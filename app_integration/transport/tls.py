@@ -1,4 +1,4 @@
-"""Whom a connection trusts, and what it shows of itself."""
+"""TLS settings of a connection: trusted authorities and the client's certificate."""
 
 from __future__ import annotations
 
@@ -13,19 +13,25 @@ from app_integration.errors import ConfigurationError
 def create_ssl_context(
     cacert: Path | None, certificate: tuple[Path, Path] | None
 ) -> ssl.SSLContext:
-    """Who is trusted, and the client's own certificate.
+    """Create a TLS context that trusts *cacert* and presents *certificate*.
+
+    Args:
+        cacert: a PEM file of the trusted authorities; None for certifi's bundle.
+        certificate: PEM files of the client's certificate and of its key; None to present none.
 
     Raises:
-        ConfigurationError: a file can't be read, or isn't what it should be.
+        ConfigurationError: If a file cannot be read, or does not hold what its variable names.
 
     """
     try:
         context = ssl.create_default_context(cafile=str(cacert or certifi.where()))
     except ssl.SSLError:
-        raise ConfigurationError(f"VAULT_CACERT: {cacert} holds no certificate in PEM") from None
+        raise ConfigurationError(
+            f"VAULT_CACERT: {cacert} holds no PEM certificate; name a PEM file of the authorities"
+        ) from None
     except OSError as error:
         raise ConfigurationError(
-            f"VAULT_CACERT: {cacert} can't be read: {error.strerror}"
+            f"VAULT_CACERT: {cacert} cannot be read: {error.strerror}"
         ) from None
     if certificate is not None:
         _add_certificate(context, certificate)
@@ -35,11 +41,11 @@ def create_ssl_context(
 def _add_certificate(context: ssl.SSLContext, certificate: tuple[Path, Path]) -> None:
     where = "VAULT_CLIENT_CERT, VAULT_CLIENT_KEY: {} and {}".format(*certificate)
     try:
-        # A password is refused rather than asked for at a terminal.
+        # An empty password, because OpenSSL would otherwise prompt for one at a terminal.
         context.load_cert_chain(*certificate, password="")
     except ssl.SSLError:
         raise ConfigurationError(
-            f"{where} hold no certificate with its key in PEM, without a password"
+            f"{where} are not a PEM certificate and its key without a password"
         ) from None
     except OSError as error:
-        raise ConfigurationError(f"{where} can't be read: {error.strerror}") from None
+        raise ConfigurationError(f"{where} cannot be read: {error.strerror}") from None

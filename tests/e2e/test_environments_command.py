@@ -202,4 +202,4 @@ def test_diff_with_an_unreachable_server_is_an_error(pair: Pair, tmp_path: Path)
     _declare(folder / "declare" / "environments" / "prod.yaml", "https://127.0.0.1:1")
     ended, shown, error = Pair(folder, pair.sessions).diff("staging", "prod")
     assert (ended, shown) == (1, "")
-    assert "https://127.0.0.1:1 can't be reached" in error
+    assert "https://127.0.0.1:1 cannot be reached" in error

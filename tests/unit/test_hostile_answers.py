@@ -346,7 +346,7 @@ def test_another_version_than_the_one_asked_for_is_not_taken(stage: Stage) -> No
     body = {"data": {"data": {"value": "x"}, "metadata": {"version": 7}}}
     stage.wire.path, stage.wire.response = CALLS[read], Response(200, json.dumps(body).encode())
     try:
-        with pytest.raises(UnexpectedAnswer, match="isn't the one that was asked for"):
+        with pytest.raises(UnexpectedAnswer, match="is not the one that was requested"):
             stage.client.secrets.get(PLAIN, version=1, force_refresh=True)
     finally:
         stage.wire.response = None

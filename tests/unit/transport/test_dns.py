@@ -27,7 +27,7 @@ class Hanging:
         self.asked = 0
         self.over = threading.Event()
 
-    def __call__(self, *_: object, **__: object) -> dns.Found:
+    def __call__(self, *_: object, **__: object) -> dns.AddressInfos:
         self.asked += 1
         self.over.wait(30)
         raise socket.gaierror(socket.EAI_AGAIN, "no answer")
@@ -64,23 +64,23 @@ def test_64_callers_of_one_name_take_one_thread(hanging: Hanging) -> None:
 
 
 def test_a_name_that_is_none_is_unreachable() -> None:
-    def none(*_: object, **__: object) -> dns.Found:
+    def none(*_: object, **__: object) -> dns.AddressInfos:
         raise socket.gaierror(socket.EAI_NONAME, "no such host")
 
     with pytest.raises(socket.gaierror):
-        Resolver(none).find("vault.invalid", 8200, TIMEOUT)
+        Resolver(none).resolve("vault.invalid", 8200, TIMEOUT)
 
 
 def test_a_name_is_looked_up_again_at_each_connection() -> None:
     asked: list[str] = []
 
-    def lookup(host: str, port: int, **_: object) -> dns.Found:
+    def lookup(host: str, port: int, **_: object) -> dns.AddressInfos:
         asked.append(host)
         return socket.getaddrinfo("127.0.0.1", port)
 
     names = Resolver(lookup)
     for _ in range(2):
-        assert names.find("vault.internal", 8200, TIMEOUT)
+        assert names.resolve("vault.internal", 8200, TIMEOUT)
     assert asked == ["vault.internal", "vault.internal"]
 
 

@@ -71,7 +71,7 @@ def test_a_redirect_to_another_path_gets_nothing() -> None:
     with running(Server()) as thief, running(Server(307, b"", f"{thief.address}/steal")) as server:
         error = failure(server.address)
     assert isinstance(error, Unreachable)
-    assert "redirects to another place" in str(error)
+    assert "redirects elsewhere" in str(error)
     assert thief.seen == []
 
 
@@ -89,7 +89,7 @@ def test_a_redirect_out_of_tls_gets_nothing(certificate: Path) -> None:
         away = Server(307, b"", f"{thief.address}/v1/{PATH}")
         with running(away, certificate) as server:
             error = failure(server.address, cacert=certificate)
-    assert "redirects to another place" in str(error)
+    assert "redirects elsewhere" in str(error)
     assert thief.seen == []
 
 
@@ -97,7 +97,7 @@ def test_a_redirect_out_of_tls_gets_nothing(certificate: Path) -> None:
 def test_a_redirect_off_this_machine_or_to_nowhere_is_not_followed(location: str) -> None:
     with running(Server(307, b"", location and f"{location}/v1/{PATH}")) as server:
         error = failure(server.address)
-    assert "redirects to another place" in str(error)
+    assert "redirects elsewhere" in str(error)
 
 
 def test_a_certificate_that_nobody_vouches_for_gets_nothing(certificate: Path) -> None:
@@ -154,7 +154,7 @@ def test_an_answer_that_no_vault_gives_is_a_fault(content: bytes) -> None:
 
 
 def test_an_answer_above_the_limit_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(http, "MAX_ANSWER", 1000)
+    monkeypatch.setattr(http, "MAX_RESPONSE", 1000)
     with running(Server(content=b" " * 998 + b"{}")) as server:
         assert send(server.address) == {}
         server.content = b" " * 999 + b"{}"
