@@ -1,1 +1,1 @@
-"""Auth methods: each turns what a machine holds into a Vault token."""
+"""Auth methods: each turns a credential of the machine into a Vault token."""

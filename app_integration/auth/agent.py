@@ -1,4 +1,4 @@
-"""Tokens that an agent keeps alive: read from its sink, or added by its proxy."""
+"""Auth methods for tokens that an agent keeps valid: from its sink file, or added by its proxy."""
 
 from __future__ import annotations
 
@@ -9,47 +9,48 @@ from app_integration.auth.methods import AuthMethod, Send, Token, read_credentia
 
 
 class TokenFile(AuthMethod):
-    """A token in a file that somebody else keeps valid, such as an agent's sink.
+    """A token in a file that another process keeps valid, such as an agent's sink.
 
-    It is read again when the file has changed, and when the server refuses the token. It is never
-    renewed or revoked: that is for whoever wrote it.
+    The file is read again when it has changed, and when the server rejects the token. The token is
+    never renewed or revoked here, because the process that wrote the file does that.
     """
 
-    __slots__ = ("_file", "_read")
+    __slots__ = ("_file", "_last_stamp")
     owns_token = False
     hint = (
-        "the token in STRONGROOM_TOKEN_FILE is no longer valid: does the agent run that writes it?"
+        "the token in STRONGROOM_TOKEN_FILE is no longer valid: check that the agent that writes it"
+        " is running"
     )
 
     def __init__(self, file: Path) -> None:
         self._file = file
-        self._read: tuple[int, ...] | None = None
+        self._last_stamp: tuple[int, ...] | None = None
 
     def login(self, send: Send) -> Token:  # noqa: ARG002 (the port's parameter)
-        """What the file holds now; *send* isn't used."""
+        """Return the token that the file holds now; *send* is not used."""
         found = self._content_stamp()
         value = read_credential(self._file, "STRONGROOM_TOKEN_FILE")
-        self._read = found
+        self._last_stamp = found
         return Token(value=value, ttl=0.0, renewable=False)
 
     def has_new_credential(self) -> bool:
-        """Whether the file is another than when it was read; one that is gone has not changed."""
+        """Return whether the file has changed since it was read. A deleted file has not changed."""
         found = self._content_stamp()
-        return found is not None and found != self._read
+        return found is not None and found != self._last_stamp
 
     def _content_stamp(self) -> tuple[int, ...] | None:
-        """Return the file's stamp but for its last part, which a mere chmod changes too."""
+        """Return the file's stamp without its last part (ctime), which a mere chmod changes too."""
         found = stamp(self._file)
         return None if found is None else found[:-1]
 
 
 class Proxy(AuthMethod):
-    """An agent's proxy on this machine, which adds the agent's token to each request."""
+    """A proxy of an agent on this machine, which adds the agent's token to each request."""
 
     __slots__ = ()
     owns_token = False
-    hint = "does the agent run whose proxy VAULT_ADDR names?"
+    hint = "check that the agent whose proxy VAULT_ADDR names is running"
 
     def login(self, send: Send) -> Token:  # noqa: ARG002 (the port's parameter)
-        """No token; *send* isn't used."""
+        """Return an empty token, because the proxy adds the real one; *send* is not used."""
         return Token(value=None, ttl=0.0, renewable=False)

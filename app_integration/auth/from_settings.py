@@ -1,4 +1,4 @@
-"""Who a process is to the server: settings become one way to log in."""
+"""Choice of the auth method that the settings describe."""
 
 from __future__ import annotations
 
@@ -25,21 +25,22 @@ SERVICE_ACCOUNT_TOKEN: Final = Path("/var/run/secrets/kubernetes.io/serviceaccou
 
 
 def auth_method_of(settings: Settings) -> AuthMethod:
-    """The way to log in that *settings* describe. Nothing is read or sent.
+    """Return the auth method that *settings* describe. Nothing is read or sent.
 
     Raises:
-        ConfigurationError: what the method needs isn't set; the message names the variable.
+        ConfigurationError: If a setting that the method needs is missing; the message names its
+            variable.
 
     """
-    login = _METHODS[settings.auth.method](settings)
-    return AuditedAuthMethod(login, settings.audit_device) if settings.audit_device else login
+    method = _METHODS[settings.auth.method](settings)
+    return AuditedAuthMethod(method, settings.audit_device) if settings.audit_device else method
 
 
 def _approle(settings: Settings) -> AuthMethod:
     return AppRole(*settings.approle_files(), mount=settings.auth.mount or APPROLE_MOUNT)
 
 
-def _wrapped(settings: Settings) -> AuthMethod:
+def _wrapped_approle(settings: Settings) -> AuthMethod:
     return WrappedAppRole(
         str(settings.scope), *settings.approle_files(), settings.auth.mount or APPROLE_MOUNT
     )
@@ -68,7 +69,7 @@ def _token(settings: Settings) -> AuthMethod:
 
 
 def _proxy(settings: Settings) -> AuthMethod:
-    # Elsewhere than on this machine, whoever reaches the proxy is the service.
+    # A proxy on another machine is rejected, because everyone who can reach it acts as the service.
     if not server_urls.is_local(settings.required_address()):
         raise ConfigurationError(
             "VAULT_ADDR: STRONGROOM_AUTH=proxy needs an agent on this machine, such as"
@@ -79,13 +80,15 @@ def _proxy(settings: Settings) -> AuthMethod:
 
 def _required(path: Path | None, variable: str) -> Path:
     if path is None:
-        raise ConfigurationError(f"{variable} is not set; docs/Env.md says what logs in with what")
+        raise ConfigurationError(
+            f"{variable} is not set; docs/Env.md lists the variables of each auth method"
+        )
     return path
 
 
 _METHODS: Final[dict[str, Callable[[Settings], AuthMethod]]] = {
     "approle": _approle,
-    "approle-wrapped": _wrapped,
+    "approle-wrapped": _wrapped_approle,
     "jwt": _jwt,
     "kubernetes": _kubernetes,
     "cert": _certificate,

@@ -1,7 +1,7 @@
-"""Ways to log in: each turns what a machine holds into a token.
+"""Auth methods that log in with one request, and the interface of all auth methods.
 
-Those that need more than one request are in :mod:`app_integration.auth.wrapped_approle`, and those
-whose token belongs to somebody else in :mod:`app_integration.auth.agent`.
+:mod:`app_integration.auth.wrapped_approle` has the method that needs several requests, and
+:mod:`app_integration.auth.agent` those whose token belongs to another process.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ log = logging.getLogger(__name__)
 
 
 class Send(Protocol):
-    """Send one request, within a deadline that is set already."""
+    """A function that sends one request within a deadline that is already set."""
 
     def __call__(
         self,
@@ -34,20 +34,21 @@ class Send(Protocol):
         *,
         token: Token | None = None,
     ) -> dict[str, Any]:
-        """Return the decoded answer; *token* is sent if given."""
+        """Send the request, with *token* if it is not None, and return the decoded response."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """A token and what the server says of its life.
+    """A Vault token, with its TTL as the server reported it.
 
     Attributes:
-        value: None for an agent's proxy, which adds its own.
-        ttl: seconds it lives from the moment of issue; 0 means for ever, or unknown.
-        renewable: whether ``auth/token/renew-self`` prolongs it.
-        accessor: names the token to whoever may revoke it; "" when it isn't known.
-        accessor_hmac: what the server's audit log writes for *accessor*; None when it isn't known.
+        value: None for an agent's proxy, which adds its own token.
+        ttl: seconds from the moment of issue; 0 for a token that never expires, or an unknown TTL.
+        renewable: whether ``auth/token/renew-self`` extends it.
+        accessor: an id with which the token can be looked up and revoked; "" if it is unknown.
+        accessor_hmac: the HMAC of *accessor* that the server's audit log has; None if it is
+            unknown.
 
     """
 
@@ -59,41 +60,49 @@ class Token:
 
     @classmethod
     def from_auth(cls, auth: Auth) -> Token:
-        """The token that a login gave."""
+        """Return the token in the response to a login."""
         return cls(auth.client_token, auth.lease_duration, auth.renewable, auth.accessor)
 
-    def renewed(self, auth: Auth) -> Token:
-        """The same token, as its renewal describes it."""
+    def with_renewal(self, auth: Auth) -> Token:
+        """Return this token with the TTL that the response to its renewal reports."""
         return replace(Token.from_auth(auth), accessor_hmac=self.accessor_hmac)
 
 
 class AuthMethod(ABC):
-    """One way to log in; called again whenever the token has gone."""
+    """One way to log in. A session calls it again each time it needs another token."""
 
     __slots__ = ()
 
     @property
     def owns_token(self) -> bool:
-        """Whether the token is this process's own, to renew and to revoke."""
+        """Return whether this process owns the token, so that it renews and revokes it."""
         return True
 
     @property
     @abstractmethod
     def hint(self) -> str:
-        """What to look at when the server refuses."""
+        """Return the advice that follows in the error when the server rejects the login."""
 
     @abstractmethod
     def login(self, send: Send) -> Token:
-        """A fresh token. Raises an error of :mod:`app_integration.errors`."""
+        """Return a new token.
+
+        Raises:
+            StrongroomError: If the credential cannot be read, or the login fails.
+
+        """
 
     def has_new_credential(self) -> bool:
-        """Whether another token lies ready than the one given last."""
+        """Return whether a login would use another credential than the last one did."""
         return False
 
 
 @dataclass(frozen=True, slots=True)
 class AppRole(AuthMethod):
-    """AppRole with its two halves in files, read at each login so that they can be replaced."""
+    """AppRole, with role-id and secret-id in files that are read at each login.
+
+    That way both can be replaced while the process runs.
+    """
 
     hint = "the role-id or secret-id is wrong, expired or used up: issue a new secret-id"
     role_id_file: Path
@@ -111,14 +120,14 @@ class AppRole(AuthMethod):
 
 @dataclass(frozen=True, slots=True)
 class JwtFile(AuthMethod):
-    """A JWT in a file, as a platform puts it there; Kubernetes' own login takes the same.
+    """A JWT in a file that the platform writes. Kubernetes' auth method takes the same request.
 
-    The file is read at each login: a platform replaces the token before it ends.
+    The file is read at each login, because a platform replaces the JWT before it expires.
     """
 
     hint = (
-        "see that the platform puts a fresh token into STRONGROOM_JWT_FILE, and that the role takes"
-        " its issuer, audience and subject"
+        "check that the platform writes a fresh token into STRONGROOM_JWT_FILE, and that the role"
+        " accepts its issuer, audience and subject"
     )
     file: Path
     role: str
@@ -132,9 +141,12 @@ class JwtFile(AuthMethod):
 
 @dataclass(frozen=True, slots=True)
 class Certificate(AuthMethod):
-    """The TLS certificate with which the session's connections are made."""
+    """Login with the TLS client certificate that the session's connections present."""
 
-    hint = "the certificate in VAULT_CLIENT_CERT is expired, or not one that the role takes"
+    hint = (
+        "the certificate in VAULT_CLIENT_CERT is expired, or the role does not accept it: issue"
+        " another, or change the role"
+    )
     role: str
     mount: str = CERT_MOUNT
 
@@ -145,22 +157,23 @@ class Certificate(AuthMethod):
 
 @dataclass(frozen=True, slots=True)
 class StaticToken(AuthMethod):
-    """A token that somebody else obtained; it is used as it is and never replaced."""
+    """A token that was obtained elsewhere. It is used as it is, and never replaced."""
 
     owns_token = False
-    hint = "the token that was given is no longer valid"
+    hint = "the token is no longer valid: obtain another"
     value: Secret
 
     def login(self, send: Send) -> Token:  # noqa: ARG002 (the port's parameter)
-        """The token itself; *send* isn't used."""
+        """Return the token itself; *send* is not used."""
         return Token(value=self.value, ttl=0.0, renewable=False)
 
 
 @dataclass(frozen=True, slots=True)
 class AuditedAuthMethod(AuthMethod):
-    """Another login, whose tokens also tell what the server's audit log writes for them.
+    """A wrapper of another auth method that adds :attr:`Token.accessor_hmac` to its tokens.
 
     Attributes:
+        method: the other auth method.
         device: the name of an audit device.
 
     """
@@ -170,51 +183,69 @@ class AuditedAuthMethod(AuthMethod):
 
     @property
     def owns_token(self) -> bool:
-        """As that of the other."""
+        """Return whether this process owns the token of the wrapped method."""
         return self.method.owns_token
 
     @property
     def hint(self) -> str:
-        """As that of the other."""
+        """Return the hint of the wrapped method."""
         return self.method.hint
 
     def has_new_credential(self) -> bool:
-        """As that of the other."""
+        """Return whether the wrapped method has a new credential."""
         return self.method.has_new_credential()
 
     def login(self, send: Send) -> Token:
-        """Log in, and ask once. A token that may not ask will do: ``request_id`` is in the log."""
+        """Log in, and request the HMAC of the accessor.
+
+        A token without it is returned if its policy does not grant that request, because the
+        ``request_id`` in an access record leads to the same line of the audit log.
+        """
         token = self.method.login(send)
         if not token.accessor:
             return token
         path, body = need("hash-for-audit", self.device).path, {"input": token.accessor}
         try:
-            made = answers.text(send("POST", path, body, token=token), path, "hash")
+            hmac = answers.text(send("POST", path, body, token=token), path, "hash")
         except StrongroomError as error:
-            log.info("access records name no accessor: %s", error)
+            log.info("access records will not contain the token's accessor: %s", error)
             return token
-        return replace(token, accessor_hmac=made)
+        return replace(token, accessor_hmac=hmac)
 
 
 def log_in(send: Send, mount: str, body: Mapping[str, Any]) -> Token:
-    """Present the credential *body* at the auth method on *mount*."""
+    """Send the credential *body* to the auth method on *mount*, and return the token.
+
+    Args:
+        send: sends the request.
+        mount: the path below ``auth/``.
+        body: the body of the request.
+
+    Raises:
+        StrongroomError: If the server rejects the credential or is unavailable.
+
+    """
     path = f"auth/{mount}/login"
     return Token.from_auth(answers.auth(send("POST", path, body), path))
 
 
 def read_credential(path: Path, setting: str) -> Secret:
-    """The one line that *path* holds; *setting* is named in errors.
+    """Return the content of *path* without surrounding whitespace.
+
+    Args:
+        path: a file with one credential.
+        setting: the variable that names the file, for errors.
 
     Raises:
-        ConfigurationError: the file is missing, unreadable or empty.
+        ConfigurationError: If the file is missing, unreadable, empty or not UTF-8.
 
     """
     try:
         text = path.read_text(encoding="utf-8").strip()
     except OSError as error:
-        raise ConfigurationError(f"{path} ({setting}) can't be read: {error.strerror}") from None
+        raise ConfigurationError(f"{path} ({setting}) cannot be read: {error.strerror}") from None
     except UnicodeDecodeError:
-        raise ConfigurationError(f"{path} ({setting}) is no text in UTF-8") from None
+        raise ConfigurationError(f"{path} ({setting}) is not UTF-8 text") from None
     if not text:
         raise ConfigurationError(f"{path} ({setting}) is empty; issue a new credential into it")
     return Secret(text)

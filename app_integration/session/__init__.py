@@ -1,1 +1,1 @@
-"""One logged-in connection to the server, its Vault token, and its retries."""
+"""A session with the server: login, Vault token, renewal and retries."""

@@ -1,4 +1,4 @@
-"""One call of a session, and what is left when its answer is lost."""
+"""One request of a session, and the accounting of a lease whose response was lost."""
 
 from __future__ import annotations
 
@@ -15,7 +15,12 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """What a caller asks for; *wrap_ttl* in seconds."""
+    """Parameters of one request.
+
+    Attributes:
+        wrap_ttl: seconds; requests a response-wrapped answer. None for a plain one.
+
+    """
 
     method: str
     path: str
@@ -24,9 +29,15 @@ class Call:
 
 
 def count_orphan(call: Call, error: ServerError) -> None:
-    """Count a lease that may have been issued whose answer was lost; it lives to its end."""
+    """Count a lease that the server may have issued although its response was lost.
+
+    Nobody knows the id of such a lease, so that it cannot be revoked and lives until its TTL ends.
+    """
     if error.not_sent or isinstance(error, RateLimited | RequestRefused):
         return
     if call.path.startswith(permissions.LEASING):
-        log.warning("%s: an answer was lost, and perhaps a lease with it, until its TTL", call.path)
+        log.warning(
+            "%s: the response was lost; a lease may have been issued that stays until its TTL ends",
+            call.path,
+        )
         metrics.current().record_operation("orphan-lease", type(error).__name__)

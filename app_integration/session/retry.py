@@ -1,4 +1,4 @@
-"""When a failed request is worth another attempt, and how long to pause before it."""
+"""Retries of failed requests with jittered exponential backoff."""
 
 from __future__ import annotations
 
@@ -18,18 +18,25 @@ from app_integration.settings import Limits
 
 _T = TypeVar("_T")
 
-#: A pause can help. A sealed server, a deadline that ran out, or an answer of another shape fails
-#: at once.
+#: Errors after which a retry can succeed. A sealed server, an expired deadline or an unexpected
+#: response (see :func:`_is_worth_retrying`) fails at once.
 WORTH_RETRYING: Final = (Unreachable, RateLimited, ServerFault)
 
 
 class Retry:
-    """Repeats a call with jittered, growing pauses, all within its deadline."""
+    """A callable that repeats a request with jittered exponential backoff until its deadline."""
 
     def __init__(
         self, limits: Limits, clock: Callable[[], float], sleep: Callable[[float], None]
     ) -> None:
-        """Args: *clock* in seconds, monotonic; *sleep* pauses for seconds."""
+        """Take the backoff from *limits*.
+
+        Args:
+            limits: ``retry_window``, ``retry_base`` and ``retry_max`` are used.
+            clock: monotonic, in seconds.
+            sleep: sleeps for the given seconds.
+
+        """
         self._limits = limits
         self._clock = clock
         self._sleep = sleep
@@ -38,46 +45,47 @@ class Retry:
         )
 
     def __call__(self, send: Callable[[], _T], deadline: float) -> _T:
-        """The answer of *send*; its last error when no further attempt would begin in time.
+        """Return the result of *send*; raise its last error if another attempt would be too late.
 
-        A pause is at least what the server asks for; one that would be too long isn't begun.
+        Each backoff is at least the ``Retry-After`` of the server. If it would end after the
+        deadline or the retry window, the error is raised at once.
 
         Args:
-            send: one attempt, which bounds itself by the same deadline.
+            send: makes one attempt, which observes the same deadline by itself.
             deadline: on the clock.
 
         """
         end = min(deadline, self._clock() + self._limits.retry_window)
         try:
-            return send()  # nearly always all there is to it, without the library's bookkeeping
+            return send()  # outside tenacity, because its bookkeeping costs time on each call
         except WORTH_RETRYING as error:
             if not _is_worth_retrying(error):
                 raise
             failed: list[StrongroomError] = [error]
 
-        def again() -> _T:
-            if failed:
+        def attempt() -> _T:
+            if failed:  # so that tenacity takes the failure above for its first attempt
                 raise failed.pop()
             return send()
 
-        return self._repeated(again, end)
+        return self._retry(attempt, end)
 
-    def _repeated(self, send: Callable[[], _T], end: float) -> _T:
+    def _retry(self, send: Callable[[], _T], end: float) -> _T:
         def out_of_time(state: tenacity.RetryCallState) -> bool:
             return self._clock() + state.upcoming_sleep >= end
 
         return tenacity.Retrying(
             retry=tenacity.retry_if_exception(_is_worth_retrying),
-            wait=self._pause,
+            wait=self._backoff,
             stop=out_of_time,
             sleep=self._sleep,
             reraise=True,
         )(send)
 
-    def _pause(self, state: tenacity.RetryCallState) -> float:
+    def _backoff(self, state: tenacity.RetryCallState) -> float:
         error = state.outcome.exception() if state.outcome else None
-        asked = error.retry_after if isinstance(error, RateLimited) else None
-        return (asked or 0.0) + self._jitter(state)
+        retry_after = error.retry_after if isinstance(error, RateLimited) else None
+        return (retry_after or 0.0) + self._jitter(state)
 
 
 def _is_worth_retrying(error: BaseException) -> bool:

@@ -1,4 +1,4 @@
-"""One logged-in connection to the server: login, renewal, re-login, retries, one deadline."""
+"""A session with the server: login, renewal, re-login, retries and one deadline for each call."""
 
 from __future__ import annotations
 
@@ -32,15 +32,15 @@ from app_integration.transport.failover import FailoverTransport
 from app_integration.transport.http import Hidden, Sender, Transport
 
 log = logging.getLogger(__name__)
-#: Seconds that giving a token back may take: a process that ends doesn't wait for a server.
+#: Seconds that revoking the token may take, so that a process does not wait for a server to exit.
 CLOSE_SECONDS = 2.0
 
 
 class Session:
-    """Requests to one server, or one cluster, under one identity.
+    """A session with one server, or one cluster, under one identity. Thread-safe.
 
-    Thread-safe. It logs in at the first request; a daemon thread renews the token, since leased
-    database users die with the token that leased them. A process that forked logs in for itself.
+    It logs in at the first request. A daemon thread renews the token, because leased database users
+    are revoked with the token that leased them. A forked process logs in for itself.
     """
 
     def __init__(
@@ -58,44 +58,58 @@ class Session:
         connect: Callable[[], Sender] | None = None,
         through: Callable[[Sender], Sender] | None = None,
     ) -> None:
-        """Args: *clock* in seconds, monotonic; *sleep* pauses for seconds.
+        """Load the certificates; nothing is sent before the first request.
 
-        *extra_addresses* are more addresses of the same cluster; *certificate* and its key are PEM
-        files; *namespace* is where paths begin. *connect* gives what requests are sent through,
-        once in each process and once for each login; None for HTTP, which *through* wraps.
+        Args:
+            address: ``http(s)://host:port``, or ``unix://`` with the path of a socket.
+            auth_method: logs in.
+            extra_addresses: more addresses of the same cluster.
+            cacert: a PEM file of the trusted authorities; None for certifi's bundle.
+            certificate: PEM files of the client's certificate and of its key.
+            namespace: the Vault namespace; empty for the root namespace.
+            limits: of time; the defaults if None.
+            clock: monotonic, in seconds.
+            sleep: sleeps for the given seconds.
+            connect: opens what requests are sent through: once in each process, and once for each
+                login. None for HTTP.
+            through: wraps the sender for HTTP; it has no effect together with *connect*.
+
+        Raises:
+            ConfigurationError: If a certificate cannot be read.
+
         """
         self._addresses = (address, *extra_addresses)
         self._cacert = cacert
         self._certificate = certificate
         self._namespace = namespace
-        self._connect = connect or self._over_http
+        self._connect = connect or self._connect_http
         self._through = through
         self._auth_method = auth_method
         self._limits = limits or Limits()
         self._clock = clock
         self._retry = Retry(self._limits, clock, sleep)
         self.reset_after_fork()
-        self._opened()  # what can't be opened is refused here
+        self._get_transport()  # so that a certificate that cannot be read is an error here
         fork_safety.reset_in_child(self)
 
     def reset_after_fork(self) -> None:
-        """Fresh sockets, locks and no token: a forked child logs in for itself."""
+        """Drop connections and token, and recreate the locks. A forked child logs in for itself."""
         self._opening = threading.Lock()
         self._transport: Sender | None = None
         self._tokens = TokenManager(
             self._auth_method,
             ", ".join(self._addresses),
-            self._connected,
+            self._open_connection,
             self._limits,
             self._clock,
         )
-        self._renewal = TokenRenewer(self._tokens, self._within, self._deadline, self._limits)
+        self._renewer = TokenRenewer(self._tokens, self._send_until, self._deadline, self._limits)
 
-    def _opened(self) -> Sender:
-        """What requests are sent through, opened when first used after a fork.
+    def _get_transport(self) -> Sender:
+        """Return the sender of this process; open it on first use, also after a fork.
 
         Raises:
-            ConfigurationError: a certificate can't be read.
+            ConfigurationError: If a certificate cannot be read.
 
         """
         with self._opening:
@@ -103,7 +117,7 @@ class Session:
                 self._transport = self._connect()
             return self._transport
 
-    def _over_http(self) -> Sender:
+    def _connect_http(self) -> Sender:
         senders = [
             Transport(
                 address,
@@ -119,23 +133,26 @@ class Session:
 
     @property
     def accessor(self) -> str | None:
-        """What the server's audit log writes for the accessor of the token, when it is known."""
-        token = self._tokens.held
+        """Return the HMAC of the token's accessor, as the audit log has it; None if unknown."""
+        token = self._tokens.cached_token
         return token.accessor_hmac if token else None
 
     @property
     def logins(self) -> int:
-        """How many times it has logged in. What a token leased ends with that token."""
+        """Return the number of successful logins. The leases of a token end with that token."""
         return self._tokens.logins
 
     def get(self, path: str) -> dict[str, Any]:
-        """The decoded answer to a GET of *path* (no leading ``/v1/``); ``{}`` for none.
+        """Send a GET and return the decoded response; ``{}`` if it has no body.
+
+        Args:
+            path: API path without the leading ``/v1/``.
 
         Raises:
-            AccessDenied: the token may not, or the path is absent.
-            RequestRefused: 400 or 404 and the like; its ``status`` tells.
-            ServerError: the server is away, sealed, failing, or the deadline ran out.
-            AuthenticationFailed: the login was refused.
+            AccessDenied: If the policy does not grant the path, or the path is absent.
+            RequestRefused: If the server returns 400, 404 or the like; see its ``status``.
+            ServerError: If the server is unreachable, sealed or failing, or the deadline is over.
+            AuthenticationFailed: If the login is refused.
 
         """
         return self._request("GET", path)
@@ -148,21 +165,22 @@ class Session:
         wrap_ttl: int | None = None,
         retry: bool = True,
     ) -> dict[str, Any]:
-        """The decoded answer to a POST; raises as :meth:`get` does.
+        """Send a POST and return the decoded response. It raises the errors of :meth:`get`.
 
         Args:
             path: API path without the leading ``/v1/``.
             body: sent as JSON.
-            wrap_ttl: seconds; the answer comes response-wrapped.
-            retry: False for what must not be sent twice. A wrapped request never is.
+            wrap_ttl: seconds; requests a response-wrapped answer that can be unwrapped for so long.
+            retry: False for a request that must not be sent twice. A wrapped request is never
+                repeated.
 
         """
-        hidden, body = Hidden(body or {}), None  # no frame of ours shows it
-        again = retry and wrap_ttl is None
-        return self._request("POST", path, body=hidden, wrap_ttl=wrap_ttl, retry=again)
+        hidden, body = Hidden(body or {}), None  # so that no frame of a traceback shows the body
+        may_retry = retry and wrap_ttl is None
+        return self._request("POST", path, body=hidden, wrap_ttl=wrap_ttl, retry=may_retry)
 
     def list(self, path: str) -> list[str]:
-        """The keys below *path*; ``[]`` when there are none. Raises as :meth:`get` does."""
+        """Return the keys below *path*; ``[]`` if there are none. Raises as :meth:`get`."""
         try:
             return answers.keys(self._request("LIST", path), path)
         except RequestRefused as refused:
@@ -171,24 +189,26 @@ class Session:
             raise
 
     def delete(self, path: str) -> None:
-        """Send a DELETE; raises as :meth:`get` does."""
+        """Send a DELETE. It raises the errors of :meth:`get`."""
         self._request("DELETE", path)
 
     def close(self) -> None:
-        """Stop renewing, and give back the token with all its leases."""
-        self._renewal.stop()
+        """Stop the renewal, revoke the token with all its leases, and close the connections."""
+        self._renewer.stop()
         token = self._tokens.close()
         if token is not None:
-            self._give_back(token)
+            self._revoke(token)
         if self._transport is not None:
             self._transport.close()
 
-    def _give_back(self, token: Token) -> None:
+    def _revoke(self, token: Token) -> None:
         deadline = self._clock() + min(CLOSE_SECONDS, self._limits.deadline)
         try:
-            self._within(deadline)("POST", "auth/token/revoke-self", {}, token=token)
+            self._send_until(deadline)("POST", "auth/token/revoke-self", {}, token=token)
         except StrongroomError as error:
-            log.info("the token wasn't revoked and will expire by itself: %s", error)
+            log.info(
+                "could not revoke the Vault token; it stays valid until its TTL ends: %s", error
+            )
 
     def __enter__(self) -> Self:
         return self
@@ -214,27 +234,30 @@ class Session:
         return self._retry(attempt, deadline) if retry else attempt()
 
     def _attempt(self, call: Call, deadline: float) -> dict[str, Any]:
-        """*call* with the token in use; once more with a new one when that turns out dead."""
-        token = self._tokens.current(deadline)
-        self._renewal.begin(token)
+        """Send *call* with the token in use; if that has expired, log in and send it once more."""
+        token = self._tokens.get_token(deadline)
+        self._renewer.start(token)
         try:
-            return self._sent(call, token, deadline)
+            return self._send_call(call, token, deadline)
         except AccessDenied:
             if not self._tokens.may_have_expired(token) or self._is_valid(token, deadline):
                 raise
         fresh = self._tokens.reauthenticate(token, deadline)
         try:
-            return self._sent(call, fresh, deadline)
+            return self._send_call(call, fresh, deadline)
         except AccessDenied:
             self._tokens.note_denial()
             raise
 
     def _is_valid(self, token: Token, deadline: float) -> bool:
-        """Whether a 403 was about the path; nobody is asked about a token already replaced."""
-        return token is self._tokens.held and self._renewal.is_valid(token, deadline)
+        """Return whether *token* is valid, so that a 403 was about the path.
 
-    def _sent(self, call: Call, token: Token, deadline: float) -> dict[str, Any]:
-        sender = self._transport or self._opened()
+        A token that has already been replaced counts as invalid without a request.
+        """
+        return token is self._tokens.cached_token and self._renewer.is_valid(token, deadline)
+
+    def _send_call(self, call: Call, token: Token, deadline: float) -> dict[str, Any]:
+        sender = self._transport or self._get_transport()
         try:
             return self._send(
                 sender,
@@ -249,13 +272,13 @@ class Session:
             count_orphan(call, error)
             raise
 
-    def _within(self, deadline: float) -> Send:
-        """Return what sends over the session's connection until *deadline*."""
-        return partial(self._send, self._transport or self._opened(), deadline)
+    def _send_until(self, deadline: float) -> Send:
+        """Return a function that sends over the session's connection until *deadline*."""
+        return partial(self._send, self._transport or self._get_transport(), deadline)
 
     @contextmanager
-    def _connected(self, deadline: float) -> Iterator[Send]:
-        """Yield what sends over a connection of its own until *deadline*."""
+    def _open_connection(self, deadline: float) -> Iterator[Send]:
+        """Yield a function that sends over a connection of its own until *deadline*."""
         with closing(self._connect()) as sender:
             yield partial(self._send, sender, deadline)
 
@@ -281,10 +304,11 @@ class Session:
 
 
 def open_session(settings: Settings) -> Session:
-    """The session that *settings* describe.
+    """Return a session as *settings* describe it. Nothing is sent.
 
     Raises:
-        ConfigurationError: the address or a file is not set. Nothing is sent.
+        ConfigurationError: If the address or a required file is not set, or a certificate cannot be
+            read.
 
     """
     return Session(

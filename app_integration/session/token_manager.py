@@ -1,4 +1,4 @@
-"""The one token of a session: had at first use, replaced when it is dead, given back at the end."""
+"""Management of a session's Vault token: log in on first use, log in again on expiry."""
 
 from __future__ import annotations
 
@@ -18,29 +18,41 @@ from app_integration.settings import Limits
 
 log = logging.getLogger(__name__)
 
-#: Seconds for which a 403 isn't taken as a sign of a dead token, once a new one got it too: a token
-#: that may not look itself up would otherwise be replaced at every denial.
+#: Seconds in which a 403 does not count as a sign of an expired token, after a new token got one
+#: too. Otherwise a token whose policy does not grant ``lookup-self`` would be replaced at every
+#: denial.
 DENIAL_SECONDS: Final = 30.0
 
 
 class TokenManager:
-    """Thread-safe. Threads that find the token dead together log in once."""
+    """Manager of one Vault token. Thread-safe.
+
+    Threads that need a new token at the same time share one login.
+    """
 
     def __init__(
         self,
         auth_method: AuthMethod,
-        where: str,
+        addresses: str,
         connect: Callable[[float], AbstractContextManager[Send]],
         limits: Limits,
         clock: Callable[[], float],
         jitter: Callable[[], float] = random.random,
     ) -> None:
-        """Args: *where* stands in errors; *clock* in seconds; *jitter* gives 0.0 to 1.0.
+        """Send nothing yet.
 
-        *connect* opens a connection that is used until a deadline, and closed after that.
+        Args:
+            auth_method: logs in.
+            addresses: the addresses of the server, for errors.
+            connect: opens a connection for one login. The connection is used until the given
+                deadline, and closed when the context ends.
+            limits: ``login_retry_base`` and ``login_retry_max`` are used.
+            clock: monotonic, in seconds.
+            jitter: returns a number from 0.0 to 1.0.
+
         """
         self.auth_method = auth_method
-        self._where = where
+        self._addresses = addresses
         self._connect = connect
         self._limits = limits
         self._clock = clock
@@ -48,53 +60,80 @@ class TokenManager:
         self._lock = threading.Lock()
         self._logins: SingleFlight[Token] = SingleFlight()
         self._closed = False
-        self.logins = 0  # that gave the token in use, and those before it
+        self.logins = 0  # successful ones, so that a caller notices that the token was replaced
         self._token: Token | None = None
-        self._dead: Token | None = None  # the last one that a login gave though it was refused
-        self._refusal: AuthenticationFailed | None = None
-        self._refusals = 0  # in a row
+        # The last token that a login returned although requests with it were denied.
+        self._rejected_token: Token | None = None
+        self._last_refusal: AuthenticationFailed | None = None
+        self._refusal_count = 0  # in a row
         self._not_before = 0.0  # on the clock, after a refusal
         self._denied_until = float("-inf")  # on the clock
 
     @property
-    def held(self) -> Token | None:
-        """The token in use; None before the first login and after the end."""
+    def cached_token(self) -> Token | None:
+        """Return the token in use; None before the first login and after :meth:`close`."""
         return self._token
 
-    def current(self, deadline: float) -> Token:
-        """The token to send, from a login when there is none yet."""
+    def get_token(self, deadline: float) -> Token:
+        """Return the token to send.
+
+        Logs in if there is none yet, or if the auth method has a new credential.
+
+        Raises:
+            AuthenticationFailed: If the login is refused, or the session is closed.
+            ServerError: If the server is unavailable.
+
+        """
         token = self._token
         if token is None or self.auth_method.has_new_credential():
             return self.reauthenticate(token, deadline)
         return token
 
     def reauthenticate(self, stale: Token | None, deadline: float) -> Token:
-        """A fresh token in place of *stale*; threads that come together share one login.
+        """Return a token that replaces *stale*. Concurrent callers share one login.
+
+        Args:
+            stale: the token to replace. If another thread has already replaced it, its successor is
+                returned without a login. None before the first login.
+            deadline: on the clock.
 
         Raises:
-            AuthenticationFailed: the login was refused, lately or now, or the session is closed.
-            ServerError: the server is away.
+            AuthenticationFailed: If the login is refused, if it was refused so recently that the
+                backoff is not over, or if the session is closed.
+            ServerError: If the server is unavailable.
 
         """
         return self._logins.do("login", partial(self._replace, stale, deadline))
 
     def may_have_expired(self, token: Token) -> bool:
-        """Whether a 403 with *token* is worth asking about, or it is known to be the path's."""
+        """Return whether a 403 for *token* may mean that it has expired.
+
+        It does not if a new token was denied too within the last :data:`DENIAL_SECONDS`: then the
+        policy denies the path.
+        """
         return token is not self._token or self._clock() >= self._denied_until
 
     def note_denial(self) -> None:
-        """A new token was denied the same: it is the path, whatever a look-up says."""
+        """Note that a new token was denied too, so that the policy denies the path.
+
+        See :data:`DENIAL_SECONDS`.
+        """
         self._denied_until = self._clock() + DENIAL_SECONDS
 
-    def renewed(self, old: Token, new: Token) -> None:
-        """*new* is what the server says of *old* after its renewal."""
+    def replace_renewed(self, old: Token, new: Token) -> None:
+        """Replace *old* by *new*, the same token as its renewal describes it."""
         with self._lock:
             if self._token is old:
                 self._token = new
         metrics.current().lease("token", new.ttl)
 
     def close(self) -> Token | None:
-        """No login from now on; gives the token to revoke, when it is this process's own."""
+        """Prevent further logins.
+
+        Returns:
+            The token to revoke; None if there is none, or if another process owns it.
+
+        """
         with self._lock:
             self._closed = True
             token, self._token = self._token, None
@@ -114,57 +153,71 @@ class TokenManager:
                 if token.ttl > 0:
                     metrics.current().lease("token", token.ttl)
                 return token
-        self._give_up(token, deadline)
+        self._revoke(token, deadline)
         raise _closed()
 
     def _log_in(self, stale: Token | None, deadline: float) -> Token:
-        self._check_pause()
+        self._check_backoff()
         try:
-            token = self._ask(deadline)
-            if any(each and each.value == token.value for each in (stale, self._dead)):
-                self._dead = token if token.value is not None else None
-                raise self._refused()
+            token = self._send_login(deadline)
+            if any(each and each.value == token.value for each in (stale, self._rejected_token)):
+                self._rejected_token = token if token.value is not None else None
+                raise self._login_refused()
         except AuthenticationFailed as refusal:
-            self._remember(refusal)
+            self._start_backoff(refusal)
             raise
-        self._refusals, self._refusal = 0, None
+        self._refusal_count, self._last_refusal = 0, None
         return token
 
     @metrics.counted("login")
-    def _ask(self, deadline: float) -> Token:
-        # A client of its own: what a login leaves behind, such as a broken connection, is its own.
+    def _send_login(self, deadline: float) -> Token:
+        # On a connection of its own, so that a login that breaks its connection harms no request.
         with self._connect(deadline) as send:
             try:
                 return self.auth_method.login(send)
             except AccessDenied:
-                raise self._refused() from None
+                raise self._login_refused() from None
             except RequestRefused as refused:
-                raise self._refused(f": {refused}") from refused
+                raise self._login_refused(f": {refused}") from refused
 
-    def _refused(self, words: str = "") -> AuthenticationFailed:
-        """With the server's own *words*, where it gives a reason: they repeat no credential."""
-        what = f"login at {self._where} was refused{words}"
-        return AuthenticationFailed(f"{what}; {self.auth_method.hint}")
+    def _login_refused(self, reason: str = "") -> AuthenticationFailed:
+        """Return the error for a rejected login, with the server's *reason* if it sent one.
 
-    def _check_pause(self) -> None:
-        """Refuse at once what was refused a moment ago: a server locks out who asks on and on."""
+        The server's message repeats no credential.
+        """
+        message = f"login at {self._addresses} was refused{reason}"
+        return AuthenticationFailed(f"{message}; {self.auth_method.hint}")
+
+    def _check_backoff(self) -> None:
+        """Raise the last refusal again while its backoff lasts.
+
+        The server locks out a client that fails to log in too often.
+        """
         wait = self._not_before - self._clock()
-        if self._refusal is not None and wait > 0 and not self.auth_method.has_new_credential():
-            raise type(self._refusal)(f"{self._refusal} (asked again in {wait:.0f} s at most)")
+        if (
+            self._last_refusal is not None
+            and wait > 0
+            and not self.auth_method.has_new_credential()
+        ):
+            raise type(self._last_refusal)(
+                f"{self._last_refusal} (the next login attempt is possible in {wait:.0f} s)"
+            )
 
-    def _remember(self, refusal: AuthenticationFailed) -> None:
-        pause = min(self._limits.login_retry_base * 2**self._refusals, self._limits.login_retry_max)
-        self._refusal, self._refusals = refusal, self._refusals + 1
-        self._not_before = self._clock() + pause * (1 + self._jitter()) / 2
+    def _start_backoff(self, refusal: AuthenticationFailed) -> None:
+        backoff = min(
+            self._limits.login_retry_base * 2**self._refusal_count, self._limits.login_retry_max
+        )
+        self._last_refusal, self._refusal_count = refusal, self._refusal_count + 1
+        self._not_before = self._clock() + backoff * (1 + self._jitter()) / 2
         with self._lock:
             self._token = None
 
-    def _give_up(self, token: Token, deadline: float) -> None:
-        """Revoke what came too late to be used."""
+    def _revoke(self, token: Token, deadline: float) -> None:
+        """Revoke a token whose login finished after the session was closed."""
         if self.auth_method.owns_token:
             with self._connect(deadline) as send:
                 send("POST", "auth/token/revoke-self", token=token)
 
 
 def _closed() -> AuthenticationFailed:
-    return AuthenticationFailed("this session was closed; open another")
+    return AuthenticationFailed("this session is closed; open another")

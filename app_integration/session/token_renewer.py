@@ -1,4 +1,4 @@
-"""Keeps a session's token alive, from a thread of its own."""
+"""Background renewal of a session's Vault token."""
 
 from __future__ import annotations
 
@@ -22,91 +22,105 @@ from app_integration.settings import Limits
 from app_integration.transport import answers
 
 log = logging.getLogger(__name__)
-_RENEWAL: Final = "auth/token/renew-self"
-_RETRY: Final = 5.0  # seconds between attempts while the server is away
+_RENEW_PATH: Final = "auth/token/renew-self"
+_RETRY_INTERVAL: Final = 5.0  # seconds between attempts while the server is unavailable
 
 
 class TokenRenewer:
-    """Renews the token at a share of its life; what can't be renewed is replaced by a login.
+    """A background thread that renews the token, and logs in when a renewal is no longer possible.
 
-    A token's leases die with it, so it is kept alive while it is used, and not only on demand.
+    The leases of a token are revoked when it expires. That is why it is renewed continually while
+    the session is in use, and not only on demand.
     """
 
     def __init__(
         self,
         tokens: TokenManager,
-        within: Callable[[float], Send],
+        send_until: Callable[[float], Send],
         deadline: Callable[[], float],
         limits: Limits,
     ) -> None:
-        """Args: *within* sends until a deadline; *deadline* gives that of a call made now."""
+        """Start no thread yet.
+
+        Args:
+            tokens: manages the token to renew.
+            send_until: returns a function that sends requests until a deadline.
+            deadline: returns the deadline of a request that starts now.
+            limits: ``renew_at`` is used, the share of the TTL after which the token is renewed.
+
+        """
         self._tokens = tokens
-        self._within = within
+        self._send_until = send_until
         self._deadline = deadline
         self._limits = limits
         self.worker = BackgroundWorker(
-            self._work, "vault-renewal", longest=threading.TIMEOUT_MAX, retry=_RETRY
+            self._run, "vault-renewal", longest=threading.TIMEOUT_MAX, retry=_RETRY_INTERVAL
         )
 
-    def begin(self, token: Token) -> None:
-        """Look after *token* and its successors, if it is ours and ends."""
+    def start(self, token: Token) -> None:
+        """Start renewing *token* and its successors, if this process owns it and it expires."""
         if self.worker.running or token.ttl <= 0 or not self._tokens.auth_method.owns_token:
             return
-        self.worker.start(self._pause())
+        self.worker.start(self._next_interval())
 
     def stop(self) -> None:
-        """No renewal begins from now on."""
+        """Start no further renewal."""
         self.worker.close()
 
-    def _work(self) -> float:
+    def _run(self) -> float:
         try:
-            self.once()
+            self.renew_once()
         except OUTAGE as error:
-            log.warning("the token wasn't renewed: %s", error)
+            log.warning("could not renew the Vault token, will retry: %s", error)
         except StrongroomError as error:
             if not self.worker.closed:
-                log.error("the token can't be renewed, and login failed: %s", error)  # noqa: TRY400 (no traceback: it says it all)
+                log.error("could not renew the Vault token, and the login failed: %s", error)  # noqa: TRY400 (no traceback: the message says enough)
         else:
-            return self._pause()
-        return _RETRY
+            return self._next_interval()
+        return _RETRY_INTERVAL
 
-    def _pause(self) -> float:
-        token = self._tokens.held
-        return token.ttl * self._limits.renew_at if token else _RETRY
+    def _next_interval(self) -> float:
+        token = self._tokens.cached_token
+        return token.ttl * self._limits.renew_at if token else _RETRY_INTERVAL
 
     @metrics.counted("renewal")
-    def once(self) -> None:
-        """One renewal, or the login that takes its place."""
-        token, deadline = self._tokens.held, self._deadline()
-        renewed = self._renewed(token, deadline) if token and token.renewable else None
-        # Cut short: the token nears the end that no renewal moves.
+    def renew_once(self) -> None:
+        """Renew the token once; log in instead if it cannot be renewed."""
+        token, deadline = self._tokens.cached_token, self._deadline()
+        renewed = self._renew(token, deadline) if token and token.renewable else None
+        # A shorter TTL means that the token nears its maximum TTL, which no renewal extends.
         if token and renewed and renewed.ttl >= token.ttl * self._limits.renew_at:
-            self._tokens.renewed(token, renewed)
+            self._tokens.replace_renewed(token, renewed)
         else:
             self._tokens.reauthenticate(token, deadline)
 
-    def _renewed(self, token: Token, deadline: float) -> Token | None:
-        """What the server says of *token* now; None when it is dead.
+    def _renew(self, token: Token, deadline: float) -> Token | None:
+        """Return *token* after its renewal; None if it has expired.
 
         Raises:
-            ServerError: the server is away or failing, which says nothing about the token.
+            ServerError: If the server is unavailable or fails, which says nothing about the token.
 
         """
         try:
-            answer = self._within(deadline)("POST", _RENEWAL, {}, token=token)
+            answer = self._send_until(deadline)("POST", _RENEW_PATH, {}, token=token)
         except (AccessDenied, RequestRefused):
             return None
         except ServerFault:
-            # A token past its end is answered so too, for a moment.
+            # The server returns this for an expired token too, for a moment after its expiry.
             if self.is_valid(token, deadline):
                 raise
             return None
-        return token.renewed(answers.auth(answer, _RENEWAL))
+        return token.with_renewal(answers.auth(answer, _RENEW_PATH))
 
     def is_valid(self, token: Token, deadline: float) -> bool:
-        """What the server thinks of *token*, asked once."""
+        """Return whether the server knows *token*; sends one request.
+
+        Raises:
+            ServerError: If the server is unavailable or fails.
+
+        """
         try:
-            self._within(deadline)("GET", "auth/token/lookup-self", token=token)
+            self._send_until(deadline)("GET", "auth/token/lookup-self", token=token)
         except AccessDenied:
             return False
         return True

@@ -142,7 +142,7 @@ class TestJwt:
         token = Signer(signer.issuer, claims.pop("key", signer.key)).token(**claims)
         said = login_error(
             self.opened(server, tmp_path, token),
-            "fresh token into STRONGROOM_JWT_FILE, and that the role takes its issuer",
+            "fresh token into STRONGROOM_JWT_FILE, and that the role accepts its issuer",
         )
         assert reason in said
         assert token not in said
@@ -213,7 +213,7 @@ class TestKubernetes:
     def test_other_account_namespace_or_unknown_token_is_rejected(
         self, server: AuditedServer, cluster: Provider, tmp_path: Path, account: str | None
     ) -> None:
-        login_error(self.opened(server, cluster, tmp_path, account), "and that the role takes")
+        login_error(self.opened(server, cluster, tmp_path, account), "and that the role accepts")
 
 
 class TestCertificate:

@@ -39,7 +39,7 @@ def login(server: AuditedServer, folder: Path, **options: Any) -> AppRole:
 
 
 def revoke(server: AuditedServer, session: Session) -> None:
-    token = session._tokens.held
+    token = session._tokens.cached_token
     assert token is not None
     server.root.post("auth/token/revoke-accessor", {"accessor": token.accessor})
 

@@ -104,7 +104,7 @@ def test_a_broken_connection_shows_neither_token_nor_what_was_sent(
     caplog: pytest.LogCaptureFixture,
     weather: Weather,
 ) -> None:
-    token: Any = session._tokens.held
+    token: Any = session._tokens.cached_token
     with tcp_proxy(server.address) as proxy, caplog.at_level(logging.DEBUG):
         login = server.approle(tmp_path, token_policies=["shop-dev"])
         secret_id = login.secret_id_file.read_text()

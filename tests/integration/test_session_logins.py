@@ -260,7 +260,7 @@ class TestToken:
         sink.write_text("s.neveranything")
         with (
             session(server, Auth("token", token_file=sink)) as opened,
-            pytest.raises(AuthenticationFailed, match="does the agent run"),
+            pytest.raises(AuthenticationFailed, match="check that the agent"),
         ):
             opened.get(SELF)
 

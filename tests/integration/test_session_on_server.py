@@ -118,7 +118,7 @@ def test_a_session_that_is_closed_while_it_renews_leaves_no_token(
     session.close()
     with pytest.raises(RequestRefused, match="invalid accessor"):
         operator.post("auth/token/lookup-accessor", {"accessor": found})
-    renewer = session._renewal.worker._thread
+    renewer = session._renewer.worker._thread
     assert renewer is not None
     renewer.join(PATIENCE)
     assert not renewer.is_alive()

@@ -102,7 +102,7 @@ def test_one_that_somebody_unwrapped_before_is_an_alarm_and_never_tried_again(
                 session.get(SELF)
         with pytest.raises(CredentialStolen) as caught:
             session.get(SELF)
-    assert "destroy those of the role shop-dev" in str(caught.value)
+    assert "destroy the secret-ids of the role shop-dev" in str(caught.value)
     assert [each.levelname for each in caplog.records if "possible theft" in each.message] == [
         "CRITICAL"
     ]
@@ -124,7 +124,7 @@ def test_one_that_wraps_something_else_is_an_alarm_and_not_unwrapped(
     unwrapped = server.count(UNWRAP)
     with (
         open_with(server, login) as session,
-        pytest.raises(CredentialStolen, match=f"comes from '{path}'"),
+        pytest.raises(CredentialStolen, match=f"created at '{path}'"),
     ):
         session.get(SELF)
     assert server.count(UNWRAP) == unwrapped

@@ -176,7 +176,7 @@ def log_in_unwrapping(stage: Stage) -> None:
 def renew_the_token(stage: Stage) -> None:
     with untampered(stage):
         stage.session.get(f"secret/data/{SCOPE.secret(KEPT)}")
-    assert 0 < stage.session._renewal._work() < threading.TIMEOUT_MAX
+    assert 0 < stage.session._renewer._run() < threading.TIMEOUT_MAX
 
 
 def give_back_the_token(stage: Stage) -> None:

@@ -22,7 +22,7 @@ def application(environ: dict[str, Any], start: Callable[..., object]) -> Iterab
     client, info = default_client.get_default_client(), get_secret_info("jwt-secret")
     told = {
         "pid": os.getpid(),
-        "token": client.session._tokens.held is not None,
+        "token": client.session._tokens.cached_token is not None,
         "refreshes": client.secrets.fetcher._refresher.running,
         "version": info and info.version,
     }

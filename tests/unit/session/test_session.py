@@ -172,10 +172,10 @@ def test_threads_that_come_first_together_log_in_once(server: Server, session: S
 def test_a_renewal_keeps_the_token(server: Server, session: Session) -> None:
     session.get(PATH)
     server.answers[RENEW] = [auth("t1", TTL - 1)]
-    session._renewal.once()
+    session._renewer.renew_once()
     session.get(PATH)
-    assert session._tokens.held is not None
-    assert session._tokens.held.ttl == TTL - 1
+    assert session._tokens.cached_token is not None
+    assert session._tokens.cached_token.ttl == TTL - 1
     assert server.seen[-1] == (PATH, "t1")
     assert server.count(LOGIN) == 1
 
@@ -186,11 +186,12 @@ def test_the_thread_that_renews_outlives_an_answer_that_makes_no_sense(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     session.get(PATH)
-    worker = session._renewal.worker
+    worker = session._renewer.worker
     server.answers[RENEW] = [{}, auth("t1")]
     worker._run(Pauses(2, worker), 0.0)
     assert server.count(RENEW) == 2
-    assert "the token wasn't renewed: auth/token/renew-self: unexpected answer" in caplog.text
+    assert "could not renew the Vault token" in caplog.text
+    assert "auth/token/renew-self: unexpected answer" in caplog.text
 
 
 @pytest.mark.parametrize(
@@ -207,7 +208,7 @@ def test_a_renewal_that_fails_or_is_cut_short_leads_to_a_login(
 ) -> None:
     session.get(PATH)
     server.answers[RENEW] = [answer]
-    session._renewal.once()
+    session._renewer.renew_once()
     session.get(PATH)
     assert server.seen[-1] == (PATH, "t2")
     assert server.count(LOGIN) == 2
@@ -219,10 +220,10 @@ def test_a_500_at_a_renewal_is_an_end_only_when_the_token_is_dead(
     session.get(PATH)
     server.answers[RENEW] = [ServerFault("no leader")]
     with pytest.raises(ServerFault):
-        session._renewal.once()
+        session._renewer.renew_once()
     assert server.count(LOGIN) == 1
     server.answers[LOOKUP] = [AccessDenied("past its end")]
-    session._renewal.once()
+    session._renewer.renew_once()
     session.get(PATH)
     assert server.seen[-1] == (PATH, "t2")
     assert server.count(LOGIN) == 2
@@ -242,8 +243,8 @@ def test_closing_during_a_renewal_leaves_no_token(
 
     server.answers[RENEW] = [close_meanwhile]
     with suppress(AuthenticationFailed):  # the session was closed; only some answers lead there
-        session._renewal.once()
-    assert session._tokens.held is None
+        session._renewer.renew_once()
+    assert session._tokens.cached_token is None
     assert server.count(LOGIN) == 1
     assert server.seen[-1] == (REVOKE, "t1")
 
@@ -256,7 +257,7 @@ def test_closing_during_the_login_gives_that_token_back(server: Server, session:
     server.answers[LOGIN] = [close_meanwhile]
     with pytest.raises(AuthenticationFailed, match="closed"):
         session.get(PATH)
-    assert session._tokens.held is None
+    assert session._tokens.cached_token is None
     assert [path for path, _ in server.seen] == [LOGIN, REVOKE]
 
 
@@ -362,7 +363,7 @@ def test_the_wall_clock_has_no_say(
 
     monkeypatch.setattr("time.time", none)
     session.get(PATH)
-    session._renewal.once()
+    session._renewer.renew_once()
     assert server.count(LOGIN) == 1
 
 
@@ -452,7 +453,7 @@ def test_a_child_lets_go_of_the_token_though_the_certificate_has_gone(
     session._tokens._token = Token(Secret("t1"), TTL, renewable=True)
     authority.unlink()
     session.reset_after_fork()
-    assert session._tokens.held is None
+    assert session._tokens.cached_token is None
     with pytest.raises(ConfigurationError, match=r"ca\.pem"):
         session.get(PATH)
 
