@@ -1,4 +1,4 @@
-"""The config file that the agent delivers: reading, checking and watching it, and its delivery."""
+"""Config files that the agent delivers: reading, validation, watching and delivery."""
 
 from app_integration.config.loader import ConfigFile
 

@@ -1,9 +1,9 @@
-"""From the agent's staging file to the file that the application reads.
+"""Delivery of a rendered config: from the agent's staging file to the file of the application.
 
-The agent runs this after it rendered ``staging/app.yaml``. The staging file is copied and never
-moved: an agent whose destination vanished renders and runs again every two seconds. A file that
-isn't delivered changes nothing but the status next to the live one; the agent's supervisor tries
-again what only waits.
+The agent runs this command after it has rendered ``staging/app.yaml``. The staging file is copied
+and never moved, because an agent whose destination is missing renders and runs the command again
+every two seconds. If a file is not delivered, only the status next to the live file changes; the
+agent's supervisor retries deliveries that are ``waiting``.
 """
 
 from __future__ import annotations
@@ -26,38 +26,39 @@ from app_integration.config import file_reader
 from app_integration.config.validation import validate
 from app_integration.errors import ConfigRejected, DeadlineExceeded, StrongroomError
 
-#: Seconds for everything. The agent ends a command after 30 s, and then itself.
+#: Seconds for a whole delivery. It must be below 30 s, because the agent then kills the command and
+#: exits.
 DEADLINE = 20.0
 
 
 class State(StrEnum):
-    """What became of a staging file."""
+    """Outcome of a delivery."""
 
     DELIVERED = "delivered"
     UNCHANGED = "unchanged"
-    #: For good: these bytes don't fit.
+    #: Permanently: these bytes are invalid.
     REFUSED = "refused"
-    #: For a reason that may pass: time, memory, a full disk, a model that can't be imported.
+    #: For a reason that may pass: a timeout, memory, a full disk, a model that cannot be imported.
     WAITING = "waiting"
 
     @property
     def live(self) -> bool:
-        """Whether the live file holds what was rendered."""
+        """Return whether the live file has the rendered content."""
         return self in {State.DELIVERED, State.UNCHANGED}
 
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """The outcome, as it is written to ``<live>.status.json``.
+    """Outcome of the last delivery, as it is written to ``<live>.status.json``.
 
     Attributes:
-        state: what became of the staging file.
-        reason: why it isn't live, by field names; None when it is.
-        when: ISO 8601, UTC.
-        since: the same, of the first time that these very bytes were live, or weren't.
-        attempts: how often it was tried to make them live.
-        staged: which state of the staging file this is about, as :func:`private_file.stamp` gives
-            it; None if there was none.
+        state: the outcome.
+        reason: why the staging file is not live, by field names; None if it is live.
+        when: time of this delivery, in ISO 8601, UTC.
+        since: time from which the same staging file has been live, or has not been; same format.
+        attempts: number of deliveries of the same staging file with the same result.
+        staged: the state of the staging file, as :func:`private_file.stamp` returns it; None if the
+            file was missing.
 
     """
 
@@ -70,25 +71,31 @@ class Status:
 
 
 def deliver(staging: Path, live: Path, model: str, *, now: datetime) -> Status:
-    """Validate *staging* as *model* (``package.module:Class``) and put its bytes at *live*.
+    """Validate *staging* and copy its bytes to *live*; return and write the status.
+
+    Args:
+        staging: the file that the agent rendered.
+        live: the file that the application reads. Its folder is created if it is missing.
+        model: ``package.module:Class`` of the config model.
+        now: the time of the delivery, in UTC.
 
     Raises:
-        OSError: the status beside *live* can't be written.
+        OSError: If the status beside *live* cannot be written.
 
     """
     live.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     with lock(live.parent, folder=True):
-        staged = stamp(staging)  # first: what is rendered from now on is another file
+        staged = stamp(staging)  # first, so that a file rendered from now on has another stamp
         state, reason = _attempt(staging, live, model)
-        status = _following(read_status(live), state, reason, now, staged)
+        status = _next_status(read_status(live), state, reason, now, staged)
         write_private(status_file(live), f"{json.dumps(asdict(status))}\n")
     return status
 
 
-def _following(
+def _next_status(
     before: Status | None, state: State, reason: str | None, now: datetime, staged: Stamp | None
 ) -> Status:
-    """The status after *before*: the same bytes in the same place go on being so since then."""
+    """Return the status after *before*; the same result keeps ``since`` and counts an attempt."""
     when = now.isoformat(timespec="seconds")
     if before is None or before.staged != staged or before.state.live != state.live:
         return Status(state, reason, when, when, 1, staged)
@@ -96,35 +103,40 @@ def _following(
 
 
 def status_file(live: Path) -> Path:
-    """Where the outcome of the last delivery to *live* is written."""
+    """Return the path of the status of the last delivery to *live*."""
     return live.with_name(f"{live.name}.status.json")
 
 
 def read_status(live: Path) -> Status | None:
-    """The outcome of the last delivery to *live*; None before the first, or if unreadable."""
+    """Return the status of the last delivery to *live*; None if there is none, or it is invalid."""
     try:
-        told = json.loads(status_file(live).read_text(encoding="utf-8"))
-        staged = told["staged"] and tuple(told["staged"])
-        return Status(**{**told, "state": State(told["state"]), "staged": staged})
+        fields = json.loads(status_file(live).read_text(encoding="utf-8"))
+        staged = fields["staged"] and tuple(fields["staged"])
+        return Status(**{**fields, "state": State(fields["state"]), "staged": staged})
     except (OSError, ValueError, TypeError, KeyError):
         return None
 
 
 def main(arguments: Sequence[str]) -> int:
-    """The command ``deliver``. Gives 0, or 1 for a refusal, and exits 64 on wrong usage."""
+    """Run the command ``deliver``.
+
+    Returns:
+        The exit code: 0, or 1 if the file was not delivered. Wrong usage exits with 64.
+
+    """
     options = _parser().parse_args(arguments)
     try:
         with _deadline(DEADLINE):
             status = deliver(options.staging, options.live, options.model, now=datetime.now(tz=UTC))
         state, reason = status.state, status.reason
     except (OSError, StrongroomError) as error:
-        state, reason = State.WAITING, _words(error)
+        state, reason = State.WAITING, _message(error)
     print(f"{options.live}: {state}{f': {reason}' if reason else ''}")  # noqa: T201 (a command's output)
     return 0 if state.live or options.never_fail else 1
 
 
 def _attempt(staging: Path, live: Path, model: str) -> tuple[State, str | None]:
-    """What became of *staging*, and why it isn't live."""
+    """Try to deliver *staging*; return the outcome and the reason why it is not live."""
     try:
         data = file_reader.read(staging)
     except ConfigRejected as rejected:
@@ -136,22 +148,24 @@ def _attempt(staging: Path, live: Path, model: str) -> tuple[State, str | None]:
         if verdict.reason is not None:
             return State.REFUSED if verdict.final else State.WAITING, verdict.reason
         _check_folder(live.parent)
-        if _holds(live, data):
+        if _is_current(live, data):
             return State.UNCHANGED, None
         write_private(live, data)
     except (OSError, StrongroomError) as error:
-        return State.WAITING, _words(error)
+        return State.WAITING, _message(error)
     return State.DELIVERED, None
 
 
 def _check_folder(folder: Path) -> None:
     mode = stat.S_IMODE(folder.stat().st_mode)
     if mode & 0o077:
-        raise ConfigRejected(f"{folder} has mode {mode:04o}, so others can look in: chmod 0700")
+        raise ConfigRejected(
+            f"{folder} has mode {mode:04o}, so that other users can access it: chmod 0700"
+        )
 
 
-def _holds(live: Path, data: bytes) -> bool:
-    """Whether *live* is already what it should be, its mode and owner included."""
+def _is_current(live: Path, data: bytes) -> bool:
+    """Return whether *live* already has *data*, and the mode and owner that it must have."""
     try:
         return file_reader.read(live) == data
     except ConfigRejected:
@@ -163,7 +177,7 @@ def _deadline(seconds: float) -> Iterator[None]:
     """Raise DeadlineExceeded in the block once *seconds* are over."""
 
     def expire(_signal: int, _frame: FrameType | None) -> None:
-        raise DeadlineExceeded(f"not delivered within {seconds:g} s")
+        raise DeadlineExceeded(f"the file was not delivered within {seconds:g} s")
 
     previous = signal.signal(signal.SIGALRM, expire)
     signal.setitimer(signal.ITIMER_REAL, seconds)
@@ -174,7 +188,7 @@ def _deadline(seconds: float) -> Iterator[None]:
         signal.signal(signal.SIGALRM, previous)
 
 
-def _words(error: Exception) -> str:
+def _message(error: Exception) -> str:
     if isinstance(error, OSError):
         return f"{error.filename}: {error.strerror}"
     return str(error)
@@ -183,15 +197,19 @@ def _words(error: Exception) -> str:
 def _parser() -> ArgumentParser:
     parser = ArgumentParser(
         prog="python -m app_integration deliver",
-        description="Validate a rendered config and put it where the application reads it.",
+        description="Validate a rendered config and copy it to where the application reads it.",
     )
-    parser.add_argument("--staging", type=Path, required=True, help="the file the agent rendered")
-    parser.add_argument("--live", type=Path, required=True, help="the file the application reads")
+    parser.add_argument(
+        "--staging", type=Path, required=True, help="the file that the agent rendered"
+    )
+    parser.add_argument(
+        "--live", type=Path, required=True, help="the file that the application reads"
+    )
     parser.add_argument("--model", type=_model_name, required=True, help="package.module:Class")
     parser.add_argument(
         "--never-fail",
         action="store_true",
-        help="exit 0 when the file is refused: an agent whose command fails ends itself",
+        help="exit 0 even if the file is rejected, because an agent exits if its command fails",
     )
     return parser
 

@@ -1,6 +1,7 @@
-"""The bytes of a delivered file, when it may be trusted and is whole, and the data in them.
+"""Reading and parsing of a delivered file.
 
-A rejection names file and line, and never what the file holds: a parser's words repeat the input.
+An error names the file and the line, and never its content, because the message of a parser repeats
+the input.
 """
 
 from __future__ import annotations
@@ -17,21 +18,22 @@ from app_integration.errors import ConfigRejected
 
 MAX_SIZE: Final = 1024 * 1024  # bytes
 
-#: What the agent writes for a key that the server doesn't hold. A value that happens to read so
-#: arrives escaped, so these very bytes mean a hole.
-_HOLE: Final = b"<no value>"
+#: The text that the agent writes for a key that the server does not hold. A value that happens to
+#: be this text is delivered in escaped form, so that these bytes always mean a missing value.
+_MISSING_VALUE: Final = b"<no value>"
 _AT_LINE: Final = re.compile(r"\(at line (\d+)")
 
 
 def read(path: Path) -> bytes:
-    """The bytes of *path*, when the file is one that may be trusted and is whole.
+    """Return the bytes of *path* after checking that the file is private and complete.
 
     Raises:
-        ConfigRejected: missing, readable by others, someone else's, too big, empty or cut short.
+        ConfigRejected: If it is missing, accessible to others, owned by another user, larger than
+            :data:`MAX_SIZE`, empty, truncated or lacks a value.
 
     """
     try:
-        # Not blocking: opening a pipe would otherwise wait for a writer.
+        # Non-blocking, because opening a pipe would otherwise wait for a writer.
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
         try:
             _check_file(path, os.fstat(descriptor))
@@ -40,14 +42,14 @@ def read(path: Path) -> bytes:
         finally:
             os.close(descriptor)
     except OSError as error:
-        raise ConfigRejected(f"{path} can't be read: {error.strerror}") from None
+        raise ConfigRejected(f"{path} cannot be read: {error.strerror}") from None
     _check_bytes(path, data)
     return data
 
 
 def _check_file(path: Path, found: os.stat_result) -> None:
     if not stat.S_ISREG(found.st_mode):
-        raise ConfigRejected(f"{path} isn't a regular file")
+        raise ConfigRejected(f"{path} is not a regular file")
     if mode := stat.S_IMODE(found.st_mode) & ~0o600:
         raise ConfigRejected(
             f"{path} has mode {stat.S_IMODE(found.st_mode):04o} ({mode:04o} too much): chmod 0600"
@@ -60,35 +62,38 @@ def _check_file(path: Path, found: os.stat_result) -> None:
 
 def _check_bytes(path: Path, data: bytes) -> None:
     if len(data) > MAX_SIZE:
-        raise ConfigRejected(f"{path} holds more than {MAX_SIZE} bytes")
+        raise ConfigRejected(f"{path} has more than {MAX_SIZE} bytes")
     if not data.strip():
         raise ConfigRejected(f"{path} is empty")
-    # JSON shows by its last bracket that it is whole; YAML and TOML cut short may still parse.
+    # JSON is exempt because its last bracket shows that it is complete, whereas truncated YAML or
+    # TOML may still parse.
     if path.suffix != ".json" and not data.endswith(b"\n"):
-        raise ConfigRejected(f"{path} doesn't end with a newline: it was written only in part")
-    if _HOLE in data:
-        line = data[: data.index(_HOLE)].count(b"\n") + 1
+        raise ConfigRejected(f"{path} does not end with a newline, so it was only partly written")
+    if _MISSING_VALUE in data:
+        line = data[: data.index(_MISSING_VALUE)].count(b"\n") + 1
         raise ConfigRejected(
-            f"{path}:{line}: <no value>: the server doesn't hold what belongs here"
+            f"{path}:{line}: <no value>: the server holds no value for this place; write the secret"
         )
 
 
 def parse(path: Path, data: bytes) -> object:
-    """The document in *data*; the suffix of *path* tells its format.
+    """Return the document in *data*; the suffix of *path* selects the format.
 
     Raises:
-        ConfigRejected: it doesn't parse.
+        ConfigRejected: If the suffix is unknown, or *data* cannot be parsed.
 
     """
     readers = {".yaml": _yaml, ".yml": _yaml, ".json": _json, ".toml": _toml}
     reader = readers.get(path.suffix)
     if reader is None:
-        raise ConfigRejected(f"{path}: a config ends in one of {', '.join(readers)}")
+        raise ConfigRejected(
+            f"{path}: unknown config format; its name must end in one of {', '.join(readers)}"
+        )
     try:
         text = data.decode()
     except UnicodeDecodeError as error:
         line = data[: error.start].count(b"\n") + 1
-        raise ConfigRejected(f"{path}:{line}: isn't UTF-8") from None
+        raise ConfigRejected(f"{path}:{line}: invalid UTF-8") from None
     return reader(path, text)
 
 
@@ -100,9 +105,9 @@ def _yaml(path: Path, text: str) -> object:
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         line = mark.line + 1 if mark else text.count("\n")
-    except (ValueError, RecursionError):  # a date that doesn't exist, or nesting without end
+    except (ValueError, RecursionError):  # a date that does not exist, or too deep nesting
         line = 1
-    raise ConfigRejected(f"{path}:{line}: isn't YAML from here")
+    raise ConfigRejected(f"{path}:{line}: invalid YAML")
 
 
 def _json(path: Path, text: str) -> object:
@@ -112,7 +117,7 @@ def _json(path: Path, text: str) -> object:
         line = error.lineno
     except RecursionError:
         line = 1
-    raise ConfigRejected(f"{path}:{line}: isn't JSON from here")
+    raise ConfigRejected(f"{path}:{line}: invalid JSON")
 
 
 def _toml(path: Path, text: str) -> object:
@@ -121,4 +126,4 @@ def _toml(path: Path, text: str) -> object:
     except (tomllib.TOMLDecodeError, RecursionError) as error:
         found = _AT_LINE.search(str(error))
         line = int(found[1]) if found else text.count("\n")
-    raise ConfigRejected(f"{path}:{line}: isn't TOML from here")
+    raise ConfigRejected(f"{path}:{line}: invalid TOML")

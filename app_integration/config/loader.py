@@ -1,7 +1,7 @@
-"""The file that was delivered: read it, refuse it, notice its replacement.
+"""Loading, validation and reloading of a delivered config file.
 
-A rejection names the file, the fields and the kind of error, and never what the file holds. The
-words of a parser or of pydantic repeat the input, so they are dropped.
+An error names the file, the fields and the kind of error, and never a value. The messages of a
+parser or of pydantic repeat the input, so they are dropped.
 """
 
 from __future__ import annotations
@@ -22,30 +22,34 @@ from app_integration.observability import metrics
 
 log = logging.getLogger(__name__)
 
-CHECK_INTERVAL = 1.0  # seconds between two looks at the file
+CHECK_INTERVAL = 1.0  # seconds between two checks of the file
 
 
 class Model(Protocol):
-    """A pydantic model, or anything else that makes itself from parsed data."""
+    """A pydantic model, or another class with pydantic's ``model_validate``."""
 
     @classmethod
     def model_validate(cls, obj: Any, /) -> Self:
-        """The model made from *obj*; raises when *obj* doesn't fit."""
+        """Return the model of *obj*; raise any exception if *obj* is invalid."""
         ...
 
 
 M = TypeVar("M", bound=Model)
-#: Told the names of the fields that changed.
+#: A callback that takes the dotted names of the fields that changed.
 OnChange = Callable[[frozenset[str]], None]
 
 
 def load_config(model: type[M], path: Path | None = None) -> M:
-    """The delivered config at *path* (``STRONGROOM_CONFIG`` when None) as *model*.
+    """Return the delivered config, validated by *model*.
+
+    Args:
+        model: a pydantic model class.
+        path: the file; None for the one that ``STRONGROOM_CONFIG`` names.
 
     Raises:
-        ConfigRejected: the file is missing, readable by others, too big, cut short, or its
-            content doesn't fit; the reason names fields, never values.
-        ConfigurationError: neither *path* nor ``STRONGROOM_CONFIG`` is given.
+        ConfigRejected: If the file is missing, accessible to others, too big, truncated or invalid;
+            the reason names fields, never values.
+        ConfigurationError: If neither *path* nor ``STRONGROOM_CONFIG`` is set.
 
     """
     path = _default_path() if path is None else path
@@ -53,10 +57,16 @@ def load_config(model: type[M], path: Path | None = None) -> M:
 
 
 def validate(model: type[M], data: bytes, path: Path) -> M:
-    """*data* as *model*; *path* gives the format by its suffix and is named in errors.
+    """Return *data* as an instance of *model*.
+
+    Args:
+        model: a pydantic model class.
+        data: the bytes of the file.
+        path: its suffix selects the format; errors name it.
 
     Raises:
-        ConfigRejected: *data* doesn't parse, or doesn't fit *model*.
+        ConfigRejected: If *data* cannot be parsed, or is not valid for *model*.
+        DeadlineExceeded: If a validator of the model raised it.
 
     """
     document = parse(path, data)
@@ -66,17 +76,17 @@ def validate(model: type[M], data: bytes, path: Path) -> M:
         raise
     except Exception as error:  # noqa: BLE001 (a model's own validators may raise anything)
         fields = describe(error)
-    raise ConfigRejected(f"{path} doesn't fit {model.__name__}: {fields}")
+    raise ConfigRejected(f"{path} is not valid for {model.__name__}: {fields}")
 
 
 class ConfigFile(Generic[M]):
-    """A delivered config that follows its file. Thread-safe.
+    """A delivered config that is reloaded when its file is replaced. Thread-safe.
 
-    A replacement takes effect once it has been validated; one that is refused is logged, kept in
-    :attr:`rejected`, and changes nothing.
+    A new file takes effect once it has been validated. An invalid one is logged and kept in
+    :attr:`rejected`, and the config stays as it was.
 
     Attributes:
-        rejected: why the newest file isn't in effect; None when it is.
+        rejected: why the newest file is not in effect; None if it is.
 
     """
 
@@ -87,7 +97,14 @@ class ConfigFile(Generic[M]):
         *,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Load the file; raises as :func:`load_config`. *clock* in seconds, monotonic."""
+        """Load the file. Raises the errors of :func:`load_config`.
+
+        Args:
+            model: a pydantic model class.
+            path: the file; None for the one that ``STRONGROOM_CONFIG`` names.
+            clock: monotonic, in seconds.
+
+        """
         self.path = _default_path() if path is None else path
         self.rejected: ConfigRejected | None = None
         self._model = model
@@ -95,67 +112,74 @@ class ConfigFile(Generic[M]):
         self._watchers: list[OnChange] = []
         self.reset_after_fork()
         fork_safety.reset_in_child(self)
-        self._seen = stamp(self.path)
+        self._loaded_stamp = stamp(self.path)
         self._current = load_config(model, self.path)
-        self._looked = clock()
+        self._checked_at = clock()
 
     def reset_after_fork(self) -> None:
-        """A fresh lock; the config in effect is as good in a forked child."""
+        """Recreate the lock. The config itself stays valid in a forked child."""
         self._lock = threading.Lock()
 
-    def on_change(self, tell: OnChange) -> None:
-        """Have *tell* called with the names of the changed fields, once they are in effect."""
-        self._watchers.append(tell)
+    def on_change(self, callback: OnChange) -> None:
+        """Call *callback* with the names of changed fields after each change has taken effect."""
+        self._watchers.append(callback)
 
     def look(self) -> None:
-        """Look at the file now, and tell of a change."""
+        """Check the file now, reload it if it was replaced, and notify the callbacks."""
         with self._lock:
-            self._looked = self._clock()
-            changed = self._follow()
-        self._tell(changed)
+            self._checked_at = self._clock()
+            changed = self._reload_if_replaced()
+        self._notify(changed)
 
     def current(self) -> M:
-        """The config in effect; looks at the file at most once per :data:`CHECK_INTERVAL`."""
-        if self._clock() - self._looked >= CHECK_INTERVAL:
+        """Return the config in effect; check the file at most once per :data:`CHECK_INTERVAL`."""
+        if self._clock() - self._checked_at >= CHECK_INTERVAL:
             self.look()
         return self._current
 
-    def _follow(self) -> frozenset[str]:
-        """Take up the file if it was replaced; gives the names of the fields that changed."""
-        signature = stamp(self.path)
-        if signature == self._seen:
+    def _reload_if_replaced(self) -> frozenset[str]:
+        """Reload the file if it was replaced; return the names of the fields that changed."""
+        found = stamp(self.path)
+        if found == self._loaded_stamp:
             return frozenset()
-        before, self._seen = self._seen, signature
+        before, self._loaded_stamp = self._loaded_stamp, found
         try:
             replaced, self._current = self._current, load_config(self._model, self.path)
-        except DeadlineExceeded as late:
-            # A validator of the model asked somebody: that says nothing of the file.
-            self._seen = before
-            log.warning("config stays as it was, and is looked at again: %s", late)
+        except DeadlineExceeded as error:
+            # A validator of the model sent a request that timed out, which says nothing about the
+            # file. Restore the stamp, so that the next check reads the file again.
+            self._loaded_stamp = before
+            log.warning("the config is unchanged, will check the file again: %s", error)
             return frozenset()
         except ConfigRejected as rejected:
             self.rejected = rejected
-            log.warning("config stays as it was: %s", rejected)
+            log.warning("the config is unchanged because the new file is invalid: %s", rejected)
             return frozenset()
         self.rejected = None
         metrics.current().rotation("config", self.path.name)
         changed = changed_fields(replaced, self._current)
         names = ", ".join(sorted(changed)) or "nothing"
-        log.info("config %s was replaced and is in effect; changed: %s", self.path, names)
+        log.info("config %s was replaced and is now in effect; changed: %s", self.path, names)
         return changed
 
-    def _tell(self, changed: frozenset[str]) -> None:
-        for tell in self._watchers if changed else ():
+    def _notify(self, changed: frozenset[str]) -> None:
+        for callback in self._watchers if changed else ():
             try:
-                tell(changed)
-            except Exception as error:  # noqa: BLE001 (one callback must not keep the next from knowing)
-                log.error("telling of a changed config failed: %s", type(error).__name__)  # noqa: TRY400 (its text may hold a value)
+                callback(changed)
+            except Exception as error:  # noqa: BLE001 (one callback must not prevent the next)
+                log.error("a callback for a changed config failed: %s", type(error).__name__)  # noqa: TRY400 (its text may hold a value)
 
 
 def changed_fields(old: object, new: object, prefix: str = "") -> frozenset[str]:
-    """Dotted names of the fields in which two models differ: ``smtp.password``; no values.
+    """Return the dotted names of the fields in which two models differ, such as ``smtp.password``.
 
-    Keys of a dict aren't named, since they come from the file.
+    The names contain no values. Keys of a dict are not named, because they come from the file.
+
+    Args:
+        old: a model.
+        new: a model; if its class is another, the whole document counts as changed.
+        prefix: dotted name of the field that holds both; empty for the document.
+
     """
     fields = getattr(type(old), "model_fields", None)
     if type(old) is not type(new) or fields is None:
@@ -171,13 +195,13 @@ def _default_path() -> Path:
     path = settings.from_environment().config_file
     if path is None:
         raise ConfigurationError(
-            "STRONGROOM_CONFIG is not set; it names the file that the agent delivers"
+            "STRONGROOM_CONFIG is not set; set it to the path of the file that the agent delivers"
         )
     return path
 
 
 def describe(error: Exception) -> str:
-    """Field names and error types, as in ``jwt.secret (string_too_short)``."""
+    """Return field names and error types, as in ``jwt.secret (string_too_short)``."""
     errors = getattr(error, "errors", None)
     try:
         found = errors(include_url=False, include_context=False, include_input=False)  # type: ignore[misc] # any exception may have an attribute of that name

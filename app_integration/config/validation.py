@@ -1,8 +1,9 @@
-"""Validation of a config in a process of its own: the model is the application's code.
+"""Validation of a config in a subprocess, because the model is the application's code.
 
-Importing it may hang, print what it read, swallow every exception, take all memory, or end the
-process. None of that is the delivery's end: the process has a time and a memory of its own, is
-killed with all that it started, and says its verdict through a pipe that nothing else writes to.
+Importing the model may hang, print what it read, swallow every exception, use up the memory or exit
+the process. None of that may stop the delivery, so the subprocess has its own time and memory
+limits, is killed with every process that it started, and returns its verdict through a pipe that
+nothing else writes to.
 """
 
 from __future__ import annotations
@@ -31,25 +32,25 @@ from app_integration.observability.secret_registry import SecretRegistry
 SECONDS: Final = 15.0  # for the import of the model and the validation together
 MEMORY: Final = 1024**3  # bytes of data, heap and stacks together
 
-#: All that the process keeps of its parent's environment: a model has no use for an address or a
-#: token.
+#: The variables that the process inherits. All others are removed, because a model needs neither
+#: the address of a server nor a token.
 KEPT_VARIABLES: Final = frozenset({"HOME", "LANG", "LC_ALL", "LC_CTYPE", "PATH", "TZ"})
 
-_OUTPUT: Final = 64 * 1024  # bytes that are kept of what the model prints
-_POLL: Final = 0.05  # seconds between two looks at the process
-_LINES: Final = 20  # of it that are shown, the last ones
+_MAX_OUTPUT: Final = 64 * 1024  # bytes of the model's output that are kept, the last ones
+_POLL_SECONDS: Final = 0.05  # between two checks of the process
+_MAX_LINES: Final = 20  # of the model's output that are shown, the last ones
 _WITHHELD: Final = "(a line that holds a value)"
 _PR_SET_PDEATHSIG: Final = 1  # <linux/prctl.h>
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What the model says of a document.
+    """Result of validating a document.
 
     Attributes:
-        reason: why it doesn't fit, by field names; None if it does.
-        final: whether the same document would get the same verdict again. Without that, time,
-            memory or the model itself was the reason.
+        reason: why the document is invalid, by field names; None if it is valid.
+        final: whether the same document would get the same verdict again. It would not if time,
+            memory or the import of the model was the reason.
         output: lines that the model printed; those that hold a value of the document are withheld.
 
     """
@@ -60,22 +61,22 @@ class Verdict:
 
 
 def validate(model: str, data: bytes, path: Path, seconds: float | None = None) -> Verdict:
-    """Return what *model* (``package.module:Class``) says of *data*.
+    """Validate *data* by *model* in a subprocess, and return the verdict.
 
     Args:
-        model: found as this process would find it.
+        model: ``package.module:Class``, imported with the ``sys.path`` of this process.
         data: the document.
-        path: gives its format by its suffix, and is named in the verdict.
-        seconds: until the process is killed; :data:`SECONDS` by default.
+        path: its suffix selects the format; the verdict names it.
+        seconds: until the process is killed; None for :data:`SECONDS`.
 
     """
     seconds = SECONDS if seconds is None else seconds
     with _process() as (process, result):
         request = {"model": model, "path": str(path), "sys_path": sys.path, "parent": os.getpid()}
         _send(process, json.dumps({**request, "result": result.writes}).encode(), data)
-        ended, printed = _follow(process, seconds)
+        ended, printed = _wait_for(process, seconds)
         verdict = _verdict(result.read())
-    output = without_values(printed, path, data)
+    output = withhold_values(printed, path, data)
     if not ended:
         return Verdict(f"the model {model} took more than {seconds:g} s", False, output)
     if verdict is None:
@@ -85,11 +86,11 @@ def validate(model: str, data: bytes, path: Path, seconds: float | None = None) 
     return replace(verdict, output=output)
 
 
-def _follow(process: subprocess.Popen[bytes], seconds: float) -> tuple[bool, list[str]]:
-    """Wait for the end of *process*; whether it came in time, and the last lines it printed.
+def _wait_for(process: subprocess.Popen[bytes], seconds: float) -> tuple[bool, list[str]]:
+    """Wait until *process* exits; return whether it did in time, and its last output.
 
-    The output is read meanwhile, so that it never waits for a reader. What the model started may
-    hold the output open for longer, so that its end isn't waited for.
+    The output is read meanwhile, so that the process never blocks on a full pipe. A process that
+    the model started may keep the output open for longer, so the end of the output is not awaited.
     """
     stdout, kept = cast(IO[bytes], process.stdout).fileno(), bytearray()
     os.set_blocking(stdout, False)
@@ -97,44 +98,47 @@ def _follow(process: subprocess.Popen[bytes], seconds: float) -> tuple[bool, lis
     with selectors.DefaultSelector() as selector:
         selector.register(stdout, selectors.EVENT_READ)
         while process.poll() is None and time.monotonic() < end:
-            if selector.select(_POLL) and not _read(stdout, kept):
-                break  # it closed its output, and goes on
+            if selector.select(_POLL_SECONDS) and not _read(stdout, kept):
+                break  # because the process closed its output but still runs
     with contextlib.suppress(subprocess.TimeoutExpired):
         process.wait(max(0.0, end - time.monotonic()))
     _read(stdout, kept)
-    return process.returncode is not None, kept.decode(errors="replace").splitlines()[-_LINES:]
+    return process.returncode is not None, kept.decode(errors="replace").splitlines()[-_MAX_LINES:]
 
 
 def _read(stdout: int, kept: bytearray) -> bool:
-    """Add what is there of *stdout* to *kept*, whose end stays; False when there is nothing."""
+    """Append the available output to *kept* and trim that; return False if there is none."""
     try:
-        part = os.read(stdout, _OUTPUT)
+        part = os.read(stdout, _MAX_OUTPUT)
     except BlockingIOError:
         return False
     kept += part
-    del kept[:-_OUTPUT]
+    del kept[:-_MAX_OUTPUT]
     return bool(part)
 
 
-class _Result:
-    """The pipe that the verdict comes through."""
+class _VerdictPipe:
+    """A pipe that carries the verdict."""
 
     def __init__(self) -> None:
         self.reads, self.writes = os.pipe()
         os.set_blocking(self.reads, False)
 
     def read(self) -> bytes:
-        """All that was written; a process that the model left behind may hold the other end."""
+        """Return the bytes written so far, without waiting for the end of the pipe.
+
+        A process that the model left behind may keep the other end open.
+        """
         try:
-            return os.read(self.reads, _OUTPUT)
+            return os.read(self.reads, _MAX_OUTPUT)
         except BlockingIOError:
             return b""
 
 
 @contextlib.contextmanager
-def _process() -> Iterator[tuple[subprocess.Popen[bytes], _Result]]:
-    """Start the process; at the end it and all that it started in its session are killed."""
-    result = _Result()
+def _process() -> Iterator[tuple[subprocess.Popen[bytes], _VerdictPipe]]:
+    """Start the subprocess; at the end kill it and every process in its session."""
+    result = _VerdictPipe()
     try:
         process = subprocess.Popen(
             [sys.executable, "-m", __name__],
@@ -158,7 +162,7 @@ def _process() -> Iterator[tuple[subprocess.Popen[bytes], _Result]]:
 
 
 def _send(process: subprocess.Popen[bytes], request: bytes, data: bytes) -> None:
-    """Write the request, a line, and the document. A process that ended already reads neither."""
+    """Write the request as one line, and the document. A process that has exited reads neither."""
     with contextlib.suppress(BrokenPipeError), cast(IO[bytes], process.stdin) as stdin:
         stdin.write(request + b"\n" + data)
 
@@ -170,19 +174,26 @@ def _verdict(written: bytes) -> Verdict | None:
         return None
 
 
-def without_values(lines: Sequence[str], path: Path, data: bytes) -> tuple[str, ...]:
-    """Return *lines*, those withheld that hold a value of the document *data*."""
+def withhold_values(lines: Sequence[str], path: Path, data: bytes) -> tuple[str, ...]:
+    """Return *lines* with those replaced that hold a value of the document *data*.
+
+    Args:
+        lines: output of the model.
+        path: its suffix selects the format of *data*.
+        data: the document. If it cannot be parsed, every line is replaced.
+
+    """
     if not lines:
         return ()
     try:
         values = frozenset(_leaves(parse(path, data)))
     except ConfigRejected:
         return tuple(_WITHHELD for _ in lines)
-    register = SecretRegistry()  # knows a value by its other spellings, too
+    registry = SecretRegistry()  # because it recognizes the encoded forms of a value, too
     for value in values:
-        register.add(value)
+        registry.add(value)
     return tuple(
-        _WITHHELD if any(value in line for value in values) else register.scrub(line)
+        _WITHHELD if any(value in line for value in values) else registry.scrub(line)
         for line in lines
     )
 
@@ -199,29 +210,29 @@ def _leaves(document: object) -> Iterator[str]:
 
 
 def main() -> None:
-    """Judge the document on standard input, as its first line asks."""
+    """Validate the document on standard input; its first line is the request."""
     request = json.loads(sys.stdin.buffer.readline())
     data = sys.stdin.buffer.read()
     _confine(request["parent"], request["result"])
     sys.path[:] = request["sys_path"]
     verdict = _judge(request["model"], data, Path(request["path"]))
-    with contextlib.suppress(OSError, ValueError):  # the model may have closed them
+    with contextlib.suppress(OSError, ValueError):  # because the model may have closed them
         sys.stdout.flush()
         sys.stderr.flush()
     os.write(request["result"], json.dumps(asdict(verdict)).encode())
-    os._exit(0)  # what the model wants to do at the end is of no concern
+    os._exit(0)  # so that no exit handler of the model runs
 
 
 def _confine(parent: int, result: int) -> None:
-    """Bound this process: its memory, its life, and who may write the verdict."""
+    """Limit memory and lifetime of this process, and keep the verdict pipe from its children."""
     os.set_inheritable(result, False)
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a core dump would hold secrets
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # because a core dump would hold secrets
     _, hard = resource.getrlimit(resource.RLIMIT_DATA)
     limit = MEMORY if hard == resource.RLIM_INFINITY else min(MEMORY, hard)
     resource.setrlimit(resource.RLIMIT_DATA, (limit, hard))
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-        if os.getppid() != parent:  # it died before the line above took effect
+        if os.getppid() != parent:  # because it may have died before the line above took effect
             os._exit(1)
 
 
@@ -237,7 +248,7 @@ def _judge(name: str, data: bytes, path: Path) -> Verdict:
     except (StrongroomError, MemoryError, OSError) as error:
         return Verdict(f"the model {name} raised {type(error).__name__}", final=False)
     except Exception as error:  # noqa: BLE001 (a model's own validators may raise anything)
-        return Verdict(f"{path} doesn't fit {model.__name__}: {describe(error)}", final=True)
+        return Verdict(f"{path} is not valid for {model.__name__}: {describe(error)}", final=True)
     return Verdict(None, final=True)
 
 
@@ -247,9 +258,9 @@ def _load(name: str) -> type[Model]:
         found: Any = getattr(importlib.import_module(module), attribute)
     except (Exception, SystemExit) as error:  # noqa: BLE001 (it runs the application's code)
         kind = type(error).__name__
-        raise ConfigRejected(f"the model {name} can't be imported ({kind})") from None
+        raise ConfigRejected(f"the model {name} cannot be imported ({kind})") from None
     if not (isinstance(found, type) and hasattr(found, "model_validate")):
-        raise ConfigRejected(f"the model {name} isn't a class with model_validate")
+        raise ConfigRejected(f"the model {name} is not a class with model_validate")
     return found
 
 

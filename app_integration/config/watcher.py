@@ -1,7 +1,7 @@
-"""A delivered config that is followed as soon as its file is replaced.
+"""Immediate reloading of a delivered config when its file is replaced.
 
 The folder is watched, not the file: a delivery renames a new file over the old one, and a watch on
-the file itself would stay with the one that is gone.
+the file itself would stay with the old file.
 """
 
 from __future__ import annotations
@@ -15,28 +15,36 @@ import watchfiles
 
 from app_integration.config.loader import ConfigFile, M, OnChange
 
-#: Milliseconds after which the file is looked at though nobody told of a change: the folder itself
-#: may have been replaced, be of a kind that tells nothing, or have changed as the watch began.
-LOOK_ANYWAY: Final = 1_000
-_SETTLE: Final = 50  # milliseconds without another change before one is told
-STOP_SECONDS: Final = 5.0  # that close waits for the thread
+#: Milliseconds after which the file is checked without a notification, because the folder itself
+#: may have been replaced, be on a file system without notifications, or have changed while the
+#: watch started.
+CHECK_ANYWAY: Final = 1_000
+_DEBOUNCE: Final = 50  # milliseconds without another change before a change is reported
+STOP_SECONDS: Final = 5.0  # that close() waits for the thread
 
 
 class WatchedConfig(ConfigFile[M]):
-    """A :class:`ConfigFile` with a thread that looks when its folder changes.
+    """A :class:`ConfigFile` with a thread that checks the file when its folder changes.
 
-    In a forked child there is no such thread: there ``current()`` looks, once a second.
+    A forked child has no such thread. There ``current()`` checks the file, at most once a second.
     """
 
     def __init__(
         self, model: type[M], path: Path | None = None, on_change: OnChange | None = None
     ) -> None:
-        """Load the file and begin to watch; raises as :func:`watch_config`."""
+        """Load the file and start to watch it. Raises the errors of :func:`watch_config`.
+
+        Args:
+            model: a pydantic model class.
+            path: the file; None for the one that ``STRONGROOM_CONFIG`` names.
+            on_change: see :meth:`ConfigFile.on_change`.
+
+        """
         super().__init__(model, path)
         if on_change is not None:
             self.on_change(on_change)
         self._stop = threading.Event()
-        # The thread must not keep a config alive that nobody holds any longer.
+        # A weak reference, so that the thread does not keep an unused config alive.
         watch = (weakref.ref(self), self.path.parent, self._stop)
         self._thread = threading.Thread(target=_watch, args=watch, name="config-watch", daemon=True)
         self._thread.start()
@@ -59,9 +67,9 @@ def _watch(watched: weakref.ref[WatchedConfig[M]], folder: Path, stop: threading
     changes = watchfiles.watch(
         folder,
         watch_filter=None,
-        step=_SETTLE,
+        step=_DEBOUNCE,
         stop_event=stop,
-        rust_timeout=LOOK_ANYWAY,
+        rust_timeout=CHECK_ANYWAY,
         yield_on_timeout=True,
         recursive=False,
         raise_interrupt=False,
@@ -77,17 +85,21 @@ def _watch(watched: weakref.ref[WatchedConfig[M]], folder: Path, stop: threading
 def watch_config(
     model: type[M], path: Path | None = None, on_change: OnChange | None = None
 ) -> WatchedConfig[M]:
-    """The delivered config at *path* as *model*, followed from now on.
+    """Load the delivered config and reload it each time its file is replaced.
 
     Args:
         model: a pydantic model class.
-        path: the file; by default the one that ``STRONGROOM_CONFIG`` names.
-        on_change: called, in a thread of its own, with the dotted names of the fields that changed,
+        path: the file; None for the one that ``STRONGROOM_CONFIG`` names.
+        on_change: called in the watching thread with the dotted names of the fields that changed,
             once they are in effect.
 
+    Returns:
+        The config; its ``current()`` returns the model in effect, ``close()`` stops watching.
+
     Raises:
-        ConfigRejected: the file can't be used now. Later on, a bad one changes nothing, is logged,
-            and is kept in ``rejected``.
+        ConfigRejected: If the file is invalid now. Later an invalid file changes nothing: it is
+            logged and kept in ``rejected``.
+        ConfigurationError: If neither *path* nor ``STRONGROOM_CONFIG`` is set.
 
     """
     return WatchedConfig(model, path, on_change)

@@ -474,7 +474,7 @@ class TestDelivery:
         pid = store.agent_pid()
         store.put("key", "bad")
         until(lambda: status(store)["state"] == "refused", "the value is refused")
-        assert status(store)["reason"].endswith("doesn't fit Config: key (string_too_short)")
+        assert status(store)["reason"].endswith("is not valid for Config: key (string_too_short)")
         assert live(store).read_text() == 'key: "first"\n'
         store.put("key", "better")
         delivered(store, "better")

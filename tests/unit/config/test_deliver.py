@@ -202,7 +202,7 @@ def test_a_refused_file_leaves_the_live_one(place: Place) -> None:
     place.render(BAD)
     status = place.deliver()
     assert status.state is State.REFUSED
-    assert str(status.reason).endswith("doesn't fit Config: database.url (missing)")
+    assert str(status.reason).endswith("is not valid for Config: database.url (missing)")
     assert place.live.read_text() == GOOD
     assert place.status()["state"] == "refused"
     assert CANARY not in status_file(place.live).read_text()
@@ -218,7 +218,7 @@ def test_a_staging_file_that_others_could_read_is_refused(place: Place, mode: in
 def test_a_folder_that_others_can_look_into_is_refused(place: Place) -> None:
     place.render(GOOD)
     place.live.parent.chmod(0o755)
-    assert "others can look in: chmod 0700" in str(place.deliver().reason)
+    assert "other users can access it: chmod 0700" in str(place.deliver().reason)
     assert not place.live.exists()
 
 
@@ -232,9 +232,9 @@ def test_a_missing_folder_is_made_private(place: Place) -> None:
 @pytest.mark.parametrize(
     ("model", "reason"),
     [
-        ("no_such_module:Config", "can't be imported (ModuleNotFoundError)"),
-        ("{module}:Missing", "can't be imported (AttributeError)"),
-        ("{module}:not_a_model", "isn't a class with model_validate"),
+        ("no_such_module:Config", "cannot be imported (ModuleNotFoundError)"),
+        ("{module}:Missing", "cannot be imported (AttributeError)"),
+        ("{module}:not_a_model", "is not a class with model_validate"),
         ("{module}:Away", "raised ConnectionRefusedError"),
         ("{module}:Huge", "raised MemoryError"),
         ("{module}:Leaving", "ended its process (code 3)"),
@@ -262,7 +262,7 @@ def test_a_model_that_raises_refuses(place: Place) -> None:
     place.model = place.model.replace(":Config", ":Rude")
     status = place.deliver()
     assert status.state is State.REFUSED
-    assert str(status.reason).endswith("doesn't fit Rude: the model raised ValueError")
+    assert str(status.reason).endswith("is not valid for Rude: the model raised ValueError")
     assert CANARY not in str(status.reason)
 
 
@@ -410,7 +410,7 @@ class TestCommand:
         began = time.monotonic()
         assert main(place.arguments()) == 1
         assert time.monotonic() - began < 5
-        assert place.status()["reason"] == "not delivered within 0.2 s"
+        assert place.status()["reason"] == "the file was not delivered within 0.2 s"
 
     def test_its_deadline_ends_before_the_agents(self) -> None:
         from agent.config_file import EXEC_TIMEOUT  # noqa: PLC0415 (a floor above; only compared here)

@@ -92,18 +92,18 @@ def test_the_path_comes_from_the_environment(write: Write, monkeypatch: pytest.M
     [
         ("", "is empty"),
         (" \n\n", "is empty"),
-        (text().rstrip("\n"), "doesn't end with a newline: it was written only in part"),
-        (text(url="<no value>"), ":1: <no value>: the server doesn't hold what belongs here"),
-        (b"a: \xff\n", ":1: isn't UTF-8"),
-        ("a: 1\nb: [\n", ":3: isn't YAML from here"),
-        ("a: \x07\n", ":1: isn't YAML from here"),
-        ("a: 2020-99-99\n", ":1: isn't YAML from here"),
-        ("a: !!python/object:os.system 1\n", ":1: isn't YAML from here"),
-        ("#" * (MAX_SIZE + 1), f"holds more than {MAX_SIZE} bytes"),
-        ("- 1\n", "doesn't fit Config: the document (model_type)"),
+        (text().rstrip("\n"), "does not end with a newline, so it was only partly written"),
+        (text(url="<no value>"), ":1: <no value>: the server holds no value for this place; write the secret"),
+        (b"a: \xff\n", ":1: invalid UTF-8"),
+        ("a: 1\nb: [\n", ":3: invalid YAML"),
+        ("a: \x07\n", ":1: invalid YAML"),
+        ("a: 2020-99-99\n", ":1: invalid YAML"),
+        ("a: !!python/object:os.system 1\n", ":1: invalid YAML"),
+        ("#" * (MAX_SIZE + 1), f"has more than {MAX_SIZE} bytes"),
+        ("- 1\n", "is not valid for Config: the document (model_type)"),
         ("database: {}\n", "Config: database.url (missing), jwt_secret (missing)"),
-        (text(secret="short"), "doesn't fit Config: jwt_secret (string_too_short)"),
-        (text(secret="!" * 32), "doesn't fit Config: jwt_secret (value_error)"),
+        (text(secret="short"), "is not valid for Config: jwt_secret (string_too_short)"),
+        (text(secret="!" * 32), "is not valid for Config: jwt_secret (value_error)"),
     ],
 )
 def test_a_bad_file_is_refused_with_its_reason(
@@ -117,10 +117,10 @@ def test_a_bad_file_is_refused_with_its_reason(
 @pytest.mark.parametrize(
     ("name", "content", "reason"),
     [
-        ("app.json", '{\n"a": 1\n"b": 2}', ":3: isn't JSON from here"),
-        ("app.json", "[" * 100_000, ":1: isn't JSON from here"),
-        ("app.toml", "a = 1\nb = none\n", ":2: isn't TOML from here"),
-        ("app.env", "A=1\n", "a config ends in one of .yaml, .yml, .json, .toml"),
+        ("app.json", '{\n"a": 1\n"b": 2}', ":3: invalid JSON"),
+        ("app.json", "[" * 100_000, ":1: invalid JSON"),
+        ("app.toml", "a = 1\nb = none\n", ":2: invalid TOML"),
+        ("app.env", "A=1\n", "its name must end in one of .yaml, .yml, .json, .toml"),
     ],
 )
 def test_a_bad_file_of_another_format_is_refused(
@@ -132,7 +132,7 @@ def test_a_bad_file_of_another_format_is_refused(
 
 
 def test_a_missing_file_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ConfigRejected, match=r"app\.yaml can't be read: No such file"):
+    with pytest.raises(ConfigRejected, match=r"app\.yaml cannot be read: No such file"):
         load_config(Config, tmp_path / "app.yaml")
 
 
@@ -159,9 +159,9 @@ def test_another_users_file_is_refused(write: Write, monkeypatch: pytest.MonkeyP
 def test_what_isnt_a_regular_file_is_refused_without_waiting(tmp_path: Path) -> None:
     pipe = tmp_path / "app.yaml"
     os.mkfifo(pipe, 0o600)
-    with pytest.raises(ConfigRejected, match="isn't a regular file"):
+    with pytest.raises(ConfigRejected, match="is not a regular file"):
         load_config(Config, pipe)
-    with pytest.raises(ConfigRejected, match="isn't a regular file"):
+    with pytest.raises(ConfigRejected, match="is not a regular file"):
         load_config(Config, tmp_path)
 
 

@@ -26,11 +26,11 @@ SECONDS = 20.0  # after which a change is taken as not noticed
 def watching_config(path: Path, told: Told) -> Iterator[WatchedConfig[Config]]:
     """A watched config whose folder is known to be watched by now."""
     with watch_config(Config, path, told) as config:
-        begun = config._looked
+        begun = config._checked_at
 
         def looked() -> bool:
             (path.parent / "tick").touch()
-            return config._looked != begun
+            return config._checked_at != begun
 
         eventually(looked, "the first look", SECONDS)
         yield config
@@ -57,7 +57,7 @@ class Told:
 def _never_looks_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
     """Only what the folder tells makes it look."""
     monkeypatch.setattr("app_integration.config.loader.CHECK_INTERVAL", float("inf"))
-    monkeypatch.setattr("app_integration.config.watcher.LOOK_ANYWAY", 3_600_000)
+    monkeypatch.setattr("app_integration.config.watcher.CHECK_ANYWAY", 3_600_000)
 
 
 def test_each_of_many_renames_is_noticed(write: Write) -> None:
@@ -118,7 +118,7 @@ def test_a_link_that_is_swapped_is_noticed(tmp_path: Path) -> None:
 def test_a_folder_that_is_replaced_is_noticed_all_the_same(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("app_integration.config.watcher.LOOK_ANYWAY", 100)
+    monkeypatch.setattr("app_integration.config.watcher.CHECK_ANYWAY", 100)
     folder, fresh = tmp_path / "config", tmp_path / "fresh"
     for place, url in ((folder, "old"), (fresh, "new")):
         place.mkdir()
