@@ -156,8 +156,8 @@ def from_environment(variables: Mapping[str, str] | None = None) -> Settings:
     return Settings(
         scope=scope,
         vault_addr=_address(env, optional=_needs_no_server(scope.environment, sources)),
-        extra_addresses=server_urls.extra_addresses(env, scope.environment),
-        vault_namespace=server_urls.namespace(env),
+        extra_addresses=server_urls.read_extra_addresses(env, scope.environment),
+        vault_namespace=server_urls.read_namespace(env),
         vault_cacert=_path(env, "VAULT_CACERT"),
         role_id_file=_path(env, "STRONGROOM_ROLE_ID_FILE"),
         secret_id_file=_path(env, "STRONGROOM_SECRET_ID_FILE"),

@@ -1,1 +1,1 @@
-"""Helpers of the SDK's own; the floors above may use them, applications must not."""
+"""Helpers of the SDK that are no part of its interface."""

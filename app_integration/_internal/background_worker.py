@@ -1,4 +1,4 @@
-"""One background thread that does what is due, off the path of the callers."""
+"""A background thread that calls a function repeatedly, off the path of the callers."""
 
 from __future__ import annotations
 
@@ -12,14 +12,15 @@ from app_integration._internal import fork_safety
 
 log = logging.getLogger(__name__)
 
-#: Seconds the thread sleeps at most: bounds what a stepped clock can make it miss.
-LONGEST_PAUSE: Final = 60.0
+#: Seconds that the thread sleeps at most, so that a stepped clock cannot delay work for longer.
+MAX_INTERVAL: Final = 60.0
 
 
 class BackgroundWorker:
-    """Run *work* when it is due. The thread starts at the first call, never at import.
+    """A daemon thread that calls *work* each time it is due.
 
-    It ends when the worker is closed. A forked child has no thread until it starts its own.
+    The thread starts at the first call of :meth:`start` or :meth:`wake`, never at import, and ends
+    when the worker is closed. A forked child has no thread until it starts its own.
     """
 
     def __init__(
@@ -27,19 +28,19 @@ class BackgroundWorker:
         work: Callable[[], float],
         name: str,
         *,
-        longest: float = LONGEST_PAUSE,
-        retry: float = LONGEST_PAUSE,
+        longest: float = MAX_INTERVAL,
+        retry: float = MAX_INTERVAL,
         weak: bool = False,
     ) -> None:
         """Start no thread yet.
 
         Args:
-            work: does what is due and returns the seconds until it is to be called again.
+            work: does the work that is due, and returns the seconds until its next call.
             name: of the thread.
-            longest: seconds between two calls of *work* at most.
-            retry: seconds until *work* is called again after it raised.
-            weak: whether the thread also ends when nobody else holds the object whose method
-                *work* is; otherwise it keeps that object.
+            longest: the longest interval between two calls of *work*, in seconds.
+            retry: seconds until *work* is called again after it raised an exception.
+            weak: True to reference the object of the bound method *work* weakly: the thread ends
+                when the object is deleted. Otherwise the thread keeps it alive.
 
         """
         self._work = weakref.WeakMethod(work) if weak else lambda: work
@@ -53,26 +54,26 @@ class BackgroundWorker:
     def reset_after_fork(self) -> None:
         """Recreate the locks. Threads do not survive a fork."""
         self._lock = threading.Lock()
-        self._wanted = threading.Event()
+        self._wake_event = threading.Event()
         self._thread: threading.Thread | None = None
 
     @property
     def running(self) -> bool:
-        """Whether this process has started the thread."""
+        """Return whether this process has started the thread."""
         return self._thread is not None
 
     @property
     def closed(self) -> bool:
-        """Whether :meth:`close` was called."""
+        """Return whether :meth:`close` was called."""
         return self._closed
 
     def wake(self) -> None:
-        """Call *work* now, in a thread that is started if there is none."""
-        self._wanted.set()
+        """Call *work* now; start the thread if there is none."""
+        self._wake_event.set()
         self.start(0.0)
 
     def start(self, after: float) -> None:
-        """Start the thread if there is none, and call *work* after so many seconds."""
+        """Start the thread if there is none, and call *work* after *after* seconds."""
         if self._thread is None:
             with self._lock:
                 self._start(after)
@@ -80,28 +81,29 @@ class BackgroundWorker:
     def _start(self, after: float) -> None:
         if self._thread is None and not self._closed:
             self._thread = threading.Thread(
-                target=self._run, args=(self._wanted, after), name=self._name, daemon=True
+                target=self._run, args=(self._wake_event, after), name=self._name, daemon=True
             )
             self._thread.start()
 
     def close(self) -> None:
-        """End the thread for good; it finishes what it is doing."""
+        """Stop the thread for good. It finishes the call of *work* that is under way."""
         self._closed = True
-        self._wanted.set()
+        self._wake_event.set()
 
-    def _run(self, wanted: threading.Event, pause: float) -> None:
+    def _run(self, wake_event: threading.Event, delay: float) -> None:
         while not self._closed:
-            wanted.wait(min(pause, self._longest))
-            wanted.clear()
+            wake_event.wait(min(delay, self._longest))
+            wake_event.clear()
             if self._closed:
                 return
             work = self._work()
             if work is None:
                 return
             try:
-                pause = work()
+                delay = work()
             except Exception as error:  # noqa: BLE001 (the thread must outlive any one failure)
-                # Without its text: an exception of a library may hold a secret.
-                log.error("%s: %s; tried again later", self._name, type(error).__name__)  # noqa: TRY400 (as said)
-                pause = self._retry
-            del work  # or it would keep its object alive while the thread sleeps
+                # Only the type is logged, because the message of a library's exception may hold a
+                # secret.
+                log.error("%s: %s; will retry", self._name, type(error).__name__)  # noqa: TRY400 (because its traceback may hold one, too)
+                delay = self._retry
+            del work  # because it would otherwise keep its object alive while the thread sleeps

@@ -1,4 +1,4 @@
-"""How a command answers when it is called wrongly."""
+"""Parsing of command-line arguments."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ import argparse
 import sys
 from typing import Final, NoReturn
 
-USAGE_ERROR: Final = 64  # EX_USAGE: told apart from 1, a check that doesn't hold
+USAGE_ERROR: Final = 64  # EX_USAGE, so that it differs from 1, the code of a failed check
 
 
 class ArgumentParser(argparse.ArgumentParser):
-    """argparse with the exit code of this project."""
+    """An ``argparse`` parser that exits with :data:`USAGE_ERROR` on wrong usage."""
 
     def error(self, message: str) -> NoReturn:
-        """Say how the command is used, and exit with :data:`USAGE_ERROR`."""
+        """Print the usage and *message*, and exit with :data:`USAGE_ERROR`."""
         self.print_usage(sys.stderr)
         self.exit(USAGE_ERROR, f"{self.prog}: {message}\n")

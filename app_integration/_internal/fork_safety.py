@@ -1,7 +1,8 @@
-"""What a forked child must not share with its parent: locks, sockets, tokens, leases, keys.
+"""Reset of state that a forked child must not share with its parent.
 
-A lock that another thread held at the moment of the fork is never released in the child, and a
-token or lease that both give back is gone for the one that still uses it.
+That is locks, sockets, tokens, leases and keys. A lock that another thread held during the fork is
+never released in the child. If parent and child both revoke the same token or lease, one of them
+still uses it.
 """
 
 from __future__ import annotations
@@ -15,36 +16,38 @@ log = logging.getLogger(__name__)
 
 
 class ForkAware(Protocol):
-    """An object that can start again in a forked child."""
+    """An object that resets itself in a forked child."""
 
     def reset_after_fork(self) -> None:
-        """Drop all that belongs to the parent process; nothing is sent."""
+        """Drop all state that belongs to the parent process. It must not send anything."""
         ...
 
 
-_alive: weakref.WeakSet[ForkAware] = weakref.WeakSet()
+_targets: weakref.WeakSet[ForkAware] = weakref.WeakSet()
 
 
-def reset_in_child(thing: ForkAware) -> None:
-    """Call *thing*'s :meth:`ForkAware.reset_after_fork` in each forked child, while it lives.
+def reset_in_child(target: ForkAware) -> None:
+    """Call :meth:`ForkAware.reset_after_fork` of *target* in each forked child.
 
-    A method ``resume()``, if it has one, is called once everything has been reset.
+    The object is referenced weakly. If it has a method ``resume()``, that is called once all
+    objects have been reset.
     """
-    _alive.add(thing)
+    _targets.add(target)
 
 
 def _reset_all() -> None:
-    alive = list(_alive)
-    for thing in alive:
+    targets = list(_targets)
+    for target in targets:
         try:
-            thing.reset_after_fork()
-        except Exception as error:  # noqa: BLE001 (what one can't do must not leave the others the parent's)
-            log.error("%s after a fork: %s", type(thing).__name__, type(error).__name__)  # noqa: TRY400 (one line says it)
-    for thing in alive:
-        # Only now: what begins again in the background uses what the others have reset.
-        if resume := getattr(thing, "resume", None):
+            target.reset_after_fork()
+        except Exception as error:  # noqa: BLE001 (one failure must not prevent the others)
+            name, reason = type(target).__name__, type(error).__name__
+            log.error("could not reset %s after a fork: %s", name, reason)  # noqa: TRY400 (its message may hold a secret)
+    for target in targets:
+        # In a second loop, because a background task uses other objects, which must be reset first.
+        if resume := getattr(target, "resume", None):
             resume()
 
 
-# A hook and not a look at the pid: that would cost as much as the randomness of a nonce.
+# A hook instead of comparing the pid at each use, which would cost as much as generating a nonce.
 os.register_at_fork(after_in_child=_reset_all)

@@ -1,6 +1,6 @@
-"""Files that are whole or not there at all, and who may write them: locks and stamps.
+"""Atomic writes of files, locks and file stamps.
 
-Private ones are readable by their owner only.
+Readers see a file completely written or not at all. A private file is readable by its owner only.
 """
 
 from __future__ import annotations
@@ -11,22 +11,22 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-#: What tells one state of a file from another: device, inode, size, times of change in ns.
+#: Identity of one state of a file: device, inode, size, mtime and ctime, both in nanoseconds.
 Stamp = tuple[int, int, int, int, int]
 
 
 def write_private(
     path: Path, content: str | bytes, *, owner: tuple[int, int] | None = None
 ) -> None:
-    """Put *content* at *path*, mode 0600, replacing what was there in one step.
+    """Replace the file at *path* atomically by *content*, with mode 0600.
 
-    The temporary file has one fixed name, so that a copy left by a crash is taken away by the next
-    write. Two writers of one path need a lock of their own.
+    The temporary file has a fixed name, so that the next write removes a copy that a crash left.
+    Two processes that write one path need a lock.
 
     Args:
-        path: its folder must exist; a symlink at *path* itself is replaced, not followed.
+        path: its folder must exist. A symlink at *path* itself is replaced, not followed.
         content: text is written as UTF-8.
-        owner: user and group id of the file; by default whoever writes it.
+        owner: user and group id of the file; None for those of the process.
 
     """
     data = content.encode() if isinstance(content, str) else content
@@ -36,13 +36,13 @@ def write_private(
 def replace_file(
     path: Path, content: bytes, *, mode: int, owner: tuple[int, int] | None = None
 ) -> None:
-    """Put *content* at *path* in one step, on disk; see :func:`write_private`.
+    """Replace the file at *path* atomically, and fsync it; see :func:`write_private`.
 
     Args:
-        path: as there.
-        content: all of it.
-        mode: permissions of the file, from its first byte on.
-        owner: as there.
+        path: its folder must exist. A symlink at *path* itself is replaced, not followed.
+        content: the whole content.
+        mode: permissions of the file, set before its content is written.
+        owner: user and group id of the file; None for those of the process.
 
     """
     temporary = path.with_name(f".{path.name}.new")
@@ -50,7 +50,8 @@ def replace_file(
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     try:
         with os.fdopen(descriptor, "wb") as file:
-            os.fchmod(descriptor, mode)  # first: who gives a file away may not change it any more
+            # Before fchown, because only the owner of a file may change its mode.
+            os.fchmod(descriptor, mode)
             if owner is not None:
                 os.fchown(descriptor, *owner)
             file.write(content)
@@ -60,16 +61,21 @@ def replace_file(
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
-    _sync_folder(path.parent)
+    _fsync_folder(path.parent)
 
 
 @contextmanager
 def lock(path: Path, *, folder: bool = False, wait: bool = True) -> Iterator[None]:
-    """Hold the exclusive lock of *path*: a *folder*, or a file that is made if it is not there.
+    """Hold the exclusive ``flock`` of *path* during the block.
+
+    Args:
+        path: a file, which is created if it does not exist, or a folder.
+        folder: whether *path* is a folder.
+        wait: whether to wait while another process holds the lock.
 
     Raises:
-        FileNotFoundError: If the folder is not there.
-        BlockingIOError: If another process holds it, and *wait* is false.
+        FileNotFoundError: If the folder does not exist.
+        BlockingIOError: If another process holds the lock and *wait* is false.
 
     """
     flags = os.O_DIRECTORY | os.O_RDONLY if folder else os.O_CREAT | os.O_RDWR
@@ -82,7 +88,7 @@ def lock(path: Path, *, folder: bool = False, wait: bool = True) -> Iterator[Non
 
 
 def stamp(path: Path) -> Stamp | None:
-    """Return what tells the present state of *path* from others; None if it can't be read."""
+    """Return the identity of the current state of *path*; None if it cannot be read."""
     try:
         found = path.stat()
     except OSError:
@@ -90,8 +96,8 @@ def stamp(path: Path) -> Stamp | None:
     return (found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns)
 
 
-def _sync_folder(folder: Path) -> None:
-    """Make a rename in *folder* survive a power cut."""
+def _fsync_folder(folder: Path) -> None:
+    """Make a rename in *folder* durable, so that it survives a power failure."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         os.fsync(descriptor)

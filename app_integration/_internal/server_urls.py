@@ -1,4 +1,4 @@
-"""Where the server is: what the variables for its addresses and namespace may say."""
+"""Server addresses and namespace from the environment, and their validation."""
 
 from __future__ import annotations
 
@@ -11,35 +11,50 @@ from app_integration.names import Environment
 
 #: Hosts where an agent's proxy or a local server may listen without TLS.
 LOOPBACK: Final = ("localhost", "127.0.0.1", "::1")
-_FURTHER: Final = "STRONGROOM_VAULT_ADDRS"
+_EXTRA_ADDRESSES: Final = "STRONGROOM_VAULT_ADDRS"
 
 
-def extra_addresses(env: Mapping[str, str], environment: Environment) -> tuple[str, ...]:
-    """More addresses of the same cluster, besides ``VAULT_ADDR``.
+def read_extra_addresses(env: Mapping[str, str], environment: Environment) -> tuple[str, ...]:
+    """Return the addresses of the cluster besides ``VAULT_ADDR``.
+
+    ``STRONGROOM_VAULT_ADDRS`` lists them, separated by commas.
 
     Raises:
-        ConfigurationError: one of them is none, or ``VAULT_ADDR`` isn't set.
+        ConfigurationError: If one of them is invalid, or ``VAULT_ADDR`` is not set.
 
     """
-    given = [each.strip() for each in env.get(_FURTHER, "").split(",") if each.strip()]
-    if given and not env.get("VAULT_ADDR"):
-        raise ConfigurationError(f"VAULT_ADDR is not set; {_FURTHER} only adds to it")
-    return tuple(check_address(_FURTHER, each, environment) for each in given)
+    addresses = [each.strip() for each in env.get(_EXTRA_ADDRESSES, "").split(",") if each.strip()]
+    if addresses and not env.get("VAULT_ADDR"):
+        raise ConfigurationError(
+            f"VAULT_ADDR is not set; set it, {_EXTRA_ADDRESSES} only adds further addresses"
+        )
+    return tuple(check_address(_EXTRA_ADDRESSES, each, environment) for each in addresses)
 
 
-def namespace(env: Mapping[str, str]) -> str:
-    """Where API paths begin; empty for the root. Raises ConfigurationError for what can't be."""
-    given = env.get("VAULT_NAMESPACE", "").strip("/")
-    if not (given.isascii() and given.isprintable()) or " " in given:
-        raise ConfigurationError(f"VAULT_NAMESPACE is {given!r}; expected a path such as a/b")
-    return given
+def read_namespace(env: Mapping[str, str]) -> str:
+    """Return ``VAULT_NAMESPACE`` without slashes at its ends; empty for the root namespace.
+
+    Raises:
+        ConfigurationError: If it has spaces, or characters that are not printable ASCII.
+
+    """
+    namespace = env.get("VAULT_NAMESPACE", "").strip("/")
+    if not (namespace.isascii() and namespace.isprintable()) or " " in namespace:
+        raise ConfigurationError(f"VAULT_NAMESPACE is {namespace!r}; expected a path such as a/b")
+    return namespace
 
 
 def check_address(variable: str, address: str, environment: Environment) -> str:
-    """*address* without a slash at its end; *variable* is named in errors.
+    """Return *address* without trailing slashes.
+
+    Args:
+        variable: the variable that holds the address, for errors.
+        address: ``http(s)://host:port``, or ``unix://`` with the path of a socket.
+        environment: outside dev, ``http`` is allowed to this machine only.
 
     Raises:
-        ConfigurationError: it is none, holds credentials, or is ``http`` to elsewhere outside dev.
+        ConfigurationError: If it is not such a URL, contains credentials, or is ``http`` to another
+            machine outside dev.
 
     """
     if "@" in address:
@@ -52,18 +67,19 @@ def check_address(variable: str, address: str, environment: Environment) -> str:
     http = address.startswith("http://")
     if http and host not in LOOPBACK and environment is not Environment.DEV:
         raise ConfigurationError(
-            f"{variable} is {address!r}; outside dev, http goes to this machine only: use https"
+            f"{variable} is {address!r}; outside dev, http is allowed to this machine only:"
+            " use https"
         )
     return address.rstrip("/")
 
 
 def is_local(address: str) -> bool:
-    """Whether *address* is on this machine."""
+    """Return whether *address* is on this machine."""
     return _is_socket(address) or _host(address) in LOOPBACK
 
 
 def _is_socket(address: str) -> bool:
-    """Whether it is ``unix://`` with the path of a socket."""
+    """Return whether *address* is ``unix://`` with the path of a socket."""
     return address.startswith("unix:///") and len(address) > len("unix:///")
 
 

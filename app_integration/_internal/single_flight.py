@@ -1,4 +1,4 @@
-"""Threads that ask for the same thing at the same time share one call."""
+"""Sharing of one call among threads that need the same result at the same time."""
 
 from __future__ import annotations
 
@@ -14,59 +14,74 @@ _T = TypeVar("_T")
 
 
 class SingleFlight(Generic[_T]):
-    """At most one call per name at a time; who comes meanwhile gets its result or its error.
+    """A group of calls, at most one per key at a time. Concurrent callers share its result.
 
-    A caller waits as long as the call takes, so the call must be bounded by a deadline.
+    They share its exception, too. A caller waits as long as the call takes, so the call must be
+    bounded by a deadline.
     """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._calls: dict[Hashable, Future[_T]] = {}
 
-    def do(self, name: Hashable, call: Callable[[], _T]) -> _T:
-        """The result of *call*, or of the one under way under *name*.
+    def do(self, key: Hashable, call: Callable[[], _T]) -> _T:
+        """Return the result of *call*, or of the call under way for *key*.
 
-        A caller may arrive just after a call has ended, so *call* looks first whether its work
-        is done.
+        A caller may arrive just after another call has ended. *call* must therefore first check
+        whether its work is already done.
+
+        Args:
+            key: identifies the work.
+            call: does the work.
+
         """
-        return self.join(name, call, lambda fly: fly()).result()
+        return self.join(key, call, lambda run: run()).result()
 
     def join(
-        self, name: Hashable, call: Callable[[], _T], spawn: Callable[[Callable[[], None]], object]
+        self, key: Hashable, call: Callable[[], _T], spawn: Callable[[Callable[[], None]], object]
     ) -> Future[_T]:
-        """The future of the call under way under *name*, or of *call*, which *spawn* then starts.
+        """Return the future of the call under way for *key*, or of *call* if there is none.
 
-        It can't be cancelled: others may wait for it.
+        The future cannot be cancelled, because others may wait for it.
+
+        Args:
+            key: identifies the work.
+            call: does the work.
+            spawn: starts the function it gets, which runs *call*, in this or another thread.
+
         """
-        mine: Future[_T] = Future()
-        mine.set_running_or_notify_cancel()
+        own: Future[_T] = Future()
+        own.set_running_or_notify_cancel()
         with self._lock:
-            first = self._calls.setdefault(name, mine)
-        if first is mine:
+            first = self._calls.setdefault(key, own)
+        if first is own:
             try:
-                spawn(partial(self._fly, name, call, mine))
-            except Exception:  # noqa: BLE001 (what the call raises is in the future: no thread was had)
-                self._finish(name)
-                mine.set_exception(_interrupted())
+                spawn(partial(self._run, key, call, own))
+            except Exception:  # noqa: BLE001 (spawn() failed: what call() raises goes to the future)
+                self._finish(key)
+                own.set_exception(_interrupted())
         return first
 
-    def _fly(self, name: Hashable, call: Callable[[], _T], mine: Future[_T]) -> None:
+    def _run(self, key: Hashable, call: Callable[[], _T], own: Future[_T]) -> None:
         try:
             result = call()
         except BaseException as error:
-            self._finish(name)
-            mine.set_exception(error if isinstance(error, Exception) else _interrupted())
+            self._finish(key)
+            own.set_exception(error if isinstance(error, Exception) else _interrupted())
             if not isinstance(error, Exception):
                 raise
             return
-        self._finish(name)
-        mine.set_result(result)
+        self._finish(key)
+        own.set_result(result)
 
-    def _finish(self, name: Hashable) -> None:
+    def _finish(self, key: Hashable) -> None:
         with self._lock:
-            del self._calls[name]
+            del self._calls[key]
 
 
 def _interrupted() -> DeadlineExceeded:
-    """What the others get: an interrupt or exit of one thread is not theirs."""
-    return DeadlineExceeded("the thread that was asking the server was stopped; try again")
+    """Return the error of the waiting threads if the calling thread was interrupted or exited.
+
+    The interrupt itself is raised in the calling thread only.
+    """
+    return DeadlineExceeded("the thread that sent the request was interrupted; try again")

@@ -1,4 +1,4 @@
-"""What should have been given back and wasn't: said when the process ends."""
+"""Warnings at exit about resources that were not closed."""
 
 from __future__ import annotations
 
@@ -10,35 +10,35 @@ from typing import Protocol
 
 
 class Closeable(Protocol):
-    """Something that has to be closed."""
+    """An object that must be closed."""
 
     def describe_unclosed(self) -> str | None:
-        """What is still held, in words; None when it was given back."""
+        """Return a description of the resources that are still open; None if none is."""
         ...
 
 
-_alive: weakref.WeakSet[Closeable] = weakref.WeakSet()
+_resources: weakref.WeakSet[Closeable] = weakref.WeakSet()
 
 
-def warn_at_exit(thing: Closeable) -> None:
-    """Warn of *thing* when the process ends before it was closed."""
-    _alive.add(thing)
+def warn_at_exit(resource: Closeable) -> None:
+    """Warn about *resource* if the process exits before it is closed."""
+    _resources.add(resource)
 
 
-def warn_if_unclosed(thing: Closeable) -> None:
-    """Warn (``ResourceWarning``) when *thing* still holds something."""
-    words = thing.describe_unclosed()
-    if words is not None:
-        warnings.warn(f"{words}: call close()", ResourceWarning, stacklevel=2, source=thing)
+def warn_if_unclosed(resource: Closeable) -> None:
+    """Issue a ``ResourceWarning`` if *resource* is still open."""
+    message = resource.describe_unclosed()
+    if message is not None:
+        warnings.warn(f"{message}: call close()", ResourceWarning, stacklevel=2, source=resource)
 
 
 @atexit.register
-def _tell_all() -> None:
-    for thing in list(_alive):
-        warn_if_unclosed(thing)
+def _warn_all() -> None:
+    for resource in list(_resources):
+        warn_if_unclosed(resource)
 
 
 def close_at_exit(close: Callable[[], None]) -> None:
-    """Have *close* called when the process ends; what it gives back is no leak."""
-    # After _tell_all was: what is registered last runs first.
+    """Call *close* when the process exits, before the warnings about unclosed resources."""
+    # Registered after _warn_all, and therefore run before it.
     atexit.register(close)

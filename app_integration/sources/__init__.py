@@ -1,4 +1,4 @@
-"""Where secrets come from: each source answers ``fetch(name)`` with a value and its provenance."""
+"""Sources of secrets: each returns a value together with its provenance."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from app_integration.secret import Secret
 
 @dataclass(frozen=True, slots=True)
 class Fetched:
-    """One value as a source gave it.
+    """A value that a source returned.
 
     Attributes:
         value: the secret.
-        source: what answered: ``vault``, ``rendered``, ``environment`` or ``dotenv``.
-        version: KV version, or None where there are none.
+        source: the kind of source: ``vault``, ``rendered``, ``environment`` or ``dotenv``.
+        version: KV version; None if the source has no versions.
         request_id: the server's id of the request, which its audit log repeats.
-        expires_in: seconds that the value is good for from now on, when somebody else will change
-            it then: it is never served beyond them. None for a value that stays until written anew.
-        created_at: when this version was written, in seconds since 1970 on the source's clock.
+        expires_in: seconds until the server changes the value by itself; it is never served after
+            that. None for a value that stays until it is written again.
+        created_at: time when this version was written, in seconds since 1970 on the source's clock.
 
     """
 
@@ -33,39 +33,46 @@ class Fetched:
 
 
 class Source(Protocol):
-    """One place that holds secrets."""
+    """A place that holds secrets."""
 
     @property
     def decides(self) -> bool:
-        """Whether its "no" is final outside development: that of a server is.
+        """Return whether a negative result of this source is final outside development.
 
-        No later source is asked then for a name that this one denies or doesn't hold.
+        It is for a server: if it denies a name or does not hold it, no later source is tried. In
+        development the next source is tried.
         """
         ...
 
     def fetch(self, name: str, version: int | None, field: str | None, /) -> Fetched:
-        """The value of *name*, which fits the grammar.
+        """Return the value of *name*.
 
         Args:
-            name: the secret.
-            version: a version of the past; the current one when None.
-            field: the key inside the entry; the one that holds *the* value when None.
+            name: a secret name that has been checked by :func:`.names.check_secret_name`.
+            version: a KV version; None for the current one.
+            field: a key of the entry; None for the key ``value``.
 
         Raises:
-            SecretNotFound: this source holds no such name, or no such version or field of it.
-            AccessDenied: denied or absent.
-            ServerError: the source is away.
+            SecretNotFound: If this source does not hold the name, or not this version or field of
+                it.
+            AccessDenied: If the policy does not grant the name, or it is absent.
+            ServerError: If the source is unavailable.
 
         """
         ...
 
 
-def plain_only(where: str, version: int | None, field: str | None) -> None:
-    """Refuse what a source of bare values doesn't have; *where* names it.
+def reject_version_and_field(where: str, version: int | None, field: str | None) -> None:
+    """Raise an error if a version or a field is requested of a source that has neither.
+
+    Args:
+        where: the source, for the error.
+        version: the requested version.
+        field: the requested field.
 
     Raises:
-        SecretNotFound: a *version* or a *field* is asked for.
+        SecretNotFound: If *version* or *field* is not None.
 
     """
     if version is not None or field is not None:
-        raise SecretNotFound(f"{where} holds neither versions nor fields, only current values")
+        raise SecretNotFound(f"{where} has neither versions nor fields, only current values")

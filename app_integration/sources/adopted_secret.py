@@ -1,8 +1,8 @@
-"""An adopted secret: a URL whose user and password are those of a static database role.
+"""Adopted secrets: a URL template filled with the credentials of a static database role.
 
-The server changes the password every rotation period, and the old one opens nothing from that
-moment on. What is composed here is good for as long as the role says, and a second more: that is
-when the server has the next one.
+The server rotates the password of the role every rotation period, and the old password is rejected
+from then on. A composed URL expires one second after the end of the period, because by then the
+server has the next password.
 """
 
 from __future__ import annotations
@@ -20,25 +20,40 @@ from app_integration.transport import answers
 from app_integration.transport.answers import KvVersion
 
 USERNAME: Final = "{username}"
-PASSWORD: Final = "{password}"  # noqa: S105 (where one goes, not one)
-_GRACE: Final = 1.0  # seconds from the end of a rotation period until the password is another
+PASSWORD: Final = "{password}"  # noqa: S105 (a placeholder, not a password)
+_GRACE: Final = 1.0  # seconds that the server may take to rotate after the end of a period
 
 
 def compose(template: str, username: str, password: str) -> Secret:
-    """*template* with both in their places, percent-encoded."""
-    # No braces are left by the encoding: what was put in first can't look like the second place.
+    """Return *template* with *username* and *password* filled in, percent-encoded.
+
+    Args:
+        template: a URL with :data:`USERNAME` and :data:`PASSWORD`.
+        username: the user of the static role.
+        password: its password.
+
+    """
+    # quote() encodes braces, so that a username cannot contain the placeholder of the password.
     filled = template.replace(USERNAME, quote(username, safe=""))
     return Secret(filled.replace(PASSWORD, quote(password, safe="")))
 
 
 def fetch(session: Session, role: str, entry: KvVersion) -> Fetched | None:
-    """The secret that *entry*, one with a template, stands for; one request.
+    """Return the secret that an adopted *entry* stands for; sends one request.
 
-    None while the role isn't there yet: then the old value, if *entry* has one, is still good.
+    Args:
+        session: reads the credentials.
+        role: the static database role.
+        entry: a KV version with a template.
+
+    Returns:
+        The composed secret. None if the role does not exist yet and *entry* still has its old
+        value, which is valid until then.
 
     Raises:
-        RequestRefused: the role isn't there, and no old value either.
-        AccessDenied, ServerError: see errors.
+        RequestRefused: If the role does not exist and *entry* has no old value.
+        AccessDenied: If the policy does not grant the static role.
+        ServerError: If the server is unavailable.
 
     """
     path = permissions.need("read-static-user", role).path

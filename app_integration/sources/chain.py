@@ -1,4 +1,4 @@
-"""Several sources in order: who is asked after whom."""
+"""An ordered chain of secret sources with fallback."""
 
 from __future__ import annotations
 
@@ -9,10 +9,11 @@ from app_integration.sources import Fetched, Source
 
 
 class Chain:
-    """Asks the first source, and a later one where that is allowed.
+    """Several sources in order; a later one is tried if the earlier ones cannot answer.
 
-    While a source is away the next is asked. After a "no" of one that decides (a server) the next
-    is asked in development only; one that merely doesn't hold a name is passed over.
+    If a source is unavailable, the next one is tried. After a negative result (absent or denied)
+    the next one is tried if the source is not authoritative (see :attr:`Source.decides`), or in
+    development.
     """
 
     def __init__(self, sources: Sequence[Source], *, development: bool) -> None:
@@ -27,16 +28,22 @@ class Chain:
         *,
         enough: Callable[[StrongroomError], bool],
     ) -> tuple[Fetched, StrongroomError | None]:
-        """The value, and why it is but a stand-in; None when it is the real thing.
+        """Return the value, and the error because of which it is only a fallback.
 
         Args:
             name: the secret.
-            version: as :meth:`Source.fetch`.
-            field: as :meth:`Source.fetch`.
-            enough: whether what is held will do after this error; then nobody else is asked.
+            version: a KV version; None for the current one.
+            field: a key of the entry; None for the key ``value``.
+            enough: returns whether the cache can answer after the given error, so that no further
+                source is tried.
+
+        Returns:
+            The value and an error. The error is None if the value is no fallback.
 
         Raises:
-            StrongroomError: of the source that had most to say: that decides, or was away.
+            StrongroomError: If no source returned the value. It is the first error that says more
+                than that a source which is not authoritative lacks the name, or else the last
+                error.
 
         """
         reason = last = None
@@ -44,15 +51,21 @@ class Chain:
             try:
                 return source.fetch(name, version, field), reason
             except StrongroomError as error:
-                passes = self._passes(error, source)
-                if reason is None and not (passes and _is_silent(error, source)):
+                may_try_next = self._may_try_next(error, source)
+                if reason is None and not (may_try_next and _is_plain_miss(error, source)):
                     reason = error
                 last = error
-                if not passes or enough(error):
+                if not may_try_next or enough(error):
                     break
-        raise reason or last or SecretNotFound(f"no source is set up that could hold {name}")
+        raise (
+            reason
+            or last
+            or SecretNotFound(
+                f"no source is configured for {name}; set STRONGROOM_SOURCES or VAULT_ADDR"
+            )
+        )
 
-    def _passes(self, error: StrongroomError, source: Source) -> bool:
+    def _may_try_next(self, error: StrongroomError, source: Source) -> bool:
         if isinstance(error, OUTAGE):
             return True
         return isinstance(error, (SecretNotFound, AccessDenied)) and (
@@ -60,6 +73,6 @@ class Chain:
         )
 
 
-def _is_silent(error: StrongroomError, source: Source) -> bool:
-    """Whether *error* says nothing of the secret itself: the source just doesn't hold it."""
+def _is_plain_miss(error: StrongroomError, source: Source) -> bool:
+    """Return whether *error* says only that a source that is not authoritative lacks the name."""
     return isinstance(error, SecretNotFound) and not source.decides

@@ -1,4 +1,4 @@
-"""The process environment, then a ``.env`` file: for development only."""
+"""Secrets from the process environment or a ``.env`` file, for development only."""
 
 from __future__ import annotations
 
@@ -12,28 +12,48 @@ from dotenv import dotenv_values
 from app_integration import names
 from app_integration.errors import SecretNotFound
 from app_integration.secret import Secret
-from app_integration.sources import Fetched, plain_only
+from app_integration.sources import Fetched, reject_version_and_field
 
 
 class DotenvSource:
-    """Finds ``smtp-password`` as ``SMTP_PASSWORD``; the process environment wins over the file."""
+    """A source that reads ``smtp-password`` from ``SMTP_PASSWORD``.
+
+    The process environment has precedence over the file.
+    """
 
     decides: ClassVar = False
 
     def __init__(self, path: Path, variables: Mapping[str, str] | None = None) -> None:
-        """Args: *variables* stands for ``os.environ``; *path* need not exist."""
+        """Read nothing yet.
+
+        Args:
+            path: the ``.env`` file; it need not exist.
+            variables: the environment; None for ``os.environ``.
+
+        """
         self._path = path
         self._variables = os.environ if variables is None else variables
 
     def fetch(self, name: str, version: int | None = None, field: str | None = None) -> Fetched:
-        """As :meth:`Source.fetch`; the file is read each time, so that edits show at once."""
-        plain_only(str(self._path), version, field)
+        """Return the value of *name*; read the file each time, so that edits take effect at once.
+
+        Args:
+            name: the secret.
+            version: must be None, because there are no versions.
+            field: must be None, because there are no fields.
+
+        Raises:
+            SecretNotFound: If no variable is set for *name*, or a version or field is requested.
+
+        """
+        reject_version_and_field(str(self._path), version, field)
         variable = names.variable_name(name)
         if variable in self._variables:
             return Fetched(Secret(self._variables[variable]), source="environment")
         value = dotenv_values(self._path).get(variable)
         if value is None:
             raise SecretNotFound(
-                f"{variable} is neither in the process environment nor in {self._path}"
+                f"{variable} is neither in the process environment nor in {self._path}; set it in"
+                " one of them"
             )
         return Fetched(Secret(value), source="dotenv")

@@ -1,4 +1,4 @@
-"""The file that the agent delivered: secrets without a server, as old as the file."""
+"""Secrets from the config file that the agent delivers, without a server."""
 
 from __future__ import annotations
 
@@ -10,68 +10,85 @@ from app_integration import names
 from app_integration.config.loader import ConfigFile
 from app_integration.errors import SecretNotFound
 from app_integration.secret import Secret
-from app_integration.sources import Fetched, plain_only
+from app_integration.sources import Fetched, reject_version_and_field
 
 
 class RenderedSource:
-    """Finds ``smtp-password`` in the delivered config, under ``smtp-password`` or in ``smtp``.
+    """A source that reads ``smtp-password`` from the file that the agent delivers.
 
     The keys that lead to a text, joined, spell the variable of the secret's name: ``smtp:`` over
-    ``password:`` is ``SMTP_PASSWORD``. A replaced file is followed; one that can't be used leaves
-    the last good one in effect.
+    ``password:`` is ``SMTP_PASSWORD``, and so is the one key ``smtp-password:``. The values are as
+    old as the file. When the file is replaced it is reloaded; if the new file is invalid, the last
+    valid one stays in effect.
     """
 
     decides: ClassVar = False
 
     def __init__(self, path: Path) -> None:
-        """Args: *path* of the delivered file; it is read at the first :meth:`fetch`."""
+        """Read nothing yet.
+
+        Args:
+            path: the delivered file; the first :meth:`fetch` reads it.
+
+        """
         self._path = path
         self._file: ConfigFile[_Texts] | None = None
 
     def fetch(self, name: str, version: int | None = None, field: str | None = None) -> Fetched:
-        """As :meth:`Source.fetch`; sends nothing.
+        """Return the value of *name*; sends no request.
+
+        Args:
+            name: the secret.
+            version: must be None, because there are no versions.
+            field: must be None, because there are no fields.
 
         Raises:
-            ConfigRejected: no usable file was delivered yet.
+            ConfigRejected: If no valid file has been delivered yet.
+            SecretNotFound: If the file has no text for *name*, or a version or field is requested.
 
         """
-        plain_only(str(self._path), version, field)
+        reject_version_and_field(str(self._path), version, field)
         if self._file is None:
             self._file = ConfigFile(_Texts, self._path)
         value = self._file.current().by_variable.get(names.variable_name(name))
         if value is None:
-            raise SecretNotFound(f"{self._path} has no text that the name {name!r} leads to")
+            raise SecretNotFound(f"{self._path} has no text under keys that spell {name!r}")
         return Fetched(Secret(value), source="rendered")
 
 
 class _Texts:
-    """The texts of a document by the variable that their keys spell."""
+    """Text values of a document, by the variable that their keys spell."""
 
     def __init__(self, by_variable: dict[str, str]) -> None:
         self.by_variable = by_variable
 
     @classmethod
     def model_validate(cls, obj: Any, /) -> Self:
-        """The texts of the document *obj*; two under one name are refused, named by the name."""
+        """Return the texts of *obj*.
+
+        Raises:
+            _Ambiguous: If the keys of two texts spell the same variable.
+
+        """
         found: dict[str, str] = {}
         _collect(obj, "", found)
         return cls(found)
 
 
 class _Ambiguous(Exception):
-    """Two keys lead to one name."""
+    """An error for two texts whose keys spell the same variable."""
 
     def errors(self, **_: bool) -> list[dict[str, Any]]:
-        """As a model tells its faults, so that the refusal of the file names the key."""
+        """Return the error in pydantic's form, so that the file's rejection names the variable."""
         return [{"loc": self.args, "type": "two_keys_for_one_name"}]
 
 
-def _collect(node: Any, spelled: str, found: dict[str, str]) -> None:
+def _collect(node: Any, variable: str, found: dict[str, str]) -> None:
     if isinstance(node, Mapping):
         for key, inner in node.items():
             part = str(key).replace("-", "_").replace("/", "_").upper()
-            _collect(inner, f"{spelled}_{part}" if spelled else part, found)
+            _collect(inner, f"{variable}_{part}" if variable else part, found)
     elif isinstance(node, str):
-        if spelled in found:
-            raise _Ambiguous(spelled)
-        found[spelled] = node
+        if variable in found:
+            raise _Ambiguous(variable)
+        found[variable] = node

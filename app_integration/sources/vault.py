@@ -1,4 +1,4 @@
-"""KV v2 on Vault or OpenBao."""
+"""Secrets from a KV version 2 mount of Vault or OpenBao."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from app_integration.transport import answers
 
 
 class VaultSource:
-    """Reads ``secret/<service>/<environment>/<name>``."""
+    """A source that reads ``secret/<service>/<environment>/<name>``."""
 
     decides: ClassVar = True
 
@@ -26,11 +26,20 @@ class VaultSource:
         self._scope = scope
 
     def fetch(self, name: str, version: int | None = None, field: str | None = None) -> Fetched:
-        """As :meth:`Source.fetch`; one request, or two for an adopted secret.
+        """Return the value of *name*; sends one request, or two for an adopted secret.
+
+        Args:
+            name: the secret.
+            version: a KV version; None for the current one.
+            field: a key of the entry; None for the key ``value``.
 
         Raises:
-            SecretDeleted: that version was deleted or destroyed.
-            SecretError: the entry has no string under *field*.
+            SecretDeleted: If the version was deleted or destroyed.
+            SecretNotFound: If the server does not hold the name, or not this version or field of
+                it.
+            SecretError: If the entry has no string under the key ``value``.
+            AccessDenied: If the policy does not grant the name, or it is absent.
+            ServerError: If the server is unavailable.
 
         """
         path = permissions.need("read-secret", self._scope.secret(name)).path
@@ -39,7 +48,7 @@ class VaultSource:
             entry = answers.kv_version(self._session.get(request), path, version)
         except RequestRefused as refused:
             if refused.status == HTTPStatus.NOT_FOUND:
-                raise _not_there(path, version, deleted=refused.data is not None) from None
+                raise _missing_error(path, version, deleted=refused.data is not None) from None
             raise
         if (version, field) == (None, None) and entry.template is not None:
             composed = adopted_secret.fetch(self._session, self._scope.static_role(name), entry)
@@ -58,7 +67,7 @@ def _value(fields: Mapping[str, Any], path: str, name: str, field: str | None) -
     found = fields.get(field or names.VALUE_KEY)
     if isinstance(found, str):
         return Secret(found)
-    del found  # whatever it is, no traceback shows it
+    del found  # so that no traceback shows it
     if field is not None:
         raise SecretNotFound(f"{path} has no text under the field {field!r}")
     raise SecretError(
@@ -68,14 +77,14 @@ def _value(fields: Mapping[str, Any], path: str, name: str, field: str | None) -
 
 
 def _seconds(time: str) -> float | None:
-    """Seconds since 1970 of the server's *time*; None for one that can't be read."""
+    """Return the server's *time* in seconds since 1970; None if it cannot be parsed."""
     try:
         return datetime.fromisoformat(time).timestamp()
-    except (ValueError, OverflowError):  # the latter for years that the platform doesn't count
+    except (ValueError, OverflowError):  # the latter for a year beyond the platform's range
         return None
 
 
-def _not_there(path: str, version: int | None, *, deleted: bool) -> SecretNotFound:
+def _missing_error(path: str, version: int | None, *, deleted: bool) -> SecretNotFound:
     which = "its latest version" if version is None else f"version {version}"
     if deleted:
         return SecretDeleted(f"{path}: {which} was deleted; undelete or write it again")

@@ -79,7 +79,7 @@ def test_worker_that_is_weak_ends_once_nobody_holds_its_object() -> None:
 def test_worker_reset_after_a_fork_has_no_thread() -> None:
     counting = Counting(60.0)
     counting.worker.start(60.0)
-    thread, wanted = counting.worker._thread, counting.worker._wanted
+    thread, wanted = counting.worker._thread, counting.worker._wake_event
     counting.worker.reset_after_fork()
     assert not counting.worker.running
     counting.worker.close()

@@ -461,7 +461,7 @@ def test_a_child_lets_go_of_the_token_though_the_certificate_has_gone(
 def test_what_cannot_reset_leaves_the_others_nothing_of_the_parent_s(
     caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(fork_safety, "_alive", WeakSet())
+    monkeypatch.setattr(fork_safety, "_targets", WeakSet())
 
     class Thing:
         forgot = False
@@ -478,5 +478,5 @@ def test_what_cannot_reset_leaves_the_others_nothing_of_the_parent_s(
     things = [Thing(fails=number % 2 == 0) for number in range(4)]
     fork_safety._reset_all()
     assert [thing.forgot for thing in things] == [False, True] * 2
-    assert "Thing after a fork: OSError" in caplog.text
+    assert "could not reset Thing after a fork: OSError" in caplog.text
     assert "anything" not in caplog.text
