@@ -7,8 +7,8 @@
 >>> decrypt_field(token, context={"user_id": 7})      # doctest: +SKIP
 'a@b.c'
 
-Where the process finds its server and identity: ``docs/Env.md``. What can go wrong:
-:mod:`app_integration.errors`.
+``docs/Env.md`` lists the variables with which a process finds its server and its identity.
+:mod:`app_integration.errors` lists the errors.
 """
 
 from __future__ import annotations
@@ -93,24 +93,25 @@ def database_engine(
     credentials: Path | None = None,
     **options: Any,
 ) -> Engine:
-    """A SQLAlchemy engine whose connections use leased users.
+    """Return a SQLAlchemy engine whose connections use leased database users.
 
-    At most one of *role*, *secret* and *credentials* says whose connections they are.
+    At most one of *role*, *secret* and *credentials* may be set; it selects the database user.
 
     Args:
         role: a named database role of the service, which leases users for this process; None for
-            its default one.
-        url: driver, host and database, without credentials. By default those of *secret*, or else
-            of the secret ``database-url``.
-        secret: name of a secret that is a URL: connect as the user in it, and follow its password.
-        credentials: a file with ``username`` and ``password`` that the agent delivers: connect as
-            that user, whose lease is the agent's.
+            its default role.
+        url: driver, host and database, without credentials. None for those of *secret*, or else of
+            the secret ``database-url``.
+        secret: name of a secret that is a URL. Connections use the user in it; when its password
+            changes, new connections use the new password.
+        credentials: a file with ``username`` and ``password`` that the agent delivers. Connections
+            use that user, whose lease belongs to the agent.
         options: passed to ``sqlalchemy.create_engine``.
 
     Raises:
-        ConfigurationError: more than one of them is given; nothing was sent.
-        AccessDenied: the secret isn't granted, or is absent. A role that isn't granted is told at
-            the first connection.
+        ConfigurationError: If more than one of the three is set. Nothing was sent.
+        AccessDenied: If the policy does not grant the secret, or it is absent. For a role this is
+            raised by the first connection.
 
     """
     user = {"role": role, "secret": secret, "credentials": credentials}
@@ -126,9 +127,22 @@ def async_database_engine(
     credentials: Path | None = None,
     **options: Any,
 ) -> AsyncEngine:
-    """As :func:`database_engine`, for asyncio: the server is asked without holding up the loop.
+    """Return an asyncio SQLAlchemy engine whose connections use leased database users.
 
-    *options* go to ``create_async_engine``. Dispose of it in the loop that it was used in.
+    Requests to the server do not block the event loop. Dispose of the engine in the loop that used
+    it.
+
+    Args:
+        role: see :func:`database_engine`.
+        url: see :func:`database_engine`.
+        secret: see :func:`database_engine`.
+        credentials: see :func:`database_engine`.
+        options: passed to ``create_async_engine``.
+
+    Raises:
+        ConfigurationError: If more than one of *role*, *secret* and *credentials* is set.
+        AccessDenied: If the policy does not grant the secret, or it is absent.
+
     """
     user = {"role": role, "secret": secret, "credentials": credentials}
     engine: AsyncEngine = get_default_client().database("async engine", url, options, **user)
@@ -143,9 +157,21 @@ def database_pool(
     credentials: Path | None = None,
     **options: Any,
 ) -> LeasedPool:
-    """As :func:`database_engine`, a ``psycopg_pool.ConnectionPool``; it is opened.
+    """Return an open ``psycopg_pool.ConnectionPool`` whose connections use leased database users.
 
-    *options* go to ``ConnectionPool``. A child of a fork makes one of its own.
+    A forked child must create a pool of its own.
+
+    Args:
+        role: see :func:`database_engine`.
+        url: see :func:`database_engine`.
+        secret: see :func:`database_engine`.
+        credentials: see :func:`database_engine`.
+        options: passed to ``ConnectionPool``.
+
+    Raises:
+        ConfigurationError: If more than one of *role*, *secret* and *credentials* is set.
+        AccessDenied: If the policy does not grant the secret, or it is absent.
+
     """
     user = {"role": role, "secret": secret, "credentials": credentials}
     pool: LeasedPool = get_default_client().database("pool", url, options, **user)
@@ -160,21 +186,37 @@ def async_database_pool(
     credentials: Path | None = None,
     **options: Any,
 ) -> AsyncLeasedPool:
-    """As :func:`database_pool`, for asyncio; open it by ``async with`` or ``await pool.open()``."""
+    """Return a ``psycopg_pool.AsyncConnectionPool`` whose connections use leased database users.
+
+    It is not open yet: use ``async with``, or ``await pool.open()``.
+
+    Args:
+        role: see :func:`database_engine`.
+        url: see :func:`database_engine`.
+        secret: see :func:`database_engine`.
+        credentials: see :func:`database_engine`.
+        options: passed to ``AsyncConnectionPool``.
+
+    Raises:
+        ConfigurationError: If more than one of *role*, *secret* and *credentials* is set.
+        AccessDenied: If the policy does not grant the secret, or it is absent.
+
+    """
     user = {"role": role, "secret": secret, "credentials": credentials}
     pool: AsyncLeasedPool = get_default_client().database("async pool", url, options, **user)
     return pool
 
 
 def load_config(model: type[_Model], path: Path | None = None) -> _Model:
-    """The delivered config file, validated by the pydantic *model*.
+    """Return the delivered config, validated by *model*.
 
     Args:
         model: a pydantic model class.
-        path: the file; by default the one that ``STRONGROOM_CONFIG`` names.
+        path: the file; None for the one that ``STRONGROOM_CONFIG`` names.
 
     Raises:
-        ConfigRejected: missing, half-written, wrong mode or owner, or not valid.
+        ConfigRejected: If the file is missing, truncated, invalid, or has a wrong mode or owner.
+        ConfigurationError: If neither *path* nor ``STRONGROOM_CONFIG`` is set.
 
     """
     from app_integration.config import loader
@@ -187,15 +229,19 @@ def watch_config(
     path: Path | None = None,
     on_change: Callable[[frozenset[str]], None] | None = None,
 ) -> WatchedConfig[_Model]:
-    """The delivered config, followed from now on; ``current()`` gives what is in effect.
+    """Load the delivered config and reload it each time its file is replaced.
 
     Args:
         model: a pydantic model class.
-        path: the file; by default the one that ``STRONGROOM_CONFIG`` names.
+        path: the file; None for the one that ``STRONGROOM_CONFIG`` names.
         on_change: called with the dotted names of the fields that changed.
 
+    Returns:
+        The config; its ``current()`` returns the model in effect.
+
     Raises:
-        ConfigRejected: as :func:`load_config`. A bad file that comes later changes nothing.
+        ConfigRejected: If the file is invalid now. Later an invalid file changes nothing.
+        ConfigurationError: If neither *path* nor ``STRONGROOM_CONFIG`` is set.
 
     """
     from app_integration.config import watcher
@@ -204,5 +250,5 @@ def watch_config(
 
 
 def close() -> None:
-    """Give back leases and token, and close connections. Safe to call more than once."""
+    """Revoke leases and token, and close all connections. It may be called more than once."""
     default_client.close()

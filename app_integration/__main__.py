@@ -1,4 +1,4 @@
-"""The host's commands: ``python -m app_integration COMMAND …``."""
+"""Commands for an application's host: ``python -m app_integration COMMAND …``."""
 
 from __future__ import annotations
 
@@ -9,12 +9,17 @@ from typing import Final
 
 from app_integration._internal.cli import USAGE_ERROR
 
-#: Command → module whose ``main(arguments)`` runs it, loaded when it is asked for.
+#: Command → module whose ``main(arguments)`` runs it. The module is imported on use.
 COMMANDS: Final = {"deliver": "app_integration.config.deliver"}
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Run the command that *arguments* name; gives its exit code, 64 for an unknown one."""
+    """Run the command that *arguments* name.
+
+    Returns:
+        Its exit code; 64 for an unknown command.
+
+    """
     if arguments and (module := COMMANDS.get(arguments[0])):
         code: int = importlib.import_module(module).main(arguments[1:])
         return code

@@ -1,4 +1,4 @@
-"""From settings to the live objects of one application. No feature logic here."""
+"""Construction of an application's live objects from its settings. It has no feature logic."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from app_integration.errors import AuthenticationFailed, ConfigurationError
 from app_integration.observability import metrics
 from app_integration.settings import DATABASE, Settings
 
-# Each part is imported when it is first made, so that an application pays only for what it touches.
+# Each part is imported on first use, so that an application loads only the parts that it uses.
 if TYPE_CHECKING:
     from sqlalchemy import Engine
 
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 
 class Client:
-    """The live objects of one application, each made when first asked for."""
+    """Live objects of one application, each built on first use. Thread-safe."""
 
     def __init__(
         self,
@@ -40,14 +40,21 @@ class Client:
         session: Session | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Args: *session* in place of the one that *settings* describe; *clock* in seconds."""
+        """Build nothing yet.
+
+        Args:
+            settings: of the application.
+            session: replaces the session that *settings* describe; :meth:`close` closes it.
+            clock: monotonic, in seconds.
+
+        """
         self.settings = settings
         self.clock = clock
         metrics.set_environment(str(settings.scope.environment))
         self.reset_after_fork()
         fork_safety.reset_in_child(self)
         self._closed = False
-        self._at_close = ExitStack()  # closes the rest even when one of them fails
+        self._at_close = ExitStack()  # because it closes the rest even if one part fails
         self._session = session
         if session is not None:
             self._at_close.callback(session.close)
@@ -60,15 +67,22 @@ class Client:
         self._databases: DatabaseFactory | None = None
 
     def reset_after_fork(self) -> None:
-        """A fresh lock; each part resets itself in a forked child."""
+        """Recreate the lock. Each part resets itself in a forked child."""
         self._lock = threading.RLock()
 
     @property
     def session(self) -> Session:
-        """The one session; shared by secrets, encryption and database users."""
+        """Return the session that secrets, encryption and database users share.
+
+        Raises:
+            AuthenticationFailed: If the client is closed.
+            ConfigurationError: If the settings are incomplete.
+
+        """
         with self._lock:
-            if self._session is None and self._closed:  # nobody would give its token back
-                raise AuthenticationFailed("this was closed meanwhile; ask again")
+            # A closed client opens no session, because nothing would revoke its token.
+            if self._session is None and self._closed:
+                raise AuthenticationFailed("this client was closed meanwhile; call again")
             if self._session is None:
                 from app_integration.session.session import open_session
 
@@ -78,25 +92,25 @@ class Client:
 
     @property
     def secrets(self) -> SecretStore:
-        """The secret store with its chain of sources."""
-        if (made := self._secrets) is not None:
-            return made
+        """Return the secret store with its chain of sources."""
+        if (cached := self._secrets) is not None:
+            return cached
         with self._lock:
             if self._secrets is None:
-                self._secrets = self._make_secrets()
+                self._secrets = self._build_secrets()
             return self._secrets
 
-    def _make_secrets(self) -> SecretStore:
+    def _build_secrets(self) -> SecretStore:
         from app_integration.observability.audit_log import open_audit
         from app_integration.secret_store.store import SecretStore
 
         settings = self.settings
         audit = open_audit(settings, self._accessor)
         store = SecretStore(
-            self._sources(),
+            self._build_sources(),
             audit,
             scope=settings.scope,
-            declared=self._declared(),
+            declared=self._read_declared_names(),
             development=settings.development,
             limits=settings.limits,
             ttls=settings.ttls,
@@ -108,7 +122,7 @@ class Client:
 
     @property
     def async_secrets(self) -> AsyncSecretStore:
-        """The secret store for coroutines."""
+        """Return the secret store for coroutines."""
         with self._lock:
             if self._async_secrets is None:
                 from app_integration.secret_store.async_store import AsyncSecretStore
@@ -117,12 +131,14 @@ class Client:
                 self._at_close.callback(self._async_secrets.close)
             return self._async_secrets
 
-    @property
-    def async_secrets_if_made(self) -> AsyncSecretStore | None:
-        """As :attr:`async_secrets`, without making any: making reads files and loads modules."""
+    def peek_async_secrets(self) -> AsyncSecretStore | None:
+        """Return the secret store for coroutines; None if it is not built yet.
+
+        Building it reads files and imports modules, which would block an event loop.
+        """
         return self._async_secrets
 
-    def _declared(self) -> Collection[str] | None:
+    def _read_declared_names(self) -> Collection[str] | None:
         path = self.settings.declaration
         if path is None:
             return None
@@ -131,9 +147,9 @@ class Client:
         return read_declaration(path, self.settings.scope)
 
     def cipher(self, key: str) -> FieldCipher:
-        """The field cipher over the service's Transit key *key*."""
-        if (made := self.cipher_if_made(key)) is not None:
-            return made
+        """Return the field cipher for the service's Transit key *key*."""
+        if (cached := self.peek_cipher(key)) is not None:
+            return cached
         with self._lock:
             if key not in self._ciphers:
                 from app_integration.encryption.cipher import FieldCipher
@@ -142,19 +158,24 @@ class Client:
                     self._key_service(key),
                     self.settings.scope,
                     key_name=key,
-                    data_keys=self._data_key_store(),
+                    data_keys=self._get_data_key_store(),
                     limits=self.settings.limits,
                     clock=self.clock,
                     report=_record_key_check,
                 )
             return self._ciphers[key]
 
-    def cipher_if_made(self, key: str) -> FieldCipher | None:
-        """As :meth:`cipher`, without making any."""
+    def peek_cipher(self, key: str) -> FieldCipher | None:
+        """Return the field cipher for *key*; None if it is not built yet."""
         return self._ciphers.get(key)
 
     def _key_service(self, key: str) -> KeyService:
-        """Return what wraps data keys under the service's key *key*: Transit, the one backend."""
+        """Return the service that wraps data keys under the service's Transit key *key*.
+
+        Raises:
+            ConfigurationError: If the backend is not Vault, the only one with a key service.
+
+        """
         if self.settings.backend != "vault":
             raise ConfigurationError(f"no key service for the backend {self.settings.backend!r}")
         from app_integration.encryption.keys.services.vault import VaultKeyService
@@ -164,46 +185,51 @@ class Client:
 
     @property
     def indexes(self) -> BlindIndexes:
-        """The blind indexes; their keys are wrapped by the service's Transit key ``index``."""
+        """Return the blind indexes. The service's Transit key ``index`` wraps their keys."""
         with self._lock:
             if self._indexes is None:
                 from app_integration.encryption.blind_index.registry import BlindIndexes
 
                 self._indexes = BlindIndexes(
                     self._key_service("index"),
-                    self._index_key_store(),
+                    self._get_index_key_store(),
                     self.settings.scope,
                     limits=self.settings.limits,
                 )
             return self._indexes
 
     def use_index_keys(self, store: IndexKeyStore) -> None:
-        """Keep wrapped index keys in *store* from now on; indexes are declared anew."""
+        """Keep wrapped index keys in *store* from now on. All indexes must be declared again."""
         with self._lock:
             self._index_keys = store
             self._indexes = None
 
-    def _index_key_store(self) -> IndexKeyStore:
-        """The store that was given, or the table beside the data keys; under the lock."""
+    def _get_index_key_store(self) -> IndexKeyStore:
+        """Return the store in use, or the table beside the data keys. The caller holds the lock.
+
+        Raises:
+            ConfigurationError: If there is neither.
+
+        """
         if self._index_keys is None and self.settings.data_keys == DATABASE:
             from app_integration.encryption.blind_index.stores.table import TableIndexKeys
 
             self._index_keys = TableIndexKeys(self.engine(None, None))
         if self._index_keys is None:
             raise ConfigurationError(
-                "there is no place for the keys of blind indexes: call "
+                "no store for the keys of blind indexes is configured: call "
                 "use_index_keys(TableIndexKeys(engine)) first"
             )
         return self._index_keys
 
     def use_data_keys(self, store: DataKeyStore | None) -> None:
-        """Keep wrapped data keys in *store* from now on; what was made before stays as it is."""
+        """Keep wrapped data keys in *store* from now on. Objects built before keep their store."""
         with self._lock:
             self._data_keys = store
             self._ciphers = {}
 
-    def _data_key_store(self) -> DataKeyStore | None:
-        """The store that was given, or the one that the settings name; under the lock."""
+    def _get_data_key_store(self) -> DataKeyStore | None:
+        """Return the store in use, or the one that the settings name. The caller holds the lock."""
         where = self.settings.data_keys
         if self._data_keys is None and where:
             self._data_keys = self._open_data_keys(where)
@@ -219,20 +245,20 @@ class Client:
         return FileDataKeys(where)
 
     def transit(self, key: str) -> Transit:
-        """The plain wrapper over the service's Transit key *key*."""
+        """Return the wrapper of the Transit engine for the service's key *key*."""
         from app_integration.encryption.transit import Transit
 
         return Transit(self.session.post, self.settings.scope.key(key), self.settings.limits)
 
     def database(self, kind: str, url: str | None, options: Mapping[str, Any], **user: Any) -> Any:
-        """A new engine or pool: see :meth:`.database.factory.DatabaseFactory.open`."""
+        """Return a new engine or pool. See :meth:`.database.factory.DatabaseFactory.open`."""
         with self._lock:
             if self._databases is None:
-                self._databases = self._make_databases()
-        # Outside the lock: the server may be asked for the address.
+                self._databases = self._build_databases()
+        # Outside the lock, because this may send a request for the database's address.
         return self._databases.open(kind, url, options, **user)
 
-    def _make_databases(self) -> DatabaseFactory:
+    def _build_databases(self) -> DatabaseFactory:
         from app_integration.database.factory import DatabaseFactory
 
         return DatabaseFactory(
@@ -245,12 +271,12 @@ class Client:
         )
 
     def engine(self, role: str | None, url: str | None, **options: Any) -> Engine:
-        """A new engine under leased users of *role*."""
+        """Return a new engine whose connections use leased users of *role*."""
         engine: Engine = self.database("engine", url, options, role=role)
         return engine
 
     def close(self) -> None:
-        """Close what was made, the last first."""
+        """Close the parts, in the reverse order of their construction."""
         with self._lock:
             self._closed = True
         self._at_close.close()
@@ -258,10 +284,10 @@ class Client:
     def _accessor(self) -> str | None:
         return getattr(self._session, "accessor", None)
 
-    def _sources(self) -> list[Source]:
-        return [self._source(name) for name in self.settings.chain]
+    def _build_sources(self) -> list[Source]:
+        return [self._build_source(name) for name in self.settings.chain]
 
-    def _source(self, name: str) -> Source:
+    def _build_source(self, name: str) -> Source:
         settings = self.settings
         if name == "vault":
             from app_integration.sources.vault import VaultSource
@@ -275,7 +301,7 @@ class Client:
             from app_integration.sources.dotenv import DotenvSource
 
             return DotenvSource(settings.dotenv_file)
-        raise ConfigurationError(f"no source is called {name!r}; see STRONGROOM_SOURCES")
+        raise ConfigurationError(f"unknown source {name!r}; check STRONGROOM_SOURCES")
 
 
 def _record_key_check(outcome: str) -> None:

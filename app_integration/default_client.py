@@ -1,4 +1,4 @@
-"""The process's one client, made from its environment at first use."""
+"""Process-wide default client, built from the environment on first use."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from app_integration._internal import unclosed
 
-# The front door loads this module; a process that only imports it needs neither of these.
+# Imported on first use, because ``import app_integration`` loads this module.
 if TYPE_CHECKING:
     from app_integration.client import Client
     from app_integration.session.session import Session
@@ -20,19 +20,19 @@ _lock = threading.Lock()
 _current: Client | None = None
 
 
-def _fresh_lock() -> None:
-    global _lock  # noqa: PLW0603 (another thread may have held it at the fork)
+def _reset_lock() -> None:
+    global _lock  # noqa: PLW0603 (another thread may have held it during the fork)
     _lock = threading.Lock()
 
 
-os.register_at_fork(after_in_child=_fresh_lock)
+os.register_at_fork(after_in_child=_reset_lock)
 
 
 def get_default_client() -> Client:
-    """The process's client, made from the environment at first use.
+    """Return the process's client; build it from the environment on first use.
 
     Raises:
-        ConfigurationError: a variable is missing or wrong.
+        ConfigurationError: If a variable is missing or wrong.
 
     """
     global _current  # noqa: PLW0603 (the one process-wide object, behind a lock)
@@ -48,7 +48,7 @@ def get_default_client() -> Client:
 
 
 def peek_default_client() -> Client | None:
-    """Return the process's client if it is made already, else None; never waits."""
+    """Return the process's client; None if it is not built yet. It never blocks."""
     return _current
 
 
@@ -58,12 +58,12 @@ def configure(
     session: Session | None = None,
     clock: Callable[[], float] = time.monotonic,
 ) -> Client:
-    """Use *settings* instead of the environment's; closes the client in use.
+    """Use *settings* instead of the environment; close the client in use.
 
     Args:
         settings: of the application.
-        session: in place of the one that *settings* describe, as a test has.
-        clock: in seconds, monotonic.
+        session: replaces the session that *settings* describe, as in a test.
+        clock: monotonic, in seconds.
 
     """
     global _current  # noqa: PLW0603 (as above)
@@ -76,7 +76,7 @@ def configure(
 
 
 def close() -> None:
-    """Close the process's client; the next use makes a new one."""
+    """Close the process's client. The next use builds a new one."""
     global _current
     with _lock:
         client, _current = _current, None
@@ -84,5 +84,6 @@ def close() -> None:
         client.close()
 
 
-# A process that ends gives its leases and its token back; what it can't reach ends by itself.
+# So that a process revokes its leases and its token at exit. If the server is unavailable, they
+# expire at the end of their TTL.
 unclosed.close_at_exit(close)

@@ -1,36 +1,36 @@
-"""Every error this SDK raises.
+"""Errors that the SDK raises.
 
 StrongroomError
 ├── ConfigurationError          settings, names or files are wrong; nothing was sent
 │   ├── InvalidName             a secret, service or field name outside the grammar
-│   ├── UndeclaredSecret        a name that the given declaration doesn't list
-│   └── ConfigRejected          a delivered config file that can't be used
-├── SecretError                 one secret can't be had
+│   ├── UndeclaredSecret        a name that the application's declaration does not list
+│   └── ConfigRejected          a delivered config file that is invalid
+├── SecretError                 a secret cannot be read
 │   ├── SecretNotFound          the server holds no value under that name
 │   ├── SecretDeleted           its latest version was deleted or destroyed
-│   ├── AccessDenied            denied or absent: a client can't tell the two apart
-│   ├── WrongType               its value isn't of the type that was asked for
-│   └── SecretsMissing          some of those required at start-up; it lists each
-├── ServerError                 the server didn't answer as it should
+│   ├── AccessDenied            denied or absent: a client cannot distinguish them
+│   ├── WrongType               its value cannot be converted to the requested type
+│   └── SecretsMissing          some secrets required at start-up are missing; lists each
+├── ServerError                 the server did not answer as expected
 │   ├── Unreachable             no connection, or it was cut
 │   ├── Sealed                  sealed or not initialised
-│   ├── RateLimited             429, or a standby that didn't forward
+│   ├── RateLimited             429, or a standby that did not forward
 │   ├── ServerFault             any other 5xx
-│   │   └── UnexpectedAnswer    an answer of another shape than a server gives
-│   ├── DeadlineExceeded        the call's one deadline ran out
+│   │   └── UnexpectedAnswer    a response that is not that of a Vault server
+│   ├── DeadlineExceeded        the deadline of the call is over
 │   └── RequestRefused          400, 404 or 405: the request itself is wrong
 ├── AuthenticationFailed        login refused, or the token is no longer valid
-│   └── CredentialStolen        a wrapped secret-id was unwrapped by somebody else, or expired
+│   └── CredentialStolen        a wrapped secret-id was unwrapped by another client, or expired
 ├── EncryptionError
-│   ├── InvalidContext          a context that nothing can be bound to
+│   ├── InvalidContext          a context that no token can be bound to
 │   ├── DecryptionFailed        opaque: never says which check failed
-│   ├── KeyUnavailable          the data key can't be wrapped or unwrapped now
-│   ├── IndexKeyLost            rows of a blind index's key are gone, altered or put back
-│   └── BatchFailed             some items of a batch failed; it tells which
-└── AuditFailed                 the access record couldn't be written, so nothing was released
+│   ├── KeyUnavailable          the data key cannot be wrapped or unwrapped now
+│   ├── IndexKeyLost            rows of a blind index's key are missing, altered or outdated
+│   └── BatchFailed             some items of a batch failed; lists them
+└── AuditFailed                 the access record cannot be written, so nothing was released
 
-A message says what happened, where, and what to do next. It never holds a secret, and causes
-from libraries are dropped (``from None``): hvac's exceptions carry response bodies.
+A message says what happened, where, and what to do next. It never holds a secret. The exceptions of
+libraries are dropped (``from None``), because those of hvac contain response bodies.
 """
 
 from __future__ import annotations
@@ -40,11 +40,11 @@ from typing import Any, NoReturn
 
 
 class StrongroomError(Exception):
-    """Base of all errors; never raised itself."""
+    """Base class of all errors; it is never raised itself."""
 
 
 class ConfigurationError(StrongroomError):
-    """Settings, names or files are wrong; no request was sent."""
+    """Wrong settings, names or files; no request was sent."""
 
 
 class InvalidName(ConfigurationError):
@@ -52,39 +52,39 @@ class InvalidName(ConfigurationError):
 
 
 class UndeclaredSecret(ConfigurationError):
-    """A name that the declaration given to the application doesn't list."""
+    """A name that the declaration of the application does not list."""
 
 
 class ConfigRejected(ConfigurationError):
-    """A delivered config file that can't be used; the reason names fields, never values."""
+    """An invalid config file; the reason names fields, never values."""
 
 
 class SecretError(StrongroomError):
-    """One secret can't be had."""
+    """A secret that cannot be read."""
 
 
 class SecretNotFound(SecretError):
-    """The server holds no value under that name."""
+    """A name under which the server holds no value."""
 
 
 class SecretDeleted(SecretNotFound):
-    """The secret's latest version was deleted or destroyed."""
+    """A secret whose latest version was deleted or destroyed."""
 
 
 class AccessDenied(SecretError):
-    """The token may not do this, or the path is absent; the message gives the rule to add."""
+    """A request that the policy denies, or an absent path; the message has the rule to add."""
 
 
 class WrongType(SecretError):
-    """A secret's value isn't of the type that was asked for; the message never holds the value."""
+    """A value that cannot be converted to the requested type; the message never holds it."""
 
 
 class SecretsMissing(SecretError):
-    """Secrets that are required can't be had; the message has a line for each.
+    """Required secrets that cannot be read; the message has a line for each.
 
     Attributes:
         missing: names without a value.
-        denied: names denied or absent; their lines give the policy rule to add.
+        denied: names that are denied or absent; their lines have the policy rule to add.
 
     """
 
@@ -95,11 +95,11 @@ class SecretsMissing(SecretError):
 
 
 class ServerError(StrongroomError):
-    """The server didn't answer as it should.
+    """An error of the server or of the connection to it.
 
     Attributes:
-        not_sent: whether it is certain that the request had no effect, so that it may be sent to
-            another address, whatever it is.
+        not_sent: whether the request certainly had no effect, so that it may be sent to another
+            address even if it must not be repeated.
 
     """
 
@@ -107,7 +107,7 @@ class ServerError(StrongroomError):
 
 
 class Unreachable(ServerError):
-    """No connection to the server, or it was cut; ``not_sent`` when there was none."""
+    """No connection to the server, or a cut one; ``not_sent`` is true if there was none."""
 
     def __init__(self, message: str, *, not_sent: bool = False) -> None:
         super().__init__(message)
@@ -115,16 +115,16 @@ class Unreachable(ServerError):
 
 
 class Sealed(ServerError):
-    """The server is sealed or not initialised."""
+    """A server that is sealed or not initialised."""
 
     not_sent = True
 
 
 class RateLimited(ServerError):
-    """The server asked for fewer requests (429), or a standby didn't forward (472, 473).
+    """A server that requests fewer requests (429), or a standby that did not forward (472, 473).
 
     Attributes:
-        retry_after: seconds that the server asks to wait; None when it doesn't say.
+        retry_after: seconds that the server requests to wait; None if it does not say.
 
     """
 
@@ -137,23 +137,24 @@ class RateLimited(ServerError):
 
 
 class ServerFault(ServerError):
-    """The server failed (5xx)."""
+    """A failure of the server (5xx)."""
 
 
 class UnexpectedAnswer(ServerFault):
-    """An answer of another shape than a server gives; the message says what is wrong, and where."""
+    """A response that is not that of a Vault server; the message says what is wrong, and where."""
 
 
 class DeadlineExceeded(ServerError):
-    """The call's one deadline ran out."""
+    """A call whose deadline is over."""
 
 
 class RequestRefused(ServerError):
-    """The server refused the request as wrong (400, 404, 405, 412).
+    """A request that the server rejects as wrong (400, 404, 405, 412).
 
     Attributes:
         status: the HTTP status.
-        data: what may be kept of the answer's ``data``, or None. KV tells a deleted version there.
+        data: the part of the response's ``data`` that may be shown, or None. For a deleted version,
+            KV describes it there.
 
     """
 
@@ -164,35 +165,40 @@ class RequestRefused(ServerError):
 
 
 class AuthenticationFailed(StrongroomError):
-    """The login was refused, or the token is no longer valid."""
+    """A login that the server rejected, or a token that is no longer valid."""
 
 
 class CredentialStolen(AuthenticationFailed):
-    """A wrapped secret-id isn't there to be unwrapped: treat it as stolen, revoke, issue anew."""
+    """A wrapped secret-id that cannot be unwrapped: treat it as stolen, and revoke it."""
 
 
 class EncryptionError(StrongroomError):
-    """A field can't be encrypted or decrypted."""
+    """A field that cannot be encrypted or decrypted."""
 
 
 class InvalidContext(EncryptionError):
-    """A context that nothing can be bound to; the message names the entry, never its value."""
+    """A context that no token can be bound to; the message names the entry, never its value."""
 
 
 class DecryptionFailed(EncryptionError):
-    """The token isn't authentic for this key and context; deliberately says no more."""
+    """A token that is not authentic for this key and context; deliberately says no more."""
 
 
 class KeyUnavailable(EncryptionError):
-    """The data key can't be wrapped or unwrapped now; the message says why."""
+    """A data key that cannot be wrapped or unwrapped now; the message says why."""
 
 
 class IndexKeyLost(EncryptionError):
-    """Rows of a blind index's key are gone, altered or put back; the message names the table."""
+    """Missing, altered or outdated rows of a blind index's key; the message names the table."""
 
 
 class BatchFailed(EncryptionError):
-    """Some items of a batch failed; ``failed`` holds their indices."""
+    """Items of a batch that failed.
+
+    Attributes:
+        failed: the indices of these items.
+
+    """
 
     def __init__(self, message: str, failed: tuple[int, ...]) -> None:
         super().__init__(message)
@@ -200,21 +206,21 @@ class BatchFailed(EncryptionError):
 
 
 class AuditFailed(StrongroomError):
-    """The access record couldn't be written, so the secret wasn't released."""
+    """An access record that cannot be written, so that the secret was not released."""
 
 
-#: Errors after which a value already held may be served for a while: the server is away, and
+#: Errors after which a cached value may be served stale for a while: the server is unavailable, and
 #: it has said nothing about the secret itself.
 OUTAGE = (Unreachable, Sealed, RateLimited, ServerFault, DeadlineExceeded)
 
 
 def raise_decryption_failed() -> NoReturn:
-    """Raise the one error in which every failed decryption ends.
+    """Raise the only error of a failed decryption.
 
     It says neither which check failed nor why.
 
     Raises:
-        DecryptionFailed: always.
+        DecryptionFailed: Always.
 
     """
-    raise DecryptionFailed("the token isn't authentic for this key and context") from None
+    raise DecryptionFailed("the token is not authentic for this key and context") from None

@@ -1,8 +1,8 @@
-"""Service, environment and secret names, and the paths they become.
+"""Names of services, environments and secrets, and the server paths built from them.
 
-The grammar is strict because an HTTP client folds ``..`` before sending: a secret named
-``../../sys/mounts`` would leave as a request for ``sys/mounts``. It is refused here, before any
-request.
+The grammar is strict because an HTTP client resolves ``..`` before sending: a secret named
+``../../sys/mounts`` would become a request for ``sys/mounts``. Such a name is rejected here, before
+any request.
 """
 
 from __future__ import annotations
@@ -23,15 +23,16 @@ CERT_MOUNT = "cert"
 
 #: The key under which a KV secret holds its value, always a string.
 VALUE_KEY = "value"
-#: An adopted secret holds, instead, a URL with ``{username}`` and ``{password}`` where those of its
-#: static database role go; while it is being adopted, its old value too.
+#: The key under which an adopted secret holds, instead, a URL with the placeholders ``{username}``
+#: and ``{password}`` for the credentials of its static database role. During the adoption the entry
+#: holds the old value too.
 TEMPLATE_KEY = "template"
-#: The metadata key by which an adopted secret is known, whatever fields an entry has: the version
-#: that holds a template and no password, "0" while there is none yet.
+#: The metadata key that marks an adopted secret, whatever fields its entry has. Its value is the
+#: version that holds a template and no password; "0" while there is none yet.
 COMPOSED_KEY = "composed_version"
 
 MAX_NAME_LENGTH = 256  # characters
-MAX_SERVICE_LENGTH = 40  # characters; PostgreSQL's names hold 63
+MAX_SERVICE_LENGTH = 40  # characters, because a PostgreSQL name with its suffixes has at most 63
 MAX_VALUE_LENGTH = 512 * 1024  # bytes of UTF-8; a raft entry holds 1 MiB
 
 _SEGMENT = r"[a-z0-9](?:[a-z0-9_-]*[a-z0-9])?"
@@ -41,7 +42,7 @@ _VARIABLE = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*", re.ASCII)
 
 
 class Environment(StrEnum):
-    """Where a service runs. Its value is the path segment and the directory name."""
+    """An environment of a service; its value is a path segment and a directory name."""
 
     DEV = "dev"
     STAGING = "staging"
@@ -58,10 +59,10 @@ _ENVIRONMENTS = {
 
 
 def environment(text: str) -> Environment:
-    """The environment that *text* names, as in the variable ``ENVIRONMENT``.
+    """Return the environment that *text* names, as in the variable ``ENVIRONMENT``.
 
     Raises:
-        InvalidName: *text* is none of dev, development, staging, prod, production.
+        InvalidName: If *text* is none of dev, development, staging, prod and production.
 
     """
     try:
@@ -72,17 +73,19 @@ def environment(text: str) -> Environment:
 
 
 def check_secret_name(name: str) -> str:
-    """*name* itself, when it fits the grammar of secret names.
+    """Return *name* if it is a valid secret name.
 
-    Lower-case letters, digits, ``-`` and ``_``, in segments parted by ``/``; a segment begins and
-    ends with a letter or digit.
+    A name has segments of lower-case letters, digits, ``-`` and ``_``, separated by ``/``; a
+    segment starts and ends with a letter or digit.
 
     Raises:
-        InvalidName: anything else, or more than :data:`MAX_NAME_LENGTH` characters.
+        InvalidName: If *name* is anything else, or longer than :data:`MAX_NAME_LENGTH` characters.
 
     """
     if len(name) > MAX_NAME_LENGTH:
-        raise InvalidName(f"a secret name of {len(name)} characters; at most {MAX_NAME_LENGTH}")
+        raise InvalidName(
+            f"a secret name has {len(name)} characters; use at most {MAX_NAME_LENGTH}"
+        )
     if not _NAME.fullmatch(name):
         raise InvalidName(
             f"secret name {name!r}: use lower-case letters, digits, '-' and '_', "
@@ -92,33 +95,38 @@ def check_secret_name(name: str) -> str:
 
 
 def check_secret_value(name: str, value: str) -> None:
-    """Refuse a *value* that the server would keep in another form, or not at all.
+    """Raise an error for a *value* that the server would store changed, or not at all.
+
+    Args:
+        name: the secret, for the error.
+        value: is never part of the error.
 
     Raises:
-        InvalidName: NUL (no variable or config file can hold it), a lone surrogate (the server
-            would silently store U+FFFD), or more than :data:`MAX_VALUE_LENGTH` bytes. The message
-            names *name*, never the value.
+        InvalidName: If *value* contains NUL (no variable or config file can hold it) or a lone
+            surrogate (the server would silently store U+FFFD), or has more than
+            :data:`MAX_VALUE_LENGTH` bytes.
 
     """
-    # Through concatenation: a Secret shows its characters to no other operation.
+    # Concatenation reveals the characters of a Secret; ``in`` and ``encode()`` read them then.
     plain = value + ""
     if "\0" in plain:
-        raise InvalidName(f"the value of {name} holds a NUL character, which no variable can hold")
+        raise InvalidName(
+            f"the value of {name} holds a NUL character, which no variable can hold; remove it"
+        )
     try:
         size = len(plain.encode())
     except UnicodeEncodeError:
-        raise InvalidName(
-            f"the value of {name} holds a lone surrogate: it wasn't read as UTF-8"
-        ) from None
+        raise InvalidName(f"the value of {name} holds a lone surrogate: read it as UTF-8") from None
     if size > MAX_VALUE_LENGTH:
         raise InvalidName(f"the value of {name} has {size} bytes; at most {MAX_VALUE_LENGTH}")
 
 
 def check_service_name(name: str) -> str:
-    """*name* itself, when it can name a service: lower-case words parted by ``-``.
+    """Return *name* if it is a valid service name: lower-case words separated by ``-``.
 
     Raises:
-        InvalidName: anything else, or more than :data:`MAX_SERVICE_LENGTH` characters.
+        InvalidName: If *name* is anything else, or longer than :data:`MAX_SERVICE_LENGTH`
+            characters.
 
     """
     if len(name) > MAX_SERVICE_LENGTH or not _SERVICE.fullmatch(name):
@@ -130,15 +138,20 @@ def check_service_name(name: str) -> str:
 
 
 def variable_name(secret: str) -> str:
-    """The environment variable that stands for *secret*: ``smtp-password`` → ``SMTP_PASSWORD``."""
+    """Return the environment variable for *secret*: ``SMTP_PASSWORD`` for ``smtp-password``.
+
+    Raises:
+        InvalidName: If *secret* is not a valid secret name.
+
+    """
     return check_secret_name(secret).replace("-", "_").replace("/", "_").upper()
 
 
 def secret_name(variable: str) -> str:
-    """The secret that an environment variable becomes: ``SMTP_PASSWORD`` → ``smtp-password``.
+    """Return the secret for an environment variable: ``smtp-password`` for ``SMTP_PASSWORD``.
 
     Raises:
-        InvalidName: *variable* isn't a variable name, or its name fits no secret name.
+        InvalidName: If *variable* is not a variable name, or its secret name would be invalid.
 
     """
     if not _VARIABLE.fullmatch(variable):
@@ -148,7 +161,7 @@ def secret_name(variable: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """A service in an environment: the prefix of everything that belongs to it."""
+    """A service in an environment; all its names on the server start with this prefix."""
 
     service: str
     environment: Environment
@@ -160,35 +173,39 @@ class Scope:
         return f"{self.service}-{self.environment}"
 
     def secret(self, name: str) -> str:
-        """KV path below the mount: ``gaara-store/dev/jwt-secret``."""
+        """Return the KV path below the mount: ``gaara-store/dev/jwt-secret``."""
         return f"{self.service}/{self.environment}/{check_secret_name(name)}"
 
     def key(self, name: str) -> str:
-        """Transit key: ``gaara-store-dev-pii``."""
+        """Return the name of a Transit key: ``gaara-store-dev-pii``."""
         return f"{self}-{check_service_name(name)}"
 
     def database_role(self, name: str | None = None) -> str:
-        """Database role: ``gaara-store-dev``, or ``gaara-store-dev-reports`` for *name*."""
+        """Return a database role: ``gaara-store-dev``, or ``gaara-store-dev-reports``.
+
+        *name* is the suffix; None for the service's default role.
+        """
         return f"{self}-{check_service_name(name)}" if name else str(self)
 
     def static_role(self, secret: str) -> str:
-        """Static database role behind the adopted *secret*: ``gaara-store-dev-database-url``."""
+        """Return the static role of an adopted secret: ``gaara-store-dev-database-url``."""
         return f"{self}-{check_secret_name(secret).replace('_', '-').replace('/', '-')}"
 
     @property
     def starter(self) -> str:
-        """AppRole and policy of whoever starts the service's agent: ``gaara-store-dev-starter``."""
+        """Return the AppRole and policy that start the agent: ``gaara-store-dev-starter``."""
         return f"{self}-starter"
 
     @property
     def manager_role(self) -> str:
-        """PostgreSQL role that makes and drops leased users: ``gaara_store_manager``.
+        """Return the PostgreSQL role that creates leased users: ``gaara_store_manager``.
 
-        One for each service: its password is rotated by the server, which then alone knows it.
+        It drops them, too. Each service has its own, because the server rotates its password, so
+        that only the server knows it.
         """
         return f"{self.service.replace('-', '_')}_manager"
 
     @property
     def owner_role(self) -> str:
-        """PostgreSQL role that owns the service's objects: ``gaara_store_owner``."""
+        """Return the PostgreSQL role that owns the service's objects: ``gaara_store_owner``."""
         return f"{self.service.replace('-', '_')}_owner"

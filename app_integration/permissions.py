@@ -1,7 +1,7 @@
-"""What each operation needs of a policy: (path, capability).
+"""Policy capabilities that each operation needs.
 
-The table :data:`OPERATIONS` is the one place that says which (path, capability) an operation
-takes; policies, coverage and the hint in a 403 all read it.
+The table :data:`OPERATIONS` is the only place that maps an operation to its path and capability.
+The rendered policies, their coverage and the hint in a 403 all read it.
 """
 
 from __future__ import annotations
@@ -10,25 +10,24 @@ from dataclasses import dataclass
 
 from app_integration.names import APPROLE_MOUNT, DATABASE_MOUNT, KV_MOUNT, TRANSIT_MOUNT
 
-#: What is read below it is leased.
+#: The prefix of the paths whose response contains a lease.
 LEASING = f"{DATABASE_MOUNT}/creds/"
 
 
 @dataclass(frozen=True, slots=True, order=True)
 class Need:
-    """One capability on one API path (no leading ``v1/``)."""
+    """One capability on one API path, without the leading ``v1/``."""
 
     path: str
     capability: str
 
     def rule(self) -> str:
-        """The policy rule that grants it."""
+        """Return the policy rule that grants it."""
         return f'path "{self.path}" {{ capabilities = ["{self.capability}"] }}'
 
 
-#: Operation → path template and capability. ``{name}`` is the full name of the thing below its
-#: mount: what ``Scope.secret``, ``Scope.key`` or ``Scope.database_role`` gives, or an
-#: audit device.
+#: Operation → path template and capability. ``{name}`` is the full name below the mount, as
+#: ``Scope.secret``, ``Scope.key`` or ``Scope.database_role`` returns it, or an audit device.
 OPERATIONS: dict[str, Need] = {
     "read-secret": Need(f"{KV_MOUNT}/data/{{name}}", "read"),
     "encrypt": Need(f"{TRANSIT_MOUNT}/encrypt/{{name}}", "update"),
@@ -40,8 +39,8 @@ OPERATIONS: dict[str, Need] = {
     "issue-secret-id": Need(f"auth/{APPROLE_MOUNT}/role/{{name}}/secret-id", "update"),
 }
 
-#: What a logged-in service asks for besides: its own token and its own leases. The agent and the
-#: SDK send these by themselves, and a token without the ``default`` policy needs them granted.
+#: Requests for a service's own token and leases, which the agent and the SDK send by themselves.
+#: A token without the ``default`` policy needs them granted.
 IMPLIED: tuple[Need, ...] = (
     Need("auth/token/lookup-self", "read"),
     Need("auth/token/renew-self", "update"),
@@ -52,19 +51,32 @@ IMPLIED: tuple[Need, ...] = (
 
 
 def need(operation: str, name: str) -> Need:
-    """What *operation* on *name* takes; *operation* is a key of :data:`OPERATIONS`."""
+    """Return the path and capability that *operation* needs.
+
+    Args:
+        operation: a key of :data:`OPERATIONS`.
+        name: replaces ``{name}`` in its path.
+
+    """
     template = OPERATIONS[operation]
     return Need(template.path.format(name=name), template.capability)
 
 
-#: What a request takes beyond :data:`OPERATIONS`. A POST to what isn't there yet takes "create".
+#: HTTP method → capabilities for a path that is not in :data:`OPERATIONS`. A POST to a path that
+#: does not exist yet needs "create".
 _CAPABILITIES = {"GET": ("read",), "POST": ("create", "update"), "LIST": ("list",)}
 
 
 def policy_rule(method: str, path: str) -> str:
-    """The policy rule that a request takes: *method* on *path*, without ``v1/``."""
+    """Return the policy rule that a request needs.
+
+    Args:
+        method: GET, POST, LIST or DELETE.
+        path: API path without ``v1/``; a query is ignored.
+
+    """
     path = path.partition("?")[0]
-    known = {need.capability for need in _needs() if _fits(need.path, path)}
+    known = {need.capability for need in _needs() if _matches(need.path, path)}
     capabilities = [each for each in _CAPABILITIES.get(method, ("delete",)) if each in known]
     shown = ", ".join(
         f'"{each}"' for each in capabilities or _CAPABILITIES.get(method, ("delete",))
@@ -76,8 +88,8 @@ def _needs() -> tuple[Need, ...]:
     return (*OPERATIONS.values(), *IMPLIED)
 
 
-def _fits(template: str, path: str) -> bool:
-    """Whether *path* is *template* with some name in it."""
+def _matches(template: str, path: str) -> bool:
+    """Return whether *path* is *template* with some name in place of ``{name}``."""
     before, name, after = template.partition("{name}")
     if not name:
         return path == template

@@ -1,6 +1,7 @@
-"""Keep secret values out of logs and tracebacks.
+"""Redaction of secret values in logs and tracebacks.
 
-The public path of :mod:`app_integration.observability.redaction`, which says how it works.
+This is the public path of :mod:`app_integration.observability.redaction`, which explains how it
+works.
 """
 
 from app_integration.observability.redaction import (

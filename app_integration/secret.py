@@ -1,27 +1,28 @@
-"""A value that doesn't show itself."""
+"""A string type that hides its value when it is printed."""
 
 from __future__ import annotations
 
 from typing import Any, Final, NoReturn, Self
 
 REDACTED = "[REDACTED]"
-#: Stands for "no default given"; ``default=None`` is a default.
+#: Sentinel for a call without a default, because None is a valid default.
 REQUIRED: Final[Any] = object()
 
 
 class Secret(str):
-    """A secret value: a ``str`` in use, ``[REDACTED]`` when shown.
+    """A secret value: a ``str`` in use, ``[REDACTED]`` when printed.
 
-    It equals, hashes and concatenates as the value, so ``create_engine(secret)`` works as it is.
-    ``repr``, ``str()`` and ``format()`` give ``[REDACTED]``; pickling raises; copying returns the
-    same object. Code written in C that reads the characters directly (``json.dumps``, ``join``,
-    writing to a file) gets the value: ``docs/Security.md`` lists which libraries do.
+    It equals, hashes and concatenates like the value, so ``create_engine(secret)`` works as it is.
+    ``repr``, ``str()`` and ``format()`` return ``[REDACTED]``; pickling raises TypeError; copying
+    returns the same object. Code written in C that reads the characters directly (``json.dumps``,
+    ``join``, writing to a file) gets the value: ``docs/Security.md`` lists how each library
+    behaves.
     """
 
     __slots__ = ()
 
     def reveal(self) -> str:
-        """The value as a plain ``str``."""
+        """Return the value as a plain ``str``."""
         return str.__str__(self)
 
     def __repr__(self) -> str:
@@ -40,4 +41,4 @@ class Secret(str):
         return self
 
     def __reduce_ex__(self, protocol: object) -> NoReturn:
-        raise TypeError("a Secret can't be pickled; pickle the result of reveal() if you must")
+        raise TypeError("a Secret cannot be pickled; pickle the result of reveal() if you must")

@@ -1,4 +1,4 @@
-"""What an application is told by its environment, and every limit of the SDK with its unit."""
+"""Settings of an application from its environment, and every limit of the SDK with its unit."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from app_integration.names import Environment, Scope
 
 AUDIT_MODES = ("each", "aggregate")
 BACKENDS = ("vault",)
-#: Where secrets may come from, by the names that `STRONGROOM_SOURCES` takes.
+#: The sources of secrets, by the names that ``STRONGROOM_SOURCES`` takes.
 SOURCES = ("vault", "rendered", "dotenv")
 AUTH_METHODS = ("approle", "approle-wrapped", "jwt", "kubernetes", "cert", "token", "proxy")
 #: The value of ``STRONGROOM_DATA_KEYS`` that means the table in the service's own database.
@@ -24,43 +24,46 @@ DATABASE = "database"
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Bounds on time and memory. Nothing waits, or is kept, beyond them."""
+    """Limits of time and memory. Nothing waits longer, or is kept beyond them."""
 
     deadline: float = 10.0  # seconds, over one call with all its retries
     connect_timeout: float = 3.0  # seconds, one connection attempt
     retry_window: float = 10.0  # seconds in which a failed attempt may be followed by another
-    retry_base: float = 0.1  # seconds, first pause; doubles, with full jitter
-    retry_max: float = 2.0  # seconds, longest pause
-    cache_ttl: float = 300.0  # seconds a secret is served without asking again
-    stale_limit: float = 3600.0  # seconds a secret may be served while the server is away
-    cache_entries: int = 1024  # secrets held at once
-    negative_ttl: float = 5.0  # seconds a name without a value, or denied, isn't asked for again
-    negative_entries: int = 256  # such names remembered at once
+    retry_base: float = 0.1  # seconds, first backoff; doubles, with full jitter
+    retry_max: float = 2.0  # seconds, longest backoff
+    cache_ttl: float = 300.0  # seconds for which a cached secret is fresh
+    stale_limit: float = (
+        3600.0  # seconds for which it may be served while the server is unavailable
+    )
+    cache_entries: int = 1024  # cached secrets
+    negative_ttl: float = 5.0  # seconds for which a missing or denied name is not requested again
+    negative_entries: int = 256  # cached missing or denied names
     fetch_threads: int = 8  # threads that fetch for asyncio callers
-    login_retry_base: float = 1.0  # seconds after a refused login; doubles, with jitter
-    login_retry_max: float = 30.0  # seconds, longest pause after a refused login
-    renew_at: float = 0.5  # share of a token's life after which it is renewed
-    lease_rotate_at: float = 0.6  # share of a lease's life after which it is renewed or followed
+    login_retry_base: float = 1.0  # seconds, first backoff after a refused login; doubles, jittered
+    login_retry_max: float = 30.0  # seconds, longest backoff after a refused login
+    renew_at: float = 0.5  # share of a token's TTL after which it is renewed
+    lease_rotate_at: float = 0.6  # share of a lease's TTL after which it is renewed or replaced
     data_key_messages: int = 2**24  # values under one data key (SP 800-38D allows 2**32)
     data_key_bytes: int = 64 * 2**30  # bytes under one data key
-    data_key_age: float = 86_400.0  # seconds one data key encrypts
-    data_key_cache: int = 1024  # unwrapped data keys held for decryption
-    index_refresh: float = 300.0  # seconds until the versions of an index key are looked up again
-    batch_items: int = 249  # Transit items in one request: the server refuses about 1000 strings
+    data_key_age: float = 86_400.0  # seconds for which one data key encrypts
+    data_key_cache: int = 1024  # unwrapped data keys cached for decryption
+    index_refresh: float = 300.0  # seconds until the versions of an index key are read again
+    batch_items: int = 249  # Transit items in one request; the server rejects about 1000 strings
 
 
-#: A developer's server that doesn't run won't be back in seconds, and there is a fallback.
+#: A shorter retry window, because a developer's server that is not running stays so, and there is a
+#: fallback.
 DEVELOPMENT_LIMITS: Final = Limits(retry_window=1.0)
 
 
 @dataclass(frozen=True, slots=True)
 class Auth:
-    """How a process logs in; which of the files is read depends on the method.
+    """Auth method of a process. Each method reads other files.
 
     Attributes:
         method: one of :data:`AUTH_METHODS`.
-        mount: where the method is mounted below ``auth/``; empty for the method's own name.
-        certificate: PEM files of a client certificate and its key, shown on each connection.
+        mount: the path of the method below ``auth/``; empty for the method's own name.
+        certificate: PEM files of a client certificate and its key, which each connection presents.
 
     """
 
@@ -73,7 +76,7 @@ class Auth:
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """One application's view of the deployment; see ``docs/Env.md`` for each variable."""
+    """Settings of one application; ``docs/Env.md`` describes each variable."""
 
     scope: Scope
     vault_addr: str
@@ -89,15 +92,21 @@ class Settings:
     audit_device: str | None = None
     metrics_token_file: Path | None = None
     dotenv_file: Path = Path(".env")
-    data_keys: str = ""  # DATABASE, or a file's path; empty: tokens carry their own data key
+    data_keys: str = ""  # DATABASE, or a file's path; empty: tokens contain their own data key
     backend: str = "vault"
     sources: tuple[str, ...] = ()  # in order; empty: those of the environment, see `chain`
-    declaration: Path | None = None  # what lists the names that may be asked for; None: any
+    declaration: Path | None = None  # lists the names that may be read; None: any name
     ttls: Mapping[str, float] = field(default_factory=dict)  # secret → seconds, for `cache_ttl`
     limits: Limits = field(default_factory=Limits)
 
     def __post_init__(self) -> None:
-        """Refuse a chain of sources that the environment doesn't allow, before anything is sent."""
+        """Reject sources that the environment does not allow, before any request is sent.
+
+        Raises:
+            ConfigurationError: If a source is not allowed, or its variable is not set.
+            InvalidName: If a key of ``ttls`` is not a secret name.
+
+        """
         if "dotenv" in self.sources and not self.development:
             raise ConfigurationError(
                 f"STRONGROOM_SOURCES: dotenv is for development only, not for {self.scope}"
@@ -109,7 +118,10 @@ class Settings:
 
     @property
     def chain(self) -> tuple[str, ...]:
-        """The sources in order. By default the server; in development then what a developer has."""
+        """Return the sources in order.
+
+        By default that is the server; in development the environment and ``.env`` follow.
+        """
         if self.sources:
             return self.sources
         server = (self.backend,) if self.vault_addr else ()
@@ -117,25 +129,40 @@ class Settings:
 
     @property
     def development(self) -> bool:
-        """Whether the fallbacks of a developer's machine apply."""
+        """Return whether the fallbacks of a developer's machine apply."""
         return self.scope.environment is Environment.DEV
 
     def required_address(self) -> str:
-        """The server's address. Raises ConfigurationError when none is set."""
+        """Return the address of the server.
+
+        Raises:
+            ConfigurationError: If none is set.
+
+        """
         if not self.vault_addr:
             raise ConfigurationError("VAULT_ADDR is not set; expected http(s)://host:port")
         return self.vault_addr
 
     def rendered_file(self) -> Path:
-        """Return the file of the source ``rendered``; raise ConfigurationError if none is set."""
+        """Return the file of the source ``rendered``.
+
+        Raises:
+            ConfigurationError: If none is set.
+
+        """
         if self.config_file is None:
             raise ConfigurationError(
-                "STRONGROOM_SOURCES: rendered takes STRONGROOM_CONFIG, not set"
+                "STRONGROOM_SOURCES: rendered needs STRONGROOM_CONFIG, which is not set"
             )
         return self.config_file
 
     def approle_files(self) -> tuple[Path, Path]:
-        """Role-id and secret-id files. Raises ConfigurationError naming the variable not set."""
+        """Return the files with the role-id and the secret-id.
+
+        Raises:
+            ConfigurationError: If one of them is not set; the message names its variable.
+
+        """
         if self.role_id_file is None:
             raise ConfigurationError("STRONGROOM_ROLE_ID_FILE is not set")
         if self.secret_id_file is None:
@@ -144,18 +171,21 @@ class Settings:
 
 
 def from_environment(variables: Mapping[str, str] | None = None) -> Settings:
-    """Settings from environment variables (``os.environ`` when *variables* is None).
+    """Return the settings from environment variables. Nothing is sent.
+
+    Args:
+        variables: the environment; None for ``os.environ``.
 
     Raises:
-        ConfigurationError: a variable is missing or wrong; the message names it. Nothing is sent.
+        ConfigurationError: If a variable is missing or wrong; the message names it.
 
     """
     env = os.environ if variables is None else variables
-    scope = Scope(_required(env, "STRONGROOM_SERVICE"), _environment(env))
+    scope = Scope(_require_variable(env, "STRONGROOM_SERVICE"), _environment(env))
     sources = _sources(env)
     return Settings(
         scope=scope,
-        vault_addr=_address(env, optional=_needs_no_server(scope.environment, sources)),
+        vault_addr=_vault_address(env, optional=_needs_no_server(scope.environment, sources)),
         extra_addresses=server_urls.read_extra_addresses(env, scope.environment),
         vault_namespace=server_urls.read_namespace(env),
         vault_cacert=_path(env, "VAULT_CACERT"),
@@ -165,7 +195,7 @@ def from_environment(variables: Mapping[str, str] | None = None) -> Settings:
         config_file=_path(env, "STRONGROOM_CONFIG"),
         audit_mode=_choice(env, "STRONGROOM_AUDIT", AUDIT_MODES),
         audit_file=_path(env, "STRONGROOM_AUDIT_FILE"),
-        audit_device=_device(env),
+        audit_device=_audit_device(env),
         metrics_token_file=_path(env, "STRONGROOM_METRICS_TOKEN_FILE"),
         dotenv_file=_path(env, "STRONGROOM_DOTENV") or Path(".env"),
         data_keys=env.get("STRONGROOM_DATA_KEYS", ""),
@@ -176,7 +206,7 @@ def from_environment(variables: Mapping[str, str] | None = None) -> Settings:
     )
 
 
-def _required(env: Mapping[str, str], name: str) -> str:
+def _require_variable(env: Mapping[str, str], name: str) -> str:
     value = env.get(name)
     if not value:
         raise ConfigurationError(
@@ -187,7 +217,7 @@ def _required(env: Mapping[str, str], name: str) -> str:
 
 
 def _environment(env: Mapping[str, str]) -> Environment:
-    return names.environment(_required(env, "ENVIRONMENT"))
+    return names.environment(_require_variable(env, "ENVIRONMENT"))
 
 
 def _sources(env: Mapping[str, str]) -> tuple[str, ...]:
@@ -202,16 +232,22 @@ def _sources(env: Mapping[str, str]) -> tuple[str, ...]:
 
 
 def _needs_no_server(environment: Environment, sources: tuple[str, ...]) -> bool:
-    """Whether all may come from elsewhere: what *sources* say, else in dev, with its fallback."""
+    """Return whether the server's address is optional.
+
+    It is if no source of *sources* is the server, or if there are none in dev, which has a
+    fallback.
+    """
     return not {*sources} & {*BACKENDS} if sources else environment is Environment.DEV
 
 
-def _address(env: Mapping[str, str], *, optional: bool) -> str:
-    """The server's address, when it needn't be *optional*; https outside dev."""
+def _vault_address(env: Mapping[str, str], *, optional: bool) -> str:
+    """Return the server's address; "" if it is *optional* and not set."""
     environment = _environment(env)
     if optional and not env.get("VAULT_ADDR"):
         return ""
-    return server_urls.check_address("VAULT_ADDR", _required(env, "VAULT_ADDR"), environment)
+    return server_urls.check_address(
+        "VAULT_ADDR", _require_variable(env, "VAULT_ADDR"), environment
+    )
 
 
 def _auth(env: Mapping[str, str]) -> Auth:
@@ -234,7 +270,7 @@ def _auth(env: Mapping[str, str]) -> Auth:
 
 
 def _certificate(env: Mapping[str, str]) -> tuple[Path, Path] | None:
-    """The client's certificate and key, which come together."""
+    """Return the client's certificate and key, which must be set together."""
     certificate, key = _path(env, "VAULT_CLIENT_CERT"), _path(env, "VAULT_CLIENT_KEY")
     if certificate is None and key is None:
         return None
@@ -249,7 +285,7 @@ def _path(env: Mapping[str, str], name: str) -> Path | None:
     return Path(value) if value else None
 
 
-def _device(env: Mapping[str, str]) -> str | None:
+def _audit_device(env: Mapping[str, str]) -> str | None:
     value = env.get("STRONGROOM_AUDIT_DEVICE")
     return names.check_service_name(value) if value else None
 

@@ -1,1 +1,1 @@
-"""The functions of the front door, over the process's one client."""
+"""Public functions of the SDK, which call the process's default client."""

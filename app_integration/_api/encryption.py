@@ -1,4 +1,4 @@
-"""The front door to encryption: functions over the process's ciphers and blind indexes."""
+"""Public functions for encryption, which use the process's ciphers and blind indexes."""
 
 from __future__ import annotations
 
@@ -17,15 +17,18 @@ if TYPE_CHECKING:
 
 
 def encrypt_field(value: Any, *, context: Mapping[str, Any] | None = None, key: str = "pii") -> Any:
-    """*value* as a token: text, which carries its wrapped data key; bytes after use_data_keys.
+    """Return *value* as an encrypted token.
+
+    It is text that contains its wrapped data key, or bytes after :func:`use_data_keys`.
 
     Args:
         value: str, bytes, int, bool, Decimal, date, datetime, UUID, dict or list; None stays None.
-        context: what the token is bound to, such as the row's key; decryption needs the same.
+        context: values that the token is bound to, such as the row's key. Decryption needs the
+            same.
         key: the service's Transit key.
 
     Raises:
-        EncryptionError: a value or context of another type, or no data key can be had.
+        EncryptionError: If *value* or *context* has another type, or no data key is available.
 
     """
     return default_client.get_default_client().cipher(key).encrypt_field(value, context)
@@ -34,11 +37,16 @@ def encrypt_field(value: Any, *, context: Mapping[str, Any] | None = None, key: 
 def decrypt_field(
     token: str | bytes | None, *, context: Mapping[str, Any] | None = None, key: str = "pii"
 ) -> Any:
-    """The value in *token*, with its own type.
+    """Return the value of *token*, with its original type; None for None.
+
+    Args:
+        token: an encrypted token.
+        context: the values that it was encrypted with.
+        key: the service's Transit key.
 
     Raises:
-        DecryptionFailed: the token isn't authentic for this key and *context*.
-        KeyUnavailable: its data key can't be unwrapped now.
+        DecryptionFailed: If the token is not authentic for this key and *context*.
+        KeyUnavailable: If its data key cannot be unwrapped now.
 
     """
     return default_client.get_default_client().cipher(key).decrypt_field(token, context)
@@ -47,29 +55,57 @@ def decrypt_field(
 async def aencrypt_field(
     value: Any, *, context: Mapping[str, Any] | None = None, key: str = "pii"
 ) -> Any:
-    """As :func:`encrypt_field`, for asyncio: what needs a request waits in a thread."""
-    return await (await _cipher(key)).aencrypt_field(value, context)
+    """Return *value* as an encrypted token, without blocking the event loop.
+
+    If a request is needed, it runs in a thread. See :func:`encrypt_field`.
+
+    Args:
+        value: str, bytes, int, bool, Decimal, date, datetime, UUID, dict or list; None stays None.
+        context: values that the token is bound to, such as the row's key. Decryption needs the
+            same.
+        key: the service's Transit key.
+
+    Raises:
+        EncryptionError: If *value* or *context* has another type, or no data key is available.
+
+    """
+    return await (await _get_cipher(key)).aencrypt_field(value, context)
 
 
 async def adecrypt_field(
     token: str | bytes | None, *, context: Mapping[str, Any] | None = None, key: str = "pii"
 ) -> Any:
-    """As :func:`decrypt_field`, for asyncio: what needs a request waits in a thread."""
-    return await (await _cipher(key)).adecrypt_field(token, context)
+    """Return the value of *token*, without blocking the event loop.
+
+    If a request is needed, it runs in a thread. See :func:`decrypt_field`.
+
+    Args:
+        token: an encrypted token.
+        context: the values that it was encrypted with.
+        key: the service's Transit key.
+
+    Raises:
+        DecryptionFailed: If the token is not authentic for this key and *context*.
+        KeyUnavailable: If its data key cannot be unwrapped now.
+
+    """
+    return await (await _get_cipher(key)).adecrypt_field(token, context)
 
 
 def field(
     field_id: str, context: Sequence[str] = (), kind: type = str, *, key: str = "pii"
 ) -> DeclaredField:
-    """The declared field *field_id*: encrypts and decrypts many values of one column quickly.
+    """Return the declared field *field_id*, which encrypts and decrypts the values of one column.
+
+    It is faster than :func:`encrypt_field` for many values.
 
     >>> email = field("users.email", context=["user_id"])         # doctest: +SKIP
     >>> email.decrypt(email.encrypt("ada@example.com", 7), 7)     # doctest: +SKIP
     'ada@example.com'
 
     Args:
-        field_id: bound to each token; keep it when a table or column is renamed.
-        context: names of what else a token is bound to; their values come with each call.
+        field_id: is bound to each token; keep it when a table or column is renamed.
+        context: names of the other values that a token is bound to. Each call passes these values.
         kind: the type of every value.
         key: the service's Transit key.
 
@@ -78,10 +114,10 @@ def field(
 
 
 def use_data_keys(store: DataKeyStore | None) -> None:
-    """Write keyring tokens of 33 bytes beside the value, and keep wrapped data keys in *store*.
+    """Keep wrapped data keys in *store*, so that each new token adds only 33 bytes to its value.
 
     Call it before the first token is written: ``use_data_keys(TableDataKeys(engine))``. Tokens of
-    either kind are read with and without.
+    both kinds can be decrypted with and without a store.
 
     Args:
         store: a ``TableDataKeys``, a ``FileDataKeys``, or another ``DataKeyStore``.
@@ -103,44 +139,54 @@ def use_index_keys(store: IndexKeyStore) -> None:
 
 
 def declare_index(name: str, **options: Any) -> BlindIndex:
-    """Declare the blind index *name*, once, at start-up.
+    """Declare the blind index *name*. Call it once, at start-up.
 
     >>> declare_index("users.email", rows=1_000_000, normalise="email")       # doctest: +SKIP
 
     Args:
         name: a stable id, such as ``users.email``.
-        options: as ``BlindIndexes.index`` has them: *rows*, *distinct*, *normalise*, *low_entropy*.
+        options: passed to ``BlindIndexes.index``: *rows*, *distinct*, *normalise*, *low_entropy*.
 
     """
     return default_client.get_default_client().indexes.index(name, **options)
 
 
 def blind_index(name: str, *values: Any) -> bytes | None:
-    """What to store beside *values*, so that they are found by equality; None for a None.
+    """Return the bytes to store beside *values*, by which they can be searched for equality.
 
     Args:
         name: of an index that was declared.
-        values: one for each value that the index is over.
+        values: one for each value that the index covers.
+
+    Returns:
+        The index value; None if one of *values* is None.
 
     Raises:
-        ConfigurationError: no such index was declared.
-        KeyUnavailable: its key isn't held and can't be had now.
+        ConfigurationError: If no such index was declared.
+        KeyUnavailable: If its key is not cached and cannot be unwrapped now.
 
     """
     return default_client.get_default_client().indexes[name].value(*values)
 
 
 def transit(key: str = "pii") -> Transit:
-    """Encrypt, decrypt and rewrap at the server, for callers that must never hold a data key."""
+    """Return a client of the Transit engine, for callers that must never hold a data key.
+
+    It encrypts, decrypts and rewraps at the server.
+
+    Args:
+        key: the service's Transit key.
+
+    """
     return default_client.get_default_client().transit(key)
 
 
-async def _cipher(key: str) -> FieldCipher:
-    """That of *key*; the first one in a thread, as it may ask for the address of a database."""
+async def _get_cipher(key: str) -> FieldCipher:
+    """Return the cipher of *key*; build it in a thread, because that may send a request."""
     client = default_client.peek_default_client()
-    made = None if client is None else client.cipher_if_made(key)
-    if made is not None:
-        return made
-    import asyncio  # noqa: PLC0415 (only those who have it loaded come here)
+    cipher = None if client is None else client.peek_cipher(key)
+    if cipher is not None:
+        return cipher
+    import asyncio  # noqa: PLC0415 (a coroutine has imported it already, other callers need not)
 
     return await asyncio.to_thread(lambda: default_client.get_default_client().cipher(key))

@@ -1,4 +1,4 @@
-"""The front door to secrets: functions over the process's one store, and their coroutines."""
+"""Public functions for secrets, which use the process's secret store, and their coroutines."""
 
 from __future__ import annotations
 
@@ -58,34 +58,35 @@ def get_secret(
     field: str | None = None,
     as_type: type[Any] | None = None,
 ) -> Any:
-    """The secret *name*, as a :class:`Secret`; cached for five minutes.
+    """Return the secret *name* as a :class:`Secret`; it is cached for five minutes.
 
     Args:
         name: lower-case letters, digits, ``-``, ``_`` and ``/``: ``"smtp-password"``.
-        force_refresh: ask the server even though a cached value is fresh.
-        default: returned as it is when no value is held under *name*. It doesn't answer for a
-            denied name or for a server that is away.
-        version: a version of the past, counted from 1; the current one when None.
-        field: a key of the entry other than ``value``, for entries that others write.
-        as_type: int, float, bool, or for JSON dict, list or a pydantic model: what the text is
-            turned into. A switch is true, yes, on, 1 or false, no, off, 0.
+        force_refresh: send a request even if a cached value is fresh.
+        default: returned unchanged if the server holds no value under *name*. It is not used if the
+            name is denied or the server is unavailable.
+        version: an older version, counted from 1; None for the current one.
+        field: a key of the entry other than ``value``, for entries that other tools write.
+        as_type: type to convert the text to: int, float, bool, or for JSON dict, list or a pydantic
+            model. A bool is true, yes, on, 1 or false, no, off, 0.
 
     Raises:
-        InvalidName: before any request.
-        UndeclaredSecret: likewise, when ``STRONGROOM_DECLARATION`` is given and doesn't list it.
-        SecretNotFound: no value, and no *default*.
-        AccessDenied: denied or absent; the message gives the policy rule to add.
-        WrongType: the value isn't of *as_type*; the message doesn't hold it.
-        ServerError: the server is away and no value is held that may still be served.
-        AuditFailed: the access couldn't be recorded, so nothing was released.
+        InvalidName: If *name* is outside the grammar. No request is sent.
+        UndeclaredSecret: If ``STRONGROOM_DECLARATION`` is set and does not list *name*. No request
+            is sent.
+        SecretNotFound: If there is no value, and no *default*.
+        AccessDenied: If the name is denied or absent; the message has the policy rule to add.
+        WrongType: If the value cannot be converted to *as_type*; the message does not contain it.
+        ServerError: If the server is unavailable and no cached value may be served.
+        AuditFailed: If the access cannot be recorded, so that nothing was released.
 
     """
     store = default_client.get_default_client().secrets
-    # The common call, which a hundred others wait behind, is spared the passing of every option.
+    # A shortcut for the common call, because passing every option costs time on each call.
     if not force_refresh and version is None and field is None and as_type is None:
-        held = store.get_cached(name)
-        if held is not None:
-            return held
+        cached = store.get_cached(name)
+        if cached is not None:
+            return cached
     return store.get(
         name,
         force_refresh=force_refresh,
@@ -129,50 +130,64 @@ async def aget_secret(
     as_type: type[_T],
 ) -> _T | _Default: ...
 async def aget_secret(name: str, **options: Any) -> Any:
-    """As :func:`get_secret`, for coroutines: the loop goes on while a server is asked.
+    """Return the secret *name* without blocking the event loop.
 
-    Tasks and threads that miss the same name share one request; cancelling one leaves it to the
-    others.
+    Tasks and threads that need the same name share one request; cancelling one of them does not
+    cancel it for the others.
+
+    Args:
+        name: lower-case letters, digits, ``-``, ``_`` and ``/``: ``"smtp-password"``.
+        options: the keyword arguments of :func:`get_secret`.
+
+    Raises:
+        StrongroomError: One of the errors of :func:`get_secret`.
+
     """
-    return await (await _async_secrets()).get(name, **options)
+    return await (await _get_async_secrets()).get(name, **options)
 
 
 def get_secret_info(name: str) -> SecretInfo | None:
-    """Source, version, age and staleness of a cached secret; None when it isn't cached."""
+    """Return source, version, age and staleness of a cached secret; None if it is not cached."""
     return default_client.get_default_client().secrets.info(name)
 
 
 def require(names: Iterable[str]) -> None:
-    """See at start-up that all of *names* can be had, one after the other; they are cached then.
+    """Check at start-up that all of *names* can be read, one after the other, and cache them.
 
     Raises:
-        SecretsMissing: some can't: it lists each that has no value, and each that is denied or
-            absent (a client can't tell the two apart) with the policy rule to add.
-        ServerError: the server can't be asked.
+        SecretsMissing: If some cannot be read. It lists each name without a value, and each one
+            that is denied or absent (a client cannot distinguish them) with the policy rule to add.
+        ServerError: If the server is unavailable.
 
     """
     default_client.get_default_client().secrets.require(names)
 
 
 async def arequire(names: Iterable[str]) -> None:
-    """As :func:`require`, for coroutines."""
-    await (await _async_secrets()).require(names)
+    """Check that all of *names* can be read, and cache them, without blocking the event loop.
+
+    Raises:
+        SecretsMissing: If some cannot be read. See :func:`require`.
+        ServerError: If the server is unavailable.
+
+    """
+    await (await _get_async_secrets()).require(names)
 
 
 def current_and_previous(name: str, *, grace: float | None = None) -> tuple[Secret, Secret | None]:
-    """The value of *name*, and that of the version before it: to accept what was made under that.
+    """Return the current value of *name* and the one before, to accept tokens made with either.
 
     Args:
-        name: as for :func:`get_secret`.
-        grace: seconds since the current version was written after which the previous counts no
-            more; None: it always counts.
+        name: see :func:`get_secret`.
+        grace: seconds after the current version was written in which the previous one is returned;
+            None for no limit.
 
     Returns:
-        The current value and the previous one. The latter is None when there is none, when it was
-        deleted or destroyed, past *grace*, or while the server can't be asked for it.
+        The current value and the previous one. The latter is None if there is none, if it was
+        deleted or destroyed, if *grace* is over, or if the server is unavailable.
 
     Raises:
-        StrongroomError: as :func:`get_secret`, for the current value.
+        StrongroomError: One of the errors of :func:`get_secret`, for the current value.
 
     """
     return default_client.get_default_client().secrets.current_and_previous(name, grace=grace)
@@ -181,30 +196,48 @@ def current_and_previous(name: str, *, grace: float | None = None) -> tuple[Secr
 async def acurrent_and_previous(
     name: str, *, grace: float | None = None
 ) -> tuple[Secret, Secret | None]:
-    """As :func:`current_and_previous`, for coroutines."""
-    return await (await _async_secrets()).current_and_previous(name, grace=grace)
+    """Return the current value of *name* and the one before, without blocking the event loop.
+
+    Args:
+        name: see :func:`get_secret`.
+        grace: seconds after the current version was written in which the previous one is returned;
+            None for no limit.
+
+    Returns:
+        The current value and the previous one. See :func:`current_and_previous`.
+
+    Raises:
+        StrongroomError: One of the errors of :func:`get_secret`, for the current value.
+
+    """
+    return await (await _get_async_secrets()).current_and_previous(name, grace=grace)
 
 
 def on_change(name: str, callback: Callback) -> Watch:
-    """Call *callback* with each new value of *name*, until the result's ``cancel()``.
+    """Call *callback* with each new value of *name*, until ``cancel()`` of the result is called.
 
-    It is called in a background thread, each call recorded first; what it raises is logged without
-    the value. A change is noticed within five minutes, or when anybody forces a refresh. What is
-    cached now counts as known, else the first value that arrives.
+    The callback runs in a background thread, and each call is recorded before it. Its exceptions
+    are logged without the value. A change is noticed within five minutes, or at any forced refresh.
+    A value that is cached now does not count as new; if none is, the first value that arrives does
+    not either.
+
+    Args:
+        name: see :func:`get_secret`.
+        callback: takes the new value.
 
     Raises:
-        InvalidName: nothing is watched.
+        InvalidName: If *name* is outside the grammar. Nothing is watched then.
 
     """
     return default_client.get_default_client().secrets.on_change(name, callback)
 
 
-async def _async_secrets() -> AsyncSecretStore:
-    """The process's; the first one in a thread, as that reads files and loads modules."""
+async def _get_async_secrets() -> AsyncSecretStore:
+    """Return the async store; build it in a thread, because that reads files."""
     client = default_client.peek_default_client()
-    made = None if client is None else client.async_secrets_if_made
-    if made is not None:
-        return made
-    import asyncio  # noqa: PLC0415 (only those who have it loaded come here)
+    secrets = None if client is None else client.peek_async_secrets()
+    if secrets is not None:
+        return secrets
+    import asyncio  # noqa: PLC0415 (a coroutine has imported it already, other callers need not)
 
     return await asyncio.to_thread(lambda: default_client.get_default_client().async_secrets)

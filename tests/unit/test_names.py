@@ -109,7 +109,7 @@ def test_a_value_the_server_would_change_is_refused_without_showing_it(
 def test_names_may_be_as_long_as_is_said_and_no_longer() -> None:
     assert names.check_secret_name("a" * names.MAX_NAME_LENGTH)
     assert names.check_service_name("a" * names.MAX_SERVICE_LENGTH)
-    with pytest.raises(InvalidName, match="a secret name of 257 characters; at most 256"):
+    with pytest.raises(InvalidName, match="a secret name has 257 characters; use at most 256"):
         names.check_secret_name("a" * 257)
     with pytest.raises(InvalidName, match="and single '-', beginning with a letter"):
         names.check_service_name("a" * 41)

@@ -192,7 +192,7 @@ def test_the_order_is_that_of_the_settings(
         ({"STRONGROOM_SOURCES": "dotenv", "ENVIRONMENT": "staging"}, "for development only"),
         ({"STRONGROOM_SOURCES": "vault,aws-ssm"}, "names 'aws-ssm'; expected some of vault"),
         ({"STRONGROOM_SOURCES": "vault,vault"}, "twice"),
-        ({"STRONGROOM_SOURCES": "rendered", "STRONGROOM_CONFIG": ""}, "takes STRONGROOM_CONFIG"),
+        ({"STRONGROOM_SOURCES": "rendered", "STRONGROOM_CONFIG": ""}, "needs STRONGROOM_CONFIG"),
         ({"STRONGROOM_SOURCES": "vault", "VAULT_ADDR": ""}, "VAULT_ADDR is not set"),
         ({"STRONGROOM_SOURCES": "vault", "VAULT_ADDR": "", "ENVIRONMENT": "dev"}, "VAULT_ADDR"),
     ],
