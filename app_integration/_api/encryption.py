@@ -114,13 +114,15 @@ def field(
 
 
 def use_data_keys(store: DataKeyStore | None) -> None:
-    """Keep wrapped data keys in *store*, so that each new token adds only 33 bytes to its value.
+    """Keep wrapped data keys in *store*, so that new tokens are keyring tokens.
 
-    Call it before the first token is written: ``use_data_keys(TableDataKeys(engine))``. Tokens of
-    both kinds can be decrypted with and without a store.
+    A keyring token is 33 bytes longer than its value, and can be decrypted only with the store.
+    Self-contained tokens, which contain their wrapped data key, can be decrypted in any case. Call
+    this before the first token is written: ``use_data_keys(TableDataKeys(engine))``.
 
     Args:
-        store: a ``TableDataKeys``, a ``FileDataKeys``, or another ``DataKeyStore``.
+        store: a ``TableDataKeys``, a ``FileDataKeys``, or another ``DataKeyStore``; None to write
+            self-contained tokens again, unless the settings name a store.
 
     """
     default_client.get_default_client().use_data_keys(store)

@@ -1,7 +1,7 @@
-"""For the tests of an application: a Vault in memory, and a real one, as fixtures of pytest.
+"""Test doubles for an application's tests: a Vault in memory and a real server, as fixtures.
 
-The fixtures ``vault`` and ``real_vault`` come with the installed package. Both give an
-:class:`Application` to which ``get_secret`` and the rest of the front door are wired.
+The installed package provides the pytest fixtures ``vault`` and ``real_vault``. Both return an
+:class:`Application`; meanwhile ``get_secret`` and the other public functions use its server.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""An application under test, wired to a server of its own that obeys the test."""
+"""Applications under test, each with a server of its own."""
 
 from __future__ import annotations
 
@@ -21,19 +21,19 @@ from app_integration.testing.faults import Fault
 from app_integration.testing.leases import DatabaseRole
 from app_integration.testing.memory_vault import ADDRESS, MemoryVault
 
-#: Strict, so that nothing but the server answers: the fallbacks are development's.
+#: A strict environment, so that only the server answers: the fallbacks are for development.
 ENVIRONMENT: Final = Environment.STAGING
 KEY: Final = "pii"
 FILES: Final = ("role-id", "secret-id")
 
 
 class Application:
-    """What a test holds: the front door is wired to it, and the server does what the test says.
+    """An application under test; the process's default client belongs to it during the test.
 
     Attributes:
         scope: the service and its environment.
-        operator: a session that may do everything.
-        client: what ``get_secret`` and its like use.
+        operator: a session whose policy grants everything.
+        client: the client that ``get_secret`` and the other public functions use.
 
     """
 
@@ -43,12 +43,12 @@ class Application:
         self.client = client
 
     def put(self, name: str, value: str) -> int:
-        """Write *value* as the next version of the secret *name*; gives its number."""
-        answer = self.operator.post(self._path("data", name), {"data": {names.VALUE_KEY: value}})
-        return int(answer["data"]["version"])
+        """Write *value* as the next version of the secret *name*; return its number."""
+        response = self.operator.post(self._path("data", name), {"data": {names.VALUE_KEY: value}})
+        return int(response["data"]["version"])
 
     def delete(self, name: str) -> None:
-        """Delete the latest version of *name*, which can be undone."""
+        """Delete the latest version of *name*. It can be undeleted."""
         self.operator.delete(self._path("data", name))
 
     def destroy(self, name: str, *versions: int) -> None:
@@ -56,7 +56,7 @@ class Application:
         self.operator.post(self._path("destroy", name), {"versions": list(versions)})
 
     def forget(self, name: str) -> None:
-        """Remove *name* with all its versions."""
+        """Delete *name* with its metadata and all its versions."""
         self.operator.delete(self._path("metadata", name))
 
     def rotate_key(self, key: str = KEY) -> None:
@@ -64,16 +64,16 @@ class Application:
         self.operator.post(f"{names.TRANSIT_MOUNT}/keys/{self.scope.key(key)}/rotate")
 
     def make_key(self, key: str = KEY) -> None:
-        """Make the service's derived Transit key *key*."""
+        """Create the service's derived Transit key *key*."""
         path = f"{names.TRANSIT_MOUNT}/keys/{self.scope.key(key)}"
         self.operator.post(path, {"derived": True})
 
-    def _path(self, what: str, name: str) -> str:
-        return f"{names.KV_MOUNT}/{what}/{self.scope.secret(name)}"
+    def _path(self, endpoint: str, name: str) -> str:
+        return f"{names.KV_MOUNT}/{endpoint}/{self.scope.secret(name)}"
 
 
 class MemoryApplication(Application):
-    """On a :class:`MemoryVault`: time moves and faults come when the test says so."""
+    """An application on a :class:`MemoryVault`; the test advances the clock and injects faults."""
 
     def __init__(
         self, scope: Scope, operator: Session, client: Client, server: MemoryVault
@@ -82,28 +82,35 @@ class MemoryApplication(Application):
         self.server = server
 
     def advance(self, seconds: float) -> None:
-        """Let *seconds* pass, for the server and for every cache of the SDK."""
+        """Advance the clock of the server and of every cache of the SDK by *seconds*."""
         self.server.clock.advance(seconds)
 
     def fault(
         self, fault: Fault, path: str = "", *, times: int | None = None
     ) -> AbstractContextManager[None]:
-        """As :meth:`MemoryVault.fault`."""
+        """Inject *fault* into requests during the block. See :meth:`MemoryVault.fault`.
+
+        Args:
+            fault: the kind of failure.
+            path: prefix of the API path, without ``/v1/``.
+            times: number of requests that fail; None for all.
+
+        """
         return self.server.fault(fault, path, times=times)
 
     def expire_tokens(self) -> None:
-        """As :meth:`MemoryVault.expire_tokens`."""
+        """Expire every token with its leases. See :meth:`MemoryVault.expire_tokens`."""
         self.server.expire_tokens()
 
     def database_role(
         self, name: str | None = None, *, ttl: float = 3600, max_ttl: float = 86_400
     ) -> None:
-        """Declare a database role; its users are invented, and no database knows them.
+        """Declare a database role. Its users are made up, and no database knows them.
 
         Args:
-            name: as for ``database_engine``; None for the default role.
-            ttl: seconds a lease lives.
-            max_ttl: seconds it lives at most, with renewals.
+            name: see ``database_engine``; None for the default role.
+            ttl: seconds until a lease expires.
+            max_ttl: seconds until it expires in spite of renewals.
 
         """
         self.server.leases.roles[self.scope.database_role(name)] = DatabaseRole(ttl, max_ttl)
@@ -111,7 +118,13 @@ class MemoryApplication(Application):
 
 @contextmanager
 def in_memory(service: str, folder: Path) -> Iterator[MemoryApplication]:
-    """The application *service* on a new server in memory; its files lie in *folder*."""
+    """Yield the application *service* on a new server in memory.
+
+    Args:
+        service: the name of the service.
+        folder: an existing folder for the files of the application.
+
+    """
     scope = Scope(service, ENVIRONMENT)
     server = MemoryVault(authorise=partial(policies.allows, scope))
     clock = server.clock
@@ -122,12 +135,12 @@ def in_memory(service: str, folder: Path) -> Iterator[MemoryApplication]:
         return Session(ADDRESS, login, clock=clock, sleep=clock.sleep, connect=lambda: server)
 
     logins = approle_files(folder, role.role_id, role.issue())
-    with session(StaticToken(Secret(operator.value))) as hand:
+    with session(StaticToken(Secret(operator.value))) as operator_session:
         client = default_client.configure(
             _settings(scope, ADDRESS, folder), session=session(logins), clock=clock
         )
         try:
-            application = MemoryApplication(scope, hand, client, server)
+            application = MemoryApplication(scope, operator_session, client, server)
             application.make_key()
             yield application
         finally:
@@ -136,10 +149,17 @@ def in_memory(service: str, folder: Path) -> Iterator[MemoryApplication]:
 
 @contextmanager
 def on_server(address: str, root_token: str, folder: Path) -> Iterator[Application]:
-    """A new application on the server at *address*, under a service name that nobody else has."""
+    """Yield a new application with a unique service name on a real server.
+
+    Args:
+        address: of the server.
+        root_token: creates the policy, the AppRole and the Transit key.
+        folder: an existing folder for the files of the application.
+
+    """
     scope = Scope(f"test-{secrets.token_hex(6)}", ENVIRONMENT)
     with Session(address, StaticToken(Secret(root_token))) as operator:
-        logins = _register(operator, scope, folder)
+        logins = _create_approle(operator, scope, folder)
         client = default_client.configure(
             _settings(scope, address, folder), session=Session(address, logins)
         )
@@ -151,8 +171,8 @@ def on_server(address: str, root_token: str, folder: Path) -> Iterator[Applicati
             default_client.close()
 
 
-def _register(operator: Session, scope: Scope, folder: Path) -> AppRole:
-    """The service's policy and AppRole on a real server, and how to log in."""
+def _create_approle(operator: Session, scope: Scope, folder: Path) -> AppRole:
+    """Create the service's policy and AppRole on a real server; return its auth method."""
     role = f"auth/{names.APPROLE_MOUNT}/role/{scope}"
     operator.post(f"sys/policies/acl/{scope}", {"policy": policies.hcl(scope)})
     operator.post(
@@ -165,7 +185,14 @@ def _register(operator: Session, scope: Scope, folder: Path) -> AppRole:
 
 
 def approle_files(folder: Path, role_id: str, secret_id: str) -> AppRole:
-    """The login with these two halves, which are written into *folder*."""
+    """Write role-id and secret-id into *folder*; return the auth method that reads them.
+
+    Args:
+        folder: an existing folder.
+        role_id: the content of ``role-id``.
+        secret_id: the content of ``secret-id``.
+
+    """
     files = [folder / name for name in FILES]
     for path, text in zip(files, (role_id, secret_id), strict=True):
         path.touch(mode=0o600)

@@ -1,4 +1,4 @@
-"""AppRole in memory: roles, secret-ids with a number of uses, login."""
+"""AppRole in memory: roles, secret-ids with a limited number of uses, and login."""
 
 from __future__ import annotations
 
@@ -6,18 +6,25 @@ import secrets
 from dataclasses import dataclass, field
 
 from app_integration.testing.clock import Clock
-from app_integration.testing.http import Refused, Request, ServerResponse, data, no_such_path
+from app_integration.testing.http import (
+    ErrorResponse,
+    Request,
+    ServerResponse,
+    data_response,
+    unsupported_path,
+)
 from app_integration.testing.tokens import TokenStore
 
 
 @dataclass(slots=True)
 class Role:
-    """One role; a periodic one by default, as the declaration makes them.
+    """An AppRole; by default its tokens are periodic, like those of declared roles.
 
     Attributes:
-        ttl: seconds its tokens live unless they are renewed.
-        max_ttl: seconds they live at most.
-        uses: how often a new secret-id may log in; 0 for without end.
+        ttl: seconds until its tokens expire, unless they are renewed.
+        max_ttl: seconds until they expire in spite of renewals.
+        uses: number of logins with a new secret-id; 0 for no limit.
+        secret_ids: secret-id → number of logins that are left; 0 for no limit.
 
     """
 
@@ -30,14 +37,14 @@ class Role:
     secret_ids: dict[str, int] = field(default_factory=dict, repr=False)
 
     def issue(self) -> str:
-        """A new secret-id."""
+        """Return a new secret-id."""
         secret_id = secrets.token_urlsafe(24)
         self.secret_ids[secret_id] = self.uses
         return secret_id
 
 
 class AppRoles:
-    """The mount ``auth/approle``."""
+    """An AppRole auth method at ``auth/approle``."""
 
     def __init__(self, clock: Clock, tokens: TokenStore) -> None:
         self._clock = clock
@@ -45,29 +52,35 @@ class AppRoles:
         self._roles: dict[str, Role] = {}
 
     def role(self, name: str, *policies: str) -> Role:
-        """The role *name*; made with *policies* when there is none."""
-        made = Role(name, policies or (name,), secrets.token_urlsafe(24))
-        return self._roles.setdefault(name, made)
+        """Return the role *name*; create it with *policies* if it does not exist."""
+        new = Role(name, policies or (name,), secrets.token_urlsafe(24))
+        return self._roles.setdefault(name, new)
 
     def login(self, request: Request) -> ServerResponse:
-        """The answer to a login: a new token, or the server's one refusal for all reasons."""
-        given = request.body.get("role_id"), request.body.get("secret_id")
+        """Log in and return the response with a new token.
+
+        Raises:
+            ErrorResponse: If the role-id or the secret-id is wrong. Like the real server it does
+                not say which.
+
+        """
+        role_id, secret_id = request.body.get("role_id"), request.body.get("secret_id")
         for role in self._roles.values():
-            if role.role_id == given[0] and given[1] in role.secret_ids:
-                self._use(role, given[1])
+            if role.role_id == role_id and secret_id in role.secret_ids:
+                self._use(role, secret_id)
                 token = self._tokens.issue(
                     role.name, role.policies, ttl=role.ttl, max_ttl=role.max_ttl
                 )
                 return ServerResponse(200, {"auth": token.auth(self._clock())})
-        raise Refused(400, "invalid role or secret ID")
+        raise ErrorResponse(400, "invalid role or secret ID")
 
-    def answer(self, request: Request) -> ServerResponse:
-        """The answer to *request* below ``auth/approle``."""
+    def handle(self, request: Request) -> ServerResponse:
+        """Handle a request below ``auth/approle`` and return the response."""
         match request.method, request.path.split("/"):
             case "POST", ["role", name, "secret-id"] if name in self._roles:
-                return data({"secret_id": self._roles[name].issue()})
+                return data_response({"secret_id": self._roles[name].issue()})
             case _:
-                raise no_such_path()
+                raise unsupported_path()
 
     def _use(self, role: Role, secret_id: str) -> None:
         left = role.secret_ids[secret_id]

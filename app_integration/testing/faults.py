@@ -1,4 +1,4 @@
-"""What goes wrong on demand: statuses that the server answers, and connections that fail."""
+"""Faults on demand: error statuses of the server, and failing connections."""
 
 from __future__ import annotations
 
@@ -10,36 +10,43 @@ from enum import Enum
 
 
 class Fault(Enum):
-    """One way to go wrong; the value is the status that is answered, 0 for none at all."""
+    """A kind of failure. A positive value is the HTTP status of the response."""
 
     SEALED = 503
     RATE_LIMITED = 429
     STANDBY = 473
     FAILING = 500
     DENIED = 403
-    UNREACHABLE = 0  # no connection: nothing was done
-    CUT = -1  # the request was carried out, and the connection cut before its answer
-    SLOW = -2  # no answer within the time that the client gives
+    UNREACHABLE = 0  # no connection, so that the request has no effect
+    CUT = -1  # the request has its effect, but the connection is cut before the response
+    SLOW = -2  # no response within the timeout of the client; the request has no effect
 
 
 @dataclass(slots=True)
-class _Planned:
+class _PlannedFault:
     fault: Fault
     path: str  # prefix
-    left: float  # requests; infinity for all
+    remaining: float  # requests; infinity for all
 
 
 class Faults:
-    """The faults that are planned; each request takes the first that fits it."""
+    """A list of planned faults. Each request meets the first one for its path."""
 
     def __init__(self) -> None:
-        self._planned: list[_Planned] = []
+        self._planned: list[_PlannedFault] = []
         self._lock = threading.Lock()
 
     @contextmanager
-    def planned(self, fault: Fault, path: str, times: int | None) -> Iterator[None]:
-        """Within the block, *times* requests below *path* meet *fault*; None for all."""
-        plan = _Planned(fault, path, float("inf") if times is None else times)
+    def inject(self, fault: Fault, path: str, times: int | None) -> Iterator[None]:
+        """Let requests below *path* meet *fault* during the block.
+
+        Args:
+            fault: the kind of failure.
+            path: prefix of the API path, without ``/v1/``.
+            times: number of requests that fail; None for all.
+
+        """
+        plan = _PlannedFault(fault, path, float("inf") if times is None else times)
         with self._lock:
             self._planned.append(plan)
         try:
@@ -49,10 +56,10 @@ class Faults:
                 self._planned.remove(plan)
 
     def take(self, path: str) -> Fault | None:
-        """The fault that a request for *path* meets; None for none."""
+        """Return the fault for the next request to *path*, and count it; None if there is none."""
         with self._lock:
             for plan in self._planned:
-                if plan.left > 0 and path.startswith(plan.path):
-                    plan.left -= 1
+                if plan.remaining > 0 and path.startswith(plan.path):
+                    plan.remaining -= 1
                     return plan.fault
         return None

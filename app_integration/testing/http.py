@@ -1,4 +1,4 @@
-"""What an engine of the in-memory server is asked, and how it answers."""
+"""Requests and responses of the engines of the in-memory server."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ class Request:
 
     Attributes:
         method: GET, POST, LIST or DELETE.
-        path: API path without ``/v1/``; an engine sees what is below its mount.
-        token: as it came, or None.
-        query: from the path's ``?``.
+        path: API path without ``/v1/``; an engine gets the part below its mount.
+        token: the Vault token, or None.
+        query: the parameters after ``?``.
 
     """
 
@@ -30,36 +30,44 @@ class Request:
     def parse(
         cls, method: str, path: str, token: str | None, body: Mapping[str, Any] | None
     ) -> Request:
-        """The request for *path*, with what stands behind ``?`` taken apart."""
+        """Return the request for *path*, with its query parsed.
+
+        Args:
+            method: GET, POST, LIST or DELETE.
+            path: API path without ``/v1/``, with an optional query.
+            token: the Vault token, or None.
+            body: the JSON object, or None.
+
+        """
         plain, _, query = path.partition("?")
         return cls(method, plain, token, body or {}, dict(parse_qsl(query)))
 
     def below(self, mount: str) -> Request:
-        """The same request as the engine at *mount* sees it."""
+        """Return the same request with the path relative to *mount*."""
         path = self.path.removeprefix(f"{mount}/")
         return Request(self.method, path, self.token, self.body, self.query)
 
     @property
     def capability(self) -> str:
-        """The capability that a policy must grant for it; a POST counts as ``update``."""
+        """Return the capability that a policy must grant for it; a POST needs ``update``."""
         names = {"GET": "read", "LIST": "list", "DELETE": "delete"}
         return names.get(self.method, "update")
 
 
 @dataclass(frozen=True, slots=True)
 class ServerResponse:
-    """What the server answers: a status, and a body unless it is empty (204)."""
+    """A response: a status, and a body unless it is empty (204)."""
 
     status: int
     body: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
 
-class Refused(Exception):
-    """An engine's refusal; it becomes the answer."""
+class ErrorResponse(Exception):
+    """An exception that an engine raises to return an error response."""
 
     def __init__(self, status: int, *errors: str, data: Mapping[str, Any] | None = None) -> None:
         super().__init__(status, *errors)
-        self.answer = ServerResponse(
+        self.response = ServerResponse(
             status, {"errors": list(errors)} if data is None else {"data": data}
         )
 
@@ -67,16 +75,16 @@ class Refused(Exception):
 NO_CONTENT = ServerResponse(204)
 
 
-def data(fields: Mapping[str, Any]) -> ServerResponse:
-    """An answer that carries *fields* as its data."""
+def data_response(fields: Mapping[str, Any]) -> ServerResponse:
+    """Return a response whose ``data`` is *fields*."""
     return ServerResponse(200, {"data": dict(fields)})
 
 
-def unsupported() -> Refused:
-    """The refusal of a method that a path doesn't have."""
-    return Refused(405, "1 error occurred:\n\t* unsupported operation\n\n")
+def unsupported_operation() -> ErrorResponse:
+    """Return the error for a method that a path does not support."""
+    return ErrorResponse(405, "1 error occurred:\n\t* unsupported_operation operation\n\n")
 
 
-def no_such_path() -> Refused:
-    """The refusal of a path that an engine doesn't have."""
-    return Refused(404, "1 error occurred:\n\t* unsupported path\n\n")
+def unsupported_path() -> ErrorResponse:
+    """Return the error for a path that an engine does not have."""
+    return ErrorResponse(404, "1 error occurred:\n\t* unsupported_operation path\n\n")

@@ -1,4 +1,4 @@
-"""Leased and static database users in memory, and the leases under ``sys/leases``."""
+"""Leased and static database users in memory, and the leases at ``sys/leases``."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from typing import Any
 from app_integration.testing.clock import Clock
 from app_integration.testing.http import (
     NO_CONTENT,
-    Refused,
+    ErrorResponse,
     Request,
     ServerResponse,
-    data,
-    no_such_path,
+    data_response,
+    unsupported_path,
 )
 from app_integration.testing.tokens import Token
 
 
 @dataclass(slots=True)
 class DatabaseRole:
-    """How long users of one role live, in seconds: *ttl*, renewed up to *max_ttl*."""
+    """A database role, with the TTL of its leases and the maximum TTL with renewals, in seconds."""
 
     ttl: float = 3600.0
     max_ttl: float = 86_400.0
@@ -29,7 +29,7 @@ class DatabaseRole:
 
 @dataclass(slots=True)
 class StaticRole:
-    """One user whose password the server rotates every *period* seconds."""
+    """A database user whose password the server rotates every *period* seconds."""
 
     username: str
     period: float
@@ -39,10 +39,11 @@ class StaticRole:
 
 @dataclass(slots=True)
 class Lease:
-    """One lease; it ends with the token that took it.
+    """A lease, which is revoked with the token that requested it.
 
     Attributes:
-        expires: on the server's clock, as *last*, beyond which no renewal goes.
+        expires: on the server's clock.
+        max_expires: on the same clock; no renewal extends the lease beyond it.
 
     """
 
@@ -50,57 +51,64 @@ class Lease:
     user: Mapping[str, str] = field(repr=False)
     token: str = field(repr=False)
     expires: float
-    last: float
+    max_expires: float
 
 
 class Leases:
-    """The mount ``database``, and the leases that it gave."""
+    """A database engine at ``database``, with its leases."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._leases: dict[str, Lease] = {}
         self.roles: dict[str, DatabaseRole] = {}
-        self.statics: dict[str, StaticRole] = {}
+        self.static_roles: dict[str, StaticRole] = {}
 
     def living(self) -> list[Lease]:
-        """All leases that live; expired ones are let go."""
+        """Remove the leases that have expired, and return the others."""
         now = self._clock()
         for lease in [lease for lease in self._leases.values() if lease.expires <= now]:
             del self._leases[lease.id]
         return list(self._leases.values())
 
-    def end(self, token: Token) -> None:
-        """End what *token* took."""
+    def revoke_token(self, token: Token) -> None:
+        """Revoke the leases that *token* requested."""
         for lease in [lease for lease in self._leases.values() if lease.token == token.value]:
             del self._leases[lease.id]
 
     def revoke_prefix(self, prefix: str) -> None:
-        """End every lease whose id begins with *prefix*: ``database/creds/shop-dev``."""
+        """Revoke every lease whose id starts with *prefix*, such as ``database/creds/shop-dev``."""
         for lease_id in [lease_id for lease_id in self._leases if lease_id.startswith(prefix)]:
             del self._leases[lease_id]
 
-    def static(self, name: str, username: str, period: float) -> StaticRole:
-        """Declare the static role *name*; its password is rotated at once."""
-        role = StaticRole(username, period, self._clock(), secrets.token_urlsafe(20))
-        return self.statics.setdefault(name, role)
+    def add_static_role(self, name: str, username: str, period: float) -> StaticRole:
+        """Declare the static role *name* and rotate its password.
 
-    def answer(self, request: Request, token: Token) -> ServerResponse:
-        """The answer to *request* below ``database``, sent with *token*."""
+        Args:
+            name: of the role. If it exists, it is returned unchanged.
+            username: the database user.
+            period: seconds between two rotations.
+
+        """
+        role = StaticRole(username, period, self._clock(), secrets.token_urlsafe(20))
+        return self.static_roles.setdefault(name, role)
+
+    def handle(self, request: Request, token: Token) -> ServerResponse:
+        """Handle a request below ``database``, sent with *token*, and return the response."""
         match request.method, request.path.split("/"):
             case "GET", ["creds", name] if name in self.roles:
                 return self._lease(name, token)
-            case "GET", ["static-creds", name] if name in self.statics:
-                return data(self._static(self.statics[name]))
-            case "POST", ["rotate-role", name] if name in self.statics:
-                self._rotate(self.statics[name])
+            case "GET", ["static-creds", name] if name in self.static_roles:
+                return data_response(self._read_static(self.static_roles[name]))
+            case "POST", ["rotate-role", name] if name in self.static_roles:
+                self._rotate(self.static_roles[name])
                 return NO_CONTENT
             case "GET", ["creds" | "static-creds", name]:
-                raise Refused(400, f"unknown role: {name}")
+                raise ErrorResponse(400, f"unknown role: {name}")
             case _:
-                raise no_such_path()
+                raise unsupported_path()
 
-    def answer_leases(self, request: Request) -> ServerResponse:
-        """The answer to *request* below ``sys/leases``."""
+    def handle_leases(self, request: Request) -> ServerResponse:
+        """Handle a request below ``sys/leases`` and return the response."""
         match request.method, request.path.split("/", 1):
             case "POST", ["renew"]:
                 return self._renew(request)
@@ -111,7 +119,7 @@ class Leases:
                 self.revoke_prefix(prefix)
                 return NO_CONTENT
             case _:
-                raise no_such_path()
+                raise unsupported_path()
 
     def _lease(self, name: str, token: Token) -> ServerResponse:
         role, now = self.roles[name], self._clock()
@@ -123,26 +131,26 @@ class Leases:
             },
             token=token.value,
             expires=min(now + role.ttl, now + role.max_ttl),
-            last=now + role.max_ttl,
+            max_expires=now + role.max_ttl,
         )
         self._leases[lease.id] = lease
-        return ServerResponse(200, {**self._described(lease), "data": dict(lease.user)})
+        return ServerResponse(200, {**self._describe(lease), "data": dict(lease.user)})
 
     def _renew(self, request: Request) -> ServerResponse:
         lease_id = str(request.body.get("lease_id"))
         lease = next((lease for lease in self.living() if lease.id == lease_id), None)
         if lease is None:
-            raise Refused(400, "lease not found")
+            raise ErrorResponse(400, "lease not found")
         name = lease_id.split("/")[2]
         seconds = float(request.body.get("increment") or self.roles[name].ttl)
-        lease.expires = min(self._clock() + seconds, lease.last)
-        return ServerResponse(200, self._described(lease))
+        lease.expires = min(self._clock() + seconds, lease.max_expires)
+        return ServerResponse(200, self._describe(lease))
 
-    def _described(self, lease: Lease) -> dict[str, Any]:
+    def _describe(self, lease: Lease) -> dict[str, Any]:
         left = round(lease.expires - self._clock())
         return {"lease_id": lease.id, "lease_duration": left, "renewable": True}
 
-    def _static(self, role: StaticRole) -> dict[str, Any]:
+    def _read_static(self, role: StaticRole) -> dict[str, Any]:
         now = self._clock()
         if now - role.rotated >= role.period:
             self._rotate(role)

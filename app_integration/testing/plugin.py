@@ -1,9 +1,8 @@
-"""Fixtures for pytest, installed with the SDK: ``vault`` and ``real_vault``.
+"""Pytest fixtures that are installed with the SDK: ``vault`` and ``real_vault``.
 
 >>> def test_login(vault):                                   # doctest: +SKIP
-...     vault.put("jwt-secret", "signing key")
-...     with vault.fault(Fault.SEALED):
-...         assert get_secret("jwt-secret", default=None)    # the cache answers
+...     vault.put("jwt-secret", "signing key") ...     with vault.fault(Fault.SEALED): ...
+assert get_secret("jwt-secret", default=None)    # the cache answers
 """
 
 from __future__ import annotations
@@ -23,11 +22,11 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def vault(tmp_path: Path) -> Iterator[MemoryApplication]:
-    """The front door, wired to a server in memory.
+    """Connect the SDK's public functions to a server in memory.
 
     The service is the one that ``STRONGROOM_SERVICE`` names, or ``app``.
     """
-    # Imported late: a test run that uses no fixture of these doesn't load the SDK.
+    # Imported here, so that a test run that uses none of these fixtures does not load the SDK.
     from app_integration.testing.application import in_memory  # noqa: PLC0415
 
     folder = tmp_path / "vault"
@@ -38,7 +37,7 @@ def vault(tmp_path: Path) -> Iterator[MemoryApplication]:
 
 @pytest.fixture(scope="session")
 def real_vault_server() -> Iterator[RealServer]:
-    """A real server for the whole run; with ``STRONGROOM_RUNTIME=docker``, in a container."""
+    """Start one real server for the test run; ``STRONGROOM_RUNTIME=docker`` selects a container."""
     from app_integration.errors import ConfigurationError  # noqa: PLC0415 (as above)
     from app_integration.testing.dev_server import real_server  # noqa: PLC0415 (as above)
 
@@ -53,11 +52,11 @@ def real_vault_server() -> Iterator[RealServer]:
 
 @pytest.fixture
 def real_vault(real_vault_server: RealServer, tmp_path: Path) -> Iterator[Application]:
-    """The front door, wired to a real server, under a service name of its own."""
+    """Connect the SDK's public functions to a real server, under a unique service name."""
     from app_integration.testing.application import on_server  # noqa: PLC0415 (as above)
 
     folder = tmp_path / "real-vault"
     folder.mkdir()
-    where = real_vault_server
-    with on_server(where.address, where.root_token, folder) as application:
+    server = real_vault_server
+    with on_server(server.address, server.root_token, folder) as application:
         yield application

@@ -1,4 +1,4 @@
-"""What a service may do on a test's server: the same rules as HCL, and as a function."""
+"""Policy of a service on a test's server, as HCL and as a function."""
 
 from __future__ import annotations
 
@@ -9,12 +9,15 @@ from app_integration import permissions
 from app_integration.names import Scope
 from app_integration.permissions import Need
 
-#: The policy that allows all, as the server's own ``root``.
+#: The policy that allows everything, like the server's own ``root``.
 ROOT = "root"
 
 
 def needs(scope: Scope) -> Iterator[Need]:
-    """All that the SDK asks for in *scope*; ``*`` at the end of a path stands for the rest."""
+    """Yield each capability that the SDK needs in *scope*.
+
+    A ``*`` at the end of a path matches any rest.
+    """
     own = {"read-secret": f"{scope.service}/{scope.environment}/*"}
     for operation in permissions.OPERATIONS:
         if operation != "issue-secret-id":
@@ -23,12 +26,22 @@ def needs(scope: Scope) -> Iterator[Need]:
 
 
 def hcl(scope: Scope) -> str:
-    """The policy as the server takes it."""
+    """Return the policy in HCL."""
     return "\n".join(need.rule() for need in needs(scope))
 
 
 def allows(scope: Scope, policies: tuple[str, ...], capability: str, path: str) -> bool:
-    """Whether *policies* grant *capability* on *path*: :data:`ROOT` all, others the scope's."""
+    """Return whether *policies* grant *capability* on *path*.
+
+    :data:`ROOT` grants everything, any other policy grants what *scope* needs.
+
+    Args:
+        scope: the service and its environment.
+        policies: the policies of the token.
+        capability: such as ``read``.
+        path: API path without ``/v1/``.
+
+    """
     return ROOT in policies or any(
         need.capability == capability and fnmatchcase(path, need.path) for need in needs(scope)
     )

@@ -1,4 +1,4 @@
-"""TCP ports for servers that tests start."""
+"""Free TCP ports for servers that tests start."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ import socket
 from contextlib import ExitStack
 from typing import Final
 
-# Below what Linux (32768 and up), macOS and Windows (49152 and up) give to outgoing connections.
-# A port of theirs may be taken by any client between the look here and the server's own bind.
+# Below the ephemeral ports of Linux (32768 and up), macOS and Windows (49152 and up), because an
+# outgoing connection may take one of those between the check here and the server's own bind.
 _LOWEST: Final = 20_000
 _HIGHEST: Final = 32_767
 
@@ -16,7 +16,7 @@ _HIGHEST: Final = 32_767
 def free_ports(count: int) -> range:
     """Return *count* consecutive ports that nothing on this machine listens on.
 
-    They aren't held: start the server soon.
+    They are not reserved: start the server soon.
     """
     while True:
         first = _LOWEST + secrets.randbelow(_HIGHEST - _LOWEST - count)
@@ -26,7 +26,7 @@ def free_ports(count: int) -> range:
 
 
 def all_free(ports: range) -> bool:
-    """Whether every one of *ports* can be bound on 127.0.0.1 now."""
+    """Return whether each of *ports* can be bound on 127.0.0.1 now."""
     with ExitStack() as stack:
         try:
             for port in ports:

@@ -1,4 +1,4 @@
-"""Tokens in memory: issue, lookup, renewal up to a maximum, revocation, expiry by the clock."""
+"""Tokens in memory: issue, lookup, renewal up to a maximum TTL, revocation and expiry."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from typing import Any, Final
 from app_integration.testing.clock import Clock
 from app_integration.testing.http import (
     NO_CONTENT,
-    Refused,
+    ErrorResponse,
     Request,
     ServerResponse,
-    data,
-    no_such_path,
+    data_response,
+    unsupported_path,
 )
 
 DENIED: Final = "1 error occurred:\n\t* permission denied\n\n"
@@ -22,13 +22,14 @@ DENIED: Final = "1 error occurred:\n\t* permission denied\n\n"
 
 @dataclass(slots=True)
 class Token:
-    """One token of the server.
+    """A token of the server.
 
     Attributes:
-        name: who logged in, such as the role.
+        name: of the role that logged in.
         ttl: seconds from issue or renewal.
         expires: on the server's clock.
-        last: on the clock: no renewal goes beyond; infinity for a periodic token.
+        max_expires: on the same clock; no renewal extends the token beyond it. Infinity for a
+            periodic token.
 
     """
 
@@ -38,11 +39,11 @@ class Token:
     policies: tuple[str, ...]
     ttl: float
     expires: float
-    last: float
+    max_expires: float
     renewable: bool = True
 
     def auth(self, now: float) -> dict[str, Any]:
-        """The ``auth`` block of an answer."""
+        """Return the ``auth`` block of a response."""
         return {
             "client_token": self.value,
             "accessor": self.accessor,
@@ -54,11 +55,18 @@ class Token:
 
 
 class TokenStore:
-    """The token store; *ended* is called with each token that is gone, so that its leases go."""
+    """A token store."""
 
-    def __init__(self, clock: Clock, ended: Callable[[Token], None]) -> None:
+    def __init__(self, clock: Clock, on_revoke: Callable[[Token], None]) -> None:
+        """Start without tokens.
+
+        Args:
+            clock: of the server.
+            on_revoke: called with each token that is revoked or has expired, to revoke its leases.
+
+        """
         self._clock = clock
-        self._ended = ended
+        self._on_revoke = on_revoke
         self._tokens: dict[str, Token] = {}
 
     def issue(
@@ -70,16 +78,34 @@ class TokenStore:
         max_ttl: float = float("inf"),
         renewable: bool = True,
     ) -> Token:
-        """A new token that lives *ttl* seconds, and with renewals at most *max_ttl*."""
+        """Return a new token.
+
+        Args:
+            name: of the role that logs in.
+            policies: that the token gets.
+            ttl: seconds until it expires, unless it is renewed.
+            max_ttl: seconds until it expires in spite of renewals.
+            renewable: whether it can be renewed.
+
+        """
         now = self._clock()
         value, accessor = f"s.{secrets.token_urlsafe(18)}", secrets.token_urlsafe(18)
-        last = now + max_ttl
-        token = Token(value, accessor, name, policies, ttl, min(now + ttl, last), last, renewable)
+        max_expires = now + max_ttl
+        token = Token(
+            value,
+            accessor,
+            name,
+            policies,
+            ttl,
+            min(now + ttl, max_expires),
+            max_expires,
+            renewable,
+        )
         self._tokens[value] = token
         return token
 
     def find(self, value: str | None) -> Token | None:
-        """The living token *value*; None for any other."""
+        """Return the token with *value*; None if there is none, or it has expired."""
         token = self._tokens.get(value or "")
         if token is not None and token.expires <= self._clock():
             self.revoke(token)
@@ -87,35 +113,35 @@ class TokenStore:
         return token
 
     def living(self) -> list[Token]:
-        """All tokens that live."""
+        """Return all tokens that have not expired."""
         return [token for value in list(self._tokens) if (token := self.find(value))]
 
     def revoke(self, token: Token) -> None:
-        """End *token* and what hangs on it."""
+        """Revoke *token* and its leases."""
         if self._tokens.pop(token.value, None) is not None:
-            self._ended(token)
+            self._on_revoke(token)
 
-    def answer(self, request: Request, token: Token) -> ServerResponse:
-        """The answer to *request* below ``auth/token``, sent with *token*."""
+    def handle(self, request: Request, token: Token) -> ServerResponse:
+        """Handle a request below ``auth/token``, sent with *token*, and return the response."""
         match request.method, request.path:
             case "GET", "lookup-self":
-                return data(self._described(token))
+                return data_response(self._describe(token))
             case "POST", "renew-self":
                 return self._renew(token)
             case "POST", "revoke-self":
                 self.revoke(token)
                 return NO_CONTENT
             case _:
-                raise no_such_path()
+                raise unsupported_path()
 
     def _renew(self, token: Token) -> ServerResponse:
         if not token.renewable:
-            raise Refused(400, "lease is not renewable")
+            raise ErrorResponse(400, "lease is not renewable")
         now = self._clock()
-        token.expires = min(now + token.ttl, token.last)
+        token.expires = min(now + token.ttl, token.max_expires)
         return ServerResponse(200, {"auth": token.auth(now)})
 
-    def _described(self, token: Token) -> Mapping[str, Any]:
+    def _describe(self, token: Token) -> Mapping[str, Any]:
         return {
             "accessor": token.accessor,
             "display_name": token.name,

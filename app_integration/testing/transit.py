@@ -1,4 +1,4 @@
-"""Transit in memory: derived keys with versions, encryption, decryption and rewrap in batches."""
+"""Transit in memory: derived keys with versions; encryption, decryption and rewrap in batches."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from app_integration.testing.http import (
     NO_CONTENT,
-    Refused,
+    ErrorResponse,
     Request,
     ServerResponse,
-    data,
-    no_such_path,
+    data_response,
+    unsupported_path,
 )
 
-_SIZE: Final = 32  # bytes of a key
-_NONCE: Final = 12  # bytes
+_KEY_SIZE: Final = 32  # bytes of a key
+_NONCE_SIZE: Final = 12  # bytes
 _CIPHERTEXT: Final = re.compile(r"vault:v([1-9][0-9]*):(.+)")
 _NOT_AUTHENTIC: Final = "cipher: message authentication failed"
 
@@ -35,7 +35,7 @@ Random = Callable[[int], bytes]
 class _Key:
     derived: bool
     versions: list[bytes] = field(repr=False)
-    oldest: int = 1
+    min_version: int = 1
 
     @property
     def latest(self) -> int:
@@ -44,83 +44,88 @@ class _Key:
     def cipher(self, version: int, context: bytes) -> AESGCM:
         key = self.versions[version - 1]
         if self.derived:
-            key = HKDF(hashes.SHA256(), _SIZE, salt=None, info=context).derive(key)
+            key = HKDF(hashes.SHA256(), _KEY_SIZE, salt=None, info=context).derive(key)
         return AESGCM(key)
 
     def context(self, item: Mapping[str, Any]) -> bytes:
         if not self.derived:
             return b""
         if not item.get("context"):
-            raise _ItemRefused("missing 'context' for key derivation; the key is a derived one")
-        return _decoded(item["context"])
+            raise _ItemError("missing 'context' for key derivation; the key is a derived one")
+        return _decode(item["context"])
 
 
-class _ItemRefused(Exception):
-    """One item of a batch can't be done."""
+class _ItemError(Exception):
+    """An error for one item of a batch."""
 
 
 class Transit:
-    """One Transit mount."""
+    """A Transit mount."""
 
     def __init__(self, random: Random) -> None:
-        """Args: *random* gives that many unpredictable bytes."""
+        """Start without keys.
+
+        Args:
+            random: returns the given number of unpredictable bytes.
+
+        """
         self._random = random
         self._keys: dict[str, _Key] = {}
 
-    def answer(self, request: Request) -> ServerResponse:
-        """The answer to *request*, whose path is below the mount."""
+    def handle(self, request: Request) -> ServerResponse:
+        """Handle a request whose path is relative to the mount, and return the response."""
         match request.method, request.path.split("/"):
             case "POST", [("encrypt" | "decrypt" | "rewrap") as operation, name]:
                 return self._run(operation, name, request.body)
             case "POST", ["keys", name]:
                 self._create(name, derived=bool(request.body.get("derived")))
-                return self._described(name)
+                return self._describe(name)
             case "GET", ["keys", name]:
-                return self._described(name)
+                return self._describe(name)
             case "POST", ["keys", name, "rotate"]:
-                self._key(name).versions.append(self._random(_SIZE))
-                return self._described(name)
+                self._key(name).versions.append(self._random(_KEY_SIZE))
+                return self._describe(name)
             case "POST", ["keys", name, "config"]:
                 self._configure(self._key(name), request.body)
                 return NO_CONTENT
             case _:
-                raise no_such_path()
+                raise unsupported_path()
 
     def _create(self, name: str, *, derived: bool) -> _Key:
-        """A new key; one that is there stays as it is, as at the real server."""
-        return self._keys.setdefault(name, _Key(derived, [self._random(_SIZE)]))
+        """Return the key *name*; create it if it does not exist. The real server keeps it, too."""
+        return self._keys.setdefault(name, _Key(derived, [self._random(_KEY_SIZE)]))
 
     def _configure(self, key: _Key, body: Mapping[str, Any]) -> None:
-        oldest = int(body.get("min_decryption_version", key.oldest))
-        if not 1 <= oldest <= key.latest:
-            raise Refused(400, f"cannot set min decryption version of {oldest}")
-        key.oldest = oldest
+        min_version = int(body.get("min_decryption_version", key.min_version))
+        if not 1 <= min_version <= key.latest:
+            raise ErrorResponse(400, f"cannot set min decryption version of {min_version}")
+        key.min_version = min_version
 
     def _key(self, name: str) -> _Key:
         if name not in self._keys:
-            raise Refused(400, "encryption key not found")
+            raise ErrorResponse(400, "encryption key not found")
         return self._keys[name]
 
-    def _described(self, name: str) -> ServerResponse:
+    def _describe(self, name: str) -> ServerResponse:
         key = self._keys.get(name)
         if key is None:
-            raise Refused(404)
-        return data(
+            raise ErrorResponse(404)
+        return data_response(
             {
                 "name": name,
                 "derived": key.derived,
                 "type": "aes256-gcm96",
                 "latest_version": key.latest,
-                "min_decryption_version": key.oldest,
+                "min_decryption_version": key.min_version,
                 "exportable": False,
                 "deletion_allowed": False,
-                "keys": {str(number): 0 for number in range(key.oldest, key.latest + 1)},
+                "keys": {str(number): 0 for number in range(key.min_version, key.latest + 1)},
             }
         )
 
     def _run(self, operation: str, name: str, body: Mapping[str, Any]) -> ServerResponse:
         if operation == "encrypt" and name not in self._keys:
-            # The real server makes it: derived when the request has a context.
+            # The real server creates the key, too; it is derived if the request has a context.
             first = (body.get("batch_input") or [body])[0]
             self._create(name, derived="context" in first)
         run = {"encrypt": self._encrypt, "decrypt": self._decrypt, "rewrap": self._rewrap}[
@@ -130,9 +135,9 @@ class Transit:
         items = body.get("batch_input")
         if items is None:
             try:
-                return data(run(key, body))
-            except _ItemRefused as refused:
-                raise Refused(400, str(refused)) from None
+                return data_response(run(key, body))
+            except _ItemError as refused:
+                raise ErrorResponse(400, str(refused)) from None
         results = [_attempt(run, key, item) for item in items]
         failed = sum("error" in result for result in results)
         if failed in (0, len(results)) or "partial_failure_response_code" not in body:
@@ -142,7 +147,7 @@ class Transit:
         return ServerResponse(status, {"data": {"batch_results": results}})
 
     def _encrypt(self, key: _Key, item: Mapping[str, Any]) -> dict[str, Any]:
-        return self._seal(key, _decoded(item.get("plaintext", "")), key.context(item))
+        return self._seal(key, _decode(item.get("plaintext", "")), key.context(item))
 
     def _decrypt(self, key: _Key, item: Mapping[str, Any]) -> dict[str, Any]:
         plaintext = self._open(key, item)
@@ -152,7 +157,7 @@ class Transit:
         return self._seal(key, self._open(key, item), key.context(item))
 
     def _seal(self, key: _Key, plaintext: bytes, context: bytes) -> dict[str, Any]:
-        nonce = self._random(_NONCE)
+        nonce = self._random(_NONCE_SIZE)
         sealed = nonce + key.cipher(key.latest, context).encrypt(nonce, plaintext, None)
         text = base64.b64encode(sealed).decode()
         return {"ciphertext": f"vault:v{key.latest}:{text}", "key_version": key.latest}
@@ -161,16 +166,18 @@ class Transit:
         context = key.context(item)
         parts = _CIPHERTEXT.fullmatch(str(item.get("ciphertext", "")))
         if parts is None:
-            raise _ItemRefused("invalid ciphertext: no prefix")
-        version, sealed = int(parts[1]), _decoded(parts[2])
+            raise _ItemError("invalid ciphertext: no prefix")
+        version, sealed = int(parts[1]), _decode(parts[2])
         if version > key.latest:
-            raise _ItemRefused("invalid ciphertext: version is too new")
-        if version < key.oldest:
-            raise _ItemRefused("ciphertext or signature version is disallowed by policy (too old)")
+            raise _ItemError("invalid ciphertext: version is too new")
+        if version < key.min_version:
+            raise _ItemError("ciphertext or signature version is disallowed by policy (too old)")
         try:
-            return key.cipher(version, context).decrypt(sealed[:_NONCE], sealed[_NONCE:], None)
+            return key.cipher(version, context).decrypt(
+                sealed[:_NONCE_SIZE], sealed[_NONCE_SIZE:], None
+            )
         except (InvalidTag, ValueError):
-            raise _ItemRefused(_NOT_AUTHENTIC) from None
+            raise _ItemError(_NOT_AUTHENTIC) from None
 
 
 def _attempt(
@@ -178,12 +185,12 @@ def _attempt(
 ) -> dict[str, Any]:
     try:
         return run(key, item)
-    except _ItemRefused as refused:
+    except _ItemError as refused:
         return {"error": str(refused)}
 
 
-def _decoded(text: object) -> bytes:
+def _decode(text: object) -> bytes:
     try:
         return base64.b64decode(str(text), validate=True)
     except binascii.Error:
-        raise _ItemRefused("illegal base64 data") from None
+        raise _ItemError("illegal base64 data") from None

@@ -99,7 +99,7 @@ def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
     path = f"secret/data/{SCOPE.secret(ADOPTED)}"
     hand.post(path, {"data": template})
     hand.post(path.replace("/data/", "/metadata/"), {"custom_metadata": {COMPOSED_KEY: "1"}})
-    server.leases.static(SCOPE.static_role(ADOPTED), "shop_app", 3600)
+    server.leases.add_static_role(SCOPE.static_role(ADOPTED), "shop_app", 3600)
     server.leases.roles[SCOPE.database_role()] = DatabaseRole(3600, 86_400)
     yield Stage(folder, server, wire, login, client, session, operator)
     client.close()

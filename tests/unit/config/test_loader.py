@@ -93,7 +93,10 @@ def test_the_path_comes_from_the_environment(write: Write, monkeypatch: pytest.M
         ("", "is empty"),
         (" \n\n", "is empty"),
         (text().rstrip("\n"), "does not end with a newline, so it was only partly written"),
-        (text(url="<no value>"), ":1: <no value>: the server holds no value for this place; write the secret"),
+        (
+            text(url="<no value>"),
+            ":1: <no value>: the server holds no value for this place; write the secret",
+        ),
         (b"a: \xff\n", ":1: invalid UTF-8"),
         ("a: 1\nb: [\n", ":3: invalid YAML"),
         ("a: \x07\n", ":1: invalid YAML"),

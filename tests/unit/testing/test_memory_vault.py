@@ -139,7 +139,7 @@ def test_a_lease_ends_with_its_time_and_with_its_token(vault: MemoryApplication)
 
 
 def test_the_password_of_a_static_role_changes_with_its_period(vault: MemoryApplication) -> None:
-    role = vault.server.leases.static("shop-static", "shop", period=100)
+    role = vault.server.leases.add_static_role("shop-static", "shop", period=100)
     first = role.password
     path = "database/static-creds/shop-static"
     vault.advance(40)
