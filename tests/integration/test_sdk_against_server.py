@@ -1,4 +1,4 @@
-"""The team's own acceptance ideas, counted in the server's audit log."""
+"""Acceptance tests of the SDK, counted in the server's audit log."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ IMPATIENT = Limits(deadline=0.5, connect_timeout=0.2)
 
 
 @pytest.mark.usefixtures("front_door")
-def test_a_cached_call_is_one_request_and_a_forced_one_two(deployment: Deployment) -> None:
+def test_get_secret_cached_is_one_request_and_forced_is_two(deployment: Deployment) -> None:
     others = tokens(deployment.audit_lines(JWT)).keys()  # the agent's: it reads every few seconds
     assert get_secret("jwt-secret") == get_secret("jwt-secret")
     assert own(deployment, others) == [1]
@@ -49,18 +49,18 @@ def test_a_cached_call_is_one_request_and_a_forced_one_two(deployment: Deploymen
 
 
 def tokens(lines: list[str]) -> Counter[str]:
-    """How many of the audit *lines* each token caused, by its HMAC."""
+    """Return the number of audit *lines* of each token, by its HMAC."""
     return Counter(json.loads(line)["auth"]["client_token"] for line in lines)
 
 
 def own(deployment: Deployment, others: Collection[str]) -> list[int]:
-    """How many reads of the signing secret each token caused that is none of *others*."""
+    """Return the reads of the signing secret of each token that is none of *others*."""
     found = tokens(deployment.audit_lines(JWT))
     return [count for token, count in found.items() if token not in others]
 
 
 @pytest.mark.usefixtures("front_door")
-def test_the_access_record_carries_the_servers_request_id(deployment: Deployment) -> None:
+def test_access_record_has_request_id_of_server(deployment: Deployment) -> None:
     get_secret("jwt-secret", force_refresh=True)
     records = Path(deployment.variables["STRONGROOM_AUDIT_FILE"]).read_text().splitlines()
     record = json.loads(records[-1])
@@ -69,7 +69,7 @@ def test_the_access_record_carries_the_servers_request_id(deployment: Deployment
     assert record["accessor"].startswith("hmac-sha256:")
 
 
-def test_a_token_that_may_not_ask_for_its_accessor_does_without(
+def test_token_without_audit_hash_right_has_no_accessor(
     deployment: Deployment, tmp_path: Path
 ) -> None:
     log = tmp_path / "access.jsonl"
@@ -80,7 +80,7 @@ def test_a_token_that_may_not_ask_for_its_accessor_does_without(
 
 
 @pytest.mark.usefixtures("front_door")
-def test_the_plain_database_url_connects_as_it_is() -> None:
+def test_database_url_secret_connects_unchanged() -> None:
     engine = create_engine(get_secret("database-url"))
     with engine.connect() as connection:
         assert connection.execute(text("SELECT 1")).scalar() == 1
@@ -88,7 +88,7 @@ def test_the_plain_database_url_connects_as_it_is() -> None:
 
 
 @pytest.mark.usefixtures("front_door")
-def test_a_secret_is_neither_in_logs_nor_in_an_exceptions_text(
+def test_secret_is_in_neither_logs_nor_exceptions(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     caplog.set_level(logging.DEBUG)
@@ -101,7 +101,7 @@ def test_a_secret_is_neither_in_logs_nor_in_an_exceptions_text(
 
 
 @pytest.mark.usefixtures("front_door")
-def test_in_development_a_name_unknown_to_the_server_comes_from_the_environment(
+def test_get_secret_unknown_in_development_falls_back_to_environment(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     (tmp_path / ".env").write_text("TEST_SECRET=from file\nOTHER_SECRET='from file too'\n")
@@ -112,7 +112,7 @@ def test_in_development_a_name_unknown_to_the_server_comes_from_the_environment(
     assert [info and info.source for info in sources] == ["environment", "dotenv"]
 
 
-def test_in_development_a_missing_server_falls_back(
+def test_get_secret_without_server_in_development_falls_back(
     deployment: Deployment, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("TEST_SECRET", "from environment")
@@ -125,7 +125,7 @@ def test_in_development_a_missing_server_falls_back(
 
 
 @pytest.mark.parametrize("environment", ["staging", "production"])
-def test_elsewhere_there_is_no_fallback(
+def test_get_secret_outside_development_has_no_fallback(
     deployment: Deployment, monkeypatch: pytest.MonkeyPatch, environment: str
 ) -> None:
     monkeypatch.setenv("TEST_SECRET", "from environment")
@@ -141,7 +141,7 @@ def test_elsewhere_there_is_no_fallback(
         client.close()
 
 
-def test_a_default_answers_for_a_deleted_value(deployment: Deployment, service: Client) -> None:
+def test_get_secret_deleted_returns_default(deployment: Deployment, service: Client) -> None:
     path = "gaara-store/dev/smtp-password"
     deployment.operator.delete(f"secret/data/{path}")
     try:
@@ -153,7 +153,7 @@ def test_a_default_answers_for_a_deleted_value(deployment: Deployment, service: 
     assert service.secrets.get("smtp-password", force_refresh=True)
 
 
-def test_a_denied_name_gives_the_rule_to_add(service: Client) -> None:
+def test_get_secret_denied_has_policy_rule(service: Client) -> None:
     with pytest.raises(AccessDenied) as caught:
         service.secrets.get("payment-key", default="")
     assert 'path "secret/data/gaara-store/dev/payment-key" { capabilities = ["read"] }' in str(
@@ -162,7 +162,7 @@ def test_a_denied_name_gives_the_rule_to_add(service: Client) -> None:
 
 
 @pytest.mark.usefixtures("front_door")
-def test_a_hundred_fields_take_one_wrapped_data_key(deployment: Deployment) -> None:
+def test_encrypt_field_of_100_values_takes_one_data_key(deployment: Deployment) -> None:
     path = "transit/encrypt/gaara-store-dev-pii"
     before = len(deployment.audit_lines(path))
     tokens = [encrypt_field(f"user{n}@example.com", context={"user_id": n}) for n in range(100)]
@@ -172,7 +172,7 @@ def test_a_hundred_fields_take_one_wrapped_data_key(deployment: Deployment) -> N
         decrypt_field(tokens[42], context={"user_id": 43})
 
 
-def test_another_process_reads_the_token(deployment: Deployment, service: Client) -> None:
+def test_decrypt_field_in_another_process_succeeds(deployment: Deployment, service: Client) -> None:
     token = service.cipher("pii").encrypt_field("ada@example.com", {"user_id": 7})
     other = Client(deployment.settings)
     assert other.cipher("pii").decrypt_field(token, {"user_id": 7}) == "ada@example.com"
@@ -180,7 +180,7 @@ def test_another_process_reads_the_token(deployment: Deployment, service: Client
 
 
 @pytest.mark.usefixtures("front_door")
-def test_the_plain_wrapper_encrypts_at_the_server(deployment: Deployment) -> None:
+def test_transit_encrypts_at_server(deployment: Deployment) -> None:
     plain = app_integration.transit()
     sealed = plain.encrypt(b"ada@example.com", context=b"row 7")
     rewrapped = Transit(deployment.operator.post, "gaara-store-dev-pii").rewrap(
@@ -189,7 +189,7 @@ def test_the_plain_wrapper_encrypts_at_the_server(deployment: Deployment) -> Non
     assert plain.decrypt(rewrapped, context=b"row 7") == b"ada@example.com"
 
 
-def test_a_revoked_token_costs_one_login(deployment: Deployment, service: Client) -> None:
+def test_revoked_token_causes_one_login(deployment: Deployment, service: Client) -> None:
     service.secrets.get("jwt-secret")
     login = "auth/approle/login"
     before = len(deployment.audit_lines(login))
@@ -200,7 +200,7 @@ def test_a_revoked_token_costs_one_login(deployment: Deployment, service: Client
     assert len(deployment.audit_lines(login)) == before + 1
 
 
-def test_closing_gives_the_token_back(deployment: Deployment) -> None:
+def test_close_revokes_token(deployment: Deployment) -> None:
     client = Client(deployment.settings)
     accessor = client.session.get("auth/token/lookup-self")["data"]["accessor"]
     client.close()
@@ -208,7 +208,7 @@ def test_closing_gives_the_token_back(deployment: Deployment) -> None:
         deployment.operator.post("auth/token/lookup-accessor", {"accessor": accessor})
 
 
-def test_the_front_door_wires_itself_from_the_environment(
+def test_public_functions_build_client_from_environment(
     deployment: Deployment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     default_client.close()

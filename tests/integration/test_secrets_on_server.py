@@ -1,4 +1,4 @@
-"""The cache and its forms on the real server, counted in its audit log."""
+"""Cache and forms of secrets on a real server, counted in its audit log."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ close()
 
 @pytest.fixture
 def versions(deployment: Deployment) -> Iterator[list[str]]:
-    """Three versions of :data:`NAME`, and its first one back at the end."""
+    """Write three versions of :data:`NAME`, and restore its first one at the end."""
     first = deployment.operator.get(PATH)["data"]
     written = [first["data"]["value"], "second-of-three", "third-of-three"]
     for value in written[1:]:
@@ -59,7 +59,7 @@ def versions(deployment: Deployment) -> Iterator[list[str]]:
 
 
 def readers(deployment: Deployment) -> Counter[str]:
-    """How often each token has read :data:`NAME`."""
+    """Return how often each token has read :data:`NAME`."""
     lines = map(json.loads, deployment.audit_lines(PATH))
     return Counter(line["auth"]["client_token"] for line in lines)
 
@@ -72,7 +72,7 @@ def newest(service: Client) -> int:
     return info.version
 
 
-def test_a_herd_of_threads_in_several_processes_asks_once_a_process(
+def test_threads_in_several_processes_send_one_request_per_process(
     deployment: Deployment,
 ) -> None:
     before = readers(deployment)
@@ -85,7 +85,7 @@ def test_a_herd_of_threads_in_several_processes_asks_once_a_process(
     assert sorted(own.values()) == [1] * PROCESSES
 
 
-def test_tasks_and_threads_that_miss_together_ask_once(
+def test_tasks_and_threads_with_same_miss_send_one_request(
     deployment: Deployment, service: Client
 ) -> None:
     before, gate = readers(deployment), threading.Barrier(THREADS + 1)
@@ -108,7 +108,7 @@ def test_tasks_and_threads_that_miss_together_ask_once(
     assert sum((readers(deployment) - before).values()) == 1
 
 
-def test_versions_fields_and_types_are_read_as_they_were_written(
+def test_versions_fields_and_types_are_read_as_written(
     versions: list[str], service: Client
 ) -> None:
     last = newest(service)
@@ -125,7 +125,7 @@ def test_versions_fields_and_types_are_read_as_they_were_written(
         secrets.get(NAME, as_type=int)
 
 
-def test_the_previous_version_counts_until_it_is_destroyed(
+def test_previous_version_is_returned_until_destroyed(
     deployment: Deployment, versions: list[str]
 ) -> None:
     with_service = Client(deployment.settings)
@@ -142,7 +142,7 @@ def test_the_previous_version_counts_until_it_is_destroyed(
     fresh.close()
 
 
-def test_what_is_required_and_not_there_is_listed_with_its_rule(service: Client) -> None:
+def test_require_lists_missing_names_with_policy_rule(service: Client) -> None:
     with pytest.raises(SecretsMissing) as caught:
         service.secrets.require([NAME, "payment-key", "jwt-secret", "mail/archive-key"])
     assert caught.value.denied == ("payment-key", "mail/archive-key")
@@ -152,7 +152,7 @@ def test_what_is_required_and_not_there_is_listed_with_its_rule(service: Client)
 
 
 @pytest.mark.usefixtures("versions")
-def test_a_rotation_is_told_by_the_background_thread(deployment: Deployment) -> None:
+def test_rotation_is_reported_by_background_thread(deployment: Deployment) -> None:
     settings = replace(deployment.settings, limits=Limits(cache_ttl=1.0))
     service, told = Client(settings), queue.Queue[Any]()
     service.secrets.get(NAME)

@@ -30,7 +30,7 @@ LIMITS = Limits()
 
 @dataclass(frozen=True)
 class Read:
-    """One call: the value, or None for an error, and the seconds that it took."""
+    """One call: the value, or None after an error, and its duration in seconds."""
 
     value: str | None
     took: float
@@ -66,7 +66,7 @@ def read_until(session: Session, over: threading.Event) -> list[Read]:
 
 
 def write_until(session: Session, over: threading.Event) -> list[int]:
-    """Numbers that the server acknowledged."""
+    """Write numbers until *stop* is set; return those that the server acknowledged."""
     acknowledged = []
     number = 0
     while not over.wait(PAUSE):
@@ -79,7 +79,7 @@ def write_until(session: Session, over: threading.Event) -> list[int]:
     return acknowledged
 
 
-def test_a_killed_leader_costs_no_wrong_value_and_no_call_beyond_its_deadline(
+def test_cluster_with_killed_leader_returns_right_values_within_deadline(
     cluster: Cluster,
 ) -> None:
     leader = cluster.leader()

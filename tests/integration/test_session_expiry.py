@@ -1,4 +1,4 @@
-"""Tokens that end, and what a session makes of it, counted in the audit log of a real server."""
+"""Expiry of tokens and secret-ids, counted in the audit log of a real server."""
 
 from __future__ import annotations
 
@@ -44,9 +44,7 @@ def revoke(server: AuditedServer, session: Session) -> None:
     server.root.post("auth/token/revoke-accessor", {"accessor": token.accessor})
 
 
-def test_64_threads_that_find_the_token_revoked_log_in_once(
-    server: AuditedServer, tmp_path: Path
-) -> None:
+def test_64_threads_with_revoked_token_log_in_once(server: AuditedServer, tmp_path: Path) -> None:
     with Session(server.address, login(server, tmp_path)) as session:
         session.get(PATH)
         for _ in range(3):
@@ -64,9 +62,7 @@ def test_64_threads_that_find_the_token_revoked_log_in_once(
             assert server.count(LOOKUP) - lookups <= THREADS
 
 
-def test_a_denied_path_costs_one_look_up_and_no_login(
-    server: AuditedServer, tmp_path: Path
-) -> None:
+def test_denied_path_causes_one_lookup_and_no_login(server: AuditedServer, tmp_path: Path) -> None:
     with Session(server.address, login(server, tmp_path)) as session:
         session.get(PATH)
         logins, lookups = server.count(LOGIN), server.count(LOOKUP)
@@ -86,7 +82,7 @@ def test_a_denied_path_costs_one_look_up_and_no_login(
     ],
     ids=["max TTL at once", "max TTL later", "batch: not renewable", "final second"],
 )
-def test_a_token_that_ends_is_followed_by_one_login_a_life(
+def test_token_that_expires_causes_one_login_per_ttl(
     server: AuditedServer, tmp_path: Path, options: dict[str, Any]
 ) -> None:
     logins = server.count(LOGIN)
@@ -105,9 +101,7 @@ def test_a_token_that_ends_is_followed_by_one_login_a_life(
     assert read > 10
 
 
-def test_a_used_up_secret_id_is_asked_about_in_growing_pauses(
-    server: AuditedServer, tmp_path: Path
-) -> None:
+def test_login_with_used_up_secret_id_backs_off(server: AuditedServer, tmp_path: Path) -> None:
     approle = login(server, tmp_path, secret_id_num_uses=1)
     with Session(server.address, approle) as session:
         session.get(PATH)
@@ -123,7 +117,9 @@ def test_a_used_up_secret_id_is_asked_about_in_growing_pauses(
         assert calls > 100
 
 
-def test_a_new_secret_id_ends_the_refusals(server: AuditedServer, tmp_path: Path) -> None:
+def test_login_with_new_secret_id_succeeds_after_refusals(
+    server: AuditedServer, tmp_path: Path
+) -> None:
     approle = login(server, tmp_path, secret_id_num_uses=1)
     limits = Limits(login_retry_base=0.05, login_retry_max=0.2)
     with Session(server.address, approle, limits=limits) as session:

@@ -1,4 +1,4 @@
-"""Nothing that the server said or was told is in an error, whichever way it is shown."""
+"""Errors of a session: no form of them contains data of a request or a response."""
 
 from __future__ import annotations
 
@@ -44,24 +44,24 @@ def session(server: AuditedServer, tmp_path: Path) -> Iterator[Session]:
 
 @pytest.fixture
 def batch(server: AuditedServer) -> list[dict[str, str]]:
-    """Two items, one of which can't be decrypted."""
+    """Return two items, one of which cannot be decrypted."""
     sealed = server.root.post(f"transit/encrypt/{KEY}", {"plaintext": CANARY})["data"]
     return [{"ciphertext": sealed["ciphertext"]}, {"ciphertext": "vault:v1:AAAA"}]
 
 
-def shown(error: BaseException) -> list[str]:
-    """Every way in which somebody may come to see *error*, and all that hangs on it."""
+def every_form(error: BaseException) -> list[str]:
+    """Return every form in which *error*, with its causes, may be printed."""
     ways = [str(error), repr(error), repr(error.args), repr(vars(error))]
     told = traceback.TracebackException.from_exception(error, capture_locals=True)
     ways += list(told.format())
     for each in (error.__cause__, error.__context__):
         if each is not None:
-            ways += shown(each)
+            ways += every_form(each)
     return ways
 
 
-def held(error: BaseException) -> list[str]:
-    """The local variables of our own frames, looked into as reporters do."""
+def frame_locals(error: BaseException) -> list[str]:
+    """Return the local variables of the SDK's frames, expanded as error reporters do."""
     found = []
     for frame, _ in traceback.walk_tb(error.__traceback__):
         if "app_integration" in frame.f_code.co_filename:
@@ -69,7 +69,7 @@ def held(error: BaseException) -> list[str]:
     return found
 
 
-def test_hvac_itself_shows_other_items_of_a_batch(
+def test_hvac_exception_contains_other_items_of_batch(
     server: AuditedServer, batch: list[dict[str, str]]
 ) -> None:
     client = hvac.Client(server.address, token=ROOT_TOKEN)
@@ -78,7 +78,7 @@ def test_hvac_itself_shows_other_items_of_a_batch(
     assert CANARY in str(caught.value)
 
 
-def test_a_partly_failed_batch_shows_nothing_of_its_other_items(
+def test_partly_failed_batch_error_has_nothing_of_other_items(
     session: Session, batch: list[dict[str, str]], caplog: pytest.LogCaptureFixture
 ) -> None:
     with caplog.at_level(logging.DEBUG), pytest.raises(RequestRefused) as caught:
@@ -88,7 +88,7 @@ def test_a_partly_failed_batch_shows_nothing_of_its_other_items(
     assert error.data["batch_results"][0] == {}
     assert error.data["batch_results"][1]["error"]
     logging.getLogger("tests").error("by chance", exc_info=error)
-    everything = [*shown(error), *held(error), caplog.text, repr(caplog.records)]
+    everything = [*every_form(error), *frame_locals(error), caplog.text, repr(caplog.records)]
     assert [each for each in everything if CANARY in each] == []
 
 
@@ -97,7 +97,7 @@ def test_a_partly_failed_batch_shows_nothing_of_its_other_items(
     [Weather(reset=True), Weather(cut_after=40), Weather(hole=True)],
     ids=["reset", "cut", "hole"],
 )
-def test_a_broken_connection_shows_neither_token_nor_what_was_sent(
+def test_broken_connection_error_has_neither_token_nor_body(
     server: AuditedServer,
     session: Session,
     tmp_path: Path,
@@ -120,10 +120,10 @@ def test_a_broken_connection_shows_neither_token_nor_what_was_sent(
     canaries = (CANARY, secret_id, token.value.reveal())
     everything = [caplog.text]
     for caught in (at_login, at_request):
-        everything += [*_ours(caught.value), *held(caught.value)]
+        everything += [*_own_lines(caught.value), *frame_locals(caught.value)]
     assert [each for each in everything if any(canary in each for canary in canaries)] == []
 
 
-def _ours(error: BaseException) -> list[str]:
-    """As :func:`shown`, without the lines of this file, which holds the canaries itself."""
-    return [each for each in shown(error) if Path(__file__).name not in each]
+def _own_lines(error: BaseException) -> list[str]:
+    """Return :func:`every_form` without the lines of this file, which has the canaries."""
+    return [each for each in every_form(error) if Path(__file__).name not in each]

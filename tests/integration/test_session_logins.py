@@ -1,4 +1,4 @@
-"""Each way to log in, on a real server: what it takes, and what a refusal says."""
+"""Each auth method on a real server: successful logins, and the errors of rejected ones."""
 
 from __future__ import annotations
 
@@ -96,9 +96,7 @@ class TestJwt:
         path.write_text(jwt.encode(claims(**options), key, algorithm="ES256"))
         return path
 
-    def test_a_token_that_was_signed_for_the_role_logs_in(
-        self, server: AuditedServer, tmp_path: Path
-    ) -> None:
+    def test_jwt_signed_for_role_logs_in(self, server: AuditedServer, tmp_path: Path) -> None:
         auth = Auth("jwt", jwt_file=self.file(tmp_path, KEY))
         with session(server, auth) as opened:
             assert opened.get(SELF)["data"]["meta"]["role"] == ROLE
@@ -113,7 +111,7 @@ class TestJwt:
         ],
         ids=["signed by another", "expired", "for another", "of another"],
     )
-    def test_any_other_is_refused_with_the_servers_reason_and_not_shown(
+    def test_jwt_that_does_not_match_is_refused_with_reason_and_without_jwt(
         self, server: AuditedServer, tmp_path: Path, wrong: dict[str, Any], reason: str
     ) -> None:
         file = self.file(tmp_path, **{"key": KEY, **wrong})
@@ -124,7 +122,7 @@ class TestJwt:
             opened.get(SELF)
         assert file.read_text() not in f"{caught.value!r} {caught.value.__cause__!r}"
 
-    def test_a_replaced_file_is_read_at_the_next_login(
+    def test_jwt_file_replaced_is_read_at_next_login(
         self, server: AuditedServer, tmp_path: Path
     ) -> None:
         file = self.file(tmp_path, KEY)
@@ -148,7 +146,7 @@ REVIEW: Final[dict[str, Any]] = {
 
 
 class TestKubernetes:
-    def test_a_pods_token_logs_in(self, server: AuditedServer, tmp_path: Path) -> None:
+    def test_kubernetes_token_logs_in(self, server: AuditedServer, tmp_path: Path) -> None:
         pod = {
             "kubernetes.io": {
                 "namespace": "shops",
@@ -194,7 +192,7 @@ class Cluster(Server):
 class TestCertificate:
     @pytest.fixture
     def pair(self, tls_server: AuditedServer, tmp_path: Path) -> tuple[Path, Path]:
-        """A certificate that the role takes, and its key."""
+        """Return a certificate that the role accepts, and its key."""
         made, now = key(), datetime.now(UTC)
         name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "shop")])
         certificate = (
@@ -214,7 +212,7 @@ class TestCertificate:
         )
         return files
 
-    def test_a_certificate_logs_in_and_its_token_can_be_renewed(
+    def test_certificate_logs_in_and_its_token_is_renewable(
         self, tls_server: AuditedServer, pair: tuple[Path, Path]
     ) -> None:
         with session(tls_server, Auth("cert", certificate=pair)) as opened:
@@ -223,7 +221,7 @@ class TestCertificate:
             assert opened.post("auth/token/renew-self", {})["auth"]["lease_duration"] == 60
         tls_server.root.delete("sys/auth/cert")
 
-    def test_another_certificate_is_refused(
+    def test_certificate_without_role_is_refused(
         self, tls_server: AuditedServer, pair: tuple[Path, Path]
     ) -> None:
         with session(tls_server, Auth("cert", certificate=pair)) as opened:
@@ -238,7 +236,7 @@ class TestCertificate:
 
 
 class TestToken:
-    def test_a_sinks_token_is_read_again_when_it_changed_and_never_revoked(
+    def test_sink_token_replaced_is_read_again_and_never_revoked(
         self, server: AuditedServer, tmp_path: Path
     ) -> None:
         sink = tmp_path / "sink"
@@ -253,7 +251,7 @@ class TestToken:
         for token in tokens:
             server.root.post("auth/token/lookup-accessor", {"accessor": token["accessor"]})
 
-    def test_a_dead_token_in_a_sink_says_whom_to_ask(
+    def test_sink_token_revoked_says_what_to_check(
         self, server: AuditedServer, tmp_path: Path
     ) -> None:
         sink = tmp_path / "sink"
@@ -266,7 +264,7 @@ class TestToken:
 
 
 class TestNamespace:
-    def test_a_service_lives_wholly_below_its_namespace(
+    def test_service_with_namespace_sends_every_request_below_it(
         self, server: AuditedServer, tmp_path: Path
     ) -> None:
         server.root.post("sys/namespaces/east", {})
@@ -316,7 +314,7 @@ listener "unix" {{
 
     @pytest.fixture
     def agent(self, server: AuditedServer, tmp_path: Path) -> Iterator[str]:
-        """The address of a real agent's listener, which adds its token."""
+        """Yield the address of a real agent's listener, which adds its token."""
         token = server.root.post("auth/token/create", {"ttl": "60s"})["auth"]["client_token"]
         (tmp_path / "token").write_text(token)
         listen = f"127.0.0.1:{free_ports(1)[0]}"
@@ -340,7 +338,7 @@ listener "unix" {{
         process.terminate()
         process.wait(20)
 
-    def test_an_agent_adds_its_token_over_tcp_and_a_socket(
+    def test_agent_proxy_adds_its_token_over_tcp_and_unix_socket(
         self, server: AuditedServer, agent: str, tmp_path: Path
     ) -> None:
         logins = server.count("auth/approle/login")

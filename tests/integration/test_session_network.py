@@ -69,7 +69,7 @@ def read(session: Session) -> str:
     ],
     ids=["black hole", "reset", "cut before the answer", "cut in the body", "slow", "dripping"],
 )
-def test_a_network_that_does_not_recover_is_an_error_by_the_deadline(
+def test_network_that_stays_broken_raises_by_deadline(
     proxy: TcpProxy, session: Session, weather: Weather, kind: type[StrongroomError]
 ) -> None:
     proxy.weather = weather
@@ -88,7 +88,7 @@ def test_a_network_that_does_not_recover_is_an_error_by_the_deadline(
     [Weather(reset=True), Weather(cut_after=0), Weather(cut_after=2000)],
     ids=["reset", "cut before the answer", "cut in the body"],
 )
-def test_a_network_that_recovers_in_time_is_not_noticed(
+def test_network_that_recovers_in_time_causes_no_error(
     proxy: TcpProxy, session: Session, weather: Weather
 ) -> None:
     proxy.weather = weather
@@ -109,14 +109,14 @@ def test_a_network_that_recovers_in_time_is_not_noticed(
     ],
     ids=["late", "in pieces", "narrow"],
 )
-def test_a_slow_network_gives_whole_values(
+def test_slow_network_returns_whole_values(
     proxy: TcpProxy, session: Session, weather: Weather
 ) -> None:
     proxy.weather = weather
     assert [read(session) for _ in range(5)] == [VALUE] * 5
 
 
-def test_nothing_listens_is_an_error_by_the_deadline(approle: AppRole) -> None:
+def test_port_without_listener_raises_by_deadline(approle: AppRole) -> None:
     begun = time.monotonic()
     with (
         Session("http://127.0.0.1:1", approle, limits=LIMITS) as session,
@@ -126,7 +126,7 @@ def test_nothing_listens_is_an_error_by_the_deadline(approle: AppRole) -> None:
     assert seconds(begun) < LATEST
 
 
-def test_a_request_that_must_not_be_repeated_is_sent_once_when_its_answer_is_cut(
+def test_request_without_retry_is_sent_once_when_response_is_cut(
     server: AuditedServer, proxy: TcpProxy, session: Session
 ) -> None:
     before = server.count("sys/wrapping/wrap")
@@ -138,7 +138,7 @@ def test_a_request_that_must_not_be_repeated_is_sent_once_when_its_answer_is_cut
 
 
 class TestSealed:
-    """A server of its own, since it doesn't come back."""
+    """Tests with a server of their own, because a sealed server does not come back."""
 
     @pytest.fixture
     def sealed(self, tmp_path: Path) -> Iterator[AuditedServer]:
@@ -147,7 +147,7 @@ class TestSealed:
             started.root.post("sys/seal", {})
             yield started
 
-    def test_it_is_told_at_once_and_asked_once(
+    def test_sealed_server_raises_at_once_after_one_request(
         self, sealed: AuditedServer, approle: AppRole
     ) -> None:
         with tcp_proxy(sealed.address) as proxy:
@@ -160,7 +160,7 @@ class TestSealed:
                 assert seconds(begun) < limits.deadline / 60
             assert proxy.connections == 3
 
-    def test_beside_one_that_serves_it_is_not_noticed(
+    def test_sealed_server_beside_active_one_causes_no_error(
         self, sealed: AuditedServer, server: AuditedServer, approle: AppRole
     ) -> None:
         further = [server.address]

@@ -1,4 +1,4 @@
-"""A session's token on a real server: it outlives its first life, by renewal or a new login."""
+"""A session's token on a real server: renewal beyond its first TTL, and replacement by a login."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def operator(deployment: Deployment) -> Iterator[Session]:
 
 
 def role(operator: Session, folder: Path, **options: Any) -> AppRole:
-    """The AppRole with its credential in *folder*; *options* as its API takes them."""
+    """Create an AppRole with its credential in *folder*; *options* are those of its API."""
     operator.post(ROLE, {"token_policies": ["short-lived"], **options})
     role_id = operator.get(f"{ROLE}/role-id")["data"]["role_id"]
     secret_id = operator.post(f"{ROLE}/secret-id", retry=False)["data"]["secret_id"]
@@ -57,7 +57,7 @@ def accessor(session: Session) -> str:
     return str(session.get("auth/token/lookup-self")["data"]["accessor"])
 
 
-def test_a_periodic_token_is_renewed_beyond_its_first_life(
+def test_periodic_token_is_renewed_beyond_first_ttl(
     deployment: Deployment, operator: Session, tmp_path: Path
 ) -> None:
     login = role(operator, tmp_path, token_period=TTL)
@@ -73,7 +73,7 @@ def test_a_periodic_token_is_renewed_beyond_its_first_life(
     assert len(deployment.audit_lines(LOGIN)) == logins + 1
 
 
-def test_a_token_at_its_last_end_is_followed_by_another_without_a_storm(
+def test_token_at_max_ttl_is_replaced_by_one_login(
     deployment: Deployment, operator: Session, tmp_path: Path
 ) -> None:
     login = role(operator, tmp_path, token_ttl=TTL, token_max_ttl=TTL)
@@ -92,7 +92,7 @@ def test_a_token_at_its_last_end_is_followed_by_another_without_a_storm(
     assert len(deployment.audit_lines(RENEW)) - renewals <= lives + 2
 
 
-def test_a_secret_id_that_was_used_up_says_what_to_do(
+def test_used_up_secret_id_error_says_what_to_do(
     deployment: Deployment, operator: Session, tmp_path: Path
 ) -> None:
     login = role(operator, tmp_path, secret_id_num_uses=1, token_ttl=60)
@@ -107,7 +107,7 @@ def test_a_secret_id_that_was_used_up_says_what_to_do(
     assert login.secret_id_file.read_text() not in f"{caught.value!r} {caught.value.__cause__!r}"
 
 
-def test_a_session_that_is_closed_while_it_renews_leaves_no_token(
+def test_session_closed_during_renewal_leaves_no_token(
     deployment: Deployment, operator: Session, tmp_path: Path
 ) -> None:
     login = role(operator, tmp_path, token_period=TTL)

@@ -1,4 +1,4 @@
-"""A wrapped secret-id on a real server: checked, unwrapped once, missed when it is gone."""
+"""A wrapped secret-id on a real server: it is checked, unwrapped once, and its theft is noticed."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def login(server: AuditedServer, tmp_path: Path) -> WrappedAppRole:
 
 
 def issue(server: AuditedServer, file: Path, path: str = f"{ROLE}/secret-id") -> str:
-    """Put a wrapped answer of *path* into *file*; gives the wrapping token."""
+    """Write a wrapped response of *path* into *file*; return the wrapping token."""
     wrapped = server.root.post(path, {}, wrap_ttl=60)["wrap_info"]["token"]
     file.write_text(wrapped)
     return str(wrapped)
@@ -68,7 +68,7 @@ def open_with(server: AuditedServer, login: WrappedAppRole) -> Session:
     return Session(server.address, login, limits=Limits(login_retry_base=0.0))
 
 
-def test_it_is_unwrapped_once_and_serves_every_later_login(
+def test_wrapped_secret_id_is_unwrapped_once_for_all_logins(
     server: AuditedServer, login: WrappedAppRole, recorded: Recorded
 ) -> None:
     unwrapped, logins = server.count(UNWRAP), server.count(LOGIN)
@@ -87,7 +87,7 @@ def test_it_is_unwrapped_once_and_serves_every_later_login(
     assert recorded.unwrappings == ["ok"]
 
 
-def test_one_that_somebody_unwrapped_before_is_an_alarm_and_never_tried_again(
+def test_wrapped_secret_id_already_unwrapped_raises_credential_stolen_for_good(
     server: AuditedServer,
     login: WrappedAppRole,
     recorded: Recorded,
@@ -115,7 +115,7 @@ def test_one_that_somebody_unwrapped_before_is_an_alarm_and_never_tried_again(
 @pytest.mark.parametrize(
     "path", ["sys/wrapping/wrap", "auth/approle/role/other/secret-id"], ids=["thief", "other role"]
 )
-def test_one_that_wraps_something_else_is_an_alarm_and_not_unwrapped(
+def test_wrapping_token_of_another_response_raises_credential_stolen_without_unwrapping(
     server: AuditedServer, login: WrappedAppRole, tmp_path: Path, path: str
 ) -> None:
     (tmp_path / "other").mkdir()
@@ -131,7 +131,9 @@ def test_one_that_wraps_something_else_is_an_alarm_and_not_unwrapped(
     assert not login._file.exists()
 
 
-def test_a_fresh_one_in_place_ends_the_alarm(server: AuditedServer, login: WrappedAppRole) -> None:
+def test_wrapped_secret_id_replaced_ends_credential_stolen(
+    server: AuditedServer, login: WrappedAppRole
+) -> None:
     server.root.post(UNWRAP, {"token": login._file.read_text()}, retry=False)
     with Session(server.address, login) as session:
         with pytest.raises(CredentialStolen):
@@ -140,8 +142,8 @@ def test_a_fresh_one_in_place_ends_the_alarm(server: AuditedServer, login: Wrapp
         assert session.get(SELF)["data"]["accessor"]
 
 
-class Cutting(Transport):
-    """Loses the answer to an unwrapping, on a network that does so."""
+class CutResponse(Transport):
+    """A sender that loses the response to an unwrapping."""
 
     proxy: TcpProxy
 
@@ -150,14 +152,14 @@ class Cutting(Transport):
         return super().send(method, path, **options)
 
 
-def test_an_unwrapping_whose_answer_is_lost_is_not_repeated(
+def test_unwrapping_with_lost_response_is_not_repeated(
     server: AuditedServer, login: WrappedAppRole
 ) -> None:
     unwrapped = server.count(UNWRAP)
     with tcp_proxy(server.address) as proxy:
 
-        def connect() -> Cutting:
-            sender = Cutting(proxy.address, cacert=None, connect_timeout=1.0)
+        def connect() -> CutResponse:
+            sender = CutResponse(proxy.address, cacert=None, connect_timeout=1.0)
             sender.proxy = proxy
             return sender
 

@@ -1,4 +1,4 @@
-"""One contract for the server in memory and a real one: what is seen through a session agrees."""
+"""One contract for the server in memory and a real one: both look the same through a session."""
 
 from __future__ import annotations
 
@@ -33,12 +33,12 @@ BOTH = ("vault", "real_vault")
 
 @pytest.fixture(params=BOTH)
 def app(request: pytest.FixtureRequest) -> Application:
-    """The same application on each server in turn."""
+    """Yield the same application on each server in turn."""
     application: Application = request.getfixturevalue(request.param)
     return application
 
 
-def test_a_secret_is_read_and_its_next_version_after_a_refresh(app: Application) -> None:
+def test_contract_secret_is_read_and_refreshed(app: Application) -> None:
     first = app.put("jwt-secret", "one")
     assert get_secret("jwt-secret") == "one"
     assert app.put("jwt-secret", "two") == first + 1
@@ -49,7 +49,7 @@ def test_a_secret_is_read_and_its_next_version_after_a_refresh(app: Application)
     assert (info.version, info.source, info.stale) == (first + 1, "vault", False)
 
 
-def test_absent_deleted_and_destroyed_are_told_apart(app: Application) -> None:
+def test_contract_absent_deleted_and_destroyed_differ(app: Application) -> None:
     with pytest.raises(SecretNotFound):
         get_secret("nothing")
     assert get_secret("nothing", default=None) is None
@@ -67,7 +67,7 @@ def test_absent_deleted_and_destroyed_are_told_apart(app: Application) -> None:
     assert not isinstance(gone.value, SecretDeleted)
 
 
-def test_a_service_has_its_own_and_nothing_else(app: Application) -> None:
+def test_contract_service_reads_only_its_own_secrets(app: Application) -> None:
     session = app.client.session
     app.operator.post("secret/data/other/staging/key", {"data": {"value": "x"}})
     for path in ("secret/data/other/staging/key", "sys/mounts", f"secret/metadata/{app.scope}"):
@@ -77,7 +77,7 @@ def test_a_service_has_its_own_and_nothing_else(app: Application) -> None:
         session.post(f"transit/keys/{app.scope.key('pii')}/rotate")
 
 
-def test_fields_are_encrypted_under_their_context_before_and_after_a_rotation(
+def test_contract_fields_are_bound_to_context_across_rotation(
     app: Application,
 ) -> None:
     token = encrypt_field("gaara@example.com", context={"user_id": 7})
@@ -87,7 +87,7 @@ def test_fields_are_encrypted_under_their_context_before_and_after_a_rotation(
         decrypt_field(token, context={"user_id": 8})
 
 
-def test_the_server_encrypts_and_rewraps(app: Application) -> None:
+def test_contract_transit_encrypts_and_rewraps(app: Application) -> None:
     key = transit()
     old = key.encrypt(b"sand", b"desert")
     app.rotate_key()
@@ -101,7 +101,7 @@ def test_the_server_encrypts_and_rewraps(app: Application) -> None:
     assert len({*many}) == 700
 
 
-def test_a_wrapped_answer_opens_once_and_tells_where_it_was_made(app: Application) -> None:
+def test_contract_wrapped_response_unwraps_once_with_creation_path(app: Application) -> None:
     path = f"auth/approle/role/{app.scope}/secret-id"
     wrapped = app.operator.post(path, wrap_ttl=60)["wrap_info"]
     assert wrapped["creation_path"] == path
@@ -154,7 +154,7 @@ STEPS: tuple[Step, ...] = (
 )
 
 
-def test_what_is_answered_agrees_step_by_step(vault: Application, real_vault: Application) -> None:
+def test_contract_responses_agree_step_by_step(vault: Application, real_vault: Application) -> None:
     assert [step for step in STEPS if outcome(vault, step) != outcome(real_vault, step)] == []
 
 
@@ -197,7 +197,7 @@ OPERATIONS = st.one_of(
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 @given(steps=st.lists(OPERATIONS, max_size=20))
-def test_any_sequence_of_kv_operations_ends_alike(
+def test_contract_any_sequence_of_kv_operations_agrees(
     vault: Application, real_vault: Application, steps: list[Step]
 ) -> None:
     for name in ("a", "b"):
@@ -208,7 +208,7 @@ def test_any_sequence_of_kv_operations_ends_alike(
 
 
 def outcome(app: Application, step: Step) -> object:
-    """What a session sees of *step*, without what differs from one server to another."""
+    """Return what a session sees of *step*, without values that differ between servers."""
     method, template, body = step
     kv = f"{app.scope.service}/{app.scope.environment}"
     path = template.format(kv=kv, key=app.scope.key("pii"))
@@ -236,7 +236,7 @@ READ |= {"current_version", "max_versions", "versions", *map(str, range(1, 9))}
 
 
 def comparable(value: object) -> object:
-    """*value* with the fields that the SDK reads; the time of a deletion as yes or no."""
+    """Return *value* with the fields that the SDK reads; a deletion time becomes a bool."""
     if isinstance(value, dict):
         kept = {key: comparable(inner) for key, inner in value.items() if key in READ}
         if "deletion_time" in value:

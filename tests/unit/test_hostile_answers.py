@@ -1,4 +1,4 @@
-"""Answers of any shape, to every request that the SDK makes: our errors only, and life goes on."""
+"""Hostile responses to every request of the SDK: it raises only its own errors and recovers."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ ANSWERS, ANSWERS_NIGHTLY = 3_000, 10_000
 
 @dataclass
 class Stage:
-    """An application on a server in memory, between which one answer can be exchanged."""
+    """An application on a server in memory, with a wire that can replace one response."""
 
     folder: Path
     server: MemoryVault
@@ -73,7 +73,7 @@ class Stage:
 
 
 def authorise(held: tuple[str, ...], capability: str, path: str) -> bool:
-    """As the service's policy, which here has an audit device."""
+    """Return whether the service's policy, with an audit device, grants the request."""
     return path.startswith("sys/audit-hash/") or policies.allows(SCOPE, held, capability, path)
 
 
@@ -85,32 +85,36 @@ def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
     role = server.approles.role(str(SCOPE))
     login = approle_files(folder, role.role_id, role.issue())
     root = server.tokens.issue("operator", (policies.ROOT,), ttl=float("inf"))
-    hand = Session(ADDRESS, StaticToken(Secret(root.value)), clock=clock, connect=lambda: server)
+    operator_session = Session(
+        ADDRESS, StaticToken(Secret(root.value)), clock=clock, connect=lambda: server
+    )
     session = Session(
         ADDRESS, login, limits=LIMITS, clock=clock, sleep=clock.sleep, connect=lambda: wire
     )
-    told = Settings(SCOPE, ADDRESS, audit_file=folder / "access.jsonl", limits=LIMITS)
-    client = Client(told, session=session, clock=clock)
-    operator = MemoryApplication(SCOPE, hand, client, server)
+    app_settings = Settings(SCOPE, ADDRESS, audit_file=folder / "access.jsonl", limits=LIMITS)
+    client = Client(app_settings, session=session, clock=clock)
+    operator = MemoryApplication(SCOPE, operator_session, client, server)
     operator.make_key()
     operator.put(PLAIN, VALUE)
     operator.put(KEPT, VALUE)
     template = {"template": "postgresql://{username}:{password}@db/shop"}
     path = f"secret/data/{SCOPE.secret(ADOPTED)}"
-    hand.post(path, {"data": template})
-    hand.post(path.replace("/data/", "/metadata/"), {"custom_metadata": {COMPOSED_KEY: "1"}})
+    operator_session.post(path, {"data": template})
+    operator_session.post(
+        path.replace("/data/", "/metadata/"), {"custom_metadata": {COMPOSED_KEY: "1"}}
+    )
     server.leases.add_static_role(SCOPE.static_role(ADOPTED), "shop_app", 3600)
     server.leases.roles[SCOPE.database_role()] = DatabaseRole(3600, 86_400)
     yield Stage(folder, server, wire, login, client, session, operator)
     client.close()
-    hand.close()
+    operator_session.close()
 
 
 def read(stage: Stage) -> None:
     stage.client.secrets.get(PLAIN, force_refresh=True)
 
 
-def read_an_old_version(stage: Stage) -> None:
+def read_old_version(stage: Stage) -> None:
     stage.client.secrets.get(PLAIN, version=1, force_refresh=True)
 
 
@@ -119,18 +123,18 @@ def read_both_versions(stage: Stage) -> None:
     stage.client.secrets.current_and_previous(PLAIN)
 
 
-def read_a_watched_name(stage: Stage) -> None:
+def read_watched_name(stage: Stage) -> None:
     watch = stage.client.secrets.on_change(PLAIN, lambda _: None)
     stage.server.clock.advance(LIMITS.cache_ttl)
     assert stage.client.secrets.fetcher.refresh_due() >= 0
     watch.cancel()
 
 
-def read_an_adopted_one(stage: Stage) -> None:
+def read_adopted_secret(stage: Stage) -> None:
     stage.client.secrets.get(ADOPTED, force_refresh=True)
 
 
-def lease_a_user(stage: Stage) -> None:
+def lease_user(stage: Stage) -> None:
     leases = stage.leases()
     try:
         leases.current()
@@ -138,9 +142,9 @@ def lease_a_user(stage: Stage) -> None:
         leases.close()
 
 
-def renew_a_user(stage: Stage) -> None:
+def renew_user(stage: Stage) -> None:
     leases = stage.leases()
-    with untampered(stage):
+    with unmodified_responses(stage):
         lease = leases.current()
         leases._renew_at = lease.issued_at
     assert leases.maintain() > 0
@@ -173,13 +177,13 @@ def log_in_unwrapping(stage: Stage) -> None:
         session.close()
 
 
-def renew_the_token(stage: Stage) -> None:
-    with untampered(stage):
+def renew_token(stage: Stage) -> None:
+    with unmodified_responses(stage):
         stage.session.get(f"secret/data/{SCOPE.secret(KEPT)}")
     assert 0 < stage.session._renewer._run() < threading.TIMEOUT_MAX
 
 
-def give_back_the_token(stage: Stage) -> None:
+def revoke_token(stage: Stage) -> None:
     session = stage.another(stage.login)
     session.get(f"secret/data/{SCOPE.secret(KEPT)}")
     session.close()
@@ -187,20 +191,20 @@ def give_back_the_token(stage: Stage) -> None:
 
 def encrypt(stage: Stage) -> None:
     made = Transit(stage.session.post, SCOPE.key("pii")).encrypt(b"of the caller", CONTEXT)
-    with untampered(stage):
+    with unmodified_responses(stage):
         assert Transit(stage.session.post, SCOPE.key("pii")).decrypt(made, CONTEXT)
 
 
 def decrypt(stage: Stage) -> None:
     transit = Transit(stage.session.post, SCOPE.key("pii"))
-    with untampered(stage):
+    with unmodified_responses(stage):
         made = transit.encrypt(VALUE.encode(), CONTEXT)
     transit.decrypt(made, CONTEXT)
 
 
 def rewrap(stage: Stage) -> None:
     transit = Transit(stage.session.post, SCOPE.key("pii"))
-    with untampered(stage):
+    with unmodified_responses(stage):
         made = transit.encrypt(VALUE.encode(), CONTEXT)
     transit.rewrap(made, CONTEXT)
 
@@ -208,17 +212,17 @@ def rewrap(stage: Stage) -> None:
 #: What asks → the path below which its answer is exchanged.
 CALLS: Final[dict[Callable[[Stage], None], str]] = {
     read: "secret/data",
-    read_an_old_version: "secret/data",
+    read_old_version: "secret/data",
     read_both_versions: "secret/data",
-    read_a_watched_name: "secret/data",
-    read_an_adopted_one: "database/static-creds",
-    lease_a_user: "database/creds",
-    renew_a_user: "sys/leases/renew",
+    read_watched_name: "secret/data",
+    read_adopted_secret: "database/static-creds",
+    lease_user: "database/creds",
+    renew_user: "sys/leases/renew",
     log_in: "auth/approle/login",
     log_in_with_accessor: "sys/audit-hash",
     log_in_unwrapping: "sys/wrapping",
-    renew_the_token: "auth/token/renew-self",
-    give_back_the_token: "auth/token/revoke-self",
+    renew_token: "auth/token/renew-self",
+    revoke_token: "auth/token/revoke-self",
     encrypt: "transit/encrypt",
     decrypt: "transit/decrypt",
     rewrap: "transit/rewrap",
@@ -226,31 +230,31 @@ CALLS: Final[dict[Callable[[Stage], None], str]] = {
 
 
 @contextmanager
-def untampered(stage: Stage) -> Iterator[None]:
-    held, stage.wire.response = stage.wire.response, None
+def unmodified_responses(stage: Stage) -> Iterator[None]:
+    previous, stage.wire.response = stage.wire.response, None
     try:
         yield
     finally:
-        stage.wire.response = held
+        stage.wire.response = previous
 
 
-def good_answer(stage: Stage, call: Callable[[Stage], None]) -> dict[str, Any]:
-    """What the server in memory answers to *call*."""
-    with untampered(stage):
+def get_good_response(stage: Stage, call: Callable[[Stage], None]) -> dict[str, Any]:
+    """Return the response of the server in memory to *call*."""
+    with unmodified_responses(stage):
         call(stage)
     below = [answer for path, answer in stage.wire.seen.items() if path.startswith(CALLS[call])]
     assert below
     return below[-1]
 
 
-def shown(error: BaseException) -> str:
-    """A traceback as a careless handler prints it, with the local variables of our frames."""
+def format_traceback(error: BaseException) -> str:
+    """Return the traceback with the local variables of the SDK's frames, as a reporter shows it."""
     found = traceback.TracebackException.from_exception(error, capture_locals=True)
     found.stack[:] = [each for each in found.stack if "/app_integration/" in each.filename]
     return "".join(found.format())
 
 
-def raised(act: Callable[[], None]) -> StrongroomError | None:
+def catch_error(act: Callable[[], None]) -> StrongroomError | None:
     try:
         act()
     except StrongroomError as error:
@@ -260,10 +264,10 @@ def raised(act: Callable[[], None]) -> StrongroomError | None:
 
 def check(stage: Stage, call: Callable[[Stage], None], response: Response) -> None:
     stage.wire.path, stage.wire.response = CALLS[call], response
-    error = raised(partial(call, stage))
+    error = catch_error(partial(call, stage))
     stage.wire.response = None
     if error is not None:
-        text = shown(error)
+        text = format_traceback(error)
         assert VALUE not in text
         assert b64encode(VALUE.encode()).decode() not in text
     # Whatever it was: the next call is as if nothing had been.
@@ -272,7 +276,7 @@ def check(stage: Stage, call: Callable[[Stage], None], response: Response) -> No
 
 
 @pytest.mark.parametrize("call", CALLS, ids=lambda call: call.__name__)
-def test_any_answer_is_one_of_our_errors_and_the_next_call_works(
+def test_call_with_hostile_response_raises_strongroom_error_and_next_call_works(
     stage: Stage, call: Callable[[Stage], None]
 ) -> None:
     check_many(stage, call, ANSWERS // len(CALLS) + 1)
@@ -280,7 +284,7 @@ def test_any_answer_is_one_of_our_errors_and_the_next_call_works(
 
 @pytest.mark.nightly
 @pytest.mark.parametrize("call", CALLS, ids=lambda call: call.__name__)
-def test_any_of_many_more_answers_is_one_of_our_errors(
+def test_call_with_many_hostile_responses_raises_strongroom_errors(
     stage: Stage, call: Callable[[Stage], None]
 ) -> None:
     check_many(stage, call, ANSWERS_NIGHTLY // len(CALLS) + 1)
@@ -293,7 +297,7 @@ def check_many(stage: Stage, call: Callable[[Stage], None], count: int) -> None:
 
 def run(stage: Stage, call: Callable[[Stage], None], count: int) -> int:
     """Check *count* generated responses to *call*; return how many the SDK received."""
-    good = good_answer(stage, call)
+    good = get_good_response(stage, call)
     before = stage.wire.given
 
     @settings(
@@ -322,9 +326,7 @@ OF_ANOTHER_SHAPE: Final = {
 
 
 @pytest.mark.parametrize("what", OF_ANOTHER_SHAPE)
-def test_what_is_held_stays_in_use_while_an_answer_has_another_shape(
-    stage: Stage, what: str
-) -> None:
+def test_cached_value_stays_in_use_after_unexpected_response(stage: Stage, what: str) -> None:
     store = stage.client.secrets
     assert store.get(PLAIN, force_refresh=True) == VALUE
     stage.server.clock.advance(LIMITS.cache_ttl + 1)
@@ -342,7 +344,7 @@ def test_what_is_held_stays_in_use_while_an_answer_has_another_shape(
     assert isinstance(caught.value, OUTAGE)
 
 
-def test_another_version_than_the_one_asked_for_is_not_taken(stage: Stage) -> None:
+def test_read_of_version_rejects_response_with_another_version(stage: Stage) -> None:
     body = {"data": {"data": {"value": "x"}, "metadata": {"version": 7}}}
     stage.wire.path, stage.wire.response = CALLS[read], Response(200, json.dumps(body).encode())
     try:
@@ -352,18 +354,18 @@ def test_another_version_than_the_one_asked_for_is_not_taken(stage: Stage) -> No
         stage.wire.response = None
 
 
-def test_one_watched_name_does_not_keep_others_from_being_told(stage: Stage) -> None:
-    told = threading.Event()
+def test_watcher_of_one_name_does_not_block_watchers_of_others(stage: Stage) -> None:
+    notified = threading.Event()
     store = stage.client.secrets
     store.require([PLAIN, KEPT])
-    watches = [store.on_change(PLAIN, print), store.on_change(KEPT, lambda _: told.set())]
+    watches = [store.on_change(PLAIN, print), store.on_change(KEPT, lambda _: notified.set())]
     stage.wire.path = f"secret/data/{SCOPE.secret(PLAIN)}"
     stage.wire.response = Response(200, KV1)
     try:
         stage.operator.put(KEPT, "another")
         stage.server.clock.advance(LIMITS.cache_ttl + 1)
         store.fetcher.refresh_due()
-        assert told.wait(10)
+        assert notified.wait(10)
     finally:
         stage.wire.response = None
         stage.operator.put(KEPT, VALUE)

@@ -37,13 +37,13 @@ HOSTILE = [
 
 
 @pytest.mark.parametrize("name", HOSTILE, ids=[str(number) for number in range(len(HOSTILE))])
-def test_a_hostile_secret_name_is_refused(name: str) -> None:
+def test_secret_name_that_is_hostile_is_rejected(name: str) -> None:
     with pytest.raises(InvalidName):
         SCOPE.secret(name)
 
 
 @given(st.text())
-def test_any_accepted_name_stays_below_the_services_own_prefix(name: str) -> None:
+def test_secret_name_that_is_valid_stays_below_prefix_of_service(name: str) -> None:
     try:
         path = SCOPE.secret(name)
     except InvalidName:
@@ -54,7 +54,7 @@ def test_any_accepted_name_stays_below_the_services_own_prefix(name: str) -> Non
     assert path.isprintable()
 
 
-def test_names_follow_the_contract() -> None:
+def test_scope_names_follow_contract() -> None:
     assert SCOPE.secret("jwt-secret") == "gaara-store/dev/jwt-secret"
     assert SCOPE.key("pii") == "gaara-store-dev-pii"
     assert SCOPE.database_role() == "gaara-store-dev"
@@ -72,24 +72,24 @@ def test_names_follow_the_contract() -> None:
         ("production", Environment.PROD),
     ],
 )
-def test_environment_variables_name_environments(text: str, expected: Environment) -> None:
+def test_environment_is_parsed_from_variable(text: str, expected: Environment) -> None:
     assert names.environment(text) is expected
 
 
 @pytest.mark.parametrize("text", ["", "Production", "test", "prd"])
-def test_an_unknown_environment_is_an_error(text: str) -> None:
+def test_environment_unknown_raises(text: str) -> None:
     with pytest.raises(InvalidName, match="expected one of dev, development, staging"):
         names.environment(text)
 
 
-def test_a_secret_and_its_variable_go_back_and_forth() -> None:
+def test_variable_name_and_secret_name_are_inverse() -> None:
     assert names.variable_name("smtp-password") == "SMTP_PASSWORD"
     assert names.variable_name("mail/smtp-password") == "MAIL_SMTP_PASSWORD"
     assert names.secret_name("SMTP_PASSWORD") == "smtp-password"
 
 
 @pytest.mark.parametrize("variable", ["", "1A", "A-B", "A B", "ÄB"])
-def test_what_is_no_variable_names_no_secret(variable: str) -> None:
+def test_secret_name_of_invalid_variable_raises(variable: str) -> None:
     with pytest.raises(InvalidName):
         names.secret_name(variable)
 
@@ -97,7 +97,7 @@ def test_what_is_no_variable_names_no_secret(variable: str) -> None:
 @pytest.mark.parametrize(
     ("value", "words"), [("a\0b", "NUL"), ("a\ud800", "lone surrogate"), ("x" * 524_289, "bytes")]
 )
-def test_a_value_the_server_would_change_is_refused_without_showing_it(
+def test_secret_value_that_server_would_change_is_rejected_without_value(
     value: str, words: str
 ) -> None:
     with pytest.raises(InvalidName, match=words) as caught:
@@ -106,7 +106,7 @@ def test_a_value_the_server_would_change_is_refused_without_showing_it(
     assert value not in str(caught.value)
 
 
-def test_names_may_be_as_long_as_is_said_and_no_longer() -> None:
+def test_names_at_maximum_length_are_accepted_and_longer_ones_rejected() -> None:
     assert names.check_secret_name("a" * names.MAX_NAME_LENGTH)
     assert names.check_service_name("a" * names.MAX_SERVICE_LENGTH)
     with pytest.raises(InvalidName, match="a secret name has 257 characters; use at most 256"):
@@ -115,12 +115,12 @@ def test_names_may_be_as_long_as_is_said_and_no_longer() -> None:
         names.check_service_name("a" * 41)
 
 
-def test_a_variable_is_refused_by_name_and_loses_what_a_secret_cannot_begin_with() -> None:
+def test_secret_name_strips_underscores_and_names_rejected_variable() -> None:
     with pytest.raises(InvalidName, match="'A-B' is not the name of an environment variable"):
         names.secret_name("A-B")
     assert names.secret_name("_SMTP_PASSWORD_") == "smtp-password"
     assert names.secret_name("X_1") == "x-1"
 
 
-def test_a_static_role_has_one_name_on_the_server() -> None:
+def test_static_role_has_one_name_on_server() -> None:
     assert SCOPE.static_role("mail/smtp_password") == "gaara-store-dev-mail-smtp-password"

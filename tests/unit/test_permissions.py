@@ -1,4 +1,4 @@
-"""What an operation needs of a policy, and the rule that a denied request is told."""
+"""Policy capabilities of operations, and the policy rule in the error of a denied request."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from app_integration.permissions import Need
 SCOPE = Scope("gaara-store", Environment.DEV)
 
 
-def test_a_need_gives_the_rule_to_add() -> None:
+def test_need_returns_policy_rule() -> None:
     need = permissions.need("read-secret", SCOPE.secret("jwt-secret"))
     assert need == Need("secret/data/gaara-store/dev/jwt-secret", "read")
     assert need.rule() == (
@@ -31,7 +31,7 @@ def test_a_need_gives_the_rule_to_add() -> None:
         ("DELETE", "sys/mounts/x", '"delete"'),
     ],
 )
-def test_a_denied_request_has_the_rule_of_its_operation(
+def test_policy_rule_of_request_is_that_of_its_operation(
     method: str, path: str, capabilities: str
 ) -> None:
     rule = permissions.policy_rule(method, f"{path}?version=2" if method == "GET" else path)

@@ -27,12 +27,12 @@ SECRET = Secret(VALUE)
         repr(ValueError(SECRET)),
     ],
 )
-def test_a_shown_secret_says_redacted(shown: str) -> None:
+def test_secret_printed_is_redacted(shown: str) -> None:
     assert VALUE not in shown
     assert "[REDACTED]" in shown
 
 
-def test_a_secret_works_as_its_value() -> None:
+def test_secret_works_like_its_value() -> None:
     assert VALUE == SECRET
     assert hash(SECRET) == hash(VALUE)
     assert {VALUE: 1}[SECRET] == 1
@@ -41,22 +41,22 @@ def test_a_secret_works_as_its_value() -> None:
     assert len(SECRET) == len(VALUE)
 
 
-def test_reveal_gives_a_plain_string() -> None:
+def test_secret_reveal_returns_plain_string() -> None:
     assert type(SECRET.reveal()) is str
     assert SECRET.reveal() == VALUE
 
 
-def test_a_format_spec_pads_the_mask_and_not_the_value() -> None:
+def test_secret_format_spec_applies_to_mask() -> None:
     assert f"{SECRET:>12}" == "  [REDACTED]"
 
 
-def test_copies_are_the_same_object() -> None:
+def test_secret_copy_is_same_object() -> None:
     assert copy.copy(SECRET) is SECRET
     assert copy.deepcopy({"a": SECRET})["a"] is SECRET
 
 
 @pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
-def test_pickling_raises_without_the_value(protocol: int) -> None:
+def test_secret_pickling_raises_without_value(protocol: int) -> None:
     with pytest.raises(TypeError) as caught:
         pickle.dumps(SECRET, protocol)
     assert VALUE not in str(caught.value)

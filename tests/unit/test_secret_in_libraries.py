@@ -1,8 +1,8 @@
-"""What other people's code does with a `Secret`, tried for real: the table of docs/Security.md.
+"""Behaviour of other libraries with a `Secret`, tested for real: the table of docs/Security.md.
 
-Three verdicts. *works*: the library has the value where it needs it, or shows ``[REDACTED]`` where
-it would be shown. *needs reveal()*: it gets ``[REDACTED]`` or refuses; nothing is disclosed.
-*leaks*: the value comes out in the clear.
+There are three verdicts. *works*: the library has the value where it needs it, or shows
+``[REDACTED]`` where it would show it. *needs reveal()*: it gets ``[REDACTED]`` or raises; nothing
+is disclosed. *leaks*: the value comes out in the clear.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ WORKS, NEEDS, LEAKS = "works", "needs reveal()", "leaks"
 
 
 class Echo(BaseHTTPRequestHandler):
-    """Answers 200 to a request that carries VALUE in a header or the body, else 401."""
+    """A handler that answers 200 to a request with VALUE in a header or the body, else 401."""
 
     def do_GET(self) -> None:
         body = self.rfile.read(int(self.headers.get("Content-Length", 0))).decode()
@@ -68,12 +68,12 @@ class Echo(BaseHTTPRequestHandler):
         self.end_headers()
 
     def log_message(self, *_: object) -> None:
-        """Keeps the test's output quiet."""
+        """Print nothing, to keep the test's output quiet."""
 
 
 @dataclass(frozen=True)
 class Servers:
-    """Where the calls go."""
+    """Addresses and credentials of the servers that the calls use."""
 
     database: Secret
     redis: Secret
@@ -107,8 +107,8 @@ class Use:
     """A call that needs a value.
 
     Attributes:
-        value: of the servers, the one that is needed.
-        attempt: whether the call succeeds with what stands for the value.
+        value: returns the value that the call needs.
+        attempt: returns whether the call succeeds with the given form of the value.
 
     """
 
@@ -131,7 +131,7 @@ class Use:
 
 @dataclass(frozen=True)
 class Show:
-    """A call that makes text of a value."""
+    """A call that turns a value into text."""
 
     show: Callable[[str], str]
 
@@ -145,7 +145,7 @@ class Show:
         return LEAKS if VALUE in shown else WORKS
 
     def _shown(self, value: str) -> tuple[str, bool]:
-        """The text, or that of the traceback and True."""
+        """Return the text and False; if the call raises, its traceback and True."""
         try:
             return self.show(value), False
         except (TypeError, yaml.YAMLError) as error:
@@ -153,7 +153,7 @@ class Show:
 
 
 def connects(servers: Servers, **options: Any) -> bool:
-    """Whether psycopg logs in with *options*; host, user and database are given."""
+    """Return whether psycopg logs in with *options*; host, user and database are set."""
     url = make_url(servers.database.reveal())
     with psycopg.connect(
         host=url.host,
@@ -167,7 +167,7 @@ def connects(servers: Servers, **options: Any) -> bool:
 
 
 def opens(url: URL | str, **options: Any) -> bool:
-    """Whether an engine for *url* connects."""
+    """Return whether an engine for *url* connects."""
     engine = create_engine(url, **options)
     try:
         with engine.connect() as connection:
@@ -283,7 +283,7 @@ def structlog_line(value: str, renderer: Any) -> str:
 
 
 def sent_to_sentry(work: Callable[[sentry_sdk.Scope], None], before_send: Any = None) -> str:
-    """What a client sends of a ValueError under which *work* was done."""
+    """Return the event that Sentry's client sends for a ValueError raised after *work*."""
     sent: list[str] = []
 
     class Kept(sentry_sdk.transport.Transport):
@@ -504,7 +504,7 @@ CALLS: Final[Mapping[str, Use | Show]] = {
 
 
 def documented() -> dict[str, str]:
-    """Call → verdict, as the table says."""
+    """Return call → verdict, as in the table."""
     rows = re.findall(
         r"^\| [^|]+ \| `+ ?(.+?) ?`+ \| (works|needs `reveal\(\)`|leaks)[ |]",
         SECURITY.read_text(encoding="utf-8"),
@@ -514,9 +514,9 @@ def documented() -> dict[str, str]:
 
 
 @pytest.mark.parametrize("call", CALLS)
-def test_a_library_treats_a_secret_as_the_table_says(servers: Servers, call: str) -> None:
+def test_library_treats_secret_as_documented(servers: Servers, call: str) -> None:
     assert CALLS[call].verdict(servers) == documented()[call]
 
 
-def test_the_table_has_these_calls_and_no_others() -> None:
+def test_documented_table_lists_exactly_these_calls() -> None:
     assert documented().keys() == CALLS.keys()

@@ -15,7 +15,7 @@ GOOD = {
 }
 
 
-def test_variables_become_settings() -> None:
+def test_settings_are_read_from_variables() -> None:
     settings = from_environment(GOOD)
     assert str(settings.scope) == "gaara-store-prod"
     assert settings.vault_addr == "https://vault.example.com:8200"
@@ -48,31 +48,31 @@ def test_variables_become_settings() -> None:
         ({"SECRETS_BACKEND": "gcp"}, "expected one of vault"),
     ],
 )
-def test_a_wrong_variable_is_named(change: dict[str, str], words: str) -> None:
+def test_settings_error_names_wrong_variable(change: dict[str, str], words: str) -> None:
     with pytest.raises(ConfigurationError, match=words) as caught:
         from_environment({**GOOD, **change})
     assert "s3cret" not in str(caught.value)
 
 
-def test_a_proxy_on_this_machine_needs_no_tls() -> None:
+def test_settings_accept_http_to_local_proxy() -> None:
     settings = from_environment({**GOOD, "VAULT_ADDR": "http://127.0.0.1:8100"})
     assert settings.vault_addr == "http://127.0.0.1:8100"
 
 
-def test_only_development_may_do_without_a_server() -> None:
+def test_settings_without_server_are_allowed_in_development_only() -> None:
     settings = from_environment({**GOOD, "ENVIRONMENT": "dev", "VAULT_ADDR": ""})
     assert settings.development
     with pytest.raises(ConfigurationError, match="VAULT_ADDR is not set"):
         settings.required_address()
 
 
-def test_further_addresses_and_a_namespace() -> None:
+def test_settings_have_extra_addresses_and_namespace() -> None:
     further = {"STRONGROOM_VAULT_ADDRS": "https://b:8200/, https://c", "VAULT_NAMESPACE": "/a/b/"}
     settings = from_environment({**GOOD, **further})
     assert settings.extra_addresses == ("https://b:8200", "https://c")
     assert settings.vault_namespace == "a/b"
 
 
-def test_a_socket_of_this_machine_needs_no_tls() -> None:
+def test_settings_accept_local_socket_without_tls() -> None:
     settings = from_environment({**GOOD, "VAULT_ADDR": "unix:///run/agent.sock"})
     assert settings.vault_addr == "unix:///run/agent.sock"

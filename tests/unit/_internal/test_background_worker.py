@@ -1,4 +1,4 @@
-"""One thread in the background: when it starts, when it calls, when it ends."""
+"""A background thread: when it starts, when it calls its work, when it ends."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from app_integration._internal.background_worker import BackgroundWorker
 PATIENCE = 10.0  # seconds
 
 
-class Counting:
-    """Counts how often its work is called; the second call is waited for."""
+class CountingWork:
+    """A worker that counts the calls of its work, and can wait for the second call."""
 
     def __init__(self, pause: float, *, weak: bool = False) -> None:
         self.pause = pause
@@ -26,11 +26,11 @@ class Counting:
 
 
 def test_worker_not_started_has_no_thread() -> None:
-    assert not Counting(60.0).worker.running
+    assert not CountingWork(60.0).worker.running
 
 
 def test_worker_woken_calls_its_work_at_once() -> None:
-    counting = Counting(60.0)
+    counting = CountingWork(60.0)
     for calls in (1, 2):
         counting.called.clear()
         counting.worker.wake()
@@ -40,7 +40,7 @@ def test_worker_woken_calls_its_work_at_once() -> None:
 
 
 def test_worker_started_for_later_waits_until_it_is_woken() -> None:
-    counting = Counting(60.0)
+    counting = CountingWork(60.0)
     counting.worker.start(60.0)
     assert counting.worker.running
     assert counting.calls == 0
@@ -50,7 +50,7 @@ def test_worker_started_for_later_waits_until_it_is_woken() -> None:
 
 
 def test_worker_closed_ends_its_thread_and_starts_no_other() -> None:
-    counting = Counting(60.0)
+    counting = CountingWork(60.0)
     counting.worker.wake()
     assert counting.called.wait(PATIENCE)
     thread = counting.worker._thread
@@ -58,14 +58,14 @@ def test_worker_closed_ends_its_thread_and_starts_no_other() -> None:
     assert thread is not None
     thread.join(PATIENCE)
     assert not thread.is_alive()
-    late = Counting(60.0)
+    late = CountingWork(60.0)
     late.worker.close()
     late.worker.wake()
     assert not late.worker.running
 
 
-def test_worker_that_is_weak_ends_once_nobody_holds_its_object() -> None:
-    counting = Counting(0.01, weak=True)
+def test_worker_weak_ends_when_its_object_is_deleted() -> None:
+    counting = CountingWork(0.01, weak=True)
     counting.worker.wake()
     assert counting.called.wait(PATIENCE)
     thread = counting.worker._thread
@@ -77,7 +77,7 @@ def test_worker_that_is_weak_ends_once_nobody_holds_its_object() -> None:
 
 
 def test_worker_reset_after_a_fork_has_no_thread() -> None:
-    counting = Counting(60.0)
+    counting = CountingWork(60.0)
     counting.worker.start(60.0)
     thread, wanted = counting.worker._thread, counting.worker._wake_event
     counting.worker.reset_after_fork()

@@ -1,4 +1,4 @@
-"""Files replaced in one step, the lock of a path, and what tells a file's states apart."""
+"""Atomic replacement of files, the lock of a path, and file stamps."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def test_replace_file_sets_the_mode_and_leaves_nothing_else(tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize("folder", [False, True])
-def test_lock_held_refuses_who_does_not_wait(tmp_path: Path, folder: bool) -> None:
+def test_lock_held_without_wait_raises(tmp_path: Path, folder: bool) -> None:
     path = tmp_path if folder else tmp_path / "lock"
     with lock(path, folder=folder):
         again = lock(path, folder=folder, wait=False)
@@ -30,18 +30,18 @@ def test_lock_held_refuses_who_does_not_wait(tmp_path: Path, folder: bool) -> No
         assert path.exists()
 
 
-def test_lock_of_a_folder_that_is_gone_makes_no_file(tmp_path: Path) -> None:
+def test_lock_of_missing_folder_creates_no_file(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError), lock(tmp_path / "gone", folder=True):
         pass
     assert list(tmp_path.iterdir()) == []
 
 
-def test_lock_made_is_private(tmp_path: Path) -> None:
+def test_lock_file_created_is_private(tmp_path: Path) -> None:
     with lock(tmp_path / "lock"):
         assert stat.S_IMODE((tmp_path / "lock").stat().st_mode) == 0o600
 
 
-def test_stamp_differs_after_a_replacement_and_is_none_without_a_file(tmp_path: Path) -> None:
+def test_stamp_changes_after_replacement_and_is_none_without_file(tmp_path: Path) -> None:
     path = tmp_path / "file"
     assert stamp(path) is None
     replace_file(path, b"same", mode=0o600)

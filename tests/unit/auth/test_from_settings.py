@@ -1,4 +1,4 @@
-"""Settings become one way to log in; what a method lacks is named before anything is sent."""
+"""Auth methods from settings; an error names the missing setting before anything is sent."""
 
 from __future__ import annotations
 
@@ -52,13 +52,13 @@ def login(**variables: str) -> AuthMethod:
         ({"STRONGROOM_AUTH": "cert", **PAIR}, Certificate("shop-prod", "cert")),
     ],
 )
-def test_each_method_with_its_default_mount_and_the_scopes_role(
+def test_auth_method_has_default_mount_and_role_of_scope(
     variables: dict[str, str], expected: AuthMethod
 ) -> None:
     assert login(**variables) == expected
 
 
-def test_tokens_of_an_agent() -> None:
+def test_auth_method_for_agent_is_token_file_or_proxy() -> None:
     proxy = {"STRONGROOM_AUTH": "proxy", "VAULT_ADDR": "http://127.0.0.1:8100"}
     assert isinstance(login(**proxy), Proxy)
     sink = login(STRONGROOM_AUTH="token", STRONGROOM_TOKEN_FILE="/t")
@@ -85,13 +85,13 @@ def test_tokens_of_an_agent() -> None:
         ({"STRONGROOM_ROLE_ID_FILE": ""}, "STRONGROOM_ROLE_ID_FILE is not set"),
     ],
 )
-def test_what_is_missing_is_named(variables: dict[str, str], words: str) -> None:
+def test_auth_method_without_setting_names_variable(variables: dict[str, str], words: str) -> None:
     with pytest.raises(ConfigurationError) as caught:
         login(**variables)
     assert words in str(caught.value)
 
 
-def test_a_clients_certificate_without_its_key_is_refused(tmp_path: Path) -> None:
+def test_client_certificate_without_key_is_rejected(tmp_path: Path) -> None:
     one, other = (certificate_in(tmp_path / name) for name in ("one.pem", "other.pem"))
     Transport("https://vault", cacert=None, certificate=(one, one), connect_timeout=1).close()
     for pair in ((one, other), (tmp_path / "none", one)):
@@ -99,7 +99,7 @@ def test_a_clients_certificate_without_its_key_is_refused(tmp_path: Path) -> Non
             Transport("https://vault", cacert=None, certificate=pair, connect_timeout=1)
 
 
-def test_a_token_file_knows_when_it_was_replaced(tmp_path: Path) -> None:
+def test_token_file_replaced_has_new_credential(tmp_path: Path) -> None:
     sink, fresh = tmp_path / "sink", tmp_path / "fresh"
     sink.write_text("one\n")
     method = TokenFile(sink)

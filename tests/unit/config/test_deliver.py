@@ -1,4 +1,4 @@
-"""Delivery: from staging to the live file, and what is left when it is refused."""
+"""Delivery from the staging file to the live file, and the state after a rejection."""
 
 import base64
 import fcntl
@@ -127,7 +127,7 @@ class Place:
 
 @pytest.fixture
 def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Place]:
-    """A staging file's folder, and an application's module with models in it."""
+    """Create the staging folder, and a module with models of an application."""
     name = f"models_{tmp_path.name}"
     (tmp_path / f"{name}.py").write_text(MODELS.replace("{folder}", str(tmp_path)))
     (tmp_path / f"{name}_quit.py").write_text("import os; os._exit(0)\n")
@@ -147,7 +147,7 @@ def mode_of(path: Path) -> int:
     return path.stat().st_mode & 0o7777
 
 
-def test_a_valid_file_goes_live(place: Place) -> None:
+def test_deliver_valid_file_makes_it_live(place: Place) -> None:
     place.render(GOOD)
     assert place.deliver().state is State.DELIVERED
     assert place.live.read_text() == GOOD
@@ -163,7 +163,7 @@ def test_a_valid_file_goes_live(place: Place) -> None:
     assert mode_of(status_file(place.live)) == 0o600
 
 
-def test_the_staging_file_is_copied_and_stays(place: Place) -> None:
+def test_deliver_copies_and_keeps_staging_file(place: Place) -> None:
     place.render(GOOD)
     before = place.staging.stat()
     place.deliver()
@@ -171,7 +171,7 @@ def test_the_staging_file_is_copied_and_stays(place: Place) -> None:
     assert place.live.stat().st_ino != before.st_ino
 
 
-def test_nothing_else_is_left_in_the_folder(place: Place) -> None:
+def test_deliver_leaves_no_other_files(place: Place) -> None:
     place.render(GOOD)
     place.deliver()
     place.render(BAD)
@@ -180,7 +180,7 @@ def test_nothing_else_is_left_in_the_folder(place: Place) -> None:
     assert names == {"app.yaml", "app.yaml.status.json", "staging"}
 
 
-def test_the_same_bytes_again_change_nothing(place: Place) -> None:
+def test_deliver_same_bytes_changes_nothing(place: Place) -> None:
     place.render(GOOD)
     place.deliver()
     before = place.live.stat()
@@ -188,7 +188,7 @@ def test_the_same_bytes_again_change_nothing(place: Place) -> None:
     assert place.live.stat() == before
 
 
-def test_the_same_bytes_with_a_wider_mode_are_delivered_again(place: Place) -> None:
+def test_deliver_same_bytes_with_wider_mode_writes_again(place: Place) -> None:
     place.render(GOOD)
     place.deliver()
     place.live.chmod(0o644)
@@ -196,7 +196,7 @@ def test_the_same_bytes_with_a_wider_mode_are_delivered_again(place: Place) -> N
     assert mode_of(place.live) == 0o600
 
 
-def test_a_refused_file_leaves_the_live_one(place: Place) -> None:
+def test_deliver_invalid_file_keeps_live_file(place: Place) -> None:
     place.render(GOOD)
     place.deliver()
     place.render(BAD)
@@ -209,20 +209,20 @@ def test_a_refused_file_leaves_the_live_one(place: Place) -> None:
 
 
 @pytest.mark.parametrize("mode", [0o640, 0o604])
-def test_a_staging_file_that_others_could_read_is_refused(place: Place, mode: int) -> None:
+def test_deliver_staging_file_readable_by_others_is_rejected(place: Place, mode: int) -> None:
     place.render(GOOD, mode=mode)
     assert place.deliver().state is State.REFUSED
     assert not place.live.exists()
 
 
-def test_a_folder_that_others_can_look_into_is_refused(place: Place) -> None:
+def test_deliver_into_folder_accessible_to_others_is_rejected(place: Place) -> None:
     place.render(GOOD)
     place.live.parent.chmod(0o755)
     assert "other users can access it: chmod 0700" in str(place.deliver().reason)
     assert not place.live.exists()
 
 
-def test_a_missing_folder_is_made_private(place: Place) -> None:
+def test_deliver_creates_missing_folder_as_private(place: Place) -> None:
     place.render(GOOD)
     place.live = place.live.parent / "new" / "app.yaml"
     assert place.deliver().state is State.DELIVERED
@@ -242,7 +242,7 @@ def test_a_missing_folder_is_made_private(place: Place) -> None:
         ("{module}_hang:Config", "took more than 2 s"),
     ],
 )
-def test_a_model_that_cant_judge_is_waited_for(
+def test_deliver_with_model_that_cannot_validate_is_waiting(
     place: Place, model: str, reason: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(validation, "SECONDS", 2.0)
@@ -257,7 +257,7 @@ def test_a_model_that_cant_judge_is_waited_for(
     assert time.monotonic() - began < 10
 
 
-def test_a_model_that_raises_refuses(place: Place) -> None:
+def test_deliver_with_model_that_raises_is_refused(place: Place) -> None:
     place.render(GOOD)
     place.model = place.model.replace(":Config", ":Rude")
     status = place.deliver()
@@ -266,7 +266,7 @@ def test_a_model_that_raises_refuses(place: Place) -> None:
     assert CANARY not in str(status.reason)
 
 
-def test_what_a_model_starts_neither_holds_up_nor_outlives_it(place: Place) -> None:
+def test_deliver_kills_processes_that_model_started(place: Place) -> None:
     place.render(GOOD)
     place.model = place.model.replace(":Config", ":Parent")
     began = time.monotonic()
@@ -276,7 +276,7 @@ def test_what_a_model_starts_neither_holds_up_nor_outlives_it(place: Place) -> N
     eventually(lambda: not Path(f"/proc/{child}").exists(), "the end of what the model started")
 
 
-def test_what_a_model_prints_is_shown_without_what_the_file_holds(
+def test_deliver_prints_output_of_model_without_values(
     place: Place, capfd: pytest.CaptureFixture[str]
 ) -> None:
     place.render(f'database: {{url: "{CANARY}-long-enough", port: 7}}\n')
@@ -291,13 +291,13 @@ def test_what_a_model_prints_is_shown_without_what_the_file_holds(
     assert "port 7" not in out
 
 
-def test_a_model_that_prints_without_end_is_no_burden(place: Place) -> None:
+def test_deliver_with_endless_output_of_model_succeeds(place: Place) -> None:
     place.render(GOOD)
     place.model = place.model.replace(":Config", ":Endless")
     assert place.deliver().state is State.DELIVERED
 
 
-def test_a_full_disk_is_waited_for(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_deliver_to_full_disk_is_waiting(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     place.render(GOOD)
 
     def full(path: Path, content: bytes) -> None:
@@ -312,7 +312,7 @@ def test_a_full_disk_is_waited_for(place: Place, monkeypatch: pytest.MonkeyPatch
     monkeypatch.undo()
 
 
-def test_a_status_says_since_when_and_how_often(place: Place) -> None:
+def test_status_has_since_and_attempts(place: Place) -> None:
     def at(minute: int) -> tuple[str, str, int]:
         status = deliver(place.staging, place.live, place.model, now=NOW.replace(minute=minute))
         assert status == module.read_status(place.live)
@@ -328,12 +328,12 @@ def test_a_status_says_since_when_and_how_often(place: Place) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"state": "refused"}', '{"state": 5}'])
-def test_a_status_that_is_not_readable_is_none(place: Place, text: str) -> None:
+def test_status_unreadable_is_none(place: Place, text: str) -> None:
     status_file(place.live).write_text(text)
     assert module.read_status(place.live) is None
 
 
-def test_a_copy_left_by_a_crash_is_taken_away(place: Place) -> None:
+def test_deliver_removes_copy_left_by_crash(place: Place) -> None:
     left = place.live.with_name(".app.yaml.new")
     left.write_text(CANARY)
     place.render(GOOD)
@@ -341,7 +341,9 @@ def test_a_copy_left_by_a_crash_is_taken_away(place: Place) -> None:
     assert not left.exists()
 
 
-def test_a_failed_write_leaves_no_copy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_deliver_with_failed_write_leaves_no_copy(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def full(_descriptor: int) -> None:
         raise OSError(28, "No space left on device")
 
@@ -351,7 +353,7 @@ def test_a_failed_write_leaves_no_copy(tmp_path: Path, monkeypatch: pytest.Monke
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_second_delivery_waits_for_the_first(place: Place) -> None:
+def test_deliver_concurrently_waits_for_first(place: Place) -> None:
     place.render(GOOD)
     folder = os.open(place.live.parent, os.O_RDONLY)
     fcntl.flock(folder, fcntl.LOCK_EX)
@@ -368,14 +370,14 @@ def test_a_second_delivery_waits_for_the_first(place: Place) -> None:
 
 @pytest.fixture
 def environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The command drops variables of its process; bring them back afterwards."""
+    """Restore the environment variables that the command removes from its process."""
     for name, value in os.environ.items():
         monkeypatch.setenv(name, value)
 
 
 @pytest.mark.usefixtures("environment")
 class TestCommand:
-    def test_it_exits_0_for_delivered_and_unchanged(
+    def test_command_exits_0_for_delivered_and_unchanged(
         self, place: Place, capsys: pytest.CaptureFixture[str]
     ) -> None:
         place.render(GOOD)
@@ -386,7 +388,7 @@ class TestCommand:
             f"{place.live}: unchanged",
         ]
 
-    def test_it_exits_1_for_a_refusal_and_prints_no_value(
+    def test_command_exits_1_for_refused_file_and_prints_no_value(
         self, place: Place, capsys: pytest.CaptureFixture[str]
     ) -> None:
         place.render(BAD)
@@ -395,13 +397,13 @@ class TestCommand:
         assert "refused: " in out
         assert CANARY not in out + err
 
-    def test_it_never_fails_under_an_agent(self, place: Place) -> None:
+    def test_command_with_never_fail_exits_0(self, place: Place) -> None:
         place.render(BAD)
         assert main(place.arguments("--never-fail")) == 0
         place.live = Path("/proc/no-such-folder/app.yaml")
         assert main(place.arguments("--never-fail")) == 0
 
-    def test_it_gives_up_at_its_deadline(
+    def test_command_at_its_deadline_stops_as_waiting(
         self, place: Place, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(module, "DEADLINE", 0.2)
@@ -412,12 +414,12 @@ class TestCommand:
         assert time.monotonic() - began < 5
         assert place.status()["reason"] == "the file was not delivered within 0.2 s"
 
-    def test_its_deadline_ends_before_the_agents(self) -> None:
+    def test_command_deadline_is_shorter_than_that_of_agent(self) -> None:
         from agent.config_file import EXEC_TIMEOUT  # noqa: PLC0415 (a floor above; only compared here)
 
         assert module.DEADLINE + 5 <= EXEC_TIMEOUT
 
-    def test_the_model_sees_a_scrubbed_environment(
+    def test_command_runs_model_with_reduced_environment(
         self, place: Place, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setenv("BAO_TOKEN", CANARY)
@@ -439,7 +441,7 @@ class TestCommand:
         ["deliver", "--staging", "a", "--live", "b", "--model", "a:b", "--force"],
     ],
 )
-def test_wrong_usage_exits_64(arguments: list[str]) -> None:
+def test_command_with_wrong_usage_exits_64(arguments: list[str]) -> None:
     run = subprocess.run(
         [sys.executable, "-m", "app_integration", *arguments],
         cwd=ROOT,
@@ -451,6 +453,6 @@ def test_wrong_usage_exits_64(arguments: list[str]) -> None:
     assert "usage: python -m app_integration" in run.stderr
 
 
-def test_every_command_has_a_main() -> None:
+def test_every_command_module_has_main() -> None:
     for name in commands.COMMANDS.values():
         assert callable(__import__(name, fromlist=["main"]).main)

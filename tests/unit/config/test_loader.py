@@ -1,4 +1,4 @@
-"""The delivered file as an application reads it: what is refused, and how a replacement shows."""
+"""Loading of the delivered file: which files are rejected, and when a replacement takes effect."""
 
 import logging
 import os
@@ -35,7 +35,7 @@ class Config(BaseModel):
 
 
 class Unfriendly:
-    """A model whose own error repeats what it was given."""
+    """A model whose own error repeats its input."""
 
     @classmethod
     def model_validate(cls, obj: object, /) -> "Unfriendly":
@@ -51,7 +51,7 @@ Write = Callable[..., Path]
 
 @pytest.fixture
 def write(tmp_path: Path) -> Write:
-    """Put a private file into a folder, as a delivery does: a new file each time."""
+    """Write a private file into a folder, as a delivery does: a new file each time."""
 
     def put(content: str | bytes, name: str = "app.yaml", mode: int = 0o600) -> Path:
         path = tmp_path / name
@@ -73,11 +73,13 @@ def write(tmp_path: Path) -> Write:
         ("app.toml", f'jwt_secret = "{"s" * 32}"\n[database]\nurl = "x"\n'),
     ],
 )
-def test_a_config_is_read_by_its_suffix(write: Write, name: str, content: str) -> None:
+def test_load_config_selects_format_by_suffix(write: Write, name: str, content: str) -> None:
     assert load_config(Config, write(content, name)).database.url == "x"
 
 
-def test_the_path_comes_from_the_environment(write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_load_config_takes_path_from_environment(
+    write: Write, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("STRONGROOM_SERVICE", "gaara-store")
     monkeypatch.setenv("ENVIRONMENT", "development")
     monkeypatch.delenv("STRONGROOM_CONFIG", raising=False)
@@ -109,7 +111,7 @@ def test_the_path_comes_from_the_environment(write: Write, monkeypatch: pytest.M
         (text(secret="!" * 32), "is not valid for Config: jwt_secret (value_error)"),
     ],
 )
-def test_a_bad_file_is_refused_with_its_reason(
+def test_load_config_invalid_file_is_rejected_with_reason(
     write: Write, content: str | bytes, reason: str
 ) -> None:
     with pytest.raises(ConfigRejected) as caught:
@@ -126,7 +128,7 @@ def test_a_bad_file_is_refused_with_its_reason(
         ("app.env", "A=1\n", "its name must end in one of .yaml, .yml, .json, .toml"),
     ],
 )
-def test_a_bad_file_of_another_format_is_refused(
+def test_load_config_invalid_json_or_toml_is_rejected(
     write: Write, name: str, content: str, reason: str
 ) -> None:
     with pytest.raises(ConfigRejected) as caught:
@@ -134,22 +136,24 @@ def test_a_bad_file_of_another_format_is_refused(
     assert str(caught.value).endswith(reason)
 
 
-def test_a_missing_file_is_refused(tmp_path: Path) -> None:
+def test_load_config_missing_file_is_rejected(tmp_path: Path) -> None:
     with pytest.raises(ConfigRejected, match=r"app\.yaml cannot be read: No such file"):
         load_config(Config, tmp_path / "app.yaml")
 
 
 @pytest.mark.parametrize("mode", [0o640, 0o604, 0o700, 0o4600])
-def test_a_mode_wider_than_0600_is_refused(write: Write, mode: int) -> None:
+def test_load_config_mode_wider_than_0600_is_rejected(write: Write, mode: int) -> None:
     with pytest.raises(ConfigRejected, match=f"has mode {mode:04o} .*chmod 0600"):
         load_config(Config, write(text(), mode=mode))
 
 
-def test_a_file_that_nobody_can_write_is_fine(write: Write) -> None:
+def test_load_config_read_only_file_is_accepted(write: Write) -> None:
     assert load_config(Config, write(text(), mode=0o400)).database.url == "x"
 
 
-def test_another_users_file_is_refused(write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_load_config_file_of_another_user_is_rejected(
+    write: Write, monkeypatch: pytest.MonkeyPatch
+) -> None:
     path = write(text())
     owner = path.stat().st_uid
     found = path.stat()
@@ -159,7 +163,7 @@ def test_another_users_file_is_refused(write: Write, monkeypatch: pytest.MonkeyP
         load_config(Config, path)
 
 
-def test_what_isnt_a_regular_file_is_refused_without_waiting(tmp_path: Path) -> None:
+def test_load_config_irregular_file_is_rejected_without_blocking(tmp_path: Path) -> None:
     pipe = tmp_path / "app.yaml"
     os.mkfifo(pipe, 0o600)
     with pytest.raises(ConfigRejected, match="is not a regular file"):
@@ -179,7 +183,7 @@ def test_what_isnt_a_regular_file_is_refused_without_waiting(tmp_path: Path) -> 
     ],
 )
 @pytest.mark.parametrize("model", [Config, Unfriendly])
-def test_a_rejection_never_holds_a_value(
+def test_config_rejected_never_contains_value(
     write: Write, content: str, model: type[Config | Unfriendly]
 ) -> None:
     with pytest.raises(ConfigRejected) as caught:
@@ -190,7 +194,7 @@ def test_a_rejection_never_holds_a_value(
         seen = seen.__cause__ or seen.__context__
 
 
-def test_importing_the_module_loads_no_parser() -> None:
+def test_loader_import_loads_no_parser() -> None:
     code = (
         "import sys, app_integration.config.loader, app_integration.config.deliver;"
         "print({'yaml', 'pydantic'} & set(sys.modules))"
@@ -212,7 +216,7 @@ class Clock:
         return self.now
 
 
-def test_a_replaced_file_takes_effect_within_a_second(write: Write) -> None:
+def test_config_file_replaced_takes_effect_within_a_second(write: Write) -> None:
     clock = Clock()
     config = ConfigFile(Config, write(text(url="first")), clock=clock)
     write(text(url="second"))
@@ -222,7 +226,7 @@ def test_a_replaced_file_takes_effect_within_a_second(write: Write) -> None:
     assert config.current().database.url == "second"
 
 
-def test_a_file_that_stays_is_read_once(write: Write) -> None:
+def test_config_file_unchanged_is_read_once(write: Write) -> None:
     clock = Clock()
     config = ConfigFile(Config, write(text()), clock=clock)
     first = config.current()
@@ -230,10 +234,10 @@ def test_a_file_that_stays_is_read_once(write: Write) -> None:
     assert config.current() is first
 
 
-def test_a_replacement_that_could_not_be_judged_in_time_is_looked_at_again(
+def test_config_file_whose_validation_timed_out_is_checked_again(
     write: Write, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A validator may ask a server, which may be slow."""
+    """A validator may send a request to a slow server."""
     clock = Clock()
     config = ConfigFile(Config, write(text(url="first")), clock=clock)
     write(text(url="second"))
@@ -249,7 +253,7 @@ def test_a_replacement_that_could_not_be_judged_in_time_is_looked_at_again(
     assert config.current().database.url == "second"
 
 
-def test_a_bad_replacement_changes_nothing_and_is_remembered(
+def test_config_file_replaced_by_invalid_one_keeps_config_and_reason(
     write: Write, caplog: pytest.LogCaptureFixture
 ) -> None:
     clock = Clock()
@@ -266,7 +270,7 @@ def test_a_bad_replacement_changes_nothing_and_is_remembered(
     assert config.rejected is None
 
 
-def test_a_file_that_vanishes_leaves_the_last_good_one(write: Write) -> None:
+def test_config_file_deleted_keeps_config(write: Write) -> None:
     clock = Clock()
     config = ConfigFile(Config, write(text(url="good")), clock=clock)
     config.path.unlink()
@@ -275,12 +279,12 @@ def test_a_file_that_vanishes_leaves_the_last_good_one(write: Write) -> None:
     assert "No such file" in str(config.rejected)
 
 
-def test_a_config_that_is_bad_from_the_start_is_an_error(write: Write) -> None:
+def test_config_file_invalid_at_start_raises(write: Write) -> None:
     with pytest.raises(ConfigRejected):
         ConfigFile(Config, write(text(secret="short")))
 
 
-def test_threads_see_whole_configs_while_files_are_replaced(write: Write) -> None:
+def test_config_file_replaced_gives_threads_whole_configs(write: Write) -> None:
     ticks = iter(range(10**9))
     config = ConfigFile(Config, write(text(url="0")), clock=lambda: float(next(ticks)))
     seen: list[tuple[str, str]] = []
@@ -301,7 +305,7 @@ def test_threads_see_whole_configs_while_files_are_replaced(write: Write) -> Non
     assert all(url == secret for url, secret in seen if url != "0")
 
 
-def test_a_difference_is_told_by_field_names_only(
+def test_changed_fields_are_names_without_values(
     write: Write, caplog: pytest.LogCaptureFixture
 ) -> None:
     clock = Clock()
@@ -320,7 +324,7 @@ def test_a_difference_is_told_by_field_names_only(
     assert CANARY not in caplog.text
 
 
-def test_keys_of_a_mapping_are_not_told() -> None:
+def test_changed_fields_exclude_keys_of_mapping() -> None:
     class Users(BaseModel):
         passwords: dict[str, str]
 
@@ -330,7 +334,7 @@ def test_keys_of_a_mapping_are_not_told() -> None:
     assert changed_fields(old, Users(passwords={})) == frozenset()
 
 
-def test_a_callback_that_fails_keeps_no_other_from_knowing(
+def test_callback_that_fails_does_not_prevent_others(
     write: Write, caplog: pytest.LogCaptureFixture
 ) -> None:
     def fail(_changed: frozenset[str]) -> None:

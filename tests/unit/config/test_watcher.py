@@ -1,4 +1,4 @@
-"""A folder that is watched for real: renames, links, bad files, and an end."""
+"""Watching of a real folder: renames, links, invalid files, and the end of the watch."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ SECONDS = 20.0  # after which a change is taken as not noticed
 
 
 @contextmanager
-def watching_config(path: Path, told: Told) -> Iterator[WatchedConfig[Config]]:
-    """A watched config whose folder is known to be watched by now."""
-    with watch_config(Config, path, told) as config:
+def watching_config(path: Path, changes: RecordedChanges) -> Iterator[WatchedConfig[Config]]:
+    """Yield a watched config once the watch of its folder has started."""
+    with watch_config(Config, path, changes) as config:
         begun = config._checked_at
 
         def looked() -> bool:
@@ -36,8 +36,8 @@ def watching_config(path: Path, told: Told) -> Iterator[WatchedConfig[Config]]:
         yield config
 
 
-class Told:
-    """What a callback was told, in order."""
+class RecordedChanges:
+    """A callback that records its arguments in order."""
 
     def __init__(self) -> None:
         self._queue: queue.Queue[frozenset[str]] = queue.Queue()
@@ -54,38 +54,38 @@ class Told:
 
 
 @pytest.fixture(autouse=True)
-def _never_looks_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Only what the folder tells makes it look."""
+def _disable_polling(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Disable polling, so that only notifications of the folder cause a check."""
     monkeypatch.setattr("app_integration.config.loader.CHECK_INTERVAL", float("inf"))
     monkeypatch.setattr("app_integration.config.watcher.CHECK_ANYWAY", 3_600_000)
 
 
-def test_each_of_many_renames_is_noticed(write: Write) -> None:
-    told = Told()
-    with watching_config(write(text(url="0")), told) as config:
+def test_watcher_notices_each_of_many_renames(write: Write) -> None:
+    changes = RecordedChanges()
+    with watching_config(write(text(url="0")), changes) as config:
         for number in range(1, 6):
             write(text(url=str(number)))
-            assert told.next() == {"database.url"}
+            assert changes.next() == {"database.url"}
             assert config.current().database.url == str(number)
 
 
-def test_a_bad_file_changes_nothing_until_a_good_one_comes(write: Write) -> None:
-    told = Told()
-    with watching_config(write(text(url="good")), told) as config:
+def test_watcher_keeps_config_until_valid_file_arrives(write: Write) -> None:
+    changes = RecordedChanges()
+    with watching_config(write(text(url="good")), changes) as config:
         write(text(secret=CANARY))
         eventually(lambda: config.rejected is not None, "the refusal", SECONDS)
         assert config.current().database.url == "good"
         write(text(url="<no value>"))
         eventually(lambda: "<no value>" in str(config.rejected), "the refusal", SECONDS)
         write(text(url="good", secret="t" * 32))
-        assert told.next() == {"jwt_secret"}
+        assert changes.next() == {"jwt_secret"}
         assert config.rejected is None
-        assert not told.more
+        assert not changes.more
 
 
-def test_a_file_written_in_place_takes_effect_only_when_it_is_whole(write: Write) -> None:
-    told = Told()
-    with watching_config(write(text(url="old")), told) as config:
+def test_watcher_ignores_file_written_in_place_until_complete(write: Write) -> None:
+    changes = RecordedChanges()
+    with watching_config(write(text(url="old")), changes) as config:
         whole = text(url="new").encode()
         with config.path.open("r+b") as file:
             file.truncate()
@@ -94,12 +94,12 @@ def test_a_file_written_in_place_takes_effect_only_when_it_is_whole(write: Write
             eventually(lambda: config.rejected is not None, "the refusal", SECONDS)
             assert config.current().database.url == "old"
             file.write(whole[-1:])
-        assert told.next() == {"database.url"}
+        assert changes.next() == {"database.url"}
         assert config.current().database.url == "new"
 
 
-def test_a_link_that_is_swapped_is_noticed(tmp_path: Path) -> None:
-    """As Kubernetes does: the file is a link through a folder that is a link itself."""
+def test_watcher_notices_replaced_symlink(tmp_path: Path) -> None:
+    """Kubernetes does this: the file is a link through a folder that is a link itself."""
     for name in ("one", "two"):
         (tmp_path / name).mkdir()
         (tmp_path / name / "app.yaml").write_text(text(url=name))
@@ -107,15 +107,15 @@ def test_a_link_that_is_swapped_is_noticed(tmp_path: Path) -> None:
     (tmp_path / "..data").symlink_to("one")
     path = tmp_path / "app.yaml"
     path.symlink_to("..data/app.yaml")
-    told = Told()
-    with watching_config(path, told) as config:
+    changes = RecordedChanges()
+    with watching_config(path, changes) as config:
         (tmp_path / "..next").symlink_to("two")
         (tmp_path / "..next").replace(tmp_path / "..data")
-        assert told.next() == {"database.url"}
+        assert changes.next() == {"database.url"}
         assert config.current().database.url == "two"
 
 
-def test_a_folder_that_is_replaced_is_noticed_all_the_same(
+def test_watcher_notices_file_in_replaced_folder(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("app_integration.config.watcher.CHECK_ANYWAY", 100)
@@ -124,18 +124,18 @@ def test_a_folder_that_is_replaced_is_noticed_all_the_same(
         place.mkdir()
         (place / "app.yaml").write_text(text(url=url))
         (place / "app.yaml").chmod(0o600)
-    told = Told()
-    with watch_config(Config, folder / "app.yaml", told):
+    changes = RecordedChanges()
+    with watch_config(Config, folder / "app.yaml", changes):
         folder.rename(tmp_path / "gone")
         fresh.rename(folder)
-        assert told.next() == {"database.url"}
+        assert changes.next() == {"database.url"}
 
 
 def watching() -> list[str]:
     return [each.name for each in threading.enumerate() if each.name == "config-watch"]
 
 
-def test_it_ends_when_closed_and_when_nobody_holds_it(write: Write) -> None:
+def test_watcher_thread_ends_when_closed_or_deleted(write: Write) -> None:
     path = write(text())
     watch_config(Config, path).close()
     assert watching() == []
@@ -147,7 +147,7 @@ def test_it_ends_when_closed_and_when_nobody_holds_it(write: Write) -> None:
     eventually(lambda: watching() == [], "the end of the thread", SECONDS)
 
 
-def test_a_callback_may_close_it(write: Write) -> None:
+def test_watcher_callback_may_close_it(write: Write) -> None:
     closed = threading.Event()
 
     def close(_changed: frozenset[str]) -> None:
@@ -155,14 +155,16 @@ def test_a_callback_may_close_it(write: Write) -> None:
         closed.set()
 
     path = write(text())
-    with watching_config(path, Told()) as config:
+    with watching_config(path, RecordedChanges()) as config:
         config.on_change(close)
         write(text(url="y"))
         assert closed.wait(SECONDS)
     eventually(lambda: watching() == [], "the end of the thread", SECONDS)
 
 
-def test_a_forked_child_follows_by_looking(write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_watcher_in_forked_child_checks_file_on_read(
+    write: Write, monkeypatch: pytest.MonkeyPatch
+) -> None:
     with watch_config(Config, write(text(url="old"))) as config:
         with config._lock:  # held by a thread that the child hasn't
             read, sent = os.pipe()
@@ -176,7 +178,7 @@ def test_a_forked_child_follows_by_looking(write: Write, monkeypatch: pytest.Mon
         assert os.read(read, 10) == b"new"
 
 
-def test_a_config_that_is_bad_from_the_start_is_not_watched(write: Write) -> None:
+def test_watcher_of_config_invalid_at_start_raises(write: Write) -> None:
     with pytest.raises(ConfigRejected):
         app_integration.watch_config(Config, write(text(secret="short")))
     assert watching() == []

@@ -1,4 +1,4 @@
-"""What a real HTTP server receives for names that mean harm: nothing outside the prefix."""
+"""Requests that a real HTTP server receives for hostile names: all stay below the prefix."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def paths(server: Server) -> list[str]:
 
 
 @pytest.mark.parametrize("name", HOSTILE)
-def test_a_hostile_name_is_refused_and_nothing_is_sent(
+def test_hostile_name_is_rejected_without_request(
     store: SecretStore, server: Server, name: str
 ) -> None:
     before = len(server.seen)
@@ -95,7 +95,7 @@ ANY: Final = (
 
 @settings(max_examples=FUZZED, deadline=None, suppress_health_check=list(HealthCheck))
 @given(name=ANY, version=st.none() | st.integers(1, 99), field=st.none() | st.just("user"))
-def test_no_request_leaves_the_services_own_prefix(
+def test_request_for_any_name_stays_below_prefix_of_service(
     store: SecretStore, server: Server, name: str, version: int | None, field: str | None
 ) -> None:
     with suppress(StrongroomError):
@@ -109,9 +109,7 @@ def test_no_request_leaves_the_services_own_prefix(
     server.seen.clear()
 
 
-def test_no_name_begins_another_line_in_the_access_records(
-    store: SecretStore, lines: list[str]
-) -> None:
+def test_access_record_of_any_name_is_one_line(store: SecretStore, lines: list[str]) -> None:
     store.get("a", field='","outcome":"forged', default=None)
     for line in lines:
         assert "\n" not in line

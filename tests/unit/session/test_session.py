@@ -1,4 +1,4 @@
-"""Login, retries and renewal against a scripted server, on a clock that moves when told."""
+"""Login, retries and renewal against a scripted server, with a clock that the test advances."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ def together(work: Callable[[], object], count: int = 8) -> None:
 
 
 @pytest.mark.parametrize("error", [Unreachable("x"), ServerFault("x"), RateLimited("x")])
-def test_a_passing_failure_is_tried_again_after_a_jittered_pause(
+def test_request_after_transient_error_is_retried_with_jittered_backoff(
     server: Server, session: Session, error: StrongroomError
 ) -> None:
     pauses = server.clock.pauses
@@ -101,7 +101,7 @@ def test_a_passing_failure_is_tried_again_after_a_jittered_pause(
     assert len(set(pauses)) > 30
 
 
-def test_attempts_and_pauses_end_with_the_window(server: Server, session: Session) -> None:
+def test_retries_end_with_retry_window(server: Server, session: Session) -> None:
     server.took = LIMITS.retry_window / 20
     server.answers[PATH] = [Unreachable("no server")]
     begun = server.clock.now
@@ -112,7 +112,7 @@ def test_attempts_and_pauses_end_with_the_window(server: Server, session: Sessio
     assert max(server.clock.pauses) <= LIMITS.retry_max
 
 
-def test_an_attempt_may_take_what_is_left_of_the_deadline(server: Server, session: Session) -> None:
+def test_retry_may_take_rest_of_deadline(server: Server, session: Session) -> None:
     server.took = 4.0
     server.answers[PATH] = [ServerFault("slow")]
     with pytest.raises(ServerFault):
@@ -129,7 +129,7 @@ def test_an_attempt_may_take_what_is_left_of_the_deadline(server: Server, sessio
         (RequestRefused("x", status=400), {}),
     ],
 )
-def test_what_must_not_be_repeated_or_would_not_help_is_sent_once(
+def test_request_that_must_not_be_repeated_is_sent_once(
     server: Server, session: Session, error: StrongroomError, options: Mapping[str, Any]
 ) -> None:
     server.answers[PATH] = [error]
@@ -139,21 +139,21 @@ def test_what_must_not_be_repeated_or_would_not_help_is_sent_once(
     assert server.clock.pauses == []
 
 
-def test_a_403_with_a_valid_token_costs_one_question(server: Server, session: Session) -> None:
+def test_403_with_valid_token_sends_one_lookup(server: Server, session: Session) -> None:
     server.answers[PATH] = [AccessDenied("denied")]
     with pytest.raises(AccessDenied, match="denied"):
         session.get(PATH)
     assert [path for path, _ in server.seen] == [LOGIN, PATH, LOOKUP]
 
 
-def test_a_403_with_a_dead_token_costs_one_login(server: Server, session: Session) -> None:
+def test_403_with_expired_token_sends_one_login(server: Server, session: Session) -> None:
     session.get(PATH)
     server.revoked = {"t1"}
     assert session.get(PATH) == {"data": {}}
     assert server.seen[2:] == [(PATH, "t1"), (LOOKUP, "t1"), (LOGIN, None), (PATH, "t2")]
 
 
-def test_threads_that_fail_together_log_in_once(server: Server, session: Session) -> None:
+def test_threads_with_expired_token_log_in_once(server: Server, session: Session) -> None:
     session.get(PATH)
     server.revoked = {"t1"}
     # All eight have asked with the dead token before any of them is told so.
@@ -164,12 +164,12 @@ def test_threads_that_fail_together_log_in_once(server: Server, session: Session
     assert Counter(server.seen)[PATH, "t2"] == 8
 
 
-def test_threads_that_come_first_together_log_in_once(server: Server, session: Session) -> None:
+def test_threads_without_token_log_in_once(server: Server, session: Session) -> None:
     together(lambda: session.get(PATH))
     assert server.count(LOGIN) == 1
 
 
-def test_a_renewal_keeps_the_token(server: Server, session: Session) -> None:
+def test_renewal_keeps_token(server: Server, session: Session) -> None:
     session.get(PATH)
     server.answers[RENEW] = [auth("t1", TTL - 1)]
     session._renewer.renew_once()
@@ -180,7 +180,7 @@ def test_a_renewal_keeps_the_token(server: Server, session: Session) -> None:
     assert server.count(LOGIN) == 1
 
 
-def test_the_thread_that_renews_outlives_an_answer_that_makes_no_sense(
+def test_renewal_thread_survives_unexpected_response(
     server: Server,
     session: Session,
     caplog: pytest.LogCaptureFixture,
@@ -203,7 +203,7 @@ def test_the_thread_that_renews_outlives_an_answer_that_makes_no_sense(
     ],
     ids=["denied", "refused", "cut short"],
 )
-def test_a_renewal_that_fails_or_is_cut_short_leads_to_a_login(
+def test_renewal_that_fails_or_is_capped_leads_to_login(
     server: Server, session: Session, answer: Answer
 ) -> None:
     session.get(PATH)
@@ -214,7 +214,7 @@ def test_a_renewal_that_fails_or_is_cut_short_leads_to_a_login(
     assert server.count(LOGIN) == 2
 
 
-def test_a_500_at_a_renewal_is_an_end_only_when_the_token_is_dead(
+def test_renewal_with_500_leads_to_login_only_if_token_expired(
     server: Server, session: Session
 ) -> None:
     session.get(PATH)
@@ -230,7 +230,7 @@ def test_a_500_at_a_renewal_is_an_end_only_when_the_token_is_dead(
 
 
 @pytest.mark.parametrize("answer", [auth("t1"), AccessDenied("x"), auth("t1", 1)])
-def test_closing_during_a_renewal_leaves_no_token(
+def test_close_during_renewal_leaves_no_token(
     server: Server, session: Session, answer: Answer
 ) -> None:
     session.get(PATH)
@@ -249,7 +249,7 @@ def test_closing_during_a_renewal_leaves_no_token(
     assert server.seen[-1] == (REVOKE, "t1")
 
 
-def test_closing_during_the_login_gives_that_token_back(server: Server, session: Session) -> None:
+def test_close_during_login_revokes_its_token(server: Server, session: Session) -> None:
     def close_meanwhile() -> Answer:
         session.close()
         return auth("t1")
@@ -261,7 +261,7 @@ def test_closing_during_the_login_gives_that_token_back(server: Server, session:
     assert [path for path, _ in server.seen] == [LOGIN, REVOKE]
 
 
-def test_a_closed_session_does_not_log_in_again(server: Server, session: Session) -> None:
+def test_session_closed_does_not_log_in(server: Server, session: Session) -> None:
     session.get(PATH)
     session.close()
     with pytest.raises(AuthenticationFailed, match="open another"):
@@ -269,7 +269,7 @@ def test_a_closed_session_does_not_log_in_again(server: Server, session: Session
     assert server.count(LOGIN) == 1
 
 
-def test_closing_is_brief_and_quiet_when_the_server_is_away(
+def test_close_with_server_unavailable_is_short_and_raises_nothing(
     server: Server, session: Session
 ) -> None:
     session.get(PATH)
@@ -280,7 +280,7 @@ def test_closing_is_brief_and_quiet_when_the_server_is_away(
     assert server.clock.pauses == []
 
 
-def test_a_token_that_was_given_is_used_as_it_is_and_not_revoked(server: Server) -> None:
+def test_static_token_is_used_and_not_revoked(server: Server) -> None:
     session = on(server, StaticToken(Secret("given")))
     session.get(PATH)
     session.close()
@@ -290,7 +290,7 @@ def test_a_token_that_was_given_is_used_as_it_is_and_not_revoked(server: Server)
 @pytest.mark.parametrize(
     "answer", [RequestRefused("invalid role or secret ID", status=400), AccessDenied("x")]
 )
-def test_a_used_up_secret_id_says_what_to_do_and_shows_nothing(
+def test_login_with_used_up_secret_id_says_what_to_do_without_secret(
     server: Server, session: Session, answer: StrongroomError
 ) -> None:
     server.answers[LOGIN] = [answer]
@@ -301,9 +301,7 @@ def test_a_used_up_secret_id_says_what_to_do_and_shows_nothing(
     assert server.count(LOGIN) == 1
 
 
-def test_a_replaced_secret_id_is_used_at_the_next_login(
-    server: Server, session: Session, approle: AppRole
-) -> None:
+def test_login_uses_replaced_secret_id(server: Server, session: Session, approle: AppRole) -> None:
     session.get(PATH)
     approle.secret_id_file.write_text("another")
     server.revoked = {"t1"}
@@ -312,7 +310,7 @@ def test_a_replaced_secret_id_is_used_at_the_next_login(
     assert used == [SECRET_ID, "another"]
 
 
-def test_a_refused_login_is_not_asked_again_at_once(server: Server, session: Session) -> None:
+def test_login_refused_is_not_repeated_during_backoff(server: Server, session: Session) -> None:
     server.answers[LOGIN] = [RequestRefused("invalid", status=400)]
     for _ in range(100):
         with pytest.raises(AuthenticationFailed, match="issue a new secret-id"):
@@ -326,7 +324,7 @@ def test_a_refused_login_is_not_asked_again_at_once(server: Server, session: Ses
     assert session.get(PATH) == {"data": {}}
 
 
-def test_a_token_that_may_not_look_itself_up_is_not_replaced_at_each_denial(
+def test_token_without_lookup_right_is_not_replaced_at_each_denial(
     server: Server, session: Session
 ) -> None:
     server.answers[PATH] = [AccessDenied("denied")]
@@ -337,16 +335,14 @@ def test_a_token_that_may_not_look_itself_up_is_not_replaced_at_each_denial(
     assert server.count(LOGIN) == 2
 
 
-def test_a_429_is_followed_after_the_time_that_the_server_asks_for(
-    server: Server, session: Session
-) -> None:
+def test_429_is_retried_after_retry_after(server: Server, session: Session) -> None:
     server.answers[PATH] = [RateLimited("x", retry_after=3.0), {"data": 1}]
     begun = server.clock.now
     assert session.get(PATH) == {"data": 1}
     assert 3.0 <= server.clock.now - begun <= 3.0 + LIMITS.retry_base
 
 
-def test_a_429_that_asks_for_more_than_there_is_fails_at_once(
+def test_429_with_retry_after_beyond_deadline_fails_at_once(
     server: Server, session: Session
 ) -> None:
     server.answers[PATH] = [RateLimited("x", retry_after=60.0)]
@@ -355,7 +351,7 @@ def test_a_429_that_asks_for_more_than_there_is_fails_at_once(
     assert (server.count(PATH), server.clock.pauses) == (1, [])
 
 
-def test_the_wall_clock_has_no_say(
+def test_session_ignores_wall_clock(
     server: Server, session: Session, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def none() -> float:
@@ -368,7 +364,7 @@ def test_the_wall_clock_has_no_say(
 
 
 @pytest.mark.parametrize("step", [300.0, -300.0])
-def test_a_clock_that_steps_costs_no_login_and_no_answer(
+def test_clock_step_causes_no_login_and_at_most_one_error(
     server: Server, session: Session, step: float
 ) -> None:
     for _ in range(20):
@@ -389,7 +385,7 @@ def _stepped(server: Server, step: float) -> Any:
     raise Unreachable("x")
 
 
-def test_a_login_has_a_client_of_its_own(approle: AppRole) -> None:
+def test_login_uses_connection_of_its_own(approle: AppRole) -> None:
     made: list[Server] = []
 
     def connect() -> Server:
@@ -412,7 +408,7 @@ def test_a_login_has_a_client_of_its_own(approle: AppRole) -> None:
         (RateLimited("x"), 0),
     ],
 )
-def test_a_lease_that_may_have_been_issued_unheard_is_counted(
+def test_lease_with_lost_response_is_counted(
     server: Server,
     session: Session,
     monkeypatch: pytest.MonkeyPatch,
@@ -430,7 +426,7 @@ def test_a_lease_that_may_have_been_issued_unheard_is_counted(
     assert sum(operation == "orphan-lease" for operation, _ in done) == counted
 
 
-def test_a_token_without_an_end_is_not_reported_as_one_that_ends(
+def test_token_without_ttl_is_not_reported_in_metrics(
     server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ends: list[float] = []
@@ -443,10 +439,10 @@ def test_a_token_without_an_end_is_not_reported_as_one_that_ends(
     assert ends == []
 
 
-def test_a_child_lets_go_of_the_token_though_the_certificate_has_gone(
+def test_forked_child_drops_token_even_without_certificate(
     approle: AppRole, tmp_path: Path
 ) -> None:
-    """A token that the child kept is the parent's, and would be revoked by either."""
+    """Check that the child drops the parent's token, which it would otherwise revoke for both."""
     authority = tmp_path / "ca.pem"
     authority.write_bytes(Path(certifi.where()).read_bytes())
     session = Session("https://127.0.0.1:1", approle, cacert=authority)
@@ -458,7 +454,7 @@ def test_a_child_lets_go_of_the_token_though_the_certificate_has_gone(
         session.get(PATH)
 
 
-def test_what_cannot_reset_leaves_the_others_nothing_of_the_parent_s(
+def test_fork_reset_that_fails_does_not_prevent_others(
     caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(fork_safety, "_targets", WeakSet())

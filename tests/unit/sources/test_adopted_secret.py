@@ -1,4 +1,4 @@
-"""Adopted secrets as the SDK gets them: composed, for no longer than the password lives."""
+"""Adopted secrets: they are composed, and expire with their password."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ UNKNOWN = RequestRefused("unknown role", status=400)
 ADOPTED = {COMPOSED_KEY: "3", "owner": "shop"}
 
 
-class Answers:
-    """A session that answers GETs by path, of a secret with that metadata."""
+class StubSession:
+    """A session with a fixed response for each path, and a secret with the given metadata."""
 
     def __init__(self, marks: object = ADOPTED, **data: Any) -> None:
         metadata = {"version": 3, "custom_metadata": marks}
@@ -48,24 +48,24 @@ class Answers:
         return found
 
 
-def fetch(answers: Answers) -> Fetched:
+def fetch(answers: StubSession) -> Fetched:
     return VaultSource(answers, SCOPE).fetch("database-url")  # type: ignore[arg-type] # a stand-in
 
 
-def test_user_and_password_go_into_the_template_and_come_out_as_they_were() -> None:
-    fetched = fetch(Answers(template=TEMPLATE))
+def test_compose_encodes_user_and_password_reversibly() -> None:
+    fetched = fetch(StubSession(template=TEMPLATE))
     url = make_url(fetched.value.reveal())
     assert (url.username, url.password) == ("shop_app", "p%@:/{password}")
     assert (url.host, url.query["sslmode"]) == ("db", "verify-full")
     assert (fetched.version, fetched.request_id) == (3, "db")
 
 
-def test_it_is_good_for_what_is_left_of_the_password_and_a_second() -> None:
-    assert fetch(Answers(template=TEMPLATE)).expires_in == 61
+def test_adopted_secret_expires_one_second_after_its_password() -> None:
+    assert fetch(StubSession(template=TEMPLATE)).expires_in == 61
 
 
-def test_a_plain_secret_is_one_request_and_stays() -> None:
-    answers = Answers(None, value="postgresql://a:b@c/d")
+def test_plain_secret_takes_one_request_and_does_not_expire() -> None:
+    answers = StubSession(None, value="postgresql://a:b@c/d")
     fetched = fetch(answers)
     assert fetched.value == "postgresql://a:b@c/d"
     assert fetched.expires_in is None
@@ -73,33 +73,37 @@ def test_a_plain_secret_is_one_request_and_stays() -> None:
 
 
 @pytest.mark.parametrize("marks", [None, {}, {"owner": "shop"}])
-def test_a_field_that_is_called_template_makes_no_secret_adopted(marks: object) -> None:
-    answers = Answers(marks, value="<b>{}</b>", template=TEMPLATE)
+def test_secret_with_field_template_is_not_adopted(marks: object) -> None:
+    answers = StubSession(marks, value="<b>{}</b>", template=TEMPLATE)
     assert fetch(answers).value == "<b>{}</b>"
     assert answers.asked == [ENTRY]
 
 
-def test_until_the_role_is_there_the_old_value_is_good() -> None:
-    answers = Answers({COMPOSED_KEY: "0"}, template=TEMPLATE, value="postgresql://old:one@db/shop")
+def test_adopted_secret_without_role_returns_old_value() -> None:
+    answers = StubSession(
+        {COMPOSED_KEY: "0"}, template=TEMPLATE, value="postgresql://old:one@db/shop"
+    )
     answers.by_path[CREDS] = UNKNOWN
     assert fetch(answers).value == "postgresql://old:one@db/shop"
 
 
-def test_once_the_role_is_there_the_old_value_is_not_given_any_more() -> None:
-    answers = Answers({COMPOSED_KEY: "0"}, template=TEMPLATE, value="postgresql://old:one@db/shop")
+def test_adopted_secret_with_role_ignores_old_value() -> None:
+    answers = StubSession(
+        {COMPOSED_KEY: "0"}, template=TEMPLATE, value="postgresql://old:one@db/shop"
+    )
     assert "old" not in fetch(answers).value.reveal()
 
 
 @pytest.mark.parametrize("error", [UNKNOWN, AccessDenied("denied")], ids=["no role", "denied"])
-def test_no_password_is_an_error(error: StrongroomError) -> None:
-    answers = Answers(template=TEMPLATE)
+def test_adopted_secret_without_password_raises(error: StrongroomError) -> None:
+    answers = StubSession(template=TEMPLATE)
     answers.by_path[CREDS] = error
     with pytest.raises(type(error)):
         fetch(answers)
 
 
 @pytest.mark.parametrize("password", ["plain", "{username}", "{password}", "a b+c%20/@:?#", "é日"])
-def test_any_password_survives(password: str) -> None:
+def test_compose_preserves_any_password(password: str) -> None:
     made = template(Secret("postgresql://shop_app:old@db/shop?x=%7B1%7D"), "database-url")
     url = make_url(compose(made, "shop_app", password).reveal())
     assert (url.password, url.query["x"]) == (password, "{1}")
@@ -117,7 +121,7 @@ def test_any_password_survives(password: str) -> None:
         ("postgresql://other:hunter2@db/shop", "of the database user other, not shop_app"),
     ],
 )
-def test_what_is_no_url_of_the_user_is_refused_without_being_shown(value: str, reason: str) -> None:
+def test_template_of_invalid_url_is_rejected_without_value(value: str, reason: str) -> None:
     with pytest.raises(NotAdoptable, match=reason) as caught:
         template(Secret(value), "database-url", "shop_app")
     assert "hunter2" not in str(caught.value)

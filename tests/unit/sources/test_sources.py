@@ -1,4 +1,4 @@
-"""Where secrets come from, and who is asked after whom."""
+"""Sources of secrets, and their order in a chain."""
 
 from __future__ import annotations
 
@@ -53,32 +53,32 @@ def rendered(tmp_path: Path, text: str = DOCUMENT) -> RenderedSource:
         ("mail/archive/key", "nested"),
     ],
 )
-def test_the_keys_of_a_delivered_file_spell_the_name(tmp_path: Path, name: str, value: str) -> None:
+def test_rendered_source_finds_name_spelled_by_keys(tmp_path: Path, name: str, value: str) -> None:
     found = rendered(tmp_path).fetch(name)
     assert (found.value, found.source, found.version) == (value, "rendered", None)
 
 
 @pytest.mark.parametrize("name", ["smtp-port", "smtp", "jwt", "other"])
-def test_what_is_no_text_is_no_secret(tmp_path: Path, name: str) -> None:
+def test_rendered_source_ignores_values_that_are_not_text(tmp_path: Path, name: str) -> None:
     with pytest.raises(SecretNotFound, match=r"app\.yaml"):
         rendered(tmp_path).fetch(name)
 
 
-def test_two_keys_for_one_name_are_refused_without_their_values(tmp_path: Path) -> None:
+def test_rendered_source_rejects_two_keys_for_one_name_without_values(tmp_path: Path) -> None:
     source = rendered(tmp_path, "jwt-secret: hunter2-a\njwt:\n  secret: hunter2-b\n")
     with pytest.raises(ConfigRejected, match="JWT_SECRET") as caught:
         source.fetch("jwt-secret")
     assert "hunter2" not in str(caught.value)
 
 
-def test_a_file_that_others_can_read_is_refused(tmp_path: Path) -> None:
+def test_rendered_source_rejects_file_readable_by_others(tmp_path: Path) -> None:
     source = rendered(tmp_path)
     (tmp_path / "app.yaml").chmod(0o644)
     with pytest.raises(ConfigRejected, match="0644"):
         source.fetch("jwt-secret")
 
 
-def test_neither_a_file_nor_a_dotenv_has_versions_or_fields(tmp_path: Path) -> None:
+def test_file_sources_reject_version_and_field(tmp_path: Path) -> None:
     (tmp_path / ".env").write_text("JWT_SECRET=one\n")
     for source in (rendered(tmp_path), DotenvSource(tmp_path / ".env", {})):
         assert source.fetch("jwt-secret").value
@@ -87,7 +87,7 @@ def test_neither_a_file_nor_a_dotenv_has_versions_or_fields(tmp_path: Path) -> N
                 source.fetch("jwt-secret", version, field)
 
 
-def test_while_the_server_is_away_the_next_source_answers_and_says_so(
+def test_chain_with_server_unavailable_returns_fallback_and_error(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     caplog.set_level(logging.WARNING)
@@ -109,14 +109,14 @@ def test_while_the_server_is_away_the_next_source_answers_and_says_so(
     "answer",
     [SecretNotFound("x"), SecretDeleted("x"), AccessDenied("x"), AuthenticationFailed("x")],
 )
-def test_outside_development_a_no_of_the_server_is_final(answer: StrongroomError) -> None:
+def test_chain_outside_development_stops_at_server_denial(answer: StrongroomError) -> None:
     file = Script("what was taken back", name="rendered")
     with pytest.raises(type(answer)):
         Shop(Script(answer), file, development=False).store.get("jwt-secret")
     assert file.calls == 0
 
 
-def test_what_is_held_comes_before_a_later_source() -> None:
+def test_chain_with_usable_cache_tries_no_later_source() -> None:
     file = Script("delivered", name="rendered")
     shop = Shop(Script("one", Unreachable("away")), file, development=False)
     shop.store.get("jwt-secret")
@@ -127,8 +127,8 @@ def test_what_is_held_comes_before_a_later_source() -> None:
     assert shop.store.get("jwt-secret") == "delivered"
 
 
-def test_a_file_that_does_not_hold_a_name_is_passed_over() -> None:
-    """And what the server then gives is no stand-in: it lives its whole time."""
+def test_chain_skips_file_without_name() -> None:
+    """Check that the server's value is then no fallback and is cached for its whole TTL."""
     vault = Script("from vault")
     shop = Shop(Script(SecretNotFound("x"), name="rendered"), vault, development=False)
     shop.store.get("jwt-secret")
@@ -137,7 +137,7 @@ def test_a_file_that_does_not_hold_a_name_is_passed_over() -> None:
     assert vault.calls == 1
 
 
-def test_the_source_with_most_to_say_names_the_failure() -> None:
+def test_chain_raises_most_informative_error() -> None:
     file = Script(SecretNotFound("not in the file"), name="rendered")
     for error in (AccessDenied("the rule"), Unreachable("no server")):
         for sources in ([file, Script(error)], [Script(error), file]):
@@ -155,7 +155,7 @@ def variables(tmp_path: Path, **changes: str) -> dict[str, str]:
     }
 
 
-def test_the_chain_of_the_settings_is_the_one_that_is_asked(tmp_path: Path) -> None:
+def test_client_uses_chain_of_settings(tmp_path: Path) -> None:
     rendered(tmp_path)
     settings = from_environment(variables(tmp_path, STRONGROOM_SOURCES="rendered", VAULT_ADDR=""))
     client = Client(settings)
@@ -179,7 +179,7 @@ def test_the_chain_of_the_settings_is_the_one_that_is_asked(tmp_path: Path) -> N
         ({"STRONGROOM_SOURCES": "dotenv", "ENVIRONMENT": "dev"}, ("dotenv",)),
     ],
 )
-def test_the_order_is_that_of_the_settings(
+def test_chain_order_is_that_of_settings(
     tmp_path: Path, changes: dict[str, str], chain: tuple[str, ...]
 ) -> None:
     assert from_environment(variables(tmp_path, **changes)).chain == chain
@@ -197,14 +197,14 @@ def test_the_order_is_that_of_the_settings(
         ({"STRONGROOM_SOURCES": "vault", "VAULT_ADDR": "", "ENVIRONMENT": "dev"}, "VAULT_ADDR"),
     ],
 )
-def test_a_chain_that_can_not_be_is_refused_before_anything_is_sent(
+def test_settings_reject_impossible_chain_before_request(
     tmp_path: Path, changes: dict[str, str], words: str
 ) -> None:
     with pytest.raises(ConfigurationError, match=words):
         from_environment(variables(tmp_path, **changes))
 
 
-def test_a_given_declaration_bounds_what_can_be_asked_for(tmp_path: Path) -> None:
+def test_declaration_limits_names_that_can_be_read(tmp_path: Path) -> None:
     rendered(tmp_path)
     (tmp_path / "names").write_text("jwt-secret\n")
     settings = from_environment(

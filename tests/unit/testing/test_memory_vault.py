@@ -1,4 +1,4 @@
-"""The server in memory: faults on demand, and time that moves when told."""
+"""Server in memory: injected faults, and a clock that the test advances."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def read(vault: MemoryApplication) -> str:
         (Fault.SLOW, DeadlineExceeded),
     ],
 )
-def test_each_fault_is_the_error_that_a_real_server_would_cause(
+def test_fault_raises_error_of_real_server(
     vault: MemoryApplication, fault: Fault, error: type[StrongroomError]
 ) -> None:
     vault.put("jwt-secret", "one")
@@ -53,7 +53,7 @@ def test_each_fault_is_the_error_that_a_real_server_would_cause(
 
 
 @pytest.mark.parametrize("value", [1, True, None, ["a"], {"a": "b"}])
-def test_a_value_that_is_no_text_is_refused(vault: MemoryApplication, value: object) -> None:
+def test_put_value_that_is_not_text_is_rejected(vault: MemoryApplication, value: object) -> None:
     path = f"secret/data/{vault.scope.service}/{vault.scope.environment}/pin"
     vault.operator.post(path, {"data": {"value": value}})
     with pytest.raises(SecretError, match="has no string under 'value'; write it again"):
@@ -61,7 +61,7 @@ def test_a_value_that_is_no_text_is_refused(vault: MemoryApplication, value: obj
 
 
 @pytest.mark.parametrize("fault", [Fault.RATE_LIMITED, Fault.FAILING, Fault.UNREACHABLE, Fault.CUT])
-def test_what_passes_is_retried_and_takes_no_real_time(
+def test_fault_that_is_transient_is_retried_without_real_time(
     vault: MemoryApplication, fault: Fault
 ) -> None:
     vault.put("jwt-secret", "one")
@@ -71,7 +71,7 @@ def test_what_passes_is_retried_and_takes_no_real_time(
     assert vault.server.clock() > before
 
 
-def test_an_outage_is_bridged_by_the_cache_and_visible(vault: MemoryApplication) -> None:
+def test_outage_is_bridged_by_cache_and_marked_stale(vault: MemoryApplication) -> None:
     vault.put("jwt-secret", "one")
     get_secret("jwt-secret")
     vault.advance(301)
@@ -85,7 +85,7 @@ def test_an_outage_is_bridged_by_the_cache_and_visible(vault: MemoryApplication)
             get_secret("jwt-secret")
 
 
-def test_tokens_that_end_together_cost_one_login(vault: MemoryApplication) -> None:
+def test_expired_tokens_cause_one_login(vault: MemoryApplication) -> None:
     vault.put("jwt-secret", "one")
     session = vault.client.session
     session.get(read(vault))
@@ -101,7 +101,7 @@ def test_tokens_that_end_together_cost_one_login(vault: MemoryApplication) -> No
     assert vault.server.count(LOGIN) == 2
 
 
-def test_a_renewal_reaches_no_further_than_the_maximum(vault: MemoryApplication) -> None:
+def test_renewal_is_capped_at_max_ttl(vault: MemoryApplication) -> None:
     vault.server.approles.role(str(vault.scope)).max_ttl = 5000
     session = vault.client.session
     session.get("auth/token/lookup-self")
@@ -112,7 +112,7 @@ def test_a_renewal_reaches_no_further_than_the_maximum(vault: MemoryApplication)
     assert vault.server.count(LOGIN) == 2
 
 
-def test_a_secret_id_that_is_used_up_ends_the_session(vault: MemoryApplication) -> None:
+def test_secret_id_used_up_fails_next_login(vault: MemoryApplication) -> None:
     role = vault.server.approles.role(str(vault.scope))
     role.secret_ids = dict.fromkeys(role.secret_ids, 1)
     vault.client.session.get("auth/token/lookup-self")
@@ -121,7 +121,7 @@ def test_a_secret_id_that_is_used_up_ends_the_session(vault: MemoryApplication) 
         vault.client.session.get("auth/token/lookup-self")
 
 
-def test_a_lease_ends_with_its_time_and_with_its_token(vault: MemoryApplication) -> None:
+def test_lease_ends_with_its_ttl_and_with_its_token(vault: MemoryApplication) -> None:
     vault.database_role(ttl=60, max_ttl=100)
     session, leases = vault.client.session, vault.server.leases
     lease = session.get(f"database/creds/{vault.scope}")["lease_id"]
@@ -138,7 +138,7 @@ def test_a_lease_ends_with_its_time_and_with_its_token(vault: MemoryApplication)
     assert leases.living() == []
 
 
-def test_the_password_of_a_static_role_changes_with_its_period(vault: MemoryApplication) -> None:
+def test_static_role_password_changes_with_its_period(vault: MemoryApplication) -> None:
     role = vault.server.leases.add_static_role("shop-static", "shop", period=100)
     first = role.password
     path = "database/static-creds/shop-static"
@@ -151,7 +151,7 @@ def test_the_password_of_a_static_role_changes_with_its_period(vault: MemoryAppl
     assert vault.operator.get(path)["data"]["password"] != found["password"]
 
 
-def test_authorisation_is_what_the_test_says(vault: MemoryApplication) -> None:
+def test_authorise_decides_on_requests(vault: MemoryApplication) -> None:
     vault.put("jwt-secret", "one")
     asked: list[tuple[str, str]] = []
 
@@ -165,7 +165,7 @@ def test_authorisation_is_what_the_test_says(vault: MemoryApplication) -> None:
     assert ("read", read(vault)) in asked
 
 
-def test_data_keys_that_are_warm_survive_an_outage(vault: MemoryApplication) -> None:
+def test_cached_data_keys_survive_outage(vault: MemoryApplication) -> None:
     token = encrypt_field("a@b.c", context={"user_id": 7})
     with vault.fault(Fault.UNREACHABLE):
         other = encrypt_field("d@e.f", context={"user_id": 8})
@@ -174,14 +174,14 @@ def test_data_keys_that_are_warm_survive_an_outage(vault: MemoryApplication) -> 
     assert vault.server.count(f"transit/encrypt/{vault.scope.key('pii')}") == 1
 
 
-def test_time_stands_still_and_never_goes_back() -> None:
+def test_clock_stands_still_and_never_goes_back() -> None:
     server = MemoryVault()
     assert server.clock() == server.clock()
-    with pytest.raises(ValueError, match="doesn't go back"):
+    with pytest.raises(ValueError, match="cannot go back"):
         server.clock.advance(-1)
 
 
-def test_nothing_secret_is_shown() -> None:
+def test_repr_of_server_objects_has_no_secret() -> None:
     server = MemoryVault()
     token = server.tokens.issue("somebody", ("root",), ttl=60)
     role = server.approles.role("shop")

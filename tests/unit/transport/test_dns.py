@@ -1,4 +1,4 @@
-"""A name that nobody resolves costs a caller its time and no more, and one thread in all."""
+"""Name lookups that hang: they take no longer than the timeout, and one thread in all."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ from tests.support.servers.local_server import Server, certificate_in, running
 TIMEOUT = 0.3  # seconds
 
 
-class Hanging:
-    """Stands in for a name server in a black hole, which can't be had on one machine."""
+class HangingLookup:
+    """A lookup that never answers, because a name server that drops requests cannot run here."""
 
     def __init__(self) -> None:
         self.asked = 0
@@ -34,14 +34,14 @@ class Hanging:
 
 
 @pytest.fixture
-def hanging(monkeypatch: pytest.MonkeyPatch) -> Iterator[Hanging]:
-    hanging = Hanging()
+def hanging(monkeypatch: pytest.MonkeyPatch) -> Iterator[HangingLookup]:
+    hanging = HangingLookup()
     monkeypatch.setattr(dns, "_resolver", Resolver(hanging))
     yield hanging
     hanging.over.set()
 
 
-def test_a_look_up_that_hangs_ends_at_the_deadline(hanging: Hanging) -> None:
+def test_lookup_that_hangs_ends_at_deadline(hanging: HangingLookup) -> None:
     sender = Transport("http://vault.invalid:8200", cacert=None, connect_timeout=10.0)
     begun = time.monotonic()
     with pytest.raises(Unreachable) as caught:
@@ -52,7 +52,7 @@ def test_a_look_up_that_hangs_ends_at_the_deadline(hanging: Hanging) -> None:
     assert hanging.asked == 1
 
 
-def test_64_callers_of_one_name_take_one_thread(hanging: Hanging) -> None:
+def test_lookup_by_64_callers_takes_one_thread(hanging: HangingLookup) -> None:
     def ask(_: int) -> bool:
         with pytest.raises(TimeoutError):
             connect("vault.invalid", 8200, TIMEOUT)
@@ -63,7 +63,7 @@ def test_64_callers_of_one_name_take_one_thread(hanging: Hanging) -> None:
     assert hanging.asked == 1
 
 
-def test_a_name_that_is_none_is_unreachable() -> None:
+def test_lookup_of_unknown_host_raises() -> None:
     def none(*_: object, **__: object) -> dns.AddressInfos:
         raise socket.gaierror(socket.EAI_NONAME, "no such host")
 
@@ -71,7 +71,7 @@ def test_a_name_that_is_none_is_unreachable() -> None:
         Resolver(none).resolve("vault.invalid", 8200, TIMEOUT)
 
 
-def test_a_name_is_looked_up_again_at_each_connection() -> None:
+def test_lookup_is_repeated_for_each_connection() -> None:
     asked: list[str] = []
 
     def lookup(host: str, port: int, **_: object) -> dns.AddressInfos:
@@ -84,7 +84,7 @@ def test_a_name_is_looked_up_again_at_each_connection() -> None:
     assert asked == ["vault.internal", "vault.internal"]
 
 
-def test_each_address_of_a_name_is_tried_within_the_one_timeout(
+def test_connect_tries_each_address_within_timeout(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     with running(Server()) as server, socket.socket() as full:
@@ -109,7 +109,7 @@ def test_each_address_of_a_name_is_tried_within_the_one_timeout(
             each.close()
 
 
-def test_the_name_is_what_a_certificate_must_hold(
+def test_certificate_must_contain_host_name(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     certificate = certificate_in(tmp_path / "server.pem")  # for 127.0.0.1 only

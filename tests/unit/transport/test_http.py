@@ -1,4 +1,4 @@
-"""One request against small servers on this machine: redirects, deadlines, answers, errors."""
+"""Requests to small servers on this machine: redirects, deadlines, responses, errors."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def send(address: str, path: str = PATH, *, cacert: Path | None = None) -> dict[
 
 
 def failure(address: str, path: str = PATH, *, cacert: Path | None = None) -> StrongroomError:
-    """How sending fails; nothing that was sent stands in it, whichever way it is shown."""
+    """Return the error of sending, after checking that no form of it contains what was sent."""
     with pytest.raises(StrongroomError) as caught:
         send(address, path, cacert=cacert)
     error = caught.value
@@ -59,7 +59,7 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.parametrize("status", [301, 302, 307, 308])
-def test_a_standby_that_names_the_leader_is_followed_with_the_token(status: int) -> None:
+def test_redirect_of_standby_is_followed_with_token(status: int) -> None:
     with running(Server(content=b'{"data": 1}')) as leader:
         location = f"{leader.address}/v1/{PATH}"
         with running(Server(status, b"", location)) as standby:
@@ -67,7 +67,7 @@ def test_a_standby_that_names_the_leader_is_followed_with_the_token(status: int)
     assert leader.seen == [(f"POST /v1/{PATH}", TOKEN)]
 
 
-def test_a_redirect_to_another_path_gets_nothing() -> None:
+def test_redirect_to_another_path_is_not_followed() -> None:
     with running(Server()) as thief, running(Server(307, b"", f"{thief.address}/steal")) as server:
         error = failure(server.address)
     assert isinstance(error, Unreachable)
@@ -75,7 +75,7 @@ def test_a_redirect_to_another_path_gets_nothing() -> None:
     assert thief.seen == []
 
 
-def test_a_second_redirect_is_not_followed() -> None:
+def test_redirect_twice_is_not_followed() -> None:
     with running(Server()) as third:
         with running(Server(307, b"", f"{third.address}/v1/{PATH}")) as second:
             with running(Server(307, b"", f"{second.address}/v1/{PATH}")) as first:
@@ -84,7 +84,7 @@ def test_a_second_redirect_is_not_followed() -> None:
         assert third.seen == []
 
 
-def test_a_redirect_out_of_tls_gets_nothing(certificate: Path) -> None:
+def test_redirect_from_https_to_http_is_not_followed(certificate: Path) -> None:
     with running(Server()) as thief:
         away = Server(307, b"", f"{thief.address}/v1/{PATH}")
         with running(away, certificate) as server:
@@ -94,13 +94,13 @@ def test_a_redirect_out_of_tls_gets_nothing(certificate: Path) -> None:
 
 
 @pytest.mark.parametrize("location", ["http://vault.invalid", "ftp://127.0.0.1", ""])
-def test_a_redirect_off_this_machine_or_to_nowhere_is_not_followed(location: str) -> None:
+def test_redirect_to_another_machine_or_without_location_is_not_followed(location: str) -> None:
     with running(Server(307, b"", location and f"{location}/v1/{PATH}")) as server:
         error = failure(server.address)
     assert "redirects elsewhere" in str(error)
 
 
-def test_a_certificate_that_nobody_vouches_for_gets_nothing(certificate: Path) -> None:
+def test_untrusted_certificate_gets_no_request(certificate: Path) -> None:
     with running(Server(), certificate) as server:
         error = failure(server.address)
         assert send(server.address, cacert=certificate) == {}
@@ -110,7 +110,7 @@ def test_a_certificate_that_nobody_vouches_for_gets_nothing(certificate: Path) -
 
 
 @pytest.mark.parametrize("tls", [False, True])
-def test_an_answer_that_drips_ends_at_the_deadline(certificate: Path, *, tls: bool) -> None:
+def test_response_that_arrives_slowly_ends_at_deadline(certificate: Path, *, tls: bool) -> None:
     cacert = certificate if tls else None
     with running(Server(content=b" " * 100, drip=True), cacert) as server:
         begun = time.monotonic()
@@ -118,7 +118,7 @@ def test_an_answer_that_drips_ends_at_the_deadline(certificate: Path, *, tls: bo
         assert time.monotonic() - begun < DEADLINE * 1.5
 
 
-def test_headers_that_drip_end_at_the_deadline() -> None:
+def test_headers_that_arrive_slowly_end_at_deadline() -> None:
     pause = threading.Event()
 
     def drip(connection: socket.socket) -> None:
@@ -132,11 +132,11 @@ def test_headers_that_drip_end_at_the_deadline() -> None:
         assert time.monotonic() - begun < DEADLINE * 1.5
 
 
-def test_nobody_there_is_unreachable() -> None:
+def test_port_without_listener_is_unreachable() -> None:
     assert isinstance(failure(f"http://127.0.0.1:{free_ports(1)[0]}"), Unreachable)
 
 
-def test_a_reset_connection_is_unreachable() -> None:
+def test_connection_reset_is_unreachable() -> None:
     def reset(connection: socket.socket) -> None:
         linger = struct.pack("ii", 1, 0)  # on, for no time: close() then sends RST
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
@@ -146,14 +146,14 @@ def test_a_reset_connection_is_unreachable() -> None:
 
 
 @pytest.mark.parametrize("content", [b"<html>a proxy</html>", b"[]", b'"text"', b"\xff"])
-def test_an_answer_that_no_vault_gives_is_a_fault(content: bytes) -> None:
+def test_response_of_another_program_raises_server_fault(content: bytes) -> None:
     with running(Server(content=content)) as server:
         error = failure(server.address)
     assert isinstance(error, ServerFault)
     assert "check VAULT_ADDR" in str(error)
 
 
-def test_an_answer_above_the_limit_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_response_above_limit_is_rejected(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(http, "MAX_RESPONSE", 1000)
     with running(Server(content=b" " * 998 + b"{}")) as server:
         assert send(server.address) == {}
@@ -180,7 +180,7 @@ def test_an_answer_above_the_limit_is_refused(monkeypatch: pytest.MonkeyPatch) -
     ],
 )
 @pytest.mark.parametrize("path", ["transit/encrypt/shop-prod-pii", PATH, "database/creds/shop"])
-def test_each_status_has_its_error_and_repeats_nothing(
+def test_status_raises_its_error_without_secret(
     status: int, kind: type[StrongroomError], path: str
 ) -> None:
     echo = json.dumps({"errors": [f"cannot use {VALUE} with {TOKEN}"]}).encode()
@@ -192,13 +192,13 @@ def test_each_status_has_its_error_and_repeats_nothing(
     assert len(server.seen) == 1
 
 
-def test_elsewhere_the_servers_words_are_told() -> None:
+def test_error_of_insensitive_path_has_message_of_server() -> None:
     with running(Server(400, b'{"errors": ["invalid\\n role"]}')) as server:
         error = failure(server.address, "auth/approle/role/x")
     assert str(error) == "POST auth/approle/role/x: status 400: invalid role"
 
 
-def test_a_404_keeps_its_status_and_what_came_as_data() -> None:
+def test_404_keeps_status_and_data() -> None:
     with running(Server(404, b'{"data": {"metadata": {"deletion_time": "now"}}}')) as server:
         error = failure(server.address)
     assert isinstance(error, RequestRefused)
@@ -214,7 +214,7 @@ def test_a_404_keeps_its_status_and_what_came_as_data() -> None:
         ("DELETE", '"delete"'),
     ],
 )
-def test_a_403_gives_the_rule_to_add(method: str, capabilities: str) -> None:
+def test_403_has_policy_rule(method: str, capabilities: str) -> None:
     with running(Server(403, b"")) as server:
         sender = Transport(server.address, cacert=None, connect_timeout=DEADLINE)
         with pytest.raises(AccessDenied) as caught:
@@ -225,7 +225,7 @@ def test_a_403_gives_the_rule_to_add(method: str, capabilities: str) -> None:
 
 
 @pytest.mark.parametrize("content", [None, b"", b"junk"])
-def test_a_cacert_that_is_none_is_refused_before_anything_is_sent(
+def test_cacert_that_is_invalid_is_rejected_before_request(
     tmp_path: Path, content: bytes | None
 ) -> None:
     cacert = tmp_path / "ca.pem"
@@ -238,7 +238,7 @@ def test_a_cacert_that_is_none_is_refused_before_anything_is_sent(
     assert server.seen == []
 
 
-def test_a_socket_in_the_file_system_serves_as_an_address(tmp_path: Path) -> None:
+def test_unix_socket_works_as_address(tmp_path: Path) -> None:
     path = tmp_path / "agent.sock"
     with socket.socket(socket.AF_UNIX) as listening:
         listening.bind(str(path))
@@ -263,7 +263,7 @@ def test_a_socket_in_the_file_system_serves_as_an_address(tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize("length", range(12, 60, 7))
-def test_an_answer_that_is_cut_in_its_headers_is_no_answer(length: int) -> None:
+def test_response_cut_in_headers_is_unreachable(length: int) -> None:
     whole = b"HTTP/1.1 200 OK\r\nCache-Control: no-store\r\nContent-Length: 11\r\n\r\n"
     with once(lambda connection: connection.sendall(whole[:length])) as address:
         assert isinstance(failure(address), Unreachable)
