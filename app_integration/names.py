@@ -107,7 +107,7 @@ def check_secret_value(name: str, value: str) -> None:
             :data:`MAX_VALUE_LENGTH` bytes.
 
     """
-    # Concatenation reveals the characters of a Secret; ``in`` and ``encode()`` read them then.
+    # Concatenation returns a plain str, also for a Secret, whose str() would be redacted.
     plain = value + ""
     if "\0" in plain:
         raise InvalidName(

@@ -32,9 +32,7 @@ class Limits:
     retry_base: float = 0.1  # seconds, first backoff; doubles, with full jitter
     retry_max: float = 2.0  # seconds, longest backoff
     cache_ttl: float = 300.0  # seconds for which a cached secret is fresh
-    stale_limit: float = (
-        3600.0  # seconds for which it may be served while the server is unavailable
-    )
+    stale_limit: float = 3600.0  # seconds for which it may be served during an outage
     cache_entries: int = 1024  # cached secrets
     negative_ttl: float = 5.0  # seconds for which a missing or denied name is not requested again
     negative_entries: int = 256  # cached missing or denied names

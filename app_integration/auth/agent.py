@@ -26,7 +26,7 @@ class TokenFile(AuthMethod):
         self._file = file
         self._last_stamp: tuple[int, ...] | None = None
 
-    def login(self, send: Send) -> Token:  # noqa: ARG002 (the port's parameter)
+    def login(self, send: Send) -> Token:  # noqa: ARG002 (a parameter of the interface)
         """Return the token that the file holds now; *send* is not used."""
         found = self._content_stamp()
         value = read_credential(self._file, "STRONGROOM_TOKEN_FILE")
@@ -51,6 +51,6 @@ class Proxy(AuthMethod):
     owns_token = False
     hint = "check that the agent whose proxy VAULT_ADDR names is running"
 
-    def login(self, send: Send) -> Token:  # noqa: ARG002 (the port's parameter)
+    def login(self, send: Send) -> Token:  # noqa: ARG002 (a parameter of the interface)
         """Return an empty token, because the proxy adds the real one; *send* is not used."""
         return Token(value=None, ttl=0.0, renewable=False)

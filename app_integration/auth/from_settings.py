@@ -69,7 +69,7 @@ def _token(settings: Settings) -> AuthMethod:
 
 
 def _proxy(settings: Settings) -> AuthMethod:
-    # A proxy on another machine is rejected, because everyone who can reach it acts as the service.
+    # A proxy on another machine is rejected, because every client of it gets the service's token.
     if not server_urls.is_local(settings.required_address()):
         raise ConfigurationError(
             "VAULT_ADDR: STRONGROOM_AUTH=proxy needs an agent on this machine, such as"

@@ -163,7 +163,7 @@ class StaticToken(AuthMethod):
     hint = "the token is no longer valid: obtain another"
     value: Secret
 
-    def login(self, send: Send) -> Token:  # noqa: ARG002 (the port's parameter)
+    def login(self, send: Send) -> Token:  # noqa: ARG002 (a parameter of the interface)
         """Return the token itself; *send* is not used."""
         return Token(value=self.value, ttl=0.0, renewable=False)
 

@@ -118,12 +118,12 @@ class WrappedAppRole(AuthMethod):
         """Check that the token wraps a response of this role's secret-id endpoint."""
         try:
             path = "sys/wrapping/lookup"
-            answer = send("POST", path, {"token": wrapping.value})
+            response = send("POST", path, {"token": wrapping.value})
         except _REJECTED:
             raise self._report_theft(
                 "the server does not know it: it was already used, or it expired"
             ) from None
-        origin = answers.text(answer, path, "creation_path")
+        origin = answers.text(response, path, "creation_path")
         expected = f"auth/{self._mount}/role/{self._role}/secret-id"
         if origin != expected:
             raise self._report_theft(f"it was created at {origin[:200]!r} and not at {expected}")

@@ -121,7 +121,8 @@ def main(arguments: Sequence[str]) -> int:
     """Run the command ``deliver``.
 
     Returns:
-        The exit code: 0, or 1 if the file was not delivered. Wrong usage exits with 64.
+        The exit code: 0 if the live file has the rendered content, or with ``--never-fail``; else
+        1. Wrong usage exits with 64.
 
     """
     options = _parser().parse_args(arguments)

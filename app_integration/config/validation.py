@@ -49,8 +49,8 @@ class Verdict:
 
     Attributes:
         reason: why the document is invalid, by field names; None if it is valid.
-        final: whether the same document would get the same verdict again. It would not if time,
-            memory or the import of the model was the reason.
+        final: whether the same document would get the same verdict again. That is not certain if
+            time, memory or the import of the model was the reason.
         output: lines that the model printed; those that hold a value of the document are withheld.
 
     """

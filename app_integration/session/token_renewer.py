@@ -102,7 +102,7 @@ class TokenRenewer:
 
         """
         try:
-            answer = self._send_until(deadline)("POST", _RENEW_PATH, {}, token=token)
+            response = self._send_until(deadline)("POST", _RENEW_PATH, {}, token=token)
         except (AccessDenied, RequestRefused):
             return None
         except ServerFault:
@@ -110,7 +110,7 @@ class TokenRenewer:
             if self.is_valid(token, deadline):
                 raise
             return None
-        return token.with_renewal(answers.auth(answer, _RENEW_PATH))
+        return token.with_renewal(answers.auth(response, _RENEW_PATH))
 
     def is_valid(self, token: Token, deadline: float) -> bool:
         """Return whether the server knows *token*; sends one request.

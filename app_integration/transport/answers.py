@@ -109,21 +109,21 @@ def _with_request(
     """Add the request as second argument to *read*, so that its error names the request."""
 
     @wraps(read)
-    def checked(answer: Answer, request: str, /, *args: _P.args, **kwargs: _P.kwargs) -> _T:
+    def checked(response: Answer, request: str, /, *args: _P.args, **kwargs: _P.kwargs) -> _T:
         try:
-            return read(answer, *args, **kwargs)
+            return read(response, *args, **kwargs)
         except _UnexpectedShape as error:
             reason = str(error)
-        del answer  # because a traceback that shows local variables would show its values
+        del response  # because a traceback that shows local variables would show its values
         raise UnexpectedAnswer(f"{request}: unexpected answer: {reason}; is VAULT_ADDR right?")
 
     return checked
 
 
 @_with_request
-def auth(answer: Answer) -> Auth:
+def auth(response: Answer) -> Auth:
     """Return the ``auth`` block of a login or a renewal."""
-    block = _mapping(answer, "auth")
+    block = _mapping(response, "auth")
     return Auth(
         client_token=Secret(_text(block, "client_token")),
         lease_duration=_seconds(block, "lease_duration"),
@@ -133,15 +133,15 @@ def auth(answer: Answer) -> Auth:
 
 
 @_with_request
-def kv_version(answer: Answer, requested: int | None) -> KvVersion:
+def kv_version(response: Answer, requested: int | None) -> KvVersion:
     """Return the secret version in the response to a read of ``<mount>/data/<name>``.
 
     Args:
-        answer: the decoded response.
+        response: the decoded response.
         requested: the version that the caller requested; None for the current one.
 
     """
-    data = _mapping(answer, "data")
+    data = _mapping(response, "data")
     if not data.keys() >= {"data", "metadata"}:
         raise _UnexpectedShape(
             f"'data' is not that of a KV version 2 mount; check that {names.KV_MOUNT}/ is one"
@@ -156,54 +156,54 @@ def kv_version(answer: Answer, requested: int | None) -> KvVersion:
         fields=Hidden(_mapping(data, "data")),
         custom_metadata=Hidden(custom if isinstance(custom, Mapping) else {}),
         created_time=_optional_text(metadata, "created_time") or "",
-        request_id=_optional_text(answer, "request_id"),
+        request_id=_optional_text(response, "request_id"),
     )
 
 
 @_with_request
-def static_user(answer: Answer) -> StaticUser:
+def static_user(response: Answer) -> StaticUser:
     """Return the user in the response to a read of ``database/static-creds/<role>``."""
-    data = _mapping(answer, "data")
+    data = _mapping(response, "data")
     return StaticUser(
         username=_text(data, "username"),
         password=Secret(_text(data, "password")),
         ttl=_seconds(data, "ttl"),
-        request_id=_optional_text(answer, "request_id"),
+        request_id=_optional_text(response, "request_id"),
     )
 
 
 @_with_request
-def leased_user(answer: Answer) -> LeasedUser:
+def leased_user(response: Answer) -> LeasedUser:
     """Return the user in the response to a read of ``database/creds/<role>``."""
-    data = _mapping(answer, "data")
+    data = _mapping(response, "data")
     return LeasedUser(
         username=_text(data, "username"),
         password=Secret(_text(data, "password")),
-        lease_id=_text(answer, "lease_id"),
-        lease_duration=_seconds(answer, "lease_duration"),
-        renewable=_flag(answer, "renewable"),
+        lease_id=_text(response, "lease_id"),
+        lease_duration=_seconds(response, "lease_duration"),
+        renewable=_flag(response, "renewable"),
     )
 
 
 @_with_request
-def lease_duration(answer: Answer) -> float:
+def lease_duration(response: Answer) -> float:
     """Return the seconds until a lease that was just renewed expires."""
-    return _seconds(answer, "lease_duration")
+    return _seconds(response, "lease_duration")
 
 
 @_with_request
-def text(answer: Answer, key: str) -> str:
+def text(response: Answer, key: str) -> str:
     """Return the string under *key* in the ``data`` of a response."""
-    return _text(_mapping(answer, "data"), key)
+    return _text(_mapping(response, "data"), key)
 
 
 @_with_request
-def keys(answer: Answer) -> list[str]:
+def keys(response: Answer) -> list[str]:
     """Return the keys in the response to a LIST."""
-    found = _mapping(answer, "data").get("keys")
-    if not isinstance(found, list) or not all(isinstance(key, str) for key in found):
+    value = _mapping(response, "data").get("keys")
+    if not isinstance(value, list) or not all(isinstance(key, str) for key in value):
         raise _UnexpectedShape("'keys' is not a list of names")
-    return found
+    return value
 
 
 def adopted_template(custom_metadata: Mapping[str, Any], fields: Mapping[str, Any]) -> str | None:
@@ -216,51 +216,51 @@ def adopted_template(custom_metadata: Mapping[str, Any], fields: Mapping[str, An
         fields: the fields of the version.
 
     """
-    found = fields.get(names.TEMPLATE_KEY) if names.COMPOSED_KEY in custom_metadata else None
-    return found if isinstance(found, str) else None
+    value = fields.get(names.TEMPLATE_KEY) if names.COMPOSED_KEY in custom_metadata else None
+    return value if isinstance(value, str) else None
 
 
 def _mapping(parent: Answer, key: str) -> Mapping[str, Any]:
-    found = parent.get(key)
-    if not isinstance(found, Mapping):
+    value = parent.get(key)
+    if not isinstance(value, Mapping):
         raise _UnexpectedShape(f"{key!r} is not an object")
-    return found
+    return value
 
 
 def _text(parent: Answer, key: str) -> str:
-    found = parent.get(key)
-    if not isinstance(found, str) or not found or not _is_unicode(found):
+    value = parent.get(key)
+    if not isinstance(value, str) or not value or not _is_unicode(value):
         raise _UnexpectedShape(f"{key!r} is not text")
-    return found
+    return value
 
 
 def _optional_text(parent: Answer, key: str) -> str | None:
     return _text(parent, key) if parent.get(key) else None
 
 
-def _is_unicode(found: str) -> bool:
-    """Return whether *found* can be encoded: a JSON escape can produce a lone surrogate."""
+def _is_unicode(value: str) -> bool:
+    """Return whether *value* can be encoded: a JSON escape can produce a lone surrogate."""
     try:
-        found.encode()
+        value.encode()
     except UnicodeEncodeError:
         return False
     return True
 
 
 def _seconds(parent: Answer, key: str) -> float:
-    found = parent.get(key)
+    value = parent.get(key)
     # A bool is rejected by name because it is an int. NaN fails both comparisons.
     if (
-        isinstance(found, bool)
-        or not isinstance(found, int | float)
-        or not 0 <= found <= _MAX_SECONDS
+        isinstance(value, bool)
+        or not isinstance(value, int | float)
+        or not 0 <= value <= _MAX_SECONDS
     ):
         raise _UnexpectedShape(f"{key!r} is not a number of seconds")
-    return float(found)
+    return float(value)
 
 
 def _flag(parent: Answer, key: str) -> bool:
-    found = parent.get(key)
-    if not isinstance(found, bool):
+    value = parent.get(key)
+    if not isinstance(value, bool):
         raise _UnexpectedShape(f"{key!r} is neither true nor false")
-    return found
+    return value

@@ -60,9 +60,9 @@ class Resolver:
             return socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=numeric)
         except socket.gaierror:
             lookup = partial(self._lookup, host, port, type=socket.SOCK_STREAM)
-            found = self._lookups.join((host, port), lookup, _start_daemon)
+            future = self._lookups.join((host, port), lookup, _start_daemon)
             try:
-                return found.result(timeout)
+                return future.result(timeout)
             except DeadlineExceeded as error:  # because the lookup's thread could not be started
                 raise TimeoutError(str(error)) from None
 
@@ -92,10 +92,10 @@ def connect(host: str, port: int, timeout: float, options: Any = None) -> socket
 
     """
     end = time.monotonic() + timeout
-    found = _resolver.resolve(host, port, timeout)
+    addresses = _resolver.resolve(host, port, timeout)
     failure = OSError(f"host {host} has no address")
-    for position, (family, kind, protocol, _, address) in enumerate(found):
-        share = (end - time.monotonic()) / (len(found) - position)
+    for position, (family, kind, protocol, _, address) in enumerate(addresses):
+        share = (end - time.monotonic()) / (len(addresses) - position)
         connection = socket.socket(family, kind, protocol)
         try:
             for option in options or ():

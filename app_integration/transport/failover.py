@@ -61,7 +61,7 @@ class FailoverTransport:
         failures: list[ServerError] = []
         for position in self._attempt_order():
             try:
-                answer = self._senders[position].send(
+                response = self._senders[position].send(
                     method,
                     path,
                     timeout=end - self._clock(),
@@ -78,7 +78,7 @@ class FailoverTransport:
                 failures.append(error)
             else:
                 self._first = position
-                return answer
+                return response
         # Prefer an error that the session retries: an unreachable or standby server may recover
         # soon, whereas a sealed one stays sealed until an operator unseals it.
         raise next((each for each in failures if not isinstance(each, Sealed)), failures[-1])

@@ -181,15 +181,17 @@ class Transport:
         """
         end = self._clock() + timeout
         request = _Request(method, path, token, body, wrap_ttl)
-        answer = self._exchange(request, self.address, end)
-        if isinstance(answer, Response) and answer.status in _REDIRECT:
+        response = self._exchange(request, self.address, end)
+        if isinstance(response, Response) and response.status in _REDIRECT:
             # A standby redirects to the leader. Follow one hop only, with the same request.
-            answer = self._exchange(request, self._leader_address(request, answer.location), end)
+            response = self._exchange(
+                request, self._leader_address(request, response.location), end
+            )
         # Raised here and not where it occurred, so that neither the exceptions of the library nor
         # their frames are part of the traceback.
-        if isinstance(answer, StrongroomError):
-            raise answer
-        return decode(method, path, answer)
+        if isinstance(response, StrongroomError):
+            raise response
+        return decode(method, path, response)
 
     def _exchange(self, request: _Request, address: str, end: float) -> Response | StrongroomError:
         """Send one request and read its whole response before *end*, on the clock."""
@@ -202,7 +204,7 @@ class Transport:
         )
         left = max(end - self._clock(), _MIN_TIMEOUT)
         try:
-            answer: Response = adapter.request(
+            response: Response = adapter.request(
                 request.method,
                 f"/v1/{request.path}",
                 raise_exception=False,
@@ -212,7 +214,7 @@ class Transport:
             )
         except (urllib3.exceptions.HTTPError, OSError) as error:
             return _transport_error(request, address, error)
-        return answer
+        return response
 
     def _pool(self, address: str) -> _PooledSession:
         found = self._pools.get(address)

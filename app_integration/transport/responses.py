@@ -53,13 +53,13 @@ class Response:
         return self.status < HTTPStatus.BAD_REQUEST
 
 
-def decode(method: str, path: str, answer: Response) -> dict[str, Any]:
-    """Return the JSON object in *answer*; ``{}`` if it has no body.
+def decode(method: str, path: str, response: Response) -> dict[str, Any]:
+    """Return the JSON object in *response*; ``{}`` if it has no body.
 
     Args:
         method: the HTTP method of the request, for errors.
         path: the API path of the request, for errors and for the policy rule of a 403.
-        answer: the response.
+        response: the response.
 
     Raises:
         AccessDenied: If the status is 403.
@@ -68,20 +68,20 @@ def decode(method: str, path: str, answer: Response) -> dict[str, Any]:
             response.
 
     """
-    outcome = _outcome(method, path, answer)
+    outcome = _outcome(method, path, response)
     if isinstance(outcome, StrongroomError):
         raise outcome
     return outcome
 
 
-def _outcome(method: str, path: str, answer: Response) -> dict[str, Any] | StrongroomError:
+def _outcome(method: str, path: str, response: Response) -> dict[str, Any] | StrongroomError:
     try:
-        body = _json(answer.content)
-        if answer.status >= HTTPStatus.BAD_REQUEST:
-            return _failure(method, path, answer, body or {})
+        body = _json(response.content)
+        if response.status >= HTTPStatus.BAD_REQUEST:
+            return _failure(method, path, response, body or {})
     except RecursionError:  # in the decoder, or in str() of the server's error messages
         body = None
-    if body is None or not HTTPStatus.OK <= answer.status < HTTPStatus.MULTIPLE_CHOICES:
+    if body is None or not HTTPStatus.OK <= response.status < HTTPStatus.MULTIPLE_CHOICES:
         return UnexpectedAnswer(
             f"{method} {path}: this is not the response of a Vault server; check VAULT_ADDR"
         )
@@ -99,8 +99,10 @@ def _json(content: bytes) -> dict[str, Any] | None:
     return body if isinstance(body, dict) else None
 
 
-def _failure(method: str, path: str, answer: Response, body: Mapping[str, Any]) -> StrongroomError:
-    where, status = f"{method} {path}", answer.status
+def _failure(
+    method: str, path: str, response: Response, body: Mapping[str, Any]
+) -> StrongroomError:
+    where, status = f"{method} {path}", response.status
     if status == HTTPStatus.FORBIDDEN:
         rule = permissions.policy_rule(method, path)
         return AccessDenied(f"{where}: denied or absent; if it should be allowed, add {rule}")
@@ -110,7 +112,7 @@ def _failure(method: str, path: str, answer: Response, body: Mapping[str, Any]) 
     if status in _STANDBY:
         return RateLimited(message, not_sent=True)
     if status == HTTPStatus.TOO_MANY_REQUESTS:
-        return RateLimited(message, retry_after=answer.retry_after)
+        return RateLimited(message, retry_after=response.retry_after)
     if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         return ServerFault(message)
     return RequestRefused(message, status=status, data=_safe_data(status, body.get("data")))
