@@ -193,7 +193,11 @@ class Session:
         self._request("DELETE", path)
 
     def close(self) -> None:
-        """Stop the renewal, revoke the token with all its leases, and close the connections."""
+        """Stop the renewal, revoke the token with all its leases, and close the connections.
+
+        A token that another process owns is not revoked. Revoking takes at most
+        :data:`CLOSE_SECONDS`.
+        """
         self._renewer.stop()
         token = self._tokens.close()
         if token is not None:

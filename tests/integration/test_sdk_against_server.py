@@ -41,7 +41,9 @@ IMPATIENT = Limits(deadline=0.5, connect_timeout=0.2)
 
 @pytest.mark.usefixtures("front_door")
 def test_get_secret_cached_is_one_request_and_forced_is_two(deployment: Deployment) -> None:
-    others = tokens(deployment.audit_lines(JWT)).keys()  # the agent's: it reads every few seconds
+    others = tokens(
+        deployment.audit_lines(JWT)
+    ).keys()  # the agent's token, which reads every few seconds
     assert get_secret("jwt-secret") == get_secret("jwt-secret")
     assert own(deployment, others) == [1]
     get_secret("jwt-secret", force_refresh=True)

@@ -103,7 +103,7 @@ def test_cluster_with_killed_leader_returns_right_values_within_deadline(
             over.set()
         reads = [each for future in reading for each in future.result()]
         acknowledged = writing.result()
-    # Asked of the leader: a standby answers reads as well, and may be a moment behind.
+    # Read from the leader, because a standby answers reads too and may be behind.
     ahead = cluster.leader()
     assert ahead is not None
     with Session(ahead.address, login) as session:

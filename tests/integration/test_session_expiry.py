@@ -94,7 +94,7 @@ def test_token_that_expires_causes_one_login_per_ttl(
             read += 1
             end.wait(0.01)
             assert time.monotonic() - begun < 30
-        # A life is used up to a half at least, before another follows.
+        # Each token is used for at least half its TTL before it is replaced.
         lives = (time.monotonic() - begun) / (options["token_ttl"] / 2)
         assert server.count(LOGIN) - logins == session.logins
         assert session.logins <= lives + 2
@@ -112,7 +112,7 @@ def test_login_with_used_up_secret_id_backs_off(server: AuditedServer, tmp_path:
             with pytest.raises(AuthenticationFailed, match="issue a new secret-id"):
                 session.get(PATH)
             calls += 1
-        # Pauses of 0.5 s to 1 s, then 1 s to 2 s, then 2 s to 4 s.
+        # Backoffs of 0.5 s to 1 s, then 1 s to 2 s, then 2 s to 4 s.
         assert 1 <= server.count(LOGIN) - logins <= 3
         assert calls > 100
 

@@ -155,7 +155,7 @@ class TestKubernetes:
         }
         file = tmp_path / "token"
         file.write_text(jwt.encode({**claims(), **pod, "aud": ["k8s"]}, key(), algorithm="ES256"))
-        # The cluster's API server is the one part that isn't real.
+        # The cluster's API server is the only fake part.
         pem = certificate_in(tmp_path / "cluster.pem")
         with running(Cluster(201, json.dumps(REVIEW).encode()), pem) as cluster:
             server.root.post("sys/auth/kubernetes", {"type": "kubernetes"})
@@ -217,7 +217,7 @@ class TestCertificate:
     ) -> None:
         with session(tls_server, Auth("cert", certificate=pair)) as opened:
             assert opened.get(SELF)["data"]["meta"]["cert_name"] == ROLE
-            # The server lets a token be renewed over connections with its own certificate only.
+            # The server renews a token only over a connection with the certificate of its login.
             assert opened.post("auth/token/renew-self", {})["auth"]["lease_duration"] == 60
         tls_server.root.delete("sys/auth/cert")
 

@@ -57,7 +57,7 @@ def test_contract_absent_deleted_and_destroyed_differ(app: Application) -> None:
     app.delete("doomed")
     with pytest.raises(SecretDeleted):
         get_secret("doomed")
-    # An absence is remembered for some seconds, so each next state is asked for.
+    # The reads below are forced, because a negative entry stays cached for some seconds.
     app.destroy("doomed", app.put("doomed", "y"))
     with pytest.raises(SecretDeleted):
         get_secret("doomed", force_refresh=True)

@@ -270,7 +270,7 @@ def check(stage: Stage, call: Callable[[Stage], None], response: Response) -> No
         text = format_traceback(error)
         assert VALUE not in text
         assert b64encode(VALUE.encode()).decode() not in text
-    # Whatever it was: the next call is as if nothing had been.
+    # Whatever the response was, the next call must work.
     stage.session._tokens._not_before = 0.0
     assert stage.client.secrets.get(KEPT, force_refresh=True) == VALUE
 
@@ -291,7 +291,7 @@ def test_call_with_many_hostile_responses_raises_strongroom_errors(
 
 
 def check_many(stage: Stage, call: Callable[[Stage], None], count: int) -> None:
-    # A dead token is followed by a login and not by a renewal, so some examples exchange nothing.
+    # Some examples exchange nothing, because an expired token leads to a login, not to a renewal.
     assert run(stage, call, count) > 0.9 * count
 
 

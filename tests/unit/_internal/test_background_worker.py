@@ -83,6 +83,6 @@ def test_worker_reset_after_a_fork_has_no_thread() -> None:
     counting.worker.reset_after_fork()
     assert not counting.worker.running
     counting.worker.close()
-    wanted.set()  # the thread that a real fork would have left behind
+    wanted.set()  # ends the thread, which a real fork would not have copied
     assert thread is not None
     thread.join(PATIENCE)

@@ -117,4 +117,4 @@ def test_token_file_replaced_has_new_credential(tmp_path: Path) -> None:
 
 
 def _never(method: str, path: str, *_: object, **__: object) -> dict[str, object]:
-    raise AssertionError(method, path)  # a token in a file takes no request
+    raise AssertionError(method, path)  # because a token in a file needs no request

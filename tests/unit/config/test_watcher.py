@@ -19,7 +19,7 @@ from tests.support.processes.running_store import eventually
 from tests.unit.config.test_loader import CANARY, Config, Write, text, write
 
 __all__ = ["write"]  # the fixture
-SECONDS = 20.0  # after which a change is taken as not noticed
+SECONDS = 20.0  # after which a change counts as missed
 
 
 @contextmanager
@@ -166,7 +166,7 @@ def test_watcher_in_forked_child_checks_file_on_read(
     write: Write, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with watch_config(Config, write(text(url="old"))) as config:
-        with config._lock:  # held by a thread that the child hasn't
+        with config._lock:  # as if held by a thread that does not exist in the child
             read, sent = os.pipe()
             child = os.fork()
             if child == 0:

@@ -75,7 +75,7 @@ def on(server: Server, login: Any) -> Session:
         limits=LIMITS,
         clock=clock,
         sleep=clock.sleep,
-        connect=lambda: server,  # the one part that isn't real
+        connect=lambda: server,  # the only fake part
     )
 
 
@@ -156,7 +156,7 @@ def test_403_with_expired_token_sends_one_login(server: Server, session: Session
 def test_threads_with_expired_token_log_in_once(server: Server, session: Session) -> None:
     session.get(PATH)
     server.revoked = {"t1"}
-    # All eight have asked with the dead token before any of them is told so.
+    # All eight have sent the expired token before any of them gets its 403.
     refused = threading.Barrier(8)
     server.answers[LOOKUP] = [lambda: refused.wait(5)]
     together(lambda: session.get(PATH))
@@ -242,7 +242,9 @@ def test_close_during_renewal_leaves_no_token(
         return answer
 
     server.answers[RENEW] = [close_meanwhile]
-    with suppress(AuthenticationFailed):  # the session was closed; only some answers lead there
+    with suppress(
+        AuthenticationFailed
+    ):  # because the session was closed; only some responses lead there
         session._renewer.renew_once()
     assert session._tokens.cached_token is None
     assert server.count(LOGIN) == 1
@@ -316,7 +318,7 @@ def test_login_refused_is_not_repeated_during_backoff(server: Server, session: S
         with pytest.raises(AuthenticationFailed, match="issue a new secret-id"):
             session.get(PATH)
         server.clock.now += 1.0
-    # 100 calls in 100 s: pauses of 1 s, doubling to 30 s, each cut by half at most.
+    # 100 calls in 100 s: backoffs of 1 s, doubling to 30 s, each halved at most.
     assert 5 <= server.count(LOGIN) <= 12
     assert server.count(PATH) == 0
     del server.answers[LOGIN]
@@ -371,7 +373,7 @@ def test_clock_step_causes_no_login_and_at_most_one_error(
         server.clock.now += step
         assert session.get(PATH) == {"data": {}}
     assert server.count(LOGIN) == 1
-    # A step in the middle of a call ends it as its deadline would, or goes unnoticed.
+    # A step during a call either exceeds its deadline or has no effect.
     server.answers[PATH] = [lambda: _stepped(server, step), {"data": 1}]
     try:
         assert session.get(PATH) == {"data": 1}

@@ -9,7 +9,7 @@ from app_integration.testing.ports import all_free, free_ports
 
 def test_free_ports_are_below_ephemeral_ports() -> None:
     drawn = [free_ports(6) for _ in range(200)]
-    assert max(ports[-1] for ports in drawn) < 32_768  # where Linux's begin
+    assert max(ports[-1] for ports in drawn) < 32_768  # where the ephemeral ports of Linux start
     assert len({ports[0] for ports in drawn}) > 1
 
 

@@ -88,7 +88,7 @@ def test_connect_tries_each_address_within_timeout(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     with running(Server()) as server, socket.socket() as full:
-        # A listener with a full backlog answers no more connections: a black hole.
+        # A listener with a full backlog accepts no connection, like a black hole.
         full.bind(("127.0.0.1", 0))
         full.listen(0)
         hole = full.getsockname()[1]

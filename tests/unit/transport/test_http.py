@@ -138,7 +138,7 @@ def test_port_without_listener_is_unreachable() -> None:
 
 def test_connection_reset_is_unreachable() -> None:
     def reset(connection: socket.socket) -> None:
-        linger = struct.pack("ii", 1, 0)  # on, for no time: close() then sends RST
+        linger = struct.pack("ii", 1, 0)  # on, for 0 s, so that close() sends RST
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
 
     with once(reset) as address:
