@@ -164,7 +164,7 @@ def test_unwrapping_with_lost_response_is_not_repeated(
             return sender
 
         with Session(proxy.address, login, connect=connect) as session:
-            with pytest.raises(AuthenticationFailed, match="isn't tried twice"):
+            with pytest.raises(AuthenticationFailed, match="unwrapping is never tried twice"):
                 session.get(SELF)
             with pytest.raises(AuthenticationFailed):
                 session.get(SELF)
