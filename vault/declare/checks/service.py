@@ -97,7 +97,7 @@ def _absences(secrets: Data) -> Iterator[FieldError]:
     for name, used in _uses(secrets).items():
         for other in dict.fromkeys(used):
             missing = _environments(secrets, name) - _environments(secrets, other)
-            if missing and other in secrets:
+            if missing:
                 what = f"uses {other!r}, which is not declared for {listed(missing)}"
                 yield FieldError(
                     ("secrets", name, "format"),
@@ -108,9 +108,11 @@ def _absences(secrets: Data) -> Iterator[FieldError]:
 
 def _environments(secrets: Data, name: str) -> set[str]:
     """Where a secret is declared for; everywhere, when the list itself is wrong."""
-    everywhere = {str(environment) for environment in Environment}
+    everywhere = tuple(Environment)
     only = section(secrets, name).get("environments")
-    return set(only) if isinstance(only, tuple) and everywhere.issuperset(only) else everywhere
+    if isinstance(only, tuple) and all(each in everywhere for each in only):
+        return set(only)
+    return set(everywhere)
 
 
 def _default_role(data: Data) -> Iterator[FieldError]:

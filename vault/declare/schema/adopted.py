@@ -81,7 +81,8 @@ def _given(service: Any, stem: str) -> Iterator[str]:
     secrets = _mapping(service, "secrets")
     for name in secrets:
         spec = _mapping(secrets, name)
-        if spec.get("source") == "given" and stem in spec.get("environments", tuple(Environment)):
+        only = spec.get("environments")
+        if spec.get("source") == "given" and (not isinstance(only, tuple) or stem in only):
             yield name
 
 

@@ -1,0 +1,24 @@
+"""Comparison of the errors that a check of the declaration yields with the expected ones."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from vault.declare.faults import FieldError, dotted
+
+#: Location, start of the message, and further parts of it that the reader needs.
+Expected = tuple[str, ...]
+
+
+def assert_errors(found: Iterable[FieldError], expected: Sequence[Expected]) -> None:
+    """Compare the errors with the expected ones, in order.
+
+    Raises:
+        AssertionError: If a location, the start of a message or a part of it differs.
+    """
+    errors = list(found)
+    messages = "\n".join(map(str, errors))
+    assert [dotted(error.loc) for error in errors] == [each[0] for each in expected], messages
+    for error, (_, start, *parts) in zip(errors, expected, strict=True):
+        assert str(error).startswith(start), error
+        assert all(part in str(error) for part in parts), error
