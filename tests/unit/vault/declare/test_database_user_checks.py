@@ -1,0 +1,153 @@
+"""The checks of database users and database servers over a whole declaration."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from typing import Any
+
+import pytest
+
+from tests.support.field_errors import Expected, assert_errors
+from vault.declare.checks.database_user import endpoint_problems, problems, service_problems
+
+#: Some of them run in no environment of the test: their users are reserved all the same.
+SERVICES = ("gaara-store", "shop", "mail", "No Name")
+
+
+def adopting(**users: object) -> dict[str, Any]:
+    """Service and secret, as ``shop__url``, with the user that it adopts."""
+    services: dict[str, Any] = {}
+    for place, user in users.items():
+        service, secret = place.split("__")
+        adopted = services.setdefault(service, {"adopted": {}})["adopted"]
+        adopted[secret] = {"username": user}
+    return {"services": services}
+
+
+def check(
+    expected: Sequence[Expected], data: dict[str, Any], services: Collection[str] = SERVICES
+) -> None:
+    assert_errors(problems(data, services=services), expected)
+
+
+class TestAdoptedUsers:
+    """Each adopted user belongs to one secret, and nothing else depends on it."""
+
+    @pytest.mark.parametrize("data", [{}, {"services": {"shop": {}}}, {"services": None}])
+    def test_problems_without_adopted_users_are_none(self, data: dict[str, Any]) -> None:
+        check([], data)
+
+    def test_a_user_for_each_secret_is_accepted(self) -> None:
+        check([], adopting(shop__url="shop_app", shop__other="reports", mail__url="mail_app"))
+
+    @pytest.mark.parametrize(
+        ("user", "whose"),
+        [
+            ("postgres", "the superuser"),
+            ("pg_monitor", "a name that PostgreSQL reserves"),
+            ("shop_manager", "the manager of the service shop"),
+            ("shop_owner", "the owner of the service shop"),
+            ("gaara_store_manager", "the manager of the service gaara-store"),
+            ("gaara_store_owner", "the owner of the service gaara-store"),
+        ],
+        ids=["superuser", "reserved", "manager", "owner", "other manager", "other owner"],
+    )
+    def test_a_user_that_others_depend_on_is_rejected(self, user: str, whose: str) -> None:
+        place = "services.shop.adopted.url.username"
+        start = f"{place} is '{user}', {whose} (expected a user whom nobody else depends on"
+        check([(place, start)], adopting(shop__url=user))
+
+    @pytest.mark.parametrize("user", ["pgbouncer", "a_pg_", "postgres1", "nobody_manager"])
+    def test_a_user_whose_name_is_only_like_one_is_accepted(self, user: str) -> None:
+        check([], adopting(shop__url=user))
+
+    def test_each_later_secret_of_one_user_is_rejected(self) -> None:
+        where = "services.shop.adopted.url (expected one secret for each user"
+        places = [
+            f"services.{name}.username" for name in ("shop.adopted.other", "mail.adopted.url")
+        ]
+        expected = [(place, f"{place} is 'reports', as in {where}") for place in places]
+        users = {"shop__url": "reports", "shop__other": "reports", "mail__url": "reports"}
+        check(expected, adopting(**users))
+
+    @pytest.mark.parametrize("user", ["shop_app", "gaara_store_app"])
+    def test_the_user_of_another_service_is_rejected(self, user: str) -> None:
+        place = "services.mail.adopted.url.username"
+        service = user.removesuffix("_app").replace("_", "-")
+        start = f"{place} is '{user}', the user of the service {service} (expected a user whom "
+        check([(place, start, "nobody else depends on")], adopting(mail__url=user))
+
+    def test_the_user_of_a_service_that_is_not_declared_is_accepted(self) -> None:
+        check([], adopting(mail__url="shop_app"), services=("mail",))
+
+    def test_a_user_that_is_no_text_hides_no_other(self) -> None:
+        place = "services.shop.adopted.other.username"
+        start = f"{place} is 'postgres', the superuser"
+        check([(place, start)], adopting(shop__url=5, shop__other="postgres"))
+
+
+class TestServices:
+    """The names of the users that a service would get."""
+
+    def test_a_service_with_users_that_postgresql_reserves_is_rejected(self) -> None:
+        start = "service is 'pg-tools', whose database users would begin with pg_ (expected another"
+        found = service_problems({"database": {}}, stem="pg-tools")
+        assert_errors(found, [("service", start)])
+
+    @pytest.mark.parametrize(
+        ("data", "stem"),
+        [
+            ({}, "pg-tools"),
+            ({"database": {}}, "pgtools"),
+            ({"database": {}}, "tools-pg"),
+            ({"database": {}}, "PG Tools"),
+        ],
+        ids=["without a database", "one word", "last word", "no name"],
+    )
+    def test_any_other_service_is_accepted(self, data: dict[str, Any], stem: str) -> None:
+        assert_errors(service_problems(data, stem=stem), [])
+
+
+class TestEndpoints:
+    """Two environments on one database server."""
+
+    SERVER = "db.example.com:5432"
+
+    def check(self, stem: str, expected: Sequence[Expected], **endpoints: object) -> None:
+        environments = {
+            name: {"services": {"mail": {}, "shop": {"database": endpoint}}}
+            for name, endpoint in endpoints.items()
+        }
+        found = endpoint_problems(environments[stem], stem=stem, environments=environments)
+        assert_errors(found, expected)
+
+    def test_the_database_of_an_earlier_environment_is_rejected_in_the_later(self) -> None:
+        place = "services.shop.database"
+        start = f"{place} is '{self.SERVER}', as in environments/prod.yaml (expected a database"
+        expected = (place, start, "a database server of its own, as each Vault")
+        other = "other.example.com:5432"
+        self.check("staging", [expected], dev=other, prod=self.SERVER, staging=self.SERVER)
+        self.check("prod", [], dev=other, prod=self.SERVER, staging=self.SERVER)
+
+    def test_databases_that_differ_are_accepted(self) -> None:
+        self.check("prod", [], dev="db.example.com:5433", prod=self.SERVER)
+
+    @pytest.mark.parametrize("endpoint", ["127.0.0.1:5432", "localhost:5432", "[::1]:5432", None])
+    def test_a_database_of_the_machine_itself_is_another_one(self, endpoint: object) -> None:
+        self.check("prod", [], dev=endpoint, prod=endpoint)
+
+    def test_the_database_of_another_service_is_accepted(self) -> None:
+        dev = {"services": {"mail": {"database": self.SERVER}}}
+        prod = {"services": {"shop": {"database": self.SERVER}}}
+        found = endpoint_problems(prod, stem="prod", environments={"dev": dev, "prod": prod})
+        assert_errors(found, [])
+
+    def test_a_service_without_an_endpoint_hides_no_other(self) -> None:
+        place = "services.shop.database"
+        environments: dict[str, Any] = {
+            name: {"services": {"mail": {"database": 5}, "shop": {"database": self.SERVER}}}
+            for name in ("dev", "prod")
+        }
+        found = endpoint_problems(environments["prod"], stem="prod", environments=environments)
+        start = f"{place} is '{self.SERVER}', as in environments/dev.yaml"
+        assert_errors(found, [(place, start)])

@@ -1,0 +1,273 @@
+"""The checks of logins, groups and auth methods that the schema cannot make."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support.field_errors import Expected, assert_errors
+from vault.declare.checks.login import problems
+
+PEM_FILES = Path(__file__).parents[3] / "faults" / "declare" / "base" / "environments"
+PEMS = {name: (PEM_FILES / name).read_bytes() for name in ("ca.pem", "ci.pem")}
+OIDC = {"roles": {"default": {"redirect_uris": ("http://localhost:8250/oidc/callback",)}}}
+AUTH: dict[str, Any] = {
+    "jwt": {"keys": ("ci.pem",)},
+    "kubernetes": {"host": "https://cluster.example.com:6443", "ca": "ca.pem"},
+    "cert": {"ca": "ca.pem"},
+    "oidc": {"discovery": "https://login.example.com", "ca": "ca.pem", **OIDC},
+}
+#: A service whose file an agent delivers, so that the agent must be able to log in as it.
+DELIVERED: dict[str, Any] = {"shop": {"config": {}}}
+
+
+def check(
+    expected: Sequence[Expected],
+    stem: str = "prod",
+    *,
+    files: Mapping[str, Any] = DELIVERED,
+    pems: Mapping[str, bytes] = PEMS,
+    **data: Any,
+) -> None:
+    assert_errors(problems(data, stem=stem, services=files, pems=pems), expected)
+
+
+def shop(**login: Any) -> dict[str, Any]:
+    return {"shop": {"login": login}}
+
+
+class TestAuthMethods:
+    """The auth methods themselves: keys, certificates and addresses."""
+
+    def test_problems_of_valid_methods_are_none(self) -> None:
+        check([], auth=AUTH)
+        check([])
+        check([], auth=None)
+
+    def test_a_jwt_method_needs_keys_or_their_address(self) -> None:
+        start = "auth.jwt lacks the key 'keys' or 'jwks' (expected PEM files of public keys, or an"
+        check([("auth.jwt.keys", start)], auth={"jwt": {"issuer": "ci"}})
+
+    @pytest.mark.parametrize(
+        "jwt",
+        [{"keys": ("ci.pem",)}, {"jwks": "https://ci"}, {"jwks": "https://ci", "ca": "ca.pem"}, {}],
+        ids=["keys", "address", "address with ca", "no method"],
+    )
+    def test_a_jwt_method_with_one_of_them_is_accepted(self, jwt: dict[str, Any]) -> None:
+        check([], auth={"jwt": jwt})
+
+    def test_a_jwt_method_with_both_is_rejected(self) -> None:
+        start = "auth.jwt.jwks is set beside keys (expected one of the two)"
+        check([("auth.jwt.jwks", start)], auth={"jwt": {**AUTH["jwt"], "jwks": "https://ci"}})
+
+    def test_a_ca_without_an_address_is_rejected(self) -> None:
+        start = "auth.jwt.ca is set without jwks (expected nothing, as no host is asked"
+        check([("auth.jwt.ca", start)], auth={"jwt": {**AUTH["jwt"], "ca": "ca.pem"}})
+
+    @pytest.mark.parametrize(
+        ("method", "key"), [("jwt", "jwks"), ("kubernetes", "host"), ("oidc", "discovery")]
+    )
+    def test_an_address_over_http_is_rejected_as_for_the_vault(self, method: str, key: str) -> None:
+        valid = {"jwt": {}, "kubernetes": AUTH["kubernetes"], "oidc": AUTH["oidc"]}[method]
+        place, address = f"auth.{method}.{key}", "http://127.0.0.1:1"
+        auth = {method: {**valid, key: address}}
+        check([(place, f"{place} is '{address}' (expected https:// in prod")], auth=auth)
+        check([], "dev", auth=auth)
+
+    def test_an_address_that_is_no_text_is_left_to_the_schema(self) -> None:
+        check([], auth={"kubernetes": {**AUTH["kubernetes"], "host": 5}})
+
+
+class TestPemFiles:
+    """The PEM files that the methods name."""
+
+    @pytest.mark.parametrize("method", ["jwt", "kubernetes", "cert", "oidc"])
+    def test_a_missing_file_is_rejected_with_the_nearest(self, method: str) -> None:
+        valid = {"jwks": "https://ci"} if method == "jwt" else AUTH[method]
+        place = f"auth.{method}.ca"
+        start = f"{place} is 'caa.pem', which does not exist (expected a file beside this one: "
+        expected = (place, start, "ca.pem or ci.pem; did you mean 'ca.pem'?")
+        check([expected], auth={method: {**valid, "ca": "caa.pem"}})
+
+    def test_a_missing_file_where_there_is_none_is_rejected(self) -> None:
+        start = "auth.cert.ca is 'ca.pem', which does not exist (expected a file beside this one: "
+        expected = ("auth.cert.ca", start, "none is there yet)")
+        check([expected], pems={}, auth={"cert": AUTH["cert"]})
+
+    def test_a_missing_key_is_rejected_at_its_place(self) -> None:
+        start = "auth.jwt.keys[1] is 'own.pem', which does not exist"
+        check([("auth.jwt.keys[1]", start)], auth={"jwt": {"keys": ("ci.pem", "own.pem", 5)}})
+
+    def test_a_file_with_a_private_key_is_rejected(self) -> None:
+        start = "auth.cert.ca is 'own.pem', which holds a private key (expected a public one; take"
+        pems = {**PEMS, "own.pem": PEMS["ca.pem"] + b"-----BEGIN EC PRIVATE KEY-----\n"}
+        check([("auth.cert.ca", start)], pems=pems, auth={"cert": {"ca": "own.pem"}})
+
+    @pytest.mark.parametrize("content", [b"", b"text", PEMS["ci.pem"]], ids=["none", "text", "key"])
+    def test_a_ca_that_holds_no_certificate_is_rejected(self, content: bytes) -> None:
+        start = "auth.cert.ca is 'own.pem', which holds something else (expected a PEM file with "
+        expected = ("auth.cert.ca", start, "with certificates)")
+        check([expected], pems={"own.pem": content}, auth={"cert": {"ca": "own.pem"}})
+
+    @pytest.mark.parametrize("content", [b"", b"text", PEMS["ca.pem"]], ids=["none", "text", "ca"])
+    def test_a_key_file_that_holds_no_public_key_is_rejected(self, content: bytes) -> None:
+        start = "auth.jwt.keys[0] is 'own.pem', which holds something else (expected a PEM file "
+        expected = ("auth.jwt.keys[0]", start, "with a public key)")
+        check([expected], pems={"own.pem": content}, auth={"jwt": {"keys": ("own.pem",)}})
+
+    def test_names_that_are_no_text_are_left_to_the_schema(self) -> None:
+        check([], auth={"cert": {"ca": 5}, "jwt": {"keys": "own.pem"}})
+
+
+class TestOidc:
+    """The roles by which people log in through the browser."""
+
+    @pytest.mark.parametrize("roles", [{}, {"other": {}}], ids=["none", "another"])
+    def test_roles_without_the_default_are_rejected(self, roles: object) -> None:
+        start = "auth.oidc.roles lacks the role 'default' (expected it, for a login that names no"
+        check([("auth.oidc.roles", start)], auth={"oidc": {"roles": roles}})
+
+    @pytest.mark.parametrize(
+        "roles",
+        [None, ("default",), {"default": None}, {"default": {"redirect_uris": "http://a.b/c"}}],
+        ids=["null", "list", "role of null", "text for addresses"],
+    )
+    def test_roles_of_another_form_are_left_to_the_schema(self, roles: object) -> None:
+        check([], auth={"oidc": {"roles": roles}})
+
+    @pytest.mark.parametrize("stem", ["dev", "prod"])
+    def test_a_redirect_over_http_is_rejected_except_to_this_machine(self, stem: str) -> None:
+        place = "auth.oidc.roles.web.redirect_uris[1]"
+        start = f"{place} is 'http://vault.example.com/cb' (expected https://, as http:// is for"
+        uris = ("http://127.0.0.1:8250/cb", "http://vault.example.com/cb", 5, "https://a.b/cb")
+        roles = {**OIDC["roles"], "web": {"redirect_uris": uris}}
+        check([(place, start)], stem, auth={"oidc": {"roles": roles}})
+
+
+class TestGroups:
+    """Groups of people at the OpenID provider."""
+
+    def test_groups_without_a_provider_are_rejected(self) -> None:
+        start = "the file has the key 'groups' (expected auth.oidc too, as a group's members come"
+        groups = {"operators": {"claim": "team", "policies": ("strongroom-plan",)}}
+        check([("groups", start)], groups=groups)
+        check([("groups", start)], groups=groups, auth={"oidc": {}})
+        check([], groups=groups, auth={"oidc": OIDC})
+        check([], groups={})
+
+    def test_policies_of_jobs_for_people_and_of_services_are_accepted(self) -> None:
+        policies = ("strongroom-plan", "strongroom-auditor", "shop-prod")
+        groups = {"operators": {"policies": policies}}
+        check([], groups=groups, auth={"oidc": OIDC}, services={"shop": {}})
+
+    def test_the_policy_of_developers_is_for_dev_only(self) -> None:
+        groups = {"ops": {"policies": ("strongroom-plan",)}, "all": {"policies": ("developer",)}}
+        place = "groups.all.policies[0]"
+        start = f"{place} is the unknown policy 'developer' (expected strongroom-auditor or "
+        check([(place, start)], groups=groups, auth={"oidc": OIDC})
+        check([], "dev", groups=groups, auth={"oidc": OIDC})
+
+    def test_a_claim_of_two_groups_is_rejected_at_each_later_one(self) -> None:
+        groups = {name: {"claim": "team"} for name in "abc"}
+        others = {"d": {"claim": "other"}, "e": {"claim": 5}, "f": {"claim": 5}}
+        expected = [
+            (
+                f"groups.{name}.claim",
+                f"groups.{name}.claim is 'team', as is that of groups.a (expected one group for",
+            )
+            for name in "bc"
+        ]
+        check(expected, groups={**groups, **others}, auth={"oidc": OIDC})
+
+
+class TestServiceLogin:
+    """The ways in which a service may log in."""
+
+    @pytest.mark.parametrize("method", ["jwt", "kubernetes", "cert"])
+    def test_a_method_that_is_not_set_up_is_rejected(self, method: str) -> None:
+        place = f"services.shop.login.{method}"
+        start = f"{place} is set (expected nothing, as auth declares no {method}"
+        services = shop(approle={}, **{method: {"subject": "shop"}})
+        check([(place, start)], services=services)
+        check([], services=services, auth={method: AUTH[method]})
+
+    def test_a_method_that_is_unknown_is_left_to_the_schema(self) -> None:
+        check([], services=shop(approle={}, userpass={}))
+
+    @pytest.mark.parametrize("restriction", [{"subject": "shop"}, {"claims": {"ref": "main"}}])
+    def test_a_jwt_login_needs_a_subject_or_claims(self, restriction: dict[str, Any]) -> None:
+        place = "services.shop.login.jwt"
+        start = f"{place} lacks the key 'subject' or 'claims' (expected one, as the issuer makes"
+        auth, login = {"jwt": AUTH["jwt"]}, {"audience": "strongroom"}
+        services = shop(approle={}, jwt=login)
+        check([(f"{place}.subject", start)], services=services, auth=auth)
+        check([], services=shop(approle={}, jwt={**login, **restriction}), auth=auth)
+
+    @pytest.mark.parametrize("login", [{}, {"jwt": {"subject": "shop"}}], ids=["none", "jwt"])
+    def test_a_login_without_approle_is_rejected_in_dev_only(self, login: dict[str, Any]) -> None:
+        place = "services.shop.login"
+        start = f"{place} lacks the key 'approle' (expected 'approle: {{}}' in dev, as the local"
+        services, auth = {"mail": {}, **shop(**login)}, {"jwt": AUTH["jwt"]}
+        check([(place, start)], "dev", services=services, auth=auth, files={})
+        check([], "prod", services=services, auth=auth, files={})
+
+
+class TestAgent:
+    """The way in which the agent logs in, and what it needs for that."""
+
+    @pytest.mark.parametrize(
+        ("method", "keys"),
+        [
+            ("jwt", ("token_file",)),
+            ("kubernetes", ("token_file",)),
+            ("cert", ("certificate_file", "key_file")),
+        ],
+        ids=["jwt", "kubernetes", "cert"],
+    )
+    def test_the_files_of_a_method_are_required(self, method: str, keys: tuple[str, ...]) -> None:
+        expected = [
+            (f"agent.{key}", f"agent lacks the key '{key}' (expected a path, as agent.login is ")
+            for key in keys
+        ]
+        check([(*each, f"is {method})") for each in expected], agent={"login": method})
+        check(expected[1:], agent={"login": method, keys[0]: "/run/file"})
+        check([], agent={"login": method, **dict.fromkeys(keys, "/run/file")})
+
+    @pytest.mark.parametrize("login", ["approle", "userpass", None, 5, ("jwt",)])
+    def test_any_other_method_needs_no_file(self, login: object) -> None:
+        check([], agent={"login": login})
+
+    def test_a_method_by_which_a_delivered_service_may_not_log_in_is_rejected(self) -> None:
+        start = "agent.login is 'approle', by which services.shop may not log in (expected cert or "
+        services = shop(jwt={"subject": "shop"}, cert={})
+        expected = [("agent.login", start, "cert or jwt)")]
+        check(expected, services=services, auth=AUTH, agent={"login": "approle"})
+        check(expected, services=services, auth=AUTH)
+        agent = {"login": "jwt", "token_file": "/run/token"}
+        check([], services=services, auth=AUTH, agent=agent)
+
+    def test_a_service_without_a_login_may_log_in_by_approle(self) -> None:
+        start = "agent.login is 'jwt', by which services.shop may not log in (expected approle)"
+        agent = {"login": "jwt", "token_file": "/run/token"}
+        check([("agent.login", start)], services={"shop": {}}, agent=agent)
+        check([], services={"shop": {}})
+
+    def test_a_service_that_may_log_in_by_nothing_is_rejected(self) -> None:
+        start = "agent.login is 'approle', by which services.shop may not log in (expected a method"
+        check([("agent.login", start, "a method of its login)")], services=shop())
+
+    @pytest.mark.parametrize(
+        "other", [{}, {"mail": {}}, {"mail": None}], ids=["unknown", "not delivered", "unreadable"]
+    )
+    def test_services_without_a_delivered_file_hide_no_other(self, other: dict[str, Any]) -> None:
+        start = "agent.login is 'approle', by which services.shop may not log in (expected jwt)"
+        login = {"jwt": {"subject": "shop"}}
+        services = {"mail": {"login": login}, "shop": {"login": login}}
+        check([("agent.login", start)], services=services, auth=AUTH, files={**other, **DELIVERED})
+
+    def test_a_login_of_another_form_is_left_to_the_schema(self) -> None:
+        check([], services={"shop": {"login": 5}})
+        check([], services={"shop": {"login": {}}}, agent={"login": "userpass"})
