@@ -72,7 +72,7 @@ def _server(data: Data, stem: str) -> Iterator[FieldError]:
         if wrong:
             yield FieldError(loc, wrong.what, wrong.expected)
     elif address is None and stem == Environment.PROD:
-        yield FieldError(loc, "is not set", "https://host:port in prod", subject=loc)
+        yield FieldError(loc, "is not set", "https://host:port in prod")
 
 
 def _people(data: Data, stem: str) -> Iterator[FieldError]:
