@@ -88,11 +88,9 @@ def _by_value(value: str) -> Verdict | None:
     url = _url(plain)
     if url is None:
         return None
-    if url.password or any(
-        _speaks_of_secret(key) and text for key, text in parse_qsl(url.query or "")
-    ):
+    if url.password or any(_speaks_of_secret(key) for key, _ in parse_qsl(url.query)):
         return Verdict(Kind.SECRET, "its value is a URL with credentials")
-    if url.username or _looks_random(url.path or "/"):
+    if url.username or _looks_random(url.path):
         return Verdict(None, "its value is a URL that may itself be the credential")
     return None
 
@@ -146,7 +144,7 @@ def _looks_random(value: str) -> bool:
     """
     plain = value + ""
     if plain.startswith("/"):
-        return any(map(_looks_random, plain.strip("/").split("/"))) if plain.strip("/") else False
+        return any(map(_looks_random, plain.split("/")))
     mixed = any(map(str.isdigit, plain)) and any(map(str.isalpha, plain))
     return bool(mixed and _RANDOM.fullmatch(plain)) and _entropy(plain) >= _RANDOM_BITS
 

@@ -49,6 +49,58 @@ UNSURE = [
 ]
 
 
+BY_NAME = "its name says so"
+ABOUT = "it only tells something about a secret"
+MAYBE_ABOUT = "its name speaks of a secret, and may only tell something about it"
+PLAIN = "its value is a number, a switch or an address"
+RANDOM = "its value looks random"
+CREDENTIALS = "its value is a URL with credentials"
+MAYBE_CREDENTIAL = "its value is a URL that may itself be the credential"
+UNKNOWN = "neither its name nor its value tells"
+#: Case → name, value, what it is, and the reason that the person who is asked gets.
+REASONS = {
+    "a secret by its last word": ("SMTP_PASSWORD", "x", Kind.SECRET, BY_NAME),
+    "a secret in lower case": ("smtp_token", "x", Kind.SECRET, BY_NAME),
+    "a number that a secret may be": ("PIN", "12", Kind.SECRET, BY_NAME),
+    "a number about a secret": ("TOKEN_TTL", "3600", Kind.SETTING, ABOUT),
+    "an address about a secret": ("TOKEN_HOST", "auth.example.com", Kind.SETTING, ABOUT),
+    "a switch named as a secret": ("API_TOKEN", "TRUE", Kind.SETTING, ABOUT),
+    "text about a secret": ("TOKEN_TTL", "long", None, MAYBE_ABOUT),
+    "another last word": ("TOKEN_STORE", "5", None, MAYBE_ABOUT),
+    "a public key": ("JWT_PUBLIC_KEY", "x", None, MAYBE_ABOUT),
+    "a dot between words": ("db.password", "x", None, MAYBE_ABOUT),
+    "words that are not parted": ("DBPASSWORD", "x", None, UNKNOWN),
+    "a private key": ("DATA", "-----BEGIN PRIVATE KEY", Kind.SECRET, "holds a private key"),
+    "a password in text": ("DATA", "user=a pwd=b", Kind.SECRET, "names a credential"),
+    "a password in JSON": ("DATA", '{"db_password": "b"}', Kind.SECRET, "holds a credential"),
+    "a token of a known form": ("DATA", "sk_test_a", Kind.SECRET, "looks like a token"),
+    "a password in a URL": ("DATA", "redis://:p@localhost", Kind.SECRET, CREDENTIALS),
+    "a key in a query": ("DATA", "https://a.b/?p=1&x-api-key=1", Kind.SECRET, CREDENTIALS),
+    "an empty key in a query": ("DATA", "https://a.b/?p=1&token=", Kind.SETTING, PLAIN),
+    "a query without a key": ("DATA", "https://a.b/?page=1", Kind.SETTING, PLAIN),
+    "a user in a URL": ("DATA", "https://user@a.b/", None, MAYBE_CREDENTIAL),
+    "16 in a URL": ("DATA", "https://a.b/x8Kf93jfLe83Mf0q", None, MAYBE_CREDENTIAL),
+    "15 in a URL": ("DATA", "https://a.b/x8Kf93jfLe83Mf0", Kind.SETTING, PLAIN),
+    "a URL without a path": ("DATA", "https://a.b", Kind.SETTING, PLAIN),
+    "a URL without a host": ("DATA", "file:///tmp/x", None, UNKNOWN),
+    "a URL that cannot be read": ("DATA", "http://[oops", None, UNKNOWN),
+    "a colon and no URL": ("DATA", "a:b@c", None, UNKNOWN),
+    "a setting by its last word": ("DATA_DIR", "anything", Kind.SETTING, BY_NAME),
+    "a setting by its only word": ("dir", "anything", Kind.SETTING, BY_NAME),
+    "a setting by no last word": ("DIR_DATA", "anything", None, UNKNOWN),
+    "16 random characters": ("DATA_DIR", "x8Kf93jfLe83Mf0q", None, RANDOM),
+    "15 of them": ("DATA_DIR", "x8Kf93jfLe83Mf0", Kind.SETTING, BY_NAME),
+    "three bits each": ("DATA_DIR", "a1234567a1234567", None, RANDOM),
+    "less than three bits each": ("DATA_DIR", "a123456a123456ab", Kind.SETTING, BY_NAME),
+    "letters alone": ("DATA_DIR", "abcdefghijklmnop", Kind.SETTING, BY_NAME),
+    "digits alone": ("DATA_DIR", "1234567890123456", Kind.SETTING, BY_NAME),
+    "a space between": ("DATA_DIR", "x8Kf93jf Le83Mf0q", Kind.SETTING, BY_NAME),
+    "a random part of a path": ("DATA_DIR", "/srv/x8Kf93jfLe83Mf0q/a", None, RANDOM),
+    "a path of short parts": ("DATA_DIR", "/srv/store/v12/uploads", Kind.SETTING, BY_NAME),
+    "the shortest path": ("DATA_DIR", "/", Kind.SETTING, BY_NAME),
+}
+
+
 @pytest.mark.parametrize(("name", "value"), SECRETS, ids=[name for name, _ in SECRETS])
 def test_a_secret_is_known_by_its_name_or_value(name: str, value: str) -> None:
     assert classify(name, value).kind is Kind.SECRET
@@ -62,6 +114,13 @@ def test_a_setting_is_known_by_its_name_or_value(name: str, value: str) -> None:
 @pytest.mark.parametrize(("name", "value"), UNSURE, ids=[name for name, _ in UNSURE])
 def test_somebody_is_asked_where_neither_decides(name: str, value: str) -> None:
     assert classify(name, value).kind is None
+
+
+@pytest.mark.parametrize(("name", "value", "kind", "reason"), REASONS.values(), ids=[*REASONS])
+def test_a_verdict_states_its_reason(name: str, value: str, kind: Kind | None, reason: str) -> None:
+    verdict = classify(name, Secret(value))
+    assert verdict.kind is kind
+    assert verdict.reason in {reason, f"its value {reason}"}
 
 
 @given(st.text(st.sampled_from("abcdef0123456789"), min_size=32, max_size=64))
