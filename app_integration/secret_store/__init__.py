@@ -1,1 +1,1 @@
-"""Secrets for the application: cached, fetched, watched, recorded."""
+"""Secrets of an application: cache, background refresh, callbacks on changes, access records."""

@@ -1,4 +1,7 @@
-"""Each access of a secret is recorded, then counted, before its value is released."""
+"""Access records: each access is written to the audit log before the value is released.
+
+It is counted in the metrics after the record is written.
+"""
 
 from __future__ import annotations
 
@@ -15,39 +18,64 @@ _OPERATION: Final = "get_secret"
 
 
 class AccessRecorder:
-    """Where accesses are told. What can't be recorded is counted as just that, and raised."""
+    """Recorder of accesses, in the audit log and in the metrics.
+
+    An access whose record cannot be written is counted as ``AuditFailed``, and the error is raised.
+    """
 
     def __init__(self, audit: AuditLog) -> None:
         self._audit = audit
 
     def record_failure(self, name: str, outcome: str) -> None:
-        """An access of *name* that released no value.
+        """Record an access that released no value.
+
+        Args:
+            name: the secret.
+            outcome: the reason, such as ``not-found`` or the class of an error.
 
         Raises:
-            AuditFailed: the record couldn't be written.
+            AuditFailed: If the record cannot be written.
 
         """
-        self._count(self._audit.prepared(_OPERATION, name, outcome), name, outcome)
+        self._write_and_count(self._audit.prepared(_OPERATION, name, outcome), name, outcome)
 
     def record_release(self, key: Key, entry: Entry, outcome: str) -> None:
         """Record that the value of *entry* is about to be released.
 
+        Args:
+            key: the key of *entry*.
+            entry: the entry to release.
+            outcome: how it was served: ``hit``, ``miss`` or ``stale``.
+
         Raises:
-            AuditFailed: the record couldn't be written.
+            AuditFailed: If the record cannot be written.
 
         """
-        self._count(self._prepared(key, entry, outcome), _name(key), outcome)
+        self._write_and_count(self._prepare_release(key, entry, outcome), _name(key), outcome)
 
     def record_change(self, name: str, fetched: Fetched) -> None:
-        """A new value that is about to be given to a callback; raises as :meth:`record_failure`."""
-        self._count(self._recording(name, fetched, "change"), name, "change")
+        """Record that a callback is about to receive a new value.
+
+        Raises:
+            AuditFailed: If the record cannot be written.
+
+        """
+        self._write_and_count(self._prepare(name, fetched, "change"), name, "change")
 
     def record_hit(self, key: Key, entry: Entry) -> None:
-        """As :meth:`record_release`, for a value from the cache: its record is prepared once."""
+        """Record that the value of *entry*, a cache hit, is about to be released.
+
+        The record is prepared at the first hit and reused, so that later hits cost less than
+        :meth:`record_release`.
+
+        Raises:
+            AuditFailed: If the record cannot be written.
+
+        """
         hit, recorder = entry.hit, metrics.current()
         if hit is None or hit.recorder is not recorder:
             count = recorder.counter(_name(key), "hit")
-            entry.hit = hit = Hit(self._prepared(key, entry, "hit"), count, recorder)
+            entry.hit = hit = Hit(self._prepare_release(key, entry, "hit"), count, recorder)
         try:
             hit.record()
         except AuditFailed:
@@ -55,11 +83,11 @@ class AccessRecorder:
             raise
         hit.count()
 
-    def _prepared(self, key: Key, entry: Entry, outcome: str) -> Callable[[], None]:
+    def _prepare_release(self, key: Key, entry: Entry, outcome: str) -> Callable[[], None]:
         details = {} if isinstance(key, str) else {"field": key[2]}
-        return self._recording(_name(key), entry.fetched, outcome, **details)
+        return self._prepare(_name(key), entry.fetched, outcome, **details)
 
-    def _recording(
+    def _prepare(
         self, name: str, fetched: Fetched, outcome: str, **details: Any
     ) -> Callable[[], None]:
         return self._audit.prepared(
@@ -70,7 +98,7 @@ class AccessRecorder:
             **details,
         )
 
-    def _count(self, record: Callable[[], None], name: str, outcome: str) -> None:
+    def _write_and_count(self, record: Callable[[], None], name: str, outcome: str) -> None:
         try:
             record()
         except AuditFailed:

@@ -1,8 +1,8 @@
-"""The store for asyncio: what must be fetched is fetched in a thread, and the loop goes on.
+"""Secret store for asyncio. A fetch runs in a thread, so that it does not block the event loop.
 
-What is cached is served in the loop itself, its record included: that is one short write. Tasks and
-threads that miss the same name share one request. A task that is cancelled leaves the request to
-those who still wait.
+A cached value is served in the event loop itself, including its access record, which is one short
+write. Tasks and threads that miss the same name share one request. Cancelling a task does not
+cancel the request, because others may wait for it.
 """
 
 from __future__ import annotations
@@ -15,14 +15,17 @@ from typing import Any, TypeVar
 from app_integration._internal import fork_safety
 from app_integration.errors import StrongroomError
 from app_integration.secret import REQUIRED, Secret
-from app_integration.secret_store.fetcher import PATIENCE, no_thread
+from app_integration.secret_store.fetcher import WAIT_FACTOR, no_thread_error
 from app_integration.secret_store.store import SecretStore
 
 _T = TypeVar("_T")
 
 
 class AsyncSecretStore:
-    """The methods of :class:`SecretStore` that may wait, as coroutines; they raise as it does."""
+    """Coroutines for the methods of :class:`SecretStore` that may send a request.
+
+    They return and raise the same as those methods.
+    """
 
     def __init__(self, store: SecretStore) -> None:
         self._store = store
@@ -30,13 +33,14 @@ class AsyncSecretStore:
         fork_safety.reset_in_child(self)
 
     def reset_after_fork(self) -> None:
-        """No threads yet: in a forked child the parent's are gone."""
+        """Forget the thread pool, because threads do not survive a fork."""
         self._threads: ThreadPoolExecutor | None = None
 
     def close(self) -> None:
-        """Begin nothing more; what is under way ends by its deadline."""
+        """Start no further fetches. Running ones end by their deadline."""
         if self._threads is not None:
-            # What waits for a thread is let run: a thread that joined it would wait for ever.
+            # Queued fetches still run, because a thread that joined one would otherwise wait until
+            # its own time limit.
             self._threads.shutdown(wait=False)
 
     async def get(
@@ -49,32 +53,36 @@ class AsyncSecretStore:
         field: str | None = None,
         as_type: type[Any] | None = None,
     ) -> Any:
-        """As :meth:`SecretStore.get`."""
+        """Return the secret *name*. See :meth:`SecretStore.get` for arguments and errors."""
         store = self._store
         key = name if version is None and field is None else (name, version, field)
         store.check(key)
         try:
-            entry, outcome = None if force_refresh else store.fetcher.ready(key), "hit"
+            entry, outcome = None if force_refresh else store.fetcher.get_cached(key), "hit"
             if entry is None:
-                flight = store.fetcher.board(key, force=force_refresh, spawn=self._spawn)
-                entry, outcome = (await self._landed(flight)).entry, "miss"
+                future = store.fetcher.fetch_future(key, force=force_refresh, spawn=self._spawn)
+                entry, outcome = (await self._wait_for(future)).entry, "miss"
         except StrongroomError as error:
-            return store.without(key, error, default)
-        return store.release(key, entry, store.outcome(entry, outcome), as_type)
+            return store.default_or_raise(key, error, default)
+        return store.release(key, entry, store.outcome_of(entry, outcome), as_type)
 
     async def require(self, wanted: Iterable[str]) -> None:
-        """As :meth:`SecretStore.require`."""
+        """Check that all secrets in *wanted* can be read. See :meth:`SecretStore.require`."""
         await asyncio.to_thread(self._store.require, wanted)
 
     async def current_and_previous(
         self, name: str, *, grace: float | None = None
     ) -> tuple[Secret, Secret | None]:
-        """As :meth:`SecretStore.current_and_previous`."""
+        """Return the current and the previous value of *name*.
+
+        See :meth:`SecretStore.current_and_previous`.
+        """
         return await asyncio.to_thread(self._store.current_and_previous, name, grace=grace)
 
-    # Of flights alone: whoever waits for one in a thread of this pool could keep it from its turn.
-    def _spawn(self, fly: Callable[[], None]) -> None:
-        self._pool().submit(fly)
+    # The pool runs fetches only. If a thread of the pool waited for a fetch, it could occupy the
+    # thread that the fetch needs.
+    def _spawn(self, run: Callable[[], None]) -> None:
+        self._pool().submit(run)
 
     def _pool(self) -> ThreadPoolExecutor:
         if self._threads is None:
@@ -83,11 +91,18 @@ class AsyncSecretStore:
             )
         return self._threads
 
-    async def _landed(self, flight: Future[_T]) -> _T:
-        """What *flight* gives. Shielded: the cancelling of one task must not reach the others."""
+    async def _wait_for(self, future: Future[_T]) -> _T:
+        """Return the result of *future*, which other tasks may share.
+
+        The future is shielded, so that cancelling one task does not cancel it for the others.
+
+        Raises:
+            DeadlineExceeded: If it does not end in time.
+
+        """
         limits = self._store.limits
         try:
-            async with asyncio.timeout(limits.deadline * PATIENCE):
-                return await asyncio.shield(asyncio.wrap_future(flight))
+            async with asyncio.timeout(limits.deadline * WAIT_FACTOR):
+                return await asyncio.shield(asyncio.wrap_future(future))
         except TimeoutError:
-            raise no_thread(limits) from None
+            raise no_thread_error(limits) from None

@@ -1,4 +1,4 @@
-"""What a store holds at the moment: values, and names known to have none. Bounded both."""
+"""In-memory cache of one store: secrets, and negative entries for names without a value."""
 
 from __future__ import annotations
 
@@ -8,22 +8,25 @@ from dataclasses import dataclass, replace
 
 from app_integration.errors import StrongroomError
 from app_integration.secret_store.cache_entry import (
-    ASKED_FOR,
     OUTAGE_PAUSE,
     READ,
+    REQUESTED,
     Entry,
     Key,
-    parts,
+    split_key,
 )
 from app_integration.settings import Limits
 
 
 @dataclass(frozen=True, slots=True)
-class Absence:
-    """A name that had no value, or was denied, *since* then and *until* then on the clock.
+class NegativeEntry:
+    """Remembered error of a key that has no value or is denied.
 
     Attributes:
-        ticket: as in :class:`Entry`; 0 when it isn't known.
+        error: the error that the source raised.
+        since: when the key was found without a value, on the store's clock.
+        until: when the key is requested again.
+        ticket: order of the request, see :class:`Entry`; 0 if it is not known.
 
     """
 
@@ -34,34 +37,40 @@ class Absence:
 
 
 class SecretCache:
-    """Entries and absences of one store. Thread-safe.
+    """Bounded cache of entries and negative entries. Thread-safe.
 
     Attributes:
-        entries: what is held; read it freely, change it through the methods.
-        inherited: what a forked child got from its parent and has not looked at yet.
+        entries: the cached entries. Read them freely; change them through the methods only.
+        inherited: the entries that a forked child has from its parent and has not adopted yet.
 
     """
 
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
-        self._absent: dict[Key, Absence] = {}
+        self._negative: dict[Key, NegativeEntry] = {}
         self.entries: dict[Key, Entry] = {}
         self.inherited: dict[Key, Entry] = {}
         self._lock = threading.Lock()
 
     def reset_after_fork(self) -> None:
-        """A fresh lock; values are as good in a forked child, which takes them up when it asks."""
+        """Recreate the lock, and set the entries aside until the child requests a secret.
+
+        The values stay valid in a forked child; see :meth:`adopt_inherited`.
+        """
         self._lock = threading.Lock()
         self.entries, self.inherited = {}, {**self.inherited, **self.entries}
 
     def clear(self) -> None:
-        """Hold nothing any more."""
+        """Remove all entries, inherited entries and negative entries."""
         with self._lock:
-            for held in (self.entries, self.inherited, self._absent):
-                held.clear()
+            for table in (self.entries, self.inherited, self._negative):
+                table.clear()
 
     def adopt_inherited(self) -> bool:
-        """Hold what was inherited; whether there was anything."""
+        """Move the inherited entries into the cache, and return whether there were any.
+
+        An entry that the child has fetched itself stays.
+        """
         with self._lock:
             found, self.inherited = self.inherited, {}
             self.entries.update(
@@ -70,17 +79,23 @@ class SecretCache:
         return bool(found)
 
     def snapshot(self) -> list[tuple[Key, Entry]]:
-        """All entries at this moment."""
+        """Return a copy of the current entries with their keys."""
         with self._lock:
             return list(self.entries.items())
 
     def put(self, key: Key, entry: Entry) -> bool:
-        """Hold *entry*; False when what was asked for later is known already: a value, or none."""
+        """Cache *entry* unless the result of a later request is cached already.
+
+        Returns:
+            False if *entry* was rejected, because an entry or a negative entry of *key* comes from
+            a later request.
+
+        """
         with self._lock:
-            later = self.entries.get(key), self._absent.get(key)
-            if any(each is not None and each.ticket > entry.ticket for each in later):
+            known = self.entries.get(key), self._negative.get(key)
+            if any(each is not None and each.ticket > entry.ticket for each in known):
                 return False
-            self._absent.pop(key, None)
+            self._negative.pop(key, None)
             self._insert(key, entry)
         return True
 
@@ -97,55 +112,79 @@ class SecretCache:
         while True:
             key, oldest = next(iter(self.entries.items()))
             del self.entries[key]
-            if oldest.used != READ:
+            if oldest.usage != READ:
                 return
-            oldest.used = ASKED_FOR
+            oldest.usage = REQUESTED
             self.entries[key] = oldest
 
     def postpone(self, key: Key, entry: Entry, now: float) -> Entry:
-        """Hold *entry* as one to ask for again after a pause: the server was away at *now*."""
-        waiting = replace(entry, away_since=now, refresh_at=now + OUTAGE_PAUSE)
+        """Mark *entry* as to be refreshed after a backoff, because the server was unavailable.
+
+        Args:
+            key: the key of *entry*.
+            entry: the entry whose refresh failed.
+            now: the time of the failure, on the store's clock.
+
+        Returns:
+            The marked copy. It replaces *entry* in the cache unless another has done so meanwhile.
+
+        """
+        postponed = replace(entry, unavailable_since=now, refresh_at=now + OUTAGE_PAUSE)
         with self._lock:
             if self.entries.get(key) is entry:
-                self.entries[key] = waiting
-        return waiting
+                self.entries[key] = postponed
+        return postponed
 
     def drop(self, key: Key) -> None:
-        """Hold *key* no longer."""
+        """Remove the entry of *key*, if there is one."""
         with self._lock:
             self.entries.pop(key, None)
 
     def drop_name(self, name: str) -> None:
-        """Hold nothing of *name*, in no version and no field: the server has denied it."""
-        self._drop_all(lambda key, _: parts(key)[0] == name)
+        """Remove the entries of every version and field of *name*, which the server has denied."""
+        self._drop_if(lambda key, _: split_key(key)[0] == name)
 
     def purge(self, now: float) -> None:
-        """Let go of what may be served no longer."""
-        self._drop_all(lambda _, entry: entry.ends_at <= now)
+        """Remove the entries that have expired."""
+        self._drop_if(lambda _, entry: entry.expires_at <= now)
 
-    def _drop_all(self, gone: Callable[[Key, Entry], bool]) -> None:
+    def _drop_if(self, is_dropped: Callable[[Key, Entry], bool]) -> None:
         with self._lock:
-            for held in (self.entries, self.inherited):
-                for key in [key for key, entry in held.items() if gone(key, entry)]:
-                    del held[key]
+            for table in (self.entries, self.inherited):
+                for key in [key for key, entry in table.items() if is_dropped(key, entry)]:
+                    del table[key]
 
     def remember_missing(
-        self, key: Key, error: StrongroomError, now: float, pause: float, ticket: int = 0
+        self, key: Key, error: StrongroomError, now: float, ttl: float, ticket: int = 0
     ) -> None:
-        """Remember that *key* has no value, because of *error*, for a *pause* from *now*."""
-        with self._lock:
-            self._absent.pop(key, None)
-            self._absent[key] = Absence(error, now, now + pause, ticket)
-            while len(self._absent) > self._limits.negative_entries:
-                del self._absent[next(iter(self._absent))]
+        """Add a negative entry for *key*.
 
-    def absent(self, key: Key, now: float) -> StrongroomError | None:
-        """Why *key* has no value, as remembered; a new exception each time, without a traceback."""
-        found = self._absent.get(key)
+        The oldest negative entries are removed once there are more than the limit.
+
+        Args:
+            key: the key that has no value or is denied.
+            error: the error that the source raised for it.
+            now: the current time, on the store's clock.
+            ttl: seconds for which the negative entry answers.
+            ticket: order of the request, see :class:`Entry`; 0 if it is not known.
+
+        """
+        with self._lock:
+            self._negative.pop(key, None)
+            self._negative[key] = NegativeEntry(error, now, now + ttl, ticket)
+            while len(self._negative) > self._limits.negative_entries:
+                del self._negative[next(iter(self._negative))]
+
+    def get_missing_error(self, key: Key, now: float) -> StrongroomError | None:
+        """Return the remembered error of *key*; None if there is no negative entry.
+
+        Each call returns a new exception, so that no caller sees another's traceback.
+        """
+        found = self._negative.get(key)
         if found is None or not found.since <= now < found.until:
             return None
         return type(found.error)(*found.error.args)
 
-    def unheld(self, wanted: Collection[str]) -> list[str]:
-        """Those *wanted* that are not held."""
-        return [name for name in wanted if name not in self.entries]
+    def find_uncached(self, names: Collection[str]) -> list[str]:
+        """Return the *names* whose current value is not cached."""
+        return [name for name in names if name not in self.entries]

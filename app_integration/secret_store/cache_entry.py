@@ -1,4 +1,4 @@
-"""What is held of each secret, and for how long: pure rules over (entry, now)."""
+"""Cached value of one secret, and the rules for its TTL and refresh: pure functions of the time."""
 
 from __future__ import annotations
 
@@ -12,32 +12,34 @@ from app_integration.observability.recorder import Recorder
 from app_integration.settings import Limits
 from app_integration.sources import Fetched
 
-FALLBACK_TTL: Final = 30.0  # seconds a stand-in is served without asking the first source again
-#: Seconds between attempts to refresh a value that is served stale: each takes a whole deadline,
-#: and somebody waits for it.
+#: Seconds for which a fallback is served before the first source is requested again.
+FALLBACK_TTL: Final = 30.0
+#: Seconds between attempts to refresh a value that is served stale, because each attempt takes a
+#: whole deadline and a caller may wait for it.
 OUTAGE_PAUSE: Final = 30.0
 
-#: How an entry was used: fetched ahead and not wanted yet; fetched for a caller; read again since.
-UNUSED, ASKED_FOR, READ = range(3)
+#: Usage of an entry: refreshed in the background and not read yet; fetched for a caller; read again
+#: since.
+UNUSED, REQUESTED, READ = range(3)
 
-#: What a value is held under: the bare name for its current version, which spares the common
-#: look-up a tuple; else name, version and field.
+#: Cache key of a value: the bare name for the current version, so that the common lookup needs no
+#: tuple; otherwise name, version and field.
 Key = str | tuple[str, int | None, str | None]
 
 
-def parts(key: Key) -> tuple[str, int | None, str | None]:
-    """Name, version and field of *key*."""
+def split_key(key: Key) -> tuple[str, int | None, str | None]:
+    """Return name, version and field of *key*."""
     return (key, None, None) if isinstance(key, str) else key
 
 
 @dataclass(frozen=True, slots=True)
 class Hit:
-    """One hit of an entry, to be told again and again.
+    """Prepared access record and counter of an entry's cache hits, reused for each hit.
 
     Attributes:
-        record: writes its access record.
-        count: counts it.
-        recorder: whose count that is.
+        record: writes the access record.
+        count: increments the counter.
+        recorder: the metrics recorder that *count* belongs to.
 
     """
 
@@ -51,16 +53,21 @@ class Entry:
     """One cached value. Times are in seconds on the store's clock.
 
     Attributes:
-        fetched_at: when it was asked for.
-        fresh_until: until when it is served without asking again.
-        refresh_at: when it is asked for again ahead of that, in the background.
-        ends_at: when it is served no longer, whatever happens.
-        stand_in: whether another source answered for one that was away or said no.
-        ticket: the higher, the later it was asked for; a clock may step.
-        away_since: when a server was last found away; for a pause it is not asked again.
-        told_stale: whether its staleness was logged.
-        used: what it was wanted for since: :data:`UNUSED`, :data:`ASKED_FOR` or :data:`READ`.
-        hit: what records and counts a hit, once it was prepared.
+        fetched: the value and its provenance.
+        fetched_at: when it was requested.
+        fresh_until: until when it is served without another request.
+        refresh_at: when it is refreshed in the background, before it becomes stale.
+        expires_at: when it is no longer served, not even stale.
+        is_fallback: whether a later source answered, because an earlier one was unavailable or had
+            no value.
+        ticket: order of the request, counted up. It decides which of two results is newer, because
+            the clock may be set back.
+        unavailable_since: when a request last found the server unavailable. For
+            :data:`OUTAGE_PAUSE` from then on no other is sent for this entry.
+        stale_logged: whether its staleness was logged.
+        usage: how it was used since it was fetched: :data:`UNUSED`, :data:`REQUESTED` or
+            :data:`READ`.
+        hit: record and counter of its hits; None before the first hit.
 
     """
 
@@ -68,61 +75,77 @@ class Entry:
     fetched_at: float
     fresh_until: float
     refresh_at: float
-    ends_at: float
-    stand_in: bool = False
+    expires_at: float
+    is_fallback: bool = False
     ticket: int = 0
-    away_since: float = -math.inf
-    told_stale: bool = False
-    used: int = 0
+    unavailable_since: float = -math.inf
+    stale_logged: bool = False
+    usage: int = UNUSED
     hit: Hit | None = None
 
 
 def entry_of(
-    fetched: Fetched, now: float, ttl: float, limits: Limits, *, draw: float, stand_in: bool = False
+    fetched: Fetched,
+    now: float,
+    ttl: float,
+    limits: Limits,
+    *,
+    draw: float,
+    is_fallback: bool = False,
 ) -> Entry:
-    """The entry for what was asked for at *now*.
+    """Return a new entry for *fetched*.
 
     Args:
-        fetched: what the source gave.
-        now: when it was asked: a life that the source tells of may count from then.
-        ttl: seconds that the secret is served without asking again, by its settings.
-        limits: bounds the life of a stale value.
-        draw: from 0 to 1, at random: when it is refreshed between half its time and its end.
-        stand_in: as in :class:`Entry`.
+        fetched: the response of the source.
+        now: when it was requested. A TTL that the source reports may count from then, so the time
+            of the response would be too late.
+        ttl: seconds for which the secret is fresh, by its settings.
+        limits: bounds how long a stale value is served.
+        draw: random number from 0 to 1; it places the refresh between half of the TTL and its end.
+        is_fallback: whether a later source answered, see :class:`Entry`.
 
     """
-    life = math.inf if fetched.expires_in is None else fetched.expires_in
-    ttl = min(FALLBACK_TTL, ttl, life) if stand_in else min(ttl, life)
-    # What expires is never served stale, nor is a stand-in: it was second choice from the start.
-    stale = stand_in or fetched.expires_in is not None
+    expires_in = math.inf if fetched.expires_in is None else fetched.expires_in
+    ttl = min(FALLBACK_TTL, ttl, expires_in) if is_fallback else min(ttl, expires_in)
+    # A value that expires is never served stale. Neither is a fallback, because it was only the
+    # second choice when it was fetched.
+    is_never_stale = is_fallback or fetched.expires_in is not None
     return Entry(
         fetched=fetched,
         fetched_at=now,
         fresh_until=now + ttl,
         refresh_at=now + ttl * (1 + draw) / 2,
-        ends_at=now + (ttl if stale else max(ttl, limits.stale_limit)),
-        stand_in=stand_in,
+        expires_at=now + (ttl if is_never_stale else max(ttl, limits.stale_limit)),
+        is_fallback=is_fallback,
     )
 
 
 def is_fresh(entry: Entry, now: float) -> bool:
-    """Whether *entry* may be served without asking again; not when the clock went back past it."""
+    """Return whether *entry* may be served without another request.
+
+    It may not if the clock was set back to before the request.
+    """
     return entry.fetched_at <= now < entry.fresh_until
 
 
-def is_waiting(entry: Entry, now: float) -> bool:
-    """Whether *entry* is served stale without asking: the server was away just now."""
-    return is_pausing(entry.away_since, now) and entry.fetched_at <= now < entry.ends_at
+def is_served_stale(entry: Entry, now: float) -> bool:
+    """Return whether *entry* is served without another request, because of a recent outage."""
+    return (
+        is_backing_off(entry.unavailable_since, now) and entry.fetched_at <= now < entry.expires_at
+    )
 
 
-def is_pausing(since: float, now: float) -> bool:
-    """Whether the pause that began *since* goes on; not when the clock went back past that."""
+def is_backing_off(since: float, now: float) -> bool:
+    """Return whether the backoff that began at *since* is not over.
+
+    It is over if the clock was set back to before *since*.
+    """
     return since <= now < since + OUTAGE_PAUSE
 
 
-def may_stand_in(entry: Entry, error: StrongroomError, now: float) -> bool:
-    """Whether *entry* may be served in place of the answer that *error* kept away."""
-    return isinstance(error, OUTAGE) and entry.fetched_at <= now < entry.ends_at
+def is_usable_on_outage(entry: Entry, error: StrongroomError, now: float) -> bool:
+    """Return whether *entry* may be served, stale if need be, after *error*."""
+    return isinstance(error, OUTAGE) and entry.fetched_at <= now < entry.expires_at
 
 
 def is_server_unavailable(error: StrongroomError) -> bool:
@@ -133,12 +156,23 @@ def is_server_unavailable(error: StrongroomError) -> bool:
     return isinstance(error, OUTAGE) and not isinstance(error, UnexpectedAnswer)
 
 
-def due(entries: Collection[tuple[Key, Entry]], now: float, watched: Collection[str]) -> list[Key]:
-    """Those to refresh now: in use or *watched*, and due. What nobody reads is let lapse."""
+def keys_to_refresh(
+    entries: Collection[tuple[Key, Entry]], now: float, watched: Collection[str]
+) -> list[Key]:
+    """Return the keys of the *entries* that are to be refreshed now.
+
+    An entry that no caller reads and no callback watches is not refreshed, so that it expires.
+
+    Args:
+        entries: the cached entries.
+        now: the current time.
+        watched: names that have a callback on changes.
+
+    """
     return [
         key
         for key, entry in entries
-        if entry.refresh_at <= now and (entry.used or (isinstance(key, str) and key in watched))
+        if entry.refresh_at <= now and (entry.usage or (isinstance(key, str) and key in watched))
     ]
 
 
@@ -148,12 +182,12 @@ def next_refresh(
     """Return the seconds until the next refresh; infinite if there is nothing to refresh.
 
     Args:
-        entries: the cached entries: each is refreshed, and purged when it ends.
+        entries: the cached entries: each is refreshed, and purged when it expires.
         now: the current time.
         retry_at: the time of the next attempt to fetch what is not cached.
 
     """
-    times = [e.refresh_at if e.refresh_at > now else e.ends_at for _, e in entries]
+    times = [e.refresh_at if e.refresh_at > now else e.expires_at for _, e in entries]
     return max(min([retry_at, *times]) - now, 0.0)
 
 
@@ -163,7 +197,7 @@ def negative_ttl(key: Key, limits: Limits) -> float:
     A version of the past will not appear, so it is not requested again for longer: only an
     operator can undelete it.
     """
-    return limits.negative_ttl if parts(key)[1] is None else limits.cache_ttl
+    return limits.negative_ttl if split_key(key)[1] is None else limits.cache_ttl
 
 
 def is_newer(fetched: Fetched, cached: Fetched) -> bool:
@@ -175,13 +209,15 @@ def is_newer(fetched: Fetched, cached: Fetched) -> bool:
 
 
 def previous_version(fetched: Fetched, grace: float | None, now: float) -> int | None:
-    """The version before *fetched*, while what was made under it still counts; else None.
+    """Return the version before *fetched*; None if it is not accepted any more.
 
-    A value that somebody else changes at a known time has none: its versions tell nothing of it.
+    A value that the server changes by itself has none, because its versions say nothing about the
+    value.
 
     Args:
         fetched: the current version.
-        grace: seconds since that was written; None for no limit.
+        grace: seconds after the current version was written for which the previous one is still
+            accepted; None for no limit.
         now: seconds since 1970.
 
     """
@@ -194,14 +230,15 @@ def previous_version(fetched: Fetched, grace: float | None, now: float) -> int |
 
 @dataclass(frozen=True, slots=True)
 class SecretInfo:
-    """What is known of a cached secret, without its value.
+    """Metadata of a cached secret, without its value.
 
     Attributes:
-        source: what gave it: ``vault``, ``rendered``, ``environment`` or ``dotenv``.
-        version: KV version; None where there are none.
-        age: seconds since it was fetched.
-        stale: whether it is past its time and served only because the server is away.
-        next_refresh: seconds until it is asked for again in the background, if it is in use.
+        name: the name of the secret.
+        source: the source that answered: ``vault``, ``rendered``, ``environment`` or ``dotenv``.
+        version: KV version; None if the source has no versions.
+        age: seconds since it was requested.
+        stale: whether its TTL is over; it is served only while the server is unavailable.
+        next_refresh: seconds until it is refreshed in the background, if it is in use.
 
     """
 
@@ -214,7 +251,7 @@ class SecretInfo:
 
 
 def info_of(name: str, entry: Entry, now: float) -> SecretInfo:
-    """What is known of *name* at *now* by its *entry*."""
+    """Return the metadata of *name* at *now*, from its *entry*."""
     return SecretInfo(
         name=name,
         source=entry.fetched.source,

@@ -1,4 +1,4 @@
-"""A secret's text as another type: number, switch, JSON or a model."""
+"""Conversion of a secret's text to a number, a boolean, JSON or a pydantic model."""
 
 from __future__ import annotations
 
@@ -9,24 +9,27 @@ from typing import Any, Final
 from app_integration.errors import ConfigurationError, WrongType
 from app_integration.secret import Secret
 
-_SWITCH: Final = {
+_BOOLEANS: Final = {
     **dict.fromkeys(("true", "yes", "on", "1"), True),
     **dict.fromkeys(("false", "no", "off", "0"), False),
 }
 
 
 def convert(value: Secret, kind: type[Any], name: str) -> Any:
-    """*value* as *kind*, made anew at each call, so that changing it changes nothing held.
+    """Return *value* as *kind*.
+
+    Each call returns a new object, so that changing it does not change the cached value.
 
     Args:
-        value: the text.
-        kind: int, float, bool, dict, list, or a pydantic model; ``dict``, ``list`` and models are
+        value: the text of the secret.
+        kind: int, float, bool, dict, list or a pydantic model. ``dict``, ``list`` and models are
             read as JSON.
-        name: of the secret, for errors.
+        name: the name of the secret, for errors.
 
     Raises:
-        WrongType: the text doesn't fit. The message holds neither it nor a parser's words.
-        ConfigurationError: *kind* is no such type.
+        WrongType: If the text is not of *kind*. The message contains neither the text nor the
+            parser's message.
+        ConfigurationError: If *kind* is not a supported type.
 
     """
     read = _READERS.get(kind) or getattr(kind, "model_validate_json", None)
@@ -38,15 +41,16 @@ def convert(value: Secret, kind: type[Any], name: str) -> Any:
     except Exception:  # noqa: BLE001, S110 (a model's validators may raise anything, and repeat the text)
         pass
     raise WrongType(
-        f"the value of {name} is no {kind.__name__}; write one that is, or read it as text"
+        f"the value of {name} is not of type {kind.__name__}; "
+        "write a value of that type, or read it as text"
     )
 
 
-def _switch(text: str) -> bool:
-    return _SWITCH[text.strip().lower()]
+def _parse_bool(text: str) -> bool:
+    return _BOOLEANS[text.strip().lower()]
 
 
-def _json(kind: type[Any]) -> Callable[[str], Any]:
+def _json_reader(kind: type[Any]) -> Callable[[str], Any]:
     def read(text: str) -> Any:
         found = json.loads(text)
         if type(found) is not kind:
@@ -59,7 +63,7 @@ def _json(kind: type[Any]) -> Callable[[str], Any]:
 _READERS: Final[dict[type[Any], Callable[[str], Any]]] = {
     int: int,
     float: float,
-    bool: _switch,
-    dict: _json(dict),
-    list: _json(list),
+    bool: _parse_bool,
+    dict: _json_reader(dict),
+    list: _json_reader(list),
 }

@@ -1,4 +1,4 @@
-"""The names that a service declares, when its declaration is given to the application."""
+"""Names of the secrets that a service declares, read from ``STRONGROOM_DECLARATION``."""
 
 from __future__ import annotations
 
@@ -13,51 +13,54 @@ from app_integration.names import Scope
 
 
 def check_declared(name: str, declared: Collection[str]) -> None:
-    """Refuse a *name* that isn't in *declared*.
+    """Check that *name* is in *declared*.
 
     Raises:
-        UndeclaredSecret: the message names the nearest that is.
+        UndeclaredSecret: If it is not. The message suggests the most similar declared name.
 
     """
     if name not in declared:
         near = difflib.get_close_matches(name, declared, 1)
         hint = f"; did you mean {near[0]!r}?" if near else ""
-        raise UndeclaredSecret(f"secret {name!r} isn't declared: add it to the declaration{hint}")
+        raise UndeclaredSecret(f"secret {name!r} is not declared: add it to the declaration{hint}")
 
 
 def read_declaration(path: Path, scope: Scope) -> frozenset[str]:
-    """The names of secrets that *path* declares for *scope*.
+    """Return the names of the secrets that *path* declares for *scope*.
 
     Args:
         path: a folder with ``services/<service>.yaml``, such a file, or a text file with one name
-            a line; ``#`` begins a comment there.
-        scope: whose.
+            per line, in which ``#`` begins a comment.
+        scope: the service and the environment.
 
     Raises:
-        ConfigurationError: *path* can't be read, or is none of the three.
-        InvalidName: a line is no name of a secret.
+        ConfigurationError: If *path* cannot be read, or is none of the three.
+        InvalidName: If a line is not a valid name of a secret.
 
     """
     file = path / "services" / f"{scope.service}.yaml" if path.is_dir() else path
     try:
         text = file.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise ConfigurationError(f"STRONGROOM_DECLARATION: {file} can't be read: {error}") from None
-    found = _yaml(text, file, scope) if file.suffix in {".yaml", ".yml"} else _lines(text)
+        raise ConfigurationError(
+            f"STRONGROOM_DECLARATION: {file} cannot be read: {error}"
+        ) from None
+    is_yaml = file.suffix in {".yaml", ".yml"}
+    found = _names_in_yaml(text, file, scope) if is_yaml else _names_in_text(text)
     return frozenset(names.check_secret_name(name) for name in found)
 
 
-def _lines(text: str) -> list[str]:
+def _names_in_text(text: str) -> list[str]:
     bare = (line.partition("#")[0].strip() for line in text.splitlines())
     return [line for line in bare if line]
 
 
-def _yaml(text: str, file: Path, scope: Scope) -> list[str]:
+def _names_in_yaml(text: str, file: Path, scope: Scope) -> list[str]:
     try:
-        import yaml  # noqa: PLC0415 (an extra: a list of names needs none)
+        import yaml  # noqa: PLC0415 (an extra; a list of names does not need it)
     except ImportError:
         raise ConfigurationError(
-            f"STRONGROOM_DECLARATION: reading {file} takes the extra strongroom-sdk[config]"
+            f"STRONGROOM_DECLARATION: reading {file} needs an extra; install strongroom-sdk[config]"
         ) from None
     try:
         document = yaml.safe_load(text)
@@ -65,11 +68,13 @@ def _yaml(text: str, file: Path, scope: Scope) -> list[str]:
         document = None
     declared = document.get("secrets") if isinstance(document, Mapping) else None
     if not isinstance(declared, Mapping):
-        raise ConfigurationError(f"STRONGROOM_DECLARATION: {file} has no mapping under 'secrets'")
-    return [str(name) for name, about in declared.items() if _is_here(about, scope)]
+        raise ConfigurationError(
+            f"STRONGROOM_DECLARATION: {file} has no mapping under 'secrets'; add one"
+        )
+    return [str(name) for name, about in declared.items() if _exists_in(about, scope)]
 
 
-def _is_here(about: Any, scope: Scope) -> bool:
-    """Whether a declared secret exists in the environment of *scope*: by default in each."""
+def _exists_in(about: Any, scope: Scope) -> bool:
+    """Return whether a declared secret exists in the environment of *scope*; by default it does."""
     where = about.get("environments") if isinstance(about, Mapping) else None
     return where is None or str(scope.environment) in where

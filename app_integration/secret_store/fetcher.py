@@ -1,4 +1,4 @@
-"""Gets secrets from their sources, and holds them: single flight, staleness, refresh ahead."""
+"""Fetching of secrets through the cache: single flight, stale values, background refresh."""
 
 from __future__ import annotations
 
@@ -24,23 +24,23 @@ from app_integration.errors import (
 from app_integration.observability import metrics, redaction
 from app_integration.secret_store.cache import SecretCache
 from app_integration.secret_store.cache_entry import (
-    ASKED_FOR,
     OUTAGE_PAUSE,
     READ,
+    REQUESTED,
     UNUSED,
     Entry,
     Key,
-    due,
     entry_of,
+    is_backing_off,
     is_fresh,
     is_newer,
-    is_pausing,
+    is_served_stale,
     is_server_unavailable,
-    is_waiting,
-    may_stand_in,
+    is_usable_on_outage,
+    keys_to_refresh,
     negative_ttl,
     next_refresh,
-    parts,
+    split_key,
 )
 from app_integration.secret_store.watchers import ChangeWatchers
 from app_integration.settings import Limits
@@ -48,11 +48,13 @@ from app_integration.sources.chain import Chain
 
 log = logging.getLogger(__name__)
 
-#: Errors that say of a name that it has no value, as far as a client can tell.
+#: Errors after which a name gets a negative entry. A server answers both for a name without a
+#: value, so a client cannot tell them apart.
 NO_VALUE: Final = (SecretNotFound, AccessDenied)
 
-#: Of the deadline, for a call of another's making: its own error, which says more, comes first.
-PATIENCE: Final = 1.1
+#: Share of the deadline for which a caller waits for a request that another thread sends. It is
+#: above 1, so that the error of the request itself, which says more, comes first.
+WAIT_FACTOR: Final = 1.1
 
 _tickets: Final = itertools.count(1)
 
@@ -61,7 +63,17 @@ Spawn = Callable[[Callable[[], None]], object]
 
 @dataclass(frozen=True)
 class FetcherConfig:
-    """What a fetcher works with; the parameters of ``SecretStore``."""
+    """Configuration of a fetcher; see the parameters of ``SecretStore``.
+
+    Attributes:
+        limits: limits of the cache and of requests.
+        clock: returns monotonic seconds.
+        draw: returns a random number from 0 to 1, which spreads refreshes.
+        register: the registry that each value is added to, for redaction.
+        background: whether a background thread refreshes entries.
+        ttls: name → seconds, in place of ``cache_ttl``.
+
+    """
 
     limits: Limits
     clock: Callable[[], float]
@@ -73,7 +85,7 @@ class FetcherConfig:
 
 @dataclass(frozen=True, slots=True)
 class FetchResult:
-    """The result of one fetch.
+    """Result of one fetch.
 
     Attributes:
         entry: the entry to serve.
@@ -86,217 +98,245 @@ class FetchResult:
 
 
 class Fetcher:
-    """What is held of the secrets of one chain of sources, kept fresh. Thread-safe.
+    """Cached access to one chain of sources, refreshed in the background. Thread-safe.
 
     Attributes:
-        cache: values and absences.
-        watches: who is told of changes.
+        cache: entries and negative entries.
+        watches: the callbacks on changes.
 
     """
 
-    def __init__(self, chain: Chain, tools: FetcherConfig) -> None:
+    def __init__(self, chain: Chain, config: FetcherConfig) -> None:
         self._chain = chain
-        self._tools = tools
-        self._clock = tools.clock
-        self.cache = SecretCache(tools.limits)
+        self._config = config
+        self._clock = config.clock
+        self.cache = SecretCache(config.limits)
         self.watches = ChangeWatchers()
         self._refresher = BackgroundWorker(self.refresh_due, "strongroom-refresh")
         self._closed = False
-        if not tools.background:
+        if not config.background:
             self._refresher.close()
-        self._begin()
+        self._create_locks()
 
-    def _begin(self) -> None:
+    def _create_locks(self) -> None:
         self._lock = threading.Lock()
         self._flights: SingleFlight[FetchResult] = SingleFlight()
-        self._watched_at = -math.inf  # on the clock: when watched names without a value were tried
+        # On the clock: the last attempt to fetch the watched names that are not cached.
+        self._watched_fetched_at = -math.inf
 
     def reset_after_fork(self) -> None:
-        """Fresh locks and no threads, in a forked child."""
-        self._begin()
+        """Recreate the locks. Threads do not survive a fork."""
+        self._create_locks()
         self.cache.reset_after_fork()
         self.watches.reset_after_fork()
         self._refresher.reset_after_fork()
 
     def resume(self) -> None:
-        """Go on watching in a forked child. What is merely cached waits for the child to ask."""
+        """Continue to refresh watched names in a forked child.
+
+        Without a watched name, nothing is refreshed until the child requests a secret.
+        """
         if self.watches.names:
             self.cache.adopt_inherited()
             self._refresher.wake()
 
     def close(self) -> None:
-        """End the background threads, and let go of every value."""
+        """Stop the background threads and clear the cache."""
         self._closed = True
         self._refresher.close()
         self.watches.close()
         self.cache.clear()
 
-    def watch_soon(self) -> None:
-        """Have the background thread look at what is watched."""
+    def refresh_soon(self) -> None:
+        """Wake the background thread, so that it fetches names that are watched from now on."""
         self._refresher.wake()
 
-    def ready(self, key: Key) -> Entry | None:
-        """What may be served of *key* without asking; None when a source must be asked.
+    def get_cached(self, key: Key) -> Entry | None:
+        """Return the entry of *key* that may be served without a request.
+
+        That is a fresh one, or during the backoff after an outage a stale one.
+
+        Returns:
+            None if a source must be requested.
 
         Raises:
-            SecretNotFound, AccessDenied: there was no value just now.
+            SecretNotFound: If a negative entry says that there was no value.
+            AccessDenied: If a negative entry says that the name was denied.
 
         """
-        self._take_up()
+        self._adopt_inherited()
         now, entry = self._clock(), self.cache.entries.get(key)
         if entry is not None and is_fresh(entry, now):
-            entry.used = READ
+            entry.usage = READ
             return entry
-        if entry is not None and is_waiting(entry, now):
-            self._tell_stale(key, entry, now)
+        if entry is not None and is_served_stale(entry, now):
+            self._log_stale(key, entry, now)
             return entry
-        if error := self.cache.absent(key, now):
+        if error := self.cache.get_missing_error(key, now):
             raise error
         return None
 
-    def _take_up(self) -> None:
-        """In a forked child: go on with what it inherited, now that it asks for something."""
+    def _adopt_inherited(self) -> None:
+        """Adopt the entries that a forked child inherited, at its first request, and refresh."""
         if self.cache.inherited and self.cache.adopt_inherited():
             self._refresher.wake()
 
-    def board(
-        self, key: Key, *, force: bool, spawn: Spawn = lambda fly: fly()
+    def fetch_future(
+        self, key: Key, *, force: bool, spawn: Spawn = lambda run: run()
     ) -> Future[FetchResult]:
-        """The future of asking for *key*; who asks meanwhile shares it.
+        """Return the future of a fetch of *key*, which concurrent callers share.
 
         Args:
-            key: what to ask for.
-            force: ask though what is held is fresh.
-            spawn: runs what it is given, here or in another thread.
+            key: the key to fetch.
+            force: whether to send a request although the cached value is fresh.
+            spawn: runs the fetch, in this thread or in another.
 
         """
-        return self._flights.join((key, force), partial(self._fetch, key, force=force), spawn)
+        run = partial(self._run_fetch, key, force=force)
+        return self._flights.join((key, force), run, spawn)
 
-    def ask(self, key: Key, *, force: bool) -> Entry:
-        """What :meth:`board` gives, asked for in this thread unless somebody asks already."""
-        flight = self.board(key, force=force)
+    def fetch(self, key: Key, *, force: bool) -> Entry:
+        """Return the entry of *key*, fetched in this thread or by a concurrent caller.
+
+        Raises:
+            DeadlineExceeded: If a concurrent caller's fetch did not end in time.
+            StrongroomError: If the sources have no value that may be served.
+
+        """
+        future = self.fetch_future(key, force=force)
         try:
-            # One of a coroutine may be waiting for a thread.
-            return flight.result(self._tools.limits.deadline * PATIENCE).entry
+            # The fetch of a coroutine may still be waiting for a thread, so the wait is bounded.
+            return future.result(self._config.limits.deadline * WAIT_FACTOR).entry
         except TimeoutError:
-            raise no_thread(self._tools.limits) from None
+            raise no_thread_error(self._config.limits) from None
 
     def refresh_due(self) -> float:
-        """Refresh what is due; gives the seconds until the next look.
+        """Refresh the entries that are due, and return the seconds until the next refresh.
 
-        The background thread's work. Tests that turn the clock call it themselves.
+        The background thread calls this. Tests that control the clock call it themselves.
         """
         now = self._clock()
         self.cache.purge(now)
-        keys = due(self.cache.snapshot(), now, self.watches.names)
-        for key in [*keys, *self._watched_without_value(now)]:
+        keys = keys_to_refresh(self.cache.snapshot(), now, self.watches.names)
+        for key in [*keys, *self._watched_to_fetch(now)]:
             if not self._refresh(key):
                 self._postpone(keys)
                 break
-        unheld = self.cache.unheld(self.watches.names)
-        retry_at = self._watched_at + OUTAGE_PAUSE if unheld else math.inf
+        uncached = self.cache.find_uncached(self.watches.names)
+        retry_at = self._watched_fetched_at + OUTAGE_PAUSE if uncached else math.inf
         return next_refresh(self.cache.snapshot(), self._clock(), retry_at)
 
-    def _watched_without_value(self, now: float) -> Collection[str]:
-        names = self.cache.unheld(self.watches.names)
-        if not names or is_pausing(self._watched_at, now):
+    def _watched_to_fetch(self, now: float) -> Collection[str]:
+        """Return the watched names that are not cached, at most once in each OUTAGE_PAUSE."""
+        names = self.cache.find_uncached(self.watches.names)
+        if not names or is_backing_off(self._watched_fetched_at, now):
             return ()
-        self._watched_at = now
+        self._watched_fetched_at = now
         return names
 
     def _refresh(self, key: Key) -> bool:
-        """Ask for *key* in the background; False when nobody is there to answer."""
-        ask = partial(self._fetch, key, force=True, used=UNUSED)
+        """Refresh *key*. Return False if the server is unavailable."""
+        run = partial(self._run_fetch, key, force=True, usage=UNUSED)
         try:
-            # Under the same name as a caller's miss: who comes too late to be served waits for it.
-            return not self._flights.do((key, False), ask).server_unavailable
+            # Use the cache-miss key, so that a caller whose entry just became stale waits for this
+            # refresh instead of sending its own request.
+            return not self._flights.do((key, False), run).server_unavailable
         except OUTAGE as error:
             return not is_server_unavailable(error)
         except StrongroomError as error:
-            if not self._closed:  # else it met a session that was closed meanwhile
-                log.warning("%s is served no longer: %s", parts(key)[0], error)
+            # Once the fetcher is closed its session may be closed too, so the error means nothing.
+            if not self._closed:
+                log.warning("%s is no longer served: %s", split_key(key)[0], error)
             return True
 
     def _postpone(self, keys: Collection[Key]) -> None:
-        """The server is away: spare the other *keys* an attempt of their own."""
+        """Postpone the refresh of *keys*, because each would fail like the last one."""
         now = self._clock()
         for key in keys:
             entry = self.cache.entries.get(key)
             if entry is not None and entry.refresh_at <= now:
                 self.cache.postpone(key, entry, now)
 
-    def _fetch(self, key: Key, *, force: bool, used: int = ASKED_FOR) -> FetchResult:
-        """One flight: what arrived meanwhile, else the sources' answer, else what may stand in."""
-        if not force and (ready := self.ready(key)) is not None:
-            return FetchResult(ready)
-        self._take_up()
-        held, asked, ticket = self.cache.entries.get(key), self._clock(), next(_tickets)
+    def _run_fetch(self, key: Key, *, force: bool, usage: int = REQUESTED) -> FetchResult:
+        """Fetch *key* from the sources and cache it, unless the cache can serve it by now.
+
+        The cache is checked again, because another fetch may have ended just before this one.
+        """
+        if not force and (entry := self.get_cached(key)) is not None:
+            return FetchResult(entry)
+        self._adopt_inherited()
+        cached, requested_at = self.cache.entries.get(key), self._clock()
+        ticket = next(_tickets)
         try:
             fetched, reason = self._chain.fetch(
-                *parts(key),
-                enough=lambda error: held is not None and may_stand_in(held, error, self._clock()),
+                *split_key(key),
+                enough=lambda error: (
+                    cached is not None and is_usable_on_outage(cached, error, self._clock())
+                ),
             )
         except StrongroomError as error:
-            return self._without(key, held, error, ticket)
-        ttl = self._tools.ttls.get(parts(key)[0], self._tools.limits.cache_ttl)
+            return self._fall_back_or_raise(key, cached, error, ticket)
+        ttl = self._config.ttls.get(split_key(key)[0], self._config.limits.cache_ttl)
         entry = entry_of(
-            *(fetched, asked, ttl, self._tools.limits),
-            draw=self._tools.draw(),
-            stand_in=reason is not None,
+            *(fetched, requested_at, ttl, self._config.limits),
+            draw=self._config.draw(),
+            is_fallback=reason is not None,
         )
-        entry.ticket, entry.used = ticket, used
-        if reason is not None and (held is None or held.fetched.source != fetched.source):
-            log.warning("%s comes from %s: %s", parts(key)[0], fetched.source, reason)
-        self._keep(key, entry, held)
+        entry.ticket, entry.usage = ticket, usage
+        if reason is not None and (cached is None or cached.fetched.source != fetched.source):
+            log.warning("%s comes from %s: %s", split_key(key)[0], fetched.source, reason)
+        self._store(key, entry, cached)
         return FetchResult(entry)
 
-    def _without(
-        self, key: Key, held: Entry | None, error: StrongroomError, ticket: int
+    def _fall_back_or_raise(
+        self, key: Key, cached: Entry | None, error: StrongroomError, ticket: int
     ) -> FetchResult:
-        """What is served after *error*; raises it when what was held must not be."""
+        """Return the *cached* entry if it is usable after *error*; otherwise drop it and raise."""
         now = self._clock()
-        if held is not None and may_stand_in(held, error, now):
-            waiting = self.cache.postpone(key, held, now)
-            if not is_fresh(waiting, now):
-                self._tell_stale(key, waiting, now)
-                metrics.current().staleness(parts(key)[0], now - held.fetched_at)
-            return FetchResult(waiting, is_server_unavailable(error))
+        if cached is not None and is_usable_on_outage(cached, error, now):
+            postponed = self.cache.postpone(key, cached, now)
+            if not is_fresh(postponed, now):
+                self._log_stale(key, postponed, now)
+                metrics.current().staleness(split_key(key)[0], now - cached.fetched_at)
+            return FetchResult(postponed, is_server_unavailable(error))
         if isinstance(error, AccessDenied):
-            # The rule is about the name, so no version may be served.
-            self.cache.drop_name(parts(key)[0])
+            # The policy rule is about the name, so no version may be served.
+            self.cache.drop_name(split_key(key)[0])
         else:
             self.cache.drop(key)
         if isinstance(error, NO_VALUE):
-            ttl = negative_ttl(key, self._tools.limits)
+            ttl = negative_ttl(key, self._config.limits)
             self.cache.remember_missing(key, error, now, ttl, ticket)
         raise error
 
-    def _keep(self, key: Key, entry: Entry, held: Entry | None) -> None:
-        self._tools.register.add(entry.fetched.value)
+    def _store(self, key: Key, entry: Entry, previous: Entry | None) -> None:
+        """Cache *entry*, and notify the callbacks, metrics and log of the change."""
+        self._config.register.add(entry.fetched.value)
         if self._closed or not self.cache.put(key, entry):
             return
-        name = parts(key)[0]
+        name = split_key(key)[0]
         metrics.current().staleness(name, 0.0)
-        if held is not None and held.told_stale:
+        if previous is not None and previous.stale_logged:
             log.info("%s is fresh again", name)
-        if held is not None and is_newer(entry.fetched, held.fetched):
+        if previous is not None and is_newer(entry.fetched, previous.fetched):
             metrics.current().rotation("secret", name)
         if isinstance(key, str):
             self.watches.notify(name, entry.fetched)
         self._refresher.wake()
 
-    def _tell_stale(self, key: Key, entry: Entry, now: float) -> None:
-        """Say once that *entry* is past its time."""
+    def _log_stale(self, key: Key, entry: Entry, now: float) -> None:
+        """Log, once for each entry, that *entry* is served stale."""
         with self._lock:
-            told, entry.told_stale = entry.told_stale, True
-        if not told:
-            name, age = parts(key)[0], now - entry.fetched_at
-            log.warning("%s is served stale, %.0f s old: the server is away", name, age)
+            is_logged, entry.stale_logged = entry.stale_logged, True
+        if not is_logged:
+            name, age = split_key(key)[0], now - entry.fetched_at
+            log.warning("%s is served stale, %.0f s old: the server is unavailable", name, age)
             metrics.current().staleness(name, age)
 
 
-def no_thread(limits: Limits) -> DeadlineExceeded:
-    """What who waited for another's call in vain is told."""
+def no_thread_error(limits: Limits) -> DeadlineExceeded:
+    """Return the error for a caller that waited in vain for a concurrent fetch."""
     return DeadlineExceeded(
-        f"no thread was free to ask within {limits.deadline} s; raise the limit fetch_threads"
+        f"no thread was free to send the request within {limits.deadline} s; "
+        "raise the limit fetch_threads"
     )

@@ -1,4 +1,4 @@
-"""What to say when secrets that are required at start-up can't be had."""
+"""Error for secrets that are required at start-up and cannot be read."""
 
 from __future__ import annotations
 
@@ -9,16 +9,23 @@ from app_integration.errors import SecretsMissing
 from app_integration.names import Scope
 
 
-def missing_secrets(
+def missing_secrets_error(
     missing: Sequence[str], denied: Sequence[str], scope: Scope | None
 ) -> SecretsMissing:
-    """One error for all: a line for each name, with the rule that would grant one *denied*."""
-    lines = [f"{name}: holds no value; write one" for name in missing]
+    """Return one error with a line for each secret that cannot be read.
+
+    Args:
+        missing: names without a value.
+        denied: names that are denied or absent. Their lines give the policy rule that grants them.
+        scope: the service and the environment, for the rule; None leaves the rule out.
+
+    """
+    lines = [f"{name}: has no value; write one" for name in missing]
     for name in denied:
         hint = f"; write one, or if it is there add {_rule(name, scope)}" if scope else ""
         lines.append(f"{name}: denied or absent{hint}")
     return SecretsMissing(
-        "\n  ".join([f"{len(lines)} required secrets can't be had:", *lines]),
+        "\n  ".join([f"{len(lines)} required secrets cannot be read:", *lines]),
         missing=tuple(missing),
         denied=tuple(denied),
     )

@@ -1,4 +1,4 @@
-"""The secrets of a service, as its code asks for them: each access checked, typed and recorded."""
+"""Secret store of a service: each access is checked, converted and recorded."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ from app_integration.secret_store.cache_entry import (
     SecretInfo,
     info_of,
     is_fresh,
-    parts,
     previous_version,
+    split_key,
 )
 from app_integration.secret_store.conversion import convert
 from app_integration.secret_store.declared_names import check_declared
 from app_integration.secret_store.fetcher import Fetcher, FetcherConfig
-from app_integration.secret_store.required import missing_secrets
+from app_integration.secret_store.required import missing_secrets_error
 from app_integration.secret_store.watchers import Callback, Watch
 from app_integration.settings import Limits
 from app_integration.sources import Fetched, Source
@@ -43,10 +43,10 @@ from app_integration.sources.chain import Chain
 
 
 class SecretStore:
-    """Serves secrets from a chain of sources, through a cache. Thread-safe.
+    """Cached secrets from a chain of sources. Thread-safe.
 
-    Threads and tasks that miss the same name together send one request. What is in use is
-    refreshed in the background before its time is over.
+    Threads and tasks that miss the same name concurrently send one request. A secret that is in use
+    is refreshed in the background before its TTL is over.
     """
 
     def __init__(
@@ -64,28 +64,29 @@ class SecretStore:
         wall: Callable[[], float] = time.time,
         draw: Callable[[], float] = random.random,
     ) -> None:
-        """Made by the client.
+        """Create the store. :class:`~app_integration.client.Client` calls this.
 
         Args:
-            sources: in the order in which they are asked.
-            audit: written before each release.
-            scope: whose secrets, for the rules in errors.
-            declared: the only names that may be asked for; None for any.
+            sources: the sources, in the order in which they are requested.
+            audit: the audit log, written before each release.
+            scope: the service and environment, for the policy rules in errors.
+            declared: the only names that may be requested; None for any.
             development: whether a later source may answer for a name that the server denies.
-            limits: bounds.
-            ttls: secret → seconds that it is served without asking, in place of ``cache_ttl``.
-            register: told each value, for redaction.
-            clock: seconds, monotonic.
-            wall: seconds since 1970, to tell the age of a version.
-            draw: from 0 to 1, at random, to spread refreshes.
+            limits: limits of the cache and of requests.
+            ttls: name → seconds for which the secret is fresh, in place of ``cache_ttl``.
+            register: the registry that each value is added to, for redaction.
+            clock: returns monotonic seconds.
+            wall: returns seconds since 1970, for the age of a version.
+            draw: returns a random number from 0 to 1, which spreads refreshes.
 
         """
         self.limits = limits or Limits()
-        # On a clock that a test turns nothing runs by itself: it calls `fetcher.refresh_due`.
+        # With the clock of a test there is no background thread: the test calls
+        # `fetcher.refresh_due` itself.
         background = clock is time.monotonic
-        tools = FetcherConfig(self.limits, clock, draw, register, background, ttls or {})
-        self.fetcher = Fetcher(Chain(sources, development=development), tools)
-        self._held = self.fetcher.cache
+        config = FetcherConfig(self.limits, clock, draw, register, background, ttls or {})
+        self.fetcher = Fetcher(Chain(sources, development=development), config)
+        self._cache = self.fetcher.cache
         self._accesses = AccessRecorder(audit)
         self._scope = scope
         self._declared = declared
@@ -94,15 +95,15 @@ class SecretStore:
         fork_safety.reset_in_child(self)
 
     def reset_after_fork(self) -> None:
-        """Fresh locks and no threads; cached values stay, as good in a forked child."""
+        """Recreate the locks. Cached values stay valid; threads do not survive a fork."""
         self.fetcher.reset_after_fork()
 
     def resume(self) -> None:
-        """Go on watching in a forked child."""
+        """Continue to refresh watched names in a forked child."""
         self.fetcher.resume()
 
     def close(self) -> None:
-        """End the background threads, and let go of every value."""
+        """Stop the background threads and clear the cache."""
         self.fetcher.close()
 
     def get(
@@ -115,137 +116,182 @@ class SecretStore:
         field: str | None = None,
         as_type: type[Any] | None = None,
     ) -> Any:
-        """The secret *name*; *default* when no source holds a value for it.
+        """Return the secret *name*, or *default* if no source has a value for it.
 
         Args:
             name: see :func:`app_integration.names.check_secret_name`.
-            force_refresh: ask even though the cached value is fresh, or was absent just now.
-            default: returned as it is for a name without a value. It does not answer for a
-                denied name or an absent server.
-            version: a version of the past; the current one when None.
-            field: the key inside the entry.
-            as_type: see :func:`.conversion.convert`; a :class:`Secret` when None.
+            force_refresh: whether to send a request although a value is cached and fresh, or there
+                is a negative entry.
+            default: returned as it is if *name* has no value. It is not returned if the name is
+                denied or the server is unavailable.
+            version: a past version; None for the current one.
+            field: the key inside the entry; None for the one that holds the value.
+            as_type: see :func:`.conversion.convert`; None for a :class:`Secret`.
 
         Raises:
-            InvalidName, UndeclaredSecret: before any request.
-            SecretNotFound, AccessDenied, WrongType, ServerError, AuthenticationFailed: see errors.
-            AuditFailed: the access couldn't be recorded.
+            InvalidName: If the name is invalid. No request is sent.
+            UndeclaredSecret: If the name is not declared. No request is sent.
+            SecretNotFound: If there is no value and no *default*.
+            AccessDenied: If the name is denied or absent.
+            WrongType: If the value is not of *as_type*.
+            ServerError: If the server is unavailable and no cached value may be served.
+            AuthenticationFailed: If the login failed.
+            AuditFailed: If the access cannot be recorded. Nothing is released.
 
         """
         key = name if version is None and field is None else (name, version, field)
-        if not force_refresh and as_type is None and (held := self.get_cached(key)) is not None:
-            return held
+        if not force_refresh and as_type is None and (cached := self.get_cached(key)) is not None:
+            return cached
         self.check(key)
         try:
-            entry, outcome = self.obtain(key, force=force_refresh)
+            entry, outcome = self._get_entry(key, force=force_refresh)
         except StrongroomError as error:
-            return self.without(key, error, default)
+            return self.default_or_raise(key, error, default)
         return self.release(key, entry, outcome, as_type)
 
     def get_cached(self, key: Key) -> Secret | None:
-        """The value of *key* while it is fresh, recorded; None for any other.
+        """Return the cached value of *key* and record the access; None if no fresh one is cached.
 
         Raises:
-            AuditFailed: the access couldn't be recorded.
+            AuditFailed: If the access cannot be recorded. Nothing is released.
 
         """
-        entry = self._held.entries.get(key)  # a key is held only once it was checked
+        entry = self._cache.entries.get(key)  # a cached key needs no check: it was checked before
         if entry is None or not entry.fetched_at <= self._clock() < entry.fresh_until:
             return None
-        entry.used = READ
+        entry.usage = READ
         self._accesses.record_hit(key, entry)
         return entry.fetched.value
 
-    def obtain(self, key: Key, *, force: bool = False) -> tuple[Entry, str]:
-        """The entry of *key*, asked for if need be, and the outcome for its record."""
-        if not force and (ready := self.fetcher.ready(key)) is not None:
-            return ready, self.outcome(ready, "hit")
-        return (entry := self.fetcher.ask(key, force=force)), self.outcome(entry, "miss")
+    def _get_entry(self, key: Key, *, force: bool = False) -> tuple[Entry, str]:
+        """Return the entry of *key*, fetched if it is not cached, and the outcome to record."""
+        if not force and (cached := self.fetcher.get_cached(key)) is not None:
+            return cached, self.outcome_of(cached, "hit")
+        return (entry := self.fetcher.fetch(key, force=force)), self.outcome_of(entry, "miss")
 
     def check(self, key: Key) -> None:
-        """Refuse what no request should be sent for.
+        """Check that a request may be sent for *key*.
 
         Raises:
-            InvalidName: the name is outside the grammar.
-            UndeclaredSecret: it isn't declared.
-            ConfigurationError: no version number, or no field name.
+            InvalidName: If the name does not match the grammar.
+            UndeclaredSecret: If the name is not declared.
+            ConfigurationError: If the version is not a version number or the field not printable.
 
         """
-        name, version, field = parts(key)
+        name, version, field = split_key(key)
         names.check_secret_name(name)
         if self._declared is not None:
             check_declared(name, self._declared)
         if version is not None and (type(version) is not int or version < 1):
-            raise ConfigurationError(f"version={version!r} of {name}: versions count from 1")
+            raise ConfigurationError(
+                f"version={version!r} of {name}: versions count from 1; pass an int or None"
+            )
         if field is not None and not field.isprintable():
-            raise ConfigurationError(f"field={field!r} of {name}: not printable")
+            raise ConfigurationError(
+                f"field={field!r} of {name} is not printable; pass the name of a field"
+            )
 
-    def outcome(self, entry: Entry, otherwise: str) -> str:
-        """``stale``, or *otherwise* for an *entry* that is within its time."""
-        return otherwise if is_fresh(entry, self._clock()) else "stale"
+    def outcome_of(self, entry: Entry, outcome_if_fresh: str) -> str:
+        """Return ``stale``, or *outcome_if_fresh* if *entry* is fresh."""
+        return outcome_if_fresh if is_fresh(entry, self._clock()) else "stale"
 
     def release(self, key: Key, entry: Entry, outcome: str, as_type: type[Any] | None) -> Any:
-        """The value of *entry*, once its record is written."""
+        """Record the access, and return the value of *entry*.
+
+        Args:
+            key: the key of *entry*.
+            entry: the entry to release.
+            outcome: how it was served: ``hit``, ``miss`` or ``stale``.
+            as_type: the type to convert to; None for a :class:`Secret`.
+
+        Raises:
+            WrongType: If the value is not of *as_type*.
+            AuditFailed: If the access cannot be recorded. Nothing is released.
+
+        """
         value: Any = entry.fetched.value
         if as_type is not None:
-            value = self._converted(parts(key)[0], value, as_type)
+            value = self._convert(split_key(key)[0], value, as_type)
         self._accesses.record_release(key, entry, outcome)
         return value
 
-    def _converted(self, name: str, value: Secret, as_type: type[Any]) -> Any:
+    def _convert(self, name: str, value: Secret, as_type: type[Any]) -> Any:
         try:
             return convert(value, as_type, name)
         except StrongroomError as error:
             self._accesses.record_failure(name, type(error).__name__)
             raise
 
-    def without(self, key: Key, error: StrongroomError, default: Any) -> Any:
-        """*default*, when it answers for *error*; else the error, once either is recorded."""
-        name = parts(key)[0]
-        absent = isinstance(error, SecretNotFound)
-        if absent and default is not REQUIRED:
+    def default_or_raise(self, key: Key, error: StrongroomError, default: Any) -> Any:
+        """Record the failed access, and return *default* if there is no value; otherwise raise.
+
+        Args:
+            key: the requested key.
+            error: the error of the fetch.
+            default: returned if *error* is a :class:`SecretNotFound`; REQUIRED for no default.
+
+        Raises:
+            StrongroomError: If *default* does not apply. It is *error*.
+            AuditFailed: If the access cannot be recorded.
+
+        """
+        name = split_key(key)[0]
+        is_missing = isinstance(error, SecretNotFound)
+        if is_missing and default is not REQUIRED:
             self._accesses.record_failure(name, "default")
             return default
-        self._accesses.record_failure(name, "not-found" if absent else type(error).__name__)
+        self._accesses.record_failure(name, "not-found" if is_missing else type(error).__name__)
         raise error
 
     def info(self, name: str) -> SecretInfo | None:
-        """What is known of *name* without asking for it; None when nothing may be served of it."""
-        names.check_secret_name(name)
-        entry = self._held.entries.get(name) or self._held.inherited.get(name)
-        now = self._clock()
-        return None if entry is None or now >= entry.ends_at else info_of(name, entry, now)
+        """Return the metadata of the cached secret *name*; None if none is cached or it expired.
 
-    def on_change(self, name: str, callback: Callback) -> Watch:
-        """Call *callback* with each new value of *name*, in a thread that nobody waits for.
-
-        Each call is recorded first, as ``change``; where that fails, it is logged and not made.
-
-        What is cached now counts as known, else the first value that arrives. A change is noticed
-        when it is fetched: within ``cache_ttl``, or by any ``force_refresh``.
+        No request is sent.
 
         Raises:
-            InvalidName, UndeclaredSecret: nothing is watched.
+            InvalidName: If the name is invalid.
+
+        """
+        names.check_secret_name(name)
+        entry = self._cache.entries.get(name) or self._cache.inherited.get(name)
+        now = self._clock()
+        return None if entry is None or now >= entry.expires_at else info_of(name, entry, now)
+
+    def on_change(self, name: str, callback: Callback) -> Watch:
+        """Call *callback* with each new value of *name*, in a background thread.
+
+        Each call is recorded first, with the outcome ``change``. If the record cannot be written,
+        the failure is logged and *callback* is not called.
+
+        The value that is cached now counts as known; if there is none, the first that arrives does.
+        A change is noticed when it is fetched: within ``cache_ttl``, or at a ``force_refresh``.
+
+        Raises:
+            InvalidName: If the name is invalid.
+            UndeclaredSecret: If the name is not declared.
 
         """
         self.check(name)
-        entry = self._held.entries.get(name)
+        entry = self._cache.entries.get(name)
 
-        def told(fetched: Fetched) -> None:
+        def notify(fetched: Fetched) -> None:
             self._accesses.record_change(name, fetched)
             callback(fetched.value)
 
-        watch = self.fetcher.watches.add(name, told, entry.fetched if entry else None)
-        self.fetcher.watch_soon()
+        watch = self.fetcher.watches.add(name, notify, entry.fetched if entry else None)
+        self.fetcher.refresh_soon()
         return watch
 
     def require(self, wanted: Iterable[str]) -> None:
-        """See that every secret *wanted* can be had; they are cached then.
+        """Check that all secrets in *wanted* can be read, and cache them.
 
         Raises:
-            SecretsMissing: some can't; it lists each, with the rule to add for one that is denied.
-            ServerError, AuthenticationFailed: the server can't be asked.
-            InvalidName, UndeclaredSecret: before any request.
+            SecretsMissing: If some cannot be read. It lists each of them, with the policy rule to
+                add for a denied one.
+            ServerError: If the server is unavailable.
+            AuthenticationFailed: If the login failed.
+            InvalidName: If a name is invalid. No request is sent.
+            UndeclaredSecret: If a name is not declared. No request is sent.
 
         """
         wanted = list(dict.fromkeys(wanted))
@@ -260,48 +306,50 @@ class SecretStore:
             except AccessDenied:
                 denied.append(name)
         if missing or denied:
-            raise missing_secrets(missing, denied, self._scope)
+            raise missing_secrets_error(missing, denied, self._scope)
 
     def current_and_previous(
         self, name: str, *, grace: float | None = None
     ) -> tuple[Secret, Secret | None]:
-        """The value of *name*, and that of the version before it, for what was made under it.
+        """Return the current and the previous value of *name*.
+
+        The previous one is for tokens, sessions and the like that were issued under it.
 
         Args:
             name: see :meth:`get`.
-            grace: seconds since the current version was written after which the one before counts
-                no more; None: it always counts.
+            grace: seconds after the current version was written for which the previous one is still
+                returned; None for no limit.
 
         Returns:
-            The current value, and the previous one: None when there is none, when it was deleted
-            or destroyed, past *grace*, or while the server that has it is away.
+            The current value and the previous one. The previous one is None if there is none, if it
+            was deleted or destroyed, after *grace*, or if the server that has it is unavailable.
 
         Raises:
-            StrongroomError: as :meth:`get`, for the current version.
+            StrongroomError: If the current value cannot be read, see :meth:`get`.
 
         """
-        current, key = self.current(name, grace)
+        current, key = self._get_current(name, grace)
         if key is None:
             return current, None
         try:
             return current, self.get(name, version=key[1], default=None)
         except OUTAGE as error:
-            self.previous_away(key, error)
+            self._suppress_previous_version(key, error)
             return current, None
 
-    def current(
+    def _get_current(
         self, name: str, grace: float | None
     ) -> tuple[Secret, tuple[str, int, None] | None]:
-        """The current value, and the key of the previous one while that still counts."""
+        """Return the current value, and the key of the previous one if that is still accepted."""
         self.check(name)
         try:
-            entry, outcome = self.obtain(name)
+            entry, outcome = self._get_entry(name)
         except StrongroomError as error:
-            return self.without(name, error, REQUIRED), None
-        wanted = previous_version(entry.fetched, grace, self._wall())
+            return self.default_or_raise(name, error, REQUIRED), None
+        previous = previous_version(entry.fetched, grace, self._wall())
         value: Secret = self.release(name, entry, outcome, None)
-        return value, None if wanted is None else (name, wanted, None)
+        return value, None if previous is None else (name, previous, None)
 
-    def previous_away(self, key: Key, error: StrongroomError) -> None:
-        """Don't ask for a previous version again for a while: each attempt takes a deadline."""
-        self._held.remember_missing(key, error, self._clock(), OUTAGE_PAUSE)
+    def _suppress_previous_version(self, key: Key, error: StrongroomError) -> None:
+        """Send no request for a previous version for a while, as each attempt takes a deadline."""
+        self._cache.remember_missing(key, error, self._clock(), OUTAGE_PAUSE)

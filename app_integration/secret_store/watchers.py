@@ -1,4 +1,4 @@
-"""Who wants to be told when a secret changes."""
+"""Callbacks on changes of secrets."""
 
 from __future__ import annotations
 
@@ -15,54 +15,62 @@ from app_integration.sources import Fetched
 log = logging.getLogger(__name__)
 
 Callback = Callable[[Secret], object]
-#: Told of what a source gave; hands the value on once that may be.
-Told = Callable[[Fetched], object]
+#: Called with a new response of a source; records the access and calls the application's callback.
+Notify = Callable[[Fetched], object]
 
 
 class Watch:
-    """One callback on one name, until :meth:`cancel`."""
+    """Registration of one callback on one name, until :meth:`cancel`."""
 
-    def __init__(self, name: str, told: Told, watches: ChangeWatchers) -> None:
+    def __init__(self, name: str, notify: Notify, watchers: ChangeWatchers) -> None:
         self.name = name
-        self.told = told
+        self.notify = notify
         self.cancelled = False
-        self._watches = watches
+        self._watchers = watchers
 
     def cancel(self) -> None:
-        """Call back no more, apart from a call that has begun. May be called again."""
+        """Remove the callback. A call that has begun is not interrupted.
+
+        A second cancel changes nothing.
+        """
         self.cancelled = True
-        self._watches.remove(self)
+        self._watchers.remove(self)
 
 
 class ChangeWatchers:
-    """Calls back after changes, on a thread of its own: neither a reader nor a refresh waits.
+    """Callbacks on changes, called in a thread of their own.
 
-    Of several changes that a slow callback missed it is given the last.
+    Neither a reader nor a refresh waits for a callback. A slow callback that missed several changes
+    receives the last one only.
     """
 
     def __init__(self) -> None:
         self._watches: dict[str, list[Watch]] = {}
-        self._seen: dict[str, Fetched] = {}  # what the watchers of a name know
-        self._pending: dict[str, Fetched] = {}  # by name: bounded by the names that are watched
-        self._caller = BackgroundWorker(self._call_back, "strongroom-callbacks")
+        self._seen: dict[str, Fetched] = {}  # the last response of each name
+        self._pending: dict[str, Fetched] = {}  # bounded by the number of watched names
+        self._worker = BackgroundWorker(self._call_pending, "strongroom-callbacks")
         self.reset_after_fork()
         fork_safety.reset_in_child(self)
 
     def reset_after_fork(self) -> None:
-        """A fresh lock; the watches stay, in a forked child too."""
+        """Recreate the lock. The callbacks stay registered in a forked child."""
         self._lock = threading.Lock()
 
     @property
     def names(self) -> frozenset[str]:
-        """The names that are watched."""
+        """Return the names that have a callback."""
         return frozenset(self._watches)
 
-    def add(self, name: str, told: Told, known: Fetched | None) -> Watch:
-        """Call *told* with each value of *name* that isn't the one *known* now.
+    def add(self, name: str, notify: Notify, known: Fetched | None) -> Watch:
+        """Register *notify* for the changes of *name*.
 
-        Without one known, the first that arrives is taken as known.
+        Args:
+            name: the secret to watch.
+            notify: called with each response whose value differs from the last one.
+            known: the current response; None to take the first that arrives as known.
+
         """
-        watch = Watch(name, told, self)
+        watch = Watch(name, notify, self)
         with self._lock:
             self._watches.setdefault(name, []).append(watch)
             if known is not None:
@@ -70,33 +78,33 @@ class ChangeWatchers:
         return watch
 
     def remove(self, watch: Watch) -> None:
-        """As :meth:`Watch.cancel`."""
+        """Remove *watch*. See :meth:`Watch.cancel`."""
         with self._lock:
-            left = [each for each in self._watches.get(watch.name, ()) if each is not watch]
-            if left:
-                self._watches[watch.name] = left
+            remaining = [each for each in self._watches.get(watch.name, ()) if each is not watch]
+            if remaining:
+                self._watches[watch.name] = remaining
             else:
                 for table in (self._watches, self._seen, self._pending):
                     table.pop(watch.name, None)
 
     def notify(self, name: str, fetched: Fetched) -> bool:
-        """Note what was *fetched*; True when it is a change, which is then told."""
+        """Call the callbacks of *name* if *fetched* is a change, and return whether it is."""
         with self._lock:
             if name not in self._watches:
                 return False
             known = self._seen.get(name)
             self._seen[name] = fetched
-            if known is None or _same(known, fetched):
+            if known is None or _has_same_value(known, fetched):
                 return False
             self._pending[name] = fetched
-        self._caller.wake()
+        self._worker.wake()
         return True
 
     def close(self) -> None:
-        """Call nobody any more."""
-        self._caller.close()
+        """Call no further callbacks."""
+        self._worker.close()
 
-    def _call_back(self) -> float:
+    def _call_pending(self) -> float:
         while True:
             with self._lock:
                 if not self._pending:
@@ -108,14 +116,14 @@ class ChangeWatchers:
                     _call(watch, fetched)
 
 
-def _same(one: Fetched, other: Fetched) -> bool:
-    """Whether a watcher need not be told: the same value written again is no change."""
+def _has_same_value(one: Fetched, other: Fetched) -> bool:
+    """Return whether both have the same value. The same value in a new version is no change."""
     return one.value == other.value
 
 
 def _call(watch: Watch, fetched: Fetched) -> None:
     try:
-        watch.told(fetched)
-    except Exception as error:  # noqa: BLE001 (one callback must not keep others from being called)
-        # Without its text or traceback: both may hold the value.
-        log.error("a callback on %s failed: %s", watch.name, type(error).__name__)  # noqa: TRY400 (as said)
+        watch.notify(fetched)
+    except Exception as error:  # noqa: BLE001 (a failing callback must not keep others from being called)
+        # Neither the message nor the traceback is logged, because both may contain the value.
+        log.error("a callback on %s failed: %s", watch.name, type(error).__name__)  # noqa: TRY400 (see above)

@@ -1,4 +1,4 @@
-"""Coroutines that ask for secrets: the loop goes on, and one request serves all."""
+"""Tests of the coroutines: the event loop keeps running, and one request serves all tasks."""
 
 from __future__ import annotations
 
@@ -38,11 +38,11 @@ from app_integration.sources import Fetched
 from app_integration.testing.application import MemoryApplication, in_memory
 from tests.unit.secret_store.test_store import SCOPE
 
-TURNS = 1000  # of the loop, while a server doesn't answer
+TURNS = 1000  # iterations of the event loop while the server does not answer
 
 
-class Withheld:
-    """A server that answers when it is told to; until then a thread waits in it."""
+class BlockingServer:
+    """Source that blocks each request until the test releases it."""
 
     decides = True
 
@@ -59,12 +59,12 @@ class Withheld:
 
 
 @pytest.fixture
-def server() -> Withheld:
-    return Withheld()
+def server() -> BlockingServer:
+    return BlockingServer()
 
 
 @pytest.fixture
-def secrets(server: Withheld) -> Iterator[AsyncSecretStore]:
+def secrets(server: BlockingServer) -> Iterator[AsyncSecretStore]:
     audit = AuditLog(SCOPE, lambda _line: None)
     store = SecretStore([server], audit, register=redaction.SecretRegistry())
     both = AsyncSecretStore(store)
@@ -74,28 +74,28 @@ def secrets(server: Withheld) -> Iterator[AsyncSecretStore]:
     store.close()
 
 
-async def turns(count: int) -> None:
+async def run_loop(count: int) -> None:
     for _ in range(count):
         await asyncio.sleep(0)
 
 
-async def reached(server: Withheld) -> None:
-    """Until a request has reached *server*."""
-    while not server.asked.acquire(blocking=False):  # noqa: ASYNC110 (a thread tells, not a task)
+async def wait_for_request(server: BlockingServer) -> None:
+    """Wait until a request has reached *server*."""
+    while not server.asked.acquire(blocking=False):  # noqa: ASYNC110 (a thread sets it, not a task)
         await asyncio.sleep(0)
 
 
 @pytest.mark.parametrize("what", ["get", "require", "current_and_previous"])
-def test_the_loop_goes_on_while_the_server_is_slow(
-    secrets: AsyncSecretStore, server: Withheld, what: str
+def test_event_loop_runs_while_the_server_is_slow(
+    secrets: AsyncSecretStore, server: BlockingServer, what: str
 ) -> None:
-    """The server answers only after the loop has turned: a blocked loop would never get there."""
+    """The server answers only after the loop has run, so a blocked loop would never end."""
 
     async def scenario() -> Any:
         argument: Any = ["jwt-secret"] if what == "require" else "jwt-secret"
         asking = asyncio.create_task(getattr(secrets, what)(argument))
-        await reached(server)
-        await turns(TURNS)
+        await wait_for_request(server)
+        await run_loop(TURNS)
         assert not asking.done()
         server.answer.set()
         return await asking
@@ -104,12 +104,12 @@ def test_the_loop_goes_on_while_the_server_is_slow(
     assert asyncio.run(scenario()) == expected[what]
 
 
-def test_tasks_that_miss_together_send_one_request(
-    secrets: AsyncSecretStore, server: Withheld
+def test_tasks_that_miss_concurrently_send_one_request(
+    secrets: AsyncSecretStore, server: BlockingServer
 ) -> None:
     async def scenario() -> list[str]:
         tasks = [asyncio.create_task(secrets.get("jwt-secret")) for _ in range(64)]
-        await turns(10)
+        await run_loop(10)
         server.answer.set()
         got: list[str] = await asyncio.gather(*tasks)
         return got
@@ -118,7 +118,9 @@ def test_tasks_that_miss_together_send_one_request(
     assert server.calls == 1
 
 
-def test_tasks_and_threads_share_one_request(secrets: AsyncSecretStore, server: Withheld) -> None:
+def test_tasks_and_threads_share_one_request(
+    secrets: AsyncSecretStore, server: BlockingServer
+) -> None:
     got: list[str] = []
     thread = threading.Thread(target=lambda: got.append(secrets._store.get("jwt-secret")))
     thread.start()
@@ -126,7 +128,7 @@ def test_tasks_and_threads_share_one_request(secrets: AsyncSecretStore, server: 
 
     async def scenario() -> str:
         asking = asyncio.create_task(secrets.get("jwt-secret"))
-        await turns(10)
+        await run_loop(10)
         server.answer.set()
         value: str = await asking
         return value
@@ -137,12 +139,12 @@ def test_tasks_and_threads_share_one_request(secrets: AsyncSecretStore, server: 
     assert server.calls == 1
 
 
-def test_a_cancelled_task_leaves_the_request_to_the_others(
-    secrets: AsyncSecretStore, server: Withheld
+def test_cancelled_task_does_not_cancel_the_shared_request(
+    secrets: AsyncSecretStore, server: BlockingServer
 ) -> None:
     async def scenario() -> str:
         first, second = (asyncio.create_task(secrets.get("jwt-secret")) for _ in range(2))
-        await reached(server)
+        await wait_for_request(server)
         first.cancel()
         with pytest.raises(asyncio.CancelledError):
             await first
@@ -154,15 +156,15 @@ def test_a_cancelled_task_leaves_the_request_to_the_others(
     assert server.calls == 1
 
 
-def test_when_all_are_cancelled_the_value_still_arrives_for_the_next(
-    secrets: AsyncSecretStore, server: Withheld
+def test_request_of_cancelled_tasks_serves_the_next_task(
+    secrets: AsyncSecretStore, server: BlockingServer
 ) -> None:
     async def scenario() -> str:
         with pytest.raises(TimeoutError):
             async with asyncio.timeout(0):
                 await secrets.get("jwt-secret")
         asking = asyncio.create_task(secrets.get("jwt-secret"))
-        await turns(10)
+        await run_loop(10)
         server.answer.set()
         value: str = await asking
         return value
@@ -171,7 +173,7 @@ def test_when_all_are_cancelled_the_value_still_arrives_for_the_next(
     assert server.calls == 1
 
 
-def test_a_task_does_not_wait_for_ever_for_a_thread(server: Withheld) -> None:
+def test_task_that_waits_for_a_thread_times_out(server: BlockingServer) -> None:
     limits = Limits(deadline=0.05, fetch_threads=1)
     store = SecretStore(
         [server],
@@ -183,7 +185,7 @@ def test_a_task_does_not_wait_for_ever_for_a_thread(server: Withheld) -> None:
 
     async def scenario() -> None:
         taken = asyncio.create_task(secrets.get("first"))
-        await turns(10)
+        await run_loop(10)
         with pytest.raises(DeadlineExceeded, match="no thread was free"):
             await secrets.get("second")
         server.answer.set()
@@ -195,8 +197,8 @@ def test_a_task_does_not_wait_for_ever_for_a_thread(server: Withheld) -> None:
     store.close()
 
 
-def narrow(server: Withheld, deadline: float = 10.0) -> AsyncSecretStore:
-    """Secrets with one thread to fetch in."""
+def store_with_one_thread(server: BlockingServer, deadline: float = 10.0) -> AsyncSecretStore:
+    """Return a store with one thread for fetches."""
     limits = Limits(deadline=deadline, fetch_threads=1)
     audit = AuditLog(SCOPE, lambda _line: None)
     return AsyncSecretStore(
@@ -204,14 +206,14 @@ def narrow(server: Withheld, deadline: float = 10.0) -> AsyncSecretStore:
     )
 
 
-def test_what_waits_for_a_thread_still_ends_after_closing(server: Withheld) -> None:
-    """A thread that joined a task's request, which has no thread yet, is not left with it."""
-    secrets = narrow(server)
+def test_queued_fetch_still_ends_after_close(server: BlockingServer) -> None:
+    """A thread that waits for a task's queued fetch gets its result too."""
+    secrets = store_with_one_thread(server)
     got: list[str] = []
 
     async def scenario() -> str:
         first, second = (asyncio.create_task(secrets.get(name)) for name in ("first", "second"))
-        await reached(server)
+        await wait_for_request(server)
         joined = threading.Thread(target=lambda: got.append(secrets._store.get("second")))
         joined.start()
         secrets.close()
@@ -225,14 +227,14 @@ def test_what_waits_for_a_thread_still_ends_after_closing(server: Withheld) -> N
     assert got == ["the value"]
 
 
-def test_who_holds_a_thread_does_not_wait_for_what_needs_it(server: Withheld) -> None:
-    secrets = narrow(server)
+def test_require_does_not_occupy_the_thread_of_a_fetch(server: BlockingServer) -> None:
+    secrets = store_with_one_thread(server)
 
     async def scenario() -> Any:
         requiring = asyncio.create_task(secrets.require(["first", "second"]))
-        await reached(server)
+        await wait_for_request(server)
         asking = asyncio.create_task(secrets.get("second"))
-        await turns(10)
+        await run_loop(10)
         server.answer.set()
         return await asyncio.gather(requiring, asking)
 
@@ -240,12 +242,12 @@ def test_who_holds_a_thread_does_not_wait_for_what_needs_it(server: Withheld) ->
     secrets.close()
 
 
-def test_a_thread_does_not_wait_for_ever_for_a_task_s_request(server: Withheld) -> None:
-    secrets = narrow(server, deadline=0.05)
+def test_thread_that_waits_for_a_queued_fetch_times_out(server: BlockingServer) -> None:
+    secrets = store_with_one_thread(server, deadline=0.05)
 
     async def scenario() -> None:
         tasks = [asyncio.create_task(secrets.get(name)) for name in ("first", "second")]
-        await reached(server)
+        await wait_for_request(server)
         with pytest.raises(DeadlineExceeded, match="no thread was free"):
             await asyncio.to_thread(secrets._store.get, "second")
         server.answer.set()
@@ -255,24 +257,24 @@ def test_a_thread_does_not_wait_for_ever_for_a_task_s_request(server: Withheld) 
     secrets.close()
 
 
-def test_the_loop_goes_on_while_the_first_cipher_is_made() -> None:
-    """It asks for the address of the database that holds data keys."""
+def test_event_loop_runs_while_the_first_cipher_is_built() -> None:
+    """Building the cipher requests the address of the database with the data keys."""
     asked, answer = threading.Event(), threading.Event()
 
     class Away:
         def send(self, *_: object, **__: object) -> dict[str, Any]:
             asked.set()
             assert answer.wait(10)
-            raise Unreachable("away")
+            raise Unreachable("unavailable")
 
         def close(self) -> None:
-            """Nothing is open."""
+            """Do nothing: there is no connection."""
 
     async def scenario() -> None:
         encrypting = asyncio.create_task(aencrypt_field("ada"))
-        while not asked.is_set():  # noqa: ASYNC110 (a thread tells, not a task)
+        while not asked.is_set():  # noqa: ASYNC110 (a thread sets it, not a task)
             await asyncio.sleep(0)
-        await turns(TURNS)
+        await run_loop(TURNS)
         assert not encrypting.done()
         answer.set()
         with pytest.raises(Unreachable):
@@ -288,7 +290,7 @@ def test_the_loop_goes_on_while_the_first_cipher_is_made() -> None:
         default_client.close()
 
 
-def test_errors_defaults_and_types_are_those_of_the_store(tmp_path: Path) -> None:
+def test_async_store_has_the_errors_defaults_and_types_of_the_store(tmp_path: Path) -> None:
     async def scenario(app: MemoryApplication) -> None:
         app.put("port", "5432")
         app.put("port", "5433")
@@ -310,8 +312,8 @@ def test_errors_defaults_and_types_are_those_of_the_store(tmp_path: Path) -> Non
         asyncio.run(scenario(app))
 
 
-def test_the_first_use_is_made_in_a_thread(tmp_path: Path) -> None:
-    """Making the objects reads files and loads modules."""
+def test_async_secrets_are_built_in_a_thread(tmp_path: Path) -> None:
+    """Building the objects reads files and imports modules, which would block the loop."""
     threads: list[str] = []
     with in_memory("shop", tmp_path) as app:
         app.put("jwt-secret", "one")
@@ -330,18 +332,18 @@ def test_the_first_use_is_made_in_a_thread(tmp_path: Path) -> None:
     assert threads != ["MainThread"]
 
 
-def test_a_failing_server_is_told_to_every_task(
-    secrets: AsyncSecretStore, server: Withheld
+def test_error_of_the_server_is_raised_in_every_task(
+    secrets: AsyncSecretStore, server: BlockingServer
 ) -> None:
     def failing(*_: object) -> Fetched:
         server.answer.wait(10)
-        raise Unreachable("away")
+        raise Unreachable("unavailable")
 
     server.fetch = failing  # type: ignore[method-assign, assignment] # this one fails
 
     async def scenario() -> list[Any]:
         tasks = [asyncio.create_task(secrets.get("jwt-secret")) for _ in range(8)]
-        await turns(10)
+        await run_loop(10)
         server.answer.set()
         return await asyncio.gather(*tasks, return_exceptions=True)
 

@@ -1,4 +1,4 @@
-"""What a store keeps: entries and negative entries, bounded both, in order of their use."""
+"""Tests of the cache of one store: its entries, negative entries and their limits."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from app_integration.errors import AccessDenied, SecretNotFound, StrongroomError
 from app_integration.secret import Secret
 from app_integration.secret_store.cache import SecretCache
 from app_integration.secret_store.cache_entry import (
-    ASKED_FOR,
     OUTAGE_PAUSE,
     READ,
+    REQUESTED,
     Entry,
     Key,
-    due,
-    is_waiting,
+    is_served_stale,
+    keys_to_refresh,
 )
 from app_integration.settings import Limits
 from app_integration.sources import Fetched
@@ -27,12 +27,12 @@ LIMITS = Limits(cache_entries=3, negative_entries=3)
 ERROR = SecretNotFound("no value at secret/data/shop/dev/a; write one")
 
 
-def entry(*, ticket: int = 0, used: int = ASKED_FOR, ends_at: float = math.inf) -> Entry:
+def entry(*, ticket: int = 0, usage: int = REQUESTED, expires_at: float = math.inf) -> Entry:
     return Entry(
         Fetched(Secret("v"), "vault", 1),
-        *(NOW, NOW + 300, NOW + 150, ends_at),
+        *(NOW, NOW + 300, NOW + 150, expires_at),
         ticket=ticket,
-        used=used,
+        usage=usage,
     )
 
 
@@ -44,7 +44,7 @@ def cache_of(keys: Iterable[Key], limits: Limits = LIMITS) -> SecretCache:
 
 
 class TestPut:
-    """Which entry stays, of two that arrive in any order."""
+    """Order of two results of the same key."""
 
     def test_entry_is_cached_under_its_key_alone(self) -> None:
         cache, one, old = SecretCache(LIMITS), entry(), entry()
@@ -67,17 +67,17 @@ class TestPut:
         cache.remember_missing("a", ERROR, NOW, 5.0, 5)
         assert cache.put("a", entry(ticket=ticket)) is stored
         assert ("a" in cache.entries) is stored
-        assert (cache.absent("a", NOW) is None) is stored
+        assert (cache.get_missing_error("a", NOW) is None) is stored
 
     def test_entry_replaces_a_negative_entry_of_unknown_age(self) -> None:
         cache = SecretCache(LIMITS)
         cache.remember_missing("a", ERROR, NOW, 5.0)
         assert cache.put("a", entry(ticket=0))
-        assert cache.absent("a", NOW) is None
+        assert cache.get_missing_error("a", NOW) is None
 
 
 class TestEviction:
-    """What is dropped when the cache is full."""
+    """Eviction from a full cache."""
 
     def test_cache_holds_as_many_entries_as_its_limit(self) -> None:
         assert list(cache_of("abc").entries) == ["a", "b", "c"]
@@ -90,7 +90,7 @@ class TestEviction:
 
     def test_entry_that_was_read_stays_for_one_more_turn(self) -> None:
         cache = cache_of("abc")
-        cache.entries["a"].used = READ
+        cache.entries["a"].usage = READ
         cache.put("d", entry())
         assert list(cache.entries) == ["c", "a", "d"]
         cache.put("e", entry())
@@ -99,14 +99,14 @@ class TestEviction:
 
     def test_entry_that_stayed_for_one_more_turn_is_still_refreshed(self) -> None:
         cache = cache_of("abc")
-        cache.entries["a"].used = READ
+        cache.entries["a"].usage = READ
         cache.put("d", entry())
-        assert "a" in due(cache.snapshot(), NOW + 150, ())
+        assert "a" in keys_to_refresh(cache.snapshot(), NOW + 150, ())
 
     def test_new_entry_stays_though_every_other_was_read(self) -> None:
         cache = cache_of("abc")
         for each in cache.entries.values():
-            each.used = READ
+            each.usage = READ
         cache.put("d", entry())
         assert list(cache.entries) == ["b", "c", "d"]
 
@@ -117,16 +117,16 @@ class TestEviction:
 
 
 class TestPostpone:
-    """An entry whose refresh met an outage."""
+    """Postponed refresh after an outage."""
 
-    def test_entry_is_served_without_a_request_until_the_pause_ends(self) -> None:
-        cache, one = SecretCache(LIMITS), entry(ticket=5, used=READ)
+    def test_entry_is_served_without_a_request_until_the_backoff_ends(self) -> None:
+        cache, one = SecretCache(LIMITS), entry(ticket=5, usage=READ)
         cache.put("a", one)
-        waiting = cache.postpone("a", one, NOW + 400)
-        assert cache.entries["a"] is waiting
-        assert is_waiting(waiting, NOW + 400)
-        assert waiting.refresh_at == NOW + 400 + OUTAGE_PAUSE
-        assert (waiting.fetched, waiting.ticket, waiting.used) == (one.fetched, 5, READ)
+        postponed = cache.postpone("a", one, NOW + 400)
+        assert cache.entries["a"] is postponed
+        assert is_served_stale(postponed, NOW + 400)
+        assert postponed.refresh_at == NOW + 400 + OUTAGE_PAUSE
+        assert (postponed.fetched, postponed.ticket, postponed.usage) == (one.fetched, 5, READ)
 
     def test_entry_that_was_replaced_meanwhile_does_not_return(self) -> None:
         cache, one, two = SecretCache(LIMITS), entry(), entry()
@@ -141,7 +141,7 @@ class TestPostpone:
 
 
 class TestDrop:
-    """What is removed from the cache, and what stays."""
+    """Removal of entries."""
 
     KEYS: tuple[Key, ...] = ("a", ("a", 1, None), ("a", None, "user"), "ab")
 
@@ -167,10 +167,10 @@ class TestDrop:
         assert list(cache.inherited) == ["ab"]
 
     @pytest.mark.parametrize("forked", [False, True], ids=["cached", "inherited"])
-    def test_purge_removes_what_has_ended(self, forked: bool) -> None:
+    def test_purge_removes_expired_entries(self, forked: bool) -> None:
         cache = SecretCache(LIMITS)
         for name, end in (("before", NOW - 1), ("now", NOW), ("after", NOW + 0.001)):
-            cache.put(name, entry(ends_at=end))
+            cache.put(name, entry(expires_at=end))
         if forked:
             cache.reset_after_fork()
         cache.purge(NOW)
@@ -182,11 +182,11 @@ class TestDrop:
         cache.put("b", entry())
         cache.remember_missing("c", ERROR, NOW, 5.0)
         cache.clear()
-        assert (cache.entries, cache.inherited, cache.absent("c", NOW)) == ({}, {}, None)
+        assert (cache.entries, cache.inherited, cache.get_missing_error("c", NOW)) == ({}, {}, None)
 
 
 class TestFork:
-    """What a forked child has of its parent's values."""
+    """Entries that a forked child inherits."""
 
     def test_child_adopts_what_it_inherited_once(self) -> None:
         cache = cache_of("ab")
@@ -222,7 +222,7 @@ class TestFork:
 
 
 class TestNegativeEntries:
-    """Names without a value, which are not requested again for a while."""
+    """Negative entries of names without a value."""
 
     @pytest.mark.parametrize(
         ("now", "answers"),
@@ -236,32 +236,32 @@ class TestNegativeEntries:
     def test_negative_entry_answers_for_its_ttl(self, now: float, answers: bool) -> None:
         cache = SecretCache(LIMITS)
         cache.remember_missing("a", ERROR, NOW, 5.0)
-        assert (cache.absent("a", now) is not None) is answers
+        assert (cache.get_missing_error("a", now) is not None) is answers
 
     @pytest.mark.parametrize("key", ["b", ("a", 1, None)], ids=["name", "version"])
     def test_negative_entry_answers_for_its_key_alone(self, key: Key) -> None:
         cache = SecretCache(LIMITS)
         cache.remember_missing("a", ERROR, NOW, 5.0)
-        assert cache.absent(key, NOW) is None
+        assert cache.get_missing_error(key, NOW) is None
 
     @pytest.mark.parametrize("kind", [SecretNotFound, AccessDenied])
-    def test_error_says_what_it_said_first_without_the_first_callers_traceback(
+    def test_remembered_error_has_the_same_message_and_no_traceback(
         self, kind: type[StrongroomError]
     ) -> None:
         cache = SecretCache(LIMITS)
         with pytest.raises(kind) as caught:
             raise kind("add a rule")
         cache.remember_missing("a", caught.value, NOW, 5.0)
-        one, two = cache.absent("a", NOW), cache.absent("a", NOW)
+        one, two = cache.get_missing_error("a", NOW), cache.get_missing_error("a", NOW)
         assert type(one) is kind
         assert str(one) == "add a rule"
         assert one.__traceback__ is None
         assert one is not two
 
-    def test_oldest_is_forgotten_when_there_are_too_many(self) -> None:
+    def test_oldest_negative_entry_is_removed_above_the_limit(self) -> None:
         assert remembered("abcd") == ["b", "c", "d"]
 
-    def test_as_many_as_the_limit_are_remembered(self) -> None:
+    def test_as_many_negative_entries_as_the_limit_are_kept(self) -> None:
         assert remembered("abc") == ["a", "b", "c"]
 
     def test_name_that_is_missing_again_counts_as_new(self) -> None:
@@ -272,23 +272,23 @@ class TestNegativeEntries:
 
 
 def remembered(names: str, limits: Limits = LIMITS) -> list[str]:
-    """Return which of *names* a cache still answers for, once all were missing."""
+    """Return those of *names* that still have a negative entry after all were missing."""
     cache = SecretCache(limits)
     for name in names:
         cache.remember_missing(name, ERROR, NOW, 5.0)
-    return [name for name in sorted(set(names)) if cache.absent(name, NOW)]
+    return [name for name in sorted(set(names)) if cache.get_missing_error(name, NOW)]
 
 
 class TestReading:
-    """What the background thread is shown."""
+    """Methods that the background thread reads the cache with."""
 
-    def test_snapshot_is_unmoved_by_later_changes(self) -> None:
+    def test_snapshot_does_not_follow_later_changes(self) -> None:
         cache, one = SecretCache(LIMITS), entry()
         cache.put("a", one)
         before = cache.snapshot()
         cache.clear()
         assert before == [("a", one)]
 
-    def test_unheld_names_are_those_without_a_current_value(self) -> None:
+    def test_uncached_names_are_those_without_a_current_value(self) -> None:
         cache = cache_of(["b", ("a", 1, None)])
-        assert cache.unheld(["c", "b", "a"]) == ["c", "a"]
+        assert cache.find_uncached(["c", "b", "a"]) == ["c", "a"]

@@ -1,4 +1,4 @@
-"""The rules for one cached value: its TTL, its staleness, its refresh, at each boundary."""
+"""Tests of the rules for one cached value at each boundary: its TTL, staleness and refresh."""
 
 from __future__ import annotations
 
@@ -18,26 +18,26 @@ from app_integration.errors import (
 )
 from app_integration.secret import Secret
 from app_integration.secret_store.cache_entry import (
-    ASKED_FOR,
     FALLBACK_TTL,
     OUTAGE_PAUSE,
     READ,
+    REQUESTED,
     UNUSED,
     Entry,
     SecretInfo,
-    due,
     entry_of,
     info_of,
+    is_backing_off,
     is_fresh,
     is_newer,
-    is_pausing,
+    is_served_stale,
     is_server_unavailable,
-    is_waiting,
-    may_stand_in,
+    is_usable_on_outage,
+    keys_to_refresh,
     negative_ttl,
     next_refresh,
-    parts,
     previous_version,
+    split_key,
 )
 from app_integration.settings import Limits
 from app_integration.sources import Fetched
@@ -45,8 +45,8 @@ from app_integration.sources import Fetched
 NOW = 1000.0
 LIMITS = Limits(cache_ttl=300.0, stale_limit=3600.0, negative_ttl=5.0)
 FETCHED = Fetched(Secret("one"), "vault", version=3, created_at=NOW)
-#: Fetched at 1000, fresh until 1100, refreshed from 1075, ended at 1200.
-ENTRY = Entry(FETCHED, fetched_at=NOW, fresh_until=1100.0, refresh_at=1075.0, ends_at=1200.0)
+#: Fetched at 1000, fresh until 1100, refreshed from 1075, expired at 1200.
+ENTRY = Entry(FETCHED, fetched_at=NOW, fresh_until=1100.0, refresh_at=1075.0, expires_at=1200.0)
 
 
 @pytest.mark.parametrize(
@@ -61,17 +61,17 @@ def test_parts_of_a_key_are_name_version_and_field(
     key: str | tuple[str, int | None, str | None],
     expected: tuple[str, int | None, str | None],
 ) -> None:
-    assert parts(key) == expected
+    assert split_key(key) == expected
 
 
 class TestEntryOf:
-    """The times of a new entry."""
+    """Times of a new entry."""
 
     def test_value_is_fresh_for_its_ttl_and_stale_up_to_the_limit(self) -> None:
         entry = entry_of(FETCHED, NOW, 300.0, LIMITS, draw=0.5)
         assert entry.fetched is FETCHED
-        assert (entry.fetched_at, entry.fresh_until, entry.ends_at) == (NOW, 1300.0, 4600.0)
-        assert not entry.stand_in
+        assert (entry.fetched_at, entry.fresh_until, entry.expires_at) == (NOW, 1300.0, 4600.0)
+        assert not entry.is_fallback
 
     @pytest.mark.parametrize(("draw", "share"), [(0.0, 0.5), (0.5, 0.75), (1.0, 1.0)])
     def test_refresh_comes_between_half_the_ttl_and_its_end(
@@ -81,7 +81,7 @@ class TestEntryOf:
 
     def test_ttl_beyond_the_stale_limit_is_kept(self) -> None:
         entry = entry_of(FETCHED, NOW, 7200.0, LIMITS, draw=0.0)
-        assert entry.fresh_until == entry.ends_at == NOW + 7200.0
+        assert entry.fresh_until == entry.expires_at == NOW + 7200.0
 
     @pytest.mark.parametrize(
         ("expires_in", "seconds"),
@@ -96,7 +96,7 @@ class TestEntryOf:
     ) -> None:
         fetched = replace(FETCHED, expires_in=expires_in)
         entry = entry_of(fetched, NOW, 300.0, LIMITS, draw=1.0)
-        assert entry.fresh_until == entry.refresh_at == entry.ends_at == NOW + seconds
+        assert entry.fresh_until == entry.refresh_at == entry.expires_at == NOW + seconds
 
     @pytest.mark.parametrize(
         ("ttl", "expires_in", "seconds"),
@@ -110,9 +110,9 @@ class TestEntryOf:
         self, ttl: float, expires_in: float | None, seconds: float
     ) -> None:
         fetched = replace(FETCHED, expires_in=expires_in)
-        entry = entry_of(fetched, NOW, ttl, LIMITS, draw=0.0, stand_in=True)
-        assert entry.fresh_until == entry.ends_at == NOW + seconds
-        assert entry.stand_in
+        entry = entry_of(fetched, NOW, ttl, LIMITS, draw=0.0, is_fallback=True)
+        assert entry.fresh_until == entry.expires_at == NOW + seconds
+        assert entry.is_fallback
 
 
 #: A clock may be set back, so no rule trusts a time before the entry.
@@ -130,99 +130,105 @@ def test_entry_is_fresh_until_its_ttl_ends(now: float, expected: bool) -> None:
 @pytest.mark.parametrize(
     ("now", "expected"), [*SPAN, (NOW + OUTAGE_PAUSE - 0.001, True), (NOW + OUTAGE_PAUSE, False)]
 )
-def test_pause_after_an_outage_lasts_its_seconds(now: float, expected: bool) -> None:
-    assert is_pausing(NOW, now) is expected
+def test_backoff_after_an_outage_lasts_its_seconds(now: float, expected: bool) -> None:
+    assert is_backing_off(NOW, now) is expected
 
 
-class TestIsWaiting:
-    """Whether an entry is served stale without a request."""
+class TestIsServedStale:
+    """Serving a stale entry without a request."""
 
     @pytest.mark.parametrize(
         ("since", "now", "expected"),
         [
             pytest.param(1150.0, 1149.0, False, id="before-the-outage"),
             pytest.param(1150.0, 1150.0, True, id="at-the-outage"),
-            pytest.param(1150.0, 1150.0 + OUTAGE_PAUSE, False, id="after-the-pause"),
+            pytest.param(1150.0, 1150.0 + OUTAGE_PAUSE, False, id="after-the-backoff"),
             pytest.param(1190.0, 1199.0, True, id="before-its-end"),
             pytest.param(1190.0, 1200.0, False, id="at-its-end"),
             pytest.param(990.0, 999.0, False, id="before-it-was-fetched"),
             pytest.param(990.0, 1000.0, True, id="as-it-was-fetched"),
         ],
     )
-    def test_entry_waits_in_the_pause_while_it_may_be_served(
+    def test_entry_is_served_stale_during_the_backoff_until_it_expires(
         self, since: float, now: float, expected: bool
     ) -> None:
-        assert is_waiting(replace(ENTRY, away_since=since), now) is expected
+        assert is_served_stale(replace(ENTRY, unavailable_since=since), now) is expected
 
-    def test_entry_that_met_no_outage_does_not_wait(self) -> None:
-        assert not is_waiting(ENTRY, 1150.0)
+    def test_entry_without_an_outage_is_not_served_stale(self) -> None:
+        assert not is_served_stale(ENTRY, 1150.0)
 
 
 class TestOutage:
-    """What an error of a source means for the cached value and for other keys."""
+    """Effect of a source's error on the cached value and on other keys."""
 
     @pytest.mark.parametrize("kind", OUTAGE)
     def test_entry_is_usable_on_every_kind_of_outage(self, kind: type[StrongroomError]) -> None:
-        assert may_stand_in(ENTRY, kind("unavailable"), 1150.0)
+        assert is_usable_on_outage(ENTRY, kind("unavailable"), 1150.0)
 
     @pytest.mark.parametrize("kind", [AccessDenied, SecretNotFound, AuthenticationFailed])
-    def test_entry_is_not_usable_once_the_server_said_no(self, kind: type[StrongroomError]) -> None:
-        assert not may_stand_in(ENTRY, kind("no"), 1150.0)
+    def test_entry_is_not_usable_after_an_answer_of_the_server(
+        self, kind: type[StrongroomError]
+    ) -> None:
+        assert not is_usable_on_outage(ENTRY, kind("no"), 1150.0)
 
     @pytest.mark.parametrize(("now", "expected"), [*SPAN, (1199.999, True), (1200.0, False)])
-    def test_entry_is_usable_until_it_ends(self, now: float, expected: bool) -> None:
-        assert may_stand_in(ENTRY, Unreachable("unavailable"), now) is expected
+    def test_entry_is_usable_until_it_expires(self, now: float, expected: bool) -> None:
+        assert is_usable_on_outage(ENTRY, Unreachable("unavailable"), now) is expected
 
     @pytest.mark.parametrize("kind", OUTAGE)
     def test_outage_concerns_every_key(self, kind: type[StrongroomError]) -> None:
         assert is_server_unavailable(kind("unavailable"))
 
     @pytest.mark.parametrize("kind", [UnexpectedAnswer, AccessDenied, SecretNotFound])
-    def test_malformed_response_or_a_no_concerns_one_key(self, kind: type[StrongroomError]) -> None:
+    def test_malformed_response_or_denial_concerns_one_key(
+        self, kind: type[StrongroomError]
+    ) -> None:
         assert not is_server_unavailable(kind("x"))
 
 
-class TestDue:
-    """Which entries the background thread refreshes."""
+class TestKeysToRefresh:
+    """Choice of the entries that the background thread refreshes."""
 
     @pytest.mark.parametrize(
         ("now", "expected"), [(1074.999, []), (1075.0, ["a"]), (1300.0, ["a"])]
     )
-    def test_entry_in_use_is_refreshed_from_its_time_on(
+    def test_entry_in_use_is_refreshed_from_refresh_at_on(
         self, now: float, expected: list[str]
     ) -> None:
-        assert due([("a", replace(ENTRY, used=READ))], now, ()) == expected
+        assert keys_to_refresh([("a", replace(ENTRY, usage=READ))], now, ()) == expected
 
     @pytest.mark.parametrize(
-        ("used", "watched", "expected"),
+        ("usage", "watched", "expected"),
         [
             pytest.param(UNUSED, (), False, id="unused"),
-            pytest.param(ASKED_FOR, (), True, id="requested"),
+            pytest.param(REQUESTED, (), True, id="requested"),
             pytest.param(READ, (), True, id="read"),
             pytest.param(UNUSED, ("a",), True, id="watched"),
             pytest.param(UNUSED, ("b",), False, id="another-is-watched"),
         ],
     )
-    def test_entry_that_is_neither_used_nor_watched_lapses(
-        self, used: int, watched: tuple[str, ...], expected: bool
+    def test_entry_that_is_neither_used_nor_watched_is_not_refreshed(
+        self, usage: int, watched: tuple[str, ...], expected: bool
     ) -> None:
-        assert bool(due([("a", replace(ENTRY, used=used))], 1075.0, watched)) is expected
+        assert (
+            bool(keys_to_refresh([("a", replace(ENTRY, usage=usage))], 1075.0, watched)) is expected
+        )
 
-    def test_old_version_of_a_watched_name_lapses(self) -> None:
+    def test_old_version_of_a_watched_name_is_not_refreshed(self) -> None:
         key = ("a", 2, None)
-        assert due([(key, ENTRY)], 1075.0, ("a",)) == []
-        assert due([(key, replace(ENTRY, used=READ))], 1075.0, ()) == [key]
+        assert keys_to_refresh([(key, ENTRY)], 1075.0, ("a",)) == []
+        assert keys_to_refresh([(key, replace(ENTRY, usage=READ))], 1075.0, ()) == [key]
 
     def test_entries_keep_their_order(self) -> None:
-        used = replace(ENTRY, used=READ)
+        used = replace(ENTRY, usage=READ)
         later = replace(used, refresh_at=1080.0)
-        assert due([("c", used), ("a", later), ("b", used)], 1075.0, ()) == ["c", "b"]
+        assert keys_to_refresh([("c", used), ("a", later), ("b", used)], 1075.0, ()) == ["c", "b"]
 
 
 class TestNextRefresh:
-    """How long the background thread may sleep."""
+    """Seconds for which the background thread may sleep."""
 
-    def test_nothing_cached_and_nothing_to_retry_lets_it_sleep(self) -> None:
+    def test_thread_sleeps_without_anything_cached_or_to_retry(self) -> None:
         assert next_refresh([], NOW) == math.inf
 
     @pytest.mark.parametrize(
@@ -236,7 +242,7 @@ class TestNextRefresh:
             pytest.param(1300.0, 0.0, id="past-the-end"),
         ],
     )
-    def test_entry_wakes_it_for_its_refresh_and_for_its_end(
+    def test_thread_wakes_for_the_refresh_and_for_the_expiry_of_an_entry(
         self, now: float, seconds: float
     ) -> None:
         assert next_refresh([("a", ENTRY)], now) == seconds
@@ -288,7 +294,7 @@ def test_fetched_value_is_newer_by_version_or_by_value(fetched: Fetched, expecte
 
 
 class TestPreviousVersion:
-    """Which version is still accepted beside the current one."""
+    """Previous version that is still accepted beside the current one."""
 
     @pytest.mark.parametrize(
         ("version", "expected"),
@@ -299,7 +305,7 @@ class TestPreviousVersion:
             pytest.param(None, None, id="without-versions"),
         ],
     )
-    def test_version_before_the_current_one_counts(
+    def test_previous_version_is_the_one_before_the_current(
         self, version: int | None, expected: int | None
     ) -> None:
         assert previous_version(replace(FETCHED, version=version), None, NOW) == expected
@@ -311,7 +317,7 @@ class TestPreviousVersion:
         assert previous_version(FETCHED, 60.0, NOW + age) == expected
 
     @pytest.mark.parametrize(("grace", "expected"), [(None, 2), (60.0, None)], ids=["no", "yes"])
-    def test_version_of_unknown_age_is_past_any_grace(
+    def test_version_of_unknown_age_is_outside_any_grace(
         self, grace: float | None, expected: int | None
     ) -> None:
         fetched = replace(FETCHED, created_at=None)
@@ -322,7 +328,7 @@ class TestPreviousVersion:
 
 
 class TestInfoOf:
-    """What an application may show of a cached secret."""
+    """Metadata of a cached secret that an application may show."""
 
     def test_info_holds_source_version_and_times(self) -> None:
         assert info_of("jwt", ENTRY, 1025.0) == SecretInfo(

@@ -1,4 +1,4 @@
-"""What threads that ask for secrets pay while the server is away: one deadline, not one each."""
+"""Tests of outages: concurrent threads wait for one deadline together, not for one each."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ from tests.unit.secret_store.test_store import LIMITS, Clock, Script, Shop
 THREADS = 16
 
 
-class Away(Script):
-    """A source that gives one value, and from then on takes a whole deadline to fail."""
+class SlowOutage(Script):
+    """Source that returns one value, and then takes a whole deadline for each failure."""
 
     def __init__(self, clock: Clock | None = None) -> None:
-        super().__init__("one", Unreachable("the server is away"))
+        super().__init__("one", Unreachable("the server is unavailable"))
         self.clock = clock
 
     def fetch(self, name: str, *asked: object) -> Fetched:
@@ -38,9 +38,9 @@ class Away(Script):
         return super().fetch(name, *asked)
 
 
-def stale_shop() -> tuple[Shop, Away]:
-    """A store that holds one value, past its time, and its source."""
-    source = Away()
+def shop_with_stale_value() -> tuple[Shop, SlowOutage]:
+    """Return a store with one stale value, and its source."""
+    source = SlowOutage()
     shop = Shop(source)
     source.clock = shop.clock
     shop.store.get("jwt-secret")
@@ -48,8 +48,8 @@ def stale_shop() -> tuple[Shop, Away]:
     return shop, source
 
 
-def together(work: Callable[[], Any], count: int = THREADS) -> list[Any]:
-    """What *work* gives in *count* threads at once: a result or an error each."""
+def run_concurrently(work: Callable[[], Any], count: int = THREADS) -> list[Any]:
+    """Run *work* in *count* threads at once, and return the result or error of each."""
     results: list[Any] = []
     gate = threading.Barrier(count)
 
@@ -70,7 +70,7 @@ def together(work: Callable[[], Any], count: int = THREADS) -> list[Any]:
 
 @pytest.fixture
 def arrivals(monkeypatch: pytest.MonkeyPatch) -> threading.Semaphore:
-    """Counts the threads that wait for another's call."""
+    """Return a semaphore that counts the threads waiting for a concurrent call."""
     waiting = threading.Semaphore(0)
 
     class Watched(Future[Any]):
@@ -82,21 +82,21 @@ def arrivals(monkeypatch: pytest.MonkeyPatch) -> threading.Semaphore:
     return waiting
 
 
-def all_arrived(arrivals: threading.Semaphore) -> bool:
+def all_waiting(arrivals: threading.Semaphore) -> bool:
     return all(arrivals.acquire(timeout=5) for _ in range(THREADS - 1))
 
 
-def test_threads_with_a_stale_value_pay_one_deadline_in_all() -> None:
-    shop, source = stale_shop()
+def test_threads_with_a_stale_value_wait_for_one_deadline_together() -> None:
+    shop, source = shop_with_stale_value()
     begun = shop.clock.now
-    assert together(lambda: shop.store.get("jwt-secret")) == ["one"] * THREADS
+    assert run_concurrently(lambda: shop.store.get("jwt-secret")) == ["one"] * THREADS
     assert source.calls == 2
     assert shop.clock.now - begun == LIMITS.deadline
     assert shop.outcomes() == ["miss", *["stale"] * THREADS]
 
 
-def test_a_value_served_stale_is_not_asked_for_again_before_the_pause_ends() -> None:
-    shop, source = stale_shop()
+def test_stale_value_is_not_requested_again_before_the_backoff_ends() -> None:
+    shop, source = shop_with_stale_value()
     for _ in range(100):
         assert shop.store.get("jwt-secret") == "one"
     assert source.calls == 2
@@ -108,16 +108,16 @@ def test_a_value_served_stale_is_not_asked_for_again_before_the_pause_ends() -> 
     assert source.calls == 3
 
 
-def test_forcing_asks_during_the_pause_too() -> None:
-    shop, source = stale_shop()
+def test_force_refresh_sends_a_request_during_the_backoff() -> None:
+    shop, source = shop_with_stale_value()
     shop.store.get("jwt-secret")
     assert shop.store.get("jwt-secret", force_refresh=True) == "one"
     assert source.calls == 3
     assert shop.outcomes() == ["miss", "stale", "stale"]
 
 
-def test_the_pause_does_not_stretch_how_long_a_value_may_be_stale() -> None:
-    shop, _ = stale_shop()
+def test_backoff_does_not_extend_the_stale_limit() -> None:
+    shop, _ = shop_with_stale_value()
     shop.clock.now += LIMITS.stale_limit - LIMITS.cache_ttl - LIMITS.deadline - 1
     assert shop.store.get("jwt-secret") == "one"
     shop.clock.now += 1
@@ -125,7 +125,7 @@ def test_the_pause_does_not_stretch_how_long_a_value_may_be_stale() -> None:
         shop.store.get("jwt-secret")
 
 
-def test_after_the_outage_the_new_value_is_served_and_fresh() -> None:
+def test_new_value_is_served_fresh_after_the_outage() -> None:
     source = Script("one", Unreachable("x"), "two")
     shop = Shop(source)
     shop.store.get("jwt-secret")
@@ -140,44 +140,44 @@ def test_after_the_outage_the_new_value_is_served_and_fresh() -> None:
 
 
 @pytest.mark.parametrize("kind", OUTAGE)
-def test_threads_that_wait_share_the_error(
+def test_waiting_threads_share_the_error(
     arrivals: threading.Semaphore, kind: type[StrongroomError]
 ) -> None:
     class Failing(Script):
         def fetch(self, name: str, *asked: object) -> Fetched:
-            assert all_arrived(arrivals)
+            assert all_waiting(arrivals)
             return super().fetch(name, *asked)
 
-    source = Failing(kind("away"))
+    source = Failing(kind("unavailable"))
     shop = Shop(source)
-    errors = together(lambda: shop.store.get("jwt-secret"))
+    errors = run_concurrently(lambda: shop.store.get("jwt-secret"))
     assert source.calls == 1
     assert len(errors) == THREADS
     assert {type(error) for error in errors} == {kind}
     assert shop.outcomes() == [kind.__name__] * THREADS
 
 
-def test_threads_that_force_together_share_one_request(arrivals: threading.Semaphore) -> None:
+def test_concurrent_force_refreshes_share_one_request(arrivals: threading.Semaphore) -> None:
     class Counted(Script):
         def fetch(self, name: str, *asked: object) -> Fetched:
-            assert all_arrived(arrivals)
+            assert all_waiting(arrivals)
             return super().fetch(name, *asked)
 
     source = Counted("one")
     shop = Shop(source)
-    values = together(lambda: shop.store.get("jwt-secret", force_refresh=True))
+    values = run_concurrently(lambda: shop.store.get("jwt-secret", force_refresh=True))
     assert values == ["one"] * THREADS
     assert source.calls == 1
 
 
-def test_an_interrupt_of_one_thread_is_not_raised_in_the_others(
+def test_interrupt_of_one_thread_is_not_raised_in_the_others(
     arrivals: threading.Semaphore,
 ) -> None:
     flights: SingleFlight[str] = SingleFlight()
     interrupted: list[BaseException] = []
 
     def interrupt() -> str:
-        assert all_arrived(arrivals)
+        assert all_waiting(arrivals)
         raise KeyboardInterrupt
 
     def work() -> str | None:
@@ -187,14 +187,14 @@ def test_an_interrupt_of_one_thread_is_not_raised_in_the_others(
             interrupted.append(error)
             return None
 
-    results = together(work)
+    results = run_concurrently(work)
     assert len(interrupted) == 1
     assert [type(result) for result in results if result] == [DeadlineExceeded] * (THREADS - 1)
     assert flights.do("name", lambda: "done") == "done"
 
 
-def test_the_record_of_a_stale_value_names_its_version() -> None:
-    shop, _ = stale_shop()
+def test_access_record_of_a_stale_value_contains_its_version() -> None:
+    shop, _ = shop_with_stale_value()
     shop.store.get("jwt-secret")
     record = json.loads(shop.lines[-1])
     assert (record["outcome"], record["version"], record["source"]) == ("stale", 1, "vault")

@@ -1,4 +1,4 @@
-"""What is in use is asked for again before its time is over, and nobody waits for that."""
+"""Tests of the background refresh of secrets that are in use."""
 
 from __future__ import annotations
 
@@ -31,8 +31,11 @@ from tests.unit.secret_store.test_store import LIMITS, SCOPE, Script, Shop
 TTL = LIMITS.cache_ttl
 
 
-def drawn(draw: float, *answers: str | StrongroomError) -> tuple[Shop, Script]:
-    """A store whose refreshes come at a share *draw* of the second half of their time."""
+def shop_with_draw(draw: float, *answers: str | StrongroomError) -> tuple[Shop, Script]:
+    """Return a store with a fixed random number, and its source.
+
+    *draw* places each refresh in the second half of the TTL: 0 at its begin, 1 at its end.
+    """
     source = Script(*answers)
     return Shop(source, draw=lambda: draw), source
 
@@ -42,8 +45,10 @@ def kind(value: object) -> str:
 
 
 @pytest.mark.parametrize(("draw", "moment"), [(0.0, TTL / 2), (0.5, TTL * 0.75), (1.0, TTL)])
-def test_a_refresh_comes_at_a_random_moment_of_the_second_half(draw: float, moment: float) -> None:
-    shop, source = drawn(draw, "one", "two")
+def test_refresh_runs_at_a_random_time_in_the_second_half_of_the_ttl(
+    draw: float, moment: float
+) -> None:
+    shop, source = shop_with_draw(draw, "one", "two")
     shop.store.get("jwt-secret")
     shop.clock.now += moment - 0.001
     assert shop.store.fetcher.refresh_due() == pytest.approx(0.001)
@@ -55,8 +60,8 @@ def test_a_refresh_comes_at_a_random_moment_of_the_second_half(draw: float, mome
     assert shop.outcomes() == ["miss", "hit"]
 
 
-def test_the_time_of_the_next_refresh_is_told() -> None:
-    shop, _ = drawn(0.5, "one")
+def test_info_contains_the_time_until_the_next_refresh() -> None:
+    shop, _ = shop_with_draw(0.5, "one")
     shop.store.get("jwt-secret")
     shop.clock.now += 25
     info = shop.store.info("jwt-secret")
@@ -64,26 +69,26 @@ def test_the_time_of_the_next_refresh_is_told() -> None:
     assert info.next_refresh == TTL * 0.75 - 25
 
 
-def test_a_value_that_is_read_never_lapses_and_one_that_is_not_does() -> None:
-    shop, source = drawn(0.0, "one")
+def test_value_that_is_read_is_refreshed_and_an_unread_one_expires() -> None:
+    shop, source = shop_with_draw(0.0, "one")
     for name in ("a", "b"):
         shop.store.get(name)
     for _ in range(10):
         shop.store.get("a")
         shop.clock.now += TTL / 2
         shop.store.fetcher.refresh_due()
-    # Each reading counts for the refresh after it: "b" had its one.
+    # A read causes one more refresh: "b" was refreshed once after its only read.
     assert source.calls == 2 + 10 + 1
     assert shop.outcomes() == ["miss", "miss", *["hit"] * 10]
 
 
-def test_a_refresh_during_an_outage_spares_every_caller_the_wait() -> None:
-    shop, source = drawn(0.0, "one", "one", Unreachable("away"))
+def test_refresh_during_an_outage_saves_every_caller_the_wait() -> None:
+    shop, source = shop_with_draw(0.0, "one", "one", Unreachable("unavailable"))
     for name in ("a", "b"):
         shop.store.get(name)
     shop.clock.now += TTL / 2
     pause = shop.store.fetcher.refresh_due()
-    assert source.calls == 3  # the second is spared an attempt of its own
+    assert source.calls == 3  # no attempt for the second
     assert pause == OUTAGE_PAUSE
     shop.clock.now += TTL / 2
     shop.store.fetcher.refresh_due()
@@ -99,7 +104,7 @@ def test_a_refresh_during_an_outage_spares_every_caller_the_wait() -> None:
 def test_refresh_after_an_unexpected_response_goes_on_with_the_other_secrets(
     error: StrongroomError, requests: int
 ) -> None:
-    shop, source = drawn(0.0, "one", "one", error)
+    shop, source = shop_with_draw(0.0, "one", "one", error)
     for name in ("a", "b"):
         shop.store.get(name)
     shop.clock.now += TTL / 2
@@ -114,16 +119,16 @@ def test_refresh_after_an_unexpected_response_goes_on_with_the_other_secrets(
 def test_refresh_of_watched_names_without_a_value_stops_at_an_outage_alone(
     error: StrongroomError, requests: int
 ) -> None:
-    shop, source = drawn(0.0, error)
+    shop, source = shop_with_draw(0.0, error)
     for name in ("a", "b"):
         shop.store.on_change(name, lambda _: None)
     shop.store.fetcher.refresh_due()
     assert source.calls == requests
 
 
-def test_a_change_of_state_is_logged_once(caplog: pytest.LogCaptureFixture) -> None:
+def test_stale_and_fresh_again_are_logged_once(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
-    shop, _ = drawn(0.0, "one", *[Sealed("away")] * 5, "two")
+    shop, _ = shop_with_draw(0.0, "one", *[Sealed("unavailable")] * 5, "two")
     shop.store.get("jwt-secret")
     shop.clock.now += TTL
     for _ in range(5):
@@ -134,35 +139,35 @@ def test_a_change_of_state_is_logged_once(caplog: pytest.LogCaptureFixture) -> N
     shop.store.get("jwt-secret")
     lines = [record.getMessage() for record in caplog.records]
     assert lines == [
-        "jwt-secret is served stale, 300 s old: the server is away",
+        "jwt-secret is served stale, 300 s old: the server is unavailable",
         "jwt-secret is fresh again",
     ]
 
 
 @pytest.mark.parametrize("answer", [AccessDenied("x"), SecretDeleted("x"), SecretNotFound("x")])
-def test_what_a_refresh_finds_taken_back_is_served_no_longer(
+def test_value_that_a_refresh_finds_denied_or_deleted_is_dropped(
     answer: StrongroomError, caplog: pytest.LogCaptureFixture
 ) -> None:
-    shop, source = drawn(0.0, "one", answer)
+    shop, source = shop_with_draw(0.0, "one", answer)
     shop.store.get("jwt-secret")
     shop.clock.now += TTL / 2
     shop.store.fetcher.refresh_due()
     with pytest.raises(type(answer)):
         shop.store.get("jwt-secret")
     assert source.calls == 2
-    assert caplog.text.count("jwt-secret is served no longer") == 1
+    assert caplog.text.count("jwt-secret is no longer served") == 1
 
 
-class Leased(Script):
-    """Gives values that live for a minute."""
+class Expiring(Script):
+    """Source of values that expire after a minute."""
 
     def fetch(self, name: str, *asked: object) -> Fetched:
         found = super().fetch(name, *asked)
         return Fetched(found.value, found.source, found.version, expires_in=60.0)
 
 
-def test_a_value_with_an_end_is_never_served_beyond_it() -> None:
-    source = Leased("one", Unreachable("away"))
+def test_value_that_expires_is_never_served_afterwards() -> None:
+    source = Expiring("one", Unreachable("unavailable"))
     shop = Shop(source)
     shop.store.get("database-password")
     shop.clock.now += 59.9
@@ -173,7 +178,7 @@ def test_a_value_with_an_end_is_never_served_beyond_it() -> None:
     assert shop.store.info("database-password") is None
 
 
-def test_a_secret_can_have_a_time_of_its_own() -> None:
+def test_secret_with_its_own_ttl_is_requested_after_it() -> None:
     source = Script("one")
     shop = Shop(source, ttls={"jwt-secret": 10.0})
     for name in ("jwt-secret", "smtp-password"):
@@ -184,7 +189,7 @@ def test_a_secret_can_have_a_time_of_its_own() -> None:
     assert source.calls == 3
 
 
-def test_a_name_without_a_value_is_not_asked_for_again_for_a_while() -> None:
+def test_name_without_a_value_is_not_requested_again_for_its_negative_ttl() -> None:
     source = Script(SecretNotFound("x"), "one")
     shop = Shop(source)
     for _ in range(50):
@@ -194,23 +199,23 @@ def test_a_name_without_a_value_is_not_asked_for_again_for_a_while() -> None:
     assert shop.store.get("jwt-secret") == "one"
 
 
-def test_forcing_asks_for_a_name_without_a_value_too() -> None:
+def test_force_refresh_requests_a_name_with_a_negative_entry() -> None:
     shop = Shop(Script(SecretNotFound("x"), "one"))
     shop.store.get("jwt-secret", default=None)
     assert shop.store.get("jwt-secret", force_refresh=True) == "one"
     assert shop.store.get("jwt-secret") == "one"
 
 
-def test_names_without_a_value_do_not_fill_the_memory() -> None:
+def test_negative_entries_are_bounded() -> None:
     source = Script(AccessDenied("x"))
     shop = Shop(source)
     for number in range(LIMITS.negative_entries + 10):
         with pytest.raises(AccessDenied):
             shop.store.get(f"n{number}")
-    assert len(shop.store.fetcher.cache._absent) == LIMITS.negative_entries
+    assert len(shop.store.fetcher.cache._negative) == LIMITS.negative_entries
 
 
-def test_what_is_read_stays_when_the_cache_is_full() -> None:
+def test_value_that_is_read_stays_when_the_cache_is_full() -> None:
     source = Script("one")
     shop = Shop(source)  # room for three
     shop.store.get("often")
@@ -220,7 +225,7 @@ def test_what_is_read_stays_when_the_cache_is_full() -> None:
     assert source.calls == 21
 
 
-def test_a_slow_answer_does_not_replace_a_later_one() -> None:
+def test_slow_response_does_not_replace_a_later_one() -> None:
     begun, finish = threading.Event(), threading.Event()
 
     class Slow(Script):
@@ -242,7 +247,7 @@ def test_a_slow_answer_does_not_replace_a_later_one() -> None:
 
 
 class Changing:
-    """Another value each time; tells when it is asked from which thread."""
+    """Source with a new value each time. It records the thread of each request."""
 
     decides = True
 
@@ -258,17 +263,17 @@ class Changing:
         return Fetched(Secret(f"value {len(self.threads)}"), "vault", len(self.threads))
 
 
-def real(source: Changing, **limits: Any) -> SecretStore:
-    """A store on the real clock, with its background thread."""
+def store_with_thread(source: Changing, **limits: Any) -> SecretStore:
+    """Return a store with the real clock and a background thread."""
     audit = AuditLog(SCOPE, lambda _line: None)
     return SecretStore(
         [source], audit, limits=Limits(**limits), register=redaction.SecretRegistry()
     )
 
 
-def test_the_thread_begins_with_the_first_value_and_ends_with_the_store() -> None:
+def test_refresh_thread_starts_with_the_first_value_and_ends_with_the_store() -> None:
     source = Changing(enough=2)
-    store = real(source, cache_ttl=0.2)
+    store = store_with_thread(source, cache_ttl=0.2)
     assert not store.fetcher._refresher.running
     store.get("jwt-secret")
     assert source.enough.wait(10)
@@ -279,9 +284,9 @@ def test_the_thread_begins_with_the_first_value_and_ends_with_the_store() -> Non
     assert store.info("jwt-secret") is None
 
 
-def test_a_store_that_nobody_holds_is_let_go_of() -> None:
-    """Its thread is a daemon and doesn't keep the process; closing ends it."""
-    store = real(Changing(enough=1), cache_ttl=60.0)
+def test_refresh_thread_is_a_daemon_and_ends_on_close() -> None:
+    """A daemon thread does not keep the process alive."""
+    store = store_with_thread(Changing(enough=1), cache_ttl=60.0)
     store.get("jwt-secret")
     thread = store.fetcher._refresher._thread
     assert thread is not None
@@ -293,7 +298,7 @@ def test_a_store_that_nobody_holds_is_let_go_of() -> None:
     assert not thread.is_alive()
 
 
-def test_what_arrives_after_closing_is_not_kept(caplog: pytest.LogCaptureFixture) -> None:
+def test_response_after_close_is_not_cached(caplog: pytest.LogCaptureFixture) -> None:
     begun, finish = threading.Event(), threading.Event()
 
     class Slow(Changing):
@@ -302,7 +307,7 @@ def test_what_arrives_after_closing_is_not_kept(caplog: pytest.LogCaptureFixture
             finish.wait(10)
             return super().fetch(name, *asked)
 
-    store = real(Slow(enough=1))
+    store = store_with_thread(Slow(enough=1))
     asking = threading.Thread(target=store.get, args=("jwt-secret",))
     asking.start()
     assert begun.wait(10)
@@ -314,7 +319,9 @@ def test_what_arrives_after_closing_is_not_kept(caplog: pytest.LogCaptureFixture
     assert caplog.text == ""
 
 
-def test_a_failure_of_any_kind_does_not_end_the_thread(caplog: pytest.LogCaptureFixture) -> None:
+def test_unexpected_exception_does_not_end_the_refresh_thread(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     class Broken(Changing):
         def fetch(self, name: str, *asked: object) -> Fetched:
             found = super().fetch(name, *asked)
@@ -323,14 +330,14 @@ def test_a_failure_of_any_kind_does_not_end_the_thread(caplog: pytest.LogCapture
             return found
 
     source = Broken(enough=2)
-    store = real(source, cache_ttl=0.2)
+    store = store_with_thread(source, cache_ttl=0.2)
     store.get("jwt-secret")
     assert source.enough.wait(10)
     third = threading.Event()
     source.enough = third
     source._count = 3
     while not third.is_set():
-        store.fetcher.watch_soon()
+        store.fetcher.refresh_soon()
         third.wait(0.01)
     store.close()
     assert "ZeroDivisionError" in caplog.text

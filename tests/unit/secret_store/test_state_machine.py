@@ -1,4 +1,4 @@
-"""The store against a dict, in sequences that nobody thought of."""
+"""Comparison of the store with a plain dict, over random sequences of events."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ SEQUENCES: Final = 200
 STEPS: Final = 50
 
 
-def test_no_sequence_of_events_makes_the_store_serve_what_it_must_not() -> None:
+def test_store_serves_only_allowed_values_in_every_sequence_of_events() -> None:
     run_state_machine_as_test(
         StoreMachine,
         settings=settings(

@@ -34,7 +34,7 @@ LIMITS = Limits(cache_ttl=300.0, stale_limit=3600.0, cache_entries=3)
 
 
 class Clock:
-    """Time that moves when told."""
+    """Clock that a test sets."""
 
     def __init__(self) -> None:
         self.now = 1000.0
@@ -44,7 +44,7 @@ class Clock:
 
 
 class Script:
-    """A source that answers from a script, and counts."""
+    """Source with scripted answers that counts its requests."""
 
     def __init__(self, *answers: str | StrongroomError, name: str = "vault") -> None:
         self.name = name
@@ -61,7 +61,7 @@ class Script:
 
 
 class Shop:
-    """A store over scripted sources, with its audit lines."""
+    """Store over scripted sources, with its audit lines."""
 
     def __init__(self, *sources: Script, mode: str = "each", **options: Any) -> None:
         self.lines: list[str] = []
@@ -79,7 +79,7 @@ class Shop:
         return [json.loads(line)["outcome"] for line in self.lines]
 
 
-def test_a_fresh_value_is_served_without_asking_again() -> None:
+def test_fresh_value_is_served_without_a_request() -> None:
     source = Script("one", "two")
     shop = Shop(source)
     assert [shop.store.get("jwt-secret") for _ in range(3)] == ["one"] * 3
@@ -87,14 +87,14 @@ def test_a_fresh_value_is_served_without_asking_again() -> None:
     assert shop.outcomes() == ["miss", "hit", "hit"]
 
 
-def test_a_value_past_its_time_is_asked_for_again() -> None:
+def test_value_past_its_ttl_is_requested_again() -> None:
     shop = Shop(Script("one", "two"))
     assert shop.store.get("jwt-secret") == "one"
     shop.clock.now += LIMITS.cache_ttl
     assert shop.store.get("jwt-secret") == "two"
 
 
-def test_force_refresh_asks_again() -> None:
+def test_force_refresh_sends_a_request() -> None:
     source = Script("one", "two")
     shop = Shop(source)
     assert shop.store.get("jwt-secret") == "one"
@@ -103,7 +103,7 @@ def test_force_refresh_asks_again() -> None:
 
 
 @pytest.mark.parametrize("outage", [Unreachable("x"), Sealed("x"), ServerFault("x")])
-def test_an_outage_serves_the_old_value_visibly_and_for_an_hour(outage: StrongroomError) -> None:
+def test_stale_value_is_served_during_an_outage_up_to_the_limit(outage: StrongroomError) -> None:
     shop = Shop(Script("one", outage))
     shop.store.get("jwt-secret")
     shop.clock.now += LIMITS.cache_ttl + 1
@@ -118,7 +118,7 @@ def test_an_outage_serves_the_old_value_visibly_and_for_an_hour(outage: Strongro
 
 
 @pytest.mark.parametrize("answer", [AccessDenied("x"), SecretDeleted("x"), SecretNotFound("x")])
-def test_a_denied_or_deleted_value_is_dropped_at_once(answer: StrongroomError) -> None:
+def test_denied_or_deleted_value_is_dropped_at_once(answer: StrongroomError) -> None:
     shop = Shop(Script("one", answer, Unreachable("x")))
     shop.store.get("jwt-secret")
     with pytest.raises(type(answer)):
@@ -129,7 +129,7 @@ def test_a_denied_or_deleted_value_is_dropped_at_once(answer: StrongroomError) -
         shop.store.get("jwt-secret")
 
 
-def test_a_default_answers_only_for_a_name_without_a_value() -> None:
+def test_default_is_returned_only_for_a_name_without_a_value() -> None:
     assert Shop(Script(SecretNotFound("x"))).store.get("smtp-password", default="") == ""
     assert Shop(Script(SecretNotFound("x"))).store.get("smtp-password", default=None) is None
     for error in (AccessDenied("x"), Unreachable("x"), Sealed("x")):
@@ -137,7 +137,7 @@ def test_a_default_answers_only_for_a_name_without_a_value() -> None:
             Shop(Script(error)).store.get("smtp-password", default="")
 
 
-def test_a_fallback_answers_and_says_so() -> None:
+def test_info_names_the_source_of_a_fallback() -> None:
     vault, dotenv = Script(SecretNotFound("x"), "from vault"), Script("from file", name="dotenv")
     shop = Shop(vault, dotenv)
     assert shop.store.get("test") == "from file"
@@ -148,20 +148,20 @@ def test_a_fallback_answers_and_says_so() -> None:
     assert shop.store.get("test") == "from vault"
 
 
-def test_without_a_fallback_the_first_error_is_the_one_raised() -> None:
+def test_error_of_the_first_source_is_raised_if_none_answers() -> None:
     shop = Shop(Script(Unreachable("no server")), Script(SecretNotFound("no file")))
     with pytest.raises(Unreachable, match="no server"):
         shop.store.get("test")
 
 
-def test_an_invalid_name_reaches_no_source() -> None:
+def test_invalid_name_reaches_no_source() -> None:
     source = Script("one")
     with pytest.raises(InvalidName):
         Shop(source).store.get("../jwt-secret")
     assert source.calls == 0
 
 
-def test_the_cache_is_bounded() -> None:
+def test_cache_is_bounded() -> None:
     source = Script("one")
     shop = Shop(source)
     for name in ("a", "b", "c", "d"):
@@ -170,7 +170,7 @@ def test_the_cache_is_bounded() -> None:
     assert shop.store.info("d") is not None
 
 
-def test_threads_that_miss_together_send_one_request() -> None:
+def test_threads_that_miss_concurrently_send_one_request() -> None:
     gate, started = threading.Barrier(16), threading.Event()
 
     class Slow(Script):
@@ -194,14 +194,14 @@ def test_threads_that_miss_together_send_one_request() -> None:
     assert source.calls == 1
 
 
-def test_nothing_is_released_when_the_record_cannot_be_written(tmp_path: Path) -> None:
+def test_value_is_not_released_if_the_record_cannot_be_written(tmp_path: Path) -> None:
     audit = AuditLog(SCOPE, FileSink(tmp_path / "missing" / "access.jsonl"))
     store = SecretStore([Script("one")], audit, register=redaction.SecretRegistry())
     with pytest.raises(AuditFailed, match="nothing was released"):
         store.get("jwt-secret")
 
 
-def test_in_development_a_failing_record_is_only_logged(
+def test_failed_record_is_only_logged_in_development(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     audit = AuditLog(SCOPE, FileSink(tmp_path / "missing" / "a"), best_effort=True)
@@ -210,7 +210,7 @@ def test_in_development_a_failing_record_is_only_logged(
     assert "cannot write an access record" in caplog.text
 
 
-def test_aggregate_writes_the_first_access_and_then_counts() -> None:
+def test_aggregate_mode_records_the_first_access_and_counts_the_rest() -> None:
     shop = Shop(Script("one"), mode="aggregate")
     for _ in range(5):
         shop.store.get("jwt-secret")
@@ -220,7 +220,7 @@ def test_aggregate_writes_the_first_access_and_then_counts() -> None:
     assert json.loads(shop.lines[-1])["count"] == 4
 
 
-def test_the_record_names_who_asked_and_never_the_value(tmp_path: Path) -> None:
+def test_access_record_contains_the_service_and_not_the_value(tmp_path: Path) -> None:
     path = tmp_path / "access.jsonl"
     audit = AuditLog(SCOPE, FileSink(path))
     SecretStore([Script("the value")], audit, register=redaction.SecretRegistry()).get("jwt-secret")
@@ -234,8 +234,8 @@ def test_the_record_names_who_asked_and_never_the_value(tmp_path: Path) -> None:
     assert path.stat().st_mode & 0o777 == 0o600
 
 
-def test_an_older_answer_that_comes_after_a_denial_is_not_held() -> None:
-    """Two requests cross: what was asked for first is answered last."""
+def test_response_of_an_earlier_request_is_not_cached_after_a_denial() -> None:
+    """Two requests overlap: the first to be sent is the last to be answered."""
     asked, answer = threading.Event(), threading.Event()
 
     class Crossing(Script):

@@ -1,4 +1,4 @@
-"""Versions, fields and types of secrets; what is required, declared, and was current before."""
+"""Tests of versions, fields, types, required and declared secrets, and previous values."""
 
 from __future__ import annotations
 
@@ -33,12 +33,12 @@ RULE = 'path "secret/data/shop/prod/c" { capabilities = ["read"] }'
 
 
 class Versions(Script):
-    """A source with the versions of one secret, by number; None is deleted."""
+    """Source with the numbered versions of one secret; None stands for a deleted one."""
 
     def __init__(self, *values: str | StrongroomError | None, written: float = 0.0) -> None:
         super().__init__("unused")
         self.values = values
-        self.written = written  # of the current one, in seconds since 1970
+        self.written = written  # when the current version was written, in seconds since 1970
         self.asked: list[tuple[str, int | None, str | None]] = []
 
     def fetch(self, name: str, *asked: Any) -> Fetched:
@@ -56,7 +56,7 @@ class Versions(Script):
         return Fetched(Secret(text), "vault", number, "r-1", created_at=self.written)
 
 
-def test_versions_and_fields_are_cached_apart() -> None:
+def test_versions_and_fields_have_their_own_cache_keys() -> None:
     source = Versions("one", "two")
     store = Shop(source).store
     for _ in range(2):
@@ -67,14 +67,14 @@ def test_versions_and_fields_are_cached_apart() -> None:
 
 
 @pytest.mark.parametrize("version", [0, -1, True, 1.0, "1"])
-def test_what_is_no_version_is_refused_before_any_request(version: Any) -> None:
+def test_invalid_version_is_rejected_before_any_request(version: Any) -> None:
     source = Versions("one")
     with pytest.raises(ConfigurationError, match="count from 1"):
         Shop(source).store.get("jwt-secret", version=version)
     assert source.asked == []
 
 
-def test_a_field_can_not_forge_a_line() -> None:
+def test_field_with_a_line_end_is_rejected() -> None:
     source = Versions("one")
     with pytest.raises(ConfigurationError, match="not printable"):
         Shop(source).store.get("jwt-secret", field="user\nforged")
@@ -99,45 +99,45 @@ class Account(BaseModel):
         ('{"user": "ada", "port": 1}', Account, Account(user="ada", port=1)),
     ],
 )
-def test_a_text_becomes_what_is_asked_for(text: str, kind: type[Any], expected: Any) -> None:
+def test_text_is_converted_to_the_requested_type(text: str, kind: type[Any], expected: Any) -> None:
     store = Shop(Script(text)).store
     for _ in range(2):
         assert store.get("smtp-port", as_type=kind) == expected
 
 
 @pytest.mark.parametrize("kind", [int, float, bool, dict, list, Account])
-def test_a_wrong_value_is_named_by_secret_and_type_and_never_shown(kind: type[Any]) -> None:
+def test_wrong_type_error_names_secret_and_type_and_not_the_value(kind: type[Any]) -> None:
     shop = Shop(Script('"hunter2-hunter2"'))
-    with pytest.raises(WrongType, match=f"smtp-port is no {kind.__name__}") as caught:
+    with pytest.raises(WrongType, match=f"smtp-port is not of type {kind.__name__}") as caught:
         shop.store.get("smtp-port", as_type=kind)
     assert caught.value.__context__ is None
     assert "hunter2" not in repr(caught.value)
     assert shop.outcomes() == ["WrongType"]
 
 
-def test_what_is_changed_by_a_caller_is_not_what_is_held() -> None:
+def test_change_by_a_caller_does_not_change_the_cached_value() -> None:
     store = Shop(Script('{"hosts": []}')).store
     store.get("servers", as_type=dict)["hosts"].append("mine")
     assert store.get("servers", as_type=dict) == {"hosts": []}
 
 
-def test_a_type_that_nothing_can_become_is_refused() -> None:
+def test_unsupported_type_is_rejected() -> None:
     with pytest.raises(ConfigurationError, match="use one of int"):
         Shop(Script("x")).store.get("smtp-port", as_type=set)
 
 
-def test_type_checkers_know_what_comes_back() -> None:
-    def never() -> None:
+def test_return_types_are_known_to_type_checkers() -> None:
+    def never_called() -> None:
         assert_type(get_secret("a"), Secret)
         assert_type(get_secret("a", default=None), Secret | None)
         assert_type(get_secret("a", as_type=int), int)
         assert_type(get_secret("a", as_type=Account, default=None), Account | None)
 
-    assert callable(never)
+    assert callable(never_called)
 
 
 class Names(Script):
-    """A source that answers each name from a table."""
+    """Source that looks up each name in a table."""
 
     def __init__(self, **answers: str | StrongroomError) -> None:
         super().__init__("unused")
@@ -152,21 +152,21 @@ class Names(Script):
         return Fetched(Secret(answer), "vault", 1)
 
 
-def test_one_error_lists_all_that_is_missing_with_the_rule_to_add() -> None:
+def test_require_lists_every_missing_secret_with_the_rule_to_add() -> None:
     source = Names(a="1", c=AccessDenied("denied"), d=SecretDeleted("deleted"))
     with pytest.raises(SecretsMissing) as caught:
         Shop(source, scope=SCOPE).store.require(["a", "b", "c", "d", "a"])
     assert source.asked == ["a", "b", "c", "d"]
     assert (caught.value.missing, caught.value.denied) == (("b", "d"), ("c",))
     assert str(caught.value).splitlines() == [
-        "3 required secrets can't be had:",
-        "  b: holds no value; write one",
-        "  d: holds no value; write one",
+        "3 required secrets cannot be read:",
+        "  b: has no value; write one",
+        "  d: has no value; write one",
         "  c: denied or absent; write one, or if it is there add " + RULE,
     ]
 
 
-def test_what_is_required_is_cached() -> None:
+def test_required_secrets_are_cached() -> None:
     source = Names(a="1", b="2")
     store = Shop(source).store
     store.require(iter(["a", "b"]))
@@ -174,19 +174,19 @@ def test_what_is_required_is_cached() -> None:
     assert source.asked == ["a", "b"]
 
 
-def test_a_server_that_is_away_is_not_taken_for_missing_secrets() -> None:
+def test_require_raises_the_outage_instead_of_missing_secrets() -> None:
     with pytest.raises(Unreachable):
-        Shop(Names(a=SecretNotFound("x"), b=Unreachable("away"))).store.require(["a", "b"])
+        Shop(Names(a=SecretNotFound("x"), b=Unreachable("unavailable"))).store.require(["a", "b"])
 
 
-def test_a_wrong_name_among_the_required_is_refused_before_any_request() -> None:
+def test_require_rejects_an_invalid_name_before_any_request() -> None:
     source = Names(a="1")
     with pytest.raises(InvalidName):
         Shop(source).store.require(["a", "../b"])
     assert source.asked == []
 
 
-def test_an_undeclared_name_is_refused_before_any_request() -> None:
+def test_undeclared_name_is_rejected_before_any_request() -> None:
     source = Names(jwt_secret="1", other="2")
     shop = Shop(source, declared={"jwt-secret"})
     assert shop.store.get("jwt-secret") == "1"
@@ -209,7 +209,7 @@ secrets:
 """
 
 
-def test_the_names_are_read_from_a_declaration_or_a_list(tmp_path: Path) -> None:
+def test_declared_names_are_read_from_yaml_or_a_list(tmp_path: Path) -> None:
     (tmp_path / "services").mkdir()
     declaration, plain = tmp_path / "services" / "shop.yaml", tmp_path / "names.txt"
     declaration.write_text(DECLARATION)
@@ -224,17 +224,15 @@ def test_the_names_are_read_from_a_declaration_or_a_list(tmp_path: Path) -> None
     ("text", "error"),
     [("secrets: [a, b]", "no mapping"), ("secrets: {", "no mapping"), ("- x", "no mapping")],
 )
-def test_a_declaration_that_can_not_be_read_is_refused(
-    tmp_path: Path, text: str, error: str
-) -> None:
+def test_unreadable_declaration_is_rejected(tmp_path: Path, text: str, error: str) -> None:
     (tmp_path / "shop.yaml").write_text(text)
     with pytest.raises(ConfigurationError, match=error):
         read_declaration(tmp_path / "shop.yaml", SCOPE)
-    with pytest.raises(ConfigurationError, match="can't be read"):
+    with pytest.raises(ConfigurationError, match="cannot be read"):
         read_declaration(tmp_path, SCOPE)
 
 
-def test_the_previous_value_is_the_version_before() -> None:
+def test_previous_value_is_the_version_before() -> None:
     store = Shop(Versions("one", "two", "three")).store
     assert store.current_and_previous("jwt-secret") == ("three", "two")
 
@@ -242,7 +240,7 @@ def test_the_previous_value_is_the_version_before() -> None:
 @pytest.mark.parametrize(
     "values", [("one",), (None, "two"), (SecretNotFound("x"), "two"), (AccessDenied("x"), "two")]
 )
-def test_there_is_no_previous_value_where_none_may_count(values: Any) -> None:
+def test_missing_deleted_or_denied_version_is_no_previous_value(values: Any) -> None:
     source = Versions(*values)
     store = Shop(source).store
     if isinstance(values[0], AccessDenied):
@@ -255,15 +253,15 @@ def test_there_is_no_previous_value_where_none_may_count(values: Any) -> None:
 
 
 @pytest.mark.parametrize(("age", "previous"), [(HOUR, "one"), (HOUR + 1, None)])
-def test_past_its_grace_the_previous_value_counts_no_more(age: float, previous: str | None) -> None:
+def test_previous_value_is_none_after_the_grace(age: float, previous: str | None) -> None:
     source = Versions("one", "two", written=5000.0)
     store = Shop(source, wall=lambda: 5000.0 + age).store
     assert store.current_and_previous("jwt-secret", grace=HOUR) == ("two", previous)
     assert len(source.asked) == (2 if previous else 1)
 
 
-def test_a_password_that_the_server_changes_by_itself_has_no_previous_value() -> None:
-    """The versions of its entry are of the template that it is put into."""
+def test_password_rotated_by_the_server_has_no_previous_value() -> None:
+    """Its entry's versions belong to the template into which the password is inserted."""
 
     class Rotated(Versions):
         def fetch(self, name: str, *asked: Any) -> Fetched:
@@ -274,15 +272,15 @@ def test_a_password_that_the_server_changes_by_itself_has_no_previous_value() ->
     assert len(source.asked) == 1
 
 
-def test_a_previous_value_that_can_not_be_asked_for_costs_one_attempt_in_a_while() -> None:
-    source = Versions(Unreachable("away"), "two")
+def test_unavailable_previous_value_is_requested_once_per_backoff() -> None:
+    source = Versions(Unreachable("unavailable"), "two")
     store = Shop(source).store
     for _ in range(5):
         assert store.current_and_previous("jwt-secret") == ("two", None)
     assert source.asked == [("jwt-secret", None, None), ("jwt-secret", 1, None)]
 
 
-def test_a_denied_name_is_served_in_no_version() -> None:
+def test_denied_name_is_served_in_no_version() -> None:
     source = Versions("one", "two")
     shop = Shop(source)
     shop.store.current_and_previous("jwt-secret")
@@ -294,6 +292,6 @@ def test_a_denied_name_is_served_in_no_version() -> None:
         shop.store.get("jwt-secret", version=1)
 
 
-def test_every_error_that_is_remembered_can_be_made_anew() -> None:
+def test_remembered_errors_can_be_recreated() -> None:
     for kind in (SecretNotFound, SecretDeleted, AccessDenied, *errors.OUTAGE):
-        assert str(type(kind("words"))(*kind("words").args)) == "words"
+        assert str(type(kind("message"))(*kind("message").args)) == "message"

@@ -1,4 +1,4 @@
-"""Being told of changes."""
+"""Tests of callbacks on changes."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ PATIENCE = 5.0  # seconds for a thread to do its work
 
 
 class Inbox:
-    """A callback that keeps what it is given."""
+    """Callback that keeps the values it receives."""
 
     def __init__(self) -> None:
         self.values: queue.Queue[Secret] = queue.Queue()
@@ -34,7 +34,7 @@ class Inbox:
         return self.values.get(timeout=PATIENCE)
 
 
-def test_a_new_value_is_told_in_a_thread_of_its_own() -> None:
+def test_callback_receives_a_new_value_in_its_own_thread() -> None:
     shop, inbox = Shop(Script("one", "two"), draw=lambda: 0.0), Inbox()
     shop.store.get("jwt-secret")
     shop.store.on_change("jwt-secret", inbox)
@@ -44,7 +44,7 @@ def test_a_new_value_is_told_in_a_thread_of_its_own() -> None:
     assert inbox.threads == {"strongroom-callbacks"}
 
 
-def test_a_forced_refresh_by_anybody_is_noticed() -> None:
+def test_callback_is_called_after_any_force_refresh() -> None:
     shop, inbox = Shop(Script("one", "two")), Inbox()
     shop.store.get("jwt-secret")
     shop.store.on_change("jwt-secret", inbox)
@@ -52,7 +52,7 @@ def test_a_forced_refresh_by_anybody_is_noticed() -> None:
     assert inbox.next() == "two"
 
 
-def test_what_is_watched_is_asked_for_though_nobody_reads_it() -> None:
+def test_watched_name_is_refreshed_without_readers() -> None:
     source = Script("one", "one", "two", "two")
     shop, inbox = Shop(source, draw=lambda: 0.0), Inbox()
     shop.store.on_change("jwt-secret", inbox)
@@ -64,8 +64,8 @@ def test_what_is_watched_is_asked_for_though_nobody_reads_it() -> None:
     assert inbox.values.empty()
 
 
-def test_a_watched_name_without_a_value_is_tried_at_a_measured_pace() -> None:
-    source = Script(Unreachable("away"), Unreachable("away"), "one", "two")
+def test_watched_name_without_a_value_is_requested_once_per_backoff() -> None:
+    source = Script(Unreachable("unavailable"), Unreachable("unavailable"), "one", "two")
     shop, inbox = Shop(source, draw=lambda: 0.0), Inbox()
     shop.store.on_change("jwt-secret", inbox)
     for _ in range(10):
@@ -77,7 +77,7 @@ def test_a_watched_name_without_a_value_is_tried_at_a_measured_pace() -> None:
     assert inbox.next() == "two"
 
 
-def test_a_value_that_comes_back_changed_is_told() -> None:
+def test_callback_is_called_for_a_value_that_returns_changed() -> None:
     shop, inbox = Shop(Script("one", SecretDeleted("x"), "one", SecretDeleted("x"), "two")), Inbox()
     shop.store.get("jwt-secret")
     shop.store.on_change("jwt-secret", inbox)
@@ -86,7 +86,7 @@ def test_a_value_that_comes_back_changed_is_told() -> None:
     assert inbox.next() == "two"
 
 
-def test_an_exception_is_logged_without_the_value_and_others_are_called(
+def test_failing_callback_is_logged_without_the_value_and_others_are_called(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     def broken(value: Secret) -> None:
@@ -102,7 +102,7 @@ def test_an_exception_is_logged_without_the_value_and_others_are_called(
     assert "hunter2" not in caplog.text
 
 
-def test_cancelled_is_not_called_again() -> None:
+def test_cancelled_callback_is_not_called_again() -> None:
     shop, inbox, other = Shop(Script("one", "two", "three")), Inbox(), Inbox()
     shop.store.get("jwt-secret")
     watch = shop.store.on_change("jwt-secret", inbox)
@@ -117,26 +117,26 @@ def test_cancelled_is_not_called_again() -> None:
     assert shop.store.fetcher.watches.names == {"jwt-secret"}
 
 
-def test_a_callback_may_cancel_and_read() -> None:
-    shop, told = Shop(Script("one", "two")), queue.Queue[str]()
+def test_callback_may_cancel_and_read() -> None:
+    shop, received = Shop(Script("one", "two")), queue.Queue[str]()
     shop.store.get("jwt-secret")
 
     def once(_value: Secret) -> None:
         watch.cancel()
-        told.put(shop.store.get("jwt-secret"))
+        received.put(shop.store.get("jwt-secret"))
 
     watch = shop.store.on_change("jwt-secret", once)
     shop.store.get("jwt-secret", force_refresh=True)
-    assert told.get(timeout=PATIENCE) == "two"
+    assert received.get(timeout=PATIENCE) == "two"
     assert shop.store.fetcher.watches.names == frozenset()
 
 
-def test_a_slow_callback_holds_up_no_reader_and_is_given_the_last_value() -> None:
-    held, inbox = threading.Event(), Inbox()
+def test_slow_callback_blocks_no_reader_and_receives_the_last_value() -> None:
+    release, inbox = threading.Event(), Inbox()
 
     def slow(value: Secret) -> None:
         inbox(value)
-        held.wait(PATIENCE)
+        release.wait(PATIENCE)
 
     shop = Shop(Script("one", "two", "three", "four"))
     shop.store.get("jwt-secret")
@@ -145,28 +145,28 @@ def test_a_slow_callback_holds_up_no_reader_and_is_given_the_last_value() -> Non
     assert inbox.next() == "two"
     for expected in ("three", "four"):
         assert shop.store.get("jwt-secret", force_refresh=True) == expected
-    held.set()
+    release.set()
     assert inbox.next() == "four"
     assert inbox.values.empty()
 
 
-def test_a_name_outside_the_grammar_is_not_watched() -> None:
+def test_invalid_name_is_not_watched() -> None:
     shop = Shop(Script("one"))
     with pytest.raises(InvalidName):
         shop.store.on_change("../jwt-secret", print)
     assert shop.store.fetcher.watches.names == frozenset()
 
 
-def test_a_new_value_is_recorded_before_a_callback_is_given_it() -> None:
+def test_change_is_recorded_before_the_callback() -> None:
     shop, records = Shop(Script("one", "two")), queue.Queue[list[str]]()
     shop.store.get("jwt-secret")
     shop.store.on_change("jwt-secret", lambda _value: records.put(list(shop.lines)))
-    shop.store.fetcher.board("jwt-secret", force=True).result()
+    shop.store.fetcher.fetch_future("jwt-secret", force=True).result()
     record = json.loads(records.get(timeout=PATIENCE)[-1])
     assert (record["secret"], record["outcome"], record["version"]) == ("jwt-secret", "change", 2)
 
 
-def test_a_callback_whose_record_cannot_be_written_is_given_nothing(
+def test_callback_is_not_called_if_the_record_cannot_be_written(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     asked, inbox = threading.Event(), Inbox()
@@ -177,13 +177,13 @@ def test_a_callback_whose_record_cannot_be_written_is_given_nothing(
 
     audit = AuditLog(SCOPE, full)
     store = SecretStore([Script("one", "two")], audit, register=redaction.SecretRegistry())
-    store.fetcher.board("jwt-secret", force=True).result()
+    store.fetcher.fetch_future("jwt-secret", force=True).result()
     store.on_change("jwt-secret", inbox)
-    store.fetcher.board("jwt-secret", force=True).result()
+    store.fetcher.fetch_future("jwt-secret", force=True).result()
     assert asked.wait(PATIENCE)
-    watching = store.fetcher.watches._caller._thread
-    assert watching is not None
+    thread = store.fetcher.watches._worker._thread
+    assert thread is not None
     store.close()
-    watching.join(PATIENCE)
+    thread.join(PATIENCE)
     assert inbox.values.empty()
     assert "a callback on jwt-secret failed: AuditFailed" in caplog.text

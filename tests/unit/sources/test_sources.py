@@ -216,6 +216,6 @@ def test_declaration_limits_names_that_can_be_read(tmp_path: Path) -> None:
     )
     client = Client(settings)
     assert client.secrets.get("jwt-secret") == "from the file"
-    with pytest.raises(ConfigurationError, match="'database-url' isn't declared"):
+    with pytest.raises(ConfigurationError, match="'database-url' is not declared"):
         client.secrets.get("database-url")
     client.close()
