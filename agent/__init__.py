@@ -1,5 +1,5 @@
-"""Templates of configuration files: compiled for the agent, which renders and delivers them.
+"""Wrapper of Vault Agent: compiler of config templates, the agent's configuration, supervisor.
 
-``compile`` turns what a service author writes into the agent's own template language; ``hcl``
-writes the agent's configuration; ``run`` keeps the agent running.
+``compiler`` compiles a service author's template to the agent's template language, ``config_file``
+writes the agent's configuration, ``supervisor`` keeps the agent running.
 """

@@ -1,7 +1,7 @@
-"""How an agent logs in: its ``auto_auth`` method, as the environment declares it.
+"""Auto-auth methods of an agent, as the environment declares them.
 
-By AppRole it is given a fresh credential at each start, by whoever starts it. The others are
-identities that its machine has already; the file is read again at each login.
+With AppRole, the supervisor issues a new secret-id at each start. The other methods use an identity
+that the machine has already, and the agent reads its file again at each login.
 """
 
 from __future__ import annotations
@@ -18,21 +18,21 @@ from vault.declare.schema.model import Agent
 
 
 class AutoAuth(Protocol):
-    """One ``auto_auth`` method."""
+    """One method of the agent's ``auto_auth`` block."""
 
     @property
     def method(self) -> str:
-        """Its name, under which it is also mounted."""
+        """Return the name of the method, which is also its mount path."""
         ...
 
     def config(self, scope: Scope) -> Mapping[str, object]:
-        """The method's configuration, for the role of *scope*."""
+        """Return the method's ``config`` block, for the role of *scope*."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class AppRoleAutoAuth:
-    """A role-id, and a secret-id that can be unwrapped once."""
+    """AppRole login with a role-id, and a response-wrapped secret-id that can be unwrapped once."""
 
     method: ClassVar[str] = "approle"
 
@@ -40,7 +40,7 @@ class AppRoleAutoAuth:
     secret_id_file: Path
 
     def config(self, scope: Scope) -> Mapping[str, object]:
-        """The two files; the secret-id is deleted once it is read."""
+        """Return the two files. The agent deletes the secret-id after it has read it."""
         return {
             "role_id_file_path": self.role_id_file,
             "secret_id_file_path": self.secret_id_file,
@@ -51,14 +51,18 @@ class AppRoleAutoAuth:
 
 @dataclass(frozen=True, slots=True)
 class JwtAutoAuth:
-    """A signed token in a file, which the platform replaces before it ends."""
+    """JWT login with a token file, which the platform replaces before the token expires."""
 
     method: ClassVar[str] = "jwt"
 
     token_file: Path
 
     def config(self, scope: Scope) -> Mapping[str, object]:
-        """The file stays: an agent that starts again needs it. A lost one is remembered."""
+        """Return the file and the role.
+
+        The agent does not delete the file, because it needs it again when it restarts. While it
+        runs it remembers the token, so that it can log in again although the file is missing.
+        """
         return {
             "path": self.token_file,
             "role": scope,
@@ -68,20 +72,27 @@ class JwtAutoAuth:
 
 @dataclass(frozen=True, slots=True)
 class KubernetesAutoAuth:
-    """The pod's own token."""
+    """Kubernetes login with the service-account token of the pod."""
 
     method: ClassVar[str] = "kubernetes"
 
     token_file: Path
 
     def config(self, scope: Scope) -> Mapping[str, object]:
-        """The file and the role."""
+        """Return the file and the role."""
         return {"token_path": self.token_file, "role": scope}
 
 
 @dataclass(frozen=True, slots=True)
 class CertificateAutoAuth:
-    """A TLS client certificate; *cacert* vouches for the server, None for the system's."""
+    """TLS certificate login.
+
+    Attributes:
+        certificate_file: PEM file of the client certificate.
+        key_file: PEM file of its private key.
+        cacert: PEM file of the CA that signed the server's certificate; None for the system's CAs.
+
+    """
 
     method: ClassVar[str] = "cert"
 
@@ -90,7 +101,7 @@ class CertificateAutoAuth:
     cacert: Path | None = None
 
     def config(self, scope: Scope) -> Mapping[str, object]:
-        """The files, read again at each login: certificates are renewed."""
+        """Return the files. The agent reads them at each login, as certificates are renewed."""
         return {
             "name": scope,
             "client_cert": self.certificate_file,
@@ -103,30 +114,31 @@ class CertificateAutoAuth:
 def declared_auto_auth(
     agent: Agent, approle: AppRoleAutoAuth, cacert: Path | None = None
 ) -> AutoAuth:
-    """The login that the environment declares for its agents.
+    """Return the auto-auth method that the environment declares for its agents.
 
     Args:
-        agent: of the environment's declaration.
-        approle: where the machine keeps AppRole credentials, for when that is the method.
-        cacert: PEM of whoever vouches for the server; None for the system's.
+        agent: the agent section of the environment's declaration.
+        approle: the files of the AppRole credentials, returned if that is the method.
+        cacert: PEM file of the CA that signed the server's certificate; None for the system's CAs.
 
     Raises:
-        ConfigurationError: a file that the method needs isn't declared.
+        ConfigurationError: If a file that the method needs is not declared.
 
     """
     match agent.login:
         case "approle":
             return approle
         case "jwt":
-            return JwtAutoAuth(_declared(agent.token_file, "token_file"))
+            return JwtAutoAuth(_declared_path(agent.token_file, "token_file"))
         case "kubernetes":
-            return KubernetesAutoAuth(_declared(agent.token_file, "token_file"))
+            return KubernetesAutoAuth(_declared_path(agent.token_file, "token_file"))
         case "cert":
-            certificate = _declared(agent.certificate_file, "certificate_file")
-            return CertificateAutoAuth(certificate, _declared(agent.key_file, "key_file"), cacert)
+            certificate = _declared_path(agent.certificate_file, "certificate_file")
+            key = _declared_path(agent.key_file, "key_file")
+            return CertificateAutoAuth(certificate, key, cacert)
 
 
-def _declared(path: str | None, key: str) -> Path:
+def _declared_path(path: str | None, key: str) -> Path:
     if path is None:
-        raise ConfigurationError(f"agent.{key} is not declared; its login needs that file")
+        raise ConfigurationError(f"agent.{key} is not declared; declare it, the login needs it")
     return Path(path)

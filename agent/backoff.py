@@ -1,15 +1,21 @@
-"""How long to wait after failures in a row."""
+"""Exponential backoff after consecutive failures."""
 
 from __future__ import annotations
 
 from typing import Final
 
-FIRST_PAUSE: Final = 1.0  # seconds after the first failure; doubles with each
-LONGEST_PAUSE: Final = 60.0  # seconds
+BACKOFF_MIN: Final = 1.0  # seconds after the first failure; doubles with each further one
+BACKOFF_MAX: Final = 60.0  # seconds
 
 
-def backoff(failures: int, chance: float) -> float:
-    """Seconds to wait after the *failures*-th failure in a row; *chance* in [0, 1) spreads it."""
+def backoff(failures: int, jitter: float) -> float:
+    """Return the seconds to wait before the next attempt.
+
+    Args:
+        failures: number of consecutive failures, from 1.
+        jitter: random number in [0, 1), which spreads the wait between half and all of its ceiling.
+
+    """
     doublings = min(failures - 1, 10)
-    ceiling = min(LONGEST_PAUSE, FIRST_PAUSE * 2.0**doublings)
-    return max(FIRST_PAUSE, ceiling * (0.5 + chance / 2))
+    ceiling = min(BACKOFF_MAX, BACKOFF_MIN * 2.0**doublings)
+    return max(BACKOFF_MIN, ceiling * (0.5 + jitter / 2))

@@ -1,4 +1,4 @@
-"""The agent's configuration file."""
+"""Configuration file of the agent, ``agent.hcl``."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from agent.auto_auth import AutoAuth
 from app_integration.names import Scope
 from vault.runtime.servers.hcl import quoted
 
-EXEC_TIMEOUT = 30  # seconds; deliver bounds itself below it
+EXEC_TIMEOUT = 30  # seconds for the command; its own deadline is shorter
 
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """One file on its way to an application.
+    """Delivery of one rendered file to an application.
 
     Attributes:
         template: the compiled template.
-        staging: where the agent renders it.
-        live: where the application reads it.
-        model: ``package.module:Class`` that a file must fit to go live.
+        staging: the path that the agent renders to.
+        live: the path that the application reads.
+        model: the model ``package.module:Class`` that validates the file before it goes live.
 
     """
 
@@ -36,7 +36,12 @@ class Delivery:
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Self:
-        """The delivery that parsed JSON describes; a KeyError names what is missing."""
+        """Return the delivery in parsed JSON, see :meth:`to_json`.
+
+        Raises:
+            KeyError: If a key is missing. It names the key.
+
+        """
         return cls(
             template=Path(data["template"]),
             staging=Path(data["staging"]),
@@ -45,7 +50,7 @@ class Delivery:
         )
 
     def to_json(self) -> dict[str, str]:
-        """What :meth:`from_json` reads."""
+        """Return a JSON object that :meth:`from_json` reads."""
         return {
             "template": str(self.template),
             "staging": str(self.staging),
@@ -54,7 +59,12 @@ class Delivery:
         }
 
     def command(self, python: Path) -> list[str]:
-        """The command that delivers it, run by *python* in the project's folder."""
+        """Return the command that delivers the file.
+
+        Args:
+            python: the interpreter. It runs in the project's folder.
+
+        """
         arguments = ["--staging", str(self.staging), "--live", str(self.live)]
         program = [str(python), "-m", "app_integration", "deliver"]
         return [*program, *arguments, "--model", self.model, "--never-fail"]
@@ -62,14 +72,18 @@ class Delivery:
 
 @dataclass(frozen=True, slots=True)
 class AgentSettings:
-    """What an agent's configuration depends on.
+    """Settings from which the agent's configuration is rendered.
 
     Attributes:
-        scope: whose role it logs in as.
-        login: by which method.
+        scope: the service and environment, whose role the agent logs in as.
+        vault_addr: address of the server.
+        login: the auto-auth method.
         python: the interpreter that runs ``deliver``.
-        render_interval: seconds until a changed KV secret is seen.
-        retries: of one request; the agent ends once they are used up.
+        deliveries: the files to render and deliver.
+        vault_cacert: PEM file of the CA that signed the server's certificate; None for the
+            system's CAs.
+        render_interval: seconds after which the agent notices a changed KV secret.
+        retries: number of retries of one request. The agent exits when they are used up.
 
     """
 
@@ -84,10 +98,10 @@ class AgentSettings:
 
 
 def render(settings: AgentSettings) -> str:
-    """The text of ``agent.hcl``.
+    """Return the text of ``agent.hcl``.
 
     Raises:
-        ConfigurationError: a path that isn't Unicode.
+        ConfigurationError: If a path is not valid Unicode.
 
     """
     return (
@@ -108,16 +122,16 @@ def render(settings: AgentSettings) -> str:
     )
 
 
-def _written(value: object) -> str:
-    """*value* quoted, unless the template says that it is safe: a key that is our own."""
+def _quote_unless_safe(value: object) -> str:
+    """Return *value* quoted for HCL, except for a key, which the template marks as safe."""
     return str(value) if isinstance(value, Markup) else quoted(value)
 
 
 def _environment() -> Environment:
-    return Environment(  # noqa: S701 (HCL, not HTML: finalize quotes for it)
+    return Environment(  # noqa: S701 (HCL, not HTML: finalize does the quoting)
         loader=FileSystemLoader(Path(__file__).parent),
         undefined=StrictUndefined,
-        finalize=_written,
+        finalize=_quote_unless_safe,
         trim_blocks=True,
         lstrip_blocks=True,
         keep_trailing_newline=True,

@@ -1,4 +1,4 @@
-"""What is wrong with a template, and where."""
+"""Errors of templates, with the line of the fault."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from app_integration.errors import ConfigurationError
 
 
 class TemplateRejected(ConfigurationError):
-    """A template that can't be compiled: ``file:line: what; what to do instead``.
+    """Error of a template that cannot be compiled: ``file:line: fault; what to do instead``.
 
     Attributes:
-        line: counted from 1; 0 when the fault is the file as a whole.
+        line: line of the fault, from 1; 0 if the fault is not in one line.
 
     """
 
@@ -21,12 +21,12 @@ class TemplateRejected(ConfigurationError):
         self.line = line
 
 
-class Refused(Exception):
-    """Why a helper refuses its arguments; whoever knows the line makes it a TemplateRejected."""
+class HelperError(Exception):
+    """Invalid call of a template's helper; the parser adds the line and raises TemplateRejected."""
 
 
-def nearest(name: str, known: Iterable[str]) -> str:
-    """A hint for an unknown *name*: the known one it resembles, else all of them."""
+def suggest(name: str, known: Iterable[str]) -> str:
+    """Return a hint for an unknown *name*: the most similar known name, or all known names."""
     names = sorted(known)
     if close := difflib.get_close_matches(name, names, n=1):
         return f"did you mean {close[0]!r}?"

@@ -1,58 +1,65 @@
-"""When what an agent rendered and nobody delivered is tried again. Nothing is done here.
+"""Schedule for files that the agent rendered and that were not delivered yet. It delivers nothing.
 
-The agent runs its command once for each rendering: if that is killed, or waits for what may pass,
-the agent doesn't try again.
+The agent runs its command once for each rendering. If the command is killed, or fails for a reason
+that may pass, the agent does not try again.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from agent.backoff import FIRST_PAUSE, backoff
+from agent.backoff import BACKOFF_MIN, backoff
 from app_integration._internal.private_file import Stamp
 from app_integration.config.deliver import State, Status
 
 
 @dataclass(slots=True)
 class Redelivery:
-    """One file on its way to an application, as the supervisor follows it.
+    """Retry schedule of one file.
 
     Attributes:
-        patience: seconds that the agent's own command may take; none is started beside it.
+        command_timeout: seconds that the agent's own command may take. No other delivery starts in
+            that time.
 
     """
 
-    patience: float
+    command_timeout: float
     _staged: Stamp | None = None
-    _tries: int = 0
-    _next: float = 0.0
+    _attempts: int = 0
+    _retry_at: float = 0.0
 
-    def due(self, staged: Stamp | None, status: Status | None, now: float) -> bool:
-        """Whether to deliver now.
+    def is_due(self, staged: Stamp | None, status: Status | None, now: float) -> bool:
+        """Return whether to deliver now.
 
         Args:
-            staged: the present state of the staging file; None when there is none.
-            status: of the last delivery; None when there was none.
-            now: seconds, monotonic.
+            staged: the current state of the staging file; None if there is none.
+            status: the status of the last delivery; None if there was none.
+            now: monotonic seconds.
 
         """
-        if staged is None or _settled(staged, status):
-            self._staged, self._tries = None, 0
+        if staged is None or _is_settled(staged, status):
+            self._staged, self._attempts = None, 0
             return False
         if staged != self._staged:
-            self._staged, self._tries = staged, 0
-            told = status is not None and status.staged == staged
-            self._next = now + (FIRST_PAUSE if told else self.patience)
-        return now >= self._next
+            self._staged, self._attempts = staged, 0
+            was_attempted = status is not None and status.staged == staged
+            self._retry_at = now + (BACKOFF_MIN if was_attempted else self.command_timeout)
+        return now >= self._retry_at
 
-    def tried(self, now: float, chance: float) -> None:
-        """Note that it was just delivered, or wasn't; *chance* in [0, 1) spreads the next try."""
-        self._tries += 1
-        self._next = now + backoff(self._tries, chance)
+    def record_attempt(self, now: float, jitter: float) -> None:
+        """Schedule the next attempt after one that ended at *now*, whatever its result.
+
+        Args:
+            now: monotonic seconds.
+            jitter: see :func:`.backoff.backoff`.
+
+        """
+        self._attempts += 1
+        self._retry_at = now + backoff(self._attempts, jitter)
 
 
-def _settled(staged: Stamp, status: Status | None) -> bool:
-    """Whether there is nothing more to do for *staged*: it is live, or refused for good."""
+def _is_settled(staged: Stamp, status: Status | None) -> bool:
+    """Return whether *staged* needs no further attempt: it is live, or was rejected for good."""
     if status is None or status.staged != staged:
         return False
     return status.state.live or status.state is State.REFUSED

@@ -1,4 +1,4 @@
-"""What the supervisor is told: its configuration file, written and read."""
+"""Configuration file of the supervisor, ``run.json``."""
 
 from __future__ import annotations
 
@@ -15,17 +15,18 @@ from app_integration.settings import Settings
 
 @dataclass(frozen=True, slots=True)
 class RunSettings:
-    """What the supervisor is told.
+    """Configuration of the supervisor.
 
     Attributes:
-        starter: server and scope; and the starter's two credential files, if the agent logs in by
-            AppRole and so needs a credential at each start.
-        wrap_ttl: seconds, as declared, in which a secret-id that the starter issues must be used.
-        program: the ``bao`` (or ``vault``) binary.
+        starter: server and scope. If the agent logs in with AppRole, also the two credential files
+            of the starter, which issues a secret-id at each start.
+        wrap_ttl: seconds within which an issued secret-id must be unwrapped and used, as declared.
+        program: the ``bao`` or ``vault`` binary.
         agent_config: the rendered ``agent.hcl``.
-        secret_id_file: where the agent expects its secret-id, if it does.
+        secret_id_file: the path at which the agent reads its secret-id, if it uses AppRole.
         python: the interpreter that runs ``deliver``.
-        working_directory: from where *python* finds the application's model.
+        working_directory: the folder from which *python* imports the application's model.
+        deliveries: the files to deliver.
 
     """
 
@@ -40,10 +41,10 @@ class RunSettings:
 
     @classmethod
     def from_file(cls, path: Path) -> Self:
-        """The settings in the JSON file *path*.
+        """Return the settings in the JSON file *path*.
 
         Raises:
-            ConfigurationError: it can't be read, or a key is missing or wrong.
+            ConfigurationError: If the file cannot be read, or a key is missing or invalid.
 
         """
         try:
@@ -65,16 +66,16 @@ class RunSettings:
                 deliveries=tuple(map(Delivery.from_json, data["deliveries"])),
             )
         except KeyError as error:
-            raise ConfigurationError(f"{path}: the key {error} is missing") from None
+            raise ConfigurationError(f"{path}: the key {error} is missing; add it") from None
         except (AttributeError, TypeError, ValueError) as error:
             raise ConfigurationError(f"{path}: {error}") from None
         except OSError as error:
-            raise ConfigurationError(f"{path} can't be read: {error.strerror}") from None
+            raise ConfigurationError(f"{path} cannot be read: {error.strerror}") from None
 
     def to_json(self) -> str:
-        """What :meth:`from_file` reads."""
+        """Return the JSON text that :meth:`from_file` reads."""
         starter = self.starter
-        told = {
+        data = {
             "service": starter.scope.service,
             "environment": starter.scope.environment,
             "vault_addr": starter.required_address(),
@@ -89,11 +90,11 @@ class RunSettings:
             "working_directory": str(self.working_directory),
             "deliveries": [delivery.to_json() for delivery in self.deliveries],
         }
-        return f"{json.dumps(told, indent=2)}\n"
+        return f"{json.dumps(data, indent=2)}\n"
 
 
-def _path(told: str | None) -> Path | None:
-    return None if told is None else Path(told)
+def _path(text: str | None) -> Path | None:
+    return None if text is None else Path(text)
 
 
 def _text(path: Path | None) -> str | None:

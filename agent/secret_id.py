@@ -1,7 +1,7 @@
-"""The credential that starts an agent: a secret-id that can be unwrapped once, soon, and used once.
+"""Wrapped secret-ids that start an agent: each can be unwrapped once, used once, and expires soon.
 
-Whoever starts agents has a role of its own, the *starter*, which may issue secret-ids of one
-other role, wrapped, and nothing else.
+A process that starts agents logs in with a role of its own, the *starter*. That role may issue
+wrapped secret-ids of one other role and nothing else.
 """
 
 from __future__ import annotations
@@ -12,31 +12,34 @@ from app_integration.settings import Settings
 
 
 def issue_secret_id(session: Session, role: str, wrap_ttl: int) -> str:
-    """A wrapping token that holds a fresh secret-id of the AppRole *role*.
+    """Return a wrapping token that contains a new secret-id of the AppRole *role*.
 
     Args:
-        session: logged in as a starter of *role*.
-        role: the agent's role, as ``gaara-store-dev``.
-        wrap_ttl: seconds, as declared, in which the token can be unwrapped, once, and the secret-id
-            log in, once.
+        session: a session that is logged in as the starter of *role*.
+        role: the agent's role, such as ``gaara-store-dev``.
+        wrap_ttl: seconds, as declared, within which the token can be unwrapped once and the
+            secret-id can log in once.
 
     Raises:
-        AccessDenied: the starter may not, or *role* is absent.
-        ServerError: the server is away.
-        AuthenticationFailed: the starter's own login was refused.
+        AccessDenied: If the starter's policy does not grant it, or *role* does not exist.
+        ServerError: If the server is unavailable.
+        AuthenticationFailed: If the starter's own login was rejected.
 
     """
-    limits = {"num_uses": "1", "ttl": f"{wrap_ttl}s"}  # as the starter's policy demands
-    answer = session.post(need("issue-secret-id", role).path, limits, wrap_ttl=wrap_ttl)
-    return str(answer["wrap_info"]["token"])
+    limits = {"num_uses": "1", "ttl": f"{wrap_ttl}s"}  # the starter's policy requires both
+    response = session.post(need("issue-secret-id", role).path, limits, wrap_ttl=wrap_ttl)
+    return str(response["wrap_info"]["token"])
 
 
 def issue_as_starter(starter: Settings, wrap_ttl: int) -> str:
-    """Log in as *starter*, issue one secret-id for its scope's role, and log out.
+    """Log in as *starter*, issue one wrapped secret-id for the role of its scope, and log out.
+
+    Returns:
+        The wrapping token, see :func:`issue_secret_id`.
 
     Raises:
-        ConfigurationError: a credential file is missing.
-        StrongroomError: as :func:`issue_secret_id`.
+        ConfigurationError: If a credential file is missing.
+        StrongroomError: If the secret-id cannot be issued, see :func:`issue_secret_id`.
 
     """
     with open_session(starter) as session:

@@ -1,10 +1,11 @@
-"""Keeps the agent running: ``python -m agent.supervisor --config FILE``.
+"""Supervisor that keeps the agent running: ``python -m agent.supervisor --config FILE``.
 
-An agent ends itself on an outage, a deleted secret or a failed login, and it can't start again
-with the secret-id that it used. So each start gets a fresh, wrapped one, unless the agent logs in
-by what its machine has, after a pause that grows while starts fail. Beside that, what was rendered
-and isn't live is delivered again until it is, or is refused for good. One line of JSON per event
-goes to standard error, beside the agent's own log; no line holds a secret.
+An agent exits on an outage, a deleted secret or a failed login, and cannot start again with the
+secret-id that it has used. So the supervisor starts it again after a backoff, which grows while
+starts fail, and issues a new wrapped secret-id for each start unless the agent uses another method
+than AppRole. It also delivers rendered files again that are not live, until each is live or was
+rejected for good. It writes one line of JSON per event to standard error, beside the agent's own
+log. No line contains a secret.
 """
 
 from __future__ import annotations
@@ -33,75 +34,88 @@ from app_integration._internal.private_file import stamp, write_private
 from app_integration.config.deliver import read_status
 from app_integration.errors import ConfigurationError, StrongroomError
 
-HEALTHY_AFTER = 60.0  # seconds an agent runs until its earlier failures are forgotten
-LOOK_EVERY = 1.0  # seconds between two looks at what was rendered
-STOP_TIMEOUT = 10.0  # seconds an agent has to end before it is killed
+HEALTHY_AFTER = 60.0  # seconds after which a running agent's earlier failures no longer count
+POLL_INTERVAL = 1.0  # seconds between two checks for rendered files that are not live
+STOP_TIMEOUT = 10.0  # seconds for an agent to exit before it is killed
 
 _PR_SET_PDEATHSIG = 1  # <linux/prctl.h>
 
 
 def count_failure(failures: int, ran: float) -> int:
-    """Failures in a row, now that an agent ended which ran for *ran* seconds."""
+    """Return the number of consecutive failures after an agent has exited.
+
+    Args:
+        failures: the number before.
+        ran: seconds for which the agent ran.
+
+    """
     return 1 if ran >= HEALTHY_AFTER else failures + 1
 
 
 def log(event: str, **fields: object) -> None:
-    """Write one event as a line of JSON."""
+    """Write one event to standard error as a line of JSON."""
     when = datetime.now(tz=UTC).isoformat(timespec="milliseconds")
     line = json.dumps({"time": when, "event": event, **fields}, default=str)
     print(line, file=sys.stderr, flush=True)  # noqa: T201 (the supervisor's log)
 
 
 class Supervisor:
-    """Runs one agent at a time until it is told to stop."""
+    """Supervisor of one agent process."""
 
     def __init__(
         self,
         settings: RunSettings,
         *,
-        chance: Callable[[], float] = random.random,
+        jitter: Callable[[], float] = random.random,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Args: *chance* gives numbers in [0, 1); *clock* seconds, monotonic."""
+        """Store the settings; start nothing.
+
+        Args:
+            settings: the configuration.
+            jitter: returns random numbers in [0, 1).
+            clock: returns monotonic seconds.
+
+        """
         self._settings = settings
-        self._chance = chance
+        self._jitter = jitter
         self._clock = clock
         self._stop = asyncio.Event()
 
     async def run(self) -> None:
-        """Start the agent again and again; returns after SIGTERM or SIGINT."""
+        """Run the agent, and restart it whenever it exits, until SIGTERM or SIGINT."""
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._stop.set)
-        following = asyncio.create_task(self._follow())
+        redelivering = asyncio.create_task(self._redeliver())
         try:
             await self._keep_running()
         finally:
-            following.cancel()
-            await asyncio.gather(following, return_exceptions=True)
+            redelivering.cancel()
+            await asyncio.gather(redelivering, return_exceptions=True)
         log("stopped")
 
     async def _keep_running(self) -> None:
         failures = 0
         while not self._stop.is_set():
-            began = self._clock()
-            await self._attempt()
+            started = self._clock()
+            await self._start_and_wait()
             if not self._stop.is_set():
-                failures = count_failure(failures, self._clock() - began)
-                pause = backoff(failures, self._chance())
-                log("restarting", failures=failures, pause_seconds=round(pause, 1))
-                await self._unless_stopped(asyncio.sleep(pause))
+                failures = count_failure(failures, self._clock() - started)
+                wait = backoff(failures, self._jitter())
+                log("restarting", failures=failures, pause_seconds=round(wait, 1))
+                await self._wait_unless_stopped(asyncio.sleep(wait))
 
-    async def _follow(self) -> None:
-        """Deliver again what was rendered and isn't live, when that is due."""
-        followed = [(each, Redelivery(EXEC_TIMEOUT + 1)) for each in self._settings.deliveries]
+    async def _redeliver(self) -> None:
+        """Deliver the rendered files that are not live, each when it is due."""
+        schedules = [(each, Redelivery(EXEC_TIMEOUT + 1)) for each in self._settings.deliveries]
         while True:
-            await asyncio.sleep(LOOK_EVERY)
-            for delivery, redelivery in followed:
+            await asyncio.sleep(POLL_INTERVAL)
+            for delivery, redelivery in schedules:
                 staged, status = stamp(delivery.staging), read_status(delivery.live)
-                if redelivery.due(staged, status, self._clock()):
+                if redelivery.is_due(staged, status, self._clock()):
                     await self._deliver(delivery)
-                    redelivery.tried(self._clock(), self._chance())
+                    redelivery.record_attempt(self._clock(), self._jitter())
 
     async def _deliver(self, delivery: Delivery) -> None:
         try:
@@ -110,17 +124,17 @@ class Supervisor:
             reason = f"{error.filename}: {error.strerror}"
             log("reconcile_failed", live=delivery.live, reason=reason)
 
-    async def _attempt(self) -> None:
-        """One life of the agent; a start that fails is an event, not an exception."""
+    async def _start_and_wait(self) -> None:
+        """Start the agent and wait until it exits. Log a failed start instead of raising it."""
         try:
-            await reconcile(self._settings)
+            await deliver_staged(self._settings)
             if self._settings.starter.role_id_file is not None:
                 secret_id = await asyncio.to_thread(
                     issue_as_starter, self._settings.starter, self._settings.wrap_ttl
                 )
                 write_private(self._settings.secret_id_file, secret_id)
             if not self._stop.is_set():
-                await self._live()
+                await self._run_agent()
         except StrongroomError as error:
             log("start_failed", kind=type(error).__name__, reason=str(error))
         except OSError as error:
@@ -128,7 +142,7 @@ class Supervisor:
         finally:
             self._settings.secret_id_file.unlink(missing_ok=True)
 
-    async def _live(self) -> None:
+    async def _run_agent(self) -> None:
         settings = self._settings
         agent = await asyncio.create_subprocess_exec(
             settings.program,
@@ -137,27 +151,29 @@ class Supervisor:
             cwd=settings.working_directory,
             env=_environment(settings),
             stdin=subprocess.DEVNULL,
-            preexec_fn=_die_with_parent(),
+            preexec_fn=_parent_death_hook(),
         )
         log("agent_started", pid=agent.pid)
-        await self._unless_stopped(agent.wait())
+        await self._wait_unless_stopped(agent.wait())
         if agent.returncode is None:
-            await _end(agent)
+            await _terminate(agent)
         log("agent_ended", pid=agent.pid, code=agent.returncode)
 
-    async def _unless_stopped(self, event: Awaitable[object]) -> None:
-        """Wait for *event*, or for the order to stop."""
+    async def _wait_unless_stopped(self, event: Awaitable[object]) -> None:
+        """Wait until *event* is done or a signal requests the stop."""
         tasks = [asyncio.ensure_future(event), asyncio.ensure_future(self._stop.wait())]
         await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         for task in tasks:
             task.cancel()
 
 
-async def reconcile(settings: RunSettings) -> None:
-    """Deliver what an agent rendered and nobody delivered, as after a crash between the two.
+async def deliver_staged(settings: RunSettings) -> None:
+    """Deliver the files that an earlier agent rendered, and create the staging folders.
+
+    A crash between the rendering and the delivery of a file leaves it undelivered.
 
     Raises:
-        OSError: a staging folder can't be made, or the interpreter can't be started.
+        OSError: If a staging folder cannot be created or the interpreter cannot be started.
 
     """
     for delivery in settings.deliveries:
@@ -167,10 +183,10 @@ async def reconcile(settings: RunSettings) -> None:
 
 
 async def deliver(delivery: Delivery, settings: RunSettings) -> None:
-    """Run the agent's own command once more; how it went is an event.
+    """Run the agent's delivery command once, and log the result as an event.
 
     Raises:
-        OSError: the interpreter can't be started.
+        OSError: If the interpreter cannot be started.
 
     """
     process = await asyncio.create_subprocess_exec(
@@ -179,9 +195,9 @@ async def deliver(delivery: Delivery, settings: RunSettings) -> None:
         env=_environment(settings),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
-        # A Python traceback at worst, and the model's code is not ours.
+        # Discarded, because a traceback from the application's model may contain a value.
         stderr=subprocess.DEVNULL,
-        preexec_fn=_die_with_parent(),
+        preexec_fn=_parent_death_hook(),
     )
     try:
         out, _ = await asyncio.wait_for(process.communicate(), EXEC_TIMEOUT)
@@ -197,7 +213,10 @@ async def deliver(delivery: Delivery, settings: RunSettings) -> None:
 
 
 def _environment(settings: RunSettings) -> dict[str, str]:
-    """All that the agent, and with it ``deliver``, inherits. HOME holds no token helper."""
+    """Return the environment variables of the agent and of ``deliver``.
+
+    HOME is a folder without a token helper.
+    """
     return {
         "HOME": str(settings.agent_config.parent),
         "LANG": "C.UTF-8",
@@ -205,21 +224,26 @@ def _environment(settings: RunSettings) -> dict[str, str]:
     }
 
 
-def _die_with_parent() -> Callable[[], None] | None:
-    """What the child does before it becomes the agent, where the platform can do it."""
+def _parent_death_hook() -> Callable[[], None] | None:
+    """Return a ``preexec_fn`` that has the child killed when this process dies.
+
+    Returns:
+        None on platforms other than Linux.
+
+    """
     if sys.platform != "linux":
         return None
     parent, libc = os.getpid(), ctypes.CDLL(None)
 
-    def arrange() -> None:
+    def set_death_signal() -> None:
         libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-        if os.getppid() != parent:  # it died before the line above took effect
+        if os.getppid() != parent:  # the parent died before the line above
             os._exit(1)
 
-    return arrange
+    return set_death_signal
 
 
-async def _end(agent: asyncio.subprocess.Process) -> None:
+async def _terminate(agent: asyncio.subprocess.Process) -> None:
     agent.terminate()
     try:
         await asyncio.wait_for(agent.wait(), STOP_TIMEOUT)
@@ -229,14 +253,19 @@ async def _end(agent: asyncio.subprocess.Process) -> None:
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Supervise until SIGTERM; gives 0, or 1 when the configuration is wrong."""
+    """Run the supervisor until SIGTERM or SIGINT.
+
+    Returns:
+        The exit code: 0, or 1 if the configuration is invalid.
+
+    """
     parser = ArgumentParser(
         prog="python -m agent.supervisor", description="Keep the agent running."
     )
     parser.add_argument("--config", type=Path, required=True, help="JSON; see RunSettings")
     options = parser.parse_args(arguments)
     os.umask(0o077)
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a core dump would hold secrets
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a core dump would contain secrets
     try:
         settings = RunSettings.from_file(options.config)
     except ConfigurationError as error:

@@ -1,1 +1,1 @@
-"""Templates compiled to the agent's own language, and checked."""
+"""Compiler from a service author's template to the agent's template language, with its checks."""

@@ -1,4 +1,4 @@
-"""From a service author's template to the agent's: compiled, never rendered.
+"""Compiler from a service author's Jinja2 template to the agent's template language.
 
     url: {{ secret("redis-url") }}
 
@@ -6,7 +6,8 @@ becomes
 
     url: {{ with secret "secret/data/store/dev/redis-url" }}{{ .Data.data.value | … }}{{ end }}
 
-with the chain that quotes for the file's format. No secret is read or needed for it.
+with the functions that quote the value for the file's format. The template is compiled and never
+rendered here, so no secret is read or needed.
 """
 
 from __future__ import annotations
@@ -22,31 +23,39 @@ from agent.compiler import formats, parser
 from agent.compiler.formats import Format, Scalar
 from agent.compiler.output_check import check
 from agent.compiler.parser import Piece, Slot, Text
-from agent.compiler.template_context import Declared, SecretValue, Url, Value, needs_of, secrets_of
+from agent.compiler.template_context import (
+    SecretValue,
+    TemplateContext,
+    Url,
+    Value,
+    needs_of,
+    secrets_of,
+)
 from agent.errors import TemplateRejected
 from app_integration.names import TEMPLATE_KEY, VALUE_KEY, Scope
 from app_integration.permissions import Need
 from app_integration.sources.adopted_secret import PASSWORD, USERNAME
 
-#: Control characters besides tab and line ends: no format allows them as they are.
+#: Control characters other than tab and line ends. No format allows them unescaped.
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ufeff]")
-#: What the agent would take for the start of an action. A single brace before an action needs no
-#: care: the action would be a key, or part of a longer value, and the check refuses both.
+#: Braces that the agent would read as the start of an action. A single brace before an action needs
+#: no escape, because the action would be a key or part of a longer value, and the check rejects
+#: both.
 _BRACES = re.compile(r"\{{2,}")
 _VALUE = f".Data.data.{VALUE_KEY}"
 _ENCODE = 'urlquery | replaceAll "+" "%20"'
-_PLACEHOLDER_LENGTH = 48  # characters: longer than a model asks of a signing key
+_PLACEHOLDER_LENGTH = 48  # characters; longer than a model requires of a signing key
 
 
 @dataclass(frozen=True, slots=True)
 class Compiled:
-    """A template in the agent's language.
+    """Compiled template.
 
     Attributes:
-        text: the agent's template.
-        needs: what the agent must be allowed to read, sorted.
-        format: the format of the file it becomes.
-        preview: that file with a placeholder for each secret.
+        text: the template in the agent's template language.
+        needs: the paths and capabilities that the agent needs, sorted.
+        format: the format of the rendered file.
+        preview: the rendered file with a placeholder for each secret.
 
     """
 
@@ -64,17 +73,24 @@ def compile_file(
     settings: Mapping[str, Scalar],
     adopted: Iterable[str] = (),
 ) -> Compiled:
-    """Compile the template at *path*; its name, less ``.j2``, tells the format.
+    """Compile the template at *path*.
+
+    Args:
+        path: the template; the suffix before ``.j2`` decides the format.
+        scope: the service and environment of the secrets.
+        secrets: names of the declared secrets.
+        settings: setting → its plain value.
+        adopted: names of those secrets that are composed with a static database user.
 
     Raises:
-        TemplateRejected: as :func:`compile_text`, or the file can't be read.
+        TemplateRejected: If the file cannot be read or compiled, see :func:`compile_text`.
 
     """
     try:
         source = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "isn't UTF-8"
-        raise TemplateRejected(str(path), 0, f"can't be read: {reason}") from None
+        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
+        raise TemplateRejected(str(path), 0, f"cannot be read: {reason}") from None
     return compile_text(
         source, str(path), scope=scope, secrets=secrets, settings=settings, adopted=adopted
     )
@@ -92,44 +108,45 @@ def compile_text(
     """Compile the template *source*.
 
     Args:
-        source: the template.
-        origin: the file's name, for the format and for errors.
-        scope: whose secrets they are.
+        source: the text of the template.
+        origin: the name of the file. It decides the format and appears in errors.
+        scope: the service and environment of the secrets.
         secrets: names of the declared secrets.
-        settings: plain values, by name.
+        settings: setting → its plain value.
         adopted: names of those secrets that are composed with a static database user.
 
     Raises:
-        TemplateRejected: with the file, the line, what is wrong and what to do.
+        TemplateRejected: If the template cannot be compiled. The message has the file, the line,
+            the fault and what to do.
 
     """
     file_format = format_of(origin)
     _check_characters(source, origin)
-    declared = Declared(scope, frozenset(secrets), settings, frozenset(adopted))
-    pieces = _ended(parser.read(source, origin, declared))
+    context = TemplateContext(scope, frozenset(secrets), settings, frozenset(adopted))
+    pieces = _with_final_newline(parser.read(source, origin, context))
     check(pieces, file_format, origin)
     values = [piece.value for piece in pieces if isinstance(piece, Slot)]
     return Compiled(
-        text="".join(_compiled(piece, file_format) for piece in _merged(pieces)),
+        text="".join(_compile_piece(piece, file_format) for piece in _join_texts(pieces)),
         needs=needs_of(values),
         format=file_format,
-        preview="".join(_previewed(piece, file_format) for piece in pieces),
+        preview="".join(_preview_piece(piece, file_format) for piece in pieces),
     )
 
 
 def format_of(name: str) -> Format:
-    """The format that a template's file name tells: ``app.yaml.j2`` is YAML.
+    """Return the format of a template by its file name: ``app.yaml.j2`` is YAML.
 
     Raises:
-        TemplateRejected: it tells none.
+        TemplateRejected: If the suffix is not one of a known format.
 
     """
     rendered = PurePath(name).name.removesuffix(".j2")
-    # With a letter before it: a file called ".env" has no suffix of its own.
+    # The letter is added, because pathlib sees no suffix in a file named ".env".
     found = formats.BY_SUFFIX.get(PurePath(f"x{rendered}").suffix)
     if found is None:
         known = ", ".join(f"{suffix}.j2" for suffix in formats.BY_SUFFIX)
-        raise TemplateRejected(name, 0, f"the name tells no format; it ends in one of {known}")
+        raise TemplateRejected(name, 0, f"the name has no known format; end it in one of {known}")
     return found
 
 
@@ -139,15 +156,18 @@ def _check_characters(source: str, origin: str) -> None:
         raise TemplateRejected(origin, line, f"remove the control character {found[0]!r}")
 
 
-def _ended(pieces: Sequence[Piece]) -> list[Piece]:
-    """*pieces* with a line end at the end: without one, a reader takes a file for cut short."""
+def _with_final_newline(pieces: Sequence[Piece]) -> list[Piece]:
+    """Return *pieces* with a line end at the end.
+
+    A reader rejects a file without one, because it looks truncated.
+    """
     last = pieces[-1] if pieces else Text(1, "")
-    whole = isinstance(last, Text) and last.text.endswith("\n")
-    return [*pieces] if whole else [*pieces, Text(last.line, "\n")]
+    is_complete = isinstance(last, Text) and last.text.endswith("\n")
+    return [*pieces] if is_complete else [*pieces, Text(last.line, "\n")]
 
 
-def _merged(pieces: Sequence[Piece]) -> list[Piece]:
-    """*pieces* with neighbouring texts joined, so that braces side by side are seen."""
+def _join_texts(pieces: Sequence[Piece]) -> list[Piece]:
+    """Return *pieces* with adjacent texts joined, so that adjacent braces are escaped together."""
     merged: list[Piece] = []
     for piece in pieces:
         before = merged[-1] if merged else None
@@ -158,15 +178,15 @@ def _merged(pieces: Sequence[Piece]) -> list[Piece]:
     return merged
 
 
-def _compiled(piece: Piece, file_format: Format) -> str:
+def _compile_piece(piece: Piece, file_format: Format) -> str:
     if isinstance(piece, Text):
-        return _escaped(piece.text)
+        return _escape_braces(piece.text)
     if isinstance(piece.value, SecretValue | Url):
         return _action(piece.value, file_format)
-    return _escaped(file_format.literal(piece.value))
+    return _escape_braces(file_format.literal(piece.value))
 
 
-def _previewed(piece: Piece, file_format: Format) -> str:
+def _preview_piece(piece: Piece, file_format: Format) -> str:
     if isinstance(piece, Text):
         return piece.text
     return file_format.literal(_placeholder(piece.value))
@@ -183,32 +203,35 @@ def _placeholder(value: Value) -> Scalar:
     return value
 
 
-def _escaped(text: str) -> str:
+def _escape_braces(text: str) -> str:
     return _BRACES.sub(lambda braces: f'{{{{ "{braces[0]}" }}}}', text)
 
 
 def _action(value: SecretValue | Url, file_format: Format) -> str:
-    """The agent's action that writes *value*: ``with`` the secrets, their use."""
+    """Return the agent's action that writes *value*, inside a ``with`` for each path it reads."""
     if isinstance(value, SecretValue) and value.user is None:
-        path = _string(value.need.path)
+        path = _quoted(value.need.path)
         return f"{{{{ with secret {path} }}}}{{{{ {_VALUE} | {file_format.chain} }}}}{{{{ end }}}}"
     secrets = secrets_of(value)
-    opened = "".join(_opened(index, secret) for index, secret in enumerate(secrets))
-    closed = "{{ end }}" * sum(len(secret.needs) for secret in secrets)
-    used = _composed(value) if isinstance(value, Url) else _plain(0, value)
-    return f"{opened}{{{{ {used} | {file_format.chain} }}}}{closed}"
+    opening = "".join(_open_with(index, secret) for index, secret in enumerate(secrets))
+    closing = "{{ end }}" * sum(len(secret.needs) for secret in secrets)
+    expression = _url_expression(value) if isinstance(value, Url) else _value_expression(0, value)
+    return f"{opening}{{{{ {expression} | {file_format.chain} }}}}{closing}"
 
 
-def _opened(index: int, secret: SecretValue) -> str:
+def _open_with(index: int, secret: SecretValue) -> str:
     names = (f"$s{index}", f"$u{index}")
     return "".join(
-        f"{{{{ with {name} := secret {_string(need.path)} }}}}"
+        f"{{{{ with {name} := secret {_quoted(need.path)} }}}}"
         for name, need in zip(names, secret.needs, strict=False)
     )
 
 
-def _plain(index: int, secret: SecretValue) -> str:
-    """The value of *secret*; of an adopted one, its template with user and password put in."""
+def _value_expression(index: int, secret: SecretValue) -> str:
+    """Return the agent's expression for the value of *secret*.
+
+    For an adopted secret, it inserts username and password into the stored template.
+    """
     if secret.user is None:
         return f"$s{index}{_VALUE}"
     return (
@@ -218,15 +241,15 @@ def _plain(index: int, secret: SecretValue) -> str:
     )
 
 
-def _composed(url: Url) -> str:
+def _url_expression(url: Url) -> str:
     pattern = "".join(
         part.replace("%", "%%") if isinstance(part, str) else "%s" for part in url.parts
     )
     secrets = enumerate(secrets_of(url))
-    fields = (f"({_plain(index, secret)} | {_ENCODE})" for index, secret in secrets)
-    return f"printf {_string(pattern)} {' '.join(fields)}"
+    fields = (f"({_value_expression(index, secret)} | {_ENCODE})" for index, secret in secrets)
+    return f"printf {_quoted(pattern)} {' '.join(fields)}"
 
 
-def _string(text: str) -> str:
-    """*text* as a string of the agent's language, which reads JSON's escapes."""
+def _quoted(text: str) -> str:
+    """Return *text* as a string literal of the agent's language, which reads JSON's escapes."""
     return json.dumps(text, ensure_ascii=False)

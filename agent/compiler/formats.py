@@ -1,8 +1,8 @@
-"""The formats of delivered files: how each writes a value, and how each is read back.
+"""Formats of delivered files: how each writes and parses a value.
 
-A value is written twice: by the agent, through a chain of its template functions, and here, for
-plain settings and placeholders. Both write one complete scalar whose text survives exactly. The
-chains were tried with every code point of the basic plane against a real agent.
+A value is written in two places: by the agent, through a chain of its template functions, and here,
+for settings and placeholders. Both write one complete scalar that preserves the text exactly. The
+chains were tested against a real agent with every code point of the basic plane.
 """
 
 from __future__ import annotations
@@ -22,11 +22,16 @@ from dotenv.parser import parse_stream
 Scalar = str | int | float | bool
 
 _ASSIGNMENT = re.compile(r"[A-Za-z_][A-Za-z0-9_]*=", re.ASCII)
-_TOML_PLACE = re.compile(r" \(at (?:line (\d+), column \d+|end of document)\)")
+_TOML_POSITION = re.compile(r" \(at (?:line (\d+), column \d+|end of document)\)")
 
 
-class Unparsable(Exception):
-    """Text that isn't of the format; *line* counts from 1."""
+class ParseError(Exception):
+    """Error of a text that is not of the format.
+
+    Attributes:
+        line: line of the fault, from 1.
+
+    """
 
     def __init__(self, line: int, problem: str) -> None:
         super().__init__(problem)
@@ -35,13 +40,13 @@ class Unparsable(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Format:
-    """One format.
+    """File format.
 
     Attributes:
-        name: as people say it.
-        chain: the agent's pipeline from a string to one complete scalar.
-        quote: the same for a string known now.
-        read: the document in a text; raises Unparsable.
+        name: the name for messages.
+        chain: the agent's template functions that turn a string into one complete scalar.
+        quote: returns a string as one complete scalar.
+        read: parses a text; raises ParseError.
         typed: whether numbers and booleans differ from text.
 
     """
@@ -53,7 +58,7 @@ class Format:
     typed: bool = True
 
     def literal(self, value: Scalar) -> str:
-        """*value* as one complete scalar of this format."""
+        """Return *value* as one complete scalar of this format."""
         if isinstance(value, str):
             return self.quote(value)
         text = json.dumps(value)
@@ -61,7 +66,10 @@ class Format:
 
 
 def _escaped(text: str) -> str:
-    """A double-quoted string of YAML and of TOML: what isn't printable is escaped by number."""
+    """Return *text* as a double-quoted string of YAML and TOML.
+
+    A character that is not printable is escaped by its number.
+    """
     return '"' + "".join(map(_escaped_character, text)) + '"'
 
 
@@ -91,33 +99,33 @@ def _read_yaml(text: str) -> object:
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         line = mark.line + 1 if mark else 1
-        raise Unparsable(line, error.problem or "") from None
+        raise ParseError(line, error.problem or "") from None
     except yaml.YAMLError as error:
-        raise Unparsable(1, str(error)) from None
+        raise ParseError(1, str(error)) from None
 
 
 def _read_json(text: str) -> object:
     try:
         return json.loads(text)
     except json.JSONDecodeError as error:
-        raise Unparsable(error.lineno, error.msg) from None
+        raise ParseError(error.lineno, error.msg) from None
 
 
 def _read_toml(text: str) -> object:
     try:
         return tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        place = _TOML_PLACE.search(str(error))
-        line = int(place[1]) if place and place[1] else text.count("\n") + 1
-        raise Unparsable(line, _TOML_PLACE.sub("", str(error))) from None
+        position = _TOML_POSITION.search(str(error))
+        line = int(position[1]) if position and position[1] else text.count("\n") + 1
+        raise ParseError(line, _TOML_POSITION.sub("", str(error))) from None
 
 
 def _read_dotenv(text: str) -> Mapping[str, str | None]:
-    """Variables as python-dotenv reads them with ``interpolate=False``."""
+    """Return the variables, as python-dotenv parses them with ``interpolate=False``."""
     found: dict[str, str | None] = {}
     for binding in parse_stream(io.StringIO(text)):
         if binding.error:
-            raise Unparsable(binding.original.line, "expected NAME=value")
+            raise ParseError(binding.original.line, "expected NAME=value")
         if binding.key is not None:
             found[binding.key] = binding.value
     return found
@@ -132,20 +140,20 @@ def _read_shell(text: str) -> Mapping[str, str]:
             if word == "export":
                 continue
             if not _ASSIGNMENT.match(word):
-                raise Unparsable(lexer.lineno, "expected NAME=value or export NAME=value")
+                raise ParseError(lexer.lineno, "expected NAME=value or export NAME=value")
             name, _, value = word.partition("=")
             found[name] = value
     except ValueError as error:
-        raise Unparsable(lexer.lineno, str(error)) from None
+        raise ParseError(lexer.lineno, str(error)) from None
     return found
 
 
-#: ``%+q`` escapes all that isn't printable ASCII, in ways that YAML reads. A "<" is escaped so
-#: that no value can read as ``<no value>``, which stands for a hole.
+#: ``%+q`` escapes every character other than printable ASCII, in a way that YAML parses. "<" is
+#: escaped so that no value reads as ``<no value>``, which the agent writes for a missing key.
 YAML: Final = Format("YAML", r'printf "%+q" | replaceAll "<" "\\x3c"', _escaped, _read_yaml)
 JSON: Final = Format("JSON", "toJSON", _json_quote, _read_json)
 TOML: Final = Format("TOML", r'toJSON | replaceAll "\x7f" "\\u007f"', _escaped, _read_toml)
-#: The order counts: a backslash first, or those of the other escapes would be doubled.
+#: The backslash is escaped first, otherwise the backslashes of the other escapes would be doubled.
 DOTENV: Final = Format(
     "dotenv",
     r'replaceAll "\\" "\\\\" | replaceAll "\"" "\\\"" | replaceAll "\n" "\\n"'

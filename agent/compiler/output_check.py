@@ -1,7 +1,7 @@
-"""Whether what is compiled will parse, with each value as one complete scalar.
+"""Check of compiled templates: each must parse, with each value as one complete scalar.
 
-The document is read once with a marker in each value's place. A marker that isn't found again as
-a whole value means that the author put quotes, text or a comment around it.
+The document is parsed once with a marker in place of each value. A marker that is not found again
+as a whole value has quotes, text or a comment around it.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 
-from agent.compiler.formats import Format, Unparsable
+from agent.compiler.formats import Format, ParseError
 from agent.compiler.parser import Piece, Slot, Text
 from agent.errors import TemplateRejected
 
@@ -18,25 +18,30 @@ _QUOTES = ("'", '"', "`")
 
 
 def check(pieces: Sequence[Piece], file_format: Format, origin: str) -> None:
-    """Refuse *pieces* that don't make a document of *file_format*.
+    """Check that *pieces* form a document of *file_format*.
+
+    Args:
+        pieces: the parsed template.
+        file_format: the format of the rendered file.
+        origin: the name of the template's file, for errors.
 
     Raises:
-        TemplateRejected: with the line of the fault in the template.
+        TemplateRejected: If they do not, with the line of the fault in the template.
 
     """
     _check_quotes(pieces, origin)
-    texts = [_marked(index, piece, file_format) for index, piece in enumerate(pieces)]
+    texts = [_with_marker(index, piece, file_format) for index, piece in enumerate(pieces)]
     try:
         document = file_format.read("".join(texts))
-    except Unparsable as fault:
+    except ParseError as fault:
         line = _source_line(pieces, texts, fault.line)
-        message = f"isn't {file_format.name} from here: {fault}"
+        message = f"invalid {file_format.name}: {fault}"
         raise TemplateRejected(origin, line, message) from None
-    found = _Found()
-    found.collect(document)
+    parsed = _DocumentText()
+    parsed.collect(document)
     for index, piece in enumerate(pieces):
-        if isinstance(piece, Slot) and (problem := found.problem(_marker(index))):
-            raise TemplateRejected(origin, piece.line, problem)
+        if isinstance(piece, Slot) and (reason := parsed.failure_reason(_marker(index))):
+            raise TemplateRejected(origin, piece.line, reason)
 
 
 def _check_quotes(pieces: Sequence[Piece], origin: str) -> None:
@@ -50,24 +55,24 @@ def _marker(index: int) -> str:
     return f"marker-{index:06d}-of-a-value"
 
 
-def _marked(index: int, piece: Piece, file_format: Format) -> str:
+def _with_marker(index: int, piece: Piece, file_format: Format) -> str:
     return piece.text if isinstance(piece, Text) else file_format.quote(_marker(index))
 
 
 def _source_line(pieces: Sequence[Piece], texts: Sequence[str], line: int) -> int:
-    """The template's line for *line* of the document that *texts* make."""
-    left = line - 1
+    """Return the line of the template for *line* of the document, which *texts* form."""
+    remaining = line - 1
     for piece, text in zip(pieces, texts, strict=True):
         breaks = text.count("\n")
-        if left < breaks or (left == breaks and not text.endswith("\n")):
-            return piece.line + left
-        left -= breaks
+        if remaining < breaks or (remaining == breaks and not text.endswith("\n")):
+            return piece.line + remaining
+        remaining -= breaks
     return pieces[-1].line + texts[-1].count("\n") - 1
 
 
 @dataclass(slots=True)
-class _Found:
-    """The text in a parsed document."""
+class _DocumentText:
+    """Keys and string values of a parsed document."""
 
     keys: list[str] = field(default_factory=list)
     values: list[str] = field(default_factory=list)
@@ -79,15 +84,15 @@ class _Found:
             else:
                 self.collect(each)
 
-    def problem(self, marker: str) -> str | None:
-        """Why the value marked *marker* isn't one complete scalar; None when it is."""
+    def failure_reason(self, marker: str) -> str | None:
+        """Return the reason why *marker* is not one complete scalar; None if it is."""
         if marker in self.values:
             return None
         if any(marker in key for key in self.keys):
-            return "{{ }} stands in a key; only values come from secrets and settings"
+            return "{{ }} is in a key; use secrets and settings in values only"
         if any(marker in value for value in self.values):
             return "{{ }} is part of a longer value; compose the whole with url(…) or '~'"
-        return "{{ }} isn't a value: it is in a comment, or under a key that is written twice"
+        return "{{ }} is in a comment or under a duplicate key, not a value; remove that"
 
 
 def _children(node: object, keys: list[str]) -> Iterator[object]:

@@ -1,8 +1,8 @@
-"""The Jinja2 side: from a template's text to a list of pieces, each with its line.
+"""Parser of templates: from the text to a list of pieces, each with its line.
 
 A piece is literal text or one value. Every ``{{ … }}`` is rewritten into a call that records its
-value, so a value is never turned into text here, and nothing in a template can get between a
-secret and its place in the file: :mod:`agent.compiler.grammar` has refused what could.
+value, so that no value becomes text here. Nothing in a template can come between a secret and its
+place in the file, because :mod:`agent.compiler.grammar` rejects it first.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from jinja2.sandbox import SandboxedEnvironment
 from jinja2.visitor import NodeTransformer
 
 from agent.compiler import grammar
-from agent.compiler.template_context import Declared, SecretValue, Url, Value
-from agent.errors import Refused, TemplateRejected
+from agent.compiler.template_context import SecretValue, TemplateContext, Url, Value
+from agent.errors import HelperError, TemplateRejected
 
 _RECORD_TEXT = "_record_text"
 _RECORD_VALUE = "_record_value"
@@ -26,7 +26,7 @@ _RECORD_VALUE = "_record_value"
 
 @dataclass(frozen=True, slots=True)
 class Text:
-    """Literal text that begins on *line* of the template."""
+    """Literal text, with the line of the template on which it begins."""
 
     line: int
     text: str
@@ -34,7 +34,7 @@ class Text:
 
 @dataclass(frozen=True, slots=True)
 class Slot:
-    """The place of one value."""
+    """One value, with its line of the template."""
 
     line: int
     value: Value
@@ -53,25 +53,25 @@ class _Recorder:
 
     def value(self, line: int, value: object) -> str:
         if isinstance(value, Undefined):
-            str(value)  # raises, and says what is undefined
+            str(value)  # raises an error that names the undefined variable
         if not isinstance(value, str | int | float | SecretValue | Url):
             kind = type(value).__name__
-            raise Refused(f"this gives a {kind}; a value is text, a number, true or false")
+            raise HelperError(f"the value is a {kind}; use text, a number, true or false")
         if isinstance(value, float) and not math.isfinite(value):
-            raise Refused(f"{value} is no number that every format can write")
+            raise HelperError(f"not every format can write the number {value}; use a finite one")
         self.pieces.append(Slot(line, value))
         return ""
 
 
-class _Recording(NodeTransformer):
-    """Turns the children of each Output into calls of the recorder."""
+class _RecordOutput(NodeTransformer):
+    """Transformer that turns the children of each Output into calls of the recorder."""
 
     def visit_Output(self, node: nodes.Output) -> nodes.Output:  # noqa: N802 (Jinja2's naming)
-        node.nodes = [_recorded(child) for child in node.nodes]
+        node.nodes = [_record_call(child) for child in node.nodes]
         return node
 
 
-def _recorded(child: nodes.Expr) -> nodes.Expr:
+def _record_call(child: nodes.Expr) -> nodes.Expr:
     helper, value = _RECORD_VALUE, child
     if isinstance(child, nodes.TemplateData):
         helper, value = _RECORD_TEXT, nodes.Const(child.data)
@@ -81,26 +81,31 @@ def _recorded(child: nodes.Expr) -> nodes.Expr:
     return call
 
 
-def read(source: str, origin: str, declared: Declared) -> list[Piece]:
-    """The pieces of the template *source*; *origin* is the file named in errors.
+def read(source: str, origin: str, context: TemplateContext) -> list[Piece]:
+    """Return the pieces of a template.
+
+    Args:
+        source: the text of the template.
+        origin: the name of the file, for errors.
+        context: the declared secrets and settings.
 
     Raises:
-        TemplateRejected: not a template, or one that does what a template must not.
+        TemplateRejected: If *source* is not a valid template or violates the grammar.
 
     """
     environment = _environment()
     try:
         tree = environment.parse(source, filename=origin)
         grammar.check(tree, origin)
-        tree = _Recording().visit(tree).set_environment(environment)
+        tree = _RecordOutput().visit(tree).set_environment(environment)
         code = environment.compile(tree, name=origin, filename=origin)
     except TemplateSyntaxError as error:
         raise TemplateRejected(origin, error.lineno, f"{error.message}") from None
     recorder = _Recorder()
     helpers = {
-        "secret": declared.secret,
-        "setting": declared.setting,
-        "url": declared.url,
+        "secret": context.secret,
+        "setting": context.setting,
+        "url": context.url,
         _RECORD_TEXT: recorder.text,
         _RECORD_VALUE: recorder.value,
     }
@@ -120,11 +125,11 @@ def _run(template: Template, origin: str, helpers: dict[str, Any]) -> None:
     try:
         template.render(helpers)
     except Exception as error:  # noqa: BLE001 (a template's expression may raise anything)
-        raise TemplateRejected(origin, _line(error, origin), str(error)) from None
+        raise TemplateRejected(origin, _template_line(error, origin), str(error)) from None
 
 
-def _line(error: Exception, origin: str) -> int:
-    """The template's line in *error*'s traceback, which Jinja2 has rewritten."""
+def _template_line(error: Exception, origin: str) -> int:
+    """Return the line of the template in the traceback of *error*, which Jinja2 has rewritten."""
     line, entry = 0, error.__traceback__
     while entry is not None:
         if entry.tb_frame.f_code.co_filename == origin:

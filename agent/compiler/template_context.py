@@ -1,4 +1,4 @@
-"""What a template asks for: the values its helpers give, and the paths that must be readable."""
+"""Helpers of templates: the values that they return, and the paths that the agent must read."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from urllib.parse import quote
 
 from agent.compiler.formats import Scalar
-from agent.errors import Refused, nearest
+from agent.errors import HelperError, suggest
 from app_integration import permissions
 from app_integration.names import Scope
 from app_integration.permissions import Need
@@ -18,11 +18,12 @@ _SCHEME = re.compile(r"[a-z][a-z0-9+.-]*://", re.ASCII)
 
 @dataclass(frozen=True, slots=True)
 class SecretValue:
-    """A secret by name; its value isn't known here and never will be.
+    """Reference to a secret. Its value is never known here.
 
     Attributes:
-        need: what reading it takes.
-        user: for an adopted secret, what reading its database user and password takes.
+        name: the name of the secret.
+        need: the path and capability to read it.
+        user: for an adopted secret, those to read its database user and password; otherwise None.
 
     """
 
@@ -32,13 +33,18 @@ class SecretValue:
 
     @property
     def needs(self) -> tuple[Need, ...]:
-        """All that reading it takes."""
+        """Return all paths and capabilities that are needed to read the secret."""
         return (self.need, self.user) if self.user else (self.need,)
 
 
 @dataclass(frozen=True, slots=True)
 class Url:
-    """A URL with secrets in it: *parts* are text, percent-encoded already, and secrets."""
+    """URL that contains secrets.
+
+    Attributes:
+        parts: texts, which are percent-encoded already, and secrets.
+
+    """
 
     parts: tuple[str | SecretValue, ...]
 
@@ -47,8 +53,16 @@ Value = Scalar | SecretValue | Url
 
 
 @dataclass(frozen=True, slots=True)
-class Declared:
-    """What a service in an environment has declared; its methods are a template's helpers."""
+class TemplateContext:
+    """Declared secrets and settings of a service. Its methods are the helpers of a template.
+
+    Attributes:
+        scope: the service and environment.
+        secrets: names of the declared secrets.
+        settings: setting → its plain value.
+        adopted: names of those secrets that are composed with a static database user.
+
+    """
 
     scope: Scope
     secrets: frozenset[str]
@@ -56,10 +70,15 @@ class Declared:
     adopted: frozenset[str] = frozenset()
 
     def secret(self, name: object) -> SecretValue:
-        """The helper ``secret(name)``."""
+        """Return the secret *name*: the helper ``secret(name)``.
+
+        Raises:
+            HelperError: If it is not declared.
+
+        """
         if not isinstance(name, str) or name not in self.secrets:
-            hint = nearest(str(name), self.secrets)
-            raise Refused(f"secret {name!r} isn't declared for {self.scope.service}; {hint}")
+            hint = suggest(str(name), self.secrets)
+            raise HelperError(f"secret {name!r} is not declared for {self.scope.service}; {hint}")
         need = permissions.need("read-secret", self.scope.secret(name))
         if name not in self.adopted:
             return SecretValue(name, need)
@@ -67,40 +86,56 @@ class Declared:
         return SecretValue(name, need, user)
 
     def setting(self, name: object) -> Scalar:
-        """The helper ``setting(name)``."""
+        """Return the value of the setting *name*: the helper ``setting(name)``.
+
+        Raises:
+            HelperError: If it is not declared.
+
+        """
         if not isinstance(name, str) or name not in self.settings:
-            hint = nearest(str(name), self.settings)
-            raise Refused(f"setting {name!r} isn't declared for {self.scope}; {hint}")
+            hint = suggest(str(name), self.settings)
+            raise HelperError(f"setting {name!r} is not declared for {self.scope}; {hint}")
         return self.settings[name]
 
     def url(self, pattern: object, *values: object) -> str | Url:
-        """The helper ``url(pattern, …)``: each ``{}`` becomes the next value, percent-encoded."""
+        """Return a URL: the helper ``url(pattern, …)``.
+
+        Args:
+            pattern: the URL with ``{}`` for each value.
+            *values: secrets, text and whole numbers, which are percent-encoded.
+
+        Raises:
+            HelperError: If the pattern has no scheme, or the values do not match it.
+
+        """
         if not isinstance(pattern, str) or not _SCHEME.match(pattern):
-            raise Refused("url() begins with its pattern, such as url('redis://:{}@host/0', …)")
+            raise HelperError(
+                "url() needs a pattern with a scheme; write url('redis://:{}@host/0', …)"
+            )
         texts = pattern.split("{}")
         if len(texts) != len(values) + 1 or not values:
-            raise Refused(
+            raise HelperError(
                 f"url() has {len(texts) - 1} {{}} in its pattern and {len(values)} values;"
-                " give one value for each"
+                " pass one value for each"
             )
         parts: list[str | SecretValue] = [texts[0]]
         for value, text in zip(values, texts[1:], strict=True):
-            parts += [_encoded(value), text]
+            parts += [_encode_part(value), text]
         if any(isinstance(part, SecretValue) for part in parts):
             return Url(tuple(parts))
         return "".join(map(str, parts))
 
 
-def _encoded(value: object) -> str | SecretValue:
+def _encode_part(value: object) -> str | SecretValue:
     if isinstance(value, SecretValue):
         return value
     if isinstance(value, str | int) and not isinstance(value, bool):
         return quote(str(value), safe="")
-    raise Refused(f"url() takes secrets, text and whole numbers, not {value!r}")
+    raise HelperError(f"url() cannot encode {value!r}; pass secrets, text and whole numbers")
 
 
 def secrets_of(value: Value) -> tuple[SecretValue, ...]:
-    """The secrets that *value* is made of, in order."""
+    """Return the secrets in *value*, in order."""
     if isinstance(value, SecretValue):
         return (value,)
     if isinstance(value, Url):
@@ -109,6 +144,6 @@ def secrets_of(value: Value) -> tuple[SecretValue, ...]:
 
 
 def needs_of(values: Iterable[Value]) -> tuple[Need, ...]:
-    """What rendering *values* takes, sorted, each once."""
+    """Return the paths and capabilities that rendering *values* needs, sorted and unique."""
     found = {need for value in values for secret in secrets_of(value) for need in secret.needs}
     return tuple(sorted(found))

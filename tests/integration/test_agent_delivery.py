@@ -1,4 +1,4 @@
-"""Supervisor, agent and server, all real: from a secret to the file an application reads."""
+"""Tests of the delivery from a real server, through a real agent and supervisor, to a file."""
 
 import itertools
 import json
@@ -124,7 +124,7 @@ HOSTILE = [
 ]
 
 
-#: Swallows whatever is raised in it.
+#: Model that hangs and catches every exception.
 HANG = """
 import time
 while True:
@@ -136,18 +136,18 @@ while True:
 
 
 def until(happened: Callable[[], Any], what: str) -> Any:
-    """The first true answer of *happened*, asked until the deadline."""
+    """Call *happened* until it returns a true value, and return that value."""
     limit, pause = time.monotonic() + DEADLINE, threading.Event()
     while time.monotonic() < limit:
-        if answer := happened():
-            return answer
+        if result := happened():
+            return result
         pause.wait(0.05)
     raise AssertionError(f"not within {DEADLINE} s: {what}")
 
 
 @dataclass
 class Server:
-    """A server with its data on disk, so that it can be killed and come back."""
+    """Server with its data on disk, so that it can be killed and restarted."""
 
     folder: Path
     port: int
@@ -199,15 +199,15 @@ class Server:
             self.process.wait()
 
     def write(self, path: str, body: dict[str, Any], method: str = "POST") -> Any:
-        answer = requests.request(
+        response = requests.request(
             method,
             f"{self.address}/v1/{path}",
             json=body,
             headers={"X-Vault-Token": self.token},
             timeout=10,
         )
-        answer.raise_for_status()
-        return answer.json() if answer.content else {}
+        response.raise_for_status()
+        return response.json() if response.content else {}
 
     def read(self, path: str) -> Any:
         return self.write(path, {}, "GET")["data"]
@@ -231,7 +231,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 @dataclass
 class Deployment:
-    """One service's agent and supervisor, with folders of its own."""
+    """Agent and supervisor of one service, with their folders."""
 
     server: Server
     scope: Scope
@@ -351,22 +351,22 @@ class Deployment:
 
 @pytest.fixture
 def service_agent(server: Server, tmp_path: Path) -> Iterator[Deployment]:
-    """A service of its own, in a folder whose name tests every way of quoting."""
-    made = Deployment(
+    """Return a new service, in a folder whose name needs every kind of quoting."""
+    deployment = Deployment(
         server, Scope(f"s{next(_numbers)}", Environment.DEV), tmp_path / "a \"b'${c}\n"
     )
-    yield made
-    if made.process is not None and made.process.poll() is None:
-        made.stop()
+    yield deployment
+    if deployment.process is not None and deployment.process.poll() is None:
+        deployment.stop()
 
 
 @pytest.fixture
 def store(service_agent: Deployment) -> Deployment:
-    """A running deployment that delivers one key."""
+    """Return a running deployment that delivers one key."""
     service_agent.put("key", "first")
     service_agent.add("app.yaml", 'key: {{ secret("key") }}\n', ["key"])
     service_agent.start()
-    delivered(service_agent, "first")
+    wait_for_delivery(service_agent, "first")
     return service_agent
 
 
@@ -374,7 +374,7 @@ def live(deployment: Deployment) -> Path:
     return deployment.deliveries[0].live
 
 
-def delivered(deployment: Deployment, value: str) -> None:
+def wait_for_delivery(deployment: Deployment, value: str) -> None:
     expected = f'key: "{value}"\n'
     path = live(deployment)
     until(lambda: path.exists() and path.read_text() == expected, f"{value!r} is delivered")
@@ -385,7 +385,7 @@ def status(deployment: Deployment) -> Any:
     return json.loads(path.with_name(f"{path.name}.status.json").read_text())
 
 
-def alive(pid: int) -> bool:
+def is_alive(pid: int) -> bool:
     try:
         os.kill(pid, 0)
     except ProcessLookupError:
@@ -393,8 +393,8 @@ def alive(pid: int) -> bool:
     return True
 
 
-def sourced(path: Path, count: int) -> list[str]:
-    """What a shell has in v0, v1, … after it read *path*."""
+def shell_values(path: Path, count: int) -> list[str]:
+    """Return the variables v0, v1, … of a shell that has sourced *path*."""
     script = r"""
         . "$0"; i=0
         while [ $i -lt $1 ]; do eval "printf '%s\0' \"\$v$i\""; i=$((i+1)); done
@@ -406,7 +406,7 @@ def sourced(path: Path, count: int) -> list[str]:
 
 
 class Everything:
-    """As in MODELS: takes any document."""
+    """Model that accepts any document, as in MODELS."""
 
     def __init__(self, document: Any) -> None:
         self.document = document
@@ -417,7 +417,7 @@ class Everything:
 
 
 class TestValues:
-    def test_hostile_strings_arrive_byte_for_byte_in_every_format(
+    def test_hostile_strings_are_delivered_byte_for_byte_in_every_format(
         self, service_agent: Deployment
     ) -> None:
         values = {f"v{index}": value for index, value in enumerate(HOSTILE)}
@@ -439,7 +439,7 @@ class TestValues:
         for delivery in made.values():
             typed = delivery.live.suffix not in {".env", ".sh"}
             path = delivery.live if typed else delivery.staging
-            until(path.exists, f"{path.name} is there")
+            until(path.exists, f"{path.name} exists")
             assert path.stat().st_mode & 0o7777 == 0o600
         for name in ("all.yaml", "all.toml", "all.json"):
             assert load_config(Everything, made[name].live).document == values
@@ -452,107 +452,107 @@ class TestValues:
         urls = load_config(Everything, made["url.yaml"].live).document
         assert urls == {n: f"x://u%25:{quote(v, safe='')}@h/" for n, v in values.items()}
         assert unquote(urlsplit(urls["v16"]).password or "") == values["v16"]
-        assert sourced(made["all.sh"].staging, len(HOSTILE)) == HOSTILE
+        assert shell_values(made["all.sh"].staging, len(HOSTILE)) == HOSTILE
 
 
 class TestDelivery:
-    def test_the_file_and_its_folder_are_private(self, store: Deployment) -> None:
+    def test_file_and_its_folder_are_private(self, store: Deployment) -> None:
         assert live(store).stat().st_mode & 0o7777 == 0o600
         assert live(store).parent.stat().st_mode & 0o7777 == 0o700
         assert store.deliveries[0].staging.stat().st_mode & 0o7777 == 0o600
         assert store.deliveries[0].staging.parent.stat().st_mode & 0o7777 == 0o700
 
-    def test_the_secret_id_is_gone_once_it_was_read(self, store: Deployment) -> None:
+    def test_secret_id_file_is_deleted_after_it_is_read(self, store: Deployment) -> None:
         assert not store.secret_id_file.exists()
 
-    def test_a_changed_secret_is_delivered(self, store: Deployment) -> None:
+    def test_changed_secret_is_delivered(self, store: Deployment) -> None:
         store.put("key", "second")
-        delivered(store, "second")
+        wait_for_delivery(store, "second")
         assert status(store)["state"] == "delivered"
 
-    def test_a_bad_value_is_refused_and_the_agent_goes_on(self, store: Deployment) -> None:
+    def test_invalid_value_is_rejected_and_the_agent_keeps_running(self, store: Deployment) -> None:
         pid = store.agent_pid()
         store.put("key", "bad")
-        until(lambda: status(store)["state"] == "refused", "the value is refused")
+        until(lambda: status(store)["state"] == "refused", "the value is rejected")
         assert status(store)["reason"].endswith("is not valid for Config: key (string_too_short)")
         assert live(store).read_text() == 'key: "first"\n'
         store.put("key", "better")
-        delivered(store, "better")
+        wait_for_delivery(store, "better")
         assert store.agent_pid() == pid
 
-    def test_a_model_that_hangs_holds_nothing_up_and_counts_once_it_is_mended(
+    def test_model_that_hangs_blocks_nothing_and_is_used_after_a_fix(
         self, store: Deployment
     ) -> None:
         pid, models = store.agent_pid(), store.folder / "work" / "models.py"
         models.write_text(HANG)
         store.put("key", "second")
-        until(lambda: status(store)["state"] == "waiting", "the model is given up")
+        until(lambda: status(store)["state"] == "waiting", "the model times out")
         waiting = status(store)
         assert "took more than" in waiting["reason"]
         assert live(store).read_text() == 'key: "first"\n'
         models.write_text(MODELS)
-        delivered(store, "second")
-        until(lambda: status(store)["state"] == "delivered", "the status says so")
+        wait_for_delivery(store, "second")
+        until(lambda: status(store)["state"] == "delivered", "the status is delivered")
         assert store.agent_pid() == pid
         assert store.events("agent_ended") == []
 
-    def test_a_deleted_secret_leaves_the_live_file(self, store: Deployment) -> None:
+    def test_deleted_secret_leaves_the_live_file(self, store: Deployment) -> None:
         path = store.scope.secret("key")
         store.server.write(f"secret/data/{path}", {}, "DELETE")
-        until(lambda: store.events("agent_ended"), "the agent gives up")
+        until(lambda: store.events("agent_ended"), "the agent exits")
         assert live(store).read_text() == 'key: "first"\n'
         store.put("key", "restored")
-        delivered(store, "restored")
+        wait_for_delivery(store, "restored")
 
 
 class TestSupervision:
-    def test_a_killed_agent_comes_back_with_a_fresh_secret_id(self, store: Deployment) -> None:
+    def test_killed_agent_restarts_with_a_new_secret_id(self, store: Deployment) -> None:
         os.kill(store.agent_pid(), signal.SIGKILL)
         until(lambda: len(store.events("agent_started")) == 2, "a second agent starts")
         store.put("key", "second")
-        delivered(store, "second")
+        wait_for_delivery(store, "second")
         assert not store.secret_id_file.exists()
 
-    def test_a_killed_server_is_waited_for(self, store: Deployment) -> None:
+    def test_supervisor_waits_for_a_killed_server(self, store: Deployment) -> None:
         store.server.kill()
         until(lambda: store.events("start_failed"), "a start fails")
         assert live(store).read_text() == 'key: "first"\n'
         store.server.start()
         store.put("key", "second")
-        delivered(store, "second")
+        wait_for_delivery(store, "second")
         assert {event["kind"] for event in store.events("start_failed")} == {"Unreachable"}
 
-    def test_an_order_to_stop_ends_both_and_exits_0(self, store: Deployment) -> None:
+    def test_sigterm_stops_agent_and_supervisor_with_exit_code_0(self, store: Deployment) -> None:
         pid = store.agent_pid()
         assert store.stop() == 0
-        assert not alive(pid)
+        assert not is_alive(pid)
         assert store.events("stopped")
 
     @pytest.mark.skipif(sys.platform != "linux", reason="PR_SET_PDEATHSIG is Linux's")
-    def test_the_agent_dies_with_a_killed_supervisor(self, store: Deployment) -> None:
+    def test_agent_dies_with_a_killed_supervisor(self, store: Deployment) -> None:
         pid = store.agent_pid()
         assert store.stop(signal.SIGKILL) == -signal.SIGKILL
-        until(lambda: not alive(pid), "the agent dies")
+        until(lambda: not is_alive(pid), "the agent dies")
 
-    def test_what_was_rendered_is_delivered_while_the_server_is_away(
+    def test_rendered_file_is_delivered_while_the_server_is_unavailable(
         self, store: Deployment
     ) -> None:
         store.stop()
         live(store).unlink()
         store.server.kill()
         store.start()
-        delivered(store, "first")
+        wait_for_delivery(store, "first")
         assert live(store).exists()
         store.server.start()
 
-    def test_the_agent_inherits_nothing_of_the_shell(self, store: Deployment) -> None:
+    def test_agent_inherits_nothing_of_the_shell(self, store: Deployment) -> None:
         proc = Path(f"/proc/{store.agent_pid()}")
         variables = (proc / "environ").read_text().rstrip("\0").split("\0")
         assert {line.partition("=")[0] for line in variables} == {"HOME", "LANG", "PATH"}
         limits = (proc / "limits").read_text().splitlines()
         assert next(line for line in limits if "core file" in line).split()[4:6] == ["0", "0"]
 
-    def test_no_log_line_and_no_argument_holds_a_secret(self, store: Deployment) -> None:
+    def test_no_log_line_and_no_argument_contains_a_secret(self, store: Deployment) -> None:
         secrets = ["first", (store.folder / "starter/secret-id").read_text()]
         command = Path(f"/proc/{store.agent_pid()}/cmdline").read_text()
         for text in ((store.folder / "log").read_text(), command):
@@ -560,16 +560,14 @@ class TestSupervision:
 
 
 class TestStarter:
-    def test_a_secret_id_comes_wrapped_and_works_once(self, service_agent: Deployment) -> None:
+    def test_secret_id_is_wrapped_and_unwraps_once(self, service_agent: Deployment) -> None:
         wrapping = issue_as_starter(service_agent.starter, WRAP_TTL)
         headers = {"X-Vault-Token": wrapping}
         url = f"{service_agent.server.address}/v1/sys/wrapping/unwrap"
         assert "secret_id" in requests.post(url, headers=headers, timeout=5).json()["data"]
         assert requests.post(url, headers=headers, timeout=5).status_code == 400
 
-    def test_a_secret_id_that_was_wrapped_again_is_not_taken(
-        self, service_agent: Deployment
-    ) -> None:
+    def test_rewrapped_secret_id_is_rejected(self, service_agent: Deployment) -> None:
         service_agent.put("key", "first")
         delivery = service_agent.add("app.yaml", 'key: {{ secret("key") }}\n', ["key"])
         config = service_agent.configure()
@@ -588,7 +586,7 @@ class TestStarter:
         assert "unable to validate wrapping token creation path" in done.stdout + done.stderr
         assert not delivery.staging.exists()
 
-    def test_a_secret_id_logs_in_once_and_soon(self, service_agent: Deployment) -> None:
+    def test_secret_id_logs_in_once_within_its_ttl(self, service_agent: Deployment) -> None:
         address = service_agent.server.address
         wrapping = issue_as_starter(service_agent.starter, WRAP_TTL)
         headers = {"X-Vault-Token": wrapping}
@@ -600,7 +598,7 @@ class TestStarter:
         url = f"{address}/v1/auth/approle/login"
         token = requests.post(url, json=login, timeout=5).json()["auth"]["client_token"]
         assert requests.post(url, json=login, timeout=5).status_code == 400
-        # What it gave lives on: its last use ended the secret-id, not the token.
+        # The token stays valid, because its last use revokes the secret-id only.
         headers = {"X-Vault-Token": token}
         url = f"{address}/v1/auth/token/renew-self"
         assert requests.post(url, headers=headers, timeout=5).status_code == 200
@@ -616,14 +614,14 @@ class TestStarter:
             {"num_uses": "1", "ttl": "120s", "token_bound_cidrs": "0.0.0.0/0"},
         ],
     )
-    def test_a_starter_issues_none_that_lasts(
+    def test_starter_cannot_issue_a_long_lived_secret_id(
         self, service_agent: Deployment, limits: dict[str, str]
     ) -> None:
         path = f"auth/approle/role/{service_agent.scope}/secret-id"
         with open_session(service_agent.starter) as session, pytest.raises(AccessDenied):
             session.post(path, limits, wrap_ttl=WRAP_TTL)
 
-    def test_a_starter_may_do_nothing_else(self, service_agent: Deployment) -> None:
+    def test_starter_may_do_nothing_else(self, service_agent: Deployment) -> None:
         service_agent.put("key", "first")
         with open_session(service_agent.starter) as session:
             with pytest.raises(AccessDenied):

@@ -1,4 +1,4 @@
-"""The real agent, logging in by what its machine has: a signed token, a pod's, a certificate."""
+"""Tests of the real agent's logins with a JWT, a service-account token and a certificate."""
 
 from __future__ import annotations
 
@@ -40,13 +40,13 @@ ROOT = Path(__file__).parents[2]
 MODELS = "from pydantic import BaseModel\n\nclass Config(BaseModel):\n    token: str\n"
 TEMPLATE = 'token: {{ secret("token") }}\n'
 CI = Signer("https://ci.example.com")
-SHORT = 3  # seconds that a token lives, renewed or not
+SHORT = 3  # explicit max TTL of a token, in seconds
 PATIENCE = 40.0  # seconds
 
 
 @dataclass
 class Running:
-    """An agent under its supervisor, in *folder*."""
+    """Running agent and its supervisor, in *folder*."""
 
     folder: Path
 
@@ -54,7 +54,7 @@ class Running:
     def live(self) -> Path:
         return self.folder / "live" / "app.yaml"
 
-    def holds(self, value: str) -> bool:
+    def has_delivered(self, value: str) -> bool:
         return self.live.exists() and value in self.live.read_text()
 
     def events(self, kind: str) -> list[dict[str, Any]]:
@@ -65,7 +65,7 @@ class Running:
 
 @contextmanager
 def running_agent(server: AuditedServer, declared: Declaration, folder: Path) -> Iterator[Running]:
-    """The agent of the service, as *declared*; it is given no credential at its start."""
+    """Run the agent of the service, as *declared*, without a secret-id."""
     agent = Running(folder)
     for name in ("live", "staging", "work"):
         (folder / name).mkdir(parents=True, mode=0o700)
@@ -84,7 +84,7 @@ def running_agent(server: AuditedServer, declared: Declaration, folder: Path) ->
 
 
 def configure(server: AuditedServer, declared: Declaration, agent: Running) -> None:
-    """Write what the agent and its supervisor read."""
+    """Write the configuration files of the agent and its supervisor."""
     folder = agent.folder
     staging = folder / "staging" / "app.yaml"
     delivery = Delivery(folder / "app.ctmpl", staging, agent.live, "models:Config")
@@ -100,7 +100,7 @@ def configure(server: AuditedServer, declared: Declaration, agent: Running) -> N
         retries=1,
     )
     (folder / "agent.hcl").write_text(render(settings))
-    told = RunSettings(
+    run_settings = RunSettings(
         starter=Settings(SCOPE, server.address),
         wrap_ttl=120,
         program=binaries.openbao(),
@@ -110,7 +110,7 @@ def configure(server: AuditedServer, declared: Declaration, agent: Running) -> N
         working_directory=folder / "work",
         deliveries=settings.deliveries,
     )
-    (folder / "run.json").write_text(told.to_json())
+    (folder / "run.json").write_text(run_settings.to_json())
 
 
 @pytest.fixture(scope="module")
@@ -124,8 +124,8 @@ def value_of(server: AuditedServer) -> str:
     return found
 
 
-def shorten(server: AuditedServer, role: str) -> None:
-    """Tokens of *role* end after SHORT, whether they are renewed or not."""
+def limit_token_ttl(server: AuditedServer, role: str) -> None:
+    """Limit the TTL of tokens of *role* to SHORT, even if they are renewed."""
     declared = server.root.get(role)["data"]
     server.root.post(role, {**declared, "token_explicit_max_ttl": SHORT})
 
@@ -142,23 +142,23 @@ class TestJwt:
         carry_out(server.root, declared)
         return declared
 
-    def test_it_logs_in_again_after_its_tokens_end_even_when_the_file_is_gone(
+    def test_agent_logs_in_again_after_token_expiry_without_the_file(
         self, server: AuditedServer, tmp_path: Path
     ) -> None:
         declared = self.declared(server, tmp_path)
-        shorten(server, f"auth/jwt/role/{SCOPE}")
+        limit_token_ttl(server, f"auth/jwt/role/{SCOPE}")
         (tmp_path / "jwt").write_text(CI.token(life=600.0))
         with running_agent(server, declared, tmp_path / "agent") as agent:
-            until(lambda: agent.holds(value_of(server)), "a delivered file", PATIENCE)
+            until(lambda: agent.has_delivered(value_of(server)), "a delivered file", PATIENCE)
             (tmp_path / "jwt").unlink()
             before = server.count("auth/jwt/login")
             until(lambda: server.count("auth/jwt/login") > before + 1, "two more logins", PATIENCE)
             write_value(server.root, SCOPE.secret("token"), Secret("n" * 48))
-            until(lambda: agent.holds("n" * 48), "a delivered change", PATIENCE)
+            until(lambda: agent.has_delivered("n" * 48), "a delivered change", PATIENCE)
             assert len(agent.events("agent_started")) == 1
             assert agent.events("start_failed") == []
 
-    def test_a_refused_token_ends_it_and_a_good_one_heals_it(
+    def test_agent_exits_on_a_rejected_token_and_starts_with_a_valid_one(
         self, server: AuditedServer, tmp_path: Path
     ) -> None:
         declared = self.declared(server, tmp_path)
@@ -167,10 +167,10 @@ class TestJwt:
             until(lambda: agent.events("agent_ended") != [], "an agent that ended", PATIENCE)
             assert not agent.live.exists()
             (tmp_path / "jwt").write_text(CI.token())
-            until(lambda: agent.holds(value_of(server)), "a delivered file", PATIENCE)
+            until(lambda: agent.has_delivered(value_of(server)), "a delivered file", PATIENCE)
 
 
-def test_a_pod_logs_in_with_its_own_token(server: AuditedServer, tmp_path: Path) -> None:
+def test_pod_logs_in_with_its_own_token(server: AuditedServer, tmp_path: Path) -> None:
     pem = certificate_in(tmp_path / "cluster.pem")
     ca = "-----BEGIN CERT" + pem.read_text().split("-----BEGIN CERT")[1]
     with running(Provider(), pem) as cluster:
@@ -194,12 +194,12 @@ def test_a_pod_logs_in_with_its_own_token(server: AuditedServer, tmp_path: Path)
         )
         carry_out(server.root, declared)
         with running_agent(server, declared, tmp_path / "agent") as agent:
-            until(lambda: agent.holds(value_of(server)), "a delivered file", PATIENCE)
-    # Without a reviewer's token, a pod's own is used to ask about itself.
+            until(lambda: agent.has_delivered(value_of(server)), "a delivered file", PATIENCE)
+    # Without a reviewer's token, the server reviews the pod's token with that token itself.
     assert cluster.reviewers[-1] == f"Bearer {token}"
 
 
-def test_a_machine_logs_in_with_its_certificate(tmp_path: Path) -> None:
+def test_machine_logs_in_with_its_certificate(tmp_path: Path) -> None:
     authority = Authority()
     certificate, key = authority.issue("shop.example.com", tmp_path)
     with audited_server(tmp_path, tls=True) as server:
@@ -217,11 +217,11 @@ def test_a_machine_logs_in_with_its_certificate(tmp_path: Path) -> None:
         )
         carry_out(server.root, declared)
         with running_agent(server, declared, tmp_path / "agent") as agent:
-            until(lambda: agent.holds(value_of(server)), "a delivered file", PATIENCE)
+            until(lambda: agent.has_delivered(value_of(server)), "a delivered file", PATIENCE)
         assert server.count("auth/cert/login") == 1
 
 
-def test_the_local_deployments_agent_logs_in_as_declared(tmp_path: Path) -> None:
+def test_agent_of_the_local_deployment_logs_in_as_declared(tmp_path: Path) -> None:
     declaration = tmp_path / "declare"
     shutil.copytree(load.ROOT / "services", declaration / "services")
     shutil.copytree(load.ROOT / "environments", declaration / "environments")

@@ -1,4 +1,4 @@
-"""Templates: what they compile to, what they need, what they preview as."""
+"""Tests of compiled templates: their text, their needs and their preview."""
 
 import json
 import re
@@ -25,45 +25,45 @@ SCOPE = Scope("gaara-store", Environment.DEV)
 PREFIX = "secret/data/gaara-store/dev"
 STORE_TEMPLATE = Path(__file__).parents[3] / "agent/templates/gaara-store/app.yaml.j2"
 
-#: Any text that can stand in a file: no lone surrogates, no NUL.
+#: Any text that a file can contain: no lone surrogates, no NUL.
 TEXT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"))
 ALL_FORMATS = (formats.YAML, formats.JSON, formats.TOML, formats.DOTENV, formats.SHELL)
 
 
-def compiled(source: str, name: str = "app.yaml.j2", **settings: Any) -> Compiled:
+def compile_source(source: str, name: str = "app.yaml.j2", **settings: Any) -> Compiled:
     return compile_text(
         source, name, scope=SCOPE, secrets=["redis-url", "jwt-secret"], settings=settings
     )
 
 
-def test_a_secret_becomes_an_action_that_quotes_it() -> None:
-    assert compiled('url: {{ secret("redis-url") }}\n').text == (
+def test_secret_is_compiled_to_a_quoting_action() -> None:
+    assert compile_source('url: {{ secret("redis-url") }}\n').text == (
         f'url: {{{{ with secret "{PREFIX}/redis-url" }}}}'
         r'{{ .Data.data.value | printf "%+q" | replaceAll "<" "\\x3c" }}{{ end }}'
         "\n"
     )
 
 
-def test_needs_are_each_path_once_and_sorted() -> None:
+def test_needs_are_unique_and_sorted() -> None:
     source = 'a: {{ secret("redis-url") }}\nb: {{ secret("jwt-secret") }}\n'
-    assert compiled(source + 'c: {{ url("redis://{}", secret("redis-url")) }}\n').needs == (
+    assert compile_source(source + 'c: {{ url("redis://{}", secret("redis-url")) }}\n').needs == (
         Need(f"{PREFIX}/jwt-secret", "read"),
         Need(f"{PREFIX}/redis-url", "read"),
     )
 
 
-def test_a_branch_not_taken_needs_nothing() -> None:
+def test_branch_not_taken_needs_nothing() -> None:
     source = '{% if setting("use") %}\na: {{ secret("redis-url") }}\n{% endif %}\nb: 1\n'
-    assert compiled(source, use=False).needs == ()
-    assert compiled(source, use=True).needs == (Need(f"{PREFIX}/redis-url", "read"),)
+    assert compile_source(source, use=False).needs == ()
+    assert compile_source(source, use=True).needs == (Need(f"{PREFIX}/redis-url", "read"),)
 
 
-def test_a_loop_may_name_secrets() -> None:
+def test_loop_may_name_secrets() -> None:
     source = '{% for name in ["redis-url", "jwt-secret"] %}\n{{ "x" }}: 1\n{% endfor %}'
-    with pytest.raises(TemplateRejected, match="stands in a key"):
-        compiled(source)
+    with pytest.raises(TemplateRejected, match="is in a key"):
+        compile_source(source)
     source = '{% for name in ["redis-url", "jwt-secret"] %}\n- {{ secret(name) }}\n{% endfor %}'
-    assert len(compiled(source).needs) == 2
+    assert len(compile_source(source).needs) == 2
 
 
 @pytest.mark.parametrize(
@@ -76,29 +76,29 @@ def test_a_loop_may_name_secrets() -> None:
         ("{ {%- if 1 -%} { {%- endif %}", '{{ "{{" }}'),
     ],
 )
-def test_literal_braces_reach_the_file(literal: str, escaped: str) -> None:
-    assert compiled(f"a: 'x{literal}y'\n").text == f"a: 'x{escaped}y'\n"
+def test_literal_braces_are_preserved(literal: str, escaped: str) -> None:
+    assert compile_source(f"a: 'x{literal}y'\n").text == f"a: 'x{escaped}y'\n"
 
 
-def test_a_setting_is_written_with_its_type() -> None:
+def test_setting_keeps_its_type() -> None:
     source = "a: {{ setting('t') }}\nb: {{ setting('n') }}\nc: {{ setting('f') }}\n"
-    assert compiled(source, t="yes", n=25, f=True).preview == 'a: "yes"\nb: 25\nc: true\n'
+    assert compile_source(source, t="yes", n=25, f=True).preview == 'a: "yes"\nb: 25\nc: true\n'
 
 
-def test_a_setting_is_text_in_a_format_without_types() -> None:
-    assert compiled("A={{ setting('n') }}\n", "app.env.j2", n=25).text == 'A="25"\n'
-    assert compiled("A={{ setting('n') }}\n", "app.sh.j2", n=True).text == "A='true'\n"
+def test_setting_is_text_in_a_format_without_types() -> None:
+    assert compile_source("A={{ setting('n') }}\n", "app.env.j2", n=25).text == 'A="25"\n'
+    assert compile_source("A={{ setting('n') }}\n", "app.sh.j2", n=True).text == "A='true'\n"
 
 
-def test_a_setting_cant_open_an_action() -> None:
-    assert compiled("a: {{ setting('t') }}\n", t='{{ env "HOME" }}').text == (
+def test_setting_cannot_open_an_action() -> None:
+    assert compile_source("a: {{ setting('t') }}\n", t='{{ env "HOME" }}').text == (
         'a: "{{ "{{" }} env \\U00000022HOME\\U00000022 }}"\n'
     )
 
 
-def test_a_url_encodes_each_value_and_is_quoted_once() -> None:
+def test_url_encodes_each_value_and_is_quoted_once() -> None:
     source = 'a: {{ url("pg://{}:{}@h/100%25?x={}", setting("u"), secret("redis-url"), 5) }}\n'
-    result = compiled(source, u="a/b c+d")
+    result = compile_source(source, u="a/b c+d")
     assert result.text == (
         f'a: {{{{ with $s0 := secret "{PREFIX}/redis-url" }}}}'
         '{{ printf "pg://a%%2Fb%%20c%%2Bd:%s@h/100%%25?x=5"'
@@ -108,36 +108,36 @@ def test_a_url_encodes_each_value_and_is_quoted_once() -> None:
     )
 
 
-def test_a_url_without_secrets_is_plain_text() -> None:
+def test_url_without_secrets_is_plain_text() -> None:
     source = 'a: {{ url("http://{}:{}/", setting("h"), 80) }}\n'
-    assert compiled(source, h="::1").text == 'a: "http://%3A%3A1:80/"\n'
+    assert compile_source(source, h="::1").text == 'a: "http://%3A%3A1:80/"\n'
 
 
-def test_settings_may_be_joined_and_filtered() -> None:
+def test_settings_may_be_concatenated_and_filtered() -> None:
     source = 'a: {{ "http://" ~ setting("h") | lower ~ "/" }}\n'
-    assert compiled(source, h="HOST").preview == 'a: "http://host/"\n'
+    assert compile_source(source, h="HOST").preview == 'a: "http://host/"\n'
 
 
-def test_a_file_ends_with_a_newline() -> None:
-    assert compiled("a: 1").text == "a: 1\n"
-    assert compiled("").text == "\n"
+def test_file_ends_with_a_newline() -> None:
+    assert compile_source("a: 1").text == "a: 1\n"
+    assert compile_source("").text == "\n"
 
 
-def test_a_value_that_isnt_a_number_of_every_format_is_refused() -> None:
-    with pytest.raises(TemplateRejected, match=r"^app\.yaml\.j2:1: nan is no number"):
-        compiled("a: {{ setting('n') }}\n", n=float("nan"))
+def test_number_that_is_not_finite_is_rejected() -> None:
+    with pytest.raises(TemplateRejected, match=r"^app\.yaml\.j2:1: .* the number nan"):
+        compile_source("a: {{ setting('n') }}\n", n=float("nan"))
 
 
-def test_a_file_that_cant_be_read_is_refused_with_its_name(tmp_path: Path) -> None:
+def test_unreadable_file_is_rejected_with_its_name(tmp_path: Path) -> None:
     path = tmp_path / "app.yaml.j2"
-    with pytest.raises(TemplateRejected, match="can't be read: No such file"):
+    with pytest.raises(TemplateRejected, match="cannot be read: No such file"):
         compile_file(path, scope=SCOPE, secrets=[], settings={})
     path.write_bytes(b"a: \xff\n")
-    with pytest.raises(TemplateRejected, match="isn't UTF-8"):
+    with pytest.raises(TemplateRejected, match="it is not UTF-8"):
         compile_file(path, scope=SCOPE, secrets=[], settings={})
 
 
-def test_the_stores_template_compiles_and_needs_four_secrets() -> None:
+def test_template_of_the_store_compiles_and_needs_four_secrets() -> None:
     secrets = ["database-url", "redis-url", "jwt-secret", "smtp-password"]
     settings: dict[str, Scalar] = {
         "smtp-host": "localhost",
@@ -157,7 +157,7 @@ def name_of(file_format: Format) -> str:
 
 @pytest.mark.parametrize("file_format", ALL_FORMATS, ids=name_of)
 @given(text=TEXT)
-def test_a_quoted_text_reads_back_the_same(file_format: Format, text: str) -> None:
+def test_quoted_text_parses_to_the_same_text(file_format: Format, text: str) -> None:
     opened = {
         "YAML": ("a: ", "\n"),
         "JSON": ('{"a": ', "}\n"),
@@ -168,19 +168,19 @@ def test_a_quoted_text_reads_back_the_same(file_format: Format, text: str) -> No
 
 
 @pytest.mark.parametrize("file_format", [formats.YAML, formats.JSON, formats.TOML], ids=name_of)
-def test_a_quoted_text_never_reads_as_a_hole(file_format: Format) -> None:
+def test_quoted_text_never_contains_no_value(file_format: Format) -> None:
     assert "<no value>" not in file_format.quote("<no value>")
 
 
 @given(text=TEXT)
-def test_an_hcl_string_is_one_line_without_interpolation(text: str) -> None:
+def test_hcl_string_is_one_line_without_interpolation(text: str) -> None:
     quoted = quoted_hcl(text)
     assert "\n" not in quoted
     assert "$" not in quoted
     assert json.loads(quoted) == text
 
 
-def test_a_path_that_isnt_unicode_is_refused_for_hcl() -> None:
+def test_path_that_is_not_unicode_is_rejected_for_hcl() -> None:
     with pytest.raises(ConfigurationError, match=r"isn't Unicode"):
         quoted_hcl(Path("/a/\udcff"))
 
@@ -201,12 +201,12 @@ def test_a_path_that_isnt_unicode_is_refused_for_hcl() -> None:
         'sprig_getHostByName("example.com")',
     ],
 )
-def test_a_template_can_neither_lease_nor_read_a_file(expression: str) -> None:
+def test_template_can_neither_lease_nor_read_a_file(expression: str) -> None:
     with pytest.raises(TemplateRejected, match=r"app\.yaml\.j2:1: "):
-        compiled(f"key: {{{{ {expression} }}}}\n")
+        compile_source(f"key: {{{{ {expression} }}}}\n")
 
 
-def test_an_agents_configuration_holds_every_safeguard() -> None:
+def test_agent_configuration_contains_every_safeguard() -> None:
     delivery = Delivery(Path("/a/t.ctmpl"), Path("/a/staging/t"), Path("/a/t"), "m:C")
     text = config_file.render(
         AgentSettings(
@@ -239,7 +239,7 @@ def test_an_agents_configuration_holds_every_safeguard() -> None:
     assert '"--live", "/a/t", "--model", "m:C", "--never-fail"]' in text
 
 
-def test_an_adopted_secret_takes_its_user_from_the_database_and_names_both_paths() -> None:
+def test_adopted_secret_needs_its_value_and_its_database_user() -> None:
     result = compile_text(
         'url: {{ secret("database-url") }}\n',
         "app.yaml.j2",

@@ -1,4 +1,4 @@
-"""When what was rendered and isn't live is tried again."""
+"""Tests of the retry schedule of rendered files that are not live."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from agent.redelivery import Redelivery
 from app_integration._internal.private_file import Stamp
 from app_integration.config.deliver import State, Status
 
-PATIENCE = 31.0
+COMMAND_TIMEOUT = 31.0
 ONE: Stamp = (1, 2, 3, 4, 5)
 OTHER: Stamp = (1, 9, 3, 4, 5)
 
@@ -19,23 +19,23 @@ def status(state: State, staged: Stamp | None = ONE) -> Status:
     return Status(state, None, "", "", 1, staged)
 
 
-def tries(redelivery: Redelivery, status: Status | None, seconds: int) -> list[int]:
-    """The seconds, of that many, in which it is tried, when nothing comes of it."""
+def attempts(redelivery: Redelivery, status: Status | None, seconds: int) -> list[int]:
+    """Return the seconds at which a file is delivered, if no attempt succeeds."""
     found = []
     for second in range(seconds):
-        if redelivery.due(ONE, status, float(second)):
-            redelivery.tried(float(second), 0.0)
+        if redelivery.is_due(ONE, status, float(second)):
+            redelivery.record_attempt(float(second), 0.0)
             found.append(second)
     return found
 
 
 @pytest.mark.parametrize("state", [State.DELIVERED, State.UNCHANGED, State.REFUSED])
-def test_what_is_live_or_refused_for_good_is_left_alone(state: State) -> None:
-    assert tries(Redelivery(PATIENCE), status(state), 500) == []
+def test_file_that_is_live_or_rejected_is_not_delivered_again(state: State) -> None:
+    assert attempts(Redelivery(COMMAND_TIMEOUT), status(state), 500) == []
 
 
-def test_what_waits_is_tried_again_with_growing_pauses_and_without_end() -> None:
-    found = tries(Redelivery(PATIENCE), status(State.WAITING), 300)
+def test_waiting_file_is_delivered_again_with_growing_backoff() -> None:
+    found = attempts(Redelivery(COMMAND_TIMEOUT), status(State.WAITING), 300)
     pauses = [later - earlier for earlier, later in itertools.pairwise(found)]
     assert found[0] == 1
     assert pauses == sorted(pauses)
@@ -45,16 +45,16 @@ def test_what_waits_is_tried_again_with_growing_pauses_and_without_end() -> None
 @pytest.mark.parametrize(
     "last", [None, status(State.DELIVERED, OTHER), status(State.WAITING, OTHER)]
 )
-def test_what_nobody_spoke_of_is_left_to_the_agents_own_command_first(last: Status | None) -> None:
-    assert tries(Redelivery(PATIENCE), last, 40)[0] == PATIENCE
+def test_new_file_is_left_to_the_command_of_the_agent_first(last: Status | None) -> None:
+    assert attempts(Redelivery(COMMAND_TIMEOUT), last, 40)[0] == COMMAND_TIMEOUT
 
 
-def test_another_rendering_begins_anew() -> None:
-    redelivery = Redelivery(PATIENCE)
-    tries(redelivery, status(State.WAITING), 200)
-    assert not redelivery.due(OTHER, status(State.WAITING, OTHER), 200.0)
-    assert redelivery.due(OTHER, status(State.WAITING, OTHER), 201.0)
+def test_new_rendering_resets_the_backoff() -> None:
+    redelivery = Redelivery(COMMAND_TIMEOUT)
+    attempts(redelivery, status(State.WAITING), 200)
+    assert not redelivery.is_due(OTHER, status(State.WAITING, OTHER), 200.0)
+    assert redelivery.is_due(OTHER, status(State.WAITING, OTHER), 201.0)
 
 
-def test_nothing_rendered_is_nothing_to_do() -> None:
-    assert not Redelivery(PATIENCE).due(None, status(State.WAITING), 1000.0)
+def test_missing_staging_file_is_not_due() -> None:
+    assert not Redelivery(COMMAND_TIMEOUT).is_due(None, status(State.WAITING), 1000.0)

@@ -1,4 +1,4 @@
-"""The supervisor's decisions and its configuration; its processes are in the integration tests."""
+"""Tests of the supervisor's decisions and configuration, without its processes."""
 
 import json
 import subprocess
@@ -32,13 +32,13 @@ CONFIG: dict[str, Any] = {
 }
 
 
-def test_a_healthy_run_forgets_earlier_failures() -> None:
+def test_long_run_resets_the_failure_count() -> None:
     assert count_failure(5, HEALTHY_AFTER) == 1
     assert count_failure(5, HEALTHY_AFTER - 0.1) == 6
     assert count_failure(0, 0.0) == 1
 
 
-def test_a_configuration_is_read(tmp_path: Path) -> None:
+def test_configuration_is_read(tmp_path: Path) -> None:
     path = tmp_path / "run.json"
     path.write_text(json.dumps({**CONFIG, "vault_cacert": "/ca.pem"}))
     settings = RunSettings.from_file(path)
@@ -47,7 +47,7 @@ def test_a_configuration_is_read(tmp_path: Path) -> None:
     assert settings.deliveries[0].to_json() == CONFIG["deliveries"][0]
 
 
-def test_an_agent_that_needs_no_secret_id_has_no_starter(tmp_path: Path) -> None:
+def test_agent_without_secret_id_has_no_starter(tmp_path: Path) -> None:
     path = tmp_path / "run.json"
     own = {"starter_role_id_file": None, "starter_secret_id_file": None}
     path.write_text(json.dumps({**CONFIG, **own}))
@@ -66,7 +66,7 @@ def test_an_agent_that_needs_no_secret_id_has_no_starter(tmp_path: Path) -> None
         ({"deliveries": [{"template": "/a"}]}, "the key 'staging' is missing"),
     ],
 )
-def test_a_wrong_configuration_is_refused(
+def test_invalid_configuration_is_rejected(
     tmp_path: Path, change: dict[str, Any], reason: str
 ) -> None:
     path = tmp_path / "run.json"
@@ -76,7 +76,7 @@ def test_a_wrong_configuration_is_refused(
 
 
 @pytest.mark.parametrize("key", sorted(CONFIG))
-def test_every_key_is_needed(tmp_path: Path, key: str) -> None:
+def test_every_key_is_required(tmp_path: Path, key: str) -> None:
     path = tmp_path / "run.json"
     path.write_text(json.dumps({name: CONFIG[name] for name in CONFIG if name != key}))
     with pytest.raises(ConfigurationError, match=f"run.json: the key '{key}' is missing"):
@@ -84,14 +84,14 @@ def test_every_key_is_needed(tmp_path: Path, key: str) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{", '"x"'])
-def test_what_isnt_a_json_object_is_refused(tmp_path: Path, text: str) -> None:
+def test_file_without_a_json_object_is_rejected(tmp_path: Path, text: str) -> None:
     path = tmp_path / "run.json"
     path.write_text(text)
     with pytest.raises(ConfigurationError, match=r"run\.json: "):
         RunSettings.from_file(path)
 
 
-def test_an_event_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+def test_event_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
     log("start_failed", reason="two\nlines", live=Path("/c"))
     line, end = capsys.readouterr().err.split("\n")
     event = json.loads(line)
@@ -104,12 +104,12 @@ def test_an_event_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
     }
 
 
-def test_a_secret_id_is_asked_for_wrapped() -> None:
-    asked: list[tuple[str, int | None]] = []
+def test_secret_id_is_requested_wrapped() -> None:
+    requested: list[tuple[str, int | None]] = []
 
     class Fake(Session):
         def __init__(self) -> None:
-            """Without a server."""
+            """Skip the constructor, which needs a server."""
 
         def post(
             self,
@@ -120,15 +120,15 @@ def test_a_secret_id_is_asked_for_wrapped() -> None:
             retry: bool = True,
         ) -> dict[str, Any]:
             assert (body, retry) == ({"num_uses": "1", "ttl": "120s"}, True)
-            asked.append((path, wrap_ttl))
+            requested.append((path, wrap_ttl))
             return {"wrap_info": {"token": "s.wrapped"}}
 
     assert issue_secret_id(Fake(), "gaara-store-dev", 120) == "s.wrapped"
-    assert asked == [("auth/approle/role/gaara-store-dev/secret-id", 120)]
+    assert requested == [("auth/approle/role/gaara-store-dev/secret-id", 120)]
 
 
 @pytest.mark.parametrize(("arguments", "code"), [([], 64), (["--config", "/no/such/file"], 1)])
-def test_a_supervisor_that_cant_run_says_so(arguments: list[str], code: int) -> None:
+def test_supervisor_reports_why_it_cannot_run(arguments: list[str], code: int) -> None:
     run = subprocess.run(
         [sys.executable, "-m", "agent.supervisor", *arguments],
         cwd=ROOT,
