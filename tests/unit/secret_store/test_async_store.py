@@ -89,7 +89,7 @@ async def wait_for_request(server: BlockingServer) -> None:
 def test_event_loop_runs_while_the_server_is_slow(
     secrets: AsyncSecretStore, server: BlockingServer, what: str
 ) -> None:
-    """The server answers only after the loop has run, so a blocked loop would never end."""
+    """A blocked loop would never end, because the server answers only after the loop has run."""
 
     async def scenario() -> Any:
         argument: Any = ["jwt-secret"] if what == "require" else "jwt-secret"
