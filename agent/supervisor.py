@@ -200,7 +200,10 @@ async def deliver(delivery: Delivery, settings: RunSettings) -> None:
         preexec_fn=_parent_death_hook(),
     )
     try:
-        out, _ = await asyncio.wait_for(process.communicate(), EXEC_TIMEOUT)
+        # Not wait_for: in Python 3.11 it drops a cancellation if the command ends at the same time,
+        # so that the supervisor would not stop.
+        async with asyncio.timeout(EXEC_TIMEOUT):
+            out, _ = await process.communicate()
     except TimeoutError:
         log("reconcile_failed", live=delivery.live, reason=f"took more than {EXEC_TIMEOUT} s")
         return

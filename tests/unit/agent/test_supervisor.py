@@ -1,5 +1,6 @@
 """Tests of the supervisor's decisions and configuration, without its processes."""
 
+import asyncio
 import json
 import subprocess
 import sys
@@ -11,7 +12,7 @@ import pytest
 
 from agent.run_settings import RunSettings
 from agent.secret_id import issue_secret_id
-from agent.supervisor import HEALTHY_AFTER, count_failure, log
+from agent.supervisor import HEALTHY_AFTER, count_failure, deliver, log
 from app_integration.errors import ConfigurationError
 from app_integration.session.session import Session
 
@@ -125,6 +126,47 @@ def test_secret_id_is_requested_wrapped() -> None:
 
     assert issue_secret_id(Fake(), "gaara-store-dev", 120) == "s.wrapped"
     assert requested == [("auth/approle/role/gaara-store-dev/secret-id", 120)]
+
+
+def test_cancelled_delivery_ends_though_its_command_ends_at_the_same_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Otherwise a supervisor that is stopped at that moment delivers for ever."""
+    path = tmp_path / "run.json"
+    path.write_text(json.dumps(CONFIG))
+    settings = RunSettings.from_file(path)
+
+    async def scenario() -> bool:
+        outputs = [asyncio.get_running_loop().create_future() for _ in range(2)]
+        remaining = iter(outputs)
+
+        class Process:
+            returncode = 0
+
+            async def communicate(self) -> Any:
+                return await next(remaining)
+
+        async def start(*_: object, **__: object) -> Process:
+            return Process()
+
+        async def deliver_repeatedly() -> None:
+            while True:
+                await deliver(settings.deliveries[0], settings)
+
+        monkeypatch.setattr(asyncio, "create_subprocess_exec", start)
+        task = asyncio.create_task(deliver_repeatedly())
+        for _ in range(5):
+            await asyncio.sleep(0)
+        outputs[0].set_result((b"", None))
+        await asyncio.sleep(0)
+        task.cancel()
+        for _ in range(10):
+            await asyncio.sleep(0)
+        is_cancelled = task.cancelled()
+        task.cancel()
+        return is_cancelled
+
+    assert asyncio.run(scenario())
 
 
 @pytest.mark.parametrize(("arguments", "code"), [([], 64), (["--config", "/no/such/file"], 1)])
