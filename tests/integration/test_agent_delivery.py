@@ -434,25 +434,27 @@ class TestValues:
                 f'{n}: {{{{ url("x://u%25:{{}}@h/", secret("{n}")) }}}}\n' for n in names
             ),
         }
-        made = {n: service_agent.add(n, text, names, "Everything") for n, text in lines.items()}
+        deliveries = {
+            n: service_agent.add(n, text, names, "Everything") for n, text in lines.items()
+        }
         service_agent.start()
-        for delivery in made.values():
+        for delivery in deliveries.values():
             typed = delivery.live.suffix not in {".env", ".sh"}
             path = delivery.live if typed else delivery.staging
             until(path.exists, f"{path.name} exists")
             assert path.stat().st_mode & 0o7777 == 0o600
         for name in ("all.yaml", "all.toml", "all.json"):
-            assert load_config(Everything, made[name].live).document == values
+            assert load_config(Everything, deliveries[name].live).document == values
         for name in ("all.env", "all.sh"):
             compiled = compile_text(
                 lines[name], f"{name}.j2", scope=service_agent.scope, secrets=names, settings={}
             )
-            text = made[name].staging.read_bytes().decode()
+            text = deliveries[name].staging.read_bytes().decode()
             assert compiled.format.read(text) == values
-        urls = load_config(Everything, made["url.yaml"].live).document
+        urls = load_config(Everything, deliveries["url.yaml"].live).document
         assert urls == {n: f"x://u%25:{quote(v, safe='')}@h/" for n, v in values.items()}
         assert unquote(urlsplit(urls["v16"]).password or "") == values["v16"]
-        assert shell_values(made["all.sh"].staging, len(HOSTILE)) == HOSTILE
+        assert shell_values(deliveries["all.sh"].staging, len(HOSTILE)) == HOSTILE
 
 
 class TestDelivery:

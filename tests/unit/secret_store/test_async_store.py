@@ -48,12 +48,12 @@ class BlockingServer:
 
     def __init__(self) -> None:
         self.answer = threading.Event()
-        self.asked = threading.Semaphore(0)
+        self.requested = threading.Semaphore(0)
         self.calls = 0
 
     def fetch(self, _name: str, *_: object) -> Fetched:
         self.calls += 1
-        self.asked.release()
+        self.requested.release()
         assert self.answer.wait(10)
         return Fetched(Secret("the value"), "vault", 1)
 
@@ -81,7 +81,7 @@ async def run_loop(count: int) -> None:
 
 async def wait_for_request(server: BlockingServer) -> None:
     """Wait until a request has reached *server*."""
-    while not server.asked.acquire(blocking=False):  # noqa: ASYNC110 (a thread sets it, not a task)
+    while not server.requested.acquire(blocking=False):  # noqa: ASYNC110 (a thread sets it, not a task)
         await asyncio.sleep(0)
 
 
@@ -93,12 +93,12 @@ def test_event_loop_runs_while_the_server_is_slow(
 
     async def scenario() -> Any:
         argument: Any = ["jwt-secret"] if what == "require" else "jwt-secret"
-        asking = asyncio.create_task(getattr(secrets, what)(argument))
+        task = asyncio.create_task(getattr(secrets, what)(argument))
         await wait_for_request(server)
         await run_loop(TURNS)
-        assert not asking.done()
+        assert not task.done()
         server.answer.set()
-        return await asking
+        return await task
 
     expected = {"get": "the value", "require": None, "current_and_previous": ("the value", None)}
     assert asyncio.run(scenario()) == expected[what]
@@ -111,8 +111,8 @@ def test_tasks_that_miss_concurrently_send_one_request(
         tasks = [asyncio.create_task(secrets.get("jwt-secret")) for _ in range(64)]
         await run_loop(10)
         server.answer.set()
-        got: list[str] = await asyncio.gather(*tasks)
-        return got
+        values: list[str] = await asyncio.gather(*tasks)
+        return values
 
     assert asyncio.run(scenario()) == ["the value"] * 64
     assert server.calls == 1
@@ -121,21 +121,21 @@ def test_tasks_that_miss_concurrently_send_one_request(
 def test_tasks_and_threads_share_one_request(
     secrets: AsyncSecretStore, server: BlockingServer
 ) -> None:
-    got: list[str] = []
-    thread = threading.Thread(target=lambda: got.append(secrets._store.get("jwt-secret")))
+    values: list[str] = []
+    thread = threading.Thread(target=lambda: values.append(secrets._store.get("jwt-secret")))
     thread.start()
-    assert server.asked.acquire(timeout=10)
+    assert server.requested.acquire(timeout=10)
 
     async def scenario() -> str:
-        asking = asyncio.create_task(secrets.get("jwt-secret"))
+        task = asyncio.create_task(secrets.get("jwt-secret"))
         await run_loop(10)
         server.answer.set()
-        value: str = await asking
+        value: str = await task
         return value
 
     assert asyncio.run(scenario()) == "the value"
     thread.join()
-    assert got == ["the value"]
+    assert values == ["the value"]
     assert server.calls == 1
 
 
@@ -163,10 +163,10 @@ def test_request_of_cancelled_tasks_serves_the_next_task(
         with pytest.raises(TimeoutError):
             async with asyncio.timeout(0):
                 await secrets.get("jwt-secret")
-        asking = asyncio.create_task(secrets.get("jwt-secret"))
+        task = asyncio.create_task(secrets.get("jwt-secret"))
         await run_loop(10)
         server.answer.set()
-        value: str = await asking
+        value: str = await task
         return value
 
     assert asyncio.run(scenario()) == "the value"
@@ -184,13 +184,13 @@ def test_task_that_waits_for_a_thread_times_out(server: BlockingServer) -> None:
     secrets = AsyncSecretStore(store)
 
     async def scenario() -> None:
-        taken = asyncio.create_task(secrets.get("first"))
+        first = asyncio.create_task(secrets.get("first"))
         await run_loop(10)
         with pytest.raises(DeadlineExceeded, match="no thread was free"):
             await secrets.get("second")
         server.answer.set()
         with pytest.raises(DeadlineExceeded):
-            await taken
+            await first
 
     asyncio.run(scenario())
     secrets.close()
@@ -209,34 +209,34 @@ def store_with_one_thread(server: BlockingServer, deadline: float = 10.0) -> Asy
 def test_queued_fetch_still_ends_after_close(server: BlockingServer) -> None:
     """A thread that waits for a task's queued fetch gets its result too."""
     secrets = store_with_one_thread(server)
-    got: list[str] = []
+    values: list[str] = []
 
     async def scenario() -> str:
         first, second = (asyncio.create_task(secrets.get(name)) for name in ("first", "second"))
         await wait_for_request(server)
-        joined = threading.Thread(target=lambda: got.append(secrets._store.get("second")))
-        joined.start()
+        thread = threading.Thread(target=lambda: values.append(secrets._store.get("second")))
+        thread.start()
         secrets.close()
         server.answer.set()
         await first
         value: str = await second
-        joined.join(10)
+        thread.join(10)
         return value
 
     assert asyncio.run(scenario()) == "the value"
-    assert got == ["the value"]
+    assert values == ["the value"]
 
 
 def test_require_does_not_occupy_the_thread_of_a_fetch(server: BlockingServer) -> None:
     secrets = store_with_one_thread(server)
 
     async def scenario() -> Any:
-        requiring = asyncio.create_task(secrets.require(["first", "second"]))
+        require_task = asyncio.create_task(secrets.require(["first", "second"]))
         await wait_for_request(server)
-        asking = asyncio.create_task(secrets.get("second"))
+        task = asyncio.create_task(secrets.get("second"))
         await run_loop(10)
         server.answer.set()
-        return await asyncio.gather(requiring, asking)
+        return await asyncio.gather(require_task, task)
 
     assert asyncio.run(scenario()) == [None, "the value"]
     secrets.close()
@@ -259,11 +259,11 @@ def test_thread_that_waits_for_a_queued_fetch_times_out(server: BlockingServer) 
 
 def test_event_loop_runs_while_the_first_cipher_is_built() -> None:
     """Building the cipher requests the address of the database with the data keys."""
-    asked, answer = threading.Event(), threading.Event()
+    requested, answer = threading.Event(), threading.Event()
 
-    class Away:
+    class Unavailable:
         def send(self, *_: object, **__: object) -> dict[str, Any]:
-            asked.set()
+            requested.set()
             assert answer.wait(10)
             raise Unreachable("unavailable")
 
@@ -272,7 +272,7 @@ def test_event_loop_runs_while_the_first_cipher_is_built() -> None:
 
     async def scenario() -> None:
         encrypting = asyncio.create_task(aencrypt_field("ada"))
-        while not asked.is_set():  # noqa: ASYNC110 (a thread sets it, not a task)
+        while not requested.is_set():  # noqa: ASYNC110 (a thread sets it, not a task)
             await asyncio.sleep(0)
         await run_loop(TURNS)
         assert not encrypting.done()
@@ -281,7 +281,9 @@ def test_event_loop_runs_while_the_first_cipher_is_built() -> None:
             await encrypting
 
     limits = Limits(retry_window=0.0)
-    session = Session("https://vault", StaticToken(Secret("given")), limits=limits, connect=Away)
+    session = Session(
+        "https://vault", StaticToken(Secret("given")), limits=limits, connect=Unavailable
+    )
     settings = Settings(SCOPE, "https://vault", data_keys=DATABASE, limits=limits)
     default_client.configure(settings, session=session)
     try:
@@ -317,15 +319,15 @@ def test_async_secrets_are_built_in_a_thread(tmp_path: Path) -> None:
     threads: list[str] = []
     with in_memory("shop", tmp_path) as app:
         app.put("jwt-secret", "one")
-        made = Client.async_secrets
+        original = Client.async_secrets
 
-        def noted(client: Client) -> AsyncSecretStore:
+        def record_thread(client: Client) -> AsyncSecretStore:
             threads.append(threading.current_thread().name)
-            result: AsyncSecretStore = made.__get__(client)
+            result: AsyncSecretStore = original.__get__(client)
             return result
 
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(Client, "async_secrets", property(noted))
+            patch.setattr(Client, "async_secrets", property(record_thread))
             for _ in range(2):
                 assert asyncio.run(aget_secret("jwt-secret")) == "one"
     assert len(threads) == 1

@@ -32,10 +32,10 @@ class SlowOutage(Script):
         super().__init__("one", Unreachable("the server is unavailable"))
         self.clock = clock
 
-    def fetch(self, name: str, *asked: object) -> Fetched:
+    def fetch(self, name: str, *arguments: object) -> Fetched:
         if self.calls and self.clock:
             self.clock.now += LIMITS.deadline
-        return super().fetch(name, *asked)
+        return super().fetch(name, *arguments)
 
 
 def shop_with_stale_value() -> tuple[Shop, SlowOutage]:
@@ -51,10 +51,10 @@ def shop_with_stale_value() -> tuple[Shop, SlowOutage]:
 def run_concurrently(work: Callable[[], Any], count: int = THREADS) -> list[Any]:
     """Run *work* in *count* threads at once, and return the result or error of each."""
     results: list[Any] = []
-    gate = threading.Barrier(count)
+    barrier = threading.Barrier(count)
 
     def run() -> None:
-        gate.wait(5)
+        barrier.wait(5)
         try:
             results.append(work())
         except StrongroomError as error:
@@ -88,10 +88,10 @@ def all_waiting(arrivals: threading.Semaphore) -> bool:
 
 def test_threads_with_a_stale_value_wait_for_one_deadline_together() -> None:
     shop, source = shop_with_stale_value()
-    begun = shop.clock.now
+    started_at = shop.clock.now
     assert run_concurrently(lambda: shop.store.get("jwt-secret")) == ["one"] * THREADS
     assert source.calls == 2
-    assert shop.clock.now - begun == LIMITS.deadline
+    assert shop.clock.now - started_at == LIMITS.deadline
     assert shop.outcomes() == ["miss", *["stale"] * THREADS]
 
 
@@ -144,9 +144,9 @@ def test_waiting_threads_share_the_error(
     arrivals: threading.Semaphore, kind: type[StrongroomError]
 ) -> None:
     class Failing(Script):
-        def fetch(self, name: str, *asked: object) -> Fetched:
+        def fetch(self, name: str, *arguments: object) -> Fetched:
             assert all_waiting(arrivals)
-            return super().fetch(name, *asked)
+            return super().fetch(name, *arguments)
 
     source = Failing(kind("unavailable"))
     shop = Shop(source)
@@ -159,9 +159,9 @@ def test_waiting_threads_share_the_error(
 
 def test_concurrent_force_refreshes_share_one_request(arrivals: threading.Semaphore) -> None:
     class Counted(Script):
-        def fetch(self, name: str, *asked: object) -> Fetched:
+        def fetch(self, name: str, *arguments: object) -> Fetched:
             assert all_waiting(arrivals)
-            return super().fetch(name, *asked)
+            return super().fetch(name, *arguments)
 
     source = Counted("one")
     shop = Shop(source)

@@ -92,9 +92,9 @@ def test_refresh_during_an_outage_saves_every_caller_the_wait() -> None:
     assert pause == OUTAGE_PAUSE
     shop.clock.now += TTL / 2
     shop.store.fetcher.refresh_due()
-    asked = source.calls
+    calls = source.calls
     assert [shop.store.get(name) for name in ("a", "b")] == ["one", "one"]
-    assert source.calls == asked
+    assert source.calls == calls
     assert shop.outcomes()[2:] == ["stale", "stale"]
 
 
@@ -161,8 +161,8 @@ def test_value_that_a_refresh_finds_denied_or_deleted_is_dropped(
 class Expiring(Script):
     """Source of values that expire after a minute."""
 
-    def fetch(self, name: str, *asked: object) -> Fetched:
-        found = super().fetch(name, *asked)
+    def fetch(self, name: str, *arguments: object) -> Fetched:
+        found = super().fetch(name, *arguments)
         return Fetched(found.value, found.source, found.version, expires_in=60.0)
 
 
@@ -226,20 +226,20 @@ def test_value_that_is_read_stays_when_the_cache_is_full() -> None:
 
 
 def test_slow_response_does_not_replace_a_later_one() -> None:
-    begun, finish = threading.Event(), threading.Event()
+    started, finish = threading.Event(), threading.Event()
 
     class Slow(Script):
-        def fetch(self, name: str, *asked: object) -> Fetched:
-            found = super().fetch(name, *asked)
+        def fetch(self, name: str, *arguments: object) -> Fetched:
+            found = super().fetch(name, *arguments)
             if found.value == "old":
-                begun.set()
+                started.set()
                 finish.wait(5)
             return found
 
     shop = Shop(Slow("old", "new"))
     slow = threading.Thread(target=shop.store.get, args=("jwt-secret",))
     slow.start()
-    assert begun.wait(5)
+    assert started.wait(5)
     assert shop.store.get("jwt-secret", force_refresh=True) == "new"
     finish.set()
     slow.join()
@@ -299,21 +299,21 @@ def test_refresh_thread_is_a_daemon_and_ends_on_close() -> None:
 
 
 def test_response_after_close_is_not_cached(caplog: pytest.LogCaptureFixture) -> None:
-    begun, finish = threading.Event(), threading.Event()
+    started, finish = threading.Event(), threading.Event()
 
     class Slow(Changing):
-        def fetch(self, name: str, *asked: object) -> Fetched:
-            begun.set()
+        def fetch(self, name: str, *arguments: object) -> Fetched:
+            started.set()
             finish.wait(10)
-            return super().fetch(name, *asked)
+            return super().fetch(name, *arguments)
 
     store = store_with_thread(Slow(enough=1))
-    asking = threading.Thread(target=store.get, args=("jwt-secret",))
-    asking.start()
-    assert begun.wait(10)
+    thread = threading.Thread(target=store.get, args=("jwt-secret",))
+    thread.start()
+    assert started.wait(10)
     store.close()
     finish.set()
-    asking.join()
+    thread.join()
     assert store.info("jwt-secret") is None
     assert store.fetcher._refresher._thread is None
     assert caplog.text == ""
@@ -323,8 +323,8 @@ def test_unexpected_exception_does_not_end_the_refresh_thread(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     class Broken(Changing):
-        def fetch(self, name: str, *asked: object) -> Fetched:
-            found = super().fetch(name, *asked)
+        def fetch(self, name: str, *arguments: object) -> Fetched:
+            found = super().fetch(name, *arguments)
             if len(self.threads) == 2:
                 raise ZeroDivisionError("the text may hold a value")
             return found

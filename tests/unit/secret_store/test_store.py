@@ -171,21 +171,21 @@ def test_cache_is_bounded() -> None:
 
 
 def test_threads_that_miss_concurrently_send_one_request() -> None:
-    gate, started = threading.Barrier(16), threading.Event()
+    barrier, started = threading.Barrier(16), threading.Event()
 
     class Slow(Script):
-        def fetch(self, name: str, *asked: object) -> Fetched:
+        def fetch(self, name: str, *arguments: object) -> Fetched:
             started.wait(5)
-            return super().fetch(name, *asked)
+            return super().fetch(name, *arguments)
 
     source = Slow("one")
     shop = Shop(source)
 
-    def ask() -> None:
-        gate.wait()
+    def get() -> None:
+        barrier.wait()
         assert shop.store.get("jwt-secret") == "one"
 
-    threads = [threading.Thread(target=ask) for _ in range(16)]
+    threads = [threading.Thread(target=get) for _ in range(16)]
     for thread in threads:
         thread.start()
     started.set()
@@ -236,19 +236,19 @@ def test_access_record_contains_the_service_and_not_the_value(tmp_path: Path) ->
 
 def test_response_of_an_earlier_request_is_not_cached_after_a_denial() -> None:
     """Two requests overlap: the first to be sent is the last to be answered."""
-    asked, answer = threading.Event(), threading.Event()
+    requested, answer = threading.Event(), threading.Event()
 
     class Crossing(Script):
-        def fetch(self, name: str, *rest: object) -> Fetched:
-            fetched = super().fetch(name, *rest)
-            asked.set()
+        def fetch(self, name: str, *arguments: object) -> Fetched:
+            fetched = super().fetch(name, *arguments)
+            requested.set()
             assert answer.wait(10)
             return fetched
 
     shop = Shop(Crossing("one", AccessDenied("denied")), development=False)
     first = threading.Thread(target=shop.store.get, args=("jwt-secret",))
     first.start()
-    assert asked.wait(10)
+    assert requested.wait(10)
     with pytest.raises(AccessDenied):
         shop.store.get("jwt-secret", force_refresh=True)
     answer.set()

@@ -39,11 +39,11 @@ class Versions(Script):
         super().__init__("unused")
         self.values = values
         self.written = written  # when the current version was written, in seconds since 1970
-        self.asked: list[tuple[str, int | None, str | None]] = []
+        self.requests: list[tuple[str, int | None, str | None]] = []
 
-    def fetch(self, name: str, *asked: Any) -> Fetched:
-        version, field = asked
-        self.asked.append((name, version, field))
+    def fetch(self, name: str, *arguments: Any) -> Fetched:
+        version, field = arguments
+        self.requests.append((name, version, field))
         number = version or len(self.values)
         if number > len(self.values):
             raise SecretNotFound("no such version")
@@ -63,7 +63,7 @@ def test_versions_and_fields_have_their_own_cache_keys() -> None:
         assert store.get("jwt-secret") == "two"
         assert store.get("jwt-secret", version=1) == "one"
         assert store.get("jwt-secret", version=1, field="user") == "user of one"
-    assert len(source.asked) == 3
+    assert len(source.requests) == 3
 
 
 @pytest.mark.parametrize("version", [0, -1, True, 1.0, "1"])
@@ -71,14 +71,14 @@ def test_invalid_version_is_rejected_before_any_request(version: Any) -> None:
     source = Versions("one")
     with pytest.raises(ConfigurationError, match="count from 1"):
         Shop(source).store.get("jwt-secret", version=version)
-    assert source.asked == []
+    assert source.requests == []
 
 
 def test_field_with_a_line_end_is_rejected() -> None:
     source = Versions("one")
     with pytest.raises(ConfigurationError, match="not printable"):
         Shop(source).store.get("jwt-secret", field="user\nforged")
-    assert source.asked == []
+    assert source.requests == []
 
 
 class Account(BaseModel):
@@ -142,10 +142,10 @@ class Names(Script):
     def __init__(self, **answers: str | StrongroomError) -> None:
         super().__init__("unused")
         self.table = {name.replace("_", "-"): answer for name, answer in answers.items()}
-        self.asked: list[str] = []
+        self.requests: list[str] = []
 
     def fetch(self, name: str, *_: object) -> Fetched:
-        self.asked.append(name)
+        self.requests.append(name)
         answer = self.table.get(name, SecretNotFound("no value"))
         if isinstance(answer, StrongroomError):
             raise answer
@@ -156,7 +156,7 @@ def test_require_lists_every_missing_secret_with_the_rule_to_add() -> None:
     source = Names(a="1", c=AccessDenied("denied"), d=SecretDeleted("deleted"))
     with pytest.raises(SecretsMissing) as caught:
         Shop(source, scope=SCOPE).store.require(["a", "b", "c", "d", "a"])
-    assert source.asked == ["a", "b", "c", "d"]
+    assert source.requests == ["a", "b", "c", "d"]
     assert (caught.value.missing, caught.value.denied) == (("b", "d"), ("c",))
     assert str(caught.value).splitlines() == [
         "3 required secrets cannot be read:",
@@ -171,7 +171,7 @@ def test_required_secrets_are_cached() -> None:
     store = Shop(source).store
     store.require(iter(["a", "b"]))
     assert [store.get("a"), store.get("b")] == ["1", "2"]
-    assert source.asked == ["a", "b"]
+    assert source.requests == ["a", "b"]
 
 
 def test_require_raises_the_outage_instead_of_missing_secrets() -> None:
@@ -183,21 +183,21 @@ def test_require_rejects_an_invalid_name_before_any_request() -> None:
     source = Names(a="1")
     with pytest.raises(InvalidName):
         Shop(source).store.require(["a", "../b"])
-    assert source.asked == []
+    assert source.requests == []
 
 
 def test_undeclared_name_is_rejected_before_any_request() -> None:
     source = Names(jwt_secret="1", other="2")
     shop = Shop(source, declared={"jwt-secret"})
     assert shop.store.get("jwt-secret") == "1"
-    for ask in (
+    for request in (
         lambda: shop.store.get("jwt-secrets", default=None),
         lambda: shop.store.require(["jwt-secret", "jwt-secrets"]),
         lambda: shop.store.on_change("jwt-secrets", print),
     ):
         with pytest.raises(UndeclaredSecret, match="did you mean 'jwt-secret'"):
-            ask()
-    assert source.asked == ["jwt-secret"]
+            request()
+    assert source.requests == ["jwt-secret"]
 
 
 DECLARATION = """
@@ -249,7 +249,7 @@ def test_missing_deleted_or_denied_version_is_no_previous_value(values: Any) -> 
         return
     for _ in range(3):
         assert store.current_and_previous("jwt-secret") == (values[-1], None)
-    assert len(source.asked) == len(values)
+    assert len(source.requests) == len(values)
 
 
 @pytest.mark.parametrize(("age", "previous"), [(HOUR, "one"), (HOUR + 1, None)])
@@ -257,19 +257,19 @@ def test_previous_value_is_none_after_the_grace(age: float, previous: str | None
     source = Versions("one", "two", written=5000.0)
     store = Shop(source, wall=lambda: 5000.0 + age).store
     assert store.current_and_previous("jwt-secret", grace=HOUR) == ("two", previous)
-    assert len(source.asked) == (2 if previous else 1)
+    assert len(source.requests) == (2 if previous else 1)
 
 
 def test_password_rotated_by_the_server_has_no_previous_value() -> None:
     """Its entry's versions belong to the template into which the password is inserted."""
 
     class Rotated(Versions):
-        def fetch(self, name: str, *asked: Any) -> Fetched:
-            return replace(super().fetch(name, *asked), expires_in=60.0)
+        def fetch(self, name: str, *arguments: Any) -> Fetched:
+            return replace(super().fetch(name, *arguments), expires_in=60.0)
 
     source = Rotated("one", "two")
     assert Shop(source).store.current_and_previous("database-url") == ("two", None)
-    assert len(source.asked) == 1
+    assert len(source.requests) == 1
 
 
 def test_unavailable_previous_value_is_requested_once_per_backoff() -> None:
@@ -277,7 +277,7 @@ def test_unavailable_previous_value_is_requested_once_per_backoff() -> None:
     store = Shop(source).store
     for _ in range(5):
         assert store.current_and_previous("jwt-secret") == ("two", None)
-    assert source.asked == [("jwt-secret", None, None), ("jwt-secret", 1, None)]
+    assert source.requests == [("jwt-secret", None, None), ("jwt-secret", 1, None)]
 
 
 def test_denied_name_is_served_in_no_version() -> None:

@@ -169,10 +169,10 @@ def test_change_is_recorded_before_the_callback() -> None:
 def test_callback_is_not_called_if_the_record_cannot_be_written(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    asked, inbox = threading.Event(), Inbox()
+    attempted, inbox = threading.Event(), Inbox()
 
     def full(_line: str) -> None:
-        asked.set()
+        attempted.set()
         raise OSError(28, "No space left on device")
 
     audit = AuditLog(SCOPE, full)
@@ -180,7 +180,7 @@ def test_callback_is_not_called_if_the_record_cannot_be_written(
     store.fetcher.fetch_future("jwt-secret", force=True).result()
     store.on_change("jwt-secret", inbox)
     store.fetcher.fetch_future("jwt-secret", force=True).result()
-    assert asked.wait(PATIENCE)
+    assert attempted.wait(PATIENCE)
     thread = store.fetcher.watches._worker._thread
     assert thread is not None
     store.close()
