@@ -58,12 +58,12 @@ class Entry:
         fresh_until: until when it is served without another request.
         refresh_at: when it is refreshed in the background, before it becomes stale.
         expires_at: when it is no longer served, not even stale.
-        is_fallback: whether a later source answered, because an earlier one was unavailable or had
-            no value.
+        is_fallback: whether a later source answered, because an earlier one was unavailable, had no
+            value or denied the name.
         ticket: order of the request, counted up. It decides which of two results is newer, because
             the clock may be set back.
         unavailable_since: when a request last found the server unavailable. For
-            :data:`OUTAGE_PAUSE` from then on no other is sent for this entry.
+            :data:`OUTAGE_PAUSE` from then on only a forced refresh sends another one.
         stale_logged: whether its staleness was logged.
         usage: how it was used since it was fetched: :data:`UNUSED`, :data:`REQUESTED` or
             :data:`READ`.
