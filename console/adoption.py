@@ -80,7 +80,7 @@ class Adoption:
         if value is not None and self._is_local:
             url = parsed(value, name)
             accounts = operate.local(self._root, self._scope.service).access.database
-            accounts.keep_password(str(url.username), Secret(str(url.password)))
+            accounts.store_app_password(str(url.username), Secret(str(url.password)))
 
     def rotate(self, name: str) -> None:
         """Set another password of an adopted secret now.
@@ -120,7 +120,7 @@ class Adoption:
     def _declaration(self) -> Declaration:
         if self._is_local:
             return operate.local(self._root, self._scope.service).declaration
-        return operate.declaration()
+        return operate.load_declaration()
 
     def _granter(self) -> Callable[[str], None] | None:
         if self._admin is not None:

@@ -81,7 +81,7 @@ def up(service: Service = "gaara-store", root: Root = DEFAULT_ROOT) -> None:
 
 @app.command()
 def down(service: Service = "gaara-store", root: Root = DEFAULT_ROOT) -> None:
-    """Stop the local deployment. Its data stays, but containers lose it."""
+    """Stop the local deployment. Its data stays, except in containers."""
     stopped = operate.local(root, service).down(Steps(out))
     out.print(f"Stopped: {', '.join(stopped)}." if stopped else "Nothing was running.")
 

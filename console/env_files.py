@@ -52,7 +52,7 @@ class EnvFiles:
         """
         plan = make_plan(
             parse.read(file),
-            operate.declaration(),
+            operate.load_declaration(),
             self._scope,
             Choices(frozenset(secrets), frozenset(settings)),
             self._ask_kind if sys.stdin.isatty() else None,
@@ -83,7 +83,7 @@ class EnvFiles:
 
         """
         with self.reader() as read:
-            swap.finish(file, operate.declaration(), self._scope, read, self._print)
+            swap.finish(file, operate.load_declaration(), self._scope, read, self._print)
 
     def export(self, path: Path, reason: str) -> None:
         """Write the current values to a private file, and record the export.
@@ -96,7 +96,7 @@ class EnvFiles:
             StrongroomError: If a secret cannot be read. No file was written then.
 
         """
-        declaration = operate.declaration()
+        declaration = operate.load_declaration()
         if operate.is_local(self._scope.environment):
             declaration = operate.local(self._root, self._scope.service).declaration
         with self.reader() as read:

@@ -60,7 +60,7 @@ def diff(
     pair = [names.environment(each) for each in (one, other)]
     if pair[0] is pair[1]:
         raise typer.BadParameter("pass two different environments")
-    declared, key = operate.declaration(), new_key()
+    declared, key = operate.load_declaration(), new_key()
     services = [{scope.service for scope in declared.scopes(each)} for each in pair]
     common = services[0] & services[1]
     sides = [_read_sides(each, declared, common, key, root, credentials) for each in pair]
@@ -128,7 +128,7 @@ def _session(environment: Environment, root: Path, folder: Path | None) -> Sessi
         # The variables of the other commands cannot be used, because they name one credential
         # for one server, and here there are two servers.
         raise ConfigurationError(
-            f"no credential for {environment} is given: pass --credentials with a folder that has "
+            f"no credential for {environment} is configured: pass --credentials with a folder of "
             f"{environment}/role-id and {environment}/secret-id"
         )
     files = (folder / environment / "role-id", folder / environment / "secret-id")

@@ -197,7 +197,7 @@ class ServiceDeployment:
         return {"STRONGROOM_AUDIT_DEVICE": device} if device else {}
 
     def _bootstrap(self, token: Secret) -> None:
-        self.access.database.reset_manager()
+        self.access.database.reset_passwords()
         with Session(self.access.vault_address, StaticToken(token)) as root:
             resources = self.desired(self.supply())
             bootstrap(root, resources, self.layout.credentials / APPLY_ROLE)
@@ -282,7 +282,9 @@ class Local(ServiceDeployment):
                     self.servers.restart_agent()
 
     def redeliver(self, step: Step) -> None:
-        """Apply the current declaration to the agent, and wait until it has delivered.
+        """Apply the current declaration, and wait until the agent has delivered.
+
+        If the agent runs in a container, only its template is updated.
 
         Args:
             step: shows each step.

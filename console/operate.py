@@ -39,7 +39,7 @@ def declaration_root() -> Path:
     return Path(os.environ.get(DECLARATION) or load.ROOT)
 
 
-def declaration() -> Declaration:
+def load_declaration() -> Declaration:
     """Load the declaration, and check all of it.
 
     Raises:
@@ -61,7 +61,7 @@ def local(root: Path, service: str | None = None) -> Local:
         ConfigurationError: If a port or the runtime is wrong.
 
     """
-    declared = declaration()
+    declared = load_declaration()
     name = service or declared.scopes(Environment.DEV)[0].service
     layout, numbers = Layout(root.absolute()), ports.from_environment(os.environ)
     return Local(layout, numbers, declared, name, chosen(layout, os.environ))
@@ -111,7 +111,7 @@ def open_session_at(environment: Environment, address: str | None, login: AuthMe
         ConfigurationError: If there is no address.
 
     """
-    address = address or declaration().environment(environment).vault.address
+    address = address or load_declaration().environment(environment).vault.address
     if address is None:
         raise ConfigurationError(f"no address is declared for {environment}; set VAULT_ADDR")
     cacert = os.environ.get("VAULT_CACERT")
@@ -165,7 +165,7 @@ def make(
 
     """
     environment = names.environment(env)
-    declared, inputs = declaration(), Inputs(folder=given)
+    declared, inputs = load_declaration(), Inputs(folder=given)
     if is_local(environment):
         here = local(root)
         declared, inputs = (
@@ -194,7 +194,7 @@ def put(session: Session, service: str, env: str, name: str, value: str) -> int:
 
     """
     scope = names.Scope(service, names.environment(env))
-    declared = declaration().secrets(scope)
+    declared = load_declaration().secrets(scope)
     if name not in declared:
         raise ConfigurationError(
             f"{scope} has no secret {name!r}; declared are {', '.join(sorted(declared))}"

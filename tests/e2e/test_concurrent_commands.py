@@ -101,9 +101,9 @@ def test_two_simultaneous_ups_one_succeeds_and_one_is_busy(clone: Clone) -> None
 def test_command_during_another_command_is_busy(clone: Clone, arguments: tuple[str, ...]) -> None:
     with (clone.layout.run / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        refused = clone(*arguments)
-    assert refused.returncode == 1
-    assert "another command is at work" in refused.stderr
+        rejected = clone(*arguments)
+    assert rejected.returncode == 1
+    assert "another command is at work" in rejected.stderr
     assert clone("status").returncode == 0
 
 

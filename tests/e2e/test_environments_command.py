@@ -180,7 +180,12 @@ def test_diff_of_a_value_under_another_key_is_an_error(pair: Pair) -> None:
 @pytest.mark.parametrize(
     ("arguments", "role", "code", "words"),
     [
-        (("staging", "prod"), None, 1, "no credential for staging is given: pass --credentials"),
+        (
+            ("staging", "prod"),
+            None,
+            1,
+            "no credential for staging is configured: pass",
+        ),
         (("staging", "nowhere"), "strongroom-apply", 1, "unknown environment"),
         (("staging", "staging"), "strongroom-apply", 64, "pass two different environments"),
         (("staging",), "strongroom-apply", 64, "Missing argument"),

@@ -92,9 +92,9 @@ def migration(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Migration]:
 
 def test_import_with_an_unclear_variable_changes_nothing(migration: Migration) -> None:
     before = migration.dotenv.read_bytes()
-    refused = migration.import_env("--secret", "PAYMENT_API_KEY", "--secret", "NO_SUCH")
-    assert refused.returncode == 1
-    assert "NO_SUCH" in refused.stderr
+    rejected = migration.import_env("--secret", "PAYMENT_API_KEY", "--secret", "NO_SUCH")
+    assert rejected.returncode == 1
+    assert "NO_SUCH" in rejected.stderr
     assert migration.dotenv.read_bytes() == before
 
 
@@ -157,8 +157,8 @@ def test_finish_deletes_the_backup_and_export_restores_the_file(migration: Migra
     assert not kept.exists()
     out = migration.dotenv.with_name(".env.rollback")
     options = ("--service", SERVICE, "--env", "dev", "--out", str(out))
-    refused = migration("export-env", *options, "--reason", " ")
-    assert refused.returncode == 1
+    rejected = migration("export-env", *options, "--reason", " ")
+    assert rejected.returncode == 1
     assert not out.exists()
     done = migration("export-env", *options, "--reason", "the server moves house")
     assert done.returncode == 0, done.stderr

@@ -126,10 +126,10 @@ def test_up_on_a_taken_port_names_setting_and_process_and_starts_nothing(shell: 
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", shell.ports.redis))
         taken.listen()
-        refused = shell("up")
-    assert refused.returncode == 1
-    assert f"port {shell.ports.redis} is taken by process {os.getpid()}" in refused.stderr
-    assert "STRONGROOM_REDIS_PORT" in refused.stderr
+        rejected = shell("up")
+    assert rejected.returncode == 1
+    assert f"port {shell.ports.redis} is taken by process {os.getpid()}" in rejected.stderr
+    assert "STRONGROOM_REDIS_PORT" in rejected.stderr
     assert shell.processes() == []
 
 

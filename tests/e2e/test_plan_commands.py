@@ -56,9 +56,9 @@ def test_plan_is_printed_saved_rejected_when_outdated_and_applied(
 
     policy = deployment.operator.get(POLICY)["data"]["policy"]
     deployment.operator.post(POLICY, {"policy": f"# touched\n{policy}"})
-    refused = strongroom("apply", str(file))
-    assert refused.returncode == 1
-    assert "the server changed since this plan was made" in refused.stderr
+    rejected = strongroom("apply", str(file))
+    assert rejected.returncode == 1
+    assert "the server changed since this plan was made" in rejected.stderr
     role = deployment.operator.get("auth/approle/role/gaara-store-dev")["data"]
     assert role["token_num_uses"] == 5
 

@@ -216,9 +216,9 @@ def test_store_without_agent_and_server_serves_from_its_caches(
         assert store.me(known).json()["email"] == customer.email
         assert store.export(store.login(customer)).status_code == 200
         store.register(new_customer())
-        refused = store.me(unknown)
-        assert refused.status_code == 503
-        assert refused.json()["message"].startswith("the encryption key isn't available now")
+        rejected = store.me(unknown)
+        assert rejected.status_code == 503
+        assert rejected.json()["message"].startswith("the encryption key isn't available now")
         assert store.health()["status"] == "degraded"
         assert store.health()["parts"]["vault"] is False
     finally:

@@ -256,7 +256,7 @@ def test_binaries_in_a_private_folder_are_executable_by_the_servers_user(tmp_pat
         home = postgres_home.prepare(layout, private / install.parent.name / install.name)
         processes = Processes(layout)
         command = (home.binary("initdb"), "--version")
-        processes.complete(Program("probe", command, Path("/"), user=home.user), timeout=10)
+        processes.run_and_wait(Program("probe", command, Path("/"), user=home.user), timeout=10)
         assert processes.log_tail("probe").startswith("initdb (PostgreSQL) 18.")
     finally:
         postgres_home.erase(layout)

@@ -147,14 +147,14 @@ def test_process_inherits_no_variables_of_the_caller(
     processes: Processes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("JWT_SECRET", "hunter2")
-    processes.complete(shell("env; cat", environment={"MINE": "1"}), timeout=10)
+    processes.run_and_wait(shell("env; cat", environment={"MINE": "1"}), timeout=10)
     names = {line.partition("=")[0] for line in processes.log_tail("job").splitlines()}
     assert "MINE" in names
     assert names <= {"MINE", "PATH", "LANG", "PWD", "OLDPWD", "SHLVL", "_"}
 
 
 def test_process_dumps_no_core_and_creates_private_files(processes: Processes) -> None:
-    processes.complete(shell("ulimit -c; ulimit -Hc; umask"), timeout=10)
+    processes.run_and_wait(shell("ulimit -c; ulimit -Hc; umask"), timeout=10)
     assert processes.log_tail("job").splitlines() == ["0", "0", "0077"]
 
 
@@ -197,18 +197,18 @@ def test_missing_folder_is_an_error(processes: Processes, tmp_path: Path) -> Non
     assert processes.names() == []
 
 
-def test_complete_with_an_error_code_reports_the_output(processes: Processes) -> None:
+def test_run_and_wait_with_an_error_code_reports_the_output(processes: Processes) -> None:
     with pytest.raises(StartFailed, match="exit code 3") as caught:
-        processes.complete(shell("echo no space >&2; exit 3"), timeout=10)
+        processes.run_and_wait(shell("echo no space >&2; exit 3"), timeout=10)
     assert caught.value.log_tail == "no space"
 
 
-def test_complete_kills_the_program_after_its_timeout(processes: Processes) -> None:
+def test_run_and_wait_kills_the_program_after_its_timeout(processes: Processes) -> None:
     with pytest.raises(StartFailed, match="not done after 0 s"):
-        processes.complete(shell("echo $$; exec sleep 1000"), timeout=0.3)
+        processes.run_and_wait(shell("echo $$; exec sleep 1000"), timeout=0.3)
     assert not is_alive(int(processes.log_tail("job")))
 
 
-def test_complete_runs_the_program_in_its_own_session(processes: Processes) -> None:
-    processes.complete(shell("ps -o sid= -p $$"), timeout=10)
+def test_run_and_wait_runs_the_program_in_its_own_session(processes: Processes) -> None:
+    processes.run_and_wait(shell("ps -o sid= -p $$"), timeout=10)
     assert int(processes.log_tail("job")) != os.getsid(0)

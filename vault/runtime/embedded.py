@@ -16,7 +16,7 @@ from vault.runtime.ports import Ports, check_free
 from vault.runtime.processes.agent import AgentProcess
 from vault.runtime.processes.lock import Lock
 from vault.runtime.processes.processes import Processes
-from vault.runtime.runtime import Progress, Started, Status, quiet
+from vault.runtime.runtime import Progress, StartResult, Status, quiet
 from vault.runtime.servers.openbao import OpenBao
 from vault.runtime.servers.postgres import Postgres
 from vault.runtime.servers.server import Server
@@ -51,7 +51,7 @@ class Embedded:
             self._smtp,
         )
 
-    def start(self, progress: Progress = quiet) -> Started:
+    def start(self, progress: Progress = quiet) -> StartResult:
         """Start the servers that are not running.
 
         If one fails, the servers that this call started are stopped again.
@@ -80,7 +80,7 @@ class Embedded:
             except BaseException:
                 _run_on_each(missing, lambda server: server.stop(), quiet)
                 raise
-        return Started(tuple(server.name for server in missing), self._vault.root_token)
+        return StartResult(tuple(server.name for server in missing), self._vault.root_token)
 
     def stop(self, progress: Progress = quiet) -> tuple[str, ...]:
         """Stop all four servers, and return the names of those that were running.
@@ -131,7 +131,7 @@ class Embedded:
         if self.layout.root.is_dir():
             shutil.rmtree(self.layout.root)
 
-    def stop_started(self, started: Started) -> None:
+    def stop_started(self, started: StartResult) -> None:
         """Stop the servers that *started* names."""
         for name in started.servers:
             self.processes.stop(name)

@@ -27,7 +27,7 @@ class StartFailed(StrongroomError):
 
     Attributes:
         step: name of the part.
-        log_tail: those lines.
+        log_tail: those lines, or the command that prints the log.
 
     """
 
@@ -38,7 +38,7 @@ class StartFailed(StrongroomError):
 
 
 @dataclass(frozen=True, slots=True)
-class Started:
+class StartResult:
     """Result of a start.
 
     Attributes:
@@ -128,7 +128,7 @@ class Servers(Protocol):
         """
         ...
 
-    def start(self, progress: Progress = quiet) -> Started:
+    def start(self, progress: Progress = quiet) -> StartResult:
         """Start the servers that are not running.
 
         Args:
@@ -141,7 +141,7 @@ class Servers(Protocol):
         """
         ...
 
-    def stop_started(self, started: Started) -> None:
+    def stop_started(self, started: StartResult) -> None:
         """Stop the servers that *started* names."""
         ...
 

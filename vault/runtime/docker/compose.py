@@ -73,6 +73,6 @@ def to_status(name: str, title: str, port: int, state: Mapping[str, Any]) -> Sta
         port=port,
         running=running,
         pid=state["Pid"] if running else None,
-        # Cut at the second: the engine writes nanoseconds, which fromisoformat rejects.
+        # Drop the nanoseconds, because fromisoformat before Python 3.12 rejects them.
         since=datetime.fromisoformat(f"{state['StartedAt'][:19]}+00:00") if running else None,
     )

@@ -23,7 +23,7 @@ from vault.runtime.access import Access
 from vault.runtime.layout import Layout
 from vault.runtime.ports import Ports
 from vault.runtime.processes.lock import Lock
-from vault.runtime.runtime import Progress, Started, StartFailed, Status, quiet
+from vault.runtime.runtime import Progress, StartFailed, StartResult, Status, quiet
 from vault.runtime.servers import vault_state
 from vault.runtime.servers.accounts import smtp_password
 from vault.runtime.servers.hcl import render
@@ -80,7 +80,7 @@ class ComposeInit:
         """
         return self._lock.exclusive()
 
-    def start(self, progress: Progress = quiet) -> Started:
+    def start(self, progress: Progress = quiet) -> StartResult:
         """Set up the running servers: create the database roles, initialise the secrets server.
 
         Args:
@@ -98,9 +98,9 @@ class ComposeInit:
                 self._ensure_roles()
             with progress("secrets server unsealed"):
                 token = self._initialise()
-        return Started(("vault",) if token else (), token)
+        return StartResult(("vault",) if token else (), token)
 
-    def stop_started(self, started: Started) -> None:
+    def stop_started(self, started: StartResult) -> None:
         """Do nothing, because a container cannot stop the others."""
 
     def mark_bootstrapped(self) -> None:

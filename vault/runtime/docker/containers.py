@@ -41,7 +41,7 @@ from vault.runtime.docker.engine import (
 from vault.runtime.layout import Layout
 from vault.runtime.ports import Ports, check_free, setting
 from vault.runtime.processes.lock import Lock
-from vault.runtime.runtime import Progress, Started, StartFailed, Status, quiet
+from vault.runtime.runtime import Progress, StartFailed, StartResult, Status, quiet
 
 _FOLDER: Final = f"{LABEL}.project.working_dir"
 #: The deployment's folder in the one-shot services, which mount all of its volumes.
@@ -89,7 +89,7 @@ class Containers:
         """
         return self._lock.exclusive()
 
-    def start(self, progress: Progress = quiet) -> Started:
+    def start(self, progress: Progress = quiet) -> StartResult:
         """Build the image, start the missing containers, apply, and copy the credentials.
 
         If a container fails, the containers that this call started are stopped again.
@@ -119,7 +119,7 @@ class Containers:
             self.copy(*COPIED)
         # Only a new secrets server issues another secret-id.
         has_lost_data = old_secret_id not in (b"", self._copied_secret_id())
-        return Started(tuple(sorted(self._running() - before)), None, has_lost_data)
+        return StartResult(tuple(sorted(self._running() - before)), None, has_lost_data)
 
     def _copied_secret_id(self) -> bytes:
         """Return the service's secret-id, or nothing if there is no copy of it."""
@@ -131,7 +131,7 @@ class Containers:
             self._compose("up", "--wait", "--detach")
         except StartFailed as failed:
             failures = self._failures() or [failed]
-            self.stop_started(Started(tuple(sorted(self._running() - before)), None))
+            self.stop_started(StartResult(tuple(sorted(self._running() - before)), None))
             raise failures[0] from None
 
     def _failures(self) -> list[StartFailed]:
@@ -144,7 +144,7 @@ class Containers:
                 if failure_reason(found[name])
             ]
 
-    def stop_started(self, started: Started) -> None:
+    def stop_started(self, started: StartResult) -> None:
         """Stop the services that *started* names.
 
         If no other service is running, stop the container ``network`` too, which publishes the
@@ -277,7 +277,7 @@ class Containers:
             self._compose("pull", "--policy=missing", "--ignore-buildable", "--quiet")
         except StartFailed as failed:
             raise NoEngine(
-                "an image is not available; connect to a registry, or run "
+                "an image is not available; make a registry reachable, or run "
                 f"python -m tests.images.build and follow its output; {USE_EMBEDDED}\n"
                 f"{failed.log_tail}"
             ) from None

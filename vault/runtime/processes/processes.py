@@ -120,7 +120,7 @@ class Processes:
         _children[child.pid] = child
         return record.running(program.name)
 
-    def complete(self, program: Program, timeout: float) -> None:
+    def run_and_wait(self, program: Program, timeout: float) -> None:
         """Run *program*, and wait until it exits.
 
         If this process is killed meanwhile, :meth:`stop` with the same name stops the program.

@@ -93,9 +93,9 @@ class DatabaseAccounts:
         """
         manager, app = self.password("manager"), self.password("app")
         with self.superuser() as superuser:
-            postgres_roles.ensure(superuser, self._roles, manager, app)
+            postgres_roles.ensure_roles(superuser, self._roles, manager, app)
         with self.superuser(self._roles.database) as superuser:
-            postgres_roles.own_schema(superuser, self._roles)
+            postgres_roles.transfer_schema(superuser, self._roles)
 
     def let_manage(self, user: str) -> None:
         """Allow the manager to set the password of *user*.
@@ -117,12 +117,12 @@ class DatabaseAccounts:
         with self.superuser() as superuser:
             postgres_roles.set_password(superuser, user, password)
 
-    def keep_password(self, user: str, password: Secret) -> None:
+    def store_app_password(self, user: str, password: Secret) -> None:
         """Store *password* in the deployment's file, if *user* is the application's user."""
         if user == self._roles.app:
             write_private(self.password_file("app"), password.reveal())
 
-    def reset_manager(self) -> None:
+    def reset_passwords(self) -> None:
         """Reset the passwords of manager and application to those in the deployment's files.
 
         A new secrets server knows no others.
@@ -132,7 +132,7 @@ class DatabaseAccounts:
 
         """
         with self.superuser() as superuser:
-            postgres_roles.reset_manager(superuser, self._roles, self.password("manager"))
+            postgres_roles.reset_manager_password(superuser, self._roles, self.password("manager"))
             postgres_roles.set_password(superuser, self._roles.app, self.password("app"))
 
     def superuser(self, database: str = "postgres") -> psycopg.Connection:

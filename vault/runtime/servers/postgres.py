@@ -103,7 +103,7 @@ class Postgres(Server):
         options = (f"--pgdata={unfinished}", f"--pwfile={password_file}", *_INITDB)
         try:
             program = self._command(home, "initdb", *options)
-            self._processes.complete(program, INITDB_SECONDS)
+            self._processes.run_and_wait(program, INITDB_SECONDS)
         finally:
             password_file.unlink(missing_ok=True)
         write_private(unfinished / "pg_hba.conf", _HBA, owner=home.owner)

@@ -46,7 +46,7 @@ class ServiceRoles:
         return f"{self.database}_app"
 
 
-def ensure(
+def ensure_roles(
     superuser: psycopg.Connection, roles: ServiceRoles, manager: Secret, app: Secret
 ) -> None:
     """Create the database and the roles that are missing.
@@ -74,7 +74,9 @@ def ensure(
     _run(superuser, "REVOKE ALL ON DATABASE {} FROM PUBLIC", Identifier(roles.database))
 
 
-def reset_manager(superuser: psycopg.Connection, roles: ServiceRoles, password: Secret) -> None:
+def reset_manager_password(
+    superuser: psycopg.Connection, roles: ServiceRoles, password: Secret
+) -> None:
     """Set the manager's password, because the current one is known only to a lost Vault server.
 
     Args:
@@ -125,7 +127,7 @@ def set_password(admin: psycopg.Connection, user: str, password: Secret) -> None
     _run(admin, "ALTER ROLE {} PASSWORD {}", Identifier(user), verifier)
 
 
-def own_schema(superuser: psycopg.Connection, roles: ServiceRoles) -> None:
+def transfer_schema(superuser: psycopg.Connection, roles: ServiceRoles) -> None:
     """Make the owner role the owner of schema ``public``, and revoke all other access to it.
 
     Args:
