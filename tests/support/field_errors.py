@@ -15,6 +15,7 @@ def assert_errors(found: Iterable[FieldError], expected: Sequence[Expected]) -> 
 
     Raises:
         AssertionError: If a location, the start of a message or a part of it differs.
+
     """
     errors = list(found)
     messages = "\n".join(map(str, errors))
