@@ -213,6 +213,7 @@ class TestServiceLogin:
         services, auth = {"mail": {}, **shop(**login)}, {"jwt": AUTH["jwt"]}
         check([(place, start)], "dev", services=services, auth=auth, files={})
         check([], "prod", services=services, auth=auth, files={})
+        check([], "dev", services=shop(approle={}, **login), auth=auth, files={})
 
 
 class TestAgent:
@@ -236,7 +237,7 @@ class TestAgent:
         check(expected[1:], agent={"login": method, keys[0]: "/run/file"})
         check([], agent={"login": method, **dict.fromkeys(keys, "/run/file")})
 
-    @pytest.mark.parametrize("login", ["approle", "userpass", None, 5, ("jwt",)])
+    @pytest.mark.parametrize("login", ["approle", "userpass", None, 5, ("jwt",), {"jwt": 1}])
     def test_any_other_method_needs_no_file(self, login: object) -> None:
         check([], agent={"login": login})
 
