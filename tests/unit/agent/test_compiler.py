@@ -181,7 +181,7 @@ def test_hcl_string_is_one_line_without_interpolation(text: str) -> None:
 
 
 def test_path_that_is_not_unicode_is_rejected_for_hcl() -> None:
-    with pytest.raises(ConfigurationError, match=r"isn't Unicode"):
+    with pytest.raises(ConfigurationError, match=r"not Unicode"):
         quoted_hcl(Path("/a/\udcff"))
 
 

@@ -203,7 +203,7 @@ def test_a_store_that_can_not_start_says_why(tmp_path: Path) -> None:
         check=False,
     )
     assert done.returncode == 1
-    assert f"the store can't start: {tmp_path / 'app.yaml'} can't be read" in done.stderr
+    assert f"the store can't start: {tmp_path / 'app.yaml'} cannot be read" in done.stderr
     assert "Traceback" not in done.stderr
 
 
