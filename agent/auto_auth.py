@@ -111,7 +111,7 @@ class CertificateAutoAuth:
         }
 
 
-def declared_auto_auth(
+def auto_auth_from_declaration(
     agent: Agent, approle: AppRoleAutoAuth, cacert: Path | None = None
 ) -> AutoAuth:
     """Return the auto-auth method that the environment declares for its agents.

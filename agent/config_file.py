@@ -12,7 +12,7 @@ from markupsafe import Markup
 
 from agent.auto_auth import AutoAuth
 from app_integration.names import Scope
-from vault.runtime.servers.hcl import quoted
+from vault.runtime.servers.hcl import quote
 
 EXEC_TIMEOUT = 30  # seconds for the command; its own deadline is shorter
 
@@ -97,7 +97,7 @@ class AgentSettings:
     retries: int = 5
 
 
-def render(settings: AgentSettings) -> str:
+def render_agent_config(settings: AgentSettings) -> str:
     """Return the text of ``agent.hcl``.
 
     Raises:
@@ -124,7 +124,7 @@ def render(settings: AgentSettings) -> str:
 
 def _quote_unless_safe(value: object) -> str:
     """Return *value* quoted for HCL, except for a key, which the template marks as safe."""
-    return str(value) if isinstance(value, Markup) else quoted(value)
+    return str(value) if isinstance(value, Markup) else quote(value)
 
 
 def _environment() -> Environment:

@@ -62,4 +62,4 @@ def _is_settled(staged: Stamp, status: Status | None) -> bool:
     """Return whether *staged* needs no further attempt: it is live, or was rejected for good."""
     if status is None or status.staged != staged:
         return False
-    return status.state.live or status.state is State.REFUSED
+    return status.state.is_live or status.state is State.REFUSED

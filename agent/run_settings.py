@@ -51,7 +51,9 @@ class RunSettings:
             data = json.loads(path.read_text(encoding="utf-8"))
             return cls(
                 starter=Settings(
-                    scope=names.Scope(data["service"], names.environment(data["environment"])),
+                    scope=names.Scope(
+                        data["service"], names.parse_environment(data["environment"])
+                    ),
                     vault_addr=data["vault_addr"],
                     vault_cacert=_path(data.get("vault_cacert")),
                     role_id_file=_path(data["starter_role_id_file"]),
@@ -78,7 +80,7 @@ class RunSettings:
         data = {
             "service": starter.scope.service,
             "environment": starter.scope.environment,
-            "vault_addr": starter.required_address(),
+            "vault_addr": starter.require_address(),
             "vault_cacert": _text(starter.vault_cacert),
             "starter_role_id_file": _text(starter.role_id_file),
             "starter_secret_id_file": _text(starter.secret_id_file),

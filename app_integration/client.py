@@ -101,17 +101,17 @@ class Client:
             return self._secrets
 
     def _build_secrets(self) -> SecretStore:
-        from app_integration.observability.audit_log import open_audit
+        from app_integration.observability.audit_log import open_audit_log
         from app_integration.secret_store.store import SecretStore
 
         settings = self.settings
-        audit = open_audit(settings, self._accessor)
+        audit = open_audit_log(settings, self._accessor)
         store = SecretStore(
             self._build_sources(),
             audit,
             scope=settings.scope,
             declared=self._read_declared_names(),
-            development=settings.development,
+            development=settings.is_development,
             limits=settings.limits,
             ttls=settings.ttls,
             clock=self.clock,
@@ -214,7 +214,7 @@ class Client:
         if self._index_keys is None and self.settings.data_keys == DATABASE:
             from app_integration.encryption.blind_index.stores.table import TableIndexKeys
 
-            self._index_keys = TableIndexKeys(self.engine(None, None))
+            self._index_keys = TableIndexKeys(self.database_engine(None, None))
         if self._index_keys is None:
             raise ConfigurationError(
                 "no store for the keys of blind indexes is configured: call "
@@ -239,7 +239,7 @@ class Client:
         if where == DATABASE:
             from app_integration.encryption.keys.stores.table import TableDataKeys
 
-            return TableDataKeys(self.engine(None, None))
+            return TableDataKeys(self.database_engine(None, None))
         from app_integration.encryption.keys.stores.file import FileDataKeys
 
         return FileDataKeys(where)
@@ -251,12 +251,12 @@ class Client:
         return Transit(self.session.post, self.settings.scope.key(key), self.settings.limits)
 
     def database(self, kind: str, url: str | None, options: Mapping[str, Any], **user: Any) -> Any:
-        """Return a new engine or pool. See :meth:`.database.factory.DatabaseFactory.open`."""
+        """Return a new engine or pool. See :meth:`.database.factory.DatabaseFactory.create`."""
         with self._lock:
             if self._databases is None:
                 self._databases = self._build_databases()
         # Outside the lock, because this may send a request for the database's address.
-        return self._databases.open(kind, url, options, **user)
+        return self._databases.create(kind, url, options, **user)
 
     def _build_databases(self) -> DatabaseFactory:
         from app_integration.database.factory import DatabaseFactory
@@ -266,11 +266,11 @@ class Client:
             lambda name, stale: self.secrets.get(name, force_refresh=stale),
             self.settings,
             lock=lambda: self._lock,
-            at_close=self._at_close,
+            exit_stack=self._at_close,
             clock=self.clock,
         )
 
-    def engine(self, role: str | None, url: str | None, **options: Any) -> Engine:
+    def database_engine(self, role: str | None, url: str | None, **options: Any) -> Engine:
         """Return a new engine whose connections use leased users of *role*."""
         engine: Engine = self.database("engine", url, options, role=role)
         return engine
@@ -285,7 +285,7 @@ class Client:
         return getattr(self._session, "accessor", None)
 
     def _build_sources(self) -> list[Source]:
-        return [self._build_source(name) for name in self.settings.chain]
+        return [self._build_source(name) for name in self.settings.source_order]
 
     def _build_source(self, name: str) -> Source:
         settings = self.settings
@@ -296,7 +296,7 @@ class Client:
         if name == "rendered":
             from app_integration.sources.rendered import RenderedSource
 
-            return RenderedSource(settings.rendered_file())
+            return RenderedSource(settings.require_rendered_file())
         if name == "dotenv":
             from app_integration.sources.dotenv import DotenvSource
 
@@ -305,4 +305,4 @@ class Client:
 
 
 def _record_key_check(outcome: str) -> None:
-    metrics.current().record_operation("data-key-check", outcome)
+    metrics.get_recorder().record_operation("data-key-check", outcome)

@@ -58,7 +58,7 @@ _ENVIRONMENTS = {
 }
 
 
-def environment(text: str) -> Environment:
+def parse_environment(text: str) -> Environment:
     """Return the environment that *text* names, as in the variable ``ENVIRONMENT``.
 
     Raises:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from app_integration.names import APPROLE_MOUNT, DATABASE_MOUNT, KV_MOUNT, TRANSIT_MOUNT
 
 #: The prefix of the paths whose response contains a lease.
-LEASING = f"{DATABASE_MOUNT}/creds/"
+LEASE_PREFIX = f"{DATABASE_MOUNT}/creds/"
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -21,7 +21,7 @@ class Need:
     path: str
     capability: str
 
-    def rule(self) -> str:
+    def policy_rule(self) -> str:
         """Return the policy rule that grants it."""
         return f'path "{self.path}" {{ capabilities = ["{self.capability}"] }}'
 

@@ -105,17 +105,17 @@ class Settings:
             InvalidName: If a key of ``ttls`` is not a secret name.
 
         """
-        if "dotenv" in self.sources and not self.development:
+        if "dotenv" in self.sources and not self.is_development:
             raise ConfigurationError(
                 f"STRONGROOM_SOURCES: dotenv is for development only, not for {self.scope}"
             )
         if "rendered" in self.sources:
-            self.rendered_file()
+            self.require_rendered_file()
         for name in self.ttls:
             names.check_secret_name(name)
 
     @property
-    def chain(self) -> tuple[str, ...]:
+    def source_order(self) -> tuple[str, ...]:
         """Return the sources in order.
 
         By default that is the server; in development the environment and ``.env`` follow.
@@ -123,14 +123,14 @@ class Settings:
         if self.sources:
             return self.sources
         server = (self.backend,) if self.vault_addr else ()
-        return (*server, "dotenv") if self.development else server
+        return (*server, "dotenv") if self.is_development else server
 
     @property
-    def development(self) -> bool:
+    def is_development(self) -> bool:
         """Return whether the fallbacks of a developer's machine apply."""
         return self.scope.environment is Environment.DEV
 
-    def required_address(self) -> str:
+    def require_address(self) -> str:
         """Return the address of the server.
 
         Raises:
@@ -141,7 +141,7 @@ class Settings:
             raise ConfigurationError("VAULT_ADDR is not set; expected http(s)://host:port")
         return self.vault_addr
 
-    def rendered_file(self) -> Path:
+    def require_rendered_file(self) -> Path:
         """Return the file of the source ``rendered``.
 
         Raises:
@@ -215,7 +215,7 @@ def _require_variable(env: Mapping[str, str], name: str) -> str:
 
 
 def _environment(env: Mapping[str, str]) -> Environment:
-    return names.environment(_require_variable(env, "ENVIRONMENT"))
+    return names.parse_environment(_require_variable(env, "ENVIRONMENT"))
 
 
 def _sources(env: Mapping[str, str]) -> tuple[str, ...]:

@@ -41,7 +41,7 @@ class MemoryRows:
         """What is kept."""
         return [self._rows[number] for number in numbers if number in self._rows]
 
-    def of_scope(self, scope: str) -> list[WrappedKey]:  # noqa: ARG002 (as above)
+    def list_by_scope(self, scope: str) -> list[WrappedKey]:  # noqa: ARG002 (as above)
         """Nothing is."""
         return []
 

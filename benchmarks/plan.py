@@ -28,12 +28,12 @@ from policies.render import render_policies
 from tests.support.servers.dev_server import dev_server, root
 from vault.declare.declaration import Declaration
 from vault.declare.load import load
-from vault.reconcile.desired.desired import desired
+from vault.reconcile.desired.desired import desired_resources
 from vault.reconcile.inputs import Inputs
 from vault.reconcile.planning.apply import apply
 from vault.reconcile.planning.build import build_plan
 from vault.reconcile.planning.plan import WORKERS
-from vault.reconcile.resources import Reader, Resource
+from vault.reconcile.resources import ReadSession, Resource
 
 TEMPLATE: Final = "gaara-store"
 
@@ -90,10 +90,10 @@ def wanted(declaration: Declaration, environment: Environment) -> list[Resource]
         if source.source == "given"
     }
     policies = render_policies(declaration, environment)
-    return desired(declaration, environment, policies, Inputs(given))
+    return desired_resources(declaration, environment, policies, Inputs(given))
 
 
-def read_all(reader: Reader, gets: set[str], lists: set[str]) -> None:
+def read_all(reader: ReadSession, gets: set[str], lists: set[str]) -> None:
     """Every path once, with as many requests at once as a plan has."""
 
     def get(path: str) -> None:

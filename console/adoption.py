@@ -26,8 +26,8 @@ from vault.adoption.database_user import DatabaseLogin
 from vault.declare.declaration import Declaration
 from vault.reconcile.credentials import APPLY_ROLE
 from vault.reconcile.planning.apply import apply
-from vault.reconcile.resources.static_roles import parsed
-from vault.runtime.runtime import quiet
+from vault.reconcile.resources.static_roles import parse_database_url
+from vault.runtime.runtime import no_progress
 from vault.runtime.servers import postgres_roles
 
 
@@ -40,7 +40,7 @@ class Adoption:
     def __init__(
         self, service: str, env: str, root: Path, console: Console, admin: Path | None = None
     ) -> None:
-        self._scope = Scope(service, names.environment(env))
+        self._scope = Scope(service, names.parse_environment(env))
         self._root = root
         self._console = console
         self._admin = admin
@@ -78,8 +78,8 @@ class Adoption:
         with self._context(self._deliver) as context:
             value = unadopt.undo(context, name, self._password_setter(), self._print)
         if value is not None and self._is_local:
-            url = parsed(value, name)
-            accounts = operate.local(self._root, self._scope.service).access.database
+            url = parse_database_url(value, name)
+            accounts = operate.local_deployment(self._root, self._scope.service).access.database
             accounts.store_app_password(str(url.username), Secret(str(url.password)))
 
     def rotate(self, name: str) -> None:
@@ -99,10 +99,13 @@ class Adoption:
     def _context(self, deliver: Callable[[], None]) -> Iterator[AdoptionContext]:
         env, service = str(self._scope.environment), self._scope.service
         reader = EnvFiles(service, env, self._root, self._console).reader
-        with operate.operator(env, self._root, APPLY_ROLE) as operator, reader() as read:
+        with (
+            operate.open_operator_session(env, self._root, APPLY_ROLE) as operator,
+            reader() as read,
+        ):
 
             def apply_again() -> int:
-                plan = operate.make(operator, env, self._root, None)
+                plan = operate.make_plan(operator, env, self._root, None)
                 apply(operator, plan, lambda change: self._print(f"applied: {change}"))
                 return len(plan.changes)
 
@@ -119,26 +122,30 @@ class Adoption:
 
     def _declaration(self) -> Declaration:
         if self._is_local:
-            return operate.local(self._root, self._scope.service).declaration
+            return operate.local_deployment(self._root, self._scope.service).declaration
         return operate.load_declaration()
 
     def _granter(self) -> Callable[[str], None] | None:
         if self._admin is not None:
             return self._grant_as_admin
         if self._is_local:
-            return operate.local(self._root, self._scope.service).access.database.let_manage
+            return operate.local_deployment(
+                self._root, self._scope.service
+            ).access.database.allow_password_changes
         return None
 
     def _password_setter(self) -> unadopt.SetPassword | None:
         if self._admin is not None:
             return self._set_as_admin
         if self._is_local:
-            return operate.local(self._root, self._scope.service).access.database.set_password
+            return operate.local_deployment(
+                self._root, self._scope.service
+            ).access.database.set_password
         return None
 
     def _grant_as_admin(self, username: str) -> None:
         with self._connect_as_admin() as connection:
-            postgres_roles.let_manage(connection, self._scope.manager_role, username)
+            postgres_roles.allow_password_changes(connection, self._scope.manager_role, username)
 
     def _set_as_admin(self, username: str, password: Secret) -> None:
         with self._connect_as_admin() as connection:
@@ -163,14 +170,14 @@ class Adoption:
     def _deliver(self) -> None:
         """Redeliver on the local deployment; elsewhere print what the operator must do."""
         if self._is_local:
-            operate.local(self._root, self._scope.service).redeliver(quiet)
+            operate.local_deployment(self._root, self._scope.service).redeliver(no_progress)
             self._print("delivered: the agent's file has the current password")
         else:
             self._print_elsewhere("compile its template again, and restart it")
 
     def _restart(self) -> None:
         if self._is_local:
-            operate.local(self._root, self._scope.service).restart_agent(quiet)
+            operate.local_deployment(self._root, self._scope.service).restart_agent(no_progress)
             self._print("delivered: the restarted agent's file has the new password")
         else:
             self._print_elsewhere("restart it, because it does not notice a rotation by hand")

@@ -18,7 +18,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from app_integration.errors import StrongroomError
-from app_integration.names import environment
+from app_integration.names import parse_environment
 from console import adoption, env_files, environments, operate
 from console.plan_view import progress, show_plan
 from console.show import show_config_state, show_deployment, show_status
@@ -67,14 +67,14 @@ DestroyData = Annotated[
 @app.command()
 def up(service: Service = "gaara-store", root: Root = DEFAULT_ROOT) -> None:
     """Start the local deployment, apply the declaration, and show how it works."""
-    local = operate.local(root, service)
+    local = operate.local_deployment(root, service)
     result = local.up(Steps(out))
     if result.has_lost_data:
         out.print(
             "[yellow]The secrets server had lost its data and was set up again: data that was "
             "encrypted before cannot be decrypted any more.[/]"
         )
-    if not result.changed:
+    if not result.has_changes:
         out.print("All parts are running and match the declaration: nothing was changed.")
     show_deployment(out, local)
 
@@ -82,14 +82,14 @@ def up(service: Service = "gaara-store", root: Root = DEFAULT_ROOT) -> None:
 @app.command()
 def down(service: Service = "gaara-store", root: Root = DEFAULT_ROOT) -> None:
     """Stop the local deployment. Its data stays, except in containers."""
-    stopped = operate.local(root, service).down(Steps(out))
+    stopped = operate.local_deployment(root, service).down(Steps(out))
     out.print(f"Stopped: {', '.join(stopped)}." if stopped else "Nothing was running.")
 
 
 @app.command()
 def status(service: Service = "gaara-store", root: Root = DEFAULT_ROOT) -> None:
     """Show which parts run and which config is in use. Exit code 2 if a part does not run."""
-    local = operate.local(root, service)
+    local = operate.local_deployment(root, service)
     statuses = local.status()
     show_status(out, statuses)
     config = local.read_config_state()
@@ -107,7 +107,7 @@ def reset(
     yes: Annotated[bool, typer.Option("--yes", help="do not ask")] = False,
 ) -> None:
     """Erase the local deployment: its data, keys, passwords and logs."""
-    local = operate.local(root, service)
+    local = operate.local_deployment(root, service)
     if not yes:
         typer.confirm(f"Erase {root.resolve()} with all its data and keys?", abort=True)
     local.reset()
@@ -126,9 +126,9 @@ def plan(
 ) -> None:
     """Show what apply would change. Exit code 2 if there are changes."""
     removal = operate.prune_options(env, prune=prune, destroy=destroy_data or ())
-    with operate.operator(env, root, "strongroom-plan") as session:
-        found = operate.make(session, env, root, given, removal)
-    document = plan_file.document(found, environment(env), removal)
+    with operate.open_operator_session(env, root, "strongroom-plan") as session:
+        found = operate.make_plan(session, env, root, given, removal)
+    document = plan_file.document(found, parse_environment(env), removal)
     if file is not None:
         plan_file.save(file, document)
     if as_json:
@@ -154,10 +154,10 @@ def apply(
         raise typer.BadParameter("pass either a saved plan alone, or --env")
     name = saved.environment if saved else str(env)
     removal = operate.prune_options(name, prune=prune, destroy=destroy_data or ())
-    with operate.operator(name, root, "strongroom-apply") as session:
-        found = operate.make(session, name, root, given, saved.prune if saved else removal)
+    with operate.open_operator_session(name, root, "strongroom-apply") as session:
+        found = operate.make_plan(session, name, root, given, saved.prune if saved else removal)
         if saved is not None:
-            saved.check(found)
+            saved.require_current(found)
         show_plan(out, found)
         with progress(out, found) as on_change:
             apply_plan(session, found, on_change)
@@ -172,15 +172,15 @@ def put(
 ) -> None:
     """Write a new version of a secret, read from standard input."""
     typed = getpass.getpass(f"{name}: ") if sys.stdin.isatty() else sys.stdin.read()
-    with operate.operator(env, root, "strongroom-apply") as session:
-        version = operate.put(session, service, env, name, typed.removesuffix("\n"))
+    with operate.open_operator_session(env, root, "strongroom-apply") as session:
+        version = operate.write_secret(session, service, env, name, typed.removesuffix("\n"))
     out.print(f"{name}: version {version}")
 
 
 @app.command()
 def store(service: Service = "gaara-store", root: Root = DEFAULT_ROOT) -> None:
     """Run the example store on the local deployment until it is interrupted."""
-    local = operate.local(root, service)
+    local = operate.local_deployment(root, service)
     if local.servers.agent_host is None:
         out.print(f"The store runs in a container: http://127.0.0.1:{local.ports.store}")
         return

@@ -32,7 +32,7 @@ class EnvFiles:
     """Imports and exports of ``.env`` files for one service in one environment."""
 
     def __init__(self, service: str, env: str, root: Path, console: Console) -> None:
-        self._scope = Scope(service, names.environment(env))
+        self._scope = Scope(service, names.parse_environment(env))
         self._root = root
         self._console = console
 
@@ -59,10 +59,13 @@ class EnvFiles:
         )
         service_file = operate.declaration_root() / "services" / f"{self._scope.service}.yaml"
         env = str(self._scope.environment)
-        with operate.operator(env, self._root, APPLY_ROLE) as operator, self.reader() as read:
+        with (
+            operate.open_operator_session(env, self._root, APPLY_ROLE) as operator,
+            self.reader() as read,
+        ):
 
             def apply_again() -> int:
-                pending = operate.make(operator, env, self._root, None)
+                pending = operate.make_plan(operator, env, self._root, None)
                 apply(operator, pending, lambda change: self._print(f"applied: {change}"))
                 return len(pending.changes)
 
@@ -98,7 +101,7 @@ class EnvFiles:
         """
         declaration = operate.load_declaration()
         if operate.is_local(self._scope.environment):
-            declaration = operate.local(self._root, self._scope.service).declaration
+            declaration = operate.local_deployment(self._root, self._scope.service).declaration
         with self.reader() as read:
             exported = dotenv_export.export(
                 declaration,
@@ -126,7 +129,7 @@ class EnvFiles:
 
     def _service_settings(self) -> Settings:
         if operate.is_local(self._scope.environment):
-            return operate.local(self._root, self._scope.service).service_settings()
+            return operate.local_deployment(self._root, self._scope.service).service_settings()
         return settings.from_environment()
 
     def _ask_kind(self, variable: str, reason: str) -> str:

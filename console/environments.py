@@ -18,7 +18,13 @@ from app_integration.names import Environment
 from app_integration.session.session import Session
 from console import operate
 from vault.declare.declaration import Declaration
-from vault.reconcile.environment_diff import Differences, Side, compare, new_key, read_state
+from vault.reconcile.environment_diff import (
+    Differences,
+    EnvironmentState,
+    compare,
+    generate_comparison_key,
+    read_state,
+)
 from vault.reconcile.planning.snapshot import Snapshot
 
 DIFFERS: Final = 2
@@ -57,10 +63,10 @@ def diff(
     Exit code 2 if there is anything to show. Secret values are never shown. With a credential of
     strongroom-plan, all but the values is compared.
     """
-    pair = [names.environment(each) for each in (one, other)]
+    pair = [names.parse_environment(each) for each in (one, other)]
     if pair[0] is pair[1]:
         raise typer.BadParameter("pass two different environments")
-    declared, key = operate.load_declaration(), new_key()
+    declared, key = operate.load_declaration(), generate_comparison_key()
     services = [{scope.service for scope in declared.scopes(each)} for each in pair]
     common = services[0] & services[1]
     sides = [_read_sides(each, declared, common, key, root, credentials) for each in pair]
@@ -72,7 +78,7 @@ def diff(
         for service in only:
             line = f"{service} runs in only one of the two environments"
             out.print(f"[yellow]{escape(line)}[/]", highlight=False)
-        show(out, list(found.values()))
+        show_differences(out, list(found.values()))
     if only or any(found.values()):
         raise typer.Exit(DIFFERS)
 
@@ -84,7 +90,7 @@ def _to_json(found: dict[str, Differences]) -> dict[str, dict[str, list[str]]]:
     }
 
 
-def show(console: Console, found: list[Differences]) -> None:
+def show_differences(console: Console, found: list[Differences]) -> None:
     """Print every difference under its heading, and then the values that were not compared.
 
     Args:
@@ -111,7 +117,7 @@ def _read_sides(
     key: bytes,
     root: Path,
     folder: Path | None,
-) -> dict[str, Side]:
+) -> dict[str, EnvironmentState]:
     with _session(environment, root, folder) as session:
         reader = Snapshot(session)
         return {
@@ -123,7 +129,7 @@ def _read_sides(
 
 def _session(environment: Environment, root: Path, folder: Path | None) -> Session:
     if folder is None and operate.is_local(environment):
-        return operate.operator(environment, root, "strongroom-apply")
+        return operate.open_operator_session(environment, root, "strongroom-apply")
     if folder is None:
         # The variables of the other commands cannot be used, because they name one credential
         # for one server, and here there are two servers.

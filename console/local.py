@@ -21,20 +21,20 @@ from policies.render import render_policies
 from vault.declare.declaration import Declaration
 from vault.declare.schema.field_types import Endpoint
 from vault.reconcile.credentials import APPLY_ROLE, bootstrap, ensure_credential
-from vault.reconcile.desired.desired import desired
+from vault.reconcile.desired.desired import desired_resources
 from vault.reconcile.inputs import Inputs
-from vault.reconcile.pacing import Pace
+from vault.reconcile.pacing import SharedBackoff
 from vault.reconcile.planning.apply import apply
 from vault.reconcile.planning.build import build_plan
 from vault.reconcile.planning.plan import Plan
 from vault.reconcile.resources import Resource
 from vault.runtime.access import Access
-from vault.runtime.embedded import Embedded
+from vault.runtime.embedded import EmbeddedRuntime
 from vault.runtime.files import read_or_create_password
 from vault.runtime.layout import Layout
 from vault.runtime.ports import HOST, Ports
 from vault.runtime.processes.agent import AGENT
-from vault.runtime.runtime import Runtime, Servers, Status, quiet
+from vault.runtime.runtime import Runtime, Servers, Status, no_progress
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +55,7 @@ class UpResult:
     has_lost_data: bool = False
 
     @property
-    def changed(self) -> bool:
+    def has_changes(self) -> bool:
         """Return whether anything was changed."""
         return bool(self.started or self.plan.changes or self.issued or self.has_lost_data)
 
@@ -123,7 +123,7 @@ class ServiceDeployment:
                 with step("root token replaced by strongroom-apply, and revoked"):
                     self._bootstrap(started.root_token)
             for each in self.declaration.adopted(self.scope).values():
-                self.access.database.let_manage(each.username)
+                self.access.database.allow_password_changes(each.username)
             plan, issued = self._apply(step)
             delivered = self.agent is not None and self.agent.deliver(step)
         except ConfigRejected:
@@ -140,7 +140,7 @@ class ServiceDeployment:
         return Session(
             self.access.vault_address,
             AppRole(self.layout.role_id(role), self.layout.secret_id(role)),
-            through=Pace(),
+            wrap_sender=SharedBackoff(),
         )
 
     def service_settings(self) -> Settings:
@@ -154,7 +154,7 @@ class ServiceDeployment:
         """
         values = {
             f"{KV_MOUNT}/{self.scope.secret(name)}": value
-            for name, value in self.access.given_secrets().items()
+            for name, value in self.access.provided_secrets().items()
         }
         manager = self.access.manager
         values[f"{DATABASE_MOUNT}/config/{self.scope}"] = Secret(
@@ -169,10 +169,10 @@ class ServiceDeployment:
         """Return the file with the password of *person*'s userpass login."""
         return self.layout.passwords / person
 
-    def desired(self, supply: Inputs) -> list[Resource]:
+    def desired(self, inputs: Inputs) -> list[Resource]:
         """Return all resources that are declared for ``dev``, with the values of *supply*."""
         policies = render_policies(self.declaration, Environment.DEV)
-        return desired(self.declaration, Environment.DEV, policies, supply)
+        return desired_resources(self.declaration, Environment.DEV, policies, inputs)
 
     def variables(self) -> dict[str, str]:
         """Return the application's variables, none of which is a secret value."""
@@ -225,7 +225,7 @@ class ServiceDeployment:
         return "\n".join([header, *lines, ""])
 
 
-class Local(ServiceDeployment):
+class LocalDeployment(ServiceDeployment):
     """Deployment of one service on this machine, in the environment ``dev``.
 
     *runtime* builds the runtime.
@@ -239,7 +239,7 @@ class Local(ServiceDeployment):
         ports: Ports,
         declaration: Declaration,
         service: str,
-        runtime: Callable[[Layout, Ports, Scope], Runtime] = Embedded,
+        runtime: Callable[[Layout, Ports, Scope], Runtime] = EmbeddedRuntime,
     ) -> None:
         super().__init__(layout, ports, declaration, service, runtime)
 
@@ -310,7 +310,7 @@ class Local(ServiceDeployment):
         if not self.layout.root.exists():
             return
         with self.servers.exclusive():
-            self.down(quiet)
+            self.down(no_progress)
             self.servers.reset()
 
     def status(self) -> tuple[Status, ...]:

@@ -10,10 +10,10 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Final
 
-from agent.auto_auth import AppRoleAutoAuth, declared_auto_auth
-from agent.compiler.compile import Compiled, compile_file
+from agent.auto_auth import AppRoleAutoAuth, auto_auth_from_declaration
+from agent.compiler.compile import CompiledTemplate, compile_file
 from agent.config_file import AgentSettings, Delivery
-from agent.config_file import render as render_agent
+from agent.config_file import render_agent_config as render_agent
 from agent.run_settings import RunSettings
 from app_integration._internal.private_file import write_private
 from app_integration.config.deliver import State, read_status, status_file
@@ -25,7 +25,7 @@ from console.steps import Step
 from vault.declare.declaration import Declaration
 from vault.declare.load import TEMPLATES
 from vault.declare.schema.model import Config
-from vault.runtime.files import private_folder
+from vault.runtime.files import ensure_private_folder
 from vault.runtime.layout import Layout
 from vault.runtime.processes import binaries
 from vault.runtime.runtime import AgentHost
@@ -73,7 +73,7 @@ class LocalAgent:
         self._host = host
         self._address = address
 
-    def compile_template(self) -> Compiled:
+    def compile_template(self) -> CompiledTemplate:
         """Compile the service's config template for this deployment.
 
         Raises:
@@ -154,7 +154,7 @@ class LocalAgent:
         folder, live = self._layout.agent(self._scope), self._layout.config(self._scope.service)
         staged = self._layout.staged_config(self._scope.service)
         for each in (folder, folder / "templates", live.parent, staged.parent):
-            private_folder(each)
+            ensure_private_folder(each)
         # Remove the results of an earlier agent, otherwise the wait would end with those.
         for leftover in (staged, status_file(live)):
             leftover.unlink(missing_ok=True)
@@ -171,7 +171,7 @@ class LocalAgent:
         status = read_status(self._layout.config(self._scope.service))
         if status is None:
             return False
-        if not status.state.live:
+        if not status.state.is_live:
             failure = "was rejected" if status.state is State.REFUSED else "cannot be used yet"
             raise ConfigRejected(
                 f"the rendered config {failure}: {status.reason}; change the setting, write the "
@@ -203,7 +203,7 @@ class LocalAgent:
         return AgentSettings(
             scope=self._scope,
             vault_addr=self._address,
-            login=declared_auto_auth(
+            login=auto_auth_from_declaration(
                 environment.agent,
                 AppRoleAutoAuth(self._layout.role_id(str(self._scope)), folder / "secret-id"),
             ),
@@ -230,7 +230,7 @@ class LocalAgent:
                 secret_id_file=self._layout.secret_id(starter) if needs_secret_id else None,
             ),
             wrap_ttl=self._declaration.environment(self._scope.environment).tokens.wrap_ttl,
-            program=binaries.openbao(),
+            program=binaries.openbao_path(),
             agent_config=self._layout.agent(self._scope) / "agent.hcl",
             secret_id_file=self._layout.agent(self._scope) / "secret-id",
             python=settings.python,

@@ -13,15 +13,15 @@ from app_integration.errors import ConfigurationError, InvalidName
 from app_integration.names import Environment
 from app_integration.secret import Secret
 from app_integration.session.session import Session
-from console.local import Local
-from console.runtimes import chosen
+from console.local import LocalDeployment
+from console.runtimes import select_runtime
 from policies.render import render_policies
 from vault.declare import load
 from vault.declare.declaration import Declaration
 from vault.declare.schema.adopted import Adopted
-from vault.reconcile.desired.desired import desired
+from vault.reconcile.desired.desired import desired_resources
 from vault.reconcile.inputs import Inputs
-from vault.reconcile.pacing import Pace
+from vault.reconcile.pacing import SharedBackoff
 from vault.reconcile.planning.build import Prune, build_plan
 from vault.reconcile.planning.plan import Plan
 from vault.reconcile.resources.secrets import write_value
@@ -49,7 +49,7 @@ def load_declaration() -> Declaration:
     return load.load(declaration_root())
 
 
-def local(root: Path, service: str | None = None) -> Local:
+def local_deployment(root: Path, service: str | None = None) -> LocalDeployment:
     """Return the local deployment in a folder.
 
     Args:
@@ -64,10 +64,10 @@ def local(root: Path, service: str | None = None) -> Local:
     declared = load_declaration()
     name = service or declared.scopes(Environment.DEV)[0].service
     layout, numbers = Layout(root.absolute()), ports.from_environment(os.environ)
-    return Local(layout, numbers, declared, name, chosen(layout, os.environ))
+    return LocalDeployment(layout, numbers, declared, name, select_runtime(layout, os.environ))
 
 
-def operator(env: str, root: Path, role: str) -> Session:
+def open_operator_session(env: str, root: Path, role: str) -> Session:
     """Open a session with the credential of an operator's role.
 
     On the local deployment, that is the deployment's own credential. Elsewhere,
@@ -84,9 +84,9 @@ def operator(env: str, root: Path, role: str) -> Session:
         ConfigurationError: If there is no local deployment, credential or address.
 
     """
-    environment = names.environment(env)
+    environment = names.parse_environment(env)
     if is_local(environment):
-        here = local(root)
+        here = local_deployment(root)
         if not here.layout.secret_id(role).exists():
             raise ConfigurationError(f"no deployment in {root}; start one with: make vault-up")
         return here.operator(role)
@@ -115,7 +115,9 @@ def open_session_at(environment: Environment, address: str | None, login: AuthMe
     if address is None:
         raise ConfigurationError(f"no address is declared for {environment}; set VAULT_ADDR")
     cacert = os.environ.get("VAULT_CACERT")
-    return Session(address, login, cacert=Path(cacert) if cacert else None, through=Pace())
+    return Session(
+        address, login, cacert=Path(cacert) if cacert else None, wrap_sender=SharedBackoff()
+    )
 
 
 def is_local(environment: Environment) -> bool:
@@ -145,10 +147,10 @@ def prune_options(env: str, *, prune: bool, destroy: Collection[str]) -> Prune |
         raise ConfigurationError(
             "--destroy-data requires --prune; add it. Nothing was read or changed"
         )
-    return Prune(names.environment(env), destroy) if prune else None
+    return Prune(names.parse_environment(env), destroy) if prune else None
 
 
-def make(
+def make_plan(
     session: Session, env: str, root: Path, given: Path | None, prune: Prune | None = None
 ) -> Plan:
     """Build the plan that changes the server to match the declaration.
@@ -164,20 +166,20 @@ def make(
         StrongroomError: If the declaration has a fault, or the server cannot be read.
 
     """
-    environment = names.environment(env)
+    environment = names.parse_environment(env)
     declared, inputs = load_declaration(), Inputs(folder=given)
     if is_local(environment):
-        here = local(root)
+        here = local_deployment(root)
         declared, inputs = (
             here.declaration,
             Inputs(here.supply().values, given or here.layout.given),
         )
     policies = render_policies(declared, environment)
-    resources = desired(declared, environment, policies, inputs)
+    resources = desired_resources(declared, environment, policies, inputs)
     return build_plan(session, resources, prune)
 
 
-def put(session: Session, service: str, env: str, name: str, value: str) -> int:
+def write_secret(session: Session, service: str, env: str, name: str, value: str) -> int:
     """Write a new version of a declared secret, and return its number.
 
     Args:
@@ -193,7 +195,7 @@ def put(session: Session, service: str, env: str, name: str, value: str) -> int:
         InvalidName: If the value is empty, or the server would store another one.
 
     """
-    scope = names.Scope(service, names.environment(env))
+    scope = names.Scope(service, names.parse_environment(env))
     declared = load_declaration().secrets(scope)
     if name not in declared:
         raise ConfigurationError(

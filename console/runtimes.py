@@ -16,7 +16,7 @@ DEFAULT: Final = "embedded"
 _Factory = Callable[[Layout, Ports, Scope], Runtime]
 
 
-def chosen(layout: Layout, variables: Mapping[str, str]) -> _Factory:
+def select_runtime(layout: Layout, variables: Mapping[str, str]) -> _Factory:
     """Return the runtime of a deployment.
 
     It is the one that ``STRONGROOM_RUNTIME`` names, else the one that the deployment was started
@@ -46,15 +46,15 @@ def chosen(layout: Layout, variables: Mapping[str, str]) -> _Factory:
 
 
 def _embedded() -> _Factory:
-    from vault.runtime.embedded import Embedded  # noqa: PLC0415 (containers need none of it)
+    from vault.runtime.embedded import EmbeddedRuntime  # noqa: PLC0415 (containers need none of it)
 
-    return Embedded
+    return EmbeddedRuntime
 
 
 def _docker() -> _Factory:
-    from vault.runtime.docker.containers import Containers  # noqa: PLC0415 (the package docker is not everywhere)
+    from vault.runtime.docker.containers import ContainerRuntime  # noqa: PLC0415 (the package docker is not everywhere)
 
-    return Containers
+    return ContainerRuntime
 
 
 RUNTIMES: Final[dict[str, Callable[[], _Factory]]] = {"embedded": _embedded, "docker": _docker}

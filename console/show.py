@@ -15,7 +15,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from app_integration.client import Client
 from app_integration.secret import REDACTED
-from console.local import Local
+from console.local import LocalDeployment
 from console.local_agent import ConfigState, LocalAgent
 from vault.runtime.runtime import Status
 
@@ -24,7 +24,7 @@ SAMPLE_CONTEXT: Final = {"user_id": 7}
 BOTH: Final = 2  # operations of a key that is allowed to encrypt and to decrypt
 
 
-def show_deployment(console: Console, local: Local) -> None:
+def show_deployment(console: Console, local: LocalDeployment) -> None:
     """Print addresses, logins, the delivered config, and one use of each feature.
 
     Args:
@@ -98,7 +98,7 @@ def _local_time(time: datetime | None) -> str:
     return f"{time.astimezone():%Y-%m-%d %H:%M:%S}" if time else ""
 
 
-def _addresses(console: Console, local: Local) -> None:
+def _addresses(console: Console, local: LocalDeployment) -> None:
     table = Table(box=None, show_header=False, pad_edge=False)
     table.add_row("Vault API, web page", f"{local.access.vault_address}/ui/")
     for person in local.declaration.environment(local.scope.environment).people:
@@ -112,7 +112,7 @@ def _addresses(console: Console, local: Local) -> None:
     console.print(table, highlight=False, soft_wrap=True)
 
 
-def _config(console: Console, local: Local, agent: LocalAgent) -> None:
+def _config(console: Console, local: LocalDeployment, agent: LocalAgent) -> None:
     live = local.layout.config(local.scope.service)
     document = yaml.safe_load(live.read_text(encoding="utf-8"))
     preview = yaml.safe_load(agent.compile_template().preview)
@@ -131,11 +131,11 @@ def _redact(value: Any, preview: Any) -> Any:
     return value if value == preview else REDACTED
 
 
-def _features(console: Console, local: Local, client: Client) -> None:
+def _features(console: Console, local: LocalDeployment, client: Client) -> None:
     """Use each feature that the service declares once, and print the results."""
     lines = []
     if name := _sample_secret(local):
-        secret, info = client.secrets.get(name), client.secrets.info(name)
+        secret, info = client.secrets.get(name), client.secrets.get_info(name)
         lines.append(f"get_secret({name!r})  →  {secret}  (version {info and info.version})")
     service = local.declaration.service(local.scope.service)
     for key in [key for key, spec in service.keys.items() if len(spec.allow) == BOTH][:1]:
@@ -154,7 +154,7 @@ def _database_user(client: Client) -> str:
     """Return the user of a connection to the address in ``database-url``, or why there is none."""
     query = text("SELECT session_user || ' as ' || current_user")
     try:
-        with client.engine(None, None).connect() as connection:
+        with client.database_engine(None, None).connect() as connection:
             return f"logged in to PostgreSQL: {connection.execute(query).scalar()}"
     except SQLAlchemyError:
         return (
@@ -163,7 +163,7 @@ def _database_user(client: Client) -> str:
         )
 
 
-def _sample_secret(local: Local) -> str | None:
+def _sample_secret(local: LocalDeployment) -> str | None:
     """Return the name of the first generated secret, or else of the first secret."""
     declared = local.declaration.secrets(local.scope)
     generated = [name for name, source in declared.items() if source.source == "generated"]

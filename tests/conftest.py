@@ -12,15 +12,15 @@ from app_integration import default_client
 from app_integration.client import Client
 from app_integration.settings import from_environment
 from app_integration.testing.ports import free_ports
-from console.local import Local
-from console.runtimes import chosen
+from console.local import LocalDeployment
+from console.runtimes import select_runtime
 from tests.support.databases.database import Database
 from tests.support.servers.deployment import Deployment, require_images
 from vault.declare.load import load
-from vault.runtime.embedded import Embedded
+from vault.runtime.embedded import EmbeddedRuntime
 from vault.runtime.layout import Layout
 from vault.runtime.ports import Ports
-from vault.runtime.runtime import quiet
+from vault.runtime.runtime import no_progress
 
 pytest_plugins = ["tests.support.processes.canaries"]
 
@@ -36,13 +36,13 @@ def deployment(
     On the runtime that ``STRONGROOM_RUNTIME`` names: embedded, or docker.
     """
     layout = Layout(tmp_path_factory.mktemp("deployment") / ".strongroom")
-    runtime = chosen(layout, os.environ)
-    if runtime is not Embedded:
+    runtime = select_runtime(layout, os.environ)
+    if runtime is not EmbeddedRuntime:
         require_images()
-    local = Local(layout, Ports(*free_ports(6)), load(), SERVICE, runtime)
-    if runtime is Embedded:
+    local = LocalDeployment(layout, Ports(*free_ports(6)), load(), SERVICE, runtime)
+    if runtime is EmbeddedRuntime:
         pytestconfig.pluginmanager.getplugin("tests.support.processes.canaries").plant(layout)
-    local.up(quiet)
+    local.up(no_progress)
     running = Deployment(local)
     yield running
     running.operator.close()

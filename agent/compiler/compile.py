@@ -48,7 +48,7 @@ _PLACEHOLDER_LENGTH = 48  # characters; longer than a model requires of a signin
 
 
 @dataclass(frozen=True, slots=True)
-class Compiled:
+class CompiledTemplate:
     """Compiled template.
 
     Attributes:
@@ -72,7 +72,7 @@ def compile_file(
     secrets: Iterable[str],
     settings: Mapping[str, Scalar],
     adopted: Iterable[str] = (),
-) -> Compiled:
+) -> CompiledTemplate:
     """Compile the template at *path*.
 
     Args:
@@ -98,18 +98,18 @@ def compile_file(
 
 def compile_text(
     source: str,
-    origin: str,
+    file_name: str,
     *,
     scope: Scope,
     secrets: Iterable[str],
     settings: Mapping[str, Scalar],
     adopted: Iterable[str] = (),
-) -> Compiled:
+) -> CompiledTemplate:
     """Compile the template *source*.
 
     Args:
         source: the text of the template.
-        origin: the name of the file. It decides the format and appears in errors.
+        file_name: the name of the file. It decides the format and appears in errors.
         scope: the service and environment of the secrets.
         secrets: names of the declared secrets.
         settings: setting → its plain value.
@@ -120,13 +120,13 @@ def compile_text(
             the fault and what to do.
 
     """
-    file_format = format_of(origin)
-    _check_characters(source, origin)
+    file_format = format_of(file_name)
+    _check_characters(source, file_name)
     context = TemplateContext(scope, frozenset(secrets), settings, frozenset(adopted))
-    pieces = _with_final_newline(parser.read(source, origin, context))
-    check(pieces, file_format, origin)
+    pieces = _with_final_newline(parser.read(source, file_name, context))
+    check(pieces, file_format, file_name)
     values = [piece.value for piece in pieces if isinstance(piece, Slot)]
-    return Compiled(
+    return CompiledTemplate(
         text="".join(_compile_piece(piece, file_format) for piece in _join_texts(pieces)),
         needs=needs_of(values),
         format=file_format,

@@ -148,7 +148,7 @@ async def aget_secret(name: str, **options: Any) -> Any:
 
 def get_secret_info(name: str) -> SecretInfo | None:
     """Return source, version, age and staleness of a cached secret; None if it is not cached."""
-    return default_client.get_default_client().secrets.info(name)
+    return default_client.get_default_client().secrets.get_info(name)
 
 
 def require(names: Iterable[str]) -> None:

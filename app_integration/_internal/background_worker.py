@@ -29,7 +29,7 @@ class BackgroundWorker:
         name: str,
         *,
         longest: float = MAX_INTERVAL,
-        retry: float = MAX_INTERVAL,
+        retry_interval: float = MAX_INTERVAL,
         weak: bool = False,
     ) -> None:
         """Start no thread yet.
@@ -38,7 +38,7 @@ class BackgroundWorker:
             work: does the work that is due, and returns the seconds until its next call.
             name: of the thread.
             longest: the longest interval between two calls of *work*, in seconds.
-            retry: seconds until *work* is called again after it raised an exception.
+            retry_interval: seconds until *work* is called again after it raised an exception.
             weak: True to reference the object of the bound method *work* weakly: the thread ends
                 when the object is deleted. Otherwise the thread keeps it alive.
 
@@ -46,7 +46,7 @@ class BackgroundWorker:
         self._work = weakref.WeakMethod(work) if weak else lambda: work
         self._name = name
         self._longest = longest
-        self._retry = retry
+        self._retry = retry_interval
         self._closed = False
         self.reset_after_fork()
         fork_safety.reset_in_child(self)
@@ -58,12 +58,12 @@ class BackgroundWorker:
         self._thread: threading.Thread | None = None
 
     @property
-    def running(self) -> bool:
+    def is_running(self) -> bool:
         """Return whether this process has started the thread."""
         return self._thread is not None
 
     @property
-    def closed(self) -> bool:
+    def is_closed(self) -> bool:
         """Return whether :meth:`close` was called."""
         return self._closed
 

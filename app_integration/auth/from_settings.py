@@ -24,7 +24,7 @@ from app_integration.settings import Settings
 SERVICE_ACCOUNT_TOKEN: Final = Path("/var/run/secrets/kubernetes.io/serviceaccount/token")
 
 
-def auth_method_of(settings: Settings) -> AuthMethod:
+def build_auth_method(settings: Settings) -> AuthMethod:
     """Return the auth method that *settings* describe. Nothing is read or sent.
 
     Raises:
@@ -59,7 +59,7 @@ def _kubernetes(settings: Settings) -> AuthMethod:
 def _certificate(settings: Settings) -> AuthMethod:
     if settings.auth.certificate is None:
         raise ConfigurationError("VAULT_CLIENT_CERT is not set; STRONGROOM_AUTH=cert needs it")
-    if not settings.required_address().startswith("https://"):
+    if not settings.require_address().startswith("https://"):
         raise ConfigurationError("VAULT_ADDR: STRONGROOM_AUTH=cert needs https")
     return Certificate(str(settings.scope), settings.auth.mount or CERT_MOUNT)
 
@@ -70,7 +70,7 @@ def _token(settings: Settings) -> AuthMethod:
 
 def _proxy(settings: Settings) -> AuthMethod:
     # A proxy on another machine is rejected, because every client of it gets the service's token.
-    if not server_urls.is_local(settings.required_address()):
+    if not server_urls.is_local(settings.require_address()):
         raise ConfigurationError(
             "VAULT_ADDR: STRONGROOM_AUTH=proxy needs an agent on this machine, such as"
             " http://127.0.0.1:8100"

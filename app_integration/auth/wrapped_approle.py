@@ -111,7 +111,7 @@ class WrappedAppRole(AuthMethod):
                 f"the secret-id was not unwrapped ({error}), and unwrapping is never tried twice;"
                 f" issue a new wrapped secret-id into {self._file}"
             ) from None
-        metrics.current().record_operation("unwrapping", metrics.OK)
+        metrics.get_recorder().record_operation("unwrapping", metrics.OK)
         return Secret(secret_id)
 
     def _check_origin(self, send: Send, wrapping: Token) -> None:
@@ -136,7 +136,7 @@ class WrappedAppRole(AuthMethod):
             " log for the client that unwrapped it, and issue a new one"
         )
         log.critical("possible theft: %s", self._theft_report)
-        metrics.current().record_operation("unwrapping", CredentialStolen.__name__)
+        metrics.get_recorder().record_operation("unwrapping", CredentialStolen.__name__)
         return CredentialStolen(self._theft_report)
 
     def _remove(self) -> None:

@@ -42,7 +42,7 @@ class State(StrEnum):
     WAITING = "waiting"
 
     @property
-    def live(self) -> bool:
+    def is_live(self) -> bool:
         """Return whether the live file has the rendered content."""
         return self in {State.DELIVERED, State.UNCHANGED}
 
@@ -97,7 +97,7 @@ def _next_status(
 ) -> Status:
     """Return the status after *before*; the same result keeps ``since`` and counts an attempt."""
     when = now.isoformat(timespec="seconds")
-    if before is None or before.staged != staged or before.state.live != state.live:
+    if before is None or before.staged != staged or before.state.is_live != state.is_live:
         return Status(state, reason, when, when, 1, staged)
     return Status(state, reason, when, before.since, before.attempts + 1, staged)
 
@@ -133,7 +133,7 @@ def main(arguments: Sequence[str]) -> int:
     except (OSError, StrongroomError) as error:
         state, reason = State.WAITING, _message(error)
     print(f"{options.live}: {state}{f': {reason}' if reason else ''}")  # noqa: T201 (a command's output)
-    return 0 if state.live or options.never_fail else 1
+    return 0 if state.is_live or options.never_fail else 1
 
 
 def _attempt(staging: Path, live: Path, model: str) -> tuple[State, str | None]:

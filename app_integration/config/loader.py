@@ -75,7 +75,7 @@ def validate(model: type[M], data: bytes, path: Path) -> M:
     except DeadlineExceeded:
         raise
     except Exception as error:  # noqa: BLE001 (a model's own validators may raise anything)
-        fields = describe(error)
+        fields = describe_invalid_fields(error)
     raise ConfigRejected(f"{path} is not valid for {model.__name__}: {fields}")
 
 
@@ -124,7 +124,7 @@ class ConfigFile(Generic[M]):
         """Call *callback* with the names of changed fields after each change has taken effect."""
         self._watchers.append(callback)
 
-    def look(self) -> None:
+    def reload_if_replaced(self) -> None:
         """Check the file now, reload it if it was replaced, and notify the callbacks."""
         with self._lock:
             self._checked_at = self._clock()
@@ -134,7 +134,7 @@ class ConfigFile(Generic[M]):
     def current(self) -> M:
         """Return the config in effect; check the file at most once per :data:`CHECK_INTERVAL`."""
         if self._clock() - self._checked_at >= CHECK_INTERVAL:
-            self.look()
+            self.reload_if_replaced()
         return self._current
 
     def _reload_if_replaced(self) -> frozenset[str]:
@@ -156,7 +156,7 @@ class ConfigFile(Generic[M]):
             log.warning("the config is unchanged because the new file is invalid: %s", rejected)
             return frozenset()
         self.rejected = None
-        metrics.current().rotation("config", self.path.name)
+        metrics.get_recorder().record_rotation("config", self.path.name)
         changed = changed_fields(replaced, self._current)
         names = ", ".join(sorted(changed)) or "nothing"
         log.info("config %s was replaced and is now in effect; changed: %s", self.path, names)
@@ -200,7 +200,7 @@ def _default_path() -> Path:
     return path
 
 
-def describe(error: Exception) -> str:
+def describe_invalid_fields(error: Exception) -> str:
     """Return field names and error types, as in ``jwt.secret (string_too_short)``."""
     errors = getattr(error, "errors", None)
     try:

@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import IO, Any, Final, cast
 
 from app_integration.config.file_reader import parse
-from app_integration.config.loader import Model, describe
+from app_integration.config.loader import Model, describe_invalid_fields
 from app_integration.errors import ConfigRejected, StrongroomError
 from app_integration.observability.secret_registry import SecretRegistry
 
@@ -248,7 +248,10 @@ def _judge(name: str, data: bytes, path: Path) -> Verdict:
     except (StrongroomError, MemoryError, OSError) as error:
         return Verdict(f"the model {name} raised {type(error).__name__}", final=False)
     except Exception as error:  # noqa: BLE001 (a model's own validators may raise anything)
-        return Verdict(f"{path} is not valid for {model.__name__}: {describe(error)}", final=True)
+        return Verdict(
+            f"{path} is not valid for {model.__name__}: {describe_invalid_fields(error)}",
+            final=True,
+        )
     return Verdict(None, final=True)
 
 

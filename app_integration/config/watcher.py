@@ -78,7 +78,7 @@ def _watch(watched: weakref.ref[WatchedConfig[M]], folder: Path, stop: threading
         config = watched()
         if config is None:
             return
-        config.look()
+        config.reload_if_replaced()
         del config
 
 

@@ -65,7 +65,7 @@ class DatabaseFactory:
         settings: Settings,
         *,
         lock: Callable[[], AbstractContextManager[object]],
-        at_close: ExitStack,
+        exit_stack: ExitStack,
         clock: Callable[[], float],
     ) -> None:
         """Create the factory; nothing is requested yet.
@@ -76,7 +76,7 @@ class DatabaseFactory:
             settings: Provides the service's scope and limits.
             lock: Returns the current lock, which is another one after a fork. It is acquired while
                 credentials are created, so that there is one provider for each source.
-            at_close: The stack of functions that close what was created. It runs the last first,
+            exit_stack: The stack of functions that close what was created. It runs the last first,
                 so an engine or pool closes before the credentials that it uses.
             clock: Returns seconds, monotonic.
 
@@ -85,11 +85,11 @@ class DatabaseFactory:
         self._secret = secret
         self._settings = settings
         self._lock = lock
-        self._at_close = at_close
+        self._at_close = exit_stack
         self._clock = clock
         self._providers: dict[CredentialSource, CredentialProvider] = {}
 
-    def open(self, kind: str, url: str | None, options: Mapping[str, Any], **source: Any) -> Any:
+    def create(self, kind: str, url: str | None, options: Mapping[str, Any], **source: Any) -> Any:
         """Return a new engine or pool.
 
         Args:
@@ -163,7 +163,7 @@ def _async_pool(
     return AsyncLeasedPool(provider, url, **options)
 
 
-#: Kind → the function that builds it, for :meth:`DatabaseFactory.open`.
+#: Kind → the function that builds it, for :meth:`DatabaseFactory.create`.
 BUILDERS: Final[dict[str, Callable[[CredentialProvider, str, Mapping[str, Any]], Any]]] = {
     "engine": _engine,
     "async engine": _async_engine,

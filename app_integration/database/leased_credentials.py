@@ -174,12 +174,12 @@ class LeasedCredentials(CredentialProvider):
 
     def _needs_replacement(self, lease: Lease) -> bool:
         """Return whether the Vault token of *lease* was replaced and no attempt has failed yet."""
-        return lease.login_number != self._session.logins and not self._has_failed
+        return lease.login_number != self._session.login_count and not self._has_failed
 
     def _renew_or_replace(self, lease: Lease) -> None:
         """Renew or replace *lease*; schedule the next attempt if that fails."""
         try:
-            if not (can_be_renewed(lease, self._session.logins) and self._renew(lease)):
+            if not (can_be_renewed(lease, self._session.login_count) and self._renew(lease)):
                 self.rotate()
         except StrongroomError as error:
             self._renew_at, self._has_failed = retry_at(lease, self._clock()), True
@@ -207,7 +207,7 @@ class LeasedCredentials(CredentialProvider):
             log.info("could not renew the lease of database user %s: %s", lease.username, error)
             return False
         renewed = replace(lease, issued_at=now, ttl=ttl)
-        metrics.current().lease(self._role, renewed.ttl)
+        metrics.get_recorder().record_ttl(self._role, renewed.ttl)
         with self._lock:
             if self._lease is lease:
                 self._set_lease(renewed)
@@ -222,7 +222,7 @@ class LeasedCredentials(CredentialProvider):
         with self._lock:
             if self._lease is not None:
                 self._draining.append(self._lease)
-                metrics.current().rotation("database", self._role)
+                metrics.get_recorder().record_rotation("database", self._role)
             self._set_lease(new)
         if self._background:
             self._worker.start(0.0)
@@ -234,10 +234,10 @@ class LeasedCredentials(CredentialProvider):
         self._renew_at = renew_at(lease, self._limits, self._jitter())
 
     def _request_lease(self) -> Lease:
-        issued_at, login_number = self._clock(), self._session.logins
+        issued_at, login_number = self._clock(), self._session.login_count
         user = answers.leased_user(self._session.get(self._path), self._path)
         redaction.live.add(user.password)
-        metrics.current().lease(self._role, user.lease_duration)
+        metrics.get_recorder().record_ttl(self._role, user.lease_duration)
         return Lease(
             username=user.username,
             password=user.password,
@@ -247,7 +247,7 @@ class LeasedCredentials(CredentialProvider):
             initial_ttl=user.lease_duration,
             renewable=user.renewable,
             # Zero before the session's first request, which logs it in.
-            login_number=login_number or self._session.logins,
+            login_number=login_number or self._session.login_count,
         )
 
     def _revoke_drained(self) -> None:
@@ -278,4 +278,6 @@ class LeasedCredentials(CredentialProvider):
             )
 
     def _new_worker(self) -> BackgroundWorker:
-        return BackgroundWorker(self.maintain, "database-leases", retry=CHECK_INTERVAL, weak=True)
+        return BackgroundWorker(
+            self.maintain, "database-leases", retry_interval=CHECK_INTERVAL, weak=True
+        )

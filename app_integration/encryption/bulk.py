@@ -82,7 +82,7 @@ def decrypt(field: FieldCore, tokens: Sequence[Any], columns: _Columns) -> Batch
                 found += _with_nulls(piece, bound, partial(_decrypt_dense_rows, field, keys=keys))
             else:
                 found += _decrypt_piece(field, piece, bound, header, keys)
-        except value_codec.UNREADABLE:
+        except value_codec.DECODING_ERRORS:
             results = [_decrypt_row(field, *row) for row in zip(piece, *bound, strict=True)]
             failed += [start + at for at, result in enumerate(results) if result is _FAILED]
             found += [None if result is _FAILED else result for result in results]
@@ -134,7 +134,7 @@ def _encrypt_piece(field: FieldCore, items: Sequence[Any], columns: _Columns) ->
         ]
     key = active_key.reserve_messages(messages)
     nonces = list(split(envelope.NONCE, cipher.random(envelope.NONCE * count)))
-    if not cipher.compact:
+    if not cipher.writes_keyring_tokens:
         bound = compute_aads(field.binding, b"", columns, count)
         return list(map(envelope.seal, repeat(key), repeat(field.code), plain, bound, nonces))
     header = field.header(key.number)
@@ -148,11 +148,11 @@ def _plaintexts(field: FieldCore, items: Sequence[Any]) -> list[bytes]:
         try:
             plain: list[bytes] = list(map(value_codec.ENCODERS[field.type][1], items))
         except (TypeError, ValueError, RecursionError):
-            pass  # field.plaintext below finds the invalid item
+            pass  # field.encode_value below finds the invalid item
         else:
             if max(map(len, plain)) <= value_codec.MAX_SIZE:
                 return plain
-    return list(map(field.plaintext, items))
+    return list(map(field.encode_value, items))
 
 
 def _headers(piece: Sequence[Any]) -> bytes | list[bytes]:
@@ -197,8 +197,8 @@ def _decrypt_piece(
     """Decrypt all tokens of a piece.
 
     Raises:
-        LookupError, ValueError, InvalidTag: One of ``value_codec.UNREADABLE`` if the piece must be
-            decrypted row by row.
+        LookupError, ValueError, InvalidTag: If the piece must be decrypted row by row; one of
+            ``value_codec.DECODING_ERRORS``.
 
     """
     if isinstance(header, list) and len(header) != len(tokens):
@@ -221,7 +221,7 @@ def _decrypt_dense_rows(
 
 def _decrypt_row(field: FieldCore, token: Any, *context: Any) -> Any:
     try:
-        return field.decrypt_slowly(token, *context)
+        return field.decrypt_on_slow_path(token, *context)
     except DecryptionFailed:
         return _FAILED
 
@@ -233,7 +233,7 @@ def _raise_for_first_invalid(
     for row, (item, *context) in enumerate(zip(piece, *columns, strict=True)):
         try:
             if item is not None:
-                field.plaintext(item)
+                field.encode_value(item)
             field.binding.entries(context)
         except EncryptionError as error:
             raise type(error)(f"item {start + row}: {error}") from None

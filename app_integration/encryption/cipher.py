@@ -111,7 +111,9 @@ class FieldCipher(CipherCore):
             background=background,
             report=report,
         )
-        super().__init__(keyring, compact=data_keys is not None, clock=clock, random=random)
+        super().__init__(
+            keyring, writes_keyring_tokens=data_keys is not None, clock=clock, random=random
+        )
         self.rewrapper = Rewrapper(self)
         self.encrypt_field: EncryptField = fast_path.compile_encrypt_field(self)
 

@@ -43,7 +43,8 @@ class CipherCore:
     """Keys of one cipher, and the slow path of its tokens.
 
     Attributes:
-        compact: Whether the cipher writes keyring tokens. Otherwise it writes self-contained ones.
+        writes_keyring_tokens: Whether the cipher writes keyring tokens and not self-contained
+            ones.
         keyring: The data keys that the cipher encrypts and decrypts with.
         active_key: The source of the data key for the next encryption.
         message_size: Bytes of plaintext that count as one message of a data key.
@@ -56,7 +57,7 @@ class CipherCore:
         self,
         keyring: Keyring,
         *,
-        compact: bool,
+        writes_keyring_tokens: bool,
         clock: Callable[[], float],
         random: Callable[[int], bytes],
     ) -> None:
@@ -64,19 +65,21 @@ class CipherCore:
 
         Args:
             keyring: The data keys to encrypt and decrypt with.
-            compact: Whether to write keyring tokens instead of self-contained ones.
+            writes_keyring_tokens: Whether to write keyring tokens instead of self-contained ones.
             clock: Returns monotonic seconds.
             random: Returns that many unpredictable bytes.
 
         """
         self.clock = clock
         self.random = random
-        self.compact = compact
+        self.writes_keyring_tokens = writes_keyring_tokens
         self.keyring = keyring
-        self.active_key = keyring.numbered if compact else keyring.carried
+        self.active_key = (
+            keyring.keyring_keys if writes_keyring_tokens else keyring.self_contained_keys
+        )
         self.message_size = min(self.active_key.message_size, value_codec.MAX_SIZE)
 
-    def encrypt_slowly(
+    def encrypt_on_slow_path(
         self, value: object, context: Context | None = None, *, field: str | None = None
     ) -> Token | None:
         """Return the token for *value*, or None for None.
@@ -96,7 +99,7 @@ class CipherCore:
     def seal(self, value_type: int, plaintext: bytes, binding: bytes) -> Token:
         """Encrypt a value and its binding, both already encoded, and return the token."""
         key, nonce = self.active_key.reserve(len(plaintext)), self.random(envelope.NONCE)
-        if self.compact:
+        if self.writes_keyring_tokens:
             return keyring_token.seal(key, value_type, plaintext, binding, nonce)
         return envelope.seal(key, value_type, plaintext, binding, nonce)
 
@@ -151,7 +154,7 @@ class FieldCore:
         self.type = kind
         self.code = FIELD_TYPES[kind]
 
-    def encrypt_slowly(self, value: object, *context: object) -> Token | None:
+    def encrypt_on_slow_path(self, value: object, *context: object) -> Token | None:
         """Return the token for *value*, or None for None.
 
         This path accepts every value and works in every state of the keys.
@@ -163,11 +166,11 @@ class FieldCore:
         """
         if value is None:
             return None
-        plaintext = self.plaintext(value)
+        plaintext = self.encode_value(value)
         binding = self.binding.start + self.binding.entries(context)
         return self.cipher.seal(self.code, plaintext, binding)
 
-    def decrypt_slowly(self, token: Token | None, *context: object) -> Any:
+    def decrypt_on_slow_path(self, token: Token | None, *context: object) -> Any:
         """Return the value in *token*, or None for None.
 
         This path accepts every token and works in every state of the keys.
@@ -182,7 +185,7 @@ class FieldCore:
         binding = self.binding.start + self.binding.entries(context)
         return self.cipher.open(token, binding, self.code)
 
-    def plaintext(self, value: object) -> bytes:
+    def encode_value(self, value: object) -> bytes:
         """Return *value* as bytes.
 
         Raises:
@@ -203,7 +206,7 @@ class FieldCore:
 
     def get_encryption_state(self) -> EncryptionState | None:
         """Return the constants to encrypt with from now on, or None if there is no data key yet."""
-        current = self.cipher.keyring.numbered.current
+        current = self.cipher.keyring.keyring_keys.current
         if current is None:
             return None
         header = self.header(current.key.number)

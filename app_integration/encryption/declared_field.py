@@ -45,13 +45,13 @@ class DeclaredField(FieldCore):
 
         """
         super().__init__(cipher, binding, kind)
-        self.encrypt: Encrypt = self.encrypt_slowly
+        self.encrypt: Encrypt = self.encrypt_on_slow_path
         self.decrypt: Decrypt = fast_path.compile_decrypt(self)
-        if cipher.compact:
+        if cipher.writes_keyring_tokens:
             self.encrypt = fast_path.compile_encrypt(self)
         if len(binding.names) == 1:
             self.decrypt = fast_path.compile_decrypt_one_entry(self)
-            if cipher.compact:
+            if cipher.writes_keyring_tokens:
                 self.encrypt = fast_path.compile_encrypt_one_entry(self)
 
     def encrypt_many(self, items: Sequence[Any], *context: Sequence[Any]) -> list[Token | None]:

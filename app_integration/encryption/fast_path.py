@@ -44,7 +44,7 @@ _NO_DECRYPTION_STATE: Final[DecryptionState] = (CachedKey(_NO_KEY, -inf), _NO_KE
 
 def compile_encrypt(field: FieldCore) -> Encrypt:
     """Return ``encrypt`` for a declared field whose context has any number of entries."""
-    kind, slow_path, entries = field.type, field.encrypt_slowly, field.binding.entries
+    kind, slow_path, entries = field.type, field.encrypt_on_slow_path, field.binding.entries
     clock, random, message_size = field.cipher.clock, field.cipher.random, field.cipher.message_size
     encode, state = value_codec.ENCODERS[kind][1], _NO_ENCRYPTION_STATE
 
@@ -72,7 +72,7 @@ def compile_decrypt(field: FieldCore) -> Decrypt:
     """Return ``decrypt`` for a declared field whose context has any number of entries."""
     clock, slow_path, decode = (
         field.cipher.clock,
-        field.decrypt_slowly,
+        field.decrypt_on_slow_path,
         value_codec.DECODERS[field.code],
     )
     entries, state = field.binding.entries, _NO_DECRYPTION_STATE
@@ -84,7 +84,7 @@ def compile_decrypt(field: FieldCore) -> Decrypt:
             aad = prefix + entries(context)
             try:
                 return decode(unseal(token[5:17], token[17:], aad))
-            except value_codec.UNREADABLE:
+            except value_codec.DECODING_ERRORS:
                 raise_decryption_failed()
         value = slow_path(token, *context)
         state = field.get_decryption_state(token) or state
@@ -98,7 +98,11 @@ def compile_encrypt_one_entry(field: FieldCore) -> Encrypt:
 
     It encodes a non-negative integer in line, because most contexts are the id of a row.
     """
-    kind, slow_path, message_size = field.type, field.encrypt_slowly, field.cipher.message_size
+    kind, slow_path, message_size = (
+        field.type,
+        field.encrypt_on_slow_path,
+        field.cipher.message_size,
+    )
     clock, random, encode = field.cipher.clock, field.cipher.random, value_codec.ENCODERS[kind][1]
     (name,) = field.binding.names
     state = _NO_ENCRYPTION_STATE
@@ -134,7 +138,7 @@ def compile_decrypt_one_entry(field: FieldCore) -> Decrypt:
     """
     clock, slow_path, decode = (
         field.cipher.clock,
-        field.decrypt_slowly,
+        field.decrypt_on_slow_path,
         value_codec.DECODERS[field.code],
     )
     (name,) = field.binding.names
@@ -153,7 +157,7 @@ def compile_decrypt_one_entry(field: FieldCore) -> Decrypt:
                 return decode(unseal(token[5:17], token[17:], aad))
             except IndexError:
                 pass  # because the number has more than 8 bytes; the slow path decrypts it
-            except value_codec.UNREADABLE:
+            except value_codec.DECODING_ERRORS:
                 raise_decryption_failed()
         value = slow_path(token, bound)
         state = field.get_decryption_state(token) or state
@@ -180,8 +184,10 @@ def compile_encrypt_field(cipher: CipherCore) -> EncryptField:
         cipher.random,
         cipher.message_size,
     )
-    slow_path, encoders, kinds = cipher.encrypt_slowly, value_codec.ENCODERS, contexts.KINDS
-    seal: Callable[..., Token] = keyring_token.seal if cipher.compact else envelope.seal
+    slow_path, encoders, kinds = cipher.encrypt_on_slow_path, value_codec.ENCODERS, contexts.KINDS
+    seal: Callable[..., Token] = (
+        keyring_token.seal if cipher.writes_keyring_tokens else envelope.seal
+    )
 
     def encrypt_field(
         value: Any, context: Mapping[str, Any] | None = None, *, field: str | None = None

@@ -129,7 +129,7 @@ class Rewrapper:
 
         """
         ring = self._keyring
-        stored = ring.store.of_scope(ring.scope.text)
+        stored = ring.store.list_by_scope(ring.scope.text)
         newest = self._find_newest_version(stored)
         # The version is read from the wrapped key, because the column beside it is a mere copy that
         # others could have changed.

@@ -63,14 +63,14 @@ def get_page(remote: str | None, headers: Headers, settings: Settings) -> Page:
         ConfigurationError: If the file with the token cannot be read.
 
     """
-    local = settings.development and _is_local(remote, headers)
+    local = settings.is_development and _is_local(remote, headers)
     if not (local or _has_valid_token(headers, settings.metrics_token_file)):
         message = (
             f"the request has no valid metrics token; send the token in the file that {SETTING} "
             "names as Authorization: Bearer\n"
         )
         return Page(HTTPStatus.FORBIDDEN, message.encode(), _PLAIN)
-    page = metrics.current().render()
+    page = metrics.get_recorder().render()
     if page is None:
         return Page(HTTPStatus.NOT_FOUND, _NOT_INSTALLED, _PLAIN)
     return Page(HTTPStatus.OK, *page)

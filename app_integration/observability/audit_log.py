@@ -104,9 +104,9 @@ class AuditLog:
             AuditFailed: If the record cannot be written. The caller must not release the secret.
 
         """
-        self.prepared(operation, name, outcome, **details)()
+        self.prepare(operation, name, outcome, **details)()
 
-    def prepared(
+    def prepare(
         self, operation: str, name: str, outcome: str, **details: Any
     ) -> Callable[[], None]:
         """Return a function that writes the same record at each call, for an access that recurs.
@@ -225,7 +225,9 @@ def _format_time(now: float) -> str:
     return f"{_format_second(second)}.{int((now - second) * 1000):03d}+00:00"
 
 
-def open_audit(settings: Settings, accessor: Callable[[], str | None] = lambda: None) -> AuditLog:
+def open_audit_log(
+    settings: Settings, accessor: Callable[[], str | None] = lambda: None
+) -> AuditLog:
     """Return the audit log for *settings*, which is best effort in development only.
 
     Args:
@@ -237,6 +239,6 @@ def open_audit(settings: Settings, accessor: Callable[[], str | None] = lambda: 
         settings.scope,
         FileSink(settings.audit_file) if settings.audit_file else stderr_sink,
         mode=settings.audit_mode,
-        best_effort=settings.development,
+        best_effort=settings.is_development,
         accessor=accessor,
     )

@@ -38,7 +38,7 @@ _state = _State()
 os.register_at_fork(after_in_child=_state.reset_after_fork)
 
 
-def current() -> Recorder:
+def get_recorder() -> Recorder:
     """Return the recorder of the process, which the first call creates."""
     return _state.recorder or _create_recorder()
 
@@ -61,7 +61,7 @@ def set_environment(name: str) -> None:
         set_recorder(None)
 
 
-def counted(operation: str) -> Callable[[Callable[_P, _R]], Callable[_P, _R]]:
+def count_outcomes(operation: str) -> Callable[[Callable[_P, _R]], Callable[_P, _R]]:
     """Return a decorator that records each call as one operation.
 
     The outcome is ``ok`` or the name of a StrongroomError. Other exceptions are not recorded.
@@ -77,9 +77,9 @@ def counted(operation: str) -> Callable[[Callable[_P, _R]], Callable[_P, _R]]:
             try:
                 result = function(*args, **kwargs)
             except StrongroomError as error:
-                current().record_operation(operation, type(error).__name__)
+                get_recorder().record_operation(operation, type(error).__name__)
                 raise
-            current().record_operation(operation, OK)
+            get_recorder().record_operation(operation, OK)
             return result
 
         return call

@@ -96,7 +96,7 @@ class Prometheus(Recorder):
             buckets=_TTL_BUCKETS,
         )
 
-    def access(self, name: str, outcome: str) -> None:
+    def record_access(self, name: str, outcome: str) -> None:
         """Record one access of a secret; a recurring pair costs one ``inc``.
 
         Args:
@@ -109,8 +109,8 @@ class Prometheus(Recorder):
             counter = self._bind(name, outcome)
         counter.inc()
 
-    def counter(self, name: str, outcome: str) -> Callable[[], object]:
-        """Return a function that records one :meth:`access` per call.
+    def bind_access(self, name: str, outcome: str) -> Callable[[], object]:
+        """Return a function that records one :meth:`record_access` per call.
 
         Args:
             name: The name of the secret.
@@ -122,7 +122,7 @@ class Prometheus(Recorder):
             return counter.inc  # because another process may render the page
         return self._fast_counters.bind(counter)
 
-    def staleness(self, name: str, age: float) -> None:
+    def record_staleness(self, name: str, age: float) -> None:
         """Record the *age* of a stale value in seconds, or 0.0 for a fresh one."""
         self._stale.labels(self._environment, self._label(name)).set(age)
 
@@ -139,7 +139,7 @@ class Prometheus(Recorder):
         """
         self._operations[operation].labels(self._environment, outcome).inc()
 
-    def lease(self, holder: str, seconds: float) -> None:
+    def record_ttl(self, holder: str, seconds: float) -> None:
         """Record the TTL of a new or renewed token or lease.
 
         Args:
@@ -151,7 +151,7 @@ class Prometheus(Recorder):
         self._expiry.labels(*labels).set(self._clock() + seconds)
         self._ttls.labels(*labels).observe(seconds)
 
-    def rotation(self, kind: str, name: str) -> None:
+    def record_rotation(self, kind: str, name: str) -> None:
         """Record that a newer value replaced another.
 
         Args:

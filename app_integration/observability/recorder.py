@@ -12,7 +12,7 @@ class Recorder:
     This base records nothing. A subclass overrides the methods that it needs.
     """
 
-    def access(self, name: str, outcome: str) -> None:
+    def record_access(self, name: str, outcome: str) -> None:
         """Record one access of a secret.
 
         Args:
@@ -21,17 +21,19 @@ class Recorder:
 
         """
 
-    def counter(self, name: str, outcome: str) -> Callable[[], object]:
-        """Return a function that records one :meth:`access` per call, faster for a recurring pair.
+    def bind_access(self, name: str, outcome: str) -> Callable[[], object]:
+        """Return a function that records one access of *name* per call.
+
+        It is faster than :meth:`record_access` for a recurring pair.
 
         Args:
             name: The name of the secret.
             outcome: The outcome as in the access record.
 
         """
-        return partial(self.access, name, outcome)
+        return partial(self.record_access, name, outcome)
 
-    def staleness(self, name: str, age: float) -> None:
+    def record_staleness(self, name: str, age: float) -> None:
         """Record whether a secret is served stale.
 
         Args:
@@ -50,7 +52,7 @@ class Recorder:
 
         """
 
-    def lease(self, holder: str, seconds: float) -> None:
+    def record_ttl(self, holder: str, seconds: float) -> None:
         """Record the TTL of a new or renewed token or lease.
 
         Args:
@@ -59,7 +61,7 @@ class Recorder:
 
         """
 
-    def rotation(self, kind: str, name: str) -> None:
+    def record_rotation(self, kind: str, name: str) -> None:
         """Record that a newer value replaced another.
 
         Args:

@@ -37,7 +37,7 @@ class AccessRecorder:
             AuditFailed: If the record cannot be written.
 
         """
-        self._write_and_count(self._audit.prepared(_OPERATION, name, outcome), name, outcome)
+        self._write_and_count(self._audit.prepare(_OPERATION, name, outcome), name, outcome)
 
     def record_release(self, key: Key, entry: Entry, outcome: str) -> None:
         """Record that the value of *entry* is about to be released.
@@ -72,14 +72,14 @@ class AccessRecorder:
             AuditFailed: If the record cannot be written.
 
         """
-        hit, recorder = entry.hit, metrics.current()
+        hit, recorder = entry.hit, metrics.get_recorder()
         if hit is None or hit.recorder is not recorder:
-            count = recorder.counter(_name(key), "hit")
+            count = recorder.bind_access(_name(key), "hit")
             entry.hit = hit = Hit(self._prepare_release(key, entry, "hit"), count, recorder)
         try:
             hit.record()
         except AuditFailed:
-            recorder.access(_name(key), "AuditFailed")
+            recorder.record_access(_name(key), "AuditFailed")
             raise
         hit.count()
 
@@ -90,7 +90,7 @@ class AccessRecorder:
     def _prepare(
         self, name: str, fetched: Fetched, outcome: str, **details: Any
     ) -> Callable[[], None]:
-        return self._audit.prepared(
+        return self._audit.prepare(
             *(_OPERATION, name, outcome),
             source=fetched.source,
             version=fetched.version,
@@ -102,9 +102,9 @@ class AccessRecorder:
         try:
             record()
         except AuditFailed:
-            metrics.current().access(name, "AuditFailed")
+            metrics.get_recorder().record_access(name, "AuditFailed")
             raise
-        metrics.current().access(name, outcome)
+        metrics.get_recorder().record_access(name, outcome)
 
 
 def _name(key: Key) -> str:

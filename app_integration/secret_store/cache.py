@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 from app_integration.errors import StrongroomError
 from app_integration.secret_store.cache_entry import (
-    OUTAGE_PAUSE,
+    OUTAGE_BACKOFF,
     READ,
     REQUESTED,
     Entry,
@@ -129,7 +129,7 @@ class SecretCache:
             The marked copy. It replaces *entry* in the cache unless another has done so meanwhile.
 
         """
-        postponed = replace(entry, unavailable_since=now, refresh_at=now + OUTAGE_PAUSE)
+        postponed = replace(entry, unavailable_since=now, refresh_at=now + OUTAGE_BACKOFF)
         with self._lock:
             if self.entries.get(key) is entry:
                 self.entries[key] = postponed

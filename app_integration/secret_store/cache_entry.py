@@ -16,7 +16,7 @@ from app_integration.sources import Fetched
 FALLBACK_TTL: Final = 30.0
 #: Seconds between attempts to refresh a value that is served stale, because each attempt takes a
 #: whole deadline and a caller may wait for it.
-OUTAGE_PAUSE: Final = 30.0
+OUTAGE_BACKOFF: Final = 30.0
 
 #: Usage of an entry: refreshed in the background and not read yet; fetched for a caller; read again
 #: since.
@@ -63,7 +63,7 @@ class Entry:
         ticket: order of the request, counted up. It decides which of two results is newer, because
             the clock may be set back.
         unavailable_since: when a request last found the server unavailable. For
-            :data:`OUTAGE_PAUSE` from then on only a forced refresh sends another one.
+            :data:`OUTAGE_BACKOFF` from then on only a forced refresh sends another one.
         stale_logged: whether its staleness was logged.
         usage: how it was used since it was fetched: :data:`UNUSED`, :data:`REQUESTED` or
             :data:`READ`.
@@ -84,13 +84,13 @@ class Entry:
     hit: Hit | None = None
 
 
-def entry_of(
+def build_entry(
     fetched: Fetched,
     now: float,
     ttl: float,
     limits: Limits,
     *,
-    draw: float,
+    jitter: float,
     is_fallback: bool = False,
 ) -> Entry:
     """Return a new entry for *fetched*.
@@ -101,7 +101,8 @@ def entry_of(
             of the response would be too late.
         ttl: seconds for which the secret is fresh, by its settings.
         limits: bounds how long a stale value is served.
-        draw: random number from 0 to 1; it places the refresh between half of the TTL and its end.
+        jitter: random number from 0 to 1; it places the refresh between half of the TTL and its
+            end.
         is_fallback: whether a later source answered, see :class:`Entry`.
 
     """
@@ -114,7 +115,7 @@ def entry_of(
         fetched=fetched,
         fetched_at=now,
         fresh_until=now + ttl,
-        refresh_at=now + ttl * (1 + draw) / 2,
+        refresh_at=now + ttl * (1 + jitter) / 2,
         expires_at=now + (ttl if is_never_stale else max(ttl, limits.stale_limit)),
         is_fallback=is_fallback,
     )
@@ -140,7 +141,7 @@ def is_backing_off(since: float, now: float) -> bool:
 
     It is over if the clock was set back to before *since*.
     """
-    return since <= now < since + OUTAGE_PAUSE
+    return since <= now < since + OUTAGE_BACKOFF
 
 
 def is_usable_on_outage(entry: Entry, error: StrongroomError, now: float) -> bool:

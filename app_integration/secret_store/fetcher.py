@@ -24,13 +24,13 @@ from app_integration.errors import (
 from app_integration.observability import metrics, redaction
 from app_integration.secret_store.cache import SecretCache
 from app_integration.secret_store.cache_entry import (
-    OUTAGE_PAUSE,
+    OUTAGE_BACKOFF,
     READ,
     REQUESTED,
     UNUSED,
     Entry,
     Key,
-    entry_of,
+    build_entry,
     is_backing_off,
     is_fresh,
     is_newer,
@@ -68,8 +68,8 @@ class FetcherConfig:
     Attributes:
         limits: limits of the cache and of requests.
         clock: returns monotonic seconds.
-        draw: returns a random number from 0 to 1, which spreads refreshes.
-        register: the registry that each value is added to, for redaction.
+        jitter: returns a random number from 0 to 1, which spreads refreshes.
+        registry: the registry that each value is added to, for redaction.
         background: whether a background thread refreshes entries.
         ttls: name → seconds, in place of ``cache_ttl``.
 
@@ -77,8 +77,8 @@ class FetcherConfig:
 
     limits: Limits
     clock: Callable[[], float]
-    draw: Callable[[], float]
-    register: redaction.SecretRegistry
+    jitter: Callable[[], float]
+    registry: redaction.SecretRegistry
     background: bool
     ttls: Mapping[str, float] = field(default_factory=dict)
 
@@ -111,11 +111,11 @@ class Fetcher:
         self._config = config
         self._clock = config.clock
         self.cache = SecretCache(config.limits)
-        self.watches = ChangeWatchers()
-        self._refresher = BackgroundWorker(self.refresh_due, "strongroom-refresh")
+        self.watchers = ChangeWatchers()
+        self._worker = BackgroundWorker(self.refresh_due, "strongroom-refresh")
         self._closed = False
         if not config.background:
-            self._refresher.close()
+            self._worker.close()
         self._create_locks()
 
     def _create_locks(self) -> None:
@@ -128,28 +128,28 @@ class Fetcher:
         """Recreate the locks. Threads do not survive a fork."""
         self._create_locks()
         self.cache.reset_after_fork()
-        self.watches.reset_after_fork()
-        self._refresher.reset_after_fork()
+        self.watchers.reset_after_fork()
+        self._worker.reset_after_fork()
 
     def resume(self) -> None:
         """Continue to refresh watched names in a forked child.
 
         Without a watched name, nothing is refreshed until the child requests a secret.
         """
-        if self.watches.names:
+        if self.watchers.names:
             self.cache.adopt_inherited()
-            self._refresher.wake()
+            self._worker.wake()
 
     def close(self) -> None:
         """Stop the background threads and clear the cache."""
         self._closed = True
-        self._refresher.close()
-        self.watches.close()
+        self._worker.close()
+        self.watchers.close()
         self.cache.clear()
 
     def refresh_soon(self) -> None:
         """Wake the background thread, so that it fetches names that are watched from now on."""
-        self._refresher.wake()
+        self._worker.wake()
 
     def get_cached(self, key: Key) -> Entry | None:
         """Return the entry of *key* that may be served without a request.
@@ -179,7 +179,7 @@ class Fetcher:
     def _adopt_inherited(self) -> None:
         """Adopt the entries that a forked child inherited, at its first request, and refresh."""
         if self.cache.inherited and self.cache.adopt_inherited():
-            self._refresher.wake()
+            self._worker.wake()
 
     def fetch_future(
         self, key: Key, *, force: bool, spawn: Spawn = lambda run: run()
@@ -217,18 +217,18 @@ class Fetcher:
         """
         now = self._clock()
         self.cache.purge(now)
-        keys = keys_to_refresh(self.cache.snapshot(), now, self.watches.names)
+        keys = keys_to_refresh(self.cache.snapshot(), now, self.watchers.names)
         for key in [*keys, *self._watched_to_fetch(now)]:
             if not self._refresh(key):
                 self._postpone(keys)
                 break
-        uncached = self.cache.find_uncached(self.watches.names)
-        retry_at = self._watched_fetched_at + OUTAGE_PAUSE if uncached else math.inf
+        uncached = self.cache.find_uncached(self.watchers.names)
+        retry_at = self._watched_fetched_at + OUTAGE_BACKOFF if uncached else math.inf
         return next_refresh(self.cache.snapshot(), self._clock(), retry_at)
 
     def _watched_to_fetch(self, now: float) -> Collection[str]:
         """Return the watched names that are not cached, at most once in each OUTAGE_PAUSE."""
-        names = self.cache.find_uncached(self.watches.names)
+        names = self.cache.find_uncached(self.watchers.names)
         if not names or is_backing_off(self._watched_fetched_at, now):
             return ()
         self._watched_fetched_at = now
@@ -270,16 +270,16 @@ class Fetcher:
         try:
             fetched, reason = self._chain.fetch(
                 *split_key(key),
-                enough=lambda error: (
+                is_cache_usable=lambda error: (
                     cached is not None and is_usable_on_outage(cached, error, self._clock())
                 ),
             )
         except StrongroomError as error:
             return self._fall_back_or_raise(key, cached, error, ticket)
         ttl = self._config.ttls.get(split_key(key)[0], self._config.limits.cache_ttl)
-        entry = entry_of(
+        entry = build_entry(
             *(fetched, requested_at, ttl, self._config.limits),
-            draw=self._config.draw(),
+            jitter=self._config.jitter(),
             is_fallback=reason is not None,
         )
         entry.ticket, entry.usage = ticket, usage
@@ -297,7 +297,7 @@ class Fetcher:
             postponed = self.cache.postpone(key, cached, now)
             if not is_fresh(postponed, now):
                 self._log_stale(key, postponed, now)
-                metrics.current().staleness(split_key(key)[0], now - cached.fetched_at)
+                metrics.get_recorder().record_staleness(split_key(key)[0], now - cached.fetched_at)
             return FetchResult(postponed, is_server_unavailable(error))
         if isinstance(error, AccessDenied):
             # The policy rule is about the name, so no version may be served.
@@ -311,18 +311,18 @@ class Fetcher:
 
     def _store(self, key: Key, entry: Entry, previous: Entry | None) -> None:
         """Cache *entry*, and notify the callbacks, metrics and log of the change."""
-        self._config.register.add(entry.fetched.value)
+        self._config.registry.add(entry.fetched.value)
         if self._closed or not self.cache.put(key, entry):
             return
         name = split_key(key)[0]
-        metrics.current().staleness(name, 0.0)
+        metrics.get_recorder().record_staleness(name, 0.0)
         if previous is not None and previous.stale_logged:
             log.info("%s is fresh again", name)
         if previous is not None and is_newer(entry.fetched, previous.fetched):
-            metrics.current().rotation("secret", name)
+            metrics.get_recorder().record_rotation("secret", name)
         if isinstance(key, str):
-            self.watches.notify(name, entry.fetched)
-        self._refresher.wake()
+            self.watchers.notify(name, entry.fetched)
+        self._worker.wake()
 
     def _log_stale(self, key: Key, entry: Entry, now: float) -> None:
         """Log, once for each entry, that *entry* is served stale."""
@@ -331,7 +331,7 @@ class Fetcher:
         if not is_logged:
             name, age = split_key(key)[0], now - entry.fetched_at
             log.warning("%s is served stale, %.0f s old: the server is unavailable", name, age)
-            metrics.current().staleness(name, age)
+            metrics.get_recorder().record_staleness(name, age)
 
 
 def no_thread_error(limits: Limits) -> DeadlineExceeded:

@@ -32,4 +32,4 @@ def missing_secrets_error(
 
 
 def _rule(name: str, scope: Scope) -> str:
-    return permissions.need("read-secret", scope.secret(name)).rule()
+    return permissions.need("read-secret", scope.secret(name)).policy_rule()

@@ -22,7 +22,7 @@ from app_integration.observability.audit_log import AuditLog
 from app_integration.secret import REQUIRED, Secret
 from app_integration.secret_store.access_recorder import AccessRecorder
 from app_integration.secret_store.cache_entry import (
-    OUTAGE_PAUSE,
+    OUTAGE_BACKOFF,
     READ,
     Entry,
     Key,
@@ -59,10 +59,10 @@ class SecretStore:
         development: bool = False,
         limits: Limits | None = None,
         ttls: Mapping[str, float] | None = None,
-        register: redaction.SecretRegistry = redaction.live,
+        registry: redaction.SecretRegistry = redaction.live,
         clock: Callable[[], float] = time.monotonic,
-        wall: Callable[[], float] = time.time,
-        draw: Callable[[], float] = random.random,
+        wall_clock: Callable[[], float] = time.time,
+        jitter: Callable[[], float] = random.random,
     ) -> None:
         """Create the store. :class:`~app_integration.client.Client` calls this.
 
@@ -74,24 +74,24 @@ class SecretStore:
             development: whether a later source may answer for a name that the server denies.
             limits: limits of the cache and of requests.
             ttls: name → seconds for which the secret is fresh, in place of ``cache_ttl``.
-            register: the registry that each value is added to, for redaction.
+            registry: the registry that each value is added to, for redaction.
             clock: returns monotonic seconds.
-            wall: returns seconds since 1970, for the age of a version.
-            draw: returns a random number from 0 to 1, which spreads refreshes.
+            wall_clock: returns seconds since 1970, for the age of a version.
+            jitter: returns a random number from 0 to 1, which spreads refreshes.
 
         """
         self.limits = limits or Limits()
         # With the clock of a test there is no background thread: the test calls
         # `fetcher.refresh_due` itself.
         background = clock is time.monotonic
-        config = FetcherConfig(self.limits, clock, draw, register, background, ttls or {})
+        config = FetcherConfig(self.limits, clock, jitter, registry, background, ttls or {})
         self.fetcher = Fetcher(Chain(sources, development=development), config)
         self._cache = self.fetcher.cache
-        self._accesses = AccessRecorder(audit)
+        self._access_recorder = AccessRecorder(audit)
         self._scope = scope
         self._declared = declared
         self._clock = clock
-        self._wall = wall
+        self._wall = wall_clock
         fork_safety.reset_in_child(self)
 
     def reset_after_fork(self) -> None:
@@ -160,7 +160,7 @@ class SecretStore:
         if entry is None or not entry.fetched_at <= self._clock() < entry.fresh_until:
             return None
         entry.usage = READ
-        self._accesses.record_hit(key, entry)
+        self._access_recorder.record_hit(key, entry)
         return entry.fetched.value
 
     def _get_entry(self, key: Key, *, force: bool = False) -> tuple[Entry, str]:
@@ -212,14 +212,14 @@ class SecretStore:
         value: Any = entry.fetched.value
         if as_type is not None:
             value = self._convert(split_key(key)[0], value, as_type)
-        self._accesses.record_release(key, entry, outcome)
+        self._access_recorder.record_release(key, entry, outcome)
         return value
 
     def _convert(self, name: str, value: Secret, as_type: type[Any]) -> Any:
         try:
             return convert(value, as_type, name)
         except StrongroomError as error:
-            self._accesses.record_failure(name, type(error).__name__)
+            self._access_recorder.record_failure(name, type(error).__name__)
             raise
 
     def default_or_raise(self, key: Key, error: StrongroomError, default: Any) -> Any:
@@ -238,12 +238,14 @@ class SecretStore:
         name = split_key(key)[0]
         is_missing = isinstance(error, SecretNotFound)
         if is_missing and default is not REQUIRED:
-            self._accesses.record_failure(name, "default")
+            self._access_recorder.record_failure(name, "default")
             return default
-        self._accesses.record_failure(name, "not-found" if is_missing else type(error).__name__)
+        self._access_recorder.record_failure(
+            name, "not-found" if is_missing else type(error).__name__
+        )
         raise error
 
-    def info(self, name: str) -> SecretInfo | None:
+    def get_info(self, name: str) -> SecretInfo | None:
         """Return the metadata of the cached secret *name*; None if none is cached or it expired.
 
         No request is sent.
@@ -275,10 +277,10 @@ class SecretStore:
         entry = self._cache.entries.get(name)
 
         def notify(fetched: Fetched) -> None:
-            self._accesses.record_change(name, fetched)
+            self._access_recorder.record_change(name, fetched)
             callback(fetched.value)
 
-        watch = self.fetcher.watches.add(name, notify, entry.fetched if entry else None)
+        watch = self.fetcher.watchers.add(name, notify, entry.fetched if entry else None)
         self.fetcher.refresh_soon()
         return watch
 
@@ -352,4 +354,4 @@ class SecretStore:
 
     def _suppress_previous_version(self, key: Key, error: StrongroomError) -> None:
         """Send no request for a previous version for a while, as each attempt takes a deadline."""
-        self._cache.remember_missing(key, error, self._clock(), OUTAGE_PAUSE)
+        self._cache.remember_missing(key, error, self._clock(), OUTAGE_BACKOFF)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from app_integration import permissions
 from app_integration.errors import RateLimited, RequestRefused, ServerError
 from app_integration.observability import metrics
-from app_integration.transport.http import Hidden
+from app_integration.transport.http import HiddenBody
 
 log = logging.getLogger(__name__)
 
@@ -24,20 +24,20 @@ class Call:
 
     method: str
     path: str
-    body: Hidden | None = None
+    body: HiddenBody | None = None
     wrap_ttl: int | None = None
 
 
-def count_orphan(call: Call, error: ServerError) -> None:
+def record_orphan_lease(call: Call, error: ServerError) -> None:
     """Count a lease that the server may have issued although its response was lost.
 
     Nobody knows the id of such a lease, so that it cannot be revoked and lives until its TTL ends.
     """
     if error.not_sent or isinstance(error, RateLimited | RequestRefused):
         return
-    if call.path.startswith(permissions.LEASING):
+    if call.path.startswith(permissions.LEASE_PREFIX):
         log.warning(
             "%s: the response was lost; a lease may have been issued that stays until its TTL ends",
             call.path,
         )
-        metrics.current().record_operation("orphan-lease", type(error).__name__)
+        metrics.get_recorder().record_operation("orphan-lease", type(error).__name__)

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from app_integration._internal import fork_safety
-from app_integration.auth.from_settings import auth_method_of
+from app_integration.auth.from_settings import build_auth_method
 from app_integration.auth.methods import AuthMethod, Send, Token
 from app_integration.errors import (
     AccessDenied,
@@ -22,14 +22,14 @@ from app_integration.errors import (
     StrongroomError,
 )
 from app_integration.observability import metrics
-from app_integration.session.call import Call, count_orphan
+from app_integration.session.call import Call, record_orphan_lease
 from app_integration.session.retry import Retry
 from app_integration.session.token_manager import TokenManager
 from app_integration.session.token_renewer import TokenRenewer
 from app_integration.settings import Limits, Settings
 from app_integration.transport import answers
 from app_integration.transport.failover import FailoverTransport
-from app_integration.transport.http import Hidden, Sender, Transport
+from app_integration.transport.http import HiddenBody, RequestSender, Transport
 
 log = logging.getLogger(__name__)
 #: Seconds that revoking the token may take, so that a process does not wait for a server to exit.
@@ -55,8 +55,8 @@ class Session:
         limits: Limits | None = None,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
-        connect: Callable[[], Sender] | None = None,
-        through: Callable[[Sender], Sender] | None = None,
+        connect: Callable[[], RequestSender] | None = None,
+        wrap_sender: Callable[[RequestSender], RequestSender] | None = None,
     ) -> None:
         """Load the certificates; nothing is sent before the first request.
 
@@ -72,7 +72,7 @@ class Session:
             sleep: sleeps for the given seconds.
             connect: opens what requests are sent through: once in each process, and once for each
                 login. None for HTTP.
-            through: wraps the sender for HTTP; it has no effect together with *connect*.
+            wrap_sender: wraps the sender for HTTP; it has no effect together with *connect*.
 
         Raises:
             ConfigurationError: If a certificate cannot be read.
@@ -83,7 +83,7 @@ class Session:
         self._certificate = certificate
         self._namespace = namespace
         self._connect = connect or self._connect_http
-        self._through = through
+        self._through = wrap_sender
         self._auth_method = auth_method
         self._limits = limits or Limits()
         self._clock = clock
@@ -95,7 +95,7 @@ class Session:
     def reset_after_fork(self) -> None:
         """Drop connections and token, and recreate the locks. A forked child logs in for itself."""
         self._opening = threading.Lock()
-        self._transport: Sender | None = None
+        self._transport: RequestSender | None = None
         self._tokens = TokenManager(
             self._auth_method,
             ", ".join(self._addresses),
@@ -105,7 +105,7 @@ class Session:
         )
         self._renewer = TokenRenewer(self._tokens, self._send_until, self._deadline, self._limits)
 
-    def _get_transport(self) -> Sender:
+    def _get_transport(self) -> RequestSender:
         """Return the sender of this process; open it on first use, also after a fork.
 
         Raises:
@@ -117,7 +117,7 @@ class Session:
                 self._transport = self._connect()
             return self._transport
 
-    def _connect_http(self) -> Sender:
+    def _connect_http(self) -> RequestSender:
         senders = [
             Transport(
                 address,
@@ -132,13 +132,13 @@ class Session:
         return self._through(sender) if self._through else sender
 
     @property
-    def accessor(self) -> str | None:
+    def accessor_hmac(self) -> str | None:
         """Return the HMAC of the token's accessor, as the audit log has it; None if unknown."""
         token = self._tokens.cached_token
         return token.accessor_hmac if token else None
 
     @property
-    def logins(self) -> int:
+    def login_count(self) -> int:
         """Return the number of successful logins. The leases of a token end with that token."""
         return self._tokens.logins
 
@@ -175,7 +175,10 @@ class Session:
                 repeated.
 
         """
-        hidden, body = Hidden(body or {}), None  # so that no frame of a traceback shows the body
+        hidden, body = (
+            HiddenBody(body or {}),
+            None,
+        )  # so that no frame of a traceback shows the body
         may_retry = retry and wrap_ttl is None
         return self._request("POST", path, body=hidden, wrap_ttl=wrap_ttl, retry=may_retry)
 
@@ -223,13 +226,13 @@ class Session:
     def _deadline(self) -> float:
         return self._clock() + self._limits.deadline
 
-    @metrics.counted("request")
+    @metrics.count_outcomes("request")
     def _request(
         self,
         method: str,
         path: str,
         *,
-        body: Hidden | None = None,
+        body: HiddenBody | None = None,
         wrap_ttl: int | None = None,
         retry: bool = True,
     ) -> dict[str, Any]:
@@ -273,7 +276,7 @@ class Session:
                 wrap_ttl=call.wrap_ttl,
             )
         except ServerError as error:
-            count_orphan(call, error)
+            record_orphan_lease(call, error)
             raise
 
     def _send_until(self, deadline: float) -> Send:
@@ -288,7 +291,7 @@ class Session:
 
     def _send(
         self,
-        sender: Sender,
+        sender: RequestSender,
         deadline: float,
         method: str,
         path: str,
@@ -302,7 +305,7 @@ class Session:
             path,
             timeout=max(deadline - self._clock(), 0.001),
             token=token.value if token else None,
-            body=None if body is None else Hidden(body),
+            body=None if body is None else HiddenBody(body),
             wrap_ttl=wrap_ttl,
         )
 
@@ -316,8 +319,8 @@ def open_session(settings: Settings) -> Session:
 
     """
     return Session(
-        settings.required_address(),
-        auth_method_of(settings),
+        settings.require_address(),
+        build_auth_method(settings),
         extra_addresses=settings.extra_addresses,
         cacert=settings.vault_cacert,
         certificate=settings.auth.certificate,

@@ -125,7 +125,7 @@ class TokenManager:
         with self._lock:
             if self._token is old:
                 self._token = new
-        metrics.current().lease("token", new.ttl)
+        metrics.get_recorder().record_ttl("token", new.ttl)
 
     def close(self) -> Token | None:
         """Prevent further logins.
@@ -151,7 +151,7 @@ class TokenManager:
                 self._token = token
                 self.logins += 1
                 if token.ttl > 0:
-                    metrics.current().lease("token", token.ttl)
+                    metrics.get_recorder().record_ttl("token", token.ttl)
                 return token
         self._revoke(token, deadline)
         raise _closed()
@@ -169,7 +169,7 @@ class TokenManager:
         self._refusal_count, self._last_refusal = 0, None
         return token
 
-    @metrics.counted("login")
+    @metrics.count_outcomes("login")
     def _send_login(self, deadline: float) -> Token:
         # On a connection of its own, so that a login that breaks its connection harms no request.
         with self._connect(deadline) as send:

@@ -54,12 +54,15 @@ class TokenRenewer:
         self._deadline = deadline
         self._limits = limits
         self.worker = BackgroundWorker(
-            self._run, "vault-renewal", longest=threading.TIMEOUT_MAX, retry=_RETRY_INTERVAL
+            self._run,
+            "vault-renewal",
+            longest=threading.TIMEOUT_MAX,
+            retry_interval=_RETRY_INTERVAL,
         )
 
     def start(self, token: Token) -> None:
         """Start renewing *token* and its successors, if this process owns it and it expires."""
-        if self.worker.running or token.ttl <= 0 or not self._tokens.auth_method.owns_token:
+        if self.worker.is_running or token.ttl <= 0 or not self._tokens.auth_method.owns_token:
             return
         self.worker.start(self._next_interval())
 
@@ -73,7 +76,7 @@ class TokenRenewer:
         except OUTAGE as error:
             log.warning("could not renew the Vault token, will retry: %s", error)
         except StrongroomError as error:
-            if not self.worker.closed:
+            if not self.worker.is_closed:
                 log.error("could not renew the Vault token, and the login failed: %s", error)  # noqa: TRY400 (no traceback: the message says enough)
         else:
             return self._next_interval()
@@ -83,7 +86,7 @@ class TokenRenewer:
         token = self._tokens.cached_token
         return token.ttl * self._limits.renew_at if token else _RETRY_INTERVAL
 
-    @metrics.counted("renewal")
+    @metrics.count_outcomes("renewal")
     def renew_once(self) -> None:
         """Renew the token once; log in instead if it cannot be renewed."""
         token, deadline = self._tokens.cached_token, self._deadline()

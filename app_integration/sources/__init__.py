@@ -36,7 +36,7 @@ class Source(Protocol):
     """A place that holds secrets."""
 
     @property
-    def decides(self) -> bool:
+    def is_authoritative(self) -> bool:
         """Return whether a negative result of this source is final outside development.
 
         It is for a server: if it denies a name or does not hold it, no later source is tried. In

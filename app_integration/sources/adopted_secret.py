@@ -58,7 +58,7 @@ def fetch(session: Session, role: str, entry: KvVersion) -> Fetched | None:
     """
     path = permissions.need("read-static-user", role).path
     try:
-        user = answers.static_user(session.get(path), path)
+        user = answers.read_static_user(session.get(path), path)
     except RequestRefused as refused:
         if refused.status != HTTPStatus.BAD_REQUEST or names.VALUE_KEY not in entry.fields:
             raise

@@ -12,8 +12,8 @@ class Chain:
     """Several sources in order; a later one is tried if the earlier ones cannot answer.
 
     If a source is unavailable, the next one is tried. After a negative result (absent or denied)
-    the next one is tried if the source is not authoritative (see :attr:`Source.decides`), or in
-    development.
+    the next one is tried in development, or if the source is not authoritative
+    (:attr:`Source.is_authoritative`).
     """
 
     def __init__(self, sources: Sequence[Source], *, development: bool) -> None:
@@ -26,7 +26,7 @@ class Chain:
         version: int | None,
         field: str | None,
         *,
-        enough: Callable[[StrongroomError], bool],
+        is_cache_usable: Callable[[StrongroomError], bool],
     ) -> tuple[Fetched, StrongroomError | None]:
         """Return the value, and the error because of which it is only a fallback.
 
@@ -34,8 +34,8 @@ class Chain:
             name: the secret.
             version: a KV version; None for the current one.
             field: a key of the entry; None for the key ``value``.
-            enough: returns whether the cache can answer after the given error, so that no further
-                source is tried.
+            is_cache_usable: returns whether the cache can answer after the given error, so that no
+                further source is tried.
 
         Returns:
             The value and an error. The error is None if the value is no fallback.
@@ -55,7 +55,7 @@ class Chain:
                 if reason is None and not (may_try_next and _is_plain_miss(error, source)):
                     reason = error
                 last = error
-                if not may_try_next or enough(error):
+                if not may_try_next or is_cache_usable(error):
                     break
         raise (
             reason
@@ -69,10 +69,10 @@ class Chain:
         if isinstance(error, OUTAGE):
             return True
         return isinstance(error, (SecretNotFound, AccessDenied)) and (
-            self._development or not source.decides
+            self._development or not source.is_authoritative
         )
 
 
 def _is_plain_miss(error: StrongroomError, source: Source) -> bool:
     """Return whether *error* says only that a source that is not authoritative lacks the name."""
-    return isinstance(error, SecretNotFound) and not source.decides
+    return isinstance(error, SecretNotFound) and not source.is_authoritative

@@ -21,7 +21,7 @@ class DotenvSource:
     The process environment has precedence over the file.
     """
 
-    decides: ClassVar = False
+    is_authoritative: ClassVar = False
 
     def __init__(self, path: Path, variables: Mapping[str, str] | None = None) -> None:
         """Read nothing yet.

@@ -22,7 +22,7 @@ class RenderedSource:
     valid one stays in effect.
     """
 
-    decides: ClassVar = False
+    is_authoritative: ClassVar = False
 
     def __init__(self, path: Path) -> None:
         """Read nothing yet.

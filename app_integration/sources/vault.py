@@ -19,7 +19,7 @@ from app_integration.transport import answers
 class VaultSource:
     """A source that reads ``secret/<service>/<environment>/<name>``."""
 
-    decides: ClassVar = True
+    is_authoritative: ClassVar = True
 
     def __init__(self, session: Session, scope: Scope) -> None:
         self._session = session

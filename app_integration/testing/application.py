@@ -129,7 +129,7 @@ def in_memory(service: str, folder: Path) -> Iterator[MemoryApplication]:
     server = MemoryVault(authorise=partial(policies.allows, scope))
     clock = server.clock
     operator = server.tokens.issue("operator", (policies.ROOT,), ttl=float("inf"))
-    role = server.approles.role(str(scope))
+    role = server.approles.get_or_create_role(str(scope))
 
     def session(login: AppRole | StaticToken) -> Session:
         return Session(ADDRESS, login, clock=clock, sleep=clock.sleep, connect=lambda: server)

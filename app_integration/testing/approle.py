@@ -51,7 +51,7 @@ class AppRoles:
         self._tokens = tokens
         self._roles: dict[str, Role] = {}
 
-    def role(self, name: str, *policies: str) -> Role:
+    def get_or_create_role(self, name: str, *policies: str) -> Role:
         """Return the role *name*; create it with *policies* if it does not exist."""
         new = Role(name, policies or (name,), secrets.token_urlsafe(24))
         return self._roles.setdefault(name, new)

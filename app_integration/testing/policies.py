@@ -27,7 +27,7 @@ def needs(scope: Scope) -> Iterator[Need]:
 
 def hcl(scope: Scope) -> str:
     """Return the policy in HCL."""
-    return "\n".join(need.rule() for need in needs(scope))
+    return "\n".join(need.policy_rule() for need in needs(scope))
 
 
 def allows(scope: Scope, policies: tuple[str, ...], capability: str, path: str) -> bool:

@@ -17,7 +17,7 @@ from typing import Any, Concatenate, Final, ParamSpec, TypeVar
 from app_integration import names
 from app_integration.errors import UnexpectedAnswer
 from app_integration.secret import Secret
-from app_integration.transport.http import Hidden
+from app_integration.transport.http import HiddenBody
 
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
@@ -25,7 +25,7 @@ _T = TypeVar("_T")
 #: The longest duration, in seconds, that Go's ``time.Duration`` can hold: the servers use it.
 _MAX_SECONDS: Final = 2**63 // 10**9
 #: A decoded response body.
-Answer = Mapping[str, Any]
+ResponseBody = Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,12 +104,12 @@ class _UnexpectedShape(Exception):
 
 
 def _with_request(
-    read: Callable[Concatenate[Answer, _P], _T],
-) -> Callable[Concatenate[Answer, str, _P], _T]:
+    read: Callable[Concatenate[ResponseBody, _P], _T],
+) -> Callable[Concatenate[ResponseBody, str, _P], _T]:
     """Add the request as second argument to *read*, so that its error names the request."""
 
     @wraps(read)
-    def checked(response: Answer, request: str, /, *args: _P.args, **kwargs: _P.kwargs) -> _T:
+    def checked(response: ResponseBody, request: str, /, *args: _P.args, **kwargs: _P.kwargs) -> _T:
         try:
             return read(response, *args, **kwargs)
         except _UnexpectedShape as error:
@@ -121,7 +121,7 @@ def _with_request(
 
 
 @_with_request
-def auth(response: Answer) -> Auth:
+def auth(response: ResponseBody) -> Auth:
     """Return the ``auth`` block of a login or a renewal."""
     block = _mapping(response, "auth")
     return Auth(
@@ -133,7 +133,7 @@ def auth(response: Answer) -> Auth:
 
 
 @_with_request
-def kv_version(response: Answer, requested: int | None) -> KvVersion:
+def kv_version(response: ResponseBody, requested: int | None) -> KvVersion:
     """Return the secret version in the response to a read of ``<mount>/data/<name>``.
 
     Args:
@@ -153,15 +153,15 @@ def kv_version(response: Answer, requested: int | None) -> KvVersion:
     custom = metadata.get("custom_metadata")
     return KvVersion(
         version=version,
-        fields=Hidden(_mapping(data, "data")),
-        custom_metadata=Hidden(custom if isinstance(custom, Mapping) else {}),
+        fields=HiddenBody(_mapping(data, "data")),
+        custom_metadata=HiddenBody(custom if isinstance(custom, Mapping) else {}),
         created_time=_optional_text(metadata, "created_time") or "",
         request_id=_optional_text(response, "request_id"),
     )
 
 
 @_with_request
-def static_user(response: Answer) -> StaticUser:
+def read_static_user(response: ResponseBody) -> StaticUser:
     """Return the user in the response to a read of ``database/static-creds/<role>``."""
     data = _mapping(response, "data")
     return StaticUser(
@@ -173,7 +173,7 @@ def static_user(response: Answer) -> StaticUser:
 
 
 @_with_request
-def leased_user(response: Answer) -> LeasedUser:
+def leased_user(response: ResponseBody) -> LeasedUser:
     """Return the user in the response to a read of ``database/creds/<role>``."""
     data = _mapping(response, "data")
     return LeasedUser(
@@ -186,19 +186,19 @@ def leased_user(response: Answer) -> LeasedUser:
 
 
 @_with_request
-def lease_duration(response: Answer) -> float:
+def lease_duration(response: ResponseBody) -> float:
     """Return the seconds until a lease that was just renewed expires."""
     return _seconds(response, "lease_duration")
 
 
 @_with_request
-def text(response: Answer, key: str) -> str:
+def text(response: ResponseBody, key: str) -> str:
     """Return the string under *key* in the ``data`` of a response."""
     return _text(_mapping(response, "data"), key)
 
 
 @_with_request
-def keys(response: Answer) -> list[str]:
+def keys(response: ResponseBody) -> list[str]:
     """Return the keys in the response to a LIST."""
     value = _mapping(response, "data").get("keys")
     if not isinstance(value, list) or not all(isinstance(key, str) for key in value):
@@ -220,21 +220,21 @@ def adopted_template(custom_metadata: Mapping[str, Any], fields: Mapping[str, An
     return value if isinstance(value, str) else None
 
 
-def _mapping(parent: Answer, key: str) -> Mapping[str, Any]:
+def _mapping(parent: ResponseBody, key: str) -> Mapping[str, Any]:
     value = parent.get(key)
     if not isinstance(value, Mapping):
         raise _UnexpectedShape(f"{key!r} is not an object")
     return value
 
 
-def _text(parent: Answer, key: str) -> str:
+def _text(parent: ResponseBody, key: str) -> str:
     value = parent.get(key)
     if not isinstance(value, str) or not value or not _is_unicode(value):
         raise _UnexpectedShape(f"{key!r} is not text")
     return value
 
 
-def _optional_text(parent: Answer, key: str) -> str | None:
+def _optional_text(parent: ResponseBody, key: str) -> str | None:
     return _text(parent, key) if parent.get(key) else None
 
 
@@ -247,7 +247,7 @@ def _is_unicode(value: str) -> bool:
     return True
 
 
-def _seconds(parent: Answer, key: str) -> float:
+def _seconds(parent: ResponseBody, key: str) -> float:
     value = parent.get(key)
     # A bool is rejected by name because it is an int. NaN fails both comparisons.
     if (
@@ -259,7 +259,7 @@ def _seconds(parent: Answer, key: str) -> float:
     return float(value)
 
 
-def _flag(parent: Answer, key: str) -> bool:
+def _flag(parent: ResponseBody, key: str) -> bool:
     value = parent.get(key)
     if not isinstance(value, bool):
         raise _UnexpectedShape(f"{key!r} is neither true nor false")

@@ -13,7 +13,7 @@ from app_integration.errors import (
     ServerError,
     StrongroomError,
 )
-from app_integration.transport.http import Sender
+from app_integration.transport.http import RequestSender
 
 
 class FailoverTransport:
@@ -26,7 +26,7 @@ class FailoverTransport:
     """
 
     def __init__(
-        self, senders: Sequence[Sender], clock: Callable[[], float] = time.monotonic
+        self, senders: Sequence[RequestSender], clock: Callable[[], float] = time.monotonic
     ) -> None:
         """Send through *senders*.
 

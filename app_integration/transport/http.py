@@ -35,7 +35,7 @@ _CHUNK: Final = 64 * 1024  # bytes, for one read
 _MIN_TIMEOUT: Final = 0.001  # seconds, because 0 would make the socket non-blocking
 
 
-class Hidden(dict[str, Any]):
+class HiddenBody(dict[str, Any]):
     """A request body whose ``repr`` is empty, because a traceback may show local variables."""
 
     def __repr__(self) -> str:
@@ -56,7 +56,7 @@ class _Request:
         return f"{self.method} {self.path}"
 
 
-class Sender(Protocol):
+class RequestSender(Protocol):
     """Anything that sends a session's requests: a :class:`Transport`, or a server in memory."""
 
     def send(

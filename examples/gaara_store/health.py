@@ -67,7 +67,7 @@ def _ping_vault() -> None:
     settings = from_environment()
     with closing(
         Transport(
-            settings.required_address(),
+            settings.require_address(),
             cacert=settings.vault_cacert,
             connect_timeout=VAULT_TIMEOUT,
         )

@@ -109,7 +109,7 @@ def _is_blank() -> bool:
 
     """
     settings = from_environment()
-    address, cacert = settings.required_address(), settings.vault_cacert
+    address, cacert = settings.require_address(), settings.vault_cacert
     with closing(Transport(address, cacert=cacert, connect_timeout=TIMEOUT)) as transport:
         state = transport.send("GET", _STATE, timeout=TIMEOUT)
     return not state["initialized"]

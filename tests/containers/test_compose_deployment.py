@@ -30,8 +30,8 @@ from app_integration.testing.ports import free_ports
 from console import operate
 from console.adoption import Adoption
 from console.compose_init import ROOT as INSIDE
-from console.local import Local, ServiceDeployment, UpResult
-from console.runtimes import chosen
+from console.local import LocalDeployment, ServiceDeployment, UpResult
+from console.runtimes import select_runtime
 from examples.gaara_store.config import StoreConfig
 from examples.gaara_store.keys import GONE
 from tests.support.processes.adopting import NAME
@@ -41,15 +41,15 @@ from tests.support.servers.deployment import require_images
 from vault.adoption.database_user import DatabaseRefused, connected
 from vault.declare.load import load
 from vault.reconcile.planning.build import Prune, build_plan
-from vault.reconcile.resources.static_roles import parsed
+from vault.reconcile.resources.static_roles import parse_database_url
 from vault.runtime.docker.compose import LABEL, TITLES, sort_by_dependency
 from vault.runtime.docker.compose_init import ComposeInit
-from vault.runtime.docker.containers import Containers
+from vault.runtime.docker.containers import ContainerRuntime
 from vault.runtime.docker.engine import open_engine
-from vault.runtime.embedded import Embedded
+from vault.runtime.embedded import EmbeddedRuntime
 from vault.runtime.layout import Layout
 from vault.runtime.ports import Ports, check_free, setting
-from vault.runtime.runtime import StartFailed, quiet
+from vault.runtime.runtime import StartFailed, no_progress
 
 pytestmark = [pytest.mark.requires("docker"), pytest.mark.timeout(600)]
 
@@ -64,7 +64,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """Start the deployment with plain `docker compose up --wait`."""
     require_images()
     layout = Layout(tmp_path_factory.mktemp("containers") / ".strongroom")
-    local = Local(layout, Ports(*free_ports(6)), load(), SERVICE, Containers)
+    local = LocalDeployment(layout, Ports(*free_ports(6)), load(), SERVICE, ContainerRuntime)
     stack = Stack(local)
     try:
         up = stack.compose("up", "--wait", "--build")
@@ -77,7 +77,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
 @pytest.fixture(scope="module")
 def joined(stack: Stack) -> UpResult:
     """Return the changes that `make vault-up RUNTIME=docker` makes after that start."""
-    return stack.local.up(quiet)
+    return stack.local.up(no_progress)
 
 
 @pytest.fixture(scope="module")
@@ -131,7 +131,7 @@ def test_sdk_works_from_the_host(stack: Stack) -> None:
     service = Client(stack.local.service_settings())
     token = service.cipher("pii").encrypt_field("ada@example.com", {"user_id": 7})
     assert service.cipher("pii").decrypt_field(token, {"user_id": 7}) == "ada@example.com"
-    with service.engine(None, None).connect() as connection:
+    with service.database_engine(None, None).connect() as connection:
         assert connection.dialect.name == "postgresql"
     service.close()
 
@@ -259,7 +259,7 @@ def test_secret_is_adopted_rotated_and_restored(
     for part in ("services", "environments"):
         shutil.copytree(operate.declaration_root() / part, tmp_path / part)
     monkeypatch.setenv(operate.DECLARATION, str(tmp_path))
-    for name, port in stack.local.ports.named().items():
+    for name, port in stack.local.ports.by_name().items():
         monkeypatch.setenv(setting(name), str(port))
     root = stack.local.layout.root
     adoption, first = Adoption(SERVICE, "dev", root, Console(quiet=True)), delivered_url(stack)
@@ -277,7 +277,7 @@ def test_secret_is_adopted_rotated_and_restored(
             operator, stack.local.desired(stack.local.supply()), Prune(Environment.DEV)
         )
     assert found.changes == ()
-    assert stack.local.up(quiet).plan.changes == ()
+    assert stack.local.up(no_progress).plan.changes == ()
     assert can_log_in(delivered_url(stack))
 
 
@@ -288,10 +288,10 @@ def test_store_after_a_restart_of_the_server_reports_lost_keys(
     eventually(lambda: reports_lost_keys(store), "the message about the lost keys")
     assert is_healthy(stack, "store"), "otherwise up would fail after a minute"
 
-    again = stack.local.up(quiet)
+    again = stack.local.up(no_progress)
     assert again.plan.changes == ()  # because the service `apply` has applied them
     assert again.has_lost_data
-    assert again.changed
+    assert again.has_changes
     assert reports_lost_keys(store)
     assert stack.compose("restart", "store").returncode == 0  # to empty its key cache
     eventually(lambda: reports_lost_keys(store), "the store's return")
@@ -304,11 +304,11 @@ def test_store_after_a_restart_of_the_server_reports_lost_keys(
 
 def test_down_removes_containers_volumes_and_copies(stack: Stack) -> None:
     """Run last, because it removes the stack."""
-    assert set(stack.local.down(quiet)) == set(TITLES)
+    assert set(stack.local.down(no_progress)) == set(TITLES)
     assert stack.inspect() == {}
     assert not stack.volumes()
     assert not stack.local.layout.credentials.exists()
-    assert stack.local.down(quiet) == ()
+    assert stack.local.down(no_progress) == ()
 
 
 def delivered_url(stack: Stack) -> Secret:
@@ -320,7 +320,7 @@ def delivered_url(stack: Stack) -> Secret:
 
 def can_log_in(url: Secret) -> bool:
     try:
-        with connected(parsed(url, NAME)) as connection:
+        with connected(parse_database_url(url, NAME)) as connection:
             return connection.execute("SELECT 1").fetchone() == (1,)
     except DatabaseRefused:
         return False
@@ -386,7 +386,7 @@ def test_up_without_an_engine_names_the_embedded_runtime(tmp_path: Path) -> None
     assert "make vault-up RUNTIME=embedded" in done.stderr
     assert "Traceback" not in done.stderr
     # The advice works only if the failed command has not recorded its runtime.
-    assert chosen(Layout(tmp_path / ".strongroom"), {}) is Embedded
+    assert select_runtime(Layout(tmp_path / ".strongroom"), {}) is EmbeddedRuntime
 
 
 def test_failed_start_shows_the_log_and_frees_the_ports(
@@ -395,10 +395,10 @@ def test_failed_start_shows_the_log_and_frees_the_ports(
     require_images()
     monkeypatch.setenv("REDIS_IMAGE", "openbao/openbao:2.7.2")  # it has no valkey-server
     layout, ports = Layout(tmp_path / ".strongroom"), Ports(*free_ports(6))
-    local = Local(layout, ports, load(), SERVICE, Containers)
+    local = LocalDeployment(layout, ports, load(), SERVICE, ContainerRuntime)
     try:
         with pytest.raises(StartFailed, match=r"redis: exit code \d+; its log ends:\n\S"):
-            local.up(quiet)
+            local.up(no_progress)
         check_free(ports)
     finally:
         Stack(local).compose("down", "--volumes")
@@ -411,7 +411,7 @@ def test_up_without_an_image_is_an_error_and_starts_nothing(tmp_path: Path) -> N
         cwd=ROOT,
         env={
             **os.environ,
-            **{setting(name): str(port) for name, port in Ports(*free_ports(6)).named().items()},
+            **{setting(name): str(port) for name, port in Ports(*free_ports(6)).by_name().items()},
             "STRONGROOM_RUNTIME": "docker",
             "VAULT_IMAGE": "registry.invalid/openbao:1",
         },
@@ -428,7 +428,7 @@ def test_up_without_an_image_is_an_error_and_starts_nothing(tmp_path: Path) -> N
 def test_containers_of_another_clone_with_the_same_name_are_not_changed(tmp_path: Path) -> None:
     require_images()
     layout, ports = Layout(tmp_path / ".strongroom"), Ports(*free_ports(6))
-    local = Local(layout, ports, load(), SERVICE, Containers)
+    local = LocalDeployment(layout, ports, load(), SERVICE, ContainerRuntime)
     stack = Stack(local)
     labels = {
         f"{LABEL}.project": stack.servers.project,
@@ -448,10 +448,10 @@ def test_containers_of_another_clone_with_the_same_name_are_not_changed(tmp_path
 
 def test_chosen_runtime_is_the_one_the_deployment_was_started_on(tmp_path: Path) -> None:
     layout = Layout(tmp_path)
-    assert chosen(layout, {}) is Embedded
+    assert select_runtime(layout, {}) is EmbeddedRuntime
     layout.runtime.write_text("docker")
-    assert chosen(layout, {}) is Containers
+    assert select_runtime(layout, {}) is ContainerRuntime
     with pytest.raises(ConfigurationError, match="started with RUNTIME=docker; erase it"):
-        chosen(layout, {"STRONGROOM_RUNTIME": "embedded"})
+        select_runtime(layout, {"STRONGROOM_RUNTIME": "embedded"})
     with pytest.raises(ConfigurationError, match="expected one of docker, embedded"):
-        chosen(layout, {"STRONGROOM_RUNTIME": "podman"})
+        select_runtime(layout, {"STRONGROOM_RUNTIME": "podman"})

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.processes.killed_up import check_that_the_next_ends_it, killed_after_steps
+from tests.support.processes.killed_up import check_next_up_completes, kill_after_steps
 from tests.support.processes.shell import Shell
 from tests.support.servers.deployment import require_images
 
@@ -31,5 +31,5 @@ def shell(tmp_path: Path) -> Iterator[Shell]:
 
 @pytest.mark.parametrize("steps", range(1, STEPS + 1))
 def test_up_killed_after_any_step_is_completed_by_the_next(shell: Shell, steps: int) -> None:
-    killed_after_steps(shell, steps)
-    check_that_the_next_ends_it(shell)
+    kill_after_steps(shell, steps)
+    check_next_up_completes(shell)

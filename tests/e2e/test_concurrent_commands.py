@@ -18,7 +18,7 @@ from tests.support.processes.running_store import eventually
 from tests.support.processes.shell import ROOT, Shell
 from vault.declare import load
 from vault.runtime.ports import setting
-from vault.runtime.processes.processes import Processes
+from vault.runtime.processes.processes import ProcessManager
 
 pytestmark = pytest.mark.requires("embedded")
 
@@ -40,7 +40,7 @@ class Clone(Shell):
 
     def start(self, *arguments: str) -> subprocess.Popen[str]:
         """Start ``strongroom`` with *arguments*."""
-        ports = {setting(name): str(port) for name, port in self.ports.named().items()}
+        ports = {setting(name): str(port) for name, port in self.ports.by_name().items()}
         return subprocess.Popen(
             [sys.executable, "-m", "console", *arguments, "--root", str(self.layout.root)],
             cwd=ROOT,
@@ -82,7 +82,7 @@ def clone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Clone]:
 
 
 def agent_pid(clone: Clone) -> int:
-    agent = Processes(clone.layout).find("agent")
+    agent = ProcessManager(clone.layout).find("agent")
     assert agent is not None
     return agent.pid
 

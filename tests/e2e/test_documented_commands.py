@@ -25,7 +25,7 @@ from tests.support.servers.deployment import Deployment
 from vault.declare import load
 from vault.runtime.layout import Layout
 from vault.runtime.ports import Ports, setting
-from vault.runtime.processes.binaries import openbao
+from vault.runtime.processes.binaries import openbao_path
 
 pytestmark = pytest.mark.requires("embedded")
 
@@ -73,7 +73,7 @@ class Workspace:
         # -P, so that modules are imported from the clone and not from the links made for make.
         self._script(".venv/bin/python", f'exec {sys.executable} -P "$@"')
         self._script(".venv/bin/strongroom", f'exec {sys.executable} -P -m console "$@"')
-        (self.folder / ".venv/bin/bao").symlink_to(openbao())
+        (self.folder / ".venv/bin/bao").symlink_to(openbao_path())
         for name in LINKED:
             (self.folder / name).symlink_to(ROOT / name)
 
@@ -127,7 +127,7 @@ def alone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workspace]:
 
 
 def _ports(ports: Ports) -> dict[str, str]:
-    return {setting(name): str(port) for name, port in ports.named().items()}
+    return {setting(name): str(port) for name, port in ports.by_name().items()}
 
 
 def test_documents_contain_commands() -> None:

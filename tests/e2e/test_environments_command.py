@@ -23,7 +23,7 @@ from tests.support.servers.dev_server import AUTHORITY, dev_server, root
 from vault.declare.load import ROOT as DECLARATION
 from vault.declare.load import load
 from vault.reconcile.credentials import ensure_credential
-from vault.reconcile.desired.desired import desired
+from vault.reconcile.desired.desired import desired_resources
 from vault.reconcile.inputs import Inputs
 from vault.reconcile.planning.apply import apply
 from vault.reconcile.planning.build import build_plan
@@ -98,7 +98,7 @@ def _declare(file: Path, address: str) -> None:
 def _apply(session: Session, scope: Scope) -> None:
     values = {f"secret/{scope.secret(name)}": Secret(f"{name}-{scope}") for name in GIVEN}
     policies = render_policies(load(), scope.environment)
-    resources = desired(load(), scope.environment, policies, Inputs(values))
+    resources = desired_resources(load(), scope.environment, policies, Inputs(values))
     there = [each for each in resources if not each.kind.startswith("database")]
     apply(session, build_plan(session, there), lambda _: None)
 

@@ -16,13 +16,13 @@ from dotenv import dotenv_values
 from app_integration.client import Client
 from app_integration.config.loader import load_config
 from app_integration.testing.ports import free_ports
-from console.local import Local
+from console.local import LocalDeployment
 from examples.gaara_store.config import StoreConfig
 from tests.support.processes.running_store import ROOT, Person, RunningStore, eventually
 from vault.declare import load
 from vault.runtime.layout import Layout
 from vault.runtime.ports import Ports, setting
-from vault.runtime.runtime import quiet
+from vault.runtime.runtime import no_progress
 
 pytestmark = pytest.mark.requires("embedded")
 
@@ -36,13 +36,13 @@ ADA = Person("ada", "a-long-password-of-hers", "ada@example.com", "+44 20 7946 0
 class Migration:
     """Deployment with a copy of the declaration, and the shop's old file."""
 
-    local: Local
+    local: LocalDeployment
     declaration: Path
     dotenv: Path
 
     def __call__(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Run ``strongroom`` with *arguments*."""
-        ports = {setting(name): str(port) for name, port in self.local.ports.named().items()}
+        ports = {setting(name): str(port) for name, port in self.local.ports.by_name().items()}
         return subprocess.run(
             [sys.executable, "-m", "console", *arguments, "--root", str(self.local.layout.root)],
             cwd=ROOT,
@@ -69,10 +69,10 @@ def migration(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Migration]:
     for name in ("services", "environments"):
         shutil.copytree(load.ROOT / name, declaration / name)
     layout = Layout(folder / ".strongroom")
-    local = Local(layout, Ports(*free_ports(6)), load.load(declaration), SERVICE)
-    local.up(quiet)
+    local = LocalDeployment(layout, Ports(*free_ports(6)), load.load(declaration), SERVICE)
+    local.up(no_progress)
     dotenv = folder / ".env"
-    given = local.access.given_secrets()
+    given = local.access.provided_secrets()
     signing = SIGNING_SECRET.replace("\\", "\\\\").replace("'", "\\'")
     dotenv.write_text(
         "# The shop before the import.\n"
@@ -127,7 +127,7 @@ def test_service_reads_each_value_as_it_was_in_the_file(migration: Migration) ->
     assert service.secrets.get("jwt-secret") == SIGNING_SECRET
     assert service.secrets.get("payment-api-key") == API_KEY
     assert service.secrets.get("database-url").endswith("?application_name=shop")
-    info = service.secrets.info("jwt-secret")
+    info = service.secrets.get_info("jwt-secret")
     assert info is not None
     assert info.source == "vault"
     service.close()

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.processes.killed_up import check_that_the_next_ends_it, killed_after_steps
+from tests.support.processes.killed_up import check_next_up_completes, kill_after_steps
 from tests.support.processes.shell import Shell
 
 pytestmark = pytest.mark.requires("embedded")
@@ -50,14 +50,14 @@ def kill_after_seconds(shell: Shell, seconds: float) -> None:
 
 @pytest.mark.parametrize("steps", range(1, STEPS + 1))
 def test_up_killed_after_any_step_is_completed_by_the_next(shell: Shell, steps: int) -> None:
-    killed_after_steps(shell, steps)
-    check_that_the_next_ends_it(shell)
+    kill_after_steps(shell, steps)
+    check_next_up_completes(shell)
 
 
 @pytest.mark.parametrize("part", ["vault", "database", "redis", "smtp"])
 def test_up_killed_when_a_server_listens_is_completed_by_the_next(shell: Shell, part: str) -> None:
-    kill_when_it_listens(shell, shell.ports.named()[part])
-    check_that_the_next_ends_it(shell)
+    kill_when_it_listens(shell, shell.ports.by_name()[part])
+    check_next_up_completes(shell)
 
 
 def moments(count: int) -> list[float]:
@@ -69,7 +69,7 @@ def moments(count: int) -> list[float]:
 @pytest.mark.parametrize("seconds", moments(MOMENTS))
 def test_up_killed_at_a_random_time_is_completed_by_the_next(shell: Shell, seconds: float) -> None:
     kill_after_seconds(shell, seconds)
-    check_that_the_next_ends_it(shell)
+    check_next_up_completes(shell)
 
 
 @pytest.mark.nightly
@@ -78,4 +78,4 @@ def test_up_killed_at_many_random_times_is_completed_by_the_next(
     shell: Shell, seconds: float
 ) -> None:
     kill_after_seconds(shell, seconds)
-    check_that_the_next_ends_it(shell)
+    check_next_up_completes(shell)

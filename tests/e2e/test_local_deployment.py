@@ -16,8 +16,8 @@ import requests
 from app_integration.names import KV_MOUNT
 from tests.support.processes.shell import Shell
 from tests.support.servers.deployment import Deployment
-from vault.runtime.processes.processes import Processes
-from vault.runtime.runtime import quiet
+from vault.runtime.processes.processes import ProcessManager
+from vault.runtime.runtime import no_progress
 
 pytestmark = pytest.mark.requires("embedded")
 
@@ -43,11 +43,13 @@ def test_up_twice_starts_once_and_then_changes_nothing(shell: Shell) -> None:
         "password: '[REDACTED]'",
     ):
         assert words in first.stdout
-    pids = {name: Processes(shell.layout).find(name) for name in ("vault", "database", "agent")}
+    pids = {
+        name: ProcessManager(shell.layout).find(name) for name in ("vault", "database", "agent")
+    }
     second = shell("up")
     assert second.returncode == 0, second.stderr
     assert "nothing was changed" in second.stdout
-    assert pids == {name: Processes(shell.layout).find(name) for name in pids}
+    assert pids == {name: ProcessManager(shell.layout).find(name) for name in pids}
     assert None not in pids.values()
 
 
@@ -100,7 +102,7 @@ def test_dev_env_configures_the_sdk_in_any_shell(shell: Shell, tmp_path: Path) -
 
 
 def test_up_after_a_killed_server_restores_its_keys(shell: Shell) -> None:
-    vault = Processes(shell.layout).find("vault")
+    vault = ProcessManager(shell.layout).find("vault")
     assert vault is not None
     psutil.Process(vault.pid).kill()
     assert shell("status").returncode == 2
@@ -119,7 +121,7 @@ def test_down_leaves_no_process_no_port_and_no_socket(shell: Shell) -> None:
         for connection in psutil.net_connections("tcp")
         if connection.laddr and connection.status == psutil.CONN_LISTEN
     }
-    assert not listening & set(shell.ports.named().values())
+    assert not listening & set(shell.ports.by_name().values())
 
 
 def test_up_on_a_taken_port_names_setting_and_process_and_starts_nothing(shell: Shell) -> None:
@@ -211,4 +213,4 @@ def test_developer_logs_in_and_reads_the_dev_secrets(deployment: Deployment) -> 
 
 
 def test_up_of_a_running_deployment_changes_nothing(deployment: Deployment) -> None:
-    assert not deployment.local.up(quiet).changed
+    assert not deployment.local.up(no_progress).has_changes

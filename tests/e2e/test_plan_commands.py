@@ -25,7 +25,7 @@ Run = Callable[..., "subprocess.CompletedProcess[str]"]
 def strongroom(deployment: Deployment) -> Run:
     ports = {
         f"STRONGROOM_{name.upper()}_PORT": str(port)
-        for name, port in deployment.ports.named().items()
+        for name, port in deployment.ports.by_name().items()
     }
     environment = {"PATH": os.environ["PATH"], **ports}
 
@@ -84,7 +84,7 @@ def test_plan_as_json_contains_no_secret(strongroom: Run, deployment: Deployment
             "fields": [{"field": "token_num_uses", "before": 5, "after": 0}],
         }
     ]
-    for secret in deployment.local.access.given_secrets().values():
+    for secret in deployment.local.access.provided_secrets().values():
         assert secret.reveal() not in planned.stdout
     assert strongroom("apply", "--env", "dev").returncode == 0
     assert json.loads(strongroom("plan", "--env", "dev", "--json").stdout)["changes"] == []
@@ -115,7 +115,7 @@ def test_wrong_command_is_an_error_with_its_reason(
     code: int,
     words: str,
 ) -> None:
-    for name, port in deployment.ports.named().items():
+    for name, port in deployment.ports.by_name().items():
         monkeypatch.setenv(f"STRONGROOM_{name.upper()}_PORT", str(port))
     monkeypatch.chdir(ROOT)
     command = ["strongroom", *arguments, "--root", str(deployment.layout.root)]

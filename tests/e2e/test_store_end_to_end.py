@@ -29,7 +29,7 @@ from examples.gaara_store import tokens
 from examples.gaara_store.config import StoreConfig
 from tests.support.processes.running_store import ROOT, Person, RunningStore, StoreInContainer
 from tests.support.servers.deployment import Deployment, eventually
-from vault.runtime.docker.containers import Containers
+from vault.runtime.docker.containers import ContainerRuntime
 
 pytestmark = pytest.mark.requires("embedded")
 
@@ -49,7 +49,7 @@ def store(
     deployment: Deployment, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[RunningStore]:
     """Start a store that all tests here share, with GAARA as a customer."""
-    if isinstance(deployment.local.servers, Containers):
+    if isinstance(deployment.local.servers, ContainerRuntime):
         contained = StoreInContainer(deployment.local.servers)
         contained.register(GAARA)
         yield contained
@@ -132,7 +132,7 @@ def test_export_is_mailed_as_a_csv_file(store: RunningStore, deployment: Deploym
 
 @pytest.mark.usefixtures("store")
 def test_postgresql_contains_no_readable_personal_data(service: Client) -> None:
-    engine = service.engine(None, None)
+    engine = service.database_engine(None, None)
     with engine.connect() as connection:
         rows = connection.execute(text("SELECT * FROM users")).all()
     seen = str(rows)
@@ -143,7 +143,7 @@ def test_postgresql_contains_no_readable_personal_data(service: Client) -> None:
 
 @pytest.mark.usefixtures("store")
 def test_store_connects_to_the_database_as_a_leased_user_only(service: Client) -> None:
-    engine = service.engine(None, None)
+    engine = service.database_engine(None, None)
     with engine.connect() as connection:
         users = connection.scalars(
             text("SELECT usename FROM pg_stat_activity WHERE application_name = 'gaara-store'")
@@ -229,7 +229,7 @@ def test_store_without_agent_and_server_serves_from_its_caches(
 
 
 def test_stopped_store_leaves_no_database_user(store: RunningStore, service: Client) -> None:
-    engine = service.engine(None, None)
+    engine = service.database_engine(None, None)
 
     def users(of: str) -> set[str]:
         with engine.connect() as connection:
@@ -284,7 +284,7 @@ def test_metrics_of_the_store_are_for_local_requests_only(
 ) -> None:
     store.me(store.login(GAARA))
     page = store.ask("GET", "/metrics")
-    if isinstance(deployment.local.servers, Containers):
+    if isinstance(deployment.local.servers, ContainerRuntime):
         # Requests through the engine's network are remote, also those of this machine.
         assert page.status_code == 403
         assert "strongroom" not in page.text

@@ -130,7 +130,7 @@ def _pulled(engine: docker.DockerClient, name: str) -> bool:
 
 
 def _openbao(context: Path) -> None:
-    shutil.copy(binaries.openbao(), context / "bao")
+    shutil.copy(binaries.openbao_path(), context / "bao")
 
 
 def _postgres(context: Path) -> None:

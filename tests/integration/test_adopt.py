@@ -29,7 +29,7 @@ from app_integration.sources.vault import VaultSource
 from app_integration.testing.ports import free_ports
 from console import operate
 from console.adoption import Adoption
-from console.local import Local
+from console.local import LocalDeployment
 from tests.support.processes.adopting import ACTS, NAME, Failing, place
 from vault.adoption import adopt, undo
 from vault.adoption.adopt import Declined, Unfinished
@@ -37,9 +37,9 @@ from vault.adoption.database_user import DatabaseLogin, DatabaseRefused, connect
 from vault.declare import load
 from vault.reconcile.credentials import APPLY_ROLE
 from vault.reconcile.planning.build import Prune, build_plan
-from vault.reconcile.resources.static_roles import parsed
+from vault.reconcile.resources.static_roles import parse_database_url
 from vault.runtime.ports import Ports, setting
-from vault.runtime.runtime import quiet
+from vault.runtime.runtime import no_progress
 
 pytestmark = [pytest.mark.requires("embedded"), pytest.mark.timeout(600)]
 
@@ -58,8 +58,8 @@ class House:
     declaration: Path
 
     @property
-    def local(self) -> Local:
-        return operate.local(self.root)
+    def local(self) -> LocalDeployment:
+        return operate.local_deployment(self.root)
 
     @property
     def environment_file(self) -> Path:
@@ -95,7 +95,7 @@ class House:
 
     def revoke(self) -> None:
         """The manager may not set the password any more."""
-        with self.local.access.database.superuser() as superuser:
+        with self.local.access.database.connect_as_superuser() as superuser:
             superuser.execute(f"REVOKE {USER} FROM gaara_store_manager".encode())
 
     def adopted(self) -> bool:
@@ -104,7 +104,7 @@ class House:
 
 def opens(url: Secret) -> bool:
     try:
-        with connected(parsed(url, NAME)) as connection:
+        with connected(parse_database_url(url, NAME)) as connection:
             return connection.execute("SELECT session_user").fetchone() == (USER,)
     except DatabaseRefused:
         return False
@@ -126,10 +126,10 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
     ports = Ports(*free_ports(6))
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv(operate.DECLARATION, str(declaration))
-        for name, port in ports.named().items():
+        for name, port in ports.by_name().items():
             patch.setenv(setting(name), str(port))
         built = House(folder / ".strongroom", declaration)
-        built.local.up(quiet)
+        built.local.up(no_progress)
         yield built
         built.local.reset()
 
@@ -146,7 +146,7 @@ def given_again(house: House) -> Iterator[None]:
 
 
 def manages(house: House) -> bool:
-    with house.local.access.database.superuser() as superuser:
+    with house.local.access.database.connect_as_superuser() as superuser:
         query = (
             "SELECT 1 FROM pg_auth_members WHERE admin_option AND NOT inherit_option"
             " AND NOT set_option AND roleid = 'gaara_store_app'::regrole"
@@ -161,7 +161,9 @@ def test_the_url_goes_on_with_a_password_that_only_the_server_knows(house: House
     new = house.read()
     assert not opens(old)
     assert opens(new)
-    assert parsed(new, NAME).set(password="x") == parsed(old, NAME).set(password="x")
+    assert parse_database_url(new, NAME).set(password="x") == parse_database_url(old, NAME).set(
+        password="x"
+    )
     assert house.changes() == []
     assert manages(house)
     assert house.delivered() == new
@@ -248,11 +250,11 @@ def test_a_url_that_opens_nothing_or_leads_elsewhere_is_refused(house: House) ->
     }
     with place(house.root) as where:
         for reason, value in wrong.items():
-            operate.put(where.session, "gaara-store", "dev", NAME, value)
+            operate.write_secret(where.session, "gaara-store", "dev", NAME, value)
             with pytest.raises((DatabaseRefused, ConfigurationError), match=reason) as caught:
                 adopt.adopt(where, NAME, lambda *_: True, lambda _: None)
-            assert str(parsed(Secret(value), NAME).password) not in str(caught.value)
-        operate.put(where.session, "gaara-store", "dev", NAME, good.reveal())
+            assert str(parse_database_url(Secret(value), NAME).password) not in str(caught.value)
+        operate.write_secret(where.session, "gaara-store", "dev", NAME, good.reveal())
     assert not house.adopted()
 
 
@@ -267,7 +269,7 @@ def test_a_field_that_is_called_template_is_no_sign_of_adoption(house: House) ->
         assert undo.undo(where, NAME, None, said.append) is None
         assert said == [f"{NAME} isn't adopted: nothing to undo"]
         assert operator.get(KV)["data"]["data"]["template"] == "<b>{}</b>"
-        operate.put(operator, "gaara-store", "dev", NAME, value)
+        operate.write_secret(operator, "gaara-store", "dev", NAME, value)
     assert not house.adopted()
 
 
@@ -290,19 +292,21 @@ def test_a_user_whom_the_database_knows_better_is_refused(
     house: House, attributes: LiteralString, reason: str
 ) -> None:
     good = house.read()
-    with house.local.access.database.superuser() as superuser:
+    with house.local.access.database.connect_as_superuser() as superuser:
         superuser.execute(f"CREATE ROLE unfit LOGIN PASSWORD 'of-unfit' {attributes}")
         superuser.execute("GRANT gaara_store_owner TO unfit")
     try:
         with place(house.root) as where, ExitStack() as after:
-            after.callback(operate.put, where.session, "gaara-store", "dev", NAME, good.reveal())
-            url = parsed(good, NAME).set(username="unfit", password="of-unfit")
+            after.callback(
+                operate.write_secret, where.session, "gaara-store", "dev", NAME, good.reveal()
+            )
+            url = parse_database_url(good, NAME).set(username="unfit", password="of-unfit")
             value = url.render_as_string(hide_password=False)
-            operate.put(where.session, "gaara-store", "dev", NAME, value)
+            operate.write_secret(where.session, "gaara-store", "dev", NAME, value)
             with pytest.raises(ConfigurationError, match=f"unfit {reason}.*another user's URL"):
                 adopt.adopt(where, NAME, lambda *_: True, lambda _: None)
     finally:
-        with house.local.access.database.superuser() as superuser:
+        with house.local.access.database.connect_as_superuser() as superuser:
             superuser.execute("DROP ROLE unfit")
     assert not house.adopted()
 
@@ -420,7 +424,7 @@ def test_an_adopted_secret_is_not_overwritten_and_a_given_one_not_rotated(house:
             undo.rotate(where, NAME, lambda _: None)
         ACTS["adopt"](where, lambda _: None)
         with pytest.raises(ConfigurationError, match="strongroom rotate-password"):
-            operate.put(where.session, "gaara-store", "dev", NAME, "postgresql://a:b@c/d")
+            operate.write_secret(where.session, "gaara-store", "dev", NAME, "postgresql://a:b@c/d")
 
 
 def test_taken_out_of_the_declaration_by_hand_it_is_refused_by_the_plan(house: House) -> None:

@@ -20,7 +20,7 @@ import requests
 
 from agent.auto_auth import AppRoleAutoAuth
 from agent.compiler.compile import compile_text
-from agent.config_file import AgentSettings, Delivery, render
+from agent.config_file import AgentSettings, Delivery, render_agent_config
 from agent.secret_id import issue_as_starter, issue_secret_id
 from app_integration.config.loader import load_config
 from app_integration.errors import AccessDenied
@@ -304,7 +304,7 @@ class Deployment:
             retries=1,
         )
         file = self.folder / "agent/agent.hcl"
-        file.write_text(render(settings))
+        file.write_text(render_agent_config(settings))
         return file
 
     def start(self) -> None:

@@ -14,14 +14,14 @@ from typing import Any
 
 import pytest
 
-from agent.auto_auth import AppRoleAutoAuth, declared_auto_auth
+from agent.auto_auth import AppRoleAutoAuth, auto_auth_from_declaration
 from agent.compiler.compile import compile_text
-from agent.config_file import AgentSettings, Delivery, render
+from agent.config_file import AgentSettings, Delivery, render_agent_config
 from agent.run_settings import RunSettings
 from app_integration.secret import Secret
 from app_integration.settings import Settings
 from app_integration.testing.ports import free_ports
-from console.local import Local
+from console.local import LocalDeployment
 from tests.support.models.declared import SCOPE, carry_out, declare
 from tests.support.servers.audited_server import AuditedServer, audited_server, until
 from tests.support.servers.issuer import Authority, Provider, Signer, public
@@ -32,7 +32,7 @@ from vault.reconcile.resources.secrets import write_value
 from vault.runtime.layout import Layout
 from vault.runtime.ports import Ports
 from vault.runtime.processes import binaries
-from vault.runtime.runtime import quiet
+from vault.runtime.runtime import no_progress
 
 pytestmark = pytest.mark.requires("embedded")
 
@@ -93,17 +93,17 @@ def configure(server: AuditedServer, declared: Declaration, agent: Running) -> N
         scope=SCOPE,
         vault_addr=server.address,
         vault_cacert=server.cacert,
-        login=declared_auto_auth(declared.environment("dev").agent, approle, server.cacert),
+        login=auto_auth_from_declaration(declared.environment("dev").agent, approle, server.cacert),
         python=Path(sys.executable),
         deliveries=(delivery,),
         render_interval=1,
         retries=1,
     )
-    (folder / "agent.hcl").write_text(render(settings))
+    (folder / "agent.hcl").write_text(render_agent_config(settings))
     run_settings = RunSettings(
         starter=Settings(SCOPE, server.address),
         wrap_ttl=120,
-        program=binaries.openbao(),
+        program=binaries.openbao_path(),
         agent_config=folder / "agent.hcl",
         secret_id_file=approle.secret_id_file,
         python=settings.python,
@@ -235,11 +235,11 @@ def test_agent_of_the_local_deployment_logs_in_as_declared(tmp_path: Path) -> No
     dev.write_text(text.replace(service, service + login))
     (tmp_path / "jwt").write_text(CI.token(life=600.0))
     layout = Layout(tmp_path / ".strongroom")
-    local = Local(layout, Ports(*free_ports(6)), load.load(declaration), "gaara-store")
+    local = LocalDeployment(layout, Ports(*free_ports(6)), load.load(declaration), "gaara-store")
     try:
-        local.up(quiet)
+        local.up(no_progress)
         assert local.layout.config("gaara-store").exists()
-        assert not local.up(quiet).changed
+        assert not local.up(no_progress).has_changes
         log = layout.audit_logs[0].read_text().splitlines()
         assert any('"path":"auth/jwt/login"' in line for line in log)
     finally:

@@ -62,7 +62,7 @@ def renewal_time(users: LeasedCredentials) -> float:
 
 
 def test_connection_uses_a_leased_user_with_the_owner_role(service: Client) -> None:
-    with service.engine(None, None).connect() as connection:
+    with service.database_engine(None, None).connect() as connection:
         user, acting = connection.execute(WHO).one()
     assert user.startswith("v-approle-gaara-st-")
     assert acting == "gaara_store_owner"
@@ -72,13 +72,13 @@ def test_table_of_a_leased_user_survives_its_revocation(
     deployment: Deployment, database: Database
 ) -> None:
     first = Client(deployment.settings)
-    with first.engine(None, None).begin() as connection:
+    with first.database_engine(None, None).begin() as connection:
         user = connection.execute(WHO).one()[0]
         connection.execute(text("CREATE TABLE notes (text text)"))
     first.close()
     assert eventually(lambda: user not in database.leased())
     second = Client(deployment.settings)
-    with second.engine(None, None).begin() as connection:
+    with second.database_engine(None, None).begin() as connection:
         owner = text("SELECT tableowner FROM pg_tables WHERE tablename = 'notes'")
         assert connection.execute(owner).scalar() == "gaara_store_owner"
         connection.execute(text("DROP TABLE notes"))
@@ -88,7 +88,7 @@ def test_table_of_a_leased_user_survives_its_revocation(
 def test_engine_after_a_revocation_reconnects_as_another_user(
     deployment: Deployment, service: Client
 ) -> None:
-    engine = service.engine(None, None)
+    engine = service.database_engine(None, None)
     with engine.connect() as connection:
         before = connection.execute(WHO).one()[0]
         deployment.operator.post(f"sys/leases/revoke-prefix/database/creds/{ROLE}", {})
@@ -98,7 +98,9 @@ def test_engine_after_a_revocation_reconnects_as_another_user(
 
 
 def test_engines_of_one_process_share_one_lease(service: Client) -> None:
-    assert session_user(service.engine(None, None)) == session_user(service.engine(None, None))
+    assert session_user(service.database_engine(None, None)) == session_user(
+        service.database_engine(None, None)
+    )
 
 
 def test_maintain_at_renewal_time_extends_lease_and_password(

@@ -14,7 +14,7 @@ from app_integration.errors import ServerFault
 from app_integration.settings import Limits
 from tests.support.databases.database import ROLE, Database, eventually
 from tests.support.servers.deployment import Deployment
-from vault.runtime.embedded import Embedded
+from vault.runtime.embedded import EmbeddedRuntime
 
 pytestmark = pytest.mark.requires("embedded")
 
@@ -45,7 +45,7 @@ def users(service: Client, clock: Clock) -> Iterator[LeasedCredentials]:
 @contextmanager
 def without_postgresql(deployment: Deployment) -> Iterator[None]:
     servers = deployment.local.servers
-    if not isinstance(servers, Embedded):
+    if not isinstance(servers, EmbeddedRuntime):
         pytest.skip("stops a process of the embedded runtime")
     servers.processes.stop("database")
     try:

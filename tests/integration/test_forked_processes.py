@@ -147,11 +147,15 @@ def locks() -> list[Any]:
             session._opening,
             session._tokens._lock,
             session._tokens._logins._lock,
-            store._accesses._audit._lock,
+            store._access_recorder._audit._lock,
         ),
-        *(fetcher._lock, fetcher._flights._lock, fetcher.cache._lock, fetcher.watches._lock),
-        fetcher._refresher._lock,
-        *(keyring._flights._lock, keyring.carried._flights._lock, keyring.numbered._flights._lock),
+        *(fetcher._lock, fetcher._flights._lock, fetcher.cache._lock, fetcher.watchers._lock),
+        fetcher._worker._lock,
+        *(
+            keyring._flights._lock,
+            keyring.self_contained_keys._flights._lock,
+            keyring.keyring_keys._flights._lock,
+        ),
     ]
 
 

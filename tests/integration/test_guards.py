@@ -16,7 +16,7 @@ from app_integration.settings import Limits
 from tests.support.servers.deployment import Deployment
 from vault.declare.load import load
 from vault.reconcile.credentials import APPLY_ROLE
-from vault.reconcile.pacing import Pace
+from vault.reconcile.pacing import SharedBackoff
 from vault.reconcile.planning.build import build_plan
 from vault.reconcile.resources.guards import RateLimit
 
@@ -74,10 +74,10 @@ def test_plan_waits_under_a_rate_limit(deployment: Deployment) -> None:
     try:
         with Session(address, login, limits=hurried) as session, pytest.raises(RateLimited):
             build_plan(session, resources)
-        with Session(address, login, limits=hurried, through=Pace()) as session:
+        with Session(address, login, limits=hurried, wrap_sender=SharedBackoff()) as session:
             changes = build_plan(session, resources).changes
     finally:
-        with Session(address, login, through=Pace()) as session:
+        with Session(address, login, wrap_sender=SharedBackoff()) as session:
             session.delete("sys/quotas/rate-limit/paced-dev")
     assert changes == ()
 

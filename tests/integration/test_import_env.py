@@ -29,7 +29,7 @@ from vault.dotenv.export import Exported, export
 from vault.dotenv.plan import Choices, ImportPlan, make_plan
 from vault.dotenv.proof import Read, ValuesDiffer, service_reader
 from vault.reconcile.credentials import ensure_credential
-from vault.reconcile.desired.desired import desired
+from vault.reconcile.desired.desired import desired_resources
 from vault.reconcile.inputs import Inputs
 from vault.reconcile.planning.apply import apply
 from vault.reconcile.planning.plan import make_plan as plan_resources
@@ -115,7 +115,7 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Session]:
     with (
         (home / "log").open("w") as log,
         subprocess.Popen(
-            [binaries.openbao(), "server", *options],
+            [binaries.openbao_path(), "server", *options],
             stdout=subprocess.PIPE,
             stderr=log,
             text=True,
@@ -169,7 +169,7 @@ class House:
     def apply(self) -> int:
         declared = self.declaration()
         policies = render_policies(declared, self.scope.environment)
-        resources = desired(declared, self.scope.environment, policies, Inputs())
+        resources = desired_resources(declared, self.scope.environment, policies, Inputs())
         plan = plan_resources(resources, read_state(self.root, resources))
         apply(self.root, plan, lambda _: None)
         return len(plan.changes)

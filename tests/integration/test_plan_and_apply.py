@@ -9,7 +9,7 @@ from app_integration.names import KV_MOUNT, Environment
 from app_integration.secret import Secret
 from tests.support.servers.deployment import Deployment
 from vault.declare.schema.model import Derived
-from vault.reconcile.desired.desired import desired
+from vault.reconcile.desired.desired import desired_resources
 from vault.reconcile.inputs import Inputs
 from vault.reconcile.planning.apply import ApplyFailed, apply
 from vault.reconcile.planning.plan import Plan, make_plan, read_state
@@ -18,7 +18,7 @@ from vault.reconcile.resources.secrets import (
     DerivedValue,
     SecretMetadata,
     SecretValue,
-    given,
+    provided_value,
     write_value,
 )
 from vault.reconcile.resources.transit import TransitKey
@@ -61,7 +61,7 @@ def test_apply_keeps_unmanaged_metadata(deployment: Deployment) -> None:
 def test_plan_contains_no_secret_value(deployment: Deployment) -> None:
     value = SecretValue("gaara-store/dev/extra", "given", True, lambda: pytest.fail("was read"))
     text = repr(plan(deployment, value))
-    for secret in deployment.local.access.given_secrets().values():
+    for secret in deployment.local.access.provided_secrets().values():
         assert secret.reveal() not in text
 
 
@@ -71,7 +71,7 @@ def test_plan_policy_cannot_read_a_secret_value(deployment: Deployment) -> None:
 
 
 def test_given_secret_without_value_is_missing_and_not_a_change(deployment: Deployment) -> None:
-    found = plan(deployment, given(Inputs(), "gaara-store/dev/payment-key"))
+    found = plan(deployment, provided_value(Inputs(), "gaara-store/dev/payment-key"))
     assert found.missing == ("gaara-store/dev/payment-key",)
     assert found.changes == ()
 
@@ -171,7 +171,7 @@ def test_derived_value_of_a_derived_value_is_applied_in_one_run(deployment: Depl
 
 
 def test_derived_value_without_its_parts_is_missing(deployment: Deployment) -> None:
-    part = given(Inputs(), "gaara-store/dev/part")
+    part = provided_value(Inputs(), "gaara-store/dev/part")
     whole = DerivedValue("gaara-store/dev/whole", "{part}", {"part": "gaara-store/dev/part"})
     found = plan(deployment, part, whole)
     assert found.missing == ("gaara-store/dev/part", "gaara-store/dev/whole")
@@ -191,7 +191,7 @@ def test_desired_puts_derived_secrets_after_their_parts(deployment: Deployment) 
     )
     names = [
         resource.name.rpartition("/")[2]
-        for resource in desired(changed, Environment.DEV, {}, Inputs())
+        for resource in desired_resources(changed, Environment.DEV, {}, Inputs())
         if resource.kind in {"secret-value", "derived-secret"}
     ]
     assert names.index("jwt-secret") < names.index("b-url") < names.index("a-url")

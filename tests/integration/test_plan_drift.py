@@ -22,20 +22,20 @@ from vault.declare.declaration import Declaration
 from vault.declare.load import load
 from vault.declare.schema.adopted import Adoption
 from vault.declare.schema.model import Given
-from vault.reconcile.desired.desired import desired
+from vault.reconcile.desired.desired import desired_resources
 from vault.reconcile.inputs import Inputs
 from vault.reconcile.planning.apply import ApplyFailed, apply
 from vault.reconcile.planning.build import build_plan
-from vault.reconcile.planning.dependencies import AFTER, PRUNABLE
+from vault.reconcile.planning.dependencies import DEPENDENCIES, PRUNABLE
 from vault.reconcile.planning.plan import Plan
 from vault.reconcile.resources import Resource
 from vault.reconcile.resources.guards import RateLimit
 from vault.reconcile.resources.mounts import KvConfig, Mount
-from vault.reconcile.resources.ownership import Recorded
+from vault.reconcile.resources.ownership import ManagedResource
 from vault.reconcile.resources.policies import PolicyText
 from vault.reconcile.resources.secrets import DerivedValue, SecretMetadata, SecretValue, write_value
 from vault.reconcile.resources.transit import TransitKey
-from vault.runtime.servers.postgres_roles import let_manage
+from vault.runtime.servers.postgres_roles import allow_password_changes
 
 pytestmark = pytest.mark.requires("embedded")
 
@@ -58,8 +58,8 @@ SUPPLY = Inputs(
 OWN: dict[str, Resource] = {
     "mount": Mount("mounts", "drift", "kv", "for this test", max_ttl=3600, version=2),
     "kv-config": KvConfig("drift", 5),
-    "rate-limit": Recorded(RateLimit("drift-dev", "transit", 1000, 1, 0), Environment.DEV),
-    "transit-key": Recorded(TransitKey("drift-dev-key", 86_400), Environment.DEV),
+    "rate-limit": ManagedResource(RateLimit("drift-dev", "transit", 1000, 1, 0), Environment.DEV),
+    "transit-key": ManagedResource(TransitKey("drift-dev-key", 86_400), Environment.DEV),
     "secret-metadata": SecretMetadata(
         SECRET, {"owner": "shop", "environment": "dev", "rotate_every": "90d"}
     ),
@@ -90,7 +90,7 @@ def declared() -> dict[str, Resource]:
     """Return one resource of each kind, from the declaration or else from OWN."""
     declaration = drift_logins.with_logins(with_drift(load()), "http://127.0.0.1:1")
     policies = render_policies(declaration, Environment.DEV)
-    found = desired(declaration, Environment.DEV, policies, SUPPLY)
+    found = desired_resources(declaration, Environment.DEV, policies, SUPPLY)
     return OWN | {each.kind: each for each in reversed(found)}
 
 
@@ -467,10 +467,10 @@ def recreate(deployment: Deployment, kind: str) -> None:
 @pytest.fixture(scope="module", autouse=True)
 def own_things(deployment: Deployment) -> Iterator[None]:
     local, before = deployment.local, deployment.local.declaration
-    with local.access.database.superuser() as superuser:
+    with local.access.database.connect_as_superuser() as superuser:
         for user in USERS:
             superuser.execute(f"CREATE ROLE {user} LOGIN".encode())
-            let_manage(superuser, local.scope.manager_role, user)
+            allow_password_changes(superuser, local.scope.manager_role, user)
     address = f"http://127.0.0.1:{deployment.ports.vault}"  # as the server sees itself
     drift_logins.begin(deployment.operator, address)
     local.declaration = drift_logins.with_logins(with_drift(before), address)
@@ -494,13 +494,13 @@ def own_things(deployment: Deployment) -> Iterator[None]:
     ):
         operator.delete(path)
     apply(operator, build_plan(operator, local.desired(local.supply())), lambda _: None)
-    with local.access.database.superuser() as superuser:
+    with local.access.database.connect_as_superuser() as superuser:
         for user in USERS:
             superuser.execute(f"DROP ROLE {user}".encode())
 
 
 def test_every_kind_has_a_way_to_drift() -> None:
-    assert set(KINDS) == set(HANDS) == set(AFTER)
+    assert set(KINDS) == set(HANDS) == set(DEPENDENCIES)
     assert set(PRUNABLE) <= set(KINDS)
     assert len(CASES) > 40
 

@@ -12,12 +12,17 @@ from app_integration.auth.methods import StaticToken
 from app_integration.names import Environment, Scope
 from app_integration.secret import Secret
 from app_integration.session.session import Session
-from console.environments import show
+from console.environments import show_differences
 from policies.render import render_policies
 from tests.support.servers.dev_server import dev_server, root
 from vault.declare.load import load
-from vault.reconcile.desired.desired import desired
-from vault.reconcile.environment_diff import Differences, compare, new_key, read_state
+from vault.reconcile.desired.desired import desired_resources
+from vault.reconcile.environment_diff import (
+    Differences,
+    compare,
+    generate_comparison_key,
+    read_state,
+)
 from vault.reconcile.inputs import Inputs
 from vault.reconcile.planning.apply import apply
 from vault.reconcile.planning.build import build_plan as make_plan
@@ -36,7 +41,7 @@ def server() -> Iterator[Session]:
         for scope in (STAGING, PROD):
             values = {f"secret/{scope.secret(name)}": Secret(f"{name}-{scope}") for name in GIVEN}
             policies = render_policies(load(), scope.environment)
-            resources = desired(load(), scope.environment, policies, Inputs(values))
+            resources = desired_resources(load(), scope.environment, policies, Inputs(values))
             absent = ("database", "rate-limit")
             there = [each for each in resources if not each.kind.startswith(absent)]
             apply(session, make_plan(session, there), lambda _: None)
@@ -44,14 +49,14 @@ def server() -> Iterator[Session]:
 
 
 def differences(session: Session) -> Differences:
-    key = new_key()
+    key = generate_comparison_key()
     return compare(*(read_state(session, load(), scope, key) for scope in (STAGING, PROD)))
 
 
 def shown(found: Differences) -> str:
     console = Console(width=200)
     with console.capture() as capture:
-        show(console, [found])
+        show_differences(console, [found])
     return capture.get()
 
 
@@ -109,7 +114,7 @@ def test_value_with_scheduled_deletion_exists_until_then(server: Session) -> Non
     write_value(server, name, Secret("for two hours"))
     assert differences(server).missing == ()
     later = datetime.now(UTC) + timedelta(hours=3)
-    side = read_state(server, load(), PROD, new_key(), lambda: later)
+    side = read_state(server, load(), PROD, generate_comparison_key(), lambda: later)
     assert "redis-url" not in side.present
 
 

@@ -131,7 +131,7 @@ def clean(bench: Bench) -> tuple[int, dict[str, Any]]:
     prepare(bench, "k0")
     with bench.session("k0") as session:
         plan = run(session, resources(bench, "k0", FEWER), WORKERS, PRUNE)
-        kinds = {change.kind for change in plan.changes if change.removed}
+        kinds = {change.kind for change in plan.changes if change.is_deletion}
         assert kinds == {*PRUNABLE, "secret-metadata"} - NOT_MADE
         assert plan.count(Action.UPDATE) >= len(BY_HAND)
         return session.writes, end_state(bench, session, "k0")

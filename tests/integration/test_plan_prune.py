@@ -85,7 +85,9 @@ def pruned(deployment: Deployment) -> Iterator[Deployment]:
 
 
 def removed(found: Plan) -> set[str]:
-    return {f"{change.kind} {change.resource.name}" for change in found.changes if change.removed}
+    return {
+        f"{change.kind} {change.resource.name}" for change in found.changes if change.is_deletion
+    }
 
 
 def test_plan_without_prune_deletes_nothing(pruned: Deployment) -> None:
@@ -182,7 +184,7 @@ def test_prune_keeps_objects_of_other_environments(pruned: Deployment) -> None:
 
 def users(deployment: Deployment) -> set[str]:
     """Return the leased users in the database."""
-    url = deployment.local.access.given_secrets()["database-url"]
+    url = deployment.local.access.provided_secrets()["database-url"]
     with psycopg.connect(url.reveal().replace("+psycopg", "")) as connection:
         rows = connection.execute("SELECT usename FROM pg_user WHERE usename LIKE 'v-%'")
         return {name for (name,) in rows.fetchall()}
@@ -214,7 +216,7 @@ def test_prune_waits_for_leases_beyond_one_request(pruned: Deployment) -> None:
 def test_revoke_all_reports_the_leases_that_do_not_end(pruned: Deployment) -> None:
     lease(pruned.operator, ROLE)
     clock = iter([0.0, 0.0, 10.0, 31.0])
-    with pruned.local.access.database.superuser() as superuser:
+    with pruned.local.access.database.connect_as_superuser() as superuser:
         superuser.execute(b"ALTER ROLE gaara_store_manager NOCREATEROLE")
         with pytest.raises(
             ServerFault, match=f"{ROLE}/: 1 leases do not end; check that the database"

@@ -122,7 +122,7 @@ class World:
 
 
 def old_numbers(world: World) -> list[WrappedKey]:
-    rows = world.keys.of_scope("gaara-store/dev/pii")
+    rows = world.keys.list_by_scope("gaara-store/dev/pii")
     return [row for row in rows if int.from_bytes(row.wrapped[:4], "big") < 2]
 
 
@@ -211,7 +211,7 @@ def test_a_writer_notices_that_its_row_is_gone(transit: Session, engine: Engine)
         report=outcomes.append,
     )
     writer.encrypt_field("sand", {"id": 1})
-    before = world.keys.of_scope("gaara-store/dev/pii")
+    before = world.keys.list_by_scope("gaara-store/dev/pii")
     with engine.begin() as connection:
         connection.execute(text("TRUNCATE rotated_keys"))
     seconds[0] += 60
@@ -220,5 +220,5 @@ def test_a_writer_notices_that_its_row_is_gone(transit: Session, engine: Engine)
     fresh, _ = world.ciphers()
     assert fresh.decrypt_field(token, {"id": 1}) == "sand"
     assert not {row.number for row in before} & {
-        row.number for row in world.keys.of_scope("gaara-store/dev/pii")
+        row.number for row in world.keys.list_by_scope("gaara-store/dev/pii")
     }

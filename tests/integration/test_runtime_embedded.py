@@ -23,7 +23,7 @@ from app_integration.names import Environment, Scope
 from app_integration.secret import Secret
 from app_integration.testing.ports import free_ports
 from app_integration.transport.http import Transport
-from vault.runtime.embedded import Embedded, StillRunning
+from vault.runtime.embedded import EmbeddedRuntime, StillRunning
 from vault.runtime.layout import Layout
 from vault.runtime.ports import HOST, Ports, PortTaken, check_free
 from vault.runtime.processes.lock import Busy
@@ -44,8 +44,8 @@ def folder_in(tmp_path: Path) -> Path:
 
 
 @contextmanager
-def deployment(root: Path) -> Iterator[Embedded]:
-    embedded = Embedded(Layout(root), Ports(*free_ports(6)), SCOPE)
+def deployment(root: Path) -> Iterator[EmbeddedRuntime]:
+    embedded = EmbeddedRuntime(Layout(root), Ports(*free_ports(6)), SCOPE)
     try:
         yield embedded
     finally:
@@ -55,7 +55,7 @@ def deployment(root: Path) -> Iterator[Embedded]:
 @pytest.fixture(scope="module")
 def bootstrapped(
     tmp_path_factory: pytest.TempPathFactory,
-) -> Iterator[tuple[Embedded, Secret]]:
+) -> Iterator[tuple[EmbeddedRuntime, Secret]]:
     with deployment(folder_in(tmp_path_factory.mktemp("shared"))) as embedded:
         token = embedded.start().root_token
         assert token
@@ -64,42 +64,42 @@ def bootstrapped(
 
 
 @pytest.fixture
-def shared(bootstrapped: tuple[Embedded, Secret]) -> Embedded:
+def shared(bootstrapped: tuple[EmbeddedRuntime, Secret]) -> EmbeddedRuntime:
     """Return a started and bootstrapped deployment, which a test must leave running."""
     return bootstrapped[0]
 
 
 @pytest.fixture
-def root_token(bootstrapped: tuple[Embedded, Secret]) -> Secret:
+def root_token(bootstrapped: tuple[EmbeddedRuntime, Secret]) -> Secret:
     """Return the root token of the shared deployment."""
     return bootstrapped[1]
 
 
 @pytest.fixture
-def embedded(tmp_path: Path) -> Iterator[Embedded]:
+def embedded(tmp_path: Path) -> Iterator[EmbeddedRuntime]:
     """Return a deployment that is not started."""
     with deployment(folder_in(tmp_path)) as embedded:
         yield embedded
 
 
-def pids(embedded: Embedded) -> dict[str, int | None]:
+def pids(embedded: EmbeddedRuntime) -> dict[str, int | None]:
     return {status.name: status.pid for status in embedded.status()}
 
 
-def everything(embedded: Embedded) -> list[psutil.Process]:
+def everything(embedded: EmbeddedRuntime) -> list[psutil.Process]:
     """Return all processes of the deployment, with PostgreSQL's sessions."""
     leaders = [psutil.Process(pid) for pid in pids(embedded).values() if pid]
     return [process for leader in leaders for process in (leader, *leader.children(recursive=True))]
 
 
-def kill(embedded: Embedded, name: str) -> None:
+def kill(embedded: EmbeddedRuntime, name: str) -> None:
     process = psutil.Process(pids(embedded)[name])
     process.kill()
     process.wait(5)
 
 
 def request(
-    embedded: Embedded, token: Secret, method: str, path: str, **body: object
+    embedded: EmbeddedRuntime, token: Secret, method: str, path: str, **body: object
 ) -> dict[str, Any]:
     with closing(
         Transport(embedded.access.vault_address, cacert=None, connect_timeout=3)
@@ -107,20 +107,20 @@ def request(
         return transport.send(method, path, timeout=10, token=token, body=body or None)
 
 
-def store_a_value(embedded: Embedded, token: Secret) -> None:
+def store_a_value(embedded: EmbeddedRuntime, token: Secret) -> None:
     request(embedded, token, "POST", "cubbyhole/kept", value="still here")
 
 
-def database_url(embedded: Embedded) -> str:
-    return embedded.access.given_secrets()["database-url"].reveal().replace("+psycopg", "")
+def database_url(embedded: EmbeddedRuntime) -> str:
+    return embedded.access.provided_secrets()["database-url"].reveal().replace("+psycopg", "")
 
 
-def use_redis(embedded: Embedded, act: Callable[[redis.Redis], object]) -> object:
-    with redis.Redis.from_url(embedded.access.given_secrets()["redis-url"].reveal()) as client:
+def use_redis(embedded: EmbeddedRuntime, act: Callable[[redis.Redis], object]) -> object:
+    with redis.Redis.from_url(embedded.access.provided_secrets()["redis-url"].reveal()) as client:
         return act(client)
 
 
-def test_start_twice_starts_all_servers_once(shared: Embedded) -> None:
+def test_start_twice_starts_all_servers_once(shared: EmbeddedRuntime) -> None:
     before = pids(shared)
     again = shared.start()
     assert None not in before.values()
@@ -128,8 +128,8 @@ def test_start_twice_starts_all_servers_once(shared: Embedded) -> None:
     assert pids(shared) == before
 
 
-def test_status_of_another_command_finds_the_running_servers(shared: Embedded) -> None:
-    other = Embedded(shared.layout, shared.ports, SCOPE)
+def test_status_of_another_command_finds_the_running_servers(shared: EmbeddedRuntime) -> None:
+    other = EmbeddedRuntime(shared.layout, shared.ports, SCOPE)
     assert other.status() == shared.status()
     assert [status.port for status in other.status()] == [
         shared.ports.vault,
@@ -139,7 +139,7 @@ def test_status_of_another_command_finds_the_running_servers(shared: Embedded) -
     ]
 
 
-def test_every_file_and_folder_is_private(shared: Embedded) -> None:
+def test_every_file_and_folder_is_private(shared: EmbeddedRuntime) -> None:
     found = [shared.layout.root, *shared.layout.root.rglob("*")]
     found += shared.layout.postgres.resolve().rglob("*")
     assert len(found) > 1000
@@ -151,7 +151,7 @@ def test_every_file_and_folder_is_private(shared: Embedded) -> None:
     assert open_to_others == []
 
 
-def test_servers_listen_on_loopback_only_and_on_no_unix_socket(shared: Embedded) -> None:
+def test_servers_listen_on_loopback_only_and_on_no_unix_socket(shared: EmbeddedRuntime) -> None:
     connections = [
         connection
         for process in everything(shared)
@@ -160,7 +160,7 @@ def test_servers_listen_on_loopback_only_and_on_no_unix_socket(shared: Embedded)
     listening = {
         connection.laddr for connection in connections if connection.status == psutil.CONN_LISTEN
     }
-    expected = set(shared.ports.named().values()) - {shared.ports.store}
+    expected = set(shared.ports.by_name().values()) - {shared.ports.store}
     assert {address.ip for address in listening} == {HOST}
     assert {address.port for address in listening} == expected
     named_sockets = [
@@ -169,7 +169,7 @@ def test_servers_listen_on_loopback_only_and_on_no_unix_socket(shared: Embedded)
     assert named_sockets == []
 
 
-def test_command_lines_and_environments_contain_no_secret(shared: Embedded) -> None:
+def test_command_lines_and_environments_contain_no_secret(shared: EmbeddedRuntime) -> None:
     secrets = [path.read_text() for path in shared.layout.passwords.iterdir()]
     shown = [
         text
@@ -180,25 +180,25 @@ def test_command_lines_and_environments_contain_no_secret(shared: Embedded) -> N
     assert [text for text in shown if any(secret in text for secret in secrets)] == []
 
 
-def test_logs_contain_no_secret(shared: Embedded) -> None:
+def test_logs_contain_no_secret(shared: EmbeddedRuntime) -> None:
     secrets = [path.read_text() for path in shared.layout.passwords.iterdir()]
     logs = "".join(path.read_text() for path in shared.layout.logs.iterdir())
     assert "ready to accept connections" in logs
     assert [secret for secret in secrets if secret in logs] == []
 
 
-def test_database_server_does_not_run_as_root(shared: Embedded) -> None:
+def test_database_server_does_not_run_as_root(shared: EmbeddedRuntime) -> None:
     pid = pids(shared)["database"]
     assert psutil.Process(pid).uids().effective != 0
 
 
-def test_application_logs_in_with_its_database_url(shared: Embedded) -> None:
+def test_application_logs_in_with_its_database_url(shared: EmbeddedRuntime) -> None:
     with psycopg.connect(database_url(shared)) as connection:
         row = connection.execute("SELECT current_database(), session_user, current_user").fetchone()
     assert row == ("gaara_store", "gaara_store_app", "gaara_store_owner")
 
 
-def test_redis_accepts_its_url_and_no_other_password(shared: Embedded) -> None:
+def test_redis_accepts_its_url_and_no_other_password(shared: EmbeddedRuntime) -> None:
     assert use_redis(shared, lambda client: client.ping())
     with (
         redis.Redis(
@@ -209,9 +209,9 @@ def test_redis_accepts_its_url_and_no_other_password(shared: Embedded) -> None:
         stranger.ping()
 
 
-def test_sent_mail_becomes_a_private_file(shared: Embedded) -> None:
+def test_sent_mail_becomes_a_private_file(shared: EmbeddedRuntime) -> None:
     with smtplib.SMTP(HOST, shared.ports.smtp, timeout=5) as client:
-        client.login("gaara-store", shared.access.given_secrets()["smtp-password"].reveal())
+        client.login("gaara-store", shared.access.provided_secrets()["smtp-password"].reveal())
         client.sendmail(
             "store@example.test", ["me@example.test"], "Subject: Export\r\n\r\nid,total"
         )
@@ -223,7 +223,7 @@ def test_sent_mail_becomes_a_private_file(shared: Embedded) -> None:
     assert stat.S_IMODE(message.stat().st_mode) == 0o600
 
 
-def test_mail_without_the_right_login_is_rejected(shared: Embedded) -> None:
+def test_mail_without_the_right_login_is_rejected(shared: EmbeddedRuntime) -> None:
     with smtplib.SMTP(HOST, shared.ports.smtp, timeout=5) as client:
         with pytest.raises(smtplib.SMTPException, match="Authentication required"):
             client.sendmail("store@example.test", ["me@example.test"], "Subject: Export\r\n\r\n")
@@ -231,11 +231,11 @@ def test_mail_without_the_right_login_is_rejected(shared: Embedded) -> None:
             client.login("gaara-store", "wrong")
 
 
-def test_secrets_server_writes_two_audit_logs(shared: Embedded) -> None:
+def test_secrets_server_writes_two_audit_logs(shared: EmbeddedRuntime) -> None:
     assert [log.stat().st_size > 0 for log in shared.layout.audit_logs] == [True, True]
 
 
-def test_root_token_is_in_no_file(embedded: Embedded) -> None:
+def test_root_token_is_in_no_file(embedded: EmbeddedRuntime) -> None:
     token = embedded.start().root_token
     assert token
     request(embedded, token, "GET", "auth/token/lookup-self")
@@ -244,7 +244,7 @@ def test_root_token_is_in_no_file(embedded: Embedded) -> None:
     assert [path for path in files if token.encode() in path.read_bytes()] == []
 
 
-def test_stop_ends_all_processes_and_keeps_the_data(embedded: Embedded) -> None:
+def test_stop_ends_all_processes_and_keeps_the_data(embedded: EmbeddedRuntime) -> None:
     token = embedded.start().root_token
     assert token
     store_a_value(embedded, token)
@@ -267,7 +267,7 @@ def test_stop_ends_all_processes_and_keeps_the_data(embedded: Embedded) -> None:
 
 
 def test_killed_secrets_server_restarts_unsealed_with_its_data(
-    shared: Embedded, root_token: Secret
+    shared: EmbeddedRuntime, root_token: Secret
 ) -> None:
     store_a_value(shared, root_token)
     before = pids(shared)
@@ -278,7 +278,9 @@ def test_killed_secrets_server_restarts_unsealed_with_its_data(
     assert {**pids(shared), "vault": 0} == {**before, "vault": 0}
 
 
-def test_killed_database_server_restarts_despite_an_orphaned_session(shared: Embedded) -> None:
+def test_killed_database_server_restarts_despite_an_orphaned_session(
+    shared: EmbeddedRuntime,
+) -> None:
     with closing(psycopg.connect(database_url(shared))) as connection:
         (backend,) = connection.execute("SELECT pg_backend_pid()").fetchone() or (0,)
         # Suspend it, so that it does not notice its server's end and keeps its memory in use.
@@ -290,15 +292,17 @@ def test_killed_database_server_restarts_despite_an_orphaned_session(shared: Emb
         assert connection.execute("SELECT 1").fetchone() == (1,)
 
 
-def test_start_without_bootstrap_initialises_a_new_secrets_server(embedded: Embedded) -> None:
+def test_start_without_bootstrap_initialises_a_new_secrets_server(
+    embedded: EmbeddedRuntime,
+) -> None:
     first = embedded.start().root_token
-    again = Embedded(embedded.layout, embedded.ports, SCOPE).start()
+    again = EmbeddedRuntime(embedded.layout, embedded.ports, SCOPE).start()
     assert again.servers == ("vault",)
     assert again.root_token
     assert again.root_token != first
 
 
-def test_start_without_its_seal_key_fails_and_keeps_the_data(embedded: Embedded) -> None:
+def test_start_without_its_seal_key_fails_and_keeps_the_data(embedded: EmbeddedRuntime) -> None:
     embedded.start()
     embedded.mark_bootstrapped()
     embedded.stop()
@@ -311,18 +315,22 @@ def test_start_without_its_seal_key_fails_and_keeps_the_data(embedded: Embedded)
     assert embedded.start().servers == SERVERS
 
 
-def test_start_on_changed_ports_moves_the_servers_and_keeps_the_data(embedded: Embedded) -> None:
+def test_start_on_changed_ports_moves_the_servers_and_keeps_the_data(
+    embedded: EmbeddedRuntime,
+) -> None:
     token = embedded.start().root_token
     assert token
     store_a_value(embedded, token)
     embedded.mark_bootstrapped()
-    moved = Embedded(embedded.layout, Ports(*free_ports(6)), SCOPE)
+    moved = EmbeddedRuntime(embedded.layout, Ports(*free_ports(6)), SCOPE)
     assert moved.start().servers == SERVERS
     assert request(moved, token, "GET", "cubbyhole/kept")["data"]["value"] == "still here"
     check_free(embedded.ports)
 
 
-def test_start_on_a_taken_port_names_its_setting_and_starts_nothing(embedded: Embedded) -> None:
+def test_start_on_a_taken_port_names_its_setting_and_starts_nothing(
+    embedded: EmbeddedRuntime,
+) -> None:
     port = embedded.ports.redis
     with socket.create_server((HOST, port)), pytest.raises(PortTaken) as caught:
         embedded.start()
@@ -331,7 +339,7 @@ def test_start_on_a_taken_port_names_its_setting_and_starts_nothing(embedded: Em
     assert set(pids(embedded).values()) == {None}
 
 
-def test_failed_start_stops_the_servers_it_started(embedded: Embedded) -> None:
+def test_failed_start_stops_the_servers_it_started(embedded: EmbeddedRuntime) -> None:
     embedded.start()
     embedded.mark_bootstrapped()
     embedded.stop()
@@ -344,7 +352,7 @@ def test_failed_start_stops_the_servers_it_started(embedded: Embedded) -> None:
     check_free(embedded.ports)
 
 
-def test_failed_start_keeps_servers_that_were_running(embedded: Embedded) -> None:
+def test_failed_start_keeps_servers_that_were_running(embedded: EmbeddedRuntime) -> None:
     embedded.start()
     embedded.mark_bootstrapped()
     before = pids(embedded)
@@ -357,7 +365,7 @@ def test_failed_start_keeps_servers_that_were_running(embedded: Embedded) -> Non
     assert pids(embedded) == {**before, "redis": None}
 
 
-def test_start_during_another_command_is_busy(embedded: Embedded) -> None:
+def test_start_during_another_command_is_busy(embedded: EmbeddedRuntime) -> None:
     embedded.layout.create()
     with (embedded.layout.run / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
@@ -365,7 +373,7 @@ def test_start_during_another_command_is_busy(embedded: Embedded) -> None:
             embedded.start()
 
 
-def test_start_shows_the_progress_of_each_server(embedded: Embedded) -> None:
+def test_start_shows_the_progress_of_each_server(embedded: EmbeddedRuntime) -> None:
     shown: list[tuple[str, str]] = []
 
     @contextmanager
@@ -381,7 +389,7 @@ def test_start_shows_the_progress_of_each_server(embedded: Embedded) -> None:
     )
 
 
-def test_reset_removes_all_files_and_processes(embedded: Embedded) -> None:
+def test_reset_removes_all_files_and_processes(embedded: EmbeddedRuntime) -> None:
     embedded.start()
     home = embedded.layout.postgres.resolve()
     processes = everything(embedded)
@@ -391,7 +399,7 @@ def test_reset_removes_all_files_and_processes(embedded: Embedded) -> None:
     assert [process for process in processes if process.is_running()] == []
 
 
-def test_reset_while_the_agent_runs_erases_nothing(embedded: Embedded) -> None:
+def test_reset_while_the_agent_runs_erases_nothing(embedded: EmbeddedRuntime) -> None:
     embedded.layout.create()
     embedded.processes.start(Program("agent", ("/bin/sleep", "1000"), Path("/")))
     with pytest.raises(StillRunning, match="agent is still running; stop it first"):

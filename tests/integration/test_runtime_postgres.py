@@ -18,7 +18,7 @@ from vault.reconcile.resources.database import creation_statements, revocation_s
 from vault.runtime.layout import Layout
 from vault.runtime.ports import HOST, Ports
 from vault.runtime.processes import binaries
-from vault.runtime.processes.processes import Processes
+from vault.runtime.processes.processes import ProcessManager
 from vault.runtime.processes.program import Program
 from vault.runtime.servers import postgres_home
 from vault.runtime.servers.postgres import Postgres
@@ -57,7 +57,7 @@ def ports() -> Ports:
 
 @pytest.fixture(scope="module")
 def postgres(layout: Layout, ports: Ports) -> Iterator[Postgres]:
-    postgres = Postgres(layout, ports, Processes(layout), SCOPE)
+    postgres = Postgres(layout, ports, ProcessManager(layout), SCOPE)
     try:
         postgres.start()
         yield postgres
@@ -197,7 +197,7 @@ def test_failed_statement_is_not_logged(
     assert postgres.find()
     with pytest.raises(psycopg.errors.UndefinedObject):
         manager.execute("ALTER ROLE absent PASSWORD 'hunter2'")
-    log = Processes(layout).log("database").read_text()
+    log = ProcessManager(layout).log("database").read_text()
     assert 'role "absent" does not exist' in log
     assert "hunter2" not in log
 
@@ -222,7 +222,7 @@ def test_start_after_an_interrupted_start_creates_the_cluster(tmp_path: Path, po
     home = postgres_home.prepare(layout, binaries.postgres())
     (home.folder / "data.unfinished").mkdir()
     write_private(home.folder / "data.unfinished" / "PG_VERSION", "18")
-    postgres = Postgres(layout, ports, Processes(layout), SCOPE)
+    postgres = Postgres(layout, ports, ProcessManager(layout), SCOPE)
     try:
         postgres.start()
         assert sorted(path.name for path in home.folder.iterdir()) == ["data"]
@@ -254,7 +254,7 @@ def test_binaries_in_a_private_folder_are_executable_by_the_servers_user(tmp_pat
     private.chmod(0o700)
     try:
         home = postgres_home.prepare(layout, private / install.parent.name / install.name)
-        processes = Processes(layout)
+        processes = ProcessManager(layout)
         command = (home.binary("initdb"), "--version")
         processes.run_and_wait(Program("probe", command, Path("/"), user=home.user), timeout=10)
         assert processes.log_tail("probe").startswith("initdb (PostgreSQL) 18.")

@@ -13,7 +13,7 @@ import pytest
 
 from app_integration.errors import ConfigurationError
 from vault.runtime.layout import Layout
-from vault.runtime.processes.processes import Processes
+from vault.runtime.processes.processes import ProcessManager
 from vault.runtime.processes.program import Program, Record
 from vault.runtime.runtime import StartFailed
 
@@ -30,8 +30,8 @@ def layout(tmp_path: Path) -> Layout:
 
 
 @pytest.fixture
-def processes(layout: Layout) -> Iterator[Processes]:
-    processes = Processes(layout)
+def processes(layout: Layout) -> Iterator[ProcessManager]:
+    processes = ProcessManager(layout)
     yield processes
     for name in processes.names():
         processes.stop(name, timeout=0)
@@ -51,43 +51,45 @@ def kill(pid: int) -> None:
     process.wait(5)
 
 
-def start_and_read(processes: Processes, program: Program, word: str) -> int:
+def start_and_read(processes: ProcessManager, program: Program, word: str) -> int:
     """Start *program*, wait until it has printed *word*, and return its pid."""
     running = processes.start(program)
     processes.wait_until(running, lambda: word in processes.log_tail("job"), timeout=10)
     return running.pid
 
 
-def test_find_by_another_command_returns_the_process(layout: Layout, processes: Processes) -> None:
+def test_find_by_another_command_returns_the_process(
+    layout: Layout, processes: ProcessManager
+) -> None:
     started = processes.start(shell(SLEEPER, ports=(1234,)))
-    found = Processes(layout).find("job")
+    found = ProcessManager(layout).find("job")
     assert found == started
     assert found.ports == (1234,)
 
 
-def test_start_of_a_running_process_changes_nothing(processes: Processes) -> None:
+def test_start_of_a_running_process_changes_nothing(processes: ProcessManager) -> None:
     assert processes.start(shell(SLEEPER)) == processes.start(shell(SLEEPER))
 
 
-def test_stop_ends_the_process_and_deletes_its_record(processes: Processes) -> None:
+def test_stop_ends_the_process_and_deletes_its_record(processes: ProcessManager) -> None:
     running = processes.start(shell(SLEEPER))
     processes.stop("job")
     assert not is_alive(running.pid)
     assert processes.names() == []
 
 
-def test_stop_without_a_process_does_nothing(processes: Processes) -> None:
+def test_stop_without_a_process_does_nothing(processes: ProcessManager) -> None:
     processes.stop("job")
     assert processes.find("job") is None
 
 
-def test_stop_kills_a_process_that_ignores_sigterm(processes: Processes) -> None:
+def test_stop_kills_a_process_that_ignores_sigterm(processes: ProcessManager) -> None:
     pid = start_and_read(processes, shell(DEAF), "deaf")
     processes.stop("job", timeout=0.1)
     assert not is_alive(pid)
 
 
-def test_stop_kills_the_group_of_a_dead_leader(processes: Processes) -> None:
+def test_stop_kills_the_group_of_a_dead_leader(processes: ProcessManager) -> None:
     pid = start_and_read(processes, shell(f"({DEAF}) & wait"), "deaf")
     (child,) = psutil.Process(pid).children()
     kill(pid)
@@ -95,7 +97,7 @@ def test_stop_kills_the_group_of_a_dead_leader(processes: Processes) -> None:
     assert not is_alive(child.pid)
 
 
-def test_start_first_ends_the_group_of_a_dead_leader(processes: Processes) -> None:
+def test_start_first_ends_the_group_of_a_dead_leader(processes: ProcessManager) -> None:
     pid = start_and_read(processes, shell("(echo up; exec sleep 1000) & wait"), "up")
     (child,) = psutil.Process(pid).children()
     kill(pid)
@@ -103,7 +105,7 @@ def test_start_first_ends_the_group_of_a_dead_leader(processes: Processes) -> No
     assert not is_alive(child.pid)
 
 
-def test_stop_ends_a_descendant_in_another_session(processes: Processes) -> None:
+def test_stop_ends_a_descendant_in_another_session(processes: ProcessManager) -> None:
     pid = start_and_read(processes, shell(f"setsid sh -c '{DEAF}' & wait"), "deaf")
     descendants = psutil.Process(pid).children(recursive=True)
     processes.stop("job", timeout=0.1)
@@ -111,7 +113,7 @@ def test_stop_ends_a_descendant_in_another_session(processes: Processes) -> None
 
 
 def test_stop_sends_no_signal_to_a_process_with_a_reused_pid(
-    layout: Layout, processes: Processes
+    layout: Layout, processes: ProcessManager
 ) -> None:
     with subprocess.Popen(["/bin/sh", "-c", SLEEPER], start_new_session=True) as stranger:
         record = Record.from_process(psutil.Process(stranger.pid), shell(SLEEPER))
@@ -124,7 +126,7 @@ def test_stop_sends_no_signal_to_a_process_with_a_reused_pid(
 
 
 def test_find_after_a_clock_change_returns_the_process(
-    layout: Layout, processes: Processes
+    layout: Layout, processes: ProcessManager
 ) -> None:
     running = processes.start(shell(SLEEPER))
     path = layout.run / "job.json"
@@ -135,7 +137,9 @@ def test_find_after_a_clock_change_returns_the_process(
     assert found.pid == running.pid
 
 
-def test_damaged_record_is_an_error_with_its_path(layout: Layout, processes: Processes) -> None:
+def test_damaged_record_is_an_error_with_its_path(
+    layout: Layout, processes: ProcessManager
+) -> None:
     path = layout.run / "job.json"
     path.write_text("{}")
     with pytest.raises(ConfigurationError, match=r"job\.json is damaged"):
@@ -144,7 +148,7 @@ def test_damaged_record_is_an_error_with_its_path(layout: Layout, processes: Pro
 
 
 def test_process_inherits_no_variables_of_the_caller(
-    processes: Processes, monkeypatch: pytest.MonkeyPatch
+    processes: ProcessManager, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("JWT_SECRET", "hunter2")
     processes.run_and_wait(shell("env; cat", environment={"MINE": "1"}), timeout=10)
@@ -153,19 +157,19 @@ def test_process_inherits_no_variables_of_the_caller(
     assert names <= {"MINE", "PATH", "LANG", "PWD", "OLDPWD", "SHLVL", "_"}
 
 
-def test_process_dumps_no_core_and_creates_private_files(processes: Processes) -> None:
+def test_process_dumps_no_core_and_creates_private_files(processes: ProcessManager) -> None:
     processes.run_and_wait(shell("ulimit -c; ulimit -Hc; umask"), timeout=10)
     assert processes.log_tail("job").splitlines() == ["0", "0", "0077"]
 
 
-def test_log_and_record_are_private(layout: Layout, processes: Processes) -> None:
+def test_log_and_record_are_private(layout: Layout, processes: ProcessManager) -> None:
     processes.start(shell(SLEEPER))
     files = [processes.log("job"), layout.run / "job.json"]
     assert [stat.S_IMODE(path.stat().st_mode) for path in files] == [0o600, 0o600]
 
 
 def test_wait_until_fails_at_once_when_the_process_exits(
-    processes: Processes,
+    processes: ProcessManager,
 ) -> None:
     running = processes.start(shell("for i in $(seq 30); do echo line $i; done; exit 3"))
     with pytest.raises(StartFailed, match="job: it exited while starting") as caught:
@@ -175,40 +179,40 @@ def test_wait_until_fails_at_once_when_the_process_exits(
     assert caught.value.log_tail in str(caught.value)
 
 
-def test_wait_until_fails_after_its_timeout(layout: Layout, processes: Processes) -> None:
+def test_wait_until_fails_after_its_timeout(layout: Layout, processes: ProcessManager) -> None:
     seconds = iter(range(100))
     paused: list[float] = []
     running = processes.start(shell(SLEEPER))
-    watched = Processes(layout, clock=lambda: next(seconds), sleep=paused.append)
+    watched = ProcessManager(layout, clock=lambda: next(seconds), sleep=paused.append)
     with pytest.raises(StartFailed, match="not ready after 5 s"):
         watched.wait_until(running, lambda: False, timeout=5)
     assert len(paused) == 4
 
 
-def test_missing_command_is_in_the_error(processes: Processes) -> None:
+def test_missing_command_is_in_the_error(processes: ProcessManager) -> None:
     running = processes.start(Program("job", ("/nonexistent/server",), Path("/")))
     with pytest.raises(StartFailed, match="/nonexistent/server: not found"):
         processes.wait_until(running, lambda: False, timeout=10)
 
 
-def test_missing_folder_is_an_error(processes: Processes, tmp_path: Path) -> None:
+def test_missing_folder_is_an_error(processes: ProcessManager, tmp_path: Path) -> None:
     with pytest.raises(StartFailed, match=r"cannot be executed \(No such file or directory\)"):
         processes.start(shell(SLEEPER, folder=tmp_path / "absent"))
     assert processes.names() == []
 
 
-def test_run_and_wait_with_an_error_code_reports_the_output(processes: Processes) -> None:
+def test_run_and_wait_with_an_error_code_reports_the_output(processes: ProcessManager) -> None:
     with pytest.raises(StartFailed, match="exit code 3") as caught:
         processes.run_and_wait(shell("echo no space >&2; exit 3"), timeout=10)
     assert caught.value.log_tail == "no space"
 
 
-def test_run_and_wait_kills_the_program_after_its_timeout(processes: Processes) -> None:
+def test_run_and_wait_kills_the_program_after_its_timeout(processes: ProcessManager) -> None:
     with pytest.raises(StartFailed, match="not done after 0 s"):
         processes.run_and_wait(shell("echo $$; exec sleep 1000"), timeout=0.3)
     assert not is_alive(int(processes.log_tail("job")))
 
 
-def test_run_and_wait_runs_the_program_in_its_own_session(processes: Processes) -> None:
+def test_run_and_wait_runs_the_program_in_its_own_session(processes: ProcessManager) -> None:
     processes.run_and_wait(shell("ps -o sid= -p $$"), timeout=10)
     assert int(processes.log_tail("job")) != os.getsid(0)

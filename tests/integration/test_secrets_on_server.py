@@ -66,7 +66,7 @@ def readers(deployment: Deployment) -> Counter[str]:
 
 def newest(service: Client) -> int:
     service.secrets.get(NAME, force_refresh=True)
-    info = service.secrets.info(NAME)
+    info = service.secrets.get_info(NAME)
     assert info is not None
     assert info.version is not None
     return info.version

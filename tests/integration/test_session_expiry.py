@@ -89,15 +89,15 @@ def test_token_that_expires_causes_one_login_per_ttl(
     with Session(server.address, login(server, tmp_path, **options)) as session:
         begun, read = time.monotonic(), 0
         end = threading.Event()
-        while session.logins < 4:
+        while session.login_count < 4:
             assert session.get(PATH)["data"]["data"]["value"] == "one"
             read += 1
             end.wait(0.01)
             assert time.monotonic() - begun < 30
         # Each token is used for at least half its TTL before it is replaced.
         lives = (time.monotonic() - begun) / (options["token_ttl"] / 2)
-        assert server.count(LOGIN) - logins == session.logins
-        assert session.logins <= lives + 2
+        assert server.count(LOGIN) - logins == session.login_count
+        assert session.login_count <= lives + 2
     assert read > 10
 
 

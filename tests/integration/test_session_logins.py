@@ -329,7 +329,7 @@ listener "unix" {{
         )
         with (tmp_path / "agent.log").open("wb") as log:
             process = subprocess.Popen(
-                (str(binaries.openbao()), "agent", f"-config={configuration}"),
+                (str(binaries.openbao_path()), "agent", f"-config={configuration}"),
                 env={"HOME": str(tmp_path)},
                 stdout=log,
                 stderr=log,

@@ -82,7 +82,7 @@ def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
     folder = tmp_path_factory.mktemp("stage")
     server = MemoryVault(authorise=authorise)
     wire, clock = Tampered(server), server.clock
-    role = server.approles.role(str(SCOPE))
+    role = server.approles.get_or_create_role(str(SCOPE))
     login = approle_files(folder, role.role_id, role.issue())
     root = server.tokens.issue("operator", (policies.ROOT,), ttl=float("inf"))
     operator_session = Session(
@@ -334,7 +334,7 @@ def test_cached_value_stays_in_use_after_unexpected_response(stage: Stage, what:
     stage.wire.response = Response(200, OF_ANOTHER_SHAPE[what])
     try:
         assert store.get(PLAIN) == VALUE
-        info = store.info(PLAIN)
+        info = store.get_info(PLAIN)
         assert info is not None
         assert info.stale
         with pytest.raises(UnexpectedAnswer) as caught:

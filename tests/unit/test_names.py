@@ -73,13 +73,13 @@ def test_scope_names_follow_contract() -> None:
     ],
 )
 def test_environment_is_parsed_from_variable(text: str, expected: Environment) -> None:
-    assert names.environment(text) is expected
+    assert names.parse_environment(text) is expected
 
 
 @pytest.mark.parametrize("text", ["", "Production", "test", "prd"])
 def test_environment_unknown_raises(text: str) -> None:
     with pytest.raises(InvalidName, match="expected one of dev, development, staging"):
-        names.environment(text)
+        names.parse_environment(text)
 
 
 def test_variable_name_and_secret_name_are_inverse() -> None:

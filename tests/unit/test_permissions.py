@@ -14,7 +14,7 @@ SCOPE = Scope("gaara-store", Environment.DEV)
 def test_need_returns_policy_rule() -> None:
     need = permissions.need("read-secret", SCOPE.secret("jwt-secret"))
     assert need == Need("secret/data/gaara-store/dev/jwt-secret", "read")
-    assert need.rule() == (
+    assert need.policy_rule() == (
         'path "secret/data/gaara-store/dev/jwt-secret" { capabilities = ["read"] }'
     )
 

@@ -85,7 +85,7 @@ class Servers:
 
 @pytest.fixture(scope="module")
 def servers(deployment: Deployment) -> Iterator[Servers]:
-    given = deployment.local.access.given_secrets()
+    given = deployment.local.access.provided_secrets()
     echo = ThreadingHTTPServer(("127.0.0.1", 0), Echo)
     thread = threading.Thread(target=echo.serve_forever)
     thread.start()

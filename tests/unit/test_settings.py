@@ -21,7 +21,7 @@ def test_settings_are_read_from_variables() -> None:
     assert settings.vault_addr == "https://vault.example.com:8200"
     assert settings.config_file == Path("/run/config/app.yaml")
     assert settings.audit_mode == "each"
-    assert not settings.development
+    assert not settings.is_development
 
 
 @pytest.mark.parametrize(
@@ -61,9 +61,9 @@ def test_settings_accept_http_to_local_proxy() -> None:
 
 def test_settings_without_server_are_allowed_in_development_only() -> None:
     settings = from_environment({**GOOD, "ENVIRONMENT": "dev", "VAULT_ADDR": ""})
-    assert settings.development
+    assert settings.is_development
     with pytest.raises(ConfigurationError, match="VAULT_ADDR is not set"):
-        settings.required_address()
+        settings.require_address()
 
 
 def test_settings_have_extra_addresses_and_namespace() -> None:

@@ -30,7 +30,11 @@ from vault.declare.schema.model import Given, Source
 from vault.dotenv.proof import Read
 from vault.dotenv.swap import Say
 from vault.reconcile.resources import read_data
-from vault.reconcile.resources.static_roles import check_fields, entry, parsed
+from vault.reconcile.resources.static_roles import (
+    check_no_other_fields,
+    parse_database_url,
+    read_entry,
+)
 
 _PORT: Final = 5432
 
@@ -114,7 +118,7 @@ def _declared(place: AdoptionContext, name: str) -> Source:
 
 def _old_url(place: AdoptionContext, name: str) -> URL | None:
     """The URL that the secret holds; None when it holds a template alone."""
-    held = entry(place.session, place.scope.secret(name))
+    held = read_entry(place.session, place.scope.secret(name))
     if held.value is None and held.template is not None:
         return None
     if held.value is None:
@@ -122,8 +126,8 @@ def _old_url(place: AdoptionContext, name: str) -> URL | None:
     if role_exists(place, name):
         return None  # what it holds opens nothing any more
     if held.template is None:
-        check_fields(held, name)
-    return parsed(Secret(held.value), name)
+        check_no_other_fields(held, name)
+    return parse_database_url(Secret(held.value), name)
 
 
 def role_exists(place: AdoptionContext, name: str) -> bool:
@@ -199,7 +203,7 @@ def prove(place: AdoptionContext, name: str, username: str) -> None:
         ConfigurationError: it is somebody else's URL.
 
     """
-    url = parsed(place.read(name), name)
+    url = parse_database_url(place.read(name), name)
     with database_user.connected(url):
         pass
     if url.username != username:

@@ -14,11 +14,16 @@ from vault.adoption.adopt import AdoptionContext, prove, role_exists, unfinished
 from vault.declare.edit import environment_file
 from vault.declare.schema.adopted import Adopted
 from vault.dotenv.swap import Say
-from vault.reconcile.resources.ownership import note
-from vault.reconcile.resources.ownership import path as record_path
-from vault.reconcile.resources.secrets import generate, merge_metadata, metadata_path
-from vault.reconcile.resources.static_roles import StaticRole, entry, parsed, write_entry
-from vault.reconcile.resources.static_roles import template as template_of
+from vault.reconcile.resources.ownership import ownership_path as record_path
+from vault.reconcile.resources.ownership import read_ownership
+from vault.reconcile.resources.secrets import generate_value, merge_metadata, metadata_path
+from vault.reconcile.resources.static_roles import (
+    StaticRole,
+    parse_database_url,
+    read_entry,
+    write_entry,
+)
+from vault.reconcile.resources.static_roles import template_from_url as template_of
 
 #: Seconds that a password must still live, so that it isn't changed while it is being kept.
 _QUIET: Final = 60
@@ -44,12 +49,14 @@ def undo(
 
     """
     source = place.declaration().secrets(place.scope).get(name)
-    held = entry(place.session, place.scope.secret(name))
+    held = read_entry(place.session, place.scope.secret(name))
     exists = role_exists(place, name)
     # The note that the role is ours goes last: until then a run that was killed is known by it.
     record = record_path(place.scope.environment, StaticRole.kind, place.scope.static_role(name))
     template = held.template is not None
-    if not (exists or template or isinstance(source, Adopted) or note(place.session, record)):
+    if not (
+        exists or template or isinstance(source, Adopted) or read_ownership(place.session, record)
+    ):
         say(f"{name} isn't adopted: nothing to undo")
         return None
     if template and not exists and held.value is None and set_password is None:
@@ -78,7 +85,7 @@ def _let_go(place: AdoptionContext, name: str, say: Say) -> Secret:
         say("the server changes the password no more")
     place.apply()
     value = place.read(name)
-    prove(place, name, str(parsed(value, name).username))
+    prove(place, name, str(parse_database_url(value, name).username))
     place.deliver()
     return value
 
@@ -88,7 +95,7 @@ def _keep(
 ) -> None:
     """Write the secret's plain value, with the password of now."""
     path = place.scope.secret(name)
-    held = entry(place.session, path)
+    held = read_entry(place.session, path)
     if held.template is None and not role_exists(place, name):
         return
     # A run that was killed has written a plain value; the server may have changed that password.
@@ -99,7 +106,7 @@ def _keep(
     elif held.value is not None:
         value = Secret(held.value)
     elif set_password is not None and isinstance(source, Adopted):
-        password = generate(_LENGTH, "alphanumeric")
+        password = generate_value(_LENGTH, "alphanumeric")
         set_password(source.username, password)
         value = compose(template, source.username, password.reveal())
     else:

@@ -19,14 +19,14 @@ from app_integration.names import Scope
 from vault.declare.declaration import Declaration
 from vault.reconcile.hcl.policy_rules import Rule, parse_rules
 from vault.reconcile.hcl.syntax import HclError
-from vault.reconcile.resources import Reader, read_data
+from vault.reconcile.resources import ReadSession, read_data
 from vault.reconcile.resources.secrets import metadata_path, read_value
 
 _KEY_BYTES: Final = 32
 
 
 @dataclass(frozen=True, slots=True)
-class Side:
+class EnvironmentState:
     """State of one service in one environment.
 
     Attributes:
@@ -69,18 +69,18 @@ class Differences:
         return bool(self.missing or self.policy or self.same)
 
 
-def new_key() -> bytes:
+def generate_comparison_key() -> bytes:
     """Return a random key for one comparison."""
     return secrets.token_bytes(_KEY_BYTES)
 
 
 def read_state(
-    reader: Reader,
+    reader: ReadSession,
     declaration: Declaration,
     scope: Scope,
     key: bytes,
     now: Callable[[], datetime] = lambda: datetime.now(UTC),
-) -> Side:
+) -> EnvironmentState:
     """Return the state of one service in one environment.
 
     If the reader is not allowed to read values, the result has none.
@@ -106,10 +106,10 @@ def read_state(
         _neutral(name, scope): _read_policy(reader, name, scope)
         for name in _policy_names(declaration, scope)
     }
-    return Side(scope, declared, present, policies, values, unread)
+    return EnvironmentState(scope, declared, present, policies, values, unread)
 
 
-def compare(one: Side, other: Side) -> Differences:
+def compare(one: EnvironmentState, other: EnvironmentState) -> Differences:
     """Return the differences between two states of one service, and the values they share."""
     return Differences(
         missing=(*_missing_values(one, other), *_missing_values(other, one)),
@@ -119,13 +119,13 @@ def compare(one: Side, other: Side) -> Differences:
     )
 
 
-def _missing_values(one: Side, other: Side) -> Iterable[str]:
+def _missing_values(one: EnvironmentState, other: EnvironmentState) -> Iterable[str]:
     for name in sorted(one.present - other.present):
         reason = "has no value" if name in other.declared else "is not declared"
         yield f"{other.scope.secret(name)} {reason}; {one.scope.secret(name)} has one"
 
 
-def _policy_differences(one: Side, other: Side) -> Iterable[str]:
+def _policy_differences(one: EnvironmentState, other: EnvironmentState) -> Iterable[str]:
     for neutral_name, rules in one.policies.items():
         name = f"{one.scope}{neutral_name.removeprefix(_neutral(str(one.scope), one.scope))}"
         other_rules = other.policies.get(neutral_name)
@@ -138,7 +138,7 @@ def _policy_differences(one: Side, other: Side) -> Iterable[str]:
                 yield f"only {name}: {rule.path} [{', '.join(sorted(rule.capabilities))}]"
 
 
-def _shared_values(one: Side, other: Side) -> Iterable[str]:
+def _shared_values(one: EnvironmentState, other: EnvironmentState) -> Iterable[str]:
     by_value: defaultdict[bytes, list[str]] = defaultdict(list)
     for name, value in other.values.items():
         by_value[value].append(name)
@@ -148,7 +148,7 @@ def _shared_values(one: Side, other: Side) -> Iterable[str]:
             yield f"{one.scope.secret(name)} and {other_path} have the same value"
 
 
-def _has_value(reader: Reader, name: str, now: datetime) -> bool:
+def _has_value(reader: ReadSession, name: str, now: datetime) -> bool:
     """Return whether the latest version exists at *now*, neither deleted nor destroyed.
 
     A version with a scheduled deletion has that time as its deletion time from the beginning.
@@ -172,11 +172,11 @@ def _policy_names(declaration: Declaration, scope: Scope) -> tuple[str, ...]:
     return (str(scope), scope.starter) if has_starter else (str(scope),)
 
 
-def _value_hmac(reader: Reader, name: str, key: bytes) -> bytes:
+def _value_hmac(reader: ReadSession, name: str, key: bytes) -> bytes:
     return hmac.digest(key, read_value(reader, name).encode(), "sha256")
 
 
-def _read_policy(reader: Reader, name: str, scope: Scope) -> frozenset[Rule] | None:
+def _read_policy(reader: ReadSession, name: str, scope: Scope) -> frozenset[Rule] | None:
     data = read_data(reader, f"sys/policies/acl/{name}")
     if data is None:
         return None

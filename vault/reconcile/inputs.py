@@ -32,7 +32,7 @@ class Inputs:
             return None
         return Secret((self.folder / path).read_text(encoding="utf-8").removesuffix("\n"))
 
-    def required(self, path: str) -> Secret:
+    def get_required(self, path: str) -> Secret:
         """Return the value for *path* without a final line break.
 
         Raises:

@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from app_integration.errors import RateLimited
-from app_integration.transport.http import Sender
+from app_integration.transport.http import RequestSender
 
 log = logging.getLogger(__name__)
 
@@ -27,7 +27,7 @@ _MAX_BACKOFF: Final = 15.0
 _LOG_THRESHOLD: Final = 2.0
 
 
-class Pace:
+class SharedBackoff:
     """A backoff that all connections to a server share. Thread-safe."""
 
     def __init__(
@@ -50,9 +50,9 @@ class Pace:
         self._lock = threading.Lock()
         self._next = clock()
 
-    def __call__(self, sender: Sender) -> Paced:
+    def __call__(self, sender: RequestSender) -> BackoffSender:
         """Return a connection that sends through *sender* and shares this backoff."""
-        return Paced(sender, self)
+        return BackoffSender(sender, self)
 
     def send_with_backoff(self, send: Callable[[], dict[str, Any]]) -> dict[str, Any]:
         """Return the response of *send*, retried after a wait if the server limits requests.
@@ -87,10 +87,10 @@ class Pace:
             log.warning("the server limits requests; continuing in %d s", seconds)
 
 
-class Paced:
-    """A connection that shares the backoff of a :class:`Pace`."""
+class BackoffSender:
+    """A connection that shares the backoff of a :class:`SharedBackoff`."""
 
-    def __init__(self, sender: Sender, pace: Pace) -> None:
+    def __init__(self, sender: RequestSender, pace: SharedBackoff) -> None:
         self._sender = sender
         self._pace = pace
 

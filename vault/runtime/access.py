@@ -39,7 +39,7 @@ class Access:
         """Return the PostgreSQL account that Vault logs in with."""
         return self.database.manager
 
-    def given_secrets(self) -> dict[str, Secret]:
+    def provided_secrets(self) -> dict[str, Secret]:
         """Return the values that the service would have in its ``.env``, by secret name."""
         return {
             "database-url": self.database.url(),

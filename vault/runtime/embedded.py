@@ -15,8 +15,8 @@ from vault.runtime.layout import Layout
 from vault.runtime.ports import Ports, check_free
 from vault.runtime.processes.agent import AgentProcess
 from vault.runtime.processes.lock import Lock
-from vault.runtime.processes.processes import Processes
-from vault.runtime.runtime import Progress, StartResult, Status, quiet
+from vault.runtime.processes.processes import ProcessManager
+from vault.runtime.runtime import Progress, StartResult, Status, no_progress
 from vault.runtime.servers.openbao import OpenBao
 from vault.runtime.servers.postgres import Postgres
 from vault.runtime.servers.server import Server
@@ -28,7 +28,7 @@ class StillRunning(StrongroomError):
     """A process of this deployment that must be stopped before the deployment is erased."""
 
 
-class Embedded:
+class EmbeddedRuntime:
     """Servers of a local deployment, for the service of *scope*."""
 
     name: Final = "embedded"
@@ -36,7 +36,7 @@ class Embedded:
     def __init__(self, layout: Layout, ports: Ports, scope: Scope) -> None:
         self.layout = layout
         self.ports = ports
-        self.processes = Processes(layout)
+        self.processes = ProcessManager(layout)
         self.access = Access(layout, ports, scope)
         self.agent_host = AgentProcess(layout, self.processes)
         self._lock = Lock(layout)
@@ -51,7 +51,7 @@ class Embedded:
             self._smtp,
         )
 
-    def start(self, progress: Progress = quiet) -> StartResult:
+    def start(self, progress: Progress = no_progress) -> StartResult:
         """Start the servers that are not running.
 
         If one fails, the servers that this call started are stopped again.
@@ -75,14 +75,14 @@ class Embedded:
             try:
                 # An earlier command may have been killed before a running server was set up, so
                 # that start(), which repeats the setup, is called for each server.
-                _run_on_each(running, lambda server: server.start(), quiet)
+                _run_on_each(running, lambda server: server.start(), no_progress)
                 _run_on_each(missing, lambda server: server.start(), progress)
             except BaseException:
-                _run_on_each(missing, lambda server: server.stop(), quiet)
+                _run_on_each(missing, lambda server: server.stop(), no_progress)
                 raise
         return StartResult(tuple(server.name for server in missing), self._vault.root_token)
 
-    def stop(self, progress: Progress = quiet) -> tuple[str, ...]:
+    def stop(self, progress: Progress = no_progress) -> tuple[str, ...]:
         """Stop all four servers, and return the names of those that were running.
 
         Their data stays.

@@ -38,7 +38,7 @@ def read_or_create_password(path: Path, generate: Callable[[], str] = _new_passw
     return Secret(password)
 
 
-def private_folder(path: Path) -> None:
+def ensure_private_folder(path: Path) -> None:
     """Create the folder *path*, or check it, and set its mode to 0700.
 
     Only its owner, the user that runs this process, can enter it.

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from app_integration.names import Scope
-from vault.runtime.files import private_folder
+from vault.runtime.files import ensure_private_folder
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +42,7 @@ class Layout:
             self.configs,
         )
         for folder in folders:
-            private_folder(folder)
+            ensure_private_folder(folder)
 
     @property
     def dev_env(self) -> Path:

@@ -39,7 +39,7 @@ class Ports:
 
     def __post_init__(self) -> None:
         seen: dict[int, str] = {}
-        for name, port in self.named().items():
+        for name, port in self.by_name().items():
             if port in seen:
                 raise ConfigurationError(
                     f"{setting(seen[port])} and {setting(name)} are both {port};"
@@ -47,7 +47,7 @@ class Ports:
                 )
             seen[port] = name
 
-    def named(self) -> dict[str, int]:
+    def by_name(self) -> dict[str, int]:
         """Return each port by the name of its field."""
         return {field.name: getattr(self, field.name) for field in fields(self)}
 
@@ -91,7 +91,7 @@ def check_free(ports: Ports, names: Iterable[str] | None = None) -> None:
         ConfigurationError: If this user is not allowed to listen on a port.
 
     """
-    numbers = ports.named()
+    numbers = ports.by_name()
     for name in numbers if names is None else names:
         if not _is_free(numbers[name]):
             raise PortTaken(numbers[name], setting(name), _describe_holder(numbers[name]))

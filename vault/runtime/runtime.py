@@ -65,7 +65,7 @@ class Status:
     since: datetime | None
 
 
-def quiet(_title: str) -> AbstractContextManager[None]:
+def no_progress(_title: str) -> AbstractContextManager[None]:
     """Return a context manager that shows no progress."""
     return nullcontext()
 
@@ -128,7 +128,7 @@ class Servers(Protocol):
         """
         ...
 
-    def start(self, progress: Progress = quiet) -> StartResult:
+    def start(self, progress: Progress = no_progress) -> StartResult:
         """Start the servers that are not running.
 
         Args:
@@ -153,7 +153,7 @@ class Servers(Protocol):
 class Runtime(Servers, Protocol):
     """Operations on servers that the commands for a local deployment need."""
 
-    def stop(self, progress: Progress = quiet) -> tuple[str, ...]:
+    def stop(self, progress: Progress = no_progress) -> tuple[str, ...]:
         """Stop all servers, and return the names of those that were running."""
         ...
 

@@ -97,7 +97,7 @@ class BlindIndex:
             return ()
         return tuple(key.value(message) for key in self._versions.live())
 
-    def same(self, one: Sequence[object], other: Sequence[object]) -> bool:
+    def values_equal(self, one: Sequence[object], other: Sequence[object]) -> bool:
         """Return whether two rows' values are equal for this index, to filter decrypted candidates.
 
         Args:
@@ -172,7 +172,7 @@ class BlindIndex:
         raise TypeError("a blind index cannot be pickled or copied; declare it in each process")
 
 
-def label(name: str, parts: int) -> bytes:
+def hash_label(name: str, parts: int) -> bytes:
     """Return the bytes that every hash of one index begins with.
 
     They differ for each index, so that index values of two indexes cannot be compared.

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from app_integration.encryption.keys.services import KeyService
 
 #: One normaliser, or one for each part of a compound index.
-Normalise = str | Normaliser | Sequence[str | Normaliser]
+NormaliserSpec = str | Normaliser | Sequence[str | Normaliser]
 
 
 class BlindIndexes:
@@ -71,7 +71,7 @@ class BlindIndexes:
         *,
         rows: int,
         distinct: int | None = None,
-        normalise: Normalise = "exact",
+        normalise: NormaliserSpec = "exact",
         low_entropy: bool = False,
     ) -> BlindIndex:
         """Declare the index *name*. No request is sent yet.
@@ -105,7 +105,7 @@ class BlindIndexes:
             )
         bits = _check_bits(name, bits_for(rows, distinct), low_entropy=low_entropy)
         parts = [normalise] if isinstance(normalise, str) or callable(normalise) else normalise
-        label = blind_index.label(name, len(parts))
+        label = blind_index.hash_label(name, len(parts))
         declared = BlindIndex(name, parts, self._versions(name, label=label, bits=bits))
         self._declared[name] = declared
         return declared

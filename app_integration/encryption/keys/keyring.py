@@ -68,8 +68,8 @@ class Keyring:
     service is unavailable, cached keys are used up to their limits.
 
     Attributes:
-        carried: The source of data keys for self-contained tokens.
-        numbered: The source of data keys for keyring tokens, which need a store.
+        self_contained_keys: The source of data keys for self-contained tokens.
+        keyring_keys: The source of data keys for keyring tokens, which need a store.
 
     """
 
@@ -106,9 +106,11 @@ class Keyring:
         self._store = store
         self._clock = clock
         self._random = random
-        self.carried = ActiveDataKey(self._generate_carried, limits, clock, background)
-        self.numbered = ActiveDataKey(
-            self._generate_numbered, limits, clock, background, self._is_stored, report
+        self.self_contained_keys = ActiveDataKey(
+            self._generate_self_contained, limits, clock, background
+        )
+        self.keyring_keys = ActiveDataKey(
+            self._generate_keyring, limits, clock, background, self._is_stored, report
         )
         self._read = DataKeyCache(limits.data_key_cache, limits.data_key_age)
         self.reset_after_fork()
@@ -116,8 +118,8 @@ class Keyring:
 
     def reset_after_fork(self) -> None:
         """Drop every key and recreate the locks; the next call generates or unwraps a key."""
-        self.carried.reset_after_fork()
-        self.numbered.reset_after_fork()
+        self.self_contained_keys.reset_after_fork()
+        self.keyring_keys.reset_after_fork()
         self._read.reset_after_fork()
         self._flights: SingleFlight[CachedKey] = SingleFlight()
 
@@ -185,14 +187,14 @@ class Keyring:
         return fetched
 
     def _find_wrapped(self, names: Collection[KeyName]) -> list[tuple[KeyName, _WrappedDataKey]]:
-        carried: list[tuple[KeyName, _WrappedDataKey]] = [
+        from_tokens: list[tuple[KeyName, _WrappedDataKey]] = [
             (name, _WrappedDataKey(name.wrapped, name.commitment, TEXT_PURPOSES[name.version], 0))
             for name in names
             if isinstance(name, SelfContained)
         ]
         numbers = [name for name in names if isinstance(name, int)]
         rows = self.store.get(numbers) if numbers else []
-        return carried + [
+        return from_tokens + [
             (
                 row.number,
                 _WrappedDataKey(
@@ -210,14 +212,14 @@ class Keyring:
         data_key = DataKey(key, sealed.wrapped, sealed.purpose, sealed.number)
         return data_key if data_key.commits_to(sealed.commitment) else None
 
-    def _generate_carried(self) -> DataKey:
+    def _generate_self_contained(self) -> DataKey:
         key = self._random(SIZE)
         data_key = DataKey(key, self._wrap(key), TEXT_PURPOSES[TEXT_VERSION])
         name = SelfContained(TEXT_VERSION, data_key.wrapped, data_key.commitment)
         self._read.put(name, data_key, self._clock())
         return data_key
 
-    def _generate_numbered(self) -> DataKey:
+    def _generate_keyring(self) -> DataKey:
         """Return a new key whose row is in the store before anything is encrypted under it."""
         store, key = self.store, self._random(SIZE)
         wrapped = self._wrap(key)

@@ -34,7 +34,7 @@ DATETIME: Final = 8
 JSON: Final = 9
 
 #: The errors that decoders and AES-GCM raise for invalid bytes.
-UNREADABLE: Final = (InvalidTag, KeyError, ValueError, ArithmeticError, RecursionError)
+DECODING_ERRORS: Final = (InvalidTag, KeyError, ValueError, ArithmeticError, RecursionError)
 MAX_SIZE: Final = 2**20  # bytes, encoded, because larger values belong in files
 
 _Encoder: TypeAlias = Callable[[Any], bytes]
@@ -80,7 +80,7 @@ def decode(code: int, encoded: bytes) -> object:
     """
     try:
         return DECODERS[code](encoded)
-    except UNREADABLE:
+    except DECODING_ERRORS:
         raise_decryption_failed()
 
 

@@ -51,7 +51,7 @@ class _EncryptedAttribute(DeferredAttribute):  # type: ignore[misc] # Django has
         row.__dict__[name] = value
         if value is not None and not isinstance(value, Stored):
             # Encoded here only so that a value of a wrong type raises now and not at save.
-            self.field.declared_field.plaintext(value)
+            self.field.declared_field.encode_value(value)
             known_values(row)[name] = KnownValue(value)
             row.__dict__[name] = None
 

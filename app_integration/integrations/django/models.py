@@ -93,7 +93,9 @@ def exactly(rows: Any, field: str, value: Any) -> list[Any]:
     """
     index = rows.model._meta.get_field(field).index_field()
     wanted = as_index_values(value)
-    return [row for row in rows if index.blind_index.same(index.indexed_values(row), wanted)]
+    return [
+        row for row in rows if index.blind_index.values_equal(index.indexed_values(row), wanted)
+    ]
 
 
 def _check_order(model: Any, names: Iterable[Any]) -> None:

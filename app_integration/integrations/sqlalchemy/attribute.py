@@ -108,7 +108,7 @@ class Encrypted:
         """
         if value is not None:
             # Encoded here only so that a value of a wrong type raises now and not at the flush.
-            self.declared_field(type(row)).plaintext(value)
+            self.declared_field(type(row)).encode_value(value)
         known_values(row)[self.name] = KnownValue(value)
         if None not in self.context_values(row):
             self.encrypt_pending(row)

@@ -10,7 +10,7 @@ from sqlalchemy.orm import mapped_column
 
 from app_integration import default_client
 from app_integration.encryption.blind_index.index import BlindIndex
-from app_integration.encryption.blind_index.registry import BlindIndexes, Normalise
+from app_integration.encryption.blind_index.registry import BlindIndexes, NormaliserSpec
 from app_integration.integrations.sqlalchemy.columns import IndexType
 
 
@@ -30,7 +30,7 @@ class Index:
 
     rows: int
     distinct: int | None = None
-    normalise: Normalise = "exact"
+    normalise: NormaliserSpec = "exact"
     low_entropy: bool = False
 
     def declare(self, name: str, indexes: BlindIndexes) -> BlindIndex:

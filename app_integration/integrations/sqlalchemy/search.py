@@ -157,7 +157,9 @@ def exactly(rows: Iterable[Any], attribute: Searchable, value: Any) -> list[Any]
     """
     column = attribute._require_index()  # noqa: SLF001 (a class of this module)
     wanted = _as_index_values(value)
-    return [row for row in rows if column.blind_index.same(column.indexed_values(row), wanted)]
+    return [
+        row for row in rows if column.blind_index.values_equal(column.indexed_values(row), wanted)
+    ]
 
 
 def _as_index_values(value: Any) -> Sequence[Any]:

@@ -46,7 +46,7 @@ class Database:
         """Have the password of *user* end in a minute."""
         statement = SQL("ALTER ROLE {} VALID UNTIL {}")
         end = Literal(str(datetime.now(UTC) + timedelta(minutes=1)))
-        with self.accounts.superuser() as superuser:
+        with self.accounts.connect_as_superuser() as superuser:
             superuser.execute(statement.format(Identifier(user), end))
 
     def valid_until(self, user: str) -> datetime:
@@ -70,7 +70,7 @@ class Database:
             operator.post(_URL, {"data": held})
 
     def _ask(self, query: LiteralString, *values: str | int) -> list[tuple[Any, ...]]:
-        with self.accounts.superuser() as superuser:
+        with self.accounts.connect_as_superuser() as superuser:
             return superuser.execute(query, values).fetchall()
 
 

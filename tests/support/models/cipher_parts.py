@@ -80,7 +80,7 @@ class Rows:
         self.lookups += 1
         return [self.keys[number] for number in numbers if number in self.keys]
 
-    def of_scope(self, scope: str) -> list[WrappedKey]:
+    def list_by_scope(self, scope: str) -> list[WrappedKey]:
         return [key for key in self.keys.values() if key.scope == scope]
 
     def rewrap(self, key: WrappedKey, wrapped: bytes, version: int) -> bool:

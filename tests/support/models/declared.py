@@ -12,7 +12,7 @@ from app_integration.session.session import Session
 from policies.render import render_policies
 from vault.declare.declaration import Declaration
 from vault.declare.load import load
-from vault.reconcile.desired.desired import desired
+from vault.reconcile.desired.desired import desired_resources
 from vault.reconcile.inputs import Inputs
 from vault.reconcile.planning.apply import apply
 from vault.reconcile.planning.build import Prune, build_plan
@@ -72,7 +72,7 @@ def plan(
     """What separates the server from *declared*; *given* is API path → value."""
     supply = Inputs({path: Secret(value) for path, value in (given or {}).items()})
     policies = render_policies(declared, Environment.DEV)
-    resources = desired(declared, Environment.DEV, policies, supply)
+    resources = desired_resources(declared, Environment.DEV, policies, supply)
     return build_plan(session, resources, Prune(Environment.DEV) if prune else None)
 
 

@@ -24,7 +24,7 @@ from app_integration.names import Environment, Scope
 from app_integration.observability import redaction
 from app_integration.observability.audit_log import AuditLog
 from app_integration.secret import Secret
-from app_integration.secret_store.cache_entry import OUTAGE_PAUSE, Key
+from app_integration.secret_store.cache_entry import OUTAGE_BACKOFF, Key
 from app_integration.secret_store.store import SecretStore
 from app_integration.session.session import Session
 from app_integration.session.token_manager import DENIAL_SECONDS
@@ -83,7 +83,7 @@ class Gone:
 class Watched:
     """The real source, with a note of each answer, and a life for the value that has one."""
 
-    decides: ClassVar = True
+    is_authoritative: ClassVar = True
 
     def __init__(self, source: VaultSource, told: Callable[..., None]) -> None:
         self._source = source
@@ -118,10 +118,10 @@ class StoreMachine(RuleBasedStateMachine):
         self.last: Fetched | StrongroomError | None = None
         self.last_key: Key = ""
 
-    @initialize(draw=st.floats(0, 1))
-    def start(self, draw: float) -> None:
+    @initialize(jitter=st.floats(0, 1))
+    def start(self, jitter: float) -> None:
         folder = Path(self._open.enter_context(tempfile.TemporaryDirectory()))
-        role = self.server.approles.role(str(SCOPE))
+        role = self.server.approles.get_or_create_role(str(SCOPE))
         login = approle_files(folder, role.role_id, role.issue())
         root = self.server.tokens.issue("operator", ("root",), ttl=float("inf"))
         self.session, self.operator = (
@@ -140,9 +140,9 @@ class StoreMachine(RuleBasedStateMachine):
             [Watched(VaultSource(self.session, SCOPE), self._told)],
             AuditLog(SCOPE, lambda _line: None),
             limits=LIMITS,
-            register=redaction.SecretRegistry(),
+            registry=redaction.SecretRegistry(),
             clock=self.clock,
-            draw=lambda: draw,
+            jitter=lambda: jitter,
         )
         for name in NAMES:
             self.put(name, "first")
@@ -313,7 +313,7 @@ class StoreMachine(RuleBasedStateMachine):
         if not isinstance(got, tuple):
             return
         if asked and isinstance(self.last, OUTAGE) and self.last_key not in (name, *self.held):
-            self.gone[self.last_key] = Gone(type(self.last), self.clock(), OUTAGE_PAUSE)
+            self.gone[self.last_key] = Gone(type(self.last), self.clock(), OUTAGE_BACKOFF)
         version, previous = self.held[name].version, got[1]
         assert got[0] == self.held[name].value
         if previous is not None:
@@ -333,7 +333,7 @@ class StoreMachine(RuleBasedStateMachine):
         now, held, gone = self.clock(), self.held.get(key), self.gone.get(key)
         if held is not None and within(held.asked, now, self._ttl(key)):
             return held.value
-        if held and within(held.waiting, now, OUTAGE_PAUSE) and self._stale(key, now):
+        if held and within(held.waiting, now, OUTAGE_BACKOFF) and self._stale(key, now):
             return held.value
         if gone is not None and within(gone.since, now, gone.pause):
             return gone.kind
@@ -352,7 +352,7 @@ class StoreMachine(RuleBasedStateMachine):
     def _check(self, key: Key, expected: Any, got: Any, asked: int, default: str | None) -> None:
         now = self.clock()
         if expected is None and not asked:
-            assert within(self.spared, now, OUTAGE_PAUSE)
+            assert within(self.spared, now, OUTAGE_BACKOFF)
             assert self._stale(key, now)
             expected = self.held[key].value
         elif expected is None:
@@ -382,7 +382,7 @@ class StoreMachine(RuleBasedStateMachine):
     @invariant()
     def what_is_told_is_what_is_held(self) -> None:
         for name in NAMES if hasattr(self, "store") else ():
-            info, held = self.store.info(name), self.held.get(name)
+            info, held = self.store.get_info(name), self.held.get(name)
             if info is None:
                 # Let go of by the refresh, at its end, or never there.
                 assert held is None or not self._stale(name, self.clock())

@@ -56,7 +56,7 @@ class Failing(Session):
 @contextmanager
 def place(root: Path, session: Session | None = None) -> Iterator[AdoptionContext]:
     """The deployment in *root*, without its agent."""
-    local = operate.local(root)
+    local = operate.local_deployment(root)
     console = Console(quiet=True)
     with (
         session or local.operator(APPLY_ROLE) as operator,
@@ -64,19 +64,19 @@ def place(root: Path, session: Session | None = None) -> Iterator[AdoptionContex
     ):
 
         def apply_again() -> int:
-            found = operate.make(operator, "dev", root, None)
+            found = operate.make_plan(operator, "dev", root, None)
             apply(operator, found, lambda _: None, workers=1)
             return len(found.changes)
 
         yield AdoptionContext(
             scope=local.scope,
             environment_file=operate.declaration_root() / "environments" / "dev.yaml",
-            declaration=lambda: operate.local(root).declaration,
+            declaration=lambda: operate.local_deployment(root).declaration,
             session=operator,
             apply=apply_again,
             read=read,
             deliver=lambda: None,
-            grant=local.access.database.let_manage,
+            grant=local.access.database.allow_password_changes,
         )
 
 

@@ -32,7 +32,7 @@ from app_integration.auth import methods
 from app_integration.errors import StrongroomError
 from app_integration.observability import secret_registry
 from app_integration.transport.answers import Auth
-from console.local import Local
+from console.local import LocalDeployment
 from vault.runtime.layout import Layout
 
 WINDOW: Final = 32  # bytes: of a longer value each part of this length is searched
@@ -160,7 +160,7 @@ def _watch(sweep: Sweep) -> None:
     _wrap(secret_registry.SecretRegistry, "add", _learn_live, sweep)
     _wrap(methods.Token, "from_auth", _learn_token, sweep)
     _wrap(subprocess.Popen, "__init__", _note_child, sweep)
-    _wrap(Local, "reset", _gather_first, sweep)
+    _wrap(LocalDeployment, "reset", _gather_first, sweep)
     _wrap(StrongroomError, "__init__", _note_error, sweep)
 
 
@@ -197,7 +197,7 @@ def _note_child(before: Any, sweep: Sweep) -> Any:
 
 
 def _gather_first(before: Any, sweep: Sweep) -> Any:
-    def reset(self: Local) -> None:
+    def reset(self: LocalDeployment) -> None:
         _gather_deployment(sweep, self.layout)
         before(self)
 

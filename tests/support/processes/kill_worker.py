@@ -26,7 +26,7 @@ from vault.declare.load import load
 from vault.declare.schema.adopted import Adoption
 from vault.declare.schema.field_types import Endpoint
 from vault.declare.schema.model import Derived, Generated, ServiceDeclaration
-from vault.reconcile.desired.desired import desired
+from vault.reconcile.desired.desired import desired_resources
 from vault.reconcile.inputs import Inputs
 from vault.reconcile.planning import plan_file
 from vault.reconcile.planning.apply import apply
@@ -34,7 +34,7 @@ from vault.reconcile.planning.build import Prune, build_plan
 from vault.reconcile.planning.plan import Plan
 from vault.reconcile.resources import Resource
 from vault.reconcile.resources.database import DatabaseConnection
-from vault.reconcile.resources.ownership import Recorded
+from vault.reconcile.resources.ownership import ManagedResource
 
 #: What is declared at first, and what is left of it later: the rest is to be pruned.
 ALL, MORE, FEWER = "all", "more", "fewer"
@@ -154,12 +154,14 @@ def wanted(
     url = f"postgresql://{user}:{USER_PASSWORD}@127.0.0.1:{database}/postgres"
     given = {**supply, **({f"{KV_MOUNT}/gaara-store/dev/{ADOPTED}": url} if scene == ALL else {})}
     values = Inputs({path: Secret(value) for path, value in given.items()})
-    resources = desired(declaration, Environment.DEV, policies, values)
+    resources = desired_resources(declaration, Environment.DEV, policies, values)
     return [_with_manager(resource, f"{namespace}_manager") for resource in resources]
 
 
 def _with_manager(resource: Resource, manager: str) -> Resource:
-    if not isinstance(resource, Recorded) or not isinstance(resource.resource, DatabaseConnection):
+    if not isinstance(resource, ManagedResource) or not isinstance(
+        resource.resource, DatabaseConnection
+    ):
         return resource
     return replace(resource, resource=replace(resource.resource, username=manager))
 
@@ -177,7 +179,7 @@ def run_saved(session: Session, resources: list[Resource], file: Path, workers: 
     """Carry out the plan in *file*, as ``apply FILE`` does."""
     saved = plan_file.load(file)
     plan = build_plan(session, resources, saved.prune)
-    saved.check(plan)
+    saved.require_current(plan)
     apply(session, plan, lambda _: None, workers)
 
 

@@ -7,7 +7,7 @@ import signal
 from tests.support.processes.shell import Shell
 
 
-def killed_after_steps(shell: Shell, steps: int) -> None:
+def kill_after_steps(shell: Shell, steps: int) -> None:
     """Kill the command alone, as the kernel does when memory is short; its servers stay."""
     with shell.begin("up") as process:
         assert process.stdout is not None
@@ -19,7 +19,7 @@ def killed_after_steps(shell: Shell, steps: int) -> None:
         process.send_signal(signal.SIGKILL)
 
 
-def check_that_the_next_ends_it(shell: Shell) -> None:
+def check_next_up_completes(shell: Shell) -> None:
     again = shell("up")
     assert again.returncode == 0, again.stdout + again.stderr
     assert "Traceback" not in again.stdout + again.stderr

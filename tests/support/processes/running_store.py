@@ -12,7 +12,7 @@ from typing import Any, Final
 import requests
 
 from tests.support.servers.deployment import container, eventually
-from vault.runtime.docker.containers import Containers
+from vault.runtime.docker.containers import ContainerRuntime
 
 __all__ = ["ROOT", "Person", "RunningStore", "StoreInContainer", "eventually"]
 
@@ -136,7 +136,7 @@ class RunningStore:
 class StoreInContainer(RunningStore):
     """The store of a deployment in containers."""
 
-    def __init__(self, servers: Containers) -> None:
+    def __init__(self, servers: ContainerRuntime) -> None:
         super().__init__({}, servers.ports.store, Path(os.devnull), host="0.0.0.0")  # noqa: S104 (of its container)
         self._servers = servers
 

@@ -57,7 +57,7 @@ class Shell:
         return [sys.executable, "-m", "console", command, "--root", root, *arguments]
 
     def _environment(self) -> dict[str, str]:
-        settings = {setting(name): str(port) for name, port in self.ports.named().items()}
+        settings = {setting(name): str(port) for name, port in self.ports.by_name().items()}
         kept = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
         return {**kept, **settings, **self.variables}
 

@@ -70,7 +70,7 @@ def audited_server(folder: Path, *, tls: bool = False) -> Iterator[AuditedServer
     configuration.write_text(_AUDIT.format(path=folder / "audit.log"))
     listen = f"127.0.0.1:{free_ports(2)[0]}"
     command = [
-        *(str(binaries.openbao()), "server", "-dev", f"-config={configuration}"),
+        *(str(binaries.openbao_path()), "server", "-dev", f"-config={configuration}"),
         *(f"-dev-root-token-id={ROOT_TOKEN}", f"-dev-listen-address={listen}"),
         *(("-dev-tls", f"-dev-tls-cert-dir={folder}") if tls else ()),
     ]

@@ -8,10 +8,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from console.local import Local
+from console.local import LocalDeployment
 from tests.support.processes.running_store import ROOT
 from vault.runtime.docker.compose import LABEL, SERVICE
-from vault.runtime.docker.containers import Containers
+from vault.runtime.docker.containers import ContainerRuntime
 from vault.runtime.docker.engine import open_engine
 from vault.runtime.ports import setting
 
@@ -20,17 +20,17 @@ from vault.runtime.ports import setting
 class Stack:
     """The containers of *local*."""
 
-    local: Local
+    local: LocalDeployment
 
     @property
-    def servers(self) -> Containers:
+    def servers(self) -> ContainerRuntime:
         """The runtime of *local*."""
-        assert isinstance(self.local.servers, Containers)
+        assert isinstance(self.local.servers, ContainerRuntime)
         return self.local.servers
 
     def compose(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Run ``docker compose`` as a user would."""
-        ports = {setting(name): str(port) for name, port in self.local.ports.named().items()}
+        ports = {setting(name): str(port) for name, port in self.local.ports.by_name().items()}
         return subprocess.run(
             ["docker", "compose", "--project-name", self.servers.project, *arguments],  # noqa: S607
             cwd=ROOT,

@@ -15,15 +15,15 @@ import pytest
 
 from app_integration.session.session import Session
 from app_integration.settings import Settings, from_environment
-from console.local import Local
+from console.local import LocalDeployment
 from tests.images import build
 from vault.runtime.docker.compose import LABEL, SERVICE
-from vault.runtime.docker.containers import Containers
+from vault.runtime.docker.containers import ContainerRuntime
 from vault.runtime.docker.engine import NoEngine, open_engine, require_engine
 from vault.runtime.layout import Layout
 from vault.runtime.ports import Ports
-from vault.runtime.processes.processes import Processes
-from vault.runtime.runtime import quiet
+from vault.runtime.processes.processes import ProcessManager
+from vault.runtime.runtime import no_progress
 
 _pause = threading.Event()
 
@@ -37,7 +37,7 @@ def eventually(check: Callable[[], bool], what: str, seconds: float = 60.0) -> N
 
 
 @contextmanager
-def container(servers: Containers, service: str) -> Iterator[Any]:
+def container(servers: ContainerRuntime, service: str) -> Iterator[Any]:
     """The container of *service*, as the engine's client has it."""
     labels = [f"{LABEL}.project={servers.project}", f"{SERVICE}={service}"]
     with open_engine() as engine:
@@ -66,7 +66,7 @@ def require_images() -> None:
 class Deployment:
     """A running local deployment that tests share; each test leaves it as it found it."""
 
-    local: Local
+    local: LocalDeployment
     operator: Session = field(init=False)
 
     def __post_init__(self) -> None:
@@ -96,11 +96,11 @@ class Deployment:
         A server in dev mode would come back without its keys: in a container it is held instead,
         and answers as little.
         """
-        if isinstance(self.local.servers, Containers):
+        if isinstance(self.local.servers, ContainerRuntime):
             with container(self.local.servers, name) as found:
                 found.pause() if name == "vault" else found.kill()
             return
-        processes = Processes(self.layout)
+        processes = ProcessManager(self.layout)
         running = processes.find(name)
         assert running is not None
         os.kill(running.pid, signal.SIGKILL)
@@ -108,16 +108,16 @@ class Deployment:
 
     def revive(self) -> None:
         """Bring back what was killed, as ``make vault-up`` does."""
-        if isinstance(self.local.servers, Containers):
+        if isinstance(self.local.servers, ContainerRuntime):
             with container(self.local.servers, "vault") as found:
                 if found.status == "paused":
                     found.unpause()
                     eventually(lambda: health(found) == "healthy", "a healthy server")
-        self.local.up(quiet)
+        self.local.up(no_progress)
 
     def refresh(self, *folders: str) -> None:
         """See that *folders* here are as the deployment has them now."""
-        if isinstance(self.local.servers, Containers):
+        if isinstance(self.local.servers, ContainerRuntime):
             self.local.servers.copy(*folders)
 
     def audit_lines(self, path: str) -> list[str]:

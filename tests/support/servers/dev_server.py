@@ -31,7 +31,7 @@ def dev_server(certificates: Path | None = None) -> Iterator[str]:
     options = [f"-dev-root-token-id={ROOT_TOKEN}", f"-dev-listen-address={address}"]
     if certificates is not None:
         options += ["-dev-tls", f"-dev-tls-cert-dir={certificates}"]
-    command = (str(binaries.openbao()), "server", "-dev", *options)
+    command = (str(binaries.openbao_path()), "server", "-dev", *options)
     url = f"{'http' if certificates is None else 'https'}://{address}"
     with TemporaryDirectory() as home:  # it leaves its token there
         process = subprocess.Popen(

@@ -132,7 +132,7 @@ def _start(folder: Path, position: int, addresses: list[str], ports: range, key:
     )
     with (home / "server.log").open("wb") as log:
         process = subprocess.Popen(
-            (str(binaries.openbao()), "server", f"-config={configuration}"),
+            (str(binaries.openbao_path()), "server", f"-config={configuration}"),
             env={"HOME": str(home)},
             cwd=home,  # one path for all in the declared audit log, a file for each
             stdout=log,

@@ -35,7 +35,7 @@ from examples.gaara_store.app import create_app
 from examples.gaara_store.config import StoreConfig
 from vault.runtime.layout import Layout
 from vault.runtime.ports import HOST, Ports
-from vault.runtime.processes.processes import Processes
+from vault.runtime.processes.processes import ProcessManager
 from vault.runtime.servers.smtp import Smtp
 from vault.runtime.servers.valkey import Valkey
 
@@ -72,7 +72,7 @@ def running_servers(root: Path) -> Iterator[Servers]:
     """Valkey and the SMTP sink, their files below *root*."""
     layout, ports = Layout(root / ".strongroom"), Ports(*free_ports(6))
     layout.create()
-    processes = Processes(layout)
+    processes = ProcessManager(layout)
     redis = Valkey(layout, ports, processes)
     smtp = Smtp(layout, ports, processes, "gaara-store")
     document = copy.deepcopy(DOCUMENT)

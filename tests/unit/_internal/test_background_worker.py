@@ -26,7 +26,7 @@ class CountingWork:
 
 
 def test_worker_not_started_has_no_thread() -> None:
-    assert not CountingWork(60.0).worker.running
+    assert not CountingWork(60.0).worker.is_running
 
 
 def test_worker_woken_calls_its_work_at_once() -> None:
@@ -42,7 +42,7 @@ def test_worker_woken_calls_its_work_at_once() -> None:
 def test_worker_started_for_later_waits_until_it_is_woken() -> None:
     counting = CountingWork(60.0)
     counting.worker.start(60.0)
-    assert counting.worker.running
+    assert counting.worker.is_running
     assert counting.calls == 0
     counting.worker.wake()
     assert counting.called.wait(PATIENCE)
@@ -61,7 +61,7 @@ def test_worker_closed_ends_its_thread_and_starts_no_other() -> None:
     late = CountingWork(60.0)
     late.worker.close()
     late.worker.wake()
-    assert not late.worker.running
+    assert not late.worker.is_running
 
 
 def test_worker_weak_ends_when_its_object_is_deleted() -> None:
@@ -81,7 +81,7 @@ def test_worker_reset_after_a_fork_has_no_thread() -> None:
     counting.worker.start(60.0)
     thread, wanted = counting.worker._thread, counting.worker._wake_event
     counting.worker.reset_after_fork()
-    assert not counting.worker.running
+    assert not counting.worker.is_running
     counting.worker.close()
     wanted.set()  # ends the thread, which a real fork would not have copied
     assert thread is not None

@@ -12,14 +12,14 @@ from hypothesis import strategies as st
 from agent import config_file
 from agent.auto_auth import AppRoleAutoAuth
 from agent.compiler import formats
-from agent.compiler.compile import Compiled, compile_file, compile_text
+from agent.compiler.compile import CompiledTemplate, compile_file, compile_text
 from agent.compiler.formats import Format, Scalar
 from agent.config_file import AgentSettings, Delivery
 from agent.errors import TemplateRejected
 from app_integration.errors import ConfigurationError
 from app_integration.names import Environment, Scope
 from app_integration.permissions import Need
-from vault.runtime.servers.hcl import quoted as quoted_hcl
+from vault.runtime.servers.hcl import quote as quoted_hcl
 
 SCOPE = Scope("gaara-store", Environment.DEV)
 PREFIX = "secret/data/gaara-store/dev"
@@ -30,7 +30,7 @@ TEXT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0")
 ALL_FORMATS = (formats.YAML, formats.JSON, formats.TOML, formats.DOTENV, formats.SHELL)
 
 
-def compile_source(source: str, name: str = "app.yaml.j2", **settings: Any) -> Compiled:
+def compile_source(source: str, name: str = "app.yaml.j2", **settings: Any) -> CompiledTemplate:
     return compile_text(
         source, name, scope=SCOPE, secrets=["redis-url", "jwt-secret"], settings=settings
     )
@@ -208,7 +208,7 @@ def test_template_can_neither_lease_nor_read_a_file(expression: str) -> None:
 
 def test_agent_configuration_contains_every_safeguard() -> None:
     delivery = Delivery(Path("/a/t.ctmpl"), Path("/a/staging/t"), Path("/a/t"), "m:C")
-    text = config_file.render(
+    text = config_file.render_agent_config(
         AgentSettings(
             scope=SCOPE,
             vault_addr="https://vault:8200",

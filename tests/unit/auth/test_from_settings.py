@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from app_integration.auth.agent import Proxy, TokenFile
-from app_integration.auth.from_settings import SERVICE_ACCOUNT_TOKEN, auth_method_of
+from app_integration.auth.from_settings import SERVICE_ACCOUNT_TOKEN, build_auth_method
 from app_integration.auth.methods import AppRole, AuthMethod, Certificate, JwtFile
 from app_integration.errors import ConfigurationError
 from app_integration.settings import from_environment
@@ -26,7 +26,7 @@ PAIR = {"VAULT_CLIENT_CERT": "/c.pem", "VAULT_CLIENT_KEY": "/k.pem"}
 
 
 def login(**variables: str) -> AuthMethod:
-    return auth_method_of(from_environment({**BASE, **variables}))
+    return build_auth_method(from_environment({**BASE, **variables}))
 
 
 @pytest.mark.parametrize(

@@ -38,7 +38,7 @@ def test_command_on_a_full_disk_names_the_file_and_exits_1(
     def full(*_: object) -> NoReturn:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "/somewhere/lock")
 
-    monkeypatch.setattr(operate, "local", full)
+    monkeypatch.setattr(operate, "local_deployment", full)
     assert run(monkeypatch, "status") == 1
     assert "error: /somewhere/lock: No space left on device" in capsys.readouterr().err
 

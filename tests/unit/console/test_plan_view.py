@@ -17,10 +17,10 @@ from console.plan_view import progress, show_plan
 from vault.reconcile.planning import plan_file
 from vault.reconcile.planning.apply import ApplyFailed, apply
 from vault.reconcile.planning.build import Prune
-from vault.reconcile.planning.dependencies import AFTER, waves
+from vault.reconcile.planning.dependencies import DEPENDENCIES, group_into_waves
 from vault.reconcile.planning.plan import Action, Change, Plan, make_plan
 from vault.reconcile.planning.prune import Orphan
-from vault.reconcile.resources import pick
+from vault.reconcile.resources import select_fields
 from vault.reconcile.resources.policies import PolicyText
 
 
@@ -144,11 +144,11 @@ def test_saved_plan_is_rejected_after_any_change(tmp_path: Path) -> None:
     assert file.stat().st_mode & 0o777 == 0o600
     saved = plan_file.load(file)
     assert (saved.environment, saved.prune) == (Environment.PROD, prune)
-    saved.check(PLAN)
+    saved.require_current(PLAN)
     with pytest.raises(plan_file.PlanOutdated, match="the server changed"):
-        saved.check(Plan(PLAN.changes, 5, (), hashed=lambda: "d2"))
+        saved.require_current(Plan(PLAN.changes, 5, (), hashed=lambda: "d2"))
     with pytest.raises(plan_file.PlanOutdated, match="the declaration changed"):
-        saved.check(Plan(PLAN.changes[1:], 5, (), hashed=lambda: "d1"))
+        saved.require_current(Plan(PLAN.changes[1:], 5, (), hashed=lambda: "d1"))
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"format": 99}', '{"format": 1}', "nonsense"])
@@ -189,23 +189,25 @@ def test_waves_follow_dependencies_and_end_with_deletions_in_reverse() -> None:
     def change(kind: str, action: Action) -> Change:
         return Change(action, Thing("x", kind=kind), None, ())
 
-    changes = [change(kind, action) for action in reversed(Action) for kind in reversed([*AFTER])]
+    changes = [
+        change(kind, action) for action in reversed(Action) for kind in reversed([*DEPENDENCIES])
+    ]
     order = [
-        (each.removed, each.kind)
-        for wave in waves(changes)
+        (each.is_deletion, each.kind)
+        for wave in group_into_waves(changes)
         for each in wave
         if each.action != "update"
     ]
-    for kind, needed in AFTER.items():
+    for kind, needed in DEPENDENCIES.items():
         for other in needed:
             assert order.index((False, other)) < order.index((False, kind))
             assert order.index((True, kind)) < order.index((True, other))
-    assert max(index for index, (removed, _) in enumerate(order) if not removed) < len(AFTER)
+    assert max(index for index, (removed, _) in enumerate(order) if not removed) < len(DEPENDENCIES)
 
 
 def test_waves_of_a_kind_that_depends_on_itself_have_one_change_each() -> None:
     changes = [Change(Action.CREATE, Thing(n, kind="derived-secret"), None, ()) for n in "abc"]
-    assert [[each.resource.name for each in wave] for wave in waves(changes)] == [
+    assert [[each.resource.name for each in wave] for wave in group_into_waves(changes)] == [
         ["a"],
         ["b"],
         ["c"],
@@ -213,7 +215,7 @@ def test_waves_of_a_kind_that_depends_on_itself_have_one_change_each() -> None:
 
 
 def test_pick_converts_a_duration_text_to_the_declared_seconds() -> None:
-    assert pick({"ttl": 3600, "name": "1h"}, {"ttl": "1h0m0s", "name": "1h"}) == {
+    assert select_fields({"ttl": 3600, "name": "1h"}, {"ttl": "1h0m0s", "name": "1h"}) == {
         "ttl": 3600,
         "name": "1h",
     }

@@ -190,7 +190,7 @@ def test_engine_waiting_for_its_url_blocks_no_other_thread() -> None:
         Settings(scope, "https://vault", limits=Limits(retry_window=0.0)), session=session
     )
     with ThreadPoolExecutor(2) as threads:
-        engine = threads.submit(client.engine, None, None)
+        engine = threads.submit(client.database_engine, None, None)
         assert requested.wait(10)
         cipher = threads.submit(client.cipher, "pii").result(10)
         assert client.cipher("pii") is cipher

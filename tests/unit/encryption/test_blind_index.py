@@ -124,7 +124,7 @@ def test_index_of_few_distinct_values_needs_low_entropy(
         world.process().index("users.country", rows=rows, distinct=distinct)
     index = world.process().index("users.country", rows=rows, distinct=distinct, low_entropy=True)
     assert index.value("FR") in index.candidates("FR")
-    assert not index.same(["FR"], ["DE"])
+    assert not index.values_equal(["FR"], ["DE"])
 
 
 @pytest.mark.parametrize("vector", NORMALISED, ids=lambda vector: repr(vector["text"]))

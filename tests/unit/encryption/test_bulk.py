@@ -50,7 +50,7 @@ def test_column_equals_its_rows_encrypted_one_by_one(
     items = [row[0] for row in rows]
     bound = [[row[1 + at] for row in rows] for at in range(width)]
     tokens = field.encrypt_many(items, *bound)
-    kind = bytes if cipher.compact else str
+    kind = bytes if cipher.writes_keyring_tokens else str
     assert [type(token) for token in tokens] == [
         type(None) if item is None else kind for item in items
     ]

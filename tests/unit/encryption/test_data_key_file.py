@@ -59,7 +59,7 @@ def test_row_is_added_once_and_found_by_its_number(store: DataKeyStore) -> None:
 def test_rewrap_replaces_an_unchanged_row_once(store: DataKeyStore) -> None:
     new, other = replace(KEY, number=8, version=2), replace(KEY, number=9, scope="shop/dev/other")
     assert all(store.add(key) for key in (KEY, new, other))
-    found = {key.number: key for key in store.of_scope("shop/dev/pii")}
+    found = {key.number: key for key in store.list_by_scope("shop/dev/pii")}
     assert sorted(found) == [7, 8]
     assert store.rewrap(found[7], b"rewrapped", 2)
     assert not store.rewrap(found[7], b"again", 2)

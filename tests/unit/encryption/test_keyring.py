@@ -102,7 +102,7 @@ class Ring(Keyring):
         )
 
     def write_key(self, size: int) -> DataKey:
-        return self.carried.reserve(size)
+        return self.self_contained_keys.reserve(size)
 
     def read_carried(self, wrapped: bytes, commitment: bytes) -> DataKey:
         return self.read_key(SelfContained(3, wrapped, commitment)).key
@@ -379,9 +379,9 @@ def test_next_key_is_generated_once_before_the_current_expires(
 
 def test_next_key_is_generated_before_the_last_messages(service: Service, clock: Clock) -> None:
     ring = keyring(service, clock, data_key_messages=100_000)
-    ring.carried.reserve_messages(89_000)
+    ring.self_contained_keys.reserve_messages(89_000)
     assert ring.background_work == []
-    ring.carried.reserve_messages(2_000)
+    ring.self_contained_keys.reserve_messages(2_000)
     assert len(ring.background_work) == 1
 
 
@@ -464,14 +464,14 @@ def test_fork_is_not_blocked_by_a_lock_of_another_thread(service: Service) -> No
     ring = keyring(service)
     generating = threading.Thread(target=ring.write_key, args=(1,))
     generating.start()
-    while "write" not in ring.carried._flights._calls:
+    while "write" not in ring.self_contained_keys._flights._calls:
         assert generating.is_alive()
 
     def work() -> bytes:
         service.gate = None
         return ring.write_key(1).wrapped
 
-    with ring._read._lock, ring._flights._lock, ring.carried._flights._lock:
+    with ring._read._lock, ring._flights._lock, ring.self_contained_keys._flights._lock:
         child = run_in_fork(work)
     service.gate.set()
     generating.join(30)

@@ -119,7 +119,7 @@ class SingleRowStore:
     def get(self, numbers: Iterable[int]) -> list[WrappedKey]:
         return [self.row for number in numbers if number == self.row.number]
 
-    def of_scope(self, scope: str) -> list[WrappedKey]:
+    def list_by_scope(self, scope: str) -> list[WrappedKey]:
         raise NotImplementedError
 
     def rewrap(self, key: WrappedKey, wrapped: bytes, version: int) -> bool:
@@ -183,7 +183,7 @@ def test_library_rejects_the_invalid_token(case: dict[str, Any]) -> None:
 def test_wrap_scope_and_compact_ciphertext_match_the_document(
     case: dict[str, str],
 ) -> None:
-    scope = names.Scope(case["service"], names.environment(case["environment"]))
+    scope = names.Scope(case["service"], names.parse_environment(case["environment"]))
     assert wrap_scope(scope, case["key"]).bound.hex() == case["encoded"]
     assert transit_ciphertext.compact(case["transit_ciphertext"]).hex() == case["wrapped"]
     assert transit_ciphertext.expand(bytes.fromhex(case["wrapped"])) == case["transit_ciphertext"]

@@ -21,7 +21,7 @@ from app_integration.observability.audit_log import (
     AGGREGATE_WINDOW,
     MAX_WINDOWS,
     AuditLog,
-    open_audit,
+    open_audit_log,
 )
 from app_integration.observability.audit_sinks import CHECK_INTERVAL, FileSink
 from app_integration.secret_store.store import SecretStore
@@ -73,7 +73,7 @@ def log(disk: Disk, clock: Clock) -> AuditLog:
 @pytest.mark.parametrize("mode", ["each", "aggregate"])
 def test_get_without_a_written_record_raises_audit_failed(disk: Disk, mode: str) -> None:
     audit = AuditLog(SCOPE, disk, mode=mode)
-    store = SecretStore([Script("one")], audit, register=redaction.SecretRegistry())
+    store = SecretStore([Script("one")], audit, registry=redaction.SecretRegistry())
     disk.full = True
     for _ in range(5):
         with pytest.raises(AuditFailed, match="No space left on device"):
@@ -170,7 +170,7 @@ def test_record_with_a_hostile_name_writes_one_line(tmp_path: Path, mode: str) -
 
 
 def test_open_audit_without_a_file_writes_to_stderr(capsys: pytest.CaptureFixture[str]) -> None:
-    audit = open_audit(Settings(SCOPE, "https://vault"))
+    audit = open_audit_log(Settings(SCOPE, "https://vault"))
     audit.record("get_secret", "x", "hit")
     printed = capsys.readouterr()
     assert printed.out == ""
@@ -238,7 +238,7 @@ def test_record_to_a_closed_stream_raises_audit_failed(monkeypatch: pytest.Monke
     stream = io.StringIO()
     stream.close()
     monkeypatch.setattr(sys, "stderr", stream)
-    audit = open_audit(Settings(SCOPE, "https://vault"))
+    audit = open_audit_log(Settings(SCOPE, "https://vault"))
     with pytest.raises(AuditFailed, match="closed"):
         audit.record("get_secret", "x", "hit")
 

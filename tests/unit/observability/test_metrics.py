@@ -44,7 +44,7 @@ def recorder() -> Iterator[Prometheus]:
 
 def samples(name: str) -> Samples:
     """Return the samples of metric *name* by their label values, without the environment."""
-    page = metrics.current().render()
+    page = metrics.get_recorder().render()
     assert page is not None
     found: Samples = {}
     for family in text_string_to_metric_families(page[0].decode()):
@@ -61,7 +61,7 @@ def store(
 ) -> SecretStore:
     audit = AuditLog(Scope("shop", Environment.PROD), disk or Disk())
     return SecretStore(
-        [Script(*responses)], audit, register=redaction.SecretRegistry(), clock=clock or Clock()
+        [Script(*responses)], audit, registry=redaction.SecretRegistry(), clock=clock or Clock()
     )
 
 
@@ -113,7 +113,7 @@ def test_newer_version_counts_as_a_rotation() -> None:
 
 
 def test_lease_sets_expiry_and_ttl(recorder: Prometheus) -> None:
-    recorder.lease("shop-prod", 90.0)
+    recorder.record_ttl("shop-prod", 90.0)
     assert samples("lease_expires_timestamp_seconds") == {("shop-prod",): 1090}
     buckets = samples("lease_life_seconds_bucket")
     assert (buckets["shop-prod", "60.0"], buckets["shop-prod", "300.0"]) == (0, 1)
@@ -121,7 +121,7 @@ def test_lease_sets_expiry_and_ttl(recorder: Prometheus) -> None:
 
 @pytest.mark.usefixtures("recorder")
 def test_counted_call_records_its_outcome_and_raises() -> None:
-    @metrics.counted("login")
+    @metrics.count_outcomes("login")
     def log_in(error: Exception | None = None) -> str:
         if error:
             raise error
@@ -137,7 +137,7 @@ def test_counted_call_records_its_outcome_and_raises() -> None:
 
 def test_names_beyond_the_limit_share_one_label(recorder: Prometheus) -> None:
     for number in range(MAX_NAMES + 50):
-        recorder.access(f"n{number}", "SecretNotFound")
+        recorder.record_access(f"n{number}", "SecretNotFound")
     found = samples("secret_access_total")
     assert len(found) == MAX_NAMES + 1
     assert found["SecretNotFound", "other"] == 50
@@ -145,11 +145,11 @@ def test_names_beyond_the_limit_share_one_label(recorder: Prometheus) -> None:
 
 
 def test_recorder_in_a_forked_child_counts_from_zero(recorder: Prometheus) -> None:
-    recorder.access("jwt-secret", "hit")
+    recorder.record_access("jwt-secret", "hit")
     read, write = os.pipe()
     if (child := os.fork()) == 0:
         metrics.set_environment("prod")
-        metrics.current().access("jwt-secret", "hit")
+        metrics.get_recorder().record_access("jwt-secret", "hit")
         os.write(write, b"%d" % samples("secret_access_total")["hit", "jwt-secret"])
         os._exit(0)
     os.waitpid(child, 0)
@@ -182,10 +182,10 @@ def test_recorder_without_prometheus_client_is_the_null_recorder() -> None:
     code = (
         "import sys; sys.modules['prometheus_client'] = None\n"
         "from app_integration.observability import metrics\n"
-        "counter = metrics.current()\n"
-        "counter.access('x', 'hit'); counter.staleness('x', 0.0)\n"
+        "counter = metrics.get_recorder()\n"
+        "counter.record_access('x', 'hit'); counter.record_staleness('x', 0.0)\n"
         "counter.record_operation('login', 'ok')\n"
-        "counter.lease('token', 1.0); counter.rotation('secret', 'x')\n"
+        "counter.record_ttl('token', 1.0); counter.record_rotation('secret', 'x')\n"
         "print(type(counter).__name__, counter.render())\n"
     )
     assert run(code) == "NullRecorder None\n"
@@ -196,7 +196,7 @@ def test_prometheus_client_is_imported_on_first_use() -> None:
         "import sys, app_integration.secret_store.store\n"
         "from app_integration.observability import metrics\n"
         "print('prometheus_client' in sys.modules)\n"
-        "metrics.current(); print('prometheus_client' in sys.modules)\n"
+        "metrics.get_recorder(); print('prometheus_client' in sys.modules)\n"
     )
     assert run(code) == "False\nTrue\n"
 
@@ -207,9 +207,9 @@ def test_page_of_several_workers_has_their_sum(tmp_path: Path) -> None:
         "from app_integration.observability import metrics\n"
         "for _ in range(2):\n"
         "    if not (child := os.fork()):\n"
-        "        metrics.current().access('jwt-secret', 'hit'); os._exit(0)\n"
+        "        metrics.get_recorder().record_access('jwt-secret', 'hit'); os._exit(0)\n"
         "    os.waitpid(child, 0)\n"
-        "print(metrics.current().render()[0].decode())\n"
+        "print(metrics.get_recorder().render()[0].decode())\n"
     )
     page = run(code, PROMETHEUS_MULTIPROC_DIR=str(tmp_path))
     assert 'outcome="hit",secret="jwt-secret"} 2.0' in page
@@ -217,7 +217,7 @@ def test_page_of_several_workers_has_their_sum(tmp_path: Path) -> None:
 
 def test_fast_counter_under_concurrent_scrapes_counts_each_hit_once() -> None:
     recorder = Prometheus("dev")
-    count = recorder.counter("jwt-secret", "hit")
+    count = recorder.bind_access("jwt-secret", "hit")
 
     def scrape() -> float | None:
         labels = {"environment": "dev", "secret": "jwt-secret", "outcome": "hit"}
@@ -227,7 +227,7 @@ def test_fast_counter_under_concurrent_scrapes_counts_each_hit_once() -> None:
         count()
     assert scrape() == 3
     assert scrape() == 3
-    recorder.access("jwt-secret", "hit")
+    recorder.record_access("jwt-secret", "hit")
     with ThreadPoolExecutor(8) as threads:
         results = list(
             threads.map(lambda turn: scrape() if turn % 5 == 0 else count(), range(1000))

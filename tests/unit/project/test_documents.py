@@ -143,7 +143,7 @@ def test_every_port_is_documented_with_its_default() -> None:
     rows = dict(
         re.findall(r"^\| `(STRONGROOM_\w+_PORT)` \|[^|]*\| (\d+) \|", text_of(ENV), re.MULTILINE)
     )
-    assert rows == {setting(name): str(port) for name, port in Ports().named().items()}
+    assert rows == {setting(name): str(port) for name, port in Ports().by_name().items()}
 
 
 def test_every_limit_is_documented_with_its_default() -> None:

@@ -35,7 +35,7 @@ from app_integration import __main__ as host
 from app_integration import names, settings
 from app_integration._internal import cli as host_cli
 from app_integration.config import deliver
-from app_integration.encryption.blind_index.index import label
+from app_integration.encryption.blind_index.index import hash_label
 from app_integration.encryption.blind_index.normalise import NORMALISERS
 from app_integration.encryption.blind_index.stores import IndexKey
 from app_integration.encryption.blind_index.stores.table import index_keys_table
@@ -54,7 +54,7 @@ from app_integration.observability.audit_log import AuditLog
 from app_integration.observability.recorder import NullRecorder
 from app_integration.secret import Secret
 from app_integration.secret_store.access_recorder import AccessRecorder
-from app_integration.secret_store.cache_entry import entry_of
+from app_integration.secret_store.cache_entry import build_entry
 from app_integration.sources import Fetched
 from app_integration.testing import plugin
 from console import cli, environments, operate
@@ -278,8 +278,8 @@ def test_host_with_a_wrong_option_exits_64() -> None:
 def test_plan_exits_2_if_something_would_change(
     changes: int, code: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(operate, "operator", lambda *_: nullcontext())
-    monkeypatch.setattr(operate, "make", lambda *_: a_plan(changes))
+    monkeypatch.setattr(operate, "open_operator_session", lambda *_: nullcontext())
+    monkeypatch.setattr(operate, "make_plan", lambda *_: a_plan(changes))
     assert exit_code("plan --env dev", monkeypatch) == code
 
 
@@ -335,10 +335,10 @@ def test_metrics_and_their_labels_are_listed(monkeypatch: pytest.MonkeyPatch) ->
     # The default registry keeps the recorder that it shows.
     monkeypatch.setattr(prometheus, "_default_registry", SimpleNamespace(show=lambda _: None))
     recorder = prometheus.Prometheus("dev")
-    recorder.access("smtp-password", "hit")
-    recorder.staleness("smtp-password", 1.0)
-    recorder.lease("token", 60.0)
-    recorder.rotation("secret", "smtp-password")
+    recorder.record_access("smtp-password", "hit")
+    recorder.record_staleness("smtp-password", 1.0)
+    recorder.record_ttl("token", 60.0)
+    recorder.record_rotation("secret", "smtp-password")
     for operation in recorder._operations:
         recorder.record_operation(operation, metrics.OK)
     samples = [sample for metric in recorder.registry.collect() for sample in metric.samples]
@@ -352,7 +352,7 @@ def test_audit_record_has_the_listed_fields(mode: str, monkeypatch: pytest.Monke
     lines: list[str] = []
     log = AuditLog(SCOPE, lines.append, mode=mode, accessor=lambda: "hmac-sha256:0")
     fetched = Fetched(Secret("invented"), "vault", version=3, request_id="1", created_at=1.0)
-    entry = entry_of(fetched, 0.0, 1.0, settings.Limits(), draw=0.5)
+    entry = build_entry(fetched, 0.0, 1.0, settings.Limits(), jitter=0.5)
     for _ in range(2):
         AccessRecorder(log).record_release(("smtp-password", 3, "old"), entry, "miss")
     log.close()
@@ -366,7 +366,7 @@ def test_audit_details_of_all_callers_are_listed() -> None:
         for file in (ROOT / folder).rglob("*.py"):
             for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
                 if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
-                    record = node.func.attr in {"record", "prepared"}
+                    record = node.func.attr in {"record", "prepare"}
                     found |= {each.arg for each in node.keywords if record and each.arg}
     assert found == AUDIT_DETAILS
 
@@ -425,7 +425,7 @@ SERVER_NAMES: Final = {
     SCOPE.starter: "shop-api-dev-starter",
     SCOPE.manager_role: "shop_api_manager",
     SCOPE.owner_role: "shop_api_owner",
-    ownership.path(SCOPE.environment, "approle", "x"): "_strongroom/dev/approle/x",
+    ownership.ownership_path(SCOPE.environment, "approle", "x"): "_strongroom/dev/approle/x",
     write_only.FINGERPRINT_KEY: "strongroom-fingerprint",
     names.VALUE_KEY: "value",
     names.TEMPLATE_KEY: "template",
@@ -467,7 +467,7 @@ TABLES: Final = {
 def test_metadata_of_secrets_in_dev_is_listed() -> None:
     declared = load()
     policies = render_policies(declared, Environment.DEV)
-    found = desired.desired(declared, Environment.DEV, policies, Inputs())
+    found = desired.desired_resources(declared, Environment.DEV, policies, Inputs())
     secret = [set(each.desired()) for each in found if each.kind == "secret-metadata"]
     assert secret
     assert set[str]().union(*secret) == SECRET_METADATA
@@ -583,7 +583,7 @@ def test_bytes_of_keyring_tokens_are_listed() -> None:
 
 
 def test_bytes_of_blind_indexes_are_listed() -> None:
-    assert label("a.b", 2) == b"strongroom index\x02\x03a.b"
+    assert hash_label("a.b", 2) == b"strongroom index\x02\x03a.b"
     assert set(NORMALISERS) == words("exact casefold email digits")
 
 

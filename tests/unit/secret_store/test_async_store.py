@@ -44,7 +44,7 @@ TURNS = 1000  # iterations of the event loop while the server does not answer
 class BlockingServer:
     """Source that blocks each request until the test releases it."""
 
-    decides = True
+    is_authoritative = True
 
     def __init__(self) -> None:
         self.answer = threading.Event()
@@ -66,7 +66,7 @@ def server() -> BlockingServer:
 @pytest.fixture
 def secrets(server: BlockingServer) -> Iterator[AsyncSecretStore]:
     audit = AuditLog(SCOPE, lambda _line: None)
-    store = SecretStore([server], audit, register=redaction.SecretRegistry())
+    store = SecretStore([server], audit, registry=redaction.SecretRegistry())
     both = AsyncSecretStore(store)
     yield both
     server.answer.set()
@@ -179,7 +179,7 @@ def test_task_that_waits_for_a_thread_times_out(server: BlockingServer) -> None:
         [server],
         AuditLog(SCOPE, lambda _line: None),
         limits=limits,
-        register=redaction.SecretRegistry(),
+        registry=redaction.SecretRegistry(),
     )
     secrets = AsyncSecretStore(store)
 
@@ -202,7 +202,7 @@ def store_with_one_thread(server: BlockingServer, deadline: float = 10.0) -> Asy
     limits = Limits(deadline=deadline, fetch_threads=1)
     audit = AuditLog(SCOPE, lambda _line: None)
     return AsyncSecretStore(
-        SecretStore([server], audit, limits=limits, register=redaction.SecretRegistry())
+        SecretStore([server], audit, limits=limits, registry=redaction.SecretRegistry())
     )
 
 

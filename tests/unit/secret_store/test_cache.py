@@ -11,7 +11,7 @@ from app_integration.errors import AccessDenied, SecretNotFound, StrongroomError
 from app_integration.secret import Secret
 from app_integration.secret_store.cache import SecretCache
 from app_integration.secret_store.cache_entry import (
-    OUTAGE_PAUSE,
+    OUTAGE_BACKOFF,
     READ,
     REQUESTED,
     Entry,
@@ -125,7 +125,7 @@ class TestPostpone:
         postponed = cache.postpone("a", one, NOW + 400)
         assert cache.entries["a"] is postponed
         assert is_served_stale(postponed, NOW + 400)
-        assert postponed.refresh_at == NOW + 400 + OUTAGE_PAUSE
+        assert postponed.refresh_at == NOW + 400 + OUTAGE_BACKOFF
         assert (postponed.fetched, postponed.ticket, postponed.usage) == (one.fetched, 5, READ)
 
     def test_entry_that_was_replaced_meanwhile_does_not_return(self) -> None:

@@ -19,13 +19,13 @@ from app_integration.errors import (
 from app_integration.secret import Secret
 from app_integration.secret_store.cache_entry import (
     FALLBACK_TTL,
-    OUTAGE_PAUSE,
+    OUTAGE_BACKOFF,
     READ,
     REQUESTED,
     UNUSED,
     Entry,
     SecretInfo,
-    entry_of,
+    build_entry,
     info_of,
     is_backing_off,
     is_fresh,
@@ -68,19 +68,22 @@ class TestEntryOf:
     """Times of a new entry."""
 
     def test_value_is_fresh_for_its_ttl_and_stale_up_to_the_limit(self) -> None:
-        entry = entry_of(FETCHED, NOW, 300.0, LIMITS, draw=0.5)
+        entry = build_entry(FETCHED, NOW, 300.0, LIMITS, jitter=0.5)
         assert entry.fetched is FETCHED
         assert (entry.fetched_at, entry.fresh_until, entry.expires_at) == (NOW, 1300.0, 4600.0)
         assert not entry.is_fallback
 
-    @pytest.mark.parametrize(("draw", "share"), [(0.0, 0.5), (0.5, 0.75), (1.0, 1.0)])
+    @pytest.mark.parametrize(("jitter", "share"), [(0.0, 0.5), (0.5, 0.75), (1.0, 1.0)])
     def test_refresh_comes_between_half_the_ttl_and_its_end(
-        self, draw: float, share: float
+        self, jitter: float, share: float
     ) -> None:
-        assert entry_of(FETCHED, NOW, 300.0, LIMITS, draw=draw).refresh_at == NOW + 300.0 * share
+        assert (
+            build_entry(FETCHED, NOW, 300.0, LIMITS, jitter=jitter).refresh_at
+            == NOW + 300.0 * share
+        )
 
     def test_ttl_beyond_the_stale_limit_is_kept(self) -> None:
-        entry = entry_of(FETCHED, NOW, 7200.0, LIMITS, draw=0.0)
+        entry = build_entry(FETCHED, NOW, 7200.0, LIMITS, jitter=0.0)
         assert entry.fresh_until == entry.expires_at == NOW + 7200.0
 
     @pytest.mark.parametrize(
@@ -95,7 +98,7 @@ class TestEntryOf:
         self, expires_in: float, seconds: float
     ) -> None:
         fetched = replace(FETCHED, expires_in=expires_in)
-        entry = entry_of(fetched, NOW, 300.0, LIMITS, draw=1.0)
+        entry = build_entry(fetched, NOW, 300.0, LIMITS, jitter=1.0)
         assert entry.fresh_until == entry.refresh_at == entry.expires_at == NOW + seconds
 
     @pytest.mark.parametrize(
@@ -110,7 +113,7 @@ class TestEntryOf:
         self, ttl: float, expires_in: float | None, seconds: float
     ) -> None:
         fetched = replace(FETCHED, expires_in=expires_in)
-        entry = entry_of(fetched, NOW, ttl, LIMITS, draw=0.0, is_fallback=True)
+        entry = build_entry(fetched, NOW, ttl, LIMITS, jitter=0.0, is_fallback=True)
         assert entry.fresh_until == entry.expires_at == NOW + seconds
         assert entry.is_fallback
 
@@ -128,7 +131,8 @@ def test_entry_is_fresh_until_its_ttl_ends(now: float, expected: bool) -> None:
 
 
 @pytest.mark.parametrize(
-    ("now", "expected"), [*SPAN, (NOW + OUTAGE_PAUSE - 0.001, True), (NOW + OUTAGE_PAUSE, False)]
+    ("now", "expected"),
+    [*SPAN, (NOW + OUTAGE_BACKOFF - 0.001, True), (NOW + OUTAGE_BACKOFF, False)],
 )
 def test_backoff_after_an_outage_lasts_its_seconds(now: float, expected: bool) -> None:
     assert is_backing_off(NOW, now) is expected
@@ -142,7 +146,7 @@ class TestIsServedStale:
         [
             pytest.param(1150.0, 1149.0, False, id="before-the-outage"),
             pytest.param(1150.0, 1150.0, True, id="at-the-outage"),
-            pytest.param(1150.0, 1150.0 + OUTAGE_PAUSE, False, id="after-the-backoff"),
+            pytest.param(1150.0, 1150.0 + OUTAGE_BACKOFF, False, id="after-the-backoff"),
             pytest.param(1190.0, 1199.0, True, id="before-its-end"),
             pytest.param(1190.0, 1200.0, False, id="at-its-end"),
             pytest.param(990.0, 999.0, False, id="before-it-was-fetched"),

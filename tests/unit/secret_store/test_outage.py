@@ -18,7 +18,7 @@ from app_integration.errors import (
     StrongroomError,
     Unreachable,
 )
-from app_integration.secret_store.cache_entry import OUTAGE_PAUSE
+from app_integration.secret_store.cache_entry import OUTAGE_BACKOFF
 from app_integration.sources import Fetched
 from tests.unit.secret_store.test_store import LIMITS, Clock, Script, Shop
 
@@ -100,7 +100,7 @@ def test_stale_value_is_not_requested_again_before_the_backoff_ends() -> None:
     for _ in range(100):
         assert shop.store.get("jwt-secret") == "one"
     assert source.calls == 2
-    shop.clock.now += OUTAGE_PAUSE - 0.001
+    shop.clock.now += OUTAGE_BACKOFF - 0.001
     shop.store.get("jwt-secret")
     assert source.calls == 2
     shop.clock.now += 0.001
@@ -131,10 +131,10 @@ def test_new_value_is_served_fresh_after_the_outage() -> None:
     shop.store.get("jwt-secret")
     shop.clock.now += LIMITS.cache_ttl
     shop.store.get("jwt-secret")
-    shop.clock.now += OUTAGE_PAUSE
+    shop.clock.now += OUTAGE_BACKOFF
     assert [shop.store.get("jwt-secret") for _ in range(3)] == ["two"] * 3
     assert shop.outcomes() == ["miss", "stale", "miss", "hit", "hit"]
-    info = shop.store.info("jwt-secret")
+    info = shop.store.get_info("jwt-secret")
     assert info is not None
     assert not info.stale
 

@@ -22,7 +22,7 @@ from app_integration.errors import (
 from app_integration.observability import redaction
 from app_integration.observability.audit_log import AuditLog
 from app_integration.secret import Secret
-from app_integration.secret_store.cache_entry import OUTAGE_PAUSE
+from app_integration.secret_store.cache_entry import OUTAGE_BACKOFF
 from app_integration.secret_store.store import SecretStore
 from app_integration.settings import Limits
 from app_integration.sources import Fetched
@@ -31,24 +31,24 @@ from tests.unit.secret_store.test_store import LIMITS, SCOPE, Script, Shop
 TTL = LIMITS.cache_ttl
 
 
-def shop_with_draw(draw: float, *answers: str | StrongroomError) -> tuple[Shop, Script]:
+def shop_with_jitter(jitter: float, *answers: str | StrongroomError) -> tuple[Shop, Script]:
     """Return a store with a fixed random number, and its source.
 
-    *draw* places each refresh in the second half of the TTL: 0 at its begin, 1 at its end.
+    *jitter* places each refresh in the second half of the TTL: 0 at its begin, 1 at its end.
     """
     source = Script(*answers)
-    return Shop(source, draw=lambda: draw), source
+    return Shop(source, jitter=lambda: jitter), source
 
 
 def kind(value: object) -> str:
     return type(value).__name__ if isinstance(value, Exception) else str(value)
 
 
-@pytest.mark.parametrize(("draw", "moment"), [(0.0, TTL / 2), (0.5, TTL * 0.75), (1.0, TTL)])
+@pytest.mark.parametrize(("jitter", "moment"), [(0.0, TTL / 2), (0.5, TTL * 0.75), (1.0, TTL)])
 def test_refresh_runs_at_a_random_time_in_the_second_half_of_the_ttl(
-    draw: float, moment: float
+    jitter: float, moment: float
 ) -> None:
-    shop, source = shop_with_draw(draw, "one", "two")
+    shop, source = shop_with_jitter(jitter, "one", "two")
     shop.store.get("jwt-secret")
     shop.clock.now += moment - 0.001
     assert shop.store.fetcher.refresh_due() == pytest.approx(0.001)
@@ -61,16 +61,16 @@ def test_refresh_runs_at_a_random_time_in_the_second_half_of_the_ttl(
 
 
 def test_info_contains_the_time_until_the_next_refresh() -> None:
-    shop, _ = shop_with_draw(0.5, "one")
+    shop, _ = shop_with_jitter(0.5, "one")
     shop.store.get("jwt-secret")
     shop.clock.now += 25
-    info = shop.store.info("jwt-secret")
+    info = shop.store.get_info("jwt-secret")
     assert info is not None
     assert info.next_refresh == TTL * 0.75 - 25
 
 
 def test_value_that_is_read_is_refreshed_and_an_unread_one_expires() -> None:
-    shop, source = shop_with_draw(0.0, "one")
+    shop, source = shop_with_jitter(0.0, "one")
     for name in ("a", "b"):
         shop.store.get(name)
     for _ in range(10):
@@ -83,13 +83,13 @@ def test_value_that_is_read_is_refreshed_and_an_unread_one_expires() -> None:
 
 
 def test_refresh_during_an_outage_saves_every_caller_the_wait() -> None:
-    shop, source = shop_with_draw(0.0, "one", "one", Unreachable("unavailable"))
+    shop, source = shop_with_jitter(0.0, "one", "one", Unreachable("unavailable"))
     for name in ("a", "b"):
         shop.store.get(name)
     shop.clock.now += TTL / 2
     pause = shop.store.fetcher.refresh_due()
     assert source.calls == 3  # no attempt for the second
-    assert pause == OUTAGE_PAUSE
+    assert pause == OUTAGE_BACKOFF
     shop.clock.now += TTL / 2
     shop.store.fetcher.refresh_due()
     calls = source.calls
@@ -104,7 +104,7 @@ def test_refresh_during_an_outage_saves_every_caller_the_wait() -> None:
 def test_refresh_after_an_unexpected_response_goes_on_with_the_other_secrets(
     error: StrongroomError, requests: int
 ) -> None:
-    shop, source = shop_with_draw(0.0, "one", "one", error)
+    shop, source = shop_with_jitter(0.0, "one", "one", error)
     for name in ("a", "b"):
         shop.store.get(name)
     shop.clock.now += TTL / 2
@@ -119,7 +119,7 @@ def test_refresh_after_an_unexpected_response_goes_on_with_the_other_secrets(
 def test_refresh_of_watched_names_without_a_value_stops_at_an_outage_alone(
     error: StrongroomError, requests: int
 ) -> None:
-    shop, source = shop_with_draw(0.0, error)
+    shop, source = shop_with_jitter(0.0, error)
     for name in ("a", "b"):
         shop.store.on_change(name, lambda _: None)
     shop.store.fetcher.refresh_due()
@@ -128,13 +128,13 @@ def test_refresh_of_watched_names_without_a_value_stops_at_an_outage_alone(
 
 def test_stale_and_fresh_again_are_logged_once(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
-    shop, _ = shop_with_draw(0.0, "one", *[Sealed("unavailable")] * 5, "two")
+    shop, _ = shop_with_jitter(0.0, "one", *[Sealed("unavailable")] * 5, "two")
     shop.store.get("jwt-secret")
     shop.clock.now += TTL
     for _ in range(5):
         for _ in range(100):
             shop.store.get("jwt-secret")
-        shop.clock.now += OUTAGE_PAUSE
+        shop.clock.now += OUTAGE_BACKOFF
     assert shop.store.get("jwt-secret") == "two"
     shop.store.get("jwt-secret")
     lines = [record.getMessage() for record in caplog.records]
@@ -148,7 +148,7 @@ def test_stale_and_fresh_again_are_logged_once(caplog: pytest.LogCaptureFixture)
 def test_value_that_a_refresh_finds_denied_or_deleted_is_dropped(
     answer: StrongroomError, caplog: pytest.LogCaptureFixture
 ) -> None:
-    shop, source = shop_with_draw(0.0, "one", answer)
+    shop, source = shop_with_jitter(0.0, "one", answer)
     shop.store.get("jwt-secret")
     shop.clock.now += TTL / 2
     shop.store.fetcher.refresh_due()
@@ -175,7 +175,7 @@ def test_value_that_expires_is_never_served_afterwards() -> None:
     shop.clock.now += 0.1
     with pytest.raises(Unreachable):
         shop.store.get("database-password")
-    assert shop.store.info("database-password") is None
+    assert shop.store.get_info("database-password") is None
 
 
 def test_secret_with_its_own_ttl_is_requested_after_it() -> None:
@@ -249,7 +249,7 @@ def test_slow_response_does_not_replace_a_later_one() -> None:
 class Changing:
     """Source with a new value each time. It records the thread of each request."""
 
-    decides = True
+    is_authoritative = True
 
     def __init__(self, enough: int) -> None:
         self.threads: list[str] = []
@@ -267,28 +267,28 @@ def store_with_thread(source: Changing, **limits: Any) -> SecretStore:
     """Return a store with the real clock and a background thread."""
     audit = AuditLog(SCOPE, lambda _line: None)
     return SecretStore(
-        [source], audit, limits=Limits(**limits), register=redaction.SecretRegistry()
+        [source], audit, limits=Limits(**limits), registry=redaction.SecretRegistry()
     )
 
 
 def test_refresh_thread_starts_with_the_first_value_and_ends_with_the_store() -> None:
     source = Changing(enough=2)
     store = store_with_thread(source, cache_ttl=0.2)
-    assert not store.fetcher._refresher.running
+    assert not store.fetcher._worker.is_running
     store.get("jwt-secret")
     assert source.enough.wait(10)
     assert source.threads[:2] == ["MainThread", "strongroom-refresh"]
     store.close()
-    store.fetcher._refresher._thread.join(10)  # type: ignore[union-attr] # it ran
-    assert not store.fetcher._refresher._thread.is_alive()  # type: ignore[union-attr] # as said
-    assert store.info("jwt-secret") is None
+    store.fetcher._worker._thread.join(10)  # type: ignore[union-attr] # it ran
+    assert not store.fetcher._worker._thread.is_alive()  # type: ignore[union-attr] # as said
+    assert store.get_info("jwt-secret") is None
 
 
 def test_refresh_thread_is_a_daemon_and_ends_on_close() -> None:
     """A daemon thread does not keep the process alive."""
     store = store_with_thread(Changing(enough=1), cache_ttl=60.0)
     store.get("jwt-secret")
-    thread = store.fetcher._refresher._thread
+    thread = store.fetcher._worker._thread
     assert thread is not None
     assert thread.daemon
     store.close()
@@ -314,8 +314,8 @@ def test_response_after_close_is_not_cached(caplog: pytest.LogCaptureFixture) ->
     store.close()
     finish.set()
     thread.join()
-    assert store.info("jwt-secret") is None
-    assert store.fetcher._refresher._thread is None
+    assert store.get_info("jwt-secret") is None
+    assert store.fetcher._worker._thread is None
     assert caplog.text == ""
 
 

@@ -48,7 +48,7 @@ class Script:
 
     def __init__(self, *answers: str | StrongroomError, name: str = "vault") -> None:
         self.name = name
-        self.decides = name == "vault"
+        self.is_authoritative = name == "vault"
         self.answers = deque(answers)
         self.calls = 0
 
@@ -70,7 +70,7 @@ class Shop:
             sources,
             AuditLog(SCOPE, self.lines.append, mode=mode, clock=self.clock),
             limits=LIMITS,
-            register=redaction.SecretRegistry(),
+            registry=redaction.SecretRegistry(),
             clock=self.clock,
             **{"development": True, **options},
         )
@@ -108,7 +108,7 @@ def test_stale_value_is_served_during_an_outage_up_to_the_limit(outage: Strongro
     shop.store.get("jwt-secret")
     shop.clock.now += LIMITS.cache_ttl + 1
     assert shop.store.get("jwt-secret") == "one"
-    info = shop.store.info("jwt-secret")
+    info = shop.store.get_info("jwt-secret")
     assert info is not None
     assert info.stale
     assert info.age == LIMITS.cache_ttl + 1
@@ -123,7 +123,7 @@ def test_denied_or_deleted_value_is_dropped_at_once(answer: StrongroomError) -> 
     shop.store.get("jwt-secret")
     with pytest.raises(type(answer)):
         shop.store.get("jwt-secret", force_refresh=True)
-    assert shop.store.info("jwt-secret") is None
+    assert shop.store.get_info("jwt-secret") is None
     shop.clock.now += LIMITS.negative_ttl
     with pytest.raises(Unreachable):
         shop.store.get("jwt-secret")
@@ -141,7 +141,7 @@ def test_info_names_the_source_of_a_fallback() -> None:
     vault, dotenv = Script(SecretNotFound("x"), "from vault"), Script("from file", name="dotenv")
     shop = Shop(vault, dotenv)
     assert shop.store.get("test") == "from file"
-    info = shop.store.info("test")
+    info = shop.store.get_info("test")
     assert info is not None
     assert info.source == "dotenv"
     shop.clock.now += FALLBACK_TTL
@@ -166,8 +166,8 @@ def test_cache_is_bounded() -> None:
     shop = Shop(source)
     for name in ("a", "b", "c", "d"):
         shop.store.get(name)
-    assert shop.store.info("a") is None
-    assert shop.store.info("d") is not None
+    assert shop.store.get_info("a") is None
+    assert shop.store.get_info("d") is not None
 
 
 def test_threads_that_miss_concurrently_send_one_request() -> None:
@@ -196,7 +196,7 @@ def test_threads_that_miss_concurrently_send_one_request() -> None:
 
 def test_value_is_not_released_if_the_record_cannot_be_written(tmp_path: Path) -> None:
     audit = AuditLog(SCOPE, FileSink(tmp_path / "missing" / "access.jsonl"))
-    store = SecretStore([Script("one")], audit, register=redaction.SecretRegistry())
+    store = SecretStore([Script("one")], audit, registry=redaction.SecretRegistry())
     with pytest.raises(AuditFailed, match="nothing was released"):
         store.get("jwt-secret")
 
@@ -205,7 +205,7 @@ def test_failed_record_is_only_logged_in_development(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     audit = AuditLog(SCOPE, FileSink(tmp_path / "missing" / "a"), best_effort=True)
-    store = SecretStore([Script("one")], audit, register=redaction.SecretRegistry())
+    store = SecretStore([Script("one")], audit, registry=redaction.SecretRegistry())
     assert store.get("jwt-secret") == "one"
     assert "cannot write an access record" in caplog.text
 
@@ -223,7 +223,7 @@ def test_aggregate_mode_records_the_first_access_and_counts_the_rest() -> None:
 def test_access_record_contains_the_service_and_not_the_value(tmp_path: Path) -> None:
     path = tmp_path / "access.jsonl"
     audit = AuditLog(SCOPE, FileSink(path))
-    SecretStore([Script("the value")], audit, register=redaction.SecretRegistry()).get("jwt-secret")
+    SecretStore([Script("the value")], audit, registry=redaction.SecretRegistry()).get("jwt-secret")
     record = json.loads(path.read_text())
     assert record["service"] == "shop"
     assert record["environment"] == "prod"

@@ -255,7 +255,7 @@ def test_missing_deleted_or_denied_version_is_no_previous_value(values: Any) -> 
 @pytest.mark.parametrize(("age", "previous"), [(HOUR, "one"), (HOUR + 1, None)])
 def test_previous_value_is_none_after_the_grace(age: float, previous: str | None) -> None:
     source = Versions("one", "two", written=5000.0)
-    store = Shop(source, wall=lambda: 5000.0 + age).store
+    store = Shop(source, wall_clock=lambda: 5000.0 + age).store
     assert store.current_and_previous("jwt-secret", grace=HOUR) == ("two", previous)
     assert len(source.requests) == (2 if previous else 1)
 

@@ -12,7 +12,7 @@ from app_integration.errors import InvalidName, SecretDeleted, Unreachable
 from app_integration.observability import redaction
 from app_integration.observability.audit_log import AuditLog
 from app_integration.secret import Secret
-from app_integration.secret_store.cache_entry import OUTAGE_PAUSE
+from app_integration.secret_store.cache_entry import OUTAGE_BACKOFF
 from app_integration.secret_store.store import SecretStore
 from tests.unit.secret_store.test_store import LIMITS, SCOPE, Script, Shop
 
@@ -35,7 +35,7 @@ class Inbox:
 
 
 def test_callback_receives_a_new_value_in_its_own_thread() -> None:
-    shop, inbox = Shop(Script("one", "two"), draw=lambda: 0.0), Inbox()
+    shop, inbox = Shop(Script("one", "two"), jitter=lambda: 0.0), Inbox()
     shop.store.get("jwt-secret")
     shop.store.on_change("jwt-secret", inbox)
     shop.clock.now += LIMITS.cache_ttl / 2
@@ -54,7 +54,7 @@ def test_callback_is_called_after_any_force_refresh() -> None:
 
 def test_watched_name_is_refreshed_without_readers() -> None:
     source = Script("one", "one", "two", "two")
-    shop, inbox = Shop(source, draw=lambda: 0.0), Inbox()
+    shop, inbox = Shop(source, jitter=lambda: 0.0), Inbox()
     shop.store.on_change("jwt-secret", inbox)
     for _ in range(4):
         shop.store.fetcher.refresh_due()
@@ -66,10 +66,10 @@ def test_watched_name_is_refreshed_without_readers() -> None:
 
 def test_watched_name_without_a_value_is_requested_once_per_backoff() -> None:
     source = Script(Unreachable("unavailable"), Unreachable("unavailable"), "one", "two")
-    shop, inbox = Shop(source, draw=lambda: 0.0), Inbox()
+    shop, inbox = Shop(source, jitter=lambda: 0.0), Inbox()
     shop.store.on_change("jwt-secret", inbox)
     for _ in range(10):
-        assert shop.store.fetcher.refresh_due() <= OUTAGE_PAUSE
+        assert shop.store.fetcher.refresh_due() <= OUTAGE_BACKOFF
     assert source.calls == 1
     for _ in range(3):
         shop.clock.now += LIMITS.cache_ttl / 2
@@ -114,7 +114,7 @@ def test_cancelled_callback_is_not_called_again() -> None:
     shop.store.get("jwt-secret", force_refresh=True)
     assert other.next() == "three"
     assert inbox.values.empty()
-    assert shop.store.fetcher.watches.names == {"jwt-secret"}
+    assert shop.store.fetcher.watchers.names == {"jwt-secret"}
 
 
 def test_callback_may_cancel_and_read() -> None:
@@ -128,7 +128,7 @@ def test_callback_may_cancel_and_read() -> None:
     watch = shop.store.on_change("jwt-secret", once)
     shop.store.get("jwt-secret", force_refresh=True)
     assert received.get(timeout=PATIENCE) == "two"
-    assert shop.store.fetcher.watches.names == frozenset()
+    assert shop.store.fetcher.watchers.names == frozenset()
 
 
 def test_slow_callback_blocks_no_reader_and_receives_the_last_value() -> None:
@@ -154,7 +154,7 @@ def test_invalid_name_is_not_watched() -> None:
     shop = Shop(Script("one"))
     with pytest.raises(InvalidName):
         shop.store.on_change("../jwt-secret", print)
-    assert shop.store.fetcher.watches.names == frozenset()
+    assert shop.store.fetcher.watchers.names == frozenset()
 
 
 def test_change_is_recorded_before_the_callback() -> None:
@@ -176,12 +176,12 @@ def test_callback_is_not_called_if_the_record_cannot_be_written(
         raise OSError(28, "No space left on device")
 
     audit = AuditLog(SCOPE, full)
-    store = SecretStore([Script("one", "two")], audit, register=redaction.SecretRegistry())
+    store = SecretStore([Script("one", "two")], audit, registry=redaction.SecretRegistry())
     store.fetcher.fetch_future("jwt-secret", force=True).result()
     store.on_change("jwt-secret", inbox)
     store.fetcher.fetch_future("jwt-secret", force=True).result()
     assert attempted.wait(PATIENCE)
-    thread = store.fetcher.watches._worker._thread
+    thread = store.fetcher.watchers._worker._thread
     assert thread is not None
     store.close()
     thread.join(PATIENCE)

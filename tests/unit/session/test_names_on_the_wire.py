@@ -55,7 +55,7 @@ def store(server: Server, lines: list[str]) -> Iterator[SecretStore]:
     with Session(server.address, StaticToken(Secret("token"))) as session:
         audit = AuditLog(SCOPE, lines.append)
         source = VaultSource(session, SCOPE)
-        secrets = SecretStore([source], audit, register=redaction.SecretRegistry())
+        secrets = SecretStore([source], audit, registry=redaction.SecretRegistry())
         yield secrets
         secrets.close()
 
@@ -75,7 +75,7 @@ def test_hostile_name_is_rejected_without_request(
         lambda: store.require([name]),
         lambda: store.current_and_previous(name),
         lambda: store.on_change(name, print),
-        lambda: store.info(name),
+        lambda: store.get_info(name),
     ):
         with pytest.raises(InvalidName):
             ask()

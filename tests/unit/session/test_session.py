@@ -433,7 +433,7 @@ def test_token_without_ttl_is_not_reported_in_metrics(
 ) -> None:
     ends: list[float] = []
     recorder = NullRecorder()
-    monkeypatch.setattr(recorder, "lease", lambda _holder, seconds: ends.append(seconds))
+    monkeypatch.setattr(recorder, "record_ttl", lambda _holder, seconds: ends.append(seconds))
     metrics.set_recorder(recorder)
     with on(server, StaticToken(Secret("given"))) as session:
         session.get(PATH)

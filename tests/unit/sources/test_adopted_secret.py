@@ -13,7 +13,7 @@ from app_integration.secret import Secret
 from app_integration.sources import Fetched
 from app_integration.sources.adopted_secret import compose
 from app_integration.sources.vault import VaultSource
-from vault.reconcile.resources.static_roles import NotAdoptable, template
+from vault.reconcile.resources.static_roles import NotAdoptable, template_from_url
 
 SCOPE = Scope("shop", Environment.PROD)
 ENTRY = "secret/data/shop/prod/database-url"
@@ -104,7 +104,7 @@ def test_adopted_secret_without_password_raises(error: StrongroomError) -> None:
 
 @pytest.mark.parametrize("password", ["plain", "{username}", "{password}", "a b+c%20/@:?#", "é日"])
 def test_compose_preserves_any_password(password: str) -> None:
-    made = template(Secret("postgresql://shop_app:old@db/shop?x=%7B1%7D"), "database-url")
+    made = template_from_url(Secret("postgresql://shop_app:old@db/shop?x=%7B1%7D"), "database-url")
     url = make_url(compose(made, "shop_app", password).reveal())
     assert (url.password, url.query["x"]) == (password, "{1}")
     assert "old" not in made
@@ -123,5 +123,5 @@ def test_compose_preserves_any_password(password: str) -> None:
 )
 def test_template_of_invalid_url_is_rejected_without_value(value: str, reason: str) -> None:
     with pytest.raises(NotAdoptable, match=reason) as caught:
-        template(Secret(value), "database-url", "shop_app")
+        template_from_url(Secret(value), "database-url", "shop_app")
     assert "hunter2" not in str(caught.value)

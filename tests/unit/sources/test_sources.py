@@ -95,7 +95,7 @@ def test_chain_with_server_unavailable_returns_fallback_and_error(
     shop = Shop(vault, Script("delivered", name="rendered"), development=False)
     for _ in range(2):
         assert shop.store.get("jwt-secret") == "delivered"
-        info = shop.store.info("jwt-secret")
+        info = shop.store.get_info("jwt-secret")
         assert info is not None
         assert info.source == "rendered"
         shop.clock.now += FALLBACK_TTL
@@ -160,7 +160,7 @@ def test_client_uses_chain_of_settings(tmp_path: Path) -> None:
     settings = from_environment(variables(tmp_path, STRONGROOM_SOURCES="rendered", VAULT_ADDR=""))
     client = Client(settings)
     assert client.secrets.get("jwt-secret") == "from the file"
-    info = client.secrets.info("jwt-secret")
+    info = client.secrets.get_info("jwt-secret")
     assert info is not None
     assert info.source == "rendered"
     with pytest.raises(ConfigurationError, match="VAULT_ADDR is not set"):
@@ -182,7 +182,7 @@ def test_client_uses_chain_of_settings(tmp_path: Path) -> None:
 def test_chain_order_is_that_of_settings(
     tmp_path: Path, changes: dict[str, str], chain: tuple[str, ...]
 ) -> None:
-    assert from_environment(variables(tmp_path, **changes)).chain == chain
+    assert from_environment(variables(tmp_path, **changes)).source_order == chain
 
 
 @pytest.mark.parametrize(

@@ -102,7 +102,7 @@ def test_expired_tokens_cause_one_login(vault: MemoryApplication) -> None:
 
 
 def test_renewal_is_capped_at_max_ttl(vault: MemoryApplication) -> None:
-    vault.server.approles.role(str(vault.scope)).max_ttl = 5000
+    vault.server.approles.get_or_create_role(str(vault.scope)).max_ttl = 5000
     session = vault.client.session
     session.get("auth/token/lookup-self")
     vault.advance(3000)
@@ -113,7 +113,7 @@ def test_renewal_is_capped_at_max_ttl(vault: MemoryApplication) -> None:
 
 
 def test_secret_id_used_up_fails_next_login(vault: MemoryApplication) -> None:
-    role = vault.server.approles.role(str(vault.scope))
+    role = vault.server.approles.get_or_create_role(str(vault.scope))
     role.secret_ids = dict.fromkeys(role.secret_ids, 1)
     vault.client.session.get("auth/token/lookup-self")
     vault.expire_tokens()
@@ -184,7 +184,7 @@ def test_clock_stands_still_and_never_goes_back() -> None:
 def test_repr_of_server_objects_has_no_secret() -> None:
     server = MemoryVault()
     token = server.tokens.issue("somebody", ("root",), ttl=60)
-    role = server.approles.role("shop")
+    role = server.approles.get_or_create_role("shop")
     secret_id = role.issue()
     body = {"data": {"value": "x1y2"}}
     server.send("POST", "secret/data/a", timeout=1, token=token.value, body=body)

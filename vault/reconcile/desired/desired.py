@@ -29,13 +29,13 @@ from vault.reconcile.resources import Resource, ownership
 from vault.reconcile.resources.auth import AppRole
 from vault.reconcile.resources.database import DatabaseConnection, DatabaseRole
 from vault.reconcile.resources.mounts import KvConfig, Mount
-from vault.reconcile.resources.ownership import Recorded
+from vault.reconcile.resources.ownership import ManagedResource
 from vault.reconcile.resources.policies import Policy
 from vault.reconcile.resources.secrets import (
     DerivedValue,
     SecretMetadata,
-    generated,
-    given,
+    generated_value,
+    provided_value,
 )
 from vault.reconcile.resources.tokens import TokenRules
 from vault.reconcile.resources.transit import TransitKey
@@ -50,7 +50,7 @@ PERSON_TOKEN_MAX_TTL: Final = 12 * durations.HOUR
 JOBS: Final = ("strongroom-plan", "strongroom-apply", "strongroom-rotator", "strongroom-auditor")
 
 
-def desired(
+def desired_resources(
     declaration: Declaration,
     environment: Environment,
     policies: Mapping[str, str],
@@ -85,7 +85,7 @@ def desired(
             resources.append(_value_resource(scope, path, source, inputs))
     resources += [*people.guards(declared), *people.userpass_logins(declared, inputs)]
     return [
-        Recorded(resource, environment) if resource.kind in PRUNABLE else resource
+        ManagedResource(resource, environment) if resource.kind in PRUNABLE else resource
         for resource in _set_mount_limits(resources)
     ]
 
@@ -148,7 +148,9 @@ def _database(declaration: Declaration, scope: Scope, inputs: Inputs) -> Iterato
         password_policy=people.password_policy(declaration, scope.service, scope.environment),
         allowed_roles=(*roles, *static_users.static_role_names(declaration, scope).values()),
         inputs=inputs,
-        ownership_path=ownership.path(scope.environment, DatabaseConnection.kind, str(scope)),
+        ownership_path=ownership.ownership_path(
+            scope.environment, DatabaseConnection.kind, str(scope)
+        ),
     )
     for name, role in sorted(roles.items()):
         yield DatabaseRole(name, str(scope), scope.owner_role, role.ttl, role.max_ttl)
@@ -173,10 +175,10 @@ def _metadata(service: ServiceDeclaration, scope: Scope, source: Source) -> dict
 
 def _value_resource(scope: Scope, path: str, source: Source, inputs: Inputs) -> Resource:
     if isinstance(source, Generated):
-        return generated(path, source.length, source.alphabet)
+        return generated_value(path, source.length, source.alphabet)
     if isinstance(source, Adopted):
         return static_users.adopted_secret(path, source, inputs)
     if isinstance(source, Derived):
         parts = {name: scope.secret(name) for name in source.references}
         return DerivedValue(path, source.format, parts)
-    return given(inputs, path)
+    return provided_value(inputs, path)

@@ -51,11 +51,11 @@ def auth_methods(
         ca = declaration.pems[auth.jwt.ca] if auth.jwt.ca else ""
         yield JwtConfig("jwt", auth.jwt.issuer, keys, auth.jwt.jwks or "", ca)
     if auth.kubernetes is not None:
-        ownership_path = ownership.path(environment, KubernetesConfig.kind, "kubernetes")
+        ownership_path = ownership.ownership_path(environment, KubernetesConfig.kind, "kubernetes")
         ca = declaration.pems[auth.kubernetes.ca]
         yield KubernetesConfig("kubernetes", auth.kubernetes.host, ca, inputs, ownership_path)
     if auth.oidc is not None:
-        ownership_path = ownership.path(environment, OidcConfig.kind, "oidc")
+        ownership_path = ownership.ownership_path(environment, OidcConfig.kind, "oidc")
         ca = declaration.pems[auth.oidc.ca] if auth.oidc.ca else ""
         yield OidcConfig(
             "oidc",

@@ -26,7 +26,7 @@ def userpass_logins(declared: EnvironmentDeclaration, inputs: Inputs) -> Iterato
         lockout = declared.lockout
         yield UserLockout("userpass", lockout.threshold, lockout.duration, lockout.reset_after)
     for name, person in sorted(declared.people.items()):
-        ownership_path = ownership.path(declared.environment, UserpassLogin.kind, name)
+        ownership_path = ownership.ownership_path(declared.environment, UserpassLogin.kind, name)
         yield UserpassLogin(
             name, person.policies, person.ttl, person.max_ttl, inputs, ownership_path
         )

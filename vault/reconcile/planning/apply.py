@@ -8,7 +8,7 @@ from typing import Final
 
 from app_integration.errors import StrongroomError
 from app_integration.session.session import Session
-from vault.reconcile.planning.dependencies import waves
+from vault.reconcile.planning.dependencies import group_into_waves
 from vault.reconcile.planning.plan import WORKERS, Change, Plan
 
 #: Maximum number of changes in the message of a failure: two hundred services have thousands.
@@ -44,7 +44,7 @@ def apply(
         on_change(change)
 
     with ThreadPoolExecutor(workers, "apply") as pool:
-        for wave in waves(plan.changes):
+        for wave in group_into_waves(plan.changes):
             failures = _write(session, pool, wave, on_written)
             if failures:
                 raise ApplyFailed(_report(failures, done))

@@ -9,7 +9,7 @@ from app_integration.names import Environment
 from vault.reconcile.planning.plan import Plan, make_plan, read_state
 from vault.reconcile.planning.prune import add_deletions, find_deleted, find_orphans
 from vault.reconcile.planning.snapshot import Snapshot
-from vault.reconcile.resources import Reader, Resource
+from vault.reconcile.resources import ReadSession, Resource
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +26,9 @@ class Prune:
     destroy: Collection[str] = field(default=())
 
 
-def build_plan(reader: Reader, resources: Sequence[Resource], prune: Prune | None = None) -> Plan:
+def build_plan(
+    reader: ReadSession, resources: Sequence[Resource], prune: Prune | None = None
+) -> Plan:
     """Return the plan that makes the server equal to *resources*.
 
     Its digest covers every response that was read for it.

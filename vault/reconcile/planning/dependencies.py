@@ -9,7 +9,7 @@ from typing import Final, Protocol, TypeVar
 
 #: Kind → the kinds that must be written before it. Ownership metadata is in KV, so that most kinds
 #: depend on ``kv-config``.
-AFTER: Final[Mapping[str, tuple[str, ...]]] = {
+DEPENDENCIES: Final[Mapping[str, tuple[str, ...]]] = {
     "mount": (),
     "kv-config": ("mount",),
     "policy": ("kv-config",),
@@ -63,11 +63,11 @@ class Orderable(Protocol):
 
     @property
     def kind(self) -> str:
-        """Return the kind, a key of :data:`AFTER`."""
+        """Return the kind, a key of :data:`DEPENDENCIES`."""
         ...
 
     @property
-    def removed(self) -> bool:
+    def is_deletion(self) -> bool:
         """Return whether the item is deleted. Deletions come last, in reverse order."""
         ...
 
@@ -75,7 +75,7 @@ class Orderable(Protocol):
 _T = TypeVar("_T", bound=Orderable)
 
 
-def waves(items: Iterable[_T]) -> list[list[_T]]:
+def group_into_waves(items: Iterable[_T]) -> list[list[_T]]:
     """Return *items* in groups. The items of one group may be written concurrently.
 
     Kinds come after their dependencies. Deletions come after all writes, in reverse order.
@@ -83,8 +83,8 @@ def waves(items: Iterable[_T]) -> list[list[_T]]:
     found: defaultdict[tuple[int, int], list[_T]] = defaultdict(list)
     for position, item in enumerate(items):
         rank = (
-            2 * len(AFTER) - dependency_depth(item.kind)
-            if item.removed
+            2 * len(DEPENDENCIES) - dependency_depth(item.kind)
+            if item.is_deletion
             else dependency_depth(item.kind)
         )
         found[rank, position if item.kind in SEQUENTIAL else 0].append(item)
@@ -94,4 +94,4 @@ def waves(items: Iterable[_T]) -> list[list[_T]]:
 @cache
 def dependency_depth(kind: str) -> int:
     """Return the length of the longest chain of kinds that *kind* depends on."""
-    return max((1 + dependency_depth(other) for other in AFTER[kind]), default=0)
+    return max((1 + dependency_depth(other) for other in DEPENDENCIES[kind]), default=0)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Final
 
-from vault.reconcile.resources import Fields, Reader, Resource
+from vault.reconcile.resources import Fields, ReadSession, Resource
 from vault.reconcile.resources.secrets import DerivedValue, SecretValue
 
 #: Maximum number of concurrent requests; less than the connections that a session keeps open.
@@ -52,7 +52,7 @@ class Change:
         return self.resource.kind
 
     @property
-    def removed(self) -> bool:
+    def is_deletion(self) -> bool:
         """Return whether the change deletes the resource."""
         return self.action is Action.DELETE
 
@@ -89,7 +89,7 @@ class Plan:
 
 
 def read_state(
-    reader: Reader, resources: Sequence[Resource], workers: int = WORKERS
+    reader: ReadSession, resources: Sequence[Resource], workers: int = WORKERS
 ) -> list[Fields | None]:
     """Return the server's fields of each of *resources*, in their order; None for one it lacks.
 

@@ -36,7 +36,7 @@ class SavedPlan:
     digest: str
     changes: list[dict[str, Any]]
 
-    def check(self, plan: Plan) -> None:
+    def require_current(self, plan: Plan) -> None:
         """Check that *plan*, which was just built, equals this one.
 
         Raises:
@@ -111,7 +111,7 @@ def load(file: Path) -> SavedPlan:
 
 
 def _saved(content: dict[str, Any]) -> SavedPlan:
-    environment = names.environment(content["environment"])
+    environment = names.parse_environment(content["environment"])
     destroy = content["prune"]
     prune = None if destroy is None else Prune(environment, tuple(destroy))
     return SavedPlan(environment, prune, content["digest"], content["changes"])
@@ -127,14 +127,18 @@ def _change(change: Change) -> dict[str, Any]:
         "kind": change.kind,
         "name": change.resource.name,
         "fields": [
-            {"field": each.field, "before": plain(each.before), "after": plain(each.after)}
+            {
+                "field": each.field,
+                "before": to_json_value(each.before),
+                "after": to_json_value(each.after),
+            }
             for each in change.fields
         ],
     }
 
 
-def plain(value: Any) -> Any:
+def to_json_value(value: Any) -> Any:
     """Return *value* as JSON types. A value that JSON has no type for becomes text."""
     if isinstance(value, list | tuple):
-        return [plain(item) for item in value]
+        return [to_json_value(item) for item in value]
     return value if value is None or isinstance(value, bool | int | str) else str(value)

@@ -20,9 +20,9 @@ from vault.declare.faults import listed
 from vault.reconcile.leases import revoke_all
 from vault.reconcile.planning.dependencies import PRUNABLE
 from vault.reconcile.planning.plan import Action, Change, Plan
-from vault.reconcile.resources import Fields, Reader, Resource, read_data
+from vault.reconcile.resources import Fields, ReadSession, Resource, read_data
 from vault.reconcile.resources.database import DatabaseRole
-from vault.reconcile.resources.ownership import FOLDER, path
+from vault.reconcile.resources.ownership import FOLDER, ownership_path
 from vault.reconcile.resources.policies import Policy
 from vault.reconcile.resources.secrets import MANAGED_BY, SecretMetadata, metadata_path
 from vault.reconcile.resources.transit import TransitKey
@@ -64,7 +64,7 @@ class Orphan:
         """Return no fields, because nothing is declared."""
         return {}
 
-    def read(self, reader: Reader) -> Fields | None:  # noqa: ARG002 (protocol)
+    def read(self, reader: ReadSession) -> Fields | None:  # noqa: ARG002 (protocol)
         """Return no fields, because its fields are no longer compared."""
         return {}
 
@@ -103,7 +103,7 @@ def _delete(session: Session, address: str) -> None:
 
 
 def find_orphans(
-    reader: Reader, resources: Sequence[Resource], environment: Environment
+    reader: ReadSession, resources: Sequence[Resource], environment: Environment
 ) -> list[Orphan]:
     """Return the objects that are managed in *environment* but not among *resources*."""
     declared = {(resource.kind, resource.name) for resource in resources}
@@ -120,7 +120,7 @@ def find_orphans(
 
 
 def find_deleted(
-    reader: Reader, resources: Sequence[Resource], destroy: Iterable[str]
+    reader: ReadSession, resources: Sequence[Resource], destroy: Iterable[str]
 ) -> list[str]:
     """Return those of *destroy* that no longer exist on the server, and that are not declared.
 
@@ -130,7 +130,7 @@ def find_deleted(
     return [name for name in sorted(destroy) if name not in declared and _is_deleted(reader, name)]
 
 
-def _is_deleted(reader: Reader, full_name: str) -> bool:
+def _is_deleted(reader: ReadSession, full_name: str) -> bool:
     mount, _, name = full_name.partition("/")
     try:
         check_secret_name(name)
@@ -169,22 +169,22 @@ def add_deletions(
     return replace(plan, changes=plan.changes + removals, kept=tuple(kept), absent=already)
 
 
-def _from_ownership_metadata(reader: Reader, environment: Environment) -> Iterator[Orphan]:
+def _from_ownership_metadata(reader: ReadSession, environment: Environment) -> Iterator[Orphan]:
     for folder in reader.list(metadata_path(f"{FOLDER}/{environment}")):
         kind = folder.rstrip("/")
         if kind in PRUNABLE:
             for name in reader.list(metadata_path(f"{FOLDER}/{environment}/{kind}")):
-                yield Orphan(kind, name, path(environment, kind, name))
+                yield Orphan(kind, name, ownership_path(environment, kind, name))
 
 
-def _from_secret_metadata(reader: Reader, environment: Environment) -> Iterator[Orphan]:
+def _from_secret_metadata(reader: ReadSession, environment: Environment) -> Iterator[Orphan]:
     """Yield the secrets whose own metadata says that they are managed, in *environment*."""
     for service in reader.list(metadata_path("")):
         if service.rstrip("/") != FOLDER:
             yield from _secrets_below(reader, f"{service}{environment}/", environment)
 
 
-def _secrets_below(reader: Reader, folder: str, environment: Environment) -> Iterator[Orphan]:
+def _secrets_below(reader: ReadSession, folder: str, environment: Environment) -> Iterator[Orphan]:
     for key in reader.list(metadata_path(folder)):
         name = f"{folder}{key}"
         if key.endswith("/"):

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from app_integration.errors import RequestRefused
-from vault.reconcile.resources import Reader
+from vault.reconcile.resources import ReadSession
 
 
 @dataclass(slots=True)
@@ -25,7 +25,7 @@ class _Response:
 class Snapshot:
     """A reader that requests each path once and caches the response. Thread-safe."""
 
-    def __init__(self, session: Reader) -> None:
+    def __init__(self, session: ReadSession) -> None:
         self._session = session
         # One condition for all, because one future per response costs a seventh of a plan's time.
         self._changed = threading.Condition()

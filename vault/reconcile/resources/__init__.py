@@ -23,7 +23,7 @@ class CannotChange(ConfigurationError):
     """A field that differs from the declaration, but cannot change after creation."""
 
 
-class Reader(Protocol):
+class ReadSession(Protocol):
     """A session or a snapshot of one: the requests that a resource may send to read."""
 
     def get(self, path: str) -> dict[str, Any]:
@@ -44,7 +44,7 @@ class Resource(Protocol):
 
     @property
     def kind(self) -> str:
-        """Return the kind, a key of :data:`vault.reconcile.planning.dependencies.AFTER`."""
+        """Return the kind, a key of :data:`vault.reconcile.planning.dependencies.DEPENDENCIES`."""
         ...
 
     @property
@@ -56,7 +56,7 @@ class Resource(Protocol):
         """Return the declared fields and their values, never a secret value."""
         ...
 
-    def read(self, reader: Reader) -> Fields | None:
+    def read(self, reader: ReadSession) -> Fields | None:
         """Return the same fields as the server has them, None if the object does not exist."""
         ...
 
@@ -71,7 +71,7 @@ class Resource(Protocol):
         ...
 
 
-def read_data(reader: Reader, path: str) -> dict[str, Any] | None:
+def read_data(reader: ReadSession, path: str) -> dict[str, Any] | None:
     """Return the ``data`` of the response to a GET of *path*, None for a 404."""
     try:
         response = reader.get(path)
@@ -83,7 +83,7 @@ def read_data(reader: Reader, path: str) -> dict[str, Any] | None:
     return data
 
 
-def pick(fields: Fields, data: Mapping[str, Any]) -> dict[str, Any]:
+def select_fields(fields: Fields, data: Mapping[str, Any]) -> dict[str, Any]:
     """Return the entries of *data* that *fields* names, because the server also adds others.
 
     A duration as text, such as ``1h``, becomes seconds where the declaration has a number of

@@ -9,9 +9,9 @@ from typing import ClassVar, Final
 from app_integration.names import APPROLE_MOUNT
 from app_integration.session.session import Session
 from vault.reconcile.inputs import Inputs
-from vault.reconcile.resources import Fields, Reader
+from vault.reconcile.resources import Fields, ReadSession
 from vault.reconcile.resources.mounts import LifetimeCapped
-from vault.reconcile.resources.ownership import write_note
+from vault.reconcile.resources.ownership import write_ownership
 from vault.reconcile.resources.tokens import read_role
 from vault.reconcile.resources.write_only import WriteOnly
 
@@ -54,7 +54,7 @@ class AppRole:
             "secret_id_ttl": self.secret_id_ttl,
         }
 
-    def read(self, reader: Reader) -> Fields | None:
+    def read(self, reader: ReadSession) -> Fields | None:
         """Return the role's fields, its TTLs as capped by the mount; None if it does not exist."""
         return read_role(reader, _APPROLE, self._path, self.desired())
 
@@ -118,7 +118,7 @@ class UserpassLogin:
         """Return policies, TTLs in seconds and, if the operator provides a password, its state."""
         return {**self._role_fields(), **self._password.desired()}
 
-    def read(self, reader: Reader) -> Fields | None:
+    def read(self, reader: ReadSession) -> Fields | None:
         """Return the login's fields, its TTLs as capped by the mount; None if it does not exist."""
         found = read_role(reader, _USERPASS, self._path, self._role_fields())
         return None if found is None else {**found, **self._password.read(reader)}
@@ -135,10 +135,12 @@ class UserpassLogin:
         body = {key: value for key, value in self.desired().items() if key != "password"}
         sends_password = before is None or before.get("password") != self.desired().get("password")
         if sends_password:
-            body["password"] = self.inputs.required(self._path).reveal()
+            body["password"] = self.inputs.get_required(self._path).reveal()
         session.post(self._path, body)
         if sends_password:
-            write_note(session, self.ownership_path, self._password.fingerprint_metadata(session))
+            write_ownership(
+                session, self.ownership_path, self._password.fingerprint_metadata(session)
+            )
 
     def _role_fields(self) -> Fields:
         return {

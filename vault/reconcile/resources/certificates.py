@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from app_integration.session.session import Session
-from vault.reconcile.resources import Fields, Reader
+from vault.reconcile.resources import Fields, ReadSession
 from vault.reconcile.resources.tokens import TokenRules, read_role
 
 
@@ -37,7 +37,7 @@ class CertRole:
             **self.tokens.fields(),
         }
 
-    def read(self, reader: Reader) -> Fields | None:
+    def read(self, reader: ReadSession) -> Fields | None:
         """Return the role's fields, its TTLs as capped by the mount; None if it does not exist."""
         return read_role(reader, f"auth/{self.mount}", self._path, self.desired())
 

@@ -13,9 +13,9 @@ from app_integration.session.session import Session
 from vault.declare.schema.field_types import Endpoint, loopback
 from vault.reconcile.inputs import Inputs
 from vault.reconcile.lifetimes import comparable_lifetimes
-from vault.reconcile.resources import Fields, Reader, pick, read_data
+from vault.reconcile.resources import Fields, ReadSession, read_data, select_fields
 from vault.reconcile.resources.mounts import max_ttl
-from vault.reconcile.resources.ownership import note, write_note
+from vault.reconcile.resources.ownership import read_ownership, write_ownership
 from vault.reconcile.resources.write_only import ANOTHER, WriteOnly
 
 _PLUGIN = "postgresql-database-plugin"
@@ -89,7 +89,7 @@ class DatabaseConnection:
         """Return the fields that the server returns, and those in the ownership metadata."""
         return {**self._config(), _ROOT: ROTATED, **self._password.desired()}
 
-    def read(self, reader: Reader) -> Fields | None:
+    def read(self, reader: ReadSession) -> Fields | None:
         """Return the connection's fields, None if it does not exist.
 
         The server nests the plugin's fields under ``connection_details``; this flattens them.
@@ -101,10 +101,10 @@ class DatabaseConnection:
             **data,
             **data["connection_details"],
             "allowed_roles": sorted(data["allowed_roles"]),
-            _ROOT: note(reader, self.ownership_path).get(_ROOT, "unknown"),
+            _ROOT: read_ownership(reader, self.ownership_path).get(_ROOT, "unknown"),
             **self._password.read(reader),
         }
-        return pick(self.desired(), flat)
+        return select_fields(self.desired(), flat)
 
     def write(self, session: Session, before: Fields | None) -> None:
         """Write the connection, and rotate its password if that has not been done yet.
@@ -120,18 +120,20 @@ class DatabaseConnection:
         if (
             before is not None
             and not sends_password
-            and pick(self._config(), before) != self._config()
+            and select_fields(self._config(), before) != self._config()
         ):
             sends_password = not self._update_without_password(session, before)
         if sends_password:
-            write_note(session, self.ownership_path, {_ROOT: None})
-            self._post(session, self.inputs.required(self._path))
+            write_ownership(session, self.ownership_path, {_ROOT: None})
+            self._post(session, self.inputs.get_required(self._path))
         if before is None or sends_password or before[_ROOT] != ROTATED:
             if sends_password or self._needs_rotation(session):
                 session.post(f"{DATABASE_MOUNT}/rotate-root/{self.name}", retry=False)
-            write_note(session, self.ownership_path, {_ROOT: ROTATED})
+            write_ownership(session, self.ownership_path, {_ROOT: ROTATED})
         if sends_password or (before is not None and "password" in before):
-            write_note(session, self.ownership_path, self._password.fingerprint_metadata(session))
+            write_ownership(
+                session, self.ownership_path, self._password.fingerprint_metadata(session)
+            )
 
     def _update_without_password(self, session: Session, before: Fields) -> bool:
         """Write everything except the password; return whether the server accepted that.
@@ -227,14 +229,14 @@ class DatabaseRole:
             "max_ttl": self.max_ttl,
         }
 
-    def read(self, reader: Reader) -> Fields | None:
+    def read(self, reader: ReadSession) -> Fields | None:
         """Return the role's fields, its TTLs as capped by the mount; None if it does not exist."""
         data: Mapping[str, Any] | None = read_data(reader, self._path)
         if data is None:
             return None
         desired = self.desired()
         lifetimes = comparable_lifetimes(data, max_ttl(reader, DATABASE_MOUNT), desired)
-        return pick(desired, {**data, **lifetimes})
+        return select_fields(desired, {**data, **lifetimes})
 
     def write(self, session: Session, before: Fields | None) -> None:  # noqa: ARG002 (protocol)
         """Replace the role. Existing leases keep the statements they were created with."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from app_integration.session.session import Session
-from vault.reconcile.resources import Fields, Reader, check_immutable, read_data
+from vault.reconcile.resources import Fields, ReadSession, check_immutable, read_data
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +35,7 @@ class Group:
             "alias_mount": f"auth/{self.mount}/",
         }
 
-    def read(self, reader: Reader) -> Fields | None:
+    def read(self, reader: ReadSession) -> Fields | None:
         """Return the group's fields, None if it does not exist."""
         data = read_data(reader, self._path)
         if data is None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import ClassVar, Final
 
 from app_integration.session.session import Session
-from vault.reconcile.resources import Fields, Reader, pick, read_data
+from vault.reconcile.resources import Fields, ReadSession, read_data, select_fields
 
 #: Characters that need no escape in a URL.
 _SYMBOLS: Final = "-_.~"
@@ -43,13 +43,13 @@ class RateLimit:
             "block_interval": self.block,
         }
 
-    def read(self, reader: Reader) -> Fields | None:
+    def read(self, reader: ReadSession) -> Fields | None:
         """Return the quota's fields, None if it does not exist."""
         data = read_data(reader, self._api_path)
         if data is None:
             return None
         # The server adds a slash to the path of a mount, and none to a path below one.
-        return pick(self.desired(), {**data, "path": data["path"].rstrip("/")})
+        return select_fields(self.desired(), {**data, "path": data["path"].rstrip("/")})
 
     def write(self, session: Session, before: Fields | None) -> None:  # noqa: ARG002 (protocol)
         """Create or replace the quota. The server starts counting again."""
@@ -74,7 +74,7 @@ class PasswordPolicy:
         """Return the policy's text, with white space normalised."""
         return {"policy": " ".join(self._text().split())}
 
-    def read(self, reader: Reader) -> Fields | None:
+    def read(self, reader: ReadSession) -> Fields | None:
         """Return the policy's text, with white space normalised; None if it does not exist."""
         data = read_data(reader, self._path)
         return {"policy": " ".join(data["policy"].split())} if data is not None else None
@@ -124,7 +124,7 @@ class UserLockout:
             "lockout_disable": False,
         }
 
-    def read(self, reader: Reader) -> Fields | None:
+    def read(self, reader: ReadSession) -> Fields | None:
         """Return the mount's lockout settings from ``sys/auth``, None if it is not mounted."""
         found = (read_data(reader, "sys/auth") or {}).get(f"{self.name}/")
         if found is None:

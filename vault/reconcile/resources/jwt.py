@@ -8,8 +8,8 @@ from typing import Any, ClassVar, Final
 
 from app_integration.session.session import Session
 from vault.reconcile.inputs import Inputs
-from vault.reconcile.resources import Fields, Reader
-from vault.reconcile.resources.ownership import write_note
+from vault.reconcile.resources import Fields, ReadSession
+from vault.reconcile.resources.ownership import write_ownership
 from vault.reconcile.resources.tokens import TokenRules, read_fields, read_role
 from vault.reconcile.resources.write_only import AS_GIVEN, WriteOnly
 
@@ -49,7 +49,7 @@ class JwtConfig:
             "oidc_discovery_url": "",
         }
 
-    def read(self, reader: Reader) -> Fields | None:
+    def read(self, reader: ReadSession) -> Fields | None:
         """Return the configuration's fields, None if there is none."""
         return read_fields(reader, self._path, self.desired())
 
@@ -96,7 +96,7 @@ class JwtRole:
             **self.tokens.fields(),
         }
 
-    def read(self, reader: Reader) -> Fields | None:
+    def read(self, reader: ReadSession) -> Fields | None:
         """Return the role's fields, its TTLs as capped by the mount; None if it does not exist."""
         return read_role(reader, f"auth/{self.mount}", self._path, self.desired())
 
@@ -139,7 +139,7 @@ class OidcConfig:
         """Return provider, client and, if the operator provides the client secret, its state."""
         return {**self._config(), **self._secret.desired()}
 
-    def read(self, reader: Reader) -> Fields | None:
+    def read(self, reader: ReadSession) -> Fields | None:
         """Return the configuration's fields, None if there is none."""
         found = read_fields(reader, self._path, self._config())
         return None if found is None else {**found, **self._secret.read(reader)}
@@ -153,10 +153,12 @@ class OidcConfig:
             ConfigurationError: If the operator provides no client secret.
 
         """
-        secret = self.inputs.required(f"{self._path}/{_SECRET}")
+        secret = self.inputs.get_required(f"{self._path}/{_SECRET}")
         session.post(self._path, {**self._config(), _SECRET: secret.reveal()})
         if before is None or before.get(_SECRET) != AS_GIVEN:
-            write_note(session, self.ownership_path, self._secret.fingerprint_metadata(session))
+            write_ownership(
+                session, self.ownership_path, self._secret.fingerprint_metadata(session)
+            )
 
     def _config(self) -> dict[str, Any]:
         return {
@@ -215,7 +217,7 @@ class OidcRole:
             **self.tokens.fields(),
         }
 
-    def read(self, reader: Reader) -> Fields | None:
+    def read(self, reader: ReadSession) -> Fields | None:
         """Return the role's fields, its TTLs as capped by the mount; None if it does not exist."""
         return read_role(reader, f"auth/{self.mount}", self._path, self.desired())
 

@@ -7,8 +7,8 @@ from typing import Any, ClassVar, Final
 
 from app_integration.session.session import Session
 from vault.reconcile.inputs import Inputs
-from vault.reconcile.resources import Fields, Reader, read_data
-from vault.reconcile.resources.ownership import write_note
+from vault.reconcile.resources import Fields, ReadSession, read_data
+from vault.reconcile.resources.ownership import write_ownership
 from vault.reconcile.resources.tokens import TokenRules, normalise_fields, read_role
 from vault.reconcile.resources.write_only import AS_GIVEN, WriteOnly
 
@@ -43,7 +43,7 @@ class KubernetesConfig:
         """Return the cluster and, if the operator provides a reviewer's token, its state."""
         return {**self._config(), **self._reviewer.desired()}
 
-    def read(self, reader: Reader) -> Fields | None:
+    def read(self, reader: ReadSession) -> Fields | None:
         """Return the configuration's fields, None if there is none.
 
         The fields include whether the server has a reviewer's token, and its state if one is
@@ -67,11 +67,13 @@ class KubernetesConfig:
         """
         token = self._reviewer.value
         if token is None and (before or {}).get(_IS_SET):
-            token = self.inputs.required(f"{self._path}/{_REVIEWER}")
+            token = self.inputs.get_required(f"{self._path}/{_REVIEWER}")
         sent = {} if token is None else {_REVIEWER: token.reveal()}
         session.post(self._path, {**self._config(), **sent})
         if token is not None and (before or {}).get(_REVIEWER) != AS_GIVEN:
-            write_note(session, self.ownership_path, self._reviewer.fingerprint_metadata(session))
+            write_ownership(
+                session, self.ownership_path, self._reviewer.fingerprint_metadata(session)
+            )
 
     def _config(self) -> dict[str, Any]:
         return {
@@ -122,7 +124,7 @@ class KubernetesRole:
             **self.tokens.fields(),
         }
 
-    def read(self, reader: Reader) -> Fields | None:
+    def read(self, reader: ReadSession) -> Fields | None:
         """Return the role's fields, its TTLs as capped by the mount; None if it does not exist."""
         return read_role(reader, f"auth/{self.mount}", self._path, self.desired())
 

@@ -11,7 +11,14 @@ import tenacity
 from app_integration.errors import ConfigurationError, RequestRefused
 from app_integration.session.session import Session
 from vault.declare import durations
-from vault.reconcile.resources import Fields, Reader, Resource, check_immutable, pick, read_data
+from vault.reconcile.resources import (
+    Fields,
+    ReadSession,
+    Resource,
+    check_immutable,
+    read_data,
+    select_fields,
+)
 
 _KV_UPGRADE: Final = 15  # seconds a new KV v2 mount may answer 400 while it upgrades itself
 
@@ -27,7 +34,7 @@ class LifetimeCapped(ConfigurationError):
         )
 
 
-def max_ttl(reader: Reader, mount: str) -> int:
+def max_ttl(reader: ReadSession, mount: str) -> int:
     """Return the maximum TTL in seconds for everything that *mount* issues.
 
     It is the mount's own ``max_lease_ttl``, or the server's if the mount has none.
@@ -78,7 +85,7 @@ class Mount:
             fields["version"] = self.version
         return fields
 
-    def read(self, reader: Reader) -> Fields | None:
+    def read(self, reader: ReadSession) -> Fields | None:
         """Return the mount's fields, with the maximum TTL in force; None if it is not mounted.
 
         OpenBao and Vault both return the whole table of mounts, so this reads the table.
@@ -88,7 +95,7 @@ class Mount:
         if found is None:
             return None
         version = int((found.get("options") or {}).get("version", 1))
-        actual = pick(self.desired(), {**found, "version": version})
+        actual = select_fields(self.desired(), {**found, "version": version})
         if self.max_ttl:
             actual["max_lease_ttl"] = min(self.max_ttl, max_ttl(reader, self.name))
         return actual
@@ -143,10 +150,10 @@ class KvConfig:
         """Return the number of versions kept, and that no version is deleted because of its age."""
         return {"max_versions": self.max_versions, "delete_version_after": 0}
 
-    def read(self, reader: Reader) -> Fields | None:
+    def read(self, reader: ReadSession) -> Fields | None:
         """Return the settings, None if the mount does not exist."""
         data = read_data(reader, f"{self.mount}/config")
-        return pick(self.desired(), data) if data is not None else None
+        return select_fields(self.desired(), data) if data is not None else None
 
     def write(self, session: Session, before: Fields | None) -> None:  # noqa: ARG002 (protocol)
         """Write the settings, and retry while a new mount upgrades itself and responds 400."""

@@ -14,24 +14,24 @@ from typing import Final
 
 from app_integration.names import Environment
 from app_integration.session.session import Session
-from vault.reconcile.resources import Fields, Reader, Resource, read_data
+from vault.reconcile.resources import Fields, ReadSession, Resource, read_data
 from vault.reconcile.resources.secrets import MANAGED_BY, merge_metadata, metadata_path
 
 FOLDER: Final = "_strongroom"
 
 
-def path(environment: Environment, kind: str, name: str) -> str:
+def ownership_path(environment: Environment, kind: str, name: str) -> str:
     """Return the path below the KV mount of an object's ownership metadata."""
     return f"{FOLDER}/{environment}/{kind}/{name}"
 
 
-def note(reader: Reader, ownership_path: str) -> dict[str, str]:
+def read_ownership(reader: ReadSession, ownership_path: str) -> dict[str, str]:
     """Return the ownership metadata at *ownership_path*, empty if there is none."""
     data = read_data(reader, metadata_path(ownership_path)) or {}
     return dict(data.get("custom_metadata") or {})
 
 
-def write_note(session: Session, ownership_path: str, notes: Mapping[str, str | None]) -> None:
+def write_ownership(session: Session, ownership_path: str, notes: Mapping[str, str | None]) -> None:
     """Merge *notes* into the ownership metadata; None removes a key.
 
     Args:
@@ -44,7 +44,7 @@ def write_note(session: Session, ownership_path: str, notes: Mapping[str, str | 
 
 
 @dataclass(frozen=True, slots=True)
-class Recorded:
+class ManagedResource:
     """A resource together with its ownership metadata, which allows ``--prune`` to delete it later.
 
     It writes the metadata first, so that an object created by a killed run is always known to be
@@ -68,7 +68,7 @@ class Recorded:
         """Return the resource's fields, and ``managed_by``."""
         return {**self.resource.desired(), **MANAGED_BY}
 
-    def read(self, reader: Reader) -> Fields | None:
+    def read(self, reader: ReadSession) -> Fields | None:
         """Return the resource's fields and ``managed_by``, None if the object does not exist.
 
         ``managed_by`` comes from the list of its kind, so one request serves all objects of a kind.
@@ -76,7 +76,7 @@ class Recorded:
         found = self.resource.read(reader)
         if found is None:
             return None
-        folder = path(self.environment, self.kind, "").rstrip("/")
+        folder = ownership_path(self.environment, self.kind, "").rstrip("/")
         is_managed = self.name in reader.list(metadata_path(folder))
         return {**found, **(MANAGED_BY if is_managed else dict.fromkeys(MANAGED_BY))}
 
@@ -84,7 +84,7 @@ class Recorded:
         """Write the ownership metadata if it is missing, then the resource if it differs."""
         fields = before and {key: value for key, value in before.items() if key not in MANAGED_BY}
         if before is None or any(before[key] is None for key in MANAGED_BY):
-            write_note(session, path(self.environment, self.kind, self.name), {})
+            write_ownership(session, ownership_path(self.environment, self.kind, self.name), {})
         desired = self.resource.desired()
         if fields is None or any(fields[key] != value for key, value in desired.items()):
             self.resource.write(session, fields)
@@ -92,4 +92,4 @@ class Recorded:
 
 def strip_ownership(resource: Resource) -> Resource:
     """Return *resource* without ownership metadata, for a server that has no KV mount yet."""
-    return resource.resource if isinstance(resource, Recorded) else resource
+    return resource.resource if isinstance(resource, ManagedResource) else resource

@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from app_integration.session.session import Session
 from vault.reconcile.hcl.policy_rules import policies_equal
-from vault.reconcile.resources import Fields, Reader, read_data
+from vault.reconcile.resources import Fields, ReadSession, read_data
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -38,7 +38,7 @@ class Policy:
         """Return the text without surrounding white space. Only its rules are compared."""
         return {"policy": PolicyText(self.text.strip())}
 
-    def read(self, reader: Reader) -> Fields | None:
+    def read(self, reader: ReadSession) -> Fields | None:
         """Return the text and, if the server counts versions, its version; None for no policy."""
         data = read_data(reader, f"sys/policies/acl/{self.name}")
         if data is None:

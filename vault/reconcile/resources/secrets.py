@@ -14,14 +14,14 @@ from app_integration.session.session import Session
 from vault.declare import derived, durations
 from vault.declare.schema.model import ALPHABETS
 from vault.reconcile.inputs import Inputs
-from vault.reconcile.resources import Fields, Reader, read_data
+from vault.reconcile.resources import Fields, ReadSession, read_data
 
 MANAGED_BY: Final = {"managed_by": "strongroom"}
 #: The metadata key under which a derived value records the versions of its parts.
 _MADE_OF: Final = "derived_from"
 
 
-def generate(length: int, alphabet: str) -> Secret:
+def generate_value(length: int, alphabet: str) -> Secret:
     """Return *length* random characters of *alphabet*."""
     return Secret("".join(secrets.choice(alphabet) for _ in range(length)))
 
@@ -44,7 +44,7 @@ class SecretMetadata:
         """Return one field for each managed metadata key."""
         return {**MANAGED_BY, **self.tags}
 
-    def read(self, reader: Reader) -> Fields | None:
+    def read(self, reader: ReadSession) -> Fields | None:
         """Return the managed keys of the server's metadata, None if the secret does not exist."""
         data = read_data(reader, metadata_path(self.name))
         if data is None:
@@ -81,7 +81,7 @@ class SecretValue:
         """Return ``present``: the secret has a value."""
         return {"value": "present"}
 
-    def read(self, reader: Reader) -> Fields | None:
+    def read(self, reader: ReadSession) -> Fields | None:
         """Return ``present`` if the secret has ever had a version, otherwise None.
 
         Raises:
@@ -125,7 +125,7 @@ class DerivedValue:
         """Return ``current``: the value is composed of the current versions of its parts."""
         return {"value": "current"}
 
-    def read(self, reader: Reader) -> Fields | None:
+    def read(self, reader: ReadSession) -> Fields | None:
         """Return ``current`` or ``outdated`` as the value's state, None if the secret has no value.
 
         It compares version numbers only, because a plan must not read secret values.
@@ -146,7 +146,7 @@ class DerivedValue:
         write_value(session, self.name, value, cas=data.get("current_version", 0))
         merge_metadata(session, self.name, {_MADE_OF: versions})
 
-    def _part_versions(self, reader: Reader) -> str:
+    def _part_versions(self, reader: ReadSession) -> str:
         found = {
             part: (read_data(reader, metadata_path(path)) or {}).get("current_version", 0)
             for part, path in self.parts.items()
@@ -154,14 +154,14 @@ class DerivedValue:
         return " ".join(f"{part}@{version}" for part, version in sorted(found.items()))
 
 
-def given(inputs: Inputs, name: str) -> SecretValue:
+def provided_value(inputs: Inputs, name: str) -> SecretValue:
     """Return the resource of an operator-provided value, in *inputs* as ``secret/<name>``."""
     path = f"{KV_MOUNT}/{name}"
     available = inputs.get(path) is not None
-    return SecretValue(name, "given", available, lambda: inputs.required(path))
+    return SecretValue(name, "given", available, lambda: inputs.get_required(path))
 
 
-def generated(name: str, length: int, alphabet: str) -> SecretValue:
+def generated_value(name: str, length: int, alphabet: str) -> SecretValue:
     """Return the resource of a random value.
 
     Args:
@@ -172,7 +172,7 @@ def generated(name: str, length: int, alphabet: str) -> SecretValue:
     """
     characters = ALPHABETS[alphabet]
     return SecretValue(
-        name, "generated", available=True, get_value=lambda: generate(length, characters)
+        name, "generated", available=True, get_value=lambda: generate_value(length, characters)
     )
 
 
@@ -186,7 +186,7 @@ def metadata_path(name: str) -> str:
     return f"{KV_MOUNT}/metadata/{name}"
 
 
-def read_value(reader: Reader, name: str) -> str:
+def read_value(reader: ReadSession, name: str) -> str:
     """Return the value of *name*, a path below the mount.
 
     Raises:

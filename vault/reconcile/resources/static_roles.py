@@ -27,7 +27,7 @@ from app_integration.session.session import Session
 from app_integration.sources.adopted_secret import PASSWORD, USERNAME
 from app_integration.transport.answers import adopted_template
 from vault.reconcile.inputs import Inputs
-from vault.reconcile.resources import Fields, Reader, check_immutable, pick, read_data
+from vault.reconcile.resources import Fields, ReadSession, check_immutable, read_data, select_fields
 from vault.reconcile.resources.secrets import data_path, merge_metadata, metadata_path
 
 #: Marks a secret that is being adopted: no version has only a template yet.
@@ -39,7 +39,7 @@ class NotAdoptable(ConfigurationError):
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class SecretEntry:
     """Latest version of a KV entry.
 
     Attributes:
@@ -90,10 +90,10 @@ class StaticRole:
             "rotation_statements": [],
         }
 
-    def read(self, reader: Reader) -> Fields | None:
+    def read(self, reader: ReadSession) -> Fields | None:
         """Return the role's fields, None if it does not exist."""
         data = read_data(reader, self._path)
-        return pick(self.desired(), data) if data is not None else None
+        return select_fields(self.desired(), data) if data is not None else None
 
     def write(self, session: Session, before: Fields | None) -> None:
         """Create the role, which rotates the password, or change its period, which does not.
@@ -135,7 +135,7 @@ class AdoptedSecret:
         """Return ``composed``: the entry has only a template."""
         return {"value": "composed"}
 
-    def read(self, reader: Reader) -> Fields | None:
+    def read(self, reader: ReadSession) -> Fields | None:
         """Return ``composed`` or ``given`` as the value's state, None if the secret has no value.
 
         It compares version numbers only, because a plan must not read secret values.
@@ -155,7 +155,7 @@ class AdoptedSecret:
 
         """
         ensure_template(session, self.name, self.username, self.inputs)
-        current = entry(session, self.name)
+        current = read_entry(session, self.name)
         version = current.version
         if VALUE_KEY in current.fields:
             content = {TEMPLATE_KEY: str(current.template)}
@@ -171,18 +171,18 @@ def ensure_template(session: Session, secret: str, username: str, inputs: Inputs
         ConfigurationError: If the secret has no value, and the operator provides none.
 
     """
-    current = entry(session, secret)
+    current = read_entry(session, secret)
     if current.template is not None:
         return
-    check_fields(current, secret)
-    value = current.value or inputs.required(f"{KV_MOUNT}/{secret}").reveal()
-    template_url = template(Secret(value), secret, username)
+    check_no_other_fields(current, secret)
+    value = current.value or inputs.get_required(f"{KV_MOUNT}/{secret}").reveal()
+    template_url = template_from_url(Secret(value), secret, username)
     # The mark is written first, because a template without it would be an ordinary field.
     merge_metadata(session, secret, {COMPOSED_KEY: _NOT_YET})
     write_entry(session, secret, {VALUE_KEY: value, TEMPLATE_KEY: template_url}, current.version)
 
 
-def check_fields(current: Entry, secret: str) -> None:
+def check_no_other_fields(current: SecretEntry, secret: str) -> None:
     """Check that the entry has no field besides the value, because a template replaces all fields.
 
     Raises:
@@ -196,7 +196,7 @@ def check_fields(current: Entry, secret: str) -> None:
         )
 
 
-def template(value: Secret, secret: str, username: str | None = None) -> str:
+def template_from_url(value: Secret, secret: str, username: str | None = None) -> str:
     """Return the URL *value* with placeholders for its username and password.
 
     Raises:
@@ -204,7 +204,7 @@ def template(value: Secret, secret: str, username: str | None = None) -> str:
             username than *username*.
 
     """
-    url = parsed(value, secret)
+    url = parse_database_url(value, secret)
     if username is not None and url.username != username:
         raise NotAdoptable(f"{secret} is a URL of the database user {url.username}, not {username}")
     without_credentials = URL.create(
@@ -215,7 +215,7 @@ def template(value: Secret, secret: str, username: str | None = None) -> str:
     return f"{scheme}://{USERNAME}:{PASSWORD}@{rest}"
 
 
-def parsed(value: Secret, secret: str) -> URL:
+def parse_database_url(value: Secret, secret: str) -> URL:
     """Return the parts of the database URL *value*.
 
     Raises:
@@ -233,14 +233,14 @@ def parsed(value: Secret, secret: str) -> URL:
     return url
 
 
-def entry(reader: Reader, secret: str) -> Entry:
+def read_entry(reader: ReadSession, secret: str) -> SecretEntry:
     """Return the latest version of *secret*, a path below the mount; version 0 if there is none."""
     data = read_data(reader, data_path(secret))
     if data is None:
-        return Entry(0, {}, None)
+        return SecretEntry(0, {}, None)
     fields, metadata = data["data"], data["metadata"]
     adopted = adopted_template(metadata["custom_metadata"] or {}, fields)
-    return Entry(metadata["version"], fields, adopted)
+    return SecretEntry(metadata["version"], fields, adopted)
 
 
 def write_entry(session: Session, secret: str, content: Mapping[str, str], cas: int) -> int:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from vault.reconcile.lifetimes import comparable_lifetimes
-from vault.reconcile.resources import Fields, Reader, pick, read_data
+from vault.reconcile.resources import Fields, ReadSession, read_data, select_fields
 from vault.reconcile.resources.mounts import max_ttl
 
 
@@ -45,13 +45,13 @@ class TokenRules:
         }
 
 
-def read_fields(reader: Reader, path: str, desired: Fields) -> Fields | None:
+def read_fields(reader: ReadSession, path: str, desired: Fields) -> Fields | None:
     """Return the fields of *desired* as they are at *path*, None for a 404."""
     data = read_data(reader, path)
     return None if data is None else normalise_fields(desired, data)
 
 
-def read_role(reader: Reader, mount: str, path: str, desired: Fields) -> Fields | None:
+def read_role(reader: ReadSession, mount: str, path: str, desired: Fields) -> Fields | None:
     """Return the fields of *desired* of the role at *path*, its TTLs as capped by *mount*.
 
     The result is None if there is no such role.
@@ -66,7 +66,7 @@ def read_role(reader: Reader, mount: str, path: str, desired: Fields) -> Fields 
 
 def normalise_fields(desired: Fields, data: Mapping[str, Any]) -> dict[str, Any]:
     """Return the fields of *desired* from *data*, with lists sorted and text stripped."""
-    return pick(
+    return select_fields(
         desired, {key: _normalise_value(value, data.get(key)) for key, value in desired.items()}
     )
 

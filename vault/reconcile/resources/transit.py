@@ -7,7 +7,7 @@ from typing import Any, ClassVar, Final
 
 from app_integration.names import TRANSIT_MOUNT
 from app_integration.session.session import Session
-from vault.reconcile.resources import Fields, Reader, check_immutable, pick, read_data
+from vault.reconcile.resources import Fields, ReadSession, check_immutable, read_data, select_fields
 
 _AT_CREATION: Final = ("type", "derived", "exportable", "allow_plaintext_backup")
 
@@ -37,10 +37,10 @@ class TransitKey:
             "auto_rotate_period": self.rotate_every,
         }
 
-    def read(self, reader: Reader) -> Fields | None:
+    def read(self, reader: ReadSession) -> Fields | None:
         """Return the key's fields, None if it does not exist."""
         data = read_data(reader, self._path)
-        return pick(self.desired(), data) if data is not None else None
+        return select_fields(self.desired(), data) if data is not None else None
 
     def write(self, session: Session, before: Fields | None) -> None:
         """Create the key if it does not exist, and configure it.

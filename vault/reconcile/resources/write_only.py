@@ -17,8 +17,8 @@ from typing import Final
 from app_integration.names import TRANSIT_MOUNT
 from app_integration.secret import Secret
 from app_integration.session.session import Session
-from vault.reconcile.resources import Fields, Reader
-from vault.reconcile.resources.ownership import note
+from vault.reconcile.resources import Fields, ReadSession
+from vault.reconcile.resources.ownership import read_ownership
 
 #: No service's key has this name, because those end in an environment and the key's own name.
 FINGERPRINT_KEY: Final = "strongroom-fingerprint"
@@ -52,7 +52,7 @@ class WriteOnly:
         """Return ``as given`` for the field, or no field if no value is provided."""
         return {} if self.value is None else {self.field: AS_GIVEN}
 
-    def read(self, reader: Reader) -> Fields:
+    def read(self, reader: ReadSession) -> Fields:
         """Return the state of the field: ``as given``, or ``another`` if the fingerprints differ.
 
         The state is ``unknown`` if the server has no fingerprint, and there is no field if no value
@@ -60,7 +60,7 @@ class WriteOnly:
         """
         if self.value is None:
             return {}
-        stored = note(reader, self.ownership_path).get(self._note)
+        stored = read_ownership(reader, self.ownership_path).get(self._note)
         if stored is None:
             return {self.field: "unknown"}
         matches = stored == self._fingerprint(reader, self.value, stored.partition(":")[0])
@@ -77,7 +77,7 @@ class WriteOnly:
     def _note(self) -> str:
         return f"{self.field}_hmac"
 
-    def _fingerprint(self, reader: Reader, value: Secret, salt: str) -> str:
+    def _fingerprint(self, reader: ReadSession, value: Secret, salt: str) -> str:
         """Return the HMAC of *value*; for a low-entropy one its salt, a colon and the HMAC."""
         plain = value.reveal().encode()
         if not self.low_entropy:
@@ -86,7 +86,7 @@ class WriteOnly:
         return f"{salt}:{_hmac(reader, stretched)}"
 
 
-def _hmac(reader: Reader, value: bytes) -> str:
+def _hmac(reader: ReadSession, value: bytes) -> str:
     """Return the HMAC of *value* under this server's own key, as ``vault:v1:…``."""
     encoded = base64.b64encode(value).decode()
     response = reader.post(f"{TRANSIT_MOUNT}/hmac/{FINGERPRINT_KEY}", {"input": encoded})

@@ -23,7 +23,7 @@ from vault.runtime.access import Access
 from vault.runtime.layout import Layout
 from vault.runtime.ports import Ports
 from vault.runtime.processes.lock import Lock
-from vault.runtime.runtime import Progress, StartFailed, StartResult, Status, quiet
+from vault.runtime.runtime import Progress, StartFailed, StartResult, Status, no_progress
 from vault.runtime.servers import vault_state
 from vault.runtime.servers.accounts import smtp_password
 from vault.runtime.servers.hcl import render
@@ -80,7 +80,7 @@ class ComposeInit:
         """
         return self._lock.exclusive()
 
-    def start(self, progress: Progress = quiet) -> StartResult:
+    def start(self, progress: Progress = no_progress) -> StartResult:
         """Set up the running servers: create the database roles, initialise the secrets server.
 
         Args:

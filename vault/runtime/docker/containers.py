@@ -41,7 +41,7 @@ from vault.runtime.docker.engine import (
 from vault.runtime.layout import Layout
 from vault.runtime.ports import Ports, check_free, setting
 from vault.runtime.processes.lock import Lock
-from vault.runtime.runtime import Progress, StartFailed, StartResult, Status, quiet
+from vault.runtime.runtime import Progress, StartFailed, StartResult, Status, no_progress
 
 _FOLDER: Final = f"{LABEL}.project.working_dir"
 #: The deployment's folder in the one-shot services, which mount all of its volumes.
@@ -62,7 +62,7 @@ _POLL_SECONDS: Final = 0.2
 COPIED: Final = ("credentials", "passwords", "config")
 
 
-class Containers:
+class ContainerRuntime:
     """Deployment in containers.
 
     Its data is in the engine's volumes; *layout* has copies of some files. *scope* must be the one
@@ -89,7 +89,7 @@ class Containers:
         """
         return self._lock.exclusive()
 
-    def start(self, progress: Progress = quiet) -> StartResult:
+    def start(self, progress: Progress = no_progress) -> StartResult:
         """Build the image, start the missing containers, apply, and copy the credentials.
 
         If a container fails, the containers that this call started are stopped again.
@@ -155,7 +155,7 @@ class Containers:
         else:
             self._compose("stop", *started.servers)
 
-    def stop(self, progress: Progress = quiet) -> tuple[str, ...]:
+    def stop(self, progress: Progress = no_progress) -> tuple[str, ...]:
         """Remove the containers and volumes, and return the services that were running.
 
         The volumes go too, because a dev-mode server loses its keys when it stops: data that was
@@ -184,7 +184,7 @@ class Containers:
     def status(self) -> tuple[Status, ...]:
         """Return the state of each service, without the one-shot ones."""
         require_engine()
-        numbers = self.ports.named()
+        numbers = self.ports.by_name()
         with open_engine() as engine:
             found = {each.labels[SERVICE]: each.attrs["State"] for each in self._containers(engine)}
         return tuple(
@@ -306,7 +306,7 @@ class Containers:
 
     def _variables(self) -> Mapping[str, str]:
         """Return the variables for ``docker-compose.yml``."""
-        numbers = {setting(name): str(port) for name, port in self.ports.named().items()}
+        numbers = {setting(name): str(port) for name, port in self.ports.by_name().items()}
         image = os.environ.get("VAULT_IMAGE", "")
         binary = "vault" if image.rpartition("/")[2].partition(":")[0] == "vault" else "bao"
         return {**numbers, "VAULT_BINARY": binary}

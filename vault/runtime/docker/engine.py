@@ -17,7 +17,7 @@ from docker.errors import DockerException
 
 from app_integration._internal.private_file import write_private
 from app_integration.errors import ConfigurationError
-from vault.runtime.files import private_folder
+from vault.runtime.files import ensure_private_folder
 
 MAX_FILE_BYTES: Final = 64 * 2**20  # a larger file is not copied out of a container
 TAIL_LINES: Final = 20  # of a log, in an error
@@ -101,6 +101,6 @@ def unpack(archive: bytes, folder: Path) -> None:
             if name.is_absolute() or ".." in name.parts or member.size > MAX_FILE_BYTES:
                 continue
             if member.isdir():
-                private_folder(folder / name)
+                ensure_private_folder(folder / name)
             elif member.isfile() and (content := tar.extractfile(member)):
                 write_private(folder / name, content.read())

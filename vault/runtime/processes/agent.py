@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from vault.runtime.layout import Layout
-from vault.runtime.processes.processes import Processes, python_program
+from vault.runtime.processes.processes import ProcessManager, python_program
 from vault.runtime.runtime import Status
 
 AGENT: Final = "agent"
@@ -19,7 +19,7 @@ class AgentProcess:
 
     task: Final = "agent started, config delivered"
 
-    def __init__(self, layout: Layout, processes: Processes) -> None:
+    def __init__(self, layout: Layout, processes: ProcessManager) -> None:
         self._layout = layout
         self._processes = processes
 

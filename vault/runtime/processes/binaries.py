@@ -16,7 +16,7 @@ class ServerMissing(ConfigurationError):
     """A server that is not installed for this Python."""
 
 
-def openbao() -> Path:
+def openbao_path() -> Path:
     """Return the path of the ``bao`` binary.
 
     Raises:

@@ -88,7 +88,7 @@ def python_program(
     )
 
 
-class Processes:
+class ProcessManager:
     """Background processes of one deployment.
 
     *clock* returns seconds of a monotonic clock, and *sleep* takes seconds.

@@ -92,20 +92,20 @@ class DatabaseAccounts:
 
         """
         manager, app = self.password("manager"), self.password("app")
-        with self.superuser() as superuser:
+        with self.connect_as_superuser() as superuser:
             postgres_roles.ensure_roles(superuser, self._roles, manager, app)
-        with self.superuser(self._roles.database) as superuser:
+        with self.connect_as_superuser(self._roles.database) as superuser:
             postgres_roles.transfer_schema(superuser, self._roles)
 
-    def let_manage(self, user: str) -> None:
+    def allow_password_changes(self, user: str) -> None:
         """Allow the manager to set the password of *user*.
 
         Raises:
             psycopg.Error: If there is no such user, or the server is unreachable.
 
         """
-        with self.superuser() as superuser:
-            postgres_roles.let_manage(superuser, self._roles.manager, user)
+        with self.connect_as_superuser() as superuser:
+            postgres_roles.allow_password_changes(superuser, self._roles.manager, user)
 
     def set_password(self, user: str, password: Secret) -> None:
         """Set the password of *user*.
@@ -114,7 +114,7 @@ class DatabaseAccounts:
             psycopg.Error: If there is no such user, or the server is unreachable.
 
         """
-        with self.superuser() as superuser:
+        with self.connect_as_superuser() as superuser:
             postgres_roles.set_password(superuser, user, password)
 
     def store_app_password(self, user: str, password: Secret) -> None:
@@ -131,11 +131,11 @@ class DatabaseAccounts:
             psycopg.Error: If the server is unreachable, or rejects a statement.
 
         """
-        with self.superuser() as superuser:
+        with self.connect_as_superuser() as superuser:
             postgres_roles.reset_manager_password(superuser, self._roles, self.password("manager"))
             postgres_roles.set_password(superuser, self._roles.app, self.password("app"))
 
-    def superuser(self, database: str = "postgres") -> psycopg.Connection:
+    def connect_as_superuser(self, database: str = "postgres") -> psycopg.Connection:
         """Connect to *database* as superuser, in autocommit mode.
 
         The parameters override the shell's ``PG*`` variables.

@@ -18,7 +18,7 @@ def render(template: str, **values: object) -> str:
         **values: its variables.
 
     Raises:
-        ConfigurationError: If a value is not Unicode. See :func:`quoted`.
+        ConfigurationError: If a value is not Unicode. See :func:`quote`.
 
     """
     environment = jinja2.Environment(
@@ -27,11 +27,11 @@ def render(template: str, **values: object) -> str:
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
     )
-    environment.filters["hcl"] = quoted
+    environment.filters["hcl"] = quote
     return environment.get_template(template).render(**values)
 
 
-def quoted(value: object) -> str:
+def quote(value: object) -> str:
     """Return *value* as HCL: a number or a boolean, and anything else as a quoted string.
 
     A ``$`` becomes its escape sequence, so that ``${`` does not start an interpolation.

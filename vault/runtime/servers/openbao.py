@@ -17,11 +17,11 @@ from app_integration._internal.private_file import write_private
 from app_integration.errors import ConfigurationError, ServerError
 from app_integration.secret import Secret
 from app_integration.transport.http import Transport
-from vault.runtime.files import private_folder
+from vault.runtime.files import ensure_private_folder
 from vault.runtime.layout import Layout
 from vault.runtime.ports import HOST, Ports
 from vault.runtime.processes import binaries
-from vault.runtime.processes.processes import Processes
+from vault.runtime.processes.processes import ProcessManager
 from vault.runtime.processes.program import Program
 from vault.runtime.servers import vault_state
 from vault.runtime.servers.hcl import render
@@ -46,7 +46,7 @@ class OpenBao(Server):
     title = "OpenBao (secrets)"
     port_names = ("vault", "vault_cluster")
 
-    def __init__(self, layout: Layout, ports: Ports, processes: Processes) -> None:
+    def __init__(self, layout: Layout, ports: Ports, processes: ProcessManager) -> None:
         super().__init__(layout, ports, processes)
         self._cluster = f"{HOST}:{ports.vault_cluster}"
         self.root_token: Secret | None = None
@@ -109,7 +109,7 @@ class OpenBao(Server):
         self._marker.unlink(missing_ok=True)
         self._recovery_key.unlink(missing_ok=True)
         shutil.rmtree(self._layout.vault_data, ignore_errors=True)
-        private_folder(self._layout.vault_data)
+        ensure_private_folder(self._layout.vault_data)
 
     def _require_seal_key(self, *, is_new: bool) -> None:
         if is_new:
@@ -137,7 +137,7 @@ class OpenBao(Server):
     def _program(self) -> Program:
         return Program(
             name=self.name,
-            command=(str(binaries.openbao()), "server", f"-config={self._configuration}"),
+            command=(str(binaries.openbao_path()), "server", f"-config={self._configuration}"),
             folder=self._layout.vault,
             ports=self.ports,
         )

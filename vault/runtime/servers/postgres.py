@@ -18,7 +18,7 @@ from app_integration.secret import Secret
 from vault.runtime.layout import Layout
 from vault.runtime.ports import HOST, Ports
 from vault.runtime.processes import binaries
-from vault.runtime.processes.processes import KILL_SECONDS, Processes
+from vault.runtime.processes.processes import KILL_SECONDS, ProcessManager
 from vault.runtime.processes.program import Program
 from vault.runtime.servers import postgres_home
 from vault.runtime.servers.accounts import SUPERUSER, DatabaseAccounts, Manager
@@ -59,7 +59,9 @@ class Postgres(Server):
     title = "PostgreSQL"
     port_names = ("database",)
 
-    def __init__(self, layout: Layout, ports: Ports, processes: Processes, scope: Scope) -> None:
+    def __init__(
+        self, layout: Layout, ports: Ports, processes: ProcessManager, scope: Scope
+    ) -> None:
         super().__init__(layout, ports, processes)
         self._accounts = DatabaseAccounts(layout, self.port, scope)
 

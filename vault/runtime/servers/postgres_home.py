@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Final
 
 from app_integration.errors import ConfigurationError
-from vault.runtime.files import private_folder
+from vault.runtime.files import ensure_private_folder
 from vault.runtime.layout import Layout
 
 SHARED: Final = Path("/var/lib/strongroom")
@@ -76,7 +76,7 @@ def prepare(layout: Layout, install: Path) -> Home:
 
     """
     if os.geteuid() != 0:
-        private_folder(layout.postgres)
+        ensure_private_folder(layout.postgres)
         return Home(layout.postgres, install, user=None)
     user = _server_user()
     folder = _shared_home(layout, user)

@@ -91,7 +91,7 @@ def reset_manager_password(
     set_password(superuser, roles.manager, password)
 
 
-def let_manage(admin: psycopg.Connection, manager: str, user: str) -> None:
+def allow_password_changes(admin: psycopg.Connection, manager: str, user: str) -> None:
     """Allow *manager* to set the password of *user*, but not to act as that user.
 
     Args:

@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from vault.runtime.layout import Layout
 from vault.runtime.ports import Ports
-from vault.runtime.processes.processes import Processes
+from vault.runtime.processes.processes import ProcessManager
 from vault.runtime.processes.program import Running
 
 
@@ -25,10 +25,10 @@ class Server(ABC):
     title: ClassVar[str]
     port_names: ClassVar[tuple[str, ...]]
 
-    def __init__(self, layout: Layout, ports: Ports, processes: Processes) -> None:
+    def __init__(self, layout: Layout, ports: Ports, processes: ProcessManager) -> None:
         self._layout = layout
         self._processes = processes
-        numbers = ports.named()
+        numbers = ports.by_name()
         self.ports = tuple(numbers[name] for name in self.port_names)
 
     @property

@@ -8,7 +8,7 @@ from typing import Final
 from app_integration.secret import Secret
 from vault.runtime.layout import Layout
 from vault.runtime.ports import HOST, Ports
-from vault.runtime.processes.processes import Processes, python_program
+from vault.runtime.processes.processes import ProcessManager, python_program
 from vault.runtime.servers.accounts import smtp_password, smtp_password_file
 from vault.runtime.servers.server import Server
 
@@ -26,7 +26,9 @@ class Smtp(Server):
     title = "SMTP sink"
     port_names = ("smtp",)
 
-    def __init__(self, layout: Layout, ports: Ports, processes: Processes, service: str) -> None:
+    def __init__(
+        self, layout: Layout, ports: Ports, processes: ProcessManager, service: str
+    ) -> None:
         super().__init__(layout, ports, processes)
         self._user = service
 

@@ -12,7 +12,7 @@ from app_integration.secret import Secret
 from vault.runtime.layout import Layout
 from vault.runtime.ports import HOST, Ports
 from vault.runtime.processes import binaries
-from vault.runtime.processes.processes import Processes
+from vault.runtime.processes.processes import ProcessManager
 from vault.runtime.processes.program import Program
 from vault.runtime.servers.accounts import RedisAccount
 from vault.runtime.servers.server import Server
@@ -27,7 +27,7 @@ class Valkey(Server):
     title = "Valkey (Redis)"
     port_names = ("redis",)
 
-    def __init__(self, layout: Layout, ports: Ports, processes: Processes) -> None:
+    def __init__(self, layout: Layout, ports: Ports, processes: ProcessManager) -> None:
         super().__init__(layout, ports, processes)
         self._account = RedisAccount(layout, self.port)
 

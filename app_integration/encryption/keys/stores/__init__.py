@@ -49,7 +49,7 @@ class DataKeyStore(Protocol):
         """Return the rows with *numbers*, in any order; numbers without a row are left out."""
         ...
 
-    def of_scope(self, scope: str) -> list[WrappedKey]:
+    def list_by_scope(self, scope: str) -> list[WrappedKey]:
         """Return the rows of *scope*, in any order."""
         ...
 

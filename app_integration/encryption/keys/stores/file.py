@@ -44,7 +44,7 @@ class FileDataKeys:
             keys = self._read()
         return [keys[number] for number in numbers if number in keys]
 
-    def of_scope(self, scope: str) -> list[WrappedKey]:
+    def list_by_scope(self, scope: str) -> list[WrappedKey]:
         """Return the rows of *scope*."""
         with self._translate_errors():
             keys = self._read()

@@ -102,7 +102,7 @@ class TableDataKeys:
             found += self._select(self._table.c.id.in_(wanted[start : start + _CHUNK]))
         return found
 
-    def of_scope(self, scope: str) -> list[WrappedKey]:
+    def list_by_scope(self, scope: str) -> list[WrappedKey]:
         """Return the rows of *scope*."""
         return self._select(self._table.c.scope == scope)
 

@@ -14,7 +14,7 @@ from vault.declare.declaration import Declaration
 from vault.declare.faults import DeclarationError
 from vault.declare.load import check, load, read
 from vault.declare.schema.logins import Group
-from vault.reconcile.desired.desired import desired
+from vault.reconcile.desired.desired import desired_resources
 from vault.reconcile.inputs import Inputs
 
 BASE = Path(__file__).parents[3] / "faults" / "declare" / "base"
@@ -100,14 +100,14 @@ def test_without_approle_neither_its_role_nor_its_starter_is_made(declared: Decl
     policies = render_policies(declared, Environment.PROD)
     assert {"shop-prod", "strongroom-plan"} <= set(policies)
     assert "shop-prod-starter" not in policies
-    resources = desired(declared, Environment.PROD, policies, Inputs())
+    resources = desired_resources(declared, Environment.PROD, policies, Inputs())
     roles = {each.kind for each in resources if each.name == "shop-prod"}
     assert {"policy", "jwt-role", "kubernetes-role", "cert-role"} <= roles
     assert "approle" not in roles
 
 
 def test_a_service_gets_only_what_its_own_login_says(declared: Declaration) -> None:
-    resources = desired(declared, Environment.PROD, {}, Inputs())
+    resources = desired_resources(declared, Environment.PROD, {}, Inputs())
     (role,) = (each.desired() for each in resources if each.kind == "jwt-role")
     assert role["bound_audiences"] == ["strongroom"]
     assert role["bound_subject"] == "shop"

@@ -9,13 +9,13 @@ import pytest
 from app_integration.names import Environment
 from policies.render import render_policies
 from vault.declare.load import load
-from vault.reconcile.desired.desired import desired
+from vault.reconcile.desired.desired import desired_resources
 from vault.reconcile.inputs import Inputs
 
 
 def approles(environment: Environment) -> dict[str, dict[str, Any]]:
     policies = render_policies(load(), environment)
-    found = desired(load(), environment, policies, Inputs())
+    found = desired_resources(load(), environment, policies, Inputs())
     return {each.name: dict(each.desired()) for each in found if each.kind == "approle"}
 
 

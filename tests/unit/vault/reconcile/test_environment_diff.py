@@ -12,7 +12,13 @@ from app_integration.errors import AccessDenied, RequestRefused
 from app_integration.names import Environment, Scope
 from policies.render import render_policies
 from vault.declare.load import load
-from vault.reconcile.environment_diff import Differences, Side, compare, new_key, read_state
+from vault.reconcile.environment_diff import (
+    Differences,
+    EnvironmentState,
+    compare,
+    generate_comparison_key,
+    read_state,
+)
 
 SERVICE = "gaara-store"
 STAGING, PROD = Scope(SERVICE, Environment.STAGING), Scope(SERVICE, Environment.PROD)
@@ -53,7 +59,7 @@ class Server:
             raise answer
         return {"data": answer}
 
-    def side(self, key: bytes = KEY) -> Side:
+    def side(self, key: bytes = KEY) -> EnvironmentState:
         return read_state(self, load(), self.scope, key, lambda: NOW)  # type: ignore[arg-type] # reads only
 
 
@@ -98,8 +104,8 @@ class TestSecrets:
 
     def test_secret_declared_by_one_side_is_reported_as_not_declared(self) -> None:
         nothing: Mapping[str, Any] = {}
-        one = Side(STAGING, frozenset("a"), frozenset("a"), nothing, {}, unread=False)
-        other = Side(PROD, frozenset(), frozenset(), nothing, {}, unread=False)
+        one = EnvironmentState(STAGING, frozenset("a"), frozenset("a"), nothing, {}, unread=False)
+        other = EnvironmentState(PROD, frozenset(), frozenset(), nothing, {}, unread=False)
         assert compare(one, other).missing == (
             "gaara-store/prod/a is not declared; gaara-store/staging/a has one",
         )
@@ -142,10 +148,17 @@ class TestSecrets:
     def test_values_are_equal_only_under_the_same_key(self, staging: Server, prod: Server) -> None:
         staging.secret("jwt-secret", "shared-value")
         prod.secret("jwt-secret", "shared-value")
-        assert compare(staging.side(new_key()), prod.side(new_key())).same == ()
+        assert (
+            compare(
+                staging.side(generate_comparison_key()), prod.side(generate_comparison_key())
+            ).same
+            == ()
+        )
         assert len(compare(staging.side(), prod.side()).same) == 1
-        assert {len(each) for each in (new_key(), new_key())} == {32}
-        assert new_key() != new_key()
+        assert {len(each) for each in (generate_comparison_key(), generate_comparison_key())} == {
+            32
+        }
+        assert generate_comparison_key() != generate_comparison_key()
 
     def test_values_that_cannot_be_read_are_not_compared(
         self, staging: Server, prod: Server
@@ -203,7 +216,9 @@ class TestPolicies:
     def test_policy_declared_by_one_side_is_reported(self, staging: Server, prod: Server) -> None:
         one, other = staging.side(), prod.side()
         fewer = {name: rules for name, rules in other.policies.items() if "starter" not in name}
-        remove = Side(PROD, other.declared, other.present, fewer, other.values, unread=False)
+        remove = EnvironmentState(
+            PROD, other.declared, other.present, fewer, other.values, unread=False
+        )
         found = compare(one, remove).policy
         assert found == (
             "only gaara-store-staging declares a policy like gaara-store-staging-starter",

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from app_integration.errors import RateLimited
-from vault.reconcile.pacing import Pace, Paced
+from vault.reconcile.pacing import BackoffSender, SharedBackoff
 
 
 class Clock:
@@ -50,8 +50,8 @@ def clock() -> Clock:
     return Clock()
 
 
-def paced(server: LimitedServer, clock: Clock, max_wait: float = 60.0) -> Paced:
-    return Pace(max_wait, clock, clock.sleep)(server)
+def paced(server: LimitedServer, clock: Clock, max_wait: float = 60.0) -> BackoffSender:
+    return SharedBackoff(max_wait, clock, clock.sleep)(server)
 
 
 def test_rate_limited_request_waits_for_retry_after(clock: Clock) -> None:
@@ -61,7 +61,7 @@ def test_rate_limited_request_waits_for_retry_after(clock: Clock) -> None:
 
 
 def test_other_connection_waits_too(clock: Clock) -> None:
-    pace = Pace(60.0, clock, clock.sleep)
+    pace = SharedBackoff(60.0, clock, clock.sleep)
     server = LimitedServer(clock, opens_at=0, retry_after=7)
     pace._back_off(7)
     pace(server).send("GET", "a", timeout=1)
@@ -96,7 +96,7 @@ def test_rate_limit_of_a_standby_is_raised_at_once(clock: Clock) -> None:
 def test_wait_of_several_threads_is_logged_once(
     clock: Clock, caplog: pytest.LogCaptureFixture
 ) -> None:
-    pace = Pace(60.0, clock, clock.sleep)
+    pace = SharedBackoff(60.0, clock, clock.sleep)
     threads = [threading.Thread(target=pace._back_off, args=(7,)) for _ in range(8)]
     for thread in threads:
         thread.start()

@@ -11,7 +11,12 @@ import pytest
 
 from app_integration.errors import ConfigurationError, ServerFault
 from app_integration.secret import Secret
-from vault.reconcile.planning.dependencies import AFTER, PRUNABLE, dependency_depth, waves
+from vault.reconcile.planning.dependencies import (
+    DEPENDENCIES,
+    PRUNABLE,
+    dependency_depth,
+    group_into_waves,
+)
 from vault.reconcile.planning.plan import (
     Action,
     Change,
@@ -201,15 +206,15 @@ class TestWaves:
     """Order of changes."""
 
     def describe(self, *items: Change) -> list[list[str]]:
-        return [[str(each) for each in wave] for wave in waves(items)]
+        return [[str(each) for each in wave] for wave in group_into_waves(items)]
 
     def change(self, kind: str, name: str = "a", action: Action = Action.CREATE) -> Change:
         return Change(action, Thing(kind, name, {}), None, ())
 
     def test_waves_put_each_kind_after_its_dependencies(self) -> None:
-        groups = waves([self.change(kind) for kind in AFTER])
+        groups = group_into_waves([self.change(kind) for kind in DEPENDENCIES])
         place = {change.kind: index for index, group in enumerate(groups) for change in group}
-        for kind, others in AFTER.items():
+        for kind, others in DEPENDENCIES.items():
             assert all(place[other] < place[kind] for other in others), kind
 
     def test_dependency_depth_is_the_longest_chain(self) -> None:
@@ -218,7 +223,7 @@ class TestWaves:
         assert dependency_depth("adopted-secret") == 1 + max(
             dependency_depth("secret-metadata"), dependency_depth("static-role")
         )
-        assert dependency_depth("derived-secret") == max(map(dependency_depth, AFTER))
+        assert dependency_depth("derived-secret") == max(map(dependency_depth, DEPENDENCIES))
 
     def test_waves_split_only_derived_values_of_one_kind(self) -> None:
         assert self.describe(self.change("policy", "a"), self.change("policy", "b")) == [
@@ -243,12 +248,12 @@ class TestWaves:
         ]
 
     def test_waves_put_the_last_kind_before_deletions(self) -> None:
-        last = max(AFTER, key=dependency_depth)
+        last = max(DEPENDENCIES, key=dependency_depth)
         removed = self.change(last, "old", Action.DELETE)
-        assert waves([removed, self.change(last)]) == [[self.change(last)], [removed]]
+        assert group_into_waves([removed, self.change(last)]) == [[self.change(last)], [removed]]
 
     def test_prunable_kinds_are_in_the_order(self) -> None:
-        assert set(PRUNABLE) <= set(AFTER)
+        assert set(PRUNABLE) <= set(DEPENDENCIES)
 
 
 def orphan(kind: str, name: str) -> Orphan:
@@ -283,8 +288,8 @@ class TestDeletions:
         planned = make_plan([thing(a=1)], [None])
         plan = add_deletions(planned, self.FOUND, ())
         assert plan.changes[0] is planned.changes[0]
-        assert plan.changes[1].removed
-        assert not plan.changes[0].removed
+        assert plan.changes[1].is_deletion
+        assert not plan.changes[0].is_deletion
 
     def test_destroy_of_unknown_data_is_rejected(self) -> None:
         with pytest.raises(ConfigurationError) as caught:

@@ -17,7 +17,7 @@ from app_integration.testing import policies
 from app_integration.testing.memory_vault import ADDRESS, MemoryVault
 from vault.reconcile.planning.prune import Orphan, find_deleted, find_orphans
 from vault.reconcile.resources import Resource
-from vault.reconcile.resources.ownership import path
+from vault.reconcile.resources.ownership import ownership_path
 from vault.reconcile.resources.secrets import SecretMetadata, metadata_path
 from vault.reconcile.resources.transit import TransitKey
 
@@ -36,9 +36,9 @@ def server() -> Iterator[Session]:
 
 
 def managed(server: Session, kind: str, name: str, environment: Environment = DEV) -> Orphan:
-    ownership_path = path(environment, kind, name)
-    server.post(metadata_path(ownership_path), {"custom_metadata": {"managed_by": "strongroom"}})
-    return Orphan(kind, name, ownership_path)
+    path = ownership_path(environment, kind, name)
+    server.post(metadata_path(path), {"custom_metadata": {"managed_by": "strongroom"}})
+    return Orphan(kind, name, path)
 
 
 def secret(server: Session, name: str, **marks: str) -> Orphan:

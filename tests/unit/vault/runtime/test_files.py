@@ -9,7 +9,7 @@ import pytest
 from app_integration._internal.private_file import write_private
 from app_integration.errors import ConfigurationError
 from app_integration.names import Environment, Scope
-from vault.runtime.files import private_folder, read_or_create_password
+from vault.runtime.files import ensure_private_folder, read_or_create_password
 from vault.runtime.layout import Layout
 
 
@@ -98,7 +98,7 @@ def test_private_folder_of_another_user_is_rejected(
     (tmp_path / ".strongroom").mkdir()
     monkeypatch.setattr(os, "geteuid", lambda: owner + 1)
     with pytest.raises(ConfigurationError, match=f"belongs to user id {owner}, not to {owner + 1}"):
-        private_folder(tmp_path / ".strongroom")
+        ensure_private_folder(tmp_path / ".strongroom")
 
 
 def test_layout_paths_are_below_the_root(tmp_path: Path) -> None:
