@@ -29,7 +29,13 @@ class KnownValues(dict[str, KnownValue]):
     """Plain values of one object's encrypted attributes, by attribute name.
 
     A pickle or deep copy of the object gets an empty one, so that it holds no plain value.
+
+    Attributes:
+        owner: The ``id`` of the object, which tells a shallow copy from it.
+
     """
+
+    owner: int | None = None
 
     def __reduce__(self) -> tuple[type[KnownValues], tuple[()]]:
         return KnownValues, ()
@@ -39,8 +45,15 @@ class KnownValues(dict[str, KnownValue]):
 
 
 def known_values(row: Any) -> KnownValues:
-    """Return the plain values of *row*, which are cached in its ``__dict__``."""
-    values: KnownValues = row.__dict__.setdefault(_CACHE_KEY, KnownValues())
+    """Return the plain values of *row*, which are cached in its ``__dict__``.
+
+    A shallow copy of *row* gets values of its own, so that an assignment to one of the two objects
+    does not change the other.
+    """
+    values: KnownValues | None = row.__dict__.get(_CACHE_KEY)
+    if values is None or values.owner != id(row):
+        values = row.__dict__[_CACHE_KEY] = KnownValues(values or {})
+        values.owner = id(row)
     return values
 
 

@@ -1,0 +1,34 @@
+"""Plain values that a mapped object has cached."""
+
+from __future__ import annotations
+
+import copy
+import pickle
+
+from app_integration.integrations.orm_values import KnownValue, known_values
+
+
+class Row:
+    """An object with a ``__dict__``, as a mapped one is."""
+
+
+def test_assignment_to_a_shallow_copy_leaves_the_original_unchanged() -> None:
+    row = Row()
+    known_values(row)["email"] = KnownValue("ada@example.com")
+    other = copy.copy(row)
+    known_values(other)["email"] = KnownValue("eve@example.com")
+    assert known_values(row)["email"].value == "ada@example.com"
+    assert known_values(other)["email"].value == "eve@example.com"
+
+
+def test_shallow_copy_has_the_values_of_the_original() -> None:
+    row = Row()
+    known_values(row)["email"] = KnownValue("ada@example.com")
+    assert known_values(copy.copy(row)) == known_values(row)
+
+
+def test_pickle_and_deep_copy_have_no_plain_value() -> None:
+    row = Row()
+    known_values(row)["email"] = KnownValue("ada@example.com")
+    assert known_values(copy.deepcopy(row)) == {}
+    assert known_values(pickle.loads(pickle.dumps(row))) == {}  # noqa: S301 (pickled here)
