@@ -1,1 +1,1 @@
-"""What is declared, what runs, what the server holds, and what it logged."""
+"""The declaration of services, the plan and apply on a server, and the local deployment."""

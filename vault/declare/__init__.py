@@ -1,5 +1,5 @@
-"""What is declared: services and environments, read from YAML and checked before any request.
+"""The declaration: services and environments, read from YAML and checked before any request.
 
-:mod:`.load` reads the files, :mod:`.schema.model` says what a file may hold, :mod:`.declaration` is
-what the other parts ask, :mod:`.edit.service_file` adds to a file without disturbing it.
+:mod:`.load` reads and checks the files, :mod:`.schema.model` defines the keys of a file,
+:mod:`.declaration` answers queries of other packages, and :mod:`.edit` changes files in place.
 """

@@ -1,4 +1,4 @@
-"""All that is declared, and what the other parts ask of it."""
+"""The checked declaration, and the queries that other packages make on it."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 
 from app_integration.errors import ConfigurationError
 from app_integration.names import Environment, Scope
-from vault.declare.checks.environment import refused_address
+from vault.declare.checks.environment import find_address_error
 from vault.declare.faults import InvalidValue, listed, nearest
 from vault.declare.schema.adopted import ROTATE_EVERY, Adopted
 from vault.declare.schema.field_types import Endpoint, split_address
@@ -16,16 +16,19 @@ from vault.declare.schema.model import (
     EnvironmentDeclaration,
     ServiceDeclaration,
     Source,
-    mistyped,
+    find_type_error,
 )
 
 
 @dataclass(frozen=True, slots=True)
 class Declaration:
-    """Every service and environment, checked together; :func:`vault.declare.load.load` makes it.
+    """All services and environments, checked together by :func:`vault.declare.load.load`.
 
     Attributes:
-        pems: content of the PEM files beside the environments, by name. All are public.
+        services: Services by name.
+        environments: Environments by name.
+        pems: Content of the PEM files in the folder ``environments``, by file name. All are public
+            certificates or public keys.
 
     """
 
@@ -34,10 +37,10 @@ class Declaration:
     pems: Mapping[str, str] = field(default_factory=dict)
 
     def service(self, name: str) -> ServiceDeclaration:
-        """The service *name*.
+        """Return the service *name*.
 
         Raises:
-            ConfigurationError: it isn't declared; the message gives the nearest that is.
+            ConfigurationError: If it is not declared. The message suggests a similar name.
 
         """
         if name not in self.services:
@@ -45,10 +48,10 @@ class Declaration:
         return self.services[name]
 
     def environment(self, name: str) -> EnvironmentDeclaration:
-        """The environment *name* (``dev``, ``staging`` or ``prod``).
+        """Return the environment *name*, such as ``dev``, ``staging`` or ``prod``.
 
         Raises:
-            ConfigurationError: it isn't declared; the message gives the nearest that is.
+            ConfigurationError: If it is not declared. The message suggests a similar name.
 
         """
         for environment, declared in self.environments.items():
@@ -57,15 +60,20 @@ class Declaration:
         raise _undeclared("environment", name, self.environments)
 
     def scopes(self, environment: str) -> tuple[Scope, ...]:
-        """The services that run in *environment*, in the order of its file."""
+        """Return a scope for each service that runs in *environment*, in the order of its file.
+
+        Raises:
+            ConfigurationError: If the environment is not declared.
+
+        """
         declared = self.environment(environment)
         return tuple(Scope(name, declared.environment) for name in declared.services)
 
     def deployment(self, scope: Scope) -> Deployment:
-        """What the environment's file says of the service.
+        """Return the service's entry in the environment file.
 
         Raises:
-            ConfigurationError: the service doesn't run in that environment.
+            ConfigurationError: If the service does not run in that environment.
 
         """
         services = self.environment(scope.environment).services
@@ -74,13 +82,13 @@ class Declaration:
         return services[scope.service]
 
     def secrets(self, scope: Scope) -> dict[str, Source]:
-        """The secrets that the service has in that environment."""
+        """Return the secrets that the service has in that environment, by name."""
         declared = self.service(scope.service).secrets.items()
         here = {name: spec for name, spec in declared if scope.environment in spec.environments}
         return {**here, **self.adopted(scope)}
 
     def adopted(self, scope: Scope) -> dict[str, Adopted]:
-        """Those of them whose password the server rotates itself."""
+        """Return the adopted secrets, whose password Vault rotates, by name."""
         declared = self.service(scope.service).secrets
         deployment = self.environment(scope.environment).services.get(scope.service)
         return {
@@ -89,25 +97,29 @@ class Declaration:
         }
 
     def settings(self, scope: Scope) -> dict[str, str | int | bool]:
-        """The service's settings in that environment: defaults, overridden by its file."""
+        """Return the service's settings in that environment.
+
+        A value in the environment file overrides the default in the service file.
+        """
         declared = self.service(scope.service).settings.items()
         defaults = {name: spec.default for name, spec in declared if spec.default is not None}
         return {**defaults, **self.deployment(scope).settings}
 
     def with_vault(self, environment: str, address: str) -> Declaration:
-        """A copy in which the environment's Vault answers at *address*.
+        """Return a copy in which the environment's Vault has another *address*.
 
         Raises:
-            ConfigurationError: no address for that environment: prod takes https only.
+            ConfigurationError: If the address is invalid or not allowed there, such as http
+                outside dev.
 
         """
         parts = split_address(address)
-        wrong = refused_address(environment, address)
+        error = find_address_error(environment, address)
         if parts is None or parts.scheme not in {"http", "https"}:
-            wrong = InvalidValue("is not an address", "https://host:port")
-        if wrong:
+            error = InvalidValue("is not an address", "https://host:port")
+        if error:
             raise ConfigurationError(
-                f"the Vault address for {environment} {wrong.what} (expected {wrong.expected})"
+                f"the Vault address for {environment} {error.what} (expected {error.expected})"
             )
         declared = self.environment(environment)
         server = declared.vault.model_copy(update={"address": address.rstrip("/")})
@@ -120,12 +132,15 @@ class Declaration:
         database: Endpoint | None = None,
         settings: Mapping[str, str | int | bool] | None = None,
     ) -> Declaration:
-        """A copy with another *database* endpoint and other *settings* for one service.
+        """Return a copy with another *database* endpoint and other *settings* for one service.
 
-        Settings that aren't given keep their values.
+        Args:
+            scope: Service and environment.
+            database: New endpoint, or None to keep the declared one.
+            settings: New values by name. All other settings keep their values.
 
         Raises:
-            ConfigurationError: a setting isn't declared, or its value is of the wrong type.
+            ConfigurationError: If a setting is not declared, or its value has the wrong type.
 
         """
         deployment = self.deployment(scope)
@@ -144,10 +159,10 @@ class Declaration:
         for name, value in settings.items():
             if name not in declared:
                 raise _undeclared(f"setting of {scope.service}", name, declared)
-            wrong = mistyped(declared[name].type, value)
-            if wrong:
+            error = find_type_error(declared[name].type, value)
+            if error:
                 raise ConfigurationError(
-                    f"setting {name} of {scope} {wrong.what} (expected {wrong.expected})"
+                    f"setting {name} of {scope} {error.what} (expected {error.expected})"
                 )
 
     def _with(self, changed: EnvironmentDeclaration) -> Declaration:

@@ -1,7 +1,7 @@
 """Derived secrets: a format such as ``smtp://gaara:{smtp-password}@mail:25`` over other secrets.
 
-Each value is percent-encoded as it is placed, so that a password holding ``@`` or ``/`` stays one
-part of the URL. ``{{`` and ``}}`` stand for the braces themselves.
+Each value is percent-encoded when it is inserted, so that a password with ``@`` or ``/`` stays one
+part of the URL. ``{{`` and ``}}`` stand for literal braces.
 """
 
 from __future__ import annotations
@@ -21,51 +21,61 @@ _BRACES = {"{{": "{", "}}": "}"}
 
 
 def references(text: str) -> tuple[str, ...]:
-    """The secrets that the format *text* uses, in order of appearance.
+    """Return the names of the secrets in the format *text*, in order of appearance.
 
     Raises:
-        InvalidValue: a lone brace, something in braces that can't name a secret, or no reference.
+        InvalidValue: If *text* has an unpaired brace, an invalid secret name in braces, or no
+            secret at all.
 
     """
     found = []
     for part in _PART.finditer(text):
         name = part["name"]
         if name is not None:
-            found.append(_checked(name))
+            found.append(_check_name(name))
         elif part[0] in {"{", "}"}:
             raise InvalidValue(
                 f"has a lone {part[0]!r}", f"{{secret-name}}, or {part[0] * 2!r} for the brace"
             )
     if not found:
         raise InvalidValue(
-            "uses no secret", "at least one {secret-name}; text without is a setting"
+            "uses no secret", "at least one {secret-name}; declare text without one as a setting"
         )
     return tuple(found)
 
 
-def _checked(name: str) -> str:
+def _check_name(name: str) -> str:
     try:
         return names.check_secret_name(name)
     except InvalidName:
         what = f"has {shown(name)} in braces"
-        raise InvalidValue(what, "the name of a secret, with nothing around it") from None
+        raise InvalidValue(what, "the name of a secret and nothing else") from None
 
 
 def compose(text: str, values: Mapping[str, str]) -> Secret:
-    """The format *text* with *values* placed, percent-encoded; every reference must be in it."""
+    """Return the format *text* with the percent-encoded values inserted.
 
-    def place(part: re.Match[str]) -> str:
+    Args:
+        text: Valid format. See :func:`references`.
+        values: Value of each secret in *text*, by name.
+
+    """
+
+    def insert(part: re.Match[str]) -> str:
         name = part["name"]
         return _BRACES.get(part[0], part[0]) if name is None else quote(values[name], safe="")
 
-    return Secret(_PART.sub(place, text))
+    return Secret(_PART.sub(insert, text))
 
 
-def circle(uses: Mapping[str, tuple[str, ...]]) -> tuple[str, ...]:
-    """Names that use one another in a circle, the first again as the last; empty when none do.
+def find_cycle(uses: Mapping[str, tuple[str, ...]]) -> tuple[str, ...]:
+    """Return the names of one dependency cycle, or an empty tuple if there is none.
 
     Args:
-        uses: derived secret → the secrets that it uses.
+        uses: Derived secret → the secrets that it uses.
+
+    Returns:
+        The names in order of use. The first name is repeated at the end.
 
     """
     try:
@@ -76,5 +86,10 @@ def circle(uses: Mapping[str, tuple[str, ...]]) -> tuple[str, ...]:
 
 
 def ordered(uses: Mapping[str, tuple[str, ...]]) -> tuple[str, ...]:
-    """The names in *uses*, which has no circle, each after all that it uses."""
+    """Return the names in *uses*, each after the secrets that it uses.
+
+    Args:
+        uses: Derived secret → the secrets that it uses, without a cycle.
+
+    """
     return tuple(name for name in TopologicalSorter(uses).static_order() if name in uses)

@@ -1,7 +1,7 @@
-"""Durations: ``30s``, ``5m``, ``1h``, ``90d`` and what the server answers, in seconds.
+"""Durations such as ``30s``, ``5m``, ``1h`` and ``90d``, and those that Vault returns, in seconds.
 
-Part of no other package's rules: the declaration, the comparison with the server and the agent's
-configuration all read and write durations through here.
+The declaration, the comparison with the server and the agent's configuration all use this module,
+so that a duration has the same meaning everywhere.
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ DAY = 24 * HOUR
 
 _UNITS = {"d": DAY, "h": HOUR, "m": MINUTE, "s": 1}
 _DURATION = re.compile(r"(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?", re.ASCII)
-_MAX_LENGTH = 40  # characters; far above any duration in use, and keeps int() cheap
+_MAX_LENGTH = 40  # characters; longer than any real duration, and limits the cost of int()
 
 
 def parse(text: str) -> int:
-    """Seconds in *text*: whole numbers, each with its unit, largest first (``1h30m``).
+    """Return the seconds in *text*: whole numbers with units, largest unit first (``1h30m``).
 
     Raises:
-        ValueError: *text* is anything else; a bare number has no unit and is refused.
+        ValueError: If *text* has another form. A number without a unit is rejected too.
 
     """
     match = _DURATION.fullmatch(text) if 0 < len(text) <= _MAX_LENGTH else None
@@ -32,14 +32,14 @@ def parse(text: str) -> int:
 
 
 def render(seconds: int) -> str:
-    """*seconds* in the largest unit that divides them: 5400 → ``90m``, 0 → ``0s``.
+    """Return *seconds* as text in the largest unit that divides it: 5400 → ``90m``, 0 → ``0s``.
 
     Raises:
-        ValueError: *seconds* is negative.
+        ValueError: If *seconds* is negative.
 
     """
     if seconds < 0:
-        raise ValueError(f"a duration of {seconds} s; expected 0 or more")
+        raise ValueError(f"invalid duration of {seconds} s; expected 0 or more")
     if seconds == 0:
         return "0s"
     unit = next(name for name, size in _UNITS.items() if seconds % size == 0)
@@ -47,10 +47,12 @@ def render(seconds: int) -> str:
 
 
 def normalise(value: int | str) -> int:
-    """Seconds in a duration as the server writes it: ``3600``, ``"3600"``, ``"1h0m0s"``, ``""``.
+    """Return the seconds in a duration of the server: ``3600``, ``"3600"``, ``"1h0m0s"``, ``""``.
+
+    Empty text means 0.
 
     Raises:
-        ValueError: *value* is none of these.
+        ValueError: If *value* has none of these forms.
 
     """
     if isinstance(value, int):

@@ -1,8 +1,8 @@
-"""What is wrong with a declaration, and how it is said.
+"""Errors of a declaration, and the format of their messages.
 
-Every fault reads ``file:line: what (expected …; did you mean …?)``. A declaration holds no secret,
-but someone may paste one where it doesn't belong, so a message shows a value only where the
-schema wants a short text, and never text that looks like credentials.
+Every message reads ``file:line: what (expected …; did you mean …?)``. A declaration contains no
+secret, but an operator may paste one by mistake. So a message shows a value only where the schema
+expects short text, and never text that looks like credentials.
 """
 
 from __future__ import annotations
@@ -14,17 +14,24 @@ from difflib import get_close_matches
 
 from app_integration.errors import ConfigurationError
 
-#: Where a value stands: keys of mappings and indexes of lists, from the top of the file.
+#: Location of a value: keys of mappings and indexes of lists, from the top of the file.
 Loc = tuple[str | int, ...]
 
 _CREDENTIALS = re.compile(r":[^@]*@", re.DOTALL)
-_SHOWN = 40  # characters of a wrong value that a message repeats
+_MAX_SHOWN = 40  # characters of an invalid value that a message repeats
 
 
 class InvalidValue(ValueError):
-    """What is wrong with one value, raised by the type of its field.
+    """An invalid value of one field, raised by the type of the field.
 
-    The text is a predicate (``is 'ecrypt'``); whoever catches it knows the subject and the line.
+    The message is a predicate (``is 'ecrypt'``). The caller that catches it adds the subject and
+    the line.
+
+    Attributes:
+        what: Predicate that describes the error.
+        expected: Description of the valid values.
+        near: Valid value that was probably meant, or None.
+
     """
 
     def __init__(self, what: str, expected: str, near: str | None = None) -> None:
@@ -36,7 +43,16 @@ class InvalidValue(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class FieldError:
-    """Something wrong at *loc*, whose line is shown; *subject* is what the sentence is about."""
+    """An error at one location of a file.
+
+    Attributes:
+        loc: Location whose line the message shows.
+        what: Predicate that describes the error.
+        expected: Description of the valid values.
+        near: Valid value that was probably meant, or None.
+        subject: Location that is the subject of the sentence, or None for *loc*.
+
+    """
 
     loc: Loc
     what: str
@@ -52,7 +68,14 @@ class FieldError:
 
 @dataclass(frozen=True, slots=True, order=True)
 class FileError:
-    """A problem in a file; *line* counts from 1, and is 0 when the file itself is the problem."""
+    """An error in a file.
+
+    Attributes:
+        file: Path of the file, as messages show it.
+        line: Line number from 1, or 0 if the error concerns the whole file.
+        text: Message without the place.
+
+    """
 
     file: str
     line: int
@@ -64,7 +87,7 @@ class FileError:
 
 
 class DeclarationError(ConfigurationError):
-    """A declaration that can't be used; the message has one line for each fault."""
+    """An invalid declaration. The message has one line for each error, sorted by file and line."""
 
     def __init__(self, faults: Iterable[FileError]) -> None:
         self.faults = tuple(sorted(faults))
@@ -72,25 +95,34 @@ class DeclarationError(ConfigurationError):
 
 
 def dotted(loc: Loc) -> str:
-    """*loc* as people write it: ``keys.pii.allow[0]``; the top is "the file"."""
+    """Return *loc* as text such as ``keys.pii.allow[0]``, or "the file" for the top."""
     text = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in loc)
     return text.removeprefix(".") or "the file"
 
 
 def nearest(name: object, known: Iterable[str]) -> str | None:
-    """The name in *known* most like *name*, if one is like it at all."""
+    """Return the name in *known* that is most similar to *name*, or None if none is similar."""
     matches = get_close_matches(str(name).lower(), sorted(known), n=1)
     return matches[0] if matches else None
 
 
 def listed(names: Iterable[str], *, nothing: str = "none, as none is declared") -> str:
-    """*names* as a phrase: ``a, b or c``; *nothing* when there are none."""
+    """Return the sorted *names* as a phrase such as ``a, b or c``.
+
+    Args:
+        names: Names in any order.
+        nothing: Phrase to return if there are no names.
+
+    """
     *head, last = sorted(names) or [nothing]
     return f"{', '.join(head)} or {last}" if head else last
 
 
 def kind(value: object) -> str:
-    """What sort of thing *value* is, without showing it."""
+    """Return the type of *value* in words, such as "text", without showing the value.
+
+    Booleans are the exception: their two values contain nothing confidential.
+    """
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, int | float):
@@ -101,11 +133,14 @@ def kind(value: object) -> str:
 
 
 def shown(value: object) -> str:
-    """*value* for a message: short text and numbers as they are, all else by its kind."""
+    """Return *value* for a message: numbers and text of limited length, else the type in words.
+
+    Text that looks like credentials is not shown.
+    """
     if isinstance(value, str):
         if _CREDENTIALS.search(value):
-            return "text that holds credentials"
-        return repr(value if len(value) <= _SHOWN else f"{value[:_SHOWN]}…")
+            return "text that contains credentials"
+        return repr(value if len(value) <= _MAX_SHOWN else f"{value[:_MAX_SHOWN]}…")
     if isinstance(value, int | float) and not isinstance(value, bool):
         return str(value)
     return kind(value)

@@ -1,4 +1,4 @@
-"""Reading a declaration: every file, every fault, before anything else happens."""
+"""Loader of a declaration: it reads and checks all files, and reports every error at once."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from vault.declare.declaration import Declaration
 from vault.declare.faults import DeclarationError, FieldError, FileError
 from vault.declare.schema.model import EnvironmentDeclaration, ServiceDeclaration
 from vault.declare.source_file import NotUsable
-from vault.declare.yaml import document, explain
+from vault.declare.yaml import document, validation_errors
 from vault.declare.yaml.document import Document
 
 ROOT = Path(__file__).parent
@@ -26,12 +26,14 @@ TEMPLATES = ROOT.parents[1] / "agent" / "templates"
 
 
 def load(root: Path = ROOT, template_root: Path = TEMPLATES) -> Declaration:
-    """The declaration in ``services/*.yaml`` and ``environments/*.yaml`` below *root*.
+    """Return the checked declaration in ``services/*.yaml`` and ``environments/*.yaml``.
 
-    Templates that a service names must be files in ``<template_root>/<service>/``.
+    Args:
+        root: Folder that contains ``services`` and ``environments``.
+        template_root: Folder with the templates of each service in ``<service>/``.
 
     Raises:
-        DeclarationError: with every fault of every file, each with its place.
+        DeclarationError: If any file is invalid. It lists every error with file and line.
 
     """
     return check(read(root), template_root)
@@ -39,95 +41,110 @@ def load(root: Path = ROOT, template_root: Path = TEMPLATES) -> Declaration:
 
 @dataclass(frozen=True, slots=True)
 class Files:
-    """What stands in the files, by path, before anything is understood of it."""
+    """Content of the files of a declaration, before parsing.
+
+    Attributes:
+        services: Content of each service file by path.
+        environments: Content of each environment file by path.
+        pems: Content of each PEM file in the folder of the environments, by file name.
+
+    """
 
     services: Mapping[Path, bytes]
     environments: Mapping[Path, bytes]
-    pems: Mapping[str, bytes] = field(default_factory=dict)  # by name, beside the environments
+    pems: Mapping[str, bytes] = field(default_factory=dict)
 
 
 def read(root: Path) -> Files:
-    """The content of every file of the declaration below *root*.
+    """Return the content of every file of the declaration below *root*.
 
     Raises:
-        DeclarationError: a folder or file can't be read, or a file's suffix isn't ``.yaml``.
+        DeclarationError: If a folder or file cannot be read, a file has the suffix ``.yml``, or a
+            folder contains no declaration.
 
     """
     environments = root / "environments"
-    return Files(_contents(root / "services"), _contents(environments), _pems(environments))
+    return Files(
+        _read_folder(root / "services"), _read_folder(environments), _read_pems(environments)
+    )
 
 
-def _pems(folder: Path) -> dict[str, bytes]:
+def _read_pems(folder: Path) -> dict[str, bytes]:
     try:
-        return {path.name: _content(path) for path in sorted(folder.glob("*.pem"))}
+        return {path.name: _read_file(path) for path in sorted(folder.glob("*.pem"))}
     except OSError as error:
-        fault = FileError(_shown(folder), 0, f"holds a .pem that can't be read: {error.strerror}")
-        raise DeclarationError([fault]) from None
+        text = f"contains a .pem file that cannot be read: {error.strerror}"
+        raise DeclarationError([FileError(_display_path(folder), 0, text)]) from None
 
 
-def _contents(folder: Path) -> dict[Path, bytes]:
+def _read_folder(folder: Path) -> dict[Path, bytes]:
     try:
-        contents = {path: _content(path) for path in sorted(folder.glob("*.yaml"))}
+        contents = {path: _read_file(path) for path in sorted(folder.glob("*.yaml"))}
         others = list(folder.glob("*.yml"))
     except OSError as error:
-        raise DeclarationError(
-            [FileError(_shown(folder), 0, f"can't be read: {error.strerror}")]
-        ) from None
+        text = f"cannot be read: {error.strerror}"
+        raise DeclarationError([FileError(_display_path(folder), 0, text)]) from None
     if others:
         raise DeclarationError(
             FileError(
-                _shown(path), 0, f"the file is not read (expected {path.stem}.yaml as its name)"
+                _display_path(path),
+                0,
+                f"the file is not read (expected {path.stem}.yaml as its name)",
             )
             for path in others
         )
     if not contents:
-        text = "holds no declaration (expected files such as gaara-store.yaml or dev.yaml)"
-        raise DeclarationError([FileError(_shown(folder), 0, text)])
+        text = "contains no declaration (expected files such as gaara-store.yaml or dev.yaml)"
+        raise DeclarationError([FileError(_display_path(folder), 0, text)])
     return contents
 
 
-def _content(path: Path) -> bytes:
+def _read_file(path: Path) -> bytes:
     try:
         return source_file.read(path, path.parent)
     except NotUsable as error:
-        raise DeclarationError([error.at(_shown(path))]) from None
+        raise DeclarationError([error.at(_display_path(path))]) from None
 
 
-def _shown(path: Path) -> str:
-    """*path* as an editor opens it: relative to the current folder when it is below."""
+def _display_path(path: Path) -> str:
+    """Return *path* for messages, relative to the current folder if it is below it."""
     here = Path.cwd()
     absolute = path.absolute()
     return str(absolute.relative_to(here) if absolute.is_relative_to(here) else absolute)
 
 
 def check(files: Files, template_root: Path = TEMPLATES) -> Declaration:
-    """The declaration in *files*.
+    """Return the declaration in *files* after all checks.
+
+    Args:
+        files: Content of the files. See :func:`read`.
+        template_root: Folder with the templates of each service in ``<service>/``.
 
     Raises:
-        DeclarationError: with every fault of every file, each with its place.
+        DeclarationError: If any file is invalid. It lists every error with file and line.
 
     """
-    services = _documents(files.services)
-    environments = _documents(files.environments)
-    known = {name: _understood(doc) for name, doc in services.items()}
-    readable = {name: doc.data for name, doc in environments.items()}
+    services = _parse_all(files.services)
+    environments = _parse_all(files.environments)
+    known = {name: _reliable_data(doc) for name, doc in services.items()}
+    environment_data = {name: doc.data for name, doc in environments.items()}
     faults: list[FileError] = []
     for name, doc in services.items():
         templates = _templates(template_root, name)
-        problems = chain(
-            service_checks.problems(doc.data, stem=name, templates=templates),
-            database_user.service_problems(doc.data, stem=name),
+        errors = chain(
+            service_checks.find_errors(doc.data, stem=name, templates=templates),
+            database_user.find_service_errors(doc.data, stem=name),
         )
-        faults += _faults(ServiceDeclaration, doc, problems)
+        faults += _file_errors(ServiceDeclaration, doc, errors)
     for name, doc in environments.items():
-        problems = chain(
-            environment.problems(doc.data, stem=name, services=known),
-            login.problems(doc.data, stem=name, services=known, pems=files.pems),
-            people.problems(doc.data),
-            database_user.problems(doc.data, services=known),
-            database_user.endpoint_problems(doc.data, stem=name, environments=readable),
+        errors = chain(
+            environment.find_errors(doc.data, stem=name, services=known),
+            login.find_errors(doc.data, stem=name, services=known, pems=files.pems),
+            people.find_errors(doc.data),
+            database_user.find_errors(doc.data, services=known),
+            database_user.find_endpoint_errors(doc.data, stem=name, environments=environment_data),
         )
-        faults += _faults(EnvironmentDeclaration, doc, problems)
+        faults += _file_errors(EnvironmentDeclaration, doc, errors)
     if faults:
         raise DeclarationError(faults)
     pems = {name: content.decode(errors="replace") for name, content in files.pems.items()}
@@ -149,30 +166,37 @@ def _declaration(
     )
 
 
-def _documents(contents: Mapping[Path, bytes]) -> dict[str, Document]:
-    return {path.stem: document.read(_shown(path), text) for path, text in contents.items()}
+def _parse_all(contents: Mapping[Path, bytes]) -> dict[str, Document]:
+    return {path.stem: document.read(_display_path(path), text) for path, text in contents.items()}
 
 
-def _faults(
+def _file_errors(
     model: type[BaseModel], doc: Document, checks: Iterable[FieldError]
 ) -> Iterator[FileError]:
-    """What reading found, what *model* refuses, and of *checks* what isn't said by then."""
+    """Return the errors of parsing, then those of *model*, then those of *checks*.
+
+    An error of *checks* is omitted if *model* reports one at the same location.
+    """
     yield from doc.faults
-    refused = tuple(_refused(model, doc))
-    yield from doc.judge(refused)
-    said = {problem.loc for problem in refused}
-    yield from doc.judge(problem for problem in checks if problem.loc not in said)
+    invalid = tuple(_schema_errors(model, doc))
+    yield from doc.locate(invalid)
+    reported = {error.loc for error in invalid}
+    yield from doc.locate(error for error in checks if error.loc not in reported)
 
 
-def _refused(model: type[BaseModel], doc: Document) -> Iterator[FieldError]:
+def _schema_errors(model: type[BaseModel], doc: Document) -> Iterator[FieldError]:
     try:
         model.model_validate(doc.data)
     except ValidationError as error:
-        yield from explain.problems(model, error)
+        yield from validation_errors.field_errors(model, error)
 
 
-def _understood(doc: Document) -> Mapping[str, Any] | None:
-    """What a service's file says, or None when a section of it may be misspelt."""
+def _reliable_data(doc: Document) -> Mapping[str, Any] | None:
+    """Return the content of a service file, or None if it cannot be relied on.
+
+    That is so if the file cannot be parsed, or has an unknown section. Such a section may be a
+    misspelt one, so checks of other files would report names in it as undeclared.
+    """
     misspelt = doc.data.keys() - ServiceDeclaration.model_fields.keys()
     return doc.data if doc.readable and not misspelt else None
 

@@ -1,4 +1,4 @@
-"""The bytes of one declared file: a regular file of the declaration's folder, of bounded size."""
+"""Reader for one file of a declaration: a regular file inside its folder, of limited size."""
 
 from __future__ import annotations
 
@@ -9,30 +9,36 @@ from typing import Final
 
 from vault.declare.faults import FileError
 
-#: Bytes of one file. The parser takes 4 s and more a megabyte; 1,500 secrets are 150 kB.
+#: Maximum size of a file in bytes, because parsing takes 4 s or more per megabyte. A file with
+#: 1,500 secrets has 150 kB.
 MAX_SIZE: Final = 256 * 1024
 
 
 class NotUsable(Exception):
-    """A file that is not read; ``reason`` is a predicate about it."""
+    """A file that must not be read.
+
+    Attributes:
+        reason: Predicate that says why, such as "has 300000 bytes (expected at most 262144)".
+
+    """
 
     def __init__(self, reason: str) -> None:
         super().__init__(reason)
         self.reason = reason
 
     def at(self, file: str) -> FileError:
-        """Return the error of *file*, as messages name it."""
+        """Return the reason as an error of *file*, a path as messages show it."""
         return FileError(file, 0, f"the file {self.reason}")
 
 
 def read(path: Path, root: Path) -> bytes:
-    """Return the content of *path*, which has to lie below *root*, links followed.
+    """Return the content of *path*, which must be inside *root* after symbolic links are resolved.
 
-    A link that leads out of *root* is not read, because a message repeats lines of what is wrong.
-    Nothing is waited for: a named pipe is opened without blocking, and rejected.
+    A link that leads out of *root* is not followed, because error messages could then show parts
+    of a foreign file. The call never blocks: a named pipe is opened without blocking and rejected.
 
     Raises:
-        NotUsable: If *path* is no regular file, leads out of *root*, or is too large.
+        NotUsable: If *path* is not a regular file, leads out of *root*, or is too large.
         OSError: If it cannot be read.
 
     """
@@ -42,12 +48,12 @@ def read(path: Path, root: Path) -> bytes:
     with os.fdopen(descriptor, "rb") as file:
         found = os.fstat(descriptor)
         if not stat.S_ISREG(found.st_mode):
-            raise NotUsable("is no regular file, such as a folder or a pipe (expected a text file)")
+            raise NotUsable("is a folder, a pipe or a device (expected a regular text file)")
         if found.st_size > MAX_SIZE:
             raise NotUsable(f"has {found.st_size} bytes (expected at most {MAX_SIZE})")
         return file.read(MAX_SIZE)
 
 
 def is_inside(path: Path, root: Path) -> bool:
-    """Return whether *path* lies below *root* once links are followed."""
+    """Return whether *path* is inside *root* after symbolic links are resolved."""
     return path.resolve().is_relative_to(root.resolve())

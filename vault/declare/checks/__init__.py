@@ -1,1 +1,1 @@
-"""What models alone can't check: what must fit together within a service or an environment."""
+"""Checks across the fields of a file and across files, which the pydantic models cannot make."""

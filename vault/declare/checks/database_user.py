@@ -1,8 +1,9 @@
-"""Database users over a whole declaration: each belongs to one secret or service, and nobody else.
+"""Checks that each database user of a declaration belongs to one secret or one service.
 
-Two services that adopt one user would change each other's password; a manager, an owner or the
-superuser whose password changes locks out the server, a service or its operators. So do two
-environments on one database: each server would change the password of the same manager.
+Two services that adopt the same user would change each other's password. If the password of a
+manager, an owner or the superuser changes, the Vault server, a service or its operators are locked
+out. The same happens if two environments share a database, because each Vault would change the
+password of the same manager.
 """
 
 from __future__ import annotations
@@ -17,49 +18,61 @@ from vault.declare.faults import FieldError, Loc, dotted, shown
 from vault.declare.schema.field_types import loopback
 
 SUPERUSER: Final = "postgres"
-#: What PostgreSQL keeps for roles of its own: it creates none that begin so.
+#: PostgreSQL reserves this prefix for its own roles, and rejects CREATE ROLE with it.
 RESERVED_PREFIX: Final = "pg_"
 
 
-def problems(data: Data, *, services: Collection[str]) -> Iterator[FieldError]:
-    """Return what is wrong with the adopted users of an environment's file.
+def find_errors(data: Data, *, services: Collection[str]) -> Iterator[FieldError]:
+    """Return the errors of the adopted users in an environment file.
 
     Args:
-        data: of the file.
-        services: names of all declared services, whether or not they run in this environment: the
-            names of their managers and owners are the same in each.
+        data: Content of the environment file.
+        services: Names of all declared services, including those that do not run in this
+            environment, because their managers and owners have the same names in each.
 
     """
     taken: dict[str, Loc] = {}
     owners, applications = _owners(services), {_application(name): name for name in services}
     for loc, user in _adopted(data):
         if user in owners or user.startswith(RESERVED_PREFIX):
-            whose = owners.get(user, "a name that PostgreSQL reserves")
-            expected = "a user whom nobody else depends on"
-            yield FieldError((*loc, "username"), f"is {shown(user)}, {whose}", expected)
+            owner = owners.get(user, "a name that PostgreSQL reserves")
+            expected = "a user that nothing else depends on"
+            yield FieldError((*loc, "username"), f"is {shown(user)}, {owner}", expected)
         elif user in taken:
             what = f"is {shown(user)}, as in {dotted(taken[user])}"
             yield FieldError((*loc, "username"), what, "one secret for each user")
         elif applications.get(user, loc[1]) != loc[1]:
             what = f"is {shown(user)}, the user of the service {applications[user]}"
-            yield FieldError((*loc, "username"), what, "a user whom nobody else depends on")
+            yield FieldError((*loc, "username"), what, "a user that nothing else depends on")
         taken.setdefault(user, loc)
 
 
-def service_problems(data: Data, *, stem: str) -> Iterator[FieldError]:
-    """Return what is wrong with the database users that the service *stem* would get."""
+def find_service_errors(data: Data, *, stem: str) -> Iterator[FieldError]:
+    """Return the errors of the database users that the service *stem* would get.
+
+    Args:
+        data: Content of the service file.
+        stem: Name of the service, taken from the file name.
+
+    """
     if "database" in data and any(user.startswith(RESERVED_PREFIX) for user in _roles(stem)):
         what = f"is {shown(stem)}, whose database users would begin with {RESERVED_PREFIX}"
-        expected = "another first word, as PostgreSQL keeps such names to itself"
+        expected = "another first word, as PostgreSQL reserves such names"
         yield FieldError(("service",), what, expected)
 
 
-def endpoint_problems(
+def find_endpoint_errors(
     data: Data, *, stem: str, environments: Mapping[str, Data]
 ) -> Iterator[FieldError]:
-    """Return the databases of the environment *stem* that one before it in *environments* has too.
+    """Return the database endpoints of *stem* that an earlier environment already uses.
 
-    An address of the machine itself is another database on each server.
+    Loopback addresses are accepted, because on each machine they lead to another database.
+
+    Args:
+        data: Content of the environment file.
+        stem: Name of the environment, taken from the file name.
+        environments: Content of every environment file by its name, in the order of the files.
+
     """
     before = list(environments)[: list(environments).index(stem)]
     for service in section(data, "services"):
@@ -70,7 +83,7 @@ def endpoint_problems(
             if section(environments[other], "services", service).get("database") == endpoint:
                 what = f"is {shown(endpoint)}, as in environments/{other}.yaml"
                 expected = (
-                    "a database server of its own, as each Vault changes its manager's password"
+                    "a separate database server, as each Vault changes its manager's password"
                 )
                 yield FieldError(("services", service, "database"), what, expected)
 
@@ -84,7 +97,7 @@ def _adopted(data: Data) -> Iterator[tuple[Loc, str]]:
 
 
 def _owners(services: Collection[str]) -> Mapping[str, str]:
-    """Return the users that are somebody's → whose, as a message says it."""
+    """Return a mapping of each reserved user to a description of it for messages."""
     found = {SUPERUSER: "the superuser"}
     for name in services:
         for user, what in zip(_roles(name), ("manager", "owner"), strict=False):
@@ -93,13 +106,13 @@ def _owners(services: Collection[str]) -> Mapping[str, str]:
 
 
 def _application(service: str) -> str:
-    """Return the user that the local runtime makes for *service*, and most teams have."""
+    """Return the application user of *service*: the local runtime and most teams use this name."""
     return f"{service.replace('-', '_')}_app"
 
 
 def _roles(service: str) -> tuple[str, ...]:
     try:
-        scope = Scope(service, Environment.DEV)  # the environment is no part of these names
+        scope = Scope(service, Environment.DEV)  # any will do: these names are without environment
     except InvalidName:
         return ()
     return (scope.manager_role, scope.owner_role)

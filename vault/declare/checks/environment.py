@@ -1,6 +1,7 @@
-"""What the schema can't say of an environment's file: references to services, rules of prod.
+"""Checks of an environment file across fields: references to services, stricter rules for prod.
 
-As in :mod:`vault.declare.checks.service`, plain data is read, so that one run reports every fault.
+The checks read plain data instead of validated models, so that one run reports every error. See
+:mod:`vault.declare.checks.service`.
 """
 
 from __future__ import annotations
@@ -9,25 +10,31 @@ from collections.abc import Collection, Iterator, Mapping
 
 from app_integration.errors import InvalidName
 from app_integration.names import Environment, Scope
-from vault.declare.checks.service import Data, same_as_file, section
+from vault.declare.checks.service import Data, find_name_error, section
 from vault.declare.faults import FieldError, InvalidValue, Loc, listed, nearest, shown
 from vault.declare.schema import adopted
 from vault.declare.schema.field_types import loopback, split_address
-from vault.declare.schema.model import mistyped
+from vault.declare.schema.model import find_type_error
 
-#: Policies that a person may hold besides those of services. Those of jobs are not among them.
+#: Policies that a person may have in addition to those of services. Job policies are excluded.
 PEOPLE_POLICIES = ("developer", "strongroom-plan", "strongroom-auditor")
 
-#: Tags that everything gets, whatever the file's own tags are.
+#: Tags that apply sets on every secret from other keys, so that the file must not set them.
 RESERVED_TAGS = ("environment", "owner")
 
 
-def problems(data: Data, *, stem: str, services: Mapping[str, Data | None]) -> Iterator[FieldError]:
-    """All that is wrong in the environment file *stem*.yaml.
+def find_errors(
+    data: Data, *, stem: str, services: Mapping[str, Data | None]
+) -> Iterator[FieldError]:
+    """Return the errors of the environment file *stem*.yaml.
 
-    *services* is the data of each service file by its name, None where it can't be read.
+    Args:
+        data: Content of the environment file.
+        stem: Name of the environment, taken from the file name.
+        services: Content of each service file by its name, or None if it cannot be parsed.
+
     """
-    yield from same_as_file(data, "environment", stem)
+    yield from find_name_error(data, "environment", stem)
     yield from _tags(data)
     yield from _server(data, stem)
     yield from _people(data, stem)
@@ -42,11 +49,14 @@ def problems(data: Data, *, stem: str, services: Mapping[str, Data | None]) -> I
         if service is not None:
             deployment = section(data, "services", name)
             yield from _deployment(name, deployment, service)
-            yield from adopted.problems(name, deployment, service, stem)
+            yield from adopted.find_errors(name, deployment, service, stem)
 
 
-def refused_address(environment: str, address: str) -> InvalidValue | None:
-    """What is wrong with *address* for the Vault of *environment*, if anything."""
+def find_address_error(environment: str, address: str) -> InvalidValue | None:
+    """Return an error if *address* uses http where *environment* requires https.
+
+    Plain http is allowed in dev only, and only for a loopback address.
+    """
     parts = split_address(address)
     if parts is None or parts.scheme != "http":
         return None
@@ -68,9 +78,9 @@ def _server(data: Data, stem: str) -> Iterator[FieldError]:
     loc = ("vault", "address")
     address = section(data, "vault").get("address")
     if isinstance(address, str):
-        wrong = refused_address(stem, address)
-        if wrong:
-            yield FieldError(loc, wrong.what, wrong.expected)
+        error = find_address_error(stem, address)
+        if error:
+            yield FieldError(loc, error.what, error.expected)
     elif address is None and stem == Environment.PROD:
         yield FieldError(loc, "is not set", "https://host:port in prod")
 
@@ -83,12 +93,19 @@ def _people(data: Data, stem: str) -> Iterator[FieldError]:
         return
     known = [*PEOPLE_POLICIES, *service_policies(data, stem)]
     for name in people:
-        yield from unknown_policies(("people", name), section(people, name), known)
+        yield from find_unknown_policies(("people", name), section(people, name), known)
 
 
-def unknown_policies(loc: Loc, holder: Data, known: Collection[str]) -> Iterator[FieldError]:
-    """The policies of the *holder* at *loc* that aren't among *known*."""
-    policies = holder.get("policies")
+def find_unknown_policies(loc: Loc, entry: Data, known: Collection[str]) -> Iterator[FieldError]:
+    """Return an error for each policy of a person or group that is not in *known*.
+
+    Args:
+        loc: Location of the person or group in the file.
+        entry: Content at that location.
+        known: Names of the allowed policies.
+
+    """
+    policies = entry.get("policies")
     for index, policy in enumerate(policies if isinstance(policies, tuple) else ()):
         if isinstance(policy, str) and policy not in known:
             what, near = f"is the unknown policy {shown(policy)}", nearest(policy, known)
@@ -96,7 +113,7 @@ def unknown_policies(loc: Loc, holder: Data, known: Collection[str]) -> Iterator
 
 
 def service_policies(data: Data, stem: str) -> Iterator[str]:
-    """The policies of the services that run in the environment *stem*."""
+    """Return the policy name of each service that runs in the environment *stem*."""
     for name in section(data, "services"):
         try:
             yield str(Scope(name, Environment(stem)))
@@ -114,18 +131,18 @@ def _deployment(name: str, deployment: Data, service: Data) -> Iterator[FieldErr
     yield from _settings(name, section(deployment, "settings"), section(service, "settings"))
 
 
-def _settings(name: str, given: Data, declared: Data) -> Iterator[FieldError]:
+def _settings(name: str, values: Data, declared: Data) -> Iterator[FieldError]:
     here = ("services", name, "settings")
-    for setting, value in given.items():
+    for setting, value in values.items():
         if setting not in declared:
             what, near = f"has the unknown setting {shown(setting)}", nearest(setting, declared)
             yield FieldError((*here, setting), what, listed(declared), near, subject=here)
             continue
-        wrong = mistyped(section(declared, setting).get("type"), value)
-        if wrong and isinstance(value, str | int):
-            yield FieldError((*here, setting), wrong.what, wrong.expected, wrong.near)
+        error = find_type_error(section(declared, setting).get("type"), value)
+        if error and isinstance(value, str | int):
+            yield FieldError((*here, setting), error.what, error.expected, error.near)
     for setting, spec in declared.items():
-        if setting not in given and isinstance(spec, Mapping) and "default" not in spec:
+        if setting not in values and isinstance(spec, Mapping) and "default" not in spec:
             what = f"lacks a value for {setting!r}"
             yield FieldError(
                 (*here, setting), what, "one here or a default in the service", subject=here

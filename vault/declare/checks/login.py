@@ -1,6 +1,7 @@
-"""What the schema can't say of logins: keys that aren't there, methods that nobody set up.
+"""Checks of logins across fields: missing keys and PEM files, auth methods that are not declared.
 
-As in :mod:`vault.declare.checks.service`, plain data is read, so that one run reports every fault.
+The checks read plain data instead of validated models, so that one run reports every error. See
+:mod:`vault.declare.checks.service`.
 """
 
 from __future__ import annotations
@@ -14,21 +15,21 @@ from cryptography.x509 import load_pem_x509_certificates
 from app_integration.names import Environment
 from vault.declare.checks.environment import (
     PEOPLE_POLICIES,
-    refused_address,
+    find_address_error,
+    find_unknown_policies,
     service_policies,
-    unknown_policies,
 )
 from vault.declare.checks.service import Data, section
 from vault.declare.faults import FieldError, Loc, listed, nearest, shown
 from vault.declare.schema.logins import SERVICE_METHODS
 from vault.declare.schema.model import DEFAULT_ROLE
 
-#: Policies that a group of people may hold; a developer's is there in dev only.
+#: Policies that a group may have outside dev, because the policy developer exists in dev only.
 GROUP_POLICIES: Final = tuple(name for name in PEOPLE_POLICIES if name != "developer")
 
 _URLS: Final = (("jwt", "jwks"), ("kubernetes", "host"), ("oidc", "discovery"))
 _CAS: Final = ("jwt", "kubernetes", "cert", "oidc")
-#: Method → the files that the agent needs to log in by it.
+#: Auth method → keys of the files that the agent needs for its login.
 _AGENT_FILES: Final[Mapping[str, tuple[str, ...]]] = {
     "jwt": ("token_file",),
     "kubernetes": ("token_file",),
@@ -36,16 +37,16 @@ _AGENT_FILES: Final[Mapping[str, tuple[str, ...]]] = {
 }
 
 
-def problems(
+def find_errors(
     data: Data, *, stem: str, services: Mapping[str, Data | None], pems: Mapping[str, bytes]
 ) -> Iterator[FieldError]:
-    """All that is wrong with logins in the environment file *stem*.yaml.
+    """Return the errors of auth methods, logins and groups in the environment file *stem*.yaml.
 
     Args:
-        data: of the file.
-        stem: the environment.
-        services: data of each service file by its name, None where it can't be read.
-        pems: content of the PEM files beside it, by name.
+        data: Content of the environment file.
+        stem: Name of the environment, taken from the file name.
+        services: Content of each service file by its name, or None if it cannot be parsed.
+        pems: Content of the PEM files in the same folder, by file name.
 
     """
     yield from _key_source(section(data, "auth", "jwt"))
@@ -66,9 +67,10 @@ def _key_source(jwt: Data) -> Iterator[FieldError]:
             (*loc, "keys"), what, "PEM files of public keys, or an address", subject=loc
         )
     if "keys" in jwt and "jwks" in jwt:
-        yield FieldError((*loc, "jwks"), "is set beside keys", "one of the two")
+        yield FieldError((*loc, "jwks"), "is set together with keys", "one of the two")
     if "ca" in jwt and "jwks" not in jwt:
-        yield FieldError((*loc, "ca"), "is set without jwks", "nothing, as no host is asked")
+        expected = "nothing, as it verifies the host of jwks only"
+        yield FieldError((*loc, "ca"), "is set without jwks", expected)
 
 
 def _pem_files(auth: Data, pems: Mapping[str, bytes]) -> Iterator[FieldError]:
@@ -87,20 +89,20 @@ def _pem(
         return
     if name not in pems:
         what, near = f"is {shown(name)}, which does not exist", nearest(name, pems)
-        there = listed(pems, nothing="none is there yet")
-        yield FieldError(loc, what, f"a file beside this one: {there}", near)
+        existing = listed(pems, nothing="none exists yet")
+        yield FieldError(loc, what, f"a file in the same folder: {existing}", near)
     elif b"PRIVATE KEY" in pems[name]:
-        what = f"is {shown(name)}, which holds a private key"
+        what = f"is {shown(name)}, which contains a private key"
         yield FieldError(
-            loc, what, "a public one; take the private key out of the tree, and renew it"
+            loc, what, "a public key; remove the private key from the folder, and rotate it"
         )
     else:
         try:
             parse(pems[name])
         except ValueError:
-            what = f"is {shown(name)}, which holds something else"
-            wanted = "a public key" if parse is _public_key else "certificates"
-            yield FieldError(loc, what, f"a PEM file with {wanted}")
+            content = "public key" if parse is _public_key else "certificate"
+            what = f"is {shown(name)}, which does not contain a valid {content}"
+            yield FieldError(loc, what, f"a PEM file with a {content}")
 
 
 def _public_key(content: bytes) -> object:
@@ -112,27 +114,29 @@ def _certificates(content: bytes) -> object:
 
 
 def _addresses(auth: Data, stem: str) -> Iterator[FieldError]:
-    """Keys that come over http could be anybody's, except from this machine."""
+    """Require https, because an attacker could replace keys that are fetched over http."""
     for method, key in _URLS:
         address = section(auth, method).get(key)
-        wrong = refused_address(stem, address) if isinstance(address, str) else None
-        if wrong:
-            yield FieldError(("auth", method, key), wrong.what, wrong.expected)
+        error = find_address_error(stem, address) if isinstance(address, str) else None
+        if error:
+            yield FieldError(("auth", method, key), error.what, error.expected)
 
 
 def _oidc_roles(oidc: Data) -> Iterator[FieldError]:
     roles = oidc.get("roles")
     if isinstance(roles, Mapping) and DEFAULT_ROLE not in roles:
         what = f"lacks the role {DEFAULT_ROLE!r}"
-        yield FieldError(("auth", "oidc", "roles"), what, "it, for a login that names no role")
+        expected = "it, as a login without a role uses it"
+        yield FieldError(("auth", "oidc", "roles"), what, expected)
     for name in roles if isinstance(roles, Mapping) else ():
         uris = section(roles, name).get("redirect_uris")
         for index, uri in enumerate(uris if isinstance(uris, tuple) else ()):
-            # A person's own machine listens without TLS, wherever the server is.
-            wrong = refused_address(Environment.DEV, uri) if isinstance(uri, str) else None
-            if wrong:
+            # The rule of dev allows loopback http, because the CLI listens for the redirect on
+            # the person's machine without TLS, even if the Vault server is remote.
+            error = find_address_error(Environment.DEV, uri) if isinstance(uri, str) else None
+            if error:
                 loc = ("auth", "oidc", "roles", name, "redirect_uris", index)
-                yield FieldError(loc, wrong.what, wrong.expected)
+                yield FieldError(loc, error.what, error.expected)
 
 
 def _groups(data: Data, stem: str) -> Iterator[FieldError]:
@@ -143,17 +147,17 @@ def _groups(data: Data, stem: str) -> Iterator[FieldError]:
     people = PEOPLE_POLICIES if stem == Environment.DEV else GROUP_POLICIES
     known = [*people, *service_policies(data, stem)]
     for name in groups:
-        yield from unknown_policies(("groups", name), section(groups, name), known)
+        yield from find_unknown_policies(("groups", name), section(groups, name), known)
     yield from _claims(groups)
 
 
 def _claims(groups: Data) -> Iterator[FieldError]:
-    """The server takes a claim's value for one group only."""
+    """Report repeated claim values, because the server maps each value to one group only."""
     first: dict[str, str] = {}
     for name in groups:
         claim = section(groups, name).get("claim")
         if isinstance(claim, str) and first.setdefault(claim, name) != name:
-            what = f"is {shown(claim)}, as is that of groups.{first[claim]}"
+            what = f"is {shown(claim)}, as in groups.{first[claim]}"
             yield FieldError(("groups", name, "claim"), what, "one group for each claim")
 
 
@@ -168,10 +172,10 @@ def _service(data: Data, name: str, stem: str) -> Iterator[FieldError]:
     jwt = section(login, "jwt")
     if jwt and "subject" not in jwt and "claims" not in jwt:
         what = "lacks the key 'subject' or 'claims'"
-        expected = "one, as the issuer makes tokens for others too"
+        expected = "one of them, as the issuer signs tokens for others too"
         yield FieldError((*here, "jwt", "subject"), what, expected, subject=(*here, "jwt"))
     if stem == Environment.DEV and "approle" not in login:
-        expected = "'approle: {}' in dev, as the local deployment logs in by it"
+        expected = "'approle: {}' in dev, as the local deployment logs in with it"
         yield FieldError(here, "lacks the key 'approle'", expected)
 
 
@@ -189,7 +193,7 @@ def _agent(data: Data, services: Mapping[str, Data | None]) -> Iterator[FieldErr
         if "config" not in (services.get(name) or {}) or not isinstance(allowed, Mapping):
             continue
         if method in SERVICE_METHODS and method not in allowed:
-            what = f"is {shown(method)}, by which services.{name} may not log in"
+            what = f"is {shown(method)}, with which services.{name} may not log in"
             yield FieldError(
                 ("agent", "login"), what, listed(allowed, nothing="a method of its login")
             )

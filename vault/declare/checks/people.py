@@ -1,4 +1,4 @@
-"""What the schema can't say of people, quotas and password policies."""
+"""Checks of people, quotas and password policies across the fields of an environment file."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ _MOUNTS: Final = (KV_MOUNT, TRANSIT_MOUNT, DATABASE_MOUNT, f"auth/{APPROLE_MOUNT
 _METHODS: Final = ("jwt", "kubernetes", "cert", "oidc")
 
 
-def problems(data: Data) -> Iterator[FieldError]:
-    """All that the schema can't say of them in an environment's file."""
+def find_errors(data: Data) -> Iterator[FieldError]:
+    """Return the errors of people, quotas and password policies in an environment file."""
     if "lockout" in data and not section(data, "people"):
-        expected = "it only beside 'people', as nobody else logs in with a password"
+        expected = "it only together with 'people', as only they log in with a password"
         yield FieldError(("lockout",), "has the key 'lockout'", expected, subject=())
     yield from _quotas(data)
     policies = section(data, "password_policies")
@@ -31,7 +31,8 @@ def problems(data: Data) -> Iterator[FieldError]:
 def _quotas(data: Data) -> Iterator[FieldError]:
     known = [*_MOUNTS, *(["auth/userpass"] if section(data, "people") else [])]
     known += [f"auth/{method}" for method in _METHODS if method in section(data, "auth")]
-    # A quota on the whole mount would slow down plans, which read each of its roles.
+    # Allow the login path too, because a quota on the whole mount would limit plans, which read
+    # every role of the mount.
     logins = [f"{mount}/login" for mount in known if mount.startswith("auth/")]
     taken: dict[str, str] = {}
     quotas: Mapping[str, Any] = section(data, "quotas")
@@ -41,8 +42,9 @@ def _quotas(data: Data) -> Iterator[FieldError]:
         if not isinstance(path, str):
             continue
         if path and path not in (*known, *logins):
-            what = f"is {shown(path)}, which isn't mounted"
+            what = f"is {shown(path)}, which is not mounted"
             yield FieldError(loc, what, listed(known), nearest(path, known))
         elif path in taken:
-            yield FieldError(loc, f"is that of {taken[path]!r} too", "one quota for each path")
+            what = f"is also the path of {taken[path]!r}"
+            yield FieldError(loc, what, "one quota for each path")
         taken.setdefault(path, name)

@@ -1,7 +1,7 @@
-"""What the schema can't say of a service's file: names that collide, references that lead nowhere.
+"""Checks of a service file across fields: names that collide, references to unknown names.
 
-The checks read the file's plain data, and leave alone whatever the schema refuses by itself, so
-that one run reports every fault of a file.
+The checks read plain data instead of validated models, so that one run reports every error of a
+file. They skip values that the schema rejects by itself.
 """
 
 from __future__ import annotations
@@ -19,32 +19,39 @@ Data = Mapping[str, Any]
 
 
 def section(data: object, *path: str) -> Data:
-    """The mapping at *path* in *data*, or an empty one when none is there."""
+    """Return the mapping at *path* in *data*, or an empty one if there is no mapping."""
     for key in path:
         data = data.get(key) if isinstance(data, Mapping) else None
     return data if isinstance(data, Mapping) else {}
 
 
-def problems(data: Data, *, stem: str, templates: Collection[str]) -> Iterator[FieldError]:
-    """All that is wrong in the service file *stem*.yaml; *templates* are the files it may name."""
-    yield from same_as_file(data, "service", stem)
-    yield from _collisions(data)
+def find_errors(data: Data, *, stem: str, templates: Collection[str]) -> Iterator[FieldError]:
+    """Return the errors of the service file *stem*.yaml.
+
+    Args:
+        data: Content of the service file.
+        stem: Name of the service, taken from the file name.
+        templates: File names of the service's templates.
+
+    """
+    yield from find_name_error(data, "service", stem)
+    yield from _variable_collisions(data)
     yield from _unknown_references(section(data, "secrets"))
-    yield from _circle(section(data, "secrets"))
-    yield from _absences(section(data, "secrets"))
+    yield from _cycle(section(data, "secrets"))
+    yield from _undeclared_parts(section(data, "secrets"))
     yield from _default_role(data)
     yield from _config(data, stem, templates)
 
 
-def same_as_file(data: Data, key: str, stem: str) -> Iterator[FieldError]:
-    """The name under *key* must be the name of the file."""
+def find_name_error(data: Data, key: str, stem: str) -> Iterator[FieldError]:
+    """Return an error if the name under *key* differs from the file name *stem*."""
     name = data.get(key)
     if isinstance(name, str) and name != stem:
         yield FieldError((key,), f"is {shown(name)}", f"{stem!r}, the name of the file")
 
 
-def _collisions(data: Data) -> Iterator[FieldError]:
-    """Two names that would be one environment variable."""
+def _variable_collisions(data: Data) -> Iterator[FieldError]:
+    """Return an error for each name that maps to an environment variable already in use."""
     taken: dict[str, str] = {}
     for kind in ("secrets", "settings"):
         for name in section(data, kind):
@@ -62,7 +69,7 @@ def _collisions(data: Data) -> Iterator[FieldError]:
 
 
 def _uses(secrets: Data) -> dict[str, tuple[str, ...]]:
-    """Each derived secret whose format can be read → the secrets that it uses."""
+    """Map each derived secret with a valid format to the names of the secrets in it."""
     uses = {}
     for name in secrets:
         spec = section(secrets, name)
@@ -84,16 +91,16 @@ def _unknown_references(secrets: Data) -> Iterator[FieldError]:
                 yield FieldError(loc, what, listed(set(secrets) - {name}), nearest(other, secrets))
 
 
-def _circle(secrets: Data) -> Iterator[FieldError]:
-    circle = derived.circle(_uses(secrets))
-    if circle:
-        what = f"is derived from itself: {' → '.join(circle)}"
+def _cycle(secrets: Data) -> Iterator[FieldError]:
+    cycle = derived.find_cycle(_uses(secrets))
+    if cycle:
+        what = f"is derived from itself: {' → '.join(cycle)}"
         expected = "a chain that ends in given or generated secrets"
-        yield FieldError(("secrets", circle[0], "format"), what, expected)
+        yield FieldError(("secrets", cycle[0], "format"), what, expected)
 
 
-def _absences(secrets: Data) -> Iterator[FieldError]:
-    """A derived secret can't be had where one of its parts isn't."""
+def _undeclared_parts(secrets: Data) -> Iterator[FieldError]:
+    """Return an error for each secret in a format that some of the environments do not have."""
     for name, used in _uses(secrets).items():
         for other in dict.fromkeys(used):
             missing = _environments(secrets, name) - _environments(secrets, other)
@@ -102,12 +109,12 @@ def _absences(secrets: Data) -> Iterator[FieldError]:
                 yield FieldError(
                     ("secrets", name, "format"),
                     what,
-                    "'environments' to list only those that have it",
+                    "'environments' to list only those with this secret",
                 )
 
 
 def _environments(secrets: Data, name: str) -> set[str]:
-    """Where a secret is declared for; everywhere, when the list itself is wrong."""
+    """Return the environments that have the secret; all of them if its list is invalid."""
     everywhere = tuple(Environment)
     only = section(secrets, name).get("environments")
     if isinstance(only, tuple) and all(each in everywhere for each in only):
@@ -120,7 +127,7 @@ def _default_role(data: Data) -> Iterator[FieldError]:
     if isinstance(roles, Mapping) and DEFAULT_ROLE not in roles:
         what = f"lacks the role {DEFAULT_ROLE!r}"
         yield FieldError(
-            ("database", "roles"), what, "it, as database_engine() leases users under it"
+            ("database", "roles"), what, "it, as database_engine() leases users with it"
         )
 
 
@@ -129,7 +136,7 @@ def _config(data: Data, stem: str, templates: Collection[str]) -> Iterator[Field
     template = config.get("template")
     if isinstance(template, str) and template not in templates:
         expected = f"a file in agent/templates/{stem}/: "
-        expected += listed(templates, nothing="none is there yet")
+        expected += listed(templates, nothing="none exists yet")
         what = f"is {shown(template)}, which does not exist"
         yield FieldError(("config", "template"), what, expected, nearest(template, templates))
     settings = section(data, "settings")

@@ -1,1 +1,1 @@
-"""Declared files edited in place: what is there stays as it is, byte for byte."""
+"""Editors that add entries to declaration files in place, and preserve all other bytes."""

@@ -1,6 +1,7 @@
-"""What a service has adopted, added to an environment's file or taken out; the rest stays.
+"""Editor that adds and removes the adopted secrets of a service in an environment file.
 
-As in :mod:`.service_file`, the whole declaration is checked with the new text first.
+All other bytes of the file are preserved. The whole declaration is checked with the new text
+before the file is replaced in one step. See :mod:`.service_file`.
 """
 
 from __future__ import annotations
@@ -23,55 +24,76 @@ _SECTION = "adopted"
 def add(
     path: Path, service: str, secret: str, username: str, template_root: Path = load.TEMPLATES
 ) -> bool:
-    """Declare in the environment's file at *path* that *service* has adopted *secret*.
+    """Declare in an environment file that *service* has adopted *secret*.
 
-    Gives False when it does already.
+    Args:
+        path: Environment file.
+        service: Name of a service in that file.
+        secret: Name of the secret.
+        username: Database user in the secret's URL.
+        template_root: See :func:`vault.declare.load.load`.
+
+    Returns:
+        Whether the file changed. It does not if the entry already exists.
 
     Raises:
-        ConfigurationError: the place is written in braces; the file is as it was.
-        DeclarationError: the declaration would not hold with it; the file is as it was.
+        ConfigurationError: If the section is written in braces. The file is unchanged.
+        DeclarationError: If the declaration would be invalid with the entry. The file is
+            unchanged.
 
     """
 
-    def added(text: str) -> str:
+    def change(text: str) -> str:
         if _entries(text, service).get(secret):
             return text
-        return _added(path, text, service, secret, username)
+        return _with_entry(path, text, service, secret, username)
 
     with lock(path.parent, folder=True):
-        return _change(path, added, template_root)
+        return _edit(path, change, template_root)
 
 
 def remove(path: Path, service: str, secret: str, template_root: Path = load.TEMPLATES) -> bool:
-    """Take *secret* out again; gives False when it isn't there.
+    """Remove the entry of an adopted *secret* from an environment file.
+
+    Args:
+        path: Environment file.
+        service: Name of a service in that file.
+        secret: Name of the secret.
+        template_root: See :func:`vault.declare.load.load`.
+
+    Returns:
+        Whether the file changed. It does not if there is no such entry.
 
     Raises:
-        ConfigurationError: as :func:`add`.
-        DeclarationError: as :func:`add`.
+        ConfigurationError: If the section is written in braces. The file is unchanged.
+        DeclarationError: If the declaration would be invalid without the entry. The file is
+            unchanged.
 
     """
 
-    def removed(text: str) -> str:
+    def change(text: str) -> str:
         entries = _entries(text, service)
         if secret not in entries:
             return text
         keys = _mapping(_service(text, service))
         section = keys[_SECTION]
-        gone = section if len(entries) == 1 else entries[secret]
-        if len(entries) > 1 and _braces(section[1]):
-            raise _in_braces(path, section[0], f"take {secret} out of it by hand")
-        begin = text.rfind("\n", 0, gone[0].start_mark.index) + 1
-        return text[:begin] + text[service_file.end(gone[1], text) :]
+        key, value = section if len(entries) == 1 else entries[secret]
+        if len(entries) > 1 and _is_in_braces(section[1]):
+            raise _braces_error(path, section[0], f"remove {secret} from it by hand")
+        begin = text.rfind("\n", 0, key.start_mark.index) + 1
+        return text[:begin] + text[service_file.end(value, text) :]
 
     with lock(path.parent, folder=True):
-        return _change(path, removed, template_root)
+        return _edit(path, change, template_root)
 
 
-def _change(path: Path, change: Callable[[str], str], template_root: Path) -> bool:
+def _edit(path: Path, change: Callable[[str], str], template_root: Path) -> bool:
     path = path.absolute()
     files = load.read(path.parent.parent)
     if path not in files.environments:
-        raise ConfigurationError(f"{path} is not an environment's file")
+        raise ConfigurationError(
+            f"{path} is not an environment file (expected environments/<name>.yaml)"
+        )
     load.check(files, template_root)
     before = files.environments[path].decode()
     after = change(before)
@@ -89,7 +111,7 @@ def _service(text: str, service: str) -> Node:
 
 
 def _mapping(node: Node) -> dict[str, tuple[Node, Node]]:
-    """Key → its node and that of its value."""
+    """Map each key to its node and the node of its value."""
     if not isinstance(node, MappingNode):
         return {}
     return {key.value: (key, value) for key, value in node.value}
@@ -100,13 +122,16 @@ def _entries(text: str, service: str) -> dict[str, tuple[Node, Node]]:
     return _mapping(keys[_SECTION][1]) if _SECTION in keys else {}
 
 
-def _added(path: Path, text: str, service: str, secret: str, username: str) -> str:
-    """*text* with the entry at the end of the section, or a section at the end of the service."""
+def _with_entry(path: Path, text: str, service: str, secret: str, username: str) -> str:
+    """Return *text* with the entry added at the end of the service's section.
+
+    If the service has no such section, the function adds one at the end of the service.
+    """
     node = _service(text, service)
     section = _mapping(node).get(_SECTION, (None, node))[1]
     entry = f"{secret}: {{username: {username}}}"
-    if _braces(section):
-        raise _in_braces(path, section, f"add {_SECTION}: {{{entry}}} to the service by hand")
+    if _is_in_braces(section):
+        raise _braces_error(path, section, f"add {_SECTION}: {{{entry}}} to the service by hand")
     indent = " " * section.start_mark.column
     lines = [f"{indent}{entry}"]
     if section is node:
@@ -119,10 +144,10 @@ def _added(path: Path, text: str, service: str, secret: str, username: str) -> s
     return before + "".join(line + newline for line in lines) + text[place:]
 
 
-def _braces(node: Node) -> bool:
+def _is_in_braces(node: Node) -> bool:
     return isinstance(node, CollectionNode) and bool(node.flow_style)
 
 
-def _in_braces(path: Path, node: Node, instead: str) -> ConfigurationError:
+def _braces_error(path: Path, node: Node, hint: str) -> ConfigurationError:
     line = node.start_mark.line + 1
-    return ConfigurationError(f"{path}:{line}: it is written in braces; {instead}")
+    return ConfigurationError(f"{path}:{line}: the section is written in braces; {hint}")

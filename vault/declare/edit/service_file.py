@@ -1,7 +1,7 @@
-"""Adding secrets and settings to a service's file, and leaving the rest of it byte for byte.
+"""Editor that adds secrets and settings to a service file, and preserves all other bytes.
 
-New lines go after the last entry of their section, before whatever comment heads the next one.
-The whole declaration is checked with the new text before the file is replaced in one step.
+New lines go after the last entry of their section, before the comments of the next section. The
+whole declaration is checked with the new text before the file is replaced in one step.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from app_integration._internal.private_file import lock, replace_file
 from app_integration.errors import ConfigurationError
 from vault.declare import load
 
-#: One entry in the file's own terms: ``{"source": "given", "rotate_every": "90d"}``.
+#: Content of one entry, with keys and values as in the file: ``{"source": "given"}``.
 Spec = Mapping[str, str | int | bool]
 
 _BLOCK_STYLES = {"|", ">"}
@@ -27,12 +27,18 @@ _BLOCK_STYLES = {"|", ">"}
 def add_secrets(
     path: Path, secrets: Mapping[str, Spec], template_root: Path = load.TEMPLATES
 ) -> None:
-    """Add *secrets* (name → source) to the service's file at *path*.
+    """Add *secrets* to a service file.
+
+    Args:
+        path: Service file.
+        secrets: Name → content of the entry.
+        template_root: See :func:`vault.declare.load.load`.
 
     Raises:
-        ConfigurationError: a name is there already, or the section is written in braces; the
-            file is as it was.
-        DeclarationError: the declaration would not hold with them; the file is as it was.
+        ConfigurationError: If a name is already declared, or the section is written in braces. The
+            file is unchanged.
+        DeclarationError: If the declaration would be invalid with the entries. The file is
+            unchanged.
 
     """
     with lock(path.parent, folder=True):
@@ -42,11 +48,18 @@ def add_secrets(
 def add_settings(
     path: Path, settings: Mapping[str, Spec], template_root: Path = load.TEMPLATES
 ) -> None:
-    """Add plain *settings* (name → type and default) to the service's file at *path*.
+    """Add *settings* to a service file.
+
+    Args:
+        path: Service file.
+        settings: Name → content of the entry, with type and default.
+        template_root: See :func:`vault.declare.load.load`.
 
     Raises:
-        ConfigurationError: as :func:`add_secrets`.
-        DeclarationError: as :func:`add_secrets`.
+        ConfigurationError: If a name is already declared, or the section is written in braces. The
+            file is unchanged.
+        DeclarationError: If the declaration would be invalid with the entries. The file is
+            unchanged.
 
     """
     with lock(path.parent, folder=True):
@@ -57,7 +70,7 @@ def _add(path: Path, section: str, entries: Mapping[str, Spec], template_root: P
     path = path.absolute()
     files = load.read(path.parent.parent)
     if path not in files.services:
-        raise ConfigurationError(f"{path} is not a service's file (expected services/<name>.yaml)")
+        raise ConfigurationError(f"{path} is not a service file (expected services/<name>.yaml)")
     load.check(files, template_root)
     if not entries:
         return
@@ -67,16 +80,16 @@ def _add(path: Path, section: str, entries: Mapping[str, Spec], template_root: P
 
 
 def _with_entries(path: Path, content: bytes, section: str, entries: Mapping[str, Spec]) -> bytes:
-    """*content*, a file that was checked, with *entries* at the end of *section*."""
+    """Return *content*, a valid service file, with *entries* added at the end of *section*."""
     text = content.decode()
     newline = "\r\n" if "\r\n" in text else "\n"
     existing = _section(text, section)
     if existing is None:
-        place, new = len(text), ["", f"{section}:", *_rendered(entries, 2)]
+        place, new = len(text), ["", f"{section}:", *_render(entries, 2)]
     else:
         _check_new(path, section, existing, entries)
         indent = existing.value[0][0].start_mark.column
-        place, new = end(existing, text), _rendered(entries, indent)
+        place, new = end(existing, text), _render(entries, indent)
     before, after = text[:place], text[place:]
     if not before.endswith("\n"):
         before += newline
@@ -100,27 +113,27 @@ def _check_new(
         if key.value in entries:
             line = key.start_mark.line + 1
             raise ConfigurationError(
-                f"{path}:{line}: {section}.{key.value} is declared already (expected a new name)"
+                f"{path}:{line}: {section}.{key.value} is already declared (expected a new name)"
             )
 
 
 def end(node: Node, text: str) -> int:
-    """Where in *text* the line after the last line of *node* begins; comments come after it."""
+    """Return the index in *text* of the line after *node*, before any comments that follow."""
     if isinstance(node, CollectionNode) and not node.flow_style and node.value:
         last = node.value[-1]
         return end(last[1] if isinstance(node, MappingNode) else last, text)
     mark: int = node.end_mark.index
     if isinstance(node, ScalarNode) and node.style in _BLOCK_STYLES:
-        mark = len(text[:mark].rstrip())  # its mark is where the next thing begins
+        mark = len(text[:mark].rstrip())  # the end mark of a block scalar is the next node's start
     line_end = text.find("\n", mark)
     return len(text) if line_end < 0 else line_end + 1
 
 
-def _rendered(entries: Mapping[str, Spec], indent: int) -> list[str]:
-    """*entries* as lines of YAML."""
+def _render(entries: Mapping[str, Spec], indent: int) -> list[str]:
+    """Return *entries* as indented lines of YAML."""
     yaml = YAML()
-    yaml.width = 10_000  # characters; no value is folded
-    # Written as they are, a next-line character and its like would be read back as spaces.
+    yaml.width = 10_000  # characters, so that no value is folded
+    # Escape unprintable characters, because YAML reads some of them, such as U+0085, as spaces.
     values = (value for spec in entries.values() for value in spec.values())
     yaml.allow_unicode = all(str(value).isprintable() for value in values)
     buffer = io.StringIO()

@@ -1,1 +1,1 @@
-"""What may be declared: the models of services and environments, and their field types."""
+"""The pydantic models of service and environment files, and their field types."""

@@ -1,4 +1,4 @@
-"""Secrets of a service whose value the server composes, with a password that it rotates itself."""
+"""Adopted secrets: database URLs of an existing user whose password Vault rotates."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from vault.declare import durations
 from vault.declare.faults import FieldError, InvalidValue, Loc, listed, nearest, shown
 from vault.declare.schema.base import Section
 
-#: How long a password lives when the secret declares no ``rotate_every``, in seconds.
+#: Rotation period of a password in seconds, if the secret declares no ``rotate_every``.
 ROTATE_EVERY: Final = 30 * durations.DAY
 
 _USER = re.compile(r"[a-z_][a-z0-9_-]{0,62}", re.ASCII)
@@ -29,7 +29,7 @@ def _user(value: str) -> str:
 
 
 class Adoption(Section):
-    """In an environment: this given secret is a URL of that database user."""
+    """An entry in an environment file: the database user in the URL of a given secret."""
 
     username: Annotated[str, AfterValidator(_user)] = Field(
         description="the database user in the URL, such as shop_app"
@@ -41,8 +41,8 @@ class Adopted:
     """The source of an adopted secret.
 
     Attributes:
-        username: the database user whose password the server rotates.
-        rotate_every: seconds from one password to the next.
+        username: Database user whose password Vault rotates.
+        rotate_every: Rotation period in seconds.
 
     """
 
@@ -52,21 +52,29 @@ class Adopted:
     rotate_every: int
 
 
-def problems(
+def find_errors(
     name: str, deployment: Mapping[str, Any], service: Any, stem: str
 ) -> Iterator[FieldError]:
-    """All that is wrong with what the service *name* has adopted in the environment *stem*."""
+    """Return the errors of the adopted secrets of one service in one environment.
+
+    Args:
+        name: Name of the service.
+        deployment: The service's entry in the environment file.
+        service: Content of the service file.
+        stem: Name of the environment.
+
+    """
     here = ("services", name, "adopted")
     adopted = _mapping(deployment, "adopted")
     given = sorted(_given(service, stem))
     for secret in adopted:
         loc = (*here, secret)
         if secret not in given:
-            what, near = f"has {shown(secret)}, which is no given secret", nearest(secret, given)
+            what, near = f"has {shown(secret)}, which is not a given secret", nearest(secret, given)
             yield FieldError(loc, what, listed(given), near, subject=here)
             continue
-        yield from _role_taken(name, secret, service, stem)
-        yield from _derived_from(secret, _mapping(service, "secrets"), here)
+        yield from _role_collision(name, secret, service, stem)
+        yield from _derived_uses(secret, _mapping(service, "secrets"), here)
     if adopted and "database" not in service:
         expected = f"nothing, as services/{name}.yaml declares no database"
         yield FieldError(here, "is set", expected)
@@ -93,8 +101,8 @@ def _scope(name: str, stem: str) -> Scope | None:
         return None
 
 
-def _role_taken(name: str, secret: str, service: Any, stem: str) -> Iterator[FieldError]:
-    """A role that leases users can't have the name of one that doesn't."""
+def _role_collision(name: str, secret: str, service: Any, stem: str) -> Iterator[FieldError]:
+    """Report a static role with the name of a dynamic role of the service."""
     scope = _scope(name, stem)
     try:
         role = scope.static_role(secret) if scope else ""
@@ -107,10 +115,15 @@ def _role_taken(name: str, secret: str, service: Any, stem: str) -> Iterator[Fie
             yield FieldError(loc, what, "a role of another name in the service's 'database.roles'")
 
 
-def _derived_from(secret: str, secrets: Mapping[str, Any], here: Loc) -> Iterator[FieldError]:
-    """A derived value is written once for each version of its parts; a password has none."""
+def _derived_uses(secret: str, secrets: Mapping[str, Any], here: Loc) -> Iterator[FieldError]:
+    """Report derived secrets that use an adopted one.
+
+    Apply writes a derived value again for each new KV version of its parts. A password that Vault
+    rotates has no KV version, so the derived value would become outdated.
+    """
     for other in secrets:
         text = _mapping(secrets, other).get("format")
         if isinstance(text, str) and f"{{{secret}}}" in text:
-            what = f"has {shown(secret)}, of which {shown(other)} is derived"
-            yield FieldError((*here, secret), what, "a secret that stays as it is", subject=here)
+            what = f"has {shown(secret)}, from which {shown(other)} is derived"
+            expected = "a secret from which none is derived"
+            yield FieldError((*here, secret), what, expected, subject=here)

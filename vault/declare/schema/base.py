@@ -1,4 +1,4 @@
-"""What every mapping of a declaration has in common."""
+"""The base class of all models of a declaration."""
 
 from __future__ import annotations
 
@@ -6,6 +6,6 @@ from pydantic import BaseModel, ConfigDict
 
 
 class Section(BaseModel):
-    """One mapping: frozen once read, no key unknown, no value converted."""
+    """One mapping of a file: immutable, without unknown keys and without type conversion."""
 
     model_config = ConfigDict(frozen=True, strict=True, extra="forbid")

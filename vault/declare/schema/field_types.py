@@ -1,7 +1,7 @@
-"""The types of single values in a declaration: names, durations, endpoints, addresses.
+"""Types of single values in a declaration: names, durations, endpoints and addresses.
 
-Each refuses by raising :class:`InvalidValue`, which says what was expected and, where one is near,
-the value that was probably meant.
+Each type rejects an invalid value with :class:`InvalidValue`, which describes the valid values and,
+if one is similar, the value that was probably meant.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _ENDPOINT = re.compile(
 )
 _MAX_PORT = 65_535
 
-#: Suffix of a template before ``.j2`` → the format its file is written in.
+#: Suffix of a template before ``.j2`` → format of the delivered file.
 FORMATS = {"yaml": "yaml", "json": "json", "toml": "toml", "env": "dotenv", "sh": "sh"}
 
 
@@ -41,7 +41,7 @@ def _text(value: object, expected: str) -> str:
 
 
 def _matching(pattern: re.Pattern[str], expected: str) -> AfterValidator:
-    """Text that *pattern* fits from end to end."""
+    """Return a validator for text that *pattern* matches completely."""
 
     def check(value: str) -> str:
         if not pattern.fullmatch(value):
@@ -52,19 +52,20 @@ def _matching(pattern: re.Pattern[str], expected: str) -> AfterValidator:
 
 
 def _named(check_name: Callable[[str], str], expected: str) -> AfterValidator:
-    """A name that *check_name* accepts."""
+    """Return a validator for names that *check_name* accepts."""
 
     def check(value: str) -> str:
         try:
             return check_name(value)
         except InvalidName:
-            raise InvalidValue(f"is {shown(value)}", expected, _plain(check_name, value)) from None
+            near = _suggest_name(check_name, value)
+            raise InvalidValue(f"is {shown(value)}", expected, near) from None
 
     return AfterValidator(check)
 
 
-def _plain(check_name: Callable[[str], str], value: str) -> str | None:
-    """*value* in lower case with ``-`` between its words, when that is a name."""
+def _suggest_name(check_name: Callable[[str], str], value: str) -> str | None:
+    """Return *value* in lower case with ``-`` between words, or None if that is invalid too."""
     try:
         return check_name(re.sub(r"[\s_.-]+", "-", value.strip().lower()))
     except InvalidName:
@@ -72,7 +73,7 @@ def _plain(check_name: Callable[[str], str], value: str) -> str | None:
 
 
 def _within(low: str, high: str) -> BeforeValidator:
-    """A duration from *low* to *high*, as seconds."""
+    """Return a validator that converts a duration from *low* to *high* to seconds."""
     expected = f"a duration from {low} to {high}, in s, m, h or d"
 
     def check(value: object) -> int:
@@ -91,12 +92,17 @@ def _within(low: str, high: str) -> BeforeValidator:
 
 
 def distinct(values: tuple[Any, ...]) -> tuple[Any, ...]:
-    """*values* itself, when it holds something and nothing twice."""
+    """Return *values* unchanged.
+
+    Raises:
+        InvalidValue: If there are no values, or one occurs more than once.
+
+    """
     if not values:
         raise InvalidValue("is an empty list", "at least one entry")
     again = next((value for value in values if values.count(value) > 1), None)
     if again is not None:
-        raise InvalidValue(f"holds {shown(str(again))} twice", "each entry once")
+        raise InvalidValue(f"contains {shown(str(again))} twice", "each entry once")
     return values
 
 
@@ -114,10 +120,10 @@ _LONG_FORMS = {"development": "dev", "production": "prod"}
 
 
 def _service_name(value: str) -> str:
-    """A service name without an environment as one of its words.
+    """Return a service name in which no word is the name of an environment.
 
-    ``a-dev`` in dev with a key ``pii`` and ``a`` in dev with a key ``dev-pii`` would both be
-    ``a-dev-dev-pii``: two services sharing a key.
+    Otherwise two services could share a key: ``a-dev`` in dev with a key ``pii``, and ``a`` in dev
+    with a key ``dev-pii``, would both use ``a-dev-dev-pii``.
     """
     words = names.check_service_name(value).split("-")
     if any(word in set(names.Environment) for word in words):
@@ -156,7 +162,7 @@ def _address(value: str) -> str:
 
 
 def split_address(value: str) -> SplitResult | None:
-    """The parts of the address *value*, or None when it has no host or an impossible port."""
+    """Return the parts of the address *value*, or None if it has no host or an invalid port."""
     try:
         parts = urlsplit(value)
         usable = parts.hostname and parts.port != 0
@@ -166,7 +172,7 @@ def split_address(value: str) -> SplitResult | None:
 
 
 def loopback(address: str) -> bool:
-    """Whether *address* can only be reached from this machine."""
+    """Return whether the host of *address* is ``localhost`` or a loopback IP address."""
     parts = split_address(address)
     host = parts.hostname if parts else None
     try:

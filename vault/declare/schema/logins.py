@@ -1,7 +1,8 @@
-"""What an environment may say of logins: the server's auth methods, and who gets in by them.
+"""Models of auth methods, groups and logins in an environment file.
 
-One method of each type, mounted under the type's own name, next to AppRole, which is always there.
-Keys and certificates are PEM files beside the environment's file; all of them are public.
+A server has at most one auth method of each type, mounted under the name of the type. AppRole is
+always mounted. Keys and certificates are PEM files in the folder of the environment file. All of
+them are public.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from vault.declare.faults import InvalidValue, shown
 from vault.declare.schema.base import Section
 from vault.declare.schema.field_types import Address, PartName, distinct, split_address
 
-#: Auth methods by which a service can log in; each is a key of :class:`ServiceLogin`.
+#: Auth methods with which a service can log in. Each is a key of :class:`ServiceLogin`.
 SERVICE_METHODS: Final = ("approle", "jwt", "kubernetes", "cert")
 
 _PEM = re.compile(r"[A-Za-z0-9][\w.-]*\.pem", re.ASCII)
@@ -25,19 +26,20 @@ _KUBERNETES = re.compile(r"[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?", re.ASCII)
 
 def _pem_file(value: str) -> str:
     if not _PEM.fullmatch(value):
-        raise InvalidValue(f"is {shown(value)}", "a file name such as ci.pem, beside this file")
+        expected = "a file name such as ci.pem, in the same folder"
+        raise InvalidValue(f"is {shown(value)}", expected)
     return value
 
 
 def _exact(value: str) -> str:
     if not value.strip() or "*" in value or not value.isprintable():
-        raise InvalidValue(f"is {shown(value)}", "the exact text, as '*' would let in others")
+        raise InvalidValue(f"is {shown(value)}", "the exact text, as '*' would admit others")
     return value
 
 
 def _kubernetes_name(value: str) -> str:
     if not _KUBERNETES.fullmatch(value):
-        raise InvalidValue(f"is {shown(value)}", "the exact name, as '*' would let in others")
+        raise InvalidValue(f"is {shown(value)}", "the exact name, as '*' would admit others")
     return value
 
 
@@ -45,7 +47,8 @@ def _url(value: str) -> str:
     expected = "https://host/path, without user and fragment"
     parts = split_address(value)
     if value.startswith("file:"):
-        raise InvalidValue(f"is {shown(value)}", "https://…; keys in a file go under 'keys'")
+        expected = "https://…; list key files under 'keys' instead"
+        raise InvalidValue(f"is {shown(value)}", expected)
     if parts is None or parts.scheme not in {"http", "https"}:
         raise InvalidValue(f"is {shown(value)}", expected)
     if parts.username or parts.password or parts.fragment:
@@ -55,9 +58,7 @@ def _url(value: str) -> str:
 
 def _absolute(value: str) -> str:
     if not value.startswith("/") or not value.isprintable():
-        raise InvalidValue(
-            f"is {shown(value)}", "a path from the root, such as /run/strongroom/jwt"
-        )
+        raise InvalidValue(f"is {shown(value)}", "an absolute path such as /run/strongroom/jwt")
     return value
 
 
@@ -69,31 +70,31 @@ AbsolutePath = Annotated[str, AfterValidator(_absolute)]
 
 
 class JwtMethod(Section):
-    """Tokens that somebody else signs, such as a CI system: by listed keys, or by a key set."""
+    """The JWT auth method: tokens of an issuer such as a CI system, verified by keys or a JWKS."""
 
     issuer: Exact = Field(description="the 'iss' of its tokens, such as https://ci.example.com")
     keys: Annotated[tuple[PemFile, ...], AfterValidator(distinct)] | None = Field(
         None, description="a list of PEM files with public keys"
     )
     jwks: Url | None = Field(None, description="https://… where the issuer publishes its keys")
-    ca: PemFile | None = Field(None, description="a PEM file that vouches for the host of jwks")
+    ca: PemFile | None = Field(None, description="a PEM file with the CA of the host of jwks")
 
 
 class KubernetesMethod(Section):
-    """A cluster whose API tells whether a service account's token is good."""
+    """The Kubernetes auth method: a cluster whose API verifies service account tokens."""
 
     host: Address = Field(description="https://host:port of the cluster's API")
-    ca: PemFile = Field(description="a PEM file that vouches for the API")
+    ca: PemFile = Field(description="a PEM file with the CA of the cluster's API")
 
 
 class CertMethod(Section):
-    """TLS client certificates of one authority."""
+    """The TLS certificate auth method: client certificates of one CA."""
 
-    ca: PemFile = Field(description="a PEM file with the certificate of the authority")
+    ca: PemFile = Field(description="a PEM file with the certificate of the CA")
 
 
 class OidcRole(Section):
-    """One way for people to log in through the browser."""
+    """A role of the OIDC auth method, with which people log in through a browser."""
 
     redirect_uris: Annotated[tuple[Url, ...], AfterValidator(distinct)] = Field(
         description="a list such as [http://localhost:8250/oidc/callback]"
@@ -102,12 +103,12 @@ class OidcRole(Section):
 
 
 class OidcMethod(Section):
-    """An OpenID provider where people log in."""
+    """The OIDC auth method: an OpenID provider that authenticates people."""
 
     discovery: Url = Field(description="https://…, the provider's issuer")
-    ca: PemFile | None = Field(None, description="a PEM file that vouches for the provider")
-    client_id: Exact = Field(description="what the provider knows this server as")
-    user_claim: Exact = Field("sub", description="the claim that names a person for good")
+    ca: PemFile | None = Field(None, description="a PEM file with the CA of the provider")
+    client_id: Exact = Field(description="the client ID of this server at the provider")
+    user_claim: Exact = Field("sub", description="the claim that identifies a person permanently")
     groups_claim: Exact = Field("groups", description="the claim that lists a person's groups")
     scopes: Annotated[tuple[Exact, ...], AfterValidator(distinct)] | None = Field(
         None, description="a list of scopes besides openid, such as [groups]"
@@ -129,7 +130,7 @@ class Auth(Section):
 
 
 class Group(Section):
-    """People who have a group at the provider, and what they may do."""
+    """A group at the OpenID provider, and the policies of its members."""
 
     claim: Exact = Field(description="the group's name in the provider's claim")
     policies: Annotated[tuple[str, ...], AfterValidator(distinct)] = Field(
@@ -138,19 +139,19 @@ class Group(Section):
 
 
 class AppRoleLogin(Section):
-    """A role-id and a secret-id: nothing to say of it."""
+    """A login with a role-id and a secret-id. It has no keys."""
 
 
 class JwtLogin(Section):
-    """Which tokens of the issuer are the service's."""
+    """A login with tokens of the issuer that match an audience, a subject and claims."""
 
-    audience: Exact = Field(description="the 'aud' that its tokens are made for")
+    audience: Exact = Field(description="the 'aud' of its tokens")
     subject: Exact | None = Field(None, description="the 'sub' of its tokens")
     claims: Mapping[Exact, Exact] = Field({}, description="entries like 'ref: refs/heads/main'")
 
 
 class KubernetesLogin(Section):
-    """Which service accounts are the service's."""
+    """A login with the token of a Kubernetes service account."""
 
     namespaces: Annotated[tuple[KubernetesName, ...], AfterValidator(distinct)] = Field(
         description="a list of namespaces"
@@ -158,11 +159,11 @@ class KubernetesLogin(Section):
     service_accounts: Annotated[tuple[KubernetesName, ...], AfterValidator(distinct)] = Field(
         description="a list of service accounts"
     )
-    audience: Exact | None = Field(None, description="the 'aud' that its tokens are made for")
+    audience: Exact | None = Field(None, description="the 'aud' of its tokens")
 
 
 class CertLogin(Section):
-    """Which certificates of the authority are the service's."""
+    """A login with a client certificate that has one of the names."""
 
     names: Annotated[tuple[Exact, ...], AfterValidator(distinct)] = Field(
         description="a list of common names or DNS names"
@@ -170,7 +171,7 @@ class CertLogin(Section):
 
 
 class ServiceLogin(Section):
-    """The methods by which one service may log in; no others are set up for it."""
+    """The auth methods with which one service may log in. Apply creates roles for these only."""
 
     approle: AppRoleLogin | None = Field(None, description="{}")
     jwt: JwtLogin | None = Field(None, description="a mapping with audience, subject or claims")
@@ -180,5 +181,5 @@ class ServiceLogin(Section):
     cert: CertLogin | None = Field(None, description="a mapping with names")
 
 
-#: How an agent logs in: a key of :class:`ServiceLogin`.
+#: Auth method of the agent: a key of :class:`ServiceLogin`.
 AgentMethod = Literal["approle", "jwt", "kubernetes", "cert"]

@@ -1,7 +1,7 @@
-"""What a declaration may say: one class for each mapping in its files, frozen once read.
+"""Models of service and environment files: one immutable class for each mapping.
 
-A field's description is what a message gives as "expected" when the key is missing or its value
-is of the wrong type, so each is written for the person who edits the file. Durations are seconds.
+The description of a field is the text after "expected" in the error of a missing key or a value of
+the wrong type. So write it for the person who edits the file. Durations are in seconds.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from app_integration.names import Environment
 from vault.declare import derived, durations
 from vault.declare.faults import InvalidValue, shown
 from vault.declare.schema.adopted import Adopted, Adoption
-from vault.declare.schema.base import Section as _Mapping
+from vault.declare.schema.base import Section
 from vault.declare.schema.field_types import (
     FORMATS,
     Address,
@@ -48,21 +48,21 @@ from vault.declare.schema.logins import (
 )
 from vault.declare.schema.people import Lockout, PasswordPolicy, Person, Quota
 
-#: The characters a generated secret is drawn from. With the shortest length of 32 characters each
-#: gives 128 bits or more.
+#: Characters of a generated secret. With the minimum length of 32 characters each alphabet gives
+#: 128 bits or more.
 ALPHABETS = {
     "alphanumeric": string.ascii_letters + string.digits,
     "hex": "0123456789abcdef",
     "urlsafe": string.ascii_letters + string.digits + "-_",
 }
 
-#: The database role that a service gets when it names none.
+#: Database role that a service uses if it specifies none.
 DEFAULT_ROLE = "default"
 
 _TYPES: dict[str, type] = {"text": str, "integer": int, "boolean": bool}
 
 
-class _Source(_Mapping):
+class _Source(Section):
     description: str = Field("", description="text: what the secret is for")
     environments: Annotated[tuple[EnvironmentName, ...], AfterValidator(distinct)] = Field(
         tuple(Environment), description="a list of the environments that have this secret"
@@ -70,14 +70,14 @@ class _Source(_Mapping):
 
 
 class Given(_Source):
-    """A secret whose value a person or an import supplies."""
+    """A secret whose value an operator or an import provides."""
 
     source: Literal["given"] = Field(description="given, generated or derived")
     rotate_every: RotationPeriod | None = Field(None, description="a duration such as 90d")
 
 
 class Generated(_Source):
-    """A secret that is drawn at random, and written only when absent."""
+    """A secret with a random value, which apply writes only if the secret has no value."""
 
     source: Literal["generated"] = Field(description="given, generated or derived")
     length: int = Field(ge=32, le=1024, description="a whole number of characters from 32 to 1024")
@@ -88,7 +88,10 @@ class Generated(_Source):
 
 
 class Derived(_Source):
-    """A secret composed of others; it changes when they do, so it has no rotation of its own."""
+    """A secret composed of other secrets.
+
+    It changes whenever they do, so it has no rotation period.
+    """
 
     rotate_every: ClassVar[None] = None
 
@@ -103,17 +106,17 @@ class Derived(_Source):
 
     @property
     def references(self) -> tuple[str, ...]:
-        """The secrets whose values it holds."""
+        """Return the names of the secrets in the format."""
         return derived.references(self.format)
 
 
 SecretSource = Annotated[Given | Generated | Derived, Field(discriminator="source")]
-#: Where a secret comes from in one environment.
+#: Source of a secret in one environment.
 Source = Given | Generated | Derived | Adopted
 
 
-class TransitKey(_Mapping):
-    """An encryption key, and what the service may do with it."""
+class TransitKey(Section):
+    """A Transit key, and the operations that the service may use."""
 
     allow: Annotated[tuple[Literal["encrypt", "decrypt"], ...], AfterValidator(distinct)] = Field(
         description="a list of encrypt, decrypt or both"
@@ -122,8 +125,8 @@ class TransitKey(_Mapping):
     description: str = Field("", description="text: what the key protects")
 
 
-class DatabaseRole(_Mapping):
-    """How long a leased database user lives: *ttl*, renewed up to *max_ttl*."""
+class DatabaseRole(Section):
+    """A dynamic database role: leased users live for *ttl*, and up to *max_ttl* if renewed."""
 
     ttl: LeaseTime = Field(description="a duration such as 1h")
     max_ttl: LeaseTime = Field(description="a duration such as 24h, no shorter than ttl")
@@ -137,8 +140,8 @@ class DatabaseRole(_Mapping):
         return value
 
 
-class Database(_Mapping):
-    """The service's database, and the roles under which it leases users."""
+class Database(Section):
+    """The service's database, and the dynamic roles with which it leases users."""
 
     engine: Literal["postgresql"] = Field(description="postgresql")
     name: DatabaseName = Field(description="the database's name, such as gaara_store")
@@ -147,7 +150,7 @@ class Database(_Mapping):
     )
 
 
-class Config(_Mapping):
+class Config(Section):
     """The file that the agent delivers to the service."""
 
     template: TemplateName = Field(description="a file in the service's template folder")
@@ -156,17 +159,17 @@ class Config(_Mapping):
 
     @property
     def file(self) -> str:
-        """Name of the delivered file: ``app.yaml``."""
+        """Return the name of the delivered file, such as ``app.yaml``."""
         return self.template.removesuffix(".j2")
 
     @property
     def format(self) -> str:
-        """The format that the template's suffix stands for; a value of :data:`fields.FORMATS`."""
+        """Return the format of the delivered file, a value of :data:`.field_types.FORMATS`."""
         return FORMATS[self.file.rpartition(".")[2]]
 
 
-class Setting(_Mapping):
-    """A value that is no secret; an environment may override it."""
+class Setting(Section):
+    """A configuration value that is not secret. An environment may override it."""
 
     type: Literal["text", "integer", "boolean"] = Field(description="text, integer or boolean")
     default: SettingValue | None = Field(None, description="text, a whole number, true or false")
@@ -175,14 +178,14 @@ class Setting(_Mapping):
     @field_validator("default")
     @classmethod
     def _of_its_type(cls, value: SettingValue, info: ValidationInfo) -> SettingValue:
-        wrong = mistyped(info.data.get("type"), value)
-        if wrong:
-            raise wrong
+        error = find_type_error(info.data.get("type"), value)
+        if error:
+            raise error
         return value
 
 
-class ServiceDeclaration(_Mapping):
-    """A file in ``services/``: what one service needs, in whichever environment it runs."""
+class ServiceDeclaration(Section):
+    """A file in ``services/``: the needs of one service, the same in every environment."""
 
     service: ServiceName = Field(description="the service's name, as in the file's name")
     owner: Owner = Field(description="an e-mail address or a team")
@@ -200,21 +203,26 @@ class ServiceDeclaration(_Mapping):
     )
 
 
-class Server(_Mapping):
-    """Where the environment's Vault answers; None leaves it to the local runtime."""
+class Server(Section):
+    """The environment's Vault server.
+
+    If *address* is None, the local runtime sets it.
+    """
 
     address: Address | None = Field(None, description="https://host:port")
     audit_device: PartName | None = Field(
-        None, description="an audit device such as file: services may ask it for HMACs"
+        None, description="an audit device such as file, from which services may request HMACs"
     )
 
 
-class Tokens(_Mapping):
-    """How long the credentials of services last."""
+class Tokens(Section):
+    """The lifetimes of Vault tokens, secret-ids and wrapping tokens of services."""
 
-    period: TokenPeriod = Field(description="a duration such as 1h: a token lives on if renewed")
+    period: TokenPeriod = Field(description="a duration such as 1h: tokens are renewed within it")
     secret_id_ttl: SecretIdTime = Field(description="a duration such as 30d")
-    wrap_ttl: WrapTime = Field(description="a duration such as 2m: to unwrap a secret-id in")
+    wrap_ttl: WrapTime = Field(
+        description="a duration such as 2m: a secret-id is unwrapped within it"
+    )
 
     @field_validator("wrap_ttl")
     @classmethod
@@ -225,8 +233,8 @@ class Tokens(_Mapping):
         return value
 
 
-class Agent(_Mapping):
-    """How the agent logs in and renders; its files are on the machine where it runs."""
+class Agent(Section):
+    """The settings of the agent. Paths are on the machine where the agent runs."""
 
     render_interval: RenderInterval = Field(description="a duration such as 5m")
     login: AgentMethod = Field("approle", description="approle, jwt, kubernetes or cert")
@@ -235,8 +243,8 @@ class Agent(_Mapping):
     key_file: AbsolutePath | None = Field(None, description="a path, for cert")
 
 
-class Deployment(_Mapping):
-    """One service in one environment: what is different there."""
+class Deployment(Section):
+    """A service's entry in an environment file: the values that are specific to it."""
 
     database: DatabaseEndpoint | None = Field(None, description="host:port of the database")
     settings: Mapping[SecretName, SettingValue] = Field(
@@ -253,8 +261,8 @@ class Deployment(_Mapping):
     )
 
 
-class EnvironmentDeclaration(_Mapping):
-    """A file in ``environments/``: where services run, and with what."""
+class EnvironmentDeclaration(Section):
+    """A file in ``environments/``: a Vault server, its access rules, and the services there."""
 
     environment: EnvironmentName = Field(description="the environment, as in the file's name")
     owner: Owner = Field(description="an e-mail address or a team")
@@ -283,8 +291,11 @@ class EnvironmentDeclaration(_Mapping):
     )
 
 
-def mistyped(kind: object, value: object) -> InvalidValue | None:
-    """What is wrong with *value* for a setting of type *kind*; unknown kinds accept anything."""
+def find_type_error(kind: object, value: object) -> InvalidValue | None:
+    """Return an error if *value* is not of the setting type *kind*.
+
+    An unknown type accepts any value, because the schema reports the type itself.
+    """
     if not isinstance(kind, str) or type(value) is _TYPES.get(kind, type(value)):
         return None
     near = str(value).lower() if str(value).lower() in {"true", "false"} else None

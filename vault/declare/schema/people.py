@@ -1,7 +1,7 @@
-"""What an environment may say of people who log in with passwords, and of what guards its server.
+"""Models of people, lockout, rate limit quotas and password policies in an environment file.
 
-Quotas bound how often anybody may ask; a lockout, how often a person may be wrong; a password
-policy is what the server draws passwords by.
+People log in with passwords. A quota limits the requests of each client address, the lockout limits
+failed logins of a person, and a password policy defines the passwords that Vault generates.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from vault.declare.schema.field_types import LeaseTime, QuotaTime, TokenPeriod, 
 
 
 class Person(Section):
-    """Someone who logs in with a password, in dev only."""
+    """A person who logs in with a password (auth method userpass), in dev only."""
 
     policies: Annotated[tuple[str, ...], AfterValidator(distinct)] = Field(
         description="a list of policies"
@@ -37,26 +37,28 @@ class Person(Section):
 
 
 class Lockout(Section):
-    """After how many wrong passwords a person has to wait."""
+    """The user lockout: how many failed logins lock a person out, and for how long."""
 
-    threshold: int = Field(ge=1, le=100, description="a whole number of wrong tries, 1 to 100")
-    duration: LeaseTime = Field(description="a duration such as 15m: how long nobody gets in")
-    reset_after: LeaseTime = Field(description="a duration such as 15m: a wrong try is forgotten")
+    threshold: int = Field(ge=1, le=100, description="a whole number of failed logins, 1 to 100")
+    duration: LeaseTime = Field(description="a duration such as 15m: how long the lockout lasts")
+    reset_after: LeaseTime = Field(
+        description="a duration such as 15m: the counter of failed logins is then reset"
+    )
 
 
 class Quota(Section):
-    """How often a mount, or the whole server, may be asked by one address."""
+    """A rate limit quota: requests of one client address to a mount or to the whole server."""
 
     path: str = Field("", description="a mount such as auth/approle; none for the whole server")
     rate: int = Field(ge=1, le=1_000_000, description="a whole number of requests")
-    interval: QuotaTime = Field(1, description="a duration such as 1s, in which they may come")
+    interval: QuotaTime = Field(1, description="a duration such as 1s: the rate is per interval")
     block: QuotaTime | None = Field(
-        None, description="a duration such as 10s: how long whoever asks more often is refused"
+        None, description="a duration such as 10s: how long an address over the rate is blocked"
     )
 
 
 class PasswordPolicy(Section):
-    """Passwords that the server draws: letters and digits, of each kind one at least."""
+    """A policy for generated passwords, with at least one character of each kind."""
 
     length: int = Field(ge=20, le=100, description="a whole number of characters, 20 to 100")
     symbols: bool = Field(default=False, description="true or false: '-', '_', '.' and '~' too")

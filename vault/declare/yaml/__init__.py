@@ -1,1 +1,1 @@
-"""Declarations as YAML: read with line numbers, and explained in errors."""
+"""YAML files of a declaration: a parser with line numbers, and readable validation errors."""

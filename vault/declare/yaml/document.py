@@ -1,7 +1,7 @@
-"""One YAML file as plain data, with the line of every value.
+"""Parser that turns one YAML file into plain data, with the line of every value.
 
-Only what a reviewer can read at a glance is allowed: mappings with text keys, lists and scalars;
-no aliases, no tags, no empty values, no key twice.
+It accepts a subset of YAML that a reviewer can read at a glance: mappings with text keys, lists and
+scalars. It rejects aliases, tags, empty values and duplicate keys.
 """
 
 from __future__ import annotations
@@ -20,49 +20,69 @@ from vault.declare.faults import FieldError, FileError, Loc
 
 _TAG = "tag:yaml.org,2002:"
 _TEXT_KEYS = {f"{_TAG}str", f"{_TAG}merge"}
-_SYNTAX = "lines like 'key: value', indented with spaces; quote text that holds ': ' or ' #'"
+_SYNTAX = "lines like 'key: value', indented with spaces; quote text that contains ': ' or ' #'"
 _UNUSABLE = object()
-_REMEMBERED = 2048  # documents; a large team has some hundreds
+_CACHE_SIZE = 2048  # documents; a large team has some hundreds
 
-#: What the parser quotes may be a password that was pasted bare and begins with ``*`` or ``!``.
+#: Quoted text in a parser error. Messages omit it, because it may be part of an unquoted password
+#: that begins with ``*`` or ``!``.
 _LONG_QUOTE = re.compile(r"'[^'<]{4,}'")
 
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """A file that was read. The values at *unusable* stand for nothing; *faults* says why."""
+    """A parsed file.
 
-    file: str  # as messages name it
+    Attributes:
+        file: Path of the file, as messages show it.
+        data: Content; empty if the file is not readable.
+        lines: Line of each value, counted from 1.
+        faults: Errors that parsing found.
+        unusable: Locations of the values that parsing rejected. Each has an error in *faults*.
+        readable: False if the file is not a YAML mapping, so that its content cannot be checked.
+
+    """
+
+    file: str
     data: dict[str, Any]
     lines: Mapping[Loc, int]
     faults: tuple[FileError, ...]
     unusable: frozenset[Loc] = frozenset()
-    readable: bool = True  # False: no mapping at all, so nothing can be said about its content
+    readable: bool = True
 
     def line(self, loc: Loc) -> int:
-        """The line of *loc*, or of the nearest thing around it that is in the file."""
+        """Return the line of *loc*, or of its nearest parent that is in the file."""
         here: Loc = ()
         for part in loc:
             if (*here, part) in self.lines:
                 here = (*here, part)
         return self.lines.get(here, 1)
 
-    def judge(self, problems: Iterable[FieldError]) -> Iterator[FileError]:
-        """Faults for *problems*, but for those that only follow from an unusable value."""
-        for problem in problems:
-            above = (problem.loc[:depth] for depth in range(1, len(problem.loc) + 1))
+    def locate(self, errors: Iterable[FieldError]) -> Iterator[FileError]:
+        """Return *errors* with file and line, except those at or below an unusable value.
+
+        Parsing has already reported an error for each unusable value.
+        """
+        for error in errors:
+            above = (error.loc[:depth] for depth in range(1, len(error.loc) + 1))
             if self.readable and self.unusable.isdisjoint(above):
-                yield FileError(self.file, self.line(problem.loc), str(problem))
+                yield FileError(self.file, self.line(error.loc), str(error))
 
 
-@lru_cache(maxsize=_REMEMBERED)
+@lru_cache(maxsize=_CACHE_SIZE)
 def read(file: str, content: bytes) -> Document:
-    """The document in *content*; whatever is wrong with it is in the result, nothing is raised.
+    """Return the document in *content*, with all errors in the result.
 
-    It is remembered: one command reads a declaration several times, and parsing is most of that.
+    The result is cached, because one command loads a declaration several times, and parsing takes
+    most of that time.
+
+    Args:
+        file: Path of the file, as messages show it.
+        content: Bytes of the file.
+
     """
     yaml = YAML(typ="safe", pure=True)
-    yaml.composer.warn_double_anchors = False  # only aliases matter, and those are refused
+    yaml.composer.warn_double_anchors = False  # a reused anchor is harmless without aliases
     try:
         root = yaml.compose(content.decode("utf-8-sig"))
     except UnicodeDecodeError as error:
@@ -74,12 +94,12 @@ def read(file: str, content: bytes) -> Document:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
         parts = [part for part in (error.context, error.problem) if part]
         what = _LONG_QUOTE.sub("…", ": ".join(parts))
-        return _unreadable(file, line, f"is not YAML: {what} (expected {_SYNTAX})")
+        return _unreadable(file, line, f"is invalid YAML: {what} (expected {_SYNTAX})")
     except (YAMLError, RecursionError):
-        what = "is not YAML: control characters or thousands of nested brackets"
+        what = "is invalid YAML: control characters or thousands of nested brackets"
         return _unreadable(file, 1, f"{what} (expected {_SYNTAX})")
     if not isinstance(root, MappingNode):
-        return _unreadable(file, 1, f"holds nothing, or no mapping (expected {_SYNTAX})")
+        return _unreadable(file, 1, f"is empty or is not a mapping (expected {_SYNTAX})")
     reader = _Reader(file)
     data = reader.mapping((), root)
     return Document(file, data, reader.lines, tuple(reader.faults), frozenset(reader.unusable))
@@ -91,7 +111,7 @@ def _unreadable(file: str, line: int, what: str) -> Document:
 
 @dataclass(slots=True)
 class _Reader:
-    """Turns nodes into data, noting lines and faults on the way."""
+    """Converter of YAML nodes to plain data, which collects lines and errors."""
 
     file: str
     lines: dict[Loc, int] = field(default_factory=dict)
@@ -108,10 +128,10 @@ class _Reader:
         return data
 
     def _key(self, loc: Loc, key: Node) -> Loc | None:
-        """Where the value of *key* stands, or None when the key can't be used."""
+        """Return the location of the value of *key*, or None if the key is rejected."""
         line = key.start_mark.line + 1
         if not isinstance(key, ScalarNode) or key.tag not in _TEXT_KEYS:
-            self._note(
+            self._add_fault(
                 line,
                 FieldError(loc, "has a key that is not text, such as a number", "it in quotes"),
             )
@@ -119,17 +139,18 @@ class _Reader:
         place = (*loc, key.value)
         if place in self.lines:
             first = f"only the one on line {self.lines[place]}"
-            self._note(line, FieldError(loc, f"has the key {key.value!r} a second time", first))
+            what = f"has the key {key.value!r} a second time"
+            self._add_fault(line, FieldError(loc, what, first))
             return None
         self.lines[place] = line
         return place
 
     def _value(self, loc: Loc, node: Node) -> object:
         if id(node) in self.seen:
-            return self._refuse(loc, "is a YAML alias", "the value itself, written out")
+            return self._reject(loc, "is a YAML alias", "the value itself, written out")
         self.seen.add(id(node))
         if not str(node.tag).startswith(_TAG):
-            return self._refuse(loc, "has a YAML tag", "no '!' before it, or text in quotes")
+            return self._reject(loc, "has a YAML tag", "no '!' before it, or text in quotes")
         if isinstance(node, MappingNode):
             return self.mapping(loc, node)
         if isinstance(node, SequenceNode):
@@ -137,7 +158,7 @@ class _Reader:
         return self._scalar(loc, node)
 
     def _list(self, loc: Loc, node: SequenceNode) -> object:
-        """A tuple, so that the data can't be changed once checked."""
+        """Return a tuple, so that later code cannot change the checked data."""
         values = []
         for index, child in enumerate(node.value):
             self.lines[*loc, index] = child.start_mark.line + 1
@@ -149,7 +170,7 @@ class _Reader:
         try:
             match str(node.tag).removeprefix(_TAG):
                 case "null":
-                    return self._refuse(loc, "is empty", "a value, or the key left out")
+                    return self._reject(loc, "is empty", "a value, or the key left out")
                 case "bool":
                     return text.lower() == "true"
                 case "int":
@@ -159,12 +180,12 @@ class _Reader:
                 case _:
                     return text
         except ValueError:
-            return self._refuse(loc, "begins like a number", "a plain number, or text in quotes")
+            return self._reject(loc, "begins like a number", "a plain number, or text in quotes")
 
-    def _refuse(self, loc: Loc, what: str, expected: str) -> object:
+    def _reject(self, loc: Loc, what: str, expected: str) -> object:
         self.unusable.add(loc)
-        self._note(self.lines[loc], FieldError(loc, what, expected))
+        self._add_fault(self.lines[loc], FieldError(loc, what, expected))
         return _UNUSABLE
 
-    def _note(self, line: int, problem: FieldError) -> None:
-        self.faults.append(FileError(self.file, line, str(problem)))
+    def _add_fault(self, line: int, error: FieldError) -> None:
+        self.faults.append(FileError(self.file, line, str(error)))

@@ -8,14 +8,18 @@ from typing import Any
 import pytest
 
 from tests.support.field_errors import Expected, assert_errors
-from vault.declare.checks.database_user import endpoint_problems, problems, service_problems
+from vault.declare.checks.database_user import (
+    find_endpoint_errors,
+    find_errors,
+    find_service_errors,
+)
 
 #: Some of them run in no environment of the test: their users are reserved all the same.
 SERVICES = ("gaara-store", "shop", "mail", "No Name")
 
 
 def adopting(**users: object) -> dict[str, Any]:
-    """Service and secret, as ``shop__url``, with the user that it adopts."""
+    """Return an environment file in which secrets, such as ``shop__url``, adopt the users."""
     services: dict[str, Any] = {}
     for place, user in users.items():
         service, secret = place.split("__")
@@ -27,17 +31,17 @@ def adopting(**users: object) -> dict[str, Any]:
 def check(
     expected: Sequence[Expected], data: dict[str, Any], services: Collection[str] = SERVICES
 ) -> None:
-    assert_errors(problems(data, services=services), expected)
+    assert_errors(find_errors(data, services=services), expected)
 
 
 class TestAdoptedUsers:
-    """Each adopted user belongs to one secret, and nothing else depends on it."""
+    """Adopted users: one secret for each, and nothing else depends on the user."""
 
     @pytest.mark.parametrize("data", [{}, {"services": {"shop": {}}}, {"services": None}])
-    def test_problems_without_adopted_users_are_none(self, data: dict[str, Any]) -> None:
+    def test_file_without_adopted_users_is_accepted(self, data: dict[str, Any]) -> None:
         check([], data)
 
-    def test_a_user_for_each_secret_is_accepted(self) -> None:
+    def test_one_user_for_each_secret_is_accepted(self) -> None:
         check([], adopting(shop__url="shop_app", shop__other="reports", mail__url="mail_app"))
 
     @pytest.mark.parametrize(
@@ -52,16 +56,16 @@ class TestAdoptedUsers:
         ],
         ids=["superuser", "reserved", "manager", "owner", "other manager", "other owner"],
     )
-    def test_a_user_that_others_depend_on_is_rejected(self, user: str, whose: str) -> None:
+    def test_user_that_others_depend_on_is_rejected(self, user: str, whose: str) -> None:
         place = "services.shop.adopted.url.username"
-        start = f"{place} is '{user}', {whose} (expected a user whom nobody else depends on"
+        start = f"{place} is '{user}', {whose} (expected a user that nothing else depends on"
         check([(place, start)], adopting(shop__url=user))
 
     @pytest.mark.parametrize("user", ["pgbouncer", "a_pg_", "postgres1", "nobody_manager"])
-    def test_a_user_whose_name_is_only_like_one_is_accepted(self, user: str) -> None:
+    def test_user_with_a_similar_name_is_accepted(self, user: str) -> None:
         check([], adopting(shop__url=user))
 
-    def test_each_later_secret_of_one_user_is_rejected(self) -> None:
+    def test_repeated_user_is_rejected_at_each_later_secret(self) -> None:
         where = "services.shop.adopted.url (expected one secret for each user"
         places = [
             f"services.{name}.username" for name in ("shop.adopted.other", "mail.adopted.url")
@@ -71,16 +75,16 @@ class TestAdoptedUsers:
         check(expected, adopting(**users))
 
     @pytest.mark.parametrize("user", ["shop_app", "gaara_store_app"])
-    def test_the_user_of_another_service_is_rejected(self, user: str) -> None:
+    def test_user_of_another_service_is_rejected(self, user: str) -> None:
         place = "services.mail.adopted.url.username"
         service = user.removesuffix("_app").replace("_", "-")
-        start = f"{place} is '{user}', the user of the service {service} (expected a user whom "
-        check([(place, start, "nobody else depends on")], adopting(mail__url=user))
+        start = f"{place} is '{user}', the user of the service {service} (expected a user that "
+        check([(place, start, "nothing else depends on")], adopting(mail__url=user))
 
-    def test_the_user_of_a_service_that_is_not_declared_is_accepted(self) -> None:
+    def test_user_of_an_undeclared_service_is_accepted(self) -> None:
         check([], adopting(mail__url="shop_app"), services=("mail",))
 
-    def test_a_user_that_is_no_text_hides_no_other(self) -> None:
+    def test_user_that_is_not_text_does_not_hide_later_errors(self) -> None:
         place = "services.shop.adopted.other.username"
         start = f"{place} is 'postgres', the superuser"
         check([(place, start)], adopting(shop__url=5, shop__other="postgres"))
@@ -89,9 +93,9 @@ class TestAdoptedUsers:
 class TestServices:
     """The names of the users that a service would get."""
 
-    def test_a_service_with_users_that_postgresql_reserves_is_rejected(self) -> None:
+    def test_service_with_reserved_user_names_is_rejected(self) -> None:
         start = "service is 'pg-tools', whose database users would begin with pg_ (expected another"
-        found = service_problems({"database": {}}, stem="pg-tools")
+        found = find_service_errors({"database": {}}, stem="pg-tools")
         assert_errors(found, [("service", start)])
 
     @pytest.mark.parametrize(
@@ -104,8 +108,8 @@ class TestServices:
         ],
         ids=["without a database", "one word", "last word", "no name"],
     )
-    def test_any_other_service_is_accepted(self, data: dict[str, Any], stem: str) -> None:
-        assert_errors(service_problems(data, stem=stem), [])
+    def test_other_service_is_accepted(self, data: dict[str, Any], stem: str) -> None:
+        assert_errors(find_service_errors(data, stem=stem), [])
 
 
 class TestEndpoints:
@@ -118,36 +122,36 @@ class TestEndpoints:
             name: {"services": {"mail": {}, "shop": {"database": endpoint}}}
             for name, endpoint in endpoints.items()
         }
-        found = endpoint_problems(environments[stem], stem=stem, environments=environments)
+        found = find_endpoint_errors(environments[stem], stem=stem, environments=environments)
         assert_errors(found, expected)
 
-    def test_the_database_of_an_earlier_environment_is_rejected_in_the_later(self) -> None:
+    def test_database_of_an_earlier_environment_is_rejected_in_the_later_one(self) -> None:
         place = "services.shop.database"
-        start = f"{place} is '{self.SERVER}', as in environments/prod.yaml (expected a database"
-        expected = (place, start, "a database server of its own, as each Vault")
+        start = f"{place} is '{self.SERVER}', as in environments/prod.yaml (expected a separate"
+        expected = (place, start, "a separate database server, as each Vault")
         other = "other.example.com:5432"
         self.check("staging", [expected], dev=other, prod=self.SERVER, staging=self.SERVER)
         self.check("prod", [], dev=other, prod=self.SERVER, staging=self.SERVER)
 
-    def test_databases_that_differ_are_accepted(self) -> None:
+    def test_different_databases_are_accepted(self) -> None:
         self.check("prod", [], dev="db.example.com:5433", prod=self.SERVER)
 
     @pytest.mark.parametrize("endpoint", ["127.0.0.1:5432", "localhost:5432", "[::1]:5432", None])
-    def test_a_database_of_the_machine_itself_is_another_one(self, endpoint: object) -> None:
+    def test_repeated_loopback_address_is_accepted(self, endpoint: object) -> None:
         self.check("prod", [], dev=endpoint, prod=endpoint)
 
-    def test_the_database_of_another_service_is_accepted(self) -> None:
+    def test_database_of_another_service_is_accepted(self) -> None:
         dev = {"services": {"mail": {"database": self.SERVER}}}
         prod = {"services": {"shop": {"database": self.SERVER}}}
-        found = endpoint_problems(prod, stem="prod", environments={"dev": dev, "prod": prod})
+        found = find_endpoint_errors(prod, stem="prod", environments={"dev": dev, "prod": prod})
         assert_errors(found, [])
 
-    def test_a_service_without_an_endpoint_hides_no_other(self) -> None:
+    def test_service_without_an_endpoint_does_not_hide_later_errors(self) -> None:
         place = "services.shop.database"
         environments: dict[str, Any] = {
             name: {"services": {"mail": {"database": 5}, "shop": {"database": self.SERVER}}}
             for name in ("dev", "prod")
         }
-        found = endpoint_problems(environments["prod"], stem="prod", environments=environments)
+        found = find_endpoint_errors(environments["prod"], stem="prod", environments=environments)
         start = f"{place} is '{self.SERVER}', as in environments/dev.yaml"
         assert_errors(found, [(place, start)])

@@ -12,20 +12,20 @@ from vault.declare.faults import InvalidValue
 
 
 @given(st.text(st.characters(exclude_categories=["Cs"]), min_size=1))
-def test_a_value_stays_one_part_of_the_url_whatever_it_holds(password: str) -> None:
+def test_compose_keeps_a_value_in_one_part_of_the_url(password: str) -> None:
     text = "smtp://gaara:{smtp-password}@mail:25"
     url = urlsplit(derived.compose(text, {"smtp-password": password}).reveal())
     assert (url.hostname, url.port) == ("mail", 25)
     assert unquote(url.password or "") == password
 
 
-def test_a_composed_value_does_not_show_itself() -> None:
+def test_composed_value_is_redacted() -> None:
     value = derived.compose("x{a}", {"a": Secret("hunter2")})
     assert value == "xhunter2"
     assert f"{value}{value!r}" == "[REDACTED][REDACTED]"
 
 
-def test_doubled_braces_stand_for_themselves() -> None:
+def test_double_braces_become_literal_braces() -> None:
     assert derived.compose('{{"user": "{a}"}}', {"a": "x"}) == '{"user": "x"}'
     assert derived.references("{{no}} {a/b} {c}") == ("a/b", "c")
 
@@ -33,7 +33,7 @@ def test_doubled_braces_stand_for_themselves() -> None:
 @pytest.mark.parametrize(
     "text", ["{", "a}b{c}", "{}", "{ a }", "{a!r}", "{a:>9}", "{0.x}", "plain"]
 )
-def test_a_format_that_is_more_than_names_in_braces_is_refused(text: str) -> None:
+def test_references_of_an_invalid_format_are_rejected(text: str) -> None:
     with pytest.raises(InvalidValue):
         derived.references(text)
 
@@ -43,11 +43,15 @@ def test_a_format_that_is_more_than_names_in_braces_is_refused(text: str) -> Non
     [
         ("{", "has a lone '{'", "{secret-name}, or '{{' for the brace"),
         ("a}b{c}", "has a lone '}'", "{secret-name}, or '}}' for the brace"),
-        ("plain", "uses no secret", "at least one {secret-name}; text without is a setting"),
-        ("{ a }", "has ' a ' in braces", "the name of a secret, with nothing around it"),
+        (
+            "plain",
+            "uses no secret",
+            "at least one {secret-name}; declare text without one as a setting",
+        ),
+        ("{ a }", "has ' a ' in braces", "the name of a secret and nothing else"),
     ],
 )
-def test_a_refusal_says_what_is_wrong_and_what_is_expected(
+def test_invalid_format_message_has_the_fault_and_what_is_expected(
     text: str, what: str, expected: str
 ) -> None:
     with pytest.raises(InvalidValue) as caught:
@@ -55,17 +59,17 @@ def test_a_refusal_says_what_is_wrong_and_what_is_expected(
     assert (caught.value.what, caught.value.expected) == (what, expected)
 
 
-def test_every_sign_of_a_value_is_encoded() -> None:
+def test_compose_percent_encodes_each_special_character() -> None:
     assert derived.compose("{a}", {"a": "/XX@:"}) == "%2FXX%40%3A"
 
 
-def test_derived_secrets_come_after_what_they_use() -> None:
+def test_ordered_puts_secrets_after_their_parts() -> None:
     uses = {"c": ("b", "given"), "b": ("a",), "a": ("given",)}
-    assert derived.circle(uses) == ()
+    assert derived.find_cycle(uses) == ()
     assert derived.ordered(uses) == ("a", "b", "c")
 
 
-def test_a_circle_is_named_from_end_to_end() -> None:
-    circle = derived.circle({"a": ("b",), "b": ("c",), "c": ("a",), "d": ("a",)})
-    assert circle[0] == circle[-1]
-    assert set(circle) == {"a", "b", "c"}
+def test_find_cycle_returns_the_names_from_end_to_end() -> None:
+    cycle = derived.find_cycle({"a": ("b",), "b": ("c",), "c": ("a",), "d": ("a",)})
+    assert cycle[0] == cycle[-1]
+    assert set(cycle) == {"a", "b", "c"}

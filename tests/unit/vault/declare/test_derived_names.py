@@ -1,4 +1,4 @@
-"""No two things that are declared get one name on a server: of Vault or of PostgreSQL."""
+"""Tests that two declared things never get the same name in Vault or PostgreSQL."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from vault.declare.schema.field_types import PartName, ServiceName
 from vault.reconcile.desired.desired import JOBS
 from vault.reconcile.resources.write_only import FINGERPRINT_KEY
 
-#: Words that a derived name is made with, or that begin one of ours.
+#: Words that a derived name is composed of, or that names of this project begin with.
 _WORDS = ("a", "b", "dev", "prod", "staging", "starter", "manager", "owner", "app", "strongroom")
 _JOBS = tuple(job.removeprefix("strongroom-") for job in JOBS)
 _NAMES = st.lists(
@@ -32,7 +32,7 @@ def accepted(kind: Any, name: str) -> bool:
 
 
 def names_on_servers(services: Sequence[str], parts: Sequence[str]) -> Mapping[str, list[str]]:
-    """Namespace of a server → every name that is made in it."""
+    """Return each namespace of a server with every name that apply or the runtime creates in it."""
     scopes = [Scope(service, each) for service in services for each in Environment]
     users = [Scope(service, Environment.DEV) for service in services]
     return {
@@ -59,7 +59,7 @@ def names_on_servers(services: Sequence[str], parts: Sequence[str]) -> Mapping[s
 
 
 @given(st.sets(_NAMES, min_size=1, max_size=12), st.sets(_NAMES, min_size=1, max_size=4))
-def test_every_derived_name_is_made_once(services: set[str], parts: set[str]) -> None:
+def test_derived_names_are_unique(services: set[str], parts: set[str]) -> None:
     declared = sorted(name for name in services if accepted(ServiceName, name))
     named = sorted(part for part in parts if accepted(PartName, part))
     for namespace, names in names_on_servers(declared, named).items():

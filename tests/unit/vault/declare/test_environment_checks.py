@@ -9,10 +9,10 @@ import pytest
 
 from tests.support.field_errors import Expected, assert_errors
 from vault.declare.checks.environment import (
-    problems,
-    refused_address,
+    find_address_error,
+    find_errors,
+    find_unknown_policies,
     service_policies,
-    unknown_policies,
 )
 
 SHOP: dict[str, Any] = {
@@ -36,7 +36,7 @@ def file(environment: str = "dev", **sections: Any) -> dict[str, Any]:
 
 def check(expected: Sequence[Expected], environment: str = "dev", **sections: Any) -> None:
     data = file(environment, **sections)
-    assert_errors(problems(data, stem=environment, services=SERVICES), expected)
+    assert_errors(find_errors(data, stem=environment, services=SERVICES), expected)
 
 
 def deployed(**sections: Any) -> dict[str, Any]:
@@ -47,20 +47,20 @@ class TestWholeFile:
     """A file without faults, its name, its tags and the address of its Vault."""
 
     @pytest.mark.parametrize("environment", ["dev", "staging", "prod"])
-    def test_problems_of_a_valid_file_are_none(self, environment: str) -> None:
+    def test_valid_file_is_accepted(self, environment: str) -> None:
         check([], environment)
 
-    def test_problems_of_an_empty_file_are_left_to_the_schema(self) -> None:
-        assert_errors(problems({}, stem="dev", services=SERVICES), [])
+    def test_empty_file_is_left_to_the_schema(self) -> None:
+        assert_errors(find_errors({}, stem="dev", services=SERVICES), [])
 
     def test_name_that_differs_from_the_file_is_rejected(self) -> None:
-        found = problems(file("dev"), stem="staging", services=SERVICES)
+        found = find_errors(file("dev"), stem="staging", services=SERVICES)
         start = "environment is 'dev' (expected 'staging', the name of the file"
         address = "vault.address is 'http://127.0.0.1:8200' (expected https:// in staging"
         assert_errors(found, [("environment", start), ("vault.address", address)])
 
     @pytest.mark.parametrize("tag", ["environment", "owner"])
-    def test_a_reserved_tag_is_rejected(self, tag: str) -> None:
+    def test_reserved_tag_is_rejected(self, tag: str) -> None:
         start = f"tags has the tag '{tag}', which is set from the key '{tag}' (expected another"
         check([(f"tags.{tag}", start)], tags={tag: "x", "stage": "y"})
 
@@ -93,24 +93,24 @@ class TestWholeFile:
             "no address",
         ],
     )
-    def test_http_is_rejected_except_on_this_machine_in_dev(
+    def test_http_address_is_rejected_except_for_loopback_in_dev(
         self, environment: str, address: str, expected: str | None
     ) -> None:
-        wrong = refused_address(environment, address)
+        wrong = find_address_error(environment, address)
         assert (wrong and wrong.expected) == expected
         assert wrong is None or wrong.what == f"is '{address}'"
         message = f"vault.address is '{address}' (expected {expected}"
         errors = [] if expected is None else [("vault.address", message)]
         check(errors, environment, vault={"address": address})
 
-    def test_an_address_is_required_in_prod_only(self) -> None:
+    def test_missing_address_is_rejected_in_prod_only(self) -> None:
         message = "vault.address is not set (expected https://host:port in prod"
         check([("vault.address", message)], "prod", vault={})
         check([("vault.address", message)], "prod", vault=None)
         check([], "staging", vault={})
         check([], "dev", vault={})
 
-    def test_an_address_that_is_no_text_is_left_to_the_schema(self) -> None:
+    def test_address_that_is_not_text_is_left_to_the_schema(self) -> None:
         check([], "prod", vault={"address": 8200})
 
 
@@ -123,14 +123,14 @@ class TestPeople:
         check([("people", start)], "prod", people=people)
         check([("people", start.replace("prod", "staging"))], "staging", people=people)
 
-    def test_an_empty_section_of_people_is_accepted_outside_dev(self) -> None:
+    def test_empty_people_section_is_accepted_outside_dev(self) -> None:
         check([], "prod", people={})
 
-    def test_policies_of_people_and_of_services_here_are_accepted(self) -> None:
+    def test_policies_of_people_and_services_are_accepted(self) -> None:
         policies = ("developer", "strongroom-plan", "strongroom-auditor", "shop-dev")
         check([], people={"ann": {"policies": policies}})
 
-    def test_any_other_policy_is_rejected_at_its_place(self) -> None:
+    def test_unknown_policy_is_rejected_at_its_location(self) -> None:
         place = "people.bob.policies[1]"
         known = "developer, shop-dev, strongroom-auditor or strongroom-plan"
         start = f"{place} is the unknown policy 'shop-prod' (expected {known}; did you mean"
@@ -138,12 +138,10 @@ class TestPeople:
         check([(place, start, "'shop-dev'?")], people=people)
 
     @pytest.mark.parametrize("policies", [None, "shop-prod", {"shop-prod": 1}, (5, None)])
-    def test_policies_that_are_no_list_of_text_are_left_to_the_schema(
-        self, policies: object
-    ) -> None:
-        assert_errors(unknown_policies(("people", "a"), {"policies": policies}, ["b"]), [])
+    def test_malformed_policies_are_left_to_the_schema(self, policies: object) -> None:
+        assert_errors(find_unknown_policies(("people", "a"), {"policies": policies}, ["b"]), [])
 
-    def test_a_service_has_one_policy_unless_its_name_is_none(self) -> None:
+    def test_service_policies_skip_invalid_names(self) -> None:
         services: dict[str, Any] = {"No Name": {}, "shop": {}, "mail": {}}
         assert [*service_policies({"services": services}, "prod")] == ["shop-prod", "mail-prod"]
         assert [*service_policies({"services": services}, "mars")] == []
@@ -152,53 +150,53 @@ class TestPeople:
 class TestServices:
     """The services that run there, against their own files."""
 
-    def test_an_unknown_service_is_rejected_with_the_nearest(self) -> None:
+    def test_unknown_service_is_rejected_with_a_suggestion(self) -> None:
         start = "services has the unknown service 'shpo' (expected broken, mail or shop; did you"
         services = {"shpo": DEPLOYED, "mail": {"database": "127.0.0.1:1"}}
         unused = "services.mail.database is set (expected nothing, as services/mail.yaml declares"
         expected = [("services.shpo", start, "'shop'?"), ("services.mail.database", unused)]
         check(expected, services=services)
 
-    def test_a_service_whose_file_cannot_be_read_hides_no_other(self) -> None:
+    def test_unreadable_service_does_not_hide_later_errors(self) -> None:
         unused = "services.mail.database is set (expected nothing"
         services = {"broken": DEPLOYED, "mail": {"database": "127.0.0.1:1"}}
         check([("services.mail.database", unused)], services=services)
 
-    def test_a_database_without_an_address_is_rejected(self) -> None:
+    def test_missing_database_endpoint_is_rejected(self) -> None:
         start = "services.shop lacks the key 'database' (expected host:port)"
         services = {"shop": {"settings": {"mail-host": "mail"}}}
         check([("services.shop.database", start)], services=services)
 
     @pytest.mark.parametrize("only", [None, 5, "prod", (), ("dev", "prod"), ("dev", {"prod": 1})])
-    def test_a_given_secret_is_adopted_where_it_is_declared(self, only: object) -> None:
+    def test_given_secret_is_adopted_only_where_it_is_declared(self, only: object) -> None:
         spec = {"source": "given", "environments": only}
         services = {"shop": {**SHOP, "secrets": {"db-url": spec}}}
         data = file(services=deployed(adopted={"db-url": {"username": "shop_app"}}))
-        start = "services.shop.adopted has 'db-url', which is no given secret (expected none"
+        start = "services.shop.adopted has 'db-url', which is not a given secret (expected none"
         expected = [("services.shop.adopted.db-url", start)] if only == () else []
-        assert_errors(problems(data, stem="dev", services=services), expected)
+        assert_errors(find_errors(data, stem="dev", services=services), expected)
 
-    def test_an_adopted_secret_that_is_not_given_is_rejected(self) -> None:
-        start = "services.shop.adopted has 'token', which is no given secret (expected db-url)"
+    def test_adopted_secret_that_is_not_given_is_rejected(self) -> None:
+        start = "services.shop.adopted has 'token', which is not a given secret (expected db-url)"
         expected = ("services.shop.adopted.token", start)
         check([expected], services=deployed(adopted={"token": {"username": "shop_app"}}))
 
-    def test_an_adopted_secret_named_as_a_leasing_role_is_rejected(self) -> None:
+    def test_adopted_secret_with_the_name_of_a_dynamic_role_is_rejected(self) -> None:
         database: dict[str, Any] = {"roles": {"default": {}, "db-url": {}}}
         start = "services.shop.adopted.db-url would be the database role shop-dev-db-url, which"
         data = file(services=deployed(adopted={"db-url": {"username": "shop_app"}}))
-        found = problems(data, stem="dev", services={"shop": {**SHOP, "database": database}})
+        found = find_errors(data, stem="dev", services={"shop": {**SHOP, "database": database}})
         assert_errors(found, [("services.shop.adopted.db-url", start)])
 
 
 class TestSettings:
     """The values of settings, against what the service declares."""
 
-    def test_a_value_for_each_setting_is_accepted(self) -> None:
+    def test_values_for_all_settings_are_accepted(self) -> None:
         settings = {"mail-host": "mail", "mail-port": 2525, "tls": False}
         check([], services=deployed(settings=settings))
 
-    def test_an_unknown_setting_is_rejected_with_the_nearest(self) -> None:
+    def test_unknown_setting_is_rejected_with_a_suggestion(self) -> None:
         start = "services.shop.settings has the unknown setting 'mail-prot' (expected mail-host, "
         port = "services.shop.settings.mail-port is 'x' (expected a whole number, as its type is"
         expected = [
@@ -218,7 +216,7 @@ class TestSettings:
         ],
         ids=["number for text", "text for a number", "true for a number", "text for true"],
     )
-    def test_a_value_of_another_type_is_rejected(
+    def test_value_of_another_type_is_rejected(
         self, setting: str, value: object, message: str
     ) -> None:
         place = f"services.shop.settings.{setting}"
@@ -226,15 +224,15 @@ class TestSettings:
         check([(place, f"{place} {message}")], services=deployed(settings=settings))
 
     @pytest.mark.parametrize("value", [None, 1.5, (1,), {"a": 1}])
-    def test_a_value_of_no_type_of_setting_is_left_to_the_schema(self, value: object) -> None:
+    def test_value_of_no_setting_type_is_left_to_the_schema(self, value: object) -> None:
         check([], services=deployed(settings={"mail-host": "mail", "mail-port": value}))
 
-    def test_a_setting_without_value_and_default_is_rejected(self) -> None:
+    def test_setting_without_value_and_default_is_rejected(self) -> None:
         start = "services.shop.settings lacks a value for 'mail-host' (expected one here or a "
         check([("services.shop.settings.mail-host", start)], services=deployed(settings={}))
         check([("services.shop.settings.mail-host", start)], services=deployed(settings=None))
 
-    def test_a_setting_that_is_no_mapping_is_left_to_the_service(self) -> None:
+    def test_malformed_setting_is_left_to_the_service_file(self) -> None:
         services = {"shop": {**SHOP, "settings": {"mail-host": None}}}
         data = file(services=deployed(settings={}))
-        assert_errors(problems(data, stem="dev", services=services), [])
+        assert_errors(find_errors(data, stem="dev", services=services), [])

@@ -1,4 +1,4 @@
-"""What is adopted, written into an environment's file and out of it, byte for byte around it."""
+"""Tests of the editor that adds and removes adopted secrets in an environment file."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def adopted(root: Path) -> dict[str, Adopted]:
 
 
 @pytest.mark.parametrize("newline", ["\n", "\r\n"])
-def test_in_and_out_again_leaves_the_file_as_it_was(root: Path, newline: str) -> None:
+def test_add_then_remove_restores_the_file(root: Path, newline: str) -> None:
     file = root / "environments" / "dev.yaml"
     before = file.read_text().replace("\n", newline).encode()
     file.write_bytes(before)
@@ -61,13 +61,13 @@ def test_in_and_out_again_leaves_the_file_as_it_was(root: Path, newline: str) ->
     assert file.read_bytes() == before
 
 
-def test_what_is_there_already_or_not_there_changes_nothing(root: Path) -> None:
+def test_add_of_an_existing_and_remove_of_a_missing_entry_do_nothing(root: Path) -> None:
     assert not remove(root, "db-url")
     assert add(root, "db-url", "shop_app")
     assert not add(root, "db-url", "shop_app")
 
 
-def test_a_section_in_braces_is_left_to_people(root: Path) -> None:
+def test_add_to_a_section_in_braces_is_rejected(root: Path) -> None:
     file = root / "environments" / "dev.yaml"
     file.write_text(
         file.read_text().replace(
@@ -83,8 +83,8 @@ def test_a_section_in_braces_is_left_to_people(root: Path) -> None:
     assert adopted(root) == {}
 
 
-def test_what_the_declaration_refuses_is_not_written(root: Path) -> None:
+def test_invalid_entry_is_not_written(root: Path) -> None:
     before = (root / "environments" / "dev.yaml").read_bytes()
-    with pytest.raises(DeclarationError, match="no given secret"):
+    with pytest.raises(DeclarationError, match="not a given secret"):
         add(root, "token", "shop_app")
     assert (root / "environments" / "dev.yaml").read_bytes() == before

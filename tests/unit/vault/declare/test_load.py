@@ -33,13 +33,13 @@ def root(tmp_path: Path) -> Path:
     return tmp_path / "root"
 
 
-def test_the_declaration_of_the_store_holds_in_every_environment() -> None:
+def test_store_declaration_is_valid_in_every_environment() -> None:
     declaration = load.load()
     for environment in Environment:
         assert declaration.scopes(environment) == (Scope("gaara-store", environment),)
 
 
-def test_the_store_has_the_four_secrets_of_its_env_file() -> None:
+def test_store_has_the_four_secrets_of_its_env_file() -> None:
     secrets = load.load().secrets(STORE)
     periods = {name: source.rotate_every for name, source in secrets.items()}
     assert periods == {
@@ -53,20 +53,20 @@ def test_the_store_has_the_four_secrets_of_its_env_file() -> None:
     assert all(isinstance(secrets[name], Given) for name in periods if name != "jwt-secret")
 
 
-def test_the_store_may_write_access_records_but_not_read_them() -> None:
+def test_store_audit_key_allows_encrypt_only() -> None:
     keys = load.load().service("gaara-store").keys
     allowed = {name: key.allow for name, key in keys.items()}
     both = ("encrypt", "decrypt")
     assert allowed == {"pii": both, "index": both, "audit": ("encrypt",)}
 
 
-def test_the_delivered_file_takes_name_and_format_from_its_template() -> None:
+def test_config_file_has_name_and_format_of_its_template() -> None:
     config = load.load().service("gaara-store").config
     assert config is not None
     assert (config.file, config.format) == ("app.yaml", "yaml")
 
 
-def test_a_setting_is_the_default_unless_the_environment_overrides_it() -> None:
+def test_setting_is_the_default_unless_the_environment_overrides_it() -> None:
     declaration = load.load()
     dev = declaration.settings(STORE)
     prod = declaration.settings(Scope("gaara-store", Environment.PROD))
@@ -74,17 +74,17 @@ def test_a_setting_is_the_default_unless_the_environment_overrides_it() -> None:
     assert (dev["smtp-username"], prod["smtp-username"]) == ("gaara-store", "gaara-store")
 
 
-def test_every_alphabet_gives_128_bits_at_the_shortest_length() -> None:
+def test_each_alphabet_gives_128_bits_at_the_minimum_length() -> None:
     assert all(len(set(characters)) ** 32 >= 2**128 for characters in ALPHABETS.values())
 
 
-def test_a_derived_secret_knows_what_it_uses(shop: Declaration) -> None:
+def test_references_of_a_derived_secret_are_its_parts(shop: Declaration) -> None:
     source = shop.service("shop").secrets["mail-url"]
     assert isinstance(source, Derived)
     assert source.references == ("mail-password",)
 
 
-def test_a_secret_is_had_only_where_it_is_declared_for(root: Path) -> None:
+def test_secrets_contain_only_those_of_the_environment(root: Path) -> None:
     service = root / "services" / "shop.yaml"
     text = service.read_text().replace("rotate_every: 90d}", "environments: [prod]}", 1)
     service.write_text(text)
@@ -93,7 +93,7 @@ def test_a_secret_is_had_only_where_it_is_declared_for(root: Path) -> None:
     assert "token" in declaration.secrets(Scope("shop", Environment.PROD))
 
 
-def test_an_unknown_name_is_refused_with_the_nearest(shop: Declaration) -> None:
+def test_unknown_name_is_rejected_with_a_suggestion(shop: Declaration) -> None:
     with pytest.raises(ConfigurationError, match=r"'shpo' is declared \(expected shop; did you"):
         shop.service("shpo")
     with pytest.raises(ConfigurationError, match="expected dev or prod"):
@@ -102,7 +102,7 @@ def test_an_unknown_name_is_refused_with_the_nearest(shop: Declaration) -> None:
         shop.deployment(Scope("store", Environment.DEV))
 
 
-def test_the_local_runtime_puts_its_own_ports_in_a_copy(shop: Declaration) -> None:
+def test_copy_with_other_addresses_leaves_the_original_unchanged(shop: Declaration) -> None:
     local = shop.with_vault("dev", "http://127.0.0.1:9999/").with_deployment(
         SHOP, database=Endpoint("127.0.0.1", 5555), settings={"mail-port": 2525}
     )
@@ -114,7 +114,7 @@ def test_the_local_runtime_puts_its_own_ports_in_a_copy(shop: Declaration) -> No
     assert shop.environment("dev").vault.address == "http://127.0.0.1:8200"
 
 
-def test_a_copy_keeps_the_rules_of_the_files(shop: Declaration) -> None:
+def test_copy_with_an_invalid_value_is_rejected(shop: Declaration) -> None:
     with pytest.raises(ConfigurationError, match=r"expected https:// in prod"):
         shop.with_vault("prod", "http://127.0.0.1:8200")
     with pytest.raises(ConfigurationError, match="is not an address"):
@@ -125,7 +125,7 @@ def test_a_copy_keeps_the_rules_of_the_files(shop: Declaration) -> None:
         shop.with_deployment(SHOP, settings={"mail-port": True})
 
 
-def test_an_endpoint_may_be_ipv6(root: Path) -> None:
+def test_ipv6_endpoint_is_accepted(root: Path) -> None:
     path = root / "environments" / "dev.yaml"
     path.write_text(path.read_text().replace("127.0.0.1:5432", '"[::1]:5432"'))
     endpoint = load.load(root, root / "templates").deployment(SHOP).database
@@ -133,7 +133,7 @@ def test_an_endpoint_may_be_ipv6(root: Path) -> None:
     assert str(endpoint) == "[::1]:5432"
 
 
-def test_a_file_is_parsed_once_and_again_when_it_has_changed(root: Path) -> None:
+def test_file_is_parsed_again_only_after_a_change(root: Path) -> None:
     def misses() -> int:
         return document.read.cache_info().misses
 
@@ -147,18 +147,18 @@ def test_a_file_is_parsed_once_and_again_when_it_has_changed(root: Path) -> None
     assert misses() == before + 1
 
 
-def test_a_missing_folder_is_named(tmp_path: Path) -> None:
-    with pytest.raises(DeclarationError, match=r"services: holds no declaration \(expected files"):
+def test_missing_folder_is_reported(tmp_path: Path) -> None:
+    with pytest.raises(DeclarationError, match=r"services: contains no declaration \(expected"):
         load.load(tmp_path)
 
 
-def test_a_file_that_cannot_be_read_is_named(root: Path) -> None:
+def test_unreadable_file_is_reported(root: Path) -> None:
     (root / "services" / "folder.yaml").mkdir()
-    with pytest.raises(DeclarationError, match=r"services: can't be read: Is a directory"):
+    with pytest.raises(DeclarationError, match=r"services: cannot be read: Is a directory"):
         load.load(root)
 
 
-def test_windows_line_ends_and_a_byte_order_mark_are_read(root: Path) -> None:
+def test_crlf_and_byte_order_mark_are_accepted(root: Path) -> None:
     path = root / "services" / "shop.yaml"
     text = path.read_text().replace("\n", "\r\n")
     path.write_bytes(b"\xef\xbb\xbf" + text.encode())
@@ -174,7 +174,7 @@ SNIPPETS = st.sampled_from(
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(place=st.integers(0, 700), gone=st.integers(0, 12), snippet=SNIPPETS)
-def test_a_damaged_file_is_read_or_refused_and_nothing_else(
+def test_damaged_file_is_accepted_or_raises_declaration_error(
     place: int, gone: int, snippet: str
 ) -> None:
     files = load.read(BASE)

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tests.support.field_errors import Expected, assert_errors
-from vault.declare.checks.login import problems
+from vault.declare.checks.login import find_errors
 
 PEM_FILES = Path(__file__).parents[3] / "faults" / "declare" / "base" / "environments"
 PEMS = {name: (PEM_FILES / name).read_bytes() for name in ("ca.pem", "ci.pem")}
@@ -32,7 +32,7 @@ def check(
     pems: Mapping[str, bytes] = PEMS,
     **data: Any,
 ) -> None:
-    assert_errors(problems(data, stem=stem, services=files, pems=pems), expected)
+    assert_errors(find_errors(data, stem=stem, services=files, pems=pems), expected)
 
 
 def shop(**login: Any) -> dict[str, Any]:
@@ -42,12 +42,12 @@ def shop(**login: Any) -> dict[str, Any]:
 class TestAuthMethods:
     """The auth methods themselves: keys, certificates and addresses."""
 
-    def test_problems_of_valid_methods_are_none(self) -> None:
+    def test_valid_auth_methods_are_accepted(self) -> None:
         check([], auth=AUTH)
         check([])
         check([], auth=None)
 
-    def test_a_jwt_method_needs_keys_or_their_address(self) -> None:
+    def test_jwt_method_without_keys_and_jwks_is_rejected(self) -> None:
         start = "auth.jwt lacks the key 'keys' or 'jwks' (expected PEM files of public keys, or an"
         check([("auth.jwt.keys", start)], auth={"jwt": {"issuer": "ci"}})
 
@@ -56,28 +56,28 @@ class TestAuthMethods:
         [{"keys": ("ci.pem",)}, {"jwks": "https://ci"}, {"jwks": "https://ci", "ca": "ca.pem"}, {}],
         ids=["keys", "address", "address with ca", "no method"],
     )
-    def test_a_jwt_method_with_one_of_them_is_accepted(self, jwt: dict[str, Any]) -> None:
+    def test_jwt_method_with_keys_or_jwks_is_accepted(self, jwt: dict[str, Any]) -> None:
         check([], auth={"jwt": jwt})
 
-    def test_a_jwt_method_with_both_is_rejected(self) -> None:
-        start = "auth.jwt.jwks is set beside keys (expected one of the two)"
+    def test_jwt_method_with_keys_and_jwks_is_rejected(self) -> None:
+        start = "auth.jwt.jwks is set together with keys (expected one of the two)"
         check([("auth.jwt.jwks", start)], auth={"jwt": {**AUTH["jwt"], "jwks": "https://ci"}})
 
-    def test_a_ca_without_an_address_is_rejected(self) -> None:
-        start = "auth.jwt.ca is set without jwks (expected nothing, as no host is asked"
+    def test_ca_without_jwks_is_rejected(self) -> None:
+        start = "auth.jwt.ca is set without jwks (expected nothing, as it verifies the host"
         check([("auth.jwt.ca", start)], auth={"jwt": {**AUTH["jwt"], "ca": "ca.pem"}})
 
     @pytest.mark.parametrize(
         ("method", "key"), [("jwt", "jwks"), ("kubernetes", "host"), ("oidc", "discovery")]
     )
-    def test_an_address_over_http_is_rejected_as_for_the_vault(self, method: str, key: str) -> None:
+    def test_http_address_is_rejected(self, method: str, key: str) -> None:
         valid = {"jwt": {}, "kubernetes": AUTH["kubernetes"], "oidc": AUTH["oidc"]}[method]
         place, address = f"auth.{method}.{key}", "http://127.0.0.1:1"
         auth = {method: {**valid, key: address}}
         check([(place, f"{place} is '{address}' (expected https:// in prod")], auth=auth)
         check([], "dev", auth=auth)
 
-    def test_an_address_that_is_no_text_is_left_to_the_schema(self) -> None:
+    def test_address_that_is_not_text_is_left_to_the_schema(self) -> None:
         check([], auth={"kubernetes": {**AUTH["kubernetes"], "host": 5}})
 
 
@@ -85,40 +85,40 @@ class TestPemFiles:
     """The PEM files that the methods name."""
 
     @pytest.mark.parametrize("method", ["jwt", "kubernetes", "cert", "oidc"])
-    def test_a_missing_file_is_rejected_with_the_nearest(self, method: str) -> None:
+    def test_missing_ca_file_is_rejected_with_a_suggestion(self, method: str) -> None:
         valid = {"jwks": "https://ci"} if method == "jwt" else AUTH[method]
         place = f"auth.{method}.ca"
-        start = f"{place} is 'caa.pem', which does not exist (expected a file beside this one: "
+        start = f"{place} is 'caa.pem', which does not exist (expected a file in the same folder: "
         expected = (place, start, "ca.pem or ci.pem; did you mean 'ca.pem'?")
         check([expected], auth={method: {**valid, "ca": "caa.pem"}})
 
-    def test_a_missing_file_where_there_is_none_is_rejected(self) -> None:
-        start = "auth.cert.ca is 'ca.pem', which does not exist (expected a file beside this one: "
-        expected = ("auth.cert.ca", start, "none is there yet)")
+    def test_missing_file_in_an_empty_folder_is_rejected(self) -> None:
+        start = "auth.cert.ca is 'ca.pem', which does not exist (expected a file in "
+        expected = ("auth.cert.ca", start, "the same folder: none exists yet)")
         check([expected], pems={}, auth={"cert": AUTH["cert"]})
 
-    def test_a_missing_key_is_rejected_at_its_place(self) -> None:
+    def test_missing_key_file_is_rejected_at_its_location(self) -> None:
         start = "auth.jwt.keys[1] is 'own.pem', which does not exist"
         check([("auth.jwt.keys[1]", start)], auth={"jwt": {"keys": ("ci.pem", "own.pem", 5)}})
 
-    def test_a_file_with_a_private_key_is_rejected(self) -> None:
-        start = "auth.cert.ca is 'own.pem', which holds a private key (expected a public one; take"
+    def test_file_with_a_private_key_is_rejected(self) -> None:
+        start = "auth.cert.ca is 'own.pem', which contains a private key (expected a public key; "
         pems = {**PEMS, "own.pem": PEMS["ca.pem"] + b"-----BEGIN EC PRIVATE KEY-----\n"}
         check([("auth.cert.ca", start)], pems=pems, auth={"cert": {"ca": "own.pem"}})
 
     @pytest.mark.parametrize("content", [b"", b"text", PEMS["ci.pem"]], ids=["none", "text", "key"])
-    def test_a_ca_that_holds_no_certificate_is_rejected(self, content: bytes) -> None:
-        start = "auth.cert.ca is 'own.pem', which holds something else (expected a PEM file with "
-        expected = ("auth.cert.ca", start, "with certificates)")
+    def test_ca_file_without_a_certificate_is_rejected(self, content: bytes) -> None:
+        start = "auth.cert.ca is 'own.pem', which does not contain a valid certificate (expected "
+        expected = ("auth.cert.ca", start, "a PEM file with a certificate)")
         check([expected], pems={"own.pem": content}, auth={"cert": {"ca": "own.pem"}})
 
     @pytest.mark.parametrize("content", [b"", b"text", PEMS["ca.pem"]], ids=["none", "text", "ca"])
-    def test_a_key_file_that_holds_no_public_key_is_rejected(self, content: bytes) -> None:
-        start = "auth.jwt.keys[0] is 'own.pem', which holds something else (expected a PEM file "
-        expected = ("auth.jwt.keys[0]", start, "with a public key)")
+    def test_key_file_without_a_public_key_is_rejected(self, content: bytes) -> None:
+        start = "auth.jwt.keys[0] is 'own.pem', which does not contain a valid public key "
+        expected = ("auth.jwt.keys[0]", start, "(expected a PEM file with a public key)")
         check([expected], pems={"own.pem": content}, auth={"jwt": {"keys": ("own.pem",)}})
 
-    def test_names_that_are_no_text_are_left_to_the_schema(self) -> None:
+    def test_file_names_that_are_not_text_are_left_to_the_schema(self) -> None:
         check([], auth={"cert": {"ca": 5}, "jwt": {"keys": "own.pem"}})
 
 
@@ -126,8 +126,8 @@ class TestOidc:
     """The roles by which people log in through the browser."""
 
     @pytest.mark.parametrize("roles", [{}, {"other": {}}], ids=["none", "another"])
-    def test_roles_without_the_default_are_rejected(self, roles: object) -> None:
-        start = "auth.oidc.roles lacks the role 'default' (expected it, for a login that names no"
+    def test_roles_without_default_are_rejected(self, roles: object) -> None:
+        start = "auth.oidc.roles lacks the role 'default' (expected it, as a login without a"
         check([("auth.oidc.roles", start)], auth={"oidc": {"roles": roles}})
 
     @pytest.mark.parametrize(
@@ -135,11 +135,11 @@ class TestOidc:
         [None, ("default",), {"default": None}, {"default": {"redirect_uris": "http://a.b/c"}}],
         ids=["null", "list", "role of null", "text for addresses"],
     )
-    def test_roles_of_another_form_are_left_to_the_schema(self, roles: object) -> None:
+    def test_malformed_roles_are_left_to_the_schema(self, roles: object) -> None:
         check([], auth={"oidc": {"roles": roles}})
 
     @pytest.mark.parametrize("stem", ["dev", "prod"])
-    def test_a_redirect_over_http_is_rejected_except_to_this_machine(self, stem: str) -> None:
+    def test_http_redirect_uri_is_rejected_except_for_loopback(self, stem: str) -> None:
         place = "auth.oidc.roles.web.redirect_uris[1]"
         start = f"{place} is 'http://vault.example.com/cb' (expected https://, as http:// is for"
         uris = ("http://127.0.0.1:8250/cb", "http://vault.example.com/cb", 5, "https://a.b/cb")
@@ -150,7 +150,7 @@ class TestOidc:
 class TestGroups:
     """Groups of people at the OpenID provider."""
 
-    def test_groups_without_a_provider_are_rejected(self) -> None:
+    def test_groups_without_oidc_are_rejected(self) -> None:
         start = "the file has the key 'groups' (expected auth.oidc too, as a group's members come"
         groups = {"operators": {"claim": "team", "policies": ("strongroom-plan",)}}
         check([("groups", start)], groups=groups)
@@ -158,25 +158,25 @@ class TestGroups:
         check([], groups=groups, auth={"oidc": OIDC})
         check([], groups={})
 
-    def test_policies_of_jobs_for_people_and_of_services_are_accepted(self) -> None:
+    def test_policies_of_people_and_services_are_accepted(self) -> None:
         policies = ("strongroom-plan", "strongroom-auditor", "shop-prod")
         groups = {"operators": {"policies": policies}}
         check([], groups=groups, auth={"oidc": OIDC}, services={"shop": {}})
 
-    def test_the_policy_of_developers_is_for_dev_only(self) -> None:
+    def test_developer_policy_is_rejected_outside_dev(self) -> None:
         groups = {"ops": {"policies": ("strongroom-plan",)}, "all": {"policies": ("developer",)}}
         place = "groups.all.policies[0]"
         start = f"{place} is the unknown policy 'developer' (expected strongroom-auditor or "
         check([(place, start)], groups=groups, auth={"oidc": OIDC})
         check([], "dev", groups=groups, auth={"oidc": OIDC})
 
-    def test_a_claim_of_two_groups_is_rejected_at_each_later_one(self) -> None:
+    def test_repeated_claim_is_rejected_at_each_later_group(self) -> None:
         groups = {name: {"claim": "team"} for name in "abc"}
         others = {"d": {"claim": "other"}, "e": {"claim": 5}, "f": {"claim": 5}}
         expected = [
             (
                 f"groups.{name}.claim",
-                f"groups.{name}.claim is 'team', as is that of groups.a (expected one group for",
+                f"groups.{name}.claim is 'team', as in groups.a (expected one group for",
             )
             for name in "bc"
         ]
@@ -187,27 +187,29 @@ class TestServiceLogin:
     """The ways in which a service may log in."""
 
     @pytest.mark.parametrize("method", ["jwt", "kubernetes", "cert"])
-    def test_a_method_that_is_not_set_up_is_rejected(self, method: str) -> None:
+    def test_login_method_that_is_not_declared_is_rejected(self, method: str) -> None:
         place = f"services.shop.login.{method}"
         start = f"{place} is set (expected nothing, as auth declares no {method}"
         services = shop(approle={}, **{method: {"subject": "shop"}})
         check([(place, start)], services=services)
         check([], services=services, auth={method: AUTH[method]})
 
-    def test_a_method_that_is_unknown_is_left_to_the_schema(self) -> None:
+    def test_unknown_login_method_is_left_to_the_schema(self) -> None:
         check([], services=shop(approle={}, userpass={}))
 
     @pytest.mark.parametrize("restriction", [{"subject": "shop"}, {"claims": {"ref": "main"}}])
-    def test_a_jwt_login_needs_a_subject_or_claims(self, restriction: dict[str, Any]) -> None:
+    def test_jwt_login_without_subject_and_claims_is_rejected(
+        self, restriction: dict[str, Any]
+    ) -> None:
         place = "services.shop.login.jwt"
-        start = f"{place} lacks the key 'subject' or 'claims' (expected one, as the issuer makes"
+        start = f"{place} lacks the key 'subject' or 'claims' (expected one of them, as the"
         auth, login = {"jwt": AUTH["jwt"]}, {"audience": "strongroom"}
         services = shop(approle={}, jwt=login)
         check([(f"{place}.subject", start)], services=services, auth=auth)
         check([], services=shop(approle={}, jwt={**login, **restriction}), auth=auth)
 
     @pytest.mark.parametrize("login", [{}, {"jwt": {"subject": "shop"}}], ids=["none", "jwt"])
-    def test_a_login_without_approle_is_rejected_in_dev_only(self, login: dict[str, Any]) -> None:
+    def test_login_without_approle_is_rejected_in_dev_only(self, login: dict[str, Any]) -> None:
         place = "services.shop.login"
         start = f"{place} lacks the key 'approle' (expected 'approle: {{}}' in dev, as the local"
         services, auth = {"mail": {}, **shop(**login)}, {"jwt": AUTH["jwt"]}
@@ -228,7 +230,9 @@ class TestAgent:
         ],
         ids=["jwt", "kubernetes", "cert"],
     )
-    def test_the_files_of_a_method_are_required(self, method: str, keys: tuple[str, ...]) -> None:
+    def test_agent_login_without_its_files_is_rejected(
+        self, method: str, keys: tuple[str, ...]
+    ) -> None:
         expected = [
             (f"agent.{key}", f"agent lacks the key '{key}' (expected a path, as agent.login is ")
             for key in keys
@@ -238,11 +242,11 @@ class TestAgent:
         check([], agent={"login": method, **dict.fromkeys(keys, "/run/file")})
 
     @pytest.mark.parametrize("login", ["approle", "userpass", None, 5, ("jwt",), {"jwt": 1}])
-    def test_any_other_method_needs_no_file(self, login: object) -> None:
+    def test_other_agent_login_needs_no_files(self, login: object) -> None:
         check([], agent={"login": login})
 
-    def test_a_method_by_which_a_delivered_service_may_not_log_in_is_rejected(self) -> None:
-        start = "agent.login is 'approle', by which services.shop may not log in (expected cert or "
+    def test_agent_login_that_a_service_does_not_allow_is_rejected(self) -> None:
+        start = "agent.login is 'approle', with which services.shop may not log in (expected cert "
         services = shop(jwt={"subject": "shop"}, cert={})
         expected = [("agent.login", start, "cert or jwt)")]
         check(expected, services=services, auth=AUTH, agent={"login": "approle"})
@@ -250,25 +254,27 @@ class TestAgent:
         agent = {"login": "jwt", "token_file": "/run/token"}
         check([], services=services, auth=AUTH, agent=agent)
 
-    def test_a_service_without_a_login_may_log_in_by_approle(self) -> None:
-        start = "agent.login is 'jwt', by which services.shop may not log in (expected approle)"
+    def test_service_without_login_allows_approle_only(self) -> None:
+        start = "agent.login is 'jwt', with which services.shop may not log in (expected approle)"
         agent = {"login": "jwt", "token_file": "/run/token"}
         check([("agent.login", start)], services={"shop": {}}, agent=agent)
         check([], services={"shop": {}})
 
-    def test_a_service_that_may_log_in_by_nothing_is_rejected(self) -> None:
-        start = "agent.login is 'approle', by which services.shop may not log in (expected a method"
+    def test_service_with_an_empty_login_is_rejected(self) -> None:
+        start = "agent.login is 'approle', with which services.shop may not log in (expected a "
         check([("agent.login", start, "a method of its login)")], services=shop())
 
     @pytest.mark.parametrize(
         "other", [{}, {"mail": {}}, {"mail": None}], ids=["unknown", "not delivered", "unreadable"]
     )
-    def test_services_without_a_delivered_file_hide_no_other(self, other: dict[str, Any]) -> None:
-        start = "agent.login is 'approle', by which services.shop may not log in (expected jwt)"
+    def test_services_without_config_do_not_hide_errors_of_others(
+        self, other: dict[str, Any]
+    ) -> None:
+        start = "agent.login is 'approle', with which services.shop may not log in (expected jwt)"
         login = {"jwt": {"subject": "shop"}}
         services = {"mail": {"login": login}, "shop": {"login": login}}
         check([("agent.login", start)], services=services, auth=AUTH, files={**other, **DELIVERED})
 
-    def test_a_login_of_another_form_is_left_to_the_schema(self) -> None:
+    def test_malformed_login_is_left_to_the_schema(self) -> None:
         check([], services={"shop": {"login": 5}})
         check([], services={"shop": {"login": {}}}, agent={"login": "userpass"})

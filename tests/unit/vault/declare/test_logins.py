@@ -66,13 +66,13 @@ services:
 
 @pytest.fixture
 def declared(tmp_path: Path) -> Declaration:
-    """The base of the fault corpus, with every method in prod."""
+    """Return the valid declaration of tests/faults, with every auth method in prod."""
     shutil.copytree(BASE, tmp_path, dirs_exist_ok=True)
     (tmp_path / "environments/prod.yaml").write_text(PROD)
     return load(tmp_path, tmp_path / "templates")
 
 
-def test_every_method_is_read_with_its_keys_and_certificates(declared: Declaration) -> None:
+def test_auth_methods_are_loaded_with_keys_and_certificates(declared: Declaration) -> None:
     auth = declared.environment("prod").auth
     assert auth.jwt is not None
     assert auth.jwt.keys == ("ci.pem",)
@@ -84,7 +84,7 @@ def test_every_method_is_read_with_its_keys_and_certificates(declared: Declarati
     assert declared.environment("prod").groups["operators"].policies == ("strongroom-plan",)
 
 
-def test_a_service_logs_in_by_what_is_listed_and_by_approle_when_nothing_is(
+def test_login_is_as_declared_or_approle_by_default(
     declared: Declaration,
 ) -> None:
     prod = declared.deployment(Scope("shop", Environment.PROD)).login
@@ -96,7 +96,9 @@ def test_a_service_logs_in_by_what_is_listed_and_by_approle_when_nothing_is(
     assert dev.jwt is None
 
 
-def test_without_approle_neither_its_role_nor_its_starter_is_made(declared: Declaration) -> None:
+def test_service_without_approle_has_no_approle_and_no_starter_policy(
+    declared: Declaration,
+) -> None:
     policies = render_policies(declared, Environment.PROD)
     assert {"shop-prod", "strongroom-plan"} <= set(policies)
     assert "shop-prod-starter" not in policies
@@ -106,7 +108,7 @@ def test_without_approle_neither_its_role_nor_its_starter_is_made(declared: Decl
     assert "approle" not in roles
 
 
-def test_a_service_gets_only_what_its_own_login_says(declared: Declaration) -> None:
+def test_jwt_role_and_group_have_only_declared_fields(declared: Declaration) -> None:
     resources = desired_resources(declared, Environment.PROD, {}, Inputs())
     (role,) = (each.desired() for each in resources if each.kind == "jwt-role")
     assert role["bound_audiences"] == ["strongroom"]
@@ -118,7 +120,9 @@ def test_a_service_gets_only_what_its_own_login_says(declared: Declaration) -> N
     assert group["alias"] == "platform-team"
 
 
-def test_a_group_of_developers_has_the_developers_policy_in_dev(declared: Declaration) -> None:
+def test_developer_policy_exists_only_for_people_or_groups_that_use_it(
+    declared: Declaration,
+) -> None:
     dev = declared.environment("dev")
     groups = {"all": Group(claim="all", policies=("developer",))}
     for changed, expected in (({"people": {}}, False), ({"people": {}, "groups": groups}, True)):
@@ -135,7 +139,7 @@ def test_a_group_of_developers_has_the_developers_policy_in_dev(declared: Declar
         ["", "{", "}", "[", "]", ": ", "\n", "  ", "- ", "~", "1", "jwt: ", "[a]"]
     ),
 )
-def test_a_damaged_file_is_read_or_refused_and_nothing_else(
+def test_damaged_file_is_accepted_or_raises_declaration_error(
     place: int, gone: int, snippet: str
 ) -> None:
     files = read(BASE)

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.support.field_errors import Expected, assert_errors
-from vault.declare.checks.service import problems, same_as_file, section
+from vault.declare.checks.service import find_errors, find_name_error, section
 
 GIVEN = {"source": "given"}
 TEMPLATES = ("app.yaml.j2", "mail.env.j2")
@@ -31,7 +31,7 @@ def derived(text: object, *environments: str) -> dict[str, Any]:
 
 
 def check(expected: Sequence[Expected], **sections: Any) -> None:
-    assert_errors(problems({**SHOP, **sections}, stem="shop", templates=TEMPLATES), expected)
+    assert_errors(find_errors({**SHOP, **sections}, stem="shop", templates=TEMPLATES), expected)
 
 
 class TestSection:
@@ -55,29 +55,29 @@ class TestSection:
 class TestWholeFile:
     """A file without faults, and the name of the file."""
 
-    def test_problems_of_a_valid_file_are_none(self) -> None:
+    def test_valid_file_is_accepted(self) -> None:
         check([])
 
-    def test_problems_of_an_empty_file_are_left_to_the_schema(self) -> None:
-        assert_errors(problems({}, stem="shop", templates=()), [])
+    def test_empty_file_is_left_to_the_schema(self) -> None:
+        assert_errors(find_errors({}, stem="shop", templates=()), [])
 
     def test_name_that_differs_from_the_file_is_rejected(self) -> None:
         check([("service", "service is 'store' (expected 'shop', the name")], service="store")
 
     @pytest.mark.parametrize("name", [None, 5, ("shop",), "shop"])
-    def test_name_that_is_no_text_is_left_to_the_schema(self, name: object) -> None:
-        assert_errors(same_as_file({"service": name}, "service", "shop"), [])
+    def test_name_that_is_not_text_is_left_to_the_schema(self, name: object) -> None:
+        assert_errors(find_name_error({"service": name}, "service", "shop"), [])
 
 
 class TestVariables:
     """Two names that would become one environment variable."""
 
-    def test_two_secrets_of_one_variable_are_rejected_at_the_second(self) -> None:
+    def test_two_secrets_with_one_variable_are_rejected_at_the_second(self) -> None:
         start = "secrets.a_b becomes the environment variable A_B, as does secrets.a-b (expected "
         expected = ("secrets.a_b", start, "(expected names that differ in more than '-', '_'")
         check([expected], secrets={"a-b": GIVEN, "a_b": GIVEN, "ab": GIVEN})
 
-    def test_a_secret_and_a_setting_of_one_variable_are_rejected(self) -> None:
+    def test_secret_and_setting_with_one_variable_are_rejected(self) -> None:
         start = "settings.mail_password becomes the environment variable MAIL_PASSWORD, as does "
         expected = ("settings.mail_password", f"{start}secrets.mail-password")
         check([expected], settings={**SHOP["settings"], "mail_password": {}})
@@ -89,7 +89,7 @@ class TestVariables:
         ]
         check(expected, secrets={"a-b": GIVEN, "a_b": GIVEN, "a/b": GIVEN})
 
-    def test_a_name_that_is_none_does_not_hide_the_next_ones(self) -> None:
+    def test_invalid_name_does_not_hide_later_errors(self) -> None:
         expected = ("secrets.a_b", "secrets.a_b becomes the environment variable A_B")
         check([expected], secrets={"No Name": GIVEN, "a-b": GIVEN, "a_b": GIVEN})
 
@@ -97,7 +97,7 @@ class TestVariables:
 class TestReferences:
     """Derived secrets that use one that is not declared, or themselves."""
 
-    def test_an_unknown_reference_is_rejected_with_the_nearest(self) -> None:
+    def test_unknown_reference_is_rejected_with_a_suggestion(self) -> None:
         url = "secrets.mail-url.format"
         start = f"{url} uses the unknown secret 'mail-pasword' (expected mail-password or token; "
         expected = (url, start, "did you mean 'mail-password'?")
@@ -115,30 +115,30 @@ class TestReferences:
         [derived("{"), derived("no reference"), derived(5), {"source": "derived"}, None],
         ids=["lone brace", "none", "number", "no format", "no mapping"],
     )
-    def test_a_format_that_cannot_be_read_hides_no_other(self, spec: object) -> None:
+    def test_invalid_format_does_not_hide_later_errors(self, spec: object) -> None:
         expected = ("secrets.url.format", "secrets.url.format uses the unknown secret 'x'")
         check([expected], secrets={"broken": spec, "url": derived("{x}")})
 
-    def test_a_format_of_another_source_refers_to_nothing(self) -> None:
+    def test_format_of_another_source_is_ignored(self) -> None:
         check([], secrets={"token": {"source": "given", "format": "{x}"}})
 
-    def test_a_secret_derived_from_itself_is_rejected(self) -> None:
+    def test_secret_derived_from_itself_is_rejected(self) -> None:
         start = "secrets.a.format is derived from itself: a → a (expected a chain that ends"
         check([("secrets.a.format", start)], secrets={"a": derived("{a}")})
 
-    def test_a_circle_is_named_from_one_secret_back_to_it(self) -> None:
+    def test_cycle_is_rejected_with_all_its_secrets(self) -> None:
         start = "secrets.a.format is derived from itself: a → b → a (expected a chain"
         secrets = {"a": derived("{b}"), "b": derived("{a}{c}"), "c": GIVEN}
         check([("secrets.a.format", start)], secrets=secrets)
 
-    def test_a_chain_that_ends_is_no_circle(self) -> None:
+    def test_chain_without_a_cycle_is_accepted(self) -> None:
         check([], secrets={"a": derived("{b}{c}"), "b": derived("{c}"), "c": GIVEN})
 
 
 class TestEnvironments:
     """Derived secrets in an environment where one of their parts is not declared."""
 
-    def test_a_part_absent_from_an_environment_is_rejected_once(self) -> None:
+    def test_part_missing_in_an_environment_is_rejected_once(self) -> None:
         start = "secrets.url.format uses 'a', which is not declared for prod or staging (expected "
         expected = ("secrets.url.format", start, "(expected 'environments' to list only those")
         secrets = {"a": {**GIVEN, "environments": ("dev",)}, "url": derived("{a}{a}")}
@@ -157,11 +157,13 @@ class TestEnvironments:
         ],
         ids=["wider", "equal", "all", "unknown", "mapping", "text", "null"],
     )
-    def test_a_part_declared_there_is_accepted(self, part: object, whole: tuple[str, ...]) -> None:
+    def test_part_declared_in_each_environment_is_accepted(
+        self, part: object, whole: tuple[str, ...]
+    ) -> None:
         secrets = {"a": {**GIVEN, "environments": part}, "url": derived("{a}", *whole)}
         check([], secrets=secrets)
 
-    def test_an_unknown_part_is_reported_as_unknown_alone(self) -> None:
+    def test_unknown_part_is_reported_only_as_unknown(self) -> None:
         expected = ("secrets.url.format", "secrets.url.format uses the unknown secret 'x'")
         check([expected], secrets={"url": derived("{x}", "dev")})
 
@@ -169,38 +171,38 @@ class TestEnvironments:
 class TestDatabase:
     """The role under which users are leased by default."""
 
-    def test_roles_without_the_default_are_rejected(self) -> None:
+    def test_roles_without_default_are_rejected(self) -> None:
         start = "database.roles lacks the role 'default' (expected it, as database_engine()"
         check([("database.roles", start)], database={"roles": {"reports": {}}})
         check([("database.roles", start)], database={"roles": {}})
 
     @pytest.mark.parametrize("database", [None, {}, {"roles": None}, {"roles": ("default",)}])
-    def test_roles_that_are_no_mapping_are_left_to_the_schema(self, database: object) -> None:
+    def test_malformed_roles_are_left_to_the_schema(self, database: object) -> None:
         check([], database=database)
 
 
 class TestConfig:
     """The delivered file's template and settings."""
 
-    def test_a_missing_template_is_rejected_with_the_nearest(self) -> None:
+    def test_missing_template_is_rejected_with_a_suggestion(self) -> None:
         start = "config.template is 'ap.yaml.j2', which does not exist (expected a file in "
         parts = ("agent/templates/shop/: app.yaml.j2 or mail.env.j2", "did you mean 'app.yaml.j2'?")
         check([("config.template", start, *parts)], config={"template": "ap.yaml.j2"})
 
-    def test_a_template_in_an_empty_folder_is_rejected(self) -> None:
-        found = problems(SHOP, stem="shop", templates=())
+    def test_template_in_an_empty_folder_is_rejected(self) -> None:
+        found = find_errors(SHOP, stem="shop", templates=())
         start = "config.template is 'app.yaml.j2', which does not exist"
-        assert_errors(found, [("config.template", start, "templates/shop/: none is there yet)")])
+        assert_errors(found, [("config.template", start, "templates/shop/: none exists yet)")])
 
     @pytest.mark.parametrize("template", [None, 5, ("ap.yaml.j2",)])
-    def test_a_template_that_is_no_text_is_left_to_the_schema(self, template: object) -> None:
+    def test_template_that_is_not_text_is_left_to_the_schema(self, template: object) -> None:
         check([], config={"template": template})
 
-    def test_an_unknown_setting_is_rejected_at_its_place(self) -> None:
+    def test_unknown_setting_is_rejected_at_its_location(self) -> None:
         start = "config.settings[1] is the unknown setting 'mail-prot' (expected mail-host or "
         expected = ("config.settings[1]", start, "did you mean 'mail-port'?")
         check([expected], config={"settings": ("mail-host", "mail-prot", 5)})
 
     @pytest.mark.parametrize("settings", [None, "mail-prot", {"mail-prot": 1}, ()])
-    def test_settings_that_are_no_list_are_left_to_the_schema(self, settings: object) -> None:
+    def test_malformed_settings_are_left_to_the_schema(self, settings: object) -> None:
         check([], config={"settings": settings})

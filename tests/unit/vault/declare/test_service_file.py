@@ -56,7 +56,7 @@ def templates(path: Path) -> Path:
     return path.parents[1] / "templates"
 
 
-def test_a_secret_goes_after_the_last_one_and_all_else_stays(path: Path) -> None:
+def test_added_secret_follows_the_last_one_and_other_bytes_stay(path: Path) -> None:
     service_file.add_secrets(
         path, {"api-key": {"source": "given", "rotate_every": "90d"}}, templates(path)
     )
@@ -64,13 +64,13 @@ def test_a_secret_goes_after_the_last_one_and_all_else_stays(path: Path) -> None
     assert path.read_text() == COMMENTED.replace("in all.\n", f"in all.\n{added}")
 
 
-def test_a_setting_goes_before_the_section_that_follows(path: Path) -> None:
+def test_added_setting_precedes_the_next_section(path: Path) -> None:
     service_file.add_settings(path, {"tls": {"type": "boolean", "default": True}}, templates(path))
     added = "    tls:\n      type: boolean\n      default: true\n"
     assert path.read_text() == COMMENTED.replace("database:\n", f"{added}database:\n")
 
 
-def test_a_section_that_is_not_there_is_begun_at_the_end(path: Path) -> None:
+def test_missing_section_is_added_at_the_end(path: Path) -> None:
     start, end = COMMENTED.index("\n# What"), COMMENTED.index("database:")
     without = COMMENTED[:start] + "\n" + COMMENTED[end:].rstrip("\n")
     path.write_text(without)
@@ -82,21 +82,21 @@ def test_a_section_that_is_not_there_is_begun_at_the_end(path: Path) -> None:
     assert path.read_text() == f"{without}\n{added}"
 
 
-def test_windows_line_ends_are_kept(path: Path) -> None:
+def test_crlf_line_endings_are_preserved(path: Path) -> None:
     path.write_bytes(COMMENTED.replace("\n", "\r\n").encode())
     service_file.add_secrets(path, {"api-key": GIVEN}, templates(path))
     content = path.read_bytes()
     assert content.count(b"\n") == content.count(b"\r\n") == COMMENTED.count("\n") + 2
 
 
-def test_the_mode_of_the_file_is_kept_and_nothing_is_left_beside_it(path: Path) -> None:
+def test_file_mode_is_preserved_and_no_temporary_file_remains(path: Path) -> None:
     path.chmod(0o640)
     service_file.add_secrets(path, {"api-key": GIVEN}, templates(path))
     assert stat.S_IMODE(path.stat().st_mode) == 0o640
     assert [entry.name for entry in path.parent.iterdir()] == ["shop.yaml"]
 
 
-def test_nothing_to_add_leaves_the_file_alone(path: Path) -> None:
+def test_add_secrets_without_entries_does_not_write_the_file(path: Path) -> None:
     before = path.stat()
     service_file.add_secrets(path, {}, templates(path))
     assert (path.stat().st_ino, path.stat().st_mtime_ns) == (before.st_ino, before.st_mtime_ns)
@@ -111,7 +111,7 @@ def test_nothing_to_add_leaves_the_file_alone(path: Path) -> None:
         ("mail/host", GIVEN, "becomes the environment variable MAIL_HOST"),
     ],
 )
-def test_what_would_not_hold_is_refused_and_the_file_is_as_it_was(
+def test_invalid_entry_is_rejected_and_the_file_is_unchanged(
     path: Path, name: str, spec: service_file.Spec, message: str
 ) -> None:
     with pytest.raises(DeclarationError, match=message) as caught:
@@ -120,34 +120,34 @@ def test_what_would_not_hold_is_refused_and_the_file_is_as_it_was(
     assert path.read_text() == COMMENTED
 
 
-def test_a_setting_that_some_environment_would_lack_is_refused(path: Path) -> None:
+def test_setting_without_a_value_in_some_environment_is_rejected(path: Path) -> None:
     with pytest.raises(DeclarationError, match="lacks a value for 'region'"):
         service_file.add_settings(path, {"region": {"type": "text"}}, templates(path))
     assert path.read_text() == COMMENTED
 
 
-def test_a_name_that_is_there_is_refused_with_its_line(path: Path) -> None:
+def test_declared_name_is_rejected_with_its_line(path: Path) -> None:
     with pytest.raises(
-        ConfigurationError, match=r"shop\.yaml:8: secrets\.token is declared already"
+        ConfigurationError, match=r"shop\.yaml:8: secrets\.token is already declared"
     ):
         service_file.add_secrets(path, {"token": GIVEN}, templates(path))
 
 
-def test_a_section_in_braces_is_refused_with_its_line(path: Path) -> None:
+def test_section_in_braces_is_rejected_with_its_line(path: Path) -> None:
     text = COMMENTED[: COMMENTED.index("settings:")] + "settings: {mail-host: {type: text}}\n"
     path.write_text(text + COMMENTED[COMMENTED.index("database:") :])
     with pytest.raises(ConfigurationError, match=r"shop\.yaml:17: settings is written in braces"):
         service_file.add_settings(path, {"tls": {"type": "boolean"}}, templates(path))
 
 
-def test_a_file_elsewhere_is_refused(path: Path) -> None:
+def test_file_that_is_not_a_service_file_is_rejected(path: Path) -> None:
     with pytest.raises(ConfigurationError, match=r"expected services/<name>\.yaml"):
         service_file.add_secrets(path.with_name("shpo.yaml"), {"api-key": GIVEN}, templates(path))
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(text=st.text(st.characters(exclude_categories=["Cs"]), max_size=30))
-def test_any_text_is_written_so_that_it_reads_back(path: Path, text: str) -> None:
+def test_added_text_reads_back_unchanged(path: Path, text: str) -> None:
     path.write_text(COMMENTED)
     spec = {"type": "text", "default": text}
     try:

@@ -1,4 +1,4 @@
-"""Which files of a declaration are read: regular ones, its own, of bounded size."""
+"""Tests of the reader of declaration files: regular files, in their folder, of limited size."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def root(tmp_path: Path) -> Path:
     return tmp_path / "root"
 
 
-def within_patience(work: Callable[[], object]) -> BaseException | None:
+def run_with_timeout(work: Callable[[], object]) -> BaseException | None:
     """Run *work* in a thread; return what it raised, and fail if it does not end."""
     raised: list[BaseException | None] = []
 
@@ -48,27 +48,25 @@ def within_patience(work: Callable[[], object]) -> BaseException | None:
 @pytest.mark.parametrize(
     "name", ["services/pipe.yaml", "environments/pipe.yaml", "environments/pipe.pem"]
 )
-def test_load_of_a_pipe_names_it_and_waits_for_nothing(root: Path, name: str) -> None:
+def test_load_of_a_pipe_reports_it_without_blocking(root: Path, name: str) -> None:
     os.mkfifo(root / name)
-    error = within_patience(lambda: load.load(root, root / "templates"))
+    error = run_with_timeout(lambda: load.load(root, root / "templates"))
     assert str(error).endswith(
-        f"{name}: the file is no regular file, such as a folder or a pipe (expected a text file)"
+        f"{name}: the file is a folder, a pipe or a device (expected a regular text file)"
     )
 
 
 @pytest.mark.parametrize(
     "name", ["services/link.yaml", "environments/link.yaml", "environments/link.pem"]
 )
-def test_load_of_a_link_out_of_the_folder_repeats_nothing_of_its_target(
-    root: Path, name: str
-) -> None:
+def test_load_of_a_link_out_of_the_folder_does_not_show_its_target(root: Path, name: str) -> None:
     (root / name).symlink_to(root.parent / "outside")
     with pytest.raises(DeclarationError, match="a link that leads out of") as caught:
         load.load(root, root / "templates")
     assert CANARY not in str(caught.value)
 
 
-def test_load_of_a_template_that_is_a_link_out_of_the_folder_finds_none(root: Path) -> None:
+def test_load_of_a_template_link_out_of_the_folder_finds_no_template(root: Path) -> None:
     (template,) = (root / "templates" / "shop").glob("*.j2")
     template.unlink()
     template.symlink_to(root.parent / "outside")
@@ -84,7 +82,7 @@ def test_load_of_a_link_within_the_folder_reads_it(root: Path) -> None:
     assert load.load(root, root / "templates").service("shop").owner == "shop-team"
 
 
-def test_load_of_a_large_file_refuses_it_before_parsing(
+def test_load_of_a_large_file_rejects_it_before_parsing(
     root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     service = root / "services" / "shop.yaml"

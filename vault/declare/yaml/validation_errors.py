@@ -1,4 +1,4 @@
-"""pydantic's errors in the words of the person who wrote the file."""
+"""Conversion of pydantic's validation errors to errors in the terms of the YAML file."""
 
 from __future__ import annotations
 
@@ -13,22 +13,23 @@ from pydantic_core import ErrorDetails
 from vault.declare.faults import FieldError, InvalidValue, Loc, kind, listed, nearest, shown
 from vault.declare.schema.model import Given
 
-_KEY = "[key]"  # how pydantic marks an error in a mapping's key
+_KEY = "[key]"  # the marker that pydantic adds to the location of an error in a mapping's key
 _QUOTED = re.compile(r"'([^']*)'")
 
 
-def problems(model: type[BaseModel], error: ValidationError) -> Iterator[FieldError]:
-    """One problem for each error that pydantic found in a mapping for *model*.
+def field_errors(model: type[BaseModel], error: ValidationError) -> Iterator[FieldError]:
+    """Return a field error for each error that pydantic found in a mapping for *model*.
 
-    A key that is missing because it is there misspelt is one problem, not two.
+    A misspelt required key is one error, not two: the error of the missing key is omitted if an
+    unknown key suggests it.
     """
-    found = [_problem(model, detail) for detail in error.errors(include_url=False)]
-    misspelt = {(*problem.loc[:-1], problem.near) for problem in found if problem.near}
-    return (problem for problem in found if problem.loc not in misspelt)
+    found = [_field_error(model, detail) for detail in error.errors(include_url=False)]
+    misspelt = {(*each.loc[:-1], each.near) for each in found if each.near}
+    return (each for each in found if each.loc not in misspelt)
 
 
-def _problem(model: type[BaseModel], detail: ErrorDetails) -> FieldError:
-    field, keys, loc = _at(model, detail["loc"])
+def _field_error(model: type[BaseModel], detail: ErrorDetails) -> FieldError:
+    field, keys, loc = _resolve(model, detail["loc"])
     value = detail["input"]
     context = detail.get("ctx", {})
     match detail["type"]:
@@ -40,24 +41,24 @@ def _problem(model: type[BaseModel], detail: ErrorDetails) -> FieldError:
         case "union_tag_not_found":
             return _missing((*loc, "source"), Given.model_fields["source"])
         case "literal_error" | "union_tag_invalid":
-            return _none_of(loc, value, context)
+            return _invalid_choice(loc, value, context)
         case "value_error" if isinstance(context["error"], InvalidValue):
-            return _refused(loc, value, context["error"], is_key=detail["loc"][-1] == _KEY)
+            return _invalid_value(loc, value, context["error"], is_key=detail["loc"][-1] == _KEY)
         case name:
             seen = kind(value) if name.endswith("_type") else shown(value)
-            return FieldError(loc, f"is {seen}", _described(field))
+            return FieldError(loc, f"is {seen}", _expected(field))
 
 
 def _missing(loc: Loc, field: FieldInfo | None) -> FieldError:
-    return FieldError(loc, f"lacks the key {loc[-1]!r}", _described(field), subject=loc[:-1])
+    return FieldError(loc, f"lacks the key {loc[-1]!r}", _expected(field), subject=loc[:-1])
 
 
-def _described(field: FieldInfo | None) -> str:
+def _expected(field: FieldInfo | None) -> str:
     return field.description if field and field.description else "something else"
 
 
-def _none_of(loc: Loc, value: object, context: dict[str, Any]) -> FieldError:
-    """A *value* that is none of the few allowed, which pydantic gives as ``'a', 'b' or 'c'``."""
+def _invalid_choice(loc: Loc, value: object, context: dict[str, Any]) -> FieldError:
+    """Return the error of a value that is not one of the choices ``'a', 'b' or 'c'``."""
     if "tag" in context:
         loc, value = (*loc, "source"), context["tag"]
     choices = _QUOTED.findall(context.get("expected") or context["expected_tags"])
@@ -65,24 +66,27 @@ def _none_of(loc: Loc, value: object, context: dict[str, Any]) -> FieldError:
     return FieldError(loc, f"is {seen}", listed(choices), nearest(value, choices))
 
 
-def _refused(loc: Loc, value: object, wrong: InvalidValue, *, is_key: bool) -> FieldError:
-    """What a field's own type refuses; of a key in a mapping, it is the mapping that has it."""
+def _invalid_value(loc: Loc, value: object, error: InvalidValue, *, is_key: bool) -> FieldError:
+    """Return the error of a value that its field type rejects.
+
+    If the value is a key, the mapping that contains the key is the subject.
+    """
     if is_key:
         what = f"has an entry named {shown(value)}"
-        return FieldError(loc, what, wrong.expected, wrong.near, subject=loc[:-1])
-    return FieldError(loc, wrong.what, wrong.expected, wrong.near)
+        return FieldError(loc, what, error.expected, error.near, subject=loc[:-1])
+    return FieldError(loc, error.what, error.expected, error.near)
 
 
-def _at(model: type[BaseModel], loc: Loc) -> tuple[FieldInfo | None, list[str], Loc]:
-    """The innermost field on the way along *loc*, the keys allowed there, and the true *loc*.
+def _resolve(model: type[BaseModel], loc: Loc) -> tuple[FieldInfo | None, list[str], Loc]:
+    """Return the innermost field on the path *loc*, the keys allowed there, and the file location.
 
-    pydantic's own additions to the location, the tag of a union and the mark of a key, are left
-    out of the latter.
+    The file location omits the parts that pydantic adds: the tag of a union and the marker of a
+    key.
     """
     field: FieldInfo | None = None
     options = [model]
     in_file: list[str | int] = []
-    named = False  # the next part is a name or an index that the file's author chose
+    named = False  # True if the next part is a mapping's key or a list index, not a field
     for part in loc:
         tagged = [option for option in options if not named and part == _tag(option)]
         if tagged or part == _KEY:
@@ -105,7 +109,7 @@ def _field(options: list[type[BaseModel]], part: str | int) -> FieldInfo | None:
 
 
 def _models(annotation: object) -> Iterator[type[BaseModel]]:
-    """The models that *annotation* allows, however deep."""
+    """Return every model in *annotation*, at any depth."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         yield annotation
     for argument in get_args(annotation):
@@ -113,6 +117,6 @@ def _models(annotation: object) -> Iterator[type[BaseModel]]:
 
 
 def _tag(model: type[BaseModel]) -> str | None:
-    """What the key ``source`` says to choose *model*, if it is chosen so."""
+    """Return the value of ``source`` that selects *model*, or None if it has no such key."""
     source = model.model_fields.get("source")
     return get_args(source.annotation)[0] if source else None
