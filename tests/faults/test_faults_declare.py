@@ -1,7 +1,7 @@
-"""Declarations with one fault each, and the exact message that each must give.
+"""Tests of the exact messages for declarations with one fault each.
 
-``declare/base`` is a declaration that holds. Each other folder of ``declare`` lays its few files
-over it and says in ``expect`` what must come out.
+``declare/base`` is a valid declaration. Each other folder of ``declare`` replaces a few of its
+files, and contains the expected message in ``expect``.
 """
 
 from __future__ import annotations
@@ -25,22 +25,22 @@ CASES = sorted(path for path in CORPUS.iterdir() if path.is_dir() and path != BA
 @pytest.fixture
 def no_request(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: object) -> NoReturn:
-        pytest.fail("a faulty declaration led to a connection")
+        pytest.fail("the check of an invalid declaration opened a connection")
 
     monkeypatch.setattr(socket.socket, "connect", refuse)
 
 
-def test_the_base_of_the_corpus_holds() -> None:
+def test_base_declaration_is_valid() -> None:
     assert load(BASE, BASE / "templates").service("shop").owner == "shop-team"
 
 
-def test_the_corpus_is_not_empty() -> None:
+def test_corpus_has_at_least_24_cases() -> None:
     assert len(CASES) >= 24
 
 
 @pytest.mark.usefixtures("no_request")
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
-def test_a_fault_is_refused_with_its_place_and_what_was_expected(
+def test_fault_is_reported_with_place_and_expected_value(
     case: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shutil.copytree(BASE, tmp_path, dirs_exist_ok=True)
@@ -52,4 +52,4 @@ def test_a_fault_is_refused_with_its_place_and_what_was_expected(
 
     assert isinstance(caught.value, ConfigurationError)
     assert str(caught.value) == (case / "expect").read_text().rstrip("\n")
-    assert "hunter2" not in str(caught.value), "a pasted password is shown"
+    assert "hunter2" not in str(caught.value), "the message shows a pasted password"

@@ -1,4 +1,4 @@
-"""Dotenv files with one fault each: what is said about it, word for word, and never a value."""
+"""Tests of the exact messages for dotenv files with one fault each. No message has a value."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ SCOPE = Scope("shop", Environment.DEV)
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda path: path.stem)
-def test_a_fault_is_named_with_its_line_and_without_the_value(file: Path) -> None:
+def test_fault_is_reported_with_line_and_without_the_value(file: Path) -> None:
     with pytest.raises(ConfigurationError) as caught:
         make_plan(parse.parse(Path(file.name), file.read_bytes()), DECLARATION, SCOPE)
     assert str(caught.value) == file.with_suffix(".expected").read_text().rstrip("\n")
@@ -27,6 +27,6 @@ def test_a_fault_is_named_with_its_line_and_without_the_value(file: Path) -> Non
     assert caught.value.__cause__ is None
 
 
-def test_every_expected_message_belongs_to_a_file() -> None:
+def test_each_expected_message_belongs_to_a_file() -> None:
     assert {path.with_suffix(".env") for path in FOLDER.glob("*.expected")} == set(FILES)
     assert len(FILES) >= 20

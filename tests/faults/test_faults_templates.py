@@ -1,4 +1,4 @@
-"""Templates with one fault each: what is said about it, word for word."""
+"""Tests of the exact messages for templates with one fault each."""
 
 from pathlib import Path
 
@@ -13,7 +13,7 @@ TEMPLATES = sorted(FOLDER.glob("*.j2"))
 
 
 @pytest.mark.parametrize("template", TEMPLATES, ids=lambda path: path.name)
-def test_a_fault_is_named_with_its_place_and_remedy(template: Path) -> None:
+def test_fault_is_reported_with_place_and_hint(template: Path) -> None:
     expected = template.with_suffix(".expected").read_text().rstrip("\n")
     with pytest.raises(TemplateRejected) as caught:
         compile_text(
@@ -26,7 +26,7 @@ def test_a_fault_is_named_with_its_place_and_remedy(template: Path) -> None:
     assert str(caught.value) == expected
 
 
-def test_every_expected_message_belongs_to_a_template() -> None:
+def test_each_expected_message_belongs_to_a_template() -> None:
     expected = {path.with_suffix(".j2") for path in FOLDER.glob("*.expected")}
     assert expected == set(TEMPLATES)
     assert len(TEMPLATES) >= 40

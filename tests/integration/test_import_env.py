@@ -1,4 +1,4 @@
-"""A hostile ``.env`` file moved to a real server and back, under the service's real credentials."""
+"""Tests of the import and export of a hostile ``.env`` file with a real server and login."""
 
 from __future__ import annotations
 
@@ -103,12 +103,12 @@ numbers = itertools.count()
 
 
 class Killed(BaseException):
-    """The process ends here."""
+    """An exception that stands for a kill of the process."""
 
 
 @pytest.fixture(scope="module")
 def root(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Session]:
-    """A development server of its own, spoken to as root."""
+    """Yield a root session on a separate development server."""
     home = tmp_path_factory.mktemp("bao")
     address = f"127.0.0.1:{free_ports(2)[0]}"
     options = ("-dev", "-dev-no-store-token", f"-dev-listen-address={address}")
@@ -130,7 +130,7 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Session]:
 
 
 def printed_token(server: subprocess.Popen[str]) -> str:
-    """The root token, which a development server prints when it is ready."""
+    """Return the root token, which a development server prints when it is ready."""
     assert server.stdout is not None
     for line in server.stdout:
         if line.startswith("Root Token: "):
@@ -139,7 +139,7 @@ def printed_token(server: subprocess.Popen[str]) -> str:
 
 
 @dataclass
-class House:
+class Shop:
     """One service with its declaration, its credentials and its ``.env`` file."""
 
     folder: Path
@@ -178,13 +178,13 @@ class House:
         choices = Choices(secrets=frozenset({"MAGIC"} & dotenv_values(self.env).keys()))
         return make_plan(parse.read(self.env), self.declaration(), self.scope, choices)
 
-    def deployment(self) -> import_.ImportTarget:
+    def target(self) -> import_.ImportTarget:
         path = self.folder / "services" / f"{self.scope.service}.yaml"
         return import_.ImportTarget(path, self.root, self.apply, self.read, self.folder)
 
     def run(self, say: Callable[[str], None] | None = None) -> bool:
         self.lines.clear()
-        return import_.run(self.plan(), self.deployment(), say or self.lines.append)
+        return import_.run(self.plan(), self.target(), say or self.lines.append)
 
     def finish(self) -> bool:
         return swap.finish(self.env, self.declaration(), self.scope, self.read, self.lines.append)
@@ -198,7 +198,7 @@ class House:
         self.root.post(f"secret/data/{self.scope.secret(name)}", {"data": {"value": value}})
 
     def stored(self) -> dict[str, str]:
-        """Every secret of the service on the server."""
+        """Return the value of each secret of the service on the server."""
         folder = f"{self.scope.service}/{self.scope.environment}"
         return {
             name: self.root.get(f"secret/data/{folder}/{name}")["data"]["data"]["value"]
@@ -207,115 +207,116 @@ class House:
 
 
 @pytest.fixture
-def build(root: Session, tmp_path: Path) -> Iterator[Callable[[str], House]]:
-    """Makes a house for a service of that name, so that tests share nothing but the server."""
-    built: list[House] = []
+def make_shop(root: Session, tmp_path: Path) -> Iterator[Callable[[str], Shop]]:
+    """Yield a function that creates a service by name, so that tests share only the server."""
+    built: list[Shop] = []
 
-    def make(service: str) -> House:
-        built.append(House(tmp_path / service, root, Scope(service, Environment.DEV)))
+    def make(service: str) -> Shop:
+        built.append(Shop(tmp_path / service, root, Scope(service, Environment.DEV)))
         return built[-1]
 
     yield make
-    for house in built:
-        house.service.close()
+    for shop in built:
+        shop.service.close()
 
 
 @pytest.fixture
-def house(build: Callable[[str], House]) -> House:
-    return build(f"shop-{next(numbers)}")
+def shop(make_shop: Callable[[str], Shop]) -> Shop:
+    return make_shop(f"shop-{next(numbers)}")
 
 
-def test_the_file_is_what_python_dotenv_says_it_is(tmp_path: Path) -> None:
+def test_python_dotenv_reads_the_expected_values(tmp_path: Path) -> None:
     (tmp_path / ".env").write_bytes(ENV.encode())
     assert dotenv_values(tmp_path / ".env") == VALUES
 
 
-def test_an_import_moves_the_secrets_and_leaves_the_settings(house: House) -> None:
-    assert house.run()
-    assert house.stored() == {
+def test_import_moves_secrets_and_keeps_settings(shop: Shop) -> None:
+    assert shop.run()
+    assert shop.stored() == {
         name.lower().replace("_", "-"): value
         for name, value in VALUES.items()
         if name.lower().replace("_", "-") in SECRETS
     }
-    assert house.env.read_bytes().decode() == SETTINGS_ONLY
-    assert swap.kept_path(house.env).read_bytes().decode() == ENV
-    assert "hunter" not in "".join(house.lines)
-    assert "hunter" not in (house.folder / ".env.example").read_text()
+    assert shop.env.read_bytes().decode() == SETTINGS_ONLY
+    assert swap.backup_path(shop.env).read_bytes().decode() == ENV
+    assert "hunter" not in "".join(shop.lines)
+    assert "hunter" not in (shop.folder / ".env.example").read_text()
 
 
-def test_an_import_extends_the_declaration_and_tags_what_it_writes(house: House) -> None:
-    house.run()
-    declared = house.declaration()
-    assert set(declared.secrets(house.scope)) == SECRETS
-    assert declared.settings(house.scope) == {
+def test_import_extends_the_declaration_and_writes_metadata(shop: Shop) -> None:
+    shop.run()
+    declared = shop.declaration()
+    assert set(declared.secrets(shop.scope)) == SECRETS
+    assert declared.settings(shop.scope) == {
         "log-level": "debug",
         "smtp-from": "The Shop\n<shop@example.com>",
         "port": 8080,
         "retries": "007",
     }
     tags = {"managed_by": "strongroom", "owner": "shop-team", "environment": "dev"}
-    assert house.metadata("magic")["custom_metadata"] == tags
-    assert house.metadata("database-url")["custom_metadata"] == {**tags, "rotate_every": "30d"}
+    assert shop.metadata("magic")["custom_metadata"] == tags
+    assert shop.metadata("database-url")["custom_metadata"] == {**tags, "rotate_every": "30d"}
 
 
-def test_an_imported_value_takes_over_from_a_generated_one(house: House) -> None:
-    assert house.metadata("jwt-secret")["current_version"] == 1
-    house.run()
-    assert house.metadata("jwt-secret")["current_version"] == 2
-    assert house.read("jwt-secret") == VALUES["JWT_SECRET"]
+def test_import_overwrites_a_generated_value(shop: Shop) -> None:
+    assert shop.metadata("jwt-secret")["current_version"] == 1
+    shop.run()
+    assert shop.metadata("jwt-secret")["current_version"] == 2
+    assert shop.read("jwt-secret") == VALUES["JWT_SECRET"]
 
 
-def test_a_second_import_changes_nothing_and_says_so(house: House) -> None:
-    house.run()
-    before = house.stored(), [house.metadata(name) for name in sorted(SECRETS)]
-    assert not house.run()
-    assert house.lines[-1] == f"nothing to do: {house.env} holds no secret that isn't imported"
-    assert (house.stored(), [house.metadata(name) for name in sorted(SECRETS)]) == before
-    assert house.apply() == 0
+def test_second_import_changes_nothing_and_reports_it(shop: Shop) -> None:
+    shop.run()
+    before = shop.stored(), [shop.metadata(name) for name in sorted(SECRETS)]
+    assert not shop.run()
+    expected = f"nothing to do: all secrets in {shop.env} are already imported"
+    assert shop.lines[-1] == expected
+    assert (shop.stored(), [shop.metadata(name) for name in sorted(SECRETS)]) == before
+    assert shop.apply() == 0
 
 
-def test_a_value_that_the_server_has_is_not_written_again(house: House) -> None:
-    house.write("smtp-password", VALUES["SMTP_PASSWORD"])
-    house.run()
-    assert "smtp-password: the server has it already, version 1" in house.lines
-    assert house.metadata("smtp-password")["current_version"] == 1
+def test_import_does_not_write_an_equal_value_again(shop: Shop) -> None:
+    shop.write("smtp-password", VALUES["SMTP_PASSWORD"])
+    shop.run()
+    assert "smtp-password: the server already has this value, version 1" in shop.lines
+    assert shop.metadata("smtp-password")["current_version"] == 1
 
 
-def test_a_deleted_secret_gets_the_files_value(house: House) -> None:
-    house.root.delete(f"secret/data/{house.scope.secret('jwt-secret')}")
-    house.run()
-    assert house.read("jwt-secret") == VALUES["JWT_SECRET"]
+def test_import_restores_a_deleted_secret(shop: Shop) -> None:
+    shop.root.delete(f"secret/data/{shop.scope.secret('jwt-secret')}")
+    shop.run()
+    assert shop.read("jwt-secret") == VALUES["JWT_SECRET"]
 
 
-def test_the_file_is_untouched_when_the_service_reads_something_else(house: House) -> None:
+def test_file_is_unchanged_if_the_service_reads_another_value(shop: Shop) -> None:
     def overwriting() -> int:
-        house.write("smtp-password", "hunter3")
-        return house.apply()
+        shop.write("smtp-password", "hunter3")
+        return shop.apply()
 
-    deployment = replace(house.deployment(), apply=overwriting)
+    target = replace(shop.target(), apply=overwriting)
     with pytest.raises(ValuesDiffer) as caught:
-        import_.run(house.plan(), deployment, house.lines.append)
+        import_.run(shop.plan(), target, shop.lines.append)
     assert str(caught.value) == (
-        "the server's value is not the file's for smtp-password; "
-        f"{house.env} is as it was; run the import again"
+        "the server's value differs from the file's for smtp-password; "
+        f"{shop.env} is unchanged; run the import again"
     )
-    assert house.env.read_bytes().decode() == ENV
-    assert not swap.kept_path(house.env).exists()
+    assert shop.env.read_bytes().decode() == ENV
+    assert not swap.backup_path(shop.env).exists()
 
 
-def test_the_file_is_untouched_when_the_service_may_not_read(house: House) -> None:
-    deployment = replace(house.deployment(), apply=lambda: 0)
+def test_file_is_unchanged_if_the_service_may_not_read(shop: Shop) -> None:
+    target = replace(shop.target(), apply=lambda: 0)
     with pytest.raises(AccessDenied):
-        import_.run(house.plan(), deployment, house.lines.append)
-    assert house.env.read_bytes().decode() == ENV
+        import_.run(shop.plan(), target, shop.lines.append)
+    assert shop.env.read_bytes().decode() == ENV
 
 
-def test_killed_after_any_step_an_import_is_completed_by_the_next(
-    build: Callable[[str], House],
+def test_kill_after_any_step_is_completed_by_the_next_import(
+    make_shop: Callable[[str], Shop],
 ) -> None:
     steps = 0
     while steps < 100:
-        house = build(f"killed-{steps}")
+        shop = make_shop(f"killed-{steps}")
         left = iter(range(steps))
 
         def say(_line: str, left: Iterator[int] = left) -> None:
@@ -323,40 +324,40 @@ def test_killed_after_any_step_an_import_is_completed_by_the_next(
                 raise Killed
 
         try:
-            house.run(say)
+            shop.run(say)
         except Killed:
-            assert house.env.read_bytes().decode() in {ENV, SETTINGS_ONLY}
-            if house.env.read_bytes().decode() == SETTINGS_ONLY:
-                assert swap.kept_path(house.env).read_bytes().decode() == ENV
+            assert shop.env.read_bytes().decode() in {ENV, SETTINGS_ONLY}
+            if shop.env.read_bytes().decode() == SETTINGS_ONLY:
+                assert swap.backup_path(shop.env).read_bytes().decode() == ENV
         else:
             break
-        house.run()
-        assert house.env.read_bytes().decode() == SETTINGS_ONLY
-        assert {name: house.read(name) for name in SECRETS} == house.stored()
-        assert house.metadata("magic")["current_version"] == 1
+        shop.run()
+        assert shop.env.read_bytes().decode() == SETTINGS_ONLY
+        assert {name: shop.read(name) for name in SECRETS} == shop.stored()
+        assert shop.metadata("magic")["current_version"] == 1
         steps += 1
     assert 10 < steps < 100
 
 
-def test_finish_deletes_the_old_file_and_only_with_proof(house: House) -> None:
-    house.run()
-    house.write("magic", "changed")
+def test_finish_deletes_the_backup_only_after_verification(shop: Shop) -> None:
+    shop.run()
+    shop.write("magic", "changed")
     with pytest.raises(ValuesDiffer, match="for magic; "):
-        house.finish()
-    assert swap.kept_path(house.env).exists()
-    house.write("magic", VALUES["MAGIC"])
-    assert house.finish()
-    assert not swap.kept_path(house.env).exists()
-    assert not house.finish()
+        shop.finish()
+    assert swap.backup_path(shop.env).exists()
+    shop.write("magic", VALUES["MAGIC"])
+    assert shop.finish()
+    assert not swap.backup_path(shop.env).exists()
+    assert not shop.finish()
 
 
-def exported(house: House, path: Path) -> tuple[Exported, list[dict[str, Any]]]:
+def exported(shop: Shop, path: Path) -> tuple[Exported, list[dict[str, Any]]]:
     records: list[dict[str, Any]] = []
-    audit = AuditLog(house.scope, lambda line: records.append(json.loads(line)))
+    audit = AuditLog(shop.scope, lambda line: records.append(json.loads(line)))
     done = export(
-        house.declaration(),
-        house.scope,
-        read=house.read,
+        shop.declaration(),
+        shop.scope,
+        read=shop.read,
         audit=audit,
         path=path,
         reason="the new release can't start",
@@ -364,20 +365,20 @@ def exported(house: House, path: Path) -> tuple[Exported, list[dict[str, Any]]]:
     return done, records
 
 
-def test_an_export_gives_the_application_what_it_had_before(house: House) -> None:
-    house.run()
-    done, records = exported(house, house.folder / "back.env")
+def test_export_has_the_values_of_the_original_file(shop: Shop) -> None:
+    shop.run()
+    done, records = exported(shop, shop.folder / "back.env")
     assert dotenv_values(done.path) == VALUES
     assert done.missing == ()
     assert [record["reason"] for record in records] == ["the new release can't start"]
 
 
-def test_an_export_can_be_imported_again_and_changes_no_value(house: House) -> None:
-    house.run()
-    house.finish()
-    exported(house, house.folder / "back.env")
-    before = house.stored()
-    house.env = (house.folder / "back.env").rename(house.folder / "again.env")
-    assert house.run()
-    assert house.stored() == before
-    assert house.metadata("magic")["current_version"] == 1
+def test_import_of_an_export_changes_no_value(shop: Shop) -> None:
+    shop.run()
+    shop.finish()
+    exported(shop, shop.folder / "back.env")
+    before = shop.stored()
+    shop.env = (shop.folder / "back.env").rename(shop.folder / "again.env")
+    assert shop.run()
+    assert shop.stored() == before
+    assert shop.metadata("magic")["current_version"] == 1

@@ -1,1 +1,1 @@
-"""Bringing secrets in and taking them out: from a ``.env`` file to the server, and back."""
+"""Import of a ``.env`` file to the server, and export of the current values to a file."""

@@ -1,4 +1,4 @@
-"""Writing the current values to a ``.env`` file, to take a service back off the server."""
+"""Export of the current values to a ``.env`` file, for a service that must leave the server."""
 
 from __future__ import annotations
 
@@ -16,14 +16,21 @@ from app_integration.secret import Secret
 from vault.declare.declaration import Declaration
 from vault.dotenv.proof import Read
 from vault.dotenv.text import assignment, setting_text
-from vault.dotenv.worktree import refuse_unless_ignored
+from vault.dotenv.worktree import check_ignored
 
 _HEAD: Final = "# Written by strongroom export-env; it holds secrets, so delete it after use.\n"
 
 
 @dataclass(frozen=True, slots=True)
 class Exported:
-    """What an export wrote: *secrets* by name, and those that have no value, in *missing*."""
+    """The result of an export.
+
+    Attributes:
+        path: Written file.
+        secrets: Names of the exported secrets.
+        missing: Names of the secrets that have no value.
+
+    """
 
     path: Path
     secrets: tuple[str, ...]
@@ -39,28 +46,33 @@ def export(
     path: Path,
     reason: str,
 ) -> Exported:
-    """Write all secrets and settings of the service to *path*, 0600, replacing an earlier export.
+    """Write all secrets and settings of the service to a private file (mode 0600).
+
+    The call replaces the file of an earlier export, but no other file.
 
     Args:
-        declaration: tells which they are.
-        scope: service and environment.
-        read: gives a secret's current value; the server records each read.
-        audit: gets one record before the file appears; its mode must be ``each``.
-        path: of the new file.
-        reason: for the record; not empty.
+        declaration: Declares the secrets and settings.
+        scope: Service and environment.
+        read: Returns the current value of a secret. The server's audit log has each read.
+        audit: Receives one record before the file is written. Its mode must be ``each``.
+        path: New file.
+        reason: Reason for the audit record. It must not be empty.
+
+    Returns:
+        The exported names.
 
     Raises:
-        ConfigurationError: no reason, or a *path* that must not be written; nothing was read.
-        InvalidName: a value that no variable can hold.
-        StrongroomError: a secret can't be read; no file was written.
-        AuditFailed: the record couldn't be written; no file was written.
+        ConfigurationError: If *reason* is empty or *path* must not be written. No secret was read.
+        InvalidName: If a value cannot be stored in a variable. No file was written.
+        StrongroomError: If a secret cannot be read. No file was written.
+        AuditFailed: If the record cannot be written. No file was written.
 
     """
     reason = reason.strip()
     if not reason:
-        raise ConfigurationError("an export needs a reason; give --reason TEXT")
+        raise ConfigurationError("an export requires a reason; pass --reason TEXT")
     _check_path(path)
-    values, missing = _values(sorted(declaration.secrets(scope)), read)
+    values, missing = _read_all(sorted(declaration.secrets(scope)), read)
     content = _content(values, missing, declaration.settings(scope))
     audit.record(
         "export-env", str(scope), "exported", reason=reason, file=str(path), secrets=tuple(values)
@@ -71,17 +83,17 @@ def export(
 
 def _check_path(path: Path) -> None:
     if not path.parent.is_dir():
-        raise ConfigurationError(f"{path.parent} is no folder; make it first")
-    refuse_unless_ignored(path)
+        raise ConfigurationError(f"{path.parent} is not a folder; create it first")
+    check_ignored(path)
     if path.is_symlink() or path.exists():
         if path.is_file() and path.read_bytes().startswith(_HEAD.encode()):
             return
         raise ConfigurationError(
-            f"{path} is there and was not written by an export; move it away or choose another"
+            f"{path} exists and was not written by an export; move it or choose another file"
         )
 
 
-def _values(secrets: Iterable[str], read: Read) -> tuple[dict[str, Secret], tuple[str, ...]]:
+def _read_all(secrets: Iterable[str], read: Read) -> tuple[dict[str, Secret], tuple[str, ...]]:
     values: dict[str, Secret] = {}
     missing: list[str] = []
     for name in secrets:

@@ -1,4 +1,4 @@
-"""Carrying out the import of a ``.env`` file: declare, write, apply, prove, and only then swap."""
+"""Import of a ``.env`` file: declare, write, apply and verify secrets, then replace the file."""
 
 from __future__ import annotations
 
@@ -15,22 +15,22 @@ from vault.declare import load
 from vault.declare.edit import service_file as edit
 from vault.dotenv import swap
 from vault.dotenv.plan import ImportPlan
-from vault.dotenv.proof import Read, prove, same
+from vault.dotenv.proof import Read, values_equal, verify_values
 from vault.dotenv.swap import Say
 from vault.reconcile.resources.secrets import data_path, write_value
 
 
 @dataclass(frozen=True, slots=True)
 class ImportTarget:
-    """What an import works on.
+    """The target of an import: a declaration and a server.
 
     Attributes:
-        service_file: the service's file in the declaration.
-        template_root: see :func:`vault.declare.load.load`.
-        session: the operator's login; it may read and write the service's secrets.
-        apply: loads the declaration anew and applies it, tags of secrets and policies included;
-            gives the number of changes.
-        read: see :func:`vault.dotenv.proof.service_reader`.
+        service_file: Service file in the declaration.
+        session: Operator's session, which may read and write the service's secrets.
+        apply: Loads the declaration again and applies it, including the metadata of secrets and
+            the policies. It returns the number of changes.
+        read: Reads a secret as the service. See :func:`vault.dotenv.proof.service_reader`.
+        template_root: See :func:`vault.declare.load.load`.
 
     """
 
@@ -41,17 +41,27 @@ class ImportTarget:
     template_root: Path = load.TEMPLATES
 
 
-def run(plan: ImportPlan, deployment: ImportTarget, say: Say) -> bool:
-    """Carry out *plan*; whether anything changed.
+def run(plan: ImportPlan, target: ImportTarget, say: Say) -> bool:
+    """Carry out an import.
 
-    After a failure or a kill the old file is in place until the last step, and the same import,
-    planned again, goes on where this one stopped.
+    The old file stays in place until the last step. After a failure or a kill, plan and run the
+    same import again: it continues where this one stopped.
+
+    Args:
+        plan: Import to carry out.
+        target: Declaration and server.
+        say: Receives each line of progress.
+
+    Returns:
+        Whether anything changed.
 
     Raises:
-        ConfigurationError: the files couldn't be put in place; nothing was sent.
-        DeclarationError: the declaration wouldn't hold with the new names; nothing was sent.
-        ValuesDiffer: the service doesn't read what the file says; the file is as it was.
-        StrongroomError: the server refused or was away; the file is as it was.
+        ConfigurationError: If the new files could not be put in place. No request was sent.
+        DeclarationError: If the declaration would be invalid with the new names. No request was
+            sent.
+        ValuesDiffer: If the service reads other values than those in the file. The file is
+            unchanged.
+        StrongroomError: If the server rejects a request or is unavailable. The file is unchanged.
 
     """
     swap.check(plan)
@@ -59,19 +69,20 @@ def run(plan: ImportPlan, deployment: ImportTarget, say: Say) -> bool:
         redaction.live.add(value)
     for note in plan.notes:
         say(f"note: {note}")
-    changes = _declare(plan, deployment, say)
+    changes = _declare(plan, target, say)
     if plan.secrets:
-        changes += _write(plan, deployment.session, say) + deployment.apply()
-        prove(plan.values, deployment.read, f"{plan.file.path} is as it was; run the import again")
+        changes += _write_values(plan, target.session, say) + target.apply()
+        hint = f"{plan.file.path} is unchanged; run the import again"
+        verify_values(plan.values, target.read, hint)
         say(f"{len(plan.secrets)} secrets read back as {plan.scope}: equal")
     changes += swap.swap(plan, say)
     if not changes:
-        say(f"nothing to do: {plan.file.path} holds no secret that isn't imported")
+        say(f"nothing to do: all secrets in {plan.file.path} are already imported")
     return bool(changes)
 
 
-def _declare(plan: ImportPlan, deployment: ImportTarget, say: Say) -> int:
-    path, templates = deployment.service_file, deployment.template_root
+def _declare(plan: ImportPlan, target: ImportTarget, say: Say) -> int:
+    path, templates = target.service_file, target.template_root
     if plan.new_secrets:
         edit.add_secrets(path, plan.new_secrets, templates)
         say(f"declared as secrets in {path}: {', '.join(plan.new_secrets)}")
@@ -82,24 +93,28 @@ def _declare(plan: ImportPlan, deployment: ImportTarget, say: Say) -> int:
     return len(plan.new_secrets) + len(plan.new_settings)
 
 
-def _write(plan: ImportPlan, session: Session, say: Say) -> int:
-    """Write the values that the server doesn't have; how many those were."""
+def _write_values(plan: ImportPlan, session: Session, say: Say) -> int:
+    """Write the values that the server does not have yet, and return their number."""
     written = 0
     for name, variable in plan.secrets.items():
         path = plan.scope.secret(name)
-        current, version = _current(session, path)
-        if current is not None and same(current, variable.value):
-            say(f"{name}: the server has it already, version {version}")
+        current, version = _read_current(session, path)
+        if current is not None and values_equal(current, variable.value):
+            say(f"{name}: the server already has this value, version {version}")
             continue
-        # Check-and-set: what somebody else writes in between isn't lost unseen.
+        # Use check-and-set, so that a concurrent write makes this one fail instead of being lost.
         new = write_value(session, path, variable.value, cas=version)
         say(f"{name}: written from {variable.name}, version {new}")
         written += 1
     return written
 
 
-def _current(session: Session, path: str) -> tuple[str | None, int]:
-    """Value and version of the secret at *path*; no value where it is deleted or was none."""
+def _read_current(session: Session, path: str) -> tuple[str | None, int]:
+    """Return value and version of the secret at *path*.
+
+    The value is None if the secret is deleted or never had one. The version is 0 in the latter
+    case.
+    """
     try:
         data = session.get(data_path(path))["data"]
     except RequestRefused as refused:

@@ -1,9 +1,9 @@
-"""Reading a ``.env`` file exactly as python-dotenv gives it to an application.
+"""Parser of ``.env`` files, with the values that python-dotenv passes to an application.
 
-The parser is python-dotenv's own, and ``${NAME}`` is expanded as it does by default, with two
-differences. What it would skip with a warning is refused. And it looks a name up in the process
-environment too, which nobody knows any more: a reference to anything but a variable set above it
-in the same file is refused.
+It uses python-dotenv's own parser, and expands ``${NAME}`` as python-dotenv does by default, with
+two differences. It rejects lines that python-dotenv would skip with a warning. And python-dotenv
+also expands names from the process environment, which is unknown at the time of the import. So the
+parser rejects a reference to anything but a variable set above it in the same file.
 """
 
 from __future__ import annotations
@@ -24,12 +24,14 @@ from app_integration.errors import ConfigurationError, InvalidName
 from app_integration.secret import Secret
 from vault.declare.faults import FileError
 
-_NOT_PARSED: Final = "is no NAME=value, or has an open quote, or text after a closing one"
+_NOT_PARSED: Final = (
+    "is not NAME=value, or has an open quote or text after a closing quote; correct the line"
+)
 _LINE_BREAK: Final = re.compile(rb"\r\n|\r|\n")
 
 
 class DotenvRejected(ConfigurationError):
-    """A ``.env`` file that can't be used; the message has one line for each fault, no values."""
+    """An invalid ``.env`` file. The message has one line for each fault, and no values."""
 
     def __init__(self, faults: Iterable[FileError]) -> None:
         self.faults = tuple(sorted(faults))
@@ -38,12 +40,12 @@ class DotenvRejected(ConfigurationError):
 
 @dataclass(frozen=True, slots=True)
 class Statement:
-    """A variable, a comment or blank lines, with the line break that ends it.
+    """A variable, a comment or blank lines, including the final line break.
 
     Attributes:
-        text: as it stands, with LF as its line breaks.
-        line: of its first character that isn't blank, counted from 1.
-        name: None for a comment and for blank lines.
+        text: Text in the file, with line breaks converted to LF.
+        line: Line of its first character that is not blank, counted from 1.
+        name: Name of the variable, or None for a comment and for blank lines.
 
     """
 
@@ -57,8 +59,10 @@ class Variable:
     """A variable as the application sees it.
 
     Attributes:
-        lines: where it is set; the last one counts.
-        uses: the variables whose values went into this one, at any remove.
+        name: Name of the variable.
+        value: Value after expansion.
+        lines: Lines that set the variable. The last one takes effect.
+        uses: Names of the variables that the value contains, directly or through others.
 
     """
 
@@ -69,7 +73,7 @@ class Variable:
 
     @property
     def line(self) -> int:
-        """Where it got its value."""
+        """Return the line that sets the effective value."""
         return self.lines[-1]
 
 
@@ -78,9 +82,10 @@ class DotenvFile:
     """A file that python-dotenv reads without a warning.
 
     Attributes:
-        content: its bytes.
-        statements: all of them, in order.
-        variables: by name, in the order in which they are first set.
+        path: Path of the file.
+        content: Bytes of the file.
+        statements: All statements, in order.
+        variables: Variables by name, in the order in which they are first set.
 
     """
 
@@ -90,37 +95,39 @@ class DotenvFile:
     variables: Mapping[str, Variable]
 
     def fault(self, variable: str, text: str) -> FileError:
-        """*text* about *variable*, at its line."""
+        """Return an error with the message *text* at the line of *variable*."""
         return FileError(str(self.path), self.variables[variable].line, text)
 
 
 def read(path: Path) -> DotenvFile:
-    """The file at *path*.
+    """Read and parse the file at *path*.
 
     Raises:
-        ConfigurationError: it isn't a file, or can't be read.
-        DotenvRejected: as :func:`parse`.
+        ConfigurationError: If *path* is a symbolic link or not a file, or cannot be read.
+        DotenvRejected: If the content is invalid. See :func:`parse`.
 
     """
     if path.is_symlink():
-        raise ConfigurationError(f"{path} is a link; give the file it leads to: {path.resolve()}")
+        raise ConfigurationError(f"{path} is a link; pass its target instead: {path.resolve()}")
     try:
         if not path.is_file():
-            raise ConfigurationError(f"{path} is not there, or is no file; give the .env file")
+            raise ConfigurationError(f"{path} does not exist or is not a file; pass the .env file")
         return parse(path, path.read_bytes())
     except OSError as error:
-        raise ConfigurationError(f"{path} can't be read: {error.strerror}") from None
+        raise ConfigurationError(
+            f"{path} cannot be read: {error.strerror}; pass a readable file"
+        ) from None
 
 
 def parse(path: Path, content: bytes) -> DotenvFile:
-    """*content*, which stands in the file at *path*.
+    """Parse *content*, the bytes of the file at *path*.
 
     Raises:
-        DotenvRejected: with every fault, each with its line; after a statement that can't be
-            parsed the rest isn't judged.
+        DotenvRejected: If the content is invalid. It lists every fault with its line, up to the
+            first statement that cannot be parsed.
 
     """
-    bindings = list(parse_stream(io.StringIO(_text(path, content), newline=None)))
+    bindings = list(parse_stream(io.StringIO(_decode(path, content), newline=None)))
     statements = tuple(map(_statement, bindings))
     reader, faults = _Reader(), []
     for binding, statement in zip(bindings, statements, strict=True):
@@ -128,58 +135,59 @@ def parse(path: Path, content: bytes) -> DotenvFile:
             faults.append(FileError(str(path), statement.line, _NOT_PARSED))
             break
         if binding.key is not None:
-            problems = reader.take(binding.key, binding.value, statement.line)
+            problems = reader.add(binding.key, binding.value, statement.line)
             faults += [FileError(str(path), statement.line, problem) for problem in problems]
     if faults:
         raise DotenvRejected(faults)
     return DotenvFile(path, content, statements, reader.variables)
 
 
-def _text(path: Path, content: bytes) -> str:
+def _decode(path: Path, content: bytes) -> str:
     try:
         text = content.decode()
     except UnicodeDecodeError as error:
-        what = "is not UTF-8 here; save the file as UTF-8"
-        raise DotenvRejected([FileError(str(path), _line(content, error.start), what)]) from None
+        what = "is not valid UTF-8; save the file as UTF-8"
+        line = _line_number(content, error.start)
+        raise DotenvRejected([FileError(str(path), line, what)]) from None
     position = content.find(b"\0")
     if position >= 0:
-        what = "holds a NUL character, which no variable can hold"
-        raise DotenvRejected([FileError(str(path), _line(content, position), what)])
+        what = "has a NUL character, which a variable cannot contain; remove it"
+        raise DotenvRejected([FileError(str(path), _line_number(content, position), what)])
     return text
 
 
-def _line(content: bytes, position: int) -> int:
+def _line_number(content: bytes, position: int) -> int:
     return len(_LINE_BREAK.findall(content, 0, position)) + 1
 
 
 def _statement(binding: Binding) -> Statement:
-    """The parser counts from the blank lines before a statement; a person, from its text."""
+    """Return a statement with the line of its text, not of the blank lines before it."""
     text = binding.original.string
     blank = text[: len(text) - len(text.lstrip())] if text.strip() else ""
     return Statement(text, binding.original.line + blank.count("\n"), binding.key)
 
 
 class _Reader:
-    """Takes variables in the order of the file and keeps what they mean.
+    """Collector of variables in the order of the file, which expands references.
 
-    A problem's text shows neither a value nor a name that may be a part of one: the second line
-    of a key written without quotes looks like a variable.
+    Error texts contain neither values nor invalid names, because an invalid name may be part of a
+    value: the second line of a key that is not in quotes looks like a variable.
     """
 
     def __init__(self) -> None:
         self.variables: dict[str, Variable] = {}
 
-    def take(self, name: str, raw: str | None, line: int) -> Iterator[str]:
-        """Keep ``name=raw``, which stands at *line*, or give the reasons why not."""
-        problem = self._name_problem(name)
+    def add(self, name: str, raw: str | None, line: int) -> Iterator[str]:
+        """Add the variable of the statement ``name=raw``, or return the faults that prevent it."""
+        problem = self._check_name(name)
         if problem:
             yield problem
         elif raw is None:
             yield "is a name without '='; write NAME= for an empty value, or remove it"
         else:
-            yield from self._take_value(name, raw, line)
+            yield from self._add_value(name, raw, line)
 
-    def _name_problem(self, name: str) -> str | None:
+    def _check_name(self, name: str) -> str | None:
         try:
             secret = names.secret_name(name)
         except InvalidName:
@@ -189,18 +197,22 @@ class _Reader:
             return None
         if variable in self.variables:
             line = self.variables[variable].line
-            return f"the variable becomes the secret {secret!r}, as {variable} on line {line} does"
+            return (
+                f"the variable becomes the secret {secret!r}, as {variable} on line {line} does; "
+                "rename one of the two, or remove it"
+            )
         return (
-            "the variable would come back under another name, in upper case and without '_' at "
+            "the variable would be exported under another name, in upper case and without '_' at "
             "its ends; rename it here and where the application reads it"
         )
 
-    def _take_value(self, name: str, raw: str, line: int) -> Iterator[str]:
-        # An empty name is in no environment, so its default always stands: export writes that.
+    def _add_value(self, name: str, raw: str, line: int) -> Iterator[str]:
+        # Allow the empty name, because no environment has it and its default always applies. The
+        # export writes such references to escape a literal ``${``.
         used = {atom.name for atom in parse_variables(raw) if isinstance(atom, Reference)} - {""}
         if not used <= self.variables.keys():
             yield (
-                f"{name} takes a ${{…}} that is not set above it in this file, so its value came "
+                f"{name} uses a ${{…}} that is not set above it in this file, so its value came "
                 "from the process environment; write the value out"
             )
             return
@@ -208,8 +220,8 @@ class _Reader:
         value = Secret("".join(atom.resolve(known) for atom in parse_variables(raw)))
         try:
             names.check_secret_value(name, value)
-        except InvalidName as refused:
-            yield str(refused)
+        except InvalidName as error:
+            yield str(error)
             return
         before = self.variables[name].lines if name in self.variables else ()
         uses = used.union(*(self.variables[each].uses for each in used))

@@ -1,4 +1,4 @@
-"""What an import would do: which variables are secrets, and what the declaration lacks of them."""
+"""Plan of an import: the kind of each variable, and the names to add to the declaration."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ from vault.declare.faults import listed, nearest
 from vault.declare.schema.model import Derived, SecretSource
 from vault.dotenv.classify import Kind, Verdict, classify
 from vault.dotenv.parse import DotenvFile, DotenvRejected, Variable
-from vault.dotenv.proof import same
-from vault.dotenv.text import setting_text, telling_comments
+from vault.dotenv.proof import values_equal
+from vault.dotenv.text import secret_comments, setting_text
 
-#: Variable and reason for doubt → ``secret``, ``setting`` or ``skip``.
+#: Asks the operator: variable and reason for the question → ``secret``, ``setting`` or ``skip``.
 Ask = Callable[[str, str], str]
 
 _GIVEN: Final[Spec] = {"source": "given"}
-#: What ``str(int(text))`` gives back unchanged.
+#: Text that ``str(int(text))`` returns unchanged.
 _INTEGER: Final = re.compile(r"0|-?[1-9]\d{0,17}", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
 class Choices:
-    """What the operator said beforehand, by variable."""
+    """The decisions that the operator passed in advance, by name of the variable."""
 
     secrets: frozenset[str] = frozenset()
     settings: frozenset[str] = frozenset()
@@ -38,15 +38,17 @@ class Choices:
 
 @dataclass(frozen=True, slots=True)
 class ImportPlan:
-    """An import in full; nothing has been sent or written.
+    """A complete import, before any request or change of a file.
 
     Attributes:
-        kinds: of each variable in the file.
-        secrets: secret name → the variable that holds its value.
-        new_secrets: what the declaration lacks.
-        new_settings: as above, with the file's values as defaults.
-        declared: every secret that the service will have in this environment, sorted.
-        notes: what the operator should know, without values.
+        file: Parsed ``.env`` file.
+        scope: Service and environment.
+        kinds: Kind of each variable in the file.
+        secrets: Secret name → variable that has its value.
+        new_secrets: Secrets to add to the declaration.
+        new_settings: Settings to add to the declaration, with the file's values as defaults.
+        declared: Sorted names of all secrets that the service will have in this environment.
+        notes: Remarks for the operator, without values.
 
     """
 
@@ -61,23 +63,24 @@ class ImportPlan:
 
     @property
     def values(self) -> dict[str, Secret]:
-        """Secret name → value."""
+        """Return the value of each secret by secret name."""
         return {name: variable.value for name, variable in self.secrets.items()}
 
     def variables(self, kind: Kind) -> list[str]:
-        """The variables of that *kind*, in the order of the file."""
+        """Return the names of the variables of one kind, in the order of the file."""
         return [name for name in self.file.variables if self.kinds[name] is kind]
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
-    """What is declared of a service, by variable.
+class DeclaredVariables:
+    """The declared secrets and settings of a service, by environment variable.
 
     Attributes:
-        secrets: variable → name and source, whatever the environment.
-        settings: variable → name.
-        values: setting name → its value in this environment.
-        adopted: secrets whose password the server sets itself.
+        scope: Service and environment.
+        secrets: Variable → name and source of the secret, in any environment.
+        settings: Variable → name of the setting.
+        values: Setting name → its value in this environment.
+        adopted: Names of the adopted secrets, whose password Vault sets.
 
     """
 
@@ -87,21 +90,21 @@ class Known:
     values: Mapping[str, str | int | bool]
     adopted: Collection[str] = ()
 
-    def here(self, variable: str) -> str | None:
-        """The secret that *variable* is in this environment, if it is one."""
+    def secret_name(self, variable: str) -> str | None:
+        """Return the secret of *variable* in this environment, or None if there is none."""
         name, source = self.secrets.get(variable, (None, None))
         return name if source and self.scope.environment in source.environments else None
 
 
-def known(declaration: Declaration, scope: Scope) -> Known:
-    """What *declaration* says of the service.
+def declared_variables(declaration: Declaration, scope: Scope) -> DeclaredVariables:
+    """Return the declared secrets and settings of the service by environment variable.
 
     Raises:
-        ConfigurationError: no such service, or it doesn't run in that environment.
+        ConfigurationError: If the service is not declared, or does not run in that environment.
 
     """
     service = declaration.service(scope.service)
-    return Known(
+    return DeclaredVariables(
         scope=scope,
         secrets={names.variable_name(name): (name, spec) for name, spec in service.secrets.items()},
         settings={names.variable_name(name): name for name in service.settings},
@@ -117,26 +120,29 @@ def make_plan(
     choices: Choices | None = None,
     ask: Ask | None = None,
 ) -> ImportPlan:
-    """The import of *file* into *scope*. Pure but for what *ask* does.
+    """Plan the import of *file* into *scope*. It has no side effects except those of *ask*.
 
     Args:
-        file: what :func:`vault.dotenv.parse.read` gave.
-        declaration: as it is before the import.
-        scope: service and environment.
-        choices: answers given beforehand; they count before anything that can be guessed.
-        ask: answers where it is unsure; None in a run that can't ask.
+        file: Parsed file. See :func:`vault.dotenv.parse.read`.
+        declaration: Declaration before the import.
+        scope: Service and environment.
+        choices: Decisions passed in advance. They take precedence over the classification.
+        ask: Asks the operator for the kind of an unclear variable, or None if that is impossible.
+
+    Returns:
+        The plan.
 
     Raises:
-        ConfigurationError: a choice that fits no variable.
-        DotenvRejected: variables that nobody decided on, or that the declaration forbids, each
-            with its line.
+        ConfigurationError: If a choice names no variable, or contradicts another one.
+        DotenvRejected: If a variable is unclear and *ask* is None, or the declaration does not
+            allow its kind. It lists each such variable with its line.
 
     """
-    declared = known(declaration, scope)
-    kinds = _kinds(file, declared, _checked(choices or Choices(), file, declared), ask)
-    _refuse(file, kinds, declared)
+    declared = declared_variables(declaration, scope)
+    kinds = _decide_kinds(file, declared, _check_choices(choices or Choices(), file, declared), ask)
+    _reject_invalid(file, kinds, declared)
     secrets = {
-        declared.here(name) or names.secret_name(name): file.variables[name]
+        declared.secret_name(name) or names.secret_name(name): file.variables[name]
         for name, kind in kinds.items()
         if kind is Kind.SECRET
     }
@@ -152,10 +158,12 @@ def make_plan(
     )
 
 
-def _checked(choices: Choices, file: DotenvFile, declared: Known) -> Choices:
+def _check_choices(choices: Choices, file: DotenvFile, declared: DeclaredVariables) -> Choices:
     both = choices.secrets & choices.settings
     if both:
-        raise ConfigurationError(f"--secret and --setting are both given for {listed(both)}")
+        raise ConfigurationError(
+            f"--secret and --setting are both passed for {listed(both)}; pass one of them"
+        )
     variables = {*file.variables, *declared.secrets, *declared.settings}
     for name in sorted((choices.secrets | choices.settings) - variables):
         near = nearest(name, [each.lower() for each in variables])
@@ -164,20 +172,22 @@ def _checked(choices: Choices, file: DotenvFile, declared: Known) -> Choices:
     return choices
 
 
-def _kinds(file: DotenvFile, declared: Known, choices: Choices, ask: Ask | None) -> dict[str, Kind]:
-    """Of each variable: what was said or declared, what can be told, and what *ask* answers."""
+def _decide_kinds(
+    file: DotenvFile, declared: DeclaredVariables, choices: Choices, ask: Ask | None
+) -> dict[str, Kind]:
+    """Return the kind of each variable: as chosen, declared, classified, or answered by *ask*."""
     verdicts = {
         name: _verdict(variable, declared, choices) for name, variable in file.variables.items()
     }
     kinds = {name: verdict.kind for name, verdict in verdicts.items() if verdict.kind}
     guessed = kinds.keys() - choices.settings - declared.settings.keys()
-    _spread(file, kinds, (verdicts.keys() - kinds.keys()) | guessed)
-    kinds |= _answers(file, {n: v for n, v in verdicts.items() if n not in kinds}, ask)
-    _spread(file, kinds, guessed)
+    _propagate_secrets(file, kinds, (verdicts.keys() - kinds.keys()) | guessed)
+    kinds |= _ask_kinds(file, {n: v for n, v in verdicts.items() if n not in kinds}, ask)
+    _propagate_secrets(file, kinds, guessed)
     return {name: kinds[name] for name in file.variables}
 
 
-def _verdict(variable: Variable, declared: Known, choices: Choices) -> Verdict:
+def _verdict(variable: Variable, declared: DeclaredVariables, choices: Choices) -> Verdict:
     name = variable.name
     if name in choices.secrets:
         return Verdict(Kind.SECRET, "--secret says so")
@@ -195,21 +205,23 @@ def _verdict(variable: Variable, declared: Known, choices: Choices) -> Verdict:
     return Verdict(Kind.SETTING, "it is declared as one")
 
 
-def _spread(file: DotenvFile, kinds: dict[str, Kind], open_: Collection[str]) -> None:
-    """Make secrets of those in *open_* whose value has the value of a secret in it."""
-    for name in open_:
+def _propagate_secrets(
+    file: DotenvFile, kinds: dict[str, Kind], candidates: Collection[str]
+) -> None:
+    """Change each variable in *candidates* to a secret if its value contains that of a secret."""
+    for name in candidates:
         if any(kinds.get(used) is Kind.SECRET for used in file.variables[name].uses):
             kinds[name] = Kind.SECRET
 
 
-def _answers(file: DotenvFile, unsure: Mapping[str, Verdict], ask: Ask | None) -> dict[str, Kind]:
+def _ask_kinds(file: DotenvFile, unsure: Mapping[str, Verdict], ask: Ask | None) -> dict[str, Kind]:
     if ask is not None:
         return {name: Kind(ask(name, verdict.reason)) for name, verdict in unsure.items()}
     if unsure:
         raise DotenvRejected(
             file.fault(
                 name,
-                f"{name} may be a secret: {verdict.reason}; give --secret {name}, "
+                f"{name} may be a secret: {verdict.reason}; pass --secret {name}, "
                 f"or --setting {name}",
             )
             for name, verdict in unsure.items()
@@ -217,60 +229,65 @@ def _answers(file: DotenvFile, unsure: Mapping[str, Verdict], ask: Ask | None) -
     return {}
 
 
-def _refuse(file: DotenvFile, kinds: Mapping[str, Kind], declared: Known) -> None:
+def _reject_invalid(
+    file: DotenvFile, kinds: Mapping[str, Kind], declared: DeclaredVariables
+) -> None:
     faults = [
         file.fault(name, problem)
         for name, kind in kinds.items()
-        if (problem := _problem(file.variables[name], kind, kinds, declared))
+        if (problem := _find_problem(file.variables[name], kind, kinds, declared))
     ]
     if faults:
         raise DotenvRejected(faults)
 
 
-def _follows_others(variable: str, secret: str | None, source: SecretSource | None) -> str:
-    """Why nobody gives the value of a derived or an adopted *secret*."""
+def _computed_reason(variable: str, secret: str | None, source: SecretSource | None) -> str:
+    """Return the reason why the value of a derived or adopted *secret* cannot be imported."""
     if isinstance(source, Derived):
         return (
-            f"{variable} is derived from {listed(source.references)} in the declaration and "
-            "follows them; remove it here, or declare it as given"
+            f"{variable} is derived from {listed(source.references)} in the declaration, so it "
+            "cannot be imported; remove it here, or declare it as given"
         )
     return (
-        f"{variable} is adopted in the declaration, and its password is the server's; remove it "
-        f"here, or go back first with: strongroom adopt {secret} --undo"
+        f"{variable} is adopted in the declaration, and only the server sets its password; remove "
+        f"it here, or undo that first with: strongroom adopt {secret} --undo"
     )
 
 
-def _problem(
-    variable: Variable, kind: Kind, kinds: Mapping[str, Kind], declared: Known
+def _find_problem(
+    variable: Variable, kind: Kind, kinds: Mapping[str, Kind], declared: DeclaredVariables
 ) -> str | None:
-    """Why *variable* can't be of that *kind*, if it can't."""
+    """Return why *variable* cannot be of that *kind*, or None if it can."""
     name, (secret, source) = variable.name, declared.secrets.get(variable.name, (None, None))
     if kind is not Kind.SECRET:
         if secret:
-            return f"{name} is declared as the secret {secret}; it can't stay in the file"
+            return f"{name} is declared as the secret {secret}; it cannot stay in the file"
         used = sorted(each for each in variable.uses if kinds[each] is Kind.SECRET)
-        return f"{name} holds the value of the secret {used[0]}, so it is one too" if used else None
+        what = "contains the value of the secret"
+        return f"{name} {what} {used[0]}, so it is a secret too" if used else None
     if name in declared.settings:
         setting = declared.settings[name]
-        return f"{name} is declared as the setting {setting}; make that a secret there first"
+        return f"{name} is declared as the setting {setting}; declare it as a secret first"
     if secret in declared.adopted or isinstance(source, Derived):
-        return _follows_others(name, secret, source)
-    if source and not declared.here(name):
+        return _computed_reason(name, secret, source)
+    if source and not declared.secret_name(name):
         here = declared.scope.environment
         return f"{name} is declared for {listed(source.environments)} only; add {here} there first"
     return None
 
 
-def _new_settings(file: DotenvFile, kinds: Mapping[str, Kind], declared: Known) -> dict[str, Spec]:
+def _new_settings(
+    file: DotenvFile, kinds: Mapping[str, Kind], declared: DeclaredVariables
+) -> dict[str, Spec]:
     return {
-        names.secret_name(name): _spec(variable.value.reveal())
+        names.secret_name(name): _setting_spec(variable.value.reveal())
         for name, variable in file.variables.items()
         if kinds[name] is Kind.SETTING and name not in declared.settings
     }
 
 
-def _spec(value: str) -> Spec:
-    """*value* in the one type that writes it back as it is."""
+def _setting_spec(value: str) -> Spec:
+    """Return a setting with the type that converts *value* back to the same text."""
     if value in {"true", "false"}:
         return {"type": "boolean", "default": value == "true"}
     if _INTEGER.fullmatch(value):
@@ -278,23 +295,25 @@ def _spec(value: str) -> Spec:
     return {"type": "text", "default": value}
 
 
-def _notes(file: DotenvFile, kinds: Mapping[str, Kind], declared: Known) -> Iterator[str]:
+def _notes(
+    file: DotenvFile, kinds: Mapping[str, Kind], declared: DeclaredVariables
+) -> Iterator[str]:
     for name, variable in file.variables.items():
         *earlier, last = variable.lines
         if earlier:
             lines = ", ".join(map(str, earlier))
-            yield f"{name} is set on line {lines} and again on line {last}, which counts"
+            yield f"{name} is set on line {lines} and again on line {last}, which takes effect"
         if variable.uses:
-            yield f"{name} takes ${{{'}, ${'.join(sorted(variable.uses))}}}, as python-dotenv does"
+            yield f"{name} uses ${{{'}, ${'.join(sorted(variable.uses))}}}, as python-dotenv does"
         setting = declared.settings.get(name)
         there = declared.values.get(setting) if setting else None
-        if setting and (there is None or not same(setting_text(there), variable.value)):
+        if setting and (there is None or not values_equal(setting_text(there), variable.value)):
             yield (
-                f"{name} isn't what is declared as {setting}: the file keeps its value, and a "
-                "delivered config has the declaration's"
+                f"{name} differs from the declared setting {setting}: the file keeps its value, "
+                "and a delivered config has the declared one"
             )
         if kinds[name] is Kind.SKIP:
-            yield f"{name} was skipped: it stays in the file and is declared nowhere"
+            yield f"{name} was skipped: it stays in the file and is not declared"
     secrets = [name for name, kind in kinds.items() if kind is Kind.SECRET]
-    for line in telling_comments(file, secrets) if secrets else ():
-        yield f"the comment on line {line} may hold a secret; the new file is without it"
+    for line in secret_comments(file, secrets) if secrets else ():
+        yield f"the comment on line {line} may contain a secret; the new file omits it"

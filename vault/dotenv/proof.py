@@ -1,4 +1,4 @@
-"""Proof that the server answers, for an application, what an old file said."""
+"""Verification that an application reads the values of an old file from the server."""
 
 from __future__ import annotations
 
@@ -13,19 +13,25 @@ from app_integration.secret_store.store import SecretStore
 from app_integration.session.session import Session
 from app_integration.sources.vault import VaultSource
 
-#: Secret name → its value, as the application gets it.
+#: Returns the value of a secret by name, as the application reads it.
 Read = Callable[[str], Secret]
 
 
 class ValuesDiffer(StrongroomError):
-    """The server's values aren't those of the file; the message names the secrets only."""
+    """The server's values differ from those of the file. The message names the secrets only."""
 
 
 def service_reader(session: Session, scope: Scope, audit: AuditLog) -> Read:
-    """``get_secret`` under the service's own login, from the server alone.
+    """Return a function that reads secrets with the service's own login, from the server only.
 
-    The application's own would fall back to the process environment and ``.env`` in development,
-    and so prove a file equal to itself.
+    The application's ``get_secret`` is not suitable: in development it falls back to the process
+    environment and ``.env``, so a file would be compared with itself.
+
+    Args:
+        session: Session of the service.
+        scope: Service and environment.
+        audit: Receives a record of each access.
+
     """
     store = SecretStore([VaultSource(session, scope)], audit)
 
@@ -36,23 +42,30 @@ def service_reader(session: Session, scope: Scope, audit: AuditLog) -> Read:
     return read
 
 
-def same(one: str, other: str) -> bool:
-    """Whether the two are equal, in a time that doesn't tell where they differ."""
-    # A lone surrogate must not raise: the exception would carry the value.
+def values_equal(one: str, other: str) -> bool:
+    """Return whether two values are equal, in a time that does not depend on their content."""
+    # Encode lone surrogates too, because the exception would contain the value.
     ours, theirs = ((text + "").encode(errors="surrogatepass") for text in (one, other))
     return hmac.compare_digest(ours, theirs)
 
 
-def prove(expected: Mapping[str, Secret], read: Read, remedy: str) -> None:
-    """Read each secret in *expected*, and compare.
+def verify_values(expected: Mapping[str, Secret], read: Read, hint: str) -> None:
+    """Read each secret in *expected*, and compare the values.
+
+    Args:
+        expected: Values by secret name.
+        read: Returns the current value of a secret.
+        hint: End of the error message, which says what to do next.
 
     Raises:
-        ValuesDiffer: naming those that differ; *remedy* says what to do next.
-        StrongroomError: one of them can't be read.
+        ValuesDiffer: If a value differs. It names all secrets that differ.
+        StrongroomError: If a secret cannot be read.
 
     """
-    differing = sorted(name for name, value in expected.items() if not same(read(name), value))
+    differing = sorted(
+        name for name, value in expected.items() if not values_equal(read(name), value)
+    )
     if differing:
         raise ValuesDiffer(
-            f"the server's value is not the file's for {', '.join(differing)}; {remedy}"
+            f"the server's value differs from the file's for {', '.join(differing)}; {hint}"
         )

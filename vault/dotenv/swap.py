@@ -1,7 +1,7 @@
-"""Putting a ``.env`` file without secrets in place of the old one, which is kept until proven.
+"""Replacement of a ``.env`` file by one without secrets, with a backup until ``--finish``.
 
-Each file appears whole, the last of them the new ``.env``. Killed before that, the old file is
-still in place, and the import can run again.
+Each file is written in one step, and the new ``.env`` last. If the process is killed before that,
+the old file is still in place, and the import can run again.
 """
 
 from __future__ import annotations
@@ -19,55 +19,64 @@ from app_integration.names import Scope
 from vault.declare.declaration import Declaration
 from vault.dotenv import parse
 from vault.dotenv.classify import Kind
-from vault.dotenv.plan import ImportPlan, Known, known
-from vault.dotenv.proof import Read, prove
-from vault.dotenv.text import assignment, without
-from vault.dotenv.worktree import refuse_unless_ignored
+from vault.dotenv.plan import DeclaredVariables, ImportPlan, declared_variables
+from vault.dotenv.proof import Read, verify_values
+from vault.dotenv.text import assignment, remove_secrets
+from vault.dotenv.worktree import check_ignored
 
-#: Takes one line of progress; never a value.
+#: Receives one line of progress, which never contains a value.
 Say = Callable[[str], None]
 
-KEPT: Final = ".before-strongroom"
+BACKUP_SUFFIX: Final = ".before-strongroom"
 _EXAMPLE_MODE: Final = 0o644
 _EXAMPLE_HEAD: Final = "# Written by strongroom import-env: the variables of "
 
 
-def kept_path(path: Path) -> Path:
-    """Where the old ``.env`` is kept until ``--finish``."""
-    return path.with_name(path.name + KEPT)
+def backup_path(path: Path) -> Path:
+    """Return the path of the backup of the old ``.env``, which exists until ``--finish``."""
+    return path.with_name(path.name + BACKUP_SUFFIX)
 
 
 def example_path(path: Path) -> Path:
-    """The file that may be committed, beside *path*."""
+    """Return the path of ``.env.example`` in the folder of *path*, which may be committed."""
     return path.with_name(".env.example")
 
 
 def check(plan: ImportPlan) -> None:
-    """Refuse an import whose files couldn't be put in place.
+    """Check before an import that its files can be put in place.
 
     Raises:
-        ConfigurationError: git would commit the old file, another one is still kept, or the
+        ConfigurationError: If git could commit the backup, there is a different backup, or the
             file is the example itself.
 
     """
     path = plan.file.path
     if path.name == example_path(path).name:
-        raise ConfigurationError(f"{path} is what an import writes; give the .env file itself")
+        raise ConfigurationError(
+            f"{path} is the example that an import writes; pass the .env file itself"
+        )
     if not plan.secrets:
         return
-    kept = kept_path(path)
-    refuse_unless_ignored(kept)
-    if kept.exists() and kept.read_bytes() != plan.file.content:
+    backup = backup_path(path)
+    check_ignored(backup)
+    if backup.exists() and backup.read_bytes() != plan.file.content:
         raise ConfigurationError(
-            f"{kept} holds the file of an earlier import; end that one first with --finish"
+            f"{backup} is the backup of an earlier import; complete that one first with --finish"
         )
 
 
 def swap(plan: ImportPlan, say: Say) -> bool:
-    """Keep the old file, write the example, and replace the file; whether anything was written.
+    """Write the example, back up the old file, and replace it by one without secrets.
+
+    Args:
+        plan: Import whose secrets are on the server.
+        say: Receives each line of progress.
+
+    Returns:
+        Whether any file was written.
 
     Raises:
-        ConfigurationError: the file changed since it was read.
+        ConfigurationError: If the file changed since it was read.
 
     """
     path = plan.file.path
@@ -78,48 +87,58 @@ def swap(plan: ImportPlan, say: Say) -> bool:
         return changed
     status = path.stat()
     owner = (status.st_uid, status.st_gid)
-    write_private(kept_path(path), plan.file.content, owner=owner)
-    say(f"kept the old file as {kept_path(path)}")
-    _publish(path, without(plan.file, plan.variables(Kind.SECRET)), status)
-    say(f"replaced {path} by its settings")
+    write_private(backup_path(path), plan.file.content, owner=owner)
+    say(f"kept the old file as {backup_path(path)}")
+    _publish(path, remove_secrets(plan.file, plan.variables(Kind.SECRET)), status)
+    say(f"replaced {path} by a file with its settings only")
     return True
 
 
 def finish(path: Path, declaration: Declaration, scope: Scope, read: Read, say: Say) -> bool:
-    """Delete the kept file, once each of its variables is proven to live elsewhere.
+    """Delete the backup after a check that no variable in it would be lost.
 
-    Gives False when no file is kept.
+    Args:
+        path: Imported ``.env`` file, not the backup.
+        declaration: Current declaration.
+        scope: Service and environment.
+        read: Returns the current value of a secret.
+        say: Receives each line of progress.
+
+    Returns:
+        Whether a backup was deleted. There may be none.
 
     Raises:
-        ValuesDiffer: a secret differs from the kept file; it stays.
-        ConfigurationError: a variable is neither a secret nor in the new file.
-        StrongroomError: a secret can't be read.
+        ValuesDiffer: If a secret has another value than in the backup. The backup stays.
+        ConfigurationError: If a variable is neither declared nor in the new file. The backup
+            stays.
+        StrongroomError: If a secret cannot be read. The backup stays.
 
     """
-    kept = kept_path(path)
-    if not kept.exists():
-        say(f"nothing to finish: {kept} is not there")
+    backup = backup_path(path)
+    if not backup.exists():
+        say(f"nothing to finish: {backup} does not exist")
         return False
-    old, declared = parse.read(kept), known(declaration, scope)
-    _refuse_loss(old, path, declared)
+    old, declared = parse.read(backup), declared_variables(declaration, scope)
+    _check_nothing_lost(old, path, declared)
     expected = {
         secret: variable.value
         for name, variable in old.variables.items()
-        if (secret := declared.here(name))
+        if (secret := declared.secret_name(name))
     }
-    prove(expected, read, f"{kept} stays; if they were changed on purpose, delete it yourself")
-    say(f"{len(expected)} secrets are on the server as they were in the file")
-    kept.unlink()
-    say(f"deleted {kept}")
+    hint = f"{backup} stays; if they were changed on purpose, delete it yourself"
+    verify_values(expected, read, hint)
+    say(f"{len(expected)} secrets have the same values on the server as in the file")
+    backup.unlink()
+    say(f"deleted {backup}")
     return True
 
 
-def _refuse_loss(old: parse.DotenvFile, path: Path, declared: Known) -> None:
+def _check_nothing_lost(old: parse.DotenvFile, path: Path, declared: DeclaredVariables) -> None:
     now = parse.read(path).variables
     lost = [
         name
         for name in old.variables
-        if not declared.here(name) and name not in now and name not in declared.settings
+        if not declared.secret_name(name) and name not in now and name not in declared.settings
     ]
     if lost:
         raise ConfigurationError(
@@ -128,8 +147,8 @@ def _refuse_loss(old: parse.DotenvFile, path: Path, declared: Known) -> None:
         )
 
 
-def example(plan: ImportPlan) -> str:
-    """Every variable: settings with their values, secrets by where they live."""
+def render_example(plan: ImportPlan) -> str:
+    """Return the text of ``.env.example``: settings with values, secrets as comments."""
     lines = [f"{_EXAMPLE_HEAD}{plan.scope.service}.\n"]
     for name, variable in plan.file.variables.items():
         if plan.kinds[name] is Kind.SETTING:
@@ -143,13 +162,13 @@ def example(plan: ImportPlan) -> str:
 
 
 def _write_example(plan: ImportPlan, say: Say) -> bool:
-    path, content = example_path(plan.file.path), example(plan)
+    path, content = example_path(plan.file.path), render_example(plan)
     before = path.read_text(encoding="utf-8") if path.exists() else None
     if before == content:
         return False
     if before is not None and not before.startswith(_EXAMPLE_HEAD):
-        write_private(kept_path(path), before)
-        say(f"kept the old {path.name} as {kept_path(path)}")
+        write_private(backup_path(path), before)
+        say(f"kept the old {path.name} as {backup_path(path)}")
     status = plan.file.path.stat()
     _publish(path, content, status, mode=_EXAMPLE_MODE)
     say(f"wrote {path}")
@@ -159,12 +178,8 @@ def _write_example(plan: ImportPlan, say: Say) -> bool:
 def _publish(path: Path, content: str, like: os.stat_result, mode: int | None = None) -> None:
     """Replace *path* in one step by a file that belongs to the same user as *like*.
 
-    Args:
-        path: written beside first, under a name that the next run uses again after a kill.
-        content: written as UTF-8.
-        like: owner, and mode unless one is given.
-        mode: permission bits.
-
+    The content is first written to a temporary file in the same folder. Its name is constant, so
+    that the next run overwrites it after a kill. If *mode* is None, the mode is that of *like*.
     """
     staged = path.with_name(f".{path.name}.strongroom")
     write_private(staged, content, owner=(like.st_uid, like.st_gid))

@@ -1,4 +1,4 @@
-"""Text of ``.env`` files that python-dotenv 1.2.3 or newer reads back byte for byte."""
+"""Text of ``.env`` files that python-dotenv 1.2.3 or newer parses to exactly the same values."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from app_integration.secret import Secret
 from vault.dotenv.classify import Kind, classify
 from vault.dotenv.parse import DotenvFile, Statement
 
-#: In this order: what replaces must not be replaced again.
+#: The backslash must be first, otherwise the other replacements would be escaped again.
 _ESCAPES: Final = (("\\", "\\\\"), ('"', '\\"'), ("\n", "\\n"), ("\r", "\\r"))
-#: Stands for ``${`` where python-dotenv would expand it: a variable without a name, which no
-#: environment can hold, with ``$`` as its default; then the brace.
+#: Replacement of a ``${`` that python-dotenv would expand: a reference to an empty name, which no
+#: environment can contain, with ``$`` as its default, followed by the brace.
 _PLAIN_REFERENCE: Final = "${:-$}{"
-#: Characters of a value that is looked for in comments: "1" is in too many.
-_SHORTEST: Final = 4
+#: Minimum length of a value that is searched in comments, because a "1" occurs in too many.
+_MIN_LENGTH: Final = 4
 
 
 def assignment(name: str, value: str) -> str:
-    """One line that sets *name* to *value* for a reader that expands ``${…}``, as by default."""
+    """Return a line that sets *name* to *value* for a parser that expands ``${…}``."""
     plain = value.reveal() if isinstance(value, Secret) else value
     if any(isinstance(atom, Reference) for atom in parse_variables(plain)):
         plain = plain.replace("${", _PLAIN_REFERENCE)
@@ -34,37 +34,37 @@ def assignment(name: str, value: str) -> str:
 
 
 def setting_text(value: str | int | bool) -> str:
-    """A declared setting's *value* as a variable holds it."""
+    """Return the *value* of a declared setting as the text of a variable."""
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
-def without(file: DotenvFile, secrets: Collection[str]) -> str:
-    """*file* as it stands, less the variables *secrets* and the comments that hold a secret.
+def remove_secrets(file: DotenvFile, secrets: Collection[str]) -> str:
+    """Return the text of *file* without the variables in *secrets* and comments with secrets.
 
-    A comment goes when it sets a variable that may be a secret, or repeats one of the values.
+    A comment is removed if it sets a variable that may be a secret, or contains a secret's value.
     """
     values = [file.variables[name].value.reveal() for name in secrets]
     kept = [
         statement.text
         for statement in file.statements
-        if statement.name not in secrets and not _tells(statement, values)
+        if statement.name not in secrets and not _may_contain_secret(statement, values)
     ]
     text = "".join(kept)
     return text.replace("\n", "\r\n") if b"\r\n" in file.content else text
 
 
-def telling_comments(file: DotenvFile, secrets: Collection[str]) -> Iterator[int]:
-    """Lines of the comments that :func:`without` leaves out."""
+def secret_comments(file: DotenvFile, secrets: Collection[str]) -> Iterator[int]:
+    """Return the lines of the comments that :func:`remove_secrets` removes."""
     values = [file.variables[name].value.reveal() for name in secrets]
-    return (each.line for each in file.statements if _tells(each, values))
+    return (each.line for each in file.statements if _may_contain_secret(each, values))
 
 
-def _tells(statement: Statement, values: Iterable[str]) -> bool:
-    """Whether *statement* is a comment that may hold a secret, one of *values* or another."""
+def _may_contain_secret(statement: Statement, values: Iterable[str]) -> bool:
+    """Return whether *statement* is a comment that may contain one of *values* or a secret."""
     if statement.name is not None or not statement.text.strip():
         return False
     text = statement.text.strip().lstrip("#")
-    if any(value in text for value in values if len(value) >= _SHORTEST):
+    if any(value in text for value in values if len(value) >= _MIN_LENGTH):
         return True
     if classify("COMMENT", text).kind is Kind.SECRET:
         return True

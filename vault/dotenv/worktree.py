@@ -1,4 +1,4 @@
-"""Keeping files with secrets out of git."""
+"""Check that git does not commit files with secrets."""
 
 from __future__ import annotations
 
@@ -8,23 +8,23 @@ from pathlib import Path
 from app_integration.errors import ConfigurationError
 
 
-def refuse_unless_ignored(path: Path) -> None:
-    """Refuse a *path* that git would take into a commit.
+def check_ignored(path: Path) -> None:
+    """Check that git ignores *path*, or that it is in no work tree.
 
     Raises:
-        ConfigurationError: it lies in a work tree and isn't ignored there, or git can't tell.
+        ConfigurationError: If *path* is in a work tree and not ignored there, or git fails.
 
     """
     path = path.absolute()
     inside = any((folder / ".git").exists() for folder in path.parents)
-    if inside and not _ignored(path):
+    if inside and not _is_ignored(path):
         raise ConfigurationError(
-            f"{path} would hold secrets where git may commit them; "
+            f"{path} would contain secrets where git may commit them; "
             f"add {path.name} to {path.parent / '.gitignore'}"
         )
 
 
-def _ignored(path: Path) -> bool:
+def _is_ignored(path: Path) -> bool:
     command = ["git", "-C", str(path.parent), "check-ignore", "--quiet", "--", path.name]
     try:
         return subprocess.run(command, check=False, capture_output=True).returncode == 0

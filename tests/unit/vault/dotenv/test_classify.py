@@ -50,13 +50,13 @@ UNSURE = [
 
 
 BY_NAME = "its name says so"
-ABOUT = "it only tells something about a secret"
-MAYBE_ABOUT = "its name speaks of a secret, and may only tell something about it"
+ABOUT = "it only describes a secret"
+MAYBE_ABOUT = "its name mentions a secret, but may only describe it"
 PLAIN = "its value is a number, a switch or an address"
 RANDOM = "its value looks random"
 CREDENTIALS = "its value is a URL with credentials"
 MAYBE_CREDENTIAL = "its value is a URL that may itself be the credential"
-UNKNOWN = "neither its name nor its value tells"
+UNKNOWN = "neither its name nor its value decides"
 #: Case → name, value, what it is, and the reason that the person who is asked gets.
 REASONS = {
     "a secret by its last word": ("SMTP_PASSWORD", "x", Kind.SECRET, BY_NAME),
@@ -102,35 +102,35 @@ REASONS = {
 
 
 @pytest.mark.parametrize(("name", "value"), SECRETS, ids=[name for name, _ in SECRETS])
-def test_a_secret_is_known_by_its_name_or_value(name: str, value: str) -> None:
+def test_secret_is_classified_by_name_or_value(name: str, value: str) -> None:
     assert classify(name, value).kind is Kind.SECRET
 
 
 @pytest.mark.parametrize(("name", "value"), SETTINGS, ids=[name for name, _ in SETTINGS])
-def test_a_setting_is_known_by_its_name_or_value(name: str, value: str) -> None:
+def test_setting_is_classified_by_name_or_value(name: str, value: str) -> None:
     assert classify(name, value).kind is Kind.SETTING
 
 
 @pytest.mark.parametrize(("name", "value"), UNSURE, ids=[name for name, _ in UNSURE])
-def test_somebody_is_asked_where_neither_decides(name: str, value: str) -> None:
+def test_unclear_variable_has_no_kind(name: str, value: str) -> None:
     assert classify(name, value).kind is None
 
 
 @pytest.mark.parametrize(("name", "value", "kind", "reason"), REASONS.values(), ids=[*REASONS])
-def test_a_verdict_states_its_reason(name: str, value: str, kind: Kind | None, reason: str) -> None:
+def test_verdict_has_a_reason(name: str, value: str, kind: Kind | None, reason: str) -> None:
     verdict = classify(name, Secret(value))
     assert verdict.kind is kind
     assert verdict.reason in {reason, f"its value {reason}"}
 
 
 @given(st.text(st.sampled_from("abcdef0123456789"), min_size=32, max_size=64))
-def test_a_value_that_could_be_random_is_no_setting_by_its_name(value: str) -> None:
+def test_random_value_is_not_a_setting_by_name(value: str) -> None:
     kind = classify("SOME_NAME", value).kind
     assert kind is None or len(set(value)) < 12
 
 
 @given(st.text(), st.text())
-def test_every_variable_gets_a_reason_without_its_value(name: str, value: str) -> None:
+def test_reason_does_not_contain_the_value(name: str, value: str) -> None:
     verdict = classify(name, Secret(value))
     assert verdict == classify(name, value)
     assert verdict.reason

@@ -47,7 +47,7 @@ def exported(
     return export(DECLARATION, SCOPE, read=read, audit=audit, path=path, reason=reason)
 
 
-def test_secrets_and_settings_come_back_byte_for_byte(tmp_path: Path) -> None:
+def test_export_writes_secrets_and_settings_byte_for_byte(tmp_path: Path) -> None:
     done = exported(tmp_path / "back.env")
     assert done == Exported(tmp_path / "back.env", ("database-url", "db-password"), ("jwt-secret",))
     assert dotenv_values(done.path) == {
@@ -59,7 +59,7 @@ def test_secrets_and_settings_come_back_byte_for_byte(tmp_path: Path) -> None:
     assert stat.S_IMODE(done.path.stat().st_mode) == 0o600
 
 
-def test_one_record_with_the_reason_is_written_before_the_file(tmp_path: Path) -> None:
+def test_audit_record_with_the_reason_precedes_the_file(tmp_path: Path) -> None:
     path, lines = tmp_path / "back.env", list[dict[str, Any]]()
 
     def sink(line: str) -> None:
@@ -74,7 +74,7 @@ def test_one_record_with_the_reason_is_written_before_the_file(tmp_path: Path) -
     assert record["file"] == str(path)
 
 
-def test_nothing_is_released_when_the_record_can_not_be_written(tmp_path: Path) -> None:
+def test_failed_audit_record_leaves_no_file(tmp_path: Path) -> None:
     def full(line: str) -> None:
         raise OSError(28, "No space left on device", line)
 
@@ -84,19 +84,19 @@ def test_nothing_is_released_when_the_record_can_not_be_written(tmp_path: Path) 
 
 
 @pytest.mark.parametrize("reason", ["", " \n"])
-def test_an_export_without_a_reason_reads_nothing(tmp_path: Path, reason: str) -> None:
+def test_export_without_a_reason_reads_nothing(tmp_path: Path, reason: str) -> None:
     read_names: list[str] = []
 
     def counted(name: str) -> Secret:
         read_names.append(name)
         return read(name)
 
-    with pytest.raises(ConfigurationError, match="needs a reason"):
+    with pytest.raises(ConfigurationError, match="requires a reason"):
         exported(tmp_path / "back.env", reason=reason, read=counted)
     assert not read_names
 
 
-def test_only_an_earlier_export_is_replaced(tmp_path: Path) -> None:
+def test_only_an_earlier_export_is_overwritten(tmp_path: Path) -> None:
     exported(tmp_path / "back.env")
     exported(tmp_path / "back.env")
     (tmp_path / ".env").write_text("PORT=80\n")
@@ -105,8 +105,8 @@ def test_only_an_earlier_export_is_replaced(tmp_path: Path) -> None:
     assert (tmp_path / ".env").read_text() == "PORT=80\n"
 
 
-def test_a_missing_folder_and_a_dangling_link_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(ConfigurationError, match="is no folder"):
+def test_missing_folder_and_dangling_link_are_rejected(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match="is not a folder"):
         exported(tmp_path / "absent" / "back.env")
     (tmp_path / "link.env").symlink_to("absent")
     with pytest.raises(ConfigurationError, match="was not written by an export"):
@@ -114,7 +114,9 @@ def test_a_missing_folder_and_a_dangling_link_are_refused(tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize(("ignored", "tracked"), [(False, False), (True, False), (True, True)])
-def test_git_must_ignore_the_file(tmp_path: Path, *, ignored: bool, tracked: bool) -> None:
+def test_file_that_git_does_not_ignore_is_rejected(
+    tmp_path: Path, *, ignored: bool, tracked: bool
+) -> None:
     def git(*arguments: str) -> None:
         subprocess.run(["git", "-C", tmp_path, *arguments], check=True)  # noqa: S607 (as above: PATH)
 
@@ -131,13 +133,13 @@ def test_git_must_ignore_the_file(tmp_path: Path, *, ignored: bool, tracked: boo
 
 
 @pytest.mark.parametrize("value", ["a\0b", "a\ud800b"])
-def test_a_value_that_no_variable_can_hold_is_refused(tmp_path: Path, value: str) -> None:
+def test_value_that_a_variable_cannot_contain_is_rejected(tmp_path: Path, value: str) -> None:
     with pytest.raises(InvalidName, match="database-url"):
         exported(tmp_path / "back.env", read=lambda _: Secret(value))
     assert not list(tmp_path.iterdir())
 
 
-def test_a_server_that_is_away_leaves_no_file(tmp_path: Path) -> None:
+def test_unreachable_server_leaves_no_file(tmp_path: Path) -> None:
     def away(name: str) -> Secret:
         raise Unreachable(f"{name} can't be read")
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from app_integration.errors import ConfigurationError
 from app_integration.names import MAX_VALUE_LENGTH
 from vault.dotenv.parse import DotenvFile, DotenvRejected, parse, read
-from vault.dotenv.text import assignment, without
+from vault.dotenv.text import assignment, remove_secrets
 
 PATH = Path(".env")
 #: What makes a file hard to read: quotes, escapes, references, comments, line breaks.
@@ -52,7 +52,7 @@ def values(file: DotenvFile) -> dict[str, str]:
         ("", {}),
     ],
 )
-def test_a_file_is_read_as_the_application_reads_it(
+def test_parse_returns_the_values_that_the_application_reads(
     monkeypatch: pytest.MonkeyPatch, text: str, expected: dict[str, str]
 ) -> None:
     monkeypatch.delenv("A", raising=False)
@@ -61,7 +61,7 @@ def test_a_file_is_read_as_the_application_reads_it(
 
 
 @given(st.text(st.sampled_from(list("AB=\"'\\$#{}:- \t\n\r1")), max_size=40))
-def test_what_is_accepted_has_the_values_that_python_dotenv_gives(text: str) -> None:
+def test_accepted_text_has_the_values_of_python_dotenv(text: str) -> None:
     try:
         file = parsed(text)
     except DotenvRejected:
@@ -72,19 +72,19 @@ def test_what_is_accepted_has_the_values_that_python_dotenv_gives(text: str) -> 
         assert values(file) == dotenv_values(stream=StringIO(text, newline=None))
 
 
-def test_a_repeated_variable_knows_each_of_its_lines() -> None:
+def test_repeated_variable_has_all_its_lines() -> None:
     variable = parsed("A=1\n\n# again\nexport A=2\n").variables["A"]
     assert variable.lines == (1, 4)
     assert variable.line == 4
 
 
-def test_a_variable_knows_whose_values_it_holds_at_any_remove() -> None:
+def test_uses_contains_indirect_references() -> None:
     variables = parsed("A=1\nB=${A}\nC=x${B}\nD=1\n").variables
     assert variables["C"].uses == {"A", "B"}
     assert variables["D"].uses == frozenset()
 
 
-def test_the_process_environment_is_never_consulted(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_reference_to_the_process_environment_is_rejected(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OUTSIDE", "outer")
     monkeypatch.setenv("A", "outer")
     assert values(parsed("A=file\nB=${A}\n"))["B"] == "file"
@@ -92,23 +92,23 @@ def test_the_process_environment_is_never_consulted(monkeypatch: pytest.MonkeyPa
         parsed("B=${OUTSIDE}\n")
 
 
-def test_a_value_over_the_limit_is_refused_with_its_line() -> None:
+def test_value_over_the_limit_is_rejected_with_its_line() -> None:
     with pytest.raises(DotenvRejected) as caught:
         parsed(f"A=1\nBIG={'x' * (MAX_VALUE_LENGTH + 1)}\n")
     assert str(caught.value) == f".env:2: the value of BIG has {524289} bytes; at most {524288}"
 
 
-def test_references_that_grow_past_the_limit_are_refused() -> None:
+def test_references_that_expand_past_the_limit_are_rejected() -> None:
     lines = ["A0=" + "x" * 1024, *(f"A{n}=${{A{n - 1}}}${{A{n - 1}}}" for n in range(1, 12))]
     with pytest.raises(DotenvRejected, match="the value of A10 has"):
         parsed("\n".join(lines))
 
 
-def test_neither_file_nor_variable_shows_a_value() -> None:
+def test_repr_of_file_and_variable_has_no_value() -> None:
     assert "hunter2" not in repr(parsed("A=hunter2\n"))
 
 
-def test_a_link_is_refused_with_the_file_it_leads_to(tmp_path: Path) -> None:
+def test_link_is_rejected_with_its_target(tmp_path: Path) -> None:
     (tmp_path / "shared").write_text("A=1\n")
     (tmp_path / ".env").symlink_to("shared")
     with pytest.raises(ConfigurationError, match=str(tmp_path / "shared")):
@@ -116,14 +116,14 @@ def test_a_link_is_refused_with_the_file_it_leads_to(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["absent", "folder"])
-def test_what_is_no_file_is_refused(tmp_path: Path, name: str) -> None:
+def test_path_that_is_not_a_file_is_rejected(tmp_path: Path, name: str) -> None:
     (tmp_path / "folder").mkdir()
-    with pytest.raises(ConfigurationError, match="is no file"):
+    with pytest.raises(ConfigurationError, match="is not a file"):
         read(tmp_path / name)
 
 
 @given(st.dictionaries(NAMES, HOSTILE, max_size=5))
-def test_what_is_written_is_read_back_byte_for_byte(content: dict[str, str]) -> None:
+def test_assignment_reads_back_byte_for_byte(content: dict[str, str]) -> None:
     text = "".join(assignment(name, value) for name, value in content.items())
     assert text.count("\n") == len(content)
     assert dotenv_values(stream=StringIO(text, newline=None)) == content
@@ -131,7 +131,7 @@ def test_what_is_written_is_read_back_byte_for_byte(content: dict[str, str]) -> 
 
 
 @pytest.mark.parametrize("value", ["${HOME}", "$${A}", "a${", "${A:-b}", "${:-$}{A}", "\\${A}\\"])
-def test_what_looks_like_a_reference_is_written_so_that_it_stays(value: str) -> None:
+def test_literal_reference_is_not_expanded(value: str) -> None:
     text = assignment("A", "x") + assignment("B", value)
     assert dotenv_values(stream=StringIO(text))["B"] == value
 
@@ -142,17 +142,17 @@ def test_what_looks_like_a_reference_is_written_so_that_it_stays(value: str) -> 
     comment=st.sampled_from(["", "# a comment\n", "\n\n", "  # indented\n"]),
     line_break=st.sampled_from(["\n", "\r\n"]),
 )
-def test_without_its_secrets_a_file_keeps_all_other_values(
+def test_remove_secrets_keeps_all_other_values(
     content: list[tuple[str, str]], dropped: set[int], comment: str, line_break: str
 ) -> None:
     text = "".join(comment + assignment(name, value) for name, value in content)
     file = parsed(text.replace("\n", line_break))
     secrets = {name for index, (name, _) in enumerate(content) if index in dropped}
-    left = values(parsed(without(file, secrets)))
+    left = values(parsed(remove_secrets(file, secrets)))
     assert left == {name: value for name, value in values(file).items() if name not in secrets}
 
 
-def test_comments_and_order_of_the_settings_stay_as_they_are() -> None:
+def test_remove_secrets_keeps_comments_and_order() -> None:
     file = parsed(
         "# Mail\n"
         "SMTP_HOST = mail.example.com  # ours\n"
@@ -161,7 +161,7 @@ def test_comments_and_order_of_the_settings_stay_as_they_are() -> None:
         "# Logs\n"
         "export LOG_LEVEL='info'\n"
     )
-    assert without(file, ["SMTP_PASSWORD"]) == (
+    assert remove_secrets(file, ["SMTP_PASSWORD"]) == (
         "# Mail\nSMTP_HOST = mail.example.com  # ours\n\n# Logs\nexport LOG_LEVEL='info'\n"
     )
 
@@ -170,6 +170,6 @@ def test_comments_and_order_of_the_settings_stay_as_they_are() -> None:
     "comment",
     ["# OLD_PASSWORD=hunter1", "#API_TOKEN='x'", "# was hunter22 before", "# see ?token=abcdef"],
 )
-def test_a_comment_that_may_hold_a_secret_goes_with_it(comment: str) -> None:
+def test_remove_secrets_removes_comments_that_may_contain_one(comment: str) -> None:
     file = parsed(f"# plain\nPORT=80\n{comment}\nSMTP_PASSWORD=hunter22\n")
-    assert without(file, ["SMTP_PASSWORD"]) == "# plain\nPORT=80\n"
+    assert remove_secrets(file, ["SMTP_PASSWORD"]) == "# plain\nPORT=80\n"

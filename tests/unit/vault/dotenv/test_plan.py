@@ -21,7 +21,7 @@ def planned(text: str, ask: Ask | None = None, **choices: frozenset[str]) -> Imp
     return make_plan(file, DECLARATION, SCOPE, Choices(**choices), ask)
 
 
-def test_declared_names_are_what_they_are_declared_as() -> None:
+def test_declared_variables_have_their_declared_kind() -> None:
     plan = planned("DB_PASSWORD=12\nJWT_SECRET=true\nBASE_URL=https://shop.example.com\n")
     assert list(plan.secrets) == ["db-password", "jwt-secret"]
     assert plan.kinds["BASE_URL"] is Kind.SETTING
@@ -29,7 +29,7 @@ def test_declared_names_are_what_they_are_declared_as() -> None:
     assert not plan.new_settings
 
 
-def test_undeclared_names_extend_the_declaration() -> None:
+def test_undeclared_variables_extend_the_declaration() -> None:
     plan = planned("API_TOKEN=hunter2\nPORT=80\nDEBUG=false\nLOG_LEVEL=info\nBUILD_VERSION=010\n")
     assert plan.new_secrets == {"api-token": {"source": "given"}}
     assert plan.new_settings == {
@@ -41,7 +41,7 @@ def test_undeclared_names_extend_the_declaration() -> None:
     assert plan.declared == ("api-token", "database-url", "db-password", "jwt-secret")
 
 
-def test_the_unsure_are_asked_with_the_reason_and_only_they() -> None:
+def test_ask_is_called_only_for_unclear_variables_with_the_reason() -> None:
     asked: dict[str, str] = {}
     answers = {"MAGIC": "secret", "GREETING": "setting", "ODD": "skip"}
 
@@ -51,14 +51,14 @@ def test_the_unsure_are_asked_with_the_reason_and_only_they() -> None:
 
     plan = planned("PORT=80\nMAGIC=hunter2\nGREETING=hello\nODD=hunter3\n", ask)
     assert asked.keys() == answers.keys()
-    assert asked["MAGIC"] == "neither its name nor its value tells"
+    assert asked["MAGIC"] == "neither its name nor its value decides"
     assert {name: str(plan.kinds[name]) for name in answers} == answers
     assert list(plan.new_secrets) == ["magic"]
     assert list(plan.new_settings) == ["port", "greeting"]
-    assert "ODD was skipped: it stays in the file and is declared nowhere" in plan.notes
+    assert "ODD was skipped: it stays in the file and is not declared" in plan.notes
 
 
-def test_choices_count_before_any_guess() -> None:
+def test_choices_take_precedence_over_classification() -> None:
     plan = planned(
         "MAGIC=hunter2\nAPI_TOKEN=none\n",
         secrets=frozenset({"MAGIC"}),
@@ -68,7 +68,7 @@ def test_choices_count_before_any_guess() -> None:
     assert plan.variables(Kind.SETTING) == ["API_TOKEN"]
 
 
-def test_a_choice_about_a_name_already_moved_is_no_error() -> None:
+def test_choice_for_an_already_imported_variable_is_accepted() -> None:
     assert not planned("PORT=80\n", secrets=frozenset({"DB_PASSWORD"})).secrets
 
 
@@ -77,20 +77,24 @@ def test_a_choice_about_a_name_already_moved_is_no_error() -> None:
     [
         ({"MAGIX"}, set(), ".env sets no variable 'MAGIX'; did you mean MAGIC?"),
         (set(), {"zzz"}, ".env sets no variable 'zzz'"),
-        ({"MAGIC"}, {"MAGIC"}, "--secret and --setting are both given for MAGIC"),
+        (
+            {"MAGIC"},
+            {"MAGIC"},
+            "--secret and --setting are both passed for MAGIC; pass one of them",
+        ),
         (
             {"BASE_URL", "MAGIC"},
             set(),
-            ".env:2: BASE_URL is declared as the setting base-url; make that a secret there first",
+            ".env:2: BASE_URL is declared as the setting base-url; declare it as a secret first",
         ),
         (
             {"MAGIC"},
             {"DB_PASSWORD"},
-            ".env:3: DB_PASSWORD is declared as the secret db-password; it can't stay in the file",
+            ".env:3: DB_PASSWORD is declared as the secret db-password; it cannot stay in the file",
         ),
     ],
 )
-def test_choices_that_fit_nothing_are_refused(
+def test_choices_that_contradict_the_file_or_declaration_are_rejected(
     secrets: set[str], settings: set[str], message: str
 ) -> None:
     with pytest.raises(ConfigurationError) as caught:
@@ -102,28 +106,28 @@ def test_choices_that_fit_nothing_are_refused(
     assert str(caught.value) == message
 
 
-def test_what_holds_a_secret_is_one() -> None:
+def test_variable_that_contains_a_secret_is_a_secret() -> None:
     plan = planned(
         "DB_PASSWORD=hunter2\nREPLICA=https://r.example.com/${DB_PASSWORD}\nMAGIC=${REPLICA}/x\n"
     )
     assert list(plan.secrets) == ["db-password", "replica", "magic"]
 
 
-def test_what_holds_an_answered_secret_is_one() -> None:
+def test_variable_that_contains_an_answered_secret_is_a_secret() -> None:
     plan = planned("MAGIC=hunter2\nLINK=https://r.example.com/${MAGIC}\n", lambda *_: "secret")
     assert list(plan.secrets) == ["magic", "link"]
 
 
 @pytest.mark.parametrize("answer", ["setting", "skip"])
-def test_what_holds_a_secret_can_not_stay(answer: str) -> None:
+def test_variable_that_contains_a_secret_cannot_stay_in_the_file(answer: str) -> None:
     answers = {"MAGIC": "secret", "OTHER": answer}
     with pytest.raises(DotenvRejected) as caught:
         planned("MAGIC=hunter2\nOTHER=<${MAGIC}>\n", lambda name, _: answers[name])
-    expected = ".env:2: OTHER holds the value of the secret MAGIC, so it is one too"
+    expected = ".env:2: OTHER contains the value of the secret MAGIC, so it is a secret too"
     assert str(caught.value) == expected
 
 
-def test_notes_tell_what_is_not_seen_at_a_glance() -> None:
+def test_notes_mention_what_is_not_obvious() -> None:
     plan = planned(
         "DB_PASSWORD=hunter1\n"
         "DB_PASSWORD=hunter2\n"
@@ -132,15 +136,15 @@ def test_notes_tell_what_is_not_seen_at_a_glance() -> None:
         "HOME_URL=${BASE_URL}\n"
     )
     assert plan.notes == (
-        "DB_PASSWORD is set on line 1 and again on line 2, which counts",
+        "DB_PASSWORD is set on line 1 and again on line 2, which takes effect",
         (
-            "BASE_URL isn't what is declared as base-url: the file keeps its value, and a "
-            "delivered config has the declaration's"
+            "BASE_URL differs from the declared setting base-url: the file keeps its value, and a "
+            "delivered config has the declared one"
         ),
-        "HOME_URL takes ${BASE_URL}, as python-dotenv does",
-        "the comment on line 3 may hold a secret; the new file is without it",
+        "HOME_URL uses ${BASE_URL}, as python-dotenv does",
+        "the comment on line 3 may contain a secret; the new file omits it",
     )
 
 
-def test_a_plan_does_not_show_values() -> None:
+def test_plan_repr_has_no_values() -> None:
     assert "hunter2" not in repr(planned("DB_PASSWORD=hunter2\nAPI_TOKEN=hunter2\n"))

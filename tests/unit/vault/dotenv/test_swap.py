@@ -32,7 +32,7 @@ EXAMPLE = (
 
 
 class Killed(BaseException):
-    """The process ends here."""
+    """An exception that stands for a kill of the process."""
 
 
 @pytest.fixture
@@ -59,9 +59,9 @@ def mode(path: Path) -> int:
     return stat.S_IMODE(path.stat().st_mode)
 
 
-def test_the_old_file_is_kept_private_and_the_new_one_has_the_settings(env: Path) -> None:
+def test_swap_keeps_a_private_backup_and_writes_the_settings(env: Path) -> None:
     assert swap.swap(planned(env), quiet)
-    kept = swap.kept_path(env)
+    kept = swap.backup_path(env)
     assert (kept.name, kept.read_text(), mode(kept)) == (".env.before-strongroom", OLD, 0o600)
     assert (env.read_text(), mode(env)) == (NEW, 0o640)
     example = env.with_name(".env.example")
@@ -69,7 +69,7 @@ def test_the_old_file_is_kept_private_and_the_new_one_has_the_settings(env: Path
     assert len(list(env.parent.iterdir())) == 3
 
 
-def test_a_second_swap_writes_nothing(env: Path) -> None:
+def test_second_swap_writes_nothing(env: Path) -> None:
     swap.swap(planned(env), quiet)
     before = {path: path.stat().st_mtime_ns for path in env.parent.iterdir()}
     plan = planned(env)
@@ -79,9 +79,7 @@ def test_a_second_swap_writes_nothing(env: Path) -> None:
 
 
 @pytest.mark.parametrize("call", range(1, 8))
-def test_whatever_step_fails_each_file_is_old_or_new_and_a_rerun_completes(
-    env: Path, call: int
-) -> None:
+def test_failure_at_any_step_leaves_whole_files_and_a_rerun_completes(env: Path, call: int) -> None:
     real, calls = os.fsync, iter(range(1, 100))
 
     def fsync(descriptor: int) -> None:
@@ -99,17 +97,17 @@ def test_whatever_step_fails_each_file_is_old_or_new_and_a_rerun_completes(
             assert call > 6
     assert env.read_text() in {OLD, NEW}
     if env.read_text() == NEW:
-        assert swap.kept_path(env).read_text() == OLD
+        assert swap.backup_path(env).read_text() == OLD
     plan = planned(env)
     swap.check(plan)
     swap.swap(plan, quiet)
     assert env.read_text() == NEW
-    assert swap.kept_path(env).read_text() == OLD
+    assert swap.backup_path(env).read_text() == OLD
     assert env.with_name(".env.example").read_text() == EXAMPLE
     assert len(list(env.parent.iterdir())) == 3
 
 
-def test_a_file_that_changed_meanwhile_is_left_alone(env: Path) -> None:
+def test_swap_of_a_changed_file_is_rejected(env: Path) -> None:
     plan = planned(env)
     env.write_text(OLD + "NEW=1\n")
     with pytest.raises(ConfigurationError, match="changed while it was imported"):
@@ -117,35 +115,35 @@ def test_a_file_that_changed_meanwhile_is_left_alone(env: Path) -> None:
     assert list(env.parent.iterdir()) == [env]
 
 
-def test_an_example_that_somebody_wrote_is_kept(env: Path) -> None:
+def test_foreign_example_is_backed_up(env: Path) -> None:
     env.with_name(".env.example").write_text("# PORT: where it listens\n")
     swap.swap(planned(env), quiet)
-    kept = env.with_name(".env.example.before-strongroom")
-    assert kept.read_text() == "# PORT: where it listens\n"
+    backup = env.with_name(".env.example.before-strongroom")
+    assert backup.read_text() == "# PORT: where it listens\n"
     assert env.with_name(".env.example").read_text() == EXAMPLE
 
 
-def test_a_file_of_settings_gets_an_example_and_stays(env: Path) -> None:
+def test_file_of_settings_gets_an_example_and_is_unchanged(env: Path) -> None:
     env.write_text(NEW)
     assert swap.swap(planned(env), quiet)
     assert env.read_text() == NEW
-    assert not swap.kept_path(env).exists()
+    assert not swap.backup_path(env).exists()
 
 
-def test_an_earlier_import_must_be_finished_first(env: Path) -> None:
+def test_unfinished_earlier_import_is_rejected(env: Path) -> None:
     swap.swap(planned(env), quiet)
     env.write_text("DB_PASSWORD=hunter23\n")
-    with pytest.raises(ConfigurationError, match="end that one first with --finish"):
+    with pytest.raises(ConfigurationError, match="complete that one first with --finish"):
         swap.check(planned(env))
 
 
-def test_the_example_itself_is_not_imported(env: Path) -> None:
+def test_import_of_the_example_is_rejected(env: Path) -> None:
     example = env.rename(env.with_name(".env.example"))
-    with pytest.raises(ConfigurationError, match=r"give the \.env file itself"):
+    with pytest.raises(ConfigurationError, match=r"pass the \.env file itself"):
         swap.check(planned(example))
 
 
-def test_git_must_ignore_the_file_that_is_kept(env: Path) -> None:
+def test_backup_that_git_does_not_ignore_is_rejected(env: Path) -> None:
     subprocess.run(["git", "init", "--quiet", env.parent], check=True)  # noqa: S607 (git is found by PATH)
     with pytest.raises(ConfigurationError) as caught:
         swap.check(planned(env))
@@ -159,27 +157,27 @@ def finish(env: Path, values: dict[str, Secret]) -> bool:
     return swap.finish(env, DECLARATION, SCOPE, values.__getitem__, quiet)
 
 
-def test_finish_deletes_the_kept_file_once_it_is_proven(env: Path) -> None:
+def test_finish_deletes_the_verified_backup(env: Path) -> None:
     swap.swap(planned(env), quiet)
     assert finish(env, reads(db_password="hunter22"))
     assert sorted(path.name for path in env.parent.iterdir()) == [".env", ".env.example"]
     assert not finish(env, {})
 
 
-def test_finish_keeps_a_file_whose_values_the_server_does_not_have(env: Path) -> None:
+def test_finish_keeps_a_backup_with_other_values(env: Path) -> None:
     swap.swap(planned(env), quiet)
     with pytest.raises(ValuesDiffer) as caught:
         finish(env, reads(db_password="hunter23"))
     assert str(caught.value) == (
-        f"the server's value is not the file's for db-password; {env}.before-strongroom stays; "
+        f"the server's value differs from the file's for db-password; {env}.before-strongroom stays; "
         "if they were changed on purpose, delete it yourself"
     )
-    assert swap.kept_path(env).read_text() == OLD
+    assert swap.backup_path(env).read_text() == OLD
 
 
-def test_finish_keeps_a_file_with_a_variable_that_lives_nowhere_else(env: Path) -> None:
+def test_finish_keeps_a_backup_with_a_variable_that_would_be_lost(env: Path) -> None:
     swap.swap(planned(env), quiet)
     env.write_text("BASE_URL=https://shop.example.com\n")
     with pytest.raises(ConfigurationError, match="PORT would be lost"):
         finish(env, reads(db_password="hunter22"))
-    assert swap.kept_path(env).exists()
+    assert swap.backup_path(env).exists()
