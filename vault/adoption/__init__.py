@@ -1,1 +1,1 @@
-"""A database user that exists already, adopted as a static role, and the way back."""
+"""Adoption of an existing database user as a static role of Vault, and its reversal."""

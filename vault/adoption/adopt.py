@@ -1,8 +1,8 @@
-"""Adopting a secret: an imported database URL whose password the server sets from now on.
+"""Adoption of a secret: Vault takes over the password of the user in an imported database URL.
 
-The old password ends the moment the server makes the static role, and not before the entry of the
-secret says both. So at every step one of the two works for whoever asks the server, and after a
-failure or a kill the same command goes on.
+Vault changes the password when it creates the static role. By then the secret's KV entry has both
+the old URL and a template for the new one. So at every step a reader of the secret gets a password
+that works, and after a failure or a kill the same command continues.
 """
 
 from __future__ import annotations
@@ -38,31 +38,36 @@ from vault.reconcile.resources.static_roles import (
 
 _PORT: Final = 5432
 
-#: Told who is logged in as the user; True goes on.
+#: Receives the username and its other sessions, and returns whether to continue.
 Confirm = Callable[[str, Sequence[DatabaseLogin]], bool]
 
 
 class Declined(StrongroomError):
-    """Somebody was asked, and said no; nothing was changed."""
+    """The operator declined. Nothing was changed."""
 
 
 class Unfinished(StrongroomError):
-    """It stopped on the way; the message says what works now and how to go on."""
+    """An adoption or its reversal stopped halfway.
+
+    The message says which password works now, and how to continue.
+    """
 
 
 @dataclass(frozen=True, slots=True)
 class AdoptionContext:
-    """What an adoption works on.
+    """The declaration, sessions and operations that an adoption uses.
 
     Attributes:
-        scope: whose secret.
-        environment_file: the environment's file in the declaration.
-        declaration: loads it anew.
-        session: the operator's login.
-        apply: loads the declaration anew and applies it; gives the number of changes.
-        read: as the service reads a secret.
-        deliver: has the agent run on the declaration of now, where that can be done from here.
-        grant: lets the manager set the password of that database user; None when nobody may here.
+        scope: Service and environment of the secret.
+        environment_file: Environment file in the declaration.
+        declaration: Loads the declaration again.
+        session: Operator's session.
+        apply: Loads the declaration again and applies it. It returns the number of changes.
+        read: Reads a secret as the service.
+        deliver: Makes the agent use the current declaration, if it runs on this machine.
+        grant: Permits the manager to set the password of a database user. It is None if there is
+            no administrator of the database to do that.
+        template_root: See :func:`vault.declare.load.load`.
 
     """
 
@@ -77,148 +82,178 @@ class AdoptionContext:
     template_root: Path = load.TEMPLATES
 
 
-def adopt(place: AdoptionContext, name: str, confirm: Confirm, say: Say) -> bool:
-    """Adopt the secret *name*; False when that was done before.
+def adopt(context: AdoptionContext, name: str, confirm: Confirm, say: Say) -> bool:
+    """Adopt a secret.
+
+    Args:
+        context: Declaration, sessions and operations.
+        name: Name of the secret.
+        confirm: Asks the operator whether to continue.
+        say: Receives each line of progress.
+
+    Returns:
+        Whether anything changed. Nothing does if the secret is already adopted.
 
     Raises:
-        ConfigurationError: it can't be adopted, or nobody may grant; nothing was changed.
-        DatabaseRefused: the old URL doesn't open the database; nothing was changed.
-        Declined: *confirm* said no.
-        Unfinished: a later step failed.
+        ConfigurationError: If the secret cannot be adopted, or *context* cannot grant the right to
+            set the password. Nothing was changed.
+        DatabaseRefused: If the old URL does not open the database. Nothing was changed.
+        Declined: If *confirm* returned False. Nothing was changed.
+        Unfinished: If a later step failed.
 
     """
-    declared = _declared(place, name)
-    url = _old_url(place, name)
+    declared = _check_declared(context, name)
+    url = _old_url(context, name)
     if url is None:
-        say(f"{name}: its old password has ended already")
-        username, granted = _username(place, name, declared), True
+        say(f"{name}: the server has already replaced its old password")
+        username, granted = _static_username(context, name, declared), True
     else:
-        username, granted = str(url.username), _agreed(place, name, url, confirm)
+        username, granted = str(url.username), _check_and_confirm(context, name, url, confirm)
     try:
-        if not granted and place.grant is not None:
-            place.grant(username)
-            say(f"granted: {place.scope.manager_role} may set the password of {username}")
-        return _carry_out(place, name, username, say)
+        if not granted and context.grant is not None:
+            context.grant(username)
+            say(f"granted: {context.scope.manager_role} may set the password of {username}")
+        return _run_steps(context, name, username, say)
     except StrongroomError as error:
-        raise unfinished(place, name, error) from None
+        raise unfinished_error(context, name, error) from None
 
 
-def _declared(place: AdoptionContext, name: str) -> Source:
-    """The declared source of *name*, a given or an adopted one."""
-    declaration = place.declaration()
-    declared = declaration.secrets(place.scope)
+def _check_declared(context: AdoptionContext, name: str) -> Source:
+    """Return the declared source of *name*, which must be a given or an adopted secret."""
+    declaration = context.declaration()
+    declared = declaration.secrets(context.scope)
     source = declared.get(name)
     if not isinstance(source, Given | Adopted):
         given = ", ".join(sorted(key for key, each in declared.items() if isinstance(each, Given)))
-        raise ConfigurationError(f"{place.scope} has no given secret {name!r}; it has {given}")
-    if declaration.service(place.scope.service).database is None:
-        raise ConfigurationError(f"{place.scope.service} declares no database")
+        raise ConfigurationError(f"{context.scope} has no given secret {name!r}; it has {given}")
+    if declaration.service(context.scope.service).database is None:
+        raise ConfigurationError(
+            f"{context.scope.service} declares no database; add 'database' to its file first"
+        )
     return source
 
 
-def _old_url(place: AdoptionContext, name: str) -> URL | None:
-    """The URL that the secret holds; None when it holds a template alone."""
-    held = read_entry(place.session, place.scope.secret(name))
-    if held.value is None and held.template is not None:
+def _old_url(context: AdoptionContext, name: str) -> URL | None:
+    """Return the old URL in the secret's entry, or None if it no longer works."""
+    stored = read_entry(context.session, context.scope.secret(name))
+    if stored.value is None and stored.template is not None:
         return None
-    if held.value is None:
+    if stored.value is None:
         raise ConfigurationError(f"{name} has no value; write it with strongroom put, or import it")
-    if role_exists(place, name):
-        return None  # what it holds opens nothing any more
-    if held.template is None:
-        check_no_other_fields(held, name)
-    return parse_database_url(Secret(held.value), name)
+    if role_exists(context, name):
+        return None  # because the server changed the password when it created the role
+    if stored.template is None:
+        check_no_other_fields(stored, name)
+    return parse_database_url(Secret(stored.value), name)
 
 
-def role_exists(place: AdoptionContext, name: str) -> bool:
-    """Whether the server has the secret's static role."""
-    return place.scope.static_role(name) in place.session.list("database/static-roles")
+def role_exists(context: AdoptionContext, name: str) -> bool:
+    """Return whether the server has the secret's static role."""
+    return context.scope.static_role(name) in context.session.list("database/static-roles")
 
 
-def _check_endpoint(place: AdoptionContext, name: str, url: URL) -> None:
-    """The server would change a user's password on the declared database, and only there."""
-    declared = place.declaration().deployment(place.scope).database
+def _check_endpoint(context: AdoptionContext, name: str, url: URL) -> None:
+    """Check that the URL leads to the declared database, where the server sets the password.
+
+    Otherwise the server would change the password of a user of the same name there.
+    """
+    declared = context.declaration().deployment(context.scope).database
     if declared != Endpoint(str(url.host), url.port or _PORT):
         raise ConfigurationError(
-            f"{name} leads to {url.host}:{url.port or _PORT}, and the declared database of "
-            f"{place.scope} is {declared}: make the two the same first"
+            f"{name} leads to {url.host}:{url.port or _PORT}, but the declared database of "
+            f"{context.scope} is {declared}; make the two equal first"
         )
-    if url.username in (place.scope.manager_role, place.scope.owner_role):
-        raise ConfigurationError(f"{url.username} is what the server itself works with")
-
-
-def _agreed(place: AdoptionContext, name: str, url: URL, confirm: Confirm) -> bool:
-    """Check and ask; whether the manager may set the password already."""
-    redaction.live.add(Secret(str(url.password)))
-    _check_endpoint(place, name, url)
-    with database_user.connected(url) as connection:
-        unfit = database_user.unfit(connection)
-        if unfit:
-            raise ConfigurationError(f"{url.username} {unfit}; put another user's URL into {name}")
-        granted = database_user.managed_by(connection, place.scope.manager_role)
-        others = database_user.logins(connection)
-    if not granted and place.grant is None:
+    if url.username in (context.scope.manager_role, context.scope.owner_role):
         raise ConfigurationError(
-            f"{place.scope.manager_role} may not set the password of {url.username}; run as an "
+            f"{url.username} is a role that the server itself uses; put another user's URL "
+            f"into {name}"
+        )
+
+
+def _check_and_confirm(context: AdoptionContext, name: str, url: URL, confirm: Confirm) -> bool:
+    """Check the database user and ask the operator.
+
+    Returns:
+        Whether the manager may already set the user's password.
+
+    """
+    redaction.live.add(Secret(str(url.password)))
+    _check_endpoint(context, name, url)
+    with database_user.connected(url) as connection:
+        obstacle = database_user.adoption_obstacle(connection)
+        if obstacle:
+            raise ConfigurationError(
+                f"{url.username} {obstacle}; put another user's URL into {name}"
+            )
+        granted = database_user.managed_by(connection, context.scope.manager_role)
+        others = database_user.logins(connection)
+    if not granted and context.grant is None:
+        raise ConfigurationError(
+            f"{context.scope.manager_role} may not set the password of {url.username}; run as an "
             f'administrator of the database: GRANT "{url.username}" TO '
-            f'"{place.scope.manager_role}" WITH ADMIN TRUE, INHERIT FALSE, SET FALSE; or give '
+            f'"{context.scope.manager_role}" WITH ADMIN TRUE, INHERIT FALSE, SET FALSE; or pass '
             "--admin-url-file FILE, a file with such a user's URL"
         )
     if not confirm(str(url.username), others):
-        raise Declined(f"{name} is as it was")
+        raise Declined(f"{name} is unchanged")
     return granted
 
 
-def _username(place: AdoptionContext, name: str, declared: Source) -> str:
-    """Of the static role on the server, or the declared one."""
+def _static_username(context: AdoptionContext, name: str, declared: Source) -> str:
+    """Return the username in the declaration, or else that of the static role on the server."""
     if isinstance(declared, Adopted):
         return declared.username
-    role = read_data(place.session, f"database/static-roles/{place.scope.static_role(name)}")
+    role = read_data(context.session, f"database/static-roles/{context.scope.static_role(name)}")
     if role is None:
-        raise ConfigurationError(f"{name} holds a template, and its static role is gone: undo it")
+        raise ConfigurationError(
+            f"the entry of {name} has a template, but its static role does not exist; go back "
+            f"with: strongroom adopt {name} --undo"
+        )
     return str(role["username"])
 
 
-def _carry_out(place: AdoptionContext, name: str, username: str, say: Say) -> bool:
-    file = place.environment_file
-    recorded = environment_file.add(file, place.scope.service, name, username, place.template_root)
+def _run_steps(context: AdoptionContext, name: str, username: str, say: Say) -> bool:
+    file = context.environment_file
+    recorded = environment_file.add(
+        file, context.scope.service, name, username, context.template_root
+    )
     if recorded:
         say(f"recorded in {file}: {name} is adopted")
-    changes = place.apply()
+    changes = context.apply()
     if changes:
-        say("applied: the server has set another password, which it alone knows")
-    prove(place, name, username)
-    say(f"proven: what {place.scope} reads as {name} logs in as {username}")
-    place.deliver()
-    days = place.declaration().adopted(place.scope)[name].rotate_every / 86_400
-    say(f"done: another password every {days:g} days")
+        say("applied: the server has set a new password, which only it knows")
+    verify_login(context, name, username)
+    say(f"verified: {context.scope} logs in as {username} with the value of {name} that it reads")
+    context.deliver()
+    days = context.declaration().adopted(context.scope)[name].rotate_every / 86_400
+    say(f"done: the server sets a new password every {days:g} days")
     return recorded or bool(changes)
 
 
-def prove(place: AdoptionContext, name: str, username: str) -> None:
-    """Log in with what the service reads.
+def verify_login(context: AdoptionContext, name: str, username: str) -> None:
+    """Log in to the database with the URL that the service reads.
 
     Raises:
-        DatabaseRefused: it opens nothing.
-        ConfigurationError: it is somebody else's URL.
+        DatabaseRefused: If the login fails.
+        ConfigurationError: If it is the URL of another user.
 
     """
-    url = parse_database_url(place.read(name), name)
+    url = parse_database_url(context.read(name), name)
     with database_user.connected(url):
         pass
     if url.username != username:
         raise ConfigurationError(f"{name} is a URL of {url.username}, not of {username}")
 
 
-def unfinished(place: AdoptionContext, name: str, error: StrongroomError) -> Unfinished:
-    """*error*, with what works now and how to go on."""
+def unfinished_error(context: AdoptionContext, name: str, error: StrongroomError) -> Unfinished:
+    """Return an error with the reason, the password that works now, and how to continue."""
     try:
-        new = role_exists(place, name)
+        new = role_exists(context, name)
         works = "the server's password is in use" if new else "the old password is in use"
     except StrongroomError:
-        works = "which password is in use can't be told now"
+        works = "it is unknown which password is in use"
     reason = " ".join(str(error).split())
     return Unfinished(
-        f"{reason}\n{works}; run the same command again to go on, or go back with: "
+        f"{reason}\n{works}; run the same command again to continue, or go back with: "
         f"strongroom adopt {name} --undo"
     )

@@ -1,4 +1,4 @@
-"""The database user of a URL, as the database knows it: who is logged in, who may change it."""
+"""Queries about the database user of a URL: its sessions, its attributes and its manager."""
 
 from __future__ import annotations
 
@@ -13,17 +13,27 @@ from sqlalchemy import URL
 from app_integration.errors import StrongroomError
 
 CONNECT_SECONDS: Final = 5
-#: PostgreSQL 16: who may change a role's password is told by ADMIN OPTION on it.
-OLDEST: Final = 160_000
+#: PostgreSQL 16, because only since then ADMIN OPTION decides who may set a role's password.
+MIN_VERSION: Final = 160_000
 
 
 class DatabaseRefused(StrongroomError):
-    """The database doesn't answer, or not as needed; the message never holds a password."""
+    """The database is unreachable or rejected a statement.
+
+    The message never contains a password.
+    """
 
 
 @dataclass(frozen=True, slots=True)
 class DatabaseLogin:
-    """One session that is open under the user."""
+    """An open session of a database user.
+
+    Attributes:
+        application: Name that the client reports; it may be empty.
+        address: IP address of the client; empty for a connection over a Unix socket.
+        state: State such as ``active`` or ``idle``.
+
+    """
 
     application: str
     address: str
@@ -37,10 +47,12 @@ class DatabaseLogin:
 
 @contextmanager
 def connected(url: URL) -> Iterator[psycopg.Connection]:
-    """As the user of *url* itself, whatever role a login would set; commits each statement.
+    """Open a connection as the user of *url*, in autocommit mode.
+
+    The connection does not switch to another role, even if a login of the user normally does.
 
     Raises:
-        DatabaseRefused: no connection, or a statement failed.
+        DatabaseRefused: If the connection or a statement fails.
 
     """
     query = {key: value for key, value in url.query.items() if isinstance(value, str)}
@@ -62,7 +74,7 @@ def connected(url: URL) -> Iterator[psycopg.Connection]:
 
 
 def logins(connection: psycopg.Connection) -> list[DatabaseLogin]:
-    """The other sessions of the user that *connection* is logged in as."""
+    """Return the other sessions of the user of *connection*, oldest first."""
     rows = connection.execute(
         "SELECT application_name, coalesce(host(client_addr), ''), coalesce(state, '')"
         " FROM pg_stat_activity"
@@ -71,30 +83,33 @@ def logins(connection: psycopg.Connection) -> list[DatabaseLogin]:
     return [DatabaseLogin(*row) for row in rows.fetchall()]
 
 
-def unfit(connection: psycopg.Connection) -> str | None:
-    """Return why the user that *connection* is logged in as can't be adopted; None if they can.
+def adoption_obstacle(connection: psycopg.Connection) -> str | None:
+    """Return why the user of *connection* cannot be adopted, or None if it can.
 
-    The declaration doesn't tell: such a user is known to the database alone.
+    A check of the declaration cannot replace this one, because only the database knows the
+    attributes of the user.
     """
     row = connection.execute(
         "SELECT rolsuper, rolvaliduntil < 'infinity' FROM pg_roles WHERE rolname = session_user"
     ).fetchone()
-    superuser, ends = row or (False, False)
+    superuser, expires = row or (False, False)
     if superuser:
         return "is a superuser, and no manager may set its password"
-    return "ends at a set time, as a leased user does" if ends else None
+    return "expires at a set time, as a leased user does" if expires else None
 
 
 def managed_by(connection: psycopg.Connection, manager: str) -> bool:
-    """Whether *manager* may set the password of the user that *connection* is logged in as.
+    """Return whether *manager* may set the password of the user of *connection*.
 
     Raises:
-        DatabaseRefused: the server is older than PostgreSQL 16.
+        DatabaseRefused: If the server is older than PostgreSQL 16.
 
     """
-    if connection.info.server_version < OLDEST:
+    if connection.info.server_version < MIN_VERSION:
         version = connection.info.server_version // 10_000
-        raise DatabaseRefused(f"PostgreSQL {version} has no ADMIN OPTION on a user; 16 has")
+        raise DatabaseRefused(
+            f"PostgreSQL {version} has no ADMIN OPTION on a user; upgrade to 16 or newer"
+        )
     row = connection.execute(
         "SELECT 1 FROM pg_auth_members WHERE admin_option"
         " AND roleid = to_regrole(quote_ident(session_user))"

@@ -1,4 +1,4 @@
-"""The ways out of an adoption: back to a plain value, and another password at once."""
+"""Reversal of an adoption, and immediate rotation of an adopted secret's password."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from app_integration.names import COMPOSED_KEY, DATABASE_MOUNT, VALUE_KEY
 from app_integration.permissions import need
 from app_integration.secret import Secret
 from app_integration.sources.adopted_secret import compose
-from vault.adoption.adopt import AdoptionContext, prove, role_exists, unfinished
+from vault.adoption.adopt import AdoptionContext, role_exists, unfinished_error, verify_login
 from vault.declare.edit import environment_file
 from vault.declare.schema.adopted import Adopted
 from vault.dotenv.swap import Say
@@ -25,126 +25,145 @@ from vault.reconcile.resources.static_roles import (
 )
 from vault.reconcile.resources.static_roles import template_from_url as template_of
 
-#: Seconds that a password must still live, so that it isn't changed while it is being kept.
-_QUIET: Final = 60
-_LENGTH: Final = 40  # characters of a password that is made here
+#: Minimum TTL of the password in seconds, so that no rotation happens while it is being stored.
+_MIN_TTL: Final = 60
+_LENGTH: Final = 40  # characters of a generated password
 
 #: Sets the password of a database user, as an administrator of the database.
 SetPassword = Callable[[str, Secret], None]
 
 
 def undo(
-    place: AdoptionContext, name: str, set_password: SetPassword | None, say: Say
+    context: AdoptionContext, name: str, set_password: SetPassword | None, say: Say
 ) -> Secret | None:
-    """Give *name* a plain value again, with a password that nobody changes.
+    """Change an adopted secret back to a plain value, with a password that the server never sets.
 
-    The server's last password is kept, so that files and processes that have it work on. When the
-    server has none any more, *set_password* sets another.
+    The secret keeps the server's last password, so that files and processes with it continue to
+    work. If the server no longer has a password, *set_password* sets a new one.
 
-    Gives the value; None when it wasn't adopted.
+    Args:
+        context: Declaration, sessions and operations.
+        name: Name of the secret.
+        set_password: Sets the password of a database user, or None if there is no administrator.
+        say: Receives each line of progress.
+
+    Returns:
+        The value, or None if the secret was not adopted.
 
     Raises:
-        ConfigurationError: no password is known, and none can be set; nothing was changed.
-        Unfinished: a later step failed.
+        ConfigurationError: If no password is known, and none can be set. Nothing was changed.
+        Unfinished: If a later step failed.
 
     """
-    source = place.declaration().secrets(place.scope).get(name)
-    held = read_entry(place.session, place.scope.secret(name))
-    exists = role_exists(place, name)
-    # The note that the role is ours goes last: until then a run that was killed is known by it.
-    record = record_path(place.scope.environment, StaticRole.kind, place.scope.static_role(name))
-    template = held.template is not None
+    source = context.declaration().secrets(context.scope).get(name)
+    stored = read_entry(context.session, context.scope.secret(name))
+    exists = role_exists(context, name)
+    # Delete the ownership metadata of the role last, because it shows the next run that this one
+    # was killed halfway.
+    record = record_path(
+        context.scope.environment, StaticRole.kind, context.scope.static_role(name)
+    )
+    template = stored.template is not None
     if not (
-        exists or template or isinstance(source, Adopted) or read_ownership(place.session, record)
+        exists or template or isinstance(source, Adopted) or read_ownership(context.session, record)
     ):
-        say(f"{name} isn't adopted: nothing to undo")
+        say(f"{name} is not adopted: nothing to undo")
         return None
-    if template and not exists and held.value is None and set_password is None:
+    if template and not exists and stored.value is None and set_password is None:
         raise ConfigurationError(
-            f"the server has no password for {name}; give --admin-url-file FILE, a file with the "
-            "URL of an administrator of the database, who sets one"
+            f"the server has no password for {name}; pass --admin-url-file FILE, a file with the "
+            "URL of an administrator of the database, so that a new one can be set"
         )
     try:
-        _keep(place, name, source, set_password, say)
-        merge_metadata(place.session, place.scope.secret(name), {COMPOSED_KEY: None})
-        value = _let_go(place, name, say)
-        place.session.delete(metadata_path(record))
+        _write_plain_value(context, name, source, set_password, say)
+        merge_metadata(context.session, context.scope.secret(name), {COMPOSED_KEY: None})
+        value = _stop_rotation(context, name, say)
+        context.session.delete(metadata_path(record))
     except StrongroomError as error:
-        raise unfinished(place, name, error) from None
-    say(f"done: {name} is a plain value, which logs in")
+        raise unfinished_error(context, name, error) from None
+    say(f"done: {name} is a plain value again, and the login with it works")
     return value
 
 
-def _let_go(place: AdoptionContext, name: str, say: Say) -> Secret:
-    """Have neither declaration nor server change the password; gives the proven value."""
-    file = place.environment_file
-    if environment_file.remove(file, place.scope.service, name, place.template_root):
-        say(f"recorded in {file}: {name} is given")
-    if role_exists(place, name):
-        place.session.delete(f"{DATABASE_MOUNT}/static-roles/{place.scope.static_role(name)}")
-        say("the server changes the password no more")
-    place.apply()
-    value = place.read(name)
-    prove(place, name, str(parse_database_url(value, name).username))
-    place.deliver()
+def _stop_rotation(context: AdoptionContext, name: str, say: Say) -> Secret:
+    """Remove the secret's adoption from declaration and server, and return the verified value."""
+    file = context.environment_file
+    if environment_file.remove(file, context.scope.service, name, context.template_root):
+        say(f"recorded in {file}: {name} is given again")
+    if role_exists(context, name):
+        context.session.delete(f"{DATABASE_MOUNT}/static-roles/{context.scope.static_role(name)}")
+        say("the server no longer changes the password")
+    context.apply()
+    value = context.read(name)
+    verify_login(context, name, str(parse_database_url(value, name).username))
+    context.deliver()
     return value
 
 
-def _keep(
-    place: AdoptionContext, name: str, source: object, set_password: SetPassword | None, say: Say
+def _write_plain_value(
+    context: AdoptionContext, name: str, source: object, set_password: SetPassword | None, say: Say
 ) -> None:
-    """Write the secret's plain value, with the password of now."""
-    path = place.scope.secret(name)
-    held = read_entry(place.session, path)
-    if held.template is None and not role_exists(place, name):
+    """Write the secret's plain value with the current password."""
+    path = context.scope.secret(name)
+    stored = read_entry(context.session, path)
+    if stored.template is None and not role_exists(context, name):
         return
-    # A run that was killed has written a plain value; the server may have changed that password.
-    template = held.template or template_of(Secret(held.value), name)
-    if role_exists(place, name):
-        username, password = _current(place, name)
+    # Use the plain value as template if there is none: an earlier run that was killed wrote it, and
+    # the server may have changed the password since.
+    template = stored.template or template_of(Secret(stored.value), name)
+    if role_exists(context, name):
+        username, password = _read_credentials(context, name)
         value = compose(template, username, password.reveal())
-    elif held.value is not None:
-        value = Secret(held.value)
+    elif stored.value is not None:
+        value = Secret(stored.value)
     elif set_password is not None and isinstance(source, Adopted):
         password = generate_value(_LENGTH, "alphanumeric")
         set_password(source.username, password)
         value = compose(template, source.username, password.reveal())
     else:
-        raise ConfigurationError(f"{name} isn't declared as adopted: whose password to set?")
+        raise ConfigurationError(
+            f"{name} is not declared as adopted, so its database user is unknown; declare it again"
+        )
     plain = {VALUE_KEY: value.reveal()}
-    if held.fields != plain:
-        write_entry(place.session, path, plain, held.version)
-        say(f"{name} holds a plain value: the password of now")
+    if stored.fields != plain:
+        write_entry(context.session, path, plain, stored.version)
+        say(f"{name} has a plain value with the current password")
 
 
-def _current(place: AdoptionContext, name: str) -> tuple[str, Secret]:
-    """User and password, which the server won't change within the next minute."""
-    role = place.scope.static_role(name)
+def _read_credentials(context: AdoptionContext, name: str) -> tuple[str, Secret]:
+    """Return username and password, which the server does not change for at least a minute."""
+    role = context.scope.static_role(name)
     path = need("read-static-user", role).path
-    data = place.session.get(path)["data"]
-    if data["ttl"] < _QUIET:
-        place.session.post(f"{DATABASE_MOUNT}/rotate-role/{role}", retry=False)
-        data = place.session.get(path)["data"]
+    data = context.session.get(path)["data"]
+    if data["ttl"] < _MIN_TTL:
+        context.session.post(f"{DATABASE_MOUNT}/rotate-role/{role}", retry=False)
+        data = context.session.get(path)["data"]
     return data["username"], Secret(data["password"])
 
 
-def rotate(place: AdoptionContext, name: str, say: Say) -> None:
-    """Have the server set another password now, and the agent see it.
+def rotate(context: AdoptionContext, name: str, say: Say) -> None:
+    """Rotate the password of an adopted secret now, and deliver the new one.
+
+    Args:
+        context: Declaration, sessions and operations.
+        name: Name of the secret.
+        say: Receives each line of progress.
 
     Raises:
-        ConfigurationError: *name* isn't adopted; nothing was changed.
-        StrongroomError: the server refused, or the new password opens nothing.
+        ConfigurationError: If the secret is not adopted. Nothing was changed.
+        StrongroomError: If the server rejects the rotation, or the login with the new password
+            fails.
 
     """
-    source = place.declaration().secrets(place.scope).get(name)
+    source = context.declaration().secrets(context.scope).get(name)
     if not isinstance(source, Adopted):
         raise ConfigurationError(
-            f"{name} isn't adopted by {place.scope}, so the server can't change its password; "
-            f"write another with strongroom put {name}, or adopt it"
+            f"{name} is not adopted by {context.scope}, so the server cannot change its password; "
+            f"write a new one with strongroom put {name}, or adopt it"
         )
-    role = place.scope.static_role(name)
-    place.session.post(f"{DATABASE_MOUNT}/rotate-role/{role}", retry=False)
-    say(f"the server has set another password of {source.username}; the old one opens nothing")
-    prove(place, name, source.username)
-    say(f"proven: what {place.scope} reads as {name} logs in")
-    place.deliver()
+    role = context.scope.static_role(name)
+    context.session.post(f"{DATABASE_MOUNT}/rotate-role/{role}", retry=False)
+    say(f"the server has set a new password of {source.username}; the old one no longer works")
+    verify_login(context, name, source.username)
+    say(f"verified: {context.scope} logs in with the value of {name} that it reads")
+    context.deliver()
