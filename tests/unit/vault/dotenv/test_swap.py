@@ -169,7 +169,8 @@ def test_finish_keeps_a_backup_with_other_values(env: Path) -> None:
     with pytest.raises(ValuesDiffer) as caught:
         finish(env, reads(db_password="hunter23"))
     assert str(caught.value) == (
-        f"the server's value differs from the file's for db-password; {env}.before-strongroom stays; "
+        "the server's value differs from the file's for db-password; "
+        f"{env}.before-strongroom stays; "
         "if they were changed on purpose, delete it yourself"
     )
     assert swap.backup_path(env).read_text() == OLD
