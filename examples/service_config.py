@@ -1,4 +1,4 @@
-"""What the small services are told: the part of the delivered config that they use."""
+"""Config model of the small services: the part of the delivered file that they use."""
 
 from __future__ import annotations
 
@@ -11,23 +11,29 @@ from app_integration import get_secret, redaction
 
 
 class Jwt(BaseModel):
-    """How texts are signed."""
+    """The section ``jwt`` of the delivered file, with the signing key."""
 
     secret: SecretStr
 
 
 class ServiceConfig(BaseModel):
-    """The delivered file holds more; what isn't named here is passed over."""
+    """The config of a small service. Other sections of the delivered file are ignored."""
 
     jwt: Jwt
 
     def model_post_init(self, _context: object, /) -> None:
-        """Tell the log filter what was delivered."""
+        """Register the delivered secret for redaction in logs."""
         redaction.live.add(self.jwt.secret.get_secret_value())
 
 
 def sign(text: str, config: ServiceConfig) -> dict[str, str]:
-    """The signatures of *text* under the secret as delivered, and as the server gives it."""
+    """Return the HMAC-SHA256 of *text* under the secret from each source.
+
+    Returns:
+        Hexadecimal signatures: ``delivered`` with the secret from the config file, ``read`` with
+        the secret from the server. They are equal unless a rotation is not delivered yet.
+
+    """
     keys = {
         "delivered": config.jwt.secret.get_secret_value(),
         "read": get_secret("jwt-secret").reveal(),
@@ -39,10 +45,10 @@ def sign(text: str, config: ServiceConfig) -> dict[str, str]:
 
 
 def fail(config: ServiceConfig) -> NoReturn:
-    """Make the mistake that redaction is there for.
+    """Put a secret into an exception's message, the mistake that redaction protects against.
 
     Raises:
-        ValueError: always, with the secret in its text.
+        ValueError: Always, with the secret in its message.
 
     """
     key = config.jwt.secret.get_secret_value()

@@ -1,4 +1,4 @@
-"""Serves it: ``python -m examples.django_service PORT``."""
+"""Entry point of the Django service: ``python -m examples.django_service PORT``."""
 
 from __future__ import annotations
 

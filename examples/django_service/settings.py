@@ -1,4 +1,4 @@
-"""Django's settings; the secret key is delivered."""
+"""Django's settings. ``SECRET_KEY`` comes from the delivered config file."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What it answers."""
+"""Views and routes of the Django service."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from examples.service_config import fail, sign
 
 
 def sign_text(request: HttpRequest) -> JsonResponse:
-    """Sign the query's ``text``."""
+    """Return the signatures of the query parameter ``text``."""
     return JsonResponse(sign(request.GET["text"], settings.CONFIG.current()))
 
 
 def fail_loudly(_request: HttpRequest) -> NoReturn:
-    """Show what of a secret in an exception gets into the log."""
+    """Raise an exception that contains a secret, to show that the log redacts it."""
     fail(settings.CONFIG.current())
 
 

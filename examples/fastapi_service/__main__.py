@@ -1,4 +1,4 @@
-"""Serves it: ``python -m examples.fastapi_service PORT``."""
+"""Entry point of the FastAPI service: ``python -m examples.fastapi_service PORT``."""
 
 from __future__ import annotations
 
@@ -17,17 +17,18 @@ config = init(app, ServiceConfig)
 
 @app.get("/sign")
 def sign_text(text: str) -> dict[str, str]:
-    """Sign *text*."""
+    """Return the signatures of *text*."""
     return sign(text, config.current())
 
 
 @app.get("/fail")
 def fail_loudly() -> None:
-    """Show what of a secret in an exception gets into the log."""
+    """Raise an exception that contains a secret, to show that the log redacts it."""
     fail(config.current())
 
 
 if __name__ == "__main__":
-    # uvicorn ends gracefully, and then does with the signal what was to be done before.
+    # uvicorn shuts down gracefully and then runs the previous signal handler, so that this one
+    # makes the process exit with 0.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     uvicorn.run(app, host="127.0.0.1", port=int(sys.argv[1]))

@@ -1,4 +1,4 @@
-"""Serves it: ``python -m examples.flask_service PORT``."""
+"""Entry point of the Flask service: ``python -m examples.flask_service PORT``."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ config = init(app, ServiceConfig)
 
 @app.get("/sign")
 def sign_text() -> Response:
-    """Sign the query's ``text``."""
+    """Return the signatures of the query parameter ``text``."""
     return jsonify(sign(request.args["text"], config.current()))
 
 
 @app.get("/fail")
 def fail_loudly() -> Response:
-    """Show what of a secret in an exception gets into the log."""
+    """Raise an exception that contains a secret, to show that the log redacts it."""
     fail(config.current())
 
 

@@ -1,4 +1,4 @@
-"""Serves the store: ``python -m examples.gaara_store``."""
+"""Entry point of the store: ``python -m examples.gaara_store``."""
 
 from __future__ import annotations
 
@@ -22,9 +22,14 @@ log = logging.getLogger("gaara_store")
 
 
 def main() -> int:
-    """Serve until SIGTERM or SIGINT; gives 1 when the store can't start.
+    """Serve until SIGTERM or SIGINT.
 
-    Whatever runs it starts it again: then what was away at the start may be back.
+    The service manager should restart the store after an exit code of 1, because the server that
+    was unavailable may have recovered.
+
+    Returns:
+        The exit code: 1 if the store cannot start.
+
     """
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
@@ -32,10 +37,10 @@ def main() -> int:
         host = os.environ.get("STRONGROOM_STORE_HOST", "127.0.0.1")
         _serve(create_app(), host, os.environ.get("STRONGROOM_STORE_PORT", "8080"))
     except (StrongroomError, OperationalError) as error:
-        log.error("the store can't start: %s", error)  # noqa: TRY400 (no traceback: it says it all)
+        log.error("the store cannot start: %s", error)  # noqa: TRY400 (the message is enough)
         return 1
     finally:
-        # The leased database user ends with the process that leased it.
+        # Revoke the lease of the database user, because no other process uses it.
         app_integration.close()
     return 0
 

@@ -13,7 +13,7 @@ from app_integration.integrations.flask import serve_metrics
 from examples.gaara_store import auth, database, health
 from examples.gaara_store.config import StoreConfig
 from examples.gaara_store.database import Users
-from examples.gaara_store.problems import handle_problems
+from examples.gaara_store.problems import register_error_handlers
 from examples.gaara_store.routes import account, export
 from examples.gaara_store.signing import SigningKeys
 from examples.gaara_store.store import EXTENSION, Store
@@ -24,16 +24,16 @@ MAX_REQUEST: Final = 64 * 1024  # bytes
 def create_app(
     config_file: ConfigFile[StoreConfig] | None = None, engine: Engine | None = None
 ) -> Flask:
-    """The application, its tables created.
+    """Create the tables and return the application.
 
     Args:
-        config_file: by default the one that ``STRONGROOM_CONFIG`` names.
-        engine: by default one with leased users, for the database that the config names.
+        config_file: By default, the file that ``STRONGROOM_CONFIG`` names.
+        engine: By default, an engine with leased users for the database that the config names.
 
     Raises:
-        ConfigRejected: no usable config was delivered.
-        StrongroomError: no database user can be leased.
-        OperationalError: the database doesn't answer.
+        ConfigRejected: If no usable config was delivered.
+        StrongroomError: If no database user can be leased.
+        OperationalError: If the database is unavailable.
 
     """
     redaction.install()
@@ -46,5 +46,5 @@ def create_app(
     for part in (auth, account, export, health):
         app.register_blueprint(part.blueprint)
     serve_metrics(app)
-    handle_problems(app, users.keys)
+    register_error_handlers(app, users.keys)
     return app

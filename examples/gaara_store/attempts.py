@@ -1,10 +1,11 @@
-"""How often somebody may try to log in, counted in Redis.
+"""A rate limit for logins, counted in Redis.
 
-It fails closed: while Redis is away, nobody logs in. Otherwise whoever can disturb Redis could
-guess passwords without limit. Users who are logged in don't notice: their tokens need no Redis.
+It fails closed: while Redis is unavailable, every login is rejected. Otherwise an attacker who can
+disturb Redis could guess passwords without limit. Users who are logged in are not affected, because
+verifying their tokens does not need Redis.
 
-It counts by user name. So guessing from many addresses is stopped too, at a price: whoever knows a
-name can keep its owner from logging in for :data:`WINDOW`.
+Attempts are counted per user name. This also stops guessing from many addresses. The price is that
+an attacker who knows a user name can block that user's login for :data:`WINDOW` seconds.
 """
 
 from __future__ import annotations
@@ -28,37 +29,50 @@ TIMEOUT: Final = 2.0  # seconds, to connect and for each answer
 
 @dataclass(frozen=True, slots=True)
 class LoginAttempts:
-    """The counters at *url*.
+    """The login counters in the Redis server at *url*.
 
-    Each use has a connection of its own. That costs little beside checking a password, and the URL
-    is always the one delivered last.
+    Each call opens a connection of its own. That costs little compared with checking a password,
+    and ensures that the call uses the URL that was delivered last.
     """
 
     url: SecretStr
 
     def count(self, username: str) -> int:
-        """Count one more attempt; gives the seconds to wait before the next, 0 for none.
+        """Count one more attempt.
+
+        Returns:
+            The seconds to wait before the next attempt. If it is 0, this attempt may continue.
 
         Raises:
-            Unavailable: Redis doesn't answer; the attempt must not go on.
+            Unavailable: If Redis cannot be reached. The attempt must not continue.
 
         """
         key = _key(username)
         with self._client() as client, client.pipeline(transaction=True) as pipeline:
-            # In one transaction, so that no counter is ever left without an end.
+            # In one transaction, so that no counter is ever left without a TTL.
             pipeline.set(key, 0, ex=WINDOW, nx=True)
             pipeline.incr(key)
             pipeline.ttl(key)
             _, attempts, left = pipeline.execute()
         return max(int(left), 1) if attempts > LIMIT else 0
 
-    def forget(self, username: str) -> None:
-        """Begin at zero again: the password was right. Raises as :meth:`count` does."""
+    def reset(self, username: str) -> None:
+        """Delete the counter of *username*, after a login with the right password.
+
+        Raises:
+            Unavailable: If Redis cannot be reached.
+
+        """
         with self._client() as client:
             client.delete(_key(username))
 
     def ping(self) -> None:
-        """Ask for an answer. Raises as :meth:`count` does."""
+        """Send PING to Redis.
+
+        Raises:
+            Unavailable: If Redis cannot be reached.
+
+        """
         with self._client() as client:
             client.ping()
 

@@ -1,4 +1,4 @@
-"""Registration, login, and what a view needs to know who asks."""
+"""Registration, login, and the decorator that authenticates a view's user."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ blueprint = Blueprint("auth", __name__)
 
 Username = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_.-]{2,39}$")]
 Password = Annotated[SecretStr, Field(min_length=12, max_length=128)]
-#: As browsers check it; ASCII only, one address.
+#: One ASCII address. Browsers check the same pattern.
 Email = Annotated[
     str,
     Field(
@@ -32,13 +32,13 @@ Email = Annotated[
     ),
 ]
 
-#: Nobody's password. Checking it takes as long as checking a user's, so that the time of an answer
-#: doesn't tell who is registered.
-_NOBODY: Final = generate_password_hash("nobody")
+#: No user has this password. It is checked for unknown names, because otherwise the response time
+#: would show which names are registered.
+_DUMMY_HASH: Final = generate_password_hash("nobody")
 
 
 class Credentials(BaseModel):
-    """Who wants in: by user name, or by the e-mail address they registered with."""
+    """A login: a password, and either the user name or the e-mail address of the account."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -47,7 +47,7 @@ class Credentials(BaseModel):
 
 
 class Registration(Credentials):
-    """A new user."""
+    """A new user's credentials and personal data."""
 
     username: Username
     email: Email
@@ -57,66 +57,73 @@ class Registration(Credentials):
 
 @blueprint.post("/register")
 def register() -> tuple[Response, HTTPStatus]:
-    """Add a user."""
-    given = Registration.model_validate_json(request.get_data())
+    """Add a user and return the new id."""
+    registration = Registration.model_validate_json(request.get_data())
     try:
         user_id = current_store().users.add(
-            given.username,
-            generate_password_hash(given.password.get_secret_value()),
-            email=given.email,
-            phone=given.phone,
-            address=given.address,
+            registration.username,
+            generate_password_hash(registration.password.get_secret_value()),
+            email=registration.email,
+            phone=registration.phone,
+            address=registration.address,
         )
     except UsernameTaken:
-        raise Conflict("that user name is taken") from None
+        raise Conflict("that user name is taken; choose another") from None
     return jsonify(id=str(user_id)), HTTPStatus.CREATED
 
 
 @blueprint.post("/login")
 def login() -> Response:
-    """Give a token for a name and its password."""
-    given = Credentials.model_validate_json(request.get_data())
+    """Return a login token for a user name or e-mail address and its password."""
+    credentials = Credentials.model_validate_json(request.get_data())
     store = current_store()
-    if wait := store.attempts.count(given.username):
+    if wait := store.attempts.count(credentials.username):
         raise TooManyRequests("too many attempts; wait before the next", retry_after=wait)
-    user = _who(store.users.find(given.username), given.password.get_secret_value())
+    users = store.users.find(credentials.username)
+    user = _find_match(users, credentials.password.get_secret_value())
     if user is None:
-        refuse("user name or password is wrong")
-    store.attempts.forget(given.username)
-    token = tokens.issue(user.id, store.signing.newest(), now=datetime.now(UTC))
+        raise_unauthorized("user name or password is wrong")
+    store.attempts.reset(credentials.username)
+    token = tokens.issue(user.id, store.signing.signing_key(), now=datetime.now(UTC))
     return jsonify(token=token, expires_in=int(tokens.LIFETIME.total_seconds()))
 
 
-def _who(users: list[User], password: str) -> User | None:
-    """Of *users*, the one whose password it is; somebody's is checked in any case."""
-    hashes = [user.password_hash for user in users] or [_NOBODY]
+def _find_match(users: list[User], password: str) -> User | None:
+    """Return the one of *users* that has *password*.
+
+    If *users* is empty, a dummy hash is checked, so that the response takes as long.
+    """
+    hashes = [user.password_hash for user in users] or [_DUMMY_HASH]
     matches = [check_password_hash(known, password) for known in hashes]
-    return next((user for user, right in zip(users, matches, strict=False) if right), None)
+    return next((user for user, matched in zip(users, matches, strict=False) if matched), None)
 
 
 def require_user(view: Callable[[UUID], Response]) -> Callable[[], Response]:
-    """Let only logged-in users in; the *view* is given the id of who asks."""
+    """Decorate *view* so that it requires a valid login token.
+
+    The decorated view is called with the id of the authenticated user.
+    """
 
     @wraps(view)
-    def checked() -> Response:
-        given = request.authorization
-        token = given.token if given and given.type == "bearer" else None
+    def authenticated_view() -> Response:
+        authorization = request.authorization
+        token = authorization.token if authorization and authorization.type == "bearer" else None
         if not token:
-            refuse("log in first, and send the token as: Authorization: Bearer …")
+            raise_unauthorized("log in first, and send the token as: Authorization: Bearer …")
         try:
-            user_id = tokens.verify(token, current_store().signing.accepted())
+            user_id = tokens.verify(token, current_store().signing.verification_keys())
         except tokens.InvalidToken:
-            refuse("log in again: the token has expired or isn't valid")
+            raise_unauthorized("log in again: the token has expired or is not valid")
         return view(user_id)
 
-    return checked
+    return authenticated_view
 
 
-def refuse(message: str) -> NoReturn:
-    """Answer 401.
+def raise_unauthorized(message: str) -> NoReturn:
+    """Raise the error that becomes a response with status 401.
 
     Raises:
-        Unauthorized: always.
+        Unauthorized: Always.
 
     """
     raise Unauthorized(message, www_authenticate=WWWAuthenticate("bearer"))

@@ -1,6 +1,6 @@
-"""The config file that the agent delivers: ``agent/templates/gaara-store/app.yaml.j2``.
+"""Model of the config file that the agent delivers: ``agent/templates/gaara-store/app.yaml.j2``.
 
-The same model checks a file before it is delivered, so one that doesn't fit never gets here.
+The delivery validates a file with the same model, so an invalid file is never delivered.
 """
 
 from __future__ import annotations
@@ -11,13 +11,16 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
 from app_integration import redaction
 
-Given = Annotated[SecretStr, Field(min_length=1)]
-#: HS256 wants a key as long as its hash, 32 bytes.
+NonEmptySecret = Annotated[SecretStr, Field(min_length=1)]
+#: HS256 needs a key at least as long as its hash, which is 32 bytes.
 SigningKey = Annotated[SecretStr, Field(min_length=32)]
 
 
 class _Section(BaseModel):
-    """Refuses unknown keys, and tells the log filter each secret before anything can log it."""
+    """Base of all sections: it rejects unknown keys and registers secrets for redaction.
+
+    The secrets are registered on creation, before any code can log them.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -28,40 +31,40 @@ class _Section(BaseModel):
 
 
 class Database(_Section):
-    """Where the database is. The user in the URL is not used: connections have leased users."""
+    """Address of the database. Its user is not used, because connections have leased users."""
 
-    url: Given
+    url: NonEmptySecret
 
 
 class Redis(_Section):
-    """Where login attempts are counted."""
+    """Address of the Redis server that counts login attempts."""
 
-    url: Given
+    url: NonEmptySecret
 
 
 class Jwt(_Section):
-    """How login tokens are signed."""
+    """Signing key of login tokens."""
 
     secret: SigningKey
 
 
 class Smtp(_Section):
-    """The account that exports are sent from.
+    """Mail account that sends the exports.
 
     Attributes:
-        sender: its address; made from *username* when None.
+        sender: Address of the account. If None, it is ``username@host``.
 
     """
 
     host: Annotated[str, Field(min_length=1)]
     port: Annotated[int, Field(ge=1, le=65_535)]
     username: Annotated[str, Field(min_length=1)]
-    password: Given
+    password: NonEmptySecret
     sender: str | None = None
 
 
 class StoreConfig(_Section):
-    """All that the store is told, its secrets included."""
+    """The whole config of the store, with its secrets."""
 
     database: Database
     redis: Redis

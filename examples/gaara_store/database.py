@@ -1,4 +1,4 @@
-"""Users in PostgreSQL: personal data encrypted, connections under leased database users."""
+"""Users of the store in PostgreSQL, with encrypted personal data and leased database users."""
 
 from __future__ import annotations
 
@@ -25,17 +25,18 @@ from examples.gaara_store.tables import Base
 
 CONNECT_TIMEOUT: Final = 3  # seconds
 POOL_TIMEOUT: Final = 5.0  # seconds to wait for a connection that another request uses
-CUSTOMERS: Final = 100_000  # expected: so coarse is the index by which e-mails are found
+CUSTOMERS: Final = 100_000  # expected; the blind index of e-mail addresses is sized for it
 
 
 class UsernameTaken(Exception):
-    """Another user has that name."""
+    """Another user has the requested user name."""
 
 
 class User(EncryptedRow, Base):
-    """One row; what the database has of *email*, *phone* and *address* are tokens.
+    """A row of the table of users. The database stores encrypted tokens of the personal data.
 
-    Each is bound to the row's id, so that one copied to another user's row doesn't open there.
+    Each token is bound to the row's id, so one that is copied to another user's row cannot be
+    decrypted there.
     """
 
     __tablename__ = "users"
@@ -50,7 +51,7 @@ class User(EncryptedRow, Base):
 
 @dataclass(frozen=True, slots=True)
 class Profile:
-    """A user's own data, readable."""
+    """A user's own data, decrypted."""
 
     id: UUID
     username: str
@@ -60,17 +61,17 @@ class Profile:
 
 
 def connect(url: SecretStr) -> Engine:
-    """The engine for the database at *url*, under leased users; nothing is sent yet."""
+    """Return an engine with leased users for the database at *url*, without connecting."""
     return database_engine(
         url=url.get_secret_value(),
-        hide_parameters=True,  # an error's text goes to the log, a row's values must not
+        hide_parameters=True,  # because errors are logged, and a row's values must not be
         pool_timeout=POOL_TIMEOUT,
         connect_args={"connect_timeout": CONNECT_TIMEOUT, "application_name": "gaara-store"},
     )
 
 
 class Users:
-    """Everybody who registered."""
+    """The table of registered users."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
@@ -78,25 +79,25 @@ class Users:
         self.keys = Keys(engine)
 
     def create_tables(self) -> None:
-        """Create the tables unless they are there."""
+        """Create the missing tables, and index keys if no user is registered."""
         Base.metadata.create_all(self._engine)
         self._index_keys.create()
         use_index_keys(self._index_keys)
         with Session(self._engine) as session:
             empty = session.scalar(select(User.id).limit(1)) is None
-        if empty:  # with rows, another key would find none of them
+        if empty:  # because a new key would not find the rows that are indexed with another
             create_index_keys(User)
 
     def add(
         self, username: str, password_hash: str, *, email: str, phone: str, address: str
     ) -> UUID:
-        """Add a user; gives the new id.
+        """Add a user and return the new id.
 
         Raises:
-            UsernameTaken: nothing was added.
+            UsernameTaken: If another user has that name. Nothing was added.
 
         """
-        self.keys.remember()
+        self.keys.store_check_value()
         user_id = uuid4()
         user = User(
             id=user_id,
@@ -114,19 +115,22 @@ class Users:
         return user_id
 
     def find(self, login: str) -> list[User]:
-        """Whoever logs in as *login*: a user name, or an e-mail address that several may share."""
+        """Return the users whose user name or e-mail address is *login*.
+
+        A user name belongs to one user. Several users may share an e-mail address.
+        """
         with Session(self._engine) as session:
             if "@" in login:
                 return find(session, User.email, login)
             return list(session.scalars(select(User).where(User.username == login)))
 
     def profile(self, user_id: UUID) -> Profile | None:
-        """The data of *user_id*, decrypted; None when there is no such user."""
+        """Return the decrypted data of *user_id*, or None if there is no such user."""
         with Session(self._engine) as session:
             user = session.get(User, user_id)
         if user is None:
             return None
-        # The connection is back in its pool by now: decryption may have to wait for the server.
+        # Decrypt after the connection returned to its pool, because it may wait for the server.
         return Profile(
             id=user.id,
             username=user.username,
@@ -136,6 +140,12 @@ class Users:
         )
 
     def ping(self) -> None:
-        """Ask the database for an answer; raises when there is none."""
+        """Run a query.
+
+        Raises:
+            StrongroomError: If no database user can be leased.
+            SQLAlchemyError: If the database is unavailable.
+
+        """
         with self._engine.connect() as connection:
             connection.execute(select(1))

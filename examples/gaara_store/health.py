@@ -1,4 +1,4 @@
-"""What works now, part by part; no login needed, so no details."""
+"""Health check of the store and its parts. It gives no details, because it needs no login."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from app_integration.errors import StrongroomError
 from app_integration.settings import from_environment
 from app_integration.transport.http import Transport
 from examples.gaara_store.config import StoreConfig
-from examples.gaara_store.keys import GONE
+from examples.gaara_store.keys import KEYS_LOST
 from examples.gaara_store.problems import Unavailable
 from examples.gaara_store.store import current_store
 
@@ -32,33 +32,36 @@ VAULT_TIMEOUT: Final = 2.0  # seconds
 
 @blueprint.get("/health")
 def health() -> tuple[Response, HTTPStatus]:
-    """200 while the store can serve anybody, also when some part is away; else 503."""
+    """Return the state of each part.
+
+    The status is 200 while the store can answer some requests, and 503 if it cannot answer any.
+    """
     store = current_store()
-    gone = store.users.keys.gone()
+    are_keys_lost = store.users.keys.are_lost()
     parts = {
-        "vault": _works("vault", _ping_vault),
-        "database": _works("database", store.users.ping),
-        "redis": _works("redis", store.attempts.ping),
-        "config": _in_effect(store.config_file),
-        "keys": not gone,
+        "vault": _is_available("vault", _ping_vault),
+        "database": _is_available("database", store.users.ping),
+        "redis": _is_available("redis", store.attempts.ping),
+        "config": _is_config_current(store.config_file),
+        "keys": not are_keys_lost,
     }
     body = jsonify(
         status="ok" if all(parts.values()) else "degraded",
         parts=parts,
         config_age_seconds=_age(store.config_file.path, time.time()),
-        **({"message": GONE} if gone else {}),
+        **({"message": KEYS_LOST} if are_keys_lost else {}),
     )
-    # Nothing can be answered without the database, nor for long with the keys gone. All else is
-    # missed by some requests only.
-    serves = parts["database"] and parts["keys"]
-    return body, HTTPStatus.OK if serves else HTTPStatus.SERVICE_UNAVAILABLE
+    # Without the database no request can be answered, and with lost keys none for long. The other
+    # parts are needed by some requests only.
+    is_serving = parts["database"] and parts["keys"]
+    return body, HTTPStatus.OK if is_serving else HTTPStatus.SERVICE_UNAVAILABLE
 
 
-def _works(part: str, ping: Callable[[], None]) -> bool:
+def _is_available(part: str, ping: Callable[[], None]) -> bool:
     try:
         ping()
     except (StrongroomError, SQLAlchemyError, Unavailable) as error:
-        log.warning("%s doesn't answer: %s", part, error)
+        log.warning("%s is unavailable: %s", part, error)
         return False
     return True
 
@@ -75,19 +78,19 @@ def _ping_vault() -> None:
         transport.send("GET", "sys/health?standbyok=true", timeout=VAULT_TIMEOUT)
 
 
-def _in_effect(config_file: ConfigFile[StoreConfig]) -> bool:
-    """Whether the newest config is the one in use: neither delivery nor the store refused it."""
-    config_file.current()  # looks for a newer file
+def _is_config_current(config_file: ConfigFile[StoreConfig]) -> bool:
+    """Return whether the newest config is in use: neither delivery nor the store rejected it."""
+    config_file.current()  # because this loads a newer file, and sets `rejected` if it is invalid
     try:
         delivery = json.loads(status_file(config_file.path).read_text(encoding="utf-8"))["state"]
-    except FileNotFoundError:  # not delivered by an agent
+    except FileNotFoundError:  # because no agent delivered the file
         delivery = None
-    held_up = delivery in {State.REFUSED, State.WAITING}
-    return config_file.rejected is None and not held_up
+    is_blocked = delivery in {State.REFUSED, State.WAITING}
+    return config_file.rejected is None and not is_blocked
 
 
 def _age(path: Path, now: float) -> float | None:
-    """Seconds since the file at *path* was delivered; None when it is gone."""
+    """Return the seconds since the file at *path* was delivered, or None if it is missing."""
     try:
         return round(now - path.stat().st_mtime, 1)
     except OSError:

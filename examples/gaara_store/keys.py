@@ -1,8 +1,9 @@
-"""Whether the keys are still those that the stored data was encrypted with.
+"""Detection of lost encryption keys: keys that can no longer decrypt the stored data.
 
-A server in dev mode keeps its keys in memory. Started again and set up again, it has new ones under
-the same names, and a token of the old ones looks like one that was tampered with. So the store
-keeps a text that it knows, encrypted by the server itself: when that doesn't open, nothing does.
+A server in dev mode keeps its keys in memory. After a restart and a new setup it has new keys under
+the same names, and a token of the old keys looks as if it was tampered with. Therefore the store
+keeps a check value: a known plaintext that the server itself encrypted. If the server cannot
+decrypt it, no stored data can be decrypted.
 """
 
 from __future__ import annotations
@@ -27,21 +28,22 @@ from examples.gaara_store.tables import Base
 
 log = logging.getLogger(__name__)
 
-GONE: Final = (
-    "the encryption keys are gone: the secrets server was started without them, as one in dev mode "
-    "is after every restart. What was encrypted before can't be read any more; erase it, or bring "
-    "the server's data back"
+KEYS_LOST: Final = (
+    "the encryption keys are lost: the secrets server was started without them, as after every "
+    "restart in dev mode. Data that was encrypted before cannot be decrypted any more; erase it, "
+    "or restore the server's data"
 )
-KNOWN: Final = b"the keys are those of before"
+#: The bytes of the check value. They stay as they are, because stored rows contain them.
+PLAINTEXT: Final = b"the keys are those of before"
 CONTEXT: Final = b"gaara-store/key-check"
-ONLY: Final = 1  # the one row's id
+ROW_ID: Final = 1  # of the only row
 TIMEOUT: Final = 2.0  # seconds
-#: Answers 200 in every state.
+#: This path returns 200 in every state of the server.
 _STATE: Final = "sys/health?standbycode=200&sealedcode=200&uninitcode=200"
 
 
 class KeyCheck(Base):
-    """The known text, as it was encrypted before the first customer's data."""
+    """The row with the check value, which was encrypted before the first customer's data."""
 
     __tablename__ = "key_check"
 
@@ -50,62 +52,69 @@ class KeyCheck(Base):
 
 
 class Keys:
-    """The server's keys, as the data in one database needs them."""
+    """The server's keys, checked against the data that one database stores."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
-        self._remembered = False
+        self._has_check_value = False
 
-    def remember(self) -> None:
-        """Keep the known text, unless one is there. That it can't be made now is only logged."""
-        if self._remembered:
+    def store_check_value(self) -> None:
+        """Encrypt and store the check value, unless the database has one.
+
+        A failure of the encryption is only logged, so that the caller can continue.
+        """
+        if self._has_check_value:
             return
         try:
-            if self._ciphertext() is None:
-                self._keep(transit().encrypt(KNOWN, CONTEXT))
-            self._remembered = True
+            if self._read_check_value() is None:
+                self._insert_check_value(transit().encrypt(PLAINTEXT, CONTEXT))
+            self._has_check_value = True
         except StrongroomError as error:
-            log.warning("no text to check the keys by could be encrypted: %s", error)
+            log.warning("could not encrypt the check value of the keys: %s", error)
 
-    def gone(self) -> bool:
-        """Whether the server has lost them; False also when it can't be asked, or nothing is kept.
+    def are_lost(self) -> bool:
+        """Return whether the server has lost the keys of the stored data.
 
-        The server is asked each time: what this process holds would still open.
+        The server is asked each time, because the data keys that this process caches still work.
+
+        Returns:
+            False also if the server or the database is unavailable, or no check value is stored.
+
         """
         try:
-            ciphertext = self._ciphertext()
-            return ciphertext is not None and (_is_blank() or not _opens(ciphertext))
+            ciphertext = self._read_check_value()
+            return ciphertext is not None and (_is_uninitialised() or not _can_decrypt(ciphertext))
         except (StrongroomError, SQLAlchemyError) as error:
-            log.info("the keys can't be checked: %s", error)
+            log.info("cannot check the keys: %s", error)
             return False
 
-    def _ciphertext(self) -> str | None:
+    def _read_check_value(self) -> str | None:
         with Session(self._engine) as session:
-            row = session.get(KeyCheck, ONLY)
+            row = session.get(KeyCheck, ROW_ID)
             return row.ciphertext if row else None
 
-    def _keep(self, ciphertext: str) -> None:
+    def _insert_check_value(self, ciphertext: str) -> None:
         try:
             with Session(self._engine) as session, session.begin():
-                session.add(KeyCheck(id=ONLY, ciphertext=ciphertext))
+                session.add(KeyCheck(id=ROW_ID, ciphertext=ciphertext))
         except IntegrityError:
-            log.info("another store has kept a text to check the keys by")
+            log.info("another store has already stored the check value of the keys")
 
 
-def _opens(ciphertext: str) -> bool:
+def _can_decrypt(ciphertext: str) -> bool:
     try:
         transit().decrypt(ciphertext, CONTEXT)
-    except (DecryptionFailed, RequestRefused):  # the latter: there is no such key
+    except (DecryptionFailed, RequestRefused):  # the latter if the key does not exist
         return False
     return True
 
 
-def _is_blank() -> bool:
-    """Whether the server is a new one that nobody has set up.
+def _is_uninitialised() -> bool:
+    """Return whether the server is new and not initialised.
 
     Raises:
-        ServerError: it doesn't answer, or is sealed.
-        ConfigurationError: no address is set.
+        ServerError: If the server is unavailable.
+        ConfigurationError: If no address is set.
 
     """
     settings = from_environment()

@@ -1,4 +1,4 @@
-"""Sends a message over SMTP, logged in, and never with the password in clear on a network."""
+"""Mail over SMTP, with a login, and never with the password in plaintext on a network."""
 
 from __future__ import annotations
 
@@ -18,21 +18,21 @@ def send(smtp: Smtp, message: EmailMessage) -> None:
     """Send *message* from the account *smtp*.
 
     Raises:
-        Unavailable: it wasn't taken.
+        Unavailable: If the mail server did not accept the message.
 
     """
     message["From"] = smtp.sender or f"{smtp.username}@{smtp.host}"
     try:
         with smtplib.SMTP(smtp.host, smtp.port, timeout=TIMEOUT) as server:
-            _encrypt(server, smtp.host)
+            _start_tls(server, smtp.host)
             server.login(smtp.username, smtp.password.get_secret_value())
             server.send_message(message)
     except (OSError, smtplib.SMTPException, UnicodeError) as error:
-        # Only the kind: a UnicodeError carries the password it couldn't encode.
+        # Name only the error's class, because a UnicodeError contains the password.
         raise Unavailable("the mail server", f"SMTP: {type(error).__name__}") from None
 
 
-def _encrypt(server: smtplib.SMTP, host: str) -> None:
+def _start_tls(server: smtplib.SMTP, host: str) -> None:
     server.ehlo()
     if server.has_extn("starttls"):
         server.starttls(context=ssl.create_default_context())

@@ -1,7 +1,7 @@
-"""What a client is told when something goes wrong: JSON, and nothing that leaks.
+"""Error responses of the store: JSON that leaks nothing.
 
-The reason goes to the log, which the SDK's filter keeps free of secrets; the answer names the part
-that is away and no more.
+The reason goes to the log, which the SDK's filter keeps free of secrets. The response names only
+the part that is unavailable.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from app_integration.errors import (
     ServerError,
     StrongroomError,
 )
-from examples.gaara_store.keys import GONE, Keys
+from examples.gaara_store.keys import KEYS_LOST, Keys
 
 log = logging.getLogger(__name__)
 
@@ -34,14 +34,20 @@ RETRY_AFTER: Final = 5  # seconds
 
 
 class Unavailable(Exception):
-    """A part of the store's own is away; *reason* is for the log and holds no secret."""
+    """A part of the store is unavailable.
+
+    Args:
+        part: Its name in the response.
+        reason: The text for the log, without secrets.
+
+    """
 
     def __init__(self, part: str, reason: str) -> None:
         super().__init__(reason)
         self.part = part
 
 
-#: Exception → the part that it says is away.
+#: Exception → the part that is unavailable.
 PARTS: Final[dict[type[Exception], str]] = {
     ServerError: "the secrets server",
     AuthenticationFailed: "the secrets server",
@@ -54,26 +60,32 @@ PARTS: Final[dict[type[Exception], str]] = {
 }
 
 
-#: What a server that lost its keys answers with, before and after it is set up again.
-LOST_WITH_THE_KEYS: Final = (DecryptionFailed, KeyUnavailable, AuthenticationFailed, Sealed)
+#: Errors of a server that lost its keys, before and after it is set up again.
+SIGNS_OF_LOST_KEYS: Final = (DecryptionFailed, KeyUnavailable, AuthenticationFailed, Sealed)
 
 
-def handle_problems(app: Flask, keys: Keys) -> None:
-    """Answer every error of *app* with JSON; *keys* tell why data doesn't open."""
+def register_error_handlers(app: Flask, keys: Keys) -> None:
+    """Answer every error of *app* with JSON.
+
+    Args:
+        app: The application.
+        keys: The keys to check after an error that lost keys may have caused.
+
+    """
     for kind, part in PARTS.items():
         app.register_error_handler(kind, _unavailable(part))
-    for kind in LOST_WITH_THE_KEYS:
-        app.register_error_handler(kind, _perhaps_gone(keys))
+    for kind in SIGNS_OF_LOST_KEYS:
+        app.register_error_handler(kind, _lost_keys_or_unavailable(keys))
     app.register_error_handler(Unavailable, lambda error: _unavailable(error.part)(error))
     app.register_error_handler(ValidationError, _invalid)
-    app.register_error_handler(HTTPException, _refused)
+    app.register_error_handler(HTTPException, _http_error)
 
 
 def _unavailable(part: str) -> Callable[[Exception], Response]:
     def answer(error: Exception) -> Response:
-        log.warning("%s isn't available: %s", part, error)
+        log.warning("%s is not available: %s", part, error)
         response = _problem(
-            HTTPStatus.SERVICE_UNAVAILABLE, f"{part} isn't available now; try again later"
+            HTTPStatus.SERVICE_UNAVAILABLE, f"{part} is not available now; try again later"
         )
         response.headers["Retry-After"] = str(RETRY_AFTER)
         return response
@@ -81,12 +93,12 @@ def _unavailable(part: str) -> Callable[[Exception], Response]:
     return answer
 
 
-def _perhaps_gone(keys: Keys) -> Callable[[StrongroomError], Response]:
+def _lost_keys_or_unavailable(keys: Keys) -> Callable[[StrongroomError], Response]:
     def answer(error: StrongroomError) -> Response:
-        if keys.gone():
-            log.error("%s (%s)", GONE, error)
-            # Without Retry-After: it doesn't pass by itself.
-            return _problem(HTTPStatus.SERVICE_UNAVAILABLE, GONE)
+        if keys.are_lost():
+            log.error("%s (%s)", KEYS_LOST, error)
+            # Without Retry-After, because waiting does not bring the keys back.
+            return _problem(HTTPStatus.SERVICE_UNAVAILABLE, KEYS_LOST)
         if isinstance(error, DecryptionFailed):
             raise error
         return _unavailable(PARTS.get(type(error), "the secrets server"))(error)
@@ -95,13 +107,13 @@ def _perhaps_gone(keys: Keys) -> Callable[[StrongroomError], Response]:
 
 
 def _invalid(error: ValidationError) -> Response:
-    """Names the fields, and never repeats what was in them."""
+    """Return a response that names the invalid fields and never repeats their values."""
     fields = error.errors(include_url=False, include_context=False, include_input=False)
-    words = (f"{'.'.join(map(str, each['loc'])) or 'body'}: {each['type']}" for each in fields)
-    return _problem(HTTPStatus.BAD_REQUEST, "; ".join(words))
+    messages = (f"{'.'.join(map(str, each['loc'])) or 'body'}: {each['type']}" for each in fields)
+    return _problem(HTTPStatus.BAD_REQUEST, "; ".join(messages))
 
 
-def _refused(error: HTTPException) -> Response:
+def _http_error(error: HTTPException) -> Response:
     status = HTTPStatus(error.code or HTTPStatus.INTERNAL_SERVER_ERROR)
     response = _problem(status, error.description or status.phrase)
     for name, value in error.get_headers():

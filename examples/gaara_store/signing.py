@@ -1,4 +1,4 @@
-"""The keys of login tokens: the delivered one signs, the version before counts for a while."""
+"""Keys of login tokens: the delivered key signs, its previous version verifies for a while."""
 
 from __future__ import annotations
 
@@ -19,39 +19,47 @@ from examples.gaara_store.config import StoreConfig
 log = logging.getLogger(__name__)
 
 NAME: Final = "jwt-secret"
-#: The old key signs until the new one is delivered, and what it signed then lives this long.
+#: A previous key stays valid this long: it signs tokens until the new key is delivered, and those
+#: expire after their lifetime.
 GRACE: Final = tokens.LIFETIME + timedelta(minutes=10)
-#: Seconds in which the server isn't asked again once it gave no answer: anybody can send a token.
-PAUSE: Final = 30.0
+#: Seconds until the server is asked again after an error. Otherwise any client could make the store
+#: wait for the server by sending invalid tokens.
+RETRY_INTERVAL: Final = 30.0
 
 
 class SigningKeys:
-    """What signs tokens now, and what they may be signed with. Thread-safe."""
+    """Keys that sign and verify login tokens. Thread-safe.
+
+    Args:
+        config_file: The delivered config with the signing key.
+        clock: A monotonic clock, in seconds.
+
+    """
 
     def __init__(
         self, config_file: ConfigFile[StoreConfig], clock: Callable[[], float] = time.monotonic
     ) -> None:
-        """Args: *clock* in seconds, monotonic."""
         self._config_file = config_file
         self._clock = clock
-        self._ask_again = float("-inf")  # on the clock
+        self._retry_at = float("-inf")  # on the clock
 
-    def newest(self) -> SecretStr:
-        """The delivered key."""
+    def signing_key(self) -> SecretStr:
+        """Return the delivered key, which signs new tokens."""
         return self._config_file.current().jwt.secret
 
-    def accepted(self) -> Iterator[SecretStr]:
-        """The delivered key; if that isn't the one, those that the server holds.
+    def verification_keys(self) -> Iterator[SecretStr]:
+        """Yield the delivered key, then the current and the previous key from the server.
 
-        A destroyed version isn't among them: that is how a leaked key ends.
+        The server is only asked if the caller needs more than the delivered key. It does not return
+        a destroyed version, so destroying a leaked key invalidates its tokens.
         """
-        yield self.newest()
-        if self._clock() < self._ask_again:
+        yield self.signing_key()
+        if self._clock() < self._retry_at:
             return
         try:
             found = current_and_previous(NAME, grace=GRACE.total_seconds())
         except StrongroomError as error:
-            log.warning("tokens of the last rotation aren't accepted now: %s", error)
-            self._ask_again = self._clock() + PAUSE
+            log.warning("tokens from before the last rotation are not accepted now: %s", error)
+            self._retry_at = self._clock() + RETRY_INTERVAL
             return
         yield from (SecretStr(key.reveal()) for key in found if key is not None)

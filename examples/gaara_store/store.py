@@ -1,4 +1,4 @@
-"""What the parts of the running store share."""
+"""State that all routes of the running store share."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ EXTENSION: Final = "gaara_store"
 
 @dataclass(frozen=True, slots=True)
 class Store:
-    """One store.
+    """The shared state of one store.
 
     Attributes:
-        config_file: ask its ``current()`` at each use and keep no part of the answer: then a
+        config_file: Call its ``current()`` at each use and keep no part of the result, so that a
             changed secret needs no restart.
-        signing: the keys of login tokens.
+        signing: The keys of login tokens.
 
     """
 
@@ -33,16 +33,16 @@ class Store:
 
     @property
     def config(self) -> StoreConfig:
-        """The config that is in effect now."""
+        """Return the current config."""
         return self.config_file.current()
 
     @property
     def attempts(self) -> LoginAttempts:
-        """The login counters."""
+        """Return the login counters."""
         return LoginAttempts(self.config.redis.url)
 
 
 def current_store() -> Store:
-    """The store whose request is being answered."""
+    """Return the store of the current request."""
     store: Store = current_app.extensions[EXTENSION]
     return store

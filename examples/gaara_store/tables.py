@@ -1,4 +1,4 @@
-"""What the store's tables have in common."""
+"""Declarative base of the store's tables."""
 
 from __future__ import annotations
 
@@ -6,4 +6,4 @@ from sqlalchemy.orm import DeclarativeBase
 
 
 class Base(DeclarativeBase):
-    """The store's tables."""
+    """Base of the store's tables."""

@@ -17,11 +17,18 @@ LIFETIME: Final = timedelta(hours=1)
 
 
 class InvalidToken(Exception):
-    """A token that proves nothing; deliberately says no more."""
+    """An invalid login token. It deliberately has no message that says why."""
 
 
 def issue(user_id: UUID, secret: SecretStr, *, now: datetime) -> str:
-    """A token that says who *user_id* is, for :data:`LIFETIME` from *now*, which is aware."""
+    """Return a login token for *user_id* that expires :data:`LIFETIME` after *now*.
+
+    Args:
+        user_id: The subject of the token.
+        secret: The signing key.
+        now: The time of issue, with a time zone.
+
+    """
     claims = {
         "sub": str(user_id),
         "iss": ISSUER,
@@ -32,18 +39,20 @@ def issue(user_id: UUID, secret: SecretStr, *, now: datetime) -> str:
     return jwt.encode(claims, secret.get_secret_value(), algorithm=ALGORITHM)
 
 
-def verify(token: str, accepted: Iterable[SecretStr]) -> UUID:
-    """The user that *token* speaks of.
+def verify(token: str, keys: Iterable[SecretStr]) -> UUID:
+    """Verify *token* and return the id of its user.
 
     Args:
-        token: as it was sent.
-        accepted: keys that it may be signed with; the next is asked for when one isn't it.
+        token: The token as the client sent it.
+        keys: Keys that may have signed it. The next key is only requested if the previous one does
+            not match.
 
     Raises:
-        InvalidToken: expired, made for others, or signed with none of the keys.
+        InvalidToken: If the token has expired, is for another audience, or none of the keys
+            signed it.
 
     """
-    for secret in accepted:
+    for secret in keys:
         try:
             return _subject(token, secret)
         except jwt.InvalidSignatureError:
@@ -57,7 +66,7 @@ def _subject(token: str, secret: SecretStr) -> UUID:
     claims = jwt.decode(
         token,
         secret.get_secret_value(),
-        # What the token itself says of its algorithm has no say.
+        # Fix the algorithm, because an attacker chooses the one in the token's header.
         algorithms=[ALGORITHM],
         issuer=ISSUER,
         audience=AUDIENCE,

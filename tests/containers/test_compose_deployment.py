@@ -33,7 +33,7 @@ from console.compose_init import ROOT as INSIDE
 from console.local import LocalDeployment, ServiceDeployment, UpResult
 from console.runtimes import select_runtime
 from examples.gaara_store.config import StoreConfig
-from examples.gaara_store.keys import GONE
+from examples.gaara_store.keys import KEYS_LOST
 from tests.support.processes.adopting import NAME
 from tests.support.processes.running_store import ROOT, Person, RunningStore, eventually
 from tests.support.servers.compose_stack import Stack, search_image
@@ -297,7 +297,8 @@ def test_store_after_a_restart_of_the_server_reports_lost_keys(
     eventually(lambda: reports_lost_keys(store), "the store's return")
     # Retry, because the new server's signing secret may be delivered between the two requests.
     eventually(
-        lambda: error_message(store.me(store.login(GAARA))) == GONE, "the message to a customer"
+        lambda: error_message(store.me(store.login(GAARA))) == KEYS_LOST,
+        "the message to a customer",
     )
     assert store.me(store.login(GAARA)).status_code == 503
 
@@ -351,7 +352,7 @@ def reports_lost_keys(store: RunningStore) -> bool:
         response = store.ask("GET", "/health")
     except requests.ConnectionError:
         return False
-    return response.status_code == 503 and error_message(response) == GONE
+    return response.status_code == 503 and error_message(response) == KEYS_LOST
 
 
 def test_sort_by_dependency_puts_causes_first() -> None:

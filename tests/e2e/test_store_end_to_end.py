@@ -218,7 +218,7 @@ def test_store_without_agent_and_server_serves_from_its_caches(
         store.register(new_customer())
         rejected = store.me(unknown)
         assert rejected.status_code == 503
-        assert rejected.json()["message"].startswith("the encryption key isn't available now")
+        assert rejected.json()["message"].startswith("the encryption key is not available now")
         assert store.health()["status"] == "degraded"
         assert store.health()["parts"]["vault"] is False
     finally:

@@ -1,1 +1,1 @@
-"""What a logged-in user can ask for."""
+"""Routes for logged-in users."""

@@ -1,4 +1,4 @@
-"""The user's own data."""
+"""The route that returns the user's own data."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from uuid import UUID
 
 from flask import Blueprint, Response, jsonify
 
-from examples.gaara_store.auth import refuse, require_user
+from examples.gaara_store.auth import raise_unauthorized, require_user
 from examples.gaara_store.database import Profile
 from examples.gaara_store.store import current_store
 
@@ -17,18 +17,18 @@ blueprint = Blueprint("account", __name__)
 @blueprint.get("/me")
 @require_user
 def me(user_id: UUID) -> Response:
-    """Who asks, decrypted."""
+    """Return the decrypted data of the logged-in user."""
     return jsonify(asdict(own_profile(user_id)))
 
 
 def own_profile(user_id: UUID) -> Profile:
-    """The data of *user_id*, who is logged in.
+    """Return the decrypted data of the logged-in user *user_id*.
 
     Raises:
-        Unauthorized: the account is gone.
+        Unauthorized: If the account no longer exists.
 
     """
     profile = current_store().users.profile(user_id)
     if profile is None:
-        refuse("log in again: this account no longer exists")
+        raise_unauthorized("log in again: this account no longer exists")
     return profile

@@ -1,4 +1,4 @@
-"""The user's own data as a CSV file, by e-mail."""
+"""The route that sends the user's own data as a CSV file by e-mail."""
 
 from __future__ import annotations
 
@@ -22,21 +22,21 @@ blueprint = Blueprint("export", __name__)
 @blueprint.post("/export")
 @require_user
 def export(user_id: UUID) -> Response:
-    """Send who asks all that the store holds of them."""
+    """Send the logged-in user all data that the store has about them."""
     profile = own_profile(user_id)
-    mail.send(current_store().config.smtp, message_for(profile))
+    mail.send(current_store().config.smtp, build_message(profile))
     return jsonify(message="your data was sent to the e-mail address of your account")
 
 
-def message_for(profile: Profile) -> EmailMessage:
-    """The e-mail to *profile*'s own address."""
+def build_message(profile: Profile) -> EmailMessage:
+    """Return an e-mail to the address of *profile*, with its data attached."""
     message = EmailMessage()
     message["To"] = profile.email
     message["Subject"] = "Your data"
-    message.set_content("All that the store holds of you is in the attached file.\n")
-    # As bytes: mail would turn the line ends of text into its own.
+    message.set_content("The attached file contains all data that the store has about you.\n")
+    # Attach bytes, because the mail library would change the line ends of a text.
     message.add_attachment(
-        as_csv(profile).encode(),
+        to_csv(profile).encode(),
         maintype="text",
         subtype="csv",
         filename="export.csv",
@@ -45,8 +45,8 @@ def message_for(profile: Profile) -> EmailMessage:
     return message
 
 
-def as_csv(profile: Profile) -> str:
-    """One line of names, one of values."""
+def to_csv(profile: Profile) -> str:
+    """Return *profile* as CSV: a line of field names and a line of values."""
     fields = asdict(profile)
     text = io.StringIO(newline="")
     csv.writer(text).writerows([fields.keys(), fields.values()])

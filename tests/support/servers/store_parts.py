@@ -1,4 +1,4 @@
-"""Parts for tests of the example store: real Redis and SMTP servers, data keys wrapped here."""
+"""Parts for tests of the example store: real Redis and SMTP servers, keys in this process."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ SCOPE = Scope("gaara-store", Environment.DEV)
 
 @dataclass(frozen=True)
 class Servers:
-    """What runs, and the config that leads there."""
+    """Running servers, and a config document with their addresses and passwords."""
 
     redis: Valkey
     smtp: Smtp
@@ -69,7 +69,7 @@ class Servers:
 
 @contextmanager
 def running_servers(root: Path) -> Iterator[Servers]:
-    """Valkey and the SMTP sink, their files below *root*."""
+    """Run Valkey and the SMTP sink, with their files below *root*."""
     layout, ports = Layout(root / ".strongroom"), Ports(*free_ports(6))
     layout.create()
     processes = ProcessManager(layout)
@@ -88,15 +88,15 @@ def running_servers(root: Path) -> Iterator[Servers]:
 
 
 def deliver(document: dict[str, Any], path: Path) -> None:
-    """Put *document* at *path*, as the agent does."""
+    """Write *document* to *path*, as the agent does."""
     write_private(path, f"{json.dumps(document)}\n")
 
 
 class LocalKeys:
-    """A key service of this process; *away* makes it unreachable."""
+    """A key service in this process. Set *unavailable* to make its requests fail."""
 
     def __init__(self) -> None:
-        self.away = False
+        self.unavailable = False
         self._cipher = AESGCM(os.urandom(32))
 
     def wrap(self, data_keys: Sequence[bytes], scope: bytes) -> list[bytes]:
@@ -106,7 +106,7 @@ class LocalKeys:
 
     def unwrap(self, wrapped: Sequence[bytes], scope: bytes) -> list[bytes | None]:
         self._check()
-        return [self._opened(key, scope) for key in wrapped]
+        return [self._decrypt(key, scope) for key in wrapped]
 
     def rewrap(self, wrapped: Sequence[bytes], scope: bytes) -> list[bytes | None]:
         return [key and self.wrap([key], scope)[0] for key in self.unwrap(wrapped, scope)]
@@ -120,21 +120,21 @@ class LocalKeys:
 
     def decrypt(self, ciphertext: str, context: bytes) -> bytes:
         self._check()
-        return self._opened(bytes.fromhex(ciphertext), context) or raise_decryption_failed()
+        return self._decrypt(bytes.fromhex(ciphertext), context) or raise_decryption_failed()
 
-    def _opened(self, key: bytes, scope: bytes) -> bytes | None:
+    def _decrypt(self, key: bytes, scope: bytes) -> bytes | None:
         try:
             return self._cipher.decrypt(key[:12], key[12:], scope)
         except InvalidTag:
             return None
 
     def _check(self) -> None:
-        if self.away:
-            raise KeyUnavailable("the key service is away")
+        if self.unavailable:
+            raise KeyUnavailable("the key service is unavailable")
 
 
 class Clock:
-    """Seconds that pass when a test says so."""
+    """A clock that only a test advances, in seconds."""
 
     now = 0.0
 
@@ -143,7 +143,7 @@ class Clock:
 
 
 class LocalClient:
-    """What encrypted columns ask of the process's client, over keys in memory."""
+    """The part of the SDK's client that encrypted columns use, with keys in memory."""
 
     def __init__(self, keys: LocalKeys) -> None:
         self._keys = keys
@@ -164,69 +164,78 @@ class LocalClient:
 
 
 def use_local_keys(local: LocalKeys, engine: Engine, patch: pytest.MonkeyPatch) -> None:
-    """Wire the store to *local*, with no key held yet."""
+    """Make the store use *local*, with empty key caches."""
     client = LocalClient(local)
     client.use_index_keys(TableIndexKeys(engine))
     patch.setattr(default_client, "get_default_client", lambda: client)
     patch.setattr(keys, "transit", lambda: local)
-    patch.setattr(keys, "_is_blank", lambda: False)
+    patch.setattr(keys, "_is_uninitialised", lambda: False)
 
 
 @dataclass
 class Shop:
-    """A store, and what tests turn under it."""
+    """A store, and the parts of its surroundings that tests change.
+
+    Attributes:
+        path: The path of its config file.
+        document: The content of its config file.
+        clock: The clock of its config file.
+        pair: The current and the previous signing key at the server. None if it is unavailable.
+        signing_key_requests: The number of requests for them.
+
+    """
 
     client: FlaskClient
     engine: Engine
-    path: Path  # of its config
-    document: dict[str, Any]  # in it
-    clock: Clock  # of the config file
+    path: Path
+    document: dict[str, Any]
+    clock: Clock
     patch: pytest.MonkeyPatch
     keys: LocalKeys
-    pair: tuple[Secret, Secret | None] | None = None  # signing keys at the server; None: it's away
-    asked: int = 0  # how often for those
+    pair: tuple[Secret, Secret | None] | None = None
+    signing_key_requests: int = 0
 
     def __post_init__(self) -> None:
         self.patch.setattr(signing, "current_and_previous", self._current_and_previous)
 
     def _current_and_previous(self, *_: object, **__: object) -> tuple[Secret, Secret | None]:
-        self.asked += 1
+        self.signing_key_requests += 1
         if self.pair is None:
-            raise Unreachable("the server is away")
+            raise Unreachable("the server is unreachable")
         return self.pair
 
-    def forget_keys(self) -> None:
-        """What a restart does: no data key is held any longer."""
+    def clear_key_caches(self) -> None:
+        """Drop the cached data keys, as a restart of the store does."""
         use_local_keys(self.keys, self.engine, self.patch)
 
     def lose_keys(self) -> None:
-        """What a restart of a server in dev mode does: other keys, under the same names."""
+        """Replace the server's keys under the same names, as its restart in dev mode does."""
         self.keys = LocalKeys()
-        self.forget_keys()
+        self.clear_key_caches()
 
     def deliver(self, section: str, **values: Any) -> None:
-        """Deliver the config with *values* changed, and let the store look."""
+        """Deliver the config with *values* changed in *section*, and let the store reload it."""
         document = copy.deepcopy(self.document)
         document[section] |= values
         deliver(document, self.path)
         self.clock.now += CHECK_INTERVAL
 
     def register(self, username: str, **changes: Any) -> TestResponse:
-        given = {"username": username, "password": PASSWORD, **PERSON, **changes}
-        return self.client.post("/register", json=given)
+        body = {"username": username, "password": PASSWORD, **PERSON, **changes}
+        return self.client.post("/register", json=body)
 
     def login(self, username: str, password: str = PASSWORD) -> TestResponse:
         return self.client.post("/login", json={"username": username, "password": password})
 
-    def customer(self, username: str) -> dict[str, str]:
-        """Register and log in; gives the header that proves it."""
+    def register_and_login(self, username: str) -> dict[str, str]:
+        """Register *username*, log in, and return the ``Authorization`` header."""
         assert self.register(username).status_code == 201
         return {"Authorization": f"Bearer {self.login(username).get_json()['token']}"}
 
 
 @contextmanager
 def open_shop(servers: Servers, folder: Path, patch: pytest.MonkeyPatch) -> Iterator[Shop]:
-    """A store on *servers*, an SQLite database in *folder*, and no Vault."""
+    """Open a store on *servers*, with an SQLite database in *folder* and without Vault."""
     patch.setenv("STRONGROOM_SERVICE", "gaara-store")
     patch.setenv("ENVIRONMENT", "development")
     patch.setenv("VAULT_ADDR", f"http://{HOST}:{free_ports(1)[0]}")

@@ -31,33 +31,33 @@ def attempts(servers: Servers) -> LoginAttempts:
     return LoginAttempts(SecretStr(url))
 
 
-def test_the_limit_lets_so_many_through_and_then_says_how_long_to_wait(
+def test_count_above_the_limit_returns_the_seconds_to_wait(
     attempts: LoginAttempts,
 ) -> None:
     assert [attempts.count("gaara") for _ in range(LIMIT)] == [0] * LIMIT
     assert WINDOW - 5 <= attempts.count("gaara") <= WINDOW
 
 
-def test_attempts_at_the_same_time_are_all_counted(attempts: LoginAttempts) -> None:
+def test_concurrent_attempts_are_all_counted(attempts: LoginAttempts) -> None:
     with ThreadPoolExecutor(8) as pool:
         waits = list(pool.map(lambda _: attempts.count("gaara"), range(3 * LIMIT)))
     assert waits.count(0) == LIMIT
 
 
-def test_one_name_does_not_count_for_another(attempts: LoginAttempts) -> None:
+def test_attempts_of_one_user_do_not_count_for_another(attempts: LoginAttempts) -> None:
     for _ in range(LIMIT + 1):
         attempts.count("gaara")
     assert attempts.count("temari") == 0
 
 
-def test_a_right_password_begins_at_zero_again(attempts: LoginAttempts) -> None:
+def test_reset_deletes_the_counter(attempts: LoginAttempts) -> None:
     for _ in range(LIMIT + 1):
         attempts.count("gaara")
-    attempts.forget("gaara")
+    attempts.reset("gaara")
     assert attempts.count("gaara") == 0
 
 
-def test_more_attempts_do_not_prolong_the_wait(attempts: LoginAttempts, servers: Servers) -> None:
+def test_more_attempts_do_not_extend_the_wait(attempts: LoginAttempts, servers: Servers) -> None:
     attempts.count("gaara")
     with redis.Redis.from_url(servers.document["redis"]["url"]) as client:
         client.expire("login-attempts:gaara", 100)
@@ -72,15 +72,15 @@ def test_more_attempts_do_not_prolong_the_wait(attempts: LoginAttempts, servers:
         "http://:a-redis-password@127.0.0.1/",
         "redis://:a-redis-password@127.0.0.1:port/0",
     ],
-    ids=["nobody there", "another scheme", "no port"],
+    ids=["nothing listens", "another scheme", "no port"],
 )
-def test_without_redis_an_attempt_must_not_go_on(url: str) -> None:
+def test_count_without_redis_raises_and_hides_the_password(url: str) -> None:
     with pytest.raises(Unavailable) as raised:
         LoginAttempts(SecretStr(url)).count("gaara")
     assert "a-redis-password" not in f"{raised.value} {raised.value.__cause__}"
 
 
-def test_a_wrong_redis_password_is_not_repeated(servers: Servers) -> None:
+def test_count_with_a_wrong_redis_password_does_not_repeat_it(servers: Servers) -> None:
     url = f"redis://:a-redis-password@127.0.0.1:{servers.redis.port}/0"
     with pytest.raises(Unavailable) as raised:
         LoginAttempts(SecretStr(url)).count("gaara")

@@ -32,14 +32,14 @@ def changed(section: str, **values: Any) -> dict[str, Any]:
     return document
 
 
-def test_it_shows_no_secret() -> None:
+def test_config_repr_and_dump_show_no_secret() -> None:
     config = StoreConfig.model_validate(DOCUMENT)
     shown = f"{config!r} {config} {config.model_dump()} {config.model_dump_json()}"
     assert "gaara-store" in shown
     assert [secret for secret in SECRETS if secret in shown] == []
 
 
-def test_its_secrets_are_kept_out_of_logs() -> None:
+def test_config_registers_its_secrets_for_redaction() -> None:
     StoreConfig.model_validate(DOCUMENT)
     assert redaction.live.scrub(" ".join(SECRETS)) == " ".join(["[REDACTED]"] * 4)
 
@@ -65,12 +65,12 @@ def test_its_secrets_are_kept_out_of_logs() -> None:
         "missing section",
     ],
 )
-def test_it_refuses_what_the_store_could_not_use(document: dict[str, Any]) -> None:
+def test_invalid_document_is_rejected(document: dict[str, Any]) -> None:
     with pytest.raises(ValidationError):
         StoreConfig.model_validate(document)
 
 
-def test_a_refusal_names_the_field_and_not_the_value(tmp_path: Path) -> None:
+def test_load_config_error_names_the_field_and_not_the_value(tmp_path: Path) -> None:
     path = tmp_path / "app.json"
     deliver(changed("jwt", secret="too-short-canary"), path)
     with pytest.raises(ConfigRejected, match=r"jwt\.secret \(too_short\)") as refused:
@@ -79,7 +79,7 @@ def test_a_refusal_names_the_field_and_not_the_value(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("environment", list(Environment))
-def test_the_template_in_the_repository_makes_a_file_that_fits(
+def test_repository_template_renders_a_valid_config(
     environment: Environment, tmp_path: Path
 ) -> None:
     declaration, scope = load(), Scope("gaara-store", environment)

@@ -1,4 +1,4 @@
-"""The store while a part is away: it answers what it can, says what it can't, and recovers."""
+"""The store while a part is unavailable: it serves what it can, returns 503 else, and recovers."""
 
 from __future__ import annotations
 
@@ -39,49 +39,47 @@ def shop(servers: Servers, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> I
 
 
 def unavailable(answer: TestResponse) -> str:
-    """What *answer*, a 503, says of the part that is away."""
+    """Return the part that *answer*, a 503, reports as unavailable."""
     assert answer.status_code == 503
     assert answer.headers["Retry-After"] == "5"
-    said: str = answer.get_json()["message"]
-    return said.removesuffix(" isn't available now; try again later")
+    message: str = answer.get_json()["message"]
+    return message.removesuffix(" is not available now; try again later")
 
 
 @contextmanager
-def no_new_connection(shop: Shop, error: Exception) -> Iterator[None]:
-    """Let every new connection to the database fail with *error*."""
+def failing_connections(shop: Shop, error: Exception) -> Iterator[None]:
+    """Make every new connection to the database fail with *error*."""
 
-    def refuse(*_: Any) -> NoReturn:
+    def fail(*_: Any) -> NoReturn:
         raise error
 
     shop.engine.dispose()
-    event.listen(shop.engine, "do_connect", refuse)
+    event.listen(shop.engine, "do_connect", fail)
     try:
         yield
     finally:
-        event.remove(shop.engine, "do_connect", refuse)
+        event.remove(shop.engine, "do_connect", fail)
 
 
-def test_without_the_key_service_what_was_read_before_is_still_read(shop: Shop) -> None:
-    header = shop.customer("gaara")
-    shop.keys.away = True
+def test_cached_data_keys_work_without_the_key_service(shop: Shop) -> None:
+    header = shop.register_and_login("gaara")
+    shop.keys.unavailable = True
     assert shop.client.get("/me", headers=header).status_code == 200
     assert shop.register("temari").status_code == 201
 
 
-def test_a_key_that_is_not_held_is_said_to_be_unavailable_until_it_is(shop: Shop) -> None:
-    header = shop.customer("gaara")
-    shop.forget_keys()
-    shop.keys.away = True
+def test_uncached_data_key_without_the_key_service_returns_503(shop: Shop) -> None:
+    header = shop.register_and_login("gaara")
+    shop.clear_key_caches()
+    shop.keys.unavailable = True
     assert unavailable(shop.client.get("/me", headers=header)) == "the encryption key"
     assert unavailable(shop.register("temari")) == "the encryption key"
-    shop.keys.away = False
+    shop.keys.unavailable = False
     assert shop.client.get("/me", headers=header).status_code == 200
 
 
-def test_without_redis_nobody_logs_in_and_whoever_is_logged_in_does_not_notice(
-    shop: Shop, servers: Servers
-) -> None:
-    header = shop.customer("gaara")
+def test_without_redis_only_logins_fail(shop: Shop, servers: Servers) -> None:
+    header = shop.register_and_login("gaara")
     servers.redis.stop()
     try:
         assert unavailable(shop.login("gaara")) == "the login counter"
@@ -92,8 +90,8 @@ def test_without_redis_nobody_logs_in_and_whoever_is_logged_in_does_not_notice(
     assert shop.login("gaara").status_code == 200
 
 
-def test_without_the_mail_server_only_exports_wait(shop: Shop, servers: Servers) -> None:
-    header = shop.customer("gaara")
+def test_without_the_mail_server_only_exports_fail(shop: Shop, servers: Servers) -> None:
+    header = shop.register_and_login("gaara")
     servers.smtp.stop()
     try:
         assert unavailable(shop.client.post("/export", headers=header)) == "the mail server"
@@ -104,10 +102,10 @@ def test_without_the_mail_server_only_exports_wait(shop: Shop, servers: Servers)
 
 
 @pytest.mark.parametrize("password", ["a-wrong-mail-password", "a-p\u00e4ssword-beyond-ascii"])
-def test_a_mail_password_that_is_refused_is_not_repeated(
+def test_rejected_mail_password_is_not_repeated(
     shop: Shop, password: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    header = shop.customer("gaara")
+    header = shop.register_and_login("gaara")
     shop.deliver("smtp", password=password)
     answer = shop.client.post("/export", headers=header)
     assert unavailable(answer) == "the mail server"
@@ -115,11 +113,11 @@ def test_a_mail_password_that_is_refused_is_not_repeated(
     assert password not in answer.text + caplog.text
 
 
-def test_mail_is_not_sent_in_clear_beyond_this_machine(
+def test_mail_to_another_host_without_tls_is_not_sent(
     shop: Shop, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    header = shop.customer("gaara")
-    monkeypatch.setattr(mail, "_LOOPBACK", frozenset())  # so that the sink counts as far away
+    header = shop.register_and_login("gaara")
+    monkeypatch.setattr(mail, "_LOOPBACK", frozenset())  # so that the sink counts as remote
     assert unavailable(shop.client.post("/export", headers=header)) == "the mail server"
     assert "SMTPNotSupportedError" in caplog.text
 
@@ -130,30 +128,30 @@ def test_mail_is_not_sent_in_clear_beyond_this_machine(
         (sqlite3.OperationalError("connection refused"), "the database"),
         (Unreachable("no user can be leased"), "the secrets server"),
     ],
-    ids=["database away", "no leased user"],
+    ids=["database unavailable", "no leased user"],
 )
-def test_without_a_database_connection_every_request_says_so(
+def test_without_a_database_connection_every_request_returns_503(
     shop: Shop, error: Exception, part: str
 ) -> None:
-    header = shop.customer("gaara")
-    with no_new_connection(shop, error):
+    header = shop.register_and_login("gaara")
+    with failing_connections(shop, error):
         assert unavailable(shop.client.get("/me", headers=header)) == part
         assert unavailable(shop.login("gaara")) == part
         assert shop.client.get("/health").status_code == 503
     assert shop.client.get("/me", headers=header).status_code == 200
 
 
-def test_the_reason_goes_to_the_log_and_not_to_the_client(
+def test_error_reason_is_logged_and_not_returned(
     shop: Shop, caplog: pytest.LogCaptureFixture
 ) -> None:
-    header = shop.customer("gaara")
-    with no_new_connection(shop, Unreachable("http://10.1.2.3:8200 can't be reached")):
+    header = shop.register_and_login("gaara")
+    with failing_connections(shop, Unreachable("http://10.1.2.3:8200 can't be reached")):
         answer = shop.client.get("/me", headers=header)
     assert "10.1.2.3" not in answer.text
     assert "10.1.2.3" in caplog.text
 
 
-def test_health_tells_part_by_part_and_stays_200_without_vault(shop: Shop) -> None:
+def test_health_reports_each_part_and_returns_200_without_vault(shop: Shop) -> None:
     answer = shop.client.get("/health")
     parts = {"vault": False, "database": True, "redis": True, "config": True, "keys": True}
     assert answer.status_code == 200
@@ -162,10 +160,10 @@ def test_health_tells_part_by_part_and_stays_200_without_vault(shop: Shop) -> No
     assert 0 <= answer.get_json()["config_age_seconds"] < 60
 
 
-def test_a_config_that_the_store_refuses_changes_nothing_and_shows_in_health(
+def test_invalid_config_is_ignored_and_reported_by_health(
     shop: Shop, caplog: pytest.LogCaptureFixture
 ) -> None:
-    header = shop.customer("gaara")
+    header = shop.register_and_login("gaara")
     shop.deliver("jwt", secret="short-canary")
     assert shop.client.get("/me", headers=header).status_code == 200
     assert shop.client.get("/health").get_json()["parts"]["config"] is False
@@ -173,13 +171,13 @@ def test_a_config_that_the_store_refuses_changes_nothing_and_shows_in_health(
     assert "short-canary" not in caplog.text
 
 
-def test_a_config_that_was_not_delivered_shows_in_health(shop: Shop) -> None:
+def test_rejected_delivery_is_reported_by_health(shop: Shop) -> None:
     status_file(shop.path).write_text(json.dumps({"state": "refused"}))
     assert shop.client.get("/health").get_json()["parts"]["config"] is False
 
 
-def test_a_config_that_went_away_changes_nothing(shop: Shop) -> None:
-    header = shop.customer("gaara")
+def test_deleted_config_keeps_the_store_running(shop: Shop) -> None:
+    header = shop.register_and_login("gaara")
     shop.path.unlink()
     shop.clock.now += 60
     health = shop.client.get("/health").get_json()
@@ -188,7 +186,7 @@ def test_a_config_that_went_away_changes_nothing(shop: Shop) -> None:
     assert health["parts"]["config"] is False
 
 
-def test_a_store_that_can_not_start_says_why(tmp_path: Path) -> None:
+def test_store_that_cannot_start_prints_the_reason(tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "examples.gaara_store"],
         cwd=ROOT,
@@ -203,16 +201,16 @@ def test_a_store_that_can_not_start_says_why(tmp_path: Path) -> None:
         check=False,
     )
     assert done.returncode == 1
-    assert f"the store can't start: {tmp_path / 'app.yaml'} cannot be read" in done.stderr
+    assert f"the store cannot start: {tmp_path / 'app.yaml'} cannot be read" in done.stderr
     assert "Traceback" not in done.stderr
 
 
-def test_lost_keys_are_told_plainly_and_in_health(shop: Shop) -> None:
-    header = shop.customer("gaara")
+def test_lost_keys_are_reported_to_clients_and_by_health(shop: Shop) -> None:
+    header = shop.register_and_login("gaara")
     shop.lose_keys()
     answer = shop.client.get("/me", headers=header)
     assert answer.status_code == 503
-    assert answer.get_json()["message"].startswith("the encryption keys are gone: ")
+    assert answer.get_json()["message"].startswith("the encryption keys are lost: ")
     assert "Retry-After" not in answer.headers
     health = shop.client.get("/health")
     assert health.status_code == 503
@@ -220,17 +218,17 @@ def test_lost_keys_are_told_plainly_and_in_health(shop: Shop) -> None:
     assert health.get_json()["message"] == answer.get_json()["message"]
 
 
-def test_a_server_that_nobody_set_up_again_has_no_keys_either(shop: Shop) -> None:
-    header = shop.customer("gaara")
-    shop.forget_keys()
-    shop.keys.away = True
+def test_uninitialised_server_counts_as_lost_keys(shop: Shop) -> None:
+    header = shop.register_and_login("gaara")
+    shop.clear_key_caches()
+    shop.keys.unavailable = True
     assert unavailable(shop.client.get("/me", headers=header)) == "the encryption key"
-    shop.patch.setattr(keys, "_is_blank", lambda: True)
+    shop.patch.setattr(keys, "_is_uninitialised", lambda: True)
     answer = shop.client.get("/me", headers=header)
     assert answer.status_code == 503
-    assert answer.get_json()["message"] == keys.GONE
+    assert answer.get_json()["message"] == keys.KEYS_LOST
 
 
-def test_keys_are_not_called_gone_while_nothing_was_encrypted(shop: Shop) -> None:
+def test_keys_are_not_lost_while_nothing_was_encrypted(shop: Shop) -> None:
     shop.lose_keys()
     assert shop.client.get("/health").get_json()["parts"]["keys"] is True

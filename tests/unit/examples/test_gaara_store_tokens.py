@@ -1,4 +1,4 @@
-"""Login tokens: which the store takes, and which not."""
+"""Login tokens that the store accepts, and tokens that it rejects."""
 
 from __future__ import annotations
 
@@ -22,8 +22,11 @@ def now() -> datetime:
     return datetime.now(UTC)
 
 
-def forged(algorithm: str = "HS256", **changes: Any) -> str:
-    """A token signed with the right key, with claims changed, or left out when None."""
+def encode_token(algorithm: str = "HS256", **changes: Any) -> str:
+    """Return a token signed with the right key and with *changes* to its claims.
+
+    A claim that is None in *changes* is left out.
+    """
     claims = {
         "sub": str(USER),
         "iss": tokens.ISSUER,
@@ -37,7 +40,7 @@ def forged(algorithm: str = "HS256", **changes: Any) -> str:
     return jwt.encode(kept, key, algorithm=algorithm)
 
 
-def test_a_fresh_token_says_who_it_is() -> None:
+def test_verify_fresh_token_returns_its_user() -> None:
     assert tokens.verify(tokens.issue(USER, KEY, now=now()), [KEY]) == USER
 
 
@@ -46,13 +49,13 @@ def test_a_fresh_token_says_who_it_is() -> None:
     [
         tokens.issue(USER, OTHER_KEY, now=now()),
         tokens.issue(USER, KEY, now=now() - tokens.LIFETIME - timedelta(seconds=1)),
-        forged(iss="somebody-else"),
-        forged(aud="another-service"),
-        forged(sub="not-an-id"),
-        forged(sub=None),
-        forged(aud=None),
-        forged(exp=None),
-        forged(algorithm="none"),
+        encode_token(iss="another-issuer"),
+        encode_token(aud="another-service"),
+        encode_token(sub="not-an-id"),
+        encode_token(sub=None),
+        encode_token(aud=None),
+        encode_token(exp=None),
+        encode_token(algorithm="none"),
         "",
         "not.a.token",
     ],
@@ -64,39 +67,39 @@ def test_a_fresh_token_says_who_it_is() -> None:
         "subject that is no id",
         "no subject",
         "no audience",
-        "no end",
+        "no expiry",
         "unsigned",
         "empty",
         "no token at all",
     ],
 )
-def test_every_other_token_is_refused(token: str) -> None:
+def test_verify_invalid_token_raises(token: str) -> None:
     with pytest.raises(tokens.InvalidToken):
         tokens.verify(token, [KEY])
 
 
-def test_the_same_token_without_a_change_is_accepted() -> None:
-    assert tokens.verify(forged(), [KEY]) == USER
+def test_verify_unchanged_token_returns_its_user() -> None:
+    assert tokens.verify(encode_token(), [KEY]) == USER
 
 
-def test_a_token_signed_with_a_longer_hash_is_refused() -> None:
+def test_verify_token_with_another_hash_raises() -> None:
     key = SecretStr("k" * 64)
     token = jwt.encode({"sub": str(USER)}, key.get_secret_value(), algorithm="HS512")
     with pytest.raises(tokens.InvalidToken):
         tokens.verify(token, [key])
 
 
-def test_one_of_several_keys_is_enough_and_the_others_are_not_asked_for() -> None:
-    def accepted() -> Iterator[SecretStr]:
+def test_verify_stops_at_the_first_matching_key() -> None:
+    def keys() -> Iterator[SecretStr]:
         yield OTHER_KEY
         yield KEY
-        raise AssertionError("nobody needs a third key")
+        raise AssertionError("no third key is needed")
 
-    assert tokens.verify(forged(), accepted()) == USER
+    assert tokens.verify(encode_token(), keys()) == USER
 
 
-def test_an_expired_token_asks_for_no_other_key() -> None:
+def test_verify_expired_token_requests_no_other_key() -> None:
     asked = iter([KEY, OTHER_KEY])
     with pytest.raises(tokens.InvalidToken):
-        tokens.verify(forged(exp=now() - timedelta(seconds=1)), asked)
+        tokens.verify(encode_token(exp=now() - timedelta(seconds=1)), asked)
     assert next(asked) == OTHER_KEY
