@@ -22,7 +22,7 @@ from app_integration.secret import Secret
 from app_integration.settings import Settings
 from app_integration.testing.ports import free_ports
 from console.local import LocalDeployment
-from tests.support.models.declared import SCOPE, carry_out, declare
+from tests.support.models.declared import SCOPE, apply_declared, declare
 from tests.support.servers.audited_server import AuditedServer, audited_server, until
 from tests.support.servers.issuer import Authority, Provider, Signer, public
 from tests.support.servers.local_server import certificate_in, running
@@ -139,7 +139,7 @@ class TestJwt:
             login={"jwt": {"audience": "strongroom", "subject": "shop"}},
             agent={"render_interval": "5s", "login": "jwt", "token_file": str(folder / "jwt")},
         )
-        carry_out(server.root, declared)
+        apply_declared(server.root, declared)
         return declared
 
     def test_agent_logs_in_again_after_token_expiry_without_the_file(
@@ -192,7 +192,7 @@ def test_pod_logs_in_with_its_own_token(server: AuditedServer, tmp_path: Path) -
                 "token_file": str(tmp_path / "token"),
             },
         )
-        carry_out(server.root, declared)
+        apply_declared(server.root, declared)
         with running_agent(server, declared, tmp_path / "agent") as agent:
             until(lambda: agent.has_delivered(value_of(server)), "a delivered file", PATIENCE)
     # Without a reviewer's token, the server reviews the pod's token with that token itself.
@@ -215,7 +215,7 @@ def test_machine_logs_in_with_its_certificate(tmp_path: Path) -> None:
                 "key_file": str(key),
             },
         )
-        carry_out(server.root, declared)
+        apply_declared(server.root, declared)
         with running_agent(server, declared, tmp_path / "agent") as agent:
             until(lambda: agent.has_delivered(value_of(server)), "a delivered file", PATIENCE)
         assert server.count("auth/cert/login") == 1

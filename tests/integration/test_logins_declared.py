@@ -17,7 +17,7 @@ import requests
 from app_integration.errors import AuthenticationFailed, ConfigurationError, StrongroomError
 from app_integration.session.session import Session, open_session
 from app_integration.settings import Auth, Settings
-from tests.support.models.declared import SCOPE, carry_out, declare, plan
+from tests.support.models.declared import SCOPE, apply_declared, declare, plan
 from tests.support.servers.audited_server import AuditedServer, audited_server
 from tests.support.servers.issuer import (
     CLIENT,
@@ -103,7 +103,7 @@ class TestJwt:
             auth={"jwt": method},
             login={"jwt": LOGIN},
         )
-        carry_out(server.root, declared)
+        apply_declared(server.root, declared)
         return signer
 
     def opened(self, server: AuditedServer, folder: Path, token: str) -> Session:
@@ -160,7 +160,7 @@ class TestJwt:
     ) -> None:
         method = {"issuer": provider.address, "jwks": f"{provider.address}/keys"}
         declared = declare(tmp_path / "d", auth={"jwt": method}, login={"jwt": LOGIN})
-        carry_out(server.root, declared)
+        apply_declared(server.root, declared)
         old = provider.signer
         old.issuer = provider.address
         provider.signer = Signer(provider.address)
@@ -184,7 +184,7 @@ def cluster(server: AuditedServer, tmp_path_factory: pytest.TempPathFactory) -> 
             auth={"kubernetes": {"host": started.address, "ca": "cluster.pem"}},
             login={"kubernetes": {"namespaces": ["shops"], "service_accounts": ["web"]}},
         )
-        carry_out(server.root, declared, {REVIEWER: "the reviewer's token"})
+        apply_declared(server.root, declared, {REVIEWER: "the reviewer's token"})
         yield started
 
 
@@ -230,7 +230,7 @@ class TestCertificate:
             auth={"cert": {"ca": "ca.pem"}},
             login={"cert": {"names": ["shop.example.com"]}},
         )
-        carry_out(tls_server.root, declared)
+        apply_declared(tls_server.root, declared)
         return lambda authority, name: Auth("cert", certificate=authority.issue(name, tmp_path))
 
     def test_matching_certificate_logs_in_and_its_token_is_renewed(
@@ -307,7 +307,7 @@ class TestPeople:
         groups: list[str],
         policies: list[str] | None,
     ) -> None:
-        carry_out(server.root, self.declared(provider, tmp_path / "d"), GIVEN)
+        apply_declared(server.root, self.declared(provider, tmp_path / "d"), GIVEN)
         provider.groups = groups
         auth = self.log_in(server)
         assert auth["token_policies"] == ["default"]
@@ -317,7 +317,7 @@ class TestPeople:
     def test_revoking_the_callback_prefix_revokes_a_persons_token(
         self, server: AuditedServer, provider: Provider, tmp_path: Path
     ) -> None:
-        carry_out(server.root, self.declared(provider, tmp_path / "d"), GIVEN)
+        apply_declared(server.root, self.declared(provider, tmp_path / "d"), GIVEN)
         accessor = {"accessor": self.log_in(server)["accessor"]}
         assert server.root.post("auth/token/lookup-accessor", accessor)["data"]["ttl"] > 0
         prefix = "sys/leases/revoke-prefix/auth/oidc/oidc/callback"
@@ -328,20 +328,20 @@ class TestPeople:
     def test_undeclared_redirect_uri_is_rejected(
         self, server: AuditedServer, provider: Provider, tmp_path: Path
     ) -> None:
-        carry_out(server.root, self.declared(provider, tmp_path / "d"), GIVEN)
+        apply_declared(server.root, self.declared(provider, tmp_path / "d"), GIVEN)
         assert self.auth_url(server, "http://localhost:8250/elsewhere") == ""
 
     def test_apply_without_the_client_secret_writes_nothing(
         self, server: AuditedServer, provider: Provider, tmp_path: Path
     ) -> None:
         declared = self.declared(provider, tmp_path / "d")
-        carry_out(server.root, declared, GIVEN)
+        apply_declared(server.root, declared, GIVEN)
         server.root.post("auth/oidc/config", {"oidc_discovery_url": provider.address})
         changed = plan(server.root, declared).changes
         assert [str(change) for change in changed] == ["update oidc-config oidc"]
         with pytest.raises(ConfigurationError, match="GIVEN/auth/oidc/config/oidc_client_secret"):
             changed[0].resource.write(server.root, changed[0].before)
-        carry_out(server.root, declared, GIVEN)
+        apply_declared(server.root, declared, GIVEN)
 
 
 class TestPrune:
@@ -373,9 +373,9 @@ class TestPrune:
         self, provider: Provider, tmp_path: Path
     ) -> None:
         with audited_server(tmp_path) as server:
-            carry_out(server.root, self.everything(provider, tmp_path / "all"), GIVEN)
+            apply_declared(server.root, self.everything(provider, tmp_path / "all"), GIVEN)
             server.root.delete("sys/auth/kubernetes")
-            done = carry_out(server.root, declare(tmp_path / "none"), prune=True)
+            done = apply_declared(server.root, declare(tmp_path / "none"), prune=True)
             assert set(done) == {
                 "delete jwt-role shop-dev",
                 "delete kubernetes-role shop-dev",

@@ -47,7 +47,7 @@ URL = f"postgresql://{USERS[0]}:x@127.0.0.1:1/gaara_store"
 ADOPTED = "gaara-store/dev/drift-db"
 SUPPLY = Inputs(
     {
-        **drift_logins.SUPPLY,
+        **drift_logins.INPUTS,
         f"secret/{ADOPTED}": Secret(URL),
         "database/config/gaara-store-dev": Secret("x"),
         "auth/userpass/users/developer": Secret("x"),
@@ -225,15 +225,17 @@ HANDS = {
     "jwt-config": Hand(
         "auth/jwt/config",
         {
-            "bound_issuer": drift_logins.configured("auth/jwt/config", {"bound_issuer": "by-hand"}),
-            "jwt_validation_pubkeys": drift_logins.configured(
+            "bound_issuer": drift_logins.merge_config(
+                "auth/jwt/config", {"bound_issuer": "by-hand"}
+            ),
+            "jwt_validation_pubkeys": drift_logins.merge_config(
                 "auth/jwt/config", {"jwt_validation_pubkeys": KEYS[1:]}
             ),
-            "jwks_url": drift_logins.with_jwks,
-            "jwks_ca_pem": drift_logins.configured(
+            "jwks_url": drift_logins.set_jwks_url,
+            "jwks_ca_pem": drift_logins.merge_config(
                 "auth/jwt/config", {"jwks_ca_pem": CERTIFICATES[1]}
             ),
-            "oidc_discovery_url": drift_logins.with_discovery,
+            "oidc_discovery_url": drift_logins.set_discovery_url,
         },
         along={
             "jwks_url": {"jwt_validation_pubkeys"},
@@ -243,10 +245,10 @@ HANDS = {
     "jwt-role": Hand(
         "auth/jwt/role/{name}",
         {
-            "role_type": drift_logins.configured(
+            "role_type": drift_logins.merge_config(
                 "auth/jwt/role/{name}", {"role_type": "oidc", "allowed_redirect_uris": ["x"]}
             ),
-            "bound_claims_type": drift_logins.configured(
+            "bound_claims_type": drift_logins.merge_config(
                 "auth/jwt/role/{name}", {"bound_claims_type": "glob"}
             ),
         },
@@ -255,12 +257,12 @@ HANDS = {
     "oidc-config": Hand(
         "auth/oidc/config",
         {
-            "oidc_discovery_url": drift_logins.with_other_provider,
+            "oidc_discovery_url": drift_logins.set_other_provider,
             "oidc_client_secret": with_metadata(
                 "oidc-config", {"oidc_client_secret_hmac": "other"}
             ),
             **{
-                name: drift_logins.of_provider({name: value})
+                name: drift_logins.merge_provider_config({name: value})
                 for name, value in {
                     "oidc_discovery_ca_pem": CERTIFICATES[1],
                     "oidc_client_id": "by-hand",
@@ -274,8 +276,8 @@ HANDS = {
     "oidc-role": Hand(
         "auth/oidc/role/{name}",
         {
-            "role_type": drift_logins.configured("auth/oidc/role/{name}", {"role_type": "jwt"}),
-            "bound_claims_type": drift_logins.configured(
+            "role_type": drift_logins.merge_config("auth/oidc/role/{name}", {"role_type": "jwt"}),
+            "bound_claims_type": drift_logins.merge_config(
                 "auth/oidc/role/{name}", {"bound_claims_type": "glob"}
             ),
         },
@@ -288,7 +290,7 @@ HANDS = {
                 "kubernetes-config", {"token_reviewer_jwt_hmac": "other"}
             ),
             **{
-                name: drift_logins.configured("auth/kubernetes/config", {name: value})
+                name: drift_logins.merge_config("auth/kubernetes/config", {name: value})
                 for name, value in {
                     "kubernetes_host": "https://by-hand",
                     "kubernetes_ca_cert": CERTIFICATES[1],
@@ -318,8 +320,8 @@ HANDS = {
                 "identity/group/name/{name}",
                 {"type": "internal", "policies": ["strongroom-plan"]},
             ),
-            "alias": drift_logins.of_alias("by-hand", "oidc"),
-            "alias_mount": drift_logins.of_alias("drift-team", "userpass"),
+            "alias": drift_logins.set_group_alias("by-hand", "oidc"),
+            "alias_mount": drift_logins.set_group_alias("drift-team", "userpass"),
         },
         ("type",),
         {"type": {"alias", "alias_mount"}},
@@ -472,13 +474,13 @@ def own_things(deployment: Deployment) -> Iterator[None]:
             superuser.execute(f"CREATE ROLE {user} LOGIN".encode())
             allow_password_changes(superuser, local.scope.manager_role, user)
     address = f"http://127.0.0.1:{deployment.ports.vault}"  # as the server sees itself
-    drift_logins.begin(deployment.operator, address)
+    drift_logins.create_providers(deployment.operator, address)
     local.declaration = drift_logins.with_logins(with_drift(before), address)
     apply_all(deployment)
     yield
     local.declaration = before
     operator = deployment.operator
-    drift_logins.end(operator)
+    drift_logins.delete_logins(operator)
     operator.delete(f"database/static-roles/{NAME}-drift-db")
     operator.post("transit/keys/drift-dev-key/config", {"deletion_allowed": True})
     for path in (

@@ -1,4 +1,4 @@
-"""Parts for tests of field encryption: a key service with versions, rows in memory, forgeries."""
+"""Parts for tests of field encryption: a key service, data keys in memory, and forged tokens."""
 
 from __future__ import annotations
 
@@ -12,18 +12,24 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from app_integration.encryption.cipher import FieldCipher
 from app_integration.encryption.keys.stores import WrappedKey
-from app_integration.errors import KeyUnavailable
 from app_integration.names import Environment, Scope
 
 STORE = Scope("gaara-store", Environment.DEV)
 
 
 class KeyService:
-    """Wraps under the newest of its keys, with the scope as additional data; counts requests."""
+    """A key service in memory that wraps with AES-GCM and records its requests.
+
+    It wraps with the newest key and uses the scope as associated data.
+
+    Attributes:
+        requests: The operation and the number of items of each request.
+        oldest: The oldest version that still unwraps.
+
+    """
 
     def __init__(self) -> None:
         self.requests: list[tuple[str, int]] = []
-        self.away = False
         self.oldest = 1
         self._keys = [AESGCM(os.urandom(32))]
 
@@ -31,32 +37,30 @@ class KeyService:
         self._keys.append(AESGCM(os.urandom(32)))
 
     def wrap(self, data_keys: Sequence[bytes], scope: bytes) -> list[bytes]:
-        self._ask("wrap", data_keys)
-        return [self._wrapped(key, scope) for key in data_keys]
+        self._record("wrap", data_keys)
+        return [self._encrypt(key, scope) for key in data_keys]
 
     def unwrap(self, wrapped: Sequence[bytes], scope: bytes) -> list[bytes | None]:
-        self._ask("unwrap", wrapped)
-        return [self._opened(each, scope) for each in wrapped]
+        self._record("unwrap", wrapped)
+        return [self._decrypt(each, scope) for each in wrapped]
 
     def rewrap(self, wrapped: Sequence[bytes], scope: bytes) -> list[bytes | None]:
-        self._ask("rewrap", wrapped)
-        opened = [self._opened(each, scope) for each in wrapped]
-        return [None if key is None else self._wrapped(key, scope) for key in opened]
+        self._record("rewrap", wrapped)
+        data_keys = [self._decrypt(each, scope) for each in wrapped]
+        return [None if key is None else self._encrypt(key, scope) for key in data_keys]
 
     def version(self, wrapped: bytes) -> int:
         return int.from_bytes(wrapped[:4], "big")
 
-    def _ask(self, operation: str, items: Sequence[bytes]) -> None:
-        if self.away:
-            raise KeyUnavailable("the key service is away")
+    def _record(self, operation: str, items: Sequence[bytes]) -> None:
         self.requests.append((operation, len(items)))
 
-    def _wrapped(self, key: bytes, scope: bytes) -> bytes:
+    def _encrypt(self, key: bytes, scope: bytes) -> bytes:
         nonce = os.urandom(12)
         version = len(self._keys).to_bytes(4, "big")
         return version + nonce + self._keys[-1].encrypt(nonce, key, version + scope)
 
-    def _opened(self, wrapped: bytes, scope: bytes) -> bytes | None:
+    def _decrypt(self, wrapped: bytes, scope: bytes) -> bytes | None:
         version = self.version(wrapped)
         if not self.oldest <= version <= len(self._keys):
             return None
@@ -91,33 +95,37 @@ class Rows:
 
 
 class World:
-    """One service's key and rows; each process of it has a cipher of its own."""
+    """One service's key service and stored data keys. Each of its processes has its own cipher."""
 
     def __init__(self) -> None:
         self.service, self.rows = KeyService(), Rows()
 
     def process(self, scope: Scope = STORE, key_name: str = "pii", **options: Any) -> FieldCipher:
-        """A cipher that writes keyring tokens."""
+        """Return a cipher that writes keyring tokens."""
         return FieldCipher(self.service, scope, key_name, data_keys=self.rows, **options)
 
     def text_process(self, scope: Scope = STORE, **options: Any) -> FieldCipher:
-        """A cipher that writes text tokens."""
+        """Return a cipher that writes text tokens."""
         return FieldCipher(self.service, scope, **options)
 
 
 def forgeries(token: bytes) -> Iterator[bytes]:
-    """Every flipped bit, every other byte, every cut, every hole, and what is put in or on."""
-    for place in range(8 * len(token)):
+    """Yield tampered copies of *token*.
+
+    Each has one bit flipped, is cut at one end, lacks one byte, has a zero byte inserted, has one
+    byte added at either end, or is the token twice.
+    """
+    for bit in range(8 * len(token)):
         changed = bytearray(token)
-        changed[place // 8] ^= 1 << place % 8
+        changed[bit // 8] ^= 1 << bit % 8
         yield bytes(changed)
     for length in range(len(token)):
         yield token[:length]
         yield token[length + 1 :]
         yield token[:length] + b"\x00" + token[length:]
-        hole = token[:length] + token[length + 1 :]
-        if hole != token:
-            yield hole
+        shorter = token[:length] + token[length + 1 :]
+        if shorter != token:
+            yield shorter
     for byte in range(256):
         yield token + bytes([byte])
         yield bytes([byte]) + token

@@ -1,4 +1,4 @@
-"""A small declaration with logins, and its application to a test's own server."""
+"""A small declaration with auth methods, and functions that plan and apply it."""
 
 from __future__ import annotations
 
@@ -41,13 +41,13 @@ def declare(
     login: dict[str, Any] | None = None,
     **sections: Any,
 ) -> Declaration:
-    """The service ``shop`` in dev, read from files that are written to *folder*.
+    """Write the declaration of the service ``shop`` in dev to *folder*, and load it.
 
     Args:
-        folder: a new one.
-        pems: PEM files beside the environment.
-        login: how the service may log in, besides AppRole.
-        sections: of the environment's file, such as ``auth`` and ``groups``.
+        folder: The folder to create.
+        pems: File name → content of the PEM files beside the environment.
+        login: The service's auth methods, in addition to AppRole.
+        sections: Sections of the environment's file, such as ``auth`` and ``groups``.
 
     """
     for name in ("services", "environments"):
@@ -65,28 +65,47 @@ def declare(
 def plan(
     session: Session,
     declared: Declaration,
-    given: dict[str, str] | None = None,
+    values: dict[str, str] | None = None,
     *,
     prune: bool = False,
 ) -> Plan:
-    """What separates the server from *declared*; *given* is API path → value."""
-    supply = Inputs({path: Secret(value) for path, value in (given or {}).items()})
+    """Return the plan for *declared*.
+
+    Args:
+        session: A session with all rights.
+        declared: The declaration.
+        values: API path → operator-provided value.
+        prune: Also plan to delete orphaned resources.
+
+    """
+    inputs = Inputs({path: Secret(value) for path, value in (values or {}).items()})
     policies = render_policies(declared, Environment.DEV)
-    resources = desired_resources(declared, Environment.DEV, policies, supply)
+    resources = desired_resources(declared, Environment.DEV, policies, inputs)
     return build_plan(session, resources, Prune(Environment.DEV) if prune else None)
 
 
-def carry_out(
+def apply_declared(
     session: Session,
     declared: Declaration,
-    given: dict[str, str] | None = None,
+    values: dict[str, str] | None = None,
     *,
     prune: bool = False,
 ) -> list[str]:
-    """Apply *declared*; gives what was done, and fails when a second plan has more to do."""
-    done: list[str] = []
-    found = plan(session, declared, given, prune=prune)
-    apply(session, found, lambda change: done.append(str(change)))
-    left = plan(session, declared, given, prune=prune).changes
-    assert left == (), [str(change) for change in left]
-    return done
+    """Apply *declared* and return the changes, each as its text.
+
+    Args:
+        session: A session with all rights.
+        declared: The declaration.
+        values: API path → operator-provided value.
+        prune: Also delete orphaned resources.
+
+    Raises:
+        AssertionError: If a second plan is not empty.
+
+    """
+    applied: list[str] = []
+    found = plan(session, declared, values, prune=prune)
+    apply(session, found, lambda change: applied.append(str(change)))
+    remaining = plan(session, declared, values, prune=prune).changes
+    assert remaining == (), [str(change) for change in remaining]
+    return applied

@@ -1,6 +1,6 @@
-"""Logins for the drift test: every kind of them declared, and how each field is changed by hand.
+"""Auth methods for the drift test: a declaration with each of them, and manual changes of fields.
 
-The provider that the server asks is the server itself.
+The server under test is its own OIDC provider.
 """
 
 from __future__ import annotations
@@ -16,18 +16,18 @@ from tests.support.servers.issuer import Authority, new_key, public
 from vault.declare.declaration import Declaration
 from vault.declare.schema.logins import Auth, Group, ServiceLogin
 
-SUPPLY: Final = {
+INPUTS: Final = {
     "auth/oidc/config/oidc_client_secret": Secret("x"),
     "auth/kubernetes/config/token_reviewer_jwt": Secret("x"),
 }
-#: The first is declared, the second is set by hand.
+#: The first is declared, the second is for manual changes.
 KEYS: Final = tuple(public(new_key()) for _ in range(2))
 CERTIFICATES: Final = tuple(Authority().pem for _ in range(2))
 _PROVIDERS: Final = ("drift", "drift-other")
 
 
 def with_logins(declaration: Declaration, address: str) -> Declaration:
-    """*declaration* with every way to log in; the server itself answers at *address*."""
+    """Return *declaration* with every auth method. The server has the address *address*."""
     environment = declaration.environment("dev")
     deployment = environment.services["gaara-store"].model_copy(
         update={
@@ -76,14 +76,14 @@ def _provider(address: str, name: str) -> str:
     return f"{address}/v1/identity/oidc/provider/{name}"
 
 
-def begin(session: Session, address: str) -> None:
-    """Make the server a provider, twice."""
+def create_providers(session: Session, address: str) -> None:
+    """Create the two OIDC providers on the server."""
     for name in _PROVIDERS:
         session.post(f"identity/oidc/provider/{name}", {"issuer": address})
 
 
-def end(session: Session) -> None:
-    """Take away what was declared here."""
+def delete_logins(session: Session) -> None:
+    """Delete everything that this module declares or creates, with its ownership metadata."""
     for method in ("jwt", "kubernetes", "cert", "oidc"):
         session.delete(f"sys/auth/{method}")
     session.delete("identity/group/name/drift")
@@ -100,29 +100,29 @@ def end(session: Session) -> None:
         session.delete(f"identity/oidc/provider/{name}")
 
 
-def with_jwks(session: Session, _name: str) -> None:
-    """The issuer's keys from an address in place of a list: one or the other."""
+def set_jwks_url(session: Session, _name: str) -> None:
+    """Make the JWT method fetch keys from a JWKS URL, which excludes a list of keys."""
     found = session.get("auth/oidc/config")["data"]["oidc_discovery_url"]
     config = {"bound_issuer": "https://ci.example.com", "jwks_url": f"{found}/.well-known/keys"}
     session.post("auth/jwt/config", config)
 
 
-def with_discovery(session: Session, _name: str) -> None:
-    """The issuer's keys from what it says of itself."""
+def set_discovery_url(session: Session, _name: str) -> None:
+    """Make the JWT method fetch keys by OIDC discovery, which excludes a list of keys."""
     found = session.get("auth/oidc/config")["data"]["oidc_discovery_url"]
     config = {"bound_issuer": "https://ci.example.com", "oidc_discovery_url": found}
     session.post("auth/jwt/config", config)
 
 
-def with_other_provider(session: Session, _name: str) -> None:
-    """Whoever the other provider vouches for."""
+def set_other_provider(session: Session, _name: str) -> None:
+    """Make the OIDC method use the other provider."""
     found = session.get("auth/oidc/config")["data"]
     other = found["oidc_discovery_url"].replace(*_PROVIDERS)
-    of_provider({"oidc_discovery_url": other})(session, "oidc")
+    merge_provider_config({"oidc_discovery_url": other})(session, "oidc")
 
 
-def of_alias(claim: str, method: str) -> Callable[[Session, str], object]:
-    """The group's members are those who have *claim* at *method*."""
+def set_group_alias(claim: str, method: str) -> Callable[[Session, str], object]:
+    """Return a change that maps a group to the value *claim* of the auth method *method*."""
 
     def change(session: Session, name: str) -> None:
         group = session.get(f"identity/group/name/{name}")["data"]["id"]
@@ -133,16 +133,19 @@ def of_alias(claim: str, method: str) -> Callable[[Session, str], object]:
     return change
 
 
-def configured(path: str, content: dict[str, Any]) -> Callable[[Session, str], object]:
-    """What is there, with *content* over it: the server forgets what isn't sent along."""
+def merge_config(path: str, content: dict[str, Any]) -> Callable[[Session, str], object]:
+    """Return a change that merges *content* into the current configuration at *path*.
+
+    The current fields are sent too, because the server resets the fields that are not sent.
+    """
 
     def change(session: Session, name: str) -> None:
-        place = path.format(name=name)
-        session.post(place, {**session.get(place)["data"], **content})
+        api_path = path.format(name=name)
+        session.post(api_path, {**session.get(api_path)["data"], **content})
 
     return change
 
 
-def of_provider(content: dict[str, Any]) -> Callable[[Session, str], object]:
-    """The provider's configuration with *content* over it, and the same secret."""
-    return configured("auth/oidc/config", {"oidc_client_secret": "x", **content})
+def merge_provider_config(content: dict[str, Any]) -> Callable[[Session, str], object]:
+    """Return a change that merges *content* into the OIDC configuration, with the same secret."""
+    return merge_config("auth/oidc/config", {"oidc_client_secret": "x", **content})

@@ -1,4 +1,4 @@
-"""Parts for tests of blind indexes: a key service and rows in memory, and time that is told."""
+"""Parts for tests of blind indexes: a key service and index keys in memory, and a set time."""
 
 from __future__ import annotations
 
@@ -18,22 +18,25 @@ ROWS = 1_000_000
 
 
 class KeyService:
-    """Wraps by remembering; *away* tells that it can't be reached."""
+    """A key service that stores each key under a random text, which counts as the wrapped key.
+
+    Set *unavailable* to make its requests fail.
+    """
 
     def __init__(self) -> None:
-        self.away = False
+        self.unavailable = False
         self.known: dict[bytes, tuple[bytes, bytes]] = {}
 
     def wrap(self, data_keys: Sequence[bytes], scope: bytes) -> list[bytes]:
-        self._reach()
+        self._check()
         wrapped = [os.urandom(32) for _ in data_keys]
         self.known |= {one: (key, scope) for one, key in zip(wrapped, data_keys, strict=True)}
         return wrapped
 
     def unwrap(self, wrapped: Sequence[bytes], scope: bytes) -> list[bytes | None]:
-        self._reach()
-        opened = [self.known[one] for one in wrapped]
-        return [key if bound == scope else None for key, bound in opened]
+        self._check()
+        entries = [self.known[one] for one in wrapped]
+        return [key if bound == scope else None for key, bound in entries]
 
     def rewrap(self, wrapped: Sequence[bytes], scope: bytes) -> list[bytes | None]:
         return [key and self.wrap([key], scope)[0] for key in self.unwrap(wrapped, scope)]
@@ -42,18 +45,18 @@ class KeyService:
         assert wrapped
         return 1
 
-    def _reach(self) -> None:
-        if self.away:
-            raise KeyUnavailable("the server is away")
+    def _check(self) -> None:
+        if self.unavailable:
+            raise KeyUnavailable("the server is unavailable")
 
 
 class Rows:
-    """Index keys in memory."""
+    """A store of index keys in memory. Set *unavailable* to make its lookups fail."""
 
     def __init__(self) -> None:
         self.keys: dict[tuple[str, str, int], IndexKey] = {}
-        self.looked_up = 0
-        self.away = False
+        self.lookups = 0
+        self.unavailable = False
 
     place = "the table index_keys"
 
@@ -61,15 +64,15 @@ class Rows:
         self.keys[key.scope, key.index, key.version] = key
 
     def versions(self, scope: str, index: str) -> list[IndexKey]:
-        if self.away:
-            raise KeyUnavailable("the database is away")
-        self.looked_up += 1
-        mine = [key for key in self.keys.values() if (key.scope, key.index) == (scope, index)]
-        return sorted(mine, key=lambda key: key.version)
+        if self.unavailable:
+            raise KeyUnavailable("the database is unavailable")
+        self.lookups += 1
+        found = [key for key in self.keys.values() if (key.scope, key.index) == (scope, index)]
+        return sorted(found, key=lambda key: key.version)
 
     def replace(self, before: Sequence[IndexKey], after: Sequence[IndexKey]) -> bool:
-        there = set(self.keys.values())
-        if not there.issuperset(before) or (not before and after and self._has(after[0])):
+        stored = set(self.keys.values())
+        if not stored.issuperset(before) or (not before and after and self._has(after[0])):
             return False
         for key in before:
             del self.keys[key.scope, key.index, key.version]
@@ -83,23 +86,23 @@ class Rows:
 
 @dataclass
 class World:
-    """One service's rows and key service; each process of it declares its own indexes."""
+    """One service's key service and index keys. Each of its processes declares its own indexes."""
 
     service: KeyService = field(default_factory=KeyService)
     rows: Rows = field(default_factory=Rows)
     now: float = 1_800_000_000.0
 
     def process(self, scope: Scope = SHOP) -> BlindIndexes:
-        """A process of a service whose keys were made when its tables were."""
-        return Migrated(self.service, self.rows, scope, now=lambda: self.now)
+        """Return the indexes of a process that creates a key for each index it declares."""
+        return CreatedIndexes(self.service, self.rows, scope, now=lambda: self.now)
 
-    def unprepared(self, scope: Scope = SHOP) -> BlindIndexes:
-        """A process of a service that nobody migrated."""
+    def process_without_keys(self, scope: Scope = SHOP) -> BlindIndexes:
+        """Return the indexes of a process whose service has no index keys yet."""
         return BlindIndexes(self.service, self.rows, scope, now=lambda: self.now)
 
 
-class Migrated(BlindIndexes):
-    """Indexes whose key is made as soon as they are declared."""
+class CreatedIndexes(BlindIndexes):
+    """Indexes whose key is created as soon as they are declared."""
 
     def index(self, name: str, **options: Any) -> BlindIndex:
         declared = super().index(name, **options)

@@ -1,4 +1,4 @@
-"""A store, a server in memory, and a plain dict that says what the store must give."""
+"""State machine that compares a secret store with a model, on a server in memory."""
 
 from __future__ import annotations
 
@@ -37,9 +37,9 @@ from app_integration.testing.memory_vault import ADDRESS, MemoryVault
 
 SCOPE = Scope("shop", Environment.PROD)
 LIMITS = Limits(cache_entries=64, negative_entries=64)
-#: The last is one whose value somebody changes by the clock.
+#: The source limits the TTL of the last one's value, as that of a rotated database password.
 NAMES = ("jwt-secret", "smtp-password", "database-password")
-EXPIRING, LIFE = "database-password", 40.0
+EXPIRING, TTL = "database-password", 40.0
 STEPS = (
     0.5,
     4.75,
@@ -62,70 +62,94 @@ versions = st.integers(1, 4)
 
 
 @dataclass
-class Held:
-    """What the store may go on serving."""
+class CachedEntry:
+    """A value that the store has cached.
+
+    Attributes:
+        fetched_at: The time of the request on the store's clock.
+        unavailable_since: The time of the last failed refresh. For OUTAGE_PAUSE seconds after it,
+            the store sends no other request.
+
+    """
 
     value: str
     version: int
-    asked: float  # on the store's clock
-    waiting: float = float("-inf")  # since when it need not ask again, the server being away
+    fetched_at: float
+    unavailable_since: float = float("-inf")
 
 
 @dataclass
-class Gone:
-    """What it need not ask for."""
+class NegativeEntry:
+    """An error that the store has cached."""
 
     kind: type[StrongroomError]
     since: float
-    pause: float
+    ttl: float
 
 
-class Watched:
-    """The real source, with a note of each answer, and a life for the value that has one."""
+class RecordingSource:
+    """The real source, which reports each response and sets the TTL of one value.
+
+    Args:
+        source: The real source.
+        on_response: Called with the cache key and the result or error of each request.
+
+    """
 
     is_authoritative: ClassVar = True
 
-    def __init__(self, source: VaultSource, told: Callable[..., None]) -> None:
+    def __init__(self, source: VaultSource, on_response: Callable[..., None]) -> None:
         self._source = source
-        self._told = told
+        self._on_response = on_response
 
     def fetch(self, name: str, version: int | None, field: str | None) -> Fetched:
         key: Key = name if version is None else (name, version, None)
         try:
             fetched = self._source.fetch(name, version, field)
         except StrongroomError as error:
-            self._told(key, error)
+            self._on_response(key, error)
             raise
-        self._told(key, fetched)
-        return replace(fetched, expires_in=LIFE) if name == EXPIRING else fetched
+        self._on_response(key, fetched)
+        return replace(fetched, expires_in=TTL) if name == EXPIRING else fetched
 
 
 class StoreMachine(RuleBasedStateMachine):
-    """Puts, rotations, deletions, denials, lost tokens, outages and clock steps, against a dict."""
+    """Secret store under random writes, rotations, deletions, denials, outages and clock steps.
+
+    Attributes:
+        server_values: Name → value of each version. None for a deleted one.
+        skew: Seconds by which the store's clock is ahead of the server's.
+        cached: The values that the store must have.
+        negative: The errors that the store may have.
+        postponed_since: The time of the last failed background refresh. For OUTAGE_PAUSE seconds
+            after it, entries that were due may be served stale without a request.
+        last: The last response.
+
+    """
 
     def __init__(self) -> None:
         super().__init__()
-        self._open = ExitStack()
+        self._stack = ExitStack()
         self.server = MemoryVault(authorise=self._allows)
         self.denied: set[str] = set()
-        self.truth: dict[str, list[str | None]] = {}  # name → value of each version; None: gone
+        self.server_values: dict[str, list[str | None]] = {}
         self.outage: ExitStack | None = None
-        self.skew = 0.0  # of the store's clock, against the server's
-        self.held: dict[Key, Held] = {}
-        self.gone: dict[Key, Gone] = {}
+        self.skew = 0.0
+        self.cached: dict[Key, CachedEntry] = {}
+        self.negative: dict[Key, NegativeEntry] = {}
         self.requests = 0
-        self.spared = float("-inf")  # since when any that was due may be waiting, unasked
+        self.postponed_since = float("-inf")
         self.last: Fetched | StrongroomError | None = None
         self.last_key: Key = ""
 
     @initialize(jitter=st.floats(0, 1))
     def start(self, jitter: float) -> None:
-        folder = Path(self._open.enter_context(tempfile.TemporaryDirectory()))
+        folder = Path(self._stack.enter_context(tempfile.TemporaryDirectory()))
         role = self.server.approles.get_or_create_role(str(SCOPE))
         login = approle_files(folder, role.role_id, role.issue())
         root = self.server.tokens.issue("operator", ("root",), ttl=float("inf"))
         self.session, self.operator = (
-            self._open.enter_context(
+            self._stack.enter_context(
                 Session(
                     ADDRESS,
                     each,
@@ -137,7 +161,7 @@ class StoreMachine(RuleBasedStateMachine):
             for each in (login, StaticToken(Secret(root.value)))
         )
         self.store = SecretStore(
-            [Watched(VaultSource(self.session, SCOPE), self._told)],
+            [RecordingSource(VaultSource(self.session, SCOPE), self._on_response)],
             AuditLog(SCOPE, lambda _line: None),
             limits=LIMITS,
             registry=redaction.SecretRegistry(),
@@ -149,7 +173,7 @@ class StoreMachine(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         self.end_outage()
-        self._open.close()
+        self._stack.close()
 
     def clock(self) -> float:
         return self.server.clock() + self.skew
@@ -157,61 +181,62 @@ class StoreMachine(RuleBasedStateMachine):
     def _allows(self, policies: tuple[str, ...], _capability: str, path: str) -> bool:
         return "root" in policies or path.rpartition("/")[2] not in self.denied
 
-    def _told(self, key: Key, answer: Fetched | StrongroomError) -> None:
-        """Keep the model: what the store has heard by now."""
+    def _on_response(self, key: Key, response: Fetched | StrongroomError) -> None:
+        """Update the model with the response that the store received."""
         self.requests += 1
-        self.last, self.last_key, now = answer, key, self.clock()
+        self.last, self.last_key, now = response, key, self.clock()
         name = key if isinstance(key, str) else key[0]
-        if isinstance(answer, Fetched):
-            self.gone.pop(key, None)
-            self.held[key] = Held(answer.value + "", answer.version or 0, now)
+        if isinstance(response, Fetched):
+            self.negative.pop(key, None)
+            self.cached[key] = CachedEntry(response.value + "", response.version or 0, now)
             return
-        if isinstance(answer, OUTAGE):
-            if self._stale(key, now):
-                self.held[key].waiting = now
+        if isinstance(response, OUTAGE):
+            if self._is_usable_on_outage(key, now):
+                self.cached[key].unavailable_since = now
             else:
-                self.held.pop(key, None)
+                self.cached.pop(key, None)
             return
-        pause = LIMITS.negative_ttl if isinstance(key, str) else LIMITS.cache_ttl
-        self.gone[key] = Gone(type(answer), now, pause)
-        whole = isinstance(answer, AccessDenied)
-        lost = [each for each in self.held if each == key or (whole and name == _name(each))]
-        for each in lost:
-            del self.held[each]
+        ttl = LIMITS.negative_ttl if isinstance(key, str) else LIMITS.cache_ttl
+        self.negative[key] = NegativeEntry(type(response), now, ttl)
+        whole = isinstance(response, AccessDenied)
+        dropped = [each for each in self.cached if each == key or (whole and name == _name(each))]
+        for each in dropped:
+            del self.cached[each]
 
-    # What happens at the server.
+    # Changes at the server.
 
     @rule(name=names, value=st.text("abc", min_size=1, max_size=3))
     def put(self, name: str, value: str) -> None:
-        """A first version, or a rotation."""
-        with self._reachable():
+        """Write the first version or rotate."""
+        with self._without_faults():
             self.operator.post(_path("data", name), {"data": {"value": value}})
-        self.truth.setdefault(name, []).append(value)
+        self.server_values.setdefault(name, []).append(value)
 
     @rule(name=names)
     def delete(self, name: str) -> None:
-        if self.truth.get(name):
-            with self._reachable():
+        if self.server_values.get(name):
+            with self._without_faults():
                 self.operator.delete(_path("data", name))
-            self.truth[name][-1] = None
+            self.server_values[name][-1] = None
 
     @rule(name=names, number=versions)
     def destroy(self, name: str, number: int) -> None:
-        if number <= len(self.truth.get(name, ())):
-            with self._reachable():
+        if number <= len(self.server_values.get(name, ())):
+            with self._without_faults():
                 self.operator.post(_path("destroy", name), {"versions": [number]})
-            self.truth[name][number - 1] = None
+            self.server_values[name][number - 1] = None
 
     @rule(name=names)
     def revoke(self, name: str) -> None:
-        """The policy no longer grants it; again, and it does."""
+        """Remove *name* from the policy, or add it again."""
         self.denied ^= {name}
 
     @rule()
     def expire(self) -> None:
-        """The token's time is over, or somebody revoked it.
+        """Expire the session's Vault token.
 
-        Not twice in the time in which a session takes every 403 for one about the path.
+        The clock advances first, because a session does not take a 403 for a sign of an expired
+        token in the DENIAL_SECONDS after a new token was denied too.
         """
         self.server.clock.advance(DENIAL_SECONDS)
         for token in self.server.tokens.living():
@@ -230,14 +255,14 @@ class StoreMachine(RuleBasedStateMachine):
             self.outage.close()
             self.outage = None
 
-    def _reachable(self) -> ExitStack:
-        """The operator works at the server itself: no fault reaches it."""
+    def _without_faults(self) -> ExitStack:
+        """Suspend the faults while the operator writes."""
         stack, faults = ExitStack(), self.server._faults
         planned, faults._planned = faults._planned, []
         stack.callback(setattr, faults, "_planned", planned)
         return stack
 
-    # Two courses that chance takes too seldom.
+    # Two sequences that random choice produces too seldom.
 
     @rule(name=names, seconds=st.sampled_from((3599.5, 3600.0, 3700.0)))
     def long_outage(self, name: str, seconds: float) -> None:
@@ -254,7 +279,7 @@ class StoreMachine(RuleBasedStateMachine):
         self.force(name)
         self.get_version(name, 1)
 
-    # What happens to time and process.
+    # Time, background thread and process.
 
     @rule(seconds=st.sampled_from(STEPS))
     def wait(self, seconds: float) -> None:
@@ -266,50 +291,52 @@ class StoreMachine(RuleBasedStateMachine):
 
     @rule()
     def refresh(self) -> None:
-        """What the background thread does."""
+        """Refresh the entries that are due, as the background thread does."""
         begun, before = self.clock(), self.requests
         assert self.store.fetcher.refresh_due() >= 0
-        ended = [key for key in self.held if begun >= self.held[key].asked + self._limit(key)]
-        for key in ended:
-            del self.held[key]  # let go of
+        expired = [
+            key for key in self.cached if begun >= self.cached[key].fetched_at + self._limit(key)
+        ]
+        for key in expired:
+            del self.cached[key]
         if self.requests > before and isinstance(self.last, OUTAGE):
-            self.spared = self.clock()
+            self.postponed_since = self.clock()
 
     @rule()
     def fork(self) -> None:
-        """What happens in a forked child."""
+        """Reset the store as in a forked child."""
         self.store.reset_after_fork()
 
-    # What the application does, and what it must get.
+    # Calls of the application, and their expected results.
 
     @rule(name=names, default=st.booleans())
     def get(self, name: str, default: bool) -> None:
-        expected = self._without_asking(name)
-        given: dict[str, Any] = {"default": "other"} if default else {}
-        got, asked = self._asked(lambda: self.store.get(name, **given))
-        self._check(name, expected, got, asked, "other" if default else None)
+        expected = self._expected_without_request(name)
+        options: dict[str, Any] = {"default": "other"} if default else {}
+        got, requests = self._call(lambda: self.store.get(name, **options))
+        self._check(name, expected, got, requests, "other" if default else None)
 
     @rule(name=names, number=versions)
     def get_version(self, name: str, number: int) -> None:
         key = (name, number, None)
-        expected = self._without_asking(key)
-        got, asked = self._asked(lambda: self.store.get(name, version=number))
-        self._check(key, expected, got, asked, None)
+        expected = self._expected_without_request(key)
+        got, requests = self._call(lambda: self.store.get(name, version=number))
+        self._check(key, expected, got, requests, None)
 
     @rule(name=names)
     def force(self, name: str) -> None:
-        """With the server there, the answer is the truth of this moment."""
-        got, asked = self._asked(lambda: self.store.get(name, force_refresh=True))
-        assert asked == 1
+        """Force a refresh. While the server is available, the result is its current state."""
+        got, requests = self._call(lambda: self.store.get(name, force_refresh=True))
+        assert requests == 1
         if self.outage is None:
-            assert got == self._truth(name)
+            assert got == self._expected_from_server(name)
         else:
-            self._check(name, None, got, asked, None)
+            self._check(name, None, got, requests, None)
 
     @rule(name=names)
     def pair(self, name: str) -> None:
-        """The previous version is the one before, or none."""
-        got, asked = self._asked(lambda: self.store.current_and_previous(name))
+        """Get the current and the previous version, which may be None."""
+        got, requests = self._call(lambda: self.store.current_and_previous(name))
         if not isinstance(got, tuple):
             return
         if asked and isinstance(self.last, OUTAGE) and self.last_key not in (name, *self.held):
@@ -317,10 +344,10 @@ class StoreMachine(RuleBasedStateMachine):
         version, previous = self.held[name].version, got[1]
         assert got[0] == self.held[name].value
         if previous is not None:
-            assert previous == self.held[name, version - 1, None].value
+            assert previous == self.cached[name, version - 1, None].value
 
-    def _asked(self, call: Callable[[], Any]) -> tuple[Any, int]:
-        """What *call* gives, an error's class in place of the error, and how often it asked."""
+    def _call(self, call: Callable[[], Any]) -> tuple[Any, int]:
+        """Return the result of *call*, or its error's class, and the number of requests it sent."""
         before = self.requests
         try:
             got = call()
@@ -340,61 +367,61 @@ class StoreMachine(RuleBasedStateMachine):
         return None
 
     def _ttl(self, key: Key) -> float:
-        return LIFE if _name(key) == EXPIRING else LIMITS.cache_ttl
+        return TTL if _name(key) == EXPIRING else LIMITS.cache_ttl
 
-    def _stale(self, key: Key, now: float) -> bool:
-        """Whether what is held may stand in for an answer."""
-        return key in self.held and within(self.held[key].asked, now, self._limit(key))
+    def _is_usable_on_outage(self, key: Key, now: float) -> bool:
+        """Return whether the cached value may be served stale."""
+        return key in self.cached and within(self.cached[key].fetched_at, now, self._limit(key))
 
     def _limit(self, key: Key) -> float:
-        return LIFE if _name(key) == EXPIRING else LIMITS.stale_limit
+        return TTL if _name(key) == EXPIRING else LIMITS.stale_limit
 
-    def _check(self, key: Key, expected: Any, got: Any, asked: int, default: str | None) -> None:
+    def _check(self, key: Key, expected: Any, got: Any, requests: int, default: str | None) -> None:
         now = self.clock()
         if expected is None and not asked:
             assert within(self.spared, now, OUTAGE_BACKOFF)
             assert self._stale(key, now)
             expected = self.held[key].value
         elif expected is None:
-            assert asked == 1
-            expected = self._heard(key)
+            assert requests == 1
+            expected = self._expected_from_response(key)
         else:
-            assert asked == 0
-        absent = isinstance(expected, type) and issubclass(expected, SecretNotFound)
-        assert got == (default if absent and default else expected)
+            assert requests == 0
+        missing = isinstance(expected, type) and issubclass(expected, SecretNotFound)
+        assert got == (default if missing and default else expected)
 
-    def _heard(self, key: Key) -> object:
-        """What the answer that came in amounts to."""
+    def _expected_from_response(self, key: Key) -> object:
+        """Return the result that the last response leads to."""
         if isinstance(self.last, Fetched):
             return self.last.value
-        if isinstance(self.last, OUTAGE) and self._stale(key, self.clock()):
-            return self.held[key].value
+        if isinstance(self.last, OUTAGE) and self._is_usable_on_outage(key, self.clock()):
+            return self.cached[key].value
         return type(self.last)
 
-    def _truth(self, name: str) -> object:
+    def _expected_from_server(self, name: str) -> object:
         if name in self.denied:
             return AccessDenied
-        values = self.truth.get(name)
+        values = self.server_values.get(name)
         if not values:
             return SecretNotFound
         return values[-1] if values[-1] is not None else SecretDeleted
 
     @invariant()
-    def what_is_told_is_what_is_held(self) -> None:
+    def info_matches_the_model(self) -> None:
         for name in NAMES if hasattr(self, "store") else ():
             info, held = self.store.get_info(name), self.held.get(name)
             if info is None:
-                # Let go of by the refresh, at its end, or never there.
-                assert held is None or not self._stale(name, self.clock())
+                # A refresh dropped it when it expired, or it was never cached.
+                assert cached is None or not self._is_usable_on_outage(name, self.clock())
                 continue
-            assert held is not None
-            assert info.version == held.version
-            assert info.age == self.clock() - held.asked
-            assert info.stale == (not within(held.asked, self.clock(), self._ttl(name)))
+            assert cached is not None
+            assert info.version == cached.version
+            assert info.age == self.clock() - cached.fetched_at
+            assert info.stale == (not within(cached.fetched_at, self.clock(), self._ttl(name)))
 
 
 def within(since: float, now: float, seconds: float) -> bool:
-    """Whether *now* lies in the *seconds* that began *since*; rounded as the store rounds."""
+    """Return whether *now* is in the *seconds* after *since*, rounded as the store rounds."""
     return since <= now < since + seconds
 
 

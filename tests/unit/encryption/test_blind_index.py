@@ -224,13 +224,13 @@ def test_changed_row_estimate_applies_from_the_next_rotation(world: World) -> No
 def test_cached_keys_are_used_during_an_outage_up_to_their_age(world: World) -> None:
     index = email_index(world)
     value = index.value("ada@example.com")
-    world.rows.away = world.service.away = True
+    world.rows.unavailable = world.service.unavailable = True
     world.now += Limits().data_key_age - 1
     assert index.value("ada@example.com") == value
     world.now += 31
     with pytest.raises(KeyUnavailable):
         index.value("ada@example.com")
-    world.rows.away = False
+    world.rows.unavailable = False
     assert index.value("ada@example.com") == value
 
 
@@ -239,14 +239,14 @@ def test_rows_are_read_once_per_refresh_interval(
 ) -> None:
     index = email_index(world)
     index.value("ada@example.com")
-    before = world.rows.looked_up
+    before = world.rows.lookups
     for _ in range(100):
         index.value("ada@example.com")
         index.candidates("ada@example.com")
-    assert world.rows.looked_up == before
+    assert world.rows.lookups == before
     world.now += REFRESH + 1
     index.value("ada@example.com")
-    assert world.rows.looked_up == before + 1
+    assert world.rows.lookups == before + 1
 
 
 def test_key_moved_to_another_index_is_rejected(world: World) -> None:
@@ -255,7 +255,7 @@ def test_key_moved_to_another_index_is_rejected(world: World) -> None:
     moved = type(row)(row.scope, "users.phone", 1, row.bits, row.wrapped, row.writes_from)
     world.rows.put(moved)
     with pytest.raises(IndexKeyLost):
-        world.unprepared().index("users.phone", rows=ROWS).value("+4930")
+        world.process_without_keys().index("users.phone", rows=ROWS).value("+4930")
 
 
 def alter_row(world: World, version: int, **changes: Any) -> None:
@@ -297,7 +297,7 @@ def test_altered_rows_raise_an_error_that_names_the_table(
     if running:
         world.now += REFRESH + 1
     else:
-        index = world.unprepared().index("users.email", rows=ROWS, normalise="email")
+        index = world.process_without_keys().index("users.email", rows=ROWS, normalise="email")
     for method in (index.value, index.candidates):
         with pytest.raises(IndexKeyLost, match=r"the table index_keys.*index users\.email"):
             method("ada@example.com")
@@ -314,11 +314,11 @@ def test_retired_row_that_is_put_back_is_rejected(world: World) -> None:
     for old in (first, bound):
         world.rows.put(old)
         with pytest.raises(IndexKeyLost, match="put back"):
-            world.unprepared().index("users.email", rows=ROWS).value("ada@example.com")
+            world.process_without_keys().index("users.email", rows=ROWS).value("ada@example.com")
 
 
 def test_running_service_never_creates_a_key(world: World) -> None:
-    index = world.unprepared().index("users.email", rows=ROWS)
+    index = world.process_without_keys().index("users.email", rows=ROWS)
     with pytest.raises(
         IndexKeyLost, match=r"contains no key of index users\.email: create it once"
     ):
@@ -353,7 +353,7 @@ def test_bind_binds_legacy_rows_once(world: World) -> None:
     scope = contexts.encode({**first, "index": "users.email", "version": 1})
     (wrapped,) = world.service.wrap([key], scope)
     alter_row(world, 1, wrapped=wrapped)
-    stale = world.unprepared().index("users.email", rows=ROWS, normalise="email")
+    stale = world.process_without_keys().index("users.email", rows=ROWS, normalise="email")
     with pytest.raises(IndexKeyLost):
         stale.value("ada@example.com")
     stale.bind()
@@ -372,7 +372,7 @@ def test_value_that_cannot_be_indexed_is_rejected_and_not_shown(
 
 
 def test_invalid_declarations_are_rejected_without_a_request(world: World) -> None:
-    process = world.unprepared()
+    process = world.process_without_keys()
     process.index("users.email", rows=ROWS)
     wrong: list[tuple[str, Any]] = [
         ("users.email", "exact"),
@@ -389,7 +389,7 @@ def test_invalid_declarations_are_rejected_without_a_request(world: World) -> No
         process["users.nothing"]
     with pytest.raises(EncryptionError, match="cannot index 2 values"):
         process["users.email"].value("a", "b")
-    assert world.rows.looked_up == 0
+    assert world.rows.lookups == 0
 
 
 def test_index_keys_are_not_shown_pickled_or_copied(world: World) -> None:
