@@ -34,9 +34,9 @@ from console.local import LocalDeployment, ServiceDeployment, UpResult
 from console.runtimes import select_runtime
 from examples.gaara_store.config import StoreConfig
 from examples.gaara_store.keys import KEYS_LOST
-from tests.support.processes.adopting import NAME
+from tests.support.processes.adoption_worker import NAME
 from tests.support.processes.running_store import ROOT, Person, RunningStore, eventually
-from tests.support.servers.compose_stack import Stack, search_image
+from tests.support.servers.compose_stack import Stack, find_in_image
 from tests.support.servers.deployment import require_images
 from vault.adoption.database_user import DatabaseRefused, connected
 from vault.declare.load import load
@@ -216,7 +216,7 @@ def test_output_of_the_engine_contains_no_secret(stack: Stack, secrets: dict[str
 
 
 def test_layers_of_the_project_image_contain_no_secret(secrets: dict[str, str]) -> None:
-    found = search_image("strongroom:local", [*secrets.values(), "def get_secret("])
+    found = find_in_image("strongroom:local", [*secrets.values(), "def get_secret("])
     assert found == {"def get_secret("}
 
 

@@ -30,7 +30,7 @@ from app_integration.testing.ports import free_ports
 from console import operate
 from console.adoption import Adoption
 from console.local import LocalDeployment
-from tests.support.processes.adopting import ACTS, NAME, Failing, place
+from tests.support.processes.adoption_worker import ACTS, NAME, FailingSession, adoption_context
 from vault.adoption import adopt, undo
 from vault.adoption.adopt import Declined, Unfinished
 from vault.adoption.database_user import DatabaseLogin, DatabaseRefused, connected
@@ -230,7 +230,7 @@ def test_adopt_shows_other_sessions_and_declining_changes_nothing(setup: LocalSe
     url = setup.read().reveal().replace("+psycopg", "")
     with (
         psycopg.connect(url, application_name="nightly-report"),
-        place(setup.root) as where,
+        adoption_context(setup.root) as where,
         pytest.raises(Declined),
     ):
         adopt.adopt(where, NAME, decline, lambda _: None)
@@ -248,7 +248,7 @@ def test_adopt_of_an_unusable_url_is_rejected(setup: LocalSetup) -> None:
         "make the two equal first": good.reveal().replace(f":{port}/", f":{port + 1}/"),
         "a role that the server itself uses": good.reveal().replace(USER, "gaara_store_manager"),
     }
-    with place(setup.root) as where:
+    with adoption_context(setup.root) as where:
         for reason, value in wrong.items():
             operate.write_secret(where.session, "gaara-store", "dev", NAME, value)
             with pytest.raises((DatabaseRefused, ConfigurationError), match=reason) as caught:
@@ -259,7 +259,7 @@ def test_adopt_of_an_unusable_url_is_rejected(setup: LocalSetup) -> None:
 
 
 def test_field_named_template_is_not_taken_for_an_adoption(setup: LocalSetup) -> None:
-    with setup.local.operator() as operator, place(setup.root) as where:
+    with setup.local.operator() as operator, adoption_context(setup.root) as where:
         value = operator.get(KV)["data"]["data"]["value"]
         operator.post(KV, {"data": {"value": value, "template": "<b>{}</b>"}}, retry=False)
         assert setup.read().reveal() == value
@@ -296,7 +296,7 @@ def test_adopt_of_a_superuser_or_expiring_user_is_rejected(
         superuser.execute(f"CREATE ROLE candidate LOGIN PASSWORD 'of-candidate' {attributes}")
         superuser.execute("GRANT gaara_store_owner TO candidate")
     try:
-        with place(setup.root) as where, ExitStack() as after:
+        with adoption_context(setup.root) as where, ExitStack() as after:
             after.callback(
                 operate.write_secret, where.session, "gaara-store", "dev", NAME, good.reveal()
             )
@@ -314,7 +314,7 @@ def test_adopt_of_a_superuser_or_expiring_user_is_rejected(
 def steps(setup: LocalSetup, act: str) -> int:
     """Return the number of progress lines of an undisturbed run."""
     lines: list[str] = []
-    with place(setup.root) as where:
+    with adoption_context(setup.root) as where:
         ACTS[act](where, lines.append)
     return len(lines)
 
@@ -326,7 +326,7 @@ def worker(setup: LocalSetup) -> Iterator[Callable[[str, int], int]]:
     The function returns the signal that ended the process.
     """
     process = subprocess.Popen(
-        [sys.executable, "-m", "tests.support.processes.adopting", str(setup.root)],
+        [sys.executable, "-m", "tests.support.processes.adoption_worker", str(setup.root)],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
@@ -357,7 +357,7 @@ def test_kill_after_any_step_leaves_a_working_password_and_a_rerun_completes(
             if k <= counts[act]:
                 assert worker(act, k) == signal.SIGKILL, (act, k)
                 assert can_log_in(setup.read()), (act, k)
-            with place(setup.root) as where:
+            with adoption_context(setup.root) as where:
                 ACTS[act](where, lambda _: None)
             assert can_log_in(setup.read()), (act, k)
             assert setup.adopted() == adopted
@@ -371,20 +371,20 @@ def test_failed_request_leaves_a_working_password(setup: LocalSetup, act: str, a
     files = local.layout.role_id(APPLY_ROLE), local.layout.secret_id(APPLY_ROLE)
     other = {"adopt": "undo", "undo": "adopt"}[act]
     for k in range(1, 60):
-        with place(setup.root) as where:
+        with adoption_context(setup.root) as where:
             if act == "undo":
                 ACTS[other](where, lambda _: None)
-        failing = Failing(local.access.vault_address, AppRole(*files), k, after=after)
-        with place(setup.root, failing) as where, suppress(Unfinished):
+        failing = FailingSession(local.access.vault_address, AppRole(*files), k, after=after)
+        with adoption_context(setup.root, failing) as where, suppress(Unfinished):
             ACTS[act](where, lambda _: None)
         assert can_log_in(setup.read()), k
-        with place(setup.root) as where:
+        with adoption_context(setup.root) as where:
             ACTS[act](where, lambda _: None)
         assert can_log_in(setup.read()), k
         assert setup.changes() == [], k
         if not failing.failed:
             break
-        with place(setup.root) as where:
+        with adoption_context(setup.root) as where:
             ACTS[other](where, lambda _: None)
     assert 5 < k < 59
 
@@ -395,7 +395,7 @@ def test_failed_grant_keeps_the_old_password(setup: LocalSetup) -> None:
     def refuse(_user: str) -> None:
         raise DatabaseRefused("the database at db: no")
 
-    with place(setup.root) as where:
+    with adoption_context(setup.root) as where:
         with pytest.raises(Unfinished, match="the old password is in use"):
             adopt.adopt(replace(where, grant=refuse), NAME, lambda *_: True, lambda _: None)
         with pytest.raises(ConfigurationError, match="GRANT"):
@@ -405,7 +405,7 @@ def test_failed_grant_keeps_the_old_password(setup: LocalSetup) -> None:
 
 
 def test_undo_after_the_role_was_deleted_sets_a_new_password(setup: LocalSetup) -> None:
-    with place(setup.root) as where:
+    with adoption_context(setup.root) as where:
         ACTS["adopt"](where, lambda _: None)
         lost = setup.read()
         where.session.delete(f"database/static-roles/{ROLE}")
@@ -420,7 +420,7 @@ def test_undo_after_the_role_was_deleted_sets_a_new_password(setup: LocalSetup) 
 
 
 def test_put_of_an_adopted_and_rotate_of_a_given_secret_are_rejected(setup: LocalSetup) -> None:
-    with place(setup.root) as where:
+    with adoption_context(setup.root) as where:
         with pytest.raises(ConfigurationError, match="is not adopted by gaara-store-dev"):
             undo.rotate(where, NAME, lambda _: None)
         ACTS["adopt"](where, lambda _: None)
@@ -430,7 +430,7 @@ def test_put_of_an_adopted_and_rotate_of_a_given_secret_are_rejected(setup: Loca
 
 def test_plan_rejects_an_adoption_that_was_removed_by_hand(setup: LocalSetup) -> None:
     text = setup.environment_file.read_text()
-    with place(setup.root) as where:
+    with adoption_context(setup.root) as where:
         ACTS["adopt"](where, lambda _: None)
     setup.environment_file.write_text(text)
     with pytest.raises(ConfigurationError, match="strongroom adopt database-url --undo"):

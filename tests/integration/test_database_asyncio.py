@@ -15,8 +15,8 @@ from sqlalchemy import text
 
 from app_integration.client import Client
 from app_integration.database import AsyncLeasedPool, LeasedCredentials, async_leased_engine
-from tests.support.databases.busy import THREADS, WHO
 from tests.support.databases.database import ROLE, Database, eventually
+from tests.support.databases.query_load import SESSION_USER, THREADS
 
 pytestmark = pytest.mark.requires("embedded")
 
@@ -43,7 +43,7 @@ async def open_query(kind: str, users: LeasedCredentials, url: str) -> AsyncIter
 
         async def query_engine() -> str:
             async with engine.connect() as connection:
-                return str((await connection.execute(text(WHO))).scalar())
+                return str((await connection.execute(text(SESSION_USER))).scalar())
 
         yield query_engine
         await engine.dispose()
@@ -52,7 +52,7 @@ async def open_query(kind: str, users: LeasedCredentials, url: str) -> AsyncIter
 
             async def query_pool() -> str:
                 async with pool.connection() as connection:
-                    row: Any = await (await connection.execute(WHO)).fetchone()
+                    row: Any = await (await connection.execute(SESSION_USER)).fetchone()
                     return str(row[0])
 
             yield query_pool
@@ -90,14 +90,16 @@ def test_rotations_lose_no_query(
         async with open_query(kind, users, url) as query:
             answered = await under_load(query, users)
             last = users.current().username
-            is_dropped = await asyncio.to_thread(eventually, lambda: database.leased() <= {last})
+            is_dropped = await asyncio.to_thread(
+                eventually, lambda: database.leased_users() <= {last}
+            )
             assert is_dropped  # because idle connections of old users were closed in their own loop
             assert await query() == last
             return answered
 
     answered = asyncio.run(main())  # any failure raises from the task group
     assert len(answered) >= ROTATIONS
-    assert database.ghosts() == 0
+    assert database.dropped_users_sessions() == 0
 
 
 def test_event_loop_runs_during_a_lease_request(

@@ -76,7 +76,7 @@ def test_table_of_a_leased_user_survives_its_revocation(
         user = connection.execute(WHO).one()[0]
         connection.execute(text("CREATE TABLE notes (text text)"))
     first.close()
-    assert eventually(lambda: user not in database.leased())
+    assert eventually(lambda: user not in database.leased_users())
     second = Client(deployment.settings)
     with second.database_engine(None, None).begin() as connection:
         owner = text("SELECT tableowner FROM pg_tables WHERE tablename = 'notes'")
@@ -107,8 +107,8 @@ def test_maintain_at_renewal_time_extends_lease_and_password(
     users: LeasedCredentials, engine: Engine, clock: Clock, database: Database
 ) -> None:
     before, user = users.current(), session_user(engine)
-    database.shorten(user)
-    first_end = database.valid_until(user)
+    database.expire_password_soon(user)
+    first_end = database.password_valid_until(user)
     clock.now = renewal_time(users) - 1
     users.maintain()
     assert users.current() is before
@@ -116,7 +116,9 @@ def test_maintain_at_renewal_time_extends_lease_and_password(
     users.maintain()
     assert users.current().issued_at == clock.now
     assert session_user(engine) == user
-    assert database.valid_until(user) > first_end  # otherwise logins would end before the lease
+    assert (
+        database.password_valid_until(user) > first_end
+    )  # otherwise logins would end before the lease
 
 
 def test_maintain_after_a_renewal_cut_short_replaces_the_lease(
@@ -142,12 +144,12 @@ def test_replaced_lease_is_revoked_after_its_last_connection_closes(
         users.maintain()
         assert users.open_connections(first) == 1  # the idle one was closed by the rotation
         assert used.execute(WHO).one()[0] == first
-        assert {first, second} <= database.leased()
+        assert {first, second} <= database.leased_users()
         assert session_user(engine) == second
     assert users.open_connections(first) == 0
     users.maintain()
-    assert eventually(lambda: first not in database.leased())
-    assert second in database.leased()
+    assert eventually(lambda: first not in database.leased_users())
+    assert second in database.leased_users()
 
 
 def test_replaced_lease_with_a_connect_in_progress_is_not_revoked(

@@ -63,11 +63,11 @@ def irrevocable(deployment: Deployment) -> int:
 def test_failed_lease_creates_no_user(
     deployment: Deployment, users: LeasedCredentials, database: Database
 ) -> None:
-    before = database.leased()
+    before = database.leased_users()
     with without_postgresql(deployment), pytest.raises(ServerFault):
         users.current()
-    assert database.leased() == before
-    assert users.current().username in database.leased()
+    assert database.leased_users() == before
+    assert users.current().username in database.leased_users()
 
 
 def test_lease_not_renewed_in_an_outage_is_renewed_later(
@@ -90,7 +90,7 @@ def test_lease_not_renewed_in_an_outage_is_renewed_later(
     with engine.connect() as connection:
         assert connection.execute(text("SELECT session_user")).scalar() == lease.username
     engine.dispose()
-    assert lease.username in database.leased()
+    assert lease.username in database.leased_users()
 
 
 def test_user_revoked_in_an_outage_is_dropped_after_it(
@@ -99,6 +99,6 @@ def test_user_revoked_in_an_outage_is_dropped_after_it(
     user = users.current().username
     with without_postgresql(deployment):
         users.close()  # does not wait for the database
-    assert user in database.leased()
-    assert eventually(lambda: user not in database.leased(), PATIENCE)
+    assert user in database.leased_users()
+    assert eventually(lambda: user not in database.leased_users(), PATIENCE)
     assert irrevocable(deployment) == 0

@@ -10,8 +10,13 @@ import pytest
 
 from app_integration.client import Client
 from app_integration.database import LeasedCredentials
-from tests.support.databases.busy import THREADS, asking, busy, lose_no_query
 from tests.support.databases.database import ROLE, Database, eventually, leases
+from tests.support.databases.query_load import (
+    THREADS,
+    query_function,
+    query_load,
+    rotate_under_load,
+)
 from tests.support.servers.deployment import Deployment
 
 pytestmark = pytest.mark.requires("embedded")
@@ -38,7 +43,7 @@ def kind(request: pytest.FixtureRequest) -> str:
 @pytest.fixture
 def ask(kind: str, service: Client, users: LeasedCredentials) -> Iterator[Callable[[], str]]:
     with ExitStack() as stack:
-        yield asking(kind, users, service.secrets.get("database-url"), stack)
+        yield query_function(kind, users, service.secrets.get("database-url"), stack)
 
 
 def test_rotations_lose_no_query(
@@ -48,7 +53,7 @@ def test_rotations_lose_no_query(
     database: Database,
     record_property: Callable[[str, object], None],
 ) -> None:
-    tally = lose_no_query(ask, users, database, ROTATIONS[kind])
+    tally = rotate_under_load(ask, users, database, ROTATIONS[kind])
     assert tally.failures == []
     record_property("queries", sum(tally.users.values()))
 
@@ -61,19 +66,19 @@ def test_revoked_prefix_fails_at_most_the_open_connections(
     record_property: Callable[[str, object], None],
 ) -> None:
     failed, seconds = [], []
-    with busy(ask) as tally:
+    with query_load(ask) as tally:
         for _ in range(REVOCATIONS):
             before = users.current().username
             assert eventually(partial(tally.has, before, THREADS))
-            start = tally.begin()
+            start = tally.reset()
             deployment.operator.post(f"sys/leases/revoke-prefix/database/creds/{ROLE}", {})
-            assert eventually(lambda: tally.follower_at is not None)
+            assert eventually(lambda: tally.replaced_at is not None)
             after = users.current().username
             assert eventually(partial(tally.has, after, THREADS))
             failed.append(len(tally.failures))
-            seconds.append(round(float(tally.follower_at or 0) - start, 3))
+            seconds.append(round(float(tally.replaced_at or 0) - start, 3))
     record_property("failed", failed)
     record_property("seconds", seconds)
     assert max(failed) <= THREADS
-    assert eventually(lambda: database.leased() <= {users.current().username})
-    assert database.ghosts() == 0
+    assert eventually(lambda: database.leased_users() <= {users.current().username})
+    assert database.dropped_users_sessions() == 0

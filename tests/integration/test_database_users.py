@@ -23,8 +23,8 @@ from app_integration import database_engine, database_pool
 from app_integration.client import Client
 from app_integration.database import Credentials, LeasedCredentials, LeasedPool
 from app_integration.errors import AccessDenied, ConfigurationError
-from tests.support.databases.busy import WHO
 from tests.support.databases.database import ROLE, Database, eventually
+from tests.support.databases.query_load import SESSION_USER
 from tests.support.servers.deployment import Deployment
 
 pytestmark = [pytest.mark.requires("embedded"), pytest.mark.usefixtures("front_door")]
@@ -47,7 +47,7 @@ def users(service: Client) -> Iterator[LeasedCredentials]:
 
 def session_user(pool: ConnectionPool[Any]) -> str:
     with pool.connection() as connection:
-        return str(connection.execute(WHO).fetchone()[0])
+        return str(connection.execute(SESSION_USER).fetchone()[0])
 
 
 def test_pool_closes_connections_of_a_replaced_lease_until_it_is_revoked(
@@ -57,16 +57,16 @@ def test_pool_closes_connections_of_a_replaced_lease_until_it_is_revoked(
     with LeasedPool(users, url, min_size=2, max_size=2) as pool:
         pool.wait()
         with pool.connection() as used:
-            first = used.execute(WHO).fetchone()[0]
+            first = used.execute(SESSION_USER).fetchone()[0]
             second = users.rotate().username
             users.maintain()
             assert users.open_connections(first) == 1  # the idle one was closed
-            assert first in database.leased()
+            assert first in database.leased_users()
             assert session_user(pool) == second
-            assert used.execute(WHO).fetchone()[0] == first
+            assert used.execute(SESSION_USER).fetchone()[0] == first
         assert eventually(lambda: users.open_connections(first) == 0)
         users.maintain()
-        assert eventually(lambda: first not in database.leased())
+        assert eventually(lambda: first not in database.leased_users())
         assert session_user(pool) == second
 
 
@@ -81,7 +81,7 @@ def test_pool_with_terminated_connections_waits_under_half_a_second(
     def check(connection: psycopg.Connection[Any]) -> None:
         if len(terminated) < 4:  # as when the leases of a role are revoked one by one
             terminated.append(connection.info.backend_pid)
-            database.end(terminated[-1])
+            database.terminate_session(terminated[-1])
         ConnectionPool.check_connection(connection)
 
     url = service.secrets.get("database-url")
@@ -93,7 +93,9 @@ def test_pool_with_terminated_connections_waits_under_half_a_second(
 
 def test_pool_and_engine_of_one_process_share_one_lease() -> None:
     with database_engine().connect() as connection:
-        assert connection.execute(text(WHO)).scalar() == session_user(database_pool(min_size=1))
+        assert connection.execute(text(SESSION_USER)).scalar() == session_user(
+            database_pool(min_size=1)
+        )
 
 
 def backend_pid(pool: ConnectionPool[Any]) -> int:
@@ -146,7 +148,7 @@ def test_pool_with_a_delivered_file_uses_its_newest_user_and_revokes_none(
     second = deliver()
     assert eventually(lambda: session_user(pool) == second)  # the file is checked once a second
     pool.close()
-    assert {first, second} <= database.leased()  # the SDK revoked neither
+    assert {first, second} <= database.leased_users()  # the SDK revoked neither
     deployment.operator.post(f"sys/leases/revoke-prefix/database/creds/{ROLE}", {})
 
 
@@ -155,11 +157,11 @@ def test_engine_with_a_secret_reads_a_changed_password_past_the_cache(
 ) -> None:
     engine = database_engine(secret="database-url")
     with engine.connect() as used:
-        user = used.execute(text(WHO)).scalar()
+        user = used.execute(text(SESSION_USER)).scalar()
         assert user == "gaara_store_app"
     engine.dispose()
-    with database.another_password(deployment.operator, str(user)), engine.connect() as other:
-        assert other.execute(text(WHO)).scalar() == user
+    with database.changed_password(deployment.operator, str(user)), engine.connect() as other:
+        assert other.execute(text(SESSION_USER)).scalar() == user
 
 
 def test_engine_with_role_and_secret_raises_before_any_request() -> None:

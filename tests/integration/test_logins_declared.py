@@ -28,7 +28,7 @@ from tests.support.servers.issuer import (
     new_key,
     public,
 )
-from tests.support.servers.local_server import certificate_in, running
+from tests.support.servers.local_server import running, write_certificate
 from vault.declare.declaration import Declaration
 
 pytestmark = pytest.mark.requires("embedded")
@@ -174,7 +174,7 @@ class TestJwt:
 def cluster(server: AuditedServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Provider]:
     """Yield a cluster's API over TLS, declared and applied as the one that verifies tokens."""
     folder = tmp_path_factory.mktemp("cluster")
-    pem = certificate_in(folder / "cluster.pem")
+    pem = write_certificate(folder / "cluster.pem")
     ca = "-----BEGIN CERT" + pem.read_text().split("-----BEGIN CERT")[1]
     with running(Provider(), pem) as started:
         assert isinstance(started, Provider)

@@ -12,8 +12,8 @@ import pytest
 
 from app_integration.errors import RequestRefused
 from app_integration.secret import Secret
-from tests.support.processes.kill_bench import RUNS, SUPPLY, Bench, kill_bench
-from tests.support.processes.kill_worker import ADOPTED, Job, run, wanted
+from tests.support.processes.kill_bench import INPUTS, PARALLEL_RUNS, Bench, kill_bench
+from tests.support.processes.kill_worker import ADOPTED, Job, desired_resources, run
 from tests.support.servers.deployment import Deployment
 from vault.reconcile.planning.build import build_plan
 
@@ -33,7 +33,7 @@ def end_state(bench: Bench, namespace: str) -> dict[str, Any]:
     """Return the server's fields of all declared resources, and the version of each value."""
     with bench.session(namespace) as session:
         state: dict[str, Any] = {}
-        for resource in wanted(namespace, bench.database, SUPPLY):
+        for resource in desired_resources(namespace, bench.database, INPUTS):
             found = resource.read(session)
             # Without versions, because a killed run may write twice; the texts are compared.
             fields = {key: str(value) for key, value in (found or {}).items() if key != "version"}
@@ -48,28 +48,28 @@ def end_state(bench: Bench, namespace: str) -> dict[str, Any]:
 
 def apply_and_count_writes(bench: Bench, namespace: str) -> int:
     """Apply without a kill, and return the number of writes."""
-    bench.prepare(namespace)
+    bench.create_namespace(namespace)
     with bench.session(namespace) as session:
-        run(session, wanted(namespace, bench.database, SUPPLY), WORKERS)
+        run(session, desired_resources(namespace, bench.database, INPUTS), WORKERS)
         return session.writes
 
 
 def state_after_kill(bench: Bench, kill_after: int, workers: int) -> dict[str, Any]:
     """Return the end state after an apply that was killed and one that was not."""
     namespace = f"k{kill_after}w{workers}"
-    bench.prepare(namespace)
+    bench.create_namespace(namespace)
     initial, given = bench.password(namespace), bench.password(namespace, "app")
-    assert bench.apply_and_die(Job(namespace, kill_after, workers)) == signal.SIGKILL
+    assert bench.apply_in_child(Job(namespace, kill_after, workers)) == signal.SIGKILL
     after_kill, users = bench.password(namespace), bench.password(namespace, "app")
     with bench.session(namespace) as session:
-        resources = wanted(namespace, bench.database, SUPPLY)
+        resources = desired_resources(namespace, bench.database, INPUTS)
         run(session, resources, WORKERS)
         assert build_plan(session, resources).changes == ()
     password = bench.password(namespace)
     assert password != initial
     assert after_kill in {initial, password}, "the database password was rotated twice"
     assert users in {given, bench.password(namespace, "app")}, "so was the adopted user's"
-    assert bench.logs_in(namespace)
+    assert bench.can_log_in(namespace)
     return end_state(bench, namespace)
 
 
@@ -85,7 +85,7 @@ def test_apply_after_a_kill_at_any_write_ends_in_the_same_state(
 ) -> None:
     writes, state = clean
     assert writes > 60
-    with ThreadPoolExecutor(RUNS) as pool:
+    with ThreadPoolExecutor(PARALLEL_RUNS) as pool:
         ends = list(pool.map(lambda k: state_after_kill(bench, k, WORKERS), range(1, writes + 1)))
     assert ends == [state] * writes
 
@@ -98,8 +98,8 @@ def test_apply_after_a_kill_with_concurrent_writes_ends_in_the_same_state(
 
 
 def test_killed_apply_leaves_only_managed_objects(bench: Bench) -> None:
-    bench.prepare("k1000")
-    assert bench.apply_and_die(Job("k1000", 50)) == signal.SIGKILL
+    bench.create_namespace("k1000")
+    assert bench.apply_in_child(Job("k1000", 50)) == signal.SIGKILL
     with bench.session("k1000") as session:
         for kind, path in {"policy": "sys/policies/acl", "approle": "auth/approle/role"}.items():
             noted = session.list(f"secret/metadata/_strongroom/dev/{kind}")

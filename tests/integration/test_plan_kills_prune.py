@@ -18,8 +18,16 @@ import pytest
 
 from app_integration.names import KV_MOUNT, Environment
 from app_integration.session.session import Session
-from tests.support.processes.kill_bench import RUNS, SUPPLY, Bench, kill_bench
-from tests.support.processes.kill_worker import FEWER, MORE, PRUNE, Job, run, run_saved, wanted
+from tests.support.processes.kill_bench import INPUTS, PARALLEL_RUNS, Bench, kill_bench
+from tests.support.processes.kill_worker import (
+    FEWER,
+    MORE,
+    PRUNE,
+    Job,
+    apply_saved,
+    desired_resources,
+    run,
+)
 from tests.support.servers.deployment import Deployment
 from vault.reconcile.planning import plan_file
 from vault.reconcile.planning.build import build_plan
@@ -52,13 +60,13 @@ def bench(deployment: Deployment) -> Iterator[Bench]:
         yield running
 
 
-def resources(bench: Bench, namespace: str, scene: str) -> list[Resource]:
-    return wanted(namespace, bench.database, SUPPLY, scene)
+def resources(bench: Bench, namespace: str, variant: str) -> list[Resource]:
+    return desired_resources(namespace, bench.database, INPUTS, variant)
 
 
 def prepare(bench: Bench, namespace: str) -> str:
     """Apply everything, change some of it by hand, and return the name of a leased user."""
-    bench.prepare(namespace)
+    bench.create_namespace(namespace)
     with bench.session(namespace) as session:
         run(session, resources(bench, namespace, MORE), 8)
         for path, body in BY_HAND.items():
@@ -105,8 +113,8 @@ def repeat_after_kill(bench: Bench, session: Session, namespace: str, saved: Pat
         run(session, left, WORKERS, PRUNE)
         return
     with pytest.raises(plan_file.PlanOutdated):
-        run_saved(session, left, saved, WORKERS)
-    run_saved(session, left, saved_plan(bench, session, namespace, saved.parent), WORKERS)
+        apply_saved(session, left, saved, WORKERS)
+    apply_saved(session, left, saved_plan(bench, session, namespace, saved.parent), WORKERS)
 
 
 def state_after_kill(bench: Bench, mode: str, folder: Path, kill_after: int) -> dict[str, Any]:
@@ -116,7 +124,7 @@ def state_after_kill(bench: Bench, mode: str, folder: Path, kill_after: int) -> 
     with bench.session(namespace) as session:
         file = saved_plan(bench, session, namespace, folder) if mode == SAVED else None
         job = Job(namespace, kill_after, WORKERS, FEWER, str(file) if file else None)
-        assert bench.apply_and_die(job) == signal.SIGKILL
+        assert bench.apply_in_child(job) == signal.SIGKILL
         repeat_after_kill(bench, session, namespace, file)
         again = build_plan(session, resources(bench, namespace, FEWER), PRUNE)
         assert again.changes == ()
@@ -143,7 +151,7 @@ def test_prune_after_a_kill_at_any_write_ends_in_the_same_state(
 ) -> None:
     writes, state = clean
     assert writes > 25
-    with ThreadPoolExecutor(RUNS) as pool:
+    with ThreadPoolExecutor(PARALLEL_RUNS) as pool:
         kills = range(1, writes + 1)
         ends = list(pool.map(lambda k: state_after_kill(bench, mode, tmp_path, k), kills))
     assert ends == [state] * writes

@@ -17,7 +17,7 @@ from app_integration.session.session import Session
 from app_integration.settings import Limits
 from tests.support.servers.audited_server import until
 from tests.support.servers.raft_cluster import Cluster, raft_cluster
-from tests.support.servers.tcp_proxy import seconds
+from tests.support.servers.tcp_proxy import seconds_since
 
 pytestmark = pytest.mark.requires("embedded")
 
@@ -61,7 +61,7 @@ def read_until(session: Session, over: threading.Event) -> list[Read]:
             value = session.get(PATH)["data"]["data"]["value"]
         except ServerError:
             value = None
-        reads.append(Read(value, seconds(begun), time.monotonic()))
+        reads.append(Read(value, seconds_since(begun), time.monotonic()))
     return reads
 
 

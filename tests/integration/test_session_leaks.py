@@ -16,7 +16,7 @@ from app_integration.errors import RequestRefused, StrongroomError
 from app_integration.session.session import Session
 from app_integration.settings import Limits
 from tests.support.servers.audited_server import ROOT_TOKEN, AuditedServer, audited_server
-from tests.support.servers.tcp_proxy import Weather, tcp_proxy
+from tests.support.servers.tcp_proxy import NetworkConditions, tcp_proxy
 
 pytestmark = pytest.mark.requires("embedded")
 
@@ -93,23 +93,27 @@ def test_partly_failed_batch_error_has_nothing_of_other_items(
 
 
 @pytest.mark.parametrize(
-    "weather",
-    [Weather(reset=True), Weather(cut_after=40), Weather(hole=True)],
-    ids=["reset", "cut", "hole"],
+    "conditions",
+    [
+        NetworkConditions(reset=True),
+        NetworkConditions(cut_after=40),
+        NetworkConditions(blackhole=True),
+    ],
+    ids=["reset", "cut", "blackhole"],
 )
 def test_broken_connection_error_has_neither_token_nor_body(
     server: AuditedServer,
     session: Session,
     tmp_path: Path,
     caplog: pytest.LogCaptureFixture,
-    weather: Weather,
+    conditions: NetworkConditions,
 ) -> None:
     token: Any = session._tokens.cached_token
     with tcp_proxy(server.address) as proxy, caplog.at_level(logging.DEBUG):
         login = server.approle(tmp_path, token_policies=["shop-dev"])
         secret_id = login.secret_id_file.read_text()
         limits = Limits(deadline=1.0, retry_window=0.5)
-        proxy.weather = weather
+        proxy.conditions = conditions
         with Session(proxy.address, login, limits=limits) as through:
             with pytest.raises(StrongroomError) as at_login:
                 through.post(f"transit/encrypt/{KEY}", {"plaintext": CANARY})

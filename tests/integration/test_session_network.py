@@ -14,7 +14,7 @@ from app_integration.errors import DeadlineExceeded, Sealed, StrongroomError, Un
 from app_integration.session.session import Session
 from app_integration.settings import Limits
 from tests.support.servers.audited_server import AuditedServer, audited_server, until
-from tests.support.servers.tcp_proxy import TcpProxy, Weather, seconds, tcp_proxy
+from tests.support.servers.tcp_proxy import NetworkConditions, TcpProxy, seconds_since, tcp_proxy
 
 pytestmark = pytest.mark.requires("embedded")
 
@@ -50,7 +50,7 @@ def session(proxy: TcpProxy, approle: AppRole) -> Iterator[Session]:
     with Session(proxy.address, approle, limits=LIMITS) as session:
         assert read(session) == VALUE
         yield session
-        proxy.weather = Weather()
+        proxy.conditions = NetworkConditions()
 
 
 def read(session: Session) -> str:
@@ -58,61 +58,72 @@ def read(session: Session) -> str:
 
 
 @pytest.mark.parametrize(
-    ("weather", "kind"),
+    ("conditions", "kind"),
     [
-        (Weather(hole=True), DeadlineExceeded),
-        (Weather(reset=True), Unreachable),
-        (Weather(cut_after=0), Unreachable),
-        (Weather(cut_after=2000), Unreachable),
-        (Weather(rate=1000.0, slice=500), DeadlineExceeded),
-        (Weather(latency=0.3, jitter=0.1, slice=100), DeadlineExceeded),
+        (NetworkConditions(blackhole=True), DeadlineExceeded),
+        (NetworkConditions(reset=True), Unreachable),
+        (NetworkConditions(cut_after=0), Unreachable),
+        (NetworkConditions(cut_after=2000), Unreachable),
+        (NetworkConditions(rate=1000.0, slice=500), DeadlineExceeded),
+        (NetworkConditions(latency=0.3, jitter=0.1, slice=100), DeadlineExceeded),
     ],
-    ids=["black hole", "reset", "cut before the answer", "cut in the body", "slow", "dripping"],
+    ids=[
+        "black blackhole",
+        "reset",
+        "cut before the answer",
+        "cut in the body",
+        "slow",
+        "dripping",
+    ],
 )
 def test_network_that_stays_broken_raises_by_deadline(
-    proxy: TcpProxy, session: Session, weather: Weather, kind: type[StrongroomError]
+    proxy: TcpProxy, session: Session, conditions: NetworkConditions, kind: type[StrongroomError]
 ) -> None:
-    proxy.weather = weather
+    proxy.conditions = conditions
     begun = time.monotonic()
     with pytest.raises(kind):
         read(session)
-    assert seconds(begun) < LATEST
-    proxy.weather = Weather()
+    assert seconds_since(begun) < LATEST
+    proxy.conditions = NetworkConditions()
     begun = time.monotonic()
     assert read(session) == VALUE
-    assert seconds(begun) < DEADLINE / 2
+    assert seconds_since(begun) < DEADLINE / 2
 
 
 @pytest.mark.parametrize(
-    "weather",
-    [Weather(reset=True), Weather(cut_after=0), Weather(cut_after=2000)],
+    "conditions",
+    [
+        NetworkConditions(reset=True),
+        NetworkConditions(cut_after=0),
+        NetworkConditions(cut_after=2000),
+    ],
     ids=["reset", "cut before the answer", "cut in the body"],
 )
 def test_network_that_recovers_in_time_causes_no_error(
-    proxy: TcpProxy, session: Session, weather: Weather
+    proxy: TcpProxy, session: Session, conditions: NetworkConditions
 ) -> None:
-    proxy.weather = weather
+    proxy.conditions = conditions
     with ThreadPoolExecutor(1) as pool:
         reading = pool.submit(read, session)
         before = proxy.connections
         until(lambda: proxy.connections >= before + 2, "a second attempt")
-        proxy.weather = Weather()
+        proxy.conditions = NetworkConditions()
         assert reading.result() == VALUE
 
 
 @pytest.mark.parametrize(
-    "weather",
+    "conditions",
     [
-        Weather(latency=0.05, jitter=0.05),
-        Weather(slice=64),
-        Weather(rate=200_000.0, slice=1000),
+        NetworkConditions(latency=0.05, jitter=0.05),
+        NetworkConditions(slice=64),
+        NetworkConditions(rate=200_000.0, slice=1000),
     ],
     ids=["late", "in pieces", "narrow"],
 )
 def test_slow_network_returns_whole_values(
-    proxy: TcpProxy, session: Session, weather: Weather
+    proxy: TcpProxy, session: Session, conditions: NetworkConditions
 ) -> None:
-    proxy.weather = weather
+    proxy.conditions = conditions
     assert [read(session) for _ in range(5)] == [VALUE] * 5
 
 
@@ -123,17 +134,17 @@ def test_port_without_listener_raises_by_deadline(approle: AppRole) -> None:
         pytest.raises(Unreachable),
     ):
         read(session)
-    assert seconds(begun) < LATEST
+    assert seconds_since(begun) < LATEST
 
 
 def test_request_without_retry_is_sent_once_when_response_is_cut(
     server: AuditedServer, proxy: TcpProxy, session: Session
 ) -> None:
     before = server.count("sys/wrapping/wrap")
-    proxy.weather = Weather(cut_after=0)
+    proxy.conditions = NetworkConditions(cut_after=0)
     with pytest.raises(Unreachable):
         session.post("sys/wrapping/wrap", {"a": "b"}, wrap_ttl=60)
-    proxy.weather = Weather()
+    proxy.conditions = NetworkConditions()
     assert server.count("sys/wrapping/wrap") == before + 1
 
 
@@ -157,7 +168,7 @@ class TestSealed:
                 begun = time.monotonic()
                 with pytest.raises(Sealed):
                     read(session)
-                assert seconds(begun) < limits.deadline / 60
+                assert seconds_since(begun) < limits.deadline / 60
             assert proxy.connections == 3
 
     def test_sealed_server_beside_active_one_causes_no_error(

@@ -17,7 +17,7 @@ from app_integration.session.session import Session
 from app_integration.settings import Limits
 from app_integration.transport.http import Transport
 from tests.support.servers.audited_server import AuditedServer, audited_server
-from tests.support.servers.tcp_proxy import TcpProxy, Weather, tcp_proxy
+from tests.support.servers.tcp_proxy import NetworkConditions, TcpProxy, tcp_proxy
 
 pytestmark = pytest.mark.requires("embedded")
 
@@ -148,7 +148,7 @@ class CutResponse(Transport):
     proxy: TcpProxy
 
     def send(self, method: str, path: str, **options: Any) -> dict[str, Any]:
-        self.proxy.weather = Weather(cut_after=0 if path == UNWRAP else None)
+        self.proxy.conditions = NetworkConditions(cut_after=0 if path == UNWRAP else None)
         return super().send(method, path, **options)
 
 

@@ -1,4 +1,4 @@
-"""Comparison of the errors that a check of the declaration yields with the expected ones."""
+"""Comparison of the errors of a declaration's check with the expected errors."""
 
 from __future__ import annotations
 

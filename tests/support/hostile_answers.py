@@ -1,4 +1,4 @@
-"""Answers that no server gives, near to those that one does; and a sender that gives one."""
+"""Malformed responses close to a server's real ones, and a transport that returns them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from app_integration.testing.memory_vault import MemoryVault
 from app_integration.transport.responses import Response, decode
 
-#: What a value in an answer is called; an answer that is made up uses the names of real ones.
+#: Keys of generated objects. They are the names in real responses.
 _NAMES: Final = (
     *("data", "auth", "metadata", "value", "template", "version", "custom_metadata", "keys"),
     *("created_time", "lease_id", "lease_duration", "renewable", "client_token", "accessor"),
@@ -22,7 +22,7 @@ _NAMES: Final = (
 _HUGE: Final = (2**31, 2**63, 10**30, 10**400, -1, 1e308, float("inf"), float("nan"))
 _TEXTS: Final = ("", "2h", "1e999", "\ud800", "vault:v1:", "vault:v0:AAAA", "é", "\x00", "{user}")
 _DEEP: Final = b'{"data":' * 3000 + b"{}" + b"}" * 3000
-#: No object of JSON at all, or more of it than can be read.
+#: Bodies that are not a JSON object, or that are nested too deeply to parse.
 _BODIES: Final = (
     b"",
     b"null",
@@ -55,13 +55,13 @@ _values = st.recursive(
 
 
 class Tampered:
-    """A sender that answers requests below :attr:`path` with :attr:`response`.
+    """A transport that answers requests below :attr:`path` with :attr:`response`.
 
-    All others go to the server in memory, as do those below it while there is no response.
+    All other requests go to the server in memory, and all requests while :attr:`response` is None.
 
     Attributes:
-        seen: the last good answer below each path that was asked for.
-        given: how many answers were tampered with.
+        seen: Path → the server's last response.
+        given: The number of tampered responses.
 
     """
 
@@ -76,45 +76,46 @@ class Tampered:
         if self.response is not None and path.startswith(self.path):
             self.given += 1
             return decode(method, path, self.response)
-        answer = self.server.send(method, path, **request)
-        self.seen[path] = deepcopy(answer)
-        return answer
+        body = self.server.send(method, path, **request)
+        self.seen[path] = deepcopy(body)
+        return body
 
     def close(self) -> None:
-        """Nothing is open."""
+        """Do nothing, because no connection is open."""
 
 
-def _places(value: object) -> list[tuple[Any, ...]]:
-    """Where something is in *value*, as keys from outside in."""
+def _paths(value: object) -> list[tuple[Any, ...]]:
+    """Return the path of *value* and of each nested value, as keys from the outermost on."""
     found: list[tuple[Any, ...]] = [()]
     items = enumerate(value) if isinstance(value, list) else ()
     for key, inner in value.items() if isinstance(value, Mapping) else items:
-        found += [(key, *rest) for rest in _places(inner)]
+        found += [(key, *rest) for rest in _paths(inner)]
     return found
 
 
-def _changed(good: object, place: tuple[Any, ...], draw: st.DrawFn) -> object:
-    if not place:
+def _change(good: object, path: tuple[Any, ...], draw: st.DrawFn) -> object:
+    """Return *good* with the value at *path* deleted or replaced."""
+    if not path:
         return draw(_values)
     changed = deepcopy(good)
     parent: Any = changed
-    for key in place[:-1]:
+    for key in path[:-1]:
         parent = parent[key]
     if draw(st.booleans()):
-        del parent[place[-1]]
+        del parent[path[-1]]
     else:
-        parent[place[-1]] = draw(_values)
+        parent[path[-1]] = draw(_values)
     return changed
 
 
 @st.composite
 def responses(draw: st.DrawFn, good: Mapping[str, Any]) -> Response:
-    """An answer of any status, whose body is *good* with one thing else, or anything."""
+    """Generate a response with any status, whose body is *good* with one change, or no object."""
     status = draw(st.sampled_from(_STATUSES))
     if draw(st.integers(0, 9)) == 0:
         return Response(status, draw(st.sampled_from(_BODIES)))
-    place = draw(st.sampled_from(_places(good)))
-    body = _changed(good, place, draw)
+    path = draw(st.sampled_from(_paths(good)))
+    body = _change(good, path, draw)
     return Response(
         status, json.dumps(body).encode(), retry_after=draw(st.sampled_from([None, 1.0]))
     )

@@ -1,8 +1,8 @@
-"""Seeded mutants of the pure cores: the share that tests notice, module by module.
+"""Mutation testing of the pure cores: the share of mutants that tests kill, per module.
 
 ``make mutants`` runs it. mutmut changes one thing at a time in the modules that ``pyproject.toml``
-lists, and runs the unit tests that reach it. A module whose share falls below its committed floor
-fails the run.
+lists, and runs the unit tests that cover it. The run fails if a module's share is below its
+committed floor.
 """
 
 from __future__ import annotations
@@ -19,20 +19,25 @@ from typing import Final
 
 from rich.console import Console
 
-#: Where mutmut works; what it learnt of tests that have changed since would mislead it.
+#: mutmut's folder. It is deleted first, because results of tests that have changed are wrong.
 WORK: Final = Path("mutants")
 FLOORS: Final = Path(__file__).parents[1] / "mutants.json"
-#: No module may commit itself to less, in percent.
+#: The lowest floor that a module may have, in percent.
 LEAST: Final = 85
 _RESULT: Final = re.compile(r"\s*(?P<module>[\w.]+)\.(?:x_|xǁ)\S+: (?P<status>[a-z ]+)")
-#: A mutant that doesn't end, or ends the process, is noticed too.
-_NOTICED: Final = ("killed", "timeout", "segfault")
+#: A mutant that hangs or crashes the process counts as killed.
+_KILLED: Final = ("killed", "timeout", "segfault")
 
 Tally = Mapping[str, Counter[str]]
 
 
 def tally(lines: Iterable[str]) -> Tally:
-    """Module → how many of its mutants ended how."""
+    """Count the results in the output *lines* of mutmut.
+
+    Returns:
+        Module → status → number of mutants.
+
+    """
     found: defaultdict[str, Counter[str]] = defaultdict(Counter)
     for line in lines:
         if match := _RESULT.fullmatch(line.rstrip()):
@@ -41,25 +46,30 @@ def tally(lines: Iterable[str]) -> Tally:
 
 
 def share(counts: Counter[str]) -> float:
-    """Percent of the mutants that were noticed."""
-    return 100 * sum(counts[status] for status in _NOTICED) / counts.total()
+    """Return the percentage of the mutants that were killed."""
+    return 100 * sum(counts[status] for status in _KILLED) / counts.total()
 
 
-def below(found: Tally, floors: Mapping[str, int]) -> list[str]:
-    """What is wrong with *found*: one line for each module, none when all is well."""
-    wrong = [
-        f"{name}: no mutants; is it listed in pyproject.toml?" for name in floors.keys() - found
+def find_failures(found: Tally, floors: Mapping[str, int]) -> list[str]:
+    """Return a line for each module that has no mutants, no floor, or too small a share."""
+    failures = [
+        f"{name}: no mutants; list the module in pyproject.toml" for name in floors.keys() - found
     ]
     for name, counts in found.items():
         if name not in floors:
-            wrong.append(f"{name}: has no floor in {FLOORS.name}")
+            failures.append(f"{name}: no floor; add one to {FLOORS.name}")
         elif share(counts) < max(floors[name], LEAST):
-            wrong.append(f"{name}: {share(counts):.1f} % noticed, floor {floors[name]} %")
-    return sorted(wrong)
+            failures.append(f"{name}: {share(counts):.1f} % killed, floor {floors[name]} %")
+    return sorted(failures)
 
 
 def main() -> int:
-    """Run mutmut from nothing, and judge."""
+    """Run mutmut and print each module's share.
+
+    Returns:
+        The exit code: 1 if a module fails.
+
+    """
     console = Console(highlight=False)
     shutil.rmtree(WORK, ignore_errors=True)
     mutmut = [sys.executable, "-m", "mutmut"]
@@ -70,10 +80,10 @@ def main() -> int:
     found = tally(shown.stdout.splitlines())
     for name, counts in sorted(found.items()):
         console.print(f"{share(counts):6.1f} %  {counts.total():4}  {name}")
-    wrong = below(found, json.loads(FLOORS.read_text(encoding="utf-8")))
-    for line in wrong:
+    failures = find_failures(found, json.loads(FLOORS.read_text(encoding="utf-8")))
+    for line in failures:
         console.print(f"[red]{line}[/]")
-    return 1 if wrong else 0
+    return 1 if failures else 0
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The deployment's PostgreSQL as its superuser sees it: leased users, and their sessions."""
+"""The deployment's PostgreSQL as its superuser sees it: leased users and their sessions."""
 
 from __future__ import annotations
 
@@ -22,61 +22,75 @@ _PATIENCE = 20.0  # seconds
 
 @dataclass(frozen=True)
 class Database:
-    """Looks from outside."""
+    """The deployment's PostgreSQL, accessed as its superuser."""
 
     accounts: DatabaseAccounts
 
-    def leased(self) -> set[str]:
-        """The leased users that there are."""
-        return {row[0] for row in self._ask("SELECT rolname FROM pg_roles WHERE rolname ^@ 'v-'")}
+    def leased_users(self) -> set[str]:
+        """Return the existing leased users."""
+        query: LiteralString = "SELECT rolname FROM pg_roles WHERE rolname ^@ 'v-'"
+        return {row[0] for row in self._execute(query)}
 
-    def ghosts(self) -> int:
-        """Sessions of users that are gone."""
+    def dropped_users_sessions(self) -> int:
+        """Return the number of sessions whose user was dropped."""
         query: LiteralString = """
             SELECT count(*) FROM pg_stat_activity
             WHERE backend_type = 'client backend' AND usesysid IS NOT NULL AND usename IS NULL
         """
-        return int(self._ask(query)[0][0])
+        return int(self._execute(query)[0][0])
 
-    def end(self, pid: int) -> None:
-        """End the session *pid*."""
-        self._ask("SELECT pg_terminate_backend(%s, 10000)", pid)
+    def terminate_session(self, pid: int) -> None:
+        """Terminate the session *pid*."""
+        self._execute("SELECT pg_terminate_backend(%s, 10000)", pid)
 
-    def shorten(self, user: str) -> None:
-        """Have the password of *user* end in a minute."""
+    def expire_password_soon(self, user: str) -> None:
+        """Make the password of *user* expire in a minute."""
         statement = SQL("ALTER ROLE {} VALID UNTIL {}")
         end = Literal(str(datetime.now(UTC) + timedelta(minutes=1)))
         with self.accounts.connect_as_superuser() as superuser:
             superuser.execute(statement.format(Identifier(user), end))
 
-    def valid_until(self, user: str) -> datetime:
-        """When the password of *user* ends."""
+    def password_valid_until(self, user: str) -> datetime:
+        """Return the time at which the password of *user* expires."""
         query: LiteralString = "SELECT rolvaliduntil FROM pg_roles WHERE rolname = %s"
-        found: datetime = self._ask(query, user)[0][0]
+        found: datetime = self._execute(query, user)[0][0]
         return found
 
     @contextmanager
-    def another_password(self, operator: Session, user: str) -> Iterator[None]:
-        """For a while *user* has another password, which *operator* writes into the secret."""
+    def changed_password(self, operator: Session, user: str) -> Iterator[None]:
+        """Change the password of *user*, also in the secret, until the block ends.
+
+        Args:
+            operator: A session that may write the secret.
+            user: The user.
+
+        """
         before = self.accounts.password("app")
-        held = operator.get(_URL)["data"]["data"]
-        changed = held["value"].replace(before.reveal(), "another")
+        secret = operator.get(_URL)["data"]["data"]
+        changed = secret["value"].replace(before.reveal(), "another")
         self.accounts.set_password(user, Secret("another"))
         operator.post(_URL, {"data": {"value": changed}})
         try:
             yield
         finally:
             self.accounts.set_password(user, before)
-            operator.post(_URL, {"data": held})
+            operator.post(_URL, {"data": secret})
 
-    def _ask(self, query: LiteralString, *values: str | int) -> list[tuple[Any, ...]]:
+    def _execute(self, query: LiteralString, *values: str | int) -> list[tuple[Any, ...]]:
         with self.accounts.connect_as_superuser() as superuser:
             return superuser.execute(query, values).fetchall()
 
 
 @contextmanager
 def leases(operator: Session, *, ttl: int, max_ttl: int) -> Iterator[None]:
-    """For a while, leases of :data:`ROLE` live *ttl* seconds, renewed at most *max_ttl*."""
+    """Set the TTLs of :data:`ROLE` until the block ends.
+
+    Args:
+        operator: A session that may write the role.
+        ttl: The seconds of a new lease.
+        max_ttl: The seconds after which a lease cannot be renewed any longer.
+
+    """
     path = f"database/roles/{ROLE}"
     declared = operator.get(path)["data"]
     operator.post(path, {**declared, "default_ttl": ttl, "max_ttl": max_ttl})
@@ -86,10 +100,10 @@ def leases(operator: Session, *, ttl: int, max_ttl: int) -> Iterator[None]:
         operator.post(path, declared)
 
 
-def eventually(holds: Callable[[], bool], patience: float = _PATIENCE) -> bool:
-    """Whether *holds* becomes true, looked at until *patience* seconds are over."""
+def eventually(condition: Callable[[], bool], patience: float = _PATIENCE) -> bool:
+    """Return whether *condition* becomes true within *patience* seconds."""
     end = time.monotonic() + patience
-    while not holds():
+    while not condition():
         if time.monotonic() > end:
             return False
         time.sleep(0.05)

@@ -1,11 +1,11 @@
-"""Looks, after every run, for any secret of the run in all that the run has left behind.
+"""Pytest plugin that searches the output of a test run for the secrets that the run used.
 
-A pytest plugin. While tests run at DEBUG it keeps what they print and log, tracebacks, what child
-processes are started with and run as, the text of every error, and the ``repr`` of the project's
-own objects. At the end it gathers the logs and access records of every deployment, and searches for
-the secrets that were in use: two planted ones, and all that the deployments and the SDK came by.
+While tests run at DEBUG it collects evidence: their output, logs and tracebacks, the arguments and
+environment of child processes, the text of every error, and the ``repr`` of the project's own
+objects. At the end it adds the logs and access records of every deployment, and searches for the
+secrets that were in use: two planted ones, and all that the deployments and the SDK used.
 
-The search is grep's, so that nothing that is tested here takes part in it.
+It searches with grep, so that no tested code takes part in the search.
 """
 
 from __future__ import annotations
@@ -35,21 +35,21 @@ from app_integration.transport.answers import Auth
 from console.local import LocalDeployment
 from vault.runtime.layout import Layout
 
-WINDOW: Final = 32  # bytes: of a longer value each part of this length is searched
-#: Invented values of tests are no secrets, and stand in test code that is printed.
+WINDOW: Final = 32  # bytes; of a longer value, each part of this length is searched
+#: A random value. Invented values of tests are not secrets, and tracebacks show them as code.
 RANDOM: Final = re.compile(r"(?=.*[0-9])(?=.*[A-Z])(?=.*[a-z])[\x21-\x7e]{20,512}")
 OWN: Final = ("app_integration", "vault", "agent", "policies", "console", "examples")
 LOGS: Final = ("*.log", "*.jsonl")
 
 
 def windows(value: bytes) -> Iterator[bytes]:
-    """*value*, or each part of :data:`WINDOW` bytes of a longer one."""
+    """Yield *value*, or each part of :data:`WINDOW` bytes of a longer value."""
     for start in range(max(1, len(value) - WINDOW + 1)):
         yield value[start : start + WINDOW]
 
 
 def forms(value: bytes) -> Iterator[str]:
-    """How *value* may be written: itself, escaped, in hexadecimal, and base64 at any offset."""
+    """Yield the encodings of *value*: plain, escaped, hexadecimal, and base64 at any offset."""
     text = value.decode(errors="ignore")
     yield from (
         text,
@@ -66,27 +66,36 @@ def forms(value: bytes) -> Iterator[str]:
 
 @dataclass
 class Sweep:
-    """The evidence of one run, in a folder, and what is searched for in it."""
+    """Evidence of one run in a folder, and the secrets to search for in it.
+
+    Attributes:
+        folder: The files of evidence.
+        values: The secrets.
+        found: The places of secrets, as ``file:line``.
+        size: The searched bytes.
+        needles: The number of searched texts.
+
+    """
 
     folder: Path
     values: set[str] = field(default_factory=set, repr=False)
     found: list[str] = field(default_factory=list)
-    size: int = 0  # bytes that were searched
+    size: int = 0
     needles: int = 0
 
     def note(self, name: str, text: str) -> None:
-        """Add *text* to the evidence called *name*."""
+        """Add *text* to the file *name* of the evidence."""
         with (self.folder / name).open("a", encoding="utf-8", errors="backslashreplace") as file:
             file.write(f"{text}\n")
 
-    def learn(self, value: str) -> None:
-        """Search for *value* too, when it is random as secrets are."""
+    def add_secret(self, value: str) -> None:
+        """Search for *value* too, if it is as random as a secret."""
         plain = value + ""
         if RANDOM.fullmatch(plain):
             self.values.add(plain)
 
     def plant(self, path: Path, length: int) -> None:
-        """Put a secret of *length* characters where a deployment will find and use it."""
+        """Write a new secret of *length* characters to *path*, where a deployment will use it."""
         value = "".join(
             secrets.choice("bcdfghjkmnpqrstvwxzBCDFGHJKMNPQRSTVWXZ23456789") for _ in range(length)
         )
@@ -94,15 +103,15 @@ class Sweep:
         write_private(path, value)
 
     def gather(self, root: Path, name: str) -> None:
-        """Take over the logs below *root*."""
+        """Add the logs below *root* to the evidence *name*."""
         for pattern in LOGS:
             for log in root.rglob(pattern):
                 if log.is_file() and self.folder not in log.parents:
                     self.note(f"{name}.logs", log.read_text(encoding="utf-8", errors="replace"))
 
     def search(self) -> list[str]:
-        """Places, as ``file:line``, where one of the values stands."""
-        wanted = {
+        """Return the places of secrets in the evidence, as ``file:line``."""
+        texts = {
             form
             for value in self.values
             for part in windows(value.encode())
@@ -110,11 +119,11 @@ class Sweep:
         }
         files = sorted(path for path in self.folder.iterdir() if path.suffix != ".needles")
         self.size = sum(path.stat().st_size for path in files)
-        self.needles = len(wanted)
-        if not (wanted and files):
+        self.needles = len(texts)
+        if not (texts and files):
             return []
         needles = self.folder / "all.needles"
-        write_private(needles, "\n".join(sorted(wanted)) + "\n")
+        write_private(needles, "\n".join(sorted(texts)) + "\n")
         try:
             self.found = list(self._grep(needles, files))
         finally:
@@ -138,20 +147,20 @@ _undo: list[Callable[[], None]] = []
 
 
 def plant(layout: Layout) -> None:
-    """Give the deployment of *layout* its two planted secrets: of 32 bytes, and of 8."""
+    """Write two planted secrets to the deployment of *layout*, of 32 and of 8 bytes."""
     if _sweep is not None:
         layout.create()
         _sweep.plant(layout.passwords / "redis", 32)
         _sweep.plant(layout.passwords / "smtp", 8)
 
 
-@pytest.hookimpl(trylast=True)  # once there is a folder for temporary files
+@pytest.hookimpl(trylast=True)  # because pytest creates its temporary folder in this hook too
 def pytest_configure(config: pytest.Config) -> None:
-    """Begin to collect."""
+    """Start to collect evidence."""
     global _sweep  # noqa: PLW0603 (one for each run)
     if config.option.collectonly or hasattr(config, "workerinput"):
         return
-    factory = config._tmp_path_factory  # type: ignore[attr-defined] # of the tests' own files
+    factory = config._tmp_path_factory  # type: ignore[attr-defined] # it has no public name
     _sweep = Sweep(factory.mktemp("canaries"))
     _watch(_sweep)
 
@@ -173,7 +182,7 @@ def _wrap(owner: Any, name: str, around: Callable[..., Any], sweep: Sweep) -> No
 def _learn_live(before: Any, sweep: Sweep) -> Any:
     def add(self: secret_registry.SecretRegistry, value: str) -> None:
         if self is secret_registry.live:
-            sweep.learn(value)
+            sweep.add_secret(value)
         before(self, value)
 
     return add
@@ -181,7 +190,7 @@ def _learn_live(before: Any, sweep: Sweep) -> Any:
 
 def _learn_token(before: Any, sweep: Sweep) -> Any:
     def from_auth(cls: type[methods.Token], auth: Auth) -> Any:
-        sweep.learn(auth.client_token)
+        sweep.add_secret(auth.client_token)
         return before.__func__(cls, auth)
 
     return classmethod(from_auth)
@@ -213,22 +222,22 @@ def _note_error(before: Any, sweep: Sweep) -> Any:
 
 
 def _gather_deployment(sweep: Sweep, layout: Layout) -> None:
-    """Its logs, and its secrets: passwords, credentials, keys, and what was delivered."""
+    """Add the deployment's logs, and its secrets: passwords, credentials, keys, delivered files."""
     sweep.gather(layout.root, "deployment")
     files = [*layout.passwords.glob("*"), *layout.credentials.rglob("secret-id")]
     for path in (*files, *layout.vault.glob("*-key")):
-        sweep.learn(path.read_text(encoding="utf-8").strip())
+        sweep.add_secret(path.read_text(encoding="utf-8").strip())
     for path in layout.root.glob("config/*/app.yaml"):
         for section in yaml.safe_load(path.read_text(encoding="utf-8")).values():
             for name, value in section.items() if isinstance(section, dict) else ():
                 if name in {"secret", "password"}:
-                    sweep.learn(str(value))
+                    sweep.add_secret(str(value))
 
 
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:
-    """Keep what a test printed and logged, and the traceback of one that failed."""
+    """Add the output and log of a test, and the traceback if it failed."""
     if _sweep is not None:
-        # The report of the end repeats what those before it hold.
+        # The report of the teardown repeats the sections of the earlier reports.
         sections = report.sections if report.when == "teardown" else []
         text = "\n".join(content for _, content in sections)
         _sweep.note("output", f"{report.nodeid}\n{text}\n{report.longreprtext}")
@@ -236,7 +245,7 @@ def pytest_runtest_logreport(report: pytest.TestReport) -> None:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_teardown(nextitem: pytest.Item | None, item: pytest.Item) -> Generator[None]:
-    """Look at what runs beside a test with real parts, and after each file at what lives."""
+    """Add the child processes after a test with real servers, and all objects after a file."""
     if _sweep is not None:
         if item.get_closest_marker("requires"):
             _note_processes(_sweep)
@@ -249,7 +258,7 @@ def _note_processes(sweep: Sweep) -> None:
     for process in psutil.Process().children(recursive=True):
         try:
             sweep.note("processes", f"{process.cmdline()!r} {process.environ()!r}")
-        except psutil.Error:  # it ended meanwhile
+        except psutil.Error:  # because the process has ended
             continue
 
 
@@ -258,12 +267,12 @@ def _note_objects(sweep: Sweep) -> None:
         if str(type(each).__module__).partition(".")[0] in OWN:
             try:
                 sweep.note("reprs", repr(each))
-            except Exception as error:  # noqa: BLE001 (half-made objects of tests)
+            except Exception as error:  # noqa: BLE001 (incomplete objects of tests)
                 sweep.note("reprs", f"{type(each).__name__}: {error!r}")
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    """Search; a hit fails the run."""
+    """Search the evidence, and fail the run if it contains a secret."""
     if _sweep is None:
         return
     while _undo:
@@ -274,10 +283,10 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Say what was searched, and where something was found; not what."""
+    """Print what was searched, and the places of secrets without their values."""
     if _sweep is None:
         return
-    told = f"{len(_sweep.values)} secrets in {_sweep.needles} spellings, {_sweep.size} bytes"
-    terminalreporter.write_line(f"canaries: {told}: {len(_sweep.found)} found")
+    searched = f"{len(_sweep.values)} secrets in {_sweep.needles} encodings, {_sweep.size} bytes"
+    terminalreporter.write_line(f"canaries: {searched}: {len(_sweep.found)} found")
     for place in _sweep.found[:50]:
-        terminalreporter.write_line(f"canaries: a secret stands in {place}", red=True)
+        terminalreporter.write_line(f"canaries: found a secret in {place}", red=True)

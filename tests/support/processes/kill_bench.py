@@ -1,7 +1,7 @@
-"""Processes that apply and are killed, and the servers that they do it to.
+"""Test bench for killed applies: a server, a database, and processes that kill themselves.
 
-Each run has a namespace of its own on one server (OpenBao's; the calls inside are the same), and a
-database manager of its own on one PostgreSQL.
+Each run has a namespace of its own on one server, and a database manager of its own on one
+PostgreSQL. Namespaces are OpenBao's; requests inside them are the same as without one.
 """
 
 from __future__ import annotations
@@ -20,16 +20,15 @@ import psycopg
 
 from app_integration.names import Environment, Scope
 from app_integration.sources.vault import VaultSource
-from tests.support.processes.kill_worker import ADOPTED, USER_PASSWORD, InNamespace, Job
+from tests.support.processes.kill_worker import ADOPTED, USER_PASSWORD, Job, NamespacedSession
 from tests.support.servers.deployment import Deployment
 from tests.support.servers.dev_server import ROOT_TOKEN, dev_server, root
 from vault.runtime.servers.accounts import SUPERUSER
 
 ROOT: Final = Path(__file__).parents[3]
-#: Runs at the same time.
-RUNS: Final = 2
+PARALLEL_RUNS: Final = 2
 MANAGER_PASSWORD: Final = "given-to-the-manager"
-SUPPLY: Final = {
+INPUTS: Final = {
     "database/config/gaara-store-dev": MANAGER_PASSWORD,
     "auth/userpass/users/developer": "given-to-the-developer",
     "auth/userpass/users/leaver": "given-to-the-leaver",
@@ -41,15 +40,15 @@ SUPPLY: Final = {
 
 @dataclass
 class Bench:
-    """A server, a database, and processes to be killed."""
+    """A server, the port of a database, and processes that apply."""
 
     address: str
     database: int
     superuser: str = field(repr=False)
     workers: SimpleQueue[subprocess.Popen[str]] = field(repr=False)
 
-    def prepare(self, namespace: str) -> None:
-        """A namespace, and the database users that are used in it."""
+    def create_namespace(self, namespace: str) -> None:
+        """Create *namespace* and its database users."""
         with root(self.address) as session:
             session.post(f"sys/namespaces/{namespace}")
         with psycopg.connect(self.superuser, autocommit=True) as connection:
@@ -63,8 +62,13 @@ class Bench:
             ):
                 connection.execute(statement.encode())
 
-    def apply_and_die(self, job: Job) -> int:
-        """The signal that ended it; 0 when it came to its end."""
+    def apply_in_child(self, job: Job) -> int:
+        """Run *job* in a child process.
+
+        Returns:
+            The signal that killed the child, or 0 if it completed.
+
+        """
         worker = self.workers.get()
         assert worker.stdin
         assert worker.stdout
@@ -75,12 +79,12 @@ class Bench:
         return int(answer)
 
     def users(self) -> set[str]:
-        """All that may log in to the database."""
+        """Return the users that may log in to the database."""
         with psycopg.connect(self.superuser) as connection:
             return {name for (name,) in connection.execute("SELECT usename FROM pg_user")}
 
     def password(self, namespace: str, user: str = "manager") -> str:
-        """What the database keeps of the password of a user of *namespace*."""
+        """Return the password hash of a user of *namespace* in the database."""
         with psycopg.connect(self.superuser) as connection:
             row = connection.execute(
                 "SELECT rolpassword FROM pg_authid WHERE rolname = %s", (f"{namespace}_{user}",)
@@ -88,22 +92,22 @@ class Bench:
         assert row
         return str(row[0])
 
-    def logs_in(self, namespace: str) -> bool:
-        """Whether a service gets a URL of the adopted secret that opens the database."""
+    def can_log_in(self, namespace: str) -> bool:
+        """Return whether a service can log in to the database with the adopted secret."""
         with self.session(namespace) as session:
             value = VaultSource(session, Scope("gaara-store", Environment.DEV)).fetch(ADOPTED).value
         with psycopg.connect(value.reveal()) as connection:
             row = connection.execute("SELECT session_user").fetchone()
         return row == (f"{namespace}_app",)
 
-    def session(self, namespace: str) -> InNamespace:
-        """All rights in *namespace*."""
-        return InNamespace(self.address, ROOT_TOKEN, namespace)
+    def session(self, namespace: str) -> NamespacedSession:
+        """Return a session with all rights in *namespace*."""
+        return NamespacedSession(self.address, ROOT_TOKEN, namespace)
 
 
 @contextmanager
 def kill_bench(deployment: Deployment) -> Iterator[Bench]:
-    """Its processes start here, and end with it."""
+    """Start a bench on the database of *deployment*, and stop it when the block ends."""
     passwords = deployment.layout.passwords
     superuser = (
         f"postgresql://{SUPERUSER}:{(passwords / 'database-superuser').read_text().strip()}"
@@ -114,9 +118,9 @@ def kill_bench(deployment: Deployment) -> Iterator[Bench]:
             "address": address,
             "token": ROOT_TOKEN,
             "database": deployment.ports.database,
-            "supply": SUPPLY,
+            "inputs": INPUTS,
         }
-        started = [_worker(settings) for _ in range(RUNS)]
+        started = [_worker(settings) for _ in range(PARALLEL_RUNS)]
         queue: SimpleQueue[subprocess.Popen[str]] = SimpleQueue()
         for worker in started:
             queue.put(worker)

@@ -1,7 +1,7 @@
-"""Applies a small declaration and kills itself after a number of writes; run by a test.
+"""Worker that applies a small declaration in children that kill themselves after some writes.
 
-It reads jobs from standard input, one JSON line each. For each it forks: the child applies, and is
-really killed; the parent prints the signal.
+It reads jobs from standard input, one JSON line each. It runs each in a forked child, which kills
+itself after a number of writes, and prints the signal.
 """
 
 from __future__ import annotations
@@ -36,12 +36,12 @@ from vault.reconcile.resources import Resource
 from vault.reconcile.resources.database import DatabaseConnection
 from vault.reconcile.resources.ownership import ManagedResource
 
-#: What is declared at first, and what is left of it later: the rest is to be pruned.
+#: Variants of the declaration. FEWER leaves things out, which are then pruned.
 ALL, MORE, FEWER = "all", "more", "fewer"
-#: The secret whose password the server rotates, and the one that was given for its user.
+#: The adopted secret, whose password the server rotates, and the initial password of its user.
 ADOPTED: Final = "database-url"
 USER_PASSWORD: Final = "given-to-the-user"
-#: With everything that holds data.
+#: Pruning with confirmation of everything that contains data.
 PRUNE: Final = Prune(
     Environment.DEV,
     (
@@ -54,25 +54,26 @@ PRUNE: Final = Prune(
 
 @dataclass(frozen=True)
 class Job:
-    """One run.
+    """One apply.
 
     Attributes:
-        kill_after: writes after which to die; 0 for never.
-        workers: requests at once.
-        scene: which declaration.
-        file: a saved plan to carry out in place of a new one.
+        namespace: The namespace on the server.
+        kill_after: The number of writes after which the process is killed. 0 for never.
+        workers: The number of concurrent requests.
+        variant: ALL, MORE or FEWER.
+        file: A saved plan to apply instead of a new one.
 
     """
 
     namespace: str
     kill_after: int = 0
     workers: int = 1
-    scene: str = ALL
+    variant: str = ALL
     file: str | None = None
 
 
-class InNamespace(Session):
-    """A session whose every path lies in a namespace, killing its process after some writes."""
+class NamespacedSession(Session):
+    """A session in a namespace, which kills its process after *kill_after* writes."""
 
     def __init__(self, address: str, token: str, namespace: str, kill_after: int = 0) -> None:
         super().__init__(address, StaticToken(Secret(token)))
@@ -95,23 +96,29 @@ class InNamespace(Session):
         return answer
 
 
-def declared(database: int, scene: str, user: str) -> Declaration:
-    """The project's declaration for dev, more or fewer; *database* is a port.
+def declared(database: int, variant: str, user: str) -> Declaration:
+    """Return a variant of the project's declaration for dev.
 
-    At first the server rotates the password of the database user *user*. What comes later leaves
-    that out: who wants a secret back that was adopted has a command of its own.
+    Only the variant ALL has an adopted secret, because ``adopt --undo`` reverts an adoption, and
+    pruning does not.
+
+    Args:
+        database: The port of the database.
+        variant: ALL, MORE or FEWER.
+        user: The database user of the adopted secret, whose password the server rotates.
+
     """
     found = load()
     scope = Scope("gaara-store", Environment.DEV)
     service, dev = found.service("gaara-store"), found.environment(Environment.DEV)
-    if scene == FEWER:
+    if variant == FEWER:
         without = service.model_copy(update={"database": None})
         return Declaration({"gaara-store": without}, found.environments)
     mail = Derived(source="derived", format="smtp://{jwt-secret}")
     services = {
         "gaara-store": service.model_copy(update={"secrets": {**service.secrets, "mail-url": mail}})
     }
-    if scene == MORE:
+    if variant == MORE:
         services["annex"] = _annex(service)
         update = {
             "people": {**dev.people, "leaver": dev.people["developer"]},
@@ -122,7 +129,7 @@ def declared(database: int, scene: str, user: str) -> Declaration:
             "services": {**dev.services, "annex": dev.services["gaara-store"]},
         }
         dev = dev.model_copy(update=update)
-    if scene == ALL:
+    if variant == ALL:
         adopted = {ADOPTED: Adoption(username=user)}
         store = dev.services["gaara-store"].model_copy(update={"adopted": adopted})
         dev = dev.model_copy(update={"services": {**dev.services, "gaara-store": store}})
@@ -132,7 +139,7 @@ def declared(database: int, scene: str, user: str) -> Declaration:
 
 
 def _annex(store: ServiceDeclaration) -> ServiceDeclaration:
-    """A small service beside the store."""
+    """Return a small second service."""
     token = Generated(source="generated", length=32, alphabet="alphanumeric")
     return store.model_copy(
         update={
@@ -144,16 +151,24 @@ def _annex(store: ServiceDeclaration) -> ServiceDeclaration:
     )
 
 
-def wanted(
-    namespace: str, database: int, supply: Mapping[str, str], scene: str = ALL
+def desired_resources(
+    namespace: str, database: int, inputs: Mapping[str, str], variant: str = ALL
 ) -> list[Resource]:
-    """What is to be on the server; each namespace has database users of its own."""
+    """Return the desired resources of *namespace*, which has database users of its own.
+
+    Args:
+        namespace: The namespace on the server.
+        database: The port of the database.
+        inputs: API path → operator-provided value.
+        variant: ALL, MORE or FEWER.
+
+    """
     user = f"{namespace}_app"
-    declaration = declared(database, scene, user)
+    declaration = declared(database, variant, user)
     policies = render_policies(declaration, Environment.DEV)
     url = f"postgresql://{user}:{USER_PASSWORD}@127.0.0.1:{database}/postgres"
-    given = {**supply, **({f"{KV_MOUNT}/gaara-store/dev/{ADOPTED}": url} if scene == ALL else {})}
-    values = Inputs({path: Secret(value) for path, value in given.items()})
+    adopted = {f"{KV_MOUNT}/gaara-store/dev/{ADOPTED}": url} if variant == ALL else {}
+    values = Inputs({path: Secret(value) for path, value in {**inputs, **adopted}.items()})
     resources = desired_resources(declaration, Environment.DEV, policies, values)
     return [_with_manager(resource, f"{namespace}_manager") for resource in resources]
 
@@ -169,14 +184,14 @@ def _with_manager(resource: Resource, manager: str) -> Resource:
 def run(
     session: Session, resources: list[Resource], workers: int, prune: Prune | None = None
 ) -> Plan:
-    """Plan and apply; gives the plan."""
+    """Plan and apply, and return the plan."""
     plan = build_plan(session, resources, prune)
     apply(session, plan, lambda _: None, workers)
     return plan
 
 
-def run_saved(session: Session, resources: list[Resource], file: Path, workers: int) -> None:
-    """Carry out the plan in *file*, as ``apply FILE`` does."""
+def apply_saved(session: Session, resources: list[Resource], file: Path, workers: int) -> None:
+    """Apply the saved plan in *file*, as ``apply FILE`` does."""
     saved = plan_file.load(file)
     plan = build_plan(session, resources, saved.prune)
     saved.require_current(plan)
@@ -184,16 +199,20 @@ def run_saved(session: Session, resources: list[Resource], file: Path, workers: 
 
 
 def _do(job: Job, settings: Mapping[str, Any]) -> None:
-    session = InNamespace(settings["address"], settings["token"], job.namespace, job.kill_after)
-    resources = wanted(job.namespace, settings["database"], settings["supply"], job.scene)
+    session = NamespacedSession(
+        settings["address"], settings["token"], job.namespace, job.kill_after
+    )
+    resources = desired_resources(
+        job.namespace, settings["database"], settings["inputs"], job.variant
+    )
     if job.file is not None:
-        run_saved(session, resources, Path(job.file), job.workers)
+        apply_saved(session, resources, Path(job.file), job.workers)
     else:
-        run(session, resources, job.workers, PRUNE if job.scene == FEWER else None)
+        run(session, resources, job.workers, PRUNE if job.variant == FEWER else None)
 
 
 def main() -> None:
-    """Serve the lines of standard input."""
+    """Read the settings from the first line of standard input, then run the job of each line."""
     settings = json.loads(sys.stdin.readline())
     for line in sys.stdin:
         job = Job(**json.loads(line))

@@ -1,4 +1,4 @@
-"""A start that is killed, and the next."""
+"""Checks of an ``up`` that is killed, and of the next one."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from tests.support.processes.shell import Shell
 
 
 def kill_after_steps(shell: Shell, steps: int) -> None:
-    """Kill the command alone, as the kernel does when memory is short; its servers stay."""
+    """Kill ``up`` after *steps* steps, without its servers, as the kernel's OOM killer does."""
     with shell.begin("up") as process:
         assert process.stdout is not None
         seen = 0
@@ -20,6 +20,7 @@ def kill_after_steps(shell: Shell, steps: int) -> None:
 
 
 def check_next_up_completes(shell: Shell) -> None:
+    """Check that ``up`` completes the start, is idempotent, and that ``reset`` removes it all."""
     again = shell("up")
     assert again.returncode == 0, again.stdout + again.stderr
     assert "Traceback" not in again.stdout + again.stderr

@@ -1,4 +1,4 @@
-"""What forked processes encrypt with: every (first bytes, nonce) of their tokens, counted."""
+"""Nonces of forked processes: the prefixes of their tokens, and the number of repeated ones."""
 
 from __future__ import annotations
 
@@ -14,10 +14,11 @@ PROCESSES = 4
 _KEPT = 17  # bytes of a token: type and suite, data key id, nonce
 
 
-def drawn(total: int) -> np.ndarray[tuple[int], np.dtype[np.bytes_]]:
-    """The first 17 bytes of each of *total* tokens, written by four forks of one warm process.
+def token_prefixes(total: int) -> np.ndarray[tuple[int], np.dtype[np.bytes_]]:
+    """Return the first 17 bytes of *total* tokens, encrypted in forks of a process with a data key.
 
-    One value at a time, as declared field and as mapping, and in columns.
+    A third is encrypted as single values of a declared field, a third with a mapping as context,
+    and a third as a column.
     """
     cipher = World().process()
     cipher.encrypt_field("warm", {"user_id": 7})
@@ -50,6 +51,6 @@ def _work(cipher: object, count: int) -> bytes:
     return b"".join(kept)
 
 
-def repeated(found: np.ndarray[tuple[int], np.dtype[np.bytes_]]) -> int:
-    """How many of *found* are there more than once."""
-    return len(found) - len(np.unique(found))
+def count_repeated(prefixes: np.ndarray[tuple[int], np.dtype[np.bytes_]]) -> int:
+    """Return the number of *prefixes* that repeat an earlier one."""
+    return len(prefixes) - len(np.unique(prefixes))

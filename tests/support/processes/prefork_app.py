@@ -1,4 +1,4 @@
-"""A WSGI application for gunicorn, which asks for a secret before the workers are forked."""
+"""WSGI application for gunicorn that reads secrets before the workers are forked."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ on_change("redis-url", print)
 
 
 def application(environ: dict[str, Any], start: Callable[..., object]) -> Iterable[bytes]:
-    """Tells of this worker: ``/`` from the cache, ``/ask`` after asking the server."""
+    """Return the state of this worker as JSON. ``/ask`` first forces a refresh of a secret."""
     if environ["PATH_INFO"] == "/ask":
         get_secret("jwt-secret", force_refresh=True)
     get_secret("jwt-secret")
     client, info = default_client.get_default_client(), get_secret_info("jwt-secret")
-    told = {
+    state = {
         "pid": os.getpid(),
         "token": client.session._tokens.cached_token is not None,
         "refreshes": client.secrets.fetcher._worker.is_running,
         "version": info and info.version,
     }
     start("200 OK", [("Content-Type", "application/json")])
-    return [json.dumps(told).encode()]
+    return [json.dumps(state).encode()]

@@ -1,4 +1,4 @@
-"""The example store as a process of its own, spoken to over HTTP."""
+"""The example store as a separate process or container, used over HTTP."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ ROOT: Final = Path(__file__).parents[3]
 HOST: Final = "127.0.0.1"
 START_SECONDS: Final = 30.0
 STOP_SECONDS: Final = 15.0
-ANSWER_SECONDS: Final = 30.0  # longer than the SDK tries to reach Vault
+ANSWER_SECONDS: Final = 30.0  # longer than the SDK's deadline
 
 
 @dataclass(frozen=True)
 class Person:
-    """Somebody with data to protect, and a password."""
+    """A customer with a password and personal data."""
 
     username: str
     password: str
@@ -35,23 +35,30 @@ class Person:
 
     @property
     def private(self) -> dict[str, str]:
-        """What PostgreSQL must not see."""
+        """Return the fields that PostgreSQL must not see in plaintext."""
         return {"email": self.email, "phone": self.phone, "address": self.address}
 
 
 @dataclass
 class RunningStore:
-    """One store; *variables* are its whole environment."""
+    """One store.
+
+    Attributes:
+        variables: Its whole environment, except its port.
+        tokens: Every login token that it issued.
+        host: The address that it listens on.
+
+    """
 
     variables: dict[str, str]
     port: int
     log_file: Path
-    tokens: list[str] = field(default_factory=list)  # every one that it issued
-    host: str = HOST  # where it listens
+    tokens: list[str] = field(default_factory=list)
+    host: str = HOST
     process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
-        """Start it and wait until it is well."""
+        """Start the store and wait until it is healthy."""
         with self.log_file.open("ab") as log:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "examples.gaara_store"],
@@ -61,10 +68,10 @@ class RunningStore:
                 stdout=log,
                 stderr=log,
             )
-        eventually(self._well, f"a healthy store, which said {self.log}", START_SECONDS)
+        eventually(self._is_healthy, f"a healthy store, which printed {self.log}", START_SECONDS)
 
     def stop(self) -> int:
-        """Stop it as a service manager does; gives the exit code."""
+        """Stop the store as a service manager does, and return the exit code."""
         assert self.process is not None
         self.process.terminate()
         try:
@@ -75,21 +82,21 @@ class RunningStore:
 
     @property
     def log(self) -> str:
-        """All that it printed."""
+        """Return the store's output."""
         return self.log_file.read_text(encoding="utf-8")
 
     def health(self) -> dict[str, Any]:
-        """The body of ``/health``."""
+        """Return the body of ``/health``."""
         body: dict[str, Any] = self.ask("GET", "/health").json()
         return body
 
     def register(self, person: Person) -> None:
-        """Make *person* a customer."""
+        """Register *person*."""
         answer = self.ask("POST", "/register", body=vars(person))
         assert answer.status_code == 201, answer.text
 
     def login(self, person: Person) -> str:
-        """The token that *person* gets."""
+        """Log in as *person* and return the token."""
         body = {"username": person.username, "password": person.password}
         answer = self.ask("POST", "/login", body=body)
         assert answer.status_code == 200, answer.text
@@ -98,21 +105,21 @@ class RunningStore:
         return token
 
     def login_by_email(self, person: Person) -> str:
-        """The token that *person* gets under the e-mail address they registered with."""
+        """Log in as *person* by e-mail address and return the token."""
         return self.login(replace(person, username=person.email))
 
     def me(self, token: str) -> requests.Response:
-        """What the store says of whoever holds *token*."""
+        """Request the data of the user of *token*."""
         return self.ask("GET", "/me", token=token)
 
     def export(self, token: str) -> requests.Response:
-        """Have the data of whoever holds *token* sent."""
+        """Request an export of the data of the user of *token*."""
         return self.ask("POST", "/export", token=token)
 
     def ask(
         self, method: str, path: str, *, token: str = "", body: dict[str, str] | None = None
     ) -> requests.Response:
-        """Its answer to one request."""
+        """Send one request and return the response."""
         return requests.request(
             method,
             f"http://{HOST}:{self.port}{path}",
@@ -125,7 +132,7 @@ class RunningStore:
         assert self.process is not None
         assert self.process.poll() is None, self.log
 
-    def _well(self) -> bool:
+    def _is_healthy(self) -> bool:
         self._check_alive()
         try:
             return bool(self.health()["status"] == "ok")
@@ -134,27 +141,27 @@ class RunningStore:
 
 
 class StoreInContainer(RunningStore):
-    """The store of a deployment in containers."""
+    """The store of a containers deployment."""
 
     def __init__(self, servers: ContainerRuntime) -> None:
         super().__init__({}, servers.ports.store, Path(os.devnull), host="0.0.0.0")  # noqa: S104 (of its container)
         self._servers = servers
 
     def start(self) -> None:
-        """Start it and wait until it is well."""
+        """Start the container and wait until the store is healthy."""
         with container(self._servers, "store") as found:
             found.start()
-        eventually(self._well, "a healthy store", START_SECONDS)
+        eventually(self._is_healthy, "a healthy store", START_SECONDS)
 
     def stop(self) -> int:
-        """Stop it as the engine does; gives the exit code."""
+        """Stop the container through the engine, and return the exit code."""
         with container(self._servers, "store") as found:
             found.stop(timeout=int(STOP_SECONDS))
             return int(found.wait()["StatusCode"])
 
     @property
     def log(self) -> str:
-        """All that it printed."""
+        """Return the container's log."""
         with container(self._servers, "store") as found:
             text: str = found.logs().decode()
             return text

@@ -1,4 +1,4 @@
-"""The command line, as a person has it."""
+"""The command ``strongroom`` as a user runs it."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Shell:
     """The command ``strongroom`` on a deployment of its own.
 
     Attributes:
-        variables: what it sees besides PATH, HOME and the ports.
+        variables: Its environment, in addition to PATH, HOME and the ports.
 
     """
 
@@ -42,7 +42,7 @@ class Shell:
         )
 
     def begin(self, *arguments: str) -> subprocess.Popen[str]:
-        """Start the command; its lines come as they are printed."""
+        """Start the command, with unbuffered output."""
         return subprocess.Popen(
             self._command(*arguments),
             cwd=ROOT,
@@ -62,7 +62,7 @@ class Shell:
         return {**kept, **settings, **self.variables}
 
     def processes(self) -> list[str]:
-        """Command lines of everything that works in the deployment's folder."""
+        """Return the command lines of all processes that name the deployment's folder."""
         found = []
         for process in psutil.process_iter():
             try:

@@ -1,4 +1,4 @@
-"""A server in memory with an audit log, for tests that count what reached it."""
+"""Server in memory with an audit log, for tests that count its requests."""
 
 from __future__ import annotations
 
@@ -26,7 +26,15 @@ _AUDIT = 'audit "file" "log" {{ options = {{ file_path = "{path}" }} }}\n'
 
 @dataclass
 class AuditedServer:
-    """A running server. *folder* holds its log, and its certificates when it speaks TLS."""
+    """A running server.
+
+    Attributes:
+        address: Its URL.
+        folder: The folder with its log, and its certificates if it uses TLS.
+        cacert: The certificate of its CA if it uses TLS.
+        root: A session with its root token.
+
+    """
 
     address: str
     folder: Path
@@ -37,19 +45,26 @@ class AuditedServer:
         self.root = Session(self.address, StaticToken(Secret(ROOT_TOKEN)), cacert=self.cacert)
 
     def requests(self, path: str) -> list[dict[str, Any]]:
-        """The audit entries of requests for the API path *path*, as they came in."""
+        """Return the audit entries of requests for the API path *path*, in order."""
         lines = (self.folder / "audit.log").read_text(encoding="utf-8").splitlines()
         entries = [json.loads(line) for line in lines if f'"path":"{path}"' in line]
         return [entry for entry in entries if entry["type"] == "request"]
 
     def count(self, path: str) -> int:
-        """How many requests for *path* came in."""
+        """Return the number of requests for the API path *path*."""
         return len(self.requests(path))
 
     def approle(self, folder: Path, name: str = "shop-dev", **options: Any) -> AppRole:
-        """An AppRole *name* with its credential in *folder*; *options* as its API takes them."""
+        """Create the AppRole *name* and return its auth method.
+
+        Args:
+            folder: The folder for its role ID and secret ID.
+            name: The name of the role.
+            options: Parameters of the role in the API.
+
+        """
         role = f"auth/approle/role/{name}"
-        self.root.delete(role)  # what an earlier test set
+        self.root.delete(role)  # because an earlier test may have set other parameters
         self.root.post(role, options)
         role_id = self.root.get(f"{role}/role-id")["data"]["role_id"]
         secret_id = self.root.post(f"{role}/secret-id", retry=False)["data"]["secret_id"]
@@ -58,14 +73,14 @@ class AuditedServer:
         return AppRole(folder / "role-id", folder / "secret-id")
 
     def allow(self, policy: str, *paths: str) -> None:
-        """Write a policy that reads and updates *paths*."""
+        """Write a policy that grants reading and updating *paths*."""
         rules = (f'path "{path}" {{ capabilities = ["read", "update"] }}' for path in paths)
         self.root.post(f"sys/policies/acl/{policy}", {"policy": "\n".join(rules)})
 
 
 @contextmanager
 def audited_server(folder: Path, *, tls: bool = False) -> Iterator[AuditedServer]:
-    """A server whose root token is :data:`ROOT_TOKEN`, with KV v2 at ``secret`` and AppRole."""
+    """Run a server with :data:`ROOT_TOKEN` as root token, KV v2 at ``secret``, and AppRole."""
     configuration = folder / "audit.hcl"
     configuration.write_text(_AUDIT.format(path=folder / "audit.log"))
     listen = f"127.0.0.1:{free_ports(2)[0]}"
@@ -80,7 +95,7 @@ def audited_server(folder: Path, *, tls: bool = False) -> Iterator[AuditedServer
     try:
         until(lambda: cacert is None or cacert.exists(), "the server's certificates")
         server = AuditedServer(f"{'https' if tls else 'http'}://{listen}", folder, cacert)
-        until(lambda: _serves(server.root), "a server that serves")
+        until(lambda: _is_ready(server.root), "a ready server")
         server.root.post("sys/auth/approle", {"type": "approle"})
         with server.root:
             yield server
@@ -89,7 +104,7 @@ def audited_server(folder: Path, *, tls: bool = False) -> Iterator[AuditedServer
         process.wait(PATIENCE)
 
 
-def _serves(root: Session) -> bool:
+def _is_ready(root: Session) -> bool:
     try:
         mounts = root.get("sys/mounts")["data"]
     except ServerError:
@@ -97,10 +112,15 @@ def _serves(root: Session) -> bool:
     return "secret/" in mounts
 
 
-def until(happened: Callable[[], bool], what: str, patience: float = PATIENCE) -> None:
-    """Return when *happened* says yes; fail when it doesn't within *patience* seconds."""
+def until(condition: Callable[[], bool], what: str, patience: float = PATIENCE) -> None:
+    """Wait until *condition* returns True.
+
+    Raises:
+        AssertionError: If it does not within *patience* seconds. The message names *what*.
+
+    """
     end = time.monotonic() + patience
     pause = threading.Event()
-    while not happened():
+    while not condition():
         assert time.monotonic() < end, f"not within {patience:.0f} s: {what}"
         pause.wait(0.02)

@@ -1,4 +1,4 @@
-"""A deployment in containers, and what its engine tells of it."""
+"""A containers deployment, as the container engine and docker compose describe it."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from vault.runtime.ports import setting
 
 @dataclass
 class Stack:
-    """The containers of *local*."""
+    """The containers of the deployment *local*."""
 
     local: LocalDeployment
 
     @property
     def servers(self) -> ContainerRuntime:
-        """The runtime of *local*."""
+        """Return the runtime of the deployment."""
         assert isinstance(self.local.servers, ContainerRuntime)
         return self.local.servers
 
@@ -42,41 +42,46 @@ class Stack:
         )
 
     def output(self, *arguments: str) -> tuple[str, str]:
-        """What ``docker compose`` shows, which must succeed."""
+        """Run ``docker compose`` and return its standard output and standard error.
+
+        Raises:
+            AssertionError: If the command fails.
+
+        """
         done = self.compose(*arguments)
         assert done.returncode == 0, done.stderr
         return done.stdout, done.stderr
 
     def inspect(self) -> dict[str, dict[str, Any]]:
-        """What ``docker inspect`` tells, by service."""
+        """Return the output of ``docker inspect`` by service."""
         with open_engine() as engine:
-            found = engine.containers.list(all=True, filters=self._ours)
+            found = engine.containers.list(all=True, filters=self._project_filter)
             return {each.labels[SERVICE]: each.attrs for each in found}
 
     def volumes(self) -> list[dict[str, Any]]:
-        """What ``docker volume inspect`` tells."""
+        """Return the output of ``docker volume inspect``."""
         with open_engine() as engine:
-            return [each.attrs for each in engine.volumes.list(filters=self._ours)]
+            return [each.attrs for each in engine.volumes.list(filters=self._project_filter)]
 
     def images(self) -> list[Any]:
-        """What ``docker image inspect`` and ``docker history`` tell."""
+        """Return the output of ``docker image inspect`` and ``docker history`` of each image."""
         with open_engine() as engine:
             names = {container["Config"]["Image"] for container in self.inspect().values()}
             found = [engine.images.get(name) for name in sorted(names)]
             return [[image.attrs, image.history()] for image in found]
 
     @property
-    def _ours(self) -> dict[str, str]:
+    def _project_filter(self) -> dict[str, str]:
         return {"label": f"{LABEL}.project={self.servers.project}"}
 
 
-def search_image(name: str, texts: Iterable[str]) -> set[str]:
-    """Those of *texts* that stand anywhere in the layers of the image *name*."""
-    wanted = {text: text.encode() for text in texts}
-    longest, tail, found = max(map(len, wanted.values())), b"", set[str]()
+def find_in_image(name: str, texts: Iterable[str]) -> set[str]:
+    """Return those of *texts* that the layers of the image *name* contain."""
+    encoded = {text: text.encode() for text in texts}
+    longest, tail, found = max(map(len, encoded.values())), b"", set[str]()
     with open_engine() as engine:
         for chunk in engine.images.get(name).save():
             window = tail + chunk
-            found |= {text for text, raw in wanted.items() if raw in window}
+            found |= {text for text, raw in encoded.items() if raw in window}
             tail = window[-longest:]
     return found

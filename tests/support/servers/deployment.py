@@ -1,4 +1,4 @@
-"""A running local deployment, as tests see it."""
+"""The running local deployment that tests share."""
 
 from __future__ import annotations
 
@@ -29,7 +29,12 @@ _pause = threading.Event()
 
 
 def eventually(check: Callable[[], bool], what: str, seconds: float = 60.0) -> None:
-    """Return once *check* says yes; fail with *what* was waited for after *seconds*."""
+    """Wait until *check* returns True.
+
+    Raises:
+        AssertionError: If it does not within *seconds*. The message names *what*.
+
+    """
     deadline = time.monotonic() + seconds
     while not check():
         assert time.monotonic() < deadline, f"not after {seconds:.0f} s: {what}"
@@ -38,7 +43,7 @@ def eventually(check: Callable[[], bool], what: str, seconds: float = 60.0) -> N
 
 @contextmanager
 def container(servers: ContainerRuntime, service: str) -> Iterator[Any]:
-    """The container of *service*, as the engine's client has it."""
+    """Yield the container of *service*, an object of the engine's client."""
     labels = [f"{LABEL}.project={servers.project}", f"{SERVICE}={service}"]
     with open_engine() as engine:
         (found,) = engine.containers.list(all=True, filters={"label": labels})
@@ -46,14 +51,14 @@ def container(servers: ContainerRuntime, service: str) -> Iterator[Any]:
 
 
 def health(found: Any) -> str:
-    """What the container's own check says now."""
+    """Return the current result of the container's health check."""
     found.reload()
     status: str = found.attrs["State"]["Health"]["Status"]
     return status
 
 
 def require_images() -> None:
-    """See that the images of ``docker-compose.yml`` are there, or skip where there is no engine."""
+    """Provide the images of ``docker-compose.yml``, or skip the test if there is no engine."""
     try:
         require_engine()
     except NoEngine as none:
@@ -64,7 +69,7 @@ def require_images() -> None:
 
 @dataclass
 class Deployment:
-    """A running local deployment that tests share; each test leaves it as it found it."""
+    """A running local deployment that tests share. Each test must restore what it changes."""
 
     local: LocalDeployment
     operator: Session = field(init=False)
@@ -82,19 +87,19 @@ class Deployment:
 
     @property
     def variables(self) -> dict[str, str]:
-        """What ``dev.env`` sets."""
+        """Return the variables that ``dev.env`` sets."""
         return self.local.variables()
 
     @property
     def settings(self) -> Settings:
-        """What the store's own process would see."""
+        """Return the settings that the store's own process would have."""
         return from_environment(self.variables)
 
     def kill(self, name: str) -> None:
-        """End the part *name* as a crash does, and see that it is gone.
+        """Kill the part *name*, as a crash does, and wait until its process has ended.
 
-        A server in dev mode would come back without its keys: in a container it is held instead,
-        and answers as little.
+        The server in a container is paused instead, because in dev mode it would restart without
+        its keys. A paused server is just as unreachable.
         """
         if isinstance(self.local.servers, ContainerRuntime):
             with container(self.local.servers, name) as found:
@@ -107,7 +112,7 @@ class Deployment:
         eventually(lambda: processes.find(name) is None, f"the end of {name}")
 
     def revive(self) -> None:
-        """Bring back what was killed, as ``make vault-up`` does."""
+        """Restart the parts that were killed, as ``make vault-up`` does."""
         if isinstance(self.local.servers, ContainerRuntime):
             with container(self.local.servers, "vault") as found:
                 if found.status == "paused":
@@ -116,12 +121,12 @@ class Deployment:
         self.local.up(no_progress)
 
     def refresh(self, *folders: str) -> None:
-        """See that *folders* here are as the deployment has them now."""
+        """Copy *folders* from the containers, so that the local copies are current."""
         if isinstance(self.local.servers, ContainerRuntime):
             self.local.servers.copy(*folders)
 
     def audit_lines(self, path: str) -> list[str]:
-        """The server's audit lines of completed requests for the API path *path*."""
+        """Return the server's audit lines of completed requests for the API path *path*."""
         self.refresh("vault/audit")
         log = self.layout.audit_logs[0].read_text(encoding="utf-8").splitlines()
         return [line for line in log if f'"path":"{path}"' in line and '"type":"response"' in line]

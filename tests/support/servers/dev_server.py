@@ -1,4 +1,4 @@
-"""A server in memory for one test: no folder of its own, gone when it stops."""
+"""Server in memory for one test, without a folder of its own."""
 
 from __future__ import annotations
 
@@ -23,9 +23,12 @@ _START = 20.0  # seconds
 
 @contextmanager
 def dev_server(certificates: Path | None = None) -> Iterator[str]:
-    """The address of a server with :data:`ROOT_TOKEN`, and nothing mounted at ``secret``.
+    """Run a server with :data:`ROOT_TOKEN` and nothing mounted at ``secret``; yield its address.
 
-    With a folder for *certificates* it speaks TLS, and its authority is there, :data:`AUTHORITY`.
+    Args:
+        certificates: A folder. If given, the server uses TLS, and writes its certificates and
+            that of its CA, :data:`AUTHORITY`, to it.
+
     """
     address = f"127.0.0.1:{free_ports(2)[0]}"
     options = [f"-dev-root-token-id={ROOT_TOKEN}", f"-dev-listen-address={address}"]
@@ -33,7 +36,7 @@ def dev_server(certificates: Path | None = None) -> Iterator[str]:
         options += ["-dev-tls", f"-dev-tls-cert-dir={certificates}"]
     command = (str(binaries.openbao_path()), "server", "-dev", *options)
     url = f"{'http' if certificates is None else 'https'}://{address}"
-    with TemporaryDirectory() as home:  # it leaves its token there
+    with TemporaryDirectory() as home:  # because the server writes its token there
         process = subprocess.Popen(
             command, env={"HOME": home}, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         )
@@ -46,19 +49,19 @@ def dev_server(certificates: Path | None = None) -> Iterator[str]:
 
 
 def root(address: str, certificates: Path | None = None) -> Session:
-    """A session with all rights on a :func:`dev_server`."""
+    """Return a session with all rights on a :func:`dev_server`."""
     authority = certificates / AUTHORITY if certificates else None
     return Session(address, StaticToken(Secret(ROOT_TOKEN)), cacert=authority)
 
 
 def _wait(address: str, certificates: Path | None) -> None:
-    """Until it serves; then its own KV mount goes, so that it is as empty as a new server."""
+    """Wait until the server is ready, and delete its KV mount, so that it is like a new server."""
     deadline = time.monotonic() + _START
     while True:
         try:
             with root(address, certificates) as session:
                 session.delete("sys/mounts/secret")
-        except (ServerError, ConfigurationError):  # its authority isn't written yet
+        except (ServerError, ConfigurationError):  # the latter until the CA's file is written
             if time.monotonic() > deadline:
                 raise
         else:

@@ -1,4 +1,4 @@
-"""Who vouches for others in tests: a signer of tokens, a certificate authority, a provider."""
+"""Issuers of identities for tests: a signer of JWTs, a certificate authority, an OIDC provider."""
 
 from __future__ import annotations
 
@@ -32,22 +32,28 @@ def new_key() -> ec.EllipticCurvePrivateKey:
 
 
 def public(key: ec.EllipticCurvePrivateKey) -> str:
-    """The public half, in PEM."""
+    """Return the public key of *key* in PEM."""
     form = serialization.PublicFormat.SubjectPublicKeyInfo
     return key.public_key().public_bytes(PEM, form).decode()
 
 
 @dataclass
 class Signer:
-    """Signs tokens, and shows its key."""
+    """An issuer of JWTs with one signing key."""
 
     issuer: str
     key: ec.EllipticCurvePrivateKey = field(default_factory=new_key)
 
     def token(self, *, life: float = 60.0, **claims: Any) -> str:
-        """A token that lives *life* seconds from now; *claims* come over what it says by itself."""
+        """Return a JWT.
+
+        Args:
+            life: The seconds until it expires.
+            claims: Claims that are added to the default claims, or replace them.
+
+        """
         now = time.time()
-        said = {
+        defaults = {
             "iss": self.issuer,
             "sub": "shop",
             "aud": "strongroom",
@@ -55,7 +61,7 @@ class Signer:
             "nbf": now - 600,
         }
         return jwt.encode(
-            {**said, "exp": now + life, **claims},
+            {**defaults, "exp": now + life, **claims},
             self.key,
             algorithm="ES256",
             headers={"kid": self.key_id},
@@ -63,23 +69,24 @@ class Signer:
 
     @property
     def key_id(self) -> str:
-        """Tells this key from others."""
+        """Return the key's ``kid``, which identifies it."""
         return str(self.key.public_key().public_numbers().x)[:12]
 
     def key_set(self) -> dict[str, Any]:
-        """The key as a JWKS."""
-        known = json.loads(jwt.algorithms.ECAlgorithm.to_jwk(self.key.public_key()))
-        return {"keys": [{**known, "kid": self.key_id, "use": "sig", "alg": "ES256"}]}
+        """Return the public key as a JWKS."""
+        key = json.loads(jwt.algorithms.ECAlgorithm.to_jwk(self.key.public_key()))
+        return {"keys": [{**key, "kid": self.key_id, "use": "sig", "alg": "ES256"}]}
 
 
 @dataclass
 class Provider(Server):
-    """An OpenID provider, a key set, and the part of a cluster's API that judges tokens.
+    """An OIDC provider with one user, a JWKS, and the TokenReview API of a Kubernetes cluster.
 
     Attributes:
-        groups: of the one person who logs in.
-        accounts: token → ``namespace:account``, as the cluster knows them.
-        reviewers: who asked for a review, as its ``Authorization`` said.
+        groups: The groups of the user.
+        accounts: Service account token → ``namespace:account``.
+        reviewers: The ``Authorization`` headers of the requests for a TokenReview.
+        nonces: Authorization code → nonce of its request.
 
     """
 
@@ -94,7 +101,7 @@ class Provider(Server):
         body = request.rfile.read(int(request.headers["Content-Length"] or 0)).decode()
         parts = urlsplit(request.path)
         if parts.path == "/authorize":
-            self._send_back(request, dict(parse_qs(parts.query)))
+            self._redirect(request, dict(parse_qs(parts.query)))
             return
         self.signer.issuer = self.address
         answers: dict[str, Callable[[], dict[str, Any]]] = {
@@ -123,23 +130,23 @@ class Provider(Server):
             "subject_types_supported": ["public"],
         }
 
-    def _send_back(self, request: BaseHTTPRequestHandler, query: dict[str, list[str]]) -> None:
-        """The person agreed: back to where the server said, with a code."""
+    def _redirect(self, request: BaseHTTPRequestHandler, query: dict[str, list[str]]) -> None:
+        """Redirect to the client with an authorization code, as if the user had logged in."""
         code = f"code-{len(self.nonces)}"
         self.nonces[code] = query["nonce"][0]
-        back = urlencode({"code": code, "state": query["state"][0]})
+        parameters = urlencode({"code": code, "state": query["state"][0]})
         request.send_response(302)
-        request.send_header("Location", f"{query['redirect_uri'][0]}?{back}")
+        request.send_header("Location", f"{query['redirect_uri'][0]}?{parameters}")
         request.send_header("Content-Length", "0")
         request.end_headers()
 
     def _exchange(self, authorization: str, body: str) -> dict[str, Any]:
-        """A code for what is known of the person, to the client that has its secret."""
-        given = base64.b64decode(authorization.removeprefix("Basic ")).decode()
-        if given != urlencode({CLIENT: CLIENT_SECRET}).replace("=", ":"):
+        """Exchange an authorization code for the user's ID token, if the client secret is right."""
+        credentials = base64.b64decode(authorization.removeprefix("Basic ")).decode()
+        if credentials != urlencode({CLIENT: CLIENT_SECRET}).replace("=", ":"):
             return {"error": "invalid_client"}
         nonce = self.nonces.pop(parse_qs(body)["code"][0])
-        person: dict[str, Any] = {
+        claims: dict[str, Any] = {
             "sub": "ada",
             "aud": CLIENT,
             "nonce": nonce,
@@ -149,7 +156,7 @@ class Provider(Server):
             "access_token": "a",
             "token_type": "Bearer",
             "expires_in": 60,
-            "id_token": self.signer.token(**person),
+            "id_token": self.signer.token(**claims),
         }
 
     def _review(self, authorization: str | None, body: dict[str, Any]) -> dict[str, Any]:
@@ -174,12 +181,17 @@ class Authority:
 
     @property
     def pem(self) -> str:
-        """Its own certificate."""
+        """Return its own certificate in PEM."""
         signed = _certificate("authority", self.key, "authority", self.key, authority=True)
         return signed.public_bytes(PEM).decode()
 
     def issue(self, name: str, folder: Path) -> tuple[Path, Path]:
-        """A client's certificate for the common *name* and its key, as files in *folder*."""
+        """Write a client certificate for the common name *name* and its key to *folder*.
+
+        Returns:
+            The files of the certificate and of the key.
+
+        """
         key = new_key()
         signed = _certificate(name, key, "authority", self.key, authority=False)
         certificate, private = folder / f"{name}.crt", folder / f"{name}.key"

@@ -1,4 +1,4 @@
-"""Small servers on this machine that answer as a test says."""
+"""Small local HTTP servers whose responses a test sets."""
 
 from __future__ import annotations
 
@@ -18,13 +18,21 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-DRIP = 0.1  # seconds between the bytes of an answer that drips
+DRIP = 0.1  # seconds between the bytes of a dripping response
 PATIENCE = 5.0  # seconds to wait for a client
 
 
 @dataclass
 class Server:
-    """A local server that gives each request the same answer, and keeps what came."""
+    """A local server that returns the same response to each request, and records the requests.
+
+    Attributes:
+        location: The ``Location`` header, if not empty.
+        drip: Send the body slowly, one byte every :data:`DRIP` seconds.
+        seen: Method and path of each request, and its token.
+        over: Set when the server stops.
+
+    """
 
     status: int = 200
     content: bytes = b"{}"
@@ -65,12 +73,12 @@ class Listener(ThreadingHTTPServer):
     daemon_threads = True
 
     def handle_error(self, *_: object) -> None:
-        """A client that hung up is what some of these tests are about."""
+        """Ignore errors, because some tests close the connection early."""
 
 
 @contextmanager
 def running(server: Server, certificate: Path | None = None) -> Iterator[Server]:
-    """*server* on a free port, over TLS when it has a *certificate*."""
+    """Run *server* on a free port, with TLS if *certificate* is given."""
     handler = type("Bound", (Handler,), {"server_of": staticmethod(lambda _request: server)})
     with Listener(("127.0.0.1", 0), handler) as listener:
         if certificate:
@@ -91,12 +99,12 @@ def running(server: Server, certificate: Path | None = None) -> Iterator[Server]
 
 @contextmanager
 def once(answer: Callable[[socket.socket], None]) -> Iterator[str]:
-    """The address of a socket whose first connection is given to *answer*."""
+    """Yield the URL of a socket that calls *answer* with its first connection, after a request."""
     with socket.create_server(("127.0.0.1", 0)) as listening:
         listening.settimeout(PATIENCE)
 
         def accept() -> None:
-            with suppress(OSError):  # the client may hang up first, or never come
+            with suppress(OSError):  # because the client may disconnect first, or never connect
                 connection, _ = listening.accept()
                 with connection:
                     connection.recv(9999)
@@ -110,8 +118,8 @@ def once(answer: Callable[[socket.socket], None]) -> Iterator[str]:
             thread.join()
 
 
-def certificate_in(path: Path) -> Path:
-    """*path*, which now holds a self-signed certificate for 127.0.0.1 and its key."""
+def write_certificate(path: Path) -> Path:
+    """Write a self-signed certificate for 127.0.0.1 and its key to *path*, and return *path*."""
     key, now = ec.generate_private_key(ec.SECP256R1()), datetime.now(UTC)
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "here")])
     signed = (

@@ -1,4 +1,4 @@
-"""Three servers that store by raft and unseal by themselves, for tests that kill one."""
+"""Raft cluster of three servers with auto-unseal, for tests that kill one."""
 
 from __future__ import annotations
 
@@ -54,22 +54,22 @@ class Node:
     process: subprocess.Popen[bytes]
 
     def health(self) -> dict[str, Any]:
-        """What it says of itself; empty while it doesn't answer."""
+        """Return the body of ``sys/health``, or an empty dict if the node is unreachable."""
         transport = Transport(self.address, cacert=None, connect_timeout=1.0)
         try:
             return vault_state.health(transport)
         finally:
             transport.close()
 
-    def leads(self) -> bool:
-        """Whether it is the active one."""
+    def is_leader(self) -> bool:
+        """Return whether this is the active node."""
         state = self.health()
         return bool(state) and not state["sealed"] and not state["standby"]
 
 
 @dataclass
 class Cluster:
-    """Running servers; *root* asks whichever leads."""
+    """A running cluster. The session *root* fails over to another node."""
 
     nodes: list[Node]
     root_token: Secret
@@ -84,14 +84,14 @@ class Cluster:
         return [node.address for node in self.nodes]
 
     def leader(self) -> Node | None:
-        """The node that leads, if one does."""
+        """Return the active node, or None if there is none."""
         running = (each for each in self.nodes if each.process.poll() is None)
-        return next((each for each in running if each.leads()), None)
+        return next((each for each in running if each.is_leader()), None)
 
 
 @contextmanager
 def raft_cluster(folder: Path) -> Iterator[Cluster]:
-    """A cluster in *folder*, all its nodes serving."""
+    """Run a cluster in *folder*, and wait until all its nodes are unsealed and voters."""
     key = folder / "seal-key"
     key.write_text(secrets.token_hex(32))
     ports = free_ports(2 * _NODES)
@@ -102,7 +102,7 @@ def raft_cluster(folder: Path) -> Iterator[Cluster]:
         token = _initialise(nodes[0])
         nodes += [_start(folder, each, addresses, ports, key) for each in range(1, _NODES)]
         cluster = Cluster(nodes, token)
-        until(lambda: all(_serves(node) for node in nodes), "a cluster of three", 60)
+        until(lambda: all(_is_unsealed(node) for node in nodes), "a cluster of three", 60)
         until(lambda: _voters(cluster.root) == _NODES, "three voters", 60)
         with cluster.root:
             yield cluster
@@ -134,7 +134,7 @@ def _start(folder: Path, position: int, addresses: list[str], ports: range, key:
         process = subprocess.Popen(
             (str(binaries.openbao_path()), "server", f"-config={configuration}"),
             env={"HOME": str(home)},
-            cwd=home,  # one path for all in the declared audit log, a file for each
+            cwd=home,  # because the audit log has the same relative path on all nodes
             stdout=log,
             stderr=log,
         )
@@ -143,20 +143,20 @@ def _start(folder: Path, position: int, addresses: list[str], ports: range, key:
 
 def _initialise(node: Node) -> Secret:
     transport = Transport(node.address, cacert=None, connect_timeout=1.0)
-    until(lambda: bool(node.health()), "an answer of the first node")
+    until(lambda: bool(node.health()), "a response of the first node")
     answer = vault_state.initialise(transport, {"recovery_shares": 1, "recovery_threshold": 1})
     transport.close()
-    until(node.leads, "the first node leads")
+    until(node.is_leader, "the first node as leader")
     return Secret(answer["root_token"])
 
 
 def _voters(root: Session) -> int:
-    """How many may vote: one that has just joined doesn't, and two of them are no majority."""
+    """Return the number of voters. A node that has just joined is none, and two are no majority."""
     servers = root.get("sys/storage/raft/configuration")["data"]["config"]["servers"]
     return sum(each["voter"] for each in servers)
 
 
-def _serves(node: Node) -> bool:
+def _is_unsealed(node: Node) -> bool:
     try:
         state = node.health()
     except ServerError:

@@ -1,4 +1,4 @@
-"""A server that answers a session from a script, on a clock that moves when told."""
+"""Scripted transport for tests of a session, with a clock that only sleeping advances."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ RENEW = "auth/token/renew-self"
 REVOKE = "auth/token/revoke-self"
 TTL = 3600  # seconds
 
-#: What the server does for one request: an answer, an error, or something that makes either.
+#: The result of one request: a response, an error, or a function that returns or raises one.
 Answer = dict[str, Any] | StrongroomError | Callable[[], Any]
 
 
@@ -25,15 +25,23 @@ def auth(token: str, ttl: int = TTL) -> dict[str, Any]:
 
 
 class Server:
-    """Stands in for the transport. Logins give the tokens t1, t2 and so on."""
+    """A fake transport. Logins return the tokens t1, t2 and so on.
+
+    Attributes:
+        answers: Path → the results of its requests. The last one is repeated.
+        revoked: Tokens that get a 403.
+        seen: Path and token of each request.
+        took: The seconds on the clock that a request takes.
+
+    """
 
     def __init__(self) -> None:
-        self.answers: dict[str, list[Answer]] = {}  # by path; the last one stays
+        self.answers: dict[str, list[Answer]] = {}
         self.revoked: set[str] = set()
-        self.seen: list[tuple[str, str | None]] = []  # path and token of each request
+        self.seen: list[tuple[str, str | None]] = []
         self.timeouts: list[float] = []
         self.bodies: list[Any] = []
-        self.took = 0.0  # seconds a request takes, on the clock
+        self.took = 0.0
         self.clock = Clock()
         self._lock = threading.Lock()
 
@@ -52,7 +60,7 @@ class Server:
             self.bodies.append(body)
             self.seen.append((path, token))
             self.clock.now += self.took
-            script = self.answers.get(path) or [self._usual(path, token)]
+            script = self.answers.get(path) or [self._default(path, token)]
             answer = script.pop(0) if len(script) > 1 else script[0]
         if callable(answer):
             answer = answer()
@@ -62,7 +70,7 @@ class Server:
             raise answer
         return answer
 
-    def _usual(self, path: str, token: str | None) -> Answer:
+    def _default(self, path: str, token: str | None) -> Answer:
         if path == LOGIN:
             return auth(f"t{self.count(LOGIN)}")
         return auth(token or "") if path == RENEW else {"data": {}}
@@ -75,7 +83,7 @@ class Server:
 
 
 class Clock:
-    """Time that moves when somebody sleeps."""
+    """A clock that :meth:`sleep` advances."""
 
     def __init__(self) -> None:
         self.now = 1000.0
@@ -90,7 +98,7 @@ class Clock:
 
 
 class Pauses(threading.Event):
-    """Takes no time; closes *worker* after so many pauses."""
+    """An event whose ``wait`` takes no time, and closes *worker* after *count* calls."""
 
     def __init__(self, count: int, worker: BackgroundWorker) -> None:
         super().__init__()

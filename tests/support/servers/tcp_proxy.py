@@ -1,4 +1,4 @@
-"""A TCP proxy that does to a connection what networks do."""
+"""TCP proxy that simulates a faulty or slow network."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ _PIECE = 16 * 1024  # bytes
 
 
 @dataclass
-class Weather:
-    """What happens to answers on their way; requests pass.
+class NetworkConditions:
+    """Faults of the network on the way back. Requests pass unchanged.
 
     Attributes:
-        hole: nothing comes back, and nothing is closed.
-        reset: the connection is reset once a request has come.
-        cut_after: bytes of an answer after which the connection is closed.
-        latency: seconds before each piece.
-        jitter: seconds by which that varies, up and down.
-        slice: bytes of each piece.
-        rate: bytes a second.
+        blackhole: No response is returned, and the connection stays open.
+        reset: The connection is reset after a request was received.
+        cut_after: The bytes of a response after which the connection is closed.
+        latency: The seconds before each piece.
+        jitter: The seconds by which the latency varies, up and down.
+        slice: The bytes of each piece.
+        rate: The bytes per second.
 
     """
 
-    hole: bool = False
+    blackhole: bool = False
     reset: bool = False
     cut_after: int | None = None
     latency: float = 0.0
@@ -41,18 +41,18 @@ class Weather:
 
 @dataclass
 class TcpProxy:
-    """Passes connections on to *target*; *weather* may change at any time."""
+    """A proxy that forwards connections to *target*. *conditions* may change at any time."""
 
     target: tuple[str, int]
-    weather: Weather = field(default_factory=Weather)
+    conditions: NetworkConditions = field(default_factory=NetworkConditions)
     address: str = ""
     connections: int = 0
-    _over: threading.Event = field(default_factory=threading.Event)
-    _random: random.Random = field(default_factory=lambda: random.Random(1))  # noqa: S311 (weather)
+    _stopped: threading.Event = field(default_factory=threading.Event)
+    _random: random.Random = field(default_factory=lambda: random.Random(1))  # noqa: S311 (not for secrets)
 
     def serve(self, listening: socket.socket) -> None:
-        """Until it is closed."""
-        while not self._over.is_set():
+        """Accept connections until *listening* is closed."""
+        while not self._stopped.is_set():
             try:
                 client, _ = listening.accept()
             except OSError:
@@ -61,15 +61,17 @@ class TcpProxy:
             threading.Thread(target=self._connect, args=(client,), daemon=True).start()
 
     def stop(self) -> None:
-        """Let go of everything that waits."""
-        self._over.set()
+        """Stop, and wake the threads that wait."""
+        self._stopped.set()
 
     def _connect(self, client: socket.socket) -> None:
         with client, socket.create_connection(self.target) as server, suppress(OSError):
-            back = threading.Thread(target=self._answers, args=(server, client), daemon=True)
+            back = threading.Thread(
+                target=self._forward_response, args=(server, client), daemon=True
+            )
             back.start()
             while data := client.recv(_PIECE):
-                if self.weather.reset:
+                if self.conditions.reset:
                     linger = struct.pack("ii", 1, 0)  # on, for no time: close() then sends RST
                     client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
                     server.shutdown(socket.SHUT_RDWR)
@@ -77,32 +79,32 @@ class TcpProxy:
                 server.sendall(data)
             server.shutdown(socket.SHUT_RDWR)
 
-    def _answers(self, server: socket.socket, client: socket.socket) -> None:
+    def _forward_response(self, server: socket.socket, client: socket.socket) -> None:
         passed = 0
         with suppress(OSError):
             while data := server.recv(_PIECE):
-                weather = self.weather  # of now, not of when the waiting for an answer began
-                if weather.hole:
-                    self._over.wait()
+                conditions = self.conditions  # read here, because they may change while recv waits
+                if conditions.blackhole:
+                    self._stopped.wait()
                     return
-                if weather.cut_after is not None and passed + len(data) > weather.cut_after:
-                    client.sendall(data[: max(weather.cut_after - passed, 0)])
+                if conditions.cut_after is not None and passed + len(data) > conditions.cut_after:
+                    client.sendall(data[: max(conditions.cut_after - passed, 0)])
                     break
-                for start in range(0, len(data), weather.slice):
-                    piece = data[start : start + weather.slice]
-                    self._pause(weather, len(piece))
+                for start in range(0, len(data), conditions.slice):
+                    piece = data[start : start + conditions.slice]
+                    self._pause(conditions, len(piece))
                     client.sendall(piece)
                 passed += len(data)
             client.shutdown(socket.SHUT_RDWR)
 
-    def _pause(self, weather: Weather, size: int) -> None:
-        varied = weather.latency + self._random.uniform(-weather.jitter, weather.jitter)
-        self._over.wait(max(varied, 0.0) + size / weather.rate)
+    def _pause(self, conditions: NetworkConditions, size: int) -> None:
+        varied = conditions.latency + self._random.uniform(-conditions.jitter, conditions.jitter)
+        self._stopped.wait(max(varied, 0.0) + size / conditions.rate)
 
 
 @contextmanager
 def tcp_proxy(address: str) -> Iterator[TcpProxy]:
-    """A proxy before the server at the URL *address*."""
+    """Run a proxy for the server at the URL *address*."""
     parts = urlsplit(address)
     proxy = TcpProxy((parts.hostname or "", parts.port or 0))
     with socket.create_server(("127.0.0.1", 0)) as listening:
@@ -116,6 +118,6 @@ def tcp_proxy(address: str) -> Iterator[TcpProxy]:
                 listening.shutdown(socket.SHUT_RDWR)
 
 
-def seconds(begun: float) -> float:
-    """Since *begun*, on the monotonic clock."""
+def seconds_since(begun: float) -> float:
+    """Return the seconds since *begun* on the monotonic clock."""
     return time.monotonic() - begun

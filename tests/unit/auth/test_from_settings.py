@@ -13,7 +13,7 @@ from app_integration.auth.methods import AppRole, AuthMethod, Certificate, JwtFi
 from app_integration.errors import ConfigurationError
 from app_integration.settings import from_environment
 from app_integration.transport.http import Transport
-from tests.support.servers.local_server import certificate_in
+from tests.support.servers.local_server import write_certificate
 
 BASE = {
     "STRONGROOM_SERVICE": "shop",
@@ -92,7 +92,7 @@ def test_auth_method_without_setting_names_variable(variables: dict[str, str], w
 
 
 def test_client_certificate_without_key_is_rejected(tmp_path: Path) -> None:
-    one, other = (certificate_in(tmp_path / name) for name in ("one.pem", "other.pem"))
+    one, other = (write_certificate(tmp_path / name) for name in ("one.pem", "other.pem"))
     Transport("https://vault", cacert=None, certificate=(one, one), connect_timeout=1).close()
     for pair in ((one, other), (tmp_path / "none", one)):
         with pytest.raises(ConfigurationError, match="VAULT_CLIENT_CERT, VAULT_CLIENT_KEY"):

@@ -312,9 +312,9 @@ def test_client_uses_the_configured_keyring(tmp_path: Path) -> None:
 
 
 def test_forked_processes_never_repeat_a_nonce() -> None:
-    found = nonces.drawn(250_000)
+    found = nonces.token_prefixes(250_000)
     assert len(found) == 250_000
-    assert nonces.repeated(found) == 0
+    assert nonces.count_repeated(found) == 0
     assert len({token[:5] for token in found.tolist()}) == nonces.PROCESSES
 
 

@@ -86,7 +86,7 @@ def run(folder: Path, *statements: str) -> tuple[int, Counter[str], str]:
         cwd=ROOT,
         env={**os.environ, "PYTHONPATH": str(ROOT)},
     )
-    places = set(re.findall(r"a secret stands in \S+/canaries0/([\w.]+:\d+)", done.stdout))
+    places = set(re.findall(r"found a secret in \S+/canaries0/([\w.]+:\d+)", done.stdout))
     return done.returncode, Counter(place.partition(":")[0] for place in places), done.stdout
 
 

@@ -1,4 +1,4 @@
-"""The judge of mutants, and its floors."""
+"""The check of mutation results, and its floors."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections import Counter
 from fnmatch import fnmatch
 from pathlib import Path
 
-from tests.support.mutants import FLOORS, LEAST, below, share, tally
+from tests.support.mutants import FLOORS, LEAST, find_failures, share, tally
 
 ROOT = Path(__file__).parents[3]
 LINES = [
@@ -21,7 +21,7 @@ LINES = [
 ]
 
 
-def test_mutants_are_counted_by_module() -> None:
+def test_tally_counts_results_by_module() -> None:
     assert tally(LINES) == {
         "vault.reconcile.planning.plan": Counter(
             killed=1, survived=1, timeout=1, **{"no tests": 1}
@@ -30,21 +30,23 @@ def test_mutants_are_counted_by_module() -> None:
     }
 
 
-def test_one_that_no_test_reaches_counts_as_unnoticed() -> None:
+def test_share_counts_an_untested_mutant_as_survived() -> None:
     assert share(tally(LINES)["vault.reconcile.planning.plan"]) == 50
 
 
-def test_below_its_floor_or_without_one_a_module_fails() -> None:
+def test_find_failures_lists_modules_below_or_without_a_floor() -> None:
     found = tally(LINES)
-    assert below(found, {"app_integration.names": 90, "agent.backoff": 90}) == [
-        "agent.backoff: no mutants; is it listed in pyproject.toml?",
-        "vault.reconcile.planning.plan: has no floor in mutants.json",
+    assert find_failures(found, {"app_integration.names": 90, "agent.backoff": 90}) == [
+        "agent.backoff: no mutants; list the module in pyproject.toml",
+        "vault.reconcile.planning.plan: no floor; add one to mutants.json",
     ]
     floors = {"app_integration.names": 100, "vault.reconcile.planning.plan": 40}
-    assert below(found, floors) == ["vault.reconcile.planning.plan: 50.0 % noticed, floor 40 %"]
+    assert find_failures(found, floors) == [
+        "vault.reconcile.planning.plan: 50.0 % killed, floor 40 %"
+    ]
 
 
-def test_every_listed_module_has_a_floor_of_at_least_the_least() -> None:
+def test_every_listed_module_has_a_sufficient_floor() -> None:
     listed = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["mutmut"]["only_mutate"]
     floors = json.loads(FLOORS.read_text())
     paths = [f"{name.replace('.', '/')}.py" for name in floors]

@@ -15,7 +15,7 @@ from app_integration.errors import Unreachable
 from app_integration.transport import dns
 from app_integration.transport.dns import Resolver, connect
 from app_integration.transport.http import Transport
-from tests.support.servers.local_server import Server, certificate_in, running
+from tests.support.servers.local_server import Server, running, write_certificate
 
 TIMEOUT = 0.3  # seconds
 
@@ -112,7 +112,7 @@ def test_connect_tries_each_address_within_timeout(
 def test_certificate_must_contain_host_name(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    certificate = certificate_in(tmp_path / "server.pem")  # for 127.0.0.1 only
+    certificate = write_certificate(tmp_path / "server.pem")  # for 127.0.0.1 only
     monkeypatch.setattr(
         dns,
         "_resolver",

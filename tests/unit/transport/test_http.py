@@ -27,7 +27,7 @@ from app_integration.errors import (
 from app_integration.testing.ports import free_ports
 from app_integration.transport import http
 from app_integration.transport.http import Transport
-from tests.support.servers.local_server import DRIP, Server, certificate_in, once, running
+from tests.support.servers.local_server import DRIP, Server, once, running, write_certificate
 
 TOKEN = "hvs.the-token-itself"
 VALUE = "the-value-that-was-sent"
@@ -55,7 +55,7 @@ def failure(address: str, path: str = PATH, *, cacert: Path | None = None) -> St
 
 @pytest.fixture(scope="module")
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return certificate_in(tmp_path_factory.mktemp("tls") / "server.pem")
+    return write_certificate(tmp_path_factory.mktemp("tls") / "server.pem")
 
 
 @pytest.mark.parametrize("status", [301, 302, 307, 308])

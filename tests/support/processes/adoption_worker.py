@@ -1,8 +1,8 @@
-"""Adopting a secret of a local deployment, in this process or in one that is killed on the way.
+"""Adoption of a local deployment's secret, in this process or in a child that is killed.
 
-Run as ``python -m tests.support.processes.adopting``, it reads lines from standard input: what to
-do, and the number of told steps after which to die. For each it forks; the child is really killed,
-and the parent prints the signal.
+``python -m tests.support.processes.adoption_worker ROOT`` reads lines from standard input. Each has
+an operation, and the number of reported steps after which the process is killed. It runs each in a
+forked child, which kills itself, and prints the signal.
 """
 
 from __future__ import annotations
@@ -29,12 +29,12 @@ from vault.reconcile.credentials import APPLY_ROLE
 from vault.reconcile.planning.apply import apply
 
 NAME: Final = "database-url"
-#: What can be done with a place: adopt, or undo.
+#: An operation on a context: adopt, or undo.
 Act = Callable[[AdoptionContext, Say], Any]
 
 
-class Failing(Session):
-    """A session whose k-th write is answered with an error, before or after it took effect."""
+class FailingSession(Session):
+    """A session whose write number *fail_at* raises, before or *after* it took effect."""
 
     def __init__(self, address: str, login: AppRole, fail_at: int, *, after: bool) -> None:
         super().__init__(address, login)
@@ -54,8 +54,8 @@ class Failing(Session):
 
 
 @contextmanager
-def place(root: Path, session: Session | None = None) -> Iterator[AdoptionContext]:
-    """The deployment in *root*, without its agent."""
+def adoption_context(root: Path, session: Session | None = None) -> Iterator[AdoptionContext]:
+    """Open a context for the deployment in *root*, which delivers nothing."""
     local = operate.local_deployment(root)
     console = Console(quiet=True)
     with (
@@ -80,28 +80,28 @@ def place(root: Path, session: Session | None = None) -> Iterator[AdoptionContex
         )
 
 
-def do_adopt(where: AdoptionContext, say: Say) -> bool:
-    return adopt.adopt(where, NAME, lambda *_: True, say)
+def do_adopt(context: AdoptionContext, say: Say) -> bool:
+    return adopt.adopt(context, NAME, lambda *_: True, say)
 
 
-def do_undo(where: AdoptionContext, say: Say) -> Any:
-    return undo.undo(where, NAME, None, say)
+def do_undo(context: AdoptionContext, say: Say) -> Any:
+    return undo.undo(context, NAME, None, say)
 
 
 ACTS: Final[dict[str, Act]] = {"adopt": do_adopt, "undo": do_undo}
 
 
 def _run_and_die(root: Path, act: str, kill_after: int) -> None:
-    told = 0
+    steps = 0
 
     def say(_line: str) -> None:
-        nonlocal told
-        told += 1
-        if told == kill_after:
+        nonlocal steps
+        steps += 1
+        if steps == kill_after:
             os.kill(os.getpid(), signal.SIGKILL)
 
-    with place(root) as where:
-        ACTS[act](where, say)
+    with adoption_context(root) as context:
+        ACTS[act](context, say)
 
 
 def main(root: Path) -> None:
