@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+# Shared by restarts of the agent and retries of a delivery.
 BACKOFF_MIN: Final = 1.0  # seconds after the first failure; doubles with each further one
 BACKOFF_MAX: Final = 60.0  # seconds
 

@@ -3,6 +3,9 @@
 That is locks, sockets, tokens, leases and keys. A lock that another thread held during the fork is
 never released in the child. If parent and child both revoke the same token or lease, one of them
 still uses it.
+
+A class with a lock, a socket or a thread registers with :func:`reset_in_child`, or its owner resets
+it. The default client and the metrics have fork hooks of their own.
 """
 
 from __future__ import annotations
