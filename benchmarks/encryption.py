@@ -1,9 +1,10 @@
-"""What encryption of fields costs, against the cipher alone, beside others' libraries.
+"""Benchmark of field encryption against the cipher alone, and against other libraries.
 
     python -m benchmarks.encryption [--rows 1000000] [--turns 15]
 
-The floor is what any of them must do for a value of 32 bytes: draw a nonce, call AES-256-GCM, put
-the two together; or take them apart and call it. For columns it is that in a bare loop.
+The floor is the work that every library has to do for a value of 32 bytes: generate a nonce, call
+AES-256-GCM and concatenate the two, or split them and call AES-256-GCM. For columns, the floor is a
+bare loop of that.
 """
 
 from __future__ import annotations
@@ -39,18 +40,18 @@ KEYS: Final = 1_000
 TURNS: Final = 15
 COLUMN_TURNS: Final = 3
 SHOP: Final = Scope("shop", Environment.DEV)
-_ADDITIONAL: Final = b"users.email|user_id=12"
+_ASSOCIATED_DATA: Final = b"users.email|user_id=12"
 _SINGLE: Final = 20_000  # values in one turn
 _IDS: Final = range(100_000, 101_000)
 
 
 @contextmanager
 def cases(rows: int = 100_000, keys: int = 100) -> Iterator[Iterator[Case]]:
-    """All cases, while the server that they need runs.
+    """Run a server and yield all cases.
 
     Args:
-        rows: of a column.
-        keys: data keys of the column that is decrypted from cold.
+        rows: The rows of a column.
+        keys: The data keys of the column that is decrypted without cached keys.
 
     """
     with ExitStack() as stack:
@@ -58,69 +59,71 @@ def cases(rows: int = 100_000, keys: int = 100) -> Iterator[Iterator[Case]]:
         session = Session(server.address, StaticToken(Secret(server.root_token)))
         stack.callback(session.close)
         session.post("transit/keys/shop-dev-pii", {"derived": True})
-        yield _cases(Counted(session), server.address, server.root_token, rows, keys)
+        yield _cases(CountingSession(session), server.address, server.root_token, rows, keys)
 
 
 @contextmanager
-def own(rows: int = 50_000) -> Iterator[Iterator[Case]]:
-    """Ours without the peers and without a server."""
+def encrypt_locally(rows: int = 50_000) -> Iterator[Iterator[Case]]:
+    """Yield the SDK's cases that need no server."""
     yield chain(fields(), columns(rows))
 
 
-def _cases(session: Counted, address: str, token: str, rows: int, keys: int) -> Iterator[Case]:
+def _cases(
+    session: CountingSession, address: str, token: str, rows: int, keys: int
+) -> Iterator[Case]:
     yield from fields()
     yield from columns(rows)
-    yield from cold(session, rows, keys)
+    yield from uncached(session, rows, keys)
     floors = Floors()
-    for peer in peers.all_of(VALUE, address, token):
+    for peer in peers.all_peers(VALUE, address, token):
         floor = floors.encrypt if peer.encrypts else floors.decrypt
         yield Case(peer.name, peer.run, floor, "AES-GCM", calls=peer.calls)
 
 
 class Floors:
-    """What any library must do."""
+    """The floor for a single value: the work that every library has to do."""
 
     def __init__(self) -> None:
         self._cipher = AESGCM(os.urandom(32))
         self._plain = VALUE.encode()
         nonce = os.urandom(12)
-        self._sealed = nonce + self._cipher.encrypt(nonce, self._plain, _ADDITIONAL)
+        self._sealed = nonce + self._cipher.encrypt(nonce, self._plain, _ASSOCIATED_DATA)
 
     def encrypt(self, times: int) -> None:
-        """A nonce, the cipher, one concatenation; so many times."""
+        """Generate a nonce, encrypt and concatenate, *times* times."""
         encrypt, plain, random = self._cipher.encrypt, self._plain, os.urandom
         for _ in range(times):
             nonce = random(12)
-            nonce + encrypt(nonce, plain, _ADDITIONAL)
+            nonce + encrypt(nonce, plain, _ASSOCIATED_DATA)
 
     def decrypt(self, times: int) -> None:
-        """Two slices, the cipher."""
+        """Slice a token and decrypt it, *times* times."""
         decrypt, sealed = self._cipher.decrypt, self._sealed
         for _ in range(times):
-            decrypt(sealed[:12], sealed[12:], _ADDITIONAL)
+            decrypt(sealed[:12], sealed[12:], _ASSOCIATED_DATA)
 
 
 def fields() -> Iterator[Case]:
-    """One value at a time."""
+    """Yield the cases of single values."""
     keys, floors = MemoryService(), Floors()
-    compact, text = FieldCipher(keys, SHOP, data_keys=MemoryRows()), FieldCipher(keys, SHOP)
-    field = compact.field("users.email", ["user_id"])
+    keyring, text = FieldCipher(keys, SHOP, data_keys=MemoryRows()), FieldCipher(keys, SHOP)
+    field = keyring.field("users.email", ["user_id"])
     token = field.encrypt(VALUE, 100_000)
     contexts = [{"user_id": each} for each in _IDS]
-    sugar = partial(_each, compact.encrypt_field, VALUE, contexts)
-    long = partial(_each, text.encrypt_field, VALUE, contexts)
-    bound = partial(_each, field.encrypt, VALUE, _IDS)
-    opened = partial(_each, field.decrypt, token, [100_000] * len(_IDS))
+    sugar = partial(_run_for_each, keyring.encrypt_field, VALUE, contexts)
+    long = partial(_run_for_each, text.encrypt_field, VALUE, contexts)
+    bound = partial(_run_for_each, field.encrypt, VALUE, _IDS)
+    opened = partial(_run_for_each, field.decrypt, token, [100_000] * len(_IDS))
     yield Case("encrypt_field, 33 bytes", sugar, floors.encrypt, "AES-GCM", calls=_SINGLE, bar=2.6)
     yield Case("declared field, encrypt", bound, floors.encrypt, "AES-GCM", calls=_SINGLE, bar=1.8)
     yield Case("declared field, decrypt", opened, floors.decrypt, "AES-GCM", calls=_SINGLE, bar=1.8)
     yield Case("encrypt_field, text token", long, floors.encrypt, "AES-GCM", calls=_SINGLE, bar=3.2)
 
 
-def _each(
+def _run_for_each(
     work: Callable[[Any, Any], object], value: object, bound: Sequence[Any], times: int
 ) -> None:
-    """*work* for *value* with each of what it is bound to, until it was done *times* times."""
+    """Call *work* with *value* and each of the contexts *bound*, *times* times in all."""
     for _ in range(times // len(bound)):
         for each in bound:
             work(value, each)
@@ -128,7 +131,7 @@ def _each(
 
 @dataclass
 class Loop:
-    """The bare loop over a column."""
+    """The floor for a column: a bare loop over its values."""
 
     cipher: AESGCM
     plain: list[bytes]
@@ -137,40 +140,45 @@ class Loop:
         self.sealed = self._encrypted()
 
     def encrypt(self, times: int) -> None:
-        """The column, so many times."""
+        """Encrypt the column *times* times."""
         for _ in range(times):
             self._encrypted()
 
     def decrypt(self, times: int) -> None:
-        """The column, so many times."""
+        """Decrypt the column *times* times."""
         decrypt = self.cipher.decrypt
         for _ in range(times):
-            [decrypt(each[:12], each[12:], _ADDITIONAL) for each in self.sealed]
+            [decrypt(each[:12], each[12:], _ASSOCIATED_DATA) for each in self.sealed]
 
     def _encrypted(self) -> list[bytes]:
         encrypt, random = self.cipher.encrypt, os.urandom
-        return [(nonce := random(12)) + encrypt(nonce, each, _ADDITIONAL) for each in self.plain]
+        return [
+            (nonce := random(12)) + encrypt(nonce, each, _ASSOCIATED_DATA) for each in self.plain
+        ]
 
 
 def columns(rows: int) -> Iterator[Case]:
-    """A column of text, each row bound to its id, against a bare loop with nothing bound."""
+    """Yield the cases of a column whose rows are bound to their ids.
+
+    The floor's associated data is the same for all rows.
+    """
     cipher = FieldCipher(MemoryService(), SHOP, data_keys=MemoryRows())
     field = cipher.field("users.email", ["user_id"])
     items, ids = [f"{row:032}" for row in range(rows)], list(range(rows))
     tokens = field.encrypt_many(items, ids)
     loop = Loop(AESGCM(os.urandom(32)), [item.encode() for item in items])
-    encrypt: Run = partial(_again, lambda: field.encrypt_many(items, ids))
-    decrypt: Run = partial(_again, lambda: field.decrypt_many(tokens, ids).values())
+    encrypt: Run = partial(_repeat, lambda: field.encrypt_many(items, ids))
+    decrypt: Run = partial(_repeat, lambda: field.decrypt_many(tokens, ids).values())
     yield Case("column, encrypt", encrypt, loop.encrypt, "bare loop", bar=1.4, calls=1)
     yield Case("column, decrypt", decrypt, loop.decrypt, "bare loop", bar=1.35, calls=1)
 
 
-def _again(work: Callable[[], object], times: int) -> None:
+def _repeat(work: Callable[[], object], times: int) -> None:
     for _ in range(times):
         work()
 
 
-class Counted:
+class CountingSession:
     """A session that counts its requests."""
 
     def __init__(self, session: Session) -> None:
@@ -178,13 +186,13 @@ class Counted:
         self.requests = 0
 
     def post(self, path: str, body: Any = None) -> dict[str, Any]:
-        """As the session's."""
+        """Count and send a request. See :meth:`Session.post`."""
         self.requests += 1
         return self._session.post(path, body)
 
 
-def cold(session: Counted, rows: int, keys: int) -> Iterator[Case]:
-    """A column under many data keys, none of them held: they are asked of a real server."""
+def uncached(session: CountingSession, rows: int, keys: int) -> Iterator[Case]:
+    """Yield the case of a column under many data keys, which a real server has to unwrap."""
     store = MemoryRows()
 
     def field() -> DeclaredField:
@@ -194,18 +202,20 @@ def cold(session: Counted, rows: int, keys: int) -> Iterator[Case]:
     ids = list(range(rows))
     tokens: list[Any] = [None] * rows
     for number in range(keys):
-        mine = ids[number::keys]
-        tokens[number::keys] = field().encrypt_many([f"{each:032}" for each in mine], mine)
-    # In memory as a database driver leaves them, row after row, and as the loop has its own.
+        rows_of_key = ids[number::keys]
+        tokens[number::keys] = field().encrypt_many(
+            [f"{each:032}" for each in rows_of_key], rows_of_key
+        )
+    # Copy the tokens in row order, because a database driver allocates them so, as does the loop.
     tokens = [bytes(bytearray(token)) for token in tokens]
 
     def decrypt(times: int) -> None:
         for _ in range(times):
             before = session.requests
             field().decrypt_many(tokens, ids).values()
-            asked = session.requests - before
-            if asked > max(6, keys // 150):
-                raise SystemExit(f"{keys} data keys took {asked} requests")
+            requests = session.requests - before
+            if requests > max(6, keys // 150):
+                raise SystemExit(f"{keys} data keys took {requests} requests; check the batching")
 
     loop = ManyKeys(keys, rows)
     name = f"{keys} data keys from cold, decrypt"
@@ -213,7 +223,7 @@ def cold(session: Counted, rows: int, keys: int) -> Iterator[Case]:
 
 
 class ManyKeys:
-    """The bare loop over a column whose rows are under many keys, all of them at hand."""
+    """The floor for a column under many keys: a bare loop with a cipher for each key."""
 
     def __init__(self, keys: int, rows: int) -> None:
         self._ciphers = {key.to_bytes(4, "big"): AESGCM(os.urandom(32)) for key in range(keys)}
@@ -221,18 +231,23 @@ class ManyKeys:
         self._sealed = []
         for row in range(rows):
             name, nonce = names[row % keys], os.urandom(12)
-            sealed = self._ciphers[name].encrypt(nonce, f"{row:032}".encode(), _ADDITIONAL)
+            sealed = self._ciphers[name].encrypt(nonce, f"{row:032}".encode(), _ASSOCIATED_DATA)
             self._sealed.append(name + nonce + sealed)
 
     def decrypt(self, times: int) -> None:
-        """The column, so many times."""
+        """Decrypt the column *times* times."""
         decrypts = {name: cipher.decrypt for name, cipher in self._ciphers.items()}
         for _ in range(times):
-            [decrypts[each[:4]](each[4:16], each[16:], _ADDITIONAL) for each in self._sealed]
+            [decrypts[each[:4]](each[4:16], each[16:], _ASSOCIATED_DATA) for each in self._sealed]
 
 
 def main() -> int:
-    """Measure and show; 2 when a bar isn't kept."""
+    """Measure all cases and print them.
+
+    Returns:
+        The exit code: 2 if a case exceeds its bar.
+
+    """
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rows", type=int, default=ROWS)
     parser.add_argument("--turns", type=int, default=TURNS)
@@ -242,7 +257,7 @@ def main() -> int:
             measure(case, COLUMN_TURNS if case.calls == 1 else arguments.turns) for case in each
         ]
     Console().print(table(found))
-    return 0 if all(result.holds for result in found) else 2
+    return 0 if all(result.is_within_bar for result in found) else 2
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Other libraries doing the same: a value of 32 bytes, bound to something where they can."""
+"""Other libraries' encryption of a value of 32 bytes, with associated data if they support it."""
 
 from __future__ import annotations
 
@@ -24,18 +24,20 @@ from tink import aead
 
 from benchmarks.ratio import Run, repeated
 
-_ADDITIONAL: Final = b"users.email|user_id=12"
-_SLOW: Final = 50  # calls in a turn of what takes a request or hundreds of microseconds
+_ASSOCIATED_DATA: Final = b"users.email|user_id=12"
+_SLOW: Final = 50  # calls in a turn, for calls that take a request or hundreds of microseconds
 _BATCH: Final = 249
 
 
 @dataclass(frozen=True)
 class Peer:
-    """One library's way.
+    """One operation of another library.
 
     Attributes:
-        encrypts: or else decrypts.
-        calls: in one turn; None to find a number.
+        name: The name in the table.
+        encrypts: Whether it encrypts. Otherwise it decrypts.
+        run: The operation.
+        calls: The calls in one turn. If None, a number is found that takes long enough.
 
     """
 
@@ -45,8 +47,8 @@ class Peer:
     calls: int | None = None
 
 
-def all_of(value: str, address: str, token: str) -> Iterator[Peer]:
-    """Each peer; those that need a server use that at *address*."""
+def all_peers(value: str, address: str, token: str) -> Iterator[Peer]:
+    """Yield all peers. Those that need a server use the one at *address*."""
     yield from _tink(value.encode())
     yield from _sealed_fields(value)
     yield from _aws(value.encode())
@@ -57,9 +59,9 @@ def _tink(plain: bytes) -> Iterator[Peer]:
     aead.register()
     handle = tink.new_keyset_handle(aead.aead_key_templates.AES256_GCM)
     primitive = handle.primitive(aead.Aead)
-    sealed = primitive.encrypt(plain, _ADDITIONAL)
-    yield Peer("Tink AES256_GCM, encrypt", True, _run(primitive.encrypt, plain, _ADDITIONAL))
-    yield Peer("Tink AES256_GCM, decrypt", False, _run(primitive.decrypt, sealed, _ADDITIONAL))
+    sealed = primitive.encrypt(plain, _ASSOCIATED_DATA)
+    yield Peer("Tink AES256_GCM, encrypt", True, _run(primitive.encrypt, plain, _ASSOCIATED_DATA))
+    yield Peer("Tink AES256_GCM, decrypt", False, _run(primitive.decrypt, sealed, _ASSOCIATED_DATA))
 
 
 def _sealed_fields(value: str) -> Iterator[Peer]:
@@ -71,7 +73,7 @@ def _sealed_fields(value: str) -> Iterator[Peer]:
 
 
 class _LocalKeys(RawMasterKeyProvider):  # type: ignore[misc] # it ships no types
-    """One AES key in memory: no request is part of what is measured."""
+    """A provider with one AES key in memory, so that no request is measured."""
 
     provider_id = "benchmark"
 
@@ -86,7 +88,10 @@ class _LocalKeys(RawMasterKeyProvider):  # type: ignore[misc] # it ships no type
 
 
 def _aws(plain: bytes) -> Iterator[Peer]:
-    """With its data-key cache, which holds as long as the context is the same for all rows."""
+    """Yield the AWS Encryption SDK with its data-key cache.
+
+    The cache is only hit if the encryption context is the same for all rows.
+    """
     client = aws.EncryptionSDKClient(
         commitment_policy=CommitmentPolicy.REQUIRE_ENCRYPT_REQUIRE_DECRYPT
     )
@@ -109,7 +114,7 @@ def _hvac(plain: bytes, address: str, token: str) -> Iterator[Peer]:
     transit = client.secrets.transit
     transit.create_key(name="peers")
     text = base64.b64encode(plain).decode()
-    bound = base64.b64encode(_ADDITIONAL).decode()
+    bound = base64.b64encode(_ASSOCIATED_DATA).decode()
     one = partial(transit.encrypt_data, name="peers", plaintext=text, associated_data=bound)
     items = [{"plaintext": text, "associated_data": bound}] * _BATCH
 
@@ -122,7 +127,7 @@ def _hvac(plain: bytes, address: str, token: str) -> Iterator[Peer]:
 
 
 def _run(work: Callable[..., object], *arguments: object) -> Run:
-    """A loop with the arguments at hand, as the floor has them."""
+    """Return a loop whose arguments are local variables, as in the floor."""
 
     def run(times: int) -> None:
         for _ in range(times):

@@ -1,4 +1,4 @@
-"""A key service and a store of data keys that take no time: what is measured lies above them."""
+"""Key service and store of data keys in memory, which add no time to a measurement."""
 
 from __future__ import annotations
 
@@ -8,43 +8,48 @@ from app_integration.encryption.keys.stores import WrappedKey
 
 
 class MemoryService:
-    """Wraps nothing."""
+    """A key service that adds zero bytes instead of encrypting."""
 
     def wrap(self, data_keys: Sequence[bytes], scope: bytes) -> list[bytes]:  # noqa: ARG002 (the port's signature)
-        """As given."""
+        """Return each key with zero bytes before it."""
         return [bytes(32) + key for key in data_keys]
 
     def unwrap(self, wrapped: Sequence[bytes], scope: bytes) -> list[bytes | None]:  # noqa: ARG002 (as above)
-        """As given."""
+        """Return each key without the zero bytes."""
         return [key[32:] for key in wrapped]
 
     def rewrap(self, wrapped: Sequence[bytes], scope: bytes) -> list[bytes | None]:  # noqa: ARG002 (as above)
-        """As given."""
+        """Return *wrapped* unchanged."""
         return list(wrapped)
 
     def version(self, wrapped: bytes) -> int:  # noqa: ARG002 (as above)
-        """There is one."""
+        """Return the only version."""
         return 1
 
 
 class MemoryRows:
-    """Keeps rows in a dict."""
+    """A store of data keys in a dict."""
 
     def __init__(self) -> None:
         self._rows: dict[int, WrappedKey] = {}
 
     def add(self, key: WrappedKey) -> bool:
-        """Keep it."""
+        """Store *key* unless its number exists. Return whether it was stored."""
         return self._rows.setdefault(key.number, key) is key
 
     def get(self, numbers: Iterable[int]) -> list[WrappedKey]:
-        """What is kept."""
+        """Return the stored keys among *numbers*."""
         return [self._rows[number] for number in numbers if number in self._rows]
 
     def list_by_scope(self, scope: str) -> list[WrappedKey]:  # noqa: ARG002 (as above)
-        """Nothing is."""
+        """Return no keys, because no benchmark rewraps."""
         return []
 
     def rewrap(self, key: WrappedKey, wrapped: bytes, version: int) -> bool:
-        """Never asked for."""
+        """Raise an error, because no benchmark rewraps.
+
+        Raises:
+            NotImplementedError: Always.
+
+        """
         raise NotImplementedError

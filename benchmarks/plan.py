@@ -1,10 +1,10 @@
-"""What a plan without changes costs, against merely reading the same things.
+"""Benchmark of a plan without changes against only reading the same paths.
 
     make bench
 
-Two hundred services in three environments, each environment on a server of its own, in memory.
-Reading asks for every path that the plan asks for, once, over the same session with as many
-requests at once. The figure that counts is the ratio; seconds depend on the machine.
+It plans two hundred services in three environments, each on a server of its own in memory. The
+floor reads each path of the plan once, over the same session and with as many concurrent requests.
+Only the ratio is comparable, because seconds depend on the machine.
 """
 
 from __future__ import annotations
@@ -39,30 +39,33 @@ TEMPLATE: Final = "gaara-store"
 
 
 @dataclass
-class Recording:
-    """A reader that remembers what it was asked for."""
+class RecordingReader:
+    """A reader that records the paths of its requests."""
 
     session: Session
     gets: set[str] = field(default_factory=set)
     lists: set[str] = field(default_factory=set)
 
     def get(self, path: str) -> dict[str, Any]:
-        """As the session's, remembered."""
+        """Record *path* and read it. See :meth:`Session.get`."""
         self.gets.add(path)
         return self.session.get(path)
 
     def list(self, path: str) -> list[str]:
-        """As the session's, remembered."""
+        """Record *path* and list it. See :meth:`Session.list`."""
         self.lists.add(path)
         return self.session.list(path)
 
     def post(self, path: str, body: Mapping[str, Any] | None = None) -> dict[str, Any]:
-        """As the session's."""
+        """Send a request that is not recorded. See :meth:`Session.post`."""
         return self.session.post(path, body)
 
 
-def declared(services: int) -> Declaration:
-    """*services* copies of the example in every environment, without its database."""
+def build_declaration(services: int) -> Declaration:
+    """Return a declaration with *services* copies of the example in each environment.
+
+    They have no database, because the benchmark runs none.
+    """
     found = load()
     one = found.service(TEMPLATE).model_copy(update={"database": None})
     names = [f"shop-{number:03}" for number in range(services)]
@@ -81,8 +84,8 @@ def declared(services: int) -> Declaration:
     )
 
 
-def wanted(declaration: Declaration, environment: Environment) -> list[Resource]:
-    """What is to be on the environment's server; every given value is the same."""
+def desired_resources(declaration: Declaration, environment: Environment) -> list[Resource]:
+    """Return the desired resources of *environment*, with one text for all provided values."""
     given = {
         f"secret/{scope.secret(name)}": Secret("given")
         for scope in declaration.scopes(environment)
@@ -94,21 +97,21 @@ def wanted(declaration: Declaration, environment: Environment) -> list[Resource]
 
 
 def read_all(reader: ReadSession, gets: set[str], lists: set[str]) -> None:
-    """Every path once, with as many requests at once as a plan has."""
+    """Read each path once, with as many concurrent requests as a plan."""
 
     def get(path: str) -> None:
         try:
             reader.get(path)
         except RequestRefused:
-            return  # a thing that isn't there costs the plan a request as well
+            return  # because a plan also sends a request for a missing resource
 
     with ThreadPoolExecutor(WORKERS) as pool:
         list(pool.map(get, sorted(gets)))
         list(pool.map(reader.list, sorted(lists)))
 
 
-def timed(act: Callable[[], object]) -> float:
-    """Seconds that *act* takes."""
+def measure_seconds(act: Callable[[], object]) -> float:
+    """Return the seconds that *act* takes."""
     began = time.perf_counter()
     act()
     return time.perf_counter() - began
@@ -117,41 +120,48 @@ def timed(act: Callable[[], object]) -> float:
 def measure(
     console: Console, declaration: Declaration, environment: Environment, rounds: int
 ) -> tuple[float, float]:
-    """Median seconds of reading, and of a whole plan: policies rendered, everything compared."""
+    """Apply *declaration*, then measure reading and planning.
+
+    Returns:
+        The median seconds of reading the paths, and of a whole plan with rendering the policies.
+
+    """
     with dev_server() as address, root(address) as session:
-        plan = build_plan(session, wanted(declaration, environment))
+        plan = build_plan(session, desired_resources(declaration, environment))
         with progress(console, plan) as on_change:
             shown = on_change if console.is_terminal else lambda _change: None
-            seconds = timed(lambda: apply(session, plan, shown))
+            seconds = measure_seconds(lambda: apply(session, plan, shown))
         console.print(f"{environment}: first apply, {len(plan.changes)} changes: {seconds:.1f} s")
-        recording = Recording(session)
-        again = build_plan(recording, wanted(declaration, environment))
+        recording = RecordingReader(session)
+        again = build_plan(recording, desired_resources(declaration, environment))
         if again.changes or again.missing:
-            raise SystemExit(f"{environment}: the second plan isn't empty")
+            raise SystemExit(f"{environment}: the second plan is not empty; fix the plan first")
         pairs = [
             (
-                timed(lambda: read_all(session, recording.gets, recording.lists)),
-                timed(lambda: build_plan(session, wanted(declaration, environment))),
+                measure_seconds(lambda: read_all(session, recording.gets, recording.lists)),
+                measure_seconds(
+                    lambda: build_plan(session, desired_resources(declaration, environment))
+                ),
             )
             for _ in range(rounds)
         ]
         reading, planning = (statistics.median(each) for each in zip(*pairs, strict=True))
         requests = len(recording.gets) + len(recording.lists)
         console.print(
-            f"{environment}: {again.unchanged} things, {requests} requests: "
+            f"{environment}: {again.unchanged} resources, {requests} requests: "
             f"reading {reading:.2f} s, plan {planning:.2f} s, ratio {planning / reading:.2f}"
         )
     return reading, planning
 
 
 def main() -> None:
-    """Measure and print."""
+    """Measure each environment and print the results."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--services", type=int, default=200)
     parser.add_argument("--rounds", type=int, default=5)
     arguments = parser.parse_args()
     console = Console(soft_wrap=True, highlight=False)
-    declaration = declared(arguments.services)
+    declaration = build_declaration(arguments.services)
     results = [measure(console, declaration, each, arguments.rounds) for each in Environment]
     reading, planning = (sum(each) for each in zip(*results, strict=True))
     console.print(

@@ -1,7 +1,7 @@
-"""A subject and its floor, timed in turns on the same machine; what counts is their ratio.
+"""Ratio of a subject's time to its floor's time, measured in turns on the same machine.
 
-Each turn repeats a call often enough to be measured. Of all turns the fastest counts: what else the
-machine does only ever makes one slower.
+Each turn repeats a call often enough to be measured. The fastest turn counts, because other load on
+the machine only makes a turn slower.
 """
 
 from __future__ import annotations
@@ -15,20 +15,24 @@ from typing import Final
 
 from rich.table import Table
 
-#: A call to be measured, repeated inside: ``run(1000)`` does it a thousand times.
+#: A function that repeats the measured call: ``run(1000)`` calls it a thousand times.
 Run = Callable[[int], object]
 Clock = Callable[[], float]
 
-SHORTEST: Final = 0.02  # seconds of one turn at least
+SHORTEST: Final = 0.02  # seconds; the minimum of a turn
 
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """What is measured against what.
+    """A subject and the floor that it is measured against.
 
     Attributes:
-        bar: the ratio that it must not pass; None where it is only told.
-        calls: in one turn; None to find a number that takes long enough.
+        name: The name in the table and in the committed ratios.
+        subject: The operation to measure.
+        floor: The work that any implementation has to do.
+        floor_name: The name of the floor in the table.
+        bar: The maximum of the ratio. If None, the ratio is only printed.
+        calls: The calls in one turn. If None, a number is found that takes long enough.
 
     """
 
@@ -42,7 +46,7 @@ class Case:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """The fastest turn of each, in seconds for one call."""
+    """The times of one call in the fastest turns, in seconds."""
 
     case: Case
     subject: float
@@ -50,17 +54,17 @@ class Result:
 
     @property
     def ratio(self) -> float:
-        """How many times the floor the subject takes."""
+        """Return the subject's time divided by the floor's."""
         return self.subject / self.floor
 
     @property
-    def holds(self) -> bool:
-        """Whether the bar is kept."""
+    def is_within_bar(self) -> bool:
+        """Return whether the ratio does not exceed the bar."""
         return self.case.bar is None or self.ratio <= self.case.bar
 
 
 def repeated(call: Callable[[], object]) -> Run:
-    """*call* as something to be measured."""
+    """Return a function that repeats *call*."""
 
     def run(times: int) -> None:
         for _ in range(times):
@@ -70,12 +74,19 @@ def repeated(call: Callable[[], object]) -> Run:
 
 
 def measure(case: Case, turns: int, clock: Clock = time.perf_counter) -> Result:
-    """*case*, in so many *turns* of each; *clock* in seconds."""
+    """Measure *case*.
+
+    Args:
+        case: The case.
+        turns: The number of turns of the subject and of the floor.
+        clock: A monotonic clock, in seconds.
+
+    """
     calls = case.calls
-    subject_calls = calls or _enough(case.subject, clock)
-    floor_calls = calls or _enough(case.floor, clock)
+    subject_calls = calls or _find_calls(case.subject, clock)
+    floor_calls = calls or _find_calls(case.floor, clock)
     subject, floor = float("inf"), float("inf")
-    with _no_collection():
+    with _without_gc():
         for _ in range(turns):
             floor = min(floor, _seconds(case.floor, floor_calls, clock) / floor_calls)
             subject = min(subject, _seconds(case.subject, subject_calls, clock) / subject_calls)
@@ -83,11 +94,11 @@ def measure(case: Case, turns: int, clock: Clock = time.perf_counter) -> Result:
 
 
 def table(results: Iterable[Result]) -> Table:
-    """*results* for people."""
+    """Return *results* as a table to print."""
     shown = Table("measured", "time", "floor", "floor's time", "ratio", "bar", box=None)
     for result in results:
         bar = f"{result.case.bar:g}" if result.case.bar else ""
-        colour = "" if result.holds else "[red]"
+        colour = "" if result.is_within_bar else "[red]"
         shown.add_row(
             result.case.name,
             _readable(result.subject),
@@ -99,8 +110,8 @@ def table(results: Iterable[Result]) -> Table:
     return shown
 
 
-def _enough(run: Run, clock: Clock) -> int:
-    """A number of calls that takes :data:`SHORTEST` or more."""
+def _find_calls(run: Run, clock: Clock) -> int:
+    """Return a number of calls that takes at least :data:`SHORTEST`."""
     calls = 1
     while _seconds(run, calls, clock) < SHORTEST:
         calls *= 2
@@ -121,8 +132,8 @@ def _readable(seconds: float) -> str:
 
 
 @contextmanager
-def _no_collection() -> Iterator[None]:
-    """Without garbage collection, as :mod:`timeit` has it."""
+def _without_gc() -> Iterator[None]:
+    """Disable garbage collection until the block ends, as :mod:`timeit` does."""
     enabled = gc.isenabled()
     gc.disable()
     try:

@@ -1,8 +1,9 @@
-"""What the SDK adds to a secret: to one that is cached, to one that is fetched, and to start-up.
+"""Benchmark of the SDK's overhead: on cached reads, on uncached reads, and on start-up.
 
     python -m benchmarks.sdk
 
-Beside AWS's caching client on a local server, a dict behind a lock, a pooled GET, hvac's import.
+The floors are AWS's caching client on a local server, a dict behind a lock, a pooled GET, and the
+import of hvac.
 """
 
 from __future__ import annotations
@@ -39,7 +40,7 @@ READS: Final = 200  # requests in one turn
 
 @contextmanager
 def cases() -> Iterator[Iterator[Case]]:
-    """The cases, while the servers that they need run."""
+    """Run the servers and yield the cases."""
     with ExitStack() as stack:
         server = stack.enter_context(real_server("embedded"))
         folder = Path(stack.enter_context(TemporaryDirectory()))
@@ -58,7 +59,7 @@ def _cases(app: Application, server: RealServer, aws: Run) -> Iterator[Case]:
     with _pooled(server, path) as pooled:
         fetch = repeated(lambda: app.operator.get(path))
         yield Case("uncached read", fetch, pooled, "pooled GET of urllib3", bar=1.15, calls=READS)
-    ours, theirs = _importing("app_integration"), _importing("hvac")
+    ours, theirs = _import_in_process("app_integration"), _import_in_process("hvac")
     yield Case("import app_integration", ours, theirs, "import hvac", bar=1.5, calls=IMPORTS)
 
 
@@ -68,11 +69,11 @@ def _cached() -> Run:
 
 
 def _locked() -> Run:
-    held, lock = {NAME: VALUE}, threading.Lock()
+    values, lock = {NAME: VALUE}, threading.Lock()
 
     def read() -> str:
         with lock:
-            return held[NAME]
+            return values[NAME]
 
     return repeated(read)
 
@@ -86,8 +87,8 @@ def _pooled(server: RealServer, path: str) -> Iterator[Run]:
 
 @contextmanager
 def _aws() -> Iterator[Run]:
-    """A cached read of AWS's own client, on a local stand-in for its service."""
-    logging.getLogger("werkzeug").setLevel(logging.ERROR)  # a line for each request
+    """Yield a cached read of AWS's own client, on a local server that imitates its service."""
+    logging.getLogger("werkzeug").setLevel(logging.ERROR)  # because it logs each request
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     server.start()
     try:
@@ -97,7 +98,7 @@ def _aws() -> Iterator[Run]:
             endpoint_url=f"http://{host}:{port}",
             region_name="eu-central-1",
             aws_access_key_id="invented",
-            aws_secret_access_key="invented",  # noqa: S106 (the stand-in takes any)
+            aws_secret_access_key="invented",  # noqa: S106 (the local server accepts any)
         )
         with closing(client):
             client.create_secret(Name=NAME, SecretString=VALUE)
@@ -108,7 +109,7 @@ def _aws() -> Iterator[Run]:
         server.stop()
 
 
-def _importing(module: str) -> Run:
+def _import_in_process(module: str) -> Run:
     code = f"import {module}"
 
     def run(times: int) -> None:
@@ -119,19 +120,24 @@ def _importing(module: str) -> Run:
 
 
 def results(turns: int) -> Iterator[Result]:
-    """Each case, measured while its servers run."""
+    """Yield the result of each case, measured while its servers run."""
     with cases() as each:
         for case in each:
             yield measure(case, turns)
 
 
 def main() -> int:
-    """Measure and show; 2 when a bar isn't kept."""
+    """Measure all cases and print them.
+
+    Returns:
+        The exit code: 2 if a case exceeds its bar.
+
+    """
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--turns", type=int, default=TURNS)
     found = list(results(parser.parse_args().turns))
     Console().print(table(found))
-    return 0 if all(result.holds for result in found) else 2
+    return 0 if all(result.is_within_bar for result in found) else 2
 
 
 if __name__ == "__main__":

@@ -1,10 +1,10 @@
-"""The benchmarks' arithmetic: what counts as worse, and which turn counts."""
+"""Arithmetic of the benchmarks: the comparison with committed ratios, and the fastest turn."""
 
 from __future__ import annotations
 
 import pytest
 
-from benchmarks.quick import worse
+from benchmarks.quick import is_worse
 from benchmarks.ratio import Case, Result, Run, measure, repeated
 
 
@@ -13,28 +13,28 @@ def result(ratio: float, bar: float | None = None) -> Result:
     return Result(case, subject=ratio, floor=1.0)
 
 
-@pytest.mark.parametrize(("ratio", "is_worse"), [(1.0, False), (2.4, False), (2.6, True)])
-def test_a_quarter_more_than_committed_is_worse(ratio: float, is_worse: bool) -> None:
-    assert worse(result(ratio), {"read": 2.0}) is is_worse
+@pytest.mark.parametrize(("ratio", "expected"), [(1.0, False), (2.4, False), (2.6, True)])
+def test_is_worse_above_a_quarter_more_than_committed(ratio: float, expected: bool) -> None:
+    assert is_worse(result(ratio), {"read": 2.0}) is expected
 
 
-def test_what_was_never_committed_is_never_worse() -> None:
-    assert not worse(result(99.0), {})
+def test_is_worse_without_a_committed_ratio_is_false() -> None:
+    assert not is_worse(result(99.0), {})
 
 
-def test_a_bar_is_kept_up_to_its_own_figure() -> None:
-    assert result(1.5, bar=1.5).holds
-    assert not result(1.51, bar=1.5).holds
-    assert result(99.0).holds
+def test_result_equal_to_the_bar_is_within_it() -> None:
+    assert result(1.5, bar=1.5).is_within_bar
+    assert not result(1.51, bar=1.5).is_within_bar
+    assert result(99.0).is_within_bar
 
 
-def test_the_fastest_turn_of_each_counts_whatever_else_the_machine_does() -> None:
-    now, hiccups = 0.0, iter([0.5, 0.0, 3.0, 0.0, 0.0, 0.7] * 100)
+def test_measure_counts_the_fastest_turn_of_each() -> None:
+    now, delays = 0.0, iter([0.5, 0.0, 3.0, 0.0, 0.0, 0.7] * 100)
 
     def taking(seconds: float) -> Run:
         def run(times: int) -> None:
             nonlocal now
-            now += times * seconds + next(hiccups)
+            now += times * seconds + next(delays)
 
         return run
 
