@@ -64,7 +64,7 @@ def database(deployment: Deployment) -> Database:
 
 
 @pytest.fixture
-def front_door(deployment: Deployment, tmp_path: Path) -> Iterator[None]:
+def default_client_on_server(deployment: Deployment, tmp_path: Path) -> Iterator[None]:
     """Configure the module-level functions for the deployment, without a ``.env`` file."""
     default_client.configure(
         from_environment({**deployment.variables, "STRONGROOM_DOTENV": str(tmp_path / ".env")})

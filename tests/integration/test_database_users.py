@@ -27,7 +27,7 @@ from tests.support.databases.database import ROLE, Database, eventually
 from tests.support.databases.query_load import SESSION_USER
 from tests.support.servers.deployment import Deployment
 
-pytestmark = [pytest.mark.requires("embedded"), pytest.mark.usefixtures("front_door")]
+pytestmark = [pytest.mark.requires("embedded"), pytest.mark.usefixtures("default_client_on_server")]
 
 ROOT = Path(__file__).parents[2]
 LEAKY = f"""

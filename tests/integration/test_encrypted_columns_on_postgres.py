@@ -25,7 +25,7 @@ from app_integration.integrations.sqlalchemy import (
 from app_integration.settings import Settings
 from tests.support.servers.deployment import Deployment
 
-pytestmark = [pytest.mark.requires("embedded"), pytest.mark.usefixtures("front_door")]
+pytestmark = [pytest.mark.requires("embedded"), pytest.mark.usefixtures("default_client_on_server")]
 
 ROWS = 100_000
 DATA_KEYS, INDEX_KEYS = "encrypted_rows_data_keys", "encrypted_rows_index_keys"

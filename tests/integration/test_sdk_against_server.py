@@ -39,7 +39,7 @@ JWT = "secret/data/gaara-store/dev/jwt-secret"
 IMPATIENT = Limits(deadline=0.5, connect_timeout=0.2)
 
 
-@pytest.mark.usefixtures("front_door")
+@pytest.mark.usefixtures("default_client_on_server")
 def test_get_secret_cached_is_one_request_and_forced_is_two(deployment: Deployment) -> None:
     others = tokens(
         deployment.audit_lines(JWT)
@@ -61,7 +61,7 @@ def own(deployment: Deployment, others: Collection[str]) -> list[int]:
     return [count for token, count in found.items() if token not in others]
 
 
-@pytest.mark.usefixtures("front_door")
+@pytest.mark.usefixtures("default_client_on_server")
 def test_access_record_has_request_id_of_server(deployment: Deployment) -> None:
     get_secret("jwt-secret", force_refresh=True)
     records = Path(deployment.variables["STRONGROOM_AUDIT_FILE"]).read_text().splitlines()
@@ -81,7 +81,7 @@ def test_token_without_audit_hash_right_has_no_accessor(
     assert "accessor" not in json.loads(log.read_text())
 
 
-@pytest.mark.usefixtures("front_door")
+@pytest.mark.usefixtures("default_client_on_server")
 def test_database_url_secret_connects_unchanged() -> None:
     engine = create_engine(get_secret("database-url"))
     with engine.connect() as connection:
@@ -89,7 +89,7 @@ def test_database_url_secret_connects_unchanged() -> None:
     engine.dispose()
 
 
-@pytest.mark.usefixtures("front_door")
+@pytest.mark.usefixtures("default_client_on_server")
 def test_secret_is_in_neither_logs_nor_exceptions(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
@@ -102,7 +102,7 @@ def test_secret_is_in_neither_logs_nor_exceptions(
     assert secret.reveal() not in caplog.text
 
 
-@pytest.mark.usefixtures("front_door")
+@pytest.mark.usefixtures("default_client_on_server")
 def test_get_secret_unknown_in_development_falls_back_to_environment(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
@@ -163,7 +163,7 @@ def test_get_secret_denied_has_policy_rule(service: Client) -> None:
     )
 
 
-@pytest.mark.usefixtures("front_door")
+@pytest.mark.usefixtures("default_client_on_server")
 def test_encrypt_field_of_100_values_takes_one_data_key(deployment: Deployment) -> None:
     path = "transit/encrypt/gaara-store-dev-pii"
     before = len(deployment.audit_lines(path))
@@ -181,7 +181,7 @@ def test_decrypt_field_in_another_process_succeeds(deployment: Deployment, servi
     other.close()
 
 
-@pytest.mark.usefixtures("front_door")
+@pytest.mark.usefixtures("default_client_on_server")
 def test_transit_encrypts_at_server(deployment: Deployment) -> None:
     plain = app_integration.transit()
     sealed = plain.encrypt(b"ada@example.com", context=b"row 7")

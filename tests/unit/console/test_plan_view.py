@@ -171,7 +171,7 @@ class Unwritable(Thing):
 
     def write(self, session: object, before: object) -> None:
         del session, before
-        raise ConfigurationError("it can't be")
+        raise ConfigurationError("it cannot be written")
 
 
 def test_apply_failure_lists_20_changes_and_counts_the_rest(session: Session) -> None:
@@ -180,7 +180,7 @@ def test_apply_failure_lists_20_changes_and_counts_the_rest(session: Session) ->
     with pytest.raises(ApplyFailed) as caught:
         apply(session, plan, lambda _: None)
     lines = str(caught.value).splitlines()
-    assert lines[:2] == ["create approle shop: it can't be", "done before it:"]
+    assert lines[:2] == ["create approle shop: it cannot be written", "done before it:"]
     assert len({line for line in lines if line.startswith("  create policy p")}) == 20
     assert lines[-2:] == ["  and 5 more", "fix this, then run apply again"]
 

@@ -1,4 +1,4 @@
-"""The search for secrets finds what was leaked on purpose, wherever and however."""
+"""The search for leaked secrets finds planted leaks in all evidence and in all encodings."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ ROOT = Path(__file__).parents[3]
 LONG = "Canary/7+of more \" than='thirty-two' bytes é"
 SHORT = "q7Zk2mXw"
 
-#: Statements that leak, by the evidence that shows it.
+#: Kind of evidence → statements that leak into it.
 LEAKS = {
     "output": [
         "print(VALUE)",
@@ -63,7 +63,12 @@ def test_the_end():
 
 
 def run(folder: Path, *statements: str) -> tuple[int, Counter[str], str]:
-    """Exit code, finds by evidence, and what was shown, of a run of tests that are *statements*."""
+    """Run pytest with a test for each of *statements*.
+
+    Returns:
+        The exit code, the number of leaks by kind of evidence, and the output.
+
+    """
     tests = [
         f"def test_{number}(tmp_path):\n    {statement}\n"
         for number, statement in enumerate(statements)
@@ -99,21 +104,21 @@ def test_planted_leaks_are_found_and_fail_the_run(tmp_path: Path) -> None:
     ), shown
 
 
-def test_one_leak_fails_a_run_in_which_every_test_passes(tmp_path: Path) -> None:
+def test_leak_in_passing_tests_fails_the_run(tmp_path: Path) -> None:
     code, places, shown = run(tmp_path, LEAKS["output"][0])
     assert "2 passed" in shown
     assert (code, places) == (1, {"output": 1})
 
 
-def test_a_run_without_a_leak_passes(tmp_path: Path) -> None:
+def test_run_without_a_leak_passes(tmp_path: Path) -> None:
     code, places, shown = run(tmp_path, "VALUE.upper()")
     assert (code, places) == (0, Counter()), shown
     assert "canaries: 1 secrets" in shown
     assert "0 found" in shown
 
 
-Spell = Callable[[str], str]
-SPELLINGS: dict[str, Spell] = {
+Encode = Callable[[str], str]
+ENCODINGS: dict[str, Encode] = {
     "itself": lambda value: value,
     "json": json.dumps,
     "url": lambda value: quote(value, safe=""),
@@ -128,11 +133,11 @@ SPELLINGS: dict[str, Spell] = {
 
 
 @pytest.mark.parametrize("value", [LONG, SHORT])
-@pytest.mark.parametrize("spelling", SPELLINGS)
-def test_every_spelling_is_found(tmp_path: Path, value: str, spelling: str) -> None:
+@pytest.mark.parametrize("encoding", ENCODINGS)
+def test_every_encoding_is_found(tmp_path: Path, value: str, encoding: str) -> None:
     sweep = Sweep(tmp_path, values={value, secrets.token_urlsafe(40)})
     sweep.note("clean", "nothing here\n" * 3)
-    sweep.note("output", f"first line\n...{SPELLINGS[spelling](value)}...")
+    sweep.note("output", f"first line\n...{ENCODINGS[encoding](value)}...")
     assert set(sweep.search()) == {f"{tmp_path}/output:2"}
 
 
@@ -147,7 +152,7 @@ def test_any_32_bytes_of_a_longer_value_are_found_and_31_are_not(tmp_path: Path)
     assert len(sweep.search()) == len(value) - 31
 
 
-def test_what_is_found_is_told_without_the_value(tmp_path: Path) -> None:
+def test_search_results_do_not_contain_the_value(tmp_path: Path) -> None:
     sweep = Sweep(tmp_path, values={SHORT})
     sweep.note("output", SHORT)
     assert SHORT not in "".join(sweep.search()) + repr(sweep)

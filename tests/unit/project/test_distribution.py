@@ -1,4 +1,4 @@
-"""The SDK as an application gets it: complete, light, and importable by itself."""
+"""The SDK as an application installs it: complete, light, and importable by itself."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from app_integration import errors
 ROOT = Path(__file__).parents[3]
 SDK = ROOT / "app_integration"
 
-#: Modules that only an extra brings, or only the operator's side has.
+#: Modules that only an extra installs, or that only the operator's side has.
 HEAVY = (
     "logging.handlers",
     "prometheus_client",
@@ -32,7 +32,7 @@ HEAVY = (
 )
 
 
-def test_the_wheel_holds_every_package_and_the_type_marker(tmp_path: Path) -> None:
+def test_wheel_contains_every_package_and_the_type_marker(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation"]
     copy = tmp_path / "sdk"
     shutil.copytree(SDK, copy)
@@ -44,13 +44,13 @@ def test_the_wheel_holds_every_package_and_the_type_marker(tmp_path: Path) -> No
     assert "app_integration/py.typed" in zipfile.ZipFile(wheel).namelist()
 
 
-def test_importing_the_front_door_loads_nothing_heavy() -> None:
+def test_import_of_the_public_api_loads_no_heavy_module() -> None:
     code = f"import sys, app_integration; print([m for m in {HEAVY!r} if m in sys.modules])"
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert run.stdout.strip() == "[]"
 
 
-def test_the_front_door_is_what_it_says() -> None:
+def test_public_api_exists_and_has_docstrings() -> None:
     public = {name for name in vars(app_integration) if not name.startswith("_")}
     modules = {"errors", "redaction"}
     assert set(app_integration.__all__) <= public
@@ -58,7 +58,7 @@ def test_the_front_door_is_what_it_says() -> None:
     assert all(getattr(app_integration, name).__doc__ for name in app_integration.__all__)
 
 
-def test_the_tree_of_errors_is_drawn_whole() -> None:
+def test_tree_of_errors_is_complete() -> None:
     classes = [
         value
         for value in vars(errors).values()
@@ -70,7 +70,7 @@ def test_the_tree_of_errors_is_drawn_whole() -> None:
     assert len(classes) > 15
 
 
-def test_the_operators_project_asks_for_nothing_that_the_lock_lacks() -> None:
+def test_dependencies_of_the_operators_project_are_locked() -> None:
     lock = (ROOT / "requirements" / "lock.txt").read_text()
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     for requirement in project["dependencies"]:

@@ -1,4 +1,4 @@
-"""What the documents name is there: paths, targets, commands, variables, tests, limits, figures."""
+"""Names in the documents exist: paths, targets, commands, variables, tests, limits, figures."""
 
 from __future__ import annotations
 
@@ -21,20 +21,20 @@ from vault.runtime.layout import Layout
 from vault.runtime.ports import Ports, setting
 
 ROOT: Final = Path(__file__).parents[3]
-#: Those that a reader of the repository expects at its root.
+#: Documents that a reader of the repository expects at its root.
 AT_ROOT: Final = ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "SECURITY.md")
 DOCS: Final = sorted([*(ROOT / name for name in AT_ROOT), *ROOT.glob("docs/*.md")])
 PACKAGES: Final = ("app_integration", "vault", "agent", "policies", "console", "examples")
 ENV: Final = ROOT / "docs" / "Env.md"
 PITFALLS: Final = ROOT / "docs" / "pitfalls.md"
 
-#: Top-level names of the repository; what begins with one of them in code is a path.
+#: Top-level folders. Text in code that begins with one of them and a slash is a path.
 TOP: Final = (*PACKAGES, "docs", "tests", "requirements", ".ci", ".github")
-#: Variables that aren't ours, or stand for one of a kind.
+#: Variables of other software, and one that stands for the variable of any secret.
 FOREIGN: Final = {"BAO_ADDR", "SMTP_PASSWORD"}
 
 
-def each(pattern: str, text: str) -> list[str]:
+def find_all(pattern: str, text: str) -> list[str]:
     return sorted(set(re.findall(pattern, text, re.MULTILINE)))
 
 
@@ -45,7 +45,7 @@ def text_of(document: Path) -> str:
 
 @cache
 def code(document: Path) -> str:
-    """Everything in *document* that stands in code: blocks and spans."""
+    """Return the code blocks and code spans of *document*."""
     text = text_of(document)
     blocks = re.findall(r"^ *```[^\n]*\n(.*?)^ *```", text, re.MULTILINE | re.DOTALL)
     prose = re.sub(r"^ *```.*?^ *```", "", text, flags=re.MULTILINE | re.DOTALL)
@@ -54,7 +54,7 @@ def code(document: Path) -> str:
 
 @cache
 def sources() -> str:
-    """The project's own code, outside tests."""
+    """Return the text of the project's code, without tests."""
     found = [path for package in PACKAGES for path in (ROOT / package).rglob("*.py")]
     found.append(ROOT / "docker-compose.yml")
     found += [ROOT / "Makefile", *(ROOT / ".ci").iterdir(), ROOT / "tests" / "conftest.py"]
@@ -67,13 +67,13 @@ def document(request: pytest.FixtureRequest) -> Path:
     return path
 
 
-def test_there_are_documents() -> None:
+def test_documents_are_found() -> None:
     assert len(DOCS) >= 5
 
 
 def test_every_path_of_the_repository_exists(document: Path) -> None:
     tops = "|".join(map(re.escape, TOP))
-    named = each(rf"(?<![\w./-])((?:{tops})/[\w./*<>-]*)", code(document))
+    named = find_all(rf"(?<![\w./-])((?:{tops})/[\w./*<>-]*)", code(document))
     missing = [path for path in named if not _exists(re.sub(r"<[\w-]+>", "*", path))]
     assert missing == []
 
@@ -82,9 +82,9 @@ def _exists(path: str) -> bool:
     return any(ROOT.glob(path.rstrip("/.").replace("/*.", "/**/*.")))
 
 
-def test_every_link_leads_somewhere(document: Path) -> None:
+def test_every_link_has_a_target(document: Path) -> None:
     broken = []
-    for target in each(r"\]\((?!https?:)([^)\s]+)\)", text_of(document)):
+    for target in find_all(r"\]\((?!https?:)([^)\s]+)\)", text_of(document)):
         path, _, anchor = target.partition("#")
         linked = (document.parent / path).resolve() if path else document
         if not linked.exists() or (anchor and anchor not in _anchors(linked)):
@@ -93,15 +93,15 @@ def test_every_link_leads_somewhere(document: Path) -> None:
 
 
 def _anchors(document: Path) -> set[str]:
-    """As GitHub makes them of headings."""
+    """Return the anchors that GitHub generates for the headings of *document*."""
     headings = re.findall(r"^#+ (.*)$", text_of(document), re.MULTILINE)
     return {re.sub(r"[^\w -]", "", each.lower()).replace(" ", "-") for each in headings}
 
 
 def test_every_make_target_exists(document: Path) -> None:
-    targets = each(r"^([a-z-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"))
+    targets = find_all(r"^([a-z-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"))
     called = r"(?:^ *|&& |\bif |\buntil |! )make (?:[A-Z]+=\S+ )*([a-z][a-z-]+)"
-    named = each(called, code(document))
+    named = find_all(called, code(document))
     assert [target for target in named if target not in targets] == []
 
 
@@ -109,13 +109,15 @@ def test_every_command_exists_with_its_options(document: Path) -> None:
     commands = _commands()
     for name, rest in re.findall(r"\bstrongroom ([a-z][a-z-]+)((?:.*\\\n)*.*)", code(document)):
         assert name in commands, f"strongroom {name}"
-        unknown = [option for option in each(r"(--[a-z-]+)", rest) if option not in commands[name]]
+        unknown = [
+            option for option in find_all(r"(--[a-z-]+)", rest) if option not in commands[name]
+        ]
         assert unknown == [], f"strongroom {name}"
 
 
 @cache
 def _commands() -> dict[str, set[str]]:
-    """Command → its options, those of its own commands included."""
+    """Return command → its options, with those of its subcommands."""
     group = typer.main.get_command(app)
     found: dict[str, set[str]] = {}
     for name, command in getattr(group, "commands", {}).items():
@@ -124,14 +126,14 @@ def _commands() -> dict[str, set[str]]:
     return found
 
 
-def test_every_variable_is_known_to_the_code(document: Path) -> None:
+def test_every_variable_exists_in_the_code(document: Path) -> None:
     known = set(re.findall(r"\b[A-Z][A-Z0-9_]+\b", sources())) | _port_variables() | FOREIGN
-    named = each(r"\b((?:STRONGROOM|VAULT|BAO|SECRETS|SMTP)_[A-Z0-9_]+)\b", code(document))
+    named = find_all(r"\b((?:STRONGROOM|VAULT|BAO|SECRETS|SMTP)_[A-Z0-9_]+)\b", code(document))
     assert [name for name in named if name not in known] == []
 
 
 def test_every_variable_of_the_code_is_documented() -> None:
-    used = set(each(r"\b(STRONGROOM_[A-Z_]*[A-Z])\b", sources())) | _port_variables()
+    used = set(find_all(r"\b(STRONGROOM_[A-Z_]*[A-Z])\b", sources())) | _port_variables()
     assert sorted(name for name in used if f"`{name}`" not in text_of(ENV)) == []
 
 
@@ -172,8 +174,8 @@ def _returns(kind: property) -> str:
     return str(getattr(kind.fget, "__annotations__", {}).get("return"))
 
 
-def test_every_test_that_is_named_exists(document: Path) -> None:
-    named = each(r"(tests/[\w/]+\.py::[\w:]+)", text_of(document))
+def test_every_named_test_exists(document: Path) -> None:
+    named = find_all(r"(tests/[\w/]+\.py::[\w:]+)", text_of(document))
     missing = []
     for reference in named:
         path, _, name = reference.partition("::")
@@ -182,8 +184,8 @@ def test_every_test_that_is_named_exists(document: Path) -> None:
     assert missing == []
 
 
-def test_every_pitfall_is_handled_or_said_not_to_be_ours() -> None:
-    """A section's heading counts its rows; each names the tests that show it, or a reason."""
+def test_every_pitfall_has_a_test_or_a_reason() -> None:
+    """Check that each heading counts its rows, and each row names tests or gives a reason."""
     sections = re.split(r"^## ", text_of(PITFALLS), flags=re.MULTILINE)[1:]
     assert len(sections) >= 10
     wrong = []
@@ -201,8 +203,8 @@ def _cells(row: str) -> list[str]:
 
 
 def _is_answered(row: list[str]) -> bool:
-    """Number, pitfall, what is done, tests; or a reason in place of the last two."""
-    if len(row) != len(("number", "pitfall", "done", "shown")) or not all(row):
+    """Return whether *row* has the remedy and its tests, or the reason why it needs none."""
+    if len(row) != len(("number", "pitfall", "remedy", "tests")) or not all(row):
         return False
     if row[3] == "-":
         return bool(re.match(r"not ours: \w+", row[2]))
@@ -222,7 +224,7 @@ def _functions(body: list[ast.stmt], prefix: str) -> Iterator[str]:
             yield from _functions(node.body, f"{prefix}{node.name}::")
 
 
-def test_the_figures_in_security_md_are_those_of_the_tests() -> None:
+def test_figures_in_security_md_match_the_tests() -> None:
     text = text_of(ROOT / "docs" / "Security.md")
     faults = ROOT / "tests" / "faults"
     declarations = len(list(faults.glob("declare/*/expect")))

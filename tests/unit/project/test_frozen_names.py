@@ -1,7 +1,7 @@
-"""Hold the names that users, dashboards, stored data and other systems rely on.
+"""Names that users, dashboards, stored data and other systems rely on.
 
-A name here changes only by an ADR. Each list is compared with the code both ways: a name that is
-missing fails, and so does one that was added. To add a name, add it to its list here in the same
+A name here changes only by an ADR. Each list is compared with the code in both directions: a
+missing name fails, and so does an added one. To add a name, add it to its list here in the same
 commit.
 """
 
@@ -82,7 +82,7 @@ def words(text: str) -> set[str]:
 
 # Environment variables -------------------------------------------------------------------------
 
-#: What an application is told, all of it read by `settings.from_environment`.
+#: Variables of an application. `settings.from_environment` reads them all.
 APPLICATION_VARIABLES: Final = words(
     """
     ENVIRONMENT SECRETS_BACKEND STRONGROOM_AUDIT STRONGROOM_AUDIT_DEVICE STRONGROOM_AUDIT_FILE
@@ -93,7 +93,7 @@ APPLICATION_VARIABLES: Final = words(
     VAULT_CLIENT_KEY VAULT_NAMESPACE
     """
 )
-#: Folder → every variable that its code reads or sets, written out as text.
+#: Folder → every variable that its code reads or sets as a string constant.
 VARIABLES: Final = {
     "app_integration": APPLICATION_VARIABLES
     | words("PROMETHEUS_MULTIPROC_DIR STRONGROOM_RUNTIME VAULT_IMAGE")
@@ -111,7 +111,7 @@ VARIABLES: Final = {
     ),
     "examples": words("DJANGO_SETTINGS_MODULE STRONGROOM_STORE_HOST STRONGROOM_STORE_PORT"),
 }
-#: Text that looks like a variable: a locale that is passed on, and keys of WSGI and Flask.
+#: String constants that look like a variable: a locale that is passed on, keys of WSGI and Flask.
 NO_VARIABLES: Final = words("LC_ALL LC_CTYPE REMOTE_ADDR MAX_CONTENT_LENGTH")
 PORT_VARIABLES: Final = words(
     """
@@ -122,7 +122,7 @@ PORT_VARIABLES: Final = words(
 COMPOSE_VARIABLES: Final = PORT_VARIABLES | words(
     "POSTGRES_IMAGE REDIS_IMAGE STRONGROOM_IMAGE STRONGROOM_SITE VAULT_BINARY VAULT_IMAGE"
 )
-#: Variable → the words that it takes.
+#: Variable → its allowed values.
 CHOICES: Final = {
     "STRONGROOM_AUDIT": (settings.AUDIT_MODES, "each aggregate"),
     "STRONGROOM_AUTH": (
@@ -222,7 +222,7 @@ def commands(command: Any, prefix: str = "") -> Iterator[tuple[str, str]]:
 
 
 def arguments_and_options(text: str) -> tuple[list[str], set[str]]:
-    """Part *text* into its arguments, whose order counts, and its options."""
+    """Split *text* into its arguments in order, and its options."""
     arguments = [word for word in text.split() if not word.startswith("-")]
     return arguments, words(text) - {*arguments}
 
@@ -320,7 +320,7 @@ AUDIT_RECORDS: Final = {
     "aggregate": f"{PROCESS_FIELDS} operation secret outcome source version request_id field count",
     "rest": f"{PROCESS_FIELDS} operation secret outcome count",
 }
-#: Fields that some caller of the audit log adds by name; `export-env` the last three.
+#: Fields that callers of the audit log add by name. Only `export-env` adds the last three.
 AUDIT_DETAILS: Final = words("source version request_id reason file secrets")
 PLAN: Final = words("format environment prune digest changes missing kept absent summary")
 PLAN_CHANGE: Final = words("action kind name fields")
@@ -332,7 +332,7 @@ DELIVERY_STATES: Final = words("delivered unchanged refused waiting")
 
 
 def test_metrics_and_their_labels_are_listed(monkeypatch: pytest.MonkeyPatch) -> None:
-    # The default registry keeps the recorder that it shows.
+    # Replace the default registry, because otherwise it would keep and render this recorder.
     monkeypatch.setattr(prometheus, "_default_registry", SimpleNamespace(show=lambda _: None))
     recorder = prometheus.Prometheus("dev")
     recorder.record_access("smtp-password", "hit")
@@ -398,8 +398,7 @@ def test_status_of_a_delivery_has_the_listed_keys() -> None:
 # What is stored: on the server, on disk, in databases ------------------------------------------
 
 SECRET_METADATA: Final = words("managed_by owner environment rotate_every")
-#: What else the code keeps in custom metadata: of derived and adopted secrets, and in ownership
-#: records.
+#: Other names in custom metadata: of derived and adopted secrets, and in ownership records.
 OTHER_METADATA: Final = words(
     """
     derived_from composed_version root_password password_hmac oidc_client_secret_hmac
@@ -415,7 +414,7 @@ RECORDED_KINDS: Final = words(
 )
 MOUNTS: Final = ("secret", "transit", "database", "approle", "jwt", "kubernetes", "cert")
 JOBS: Final = ("strongroom-plan", "strongroom-apply", "strongroom-rotator", "strongroom-auditor")
-#: What the service shop-api in dev is called on the server and in its database.
+#: Names of the service shop-api in dev on the server and in its database.
 SERVER_NAMES: Final = {
     SCOPE.secret("smtp/password"): "shop-api/dev/smtp/password",
     SCOPE.key("pii"): "shop-api-dev-pii",
@@ -431,7 +430,7 @@ SERVER_NAMES: Final = {
     names.TEMPLATE_KEY: "template",
     names.variable_name("smtp/pass-word"): "SMTP_PASS_WORD",
 }
-#: Property of Layout → its place below `.strongroom`.
+#: Property of Layout → its path below `.strongroom`.
 LAYOUT: Final = {
     "dev_env": "dev.env",
     "runtime": "runtime",
@@ -546,11 +545,11 @@ TYPE_CODES: Final = {
 CONTEXT_CODES: Final = {"str": 1, "bytes": 2, "int": 3, "bool": 4, "UUID": 5}
 PREFIXES: Final = {"sr2.": 2, "sr3.": 3}
 PURPOSES: Final = {2: b"strongroom data key v2", 3: b"strongroom data key v3"}
-#: Of a text token: version, label; bytes of the commitment, nonce, tag and a data key.
+#: A text token's version and label, and the sizes of commitment, nonce, tag and data key in bytes.
 TEXT_TOKEN: Final = (3, b"strongroom field", 32, 12, 16, 32)
-#: Of a keyring token: suite; bytes of the header, with the nonce, with the tag.
+#: A keyring token's suite, and the bytes of the header, up to the nonce's end, and without payload.
 KEYRING_TOKEN: Final = (1, 5, 17, 33)
-#: SHA-256 of the vectors as they were landed.
+#: SHA-256 of the merged vectors.
 VECTORS: Final = """
     94d5c8d5d637d4bae02c09457524cd7fce31aa8b5a624d409e492352a0958be3 blind-index-v1.json
     bdee337a6a0eae86d7a887f82a38dace130c6f2529836d27a5b94df716107a4c envelope-v2.json
@@ -606,7 +605,7 @@ def test_scopes_of_wrapped_keys_are_listed() -> None:
     }
 
 
-def test_vectors_are_as_they_were_landed() -> None:
+def test_vectors_are_unchanged() -> None:
     files = sorted((ROOT / "tests" / "vectors").iterdir())
     found = [f"{hashlib.sha256(file.read_bytes()).hexdigest()} {file.name}" for file in files]
     assert " ".join(found).split() == VECTORS.split()
@@ -614,8 +613,8 @@ def test_vectors_are_as_they_were_landed() -> None:
 
 # The SDK's names -------------------------------------------------------------------------------
 
-#: Function of the front door → its parameters: after `*` by name only, with `=` optional.
-FRONT_DOOR: Final = {
+#: Public function → its parameters. Those after `*` are keyword-only, those with `=` optional.
+PUBLIC_API: Final = {
     "acurrent_and_previous": "name, *, grace=",
     "adecrypt_field": "token, *, context=, key=",
     "aencrypt_field": "value, *, context=, key=",
@@ -642,7 +641,7 @@ FRONT_DOOR: Final = {
     "use_index_keys": "store",
     "watch_config": "model, path=, on_change=",
 }
-FRONT_DOOR_OTHERS: Final = words("Secret errors redaction")
+PUBLIC_API_OTHERS: Final = words("Secret errors redaction")
 #: Other functions and classes below `app_integration` → their parameters, as above.
 SIGNATURES: Final = {
     "config:ConfigFile": "model, path=, *, clock=",
@@ -690,8 +689,8 @@ FIELDS: Final = {
         backend sources declaration ttls limits
         """,
 }
-#: Module below `app_integration` → the names that documents, examples and users import from it:
-#: all of its public names where it declares them, or where it is a framework's helper.
+#: Module below `app_integration` → the names that documents, examples and users import from it.
+#: These are all its public names, except in the modules of PARTLY.
 IMPORTS: Final = {
     "config": "ConfigFile",
     "config.deliver": "State status_file",
@@ -723,9 +722,9 @@ IMPORTS: Final = {
     "testing": "Application Clock Fault MemoryApplication MemoryVault Seen",
     "transport.http": "Transport",
 }
-#: Those of IMPORTS that are public only in part.
+#: Modules of IMPORTS with other public names, which are not listed.
 PARTLY: Final = words("config.deliver config.loader transport.http")
-#: Of the modules in IMPORTS, what only the SDK itself calls.
+#: Names in modules of IMPORTS that only the SDK itself uses.
 HELPERS: Final = words("raise_decryption_failed")
 FIXTURES: Final = words("vault real_vault real_vault_server")
 
@@ -737,7 +736,7 @@ STARS: Final[dict[object, str]] = {
 
 
 def parameters(function: Callable[..., object]) -> str:
-    """Return the names of the parameters of *function*, as FRONT_DOOR spells them."""
+    """Return the names of the parameters of *function*, in the format of PUBLIC_API."""
     found: list[str] = []
     for each in inspect.signature(function).parameters.values():
         if each.kind is each.KEYWORD_ONLY and not any(part.startswith("*") for part in found):
@@ -748,7 +747,7 @@ def parameters(function: Callable[..., object]) -> str:
 
 
 def public(module: Any) -> set[str]:
-    """Return the names that *module* declares, or else those of what it defines."""
+    """Return the names in `__all__` of *module*, or the public names that it defines."""
     declared: Iterable[str] | None = getattr(module, "__all__", None)
     if declared is not None:
         return set(declared)
@@ -760,13 +759,13 @@ def _is_defined_in(module: Any, value: object) -> bool:
     return callable(value) and getattr(value, "__module__", "") == module.__name__
 
 
-def test_names_of_the_front_door_are_listed() -> None:
-    assert set(app_integration.__all__) == FRONT_DOOR.keys() | FRONT_DOOR_OTHERS
+def test_names_of_the_public_api_are_listed() -> None:
+    assert set(app_integration.__all__) == PUBLIC_API.keys() | PUBLIC_API_OTHERS
 
 
-@pytest.mark.parametrize("name", FRONT_DOOR)
-def test_parameters_of_the_front_door_are_listed(name: str) -> None:
-    assert parameters(getattr(app_integration, name)) == FRONT_DOOR[name]
+@pytest.mark.parametrize("name", PUBLIC_API)
+def test_parameters_of_the_public_api_are_listed(name: str) -> None:
+    assert parameters(getattr(app_integration, name)) == PUBLIC_API[name]
 
 
 @pytest.mark.parametrize("name", SIGNATURES)

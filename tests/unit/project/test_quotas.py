@@ -1,4 +1,4 @@
-"""The project's own quotas: what they must leave alone."""
+"""The project's own rate limit quotas, which must not slow down a plan."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from vault.declare.load import load
 
 
 @pytest.mark.parametrize("environment", Environment)
-def test_a_quota_on_logins_slows_no_plan(environment: Environment) -> None:
-    """One on the whole mount counts each role that a plan reads, a hundred in a second."""
+def test_quotas_apply_to_logins_only(environment: Environment) -> None:
+    """Check that no quota is on a whole mount, because a plan reads a hundred roles in a second."""
     paths = [quota.path for quota in load().environment(environment).quotas.values()]
     assert [path for path in paths if not path.endswith("/login")] == []
