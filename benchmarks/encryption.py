@@ -81,7 +81,7 @@ def _cases(
 
 
 class Floors:
-    """The floor for a single value: the work that every library has to do."""
+    """Floor for a single value: the work that every library has to do."""
 
     def __init__(self) -> None:
         self._cipher = AESGCM(os.urandom(32))
@@ -131,7 +131,7 @@ def _run_for_each(
 
 @dataclass
 class Loop:
-    """The floor for a column: a bare loop over its values."""
+    """Floor for a column: a bare loop over its values."""
 
     cipher: AESGCM
     plain: list[bytes]
@@ -223,7 +223,7 @@ def uncached(session: CountingSession, rows: int, keys: int) -> Iterator[Case]:
 
 
 class ManyKeys:
-    """The floor for a column under many keys: a bare loop with a cipher for each key."""
+    """Floor for a column under many keys: a bare loop with a cipher for each key."""
 
     def __init__(self, keys: int, rows: int) -> None:
         self._ciphers = {key.to_bytes(4, "big"): AESGCM(os.urandom(32)) for key in range(keys)}

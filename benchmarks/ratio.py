@@ -46,7 +46,7 @@ class Case:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """The times of one call in the fastest turns, in seconds."""
+    """Times of one call in the fastest turns, in seconds."""
 
     case: Case
     subject: float

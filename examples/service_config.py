@@ -11,13 +11,13 @@ from app_integration import get_secret, redaction
 
 
 class Jwt(BaseModel):
-    """The section ``jwt`` of the delivered file, with the signing key."""
+    """Section ``jwt`` of the delivered file, with the signing key."""
 
     secret: SecretStr
 
 
 class ServiceConfig(BaseModel):
-    """The config of a small service. Other sections of the delivered file are ignored."""
+    """Config of a small service. Other sections of the delivered file are ignored."""
 
     jwt: Jwt
 

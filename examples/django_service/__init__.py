@@ -1,1 +1,1 @@
-"""The smallest Django service on Strongroom."""
+"""Smallest Django service on Strongroom."""

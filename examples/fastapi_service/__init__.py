@@ -1,1 +1,1 @@
-"""The smallest FastAPI service on Strongroom."""
+"""Smallest FastAPI service on Strongroom."""

@@ -1,1 +1,1 @@
-"""The smallest Flask service on Strongroom."""
+"""Smallest Flask service on Strongroom."""

@@ -1,4 +1,4 @@
-"""The store as a WSGI application."""
+"""Store as a WSGI application."""
 
 from __future__ import annotations
 

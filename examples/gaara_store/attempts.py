@@ -29,7 +29,7 @@ TIMEOUT: Final = 2.0  # seconds, to connect and for each answer
 
 @dataclass(frozen=True, slots=True)
 class LoginAttempts:
-    """The login counters in the Redis server at *url*.
+    """Login counters in the Redis server at *url*.
 
     Each call opens a connection of its own. That costs little compared with checking a password,
     and ensures that the call uses the URL that was delivered last.

@@ -64,7 +64,7 @@ class Smtp(_Section):
 
 
 class StoreConfig(_Section):
-    """The whole config of the store, with its secrets."""
+    """Whole config of the store, with its secrets."""
 
     database: Database
     redis: Redis

@@ -71,7 +71,7 @@ def connect(url: SecretStr) -> Engine:
 
 
 class Users:
-    """The table of registered users."""
+    """Table of registered users."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine

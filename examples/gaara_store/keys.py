@@ -43,7 +43,7 @@ _STATE: Final = "sys/health?standbycode=200&sealedcode=200&uninitcode=200"
 
 
 class KeyCheck(Base):
-    """The row with the check value, which was encrypted before the first customer's data."""
+    """Row with the check value, which was encrypted before the first customer's data."""
 
     __tablename__ = "key_check"
 
@@ -52,7 +52,7 @@ class KeyCheck(Base):
 
 
 class Keys:
-    """The server's keys, checked against the data that one database stores."""
+    """Server's keys, checked against the data that one database stores."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine

@@ -18,7 +18,7 @@ EXTENSION: Final = "gaara_store"
 
 @dataclass(frozen=True, slots=True)
 class Store:
-    """The shared state of one store.
+    """Shared state of one store.
 
     Attributes:
         config_file: Call its ``current()`` at each use and keep no part of the result, so that a

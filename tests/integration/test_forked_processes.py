@@ -1,6 +1,6 @@
-"""A forked child neither takes anything from its parent nor is held up by it.
+"""Forked children, which neither revoke anything of their parent nor are blocked by its locks.
 
-Each scenario runs in a process of its own, since a test run has threads that no fork should see.
+Each scenario runs in a process of its own, because the threads of a test run would disturb a fork.
 """
 
 from __future__ import annotations
@@ -36,11 +36,11 @@ pytestmark = pytest.mark.requires("embedded")
 ROOT = Path(__file__).parents[2]
 LOGIN = "auth/approle/login"
 THREADS, CHILDREN = 8, 5
-CHILD_SECONDS = 8  # below the SDK's deadline: a child that waits for a lock is stopped before
+CHILD_SECONDS = 8  # below the SDK's deadline, so that a child that waits for a lock is stopped
 
 
 def in_child(work: Callable[[], Any]) -> Any:
-    """What *work* gives in a forked child; None when it failed or was stopped."""
+    """Return the result of *work* in a forked child, or None if it failed or was stopped."""
     reader, writer = os.pipe()
     child = os.fork()
     if child == 0:
@@ -53,13 +53,13 @@ def in_child(work: Callable[[], Any]) -> Any:
             os._exit(0)
     os.close(writer)
     with os.fdopen(reader) as pipe:
-        told = pipe.read()
+        result = pipe.read()
     os.waitpid(child, 0)
-    return json.loads(told) if told else None
+    return json.loads(result) if result else None
 
 
 def accessor() -> str:
-    """Names this process's token."""
+    """Return the accessor of this process's token."""
     answer = default_client.get_default_client().session.get("auth/token/lookup-self")
     return str(answer["data"]["accessor"])
 
@@ -69,7 +69,10 @@ def user(connection: Connection) -> str:
 
 
 def child_uses_and_closes_everything() -> Any:
-    """The parent has a connection in use, one idle in its pool, and a data key."""
+    """Fork a child that uses and closes the SDK.
+
+    The parent has a connection in use, an idle one in its pool, and a data key.
+    """
     engine = database_engine()
     sealed = encrypt_field("ada", context={"id": 7})
     with engine.connect() as used:
@@ -79,20 +82,20 @@ def child_uses_and_closes_everything() -> Any:
         def child() -> Any:
             pooled_here = engine.pool.status()
             with engine.connect() as connection:
-                told = {"token": accessor(), "users": [user(connection)], "pool": pooled_here}
+                state = {"token": accessor(), "users": [user(connection)], "pool": pooled_here}
             assert decrypt_field(sealed, context={"id": 7}) == "ada"
             assert get_secret("redis-url", force_refresh=True)
             app_integration.close()
-            return told
+            return state
 
-        told = in_child(child)
+        result = in_child(child)
         with engine.connect() as pooled:
             after = {"token": accessor(), "users": [user(used), user(pooled)]}
-    return {"before": before, "child": told, "after": after}
+    return {"before": before, "child": result, "after": after}
 
 
 def child_of_a_busy_parent() -> Any:
-    """Other threads of the parent hold every lock, and fetch the same name, at the fork."""
+    """Fork while other threads of the parent hold every lock and fetch the same secret."""
     warm_up()
     engine = database_engine()
     fetching, holding, done = (threading.Event() for _ in range(3))
@@ -122,22 +125,22 @@ def child_of_a_busy_parent() -> Any:
     for thread, began in zip(threads, (fetching, holding), strict=True):
         thread.start()
         assert began.wait(CHILD_SECONDS)
-    told = in_child(child)
+    result = in_child(child)
     done.set()
     for thread in threads:
         thread.join()
-    return told
+    return result
 
 
 def warm_up() -> None:
-    """Have every part of the SDK made and used."""
+    """Build and use every part of the SDK."""
     assert accessor()
     assert get_secret("jwt-secret", force_refresh=True)
     assert decrypt_field(encrypt_field("ada")) == "ada"
 
 
 def locks() -> list[Any]:
-    """Every lock of the SDK that a thread may hold."""
+    """Return every lock of the SDK that a thread may hold."""
     client = default_client.get_default_client()
     keyring = client.cipher("pii").keyring
     session, store, fetcher = client.session, client.secrets, client.secrets.fetcher
@@ -160,7 +163,7 @@ def locks() -> list[Any]:
 
 
 def threads_of_one_child() -> Any:
-    """Children in turn; the tokens that the threads of each used."""
+    """Fork children one after another, and return the tokens that the threads of each used."""
     parent = accessor()
 
     def child() -> Any:
@@ -184,7 +187,7 @@ def threads_of_one_child() -> Any:
 
 
 def run(scenario: Callable[[], Any], deployment: Deployment) -> Any:
-    """What *scenario* tells, from a process that sees the deployment as the store does."""
+    """Return the result of *scenario* in a process with the store's environment."""
     module = "tests.integration.test_forked_processes"
     done = subprocess.run(
         [
@@ -208,25 +211,25 @@ def leases(deployment: Deployment) -> set[str]:
     return set(deployment.operator.list(path))
 
 
-def test_a_child_that_closes_takes_nothing_from_its_parent(deployment: Deployment) -> None:
+def test_child_that_closes_revokes_nothing_of_its_parent(deployment: Deployment) -> None:
     before = leases(deployment)
-    told = run(child_uses_and_closes_everything, deployment)
-    assert told["after"] == told["before"]
-    assert told["child"]["token"] != told["before"]["token"]
-    assert not set(told["child"]["users"]) & set(told["before"]["users"])
-    assert "Connections in pool: 0 " in told["child"]["pool"]
+    result = run(child_uses_and_closes_everything, deployment)
+    assert result["after"] == result["before"]
+    assert result["child"]["token"] != result["before"]["token"]
+    assert not set(result["child"]["users"]) & set(result["before"]["users"])
+    assert "Connections in pool: 0 " in result["child"]["pool"]
     assert leases(deployment) <= before
 
 
-def test_a_lock_held_at_the_fork_does_not_hold_up_the_child(deployment: Deployment) -> None:
+def test_lock_held_at_the_fork_does_not_block_the_child(deployment: Deployment) -> None:
     assert run(child_of_a_busy_parent, deployment).startswith("v-approle-")
 
 
-def test_the_threads_of_a_child_log_in_once(deployment: Deployment) -> None:
+def test_threads_of_a_child_share_one_login(deployment: Deployment) -> None:
     logins = len(deployment.audit_lines(LOGIN))
-    told = run(threads_of_one_child, deployment)
-    tokens = [set(child) for child in told["children"]]
+    result = run(threads_of_one_child, deployment)
+    tokens = [set(child) for child in result["children"]]
     assert [len(child) for child in tokens] == [1] * CHILDREN
-    assert told["parent"][0] == told["parent"][1]
-    assert len(set.union(*tokens, told["parent"])) == CHILDREN + 1
+    assert result["parent"][0] == result["parent"][1]
+    assert len(set.union(*tokens, result["parent"])) == CHILDREN + 1
     assert len(deployment.audit_lines(LOGIN)) == logins + CHILDREN + 1

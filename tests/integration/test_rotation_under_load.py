@@ -1,4 +1,4 @@
-"""Rewrap and re-encryption on a real PostgreSQL and Transit, while eight read and four write."""
+"""Rewrap and re-encryption on a real PostgreSQL and Transit, under reads and writes."""
 
 from __future__ import annotations
 
@@ -38,19 +38,19 @@ def transit() -> Iterator[Session]:
 
 @pytest.fixture
 def engine() -> Iterator[Engine]:
-    made = database_engine(pool_size=READERS + WRITERS + 2)
-    with made.begin() as connection:
+    opened = database_engine(pool_size=READERS + WRITERS + 2)
+    with opened.begin() as connection:
         connection.execute(
             text("CREATE TABLE rotated (id int PRIMARY KEY, packed bytea, txt text)")
         )
-    yield made
-    with made.begin() as connection:
+    yield opened
+    with opened.begin() as connection:
         connection.execute(text("DROP TABLE rotated, rotated_keys"))
 
 
 @dataclass
 class World:
-    """The rows, and how a process of the application reads, writes and renews them."""
+    """Table of encrypted rows, with the reads, writes and rewraps of an application's processes."""
 
     transit: Session
     engine: Engine
@@ -64,7 +64,7 @@ class World:
         self.keys.create()
 
     def ciphers(self) -> tuple[FieldCipher, FieldCipher]:
-        """Those of another process: of keyring tokens, and of text."""
+        """Return the ciphers of another process: one for keyring tokens, one for text tokens."""
         service = VaultKeyService(self.transit.post, NAME)
         return FieldCipher(service, STORE, data_keys=self.keys), FieldCipher(service, STORE)
 
@@ -89,20 +89,20 @@ class World:
             assert ciphers[0].decrypt_field(token, {"id": row}) == f"row {row}"
 
     def replace(self, row: int, column: str, old: Any, new: Any) -> None:
-        """Unless a writer was there first."""
+        """Replace a token, unless a writer has already replaced it."""
         change = text(f"UPDATE rotated SET {column} = :new WHERE id = :id AND {column} = :old")  # noqa: S608 - two names of ours
         with self.engine.begin() as connection:
             connection.execute(change, {"new": new, "old": old, "id": row})
 
-    def busy(self, work: Callable[[int], None], kind: str) -> threading.Thread:
-        """A thread that does *work* to rows at random until it is told to stop."""
+    def start_thread(self, work: Callable[[int], None], kind: str) -> threading.Thread:
+        """Start a thread that calls *work* with random rows until :attr:`stop` is set."""
 
         def run() -> None:
             try:
                 while not self.stop.is_set():
                     work(random.randrange(ROWS))  # noqa: S311 - which row is no secret
                     setattr(self, kind, getattr(self, kind) + 1)
-            except BaseException as error:  # noqa: BLE001 - told by the test
+            except BaseException as error:  # noqa: BLE001 - the test reports it
                 self.failures.append(error)
 
         thread = threading.Thread(target=run)
@@ -110,14 +110,16 @@ class World:
         return thread
 
     def threads(self) -> list[threading.Thread]:
-        """Readers that begin with no key held, and writers with keys of their own."""
+        """Start readers without cached keys, and writers with data keys of their own."""
         started = []
         for _ in range(READERS):
             mine = self.ciphers()
-            started.append(self.busy(lambda row, mine=mine: self.read(row, mine), "reads"))  # type: ignore[misc] # bound now
+            started.append(self.start_thread(lambda row, mine=mine: self.read(row, mine), "reads"))  # type: ignore[misc] # bound now
         for _ in range(WRITERS):
             mine = self.ciphers()
-            started.append(self.busy(lambda row, mine=mine: self.write(row, mine), "writes"))  # type: ignore[misc] # as above
+            started.append(
+                self.start_thread(lambda row, mine=mine: self.write(row, mine), "writes")  # type: ignore[misc] # as above
+            )
         return started
 
 
@@ -126,7 +128,9 @@ def old_numbers(world: World) -> list[WrappedKey]:
     return [row for row in rows if int.from_bytes(row.wrapped[:4], "big") < 2]
 
 
-def test_no_read_fails_and_nothing_is_left_on_the_old_key(transit: Session, engine: Engine) -> None:
+def test_rewrap_under_load_fails_no_read_and_leaves_no_old_key(
+    transit: Session, engine: Engine
+) -> None:
     world = World(transit, engine)
     mine = world.ciphers()
     for row in range(ROWS):
@@ -135,8 +139,8 @@ def test_no_read_fails_and_nothing_is_left_on_the_old_key(transit: Session, engi
     transit.post(f"transit/keys/{NAME}/rotate")
     operator = world.ciphers()
     while operator[0].rewrap_data_keys():
-        pass  # a key that a writer had just had wrapped may come after
-    for row in range(ROWS):  # what an operator does to text tokens, and to old keyring tokens
+        pass  # because a writer may store a key that was wrapped before the rotation
+    for row in range(ROWS):  # as an operator does with text tokens and old keyring tokens
         packed, txt = world.row(row)
         world.replace(row, "txt", txt, operator[1].rewrap(txt))
         world.replace(row, "packed", packed, operator[0].reencrypt(packed, {"id": row}))
@@ -148,7 +152,7 @@ def test_no_read_fails_and_nothing_is_left_on_the_old_key(transit: Session, engi
     for thread in threads:
         thread.join(60)
     assert world.failures == []
-    for row in range(ROWS):  # writers whose key was wrapped before the rotation wrote until now
+    for row in range(ROWS):  # because writers with a key wrapped before the rotation wrote on
         _, txt = world.row(row)
         if operator[1].needs_rewrap(txt):
             world.replace(row, "txt", txt, operator[1].rewrap(txt))
@@ -160,20 +164,22 @@ def test_no_read_fails_and_nothing_is_left_on_the_old_key(transit: Session, engi
         world.read(row, fresh)
 
 
-def test_threads_of_many_processes_never_share_a_number(transit: Session, engine: Engine) -> None:
-    """All draw from sixteen numbers: the primary key says which are taken."""
+def test_concurrent_processes_get_different_data_key_numbers(
+    transit: Session, engine: Engine
+) -> None:
+    """Generate only sixteen numbers, so that the primary key has to detect collisions."""
     world = World(transit, engine)
     service = VaultKeyService(transit.post, NAME)
 
     def few(size: int) -> bytes:
-        drawn = random.randbytes(size)  # noqa: S311 - a test of collisions
-        return bytes(3) + bytes([drawn[0] % 16 + 1]) if size == 4 else drawn
+        value = random.randbytes(size)  # noqa: S311 - a test of collisions
+        return bytes(3) + bytes([value[0] % 16 + 1]) if size == 4 else value
 
     def begin() -> None:
         cipher = FieldCipher(service, STORE, data_keys=world.keys, random=few)
         try:
             assert cipher.decrypt_field(cipher.encrypt_field("sand")) == "sand"
-        except BaseException as error:  # noqa: BLE001 - told below
+        except BaseException as error:  # noqa: BLE001 - asserted below
             world.failures.append(error)
 
     threads = [threading.Thread(target=begin) for _ in range(8)]
@@ -185,8 +191,10 @@ def test_threads_of_many_processes_never_share_a_number(transit: Session, engine
     assert len(world.keys.get(range(1, 17))) == 8
 
 
-def test_a_dump_of_both_tables_opens_nothing_elsewhere(transit: Session, engine: Engine) -> None:
-    """The rows as stolen, read with the rights of another environment of the same server."""
+def test_dump_of_both_tables_cannot_be_decrypted_in_another_environment(
+    transit: Session, engine: Engine
+) -> None:
+    """Decrypt stolen rows with the rights of another environment on the same server."""
     world = World(transit, engine)
     token = world.ciphers()[0].encrypt_field("sand", {"id": 1})
     transit.post("transit/keys/gaara-store-prod-pii", {"derived": True})
@@ -200,7 +208,7 @@ def test_a_dump_of_both_tables_opens_nothing_elsewhere(transit: Session, engine:
             thief.decrypt_field(token, {"id": 1})
 
 
-def test_a_writer_notices_that_its_row_is_gone(transit: Session, engine: Engine) -> None:
+def test_writer_replaces_a_data_key_whose_row_was_deleted(transit: Session, engine: Engine) -> None:
     world, seconds = World(transit, engine), [0.0]
     outcomes: list[str] = []
     writer = FieldCipher(

@@ -1,4 +1,4 @@
-"""The route that returns the user's own data."""
+"""Route that returns the user's own data."""
 
 from __future__ import annotations
 

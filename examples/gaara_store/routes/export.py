@@ -1,4 +1,4 @@
-"""The route that sends the user's own data as a CSV file by e-mail."""
+"""Route that sends the user's own data as a CSV file by e-mail."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The deployment's PostgreSQL as its superuser sees it: leased users and their sessions."""
+"""Deployment's PostgreSQL as its superuser sees it: leased users and their sessions."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _PATIENCE = 20.0  # seconds
 
 @dataclass(frozen=True)
 class Database:
-    """The deployment's PostgreSQL, accessed as its superuser."""
+    """Deployment's PostgreSQL, accessed as its superuser."""
 
     accounts: DatabaseAccounts
 

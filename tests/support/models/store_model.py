@@ -88,7 +88,7 @@ class NegativeEntry:
 
 
 class RecordingSource:
-    """The real source, which reports each response and sets the TTL of one value.
+    """Real source, which reports each response and sets the TTL of one value.
 
     Args:
         source: The real source.

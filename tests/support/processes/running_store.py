@@ -1,4 +1,4 @@
-"""The example store as a separate process or container, used over HTTP."""
+"""Example store as a separate process or container, used over HTTP."""
 
 from __future__ import annotations
 
@@ -141,7 +141,7 @@ class RunningStore:
 
 
 class StoreInContainer(RunningStore):
-    """The store of a containers deployment."""
+    """Store of a containers deployment."""
 
     def __init__(self, servers: ContainerRuntime) -> None:
         super().__init__({}, servers.ports.store, Path(os.devnull), host="0.0.0.0")  # noqa: S104 (of its container)

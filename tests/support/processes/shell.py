@@ -1,4 +1,4 @@
-"""The command ``strongroom`` as a user runs it."""
+"""Command ``strongroom`` as a user runs it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ ROOT = Path(__file__).parents[3]
 
 
 class Shell:
-    """The command ``strongroom`` on a deployment of its own.
+    """Command ``strongroom`` on a deployment of its own.
 
     Attributes:
         variables: Its environment, in addition to PATH, HOME and the ports.

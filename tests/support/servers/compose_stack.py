@@ -18,7 +18,7 @@ from vault.runtime.ports import setting
 
 @dataclass
 class Stack:
-    """The containers of the deployment *local*."""
+    """Containers of the deployment *local*."""
 
     local: LocalDeployment
 

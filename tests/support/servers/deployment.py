@@ -1,4 +1,4 @@
-"""The running local deployment that tests share."""
+"""Running local deployment that tests share."""
 
 from __future__ import annotations
 

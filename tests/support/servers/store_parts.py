@@ -143,7 +143,7 @@ class Clock:
 
 
 class LocalClient:
-    """The part of the SDK's client that encrypted columns use, with keys in memory."""
+    """Part of the SDK's client that encrypted columns use, with keys in memory."""
 
     def __init__(self, keys: LocalKeys) -> None:
         self._keys = keys

@@ -1,4 +1,4 @@
-"""The login limit, against a real Redis server."""
+"""Login limit, against a real Redis server."""
 
 from __future__ import annotations
 

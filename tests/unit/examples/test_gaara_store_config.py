@@ -1,4 +1,4 @@
-"""The model of the store's delivered config."""
+"""Model of the store's delivered config."""
 
 from __future__ import annotations
 

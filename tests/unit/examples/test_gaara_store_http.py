@@ -1,4 +1,4 @@
-"""The store over HTTP, with real Redis and mail servers, SQLite, and keys in this process."""
+"""Store over HTTP, with real Redis and mail servers, SQLite, and keys in this process."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The store while a part is unavailable: it serves what it can, returns 503 else, and recovers."""
+"""Store while a part is unavailable: it serves what it can, returns 503 else, and recovers."""
 
 from __future__ import annotations
 

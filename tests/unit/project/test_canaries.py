@@ -1,4 +1,4 @@
-"""The search for leaked secrets finds planted leaks in all evidence and in all encodings."""
+"""Search for leaked secrets finds planted leaks in all evidence and in all encodings."""
 
 from __future__ import annotations
 

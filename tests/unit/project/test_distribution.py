@@ -1,4 +1,4 @@
-"""The SDK as an application installs it: complete, light, and importable by itself."""
+"""SDK as an application installs it: complete, light, and importable by itself."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The check of mutation results, and its floors."""
+"""Check of mutation results, and its floors."""
 
 from __future__ import annotations
 

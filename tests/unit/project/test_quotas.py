@@ -1,4 +1,4 @@
-"""The project's own rate limit quotas, which must not slow down a plan."""
+"""Project's own rate limit quotas, which must not slow down a plan."""
 
 from __future__ import annotations
 
