@@ -1,4 +1,4 @@
-"""The checked declaration, and the queries that other packages make on it."""
+"""Checked declaration, and the queries that other packages make on it."""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ from vault.declare.schema.model import find_type_error
 #: Policies that a person may have in addition to those of services. Job policies are excluded.
 PEOPLE_POLICIES = ("developer", "strongroom-plan", "strongroom-auditor")
 
-#: Tags that apply sets on every secret from other keys, so that the file must not set them.
+#: Tags that apply sets on every secret from other keys, so the file must not set them.
 RESERVED_TAGS = ("environment", "owner")
 
 

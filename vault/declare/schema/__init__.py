@@ -1,1 +1,1 @@
-"""The pydantic models of service and environment files, and their field types."""
+"""Pydantic models of service and environment files, and their field types."""

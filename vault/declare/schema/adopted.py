@@ -29,7 +29,7 @@ def _user(value: str) -> str:
 
 
 class Adoption(Section):
-    """An entry in an environment file: the database user in the URL of a given secret."""
+    """Entry in an environment file: the database user in the URL of a given secret."""
 
     username: Annotated[str, AfterValidator(_user)] = Field(
         description="the database user in the URL, such as shop_app"
@@ -38,7 +38,7 @@ class Adoption(Section):
 
 @dataclass(frozen=True, slots=True)
 class Adopted:
-    """The source of an adopted secret.
+    """Source of an adopted secret.
 
     Attributes:
         username: Database user whose password Vault rotates.

@@ -1,4 +1,4 @@
-"""The base class of all models of a declaration."""
+"""Base class of all models of a declaration."""
 
 from __future__ import annotations
 

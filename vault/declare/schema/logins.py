@@ -70,7 +70,7 @@ AbsolutePath = Annotated[str, AfterValidator(_absolute)]
 
 
 class JwtMethod(Section):
-    """The JWT auth method: tokens of an issuer such as a CI system, verified by keys or a JWKS."""
+    """JWT auth method: tokens of an issuer such as a CI system, verified by keys or a JWKS."""
 
     issuer: Exact = Field(description="the 'iss' of its tokens, such as https://ci.example.com")
     keys: Annotated[tuple[PemFile, ...], AfterValidator(distinct)] | None = Field(
@@ -81,14 +81,14 @@ class JwtMethod(Section):
 
 
 class KubernetesMethod(Section):
-    """The Kubernetes auth method: a cluster whose API verifies service account tokens."""
+    """Kubernetes auth method: a cluster whose API verifies service account tokens."""
 
     host: Address = Field(description="https://host:port of the cluster's API")
     ca: PemFile = Field(description="a PEM file with the CA of the cluster's API")
 
 
 class CertMethod(Section):
-    """The TLS certificate auth method: client certificates of one CA."""
+    """TLS certificate auth method: client certificates of one CA."""
 
     ca: PemFile = Field(description="a PEM file with the certificate of the CA")
 
@@ -103,7 +103,7 @@ class OidcRole(Section):
 
 
 class OidcMethod(Section):
-    """The OIDC auth method: an OpenID provider that authenticates people."""
+    """OIDC auth method: an OpenID provider that authenticates people."""
 
     discovery: Url = Field(description="https://…, the provider's issuer")
     ca: PemFile | None = Field(None, description="a PEM file with the CA of the provider")
@@ -119,7 +119,7 @@ class OidcMethod(Section):
 
 
 class Auth(Section):
-    """The auth methods of an environment's server, each mounted under its key."""
+    """Auth methods of an environment's server, each mounted under its key."""
 
     jwt: JwtMethod | None = Field(None, description="a mapping with issuer, and keys or jwks")
     kubernetes: KubernetesMethod | None = Field(None, description="a mapping with host and ca")
@@ -171,7 +171,7 @@ class CertLogin(Section):
 
 
 class ServiceLogin(Section):
-    """The auth methods with which one service may log in. Apply creates roles for these only."""
+    """Auth methods with which one service may log in. Apply creates roles for these only."""
 
     approle: AppRoleLogin | None = Field(None, description="{}")
     jwt: JwtLogin | None = Field(None, description="a mapping with audience, subject or claims")

@@ -141,7 +141,7 @@ class DatabaseRole(Section):
 
 
 class Database(Section):
-    """The service's database, and the dynamic roles with which it leases users."""
+    """Database of a service, and the dynamic roles with which it leases users."""
 
     engine: Literal["postgresql"] = Field(description="postgresql")
     name: DatabaseName = Field(description="the database's name, such as gaara_store")
@@ -151,7 +151,7 @@ class Database(Section):
 
 
 class Config(Section):
-    """The file that the agent delivers to the service."""
+    """File that the agent delivers to the service."""
 
     template: TemplateName = Field(description="a file in the service's template folder")
     model: ImportString = Field(description="package.module:Class")
@@ -204,7 +204,7 @@ class ServiceDeclaration(Section):
 
 
 class Server(Section):
-    """The environment's Vault server.
+    """Vault server of an environment.
 
     If *address* is None, the local runtime sets it.
     """
@@ -216,7 +216,7 @@ class Server(Section):
 
 
 class Tokens(Section):
-    """The lifetimes of Vault tokens, secret-ids and wrapping tokens of services."""
+    """Lifetimes of Vault tokens, secret-ids and wrapping tokens of services."""
 
     period: TokenPeriod = Field(description="a duration such as 1h: tokens are renewed within it")
     secret_id_ttl: SecretIdTime = Field(description="a duration such as 30d")
@@ -234,7 +234,7 @@ class Tokens(Section):
 
 
 class Agent(Section):
-    """The settings of the agent. Paths are on the machine where the agent runs."""
+    """Settings of the agent. Paths are on the machine where the agent runs."""
 
     render_interval: RenderInterval = Field(description="a duration such as 5m")
     login: AgentMethod = Field("approle", description="approle, jwt, kubernetes or cert")

@@ -37,7 +37,7 @@ class Person(Section):
 
 
 class Lockout(Section):
-    """The user lockout: how many failed logins lock a person out, and for how long."""
+    """User lockout: how many failed logins lock a person out, and for how long."""
 
     threshold: int = Field(ge=1, le=100, description="a whole number of failed logins, 1 to 100")
     duration: LeaseTime = Field(description="a duration such as 15m: how long the lockout lasts")

@@ -1,4 +1,4 @@
-"""The checks of database users and database servers over a whole declaration."""
+"""Tests of the checks of database users and database servers over a whole declaration."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from vault.declare.checks.database_user import (
     find_service_errors,
 )
 
-#: Some of them run in no environment of the test: their users are reserved all the same.
+#: Some of these services run in no environment of the test, but their users are reserved too.
 SERVICES = ("gaara-store", "shop", "mail", "No Name")
 
 
@@ -91,7 +91,7 @@ class TestAdoptedUsers:
 
 
 class TestServices:
-    """The names of the users that a service would get."""
+    """Names of the users that a service would get."""
 
     def test_service_with_reserved_user_names_is_rejected(self) -> None:
         start = "service is 'pg-tools', whose database users would begin with pg_ (expected another"

@@ -1,4 +1,4 @@
-"""The checks of an environment's file that its schema cannot make."""
+"""Tests of the checks of an environment's file that its schema cannot make."""
 
 from __future__ import annotations
 
@@ -148,7 +148,7 @@ class TestPeople:
 
 
 class TestServices:
-    """The services that run there, against their own files."""
+    """Services of an environment, compared with the service files."""
 
     def test_unknown_service_is_rejected_with_a_suggestion(self) -> None:
         start = "services has the unknown service 'shpo' (expected broken, mail or shop; did you"
@@ -190,7 +190,7 @@ class TestServices:
 
 
 class TestSettings:
-    """The values of settings, against what the service declares."""
+    """Values of settings, compared with the service file."""
 
     def test_values_for_all_settings_are_accepted(self) -> None:
         settings = {"mail-host": "mail", "mail-port": 2525, "tls": False}

@@ -1,4 +1,4 @@
-"""The checks of logins, groups and auth methods that the schema cannot make."""
+"""Tests of the checks of logins, groups and auth methods that the schema cannot make."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def shop(**login: Any) -> dict[str, Any]:
 
 
 class TestAuthMethods:
-    """The auth methods themselves: keys, certificates and addresses."""
+    """Keys, certificates and addresses of auth methods."""
 
     def test_valid_auth_methods_are_accepted(self) -> None:
         check([], auth=AUTH)
@@ -82,7 +82,7 @@ class TestAuthMethods:
 
 
 class TestPemFiles:
-    """The PEM files that the methods name."""
+    """PEM files in the configuration of auth methods."""
 
     @pytest.mark.parametrize("method", ["jwt", "kubernetes", "cert", "oidc"])
     def test_missing_ca_file_is_rejected_with_a_suggestion(self, method: str) -> None:
@@ -123,7 +123,7 @@ class TestPemFiles:
 
 
 class TestOidc:
-    """The roles by which people log in through the browser."""
+    """OIDC roles, with which people log in through a browser."""
 
     @pytest.mark.parametrize("roles", [{}, {"other": {}}], ids=["none", "another"])
     def test_roles_without_default_are_rejected(self, roles: object) -> None:
@@ -184,7 +184,7 @@ class TestGroups:
 
 
 class TestServiceLogin:
-    """The ways in which a service may log in."""
+    """Auth methods with which a service may log in."""
 
     @pytest.mark.parametrize("method", ["jwt", "kubernetes", "cert"])
     def test_login_method_that_is_not_declared_is_rejected(self, method: str) -> None:
@@ -219,7 +219,7 @@ class TestServiceLogin:
 
 
 class TestAgent:
-    """The way in which the agent logs in, and what it needs for that."""
+    """Auth method of the agent, and the files that it needs."""
 
     @pytest.mark.parametrize(
         ("method", "keys"),

@@ -1,4 +1,4 @@
-"""The checks of people, quotas and password policies that the schema cannot make."""
+"""Tests of the checks of people, quotas and password policies that the schema cannot make."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def test_lockout_without_people_is_rejected() -> None:
 
 
 class TestPasswordPolicies:
-    """The password policy that a service names."""
+    """Reference of a service to a password policy."""
 
     def test_unknown_policy_is_rejected_with_a_suggestion(self) -> None:
         place = "services.shop.password_policy"
@@ -56,7 +56,7 @@ class TestPasswordPolicies:
 
 
 class TestQuotas:
-    """The mounts that a quota bounds."""
+    """Mounts that a quota limits."""
 
     @pytest.mark.parametrize(
         "path",

@@ -1,4 +1,4 @@
-"""The checks of a service's file that its schema cannot make."""
+"""Tests of the checks of a service's file that its schema cannot make."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def check(expected: Sequence[Expected], **sections: Any) -> None:
 
 
 class TestSection:
-    """The mapping below some keys, whatever else stands there."""
+    """Lookup of a nested mapping in data of any form."""
 
     @pytest.mark.parametrize("data", [None, 5, "a", ("a",), {}, {"a": 1}, {"b": {}}, {"a": None}])
     def test_section_without_a_mapping_is_empty(self, data: object) -> None:
@@ -169,7 +169,7 @@ class TestEnvironments:
 
 
 class TestDatabase:
-    """The role under which users are leased by default."""
+    """Default role for database leases."""
 
     def test_roles_without_default_are_rejected(self) -> None:
         start = "database.roles lacks the role 'default' (expected it, as database_engine()"
@@ -182,7 +182,7 @@ class TestDatabase:
 
 
 class TestConfig:
-    """The delivered file's template and settings."""
+    """Template and settings of the delivered file."""
 
     def test_missing_template_is_rejected_with_a_suggestion(self) -> None:
         start = "config.template is 'ap.yaml.j2', which does not exist (expected a file in "
