@@ -43,7 +43,7 @@ Confirm = Callable[[str, Sequence[DatabaseLogin]], bool]
 
 
 class Declined(StrongroomError):
-    """The operator declined. Nothing was changed."""
+    """Refusal of the operator to continue. Nothing was changed."""
 
 
 class Unfinished(StrongroomError):
@@ -55,7 +55,7 @@ class Unfinished(StrongroomError):
 
 @dataclass(frozen=True, slots=True)
 class AdoptionContext:
-    """The declaration, sessions and operations that an adoption uses.
+    """Declaration, sessions and operations that an adoption uses.
 
     Attributes:
         scope: Service and environment of the secret.

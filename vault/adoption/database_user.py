@@ -18,7 +18,7 @@ MIN_VERSION: Final = 160_000
 
 
 class DatabaseRefused(StrongroomError):
-    """The database is unreachable or rejected a statement.
+    """Failed connection or rejected statement.
 
     The message never contains a password.
     """
