@@ -59,7 +59,7 @@ agent: {{render_interval: 5s}}
 services:
   {service}: {{}}
 """
-#: Each thing that a .env file can hold, with CRLF line breaks and a byte order mark.
+#: Every construct that a .env file can contain, with CRLF line breaks and a byte order mark.
 ENV = """\
 \ufeff# The shop, as it was for years
 export DATABASE_URL=postgresql+psycopg://shop:pa%2Fss@127.0.0.1:5432/shop  # primary

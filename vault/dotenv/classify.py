@@ -17,7 +17,7 @@ from urllib.parse import SplitResult, parse_qsl, urlsplit
 
 
 class Kind(StrEnum):
-    """The kind of a variable, which decides what the import does with it."""
+    """Kind of a variable, which decides what the import does with it."""
 
     SECRET = "secret"  # noqa: S105 (a kind, not a password)
     SETTING = "setting"
@@ -26,7 +26,7 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """The result of a classification.
+    """Result of a classification.
 
     Attributes:
         kind: Kind of the variable, or None if the operator must decide.
@@ -63,12 +63,12 @@ _ADDRESS: Final = re.compile(
     r"(?:localhost|(?:\d{1,3}\.){3}\d{1,3}|(?:[a-z0-9-]+\.)+[a-z]{2,})(?::\d{1,5})?", re.ASCII
 )
 _SECRET_PATTERNS: Final = (
-    (re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY"), "holds a private key"),
+    (re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY"), "contains a private key"),
     (
         re.compile(r"(?i)(?:password|passwd|pwd|passphrase|secret|token|api_?key)\s*=\s*\S"),
         "names a credential",
     ),
-    (re.compile(r'(?i)"(?:\w*password|private_key|client_secret)"\s*:'), "holds a credential"),
+    (re.compile(r'(?i)"(?:\w*password|private_key|client_secret)"\s*:'), "contains a credential"),
     (
         re.compile(
             r"(?:sk|rk)_(?:live|test)_\w+|gh[pousr]_\w{20,}|github_pat_\w{20,}|glpat-[\w-]{15,}"

@@ -23,7 +23,7 @@ _HEAD: Final = "# Written by strongroom export-env; it holds secrets, so delete 
 
 @dataclass(frozen=True, slots=True)
 class Exported:
-    """The result of an export.
+    """Result of an export.
 
     Attributes:
         path: Written file.

@@ -22,7 +22,7 @@ from vault.reconcile.resources.secrets import data_path, write_value
 
 @dataclass(frozen=True, slots=True)
 class ImportTarget:
-    """The target of an import: a declaration and a server.
+    """Target of an import: a declaration and a server.
 
     Attributes:
         service_file: Service file in the declaration.
@@ -102,7 +102,7 @@ def _write_values(plan: ImportPlan, session: Session, say: Say) -> int:
         if current is not None and values_equal(current, variable.value):
             say(f"{name}: the server already has this value, version {version}")
             continue
-        # Use check-and-set, so that a concurrent write makes this one fail instead of being lost.
+        # Use check-and-set, so that this write fails instead of overwriting a concurrent one.
         new = write_value(session, path, variable.value, cas=version)
         say(f"{name}: written from {variable.name}, version {new}")
         written += 1

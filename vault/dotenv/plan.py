@@ -30,7 +30,7 @@ _INTEGER: Final = re.compile(r"0|-?[1-9]\d{0,17}", re.ASCII)
 
 @dataclass(frozen=True, slots=True)
 class Choices:
-    """The decisions that the operator passed in advance, by name of the variable."""
+    """Decisions that the operator passed in advance, by name of the variable."""
 
     secrets: frozenset[str] = frozenset()
     settings: frozenset[str] = frozenset()
@@ -73,7 +73,7 @@ class ImportPlan:
 
 @dataclass(frozen=True, slots=True)
 class DeclaredVariables:
-    """The declared secrets and settings of a service, by environment variable.
+    """Declared secrets and settings of a service, by environment variable.
 
     Attributes:
         scope: Service and environment.

@@ -18,7 +18,7 @@ Read = Callable[[str], Secret]
 
 
 class ValuesDiffer(StrongroomError):
-    """The server's values differ from those of the file. The message names the secrets only."""
+    """Mismatch between values of the server and the file. The message has the names only."""
 
 
 def service_reader(session: Session, scope: Scope, audit: AuditLog) -> Read:

@@ -57,7 +57,7 @@ RANDOM = "its value looks random"
 CREDENTIALS = "its value is a URL with credentials"
 MAYBE_CREDENTIAL = "its value is a URL that may itself be the credential"
 UNKNOWN = "neither its name nor its value decides"
-#: Case → name, value, what it is, and the reason that the person who is asked gets.
+#: Case → name, value, expected kind, and the reason that the operator sees.
 REASONS = {
     "a secret by its last word": ("SMTP_PASSWORD", "x", Kind.SECRET, BY_NAME),
     "a secret in lower case": ("smtp_token", "x", Kind.SECRET, BY_NAME),
@@ -70,9 +70,9 @@ REASONS = {
     "a public key": ("JWT_PUBLIC_KEY", "x", None, MAYBE_ABOUT),
     "a dot between words": ("db.password", "x", None, MAYBE_ABOUT),
     "words that are not parted": ("DBPASSWORD", "x", None, UNKNOWN),
-    "a private key": ("DATA", "-----BEGIN PRIVATE KEY", Kind.SECRET, "holds a private key"),
+    "a private key": ("DATA", "-----BEGIN PRIVATE KEY", Kind.SECRET, "contains a private key"),
     "a password in text": ("DATA", "user=a pwd=b", Kind.SECRET, "names a credential"),
-    "a password in JSON": ("DATA", '{"db_password": "b"}', Kind.SECRET, "holds a credential"),
+    "a password in JSON": ("DATA", '{"db_password": "b"}', Kind.SECRET, "contains a credential"),
     "a token of a known form": ("DATA", "sk_test_a", Kind.SECRET, "looks like a token"),
     "a password in a URL": ("DATA", "redis://:p@localhost", Kind.SECRET, CREDENTIALS),
     "a key in a query": ("DATA", "https://a.b/?p=1&x-api-key=1", Kind.SECRET, CREDENTIALS),

@@ -140,9 +140,9 @@ def test_value_that_a_variable_cannot_contain_is_rejected(tmp_path: Path, value:
 
 
 def test_unreachable_server_leaves_no_file(tmp_path: Path) -> None:
-    def away(name: str) -> Secret:
-        raise Unreachable(f"{name} can't be read")
+    def unreachable(name: str) -> Secret:
+        raise Unreachable(f"{name} cannot be read")
 
     with pytest.raises(Unreachable):
-        exported(tmp_path / "back.env", read=away)
+        exported(tmp_path / "back.env", read=unreachable)
     assert not list(tmp_path.iterdir())

@@ -14,7 +14,7 @@ from vault.dotenv.parse import DotenvFile, DotenvRejected, parse, read
 from vault.dotenv.text import assignment, remove_secrets
 
 PATH = Path(".env")
-#: What makes a file hard to read: quotes, escapes, references, comments, line breaks.
+#: Characters that are hard to parse: quotes, escapes, references, comments, line breaks.
 HOSTILE = st.text(
     st.one_of(
         st.sampled_from(list("\\\"'`$#={}:- \t\n\r\x0b\x0c\x1c\x85\u2028\ufeffnrabe")),

@@ -170,8 +170,8 @@ def test_finish_keeps_a_backup_with_other_values(env: Path) -> None:
         finish(env, reads(db_password="hunter23"))
     assert str(caught.value) == (
         "the server's value differs from the file's for db-password; "
-        f"{env}.before-strongroom stays; "
-        "if they were changed on purpose, delete it yourself"
+        f"{env}.before-strongroom "
+        "stays; if they were changed on purpose, delete it yourself"
     )
     assert swap.backup_path(env).read_text() == OLD
 
