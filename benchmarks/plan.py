@@ -84,7 +84,7 @@ def build_declaration(services: int) -> Declaration:
     )
 
 
-def desired_resources(declaration: Declaration, environment: Environment) -> list[Resource]:
+def environment_resources(declaration: Declaration, environment: Environment) -> list[Resource]:
     """Return the desired resources of *environment*, with one text for all provided values."""
     given = {
         f"secret/{scope.secret(name)}": Secret("given")
@@ -127,20 +127,20 @@ def measure(
 
     """
     with dev_server() as address, root(address) as session:
-        plan = build_plan(session, desired_resources(declaration, environment))
+        plan = build_plan(session, environment_resources(declaration, environment))
         with progress(console, plan) as on_change:
             shown = on_change if console.is_terminal else lambda _change: None
             seconds = measure_seconds(lambda: apply(session, plan, shown))
         console.print(f"{environment}: first apply, {len(plan.changes)} changes: {seconds:.1f} s")
         recording = RecordingReader(session)
-        again = build_plan(recording, desired_resources(declaration, environment))
+        again = build_plan(recording, environment_resources(declaration, environment))
         if again.changes or again.missing:
             raise SystemExit(f"{environment}: the second plan is not empty; fix the plan first")
         pairs = [
             (
                 measure_seconds(lambda: read_all(session, recording.gets, recording.lists)),
                 measure_seconds(
-                    lambda: build_plan(session, desired_resources(declaration, environment))
+                    lambda: build_plan(session, environment_resources(declaration, environment))
                 ),
             )
             for _ in range(rounds)

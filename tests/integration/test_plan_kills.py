@@ -13,7 +13,7 @@ import pytest
 from app_integration.errors import RequestRefused
 from app_integration.secret import Secret
 from tests.support.processes.kill_bench import INPUTS, PARALLEL_RUNS, Bench, kill_bench
-from tests.support.processes.kill_worker import ADOPTED, Job, desired_resources, run
+from tests.support.processes.kill_worker import ADOPTED, Job, run, scene_resources
 from tests.support.servers.deployment import Deployment
 from vault.reconcile.planning.build import build_plan
 
@@ -33,7 +33,7 @@ def end_state(bench: Bench, namespace: str) -> dict[str, Any]:
     """Return the server's fields of all declared resources, and the version of each value."""
     with bench.session(namespace) as session:
         state: dict[str, Any] = {}
-        for resource in desired_resources(namespace, bench.database, INPUTS):
+        for resource in scene_resources(namespace, bench.database, INPUTS):
             found = resource.read(session)
             # Without versions, because a killed run may write twice; the texts are compared.
             fields = {key: str(value) for key, value in (found or {}).items() if key != "version"}
@@ -50,7 +50,7 @@ def apply_and_count_writes(bench: Bench, namespace: str) -> int:
     """Apply without a kill, and return the number of writes."""
     bench.create_namespace(namespace)
     with bench.session(namespace) as session:
-        run(session, desired_resources(namespace, bench.database, INPUTS), WORKERS)
+        run(session, scene_resources(namespace, bench.database, INPUTS), WORKERS)
         return session.writes
 
 
@@ -62,7 +62,7 @@ def state_after_kill(bench: Bench, kill_after: int, workers: int) -> dict[str, A
     assert bench.apply_in_child(Job(namespace, kill_after, workers)) == signal.SIGKILL
     after_kill, users = bench.password(namespace), bench.password(namespace, "app")
     with bench.session(namespace) as session:
-        resources = desired_resources(namespace, bench.database, INPUTS)
+        resources = scene_resources(namespace, bench.database, INPUTS)
         run(session, resources, WORKERS)
         assert build_plan(session, resources).changes == ()
     password = bench.password(namespace)

@@ -25,8 +25,8 @@ from tests.support.processes.kill_worker import (
     PRUNE,
     Job,
     apply_saved,
-    desired_resources,
     run,
+    scene_resources,
 )
 from tests.support.servers.deployment import Deployment
 from vault.reconcile.planning import plan_file
@@ -61,7 +61,7 @@ def bench(deployment: Deployment) -> Iterator[Bench]:
 
 
 def resources(bench: Bench, namespace: str, variant: str) -> list[Resource]:
-    return desired_resources(namespace, bench.database, INPUTS, variant)
+    return scene_resources(namespace, bench.database, INPUTS, variant)
 
 
 def prepare(bench: Bench, namespace: str) -> str:

@@ -67,7 +67,7 @@ class CachedEntry:
 
     Attributes:
         fetched_at: The time of the request on the store's clock.
-        unavailable_since: The time of the last failed refresh. For OUTAGE_PAUSE seconds after it,
+        unavailable_since: The time of the last failed refresh. For OUTAGE_BACKOFF seconds after it,
             the store sends no other request.
 
     """
@@ -121,7 +121,7 @@ class StoreMachine(RuleBasedStateMachine):
         skew: Seconds by which the store's clock is ahead of the server's.
         cached: The values that the store must have.
         negative: The errors that the store may have.
-        postponed_since: The time of the last failed background refresh. For OUTAGE_PAUSE seconds
+        postponed_since: The time of the last failed background refresh. For OUTAGE_BACKOFF seconds
             after it, entries that were due may be served stale without a request.
         last: The last response.
 
@@ -339,10 +339,12 @@ class StoreMachine(RuleBasedStateMachine):
         got, requests = self._call(lambda: self.store.current_and_previous(name))
         if not isinstance(got, tuple):
             return
-        if asked and isinstance(self.last, OUTAGE) and self.last_key not in (name, *self.held):
-            self.gone[self.last_key] = Gone(type(self.last), self.clock(), OUTAGE_BACKOFF)
-        version, previous = self.held[name].version, got[1]
-        assert got[0] == self.held[name].value
+        if requests and isinstance(self.last, OUTAGE) and self.last_key not in (name, *self.cached):
+            self.negative[self.last_key] = NegativeEntry(
+                type(self.last), self.clock(), OUTAGE_BACKOFF
+            )
+        version, previous = self.cached[name].version, got[1]
+        assert got[0] == self.cached[name].value
         if previous is not None:
             assert previous == self.cached[name, version - 1, None].value
 
@@ -355,15 +357,19 @@ class StoreMachine(RuleBasedStateMachine):
             got = type(error)
         return got, self.requests - before
 
-    def _without_asking(self, key: Key) -> object:
-        """What must be served without asking; None when the server must be asked."""
-        now, held, gone = self.clock(), self.held.get(key), self.gone.get(key)
-        if held is not None and within(held.asked, now, self._ttl(key)):
-            return held.value
-        if held and within(held.waiting, now, OUTAGE_BACKOFF) and self._stale(key, now):
-            return held.value
-        if gone is not None and within(gone.since, now, gone.pause):
-            return gone.kind
+    def _expected_without_request(self, key: Key) -> object:
+        """Return the result that needs no request, or None if the store must send one."""
+        now, cached, negative = self.clock(), self.cached.get(key), self.negative.get(key)
+        if cached is not None and within(cached.fetched_at, now, self._ttl(key)):
+            return cached.value
+        if (
+            cached
+            and within(cached.unavailable_since, now, OUTAGE_BACKOFF)
+            and self._is_usable_on_outage(key, now)
+        ):
+            return cached.value
+        if negative is not None and within(negative.since, now, negative.ttl):
+            return negative.kind
         return None
 
     def _ttl(self, key: Key) -> float:
@@ -378,10 +384,10 @@ class StoreMachine(RuleBasedStateMachine):
 
     def _check(self, key: Key, expected: Any, got: Any, requests: int, default: str | None) -> None:
         now = self.clock()
-        if expected is None and not asked:
-            assert within(self.spared, now, OUTAGE_BACKOFF)
-            assert self._stale(key, now)
-            expected = self.held[key].value
+        if expected is None and not requests:
+            assert within(self.postponed_since, now, OUTAGE_BACKOFF)
+            assert self._is_usable_on_outage(key, now)
+            expected = self.cached[key].value
         elif expected is None:
             assert requests == 1
             expected = self._expected_from_response(key)
@@ -409,7 +415,7 @@ class StoreMachine(RuleBasedStateMachine):
     @invariant()
     def info_matches_the_model(self) -> None:
         for name in NAMES if hasattr(self, "store") else ():
-            info, held = self.store.get_info(name), self.held.get(name)
+            info, cached = self.store.get_info(name), self.cached.get(name)
             if info is None:
                 # A refresh dropped it when it expired, or it was never cached.
                 assert cached is None or not self._is_usable_on_outage(name, self.clock())

@@ -151,7 +151,7 @@ def _annex(store: ServiceDeclaration) -> ServiceDeclaration:
     )
 
 
-def desired_resources(
+def scene_resources(
     namespace: str, database: int, inputs: Mapping[str, str], variant: str = ALL
 ) -> list[Resource]:
     """Return the desired resources of *namespace*, which has database users of its own.
@@ -202,7 +202,7 @@ def _do(job: Job, settings: Mapping[str, Any]) -> None:
     session = NamespacedSession(
         settings["address"], settings["token"], job.namespace, job.kill_after
     )
-    resources = desired_resources(
+    resources = scene_resources(
         job.namespace, settings["database"], settings["inputs"], job.variant
     )
     if job.file is not None:
