@@ -75,14 +75,14 @@ class EnvFiles:
     def finish(self, file: Path) -> None:
         """Delete the backup that the import of *file* made.
 
-        Before that, compare each secret with the server's value, and check that the new file has
-        each other variable. Without a backup, do nothing.
+        Before that, compare each secret with the server's value, and check that
+        each other variable is declared or in the new file. Without a backup, do nothing.
 
         Args:
             file: the imported ``.env`` file, not the backup.
 
         Raises:
-            StrongroomError: If a value is missing or differs. The backup stays then.
+            StrongroomError: If a value is missing or differs. The backup stays.
 
         """
         with self.reader() as read:

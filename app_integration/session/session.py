@@ -170,9 +170,10 @@ class Session:
         Args:
             path: API path without the leading ``/v1/``.
             body: sent as JSON.
-            wrap_ttl: seconds; requests a response-wrapped answer that can be unwrapped for so long.
-            retry: False for a request that must not be sent twice. A wrapped request is never
-                repeated.
+            wrap_ttl: seconds; requests a wrapped response, which can be unwrapped for so long.
+            retry: False to disable retries after an error of the server, as for every wrapped
+                request. After a 403 for an expired token the request is sent again, because the
+                server did not carry it out.
 
         """
         hidden, body = (

@@ -194,7 +194,7 @@ class Transport:
         return decode(method, path, response)
 
     def _exchange(self, request: _Request, address: str, end: float) -> Response | StrongroomError:
-        """Send one request and read its whole response before *end*, on the clock."""
+        """Send one request and return its response, or the error if it is not complete by *end*."""
         adapter = RawAdapter(
             base_uri="",
             token=request.token,
@@ -209,7 +209,7 @@ class Transport:
                 f"/v1/{request.path}",
                 raise_exception=False,
                 content=request.body,
-                timeout=urllib3.Timeout(connect=min(self._connect_timeout, left), read=left),
+                timeout=urllib3.Timeout(left, connect=min(self._connect_timeout, left)),
                 wrap_ttl=request.wrap_ttl,
             )
         except (urllib3.exceptions.HTTPError, OSError) as error:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import socket
+import ssl
 import struct
 import threading
 import time
 import traceback
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -130,6 +132,31 @@ def test_headers_that_arrive_slowly_end_at_deadline() -> None:
         begun = time.monotonic()
         assert isinstance(failure(address), DeadlineExceeded)
         assert time.monotonic() - begun < DEADLINE * 1.5
+
+
+def test_slow_handshake_leaves_less_time_for_the_response(certificate: Path) -> None:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate)
+    over = threading.Event()
+
+    def accept(listening: socket.socket) -> None:
+        connection, _ = listening.accept()
+        over.wait(0.7 * DEADLINE)
+        with suppress(OSError), context.wrap_socket(connection, server_side=True) as secured:
+            secured.recv(9999)
+            over.wait(10 * DEADLINE)
+
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        thread = threading.Thread(target=accept, args=(listening,))
+        thread.start()
+        begun = time.monotonic()
+        address = f"https://127.0.0.1:{listening.getsockname()[1]}"
+        error = failure(address, cacert=certificate)
+        elapsed = time.monotonic() - begun
+        over.set()
+        thread.join()
+    assert isinstance(error, DeadlineExceeded)
+    assert elapsed < DEADLINE * 1.4
 
 
 def test_port_without_listener_is_unreachable() -> None:

@@ -48,7 +48,7 @@ PolicyRules = frozenset[Rule]
 
 
 def parse_rules(text: str, file: str = "policy") -> PolicyRules:
-    """Return the rules that *text* grants.
+    """Parse the text of a policy into its rules.
 
     Rules for one path that only list capabilities are merged into one, as on the server.
 
@@ -57,7 +57,8 @@ def parse_rules(text: str, file: str = "policy") -> PolicyRules:
         file: The file's name in error messages.
 
     Raises:
-        HclError: If the policy has faults. The message has all of them, each with its line.
+        HclError: If the policy is invalid. The message has the first syntax error, or else the
+            first error of each path, with its line.
 
     """
     faults: list[FileError] = []

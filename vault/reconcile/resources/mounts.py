@@ -86,7 +86,9 @@ class Mount:
         return fields
 
     def read(self, reader: ReadSession) -> Fields | None:
-        """Return the mount's fields, with the maximum TTL in force; None if it is not mounted.
+        """Return the mount's fields, None if it is not mounted.
+
+        The maximum TTL is capped at the declared one, so that a higher limit is no change.
 
         OpenBao and Vault both return the whole table of mounts, so this reads the table.
         """
