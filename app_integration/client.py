@@ -282,7 +282,7 @@ class Client:
         self._at_close.close()
 
     def _accessor(self) -> str | None:
-        return getattr(self._session, "accessor", None)
+        return getattr(self._session, "accessor_hmac", None)
 
     def _build_sources(self) -> list[Source]:
         return [self._build_source(name) for name in self.settings.source_order]
