@@ -132,17 +132,8 @@ def async_database_engine(
     Requests to the server do not block the event loop. Dispose of the engine in the loop that used
     it.
 
-    Args:
-        role: see :func:`database_engine`.
-        url: see :func:`database_engine`.
-        secret: see :func:`database_engine`.
-        credentials: see :func:`database_engine`.
-        options: passed to ``create_async_engine``.
-
-    Raises:
-        ConfigurationError: If more than one of *role*, *secret* and *credentials* is set.
-        AccessDenied: If the policy does not grant the secret, or it is absent.
-
+    *options* are passed to ``create_async_engine``. See :func:`database_engine` for the other
+    arguments and the errors.
     """
     user = {"role": role, "secret": secret, "credentials": credentials}
     engine: AsyncEngine = get_default_client().database("async engine", url, options, **user)
@@ -161,17 +152,8 @@ def database_pool(
 
     A forked child must create a pool of its own.
 
-    Args:
-        role: see :func:`database_engine`.
-        url: see :func:`database_engine`.
-        secret: see :func:`database_engine`.
-        credentials: see :func:`database_engine`.
-        options: passed to ``ConnectionPool``.
-
-    Raises:
-        ConfigurationError: If more than one of *role*, *secret* and *credentials* is set.
-        AccessDenied: If the policy does not grant the secret, or it is absent.
-
+    *options* are passed to ``ConnectionPool``. See :func:`database_engine` for the other
+    arguments and the errors.
     """
     user = {"role": role, "secret": secret, "credentials": credentials}
     pool: LeasedPool = get_default_client().database("pool", url, options, **user)
@@ -190,17 +172,8 @@ def async_database_pool(
 
     It is not open yet: use ``async with``, or ``await pool.open()``.
 
-    Args:
-        role: see :func:`database_engine`.
-        url: see :func:`database_engine`.
-        secret: see :func:`database_engine`.
-        credentials: see :func:`database_engine`.
-        options: passed to ``AsyncConnectionPool``.
-
-    Raises:
-        ConfigurationError: If more than one of *role*, *secret* and *credentials* is set.
-        AccessDenied: If the policy does not grant the secret, or it is absent.
-
+    *options* are passed to ``AsyncConnectionPool``. See :func:`database_engine` for the other
+    arguments and the errors.
     """
     user = {"role": role, "secret": secret, "credentials": credentials}
     pool: AsyncLeasedPool = get_default_client().database("async pool", url, options, **user)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 from app_integration.encryption.keys.stores import WrappedKey
 
@@ -41,15 +42,16 @@ class MemoryRows:
         """Return the stored keys among *numbers*."""
         return [self._rows[number] for number in numbers if number in self._rows]
 
-    def list_by_scope(self, scope: str) -> list[WrappedKey]:  # noqa: ARG002 (as above)
-        """Return no keys, because no benchmark rewraps."""
-        return []
+    def list_by_scope(self, scope: str) -> list[WrappedKey]:
+        """Return the rows of *scope*."""
+        return [row for row in self._rows.values() if row.scope == scope]
 
     def rewrap(self, key: WrappedKey, wrapped: bytes, version: int) -> bool:
-        """Raise an error, because no benchmark rewraps.
+        """Replace the wrapped key of a row, unless the row differs from *key* by now.
 
-        Raises:
-            NotImplementedError: Always.
-
+        See :meth:`DataKeyStore.rewrap`.
         """
-        raise NotImplementedError
+        if self._rows.get(key.number) != key:
+            return False
+        self._rows[key.number] = replace(key, wrapped=wrapped, version=version)
+        return True

@@ -57,17 +57,8 @@ async def aencrypt_field(
 ) -> Any:
     """Return *value* as an encrypted token, without blocking the event loop.
 
-    If a request is needed, it runs in a thread. See :func:`encrypt_field`.
-
-    Args:
-        value: str, bytes, int, bool, Decimal, date, datetime, UUID, dict or list; None stays None.
-        context: values that the token is bound to, such as the row's key. Decryption needs the
-            same.
-        key: the service's Transit key.
-
-    Raises:
-        EncryptionError: If *value* or *context* has another type, or no data key is available.
-
+    If a request is needed, it runs in a thread. See :func:`encrypt_field` for the arguments and
+    the errors.
     """
     return await (await _get_cipher(key)).aencrypt_field(value, context)
 
@@ -77,17 +68,8 @@ async def adecrypt_field(
 ) -> Any:
     """Return the value of *token*, without blocking the event loop.
 
-    If a request is needed, it runs in a thread. See :func:`decrypt_field`.
-
-    Args:
-        token: an encrypted token.
-        context: the values that it was encrypted with.
-        key: the service's Transit key.
-
-    Raises:
-        DecryptionFailed: If the token is not authentic for this key and *context*.
-        KeyUnavailable: If its data key cannot be unwrapped now.
-
+    If a request is needed, it runs in a thread. See :func:`decrypt_field` for the arguments and
+    the errors.
     """
     return await (await _get_cipher(key)).adecrypt_field(token, context)
 

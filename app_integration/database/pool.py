@@ -146,15 +146,7 @@ class AsyncLeasedPool(AsyncConnectionPool[Any]):
     async def getconn(self, timeout: float | None = None) -> Any:  # noqa: ASYNC109 (the pool's)
         """Return a usable connection of the current user.
 
-        Waits for a shorter time than the base class between connections that are not usable.
-
-        Args:
-            timeout: Seconds; by default those of the pool.
-
-        Raises:
-            PoolClosed: If the pool is closed, or was created before a fork.
-            PoolTimeout: If there is no usable connection within *timeout*.
-
+        See :meth:`LeasedPool.getconn`.
         """
         _raise_in_child(self._owner_pid)
         self._loop = asyncio.get_running_loop()

@@ -166,8 +166,10 @@ class TestJwt:
         provider.signer = Signer(provider.address)
         new, before = (each.token(ref="refs/heads/main") for each in (provider.signer, old))
         with self.opened(server, tmp_path, new) as opened:
-            identity(opened)
-        login_error(self.opened(server, tmp_path, before), "STRONGROOM_JWT_FILE")
+            assert identity(opened)["policies"] == [str(SCOPE)]
+        said = login_error(self.opened(server, tmp_path, before), "STRONGROOM_JWT_FILE")
+        assert "signature" in said
+        assert before not in said
 
 
 @pytest.fixture(scope="module")

@@ -53,14 +53,7 @@ class FileDataKeys:
     def rewrap(self, key: WrappedKey, wrapped: bytes, version: int) -> bool:
         """Replace the wrapped key of a row, unless the row differs from *key* by now.
 
-        Args:
-            key: The row as it was read.
-            wrapped: The new wrapped key.
-            version: The version of the key service's key that wrapped it.
-
-        Returns:
-            Whether the row was replaced.
-
+        See :meth:`DataKeyStore.rewrap`.
         """
         with self._edit_keys() as keys:
             if keys.get(key.number) != key:

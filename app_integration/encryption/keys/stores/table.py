@@ -109,14 +109,7 @@ class TableDataKeys:
     def rewrap(self, key: WrappedKey, wrapped: bytes, version: int) -> bool:
         """Replace the wrapped key of a row, unless it differs from that of *key* by now.
 
-        Args:
-            key: The row as it was read.
-            wrapped: The new wrapped key.
-            version: The version of the key service's key that wrapped it.
-
-        Returns:
-            Whether the row was replaced.
-
+        See :meth:`DataKeyStore.rewrap`.
         """
         columns = self._table.c
         same = (columns.id == key.number) & (columns.wrapped == key.wrapped)

@@ -49,7 +49,7 @@ class Thing:
         return self.found
 
     def write(self, session: object, before: object) -> None:
-        raise NotImplementedError
+        pytest.fail(f"a plan wrote {self} with {session} over {before}")
 
 
 READER: Any = object()
