@@ -19,7 +19,7 @@ StrongroomError
 │   │   └── UnexpectedAnswer    a response that is not that of a Vault server
 │   ├── DeadlineExceeded        the deadline of the call is over
 │   └── RequestRefused          400, 404 or 405: the request itself is wrong
-├── AuthenticationFailed        login refused, or the token is no longer valid
+├── AuthenticationFailed        login rejected, or the token is no longer valid
 │   └── CredentialStolen        a wrapped secret-id was unwrapped by another client, or expired
 ├── EncryptionError
 │   ├── InvalidContext          a context that no token can be bound to

@@ -118,7 +118,7 @@ def check_secret_value(name: str, value: str) -> None:
     except UnicodeEncodeError:
         raise InvalidName(f"the value of {name} holds a lone surrogate: read it as UTF-8") from None
     if size > MAX_VALUE_LENGTH:
-        raise InvalidName(f"the value of {name} has {size} bytes; at most {MAX_VALUE_LENGTH}")
+        raise InvalidName(f"the value of {name} has {size} bytes; use at most {MAX_VALUE_LENGTH}")
 
 
 def check_service_name(name: str) -> str:

@@ -37,8 +37,10 @@ class Limits:
     negative_ttl: float = 5.0  # seconds for which a missing or denied name is not requested again
     negative_entries: int = 256  # cached missing or denied names
     fetch_threads: int = 8  # threads that fetch for asyncio callers
-    login_retry_base: float = 1.0  # seconds, first backoff after a refused login; doubles, jittered
-    login_retry_max: float = 30.0  # seconds, longest backoff after a refused login
+    login_retry_base: float = (
+        1.0  # seconds, first backoff after a rejected login; doubles, jittered
+    )
+    login_retry_max: float = 30.0  # seconds, longest backoff after a rejected login
     renew_at: float = 0.5  # share of a token's TTL after which it is renewed
     lease_rotate_at: float = 0.6  # share of a lease's TTL after which it is renewed or replaced
     data_key_messages: int = 2**24  # values under one data key (SP 800-38D allows 2**32)
@@ -92,7 +94,7 @@ class Settings:
     dotenv_file: Path = Path(".env")
     data_keys: str = ""  # DATABASE, or a file's path; empty: tokens contain their own data key
     backend: str = "vault"
-    sources: tuple[str, ...] = ()  # in order; empty: those of the environment, see `chain`
+    sources: tuple[str, ...] = ()  # in order; empty: those of the environment, see `source_order`
     declaration: Path | None = None  # lists the names that may be read; None: any name
     ttls: Mapping[str, float] = field(default_factory=dict)  # secret → seconds, for `cache_ttl`
     limits: Limits = field(default_factory=Limits)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import psycopg
@@ -25,7 +26,6 @@ from vault.adoption.adopt import AdoptionContext
 from vault.adoption.database_user import DatabaseLogin
 from vault.declare.declaration import Declaration
 from vault.reconcile.credentials import APPLY_ROLE
-from vault.reconcile.planning.apply import apply
 from vault.reconcile.resources.static_roles import parse_database_url
 from vault.runtime.runtime import no_progress
 from vault.runtime.servers import postgres_roles
@@ -103,18 +103,12 @@ class Adoption:
             operate.open_operator_session(env, self._root, APPLY_ROLE) as operator,
             reader() as read,
         ):
-
-            def apply_again() -> int:
-                plan = operate.make_plan(operator, env, self._root, None)
-                apply(operator, plan, lambda change: self._print(f"applied: {change}"))
-                return len(plan.changes)
-
             yield AdoptionContext(
                 scope=self._scope,
                 environment_file=operate.declaration_root() / "environments" / f"{env}.yaml",
                 declaration=self._declaration,
                 session=operator,
-                apply=apply_again,
+                apply=partial(operate.apply_declaration, operator, env, self._root, self._print),
                 read=read,
                 deliver=deliver,
                 grant=self._granter(),

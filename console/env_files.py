@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 from rich.console import Console
@@ -25,7 +26,6 @@ from vault.dotenv.classify import Kind
 from vault.dotenv.plan import Choices, make_plan
 from vault.dotenv.proof import Read, service_reader
 from vault.reconcile.credentials import APPLY_ROLE
-from vault.reconcile.planning.apply import apply
 
 
 class EnvFiles:
@@ -63,13 +63,8 @@ class EnvFiles:
             operate.open_operator_session(env, self._root, APPLY_ROLE) as operator,
             self.reader() as read,
         ):
-
-            def apply_again() -> int:
-                pending = operate.make_plan(operator, env, self._root, None)
-                apply(operator, pending, lambda change: self._print(f"applied: {change}"))
-                return len(pending.changes)
-
-            target = dotenv_import.ImportTarget(service_file, operator, apply_again, read)
+            apply = partial(operate.apply_declaration, operator, env, self._root, self._print)
+            target = dotenv_import.ImportTarget(service_file, operator, apply, read)
             dotenv_import.run(plan, target, self._print)
 
     def finish(self, file: Path) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Final
 
@@ -22,6 +22,7 @@ from vault.declare.schema.adopted import Adopted
 from vault.reconcile.desired.desired import desired_resources
 from vault.reconcile.inputs import Inputs
 from vault.reconcile.pacing import SharedBackoff
+from vault.reconcile.planning.apply import apply
 from vault.reconcile.planning.build import Prune, build_plan
 from vault.reconcile.planning.plan import Plan
 from vault.reconcile.resources.secrets import write_value
@@ -177,6 +178,21 @@ def make_plan(
     policies = render_policies(declared, environment)
     resources = desired_resources(declared, environment, policies, inputs)
     return build_plan(session, resources, prune)
+
+
+def apply_declaration(session: Session, env: str, root: Path, report: Callable[[str], None]) -> int:
+    """Load the declaration again and apply it; return the number of changes.
+
+    Args:
+        session: that changes the server.
+        env: name of the environment.
+        root: folder of the local deployment.
+        report: gets a line for each change.
+
+    """
+    plan = make_plan(session, env, root, None)
+    apply(session, plan, lambda change: report(f"applied: {change}"))
+    return len(plan.changes)
 
 
 def write_secret(session: Session, service: str, env: str, name: str, value: str) -> int:

@@ -18,22 +18,26 @@ def compact(ciphertext: str) -> bytes:
     """Return a ciphertext ``vault:v<version>:<base64>`` as the bytes ``version u32 | raw``.
 
     Raises:
-        EncryptionError: If *ciphertext* has another shape, or is not spelled as the server spells
-            it.
+        EncryptionError: If *ciphertext* has another shape, or is not in the server's form.
 
     """
     shape = _SHAPE.fullmatch(ciphertext)
     if shape is None or int(shape[1]) >= 2 ** (8 * _VERSION):
         raise EncryptionError(
-            "cannot read the ciphertext: it is not of the form vault:v<version>:<base64>"
+            "cannot read the ciphertext: it is not of the form vault:v<version>:<base64>; pass the "
+            "server's ciphertext unchanged"
         )
     try:
         raw = base64.b64decode(shape[2], validate=True)
     except binascii.Error:
-        raise EncryptionError("cannot read the ciphertext: its base64 is invalid") from None
+        raise EncryptionError(
+            "cannot read the ciphertext: its base64 is invalid; pass the server's ciphertext "
+            "unchanged"
+        ) from None
     if _text(raw) != shape[2]:
         raise EncryptionError(
-            "cannot read the ciphertext: its base64 is not spelled as the server spells it"
+            "cannot read the ciphertext: its base64 is not in the server's form; pass the server's "
+            "ciphertext unchanged"
         )
     return int(shape[1]).to_bytes(_VERSION, "big") + raw
 
@@ -47,7 +51,7 @@ def expand(wrapped: bytes) -> str | None:
 
 
 def is_canonical(ciphertext: object) -> bool:
-    """Return whether *ciphertext* is spelled exactly as the server spells it.
+    """Return whether *ciphertext* is exactly in the server's form.
 
     Transit itself is more lenient: it ignores line ends and leading zeros.
     """

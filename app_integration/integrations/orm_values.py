@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Final, NamedTuple
 
 from app_integration.encryption.core import Token
@@ -31,7 +32,7 @@ class KnownValues(dict[str, KnownValue]):
     A pickle or deep copy of the object gets an empty one, so that it holds no plain value.
 
     Attributes:
-        owner: The ``id`` of the object, which tells a shallow copy from it.
+        owner: The ``id`` of the object, which distinguishes a shallow copy from it.
 
     """
 
@@ -42,6 +43,11 @@ class KnownValues(dict[str, KnownValue]):
 
     def __repr__(self) -> str:
         return f"<{len(self)} values>"
+
+
+def as_index_values(value: Any) -> Sequence[Any]:
+    """Return *value* as a sequence of indexed values, which a tuple (a compound index) is."""
+    return value if isinstance(value, tuple) else (value,)
 
 
 def known_values(row: Any) -> KnownValues:

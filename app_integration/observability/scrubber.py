@@ -75,8 +75,9 @@ def scrub_record(record: logging.LogRecord, register: SecretRegistry = live) -> 
     if record.exc_text or record.stack_info:
         record.exc_text = scrubbed(record.exc_text, register)
         record.stack_info = scrubbed(record.stack_info, register)
-    for name in fields.keys() - _STANDARD_ATTRIBUTES:
-        fields[name] = scrubbed(fields[name], register)
+    if not _STANDARD_ATTRIBUTES.issuperset(fields):  # a fifth of the time of the difference
+        for name in fields.keys() - _STANDARD_ATTRIBUTES:
+            fields[name] = scrubbed(fields[name], register)
 
 
 def _scrub_repr(value: Any, register: SecretRegistry) -> Any:

@@ -33,7 +33,7 @@ class AsyncSecretStore:
         fork_safety.reset_in_child(self)
 
     def reset_after_fork(self) -> None:
-        """Forget the thread pool, because threads do not survive a fork."""
+        """Drop the thread pool, because threads do not survive a fork."""
         self._threads: ThreadPoolExecutor | None = None
 
     def close(self) -> None:

@@ -31,7 +31,7 @@ class Call:
 def record_orphan_lease(call: Call, error: ServerError) -> None:
     """Count a lease that the server may have issued although its response was lost.
 
-    Nobody knows the id of such a lease, so that it cannot be revoked and lives until its TTL ends.
+    The id of such a lease is lost, so it cannot be revoked and lives until its TTL ends.
     """
     if error.not_sent or isinstance(error, RateLimited | RequestRefused):
         return

@@ -98,7 +98,7 @@ class TokenManager:
             deadline: on the clock.
 
         Raises:
-            AuthenticationFailed: If the login is refused, if it was refused so recently that the
+            AuthenticationFailed: If the login is rejected, if it was rejected so recently that the
                 backoff is not over, or if the session is closed.
             ServerError: If the server is unavailable.
 
@@ -185,7 +185,7 @@ class TokenManager:
 
         The server's message repeats no credential.
         """
-        message = f"login at {self._addresses} was refused{reason}"
+        message = f"login at {self._addresses} was rejected{reason}"
         return AuthenticationFailed(f"{message}; {self.auth_method.hint}")
 
     def _check_backoff(self) -> None:

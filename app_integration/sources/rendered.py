@@ -52,7 +52,9 @@ class RenderedSource:
             self._file = ConfigFile(_Texts, self._path)
         value = self._file.current().by_variable.get(names.variable_name(name))
         if value is None:
-            raise SecretNotFound(f"{self._path} has no text under keys that spell {name!r}")
+            raise SecretNotFound(
+                f"{self._path} has no text for {name!r}; add it to the config template"
+            )
         return Fetched(Secret(value), source="rendered")
 
 

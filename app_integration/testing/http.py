@@ -82,9 +82,9 @@ def data_response(fields: Mapping[str, Any]) -> ServerResponse:
 
 def unsupported_operation() -> ErrorResponse:
     """Return the error for a method that a path does not support."""
-    return ErrorResponse(405, "1 error occurred:\n\t* unsupported_operation operation\n\n")
+    return ErrorResponse(405, "1 error occurred:\n\t* unsupported operation\n\n")
 
 
 def unsupported_path() -> ErrorResponse:
     """Return the error for a path that an engine does not have."""
-    return ErrorResponse(404, "1 error occurred:\n\t* unsupported_operation path\n\n")
+    return ErrorResponse(404, "1 error occurred:\n\t* unsupported path\n\n")

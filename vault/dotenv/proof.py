@@ -45,8 +45,8 @@ def service_reader(session: Session, scope: Scope, audit: AuditLog) -> Read:
 def values_equal(one: str, other: str) -> bool:
     """Return whether two values are equal, in a time that does not depend on their content."""
     # Encode lone surrogates too, because the exception would contain the value.
-    ours, theirs = ((text + "").encode(errors="surrogatepass") for text in (one, other))
-    return hmac.compare_digest(ours, theirs)
+    one_bytes, other_bytes = ((text + "").encode(errors="surrogatepass") for text in (one, other))
+    return hmac.compare_digest(one_bytes, other_bytes)
 
 
 def verify_values(expected: Mapping[str, Secret], read: Read, hint: str) -> None:

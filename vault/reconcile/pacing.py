@@ -107,7 +107,7 @@ class BackoffSender:
         """Send the request once the backoff is over, and return the response.
 
         *timeout* bounds each attempt, but not the wait between two. See
-        :meth:`Pace.send_with_backoff`.
+        :meth:`SharedBackoff.send_with_backoff`.
         """
         return self._pace.send_with_backoff(
             lambda: self._sender.send(

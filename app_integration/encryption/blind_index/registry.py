@@ -87,7 +87,7 @@ class BlindIndexes:
                 text; for a compound index one for each value, in order.
             low_entropy: Whether to index a column in spite of its few different values. Such an
                 index reveals about how often each value occurs, and a reader who knows the
-                frequencies can tell the values.
+                frequencies can infer the values.
 
         Raises:
             ConfigurationError: If *name* is not a valid id or is already declared, or the column

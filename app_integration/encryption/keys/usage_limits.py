@@ -109,7 +109,7 @@ class UsageLimits:
         return False
 
     def _reclaim(self) -> None:
-        """Take back the rest of the reserved batch.
+        """Return the rest of the reserved batch to the count.
 
         Code that still calls the old *consume_one* gets StopIteration.
         """

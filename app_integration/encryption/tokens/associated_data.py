@@ -104,8 +104,8 @@ class Binding:
         """
         if len(values) != len(self.names):
             raise InvalidContext(
-                f"{self.field}: got {len(values)} values of context; pass one for each of "
-                f"{', '.join(self.names) or 'its names, which are none'}"
+                f"{self.field}: got {len(values)} values of context; pass {len(self.names)}"
+                f"{', for ' if self.names else ''}{', '.join(self.names)}"
             )
         names = self.names
         return b"".join([contexts.encode_entry(names[at], values[at]) for at in self.order])
@@ -115,8 +115,7 @@ class Binding:
 
         Returns:
             *header* with :attr:`start`; and, if the context has exactly one entry, the same up to
-                an integer
-            value, by the integer's length in bytes, up to 8.
+            an integer value, by the integer's length in bytes, up to 8.
 
         """
         prefix = header + self.start

@@ -199,7 +199,10 @@ class EncryptedField(models.Field):  # type: ignore[misc] # as above
 
         """
         if self.index is None:
-            self.raise_unsupported("search it without an index")
+            raise EncryptionError(
+                f"{self} is encrypted and has no index, so no query can find its values; add a "
+                "BlindIndexField and name it with index="
+            )
         field: BlindIndexField = self.model._meta.get_field(self.index)
         return field
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 from django.db.models.lookups import In
+
+from app_integration.integrations.orm_values import as_index_values
 
 
 class IndexIn(In):  # type: ignore[misc] # Django has no types
@@ -32,8 +33,3 @@ class IndexExact(IndexIn):
 
     def __init__(self, lhs: Any, rhs: Any) -> None:
         super().__init__(lhs, [rhs])
-
-
-def as_index_values(value: Any) -> Sequence[Any]:
-    """Return *value* as a sequence of indexed values, which a tuple (a compound index) is."""
-    return value if isinstance(value, tuple) else (value,)

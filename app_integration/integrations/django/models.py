@@ -11,7 +11,7 @@ from django.db.models.signals import class_prepared
 
 from app_integration.errors import ConfigurationError
 from app_integration.integrations.django.fields import BlindIndexField, EncryptedField
-from app_integration.integrations.django.lookups import as_index_values
+from app_integration.integrations.orm_values import as_index_values
 
 _DATABASE_GENERATED: Final = (models.AutoField, models.BigAutoField, models.SmallAutoField)
 

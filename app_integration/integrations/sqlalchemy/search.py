@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from typing import Any, Final, NoReturn
 
 from sqlalchemy import ColumnElement, false, or_, select
@@ -11,6 +11,7 @@ from sqlalchemy.sql import operators
 from sqlalchemy.sql.operators import ColumnOperators
 
 from app_integration.errors import EncryptionError
+from app_integration.integrations.orm_values import as_index_values
 from app_integration.integrations.sqlalchemy.index import IndexColumn
 
 
@@ -87,7 +88,7 @@ class Searchable(ColumnOperators):
 
     def _match_any(self, values: Iterable[Any]) -> ColumnElement[bool]:
         index, column = self._require_index().blind_index, self._index_column()
-        found = [each for value in values for each in index.candidates(*_as_index_values(value))]
+        found = [each for value in values for each in index.candidates(*as_index_values(value))]
         return or_(false(), column.in_(found)) if found else false()
 
     def _index_column(self) -> Any:
@@ -156,12 +157,7 @@ def exactly(rows: Iterable[Any], attribute: Searchable, value: Any) -> list[Any]
 
     """
     column = attribute._require_index()  # noqa: SLF001 (a class of this module)
-    wanted = _as_index_values(value)
+    wanted = as_index_values(value)
     return [
         row for row in rows if column.blind_index.values_equal(column.indexed_values(row), wanted)
     ]
-
-
-def _as_index_values(value: Any) -> Sequence[Any]:
-    """Return *value* as a sequence of indexed values, which a tuple (a compound index) is."""
-    return value if isinstance(value, tuple) else (value,)

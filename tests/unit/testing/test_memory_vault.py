@@ -191,3 +191,9 @@ def test_repr_of_server_objects_has_no_secret() -> None:
     shown = repr([server, token, role, server.seen, vars(server)])
     hidden = (token.value, secret_id, role.role_id, "x1y2")
     assert [value for value in hidden if value in shown] == []
+
+
+def test_unsupported_path_has_the_message_of_the_real_server(vault: MemoryApplication) -> None:
+    root = vault.server.tokens.issue("operator", ("root",), ttl=float("inf"))
+    with pytest.raises(RequestRefused, match="unsupported path"):
+        vault.server.send("GET", "auth/token/nothing", timeout=1.0, token=root.value)

@@ -31,7 +31,8 @@ def find_errors(
     Args:
         data: Content of the environment file.
         stem: Name of the environment, taken from the file name.
-        services: Content of each service file by its name, or None if it cannot be parsed.
+        services: Content of each service file by its name; None if it cannot be parsed or has an
+            unknown section.
 
     """
     yield from find_name_error(data, "environment", stem)

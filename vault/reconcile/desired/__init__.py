@@ -1,1 +1,1 @@
-"""Desired state: the resources that a declaration asks for."""
+"""Desired state: the resources that a declaration requires."""

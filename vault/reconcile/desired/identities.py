@@ -1,4 +1,4 @@
-"""Logins that a declaration asks for: auth methods, roles of services, groups of people.
+"""Logins that a declaration requires: auth methods, roles of services, groups of people.
 
 Each method is mounted at the name of its type. A service's role has the service's name.
 """

@@ -36,7 +36,7 @@ def write_ownership(session: Session, ownership_path: str, notes: Mapping[str, s
 
     Args:
         session: Must be allowed to write.
-        ownership_path: Path below the KV mount, see :func:`path`.
+        ownership_path: Path below the KV mount, see :func:`ownership_path`.
         notes: Keys to set or to remove. ``managed_by`` is always set.
 
     """
