@@ -8,7 +8,6 @@ import time
 from collections.abc import Callable, Mapping
 from contextlib import closing
 from dataclasses import dataclass, field
-from http import HTTPStatus
 from pathlib import Path
 from typing import Any, Final, Protocol
 from urllib.parse import SplitResult, urlsplit
@@ -25,13 +24,11 @@ from app_integration.errors import (
     Unreachable,
 )
 from app_integration.transport.connection_pool import create_pool
-from app_integration.transport.responses import Response, decode
+from app_integration.transport.responses import Response, ResponseTooLarge, decode, read_whole
 from app_integration.transport.tls import create_ssl_context
 
 _SCHEMES: Final = {"http", "https"}
 _REDIRECT: Final = {301, 302, 307, 308}
-MAX_RESPONSE: Final = 64 * 2**20  # bytes; a batch of the largest values is smaller
-_CHUNK: Final = 64 * 1024  # bytes, for one read
 _MIN_TIMEOUT: Final = 0.001  # seconds, because 0 would make the socket non-blocking
 
 
@@ -109,7 +106,7 @@ class _PooledSession:
             preload_content=False,
         )
         with closing(response):
-            return _read_whole(response)
+            return read_whole(response)
 
 
 class Transport:
@@ -254,41 +251,10 @@ def _leaves_host(here: SplitResult, there: SplitResult) -> bool:
     return here.hostname in LOOPBACK and there.hostname not in LOOPBACK
 
 
-class _ResponseTooLarge(urllib3.exceptions.HTTPError):
-    """A response of more than :data:`MAX_RESPONSE` bytes."""
-
-
-def _read_whole(response: Any) -> Response:
-    """Read the response in chunks, to reject one that is too large before memory fills."""
-    chunks, size = [], 0
-    while chunk := response.read1(_CHUNK, decode_content=True):
-        chunks.append(chunk)
-        size += len(chunk)
-        if size > MAX_RESPONSE:
-            raise _ResponseTooLarge
-    headers = response.headers
-    has_end = response.chunked or "Content-Length" in headers
-    if not has_end and response.status != HTTPStatus.NO_CONTENT:
-        # Rejected because nothing marks its end: a response that was cut off within its headers
-        # would look like an empty one.
-        raise urllib3.exceptions.ProtocolError
-    return Response(
-        response.status,
-        b"".join(chunks),
-        headers.get("Location", ""),
-        _seconds(headers.get("Retry-After", "")),
-    )
-
-
-def _seconds(text: str) -> float | None:
-    """Return ``Retry-After`` in seconds; None for a date, which these servers do not send."""
-    return float(text) if text.isascii() and text.isdigit() else None
-
-
 def _transport_error(request: _Request, address: str, error: Exception) -> StrongroomError:
     """Return the error for a *request* that got no complete response."""
-    if isinstance(error, _ResponseTooLarge):
-        return ServerFault(f"{request}: the response is larger than {MAX_RESPONSE} bytes")
+    if isinstance(error, ResponseTooLarge):
+        return ServerFault(f"{request}: {error}")
     if isinstance(error, urllib3.exceptions.ReadTimeoutError):
         return DeadlineExceeded(f"{request}: {address} sent no complete response in time")
     if isinstance(error, urllib3.exceptions.SSLError) and _is_untrusted(error):

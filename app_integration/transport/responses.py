@@ -1,4 +1,4 @@
-"""Decoding of a server's response into JSON or into the error that its status stands for.
+"""Reading of a server's response, and decoding into JSON or the error that its status stands for.
 
 hvac's own exceptions are never raised: their text is the response body, which for a Transit batch
 holds the plaintexts of other items. For the same reason each error is raised from a frame that
@@ -13,6 +13,8 @@ from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any, Final
 
+import urllib3
+
 from app_integration import permissions
 from app_integration.errors import (
     AccessDenied,
@@ -24,6 +26,8 @@ from app_integration.errors import (
     UnexpectedAnswer,
 )
 
+MAX_RESPONSE: Final = 64 * 2**20  # bytes; a batch of the largest values is smaller
+_CHUNK: Final = 64 * 1024  # bytes, for one read
 _STANDBY: Final = {472, 473}  # from a standby that does not forward
 _SEALED: Final = {501, 503}
 #: Below these paths the server's error messages may repeat what was sent or stored, so that they
@@ -51,6 +55,43 @@ class Response:
     def ok(self) -> bool:
         """Return whether the request succeeded. hvac's adapter reads this attribute."""
         return self.status < HTTPStatus.BAD_REQUEST
+
+
+class ResponseTooLarge(urllib3.exceptions.HTTPError):
+    """A response of more than :data:`MAX_RESPONSE` bytes."""
+
+
+def read_whole(response: urllib3.BaseHTTPResponse) -> Response:
+    """Read the response in chunks, to reject one that is too large before memory fills.
+
+    Raises:
+        ResponseTooLarge: If it has more than :data:`MAX_RESPONSE` bytes.
+        urllib3.exceptions.HTTPError: If it is incomplete.
+
+    """
+    chunks, size = [], 0
+    while chunk := response.read1(_CHUNK, decode_content=True):
+        chunks.append(chunk)
+        size += len(chunk)
+        if size > MAX_RESPONSE:
+            raise ResponseTooLarge(f"the response is larger than {MAX_RESPONSE} bytes")
+    headers = response.headers
+    has_end = response.chunked or "Content-Length" in headers
+    if not has_end and response.status != HTTPStatus.NO_CONTENT:
+        # Rejected because nothing marks its end: a response that was cut off within its headers
+        # would look like an empty one.
+        raise urllib3.exceptions.ProtocolError
+    return Response(
+        response.status,
+        b"".join(chunks),
+        headers.get("Location", ""),
+        _seconds(headers.get("Retry-After", "")),
+    )
+
+
+def _seconds(text: str) -> float | None:
+    """Return ``Retry-After`` in seconds; None for a date, which these servers do not send."""
+    return float(text) if text.isascii() and text.isdigit() else None
 
 
 def decode(method: str, path: str, response: Response) -> dict[str, Any]:

@@ -27,7 +27,7 @@ from app_integration.errors import (
     Unreachable,
 )
 from app_integration.testing.ports import free_ports
-from app_integration.transport import http
+from app_integration.transport import responses
 from app_integration.transport.http import Transport
 from tests.support.servers.local_server import DRIP, Server, once, running, write_certificate
 
@@ -181,7 +181,7 @@ def test_response_of_another_program_raises_server_fault(content: bytes) -> None
 
 
 def test_response_above_limit_is_rejected(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(http, "MAX_RESPONSE", 1000)
+    monkeypatch.setattr(responses, "MAX_RESPONSE", 1000)
     with running(Server(content=b" " * 998 + b"{}")) as server:
         assert send(server.address) == {}
         server.content = b" " * 999 + b"{}"
