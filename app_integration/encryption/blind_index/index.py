@@ -13,7 +13,8 @@ from collections.abc import Callable, Sequence
 from typing import Final, NoReturn
 
 from app_integration.encryption.blind_index.normalise import NORMALISERS, Normaliser
-from app_integration.encryption.blind_index.versions import MAX_BITS, IndexVersions
+from app_integration.encryption.blind_index.version_key import MAX_BITS
+from app_integration.encryption.blind_index.versions import IndexVersions
 from app_integration.encryption.tokens import scalar_codec, value_codec
 from app_integration.errors import ConfigurationError, EncryptionError
 

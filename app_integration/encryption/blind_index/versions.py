@@ -6,7 +6,6 @@ explicit calls, such as those of a migration.
 
 from __future__ import annotations
 
-import hashlib
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -16,6 +15,7 @@ from typing import Final, NamedTuple, NoReturn, TypeAlias
 from app_integration._internal import fork_safety
 from app_integration._internal.single_flight import SingleFlight
 from app_integration.encryption.blind_index.stores import MAX_VERSION, IndexKey, IndexKeyStore
+from app_integration.encryption.blind_index.version_key import MAX_BITS, SIZE, VersionKey
 from app_integration.encryption.keys.services import KeyService
 from app_integration.encryption.tokens import encryption_context as contexts
 from app_integration.errors import ConfigurationError, IndexKeyLost, KeyUnavailable
@@ -25,52 +25,9 @@ from app_integration.settings import Limits
 #: The numbers of versions, the oldest first.
 Versions: TypeAlias = tuple[int, ...]
 
-SIZE: Final = 32  # bytes of an index key
-MAX_BITS: Final = 32  # bits of the hash; more would separate every value of a table of any size
 MAX_LIVE: Final = 2  # live versions: the one for new index values, and one before or after it
 #: Seconds until a failed refresh is repeated, while the cached keys are used on.
 _RETRY_INTERVAL: Final = 30.0
-
-
-class VersionKey:
-    """One version of the key, unwrapped.
-
-    Attributes:
-        version: The first byte of each index value.
-        writes_from: The time from which new index values use this version, in seconds since the
-            epoch.
-
-    """
-
-    __slots__ = ("_inner", "_last", "_mask", "_outer", "_prefix", "version", "writes_from")
-
-    def __init__(self, row: IndexKey, key: bytes, label: bytes) -> None:
-        """Prepare the keyed hash.
-
-        Args:
-            row: The stored row of this version.
-            key: The unwrapped key.
-            label: The bytes that every hash of the index begins with.
-
-        """
-        self.version = row.version
-        self.writes_from = row.writes_from.timestamp()
-        self._prefix = bytes((row.version,))
-        self._last = (row.bits - 1) // 8
-        self._mask = bytes((byte & 0xFF << -row.bits % 8 & 0xFF) for byte in range(256))
-        # HMAC-SHA256 (RFC 2104) in its two halves, each copied for every value and never updated,
-        # because hmac.copy takes half as long again.
-        self._inner = hashlib.sha256(_pad_key(key, 0x36) + label)
-        self._outer = hashlib.sha256(_pad_key(key, 0x5C))
-
-    def value(self, message: bytes) -> bytes:
-        """Return the index value of *message*: the version and the first bits of its keyed hash."""
-        inner, outer = self._inner.copy(), self._outer.copy()
-        inner.update(message)
-        outer.update(inner.digest())
-        digest = outer.digest()
-        last = self._last
-        return self._prefix + digest[:last] + digest[last : last + 1].translate(self._mask)
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,10 +54,6 @@ class _CurrentKey(NamedTuple):
 
 def _version_numbers(rows: Sequence[IndexKey]) -> Versions:
     return tuple(row.version for row in rows)
-
-
-def _pad_key(key: bytes, byte: int) -> bytes:
-    return bytes(each ^ byte for each in key.ljust(hashlib.sha256().block_size, b"\0"))
 
 
 class IndexVersions:
