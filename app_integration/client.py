@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from app_integration.secret_store.async_store import AsyncSecretStore
     from app_integration.secret_store.store import SecretStore
     from app_integration.session.session import Session
-    from app_integration.sources import Source
 
 
 class Client:
@@ -103,11 +102,12 @@ class Client:
     def _build_secrets(self) -> SecretStore:
         from app_integration.observability.audit_log import open_audit_log
         from app_integration.secret_store.store import SecretStore
+        from app_integration.sources.from_settings import build_sources
 
         settings = self.settings
         audit = open_audit_log(settings, self._accessor)
         store = SecretStore(
-            self._build_sources(),
+            build_sources(settings, lambda: self.session),
             audit,
             scope=settings.scope,
             declared=self._read_declared_names(),
@@ -283,25 +283,6 @@ class Client:
 
     def _accessor(self) -> str | None:
         return getattr(self._session, "accessor_hmac", None)
-
-    def _build_sources(self) -> list[Source]:
-        return [self._build_source(name) for name in self.settings.source_order]
-
-    def _build_source(self, name: str) -> Source:
-        settings = self.settings
-        if name == "vault":
-            from app_integration.sources.vault import VaultSource
-
-            return VaultSource(self.session, settings.scope)
-        if name == "rendered":
-            from app_integration.sources.rendered import RenderedSource
-
-            return RenderedSource(settings.require_rendered_file())
-        if name == "dotenv":
-            from app_integration.sources.dotenv import DotenvSource
-
-            return DotenvSource(settings.dotenv_file)
-        raise ConfigurationError(f"unknown source {name!r}; check STRONGROOM_SOURCES")
 
 
 def _record_key_check(outcome: str) -> None:
