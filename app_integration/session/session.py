@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import logging
-import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from http import HTTPStatus
 from pathlib import Path
@@ -14,7 +12,7 @@ from typing import Any, Self
 
 from app_integration._internal import fork_safety
 from app_integration.auth.from_settings import build_auth_method
-from app_integration.auth.methods import AuthMethod, Send, Token
+from app_integration.auth.methods import AuthMethod, Token
 from app_integration.errors import (
     AccessDenied,
     RequestRefused,
@@ -23,13 +21,13 @@ from app_integration.errors import (
 )
 from app_integration.observability import metrics
 from app_integration.session.call import Call, record_orphan_lease
+from app_integration.session.connection import Connection, connect_http
 from app_integration.session.retry import Retry
 from app_integration.session.token_manager import TokenManager
 from app_integration.session.token_renewer import TokenRenewer
 from app_integration.settings import Limits, Settings
 from app_integration.transport import answers
-from app_integration.transport.failover import FailoverTransport
-from app_integration.transport.http import HiddenBody, RequestSender, Transport
+from app_integration.transport.http import HiddenBody, RequestSender
 
 log = logging.getLogger(__name__)
 #: Seconds that revoking the token may take, so that a process does not wait for a server to exit.
@@ -79,57 +77,36 @@ class Session:
 
         """
         self._addresses = (address, *extra_addresses)
-        self._cacert = cacert
-        self._certificate = certificate
-        self._namespace = namespace
-        self._connect = connect or self._connect_http
-        self._through = wrap_sender
         self._auth_method = auth_method
         self._limits = limits or Limits()
+        self._connect = connect or partial(
+            connect_http,
+            self._addresses,
+            cacert=cacert,
+            certificate=certificate,
+            namespace=namespace,
+            connect_timeout=self._limits.connect_timeout,
+            wrap_sender=wrap_sender,
+        )
         self._clock = clock
         self._retry = Retry(self._limits, clock, sleep)
         self.reset_after_fork()
-        self._get_transport()  # so that a certificate that cannot be read is an error here
+        self._connection.open()  # so that a certificate that cannot be read is an error here
         fork_safety.reset_in_child(self)
 
     def reset_after_fork(self) -> None:
         """Drop connections and token, and recreate the locks. A forked child logs in for itself."""
-        self._opening = threading.Lock()
-        self._transport: RequestSender | None = None
+        self._connection = Connection(self._connect, self._clock)
         self._tokens = TokenManager(
             self._auth_method,
             ", ".join(self._addresses),
-            self._open_connection,
+            self._connection.open_for_login,
             self._limits,
             self._clock,
         )
-        self._renewer = TokenRenewer(self._tokens, self._send_until, self._deadline, self._limits)
-
-    def _get_transport(self) -> RequestSender:
-        """Return the sender of this process; open it on first use, also after a fork.
-
-        Raises:
-            ConfigurationError: If a certificate cannot be read.
-
-        """
-        with self._opening:
-            if self._transport is None:
-                self._transport = self._connect()
-            return self._transport
-
-    def _connect_http(self) -> RequestSender:
-        senders = [
-            Transport(
-                address,
-                cacert=self._cacert,
-                certificate=self._certificate,
-                namespace=self._namespace,
-                connect_timeout=self._limits.connect_timeout,
-            )
-            for address in self._addresses
-        ]
-        sender = senders[0] if len(senders) == 1 else FailoverTransport(senders)
-        return self._through(sender) if self._through else sender
+        self._renewer = TokenRenewer(
+            self._tokens, self._connection.send_until, self._deadline, self._limits
+        )
 
     @property
     def accessor_hmac(self) -> str | None:
@@ -206,13 +183,12 @@ class Session:
         token = self._tokens.close()
         if token is not None:
             self._revoke(token)
-        if self._transport is not None:
-            self._transport.close()
+        self._connection.close()
 
     def _revoke(self, token: Token) -> None:
         deadline = self._clock() + min(CLOSE_SECONDS, self._limits.deadline)
         try:
-            self._send_until(deadline)("POST", "auth/token/revoke-self", {}, token=token)
+            self._connection.send(deadline, "POST", "auth/token/revoke-self", {}, token=token)
         except StrongroomError as error:
             log.info(
                 "could not revoke the Vault token; it stays valid until its TTL ends: %s", error
@@ -265,10 +241,8 @@ class Session:
         return token is self._tokens.cached_token and self._renewer.is_valid(token, deadline)
 
     def _send_call(self, call: Call, token: Token, deadline: float) -> dict[str, Any]:
-        sender = self._transport or self._get_transport()
         try:
-            return self._send(
-                sender,
+            return self._connection.send(
                 deadline,
                 call.method,
                 call.path,
@@ -279,36 +253,6 @@ class Session:
         except ServerError as error:
             record_orphan_lease(call, error)
             raise
-
-    def _send_until(self, deadline: float) -> Send:
-        """Return a function that sends over the session's connection until *deadline*."""
-        return partial(self._send, self._transport or self._get_transport(), deadline)
-
-    @contextmanager
-    def _open_connection(self, deadline: float) -> Iterator[Send]:
-        """Yield a function that sends over a connection of its own until *deadline*."""
-        with closing(self._connect()) as sender:
-            yield partial(self._send, sender, deadline)
-
-    def _send(
-        self,
-        sender: RequestSender,
-        deadline: float,
-        method: str,
-        path: str,
-        body: Mapping[str, Any] | None = None,
-        *,
-        token: Token | None = None,
-        wrap_ttl: int | None = None,
-    ) -> dict[str, Any]:
-        return sender.send(
-            method,
-            path,
-            timeout=max(deadline - self._clock(), 0.001),
-            token=token.value if token else None,
-            body=None if body is None else HiddenBody(body),
-            wrap_ttl=wrap_ttl,
-        )
 
 
 def open_session(settings: Settings) -> Session:

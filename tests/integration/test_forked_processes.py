@@ -147,7 +147,7 @@ def locks() -> list[Any]:
     return [
         *(client._lock, default_client._lock, redaction.live._lock, keyring._read._lock),
         *(
-            session._opening,
+            session._connection._lock,
             session._tokens._lock,
             session._tokens._logins._lock,
             store._access_recorder._audit._lock,
