@@ -13,7 +13,7 @@ from rich.console import Console
 from app_integration._internal.cli import ArgumentParser
 from app_integration.errors import StrongroomError
 from app_integration.names import Environment, Scope
-from console.local import ServiceDeployment
+from console.service_deployment import ServiceDeployment
 from console.steps import Steps
 from vault.declare import load
 from vault.runtime import ports

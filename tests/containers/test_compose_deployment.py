@@ -30,8 +30,9 @@ from app_integration.testing.ports import free_ports
 from console import operate
 from console.adoption import Adoption
 from console.compose_init import ROOT as INSIDE
-from console.local import LocalDeployment, ServiceDeployment, UpResult
+from console.local import LocalDeployment
 from console.runtimes import select_runtime
+from console.service_deployment import ServiceDeployment, UpResult
 from examples.gaara_store.config import StoreConfig
 from examples.gaara_store.keys import KEYS_LOST
 from tests.support.processes.adoption_worker import NAME
