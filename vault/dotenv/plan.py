@@ -16,6 +16,7 @@ from vault.declare.edit.service_file import Spec
 from vault.declare.faults import listed, nearest
 from vault.declare.schema.model import Derived, SecretSource
 from vault.dotenv.classify import Kind, Verdict, classify
+from vault.dotenv.declared_variables import DeclaredVariables, declared_variables
 from vault.dotenv.parse import DotenvFile, DotenvRejected, Variable
 from vault.dotenv.proof import values_equal
 from vault.dotenv.text import secret_comments, setting_text
@@ -69,48 +70,6 @@ class ImportPlan:
     def variables(self, kind: Kind) -> list[str]:
         """Return the names of the variables of one kind, in the order of the file."""
         return [name for name in self.file.variables if self.kinds[name] is kind]
-
-
-@dataclass(frozen=True, slots=True)
-class DeclaredVariables:
-    """Declared secrets and settings of a service, by environment variable.
-
-    Attributes:
-        scope: Service and environment.
-        secrets: Variable → name and source of the secret, in any environment.
-        settings: Variable → name of the setting.
-        values: Setting name → its value in this environment.
-        adopted: Names of the adopted secrets, whose password Vault sets.
-
-    """
-
-    scope: Scope
-    secrets: Mapping[str, tuple[str, SecretSource]]
-    settings: Mapping[str, str]
-    values: Mapping[str, str | int | bool]
-    adopted: Collection[str] = ()
-
-    def secret_name(self, variable: str) -> str | None:
-        """Return the secret of *variable* in this environment, or None if there is none."""
-        name, source = self.secrets.get(variable, (None, None))
-        return name if source and self.scope.environment in source.environments else None
-
-
-def declared_variables(declaration: Declaration, scope: Scope) -> DeclaredVariables:
-    """Return the declared secrets and settings of the service by environment variable.
-
-    Raises:
-        ConfigurationError: If the service is not declared, or does not run in that environment.
-
-    """
-    service = declaration.service(scope.service)
-    return DeclaredVariables(
-        scope=scope,
-        secrets={names.variable_name(name): (name, spec) for name, spec in service.secrets.items()},
-        settings={names.variable_name(name): name for name in service.settings},
-        values=declaration.settings(scope),
-        adopted=tuple(declaration.adopted(scope)),
-    )
 
 
 def make_plan(

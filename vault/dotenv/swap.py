@@ -19,7 +19,8 @@ from app_integration.names import Scope
 from vault.declare.declaration import Declaration
 from vault.dotenv import parse
 from vault.dotenv.classify import Kind
-from vault.dotenv.plan import DeclaredVariables, ImportPlan, declared_variables
+from vault.dotenv.declared_variables import DeclaredVariables, declared_variables
+from vault.dotenv.plan import ImportPlan
 from vault.dotenv.proof import Read, verify_values
 from vault.dotenv.text import assignment, remove_secrets
 from vault.dotenv.worktree import check_ignored

@@ -1,0 +1,53 @@
+"""Environment variables of the secrets and settings that a service declares."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+
+from app_integration import names
+from app_integration.names import Scope
+from vault.declare.declaration import Declaration
+from vault.declare.schema.model import SecretSource
+
+
+@dataclass(frozen=True, slots=True)
+class DeclaredVariables:
+    """Declared secrets and settings of a service, by environment variable.
+
+    Attributes:
+        scope: Service and environment.
+        secrets: Variable → name and source of the secret, in any environment.
+        settings: Variable → name of the setting.
+        values: Setting name → its value in this environment.
+        adopted: Names of the adopted secrets, whose password Vault sets.
+
+    """
+
+    scope: Scope
+    secrets: Mapping[str, tuple[str, SecretSource]]
+    settings: Mapping[str, str]
+    values: Mapping[str, str | int | bool]
+    adopted: Collection[str] = ()
+
+    def secret_name(self, variable: str) -> str | None:
+        """Return the secret of *variable* in this environment, or None if there is none."""
+        name, source = self.secrets.get(variable, (None, None))
+        return name if source and self.scope.environment in source.environments else None
+
+
+def declared_variables(declaration: Declaration, scope: Scope) -> DeclaredVariables:
+    """Return the declared secrets and settings of the service by environment variable.
+
+    Raises:
+        ConfigurationError: If the service is not declared, or does not run in that environment.
+
+    """
+    service = declaration.service(scope.service)
+    return DeclaredVariables(
+        scope=scope,
+        secrets={names.variable_name(name): (name, spec) for name, spec in service.secrets.items()},
+        settings={names.variable_name(name): name for name in service.settings},
+        values=declaration.settings(scope),
+        adopted=tuple(declaration.adopted(scope)),
+    )
