@@ -8,7 +8,7 @@ from app_integration.errors import AccessDenied
 from app_integration.names import KV_MOUNT, Environment
 from app_integration.secret import Secret
 from tests.support.servers.deployment import Deployment
-from vault.declare.schema.model import Derived
+from vault.declare.schema.secret_sources import Derived
 from vault.reconcile.desired.desired import desired_resources
 from vault.reconcile.inputs import Inputs
 from vault.reconcile.planning.apply import ApplyFailed, apply

@@ -21,7 +21,7 @@ from tests.support.servers.deployment import Deployment
 from vault.declare.declaration import Declaration
 from vault.declare.load import load
 from vault.declare.schema.adopted import Adoption
-from vault.declare.schema.model import Given
+from vault.declare.schema.secret_sources import Given
 from vault.reconcile.desired.desired import desired_resources
 from vault.reconcile.inputs import Inputs
 from vault.reconcile.planning.apply import ApplyFailed, apply

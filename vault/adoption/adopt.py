@@ -26,7 +26,7 @@ from vault.declare.declaration import Declaration
 from vault.declare.edit import environment_file
 from vault.declare.schema.adopted import Adopted
 from vault.declare.schema.field_types import Endpoint
-from vault.declare.schema.model import Given, Source
+from vault.declare.schema.secret_sources import Given, Source
 from vault.dotenv.proof import Read
 from vault.dotenv.swap import Say
 from vault.reconcile.resources import read_data

@@ -15,9 +15,9 @@ from vault.declare.schema.model import (
     Deployment,
     EnvironmentDeclaration,
     ServiceDeclaration,
-    Source,
     find_type_error,
 )
+from vault.declare.schema.secret_sources import Source
 
 
 @dataclass(frozen=True, slots=True)

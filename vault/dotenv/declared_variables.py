@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from app_integration import names
 from app_integration.names import Scope
 from vault.declare.declaration import Declaration
-from vault.declare.schema.model import SecretSource
+from vault.declare.schema.secret_sources import SecretSource
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from app_integration.secret import Secret
 from vault.declare.declaration import Declaration
 from vault.declare.edit.service_file import Spec
 from vault.declare.faults import listed, nearest
-from vault.declare.schema.model import Derived, SecretSource
+from vault.declare.schema.secret_sources import Derived, SecretSource
 from vault.dotenv.classify import Kind, Verdict, classify
 from vault.dotenv.declared_variables import DeclaredVariables, declared_variables
 from vault.dotenv.parse import DotenvFile, DotenvRejected, Variable

@@ -25,7 +25,8 @@ from vault.declare.declaration import Declaration
 from vault.declare.load import load
 from vault.declare.schema.adopted import Adoption
 from vault.declare.schema.field_types import Endpoint
-from vault.declare.schema.model import Derived, Generated, ServiceDeclaration
+from vault.declare.schema.model import ServiceDeclaration
+from vault.declare.schema.secret_sources import Derived, Generated
 from vault.reconcile.desired.desired import desired_resources
 from vault.reconcile.inputs import Inputs
 from vault.reconcile.planning import plan_file

@@ -6,16 +6,14 @@ the wrong type. So write it for the person who edits the file. Durations are in 
 
 from __future__ import annotations
 
-import string
 from collections.abc import Mapping
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, ValidationInfo, field_validator
 
-from app_integration.names import Environment
-from vault.declare import derived, durations
+from vault.declare import durations
 from vault.declare.faults import InvalidValue, shown
-from vault.declare.schema.adopted import Adopted, Adoption
+from vault.declare.schema.adopted import Adoption
 from vault.declare.schema.base import Section
 from vault.declare.schema.field_types import (
     FORMATS,
@@ -47,72 +45,12 @@ from vault.declare.schema.logins import (
     ServiceLogin,
 )
 from vault.declare.schema.people import Lockout, PasswordPolicy, Person, Quota
-
-#: Characters of a generated secret. With the minimum length of 32 characters each alphabet gives
-#: 128 bits or more.
-ALPHABETS = {
-    "alphanumeric": string.ascii_letters + string.digits,
-    "hex": "0123456789abcdef",
-    "urlsafe": string.ascii_letters + string.digits + "-_",
-}
+from vault.declare.schema.secret_sources import SecretSource
 
 #: Database role that a service uses if it specifies none.
 DEFAULT_ROLE = "default"
 
 _TYPES: dict[str, type] = {"text": str, "integer": int, "boolean": bool}
-
-
-class _Source(Section):
-    description: str = Field("", description="text: what the secret is for")
-    environments: Annotated[tuple[EnvironmentName, ...], AfterValidator(distinct)] = Field(
-        tuple(Environment), description="a list of the environments that have this secret"
-    )
-
-
-class Given(_Source):
-    """A secret whose value an operator or an import provides."""
-
-    source: Literal["given"] = Field(description="given, generated or derived")
-    rotate_every: RotationPeriod | None = Field(None, description="a duration such as 90d")
-
-
-class Generated(_Source):
-    """A secret with a random value, which apply writes only if the secret has no value."""
-
-    source: Literal["generated"] = Field(description="given, generated or derived")
-    length: int = Field(ge=32, le=1024, description="a whole number of characters from 32 to 1024")
-    alphabet: Literal["alphanumeric", "hex", "urlsafe"] = Field(
-        "alphanumeric", description="alphanumeric, hex or urlsafe"
-    )
-    rotate_every: RotationPeriod | None = Field(None, description="a duration such as 90d")
-
-
-class Derived(_Source):
-    """A secret composed of other secrets.
-
-    It changes whenever they do, so it has no rotation period.
-    """
-
-    rotate_every: ClassVar[None] = None
-
-    source: Literal["derived"] = Field(description="given, generated or derived")
-    format: str = Field(description="text with {secret-name} where values of secrets go")
-
-    @field_validator("format")
-    @classmethod
-    def _well_formed(cls, value: str) -> str:
-        derived.references(value)
-        return value
-
-    @property
-    def references(self) -> tuple[str, ...]:
-        """Return the names of the secrets in the format."""
-        return derived.references(self.format)
-
-
-SecretSource = Annotated[Given | Generated | Derived, Field(discriminator="source")]
-#: Source of a secret in one environment.
-Source = Given | Generated | Derived | Adopted
 
 
 class TransitKey(Section):

@@ -11,7 +11,7 @@ from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
 from vault.declare.faults import FieldError, InvalidValue, Loc, kind, listed, nearest, shown
-from vault.declare.schema.model import Given
+from vault.declare.schema.secret_sources import Given
 
 _KEY = "[key]"  # the marker that pydantic adds to the location of an error in a mapping's key
 _QUOTED = re.compile(r"'([^']*)'")

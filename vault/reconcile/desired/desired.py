@@ -13,14 +13,12 @@ from vault.declare.declaration import Declaration
 from vault.declare.schema.adopted import Adopted
 from vault.declare.schema.model import (
     DEFAULT_ROLE,
-    Derived,
     EnvironmentDeclaration,
-    Generated,
     ServiceDeclaration,
-    Source,
     Tokens,
 )
 from vault.declare.schema.model import DatabaseRole as Role
+from vault.declare.schema.secret_sources import Derived, Generated, Source
 from vault.reconcile.desired import identities, people, static_users
 from vault.reconcile.inputs import Inputs
 from vault.reconcile.lifetimes import longest_lifetime

@@ -12,7 +12,7 @@ from app_integration.names import COMPOSED_KEY, KV_MOUNT, VALUE_KEY, check_secre
 from app_integration.secret import Secret
 from app_integration.session.session import Session
 from vault.declare import derived, durations
-from vault.declare.schema.model import ALPHABETS
+from vault.declare.schema.secret_sources import ALPHABETS
 from vault.reconcile.inputs import Inputs
 from vault.reconcile.resources import Fields, ReadSession, read_data
 
@@ -167,7 +167,7 @@ def generated_value(name: str, length: int, alphabet: str) -> SecretValue:
     Args:
         name: Path below the mount.
         length: Number of characters.
-        alphabet: Name of an alphabet in :data:`vault.declare.schema.model.ALPHABETS`.
+        alphabet: Name of an alphabet in :data:`vault.declare.schema.secret_sources.ALPHABETS`.
 
     """
     characters = ALPHABETS[alphabet]

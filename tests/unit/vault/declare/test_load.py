@@ -14,7 +14,7 @@ from vault.declare import durations, load
 from vault.declare.declaration import Declaration
 from vault.declare.faults import DeclarationError
 from vault.declare.schema.field_types import Endpoint
-from vault.declare.schema.model import ALPHABETS, Derived, Generated, Given
+from vault.declare.schema.secret_sources import ALPHABETS, Derived, Generated, Given
 from vault.declare.yaml import document
 
 BASE = Path(__file__).parents[3] / "faults" / "declare" / "base"
