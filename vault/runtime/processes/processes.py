@@ -6,7 +6,6 @@ that no signal is sent to another process that got the same pid later.
 
 from __future__ import annotations
 
-import atexit
 import json
 import os
 import pwd
@@ -23,6 +22,8 @@ import psutil
 from app_integration._internal.private_file import write_private
 from app_integration.errors import ConfigurationError, StrongroomError
 from vault.runtime.layout import Layout
+from vault.runtime.processes import children
+from vault.runtime.processes.process_group import ProcessGroup, is_alive, send_signal
 from vault.runtime.processes.program import Program, Record, Running
 from vault.runtime.runtime import StartFailed
 
@@ -43,23 +44,6 @@ _EXEC_AFTER_LINE: Final = (
 #: Suffix of the record of a setup program, which exits before the server of that name is started.
 _SETUP: Final = "-setup"
 _ENVIRONMENT: Final = {"PATH": "/usr/local/bin:/usr/bin:/bin", "LANG": "C.UTF-8"}
-
-#: Children of this Python process by pid. They are referenced here because they must be reaped, and
-#: because Python warns when a Popen is deleted while its process runs.
-_children: dict[int, subprocess.Popen[bytes]] = {}
-
-
-def _detach_children() -> None:
-    """Mark running children as ended, otherwise Python would warn of each when it exits.
-
-    They are meant to outlive this process.
-    """
-    for child in _children.values():
-        if child.poll() is None:
-            child.returncode = 0
-
-
-atexit.register(_detach_children)
 
 
 class StopFailed(StrongroomError):
@@ -117,7 +101,7 @@ class ProcessManager:
             return running
         self.stop(program.name)
         child, record = self._spawn(program, program.name)
-        _children[child.pid] = child
+        children.keep(child)
         return record.running(program.name)
 
     def run_and_wait(self, program: Program, timeout: float) -> None:
@@ -149,7 +133,7 @@ class ProcessManager:
     def find(self, name: str) -> Running | None:
         """Return the process *name*, or None if it is not running."""
         record = self._read(name)
-        return record.running(name) if record and _leader(record) else None
+        return record.running(name) if record and ProcessGroup(record).find_leader() else None
 
     def names(self) -> list[str]:
         """Return the names of all processes that were started and not stopped, even if dead."""
@@ -177,14 +161,15 @@ class ProcessManager:
         record = self._read(name)
         if record is None:
             return
-        members = _members(record)
+        group = ProcessGroup(record)
+        members = group.find_running()
         for member in members:
-            if _in_group(member, record):
-                _signal(member, record.stop_signal)
+            if group.contains(member):
+                send_signal(member, record.stop_signal)
         left = self._wait_for_exit(members, timeout)
-        left = left or _members(record)  # because the others may have started some meanwhile
+        left = left or group.find_running()  # because the others may have started some meanwhile
         for member in left:
-            _signal(member, signal.SIGKILL)
+            send_signal(member, signal.SIGKILL)
         if stuck := self._wait_for_exit(left, KILL_SECONDS):
             pids = ", ".join(str(member.pid) for member in stuck)
             raise StopFailed(
@@ -278,7 +263,7 @@ class ProcessManager:
     def _wait_for_exit(self, members: list[psutil.Process], timeout: float) -> list[psutil.Process]:
         """Return those of *members* that are running after *timeout* seconds."""
         deadline = self._clock() + timeout
-        while (left := [member for member in members if _is_alive(member)]) and (
+        while (left := [member for member in members if is_alive(member)]) and (
             self._clock() < deadline
         ):
             self._sleep(POLL_SECONDS)
@@ -290,62 +275,3 @@ def _user_options(user: str | None) -> dict[str, Any]:
         return {}
     entry = pwd.getpwnam(user)
     return {"user": entry.pw_uid, "group": entry.pw_gid, "extra_groups": []}
-
-
-def _is_alive(process: psutil.Process) -> bool:
-    """Return whether *process* is running, and reap it if it is a dead child of this process."""
-    try:
-        alive = process.is_running() and process.status() != psutil.STATUS_ZOMBIE
-    except psutil.NoSuchProcess:
-        alive = False
-    if not alive and (child := _children.pop(process.pid, None)):
-        child.wait()
-    return alive
-
-
-def _leader(record: Record) -> psutil.Process | None:
-    try:
-        process = psutil.Process(record.pid)
-        return process if record.matches(process) and _is_alive(process) else None
-    except psutil.NoSuchProcess:
-        return None
-
-
-def _members(record: Record) -> list[psutil.Process]:
-    """Return the running processes of *record*: its process group, and all descendants.
-
-    The kernel does not reuse a pid while a process group has it as its id. So if another process
-    has the pid now, the group has ended. If no process has it, the group's members are ours.
-    """
-    members: dict[int, psutil.Process] = {}
-    for process in _group(record):
-        members[process.pid] = process
-        try:
-            members.update({child.pid: child for child in process.children(recursive=True)})
-        except psutil.NoSuchProcess:
-            continue
-    return [process for process in members.values() if _is_alive(process)]
-
-
-def _group(record: Record) -> list[psutil.Process]:
-    try:
-        if not record.matches(psutil.Process(record.pid)):
-            return []
-    except psutil.NoSuchProcess:
-        if psutil.boot_time() > record.created:
-            return []
-    return [process for process in psutil.process_iter() if _in_group(process, record)]
-
-
-def _in_group(process: psutil.Process, record: Record) -> bool:
-    try:
-        return os.getpgid(process.pid) == record.pid
-    except (ProcessLookupError, PermissionError):
-        return False
-
-
-def _signal(process: psutil.Process, number: int) -> None:
-    try:
-        process.send_signal(number)
-    except psutil.NoSuchProcess:
-        return
