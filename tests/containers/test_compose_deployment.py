@@ -433,7 +433,7 @@ def test_containers_of_another_clone_with_the_same_name_are_not_changed(tmp_path
     local = LocalDeployment(layout, ports, load(), SERVICE, ContainerRuntime)
     stack = Stack(local)
     labels = {
-        f"{LABEL}.project": stack.servers.project,
+        f"{LABEL}.project": stack.servers.project.name,
         f"{LABEL}.project.working_dir": str(tmp_path / "another-clone"),
         f"{LABEL}.service": "vault",
     }

@@ -32,7 +32,7 @@ class Stack:
         """Run ``docker compose`` as a user would."""
         ports = {setting(name): str(port) for name, port in self.local.ports.by_name().items()}
         return subprocess.run(
-            ["docker", "compose", "--project-name", self.servers.project, *arguments],  # noqa: S607
+            ["docker", "compose", "--project-name", self.servers.project.name, *arguments],  # noqa: S607
             cwd=ROOT,
             env={**os.environ, **ports},
             stdin=subprocess.DEVNULL,
@@ -72,7 +72,7 @@ class Stack:
 
     @property
     def _project_filter(self) -> dict[str, str]:
-        return {"label": f"{LABEL}.project={self.servers.project}"}
+        return {"label": f"{LABEL}.project={self.servers.project.name}"}
 
 
 def find_in_image(name: str, texts: Iterable[str]) -> set[str]:

@@ -44,7 +44,7 @@ def eventually(check: Callable[[], bool], what: str, seconds: float = 60.0) -> N
 @contextmanager
 def container(servers: ContainerRuntime, service: str) -> Iterator[Any]:
     """Yield the container of *service*, an object of the engine's client."""
-    labels = [f"{LABEL}.project={servers.project}", f"{SERVICE}={service}"]
+    labels = [f"{LABEL}.project={servers.project.name}", f"{SERVICE}={service}"]
     with open_engine() as engine:
         (found,) = engine.containers.list(all=True, filters={"label": labels})
         yield found

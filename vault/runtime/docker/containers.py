@@ -1,49 +1,34 @@
 """Container runtime: the deployment of ``docker-compose.yml``, run from this machine.
 
-The engine starts the servers, and its service ``apply`` applies the declaration. This module calls
-the engine, reports why a container failed, and copies what this machine needs out of the volumes:
-credentials, passwords and configs.
+The engine starts the servers, and its service ``apply`` applies the declaration. This module starts
+and stops the compose project, and copies what this machine needs out of the volumes: credentials,
+passwords and configs.
 """
 
 from __future__ import annotations
 
-import os
 import shutil
-import subprocess
 import time
-from collections.abc import Mapping
 from contextlib import AbstractContextManager, suppress
-from pathlib import Path, PurePosixPath
-from typing import Any, Final
+from pathlib import PurePosixPath
+from typing import Final
 
-from app_integration.errors import ConfigurationError
 from app_integration.names import Scope
-from vault.runtime.docker.compose import (
-    LABEL,
-    PROJECT,
-    SERVICE,
-    TITLES,
-    project_name,
-    sort_by_dependency,
-    to_status,
-)
+from vault.runtime.docker.compose import TITLES, project_name, to_status
+from vault.runtime.docker.compose_project import ComposeProject
 from vault.runtime.docker.engine import (
-    TAIL_LINES,
     USE_EMBEDDED,
     NoEngine,
-    failure_reason,
-    is_healthy,
     log_tail,
     open_engine,
     require_engine,
     unpack,
 )
 from vault.runtime.layout import Layout
-from vault.runtime.ports import Ports, check_free, setting
+from vault.runtime.ports import Ports, check_free
 from vault.runtime.processes.lock import Lock
 from vault.runtime.runtime import Progress, StartFailed, StartResult, Status, no_progress
 
-_FOLDER: Final = f"{LABEL}.project.working_dir"
 #: The deployment's folder in the one-shot services, which mount all of its volumes.
 INSIDE: Final = PurePosixPath("/strongroom")
 _CONFIG: Final = "app.yaml"
@@ -77,7 +62,7 @@ class ContainerRuntime:
         self.layout = layout
         self.ports = ports
         self.scope = scope
-        self.project = project_name(layout.root)
+        self.project = ComposeProject(project_name(layout.root), ports)
         self._lock = Lock(layout)
 
     def exclusive(self) -> AbstractContextManager[None]:
@@ -107,8 +92,8 @@ class ContainerRuntime:
         """
         require_engine()
         with self.exclusive():
-            self._reject_other_clone()
-            before = self._running()
+            self.project.reject_other_clone()
+            before = self.project.running_services()
             if not before:
                 check_free(self.ports)
             with progress("images"):
@@ -119,7 +104,7 @@ class ContainerRuntime:
             self.copy(*COPIED)
         # Only a new secrets server issues another secret-id.
         has_lost_data = old_secret_id not in (b"", self._copied_secret_id())
-        return StartResult(tuple(sorted(self._running() - before)), None, has_lost_data)
+        return StartResult(self._started_since(before), None, has_lost_data)
 
     def _copied_secret_id(self) -> bytes:
         """Return the service's secret-id, or nothing if there is no copy of it."""
@@ -128,21 +113,14 @@ class ContainerRuntime:
 
     def _up(self, before: frozenset[str]) -> None:
         try:
-            self._compose("up", "--wait", "--detach")
+            self.project.run("up", "--wait", "--detach")
         except StartFailed as failed:
-            failures = self._failures() or [failed]
-            self.stop_started(StartResult(tuple(sorted(self._running() - before)), None))
+            failures = self.project.failures() or [failed]
+            self.stop_started(StartResult(self._started_since(before), None))
             raise failures[0] from None
 
-    def _failures(self) -> list[StartFailed]:
-        """Return an error for each failed container, causes before consequences."""
-        with open_engine() as engine:
-            found = {each.labels[SERVICE]: each for each in self._containers(engine)}
-            return [
-                StartFailed(name, failure_reason(found[name]), log_tail(found[name]))
-                for name in sort_by_dependency(found)
-                if failure_reason(found[name])
-            ]
+    def _started_since(self, before: frozenset[str]) -> tuple[str, ...]:
+        return tuple(sorted(self.project.running_services() - before))
 
     def stop_started(self, started: StartResult) -> None:
         """Stop the services that *started* names.
@@ -150,10 +128,10 @@ class ContainerRuntime:
         If no other service is running, stop the container ``network`` too, which publishes the
         ports.
         """
-        if self._running() <= set(started.servers):
-            self._compose("stop")
+        if self.project.running_services() <= set(started.servers):
+            self.project.run("stop")
         else:
-            self._compose("stop", *started.servers)
+            self.project.run("stop", *started.servers)
 
     def stop(self, progress: Progress = no_progress) -> tuple[str, ...]:
         """Remove the containers and volumes, and return the services that were running.
@@ -172,10 +150,10 @@ class ContainerRuntime:
         """
         require_engine()
         with self.exclusive():
-            self._reject_other_clone()
-            running = tuple(sorted(self._running()))
+            self.project.reject_other_clone()
+            running = tuple(sorted(self.project.running_services()))
             with progress("containers"):
-                self._compose("down", "--volumes", "--remove-orphans")
+                self.project.run("down", "--volumes", "--remove-orphans")
             for name in COPIED:
                 shutil.rmtree(self.layout.root / name, ignore_errors=True)
             self.layout.runtime.unlink(missing_ok=True)
@@ -186,9 +164,10 @@ class ContainerRuntime:
         require_engine()
         numbers = self.ports.by_name()
         with open_engine() as engine:
-            found = {each.labels[SERVICE]: each.attrs["State"] for each in self._containers(engine)}
+            found = self.project.containers_by_service(engine)
+            states = {name: each.attrs["State"] for name, each in found.items()}
         return tuple(
-            to_status(name, title, numbers.get(name, 0), found.get(name, {}))
+            to_status(name, title, numbers.get(name, 0), states.get(name, {}))
             for name, title in TITLES.items()
         )
 
@@ -206,7 +185,7 @@ class ContainerRuntime:
 
         """
         with open_engine() as engine:
-            found = {each.labels[SERVICE]: each for each in self._containers(engine)}
+            found = self.project.containers_by_service(engine)
             if "agent" not in found:
                 reason = "there is no such container; start it with: make vault-up"
                 raise StartFailed("agent", reason, "")
@@ -251,7 +230,7 @@ class ContainerRuntime:
 
         """
         with open_engine() as engine:
-            found = {each.labels[SERVICE]: each for each in self._containers(engine)}
+            found = self.project.containers_by_service(engine)
             if "apply" not in found:
                 reason = "there is no such container; start it with: make vault-up"
                 raise StartFailed("apply", reason, "")
@@ -259,70 +238,14 @@ class ContainerRuntime:
                 chunks, _ = found["apply"].get_archive(str(INSIDE / name))
                 unpack(b"".join(chunks), (self.layout.root / name).parent)
 
-    def _reject_other_clone(self) -> None:
-        """Raise an error if containers of the same project were started from another clone."""
-        with open_engine() as engine:
-            folders = {each.labels.get(_FOLDER, "") for each in self._containers(engine)}
-        for folder in sorted(folders - {""}):
-            if Path(folder).resolve() != PROJECT:
-                raise ConfigurationError(
-                    f"the containers {self.project} were started from {folder}, and this command "
-                    "would erase their data; stop them there first: make vault-down"
-                )
-
     def _ensure_images(self) -> None:
         """Build the project's image from the current code, and pull the images that are missing."""
         try:
-            self._compose("build", "--quiet")
-            self._compose("pull", "--policy=missing", "--ignore-buildable", "--quiet")
+            self.project.run("build", "--quiet")
+            self.project.run("pull", "--policy=missing", "--ignore-buildable", "--quiet")
         except StartFailed as failed:
             raise NoEngine(
                 "an image is not available; make a registry reachable, or run "
                 f"python -m tests.images.build and follow its output; {USE_EMBEDDED}\n"
                 f"{failed.log_tail}"
             ) from None
-
-    def _compose(self, *arguments: str) -> None:
-        """Run ``docker compose`` with the deployment's name and ports, and hide its output.
-
-        Raises:
-            StartFailed: If it fails. The error contains the end of its output.
-
-        """
-        done = subprocess.run(
-            ["docker", "compose", "--project-name", self.project, *arguments],  # noqa: S607 (the user's own)
-            cwd=PROJECT,
-            env={**os.environ, **self._variables()},
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        if done.returncode:
-            tail = "\n".join(done.stderr.splitlines()[-TAIL_LINES:])
-            raise StartFailed(
-                f"docker compose {arguments[0]}", f"exit code {done.returncode}", tail
-            )
-
-    def _variables(self) -> Mapping[str, str]:
-        """Return the variables for ``docker-compose.yml``."""
-        numbers = {setting(name): str(port) for name, port in self.ports.by_name().items()}
-        image = os.environ.get("VAULT_IMAGE", "")
-        binary = "vault" if image.rpartition("/")[2].partition(":")[0] == "vault" else "bao"
-        return {**numbers, "VAULT_BINARY": binary}
-
-    def _running(self) -> frozenset[str]:
-        """Return the services that are running and healthy, without the one-shot ones."""
-        with open_engine() as engine:
-            found = self._containers(engine)
-        return frozenset(
-            each.labels[SERVICE]
-            for each in found
-            if each.labels[SERVICE] in TITLES and is_healthy(each.attrs["State"])
-        )
-
-    def _containers(self, engine: Any) -> list[Any]:
-        """Return every container of this deployment, also those that are not running."""
-        labels = {"label": f"{LABEL}.project={self.project}"}
-        found: list[Any] = engine.containers.list(all=True, filters=labels, ignore_removed=True)
-        return found

@@ -1,0 +1,109 @@
+"""Compose project of one deployment: its containers, and the command ``docker compose``."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final
+
+from app_integration.errors import ConfigurationError
+from vault.runtime.docker.compose import LABEL, PROJECT, SERVICE, TITLES, sort_by_dependency
+from vault.runtime.docker.engine import (
+    TAIL_LINES,
+    failure_reason,
+    is_healthy,
+    log_tail,
+    open_engine,
+)
+from vault.runtime.ports import Ports, setting
+from vault.runtime.runtime import StartFailed
+
+_FOLDER: Final = f"{LABEL}.project.working_dir"
+
+
+class ComposeProject:
+    """Project *name* of ``docker-compose.yml``, whose servers are published on *ports*."""
+
+    def __init__(self, name: str, ports: Ports) -> None:
+        self.name = name
+        self._ports = ports
+
+    def run(self, *arguments: str) -> None:
+        """Run ``docker compose`` with the project's name and ports, and hide its output.
+
+        Args:
+            *arguments: the command of compose, and its arguments.
+
+        Raises:
+            StartFailed: If it fails. The error contains the end of its output.
+
+        """
+        done = subprocess.run(
+            ["docker", "compose", "--project-name", self.name, *arguments],  # noqa: S607 (the user's own)
+            cwd=PROJECT,
+            env={**os.environ, **self._variables()},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if done.returncode:
+            tail = "\n".join(done.stderr.splitlines()[-TAIL_LINES:])
+            raise StartFailed(
+                f"docker compose {arguments[0]}", f"exit code {done.returncode}", tail
+            )
+
+    def containers(self, engine: Any) -> list[Any]:
+        """Return every container of the project, also those that are not running."""
+        labels = {"label": f"{LABEL}.project={self.name}"}
+        found: list[Any] = engine.containers.list(all=True, filters=labels, ignore_removed=True)
+        return found
+
+    def containers_by_service(self, engine: Any) -> dict[str, Any]:
+        """Return every container of the project by service."""
+        return {each.labels[SERVICE]: each for each in self.containers(engine)}
+
+    def running_services(self) -> frozenset[str]:
+        """Return the services that are running and healthy, without the one-shot ones."""
+        with open_engine() as engine:
+            found = self.containers(engine)
+        return frozenset(
+            each.labels[SERVICE]
+            for each in found
+            if each.labels[SERVICE] in TITLES and is_healthy(each.attrs["State"])
+        )
+
+    def failures(self) -> list[StartFailed]:
+        """Return an error for each failed container, causes before consequences."""
+        with open_engine() as engine:
+            found = self.containers_by_service(engine)
+            return [
+                StartFailed(name, failure_reason(found[name]), log_tail(found[name]))
+                for name in sort_by_dependency(found)
+                if failure_reason(found[name])
+            ]
+
+    def reject_other_clone(self) -> None:
+        """Check that no container of this project was started from another clone.
+
+        Raises:
+            ConfigurationError: If one was, because a command here would erase its data.
+
+        """
+        with open_engine() as engine:
+            folders = {each.labels.get(_FOLDER, "") for each in self.containers(engine)}
+        for folder in sorted(folders - {""}):
+            if Path(folder).resolve() != PROJECT:
+                raise ConfigurationError(
+                    f"the containers {self.name} were started from {folder}, and this command "
+                    "would erase their data; stop them there first: make vault-down"
+                )
+
+    def _variables(self) -> Mapping[str, str]:
+        """Return the variables for ``docker-compose.yml``."""
+        numbers = {setting(name): str(port) for name, port in self._ports.by_name().items()}
+        image = os.environ.get("VAULT_IMAGE", "")
+        binary = "vault" if image.rpartition("/")[2].partition(":")[0] == "vault" else "bao"
+        return {**numbers, "VAULT_BINARY": binary}
