@@ -27,7 +27,7 @@ from moto.server import ThreadedMotoServer
 from rich.console import Console
 
 from app_integration import default_client, get_secret
-from app_integration.testing.application import Application, on_server
+from app_integration.testing.application import Application, application_on_server
 from app_integration.testing.dev_server import RealServer, real_server
 from benchmarks.ratio import Case, Result, Run, measure, repeated, table
 
@@ -44,7 +44,7 @@ def cases() -> Iterator[Iterator[Case]]:
     with ExitStack() as stack:
         server = stack.enter_context(real_server("embedded"))
         folder = Path(stack.enter_context(TemporaryDirectory()))
-        app = stack.enter_context(on_server(server.address, server.root_token, folder))
+        app = stack.enter_context(application_on_server(server.address, server.root_token, folder))
         app.put(NAME, VALUE)
         yield _cases(app, server, stack.enter_context(_aws()))
 

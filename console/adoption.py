@@ -59,7 +59,7 @@ class Adoption:
         """
         confirm = self._announce if yes else self._announce_and_confirm
         with self._context(self._deliver) as context:
-            if not adopt.adopt(context, name, confirm, self._print):
+            if not adopt.adopt_secret(context, name, confirm, self._print):
                 self._print(f"{name} is already adopted: nothing was changed")
 
     def undo(self, name: str) -> None:
@@ -76,7 +76,7 @@ class Adoption:
 
         """
         with self._context(self._deliver) as context:
-            value = unadopt.undo(context, name, self._password_setter(), self._print)
+            value = unadopt.undo_adoption(context, name, self._password_setter(), self._print)
         if value is not None and self._is_local:
             url = parse_database_url(value, name)
             accounts = operate.local_deployment(self._root, self._scope.service).access.database
@@ -93,7 +93,7 @@ class Adoption:
 
         """
         with self._context(self._restart) as context:
-            unadopt.rotate(context, name, self._print)
+            unadopt.rotate_password(context, name, self._print)
 
     @contextmanager
     def _context(self, deliver: Callable[[], None]) -> Iterator[AdoptionContext]:
@@ -158,7 +158,7 @@ class Adoption:
             raise ConfigurationError(
                 f"{self._admin} does not contain a database URL; write one into it"
             ) from None
-        with database_user.connected(url) as connection:
+        with database_user.connect(url) as connection:
             yield connection
 
     def _deliver(self) -> None:

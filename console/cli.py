@@ -127,7 +127,7 @@ def plan(
     """Show what apply would change. Exit code 2 if there are changes."""
     removal = operate.prune_options(env, prune=prune, destroy=destroy_data or ())
     with operate.open_operator_session(env, root, "strongroom-plan") as session:
-        found = operate.make_plan(session, env, root, given, removal)
+        found = operate.build_environment_plan(session, env, root, given, removal)
     document = plan_file.document(found, parse_environment(env), removal)
     if file is not None:
         plan_file.save(file, document)
@@ -155,7 +155,9 @@ def apply(
     name = saved.environment if saved else str(env)
     removal = operate.prune_options(name, prune=prune, destroy=destroy_data or ())
     with operate.open_operator_session(name, root, "strongroom-apply") as session:
-        found = operate.make_plan(session, name, root, given, saved.prune if saved else removal)
+        found = operate.build_environment_plan(
+            session, name, root, given, saved.prune if saved else removal
+        )
         if saved is not None:
             saved.require_current(found)
         show_plan(out, found)
@@ -202,7 +204,7 @@ def import_env(
     """Move the secrets of a .env file to the server, and prove that they arrived."""
     deployment = env_files.EnvFiles(service, env, root, out)
     if finish:
-        deployment.finish(file)
+        deployment.finish_import(file)
     else:
         deployment.import_(file, secret or (), setting or ())
 

@@ -23,8 +23,8 @@ from vault.dotenv import export as dotenv_export
 from vault.dotenv import import_ as dotenv_import
 from vault.dotenv import parse, swap
 from vault.dotenv.classify import Kind
-from vault.dotenv.plan import Choices, make_plan
-from vault.dotenv.proof import Read, service_reader
+from vault.dotenv.plan import Choices, build_import_plan
+from vault.dotenv.proof import ReadSecret, service_reader
 from vault.reconcile.credentials import APPLY_ROLE
 
 
@@ -50,7 +50,7 @@ class EnvFiles:
             StrongroomError: If the file cannot be imported. See :mod:`vault.dotenv.import_`.
 
         """
-        plan = make_plan(
+        plan = build_import_plan(
             parse.read(file),
             operate.load_declaration(),
             self._scope,
@@ -67,7 +67,7 @@ class EnvFiles:
             target = dotenv_import.ImportTarget(service_file, operator, apply, read)
             dotenv_import.run(plan, target, self._print)
 
-    def finish(self, file: Path) -> None:
+    def finish_import(self, file: Path) -> None:
         """Delete the backup that the import of *file* made.
 
         Before that, compare each secret with the server's value, and check that
@@ -111,7 +111,7 @@ class EnvFiles:
             self._print(f"{name} has no value")
 
     @contextmanager
-    def reader(self) -> Iterator[Read]:
+    def reader(self) -> Iterator[ReadSecret]:
         """Open a session with the service's own login, and yield a function that reads secrets."""
         with open_session(self._service_settings()) as session:
             yield service_reader(session, self._scope, self._audit())

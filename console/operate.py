@@ -151,7 +151,7 @@ def prune_options(env: str, *, prune: bool, destroy: Collection[str]) -> Prune |
     return Prune(names.parse_environment(env), destroy) if prune else None
 
 
-def make_plan(
+def build_environment_plan(
     session: Session, env: str, root: Path, given: Path | None, prune: Prune | None = None
 ) -> Plan:
     """Build the plan that changes the server to match the declaration.
@@ -190,7 +190,7 @@ def apply_declaration(session: Session, env: str, root: Path, report: Callable[[
         report: gets a line for each change.
 
     """
-    plan = make_plan(session, env, root, None)
+    plan = build_environment_plan(session, env, root, None)
     apply(session, plan, lambda change: report(f"applied: {change}"))
     return len(plan.changes)
 

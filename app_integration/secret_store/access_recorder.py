@@ -12,7 +12,7 @@ from app_integration.errors import AuditFailed
 from app_integration.observability import metrics
 from app_integration.observability.audit_log import AuditLog
 from app_integration.secret_store.cache_entry import Entry, Hit, Key
-from app_integration.sources import Fetched
+from app_integration.sources import FetchedSecret
 
 _OPERATION: Final = "get_secret"
 
@@ -53,7 +53,7 @@ class AccessRecorder:
         """
         self._write_and_count(self._prepare_release(key, entry, outcome), _name(key), outcome)
 
-    def record_change(self, name: str, fetched: Fetched) -> None:
+    def record_change(self, name: str, fetched: FetchedSecret) -> None:
         """Record that a callback is about to receive a new value.
 
         Raises:
@@ -88,7 +88,7 @@ class AccessRecorder:
         return self._prepare(_name(key), entry.fetched, outcome, **details)
 
     def _prepare(
-        self, name: str, fetched: Fetched, outcome: str, **details: Any
+        self, name: str, fetched: FetchedSecret, outcome: str, **details: Any
     ) -> Callable[[], None]:
         return self._audit.prepare(
             *(_OPERATION, name, outcome),

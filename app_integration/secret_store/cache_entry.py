@@ -10,7 +10,7 @@ from typing import Final
 from app_integration.errors import OUTAGE, StrongroomError, UnexpectedAnswer
 from app_integration.observability.recorder import Recorder
 from app_integration.settings import Limits
-from app_integration.sources import Fetched
+from app_integration.sources import FetchedSecret
 
 #: Seconds for which a fallback is served before the first source is requested again.
 FALLBACK_TTL: Final = 30.0
@@ -71,7 +71,7 @@ class Entry:
 
     """
 
-    fetched: Fetched
+    fetched: FetchedSecret
     fetched_at: float
     fresh_until: float
     refresh_at: float
@@ -85,7 +85,7 @@ class Entry:
 
 
 def build_entry(
-    fetched: Fetched,
+    fetched: FetchedSecret,
     now: float,
     ttl: float,
     limits: Limits,
@@ -201,7 +201,7 @@ def negative_ttl(key: Key, limits: Limits) -> float:
     return limits.negative_ttl if split_key(key)[1] is None else limits.cache_ttl
 
 
-def is_newer(fetched: Fetched, cached: Fetched) -> bool:
+def is_newer(fetched: FetchedSecret, cached: FetchedSecret) -> bool:
     """Return whether *fetched* replaces *cached*.
 
     The version decides, or the value if the server changes it under one version.
@@ -209,7 +209,7 @@ def is_newer(fetched: Fetched, cached: Fetched) -> bool:
     return (fetched.version, fetched.value) != (cached.version, cached.value)
 
 
-def previous_version(fetched: Fetched, grace: float | None, now: float) -> int | None:
+def previous_version(fetched: FetchedSecret, grace: float | None, now: float) -> int | None:
     """Return the version before *fetched*; None if it is not accepted any more.
 
     A value that the server changes by itself has none, because its versions say nothing about the

@@ -38,7 +38,7 @@ from app_integration.secret_store.fetcher import Fetcher, FetcherConfig
 from app_integration.secret_store.required import missing_secrets_error
 from app_integration.secret_store.watchers import Callback, Watch
 from app_integration.settings import Limits
-from app_integration.sources import Fetched, Source
+from app_integration.sources import FetchedSecret, Source
 from app_integration.sources.chain import Chain
 
 
@@ -276,7 +276,7 @@ class SecretStore:
         self.check(name)
         entry = self._cache.entries.get(name)
 
-        def notify(fetched: Fetched) -> None:
+        def notify(fetched: FetchedSecret) -> None:
             self._access_recorder.record_change(name, fetched)
             callback(fetched.value)
 

@@ -10,13 +10,13 @@ from collections.abc import Callable
 from app_integration._internal import fork_safety
 from app_integration._internal.background_worker import BackgroundWorker
 from app_integration.secret import Secret
-from app_integration.sources import Fetched
+from app_integration.sources import FetchedSecret
 
 log = logging.getLogger(__name__)
 
 Callback = Callable[[Secret], object]
 #: Called with a new response of a source; records the access and calls the application's callback.
-Notify = Callable[[Fetched], object]
+Notify = Callable[[FetchedSecret], object]
 
 
 class Watch:
@@ -46,8 +46,8 @@ class ChangeWatchers:
 
     def __init__(self) -> None:
         self._watches: dict[str, list[Watch]] = {}
-        self._seen: dict[str, Fetched] = {}  # the last response of each name
-        self._pending: dict[str, Fetched] = {}  # bounded by the number of watched names
+        self._seen: dict[str, FetchedSecret] = {}  # the last response of each name
+        self._pending: dict[str, FetchedSecret] = {}  # bounded by the number of watched names
         self._worker = BackgroundWorker(self._call_pending, "strongroom-callbacks")
         self.reset_after_fork()
         fork_safety.reset_in_child(self)
@@ -61,7 +61,7 @@ class ChangeWatchers:
         """Return the names that have a callback."""
         return frozenset(self._watches)
 
-    def add(self, name: str, notify: Notify, known: Fetched | None) -> Watch:
+    def add(self, name: str, notify: Notify, known: FetchedSecret | None) -> Watch:
         """Register *notify* for the changes of *name*.
 
         Args:
@@ -87,7 +87,7 @@ class ChangeWatchers:
                 for table in (self._watches, self._seen, self._pending):
                     table.pop(watch.name, None)
 
-    def notify(self, name: str, fetched: Fetched) -> bool:
+    def notify(self, name: str, fetched: FetchedSecret) -> bool:
         """Call the callbacks of *name* if *fetched* is a change, and return whether it is."""
         with self._lock:
             if name not in self._watches:
@@ -116,12 +116,12 @@ class ChangeWatchers:
                     _call(watch, fetched)
 
 
-def _has_same_value(one: Fetched, other: Fetched) -> bool:
+def _has_same_value(one: FetchedSecret, other: FetchedSecret) -> bool:
     """Return whether both have the same value. The same value in a new version is no change."""
     return one.value == other.value
 
 
-def _call(watch: Watch, fetched: Fetched) -> None:
+def _call(watch: Watch, fetched: FetchedSecret) -> None:
     try:
         watch.notify(fetched)
     except Exception as error:  # noqa: BLE001 (a failing callback must not keep others from being called)

@@ -10,7 +10,7 @@ from app_integration.secret import Secret
 
 
 @dataclass(frozen=True, slots=True)
-class Fetched:
+class FetchedSecret:
     """A value that a source returned.
 
     Attributes:
@@ -44,7 +44,7 @@ class Source(Protocol):
         """
         ...
 
-    def fetch(self, name: str, version: int | None, field: str | None, /) -> Fetched:
+    def fetch(self, name: str, version: int | None, field: str | None, /) -> FetchedSecret:
         """Return the value of *name*.
 
         Args:

@@ -15,7 +15,7 @@ from app_integration import names, permissions
 from app_integration.errors import RequestRefused
 from app_integration.secret import Secret
 from app_integration.session.session import Session
-from app_integration.sources import Fetched
+from app_integration.sources import FetchedSecret
 from app_integration.transport import answers
 from app_integration.transport.answers import KvVersion
 
@@ -24,7 +24,7 @@ PASSWORD: Final = "{password}"  # noqa: S105 (a placeholder, not a password)
 _GRACE: Final = 1.0  # seconds that the server may take to rotate after the end of a period
 
 
-def compose(template: str, username: str, password: str) -> Secret:
+def fill_template(template: str, username: str, password: str) -> Secret:
     """Return *template* with *username* and *password* filled in, percent-encoded.
 
     Args:
@@ -38,7 +38,7 @@ def compose(template: str, username: str, password: str) -> Secret:
     return Secret(filled.replace(PASSWORD, quote(password, safe="")))
 
 
-def fetch(session: Session, role: str, entry: KvVersion) -> Fetched | None:
+def fetch(session: Session, role: str, entry: KvVersion) -> FetchedSecret | None:
     """Return the secret that an adopted *entry* stands for; sends one request.
 
     Args:
@@ -63,8 +63,8 @@ def fetch(session: Session, role: str, entry: KvVersion) -> Fetched | None:
         if refused.status != HTTPStatus.BAD_REQUEST or names.VALUE_KEY not in entry.fields:
             raise
         return None
-    return Fetched(
-        value=compose(entry.template or "", user.username, user.password.reveal()),
+    return FetchedSecret(
+        value=fill_template(entry.template or "", user.username, user.password.reveal()),
         source="vault",
         version=entry.version,
         request_id=user.request_id,

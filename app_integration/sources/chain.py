@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from app_integration.errors import OUTAGE, AccessDenied, SecretNotFound, StrongroomError
-from app_integration.sources import Fetched, Source
+from app_integration.sources import FetchedSecret, Source
 
 
 class Chain:
@@ -27,7 +27,7 @@ class Chain:
         field: str | None,
         *,
         is_cache_usable: Callable[[StrongroomError], bool],
-    ) -> tuple[Fetched, StrongroomError | None]:
+    ) -> tuple[FetchedSecret, StrongroomError | None]:
         """Return the value, and the error because of which it is only a fallback.
 
         Args:

@@ -12,7 +12,7 @@ from dotenv import dotenv_values
 from app_integration import names
 from app_integration.errors import SecretNotFound
 from app_integration.secret import Secret
-from app_integration.sources import Fetched, reject_version_and_field
+from app_integration.sources import FetchedSecret, reject_version_and_field
 
 
 class DotenvSource:
@@ -34,7 +34,9 @@ class DotenvSource:
         self._path = path
         self._variables = os.environ if variables is None else variables
 
-    def fetch(self, name: str, version: int | None = None, field: str | None = None) -> Fetched:
+    def fetch(
+        self, name: str, version: int | None = None, field: str | None = None
+    ) -> FetchedSecret:
         """Return the value of *name*; read the file each time, so that edits take effect at once.
 
         Args:
@@ -49,11 +51,11 @@ class DotenvSource:
         reject_version_and_field(str(self._path), version, field)
         variable = names.variable_name(name)
         if variable in self._variables:
-            return Fetched(Secret(self._variables[variable]), source="environment")
+            return FetchedSecret(Secret(self._variables[variable]), source="environment")
         value = dotenv_values(self._path).get(variable)
         if value is None:
             raise SecretNotFound(
                 f"{variable} is neither in the process environment nor in {self._path}; set it in"
                 " one of them"
             )
-        return Fetched(Secret(value), source="dotenv")
+        return FetchedSecret(Secret(value), source="dotenv")

@@ -12,7 +12,7 @@ from app_integration.errors import RequestRefused, SecretDeleted, SecretError, S
 from app_integration.names import Scope
 from app_integration.secret import Secret
 from app_integration.session.session import Session
-from app_integration.sources import Fetched, adopted_secret
+from app_integration.sources import FetchedSecret, adopted_secret
 from app_integration.transport import answers
 
 
@@ -25,7 +25,9 @@ class VaultSource:
         self._session = session
         self._scope = scope
 
-    def fetch(self, name: str, version: int | None = None, field: str | None = None) -> Fetched:
+    def fetch(
+        self, name: str, version: int | None = None, field: str | None = None
+    ) -> FetchedSecret:
         """Return the value of *name*; sends one request, or two for an adopted secret.
 
         Args:
@@ -54,7 +56,7 @@ class VaultSource:
             composed = adopted_secret.fetch(self._session, self._scope.static_role(name), entry)
             if composed is not None:
                 return composed
-        return Fetched(
+        return FetchedSecret(
             value=_value(entry.fields, path, name, field),
             source="vault",
             version=entry.version,

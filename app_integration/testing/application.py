@@ -148,7 +148,7 @@ def in_memory(service: str, folder: Path) -> Iterator[MemoryApplication]:
 
 
 @contextmanager
-def on_server(address: str, root_token: str, folder: Path) -> Iterator[Application]:
+def application_on_server(address: str, root_token: str, folder: Path) -> Iterator[Application]:
     """Yield a new application with a unique service name on a real server.
 
     Args:

@@ -53,10 +53,10 @@ def real_vault_server() -> Iterator[RealServer]:
 @pytest.fixture
 def real_vault(real_vault_server: RealServer, tmp_path: Path) -> Iterator[Application]:
     """Connect the SDK's public functions to a real server, under a unique service name."""
-    from app_integration.testing.application import on_server  # noqa: PLC0415 (as above)
+    from app_integration.testing.application import application_on_server  # noqa: PLC0415 (as above)
 
     folder = tmp_path / "real-vault"
     folder.mkdir()
     server = real_vault_server
-    with on_server(server.address, server.root_token, folder) as application:
+    with application_on_server(server.address, server.root_token, folder) as application:
         yield application

@@ -36,10 +36,10 @@ from console.service_deployment import ServiceDeployment, UpResult
 from examples.gaara_store.config import StoreConfig
 from examples.gaara_store.keys import KEYS_LOST
 from tests.support.processes.adoption_worker import NAME
-from tests.support.processes.running_store import ROOT, Person, RunningStore, eventually
+from tests.support.processes.running_store import ROOT, Person, RunningStore, wait_until
 from tests.support.servers.compose_stack import Stack, find_in_image
 from tests.support.servers.deployment import require_images
-from vault.adoption.database_user import DatabaseRefused, connected
+from vault.adoption.database_user import DatabaseRefused, connect
 from vault.declare.load import load
 from vault.reconcile.planning.build import Prune, build_plan
 from vault.reconcile.resources.static_roles import parse_database_url
@@ -270,7 +270,7 @@ def test_secret_is_adopted_rotated_and_restored(
     rotated = delivered_url(stack)
     assert [can_log_in(url) for url in (first, adopted, rotated)] == [False, False, True]
     assert stack.compose("restart", "store").returncode == 0
-    eventually(lambda: is_serving(store), "the store's return")
+    wait_until(lambda: is_serving(store), "the store's return")
     adoption.undo(NAME)
     assert can_log_in(delivered_url(stack))
     with stack.local.operator() as operator:
@@ -286,7 +286,7 @@ def test_store_after_a_restart_of_the_server_reports_lost_keys(
     stack: Stack, store: RunningStore
 ) -> None:
     assert stack.compose("restart", "vault").returncode == 0
-    eventually(lambda: reports_lost_keys(store), "the message about the lost keys")
+    wait_until(lambda: reports_lost_keys(store), "the message about the lost keys")
     assert is_healthy(stack, "store"), "otherwise up would fail after a minute"
 
     again = stack.local.up(no_progress)
@@ -295,9 +295,9 @@ def test_store_after_a_restart_of_the_server_reports_lost_keys(
     assert again.has_changes
     assert reports_lost_keys(store)
     assert stack.compose("restart", "store").returncode == 0  # to empty its key cache
-    eventually(lambda: reports_lost_keys(store), "the store's return")
+    wait_until(lambda: reports_lost_keys(store), "the store's return")
     # Retry, because the new server's signing secret may be delivered between the two requests.
-    eventually(
+    wait_until(
         lambda: error_message(store.me(store.login(GAARA))) == KEYS_LOST,
         "the message to a customer",
     )
@@ -322,7 +322,7 @@ def delivered_url(stack: Stack) -> Secret:
 
 def can_log_in(url: Secret) -> bool:
     try:
-        with connected(parse_database_url(url, NAME)) as connection:
+        with connect(parse_database_url(url, NAME)) as connection:
             return connection.execute("SELECT 1").fetchone() == (1,)
     except DatabaseRefused:
         return False
@@ -350,7 +350,7 @@ def is_serving(store: RunningStore) -> bool:
 def reports_lost_keys(store: RunningStore) -> bool:
     """Return whether `/health` is a 503 with the message about lost keys."""
     try:
-        response = store.ask("GET", "/health")
+        response = store.request("GET", "/health")
     except requests.ConnectionError:
         return False
     return response.status_code == 503 and error_message(response) == KEYS_LOST

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from app_integration.names import Environment, Scope
-from tests.support.processes.running_store import eventually
+from tests.support.processes.running_store import wait_until
 from tests.support.processes.shell import ROOT, Shell
 from vault.declare import load
 from vault.runtime.ports import setting
@@ -128,7 +128,7 @@ def test_up_returns_after_a_changed_setting_is_delivered(clone: Clone) -> None:
 def test_up_killed_while_the_agent_starts_is_completed_by_the_next(clone: Clone) -> None:
     clone.set_username("third-account")
     with clone.start("up") as working:
-        eventually(lambda: not clone.marker.exists(), "the agent's files being replaced", 60)
+        wait_until(lambda: not clone.marker.exists(), "the agent's files being replaced", 60)
         working.kill()
     done = clone("up")
     assert done.returncode == 0, done.stderr

@@ -15,7 +15,7 @@ import requests
 from app_integration.config.loader import load_config
 from app_integration.testing.ports import free_ports
 from examples.service_config import ServiceConfig
-from tests.support.processes.running_store import ROOT, START_SECONDS, STOP_SECONDS, eventually
+from tests.support.processes.running_store import ROOT, START_SECONDS, STOP_SECONDS, wait_until
 from tests.support.servers.deployment import Deployment
 
 pytestmark = pytest.mark.requires("embedded")
@@ -73,7 +73,7 @@ def start(deployment: Deployment, tmp_path: Path) -> Iterator[Start]:
             )
         service = Service(f"http://127.0.0.1:{port}", log, process)
         started.append(service)
-        eventually(service.is_ready, "a response", START_SECONDS)
+        wait_until(service.is_ready, "a response", START_SECONDS)
         return service
 
     yield run
@@ -98,7 +98,7 @@ def test_service_reads_and_redacts_its_config_counts_and_revokes_its_token(
 
     assert service.get("/fail").status_code == 500
     shown = "ValueError: bad key [REDACTED]"
-    eventually(lambda: shown in service.log.read_text(), "the traceback, scrubbed")
+    wait_until(lambda: shown in service.log.read_text(), "the traceback, scrubbed")
 
     page = service.get("/metrics")
     hits = 'strongroom_secret_access_total{environment="dev",outcome="hit",secret="jwt-secret"}'
@@ -109,5 +109,5 @@ def test_service_reads_and_redacts_its_config_counts_and_revokes_its_token(
 
     before = revoked_tokens(deployment)
     assert service.stop() == 0, service.log.read_text()
-    eventually(lambda: revoked_tokens(deployment) > before, "the revocation of the token")
+    wait_until(lambda: revoked_tokens(deployment) > before, "the revocation of the token")
     assert key not in service.log.read_text()

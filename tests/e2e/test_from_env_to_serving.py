@@ -18,7 +18,7 @@ from app_integration.config.loader import load_config
 from app_integration.testing.ports import free_ports
 from console.local import LocalDeployment
 from examples.gaara_store.config import StoreConfig
-from tests.support.processes.running_store import ROOT, Person, RunningStore, eventually
+from tests.support.processes.running_store import ROOT, Person, RunningStore, wait_until
 from vault.declare import load
 from vault.runtime.layout import Layout
 from vault.runtime.ports import Ports, setting
@@ -135,7 +135,7 @@ def test_service_reads_each_value_as_it_was_in_the_file(migration: Migration) ->
 
 def test_store_serves_with_the_imported_values(migration: Migration, tmp_path: Path) -> None:
     live = migration.local.layout.config(SERVICE)
-    eventually(
+    wait_until(
         lambda: load_config(StoreConfig, live).jwt.secret.get_secret_value() == SIGNING_SECRET,
         "the delivery of the imported secret",
     )

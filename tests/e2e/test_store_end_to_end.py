@@ -28,7 +28,7 @@ from app_integration.testing.ports import free_ports
 from examples.gaara_store import tokens
 from examples.gaara_store.config import StoreConfig
 from tests.support.processes.running_store import ROOT, Person, RunningStore, StoreInContainer
-from tests.support.servers.deployment import Deployment, eventually
+from tests.support.servers.deployment import Deployment, wait_until
 from vault.runtime.docker.containers import ContainerRuntime
 
 pytestmark = pytest.mark.requires("embedded")
@@ -71,7 +71,7 @@ def signing_secrets(deployment: Deployment) -> Iterator[list[str]]:
     original = delivered(deployment).jwt.secret.get_secret_value()
     yield [original]
     write_signing_secret(deployment, original)
-    eventually(lambda: is_delivered(deployment, original), "the delivery of the first secret")
+    wait_until(lambda: is_delivered(deployment, original), "the delivery of the first secret")
 
 
 def new_customer() -> Person:
@@ -158,8 +158,8 @@ def test_changed_signing_secret_is_used_without_a_restart(
     old, changed = store.login(GAARA), secrets.token_urlsafe(36)
     signing_secrets.append(changed)
     write_signing_secret(deployment, changed)
-    eventually(lambda: is_delivered(deployment, changed), "the delivery of the new secret")
-    eventually(lambda: is_signed_with(store.login(GAARA), changed), "the store's use of it")
+    wait_until(lambda: is_delivered(deployment, changed), "the delivery of the new secret")
+    wait_until(lambda: is_signed_with(store.login(GAARA), changed), "the store's use of it")
     assert store.me(store.login(GAARA)).status_code == 200
     assert store.me(old).status_code == 200  # because the store accepts the previous version too
 
@@ -177,7 +177,7 @@ def test_too_short_signing_secret_is_not_delivered(
 ) -> None:
     token = store.login(GAARA)
     write_signing_secret(deployment, "too-short")
-    eventually(lambda: is_refused(deployment), "the refusal of the secret")
+    wait_until(lambda: is_refused(deployment), "the refusal of the secret")
     assert delivered(deployment).jwt.secret.get_secret_value() == signing_secrets[-1]
     assert store.me(token).status_code == 200
     assert store.me(store.login(GAARA)).status_code == 200
@@ -196,7 +196,7 @@ def test_store_works_without_the_agent_until_a_secret_changes(
         assert store.me(store.login(GAARA)).status_code == 200
     finally:
         deployment.revive()
-    eventually(lambda: is_delivered(deployment, changed), "the delivery by the new agent")
+    wait_until(lambda: is_delivered(deployment, changed), "the delivery by the new agent")
     assert store.me(token).status_code == 200
     assert store.me(store.login(GAARA)).status_code == 200
 
@@ -223,7 +223,7 @@ def test_store_without_agent_and_server_serves_from_its_caches(
         assert store.health()["parts"]["vault"] is False
     finally:
         deployment.revive()
-    eventually(lambda: store.health()["status"] == "ok", "a healthy store")
+    wait_until(lambda: store.health()["status"] == "ok", "a healthy store")
     assert store.me(unknown).json()["email"] == stranger.email
     assert store.me(known).json()["email"] == customer.email
 
@@ -240,7 +240,7 @@ def test_stopped_store_leaves_no_database_user(store: RunningStore, service: Cli
     own = users(query)
     assert store.stop() == 0
     assert own
-    eventually(lambda: not own & users("SELECT rolname FROM pg_roles"), f"the end of {own}")
+    wait_until(lambda: not own & users("SELECT rolname FROM pg_roles"), f"the end of {own}")
     store.start()
 
 
@@ -283,7 +283,7 @@ def test_metrics_of_the_store_are_for_local_requests_only(
     store: RunningStore, deployment: Deployment
 ) -> None:
     store.me(store.login(GAARA))
-    page = store.ask("GET", "/metrics")
+    page = store.request("GET", "/metrics")
     if isinstance(deployment.local.servers, ContainerRuntime):
         # Requests through the engine's network are remote, also those of this machine.
         assert page.status_code == 403
@@ -292,7 +292,7 @@ def test_metrics_of_the_store_are_for_local_requests_only(
         assert page.status_code == 200
         assert 'strongroom_logins_total{environment="dev",outcome="ok"} 1.0' in page.text
         assert "strongroom_lease_expires_timestamp_seconds" in page.text
-    assert store.ask("POST", "/metrics").status_code == 405
+    assert store.request("POST", "/metrics").status_code == 405
     proxied = requests.get(
         f"http://127.0.0.1:{store.port}/metrics", headers={"Via": "1.1 proxy"}, timeout=5
     )

@@ -14,7 +14,7 @@ from typing import NoReturn
 import pytest
 
 from app_integration.errors import ConfigurationError
-from vault.declare.faults import DeclarationError
+from vault.declare.errors import DeclarationError
 from vault.declare.load import load
 
 CORPUS = Path(__file__).parent / "declare"

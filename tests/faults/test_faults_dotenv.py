@@ -10,7 +10,7 @@ from app_integration.errors import ConfigurationError
 from app_integration.names import Environment, Scope
 from vault.declare import load
 from vault.dotenv import parse
-from vault.dotenv.plan import make_plan
+from vault.dotenv.plan import build_import_plan
 
 FOLDER = Path(__file__).parent / "dotenv"
 FILES = sorted(FOLDER.glob("*.env"))
@@ -21,7 +21,7 @@ SCOPE = Scope("shop", Environment.DEV)
 @pytest.mark.parametrize("file", FILES, ids=lambda path: path.stem)
 def test_fault_is_reported_with_line_and_without_the_value(file: Path) -> None:
     with pytest.raises(ConfigurationError) as caught:
-        make_plan(parse.parse(Path(file.name), file.read_bytes()), DECLARATION, SCOPE)
+        build_import_plan(parse.parse(Path(file.name), file.read_bytes()), DECLARATION, SCOPE)
     assert str(caught.value) == file.with_suffix(".expected").read_text().rstrip("\n")
     assert "hunter" not in str(caught.value)
     assert caught.value.__cause__ is None

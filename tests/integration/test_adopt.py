@@ -32,8 +32,8 @@ from console.adoption import Adoption
 from console.local import LocalDeployment
 from tests.support.processes.adoption_worker import ACTS, NAME, FailingSession, adoption_context
 from vault.adoption import adopt, undo
-from vault.adoption.adopt import Declined, Unfinished
-from vault.adoption.database_user import DatabaseLogin, DatabaseRefused, connected
+from vault.adoption.adopt import AdoptionDeclined, AdoptionIncomplete
+from vault.adoption.database_user import DatabaseLogin, DatabaseRefused, connect
 from vault.declare import load
 from vault.reconcile.credentials import APPLY_ROLE
 from vault.reconcile.planning.build import Prune, build_plan
@@ -104,7 +104,7 @@ class LocalSetup:
 
 def can_log_in(url: Secret) -> bool:
     try:
-        with connected(parse_database_url(url, NAME)) as connection:
+        with connect(parse_database_url(url, NAME)) as connection:
             return connection.execute("SELECT session_user").fetchone() == (USER,)
     except DatabaseRefused:
         return False
@@ -231,9 +231,9 @@ def test_adopt_shows_other_sessions_and_declining_changes_nothing(setup: LocalSe
     with (
         psycopg.connect(url, application_name="nightly-report"),
         adoption_context(setup.root) as where,
-        pytest.raises(Declined),
+        pytest.raises(AdoptionDeclined),
     ):
-        adopt.adopt(where, NAME, decline, lambda _: None)
+        adopt.adopt_secret(where, NAME, decline, lambda _: None)
     assert [(each.application, each.address) for each in seen] == [("nightly-report", "127.0.0.1")]
     assert not setup.adopted()
     assert not is_managed(setup)
@@ -252,7 +252,7 @@ def test_adopt_of_an_unusable_url_is_rejected(setup: LocalSetup) -> None:
         for reason, value in wrong.items():
             operate.write_secret(where.session, "gaara-store", "dev", NAME, value)
             with pytest.raises((DatabaseRefused, ConfigurationError), match=reason) as caught:
-                adopt.adopt(where, NAME, lambda *_: True, lambda _: None)
+                adopt.adopt_secret(where, NAME, lambda *_: True, lambda _: None)
             assert str(parse_database_url(Secret(value), NAME).password) not in str(caught.value)
         operate.write_secret(where.session, "gaara-store", "dev", NAME, good.reveal())
     assert not setup.adopted()
@@ -264,9 +264,9 @@ def test_field_named_template_is_not_taken_for_an_adoption(setup: LocalSetup) ->
         operator.post(KV, {"data": {"value": value, "template": "<b>{}</b>"}}, retry=False)
         assert setup.read().reveal() == value
         with pytest.raises(ConfigurationError, match=r"other fields \(template\)"):
-            adopt.adopt(where, NAME, lambda *_: True, lambda _: None)
+            adopt.adopt_secret(where, NAME, lambda *_: True, lambda _: None)
         said: list[str] = []
-        assert undo.undo(where, NAME, None, said.append) is None
+        assert undo.undo_adoption(where, NAME, None, said.append) is None
         assert said == [f"{NAME} is not adopted: nothing to undo"]
         assert operator.get(KV)["data"]["data"]["template"] == "<b>{}</b>"
         operate.write_secret(operator, "gaara-store", "dev", NAME, value)
@@ -304,7 +304,7 @@ def test_adopt_of_a_superuser_or_expiring_user_is_rejected(
             value = url.render_as_string(hide_password=False)
             operate.write_secret(where.session, "gaara-store", "dev", NAME, value)
             with pytest.raises(ConfigurationError, match=f"candidate {reason}.*another user's URL"):
-                adopt.adopt(where, NAME, lambda *_: True, lambda _: None)
+                adopt.adopt_secret(where, NAME, lambda *_: True, lambda _: None)
     finally:
         with setup.local.access.database.connect_as_superuser() as superuser:
             superuser.execute("DROP ROLE candidate")
@@ -375,7 +375,7 @@ def test_failed_request_leaves_a_working_password(setup: LocalSetup, act: str, a
             if act == "undo":
                 ACTS[other](where, lambda _: None)
         failing = FailingSession(local.access.vault_address, AppRole(*files), k, after=after)
-        with adoption_context(setup.root, failing) as where, suppress(Unfinished):
+        with adoption_context(setup.root, failing) as where, suppress(AdoptionIncomplete):
             ACTS[act](where, lambda _: None)
         assert can_log_in(setup.read()), k
         with adoption_context(setup.root) as where:
@@ -396,10 +396,10 @@ def test_failed_grant_keeps_the_old_password(setup: LocalSetup) -> None:
         raise DatabaseRefused("the database at db: no")
 
     with adoption_context(setup.root) as where:
-        with pytest.raises(Unfinished, match="the old password is in use"):
-            adopt.adopt(replace(where, grant=refuse), NAME, lambda *_: True, lambda _: None)
+        with pytest.raises(AdoptionIncomplete, match="the old password is in use"):
+            adopt.adopt_secret(replace(where, grant=refuse), NAME, lambda *_: True, lambda _: None)
         with pytest.raises(ConfigurationError, match="GRANT"):
-            adopt.adopt(replace(where, grant=None), NAME, lambda *_: True, lambda _: None)
+            adopt.adopt_secret(replace(where, grant=None), NAME, lambda *_: True, lambda _: None)
     assert setup.read() == old
     assert can_log_in(old)
 
@@ -410,9 +410,9 @@ def test_undo_after_the_role_was_deleted_sets_a_new_password(setup: LocalSetup) 
         lost = setup.read()
         where.session.delete(f"database/static-roles/{ROLE}")
         with pytest.raises(ConfigurationError, match="--admin-url-file"):
-            undo.undo(where, NAME, None, lambda _: None)
+            undo.undo_adoption(where, NAME, None, lambda _: None)
         set_password = setup.local.access.database.set_password
-        value = undo.undo(where, NAME, set_password, lambda _: None)
+        value = undo.undo_adoption(where, NAME, set_password, lambda _: None)
     assert value is not None
     assert value != lost
     assert can_log_in(value)
@@ -422,7 +422,7 @@ def test_undo_after_the_role_was_deleted_sets_a_new_password(setup: LocalSetup) 
 def test_put_of_an_adopted_and_rotate_of_a_given_secret_are_rejected(setup: LocalSetup) -> None:
     with adoption_context(setup.root) as where:
         with pytest.raises(ConfigurationError, match="is not adopted by gaara-store-dev"):
-            undo.rotate(where, NAME, lambda _: None)
+            undo.rotate_password(where, NAME, lambda _: None)
         ACTS["adopt"](where, lambda _: None)
         with pytest.raises(ConfigurationError, match="strongroom rotate-password"):
             operate.write_secret(where.session, "gaara-store", "dev", NAME, "postgresql://a:b@c/d")

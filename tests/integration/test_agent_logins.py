@@ -25,7 +25,7 @@ from console.local import LocalDeployment
 from tests.support.models.declared import SCOPE, apply_declared, declare
 from tests.support.servers.audited_server import AuditedServer, audited_server, until
 from tests.support.servers.issuer import Authority, Provider, Signer, public
-from tests.support.servers.local_server import running, write_certificate
+from tests.support.servers.local_server import serve, write_certificate
 from vault.declare import load
 from vault.declare.declaration import Declaration
 from vault.reconcile.resources.secrets import write_value
@@ -173,7 +173,7 @@ class TestJwt:
 def test_pod_logs_in_with_its_own_token(server: AuditedServer, tmp_path: Path) -> None:
     pem = write_certificate(tmp_path / "cluster.pem")
     ca = "-----BEGIN CERT" + pem.read_text().split("-----BEGIN CERT")[1]
-    with running(Provider(), pem) as cluster:
+    with serve(Provider(), pem) as cluster:
         assert isinstance(cluster, Provider)
         claims: dict[str, Any] = {
             "kubernetes.io": {"namespace": "shops", "serviceaccount": {"name": "web", "uid": "u-1"}}

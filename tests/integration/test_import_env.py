@@ -26,8 +26,8 @@ from vault.declare import load
 from vault.declare.declaration import Declaration
 from vault.dotenv import import_, parse, swap
 from vault.dotenv.export import Exported, export
-from vault.dotenv.plan import Choices, ImportPlan, make_plan
-from vault.dotenv.proof import Read, ValuesDiffer, service_reader
+from vault.dotenv.plan import Choices, ImportPlan, build_import_plan
+from vault.dotenv.proof import ReadSecret, ValuesDiffer, service_reader
 from vault.reconcile.credentials import ensure_credential
 from vault.reconcile.desired.desired import desired_resources
 from vault.reconcile.inputs import Inputs
@@ -161,7 +161,7 @@ class Shop:
         login = AppRole(credential / "role-id", credential / "secret-id")
         self.service = Session(self.root._addresses[0], login)
         audit = AuditLog(self.scope, FileSink(self.folder / "audit.log"))
-        self.read: Read = service_reader(self.service, self.scope, audit)
+        self.read: ReadSecret = service_reader(self.service, self.scope, audit)
 
     def declaration(self) -> Declaration:
         return load.load(self.folder, template_root=self.folder)
@@ -176,7 +176,7 @@ class Shop:
 
     def plan(self) -> ImportPlan:
         choices = Choices(secrets=frozenset({"MAGIC"} & dotenv_values(self.env).keys()))
-        return make_plan(parse.read(self.env), self.declaration(), self.scope, choices)
+        return build_import_plan(parse.read(self.env), self.declaration(), self.scope, choices)
 
     def target(self) -> import_.ImportTarget:
         path = self.folder / "services" / f"{self.scope.service}.yaml"

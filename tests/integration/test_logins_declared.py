@@ -28,7 +28,7 @@ from tests.support.servers.issuer import (
     new_key,
     public,
 )
-from tests.support.servers.local_server import running, write_certificate
+from tests.support.servers.local_server import serve, write_certificate
 from vault.declare.declaration import Declaration
 
 pytestmark = pytest.mark.requires("embedded")
@@ -57,7 +57,7 @@ def tls_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AuditedServ
 
 @pytest.fixture(scope="module")
 def provider() -> Iterator[Provider]:
-    with running(Provider()) as started:
+    with serve(Provider()) as started:
         assert isinstance(started, Provider)
         yield started
 
@@ -178,7 +178,7 @@ def cluster(server: AuditedServer, tmp_path_factory: pytest.TempPathFactory) -> 
     folder = tmp_path_factory.mktemp("cluster")
     pem = write_certificate(folder / "cluster.pem")
     ca = "-----BEGIN CERT" + pem.read_text().split("-----BEGIN CERT")[1]
-    with running(Provider(), pem) as started:
+    with serve(Provider(), pem) as started:
         assert isinstance(started, Provider)
         declared = declare(
             folder / "declared",

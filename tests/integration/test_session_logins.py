@@ -24,7 +24,7 @@ from app_integration.session.session import Session, open_session
 from app_integration.settings import Auth, Settings
 from app_integration.testing.ports import free_ports
 from tests.support.servers.audited_server import AuditedServer, audited_server, until
-from tests.support.servers.local_server import Server, running, write_certificate
+from tests.support.servers.local_server import Server, serve, write_certificate
 from vault.runtime.processes import binaries
 
 pytestmark = pytest.mark.requires("embedded")
@@ -157,7 +157,7 @@ class TestKubernetes:
         file.write_text(jwt.encode({**claims(), **pod, "aud": ["k8s"]}, key(), algorithm="ES256"))
         # The cluster's API server is the only fake part.
         pem = write_certificate(tmp_path / "cluster.pem")
-        with running(Cluster(201, json.dumps(REVIEW).encode()), pem) as cluster:
+        with serve(Cluster(201, json.dumps(REVIEW).encode()), pem) as cluster:
             server.root.post("sys/auth/kubernetes", {"type": "kubernetes"})
             server.root.post(
                 "auth/kubernetes/config",

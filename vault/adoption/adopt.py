@@ -27,8 +27,8 @@ from vault.declare.edit import environment_file
 from vault.declare.schema.adopted import Adopted
 from vault.declare.schema.field_types import Endpoint
 from vault.declare.schema.secret_sources import Given, Source
-from vault.dotenv.proof import Read
-from vault.dotenv.swap import Say
+from vault.dotenv.proof import ReadSecret
+from vault.dotenv.swap import ProgressCallback
 from vault.reconcile.resources import read_data
 from vault.reconcile.resources.static_roles import (
     check_no_other_fields,
@@ -42,11 +42,11 @@ _PORT: Final = 5432
 Confirm = Callable[[str, Sequence[DatabaseLogin]], bool]
 
 
-class Declined(StrongroomError):
+class AdoptionDeclined(StrongroomError):
     """Refusal of the operator to continue. Nothing was changed."""
 
 
-class Unfinished(StrongroomError):
+class AdoptionIncomplete(StrongroomError):
     """An adoption or its reversal stopped halfway.
 
     The message says which password works now, and how to continue.
@@ -76,13 +76,15 @@ class AdoptionContext:
     declaration: Callable[[], Declaration]
     session: Session
     apply: Callable[[], int]
-    read: Read
+    read: ReadSecret
     deliver: Callable[[], None]
     grant: Callable[[str], None] | None
     template_root: Path = load.TEMPLATES
 
 
-def adopt(context: AdoptionContext, name: str, confirm: Confirm, say: Say) -> bool:
+def adopt_secret(
+    context: AdoptionContext, name: str, confirm: Confirm, say: ProgressCallback
+) -> bool:
     """Adopt a secret.
 
     Args:
@@ -179,7 +181,7 @@ def _check_and_confirm(context: AdoptionContext, name: str, url: URL, confirm: C
     """
     redaction.live.add(Secret(str(url.password)))
     _check_endpoint(context, name, url)
-    with database_user.connected(url) as connection:
+    with database_user.connect(url) as connection:
         obstacle = database_user.adoption_obstacle(connection)
         if obstacle:
             raise ConfigurationError(
@@ -195,7 +197,7 @@ def _check_and_confirm(context: AdoptionContext, name: str, url: URL, confirm: C
             "--admin-url-file FILE, a file with such a user's URL"
         )
     if not confirm(str(url.username), others):
-        raise Declined(f"{name} is unchanged")
+        raise AdoptionDeclined(f"{name} is unchanged")
     return granted
 
 
@@ -212,7 +214,7 @@ def _static_username(context: AdoptionContext, name: str, declared: Source) -> s
     return str(role["username"])
 
 
-def _run_steps(context: AdoptionContext, name: str, username: str, say: Say) -> bool:
+def _run_steps(context: AdoptionContext, name: str, username: str, say: ProgressCallback) -> bool:
     file = context.environment_file
     recorded = environment_file.add(
         file, context.scope.service, name, username, context.template_root
@@ -239,13 +241,15 @@ def verify_login(context: AdoptionContext, name: str, username: str) -> None:
 
     """
     url = parse_database_url(context.read(name), name)
-    with database_user.connected(url):
+    with database_user.connect(url):
         pass
     if url.username != username:
         raise ConfigurationError(f"{name} is a URL of {url.username}, not of {username}")
 
 
-def unfinished_error(context: AdoptionContext, name: str, error: StrongroomError) -> Unfinished:
+def unfinished_error(
+    context: AdoptionContext, name: str, error: StrongroomError
+) -> AdoptionIncomplete:
     """Return an error with the reason, the password that works now, and how to continue."""
     try:
         new = role_exists(context, name)
@@ -253,7 +257,7 @@ def unfinished_error(context: AdoptionContext, name: str, error: StrongroomError
     except StrongroomError:
         works = "it is unknown which password is in use"
     reason = " ".join(str(error).split())
-    return Unfinished(
+    return AdoptionIncomplete(
         f"{reason}\n{works}; run the same command again to continue, or go back with: "
         f"strongroom adopt {name} --undo"
     )

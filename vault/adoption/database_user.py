@@ -46,7 +46,7 @@ class DatabaseLogin:
 
 
 @contextmanager
-def connected(url: URL) -> Iterator[psycopg.Connection]:
+def connect(url: URL) -> Iterator[psycopg.Connection]:
     """Open a connection as the user of *url*, in autocommit mode.
 
     The connection does not switch to another role, even if a login of the user normally does.

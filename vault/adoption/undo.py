@@ -9,11 +9,11 @@ from app_integration.errors import ConfigurationError, StrongroomError
 from app_integration.names import COMPOSED_KEY, DATABASE_MOUNT, VALUE_KEY
 from app_integration.permissions import need
 from app_integration.secret import Secret
-from app_integration.sources.adopted_secret import compose
+from app_integration.sources.adopted_secret import fill_template
 from vault.adoption.adopt import AdoptionContext, role_exists, unfinished_error, verify_login
 from vault.declare.edit import environment_file
 from vault.declare.schema.adopted import Adopted
-from vault.dotenv.swap import Say
+from vault.dotenv.swap import ProgressCallback
 from vault.reconcile.resources.ownership import ownership_path as record_path
 from vault.reconcile.resources.ownership import read_ownership
 from vault.reconcile.resources.secrets import generate_value, merge_metadata, metadata_path
@@ -33,8 +33,8 @@ _LENGTH: Final = 40  # characters of a generated password
 SetPassword = Callable[[str, Secret], None]
 
 
-def undo(
-    context: AdoptionContext, name: str, set_password: SetPassword | None, say: Say
+def undo_adoption(
+    context: AdoptionContext, name: str, set_password: SetPassword | None, say: ProgressCallback
 ) -> Secret | None:
     """Change an adopted secret back to a plain value, with a password that the server never sets.
 
@@ -85,7 +85,7 @@ def undo(
     return value
 
 
-def _stop_rotation(context: AdoptionContext, name: str, say: Say) -> Secret:
+def _stop_rotation(context: AdoptionContext, name: str, say: ProgressCallback) -> Secret:
     """Remove the secret's adoption from declaration and server, and return the verified value."""
     file = context.environment_file
     if environment_file.remove(file, context.scope.service, name, context.template_root):
@@ -101,7 +101,11 @@ def _stop_rotation(context: AdoptionContext, name: str, say: Say) -> Secret:
 
 
 def _write_plain_value(
-    context: AdoptionContext, name: str, source: object, set_password: SetPassword | None, say: Say
+    context: AdoptionContext,
+    name: str,
+    source: object,
+    set_password: SetPassword | None,
+    say: ProgressCallback,
 ) -> None:
     """Write the secret's plain value with the current password."""
     path = context.scope.secret(name)
@@ -113,13 +117,13 @@ def _write_plain_value(
     template = stored.template or template_of(Secret(stored.value), name)
     if role_exists(context, name):
         username, password = _read_credentials(context, name)
-        value = compose(template, username, password.reveal())
+        value = fill_template(template, username, password.reveal())
     elif stored.value is not None:
         value = Secret(stored.value)
     elif set_password is not None and isinstance(source, Adopted):
         password = generate_value(_LENGTH, "alphanumeric")
         set_password(source.username, password)
-        value = compose(template, source.username, password.reveal())
+        value = fill_template(template, source.username, password.reveal())
     else:
         raise ConfigurationError(
             f"{name} is not declared as adopted, so its database user is unknown; declare it again"
@@ -141,7 +145,7 @@ def _read_credentials(context: AdoptionContext, name: str) -> tuple[str, Secret]
     return data["username"], Secret(data["password"])
 
 
-def rotate(context: AdoptionContext, name: str, say: Say) -> None:
+def rotate_password(context: AdoptionContext, name: str, say: ProgressCallback) -> None:
     """Rotate the password of an adopted secret now, and deliver the new one.
 
     Args:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from app_integration.errors import ConfigurationError
 from app_integration.names import Environment, Scope
 from vault.declare.checks.environment import find_address_error
-from vault.declare.faults import InvalidValue, listed, nearest
+from vault.declare.errors import InvalidValue, join_names, suggest
 from vault.declare.schema.adopted import ROTATE_EVERY, Adopted
 from vault.declare.schema.field_types import Endpoint, split_address
 from vault.declare.schema.model import (
@@ -172,6 +172,8 @@ class Declaration:
 
 def _undeclared(what: str, name: str, known: Iterable[str]) -> ConfigurationError:
     names = list(known)
-    near = nearest(name, names)
+    near = suggest(name, names)
     hint = f"; did you mean {near!r}?" if near else ""
-    return ConfigurationError(f"no {what} {name!r} is declared (expected {listed(names)}{hint})")
+    return ConfigurationError(
+        f"no {what} {name!r} is declared (expected {join_names(names)}{hint})"
+    )

@@ -14,7 +14,7 @@ from urllib.parse import quote
 from app_integration import names
 from app_integration.errors import InvalidName
 from app_integration.secret import Secret
-from vault.declare.faults import InvalidValue, shown
+from vault.declare.errors import InvalidValue, format_value
 
 _PART = re.compile(r"\{\{|\}\}|\{(?P<name>[^{}]*)\}|[^{}]+|[{}]")
 _BRACES = {"{{": "{", "}}": "}"}
@@ -48,7 +48,7 @@ def _check_name(name: str) -> str:
     try:
         return names.check_secret_name(name)
     except InvalidName:
-        what = f"has {shown(name)} in braces"
+        what = f"has {format_value(name)} in braces"
         raise InvalidValue(what, "the name of a secret and nothing else") from None
 
 
@@ -85,7 +85,7 @@ def find_cycle(uses: Mapping[str, tuple[str, ...]]) -> tuple[str, ...]:
     return ()
 
 
-def ordered(uses: Mapping[str, tuple[str, ...]]) -> tuple[str, ...]:
+def sort_by_dependency(uses: Mapping[str, tuple[str, ...]]) -> tuple[str, ...]:
     """Return the names in *uses*, each after the secrets that it uses.
 
     Args:

@@ -15,9 +15,9 @@ from vault.declare import source_file
 from vault.declare.checks import database_user, environment, login, people
 from vault.declare.checks import service as service_checks
 from vault.declare.declaration import Declaration
-from vault.declare.faults import DeclarationError, FieldError, FileError
+from vault.declare.errors import DeclarationError, FieldError, FileError
 from vault.declare.schema.model import EnvironmentDeclaration, ServiceDeclaration
-from vault.declare.source_file import NotUsable
+from vault.declare.source_file import UnreadableFile
 from vault.declare.yaml import document, validation_errors
 from vault.declare.yaml.document import Document
 
@@ -102,7 +102,7 @@ def _read_folder(folder: Path) -> dict[Path, bytes]:
 def _read_file(path: Path) -> bytes:
     try:
         return source_file.read(path, path.parent)
-    except NotUsable as error:
+    except UnreadableFile as error:
         raise DeclarationError([error.at(_display_path(path))]) from None
 
 
@@ -177,7 +177,7 @@ def _file_errors(
 
     An error of *checks* is omitted if *model* reports one at the same location.
     """
-    yield from doc.faults
+    yield from doc.errors
     invalid = tuple(_schema_errors(model, doc))
     yield from doc.locate(invalid)
     reported = {error.loc for error in invalid}

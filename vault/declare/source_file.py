@@ -7,14 +7,14 @@ import stat
 from pathlib import Path
 from typing import Final
 
-from vault.declare.faults import FileError
+from vault.declare.errors import FileError
 
 #: Maximum size of a file in bytes, because parsing takes 4 s or more per megabyte. A file with
 #: 1,500 secrets has 150 kB.
 MAX_SIZE: Final = 256 * 1024
 
 
-class NotUsable(Exception):
+class UnreadableFile(Exception):
     """A file that must not be read.
 
     Attributes:
@@ -43,14 +43,14 @@ def read(path: Path, root: Path) -> bytes:
 
     """
     if not is_inside(path, root):
-        raise NotUsable(f"is a link that leads out of {root.name}/ (expected the file itself)")
+        raise UnreadableFile(f"is a link that leads out of {root.name}/ (expected the file itself)")
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     with os.fdopen(descriptor, "rb") as file:
         found = os.fstat(descriptor)
         if not stat.S_ISREG(found.st_mode):
-            raise NotUsable("is a folder, a pipe or a device (expected a regular text file)")
+            raise UnreadableFile("is a folder, a pipe or a device (expected a regular text file)")
         if found.st_size > MAX_SIZE:
-            raise NotUsable(f"has {found.st_size} bytes (expected at most {MAX_SIZE})")
+            raise UnreadableFile(f"has {found.st_size} bytes (expected at most {MAX_SIZE})")
         return file.read(MAX_SIZE)
 
 

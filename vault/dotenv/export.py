@@ -14,7 +14,7 @@ from app_integration.names import Scope
 from app_integration.observability.audit_log import AuditLog
 from app_integration.secret import Secret
 from vault.declare.declaration import Declaration
-from vault.dotenv.proof import Read
+from vault.dotenv.proof import ReadSecret
 from vault.dotenv.text import assignment, setting_text
 from vault.dotenv.worktree import check_ignored
 
@@ -41,7 +41,7 @@ def export(
     declaration: Declaration,
     scope: Scope,
     *,
-    read: Read,
+    read: ReadSecret,
     audit: AuditLog,
     path: Path,
     reason: str,
@@ -93,7 +93,9 @@ def _check_path(path: Path) -> None:
         )
 
 
-def _read_all(secrets: Iterable[str], read: Read) -> tuple[dict[str, Secret], tuple[str, ...]]:
+def _read_all(
+    secrets: Iterable[str], read: ReadSecret
+) -> tuple[dict[str, Secret], tuple[str, ...]]:
     values: dict[str, Secret] = {}
     missing: list[str] = []
     for name in secrets:

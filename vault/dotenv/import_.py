@@ -15,8 +15,8 @@ from vault.declare import load
 from vault.declare.edit import service_file as edit
 from vault.dotenv import swap
 from vault.dotenv.plan import ImportPlan
-from vault.dotenv.proof import Read, values_equal, verify_values
-from vault.dotenv.swap import Say
+from vault.dotenv.proof import ReadSecret, values_equal, verify_values
+from vault.dotenv.swap import ProgressCallback
 from vault.reconcile.resources.secrets import data_path, write_value
 
 
@@ -37,11 +37,11 @@ class ImportTarget:
     service_file: Path
     session: Session
     apply: Callable[[], int]
-    read: Read
+    read: ReadSecret
     template_root: Path = load.TEMPLATES
 
 
-def run(plan: ImportPlan, target: ImportTarget, say: Say) -> bool:
+def run(plan: ImportPlan, target: ImportTarget, say: ProgressCallback) -> bool:
     """Carry out an import.
 
     The old file stays in place until the last step. After a failure or a kill, plan and run the
@@ -81,7 +81,7 @@ def run(plan: ImportPlan, target: ImportTarget, say: Say) -> bool:
     return bool(changes)
 
 
-def _declare(plan: ImportPlan, target: ImportTarget, say: Say) -> int:
+def _declare(plan: ImportPlan, target: ImportTarget, say: ProgressCallback) -> int:
     path, templates = target.service_file, target.template_root
     if plan.new_secrets:
         edit.add_secrets(path, plan.new_secrets, templates)
@@ -93,7 +93,7 @@ def _declare(plan: ImportPlan, target: ImportTarget, say: Say) -> int:
     return len(plan.new_secrets) + len(plan.new_settings)
 
 
-def _write_values(plan: ImportPlan, session: Session, say: Say) -> int:
+def _write_values(plan: ImportPlan, session: Session, say: ProgressCallback) -> int:
     """Write the values that the server does not have yet, and return their number."""
     written = 0
     for name, variable in plan.secrets.items():

@@ -22,7 +22,7 @@ from dotenv.variables import parse_variables
 from app_integration import names
 from app_integration.errors import ConfigurationError, InvalidName
 from app_integration.secret import Secret
-from vault.declare.faults import FileError
+from vault.declare.errors import FileError
 
 _NOT_PARSED: Final = (
     "is not NAME=value, or has an open quote or text after a closing quote; correct the line"
@@ -30,12 +30,12 @@ _NOT_PARSED: Final = (
 _LINE_BREAK: Final = re.compile(rb"\r\n|\r|\n")
 
 
-class DotenvRejected(ConfigurationError):
+class InvalidDotenv(ConfigurationError):
     """An invalid ``.env`` file. The message has one line for each fault, and no values."""
 
     def __init__(self, faults: Iterable[FileError]) -> None:
-        self.faults = tuple(sorted(faults))
-        super().__init__("\n".join(map(str, self.faults)))
+        self.errors = tuple(sorted(faults))
+        super().__init__("\n".join(map(str, self.errors)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +138,7 @@ def parse(path: Path, content: bytes) -> DotenvFile:
             problems = reader.add(binding.key, binding.value, statement.line)
             faults += [FileError(str(path), statement.line, problem) for problem in problems]
     if faults:
-        raise DotenvRejected(faults)
+        raise InvalidDotenv(faults)
     return DotenvFile(path, content, statements, reader.variables)
 
 
@@ -148,11 +148,11 @@ def _decode(path: Path, content: bytes) -> str:
     except UnicodeDecodeError as error:
         what = "is not valid UTF-8; save the file as UTF-8"
         line = _line_number(content, error.start)
-        raise DotenvRejected([FileError(str(path), line, what)]) from None
+        raise InvalidDotenv([FileError(str(path), line, what)]) from None
     position = content.find(b"\0")
     if position >= 0:
         what = "has a NUL character, which a variable cannot contain; remove it"
-        raise DotenvRejected([FileError(str(path), _line_number(content, position), what)])
+        raise InvalidDotenv([FileError(str(path), _line_number(content, position), what)])
     return text
 
 

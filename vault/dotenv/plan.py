@@ -13,11 +13,11 @@ from app_integration.names import Scope
 from app_integration.secret import Secret
 from vault.declare.declaration import Declaration
 from vault.declare.edit.service_file import Spec
-from vault.declare.faults import listed, nearest
+from vault.declare.errors import join_names, suggest
 from vault.declare.schema.secret_sources import Derived, SecretSource
 from vault.dotenv.classify import Kind, Verdict, classify
 from vault.dotenv.declared_variables import DeclaredVariables, declared_variables
-from vault.dotenv.parse import DotenvFile, DotenvRejected, Variable
+from vault.dotenv.parse import DotenvFile, InvalidDotenv, Variable
 from vault.dotenv.proof import values_equal
 from vault.dotenv.text import secret_comments, setting_text
 
@@ -72,7 +72,7 @@ class ImportPlan:
         return [name for name in self.file.variables if self.kinds[name] is kind]
 
 
-def make_plan(
+def build_import_plan(
     file: DotenvFile,
     declaration: Declaration,
     scope: Scope,
@@ -121,11 +121,11 @@ def _check_choices(choices: Choices, file: DotenvFile, declared: DeclaredVariabl
     both = choices.secrets & choices.settings
     if both:
         raise ConfigurationError(
-            f"--secret and --setting are both passed for {listed(both)}; pass one of them"
+            f"--secret and --setting are both passed for {join_names(both)}; pass one of them"
         )
     variables = {*file.variables, *declared.secrets, *declared.settings}
     for name in sorted((choices.secrets | choices.settings) - variables):
-        near = nearest(name, [each.lower() for each in variables])
+        near = suggest(name, [each.lower() for each in variables])
         hint = f"; did you mean {near.upper()}?" if near else ""
         raise ConfigurationError(f"{file.path} sets no variable {name!r}{hint}")
     return choices
@@ -177,7 +177,7 @@ def _ask_kinds(file: DotenvFile, unsure: Mapping[str, Verdict], ask: Ask | None)
     if ask is not None:
         return {name: Kind(ask(name, verdict.reason)) for name, verdict in unsure.items()}
     if unsure:
-        raise DotenvRejected(
+        raise InvalidDotenv(
             file.fault(
                 name,
                 f"{name} may be a secret: {verdict.reason}; pass --secret {name}, "
@@ -197,14 +197,14 @@ def _reject_invalid(
         if (problem := _find_problem(file.variables[name], kind, kinds, declared))
     ]
     if faults:
-        raise DotenvRejected(faults)
+        raise InvalidDotenv(faults)
 
 
 def _computed_reason(variable: str, secret: str | None, source: SecretSource | None) -> str:
     """Return the reason why the value of a derived or adopted *secret* cannot be imported."""
     if isinstance(source, Derived):
         return (
-            f"{variable} is derived from {listed(source.references)} in the declaration, so it "
+            f"{variable} is derived from {join_names(source.references)} in the declaration, so it "
             "cannot be imported; remove it here, or declare it as given"
         )
     return (
@@ -231,7 +231,9 @@ def _find_problem(
         return _computed_reason(name, secret, source)
     if source and not declared.secret_name(name):
         here = declared.scope.environment
-        return f"{name} is declared for {listed(source.environments)} only; add {here} there first"
+        return (
+            f"{name} is declared for {join_names(source.environments)} only; add {here} there first"
+        )
     return None
 
 

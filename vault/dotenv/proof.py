@@ -14,14 +14,14 @@ from app_integration.session.session import Session
 from app_integration.sources.vault import VaultSource
 
 #: Returns the value of a secret by name, as the application reads it.
-Read = Callable[[str], Secret]
+ReadSecret = Callable[[str], Secret]
 
 
 class ValuesDiffer(StrongroomError):
     """Mismatch between values of the server and the file. The message has the names only."""
 
 
-def service_reader(session: Session, scope: Scope, audit: AuditLog) -> Read:
+def service_reader(session: Session, scope: Scope, audit: AuditLog) -> ReadSecret:
     """Return a function that reads secrets with the service's own login, from the server only.
 
     The application's ``get_secret`` is not suitable: in development it falls back to the process
@@ -49,7 +49,7 @@ def values_equal(one: str, other: str) -> bool:
     return hmac.compare_digest(one_bytes, other_bytes)
 
 
-def verify_values(expected: Mapping[str, Secret], read: Read, hint: str) -> None:
+def verify_values(expected: Mapping[str, Secret], read: ReadSecret, hint: str) -> None:
     """Read each secret in *expected*, and compare the values.
 
     Args:

@@ -21,12 +21,12 @@ from vault.dotenv import parse
 from vault.dotenv.classify import Kind
 from vault.dotenv.declared_variables import DeclaredVariables, declared_variables
 from vault.dotenv.plan import ImportPlan
-from vault.dotenv.proof import Read, verify_values
+from vault.dotenv.proof import ReadSecret, verify_values
 from vault.dotenv.text import assignment, remove_secrets
 from vault.dotenv.worktree import check_ignored
 
 #: Receives one line of progress, which never contains a value.
-Say = Callable[[str], None]
+ProgressCallback = Callable[[str], None]
 
 BACKUP_SUFFIX: Final = ".before-strongroom"
 _EXAMPLE_MODE: Final = 0o644
@@ -66,7 +66,7 @@ def check(plan: ImportPlan) -> None:
         )
 
 
-def swap(plan: ImportPlan, say: Say) -> bool:
+def swap(plan: ImportPlan, say: ProgressCallback) -> bool:
     """Write the example, back up the old file, and replace it by one without secrets.
 
     Args:
@@ -95,7 +95,9 @@ def swap(plan: ImportPlan, say: Say) -> bool:
     return True
 
 
-def finish(path: Path, declaration: Declaration, scope: Scope, read: Read, say: Say) -> bool:
+def finish(
+    path: Path, declaration: Declaration, scope: Scope, read: ReadSecret, say: ProgressCallback
+) -> bool:
     """Delete the backup after a check that no variable in it would be lost.
 
     Args:
@@ -162,7 +164,7 @@ def render_example(plan: ImportPlan) -> str:
     return "".join(lines)
 
 
-def _write_example(plan: ImportPlan, say: Say) -> bool:
+def _write_example(plan: ImportPlan, say: ProgressCallback) -> bool:
     path, content = example_path(plan.file.path), render_example(plan)
     before = path.read_text(encoding="utf-8") if path.exists() else None
     if before == content:

@@ -185,7 +185,9 @@ def _read_policy(reader: ReadSession, name: str, scope: Scope) -> frozenset[Rule
     except HclError:
         return None
     return frozenset(
-        Rule(_neutral(rule.path, scope), rule.capabilities, _neutral_limits(rule.limits, scope))
+        Rule(
+            _neutral(rule.path, scope), rule.capabilities, _neutral_limits(rule.constraints, scope)
+        )
         for rule in rules
     )
 

@@ -29,7 +29,7 @@ from app_integration.secret_store.store import SecretStore
 from app_integration.session.session import Session
 from app_integration.session.token_manager import DENIAL_SECONDS
 from app_integration.settings import Limits
-from app_integration.sources import Fetched
+from app_integration.sources import FetchedSecret
 from app_integration.sources.vault import VaultSource
 from app_integration.testing.application import approle_files
 from app_integration.testing.faults import Fault
@@ -102,7 +102,7 @@ class RecordingSource:
         self._source = source
         self._on_response = on_response
 
-    def fetch(self, name: str, version: int | None, field: str | None) -> Fetched:
+    def fetch(self, name: str, version: int | None, field: str | None) -> FetchedSecret:
         key: Key = name if version is None else (name, version, None)
         try:
             fetched = self._source.fetch(name, version, field)
@@ -139,7 +139,7 @@ class StoreMachine(RuleBasedStateMachine):
         self.negative: dict[Key, NegativeEntry] = {}
         self.requests = 0
         self.postponed_since = float("-inf")
-        self.last: Fetched | StrongroomError | None = None
+        self.last: FetchedSecret | StrongroomError | None = None
         self.last_key: Key = ""
 
     @initialize(jitter=st.floats(0, 1))
@@ -181,12 +181,12 @@ class StoreMachine(RuleBasedStateMachine):
     def _allows(self, policies: tuple[str, ...], _capability: str, path: str) -> bool:
         return "root" in policies or path.rpartition("/")[2] not in self.denied
 
-    def _on_response(self, key: Key, response: Fetched | StrongroomError) -> None:
+    def _on_response(self, key: Key, response: FetchedSecret | StrongroomError) -> None:
         """Update the model with the response that the store received."""
         self.requests += 1
         self.last, self.last_key, now = response, key, self.clock()
         name = key if isinstance(key, str) else key[0]
-        if isinstance(response, Fetched):
+        if isinstance(response, FetchedSecret):
             self.negative.pop(key, None)
             self.cached[key] = CachedEntry(response.value + "", response.version or 0, now)
             return
@@ -398,7 +398,7 @@ class StoreMachine(RuleBasedStateMachine):
 
     def _expected_from_response(self, key: Key) -> object:
         """Return the result that the last response leads to."""
-        if isinstance(self.last, Fetched):
+        if isinstance(self.last, FetchedSecret):
             return self.last.value
         if isinstance(self.last, OUTAGE) and self._is_usable_on_outage(key, self.clock()):
             return self.cached[key].value

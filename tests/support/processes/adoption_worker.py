@@ -24,13 +24,13 @@ from console import operate
 from console.env_files import EnvFiles
 from vault.adoption import adopt, undo
 from vault.adoption.adopt import AdoptionContext
-from vault.dotenv.swap import Say
+from vault.dotenv.swap import ProgressCallback
 from vault.reconcile.credentials import APPLY_ROLE
 from vault.reconcile.planning.apply import apply
 
 NAME: Final = "database-url"
 #: An operation on a context: adopt, or undo.
-Act = Callable[[AdoptionContext, Say], Any]
+Act = Callable[[AdoptionContext, ProgressCallback], Any]
 
 
 class FailingSession(Session):
@@ -64,7 +64,7 @@ def adoption_context(root: Path, session: Session | None = None) -> Iterator[Ado
     ):
 
         def apply_again() -> int:
-            found = operate.make_plan(operator, "dev", root, None)
+            found = operate.build_environment_plan(operator, "dev", root, None)
             apply(operator, found, lambda _: None, workers=1)
             return len(found.changes)
 
@@ -80,12 +80,12 @@ def adoption_context(root: Path, session: Session | None = None) -> Iterator[Ado
         )
 
 
-def do_adopt(context: AdoptionContext, say: Say) -> bool:
-    return adopt.adopt(context, NAME, lambda *_: True, say)
+def do_adopt(context: AdoptionContext, say: ProgressCallback) -> bool:
+    return adopt.adopt_secret(context, NAME, lambda *_: True, say)
 
 
-def do_undo(context: AdoptionContext, say: Say) -> Any:
-    return undo.undo(context, NAME, None, say)
+def do_undo(context: AdoptionContext, say: ProgressCallback) -> Any:
+    return undo.undo_adoption(context, NAME, None, say)
 
 
 ACTS: Final[dict[str, Act]] = {"adopt": do_adopt, "undo": do_undo}

@@ -11,10 +11,10 @@ from typing import Any, Final
 
 import requests
 
-from tests.support.servers.deployment import container, eventually
+from tests.support.servers.deployment import container, wait_until
 from vault.runtime.docker.containers import ContainerRuntime
 
-__all__ = ["ROOT", "Person", "RunningStore", "StoreInContainer", "eventually"]
+__all__ = ["ROOT", "Person", "RunningStore", "StoreInContainer", "wait_until"]
 
 ROOT: Final = Path(__file__).parents[3]
 HOST: Final = "127.0.0.1"
@@ -68,7 +68,7 @@ class RunningStore:
                 stdout=log,
                 stderr=log,
             )
-        eventually(self._is_healthy, f"a healthy store, which printed {self.log}", START_SECONDS)
+        wait_until(self._is_healthy, f"a healthy store, which printed {self.log}", START_SECONDS)
 
     def stop(self) -> int:
         """Stop the store as a service manager does, and return the exit code."""
@@ -87,18 +87,18 @@ class RunningStore:
 
     def health(self) -> dict[str, Any]:
         """Return the body of ``/health``."""
-        body: dict[str, Any] = self.ask("GET", "/health").json()
+        body: dict[str, Any] = self.request("GET", "/health").json()
         return body
 
     def register(self, person: Person) -> None:
         """Register *person*."""
-        answer = self.ask("POST", "/register", body=vars(person))
+        answer = self.request("POST", "/register", body=vars(person))
         assert answer.status_code == 201, answer.text
 
     def login(self, person: Person) -> str:
         """Log in as *person* and return the token."""
         body = {"username": person.username, "password": person.password}
-        answer = self.ask("POST", "/login", body=body)
+        answer = self.request("POST", "/login", body=body)
         assert answer.status_code == 200, answer.text
         token: str = answer.json()["token"]
         self.tokens.append(token)
@@ -110,13 +110,13 @@ class RunningStore:
 
     def me(self, token: str) -> requests.Response:
         """Request the data of the user of *token*."""
-        return self.ask("GET", "/me", token=token)
+        return self.request("GET", "/me", token=token)
 
     def export(self, token: str) -> requests.Response:
         """Request an export of the data of the user of *token*."""
-        return self.ask("POST", "/export", token=token)
+        return self.request("POST", "/export", token=token)
 
-    def ask(
+    def request(
         self, method: str, path: str, *, token: str = "", body: dict[str, str] | None = None
     ) -> requests.Response:
         """Send one request and return the response."""
@@ -151,7 +151,7 @@ class StoreInContainer(RunningStore):
         """Start the container and wait until the store is healthy."""
         with container(self._servers, "store") as found:
             found.start()
-        eventually(self._is_healthy, "a healthy store", START_SECONDS)
+        wait_until(self._is_healthy, "a healthy store", START_SECONDS)
 
     def stop(self) -> int:
         """Stop the container through the engine, and return the exit code."""

@@ -28,7 +28,7 @@ from vault.runtime.runtime import no_progress
 _pause = threading.Event()
 
 
-def eventually(check: Callable[[], bool], what: str, seconds: float = 60.0) -> None:
+def wait_until(check: Callable[[], bool], what: str, seconds: float = 60.0) -> None:
     """Wait until *check* returns True.
 
     Raises:
@@ -109,7 +109,7 @@ class Deployment:
         running = processes.find(name)
         assert running is not None
         os.kill(running.pid, signal.SIGKILL)
-        eventually(lambda: processes.find(name) is None, f"the end of {name}")
+        wait_until(lambda: processes.find(name) is None, f"the end of {name}")
 
     def revive(self) -> None:
         """Restart the parts that were killed, as ``make vault-up`` does."""
@@ -117,7 +117,7 @@ class Deployment:
             with container(self.local.servers, "vault") as found:
                 if found.status == "paused":
                     found.unpause()
-                    eventually(lambda: health(found) == "healthy", "a healthy server")
+                    wait_until(lambda: health(found) == "healthy", "a healthy server")
         self.local.up(no_progress)
 
     def refresh(self, *folders: str) -> None:

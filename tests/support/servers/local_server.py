@@ -77,7 +77,7 @@ class Listener(ThreadingHTTPServer):
 
 
 @contextmanager
-def running(server: Server, certificate: Path | None = None) -> Iterator[Server]:
+def serve(server: Server, certificate: Path | None = None) -> Iterator[Server]:
     """Run *server* on a free port, with TLS if *certificate* is given."""
     handler = type("Bound", (Handler,), {"server_of": staticmethod(lambda _request: server)})
     with Listener(("127.0.0.1", 0), handler) as listener:
@@ -98,7 +98,7 @@ def running(server: Server, certificate: Path | None = None) -> Iterator[Server]
 
 
 @contextmanager
-def once(answer: Callable[[socket.socket], None]) -> Iterator[str]:
+def accept_once(answer: Callable[[socket.socket], None]) -> Iterator[str]:
     """Yield the URL of a socket that calls *answer* with its first connection, after a request."""
     with socket.create_server(("127.0.0.1", 0)) as listening:
         listening.settimeout(PATIENCE)

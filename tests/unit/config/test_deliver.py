@@ -20,7 +20,7 @@ from app_integration._internal.private_file import stamp, write_private
 from app_integration.config import deliver as module
 from app_integration.config import validation
 from app_integration.config.deliver import State, deliver, main, status_file
-from tests.support.servers.deployment import eventually
+from tests.support.servers.deployment import wait_until
 
 ROOT = Path(__file__).parents[3]
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
@@ -274,7 +274,7 @@ def test_deliver_kills_processes_that_model_started(place: Place) -> None:
     assert place.deliver().state is State.DELIVERED
     assert time.monotonic() - began < 10
     child = int((place.live.parent / "child").read_text())
-    eventually(lambda: not Path(f"/proc/{child}").exists(), "the end of what the model started")
+    wait_until(lambda: not Path(f"/proc/{child}").exists(), "the end of what the model started")
 
 
 def test_deliver_prints_output_of_model_without_values(

@@ -15,7 +15,7 @@ import pytest
 import app_integration
 from app_integration.config.watcher import WatchedConfig, watch_config
 from app_integration.errors import ConfigRejected
-from tests.support.processes.running_store import eventually
+from tests.support.processes.running_store import wait_until
 from tests.unit.config.test_loader import CANARY, Config, Write, text, write
 
 __all__ = ["write"]  # the fixture
@@ -32,7 +32,7 @@ def watching_config(path: Path, changes: RecordedChanges) -> Iterator[WatchedCon
             (path.parent / "tick").touch()
             return config._checked_at != begun
 
-        eventually(looked, "the first look", SECONDS)
+        wait_until(looked, "the first look", SECONDS)
         yield config
 
 
@@ -73,10 +73,10 @@ def test_watcher_keeps_config_until_valid_file_arrives(write: Write) -> None:
     changes = RecordedChanges()
     with watching_config(write(text(url="good")), changes) as config:
         write(text(secret=CANARY))
-        eventually(lambda: config.rejected is not None, "the refusal", SECONDS)
+        wait_until(lambda: config.rejected is not None, "the refusal", SECONDS)
         assert config.current().database.url == "good"
         write(text(url="<no value>"))
-        eventually(lambda: "<no value>" in str(config.rejected), "the refusal", SECONDS)
+        wait_until(lambda: "<no value>" in str(config.rejected), "the refusal", SECONDS)
         write(text(url="good", secret="t" * 32))
         assert changes.next() == {"jwt_secret"}
         assert config.rejected is None
@@ -91,7 +91,7 @@ def test_watcher_ignores_file_written_in_place_until_complete(write: Write) -> N
             file.truncate()
             file.write(whole[:-1])
             file.flush()
-            eventually(lambda: config.rejected is not None, "the refusal", SECONDS)
+            wait_until(lambda: config.rejected is not None, "the refusal", SECONDS)
             assert config.current().database.url == "old"
             file.write(whole[-1:])
         assert changes.next() == {"database.url"}
@@ -144,7 +144,7 @@ def test_watcher_thread_ends_when_closed_or_deleted(write: Write) -> None:
     assert held
     held = None
     gc.collect()
-    eventually(lambda: watching() == [], "the end of the thread", SECONDS)
+    wait_until(lambda: watching() == [], "the end of the thread", SECONDS)
 
 
 def test_watcher_callback_may_close_it(write: Write) -> None:
@@ -159,7 +159,7 @@ def test_watcher_callback_may_close_it(write: Write) -> None:
         config.on_change(close)
         write(text(url="y"))
         assert closed.wait(SECONDS)
-    eventually(lambda: watching() == [], "the end of the thread", SECONDS)
+    wait_until(lambda: watching() == [], "the end of the thread", SECONDS)
 
 
 def test_watcher_in_forked_child_checks_file_on_read(

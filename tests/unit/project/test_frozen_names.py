@@ -55,7 +55,7 @@ from app_integration.observability.recorder import NullRecorder
 from app_integration.secret import Secret
 from app_integration.secret_store.access_recorder import AccessRecorder
 from app_integration.secret_store.cache_entry import build_entry
-from app_integration.sources import Fetched
+from app_integration.sources import FetchedSecret
 from app_integration.testing import plugin
 from console import cli, environments, operate
 from policies.render import render_policies
@@ -279,7 +279,7 @@ def test_plan_exits_2_if_something_would_change(
     changes: int, code: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(operate, "open_operator_session", lambda *_: nullcontext())
-    monkeypatch.setattr(operate, "make_plan", lambda *_: a_plan(changes))
+    monkeypatch.setattr(operate, "build_environment_plan", lambda *_: a_plan(changes))
     assert exit_code("plan --env dev", monkeypatch) == code
 
 
@@ -351,7 +351,7 @@ def test_audit_record_has_the_listed_fields(mode: str, monkeypatch: pytest.Monke
     monkeypatch.setattr(metrics._state, "recorder", NullRecorder())
     lines: list[str] = []
     log = AuditLog(SCOPE, lines.append, mode=mode, accessor=lambda: "hmac-sha256:0")
-    fetched = Fetched(Secret("invented"), "vault", version=3, request_id="1", created_at=1.0)
+    fetched = FetchedSecret(Secret("invented"), "vault", version=3, request_id="1", created_at=1.0)
     entry = build_entry(fetched, 0.0, 1.0, settings.Limits(), jitter=0.5)
     for _ in range(2):
         AccessRecorder(log).record_release(("smtp-password", 3, "old"), entry, "miss")

@@ -34,7 +34,7 @@ from app_integration.secret_store.async_store import AsyncSecretStore
 from app_integration.secret_store.store import SecretStore
 from app_integration.session.session import Session
 from app_integration.settings import DATABASE, Limits, Settings
-from app_integration.sources import Fetched
+from app_integration.sources import FetchedSecret
 from app_integration.testing.application import MemoryApplication, in_memory
 from tests.unit.secret_store.test_store import SCOPE
 
@@ -51,11 +51,11 @@ class BlockingServer:
         self.requested = threading.Semaphore(0)
         self.calls = 0
 
-    def fetch(self, _name: str, *_: object) -> Fetched:
+    def fetch(self, _name: str, *_: object) -> FetchedSecret:
         self.calls += 1
         self.requested.release()
         assert self.answer.wait(10)
-        return Fetched(Secret("the value"), "vault", 1)
+        return FetchedSecret(Secret("the value"), "vault", 1)
 
 
 @pytest.fixture
@@ -337,7 +337,7 @@ def test_async_secrets_are_built_in_a_thread(tmp_path: Path) -> None:
 def test_error_of_the_server_is_raised_in_every_task(
     secrets: AsyncSecretStore, server: BlockingServer
 ) -> None:
-    def failing(*_: object) -> Fetched:
+    def failing(*_: object) -> FetchedSecret:
         server.answer.wait(10)
         raise Unreachable("unavailable")
 

@@ -20,7 +20,7 @@ from app_integration.secret_store.cache_entry import (
     keys_to_refresh,
 )
 from app_integration.settings import Limits
-from app_integration.sources import Fetched
+from app_integration.sources import FetchedSecret
 
 NOW = 1000.0
 LIMITS = Limits(cache_entries=3, negative_entries=3)
@@ -29,7 +29,7 @@ ERROR = SecretNotFound("no value at secret/data/shop/dev/a; write one")
 
 def entry(*, ticket: int = 0, usage: int = REQUESTED, expires_at: float = math.inf) -> Entry:
     return Entry(
-        Fetched(Secret("v"), "vault", 1),
+        FetchedSecret(Secret("v"), "vault", 1),
         *(NOW, NOW + 300, NOW + 150, expires_at),
         ticket=ticket,
         usage=usage,

@@ -40,11 +40,11 @@ from app_integration.secret_store.cache_entry import (
     split_key,
 )
 from app_integration.settings import Limits
-from app_integration.sources import Fetched
+from app_integration.sources import FetchedSecret
 
 NOW = 1000.0
 LIMITS = Limits(cache_ttl=300.0, stale_limit=3600.0, negative_ttl=5.0)
-FETCHED = Fetched(Secret("one"), "vault", version=3, created_at=NOW)
+FETCHED = FetchedSecret(Secret("one"), "vault", version=3, created_at=NOW)
 #: Fetched at 1000, fresh until 1100, refreshed from 1075, expired at 1200.
 ENTRY = Entry(FETCHED, fetched_at=NOW, fresh_until=1100.0, refresh_at=1075.0, expires_at=1200.0)
 
@@ -293,7 +293,9 @@ def test_negative_entry_of_a_past_version_answers_longer(
         pytest.param(replace(FETCHED, value=Secret("two")), True, id="another-value"),
     ],
 )
-def test_fetched_value_is_newer_by_version_or_by_value(fetched: Fetched, expected: bool) -> None:
+def test_fetched_value_is_newer_by_version_or_by_value(
+    fetched: FetchedSecret, expected: bool
+) -> None:
     assert is_newer(fetched, FETCHED) is expected
 
 

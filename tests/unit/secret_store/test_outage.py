@@ -19,7 +19,7 @@ from app_integration.errors import (
     Unreachable,
 )
 from app_integration.secret_store.cache_entry import OUTAGE_BACKOFF
-from app_integration.sources import Fetched
+from app_integration.sources import FetchedSecret
 from tests.unit.secret_store.test_store import LIMITS, Clock, Script, Shop
 
 THREADS = 16
@@ -32,7 +32,7 @@ class SlowOutage(Script):
         super().__init__("one", Unreachable("the server is unavailable"))
         self.clock = clock
 
-    def fetch(self, name: str, *arguments: object) -> Fetched:
+    def fetch(self, name: str, *arguments: object) -> FetchedSecret:
         if self.calls and self.clock:
             self.clock.now += LIMITS.deadline
         return super().fetch(name, *arguments)
@@ -144,7 +144,7 @@ def test_waiting_threads_share_the_error(
     arrivals: threading.Semaphore, kind: type[StrongroomError]
 ) -> None:
     class Failing(Script):
-        def fetch(self, name: str, *arguments: object) -> Fetched:
+        def fetch(self, name: str, *arguments: object) -> FetchedSecret:
             assert all_waiting(arrivals)
             return super().fetch(name, *arguments)
 
@@ -159,7 +159,7 @@ def test_waiting_threads_share_the_error(
 
 def test_concurrent_force_refreshes_share_one_request(arrivals: threading.Semaphore) -> None:
     class Counted(Script):
-        def fetch(self, name: str, *arguments: object) -> Fetched:
+        def fetch(self, name: str, *arguments: object) -> FetchedSecret:
             assert all_waiting(arrivals)
             return super().fetch(name, *arguments)
 

@@ -25,7 +25,7 @@ from app_integration.secret import Secret
 from app_integration.secret_store.cache_entry import OUTAGE_BACKOFF
 from app_integration.secret_store.store import SecretStore
 from app_integration.settings import Limits
-from app_integration.sources import Fetched
+from app_integration.sources import FetchedSecret
 from tests.unit.secret_store.test_store import LIMITS, SCOPE, Script, Shop
 
 TTL = LIMITS.cache_ttl
@@ -161,9 +161,9 @@ def test_value_that_a_refresh_finds_denied_or_deleted_is_dropped(
 class Expiring(Script):
     """Source of values that expire after a minute."""
 
-    def fetch(self, name: str, *arguments: object) -> Fetched:
+    def fetch(self, name: str, *arguments: object) -> FetchedSecret:
         found = super().fetch(name, *arguments)
-        return Fetched(found.value, found.source, found.version, expires_in=60.0)
+        return FetchedSecret(found.value, found.source, found.version, expires_in=60.0)
 
 
 def test_value_that_expires_is_never_served_afterwards() -> None:
@@ -229,7 +229,7 @@ def test_slow_response_does_not_replace_a_later_one() -> None:
     started, finish = threading.Event(), threading.Event()
 
     class Slow(Script):
-        def fetch(self, name: str, *arguments: object) -> Fetched:
+        def fetch(self, name: str, *arguments: object) -> FetchedSecret:
             found = super().fetch(name, *arguments)
             if found.value == "old":
                 started.set()
@@ -256,11 +256,11 @@ class Changing:
         self.enough = threading.Event()
         self._count = enough
 
-    def fetch(self, _name: str, *_: object) -> Fetched:
+    def fetch(self, _name: str, *_: object) -> FetchedSecret:
         self.threads.append(threading.current_thread().name)
         if len(self.threads) >= self._count:
             self.enough.set()
-        return Fetched(Secret(f"value {len(self.threads)}"), "vault", len(self.threads))
+        return FetchedSecret(Secret(f"value {len(self.threads)}"), "vault", len(self.threads))
 
 
 def store_with_thread(source: Changing, **limits: Any) -> SecretStore:
@@ -302,7 +302,7 @@ def test_response_after_close_is_not_cached(caplog: pytest.LogCaptureFixture) ->
     started, finish = threading.Event(), threading.Event()
 
     class Slow(Changing):
-        def fetch(self, name: str, *arguments: object) -> Fetched:
+        def fetch(self, name: str, *arguments: object) -> FetchedSecret:
             started.set()
             finish.wait(10)
             return super().fetch(name, *arguments)
@@ -323,7 +323,7 @@ def test_unexpected_exception_does_not_end_the_refresh_thread(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     class Broken(Changing):
-        def fetch(self, name: str, *arguments: object) -> Fetched:
+        def fetch(self, name: str, *arguments: object) -> FetchedSecret:
             found = super().fetch(name, *arguments)
             if len(self.threads) == 2:
                 raise ZeroDivisionError("the text may hold a value")

@@ -27,7 +27,7 @@ from app_integration.secret import Secret
 from app_integration.secret_store.cache_entry import FALLBACK_TTL
 from app_integration.secret_store.store import SecretStore
 from app_integration.settings import Limits
-from app_integration.sources import Fetched
+from app_integration.sources import FetchedSecret
 
 SCOPE = Scope("shop", Environment.PROD)
 LIMITS = Limits(cache_ttl=300.0, stale_limit=3600.0, cache_entries=3)
@@ -52,12 +52,12 @@ class Script:
         self.answers = deque(answers)
         self.calls = 0
 
-    def fetch(self, _name: str, *_: object) -> Fetched:
+    def fetch(self, _name: str, *_: object) -> FetchedSecret:
         self.calls += 1
         answer = self.answers.popleft() if len(self.answers) > 1 else self.answers[0]
         if isinstance(answer, StrongroomError):
             raise answer
-        return Fetched(Secret(answer), source=self.name, version=self.calls, request_id="r-1")
+        return FetchedSecret(Secret(answer), source=self.name, version=self.calls, request_id="r-1")
 
 
 class Shop:
@@ -174,7 +174,7 @@ def test_threads_that_miss_concurrently_send_one_request() -> None:
     barrier, started = threading.Barrier(16), threading.Event()
 
     class Slow(Script):
-        def fetch(self, name: str, *arguments: object) -> Fetched:
+        def fetch(self, name: str, *arguments: object) -> FetchedSecret:
             started.wait(5)
             return super().fetch(name, *arguments)
 
@@ -239,7 +239,7 @@ def test_response_of_an_earlier_request_is_not_cached_after_a_denial() -> None:
     requested, answer = threading.Event(), threading.Event()
 
     class Crossing(Script):
-        def fetch(self, name: str, *arguments: object) -> Fetched:
+        def fetch(self, name: str, *arguments: object) -> FetchedSecret:
             fetched = super().fetch(name, *arguments)
             requested.set()
             assert answer.wait(10)

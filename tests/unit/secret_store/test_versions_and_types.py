@@ -25,7 +25,7 @@ from app_integration.errors import (
 from app_integration.names import Environment, Scope
 from app_integration.secret import Secret
 from app_integration.secret_store.declared_names import read_declaration
-from app_integration.sources import Fetched
+from app_integration.sources import FetchedSecret
 from tests.unit.secret_store.test_store import LIMITS, SCOPE, Script, Shop
 
 HOUR = 3600.0
@@ -41,7 +41,7 @@ class Versions(Script):
         self.written = written  # when the current version was written, in seconds since 1970
         self.requests: list[tuple[str, int | None, str | None]] = []
 
-    def fetch(self, name: str, *arguments: Any) -> Fetched:
+    def fetch(self, name: str, *arguments: Any) -> FetchedSecret:
         version, field = arguments
         self.requests.append((name, version, field))
         number = version or len(self.values)
@@ -53,7 +53,7 @@ class Versions(Script):
         if value is None:
             raise SecretDeleted("deleted")
         text = f"{field} of {value}" if field else value
-        return Fetched(Secret(text), "vault", number, "r-1", created_at=self.written)
+        return FetchedSecret(Secret(text), "vault", number, "r-1", created_at=self.written)
 
 
 def test_versions_and_fields_have_their_own_cache_keys() -> None:
@@ -144,12 +144,12 @@ class Names(Script):
         self.table = {name.replace("_", "-"): answer for name, answer in answers.items()}
         self.requests: list[str] = []
 
-    def fetch(self, name: str, *_: object) -> Fetched:
+    def fetch(self, name: str, *_: object) -> FetchedSecret:
         self.requests.append(name)
         answer = self.table.get(name, SecretNotFound("no value"))
         if isinstance(answer, StrongroomError):
             raise answer
-        return Fetched(Secret(answer), "vault", 1)
+        return FetchedSecret(Secret(answer), "vault", 1)
 
 
 def test_require_lists_every_missing_secret_with_the_rule_to_add() -> None:
@@ -264,7 +264,7 @@ def test_password_rotated_by_the_server_has_no_previous_value() -> None:
     """Its entry's versions belong to the template into which the password is inserted."""
 
     class Rotated(Versions):
-        def fetch(self, name: str, *arguments: Any) -> Fetched:
+        def fetch(self, name: str, *arguments: Any) -> FetchedSecret:
             return replace(super().fetch(name, *arguments), expires_in=60.0)
 
     source = Rotated("one", "two")

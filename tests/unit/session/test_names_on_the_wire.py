@@ -20,7 +20,7 @@ from app_integration.secret import Secret
 from app_integration.secret_store.store import SecretStore
 from app_integration.session.session import Session
 from app_integration.sources.vault import VaultSource
-from tests.support.servers.local_server import Server, running
+from tests.support.servers.local_server import Server, serve
 
 SCOPE: Final = Scope("shop", Environment.PROD)
 PREFIX: Final = "/v1/secret/data/shop/prod/"
@@ -41,7 +41,7 @@ HOSTILE: Final = (
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[Server]:
-    with running(Server(content=json.dumps(ANSWER).encode())) as started:
+    with serve(Server(content=json.dumps(ANSWER).encode())) as started:
         yield started
 
 

@@ -10,8 +10,8 @@ from sqlalchemy import make_url
 from app_integration.errors import AccessDenied, RequestRefused, StrongroomError
 from app_integration.names import COMPOSED_KEY, Environment, Scope
 from app_integration.secret import Secret
-from app_integration.sources import Fetched
-from app_integration.sources.adopted_secret import compose
+from app_integration.sources import FetchedSecret
+from app_integration.sources.adopted_secret import fill_template
 from app_integration.sources.vault import VaultSource
 from vault.reconcile.resources.static_roles import NotAdoptable, template_from_url
 
@@ -48,7 +48,7 @@ class StubSession:
         return found
 
 
-def fetch(answers: StubSession) -> Fetched:
+def fetch(answers: StubSession) -> FetchedSecret:
     return VaultSource(answers, SCOPE).fetch("database-url")  # type: ignore[arg-type] # a stand-in
 
 
@@ -105,7 +105,7 @@ def test_adopted_secret_without_password_raises(error: StrongroomError) -> None:
 @pytest.mark.parametrize("password", ["plain", "{username}", "{password}", "a b+c%20/@:?#", "é日"])
 def test_compose_preserves_any_password(password: str) -> None:
     made = template_from_url(Secret("postgresql://shop_app:old@db/shop?x=%7B1%7D"), "database-url")
-    url = make_url(compose(made, "shop_app", password).reveal())
+    url = make_url(fill_template(made, "shop_app", password).reveal())
     assert (url.password, url.query["x"]) == (password, "{1}")
     assert "old" not in made
 

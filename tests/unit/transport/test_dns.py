@@ -15,7 +15,7 @@ from app_integration.errors import Unreachable
 from app_integration.transport import dns
 from app_integration.transport.dns import Resolver, connect
 from app_integration.transport.http import Transport
-from tests.support.servers.local_server import Server, running, write_certificate
+from tests.support.servers.local_server import Server, serve, write_certificate
 
 TIMEOUT = 0.3  # seconds
 
@@ -87,7 +87,7 @@ def test_lookup_is_repeated_for_each_connection() -> None:
 def test_connect_tries_each_address_within_timeout(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    with running(Server()) as server, socket.socket() as full:
+    with serve(Server()) as server, socket.socket() as full:
         # A listener with a full backlog accepts no connection, like a black hole.
         full.bind(("127.0.0.1", 0))
         full.listen(0)
@@ -118,7 +118,7 @@ def test_certificate_must_contain_host_name(
         "_resolver",
         Resolver(lambda _host, port, **_: socket.getaddrinfo("127.0.0.1", port)),
     )
-    with running(Server(), certificate) as server:
+    with serve(Server(), certificate) as server:
         port = server.address.rpartition(":")[2]
         named = Transport(f"https://vault.internal:{port}", cacert=certificate, connect_timeout=5)
         with pytest.raises(Unreachable, match="VAULT_CACERT"):

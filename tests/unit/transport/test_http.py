@@ -29,7 +29,7 @@ from app_integration.errors import (
 from app_integration.testing.ports import free_ports
 from app_integration.transport import responses
 from app_integration.transport.http import Transport
-from tests.support.servers.local_server import DRIP, Server, once, running, write_certificate
+from tests.support.servers.local_server import DRIP, Server, accept_once, serve, write_certificate
 
 TOKEN = "hvs.the-token-itself"
 VALUE = "the-value-that-was-sent"
@@ -62,15 +62,15 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.parametrize("status", [301, 302, 307, 308])
 def test_redirect_of_standby_is_followed_with_token(status: int) -> None:
-    with running(Server(content=b'{"data": 1}')) as leader:
+    with serve(Server(content=b'{"data": 1}')) as leader:
         location = f"{leader.address}/v1/{PATH}"
-        with running(Server(status, b"", location)) as standby:
+        with serve(Server(status, b"", location)) as standby:
             assert send(standby.address) == {"data": 1}
     assert leader.seen == [(f"POST /v1/{PATH}", TOKEN)]
 
 
 def test_redirect_to_another_path_is_not_followed() -> None:
-    with running(Server()) as thief, running(Server(307, b"", f"{thief.address}/steal")) as server:
+    with serve(Server()) as thief, serve(Server(307, b"", f"{thief.address}/steal")) as server:
         error = failure(server.address)
     assert isinstance(error, Unreachable)
     assert "redirects elsewhere" in str(error)
@@ -78,18 +78,18 @@ def test_redirect_to_another_path_is_not_followed() -> None:
 
 
 def test_redirect_twice_is_not_followed() -> None:
-    with running(Server()) as third:
-        with running(Server(307, b"", f"{third.address}/v1/{PATH}")) as second:
-            with running(Server(307, b"", f"{second.address}/v1/{PATH}")) as first:
+    with serve(Server()) as third:
+        with serve(Server(307, b"", f"{third.address}/v1/{PATH}")) as second:
+            with serve(Server(307, b"", f"{second.address}/v1/{PATH}")) as first:
                 assert isinstance(failure(first.address), ServerFault)
             assert len(second.seen) == 1
         assert third.seen == []
 
 
 def test_redirect_from_https_to_http_is_not_followed(certificate: Path) -> None:
-    with running(Server()) as thief:
+    with serve(Server()) as thief:
         away = Server(307, b"", f"{thief.address}/v1/{PATH}")
-        with running(away, certificate) as server:
+        with serve(away, certificate) as server:
             error = failure(server.address, cacert=certificate)
     assert "redirects elsewhere" in str(error)
     assert thief.seen == []
@@ -97,13 +97,13 @@ def test_redirect_from_https_to_http_is_not_followed(certificate: Path) -> None:
 
 @pytest.mark.parametrize("location", ["http://vault.invalid", "ftp://127.0.0.1", ""])
 def test_redirect_to_another_machine_or_without_location_is_not_followed(location: str) -> None:
-    with running(Server(307, b"", location and f"{location}/v1/{PATH}")) as server:
+    with serve(Server(307, b"", location and f"{location}/v1/{PATH}")) as server:
         error = failure(server.address)
     assert "redirects elsewhere" in str(error)
 
 
 def test_untrusted_certificate_gets_no_request(certificate: Path) -> None:
-    with running(Server(), certificate) as server:
+    with serve(Server(), certificate) as server:
         error = failure(server.address)
         assert send(server.address, cacert=certificate) == {}
     assert isinstance(error, Unreachable)
@@ -114,7 +114,7 @@ def test_untrusted_certificate_gets_no_request(certificate: Path) -> None:
 @pytest.mark.parametrize("tls", [False, True])
 def test_response_that_arrives_slowly_ends_at_deadline(certificate: Path, *, tls: bool) -> None:
     cacert = certificate if tls else None
-    with running(Server(content=b" " * 100, drip=True), cacert) as server:
+    with serve(Server(content=b" " * 100, drip=True), cacert) as server:
         begun = time.monotonic()
         assert isinstance(failure(server.address, cacert=cacert), DeadlineExceeded)
         assert time.monotonic() - begun < DEADLINE * 1.5
@@ -128,7 +128,7 @@ def test_headers_that_arrive_slowly_end_at_deadline() -> None:
         while not pause.wait(DRIP):
             connection.sendall(b"x")
 
-    with once(drip) as address:
+    with accept_once(drip) as address:
         begun = time.monotonic()
         assert isinstance(failure(address), DeadlineExceeded)
         assert time.monotonic() - begun < DEADLINE * 1.5
@@ -168,13 +168,13 @@ def test_connection_reset_is_unreachable() -> None:
         linger = struct.pack("ii", 1, 0)  # on, for 0 s, so that close() sends RST
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
 
-    with once(reset) as address:
+    with accept_once(reset) as address:
         assert isinstance(failure(address), Unreachable)
 
 
 @pytest.mark.parametrize("content", [b"<html>a proxy</html>", b"[]", b'"text"', b"\xff"])
 def test_response_of_another_program_raises_server_fault(content: bytes) -> None:
-    with running(Server(content=content)) as server:
+    with serve(Server(content=content)) as server:
         error = failure(server.address)
     assert isinstance(error, ServerFault)
     assert "check VAULT_ADDR" in str(error)
@@ -182,7 +182,7 @@ def test_response_of_another_program_raises_server_fault(content: bytes) -> None
 
 def test_response_above_limit_is_rejected(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(responses, "MAX_RESPONSE", 1000)
-    with running(Server(content=b" " * 998 + b"{}")) as server:
+    with serve(Server(content=b" " * 998 + b"{}")) as server:
         assert send(server.address) == {}
         server.content = b" " * 999 + b"{}"
         error = failure(server.address)
@@ -211,7 +211,7 @@ def test_status_raises_its_error_without_secret(
     status: int, kind: type[StrongroomError], path: str
 ) -> None:
     echo = json.dumps({"errors": [f"cannot use {VALUE} with {TOKEN}"]}).encode()
-    with running(Server(status, echo)) as server:
+    with serve(Server(status, echo)) as server:
         error = failure(server.address, path)
     assert type(error) is kind
     assert path in str(error)
@@ -220,13 +220,13 @@ def test_status_raises_its_error_without_secret(
 
 
 def test_error_of_insensitive_path_has_message_of_server() -> None:
-    with running(Server(400, b'{"errors": ["invalid\\n role"]}')) as server:
+    with serve(Server(400, b'{"errors": ["invalid\\n role"]}')) as server:
         error = failure(server.address, "auth/approle/role/x")
     assert str(error) == "POST auth/approle/role/x: status 400: invalid role"
 
 
 def test_404_keeps_status_and_data() -> None:
-    with running(Server(404, b'{"data": {"metadata": {"deletion_time": "now"}}}')) as server:
+    with serve(Server(404, b'{"data": {"metadata": {"deletion_time": "now"}}}')) as server:
         error = failure(server.address)
     assert isinstance(error, RequestRefused)
     assert (error.status, error.data) == (404, {"metadata": {"deletion_time": "now"}})
@@ -242,7 +242,7 @@ def test_404_keeps_status_and_data() -> None:
     ],
 )
 def test_403_has_policy_rule(method: str, capabilities: str) -> None:
-    with running(Server(403, b"")) as server:
+    with serve(Server(403, b"")) as server:
         sender = Transport(server.address, cacert=None, connect_timeout=DEADLINE)
         with pytest.raises(AccessDenied) as caught:
             sender.send(method, PATH, timeout=DEADLINE)
@@ -258,7 +258,7 @@ def test_cacert_that_is_invalid_is_rejected_before_request(
     cacert = tmp_path / "ca.pem"
     if content is not None:
         cacert.write_bytes(content)
-    with running(Server()) as server:
+    with serve(Server()) as server:
         error = failure(server.address, cacert=cacert)
     assert isinstance(error, ConfigurationError)
     assert str(cacert) in str(error)
@@ -292,5 +292,5 @@ def test_unix_socket_works_as_address(tmp_path: Path) -> None:
 @pytest.mark.parametrize("length", range(12, 60, 7))
 def test_response_cut_in_headers_is_unreachable(length: int) -> None:
     whole = b"HTTP/1.1 200 OK\r\nCache-Control: no-store\r\nContent-Length: 11\r\n\r\n"
-    with once(lambda connection: connection.sendall(whole[:length])) as address:
+    with accept_once(lambda connection: connection.sendall(whole[:length])) as address:
         assert isinstance(failure(address), Unreachable)

@@ -14,8 +14,8 @@ from typing import Final
 from app_integration.errors import InvalidName
 from app_integration.names import Environment, Scope
 from vault.declare.checks.service import Data, section
-from vault.declare.faults import FieldError, Loc, dotted, shown
-from vault.declare.schema.field_types import loopback
+from vault.declare.errors import FieldError, Loc, format_location, format_value
+from vault.declare.schema.field_types import is_loopback
 
 SUPERUSER: Final = "postgres"
 #: PostgreSQL reserves this prefix for its own roles, and rejects CREATE ROLE with it.
@@ -37,12 +37,12 @@ def find_errors(data: Data, *, services: Collection[str]) -> Iterator[FieldError
         if user in owners or user.startswith(RESERVED_PREFIX):
             owner = owners.get(user, "a name that PostgreSQL reserves")
             expected = "a user that nothing else depends on"
-            yield FieldError((*loc, "username"), f"is {shown(user)}, {owner}", expected)
+            yield FieldError((*loc, "username"), f"is {format_value(user)}, {owner}", expected)
         elif user in taken:
-            what = f"is {shown(user)}, as in {dotted(taken[user])}"
+            what = f"is {format_value(user)}, as in {format_location(taken[user])}"
             yield FieldError((*loc, "username"), what, "one secret for each user")
         elif applications.get(user, loc[1]) != loc[1]:
-            what = f"is {shown(user)}, the user of the service {applications[user]}"
+            what = f"is {format_value(user)}, the user of the service {applications[user]}"
             yield FieldError((*loc, "username"), what, "a user that nothing else depends on")
         taken.setdefault(user, loc)
 
@@ -56,7 +56,7 @@ def find_service_errors(data: Data, *, stem: str) -> Iterator[FieldError]:
 
     """
     if "database" in data and any(user.startswith(RESERVED_PREFIX) for user in _roles(stem)):
-        what = f"is {shown(stem)}, whose database users would begin with {RESERVED_PREFIX}"
+        what = f"is {format_value(stem)}, whose database users would begin with {RESERVED_PREFIX}"
         expected = "another first word, as PostgreSQL reserves such names"
         yield FieldError(("service",), what, expected)
 
@@ -77,11 +77,11 @@ def find_endpoint_errors(
     before = list(environments)[: list(environments).index(stem)]
     for service in section(data, "services"):
         endpoint = section(data, "services", service).get("database")
-        if not isinstance(endpoint, str) or loopback(f"tcp://{endpoint}"):
+        if not isinstance(endpoint, str) or is_loopback(f"tcp://{endpoint}"):
             continue
         for other in before:
             if section(environments[other], "services", service).get("database") == endpoint:
-                what = f"is {shown(endpoint)}, as in environments/{other}.yaml"
+                what = f"is {format_value(endpoint)}, as in environments/{other}.yaml"
                 expected = (
                     "a separate database server, as each Vault changes its manager's password"
                 )

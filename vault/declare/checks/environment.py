@@ -11,9 +11,16 @@ from collections.abc import Collection, Iterator, Mapping
 from app_integration.errors import InvalidName
 from app_integration.names import Environment, Scope
 from vault.declare.checks.service import Data, find_name_error, section
-from vault.declare.faults import FieldError, InvalidValue, Loc, listed, nearest, shown
+from vault.declare.errors import (
+    FieldError,
+    InvalidValue,
+    Loc,
+    format_value,
+    join_names,
+    suggest,
+)
 from vault.declare.schema import adopted
-from vault.declare.schema.field_types import loopback, split_address
+from vault.declare.schema.field_types import is_loopback, split_address
 from vault.declare.schema.model import find_type_error
 
 #: Policies that a person may have in addition to those of services. Job policies are excluded.
@@ -41,10 +48,10 @@ def find_errors(
     yield from _people(data, stem)
     for name in section(data, "services"):
         if name not in services:
-            near = nearest(name, services)
-            what = f"has the unknown service {shown(name)}"
+            near = suggest(name, services)
+            what = f"has the unknown service {format_value(name)}"
             loc: Loc = ("services", name)
-            yield FieldError(loc, what, listed(services), near, subject=("services",))
+            yield FieldError(loc, what, join_names(services), near, subject=("services",))
             continue
         service = services[name]
         if service is not None:
@@ -62,9 +69,11 @@ def find_address_error(environment: str, address: str) -> InvalidValue | None:
     if parts is None or parts.scheme != "http":
         return None
     if environment != Environment.DEV:
-        return InvalidValue(f"is {shown(address)}", f"https:// in {environment}")
-    if not loopback(address):
-        return InvalidValue(f"is {shown(address)}", "https://, as http:// is for this machine only")
+        return InvalidValue(f"is {format_value(address)}", f"https:// in {environment}")
+    if not is_loopback(address):
+        return InvalidValue(
+            f"is {format_value(address)}", "https://, as http:// is for this machine only"
+        )
     return None
 
 
@@ -109,8 +118,11 @@ def find_unknown_policies(loc: Loc, entry: Data, known: Collection[str]) -> Iter
     policies = entry.get("policies")
     for index, policy in enumerate(policies if isinstance(policies, tuple) else ()):
         if isinstance(policy, str) and policy not in known:
-            what, near = f"is the unknown policy {shown(policy)}", nearest(policy, known)
-            yield FieldError((*loc, "policies", index), what, listed(known), near)
+            what, near = (
+                f"is the unknown policy {format_value(policy)}",
+                suggest(policy, known),
+            )
+            yield FieldError((*loc, "policies", index), what, join_names(known), near)
 
 
 def service_policies(data: Data, stem: str) -> Iterator[str]:
@@ -136,8 +148,11 @@ def _settings(name: str, values: Data, declared: Data) -> Iterator[FieldError]:
     here = ("services", name, "settings")
     for setting, value in values.items():
         if setting not in declared:
-            what, near = f"has the unknown setting {shown(setting)}", nearest(setting, declared)
-            yield FieldError((*here, setting), what, listed(declared), near, subject=here)
+            what, near = (
+                f"has the unknown setting {format_value(setting)}",
+                suggest(setting, declared),
+            )
+            yield FieldError((*here, setting), what, join_names(declared), near, subject=here)
             continue
         error = find_type_error(section(declared, setting).get("type"), value)
         if error and isinstance(value, str | int):

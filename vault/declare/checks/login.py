@@ -20,7 +20,7 @@ from vault.declare.checks.environment import (
     service_policies,
 )
 from vault.declare.checks.service import Data, section
-from vault.declare.faults import FieldError, Loc, listed, nearest, shown
+from vault.declare.errors import FieldError, Loc, format_value, join_names, suggest
 from vault.declare.schema.logins import SERVICE_METHODS
 from vault.declare.schema.model import DEFAULT_ROLE
 
@@ -89,11 +89,11 @@ def _pem(
     if not isinstance(name, str):
         return
     if name not in pems:
-        what, near = f"is {shown(name)}, which does not exist", nearest(name, pems)
-        existing = listed(pems, nothing="none exists yet")
+        what, near = f"is {format_value(name)}, which does not exist", suggest(name, pems)
+        existing = join_names(pems, nothing="none exists yet")
         yield FieldError(loc, what, f"a file in the same folder: {existing}", near)
     elif b"PRIVATE KEY" in pems[name]:
-        what = f"is {shown(name)}, which contains a private key"
+        what = f"is {format_value(name)}, which contains a private key"
         yield FieldError(
             loc, what, "a public key; remove the private key from the folder, and rotate it"
         )
@@ -102,7 +102,7 @@ def _pem(
             parse(pems[name])
         except ValueError:
             content = "public key" if parse is _public_key else "certificate"
-            what = f"is {shown(name)}, which does not contain a valid {content}"
+            what = f"is {format_value(name)}, which does not contain a valid {content}"
             yield FieldError(loc, what, f"a PEM file with a {content}")
 
 
@@ -158,7 +158,7 @@ def _claims(groups: Data) -> Iterator[FieldError]:
     for name in groups:
         claim = section(groups, name).get("claim")
         if isinstance(claim, str) and first.setdefault(claim, name) != name:
-            what = f"is {shown(claim)}, as in groups.{first[claim]}"
+            what = f"is {format_value(claim)}, as in groups.{first[claim]}"
             yield FieldError(("groups", name, "claim"), what, "one group for each claim")
 
 
@@ -194,7 +194,7 @@ def _agent(data: Data, services: Mapping[str, Data | None]) -> Iterator[FieldErr
         if "config" not in (services.get(name) or {}) or not isinstance(allowed, Mapping):
             continue
         if method in SERVICE_METHODS and method not in allowed:
-            what = f"is {shown(method)}, with which services.{name} may not log in"
+            what = f"is {format_value(method)}, with which services.{name} may not log in"
             yield FieldError(
-                ("agent", "login"), what, listed(allowed, nothing="a method of its login")
+                ("agent", "login"), what, join_names(allowed, nothing="a method of its login")
             )

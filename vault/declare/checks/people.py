@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from app_integration.names import APPROLE_MOUNT, DATABASE_MOUNT, KV_MOUNT, TRANSIT_MOUNT
 from vault.declare.checks.service import Data, section
-from vault.declare.faults import FieldError, listed, nearest, shown
+from vault.declare.errors import FieldError, format_value, join_names, suggest
 
 _MOUNTS: Final = (KV_MOUNT, TRANSIT_MOUNT, DATABASE_MOUNT, f"auth/{APPROLE_MOUNT}")
 _METHODS: Final = ("jwt", "kubernetes", "cert", "oidc")
@@ -23,9 +23,12 @@ def find_errors(data: Data) -> Iterator[FieldError]:
     for name in section(data, "services"):
         policy = section(data, "services", name).get("password_policy")
         if isinstance(policy, str) and policy not in policies:
-            what, near = f"is the unknown policy {shown(policy)}", nearest(policy, policies)
+            what, near = (
+                f"is the unknown policy {format_value(policy)}",
+                suggest(policy, policies),
+            )
             loc = ("services", name, "password_policy")
-            yield FieldError(loc, what, listed(policies), near)
+            yield FieldError(loc, what, join_names(policies), near)
 
 
 def _quotas(data: Data) -> Iterator[FieldError]:
@@ -42,8 +45,8 @@ def _quotas(data: Data) -> Iterator[FieldError]:
         if not isinstance(path, str):
             continue
         if path and path not in (*known, *logins):
-            what = f"is {shown(path)}, which is not mounted"
-            yield FieldError(loc, what, listed(known), nearest(path, known))
+            what = f"is {format_value(path)}, which is not mounted"
+            yield FieldError(loc, what, join_names(known), suggest(path, known))
         elif path in taken:
             what = f"is also the path of {taken[path]!r}"
             yield FieldError(loc, what, "one quota for each path")

@@ -12,7 +12,7 @@ from typing import Any
 from app_integration.errors import InvalidName
 from app_integration.names import Environment, variable_name
 from vault.declare import derived
-from vault.declare.faults import FieldError, InvalidValue, listed, nearest, shown
+from vault.declare.errors import FieldError, InvalidValue, format_value, join_names, suggest
 from vault.declare.schema.model import DEFAULT_ROLE
 
 Data = Mapping[str, Any]
@@ -47,7 +47,7 @@ def find_name_error(data: Data, key: str, stem: str) -> Iterator[FieldError]:
     """Return an error if the name under *key* differs from the file name *stem*."""
     name = data.get(key)
     if isinstance(name, str) and name != stem:
-        yield FieldError((key,), f"is {shown(name)}", f"{stem!r}, the name of the file")
+        yield FieldError((key,), f"is {format_value(name)}", f"{stem!r}, the name of the file")
 
 
 def _variable_collisions(data: Data) -> Iterator[FieldError]:
@@ -88,7 +88,9 @@ def _unknown_references(secrets: Data) -> Iterator[FieldError]:
             if other not in secrets:
                 loc = ("secrets", name, "format")
                 what = f"uses the unknown secret {other!r}"
-                yield FieldError(loc, what, listed(set(secrets) - {name}), nearest(other, secrets))
+                yield FieldError(
+                    loc, what, join_names(set(secrets) - {name}), suggest(other, secrets)
+                )
 
 
 def _cycle(secrets: Data) -> Iterator[FieldError]:
@@ -105,7 +107,7 @@ def _undeclared_parts(secrets: Data) -> Iterator[FieldError]:
         for other in dict.fromkeys(used):
             missing = _environments(secrets, name) - _environments(secrets, other)
             if missing:
-                what = f"uses {other!r}, which is not declared for {listed(missing)}"
+                what = f"uses {other!r}, which is not declared for {join_names(missing)}"
                 yield FieldError(
                     ("secrets", name, "format"),
                     what,
@@ -136,12 +138,15 @@ def _config(data: Data, stem: str, templates: Collection[str]) -> Iterator[Field
     template = config.get("template")
     if isinstance(template, str) and template not in templates:
         expected = f"a file in agent/templates/{stem}/: "
-        expected += listed(templates, nothing="none exists yet")
-        what = f"is {shown(template)}, which does not exist"
-        yield FieldError(("config", "template"), what, expected, nearest(template, templates))
+        expected += join_names(templates, nothing="none exists yet")
+        what = f"is {format_value(template)}, which does not exist"
+        yield FieldError(("config", "template"), what, expected, suggest(template, templates))
     settings = section(data, "settings")
     used = config.get("settings")
     for index, name in enumerate(used if isinstance(used, tuple) else ()):
         if isinstance(name, str) and name not in settings:
-            what, near = f"is the unknown setting {shown(name)}", nearest(name, settings)
-            yield FieldError(("config", "settings", index), what, listed(settings), near)
+            what, near = (
+                f"is the unknown setting {format_value(name)}",
+                suggest(name, settings),
+            )
+            yield FieldError(("config", "settings", index), what, join_names(settings), near)

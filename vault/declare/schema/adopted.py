@@ -12,7 +12,14 @@ from pydantic import AfterValidator, Field
 from app_integration.errors import InvalidName
 from app_integration.names import Environment, Scope
 from vault.declare import durations
-from vault.declare.faults import FieldError, InvalidValue, Loc, listed, nearest, shown
+from vault.declare.errors import (
+    FieldError,
+    InvalidValue,
+    Loc,
+    format_value,
+    join_names,
+    suggest,
+)
 from vault.declare.schema.base import Section
 
 #: Rotation period of a password in seconds, if the secret declares no ``rotate_every``.
@@ -24,7 +31,7 @@ _USER = re.compile(r"[a-z_][a-z0-9_-]{0,62}", re.ASCII)
 def _user(value: str) -> str:
     if not _USER.fullmatch(value):
         expected = "a database user: lower-case letters, digits, '_' and '-', 63 at most"
-        raise InvalidValue(f"is {shown(value)}", expected)
+        raise InvalidValue(f"is {format_value(value)}", expected)
     return value
 
 
@@ -70,8 +77,11 @@ def find_errors(
     for secret in adopted:
         loc = (*here, secret)
         if secret not in given:
-            what, near = f"has {shown(secret)}, which is not a given secret", nearest(secret, given)
-            yield FieldError(loc, what, listed(given), near, subject=here)
+            what, near = (
+                f"has {format_value(secret)}, which is not a given secret",
+                suggest(secret, given),
+            )
+            yield FieldError(loc, what, join_names(given), near, subject=here)
             continue
         yield from _role_collision(name, secret, service, stem)
         yield from _derived_uses(secret, _mapping(service, "secrets"), here)
@@ -124,6 +134,6 @@ def _derived_uses(secret: str, secrets: Mapping[str, Any], here: Loc) -> Iterato
     for other in secrets:
         text = _mapping(secrets, other).get("format")
         if isinstance(text, str) and f"{{{secret}}}" in text:
-            what = f"has {shown(secret)}, from which {shown(other)} is derived"
+            what = f"has {format_value(secret)}, from which {format_value(other)} is derived"
             expected = "a secret from which none is derived"
             yield FieldError((*here, secret), what, expected, subject=here)

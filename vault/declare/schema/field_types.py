@@ -18,7 +18,7 @@ from pydantic import AfterValidator, BeforeValidator
 from app_integration import names
 from app_integration.errors import InvalidName
 from vault.declare import durations
-from vault.declare.faults import InvalidValue, kind, listed, nearest, shown
+from vault.declare.errors import InvalidValue, describe_type, format_value, join_names, suggest
 
 _EMAIL = re.compile(r"[^@\s:]+@[^@\s:]+\.[^@\s:]+")
 _TEAM = re.compile(r"[a-z][a-z0-9]*(?:-[a-z0-9]+)*", re.ASCII)
@@ -36,7 +36,7 @@ FORMATS = {"yaml": "yaml", "json": "json", "toml": "toml", "env": "dotenv", "sh"
 
 def _text(value: object, expected: str) -> str:
     if not isinstance(value, str):
-        raise InvalidValue(f"is {kind(value)}", expected)
+        raise InvalidValue(f"is {describe_type(value)}", expected)
     return value
 
 
@@ -45,7 +45,7 @@ def _matching(pattern: re.Pattern[str], expected: str) -> AfterValidator:
 
     def check(value: str) -> str:
         if not pattern.fullmatch(value):
-            raise InvalidValue(f"is {shown(value)}", expected)
+            raise InvalidValue(f"is {format_value(value)}", expected)
         return value
 
     return AfterValidator(check)
@@ -59,7 +59,7 @@ def _named(check_name: Callable[[str], str], expected: str) -> AfterValidator:
             return check_name(value)
         except InvalidName:
             near = _suggest_name(check_name, value)
-            raise InvalidValue(f"is {shown(value)}", expected, near) from None
+            raise InvalidValue(f"is {format_value(value)}", expected, near) from None
 
     return AfterValidator(check)
 
@@ -83,7 +83,7 @@ def _within(low: str, high: str) -> BeforeValidator:
         try:
             seconds = durations.parse(text)
         except ValueError:
-            raise InvalidValue(f"is {shown(text)}", expected) from None
+            raise InvalidValue(f"is {format_value(text)}", expected) from None
         if not durations.parse(low) <= seconds <= durations.parse(high):
             raise InvalidValue(f"is {text}", expected)
         return seconds
@@ -102,18 +102,18 @@ def distinct(values: tuple[Any, ...]) -> tuple[Any, ...]:
         raise InvalidValue("is an empty list", "at least one entry")
     again = next((value for value in values if values.count(value) > 1), None)
     if again is not None:
-        raise InvalidValue(f"contains {shown(str(again))} twice", "each entry once")
+        raise InvalidValue(f"contains {format_value(str(again))} twice", "each entry once")
     return values
 
 
 def _environment(value: object) -> names.Environment:
-    expected = listed(names.Environment)
+    expected = join_names(names.Environment)
     text = _text(value, expected)
     try:
         return names.Environment(text)
     except ValueError:
-        near = _LONG_FORMS.get(text) or nearest(text, names.Environment)
-        raise InvalidValue(f"is {shown(text)}", expected, near) from None
+        near = _LONG_FORMS.get(text) or suggest(text, names.Environment)
+        raise InvalidValue(f"is {format_value(text)}", expected, near) from None
 
 
 _LONG_FORMS = {"development": "dev", "production": "prod"}
@@ -147,7 +147,7 @@ def _endpoint(value: object) -> Endpoint:
     text = _text(value, expected)
     match = _ENDPOINT.fullmatch(text)
     if match is None or not 1 <= int(match["port"]) <= _MAX_PORT:
-        raise InvalidValue(f"is {shown(text)}", expected)
+        raise InvalidValue(f"is {format_value(text)}", expected)
     return Endpoint(match["host"].strip("[]"), int(match["port"]))
 
 
@@ -155,9 +155,9 @@ def _address(value: str) -> str:
     expected = "https://host:port or http://host:port, without user, path or query"
     parts = split_address(value)
     if parts is None or parts.username or parts.password or parts.query or parts.fragment:
-        raise InvalidValue(f"is {shown(value)}", expected)
+        raise InvalidValue(f"is {format_value(value)}", expected)
     if parts.scheme not in {"http", "https"} or parts.path.strip("/"):
-        raise InvalidValue(f"is {shown(value)}", expected)
+        raise InvalidValue(f"is {format_value(value)}", expected)
     return value.rstrip("/")
 
 
@@ -171,7 +171,7 @@ def split_address(value: str) -> SplitResult | None:
     return parts if usable else None
 
 
-def loopback(address: str) -> bool:
+def is_loopback(address: str) -> bool:
     """Return whether the host of *address* is ``localhost`` or a loopback IP address."""
     parts = split_address(address)
     host = parts.hostname if parts else None
@@ -182,23 +182,23 @@ def loopback(address: str) -> bool:
 
 
 def _template(value: str) -> str:
-    expected = f"a file name such as app.yaml.j2, with one of {listed(FORMATS)} before .j2"
+    expected = f"a file name such as app.yaml.j2, with one of {join_names(FORMATS)} before .j2"
     match = _TEMPLATE.fullmatch(value)
     if match is None or match["suffix"] not in FORMATS:
-        raise InvalidValue(f"is {shown(value)}", expected)
+        raise InvalidValue(f"is {format_value(value)}", expected)
     return value
 
 
 def _setting_value(value: object) -> object:
     if not isinstance(value, str | int):
-        raise InvalidValue(f"is {kind(value)}", "text, a whole number, true or false")
+        raise InvalidValue(f"is {describe_type(value)}", "text, a whole number, true or false")
     return value
 
 
 _WORDS = "lower-case words joined by '-', beginning with a letter, 40 characters at most"
 
 ServiceName = Annotated[
-    str, _named(_service_name, f"{_WORDS}; no word may be {listed(names.Environment)}")
+    str, _named(_service_name, f"{_WORDS}; no word may be {join_names(names.Environment)}")
 ]
 PartName = Annotated[str, _named(names.check_service_name, _WORDS)]
 SecretName = Annotated[

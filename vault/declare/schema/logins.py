@@ -13,7 +13,7 @@ from typing import Annotated, Final, Literal
 
 from pydantic import AfterValidator, Field
 
-from vault.declare.faults import InvalidValue, shown
+from vault.declare.errors import InvalidValue, format_value
 from vault.declare.schema.base import Section
 from vault.declare.schema.field_types import Address, PartName, distinct, split_address
 
@@ -27,19 +27,19 @@ _KUBERNETES = re.compile(r"[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?", re.ASCII)
 def _pem_file(value: str) -> str:
     if not _PEM.fullmatch(value):
         expected = "a file name such as ci.pem, in the same folder"
-        raise InvalidValue(f"is {shown(value)}", expected)
+        raise InvalidValue(f"is {format_value(value)}", expected)
     return value
 
 
 def _exact(value: str) -> str:
     if not value.strip() or "*" in value or not value.isprintable():
-        raise InvalidValue(f"is {shown(value)}", "the exact text, as '*' would admit others")
+        raise InvalidValue(f"is {format_value(value)}", "the exact text, as '*' would admit others")
     return value
 
 
 def _kubernetes_name(value: str) -> str:
     if not _KUBERNETES.fullmatch(value):
-        raise InvalidValue(f"is {shown(value)}", "the exact name, as '*' would admit others")
+        raise InvalidValue(f"is {format_value(value)}", "the exact name, as '*' would admit others")
     return value
 
 
@@ -48,17 +48,19 @@ def _url(value: str) -> str:
     parts = split_address(value)
     if value.startswith("file:"):
         expected = "https://…; list key files under 'keys' instead"
-        raise InvalidValue(f"is {shown(value)}", expected)
+        raise InvalidValue(f"is {format_value(value)}", expected)
     if parts is None or parts.scheme not in {"http", "https"}:
-        raise InvalidValue(f"is {shown(value)}", expected)
+        raise InvalidValue(f"is {format_value(value)}", expected)
     if parts.username or parts.password or parts.fragment:
-        raise InvalidValue(f"is {shown(value)}", expected)
+        raise InvalidValue(f"is {format_value(value)}", expected)
     return value
 
 
 def _absolute(value: str) -> str:
     if not value.startswith("/") or not value.isprintable():
-        raise InvalidValue(f"is {shown(value)}", "an absolute path such as /run/strongroom/jwt")
+        raise InvalidValue(
+            f"is {format_value(value)}", "an absolute path such as /run/strongroom/jwt"
+        )
     return value
 
 

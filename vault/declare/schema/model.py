@@ -12,7 +12,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field, ValidationInfo, field_validator
 
 from vault.declare import durations
-from vault.declare.faults import InvalidValue, shown
+from vault.declare.errors import InvalidValue, format_value
 from vault.declare.schema.adopted import Adoption
 from vault.declare.schema.base import Section
 from vault.declare.schema.field_types import (
@@ -238,4 +238,6 @@ def find_type_error(kind: object, value: object) -> InvalidValue | None:
         return None
     near = str(value).lower() if str(value).lower() in {"true", "false"} else None
     expected = {"integer": "a whole number", "boolean": "true or false", "text": "text; quote it"}
-    return InvalidValue(f"is {shown(value)}", f"{expected[kind]}, as its type is {kind}", near)
+    return InvalidValue(
+        f"is {format_value(value)}", f"{expected[kind]}, as its type is {kind}", near
+    )

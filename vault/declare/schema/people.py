@@ -11,7 +11,7 @@ from typing import Annotated
 from pydantic import AfterValidator, Field, ValidationInfo, field_validator
 
 from vault.declare import durations
-from vault.declare.faults import InvalidValue
+from vault.declare.errors import InvalidValue
 from vault.declare.schema.base import Section
 from vault.declare.schema.field_types import LeaseTime, QuotaTime, TokenPeriod, distinct
 

@@ -16,7 +16,7 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
-from vault.declare.faults import FieldError, FileError, Loc
+from vault.declare.errors import FieldError, FileError, Loc
 
 _TAG = "tag:yaml.org,2002:"
 _TEXT_KEYS = {f"{_TAG}str", f"{_TAG}merge"}
@@ -37,8 +37,8 @@ class Document:
         file: Path of the file, as messages show it.
         data: Content; empty if the file is not readable.
         lines: Line of each value, counted from 1.
-        faults: Errors that parsing found.
-        unusable: Locations of the values that parsing rejected. Each has an error in *faults*.
+        errors: Errors that parsing found.
+        unusable: Locations of the values that parsing rejected. Each has an error in *errors*.
         readable: False if the file is not a YAML mapping, so that its content cannot be checked.
 
     """
@@ -46,7 +46,7 @@ class Document:
     file: str
     data: dict[str, Any]
     lines: Mapping[Loc, int]
-    faults: tuple[FileError, ...]
+    errors: tuple[FileError, ...]
     unusable: frozenset[Loc] = frozenset()
     readable: bool = True
 
@@ -102,7 +102,7 @@ def read(file: str, content: bytes) -> Document:
         return _unreadable(file, 1, f"is empty or is not a mapping (expected {_SYNTAX})")
     reader = _Reader(file)
     data = reader.mapping((), root)
-    return Document(file, data, reader.lines, tuple(reader.faults), frozenset(reader.unusable))
+    return Document(file, data, reader.lines, tuple(reader.errors), frozenset(reader.unusable))
 
 
 def _unreadable(file: str, line: int, what: str) -> Document:
@@ -115,7 +115,7 @@ class _Reader:
 
     file: str
     lines: dict[Loc, int] = field(default_factory=dict)
-    faults: list[FileError] = field(default_factory=list)
+    errors: list[FileError] = field(default_factory=list)
     unusable: set[Loc] = field(default_factory=set)
     seen: set[int] = field(default_factory=set)
 
@@ -188,4 +188,4 @@ class _Reader:
         return _UNUSABLE
 
     def _add_fault(self, line: int, error: FieldError) -> None:
-        self.faults.append(FileError(self.file, line, str(error)))
+        self.errors.append(FileError(self.file, line, str(error)))

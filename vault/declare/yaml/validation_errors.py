@@ -10,7 +10,15 @@ from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
-from vault.declare.faults import FieldError, InvalidValue, Loc, kind, listed, nearest, shown
+from vault.declare.errors import (
+    FieldError,
+    InvalidValue,
+    Loc,
+    describe_type,
+    format_value,
+    join_names,
+    suggest,
+)
 from vault.declare.schema.secret_sources import Given
 
 _KEY = "[key]"  # the marker that pydantic adds to the location of an error in a mapping's key
@@ -35,7 +43,7 @@ def _field_error(model: type[BaseModel], detail: ErrorDetails) -> FieldError:
     match detail["type"]:
         case "extra_forbidden":
             what = f"has the unknown key {loc[-1]!r}"
-            return FieldError(loc, what, listed(keys), nearest(loc[-1], keys), subject=loc[:-1])
+            return FieldError(loc, what, join_names(keys), suggest(loc[-1], keys), subject=loc[:-1])
         case "missing":
             return _missing(loc, field)
         case "union_tag_not_found":
@@ -45,7 +53,7 @@ def _field_error(model: type[BaseModel], detail: ErrorDetails) -> FieldError:
         case "value_error" if isinstance(context["error"], InvalidValue):
             return _invalid_value(loc, value, context["error"], is_key=detail["loc"][-1] == _KEY)
         case name:
-            seen = kind(value) if name.endswith("_type") else shown(value)
+            seen = describe_type(value) if name.endswith("_type") else format_value(value)
             return FieldError(loc, f"is {seen}", _expected(field))
 
 
@@ -62,8 +70,8 @@ def _invalid_choice(loc: Loc, value: object, context: dict[str, Any]) -> FieldEr
     if "tag" in context:
         loc, value = (*loc, "source"), context["tag"]
     choices = _QUOTED.findall(context.get("expected") or context["expected_tags"])
-    seen = shown(value) if isinstance(value, str) else kind(value)
-    return FieldError(loc, f"is {seen}", listed(choices), nearest(value, choices))
+    seen = format_value(value) if isinstance(value, str) else describe_type(value)
+    return FieldError(loc, f"is {seen}", join_names(choices), suggest(value, choices))
 
 
 def _invalid_value(loc: Loc, value: object, error: InvalidValue, *, is_key: bool) -> FieldError:
@@ -72,7 +80,7 @@ def _invalid_value(loc: Loc, value: object, error: InvalidValue, *, is_key: bool
     If the value is a key, the mapping that contains the key is the subject.
     """
     if is_key:
-        what = f"has an entry named {shown(value)}"
+        what = f"has an entry named {format_value(value)}"
         return FieldError(loc, what, error.expected, error.near, subject=loc[:-1])
     return FieldError(loc, error.what, error.expected, error.near)
 

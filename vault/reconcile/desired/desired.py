@@ -159,7 +159,7 @@ def _order_by_dependency(secrets: Mapping[str, Source]) -> list[tuple[str, Sourc
     """Return the secrets with the derived ones last, each after those it is composed of."""
     uses = {name: s.references for name, s in secrets.items() if isinstance(s, Derived)}
     first = [(name, source) for name, source in secrets.items() if name not in uses]
-    return first + [(name, secrets[name]) for name in derived.ordered(uses)]
+    return first + [(name, secrets[name]) for name in derived.sort_by_dependency(uses)]
 
 
 def _metadata(service: ServiceDeclaration, scope: Scope, source: Source) -> dict[str, str | None]:

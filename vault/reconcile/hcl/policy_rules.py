@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from vault.declare import durations
-from vault.declare.faults import FileError, InvalidValue, listed, nearest
+from vault.declare.errors import FileError, InvalidValue, join_names, suggest
 from vault.reconcile.hcl.syntax import Block, Entry, HclError, Node, parse
 
 DENY: Final = "deny"
@@ -34,13 +34,13 @@ class Rule:
     Attributes:
         path: Without the leading slash; ``*`` and ``+`` as written.
         capabilities: If :data:`DENY` is among them, it is the only one.
-        limits: Every other key that has an effect, with its normalised value.
+        constraints: Every other key that has an effect, with its normalised value.
 
     """
 
     path: str
     capabilities: frozenset[str]
-    limits: frozenset[tuple[str, Hashable]] = frozenset()
+    constraints: frozenset[tuple[str, Hashable]] = frozenset()
 
 
 #: All rules of a policy. Two policies with equal rules allow exactly the same.
@@ -99,7 +99,7 @@ def _merge(rules: Iterable[Rule]) -> PolicyRules:
     unlimited: defaultdict[str, set[str]] = defaultdict(set)
     limited: set[Rule] = set()
     for rule in rules:
-        if rule.limits:
+        if rule.constraints:
             limited.add(rule)
         else:
             unlimited[rule.path] |= rule.capabilities
@@ -145,8 +145,8 @@ def _parse_rule(path: str, block: Block) -> Rule:
     _check_combination(path, values, lines)
     granted = values.pop("capabilities", frozenset()) | values.pop("policy", frozenset())
     values.pop("comment", None)
-    limits = frozenset((key, value) for key, value in values.items() if value is not None)
-    return Rule(path.removeprefix("/"), _apply_deny(granted), limits)
+    constraints = frozenset((key, value) for key, value in values.items() if value is not None)
+    return Rule(path.removeprefix("/"), _apply_deny(granted), constraints)
 
 
 def _check_combination(path: str, values: dict[str, Any], lines: dict[str, int]) -> None:
@@ -162,9 +162,9 @@ def _check_combination(path: str, values: dict[str, Any], lines: dict[str, int])
 
 
 def _describe_unknown_key(key: str, known: Iterable[str]) -> str:
-    near = nearest(key, known)
+    near = suggest(key, known)
     hint = f"; did you mean {near!r}?" if near else ""
-    return f"{key!r} is not a known key (expected {listed(known)}{hint})"
+    return f"{key!r} is not a known key (expected {join_names(known)}{hint})"
 
 
 def _parse_text(node: Node) -> str:
@@ -184,8 +184,8 @@ def _parse_capabilities(node: Node) -> frozenset[str]:
     for unknown in sorted(found - CAPABILITIES):
         raise InvalidValue(
             f"has the unknown value {unknown!r}",
-            listed(CAPABILITIES),
-            nearest(unknown, CAPABILITIES),
+            join_names(CAPABILITIES),
+            suggest(unknown, CAPABILITIES),
         )
     return found
 
@@ -193,7 +193,7 @@ def _parse_capabilities(node: Node) -> frozenset[str]:
 def _parse_shorthand(node: Node) -> frozenset[str]:
     name = _parse_text(node)
     if name not in SHORTHANDS:
-        raise InvalidValue(f"is {name!r}", listed(SHORTHANDS), nearest(name, SHORTHANDS))
+        raise InvalidValue(f"is {name!r}", join_names(SHORTHANDS), suggest(name, SHORTHANDS))
     return SHORTHANDS[name]
 
 

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
-from vault.declare.faults import DeclarationError, FileError
+from vault.declare.errors import DeclarationError, FileError
 
 Scalar = str | int | float | bool
 MAX_DEPTH: Final = 32  # levels of nesting; a policy has three

@@ -16,7 +16,7 @@ from app_integration.names import (
     check_secret_name,
 )
 from app_integration.session.session import Session
-from vault.declare.faults import listed
+from vault.declare.errors import join_names
 from vault.reconcile.leases import revoke_all
 from vault.reconcile.planning.dependencies import PRUNABLE
 from vault.reconcile.planning.plan import Action, Change, Plan
@@ -160,7 +160,7 @@ def add_deletions(
     if unknown := sorted(set(destroy) - known - set(absent)):
         raise ConfigurationError(
             f"--destroy-data {unknown[0]}: no managed data of that name is undeclared "
-            f"(expected {listed(known, nothing='none: nothing is left to destroy')})"
+            f"(expected {join_names(known, nothing='none: nothing is left to destroy')})"
         )
     to_delete = [orphan for orphan in found if orphan.data is None or orphan.data in destroy]
     kept = sorted(known - set(destroy))

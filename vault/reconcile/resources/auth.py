@@ -10,7 +10,7 @@ from app_integration.names import APPROLE_MOUNT
 from app_integration.session.session import Session
 from vault.reconcile.inputs import Inputs
 from vault.reconcile.resources import Fields, ReadSession
-from vault.reconcile.resources.mounts import LifetimeCapped
+from vault.reconcile.resources.mounts import MaxTtlTooLow
 from vault.reconcile.resources.ownership import write_ownership
 from vault.reconcile.resources.tokens import read_role
 from vault.reconcile.resources.write_only import WriteOnly
@@ -69,7 +69,7 @@ class AppRole:
         if self.secret_id_ttl:
             granted = self._probe_secret_id_ttl(session)
             if granted != self.secret_id_ttl:
-                raise LifetimeCapped(self, "secret_id_ttl", self.secret_id_ttl, granted)
+                raise MaxTtlTooLow(self, "secret_id_ttl", self.secret_id_ttl, granted)
 
     def _probe_secret_id_ttl(self, session: Session) -> int:
         """Return the TTL in seconds of a secret-id issued for this check, then destroyed.

@@ -10,11 +10,11 @@ from app_integration.errors import RequestRefused, ServerFault
 from app_integration.names import DATABASE_MOUNT
 from app_integration.secret import Secret
 from app_integration.session.session import Session
-from vault.declare.schema.field_types import Endpoint, loopback
+from vault.declare.schema.field_types import Endpoint, is_loopback
 from vault.reconcile.inputs import Inputs
 from vault.reconcile.lifetimes import comparable_lifetimes
 from vault.reconcile.resources import Fields, ReadSession, read_data, select_fields
-from vault.reconcile.resources.mounts import max_ttl
+from vault.reconcile.resources.mounts import read_max_ttl
 from vault.reconcile.resources.ownership import read_ownership, write_ownership
 from vault.reconcile.resources.write_only import ANOTHER, WriteOnly
 
@@ -188,7 +188,7 @@ class DatabaseConnection:
     @property
     def _sslmode(self) -> str:
         """Return ``verify-full``, or ``disable`` for a database on the server's own machine."""
-        return "disable" if loopback(f"tcp://{self.endpoint}") else "verify-full"
+        return "disable" if is_loopback(f"tcp://{self.endpoint}") else "verify-full"
 
     @property
     def _path(self) -> str:
@@ -235,7 +235,7 @@ class DatabaseRole:
         if data is None:
             return None
         desired = self.desired()
-        lifetimes = comparable_lifetimes(data, max_ttl(reader, DATABASE_MOUNT), desired)
+        lifetimes = comparable_lifetimes(data, read_max_ttl(reader, DATABASE_MOUNT), desired)
         return select_fields(desired, {**data, **lifetimes})
 
     def write(self, session: Session, before: Fields | None) -> None:  # noqa: ARG002 (protocol)

@@ -23,7 +23,7 @@ from vault.reconcile.resources import (
 _KV_UPGRADE: Final = 15  # seconds a new KV v2 mount may answer 400 while it upgrades itself
 
 
-class LifetimeCapped(ConfigurationError):
+class MaxTtlTooLow(ConfigurationError):
     """A TTL on the server that is shorter than the declared one."""
 
     def __init__(self, resource: Resource, field: str, declared: int, granted: int) -> None:
@@ -34,7 +34,7 @@ class LifetimeCapped(ConfigurationError):
         )
 
 
-def max_ttl(reader: ReadSession, mount: str) -> int:
+def read_max_ttl(reader: ReadSession, mount: str) -> int:
     """Return the maximum TTL in seconds for everything that *mount* issues.
 
     It is the mount's own ``max_lease_ttl``, or the server's if the mount has none.
@@ -99,7 +99,7 @@ class Mount:
         version = int((found.get("options") or {}).get("version", 1))
         actual = select_fields(self.desired(), {**found, "version": version})
         if self.max_ttl:
-            actual["max_lease_ttl"] = min(self.max_ttl, max_ttl(reader, self.name))
+            actual["max_lease_ttl"] = min(self.max_ttl, read_max_ttl(reader, self.name))
         return actual
 
     def write(self, session: Session, before: Fields | None) -> None:
@@ -118,9 +118,9 @@ class Mount:
         if differing:
             session.post(f"sys/{self.api}/{self.path}/tune", differing)
         if "max_lease_ttl" in differing:
-            granted = max_ttl(session, self.name)
+            granted = read_max_ttl(session, self.name)
             if granted < self.max_ttl:
-                raise LifetimeCapped(self, "max_lease_ttl", self.max_ttl, granted)
+                raise MaxTtlTooLow(self, "max_lease_ttl", self.max_ttl, granted)
 
     def _create(self, session: Session) -> None:
         body: dict[str, Any] = {"type": self.type, "description": self.description}

@@ -8,7 +8,7 @@ from typing import Any
 
 from vault.reconcile.lifetimes import comparable_lifetimes
 from vault.reconcile.resources import Fields, ReadSession, read_data, select_fields
-from vault.reconcile.resources.mounts import max_ttl
+from vault.reconcile.resources.mounts import read_max_ttl
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +60,7 @@ def read_role(reader: ReadSession, mount: str, path: str, desired: Fields) -> Fi
     if data is None:
         return None
     return normalise_fields(
-        desired, {**data, **comparable_lifetimes(data, max_ttl(reader, mount), desired)}
+        desired, {**data, **comparable_lifetimes(data, read_max_ttl(reader, mount), desired)}
     )
 
 

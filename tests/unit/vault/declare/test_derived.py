@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from app_integration.secret import Secret
 from vault.declare import derived
-from vault.declare.faults import InvalidValue
+from vault.declare.errors import InvalidValue
 
 
 @given(st.text(st.characters(exclude_categories=["Cs"]), min_size=1))
@@ -66,7 +66,7 @@ def test_compose_percent_encodes_each_special_character() -> None:
 def test_ordered_puts_secrets_after_their_parts() -> None:
     uses = {"c": ("b", "given"), "b": ("a",), "a": ("given",)}
     assert derived.find_cycle(uses) == ()
-    assert derived.ordered(uses) == ("a", "b", "c")
+    assert derived.sort_by_dependency(uses) == ("a", "b", "c")
 
 
 def test_find_cycle_returns_the_names_from_end_to_end() -> None:

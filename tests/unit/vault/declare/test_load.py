@@ -12,7 +12,7 @@ from app_integration.errors import ConfigurationError
 from app_integration.names import Environment, Scope
 from vault.declare import durations, load
 from vault.declare.declaration import Declaration
-from vault.declare.faults import DeclarationError
+from vault.declare.errors import DeclarationError
 from vault.declare.schema.field_types import Endpoint
 from vault.declare.schema.secret_sources import ALPHABETS, Derived, Generated, Given
 from vault.declare.yaml import document
@@ -184,7 +184,7 @@ def test_damaged_file_is_accepted_or_raises_declaration_error(
     try:
         load.check(replace(files, services={path: damaged}), BASE / "templates")
     except DeclarationError as error:
-        lines = (fault.line for fault in error.faults if fault.file.endswith(path.name))
+        lines = (fault.line for fault in error.errors if fault.file.endswith(path.name))
         last_line = max(lines, default=0)
     else:
         last_line = 0

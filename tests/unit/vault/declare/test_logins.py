@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from app_integration.names import Environment, Scope
 from policies.render import render_policies
 from vault.declare.declaration import Declaration
-from vault.declare.faults import DeclarationError
+from vault.declare.errors import DeclarationError
 from vault.declare.load import check, load, read
 from vault.declare.schema.logins import Group
 from vault.reconcile.desired.desired import desired_resources
@@ -149,7 +149,7 @@ def test_damaged_file_is_accepted_or_raises_declaration_error(
     try:
         check(changed, BASE / "templates")
     except DeclarationError as error:
-        lines = [fault.line for fault in error.faults if fault.file.endswith(path.name)]
+        lines = [fault.line for fault in error.errors if fault.file.endswith(path.name)]
     else:
         lines = []
     assert max(lines, default=0) <= len(damaged.decode().splitlines()) + 1

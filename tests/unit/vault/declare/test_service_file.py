@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from app_integration.errors import ConfigurationError
 from vault.declare.edit import service_file
-from vault.declare.faults import DeclarationError
+from vault.declare.errors import DeclarationError
 from vault.declare.yaml import document
 
 BASE = Path(__file__).parents[3] / "faults" / "declare" / "base"

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from vault.declare import load, source_file
-from vault.declare.faults import DeclarationError
+from vault.declare.errors import DeclarationError
 from vault.declare.yaml import document
 
 BASE = Path(__file__).parents[3] / "faults" / "declare" / "base"

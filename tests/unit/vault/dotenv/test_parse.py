@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from app_integration.errors import ConfigurationError
 from app_integration.names import MAX_VALUE_LENGTH
-from vault.dotenv.parse import DotenvFile, DotenvRejected, parse, read
+from vault.dotenv.parse import DotenvFile, InvalidDotenv, parse, read
 from vault.dotenv.text import assignment, remove_secrets
 
 PATH = Path(".env")
@@ -64,7 +64,7 @@ def test_parse_returns_the_values_that_the_application_reads(
 def test_accepted_text_has_the_values_of_python_dotenv(text: str) -> None:
     try:
         file = parsed(text)
-    except DotenvRejected:
+    except InvalidDotenv:
         return
     with pytest.MonkeyPatch.context() as patch:
         for name in ("A", "B", "AB", "BA"):
@@ -88,19 +88,19 @@ def test_reference_to_the_process_environment_is_rejected(monkeypatch: pytest.Mo
     monkeypatch.setenv("OUTSIDE", "outer")
     monkeypatch.setenv("A", "outer")
     assert values(parsed("A=file\nB=${A}\n"))["B"] == "file"
-    with pytest.raises(DotenvRejected, match="process environment"):
+    with pytest.raises(InvalidDotenv, match="process environment"):
         parsed("B=${OUTSIDE}\n")
 
 
 def test_value_over_the_limit_is_rejected_with_its_line() -> None:
-    with pytest.raises(DotenvRejected) as caught:
+    with pytest.raises(InvalidDotenv) as caught:
         parsed(f"A=1\nBIG={'x' * (MAX_VALUE_LENGTH + 1)}\n")
-    assert str(caught.value) == f".env:2: the value of BIG has {524289} bytes; at most {524288}"
+    assert str(caught.value) == f".env:2: the value of BIG has {524289} bytes; use at most {524288}"
 
 
 def test_references_that_expand_past_the_limit_are_rejected() -> None:
     lines = ["A0=" + "x" * 1024, *(f"A{n}=${{A{n - 1}}}${{A{n - 1}}}" for n in range(1, 12))]
-    with pytest.raises(DotenvRejected, match="the value of A10 has"):
+    with pytest.raises(InvalidDotenv, match="the value of A10 has"):
         parsed("\n".join(lines))
 
 

@@ -8,8 +8,8 @@ from app_integration.errors import ConfigurationError
 from app_integration.names import Environment, Scope
 from vault.declare import load
 from vault.dotenv.classify import Kind
-from vault.dotenv.parse import DotenvRejected, parse
-from vault.dotenv.plan import Ask, Choices, ImportPlan, make_plan
+from vault.dotenv.parse import InvalidDotenv, parse
+from vault.dotenv.plan import Ask, Choices, ImportPlan, build_import_plan
 
 FOLDER = Path(__file__).parents[3] / "faults" / "dotenv"
 DECLARATION = load.load(FOLDER / "declaration", template_root=FOLDER)
@@ -18,7 +18,7 @@ SCOPE = Scope("shop", Environment.DEV)
 
 def planned(text: str, ask: Ask | None = None, **choices: frozenset[str]) -> ImportPlan:
     file = parse(Path(".env"), text.encode())
-    return make_plan(file, DECLARATION, SCOPE, Choices(**choices), ask)
+    return build_import_plan(file, DECLARATION, SCOPE, Choices(**choices), ask)
 
 
 def test_declared_variables_have_their_declared_kind() -> None:
@@ -121,7 +121,7 @@ def test_variable_that_contains_an_answered_secret_is_a_secret() -> None:
 @pytest.mark.parametrize("answer", ["setting", "skip"])
 def test_variable_that_contains_a_secret_cannot_stay_in_the_file(answer: str) -> None:
     answers = {"MAGIC": "secret", "OTHER": answer}
-    with pytest.raises(DotenvRejected) as caught:
+    with pytest.raises(InvalidDotenv) as caught:
         planned("MAGIC=hunter2\nOTHER=<${MAGIC}>\n", lambda name, _: answers[name])
     expected = ".env:2: OTHER contains the value of the secret MAGIC, so it is a secret too"
     assert str(caught.value) == expected

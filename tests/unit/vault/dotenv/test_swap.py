@@ -12,7 +12,7 @@ from app_integration.names import Environment, Scope
 from app_integration.secret import Secret
 from vault.declare import load
 from vault.dotenv import parse, swap
-from vault.dotenv.plan import ImportPlan, make_plan
+from vault.dotenv.plan import ImportPlan, build_import_plan
 from vault.dotenv.proof import ValuesDiffer
 
 FOLDER = Path(__file__).parents[3] / "faults" / "dotenv"
@@ -44,7 +44,7 @@ def env(tmp_path: Path) -> Path:
 
 
 def planned(path: Path) -> ImportPlan:
-    return make_plan(parse.read(path), DECLARATION, SCOPE)
+    return build_import_plan(parse.read(path), DECLARATION, SCOPE)
 
 
 def quiet(line: str) -> None:

@@ -102,7 +102,7 @@ def test_parse_rules_reports_all_faults() -> None:
     text = 'path "a" { capabilities = ["raed"] }\nrule "b" {}\n'
     with pytest.raises(HclError) as caught:
         parse_rules(text, "shop.hcl")
-    assert [fault.line for fault in caught.value.faults] == [1, 2]
+    assert [fault.line for fault in caught.value.errors] == [1, 2]
 
 
 def test_parse_rules_accepts_all_rendered_policies() -> None:
@@ -117,7 +117,7 @@ def test_parse_rules_of_any_text_raises_only_hcl_error(text: str) -> None:
     try:
         parse_rules(text)
     except HclError as error:
-        faults = error.faults
+        faults = error.errors
     assert faults is None or faults
 
 

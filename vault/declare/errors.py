@@ -63,7 +63,7 @@ class FieldError:
     def __str__(self) -> str:
         subject = self.loc if self.subject is None else self.subject
         hint = f"; did you mean {self.near!r}?" if self.near else ""
-        return f"{dotted(subject)} {self.what} (expected {self.expected}{hint})"
+        return f"{format_location(subject)} {self.what} (expected {self.expected}{hint})"
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -89,24 +89,24 @@ class FileError:
 class DeclarationError(ConfigurationError):
     """An invalid declaration. The message has one line for each error, sorted by file and line."""
 
-    def __init__(self, faults: Iterable[FileError]) -> None:
-        self.faults = tuple(sorted(faults))
-        super().__init__("\n".join(str(fault) for fault in self.faults))
+    def __init__(self, errors: Iterable[FileError]) -> None:
+        self.errors = tuple(sorted(errors))
+        super().__init__("\n".join(str(error) for error in self.errors))
 
 
-def dotted(loc: Loc) -> str:
+def format_location(loc: Loc) -> str:
     """Return *loc* as text such as ``keys.pii.allow[0]``, or "the file" for the top."""
     text = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in loc)
     return text.removeprefix(".") or "the file"
 
 
-def nearest(name: object, known: Iterable[str]) -> str | None:
+def suggest(name: object, known: Iterable[str]) -> str | None:
     """Return the name in *known* that is most similar to *name*, or None if none is similar."""
     matches = get_close_matches(str(name).lower(), sorted(known), n=1)
     return matches[0] if matches else None
 
 
-def listed(names: Iterable[str], *, nothing: str = "none, as none is declared") -> str:
+def join_names(names: Iterable[str], *, nothing: str = "none, as none is declared") -> str:
     """Return the sorted *names* as a phrase such as ``a, b or c``.
 
     Args:
@@ -118,7 +118,7 @@ def listed(names: Iterable[str], *, nothing: str = "none, as none is declared") 
     return f"{', '.join(head)} or {last}" if head else last
 
 
-def kind(value: object) -> str:
+def describe_type(value: object) -> str:
     """Return the type of *value* in words, such as "text", without showing the value.
 
     Booleans are the exception: their two values contain nothing confidential.
@@ -132,7 +132,7 @@ def kind(value: object) -> str:
     return "a mapping" if isinstance(value, dict) else "a list"
 
 
-def shown(value: object) -> str:
+def format_value(value: object) -> str:
     """Return *value* for a message: numbers and text of limited length, else the type in words.
 
     Text that looks like credentials is not shown.
@@ -143,4 +143,4 @@ def shown(value: object) -> str:
         return repr(value if len(value) <= _MAX_SHOWN else f"{value[:_MAX_SHOWN]}…")
     if isinstance(value, int | float) and not isinstance(value, bool):
         return str(value)
-    return kind(value)
+    return describe_type(value)
