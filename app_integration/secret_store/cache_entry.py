@@ -7,7 +7,13 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Final
 
-from app_integration.errors import OUTAGE, StrongroomError, UnexpectedAnswer
+from app_integration.errors import (
+    OUTAGE,
+    AccessDenied,
+    SecretNotFound,
+    StrongroomError,
+    UnexpectedAnswer,
+)
 from app_integration.observability.recorder import Recorder
 from app_integration.settings import Limits
 from app_integration.sources import FetchedSecret
@@ -17,6 +23,9 @@ FALLBACK_TTL: Final = 30.0
 #: Seconds between attempts to refresh a value that is served stale, because each attempt takes a
 #: whole deadline and a caller may wait for it.
 OUTAGE_BACKOFF: Final = 30.0
+#: Errors after which a name gets a negative entry. A server answers both for a name without a
+#: value, so a client cannot tell them apart.
+NO_VALUE: Final = (SecretNotFound, AccessDenied)
 
 #: Usage of an entry: refreshed in the background and not read yet; fetched for a caller; read again
 #: since.

@@ -1,56 +1,47 @@
-"""Fetching of secrets through the cache: single flight, stale values, background refresh."""
+"""Fetching of secrets through the cache: single flight, and stale values during an outage."""
 
 from __future__ import annotations
 
 import itertools
 import logging
-import math
 import threading
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Final
 
-from app_integration._internal.background_worker import BackgroundWorker
 from app_integration._internal.single_flight import SingleFlight
 from app_integration.errors import (
     OUTAGE,
     AccessDenied,
     DeadlineExceeded,
-    SecretNotFound,
     StrongroomError,
 )
 from app_integration.observability import metrics, redaction
 from app_integration.secret_store.cache import SecretCache
 from app_integration.secret_store.cache_entry import (
-    OUTAGE_BACKOFF,
+    NO_VALUE,
     READ,
     REQUESTED,
     UNUSED,
     Entry,
     Key,
     build_entry,
-    is_backing_off,
     is_fresh,
     is_newer,
     is_served_stale,
     is_server_unavailable,
     is_usable_on_outage,
-    keys_to_refresh,
     negative_ttl,
-    next_refresh,
     split_key,
 )
+from app_integration.secret_store.cache_refresher import CacheRefresher
 from app_integration.secret_store.watchers import ChangeWatchers
 from app_integration.settings import Limits
 from app_integration.sources.chain import Chain
 
 log = logging.getLogger(__name__)
-
-#: Errors after which a name gets a negative entry. A server answers both for a name without a
-#: value, so a client cannot tell them apart.
-NO_VALUE: Final = (SecretNotFound, AccessDenied)
 
 #: Share of the deadline for which a caller waits for a request that another thread sends. It is
 #: above 1, so that the error of the request itself, which says more, comes first.
@@ -70,7 +61,7 @@ class FetcherConfig:
         clock: returns monotonic seconds.
         jitter: returns a random number from 0 to 1, which spreads refreshes.
         registry: the registry that each value is added to, for redaction.
-        background: whether a background thread refreshes entries.
+        background: see :class:`CacheRefresher`.
         ttls: name → seconds, in place of ``cache_ttl``.
 
     """
@@ -102,7 +93,8 @@ class Fetcher:
 
     Attributes:
         cache: entries and negative entries.
-        watches: the callbacks on changes.
+        watchers: the callbacks on changes.
+        refresher: refreshes the entries in the background.
 
     """
 
@@ -112,24 +104,22 @@ class Fetcher:
         self._clock = config.clock
         self.cache = SecretCache(config.limits)
         self.watchers = ChangeWatchers()
-        self._worker = BackgroundWorker(self.refresh_due, "strongroom-refresh")
+        self.refresher = CacheRefresher(
+            self.cache, self.watchers, self._refresh, config.clock, background=config.background
+        )
         self._closed = False
-        if not config.background:
-            self._worker.close()
         self._create_locks()
 
     def _create_locks(self) -> None:
         self._lock = threading.Lock()
         self._flights: SingleFlight[FetchResult] = SingleFlight()
-        # On the clock: the last attempt to fetch the watched names that are not cached.
-        self._watched_fetched_at = -math.inf
 
     def reset_after_fork(self) -> None:
         """Recreate the locks. Threads do not survive a fork."""
         self._create_locks()
         self.cache.reset_after_fork()
         self.watchers.reset_after_fork()
-        self._worker.reset_after_fork()
+        self.refresher.reset_after_fork()
 
     def resume(self) -> None:
         """Continue to refresh watched names in a forked child.
@@ -138,18 +128,14 @@ class Fetcher:
         """
         if self.watchers.names:
             self.cache.adopt_inherited()
-            self._worker.wake()
+            self.refresher.worker.wake()
 
     def close(self) -> None:
         """Stop the background threads and clear the cache."""
         self._closed = True
-        self._worker.close()
+        self.refresher.worker.close()
         self.watchers.close()
         self.cache.clear()
-
-    def refresh_soon(self) -> None:
-        """Wake the background thread, so that it fetches names that are watched from now on."""
-        self._worker.wake()
 
     def get_cached(self, key: Key) -> Entry | None:
         """Return the entry of *key* that may be served without a request.
@@ -179,7 +165,7 @@ class Fetcher:
     def _adopt_inherited(self) -> None:
         """Adopt the entries that a forked child inherited, at its first request, and refresh."""
         if self.cache.inherited and self.cache.adopt_inherited():
-            self._worker.wake()
+            self.refresher.worker.wake()
 
     def fetch_future(
         self, key: Key, *, force: bool, spawn: Spawn = lambda run: run()
@@ -210,30 +196,6 @@ class Fetcher:
         except TimeoutError:
             raise no_thread_error(self._config.limits) from None
 
-    def refresh_due(self) -> float:
-        """Refresh the entries that are due, and return the seconds until the next refresh.
-
-        The background thread calls this. Tests that control the clock call it themselves.
-        """
-        now = self._clock()
-        self.cache.purge(now)
-        keys = keys_to_refresh(self.cache.snapshot(), now, self.watchers.names)
-        for key in [*keys, *self._watched_to_fetch(now)]:
-            if not self._refresh(key):
-                self._postpone(keys)
-                break
-        uncached = self.cache.find_uncached(self.watchers.names)
-        retry_at = self._watched_fetched_at + OUTAGE_BACKOFF if uncached else math.inf
-        return next_refresh(self.cache.snapshot(), self._clock(), retry_at)
-
-    def _watched_to_fetch(self, now: float) -> Collection[str]:
-        """Return the watched names that are not cached, at most once in each OUTAGE_PAUSE."""
-        names = self.cache.find_uncached(self.watchers.names)
-        if not names or is_backing_off(self._watched_fetched_at, now):
-            return ()
-        self._watched_fetched_at = now
-        return names
-
     def _refresh(self, key: Key) -> bool:
         """Refresh *key*. Return False if the server is unavailable."""
         run = partial(self._run_fetch, key, force=True, usage=UNUSED)
@@ -248,14 +210,6 @@ class Fetcher:
             if not self._closed:
                 log.warning("%s is no longer served: %s", split_key(key)[0], error)
             return True
-
-    def _postpone(self, keys: Collection[Key]) -> None:
-        """Postpone the refresh of *keys*, because each would fail like the last one."""
-        now = self._clock()
-        for key in keys:
-            entry = self.cache.entries.get(key)
-            if entry is not None and entry.refresh_at <= now:
-                self.cache.postpone(key, entry, now)
 
     def _run_fetch(self, key: Key, *, force: bool, usage: int = REQUESTED) -> FetchResult:
         """Fetch *key* from the sources and cache it, unless the cache can serve it by now.
@@ -322,7 +276,7 @@ class Fetcher:
             metrics.get_recorder().record_rotation("secret", name)
         if isinstance(key, str):
             self.watchers.notify(name, entry.fetched)
-        self._worker.wake()
+        self.refresher.worker.wake()
 
     def _log_stale(self, key: Key, entry: Entry, now: float) -> None:
         """Log, once for each entry, that *entry* is served stale."""

@@ -82,7 +82,7 @@ class SecretStore:
         """
         self.limits = limits or Limits()
         # With the clock of a test there is no background thread: the test calls
-        # `fetcher.refresh_due` itself.
+        # `fetcher.refresher.refresh_due` itself.
         background = clock is time.monotonic
         config = FetcherConfig(self.limits, clock, jitter, registry, background, ttls or {})
         self.fetcher = Fetcher(Chain(sources, development=development), config)
@@ -281,7 +281,7 @@ class SecretStore:
             callback(fetched.value)
 
         watch = self.fetcher.watchers.add(name, notify, entry.fetched if entry else None)
-        self.fetcher.refresh_soon()
+        self.fetcher.refresher.worker.wake()  # because it fetches *name* if that is not cached
         return watch
 
     def require(self, wanted: Iterable[str]) -> None:

@@ -153,7 +153,7 @@ def locks() -> list[Any]:
             store._access_recorder._audit._lock,
         ),
         *(fetcher._lock, fetcher._flights._lock, fetcher.cache._lock, fetcher.watchers._lock),
-        fetcher._worker._lock,
+        fetcher.refresher.worker._lock,
         *(
             keyring._flights._lock,
             keyring.self_contained_keys._flights._lock,

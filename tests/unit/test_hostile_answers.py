@@ -126,7 +126,7 @@ def read_both_versions(stage: Stage) -> None:
 def read_watched_name(stage: Stage) -> None:
     watch = stage.client.secrets.on_change(PLAIN, lambda _: None)
     stage.server.clock.advance(LIMITS.cache_ttl)
-    assert stage.client.secrets.fetcher.refresh_due() >= 0
+    assert stage.client.secrets.fetcher.refresher.refresh_due() >= 0
     watch.cancel()
 
 
@@ -364,7 +364,7 @@ def test_watcher_of_one_name_does_not_block_watchers_of_others(stage: Stage) -> 
     try:
         stage.operator.put(KEPT, "another")
         stage.server.clock.advance(LIMITS.cache_ttl + 1)
-        store.fetcher.refresh_due()
+        store.fetcher.refresher.refresh_due()
         assert notified.wait(10)
     finally:
         stage.wire.response = None

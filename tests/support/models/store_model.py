@@ -293,7 +293,7 @@ class StoreMachine(RuleBasedStateMachine):
     def refresh(self) -> None:
         """Refresh the entries that are due, as the background thread does."""
         begun, before = self.clock(), self.requests
-        assert self.store.fetcher.refresh_due() >= 0
+        assert self.store.fetcher.refresher.refresh_due() >= 0
         expired = [
             key for key in self.cached if begun >= self.cached[key].fetched_at + self._limit(key)
         ]

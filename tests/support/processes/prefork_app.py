@@ -23,7 +23,7 @@ def application(environ: dict[str, Any], start: Callable[..., object]) -> Iterab
     state = {
         "pid": os.getpid(),
         "token": client.session._tokens.cached_token is not None,
-        "refreshes": client.secrets.fetcher._worker.is_running,
+        "refreshes": client.secrets.fetcher.refresher.worker.is_running,
         "version": info and info.version,
     }
     start("200 OK", [("Content-Type", "application/json")])

@@ -51,10 +51,10 @@ def test_refresh_runs_at_a_random_time_in_the_second_half_of_the_ttl(
     shop, source = shop_with_jitter(jitter, "one", "two")
     shop.store.get("jwt-secret")
     shop.clock.now += moment - 0.001
-    assert shop.store.fetcher.refresh_due() == pytest.approx(0.001)
+    assert shop.store.fetcher.refresher.refresh_due() == pytest.approx(0.001)
     assert source.calls == 1
     shop.clock.now += 0.001
-    shop.store.fetcher.refresh_due()
+    shop.store.fetcher.refresher.refresh_due()
     assert source.calls == 2
     assert shop.store.get("jwt-secret") == "two"
     assert shop.outcomes() == ["miss", "hit"]
@@ -76,7 +76,7 @@ def test_value_that_is_read_is_refreshed_and_an_unread_one_expires() -> None:
     for _ in range(10):
         shop.store.get("a")
         shop.clock.now += TTL / 2
-        shop.store.fetcher.refresh_due()
+        shop.store.fetcher.refresher.refresh_due()
     # A read causes one more refresh: "b" was refreshed once after its only read.
     assert source.calls == 2 + 10 + 1
     assert shop.outcomes() == ["miss", "miss", *["hit"] * 10]
@@ -87,11 +87,11 @@ def test_refresh_during_an_outage_saves_every_caller_the_wait() -> None:
     for name in ("a", "b"):
         shop.store.get(name)
     shop.clock.now += TTL / 2
-    pause = shop.store.fetcher.refresh_due()
+    pause = shop.store.fetcher.refresher.refresh_due()
     assert source.calls == 3  # no attempt for the second
     assert pause == OUTAGE_BACKOFF
     shop.clock.now += TTL / 2
-    shop.store.fetcher.refresh_due()
+    shop.store.fetcher.refresher.refresh_due()
     calls = source.calls
     assert [shop.store.get(name) for name in ("a", "b")] == ["one", "one"]
     assert source.calls == calls
@@ -108,7 +108,7 @@ def test_refresh_after_an_unexpected_response_goes_on_with_the_other_secrets(
     for name in ("a", "b"):
         shop.store.get(name)
     shop.clock.now += TTL / 2
-    shop.store.fetcher.refresh_due()
+    shop.store.fetcher.refresher.refresh_due()
     assert source.calls == 2 + requests
     assert [shop.store.get(name) for name in ("a", "b")] == ["one", "one"]
 
@@ -122,7 +122,7 @@ def test_refresh_of_watched_names_without_a_value_stops_at_an_outage_alone(
     shop, source = shop_with_jitter(0.0, error)
     for name in ("a", "b"):
         shop.store.on_change(name, lambda _: None)
-    shop.store.fetcher.refresh_due()
+    shop.store.fetcher.refresher.refresh_due()
     assert source.calls == requests
 
 
@@ -151,7 +151,7 @@ def test_value_that_a_refresh_finds_denied_or_deleted_is_dropped(
     shop, source = shop_with_jitter(0.0, "one", answer)
     shop.store.get("jwt-secret")
     shop.clock.now += TTL / 2
-    shop.store.fetcher.refresh_due()
+    shop.store.fetcher.refresher.refresh_due()
     with pytest.raises(type(answer)):
         shop.store.get("jwt-secret")
     assert source.calls == 2
@@ -274,13 +274,13 @@ def store_with_thread(source: Changing, **limits: Any) -> SecretStore:
 def test_refresh_thread_starts_with_the_first_value_and_ends_with_the_store() -> None:
     source = Changing(enough=2)
     store = store_with_thread(source, cache_ttl=0.2)
-    assert not store.fetcher._worker.is_running
+    assert not store.fetcher.refresher.worker.is_running
     store.get("jwt-secret")
     assert source.enough.wait(10)
     assert source.threads[:2] == ["MainThread", "strongroom-refresh"]
     store.close()
-    store.fetcher._worker._thread.join(10)  # type: ignore[union-attr] # it ran
-    assert not store.fetcher._worker._thread.is_alive()  # type: ignore[union-attr] # as said
+    store.fetcher.refresher.worker._thread.join(10)  # type: ignore[union-attr] # it ran
+    assert not store.fetcher.refresher.worker._thread.is_alive()  # type: ignore[union-attr] # as said
     assert store.get_info("jwt-secret") is None
 
 
@@ -288,7 +288,7 @@ def test_refresh_thread_is_a_daemon_and_ends_on_close() -> None:
     """A daemon thread does not keep the process alive."""
     store = store_with_thread(Changing(enough=1), cache_ttl=60.0)
     store.get("jwt-secret")
-    thread = store.fetcher._worker._thread
+    thread = store.fetcher.refresher.worker._thread
     assert thread is not None
     assert thread.daemon
     store.close()
@@ -315,7 +315,7 @@ def test_response_after_close_is_not_cached(caplog: pytest.LogCaptureFixture) ->
     finish.set()
     thread.join()
     assert store.get_info("jwt-secret") is None
-    assert store.fetcher._worker._thread is None
+    assert store.fetcher.refresher.worker._thread is None
     assert caplog.text == ""
 
 
@@ -337,7 +337,7 @@ def test_unexpected_exception_does_not_end_the_refresh_thread(
     source.enough = third
     source._count = 3
     while not third.is_set():
-        store.fetcher.refresh_soon()
+        store.fetcher.refresher.worker.wake()
         third.wait(0.01)
     store.close()
     assert "ZeroDivisionError" in caplog.text

@@ -39,7 +39,7 @@ def test_callback_receives_a_new_value_in_its_own_thread() -> None:
     shop.store.get("jwt-secret")
     shop.store.on_change("jwt-secret", inbox)
     shop.clock.now += LIMITS.cache_ttl / 2
-    shop.store.fetcher.refresh_due()
+    shop.store.fetcher.refresher.refresh_due()
     assert inbox.next() == "two"
     assert inbox.threads == {"strongroom-callbacks"}
 
@@ -57,7 +57,7 @@ def test_watched_name_is_refreshed_without_readers() -> None:
     shop, inbox = Shop(source, jitter=lambda: 0.0), Inbox()
     shop.store.on_change("jwt-secret", inbox)
     for _ in range(4):
-        shop.store.fetcher.refresh_due()
+        shop.store.fetcher.refresher.refresh_due()
         shop.clock.now += LIMITS.cache_ttl / 2
     assert source.calls == 4
     assert inbox.next() == "two"
@@ -69,11 +69,11 @@ def test_watched_name_without_a_value_is_requested_once_per_backoff() -> None:
     shop, inbox = Shop(source, jitter=lambda: 0.0), Inbox()
     shop.store.on_change("jwt-secret", inbox)
     for _ in range(10):
-        assert shop.store.fetcher.refresh_due() <= OUTAGE_BACKOFF
+        assert shop.store.fetcher.refresher.refresh_due() <= OUTAGE_BACKOFF
     assert source.calls == 1
     for _ in range(3):
         shop.clock.now += LIMITS.cache_ttl / 2
-        shop.store.fetcher.refresh_due()
+        shop.store.fetcher.refresher.refresh_due()
     assert inbox.next() == "two"
 
 

@@ -1,0 +1,92 @@
+"""Background refresh of cached secrets before they become stale."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Collection
+
+from app_integration._internal.background_worker import BackgroundWorker
+from app_integration.secret_store.cache import SecretCache
+from app_integration.secret_store.cache_entry import (
+    OUTAGE_BACKOFF,
+    Key,
+    is_backing_off,
+    keys_to_refresh,
+    next_refresh,
+)
+from app_integration.secret_store.watchers import ChangeWatchers
+
+
+class CacheRefresher:
+    """A background thread that refreshes the entries of a cache, and fetches watched names.
+
+    Attributes:
+        worker: the thread; it starts when it is first woken.
+
+    """
+
+    def __init__(
+        self,
+        cache: SecretCache,
+        watchers: ChangeWatchers,
+        refresh: Callable[[Key], bool],
+        clock: Callable[[], float],
+        *,
+        background: bool,
+    ) -> None:
+        """Start no thread yet.
+
+        Args:
+            cache: its entries are refreshed while they are in use.
+            watchers: their names are always in use, and fetched if they are not cached.
+            refresh: fetches a key and caches it; returns False if the server is unavailable.
+            clock: returns monotonic seconds.
+            background: False for no thread: a test calls :meth:`refresh_due` itself.
+
+        """
+        self._cache = cache
+        self._watchers = watchers
+        self._refresh = refresh
+        self._clock = clock
+        self.worker = BackgroundWorker(self.refresh_due, "strongroom-refresh")
+        if not background:
+            self.worker.close()
+        # On the clock: the last attempt to fetch the watched names that are not cached.
+        self._watched_fetched_at = -math.inf
+
+    def reset_after_fork(self) -> None:
+        """Recreate the locks. Threads do not survive a fork."""
+        self._watched_fetched_at = -math.inf
+        self.worker.reset_after_fork()
+
+    def refresh_due(self) -> float:
+        """Refresh the entries that are due, and return the seconds until the next refresh.
+
+        The background thread calls this.
+        """
+        now = self._clock()
+        self._cache.purge(now)
+        keys = keys_to_refresh(self._cache.snapshot(), now, self._watchers.names)
+        for key in [*keys, *self._watched_to_fetch(now)]:
+            if not self._refresh(key):
+                self._postpone(keys)
+                break
+        uncached = self._cache.find_uncached(self._watchers.names)
+        retry_at = self._watched_fetched_at + OUTAGE_BACKOFF if uncached else math.inf
+        return next_refresh(self._cache.snapshot(), self._clock(), retry_at)
+
+    def _watched_to_fetch(self, now: float) -> Collection[str]:
+        """Return the watched names that are not cached, at most once in each OUTAGE_BACKOFF."""
+        names = self._cache.find_uncached(self._watchers.names)
+        if not names or is_backing_off(self._watched_fetched_at, now):
+            return ()
+        self._watched_fetched_at = now
+        return names
+
+    def _postpone(self, keys: Collection[Key]) -> None:
+        """Postpone the refresh of *keys*, because each would fail like the last one."""
+        now = self._clock()
+        for key in keys:
+            entry = self._cache.entries.get(key)
+            if entry is not None and entry.refresh_at <= now:
+                self._cache.postpone(key, entry, now)
