@@ -63,8 +63,8 @@ class AsyncSecretStore:
                 future = store.fetcher.fetch_future(key, force=force_refresh, spawn=self._spawn)
                 entry, outcome = (await self._wait_for(future)).entry, "miss"
         except StrongroomError as error:
-            return store.default_or_raise(key, error, default)
-        return store.release(key, entry, store.outcome_of(entry, outcome), as_type)
+            return store.releaser.default_or_raise(key, error, default)
+        return store.releaser.release(key, entry, store.outcome_of(entry, outcome), as_type)
 
     async def require(self, wanted: Iterable[str]) -> None:
         """Check that all secrets in *wanted* can be read. See :meth:`SecretStore.require`."""

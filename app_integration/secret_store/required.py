@@ -1,15 +1,42 @@
-"""Error for secrets that are required at start-up and cannot be read."""
+"""Check of the secrets that are required at start-up."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from app_integration import permissions
-from app_integration.errors import SecretsMissing
+from app_integration.errors import AccessDenied, SecretNotFound, SecretsMissing
 from app_integration.names import Scope
 
 
-def missing_secrets_error(
+def check_required(
+    wanted: Iterable[str], get: Callable[[str], object], scope: Scope | None
+) -> None:
+    """Check that all secrets in *wanted* can be read.
+
+    Args:
+        wanted: their names.
+        get: gets one secret. Its errors are raised at once, except those of a secret without a
+            value or denied.
+        scope: the service and the environment, for policy rules; None leaves the rules out.
+
+    Raises:
+        SecretsMissing: If some have no value or are denied. It lists each of them.
+
+    """
+    missing, denied = [], []
+    for name in wanted:
+        try:
+            get(name)
+        except SecretNotFound:
+            missing.append(name)
+        except AccessDenied:
+            denied.append(name)
+    if missing or denied:
+        raise _missing_secrets_error(missing, denied, scope)
+
+
+def _missing_secrets_error(
     missing: Sequence[str], denied: Sequence[str], scope: Scope | None
 ) -> SecretsMissing:
     """Return one error with a line for each secret that cannot be read.

@@ -9,13 +9,7 @@ from typing import Any
 
 from app_integration import names
 from app_integration._internal import fork_safety
-from app_integration.errors import (
-    OUTAGE,
-    AccessDenied,
-    ConfigurationError,
-    SecretNotFound,
-    StrongroomError,
-)
+from app_integration.errors import OUTAGE, ConfigurationError, StrongroomError
 from app_integration.names import Scope
 from app_integration.observability import redaction
 from app_integration.observability.audit_log import AuditLog
@@ -32,10 +26,10 @@ from app_integration.secret_store.cache_entry import (
     previous_version,
     split_key,
 )
-from app_integration.secret_store.conversion import convert
 from app_integration.secret_store.declared_names import check_declared
 from app_integration.secret_store.fetcher import Fetcher, FetcherConfig
-from app_integration.secret_store.required import missing_secrets_error
+from app_integration.secret_store.releaser import Releaser
+from app_integration.secret_store.required import check_required
 from app_integration.secret_store.watchers import Callback, Watch
 from app_integration.settings import Limits
 from app_integration.sources import FetchedSecret, Source
@@ -88,6 +82,7 @@ class SecretStore:
         self.fetcher = Fetcher(Chain(sources, development=development), config)
         self._cache = self.fetcher.cache
         self._access_recorder = AccessRecorder(audit)
+        self.releaser = Releaser(self._access_recorder)
         self._scope = scope
         self._declared = declared
         self._clock = clock
@@ -146,8 +141,8 @@ class SecretStore:
         try:
             entry, outcome = self._get_entry(key, force=force_refresh)
         except StrongroomError as error:
-            return self.default_or_raise(key, error, default)
-        return self.release(key, entry, outcome, as_type)
+            return self.releaser.default_or_raise(key, error, default)
+        return self.releaser.release(key, entry, outcome, as_type)
 
     def get_cached(self, key: Key) -> Secret | None:
         """Return the cached value of *key* and record the access; None if no fresh one is cached.
@@ -194,56 +189,6 @@ class SecretStore:
     def outcome_of(self, entry: Entry, outcome_if_fresh: str) -> str:
         """Return ``stale``, or *outcome_if_fresh* if *entry* is fresh."""
         return outcome_if_fresh if is_fresh(entry, self._clock()) else "stale"
-
-    def release(self, key: Key, entry: Entry, outcome: str, as_type: type[Any] | None) -> Any:
-        """Record the access, and return the value of *entry*.
-
-        Args:
-            key: the key of *entry*.
-            entry: the entry to release.
-            outcome: how it was served: ``hit``, ``miss`` or ``stale``.
-            as_type: the type to convert to; None for a :class:`Secret`.
-
-        Raises:
-            WrongType: If the value is not of *as_type*.
-            AuditFailed: If the access cannot be recorded. Nothing is released.
-
-        """
-        value: Any = entry.fetched.value
-        if as_type is not None:
-            value = self._convert(split_key(key)[0], value, as_type)
-        self._access_recorder.record_release(key, entry, outcome)
-        return value
-
-    def _convert(self, name: str, value: Secret, as_type: type[Any]) -> Any:
-        try:
-            return convert(value, as_type, name)
-        except StrongroomError as error:
-            self._access_recorder.record_failure(name, type(error).__name__)
-            raise
-
-    def default_or_raise(self, key: Key, error: StrongroomError, default: Any) -> Any:
-        """Record the failed access, and return *default* if there is no value; otherwise raise.
-
-        Args:
-            key: the requested key.
-            error: the error of the fetch.
-            default: returned if *error* is a :class:`SecretNotFound`; REQUIRED for no default.
-
-        Raises:
-            StrongroomError: If *default* does not apply. It is *error*.
-            AuditFailed: If the access cannot be recorded.
-
-        """
-        name = split_key(key)[0]
-        is_missing = isinstance(error, SecretNotFound)
-        if is_missing and default is not REQUIRED:
-            self._access_recorder.record_failure(name, "default")
-            return default
-        self._access_recorder.record_failure(
-            name, "not-found" if is_missing else type(error).__name__
-        )
-        raise error
 
     def get_info(self, name: str) -> SecretInfo | None:
         """Return the metadata of the cached secret *name*; None if none is cached or it expired.
@@ -299,16 +244,7 @@ class SecretStore:
         wanted = list(dict.fromkeys(wanted))
         for name in wanted:
             self.check(name)
-        missing, denied = [], []
-        for name in wanted:
-            try:
-                self.get(name)
-            except SecretNotFound:
-                missing.append(name)
-            except AccessDenied:
-                denied.append(name)
-        if missing or denied:
-            raise missing_secrets_error(missing, denied, self._scope)
+        check_required(wanted, self.get, self._scope)
 
     def current_and_previous(
         self, name: str, *, grace: float | None = None
@@ -347,9 +283,9 @@ class SecretStore:
         try:
             entry, outcome = self._get_entry(name)
         except StrongroomError as error:
-            return self.default_or_raise(name, error, REQUIRED), None
+            return self.releaser.default_or_raise(name, error, REQUIRED), None
         previous = previous_version(entry.fetched, grace, self._wall())
-        value: Secret = self.release(name, entry, outcome, None)
+        value: Secret = self.releaser.release(name, entry, outcome, None)
         return value, None if previous is None else (name, previous, None)
 
     def _suppress_previous_version(self, key: Key, error: StrongroomError) -> None:

@@ -1,0 +1,68 @@
+"""Release of values to callers, each after it is converted and its access is recorded."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from app_integration.errors import SecretNotFound, StrongroomError
+from app_integration.secret import REQUIRED, Secret
+from app_integration.secret_store.access_recorder import AccessRecorder
+from app_integration.secret_store.cache_entry import Entry, Key, split_key
+from app_integration.secret_store.conversion import convert
+
+
+class Releaser:
+    """Releaser of values, defaults and errors, each after its access record."""
+
+    def __init__(self, access_recorder: AccessRecorder) -> None:
+        self._access_recorder = access_recorder
+
+    def release(self, key: Key, entry: Entry, outcome: str, as_type: type[Any] | None) -> Any:
+        """Record the access, and return the value of *entry*.
+
+        Args:
+            key: the key of *entry*.
+            entry: the entry to release.
+            outcome: how it was served: ``hit``, ``miss`` or ``stale``.
+            as_type: the type to convert to; None for a :class:`Secret`.
+
+        Raises:
+            WrongType: If the value is not of *as_type*.
+            AuditFailed: If the access cannot be recorded. Nothing is released.
+
+        """
+        value: Any = entry.fetched.value
+        if as_type is not None:
+            value = self._convert(split_key(key)[0], value, as_type)
+        self._access_recorder.record_release(key, entry, outcome)
+        return value
+
+    def _convert(self, name: str, value: Secret, as_type: type[Any]) -> Any:
+        try:
+            return convert(value, as_type, name)
+        except StrongroomError as error:
+            self._access_recorder.record_failure(name, type(error).__name__)
+            raise
+
+    def default_or_raise(self, key: Key, error: StrongroomError, default: Any) -> Any:
+        """Record the failed access, and return *default* if there is no value; otherwise raise.
+
+        Args:
+            key: the requested key.
+            error: the error of the fetch.
+            default: returned if *error* is a :class:`SecretNotFound`; REQUIRED for no default.
+
+        Raises:
+            StrongroomError: If *default* does not apply. It is *error*.
+            AuditFailed: If the access cannot be recorded.
+
+        """
+        name = split_key(key)[0]
+        is_missing = isinstance(error, SecretNotFound)
+        if is_missing and default is not REQUIRED:
+            self._access_recorder.record_failure(name, "default")
+            return default
+        self._access_recorder.record_failure(
+            name, "not-found" if is_missing else type(error).__name__
+        )
+        raise error
