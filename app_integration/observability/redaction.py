@@ -99,11 +99,11 @@ def _replace(owner: Any, name: str, wrap: Callable[[Any], Any]) -> None:
     setattr(owner, name, wrap(original))
 
 
-def _cover_records(register: SecretRegistry) -> None:
+def _cover_records(registry: SecretRegistry) -> None:
     def cover(handle: Any) -> Any:
         @wraps(handle)
         def scrub_and_handle(self: logging.Logger, record: logging.LogRecord) -> None:
-            scrub_record(record, register)
+            scrub_record(record, registry)
             handle(self, record)
 
         return scrub_and_handle
@@ -112,7 +112,7 @@ def _cover_records(register: SecretRegistry) -> None:
     _replace(logging.Logger, "handle", cover)
 
 
-def _cover_handlers(register: SecretRegistry) -> None:
+def _cover_handlers(registry: SecretRegistry) -> None:
     """Redact what handlers write, because a formatter may print an object that no field shows."""
     from logging import handlers  # noqa: PLC0415 (costs 7 ms, and only an application needs it)
 
@@ -120,14 +120,14 @@ def _cover_handlers(register: SecretRegistry) -> None:
         @wraps(format_)
         def format_and_scrub(self: logging.Handler, record: logging.LogRecord) -> Any:
             text = format_(self, record)
-            return register.scrub(text) if type(text) is str else scrubbed(text, register)
+            return registry.scrub(text) if type(text) is str else scrubbed(text, registry)
 
         return format_and_scrub
 
     def cover_record(act: Any) -> Any:
         @wraps(act)
         def act_on_copy(self: logging.Handler, record: logging.LogRecord) -> Any:
-            return act(self, scrubbed_copy(record, register))
+            return act(self, scrubbed_copy(record, registry))
 
         return act_on_copy
 
@@ -139,13 +139,13 @@ def _cover_handlers(register: SecretRegistry) -> None:
     _replace(handlers.HTTPHandler, "mapLogRecord", cover_record)
 
 
-def _cover_tracebacks(register: SecretRegistry) -> None:
+def _cover_tracebacks(registry: SecretRegistry) -> None:
     """Redact what the ``traceback`` module formats, because `logging` and `asyncio` use it too."""
 
     def cover_lines(format_: Any) -> Any:
         @wraps(format_)
         def scrubbed_lines(*args: Any, **options: Any) -> Iterator[str]:
-            return (register.scrub(line) for line in format_(*args, **options))
+            return (registry.scrub(line) for line in format_(*args, **options))
 
         return scrubbed_lines
 
@@ -158,11 +158,11 @@ def _cover_tracebacks(register: SecretRegistry) -> None:
     _replace(traceback.StackSummary, "format", cover_list)
 
 
-def _cover_structlog(structlog: Any, register: SecretRegistry) -> None:
+def _cover_structlog(structlog: Any, registry: SecretRegistry) -> None:
     def cover(process: Any) -> Any:
         @wraps(process)
         def process_and_scrub(*args: Any, **options: Any) -> Any:
-            return scrubbed(process(*args, **options), register)
+            return scrubbed(process(*args, **options), registry)
 
         return process_and_scrub
 
@@ -170,7 +170,7 @@ def _cover_structlog(structlog: Any, register: SecretRegistry) -> None:
     _replace(structlog.BoundLoggerBase, "_process_event", cover)
 
 
-def _cover_hooks(register: SecretRegistry) -> None:
-    _replace(sys, "excepthook", lambda original: exception_hook(original, register))
-    _replace(threading, "excepthook", lambda original: thread_hook(original, register))
-    _replace(sys, "unraisablehook", lambda original: unraisable_hook(original, register))
+def _cover_hooks(registry: SecretRegistry) -> None:
+    _replace(sys, "excepthook", lambda original: exception_hook(original, registry))
+    _replace(threading, "excepthook", lambda original: thread_hook(original, registry))
+    _replace(sys, "unraisablehook", lambda original: unraisable_hook(original, registry))

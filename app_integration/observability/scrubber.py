@@ -46,9 +46,9 @@ def scrubbed(value: Any, register: SecretRegistry = live, *, depth: int = MAX_DE
     return value if clean == text else clean
 
 
-def _scrub_container(value: Any, register: SecretRegistry, depth: int) -> Any:
+def _scrub_container(value: Any, registry: SecretRegistry, depth: int) -> Any:
     inner = [*value, *value.values()] if isinstance(value, dict) else list(value)
-    clean = [scrubbed(each, register, depth=depth) for each in inner]
+    clean = [scrubbed(each, registry, depth=depth) for each in inner]
     if all(new is old for new, old in zip(clean, inner, strict=True)):
         return value
     if isinstance(value, dict):
@@ -80,57 +80,57 @@ def scrub_record(record: logging.LogRecord, register: SecretRegistry = live) -> 
             fields[name] = scrubbed(fields[name], register)
 
 
-def _scrub_repr(value: Any, register: SecretRegistry) -> Any:
+def _scrub_repr(value: Any, registry: SecretRegistry) -> Any:
     """Return *value* redacted, or as redacted text if its ``repr`` still shows a secret value."""
-    clean = scrubbed(value, register)
+    clean = scrubbed(value, registry)
     if clean is None or isinstance(clean, (str, int, float)):
         return clean
     text = repr(clean)
-    return clean if (redacted := register.scrub(text)) == text else redacted
+    return clean if (redacted := registry.scrub(text)) == text else redacted
 
 
-def scrubbed_copy(record: logging.LogRecord, register: SecretRegistry) -> logging.LogRecord:
+def scrubbed_copy(record: logging.LogRecord, registry: SecretRegistry) -> logging.LogRecord:
     """Return a redacted copy of *record* for a handler that uses attributes without formatting.
 
     Such a handler may write the ``repr`` of any object, so the ``repr`` counts.
 
     Args:
         record: The log record.
-        register: The registry of secret values.
+        registry: The registry of secret values.
 
     """
     result = copy.copy(record)
     for name in result.__dict__.keys() - _STANDARD_ATTRIBUTES:
-        result.__dict__[name] = _scrub_repr(result.__dict__[name], register)
+        result.__dict__[name] = _scrub_repr(result.__dict__[name], registry)
     args = result.args
-    result.msg = _scrub_repr(result.msg, register)
+    result.msg = _scrub_repr(result.msg, registry)
     result.args = (
-        tuple(_scrub_repr(each, register) for each in args) if isinstance(args, tuple) else args
+        tuple(_scrub_repr(each, registry) for each in args) if isinstance(args, tuple) else args
     )
     if isinstance(args, dict):
-        result.args = {name: _scrub_repr(each, register) for name, each in args.items()}
+        result.args = {name: _scrub_repr(each, registry) for name, each in args.items()}
     return result
 
 
-def _scrub_message(record: logging.LogRecord, register: SecretRegistry) -> None:
+def _scrub_message(record: logging.LogRecord, registry: SecretRegistry) -> None:
     if isinstance(record.msg, (dict, list, tuple)):  # structured, as structlog sends it
-        record.msg = scrubbed(record.msg, register)
+        record.msg = scrubbed(record.msg, registry)
         return
     try:
         message = record.getMessage()
     except Exception:  # noqa: BLE001 (logging reports a wrong format string, with its arguments)
-        record.msg, record.args = scrubbed([record.msg, record.args], register)
+        record.msg, record.args = scrubbed([record.msg, record.args], registry)
         return
-    if (clean := register.scrub(message)) != message:
+    if (clean := registry.scrub(message)) != message:
         record.msg, record.args = clean, None
 
 
-def scrub_exception(error: BaseException, register: SecretRegistry) -> None:
+def scrub_exception(error: BaseException, registry: SecretRegistry) -> None:
     """Redact secret values in arguments and notes of *error* and of its causes and contexts.
 
     Args:
         error: The exception, which is changed in place. The exceptions of a group are included.
-        register: The registry of secret values.
+        registry: The registry of secret values.
 
     """
     waiting, seen = [error], set[int]()
@@ -139,10 +139,10 @@ def scrub_exception(error: BaseException, register: SecretRegistry) -> None:
         if id(each) in seen:
             continue
         seen.add(id(each))
-        each.args = scrubbed(each.args, register)
+        each.args = scrubbed(each.args, registry)
         for name in _OS_ERROR_ATTRIBUTES if isinstance(each, OSError) else ():
-            setattr(each, name, scrubbed(getattr(each, name), register))
+            setattr(each, name, scrubbed(getattr(each, name), registry))
         if notes := getattr(each, "__notes__", None):
-            each.__notes__ = scrubbed(notes, register)
+            each.__notes__ = scrubbed(notes, registry)
         waiting += [cause for cause in (each.__cause__, each.__context__) if cause is not None]
         waiting += getattr(each, "exceptions", ())  # the exceptions of a group

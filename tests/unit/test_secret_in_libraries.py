@@ -329,9 +329,9 @@ def captured_locals(value: str) -> str:
 
 
 def before_send(event: Any, _hint: Any) -> Any:
-    register = redaction.SecretRegistry()
-    register.add(VALUE)
-    return redaction.scrubbed(event, register)
+    registry = redaction.SecretRegistry()
+    registry.add(VALUE)
+    return redaction.scrubbed(event, registry)
 
 
 def authorizes(_servers: Servers, password: str) -> bool:

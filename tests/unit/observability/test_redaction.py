@@ -32,9 +32,9 @@ VALUE = "hunter2-hunter2"
 @pytest.fixture
 def logged() -> Iterator[io.StringIO]:
     """Yield a stream that a test's logger writes to, with redaction installed for the test."""
-    register = SecretRegistry()
-    register.add(Secret(VALUE))
-    redaction.install(register)
+    registry = SecretRegistry()
+    registry.add(Secret(VALUE))
+    redaction.install(registry)
     stream = io.StringIO()
     handler = logging.StreamHandler(stream)
     logger = logging.getLogger("redaction-test")
@@ -115,11 +115,11 @@ def test_custom_exception_hook_gets_a_redacted_exception(
     error = ExceptionGroup(f"a {VALUE}", [ValueError(f"b {VALUE}"), KeyError((f"c {VALUE}",))])
     error.add_note(f"d {VALUE}")
     error.__context__ = FileNotFoundError(2, "no such file", f"e {VALUE}")
-    register = SecretRegistry()
-    register.add(VALUE)
+    registry = SecretRegistry()
+    registry.add(VALUE)
     monkeypatch.setattr(owner, "excepthook", show)
     try:
-        redaction.install(register)
+        redaction.install(registry)
         args = (type(error), error, None)
         owner.excepthook(*(args if owner is sys else [threading.ExceptHookArgs((*args, None))]))
     finally:
@@ -136,11 +136,11 @@ def test_extra_fields_are_redacted(logged: io.StringIO) -> None:
 
 
 def test_extra_fields_of_a_record_without_an_attribute_are_redacted() -> None:
-    register = SecretRegistry()
-    register.add(Secret(VALUE))
+    registry = SecretRegistry()
+    registry.add(Secret(VALUE))
     record = logging.makeLogRecord({"user": VALUE})
     del record.processName
-    redaction.scrub_record(record, register)
+    redaction.scrub_record(record, registry)
     assert record.__dict__["user"] == "[REDACTED]"
 
 
@@ -305,11 +305,11 @@ def test_scrubbed_containers_keep_their_type() -> None:
         name: str
         value: str
 
-    register = SecretRegistry()
-    register.add(VALUE)
+    registry = SecretRegistry()
+    registry.add(VALUE)
     dirty = [{VALUE: (VALUE, 7)}, Pair("a", VALUE), {VALUE}, VALUE.encode(), Secret("dev")]
     clean = "[REDACTED]"
-    assert redaction.scrubbed(dirty, register) == [
+    assert redaction.scrubbed(dirty, registry) == [
         {clean: (clean, 7)},
         Pair("a", clean),
         {clean},
@@ -317,16 +317,16 @@ def test_scrubbed_containers_keep_their_type() -> None:
         clean,
     ]
     harmless = {"list": [1, "two", (None, b"\xff")], "set": frozenset({"x"})}
-    assert redaction.scrubbed(harmless, register) is harmless
+    assert redaction.scrubbed(harmless, registry) is harmless
 
 
 def test_scrubbed_covers_containers_beyond_the_depth() -> None:
-    register = SecretRegistry()
-    register.add(VALUE)
+    registry = SecretRegistry()
+    registry.add(VALUE)
     deep: Any = VALUE
     for _ in range(2 * scrubber.MAX_DEPTH):
         deep = {"inner": deep}
-    assert VALUE not in str(redaction.scrubbed(deep, register))
+    assert VALUE not in str(redaction.scrubbed(deep, registry))
 
 
 def test_scrubbed_of_a_recursive_container_returns() -> None:
@@ -337,10 +337,10 @@ def test_scrubbed_of_a_recursive_container_returns() -> None:
 
 @pytest.mark.parametrize("user", ["", "u", "us", "user"])
 def test_password_in_basic_authentication_is_redacted(user: str) -> None:
-    register = SecretRegistry()
-    register.add(VALUE)
+    registry = SecretRegistry()
+    registry.add(VALUE)
     sent = base64.b64encode(f"{user}:{VALUE}".encode()).decode()
-    scrubbed = register.scrub(f"Authorization: Basic {sent}")
+    scrubbed = registry.scrub(f"Authorization: Basic {sent}")
     assert "[REDACTED]" in scrubbed
     assert VALUE[1:-1] not in base64.b64decode(scrubbed.split("Basic ")[1] + "==").decode("latin-1")
     assert len(scrubbed) < len("Authorization: Basic [REDACTED]") + 12
@@ -354,12 +354,12 @@ def test_password_in_basic_authentication_is_redacted(user: str) -> None:
 def test_scrub_leaves_no_value_in_any_concatenation(
     values: list[str], noise: str, order: Random
 ) -> None:
-    register = SecretRegistry()
+    registry = SecretRegistry()
     for value in values:
-        register.add(value)
+        registry.add(value)
     parts = [noise[:10], *values, noise[10:]]
     order.shuffle(parts)
-    scrubbed = register.scrub("".join(parts))
+    scrubbed = registry.scrub("".join(parts))
     assert [value for value in values if value in scrubbed] == []
 
 
@@ -373,22 +373,22 @@ LINE = (
 
 def test_redaction_of_ten_thousand_values_costs_at_most_twice_the_formatting() -> None:
     assert len(LINE) >= 199
-    register = SecretRegistry()
+    registry = SecretRegistry()
     for _ in range(10_000):
-        register.add(secrets.token_urlsafe(24))
+        registry.add(secrets.token_urlsafe(24))
     record = logging.LogRecord("shop.orders", logging.INFO, "orders.py", 7, LINE, (), None)
     handler = logging.StreamHandler(io.StringIO())
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s %(message)s"))
     bare = handler.format
 
     def scrub_and_format() -> None:
-        redaction.scrub_record(record, register)
+        redaction.scrub_record(record, registry)
         handler.format(record)
 
     plain, covered = [], []
     for _ in range(40):  # in turns, so that other load on the machine affects both
         plain.append(timeit.timeit(lambda: bare(record), number=200))
-        redaction.install(register)
+        redaction.install(registry)
         try:
             covered.append(timeit.timeit(scrub_and_format, number=200))
         finally:
@@ -398,8 +398,8 @@ def test_redaction_of_ten_thousand_values_costs_at_most_twice_the_formatting() -
 
 @pytest.mark.parametrize("value", ['it\'s "quoted" \\ /x', "pässwörd/+&=?", "line\nbreak"])
 def test_encoded_and_escaped_forms_are_redacted(value: str) -> None:
-    register = SecretRegistry()
-    register.add(value)
+    registry = SecretRegistry()
+    registry.add(value)
     forms = [
         value,
         repr(value)[1:-1],
@@ -411,66 +411,66 @@ def test_encoded_and_escaped_forms_are_redacted(value: str) -> None:
         base64.b64encode(value.encode()).decode().rstrip("="),
         base64.urlsafe_b64encode(value.encode()).decode().rstrip("="),
     ]
-    assert [register.scrub(form) for form in forms] == ["[REDACTED]"] * len(forms)
+    assert [registry.scrub(form) for form in forms] == ["[REDACTED]"] * len(forms)
 
 
 def test_registry_is_bounded_in_values(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(secret_registry, "MAX_VALUES", 2)
-    register = SecretRegistry()
+    registry = SecretRegistry()
     for value in ("first-value", "second-value", "first-value", "third-value"):
-        register.add(value)
+        registry.add(value)
     text = "first-value second-value third-value"
-    assert register.scrub(text) == "[REDACTED] second-value [REDACTED]"
-    assert register.scrub(base64.b64encode(b"second-value").decode()) == "c2Vjb25kLXZhbHVl"
+    assert registry.scrub(text) == "[REDACTED] second-value [REDACTED]"
+    assert registry.scrub(base64.b64encode(b"second-value").decode()) == "c2Vjb25kLXZhbHVl"
 
 
 def test_registry_is_bounded_in_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(secret_registry, "MAX_BYTES", 200_000)
-    register = SecretRegistry()
+    registry = SecretRegistry()
     for number in range(200):
-        register.add(f"{number:04} is a value")
-    kept = [f"{number:04} is a value" in register._values for number in range(200)]
+        registry.add(f"{number:04} is a value")
+    kept = [f"{number:04} is a value" in registry._values for number in range(200)]
     assert 0 < sum(kept) < 100
     assert kept == sorted(kept)  # the latest values are kept
-    assert register._bytes <= 200_000
+    assert registry._bytes <= 200_000
 
 
 def test_value_with_many_parts_takes_bounded_memory() -> None:
-    register = SecretRegistry()
+    registry = SecretRegistry()
     text = "\n".join(f"line {number:08} of a long value" for number in range(15_000))
-    register.add(text)
-    assert register._bytes < 2 * secret_registry.MAX_PARTS_BYTES
-    assert register.scrub(f"it is {text}!") == "it is [REDACTED]!"
-    assert register.scrub("line 00000000 of a long value") == "[REDACTED]"
+    registry.add(text)
+    assert registry._bytes < 2 * secret_registry.MAX_PARTS_BYTES
+    assert registry.scrub(f"it is {text}!") == "it is [REDACTED]!"
+    assert registry.scrub("line 00000000 of a long value") == "[REDACTED]"
 
 
 def test_values_with_a_common_prefix_share_positions() -> None:
-    register = SecretRegistry()
+    registry = SecretRegistry()
     values = [f"postgresql://shop:{number:06}@db/shop" for number in range(2_000)]
     for value in values:
-        register.add(value)
-    assert max(map(len, register._wide.positions.values())) < 40
-    assert register.scrub(f"{values[0]} {values[-1]}") == "[REDACTED] [REDACTED]"
+        registry.add(value)
+    assert max(map(len, registry._wide.positions.values())) < 40
+    assert registry.scrub(f"{values[0]} {values[-1]}") == "[REDACTED] [REDACTED]"
 
 
 def test_removed_values_leave_no_index_entries(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(secret_registry, "MAX_VALUES", 1)
-    register = SecretRegistry()
+    registry = SecretRegistry()
     alike = [f"postgresql://shop:{number:06}@db/shop" for number in range(3)]
     for value in (*alike, "first-value-and-long/", "short-01", "the last value"):
-        register.add(value)
+        registry.add(value)
     alone = SecretRegistry()
     alone.add("the last value")
-    for one, other in ((register._wide, alone._wide), (register._narrow, alone._narrow)):
+    for one, other in ((registry._wide, alone._wide), (registry._narrow, alone._narrow)):
         assert (one.positions, one._duplicates) == (other.positions, other._duplicates)
-    assert (register._keys, register._bytes) == (alone._keys, alone._bytes)
+    assert (registry._keys, registry._bytes) == (alone._keys, alone._bytes)
 
 
 def test_longer_of_two_nested_values_is_redacted_whole() -> None:
-    register = SecretRegistry()
-    register.add("password")
-    register.add("password-of-the-shop")
-    assert register.scrub("it is password-of-the-shop") == "it is [REDACTED]"
+    registry = SecretRegistry()
+    registry.add("password")
+    registry.add("password-of-the-shop")
+    assert registry.scrub("it is password-of-the-shop") == "it is [REDACTED]"
 
 
 @pytest.mark.parametrize(
@@ -484,19 +484,19 @@ def test_longer_of_two_nested_values_is_redacted_whole() -> None:
     ],
 )
 def test_password_of_a_url_is_redacted_by_itself(url: str, shown: str | None) -> None:
-    register = SecretRegistry()
-    register.add(Secret(url))
-    assert register.scrub(f"failed: {url}") == "failed: [REDACTED]"
+    registry = SecretRegistry()
+    registry.add(Secret(url))
+    assert registry.scrub(f"failed: {url}") == "failed: [REDACTED]"
     if shown is None:
-        assert list(register._values) == [url]
+        assert list(registry._values) == [url]
     else:
-        assert register.scrub(f"failed: {shown!r}") == "failed: '[REDACTED]'"
+        assert registry.scrub(f"failed: {shown!r}") == "failed: '[REDACTED]'"
 
 
 def test_short_value_is_not_redacted() -> None:
-    register = SecretRegistry()
-    register.add("dev")
-    assert register.scrub("a developer in dev") == "a developer in dev"
+    registry = SecretRegistry()
+    registry.add("dev")
+    assert registry.scrub("a developer in dev") == "a developer in dev"
 
 
 def test_import_installs_no_hook() -> None:

@@ -241,7 +241,7 @@ def sent_to_sentry(act: Callable[[], None]) -> str:
         default_integrations=False,
         traces_sample_rate=1.0,
         enable_logs=True,
-        **redaction.sentry_options(register_of(VALUE)),
+        **redaction.sentry_options(registry_of(VALUE)),
     )
     try:
         act()
@@ -294,13 +294,13 @@ def run(code: str) -> str:
 
 
 def scrub(text: str, value: str = ODD) -> str:
-    return register_of(value).scrub(text)
+    return registry_of(value).scrub(text)
 
 
-def register_of(value: str) -> SecretRegistry:
-    register = SecretRegistry()
-    register.add(value)
-    return register
+def registry_of(value: str) -> SecretRegistry:
+    registry = SecretRegistry()
+    registry.add(value)
+    return registry
 
 
 def in_urls(value: str) -> list[str]:
@@ -421,7 +421,7 @@ ROWS: Final[dict[str, Row]] = {
 @pytest.fixture
 def installed(request: pytest.FixtureRequest) -> Iterator[Row]:
     row: Row = request.param
-    redaction.install(register_of(row.value))
+    redaction.install(registry_of(row.value))
     yield row
     redaction.uninstall()
 
@@ -454,4 +454,4 @@ def test_documented_table_lists_all_ways() -> None:
 
 
 def test_pem_borders_are_not_redacted() -> None:
-    assert register_of(PEM).scrub("-----BEGIN PRIVATE KEY-----") == "-----BEGIN PRIVATE KEY-----"
+    assert registry_of(PEM).scrub("-----BEGIN PRIVATE KEY-----") == "-----BEGIN PRIVATE KEY-----"
