@@ -173,7 +173,7 @@ def build_environment_plan(
         here = local_deployment(root)
         declared, inputs = (
             here.declaration,
-            Inputs(here.supply().values, given or here.layout.given),
+            Inputs(here.inputs().values, given or here.layout.given),
         )
     policies = render_policies(declared, environment)
     resources = desired_resources(declared, environment, policies, inputs)

@@ -146,7 +146,7 @@ class ServiceDeployment:
         """Return the settings that the service reads from the variables of ``dev.env``."""
         return from_environment(self.variables())
 
-    def supply(self) -> Inputs:
+    def inputs(self) -> Inputs:
         """Return the input values: URLs and passwords of the local servers, and people's passwords.
 
         The folder ``given`` contains the values that an operator provides.
@@ -169,7 +169,7 @@ class ServiceDeployment:
         return self.layout.passwords / person
 
     def desired(self, inputs: Inputs) -> list[Resource]:
-        """Return all resources that are declared for ``dev``, with the values of *supply*."""
+        """Return all resources that are declared for ``dev``, with the values of *inputs*."""
         policies = render_policies(self.declaration, Environment.DEV)
         return desired_resources(self.declaration, Environment.DEV, policies, inputs)
 
@@ -198,14 +198,14 @@ class ServiceDeployment:
     def _bootstrap(self, token: Secret) -> None:
         self.access.database.reset_passwords()
         with Session(self.access.vault_address, StaticToken(token)) as root:
-            resources = self.desired(self.supply())
+            resources = self.desired(self.inputs())
             bootstrap(root, resources, self.layout.credentials / APPLY_ROLE)
         self.servers.mark_bootstrapped()
 
     def _apply(self, step: Step) -> tuple[Plan, tuple[str, ...]]:
         """Apply the declaration, and issue the missing credentials of this machine's roles."""
         with step("declaration applied"), self.operator() as operator:
-            resources = self.desired(self.supply())
+            resources = self.desired(self.inputs())
             plan = build_plan(operator, resources)
             apply(operator, plan, lambda _change: None)
             roles = ("strongroom-plan", str(self.scope), self.scope.starter)

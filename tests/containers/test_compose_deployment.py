@@ -275,7 +275,7 @@ def test_secret_is_adopted_rotated_and_restored(
     assert can_log_in(delivered_url(stack))
     with stack.local.operator() as operator:
         found = build_plan(
-            operator, stack.local.desired(stack.local.supply()), Prune(Environment.DEV)
+            operator, stack.local.desired(stack.local.inputs()), Prune(Environment.DEV)
         )
     assert found.changes == ()
     assert stack.local.up(no_progress).plan.changes == ()

@@ -90,7 +90,7 @@ class LocalSetup:
         with local.operator() as operator:
             return [
                 str(change)
-                for change in build_plan(operator, local.desired(local.supply()), prune).changes
+                for change in build_plan(operator, local.desired(local.inputs()), prune).changes
             ]
 
     def revoke(self) -> None:

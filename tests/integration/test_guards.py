@@ -65,7 +65,7 @@ def test_requests_above_the_rate_limit_are_rejected(deployment: Deployment, logi
 
 def test_plan_waits_under_a_rate_limit(deployment: Deployment) -> None:
     local = deployment.local
-    resources = local.desired(local.supply())
+    resources = local.desired(local.inputs())
     quota = RateLimit("paced-dev", "", 30, 3, 0)
     hurried = Limits(deadline=2.0)
     login = AppRole(local.layout.role_id(APPLY_ROLE), local.layout.secret_id(APPLY_ROLE))

@@ -131,7 +131,7 @@ def test_cap_lifetimes_equals_the_lease_of_a_database_user(deployment: Deploymen
 
 def restore(deployment: Deployment) -> None:
     local = deployment.local
-    resources = local.desired(local.supply())
+    resources = local.desired(local.inputs())
     apply(deployment.operator, build_plan(deployment.operator, resources), lambda _: None)
     assert build_plan(deployment.operator, resources).changes == ()
 
@@ -152,7 +152,7 @@ def test_lowered_mount_limit_is_detected_and_raised(deployment: Deployment) -> N
     operator.post("sys/mounts/database/tune", {"max_lease_ttl": "30m"})
     local = deployment.local
     with local.operator("strongroom-plan") as reader:
-        found = differences(build_plan(reader, local.desired(local.supply())))
+        found = differences(build_plan(reader, local.desired(local.inputs())))
     assert found == {
         ("mount", "max_lease_ttl", 600, 90 * DAY),
         ("mount", "max_lease_ttl", 1200, 12 * 3600),

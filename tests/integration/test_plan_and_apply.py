@@ -30,7 +30,7 @@ SCOPE = "gaara-store-dev"
 
 def plan(deployment: Deployment, *extra: Resource) -> Plan:
     local = deployment.local
-    resources = [*local.desired(local.supply()), *extra]
+    resources = [*local.desired(local.inputs()), *extra]
     with local.operator("strongroom-plan") as reader:
         return make_plan(resources, read_state(reader, resources))
 

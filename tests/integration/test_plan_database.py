@@ -22,9 +22,9 @@ NOTE = f"secret/metadata/_strongroom/dev/database-connection/{NAME}"
 PATH = f"database/config/{NAME}"
 
 
-def plan(deployment: Deployment, supply: Inputs | None = None) -> Plan:
+def plan(deployment: Deployment, inputs: Inputs | None = None) -> Plan:
     local = deployment.local
-    return build_plan(deployment.operator, local.desired(supply or local.supply()))
+    return build_plan(deployment.operator, local.desired(inputs or local.inputs()))
 
 
 def apply_plan(deployment: Deployment, found: Plan) -> None:
@@ -78,8 +78,8 @@ def test_lost_metadata_is_written_again_without_rotation(deployment: Deployment,
 
 
 def test_wrong_password_is_rejected_and_the_connection_still_works(deployment: Deployment) -> None:
-    supply = deployment.local.supply()
-    wrong = replace(supply, values={**supply.values, PATH: Secret("mistyped-password")})
+    inputs = deployment.local.inputs()
+    wrong = replace(inputs, values={**inputs.values, PATH: Secret("mistyped-password")})
     found = plan(deployment, wrong)
     assert fields(found) == {"password"}
     with pytest.raises(ApplyFailed) as caught:
@@ -97,8 +97,8 @@ def test_plan_without_password_is_empty(deployment: Deployment) -> None:
 
 def test_new_userpass_password_is_detected_by_its_fingerprint(deployment: Deployment) -> None:
     path = "auth/userpass/users/developer"
-    supply = deployment.local.supply()
-    changed = replace(supply, values={**supply.values, path: Secret("a-new-password-given")})
+    inputs = deployment.local.inputs()
+    changed = replace(inputs, values={**inputs.values, path: Secret("a-new-password-given")})
     found = plan(deployment, changed)
     assert [(each.before, each.after) for each in found.changes[0].fields] == [
         ("another", "as given")
@@ -113,5 +113,5 @@ def test_new_userpass_password_is_detected_by_its_fingerprint(deployment: Deploy
     notes = deployment.operator.get(note)["data"]["custom_metadata"]
     assert ":vault:v1:" in notes["password_hmac"]
     # The lockout does not count guesses at the fingerprint, so each must cost a scrypt hash.
-    quick = WriteOnly("_strongroom/dev/userpass/developer", supply.get(path))
+    quick = WriteOnly("_strongroom/dev/userpass/developer", inputs.get(path))
     assert quick.read(deployment.operator) == {"password": "another"}

@@ -45,7 +45,7 @@ SECRET = "gaara-store/dev/drift"
 USERS = ("drift_app", "drift_other")
 URL = f"postgresql://{USERS[0]}:x@127.0.0.1:1/gaara_store"
 ADOPTED = "gaara-store/dev/drift-db"
-SUPPLY = Inputs(
+INPUTS = Inputs(
     {
         **drift_logins.INPUTS,
         f"secret/{ADOPTED}": Secret(URL),
@@ -90,7 +90,7 @@ def declared() -> dict[str, Resource]:
     """Return one resource of each kind, from the declaration or else from OWN."""
     declaration = drift_logins.with_logins(with_drift(load()), "http://127.0.0.1:1")
     policies = render_policies(declaration, Environment.DEV)
-    found = desired_resources(declaration, Environment.DEV, policies, SUPPLY)
+    found = desired_resources(declaration, Environment.DEV, policies, INPUTS)
     return OWN | {each.kind: each for each in reversed(found)}
 
 
@@ -432,9 +432,9 @@ def change_by_hand(session: Session, resource: Resource, name: str) -> None:
 
 
 def resources(deployment: Deployment) -> list[Resource]:
-    supply = deployment.local.supply()
-    supply = replace(supply, values={**SUPPLY.values, **supply.values})
-    return [*deployment.local.desired(supply), *OWN.values()]
+    inputs = deployment.local.inputs()
+    inputs = replace(inputs, values={**INPUTS.values, **inputs.values})
+    return [*deployment.local.desired(inputs), *OWN.values()]
 
 
 def plan(deployment: Deployment) -> Plan:
@@ -495,7 +495,7 @@ def own_things(deployment: Deployment) -> Iterator[None]:
         f"secret/metadata/_strongroom/dev/static-role/{NAME}-drift-db",
     ):
         operator.delete(path)
-    apply(operator, build_plan(operator, local.desired(local.supply())), lambda _: None)
+    apply(operator, build_plan(operator, local.desired(local.inputs())), lambda _: None)
     with local.access.database.connect_as_superuser() as superuser:
         for user in USERS:
             superuser.execute(f"DROP ROLE {user}".encode())

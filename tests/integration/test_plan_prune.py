@@ -57,7 +57,7 @@ def with_more(declared: Declaration) -> Declaration:
 def plan(deployment: Deployment, *destroy: str, prune: bool = True) -> Plan:
     local = deployment.local
     removal = Prune(Environment.DEV, destroy) if prune else None
-    return build_plan(deployment.operator, local.desired(local.supply()), removal)
+    return build_plan(deployment.operator, local.desired(local.inputs()), removal)
 
 
 def apply_plan(deployment: Deployment, found: Plan) -> list[str]:
@@ -71,11 +71,11 @@ def pruned(deployment: Deployment) -> Iterator[Deployment]:
     """Yield a deployment with objects that were declared before and no longer are."""
     local, declared = deployment.local, deployment.local.declaration
     local.declaration = with_more(declared)
-    supply = local.supply()
+    inputs = local.inputs()
     given = {f"{SECRET}": Secret("old-value"), "auth/userpass/users/leaver": Secret("old-password")}
-    supply = replace(supply, values={**supply.values, **given})
+    inputs = replace(inputs, values={**inputs.values, **given})
     apply(
-        deployment.operator, build_plan(deployment.operator, local.desired(supply)), lambda _: None
+        deployment.operator, build_plan(deployment.operator, local.desired(inputs)), lambda _: None
     )
     local.declaration = declared
     yield deployment
@@ -161,7 +161,7 @@ def test_prune_keeps_built_in_policies_and_own_jobs(pruned: Deployment) -> None:
         pruned.operator.post(path, {"custom_metadata": {"managed_by": "strongroom"}})
     resources = [
         each
-        for each in pruned.local.desired(pruned.local.supply())
+        for each in pruned.local.desired(pruned.local.inputs())
         if each.name != "strongroom-apply"
     ]
     found = build_plan(pruned.operator, resources, Prune(Environment.DEV))
