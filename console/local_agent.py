@@ -12,8 +12,7 @@ from typing import Final
 
 from agent.auto_auth import AppRoleAutoAuth, auto_auth_from_declaration
 from agent.compiler.compile import CompiledTemplate, compile_file
-from agent.config_file import AgentSettings, Delivery
-from agent.config_file import render_agent_config as render_agent
+from agent.config_file import AgentSettings, Delivery, render_agent_config
 from agent.run_settings import RunSettings
 from app_integration._internal.private_file import write_private
 from app_integration.config.deliver import State, read_status, status_file
@@ -187,7 +186,7 @@ class LocalAgent:
         settings = self._agent_settings(template)
         return {
             template: self.compile_template().text,
-            folder / "agent.hcl": render_agent(settings),
+            folder / "agent.hcl": render_agent_config(settings),
             folder / "run.json": self._run_settings(settings).to_json(),
         }
 

@@ -14,16 +14,15 @@ from vault.adoption.adopt import AdoptionContext, role_exists, unfinished_error,
 from vault.declare.edit import environment_file
 from vault.declare.schema.adopted import Adopted
 from vault.dotenv.swap import ProgressCallback
-from vault.reconcile.resources.ownership import ownership_path as record_path
-from vault.reconcile.resources.ownership import read_ownership
+from vault.reconcile.resources.ownership import ownership_path, read_ownership
 from vault.reconcile.resources.secrets import generate_value, merge_metadata, metadata_path
 from vault.reconcile.resources.static_roles import (
     StaticRole,
     parse_database_url,
     read_entry,
+    template_from_url,
     write_entry,
 )
-from vault.reconcile.resources.static_roles import template_from_url as template_of
 
 #: Minimum TTL of the password in seconds, so that no rotation happens while it is being stored.
 _MIN_TTL: Final = 60
@@ -60,12 +59,15 @@ def undo_adoption(
     exists = role_exists(context, name)
     # Delete the ownership metadata of the role last, because it shows the next run that this one
     # was killed halfway.
-    record = record_path(
+    ownership = ownership_path(
         context.scope.environment, StaticRole.kind, context.scope.static_role(name)
     )
     template = stored.template is not None
     if not (
-        exists or template or isinstance(source, Adopted) or read_ownership(context.session, record)
+        exists
+        or template
+        or isinstance(source, Adopted)
+        or read_ownership(context.session, ownership)
     ):
         say(f"{name} is not adopted: nothing to undo")
         return None
@@ -78,7 +80,7 @@ def undo_adoption(
         _write_plain_value(context, name, source, set_password, say)
         merge_metadata(context.session, context.scope.secret(name), {COMPOSED_KEY: None})
         value = _stop_rotation(context, name, say)
-        context.session.delete(metadata_path(record))
+        context.session.delete(metadata_path(ownership))
     except StrongroomError as error:
         raise unfinished_error(context, name, error) from None
     say(f"done: {name} is a plain value again, and the login with it works")
@@ -114,7 +116,7 @@ def _write_plain_value(
         return
     # Use the plain value as template if there is none: an earlier run that was killed wrote it, and
     # the server may have changed the password since.
-    template = stored.template or template_of(Secret(stored.value), name)
+    template = stored.template or template_from_url(Secret(stored.value), name)
     if role_exists(context, name):
         username, password = _read_credentials(context, name)
         value = fill_template(template, username, password.reveal())
