@@ -21,11 +21,11 @@ from vault.declare.declaration import Declaration
 from vault.declare.schema.adopted import Adopted
 from vault.reconcile.desired.desired import desired_resources
 from vault.reconcile.inputs import Inputs
-from vault.reconcile.pacing import SharedBackoff
 from vault.reconcile.planning.apply import apply
 from vault.reconcile.planning.build import Prune, build_plan
 from vault.reconcile.planning.plan import Plan
 from vault.reconcile.resources.secrets import write_value
+from vault.reconcile.shared_backoff import SharedBackoff
 from vault.runtime import ports
 from vault.runtime.layout import Layout
 

@@ -23,11 +23,11 @@ from vault.declare.schema.field_types import Endpoint
 from vault.reconcile.credentials import APPLY_ROLE, bootstrap, ensure_credential
 from vault.reconcile.desired.desired import desired_resources
 from vault.reconcile.inputs import Inputs
-from vault.reconcile.pacing import SharedBackoff
 from vault.reconcile.planning.apply import apply
 from vault.reconcile.planning.build import build_plan
 from vault.reconcile.planning.plan import Plan
 from vault.reconcile.resources import Resource
+from vault.reconcile.shared_backoff import SharedBackoff
 from vault.runtime.access import Access
 from vault.runtime.files import read_or_create_password
 from vault.runtime.layout import Layout

@@ -16,9 +16,9 @@ from app_integration.settings import Limits
 from tests.support.servers.deployment import Deployment
 from vault.declare.load import load
 from vault.reconcile.credentials import APPLY_ROLE
-from vault.reconcile.pacing import SharedBackoff
 from vault.reconcile.planning.build import build_plan
 from vault.reconcile.resources.guards import RateLimit
+from vault.reconcile.shared_backoff import SharedBackoff
 
 pytestmark = pytest.mark.requires("embedded")
 
@@ -66,7 +66,7 @@ def test_requests_above_the_rate_limit_are_rejected(deployment: Deployment, logi
 def test_plan_waits_under_a_rate_limit(deployment: Deployment) -> None:
     local = deployment.local
     resources = local.desired(local.inputs())
-    quota = RateLimit("paced-dev", "", 30, 3, 0)
+    quota = RateLimit("limited-dev", "", 30, 3, 0)
     hurried = Limits(deadline=2.0)
     login = AppRole(local.layout.role_id(APPLY_ROLE), local.layout.secret_id(APPLY_ROLE))
     address = local.access.vault_address
@@ -78,7 +78,7 @@ def test_plan_waits_under_a_rate_limit(deployment: Deployment) -> None:
             changes = build_plan(session, resources).changes
     finally:
         with Session(address, login, wrap_sender=SharedBackoff()) as session:
-            session.delete("sys/quotas/rate-limit/paced-dev")
+            session.delete("sys/quotas/rate-limit/limited-dev")
     assert changes == ()
 
 

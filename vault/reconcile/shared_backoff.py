@@ -90,9 +90,9 @@ class SharedBackoff:
 class BackoffSender:
     """A connection that shares the backoff of a :class:`SharedBackoff`."""
 
-    def __init__(self, sender: RequestSender, pace: SharedBackoff) -> None:
+    def __init__(self, sender: RequestSender, backoff: SharedBackoff) -> None:
         self._sender = sender
-        self._pace = pace
+        self._backoff = backoff
 
     def send(
         self,
@@ -109,7 +109,7 @@ class BackoffSender:
         *timeout* bounds each attempt, but not the wait between two. See
         :meth:`SharedBackoff.send_with_backoff`.
         """
-        return self._pace.send_with_backoff(
+        return self._backoff.send_with_backoff(
             lambda: self._sender.send(
                 method, path, timeout=timeout, token=token, body=body, wrap_ttl=wrap_ttl
             )

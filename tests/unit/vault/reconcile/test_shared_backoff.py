@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from app_integration.errors import RateLimited
-from vault.reconcile.pacing import BackoffSender, SharedBackoff
+from vault.reconcile.shared_backoff import BackoffSender, SharedBackoff
 
 
 class Clock:
@@ -50,34 +50,34 @@ def clock() -> Clock:
     return Clock()
 
 
-def paced(server: LimitedServer, clock: Clock, max_wait: float = 60.0) -> BackoffSender:
+def backoff_sender(server: LimitedServer, clock: Clock, max_wait: float = 60.0) -> BackoffSender:
     return SharedBackoff(max_wait, clock, clock.sleep)(server)
 
 
 def test_rate_limited_request_waits_for_retry_after(clock: Clock) -> None:
     server = LimitedServer(clock, opens_at=7, retry_after=7)
-    assert paced(server, clock).send("GET", "a", timeout=1) == {"data": "GET a"}
+    assert backoff_sender(server, clock).send("GET", "a", timeout=1) == {"data": "GET a"}
     assert (clock.slept, server.request_count) == ([7], 2)
 
 
 def test_other_connection_waits_too(clock: Clock) -> None:
-    pace = SharedBackoff(60.0, clock, clock.sleep)
+    backoff = SharedBackoff(60.0, clock, clock.sleep)
     server = LimitedServer(clock, opens_at=0, retry_after=7)
-    pace._back_off(7)
-    pace(server).send("GET", "a", timeout=1)
+    backoff._back_off(7)
+    backoff(server).send("GET", "a", timeout=1)
     assert (clock.slept, server.request_count) == ([7], 1)
 
 
 def test_rate_limited_is_raised_after_max_wait(clock: Clock) -> None:
     server = LimitedServer(clock, opens_at=1000, retry_after=7)
     with pytest.raises(RateLimited):
-        paced(server, clock, max_wait=20.0).send("GET", "a", timeout=1)
+        backoff_sender(server, clock, max_wait=20.0).send("GET", "a", timeout=1)
     assert (clock.now, server.request_count) == (14, 3)
 
 
 def test_backoff_without_retry_after_grows_to_the_maximum(clock: Clock) -> None:
     server = LimitedServer(clock, opens_at=40)
-    paced(server, clock).send("GET", "a", timeout=1)
+    backoff_sender(server, clock).send("GET", "a", timeout=1)
     assert clock.slept == [0.5, 1, 2, 4, 8, 15, 15]
 
 
@@ -89,15 +89,15 @@ def test_rate_limit_of_a_standby_is_raised_at_once(clock: Clock) -> None:
 
     server = Standby(clock, opens_at=0)
     with pytest.raises(RateLimited):
-        paced(server, clock).send("GET", "a", timeout=1)
+        backoff_sender(server, clock).send("GET", "a", timeout=1)
     assert (clock.slept, server.request_count) == ([], 1)
 
 
 def test_wait_of_several_threads_is_logged_once(
     clock: Clock, caplog: pytest.LogCaptureFixture
 ) -> None:
-    pace = SharedBackoff(60.0, clock, clock.sleep)
-    threads = [threading.Thread(target=pace._back_off, args=(7,)) for _ in range(8)]
+    backoff = SharedBackoff(60.0, clock, clock.sleep)
+    threads = [threading.Thread(target=backoff._back_off, args=(7,)) for _ in range(8)]
     for thread in threads:
         thread.start()
     for thread in threads:
