@@ -475,11 +475,11 @@ def test_metadata_of_secrets_in_dev_is_listed() -> None:
 
 def test_other_metadata_is_listed() -> None:
     fingerprints = {
-        WriteOnly("", None)._note,
-        WriteOnly("", None, jwt._SECRET)._note,
-        WriteOnly("", None, kubernetes._REVIEWER)._note,
+        WriteOnly("", None)._metadata_key,
+        WriteOnly("", None, jwt._SECRET)._metadata_key,
+        WriteOnly("", None, kubernetes._REVIEWER)._metadata_key,
     }
-    found = {secrets._MADE_OF, names.COMPOSED_KEY, database._ROOT} | fingerprints
+    found = {secrets._DERIVED_FROM, names.COMPOSED_KEY, database._ROOT} | fingerprints
     assert found == OTHER_METADATA
     assert set(PRUNABLE) == RECORDED_KINDS
 

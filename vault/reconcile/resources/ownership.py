@@ -25,22 +25,28 @@ def ownership_path(environment: Environment, kind: str, name: str) -> str:
     return f"{FOLDER}/{environment}/{kind}/{name}"
 
 
-def read_ownership(reader: ReadSession, ownership_path: str) -> dict[str, str]:
-    """Return the ownership metadata at *ownership_path*, empty if there is none."""
-    data = read_data(reader, metadata_path(ownership_path)) or {}
+def read_ownership(reader: ReadSession, path: str) -> dict[str, str]:
+    """Return the ownership metadata at *path*, empty if there is none.
+
+    Args:
+        reader: Reads the server.
+        path: See :func:`ownership_path`.
+
+    """
+    data = read_data(reader, metadata_path(path)) or {}
     return dict(data.get("custom_metadata") or {})
 
 
-def write_ownership(session: Session, ownership_path: str, notes: Mapping[str, str | None]) -> None:
-    """Merge *notes* into the ownership metadata; None removes a key.
+def write_ownership(session: Session, path: str, changes: Mapping[str, str | None]) -> None:
+    """Merge *changes* into the ownership metadata; None removes a key.
 
     Args:
         session: Must be allowed to write.
-        ownership_path: Path below the KV mount, see :func:`ownership_path`.
-        notes: Keys to set or to remove. ``managed_by`` is always set.
+        path: See :func:`ownership_path`.
+        changes: Keys to set or to remove. ``managed_by`` is always set.
 
     """
-    merge_metadata(session, ownership_path, {**MANAGED_BY, **notes})
+    merge_metadata(session, path, {**MANAGED_BY, **changes})
 
 
 @dataclass(frozen=True, slots=True)

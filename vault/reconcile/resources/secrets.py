@@ -18,7 +18,7 @@ from vault.reconcile.resources import Fields, ReadSession, read_data
 
 MANAGED_BY: Final = {"managed_by": "strongroom"}
 #: The metadata key under which a derived value records the versions of its parts.
-_MADE_OF: Final = "derived_from"
+_DERIVED_FROM: Final = "derived_from"
 
 
 def generate_value(length: int, alphabet: str) -> Secret:
@@ -133,7 +133,7 @@ class DerivedValue:
         data = read_data(reader, metadata_path(self.name))
         if data is None or not data["current_version"]:
             return None
-        parts_used = (data["custom_metadata"] or {}).get(_MADE_OF)
+        parts_used = (data["custom_metadata"] or {}).get(_DERIVED_FROM)
         return {"value": "current" if parts_used == self._part_versions(reader) else "outdated"}
 
     def write(self, session: Session, before: Fields | None) -> None:  # noqa: ARG002 (protocol)
@@ -144,7 +144,7 @@ class DerivedValue:
         value = derived.compose(self.template, values)
         # Check-and-set, so that a version written since the plan is not overwritten unnoticed.
         write_value(session, self.name, value, cas=data.get("current_version", 0))
-        merge_metadata(session, self.name, {_MADE_OF: versions})
+        merge_metadata(session, self.name, {_DERIVED_FROM: versions})
 
     def _part_versions(self, reader: ReadSession) -> str:
         found = {

@@ -60,7 +60,7 @@ class WriteOnly:
         """
         if self.value is None:
             return {}
-        stored = read_ownership(reader, self.ownership_path).get(self._note)
+        stored = read_ownership(reader, self.ownership_path).get(self._metadata_key)
         if stored is None:
             return {self.field: "unknown"}
         matches = stored == self._fingerprint(reader, self.value, stored.partition(":")[0])
@@ -71,10 +71,10 @@ class WriteOnly:
         if self.value is None:
             return {}
         salt = secrets.token_hex(_SALT_BYTES)
-        return {self._note: self._fingerprint(session, self.value, salt)}
+        return {self._metadata_key: self._fingerprint(session, self.value, salt)}
 
     @property
-    def _note(self) -> str:
+    def _metadata_key(self) -> str:
         return f"{self.field}_hmac"
 
     def _fingerprint(self, reader: ReadSession, value: Secret, salt: str) -> str:
