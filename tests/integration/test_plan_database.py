@@ -101,7 +101,7 @@ def test_new_userpass_password_is_detected_by_its_fingerprint(deployment: Deploy
     changed = replace(inputs, values={**inputs.values, path: Secret("a-new-password-given")})
     found = plan(deployment, changed)
     assert [(each.before, each.after) for each in found.changes[0].fields] == [
-        ("another", "as given")
+        ("different", "as provided")
     ]
     assert "a-new-password-given" not in repr(found)
     apply_plan(deployment, found)
@@ -114,4 +114,4 @@ def test_new_userpass_password_is_detected_by_its_fingerprint(deployment: Deploy
     assert ":vault:v1:" in notes["password_hmac"]
     # The lockout does not count guesses at the fingerprint, so each must cost a scrypt hash.
     quick = WriteOnly("_strongroom/dev/userpass/developer", inputs.get(path))
-    assert quick.read(deployment.operator) == {"password": "another"}
+    assert quick.read(deployment.operator) == {"password": "different"}

@@ -16,7 +16,7 @@ from vault.reconcile.lifetimes import comparable_lifetimes
 from vault.reconcile.resources import Fields, ReadSession, read_data, select_fields
 from vault.reconcile.resources.mounts import read_max_ttl
 from vault.reconcile.resources.ownership import read_ownership, write_ownership
-from vault.reconcile.resources.write_only import ANOTHER, WriteOnly
+from vault.reconcile.resources.write_only import DIFFERENT, WriteOnly
 
 _PLUGIN = "postgresql-database-plugin"
 _ROOT = "root_password"
@@ -116,7 +116,7 @@ class DatabaseConnection:
             ConfigurationError: If a password is needed, and the operator provides none.
 
         """
-        sends_password = before is None or before.get("password") == ANOTHER
+        sends_password = before is None or before.get("password") == DIFFERENT
         if (
             before is not None
             and not sends_password

@@ -11,7 +11,7 @@ from vault.reconcile.inputs import Inputs
 from vault.reconcile.resources import Fields, ReadSession
 from vault.reconcile.resources.ownership import write_ownership
 from vault.reconcile.resources.tokens import TokenRules, read_fields, read_role
-from vault.reconcile.resources.write_only import AS_GIVEN, WriteOnly
+from vault.reconcile.resources.write_only import AS_PROVIDED, WriteOnly
 
 #: The signature algorithms that a provider may use. The server's default is RS256 alone.
 _ALGORITHMS: Final = ("ES256", "EdDSA", "PS256", "RS256")
@@ -155,7 +155,7 @@ class OidcConfig:
         """
         secret = self.inputs.get_required(f"{self._path}/{_SECRET}")
         session.post(self._path, {**self._config(), _SECRET: secret.reveal()})
-        if before is None or before.get(_SECRET) != AS_GIVEN:
+        if before is None or before.get(_SECRET) != AS_PROVIDED:
             write_ownership(
                 session, self.ownership_path, self._secret.fingerprint_metadata(session)
             )

@@ -10,7 +10,7 @@ from vault.reconcile.inputs import Inputs
 from vault.reconcile.resources import Fields, ReadSession, read_data
 from vault.reconcile.resources.ownership import write_ownership
 from vault.reconcile.resources.tokens import TokenRules, normalise_fields, read_role
-from vault.reconcile.resources.write_only import AS_GIVEN, WriteOnly
+from vault.reconcile.resources.write_only import AS_PROVIDED, WriteOnly
 
 _REVIEWER: Final = "token_reviewer_jwt"
 _IS_SET: Final = "token_reviewer_jwt_set"  # the server returns no more than this
@@ -70,7 +70,7 @@ class KubernetesConfig:
             token = self.inputs.get_required(f"{self._path}/{_REVIEWER}")
         sent = {} if token is None else {_REVIEWER: token.reveal()}
         session.post(self._path, {**self._config(), **sent})
-        if token is not None and (before or {}).get(_REVIEWER) != AS_GIVEN:
+        if token is not None and (before or {}).get(_REVIEWER) != AS_PROVIDED:
             write_ownership(
                 session, self.ownership_path, self._reviewer.fingerprint_metadata(session)
             )

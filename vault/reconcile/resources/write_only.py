@@ -22,8 +22,8 @@ from vault.reconcile.resources.ownership import read_ownership
 
 #: No service's key has this name, because those end in an environment and the key's own name.
 FINGERPRINT_KEY: Final = "strongroom-fingerprint"
-AS_GIVEN: Final = "as given"
-ANOTHER: Final = "another"
+AS_PROVIDED: Final = "as provided"
+DIFFERENT: Final = "different"
 
 #: 32 MiB and about 0.1 s for each guess (RFC 7914).
 _SCRYPT: Final = {"n": 2**15, "r": 8, "p": 1, "maxmem": 2**26, "dklen": 32}
@@ -36,7 +36,7 @@ class WriteOnly:
 
     Attributes:
         ownership_path: Path below the KV mount of the ownership metadata.
-        value: The value that the operator provides for this run; None for no value, and then
+        value: The value that the operator provides for this run; None for no value, so that
             nothing is compared.
         field: The server's name for the value.
         low_entropy: Whether a person chose the value, so that guessing it is feasible.
@@ -49,11 +49,11 @@ class WriteOnly:
     low_entropy: bool = False
 
     def desired(self) -> Fields:
-        """Return ``as given`` for the field, or no field if no value is provided."""
-        return {} if self.value is None else {self.field: AS_GIVEN}
+        """Return ``as provided`` for the field, or no field if no value is provided."""
+        return {} if self.value is None else {self.field: AS_PROVIDED}
 
     def read(self, reader: ReadSession) -> Fields:
-        """Return the state of the field: ``as given``, or ``another`` if the fingerprints differ.
+        """Return ``as provided`` for the field, or ``different`` if the fingerprints differ.
 
         The state is ``unknown`` if the server has no fingerprint, and there is no field if no value
         is provided.
@@ -64,7 +64,7 @@ class WriteOnly:
         if stored is None:
             return {self.field: "unknown"}
         matches = stored == self._fingerprint(reader, self.value, stored.partition(":")[0])
-        return {self.field: AS_GIVEN if matches else ANOTHER}
+        return {self.field: AS_PROVIDED if matches else DIFFERENT}
 
     def fingerprint_metadata(self, session: Session) -> dict[str, str]:
         """Return the ownership metadata to store after writing the value."""

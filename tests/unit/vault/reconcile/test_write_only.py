@@ -12,7 +12,7 @@ import pytest
 from app_integration.names import TRANSIT_MOUNT
 from app_integration.secret import Secret
 from vault.reconcile.resources.secrets import metadata_path
-from vault.reconcile.resources.write_only import ANOTHER, AS_GIVEN, FINGERPRINT_KEY, WriteOnly
+from vault.reconcile.resources.write_only import AS_PROVIDED, DIFFERENT, FINGERPRINT_KEY, WriteOnly
 
 RECORD = "_strongroom/dev/userpass/ada"
 PASSWORD = Secret("correct horse")
@@ -54,8 +54,8 @@ def store(server: Server, value: Secret, *, low_entropy: bool = True) -> str:
 @pytest.mark.parametrize("low_entropy", [True, False])
 def test_fingerprint_matches_only_the_same_value(server: Server, low_entropy: bool) -> None:
     store(server, PASSWORD, low_entropy=low_entropy)
-    assert read(server, PASSWORD, low_entropy=low_entropy) == AS_GIVEN
-    assert read(server, Secret("correct horse "), low_entropy=low_entropy) == ANOTHER
+    assert read(server, PASSWORD, low_entropy=low_entropy) == AS_PROVIDED
+    assert read(server, Secret("correct horse "), low_entropy=low_entropy) == DIFFERENT
 
 
 def test_low_entropy_value_is_stretched_for_each_guess(
@@ -71,7 +71,7 @@ def test_low_entropy_value_is_stretched_for_each_guess(
     monkeypatch.setattr(hashlib, "scrypt", counted)
     store(server, PASSWORD)
     for guess in ("a", "b", "c"):
-        assert read(server, Secret(guess)) == ANOTHER
+        assert read(server, Secret(guess)) == DIFFERENT
     assert costs == [2**18] * 4  # 32 MiB each
     assert PASSWORD.reveal().encode() not in server.hmac_inputs
 
@@ -82,7 +82,7 @@ def test_fingerprint_of_the_same_password_is_salted(server: Server) -> None:
 
 def test_fingerprint_without_salt_does_not_match(server: Server) -> None:
     store(server, PASSWORD, low_entropy=False)
-    assert read(server, PASSWORD) == ANOTHER
+    assert read(server, PASSWORD) == DIFFERENT
 
 
 def test_read_without_value_sends_no_request(server: Server) -> None:
