@@ -53,10 +53,10 @@ class Client:
         self.reset_after_fork()
         fork_safety.reset_in_child(self)
         self._closed = False
-        self._at_close = ExitStack()  # because it closes the rest even if one part fails
+        self._exit_stack = ExitStack()  # because it closes the rest even if one part fails
         self._session = session
         if session is not None:
-            self._at_close.callback(session.close)
+            self._exit_stack.callback(session.close)
         self._secrets: SecretStore | None = None
         self._async_secrets: AsyncSecretStore | None = None
         self._ciphers: dict[str, FieldCipher] = {}
@@ -86,7 +86,7 @@ class Client:
                 from app_integration.session.session import open_session
 
                 self._session = open_session(self.settings)
-                self._at_close.callback(self._session.close)
+                self._exit_stack.callback(self._session.close)
             return self._session
 
     @property
@@ -116,8 +116,8 @@ class Client:
             ttls=settings.ttls,
             clock=self.clock,
         )
-        self._at_close.callback(audit.close)
-        self._at_close.callback(store.close)
+        self._exit_stack.callback(audit.close)
+        self._exit_stack.callback(store.close)
         return store
 
     @property
@@ -128,7 +128,7 @@ class Client:
                 from app_integration.secret_store.async_store import AsyncSecretStore
 
                 self._async_secrets = AsyncSecretStore(self.secrets)
-                self._at_close.callback(self._async_secrets.close)
+                self._exit_stack.callback(self._async_secrets.close)
             return self._async_secrets
 
     def peek_async_secrets(self) -> AsyncSecretStore | None:
@@ -266,7 +266,7 @@ class Client:
             lambda name, stale: self.secrets.get(name, force_refresh=stale),
             self.settings,
             lock=lambda: self._lock,
-            exit_stack=self._at_close,
+            exit_stack=self._exit_stack,
             clock=self.clock,
         )
 
@@ -279,7 +279,7 @@ class Client:
         """Close the parts, in the reverse order of their construction."""
         with self._lock:
             self._closed = True
-        self._at_close.close()
+        self._exit_stack.close()
 
     def _accessor(self) -> str | None:
         return getattr(self._session, "accessor_hmac", None)

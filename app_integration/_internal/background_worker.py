@@ -28,7 +28,7 @@ class BackgroundWorker:
         work: Callable[[], float],
         name: str,
         *,
-        longest: float = MAX_INTERVAL,
+        max_interval: float = MAX_INTERVAL,
         retry_interval: float = MAX_INTERVAL,
         weak: bool = False,
     ) -> None:
@@ -37,7 +37,7 @@ class BackgroundWorker:
         Args:
             work: does the work that is due, and returns the seconds until its next call.
             name: of the thread.
-            longest: the longest interval between two calls of *work*, in seconds.
+            max_interval: the longest interval between two calls of *work*, in seconds.
             retry_interval: seconds until *work* is called again after it raised an exception.
             weak: True to reference the object of the bound method *work* weakly: the thread ends
                 when the object is deleted. Otherwise the thread keeps it alive.
@@ -45,8 +45,8 @@ class BackgroundWorker:
         """
         self._work = weakref.WeakMethod(work) if weak else lambda: work
         self._name = name
-        self._longest = longest
-        self._retry = retry_interval
+        self._max_interval = max_interval
+        self._retry_interval = retry_interval
         self._closed = False
         self.reset_after_fork()
         fork_safety.reset_in_child(self)
@@ -92,7 +92,7 @@ class BackgroundWorker:
 
     def _run(self, wake_event: threading.Event, delay: float) -> None:
         while not self._closed:
-            wake_event.wait(min(delay, self._longest))
+            wake_event.wait(min(delay, self._max_interval))
             wake_event.clear()
             if self._closed:
                 return
@@ -105,5 +105,5 @@ class BackgroundWorker:
                 # Only the type is logged, because the message of a library's exception may hold a
                 # secret.
                 log.error("%s: %s; will retry", self._name, type(error).__name__)  # noqa: TRY400 (because its traceback may hold one, too)
-                delay = self._retry
+                delay = self._retry_interval
             del work  # because it would otherwise keep its object alive while the thread sleeps

@@ -18,7 +18,7 @@ from app_integration.config.loader import ConfigFile, M, OnChange
 #: Milliseconds after which the file is checked without a notification, because the folder itself
 #: may have been replaced, be on a file system without notifications, or have changed while the
 #: watch started.
-CHECK_ANYWAY: Final = 1_000
+POLL_INTERVAL: Final = 1_000
 _DEBOUNCE: Final = 50  # milliseconds without another change before a change is reported
 STOP_SECONDS: Final = 5.0  # that close() waits for the thread
 
@@ -69,7 +69,7 @@ def _watch(watched: weakref.ref[WatchedConfig[M]], folder: Path, stop: threading
         watch_filter=None,
         step=_DEBOUNCE,
         stop_event=stop,
-        rust_timeout=CHECK_ANYWAY,
+        rust_timeout=POLL_INTERVAL,
         yield_on_timeout=True,
         recursive=False,
         raise_interrupt=False,

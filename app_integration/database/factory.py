@@ -85,7 +85,7 @@ class DatabaseFactory:
         self._secret = secret
         self._settings = settings
         self._lock = lock
-        self._at_close = exit_stack
+        self._exit_stack = exit_stack
         self._clock = clock
         self._providers: dict[CredentialSource, CredentialProvider] = {}
 
@@ -108,7 +108,7 @@ class DatabaseFactory:
         url = url or self._secret(credential_source.secret or _DEFAULT_URL_SECRET, False)
         opened = BUILDERS[kind](provider, url, options)
         if kind in _CLOSE_METHODS:
-            self._at_close.callback(getattr(opened, _CLOSE_METHODS[kind]))
+            self._exit_stack.callback(getattr(opened, _CLOSE_METHODS[kind]))
         return opened
 
     def _get_provider(self, source: CredentialSource) -> CredentialProvider:
@@ -116,7 +116,7 @@ class DatabaseFactory:
         with self._lock():
             if source not in self._providers:
                 self._providers[source] = provider = self._build_provider(source)
-                self._at_close.callback(provider.close)
+                self._exit_stack.callback(provider.close)
             return self._providers[source]
 
     def _build_provider(self, source: CredentialSource) -> CredentialProvider:

@@ -86,7 +86,7 @@ class SecretStore:
         self._scope = scope
         self._declared = declared
         self._clock = clock
-        self._wall = wall_clock
+        self._wall_clock = wall_clock
         fork_safety.reset_in_child(self)
 
     def reset_after_fork(self) -> None:
@@ -284,7 +284,7 @@ class SecretStore:
             entry, outcome = self._get_entry(name)
         except StrongroomError as error:
             return self.releaser.default_or_raise(name, error, REQUIRED), None
-        previous = previous_version(entry.fetched, grace, self._wall())
+        previous = previous_version(entry.fetched, grace, self._wall_clock())
         value: Secret = self.releaser.release(name, entry, outcome, None)
         return value, None if previous is None else (name, previous, None)
 

@@ -56,7 +56,7 @@ class TokenRenewer:
         self.worker = BackgroundWorker(
             self._run,
             "vault-renewal",
-            longest=threading.TIMEOUT_MAX,
+            max_interval=threading.TIMEOUT_MAX,
             retry_interval=_RETRY_INTERVAL,
         )
 

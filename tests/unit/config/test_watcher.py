@@ -57,7 +57,7 @@ class RecordedChanges:
 def _disable_polling(monkeypatch: pytest.MonkeyPatch) -> None:
     """Disable polling, so that only notifications of the folder cause a check."""
     monkeypatch.setattr("app_integration.config.loader.CHECK_INTERVAL", float("inf"))
-    monkeypatch.setattr("app_integration.config.watcher.CHECK_ANYWAY", 3_600_000)
+    monkeypatch.setattr("app_integration.config.watcher.POLL_INTERVAL", 3_600_000)
 
 
 def test_watcher_notices_each_of_many_renames(write: Write) -> None:
@@ -118,7 +118,7 @@ def test_watcher_notices_replaced_symlink(tmp_path: Path) -> None:
 def test_watcher_notices_file_in_replaced_folder(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("app_integration.config.watcher.CHECK_ANYWAY", 100)
+    monkeypatch.setattr("app_integration.config.watcher.POLL_INTERVAL", 100)
     folder, fresh = tmp_path / "config", tmp_path / "fresh"
     for place, url in ((folder, "old"), (fresh, "new")):
         place.mkdir()
