@@ -125,10 +125,10 @@ def plan(
     file: Annotated[Path | None, typer.Option("--out", help="save it, for apply FILE")] = None,
 ) -> None:
     """Show what apply would change. Exit code 2 if there are changes."""
-    removal = operate.prune_options(env, prune=prune, destroy=destroy_data or ())
+    options = operate.prune_options(env, prune=prune, destroy=destroy_data or ())
     with operate.open_operator_session(env, root, "strongroom-plan") as session:
-        found = operate.build_environment_plan(session, env, root, given, removal)
-    document = plan_file.document(found, parse_environment(env), removal)
+        found = operate.build_environment_plan(session, env, root, given, options)
+    document = plan_file.document(found, parse_environment(env), options)
     if file is not None:
         plan_file.save(file, document)
     if as_json:
@@ -153,10 +153,10 @@ def apply(
     if (saved is None) == (env is None) or (saved is not None and (prune or destroy_data)):
         raise typer.BadParameter("pass either a saved plan alone, or --env")
     name = saved.environment if saved else str(env)
-    removal = operate.prune_options(name, prune=prune, destroy=destroy_data or ())
+    options = operate.prune_options(name, prune=prune, destroy=destroy_data or ())
     with operate.open_operator_session(name, root, "strongroom-apply") as session:
         found = operate.build_environment_plan(
-            session, name, root, given, saved.prune if saved else removal
+            session, name, root, given, saved.prune if saved else options
         )
         if saved is not None:
             saved.require_current(found)

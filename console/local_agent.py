@@ -120,7 +120,7 @@ class LocalAgent:
         fingerprint = self._fingerprint(files)
         if self._host.status().running and _read(marker) == fingerprint:
             return False
-        with step(self._host.task):
+        with step(self._host.start_message):
             self._host.stop()
             marker.unlink(missing_ok=True)
             self._write_files(files)
@@ -175,7 +175,7 @@ class LocalAgent:
             raise ConfigRejected(
                 f"the rendered config {failure}: {status.reason}; change the setting, write the "
                 "secret again with strongroom put, or fix the model, and run up again; "
-                f"see the agent's log: {self._host.log if self._host else ''}"
+                f"see the agent's log: {self._host.log_hint if self._host else ''}"
             )
         return True
 

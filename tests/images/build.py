@@ -154,7 +154,7 @@ def _copy_openbao(context: Path) -> None:
 
 
 def _copy_postgres(context: Path) -> None:
-    install = binaries.postgres()
+    install = binaries.postgres_folder()
     package = install.parent
     skipped = shutil.ignore_patterns("include", "__pycache__", "*.a", "*.py")
     shutil.copytree(install, context / package.name / install.name, ignore=skipped)
@@ -163,7 +163,7 @@ def _copy_postgres(context: Path) -> None:
 
 
 def _copy_valkey(context: Path) -> None:
-    shutil.copy(binaries.valkey(), context / "valkey-server")
+    shutil.copy(binaries.valkey_path(), context / "valkey-server")
 
 
 def _install_dependencies(context: Path) -> None:

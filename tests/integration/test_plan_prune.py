@@ -56,8 +56,8 @@ def with_more(declared: Declaration) -> Declaration:
 
 def plan(deployment: Deployment, *destroy: str, prune: bool = True) -> Plan:
     local = deployment.local
-    removal = Prune(Environment.DEV, destroy) if prune else None
-    return build_plan(deployment.operator, local.desired(local.inputs()), removal)
+    options = Prune(Environment.DEV, destroy) if prune else None
+    return build_plan(deployment.operator, local.desired(local.inputs()), options)
 
 
 def apply_plan(deployment: Deployment, found: Plan) -> list[str]:

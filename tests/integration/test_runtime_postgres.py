@@ -219,7 +219,7 @@ def test_start_after_an_interrupted_start_creates_the_cluster(tmp_path: Path, po
     layout.create()
     with socket.create_server((HOST, 0)) as server:
         ports = replace(ports, database=server.getsockname()[1])
-    home = postgres_home.prepare(layout, binaries.postgres())
+    home = postgres_home.prepare(layout, binaries.postgres_folder())
     (home.folder / "data.unfinished").mkdir()
     write_private(home.folder / "data.unfinished" / "PG_VERSION", "18")
     postgres = Postgres(layout, ports, ProcessManager(layout), SCOPE)
@@ -235,10 +235,10 @@ def test_prepare_ignores_data_of_a_deleted_deployment(tmp_path: Path) -> None:
     layout = Layout(tmp_path / ".strongroom")
     layout.create()
     try:
-        postgres_home.prepare(layout, binaries.postgres()).data.mkdir()
+        postgres_home.prepare(layout, binaries.postgres_folder()).data.mkdir()
         shutil.rmtree(layout.root)
         layout.create()
-        assert not postgres_home.prepare(layout, binaries.postgres()).data.exists()
+        assert not postgres_home.prepare(layout, binaries.postgres_folder()).data.exists()
     finally:
         postgres_home.erase(layout)
 
@@ -246,7 +246,7 @@ def test_prepare_ignores_data_of_a_deleted_deployment(tmp_path: Path) -> None:
 def test_binaries_in_a_private_folder_are_executable_by_the_servers_user(tmp_path: Path) -> None:
     layout = Layout(tmp_path / ".strongroom")
     layout.create()
-    install = binaries.postgres()
+    install = binaries.postgres_folder()
     private = tmp_path / "site-packages"
     shutil.copytree(install, private / install.parent.name / install.name)
     libraries = install.parent.with_name(f"{install.parent.name}.libs")

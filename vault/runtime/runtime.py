@@ -74,12 +74,12 @@ class AgentHost(Protocol):
     """A runner of the service's agent, whose files exist already."""
 
     @property
-    def task(self) -> str:
+    def start_message(self) -> str:
         """Return the line that people see when the agent was started."""
         ...
 
     @property
-    def log(self) -> str:
+    def log_hint(self) -> str:
         """Return the log's path, or the command that prints the log."""
         ...
 
@@ -87,12 +87,12 @@ class AgentHost(Protocol):
         """Return the agent's state."""
         ...
 
-    def start(self, config: Path, delivered: Callable[[], bool]) -> None:
+    def start(self, config: Path, is_delivered: Callable[[], bool]) -> None:
         """Start the agent, and return once it has delivered.
 
         Args:
             config: file with the supervisor's settings.
-            delivered: returns whether a config was delivered. It is called repeatedly, and may
+            is_delivered: returns whether a config was delivered. It is called repeatedly, and may
                 raise to end the wait.
 
         Raises:

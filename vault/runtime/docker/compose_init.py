@@ -157,14 +157,14 @@ class ComposeInit:
 class ExternalAgent:
     """An agent in its own container, which the engine starts once the agent's files exist."""
 
-    task: Final = "agent's files written"
-    log: Final = "docker compose logs agent"
+    start_message: Final = "agent's files written"
+    log_hint: Final = "docker compose logs agent"
 
     def status(self) -> Status:
         """Return the state of a running agent, so that only a change of its files matters."""
         return Status("agent", "Agent (delivers the config)", 0, running=True, pid=None, since=None)
 
-    def start(self, config: Path, delivered: Callable[[], bool]) -> None:
+    def start(self, config: Path, is_delivered: Callable[[], bool]) -> None:
         """Do nothing, because the engine starts the agent when this container has exited."""
 
     def stop(self) -> None:

@@ -17,14 +17,14 @@ DELIVERY_SECONDS: Final = 30.0  # until the first config must be delivered
 class AgentProcess:
     """Agent of a deployment whose servers are processes too."""
 
-    task: Final = "agent started, config delivered"
+    start_message: Final = "agent started, config delivered"
 
     def __init__(self, layout: Layout, processes: ProcessManager) -> None:
         self._layout = layout
         self._processes = processes
 
     @property
-    def log(self) -> str:
+    def log_hint(self) -> str:
         """Return the path of its log."""
         return str(self._processes.log(AGENT))
 
@@ -40,12 +40,12 @@ class AgentProcess:
             since=running.since if running else None,
         )
 
-    def start(self, config: Path, delivered: Callable[[], bool]) -> None:
+    def start(self, config: Path, is_delivered: Callable[[], bool]) -> None:
         """Start the agent, and return once it has delivered.
 
         Args:
             config: file with the supervisor's settings.
-            delivered: returns whether a config was delivered. It is called repeatedly, and may
+            is_delivered: returns whether a config was delivered. It is called repeatedly, and may
                 raise to end the wait; the agent is stopped then.
 
         Raises:
@@ -57,7 +57,7 @@ class AgentProcess:
         )
         try:
             agent = self._processes.start(program)
-            self._processes.wait_until(agent, delivered, DELIVERY_SECONDS)
+            self._processes.wait_until(agent, is_delivered, DELIVERY_SECONDS)
         except BaseException:
             self.stop()
             raise

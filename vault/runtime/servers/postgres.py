@@ -82,11 +82,11 @@ class Postgres(Server):
             StartFailed: If it exits, is not ready in time, or a role cannot be created.
 
         """
-        home = postgres_home.prepare(self._layout, binaries.postgres())
+        home = postgres_home.prepare(self._layout, binaries.postgres_folder())
         if not home.data.exists():
             self._create_cluster(home)
         if self.find() is None:
-            _end_orphans(home)
+            _kill_orphaned_sessions(home)
         running = self._processes.start(self._program(home))
         self._processes.wait_until(running, self._accounts.is_reachable, START_SECONDS)
         self._ensure_roles()
@@ -134,7 +134,7 @@ class Postgres(Server):
             raise self._processes.failure(self.name, reason) from None
 
 
-def _end_orphans(home: Home) -> None:
+def _kill_orphaned_sessions(home: Home) -> None:
     """Kill the sessions of a killed server, because they keep its shared memory in use.
 
     Otherwise a new server would not start.

@@ -47,7 +47,7 @@ class Valkey(Server):
         write_private(configuration, self._account.configuration(HOST))
         program = Program(
             name=self.name,
-            command=(str(binaries.valkey()), configuration.name),
+            command=(str(binaries.valkey_path()), configuration.name),
             folder=self._layout.redis,
             ports=self.ports,
         )
