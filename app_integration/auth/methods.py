@@ -17,8 +17,8 @@ from app_integration.errors import ConfigurationError, StrongroomError
 from app_integration.names import APPROLE_MOUNT, CERT_MOUNT
 from app_integration.permissions import need
 from app_integration.secret import Secret
-from app_integration.transport import answers
-from app_integration.transport.answers import Auth
+from app_integration.transport import payloads
+from app_integration.transport.payloads import Auth
 
 log = logging.getLogger(__name__)
 
@@ -206,7 +206,7 @@ class AuditedAuthMethod(AuthMethod):
             return token
         path, body = need("hash-for-audit", self.device).path, {"input": token.accessor}
         try:
-            hmac = answers.text(send("POST", path, body, token=token), path, "hash")
+            hmac = payloads.parse_text(send("POST", path, body, token=token), path, "hash")
         except StrongroomError as error:
             log.info("access records will not contain the token's accessor: %s", error)
             return token
@@ -226,7 +226,7 @@ def log_in(send: Send, mount: str, body: Mapping[str, Any]) -> Token:
 
     """
     path = f"auth/{mount}/login"
-    return Token.from_auth(answers.auth(send("POST", path, body), path))
+    return Token.from_auth(payloads.parse_auth(send("POST", path, body), path))
 
 
 def read_credential(path: Path, setting: str) -> Secret:

@@ -22,7 +22,7 @@ from app_integration.errors import (
 from app_integration.names import APPROLE_MOUNT
 from app_integration.observability import metrics
 from app_integration.secret import Secret
-from app_integration.transport import answers
+from app_integration.transport import payloads
 
 log = logging.getLogger(__name__)
 
@@ -101,7 +101,9 @@ class WrappedAppRole(AuthMethod):
         self._remove()
         try:
             path = "sys/wrapping/unwrap"
-            secret_id = answers.text(send("POST", path, {}, token=wrapping), path, "secret_id")
+            secret_id = payloads.parse_text(
+                send("POST", path, {}, token=wrapping), path, "secret_id"
+            )
         except _REJECTED:
             raise self._report_theft("the server rejected it when it was unwrapped") from None
         except ServerError as error:
@@ -123,7 +125,7 @@ class WrappedAppRole(AuthMethod):
             raise self._report_theft(
                 "the server does not know it: it was already used, or it expired"
             ) from None
-        origin = answers.text(response, path, "creation_path")
+        origin = payloads.parse_text(response, path, "creation_path")
         expected = f"auth/{self._mount}/role/{self._role}/secret-id"
         if origin != expected:
             raise self._report_theft(f"it was created at {origin[:200]!r} and not at {expected}")

@@ -26,7 +26,7 @@ from app_integration.errors import OUTAGE, StrongroomError
 from app_integration.observability import metrics, redaction
 from app_integration.session.session import Session
 from app_integration.settings import Limits
-from app_integration.transport import answers
+from app_integration.transport import payloads
 
 log = logging.getLogger(__name__)
 
@@ -200,7 +200,7 @@ class LeasedCredentials(CredentialProvider):
         body = {"lease_id": lease.lease_id, "increment": int(lease.initial_ttl)}
         try:
             path = "sys/leases/renew"
-            ttl = answers.lease_duration(self._session.post(path, body), path)
+            ttl = payloads.parse_lease_duration(self._session.post(path, body), path)
         except OUTAGE:
             raise
         except StrongroomError as error:  # the lease was revoked, or the database is unavailable
@@ -235,7 +235,7 @@ class LeasedCredentials(CredentialProvider):
 
     def _request_lease(self) -> Lease:
         issued_at, login_number = self._clock(), self._session.login_count
-        user = answers.leased_user(self._session.get(self._path), self._path)
+        user = payloads.parse_leased_user(self._session.get(self._path), self._path)
         redaction.live.add(user.password)
         metrics.get_recorder().record_ttl(self._role, user.lease_duration)
         return Lease(

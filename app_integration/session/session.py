@@ -26,7 +26,7 @@ from app_integration.session.retry import Retry
 from app_integration.session.token_manager import TokenManager
 from app_integration.session.token_renewer import TokenRenewer
 from app_integration.settings import Limits, Settings
-from app_integration.transport import answers
+from app_integration.transport import payloads
 from app_integration.transport.http import HiddenBody, RequestSender
 
 log = logging.getLogger(__name__)
@@ -163,7 +163,7 @@ class Session:
     def list(self, path: str) -> list[str]:
         """Return the keys below *path*; ``[]`` if there are none. Raises as :meth:`get`."""
         try:
-            return answers.keys(self._request("LIST", path), path)
+            return payloads.parse_keys(self._request("LIST", path), path)
         except RequestRefused as refused:
             if refused.status == HTTPStatus.NOT_FOUND:
                 return []

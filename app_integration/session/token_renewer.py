@@ -19,7 +19,7 @@ from app_integration.errors import (
 from app_integration.observability import metrics
 from app_integration.session.token_manager import TokenManager
 from app_integration.settings import Limits
-from app_integration.transport import answers
+from app_integration.transport import payloads
 
 log = logging.getLogger(__name__)
 _RENEW_PATH: Final = "auth/token/renew-self"
@@ -113,7 +113,7 @@ class TokenRenewer:
             if self.is_valid(token, deadline):
                 raise
             return None
-        return token.with_renewal(answers.auth(response, _RENEW_PATH))
+        return token.with_renewal(payloads.parse_auth(response, _RENEW_PATH))
 
     def is_valid(self, token: Token, deadline: float) -> bool:
         """Return whether the server knows *token*; sends one request.

@@ -16,8 +16,8 @@ from app_integration.errors import RequestRefused
 from app_integration.secret import Secret
 from app_integration.session.session import Session
 from app_integration.sources import FetchedSecret
-from app_integration.transport import answers
-from app_integration.transport.answers import KvVersion
+from app_integration.transport import payloads
+from app_integration.transport.payloads import KvVersion
 
 USERNAME: Final = "{username}"
 PASSWORD: Final = "{password}"  # noqa: S105 (a placeholder, not a password)
@@ -58,7 +58,7 @@ def fetch(session: Session, role: str, entry: KvVersion) -> FetchedSecret | None
     """
     path = permissions.need("read-static-user", role).path
     try:
-        user = answers.read_static_user(session.get(path), path)
+        user = payloads.parse_static_user(session.get(path), path)
     except RequestRefused as refused:
         if refused.status != HTTPStatus.BAD_REQUEST or names.VALUE_KEY not in entry.fields:
             raise

@@ -13,7 +13,7 @@ from app_integration.names import Scope
 from app_integration.secret import Secret
 from app_integration.session.session import Session
 from app_integration.sources import FetchedSecret, adopted_secret
-from app_integration.transport import answers
+from app_integration.transport import payloads
 
 
 class VaultSource:
@@ -47,7 +47,7 @@ class VaultSource:
         path = permissions.need("read-secret", self._scope.secret(name)).path
         try:
             request = path if version is None else f"{path}?version={version:d}"
-            entry = answers.kv_version(self._session.get(request), path, version)
+            entry = payloads.parse_kv_version(self._session.get(request), path, version)
         except RequestRefused as refused:
             if refused.status == HTTPStatus.NOT_FOUND:
                 raise _missing_error(path, version, deleted=refused.data is not None) from None

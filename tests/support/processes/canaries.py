@@ -31,7 +31,7 @@ from app_integration._internal.private_file import write_private
 from app_integration.auth import methods
 from app_integration.errors import StrongroomError
 from app_integration.observability import secret_registry
-from app_integration.transport.answers import Auth
+from app_integration.transport.payloads import Auth
 from console.local import LocalDeployment
 from vault.runtime.layout import Layout
 

@@ -191,7 +191,7 @@ def test_renewal_thread_survives_unexpected_response(
     worker._run(Pauses(2, worker), 0.0)
     assert server.count(RENEW) == 2
     assert "could not renew the Vault token" in caplog.text
-    assert "auth/token/renew-self: unexpected answer" in caplog.text
+    assert "auth/token/renew-self: unexpected response" in caplog.text
 
 
 @pytest.mark.parametrize(

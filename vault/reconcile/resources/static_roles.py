@@ -25,7 +25,7 @@ from app_integration.names import (
 from app_integration.secret import Secret
 from app_integration.session.session import Session
 from app_integration.sources.adopted_secret import PASSWORD, USERNAME
-from app_integration.transport.answers import adopted_template
+from app_integration.transport.payloads import adopted_template
 from vault.reconcile.inputs import Inputs
 from vault.reconcile.resources import Fields, ReadSession, check_immutable, read_data, select_fields
 from vault.reconcile.resources.secrets import data_path, merge_metadata, metadata_path

@@ -115,13 +115,13 @@ def _with_request(
         except _UnexpectedShape as error:
             reason = str(error)
         del response  # because a traceback that shows local variables would show its values
-        raise UnexpectedAnswer(f"{request}: unexpected answer: {reason}; is VAULT_ADDR right?")
+        raise UnexpectedAnswer(f"{request}: unexpected response: {reason}; is VAULT_ADDR right?")
 
     return checked
 
 
 @_with_request
-def auth(response: ResponseBody) -> Auth:
+def parse_auth(response: ResponseBody) -> Auth:
     """Return the ``auth`` block of a login or a renewal."""
     block = _mapping(response, "auth")
     return Auth(
@@ -133,7 +133,7 @@ def auth(response: ResponseBody) -> Auth:
 
 
 @_with_request
-def kv_version(response: ResponseBody, requested: int | None) -> KvVersion:
+def parse_kv_version(response: ResponseBody, requested: int | None) -> KvVersion:
     """Return the secret version in the response to a read of ``<mount>/data/<name>``.
 
     Args:
@@ -161,7 +161,7 @@ def kv_version(response: ResponseBody, requested: int | None) -> KvVersion:
 
 
 @_with_request
-def read_static_user(response: ResponseBody) -> StaticUser:
+def parse_static_user(response: ResponseBody) -> StaticUser:
     """Return the user in the response to a read of ``database/static-creds/<role>``."""
     data = _mapping(response, "data")
     return StaticUser(
@@ -173,7 +173,7 @@ def read_static_user(response: ResponseBody) -> StaticUser:
 
 
 @_with_request
-def leased_user(response: ResponseBody) -> LeasedUser:
+def parse_leased_user(response: ResponseBody) -> LeasedUser:
     """Return the user in the response to a read of ``database/creds/<role>``."""
     data = _mapping(response, "data")
     return LeasedUser(
@@ -186,19 +186,19 @@ def leased_user(response: ResponseBody) -> LeasedUser:
 
 
 @_with_request
-def lease_duration(response: ResponseBody) -> float:
+def parse_lease_duration(response: ResponseBody) -> float:
     """Return the seconds until a lease that was just renewed expires."""
     return _seconds(response, "lease_duration")
 
 
 @_with_request
-def text(response: ResponseBody, key: str) -> str:
+def parse_text(response: ResponseBody, key: str) -> str:
     """Return the string under *key* in the ``data`` of a response."""
     return _text(_mapping(response, "data"), key)
 
 
 @_with_request
-def keys(response: ResponseBody) -> list[str]:
+def parse_keys(response: ResponseBody) -> list[str]:
     """Return the keys in the response to a LIST."""
     value = _mapping(response, "data").get("keys")
     if not isinstance(value, list) or not all(isinstance(key, str) for key in value):

@@ -31,7 +31,7 @@ from app_integration.testing.application import MemoryApplication, approle_files
 from app_integration.testing.leases import DatabaseRole
 from app_integration.testing.memory_vault import ADDRESS, MemoryVault
 from app_integration.transport.responses import Response
-from tests.support.hostile_answers import Tampered, responses
+from tests.support.hostile_responses import Tampered, responses
 
 SCOPE: Final = Scope("shop", Environment.STAGING)
 #: No error, and no frame of one, shows it.
