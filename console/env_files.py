@@ -91,7 +91,7 @@ class EnvFiles:
             reason: is recorded in the audit log.
 
         Raises:
-            StrongroomError: If a secret cannot be read. No file was written then.
+            StrongroomError: If a secret cannot be read. No file was written.
 
         """
         declaration = operate.load_declaration()

@@ -206,8 +206,8 @@ def write_secret(session: Session, service: str, env: str, name: str, value: str
         value: the new one.
 
     Raises:
-        ConfigurationError: If no such secret is declared, or it is adopted. Nothing was sent
-            then.
+        ConfigurationError: If no such secret is declared, or it is adopted. Nothing was
+            sent.
         InvalidName: If the value is empty, or the server would store another one.
 
     """

@@ -226,7 +226,7 @@ def on_change(name: str, callback: Callback) -> Watch:
         callback: takes the new value.
 
     Raises:
-        InvalidName: If *name* is outside the grammar. Nothing is watched then.
+        InvalidName: If *name* is outside the grammar. Nothing is watched.
 
     """
     return default_client.get_default_client().secrets.on_change(name, callback)

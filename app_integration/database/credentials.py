@@ -52,7 +52,7 @@ class Credentials:
 def is_auth_failure(error: Exception, credentials: Credentials) -> bool:
     """Return whether *error* says that the database rejected this user or password.
 
-    Other credentials may succeed then.
+    After such an error, other credentials may succeed.
     """
     return any(text.format(user=credentials.username) in str(error) for text in _AUTH_FAILURES)
 

@@ -28,9 +28,9 @@ class ExternalCredentials(CredentialProvider):
 
         Args:
             read: Returns the current credentials. Its argument is True after the database rejected
-                the last ones, because a cached value is wrong then.
+                the last ones, because their cached value is wrong.
             watch: Whether each checkout also reads, and discards connections of other users. Set it
-                for a user whose sessions end with its lease; *read* must be cheap then.
+                for a user whose sessions end with its lease, and only if *read* is cheap.
 
         """
         self._read = read

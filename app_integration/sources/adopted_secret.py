@@ -48,7 +48,7 @@ def fetch(session: Session, role: str, entry: KvVersion) -> FetchedSecret | None
 
     Returns:
         The composed secret. None if the role does not exist yet and *entry* still has its old
-        value, which is valid until then.
+        value, which is valid until the role exists.
 
     Raises:
         RequestRefused: If the role does not exist and *entry* has no old value.

@@ -16,7 +16,7 @@ from app_integration.sources import FetchedSecret, reject_version_and_field
 class RenderedSource:
     """A source that reads ``smtp-password`` from the file that the agent delivers.
 
-    The keys that lead to a text, joined, spell the variable of the secret's name: ``smtp:`` over
+    The keys that lead to a text, joined, form the variable of the secret's name: ``smtp:`` over
     ``password:`` is ``SMTP_PASSWORD``, and so is the one key ``smtp-password:``. The values are as
     old as the file. When the file is replaced it is reloaded; if the new file is invalid, the last
     valid one stays in effect.
@@ -61,7 +61,7 @@ class RenderedSource:
 
 
 class _Texts:
-    """Text values of a document, by the variable that their keys spell."""
+    """Text values of a document, by the variable that their keys form."""
 
     def __init__(self, by_variable: dict[str, str]) -> None:
         self.by_variable = by_variable
@@ -71,7 +71,7 @@ class _Texts:
         """Return the texts of *obj*.
 
         Raises:
-            _Ambiguous: If the keys of two texts spell the same variable.
+            _Ambiguous: If the keys of two texts form the same variable.
 
         """
         found: dict[str, str] = {}
@@ -80,7 +80,7 @@ class _Texts:
 
 
 class _Ambiguous(Exception):
-    """An error for two texts whose keys spell the same variable."""
+    """An error for two texts whose keys form the same variable."""
 
     def errors(self, **_: bool) -> list[dict[str, Any]]:
         """Return the error in pydantic's form, so that the file's rejection names the variable."""

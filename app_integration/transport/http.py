@@ -75,7 +75,7 @@ class RequestSender(Protocol):
 
 
 class _PooledSession:
-    """A stand-in for ``requests.Session`` in hvac's adapter, backed by one connection pool."""
+    """A substitute for ``requests.Session`` in hvac's adapter, backed by one connection pool."""
 
     verify = cert = proxies = None
 

@@ -542,7 +542,7 @@ def test_drift_is_detected_alone_and_corrected(
     assert plan(deployment).changes == ()
 
 
-def test_equivalent_spelling_is_no_drift(deployment: Deployment) -> None:
+def test_equivalent_notation_is_no_drift(deployment: Deployment) -> None:
     operator = deployment.operator
     policy = operator.get(f"sys/policies/acl/{NAME}")["data"]["policy"]
     turned = "\n\n".join(["# by hand", *reversed(policy.split("\n\n"))])

@@ -62,7 +62,7 @@ class EmbeddedRuntime:
         Raises:
             Busy: If another command has the deployment's lock.
             ConfigurationError: If a folder or file cannot be used.
-            PortTaken: If another process listens on a port. No server was started then.
+            PortTaken: If another process listens on a port. No server was started.
             StartFailed: If a server exits, or is not ready in time.
 
         """
@@ -118,7 +118,7 @@ class EmbeddedRuntime:
         Raises:
             Busy: If another command has the deployment's lock.
             StillRunning: If another process of this deployment is running. Nothing was stopped
-                or erased then.
+                or erased.
 
         """
         servers = {server.name for server in self._servers}

@@ -1,4 +1,4 @@
-"""Normalisers: functions that give equal values one spelling before they are indexed.
+"""Normalisers: functions that convert equal values to one form before they are indexed.
 
 Each returns the same text for the same thing, however it was typed. None fails on any text.
 """

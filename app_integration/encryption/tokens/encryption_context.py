@@ -9,8 +9,8 @@ stored in it, so a token that was copied to another row cannot be decrypted. Its
 The order of entries does not matter; ``1``, ``"1"`` and ``True`` differ. Text is encoded without
 Unicode normalisation. Rejected are: an empty mapping, because ``None`` means that nothing is bound;
 ``None`` as a value, because an absent column must not look like a bound one; floats, because
-``0.1`` has several spellings; and subclasses of the types below, because an enum would bind to its
-value and not to itself.
+``0.1`` has several representations; and subclasses of the types below, because an enum would bind
+to its value and not to itself.
 """
 
 from __future__ import annotations

@@ -14,8 +14,8 @@ Version 3 leaves out the wrapped data key, because the key service authenticates
 commitment ties it to the key. So the key can be rewrapped without changing the ciphertext. Version
 2 stays readable and is not written any more.
 
-A text that does not re-encode to itself is rejected. Base64 decoders accept several spellings of
-the same bytes, and if a token had two spellings, a second, unequal token could be forged from it.
+A text that does not re-encode to itself is rejected. Base64 decoders accept several encodings of
+the same bytes, and if a token had two encodings, a second, unequal token could be forged from it.
 """
 
 from __future__ import annotations
@@ -115,7 +115,8 @@ def parse(token: object) -> Envelope:
     """Split *token* into its parts, without authenticating anything.
 
     Raises:
-        DecryptionFailed: If *token* is not a token of these versions, or not in its only spelling.
+        DecryptionFailed: If *token* is not a token of these versions, or its encoding is not the
+            canonical one.
 
     """
     version, raw = _from_text(token)

@@ -1,6 +1,6 @@
 """JSON as the plaintext of a token: the decoder accepts nothing that cannot be encoded.
 
-The encoder writes no spaces and keeps the order of keys. The decoder accepts any spelling of RFC
+The encoder writes no spaces and keeps the order of keys. The decoder accepts any encoding of RFC
 8259, because encoders in other languages print numbers and escapes differently. It rejects a key
 that occurs twice in an object, half a surrogate pair, a number beyond binary64, and integers or
 nesting beyond the bounds below.

@@ -128,7 +128,7 @@ def test_index_of_few_distinct_values_needs_low_entropy(
 
 
 @pytest.mark.parametrize("vector", NORMALISED, ids=lambda vector: repr(vector["text"]))
-def test_normaliser_returns_the_documented_spelling(vector: dict[str, str]) -> None:
+def test_normaliser_returns_the_documented_form(vector: dict[str, str]) -> None:
     assert normalise.NORMALISERS[vector["by"]](vector["text"]) == vector["is"]
 
 

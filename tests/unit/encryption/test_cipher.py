@@ -216,10 +216,10 @@ def extended(token: str) -> list[str]:
     return longer + inserted + [token + character for character in ALPHABET] + [token + token]
 
 
-def respelled(token: str) -> list[str]:
+def reencoded(token: str) -> list[str]:
     """Return texts that Python's base64 decodes to the same bytes, or that look alike."""
     body, padding = token.removeprefix("sr3."), "=" * (-(len(token) - 4) % 4)
-    spellings = [
+    texts = [
         token + padding,
         token + "=",
         token + "\n",
@@ -230,10 +230,10 @@ def respelled(token: str) -> list[str]:
         "sr3." + base64.b64encode(token_bytes(token)).decode().rstrip("="),
         body,
     ]
-    spellings += [token[:place] + "\n" + token[place:] for place in range(len(token))]
+    texts += [token[:place] + "\n" + token[place:] for place in range(len(token))]
     last = ALPHABET.index(token[-1])
-    spellings += [token[:-1] + ALPHABET[other] for other in range(64) if other != last]
-    return [spelling for spelling in spellings if spelling != token]
+    texts += [token[:-1] + ALPHABET[other] for other in range(64) if other != last]
+    return [text for text in texts if text != token]
 
 
 @pytest.mark.parametrize(
@@ -243,7 +243,7 @@ def respelled(token: str) -> list[str]:
         (tampered_characters, 10_000),
         (truncated, 400),
         (extended, 400),
-        (respelled, 200),
+        (reencoded, 200),
     ],
 )
 def test_damaged_token_is_rejected(

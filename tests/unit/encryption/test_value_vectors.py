@@ -43,7 +43,7 @@ def name(case: dict[str, str]) -> str:
 
 
 def same(one: Any, other: Any) -> bool:
-    """Return whether two values are equal, of one type and spelled alike.
+    """Return whether two values are equal, of one type and of one representation.
 
     1.0 is not the same as 1, nor 0.0 as -0.0.
     """

@@ -53,7 +53,7 @@ CODES = {"str": 1, "bytes": 2, "int": 3, "bool": 4, "uuid": 5}
 
 
 def value_of(entry: dict[str, str]) -> Any:
-    """Return the Python value that a vector spells as type and text."""
+    """Return the Python value that a vector has as type and text."""
     return TYPES[entry["type"]](entry["text"])
 
 

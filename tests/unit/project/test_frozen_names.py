@@ -216,8 +216,8 @@ def commands(command: Any, prefix: str = "") -> Iterator[tuple[str, str]]:
     for name, child in getattr(command, "commands", {}).items():
         yield from commands(child, f"{prefix} {name}".strip())
     if not hasattr(command, "commands"):
-        spelled = [(*each.opts, *each.secondary_opts) for each in command.params]
-        flat = [name for each in spelled for name in each]
+        options = [(*each.opts, *each.secondary_opts) for each in command.params]
+        flat = [name for each in options for name in each]
         yield prefix, " ".join(name if name.startswith("-") else name.upper() for name in flat)
 
 

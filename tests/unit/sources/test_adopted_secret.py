@@ -49,7 +49,7 @@ class StubSession:
 
 
 def fetch(answers: StubSession) -> FetchedSecret:
-    return VaultSource(answers, SCOPE).fetch("database-url")  # type: ignore[arg-type] # a stand-in
+    return VaultSource(answers, SCOPE).fetch("database-url")  # type: ignore[arg-type] # a stub
 
 
 def test_compose_encodes_user_and_password_reversibly() -> None:

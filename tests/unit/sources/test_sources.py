@@ -53,7 +53,7 @@ def rendered(tmp_path: Path, text: str = DOCUMENT) -> RenderedSource:
         ("mail/archive/key", "nested"),
     ],
 )
-def test_rendered_source_finds_name_spelled_by_keys(tmp_path: Path, name: str, value: str) -> None:
+def test_rendered_source_finds_name_formed_by_keys(tmp_path: Path, name: str, value: str) -> None:
     found = rendered(tmp_path).fetch(name)
     assert (found.value, found.source, found.version) == (value, "rendered", None)
 

@@ -86,7 +86,7 @@ class ContainerRuntime:
             Busy: If another command has the deployment's lock.
             NoEngine: If there is no engine, or an image is not available.
             ConfigurationError: If another clone's containers have this deployment's name.
-            PortTaken: If another process listens on a port. Nothing was started then.
+            PortTaken: If another process listens on a port. No container was started.
             StartFailed: If a container exits, or is not healthy in time.
 
         """

@@ -46,10 +46,10 @@ class AgentProcess:
         Args:
             config: file with the supervisor's settings.
             is_delivered: returns whether a config was delivered. It is called repeatedly, and may
-                raise to end the wait; the agent is stopped then.
+                raise to end the wait, which also stops the agent.
 
         Raises:
-            StartFailed: If the agent exits, or does not deliver in time. It was stopped then.
+            StartFailed: If the agent exits, or does not deliver in time. It was stopped.
 
         """
         program = python_program(

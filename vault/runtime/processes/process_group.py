@@ -47,8 +47,8 @@ class ProcessGroup:
         """Return the processes of the group, without descendants in other groups.
 
         The kernel does not reuse a pid while a process group has it as its id. So if another
-        process has the pid now, the group has ended. If no process has it, the group's members are
-        ours.
+        process has the pid now, the group has ended. If no process has it, the members were
+        started by the recorded process.
         """
         try:
             if not self.record.matches(psutil.Process(self.record.pid)):

@@ -1,4 +1,4 @@
-"""Test the normalisers: equal things have one spelling, and different things keep two."""
+"""Test the normalisers: equal things have one form, and different things keep two."""
 
 from __future__ import annotations
 
@@ -54,6 +54,6 @@ CASES = {
     [(by, text, normal) for by, pairs in CASES.items() for text, normal in pairs],
     ids=[f"{by}-{at}" for by, pairs in CASES.items() for at in range(len(pairs))],
 )
-def test_a_text_has_its_one_spelling(by: str, text: str, normal: str) -> None:
+def test_normaliser_returns_the_normal_form(by: str, text: str, normal: str) -> None:
     assert NORMALISERS[by](text) == normal
     assert NORMALISERS[by](normal) == normal

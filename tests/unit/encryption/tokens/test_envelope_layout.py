@@ -1,4 +1,4 @@
-"""Test the layout of self-contained tokens: each part at its place, and one spelling."""
+"""Test the layout of self-contained tokens: each part at its place, and one encoding."""
 
 from __future__ import annotations
 
@@ -102,7 +102,7 @@ def test_bytes_of_another_layout_are_rejected(raw: bytes) -> None:
 
 RAW = raw_token(wrapped=b"\xfb\xef\xff" * 3, sealed=17)
 TOKEN = text(RAW)
-OTHER_SPELLINGS = {
+OTHER_ENCODINGS = {
     "bytes": TOKEN.encode(),
     "none": None,
     "no prefix": TOKEN[4:],
@@ -120,13 +120,13 @@ OTHER_SPELLINGS = {
 }
 
 
-def test_the_one_spelling_is_parsed() -> None:
+def test_canonical_encoding_is_parsed() -> None:
     assert "-" in TOKEN
     assert "_" in TOKEN
     assert envelope.parse(TOKEN).wrapped == b"\xfb\xef\xff" * 3
 
 
-@pytest.mark.parametrize("token", OTHER_SPELLINGS.values(), ids=OTHER_SPELLINGS)
-def test_another_spelling_is_rejected(token: object) -> None:
+@pytest.mark.parametrize("token", OTHER_ENCODINGS.values(), ids=OTHER_ENCODINGS)
+def test_other_encoding_is_rejected(token: object) -> None:
     with pytest.raises(DecryptionFailed):
         envelope.parse(token)

@@ -73,7 +73,7 @@ def test_a_value_that_would_not_come_back_equal_is_not_written(value: Any) -> No
     ],
     ids=["spaces", "escapes", "surrogate pair", "numbers", "one name in two objects"],
 )
-def test_other_spellings_are_read(text: str, value: Any) -> None:
+def test_other_encodings_are_read(text: str, value: Any) -> None:
     assert json_codec.decode(text.encode()) == value
 
 
@@ -138,12 +138,12 @@ def both(levels: int) -> str:
     return '[{"a":' * (levels // 2 - 1) + "[{}]" + "}]" * (levels // 2 - 1)
 
 
-@pytest.mark.parametrize("spell", [arrays, objects, both], ids=["arrays", "objects", "both"])
-def test_the_depth_is_bounded(spell: Any) -> None:
-    deepest = spell(MAX_DEPTH)
+@pytest.mark.parametrize("nest", [arrays, objects, both], ids=["arrays", "objects", "both"])
+def test_the_depth_is_bounded(nest: Any) -> None:
+    deepest = nest(MAX_DEPTH)
     assert json_codec.encode(json_codec.decode(deepest.encode())) == deepest.encode()
     with pytest.raises(DecryptionFailed):
-        value_codec.decode(JSON, spell(MAX_DEPTH + 2).encode())
+        value_codec.decode(JSON, nest(MAX_DEPTH + 2).encode())
 
 
 @pytest.mark.parametrize("inner", ["[]", "{}", '""'], ids=["array", "object", "text"])

@@ -1,4 +1,4 @@
-"""HCL syntax: the value of each spelling, and the line of each fault."""
+"""HCL syntax: the value of each notation, and the line of each fault."""
 
 from __future__ import annotations
 
