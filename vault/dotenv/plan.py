@@ -213,6 +213,13 @@ def _computed_reason(variable: str, secret: str | None, source: SecretSource | N
     )
 
 
+def _contained_secret(name: str, secret: str, declared: DeclaredVariables) -> str:
+    """Return the reason why a variable with the value of *secret* cannot stay in the file."""
+    is_setting = name in declared.settings
+    hint = "declare it as one first" if is_setting else f"pass --secret {name}"
+    return f"{name} contains the value of the secret {secret}, so it is a secret too; {hint}"
+
+
 def _find_problem(
     variable: Variable, kind: Kind, kinds: Mapping[str, Kind], declared: DeclaredVariables
 ) -> str | None:
@@ -220,10 +227,9 @@ def _find_problem(
     name, (secret, source) = variable.name, declared.secrets.get(variable.name, (None, None))
     if kind is not Kind.SECRET:
         if secret:
-            return f"{name} is declared as the secret {secret}; it cannot stay in the file"
+            return f"{name} is declared as the secret {secret}; do not pass --setting for it"
         used = sorted(each for each in variable.uses if kinds[each] is Kind.SECRET)
-        what = "contains the value of the secret"
-        return f"{name} {what} {used[0]}, so it is a secret too" if used else None
+        return _contained_secret(name, used[0], declared) if used else None
     if name in declared.settings:
         setting = declared.settings[name]
         return f"{name} is declared as the setting {setting}; declare it as a secret first"

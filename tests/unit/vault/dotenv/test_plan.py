@@ -90,7 +90,10 @@ def test_choice_for_an_already_imported_variable_is_accepted() -> None:
         (
             {"MAGIC"},
             {"DB_PASSWORD"},
-            ".env:3: DB_PASSWORD is declared as the secret db-password; it cannot stay in the file",
+            (
+                ".env:3: DB_PASSWORD is declared as the secret db-password; "
+                "do not pass --setting for it"
+            ),
         ),
     ],
 )
@@ -123,8 +126,10 @@ def test_variable_that_contains_a_secret_cannot_stay_in_the_file(answer: str) ->
     answers = {"MAGIC": "secret", "OTHER": answer}
     with pytest.raises(InvalidDotenv) as caught:
         planned("MAGIC=hunter2\nOTHER=<${MAGIC}>\n", lambda name, _: answers[name])
-    expected = ".env:2: OTHER contains the value of the secret MAGIC, so it is a secret too"
-    assert str(caught.value) == expected
+    assert str(caught.value) == (
+        ".env:2: OTHER contains the value of the secret MAGIC, so it is a secret too; "
+        "pass --secret OTHER"
+    )
 
 
 def test_notes_mention_what_is_not_obvious() -> None:
