@@ -117,8 +117,8 @@ def auto_auth_from_declaration(
     """Return the auto-auth method that the environment declares for its agents.
 
     Args:
-        agent: the agent section of the environment's declaration.
-        approle: the files of the AppRole credentials, returned if that is the method.
+        agent: The agent section of the environment's declaration.
+        approle: The files of the AppRole credentials, returned if that is the method.
         cacert: PEM file of the CA that signed the server's certificate; None for the system's CAs.
 
     Raises:

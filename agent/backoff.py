@@ -13,8 +13,8 @@ def backoff(failures: int, jitter: float) -> float:
     """Return the seconds to wait before the next attempt.
 
     Args:
-        failures: number of consecutive failures, from 1.
-        jitter: random number in [0, 1), which spreads the wait between half and all of its ceiling.
+        failures: Number of consecutive failures, from 1.
+        jitter: Random number in [0, 1), which spreads the wait between half and all of its ceiling.
 
     """
     doublings = min(failures - 1, 10)

@@ -22,10 +22,10 @@ class Delivery:
     """Delivery of one rendered file to an application.
 
     Attributes:
-        template: the compiled template.
-        staging: the path that the agent renders to.
-        live: the path that the application reads.
-        model: the model ``package.module:Class`` that validates the file before it goes live.
+        template: The compiled template.
+        staging: The path that the agent renders to.
+        live: The path that the application reads.
+        model: The model ``package.module:Class`` that validates the file before it goes live.
 
     """
 
@@ -62,7 +62,7 @@ class Delivery:
         """Return the command that delivers the file.
 
         Args:
-            python: the interpreter. It runs in the project's folder.
+            python: The interpreter. It runs in the project's folder.
 
         """
         arguments = ["--staging", str(self.staging), "--live", str(self.live)]
@@ -75,15 +75,15 @@ class AgentSettings:
     """Settings from which the agent's configuration is rendered.
 
     Attributes:
-        scope: the service and environment, whose role the agent logs in as.
-        vault_addr: address of the server.
-        login: the auto-auth method.
-        python: the interpreter that runs ``deliver``.
-        deliveries: the files to render and deliver.
+        scope: The service and environment, whose role the agent logs in as.
+        vault_addr: Address of the server.
+        login: The auto-auth method.
+        python: The interpreter that runs ``deliver``.
+        deliveries: The files to render and deliver.
         vault_cacert: PEM file of the CA that signed the server's certificate; None for the
             system's CAs.
-        render_interval: seconds after which the agent notices a changed KV secret.
-        retries: number of retries of one request. The agent exits when they are used up.
+        render_interval: Seconds after which the agent notices a changed KV secret.
+        retries: Number of retries of one request. The agent exits when they are used up.
 
     """
 

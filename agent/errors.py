@@ -12,7 +12,7 @@ class TemplateRejected(ConfigurationError):
     """Error of a template that cannot be compiled: ``file:line: fault; what to do instead``.
 
     Attributes:
-        line: line of the fault, from 1; 0 if the fault is not in one line.
+        line: Line of the fault, from 1; 0 if the fault is not in one line.
 
     """
 

@@ -18,7 +18,7 @@ class Redelivery:
     """Retry schedule of one file.
 
     Attributes:
-        command_timeout: seconds that the agent's own command may take. No other delivery starts in
+        command_timeout: Seconds that the agent's own command may take. No other delivery starts in
             that time.
 
     """
@@ -32,9 +32,9 @@ class Redelivery:
         """Return whether to deliver now.
 
         Args:
-            staged: the current state of the staging file; None if there is none.
-            status: the status of the last delivery; None if there was none.
-            now: monotonic seconds.
+            staged: The current state of the staging file; None if there is none.
+            status: The status of the last delivery; None if there was none.
+            now: Monotonic seconds.
 
         """
         if staged is None or _is_settled(staged, status):
@@ -50,8 +50,8 @@ class Redelivery:
         """Schedule the next attempt after one that ended at *now*, whatever its result.
 
         Args:
-            now: monotonic seconds.
-            jitter: see :func:`.backoff.backoff`.
+            now: Monotonic seconds.
+            jitter: See :func:`.backoff.backoff`.
 
         """
         self._attempts += 1

@@ -18,15 +18,15 @@ class RunSettings:
     """Configuration of the supervisor.
 
     Attributes:
-        starter: server and scope. If the agent logs in with AppRole, also the two credential files
+        starter: Server and scope. If the agent logs in with AppRole, also the two credential files
             of the starter, which issues a secret-id at each start.
-        wrap_ttl: seconds within which an issued secret-id must be unwrapped and used, as declared.
-        program: the ``bao`` or ``vault`` binary.
-        agent_config: the rendered ``agent.hcl``.
-        secret_id_file: the path at which the agent reads its secret-id, if it uses AppRole.
-        python: the interpreter that runs ``deliver``.
-        working_directory: the folder from which *python* imports the application's model.
-        deliveries: the files to deliver.
+        wrap_ttl: Seconds within which an issued secret-id must be unwrapped and used, as declared.
+        program: The ``bao`` or ``vault`` binary.
+        agent_config: The rendered ``agent.hcl``.
+        secret_id_file: The path at which the agent reads its secret-id, if it uses AppRole.
+        python: The interpreter that runs ``deliver``.
+        working_directory: The folder from which *python* imports the application's model.
+        deliveries: The files to deliver.
 
     """
 

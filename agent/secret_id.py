@@ -15,9 +15,9 @@ def issue_secret_id(session: Session, role: str, wrap_ttl: int) -> str:
     """Return a wrapping token that contains a new secret-id of the AppRole *role*.
 
     Args:
-        session: a session that is logged in as the starter of *role*.
-        role: the agent's role, such as ``gaara-store-dev``.
-        wrap_ttl: seconds, as declared, within which the token can be unwrapped once and the
+        session: A session that is logged in as the starter of *role*.
+        role: The agent's role, such as ``gaara-store-dev``.
+        wrap_ttl: Seconds, as declared, within which the token can be unwrapped once and the
             secret-id can log in once.
 
     Raises:

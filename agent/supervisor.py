@@ -45,8 +45,8 @@ def count_failure(failures: int, ran: float) -> int:
     """Return the number of consecutive failures after an agent has exited.
 
     Args:
-        failures: the number before.
-        ran: seconds for which the agent ran.
+        failures: The number before.
+        ran: Seconds for which the agent ran.
 
     """
     return 1 if ran >= HEALTHY_AFTER else failures + 1
@@ -72,9 +72,9 @@ class Supervisor:
         """Store the settings; start nothing.
 
         Args:
-            settings: the configuration.
-            jitter: returns random numbers in [0, 1).
-            clock: returns monotonic seconds.
+            settings: The configuration.
+            jitter: Returns random numbers in [0, 1).
+            clock: Returns monotonic seconds.
 
         """
         self._settings = settings

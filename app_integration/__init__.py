@@ -98,15 +98,15 @@ def database_engine(
     At most one of *role*, *secret* and *credentials* may be set; it selects the database user.
 
     Args:
-        role: a named database role of the service, which leases users for this process; None for
+        role: A named database role of the service, which leases users for this process; None for
             its default role.
-        url: driver, host and database, without credentials. None for those of *secret*, or else of
+        url: Driver, host and database, without credentials. None for those of *secret*, or else of
             the secret ``database-url``.
-        secret: name of a secret that is a URL. Connections use the user in it; when its password
+        secret: Name of a secret that is a URL. Connections use the user in it; when its password
             changes, new connections use the new password.
-        credentials: a file with ``username`` and ``password`` that the agent delivers. Connections
+        credentials: A file with ``username`` and ``password`` that the agent delivers. Connections
             use that user, whose lease belongs to the agent.
-        options: passed to ``sqlalchemy.create_engine``.
+        options: Passed to ``sqlalchemy.create_engine``.
 
     Raises:
         ConfigurationError: If more than one of the three is set. Nothing was sent.
@@ -184,8 +184,8 @@ def load_config(model: type[_Model], path: Path | None = None) -> _Model:
     """Return the delivered config, validated by *model*.
 
     Args:
-        model: a pydantic model class.
-        path: the file; None for the one that ``STRONGROOM_CONFIG`` names.
+        model: A pydantic model class.
+        path: The file; None for the one that ``STRONGROOM_CONFIG`` names.
 
     Raises:
         ConfigRejected: If the file is missing, truncated, invalid, or has a wrong mode or owner.
@@ -205,9 +205,9 @@ def watch_config(
     """Load the delivered config and reload it each time its file is replaced.
 
     Args:
-        model: a pydantic model class.
-        path: the file; None for the one that ``STRONGROOM_CONFIG`` names.
-        on_change: called with the dotted names of the fields that changed.
+        model: A pydantic model class.
+        path: The file; None for the one that ``STRONGROOM_CONFIG`` names.
+        on_change: Called with the dotted names of the fields that changed.
 
     Returns:
         The config; its ``current()`` returns the model in effect.

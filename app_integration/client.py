@@ -42,9 +42,9 @@ class Client:
         """Build nothing yet.
 
         Args:
-            settings: of the application.
-            session: replaces the session that *settings* describe; :meth:`close` closes it.
-            clock: monotonic, in seconds.
+            settings: Settings of the application.
+            session: Replaces the session that *settings* describe; :meth:`close` closes it.
+            clock: Monotonic, in seconds.
 
         """
         self.settings = settings

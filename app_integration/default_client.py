@@ -61,9 +61,9 @@ def configure(
     """Use *settings* instead of the environment; close the client in use.
 
     Args:
-        settings: of the application.
-        session: replaces the session that *settings* describe, as in a test.
-        clock: monotonic, in seconds.
+        settings: Settings of the application.
+        session: Replaces the session that *settings* describe, as in a test.
+        clock: Monotonic, in seconds.
 
     """
     global _current  # noqa: PLW0603 (as above)

@@ -83,8 +83,8 @@ class SecretsMissing(SecretError):
     """Required secrets that cannot be read; the message has a line for each.
 
     Attributes:
-        missing: names without a value.
-        denied: names that are denied or absent; their lines have the policy rule to add.
+        missing: Names without a value.
+        denied: Names that are denied or absent; their lines have the policy rule to add.
 
     """
 
@@ -98,7 +98,7 @@ class ServerError(StrongroomError):
     """An error of the server or of the connection to it.
 
     Attributes:
-        not_sent: whether the request certainly had no effect, so that it may be sent to another
+        not_sent: Whether the request certainly had no effect, so that it may be sent to another
             address even if it must not be repeated.
 
     """
@@ -124,7 +124,7 @@ class RateLimited(ServerError):
     """A server that requests fewer requests (429), or a standby that did not forward (472, 473).
 
     Attributes:
-        retry_after: seconds that the server requests to wait; None if it does not say.
+        retry_after: Seconds that the server requests to wait; None if it does not say.
 
     """
 
@@ -152,8 +152,8 @@ class RequestRefused(ServerError):
     """A request that the server rejects as wrong (400, 404, 405, 412).
 
     Attributes:
-        status: the HTTP status.
-        data: the part of the response's ``data`` that may be shown, or None. For a deleted version,
+        status: The HTTP status.
+        data: The part of the response's ``data`` that may be shown, or None. For a deleted version,
             KV describes it there.
 
     """
@@ -196,7 +196,7 @@ class BatchFailed(EncryptionError):
     """Items of a batch that failed.
 
     Attributes:
-        failed: the indices of these items.
+        failed: The indices of these items.
 
     """
 

@@ -98,8 +98,8 @@ def check_secret_value(name: str, value: str) -> None:
     """Raise an error for a *value* that the server would store changed, or not at all.
 
     Args:
-        name: the secret, for the error.
-        value: is never part of the error.
+        name: The secret, for the error.
+        value: Value, which is never part of the error.
 
     Raises:
         InvalidName: If *value* contains NUL (no variable or config file can hold it) or a lone

@@ -54,8 +54,8 @@ def need(operation: str, name: str) -> Need:
     """Return the path and capability that *operation* needs.
 
     Args:
-        operation: a key of :data:`OPERATIONS`.
-        name: replaces ``{name}`` in its path.
+        operation: A key of :data:`OPERATIONS`.
+        name: Replaces ``{name}`` in its path.
 
     """
     template = OPERATIONS[operation]

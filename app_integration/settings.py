@@ -61,8 +61,8 @@ class Auth:
     """Auth method of a process. Each method reads other files.
 
     Attributes:
-        method: one of :data:`AUTH_METHODS`.
-        mount: the path of the method below ``auth/``; empty for the method's own name.
+        method: One of :data:`AUTH_METHODS`.
+        mount: The path of the method below ``auth/``; empty for the method's own name.
         certificate: PEM files of a client certificate and its key, which each connection presents.
 
     """
@@ -174,7 +174,7 @@ def from_environment(variables: Mapping[str, str] | None = None) -> Settings:
     """Return the settings from environment variables. Nothing is sent.
 
     Args:
-        variables: the environment; None for ``os.environ``.
+        variables: The environment; None for ``os.environ``.
 
     Raises:
         ConfigurationError: If a variable is missing or wrong; the message names it.

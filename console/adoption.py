@@ -50,8 +50,8 @@ class Adoption:
         """Adopt a secret, so that the server sets its password.
 
         Args:
-            name: of the secret.
-            yes: whether to continue without asking.
+            name: Name of the secret.
+            yes: Whether to continue without asking.
 
         Raises:
             StrongroomError: If the secret cannot be adopted, or the user does not confirm.
@@ -69,7 +69,7 @@ class Adoption:
         deployment's file.
 
         Args:
-            name: of the secret.
+            name: Name of the secret.
 
         Raises:
             StrongroomError: If no password is known, and none can be set.
@@ -86,7 +86,7 @@ class Adoption:
         """Set another password of an adopted secret now.
 
         Args:
-            name: of the secret.
+            name: Name of the secret.
 
         Raises:
             StrongroomError: If the secret is not adopted, or the server rejects the rotation.

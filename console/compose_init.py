@@ -28,7 +28,7 @@ def main(arguments: Sequence[str]) -> int:
     """Run one step, and return the exit code: 0, or 1 after an error.
 
     Args:
-        arguments: of the command line.
+        arguments: Arguments of the command line.
 
     Raises:
         SystemExit: If the arguments are wrong; the exit code is 64.

@@ -42,9 +42,9 @@ class EnvFiles:
         If the kind of a variable is unclear, ask, provided that standard input is a terminal.
 
         Args:
-            file: the ``.env`` file.
-            secrets: names of variables that are secrets.
-            settings: names of variables that are plain settings.
+            file: The ``.env`` file.
+            secrets: Names of variables that are secrets.
+            settings: Names of variables that are plain settings.
 
         Raises:
             StrongroomError: If the file cannot be imported. See :mod:`vault.dotenv.import_`.
@@ -74,7 +74,7 @@ class EnvFiles:
         each other variable is declared or in the new file. Without a backup, do nothing.
 
         Args:
-            file: the imported ``.env`` file, not the backup.
+            file: The imported ``.env`` file, not the backup.
 
         Raises:
             StrongroomError: If a value is missing or differs. The backup stays.
@@ -87,8 +87,8 @@ class EnvFiles:
         """Write the current values to a private file, and record the export.
 
         Args:
-            path: the file to write.
-            reason: is recorded in the audit log.
+            path: The file to write.
+            reason: Reason, which is recorded in the audit log.
 
         Raises:
             StrongroomError: If a secret cannot be read. No file was written.

@@ -94,8 +94,8 @@ def show_differences(console: Console, found: list[Differences]) -> None:
     """Print every difference under its heading, and then the values that were not compared.
 
     Args:
-        console: to print on.
-        found: the differences of each service.
+        console: Console to print on.
+        found: The differences of each service.
 
     """
     for field, heading in _HEADINGS.items():

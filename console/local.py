@@ -40,7 +40,7 @@ class LocalDeployment(ServiceDeployment):
         The embedded runtime keeps the data, and the container runtime removes it.
 
         Args:
-            step: shows each step.
+            step: Shows each step.
 
         Raises:
             StrongroomError: If another command has the lock, or a process cannot be stopped.
@@ -60,7 +60,7 @@ class LocalDeployment(ServiceDeployment):
         """Restart the service's agent, and wait until it has delivered.
 
         Args:
-            step: shows the restart.
+            step: Shows the restart.
 
         Raises:
             ConfigRejected: If the delivered config is rejected.
@@ -78,7 +78,7 @@ class LocalDeployment(ServiceDeployment):
         If the agent runs in a container, only its template is updated.
 
         Args:
-            step: shows each step.
+            step: Shows each step.
 
         Raises:
             ConfigRejected: If the delivered config is rejected.

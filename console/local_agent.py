@@ -37,9 +37,9 @@ class ConfigState:
     """State of a service's config file, and of its last delivery.
 
     Attributes:
-        live: the file that the service reads.
-        since: when it was written, or None if it does not exist.
-        last: status of the last delivery, or None if there was none.
+        live: The file that the service reads.
+        since: Time when it was written, or None if it does not exist.
+        last: Status of the last delivery, or None if there was none.
 
     """
 
@@ -103,7 +103,7 @@ class LocalAgent:
         that, the next call starts the agent again.
 
         Args:
-            step: shows the start.
+            step: Shows the start.
 
         Returns:
             False if the agent was running on these files already, or if the runtime runs it.
@@ -134,7 +134,7 @@ class LocalAgent:
         The delivered file stays until the agent delivers again.
 
         Args:
-            step: shows the start.
+            step: Shows the start.
 
         Returns:
             False if the runtime runs the agent.

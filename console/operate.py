@@ -54,8 +54,8 @@ def local_deployment(root: Path, service: str | None = None) -> LocalDeployment:
     """Return the local deployment in a folder.
 
     Args:
-        root: the folder.
-        service: that it runs, or None for the first service that is declared for dev.
+        root: The folder.
+        service: Service that it runs, or None for the first service that is declared for dev.
 
     Raises:
         DeclarationError: If a file of the declaration has a fault.
@@ -77,9 +77,9 @@ def open_operator_session(env: str, root: Path, role: str) -> Session:
     credential, because `import-env` needs that too, to read the values back.
 
     Args:
-        env: name of the environment.
-        root: folder of the local deployment.
-        role: such as ``strongroom-plan``.
+        env: Name of the environment.
+        root: Folder of the local deployment.
+        role: Such as ``strongroom-plan``.
 
     Raises:
         ConfigurationError: If there is no local deployment, credential or address.
@@ -104,9 +104,9 @@ def open_session_at(environment: Environment, address: str | None, login: AuthMe
     """Open a session on an environment's server.
 
     Args:
-        environment: whose declared address is the default.
-        address: of the server, or None.
-        login: the way to log in.
+        environment: Environment whose declared address is the default.
+        address: Address of the server, or None.
+        login: The way to log in.
 
     Raises:
         ConfigurationError: If there is no address.
@@ -136,9 +136,9 @@ def prune_options(env: str, *, prune: bool, destroy: Collection[str]) -> Prune |
     """Return which orphaned resources a plan deletes, or None if it deletes none.
 
     Args:
-        env: name of the environment.
-        prune: whether to delete orphaned resources.
-        destroy: full names of orphaned data to delete too.
+        env: Name of the environment.
+        prune: Whether to delete orphaned resources.
+        destroy: Full names of orphaned data to delete too.
 
     Raises:
         ConfigurationError: If *destroy* is not empty, and *prune* is False.
@@ -157,11 +157,11 @@ def build_environment_plan(
     """Build the plan that changes the server to match the declaration.
 
     Args:
-        session: that reads the server.
-        env: name of the environment.
-        root: folder of the local deployment.
-        given: folder of operator-provided values, or None.
-        prune: which orphaned resources to delete, or None.
+        session: Session that reads the server.
+        env: Name of the environment.
+        root: Folder of the local deployment.
+        given: Folder of operator-provided values, or None.
+        prune: Orphaned resources to delete, or None.
 
     Raises:
         StrongroomError: If the declaration has a fault, or the server cannot be read.
@@ -184,10 +184,10 @@ def apply_declaration(session: Session, env: str, root: Path, report: Callable[[
     """Load the declaration again and apply it; return the number of changes.
 
     Args:
-        session: that changes the server.
-        env: name of the environment.
-        root: folder of the local deployment.
-        report: gets a line for each change.
+        session: Session that changes the server.
+        env: Name of the environment.
+        root: Folder of the local deployment.
+        report: Receives a line for each change.
 
     """
     plan = build_environment_plan(session, env, root, None)
@@ -199,11 +199,11 @@ def write_secret(session: Session, service: str, env: str, name: str, value: str
     """Write a new version of a declared secret, and return its number.
 
     Args:
-        session: that writes.
-        service: name of the service.
-        env: name of the environment.
-        name: of the secret.
-        value: the new one.
+        session: Session that writes.
+        service: Name of the service.
+        env: Name of the environment.
+        name: Name of the secret.
+        value: The new one.
 
     Raises:
         ConfigurationError: If no such secret is declared, or it is adopted. Nothing was

@@ -27,8 +27,8 @@ def show_plan(console: Console, plan: Plan) -> None:
     """Print each change with its fields, what apply does not change and why, and a summary.
 
     Args:
-        console: to print on.
-        plan: to print.
+        console: Console to print on.
+        plan: Plan to print.
 
     """
     for change in plan.changes:
@@ -63,8 +63,8 @@ def progress(console: Console, plan: Plan) -> Iterator[Callable[[Change], None]]
     On a terminal it moves a bar with an estimate of the time, otherwise it prints a line.
 
     Args:
-        console: to print on.
-        plan: that is applied.
+        console: Console to print on.
+        plan: Plan that is applied.
 
     """
     if not console.is_terminal or not plan.changes:

@@ -23,8 +23,8 @@ def select_runtime(layout: Layout, variables: Mapping[str, str]) -> _Factory:
     on, else ``embedded``.
 
     Args:
-        layout: of the deployment.
-        variables: of the environment.
+        layout: Layout of the deployment.
+        variables: Variables of the environment.
 
     Raises:
         ConfigurationError: If there is no such runtime, or the deployment was started on another.

@@ -41,10 +41,10 @@ class UpResult:
     """Changes that :meth:`ServiceDeployment.up` made.
 
     Attributes:
-        started: names of the processes that it started.
-        plan: the changes that it applied.
-        issued: roles that got a new credential.
-        has_lost_data: whether the secrets server had lost all its data, keys included.
+        started: Names of the processes that it started.
+        plan: The changes that it applied.
+        issued: Roles that got a new credential.
+        has_lost_data: Whether the secrets server had lost all its data, keys included.
 
     """
 
@@ -103,7 +103,7 @@ class ServiceDeployment:
         the wrong value on them.
 
         Args:
-            step: shows each step.
+            step: Shows each step.
 
         Raises:
             ConfigRejected: If the rendered config is rejected.

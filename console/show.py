@@ -28,8 +28,8 @@ def show_deployment(console: Console, local: LocalDeployment) -> None:
     """Print addresses, logins, the delivered config, and one use of each feature.
 
     Args:
-        console: to print on.
-        local: the running deployment.
+        console: Console to print on.
+        local: The running deployment.
 
     """
     client = Client(local.service_settings())
@@ -54,8 +54,8 @@ def show_status(console: Console, statuses: tuple[Status, ...]) -> None:
     """Print one line for each part of the deployment.
 
     Args:
-        console: to print on.
-        statuses: of the parts.
+        console: Console to print on.
+        statuses: States of the parts.
 
     """
     table = Table(box=None, pad_edge=False)
@@ -76,8 +76,8 @@ def show_config_state(console: Console, config: ConfigState) -> None:
     the reason is printed too.
 
     Args:
-        console: to print on.
-        config: state of the file.
+        console: Console to print on.
+        config: State of the file.
 
     """
     table = Table(box=None, pad_edge=False)

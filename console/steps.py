@@ -28,7 +28,7 @@ class Steps:
         """Run one step, and print its line. An exception in the step is marked and raised again.
 
         Args:
-            title: of the step.
+            title: Title of the step.
 
         """
         started = self._clock()

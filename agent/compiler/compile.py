@@ -52,10 +52,10 @@ class CompiledTemplate:
     """Compiled template.
 
     Attributes:
-        text: the template in the agent's template language.
-        needs: the paths and capabilities that the agent needs, sorted.
-        format: the format of the rendered file.
-        preview: the rendered file with a placeholder for each secret.
+        text: The template in the agent's template language.
+        needs: The paths and capabilities that the agent needs, sorted.
+        format: The format of the rendered file.
+        preview: The rendered file with a placeholder for each secret.
 
     """
 
@@ -76,11 +76,11 @@ def compile_file(
     """Compile the template at *path*.
 
     Args:
-        path: the template; the suffix before ``.j2`` decides the format.
-        scope: the service and environment of the secrets.
-        secrets: names of the declared secrets.
-        settings: setting → its plain value.
-        adopted: names of those secrets that are composed with a static database user.
+        path: The template; the suffix before ``.j2`` decides the format.
+        scope: The service and environment of the secrets.
+        secrets: Names of the declared secrets.
+        settings: Setting → its plain value.
+        adopted: Names of those secrets that are composed with a static database user.
 
     Raises:
         TemplateRejected: If the file cannot be read or compiled, see :func:`compile_text`.
@@ -108,12 +108,12 @@ def compile_text(
     """Compile the template *source*.
 
     Args:
-        source: the text of the template.
-        file_name: the name of the file. It decides the format and appears in errors.
-        scope: the service and environment of the secrets.
-        secrets: names of the declared secrets.
-        settings: setting → its plain value.
-        adopted: names of those secrets that are composed with a static database user.
+        source: The text of the template.
+        file_name: The name of the file. It decides the format and appears in errors.
+        scope: The service and environment of the secrets.
+        secrets: Names of the declared secrets.
+        settings: Setting → its plain value.
+        adopted: Names of those secrets that are composed with a static database user.
 
     Raises:
         TemplateRejected: If the template cannot be compiled. The message has the file, the line,

@@ -29,7 +29,7 @@ class ParseError(Exception):
     """Error of a text that is not of the format.
 
     Attributes:
-        line: line of the fault, from 1.
+        line: Line of the fault, from 1.
 
     """
 
@@ -43,11 +43,11 @@ class Format:
     """File format.
 
     Attributes:
-        name: the name for messages.
-        chain: the agent's template functions that turn a string into one complete scalar.
-        quote: returns a string as one complete scalar.
-        read: parses a text; raises ParseError.
-        typed: whether numbers and booleans differ from text.
+        name: The name for messages.
+        chain: The agent's template functions that turn a string into one complete scalar.
+        quote: Returns a string as one complete scalar.
+        read: Parses a text; raises ParseError.
+        typed: Whether numbers and booleans differ from text.
 
     """
 

@@ -52,8 +52,8 @@ def check(tree: nodes.Template, origin: str) -> None:
     """Check that a template does only what a template may do.
 
     Args:
-        tree: the parsed template.
-        origin: the name of the file, for errors.
+        tree: The parsed template.
+        origin: The name of the file, for errors.
 
     Raises:
         TemplateRejected: If it does not, with the line of the first violation.

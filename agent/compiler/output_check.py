@@ -21,9 +21,9 @@ def check(pieces: Sequence[Piece], file_format: Format, origin: str) -> None:
     """Check that *pieces* form a document of *file_format*.
 
     Args:
-        pieces: the parsed template.
-        file_format: the format of the rendered file.
-        origin: the name of the template's file, for errors.
+        pieces: The parsed template.
+        file_format: The format of the rendered file.
+        origin: The name of the template's file, for errors.
 
     Raises:
         TemplateRejected: If they do not, with the line of the fault in the template.

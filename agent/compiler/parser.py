@@ -85,9 +85,9 @@ def read(source: str, origin: str, context: TemplateContext) -> list[Piece]:
     """Return the pieces of a template.
 
     Args:
-        source: the text of the template.
-        origin: the name of the file, for errors.
-        context: the declared secrets and settings.
+        source: The text of the template.
+        origin: The name of the file, for errors.
+        context: The declared secrets and settings.
 
     Raises:
         TemplateRejected: If *source* is not a valid template or violates the grammar.

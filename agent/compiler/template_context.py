@@ -21,9 +21,9 @@ class SecretValue:
     """Reference to a secret. Its value is never known here.
 
     Attributes:
-        name: the name of the secret.
-        need: the path and capability to read it.
-        user: for an adopted secret, those to read its database user and password; otherwise None.
+        name: The name of the secret.
+        need: The path and capability to read it.
+        user: For an adopted secret, those to read its database user and password; otherwise None.
 
     """
 
@@ -42,7 +42,7 @@ class Url:
     """URL that contains secrets.
 
     Attributes:
-        parts: texts, which are percent-encoded already, and secrets.
+        parts: Texts, which are percent-encoded already, and secrets.
 
     """
 
@@ -57,10 +57,10 @@ class TemplateContext:
     """Declared secrets and settings of a service. Its methods are the helpers of a template.
 
     Attributes:
-        scope: the service and environment.
-        secrets: names of the declared secrets.
-        settings: setting → its plain value.
-        adopted: names of those secrets that are composed with a static database user.
+        scope: The service and environment.
+        secrets: Names of the declared secrets.
+        settings: Setting → its plain value.
+        adopted: Names of those secrets that are composed with a static database user.
 
     """
 
@@ -101,8 +101,8 @@ class TemplateContext:
         """Return a URL: the helper ``url(pattern, …)``.
 
         Args:
-            pattern: the URL with ``{}`` for each value.
-            *values: secrets, text and whole numbers, which are percent-encoded.
+            pattern: The URL with ``{}`` for each value.
+            *values: Secrets, text and whole numbers, which are percent-encoded.
 
         Raises:
             HelperError: If the pattern has no scheme, or the values do not match it.

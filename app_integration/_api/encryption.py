@@ -22,10 +22,11 @@ def encrypt_field(value: Any, *, context: Mapping[str, Any] | None = None, key: 
     It is text that contains its wrapped data key, or bytes after :func:`use_data_keys`.
 
     Args:
-        value: str, bytes, int, bool, Decimal, date, datetime, UUID, dict or list; None stays None.
-        context: values that the token is bound to, such as the row's key. Decryption needs the
+        value: A str, bytes, int, bool, Decimal, date, datetime, UUID, dict or list. None stays
+            None.
+        context: Values that the token is bound to, such as the row's key. Decryption needs the
             same.
-        key: the service's Transit key.
+        key: The service's Transit key.
 
     Raises:
         EncryptionError: If *value* or *context* has another type, or no data key is available.
@@ -40,9 +41,9 @@ def decrypt_field(
     """Return the value of *token*, with its original type; None for None.
 
     Args:
-        token: an encrypted token.
-        context: the values that it was encrypted with.
-        key: the service's Transit key.
+        token: An encrypted token.
+        context: The values that it was encrypted with.
+        key: The service's Transit key.
 
     Raises:
         DecryptionFailed: If the token is not authentic for this key and *context*.
@@ -86,10 +87,10 @@ def field(
     'ada@example.com'
 
     Args:
-        field_id: is bound to each token; keep it when a table or column is renamed.
-        context: names of the other values that a token is bound to. Each call passes these values.
-        kind: the type of every value.
-        key: the service's Transit key.
+        field_id: Id that is bound to each token; keep it when a table or column is renamed.
+        context: Names of the other values that a token is bound to. Each call passes these values.
+        kind: The type of every value.
+        key: The service's Transit key.
 
     """
     return default_client.get_default_client().cipher(key).field(field_id, context, kind)
@@ -103,7 +104,7 @@ def use_data_keys(store: DataKeyStore | None) -> None:
     this before the first token is written: ``use_data_keys(TableDataKeys(engine))``.
 
     Args:
-        store: a ``TableDataKeys``, a ``FileDataKeys``, or another ``DataKeyStore``; None to write
+        store: A ``TableDataKeys``, a ``FileDataKeys``, or another ``DataKeyStore``; None to write
             self-contained tokens again, unless the settings name a store.
 
     """
@@ -116,7 +117,7 @@ def use_index_keys(store: IndexKeyStore) -> None:
     >>> use_index_keys(TableIndexKeys(engine))                    # doctest: +SKIP
 
     Args:
-        store: a ``TableIndexKeys``, or another ``IndexKeyStore``.
+        store: A ``TableIndexKeys``, or another ``IndexKeyStore``.
 
     """
     default_client.get_default_client().use_index_keys(store)
@@ -128,8 +129,8 @@ def declare_index(name: str, **options: Any) -> BlindIndex:
     >>> declare_index("users.email", rows=1_000_000, normalise="email")       # doctest: +SKIP
 
     Args:
-        name: a stable id, such as ``users.email``.
-        options: passed to ``BlindIndexes.index``: *rows*, *distinct*, *normalise*, *low_entropy*.
+        name: A stable id, such as ``users.email``.
+        options: Passed to ``BlindIndexes.index``: *rows*, *distinct*, *normalise*, *low_entropy*.
 
     """
     return default_client.get_default_client().indexes.index(name, **options)
@@ -139,8 +140,8 @@ def blind_index(name: str, *values: Any) -> bytes | None:
     """Return the bytes to store beside *values*, by which they can be searched for equality.
 
     Args:
-        name: of an index that was declared.
-        values: one for each value that the index covers.
+        name: Name of an index that was declared.
+        values: One for each value that the index covers.
 
     Returns:
         The index value; None if one of *values* is None.
@@ -159,7 +160,7 @@ def transit(key: str = "pii") -> Transit:
     It encrypts, decrypts and rewraps at the server.
 
     Args:
-        key: the service's Transit key.
+        key: The service's Transit key.
 
     """
     return default_client.get_default_client().transit(key)

@@ -61,13 +61,13 @@ def get_secret(
     """Return the secret *name* as a :class:`Secret`; it is cached for five minutes.
 
     Args:
-        name: lower-case letters, digits, ``-``, ``_`` and ``/``: ``"smtp-password"``.
-        force_refresh: send a request even if a cached value is fresh.
-        default: returned unchanged if the server holds no value under *name*. It is not used if the
+        name: Lower-case letters, digits, ``-``, ``_`` and ``/``: ``"smtp-password"``.
+        force_refresh: Send a request even if a cached value is fresh.
+        default: Returned unchanged if the server holds no value under *name*. It is not used if the
             name is denied or the server is unavailable.
-        version: an older version, counted from 1; None for the current one.
-        field: a key of the entry other than ``value``, for entries that other tools write.
-        as_type: type to convert the text to: int, float, bool, or for JSON dict, list or a pydantic
+        version: An older version, counted from 1; None for the current one.
+        field: A key of the entry other than ``value``, for entries that other tools write.
+        as_type: Type to convert the text to: int, float, bool, or for JSON dict, list or a pydantic
             model. A bool is true, yes, on, 1 or false, no, off, 0.
 
     Raises:
@@ -136,8 +136,8 @@ async def aget_secret(name: str, **options: Any) -> Any:
     cancel it for the others.
 
     Args:
-        name: lower-case letters, digits, ``-``, ``_`` and ``/``: ``"smtp-password"``.
-        options: the keyword arguments of :func:`get_secret`.
+        name: Lower-case letters, digits, ``-``, ``_`` and ``/``: ``"smtp-password"``.
+        options: The keyword arguments of :func:`get_secret`.
 
     Raises:
         StrongroomError: One of the errors of :func:`get_secret`.
@@ -178,8 +178,8 @@ def current_and_previous(name: str, *, grace: float | None = None) -> tuple[Secr
     """Return the current value of *name* and the one before, to accept tokens made with either.
 
     Args:
-        name: see :func:`get_secret`.
-        grace: seconds after the current version was written in which the previous one is returned;
+        name: See :func:`get_secret`.
+        grace: Seconds after the current version was written in which the previous one is returned;
             None for no limit.
 
     Returns:
@@ -199,8 +199,8 @@ async def acurrent_and_previous(
     """Return the current value of *name* and the one before, without blocking the event loop.
 
     Args:
-        name: see :func:`get_secret`.
-        grace: seconds after the current version was written in which the previous one is returned;
+        name: See :func:`get_secret`.
+        grace: Seconds after the current version was written in which the previous one is returned;
             None for no limit.
 
     Returns:
@@ -222,8 +222,8 @@ def on_change(name: str, callback: Callback) -> Watch:
     not either.
 
     Args:
-        name: see :func:`get_secret`.
-        callback: takes the new value.
+        name: See :func:`get_secret`.
+        callback: Takes the new value.
 
     Raises:
         InvalidName: If *name* is outside the grammar. Nothing is watched.

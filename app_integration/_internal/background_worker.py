@@ -35,10 +35,10 @@ class BackgroundWorker:
         """Start no thread yet.
 
         Args:
-            work: does the work that is due, and returns the seconds until its next call.
-            name: of the thread.
-            max_interval: the longest interval between two calls of *work*, in seconds.
-            retry_interval: seconds until *work* is called again after it raised an exception.
+            work: Does the work that is due, and returns the seconds until its next call.
+            name: Name of the thread.
+            max_interval: The longest interval between two calls of *work*, in seconds.
+            retry_interval: Seconds until *work* is called again after it raised an exception.
             weak: True to reference the object of the bound method *work* weakly: the thread ends
                 when the object is deleted. Otherwise the thread keeps it alive.
 

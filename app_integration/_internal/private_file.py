@@ -24,9 +24,9 @@ def write_private(
     Two processes that write one path need a lock.
 
     Args:
-        path: its folder must exist. A symlink at *path* itself is replaced, not followed.
-        content: text is written as UTF-8.
-        owner: user and group id of the file; None for those of the process.
+        path: Its folder must exist. A symlink at *path* itself is replaced, not followed.
+        content: Text is written as UTF-8.
+        owner: User and group id of the file; None for those of the process.
 
     """
     data = content.encode() if isinstance(content, str) else content
@@ -39,10 +39,10 @@ def replace_file(
     """Replace the file at *path* atomically, and fsync it; see :func:`write_private`.
 
     Args:
-        path: its folder must exist. A symlink at *path* itself is replaced, not followed.
-        content: the whole content.
-        mode: permissions of the file, set before its content is written.
-        owner: user and group id of the file; None for those of the process.
+        path: Its folder must exist. A symlink at *path* itself is replaced, not followed.
+        content: The whole content.
+        mode: Permissions of the file, set before its content is written.
+        owner: User and group id of the file; None for those of the process.
 
     """
     temporary = path.with_name(f".{path.name}.new")
@@ -69,9 +69,9 @@ def lock(path: Path, *, folder: bool = False, wait: bool = True) -> Iterator[Non
     """Hold the exclusive ``flock`` of *path* during the block.
 
     Args:
-        path: a file, which is created if it does not exist, or a folder.
-        folder: whether *path* is a folder.
-        wait: whether to wait while another process holds the lock.
+        path: A file, which is created if it does not exist, or a folder.
+        folder: Whether *path* is a folder.
+        wait: Whether to wait while another process holds the lock.
 
     Raises:
         FileNotFoundError: If the folder does not exist.

@@ -48,9 +48,9 @@ def check_address(variable: str, address: str, environment: Environment) -> str:
     """Return *address* without trailing slashes.
 
     Args:
-        variable: the variable that holds the address, for errors.
+        variable: The variable that holds the address, for errors.
         address: ``http(s)://host:port``, or ``unix://`` with the path of a socket.
-        environment: outside dev, ``http`` is allowed to this machine only.
+        environment: Outside dev, ``http`` is allowed to this machine only.
 
     Raises:
         ConfigurationError: If it is not such a URL, contains credentials, or is ``http`` to another

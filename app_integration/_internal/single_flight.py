@@ -31,8 +31,8 @@ class SingleFlight(Generic[_T]):
         whether its work is already done.
 
         Args:
-            key: identifies the work.
-            call: does the work.
+            key: Identifies the work.
+            call: Does the work.
 
         """
         return self.join(key, call, lambda run: run()).result()
@@ -45,9 +45,9 @@ class SingleFlight(Generic[_T]):
         The future cannot be cancelled, because others may wait for it.
 
         Args:
-            key: identifies the work.
-            call: does the work.
-            spawn: starts the function it gets, which runs *call*, in this or another thread.
+            key: Identifies the work.
+            call: Does the work.
+            spawn: Starts the function it gets, which runs *call*, in this or another thread.
 
         """
         own: Future[_T] = Future()

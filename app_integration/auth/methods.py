@@ -44,10 +44,10 @@ class Token:
 
     Attributes:
         value: None for an agent's proxy, which adds its own token.
-        ttl: seconds from the moment of issue; 0 for a token that never expires, or an unknown TTL.
-        renewable: whether ``auth/token/renew-self`` extends it.
-        accessor: an id with which the token can be looked up and revoked; "" if it is unknown.
-        accessor_hmac: the HMAC of *accessor* that the server's audit log has; None if it is
+        ttl: Seconds from the moment of issue; 0 for a token that never expires, or an unknown TTL.
+        renewable: Whether ``auth/token/renew-self`` extends it.
+        accessor: An id with which the token can be looked up and revoked; "" if it is unknown.
+        accessor_hmac: The HMAC of *accessor* that the server's audit log has; None if it is
             unknown.
 
     """
@@ -173,8 +173,8 @@ class AuditedAuthMethod(AuthMethod):
     """A wrapper of another auth method that adds :attr:`Token.accessor_hmac` to its tokens.
 
     Attributes:
-        method: the other auth method.
-        device: the name of an audit device.
+        method: The other auth method.
+        device: The name of an audit device.
 
     """
 
@@ -217,9 +217,9 @@ def log_in(send: Send, mount: str, body: Mapping[str, Any]) -> Token:
     """Send the credential *body* to the auth method on *mount*, and return the token.
 
     Args:
-        send: sends the request.
-        mount: the path below ``auth/``.
-        body: the body of the request.
+        send: Sends the request.
+        mount: The path below ``auth/``.
+        body: The body of the request.
 
     Raises:
         StrongroomError: If the server rejects the credential or is unavailable.
@@ -233,8 +233,8 @@ def read_credential(path: Path, setting: str) -> Secret:
     """Return the content of *path* without surrounding whitespace.
 
     Args:
-        path: a file with one credential.
-        setting: the variable that names the file, for errors.
+        path: A file with one credential.
+        setting: The variable that names the file, for errors.
 
     Raises:
         ConfigurationError: If the file is missing, unreadable, empty or not UTF-8.

@@ -44,10 +44,10 @@ class WrappedAppRole(AuthMethod):
         """Read nothing yet.
 
         Args:
-            role: the AppRole whose secret-id endpoint must have created the wrapping token.
-            role_id_file: a file with the role-id.
-            wrapping_file: a file with the wrapping token; it is removed when it is used.
-            mount: the path below ``auth/``.
+            role: The AppRole whose secret-id endpoint must have created the wrapping token.
+            role_id_file: A file with the role-id.
+            wrapping_file: A file with the wrapping token; it is removed when it is used.
+            mount: The path below ``auth/``.
 
         """
         self._role = role

@@ -52,12 +52,12 @@ class Status:
     """Outcome of the last delivery, as it is written to ``<live>.status.json``.
 
     Attributes:
-        state: the outcome.
-        reason: why the staging file is not live, by field names; None if it is live.
-        when: time of this delivery, in ISO 8601, UTC.
-        since: time from which the same staging file has been live, or has not been; same format.
-        attempts: number of deliveries of the same staging file with the same result.
-        staged: the state of the staging file, as :func:`private_file.stamp` returns it; None if the
+        state: The outcome.
+        reason: Reason why the staging file is not live, by field names; None if it is live.
+        when: Time of this delivery, in ISO 8601, UTC.
+        since: Time from which the same staging file has been live, or has not been; same format.
+        attempts: Number of deliveries of the same staging file with the same result.
+        staged: The state of the staging file, as :func:`private_file.stamp` returns it; None if the
             file was missing.
 
     """
@@ -74,10 +74,10 @@ def deliver(staging: Path, live: Path, model: str, *, now: datetime) -> Status:
     """Validate *staging* and copy its bytes to *live*; return and write the status.
 
     Args:
-        staging: the file that the agent rendered.
-        live: the file that the application reads. Its folder is created if it is missing.
+        staging: The file that the agent rendered.
+        live: The file that the application reads. Its folder is created if it is missing.
         model: ``package.module:Class`` of the config model.
-        now: the time of the delivery, in UTC.
+        now: The time of the delivery, in UTC.
 
     Raises:
         OSError: If the status beside *live* cannot be written.

@@ -43,8 +43,8 @@ def load_config(model: type[M], path: Path | None = None) -> M:
     """Return the delivered config, validated by *model*.
 
     Args:
-        model: a pydantic model class.
-        path: the file; None for the one that ``STRONGROOM_CONFIG`` names.
+        model: A pydantic model class.
+        path: The file; None for the one that ``STRONGROOM_CONFIG`` names.
 
     Raises:
         ConfigRejected: If the file is missing, accessible to others, too big, truncated or invalid;
@@ -60,9 +60,9 @@ def validate(model: type[M], data: bytes, path: Path) -> M:
     """Return *data* as an instance of *model*.
 
     Args:
-        model: a pydantic model class.
-        data: the bytes of the file.
-        path: its suffix selects the format; errors name it.
+        model: A pydantic model class.
+        data: The bytes of the file.
+        path: Its suffix selects the format; errors name it.
 
     Raises:
         ConfigRejected: If *data* cannot be parsed, or is not valid for *model*.
@@ -86,7 +86,7 @@ class ConfigFile(Generic[M]):
     :attr:`rejected`, and the config stays as it was.
 
     Attributes:
-        rejected: why the newest file is not in effect; None if it is.
+        rejected: Reason why the newest file is not in effect; None if it is.
 
     """
 
@@ -100,9 +100,9 @@ class ConfigFile(Generic[M]):
         """Load the file. Raises the errors of :func:`load_config`.
 
         Args:
-            model: a pydantic model class.
-            path: the file; None for the one that ``STRONGROOM_CONFIG`` names.
-            clock: monotonic, in seconds.
+            model: A pydantic model class.
+            path: The file; None for the one that ``STRONGROOM_CONFIG`` names.
+            clock: Monotonic, in seconds.
 
         """
         self.path = _default_path() if path is None else path
@@ -176,9 +176,9 @@ def changed_fields(old: object, new: object, prefix: str = "") -> frozenset[str]
     The names contain no values. Keys of a dict are not named, because they come from the file.
 
     Args:
-        old: a model.
-        new: a model; if its class is another, the whole document counts as changed.
-        prefix: dotted name of the field that holds both; empty for the document.
+        old: A model.
+        new: A model; if its class is another, the whole document counts as changed.
+        prefix: Dotted name of the field that holds both; empty for the document.
 
     """
     fields = getattr(type(old), "model_fields", None)

@@ -48,10 +48,10 @@ class Verdict:
     """Result of validating a document.
 
     Attributes:
-        reason: why the document is invalid, by field names; None if it is valid.
-        final: whether the same document would get the same verdict again. That is not certain if
+        reason: Reason why the document is invalid, by field names; None if it is valid.
+        final: Whether the same document would get the same verdict again. That is not certain if
             time, memory or the import of the model was the reason.
-        output: lines that the model printed; those that hold a value of the document are withheld.
+        output: Lines that the model printed; those that hold a value of the document are withheld.
 
     """
 
@@ -65,9 +65,9 @@ def validate(model: str, data: bytes, path: Path, seconds: float | None = None) 
 
     Args:
         model: ``package.module:Class``, imported with the ``sys.path`` of this process.
-        data: the document.
-        path: its suffix selects the format; the verdict names it.
-        seconds: until the process is killed; None for :data:`SECONDS`.
+        data: The document.
+        path: Its suffix selects the format; the verdict names it.
+        seconds: Until the process is killed; None for :data:`SECONDS`.
 
     """
     seconds = SECONDS if seconds is None else seconds
@@ -178,9 +178,9 @@ def withhold_values(lines: Sequence[str], path: Path, data: bytes) -> tuple[str,
     """Return *lines* with those replaced that hold a value of the document *data*.
 
     Args:
-        lines: output of the model.
-        path: its suffix selects the format of *data*.
-        data: the document. If it cannot be parsed, every line is replaced.
+        lines: Output of the model.
+        path: Its suffix selects the format of *data*.
+        data: The document. If it cannot be parsed, every line is replaced.
 
     """
     if not lines:

@@ -35,9 +35,9 @@ class WatchedConfig(ConfigFile[M]):
         """Load the file and start to watch it. Raises the errors of :func:`watch_config`.
 
         Args:
-            model: a pydantic model class.
-            path: the file; None for the one that ``STRONGROOM_CONFIG`` names.
-            on_change: see :meth:`ConfigFile.on_change`.
+            model: A pydantic model class.
+            path: The file; None for the one that ``STRONGROOM_CONFIG`` names.
+            on_change: See :meth:`ConfigFile.on_change`.
 
         """
         super().__init__(model, path)
@@ -88,9 +88,9 @@ def watch_config(
     """Load the delivered config and reload it each time its file is replaced.
 
     Args:
-        model: a pydantic model class.
-        path: the file; None for the one that ``STRONGROOM_CONFIG`` names.
-        on_change: called in the watching thread with the dotted names of the fields that changed,
+        model: A pydantic model class.
+        path: The file; None for the one that ``STRONGROOM_CONFIG`` names.
+        on_change: Called in the watching thread with the dotted names of the fields that changed,
             once they are in effect.
 
     Returns:

@@ -30,8 +30,8 @@ class AccessRecorder:
         """Record an access that released no value.
 
         Args:
-            name: the secret.
-            outcome: the reason, such as ``not-found`` or the class of an error.
+            name: The secret.
+            outcome: The reason, such as ``not-found`` or the class of an error.
 
         Raises:
             AuditFailed: If the record cannot be written.
@@ -43,9 +43,9 @@ class AccessRecorder:
         """Record that the value of *entry* is about to be released.
 
         Args:
-            key: the key of *entry*.
-            entry: the entry to release.
-            outcome: how it was served: ``hit``, ``miss`` or ``stale``.
+            key: The key of *entry*.
+            entry: The entry to release.
+            outcome: How it was served: ``hit``, ``miss`` or ``stale``.
 
         Raises:
             AuditFailed: If the record cannot be written.

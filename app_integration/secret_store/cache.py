@@ -23,10 +23,10 @@ class NegativeEntry:
     """Remembered error of a key that has no value or is denied.
 
     Attributes:
-        error: the error that the source raised.
-        since: when the key was found without a value, on the store's clock.
-        until: when the key is requested again.
-        ticket: order of the request, see :class:`Entry`; 0 if it is not known.
+        error: The error that the source raised.
+        since: Time when the key was found without a value, on the store's clock.
+        until: Time when the key is requested again.
+        ticket: Order of the request, see :class:`Entry`; 0 if it is not known.
 
     """
 
@@ -40,8 +40,8 @@ class SecretCache:
     """Bounded cache of entries and negative entries. Thread-safe.
 
     Attributes:
-        entries: the cached entries. Read them freely; change them through the methods only.
-        inherited: the entries that a forked child has from its parent and has not adopted yet.
+        entries: The cached entries. Read them freely; change them through the methods only.
+        inherited: The entries that a forked child has from its parent and has not adopted yet.
 
     """
 
@@ -121,9 +121,9 @@ class SecretCache:
         """Mark *entry* as to be refreshed after a backoff, because the server was unavailable.
 
         Args:
-            key: the key of *entry*.
-            entry: the entry whose refresh failed.
-            now: the time of the failure, on the store's clock.
+            key: The key of *entry*.
+            entry: The entry whose refresh failed.
+            now: The time of the failure, on the store's clock.
 
         Returns:
             The marked copy. It replaces *entry* in the cache unless another has done so meanwhile.
@@ -162,11 +162,11 @@ class SecretCache:
         The oldest negative entries are removed once there are more than the limit.
 
         Args:
-            key: the key that has no value or is denied.
-            error: the error that the source raised for it.
-            now: the current time, on the store's clock.
-            ttl: seconds for which the negative entry answers.
-            ticket: order of the request, see :class:`Entry`; 0 if it is not known.
+            key: The key that has no value or is denied.
+            error: The error that the source raised for it.
+            now: The current time, on the store's clock.
+            ttl: Seconds for which the negative entry answers.
+            ticket: Order of the request, see :class:`Entry`; 0 if it is not known.
 
         """
         with self._lock:

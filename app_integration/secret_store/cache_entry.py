@@ -46,9 +46,9 @@ class Hit:
     """Prepared access record and counter of an entry's cache hits, reused for each hit.
 
     Attributes:
-        record: writes the access record.
-        count: increments the counter.
-        recorder: the metrics recorder that *count* belongs to.
+        record: Writes the access record.
+        count: Increments the counter.
+        recorder: The metrics recorder that *count* belongs to.
 
     """
 
@@ -62,21 +62,21 @@ class Entry:
     """One cached value. Times are in seconds on the store's clock.
 
     Attributes:
-        fetched: the value and its provenance.
-        fetched_at: when it was requested.
-        fresh_until: until when it is served without another request.
-        refresh_at: when it is refreshed in the background, before it becomes stale.
-        expires_at: when it is no longer served, not even stale.
-        is_fallback: whether a later source answered, because an earlier one was unavailable, had no
+        fetched: The value and its provenance.
+        fetched_at: Time when it was requested.
+        fresh_until: Time until which it is served without another request.
+        refresh_at: Time when it is refreshed in the background, before it becomes stale.
+        expires_at: Time when it is no longer served, not even stale.
+        is_fallback: Whether a later source answered, because an earlier one was unavailable, had no
             value or denied the name.
-        ticket: order of the request, counted up. It decides which of two results is newer, because
+        ticket: Order of the request, counted up. It decides which of two results is newer, because
             the clock may be set back.
-        unavailable_since: when a request last found the server unavailable. For
+        unavailable_since: Time when a request last found the server unavailable. For
             :data:`OUTAGE_BACKOFF` from then on only a forced refresh sends another one.
-        stale_logged: whether its staleness was logged.
-        usage: how it was used since it was fetched: :data:`UNUSED`, :data:`REQUESTED` or
+        stale_logged: Whether its staleness was logged.
+        usage: How it was used since it was fetched: :data:`UNUSED`, :data:`REQUESTED` or
             :data:`READ`.
-        hit: record and counter of its hits; None before the first hit.
+        hit: Record and counter of its hits; None before the first hit.
 
     """
 
@@ -105,14 +105,14 @@ def build_entry(
     """Return a new entry for *fetched*.
 
     Args:
-        fetched: the response of the source.
-        now: when it was requested. A TTL that the source reports may count from then, so the time
+        fetched: The response of the source.
+        now: Time when it was requested. A reported TTL may count from the request, so the time
             of the response would be too late.
-        ttl: seconds for which the secret is fresh, by its settings.
-        limits: bounds how long a stale value is served.
-        jitter: random number from 0 to 1; it places the refresh between half of the TTL and its
+        ttl: Seconds for which the secret is fresh, by its settings.
+        limits: Bounds how long a stale value is served.
+        jitter: Random number from 0 to 1; it places the refresh between half of the TTL and its
             end.
-        is_fallback: whether a later source answered, see :class:`Entry`.
+        is_fallback: Whether a later source answered, see :class:`Entry`.
 
     """
     expires_in = math.inf if fetched.expires_in is None else fetched.expires_in
@@ -174,9 +174,9 @@ def keys_to_refresh(
     An entry that no caller reads and no callback watches is not refreshed, so that it expires.
 
     Args:
-        entries: the cached entries.
-        now: the current time.
-        watched: names that have a callback on changes.
+        entries: The cached entries.
+        now: The current time.
+        watched: Names that have a callback on changes.
 
     """
     return [
@@ -192,9 +192,9 @@ def next_refresh(
     """Return the seconds until the next refresh; infinite if there is nothing to refresh.
 
     Args:
-        entries: the cached entries: each is refreshed, and purged when it expires.
-        now: the current time.
-        retry_at: the time of the next attempt to fetch what is not cached.
+        entries: The cached entries: each is refreshed, and purged when it expires.
+        now: The current time.
+        retry_at: The time of the next attempt to fetch what is not cached.
 
     """
     times = [e.refresh_at if e.refresh_at > now else e.expires_at for _, e in entries]
@@ -225,10 +225,10 @@ def previous_version(fetched: FetchedSecret, grace: float | None, now: float) ->
     value.
 
     Args:
-        fetched: the current version.
-        grace: seconds after the current version was written for which the previous one is still
+        fetched: The current version.
+        grace: Seconds after the current version was written for which the previous one is still
             accepted; None for no limit.
-        now: seconds since 1970.
+        now: Seconds since 1970.
 
     """
     if fetched.expires_in is not None or fetched.version is None:
@@ -243,12 +243,12 @@ class SecretInfo:
     """Metadata of a cached secret, without its value.
 
     Attributes:
-        name: the name of the secret.
-        source: the source that answered: ``vault``, ``rendered``, ``environment`` or ``dotenv``.
+        name: The name of the secret.
+        source: The source that answered: ``vault``, ``rendered``, ``environment`` or ``dotenv``.
         version: KV version; None if the source has no versions.
-        age: seconds since it was requested.
-        stale: whether its TTL is over; it is served only while the server is unavailable.
-        next_refresh: seconds until it is refreshed in the background, if it is in use.
+        age: Seconds since it was requested.
+        stale: Whether its TTL is over; it is served only while the server is unavailable.
+        next_refresh: Seconds until it is refreshed in the background, if it is in use.
 
     """
 

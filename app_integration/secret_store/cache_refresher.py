@@ -21,7 +21,7 @@ class CacheRefresher:
     """A background thread that refreshes the entries of a cache, and fetches watched names.
 
     Attributes:
-        worker: the thread; it starts when it is first woken.
+        worker: The thread; it starts when it is first woken.
 
     """
 
@@ -37,10 +37,10 @@ class CacheRefresher:
         """Start no thread yet.
 
         Args:
-            cache: its entries are refreshed while they are in use.
-            watchers: their names are always in use, and fetched if they are not cached.
-            refresh: fetches a key and caches it; returns False if the server is unavailable.
-            clock: returns monotonic seconds.
+            cache: Its entries are refreshed while they are in use.
+            watchers: Their names are always in use, and fetched if they are not cached.
+            refresh: Fetches a key and caches it; returns False if the server is unavailable.
+            clock: Returns monotonic seconds.
             background: False for no thread: a test calls :meth:`refresh_due` itself.
 
         """

@@ -21,10 +21,10 @@ def convert(value: Secret, kind: type[Any], name: str) -> Any:
     Each call returns a new object, so that changing it does not change the cached value.
 
     Args:
-        value: the text of the secret.
-        kind: int, float, bool, dict, list or a pydantic model. ``dict``, ``list`` and models are
-            read as JSON.
-        name: the name of the secret, for errors.
+        value: The text of the secret.
+        kind: The type int, float, bool, dict, list or a pydantic model. ``dict``, ``list`` and
+            models are read as JSON.
+        name: The name of the secret, for errors.
 
     Raises:
         WrongType: If the text is not of *kind*. The message contains neither the text nor the

@@ -29,9 +29,9 @@ def read_declaration(path: Path, scope: Scope) -> frozenset[str]:
     """Return the names of the secrets that *path* declares for *scope*.
 
     Args:
-        path: a folder with ``services/<service>.yaml``, such a file, or a text file with one name
+        path: A folder with ``services/<service>.yaml``, such a file, or a text file with one name
             per line, in which ``#`` begins a comment.
-        scope: the service and the environment.
+        scope: The service and the environment.
 
     Raises:
         ConfigurationError: If *path* cannot be read, or is none of the three.

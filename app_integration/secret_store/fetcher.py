@@ -57,12 +57,12 @@ class FetcherConfig:
     """Configuration of a fetcher; see the parameters of ``SecretStore``.
 
     Attributes:
-        limits: limits of the cache and of requests.
-        clock: returns monotonic seconds.
-        jitter: returns a random number from 0 to 1, which spreads refreshes.
-        registry: the registry that each value is added to, for redaction.
-        background: see :class:`CacheRefresher`.
-        ttls: name → seconds, in place of ``cache_ttl``.
+        limits: Limits of the cache and of requests.
+        clock: Returns monotonic seconds.
+        jitter: Returns a random number from 0 to 1, which spreads refreshes.
+        registry: The registry that each value is added to, for redaction.
+        background: See :class:`CacheRefresher`.
+        ttls: Name → seconds, in place of ``cache_ttl``.
 
     """
 
@@ -79,8 +79,8 @@ class FetchResult:
     """Result of one fetch.
 
     Attributes:
-        entry: the entry to serve.
-        server_unavailable: whether it is served because a request for any key would fail now.
+        entry: The entry to serve.
+        server_unavailable: Whether it is served because a request for any key would fail now.
 
     """
 
@@ -92,9 +92,9 @@ class Fetcher:
     """Cached access to one chain of sources, refreshed in the background. Thread-safe.
 
     Attributes:
-        cache: entries and negative entries.
-        watchers: the callbacks on changes.
-        refresher: refreshes the entries in the background.
+        cache: Entries and negative entries.
+        watchers: The callbacks on changes.
+        refresher: Refreshes the entries in the background.
 
     """
 
@@ -173,9 +173,9 @@ class Fetcher:
         """Return the future of a fetch of *key*, which concurrent callers share.
 
         Args:
-            key: the key to fetch.
-            force: whether to send a request although the cached value is fresh.
-            spawn: runs the fetch, in this thread or in another.
+            key: The key to fetch.
+            force: Whether to send a request although the cached value is fresh.
+            spawn: Runs the fetch, in this thread or in another.
 
         """
         run = partial(self._run_fetch, key, force=force)

@@ -21,10 +21,10 @@ class Releaser:
         """Record the access, and return the value of *entry*.
 
         Args:
-            key: the key of *entry*.
-            entry: the entry to release.
-            outcome: how it was served: ``hit``, ``miss`` or ``stale``.
-            as_type: the type to convert to; None for a :class:`Secret`.
+            key: The key of *entry*.
+            entry: The entry to release.
+            outcome: How it was served: ``hit``, ``miss`` or ``stale``.
+            as_type: The type to convert to; None for a :class:`Secret`.
 
         Raises:
             WrongType: If the value is not of *as_type*.
@@ -48,9 +48,9 @@ class Releaser:
         """Record the failed access, and return *default* if there is no value; otherwise raise.
 
         Args:
-            key: the requested key.
-            error: the error of the fetch.
-            default: returned if *error* is a :class:`SecretNotFound`; REQUIRED for no default.
+            key: The requested key.
+            error: The error of the fetch.
+            default: Returned if *error* is a :class:`SecretNotFound`; REQUIRED for no default.
 
         Raises:
             StrongroomError: If *default* does not apply. It is *error*.

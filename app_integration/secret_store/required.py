@@ -15,10 +15,10 @@ def check_required(
     """Check that all secrets in *wanted* can be read.
 
     Args:
-        wanted: their names.
-        get: gets one secret. Its errors are raised at once, except those of a secret without a
+        wanted: Their names.
+        get: Gets one secret. Its errors are raised at once, except those of a secret without a
             value or denied.
-        scope: the service and the environment, for policy rules; None leaves the rules out.
+        scope: The service and the environment, for policy rules; None leaves the rules out.
 
     Raises:
         SecretsMissing: If some have no value or are denied. It lists each of them.
@@ -42,9 +42,9 @@ def _missing_secrets_error(
     """Return one error with a line for each secret that cannot be read.
 
     Args:
-        missing: names without a value.
-        denied: names that are denied or absent. Their lines give the policy rule that grants them.
-        scope: the service and the environment, for the rule; None leaves the rule out.
+        missing: Names without a value.
+        denied: Names that are denied or absent. Their lines give the policy rule that grants them.
+        scope: The service and the environment, for the rule; None leaves the rule out.
 
     """
     lines = [f"{name}: has no value; write one" for name in missing]

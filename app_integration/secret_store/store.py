@@ -61,17 +61,17 @@ class SecretStore:
         """Create the store. :class:`~app_integration.client.Client` calls this.
 
         Args:
-            sources: the sources, in the order in which they are requested.
-            audit: the audit log, written before each release.
-            scope: the service and environment, for the policy rules in errors.
-            declared: the only names that may be requested; None for any.
-            development: whether a later source may answer for a name that the server denies.
-            limits: limits of the cache and of requests.
-            ttls: name → seconds for which the secret is fresh, in place of ``cache_ttl``.
-            registry: the registry that each value is added to, for redaction.
-            clock: returns monotonic seconds.
-            wall_clock: returns seconds since 1970, for the age of a version.
-            jitter: returns a random number from 0 to 1, which spreads refreshes.
+            sources: The sources, in the order in which they are requested.
+            audit: The audit log, written before each release.
+            scope: The service and environment, for the policy rules in errors.
+            declared: The only names that may be requested; None for any.
+            development: Whether a later source may answer for a name that the server denies.
+            limits: Limits of the cache and of requests.
+            ttls: Name → seconds for which the secret is fresh, in place of ``cache_ttl``.
+            registry: The registry that each value is added to, for redaction.
+            clock: Returns monotonic seconds.
+            wall_clock: Returns seconds since 1970, for the age of a version.
+            jitter: Returns a random number from 0 to 1, which spreads refreshes.
 
         """
         self.limits = limits or Limits()
@@ -114,14 +114,14 @@ class SecretStore:
         """Return the secret *name*, or *default* if no source has a value for it.
 
         Args:
-            name: see :func:`app_integration.names.check_secret_name`.
-            force_refresh: whether to send a request although a value is cached and fresh, or there
+            name: See :func:`app_integration.names.check_secret_name`.
+            force_refresh: Whether to send a request although a value is cached and fresh, or there
                 is a negative entry.
-            default: returned as it is if *name* has no value. It is not returned if the name is
+            default: Returned as it is if *name* has no value. It is not returned if the name is
                 denied or the server is unavailable.
-            version: a past version; None for the current one.
-            field: the key inside the entry; None for the one that holds the value.
-            as_type: see :func:`.conversion.convert`; None for a :class:`Secret`.
+            version: A past version; None for the current one.
+            field: The key inside the entry; None for the one that holds the value.
+            as_type: See :func:`.conversion.convert`; None for a :class:`Secret`.
 
         Raises:
             InvalidName: If the name is invalid. No request is sent.
@@ -254,8 +254,8 @@ class SecretStore:
         The previous one is for tokens, sessions and the like that were issued under it.
 
         Args:
-            name: see :meth:`get`.
-            grace: seconds after the current version was written for which the previous one is still
+            name: See :meth:`get`.
+            grace: Seconds after the current version was written for which the previous one is still
                 returned; None for no limit.
 
         Returns:

@@ -65,9 +65,9 @@ class ChangeWatchers:
         """Register *notify* for the changes of *name*.
 
         Args:
-            name: the secret to watch.
-            notify: called with each response whose value differs from the last one.
-            known: the current response; None to take the first that arrives as known.
+            name: The secret to watch.
+            notify: Called with each response whose value differs from the last one.
+            known: The current response; None to take the first that arrives as known.
 
         """
         watch = Watch(name, notify, self)

@@ -18,7 +18,7 @@ class Call:
     """Parameters of one request.
 
     Attributes:
-        wrap_ttl: seconds; requests a response-wrapped answer. None for a plain one.
+        wrap_ttl: Seconds; requests a response-wrapped answer. None for a plain one.
 
     """
 

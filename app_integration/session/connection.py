@@ -21,8 +21,8 @@ class Connection:
         """Open nothing yet.
 
         Args:
-            connect: opens what requests are sent through.
-            clock: monotonic, in seconds.
+            connect: Opens what requests are sent through.
+            clock: Monotonic, in seconds.
 
         """
         self._connect = connect
@@ -55,12 +55,12 @@ class Connection:
         """Send one request and return the decoded response. See :meth:`.http.Transport.send`.
 
         Args:
-            deadline: on the clock.
+            deadline: Deadline on the clock.
             method: GET, POST, LIST or DELETE.
             path: API path without the leading ``/v1/``.
-            body: sent as JSON; None sends no body.
-            token: the Vault token; None sends no token.
-            wrap_ttl: seconds; requests a wrapped response. None for a plain one.
+            body: Sent as JSON; None sends no body.
+            token: The Vault token; None sends no token.
+            wrap_ttl: Seconds; requests a wrapped response. None for a plain one.
 
         """
         sender = self._sender or self.open()
@@ -102,12 +102,12 @@ def connect_http(
     """Return what sends requests over HTTP to *addresses*, with failover if there are several.
 
     Args:
-        addresses: of one server or cluster.
-        cacert: a PEM file of the trusted authorities; None for certifi's bundle.
+        addresses: Addresses of one server or cluster.
+        cacert: A PEM file of the trusted authorities; None for certifi's bundle.
         certificate: PEM files of the client's certificate and of its key.
-        namespace: the Vault namespace; empty for the root namespace.
-        connect_timeout: seconds for one attempt to connect.
-        wrap_sender: wraps the result; None leaves it as it is.
+        namespace: The Vault namespace; empty for the root namespace.
+        connect_timeout: Seconds for one attempt to connect.
+        wrap_sender: Wraps the result; None leaves it as it is.
 
     Raises:
         ConfigurationError: If a certificate cannot be read.

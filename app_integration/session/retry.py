@@ -33,8 +33,8 @@ class Retry:
 
         Args:
             limits: ``retry_window``, ``retry_base`` and ``retry_max`` are used.
-            clock: monotonic, in seconds.
-            sleep: sleeps for the given seconds.
+            clock: Monotonic, in seconds.
+            sleep: Sleeps for the given seconds.
 
         """
         self._limits = limits
@@ -51,8 +51,8 @@ class Retry:
         deadline or the retry window, the error is raised at once.
 
         Args:
-            send: makes one attempt, which observes the same deadline by itself.
-            deadline: on the clock.
+            send: Makes one attempt, which observes the same deadline by itself.
+            deadline: Deadline on the clock.
 
         """
         end = min(deadline, self._clock() + self._limits.retry_window)

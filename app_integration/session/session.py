@@ -60,17 +60,17 @@ class Session:
 
         Args:
             address: ``http(s)://host:port``, or ``unix://`` with the path of a socket.
-            auth_method: logs in.
-            extra_addresses: more addresses of the same cluster.
-            cacert: a PEM file of the trusted authorities; None for certifi's bundle.
+            auth_method: Logs in.
+            extra_addresses: More addresses of the same cluster.
+            cacert: A PEM file of the trusted authorities; None for certifi's bundle.
             certificate: PEM files of the client's certificate and of its key.
-            namespace: the Vault namespace; empty for the root namespace.
-            limits: of time; the defaults if None.
-            clock: monotonic, in seconds.
-            sleep: sleeps for the given seconds.
-            connect: opens what requests are sent through: once in each process, and once for each
+            namespace: The Vault namespace; empty for the root namespace.
+            limits: Time limits; the defaults if None.
+            clock: Monotonic, in seconds.
+            sleep: Sleeps for the given seconds.
+            connect: Opens what requests are sent through: once in each process, and once for each
                 login. None for HTTP.
-            wrap_sender: wraps the sender for HTTP; it has no effect together with *connect*.
+            wrap_sender: Wraps the sender for HTTP; it has no effect together with *connect*.
 
         Raises:
             ConfigurationError: If a certificate cannot be read.
@@ -146,8 +146,8 @@ class Session:
 
         Args:
             path: API path without the leading ``/v1/``.
-            body: sent as JSON.
-            wrap_ttl: seconds; requests a wrapped response, which can be unwrapped for so long.
+            body: Sent as JSON.
+            wrap_ttl: Seconds; requests a wrapped response, which can be unwrapped for so long.
             retry: False to disable retries after an error of the server, as for every wrapped
                 request. After a 403 for an expired token the request is sent again, because the
                 server did not carry it out.

@@ -42,13 +42,13 @@ class TokenManager:
         """Send nothing yet.
 
         Args:
-            auth_method: logs in.
-            addresses: the addresses of the server, for errors.
-            connect: opens a connection for one login. The connection is used until the given
+            auth_method: Logs in.
+            addresses: The addresses of the server, for errors.
+            connect: Opens a connection for one login. The connection is used until the given
                 deadline, and closed when the context ends.
             limits: ``login_retry_base`` and ``login_retry_max`` are used.
-            clock: monotonic, in seconds.
-            jitter: returns a number from 0.0 to 1.0.
+            clock: Monotonic, in seconds.
+            jitter: Returns a number from 0.0 to 1.0.
 
         """
         self.auth_method = auth_method
@@ -93,9 +93,9 @@ class TokenManager:
         """Return a token that replaces *stale*. Concurrent callers share one login.
 
         Args:
-            stale: the token to replace. If another thread has already replaced it, its successor is
+            stale: The token to replace. If another thread has already replaced it, its successor is
                 returned without a login. None before the first login.
-            deadline: on the clock.
+            deadline: Deadline on the clock.
 
         Raises:
             AuthenticationFailed: If the login is rejected, if it was rejected so recently that the

@@ -43,9 +43,9 @@ class TokenRenewer:
         """Start no thread yet.
 
         Args:
-            tokens: manages the token to renew.
-            send_until: returns a function that sends requests until a deadline.
-            deadline: returns the deadline of a request that starts now.
+            tokens: Manages the token to renew.
+            send_until: Returns a function that sends requests until a deadline.
+            deadline: Returns the deadline of a request that starts now.
             limits: ``renew_at`` is used, the share of the TTL after which the token is renewed.
 
         """

@@ -14,13 +14,13 @@ class FetchedSecret:
     """A value that a source returned.
 
     Attributes:
-        value: the secret.
-        source: the kind of source: ``vault``, ``rendered``, ``environment`` or ``dotenv``.
+        value: The secret.
+        source: The kind of source: ``vault``, ``rendered``, ``environment`` or ``dotenv``.
         version: KV version; None if the source has no versions.
-        request_id: the server's id of the request, which its audit log repeats.
-        expires_in: seconds until the server changes the value by itself; it is never served after
+        request_id: The server's id of the request, which its audit log repeats.
+        expires_in: Seconds until the server changes the value by itself; it is never served after
             that. None for a value that stays until it is written again.
-        created_at: time when this version was written, in seconds since 1970 on the source's clock.
+        created_at: Time when this version was written, in seconds since 1970 on the source's clock.
 
     """
 
@@ -48,9 +48,9 @@ class Source(Protocol):
         """Return the value of *name*.
 
         Args:
-            name: a secret name that has been checked by :func:`.names.check_secret_name`.
-            version: a KV version; None for the current one.
-            field: a key of the entry; None for the key ``value``.
+            name: A secret name that has been checked by :func:`.names.check_secret_name`.
+            version: A KV version; None for the current one.
+            field: A key of the entry; None for the key ``value``.
 
         Raises:
             SecretNotFound: If this source does not hold the name, or not this version or field of
@@ -66,9 +66,9 @@ def reject_version_and_field(where: str, version: int | None, field: str | None)
     """Raise an error if a version or a field is requested of a source that has neither.
 
     Args:
-        where: the source, for the error.
-        version: the requested version.
-        field: the requested field.
+        where: The source, for the error.
+        version: The requested version.
+        field: The requested field.
 
     Raises:
         SecretNotFound: If *version* or *field* is not None.

@@ -28,9 +28,9 @@ def fill_template(template: str, username: str, password: str) -> Secret:
     """Return *template* with *username* and *password* filled in, percent-encoded.
 
     Args:
-        template: a URL with :data:`USERNAME` and :data:`PASSWORD`.
-        username: the user of the static role.
-        password: its password.
+        template: A URL with :data:`USERNAME` and :data:`PASSWORD`.
+        username: The user of the static role.
+        password: Its password.
 
     """
     # quote() encodes braces, so that a username cannot contain the placeholder of the password.
@@ -42,9 +42,9 @@ def fetch(session: Session, role: str, entry: KvVersion) -> FetchedSecret | None
     """Return the secret that an adopted *entry* stands for; sends one request.
 
     Args:
-        session: reads the credentials.
-        role: the static database role.
-        entry: a KV version with a template.
+        session: Reads the credentials.
+        role: The static database role.
+        entry: A KV version with a template.
 
     Returns:
         The composed secret. None if the role does not exist yet and *entry* still has its old

@@ -31,10 +31,10 @@ class Chain:
         """Return the value, and the error because of which it is only a fallback.
 
         Args:
-            name: the secret.
-            version: a KV version; None for the current one.
-            field: a key of the entry; None for the key ``value``.
-            is_cache_usable: returns whether the cache can answer after the given error, so that no
+            name: The secret.
+            version: A KV version; None for the current one.
+            field: A key of the entry; None for the key ``value``.
+            is_cache_usable: Returns whether the cache can answer after the given error, so that no
                 further source is tried.
 
         Returns:

@@ -27,8 +27,8 @@ class DotenvSource:
         """Read nothing yet.
 
         Args:
-            path: the ``.env`` file; it need not exist.
-            variables: the environment; None for ``os.environ``.
+            path: The ``.env`` file; it need not exist.
+            variables: The environment; None for ``os.environ``.
 
         """
         self._path = path
@@ -40,9 +40,9 @@ class DotenvSource:
         """Return the value of *name*; read the file each time, so that edits take effect at once.
 
         Args:
-            name: the secret.
-            version: must be None, because there are no versions.
-            field: must be None, because there are no fields.
+            name: The secret.
+            version: Must be None, because there are no versions.
+            field: Must be None, because there are no fields.
 
         Raises:
             SecretNotFound: If no variable is set for *name*, or a version or field is requested.

@@ -18,8 +18,8 @@ def build_sources(settings: Settings, get_session: Callable[[], Session]) -> lis
     """Return the sources that *settings* list, in that order. No request is sent.
 
     Args:
-        settings: of the application.
-        get_session: returns the session; called only for a source that needs one.
+        settings: Settings of the application.
+        get_session: Returns the session; called only for a source that needs one.
 
     Raises:
         ConfigurationError: If a setting that a source needs is missing.

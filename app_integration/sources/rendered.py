@@ -28,7 +28,7 @@ class RenderedSource:
         """Read nothing yet.
 
         Args:
-            path: the delivered file; the first :meth:`fetch` reads it.
+            path: The delivered file; the first :meth:`fetch` reads it.
 
         """
         self._path = path
@@ -40,9 +40,9 @@ class RenderedSource:
         """Return the value of *name*; sends no request.
 
         Args:
-            name: the secret.
-            version: must be None, because there are no versions.
-            field: must be None, because there are no fields.
+            name: The secret.
+            version: Must be None, because there are no versions.
+            field: Must be None, because there are no fields.
 
         Raises:
             ConfigRejected: If no valid file has been delivered yet.

@@ -31,9 +31,9 @@ class VaultSource:
         """Return the value of *name*; sends one request, or two for an adopted secret.
 
         Args:
-            name: the secret.
-            version: a KV version; None for the current one.
-            field: a key of the entry; None for the key ``value``.
+            name: The secret.
+            version: A KV version; None for the current one.
+            field: A key of the entry; None for the key ``value``.
 
         Raises:
             SecretDeleted: If the version was deleted or destroyed.

@@ -31,9 +31,9 @@ class Application:
     """An application under test; the process's default client belongs to it during the test.
 
     Attributes:
-        scope: the service and its environment.
-        operator: a session whose policy grants everything.
-        client: the client that ``get_secret`` and the other public functions use.
+        scope: The service and its environment.
+        operator: A session whose policy grants everything.
+        client: The client that ``get_secret`` and the other public functions use.
 
     """
 
@@ -91,9 +91,9 @@ class MemoryApplication(Application):
         """Inject *fault* into requests during the block. See :meth:`MemoryVault.fault`.
 
         Args:
-            fault: the kind of failure.
-            path: prefix of the API path, without ``/v1/``.
-            times: number of requests that fail; None for all.
+            fault: The kind of failure.
+            path: Prefix of the API path, without ``/v1/``.
+            times: Number of requests that fail; None for all.
 
         """
         return self.server.fault(fault, path, times=times)
@@ -108,9 +108,9 @@ class MemoryApplication(Application):
         """Declare a database role. Its users are made up, and no database knows them.
 
         Args:
-            name: see ``database_engine``; None for the default role.
-            ttl: seconds until a lease expires.
-            max_ttl: seconds until it expires in spite of renewals.
+            name: See ``database_engine``; None for the default role.
+            ttl: Seconds until a lease expires.
+            max_ttl: Seconds until it expires in spite of renewals.
 
         """
         self.server.leases.roles[self.scope.database_role(name)] = DatabaseRole(ttl, max_ttl)
@@ -121,8 +121,8 @@ def in_memory(service: str, folder: Path) -> Iterator[MemoryApplication]:
     """Yield the application *service* on a new server in memory.
 
     Args:
-        service: the name of the service.
-        folder: an existing folder for the files of the application.
+        service: The name of the service.
+        folder: An existing folder for the files of the application.
 
     """
     scope = Scope(service, ENVIRONMENT)
@@ -152,9 +152,9 @@ def application_on_server(address: str, root_token: str, folder: Path) -> Iterat
     """Yield a new application with a unique service name on a real server.
 
     Args:
-        address: of the server.
-        root_token: creates the policy, the AppRole and the Transit key.
-        folder: an existing folder for the files of the application.
+        address: Address of the server.
+        root_token: Creates the policy, the AppRole and the Transit key.
+        folder: An existing folder for the files of the application.
 
     """
     scope = Scope(f"test-{secrets.token_hex(6)}", ENVIRONMENT)
@@ -188,9 +188,9 @@ def approle_files(folder: Path, role_id: str, secret_id: str) -> AppRole:
     """Write role-id and secret-id into *folder*; return the auth method that reads them.
 
     Args:
-        folder: an existing folder.
-        role_id: the content of ``role-id``.
-        secret_id: the content of ``secret-id``.
+        folder: An existing folder.
+        role_id: The content of ``role-id``.
+        secret_id: The content of ``secret-id``.
 
     """
     files = [folder / name for name in FILES]

@@ -21,10 +21,10 @@ class Role:
     """An AppRole; by default its tokens are periodic, like those of declared roles.
 
     Attributes:
-        ttl: seconds until its tokens expire, unless they are renewed.
-        max_ttl: seconds until they expire in spite of renewals.
-        uses: number of logins with a new secret-id; 0 for no limit.
-        secret_ids: secret-id → number of logins that are left; 0 for no limit.
+        ttl: Seconds until its tokens expire, unless they are renewed.
+        max_ttl: Seconds until they expire in spite of renewals.
+        uses: Number of logins with a new secret-id; 0 for no limit.
+        secret_ids: Secret-id → number of logins that are left; 0 for no limit.
 
     """
 

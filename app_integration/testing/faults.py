@@ -41,9 +41,9 @@ class Faults:
         """Let requests below *path* meet *fault* during the block.
 
         Args:
-            fault: the kind of failure.
-            path: prefix of the API path, without ``/v1/``.
-            times: number of requests that fail; None for all.
+            fault: The kind of failure.
+            path: Prefix of the API path, without ``/v1/``.
+            times: Number of requests that fail; None for all.
 
         """
         plan = _PlannedFault(fault, path, float("inf") if times is None else times)

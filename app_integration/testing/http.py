@@ -15,8 +15,8 @@ class Request:
     Attributes:
         method: GET, POST, LIST or DELETE.
         path: API path without ``/v1/``; an engine gets the part below its mount.
-        token: the Vault token, or None.
-        query: the parameters after ``?``.
+        token: The Vault token, or None.
+        query: The parameters after ``?``.
 
     """
 
@@ -35,8 +35,8 @@ class Request:
         Args:
             method: GET, POST, LIST or DELETE.
             path: API path without ``/v1/``, with an optional query.
-            token: the Vault token, or None.
-            body: the JSON object, or None.
+            token: The Vault token, or None.
+            body: The JSON object, or None.
 
         """
         plain, _, query = path.partition("?")

@@ -42,8 +42,8 @@ class Lease:
     """A lease, which is revoked with the token that requested it.
 
     Attributes:
-        expires: on the server's clock.
-        max_expires: on the same clock; no renewal extends the lease beyond it.
+        expires: Expiry on the server's clock.
+        max_expires: Latest expiry on the same clock; no renewal extends the lease beyond it.
 
     """
 
@@ -84,9 +84,9 @@ class Leases:
         """Declare the static role *name* and rotate its password.
 
         Args:
-            name: of the role. If it exists, it is returned unchanged.
-            username: the database user.
-            period: seconds between two rotations.
+            name: Name of the role. If it exists, it is returned unchanged.
+            username: The database user.
+            period: Seconds between two rotations.
 
         """
         role = StaticRole(username, period, self._clock(), secrets.token_urlsafe(20))

@@ -65,9 +65,9 @@ class MemoryVault:
     """A Vault server in memory. Thread-safe.
 
     Attributes:
-        clock: the time of the server, which stands still until :meth:`Clock.advance`.
-        seen: the requests that reached it, in order, like an audit log.
-        authorise: decides on each request with a valid token; by default all are allowed.
+        clock: The time of the server, which stands still until :meth:`Clock.advance`.
+        seen: The requests that reached it, in order, like an audit log.
+        authorise: Decides on each request with a valid token; by default all are allowed.
 
     """
 
@@ -80,9 +80,9 @@ class MemoryVault:
         """Start with empty mounts.
 
         Args:
-            authorise: takes policies, a capability and a path; returns whether the request is
+            authorise: Takes policies, a capability and a path; returns whether the request is
                 allowed. None allows all.
-            random: returns the given number of unpredictable bytes.
+            random: Returns the given number of unpredictable bytes.
 
         """
         self.clock = Clock()
@@ -104,9 +104,9 @@ class MemoryVault:
         """Let requests whose path starts with *path* meet *fault* during the block.
 
         Args:
-            fault: the kind of failure.
-            path: prefix of the API path, without ``/v1/``.
-            times: number of requests that fail; None for all.
+            fault: The kind of failure.
+            path: Prefix of the API path, without ``/v1/``.
+            times: Number of requests that fail; None for all.
 
         """
         return self._faults.inject(fault, path, times)
@@ -136,10 +136,10 @@ class MemoryVault:
         Args:
             method: GET, POST, LIST or DELETE.
             path: API path without the leading ``/v1/``.
-            timeout: seconds; :attr:`Fault.SLOW` advances the clock by them.
-            token: the Vault token, or None.
-            body: the JSON object, or None.
-            wrap_ttl: seconds; requests a response-wrapped answer.
+            timeout: Seconds; :attr:`Fault.SLOW` advances the clock by them.
+            token: The Vault token, or None.
+            body: The JSON object, or None.
+            wrap_ttl: Seconds; requests a response-wrapped answer.
 
         Raises:
             ServerError: If the response is an error other than 403, or a fault is injected.

@@ -36,9 +36,9 @@ def allows(scope: Scope, policies: tuple[str, ...], capability: str, path: str) 
     :data:`ROOT` grants everything, any other policy grants what *scope* needs.
 
     Args:
-        scope: the service and its environment.
-        policies: the policies of the token.
-        capability: such as ``read``.
+        scope: The service and its environment.
+        policies: The policies of the token.
+        capability: Such as ``read``.
         path: API path without ``/v1/``.
 
     """

@@ -25,11 +25,11 @@ class Token:
     """A token of the server.
 
     Attributes:
-        name: of the role that logged in.
-        ttl: seconds from issue or renewal.
-        expires: on the server's clock.
-        max_expires: on the same clock; no renewal extends the token beyond it. Infinity for a
-            periodic token.
+        name: Name of the role that logged in.
+        ttl: Seconds from issue or renewal.
+        expires: Expiry on the server's clock.
+        max_expires: Latest expiry on the same clock; no renewal extends the token beyond it.
+            Infinity for a periodic token.
 
     """
 
@@ -61,8 +61,8 @@ class TokenStore:
         """Start without tokens.
 
         Args:
-            clock: of the server.
-            on_revoke: called with each token that is revoked or has expired, to revoke its leases.
+            clock: Clock of the server.
+            on_revoke: Called with each token that is revoked or has expired, to revoke its leases.
 
         """
         self._clock = clock
@@ -81,11 +81,11 @@ class TokenStore:
         """Return a new token.
 
         Args:
-            name: of the role that logs in.
-            policies: that the token gets.
-            ttl: seconds until it expires, unless it is renewed.
-            max_ttl: seconds until it expires in spite of renewals.
-            renewable: whether it can be renewed.
+            name: Name of the role that logs in.
+            policies: Policies that the token gets.
+            ttl: Seconds until it expires, unless it is renewed.
+            max_ttl: Seconds until it expires in spite of renewals.
+            renewable: Whether it can be renewed.
 
         """
         now = self._clock()

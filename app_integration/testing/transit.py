@@ -66,7 +66,7 @@ class Transit:
         """Start without keys.
 
         Args:
-            random: returns the given number of unpredictable bytes.
+            random: Returns the given number of unpredictable bytes.
 
         """
         self._random = random

@@ -38,9 +38,9 @@ class Wrapping:
         """Store *response* and return the response with its wrapping token.
 
         Args:
-            response: the response to wrap.
-            path: of the request.
-            ttl: seconds in which it can be unwrapped.
+            response: The response to wrap.
+            path: Path of the request.
+            ttl: Seconds in which it can be unwrapped.
 
         """
         token, created = f"s.{secrets.token_urlsafe(18)}", self._clock.timestamp()

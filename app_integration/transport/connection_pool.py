@@ -127,9 +127,9 @@ def create_pool(address: str, context: Callable[[], ssl.SSLContext]) -> HTTPConn
     """Create a pool of connections to *address*.
 
     Args:
-        address: a URL with the scheme ``http``, ``https`` or ``unix`` (followed by the socket's
+        address: A URL with the scheme ``http``, ``https`` or ``unix`` (followed by the socket's
             path). What follows host and port is ignored.
-        context: returns the TLS context. It is called for ``https`` only.
+        context: Returns the TLS context. It is called for ``https`` only.
 
     """
     parts = urlsplit(address)

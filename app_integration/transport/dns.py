@@ -31,7 +31,7 @@ class Resolver:
         """Use *lookup* to resolve names.
 
         Args:
-            lookup: a function with the signature of ``socket.getaddrinfo``.
+            lookup: A function with the signature of ``socket.getaddrinfo``.
 
         """
         self._lookup = lookup
@@ -46,9 +46,9 @@ class Resolver:
         """Return the addresses of *host*.
 
         Args:
-            host: a name or an IP address.
-            port: is copied into each returned address.
-            timeout: in seconds.
+            host: A name or an IP address.
+            port: Port, which is copied into each returned address.
+            timeout: Timeout in seconds.
 
         Raises:
             socket.gaierror: If there is no such host.
@@ -81,10 +81,10 @@ def connect(host: str, port: int, timeout: float, options: Any = None) -> socket
     Each address of the host gets an equal share of the time that is left.
 
     Args:
-        host: a name or an IP address.
-        port: the TCP port.
-        timeout: in seconds.
-        options: socket options, each a tuple of arguments of ``setsockopt``.
+        host: A name or an IP address.
+        port: The TCP port.
+        timeout: Timeout in seconds.
+        options: Socket options, each a tuple of arguments of ``setsockopt``.
 
     Raises:
         OSError: If no address accepts a connection; the error is that of the last one.

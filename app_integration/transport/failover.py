@@ -31,8 +31,8 @@ class FailoverTransport:
         """Send through *senders*.
 
         Args:
-            senders: one for each address, in order of preference.
-            clock: monotonic, in seconds.
+            senders: One for each address, in order of preference.
+            clock: Monotonic, in seconds.
 
         """
         self._senders = senders

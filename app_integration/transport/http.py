@@ -126,12 +126,12 @@ class Transport:
 
         Args:
             address: ``http(s)://host:port``, or ``unix://`` with the path of a socket.
-            cacert: a PEM file of the trusted authorities; None for certifi's bundle.
+            cacert: A PEM file of the trusted authorities; None for certifi's bundle.
             certificate: PEM files of the client's certificate and of its key, for a server that
                 requests one.
-            namespace: the Vault namespace; empty for the root namespace.
-            connect_timeout: seconds for one attempt to connect.
-            clock: monotonic, in seconds.
+            namespace: The Vault namespace; empty for the root namespace.
+            connect_timeout: Seconds for one attempt to connect.
+            clock: Monotonic, in seconds.
 
         Raises:
             ConfigurationError: If *cacert* or *certificate* cannot be read, or is not PEM.
@@ -166,10 +166,10 @@ class Transport:
         Args:
             method: GET, POST, LIST or DELETE.
             path: API path without the leading ``/v1/``.
-            timeout: seconds for the whole request, with its response and at most one redirect.
-            token: the Vault token; None sends no token.
-            body: sent as JSON; None sends no body.
-            wrap_ttl: seconds; requests a response-wrapped answer that can be unwrapped for so long.
+            timeout: Seconds for the whole request, with its response and at most one redirect.
+            token: The Vault token; None sends no token.
+            body: Sent as JSON; None sends no body.
+            wrap_ttl: Seconds; requests a response-wrapped answer that can be unwrapped for so long.
 
         Raises:
             ServerError: If there is no complete response, or its status is an error other than 403.

@@ -33,7 +33,7 @@ class Auth:
     """Token data that a login or a renewal returned.
 
     Attributes:
-        lease_duration: in seconds; 0 for a token that never expires.
+        lease_duration: Duration in seconds; 0 for a token that never expires.
         accessor: "" for a token that has none.
 
     """
@@ -49,7 +49,7 @@ class KvVersion:
     """One version of a KV v2 entry, with the metadata of the entry.
 
     Attributes:
-        created_time: in the server's own format; "" if the response has none.
+        created_time: Creation time in the server's own format; "" if the response has none.
 
     """
 
@@ -73,7 +73,7 @@ class StaticUser:
     """A static database user.
 
     Attributes:
-        ttl: seconds until the server changes the password.
+        ttl: Seconds until the server changes the password.
 
     """
 
@@ -88,7 +88,7 @@ class LeasedUser:
     """A database user that the server created for one lease.
 
     Attributes:
-        lease_duration: in seconds.
+        lease_duration: Duration in seconds.
 
     """
 
@@ -137,8 +137,8 @@ def parse_kv_version(response: ResponseBody, requested: int | None) -> KvVersion
     """Return the secret version in the response to a read of ``<mount>/data/<name>``.
 
     Args:
-        response: the decoded response.
-        requested: the version that the caller requested; None for the current one.
+        response: The decoded response.
+        requested: The version that the caller requested; None for the current one.
 
     """
     data = _mapping(response, "data")
@@ -212,8 +212,8 @@ def adopted_template(custom_metadata: Mapping[str, Any], fields: Mapping[str, An
     The metadata decides, not the fields: a plain secret may have a field of the template's name.
 
     Args:
-        custom_metadata: the custom metadata of the entry.
-        fields: the fields of the version.
+        custom_metadata: The custom metadata of the entry.
+        fields: The fields of the version.
 
     """
     value = fields.get(names.TEMPLATE_KEY) if names.COMPOSED_KEY in custom_metadata else None

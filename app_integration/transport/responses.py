@@ -41,8 +41,8 @@ class Response:
     """A response that was read completely.
 
     Attributes:
-        location: the target of a redirect; "" if there is none.
-        retry_after: seconds that the server requests to wait; None if it does not.
+        location: The target of a redirect; "" if there is none.
+        retry_after: Seconds that the server requests to wait; None if it does not.
 
     """
 
@@ -98,9 +98,9 @@ def decode(method: str, path: str, response: Response) -> dict[str, Any]:
     """Return the JSON object in *response*; ``{}`` if it has no body.
 
     Args:
-        method: the HTTP method of the request, for errors.
-        path: the API path of the request, for errors and for the policy rule of a 403.
-        response: the response.
+        method: The HTTP method of the request, for errors.
+        path: The API path of the request, for errors and for the policy rule of a 403.
+        response: The response.
 
     Raises:
         AccessDenied: If the status is 403.

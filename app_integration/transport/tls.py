@@ -16,7 +16,7 @@ def create_ssl_context(
     """Create a TLS context that trusts *cacert* and presents *certificate*.
 
     Args:
-        cacert: a PEM file of the trusted authorities; None for certifi's bundle.
+        cacert: A PEM file of the trusted authorities; None for certifi's bundle.
         certificate: PEM files of the client's certificate and of its key; None to present none.
 
     Raises:

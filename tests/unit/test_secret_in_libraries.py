@@ -107,8 +107,8 @@ class Use:
     """A call that needs a value.
 
     Attributes:
-        value: returns the value that the call needs.
-        attempt: returns whether the call succeeds with the given form of the value.
+        value: Returns the value that the call needs.
+        attempt: Returns whether the call succeeds with the given form of the value.
 
     """
 

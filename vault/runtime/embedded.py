@@ -57,7 +57,7 @@ class EmbeddedRuntime:
         If one fails, the servers that this call started are stopped again.
 
         Args:
-            progress: shows each server while it starts.
+            progress: Shows each server while it starts.
 
         Raises:
             Busy: If another command has the deployment's lock.
@@ -88,7 +88,7 @@ class EmbeddedRuntime:
         Their data stays.
 
         Args:
-            progress: shows each server while it stops.
+            progress: Shows each server while it stops.
 
         Raises:
             Busy: If another command has the deployment's lock.

@@ -23,8 +23,8 @@ def read_or_create_password(path: Path, generate: Callable[[], str] = _new_passw
     """Return the password in *path*, and generate one if there is no such file.
 
     Args:
-        path: the file.
-        generate: returns a new password.
+        path: The file.
+        generate: Returns a new password.
 
     Raises:
         ConfigurationError: If the file is empty.

@@ -83,8 +83,8 @@ def check_free(ports: Ports, names: Iterable[str] | None = None) -> None:
     """Check that no process listens on the ports.
 
     Args:
-        ports: the numbers.
-        names: names of the ports to check, or None for all.
+        ports: The numbers.
+        names: Names of the ports to check, or None for all.
 
     Raises:
         PortTaken: If a process does. The message names the port, its setting and the process.

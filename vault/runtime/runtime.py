@@ -26,8 +26,8 @@ class StartFailed(StrongroomError):
     The message contains the last lines of its log.
 
     Attributes:
-        step: name of the part.
-        log_tail: those lines, or the command that prints the log.
+        step: Name of the part.
+        log_tail: Those lines, or the command that prints the log.
 
     """
 
@@ -42,9 +42,9 @@ class StartResult:
     """Result of a start.
 
     Attributes:
-        servers: names of the servers that it started; empty if all were running.
-        root_token: of a secrets server that was just initialised; it is stored nowhere else.
-        has_lost_data: whether the secrets server started without the data that it had before.
+        servers: Names of the servers that it started; empty if all were running.
+        root_token: Root token of a newly initialised secrets server; it is stored nowhere else.
+        has_lost_data: Whether the secrets server started without the data that it had before.
 
     """
 
@@ -91,8 +91,8 @@ class AgentHost(Protocol):
         """Start the agent, and return once it has delivered.
 
         Args:
-            config: file with the supervisor's settings.
-            is_delivered: returns whether a config was delivered. It is called repeatedly, and may
+            config: File with the supervisor's settings.
+            is_delivered: Returns whether a config was delivered. It is called repeatedly, and may
                 raise to end the wait.
 
         Raises:
@@ -132,7 +132,7 @@ class Servers(Protocol):
         """Start the servers that are not running.
 
         Args:
-            progress: shows each step.
+            progress: Shows each step.
 
         Raises:
             ConfigurationError: If something that a server needs is missing.
@@ -165,7 +165,7 @@ class Runtime(Servers, Protocol):
         """Restart the agent that :meth:`start` started, and wait until it delivers.
 
         Args:
-            template: a compiled template for the agent, or None to keep the one that it has.
+            template: A compiled template for the agent, or None to keep the one that it has.
 
         Raises:
             StartFailed: If the agent does not deliver in time.

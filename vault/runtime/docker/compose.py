@@ -60,10 +60,10 @@ def to_status(name: str, title: str, port: int, state: Mapping[str, Any]) -> Sta
     """Return the status of the service *name*.
 
     Args:
-        name: of the service.
-        title: for people.
-        port: that clients connect to, or 0.
-        state: of the container, from the engine; empty if there is no container.
+        name: Name of the service.
+        title: Title for people.
+        port: Port that clients connect to, or 0.
+        state: State of the container, from the engine; empty if there is no container.
 
     """
     running = bool(state) and is_healthy(state)

@@ -84,7 +84,7 @@ class ComposeInit:
         """Set up the running servers: create the database roles, initialise the secrets server.
 
         Args:
-            progress: shows each step.
+            progress: Shows each step.
 
         Raises:
             ConfigurationError: If the secrets server is initialised, but not by a setup that

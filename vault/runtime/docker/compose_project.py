@@ -34,7 +34,7 @@ class ComposeProject:
         """Run ``docker compose`` with the project's name and ports, and hide its output.
 
         Args:
-            *arguments: the command of compose, and its arguments.
+            *arguments: The command of compose, and its arguments.
 
         Raises:
             StartFailed: If it fails. The error contains the end of its output.

@@ -80,7 +80,7 @@ class ContainerRuntime:
         If a container fails, the containers that this call started are stopped again.
 
         Args:
-            progress: shows each step.
+            progress: Shows each step.
 
         Raises:
             Busy: If another command has the deployment's lock.
@@ -140,7 +140,7 @@ class ContainerRuntime:
         encrypted under them cannot be decrypted any more.
 
         Args:
-            progress: shows the step.
+            progress: Shows the step.
 
         Raises:
             Busy: If another command has the deployment's lock.
@@ -178,7 +178,7 @@ class ContainerRuntime:
         recreate the containers, and the dev-mode server would lose its data.
 
         Args:
-            template: a compiled template for the agent, or None to keep the one that it has.
+            template: A compiled template for the agent, or None to keep the one that it has.
 
         Raises:
             StartFailed: If there is no such container, or it does not deliver in time.
@@ -223,7 +223,7 @@ class ContainerRuntime:
         """Copy folders out of the volumes, below the deployment's folder on this machine.
 
         Args:
-            *names: paths relative to the deployment's folder.
+            *names: Paths relative to the deployment's folder.
 
         Raises:
             StartFailed: If the container that mounts the volumes does not exist.

@@ -44,8 +44,8 @@ class AgentProcess:
         """Start the agent, and return once it has delivered.
 
         Args:
-            config: file with the supervisor's settings.
-            is_delivered: returns whether a config was delivered. It is called repeatedly, and may
+            config: File with the supervisor's settings.
+            is_delivered: Returns whether a config was delivered. It is called repeatedly, and may
                 raise to end the wait, which also stops the agent.
 
         Raises:

@@ -56,11 +56,11 @@ def python_program(
     """Return a program that runs a module of this project on the current Python.
 
     Args:
-        name: of the process.
-        module: as for ``python -m``.
-        *arguments: its command-line arguments; none is a secret.
-        folder: working directory.
-        ports: that the module listens on.
+        name: Name of the process.
+        module: Module, as for ``python -m``.
+        *arguments: Its command-line arguments; none is a secret.
+        folder: Working directory.
+        ports: Ports that the module listens on.
 
     """
     return Program(
@@ -110,8 +110,8 @@ class ProcessManager:
         If this process is killed meanwhile, :meth:`stop` with the same name stops the program.
 
         Args:
-            program: to run.
-            timeout: seconds, after which it is killed.
+            program: Program to run.
+            timeout: Seconds, after which it is killed.
 
         Raises:
             StartFailed: If its exit code is not 0, or it does not exit in time.
@@ -147,8 +147,8 @@ class ProcessManager:
         still running after *timeout* seconds are killed, also if the group's leader is dead.
 
         Args:
-            name: of the process.
-            timeout: seconds.
+            name: Name of the process.
+            timeout: Seconds.
 
         Raises:
             StopFailed: If a process survives SIGKILL.
@@ -182,9 +182,9 @@ class ProcessManager:
         """Wait until *check* returns True.
 
         Args:
-            running: the process that *check* depends on.
-            check: is called every 20 ms.
-            timeout: seconds.
+            running: The process that *check* depends on.
+            check: Function that is called every 20 ms.
+            timeout: Seconds.
 
         Raises:
             StartFailed: If the process exits, or the time is over.

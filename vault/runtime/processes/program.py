@@ -20,13 +20,13 @@ class Program:
     """A command to run in the background.
 
     Attributes:
-        name: of the process, its record and its log.
-        command: the path of the program and its arguments; none is a secret.
-        folder: working directory.
-        environment: its variables, without secrets. Of the caller's variables it inherits none.
-        ports: that it listens on.
-        user: whose rights it gets; None for those of the caller. Only root can set it.
-        stop_signal: ends it.
+        name: Name of the process, its record and its log.
+        command: The path of the program and its arguments; none is a secret.
+        folder: Working directory.
+        environment: Its variables, without secrets. Of the caller's variables it inherits none.
+        ports: Ports that it listens on.
+        user: User whose rights it gets; None for those of the caller. Only root can set it.
+        stop_signal: Ends it.
 
     """
 
@@ -54,14 +54,14 @@ class Record:
     """Stored facts that identify a background process.
 
     Attributes:
-        pid: of the process, which is also the id of its process group.
-        created: its start, in seconds since 1970.
-        after_boot: its start, in seconds since the system's boot. It distinguishes the process
+        pid: Id of the process, which is also the id of its process group.
+        created: Its start, in seconds since 1970.
+        after_boot: Its start, in seconds since the system's boot. It distinguishes the process
             from a later one with the same pid: unlike *created* it does not move when the clock
             is set.
-        command: that it was started with.
-        ports: that it listens on.
-        stop_signal: ends it.
+        command: Command that it was started with.
+        ports: Ports that it listens on.
+        stop_signal: Ends it.
 
     """
 

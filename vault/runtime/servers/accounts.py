@@ -31,9 +31,9 @@ class Manager:
     """PostgreSQL account that Vault logs in with to create and drop users.
 
     Attributes:
-        username: of the account.
-        password_file: contains its first password, which Vault may have changed.
-        connection_url: with Vault's placeholders for username and password.
+        username: Username of the account.
+        password_file: Contains its first password, which Vault may have changed.
+        connection_url: Connection URL with Vault's placeholders for username and password.
 
     """
 
@@ -177,7 +177,7 @@ class RedisAccount:
         """Return the text of the server's configuration file.
 
         Args:
-            bind: address to listen on.
+            bind: Address to listen on.
 
         """
         lines = (

@@ -14,8 +14,8 @@ def render(template: str, **values: object) -> str:
     """Return the *template* of this folder, rendered with *values*.
 
     Args:
-        template: name of the file. It passes each value through the filter ``hcl``.
-        **values: its variables.
+        template: Name of the file. It passes each value through the filter ``hcl``.
+        **values: Its variables.
 
     Raises:
         ConfigurationError: If a value is not Unicode. See :func:`quote`.

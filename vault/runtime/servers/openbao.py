@@ -38,7 +38,7 @@ class OpenBao(Server):
     be lost. So a start erases the data of a server that is not marked.
 
     Attributes:
-        root_token: of a server that :meth:`start` just initialised, else None.
+        root_token: Root token of a server that :meth:`start` just initialised, else None.
 
     """
 

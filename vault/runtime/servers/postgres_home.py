@@ -34,9 +34,9 @@ class Home:
     """Folders and the user of one deployment's server.
 
     Attributes:
-        folder: contains the data.
-        install: contains PostgreSQL's ``bin``, ``lib`` and ``share``.
-        user: that the server runs as, or None for the current user.
+        folder: Contains the data.
+        install: Contains PostgreSQL's ``bin``, ``lib`` and ``share``.
+        user: User that the server runs as, or None for the current user.
 
     """
 
@@ -66,8 +66,8 @@ def prepare(layout: Layout, install: Path) -> Home:
     """Create the folder for the data, and return how to run the server.
 
     Args:
-        layout: of the deployment.
-        install: folder of the installed binaries. They are copied, if the server's user cannot
+        layout: Layout of the deployment.
+        install: Folder of the installed binaries. They are copied, if the server's user cannot
             execute them there.
 
     Raises:

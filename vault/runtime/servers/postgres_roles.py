@@ -52,11 +52,11 @@ def ensure_roles(
     """Create the database and the roles that are missing.
 
     Args:
-        superuser: a connection that commits each statement.
-        roles: the names.
-        manager: password of the manager, if it is created now. The password of an existing role
+        superuser: A connection that commits each statement.
+        roles: The names.
+        manager: Password of the manager, if it is created now. The password of an existing role
             stays, because Vault may have changed it.
-        app: password of the application's user, if it is created now.
+        app: Password of the application's user, if it is created now.
 
     Raises:
         psycopg.Error: If the server rejects a statement.
@@ -80,9 +80,9 @@ def reset_manager_password(
     """Set the manager's password, because the current one is known only to a lost Vault server.
 
     Args:
-        superuser: a connection.
-        roles: the names.
-        password: the new one.
+        superuser: A connection.
+        roles: The names.
+        password: The new one.
 
     Raises:
         psycopg.Error: If the server rejects it.
@@ -95,9 +95,9 @@ def allow_password_changes(admin: psycopg.Connection, manager: str, user: str) -
     """Allow *manager* to set the password of *user*, but not to act as that user.
 
     Args:
-        admin: a connection of a superuser, or of a user with ADMIN OPTION on *user*.
-        manager: name of the role that Vault logs in as.
-        user: whose password Vault will set.
+        admin: A connection of a superuser, or of a user with ADMIN OPTION on *user*.
+        manager: Name of the role that Vault logs in as.
+        user: User whose password Vault will set.
 
     Raises:
         psycopg.Error: If there is no such user, or *admin* lacks the right.
@@ -115,9 +115,9 @@ def set_password(admin: psycopg.Connection, user: str, password: Secret) -> None
     """Set the password of *user*, without sending it: the server gets the SCRAM verifier only.
 
     Args:
-        admin: a connection with the right to do so.
-        user: name of the role.
-        password: the new one.
+        admin: A connection with the right to do so.
+        user: Name of the role.
+        password: The new one.
 
     Raises:
         psycopg.Error: If there is no such user, or *admin* lacks the right.
@@ -131,8 +131,8 @@ def transfer_schema(superuser: psycopg.Connection, roles: ServiceRoles) -> None:
     """Make the owner role the owner of schema ``public``, and revoke all other access to it.
 
     Args:
-        superuser: a connection to the service's database.
-        roles: the names.
+        superuser: A connection to the service's database.
+        roles: The names.
 
     Raises:
         psycopg.Error: If the server rejects a statement.

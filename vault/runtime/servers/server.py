@@ -15,9 +15,9 @@ class Server(ABC):
     """One server as a background process.
 
     Attributes:
-        name: of its process, record and log.
-        title: for people.
-        port_names: fields of Ports that it listens on; clients connect to the first.
+        name: Name of its process, record and log.
+        title: Title for people.
+        port_names: Fields of Ports that it listens on; clients connect to the first.
 
     """
 

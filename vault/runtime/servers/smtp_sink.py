@@ -70,10 +70,10 @@ async def serve(host: str, port: int, sink: Sink, authenticator: Authenticator) 
     """Accept messages on *host*:*port* until SIGTERM.
 
     Args:
-        host: address to listen on.
-        port: to listen on.
-        sink: stores the messages.
-        authenticator: checks the logins.
+        host: Address to listen on.
+        port: Port to listen on.
+        sink: Stores the messages.
+        authenticator: Checks the logins.
 
     """
     loop = asyncio.get_running_loop()

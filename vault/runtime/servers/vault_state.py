@@ -37,8 +37,8 @@ def initialise(transport: Transport, shares: Mapping[str, int]) -> dict[str, Any
     """Initialise a new server, and return its response with the keys and the root token.
 
     Args:
-        transport: to the server.
-        shares: parameters of ``sys/init``, such as ``secret_shares``.
+        transport: Transport to the server.
+        shares: Parameters of ``sys/init``, such as ``secret_shares``.
 
     Raises:
         ServerError: If the server rejects it, for example because it is initialised.
@@ -51,8 +51,8 @@ def unseal(transport: Transport, key: str) -> None:
     """Unseal a server that has a single unseal *key*.
 
     Args:
-        transport: to the server.
-        key: the unseal key, as base64 or hexadecimal.
+        transport: Transport to the server.
+        key: The unseal key, as base64 or hexadecimal.
 
     Raises:
         ServerError: If the server rejects it.
