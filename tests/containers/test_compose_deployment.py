@@ -35,8 +35,9 @@ from console.runtimes import select_runtime
 from console.service_deployment import ServiceDeployment, UpResult
 from examples.gaara_store.config import StoreConfig
 from examples.gaara_store.keys import KEYS_LOST
+from tests.support.polling import wait_until
 from tests.support.processes.adoption_worker import NAME
-from tests.support.processes.running_store import ROOT, Person, RunningStore, wait_until
+from tests.support.processes.running_store import ROOT, Person, RunningStore
 from tests.support.servers.compose_stack import Stack, find_in_image
 from tests.support.servers.deployment import require_images
 from vault.adoption.database_user import DatabaseRefused, connect

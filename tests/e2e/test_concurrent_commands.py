@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from app_integration.names import Environment, Scope
-from tests.support.processes.running_store import wait_until
+from tests.support.polling import wait_until
 from tests.support.processes.shell import ROOT, Shell
 from vault.declare import load
 from vault.runtime.ports import setting

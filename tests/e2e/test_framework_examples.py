@@ -15,7 +15,8 @@ import requests
 from app_integration.config.loader import load_config
 from app_integration.testing.ports import free_ports
 from examples.service_config import ServiceConfig
-from tests.support.processes.running_store import ROOT, START_SECONDS, STOP_SECONDS, wait_until
+from tests.support.polling import wait_until
+from tests.support.processes.running_store import ROOT, START_SECONDS, STOP_SECONDS
 from tests.support.servers.deployment import Deployment
 
 pytestmark = pytest.mark.requires("embedded")

@@ -18,7 +18,8 @@ from app_integration.config.loader import load_config
 from app_integration.testing.ports import free_ports
 from console.local import LocalDeployment
 from examples.gaara_store.config import StoreConfig
-from tests.support.processes.running_store import ROOT, Person, RunningStore, wait_until
+from tests.support.polling import wait_until
+from tests.support.processes.running_store import ROOT, Person, RunningStore
 from vault.declare import load
 from vault.runtime.layout import Layout
 from vault.runtime.ports import Ports, setting

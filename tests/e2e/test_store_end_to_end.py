@@ -27,8 +27,9 @@ from app_integration.config.loader import load_config
 from app_integration.testing.ports import free_ports
 from examples.gaara_store import tokens
 from examples.gaara_store.config import StoreConfig
+from tests.support.polling import wait_until
 from tests.support.processes.running_store import ROOT, Person, RunningStore, StoreInContainer
-from tests.support.servers.deployment import Deployment, wait_until
+from tests.support.servers.deployment import Deployment
 from vault.runtime.docker.containers import ContainerRuntime
 
 pytestmark = pytest.mark.requires("embedded")

@@ -7,8 +7,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import threading
-import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
@@ -30,6 +28,7 @@ from app_integration.testing.ports import free_ports
 from console import operate
 from console.adoption import Adoption
 from console.local import LocalDeployment
+from tests.support.polling import wait_until
 from tests.support.processes.adoption_worker import ACTS, NAME, FailingSession, adoption_context
 from vault.adoption import adopt, undo
 from vault.adoption.adopt import AdoptionDeclined, AdoptionIncomplete
@@ -108,13 +107,6 @@ def can_log_in(url: Secret) -> bool:
             return connection.execute("SELECT session_user").fetchone() == (USER,)
     except DatabaseRefused:
         return False
-
-
-def wait_until(happened: Callable[[], bool], what: str) -> None:
-    limit, pause = time.monotonic() + DEADLINE, threading.Event()
-    while not happened():
-        assert time.monotonic() < limit, f"not within {DEADLINE} s: {what}"
-        pause.wait(0.05)
 
 
 @pytest.fixture(scope="module")

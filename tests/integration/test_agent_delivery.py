@@ -6,9 +6,7 @@ import os
 import signal
 import subprocess
 import sys
-import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -29,6 +27,7 @@ from app_integration.session.session import open_session
 from app_integration.settings import Settings
 from app_integration.testing.ports import free_ports
 from policies.render import starter_policy
+from tests.support.polling import wait_until
 
 pytestmark = pytest.mark.requires("embedded")
 
@@ -135,16 +134,6 @@ while True:
 """
 
 
-def until(happened: Callable[[], Any], what: str) -> Any:
-    """Call *happened* until it returns a true value, and return that value."""
-    limit, pause = time.monotonic() + DEADLINE, threading.Event()
-    while time.monotonic() < limit:
-        if result := happened():
-            return result
-        pause.wait(0.05)
-    raise AssertionError(f"not within {DEADLINE} s: {what}")
-
-
 @dataclass
 class Server:
     """Server with its data on disk, so that it can be killed and restarted."""
@@ -184,7 +173,7 @@ class Server:
             self.process = subprocess.Popen(
                 [BAO, "server", f"-config={config}"], stdout=log, stderr=subprocess.STDOUT
             )
-        until(self.answers, "the server answers")
+        wait_until(self.answers, "the server answers")
 
     def answers(self) -> bool:
         try:
@@ -221,7 +210,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
         running.start()
         shares = {"recovery_shares": 1, "recovery_threshold": 1}
         running.token = running.write("sys/init", shares)["root_token"]
-        until(running.answers, "the server is unsealed")
+        wait_until(running.answers, "the server is unsealed")
         running.write("sys/mounts/secret", {"type": "kv", "options": {"version": "2"}})
         running.write("sys/auth/approle", {"type": "approle"})
         yield running
@@ -340,7 +329,7 @@ class Deployment:
         return [event for event in found if event["event"] == kind]
 
     def agent_pid(self) -> int:
-        pid: int = until(lambda: self.events("agent_started"), "the agent starts")[-1]["pid"]
+        pid: int = wait_until(lambda: self.events("agent_started"), "the agent starts")[-1]["pid"]
         return pid
 
     def stop(self, number: int = signal.SIGTERM) -> int:
@@ -377,7 +366,7 @@ def live(deployment: Deployment) -> Path:
 def wait_for_delivery(deployment: Deployment, value: str) -> None:
     expected = f'key: "{value}"\n'
     path = live(deployment)
-    until(lambda: path.exists() and path.read_text() == expected, f"{value!r} is delivered")
+    wait_until(lambda: path.exists() and path.read_text() == expected, f"{value!r} is delivered")
 
 
 def status(deployment: Deployment) -> Any:
@@ -441,7 +430,7 @@ class TestValues:
         for delivery in deliveries.values():
             typed = delivery.live.suffix not in {".env", ".sh"}
             path = delivery.live if typed else delivery.staging
-            until(path.exists, f"{path.name} exists")
+            wait_until(path.exists, f"{path.name} exists")
             assert path.stat().st_mode & 0o7777 == 0o600
         for name in ("all.yaml", "all.toml", "all.json"):
             assert load_config(Everything, deliveries[name].live).document == values
@@ -475,7 +464,7 @@ class TestDelivery:
     def test_invalid_value_is_rejected_and_the_agent_keeps_running(self, store: Deployment) -> None:
         pid = store.agent_pid()
         store.put("key", "bad")
-        until(lambda: status(store)["state"] == "refused", "the value is rejected")
+        wait_until(lambda: status(store)["state"] == "refused", "the value is rejected")
         assert status(store)["reason"].endswith("is not valid for Config: key (string_too_short)")
         assert live(store).read_text() == 'key: "first"\n'
         store.put("key", "better")
@@ -488,20 +477,20 @@ class TestDelivery:
         pid, models = store.agent_pid(), store.folder / "work" / "models.py"
         models.write_text(HANG)
         store.put("key", "second")
-        until(lambda: status(store)["state"] == "waiting", "the model times out")
+        wait_until(lambda: status(store)["state"] == "waiting", "the model times out")
         waiting = status(store)
         assert "took more than" in waiting["reason"]
         assert live(store).read_text() == 'key: "first"\n'
         models.write_text(MODELS)
         wait_for_delivery(store, "second")
-        until(lambda: status(store)["state"] == "delivered", "the status is delivered")
+        wait_until(lambda: status(store)["state"] == "delivered", "the status is delivered")
         assert store.agent_pid() == pid
         assert store.events("agent_ended") == []
 
     def test_deleted_secret_leaves_the_live_file(self, store: Deployment) -> None:
         path = store.scope.secret("key")
         store.server.write(f"secret/data/{path}", {}, "DELETE")
-        until(lambda: store.events("agent_ended"), "the agent exits")
+        wait_until(lambda: store.events("agent_ended"), "the agent exits")
         assert live(store).read_text() == 'key: "first"\n'
         store.put("key", "restored")
         wait_for_delivery(store, "restored")
@@ -510,14 +499,14 @@ class TestDelivery:
 class TestSupervision:
     def test_killed_agent_restarts_with_a_new_secret_id(self, store: Deployment) -> None:
         os.kill(store.agent_pid(), signal.SIGKILL)
-        until(lambda: len(store.events("agent_started")) == 2, "a second agent starts")
+        wait_until(lambda: len(store.events("agent_started")) == 2, "a second agent starts")
         store.put("key", "second")
         wait_for_delivery(store, "second")
         assert not store.secret_id_file.exists()
 
     def test_supervisor_waits_for_a_killed_server(self, store: Deployment) -> None:
         store.server.kill()
-        until(lambda: store.events("start_failed"), "a start fails")
+        wait_until(lambda: store.events("start_failed"), "a start fails")
         assert live(store).read_text() == 'key: "first"\n'
         store.server.start()
         store.put("key", "second")
@@ -534,7 +523,7 @@ class TestSupervision:
     def test_agent_dies_with_a_killed_supervisor(self, store: Deployment) -> None:
         pid = store.agent_pid()
         assert store.stop(signal.SIGKILL) == -signal.SIGKILL
-        until(lambda: not is_alive(pid), "the agent dies")
+        wait_until(lambda: not is_alive(pid), "the agent dies")
 
     def test_rendered_file_is_delivered_while_the_server_is_unavailable(
         self, store: Deployment

@@ -23,7 +23,8 @@ from app_integration.settings import Settings
 from app_integration.testing.ports import free_ports
 from console.local import LocalDeployment
 from tests.support.models.declared import SCOPE, apply_declared, declare
-from tests.support.servers.audited_server import AuditedServer, audited_server, until
+from tests.support.polling import wait_until
+from tests.support.servers.audited_server import AuditedServer, audited_server
 from tests.support.servers.issuer import Authority, Provider, Signer, public
 from tests.support.servers.local_server import serve, write_certificate
 from vault.declare import load
@@ -149,12 +150,14 @@ class TestJwt:
         limit_token_ttl(server, f"auth/jwt/role/{SCOPE}")
         (tmp_path / "jwt").write_text(CI.token(life=600.0))
         with running_agent(server, declared, tmp_path / "agent") as agent:
-            until(lambda: agent.has_delivered(value_of(server)), "a delivered file", PATIENCE)
+            wait_until(lambda: agent.has_delivered(value_of(server)), "a delivered file", PATIENCE)
             (tmp_path / "jwt").unlink()
             before = server.count("auth/jwt/login")
-            until(lambda: server.count("auth/jwt/login") > before + 1, "two more logins", PATIENCE)
+            wait_until(
+                lambda: server.count("auth/jwt/login") > before + 1, "two more logins", PATIENCE
+            )
             write_value(server.root, SCOPE.secret("token"), Secret("n" * 48))
-            until(lambda: agent.has_delivered("n" * 48), "a delivered change", PATIENCE)
+            wait_until(lambda: agent.has_delivered("n" * 48), "a delivered change", PATIENCE)
             assert len(agent.events("agent_started")) == 1
             assert agent.events("start_failed") == []
 
@@ -164,10 +167,10 @@ class TestJwt:
         declared = self.declared(server, tmp_path)
         (tmp_path / "jwt").write_text(CI.token(sub="another"))
         with running_agent(server, declared, tmp_path / "agent") as agent:
-            until(lambda: agent.events("agent_ended") != [], "an agent that ended", PATIENCE)
+            wait_until(lambda: agent.events("agent_ended") != [], "an agent that ended", PATIENCE)
             assert not agent.live.exists()
             (tmp_path / "jwt").write_text(CI.token())
-            until(lambda: agent.has_delivered(value_of(server)), "a delivered file", PATIENCE)
+            wait_until(lambda: agent.has_delivered(value_of(server)), "a delivered file", PATIENCE)
 
 
 def test_pod_logs_in_with_its_own_token(server: AuditedServer, tmp_path: Path) -> None:
@@ -194,7 +197,7 @@ def test_pod_logs_in_with_its_own_token(server: AuditedServer, tmp_path: Path) -
         )
         apply_declared(server.root, declared)
         with running_agent(server, declared, tmp_path / "agent") as agent:
-            until(lambda: agent.has_delivered(value_of(server)), "a delivered file", PATIENCE)
+            wait_until(lambda: agent.has_delivered(value_of(server)), "a delivered file", PATIENCE)
     # Without a reviewer's token, the server reviews the pod's token with that token itself.
     assert cluster.reviewers[-1] == f"Bearer {token}"
 
@@ -217,7 +220,7 @@ def test_machine_logs_in_with_its_certificate(tmp_path: Path) -> None:
         )
         apply_declared(server.root, declared)
         with running_agent(server, declared, tmp_path / "agent") as agent:
-            until(lambda: agent.has_delivered(value_of(server)), "a delivered file", PATIENCE)
+            wait_until(lambda: agent.has_delivered(value_of(server)), "a delivered file", PATIENCE)
         assert server.count("auth/cert/login") == 1
 
 

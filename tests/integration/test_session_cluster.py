@@ -15,7 +15,7 @@ from app_integration.auth.methods import StaticToken
 from app_integration.errors import ServerError
 from app_integration.session.session import Session
 from app_integration.settings import Limits
-from tests.support.servers.audited_server import until
+from tests.support.polling import wait_until
 from tests.support.servers.raft_cluster import Cluster, raft_cluster
 from tests.support.servers.tcp_proxy import seconds_since
 
@@ -41,7 +41,7 @@ class Read:
 def cluster(tmp_path: Path) -> Iterator[Cluster]:
     with raft_cluster(tmp_path) as running:
         running.root.post("sys/mounts/kv", {"type": "kv", "options": {"version": "2"}})
-        until(lambda: _written(running), "a first value")
+        wait_until(lambda: _written(running), "a first value")
         yield running
 
 
@@ -96,7 +96,7 @@ def test_cluster_with_killed_leader_returns_right_values_within_deadline(
         try:
             over.wait(1.0)
             leader.process.kill()
-            until(lambda: cluster.leader() is not None, "another leader", 60)
+            wait_until(lambda: cluster.leader() is not None, "another leader", 60)
             elected = time.monotonic()
             over.wait(1.0)
         finally:

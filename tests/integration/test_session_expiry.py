@@ -15,7 +15,8 @@ from app_integration.auth.methods import AppRole
 from app_integration.errors import AccessDenied, AuthenticationFailed
 from app_integration.session.session import Session
 from app_integration.settings import Limits
-from tests.support.servers.audited_server import AuditedServer, audited_server, until
+from tests.support.polling import wait_until
+from tests.support.servers.audited_server import AuditedServer, audited_server
 
 pytestmark = pytest.mark.requires("embedded")
 
@@ -135,4 +136,4 @@ def test_login_with_new_secret_id_succeeds_after_refusals(
             except AuthenticationFailed:
                 return False
 
-        until(works, "a login with the new secret-id")
+        wait_until(works, "a login with the new secret-id")

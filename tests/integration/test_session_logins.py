@@ -23,7 +23,8 @@ from app_integration.names import Environment, Scope
 from app_integration.session.session import Session, open_session
 from app_integration.settings import Auth, Settings
 from app_integration.testing.ports import free_ports
-from tests.support.servers.audited_server import AuditedServer, audited_server, until
+from tests.support.polling import wait_until
+from tests.support.servers.audited_server import AuditedServer, audited_server
 from tests.support.servers.local_server import Server, serve, write_certificate
 from vault.runtime.processes import binaries
 
@@ -352,5 +353,5 @@ listener "unix" {{
                     except (ServerError, AuthenticationFailed):
                         return False
 
-                until(serves, f"an answer through {address}", 30)
+                wait_until(serves, f"an answer through {address}", 30)
         assert server.count("auth/approle/login") == logins

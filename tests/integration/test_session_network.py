@@ -13,7 +13,8 @@ from app_integration.auth.methods import AppRole
 from app_integration.errors import DeadlineExceeded, Sealed, StrongroomError, Unreachable
 from app_integration.session.session import Session
 from app_integration.settings import Limits
-from tests.support.servers.audited_server import AuditedServer, audited_server, until
+from tests.support.polling import wait_until
+from tests.support.servers.audited_server import AuditedServer, audited_server
 from tests.support.servers.tcp_proxy import NetworkConditions, TcpProxy, seconds_since, tcp_proxy
 
 pytestmark = pytest.mark.requires("embedded")
@@ -106,7 +107,7 @@ def test_network_that_recovers_in_time_causes_no_error(
     with ThreadPoolExecutor(1) as pool:
         reading = pool.submit(read, session)
         before = proxy.connections
-        until(lambda: proxy.connections >= before + 2, "a second attempt")
+        wait_until(lambda: proxy.connections >= before + 2, "a second attempt")
         proxy.conditions = NetworkConditions()
         assert reading.result() == VALUE
 

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +13,7 @@ from app_integration.auth.methods import AppRole
 from app_integration.errors import AuthenticationFailed, RequestRefused
 from app_integration.session.session import Session
 from app_integration.settings import Limits
+from tests.support.polling import wait_until
 from tests.support.servers.deployment import Deployment
 
 pytestmark = pytest.mark.requires("embedded")
@@ -45,14 +45,6 @@ def role(operator: Session, folder: Path, **options: Any) -> AppRole:
     return AppRole(folder / "role-id", folder / "secret-id")
 
 
-def until(happened: Callable[[], bool], what: str) -> None:
-    end = time.monotonic() + PATIENCE
-    pause = threading.Event()
-    while not happened():
-        assert time.monotonic() < end, f"not within {PATIENCE:.0f} s: {what}"
-        pause.wait(0.05)
-
-
 def accessor(session: Session) -> str:
     return str(session.get("auth/token/lookup-self")["data"]["accessor"])
 
@@ -64,7 +56,7 @@ def test_periodic_token_is_renewed_beyond_first_ttl(
     logins, renewals = (len(deployment.audit_lines(path)) for path in (LOGIN, RENEW))
     with Session(deployment.variables["VAULT_ADDR"], login, limits=Limits(renew_at=0.4)) as session:
         first, begun = accessor(session), time.monotonic()
-        until(
+        wait_until(
             lambda: len(deployment.audit_lines(RENEW)) >= renewals + 4,
             "four renewals, each at four tenths of its life",
         )
@@ -86,7 +78,7 @@ def test_token_at_max_ttl_is_replaced_by_one_login(
             seen.add(accessor(session))
             return len(seen) >= 3
 
-        until(three_lives, "a third token")
+        wait_until(three_lives, "a third token")
         lives = (time.monotonic() - begun) / (TTL / 2)
     assert len(deployment.audit_lines(LOGIN)) - logins <= lives + 2
     assert len(deployment.audit_lines(RENEW)) - renewals <= lives + 2
@@ -114,7 +106,9 @@ def test_session_closed_during_renewal_leaves_no_token(
     session = Session(deployment.variables["VAULT_ADDR"], login, limits=Limits(renew_at=0.01))
     found = accessor(session)
     renewals = len(deployment.audit_lines(RENEW))
-    until(lambda: len(deployment.audit_lines(RENEW)) > renewals + 4, "renewals in quick succession")
+    wait_until(
+        lambda: len(deployment.audit_lines(RENEW)) > renewals + 4, "renewals in quick succession"
+    )
     session.close()
     with pytest.raises(RequestRefused, match="invalid accessor"):
         operator.post("auth/token/lookup-accessor", {"accessor": found})

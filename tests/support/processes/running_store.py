@@ -11,7 +11,8 @@ from typing import Any, Final
 
 import requests
 
-from tests.support.servers.deployment import container, wait_until
+from tests.support.polling import wait_until
+from tests.support.servers.deployment import container
 from vault.runtime.docker.containers import ContainerRuntime
 
 __all__ = ["ROOT", "Person", "RunningStore", "StoreInContainer", "wait_until"]

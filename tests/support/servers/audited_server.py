@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
-import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,6 +15,7 @@ from app_integration.errors import ServerError
 from app_integration.secret import Secret
 from app_integration.session.session import Session
 from app_integration.testing.ports import free_ports
+from tests.support.polling import wait_until
 from vault.runtime.processes import binaries
 
 ROOT_TOKEN = "root"
@@ -93,9 +92,9 @@ def audited_server(folder: Path, *, tls: bool = False) -> Iterator[AuditedServer
     with (folder / "server.log").open("wb") as log:
         process = subprocess.Popen(command, env={"HOME": str(folder)}, stdout=log, stderr=log)
     try:
-        until(lambda: cacert is None or cacert.exists(), "the server's certificates")
+        wait_until(lambda: cacert is None or cacert.exists(), "the server's certificates")
         server = AuditedServer(f"{'https' if tls else 'http'}://{listen}", folder, cacert)
-        until(lambda: _is_ready(server.root), "a ready server")
+        wait_until(lambda: _is_ready(server.root), "a ready server")
         server.root.post("sys/auth/approle", {"type": "approle"})
         with server.root:
             yield server
@@ -110,17 +109,3 @@ def _is_ready(root: Session) -> bool:
     except ServerError:
         return False
     return "secret/" in mounts
-
-
-def until(condition: Callable[[], bool], what: str, patience: float = PATIENCE) -> None:
-    """Wait until *condition* returns True.
-
-    Raises:
-        AssertionError: If it does not within *patience* seconds. The message names *what*.
-
-    """
-    end = time.monotonic() + patience
-    pause = threading.Event()
-    while not condition():
-        assert time.monotonic() < end, f"not within {patience:.0f} s: {what}"
-        pause.wait(0.02)

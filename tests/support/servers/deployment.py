@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
-import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -17,6 +15,7 @@ from app_integration.session.session import Session
 from app_integration.settings import Settings, from_environment
 from console.local import LocalDeployment
 from tests.images import build
+from tests.support.polling import wait_until
 from vault.runtime.docker.compose import LABEL, SERVICE
 from vault.runtime.docker.containers import ContainerRuntime
 from vault.runtime.docker.engine import NoEngine, open_engine, require_engine
@@ -24,21 +23,6 @@ from vault.runtime.layout import Layout
 from vault.runtime.ports import Ports
 from vault.runtime.processes.processes import ProcessManager
 from vault.runtime.runtime import no_progress
-
-_pause = threading.Event()
-
-
-def wait_until(check: Callable[[], bool], what: str, seconds: float = 60.0) -> None:
-    """Wait until *check* returns True.
-
-    Raises:
-        AssertionError: If it does not within *seconds*. The message names *what*.
-
-    """
-    deadline = time.monotonic() + seconds
-    while not check():
-        assert time.monotonic() < deadline, f"not after {seconds:.0f} s: {what}"
-        _pause.wait(0.1)
 
 
 @contextmanager

@@ -16,7 +16,7 @@ from app_integration.secret import Secret
 from app_integration.session.session import Session
 from app_integration.testing.ports import free_ports
 from app_integration.transport.http import Transport
-from tests.support.servers.audited_server import until
+from tests.support.polling import wait_until
 from vault.runtime.processes import binaries
 from vault.runtime.servers import vault_state
 
@@ -102,8 +102,8 @@ def raft_cluster(folder: Path) -> Iterator[Cluster]:
         token = _initialise(nodes[0])
         nodes += [_start(folder, each, addresses, ports, key) for each in range(1, _NODES)]
         cluster = Cluster(nodes, token)
-        until(lambda: all(_is_unsealed(node) for node in nodes), "a cluster of three", 60)
-        until(lambda: _voters(cluster.root) == _NODES, "three voters", 60)
+        wait_until(lambda: all(_is_unsealed(node) for node in nodes), "a cluster of three", 60)
+        wait_until(lambda: _voters(cluster.root) == _NODES, "three voters", 60)
         with cluster.root:
             yield cluster
     finally:
@@ -143,10 +143,10 @@ def _start(folder: Path, position: int, addresses: list[str], ports: range, key:
 
 def _initialise(node: Node) -> Secret:
     transport = Transport(node.address, cacert=None, connect_timeout=1.0)
-    until(lambda: bool(node.health()), "a response of the first node")
+    wait_until(lambda: bool(node.health()), "a response of the first node")
     answer = vault_state.initialise(transport, {"recovery_shares": 1, "recovery_threshold": 1})
     transport.close()
-    until(node.is_leader, "the first node as leader")
+    wait_until(node.is_leader, "the first node as leader")
     return Secret(answer["root_token"])
 
 

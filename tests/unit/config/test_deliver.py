@@ -20,7 +20,7 @@ from app_integration._internal.private_file import stamp, write_private
 from app_integration.config import deliver as module
 from app_integration.config import validation
 from app_integration.config.deliver import State, deliver, main, status_file
-from tests.support.servers.deployment import wait_until
+from tests.support.polling import wait_until
 
 ROOT = Path(__file__).parents[3]
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)

@@ -15,7 +15,7 @@ import pytest
 import app_integration
 from app_integration.config.watcher import WatchedConfig, watch_config
 from app_integration.errors import ConfigRejected
-from tests.support.processes.running_store import wait_until
+from tests.support.polling import wait_until
 from tests.unit.config.test_loader import CANARY, Config, Write, text, write
 
 __all__ = ["write"]  # the fixture
