@@ -92,7 +92,7 @@ class _DeliveredCredentials:
 
     @classmethod
     def model_validate(cls, obj: Any, /) -> Self:
-        """Return the credentials in the parsed file *obj*. See :class:`config.Model`.
+        """Return the credentials in the parsed file *obj*. See :class:`.config.loader.Model`.
 
         Raises:
             ValueError: If a field is missing or not text. The message holds no value.

@@ -21,8 +21,8 @@ class FailoverTransport:
 
     Within one call, a request goes to another address only if it certainly had no effect: no
     connection was established, or the server was sealed or a standby. After any other failure the
-    next *call* starts at another address; the session's :class:`Retry` decides whether there is
-    one.
+    next *call* starts at another address; the session's :class:`.retry.Retry` decides whether there
+    is one.
     """
 
     def __init__(
