@@ -2,72 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from agent.auto_auth import AutoAuth
+from agent.delivery import EXEC_TIMEOUT, Delivery
 from app_integration.names import Scope
 from vault.runtime.servers.hcl import quote
 
-EXEC_TIMEOUT = 30  # seconds for the command; its own deadline is shorter
-
-
-@dataclass(frozen=True, slots=True)
-class Delivery:
-    """Delivery of one rendered file to an application.
-
-    Attributes:
-        template: The compiled template.
-        staging: The path that the agent renders to.
-        live: The path that the application reads.
-        model: The model ``package.module:Class`` that validates the file before it goes live.
-
-    """
-
-    template: Path
-    staging: Path
-    live: Path
-    model: str
-
-    @classmethod
-    def from_json(cls, data: Mapping[str, Any]) -> Self:
-        """Return the delivery in parsed JSON, see :meth:`to_json`.
-
-        Raises:
-            KeyError: If a key is missing. It names the key.
-
-        """
-        return cls(
-            template=Path(data["template"]),
-            staging=Path(data["staging"]),
-            live=Path(data["live"]),
-            model=data["model"],
-        )
-
-    def to_json(self) -> dict[str, str]:
-        """Return a JSON object that :meth:`from_json` reads."""
-        return {
-            "template": str(self.template),
-            "staging": str(self.staging),
-            "live": str(self.live),
-            "model": self.model,
-        }
-
-    def command(self, python: Path) -> list[str]:
-        """Return the command that delivers the file.
-
-        Args:
-            python: The interpreter. It runs in the project's folder.
-
-        """
-        arguments = ["--staging", str(self.staging), "--live", str(self.live)]
-        program = [str(python), "-m", "app_integration", "deliver"]
-        return [*program, *arguments, "--model", self.model, "--never-fail"]
+__all__ = ["AgentSettings", "Delivery", "render_agent_config"]
 
 
 @dataclass(frozen=True, slots=True)

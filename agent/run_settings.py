@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
-from agent.config_file import Delivery
+from agent.delivery import Delivery
 from app_integration import names
 from app_integration.errors import ConfigurationError
 from app_integration.settings import Settings

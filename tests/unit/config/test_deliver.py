@@ -416,7 +416,7 @@ class TestCommand:
         assert place.status()["reason"] == "the file was not delivered within 0.2 s"
 
     def test_command_deadline_is_shorter_than_that_of_agent(self) -> None:
-        from agent.config_file import EXEC_TIMEOUT  # noqa: PLC0415 (a floor above; only compared here)
+        from agent.delivery import EXEC_TIMEOUT  # noqa: PLC0415 (a floor above; only compared here)
 
         assert module.DEADLINE + 5 <= EXEC_TIMEOUT
 
