@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 from agent.delivery import Delivery
 from app_integration import names
@@ -27,6 +28,9 @@ class RunSettings:
         python: The interpreter that runs ``deliver``.
         working_directory: The folder from which *python* imports the application's model.
         deliveries: The files to deliver.
+        generation: a digest that the writer of ``run.json`` computes over all files of the unit and
+            the starter's secret-id, so that a change of any of them changes ``run.json``. The
+            supervisor repeats it in ``state.json``, see :class:`~agent.unit_state.UnitState`.
 
     """
 
@@ -38,6 +42,7 @@ class RunSettings:
     python: Path
     working_directory: Path
     deliveries: tuple[Delivery, ...]
+    generation: str = ""
 
     @classmethod
     def from_file(cls, path: Path) -> Self:
@@ -48,31 +53,48 @@ class RunSettings:
 
         """
         try:
-            data = json.loads(path.read_text(encoding="utf-8"))
-            return cls(
-                starter=Settings(
-                    scope=names.Scope(
-                        data["service"], names.parse_environment(data["environment"])
-                    ),
-                    vault_addr=data["vault_addr"],
-                    vault_cacert=_path(data.get("vault_cacert")),
-                    role_id_file=_path(data["starter_role_id_file"]),
-                    secret_id_file=_path(data["starter_secret_id_file"]),
-                ),
-                wrap_ttl=int(data["wrap_ttl"]),
-                program=Path(data["program"]),
-                agent_config=Path(data["agent_config"]),
-                secret_id_file=Path(data["secret_id_file"]),
-                python=Path(data["python"]),
-                working_directory=Path(data["working_directory"]),
-                deliveries=tuple(map(Delivery.from_json, data["deliveries"])),
-            )
-        except KeyError as error:
-            raise ConfigurationError(f"{path}: the key {error} is missing; add it") from None
-        except (AttributeError, TypeError, ValueError) as error:
-            raise ConfigurationError(f"{path}: {error}") from None
+            return cls.from_bytes(path.read_bytes(), path)
         except OSError as error:
             raise ConfigurationError(f"{path} cannot be read: {error.strerror}") from None
+
+    @classmethod
+    def from_bytes(cls, content: bytes, path: Path) -> Self:
+        """Return the settings in *content*.
+
+        Args:
+            content: the bytes of a JSON file.
+            path: the file, which errors name.
+
+        Raises:
+            ConfigurationError: If a key is missing or invalid.
+
+        """
+        try:
+            return cls._from_json(json.loads(content))
+        except KeyError as error:
+            raise ConfigurationError(f"{path}: the key {error} is missing; add it") from None
+        except (AttributeError, TypeError, ValueError, RecursionError) as error:
+            raise ConfigurationError(f"{path}: {error}") from None
+
+    @classmethod
+    def _from_json(cls, data: Mapping[str, Any]) -> Self:
+        return cls(
+            starter=Settings(
+                scope=names.Scope(data["service"], names.parse_environment(data["environment"])),
+                vault_addr=data["vault_addr"],
+                vault_cacert=_path(data.get("vault_cacert")),
+                role_id_file=_path(data["starter_role_id_file"]),
+                secret_id_file=_path(data["starter_secret_id_file"]),
+            ),
+            wrap_ttl=int(data["wrap_ttl"]),
+            program=Path(data["program"]),
+            agent_config=Path(data["agent_config"]),
+            secret_id_file=Path(data["secret_id_file"]),
+            python=Path(data["python"]),
+            working_directory=Path(data["working_directory"]),
+            deliveries=tuple(map(Delivery.from_json, data["deliveries"])),
+            generation=_generation(data.get("generation", "")),
+        )
 
     def to_json(self) -> str:
         """Return the JSON text that :meth:`from_file` reads."""
@@ -91,6 +113,7 @@ class RunSettings:
             "python": str(self.python),
             "working_directory": str(self.working_directory),
             "deliveries": [delivery.to_json() for delivery in self.deliveries],
+            "generation": self.generation,
         }
         return f"{json.dumps(data, indent=2)}\n"
 
@@ -101,3 +124,9 @@ def _path(text: str | None) -> Path | None:
 
 def _text(path: Path | None) -> str | None:
     return None if path is None else str(path)
+
+
+def _generation(text: object) -> str:
+    if not isinstance(text, str):
+        raise TypeError("the generation is not a text; write it as a string")
+    return text

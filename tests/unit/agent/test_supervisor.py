@@ -13,83 +13,16 @@ import pytest
 from agent.run_settings import RunSettings
 from agent.secret_id import issue_secret_id
 from agent.supervisor import HEALTHY_AFTER, count_failure, deliver, log
-from app_integration.errors import ConfigurationError
 from app_integration.session.session import Session
+from tests.support.processes.unit_files import CONFIG
 
 ROOT = Path(__file__).parents[3]
-CONFIG: dict[str, Any] = {
-    "service": "gaara-store",
-    "environment": "dev",
-    "vault_addr": "http://127.0.0.1:1",
-    "wrap_ttl": 120,
-    "starter_role_id_file": "/s/role-id",
-    "starter_secret_id_file": "/s/secret-id",
-    "program": "/bin/bao",
-    "agent_config": "/a/agent.hcl",
-    "secret_id_file": "/a/secret-id",
-    "python": "/usr/bin/python3",
-    "working_directory": "/w",
-    "deliveries": [{"template": "/a/t", "staging": "/c/staging/t", "live": "/c/t", "model": "m:C"}],
-}
 
 
 def test_long_run_resets_the_failure_count() -> None:
     assert count_failure(5, HEALTHY_AFTER) == 1
     assert count_failure(5, HEALTHY_AFTER - 0.1) == 6
     assert count_failure(0, 0.0) == 1
-
-
-def test_configuration_is_read(tmp_path: Path) -> None:
-    path = tmp_path / "run.json"
-    path.write_text(json.dumps({**CONFIG, "vault_cacert": "/ca.pem"}))
-    settings = RunSettings.from_file(path)
-    assert str(settings.starter.scope) == "gaara-store-dev"
-    assert settings.starter.vault_cacert == Path("/ca.pem")
-    assert settings.deliveries[0].to_json() == CONFIG["deliveries"][0]
-
-
-def test_agent_without_secret_id_has_no_starter(tmp_path: Path) -> None:
-    path = tmp_path / "run.json"
-    own = {"starter_role_id_file": None, "starter_secret_id_file": None}
-    path.write_text(json.dumps({**CONFIG, **own}))
-    settings = RunSettings.from_file(path)
-    assert settings.starter.role_id_file is None
-    assert json.loads(settings.to_json()) == {**CONFIG, **own, "vault_cacert": None}
-
-
-@pytest.mark.parametrize(
-    ("change", "reason"),
-    [
-        ({"environment": "qa"}, "unknown environment 'qa'"),
-        ({"service": "../x"}, "service name '../x'"),
-        ({"wrap_ttl": "soon"}, "run.json: .*soon"),
-        ({"program": 5}, "run.json: .*str"),
-        ({"deliveries": [{"template": "/a"}]}, "the key 'staging' is missing"),
-    ],
-)
-def test_invalid_configuration_is_rejected(
-    tmp_path: Path, change: dict[str, Any], reason: str
-) -> None:
-    path = tmp_path / "run.json"
-    path.write_text(json.dumps({**CONFIG, **change}))
-    with pytest.raises(ConfigurationError, match=reason):
-        RunSettings.from_file(path)
-
-
-@pytest.mark.parametrize("key", sorted(CONFIG))
-def test_every_key_is_required(tmp_path: Path, key: str) -> None:
-    path = tmp_path / "run.json"
-    path.write_text(json.dumps({name: CONFIG[name] for name in CONFIG if name != key}))
-    with pytest.raises(ConfigurationError, match=f"run.json: the key '{key}' is missing"):
-        RunSettings.from_file(path)
-
-
-@pytest.mark.parametrize("text", ["", "[]", "{", '"x"'])
-def test_file_without_a_json_object_is_rejected(tmp_path: Path, text: str) -> None:
-    path = tmp_path / "run.json"
-    path.write_text(text)
-    with pytest.raises(ConfigurationError, match=r"run\.json: "):
-        RunSettings.from_file(path)
 
 
 def test_event_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
