@@ -1,0 +1,195 @@
+"""A unit of the supervisor: one service's agent, which it keeps running.
+
+An agent exits on an outage, a deleted secret or a failed login, and cannot start again with the
+secret-id that it has used. So the unit starts it again after a backoff, which grows while starts
+fail, and issues a new wrapped secret-id for each start unless the agent uses another method than
+AppRole. It also delivers rendered files again that are not live, until each is live or was rejected
+for good.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from collections.abc import Callable
+from typing import Final
+
+from agent.backoff import backoff
+from agent.child_process import start_agent, terminate
+from agent.deliverer import Deliverer
+from agent.event_log import EventLog
+from agent.run_settings import RunSettings
+from agent.secret_id import issue_as_starter
+from agent.start_limit import StartLimit, StartSlot
+from agent.unit_file import UnitFile
+from agent.unit_state import RunState, StateRecorder
+from app_integration._internal.private_file import write_private
+from app_integration.errors import ConfigurationError, StrongroomError
+
+HEALTHY_AFTER: Final = 60.0  # seconds after which a running agent's earlier failures don't count
+DELIVERED_INTERVAL: Final = 0.1  # seconds between two checks for the end of a start
+
+
+def count_failure(failures: int, ran: float) -> int:
+    """Return the number of consecutive failures after an agent has exited.
+
+    Args:
+        failures: the number before.
+        ran: seconds for which the agent ran.
+
+    """
+    return 1 if ran >= HEALTHY_AFTER else failures + 1
+
+
+class AgentUnit:
+    """Unit that runs on one version of its configuration."""
+
+    def __init__(
+        self,
+        file: UnitFile,
+        starts: StartLimit,
+        *,
+        jitter: Callable[[], float] = random.random,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """Store the configuration; start nothing.
+
+        Args:
+            file: the configuration.
+            starts: the limit of starts that run at the same time.
+            jitter: returns random numbers in [0, 1).
+            clock: returns monotonic seconds.
+
+        """
+        self._file = file
+        self._starts = starts
+        self._jitter = jitter
+        self._clock = clock
+        self._log = EventLog(file.name)
+        self._state = StateRecorder(file.folder, "", file.digest)
+
+    async def run(self) -> None:
+        """Run the agent, and restart it whenever it exits, until cancelled."""
+        try:
+            try:
+                settings = self._file.parse()
+            except ConfigurationError as error:
+                await self._fail(str(error))
+            else:
+                self._state.generation = settings.generation
+                await self._run_on(settings)
+        finally:
+            self._record_stop()
+
+    async def _fail(self, reason: str) -> None:
+        """Report an invalid configuration, and wait for its end."""
+        self._log.write("refused", reason=reason)
+        self._record(RunState.FAILED, reason=reason)
+        await asyncio.get_running_loop().create_future()
+
+    async def _run_on(self, settings: RunSettings) -> None:
+        deliverer = Deliverer(settings, self._log, clock=self._clock, jitter=self._jitter)
+        self._discard_earlier_results(deliverer)
+        redelivering = asyncio.create_task(deliverer.redeliver())
+        try:
+            await self._keep_running(settings, deliverer)
+        finally:
+            redelivering.cancel()
+            await asyncio.gather(redelivering, return_exceptions=True)
+
+    def _discard_earlier_results(self, deliverer: Deliverer) -> None:
+        """Delete the results of an earlier configuration, before the state has this generation.
+
+        Otherwise a reader would take them for the results of this one.
+        """
+        try:
+            if self._state.is_changed():
+                deliverer.discard_results()
+        except OSError as error:
+            reason = f"{error.filename}: {error.strerror}"
+            self._log.write("discard_failed", reason=reason)
+
+    async def _keep_running(self, settings: RunSettings, deliverer: Deliverer) -> None:
+        failures, reason = 0, None
+        while True:
+            self._record(RunState.STARTING, reason=reason)
+            slot = await self._starts.acquire()
+            started = self._clock()
+            try:
+                reason = await self._start_and_wait(settings, deliverer, slot)
+            finally:
+                slot.release()
+            failures = count_failure(failures, self._clock() - started)
+            wait = backoff(failures, self._jitter())
+            self._record(RunState.WAITING, reason=reason)
+            self._log.write("restarting", failures=failures, pause_seconds=round(wait, 1))
+            await asyncio.sleep(wait)
+
+    async def _start_and_wait(
+        self, settings: RunSettings, deliverer: Deliverer, slot: StartSlot
+    ) -> str:
+        """Start the agent, wait until it exits, and return why it ended or did not start."""
+        try:
+            await deliverer.deliver_staged()
+            try:
+                await _write_secret_id(settings)
+                return await self._run_agent(settings, deliverer, slot)
+            finally:
+                settings.secret_id_file.unlink(missing_ok=True)
+        except StrongroomError as error:
+            return self._start_failed(error, str(error))
+        except OSError as error:
+            return self._start_failed(error, f"{error.filename}: {error.strerror}", "OSError")
+        except Exception as error:  # noqa: BLE001 (because other units run in this process)
+            # Its message is withheld, because it may contain a value.
+            return self._start_failed(error, "unexpected error; report it with this kind")
+
+    def _start_failed(self, error: Exception, reason: str, kind: str | None = None) -> str:
+        kind = kind or type(error).__name__
+        self._log.write("start_failed", kind=kind, reason=reason)
+        return f"the start failed: {kind}: {reason}"
+
+    async def _run_agent(self, settings: RunSettings, deliverer: Deliverer, slot: StartSlot) -> str:
+        agent = await start_agent(settings)
+        self._log.write("agent_started", pid=agent.pid)
+        self._record(RunState.RUNNING, pid=agent.pid)
+        watching = asyncio.create_task(_release_when_delivered(deliverer, slot))
+        try:
+            code = await agent.wait()
+        finally:
+            watching.cancel()
+            if agent.returncode is None:
+                await terminate(agent)
+            self._log.write("agent_ended", pid=agent.pid, code=agent.returncode)
+        return f"the agent exited with code {code}; read the supervisor's log"
+
+    def _record_stop(self) -> None:
+        if self._file.path.exists():
+            self._record(RunState.STOPPED)
+        elif self._file.folder.exists():
+            self._state.forget()
+            self._record(RunState.STOPPED, reason="run.json was removed")
+        self._log.write("stopped")
+
+    def _record(
+        self, state: RunState, *, pid: int | None = None, reason: str | None = None
+    ) -> None:
+        try:
+            self._state.write(state, pid=pid, reason=reason)
+        except OSError as error:
+            # Not raised, because an agent that runs is worth more than its state.
+            self._log.write("state_failed", state=state, reason=error.strerror)
+
+
+async def _write_secret_id(settings: RunSettings) -> None:
+    if settings.starter.role_id_file is not None:
+        # In a thread, because it may take until its deadline while the server is unreachable.
+        secret_id = await asyncio.to_thread(issue_as_starter, settings.starter, settings.wrap_ttl)
+        write_private(settings.secret_id_file, secret_id)
+
+
+async def _release_when_delivered(deliverer: Deliverer, slot: StartSlot) -> None:
+    while not deliverer.has_results():  # noqa: ASYNC110 (other processes write them)
+        await asyncio.sleep(DELIVERED_INTERVAL)
+    slot.release()

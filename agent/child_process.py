@@ -1,0 +1,98 @@
+"""Child processes of the supervisor: agents, and the commands that deliver their files."""
+
+from __future__ import annotations
+
+import asyncio
+import ctypes
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from typing import Final
+
+from agent.run_settings import RunSettings
+
+STOP_TIMEOUT: Final = 10.0  # seconds for an agent to exit before it is killed
+
+_PR_SET_PDEATHSIG: Final = 1  # <linux/prctl.h>
+
+
+async def start_agent(settings: RunSettings) -> asyncio.subprocess.Process:
+    """Start the agent.
+
+    Raises:
+        OSError: If the program cannot be started.
+
+    """
+    command = [str(settings.program), "agent", f"-config={settings.agent_config}"]
+    return await _start(command, settings, stdout=None, stderr=None)
+
+
+async def start_delivery(
+    command: Sequence[str], settings: RunSettings
+) -> asyncio.subprocess.Process:
+    """Start a delivery's command, whose output can be read.
+
+    Raises:
+        OSError: If the interpreter cannot be started.
+
+    """
+    # Errors are discarded, because a traceback from the application's model may contain a value.
+    return await _start(command, settings, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+
+
+async def terminate(process: asyncio.subprocess.Process) -> None:
+    """Stop *process* by SIGTERM, or by SIGKILL after :data:`STOP_TIMEOUT`, and wait for its end."""
+    process.terminate()
+    try:
+        async with asyncio.timeout(STOP_TIMEOUT):
+            await process.wait()
+    except TimeoutError:
+        process.kill()
+        await process.wait()
+
+
+async def _start(
+    command: Sequence[str], settings: RunSettings, *, stdout: int | None, stderr: int | None
+) -> asyncio.subprocess.Process:
+    return await asyncio.create_subprocess_exec(
+        *command,
+        cwd=settings.working_directory,
+        env=_environment(settings),
+        stdin=subprocess.DEVNULL,
+        stdout=stdout,
+        stderr=stderr,
+        preexec_fn=_parent_death_hook(),
+    )
+
+
+def _environment(settings: RunSettings) -> dict[str, str]:
+    """Return the environment variables of a child.
+
+    HOME is a folder without a token helper.
+    """
+    return {
+        "HOME": str(settings.agent_config.parent),
+        "LANG": "C.UTF-8",
+        "PATH": os.environ.get("PATH", os.defpath),
+    }
+
+
+def _parent_death_hook() -> Callable[[], None] | None:
+    """Return a ``preexec_fn`` that has the child killed when this process dies.
+
+    Returns:
+        None on platforms other than Linux.
+
+    """
+    if sys.platform != "linux":
+        return None
+    parent, libc = os.getpid(), ctypes.CDLL(None)
+
+    def set_death_signal() -> None:
+        libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+        if os.getppid() != parent:  # the parent died before the line above
+            os._exit(1)
+
+    return set_death_signal

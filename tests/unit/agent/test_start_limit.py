@@ -1,0 +1,63 @@
+"""Tests of the bound on parallel starts."""
+
+from __future__ import annotations
+
+import asyncio
+
+from agent.start_limit import StartLimit
+from tests.support.processes.unit_files import until
+
+
+async def _settle() -> None:
+    for _ in range(5):
+        await asyncio.sleep(0)
+
+
+def test_starts_beyond_the_limit_wait_in_their_order() -> None:
+    async def scenario() -> None:
+        limit, started = StartLimit(2, 600.0), list[int]()
+
+        async def start(number: int) -> None:
+            slot = await limit.acquire()
+            started.append(number)
+            await ends[number].wait()
+            slot.release()
+
+        ends = [asyncio.Event() for _ in range(4)]
+        tasks = [asyncio.create_task(start(number)) for number in range(4)]
+        await _settle()
+        assert started == [0, 1]
+        ends[1].set()
+        await _settle()
+        assert started == [0, 1, 2]
+        for end in ends:
+            end.set()
+        await asyncio.wait(tasks)
+        assert started == [0, 1, 2, 3]
+
+    asyncio.run(scenario())
+
+
+def test_slot_is_released_once() -> None:
+    async def scenario() -> None:
+        limit = StartLimit(1, 600.0)
+        slot = await limit.acquire()
+        slot.release()
+        slot.release()
+        await limit.acquire()
+        waiting = asyncio.create_task(limit.acquire())
+        await _settle()
+        assert not waiting.done()
+        waiting.cancel()
+
+    asyncio.run(scenario())
+
+
+def test_slot_of_a_start_that_hangs_is_released_when_its_time_is_over() -> None:
+    async def scenario() -> None:
+        limit = StartLimit(1, 0.0)
+        await limit.acquire()
+        waiting = asyncio.create_task(limit.acquire())
+        await until(waiting.done)
+
+    asyncio.run(scenario())
