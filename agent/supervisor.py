@@ -17,12 +17,29 @@ from pathlib import Path
 from typing import Final
 
 from agent.event_log import EventLog
+from agent.health import find_problems
 from agent.unit_file import UnitFile
 from app_integration._internal.cli import ArgumentParser
 from app_integration._internal.private_file import lock
 from app_integration.errors import ConfigurationError
 
 LOCK_FILE: Final = ".supervisor.lock"
+
+
+def check(folder: Path) -> int:
+    """Print each unit of *folder* that has not delivered.
+
+    Returns:
+        The exit code: 0 if there is none, else 1.
+
+    """
+    if not folder.is_dir():
+        problems = [f"{folder} is not a folder; name the folder of the units"]
+    else:
+        problems = list(find_problems(folder))
+    for problem in problems:
+        print(problem)  # noqa: T201 (a command's output)
+    return 1 if problems else 0
 
 
 def run_folder(folder: Path) -> int:
@@ -64,13 +81,15 @@ def run_file(path: Path) -> int:
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Run the supervisor.
+    """Run the supervisor, or check the deliveries of its units.
 
     Returns:
-        The exit code, see :func:`run_folder` and :func:`run_file`.
+        The exit code, see :func:`check`, :func:`run_folder` and :func:`run_file`.
 
     """
     options = _parser().parse_args(arguments)
+    if options.check is not None:
+        return check(options.check)
     os.umask(0o077)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a core dump would contain secrets
     if options.agents is not None:
@@ -83,6 +102,9 @@ def _parser() -> ArgumentParser:
     mode = parser.add_mutually_exclusive_group(required=True)
     mode.add_argument("--agents", type=Path, help="run each <name>/run.json in this folder")
     mode.add_argument("--config", type=Path, help="run this one run.json; see RunSettings")
+    mode.add_argument(
+        "--check", type=Path, help="exit 0 if each unit in this folder has delivered, else 1"
+    )
     return parser
 
 

@@ -11,6 +11,7 @@ import pytest
 
 from agent.supervisor import LOCK_FILE
 from app_integration._internal.private_file import lock
+from tests.support.processes.unit_files import write_unit
 
 ROOT = Path(__file__).parents[3]
 
@@ -46,3 +47,34 @@ def test_second_supervisor_of_a_folder_is_rejected(tmp_path: Path) -> None:
         run = supervise("--agents", str(tmp_path))
     assert run.returncode == 1
     assert "another supervisor runs the units of" in run.stderr
+
+
+def test_check_of_an_empty_folder_succeeds(tmp_path: Path) -> None:
+    run = supervise("--check", str(tmp_path))
+    assert (run.returncode, run.stdout) == (0, "")
+
+
+def test_check_prints_one_line_for_each_unit_that_has_not_delivered(tmp_path: Path) -> None:
+    write_unit(tmp_path / "a")
+    (tmp_path / "b").mkdir()
+    (tmp_path / "b" / "run.json").write_text("{")
+    run = supervise("--check", str(tmp_path))
+    assert run.returncode == 1
+    first, second = run.stdout.splitlines()
+    assert first == "a: the supervisor has not started it yet"
+    assert second.startswith(f"b: {tmp_path}/b/run.json: Expecting")
+
+
+def test_check_of_a_missing_folder_fails(tmp_path: Path) -> None:
+    run = supervise("--check", str(tmp_path / "no"))
+    assert run.returncode == 1
+    assert "is not a folder" in run.stdout
+
+
+def test_check_imports_neither_the_agent_nor_the_compiler() -> None:
+    """A health check runs every few seconds, so it must not import what takes long."""
+    script = "import agent.supervisor, sys; print(*sys.modules)"
+    command = [sys.executable, "-c", script]
+    run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    slow = {"asyncio", "jinja2", "pydantic", "app_integration.session.session"}
+    assert slow & set(run.stdout.split()) == set()
