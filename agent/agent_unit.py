@@ -16,7 +16,7 @@ from collections.abc import Callable
 from typing import Final
 
 from agent.backoff import backoff
-from agent.child_process import start_agent, terminate
+from agent.child_process import end_agent, start_agent
 from agent.deliverer import Deliverer
 from agent.event_log import EventLog
 from agent.run_settings import RunSettings
@@ -159,8 +159,7 @@ class AgentUnit:
             code = await agent.wait()
         finally:
             watching.cancel()
-            if agent.returncode is None:
-                await terminate(agent)
+            await end_agent(agent)
             self._log.write("agent_ended", pid=agent.pid, code=agent.returncode)
         return f"the agent exited with code {code}; read the supervisor's log"
 

@@ -3,30 +3,34 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import ctypes
 import os
 import signal
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
-from typing import Final
+from typing import Any, Final
 
 from agent.run_settings import RunSettings
 
 STOP_TIMEOUT: Final = 10.0  # seconds for an agent to exit before it is killed
 
+#: Whether an agent leads a process group. Elsewhere it stays in the supervisor's group, because no
+#: signal ends it there when the supervisor is killed.
+_HAS_GROUP: Final = sys.platform == "linux"
 _PR_SET_PDEATHSIG: Final = 1  # <linux/prctl.h>
 
 
 async def start_agent(settings: RunSettings) -> asyncio.subprocess.Process:
-    """Start the agent.
+    """Start the agent. The caller ends it with :func:`end_agent`, also if it has exited.
 
     Raises:
         OSError: If the program cannot be started.
 
     """
     command = [str(settings.program), "agent", f"-config={settings.agent_config}"]
-    return await _start(command, settings, stdout=None, stderr=None)
+    return await _start(command, settings, process_group=0 if _HAS_GROUP else None)
 
 
 async def start_delivery(
@@ -42,27 +46,34 @@ async def start_delivery(
     return await _start(command, settings, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
 
 
-async def terminate(process: asyncio.subprocess.Process) -> None:
-    """Stop *process* by SIGTERM, or by SIGKILL after :data:`STOP_TIMEOUT`, and wait for its end."""
-    process.terminate()
+async def end_agent(agent: asyncio.subprocess.Process) -> None:
+    """Stop *agent* by SIGTERM, or by SIGKILL after :data:`STOP_TIMEOUT`, and its commands with it.
+
+    An agent that exits leaves the command running that delivers a file. Its result would be taken
+    for that of the next agent.
+    """
+    if agent.returncode is None:
+        agent.terminate()
     try:
         async with asyncio.timeout(STOP_TIMEOUT):
-            await process.wait()
+            await agent.wait()
     except TimeoutError:
-        process.kill()
-        await process.wait()
+        agent.kill()
+        await agent.wait()
+    if _HAS_GROUP:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(agent.pid, signal.SIGKILL)
 
 
 async def _start(
-    command: Sequence[str], settings: RunSettings, *, stdout: int | None, stderr: int | None
+    command: Sequence[str], settings: RunSettings, **options: Any
 ) -> asyncio.subprocess.Process:
     return await asyncio.create_subprocess_exec(
         *command,
         cwd=settings.working_directory,
         env=_environment(settings),
         stdin=subprocess.DEVNULL,
-        stdout=stdout,
-        stderr=stderr,
+        **options,
         preexec_fn=_parent_death_hook(),
     )
 
