@@ -13,15 +13,17 @@ import asyncio
 import random
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Final
 
 from agent.backoff import backoff
 from agent.child_process import end_agent, start_agent
+from agent.daemon_thread import call_in_thread
 from agent.deliverer import Deliverer
 from agent.event_log import EventLog
 from agent.run_settings import RunSettings
 from agent.secret_id import issue_as_starter
-from agent.start_limit import StartLimit, StartSlot
+from agent.start_limit import LOGIN_SECONDS, StartLimit, StartSlot
 from agent.unit_file import UnitFile
 from agent.unit_state import RunState, StateRecorder
 from app_integration._internal.private_file import write_private
@@ -133,7 +135,7 @@ class AgentUnit:
         try:
             await deliverer.deliver_staged()
             try:
-                await _write_secret_id(settings)
+                await _write_secret_id(settings, slot)
                 return await self._run_agent(settings, deliverer, slot)
             finally:
                 settings.secret_id_file.unlink(missing_ok=True)
@@ -181,10 +183,12 @@ class AgentUnit:
             self._log.write("state_failed", state=state, reason=error.strerror)
 
 
-async def _write_secret_id(settings: RunSettings) -> None:
+async def _write_secret_id(settings: RunSettings, slot: StartSlot) -> None:
     if settings.starter.role_id_file is not None:
-        # In a thread, because it may take until its deadline while the server is unreachable.
-        secret_id = await asyncio.to_thread(issue_as_starter, settings.starter, settings.wrap_ttl)
+        issue = partial(issue_as_starter, settings.starter, settings.wrap_ttl)
+        with slot.limit(LOGIN_SECONDS):
+            # Until its deadline, if the server does not respond.
+            secret_id = await call_in_thread(issue)
         write_private(settings.secret_id_file, secret_id)
 
 

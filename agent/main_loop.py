@@ -5,19 +5,13 @@ from __future__ import annotations
 import asyncio
 import signal
 from collections.abc import Callable, Coroutine
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Final
 
 from agent.agent_unit import AgentUnit
 from agent.event_log import EventLog
 from agent.fleet import Fleet
 from agent.start_limit import StartLimit
 from agent.unit_file import UnitFile
-
-#: Threads that issue secret-ids, started as needed. Starts that hang until their deadline leave
-#: some for other units.
-THREADS: Final = 32
 
 
 def run_folder(folder: Path) -> None:
@@ -48,7 +42,6 @@ async def _run_until_signal(run: Callable[[], Coroutine[None, None, None]]) -> N
 
     """
     loop, stop = asyncio.get_running_loop(), asyncio.Event()
-    loop.set_default_executor(ThreadPoolExecutor(THREADS))
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     running, stopping = asyncio.ensure_future(run()), asyncio.ensure_future(stop.wait())

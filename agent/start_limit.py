@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Final
 
 PARALLEL_STARTS: Final = 4
 START_SECONDS: Final = 5.0  # after which a start no longer holds up others
+#: The same while a start waits for the server, because that takes milliseconds unless it hangs.
+LOGIN_SECONDS: Final = 1.0
 
 
 class StartLimit:
@@ -35,8 +39,18 @@ class StartSlot:
     def __init__(self, semaphore: asyncio.Semaphore, seconds: float) -> None:
         """Hold *semaphore*, which the caller has acquired, for at most *seconds*."""
         self._semaphore = semaphore
-        self._timer = asyncio.get_running_loop().call_later(seconds, self.release)
+        self._seconds = seconds
         self._is_released = False
+        self._timer = asyncio.get_running_loop().call_later(seconds, self.release)
+
+    @contextmanager
+    def limit(self, seconds: float) -> Iterator[None]:
+        """Hold the slot for at most *seconds* during the block, and for its usual time after it."""
+        self._restart(min(seconds, self._seconds))
+        try:
+            yield
+        finally:
+            self._restart(self._seconds)
 
     def release(self) -> None:
         """Let another unit start. Further calls do nothing."""
@@ -44,3 +58,8 @@ class StartSlot:
             self._is_released = True
             self._timer.cancel()
             self._semaphore.release()
+
+    def _restart(self, seconds: float) -> None:
+        self._timer.cancel()
+        if not self._is_released:
+            self._timer = asyncio.get_running_loop().call_later(seconds, self.release)

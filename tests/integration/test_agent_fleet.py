@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import signal
+import socket
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -95,6 +96,22 @@ def test_units_that_fail_hold_up_no_other_and_are_reported(fleet: AgentFleet) ->
     shown = "\n".join([fleet.log, *lines])
     values = ["better", "wrong-secret-id", secret_id]
     assert [value for value in values if value in shown] == []
+
+
+def test_server_that_does_not_respond_delays_neither_other_units_nor_the_stop(
+    fleet: AgentFleet,
+) -> None:
+    with socket.create_server(("127.0.0.1", 0), backlog=100) as silent:
+        for number in range(8):
+            unit = fleet.add(f"a{number}", "first")
+            unit.address = f"http://127.0.0.1:{silent.getsockname()[1]}"
+            unit.write()
+        last = fleet.add("z", "first")
+        fleet.start()
+        wait_until_delivered([last], "first")
+        assert fleet.stop() == 0
+    # None reached its deadline meanwhile.
+    assert fleet.events("start_failed") == []
 
 
 def test_changed_template_restarts_its_agent_only(fleet: AgentFleet) -> None:

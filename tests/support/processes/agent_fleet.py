@@ -49,6 +49,10 @@ class ServiceUnit:
     scope: Scope
     source: str = TEMPLATE
     generation: str = ""
+    address: str = ""
+
+    def __post_init__(self) -> None:
+        self.address = self.address or self.server.address
 
     @property
     def folder(self) -> Path:
@@ -136,7 +140,7 @@ class ServiceUnit:
         role_id = self.credentials / f"{self.scope}.role-id"
         settings = AgentSettings(
             scope=self.scope,
-            vault_addr=self.server.address,
+            vault_addr=self.address,
             login=AppRoleAutoAuth(role_id, self.folder / "secret-id"),
             python=Path(sys.executable),
             deliveries=(self.delivery,),
@@ -149,7 +153,7 @@ class ServiceUnit:
         return RunSettings(
             starter=Settings(
                 scope=self.scope,
-                vault_addr=self.server.address,
+                vault_addr=self.address,
                 role_id_file=self.credentials / f"{self.scope.starter}.role-id",
                 secret_id_file=self.starter_secret_id,
             ),

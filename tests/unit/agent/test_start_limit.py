@@ -53,6 +53,26 @@ def test_slot_is_released_once() -> None:
     asyncio.run(scenario())
 
 
+def test_slot_has_another_time_limit_during_a_login() -> None:
+    async def scenario() -> None:
+        limit = StartLimit(1, 600.0)
+        slot = await limit.acquire()
+        waiting = asyncio.create_task(limit.acquire())
+        with slot.limit(600.0):
+            await _settle()
+        await _settle()
+        assert not waiting.done()
+        with slot.limit(0.0):
+            await until(waiting.done)
+        slot.release()
+        third = asyncio.create_task(limit.acquire())
+        await _settle()
+        assert not third.done()
+        third.cancel()
+
+    asyncio.run(scenario())
+
+
 def test_slot_of_a_start_that_hangs_is_released_when_its_time_is_over() -> None:
     async def scenario() -> None:
         limit = StartLimit(1, 0.0)
