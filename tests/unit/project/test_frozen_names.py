@@ -31,6 +31,9 @@ from sqlalchemy import MetaData
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 import app_integration
+from agent import unit_file, unit_state
+from agent.delivery import Delivery
+from agent.run_settings import RunSettings
 from app_integration import __main__ as host
 from app_integration import names, settings
 from app_integration._internal import cli as host_cli
@@ -329,6 +332,16 @@ PLAN_SUMMARY: Final = words("create update delete unchanged")
 DIFFERENCES: Final = words("missing policy same unread")
 DELIVERY: Final = words("state reason when since attempts staged")
 DELIVERY_STATES: Final = words("delivered unchanged refused waiting")
+UNIT: Final = words("generation state pid since reason digest")
+UNIT_STATES: Final = words("starting running waiting failed stopped")
+#: Keys of run.json.
+RUN: Final = words(
+    """
+    service environment vault_addr vault_cacert starter_role_id_file starter_secret_id_file wrap_ttl
+    program agent_config secret_id_file python working_directory deliveries generation
+    """
+)
+RUN_DELIVERY: Final = words("template staging live model")
 
 
 def test_metrics_and_their_labels_are_listed(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -393,6 +406,22 @@ def test_status_of_a_delivery_has_the_listed_keys() -> None:
     assert {each.name for each in fields(deliver.Status)} == DELIVERY
     assert set(deliver.State) == DELIVERY_STATES
     assert deliver.status_file(Path("app.yaml")) == Path("app.yaml.status.json")
+
+
+def test_state_of_a_unit_has_the_listed_keys() -> None:
+    assert {each.name for each in fields(unit_state.UnitState)} == UNIT
+    assert set(unit_state.RunState) == UNIT_STATES
+    assert unit_state.state_file(Path("store")) == Path("store/state.json")
+
+
+def test_configuration_of_a_unit_has_the_listed_keys() -> None:
+    path, starter = Path("p"), settings.Settings(SCOPE, "http://127.0.0.1:1")
+    delivery = Delivery(path, path, path, "m:C")
+    run = RunSettings(starter, 1, path, path, path, path, path, (delivery,))
+    document = json.loads(run.to_json())
+    assert set(document) == RUN
+    assert set(document["deliveries"][0]) == RUN_DELIVERY
+    assert unit_file.RUN_FILE == "run.json"
 
 
 # What is stored: on the server, on disk, in databases ------------------------------------------
