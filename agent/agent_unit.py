@@ -16,6 +16,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Final
 
+from agent.agent_output import copy_output
 from agent.backoff import backoff
 from agent.child_process import end_agent, start_agent
 from agent.daemon_thread import call_in_thread
@@ -153,16 +154,17 @@ class AgentUnit:
         return f"the start failed: {kind}: {reason}"
 
     async def _run_agent(self, settings: RunSettings, deliverer: Deliverer, slot: StartSlot) -> str:
-        agent = await start_agent(settings)
-        self._log.write("agent_started", pid=agent.pid)
-        self._record(RunState.RUNNING, pid=agent.pid)
-        watching = asyncio.create_task(_release_when_delivered(deliverer, slot))
-        try:
-            code = await agent.wait()
-        finally:
-            watching.cancel()
-            await end_agent(agent)
-            self._log.write("agent_ended", pid=agent.pid, code=agent.returncode)
+        async with copy_output(self._file.name) as output:
+            agent = await start_agent(settings, output)
+            self._log.write("agent_started", pid=agent.pid)
+            self._record(RunState.RUNNING, pid=agent.pid)
+            watching = asyncio.create_task(_release_when_delivered(deliverer, slot))
+            try:
+                code = await agent.wait()
+            finally:
+                watching.cancel()
+                await end_agent(agent)
+                self._log.write("agent_ended", pid=agent.pid, code=agent.returncode)
         return f"the agent exited with code {code}; read the supervisor's log"
 
     def _record_stop(self) -> None:

@@ -22,15 +22,20 @@ _HAS_GROUP: Final = sys.platform == "linux"
 _PR_SET_PDEATHSIG: Final = 1  # <linux/prctl.h>
 
 
-async def start_agent(settings: RunSettings) -> asyncio.subprocess.Process:
+async def start_agent(settings: RunSettings, output: int) -> asyncio.subprocess.Process:
     """Start the agent. The caller ends it with :func:`end_agent`, also if it has exited.
+
+    Args:
+        settings: the configuration.
+        output: file descriptor for its standard output and standard error.
 
     Raises:
         OSError: If the program cannot be started.
 
     """
     command = [str(settings.program), "agent", f"-config={settings.agent_config}"]
-    return await _start(command, settings, process_group=0 if _HAS_GROUP else None)
+    group = 0 if _HAS_GROUP else None
+    return await _start(command, settings, stdout=output, stderr=output, process_group=group)
 
 
 async def start_delivery(

@@ -189,4 +189,6 @@ def test_twenty_units_deliver_and_stop_together(fleet: AgentFleet) -> None:
     assert all(read_status(unit.delivery.live) for unit in units)
     assert fleet.stop() == 0
     assert fleet.agents() == []
+    ends = [line for line in fleet.log.splitlines() if line.endswith("sinks finished, exiting")]
+    assert {line.split(": ")[0] for line in ends} == {unit.folder.name for unit in units}
     assert {unit.state.state for unit in units if unit.state} == {RunState.STOPPED}
