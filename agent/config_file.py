@@ -13,8 +13,6 @@ from agent.delivery import EXEC_TIMEOUT, Delivery
 from app_integration.names import Scope
 from vault.runtime.servers.hcl import quote
 
-__all__ = ["AgentSettings", "Delivery", "render_agent_config"]
-
 
 @dataclass(frozen=True, slots=True)
 class AgentSettings:

@@ -18,7 +18,8 @@ import requests
 
 from agent.auto_auth import AppRoleAutoAuth
 from agent.compiler.compile import compile_text
-from agent.config_file import AgentSettings, Delivery, render_agent_config
+from agent.config_file import AgentSettings, render_agent_config
+from agent.delivery import Delivery
 from agent.secret_id import issue_as_starter, issue_secret_id
 from app_integration.config.loader import load_config
 from app_integration.errors import AccessDenied

@@ -16,7 +16,8 @@ import pytest
 
 from agent.auto_auth import AppRoleAutoAuth, auto_auth_from_declaration
 from agent.compiler.compile import compile_text
-from agent.config_file import AgentSettings, Delivery, render_agent_config
+from agent.config_file import AgentSettings, render_agent_config
+from agent.delivery import Delivery
 from agent.run_settings import RunSettings
 from app_integration.secret import Secret
 from app_integration.settings import Settings
@@ -238,7 +239,7 @@ def test_agent_of_the_local_deployment_logs_in_as_declared(tmp_path: Path) -> No
     dev.write_text(text.replace(service, service + login))
     (tmp_path / "jwt").write_text(CI.token(life=600.0))
     layout = Layout(tmp_path / ".strongroom")
-    local = LocalDeployment(layout, Ports(*free_ports(6)), load.load(declaration), "gaara-store")
+    local = LocalDeployment(layout, Ports(*free_ports(6)), load.load(declaration))
     try:
         local.up(no_progress)
         assert local.layout.config("gaara-store").exists()

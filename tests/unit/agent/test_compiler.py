@@ -14,7 +14,8 @@ from agent.auto_auth import AppRoleAutoAuth
 from agent.compiler import formats
 from agent.compiler.compile import CompiledTemplate, compile_file, compile_text
 from agent.compiler.formats import Format, Scalar
-from agent.config_file import AgentSettings, Delivery
+from agent.config_file import AgentSettings
+from agent.delivery import Delivery
 from agent.errors import TemplateRejected
 from app_integration.errors import ConfigurationError
 from app_integration.names import Environment, Scope
