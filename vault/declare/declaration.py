@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 from app_integration.errors import ConfigurationError
 from app_integration.names import Environment, Scope
@@ -29,12 +30,14 @@ class Declaration:
         environments: Environments by name.
         pems: Content of the PEM files in the folder ``environments``, by file name. All are public
             certificates or public keys.
+        template_root: Folder with the templates of each service in ``<service>/``.
 
     """
 
     services: Mapping[str, ServiceDeclaration]
     environments: Mapping[Environment, EnvironmentDeclaration]
     pems: Mapping[str, str] = field(default_factory=dict)
+    template_root: Path = Path("templates")
 
     def service(self, name: str) -> ServiceDeclaration:
         """Return the service *name*.

@@ -25,18 +25,28 @@ ROOT = Path(__file__).parent
 TEMPLATES = ROOT.parents[1] / "agent" / "templates"
 
 
-def load(root: Path = ROOT, template_root: Path = TEMPLATES) -> Declaration:
+def find_templates(root: Path) -> Path:
+    """Return the folder of templates of the declaration in *root*.
+
+    It is the folder ``templates`` in *root* if there is one, otherwise this project's own.
+    """
+    own = root / "templates"
+    return own if own.is_dir() else TEMPLATES
+
+
+def load(root: Path = ROOT, template_root: Path | None = None) -> Declaration:
     """Return the checked declaration in ``services/*.yaml`` and ``environments/*.yaml``.
 
     Args:
         root: Folder that contains ``services`` and ``environments``.
-        template_root: Folder with the templates of each service in ``<service>/``.
+        template_root: Folder with the templates of each service in ``<service>/``, or None for
+            that of :func:`find_templates`.
 
     Raises:
         DeclarationError: If any file is invalid. It lists every error with file and line.
 
     """
-    return check(read(root), template_root)
+    return check(read(root), template_root or find_templates(root))
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,14 +69,18 @@ def read(root: Path) -> Files:
     """Return the content of every file of the declaration below *root*.
 
     Raises:
-        DeclarationError: If a folder or file cannot be read, a file has the suffix ``.yml``, or a
-            folder contains no declaration.
+        DeclarationError: If a folder or file cannot be read, a file has the suffix ``.yml``, or
+            there is no environment. There may be no service yet.
 
     """
     environments = root / "environments"
-    return Files(
+    files = Files(
         _read_folder(root / "services"), _read_folder(environments), _read_pems(environments)
     )
+    if not files.environments:
+        text = "contains no declaration (expected files such as dev.yaml)"
+        raise DeclarationError([FileError(_display_path(environments), 0, text)])
+    return files
 
 
 def _read_pems(folder: Path) -> dict[str, bytes]:
@@ -93,9 +107,6 @@ def _read_folder(folder: Path) -> dict[Path, bytes]:
             )
             for path in others
         )
-    if not contents:
-        text = "contains no declaration (expected files such as gaara-store.yaml or dev.yaml)"
-        raise DeclarationError([FileError(_display_path(folder), 0, text)])
     return contents
 
 
@@ -148,13 +159,14 @@ def check(files: Files, template_root: Path = TEMPLATES) -> Declaration:
     if faults:
         raise DeclarationError(faults)
     pems = {name: content.decode(errors="replace") for name, content in files.pems.items()}
-    return _declaration(services, environments, pems)
+    return _declaration(services, environments, pems, template_root)
 
 
 def _declaration(
     services: Mapping[str, Document],
     environments: Mapping[str, Document],
     pems: Mapping[str, str],
+    template_root: Path,
 ) -> Declaration:
     return Declaration(
         {name: ServiceDeclaration.model_validate(doc.data) for name, doc in services.items()},
@@ -163,6 +175,7 @@ def _declaration(
             for name, doc in environments.items()
         },
         pems,
+        template_root,
     )
 
 

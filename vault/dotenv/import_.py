@@ -11,7 +11,6 @@ from app_integration.errors import RequestRefused
 from app_integration.names import VALUE_KEY
 from app_integration.observability import redaction
 from app_integration.session.session import Session
-from vault.declare import load
 from vault.declare.edit import service_file as edit
 from vault.dotenv import swap
 from vault.dotenv.plan import ImportPlan
@@ -38,7 +37,7 @@ class ImportTarget:
     session: Session
     apply: Callable[[], int]
     read: ReadSecret
-    template_root: Path = load.TEMPLATES
+    template_root: Path | None = None
 
 
 def run(plan: ImportPlan, target: ImportTarget, say: ProgressCallback) -> bool:

@@ -22,7 +22,7 @@ _SECTION = "adopted"
 
 
 def add(
-    path: Path, service: str, secret: str, username: str, template_root: Path = load.TEMPLATES
+    path: Path, service: str, secret: str, username: str, template_root: Path | None = None
 ) -> bool:
     """Declare in an environment file that *service* has adopted *secret*.
 
@@ -49,10 +49,10 @@ def add(
         return _with_entry(path, text, service, secret, username)
 
     with lock(path.parent, folder=True):
-        return _edit(path, change, template_root)
+        return _edit(path, change, template_root or load.find_templates(path.parent.parent))
 
 
-def remove(path: Path, service: str, secret: str, template_root: Path = load.TEMPLATES) -> bool:
+def remove(path: Path, service: str, secret: str, template_root: Path | None = None) -> bool:
     """Remove the entry of an adopted *secret* from an environment file.
 
     Args:
@@ -84,7 +84,7 @@ def remove(path: Path, service: str, secret: str, template_root: Path = load.TEM
         return text[:begin] + text[service_file.end(value, text) :]
 
     with lock(path.parent, folder=True):
-        return _edit(path, change, template_root)
+        return _edit(path, change, template_root or load.find_templates(path.parent.parent))
 
 
 def _edit(path: Path, change: Callable[[str], str], template_root: Path) -> bool:

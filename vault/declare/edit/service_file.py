@@ -24,9 +24,7 @@ Spec = Mapping[str, str | int | bool]
 _BLOCK_STYLES = {"|", ">"}
 
 
-def add_secrets(
-    path: Path, secrets: Mapping[str, Spec], template_root: Path = load.TEMPLATES
-) -> None:
+def add_secrets(path: Path, secrets: Mapping[str, Spec], template_root: Path | None = None) -> None:
     """Add *secrets* to a service file.
 
     Args:
@@ -46,7 +44,7 @@ def add_secrets(
 
 
 def add_settings(
-    path: Path, settings: Mapping[str, Spec], template_root: Path = load.TEMPLATES
+    path: Path, settings: Mapping[str, Spec], template_root: Path | None = None
 ) -> None:
     """Add *settings* to a service file.
 
@@ -66,16 +64,17 @@ def add_settings(
         _add(path, "settings", settings, template_root)
 
 
-def _add(path: Path, section: str, entries: Mapping[str, Spec], template_root: Path) -> None:
+def _add(path: Path, section: str, entries: Mapping[str, Spec], template_root: Path | None) -> None:
     path = path.absolute()
     files = load.read(path.parent.parent)
     if path not in files.services:
         raise ConfigurationError(f"{path} is not a service file (expected services/<name>.yaml)")
-    load.check(files, template_root)
+    templates = template_root or load.find_templates(path.parent.parent)
+    load.check(files, templates)
     if not entries:
         return
     content = _with_entries(path, files.services[path], section, entries)
-    load.check(replace(files, services={**files.services, path: content}), template_root)
+    load.check(replace(files, services={**files.services, path: content}), templates)
     replace_file(path, content, mode=path.stat().st_mode & 0o777)
 
 

@@ -148,8 +148,16 @@ def test_file_is_parsed_again_only_after_a_change(root: Path) -> None:
 
 
 def test_missing_folder_is_reported(tmp_path: Path) -> None:
-    with pytest.raises(DeclarationError, match=r"services: contains no declaration \(expected"):
+    with pytest.raises(DeclarationError, match=r"environments: contains no declaration \(expected"):
         load.load(tmp_path)
+
+
+def test_declaration_without_a_service_is_valid(root: Path) -> None:
+    shutil.rmtree(root / "services")
+    for path in (root / "environments").glob("*.yaml"):
+        text, _, _ = path.read_text().partition("services:")
+        path.write_text(f"{text}services: {{}}\n")
+    assert load.load(root).services == {}
 
 
 def test_unreadable_file_is_reported(root: Path) -> None:
