@@ -15,8 +15,9 @@ FROM ${PYTHON}
 RUN ["python3", "-c", "import os, site\n\
 with open(site.getsitepackages()[0] + '/strongroom.pth', 'w') as file:\n\
     file.write('/opt/strongroom/site\\n')\n\
-for name in ('', 'agent', 'config', 'credentials', 'credentials/gaara-store-dev', \
-'credentials/gaara-store-dev-starter', 'postgres', 'redis', 'smtp', 'vault'):\n\
+for name in ('', 'agent', 'config', 'config/gaara-store', 'config/orders-mail', \
+'service-credentials', 'service-credentials/gaara-store-dev', \
+'service-credentials/orders-mail-dev', 'postgres', 'redis', 'smtp', 'vault'):\n\
     os.mkdir('/strongroom/' + name, 0o700)\n\
     os.chown('/strongroom/' + name, 10001, 10001)\n"]
 COPY --from=site /site /opt/strongroom/site

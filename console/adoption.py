@@ -20,6 +20,7 @@ from app_integration.names import Scope
 from app_integration.secret import Secret
 from console import operate
 from console.env_files import EnvFiles
+from console.service_deployment import ServiceDeployment
 from vault.adoption import adopt, database_user
 from vault.adoption import undo as unadopt
 from vault.adoption.adopt import AdoptionContext
@@ -79,7 +80,7 @@ class Adoption:
             value = unadopt.undo_adoption(context, name, self._password_setter(), self._print)
         if value is not None and self._is_local:
             url = parse_database_url(value, name)
-            accounts = operate.local_deployment(self._root, self._scope.service).access.database
+            accounts = self._local_service().access.require_database()
             accounts.store_app_password(str(url.username), Secret(str(url.password)))
 
     def rotate(self, name: str) -> None:
@@ -116,25 +117,24 @@ class Adoption:
 
     def _declaration(self) -> Declaration:
         if self._is_local:
-            return operate.local_deployment(self._root, self._scope.service).declaration
+            return operate.local_deployment(self._root).declaration
         return operate.load_declaration()
+
+    def _local_service(self) -> ServiceDeployment:
+        return operate.local_deployment(self._root).service(self._scope.service)
 
     def _granter(self) -> Callable[[str], None] | None:
         if self._admin is not None:
             return self._grant_as_admin
         if self._is_local:
-            return operate.local_deployment(
-                self._root, self._scope.service
-            ).access.database.allow_password_changes
+            return self._local_service().access.require_database().allow_password_changes
         return None
 
     def _password_setter(self) -> unadopt.SetPassword | None:
         if self._admin is not None:
             return self._set_as_admin
         if self._is_local:
-            return operate.local_deployment(
-                self._root, self._scope.service
-            ).access.database.set_password
+            return self._local_service().access.require_database().set_password
         return None
 
     def _grant_as_admin(self, username: str) -> None:
@@ -164,14 +164,14 @@ class Adoption:
     def _deliver(self) -> None:
         """Redeliver on the local deployment; elsewhere print what the operator must do."""
         if self._is_local:
-            operate.local_deployment(self._root, self._scope.service).redeliver(no_progress)
+            operate.local_deployment(self._root).redeliver(self._scope.service, no_progress)
             self._print("delivered: the agent's file has the current password")
         else:
             self._print_elsewhere("compile its template again, and restart it")
 
     def _restart(self) -> None:
         if self._is_local:
-            operate.local_deployment(self._root, self._scope.service).restart_agent(no_progress)
+            operate.local_deployment(self._root).restart_agent(self._scope.service, no_progress)
             self._print("delivered: the restarted agent's file has the new password")
         else:
             self._print_elsewhere("restart it, because it does not notice a rotation by hand")

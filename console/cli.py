@@ -21,7 +21,7 @@ from app_integration.errors import StrongroomError
 from app_integration.names import parse_environment
 from console import adoption, env_files, environments, operate
 from console.plan_view import progress, show_plan
-from console.show import show_config_state, show_deployment, show_status
+from console.show import show_config_states, show_deployment, show_status
 from console.steps import Steps
 from vault.reconcile.planning import plan_file
 from vault.reconcile.planning.apply import apply as apply_plan
@@ -65,10 +65,15 @@ DestroyData = Annotated[
 
 
 @app.command()
-def up(service: Service = "gaara-store", root: Root = DEFAULT_ROOT) -> None:
+def up(
+    services: Annotated[
+        list[str] | None, typer.Argument(help="services that get an agent; all if none is named")
+    ] = None,
+    root: Root = DEFAULT_ROOT,
+) -> None:
     """Start the local deployment, apply the declaration, and show how it works."""
-    local = operate.local_deployment(root, service)
-    result = local.up(Steps(out))
+    local = operate.local_deployment(root)
+    result = local.up(Steps(out), services or ())
     if result.has_lost_data:
         out.print(
             "[yellow]The secrets server had lost its data and was set up again: data that was "
@@ -76,38 +81,37 @@ def up(service: Service = "gaara-store", root: Root = DEFAULT_ROOT) -> None:
         )
     if not result.has_changes:
         out.print("All parts are running and match the declaration: nothing was changed.")
-    show_deployment(out, local)
+    show_deployment(out, local, services or ())
 
 
 @app.command()
-def down(service: Service = "gaara-store", root: Root = DEFAULT_ROOT) -> None:
+def down(root: Root = DEFAULT_ROOT) -> None:
     """Stop the local deployment. Its data stays, except in containers."""
-    stopped = operate.local_deployment(root, service).down(Steps(out))
+    stopped = operate.local_deployment(root).down(Steps(out))
     out.print(f"Stopped: {', '.join(stopped)}." if stopped else "Nothing was running.")
 
 
 @app.command()
-def status(service: Service = "gaara-store", root: Root = DEFAULT_ROOT) -> None:
-    """Show which parts run and which config is in use. Exit code 2 if a part does not run."""
-    local = operate.local_deployment(root, service)
+def status(root: Root = DEFAULT_ROOT) -> None:
+    """Show which parts run and which configs are in use. Exit code 2 if a part does not run."""
+    local = operate.local_deployment(root)
     statuses = local.status()
     show_status(out, statuses)
-    config = local.read_config_state()
-    if config is not None:
+    configs = local.read_config_states()
+    if configs:
         out.print()
-        show_config_state(out, config)
+        show_config_states(out, configs)
     if not all(part.running for part in statuses):
         raise typer.Exit(CHANGES)
 
 
 @app.command()
 def reset(
-    service: Service = "gaara-store",
     root: Root = DEFAULT_ROOT,
     yes: Annotated[bool, typer.Option("--yes", help="do not ask")] = False,
 ) -> None:
     """Erase the local deployment: its data, keys, passwords and logs."""
-    local = operate.local_deployment(root, service)
+    local = operate.local_deployment(root)
     if not yes:
         typer.confirm(f"Erase {root.resolve()} with all its data and keys?", abort=True)
     local.reset()
@@ -180,13 +184,13 @@ def put(
 
 
 @app.command()
-def store(service: Service = "gaara-store", root: Root = DEFAULT_ROOT) -> None:
+def store(root: Root = DEFAULT_ROOT) -> None:
     """Run the example store on the local deployment until it is interrupted."""
-    local = operate.local_deployment(root, service)
+    local = operate.local_deployment(root)
     if local.servers.agent_host is None:
         out.print(f"The store runs in a container: http://127.0.0.1:{local.ports.store}")
         return
-    variables = {**_shell_variables(), **local.variables()}
+    variables = {**_shell_variables(), **local.service("gaara-store").variables()}
     command = [sys.executable, "-m", "examples.gaara_store"]
     os.execve(sys.executable, command, variables)  # noqa: S606 (our own interpreter, no shell)
 

@@ -12,8 +12,7 @@ from rich.console import Console
 
 from app_integration._internal.cli import ArgumentParser
 from app_integration.errors import StrongroomError
-from app_integration.names import Environment, Scope
-from console.service_deployment import ServiceDeployment
+from console.deployment import Deployment, service_accesses
 from console.steps import Steps
 from vault.declare import load
 from vault.runtime import ports
@@ -21,7 +20,6 @@ from vault.runtime.docker.compose_init import ComposeInit
 from vault.runtime.layout import Layout
 
 ROOT: Final = Path("/strongroom")
-SERVICE: Final = "gaara-store"
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -49,14 +47,15 @@ def main(arguments: Sequence[str]) -> int:
 
 def _prepare() -> None:
     """Write the files that the servers start from."""
-    scope = Scope(SERVICE, Environment.DEV)
-    ComposeInit(Layout(ROOT), ports.from_environment(os.environ), scope).prepare()
+    numbers = ports.from_environment(os.environ)
+    layout = Layout(ROOT)
+    ComposeInit(layout, numbers, service_accesses(layout, numbers, load.load())).prepare()
 
 
 def _apply(console: Console) -> None:
     """Apply the declaration to the servers."""
     numbers = ports.from_environment(os.environ)
-    deployment = ServiceDeployment(Layout(ROOT), numbers, load.load(), SERVICE, ComposeInit)
+    deployment = Deployment(Layout(ROOT), numbers, load.load(), ComposeInit)
     result = deployment.up(Steps(console))
     console.print(
         f"{len(result.plan.changes)} changes applied, {len(result.issued)} credentials issued"

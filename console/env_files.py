@@ -96,7 +96,7 @@ class EnvFiles:
         """
         declaration = operate.load_declaration()
         if operate.is_local(self._scope.environment):
-            declaration = operate.local_deployment(self._root, self._scope.service).declaration
+            declaration = operate.local_deployment(self._root).declaration
         with self.reader() as read:
             exported = dotenv_export.export(
                 declaration,
@@ -124,7 +124,7 @@ class EnvFiles:
 
     def _service_settings(self) -> Settings:
         if operate.is_local(self._scope.environment):
-            return operate.local_deployment(self._root, self._scope.service).service_settings()
+            return operate.local_deployment(self._root).service(self._scope.service).settings()
         return settings.from_environment()
 
     def _ask_kind(self, variable: str, reason: str) -> str:

@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
-from app_integration.names import Scope
-from console.local_agent import ConfigState
-from console.service_deployment import ServiceDeployment
+from console.agents import ServicesFailed
+from console.deployment import Deployment
+from console.local_agent import ConfigState, LocalAgent
 from console.steps import Step
 from vault.declare.declaration import Declaration
+from vault.runtime.access import Access
 from vault.runtime.embedded import EmbeddedRuntime
 from vault.runtime.layout import Layout
 from vault.runtime.ports import Ports
 from vault.runtime.processes.agent import AGENT
-from vault.runtime.runtime import Runtime, Status, no_progress
+from vault.runtime.runtime import AgentUnit, Runtime, Status, no_progress
 
 
-class LocalDeployment(ServiceDeployment):
-    """Deployment of one service on this machine, in the environment ``dev``.
+class LocalDeployment(Deployment):
+    """Deployment of all services on this machine, in the environment ``dev``.
 
     *runtime* builds the runtime.
     """
@@ -29,10 +30,9 @@ class LocalDeployment(ServiceDeployment):
         layout: Layout,
         ports: Ports,
         declaration: Declaration,
-        service: str,
-        runtime: Callable[[Layout, Ports, Scope], Runtime] = EmbeddedRuntime,
+        runtime: Callable[[Layout, Ports, Sequence[Access]], Runtime] = EmbeddedRuntime,
     ) -> None:
-        super().__init__(layout, ports, declaration, service, runtime)
+        super().__init__(layout, ports, declaration, runtime)
 
     def down(self, step: Step) -> tuple[str, ...]:
         """Stop all processes, and return the names of those that were running.
@@ -56,10 +56,11 @@ class LocalDeployment(ServiceDeployment):
                     agent_host.stop()
             return running + self.servers.stop(lambda title: step(f"{title} stopped"))
 
-    def restart_agent(self, step: Step) -> None:
-        """Restart the service's agent, and wait until it has delivered.
+    def restart_agent(self, service: str, step: Step) -> None:
+        """Restart the agent of *service*, and wait until it has delivered.
 
         Args:
+            service: Name of the service.
             step: Shows the restart.
 
         Raises:
@@ -67,17 +68,25 @@ class LocalDeployment(ServiceDeployment):
             StartFailed: If the agent does not deliver in time.
 
         """
+        deployed = self.service(service)
+        if deployed.agent is None:
+            return
         with self.servers.exclusive():
-            if self.agent is not None and not self.agent.restart(step):
-                with step("agent restarted"):
-                    self.servers.restart_agent()
+            if self.servers.agent_host is None:
+                with step(f"agent of {service} restarted"):
+                    self.servers.restart_agent(self._unit(deployed.agent))
+                return
+            result = self.agents([deployed]).restart(step)
+            if result.errors:
+                raise ServicesFailed.combine(result.errors)
 
-    def redeliver(self, step: Step) -> None:
-        """Apply the current declaration, and wait until the agent has delivered.
+    def redeliver(self, service: str, step: Step) -> None:
+        """Apply the current declaration, and wait until the agent of *service* has delivered.
 
         If the agent runs in a container, only its template is updated.
 
         Args:
+            service: Name of the service.
             step: Shows each step.
 
         Raises:
@@ -85,11 +94,12 @@ class LocalDeployment(ServiceDeployment):
             StartFailed: If the agent does not deliver in time.
 
         """
+        agent = self.service(service).agent
         if self.servers.agent_host is not None:
-            self.up(step)
-        elif self.agent is not None:
-            with self.servers.exclusive(), step("agent restarted"):
-                self.servers.restart_agent(self.agent.compile_template().text)
+            self.up(step, [service])
+        elif agent is not None:
+            with self.servers.exclusive(), step(f"agent of {service} restarted"):
+                self.servers.restart_agent(self._unit(agent), agent.compile_template().text)
 
     def reset(self) -> None:
         """Stop all processes, and erase data, keys, passwords and logs.
@@ -105,13 +115,18 @@ class LocalDeployment(ServiceDeployment):
             self.servers.reset()
 
     def status(self) -> tuple[Status, ...]:
-        """Return the state of the servers, and of the agent if the service has one."""
-        agent_host = self.servers.agent_host if self.agent else None
+        """Return the state of the servers, and of the agents if a service has one."""
+        has_agent = any(each.agent is not None for each in self.services.values())
+        agent_host = self.servers.agent_host if has_agent else None
         return (*self.servers.status(), *([agent_host.status()] if agent_host else []))
 
-    def read_config_state(self) -> ConfigState | None:
-        """Return the state of the service's config file, or None if the service declares none."""
-        if self.agent is None:
-            return None
-        self.servers.sync_config()
-        return self.agent.read_config_state()
+    def read_config_states(self) -> dict[str, ConfigState]:
+        """Return the state of the config file of each service that declares one."""
+        agents = {each.scope.service: each.agent for each in self.services.values() if each.agent}
+        if agents:
+            self.servers.sync_config()
+        return {service: agent.read_config_state() for service, agent in agents.items()}
+
+    def _unit(self, agent: LocalAgent) -> AgentUnit:
+        paths = (agent.folder, agent.template, agent.live)
+        return AgentUnit(*(path.relative_to(self.layout.root) for path in paths))

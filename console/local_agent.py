@@ -1,7 +1,8 @@
-"""Agent of the local deployment: its files, its start, and the check of its delivery."""
+"""Agent of one service of the local deployment: its files, and the check of its delivery."""
 
 from __future__ import annotations
 
+import secrets
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,22 +13,21 @@ from typing import Final
 
 from agent.auto_auth import AppRoleAutoAuth, auto_auth_from_declaration
 from agent.compiler.compile import CompiledTemplate, compile_file
-from agent.config_file import AgentSettings, Delivery, render_agent_config
+from agent.config_file import AgentSettings, render_agent_config
+from agent.delivery import Delivery
 from agent.run_settings import RunSettings
+from agent.unit_state import read_state
 from app_integration._internal.private_file import write_private
-from app_integration.config.deliver import State, read_status, status_file
+from app_integration.config.deliver import State, read_status
 from app_integration.config.deliver import Status as DeliveryStatus
 from app_integration.errors import ConfigRejected
 from app_integration.names import Scope
 from app_integration.settings import Settings
-from console.steps import Step
 from vault.declare.declaration import Declaration
-from vault.declare.load import TEMPLATES
 from vault.declare.schema.model import Config
 from vault.runtime.files import ensure_private_folder
 from vault.runtime.layout import Layout
 from vault.runtime.processes import binaries
-from vault.runtime.runtime import AgentHost
 
 PROJECT: Final = Path(__file__).resolve().parents[1]
 
@@ -37,9 +37,9 @@ class ConfigState:
     """State of a service's config file, and of its last delivery.
 
     Attributes:
-        live: The file that the service reads.
-        since: Time when it was written, or None if it does not exist.
-        last: Status of the last delivery, or None if there was none.
+        live: the file that the service reads.
+        since: when it was written, or None if it does not exist.
+        last: status of the last delivery, or None if there was none.
 
     """
 
@@ -51,9 +51,8 @@ class ConfigState:
 class LocalAgent:
     """Agent of one service, on a deployment whose server runs at *address*.
 
-    *config* is the declaration of the service's config file. *host* runs the agent. If it is None,
-    the runtime runs the agent itself, and only :meth:`compile_template` and
-    :meth:`read_config_state` are of use.
+    *config* is the declaration of the service's config file. The agents' supervisor starts the
+    agent when its files appear, and again when they change.
     """
 
     def __init__(
@@ -62,15 +61,28 @@ class LocalAgent:
         scope: Scope,
         declaration: Declaration,
         config: Config,
-        host: AgentHost | None,
         address: str,
     ) -> None:
         self._layout = layout
         self._scope = scope
         self._declaration = declaration
         self._config = config
-        self._host = host
         self._address = address
+
+    @property
+    def live(self) -> Path:
+        """Return the config file that the service reads."""
+        return self._layout.config(self._scope.service, self._config.file)
+
+    @property
+    def folder(self) -> Path:
+        """Return the folder of the agent's files."""
+        return self._layout.agent(self._scope)
+
+    @property
+    def template(self) -> Path:
+        """Return the file of the compiled template."""
+        return self.folder / "templates" / f"{self._config.file}.ctmpl"
 
     def compile_template(self) -> CompiledTemplate:
         """Compile the service's config template for this deployment.
@@ -80,7 +92,7 @@ class LocalAgent:
 
         """
         return compile_file(
-            TEMPLATES / self._scope.service / self._config.template,
+            self._declaration.template_root / self._scope.service / self._config.template,
             scope=self._scope,
             secrets=self._declaration.secrets(self._scope),
             settings=self._declaration.settings(self._scope),
@@ -89,154 +101,120 @@ class LocalAgent:
 
     def read_config_state(self) -> ConfigState:
         """Return the state of the service's config file."""
-        live = self._layout.config(self._scope.service)
         try:
-            since = datetime.fromtimestamp(live.stat().st_mtime, tz=UTC)
+            since = datetime.fromtimestamp(self.live.stat().st_mtime, tz=UTC)
         except FileNotFoundError:
             since = None
-        return ConfigState(live, since, read_status(live))
+        return ConfigState(self.live, since, read_status(self.live))
 
-    def deliver(self, step: Step) -> bool:
-        """Start an agent on the current files, and wait until it delivers.
+    def write_files(self, *, is_forced: bool = False) -> bool:
+        """Write the agent's files, so that its supervisor starts it on them.
 
-        A fingerprint of the files is stored after the delivery. So if a start is killed before
-        that, the next call starts the agent again.
-
-        Args:
-            step: Shows the start.
-
-        Returns:
-            False if the agent was running on these files already, or if the runtime runs it.
-
-        Raises:
-            ConfigRejected: If the delivered config is rejected.
-            StartFailed: If the agent exits, or does not deliver in time.
-
-        """
-        if self._host is None:
-            return False
-        files = self._agent_files()
-        marker = self._layout.agent(self._scope) / "running-on"
-        fingerprint = self._fingerprint(files)
-        if self._host.status().running and _read(marker) == fingerprint:
-            return False
-        with step(self._host.start_message):
-            self._host.stop()
-            marker.unlink(missing_ok=True)
-            self._write_files(files)
-            self._host.start(self._layout.agent(self._scope) / "run.json", self._is_delivered)
-            write_private(marker, fingerprint)
-        return True
-
-    def restart(self, step: Step) -> bool:
-        """Restart the agent, because it does not notice a password that was rotated by hand.
-
-        The delivered file stays until the agent delivers again.
+        Nothing is written if the agent has delivered from the same files. ``run.json`` is written
+        last, because the supervisor starts the agent when that file changes.
 
         Args:
-            step: Shows the start.
+            is_forced: Whether to have the agent started again in any case.
 
         Returns:
-            False if the runtime runs the agent.
+            Whether the agent is started.
 
         Raises:
-            ConfigRejected: If the delivered config is rejected.
-            StartFailed: If the agent exits, or does not deliver in time.
+            TemplateRejected: If the template cannot be compiled.
 
         """
-        if self._host is None:
+        settings = self._agent_settings()
+        files = {
+            self.template: self.compile_template().text,
+            self.folder / "agent.hcl": render_agent_config(settings),
+        }
+        digest = self._digest(files, settings)
+        if not is_forced and self._has_delivered(digest):
             return False
-        (self._layout.agent(self._scope) / "running-on").unlink(missing_ok=True)
-        return self.deliver(step)
-
-    def _write_files(self, files: Mapping[Path, str]) -> None:
-        folder, live = self._layout.agent(self._scope), self._layout.config(self._scope.service)
-        staged = self._layout.staged_config(self._scope.service)
-        for each in (folder, folder / "templates", live.parent, staged.parent):
+        for each in (self.folder, self.template.parent, self.live.parent):
             ensure_private_folder(each)
-        # Remove the results of an earlier agent, otherwise the wait would end with those.
-        for leftover in (staged, status_file(live)):
-            leftover.unlink(missing_ok=True)
         for path, text in files.items():
             write_private(path, text)
+        # The random part makes each start a generation of its own.
+        generation = f"{digest}.{secrets.token_hex(4)}"
+        write_private(self.folder / "run.json", self._run_settings(settings, generation).to_json())
+        return True
 
-    def _is_delivered(self) -> bool:
-        """Return whether the agent has delivered a config.
+    def is_delivered(self) -> bool:
+        """Return whether the agent has delivered a config from its current files.
 
         Raises:
             ConfigRejected: If the config is rejected. The reason names fields, never values.
 
         """
-        status = read_status(self._layout.config(self._scope.service))
-        if status is None:
+        generation = RunSettings.from_file(self.folder / "run.json").generation
+        state, status = read_state(self.folder), read_status(self.live)
+        if state is None or state.generation != generation or status is None:
             return False
         if not status.state.is_live:
             failure = "was rejected" if status.state is State.REFUSED else "cannot be used yet"
             raise ConfigRejected(
                 f"the rendered config {failure}: {status.reason}; change the setting, write the "
                 "secret again with strongroom put, or fix the model, and run up again; "
-                f"see the agent's log: {self._host.log_hint if self._host else ''}"
+                f"see the agents' log: {self._layout.logs / 'agent.log'}"
             )
         return True
 
-    def _agent_files(self) -> dict[Path, str]:
-        """Return the contents of the files that agent and supervisor read, by path."""
-        folder = self._layout.agent(self._scope)
-        template = folder / "templates" / f"{self._layout.config(self._scope.service).name}.ctmpl"
-        settings = self._agent_settings(template)
-        return {
-            template: self.compile_template().text,
-            folder / "agent.hcl": render_agent_config(settings),
-            folder / "run.json": self._run_settings(settings).to_json(),
-        }
+    def _has_delivered(self, digest: str) -> bool:
+        state, status = read_state(self.folder), read_status(self.live)
+        return (
+            state is not None
+            and state.generation.partition(".")[0] == digest
+            and status is not None
+            and status.state.is_live
+        )
 
-    def _fingerprint(self, files: Mapping[Path, str]) -> str:
-        """Return a digest of *files* and of the secret-id that starts the agent."""
-        starter = self._layout.secret_id(self._scope.starter)
-        texts = [*files.values(), starter.read_text(encoding="utf-8")]
+    def _digest(self, files: Mapping[Path, str], settings: AgentSettings) -> str:
+        """Return a digest of *files*, the settings, and the secret-id that starts the agent."""
+        starter = self._layout.service_secret_id(self._scope.starter)
+        run = self._run_settings(settings, "").to_json()
+        texts = [*files.values(), run, starter.read_text(encoding="utf-8")]
         return sha256("\0".join(texts).encode()).hexdigest()
 
-    def _agent_settings(self, template: Path) -> AgentSettings:
+    def _agent_settings(self) -> AgentSettings:
         environment = self._declaration.environment(self._scope.environment)
-        folder = self._layout.agent(self._scope)
         return AgentSettings(
             scope=self._scope,
             vault_addr=self._address,
             login=auto_auth_from_declaration(
                 environment.agent,
-                AppRoleAutoAuth(self._layout.role_id(str(self._scope)), folder / "secret-id"),
+                AppRoleAutoAuth(
+                    self._layout.service_role_id(str(self._scope)), self.folder / "secret-id"
+                ),
             ),
             python=Path(sys.executable),
             deliveries=(
                 Delivery(
-                    template=template,
-                    staging=self._layout.staged_config(self._scope.service),
-                    live=self._layout.config(self._scope.service),
+                    template=self.template,
+                    staging=self._layout.staged_config(self._scope.service, self._config.file),
+                    live=self.live,
                     model=self._config.model,
                 ),
             ),
             render_interval=environment.agent.render_interval,
         )
 
-    def _run_settings(self, settings: AgentSettings) -> RunSettings:
+    def _run_settings(self, settings: AgentSettings, generation: str) -> RunSettings:
         starter = self._scope.starter
         needs_secret_id = settings.login.method == AppRoleAutoAuth.method
         return RunSettings(
             starter=Settings(
                 scope=self._scope,
                 vault_addr=settings.vault_addr,
-                role_id_file=self._layout.role_id(starter) if needs_secret_id else None,
-                secret_id_file=self._layout.secret_id(starter) if needs_secret_id else None,
+                role_id_file=self._layout.service_role_id(starter) if needs_secret_id else None,
+                secret_id_file=self._layout.service_secret_id(starter) if needs_secret_id else None,
             ),
             wrap_ttl=self._declaration.environment(self._scope.environment).tokens.wrap_ttl,
             program=binaries.openbao_path(),
-            agent_config=self._layout.agent(self._scope) / "agent.hcl",
-            secret_id_file=self._layout.agent(self._scope) / "secret-id",
+            agent_config=self.folder / "agent.hcl",
+            secret_id_file=self.folder / "secret-id",
             python=settings.python,
             working_directory=PROJECT,
             deliveries=settings.deliveries,
+            generation=generation,
         )
-
-
-def _read(path: Path) -> str | None:
-    return path.read_text(encoding="utf-8") if path.exists() else None

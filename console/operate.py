@@ -50,22 +50,20 @@ def load_declaration() -> Declaration:
     return load.load(declaration_root())
 
 
-def local_deployment(root: Path, service: str | None = None) -> LocalDeployment:
+def local_deployment(root: Path) -> LocalDeployment:
     """Return the local deployment in a folder.
 
     Args:
         root: The folder.
-        service: Service that it runs, or None for the first service that is declared for dev.
 
     Raises:
         DeclarationError: If a file of the declaration has a fault.
         ConfigurationError: If a port or the runtime is wrong.
 
     """
-    declared = load_declaration()
-    name = service or declared.scopes(Environment.DEV)[0].service
     layout, numbers = Layout(root.absolute()), ports.from_environment(os.environ)
-    return LocalDeployment(layout, numbers, declared, name, select_runtime(layout, os.environ))
+    runtime = select_runtime(layout, os.environ)
+    return LocalDeployment(layout, numbers, load_declaration(), runtime)
 
 
 def open_operator_session(env: str, root: Path, role: str) -> Session:

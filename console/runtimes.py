@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 from app_integration.errors import ConfigurationError
-from app_integration.names import Scope
+from vault.runtime.access import Access
 from vault.runtime.layout import Layout
 from vault.runtime.ports import Ports
 from vault.runtime.runtime import Runtime
 
 SETTING: Final = "STRONGROOM_RUNTIME"
 DEFAULT: Final = "embedded"
-_Factory = Callable[[Layout, Ports, Scope], Runtime]
+_Factory = Callable[[Layout, Ports, Sequence[Access]], Runtime]
 
 
 def select_runtime(layout: Layout, variables: Mapping[str, str]) -> _Factory:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 
@@ -13,10 +13,13 @@ from rich.table import Table
 from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 
+from agent.compiler.formats import BY_SUFFIX
 from app_integration.client import Client
+from app_integration.names import Environment
 from app_integration.secret import REDACTED
 from console.local import LocalDeployment
 from console.local_agent import ConfigState, LocalAgent
+from console.service_deployment import ServiceDeployment
 from vault.runtime.runtime import Status
 
 SAMPLE: Final = "ada@example.com"
@@ -24,27 +27,50 @@ SAMPLE_CONTEXT: Final = {"user_id": 7}
 BOTH: Final = 2  # operations of a key that is allowed to encrypt and to decrypt
 
 
-def show_deployment(console: Console, local: LocalDeployment) -> None:
-    """Print addresses, logins, the delivered config, and one use of each feature.
+def show_deployment(console: Console, local: LocalDeployment, selected: Sequence[str] = ()) -> None:
+    """Print addresses, logins, the services, and one use of each feature by one of them.
 
     Args:
-        console: Console to print on.
+        console: To print on.
         local: The running deployment.
+        selected: Services that were started, or none for all. The first is shown in use.
 
     """
-    client = Client(local.service_settings())
+    console.print()
+    _addresses(console, local)
+    services = [local.service(name) for name in selected] or list(local.services.values())
+    if not services:
+        console.print("\nNo service is declared in environments/dev.yaml yet.")
+        return
+    _services(console, services)
+    _in_use(console, services[0])
+
+
+def _services(console: Console, services: Sequence[ServiceDeployment]) -> None:
+    table = Table(box=None, pad_edge=False)
+    for heading in ("service", "variables", "delivered"):
+        table.add_column(heading)
+    for each in services:
+        file = each.layout.service_env(each.scope.service)
+        table.add_row(each.scope.service, str(file), str(each.agent.live) if each.agent else "")
+    console.print()
+    console.print(table, highlight=False, soft_wrap=True)
+
+
+def _in_use(console: Console, service: ServiceDeployment) -> None:
+    """Print the config of one service, and use each feature once as this service."""
+    client = Client(service.settings())
     try:
-        console.print()
-        _addresses(console, local)
-        if local.agent:
-            _config(console, local, local.agent)
-        _features(console, local, client)
+        if service.agent:
+            _config(console, service.agent)
+        _features(console, service, client)
     finally:
         client.close()
+    file = service.layout.service_env(service.scope.service)
     console.print(
-        f"\nUse it from any shell:\n  set -a; . {local.layout.dev_env}; set +a\n"
+        f"\nUse it from any shell:\n  set -a; . {file}; set +a\n"
         "  .venv/bin/python -c 'from app_integration import get_secret; "
-        f'print(get_secret("{_sample_secret(local)}"))\'',
+        f'print(get_secret("{_sample_secret(service)}"))\'',
         highlight=False,
         soft_wrap=True,
     )
@@ -69,29 +95,31 @@ def show_status(console: Console, statuses: tuple[Status, ...]) -> None:
     console.print(table)
 
 
-def show_config_state(console: Console, config: ConfigState) -> None:
-    """Print since when the config file is in use, and the state of the last delivery.
+def show_config_states(console: Console, configs: Mapping[str, ConfigState]) -> None:
+    """Print since when each config file is in use, and the state of its last delivery.
 
-    The state has its time and the number of attempts. If the rendered file waits or was rejected,
-    the reason is printed too.
+    The state has its time and the number of attempts. If a rendered file waits or was rejected, the
+    reason is printed too.
 
     Args:
-        console: Console to print on.
-        config: State of the file.
+        console: To print on.
+        configs: State of the file of each service.
 
     """
     table = Table(box=None, pad_edge=False)
-    for heading in ("file", "in use since", "last rendered", "since", "tries"):
-        table.add_column(heading)
-    last = config.last
-    columns: list[str] = []
-    if last is not None:
-        since = _local_time(datetime.fromisoformat(last.since))
-        columns = [last.state, since, str(last.attempts)]
-    table.add_row(config.live.name, _local_time(config.since), *columns)
-    console.print(table)
-    if last is not None and last.reason is not None:
-        console.print(f"{config.live.name}: {last.reason}", markup=False, soft_wrap=True)
+    for heading in ("service", "file", "in use since", "last rendered", "since", "tries"):
+        table.add_column(heading, no_wrap=True)
+    for service, config in configs.items():
+        columns: list[str] = []
+        if config.last is not None:
+            since = _local_time(datetime.fromisoformat(config.last.since))
+            columns = [config.last.state, since, str(config.last.attempts)]
+        table.add_row(service, config.live.name, _local_time(config.since), *columns)
+    console.print(table, soft_wrap=True)
+    for service, config in configs.items():
+        if config.last is not None and config.last.reason is not None:
+            line = f"{service}: {config.live.name}: {config.last.reason}"
+            console.print(line, markup=False, soft_wrap=True)
 
 
 def _local_time(time: datetime | None) -> str:
@@ -100,8 +128,8 @@ def _local_time(time: datetime | None) -> str:
 
 def _addresses(console: Console, local: LocalDeployment) -> None:
     table = Table(box=None, show_header=False, pad_edge=False)
-    table.add_row("Vault API, web page", f"{local.access.vault_address}/ui/")
-    for person in local.declaration.environment(local.scope.environment).people:
+    table.add_row("Vault API, web page", f"{local.ports.vault_address}/ui/")
+    for person in local.declaration.environment(Environment.DEV).people:
         table.add_row("log in as", f"{person}, method Username")
         table.add_row("password in", str(local.person_password(person)))
     for status in local.status():
@@ -112,11 +140,12 @@ def _addresses(console: Console, local: LocalDeployment) -> None:
     console.print(table, highlight=False, soft_wrap=True)
 
 
-def _config(console: Console, local: LocalDeployment, agent: LocalAgent) -> None:
-    live = local.layout.config(local.scope.service)
-    document = yaml.safe_load(live.read_text(encoding="utf-8"))
-    preview = yaml.safe_load(agent.compile_template().preview)
-    console.print(f"\nDelivered: {live}", highlight=False, soft_wrap=True)
+def _config(console: Console, agent: LocalAgent) -> None:
+    compiled = agent.compile_template()
+    read = BY_SUFFIX[agent.live.suffix].read
+    document = read(agent.live.read_text(encoding="utf-8"))
+    preview = read(compiled.preview)
+    console.print(f"\nDelivered: {agent.live}", highlight=False, soft_wrap=True)
     redacted = yaml.safe_dump(_redact(document, preview), sort_keys=False)
     console.print(escape(redacted.rstrip()), highlight=False)
 
@@ -131,13 +160,13 @@ def _redact(value: Any, preview: Any) -> Any:
     return value if value == preview else REDACTED
 
 
-def _features(console: Console, local: LocalDeployment, client: Client) -> None:
+def _features(console: Console, deployed: ServiceDeployment, client: Client) -> None:
     """Use each feature that the service declares once, and print the results."""
     lines = []
-    if name := _sample_secret(local):
+    if name := _sample_secret(deployed):
         secret, info = client.secrets.get(name), client.secrets.get_info(name)
         lines.append(f"get_secret({name!r})  →  {secret}  (version {info and info.version})")
-    service = local.declaration.service(local.scope.service)
+    service = deployed.declaration.service(deployed.scope.service)
     for key in [key for key, spec in service.keys.items() if len(spec.allow) == BOTH][:1]:
         token = client.cipher(key).encrypt_field(SAMPLE, SAMPLE_CONTEXT)
         decrypted = client.cipher(key).decrypt_field(token, SAMPLE_CONTEXT)
@@ -163,8 +192,8 @@ def _database_user(client: Client) -> str:
         )
 
 
-def _sample_secret(local: LocalDeployment) -> str | None:
+def _sample_secret(deployed: ServiceDeployment) -> str | None:
     """Return the name of the first generated secret, or else of the first secret."""
-    declared = local.declaration.secrets(local.scope)
+    declared = deployed.declaration.secrets(deployed.scope)
     generated = [name for name, source in declared.items() if source.source == "generated"]
     return next(iter([*generated, *declared]), None)

@@ -39,7 +39,7 @@ def deployment(
     runtime = select_runtime(layout, os.environ)
     if runtime is not EmbeddedRuntime:
         require_images()
-    local = LocalDeployment(layout, Ports(*free_ports(6)), load(), SERVICE, runtime)
+    local = LocalDeployment(layout, Ports(*free_ports(6)), load(), runtime)
     if runtime is EmbeddedRuntime:
         pytestconfig.pluginmanager.getplugin("tests.support.processes.canaries").plant(layout)
     local.up(no_progress)
@@ -60,7 +60,7 @@ def service(deployment: Deployment) -> Iterator[Client]:
 @pytest.fixture
 def database(deployment: Deployment) -> Database:
     """Return the deployment's PostgreSQL with its superuser's rights."""
-    return Database(deployment.local.access.database)
+    return Database(deployment.local.service("gaara-store").access.require_database())
 
 
 @pytest.fixture

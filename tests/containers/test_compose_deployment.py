@@ -30,9 +30,9 @@ from app_integration.testing.ports import free_ports
 from console import operate
 from console.adoption import Adoption
 from console.compose_init import ROOT as INSIDE
+from console.deployment import Deployment, UpResult
 from console.local import LocalDeployment
 from console.runtimes import select_runtime
-from console.service_deployment import ServiceDeployment, UpResult
 from examples.gaara_store.config import StoreConfig
 from examples.gaara_store.keys import KEYS_LOST
 from tests.support.polling import wait_until
@@ -66,7 +66,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """Start the deployment with plain `docker compose up --wait`."""
     require_images()
     layout = Layout(tmp_path_factory.mktemp("containers") / ".strongroom")
-    local = LocalDeployment(layout, Ports(*free_ports(6)), load(), SERVICE, ContainerRuntime)
+    local = LocalDeployment(layout, Ports(*free_ports(6)), load(), ContainerRuntime)
     stack = Stack(local)
     try:
         up = stack.compose("up", "--wait", "--build")
@@ -95,7 +95,10 @@ def secrets(stack: Stack, joined: UpResult, store: RunningStore) -> dict[str, st
     """Return every secret value in use, by a description."""
     del joined
     layout = stack.local.layout
-    files = [*layout.passwords.iterdir(), *layout.credentials.glob("*/secret-id")]
+    files = [
+        *(each for each in layout.passwords.rglob("*") if each.is_file()),
+        *layout.root.glob("*credentials/*/secret-id"),
+    ]
     found = {str(path.relative_to(layout.root)): path.read_text().strip() for path in files}
     config = load_config(StoreConfig, layout.config(SERVICE))
     found["signing secret"] = config.jwt.secret.get_secret_value()
@@ -130,7 +133,7 @@ def test_export_is_mailed(store: RunningStore, stack: Stack) -> None:
 
 @pytest.mark.usefixtures("joined")
 def test_sdk_works_from_the_host(stack: Stack) -> None:
-    service = Client(stack.local.service_settings())
+    service = Client(stack.local.service("gaara-store").settings())
     token = service.cipher("pii").encrypt_field("ada@example.com", {"user_id": 7})
     assert service.cipher("pii").decrypt_field(token, {"user_id": 7}) == "ada@example.com"
     with service.database_engine(None, None).connect() as connection:
@@ -227,7 +230,7 @@ def test_containers_mount_no_secrets_of_another(stack: Stack) -> None:
         name: {mount["Destination"] for mount in container["Mounts"]}
         for name, container in stack.inspect().items()
     }
-    root, own = str(INSIDE), f"{INSIDE}/credentials/{SERVICE}-dev"
+    root, own = str(INSIDE), f"{INSIDE}/service-credentials/{SERVICE}-dev"
     assert seen["network"] == set()
     assert seen["vault"] == {f"{root}/vault"}
     assert seen["database"] == {f"{root}/postgres"}
@@ -239,7 +242,7 @@ def test_containers_mount_no_secrets_of_another(stack: Stack) -> None:
 
 def test_variables_of_the_store_equal_those_of_the_embedded_deployment(stack: Stack) -> None:
     ports = stack.local.ports
-    composed = ServiceDeployment(Layout(INSIDE), ports, load(), SERVICE, ComposeInit)
+    composed = Deployment(Layout(INSIDE), ports, load(), ComposeInit).service(SERVICE)
     variables = dict(line.split("=", 1) for line in stack.inspect()["store"]["Config"]["Env"])
     # The container's log gets its access records, so that there is no file for them.
     expected = composed.variables()
@@ -398,7 +401,7 @@ def test_failed_start_shows_the_log_and_frees_the_ports(
     require_images()
     monkeypatch.setenv("REDIS_IMAGE", "openbao/openbao:2.7.2")  # it has no valkey-server
     layout, ports = Layout(tmp_path / ".strongroom"), Ports(*free_ports(6))
-    local = LocalDeployment(layout, ports, load(), SERVICE, ContainerRuntime)
+    local = LocalDeployment(layout, ports, load(), ContainerRuntime)
     try:
         with pytest.raises(StartFailed, match=r"redis: exit code \d+; its log ends:\n\S"):
             local.up(no_progress)
@@ -431,7 +434,7 @@ def test_up_without_an_image_is_an_error_and_starts_nothing(tmp_path: Path) -> N
 def test_containers_of_another_clone_with_the_same_name_are_not_changed(tmp_path: Path) -> None:
     require_images()
     layout, ports = Layout(tmp_path / ".strongroom"), Ports(*free_ports(6))
-    local = LocalDeployment(layout, ports, load(), SERVICE, ContainerRuntime)
+    local = LocalDeployment(layout, ports, load(), ContainerRuntime)
     stack = Stack(local)
     labels = {
         f"{LABEL}.project": stack.servers.project.name,

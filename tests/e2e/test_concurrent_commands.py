@@ -13,17 +13,17 @@ from pathlib import Path
 
 import pytest
 
+from agent.unit_state import read_state, state_file
 from app_integration.names import Environment, Scope
 from tests.support.polling import wait_until
 from tests.support.processes.shell import ROOT, Shell
 from vault.declare import load
 from vault.runtime.ports import setting
-from vault.runtime.processes.processes import ProcessManager
 
 pytestmark = pytest.mark.requires("embedded")
 
 SCOPE = Scope("gaara-store", Environment.DEV)
-STARTED = "agent started, config delivered"
+STARTED = "config of gaara-store delivered"
 Run = subprocess.CompletedProcess[str]
 
 
@@ -36,7 +36,7 @@ class Clone(Shell):
         for name in ("services", "environments"):
             shutil.copytree(load.ROOT / name, self.declaration / name)
         self.live = self.layout.config(SCOPE.service)
-        self.marker = self.layout.agent(SCOPE) / "running-on"
+        self.agent = self.layout.agent(SCOPE)
 
     def start(self, *arguments: str) -> subprocess.Popen[str]:
         """Start ``strongroom`` with *arguments*."""
@@ -82,9 +82,10 @@ def clone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Clone]:
 
 
 def agent_pid(clone: Clone) -> int:
-    agent = ProcessManager(clone.layout).find("agent")
-    assert agent is not None
-    return agent.pid
+    state = read_state(clone.agent)
+    assert state is not None
+    assert state.pid is not None
+    return state.pid
 
 
 def test_two_simultaneous_ups_one_succeeds_and_one_is_busy(clone: Clone) -> None:
@@ -109,7 +110,7 @@ def test_command_during_another_command_is_busy(clone: Clone, arguments: tuple[s
 
 def test_up_restarts_an_agent_whose_delivery_is_not_recorded(clone: Clone) -> None:
     before = agent_pid(clone)
-    clone.marker.unlink()
+    state_file(clone.agent).unlink()
     done = clone("up")
     assert done.returncode == 0, done.stderr
     assert STARTED in done.stdout
@@ -127,12 +128,12 @@ def test_up_returns_after_a_changed_setting_is_delivered(clone: Clone) -> None:
 
 def test_up_killed_while_the_agent_starts_is_completed_by_the_next(clone: Clone) -> None:
     clone.set_username("third-account")
+    run, before = clone.agent / "run.json", (clone.agent / "run.json").read_bytes()
     with clone.start("up") as working:
-        wait_until(lambda: not clone.marker.exists(), "the agent's files being replaced", 60)
+        wait_until(lambda: run.read_bytes() != before, "the agent's files being replaced", 60)
         working.kill()
     done = clone("up")
     assert done.returncode == 0, done.stderr
-    assert STARTED in done.stdout
     assert 'username: "third-account"' in clone.live.read_text()
     assert clone("status").returncode == 0
 

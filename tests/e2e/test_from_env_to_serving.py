@@ -70,10 +70,10 @@ def migration(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Migration]:
     for name in ("services", "environments"):
         shutil.copytree(load.ROOT / name, declaration / name)
     layout = Layout(folder / ".strongroom")
-    local = LocalDeployment(layout, Ports(*free_ports(6)), load.load(declaration), SERVICE)
+    local = LocalDeployment(layout, Ports(*free_ports(6)), load.load(declaration))
     local.up(no_progress)
     dotenv = folder / ".env"
-    given = local.access.provided_secrets()
+    given = local.service("gaara-store").access.provided_secrets()
     signing = SIGNING_SECRET.replace("\\", "\\\\").replace("'", "\\'")
     dotenv.write_text(
         "# The shop before the import.\n"
@@ -124,7 +124,7 @@ def test_second_import_and_plan_find_no_changes(migration: Migration) -> None:
 
 
 def test_service_reads_each_value_as_it_was_in_the_file(migration: Migration) -> None:
-    service = Client(migration.local.service_settings())
+    service = Client(migration.local.service("gaara-store").settings())
     assert service.secrets.get("jwt-secret") == SIGNING_SECRET
     assert service.secrets.get("payment-api-key") == API_KEY
     assert service.secrets.get("database-url").endswith("?application_name=shop")
@@ -140,7 +140,9 @@ def test_store_serves_with_the_imported_values(migration: Migration, tmp_path: P
         lambda: load_config(StoreConfig, live).jwt.secret.get_secret_value() == SIGNING_SECRET,
         "the delivery of the imported secret",
     )
-    store = RunningStore(migration.local.variables(), free_ports(1)[0], tmp_path / "store.log")
+    store = RunningStore(
+        migration.local.service("gaara-store").variables(), free_ports(1)[0], tmp_path / "store.log"
+    )
     store.start()
     try:
         store.register(ADA)

@@ -84,7 +84,7 @@ def test_plan_as_json_contains_no_secret(strongroom: Run, deployment: Deployment
             "fields": [{"field": "token_num_uses", "before": 5, "after": 0}],
         }
     ]
-    for secret in deployment.local.access.provided_secrets().values():
+    for secret in deployment.local.service("gaara-store").access.provided_secrets().values():
         assert secret.reveal() not in planned.stdout
     assert strongroom("apply", "--env", "dev").returncode == 0
     assert json.loads(strongroom("plan", "--env", "dev", "--json").stdout)["changes"] == []

@@ -311,7 +311,7 @@ def test_log_of_the_store_contains_no_secret(store: RunningStore, deployment: De
         config.jwt.secret.get_secret_value(),
         config.smtp.password.get_secret_value(),
         (deployment.layout.passwords / "redis").read_text().strip(),
-        deployment.layout.secret_id(str(deployment.settings.scope)).read_text().strip(),
+        deployment.layout.service_secret_id(str(deployment.settings.scope)).read_text().strip(),
         GAARA.password,
         *GAARA.private.values(),
         *store.tokens,

@@ -70,7 +70,7 @@ class LocalSetup:
 
     def read(self) -> Secret:
         """Return the secret as the service reads it from the server."""
-        client = Client(self.local.service_settings())
+        client = Client(self.local.service("gaara-store").settings())
         try:
             value: Secret = client.secrets.get(NAME, force_refresh=True)
             return value
@@ -85,7 +85,7 @@ class LocalSetup:
     def changes(self) -> list[str]:
         """Return the changes of a plan with --prune."""
         local = self.local
-        prune = Prune(local.scope.environment)
+        prune = Prune(local.service("gaara-store").scope.environment)
         with local.operator() as operator:
             return [
                 str(change)
@@ -94,7 +94,11 @@ class LocalSetup:
 
     def revoke(self) -> None:
         """Revoke the manager's right to set the password."""
-        with self.local.access.database.connect_as_superuser() as superuser:
+        with (
+            self.local.service("gaara-store")
+            .access.require_database()
+            .superuser.connect() as superuser
+        ):
             superuser.execute(f"REVOKE {USER} FROM gaara_store_manager".encode())
 
     def adopted(self) -> bool:
@@ -138,7 +142,11 @@ def restore_plain_value(setup: LocalSetup) -> Iterator[None]:
 
 
 def is_managed(setup: LocalSetup) -> bool:
-    with setup.local.access.database.connect_as_superuser() as superuser:
+    with (
+        setup.local.service("gaara-store")
+        .access.require_database()
+        .superuser.connect() as superuser
+    ):
         query = (
             "SELECT 1 FROM pg_auth_members WHERE admin_option AND NOT inherit_option"
             " AND NOT set_option AND roleid = 'gaara_store_app'::regrole"
@@ -172,8 +180,8 @@ def test_adopt_changes_only_the_password_of_the_url(setup: LocalSetup) -> None:
 
 def test_adopted_value_expires_with_the_ttl_of_its_password(setup: LocalSetup) -> None:
     setup.console.adopt(NAME, yes=True)
-    with open_session(setup.local.service_settings()) as session:
-        fetched = VaultSource(session, setup.local.scope).fetch(NAME)
+    with open_session(setup.local.service("gaara-store").settings()) as session:
+        fetched = VaultSource(session, setup.local.service("gaara-store").scope).fetch(NAME)
     with setup.local.operator() as operator:
         ttl = operator.get(f"database/static-creds/{ROLE}")["data"]["ttl"]
     assert fetched.expires_in is not None
@@ -200,7 +208,7 @@ def test_manual_rotation_reaches_the_file_only_after_a_restart(setup: LocalSetup
 @pytest.mark.parametrize("kind", ["engine", "pool"])
 def test_engine_or_pool_reconnects_after_a_manual_rotation(setup: LocalSetup, kind: str) -> None:
     setup.console.adopt(NAME, yes=True)
-    client = Client(setup.local.service_settings())
+    client = Client(setup.local.service("gaara-store").settings())
     made = client.database(kind, None, {}, secret=NAME)
     open_one = made.connect if kind == "engine" else made.connection
     with open_one() as used:
@@ -284,7 +292,11 @@ def test_adopt_of_a_superuser_or_expiring_user_is_rejected(
     setup: LocalSetup, attributes: LiteralString, reason: str
 ) -> None:
     good = setup.read()
-    with setup.local.access.database.connect_as_superuser() as superuser:
+    with (
+        setup.local.service("gaara-store")
+        .access.require_database()
+        .superuser.connect() as superuser
+    ):
         superuser.execute(f"CREATE ROLE candidate LOGIN PASSWORD 'of-candidate' {attributes}")
         superuser.execute("GRANT gaara_store_owner TO candidate")
     try:
@@ -298,7 +310,11 @@ def test_adopt_of_a_superuser_or_expiring_user_is_rejected(
             with pytest.raises(ConfigurationError, match=f"candidate {reason}.*another user's URL"):
                 adopt.adopt_secret(where, NAME, lambda *_: True, lambda _: None)
     finally:
-        with setup.local.access.database.connect_as_superuser() as superuser:
+        with (
+            setup.local.service("gaara-store")
+            .access.require_database()
+            .superuser.connect() as superuser
+        ):
             superuser.execute("DROP ROLE candidate")
     assert not setup.adopted()
 
@@ -366,7 +382,7 @@ def test_failed_request_leaves_a_working_password(setup: LocalSetup, act: str, a
         with adoption_context(setup.root) as where:
             if act == "undo":
                 ACTS[other](where, lambda _: None)
-        failing = FailingSession(local.access.vault_address, AppRole(*files), k, after=after)
+        failing = FailingSession(local.ports.vault_address, AppRole(*files), k, after=after)
         with adoption_context(setup.root, failing) as where, suppress(AdoptionIncomplete):
             ACTS[act](where, lambda _: None)
         assert can_log_in(setup.read()), k
@@ -403,7 +419,7 @@ def test_undo_after_the_role_was_deleted_sets_a_new_password(setup: LocalSetup) 
         where.session.delete(f"database/static-roles/{ROLE}")
         with pytest.raises(ConfigurationError, match="--admin-url-file"):
             undo.undo_adoption(where, NAME, None, lambda _: None)
-        set_password = setup.local.access.database.set_password
+        set_password = setup.local.service("gaara-store").access.require_database().set_password
         value = undo.undo_adoption(where, NAME, set_password, lambda _: None)
     assert value is not None
     assert value != lost

@@ -207,7 +207,7 @@ def run(scenario: Callable[[], Any], deployment: Deployment) -> Any:
 
 
 def leases(deployment: Deployment) -> set[str]:
-    path = f"sys/leases/lookup/database/creds/{deployment.local.scope}"
+    path = f"sys/leases/lookup/database/creds/{deployment.local.service('gaara-store').scope}"
     return set(deployment.operator.list(path))
 
 

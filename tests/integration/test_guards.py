@@ -29,7 +29,7 @@ USER = "auth/userpass/users/guarded"
 def login(deployment: Deployment) -> Iterator[str]:
     """Yield the URL of a userpass login whose password is ``right``."""
     deployment.operator.post(USER, {"password": "right"})
-    yield f"{deployment.local.access.vault_address}/v1/auth/userpass/login/guarded"
+    yield f"{deployment.local.ports.vault_address}/v1/auth/userpass/login/guarded"
     deployment.operator.delete(USER)
 
 
@@ -69,7 +69,7 @@ def test_plan_waits_under_a_rate_limit(deployment: Deployment) -> None:
     quota = RateLimit("limited-dev", "", 30, 3, 0)
     hurried = Limits(deadline=2.0)
     login = AppRole(local.layout.role_id(APPLY_ROLE), local.layout.secret_id(APPLY_ROLE))
-    address = local.access.vault_address
+    address = local.ports.vault_address
     quota.write(deployment.operator, None)
     try:
         with Session(address, login, limits=hurried) as session, pytest.raises(RateLimited):

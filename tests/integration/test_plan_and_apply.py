@@ -61,7 +61,7 @@ def test_apply_keeps_unmanaged_metadata(deployment: Deployment) -> None:
 def test_plan_contains_no_secret_value(deployment: Deployment) -> None:
     value = SecretValue("gaara-store/dev/extra", "given", True, lambda: pytest.fail("was read"))
     text = repr(plan(deployment, value))
-    for secret in deployment.local.access.provided_secrets().values():
+    for secret in deployment.local.service("gaara-store").access.provided_secrets().values():
         assert secret.reveal() not in text
 
 

@@ -41,7 +41,7 @@ def rotations(deployment: Deployment) -> int:
 
 def password_logs_in(deployment: Deployment) -> bool:
     """Return whether the initial password still logs in to the database."""
-    manager = deployment.local.access.manager
+    manager = deployment.local.service("gaara-store").access.require_database().manager
     password = manager.password_file.read_text().strip()
     url = manager.connection_url.replace("{{username}}", manager.username)
     try:

@@ -469,10 +469,10 @@ def recreate(deployment: Deployment, kind: str) -> None:
 @pytest.fixture(scope="module", autouse=True)
 def own_things(deployment: Deployment) -> Iterator[None]:
     local, before = deployment.local, deployment.local.declaration
-    with local.access.database.connect_as_superuser() as superuser:
+    with local.service("gaara-store").access.require_database().superuser.connect() as superuser:
         for user in USERS:
             superuser.execute(f"CREATE ROLE {user} LOGIN".encode())
-            allow_password_changes(superuser, local.scope.manager_role, user)
+            allow_password_changes(superuser, local.service("gaara-store").scope.manager_role, user)
     address = f"http://127.0.0.1:{deployment.ports.vault}"  # as the server sees itself
     drift_logins.create_providers(deployment.operator, address)
     local.declaration = drift_logins.with_logins(with_drift(before), address)
@@ -496,7 +496,7 @@ def own_things(deployment: Deployment) -> Iterator[None]:
     ):
         operator.delete(path)
     apply(operator, build_plan(operator, local.desired(local.inputs())), lambda _: None)
-    with local.access.database.connect_as_superuser() as superuser:
+    with local.service("gaara-store").access.require_database().superuser.connect() as superuser:
         for user in USERS:
             superuser.execute(f"DROP ROLE {user}".encode())
 

@@ -185,7 +185,7 @@ def test_prune_keeps_objects_of_other_environments(pruned: Deployment) -> None:
 
 def users(deployment: Deployment) -> set[str]:
     """Return the leased users in the database."""
-    url = deployment.local.access.provided_secrets()["database-url"]
+    url = deployment.local.service("gaara-store").access.provided_secrets()["database-url"]
     with psycopg.connect(url.reveal().replace("+psycopg", "")) as connection:
         rows = connection.execute("SELECT usename FROM pg_user WHERE usename LIKE 'v-%'")
         return {name for (name,) in rows.fetchall()}
@@ -207,7 +207,7 @@ def test_prune_waits_for_leases_beyond_one_request(pruned: Deployment) -> None:
     gone = {lease(pruned.operator, ROLE) for _ in range(60)}
     role = Orphan("database-role", ROLE, None)
     files = pruned.layout.role_id(APPLY_ROLE), pruned.layout.secret_id(APPLY_ROLE)
-    address = pruned.local.access.vault_address
+    address = pruned.local.ports.vault_address
     with Session(address, AppRole(*files), limits=Limits(deadline=2.0)) as hurried:
         role.write(hurried, {})
     assert not gone & users(pruned)
@@ -217,7 +217,11 @@ def test_prune_waits_for_leases_beyond_one_request(pruned: Deployment) -> None:
 def test_revoke_all_reports_the_leases_that_do_not_end(pruned: Deployment) -> None:
     lease(pruned.operator, ROLE)
     clock = iter([0.0, 0.0, 10.0, 31.0])
-    with pruned.local.access.database.connect_as_superuser() as superuser:
+    with (
+        pruned.local.service("gaara-store")
+        .access.require_database()
+        .superuser.connect() as superuser
+    ):
         superuser.execute(b"ALTER ROLE gaara_store_manager NOCREATEROLE")
         with pytest.raises(
             ServerFault, match=f"{ROLE}/: 1 leases do not end; check that the database"

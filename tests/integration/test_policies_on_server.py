@@ -206,7 +206,7 @@ OTHER_LEASES = [
 
 
 def service_session(deployment: Deployment) -> Session:
-    return open_session(deployment.local.service_settings())
+    return open_session(deployment.local.service("gaara-store").settings())
 
 
 def test_service_renews_and_revokes_its_own_leases(deployment: Deployment) -> None:

@@ -23,6 +23,7 @@ from app_integration.names import Environment, Scope
 from app_integration.secret import Secret
 from app_integration.testing.ports import free_ports
 from app_integration.transport.http import Transport
+from vault.runtime.access import Access
 from vault.runtime.embedded import EmbeddedRuntime, StillRunning
 from vault.runtime.layout import Layout
 from vault.runtime.ports import HOST, Ports, PortTaken, check_free
@@ -43,9 +44,18 @@ def folder_in(tmp_path: Path) -> Path:
     return parent / ".strongroom"
 
 
+def access(layout: Layout, ports: Ports) -> Access:
+    return Access(layout, ports, SCOPE, "gaara_store")
+
+
+def runtime(layout: Layout, ports: Ports | None = None) -> EmbeddedRuntime:
+    numbers = ports or Ports(*free_ports(6))
+    return EmbeddedRuntime(layout, numbers, [access(layout, numbers)])
+
+
 @contextmanager
 def deployment(root: Path) -> Iterator[EmbeddedRuntime]:
-    embedded = EmbeddedRuntime(Layout(root), Ports(*free_ports(6)), SCOPE)
+    embedded = runtime(Layout(root))
     try:
         yield embedded
     finally:
@@ -102,7 +112,7 @@ def request(
     embedded: EmbeddedRuntime, token: Secret, method: str, path: str, **body: object
 ) -> dict[str, Any]:
     with closing(
-        Transport(embedded.access.vault_address, cacert=None, connect_timeout=3)
+        Transport(embedded.ports.vault_address, cacert=None, connect_timeout=3)
     ) as transport:
         return transport.send(method, path, timeout=10, token=token, body=body or None)
 
@@ -112,11 +122,18 @@ def store_a_value(embedded: EmbeddedRuntime, token: Secret) -> None:
 
 
 def database_url(embedded: EmbeddedRuntime) -> str:
-    return embedded.access.provided_secrets()["database-url"].reveal().replace("+psycopg", "")
+    return (
+        access(embedded.layout, embedded.ports)
+        .provided_secrets()["database-url"]
+        .reveal()
+        .replace("+psycopg", "")
+    )
 
 
 def use_redis(embedded: EmbeddedRuntime, act: Callable[[redis.Redis], object]) -> object:
-    with redis.Redis.from_url(embedded.access.provided_secrets()["redis-url"].reveal()) as client:
+    with redis.Redis.from_url(
+        access(embedded.layout, embedded.ports).provided_secrets()["redis-url"].reveal()
+    ) as client:
         return act(client)
 
 
@@ -129,7 +146,7 @@ def test_start_twice_starts_all_servers_once(shared: EmbeddedRuntime) -> None:
 
 
 def test_status_of_another_command_finds_the_running_servers(shared: EmbeddedRuntime) -> None:
-    other = EmbeddedRuntime(shared.layout, shared.ports, SCOPE)
+    other = runtime(shared.layout, shared.ports)
     assert other.status() == shared.status()
     assert [status.port for status in other.status()] == [
         shared.ports.vault,
@@ -170,7 +187,7 @@ def test_servers_listen_on_loopback_only_and_on_no_unix_socket(shared: EmbeddedR
 
 
 def test_command_lines_and_environments_contain_no_secret(shared: EmbeddedRuntime) -> None:
-    secrets = [path.read_text() for path in shared.layout.passwords.iterdir()]
+    secrets = [path.read_text() for path in shared.layout.passwords.rglob("*") if path.is_file()]
     shown = [
         text
         for process in everything(shared)
@@ -181,7 +198,7 @@ def test_command_lines_and_environments_contain_no_secret(shared: EmbeddedRuntim
 
 
 def test_logs_contain_no_secret(shared: EmbeddedRuntime) -> None:
-    secrets = [path.read_text() for path in shared.layout.passwords.iterdir()]
+    secrets = [path.read_text() for path in shared.layout.passwords.rglob("*") if path.is_file()]
     logs = "".join(path.read_text() for path in shared.layout.logs.iterdir())
     assert "ready to accept connections" in logs
     assert [secret for secret in secrets if secret in logs] == []
@@ -211,7 +228,10 @@ def test_redis_accepts_its_url_and_no_other_password(shared: EmbeddedRuntime) ->
 
 def test_sent_mail_becomes_a_private_file(shared: EmbeddedRuntime) -> None:
     with smtplib.SMTP(HOST, shared.ports.smtp, timeout=5) as client:
-        client.login("gaara-store", shared.access.provided_secrets()["smtp-password"].reveal())
+        client.login(
+            "gaara-store",
+            access(shared.layout, shared.ports).provided_secrets()["smtp-password"].reveal(),
+        )
         client.sendmail(
             "store@example.test", ["me@example.test"], "Subject: Export\r\n\r\nid,total"
         )
@@ -296,7 +316,7 @@ def test_start_without_bootstrap_initialises_a_new_secrets_server(
     embedded: EmbeddedRuntime,
 ) -> None:
     first = embedded.start().root_token
-    again = EmbeddedRuntime(embedded.layout, embedded.ports, SCOPE).start()
+    again = runtime(embedded.layout, embedded.ports).start()
     assert again.servers == ("vault",)
     assert again.root_token
     assert again.root_token != first
@@ -322,7 +342,7 @@ def test_start_on_changed_ports_moves_the_servers_and_keeps_the_data(
     assert token
     store_a_value(embedded, token)
     embedded.mark_bootstrapped()
-    moved = EmbeddedRuntime(embedded.layout, Ports(*free_ports(6)), SCOPE)
+    moved = runtime(embedded.layout)
     assert moved.start().servers == SERVERS
     assert request(moved, token, "GET", "cubbyhole/kept")["data"]["value"] == "still here"
     check_free(embedded.ports)

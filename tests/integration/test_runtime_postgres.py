@@ -21,7 +21,9 @@ from vault.runtime.processes import binaries
 from vault.runtime.processes.processes import ProcessManager
 from vault.runtime.processes.program import Program
 from vault.runtime.servers import postgres_home
+from vault.runtime.servers.accounts import DatabaseAccounts
 from vault.runtime.servers.postgres import Postgres
+from vault.runtime.servers.postgres_roles import ServiceRoles
 
 pytestmark = pytest.mark.requires("embedded")
 
@@ -55,9 +57,13 @@ def ports() -> Ports:
         return replace(Ports(), database=server.getsockname()[1])
 
 
+def accounts(layout: Layout, port: int) -> DatabaseAccounts:
+    return DatabaseAccounts(layout, port, ServiceRoles(SCOPE, "gaara_store"))
+
+
 @pytest.fixture(scope="module")
 def postgres(layout: Layout, ports: Ports) -> Iterator[Postgres]:
-    postgres = Postgres(layout, ports, ProcessManager(layout), SCOPE)
+    postgres = Postgres(layout, ports, ProcessManager(layout), [accounts(layout, ports.database)])
     try:
         postgres.start()
         yield postgres
@@ -67,10 +73,10 @@ def postgres(layout: Layout, ports: Ports) -> Iterator[Postgres]:
 
 
 @pytest.fixture
-def manager(postgres: Postgres) -> Iterator[psycopg.Connection]:
-    url = postgres.manager.connection_url
-    url = url.replace("{{username}}", postgres.manager.username)
-    url = url.replace("{{password}}", postgres.manager.password_file.read_text())
+def manager(postgres: Postgres, layout: Layout) -> Iterator[psycopg.Connection]:
+    account = accounts(layout, postgres.port).manager
+    url = account.connection_url.replace("{{username}}", account.username)
+    url = url.replace("{{password}}", account.password_file.read_text())
     with closing(psycopg.connect(url, autocommit=True)) as connection:
         yield connection
 
@@ -144,9 +150,9 @@ def test_login_in_progress_does_not_outlive_its_user(
 
 
 def test_manager_cannot_terminate_sessions_of_other_users(
-    postgres: Postgres, manager: psycopg.Connection
+    layout: Layout, ports: Ports, manager: psycopg.Connection
 ) -> None:
-    url = postgres.url().reveal().replace("+psycopg", "")
+    url = accounts(layout, ports.database).url().reveal().replace("+psycopg", "")
     with closing(psycopg.connect(url)) as session:
         with pytest.raises(psycopg.errors.InsufficientPrivilege):
             manager.execute("SELECT pg_terminate_backend(%s)", [session.info.backend_pid])
@@ -203,9 +209,9 @@ def test_failed_statement_is_not_logged(
 
 
 def test_restart_keeps_a_password_changed_by_vault(
-    postgres: Postgres, manager: psycopg.Connection
+    postgres: Postgres, layout: Layout, ports: Ports, manager: psycopg.Connection
 ) -> None:
-    initial = postgres.manager.password_file.read_text()
+    initial = accounts(layout, ports.database).manager.password_file.read_text()
     manager.execute("ALTER ROLE gaara_store_manager PASSWORD 'rotated'")
     postgres.start()
     with closing(connect(postgres, "gaara_store_manager", "rotated")) as rotated:
@@ -222,7 +228,7 @@ def test_start_after_an_interrupted_start_creates_the_cluster(tmp_path: Path, po
     home = postgres_home.prepare(layout, binaries.postgres_folder())
     (home.folder / "data.unfinished").mkdir()
     write_private(home.folder / "data.unfinished" / "PG_VERSION", "18")
-    postgres = Postgres(layout, ports, ProcessManager(layout), SCOPE)
+    postgres = Postgres(layout, ports, ProcessManager(layout), [accounts(layout, ports.database)])
     try:
         postgres.start()
         assert sorted(path.name for path in home.folder.iterdir()) == ["data"]

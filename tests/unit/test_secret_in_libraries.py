@@ -85,7 +85,7 @@ class Servers:
 
 @pytest.fixture(scope="module")
 def servers(deployment: Deployment) -> Iterator[Servers]:
-    given = deployment.local.access.provided_secrets()
+    given = deployment.local.service("gaara-store").access.provided_secrets()
     echo = ThreadingHTTPServer(("127.0.0.1", 0), Echo)
     thread = threading.Thread(target=echo.serve_forever)
     thread.start()
@@ -94,7 +94,7 @@ def servers(deployment: Deployment) -> Iterator[Servers]:
         redis=given["redis-url"],
         smtp=given["smtp-password"],
         smtp_address=("127.0.0.1", deployment.ports.smtp),
-        smtp_user=deployment.local.scope.service,
+        smtp_user=deployment.local.service("gaara-store").scope.service,
         http=f"http://127.0.0.1:{echo.server_port}/",
     )
     echo.shutdown()

@@ -14,6 +14,7 @@ from vault.reconcile.resources import Resource
 from vault.reconcile.resources.ownership import strip_ownership
 
 APPLY_ROLE: Final = "strongroom-apply"
+PLAN_ROLE: Final = "strongroom-plan"
 
 
 def bootstrap(root: Session, resources: Iterable[Resource], folder: Path) -> None:

@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from typing import Final
 
 from app_integration.errors import StrongroomError
-from app_integration.names import Scope
 from vault.runtime.access import Access
 from vault.runtime.layout import Layout
 from vault.runtime.ports import Ports, check_free
 from vault.runtime.processes.agent import AgentProcess
 from vault.runtime.processes.lock import Lock
 from vault.runtime.processes.processes import ProcessManager
-from vault.runtime.runtime import Progress, StartResult, Status, no_progress
+from vault.runtime.runtime import AgentUnit, Progress, StartResult, Status, no_progress
 from vault.runtime.servers.openbao import OpenBao
 from vault.runtime.servers.postgres import Postgres
 from vault.runtime.servers.server import Server
@@ -29,21 +28,22 @@ class StillRunning(StrongroomError):
 
 
 class EmbeddedRuntime:
-    """Servers of a local deployment, for the service of *scope*."""
+    """Servers of a local deployment, for *services*."""
 
     name: Final = "embedded"
 
-    def __init__(self, layout: Layout, ports: Ports, scope: Scope) -> None:
+    def __init__(self, layout: Layout, ports: Ports, services: Sequence[Access]) -> None:
         self.layout = layout
         self.ports = ports
         self.processes = ProcessManager(layout)
-        self.access = Access(layout, ports, scope)
         self.agent_host = AgentProcess(layout, self.processes)
         self._lock = Lock(layout)
         self._vault = OpenBao(layout, ports, self.processes)
-        self._database = Postgres(layout, ports, self.processes, scope)
+        databases = [each.database for each in services if each.database is not None]
+        self._database = Postgres(layout, ports, self.processes, databases)
         self._redis = Valkey(layout, ports, self.processes)
-        self._smtp = Smtp(layout, ports, self.processes, scope.service)
+        names = [each.scope.service for each in services]
+        self._smtp = Smtp(layout, ports, self.processes, names)
         self._servers: tuple[Server, ...] = (
             self._vault,
             self._database,
@@ -106,8 +106,8 @@ class EmbeddedRuntime:
         """Return the state of each server."""
         return tuple(map(_status, self._servers))
 
-    def restart_agent(self, template: str | None = None) -> None:
-        """Do nothing, because :attr:`agent_host` runs the agent in this runtime."""
+    def restart_agent(self, unit: AgentUnit, template: str | None = None) -> None:
+        """Do nothing, because :attr:`agent_host` runs the agents in this runtime."""
 
     def sync_config(self) -> None:
         """Do nothing, because the agent delivers directly below the deployment's folder."""

@@ -31,13 +31,18 @@ class Layout:
             self.logs,
             self.run,
             self.passwords,
+            self.people,
+            self.databases,
+            self.environments,
             self.vault,
             self.vault_data,
             self.audit,
             self.redis,
             self.smtp,
             self.mail,
+            self.mail_accounts,
             self.credentials,
+            self.service_credentials,
             self.agents,
             self.configs,
         )
@@ -46,8 +51,17 @@ class Layout:
 
     @property
     def dev_env(self) -> Path:
-        """Return the file of variables for a shell. It contains no secret value."""
+        """Return the file of the first service's variables for a shell, without a secret value."""
         return self.root / "dev.env"
+
+    @property
+    def environments(self) -> Path:
+        """Return the folder of the services' variables for a shell, ``<service>.env``."""
+        return self.root / "env"
+
+    def service_env(self, service: str) -> Path:
+        """Return the file of *service*'s variables for a shell. It contains no secret value."""
+        return self.environments / f"{service}.env"
 
     @property
     def runtime(self) -> Path:
@@ -68,6 +82,20 @@ class Layout:
     def passwords(self) -> Path:
         """Return the folder of passwords generated for this deployment, one file each."""
         return self.root / "passwords"
+
+    @property
+    def people(self) -> Path:
+        """Return the folder of the passwords of people's logins, one file each."""
+        return self.passwords / "people"
+
+    @property
+    def databases(self) -> Path:
+        """Return the folder that contains a folder of database passwords for each service."""
+        return self.passwords / "database"
+
+    def database_passwords(self, service: str) -> Path:
+        """Return the folder of the passwords of *service*'s database users."""
+        return self.databases / service
 
     @property
     def given(self) -> Path:
@@ -118,17 +146,38 @@ class Layout:
         return self.smtp / "mail"
 
     @property
+    def mail_accounts(self) -> Path:
+        """Return the folder of the mail accounts' passwords, one file for each service."""
+        return self.smtp / "accounts"
+
+    @property
     def credentials(self) -> Path:
-        """Return the folder of AppRole credentials, ``<role>/role-id`` and ``<role>/secret-id``."""
+        """Return the folder of the operators' credentials, ``<role>/role-id`` and ``secret-id``."""
         return self.root / "credentials"
 
     def role_id(self, role: str) -> Path:
-        """Return the file with the role-id of AppRole *role*."""
+        """Return the file with the role-id of the operators' AppRole *role*."""
         return self.credentials / role / "role-id"
 
     def secret_id(self, role: str) -> Path:
-        """Return the file with the secret-id of AppRole *role*."""
+        """Return the file with the secret-id of the operators' AppRole *role*."""
         return self.credentials / role / "secret-id"
+
+    @property
+    def service_credentials(self) -> Path:
+        """Return the folder of the services' AppRole credentials.
+
+        It is apart from the operators', because the agents' container mounts it.
+        """
+        return self.root / "service-credentials"
+
+    def service_role_id(self, role: str) -> Path:
+        """Return the file with the role-id of a service's AppRole *role*."""
+        return self.service_credentials / role / "role-id"
+
+    def service_secret_id(self, role: str) -> Path:
+        """Return the file with the secret-id of a service's AppRole *role*."""
+        return self.service_credentials / role / "secret-id"
 
     @property
     def agents(self) -> Path:
@@ -144,10 +193,22 @@ class Layout:
         """Return the folder that contains a folder of config files for each service."""
         return self.root / "config"
 
-    def config(self, service: str) -> Path:
-        """Return the config file that *service* reads."""
-        return self.configs / service / "app.yaml"
+    def config(self, service: str, file: str = "app.yaml") -> Path:
+        """Return the config file that *service* reads.
 
-    def staged_config(self, service: str) -> Path:
-        """Return the file that the agent renders for *service*, before its check and delivery."""
-        return self.configs / service / "staging" / "app.yaml"
+        Args:
+            service: Name of the service.
+            file: Name of the file, as its declaration has it.
+
+        """
+        return self.configs / service / file
+
+    def staged_config(self, service: str, file: str = "app.yaml") -> Path:
+        """Return the file that the agent renders for *service*, before its check and delivery.
+
+        Args:
+            service: Name of the service.
+            file: Name of the file, as its declaration has it.
+
+        """
+        return self.configs / service / "staging" / file

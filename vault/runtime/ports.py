@@ -47,6 +47,11 @@ class Ports:
                 )
             seen[port] = name
 
+    @property
+    def vault_address(self) -> str:
+        """Return the URL of the secrets server's API and web page."""
+        return f"http://{HOST}:{self.vault}"
+
     def by_name(self) -> dict[str, int]:
         """Return each port by the name of its field."""
         return {field.name: getattr(self, field.name) for field in fields(self)}

@@ -65,44 +65,58 @@ class Status:
     since: datetime | None
 
 
+@dataclass(frozen=True, slots=True)
+class AgentUnit:
+    """Files of one agent, relative to the deployment's folder.
+
+    Attributes:
+        folder: Contains the agent's configuration.
+        template: The compiled template.
+        live: The config file that the service reads.
+
+    """
+
+    folder: Path
+    template: Path
+    live: Path
+
+
 def no_progress(_title: str) -> AbstractContextManager[None]:
     """Return a context manager that shows no progress."""
     return nullcontext()
 
 
 class AgentHost(Protocol):
-    """A runner of the service's agent, whose files exist already."""
-
-    @property
-    def start_message(self) -> str:
-        """Return the line that people see when the agent was started."""
-        ...
-
-    @property
-    def log_hint(self) -> str:
-        """Return the log's path, or the command that prints the log."""
-        ...
+    """A runner of the services' agents, which it starts as their files appear or change."""
 
     def status(self) -> Status:
-        """Return the agent's state."""
+        """Return the state of the runner."""
         ...
 
-    def start(self, config: Path, is_delivered: Callable[[], bool]) -> None:
-        """Start the agent, and return once it has delivered.
-
-        Args:
-            config: File with the supervisor's settings.
-            is_delivered: Returns whether a config was delivered. It is called repeatedly, and may
-                raise to end the wait.
+    def start(self) -> None:
+        """Start the runner, unless it is running.
 
         Raises:
-            StartFailed: If the agent exits, or does not deliver in time.
+            StartFailed: If it cannot be executed.
+
+        """
+        ...
+
+    def wait_until(self, is_delivered: Callable[[], bool], seconds: float) -> None:
+        """Wait until *is_delivered* returns True.
+
+        Args:
+            is_delivered: Called repeatedly. It may raise to end the wait.
+            seconds: Longest wait.
+
+        Raises:
+            StartFailed: If the runner exits, or the wait takes too long.
 
         """
         ...
 
     def stop(self) -> None:
-        """Stop the agent, if it is running."""
+        """Stop the runner and its agents."""
         ...
 
 
@@ -116,7 +130,7 @@ class Servers(Protocol):
 
     @property
     def agent_host(self) -> AgentHost | None:
-        """Return the agent's runner, or None if :meth:`start` starts the agent too."""
+        """Return the agents' runner, or None if :meth:`start` starts the agents too."""
         ...
 
     def exclusive(self) -> AbstractContextManager[None]:
@@ -161,10 +175,11 @@ class Runtime(Servers, Protocol):
         """Return the state of each part."""
         ...
 
-    def restart_agent(self, template: str | None = None) -> None:
-        """Restart the agent that :meth:`start` started, and wait until it delivers.
+    def restart_agent(self, unit: AgentUnit, template: str | None = None) -> None:
+        """Restart an agent that :meth:`start` started, and wait until it delivers.
 
         Args:
+            unit: The agent.
             template: A compiled template for the agent, or None to keep the one that it has.
 
         Raises:

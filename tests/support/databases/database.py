@@ -47,7 +47,7 @@ class Database:
         """Make the password of *user* expire in a minute."""
         statement = SQL("ALTER ROLE {} VALID UNTIL {}")
         end = Literal(str(datetime.now(UTC) + timedelta(minutes=1)))
-        with self.accounts.connect_as_superuser() as superuser:
+        with self.accounts.superuser.connect() as superuser:
             superuser.execute(statement.format(Identifier(user), end))
 
     def password_valid_until(self, user: str) -> datetime:
@@ -77,7 +77,7 @@ class Database:
             operator.post(_URL, {"data": secret})
 
     def _execute(self, query: LiteralString, *values: str | int) -> list[tuple[Any, ...]]:
-        with self.accounts.connect_as_superuser() as superuser:
+        with self.accounts.superuser.connect() as superuser:
             return superuser.execute(query, values).fetchall()
 
 

@@ -60,7 +60,7 @@ def adoption_context(root: Path, session: Session | None = None) -> Iterator[Ado
     console = Console(quiet=True)
     with (
         session or local.operator(APPLY_ROLE) as operator,
-        EnvFiles(local.scope.service, "dev", root, console).reader() as read,
+        EnvFiles(local.service("gaara-store").scope.service, "dev", root, console).reader() as read,
     ):
 
         def apply_again() -> int:
@@ -69,14 +69,14 @@ def adoption_context(root: Path, session: Session | None = None) -> Iterator[Ado
             return len(found.changes)
 
         yield AdoptionContext(
-            scope=local.scope,
+            scope=local.service("gaara-store").scope,
             environment_file=operate.declaration_root() / "environments" / "dev.yaml",
             declaration=lambda: operate.local_deployment(root).declaration,
             session=operator,
             apply=apply_again,
             read=read,
             deliver=lambda: None,
-            grant=local.access.database.allow_password_changes,
+            grant=local.service("gaara-store").access.require_database().allow_password_changes,
         )
 
 

@@ -151,7 +151,7 @@ def plant(layout: Layout) -> None:
     if _sweep is not None:
         layout.create()
         _sweep.plant(layout.passwords / "redis", 32)
-        _sweep.plant(layout.passwords / "smtp", 8)
+        _sweep.plant(layout.mail_accounts / "gaara-store", 8)
 
 
 @pytest.hookimpl(trylast=True)  # because pytest creates its temporary folder in this hook too
@@ -224,8 +224,9 @@ def _note_error(before: Any, sweep: Sweep) -> Any:
 def _gather_deployment(sweep: Sweep, layout: Layout) -> None:
     """Add the deployment's logs, and its secrets: passwords, credentials, keys, delivered files."""
     sweep.gather(layout.root, "deployment")
-    files = [*layout.passwords.glob("*"), *layout.credentials.rglob("secret-id")]
-    for path in (*files, *layout.vault.glob("*-key")):
+    files = [*layout.passwords.rglob("*"), *layout.mail_accounts.glob("*")]
+    secret_ids = layout.root.glob("*credentials/*/secret-id")
+    for path in (*filter(Path.is_file, files), *secret_ids, *layout.vault.glob("*-key")):
         sweep.add_secret(path.read_text(encoding="utf-8").strip())
     for path in layout.root.glob("config/*/app.yaml"):
         for section in yaml.safe_load(path.read_text(encoding="utf-8")).values():

@@ -72,7 +72,7 @@ class Deployment:
     @property
     def variables(self) -> dict[str, str]:
         """Return the variables that ``dev.env`` sets."""
-        return self.local.variables()
+        return self.local.service("gaara-store").variables()
 
     @property
     def settings(self) -> Settings:

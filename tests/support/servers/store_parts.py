@@ -36,6 +36,7 @@ from examples.gaara_store.config import StoreConfig
 from vault.runtime.layout import Layout
 from vault.runtime.ports import HOST, Ports
 from vault.runtime.processes.processes import ProcessManager
+from vault.runtime.servers.accounts import mail_password
 from vault.runtime.servers.smtp import Smtp
 from vault.runtime.servers.valkey import Valkey
 
@@ -74,13 +75,16 @@ def running_servers(root: Path) -> Iterator[Servers]:
     layout.create()
     processes = ProcessManager(layout)
     redis = Valkey(layout, ports, processes)
-    smtp = Smtp(layout, ports, processes, "gaara-store")
+    smtp = Smtp(layout, ports, processes, ["gaara-store"])
     document = copy.deepcopy(DOCUMENT)
     try:
         redis.start()
         smtp.start()
         document["redis"]["url"] = redis.url().reveal()
-        document["smtp"] |= {"port": smtp.port, "password": smtp.password().reveal()}
+        document["smtp"] |= {
+            "port": smtp.port,
+            "password": mail_password(layout, "gaara-store").reveal(),
+        }
         yield Servers(redis, smtp, layout.mail, document)
     finally:
         redis.stop()

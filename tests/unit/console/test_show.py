@@ -11,7 +11,7 @@ from rich.console import Console
 
 from app_integration.config.deliver import State, Status
 from console.local_agent import ConfigState
-from console.show import show_config_state
+from console.show import show_config_states
 
 NOON = "2026-01-02T12:00:00+00:00"
 
@@ -19,7 +19,7 @@ NOON = "2026-01-02T12:00:00+00:00"
 def shown(config: ConfigState, monkeypatch: pytest.MonkeyPatch) -> str:
     monkeypatch.setenv("TZ", "UTC")
     console = Console(file=io.StringIO(), width=120)
-    show_config_state(console, config)
+    show_config_states(console, {"billing": config})
     assert isinstance(console.file, io.StringIO)
     return console.file.getvalue()
 
@@ -30,11 +30,11 @@ def test_waiting_config_shows_its_time_and_reason(monkeypatch: pytest.MonkeyPatc
         ConfigState(Path("/c/app.yaml"), datetime(2026, 1, 1, tzinfo=UTC), last), monkeypatch
     )
     assert text.splitlines()[1].split() == (
-        ["app.yaml", "2026-01-01", "00:00:00", "waiting", "2026-01-02", "12:00:00", "3"]
+        ["billing", "app.yaml", "2026-01-01", "00:00:00", "waiting", "2026-01-02", "12:00:00", "3"]
     )
-    assert "app.yaml: the model took more than 15 s" in text
+    assert "billing: app.yaml: the model took more than 15 s" in text
 
 
 def test_undelivered_config_shows_its_name_only(monkeypatch: pytest.MonkeyPatch) -> None:
     text = shown(ConfigState(Path("/c/app.yaml"), None, None), monkeypatch)
-    assert text.splitlines()[1].split() == ["app.yaml"]
+    assert text.splitlines()[1].split() == ["billing", "app.yaml"]

@@ -21,7 +21,7 @@ TITLES: Final = {
     "database": "PostgreSQL",
     "redis": "Valkey (Redis)",
     "smtp": "SMTP sink",
-    "agent": "Agent (delivers the config)",
+    "agent": "Agents (deliver the configs)",
     "store": "Store",
 }
 #: Each service after those that it depends on.

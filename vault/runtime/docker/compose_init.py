@@ -7,7 +7,7 @@ secrets server, and creates the database roles.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, closing
 from pathlib import Path
 from typing import Final
@@ -16,7 +16,6 @@ import psycopg
 
 from app_integration._internal.private_file import write_private
 from app_integration.errors import ConfigurationError
-from app_integration.names import Scope
 from app_integration.secret import Secret
 from app_integration.transport.http import Transport
 from vault.runtime.access import Access
@@ -25,7 +24,7 @@ from vault.runtime.ports import Ports
 from vault.runtime.processes.lock import Lock
 from vault.runtime.runtime import Progress, StartFailed, StartResult, Status, no_progress
 from vault.runtime.servers import vault_state
-from vault.runtime.servers.accounts import smtp_password
+from vault.runtime.servers.accounts import RedisAccount, Superuser
 from vault.runtime.servers.hcl import render
 
 #: Connections to a published port come from outside a container's loopback interface, so a server
@@ -47,14 +46,15 @@ class ComposeInit:
         self,
         layout: Layout,
         ports: Ports,
-        scope: Scope,
+        services: Sequence[Access],
         *,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self.agent_host = ExternalAgent()
         self._layout = layout
-        self._access = Access(layout, ports, scope)
+        self._ports = ports
+        self._services = services
         self._lock = Lock(layout)
         self._clock = clock
         self._sleep = sleep
@@ -65,11 +65,12 @@ class ComposeInit:
             # HashiCorp's Vault only warns that it ignores audit devices in a configuration.
             audit = render("audit.hcl.j2", audit_logs=self._layout.audit_logs)
             write_private(self._layout.vault / "server.hcl", audit)
-            superuser = self._access.database.password("superuser")
+            superuser = Superuser(self._layout, self._ports.database).password()
             write_private(self._layout.postgres / "password", superuser.reveal())
-            configuration = self._access.redis.configuration(ALL_INTERFACES)
-            write_private(self._layout.redis / "valkey.conf", configuration)
-            write_private(self._layout.smtp / "password", smtp_password(self._layout).reveal())
+            redis = RedisAccount(self._layout, self._ports.redis)
+            write_private(self._layout.redis / "valkey.conf", redis.configuration(ALL_INTERFACES))
+            for each in self._services:
+                each.mail_password()  # creates the file that the mail server reads
 
     def exclusive(self) -> AbstractContextManager[None]:
         """Lock the deployment against other commands. The lock is reentrant.
@@ -94,7 +95,7 @@ class ComposeInit:
 
         """
         with self.exclusive():
-            with progress("database and its roles"):
+            with progress("databases and their roles"):
                 self._ensure_roles()
             with progress("secrets server unsealed"):
                 token = self._initialise()
@@ -109,11 +110,12 @@ class ComposeInit:
             write_private(self._marker, vault_state.health(transport)["cluster_id"])
 
     def _ensure_roles(self) -> None:
-        try:
-            self._access.database.ensure_roles()
-        except psycopg.Error as error:
-            reason = f"its roles cannot be created ({error.sqlstate or 'no connection'})"
-            raise StartFailed("database", reason, "docker compose logs database") from None
+        for accounts in [each.database for each in self._services if each.database]:
+            try:
+                accounts.ensure_roles()
+            except psycopg.Error as error:
+                reason = accounts.describe_failure(error)
+                raise StartFailed("database", reason, "docker compose logs database") from None
 
     def _initialise(self) -> Secret | None:
         """Return a new server's root token, or None if the server was set up before."""
@@ -147,7 +149,7 @@ class ComposeInit:
             self._sleep(POLL_SECONDS)
 
     def _transport(self) -> Transport:
-        return Transport(self._access.vault_address, cacert=None, connect_timeout=1.0)
+        return Transport(self._ports.vault_address, cacert=None, connect_timeout=1.0)
 
     @property
     def _marker(self) -> Path:
@@ -155,20 +157,18 @@ class ComposeInit:
 
 
 class ExternalAgent:
-    """An agent in its own container, which the engine starts once the agent's files exist."""
-
-    start_message: Final = "agent's files written"
-    log_hint: Final = "docker compose logs agent"
+    """Agents in a container of their own, which the engine starts once their files exist."""
 
     def status(self) -> Status:
-        """Return the state of a running agent, so that only a change of its files matters."""
-        return Status("agent", "Agent (delivers the config)", 0, running=True, pid=None, since=None)
+        """Return the state of running agents, so that only a change of their files matters."""
+        title = "Agents (deliver the configs)"
+        return Status("agent", title, 0, running=True, pid=None, since=None)
 
-    def start(self, config: Path, is_delivered: Callable[[], bool]) -> None:
-        """Do nothing, because the engine starts the agent when this container has exited."""
+    def start(self) -> None:
+        """Do nothing, because the engine starts the agents when this container has exited."""
+
+    def wait_until(self, is_delivered: Callable[[], bool], seconds: float) -> None:
+        """Do nothing, because no agent delivers before this container has exited."""
 
     def stop(self) -> None:
-        """Do nothing, because the agent exits by itself when its login expires.
-
-        Its supervisor reads the files when it starts the agent again.
-        """
+        """Do nothing, because a supervisor in the other container starts and stops the agents."""

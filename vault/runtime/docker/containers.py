@@ -7,13 +7,16 @@ passwords and configs.
 
 from __future__ import annotations
 
+import secrets
 import shutil
 import time
+from collections.abc import Sequence
 from contextlib import AbstractContextManager, suppress
 from pathlib import PurePosixPath
-from typing import Final
+from typing import Any, Final
 
-from app_integration.names import Scope
+from app_integration.config.deliver import status_file
+from vault.runtime.access import Access
 from vault.runtime.docker.compose import TITLES, project_name, to_status
 from vault.runtime.docker.compose_project import ComposeProject
 from vault.runtime.docker.engine import (
@@ -27,41 +30,56 @@ from vault.runtime.docker.engine import (
 from vault.runtime.layout import Layout
 from vault.runtime.ports import Ports, check_free
 from vault.runtime.processes.lock import Lock
-from vault.runtime.runtime import Progress, StartFailed, StartResult, Status, no_progress
+from vault.runtime.runtime import (
+    AgentUnit,
+    Progress,
+    StartFailed,
+    StartResult,
+    Status,
+    no_progress,
+)
 
 #: The deployment's folder in the one-shot services, which mount all of its volumes.
 INSIDE: Final = PurePosixPath("/strongroom")
-_CONFIG: Final = "app.yaml"
-#: Run on the stopped agent's volumes: write its template, and remove what it rendered before.
-_PREPARE: Final = """
-import pathlib, sys
-target, template, *leftovers = sys.argv[1:]
+#: Run in the agents' container: write a template, then ``run.json`` with another generation, on
+#: which the supervisor starts the agent again.
+_RESTART: Final = """
+import json, os, pathlib, sys
+run, generation, target, template = sys.argv[1:]
 if template:
     pathlib.Path(target).write_text(template, encoding="utf-8")
-for path in leftovers:
-    pathlib.Path(path).unlink(missing_ok=True)
+path = pathlib.Path(run)
+unfinished = path.with_suffix(".unfinished")
+data = json.loads(path.read_text(encoding="utf-8"))
+unfinished.write_text(json.dumps({**data, "generation": generation}), encoding="utf-8")
+os.replace(unfinished, path)
 """
 _DELIVERY_SECONDS: Final = 40.0
 _POLL_SECONDS: Final = 0.2
 #: Folders that are copied out after each start, named relative to the deployment's folder.
-COPIED: Final = ("credentials", "passwords", "config")
+COPIED: Final = (
+    "credentials",
+    "service-credentials",
+    "passwords",
+    "smtp/accounts",
+    "config",
+)
 
 
 class ContainerRuntime:
     """Deployment in containers.
 
-    Its data is in the engine's volumes; *layout* has copies of some files. *scope* must be the one
-    that ``docker-compose.yml`` is written for.
+    Its data is in the engine's volumes; *layout* has copies of some files. The service ``apply``
+    finds the services in the declaration, as this machine does.
     """
 
     name: Final = "docker"
     #: None, because the agent is one of the containers.
     agent_host: Final = None
 
-    def __init__(self, layout: Layout, ports: Ports, scope: Scope) -> None:
+    def __init__(self, layout: Layout, ports: Ports, services: Sequence[Access]) -> None:  # noqa: ARG002 (protocol)
         self.layout = layout
         self.ports = ports
-        self.scope = scope
         self.project = ComposeProject(project_name(layout.root), ports)
         self._lock = Lock(layout)
 
@@ -77,7 +95,8 @@ class ContainerRuntime:
     def start(self, progress: Progress = no_progress) -> StartResult:
         """Build the image, start the missing containers, apply, and copy the credentials.
 
-        If a container fails, the containers that this call started are stopped again.
+        If a container fails, the containers that this call started are stopped again, unless it is
+        that of the agents: then a config was rejected, which the operator fixes.
 
         Args:
             progress: Shows each step.
@@ -100,23 +119,24 @@ class ContainerRuntime:
                 self._ensure_images()
             with progress("containers started, declaration applied"):
                 self._up(before)
-            old_secret_id = self._copied_secret_id()
+            before_copy = self._copied_secret_ids()
             self.copy(*COPIED)
-        # Only a new secrets server issues another secret-id.
-        has_lost_data = old_secret_id not in (b"", self._copied_secret_id())
+        # Only a new secrets server issues another secret-id to each role.
+        has_lost_data = bool(before_copy) and not before_copy & self._copied_secret_ids()
         return StartResult(self._started_since(before), None, has_lost_data)
 
-    def _copied_secret_id(self) -> bytes:
-        """Return the service's secret-id, or nothing if there is no copy of it."""
-        file = self.layout.secret_id(str(self.scope))
-        return file.read_bytes() if file.exists() else b""
+    def _copied_secret_ids(self) -> set[bytes]:
+        """Return the secret-ids that were copied before."""
+        return {path.read_bytes() for path in self.layout.service_credentials.glob("*/secret-id")}
 
     def _up(self, before: frozenset[str]) -> None:
         try:
             self.project.run("up", "--wait", "--detach")
         except StartFailed as failed:
             failures = self.project.failures() or [failed]
-            self.stop_started(StartResult(self._started_since(before), None))
+            # If only configs are not delivered, all stay, so that the operator can fix the values.
+            if {failure.step for failure in failures} != {"agent"}:
+                self.stop_started(StartResult(self._started_since(before), None))
             raise failures[0] from None
 
     def _started_since(self, before: frozenset[str]) -> tuple[str, ...]:
@@ -171,34 +191,33 @@ class ContainerRuntime:
             for name, title in TITLES.items()
         )
 
-    def restart_agent(self, template: str | None = None) -> None:
-        """Restart the agent's container, and wait until it has delivered.
+    def restart_agent(self, unit: AgentUnit, template: str | None = None) -> None:
+        """Have the supervisor restart an agent, and wait until it has delivered.
 
         This does not call ``docker compose up``, because after an image changed that would
         recreate the containers, and the dev-mode server would lose its data.
 
         Args:
+            unit: The agent.
             template: A compiled template for the agent, or None to keep the one that it has.
 
         Raises:
-            StartFailed: If there is no such container, or it does not deliver in time.
+            StartFailed: If the container does not run, or the agent does not deliver in time.
 
         """
         with open_engine() as engine:
-            found = self.project.containers_by_service(engine)
-            if "agent" not in found:
+            agent = self.project.containers_by_service(engine).get("agent")
+            if agent is None or agent.status != "running":
                 reason = "there is no such container; start it with: make vault-up"
                 raise StartFailed("agent", reason, "")
-            agent, folder = found["agent"], INSIDE / "config" / self.scope.service
-            agent.stop()
-            # Remove the status of the last delivery, otherwise the wait below would end at once.
-            leftovers = [str(folder / "staging" / _CONFIG), str(folder / f"{_CONFIG}.status.json")]
-            target = INSIDE / "agent" / str(self.scope) / "templates" / f"{_CONFIG}.ctmpl"
-            prepare = ["python3", "-c", _PREPARE, str(target), template or "", *leftovers]
-            engine.containers.run(agent.image, prepare, volumes_from=[agent.id], remove=True)
-            agent.start()
+            generation = secrets.token_hex(8)
+            run, target = INSIDE / unit.folder / "run.json", INSIDE / unit.template
+            arguments = [str(run), generation, str(target), template or ""]
+            done = agent.exec_run(["python3", "-c", _RESTART, *arguments])
+            if done.exit_code:
+                raise StartFailed("agent", f"{unit.folder.name} has no files", log_tail(agent))
             deadline = time.monotonic() + _DELIVERY_SECONDS
-            while agent.exec_run(["test", "-s", leftovers[1]]).exit_code:
+            while not _has_delivered(agent, unit, generation):
                 if time.monotonic() > deadline:
                     reason = f"it delivered nothing within {_DELIVERY_SECONDS:.0f} s"
                     raise StartFailed("agent", reason, log_tail(agent))
@@ -249,3 +268,13 @@ class ContainerRuntime:
                 f"python -m tests.images.build and follow its output; {USE_EMBEDDED}\n"
                 f"{failed.log_tail}"
             ) from None
+
+
+def _has_delivered(agent: Any, unit: AgentUnit, generation: str) -> bool:
+    """Return whether the agent runs on *generation* and has delivered."""
+    state = agent.exec_run(["cat", str(INSIDE / unit.folder / "state.json")])
+    status = INSIDE / status_file(unit.live)
+    return (
+        generation.encode() in state.output
+        and not agent.exec_run(["test", "-s", str(status)]).exit_code
+    )

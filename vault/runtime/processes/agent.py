@@ -1,9 +1,8 @@
-"""A service's agent as a background process, which its supervisor keeps running."""
+"""Supervisor of the agents, as a background process."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import Final
 
 from vault.runtime.layout import Layout
@@ -11,57 +10,62 @@ from vault.runtime.processes.processes import ProcessManager, python_program
 from vault.runtime.runtime import Status
 
 AGENT: Final = "agent"
-DELIVERY_SECONDS: Final = 30.0  # until the first config must be delivered
 
 
 class AgentProcess:
-    """Agent of a deployment whose servers are processes too."""
+    """Supervisor of a deployment's agents, whose servers are processes too.
 
-    start_message: Final = "agent started, config delivered"
+    It runs an agent for each folder in the folder of agents.
+    """
 
     def __init__(self, layout: Layout, processes: ProcessManager) -> None:
         self._layout = layout
         self._processes = processes
-
-    @property
-    def log_hint(self) -> str:
-        """Return the path of its log."""
-        return str(self._processes.log(AGENT))
 
     def status(self) -> Status:
         """Return the state of its supervisor."""
         running = self._processes.find(AGENT)
         return Status(
             name=AGENT,
-            title="Agent (delivers the config)",
+            title="Agents (deliver the configs)",
             port=0,
             running=running is not None,
             pid=running.pid if running else None,
             since=running.since if running else None,
         )
 
-    def start(self, config: Path, is_delivered: Callable[[], bool]) -> None:
-        """Start the agent, and return once it has delivered.
-
-        Args:
-            config: File with the supervisor's settings.
-            is_delivered: Returns whether a config was delivered. It is called repeatedly, and may
-                raise to end the wait, which also stops the agent.
+    def start(self) -> None:
+        """Start the supervisor, unless it is running.
 
         Raises:
-            StartFailed: If the agent exits, or does not deliver in time. It was stopped.
+            StartFailed: If it cannot be executed.
 
         """
         program = python_program(
-            AGENT, "agent.supervisor", "--config", str(config), folder=self._layout.agents
+            AGENT,
+            "agent.supervisor",
+            "--agents",
+            str(self._layout.agents),
+            folder=self._layout.agents,
         )
-        try:
-            agent = self._processes.start(program)
-            self._processes.wait_until(agent, is_delivered, DELIVERY_SECONDS)
-        except BaseException:
-            self.stop()
-            raise
+        self._processes.start(program)
+
+    def wait_until(self, is_delivered: Callable[[], bool], seconds: float) -> None:
+        """Wait until *is_delivered* returns True.
+
+        Args:
+            is_delivered: Called repeatedly. It may raise to end the wait.
+            seconds: Longest wait.
+
+        Raises:
+            StartFailed: If the supervisor exits, or the wait takes too long.
+
+        """
+        running = self._processes.find(AGENT)
+        if running is None:
+            raise self._processes.failure(AGENT, "it has exited")
+        self._processes.wait_until(running, is_delivered, seconds)
 
     def stop(self) -> None:
-        """Stop the agent, and the processes that a killed one left behind."""
+        """Stop the agents, and the processes that a killed supervisor left behind."""
         self._processes.stop(AGENT)

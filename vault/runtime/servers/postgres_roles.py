@@ -18,14 +18,13 @@ from app_integration.secret import Secret
 
 @dataclass(frozen=True, slots=True)
 class ServiceRoles:
-    """Names of the database and the roles for the service of *scope*."""
+    """Names of the database and the roles for the service of *scope*.
+
+    *database* is the name of its database, as declared.
+    """
 
     scope: Scope
-
-    @property
-    def database(self) -> str:
-        """Return the name of the database: ``gaara_store``."""
-        return self.scope.service.replace("-", "_")
+    database: str
 
     @property
     def owner(self) -> str:
@@ -43,7 +42,7 @@ class ServiceRoles:
     @property
     def app(self) -> str:
         """Return the application's user, whose password no lease changes: ``gaara_store_app``."""
-        return f"{self.database}_app"
+        return f"{self.scope.service.replace('-', '_')}_app"
 
 
 def ensure_roles(

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import smtplib
+from collections.abc import Sequence
 from typing import Final
 
-from app_integration.secret import Secret
 from vault.runtime.layout import Layout
 from vault.runtime.ports import HOST, Ports
 from vault.runtime.processes.processes import ProcessManager, python_program
-from vault.runtime.servers.accounts import smtp_password, smtp_password_file
+from vault.runtime.servers.accounts import mail_password
 from vault.runtime.servers.server import Server
 
 START_SECONDS: Final = 15.0
@@ -19,7 +19,7 @@ REQUEST_SECONDS: Final = 2.0
 class Smtp(Server):
     """SMTP sink, which writes mail to ``smtp/mail/``.
 
-    Its one user has the name *service*.
+    It has an account for each of *services*, in ``smtp/accounts/``.
     """
 
     name = "smtp"
@@ -27,14 +27,14 @@ class Smtp(Server):
     port_names = ("smtp",)
 
     def __init__(
-        self, layout: Layout, ports: Ports, processes: ProcessManager, service: str
+        self,
+        layout: Layout,
+        ports: Ports,
+        processes: ProcessManager,
+        services: Sequence[str],
     ) -> None:
         super().__init__(layout, ports, processes)
-        self._user = service
-
-    def password(self) -> Secret:
-        """Return the password that the application gets as ``smtp-password``."""
-        return smtp_password(self._layout)
+        self._services = services
 
     def start(self) -> None:
         """Start the sink, and wait until it accepts connections.
@@ -44,14 +44,14 @@ class Smtp(Server):
             StartFailed: If it exits, or is not ready in time.
 
         """
-        self.password()  # creates the file that the process reads
+        for service in self._services:
+            mail_password(self._layout, service)  # creates the file that the process reads
         program = python_program(
             self.name,
             "vault.runtime.servers.smtp_sink",
             f"--port={self.port}",
             f"--mail-dir={self._layout.mail}",
-            f"--user={self._user}",
-            f"--password-file={smtp_password_file(self._layout)}",
+            f"--accounts={self._layout.mail_accounts}",
             folder=self._layout.smtp,
             ports=self.ports,
         )

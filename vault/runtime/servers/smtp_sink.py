@@ -1,7 +1,6 @@
 """A mail server that delivers no mail, and writes each message to a file.
 
-Run as ``python -m vault.runtime.servers.smtp_sink``, with ``--port N --mail-dir D --user U
---password-file F``.
+Run as ``python -m vault.runtime.servers.smtp_sink``, with ``--port N --mail-dir D --accounts A``.
 """
 
 from __future__ import annotations
@@ -22,8 +21,8 @@ from typing import Any
 from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
 
 from app_integration._internal.private_file import write_private
-from app_integration.secret import Secret
-from vault.runtime.files import read_or_create_password
+from app_integration.errors import InvalidName
+from app_integration.names import check_service_name
 from vault.runtime.ports import HOST
 
 
@@ -50,20 +49,28 @@ class Sink:
 
 @dataclass(frozen=True, slots=True)
 class Authenticator:
-    """A check of logins, which accepts one user with one password."""
+    """A check of logins. *accounts* contains a file with the password of each user.
 
-    user: str
-    password: Secret
+    The files are read at each login, so that an account can be added while the server runs.
+    """
+
+    accounts: Path
 
     def __call__(
         self, _server: SMTP, _session: Session, _envelope: Envelope, _mechanism: str, login: Any
     ) -> AuthResult:
-        """Return whether *login* has that name and password."""
-        success = isinstance(login, LoginPassword) and (
-            hmac.compare_digest(login.login, self.user.encode())
-            and hmac.compare_digest(login.password, self.password.encode())
-        )
+        """Return whether *login* has the name and password of an account."""
+        success = isinstance(login, LoginPassword) and self._is_valid(login)
         return AuthResult(success=success, handled=False)
+
+    def _is_valid(self, login: LoginPassword) -> bool:
+        try:
+            # The check of the name also keeps it from leading out of the folder.
+            file = self.accounts / check_service_name(login.login.decode())
+            password = file.read_bytes().strip()
+        except (InvalidName, UnicodeDecodeError, OSError):
+            return False
+        return bool(password) and hmac.compare_digest(login.password, password)
 
 
 async def serve(host: str, port: int, sink: Sink, authenticator: Authenticator) -> None:
@@ -99,14 +106,13 @@ def main() -> None:
     parser.add_argument("--host", default=HOST, help="address to listen on")
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--mail-dir", type=Path, required=True)
-    parser.add_argument("--user", required=True)
-    parser.add_argument("--password-file", type=Path, required=True)
+    parser.add_argument("--accounts", type=Path, required=True)
     options = parser.parse_args()
     # Hide the warnings about AUTH without TLS, because only this machine can reach the server.
     logging.getLogger("mail.log").setLevel(logging.ERROR)
     warnings.filterwarnings("ignore", message="Requiring AUTH while not requiring TLS")
-    authenticator = Authenticator(options.user, read_or_create_password(options.password_file))
-    asyncio.run(serve(options.host, options.port, Sink(options.mail_dir), authenticator))
+    sink, authenticator = Sink(options.mail_dir), Authenticator(options.accounts)
+    asyncio.run(serve(options.host, options.port, sink, authenticator))
 
 
 if __name__ == "__main__":

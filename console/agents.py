@@ -1,0 +1,112 @@
+"""Agents of a deployment's services: their start, and the wait for their deliveries."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from app_integration.errors import StrongroomError
+from console.local_agent import LocalAgent
+from console.steps import Step
+from vault.runtime.runtime import AgentHost
+
+#: Seconds until an agent must have delivered its first config, and for each further one, because
+#: the agents share this machine's processors.
+DELIVERY_SECONDS: Final = 30.0
+FURTHER_SECONDS: Final = 3.0
+
+
+class ServicesFailed(StrongroomError):
+    """Services whose configs were not delivered. The others' configs were."""
+
+    @classmethod
+    def combine(cls, errors: Mapping[str, StrongroomError]) -> StrongroomError:
+        """Return the error of a single service, or one error that lists those of several.
+
+        Args:
+            errors: Error of each failed service by its name.
+
+        """
+        if len(errors) == 1:
+            return next(iter(errors.values()))
+        lines = [f"{service}: {error}" for service, error in errors.items()]
+        return cls(f"{len(errors)} services have no current config:\n" + "\n".join(lines))
+
+
+@dataclass(frozen=True, slots=True)
+class DeliveryResult:
+    """Result of :meth:`Agents.deliver`.
+
+    Attributes:
+        is_host_started: Whether the agents' supervisor was started.
+        delivered: Services whose agent was started and has delivered.
+        errors: Error of each other service by its name.
+
+    """
+
+    is_host_started: bool
+    delivered: tuple[str, ...]
+    errors: Mapping[str, StrongroomError]
+
+
+class Agents:
+    """Agents by service, run by *host*, or by the runtime itself if it is None."""
+
+    def __init__(self, agents: Mapping[str, LocalAgent], host: AgentHost | None) -> None:
+        self._agents = agents
+        self._host = host
+
+    def deliver(self, step: Step) -> DeliveryResult:
+        """Start each agent whose files have changed, and wait until all have delivered.
+
+        An agent that has not delivered its current files is started again. The agents start at the
+        same time, and one that fails does not hold up the others.
+
+        Args:
+            step: Shows each delivery.
+
+        """
+        if self._host is None or not self._agents:
+            return DeliveryResult(is_host_started=False, delivered=(), errors={})
+        return self._deliver(self._host, step, restarted=())
+
+    def restart(self, step: Step) -> DeliveryResult:
+        """Restart each agent, because none notices a password that was rotated by hand.
+
+        The delivered files stay until the agents deliver again.
+
+        Args:
+            step: Shows each delivery.
+
+        """
+        if self._host is None:
+            return DeliveryResult(is_host_started=False, delivered=(), errors={})
+        return self._deliver(self._host, step, restarted=self._agents)
+
+    def _deliver(self, host: AgentHost, step: Step, restarted: Iterable[str]) -> DeliveryResult:
+        errors: dict[str, StrongroomError] = {}
+        waiting: dict[str, LocalAgent] = {}
+        is_running = host.status().running
+        for service, agent in self._agents.items():
+            try:
+                # A new supervisor starts all, and must not be taken for the earlier one's result.
+                if agent.write_files(is_forced=service in restarted or not is_running):
+                    waiting[service] = agent
+            except StrongroomError as error:
+                errors[service] = error
+        host.start()
+        delivered = []
+        for service, agent in waiting.items():
+            try:
+                with step(f"config of {service} delivered"):
+                    host.wait_until(agent.is_delivered, self._seconds)
+            except StrongroomError as error:
+                errors[service] = error
+            else:
+                delivered.append(service)
+        return DeliveryResult(not is_running, tuple(delivered), errors)
+
+    @property
+    def _seconds(self) -> float:
+        return DELIVERY_SECONDS + FURTHER_SECONDS * (len(self._agents) - 1)

@@ -1,0 +1,259 @@
+"""Deployment of all services of an environment: servers, declaration, credentials and agents."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from app_integration._internal.private_file import write_private
+from app_integration.auth.methods import AppRole, StaticToken
+from app_integration.names import Environment, Scope
+from app_integration.secret import Secret
+from app_integration.session.session import Session
+from console.agents import Agents, ServicesFailed
+from console.service_deployment import ServiceDeployment
+from console.steps import Step
+from policies.render import render_policies
+from vault.declare.declaration import Declaration
+from vault.declare.schema.field_types import Endpoint
+from vault.reconcile.credentials import APPLY_ROLE, PLAN_ROLE, bootstrap, ensure_credential
+from vault.reconcile.desired.desired import desired_resources
+from vault.reconcile.inputs import Inputs
+from vault.reconcile.planning.apply import apply
+from vault.reconcile.planning.build import build_plan
+from vault.reconcile.planning.plan import Plan
+from vault.reconcile.resources import Resource
+from vault.reconcile.shared_backoff import SharedBackoff
+from vault.runtime.access import Access
+from vault.runtime.files import read_or_create_password
+from vault.runtime.layout import Layout
+from vault.runtime.ports import HOST, Ports
+from vault.runtime.processes.agent import AGENT
+from vault.runtime.runtime import Servers
+
+
+@dataclass(frozen=True, slots=True)
+class UpResult:
+    """Changes that :meth:`Deployment.up` made.
+
+    Attributes:
+        started: Names of the processes that it started.
+        plan: The changes that it applied.
+        issued: Roles that got a new credential.
+        delivered: Services whose config was delivered.
+        has_lost_data: Whether the secrets server had lost all its data, keys included.
+
+    """
+
+    started: tuple[str, ...]
+    plan: Plan
+    issued: tuple[str, ...]
+    delivered: tuple[str, ...] = ()
+    has_lost_data: bool = False
+
+    @property
+    def has_changes(self) -> bool:
+        """Return whether anything was changed."""
+        return bool(
+            self.started or self.plan.changes or self.issued or self.delivered or self.has_lost_data
+        )
+
+
+class Deployment:
+    """Deployment of the services of the environment ``dev``, on any runtime.
+
+    *servers* builds the runtime.
+
+    Attributes:
+        services: The services by name, in the order of the environment's file.
+
+    """
+
+    def __init__(
+        self,
+        layout: Layout,
+        ports: Ports,
+        declaration: Declaration,
+        servers: Callable[[Layout, Ports, Sequence[Access]], Servers],
+    ) -> None:
+        self.layout = layout
+        self.ports = ports
+        self.declaration = _with_local_addresses(declaration, ports)
+        accesses = service_accesses(layout, ports, declaration)
+        self.servers = servers(layout, ports, accesses)
+        self.services: Mapping[str, ServiceDeployment] = {
+            each.scope.service: ServiceDeployment(
+                each, self.declaration, is_config_here=self.servers.agent_host is not None
+            )
+            for each in accesses
+        }
+
+    def service(self, name: str) -> ServiceDeployment:
+        """Return the service *name*.
+
+        Raises:
+            ConfigurationError: If it is not in the environment's file. The message suggests a
+                similar name.
+
+        """
+        self.declaration.deployment(Scope(name, Environment.DEV))
+        return self.services[name]
+
+    def up(self, step: Step, services: Sequence[str] = ()) -> UpResult:
+        """Start the servers, apply the declaration, and deliver the services' configs.
+
+        Steps that are already done are skipped. If a step before the delivery fails, the servers
+        that this call started are stopped. If the config of a service is not delivered, the others
+        are, and all stay, because the operator fixes the wrong value on them.
+
+        Args:
+            step: Shows each step.
+            services: Services that get a credential and an agent, or none for all. The servers
+                and the declaration are always those of all services.
+
+        Raises:
+            ConfigRejected: If the rendered config of one service is rejected.
+            ServicesFailed: If the configs of several services are not delivered.
+            StrongroomError: If another step fails. An error of a process contains the last lines
+                of its log.
+
+        """
+        selected = [self.service(name) for name in services] or list(self.services.values())
+        with self.servers.exclusive():
+            return self._up(step, selected)
+
+    def _up(self, step: Step, selected: Sequence[ServiceDeployment]) -> UpResult:
+        started = self.servers.start(step)
+        write_private(self.layout.runtime, self.servers.name)
+        try:
+            if started.root_token is not None:
+                with step("root token replaced by strongroom-apply, and revoked"):
+                    self._bootstrap(started.root_token)
+            self._allow_password_changes()
+            plan, issued = self._apply(step, selected)
+        except BaseException:
+            self.servers.stop_started(started)
+            raise
+        self._write_variables(selected)
+        self._remove_undeclared()
+        delivery = self.agents(selected).deliver(step)
+        names = (*started.servers, *([AGENT] if delivery.is_host_started else []))
+        if delivery.errors:
+            raise ServicesFailed.combine(delivery.errors)
+        return UpResult(names, plan, issued, delivery.delivered, started.has_lost_data)
+
+    def agents(self, services: Sequence[ServiceDeployment]) -> Agents:
+        """Return the agents of those of *services* that declare a config."""
+        agents = {each.scope.service: each.agent for each in services if each.agent is not None}
+        return Agents(agents, self.servers.agent_host)
+
+    def operator(self, role: str = APPLY_ROLE) -> Session:
+        """Open a session with this deployment's credential of the operator's *role*."""
+        return Session(
+            self.ports.vault_address,
+            AppRole(self.layout.role_id(role), self.layout.secret_id(role)),
+            wrap_sender=SharedBackoff(),
+        )
+
+    def inputs(self) -> Inputs:
+        """Return the input values: URLs and passwords of the local servers, and people's passwords.
+
+        The folder ``given`` contains the values that an operator provides.
+        """
+        values: dict[str, Secret] = {}
+        for each in self.services.values():
+            values |= each.provided_values()
+        for person in self.declaration.environment(Environment.DEV).people:
+            password = read_or_create_password(self.person_password(person))
+            values[f"auth/userpass/users/{person}"] = password
+        return Inputs(values, self.layout.given)
+
+    def person_password(self, person: str) -> Path:
+        """Return the file with the password of *person*'s userpass login."""
+        return self.layout.people / person
+
+    def desired(self, inputs: Inputs) -> list[Resource]:
+        """Return all resources that are declared for ``dev``, with the values of *inputs*."""
+        policies = render_policies(self.declaration, Environment.DEV)
+        return desired_resources(self.declaration, Environment.DEV, policies, inputs)
+
+    def _allow_password_changes(self) -> None:
+        for each in self.services.values():
+            if each.access.database is not None:
+                for adopted in self.declaration.adopted(each.scope).values():
+                    each.access.database.allow_password_changes(adopted.username)
+
+    def _bootstrap(self, token: Secret) -> None:
+        for each in self.services.values():
+            if each.access.database is not None:
+                each.access.database.reset_passwords()
+        with Session(self.ports.vault_address, StaticToken(token)) as root:
+            resources = self.desired(self.inputs())
+            bootstrap(root, resources, self.layout.credentials / APPLY_ROLE)
+        self.servers.mark_bootstrapped()
+
+    def _apply(
+        self, step: Step, selected: Sequence[ServiceDeployment]
+    ) -> tuple[Plan, tuple[str, ...]]:
+        """Apply the declaration, and issue the missing credentials of this machine's roles."""
+        with step("declaration applied"), self.operator() as operator:
+            plan = build_plan(operator, self.desired(self.inputs()))
+            apply(operator, plan, lambda _change: None)
+            folders = {PLAN_ROLE: self.layout.credentials / PLAN_ROLE}
+            for role in [role for each in selected for role in each.roles]:
+                folders[role] = self.layout.service_credentials / role
+            issued = tuple(
+                role
+                for role, folder in folders.items()
+                if ensure_credential(operator, role, folder)
+            )
+        return plan, issued
+
+    def _write_variables(self, selected: Sequence[ServiceDeployment]) -> None:
+        for each in selected:
+            each.write_variables(self.layout.service_env(each.scope.service))
+        first = next(iter(self.services.values()), None)
+        if first is not None and (first in selected or not self.layout.dev_env.exists()):
+            first.write_variables(self.layout.dev_env)
+
+    def _remove_undeclared(self) -> None:
+        """Remove the agents, configs and variables of services that are no longer declared."""
+        units = {str(each.scope) for each in self.services.values()}
+        for folder in [*self.layout.agents.iterdir(), *self.layout.configs.iterdir()]:
+            if folder.name not in units | set(self.services):
+                shutil.rmtree(folder, ignore_errors=True)
+        for file in self.layout.environments.iterdir():
+            if file.stem not in self.services:
+                file.unlink()
+
+
+def service_accesses(layout: Layout, ports: Ports, declaration: Declaration) -> list[Access]:
+    """Return the accounts of each service of ``dev``, in the order of the environment's file.
+
+    Args:
+        layout: Contains the passwords.
+        ports: Ports of the servers.
+        declaration: The loaded declaration.
+
+    """
+    accesses = []
+    for scope in declaration.scopes(Environment.DEV):
+        database = declaration.service(scope.service).database
+        accesses.append(Access(layout, ports, scope, database.name if database else None))
+    return accesses
+
+
+def _with_local_addresses(declaration: Declaration, ports: Ports) -> Declaration:
+    """Return *declaration* with this machine's addresses instead of those in ``dev.yaml``."""
+    known: Mapping[str, str | int | bool] = {"smtp-host": HOST, "smtp-port": ports.smtp}
+    changed = declaration.with_vault(Environment.DEV, ports.vault_address)
+    for scope in declaration.scopes(Environment.DEV):
+        service = declaration.service(scope.service)
+        changed = changed.with_deployment(
+            scope,
+            database=Endpoint(HOST, ports.database) if service.database else None,
+            settings={name: value for name, value in known.items() if name in service.settings},
+        )
+    return changed

@@ -1,0 +1,167 @@
+"""Deployments of no, one, two and many services, none of which is the example store."""
+
+from __future__ import annotations
+
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from app_integration.client import Client
+from app_integration.settings import from_environment
+from tests.support.models.many_services import declare_services, write_environment
+from tests.support.processes.killed_up import check_next_up_completes, kill_after_steps
+from tests.support.processes.shell import Shell
+
+pytestmark = pytest.mark.requires("embedded")
+
+#: Lines that a first start of three services prints, one for each step.
+STEPS_OF_THREE = 9
+
+
+def shell_for(folder: Path, count: int) -> tuple[Shell, list[str]]:
+    names = declare_services(folder / "declaration", count)
+    variables = {"STRONGROOM_DECLARATION": str(folder / "declaration")}
+    return Shell(folder / ".strongroom", variables), names
+
+
+def variables(shell: Shell, service: str) -> dict[str, str]:
+    """Return the variables of *service*, as a shell reads them from its file."""
+    line = f"set -a; . {shell.layout.service_env(service)}; env -0"
+    text = subprocess.run(["/bin/sh", "-c", line], env={}, capture_output=True, check=True).stdout
+    return dict(each.split("=", 1) for each in text.decode().split("\0") if each)
+
+
+def agent_pids(shell: Shell) -> set[int]:
+    return {
+        process.pid
+        for process in psutil.process_iter(["cmdline"])
+        if str(shell.layout.agents) in " ".join(process.info["cmdline"] or ())
+        and "agent" in (process.info["cmdline"] or ("", ""))[1:2]
+    }
+
+
+@pytest.fixture
+def three(tmp_path: Path) -> Iterator[tuple[Shell, list[str]]]:
+    shell, names = shell_for(tmp_path, 3)
+    yield shell, names
+    shell("reset", "--yes")
+
+
+@pytest.mark.parametrize("count", [0, 1, 2, 20])
+def test_up_of_any_number_of_services_serves_each(tmp_path: Path, count: int) -> None:
+    shell, names = shell_for(tmp_path, count)
+    try:
+        up = shell("up")
+        assert (up.stderr, up.returncode) == ("", 0), up.stdout
+        for number, name in enumerate(names):
+            check_service(shell, name, number)
+        status = shell("status")
+        assert status.returncode == 0, status.stdout
+        with_config = [name for number, name in enumerate(names) if number % 4 != 3]
+        assert [name for name in names if f"{name} " in status.stdout] == with_config
+        assert shell("plan", "--env", "dev").returncode == 0
+        again = shell("up")
+        assert "nothing was changed" in again.stdout, again.stdout
+    finally:
+        assert shell("reset", "--yes").returncode == 0
+    assert shell.processes() == []
+
+
+def check_service(shell: Shell, name: str, number: int) -> None:
+    """Check that the service *name* works with its own variables."""
+    client = Client(from_environment(variables(shell, name)))
+    try:
+        assert len(client.secrets.get("signing-key").reveal()) == 48
+        if number % 4 != 1:
+            token = client.cipher("pii").encrypt_field("ada@example.com", {"id": 1})
+            assert client.cipher("pii").decrypt_field(token, {"id": 1}) == "ada@example.com"
+        if number % 4 != 2:
+            for role in (None, "reports"):
+                with client.database_engine(role, None).connect() as connection:
+                    found = connection.exec_driver_sql("SELECT current_user, current_database()")
+                    underscored = name.replace("-", "_")
+                    assert tuple(found.one()) == (f"{underscored}_owner", underscored)
+    finally:
+        client.close()
+    config = shell.layout.config(name)
+    assert config.exists() == (number % 4 != 3)
+
+
+def test_up_of_one_service_starts_the_agent_of_no_other(three: tuple[Shell, list[str]]) -> None:
+    shell, names = three
+    up = shell("up", names[1])
+    assert up.returncode == 0, up.stderr
+    assert shell.layout.config(names[1]).exists()
+    assert not shell.layout.config(names[0]).exists()
+    assert not shell.layout.service_env(names[0]).exists()
+    unknown = shell("up", "part-77")
+    assert unknown.returncode == 1
+    assert "no service in dev 'part-77' is declared" in unknown.stderr
+
+
+def test_rejected_config_of_one_service_does_not_hold_up_the_others(
+    three: tuple[Shell, list[str]],
+) -> None:
+    shell, names = three
+    folder = Path(shell.variables["STRONGROOM_DECLARATION"])
+    template = folder / "templates" / names[0] / "app.yaml.j2"
+    good = template.read_text()
+    template.write_text('wrong: {{ secret("signing-key") }}\n')
+    up = shell("up")
+    assert up.returncode == 1
+    assert "jwt: Field required" in up.stderr or "was rejected" in up.stderr
+    assert shell.layout.config(names[1]).exists()
+    assert shell("status").returncode == 0
+    template.write_text(good)
+    assert shell("up").returncode == 0
+    assert shell.layout.config(names[0]).exists()
+
+
+def test_changed_template_restarts_one_agent(three: tuple[Shell, list[str]]) -> None:
+    shell, names = three
+    assert shell("up").returncode == 0
+    before = agent_pids(shell)
+    assert len(before) == 3
+    folder = Path(shell.variables["STRONGROOM_DECLARATION"])
+    with (folder / "templates" / names[0] / "app.yaml.j2").open("a") as file:
+        file.write("# changed\n")
+    up = shell("up")
+    assert up.returncode == 0, up.stderr
+    assert f"config of {names[0]} delivered" in up.stdout
+    assert names[1] not in [
+        line.split()[3] for line in up.stdout.splitlines() if "config of" in line
+    ]
+    assert len(before & agent_pids(shell)) == 2
+    assert "# changed" in shell.layout.config(names[0]).read_text()
+
+
+def test_undeclared_service_loses_its_agent_and_files(three: tuple[Shell, list[str]]) -> None:
+    shell, names = three
+    assert shell("up").returncode == 0
+    write_environment(Path(shell.variables["STRONGROOM_DECLARATION"]), names[1:])
+    assert shell("up").returncode == 0
+    deadline = time.monotonic() + 20
+    while len(agent_pids(shell)) != 2:
+        assert time.monotonic() < deadline
+    assert not shell.layout.config(names[0]).exists()
+    assert not shell.layout.service_env(names[0]).exists()
+    assert variables(shell, names[1]) == {
+        **variables(shell, names[1]),
+        "STRONGROOM_SERVICE": names[1],
+    }
+
+
+@pytest.mark.parametrize("steps", range(1, STEPS_OF_THREE + 1))
+def test_up_of_three_killed_after_any_step_is_completed_by_the_next(
+    tmp_path: Path, steps: int
+) -> None:
+    shell, _ = shell_for(tmp_path, 3)
+    try:
+        kill_after_steps(shell, steps)
+        check_next_up_completes(shell)
+    finally:
+        shell("reset", "--yes")
