@@ -20,6 +20,7 @@ from rich.markup import escape
 from app_integration.errors import StrongroomError
 from app_integration.names import parse_environment
 from console import adoption, env_files, environments, operate
+from console.foreground import ForegroundProgram, run_together
 from console.plan_view import progress, show_plan
 from console.show import show_config_states, show_deployment, show_status
 from console.steps import Steps
@@ -29,6 +30,8 @@ from vault.reconcile.planning.apply import apply as apply_plan
 USAGE_ERROR: Final = 64
 CHANGES: Final = 2
 DEFAULT_ROOT: Final = Path(".strongroom")
+#: Example services that `store` runs → their modules.
+EXAMPLES: Final = {"gaara-store": "examples.gaara_store", "orders-mail": "examples.orders_mail"}
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -185,14 +188,20 @@ def put(
 
 @app.command()
 def store(root: Root = DEFAULT_ROOT) -> None:
-    """Run the example store on the local deployment until it is interrupted."""
+    """Run the example services on the local deployment until they are interrupted."""
     local = operate.local_deployment(root)
     if local.servers.agent_host is None:
         out.print(f"The store runs in a container: http://127.0.0.1:{local.ports.store}")
         return
-    variables = {**_shell_variables(), **local.service("gaara-store").variables()}
-    command = [sys.executable, "-m", "examples.gaara_store"]
-    os.execve(sys.executable, command, variables)  # noqa: S606 (our own interpreter, no shell)
+    programs = [
+        ForegroundProgram(
+            (sys.executable, "-m", module),
+            {**_shell_variables(), **local.services[service].variables()},
+        )
+        for service, module in EXAMPLES.items()
+        if service in local.services
+    ]
+    raise typer.Exit(run_together(programs))
 
 
 @app.command("import-env")
