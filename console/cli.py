@@ -17,7 +17,7 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-from app_integration.errors import StrongroomError
+from app_integration.errors import ConfigurationError, StrongroomError
 from app_integration.names import parse_environment
 from console import adoption, env_files, environments, operate
 from console.foreground import ForegroundProgram, run_together
@@ -201,6 +201,10 @@ def store(root: Root = DEFAULT_ROOT) -> None:
         for service, module in EXAMPLES.items()
         if service in local.services
     ]
+    if not programs:
+        raise ConfigurationError(
+            f"none of the example services is declared in dev: {', '.join(EXAMPLES)}"
+        )
     raise typer.Exit(run_together(programs))
 
 
