@@ -15,6 +15,7 @@ import pytest
 from agent.unit_state import RunState
 from app_integration._internal.private_file import stamp
 from app_integration.config.deliver import State, read_status
+from tests.support.polling import wait_until
 from tests.support.processes.agent_fleet import (
     MODELS,
     PATIENCE,
@@ -24,7 +25,7 @@ from tests.support.processes.agent_fleet import (
     agent_fleet,
     wait_until_delivered,
 )
-from tests.support.servers.audited_server import AuditedServer, audited_server, until
+from tests.support.servers.audited_server import AuditedServer, audited_server
 
 pytestmark = pytest.mark.requires("embedded")
 
@@ -77,8 +78,8 @@ def test_units_that_fail_hold_up_no_other_and_are_reported(fleet: AgentFleet) ->
     (broken.folder / "run.json").write_text("{")
     fleet.start()
     wait_until_delivered([sound], "first")
-    until(lambda: rejected.status is not None, "the rejection", PATIENCE)
-    until(lambda: is_in(denied, RunState.WAITING), "the denied login", PATIENCE)
+    wait_until(lambda: rejected.status is not None, "the rejection", PATIENCE)
+    wait_until(lambda: is_in(denied, RunState.WAITING), "the denied login", PATIENCE)
     assert rejected.status is not None
     assert rejected.status.state is State.REFUSED
     assert denied.state is not None
@@ -132,9 +133,9 @@ def test_killed_agent_is_replaced_and_removed_units_end(fleet: AgentFleet) -> No
     psutil.Process(before[0]).kill()
     (without_file.folder / "run.json").unlink()
     shutil.rmtree(without_folder.folder)
-    until(lambda: all(map(has_ended, before[:3])), "the end of three agents", PATIENCE)
-    until(lambda: is_in(without_file, RunState.STOPPED), "the stopped unit", PATIENCE)
-    until(
+    wait_until(lambda: all(map(has_ended, before[:3])), "the end of three agents", PATIENCE)
+    wait_until(lambda: is_in(without_file, RunState.STOPPED), "the stopped unit", PATIENCE)
+    wait_until(
         lambda: is_in(killed, RunState.RUNNING) and killed.agent_pid() != before[0],
         "another agent",
         PATIENCE,
@@ -152,9 +153,9 @@ def test_delivery_of_an_earlier_agent_ends_with_it(fleet: AgentFleet) -> None:
     unit, models = fleet.add("s", "first"), fleet.folder / "work" / "models.py"
     models.write_text(HANGS)
     fleet.start()
-    until(lambda: is_in(unit, RunState.RUNNING), "the agent", PATIENCE)
+    wait_until(lambda: is_in(unit, RunState.RUNNING), "the agent", PATIENCE)
     agent = psutil.Process(unit.agent_pid())
-    until(lambda: bool(agent.children()), "the delivery", PATIENCE)
+    wait_until(lambda: bool(agent.children()), "the delivery", PATIENCE)
     command = agent.children()[0].pid
     models.write_text(MODELS)
     unit.source = f"{TEMPLATE}# second\n"
@@ -171,13 +172,15 @@ def test_killed_supervisor_leaves_no_agent_and_its_successor_keeps_the_results(
     units = start(fleet, 2)
     staged = [stamp(unit.delivery.staging) for unit in units]
     assert fleet.stop(signal.SIGKILL) == -signal.SIGKILL
-    until(lambda: fleet.agents() == [], "the end of the agents", PATIENCE)
+    wait_until(lambda: fleet.agents() == [], "the end of the agents", PATIENCE)
     for unit in units:
         unit.delivery.live.unlink()
         # The starter cannot log in, so only the staged file can be delivered.
         unit.starter_secret_id.write_text("wrong-secret-id")
     fleet.start()
-    until(lambda: all(is_in(unit, RunState.WAITING) for unit in units), "the denials", PATIENCE)
+    wait_until(
+        lambda: all(is_in(unit, RunState.WAITING) for unit in units), "the denials", PATIENCE
+    )
     wait_until_delivered(units, "first")
     assert [stamp(unit.delivery.staging) for unit in units] == staged
 

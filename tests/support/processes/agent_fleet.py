@@ -17,14 +17,16 @@ import psutil
 
 from agent.auto_auth import AppRoleAutoAuth
 from agent.compiler.compile import compile_text
-from agent.config_file import AgentSettings, Delivery, render_agent_config
+from agent.config_file import AgentSettings, render_agent_config
+from agent.delivery import Delivery
 from agent.run_settings import RunSettings
 from agent.unit_state import UnitState, read_state
 from app_integration.config.deliver import Status, read_status
 from app_integration.names import Environment, Scope
 from app_integration.settings import Settings
 from policies.render import starter_policy
-from tests.support.servers.audited_server import AuditedServer, until
+from tests.support.polling import wait_until
+from tests.support.servers.audited_server import AuditedServer
 from vault.runtime.processes import binaries
 
 ROOT = Path(__file__).parents[3]
@@ -245,4 +247,4 @@ def agent_fleet(server: AuditedServer, folder: Path) -> Iterator[AgentFleet]:
 
 def wait_until_delivered(units: Iterable[ServiceUnit], value: str) -> None:
     """Wait until each of *units* has delivered *value*."""
-    until(lambda: all(unit.has_delivered(value) for unit in units), "the deliveries", PATIENCE)
+    wait_until(lambda: all(unit.has_delivered(value) for unit in units), "the deliveries", PATIENCE)
