@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from enum import StrEnum
+from typing import ClassVar, Self
 
 from app_integration.errors import InvalidName
 
@@ -33,7 +33,11 @@ COMPOSED_KEY = "composed_version"
 
 MAX_NAME_LENGTH = 256  # characters
 MAX_SERVICE_LENGTH = 40  # characters, because a PostgreSQL name with its suffixes has at most 63
+MAX_ENVIRONMENT_LENGTH = 20  # characters
 MAX_VALUE_LENGTH = 512 * 1024  # bytes of UTF-8; a raft entry holds 1 MiB
+
+#: Other spellings of two environments, in the variable ``ENVIRONMENT`` and in commands.
+LONG_FORMS = {"development": "dev", "production": "prod"}
 
 _SEGMENT = r"[a-z0-9](?:[a-z0-9_-]*[a-z0-9])?"
 _NAME = re.compile(rf"{_SEGMENT}(?:/{_SEGMENT})*", re.ASCII)
@@ -41,35 +45,68 @@ _SERVICE = re.compile(r"[a-z][a-z0-9]*(?:-[a-z0-9]+)*", re.ASCII)
 _VARIABLE = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*", re.ASCII)
 
 
-class Environment(StrEnum):
-    """An environment of a service; its value is a path segment and a directory name."""
+class Environment(str):
+    """The name of an environment; a path segment and the name of a file in ``environments/``.
 
-    DEV = "dev"
-    STAGING = "staging"
-    PROD = "prod"
+    Any well-formed name is an environment, because an application does not read those files. Only
+    :attr:`DEV` has the fallbacks of a developer's machine; every other name is strict.
 
+    Raises:
+        InvalidName: If the name is malformed, or is the long form of another one.
 
-_ENVIRONMENTS = {
-    "dev": Environment.DEV,
-    "development": Environment.DEV,
-    "staging": Environment.STAGING,
-    "prod": Environment.PROD,
-    "production": Environment.PROD,
-}
+    """
+
+    __slots__ = ()
+
+    DEV: ClassVar[Environment]
+    STAGING: ClassVar[Environment]
+    PROD: ClassVar[Environment]
+
+    def __new__(cls, name: str) -> Self:
+        """Return the environment *name* after checking it."""
+        return super().__new__(cls, _check_environment_name(name))
+
+    @property
+    def is_dev(self) -> bool:
+        """Return whether this is a developer's machine, the only lenient environment."""
+        return self == "dev"
+
+    @property
+    def value(self) -> str:
+        """Return the name as plain text."""
+        return str(self)
 
 
 def parse_environment(text: str) -> Environment:
     """Return the environment that *text* names, as in the variable ``ENVIRONMENT``.
 
+    ``development`` and ``production`` are long forms of ``dev`` and ``prod``.
+
     Raises:
-        InvalidName: If *text* is none of dev, development, staging, prod and production.
+        InvalidName: If *text* is malformed. It is never read as another name, so that a misspelt
+            one does not become lenient.
 
     """
-    try:
-        return _ENVIRONMENTS[text]
-    except KeyError:
-        known = ", ".join(_ENVIRONMENTS)
-        raise InvalidName(f"unknown environment {text!r}; expected one of {known}") from None
+    return Environment(LONG_FORMS.get(text, text))
+
+
+def _check_environment_name(name: str) -> str:
+    """Return *name* if it is well-formed, and no long form of another one."""
+    if name in LONG_FORMS:
+        raise InvalidName(f"environment {name!r} is spelt {LONG_FORMS[name]!r} here; write that")
+    if len(name) > MAX_ENVIRONMENT_LENGTH or not _SERVICE.fullmatch(name):
+        near = name.strip().lower()
+        hint = f"; did you mean {near!r}?" if near in {*LONG_FORMS, *LONG_FORMS.values()} else ""
+        raise InvalidName(
+            f"environment {name!r}: use at most {MAX_ENVIRONMENT_LENGTH} lower-case letters, "
+            f"digits and single '-', beginning with a letter{hint}"
+        )
+    return name
+
+
+Environment.DEV, Environment.STAGING, Environment.PROD = map(
+    Environment, ("dev", "staging", "prod")
+)
 
 
 def check_secret_name(name: str) -> str:
@@ -168,6 +205,8 @@ class Scope:
 
     def __post_init__(self) -> None:
         check_service_name(self.service)
+        # Check a plain string too, because it becomes a path segment.
+        object.__setattr__(self, "environment", Environment(self.environment))
 
     def __str__(self) -> str:
         return f"{self.service}-{self.environment}"

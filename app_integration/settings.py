@@ -130,7 +130,7 @@ class Settings:
     @property
     def is_development(self) -> bool:
         """Return whether the fallbacks of a developer's machine apply."""
-        return self.scope.environment is Environment.DEV
+        return self.scope.environment.is_dev
 
     def require_address(self) -> str:
         """Return the address of the server.
@@ -202,7 +202,7 @@ def from_environment(variables: Mapping[str, str] | None = None) -> Settings:
         backend=_choice(env, "SECRETS_BACKEND", BACKENDS),
         sources=sources,
         declaration=_path(env, "STRONGROOM_DECLARATION"),
-        limits=Limits() if scope.environment is not Environment.DEV else DEVELOPMENT_LIMITS,
+        limits=DEVELOPMENT_LIMITS if scope.environment.is_dev else Limits(),
     )
 
 
@@ -237,7 +237,7 @@ def _needs_no_server(environment: Environment, sources: tuple[str, ...]) -> bool
     It is if no source of *sources* is the server, or if there are none in dev, which has a
     fallback.
     """
-    return not {*sources} & {*BACKENDS} if sources else environment is Environment.DEV
+    return not {*sources} & {*BACKENDS} if sources else environment.is_dev
 
 
 def _vault_address(env: Mapping[str, str], *, optional: bool) -> str:

@@ -162,7 +162,9 @@ def main() -> None:
     arguments = parser.parse_args()
     console = Console(soft_wrap=True, highlight=False)
     declaration = build_declaration(arguments.services)
-    results = [measure(console, declaration, each, arguments.rounds) for each in Environment]
+    results = [
+        measure(console, declaration, each, arguments.rounds) for each in declaration.environments
+    ]
     reading, planning = (sum(each) for each in zip(*results, strict=True))
     console.print(
         f"in all: reading {reading:.2f} s, plan {planning:.2f} s, ratio {planning / reading:.2f}"

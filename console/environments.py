@@ -64,7 +64,7 @@ def diff(
     strongroom-plan, all but the values is compared.
     """
     pair = [names.parse_environment(each) for each in (one, other)]
-    if pair[0] is pair[1]:
+    if pair[0] == pair[1]:
         raise typer.BadParameter("pass two different environments")
     declared, key = operate.load_declaration(), generate_comparison_key()
     services = [{scope.service for scope in declared.scopes(each)} for each in pair]

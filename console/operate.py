@@ -127,7 +127,7 @@ def is_local(environment: Environment) -> bool:
     here, because it is the service's and not an operator's.
     """
     here = f"http://{ports.HOST}:{ports.from_environment(os.environ).vault}"
-    return environment is Environment.DEV and os.environ.get("VAULT_ADDR", here) == here
+    return environment.is_dev and os.environ.get("VAULT_ADDR", here) == here
 
 
 def prune_options(env: str, *, prune: bool, destroy: Collection[str]) -> Prune | None:

@@ -65,7 +65,7 @@ def check_address(variable: str, address: str, environment: Environment) -> str:
     if not host or not address.startswith(("http://", "https://")):
         raise ConfigurationError(f"{variable} is {address!r}; expected http(s)://host:port")
     http = address.startswith("http://")
-    if http and host not in LOOPBACK and environment is not Environment.DEV:
+    if http and host not in LOOPBACK and not environment.is_dev:
         raise ConfigurationError(
             f"{variable} is {address!r}; outside dev, http is allowed to this machine only:"
             " use https"

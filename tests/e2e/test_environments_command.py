@@ -186,7 +186,7 @@ def test_diff_of_a_value_under_another_key_is_an_error(pair: Pair) -> None:
             1,
             "no credential for staging is configured: pass",
         ),
-        (("staging", "nowhere"), "strongroom-apply", 1, "unknown environment"),
+        (("staging", "nowhere"), "strongroom-apply", 1, "no environment 'nowhere' is declared"),
         (("staging", "staging"), "strongroom-apply", 64, "pass two different environments"),
         (("staging",), "strongroom-apply", 64, "Missing argument"),
         (("staging", "prod", "--values"), "strongroom-apply", 64, "No such option"),

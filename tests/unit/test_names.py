@@ -1,5 +1,9 @@
 from __future__ import annotations
 
+import json
+import pickle
+from copy import deepcopy
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -69,17 +73,85 @@ def test_scope_names_follow_contract() -> None:
         ("dev", Environment.DEV),
         ("development", Environment.DEV),
         ("staging", Environment.STAGING),
+        ("prod", Environment.PROD),
         ("production", Environment.PROD),
+        ("qa", Environment("qa")),
+        ("prod-eu", Environment("prod-eu")),
+        ("a" * 20, Environment("a" * 20)),
     ],
 )
 def test_environment_is_parsed_from_variable(text: str, expected: Environment) -> None:
-    assert names.parse_environment(text) is expected
+    assert names.parse_environment(text) == expected
 
 
-@pytest.mark.parametrize("text", ["", "Production", "test", "prd"])
-def test_environment_unknown_raises(text: str) -> None:
-    with pytest.raises(InvalidName, match="expected one of dev, development, staging"):
+MALFORMED = [
+    "",
+    "Production",
+    "DEV",
+    " dev",
+    "dev\n",
+    "dev ",
+    "2dev",
+    "-dev",
+    "dev-",
+    "de--v",
+    "dev_1",
+    "dev/..",
+    "..",
+    "ｄev",  # noqa: RUF001 (a full-width letter is the point)
+    "a" * 21,
+]
+
+
+@pytest.mark.parametrize("text", MALFORMED, ids=[str(each) for each in range(len(MALFORMED))])
+def test_environment_malformed_raises(text: str) -> None:
+    with pytest.raises(InvalidName, match=r"environment .*: use at most 20 lower-case letters"):
         names.parse_environment(text)
+    with pytest.raises(InvalidName, match=r"environment .*: use at most 20 lower-case letters"):
+        Environment(text)
+
+
+def test_environment_malformed_error_suggests_a_name() -> None:
+    with pytest.raises(InvalidName, match="did you mean 'production'"):
+        names.parse_environment("Production")
+    with pytest.raises(InvalidName, match=r"beginning with a letter$"):
+        names.parse_environment("2dev")
+
+
+@pytest.mark.parametrize(("long", "short"), [("development", "dev"), ("production", "prod")])
+def test_environment_has_one_spelling(long: str, short: str) -> None:
+    with pytest.raises(InvalidName, match=f"environment '{long}' is spelt '{short}'"):
+        Environment(long)
+
+
+@given(st.text() | st.from_regex(r"[a-z-]{1,20}", fullmatch=True) | st.just("development"))
+def test_environment_is_lenient_only_if_spelt_dev_or_development(text: str) -> None:
+    try:
+        lenient = names.parse_environment(text).is_dev
+    except InvalidName:
+        return
+    assert lenient is (text in {"dev", "development"})
+
+
+def test_environment_is_text_that_survives_copies() -> None:
+    assert Environment.DEV.is_dev
+    assert not Environment.PROD.is_dev
+    for copy in (
+        pickle.loads(pickle.dumps(Environment("qa"))),  # noqa: S301 (our own bytes)
+        deepcopy(Environment("qa")),
+        Environment(Environment("qa")),
+    ):
+        assert (type(copy), copy, copy.value) == (Environment, "qa", "qa")
+    assert (f"{Environment.DEV}", str(Environment.DEV)) == ("dev", "dev")
+    assert repr(Environment.DEV) == "'dev'"
+    assert json.dumps({"environment": Environment("qa")}) == '{"environment": "qa"}'
+
+
+def test_scope_rejects_a_malformed_environment() -> None:
+    with pytest.raises(InvalidName, match=r"environment '\.\./prod'"):
+        Scope("shop", "../prod")  # type: ignore[arg-type] # what an untyped caller may pass
+    assert Scope("shop", "dev").environment.is_dev  # type: ignore[arg-type] # as above
+    assert str(Scope("a", Environment("prod-eu"))) == "a-prod-eu"
 
 
 def test_variable_name_and_secret_name_are_inverse() -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from app_integration.errors import ConfigurationError
-from app_integration.settings import from_environment
+from app_integration.settings import Limits, from_environment
 
 GOOD = {
     "STRONGROOM_SERVICE": "gaara-store",
@@ -29,7 +29,8 @@ def test_settings_are_read_from_variables() -> None:
     [
         ({"STRONGROOM_SERVICE": ""}, "STRONGROOM_SERVICE is not set"),
         ({"STRONGROOM_SERVICE": "Shop"}, "service name 'Shop'"),
-        ({"ENVIRONMENT": "qa"}, "unknown environment 'qa'"),
+        ({"ENVIRONMENT": "Qa"}, "environment 'Qa': use at most 20"),
+        ({"ENVIRONMENT": "Dev"}, "did you mean 'dev'"),
         ({"ENVIRONMENT": ""}, "ENVIRONMENT is not set"),
         ({"VAULT_ADDR": ""}, "VAULT_ADDR is not set"),
         ({"VAULT_ADDR": "vault:8200"}, "expected http"),
@@ -64,6 +65,23 @@ def test_settings_without_server_are_allowed_in_development_only() -> None:
     assert settings.is_development
     with pytest.raises(ConfigurationError, match="VAULT_ADDR is not set"):
         settings.require_address()
+
+
+@pytest.mark.parametrize("name", ["qa", "prod-eu", "develop", "dev-2", "devel", "local"])
+def test_settings_of_any_environment_but_dev_are_strict(name: str) -> None:
+    settings = from_environment({**GOOD, "ENVIRONMENT": name})
+    assert str(settings.scope) == f"gaara-store-{name}"
+    assert not settings.is_development
+    assert settings.source_order == ("vault",)
+    assert settings.limits == Limits()
+    refused = {
+        "VAULT_ADDR is not set": {"VAULT_ADDR": ""},
+        "use https": {"VAULT_ADDR": "http://vault.example.com"},
+        "dotenv is for development only": {"STRONGROOM_SOURCES": "dotenv"},
+    }
+    for words, change in refused.items():
+        with pytest.raises(ConfigurationError, match=words):
+            from_environment({**GOOD, "ENVIRONMENT": name, **change})
 
 
 def test_settings_have_extra_addresses_and_namespace() -> None:

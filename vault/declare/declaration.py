@@ -87,7 +87,7 @@ class Declaration:
     def secrets(self, scope: Scope) -> dict[str, Source]:
         """Return the secrets that the service has in that environment, by name."""
         declared = self.service(scope.service).secrets.items()
-        here = {name: spec for name, spec in declared if scope.environment in spec.environments}
+        here = {name: spec for name, spec in declared if spec.exists_in(scope.environment)}
         return {**here, **self.adopted(scope)}
 
     def adopted(self, scope: Scope) -> dict[str, Adopted]:

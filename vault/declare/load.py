@@ -143,7 +143,9 @@ def check(files: Files, template_root: Path = TEMPLATES) -> Declaration:
     for name, doc in services.items():
         templates = _templates(template_root, name)
         errors = chain(
-            service_checks.find_errors(doc.data, stem=name, templates=templates),
+            service_checks.find_errors(
+                doc.data, stem=name, templates=templates, environments=environments
+            ),
             database_user.find_service_errors(doc.data, stem=name),
         )
         faults += _file_errors(ServiceDeclaration, doc, errors)

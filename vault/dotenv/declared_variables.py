@@ -33,7 +33,7 @@ class DeclaredVariables:
     def secret_name(self, variable: str) -> str | None:
         """Return the secret of *variable* in this environment, or None if there is none."""
         name, source = self.secrets.get(variable, (None, None))
-        return name if source and self.scope.environment in source.environments else None
+        return name if source and source.exists_in(self.scope.environment) else None
 
 
 def declared_variables(declaration: Declaration, scope: Scope) -> DeclaredVariables:

@@ -236,10 +236,8 @@ def _find_problem(
     if secret in declared.adopted or isinstance(source, Derived):
         return _computed_reason(name, secret, source)
     if source and not declared.secret_name(name):
-        here = declared.scope.environment
-        return (
-            f"{name} is declared for {join_names(source.environments)} only; add {here} there first"
-        )
+        listed, here = join_names(source.environments or ()), declared.scope.environment
+        return f"{name} is declared for {listed} only; add {here} there first"
     return None
 
 

@@ -39,7 +39,7 @@ def test_agent_without_secret_id_has_no_starter(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "reason"),
     [
-        ({"environment": "qa"}, "unknown environment 'qa'"),
+        ({"environment": "Qa"}, "environment 'Qa': use at most 20"),
         ({"service": "../x"}, "service name '../x'"),
         ({"wrap_ttl": "soon"}, "run.json: .*soon"),
         ({"program": 5}, "run.json: .*str"),

@@ -135,7 +135,11 @@ CHOICES: Final = {
     "STRONGROOM_DATA_KEYS": ((settings.DATABASE,), "database"),
     "STRONGROOM_SOURCES": (settings.SOURCES, "vault rendered dotenv"),
     "SECRETS_BACKEND": (settings.BACKENDS, "vault"),
-    "ENVIRONMENT": (names._ENVIRONMENTS, "dev development staging prod production"),
+    # And every other well-formed name.
+    "ENVIRONMENT": (
+        {*names.LONG_FORMS, *names.LONG_FORMS.values()},
+        "dev development prod production",
+    ),
 }
 
 

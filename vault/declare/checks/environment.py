@@ -130,7 +130,7 @@ def service_policies(data: Data, stem: str) -> Iterator[str]:
     for name in section(data, "services"):
         try:
             yield str(Scope(name, Environment(stem)))
-        except (InvalidName, ValueError):
+        except InvalidName:
             continue
 
 

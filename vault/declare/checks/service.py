@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 from app_integration.errors import InvalidName
-from app_integration.names import Environment, variable_name
+from app_integration.names import LONG_FORMS, variable_name
 from vault.declare import derived
 from vault.declare.errors import FieldError, InvalidValue, format_value, join_names, suggest
 from vault.declare.schema.model import DEFAULT_ROLE
@@ -25,20 +25,24 @@ def section(data: object, *path: str) -> Data:
     return data if isinstance(data, Mapping) else {}
 
 
-def find_errors(data: Data, *, stem: str, templates: Collection[str]) -> Iterator[FieldError]:
+def find_errors(
+    data: Data, *, stem: str, templates: Collection[str], environments: Collection[str]
+) -> Iterator[FieldError]:
     """Return the errors of the service file *stem*.yaml.
 
     Args:
         data: Content of the service file.
         stem: Name of the service, taken from the file name.
         templates: File names of the service's templates.
+        environments: Names of all declared environments, taken from their file names.
 
     """
     yield from find_name_error(data, "service", stem)
     yield from _variable_collisions(data)
     yield from _unknown_references(section(data, "secrets"))
     yield from _cycle(section(data, "secrets"))
-    yield from _undeclared_parts(section(data, "secrets"))
+    yield from _unknown_environments(section(data, "secrets"), environments)
+    yield from _undeclared_parts(section(data, "secrets"), environments)
     yield from _default_role(data)
     yield from _config(data, stem, templates)
 
@@ -101,11 +105,24 @@ def _cycle(secrets: Data) -> Iterator[FieldError]:
         yield FieldError(("secrets", cycle[0], "format"), what, expected)
 
 
-def _undeclared_parts(secrets: Data) -> Iterator[FieldError]:
+def _unknown_environments(secrets: Data, known: Collection[str]) -> Iterator[FieldError]:
+    """Return an error for each environment in a secret's list that has no file."""
+    for name in secrets:
+        only = section(secrets, name).get("environments")
+        for index, each in enumerate(only if isinstance(only, tuple) else ()):
+            if isinstance(each, str) and each not in known:
+                what = f"is the unknown environment {format_value(each)}"
+                near = suggest(LONG_FORMS.get(each, each), known)
+                loc = ("secrets", name, "environments", index)
+                yield FieldError(loc, what, join_names(known), near)
+
+
+def _undeclared_parts(secrets: Data, everywhere: Collection[str]) -> Iterator[FieldError]:
     """Return an error for each secret in a format that some of the environments do not have."""
     for name, used in _uses(secrets).items():
         for other in dict.fromkeys(used):
-            missing = _environments(secrets, name) - _environments(secrets, other)
+            used_in = _environments(secrets, name, everywhere)
+            missing = used_in - _environments(secrets, other, everywhere)
             if missing:
                 what = f"uses {other!r}, which is not declared for {join_names(missing)}"
                 yield FieldError(
@@ -115,12 +132,12 @@ def _undeclared_parts(secrets: Data) -> Iterator[FieldError]:
                 )
 
 
-def _environments(secrets: Data, name: str) -> set[str]:
+def _environments(secrets: Data, name: str, everywhere: Collection[str]) -> set[str]:
     """Return the environments that have the secret; all of them if its list is invalid."""
-    everywhere = tuple(Environment)
     only = section(secrets, name).get("environments")
-    if isinstance(only, tuple) and all(each in everywhere for each in only):
-        return set(only)
+    named = only if isinstance(only, tuple) else ()
+    if named and all(isinstance(each, str) and each in everywhere for each in named):
+        return set(named)
     return set(everywhere)
 
 

@@ -107,7 +107,7 @@ def _given(service: Any, stem: str) -> Iterator[str]:
 def _scope(name: str, stem: str) -> Scope | None:
     try:
         return Scope(name, Environment(stem))
-    except (InvalidName, ValueError):
+    except InvalidName:
         return None
 
 

@@ -13,12 +13,12 @@ from ipaddress import ip_address
 from typing import Annotated, Any
 from urllib.parse import SplitResult, urlsplit
 
-from pydantic import AfterValidator, BeforeValidator
+from pydantic import AfterValidator, BeforeValidator, PlainValidator
 
 from app_integration import names
 from app_integration.errors import InvalidName
 from vault.declare import durations
-from vault.declare.errors import InvalidValue, describe_type, format_value, join_names, suggest
+from vault.declare.errors import InvalidValue, describe_type, format_value, join_names
 
 _EMAIL = re.compile(r"[^@\s:]+@[^@\s:]+\.[^@\s:]+")
 _TEAM = re.compile(r"[a-z][a-z0-9]*(?:-[a-z0-9]+)*", re.ASCII)
@@ -107,16 +107,15 @@ def distinct(values: tuple[Any, ...]) -> tuple[Any, ...]:
 
 
 def _environment(value: object) -> names.Environment:
-    expected = join_names(names.Environment)
-    text = _text(value, expected)
+    text = _text(value, _ENVIRONMENT)
     try:
         return names.Environment(text)
-    except ValueError:
-        near = _LONG_FORMS.get(text) or suggest(text, names.Environment)
-        raise InvalidValue(f"is {format_value(text)}", expected, near) from None
+    except InvalidName:
+        near = names.LONG_FORMS.get(text) or _suggest_name(names.Environment, text)
+        raise InvalidValue(f"is {format_value(text)}", _ENVIRONMENT, near) from None
 
 
-_LONG_FORMS = {"development": "dev", "production": "prod"}
+_ENVIRONMENT_WORDS = ("dev", "prod", "staging")
 
 
 def _service_name(value: str) -> str:
@@ -126,7 +125,7 @@ def _service_name(value: str) -> str:
     with a key ``dev-pii``, would both use ``a-dev-dev-pii``.
     """
     words = names.check_service_name(value).split("-")
-    if any(word in set(names.Environment) for word in words):
+    if any(word in _ENVIRONMENT_WORDS for word in words):
         raise InvalidName(value)
     return value
 
@@ -196,9 +195,10 @@ def _setting_value(value: object) -> object:
 
 
 _WORDS = "lower-case words joined by '-', beginning with a letter, 40 characters at most"
+_ENVIRONMENT = "lower-case words joined by '-', beginning with a letter, 20 characters at most"
 
 ServiceName = Annotated[
-    str, _named(_service_name, f"{_WORDS}; no word may be {join_names(names.Environment)}")
+    str, _named(_service_name, f"{_WORDS}; no word may be {join_names(_ENVIRONMENT_WORDS)}")
 ]
 PartName = Annotated[str, _named(names.check_service_name, _WORDS)]
 SecretName = Annotated[
@@ -208,7 +208,7 @@ SecretName = Annotated[
         "lower-case letters, digits, '-' and '_', with '/' between segments",
     ),
 ]
-EnvironmentName = Annotated[names.Environment, BeforeValidator(_environment)]
+EnvironmentName = Annotated[names.Environment, PlainValidator(_environment)]
 Owner = Annotated[
     str, _matching(re.compile(f"{_EMAIL.pattern}|{_TEAM.pattern}"), "an e-mail address or a team")
 ]

@@ -24,9 +24,13 @@ ALPHABETS = {
 
 class _Source(Section):
     description: str = Field("", description="text: what the secret is for")
-    environments: Annotated[tuple[EnvironmentName, ...], AfterValidator(distinct)] = Field(
-        tuple(Environment), description="a list of the environments that have this secret"
+    environments: Annotated[tuple[EnvironmentName, ...], AfterValidator(distinct)] | None = Field(
+        None, description="a list of the environments that have this secret; all, if left out"
     )
+
+    def exists_in(self, environment: Environment) -> bool:
+        """Return whether the secret exists in *environment*."""
+        return self.environments is None or environment in self.environments
 
 
 class Given(_Source):

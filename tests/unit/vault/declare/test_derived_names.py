@@ -23,6 +23,9 @@ _NAMES = st.lists(
 ).map("-".join)
 
 
+ENVIRONMENTS = (Environment.DEV, Environment.STAGING, Environment.PROD)
+
+
 def accepted(kind: Any, name: str) -> bool:
     try:
         TypeAdapter(kind).validate_python(name)
@@ -33,7 +36,7 @@ def accepted(kind: Any, name: str) -> bool:
 
 def names_on_servers(services: Sequence[str], parts: Sequence[str]) -> Mapping[str, list[str]]:
     """Return each namespace of a server with every name that apply or the runtime creates in it."""
-    scopes = [Scope(service, each) for service in services for each in Environment]
+    scopes = [Scope(service, each) for service in services for each in ENVIRONMENTS]
     users = [Scope(service, Environment.DEV) for service in services]
     return {
         "policies and AppRoles": [

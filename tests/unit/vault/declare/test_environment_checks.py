@@ -144,7 +144,7 @@ class TestPeople:
     def test_service_policies_skip_invalid_names(self) -> None:
         services: dict[str, Any] = {"No Name": {}, "shop": {}, "mail": {}}
         assert [*service_policies({"services": services}, "prod")] == ["shop-prod", "mail-prod"]
-        assert [*service_policies({"services": services}, "mars")] == []
+        assert [*service_policies({"services": services}, "Mars")] == []
 
 
 class TestServices:

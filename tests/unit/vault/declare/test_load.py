@@ -35,7 +35,8 @@ def root(tmp_path: Path) -> Path:
 
 def test_store_declaration_is_valid_in_every_environment() -> None:
     declaration = load.load()
-    for environment in Environment:
+    assert sorted(declaration.environments) == ["dev", "prod", "staging"]
+    for environment in declaration.environments:
         assert declaration.scopes(environment) == (Scope("gaara-store", environment),)
 
 

@@ -11,6 +11,7 @@ from tests.support.field_errors import Expected, assert_errors
 from vault.declare.checks.service import find_errors, find_name_error, section
 
 GIVEN = {"source": "given"}
+ENVIRONMENTS = ("dev", "prod", "prod-eu", "staging")
 TEMPLATES = ("app.yaml.j2", "mail.env.j2")
 SHOP: dict[str, Any] = {
     "service": "shop",
@@ -31,7 +32,9 @@ def derived(text: object, *environments: str) -> dict[str, Any]:
 
 
 def check(expected: Sequence[Expected], **sections: Any) -> None:
-    assert_errors(find_errors({**SHOP, **sections}, stem="shop", templates=TEMPLATES), expected)
+    data = {**SHOP, **sections}
+    found = find_errors(data, stem="shop", templates=TEMPLATES, environments=ENVIRONMENTS)
+    assert_errors(found, expected)
 
 
 class TestSection:
@@ -59,7 +62,7 @@ class TestWholeFile:
         check([])
 
     def test_empty_file_is_left_to_the_schema(self) -> None:
-        assert_errors(find_errors({}, stem="shop", templates=()), [])
+        assert_errors(find_errors({}, stem="shop", templates=(), environments=()), [])
 
     def test_name_that_differs_from_the_file_is_rejected(self) -> None:
         check([("service", "service is 'store' (expected 'shop', the name")], service="store")
@@ -139,8 +142,12 @@ class TestEnvironments:
     """Derived secrets in an environment where one of their parts is not declared."""
 
     def test_part_missing_in_an_environment_is_rejected_once(self) -> None:
-        start = "secrets.url.format uses 'a', which is not declared for prod or staging (expected "
-        expected = ("secrets.url.format", start, "(expected 'environments' to list only those")
+        start = "secrets.url.format uses 'a', which is not declared for "
+        expected = (
+            "secrets.url.format",
+            start,
+            "for prod, prod-eu or staging (expected 'environments' to list only those",
+        )
         secrets = {"a": {**GIVEN, "environments": ("dev",)}, "url": derived("{a}{a}")}
         check([expected], secrets=secrets)
 
@@ -149,19 +156,25 @@ class TestEnvironments:
         [
             (("dev", "prod"), ("dev",)),
             (("dev",), ("dev",)),
-            (("dev", "staging", "prod"), ()),
-            (("dev", "mars"), ()),
+            (ENVIRONMENTS, ()),
             (("dev", {"prod": 1}), ()),
+            ((), ()),
             ("dev", ()),
             (None, ()),
         ],
-        ids=["wider", "equal", "all", "unknown", "mapping", "text", "null"],
+        ids=["wider", "equal", "all", "mapping", "empty", "text", "null"],
     )
     def test_part_declared_in_each_environment_is_accepted(
         self, part: object, whole: tuple[str, ...]
     ) -> None:
         secrets = {"a": {**GIVEN, "environments": part}, "url": derived("{a}", *whole)}
         check([], secrets=secrets)
+
+    def test_environment_without_a_file_is_rejected_with_a_suggestion(self) -> None:
+        start = "secrets.a.environments[1] is the unknown environment 'prod-ue' (expected dev, prod"
+        expected = ("secrets.a.environments[1]", start, "prod-eu or staging; did you mean 'prod-eu")
+        spec = {**GIVEN, "environments": ("dev", "prod-ue", 5)}
+        check([expected], secrets={"a": spec, "url": derived("{a}")})
 
     def test_unknown_part_is_reported_only_as_unknown(self) -> None:
         expected = ("secrets.url.format", "secrets.url.format uses the unknown secret 'x'")
@@ -190,7 +203,7 @@ class TestConfig:
         check([("config.template", start, *parts)], config={"template": "ap.yaml.j2"})
 
     def test_template_in_an_empty_folder_is_rejected(self) -> None:
-        found = find_errors(SHOP, stem="shop", templates=())
+        found = find_errors(SHOP, stem="shop", templates=(), environments=())
         start = "config.template is 'app.yaml.j2', which does not exist"
         assert_errors(found, [("config.template", start, "templates/shop/: none exists yet)")])
 

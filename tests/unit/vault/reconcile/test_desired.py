@@ -19,7 +19,7 @@ def approles(environment: Environment) -> dict[str, dict[str, Any]]:
     return {each.name: dict(each.desired()) for each in found if each.kind == "approle"}
 
 
-@pytest.mark.parametrize("environment", Environment)
+@pytest.mark.parametrize("environment", sorted(load().environments))
 def test_approles_have_no_use_limits_and_services_no_max_ttl(environment: Environment) -> None:
     roles = approles(environment)
     for name, role in roles.items():

@@ -4,7 +4,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app_integration.names import Environment
 from policies.render import render_policies
 from vault.declare.load import load
 from vault.reconcile.hcl.policy_rules import DENY, Rule, parse_rules, policies_equal
@@ -106,8 +105,9 @@ def test_parse_rules_reports_all_faults() -> None:
 
 
 def test_parse_rules_accepts_all_rendered_policies() -> None:
-    for environment in Environment:
-        for text in render_policies(load(), environment).values():
+    declaration = load()
+    for environment in declaration.environments:
+        for text in render_policies(declaration, environment).values():
             assert parse_rules(text)
 
 
