@@ -12,8 +12,9 @@ from pydantic import BaseModel, ValidationError
 
 from app_integration.names import Environment
 from vault.declare import source_file
-from vault.declare.checks import database_user, environment, login, people
+from vault.declare.checks import database_user, derived_names, environment, login, people
 from vault.declare.checks import service as service_checks
+from vault.declare.checks.derived_names import Claim
 from vault.declare.declaration import Declaration
 from vault.declare.errors import DeclarationError, FieldError, FileError
 from vault.declare.schema.model import EnvironmentDeclaration, ServiceDeclaration
@@ -138,7 +139,6 @@ def check(files: Files, template_root: Path = TEMPLATES) -> Declaration:
     services = _parse_all(files.services)
     environments = _parse_all(files.environments)
     known = {name: _reliable_data(doc) for name, doc in services.items()}
-    environment_data = {name: doc.data for name, doc in environments.items()}
     faults: list[FileError] = []
     for name, doc in services.items():
         templates = _templates(template_root, name)
@@ -155,13 +155,28 @@ def check(files: Files, template_root: Path = TEMPLATES) -> Declaration:
             login.find_errors(doc.data, stem=name, services=known, pems=files.pems),
             people.find_errors(doc.data),
             database_user.find_errors(doc.data, services=known),
-            database_user.find_endpoint_errors(doc.data, stem=name, environments=environment_data),
         )
         faults += _file_errors(EnvironmentDeclaration, doc, errors)
+    faults += _name_collisions(services, environments)
     if faults:
         raise DeclarationError(faults)
     pems = {name: content.decode(errors="replace") for name, content in files.pems.items()}
     return _declaration(services, environments, pems, template_root)
+
+
+def _name_collisions(
+    services: Mapping[str, Document], environments: Mapping[str, Document]
+) -> Iterator[FileError]:
+    """Return an error for each name on a server that two things would have."""
+    folders = {"services": services, "environments": environments}
+
+    def locate(claim: Claim) -> tuple[str, int]:
+        doc = folders[claim.folder][claim.stem]
+        return doc.file, doc.line(claim.loc)
+
+    data = ({name: doc.data for name, doc in folder.items()} for folder in folders.values())
+    for collision in derived_names.find_collisions(*data):
+        yield FileError(*locate(collision.claim), collision.describe(locate))
 
 
 def _declaration(

@@ -2,8 +2,8 @@
 
 Two services that adopt the same user would change each other's password. If the password of a
 manager, an owner or the superuser changes, the Vault server, a service or its operators are locked
-out. The same happens if two environments share a database, because each Vault would change the
-password of the same manager.
+out. Users of two environments on one server are compared in
+:mod:`vault.declare.checks.derived_names`.
 """
 
 from __future__ import annotations
@@ -15,7 +15,6 @@ from app_integration.errors import InvalidName
 from app_integration.names import Environment, Scope
 from vault.declare.checks.service import Data, section
 from vault.declare.errors import FieldError, Loc, format_location, format_value
-from vault.declare.schema.field_types import is_loopback
 
 SUPERUSER: Final = "postgres"
 #: PostgreSQL reserves this prefix for its own roles, and rejects CREATE ROLE with it.
@@ -32,7 +31,7 @@ def find_errors(data: Data, *, services: Collection[str]) -> Iterator[FieldError
 
     """
     taken: dict[str, Loc] = {}
-    owners, applications = _owners(services), {_application(name): name for name in services}
+    owners, applications = _owners(services), {application_user(name): name for name in services}
     for loc, user in _adopted(data):
         if user in owners or user.startswith(RESERVED_PREFIX):
             owner = owners.get(user, "a name that PostgreSQL reserves")
@@ -61,31 +60,9 @@ def find_service_errors(data: Data, *, stem: str) -> Iterator[FieldError]:
         yield FieldError(("service",), what, expected)
 
 
-def find_endpoint_errors(
-    data: Data, *, stem: str, environments: Mapping[str, Data]
-) -> Iterator[FieldError]:
-    """Return the database endpoints of *stem* that an earlier environment already uses.
-
-    Loopback addresses are accepted, because on each machine they lead to another database.
-
-    Args:
-        data: Content of the environment file.
-        stem: Name of the environment, taken from the file name.
-        environments: Content of every environment file by its name, in the order of the files.
-
-    """
-    before = list(environments)[: list(environments).index(stem)]
-    for service in section(data, "services"):
-        endpoint = section(data, "services", service).get("database")
-        if not isinstance(endpoint, str) or is_loopback(f"tcp://{endpoint}"):
-            continue
-        for other in before:
-            if section(environments[other], "services", service).get("database") == endpoint:
-                what = f"is {format_value(endpoint)}, as in environments/{other}.yaml"
-                expected = (
-                    "a separate database server, as each Vault changes its manager's password"
-                )
-                yield FieldError(("services", service, "database"), what, expected)
+def application_user(service: str) -> str:
+    """Return the application user of *service*: the local runtime and most teams use this name."""
+    return f"{service.replace('-', '_')}_app"
 
 
 def _adopted(data: Data) -> Iterator[tuple[Loc, str]]:
@@ -103,11 +80,6 @@ def _owners(services: Collection[str]) -> Mapping[str, str]:
         for user, what in zip(_roles(name), ("manager", "owner"), strict=False):
             found[user] = f"the {what} of the service {name}"
     return found
-
-
-def _application(service: str) -> str:
-    """Return the application user of *service*: the local runtime and most teams use this name."""
-    return f"{service.replace('-', '_')}_app"
 
 
 def _roles(service: str) -> tuple[str, ...]:

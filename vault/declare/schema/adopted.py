@@ -9,8 +9,6 @@ from typing import Annotated, Any, ClassVar, Final
 
 from pydantic import AfterValidator, Field
 
-from app_integration.errors import InvalidName
-from app_integration.names import Environment, Scope
 from vault.declare import durations
 from vault.declare.errors import (
     FieldError,
@@ -83,7 +81,6 @@ def find_errors(
             )
             yield FieldError(loc, what, join_names(given), near, subject=here)
             continue
-        yield from _role_collision(name, secret, service, stem)
         yield from _derived_uses(secret, _mapping(service, "secrets"), here)
     if adopted and "database" not in service:
         expected = f"nothing, as services/{name}.yaml declares no database"
@@ -102,27 +99,6 @@ def _given(service: Any, stem: str) -> Iterator[str]:
         only = spec.get("environments")
         if spec.get("source") == "given" and (not isinstance(only, tuple) or stem in only):
             yield name
-
-
-def _scope(name: str, stem: str) -> Scope | None:
-    try:
-        return Scope(name, Environment(stem))
-    except InvalidName:
-        return None
-
-
-def _role_collision(name: str, secret: str, service: Any, stem: str) -> Iterator[FieldError]:
-    """Report a static role with the name of a dynamic role of the service."""
-    scope = _scope(name, stem)
-    try:
-        role = scope.static_role(secret) if scope else ""
-    except InvalidName:
-        return
-    for leased in _mapping(_mapping(service, "database"), "roles"):
-        if f"{scope}-{leased}" == role:
-            what = f"would be the database role {role}, which leases users"
-            loc = ("services", name, "adopted", secret)
-            yield FieldError(loc, what, "a role of another name in the service's 'database.roles'")
 
 
 def _derived_uses(secret: str, secrets: Mapping[str, Any], here: Loc) -> Iterator[FieldError]:

@@ -115,21 +115,6 @@ def _environment(value: object) -> names.Environment:
         raise InvalidValue(f"is {format_value(text)}", _ENVIRONMENT, near) from None
 
 
-_ENVIRONMENT_WORDS = ("dev", "prod", "staging")
-
-
-def _service_name(value: str) -> str:
-    """Return a service name in which no word is the name of an environment.
-
-    Otherwise two services could share a key: ``a-dev`` in dev with a key ``pii``, and ``a`` in dev
-    with a key ``dev-pii``, would both use ``a-dev-dev-pii``.
-    """
-    words = names.check_service_name(value).split("-")
-    if any(word in _ENVIRONMENT_WORDS for word in words):
-        raise InvalidName(value)
-    return value
-
-
 @dataclass(frozen=True, slots=True)
 class Endpoint:
     """A host and a TCP port, written ``host:port`` (``[::1]:5432`` for IPv6)."""
@@ -197,9 +182,7 @@ def _setting_value(value: object) -> object:
 _WORDS = "lower-case words joined by '-', beginning with a letter, 40 characters at most"
 _ENVIRONMENT = "lower-case words joined by '-', beginning with a letter, 20 characters at most"
 
-ServiceName = Annotated[
-    str, _named(_service_name, f"{_WORDS}; no word may be {join_names(_ENVIRONMENT_WORDS)}")
-]
+ServiceName = Annotated[str, _named(names.check_service_name, _WORDS)]
 PartName = Annotated[str, _named(names.check_service_name, _WORDS)]
 SecretName = Annotated[
     str,

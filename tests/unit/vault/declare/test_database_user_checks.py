@@ -1,4 +1,4 @@
-"""Tests of the checks of database users and database servers over a whole declaration."""
+"""Tests of the checks of database users over a whole declaration."""
 
 from __future__ import annotations
 
@@ -8,11 +8,7 @@ from typing import Any
 import pytest
 
 from tests.support.field_errors import Expected, assert_errors
-from vault.declare.checks.database_user import (
-    find_endpoint_errors,
-    find_errors,
-    find_service_errors,
-)
+from vault.declare.checks.database_user import find_errors, find_service_errors
 
 #: Some of these services run in no environment of the test, but their users are reserved too.
 SERVICES = ("gaara-store", "shop", "mail", "No Name")
@@ -110,48 +106,3 @@ class TestServices:
     )
     def test_other_service_is_accepted(self, data: dict[str, Any], stem: str) -> None:
         assert_errors(find_service_errors(data, stem=stem), [])
-
-
-class TestEndpoints:
-    """Two environments on one database server."""
-
-    SERVER = "db.example.com:5432"
-
-    def check(self, stem: str, expected: Sequence[Expected], **endpoints: object) -> None:
-        environments = {
-            name: {"services": {"mail": {}, "shop": {"database": endpoint}}}
-            for name, endpoint in endpoints.items()
-        }
-        found = find_endpoint_errors(environments[stem], stem=stem, environments=environments)
-        assert_errors(found, expected)
-
-    def test_database_of_an_earlier_environment_is_rejected_in_the_later_one(self) -> None:
-        place = "services.shop.database"
-        start = f"{place} is '{self.SERVER}', as in environments/prod.yaml (expected a separate"
-        expected = (place, start, "a separate database server, as each Vault")
-        other = "other.example.com:5432"
-        self.check("staging", [expected], dev=other, prod=self.SERVER, staging=self.SERVER)
-        self.check("prod", [], dev=other, prod=self.SERVER, staging=self.SERVER)
-
-    def test_different_databases_are_accepted(self) -> None:
-        self.check("prod", [], dev="db.example.com:5433", prod=self.SERVER)
-
-    @pytest.mark.parametrize("endpoint", ["127.0.0.1:5432", "localhost:5432", "[::1]:5432", None])
-    def test_repeated_loopback_address_is_accepted(self, endpoint: object) -> None:
-        self.check("prod", [], dev=endpoint, prod=endpoint)
-
-    def test_database_of_another_service_is_accepted(self) -> None:
-        dev = {"services": {"mail": {"database": self.SERVER}}}
-        prod = {"services": {"shop": {"database": self.SERVER}}}
-        found = find_endpoint_errors(prod, stem="prod", environments={"dev": dev, "prod": prod})
-        assert_errors(found, [])
-
-    def test_service_without_an_endpoint_does_not_hide_later_errors(self) -> None:
-        place = "services.shop.database"
-        environments: dict[str, Any] = {
-            name: {"services": {"mail": {"database": 5}, "shop": {"database": self.SERVER}}}
-            for name in ("dev", "prod")
-        }
-        found = find_endpoint_errors(environments["prod"], stem="prod", environments=environments)
-        start = f"{place} is '{self.SERVER}', as in environments/dev.yaml"
-        assert_errors(found, [(place, start)])

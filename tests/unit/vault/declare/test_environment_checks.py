@@ -181,13 +181,6 @@ class TestServices:
         expected = ("services.shop.adopted.token", start)
         check([expected], services=deployed(adopted={"token": {"username": "shop_app"}}))
 
-    def test_adopted_secret_with_the_name_of_a_dynamic_role_is_rejected(self) -> None:
-        database: dict[str, Any] = {"roles": {"default": {}, "db-url": {}}}
-        start = "services.shop.adopted.db-url would be the database role shop-dev-db-url, which"
-        data = file(services=deployed(adopted={"db-url": {"username": "shop_app"}}))
-        found = find_errors(data, stem="dev", services={"shop": {**SHOP, "database": database}})
-        assert_errors(found, [("services.shop.adopted.db-url", start)])
-
 
 class TestSettings:
     """Values of settings, compared with the service file."""
