@@ -43,7 +43,14 @@ app.add_typer(environments.app, name="environments")
 out = Console(soft_wrap=True)
 err = Console(stderr=True, soft_wrap=True)
 
-Env = Annotated[str, typer.Option("--env", help="dev, staging or prod")]
+
+def _resolve(text: str | None) -> str | None:
+    """Return the declared environment that an option names, before any request."""
+    return None if text is None else operate.resolve_environment(text)
+
+
+_ENV = typer.Option("--env", help="a name in vault/declare/environments", callback=_resolve)
+Env = Annotated[str, _ENV]
 Service = Annotated[str, typer.Option("--service", help="a name in vault/declare/services")]
 Root = Annotated[Path, typer.Option("--root", help="folder of the local deployment")]
 Given = Annotated[
@@ -149,7 +156,7 @@ def plan(
 @app.command()
 def apply(
     file: Annotated[Path | None, typer.Argument(help="a plan saved with plan --out")] = None,
-    env: Annotated[str | None, typer.Option("--env", help="dev, staging or prod")] = None,
+    env: Annotated[str | None, _ENV] = None,
     root: Root = DEFAULT_ROOT,
     given: Given = None,
     prune: PruneFlag = False,
@@ -159,7 +166,7 @@ def apply(
     saved = plan_file.load(file) if file else None
     if (saved is None) == (env is None) or (saved is not None and (prune or destroy_data)):
         raise typer.BadParameter("pass either a saved plan alone, or --env")
-    name = saved.environment if saved else str(env)
+    name = operate.resolve_environment(saved.environment) if saved else str(env)
     options = operate.prune_options(name, prune=prune, destroy=destroy_data or ())
     with operate.open_operator_session(name, root, "strongroom-apply") as session:
         found = operate.build_environment_plan(

@@ -11,7 +11,6 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-from app_integration import names
 from app_integration.auth.methods import AppRole
 from app_integration.errors import ConfigurationError
 from app_integration.names import Environment
@@ -50,8 +49,10 @@ def environments() -> None:
 
 @app.command()
 def diff(
-    one: Annotated[str, typer.Argument(help="dev, staging or prod")],
-    other: Annotated[str, typer.Argument(help="another")],
+    one: Annotated[str, typer.Argument(help="a name in vault/declare/environments")],
+    other: Annotated[
+        str | None, typer.Argument(help="another; by default the one that ONE is like")
+    ] = None,
     root: Annotated[Path, typer.Option(help="folder of the local deployment")] = Path(
         ".strongroom"
     ),
@@ -63,10 +64,8 @@ def diff(
     Exit code 2 if there is anything to show. Secret values are never shown. With a credential of
     strongroom-plan, all but the values is compared.
     """
-    pair = [names.parse_environment(each) for each in (one, other)]
-    if pair[0] == pair[1]:
-        raise typer.BadParameter("pass two different environments")
     declared, key = operate.load_declaration(), generate_comparison_key()
+    pair = _resolve_pair(declared, one, other)
     services = [{scope.service for scope in declared.scopes(each)} for each in pair]
     common = services[0] & services[1]
     sides = [_read_sides(each, declared, common, key, root, credentials) for each in pair]
@@ -81,6 +80,26 @@ def diff(
         show_differences(out, list(found.values()))
     if only or any(found.values()):
         raise typer.Exit(DIFFERS)
+
+
+def _resolve_pair(
+    declared: Declaration, one: str, other: str | None
+) -> tuple[Environment, Environment]:
+    """Return the two environments to compare, which must be declared.
+
+    Raises:
+        BadParameter: If they are the same, or *other* is None and *one* is like no other.
+        ConfigurationError: If one of them is not declared.
+
+    """
+    first = declared.resolve_environment(one)
+    like = declared.environment(first).like if other is None else other
+    if like is None:
+        raise typer.BadParameter(f"{first} is like no other environment: pass a second one")
+    second = declared.resolve_environment(like)
+    if first == second:
+        raise typer.BadParameter("pass two different environments")
+    return first, second
 
 
 def _to_json(found: dict[str, Differences]) -> dict[str, dict[str, list[str]]]:

@@ -50,6 +50,17 @@ def load_declaration() -> Declaration:
     return load.load(declaration_root())
 
 
+def resolve_environment(text: str) -> Environment:
+    """Return the declared environment that *text* names, such as ``prod`` or ``production``.
+
+    Raises:
+        ConfigurationError: If it has no file. The message lists those that have one.
+        DeclarationError: If a file of the declaration has a fault.
+
+    """
+    return load_declaration().resolve_environment(text)
+
+
 def local_deployment(root: Path) -> LocalDeployment:
     """Return the local deployment in a folder.
 

@@ -129,6 +129,10 @@ def test_diff_of_equal_environments_is_empty(pair: Pair) -> None:
     ]
 
 
+def test_diff_with_what_an_environment_is_like_by_default(pair: Pair) -> None:
+    assert pair.diff("staging") == pair.diff("staging", "prod")
+
+
 def test_diff_names_differences_without_values(drifted: Pair) -> None:
     code, shown, error = drifted.diff("staging", "prod")
     assert (code, error) == (2, "")
@@ -188,7 +192,7 @@ def test_diff_of_a_value_under_another_key_is_an_error(pair: Pair) -> None:
         ),
         (("staging", "nowhere"), "strongroom-apply", 1, "no environment 'nowhere' is declared"),
         (("staging", "staging"), "strongroom-apply", 64, "pass two different environments"),
-        (("staging",), "strongroom-apply", 64, "Missing argument"),
+        ((), "strongroom-apply", 64, "Missing argument"),
         (("staging", "prod", "--values"), "strongroom-apply", 64, "No such option"),
     ],
 )

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from app_integration.errors import ConfigurationError
-from app_integration.names import Environment, Scope
+from app_integration.names import LONG_FORMS, Environment, Scope
 from vault.declare.checks.environment import find_address_error
 from vault.declare.errors import InvalidValue, join_names, suggest
 from vault.declare.schema.adopted import ROTATE_EVERY, Adopted
@@ -51,7 +51,7 @@ class Declaration:
         return self.services[name]
 
     def environment(self, name: str) -> EnvironmentDeclaration:
-        """Return the environment *name*, such as ``dev``, ``staging`` or ``prod``.
+        """Return the environment *name*, which is that of a file in ``environments``.
 
         Raises:
             ConfigurationError: If it is not declared. The message suggests a similar name.
@@ -61,6 +61,15 @@ class Declaration:
             if environment == name:
                 return declared
         raise _undeclared("environment", name, self.environments)
+
+    def resolve_environment(self, text: str) -> Environment:
+        """Return the environment that *text* names, such as ``prod`` or ``production``.
+
+        Raises:
+            ConfigurationError: If it is not declared. The message suggests a similar name.
+
+        """
+        return self.environment(LONG_FORMS.get(text, text)).environment
 
     def scopes(self, environment: str) -> tuple[Scope, ...]:
         """Return a scope for each service that runs in *environment*, in the order of its file.

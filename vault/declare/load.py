@@ -139,6 +139,7 @@ def check(files: Files, template_root: Path = TEMPLATES) -> Declaration:
     services = _parse_all(files.services)
     environments = _parse_all(files.environments)
     known = {name: _reliable_data(doc) for name, doc in services.items()}
+    environment_data = {name: doc.data for name, doc in environments.items()}
     faults: list[FileError] = []
     for name, doc in services.items():
         templates = _templates(template_root, name)
@@ -152,6 +153,7 @@ def check(files: Files, template_root: Path = TEMPLATES) -> Declaration:
     for name, doc in environments.items():
         errors = chain(
             environment.find_errors(doc.data, stem=name, services=known),
+            environment.find_like_errors(doc.data, stem=name, environments=environment_data),
             login.find_errors(doc.data, stem=name, services=known, pems=files.pems),
             people.find_errors(doc.data),
             database_user.find_errors(doc.data, services=known),

@@ -10,6 +10,7 @@ from typing import NoReturn
 
 import pytest
 
+from app_integration.errors import ConfigurationError
 from console import cli, compose_init, operate
 
 
@@ -41,6 +42,67 @@ def test_command_on_a_full_disk_names_the_file_and_exits_1(
     monkeypatch.setattr(operate, "local_deployment", full)
     assert run(monkeypatch, "status") == 1
     assert "error: /somewhere/lock: No space left on device" in capsys.readouterr().err
+
+
+COMMANDS = {
+    "plan": (),
+    "apply": (),
+    "put": ("token", "--service", "shop"),
+    "import-env": ("x.env", "--service", "shop"),
+    "export-env": ("--service", "shop", "--reason", "x"),
+    "adopt": ("token", "--service", "shop"),
+    "rotate-password": ("token", "--service", "shop"),
+}
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [("qa", ""), ("Prod", "; did you mean 'prod'?"), ("stagin", "; did you mean 'staging'?")],
+)
+def test_command_rejects_an_environment_without_a_file_before_any_request(
+    command: str,
+    name: str,
+    hint: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr(operate, "open_operator_session", lambda *_: pytest.fail("opened"))
+    assert run(monkeypatch, command, *COMMANDS[command], "--env", name) == 1
+    expected = f"no environment {name!r} is declared (expected dev, prod or staging{hint})"
+    assert expected in " ".join(capsys.readouterr().err.split())
+
+
+def test_command_accepts_the_long_form_of_an_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+
+    def note(env: str, *_: object) -> NoReturn:
+        asked.append(env)
+        raise ConfigurationError("no credential")
+
+    monkeypatch.setattr(operate, "open_operator_session", note)
+    assert run(monkeypatch, "plan", "--env", "production") == 1
+    assert asked == ["prod"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        (("staging",), 1, "no credential for staging is configured"),
+        (("prod",), cli.USAGE_ERROR, "prod is like no other environment: pass a second one"),
+        (("prod", "production"), cli.USAGE_ERROR, "pass two different environments"),
+        (("prod", "qa"), 1, "no environment 'qa' is declared (expected dev, prod or staging)"),
+    ],
+)
+def test_diff_compares_with_the_environment_that_the_first_is_like(
+    arguments: tuple[str, ...],
+    code: int,
+    words: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert run(monkeypatch, "environments", "diff", *arguments) == code
+    assert words in " ".join(capsys.readouterr().err.split())
 
 
 def test_unknown_compose_step_is_a_usage_error(capsys: pytest.CaptureFixture[str]) -> None:

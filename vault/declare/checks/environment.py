@@ -60,6 +60,40 @@ def find_errors(
             yield from adopted.find_errors(name, deployment, service, stem)
 
 
+def find_like_errors(
+    data: Data, *, stem: str, environments: Mapping[str, Data]
+) -> Iterator[FieldError]:
+    """Return the error of the environment that *stem* says it is like.
+
+    That one must be declared and must not be dev, because what is lenient in dev would then seem to
+    be so here. It must not be like a third one, so that there are no chains and no cycles.
+
+    Args:
+        data: Content of the environment file.
+        stem: Name of the environment, taken from the file name.
+        environments: Content of each environment file by its name.
+
+    """
+    like = data.get("like")
+    known = environments.keys() - {stem, Environment.DEV}
+    if not isinstance(like, str):
+        return
+    if stem == Environment.DEV:
+        yield FieldError(("like",), "is set", "nothing, as dev alone is lenient")
+    elif like == Environment.DEV:
+        expected = "another environment, as only dev is lenient"
+        yield FieldError(("like",), f"is {format_value(like)}", expected)
+    elif like not in known:
+        what = (
+            f"is {format_value(like)}" if like == stem else f"is the unknown environment {like!r}"
+        )
+        near = suggest(like, known) if like != stem else None
+        yield FieldError(("like",), what, join_names(known), near)
+    elif isinstance(third := environments[like].get("like"), str):
+        what = f"is {format_value(like)}, which is like {format_value(third)} itself"
+        yield FieldError(("like",), what, format_value(third))
+
+
 def find_address_error(environment: str, address: str) -> InvalidValue | None:
     """Return an error if *address* uses http where *environment* requires https.
 
@@ -91,8 +125,9 @@ def _server(data: Data, stem: str) -> Iterator[FieldError]:
         error = find_address_error(stem, address)
         if error:
             yield FieldError(loc, error.what, error.expected)
-    elif address is None and stem == Environment.PROD:
-        yield FieldError(loc, "is not set", "https://host:port in prod")
+    elif address is None and Environment.PROD in {stem, data.get("like")}:
+        where = stem if stem == Environment.PROD else f"{stem}, which is like prod"
+        yield FieldError(loc, "is not set", f"https://host:port in {where}")
 
 
 def _people(data: Data, stem: str) -> Iterator[FieldError]:

@@ -203,6 +203,9 @@ class EnvironmentDeclaration(Section):
     """A file in ``environments/``: a Vault server, its access rules, and the services there."""
 
     environment: EnvironmentName = Field(description="the environment, as in the file's name")
+    like: EnvironmentName | None = Field(
+        None, description="an environment such as prod, whose checks apply to this one too"
+    )
     owner: Owner = Field(description="an e-mail address or a team")
     tags: Mapping[PartName, str] = Field({}, description="entries like 'cost-centre: shop'")
     vault: Server = Field(Server(), description="a mapping with address and audit_device")

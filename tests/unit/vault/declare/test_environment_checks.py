@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pytest
@@ -11,6 +11,7 @@ from tests.support.field_errors import Expected, assert_errors
 from vault.declare.checks.environment import (
     find_address_error,
     find_errors,
+    find_like_errors,
     find_unknown_policies,
     service_policies,
 )
@@ -112,6 +113,42 @@ class TestWholeFile:
 
     def test_address_that_is_not_text_is_left_to_the_schema(self) -> None:
         check([], "prod", vault={"address": 8200})
+
+
+class TestLike:
+    """Environments that are like another one."""
+
+    FILES: Mapping[str, dict[str, Any]] = {
+        "dev": {}, "prod": {}, "qa": {"like": "prod"}, "staging": {}
+    }  # fmt: skip
+
+    @pytest.mark.parametrize(
+        ("stem", "like", "start", "hint"),
+        [
+            ("qa", "prod", None, ""),
+            ("qa", "staging", None, ""),
+            ("qa", 5, None, ""),
+            ("qa", "prd", "is the unknown environment 'prd' (expected prod or staging", "'prod'?"),
+            ("qa", "dev", "is 'dev' (expected another environment, as only dev is lenient", ""),
+            ("qa", "qa", "is 'qa' (expected prod or staging", ""),
+            ("staging", "qa", "is 'qa', which is like 'prod' itself (expected 'prod'", ""),
+            ("dev", "prod", "is set (expected nothing, as dev alone is lenient", ""),
+        ],
+    )
+    def test_environment_is_like_a_declared_one_that_is_strict(
+        self, stem: str, like: object, start: str | None, hint: str
+    ) -> None:
+        found = find_like_errors({"like": like}, stem=stem, environments=self.FILES)
+        assert_errors(found, [("like", f"like {start}", hint)] if start else [])
+
+    def test_file_without_like_is_accepted(self) -> None:
+        assert_errors(find_like_errors({}, stem="qa", environments=self.FILES), [])
+
+    def test_checks_of_prod_apply_to_what_is_like_it(self) -> None:
+        message = "vault.address is not set (expected https://host:port in qa, which is like prod"
+        check([("vault.address", message)], "qa", vault={}, like="prod")
+        check([], "qa", vault={}, like="staging")
+        check([], "qa", vault={})
 
 
 class TestPeople:
