@@ -2,8 +2,8 @@
 
 Names are joined with ``-``, so ``a`` in ``prod`` with a key ``eu-pii`` and ``a`` in ``prod-eu``
 with a key ``pii`` would both use the Transit key ``a-prod-eu-pii``. No rule on single names
-prevents that, so all names are compared, over all services and environments: two environments may
-share a Vault, and two services a PostgreSQL server.
+prevents that, so all names are compared, over all services and environments. It does not matter
+which Vault an environment has, because ``VAULT_ADDR`` can lead to another one.
 
 The check reads plain data instead of validated models, and skips names that the schema rejects.
 """
