@@ -248,7 +248,7 @@ def _declaration(services: Mapping[str, Any], environments: Mapping[str, Any]) -
         contents = {Path(f"{name}.yaml"): json.dumps(data) for name, data in files.items()}
         return load._parse_all({path: text.encode() for path, text in contents.items()})
 
-    return load._declaration(parse(services), parse(environments), {})
+    return load._declaration(parse(services), parse(environments), {}, Path())
 
 
 def _vault_names(declared: Declaration, changed: EnvironmentDeclaration) -> Counter[Name]:
