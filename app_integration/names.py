@@ -248,3 +248,8 @@ class Scope:
     def owner_role(self) -> str:
         """Return the PostgreSQL role that owns the service's objects: ``gaara_store_owner``."""
         return f"{self.service.replace('-', '_')}_owner"
+
+    @property
+    def readonly_role(self) -> str:
+        """Return the PostgreSQL role that reads the owner's objects: ``gaara_store_readonly``."""
+        return f"{self.service.replace('-', '_')}_readonly"

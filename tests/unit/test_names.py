@@ -64,6 +64,7 @@ def test_scope_names_follow_contract() -> None:
     assert SCOPE.database_role() == "gaara-store-dev"
     assert SCOPE.database_role("reports") == "gaara-store-dev-reports"
     assert SCOPE.owner_role == "gaara_store_owner"
+    assert SCOPE.readonly_role == "gaara_store_readonly"
     assert str(SCOPE) == "gaara-store-dev"
 
 

@@ -457,6 +457,7 @@ SERVER_NAMES: Final = {
     SCOPE.starter: "shop-api-dev-starter",
     SCOPE.manager_role: "shop_api_manager",
     SCOPE.owner_role: "shop_api_owner",
+    SCOPE.readonly_role: "shop_api_readonly",
     ownership.ownership_path(SCOPE.environment, "approle", "x"): "_strongroom/dev/approle/x",
     write_only.FINGERPRINT_KEY: "strongroom-fingerprint",
     names.VALUE_KEY: "value",

@@ -1,7 +1,7 @@
-"""Database, owner, manager and application user of a service, created by the superuser.
+"""Database, owner, reader, manager and application user of a service, created by the superuser.
 
-Vault logs in as the manager, which is not a superuser: it creates users, grants them the owner's
-role, terminates their sessions and drops them.
+Vault logs in as the manager, which is not a superuser: it creates users, grants them the owner's or
+the reader's role, terminates their sessions and drops them.
 """
 
 from __future__ import annotations
@@ -20,7 +20,10 @@ from app_integration.secret import Secret
 class ServiceRoles:
     """Names of the database and the roles for the service of *scope*.
 
-    *database* is the name of its database, as declared.
+    Attributes:
+        scope: The service that owns the database.
+        database: Name of the database, as declared.
+
     """
 
     scope: Scope
@@ -42,7 +45,19 @@ class ServiceRoles:
     @property
     def app(self) -> str:
         """Return the application's user, whose password no lease changes: ``gaara_store_app``."""
-        return f"{self.scope.service.replace('-', '_')}_app"
+        return f"{self._prefix}_app"
+
+    @property
+    def reader(self) -> str:
+        """Return the role that reads the owner's tables: ``gaara_store_readonly``.
+
+        This role has no login. It is granted to users of services that the owner admits.
+        """
+        return self.scope.readonly_role
+
+    @property
+    def _prefix(self) -> str:
+        return self.scope.service.replace("-", "_")
 
 
 def ensure_roles(
@@ -64,13 +79,17 @@ def ensure_roles(
     if not _exists(superuser, "pg_roles", "rolname", roles.manager):
         _create_manager(superuser, roles, manager)
     if not _exists(superuser, "pg_roles", "rolname", roles.owner):
-        _create_owner(superuser, roles)
+        _create_group(superuser, roles.owner, roles.manager)
+    if not _exists(superuser, "pg_roles", "rolname", roles.reader):
+        _create_group(superuser, roles.reader, roles.manager)
     if not _exists(superuser, "pg_roles", "rolname", roles.app):
         _create_app(superuser, roles, app)
     if not _exists(superuser, "pg_database", "datname", roles.database):
         _create_database(superuser, roles)
     # A statement of its own, because CREATE DATABASE cannot run in a transaction.
     _run(superuser, "REVOKE ALL ON DATABASE {} FROM PUBLIC", Identifier(roles.database))
+    database, reader = Identifier(roles.database), Identifier(roles.reader)
+    _run(superuser, "GRANT CONNECT ON DATABASE {} TO {}", database, reader)
 
 
 def reset_manager_password(
@@ -127,7 +146,7 @@ def set_password(admin: psycopg.Connection, user: str, password: Secret) -> None
 
 
 def transfer_schema(superuser: psycopg.Connection, roles: ServiceRoles) -> None:
-    """Make the owner role the owner of schema ``public``, and revoke all other access to it.
+    """Make the owner role the owner of schema ``public``, and let only the reader read it.
 
     Args:
         superuser: A connection to the service's database.
@@ -140,6 +159,22 @@ def transfer_schema(superuser: psycopg.Connection, roles: ServiceRoles) -> None:
     with superuser.transaction():
         _run(superuser, "ALTER SCHEMA public OWNER TO {}", Identifier(roles.owner))
         _run(superuser, "REVOKE ALL ON SCHEMA public FROM PUBLIC")
+        _allow_reading(superuser, Identifier(roles.owner), Identifier(roles.reader))
+
+
+def _allow_reading(superuser: psycopg.Connection, owner: Identifier, reader: Identifier) -> None:
+    """Grant *reader* SELECT on the tables of schema ``public``, those of now and later ones.
+
+    Tables in another schema are not shared.
+    """
+    _run(superuser, "GRANT USAGE ON SCHEMA public TO {}", reader)
+    for kind in (SQL("TABLES"), SQL("SEQUENCES")):
+        grant = SQL("GRANT SELECT ON ALL {} IN SCHEMA public TO {}")
+        superuser.execute(grant.format(kind, reader))
+        later = SQL(
+            "ALTER DEFAULT PRIVILEGES FOR ROLE {} IN SCHEMA public GRANT SELECT ON {} TO {}"
+        )
+        superuser.execute(later.format(owner, kind, reader))
 
 
 def _create_manager(superuser: psycopg.Connection, roles: ServiceRoles, password: Secret) -> None:
@@ -151,11 +186,12 @@ def _create_manager(superuser: psycopg.Connection, roles: ServiceRoles, password
         _run(superuser, "ALTER ROLE {} SET createrole_self_grant = 'set, inherit'", manager)
 
 
-def _create_owner(superuser: psycopg.Connection, roles: ServiceRoles) -> None:
-    owner, manager = Identifier(roles.owner), Identifier(roles.manager)
+def _create_group(superuser: psycopg.Connection, group: str, manager: str) -> None:
+    """Create a role without login, which the manager grants to leased users."""
+    role = Identifier(group)
     with superuser.transaction():
-        _run(superuser, "CREATE ROLE {} NOLOGIN", owner)
-        _run(superuser, "GRANT {} TO {} WITH ADMIN OPTION", owner, manager)
+        _run(superuser, "CREATE ROLE {} NOLOGIN", role)
+        _run(superuser, "GRANT {} TO {} WITH ADMIN OPTION", role, Identifier(manager))
 
 
 def _create_app(superuser: psycopg.Connection, roles: ServiceRoles, password: Secret) -> None:

@@ -267,7 +267,7 @@ def _postgres_names(declared: Declaration) -> Iterator[Name]:
             server = f"{endpoint} {environment if is_loopback(f'tcp://{endpoint}') else ''}"
             database = declared.service(scope.service).database
             yield "PostgreSQL", f"{server} database {database.name if database else ''}"
-            for user in (scope.manager_role, scope.owner_role):
+            for user in (scope.manager_role, scope.owner_role, scope.readonly_role):
                 yield "PostgreSQL", f"{server} user {user}"
             yield "PostgreSQL", f"{server} user {scope.service.replace('-', '_')}_app"
 
