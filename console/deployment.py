@@ -17,6 +17,7 @@ from console.service_deployment import ServiceDeployment
 from console.steps import Step
 from policies.render import render_policies
 from vault.declare.declaration import Declaration
+from vault.declare.schema.database import Database, ServiceDatabase, SharedDatabase
 from vault.declare.schema.field_types import Endpoint
 from vault.reconcile.credentials import APPLY_ROLE, PLAN_ROLE, bootstrap, ensure_credential
 from vault.reconcile.desired.desired import desired_resources
@@ -241,19 +242,30 @@ def service_accesses(layout: Layout, ports: Ports, declaration: Declaration) -> 
     accesses = []
     for scope in declaration.scopes(Environment.DEV):
         database = declaration.service(scope.service).database
-        accesses.append(Access(layout, ports, scope, database.name if database else None))
+        own = database.name if isinstance(database, Database) else None
+        shared = _shared_database(declaration, database)
+        accesses.append(Access(layout, ports, scope, own, shared))
     return accesses
+
+
+def _shared_database(declaration: Declaration, database: ServiceDatabase | None) -> str | None:
+    """Return the name of the database if it belongs to another service, otherwise None."""
+    if not isinstance(database, SharedDatabase):
+        return None
+    owned = declaration.service(database.of).database
+    return owned.name if isinstance(owned, Database) else None
 
 
 def _with_local_addresses(declaration: Declaration, ports: Ports) -> Declaration:
     """Return *declaration* with this machine's addresses instead of those in ``dev.yaml``."""
     known: Mapping[str, str | int | bool] = {"smtp-host": HOST, "smtp-port": ports.smtp}
+    endpoint = Endpoint(HOST, ports.database)
     changed = declaration.with_vault(Environment.DEV, ports.vault_address)
     for scope in declaration.scopes(Environment.DEV):
         service = declaration.service(scope.service)
         changed = changed.with_deployment(
             scope,
-            database=Endpoint(HOST, ports.database) if service.database else None,
+            database=endpoint if isinstance(service.database, Database) else None,
             settings={name: value for name, value in known.items() if name in service.settings},
         )
     return changed

@@ -20,6 +20,7 @@ from app_integration.secret import REDACTED
 from console.local import LocalDeployment
 from console.local_agent import ConfigState, LocalAgent
 from console.service_deployment import ServiceDeployment
+from vault.declare.schema.database import Database
 from vault.runtime.runtime import Status
 
 SAMPLE: Final = "ada@example.com"
@@ -172,7 +173,7 @@ def _features(console: Console, deployed: ServiceDeployment, client: Client) -> 
         decrypted = client.cipher(key).decrypt_field(token, SAMPLE_CONTEXT)
         lines.append(f"encrypt_field({SAMPLE!r}, context={SAMPLE_CONTEXT})  →  {str(token)[:32]}…")
         lines.append(f"decrypt_field(…)  →  {decrypted!r}")
-    if service.database:
+    if isinstance(service.database, Database):
         lines.append(f"database_engine().connect()  →  {_database_user(client)}")
     console.print()
     for line in lines:

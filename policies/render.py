@@ -10,7 +10,9 @@ from jinja2 import FileSystemLoader, StrictUndefined
 
 from app_integration.names import Environment, Scope
 from vault.declare.declaration import Declaration
-from vault.reconcile.desired.desired import JOBS, database_roles
+from vault.declare.schema.database import Database
+from vault.reconcile.desired.databases import database_roles
+from vault.reconcile.desired.desired import JOBS
 from vault.reconcile.desired.static_users import static_role_names
 
 #: The policy of people, in dev only.
@@ -78,7 +80,9 @@ def _shared_variables(declaration: Declaration, environment: Environment) -> dic
         "environment": environment,
         "services": sorted(scope.service for scope in scopes),
         "transit_keys": sorted(scope.key(key) for scope in scopes for key in services[scope].keys),
-        "connections": sorted(str(scope) for scope in scopes if services[scope].database),
+        "connections": sorted(
+            str(scope) for scope in scopes if isinstance(services[scope].database, Database)
+        ),
         "database_roles": sorted(
             role for scope in scopes for role in database_roles(declaration, scope)
         ),

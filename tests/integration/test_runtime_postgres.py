@@ -13,17 +13,18 @@ import pytest
 
 from app_integration._internal.private_file import write_private
 from app_integration.names import Environment, Scope
+from app_integration.secret import Secret
 from tests.support.databases.database import eventually
-from vault.reconcile.resources.database import creation_statements, revocation_statements
+from vault.reconcile.resources.lease_statements import OwnerGrant, ReadGrant
 from vault.runtime.layout import Layout
 from vault.runtime.ports import HOST, Ports
 from vault.runtime.processes import binaries
 from vault.runtime.processes.processes import ProcessManager
 from vault.runtime.processes.program import Program
 from vault.runtime.servers import postgres_home
-from vault.runtime.servers.accounts import DatabaseAccounts
+from vault.runtime.servers.accounts import DatabaseAccounts, Superuser
 from vault.runtime.servers.postgres import Postgres
-from vault.runtime.servers.postgres_roles import ServiceRoles
+from vault.runtime.servers.postgres_roles import ServiceRoles, ensure_roles, transfer_schema
 
 pytestmark = pytest.mark.requires("embedded")
 
@@ -40,8 +41,10 @@ def fill_in(statements: tuple[str, ...]) -> bytes:
     return text.encode()
 
 
-CREATION = fill_in(creation_statements("gaara_store_owner"))
-REVOCATION = fill_in(revocation_statements("gaara_store_owner"))
+CREATION = fill_in(OwnerGrant("gaara_store_owner").creation_statements())
+REVOCATION = fill_in(OwnerGrant("gaara_store_owner").revocation_statements())
+READER_CREATION = fill_in(ReadGrant("gaara_store_readonly").creation_statements())
+READER_REVOCATION = fill_in(ReadGrant("gaara_store_readonly").revocation_statements())
 
 
 @pytest.fixture(scope="module")
@@ -133,6 +136,124 @@ def test_leased_user_that_owns_objects_is_revoked(
     assert LEASED not in roles(manager)
     query = "SELECT tableowner FROM pg_tables WHERE tablename = 'odd'"
     assert manager.execute(query).fetchone() == ("gaara_store_owner",)
+
+
+@pytest.fixture
+def reader(postgres: Postgres, manager: psycopg.Connection) -> Iterator[psycopg.Connection]:
+    """Yield a connection of a leased reader, which is revoked afterwards."""
+    manager.execute(READER_CREATION)
+    with closing(connect(postgres, LEASED, "leased")) as session:
+        session.autocommit = True
+        yield session
+    manager.execute(READER_REVOCATION)
+
+
+@pytest.fixture
+def application(postgres: Postgres, layout: Layout) -> Iterator[psycopg.Connection]:
+    """Yield a connection whose objects belong to the owner."""
+    with closing(
+        psycopg.connect(accounts(layout, postgres.port).url().reveal().replace("+psycopg", ""))
+    ) as session:
+        session.autocommit = True
+        yield session
+        session.execute("DROP TABLE IF EXISTS before, later")
+
+
+def test_reader_selects_from_tables_of_before_and_later_ones(
+    application: psycopg.Connection, reader: psycopg.Connection
+) -> None:
+    application.execute("CREATE TABLE before (id serial, name text)")
+    application.execute("INSERT INTO before (name) VALUES ('one')")
+    application.execute("CREATE TABLE later AS SELECT 2 AS id")
+    assert reader.execute("SELECT name FROM before").fetchone() == ("one",)
+    assert reader.execute("SELECT last_value FROM before_id_seq").fetchone() == (1,)
+    assert reader.execute("SELECT id FROM later").fetchone() == (2,)
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "INSERT INTO before (name) VALUES ('two')",
+        "UPDATE before SET name = 'two'",
+        "DELETE FROM before",
+        "TRUNCATE before",
+        "ALTER TABLE before ADD COLUMN more text",
+        "DROP TABLE before",
+        "SELECT nextval('before_id_seq')",
+        "BEGIN; LOCK TABLE before IN EXCLUSIVE MODE",
+        "CREATE TABLE mine (id int)",
+        "CREATE TEMP TABLE mine (id int)",
+        "CREATE SCHEMA mine",
+        "CREATE FUNCTION mine() RETURNS int LANGUAGE sql AS 'SELECT 1'",
+        "SELECT * FROM hidden.things",
+        "SET ROLE gaara_store_readonly",
+        "SET ROLE gaara_store_owner",
+        "CREATE ROLE mine",
+    ],
+)
+def test_reader_changes_nothing_and_sees_no_other_schema(
+    application: psycopg.Connection, reader: psycopg.Connection, statement: str
+) -> None:
+    application.execute("CREATE TABLE before (id serial, name text)")
+    application.execute("CREATE SCHEMA hidden")
+    application.execute("CREATE TABLE hidden.things AS SELECT 1 AS id")
+    try:
+        with pytest.raises(psycopg.errors.InsufficientPrivilege):
+            reader.execute(statement)
+    finally:
+        application.execute("DROP SCHEMA hidden CASCADE")
+
+
+def test_revoked_reader_leaves_neither_session_nor_object(
+    manager: psycopg.Connection, application: psycopg.Connection, reader: psycopg.Connection
+) -> None:
+    objects = "SELECT count(*) FROM pg_largeobject_metadata"
+    before = manager.execute(objects).fetchone()
+    reader.execute("SELECT lo_create(0)")  # every user may create these
+    assert manager.execute(objects).fetchone() != before
+    application.execute("CREATE TABLE later AS SELECT 2 AS id")
+    assert reader.execute("SELECT id FROM later").fetchone() == (2,)
+    manager.execute(READER_REVOCATION)
+    with pytest.raises(psycopg.OperationalError, match="terminating connection"):
+        reader.execute("SELECT 1")
+    assert manager.execute(objects).fetchone() == before
+    assert LEASED not in roles(manager)
+    query = "SELECT tableowner FROM pg_tables WHERE tablename = 'later'"
+    assert manager.execute(query).fetchone() == ("gaara_store_owner",)
+    manager.execute(READER_REVOCATION)  # Vault repeats it if it was killed before it noted the end
+
+
+def test_database_of_an_earlier_version_gets_its_reader_at_the_next_start(
+    postgres: Postgres,
+    layout: Layout,
+    manager: psycopg.Connection,
+    application: psycopg.Connection,
+) -> None:
+    owned = accounts(layout, postgres.port)
+    application.execute("CREATE TABLE before AS SELECT 1 AS id")
+    with owned.superuser.connect("gaara_store") as superuser:
+        superuser.execute("DROP OWNED BY gaara_store_readonly")
+        superuser.execute("DROP ROLE gaara_store_readonly")
+    for _ in range(2):  # the second time changes nothing
+        owned.ensure_roles()
+    manager.execute(READER_CREATION)
+    with closing(connect(postgres, LEASED, "leased")) as session:
+        assert session.execute("SELECT id FROM before").fetchone() == (1,)
+    manager.execute(READER_REVOCATION)
+
+
+def test_database_gets_its_declared_name(postgres: Postgres, layout: Layout) -> None:
+    superuser_of = Superuser(layout, postgres.port).connect
+    scope = Scope("order-desk", Environment.DEV)
+    names = ServiceRoles(scope, "goods")
+    with superuser_of() as superuser:
+        ensure_roles(superuser, names, Secret("manager-password"), Secret("app-password"))
+    with superuser_of("goods") as superuser:
+        transfer_schema(superuser, names)
+    url = f"postgresql://order_desk_app:app-password@{HOST}:{postgres.port}/goods"
+    with closing(psycopg.connect(url)) as session:
+        row = session.execute("SELECT current_user").fetchone()
+    assert row == ("order_desk_owner",)
 
 
 @pytest.mark.parametrize("delay", [1, 60])  # seconds, which a client can request

@@ -24,6 +24,7 @@ from vault.adoption.database_user import DatabaseLogin
 from vault.declare.declaration import Declaration
 from vault.declare.edit import environment_file
 from vault.declare.schema.adopted import Adopted
+from vault.declare.schema.database import Database
 from vault.declare.schema.field_types import Endpoint
 from vault.declare.schema.secret_sources import Given, Source
 from vault.dotenv.proof import ReadSecret
@@ -127,9 +128,10 @@ def _check_declared(context: AdoptionContext, name: str) -> Source:
     if not isinstance(source, Given | Adopted):
         given = ", ".join(sorted(key for key, each in declared.items() if isinstance(each, Given)))
         raise ConfigurationError(f"{context.scope} has no given secret {name!r}; it has {given}")
-    if declaration.service(context.scope.service).database is None:
+    if not isinstance(declaration.service(context.scope.service).database, Database):
         raise ConfigurationError(
-            f"{context.scope.service} declares no database; add 'database' to its file first"
+            f"{context.scope.service} declares no database of its own; add 'database' with engine "
+            "and name to its file first"
         )
     return source
 

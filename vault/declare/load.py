@@ -12,7 +12,14 @@ from pydantic import BaseModel, ValidationError
 
 from app_integration.names import Environment
 from vault.declare import source_file
-from vault.declare.checks import database_user, derived_names, environment, login, people
+from vault.declare.checks import (
+    database_user,
+    derived_names,
+    environment,
+    login,
+    people,
+    shared_database,
+)
 from vault.declare.checks import service as service_checks
 from vault.declare.checks.derived_names import Claim
 from vault.declare.declaration import Declaration
@@ -148,6 +155,7 @@ def check(files: Files, template_root: Path = TEMPLATES) -> Declaration:
                 doc.data, stem=name, templates=templates, environments=environments
             ),
             database_user.find_service_errors(doc.data, stem=name),
+            shared_database.find_errors(doc.data, stem=name, services=known),
         )
         faults += _file_errors(ServiceDeclaration, doc, errors)
     for name, doc in environments.items():
@@ -157,6 +165,7 @@ def check(files: Files, template_root: Path = TEMPLATES) -> Declaration:
             login.find_errors(doc.data, stem=name, services=known, pems=files.pems),
             people.find_errors(doc.data),
             database_user.find_errors(doc.data, services=known),
+            shared_database.find_environment_errors(doc.data, services=known),
         )
         faults += _file_errors(EnvironmentDeclaration, doc, errors)
     faults += _name_collisions(services, environments)

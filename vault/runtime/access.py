@@ -8,7 +8,7 @@ from app_integration.errors import ConfigurationError
 from app_integration.names import Scope
 from app_integration.secret import Secret
 from vault.runtime.layout import Layout
-from vault.runtime.ports import Ports
+from vault.runtime.ports import HOST, Ports
 from vault.runtime.servers.accounts import DatabaseAccounts, RedisAccount, mail_password
 from vault.runtime.servers.postgres_roles import ServiceRoles
 
@@ -21,7 +21,8 @@ class Access:
         layout: Contains the passwords.
         ports: Ports of the servers.
         scope: The service and its environment.
-        database_name: Name of the service's database, or None if it has none.
+        database_name: Name of the database that the service owns, or None if it owns none.
+        shared_database: Name of another service's database that it uses, or None.
 
     """
 
@@ -29,25 +30,26 @@ class Access:
     ports: Ports
     scope: Scope
     database_name: str | None = None
+    shared_database: str | None = None
 
     @property
     def database(self) -> DatabaseAccounts | None:
-        """Return the accounts on the service's database, or None if it has none."""
+        """Return the accounts on the database that the service owns, or None if it owns none."""
         if self.database_name is None:
             return None
         roles = ServiceRoles(self.scope, self.database_name)
         return DatabaseAccounts(self.layout, self.ports.database, roles)
 
     def require_database(self) -> DatabaseAccounts:
-        """Return the accounts on the service's database.
+        """Return the accounts on the database that the service owns.
 
         Raises:
-            ConfigurationError: If it has none.
+            ConfigurationError: If it owns none.
 
         """
         if self.database is None:
             raise ConfigurationError(
-                f"{self.scope.service} has no database; declare one in its service file"
+                f"{self.scope.service} has no database of its own; declare one in its service file"
             )
         return self.database
 
@@ -65,4 +67,8 @@ class Access:
         provided = {"redis-url": self.redis.url(), "smtp-password": self.mail_password()}
         if self.database is not None:
             provided["database-url"] = self.database.url()
+        elif self.shared_database is not None:
+            # Without a user, because the service leases its users, and has no other.
+            address = f"{HOST}:{self.ports.database}/{self.shared_database}"
+            provided["database-url"] = Secret(f"postgresql+psycopg://{address}")
         return provided

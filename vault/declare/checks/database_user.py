@@ -13,12 +13,14 @@ from typing import Final
 
 from app_integration.errors import InvalidName
 from app_integration.names import Environment, Scope
-from vault.declare.checks.service import Data, section
+from vault.declare.checks.service import Data, owns_database, section
 from vault.declare.errors import FieldError, Loc, format_location, format_value
 
 SUPERUSER: Final = "postgres"
 #: PostgreSQL reserves this prefix for its own roles, and rejects CREATE ROLE with it.
 RESERVED_PREFIX: Final = "pg_"
+#: What the roles of a service are, in the order of :func:`_roles`.
+_ROLES: Final = ("manager", "owner", "readonly role")
 
 
 def find_errors(data: Data, *, services: Collection[str]) -> Iterator[FieldError]:
@@ -54,7 +56,7 @@ def find_service_errors(data: Data, *, stem: str) -> Iterator[FieldError]:
         stem: Name of the service, taken from the file name.
 
     """
-    if "database" in data and any(user.startswith(RESERVED_PREFIX) for user in _roles(stem)):
+    if owns_database(data) and any(user.startswith(RESERVED_PREFIX) for user in _roles(stem)):
         what = f"is {format_value(stem)}, whose database users would begin with {RESERVED_PREFIX}"
         expected = "another first word, as PostgreSQL reserves such names"
         yield FieldError(("service",), what, expected)
@@ -77,7 +79,7 @@ def _owners(services: Collection[str]) -> Mapping[str, str]:
     """Return a mapping of each reserved user to a description of it for messages."""
     found = {SUPERUSER: "the superuser"}
     for name in services:
-        for user, what in zip(_roles(name), ("manager", "owner"), strict=False):
+        for user, what in zip(_roles(name), _ROLES, strict=False):
             found[user] = f"the {what} of the service {name}"
     return found
 
@@ -87,4 +89,4 @@ def _roles(service: str) -> tuple[str, ...]:
         scope = Scope(service, Environment.DEV)  # any will do: these names are without environment
     except InvalidName:
         return ()
-    return (scope.manager_role, scope.owner_role)
+    return (scope.manager_role, scope.owner_role, scope.readonly_role)

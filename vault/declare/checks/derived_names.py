@@ -203,8 +203,8 @@ def _postgres_claims(scope: Scope, service: Data, deployment: Data) -> Iterator[
     environment, local = scope.environment, is_loopback(f"tcp://{endpoint}")
     server = f"{endpoint} in {environment}" if local else endpoint.lower()
     loc: Loc = ("services", scope.service, "database")
-    readonly = (scope.readonly_role, application_user(scope.service))
-    for role in (scope.manager_role, scope.owner_role, *readonly):
+    others = (scope.readonly_role, application_user(scope.service))
+    for role in (scope.manager_role, scope.owner_role, *others):
         claim = _in_environment(_POSTGRES_ROLE, role, environment, loc)
         yield replace(claim, server=server, expected=_EXPECTED_SERVER)
     claim = _in_service("PostgreSQL database", database, scope, ("database", "name"))

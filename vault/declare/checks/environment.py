@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterator, Mapping
 
 from app_integration.errors import InvalidName
 from app_integration.names import Environment, Scope
-from vault.declare.checks.service import Data, find_name_error, section
+from vault.declare.checks.service import Data, find_name_error, owns_database, section
 from vault.declare.errors import (
     FieldError,
     InvalidValue,
@@ -171,10 +171,13 @@ def service_policies(data: Data, stem: str) -> Iterator[str]:
 
 def _deployment(name: str, deployment: Data, service: Data) -> Iterator[FieldError]:
     here = ("services", name)
-    if "database" in service and "database" not in deployment:
+    if owns_database(service) and "database" not in deployment:
         yield FieldError((*here, "database"), "lacks the key 'database'", "host:port", subject=here)
     if "database" in deployment and "database" not in service:
         expected = f"nothing, as services/{name}.yaml declares no database"
+        yield FieldError((*here, "database"), "is set", expected)
+    elif "database" in deployment and not owns_database(service):
+        expected = f"nothing, as services/{name}.yaml uses the database of another service"
         yield FieldError((*here, "database"), "is set", expected)
     yield from _settings(name, section(deployment, "settings"), section(service, "settings"))
 

@@ -25,6 +25,11 @@ def section(data: object, *path: str) -> Data:
     return data if isinstance(data, Mapping) else {}
 
 
+def owns_database(service: Data) -> bool:
+    """Return whether the content of a service file declares a database of its own."""
+    return "database" in service and "of" not in section(service, "database")
+
+
 def find_errors(
     data: Data, *, stem: str, templates: Collection[str], environments: Collection[str]
 ) -> Iterator[FieldError]:
@@ -143,7 +148,7 @@ def _environments(secrets: Data, name: str, everywhere: Collection[str]) -> set[
 
 def _default_role(data: Data) -> Iterator[FieldError]:
     roles = section(data, "database").get("roles")
-    if isinstance(roles, Mapping) and DEFAULT_ROLE not in roles:
+    if isinstance(roles, Mapping) and owns_database(data) and DEFAULT_ROLE not in roles:
         what = f"lacks the role {DEFAULT_ROLE!r}"
         yield FieldError(
             ("database", "roles"), what, "it, as database_engine() leases users with it"

@@ -85,6 +85,9 @@ def find_errors(
     if adopted and "database" not in service:
         expected = f"nothing, as services/{name}.yaml declares no database"
         yield FieldError(here, "is set", expected)
+    elif adopted and "of" in _mapping(service, "database"):
+        expected = f"nothing, as services/{name}.yaml uses the database of another service"
+        yield FieldError(here, "is set", expected)
 
 
 def _mapping(data: Any, key: str) -> Mapping[str, Any]:

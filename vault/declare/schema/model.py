@@ -15,14 +15,13 @@ from vault.declare import durations
 from vault.declare.errors import InvalidValue, format_value
 from vault.declare.schema.adopted import Adoption
 from vault.declare.schema.base import Section
+from vault.declare.schema.database import ServiceDatabase
 from vault.declare.schema.field_types import (
     FORMATS,
     Address,
     DatabaseEndpoint,
-    DatabaseName,
     EnvironmentName,
     ImportString,
-    LeaseTime,
     Owner,
     PartName,
     RenderInterval,
@@ -61,31 +60,6 @@ class TransitKey(Section):
     )
     rotate_every: RotationPeriod | None = Field(None, description="a duration such as 90d")
     description: str = Field("", description="text: what the key protects")
-
-
-class DatabaseRole(Section):
-    """A dynamic database role: leased users live for *ttl*, and up to *max_ttl* if renewed."""
-
-    ttl: LeaseTime = Field(description="a duration such as 1h")
-    max_ttl: LeaseTime = Field(description="a duration such as 24h, no shorter than ttl")
-
-    @field_validator("max_ttl")
-    @classmethod
-    def _not_below_ttl(cls, value: int, info: ValidationInfo) -> int:
-        ttl = info.data.get("ttl")
-        if ttl is not None and value < ttl:
-            raise InvalidValue("is shorter than ttl", f"{durations.render(ttl)} or more")
-        return value
-
-
-class Database(Section):
-    """Database of a service, and the dynamic roles with which it leases users."""
-
-    engine: Literal["postgresql"] = Field(description="postgresql")
-    name: DatabaseName = Field(description="the database's name, such as gaara_store")
-    roles: Mapping[PartName, DatabaseRole] = Field(
-        description="entries like 'default: {ttl: 1h, max_ttl: 24h}'"
-    )
 
 
 class Config(Section):
@@ -134,7 +108,9 @@ class ServiceDeclaration(Section):
     keys: Mapping[PartName, TransitKey] = Field(
         {}, description="entries like 'pii: {allow: [encrypt, decrypt], rotate_every: 90d}'"
     )
-    database: Database | None = Field(None, description="a mapping with engine, name and roles")
+    database: ServiceDatabase | None = Field(
+        None, description="a mapping with engine, name and roles, or with of and roles"
+    )
     config: Config | None = Field(None, description="a mapping with template, model and settings")
     settings: Mapping[SecretName, Setting] = Field(
         {}, description="entries like 'smtp-port: {type: integer, default: 25}'"

@@ -19,6 +19,7 @@ from vault.declare.errors import (
     join_names,
     suggest,
 )
+from vault.declare.schema.database import MARKS
 from vault.declare.schema.secret_sources import Given
 
 _KEY = "[key]"  # the marker that pydantic adds to the location of an error in a mapping's key
@@ -96,7 +97,7 @@ def _resolve(model: type[BaseModel], loc: Loc) -> tuple[FieldInfo | None, list[s
     in_file: list[str | int] = []
     named = False  # True if the next part is a mapping's key or a list index, not a field
     for part in loc:
-        tagged = [option for option in options if not named and part == _tag(option)]
+        tagged = [option for option in options if not named and part in _tags(option)]
         if tagged or part == _KEY:
             options = tagged or options
             continue
@@ -124,7 +125,8 @@ def _models(annotation: object) -> Iterator[type[BaseModel]]:
         yield from _models(argument)
 
 
-def _tag(model: type[BaseModel]) -> str | None:
-    """Return the value of ``source`` that selects *model*, or None if it has no such key."""
+def _tags(model: type[BaseModel]) -> tuple[str, ...]:
+    """Return the tags that select *model* in a union: the value of ``source``, or its mark."""
     source = model.model_fields.get("source")
-    return get_args(source.annotation)[0] if source else None
+    marks = tuple(mark for mark, marked in MARKS.items() if marked is model)
+    return (get_args(source.annotation)[0], *marks) if source else marks

@@ -12,20 +12,17 @@ from vault.declare import derived, durations
 from vault.declare.declaration import Declaration
 from vault.declare.schema.adopted import Adopted
 from vault.declare.schema.model import (
-    DEFAULT_ROLE,
     EnvironmentDeclaration,
     ServiceDeclaration,
     Tokens,
 )
-from vault.declare.schema.model import DatabaseRole as Role
 from vault.declare.schema.secret_sources import Derived, Generated, Source
-from vault.reconcile.desired import identities, people, static_users
+from vault.reconcile.desired import databases, identities, people, static_users
 from vault.reconcile.inputs import Inputs
 from vault.reconcile.lifetimes import longest_lifetime
 from vault.reconcile.planning.dependencies import PRUNABLE
-from vault.reconcile.resources import Resource, ownership
+from vault.reconcile.resources import Resource
 from vault.reconcile.resources.auth import AppRole
-from vault.reconcile.resources.database import DatabaseConnection, DatabaseRole
 from vault.reconcile.resources.mounts import KvConfig, Mount
 from vault.reconcile.resources.ownership import ManagedResource
 from vault.reconcile.resources.policies import Policy
@@ -76,7 +73,7 @@ def desired_resources(
             resources += _identities(scope, declared.tokens)
         resources += identities.service_roles(declaration, scope)
         resources += _keys(scope, service)
-        resources += _database(declaration, scope, inputs)
+        resources += databases.resources(declaration, scope, inputs)
         for name, source in _order_by_dependency(declaration.secrets(scope)):
             path = scope.secret(name)
             resources.append(SecretMetadata(path, _metadata(service, scope, source)))
@@ -101,15 +98,6 @@ def _set_mount_limits(resources: list[Resource]) -> list[Resource]:
     ]
 
 
-def database_roles(declaration: Declaration, scope: Scope) -> dict[str, Role]:
-    """Return the service's database roles: the name on the server → the declared role."""
-    database = declaration.service(scope.service).database
-    roles = database.roles.items() if database else ()
-    return {
-        scope.database_role(None if name == DEFAULT_ROLE else name): role for name, role in roles
-    }
-
-
 def _mounts(environment: EnvironmentDeclaration) -> Iterator[Resource]:
     yield Mount("mounts", names.KV_MOUNT, "kv", "secrets of services", version=2)
     yield KvConfig(names.KV_MOUNT, KEPT_VERSIONS)
@@ -130,29 +118,6 @@ def _identities(scope: Scope, tokens: Tokens) -> Iterator[Resource]:
 def _keys(scope: Scope, service: ServiceDeclaration) -> Iterator[Resource]:
     for key, spec in sorted(service.keys.items()):
         yield TransitKey(scope.key(key), spec.rotate_every or 0)
-
-
-def _database(declaration: Declaration, scope: Scope, inputs: Inputs) -> Iterator[Resource]:
-    database = declaration.service(scope.service).database
-    endpoint = declaration.deployment(scope).database
-    if database is None or endpoint is None:
-        return
-    roles = database_roles(declaration, scope)
-    yield DatabaseConnection(
-        name=str(scope),
-        endpoint=endpoint,
-        database=database.name,
-        username=scope.manager_role,
-        password_policy=people.password_policy(declaration, scope.service, scope.environment),
-        allowed_roles=(*roles, *static_users.static_role_names(declaration, scope).values()),
-        inputs=inputs,
-        ownership_path=ownership.ownership_path(
-            scope.environment, DatabaseConnection.kind, str(scope)
-        ),
-    )
-    for name, role in sorted(roles.items()):
-        yield DatabaseRole(name, str(scope), scope.owner_role, role.ttl, role.max_ttl)
-    yield from static_users.roles(declaration, scope, inputs)
 
 
 def _order_by_dependency(secrets: Mapping[str, Source]) -> list[tuple[str, Source]]:

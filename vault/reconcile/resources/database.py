@@ -14,6 +14,7 @@ from vault.declare.schema.field_types import Endpoint, is_loopback
 from vault.reconcile.inputs import Inputs
 from vault.reconcile.lifetimes import comparable_lifetimes
 from vault.reconcile.resources import Fields, ReadSession, read_data, select_fields
+from vault.reconcile.resources.lease_statements import Grant
 from vault.reconcile.resources.mounts import read_max_ttl
 from vault.reconcile.resources.ownership import read_ownership, write_ownership
 from vault.reconcile.resources.write_only import DIFFERENT, WriteOnly
@@ -21,41 +22,6 @@ from vault.reconcile.resources.write_only import DIFFERENT, WriteOnly
 _PLUGIN = "postgresql-database-plugin"
 _ROOT = "root_password"
 ROTATED = "rotated"
-
-#: The statements that drop a leased user, in this order. The server runs them in one transaction,
-#: and takes the text between ``DO $$`` and ``$$`` as one statement.
-_DISABLE_LOGIN = """DO $$ BEGIN
-IF EXISTS (SELECT FROM pg_roles WHERE rolname = '{{name}}') THEN
-  ALTER ROLE "{{name}}" NOLOGIN;
-END IF; END $$"""
-#: A login that began before the ban is not in pg_stat_activity under its name yet, but it is within
-#: a transaction until it is. So this waits for the logins that were under way, and terminates slow
-#: ones of managed users, because a client can delay its own login. The snapshot is cleared because
-#: otherwise the view does not change within a transaction.
-_TERMINATE_SESSIONS = """DO $$ DECLARE logins text[]; login int; under_way bool; BEGIN
-SELECT array_agg(virtualtransaction) INTO logins FROM pg_locks WHERE pid NOT IN
-  (SELECT pid FROM pg_stat_activity WHERE datid IS NOT NULL OR usesysid IS NOT NULL);
-FOR look IN 1..200 LOOP
-  under_way := EXISTS (SELECT FROM pg_locks WHERE virtualtransaction = ANY(logins));
-  PERFORM pg_stat_clear_snapshot();
-  PERFORM pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = '{{name}}';
-  EXIT WHEN NOT FOUND AND NOT under_way;
-  IF look = 150 THEN
-    FOR login IN SELECT DISTINCT pid FROM pg_locks WHERE virtualtransaction = ANY(logins) LOOP
-      BEGIN
-        PERFORM pg_terminate_backend(login);
-      EXCEPTION WHEN insufficient_privilege THEN NULL;
-      END;
-    END LOOP;
-  END IF;
-  PERFORM pg_sleep(0.01);
-END LOOP; END $$"""
-_DROP_USER = """DO $$ BEGIN
-IF EXISTS (SELECT FROM pg_roles WHERE rolname = '{{name}}') THEN
-  REASSIGN OWNED BY "{{name}}" TO "{{owner}}";
-  DROP OWNED BY "{{name}}";
-  DROP ROLE "{{name}}";
-END IF; END $$"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,11 +167,11 @@ class DatabaseConnection:
 
 @dataclass(frozen=True, slots=True)
 class DatabaseRole:
-    """A role that leases users whose objects belong to *owner*.
+    """A role that leases users with the rights of a PostgreSQL role.
 
     Attributes:
         connection: Name of the :class:`DatabaseConnection`.
-        owner: The PostgreSQL role that owns the service's objects.
+        grant: The PostgreSQL role, and whether its users act as it.
         ttl: TTL of a lease in seconds.
         max_ttl: Maximum TTL of a lease in seconds, renewals included.
 
@@ -215,7 +181,7 @@ class DatabaseRole:
 
     name: str
     connection: str
-    owner: str
+    grant: Grant
     ttl: int
     max_ttl: int
 
@@ -223,8 +189,8 @@ class DatabaseRole:
         """Return the SQL statements, and the TTLs in seconds."""
         return {
             "db_name": self.connection,
-            "creation_statements": list(creation_statements(self.owner)),
-            "revocation_statements": list(revocation_statements(self.owner)),
+            "creation_statements": list(self.grant.creation_statements()),
+            "revocation_statements": list(self.grant.revocation_statements()),
             "default_ttl": self.ttl,
             "max_ttl": self.max_ttl,
         }
@@ -245,29 +211,3 @@ class DatabaseRole:
     @property
     def _path(self) -> str:
         return f"{DATABASE_MOUNT}/roles/{self.name}"
-
-
-def creation_statements(owner: str) -> tuple[str, ...]:
-    """Return the SQL that creates a leased user.
-
-    ``SET ROLE`` at login makes *owner* the owner of all that the user creates, so that dropping the
-    user later leaves no object behind.
-    """
-    return (
-        (
-            "CREATE ROLE \"{{name}}\" LOGIN PASSWORD '{{password}}' "
-            f"VALID UNTIL '{{{{expiration}}}}' IN ROLE \"{owner}\""
-        ),
-        f'ALTER ROLE "{{{{name}}}}" SET ROLE "{owner}"',
-    )
-
-
-def revocation_statements(owner: str) -> tuple[str, ...]:
-    """Return the SQL that drops a leased user and keeps its objects.
-
-    It bans logins, ends the open sessions and drops the role. ``COMMIT`` makes the ban visible
-    before the sessions are ended. Otherwise a login in the meantime would not see it, and its
-    session would outlive the user. Each statement can run again, and succeeds if the user no longer
-    exists: on an error the server would retry, give up and keep the lease for ever.
-    """
-    return (_DISABLE_LOGIN, "COMMIT", _TERMINATE_SESSIONS, _DROP_USER.replace("{{owner}}", owner))

@@ -47,10 +47,11 @@ class TestAdoptedUsers:
             ("pg_monitor", "a name that PostgreSQL reserves"),
             ("shop_manager", "the manager of the service shop"),
             ("shop_owner", "the owner of the service shop"),
+            ("shop_readonly", "the readonly role of the service shop"),
             ("gaara_store_manager", "the manager of the service gaara-store"),
             ("gaara_store_owner", "the owner of the service gaara-store"),
         ],
-        ids=["superuser", "reserved", "manager", "owner", "other manager", "other owner"],
+        ids=["superuser", "reserved", "manager", "owner", "reader", "other manager", "other owner"],
     )
     def test_user_that_others_depend_on_is_rejected(self, user: str, whose: str) -> None:
         place = "services.shop.adopted.url.username"
@@ -98,11 +99,12 @@ class TestServices:
         ("data", "stem"),
         [
             ({}, "pg-tools"),
+            ({"database": {"of": "shop"}}, "pg-tools"),
             ({"database": {}}, "pgtools"),
             ({"database": {}}, "tools-pg"),
             ({"database": {}}, "PG Tools"),
         ],
-        ids=["without a database", "one word", "last word", "no name"],
+        ids=["without a database", "another's", "one word", "last word", "no name"],
     )
     def test_other_service_is_accepted(self, data: dict[str, Any], stem: str) -> None:
         assert_errors(find_service_errors(data, stem=stem), [])

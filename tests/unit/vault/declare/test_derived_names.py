@@ -266,7 +266,7 @@ def _postgres_names(declared: Declaration) -> Iterator[Name]:
             endpoint = str(declared.deployment(scope).database)
             server = f"{endpoint} {environment if is_loopback(f'tcp://{endpoint}') else ''}"
             database = declared.service(scope.service).database
-            yield "PostgreSQL", f"{server} database {database.name if database else ''}"
+            yield "PostgreSQL", f"{server} database {getattr(database, 'name', '')}"
             for user in (scope.manager_role, scope.owner_role, scope.readonly_role):
                 yield "PostgreSQL", f"{server} user {user}"
             yield "PostgreSQL", f"{server} user {scope.service.replace('-', '_')}_app"

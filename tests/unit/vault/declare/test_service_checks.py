@@ -189,7 +189,16 @@ class TestDatabase:
         check([("database.roles", start)], database={"roles": {"reports": {}}})
         check([("database.roles", start)], database={"roles": {}})
 
-    @pytest.mark.parametrize("database", [None, {}, {"roles": None}, {"roles": ("default",)}])
+    @pytest.mark.parametrize(
+        "database",
+        [
+            None,
+            {},
+            {"roles": None},
+            {"roles": ("default",)},
+            {"of": "store", "roles": {"readonly": {}}},
+        ],
+    )
     def test_malformed_roles_are_left_to_the_schema(self, database: object) -> None:
         check([], database=database)
 
