@@ -13,8 +13,9 @@ from app_integration.integrations.flask import serve_metrics
 from examples.gaara_store import auth, database, health
 from examples.gaara_store.config import StoreConfig
 from examples.gaara_store.database import Users
+from examples.gaara_store.orders import Orders
 from examples.gaara_store.problems import register_error_handlers
-from examples.gaara_store.routes import account, export
+from examples.gaara_store.routes import account, export, orders
 from examples.gaara_store.signing import SigningKeys
 from examples.gaara_store.store import EXTENSION, Store
 
@@ -38,12 +39,13 @@ def create_app(
     """
     redaction.install()
     config_file = config_file or ConfigFile(StoreConfig)
-    users = Users(engine or database.connect(config_file.current().database.url))
+    engine = engine or database.connect(config_file.current().database.url)
+    users = Users(engine)
     users.create_tables()
     app = Flask(__name__, static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = MAX_REQUEST
-    app.extensions[EXTENSION] = Store(config_file, users, SigningKeys(config_file))
-    for part in (auth, account, export, health):
+    app.extensions[EXTENSION] = Store(config_file, users, SigningKeys(config_file), Orders(engine))
+    for part in (auth, account, orders, export, health):
         app.register_blueprint(part.blueprint)
     serve_metrics(app)
     register_error_handlers(app, users.keys)

@@ -10,30 +10,22 @@ an attacker who knows a user name can block that user's login for :data:`WINDOW`
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Final
 
 import redis
 from pydantic import SecretStr
-from redis.backoff import NoBackoff
-from redis.retry import Retry
 
-from examples.gaara_store.problems import Unavailable
+from examples.gaara_store.redis_connection import open_redis
 
 LIMIT: Final = 10  # attempts for one user name
 WINDOW: Final = 300  # seconds, from the first of them
-TIMEOUT: Final = 2.0  # seconds, to connect and for each answer
 
 
 @dataclass(frozen=True, slots=True)
 class LoginAttempts:
-    """Login counters in the Redis server at *url*.
-
-    Each call opens a connection of its own. That costs little compared with checking a password,
-    and ensures that the call uses the URL that was delivered last.
-    """
+    """Login counters in the Redis server at *url*."""
 
     url: SecretStr
 
@@ -76,18 +68,8 @@ class LoginAttempts:
         with self._client() as client:
             client.ping()
 
-    @contextmanager
-    def _client(self) -> Iterator[redis.Redis]:
-        try:
-            with redis.Redis.from_url(
-                self.url.get_secret_value(),
-                socket_connect_timeout=TIMEOUT,
-                socket_timeout=TIMEOUT,
-                retry=Retry(NoBackoff(), 0),
-            ) as client:
-                yield client
-        except (redis.RedisError, ValueError) as error:
-            raise Unavailable("the login counter", f"Redis: {type(error).__name__}") from None
+    def _client(self) -> AbstractContextManager[redis.Redis]:
+        return open_redis(self.url, "the login counter")
 
 
 def _key(username: str) -> str:

@@ -37,7 +37,7 @@ class Database(_Section):
 
 
 class Redis(_Section):
-    """Address of the Redis server that counts login attempts."""
+    """Address of the Redis server that counts login attempts and queues order messages."""
 
     url: NonEmptySecret
 

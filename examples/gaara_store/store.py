@@ -11,6 +11,7 @@ from app_integration.config.loader import ConfigFile
 from examples.gaara_store.attempts import LoginAttempts
 from examples.gaara_store.config import StoreConfig
 from examples.gaara_store.database import Users
+from examples.gaara_store.orders import OrderQueue, Orders
 from examples.gaara_store.signing import SigningKeys
 
 EXTENSION: Final = "gaara_store"
@@ -30,6 +31,7 @@ class Store:
     config_file: ConfigFile[StoreConfig]
     users: Users
     signing: SigningKeys
+    orders: Orders
 
     @property
     def config(self) -> StoreConfig:
@@ -40,6 +42,11 @@ class Store:
     def attempts(self) -> LoginAttempts:
         """Return the login counters."""
         return LoginAttempts(self.config.redis.url)
+
+    @property
+    def order_queue(self) -> OrderQueue:
+        """Return the queue of order messages."""
+        return OrderQueue(self.config.redis.url)
 
 
 def current_store() -> Store:
