@@ -14,7 +14,6 @@ import pytest
 from sqlalchemy import Engine, text
 from sqlalchemy.exc import DBAPIError, ProgrammingError
 
-from app_integration._internal.private_file import write_private
 from app_integration.client import Client
 from app_integration.errors import AccessDenied
 from app_integration.names import Environment, Scope
@@ -24,6 +23,7 @@ from app_integration.testing.ports import free_ports
 from tests.support.databases.database import Database, eventually
 from tests.support.models.declared import apply_declared
 from tests.support.servers.dev_server import dev_server, root
+from tests.support.servers.service_variables import issue_variables
 from vault.declare.declaration import Declaration
 from vault.declare.load import load
 from vault.runtime.layout import Layout
@@ -134,25 +134,7 @@ def application(postgres: Postgres) -> Iterator[psycopg.Connection]:
 
 def client_of(scope: Scope, operator: Session, folder: Path) -> Client:
     """Return the SDK as the service of *scope* configures it."""
-    role = f"auth/approle/role/{scope}"
-    credentials = {
-        "role_id": operator.get(f"{role}/role-id")["data"]["role_id"],
-        "secret_id": operator.post(f"{role}/secret-id")["data"]["secret_id"],
-    }
-    for name, value in credentials.items():
-        write_private(folder / name, value)
-    return Client(
-        from_environment(
-            {
-                "VAULT_ADDR": operator._addresses[0],
-                "ENVIRONMENT": "dev",
-                "STRONGROOM_SERVICE": scope.service,
-                "STRONGROOM_ROLE_ID_FILE": str(folder / "role_id"),
-                "STRONGROOM_SECRET_ID_FILE": str(folder / "secret_id"),
-                "STRONGROOM_DOTENV": str(folder / ".env"),
-            }
-        )
-    )
+    return Client(from_environment(issue_variables(operator, scope, folder)))
 
 
 @pytest.fixture

@@ -31,6 +31,13 @@ class Database:
         query: LiteralString = "SELECT rolname FROM pg_roles WHERE rolname ^@ 'v-'"
         return {row[0] for row in self._execute(query)}
 
+    def roles_of(self, user: str) -> set[str]:
+        """Return the roles that are granted to *user*."""
+        query: LiteralString = """
+            SELECT roleid::regrole::text FROM pg_auth_members WHERE member = %s::regrole
+        """
+        return {row[0] for row in self._execute(query, f'"{user}"')}
+
     def dropped_users_sessions(self) -> int:
         """Return the number of sessions whose user was dropped."""
         query: LiteralString = """
