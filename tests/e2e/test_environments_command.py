@@ -96,7 +96,11 @@ def _declare(file: Path, address: str) -> None:
 
 
 def _apply(session: Session, scope: Scope) -> None:
-    values = {f"secret/{scope.secret(name)}": Secret(f"{name}-{scope}") for name in GIVEN}
+    values = {
+        f"secret/{each.secret(name)}": Secret(f"{name}-{each}")
+        for each in load().scopes(scope.environment)
+        for name in GIVEN
+    }
     policies = render_policies(load(), scope.environment)
     resources = desired_resources(load(), scope.environment, policies, Inputs(values))
     there = [each for each in resources if not each.kind.startswith("database")]

@@ -39,7 +39,11 @@ def server() -> Iterator[Session]:
     """Yield a server with staging and prod applied, except for databases and rate limits."""
     with dev_server() as address, root(address) as session:
         for scope in (STAGING, PROD):
-            values = {f"secret/{scope.secret(name)}": Secret(f"{name}-{scope}") for name in GIVEN}
+            values = {
+                f"secret/{each.secret(name)}": Secret(f"{name}-{each}")
+                for each in load().scopes(scope.environment)
+                for name in GIVEN
+            }
             policies = render_policies(load(), scope.environment)
             resources = desired_resources(load(), scope.environment, policies, Inputs(values))
             absent = ("database", "rate-limit")

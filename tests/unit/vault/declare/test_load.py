@@ -37,7 +37,7 @@ def test_store_declaration_is_valid_in_every_environment() -> None:
     declaration = load.load()
     assert sorted(declaration.environments) == ["dev", "prod", "staging"]
     for environment in declaration.environments:
-        assert declaration.scopes(environment) == (Scope("gaara-store", environment),)
+        assert Scope("gaara-store", environment) in declaration.scopes(environment)
 
 
 def test_store_has_the_four_secrets_of_its_env_file() -> None:
