@@ -24,8 +24,8 @@ from examples.order_messages import STREAM
 from examples.orders_mail.order_queue import GROUP
 from tests.support.databases.database import Database
 from tests.support.models.declared import apply_declared
+from tests.support.polling import wait_until
 from tests.support.processes.running_store import ROOT, Person, RunningStore
-from tests.support.servers.deployment import wait_until
 from tests.support.servers.dev_server import dev_server, root
 from tests.support.servers.service_variables import issue_variables
 from tests.support.servers.store_parts import Servers, running_servers
@@ -36,6 +36,7 @@ from vault.runtime.ports import HOST, Ports
 from vault.runtime.processes.processes import ProcessManager
 from vault.runtime.servers.accounts import DatabaseAccounts
 from vault.runtime.servers.postgres import Postgres
+from vault.runtime.servers.postgres_roles import ServiceRoles
 
 pytestmark = pytest.mark.requires("embedded")
 
@@ -160,10 +161,11 @@ def database(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
     layout = Layout(tmp_path_factory.mktemp("postgres") / ".strongroom")
     layout.create()
     ports = replace(Ports(), database=free_ports(1)[0])
-    running = Postgres(layout, ports, ProcessManager(layout), STORE)
+    accounts = DatabaseAccounts(layout, ports.database, ServiceRoles(STORE, "gaara_store"))
+    running = Postgres(layout, ports, ProcessManager(layout), [accounts])
     try:
         running.start()
-        yield Database(DatabaseAccounts(layout, ports.database, STORE))
+        yield Database(accounts)
     finally:
         running.stop()
         running.erase()

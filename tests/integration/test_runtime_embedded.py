@@ -187,7 +187,9 @@ def test_servers_listen_on_loopback_only_and_on_no_unix_socket(shared: EmbeddedR
 
 
 def test_command_lines_and_environments_contain_no_secret(shared: EmbeddedRuntime) -> None:
-    secrets = [path.read_text() for path in shared.layout.passwords.rglob("*") if path.is_file()]
+    layout = shared.layout
+    files = [*layout.passwords.rglob("*"), *layout.mail_accounts.iterdir()]
+    secrets = [path.read_text() for path in files if path.is_file()]
     shown = [
         text
         for process in everything(shared)

@@ -17,7 +17,7 @@ from examples.order_messages import STREAM, seal_message
 from examples.orders_mail import mail, receipts
 from examples.orders_mail.delivered_url import DeliveredUrl
 from examples.orders_mail.order_queue import GROUP, MAX_DELIVERIES
-from tests.support.servers.deployment import wait_until
+from tests.support.polling import wait_until
 from tests.support.servers.store_parts import Servers, running_servers
 from tests.support.servers.worker_parts import ADDRESS, MailRoom, open_mail_room
 
