@@ -186,9 +186,8 @@ def test_desired_puts_derived_secrets_after_their_parts(deployment: Deployment) 
         "b-url": Derived(source="derived", format="{jwt-secret}"),
         **service.secrets,
     }
-    changed = replace(
-        declared, services={"gaara-store": service.model_copy(update={"secrets": secrets})}
-    )
+    more = service.model_copy(update={"secrets": secrets})
+    changed = replace(declared, services={**declared.services, "gaara-store": more})
     names = [
         resource.name.rpartition("/")[2]
         for resource in desired_resources(changed, Environment.DEV, {}, Inputs())

@@ -78,7 +78,10 @@ def with_drift(declaration: Declaration) -> Declaration:
     services = {**environment.services, "gaara-store": deployment}
     return replace(
         declaration,
-        services={"gaara-store": service.model_copy(update={"secrets": secrets})},
+        services={
+            **declaration.services,
+            "gaara-store": service.model_copy(update={"secrets": secrets}),
+        },
         environments={
             **declaration.environments,
             Environment.DEV: environment.model_copy(update={"services": services}),

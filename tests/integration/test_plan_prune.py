@@ -50,7 +50,7 @@ def with_more(declared: Declaration) -> Declaration:
     environment = dev.model_copy(update={"people": people})
     return replace(
         declared,
-        services={"gaara-store": more},
+        services={**declared.services, "gaara-store": more},
         environments={**declared.environments, Environment.DEV: environment},
     )
 
