@@ -77,6 +77,23 @@ MATRIX = {
             ("read", "auth/approle/role/gaara-store-dev/role-id"),
         ],
     ),
+    "orders-mail-dev": (
+        [
+            ("read", "secret/data/orders-mail/dev/redis-url"),
+            ("update", "transit/encrypt/orders-mail-dev-receipts"),
+            ("read", "database/creds/orders-mail-dev-readonly"),
+        ],
+        [
+            ("read", "secret/data/gaara-store/dev/redis-url"),
+            ("update", "transit/decrypt/gaara-store-dev-pii"),
+            ("read", "database/creds/gaara-store-dev"),
+            ("read", "database/creds/orders-mail-dev"),
+        ],
+    ),
+    "orders-mail-dev-starter": (
+        [("update", "auth/approle/role/orders-mail-dev/secret-id")],
+        [("update", "auth/approle/role/gaara-store-dev/secret-id")],
+    ),
     "strongroom-plan": (
         [
             ("read", "sys/policies/acl/gaara-store-dev"),
@@ -239,5 +256,5 @@ def test_service_cannot_renew_or_revoke_other_leases(
 def test_policy_without_database_grants_no_leases() -> None:
     declaration = load()
     service = declaration.services["gaara-store"].model_copy(update={"database": None})
-    without = replace(declaration, services={"gaara-store": service})
+    without = replace(declaration, services={**declaration.services, "gaara-store": service})
     assert "sys/leases" not in render_policies(without, Environment.DEV)[str(SCOPE)]
