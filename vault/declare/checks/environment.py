@@ -42,7 +42,7 @@ def find_errors(
             unknown section.
 
     """
-    yield from find_name_error(data, "environment", stem)
+    yield from _name(data, stem)
     yield from _tags(data)
     yield from _server(data, stem)
     yield from _people(data, stem)
@@ -109,6 +109,19 @@ def find_address_error(environment: str, address: str) -> InvalidValue | None:
             f"is {format_value(address)}", "https://, as http:// is for this machine only"
         )
     return None
+
+
+def _name(data: Data, stem: str) -> Iterator[FieldError]:
+    """Return an error if the name of the environment is not that of the file."""
+    try:
+        Environment(stem)
+    except InvalidName:
+        name = data.get("environment")
+        if isinstance(name, str) and name != stem:
+            what = f"is {format_value(name)} in {stem}.yaml"
+            yield FieldError(("environment",), what, f"{name}.yaml, the name of the file")
+    else:
+        yield from find_name_error(data, "environment", stem)
 
 
 def _tags(data: Data) -> Iterator[FieldError]:

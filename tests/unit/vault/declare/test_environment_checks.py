@@ -60,6 +60,12 @@ class TestWholeFile:
         address = "vault.address is 'http://127.0.0.1:8200' (expected https:// in staging"
         assert_errors(found, [("environment", start), ("vault.address", address)])
 
+    @pytest.mark.parametrize(("stem", "name"), [("production", "prod"), ("qa_1", "qa-1")])
+    def test_file_whose_name_is_no_environment_is_to_be_renamed(self, stem: str, name: str) -> None:
+        found = find_errors(file(name), stem=stem, services=SERVICES)
+        start = f"environment is '{name}' in {stem}.yaml (expected {name}.yaml, the name of"
+        assert_errors(found, [("environment", start)])
+
     @pytest.mark.parametrize("tag", ["environment", "owner"])
     def test_reserved_tag_is_rejected(self, tag: str) -> None:
         start = f"tags has the tag '{tag}', which is set from the key '{tag}' (expected another"
