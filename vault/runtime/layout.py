@@ -69,6 +69,11 @@ class Layout:
         return self.root / "runtime"
 
     @property
+    def ports(self) -> Path:
+        """Return the file with the ports that the deployment was last started on."""
+        return self.root / "ports.json"
+
+    @property
     def logs(self) -> Path:
         """Return the folder of the processes' logs, ``<process>.log``."""
         return self.root / "logs"

@@ -70,12 +70,21 @@ def from_environment(variables: Mapping[str, str]) -> Ports:
             message names the variable and the value.
 
     """
-    numbers = {
+    return Ports(**read_settings(variables))
+
+
+def read_settings(variables: Mapping[str, str]) -> dict[str, int]:
+    """Return the ports that *variables* set, by name.
+
+    Raises:
+        ConfigurationError: If a value is not a port. The message names the variable and the value.
+
+    """
+    return {
         field.name: _number(setting(field.name), variables[setting(field.name)])
         for field in fields(Ports)
         if variables.get(setting(field.name))
     }
-    return Ports(**numbers)
 
 
 def _number(variable: str, text: str) -> int:

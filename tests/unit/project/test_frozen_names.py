@@ -470,6 +470,7 @@ LAYOUT: Final = {
     "environments": "env",
     "service_env": "env/shop-api-dev.env",
     "runtime": "runtime",
+    "ports": "ports.json",
     "logs": "logs",
     "run": "run",
     "passwords": "passwords",
