@@ -104,6 +104,8 @@ class Adoption:
             operate.open_operator_session(env, self._root, APPLY_ROLE) as operator,
             reader() as read,
         ):
+            if self._is_local:
+                operate.local_deployment(self._root).check_listeners("database")
             yield AdoptionContext(
                 scope=self._scope,
                 environment_file=operate.declaration_root() / "environments" / f"{env}.yaml",

@@ -200,6 +200,7 @@ def store(root: Root = DEFAULT_ROOT) -> None:
     if local.servers.agent_host is None:
         out.print(f"The store runs in a container: http://127.0.0.1:{local.ports.store}")
         return
+    local.check_listeners("vault", "database", "redis", "smtp")
     programs = [
         ForegroundProgram(
             (sys.executable, "-m", module),

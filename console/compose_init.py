@@ -49,7 +49,8 @@ def _prepare() -> None:
     """Write the files that the servers start from."""
     numbers = ports.from_environment(os.environ)
     layout = Layout(ROOT)
-    ComposeInit(layout, numbers, service_accesses(layout, numbers, load.load())).prepare()
+    accesses = service_accesses(layout, numbers, load.load(), lambda _name: None)
+    ComposeInit(layout, numbers, accesses).prepare()
 
 
 def _apply(console: Console) -> None:

@@ -5,14 +5,17 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from app_integration._internal.private_file import write_private
-from app_integration.auth.methods import AppRole, StaticToken
+from app_integration.auth.methods import AppRole, AuthMethod, StaticToken
 from app_integration.names import Environment, Scope
 from app_integration.secret import Secret
 from app_integration.session.session import Session
+from app_integration.transport.http import RequestSender
 from console.agents import Agents, ServicesFailed
+from console.guarded_sender import GuardedSender
 from console.service_deployment import ServiceDeployment
 from console.steps import Step
 from policies.render import render_policies
@@ -82,7 +85,7 @@ class Deployment:
         self.layout = layout
         self.ports = ports
         self.declaration = _with_local_addresses(declaration, ports)
-        accesses = service_accesses(layout, ports, declaration)
+        accesses = service_accesses(layout, ports, declaration, self._check_listener)
         self.servers = servers(layout, ports, accesses)
         self.services: Mapping[str, ServiceDeployment] = {
             each.scope.service: ServiceDeployment(
@@ -151,12 +154,27 @@ class Deployment:
         return Agents(agents, self.servers.agent_host)
 
     def operator(self, role: str = APPLY_ROLE) -> Session:
-        """Open a session with this deployment's credential of the operator's *role*."""
-        return Session(
-            self.ports.vault_address,
-            AppRole(self.layout.role_id(role), self.layout.secret_id(role)),
-            wrap_sender=SharedBackoff(),
-        )
+        """Open a session with this deployment's credential of the operator's *role*.
+
+        Raises:
+            UnexpectedListener: If another process listens on the server's port, or none. Nothing
+                was sent.
+
+        """
+        return self._open_session(AppRole(self.layout.role_id(role), self.layout.secret_id(role)))
+
+    def _open_session(self, login: AuthMethod) -> Session:
+        self._check_listener("vault")
+        check, backoff = partial(self._check_listener, "vault"), SharedBackoff()
+
+        def wrap(sender: RequestSender) -> RequestSender:
+            return backoff(GuardedSender(sender, check))
+
+        return Session(self.ports.vault_address, login, wrap_sender=wrap)
+
+    def _check_listener(self, name: str) -> None:
+        # Not the runtime's own method, because the accounts exist before the runtime.
+        self.servers.check_listener(name)
 
     def inputs(self) -> Inputs:
         """Return the input values: URLs and passwords of the local servers, and people's passwords.
@@ -190,7 +208,7 @@ class Deployment:
         for each in self.services.values():
             if each.access.database is not None:
                 each.access.database.reset_passwords()
-        with Session(self.ports.vault_address, StaticToken(token)) as root:
+        with self._open_session(StaticToken(token)) as root:
             resources = self.desired(self.inputs())
             bootstrap(root, resources, self.layout.credentials / APPLY_ROLE)
         self.servers.mark_bootstrapped()
@@ -230,13 +248,16 @@ class Deployment:
                 file.unlink()
 
 
-def service_accesses(layout: Layout, ports: Ports, declaration: Declaration) -> list[Access]:
+def service_accesses(
+    layout: Layout, ports: Ports, declaration: Declaration, check_listener: Callable[[str], None]
+) -> list[Access]:
     """Return the accounts of each service of ``dev``, in the order of the environment's file.
 
     Args:
         layout: Contains the passwords.
         ports: Ports of the servers.
         declaration: The loaded declaration.
+        check_listener: Takes a server's name, and raises if another process listens on its port.
 
     """
     accesses = []
@@ -244,7 +265,7 @@ def service_accesses(layout: Layout, ports: Ports, declaration: Declaration) -> 
         database = declaration.service(scope.service).database
         own = database.name if isinstance(database, Database) else None
         shared = _shared_database(declaration, database)
-        accesses.append(Access(layout, ports, scope, own, shared))
+        accesses.append(Access(layout, ports, scope, check_listener, own, shared))
     return accesses
 
 

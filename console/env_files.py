@@ -112,7 +112,15 @@ class EnvFiles:
 
     @contextmanager
     def reader(self) -> Iterator[ReadSecret]:
-        """Open a session with the service's own login, and yield a function that reads secrets."""
+        """Open a session with the service's own login, and yield a function that reads secrets.
+
+        Raises:
+            UnexpectedListener: If another process listens on the local server's port, or none.
+                Nothing was sent then.
+
+        """
+        if operate.is_local(self._scope.environment):
+            operate.local_deployment(self._root).check_listeners("vault")
         with open_session(self._service_settings()) as session:
             yield service_reader(session, self._scope, self._audit())
 

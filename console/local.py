@@ -114,6 +114,20 @@ class LocalDeployment(Deployment):
             self.down(no_progress)
             self.servers.reset()
 
+    def check_listeners(self, *names: str) -> None:
+        """Check that these servers of this deployment listen on their ports.
+
+        Args:
+            *names: of the servers.
+
+        Raises:
+            UnexpectedListener: If another process listens on one of them, or none. No credential
+                may be sent then.
+
+        """
+        for name in names:
+            self.servers.check_listener(name)
+
     def status(self) -> tuple[Status, ...]:
         """Return the state of the servers, and of the agents if a service has one."""
         has_agent = any(each.agent is not None for each in self.services.values())

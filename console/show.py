@@ -44,7 +44,7 @@ def show_deployment(console: Console, local: LocalDeployment, selected: Sequence
         console.print("\nNo service is declared in environments/dev.yaml yet.")
         return
     _services(console, services)
-    _in_use(console, services[0])
+    _in_use(console, local, services[0])
 
 
 def _services(console: Console, services: Sequence[ServiceDeployment]) -> None:
@@ -58,8 +58,9 @@ def _services(console: Console, services: Sequence[ServiceDeployment]) -> None:
     console.print(table, highlight=False, soft_wrap=True)
 
 
-def _in_use(console: Console, service: ServiceDeployment) -> None:
+def _in_use(console: Console, local: LocalDeployment, service: ServiceDeployment) -> None:
     """Print the config of one service, and use each feature once as this service."""
+    local.check_listeners("vault", "database")
     client = Client(service.settings())
     try:
         if service.agent:

@@ -34,7 +34,7 @@ from vault.declare.load import load
 from vault.runtime.layout import Layout
 from vault.runtime.ports import HOST, Ports
 from vault.runtime.processes.processes import ProcessManager
-from vault.runtime.servers.accounts import DatabaseAccounts
+from vault.runtime.servers.accounts import DatabaseAccounts, Superuser
 from vault.runtime.servers.postgres import Postgres
 from vault.runtime.servers.postgres_roles import ServiceRoles
 
@@ -64,7 +64,7 @@ class Shop:
     @property
     def database_url(self) -> str:
         """Return a URL without a user."""
-        return f"postgresql+psycopg://{HOST}:{self.database.accounts.port}/gaara_store"
+        return f"postgresql+psycopg://{HOST}:{self.database.accounts.superuser.port}/gaara_store"
 
     def order(self, item: str) -> str:
         """Place an order and return its id."""
@@ -161,7 +161,8 @@ def database(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
     layout = Layout(tmp_path_factory.mktemp("postgres") / ".strongroom")
     layout.create()
     ports = replace(Ports(), database=free_ports(1)[0])
-    accounts = DatabaseAccounts(layout, ports.database, ServiceRoles(STORE, "gaara_store"))
+    superuser = Superuser(layout, ports.database, lambda: None)
+    accounts = DatabaseAccounts(superuser, ServiceRoles(STORE, "gaara_store"))
     running = Postgres(layout, ports, ProcessManager(layout), [accounts])
     try:
         running.start()
@@ -203,13 +204,16 @@ def apply_both(operator: Session, servers: Servers, database: Database, folder: 
         "agent": {"render_interval": "5s"},
         "services": {
             "orders-mail": {"settings": smtp},
-            "gaara-store": {"database": f"{HOST}:{database.accounts.port}", "settings": smtp},
+            "gaara-store": {
+                "database": f"{HOST}:{database.accounts.superuser.port}",
+                "settings": smtp,
+            },
         },
     }
     (folder / "environments").mkdir()
     (folder / "environments/dev.yaml").write_text(json.dumps(environment))
     given = {
-        "database-url": f"postgresql+psycopg://{HOST}:{database.accounts.port}/gaara_store",
+        "database-url": f"postgresql+psycopg://{HOST}:{database.accounts.superuser.port}/gaara_store",
         "redis-url": servers.document["redis"]["url"],
         "smtp-password": servers.document["smtp"]["password"],
     }

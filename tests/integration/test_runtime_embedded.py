@@ -45,7 +45,7 @@ def folder_in(tmp_path: Path) -> Path:
 
 
 def access(layout: Layout, ports: Ports) -> Access:
-    return Access(layout, ports, SCOPE, "gaara_store")
+    return Access(layout, ports, SCOPE, lambda _name: None, "gaara_store")
 
 
 def runtime(layout: Layout, ports: Ports | None = None) -> EmbeddedRuntime:

@@ -61,7 +61,9 @@ def ports() -> Ports:
 
 
 def accounts(layout: Layout, port: int) -> DatabaseAccounts:
-    return DatabaseAccounts(layout, port, ServiceRoles(SCOPE, "gaara_store"))
+    return DatabaseAccounts(
+        Superuser(layout, port, lambda: None), ServiceRoles(SCOPE, "gaara_store")
+    )
 
 
 @pytest.fixture(scope="module")
@@ -243,7 +245,7 @@ def test_database_of_an_earlier_version_gets_its_reader_at_the_next_start(
 
 
 def test_database_gets_its_declared_name(postgres: Postgres, layout: Layout) -> None:
-    superuser_of = Superuser(layout, postgres.port).connect
+    superuser_of = Superuser(layout, postgres.port, postgres.check_listener).connect
     scope = Scope("order-desk", Environment.DEV)
     names = ServiceRoles(scope, "goods")
     with superuser_of() as superuser:

@@ -29,7 +29,7 @@ from vault.declare.load import load
 from vault.runtime.layout import Layout
 from vault.runtime.ports import HOST, Ports
 from vault.runtime.processes.processes import ProcessManager
-from vault.runtime.servers.accounts import DatabaseAccounts
+from vault.runtime.servers.accounts import DatabaseAccounts, Superuser
 from vault.runtime.servers.postgres import Postgres
 from vault.runtime.servers.postgres_roles import ServiceRoles
 
@@ -50,7 +50,9 @@ USER = text("SELECT session_user")
 
 
 def accounts(layout: Layout, port: int) -> DatabaseAccounts:
-    return DatabaseAccounts(layout, port, ServiceRoles(STORE, "gaara_store"))
+    return DatabaseAccounts(
+        Superuser(layout, port, lambda: None), ServiceRoles(STORE, "gaara_store")
+    )
 
 
 def accounts_of(postgres: Postgres) -> DatabaseAccounts:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 from app_integration.errors import ConfigurationError
 from app_integration.names import Scope
 from app_integration.secret import Secret
 from vault.runtime.layout import Layout
 from vault.runtime.ports import HOST, Ports
-from vault.runtime.servers.accounts import DatabaseAccounts, RedisAccount, mail_password
+from vault.runtime.servers.accounts import DatabaseAccounts, RedisAccount, Superuser, mail_password
 from vault.runtime.servers.postgres_roles import ServiceRoles
 
 
@@ -21,6 +23,7 @@ class Access:
         layout: Contains the passwords.
         ports: Ports of the servers.
         scope: The service and its environment.
+        check_listener: Takes a server's name, and raises if another process listens on its port.
         database_name: Name of the database that the service owns, or None if it owns none.
         shared_database: Name of another service's database that it uses, or None.
 
@@ -29,6 +32,7 @@ class Access:
     layout: Layout
     ports: Ports
     scope: Scope
+    check_listener: Callable[[str], None]
     database_name: str | None = None
     shared_database: str | None = None
 
@@ -38,7 +42,8 @@ class Access:
         if self.database_name is None:
             return None
         roles = ServiceRoles(self.scope, self.database_name)
-        return DatabaseAccounts(self.layout, self.ports.database, roles)
+        check = partial(self.check_listener, "database")
+        return DatabaseAccounts(Superuser(self.layout, self.ports.database, check), roles)
 
     def require_database(self) -> DatabaseAccounts:
         """Return the accounts on the database that the service owns.

@@ -131,6 +131,15 @@ class EmbeddedRuntime:
         if self.layout.root.is_dir():
             shutil.rmtree(self.layout.root)
 
+    def check_listener(self, name: str) -> None:
+        """Check that the server *name*, as this deployment started it, listens on its port.
+
+        Raises:
+            UnexpectedListener: If another process does, or none. No credential may be sent.
+
+        """
+        next(server for server in self._servers if server.name == name).check_listener()
+
     def stop_started(self, started: StartResult) -> None:
         """Stop the servers that *started* names."""
         for name in started.servers:

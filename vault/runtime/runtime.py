@@ -163,6 +163,15 @@ class Servers(Protocol):
         """Keep the secrets server's data from now on."""
         ...
 
+    def check_listener(self, name: str) -> None:
+        """Check that the server *name* of this deployment listens on its port.
+
+        Raises:
+            UnexpectedListener: If another process does, or none. No credential may be sent then.
+
+        """
+        ...
+
 
 class Runtime(Servers, Protocol):
     """Operations on servers that the commands for a local deployment need."""

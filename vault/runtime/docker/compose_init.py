@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, closing
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -65,8 +66,9 @@ class ComposeInit:
             # HashiCorp's Vault only warns that it ignores audit devices in a configuration.
             audit = render("audit.hcl.j2", audit_logs=self._layout.audit_logs)
             write_private(self._layout.vault / "server.hcl", audit)
-            superuser = Superuser(self._layout, self._ports.database).password()
-            write_private(self._layout.postgres / "password", superuser.reveal())
+            check = partial(self.check_listener, "database")
+            superuser = Superuser(self._layout, self._ports.database, check)
+            write_private(self._layout.postgres / "password", superuser.password().reveal())
             redis = RedisAccount(self._layout, self._ports.redis)
             write_private(self._layout.redis / "valkey.conf", redis.configuration(ALL_INTERFACES))
             for each in self._services:
@@ -108,6 +110,9 @@ class ComposeInit:
         """Record the secrets server, by its cluster id, as completely set up."""
         with closing(self._transport()) as transport:
             write_private(self._marker, vault_state.health(transport)["cluster_id"])
+
+    def check_listener(self, name: str) -> None:
+        """Do nothing, because only this project's containers are in their network."""
 
     def _ensure_roles(self) -> None:
         for accounts in [each.database for each in self._services if each.database]:

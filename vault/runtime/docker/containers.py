@@ -27,6 +27,7 @@ from vault.runtime.docker.engine import (
     require_engine,
     unpack,
 )
+from vault.runtime.docker.published import check_published
 from vault.runtime.layout import Layout
 from vault.runtime.ports import Ports, check_free
 from vault.runtime.processes.lock import Lock
@@ -190,6 +191,19 @@ class ContainerRuntime:
             to_status(name, title, numbers.get(name, 0), states.get(name, {}))
             for name, title in TITLES.items()
         )
+
+    def check_listener(self, name: str) -> None:
+        """Check that the port of the server *name* is published by this project's containers.
+
+        Raises:
+            NoEngine: If there is no engine.
+            UnexpectedListener: If it is not, or if another process listens there. No credential
+                may be sent then.
+
+        """
+        with open_engine() as engine:
+            found = self.project.containers_by_service(engine)
+        check_published(TITLES[name], self.ports.by_name()[name], found)
 
     def restart_agent(self, unit: AgentUnit, template: str | None = None) -> None:
         """Have the supervisor restart an agent, and wait until it has delivered.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -43,10 +44,14 @@ class Manager:
 
 @dataclass(frozen=True, slots=True)
 class Superuser:
-    """Superuser of the PostgreSQL at *port*."""
+    """Superuser of the PostgreSQL at *port*.
+
+    *check_listener* raises if another process listens there.
+    """
 
     layout: Layout
     port: int
+    check_listener: Callable[[], None]
 
     def password(self) -> Secret:
         """Return the password, which is generated on first use."""
@@ -62,9 +67,11 @@ class Superuser:
         The parameters override the shell's ``PG*`` variables.
 
         Raises:
+            UnexpectedListener: If another process listens on the port. Nothing was sent.
             psycopg.Error: If the server is unreachable, or rejects the login.
 
         """
+        self.check_listener()
         return psycopg.connect(
             host=HOST,
             port=self.port,
@@ -73,6 +80,7 @@ class Superuser:
             password=self.password().reveal(),
             sslmode="disable",
             gssencmode="disable",
+            require_auth="scram-sha-256",  # otherwise a server may request the plain password
             options="",
             connect_timeout=CONNECT_SECONDS,
             autocommit=True,
@@ -81,21 +89,15 @@ class Superuser:
 
 @dataclass(frozen=True, slots=True)
 class DatabaseAccounts:
-    """Manager and application user of the database that *roles* names, at *port*."""
+    """Manager and application user of the database that *roles* names, on *superuser*'s server."""
 
-    layout: Layout
-    port: int
+    superuser: Superuser
     roles: ServiceRoles
-
-    @property
-    def superuser(self) -> Superuser:
-        """Return the superuser of the server."""
-        return Superuser(self.layout, self.port)
 
     @property
     def manager(self) -> Manager:
         """Return the account that Vault uses on the service's database."""
-        address = f"{HOST}:{self.port}/{self.roles.database}?sslmode=disable"
+        address = f"{HOST}:{self.superuser.port}/{self.roles.database}?sslmode=disable"
         return Manager(
             username=self.roles.manager,
             password_file=self.password_file("manager"),
@@ -107,12 +109,12 @@ class DatabaseAccounts:
         user, password = self.roles.app, self.password("app").reveal()
         return Secret(
             f"postgresql+psycopg://{user}:{quote(password, safe='')}"
-            f"@{HOST}:{self.port}/{self.roles.database}"
+            f"@{HOST}:{self.superuser.port}/{self.roles.database}"
         )
 
     def password_file(self, role: str) -> Path:
         """Return the file with the password of *role*: ``manager`` or ``app``."""
-        return self.layout.database_passwords(self.roles.scope.service) / role
+        return self.superuser.layout.database_passwords(self.roles.scope.service) / role
 
     def password(self, role: str) -> Secret:
         """Return the password of *role*, which is generated on first use."""

@@ -45,6 +45,7 @@ class OpenBao(Server):
     name = "vault"
     title = "OpenBao (secrets)"
     port_names = ("vault", "vault_cluster")
+    folder_name = "vault"
 
     def __init__(self, layout: Layout, ports: Ports, processes: ProcessManager) -> None:
         super().__init__(layout, ports, processes)
@@ -91,6 +92,7 @@ class OpenBao(Server):
             if is_new:
                 is_reachable = partial(vault_state.is_reachable, transport)
                 self._processes.wait_until(running, is_reachable, START_SECONDS)
+                self.check_listener()
                 self.root_token = self._initialise(transport)
             is_active = partial(vault_state.is_active, transport)
             self._processes.wait_until(running, is_active, START_SECONDS)

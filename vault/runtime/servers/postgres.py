@@ -57,6 +57,7 @@ class Postgres(Server):
     name = "database"
     title = "PostgreSQL"
     port_names = ("database",)
+    folder_name = "postgres"
 
     def __init__(
         self,
@@ -66,7 +67,7 @@ class Postgres(Server):
         databases: Sequence[DatabaseAccounts],
     ) -> None:
         super().__init__(layout, ports, processes)
-        self._superuser = Superuser(layout, self.port)
+        self._superuser = Superuser(layout, self.port, self.check_listener)
         self._databases = databases
 
     def start(self) -> None:
@@ -83,7 +84,10 @@ class Postgres(Server):
         if self.find() is None:
             _kill_orphaned_sessions(home)
         running = self._processes.start(self._program(home))
-        self._processes.wait_until(running, self._superuser.is_server_reachable, START_SECONDS)
+        is_ready = self._superuser.is_server_reachable
+        self._processes.wait_until(
+            running, lambda: self.is_listening() and is_ready(), START_SECONDS
+        )
         self._ensure_roles()
 
     def erase(self) -> None:

@@ -6,6 +6,7 @@ from abc import ABC, abstractmethod
 from typing import ClassVar
 
 from vault.runtime.layout import Layout
+from vault.runtime.listeners import UnexpectedListener, check_process
 from vault.runtime.ports import Ports
 from vault.runtime.processes.processes import ProcessManager
 from vault.runtime.processes.program import Running
@@ -18,12 +19,14 @@ class Server(ABC):
         name: Name of its process, record and log.
         title: Title for people.
         port_names: Fields of Ports that it listens on; clients connect to the first.
+        folder_name: of its folder below the deployment's; the folder's owner runs the server.
 
     """
 
     name: ClassVar[str]
     title: ClassVar[str]
     port_names: ClassVar[tuple[str, ...]]
+    folder_name: ClassVar[str]
 
     def __init__(self, layout: Layout, ports: Ports, processes: ProcessManager) -> None:
         self._layout = layout
@@ -44,6 +47,24 @@ class Server(ABC):
         """Return whether it is running on the configured ports, and needs no restart."""
         running = self.find()
         return running is not None and running.ports == self.ports
+
+    def check_listener(self) -> None:
+        """Check that its process, which this deployment started, listens on its port.
+
+        Raises:
+            UnexpectedListener: If another process does, or none. No credential may be sent then.
+
+        """
+        folder = self._layout.root / self.folder_name
+        check_process(self.title, self.port, self.find(), folder)
+
+    def is_listening(self) -> bool:
+        """Return whether its process, which this deployment started, listens on its port."""
+        try:
+            self.check_listener()
+        except UnexpectedListener:
+            return False
+        return True
 
     @abstractmethod
     def start(self) -> None:

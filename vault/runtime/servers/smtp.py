@@ -25,6 +25,7 @@ class Smtp(Server):
     name = "smtp"
     title = "SMTP sink"
     port_names = ("smtp",)
+    folder_name = "smtp"
 
     def __init__(
         self,

@@ -26,6 +26,7 @@ class Valkey(Server):
     name = "redis"
     title = "Valkey (Redis)"
     port_names = ("redis",)
+    folder_name = "redis"
 
     def __init__(self, layout: Layout, ports: Ports, processes: ProcessManager) -> None:
         super().__init__(layout, ports, processes)
@@ -52,4 +53,7 @@ class Valkey(Server):
             ports=self.ports,
         )
         running = self._processes.start(program)
-        self._processes.wait_until(running, self._account.is_accepted, START_SECONDS)
+        # Its listener is checked first, because the password is sent to find out.
+        self._processes.wait_until(
+            running, lambda: self.is_listening() and self._account.is_accepted(), START_SECONDS
+        )
