@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -57,7 +57,7 @@ class Agents:
         self._agents = agents
         self._host = host
 
-    def deliver(self, step: Step) -> DeliveryResult:
+    def deliver(self, step: Step, restarted: Collection[str] = ()) -> DeliveryResult:
         """Start each agent whose files have changed, and wait until all have delivered.
 
         An agent that has not delivered its current files is started again. The agents start at the
@@ -65,11 +65,12 @@ class Agents:
 
         Args:
             step: Shows each delivery.
+            restarted: Services whose agent is started again in any case.
 
         """
         if self._host is None or not self._agents:
             return DeliveryResult(is_host_started=False, delivered=(), errors={})
-        return self._deliver(self._host, step, restarted=())
+        return self._deliver(self._host, step, restarted)
 
     def restart(self, step: Step) -> DeliveryResult:
         """Restart each agent, because none notices a password that was rotated by hand.
@@ -80,11 +81,9 @@ class Agents:
             step: Shows each delivery.
 
         """
-        if self._host is None:
-            return DeliveryResult(is_host_started=False, delivered=(), errors={})
-        return self._deliver(self._host, step, restarted=self._agents)
+        return self.deliver(step, restarted=self._agents.keys())
 
-    def _deliver(self, host: AgentHost, step: Step, restarted: Iterable[str]) -> DeliveryResult:
+    def _deliver(self, host: AgentHost, step: Step, restarted: Collection[str]) -> DeliveryResult:
         errors: dict[str, StrongroomError] = {}
         waiting: dict[str, LocalAgent] = {}
         is_running = host.status().running

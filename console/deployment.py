@@ -16,6 +16,7 @@ from app_integration.session.session import Session
 from app_integration.transport.http import RequestSender
 from console.agents import Agents, ServicesFailed
 from console.guarded_sender import GuardedSender
+from console.local_urls import update_ports
 from console.service_deployment import ServiceDeployment
 from console.steps import Step
 from policies.render import render_policies
@@ -136,13 +137,14 @@ class Deployment:
                 with step("root token replaced by strongroom-apply, and revoked"):
                     self._bootstrap(started.root_token)
             self._allow_password_changes()
-            plan, issued = self._apply(step, selected)
+            plan, issued, moved = self._apply(step, selected)
         except BaseException:
             self.servers.stop_started(started)
             raise
         self._write_variables(selected)
         self._remove_undeclared()
-        delivery = self.agents(selected).deliver(step)
+        # A running agent would render a moved URL only after its interval.
+        delivery = self.agents(selected).deliver(step, restarted=moved)
         names = (*started.servers, *([AGENT] if delivery.is_host_started else []))
         if delivery.errors:
             raise ServicesFailed.combine(delivery.errors)
@@ -215,9 +217,19 @@ class Deployment:
 
     def _apply(
         self, step: Step, selected: Sequence[ServiceDeployment]
-    ) -> tuple[Plan, tuple[str, ...]]:
-        """Apply the declaration, and issue the missing credentials of this machine's roles."""
+    ) -> tuple[Plan, tuple[str, ...], frozenset[str]]:
+        """Apply the declaration, and issue the missing credentials of this machine's roles.
+
+        Returns:
+            The plan, the roles that got a credential, and the services with a moved URL.
+
+        """
         with step("declaration applied"), self.operator() as operator:
+            moved = frozenset(
+                name
+                for name, each in self.services.items()
+                if update_ports(operator, each.scope, each.provided_secrets())
+            )
             plan = build_plan(operator, self.desired(self.inputs()))
             apply(operator, plan, lambda _change: None)
             folders = {PLAN_ROLE: self.layout.credentials / PLAN_ROLE}
@@ -228,7 +240,7 @@ class Deployment:
                 for role, folder in folders.items()
                 if ensure_credential(operator, role, folder)
             )
-        return plan, issued
+        return plan, issued, moved
 
     def _write_variables(self, selected: Sequence[ServiceDeployment]) -> None:
         for each in selected:

@@ -58,13 +58,17 @@ class ServiceDeployment:
         """Return the settings that the service reads from its variables."""
         return from_environment(self.variables())
 
+    def provided_secrets(self) -> dict[str, Secret]:
+        """Return the URLs and passwords of the local servers, by declared secret."""
+        declared = self.declaration.secrets(self.scope)
+        provided = self.access.provided_secrets()
+        return {name: value for name, value in provided.items() if name in declared}
+
     def provided_values(self) -> dict[str, Secret]:
         """Return the URLs and passwords of the local servers, by the API path of their secret."""
-        declared = self.declaration.secrets(self.scope)
         values = {
             f"{KV_MOUNT}/{self.scope.secret(name)}": value
-            for name, value in self.access.provided_secrets().items()
-            if name in declared
+            for name, value in self.provided_secrets().items()
         }
         if self.access.database is not None:
             password = self.access.database.password("manager")

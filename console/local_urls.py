@@ -1,0 +1,86 @@
+"""URLs of local servers in secrets, which follow a deployment to other ports."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+from urllib.parse import SplitResult, urlsplit
+
+from app_integration.names import COMPOSED_KEY, TEMPLATE_KEY, VALUE_KEY, Scope
+from app_integration.secret import Secret
+from app_integration.session.session import Session
+from app_integration.sources.adopted_secret import PASSWORD, USERNAME
+from vault.reconcile.resources.secrets import merge_metadata
+from vault.reconcile.resources.static_roles import SecretEntry, read_entry, write_entry
+
+_PLACEHOLDERS: Final = f"{USERNAME}:{PASSWORD}"
+
+
+def update_ports(session: Session, scope: Scope, provided: Mapping[str, Secret]) -> tuple[str, ...]:
+    """Write each URL again whose port is not the one that its server listens on now.
+
+    A value that differs in anything else than its port is not this deployment's, and stays.
+
+    Args:
+        session: that reads and writes.
+        scope: of the secrets.
+        provided: URLs of this deployment's servers, by secret name. Other values are skipped.
+
+    Returns:
+        The names of the secrets that were written.
+
+    """
+    urls = {name: url.reveal() for name, url in provided.items() if "://" in url.reveal()}
+    return tuple(
+        name
+        for name, url in urls.items()
+        if _update(session, scope.secret(name), read_entry(session, scope.secret(name)), url)
+    )
+
+
+def _update(session: Session, secret: str, entry: SecretEntry, url: str) -> bool:
+    """Write the value or the template of *entry* again if its port differs from that of *url*."""
+    if entry.fields.keys() == {VALUE_KEY}:
+        moved = move(str(entry.value), url)
+        if moved:
+            write_entry(session, secret, {VALUE_KEY: moved}, entry.version)
+        return moved is not None
+    if entry.template is None or entry.fields.keys() != {TEMPLATE_KEY}:
+        return False
+    moved = move(entry.template, with_placeholders(url))
+    if moved:
+        version = write_entry(session, secret, {TEMPLATE_KEY: moved}, entry.version)
+        merge_metadata(session, secret, {COMPOSED_KEY: str(version)})
+    return moved is not None
+
+
+def move(stored: str, current: str) -> str | None:
+    """Return *stored* with the port of *current*, or None if there is nothing to replace.
+
+    That is so if the ports are equal, or if another part differs.
+
+    Args:
+        stored: URL in a secret.
+        current: URL of this deployment's server.
+
+    """
+    try:
+        old, new = urlsplit(stored), urlsplit(current)
+        if old.port == new.port or _server(old) != _server(new):
+            return None
+    except ValueError:
+        return None
+    credentials, at, _ = old.netloc.rpartition("@")
+    return old._replace(netloc=f"{credentials}{at}{new.hostname}:{new.port}").geturl()
+
+
+def with_placeholders(url: str) -> str:
+    """Return *url* with the placeholders of an adopted secret instead of its credentials."""
+    parts = urlsplit(url)
+    return parts._replace(netloc=f"{_PLACEHOLDERS}@{parts.hostname}:{parts.port}").geturl()
+
+
+def _server(url: SplitResult) -> tuple[str, str, str, str | None]:
+    """Return everything that tells whose URL it is, except the port."""
+    credentials, _, _ = url.netloc.rpartition("@")
+    return url.scheme, credentials, url.path, url.hostname
