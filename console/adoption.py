@@ -45,7 +45,7 @@ class Adoption:
         self._root = root
         self._console = console
         self._admin = admin
-        self._is_local = operate.is_local(self._scope.environment)
+        self._is_local = operate.is_local(self._scope.environment, root)
 
     def adopt(self, name: str, *, yes: bool) -> None:
         """Adopt a secret, so that the server sets its password.

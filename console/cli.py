@@ -19,7 +19,7 @@ from rich.markup import escape
 
 from app_integration.errors import ConfigurationError, StrongroomError
 from app_integration.names import parse_environment
-from console import adoption, env_files, environments, operate
+from console import adoption, env_files, environments, local_ports, operate
 from console.foreground import ForegroundProgram, run_together
 from console.plan_view import progress, show_plan
 from console.show import show_config_states, show_deployment, show_status
@@ -82,7 +82,7 @@ def up(
     root: Root = DEFAULT_ROOT,
 ) -> None:
     """Start the local deployment, apply the declaration, and show how it works."""
-    local = operate.local_deployment(root)
+    local = operate.local_deployment(root, movable=local_ports.ALL)
     result = local.up(Steps(out), services or ())
     if result.has_lost_data:
         out.print(
@@ -97,7 +97,7 @@ def up(
 @app.command()
 def down(root: Root = DEFAULT_ROOT) -> None:
     """Stop the local deployment. Its data stays, except in containers."""
-    stopped = operate.local_deployment(root).down(Steps(out))
+    stopped = operate.stoppable_deployment(root).down(Steps(out))
     out.print(f"Stopped: {', '.join(stopped)}." if stopped else "Nothing was running.")
 
 
@@ -121,7 +121,7 @@ def reset(
     yes: Annotated[bool, typer.Option("--yes", help="do not ask")] = False,
 ) -> None:
     """Erase the local deployment: its data, keys, passwords and logs."""
-    local = operate.local_deployment(root)
+    local = operate.stoppable_deployment(root)
     if not yes:
         typer.confirm(f"Erase {root.resolve()} with all its data and keys?", abort=True)
     local.reset()
@@ -196,7 +196,7 @@ def put(
 @app.command()
 def store(root: Root = DEFAULT_ROOT) -> None:
     """Run the example services on the local deployment until they are interrupted."""
-    local = operate.local_deployment(root)
+    local = operate.local_deployment(root, movable=("store",))
     if local.servers.agent_host is None:
         out.print(f"The store runs in a container: http://127.0.0.1:{local.ports.store}")
         return

@@ -95,7 +95,7 @@ class EnvFiles:
 
         """
         declaration = operate.load_declaration()
-        if operate.is_local(self._scope.environment):
+        if operate.is_local(self._scope.environment, self._root):
             declaration = operate.local_deployment(self._root).declaration
         with self.reader() as read:
             exported = dotenv_export.export(
@@ -119,7 +119,7 @@ class EnvFiles:
                 Nothing was sent then.
 
         """
-        if operate.is_local(self._scope.environment):
+        if operate.is_local(self._scope.environment, self._root):
             operate.local_deployment(self._root).check_listeners("vault")
         with open_session(self._service_settings()) as session:
             yield service_reader(session, self._scope, self._audit())
@@ -131,7 +131,7 @@ class EnvFiles:
         return AuditLog(self._scope, FileSink(audit_file) if audit_file else stderr_sink)
 
     def _service_settings(self) -> Settings:
-        if operate.is_local(self._scope.environment):
+        if operate.is_local(self._scope.environment, self._root):
             return operate.local_deployment(self._root).service(self._scope.service).settings()
         return settings.from_environment()
 

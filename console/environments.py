@@ -147,7 +147,7 @@ def _read_sides(
 
 
 def _session(environment: Environment, root: Path, folder: Path | None) -> Session:
-    if folder is None and operate.is_local(environment):
+    if folder is None and operate.is_local(environment, root):
         return operate.open_operator_session(environment, root, "strongroom-apply")
     if folder is None:
         # The variables of the other commands cannot be used, because they name one credential

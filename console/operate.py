@@ -14,6 +14,7 @@ from app_integration.names import Environment
 from app_integration.secret import Secret
 from app_integration.session.session import Session
 from console.local import LocalDeployment
+from console.local_ports import choose_ports, remembered_ports
 from console.runtimes import select_runtime
 from policies.render import render_policies
 from vault.declare import load
@@ -26,8 +27,8 @@ from vault.reconcile.planning.build import Prune, build_plan
 from vault.reconcile.planning.plan import Plan
 from vault.reconcile.resources.secrets import write_value
 from vault.reconcile.shared_backoff import SharedBackoff
-from vault.runtime import ports
 from vault.runtime.layout import Layout
+from vault.runtime.ports import Ports
 
 #: Variable with a folder of ``services/`` and ``environments/``, which replaces the project's own.
 DECLARATION: Final = "STRONGROOM_DECLARATION"
@@ -61,20 +62,43 @@ def resolve_environment(text: str) -> Environment:
     return load_declaration().resolve_environment(text)
 
 
-def local_deployment(root: Path) -> LocalDeployment:
-    """Return the local deployment in a folder.
+def local_deployment(root: Path, *, movable: Collection[str] = ()) -> LocalDeployment:
+    """Return the local deployment in a folder, on the ports that it was started on.
+
+    Args:
+        root: The folder.
+        movable: Names of the ports that variables may change, if their servers do not run.
+
+    Raises:
+        DeclarationError: If a file of the declaration has a fault.
+        ConfigurationError: If a port or the runtime is wrong, or a variable names another port
+            than the one that a server is running on.
+
+    """
+    layout = Layout(root.absolute())
+    return _local_deployment(layout, choose_ports(layout, os.environ, movable))
+
+
+def stoppable_deployment(root: Path) -> LocalDeployment:
+    """Return the local deployment in a folder, to stop it or to erase it.
+
+    No variable of a port is read, so that a shell with the ports of its next start can stop it.
 
     Args:
         root: The folder.
 
     Raises:
         DeclarationError: If a file of the declaration has a fault.
-        ConfigurationError: If a port or the runtime is wrong.
+        ConfigurationError: If the runtime is wrong.
 
     """
-    layout, numbers = Layout(root.absolute()), ports.from_environment(os.environ)
+    layout = Layout(root.absolute())
+    return _local_deployment(layout, remembered_ports(layout))
+
+
+def _local_deployment(layout: Layout, ports: Ports) -> LocalDeployment:
     runtime = select_runtime(layout, os.environ)
-    return LocalDeployment(layout, numbers, load_declaration(), runtime)
+    return LocalDeployment(layout, ports, load_declaration(), runtime)
 
 
 def open_operator_session(env: str, root: Path, role: str) -> Session:
@@ -92,10 +116,12 @@ def open_operator_session(env: str, root: Path, role: str) -> Session:
 
     Raises:
         ConfigurationError: If there is no local deployment, credential or address.
+        UnexpectedListener: If another process listens on the local server's port, or none.
+            Nothing was sent then.
 
     """
     environment = names.parse_environment(env)
-    if is_local(environment):
+    if is_local(environment, root):
         here = local_deployment(root)
         if not here.layout.secret_id(role).exists():
             raise ConfigurationError(f"no deployment in {root}; start one with: make vault-up")
@@ -104,9 +130,20 @@ def open_operator_session(env: str, root: Path, role: str) -> Session:
     if not all(files):
         raise ConfigurationError(
             f"no credential of {role} is configured: set {' and '.join(CREDENTIAL)} to its files"
+            f"{_other_server(environment, root)}"
         )
     role_id, secret_id = (Path(file or "") for file in files)
     return open_session_at(environment, os.environ.get("VAULT_ADDR"), AppRole(role_id, secret_id))
+
+
+def _other_server(environment: Environment, root: Path) -> str:
+    """Return the part of an error about ``VAULT_ADDR`` that names another server in dev."""
+    if environment is not Environment.DEV:
+        return ""
+    return (
+        f", or unset VAULT_ADDR, which is {os.environ.get('VAULT_ADDR')}, to use the deployment in "
+        f"{root} at {local_address(root)}"
+    )
 
 
 def open_session_at(environment: Environment, address: str | None, login: AuthMethod) -> Session:
@@ -130,15 +167,35 @@ def open_session_at(environment: Environment, address: str | None, login: AuthMe
     )
 
 
-def is_local(environment: Environment) -> bool:
-    """Return whether *environment* is the local deployment.
+def is_local(environment: Environment, root: Path) -> bool:
+    """Return whether *environment* is the local deployment in *root*.
 
     That is dev, if ``VAULT_ADDR`` is not set or is the local deployment's address. It is set to
     that address in a shell that has read ``dev.env``. The credential in ``dev.env`` is not used
     here, because it is the service's and not an operator's.
+
+    Args:
+        environment: to compare.
+        root: folder of the local deployment.
+
+    Raises:
+        ConfigurationError: If a variable of a port is wrong.
+
     """
-    here = f"http://{ports.HOST}:{ports.from_environment(os.environ).vault}"
-    return environment.is_dev and os.environ.get("VAULT_ADDR", here) == here
+    address = os.environ.get("VAULT_ADDR")
+    if not environment.is_dev or not address:
+        return environment.is_dev
+    return address.rstrip("/") == local_address(root)
+
+
+def local_address(root: Path) -> str:
+    """Return the URL of the secrets server of the local deployment in *root*.
+
+    Raises:
+        ConfigurationError: If a variable of a port is wrong.
+
+    """
+    return choose_ports(Layout(root.absolute()), os.environ).vault_address
 
 
 def prune_options(env: str, *, prune: bool, destroy: Collection[str]) -> Prune | None:
@@ -178,7 +235,7 @@ def build_environment_plan(
     """
     environment = names.parse_environment(env)
     declared, inputs = load_declaration(), Inputs(folder=given)
-    if is_local(environment):
+    if is_local(environment, root):
         here = local_deployment(root)
         declared, inputs = (
             here.declaration,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Final
+from typing import Final, Protocol
 
 from app_integration.errors import ConfigurationError
 from vault.runtime.access import Access
@@ -13,10 +13,21 @@ from vault.runtime.runtime import Runtime
 
 SETTING: Final = "STRONGROOM_RUNTIME"
 DEFAULT: Final = "embedded"
-_Factory = Callable[[Layout, Ports, Sequence[Access]], Runtime]
 
 
-def select_runtime(layout: Layout, variables: Mapping[str, str]) -> _Factory:
+class RuntimeFactory(Protocol):
+    """Class of a runtime."""
+
+    def __call__(self, layout: Layout, ports: Ports, services: Sequence[Access], /) -> Runtime:
+        """Return the runtime of the deployment in *layout*."""
+        ...
+
+    def running_ports(self, layout: Layout, /) -> Mapping[str, int]:
+        """Return the ports of the running servers of the deployment in *layout*, by name."""
+        ...
+
+
+def select_runtime(layout: Layout, variables: Mapping[str, str]) -> RuntimeFactory:
     """Return the runtime of a deployment.
 
     It is the one that ``STRONGROOM_RUNTIME`` names, else the one that the deployment was started
@@ -45,16 +56,19 @@ def select_runtime(layout: Layout, variables: Mapping[str, str]) -> _Factory:
     return RUNTIMES[requested]()
 
 
-def _embedded() -> _Factory:
+def _embedded() -> RuntimeFactory:
     from vault.runtime.embedded import EmbeddedRuntime  # noqa: PLC0415 (containers need none of it)
 
     return EmbeddedRuntime
 
 
-def _docker() -> _Factory:
+def _docker() -> RuntimeFactory:
     from vault.runtime.docker.containers import ContainerRuntime  # noqa: PLC0415 (the package docker is not everywhere)
 
     return ContainerRuntime
 
 
-RUNTIMES: Final[dict[str, Callable[[], _Factory]]] = {"embedded": _embedded, "docker": _docker}
+RUNTIMES: Final[dict[str, Callable[[], RuntimeFactory]]] = {
+    "embedded": _embedded,
+    "docker": _docker,
+}

@@ -23,9 +23,11 @@ from app_integration.names import Environment, Scope
 from app_integration.secret import Secret
 from app_integration.testing.ports import free_ports
 from app_integration.transport.http import Transport
+from vault.runtime import port_file
 from vault.runtime.access import Access
 from vault.runtime.embedded import EmbeddedRuntime, StillRunning
 from vault.runtime.layout import Layout
+from vault.runtime.port_file import RunsOnOtherPort
 from vault.runtime.ports import HOST, Ports, PortTaken, check_free
 from vault.runtime.processes.lock import Busy
 from vault.runtime.processes.program import Program
@@ -337,7 +339,7 @@ def test_start_without_its_seal_key_fails_and_keeps_the_data(embedded: EmbeddedR
     assert embedded.start().servers == SERVERS
 
 
-def test_start_on_changed_ports_moves_the_servers_and_keeps_the_data(
+def test_start_on_changed_ports_moves_stopped_servers_and_keeps_the_data(
     embedded: EmbeddedRuntime,
 ) -> None:
     token = embedded.start().root_token
@@ -345,6 +347,12 @@ def test_start_on_changed_ports_moves_the_servers_and_keeps_the_data(
     store_a_value(embedded, token)
     embedded.mark_bootstrapped()
     moved = runtime(embedded.layout)
+    before = pids(embedded)
+    with pytest.raises(RunsOnOtherPort, match=f"is running on port {embedded.ports.vault}"):
+        moved.start()
+    assert pids(embedded) == before
+    assert port_file.read(embedded.layout) == embedded.ports
+    embedded.stop()
     assert moved.start().servers == SERVERS
     assert request(moved, token, "GET", "cubbyhole/kept")["data"]["value"] == "still here"
     check_free(embedded.ports)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from typing import Final
 
 from app_integration.errors import StrongroomError
+from vault.runtime import port_file
 from vault.runtime.access import Access
 from vault.runtime.layout import Layout
 from vault.runtime.ports import Ports, check_free
@@ -21,6 +22,8 @@ from vault.runtime.servers.postgres import Postgres
 from vault.runtime.servers.server import Server
 from vault.runtime.servers.smtp import Smtp
 from vault.runtime.servers.valkey import Valkey
+
+SERVERS: Final[tuple[type[Server], ...]] = (OpenBao, Postgres, Valkey, Smtp)
 
 
 class StillRunning(StrongroomError):
@@ -63,14 +66,18 @@ class EmbeddedRuntime:
             Busy: If another command has the deployment's lock.
             ConfigurationError: If a folder or file cannot be used.
             PortTaken: If another process listens on a port. No server was started.
+            RunsOnOtherPort: If a server is running on another port. Nothing was changed.
             StartFailed: If a server exits, or is not ready in time.
 
         """
         with self.exclusive():
+            running_ports = self.running_ports(self.layout)
+            port_file.reject_other_ports(self.layout.root, self.ports.by_name(), running_ports)
             missing = [server for server in self._servers if not server.is_ready()]
             for server in missing:
                 server.stop()
             check_free(self.ports, [name for server in missing for name in server.port_names])
+            port_file.write(self.layout, self.ports)
             running = [server for server in self._servers if server not in missing]
             try:
                 # An earlier command may have been killed before a running server was set up, so
@@ -101,6 +108,17 @@ class EmbeddedRuntime:
             running = tuple(server.name for server in self._servers if server.find())
             _run_on_each(self._servers, lambda server: server.stop(), progress)
         return running
+
+    @staticmethod
+    def running_ports(layout: Layout) -> Mapping[str, int]:
+        """Return the ports of the running servers of the deployment in *layout*, by name."""
+        processes = ProcessManager(layout)
+        return {
+            name: port
+            for server in SERVERS
+            if (running := processes.find(server.name))
+            for name, port in zip(server.port_names, running.ports, strict=False)
+        }
 
     def status(self) -> tuple[Status, ...]:
         """Return the state of each server."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -41,6 +42,17 @@ class Shell:
             check=False,
         )
 
+    def another(self, *, dev_env: bool = False) -> Shell:
+        """Return another shell on the same deployment, whose variables set no port.
+
+        Args:
+            dev_env: whether it has read the deployment's ``dev.env``.
+
+        """
+        lines = self.layout.dev_env.read_text().splitlines()[1:] if dev_env else []
+        pairs = [line.split("=", 1) for line in lines]
+        return PlainShell(self.layout.root, {name: shlex.split(text)[0] for name, text in pairs})
+
     def begin(self, *arguments: str) -> subprocess.Popen[str]:
         """Start the command, with unbuffered output."""
         return subprocess.Popen(
@@ -57,9 +69,11 @@ class Shell:
         return [sys.executable, "-m", "console", command, "--root", root, *arguments]
 
     def _environment(self) -> dict[str, str]:
-        settings = {setting(name): str(port) for name, port in self.ports.by_name().items()}
         kept = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
-        return {**kept, **settings, **self.variables}
+        return {**kept, **self._settings(), **self.variables}
+
+    def _settings(self) -> dict[str, str]:
+        return {setting(name): str(port) for name, port in self.ports.by_name().items()}
 
     def processes(self) -> list[str]:
         """Return the command lines of all processes that name the deployment's folder."""
@@ -72,3 +86,10 @@ class Shell:
             if str(self.layout.root) in line and process.pid != os.getpid():
                 found.append(line)
         return found
+
+
+class PlainShell(Shell):
+    """Shell whose variables set no port."""
+
+    def _settings(self) -> dict[str, str]:
+        return {}

@@ -10,12 +10,13 @@ from __future__ import annotations
 import secrets
 import shutil
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, suppress
 from pathlib import PurePosixPath
 from typing import Any, Final
 
 from app_integration.config.deliver import status_file
+from vault.runtime import port_file
 from vault.runtime.access import Access
 from vault.runtime.docker.compose import TITLES, project_name, to_status
 from vault.runtime.docker.compose_project import ComposeProject
@@ -27,7 +28,7 @@ from vault.runtime.docker.engine import (
     require_engine,
     unpack,
 )
-from vault.runtime.docker.published import check_published
+from vault.runtime.docker.published import check_published, published_ports
 from vault.runtime.layout import Layout
 from vault.runtime.ports import Ports, check_free
 from vault.runtime.processes.lock import Lock
@@ -107,6 +108,7 @@ class ContainerRuntime:
             NoEngine: If there is no engine, or an image is not available.
             ConfigurationError: If another clone's containers have this deployment's name.
             PortTaken: If another process listens on a port. No container was started.
+            RunsOnOtherPort: If a server is running on another port. Nothing was changed.
             StartFailed: If a container exits, or is not healthy in time.
 
         """
@@ -114,8 +116,11 @@ class ContainerRuntime:
         with self.exclusive():
             self.project.reject_other_clone()
             before = self.project.running_services()
+            running_ports = self.running_ports(self.layout)
+            port_file.reject_other_ports(self.layout.root, self.ports.by_name(), running_ports)
             if not before:
                 check_free(self.ports)
+            port_file.write(self.layout, self.ports)
             with progress("images"):
                 self._ensure_images()
             with progress("containers started, declaration applied"):
@@ -191,6 +196,19 @@ class ContainerRuntime:
             to_status(name, title, numbers.get(name, 0), states.get(name, {}))
             for name, title in TITLES.items()
         )
+
+    @staticmethod
+    def running_ports(layout: Layout) -> Mapping[str, int]:
+        """Return the ports that the running containers publish, by name.
+
+        Raises:
+            NoEngine: If there is no engine.
+
+        """
+        require_engine()
+        project = ComposeProject(project_name(layout.root), Ports())
+        with open_engine() as engine:
+            return published_ports(project.containers_by_service(engine))
 
     def check_listener(self, name: str) -> None:
         """Check that the port of the server *name* is published by this project's containers.

@@ -1,0 +1,145 @@
+"""Listener in place of a server: each command names it, and sends it not a single byte.
+
+This is about commands. A running agent, and a running application, know an address only.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from tests.support.processes.shell import Shell
+from tests.support.servers.recording_listener import listen
+from vault.declare import load
+from vault.runtime.processes.processes import ProcessManager
+
+pytestmark = [pytest.mark.requires("embedded"), pytest.mark.timeout(600)]
+
+SCOPED = ("--service", "gaara-store", "--env", "dev")
+#: Exit code of each command, with its arguments.
+COMMANDS = {
+    ("plan", "--env", "dev"): 1,
+    ("plan", "--env", "dev", "--prune"): 1,
+    ("apply", "--env", "dev"): 1,
+    ("put", "jwt-secret", *SCOPED): 1,
+    ("import-env", "{folder}/old.env", *SCOPED): 1,
+    ("import-env", "{folder}/old.env", *SCOPED, "--finish"): 1,
+    ("export-env", *SCOPED, "--reason", "test", "--out", "{folder}/new.env"): 1,
+    ("adopt", "database-url", *SCOPED, "--yes"): 1,
+    ("adopt", "database-url", *SCOPED, "--undo"): 1,
+    ("rotate-password", "database-url", *SCOPED): 1,
+    ("store",): 1,
+    ("up",): 1,
+    ("status",): 2,
+}
+#: Commands that log in to the database of the deployment, too.
+DATABASE = [
+    ("adopt", "database-url", *SCOPED, "--yes"),
+    ("adopt", "database-url", *SCOPED, "--undo"),
+    ("rotate-password", "database-url", *SCOPED),
+    ("store",),
+    ("up",),
+]
+
+
+@pytest.fixture(scope="module")
+def shell(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shell]:
+    """Return a shell with ``dev.env`` whose deployment was started, with its own declaration."""
+    folder = tmp_path_factory.mktemp("listener")
+    for part in ("services", "environments"):
+        shutil.copytree(load.ROOT / part, folder / "declare" / part)
+    variables = {"STRONGROOM_DECLARATION": str(folder / "declare")}
+    first = Shell(folder / ".strongroom", variables)
+    up = first("up")
+    assert up.returncode == 0, up.stderr
+    other = first.another(dev_env=True)
+    other.ports = first.ports
+    other.variables.update(variables)
+    (folder / "old.env").write_text("JWT_SECRET=0123456789abcdef0123456789abcdef\n")
+    (folder / "old.env.imported").write_text("JWT_SECRET=0123456789abcdef0123456789abcdef\n")
+    yield other
+    first("reset", "--yes")
+
+
+def kill(shell: Shell, name: str) -> None:
+    """Kill the server *name*, if it is running, and wait for its end.
+
+    The agent is stopped before, because it would log in to the listener: it is no command.
+    """
+    ProcessManager(shell.layout).stop("agent")
+    if running := ProcessManager(shell.layout).find(name):
+        process = psutil.Process(running.pid)
+        process.kill()
+        process.wait(10)
+
+
+@pytest.fixture(scope="module", params=["killed", "stopped"])
+def without_vault(request: pytest.FixtureRequest, shell: Shell) -> Shell:
+    """Return that shell while the secrets server is not running."""
+    assert shell("up").returncode == 0
+    if request.param == "stopped":
+        assert shell("down").returncode == 0
+    else:
+        kill(shell, "vault")
+    return shell
+
+
+def run(shell: Shell, command: tuple[str, ...], name: str, code: int = 1) -> None:
+    """Run *command* with a listener on the port of the server *name*, and check both."""
+    folder, port = shell.layout.root.parent, shell.ports.by_name()[name]
+    words = [word.format(folder=folder) for word in command]
+    with listen(port) as listener:
+        done = shell(*words, typed="a-new-value-of-at-least-32-characters")
+    assert (listener.connections, listener.received) == (0, b"")
+    assert done.returncode == code, done.stdout + done.stderr
+    if code == 1:
+        assert f"port {port}" in done.stderr
+        assert f"process {os.getpid()} ({psutil.Process().name()})" in done.stderr
+        assert "stop" in done.stderr
+        assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
+def test_listener_in_place_of_the_secrets_server_gets_no_byte(
+    without_vault: Shell, command: tuple[str, ...]
+) -> None:
+    run(without_vault, command, "vault", COMMANDS[command])
+
+
+@pytest.mark.parametrize("command", DATABASE, ids=" ".join)
+def test_listener_in_place_of_the_database_gets_no_byte(
+    shell: Shell, command: tuple[str, ...]
+) -> None:
+    shell("up")
+    kill(shell, "database")
+    run(shell, command, "database")
+
+
+@pytest.mark.parametrize("command", [("store",), ("up",)], ids=" ".join)
+def test_listener_in_place_of_redis_gets_no_byte(shell: Shell, command: tuple[str, ...]) -> None:
+    shell("up")
+    kill(shell, "redis")
+    run(shell, command, "redis")
+
+
+def test_command_without_any_listener_says_what_to_start(without_vault: Shell) -> None:
+    done = without_vault("plan", "--env", "dev")
+    assert done.returncode == 1
+    assert f"port {without_vault.ports.vault}: nothing listens there" in done.stderr
+    assert "start it with make vault-up" in done.stderr
+
+
+def test_down_with_a_listener_in_place_of_the_server_sends_no_byte(shell: Shell) -> None:
+    kill(shell, "vault")
+    run(shell, ("down",), "vault", 0)
+
+
+def test_up_works_again_without_the_listener(shell: Shell, tmp_path: Path) -> None:
+    assert shell("up").returncode == 0
+    done = shell("export-env", *SCOPED, "--reason", "test", "--out", str(tmp_path / "new.env"))
+    assert done.returncode == 0, done.stderr
