@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import getpass
 import json
-import os
 import sys
 from pathlib import Path
 from typing import Annotated, Final
@@ -17,10 +16,10 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-from app_integration.errors import ConfigurationError, StrongroomError
+from app_integration.errors import StrongroomError
 from app_integration.names import parse_environment
 from console import adoption, env_files, environments, local_ports, operate
-from console.foreground import ForegroundProgram, run_together
+from console.example_services import run_examples
 from console.plan_view import progress, show_plan
 from console.show import show_config_states, show_deployment, show_status
 from console.steps import Steps
@@ -30,8 +29,6 @@ from vault.reconcile.planning.apply import apply as apply_plan
 USAGE_ERROR: Final = 64
 CHANGES: Final = 2
 DEFAULT_ROOT: Final = Path(".strongroom")
-#: Example services that `store` runs → their modules.
-EXAMPLES: Final = {"gaara-store": "examples.gaara_store", "orders-mail": "examples.orders_mail"}
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -200,20 +197,7 @@ def store(root: Root = DEFAULT_ROOT) -> None:
     if local.servers.agent_host is None:
         out.print(f"The store runs in a container: http://127.0.0.1:{local.ports.store}")
         return
-    local.check_listeners("vault", "database", "redis", "smtp")
-    programs = [
-        ForegroundProgram(
-            (sys.executable, "-m", module),
-            {**_shell_variables(), **local.services[service].variables()},
-        )
-        for service, module in EXAMPLES.items()
-        if service in local.services
-    ]
-    if not programs:
-        raise ConfigurationError(
-            f"none of the example services is declared in dev: {', '.join(EXAMPLES)}"
-        )
-    raise typer.Exit(run_together(programs))
+    raise typer.Exit(run_examples(local))
 
 
 @app.command("import-env")
@@ -307,9 +291,3 @@ def main() -> None:
         err.print(f"strongroom: {escape(error.format_message())}", highlight=False)
         sys.exit(USAGE_ERROR)
     sys.exit(code or 0)
-
-
-def _shell_variables() -> dict[str, str]:
-    """Return those of the shell's variables that a Python process needs."""
-    kept = ("PATH", "HOME", "LANG", "LC_ALL", "TZ")
-    return {name: os.environ[name] for name in kept if name in os.environ}

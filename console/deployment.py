@@ -252,7 +252,7 @@ class Deployment:
     def _remove_undeclared(self) -> None:
         """Remove the agents, configs and variables of services that are no longer declared."""
         units = {str(each.scope) for each in self.services.values()}
-        for folder in [*self.layout.agents.iterdir(), *self.layout.configs.iterdir()]:
+        for folder in [*self.layout.agents.glob("*/"), *self.layout.configs.glob("*/")]:
             if folder.name not in units | set(self.services):
                 shutil.rmtree(folder, ignore_errors=True)
         for file in self.layout.environments.iterdir():

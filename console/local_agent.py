@@ -16,7 +16,7 @@ from agent.compiler.compile import CompiledTemplate, compile_file
 from agent.config_file import AgentSettings, render_agent_config
 from agent.delivery import Delivery
 from agent.run_settings import RunSettings
-from agent.unit_state import read_state
+from agent.unit_state import RunState, read_state
 from app_integration._internal.private_file import write_private
 from app_integration.config.deliver import State, read_status
 from app_integration.config.deliver import Status as DeliveryStatus
@@ -28,6 +28,7 @@ from vault.declare.schema.model import Config
 from vault.runtime.files import ensure_private_folder
 from vault.runtime.layout import Layout
 from vault.runtime.processes import binaries
+from vault.runtime.runtime import StartFailed
 
 PROJECT: Final = Path(__file__).resolve().parents[1]
 
@@ -145,11 +146,16 @@ class LocalAgent:
 
         Raises:
             ConfigRejected: If the config is rejected. The reason names fields, never values.
+            StartFailed: If the agent cannot be started on its files.
 
         """
         generation = RunSettings.from_file(self.folder / "run.json").generation
         state, status = read_state(self.folder), read_status(self.live)
-        if state is None or state.generation != generation or status is None:
+        if state is None or state.generation != generation:
+            return False
+        if state.state is RunState.FAILED:
+            raise StartFailed(f"agent of {self._scope}", state.reason or "it failed", "")
+        if status is None:
             return False
         if not status.state.is_live:
             failure = "was rejected" if status.state is State.REFUSED else "cannot be used yet"

@@ -230,14 +230,18 @@ def test_containers_mount_no_secrets_of_another(stack: Stack) -> None:
         name: {mount["Destination"] for mount in container["Mounts"]}
         for name, container in stack.inspect().items()
     }
-    root, own = str(INSIDE), f"{INSIDE}/service-credentials/{SERVICE}-dev"
+    root, credentials = str(INSIDE), f"{INSIDE}/service-credentials"
+    own, other = f"{credentials}/{SERVICE}-dev", f"{credentials}/orders-mail-dev"
+    configs = {f"{root}/config/{SERVICE}", f"{root}/config/orders-mail"}
     assert seen["network"] == set()
     assert seen["vault"] == {f"{root}/vault"}
     assert seen["database"] == {f"{root}/postgres"}
     assert seen["redis"] - {"/data"} == {f"{root}/redis"}
     assert seen["smtp"] == {f"{root}/smtp"}
-    assert seen["agent"] == {f"{root}/agent", f"{root}/config", own, f"{own}-starter"}
-    assert seen["store"] == {f"{root}/config", own}
+    every = {f"{root}/agent", f"{root}/config", credentials, own, other}
+    assert seen["agent"] == every | configs
+    assert seen["store"] == {f"{root}/config/{SERVICE}", own}
+    assert seen["worker"] == {f"{root}/config/orders-mail", other}
 
 
 def test_variables_of_the_store_equal_those_of_the_embedded_deployment(stack: Stack) -> None:

@@ -23,6 +23,7 @@ TITLES: Final = {
     "smtp": "SMTP sink",
     "agent": "Agents (deliver the configs)",
     "store": "Store",
+    "worker": "Mail worker",
 }
 #: Each service after those that it depends on.
 ORDER: Final = (
@@ -35,6 +36,7 @@ ORDER: Final = (
     "apply",
     "agent",
     "store",
+    "worker",
 )
 
 

@@ -1,0 +1,46 @@
+"""Example services, run on the local deployment."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import Final
+
+from app_integration.errors import ConfigurationError
+from console.foreground import ForegroundProgram, run_together
+from console.local import LocalDeployment
+
+#: Service → its module.
+MODULES: Final = {"gaara-store": "examples.gaara_store", "orders-mail": "examples.orders_mail"}
+#: Variables of the shell that a Python process needs.
+_FROM_SHELL: Final = ("PATH", "HOME", "LANG", "LC_ALL", "TZ")
+
+
+def run_examples(local: LocalDeployment) -> int:
+    """Run the example services that are declared, until one exits or the user interrupts them.
+
+    Args:
+        local: The running deployment.
+
+    Returns:
+        The exit code.
+
+    Raises:
+        ConfigurationError: If none is declared.
+        UnexpectedListener: If another process listens on the port of a server, or none.
+
+    """
+    shell = {name: os.environ[name] for name in _FROM_SHELL if name in os.environ}
+    programs = [
+        ForegroundProgram(
+            (sys.executable, "-m", module), {**shell, **local.services[service].variables()}
+        )
+        for service, module in MODULES.items()
+        if service in local.services
+    ]
+    if not programs:
+        raise ConfigurationError(
+            f"no example service is declared in dev; add one of {', '.join(MODULES)}"
+        )
+    local.check_listeners("vault", "database", "redis", "smtp")
+    return run_together(programs)
