@@ -9,11 +9,14 @@ import shutil
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from agent.fleet import Fleet
-from agent.unit_file import UnitFile
+from agent.unit_file import UnitFile, find_unit_files
 from tests.support.processes.unit_files import until, write_unit
 
 
@@ -209,3 +212,56 @@ def test_cancelled_fleet_stops_all_units_at_the_same_time(tmp_path: Path) -> Non
         assert sorted(units.take()) == [("stop", name) for name in ("a", "b", "c")]
 
     run(tmp_path, scenario)
+
+
+#: What may happen to a unit; numbers are the generations written to its file.
+CHANGES = st.one_of(st.integers(0, 2), st.sampled_from(["remove", "touch"]))
+
+
+#: A unit, its change, and whether units that are stopped hang from then on.
+STEP = st.tuples(st.sampled_from("ab"), CHANGES, st.booleans())
+
+
+@given(steps=st.lists(STEP, max_size=8))
+@settings(max_examples=60, deadline=None)
+def test_units_agree_with_their_files_after_any_changes(
+    steps: list[tuple[str, object, bool]],
+) -> None:
+    async def scenario(folder: Path) -> None:
+        running: dict[str, str] = {}
+        overlaps: list[str] = []
+        may_stop = asyncio.Event()
+
+        async def run_unit(file: UnitFile) -> None:
+            if file.name in running:
+                overlaps.append(file.name)
+            running[file.name] = file.generation
+            try:
+                await asyncio.get_running_loop().create_future()
+            finally:
+                await may_stop.wait()
+                del running[file.name]
+
+        fleet = Fleet(folder, run_unit)
+        for name, change, hangs in steps:
+            (may_stop.clear if hangs else may_stop.set)()
+            apply_change(folder / name, change)
+            await reconcile(fleet)
+        may_stop.set()
+        await reconcile(fleet)
+        files = [UnitFile.read(path) for path in find_unit_files(folder)]
+        assert overlaps == []
+        assert running == {file.name: file.generation for file in files}
+
+    with TemporaryDirectory() as name:
+        asyncio.run(scenario(Path(name)))
+
+
+def apply_change(folder: Path, change: object) -> None:
+    path = folder / "run.json"
+    if isinstance(change, int):
+        write_unit(folder, generation=f"g{change}")
+    elif change == "remove":
+        path.unlink(missing_ok=True)
+    elif path.exists():
+        path.touch()
