@@ -70,7 +70,7 @@ class AgentUnit:
         self._jitter = jitter
         self._clock = clock
         self._log = EventLog(file.name)
-        self._state = StateRecorder(file.folder, "", file.digest)
+        self._state = StateRecorder(file.folder, file.generation, file.digest)
 
     async def run(self) -> None:
         """Run the agent, and restart it whenever it exits, until cancelled."""
@@ -80,7 +80,6 @@ class AgentUnit:
             except ConfigurationError as error:
                 await self._fail(str(error))
             else:
-                self._state.generation = settings.generation
                 await self._run_on(settings)
         finally:
             self._record_stop()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from hashlib import sha256
@@ -60,6 +61,15 @@ class UnitFile:
     def digest(self) -> str:
         """Return the SHA-256 of the content."""
         return sha256(self.content).hexdigest()
+
+    @property
+    def generation(self) -> str:
+        """Return the generation in the file, also if the file is invalid otherwise."""
+        try:
+            found = json.loads(self.content)["generation"]
+        except (KeyError, TypeError, ValueError, RecursionError):
+            return ""
+        return found if isinstance(found, str) else ""
 
     def parse(self) -> RunSettings:
         """Return the settings in the file.

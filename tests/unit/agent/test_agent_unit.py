@@ -176,11 +176,12 @@ def test_secret_id_is_deleted_when_the_agent_ends(
 
 
 def test_invalid_configuration_fails_until_it_is_changed(tmp_path: Path) -> None:
-    path = write_unit(tmp_path, wrap_ttl="soon")
+    path = write_unit(tmp_path, wrap_ttl="soon", generation="g1")
 
     async def observe(task: asyncio.Task[None]) -> None:
         await until(is_in(path, RunState.FAILED))
         assert str(path) in str(state_of(path).reason)
+        assert state_of(path).generation == "g1"
         assert not task.done()
 
     run(path, observe)

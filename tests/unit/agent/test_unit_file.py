@@ -41,6 +41,27 @@ def test_name_and_digest_are_those_of_the_version_read(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("content", "generation"),
+    [
+        (b'{"generation": "g1"}', "g1"),
+        (b'{"generation": 5}', ""),
+        (b'["generation"]', ""),
+        (b"{}", ""),
+        (b"{", ""),
+        (b"\xff", ""),
+        (b"[" * 100_000, ""),
+    ],
+)
+def test_generation_of_an_invalid_file_is_found_if_it_has_one(
+    tmp_path: Path, content: bytes, generation: str
+) -> None:
+    file = UnitFile(tmp_path / "run.json", content)
+    assert file.generation == generation
+    with pytest.raises(ConfigurationError):
+        file.parse()
+
+
+@pytest.mark.parametrize(
     ("kind", "reason"),
     [
         ("missing", "cannot be read: No such file"),
