@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import ClassVar, Protocol
 
 from app_integration.errors import ConfigurationError
+from app_integration.mounts import DEFAULT_MOUNTS, Mounts
 from app_integration.names import Scope
 from app_integration.permissions import need
 from vault.declare.schema.model import Agent
@@ -22,7 +23,12 @@ class AutoAuth(Protocol):
 
     @property
     def method(self) -> str:
-        """Return the name of the method, which is also its mount path."""
+        """Return the name of the method."""
+        ...
+
+    @property
+    def mount(self) -> str:
+        """Return the path of the method below ``auth/``."""
         ...
 
     def config(self, scope: Scope) -> Mapping[str, object]:
@@ -38,13 +44,20 @@ class AppRoleAutoAuth:
 
     role_id_file: Path
     secret_id_file: Path
+    mounts: Mounts = DEFAULT_MOUNTS
+
+    @property
+    def mount(self) -> str:
+        """Return the path of the AppRole method below ``auth/``."""
+        return self.mounts.approle
 
     def config(self, scope: Scope) -> Mapping[str, object]:
         """Return the two files. The agent deletes the secret-id after it has read it."""
+        issuing = need("issue-secret-id", str(scope), self.mounts)
         return {
             "role_id_file_path": self.role_id_file,
             "secret_id_file_path": self.secret_id_file,
-            "secret_id_response_wrapping_path": need("issue-secret-id", str(scope)).path,
+            "secret_id_response_wrapping_path": issuing.path,
             "remove_secret_id_file_after_reading": True,
         }
 
@@ -54,6 +67,7 @@ class JwtAutoAuth:
     """JWT login with a token file, which the platform replaces before the token expires."""
 
     method: ClassVar[str] = "jwt"
+    mount: ClassVar[str] = "jwt"
 
     token_file: Path
 
@@ -75,6 +89,7 @@ class KubernetesAutoAuth:
     """Kubernetes login with the service-account token of the pod."""
 
     method: ClassVar[str] = "kubernetes"
+    mount: ClassVar[str] = "kubernetes"
 
     token_file: Path
 
@@ -95,6 +110,7 @@ class CertificateAutoAuth:
     """
 
     method: ClassVar[str] = "cert"
+    mount: ClassVar[str] = "cert"
 
     certificate_file: Path
     key_file: Path

@@ -56,7 +56,7 @@ def render_agent_config(settings: AgentSettings) -> str:
             vault_cacert=settings.vault_cacert,
             retries=settings.retries,
             method=settings.login.method,
-            mount_path=f"auth/{settings.login.method}",
+            mount_path=f"auth/{settings.login.mount}",
             login=settings.login.config(settings.scope),
             render_interval=f"{settings.render_interval}s",
             exec_timeout=f"{EXEC_TIMEOUT}s",

@@ -11,7 +11,7 @@ from typing import Any, Self
 from agent.delivery import Delivery
 from app_integration import names
 from app_integration.errors import ConfigurationError
-from app_integration.settings import Settings
+from app_integration.settings import Auth, Settings
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +85,7 @@ class RunSettings:
                 vault_cacert=_path(data.get("vault_cacert")),
                 role_id_file=_path(data["starter_role_id_file"]),
                 secret_id_file=_path(data["starter_secret_id_file"]),
+                auth=Auth(mount=data.get("approle_mount", "")),
             ),
             wrap_ttl=int(data["wrap_ttl"]),
             program=Path(data["program"]),
@@ -106,6 +107,7 @@ class RunSettings:
             "vault_cacert": _text(starter.vault_cacert),
             "starter_role_id_file": _text(starter.role_id_file),
             "starter_secret_id_file": _text(starter.secret_id_file),
+            "approle_mount": starter.auth.mount,
             "wrap_ttl": self.wrap_ttl,
             "program": str(self.program),
             "agent_config": str(self.agent_config),

@@ -6,12 +6,16 @@ wrapped secret-ids of one other role and nothing else.
 
 from __future__ import annotations
 
+from app_integration.mounts import DEFAULT_MOUNTS, Mounts
+from app_integration.names import APPROLE_MOUNT
 from app_integration.permissions import need
 from app_integration.session.session import Session, open_session
 from app_integration.settings import Settings
 
 
-def issue_secret_id(session: Session, role: str, wrap_ttl: int) -> str:
+def issue_secret_id(
+    session: Session, role: str, wrap_ttl: int, mounts: Mounts = DEFAULT_MOUNTS
+) -> str:
     """Return a wrapping token that contains a new secret-id of the AppRole *role*.
 
     Args:
@@ -19,6 +23,7 @@ def issue_secret_id(session: Session, role: str, wrap_ttl: int) -> str:
         role: The agent's role, such as ``gaara-store-dev``.
         wrap_ttl: Seconds, as declared, within which the token can be unwrapped once and the
             secret-id can log in once.
+        mounts: of the deployment.
 
     Raises:
         AccessDenied: If the starter's policy does not grant it, or *role* does not exist.
@@ -27,7 +32,7 @@ def issue_secret_id(session: Session, role: str, wrap_ttl: int) -> str:
 
     """
     limits = {"num_uses": "1", "ttl": f"{wrap_ttl}s"}  # the starter's policy requires both
-    response = session.post(need("issue-secret-id", role).path, limits, wrap_ttl=wrap_ttl)
+    response = session.post(need("issue-secret-id", role, mounts).path, limits, wrap_ttl=wrap_ttl)
     return str(response["wrap_info"]["token"])
 
 
@@ -43,4 +48,6 @@ def issue_as_starter(starter: Settings, wrap_ttl: int) -> str:
 
     """
     with open_session(starter) as session:
-        return issue_secret_id(session, str(starter.scope), wrap_ttl)
+        # The agent's role is on the mount at which the starter logs in.
+        mounts = Mounts(approle=starter.auth.mount or APPROLE_MOUNT)
+        return issue_secret_id(session, str(starter.scope), wrap_ttl, mounts)

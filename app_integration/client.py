@@ -110,6 +110,7 @@ class Client:
             build_sources(settings, lambda: self.session),
             audit,
             scope=settings.scope,
+            mounts=settings.mounts,
             declared=self._read_declared_names(),
             development=settings.is_development,
             limits=settings.limits,
@@ -180,8 +181,8 @@ class Client:
             raise ConfigurationError(f"no key service for the backend {self.settings.backend!r}")
         from app_integration.encryption.keys.services.vault import VaultKeyService
 
-        settings = self.settings
-        return VaultKeyService(self.session.post, settings.scope.key(key), settings.limits)
+        settings, name = self.settings, self.settings.scope.key(key)
+        return VaultKeyService(self.session.post, name, settings.limits, settings.mounts)
 
     @property
     def indexes(self) -> BlindIndexes:
@@ -248,7 +249,8 @@ class Client:
         """Return the wrapper of the Transit engine for the service's key *key*."""
         from app_integration.encryption.transit import Transit
 
-        return Transit(self.session.post, self.settings.scope.key(key), self.settings.limits)
+        settings, name = self.settings, self.settings.scope.key(key)
+        return Transit(self.session.post, name, settings.limits, settings.mounts)
 
     def database(self, kind: str, url: str | None, options: Mapping[str, Any], **user: Any) -> Any:
         """Return a new engine or pool. See :meth:`.database.factory.DatabaseFactory.create`."""

@@ -8,10 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from app_integration.names import APPROLE_MOUNT, DATABASE_MOUNT, KV_MOUNT, TRANSIT_MOUNT
-
-#: The prefix of the paths whose response contains a lease.
-LEASE_PREFIX = f"{DATABASE_MOUNT}/creds/"
+from app_integration.mounts import DEFAULT_MOUNTS, Mounts
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -26,17 +23,18 @@ class Need:
         return f'path "{self.path}" {{ capabilities = ["{self.capability}"] }}'
 
 
-#: Operation → path template and capability. ``{name}`` is the full name below the mount, as
-#: ``Scope.secret``, ``Scope.key`` or ``Scope.database_role`` returns it, or an audit device.
+#: Operation → path template and capability. ``{kv}``, ``{transit}``, ``{database}`` and
+#: ``{approle}`` are mounts. ``{name}`` is the full name below the mount, as ``Scope.secret``,
+#: ``Scope.key`` or ``Scope.database_role`` returns it, or an audit device.
 OPERATIONS: dict[str, Need] = {
-    "read-secret": Need(f"{KV_MOUNT}/data/{{name}}", "read"),
-    "encrypt": Need(f"{TRANSIT_MOUNT}/encrypt/{{name}}", "update"),
-    "decrypt": Need(f"{TRANSIT_MOUNT}/decrypt/{{name}}", "update"),
-    "rewrap": Need(f"{TRANSIT_MOUNT}/rewrap/{{name}}", "update"),
-    "lease-database-user": Need(f"{DATABASE_MOUNT}/creds/{{name}}", "read"),
+    "read-secret": Need("{kv}/data/{name}", "read"),
+    "encrypt": Need("{transit}/encrypt/{name}", "update"),
+    "decrypt": Need("{transit}/decrypt/{name}", "update"),
+    "rewrap": Need("{transit}/rewrap/{name}", "update"),
+    "lease-database-user": Need("{database}/creds/{name}", "read"),
     "hash-for-audit": Need("sys/audit-hash/{name}", "update"),
-    "read-static-user": Need(f"{DATABASE_MOUNT}/static-creds/{{name}}", "read"),
-    "issue-secret-id": Need(f"auth/{APPROLE_MOUNT}/role/{{name}}/secret-id", "update"),
+    "read-static-user": Need("{database}/static-creds/{name}", "read"),
+    "issue-secret-id": Need("auth/{approle}/role/{name}/secret-id", "update"),
 }
 
 #: Requests for a service's own token and leases, which the agent and the SDK send by themselves.
@@ -50,16 +48,29 @@ IMPLIED: tuple[Need, ...] = (
 )
 
 
-def need(operation: str, name: str) -> Need:
+def need(operation: str, name: str, mounts: Mounts = DEFAULT_MOUNTS) -> Need:
     """Return the path and capability that *operation* needs.
 
     Args:
         operation: A key of :data:`OPERATIONS`.
         name: Replaces ``{name}`` in its path.
+        mounts: of the deployment.
 
     """
     template = OPERATIONS[operation]
-    return Need(template.path.format(name=name), template.capability)
+    path = template.path.format(
+        name=name,
+        kv=mounts.kv,
+        transit=mounts.transit,
+        database=mounts.database,
+        approle=mounts.approle,
+    )
+    return Need(path, template.capability)
+
+
+def lease_prefix(mounts: Mounts) -> str:
+    """Return the prefix of the paths whose response contains a lease."""
+    return need("lease-database-user", "", mounts).path
 
 
 #: HTTP method → capabilities for a path that is not in :data:`OPERATIONS`. A POST to a path that
@@ -67,16 +78,17 @@ def need(operation: str, name: str) -> Need:
 _CAPABILITIES = {"GET": ("read",), "POST": ("create", "update"), "LIST": ("list",)}
 
 
-def policy_rule(method: str, path: str) -> str:
+def policy_rule(method: str, path: str, mounts: Mounts = DEFAULT_MOUNTS) -> str:
     """Return the policy rule that a request needs.
 
     Args:
         method: GET, POST, LIST or DELETE.
         path: API path without ``v1/``; a query is ignored.
+        mounts: of the deployment.
 
     """
     path = path.partition("?")[0]
-    known = {need.capability for need in _needs() if _matches(need.path, path)}
+    known = {need.capability for need in _needs(mounts) if _matches(need.path, path)}
     capabilities = [each for each in _CAPABILITIES.get(method, ("delete",)) if each in known]
     shown = ", ".join(
         f'"{each}"' for each in capabilities or _CAPABILITIES.get(method, ("delete",))
@@ -84,8 +96,8 @@ def policy_rule(method: str, path: str) -> str:
     return f'path "{path}" {{ capabilities = [{shown}] }}'
 
 
-def _needs() -> tuple[Need, ...]:
-    return (*OPERATIONS.values(), *IMPLIED)
+def _needs(mounts: Mounts) -> tuple[Need, ...]:
+    return (*(need(operation, "{name}", mounts) for operation in OPERATIONS), *IMPLIED)
 
 
 def _matches(template: str, path: str) -> bool:

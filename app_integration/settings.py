@@ -11,6 +11,7 @@ from typing import Final
 from app_integration import names
 from app_integration._internal import server_urls
 from app_integration.errors import ConfigurationError
+from app_integration.mounts import DEFAULT_MOUNTS, Mounts, read_mount, read_mounts
 from app_integration.names import Environment, Scope
 
 AUDIT_MODES = ("each", "aggregate")
@@ -86,6 +87,7 @@ class Settings:
     role_id_file: Path | None = None
     secret_id_file: Path | None = None
     auth: Auth = field(default_factory=Auth)
+    mounts: Mounts = DEFAULT_MOUNTS
     config_file: Path | None = None
     audit_mode: str = "each"
     audit_file: Path | None = None
@@ -192,6 +194,7 @@ def from_environment(variables: Mapping[str, str] | None = None) -> Settings:
         role_id_file=_path(env, "STRONGROOM_ROLE_ID_FILE"),
         secret_id_file=_path(env, "STRONGROOM_SECRET_ID_FILE"),
         auth=_auth(env),
+        mounts=read_mounts(env),
         config_file=_path(env, "STRONGROOM_CONFIG"),
         audit_mode=_choice(env, "STRONGROOM_AUDIT", AUDIT_MODES),
         audit_file=_path(env, "STRONGROOM_AUDIT_FILE"),
@@ -251,18 +254,9 @@ def _vault_address(env: Mapping[str, str], *, optional: bool) -> str:
 
 
 def _auth(env: Mapping[str, str]) -> Auth:
-    mount = env.get("STRONGROOM_AUTH_MOUNT", "")
-    if mount:
-        try:
-            names.check_secret_name(mount)
-        except ConfigurationError:
-            raise ConfigurationError(
-                f"STRONGROOM_AUTH_MOUNT is {mount!r}; expected a name such as approle-east,"
-                " without auth/"
-            ) from None
     return Auth(
         method=_choice(env, "STRONGROOM_AUTH", AUTH_METHODS),
-        mount=mount,
+        mount=read_mount(env, "STRONGROOM_AUTH_MOUNT", "", "approle-east, without auth/"),
         jwt_file=_path(env, "STRONGROOM_JWT_FILE"),
         token_file=_path(env, "STRONGROOM_TOKEN_FILE"),
         certificate=_certificate(env),

@@ -32,6 +32,7 @@ from agent.compiler.template_context import (
     secrets_of,
 )
 from agent.errors import TemplateRejected
+from app_integration.mounts import DEFAULT_MOUNTS, Mounts
 from app_integration.names import TEMPLATE_KEY, VALUE_KEY, Scope
 from app_integration.permissions import Need
 from app_integration.sources.adopted_secret import PASSWORD, USERNAME
@@ -72,6 +73,7 @@ def compile_file(
     secrets: Iterable[str],
     settings: Mapping[str, Scalar],
     adopted: Iterable[str] = (),
+    mounts: Mounts = DEFAULT_MOUNTS,
 ) -> CompiledTemplate:
     """Compile the template at *path*.
 
@@ -81,6 +83,7 @@ def compile_file(
         secrets: Names of the declared secrets.
         settings: Setting → its plain value.
         adopted: Names of those secrets that are composed with a static database user.
+        mounts: of the deployment.
 
     Raises:
         TemplateRejected: If the file cannot be read or compiled, see :func:`compile_text`.
@@ -92,7 +95,13 @@ def compile_file(
         reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
         raise TemplateRejected(str(path), 0, f"cannot be read: {reason}") from None
     return compile_text(
-        source, str(path), scope=scope, secrets=secrets, settings=settings, adopted=adopted
+        source,
+        str(path),
+        scope=scope,
+        secrets=secrets,
+        settings=settings,
+        adopted=adopted,
+        mounts=mounts,
     )
 
 
@@ -104,6 +113,7 @@ def compile_text(
     secrets: Iterable[str],
     settings: Mapping[str, Scalar],
     adopted: Iterable[str] = (),
+    mounts: Mounts = DEFAULT_MOUNTS,
 ) -> CompiledTemplate:
     """Compile the template *source*.
 
@@ -114,6 +124,7 @@ def compile_text(
         secrets: Names of the declared secrets.
         settings: Setting → its plain value.
         adopted: Names of those secrets that are composed with a static database user.
+        mounts: of the deployment.
 
     Raises:
         TemplateRejected: If the template cannot be compiled. The message has the file, the line,
@@ -122,7 +133,7 @@ def compile_text(
     """
     file_format = format_of(file_name)
     _check_characters(source, file_name)
-    context = TemplateContext(scope, frozenset(secrets), settings, frozenset(adopted))
+    context = TemplateContext(scope, frozenset(secrets), settings, frozenset(adopted), mounts)
     pieces = _with_final_newline(parser.read(source, file_name, context))
     check(pieces, file_format, file_name)
     values = [piece.value for piece in pieces if isinstance(piece, Slot)]

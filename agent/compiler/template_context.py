@@ -10,6 +10,7 @@ from urllib.parse import quote
 from agent.compiler.formats import Scalar
 from agent.errors import HelperError, suggest
 from app_integration import permissions
+from app_integration.mounts import DEFAULT_MOUNTS, Mounts
 from app_integration.names import Scope
 from app_integration.permissions import Need
 
@@ -61,6 +62,7 @@ class TemplateContext:
         secrets: Names of the declared secrets.
         settings: Setting → its plain value.
         adopted: Names of those secrets that are composed with a static database user.
+        mounts: of the deployment.
 
     """
 
@@ -68,6 +70,7 @@ class TemplateContext:
     secrets: frozenset[str]
     settings: Mapping[str, Scalar]
     adopted: frozenset[str] = frozenset()
+    mounts: Mounts = DEFAULT_MOUNTS
 
     def secret(self, name: object) -> SecretValue:
         """Return the secret *name*: the helper ``secret(name)``.
@@ -79,10 +82,10 @@ class TemplateContext:
         if not isinstance(name, str) or name not in self.secrets:
             hint = suggest(str(name), self.secrets)
             raise HelperError(f"secret {name!r} is not declared for {self.scope.service}; {hint}")
-        need = permissions.need("read-secret", self.scope.secret(name))
+        need = permissions.need("read-secret", self.scope.secret(name), self.mounts)
         if name not in self.adopted:
             return SecretValue(name, need)
-        user = permissions.need("read-static-user", self.scope.static_role(name))
+        user = permissions.need("read-static-user", self.scope.static_role(name), self.mounts)
         return SecretValue(name, need, user)
 
     def setting(self, name: object) -> Scalar:

@@ -129,6 +129,7 @@ class DatabaseFactory:
             self._settings.scope.database_role(source.role),
             limits=self._settings.limits,
             clock=self._clock,
+            mounts=self._settings.mounts,
         )
 
 

@@ -23,6 +23,7 @@ from app_integration._internal.single_flight import SingleFlight
 from app_integration.database.credentials import CredentialProvider, Credentials
 from app_integration.database.lease import Lease, can_be_renewed, has_expired, renew_at, retry_at
 from app_integration.errors import OUTAGE, StrongroomError
+from app_integration.mounts import DEFAULT_MOUNTS, Mounts
 from app_integration.observability import metrics, redaction
 from app_integration.session.session import Session
 from app_integration.settings import Limits
@@ -55,6 +56,7 @@ class LeasedCredentials(CredentialProvider):
         clock: Callable[[], float] = time.monotonic,
         jitter: Callable[[], float] = random.random,
         background: bool = True,
+        mounts: Mounts = DEFAULT_MOUNTS,
     ) -> None:
         """Create the provider without a lease; the first :meth:`current` requests one.
 
@@ -66,13 +68,14 @@ class LeasedCredentials(CredentialProvider):
             jitter: Returns a random number from 0 to 1, which spreads the requests of a service's
                 processes over time.
             background: Whether a thread calls :meth:`maintain`. If False, the caller does.
+            mounts: The deployment's mounts.
 
         """
         self._lease: Lease | None = None
         self._draining: list[Lease] = []
         self._session = session
         self._role = role
-        self._path = permissions.need("lease-database-user", role).path
+        self._path = permissions.need("lease-database-user", role, mounts).path
         self._limits = limits or Limits()
         self._clock = clock
         self._jitter = jitter

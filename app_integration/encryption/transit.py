@@ -22,6 +22,7 @@ from app_integration.errors import (
     RequestRefused,
     ServerFault,
 )
+from app_integration.mounts import DEFAULT_MOUNTS, Mounts
 from app_integration.settings import Limits
 
 MAX_CONTEXT: Final = 4096  # bytes
@@ -42,7 +43,13 @@ class Transit:
     no such key, or a ``ServerError``.
     """
 
-    def __init__(self, post: Post, name: str, limits: Limits | None = None) -> None:
+    def __init__(
+        self,
+        post: Post,
+        name: str,
+        limits: Limits | None = None,
+        mounts: Mounts = DEFAULT_MOUNTS,
+    ) -> None:
         """Create a client for one Transit key. No request is sent.
 
         Args:
@@ -50,6 +57,7 @@ class Transit:
             name: The key's full name, as ``Scope.key`` returns it.
             limits: The limits, of which ``batch_items`` bounds each request; None uses the
                 defaults.
+            mounts: The deployment's mounts.
 
         Raises:
             InvalidName: If *name* is not a valid key name.
@@ -59,6 +67,7 @@ class Transit:
             raise InvalidName(f"{name!r} cannot name a Transit key: it contains '/'")
         self.name = name
         self._request = post
+        self._mounts = mounts
         self._batch_items = (limits or Limits()).batch_items
 
     def encrypt(self, plaintext: bytes, context: bytes) -> str:
@@ -134,7 +143,7 @@ class Transit:
         read: Callable[[object], _T | None],
     ) -> Batch[_T]:
         """Send the items that are not None, and put each result in the place of its item."""
-        path = permissions.need(operation, self.name).path
+        path = permissions.need(operation, self.name, self._mounts).path
         places = [index for index, item in enumerate(items) if item is not None]
         results: list[_T | None] = [None] * len(items)
         responses = self._send_all(path, [item for item in items if item is not None])

@@ -6,11 +6,15 @@ from collections.abc import Callable, Iterable, Sequence
 
 from app_integration import permissions
 from app_integration.errors import AccessDenied, SecretNotFound, SecretsMissing
+from app_integration.mounts import DEFAULT_MOUNTS, Mounts
 from app_integration.names import Scope
 
 
 def check_required(
-    wanted: Iterable[str], get: Callable[[str], object], scope: Scope | None
+    wanted: Iterable[str],
+    get: Callable[[str], object],
+    scope: Scope | None,
+    mounts: Mounts = DEFAULT_MOUNTS,
 ) -> None:
     """Check that all secrets in *wanted* can be read.
 
@@ -19,6 +23,7 @@ def check_required(
         get: Gets one secret. Its errors are raised at once, except those of a secret without a
             value or denied.
         scope: The service and the environment, for policy rules; None leaves the rules out.
+        mounts: of the deployment, for policy rules.
 
     Raises:
         SecretsMissing: If some have no value or are denied. It lists each of them.
@@ -33,11 +38,11 @@ def check_required(
         except AccessDenied:
             denied.append(name)
     if missing or denied:
-        raise _missing_secrets_error(missing, denied, scope)
+        raise _missing_secrets_error(missing, denied, scope, mounts)
 
 
 def _missing_secrets_error(
-    missing: Sequence[str], denied: Sequence[str], scope: Scope | None
+    missing: Sequence[str], denied: Sequence[str], scope: Scope | None, mounts: Mounts
 ) -> SecretsMissing:
     """Return one error with a line for each secret that cannot be read.
 
@@ -45,11 +50,12 @@ def _missing_secrets_error(
         missing: Names without a value.
         denied: Names that are denied or absent. Their lines give the policy rule that grants them.
         scope: The service and the environment, for the rule; None leaves the rule out.
+        mounts: of the deployment, for the rule.
 
     """
     lines = [f"{name}: has no value; write one" for name in missing]
     for name in denied:
-        hint = f"; write one, or if it is there add {_rule(name, scope)}" if scope else ""
+        hint = f"; write one, or if it is there add {_rule(name, scope, mounts)}" if scope else ""
         lines.append(f"{name}: denied or absent{hint}")
     return SecretsMissing(
         "\n  ".join([f"{len(lines)} required secrets cannot be read:", *lines]),
@@ -58,5 +64,5 @@ def _missing_secrets_error(
     )
 
 
-def _rule(name: str, scope: Scope) -> str:
-    return permissions.need("read-secret", scope.secret(name)).policy_rule()
+def _rule(name: str, scope: Scope, mounts: Mounts) -> str:
+    return permissions.need("read-secret", scope.secret(name), mounts).policy_rule()

@@ -5,11 +5,13 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from app_integration import names
 from app_integration._internal import fork_safety
 from app_integration.errors import OUTAGE, ConfigurationError, StrongroomError
+from app_integration.mounts import DEFAULT_MOUNTS, Mounts
 from app_integration.names import Scope
 from app_integration.observability import redaction
 from app_integration.observability.audit_log import AuditLog
@@ -49,6 +51,7 @@ class SecretStore:
         audit: AuditLog,
         *,
         scope: Scope | None = None,
+        mounts: Mounts = DEFAULT_MOUNTS,
         declared: Collection[str] | None = None,
         development: bool = False,
         limits: Limits | None = None,
@@ -64,6 +67,7 @@ class SecretStore:
             sources: The sources, in the order in which they are requested.
             audit: The audit log, written before each release.
             scope: The service and environment, for the policy rules in errors.
+            mounts: of the deployment, for the same.
             declared: The only names that may be requested; None for any.
             development: Whether a later source may answer for a name that the server denies.
             limits: Limits of the cache and of requests.
@@ -83,7 +87,7 @@ class SecretStore:
         self._cache = self.fetcher.cache
         self._access_recorder = AccessRecorder(audit)
         self.releaser = Releaser(self._access_recorder)
-        self._scope = scope
+        self._check_required = partial(check_required, scope=scope, mounts=mounts)
         self._declared = declared
         self._clock = clock
         self._wall_clock = wall_clock
@@ -244,7 +248,7 @@ class SecretStore:
         wanted = list(dict.fromkeys(wanted))
         for name in wanted:
             self.check(name)
-        check_required(wanted, self.get, self._scope)
+        self._check_required(wanted, self.get)
 
     def current_and_previous(
         self, name: str, *, grace: float | None = None

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from app_integration import permissions
 from app_integration.errors import RateLimited, RequestRefused, ServerError
+from app_integration.mounts import Mounts
 from app_integration.observability import metrics
 from app_integration.transport.http import HiddenBody
 
@@ -28,14 +29,14 @@ class Call:
     wrap_ttl: int | None = None
 
 
-def record_orphan_lease(call: Call, error: ServerError) -> None:
+def record_orphan_lease(call: Call, error: ServerError, mounts: Mounts) -> None:
     """Count a lease that the server may have issued although its response was lost.
 
     The id of such a lease is lost, so it cannot be revoked and lives until its TTL ends.
     """
     if error.not_sent or isinstance(error, RateLimited | RequestRefused):
         return
-    if call.path.startswith(permissions.LEASE_PREFIX):
+    if call.path.startswith(permissions.lease_prefix(mounts)):
         log.warning(
             "%s: the response was lost; a lease may have been issued that stays until its TTL ends",
             call.path,

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from app_integration.auth.methods import Send, Token
+from app_integration.mounts import Mounts
 from app_integration.transport.failover import FailoverTransport
 from app_integration.transport.http import HiddenBody, RequestSender, Transport
 
@@ -98,6 +99,7 @@ def connect_http(
     namespace: str,
     connect_timeout: float,
     wrap_sender: Callable[[RequestSender], RequestSender] | None,
+    mounts: Mounts,
 ) -> RequestSender:
     """Return what sends requests over HTTP to *addresses*, with failover if there are several.
 
@@ -108,6 +110,7 @@ def connect_http(
         namespace: The Vault namespace; empty for the root namespace.
         connect_timeout: Seconds for one attempt to connect.
         wrap_sender: Wraps the result; None leaves it as it is.
+        mounts: of the deployment.
 
     Raises:
         ConfigurationError: If a certificate cannot be read.
@@ -120,6 +123,7 @@ def connect_http(
             certificate=certificate,
             namespace=namespace,
             connect_timeout=connect_timeout,
+            mounts=mounts,
         )
         for address in addresses
     ]

@@ -19,6 +19,7 @@ from app_integration.errors import (
     ServerError,
     StrongroomError,
 )
+from app_integration.mounts import DEFAULT_MOUNTS, Mounts
 from app_integration.observability import metrics
 from app_integration.session.call import Call, record_orphan_lease
 from app_integration.session.connection import Connection, connect_http
@@ -55,6 +56,7 @@ class Session:
         sleep: Callable[[float], None] = time.sleep,
         connect: Callable[[], RequestSender] | None = None,
         wrap_sender: Callable[[RequestSender], RequestSender] | None = None,
+        mounts: Mounts = DEFAULT_MOUNTS,
     ) -> None:
         """Load the certificates; nothing is sent before the first request.
 
@@ -71,6 +73,7 @@ class Session:
             connect: Opens what requests are sent through: once in each process, and once for each
                 login. None for HTTP.
             wrap_sender: Wraps the sender for HTTP; it has no effect together with *connect*.
+            mounts: of the deployment; errors of requests below them hide the server's message.
 
         Raises:
             ConfigurationError: If a certificate cannot be read.
@@ -87,7 +90,9 @@ class Session:
             namespace=namespace,
             connect_timeout=self._limits.connect_timeout,
             wrap_sender=wrap_sender,
+            mounts=mounts,
         )
+        self._mounts = mounts
         self._clock = clock
         self._retry = Retry(self._limits, clock, sleep)
         self.reset_after_fork()
@@ -251,7 +256,7 @@ class Session:
                 wrap_ttl=call.wrap_ttl,
             )
         except ServerError as error:
-            record_orphan_lease(call, error)
+            record_orphan_lease(call, error, self._mounts)
             raise
 
 
@@ -271,4 +276,5 @@ def open_session(settings: Settings) -> Session:
         certificate=settings.auth.certificate,
         namespace=settings.vault_namespace,
         limits=settings.limits,
+        mounts=settings.mounts,
     )

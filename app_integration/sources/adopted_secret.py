@@ -13,6 +13,7 @@ from urllib.parse import quote
 
 from app_integration import names, permissions
 from app_integration.errors import RequestRefused
+from app_integration.mounts import DEFAULT_MOUNTS, Mounts
 from app_integration.secret import Secret
 from app_integration.session.session import Session
 from app_integration.sources import FetchedSecret
@@ -38,13 +39,16 @@ def fill_template(template: str, username: str, password: str) -> Secret:
     return Secret(filled.replace(PASSWORD, quote(password, safe="")))
 
 
-def fetch(session: Session, role: str, entry: KvVersion) -> FetchedSecret | None:
+def fetch(
+    session: Session, role: str, entry: KvVersion, mounts: Mounts = DEFAULT_MOUNTS
+) -> FetchedSecret | None:
     """Return the secret that an adopted *entry* stands for; sends one request.
 
     Args:
         session: Reads the credentials.
         role: The static database role.
         entry: A KV version with a template.
+        mounts: of the deployment.
 
     Returns:
         The composed secret. None if the role does not exist yet and *entry* still has its old
@@ -56,7 +60,7 @@ def fetch(session: Session, role: str, entry: KvVersion) -> FetchedSecret | None
         ServerError: If the server is unavailable.
 
     """
-    path = permissions.need("read-static-user", role).path
+    path = permissions.need("read-static-user", role, mounts).path
     try:
         user = payloads.parse_static_user(session.get(path), path)
     except RequestRefused as refused:

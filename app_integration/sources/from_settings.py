@@ -32,7 +32,7 @@ def _build_source(name: str, settings: Settings, get_session: Callable[[], Sessi
     if name == "vault":
         from app_integration.sources.vault import VaultSource
 
-        return VaultSource(get_session(), settings.scope)
+        return VaultSource(get_session(), settings.scope, settings.mounts)
     if name == "rendered":
         from app_integration.sources.rendered import RenderedSource
 

@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 
 from app_integration import names, permissions
 from app_integration.errors import RequestRefused, SecretDeleted, SecretError, SecretNotFound
+from app_integration.mounts import DEFAULT_MOUNTS, Mounts
 from app_integration.names import Scope
 from app_integration.secret import Secret
 from app_integration.session.session import Session
@@ -17,13 +18,14 @@ from app_integration.transport import payloads
 
 
 class VaultSource:
-    """A source that reads ``secret/<service>/<environment>/<name>``."""
+    """A source that reads ``<KV mount>/<service>/<environment>/<name>``."""
 
     is_authoritative: ClassVar = True
 
-    def __init__(self, session: Session, scope: Scope) -> None:
+    def __init__(self, session: Session, scope: Scope, mounts: Mounts = DEFAULT_MOUNTS) -> None:
         self._session = session
         self._scope = scope
+        self._mounts = mounts
 
     def fetch(
         self, name: str, version: int | None = None, field: str | None = None
@@ -44,7 +46,7 @@ class VaultSource:
             ServerError: If the server is unavailable.
 
         """
-        path = permissions.need("read-secret", self._scope.secret(name)).path
+        path = permissions.need("read-secret", self._scope.secret(name), self._mounts).path
         try:
             request = path if version is None else f"{path}?version={version:d}"
             entry = payloads.parse_kv_version(self._session.get(request), path, version)
@@ -53,7 +55,8 @@ class VaultSource:
                 raise _missing_error(path, version, deleted=refused.data is not None) from None
             raise
         if (version, field) == (None, None) and entry.template is not None:
-            composed = adopted_secret.fetch(self._session, self._scope.static_role(name), entry)
+            role = self._scope.static_role(name)
+            composed = adopted_secret.fetch(self._session, role, entry, self._mounts)
             if composed is not None:
                 return composed
         return FetchedSecret(

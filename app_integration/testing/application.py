@@ -12,6 +12,7 @@ from typing import Final
 from app_integration import default_client, names
 from app_integration.auth.methods import AppRole, StaticToken
 from app_integration.client import Client
+from app_integration.mounts import DEFAULT_MOUNTS, Mounts
 from app_integration.names import Environment, Scope
 from app_integration.secret import Secret
 from app_integration.session.session import Session
@@ -32,6 +33,7 @@ class Application:
 
     Attributes:
         scope: The service and its environment.
+        mounts: where the engines are.
         operator: A session whose policy grants everything.
         client: The client that ``get_secret`` and the other public functions use.
 
@@ -39,6 +41,7 @@ class Application:
 
     def __init__(self, scope: Scope, operator: Session, client: Client) -> None:
         self.scope = scope
+        self.mounts = client.settings.mounts
         self.operator = operator
         self.client = client
 
@@ -61,15 +64,15 @@ class Application:
 
     def rotate_key(self, key: str = KEY) -> None:
         """Add a version to the service's Transit key *key*."""
-        self.operator.post(f"{names.TRANSIT_MOUNT}/keys/{self.scope.key(key)}/rotate")
+        self.operator.post(f"{self.mounts.transit}/keys/{self.scope.key(key)}/rotate")
 
     def make_key(self, key: str = KEY) -> None:
         """Create the service's derived Transit key *key*."""
-        path = f"{names.TRANSIT_MOUNT}/keys/{self.scope.key(key)}"
+        path = f"{self.mounts.transit}/keys/{self.scope.key(key)}"
         self.operator.post(path, {"derived": True})
 
     def _path(self, endpoint: str, name: str) -> str:
-        return f"{names.KV_MOUNT}/{endpoint}/{self.scope.secret(name)}"
+        return f"{self.mounts.kv}/{endpoint}/{self.scope.secret(name)}"
 
 
 class MemoryApplication(Application):
@@ -117,16 +120,19 @@ class MemoryApplication(Application):
 
 
 @contextmanager
-def in_memory(service: str, folder: Path) -> Iterator[MemoryApplication]:
+def in_memory(
+    service: str, folder: Path, mounts: Mounts = DEFAULT_MOUNTS
+) -> Iterator[MemoryApplication]:
     """Yield the application *service* on a new server in memory.
 
     Args:
         service: The name of the service.
         folder: An existing folder for the files of the application.
+        mounts: where the engines and the AppRole method are.
 
     """
     scope = Scope(service, ENVIRONMENT)
-    server = MemoryVault(authorise=partial(policies.allows, scope))
+    server = MemoryVault(authorise=partial(policies.allows, scope, mounts=mounts), mounts=mounts)
     clock = server.clock
     operator = server.tokens.issue("operator", (policies.ROOT,), ttl=float("inf"))
     role = server.approles.get_or_create_role(str(scope))
@@ -134,10 +140,10 @@ def in_memory(service: str, folder: Path) -> Iterator[MemoryApplication]:
     def session(login: AppRole | StaticToken) -> Session:
         return Session(ADDRESS, login, clock=clock, sleep=clock.sleep, connect=lambda: server)
 
-    logins = approle_files(folder, role.role_id, role.issue())
+    logins = approle_files(folder, role.role_id, role.issue(), mounts)
     with session(StaticToken(Secret(operator.value))) as operator_session:
         client = default_client.configure(
-            _settings(scope, ADDRESS, folder), session=session(logins), clock=clock
+            _settings(scope, ADDRESS, folder, mounts), session=session(logins), clock=clock
         )
         try:
             application = MemoryApplication(scope, operator_session, client, server)
@@ -184,23 +190,28 @@ def _create_approle(operator: Session, scope: Scope, folder: Path) -> AppRole:
     return approle_files(folder, role_id, secret_id)
 
 
-def approle_files(folder: Path, role_id: str, secret_id: str) -> AppRole:
+def approle_files(
+    folder: Path, role_id: str, secret_id: str, mounts: Mounts = DEFAULT_MOUNTS
+) -> AppRole:
     """Write role-id and secret-id into *folder*; return the auth method that reads them.
 
     Args:
         folder: An existing folder.
         role_id: The content of ``role-id``.
         secret_id: The content of ``secret-id``.
+        mounts: where the AppRole method is.
 
     """
     files = [folder / name for name in FILES]
     for path, text in zip(files, (role_id, secret_id), strict=True):
         path.touch(mode=0o600)
         path.write_text(text, encoding="utf-8")
-    return AppRole(files[0], files[1])
+    return AppRole(files[0], files[1], mounts.approle)
 
 
-def _settings(scope: Scope, address: str, folder: Path) -> Settings:
+def _settings(
+    scope: Scope, address: str, folder: Path, mounts: Mounts = DEFAULT_MOUNTS
+) -> Settings:
     return Settings(
         scope,
         address,
@@ -208,4 +219,5 @@ def _settings(scope: Scope, address: str, folder: Path) -> Settings:
         secret_id_file=folder / FILES[1],
         audit_file=folder / "access.jsonl",
         dotenv_file=folder / ".env",
+        mounts=mounts,
     )

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from app_integration.names import DATABASE_MOUNT
 from app_integration.testing.clock import Clock
 from app_integration.testing.http import (
     NO_CONTENT,
@@ -55,10 +56,11 @@ class Lease:
 
 
 class Leases:
-    """A database engine at ``database``, with its leases."""
+    """A database engine, with its leases."""
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, clock: Clock, mount: str = DATABASE_MOUNT) -> None:
         self._clock = clock
+        self._mount = mount
         self._leases: dict[str, Lease] = {}
         self.roles: dict[str, DatabaseRole] = {}
         self.static_roles: dict[str, StaticRole] = {}
@@ -93,7 +95,7 @@ class Leases:
         return self.static_roles.setdefault(name, role)
 
     def handle(self, request: Request, token: Token) -> ServerResponse:
-        """Handle a request below ``database``, sent with *token*, and return the response."""
+        """Handle a request below the mount, sent with *token*, and return the response."""
         match request.method, request.path.split("/"):
             case "GET", ["creds", name] if name in self.roles:
                 return self._lease(name, token)
@@ -124,7 +126,7 @@ class Leases:
     def _lease(self, name: str, token: Token) -> ServerResponse:
         role, now = self.roles[name], self._clock()
         lease = Lease(
-            id=f"database/creds/{name}/{secrets.token_urlsafe(18)}",
+            id=f"{self._mount}/creds/{name}/{secrets.token_urlsafe(18)}",
             user={
                 "username": f"v-{name}-{secrets.token_hex(6)}",
                 "password": secrets.token_hex(16),

@@ -20,8 +20,8 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, Final
 
-from app_integration import names
 from app_integration.errors import DeadlineExceeded, Unreachable
+from app_integration.mounts import DEFAULT_MOUNTS, Mounts
 from app_integration.testing.approle import AppRoles
 from app_integration.testing.clock import Clock
 from app_integration.testing.faults import Fault, Faults
@@ -41,8 +41,8 @@ from app_integration.transport.responses import Response as HttpResponse
 from app_integration.transport.responses import decode
 
 ADDRESS: Final = "memory://vault"
-#: Paths that need no token.
-_UNAUTHENTICATED: Final = (f"auth/{names.APPROLE_MOUNT}/login", "sys/health", "sys/wrapping/")
+#: Paths that need no token, besides the login's.
+_UNAUTHENTICATED: Final = ("sys/health", "sys/wrapping/")
 #: The server counts the strings of a request, keys as well as values.
 _MAX_STRINGS: Final = 1000
 _SALT_BYTES: Final = 32
@@ -66,6 +66,7 @@ class MemoryVault:
 
     Attributes:
         clock: The time of the server, which stands still until :meth:`Clock.advance`.
+        mounts: where the engines and the AppRole method are.
         seen: The requests that reached it, in order, like an audit log.
         authorise: Decides on each request with a valid token; by default all are allowed.
 
@@ -76,6 +77,7 @@ class MemoryVault:
         *,
         authorise: Authorise | None = None,
         random: Callable[[int], bytes] = os.urandom,
+        mounts: Mounts = DEFAULT_MOUNTS,
     ) -> None:
         """Start with empty mounts.
 
@@ -83,12 +85,14 @@ class MemoryVault:
             authorise: Takes policies, a capability and a path; returns whether the request is
                 allowed. None allows all.
             random: Returns the given number of unpredictable bytes.
+            mounts: where the engines and the AppRole method are.
 
         """
         self.clock = Clock()
+        self.mounts = mounts
         self.seen: list[Seen] = []
         self.authorise = authorise or (lambda _policies, _capability, _path: True)
-        self.leases = Leases(self.clock)
+        self.leases = Leases(self.clock, mounts.database)
         self.tokens = TokenStore(self.clock, self.leases.revoke_token)
         self.approles = AppRoles(self.clock, self.tokens)
         self._kv = Kv(self.clock)
@@ -157,7 +161,7 @@ class MemoryVault:
         if fault is Fault.CUT:
             raise Unreachable(f"{ADDRESS} cut the connection (an injected fault)")
         content = _encode_body(response, request_id)
-        return decode(method, path, HttpResponse(response.status, content))
+        return decode(method, path, HttpResponse(response.status, content), self.mounts)
 
     def close(self) -> None:
         """Do nothing, because no connection is open."""
@@ -188,7 +192,7 @@ class MemoryVault:
         if _count_strings(request.body) > _MAX_STRINGS:
             reason = "exceeded maximum number of strings"
             raise ErrorResponse(400, f"refused JSON input due to high complexity: {reason}")
-        if request.path.startswith(_UNAUTHENTICATED):
+        if request.path.startswith((f"{self.mounts.auth}/login", *_UNAUTHENTICATED)):
             return self._route_open(request)
         token = self.tokens.find(request.token)
         if token is None or not self._allows(token, request):
@@ -207,13 +211,13 @@ class MemoryVault:
 
     def _route_mounts(self, request: Request, token: Token) -> ServerResponse:
         mounts: dict[str, Callable[[Request], ServerResponse]] = {
-            names.KV_MOUNT: self._kv.handle,
-            names.TRANSIT_MOUNT: self._transit.handle,
-            names.DATABASE_MOUNT: lambda below: self.leases.handle(below, token),
+            self.mounts.kv: self._kv.handle,
+            self.mounts.transit: self._transit.handle,
+            self.mounts.database: lambda below: self.leases.handle(below, token),
             "sys/leases": self.leases.handle_leases,
             "sys/audit-hash": self._audit_hash,
             "auth/token": lambda below: self.tokens.handle(below, token),
-            f"auth/{names.APPROLE_MOUNT}": self.approles.handle,
+            self.mounts.auth: self.approles.handle,
         }
         for mount, handle in mounts.items():
             if request.path.startswith(f"{mount}/"):

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from fnmatch import fnmatchcase
 
 from app_integration import permissions
+from app_integration.mounts import DEFAULT_MOUNTS, Mounts
 from app_integration.names import Scope
 from app_integration.permissions import Need
 
@@ -13,7 +14,7 @@ from app_integration.permissions import Need
 ROOT = "root"
 
 
-def needs(scope: Scope) -> Iterator[Need]:
+def needs(scope: Scope, mounts: Mounts = DEFAULT_MOUNTS) -> Iterator[Need]:
     """Yield each capability that the SDK needs in *scope*.
 
     A ``*`` at the end of a path matches any rest.
@@ -21,7 +22,7 @@ def needs(scope: Scope) -> Iterator[Need]:
     own = {"read-secret": f"{scope.service}/{scope.environment}/*"}
     for operation in permissions.OPERATIONS:
         if operation != "issue-secret-id":
-            yield permissions.need(operation, own.get(operation, f"{scope}*"))
+            yield permissions.need(operation, own.get(operation, f"{scope}*"), mounts)
     yield from permissions.IMPLIED
 
 
@@ -30,7 +31,13 @@ def hcl(scope: Scope) -> str:
     return "\n".join(need.policy_rule() for need in needs(scope))
 
 
-def allows(scope: Scope, policies: tuple[str, ...], capability: str, path: str) -> bool:
+def allows(
+    scope: Scope,
+    policies: tuple[str, ...],
+    capability: str,
+    path: str,
+    mounts: Mounts = DEFAULT_MOUNTS,
+) -> bool:
     """Return whether *policies* grant *capability* on *path*.
 
     :data:`ROOT` grants everything, any other policy grants what *scope* needs.
@@ -40,8 +47,10 @@ def allows(scope: Scope, policies: tuple[str, ...], capability: str, path: str) 
         policies: The policies of the token.
         capability: Such as ``read``.
         path: API path without ``/v1/``.
+        mounts: of the deployment.
 
     """
     return ROOT in policies or any(
-        need.capability == capability and fnmatchcase(path, need.path) for need in needs(scope)
+        need.capability == capability and fnmatchcase(path, need.path)
+        for need in needs(scope, mounts)
     )

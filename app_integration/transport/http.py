@@ -23,6 +23,7 @@ from app_integration.errors import (
     StrongroomError,
     Unreachable,
 )
+from app_integration.mounts import DEFAULT_MOUNTS, Mounts
 from app_integration.transport.connection_pool import create_pool
 from app_integration.transport.responses import Response, ResponseTooLarge, decode, read_whole
 from app_integration.transport.tls import create_ssl_context
@@ -121,6 +122,7 @@ class Transport:
         namespace: str = "",
         connect_timeout: float,
         clock: Callable[[], float] = time.monotonic,
+        mounts: Mounts = DEFAULT_MOUNTS,
     ) -> None:
         """Load the certificates; no connection is opened yet.
 
@@ -132,6 +134,7 @@ class Transport:
             namespace: The Vault namespace; empty for the root namespace.
             connect_timeout: Seconds for one attempt to connect.
             clock: Monotonic, in seconds.
+            mounts: of the deployment, because errors below them do not repeat the server's message.
 
         Raises:
             ConfigurationError: If *cacert* or *certificate* cannot be read, or is not PEM.
@@ -141,6 +144,7 @@ class Transport:
         self._namespace = namespace or None
         self._clock = clock
         self._connect_timeout = connect_timeout
+        self._mounts = mounts
         self._cacert = cacert
         self._certificate = certificate
         self._context: ssl.SSLContext | None = None
@@ -188,7 +192,7 @@ class Transport:
         # their frames are part of the traceback.
         if isinstance(response, StrongroomError):
             raise response
-        return decode(method, path, response)
+        return decode(method, path, response, self._mounts)
 
     def _exchange(self, request: _Request, address: str, end: float) -> Response | StrongroomError:
         """Send one request and return its response, or the error if it is not complete by *end*."""

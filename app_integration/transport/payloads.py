@@ -144,7 +144,7 @@ def parse_kv_version(response: ResponseBody, requested: int | None) -> KvVersion
     data = _mapping(response, "data")
     if not data.keys() >= {"data", "metadata"}:
         raise _UnexpectedShape(
-            f"'data' is not that of a KV version 2 mount; check that {names.KV_MOUNT}/ is one"
+            "'data' is not that of a KV version 2 mount; check STRONGROOM_KV_MOUNT"
         )
     metadata = _mapping(data, "metadata")
     version = metadata.get("version")

@@ -25,14 +25,16 @@ from app_integration.errors import (
     StrongroomError,
     UnexpectedAnswer,
 )
+from app_integration.mounts import DEFAULT_MOUNTS, Mounts
 
 MAX_RESPONSE: Final = 64 * 2**20  # bytes; a batch of the largest values is smaller
 _CHUNK: Final = 64 * 1024  # bytes, for one read
 _STANDBY: Final = {472, 473}  # from a standby that does not forward
 _SEALED: Final = {501, 503}
-#: Below these paths the server's error messages may repeat what was sent or stored, so that they
-#: are dropped.
-_SENSITIVE_PATHS: Final = ("transit/", "secret/", "cubbyhole/", "database/creds/", "sys/wrapping/")
+#: Below these paths, and those of the database engine, the server's error messages do not repeat
+#: what was sent or stored. They are dropped elsewhere, whatever is mounted there.
+_SYSTEM_PATHS: Final = ("sys/", "auth/", "identity/")
+_WRAPPING: Final = "sys/wrapping/"
 _MAX_REASON: Final = 300  # characters of the server's own message in an error
 
 
@@ -94,13 +96,16 @@ def _seconds(text: str) -> float | None:
     return float(text) if text.isascii() and text.isdigit() else None
 
 
-def decode(method: str, path: str, response: Response) -> dict[str, Any]:
+def decode(
+    method: str, path: str, response: Response, mounts: Mounts = DEFAULT_MOUNTS
+) -> dict[str, Any]:
     """Return the JSON object in *response*; ``{}`` if it has no body.
 
     Args:
         method: The HTTP method of the request, for errors.
         path: The API path of the request, for errors and for the policy rule of a 403.
         response: The response.
+        mounts: of the deployment, whose paths are sensitive.
 
     Raises:
         AccessDenied: If the status is 403.
@@ -109,17 +114,19 @@ def decode(method: str, path: str, response: Response) -> dict[str, Any]:
             response.
 
     """
-    outcome = _outcome(method, path, response)
+    outcome = _outcome(method, path, response, mounts)
     if isinstance(outcome, StrongroomError):
         raise outcome
     return outcome
 
 
-def _outcome(method: str, path: str, response: Response) -> dict[str, Any] | StrongroomError:
+def _outcome(
+    method: str, path: str, response: Response, mounts: Mounts
+) -> dict[str, Any] | StrongroomError:
     try:
         body = _json(response.content)
         if response.status >= HTTPStatus.BAD_REQUEST:
-            return _failure(method, path, response, body or {})
+            return _failure(method, path, response, body or {}, mounts)
     except RecursionError:  # in the decoder, or in str() of the server's error messages
         body = None
     if body is None or not HTTPStatus.OK <= response.status < HTTPStatus.MULTIPLE_CHOICES:
@@ -141,15 +148,15 @@ def _json(content: bytes) -> dict[str, Any] | None:
 
 
 def _failure(
-    method: str, path: str, response: Response, body: Mapping[str, Any]
+    method: str, path: str, response: Response, body: Mapping[str, Any], mounts: Mounts
 ) -> StrongroomError:
     where, status = f"{method} {path}", response.status
     if status == HTTPStatus.FORBIDDEN:
-        rule = permissions.policy_rule(method, path)
+        rule = permissions.policy_rule(method, path, mounts)
         return AccessDenied(f"{where}: denied or absent; if it should be allowed, add {rule}")
     if status in _SEALED:
         return Sealed(f"{where}: the server is sealed or not initialised")
-    message = f"{where}: status {status}{_reason(path, body)}"
+    message = f"{where}: status {status}{_reason(path, body, mounts)}"
     if status in _STANDBY:
         return RateLimited(message, not_sent=True)
     if status == HTTPStatus.TOO_MANY_REQUESTS:
@@ -180,8 +187,15 @@ def _safe_data(status: int, data: object) -> dict[str, Any] | None:
     }
 
 
-def _reason(path: str, body: Mapping[str, Any]) -> str:
+def _is_sensitive(path: str, mounts: Mounts) -> bool:
+    """Return whether the server's error messages for *path* may repeat a secret."""
+    if path.startswith((_WRAPPING, permissions.lease_prefix(mounts))):
+        return True
+    return not path.startswith((*_SYSTEM_PATHS, f"{mounts.database}/"))
+
+
+def _reason(path: str, body: Mapping[str, Any], mounts: Mounts) -> str:
     errors = body.get("errors")
-    if path.startswith(_SENSITIVE_PATHS) or not isinstance(errors, list) or not errors:
+    if _is_sensitive(path, mounts) or not isinstance(errors, list) or not errors:
         return ""
     return f": {' '.join('; '.join(map(str, errors)).split())[:_MAX_REASON]}"

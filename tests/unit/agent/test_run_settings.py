@@ -32,6 +32,7 @@ def test_agent_without_secret_id_has_no_starter(tmp_path: Path) -> None:
         **CONFIG,
         **own,
         "vault_cacert": None,
+        "approle_mount": "",
         "generation": "",
     }
 

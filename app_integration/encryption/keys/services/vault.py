@@ -15,6 +15,7 @@ from app_integration.encryption import transit_ciphertext
 from app_integration.encryption.batch import Batch
 from app_integration.encryption.transit import Post, Transit
 from app_integration.errors import OUTAGE, KeyUnavailable, RequestRefused
+from app_integration.mounts import DEFAULT_MOUNTS, Mounts
 from app_integration.settings import Limits
 
 _T = TypeVar("_T")
@@ -23,7 +24,13 @@ _T = TypeVar("_T")
 class VaultKeyService:
     """A :class:`~app_integration.encryption.keys.services.KeyService` that uses one Transit key."""
 
-    def __init__(self, post: Post, name: str, limits: Limits | None = None) -> None:
+    def __init__(
+        self,
+        post: Post,
+        name: str,
+        limits: Limits | None = None,
+        mounts: Mounts = DEFAULT_MOUNTS,
+    ) -> None:
         """Create the service for one Transit key. No request is sent.
 
         Args:
@@ -31,12 +38,13 @@ class VaultKeyService:
             name: The Transit key's full name, as ``Scope.key`` returns it.
             limits: The limits, of which ``batch_items`` bounds each request; None uses the
                 defaults.
+            mounts: The deployment's mounts.
 
         Raises:
             InvalidName: If *name* is not a valid key name.
 
         """
-        self._key = Transit(post, name, limits)
+        self._key = Transit(post, name, limits, mounts)
 
     def wrap(self, data_keys: Sequence[bytes], scope: bytes) -> list[bytes]:
         """Wrap each data key, many in one request."""
