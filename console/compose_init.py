@@ -12,7 +12,8 @@ from rich.console import Console
 
 from app_integration._internal.cli import ArgumentParser
 from app_integration.errors import StrongroomError
-from console.deployment import Deployment, service_accesses
+from console.deployment import Deployment
+from console.local_services import service_accesses
 from console.steps import Steps
 from vault.declare import load
 from vault.runtime import ports

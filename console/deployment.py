@@ -16,13 +16,13 @@ from app_integration.session.session import Session
 from app_integration.transport.http import RequestSender
 from console.agents import Agents, ServicesFailed
 from console.guarded_sender import GuardedSender
+from console.local_services import service_accesses, with_local_addresses
 from console.local_urls import update_ports
 from console.service_deployment import ServiceDeployment
 from console.steps import Step
 from policies.render import render_policies
 from vault.declare.declaration import Declaration
-from vault.declare.schema.database import Database, ServiceDatabase, SharedDatabase
-from vault.declare.schema.field_types import Endpoint
+from vault.declare.schema.model import EnvironmentDeclaration
 from vault.reconcile.credentials import APPLY_ROLE, PLAN_ROLE, bootstrap, ensure_credential
 from vault.reconcile.desired.desired import desired_resources
 from vault.reconcile.inputs import Inputs
@@ -34,7 +34,7 @@ from vault.reconcile.shared_backoff import SharedBackoff
 from vault.runtime.access import Access
 from vault.runtime.files import read_or_create_password
 from vault.runtime.layout import Layout
-from vault.runtime.ports import HOST, Ports
+from vault.runtime.ports import Ports
 from vault.runtime.processes.agent import AGENT
 from vault.runtime.runtime import Servers
 
@@ -85,7 +85,7 @@ class Deployment:
     ) -> None:
         self.layout = layout
         self.ports = ports
-        self.declaration = _with_local_addresses(declaration, ports)
+        self.declaration = with_local_addresses(declaration, ports)
         accesses = service_accesses(layout, ports, declaration, self._check_listener)
         self.servers = servers(layout, ports, accesses)
         self.services: Mapping[str, ServiceDeployment] = {
@@ -163,7 +163,17 @@ class Deployment:
                 was sent.
 
         """
-        return self._open_session(AppRole(self.layout.role_id(role), self.layout.secret_id(role)))
+        name = self._declared.server_name(role)
+        files = self.layout.role_id(name), self.layout.secret_id(name)
+        return self._open_session(AppRole(*files, self._declared.mounts.approle))
+
+    def has_credential(self, role: str) -> bool:
+        """Return whether this deployment has a credential of the operator's *role*."""
+        return self.layout.secret_id(self._declared.server_name(role)).exists()
+
+    @property
+    def _declared(self) -> EnvironmentDeclaration:
+        return self.declaration.environment(Environment.DEV)
 
     def _open_session(self, login: AuthMethod) -> Session:
         self._check_listener("vault")
@@ -172,7 +182,9 @@ class Deployment:
         def wrap(sender: RequestSender) -> RequestSender:
             return backoff(GuardedSender(sender, check))
 
-        return Session(self.ports.vault_address, login, wrap_sender=wrap)
+        return Session(
+            self.ports.vault_address, login, wrap_sender=wrap, mounts=self._declared.mounts
+        )
 
     def _check_listener(self, name: str) -> None:
         # Not the runtime's own method, because the accounts exist before the runtime.
@@ -186,7 +198,7 @@ class Deployment:
         values: dict[str, Secret] = {}
         for each in self.services.values():
             values |= each.provided_values()
-        for person in self.declaration.environment(Environment.DEV).people:
+        for person in self._declared.people:
             password = read_or_create_password(self.person_password(person))
             values[f"auth/userpass/users/{person}"] = password
         return Inputs(values, self.layout.given)
@@ -211,8 +223,9 @@ class Deployment:
             if each.access.database is not None:
                 each.access.database.reset_passwords()
         with self._open_session(StaticToken(token)) as root:
-            resources = self.desired(self.inputs())
-            bootstrap(root, resources, self.layout.credentials / APPLY_ROLE)
+            role, mounts = self._declared.server_name(APPLY_ROLE), self._declared.mounts
+            folder = self.layout.credentials / role
+            bootstrap(root, self.desired(self.inputs()), folder, role, mounts)
         self.servers.mark_bootstrapped()
 
     def _apply(
@@ -228,17 +241,20 @@ class Deployment:
             moved = frozenset(
                 name
                 for name, each in self.services.items()
-                if update_ports(operator, each.scope, each.provided_secrets())
+                if update_ports(
+                    operator, each.scope, each.provided_secrets(), self._declared.mounts.kv
+                )
             )
             plan = build_plan(operator, self.desired(self.inputs()))
             apply(operator, plan, lambda _change: None)
-            folders = {PLAN_ROLE: self.layout.credentials / PLAN_ROLE}
+            planner = self._declared.server_name(PLAN_ROLE)
+            folders = {planner: self.layout.credentials / planner}
             for role in [role for each in selected for role in each.roles]:
                 folders[role] = self.layout.service_credentials / role
             issued = tuple(
                 role
                 for role, folder in folders.items()
-                if ensure_credential(operator, role, folder)
+                if ensure_credential(operator, role, folder, self._declared.mounts)
             )
         return plan, issued, moved
 
@@ -258,47 +274,3 @@ class Deployment:
         for file in self.layout.environments.iterdir():
             if file.stem not in self.services:
                 file.unlink()
-
-
-def service_accesses(
-    layout: Layout, ports: Ports, declaration: Declaration, check_listener: Callable[[str], None]
-) -> list[Access]:
-    """Return the accounts of each service of ``dev``, in the order of the environment's file.
-
-    Args:
-        layout: Contains the passwords.
-        ports: Ports of the servers.
-        declaration: The loaded declaration.
-        check_listener: Takes a server's name, and raises if another process listens on its port.
-
-    """
-    accesses = []
-    for scope in declaration.scopes(Environment.DEV):
-        database = declaration.service(scope.service).database
-        own = database.name if isinstance(database, Database) else None
-        shared = _shared_database(declaration, database)
-        accesses.append(Access(layout, ports, scope, check_listener, own, shared))
-    return accesses
-
-
-def _shared_database(declaration: Declaration, database: ServiceDatabase | None) -> str | None:
-    """Return the name of the database if it belongs to another service, otherwise None."""
-    if not isinstance(database, SharedDatabase):
-        return None
-    owned = declaration.service(database.of).database
-    return owned.name if isinstance(owned, Database) else None
-
-
-def _with_local_addresses(declaration: Declaration, ports: Ports) -> Declaration:
-    """Return *declaration* with this machine's addresses instead of those in ``dev.yaml``."""
-    known: Mapping[str, str | int | bool] = {"smtp-host": HOST, "smtp-port": ports.smtp}
-    endpoint = Endpoint(HOST, ports.database)
-    changed = declaration.with_vault(Environment.DEV, ports.vault_address)
-    for scope in declaration.scopes(Environment.DEV):
-        service = declaration.service(scope.service)
-        changed = changed.with_deployment(
-            scope,
-            database=endpoint if isinstance(service.database, Database) else None,
-            settings={name: value for name, value in known.items() if name in service.settings},
-        )
-    return changed

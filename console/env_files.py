@@ -26,6 +26,7 @@ from vault.dotenv.classify import Kind
 from vault.dotenv.plan import Choices, build_import_plan
 from vault.dotenv.proof import ReadSecret, service_reader
 from vault.reconcile.credentials import APPLY_ROLE
+from vault.reconcile.resources.ownership import Owner
 
 
 class EnvFiles:
@@ -59,12 +60,13 @@ class EnvFiles:
         )
         service_file = operate.declaration_root() / "services" / f"{self._scope.service}.yaml"
         env = str(self._scope.environment)
+        owner = Owner.of(operate.load_declaration().environment(env))
         with (
             operate.open_operator_session(env, self._root, APPLY_ROLE) as operator,
             self.reader() as read,
         ):
             apply = partial(operate.apply_declaration, operator, env, self._root, self._print)
-            target = dotenv_import.ImportTarget(service_file, operator, apply, read)
+            target = dotenv_import.ImportTarget(service_file, operator, apply, read, owner)
             dotenv_import.run(plan, target, self._print)
 
     def finish_import(self, file: Path) -> None:
@@ -116,13 +118,14 @@ class EnvFiles:
 
         Raises:
             UnexpectedListener: If another process listens on the local server's port, or none.
-                Nothing was sent then.
+                Nothing was sent.
 
         """
         if operate.is_local(self._scope.environment, self._root):
             operate.local_deployment(self._root).check_listeners("vault")
-        with open_session(self._service_settings()) as session:
-            yield service_reader(session, self._scope, self._audit())
+        service_settings = self._service_settings()
+        with open_session(service_settings) as session:
+            yield service_reader(session, self._scope, self._audit(), service_settings.mounts)
 
     def _audit(self) -> AuditLog:
         """Return the service's access log, which gets one record per access."""

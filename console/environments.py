@@ -16,6 +16,7 @@ from app_integration.errors import ConfigurationError
 from app_integration.names import Environment
 from app_integration.session.session import Session
 from console import operate
+from policies.render import scoped_apply_policy
 from vault.declare.declaration import Declaration
 from vault.reconcile.environment_diff import (
     Differences,
@@ -33,7 +34,7 @@ _HEADINGS: Final = {
     "same": "The same value in both",
 }
 
-app = typer.Typer(no_args_is_help=True, help="Compare environments.")
+app = typer.Typer(no_args_is_help=True, help="Compare environments; print what one needs.")
 out = Console(soft_wrap=True)
 
 Credentials = Annotated[
@@ -44,7 +45,16 @@ Credentials = Annotated[
 
 @app.callback()
 def environments() -> None:
-    """Compare environments."""
+    """Compare environments; print what one needs."""
+
+
+@app.command("apply-policy")
+def apply_policy(
+    env: Annotated[str, typer.Argument(help="a name in vault/declare/environments")],
+) -> None:
+    """Print the policy of a scoped apply role, for the platform team to review and write."""
+    declared = operate.load_declaration()
+    typer.echo(scoped_apply_policy(declared, declared.resolve_environment(env)), nl=False)
 
 
 @app.command()
@@ -157,4 +167,5 @@ def _session(environment: Environment, root: Path, folder: Path | None) -> Sessi
             f"{environment}/role-id and {environment}/secret-id"
         )
     files = (folder / environment / "role-id", folder / environment / "secret-id")
-    return operate.open_session_at(environment, None, AppRole(*files))
+    mount = operate.load_declaration().environment(environment).mounts.approle
+    return operate.open_session_at(environment, None, AppRole(*files, mount))

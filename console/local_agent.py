@@ -21,8 +21,9 @@ from app_integration._internal.private_file import write_private
 from app_integration.config.deliver import State, read_status
 from app_integration.config.deliver import Status as DeliveryStatus
 from app_integration.errors import ConfigRejected
+from app_integration.mounts import Mounts
 from app_integration.names import Scope
-from app_integration.settings import Settings
+from app_integration.settings import Auth, Settings
 from vault.declare.declaration import Declaration
 from vault.declare.schema.model import Config
 from vault.runtime.files import ensure_private_folder
@@ -98,6 +99,7 @@ class LocalAgent:
             secrets=self._declaration.secrets(self._scope),
             settings=self._declaration.settings(self._scope),
             adopted=self._declaration.adopted(self._scope),
+            mounts=self._mounts,
         )
 
     def read_config_state(self) -> ConfigState:
@@ -190,7 +192,9 @@ class LocalAgent:
             login=auto_auth_from_declaration(
                 environment.agent,
                 AppRoleAutoAuth(
-                    self._layout.service_role_id(str(self._scope)), self.folder / "secret-id"
+                    self._layout.service_role_id(str(self._scope)),
+                    self.folder / "secret-id",
+                    self._mounts,
                 ),
             ),
             python=Path(sys.executable),
@@ -205,6 +209,10 @@ class LocalAgent:
             render_interval=environment.agent.render_interval,
         )
 
+    @property
+    def _mounts(self) -> Mounts:
+        return self._declaration.environment(self._scope.environment).mounts
+
     def _run_settings(self, settings: AgentSettings, generation: str) -> RunSettings:
         starter = self._scope.starter
         needs_secret_id = settings.login.method == AppRoleAutoAuth.method
@@ -214,6 +222,7 @@ class LocalAgent:
                 vault_addr=settings.vault_addr,
                 role_id_file=self._layout.service_role_id(starter) if needs_secret_id else None,
                 secret_id_file=self._layout.service_secret_id(starter) if needs_secret_id else None,
+                auth=Auth(mount=self._mounts.approle),
             ),
             wrap_ttl=self._declaration.environment(self._scope.environment).tokens.wrap_ttl,
             program=binaries.openbao_path(),

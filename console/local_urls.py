@@ -11,12 +11,14 @@ from app_integration.secret import Secret
 from app_integration.session.session import Session
 from app_integration.sources.adopted_secret import PASSWORD, USERNAME
 from vault.reconcile.resources.secrets import merge_metadata
-from vault.reconcile.resources.static_roles import SecretEntry, read_entry, write_entry
+from vault.reconcile.resources.static_roles import read_entry, write_entry
 
 _PLACEHOLDERS: Final = f"{USERNAME}:{PASSWORD}"
 
 
-def update_ports(session: Session, scope: Scope, provided: Mapping[str, Secret]) -> tuple[str, ...]:
+def update_ports(
+    session: Session, scope: Scope, provided: Mapping[str, Secret], mount: str
+) -> tuple[str, ...]:
     """Write each URL again whose port is not the one that its server listens on now.
 
     A value that differs in anything else than its port is not this deployment's, and stays.
@@ -25,6 +27,7 @@ def update_ports(session: Session, scope: Scope, provided: Mapping[str, Secret])
         session: that reads and writes.
         scope: of the secrets.
         provided: URLs of this deployment's servers, by secret name. Other values are skipped.
+        mount: Path of the KV mount.
 
     Returns:
         The names of the secrets that were written.
@@ -32,25 +35,24 @@ def update_ports(session: Session, scope: Scope, provided: Mapping[str, Secret])
     """
     urls = {name: url.reveal() for name, url in provided.items() if "://" in url.reveal()}
     return tuple(
-        name
-        for name, url in urls.items()
-        if _update(session, scope.secret(name), read_entry(session, scope.secret(name)), url)
+        name for name, url in urls.items() if _update(session, scope.secret(name), url, mount)
     )
 
 
-def _update(session: Session, secret: str, entry: SecretEntry, url: str) -> bool:
+def _update(session: Session, secret: str, url: str, mount: str) -> bool:
     """Write the value or the template of *entry* again if its port differs from that of *url*."""
+    entry = read_entry(session, secret, mount)
     if entry.fields.keys() == {VALUE_KEY}:
         moved = move(str(entry.value), url)
         if moved:
-            write_entry(session, secret, {VALUE_KEY: moved}, entry.version)
+            write_entry(session, secret, {VALUE_KEY: moved}, entry.version, mount)
         return moved is not None
     if entry.template is None or entry.fields.keys() != {TEMPLATE_KEY}:
         return False
     moved = move(entry.template, with_placeholders(url))
     if moved:
-        version = write_entry(session, secret, {TEMPLATE_KEY: moved}, entry.version)
-        merge_metadata(session, secret, {COMPOSED_KEY: str(version)})
+        version = write_entry(session, secret, {TEMPLATE_KEY: moved}, entry.version, mount)
+        merge_metadata(session, secret, {COMPOSED_KEY: str(version)}, mount)
     return moved is not None
 
 

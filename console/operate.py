@@ -25,6 +25,7 @@ from vault.reconcile.inputs import Inputs
 from vault.reconcile.planning.apply import apply
 from vault.reconcile.planning.build import Prune, build_plan
 from vault.reconcile.planning.plan import Plan
+from vault.reconcile.resources.ownership import Owner, check_secret_owner
 from vault.reconcile.resources.secrets import write_value
 from vault.reconcile.shared_backoff import SharedBackoff
 from vault.runtime.layout import Layout
@@ -112,7 +113,7 @@ def open_operator_session(env: str, root: Path, role: str) -> Session:
     Args:
         env: Name of the environment.
         root: Folder of the local deployment.
-        role: Such as ``strongroom-plan``.
+        role: Such as ``strongroom-plan``, the name under the default id of a deployment.
 
     Raises:
         ConfigurationError: If there is no local deployment, credential or address.
@@ -123,7 +124,7 @@ def open_operator_session(env: str, root: Path, role: str) -> Session:
     environment = names.parse_environment(env)
     if is_local(environment, root):
         here = local_deployment(root)
-        if not here.layout.secret_id(role).exists():
+        if not here.has_credential(role):
             raise ConfigurationError(f"no deployment in {root}; start one with: make vault-up")
         return here.operator(role)
     files = [os.environ.get(variable) for variable in CREDENTIAL]
@@ -133,7 +134,9 @@ def open_operator_session(env: str, root: Path, role: str) -> Session:
             f"{_other_server(environment, root)}"
         )
     role_id, secret_id = (Path(file or "") for file in files)
-    return open_session_at(environment, os.environ.get("VAULT_ADDR"), AppRole(role_id, secret_id))
+    mount = load_declaration().environment(environment).mounts.approle
+    login = AppRole(role_id, secret_id, mount)
+    return open_session_at(environment, os.environ.get("VAULT_ADDR"), login)
 
 
 def _other_server(environment: Environment, root: Path) -> str:
@@ -158,12 +161,17 @@ def open_session_at(environment: Environment, address: str | None, login: AuthMe
         ConfigurationError: If there is no address.
 
     """
-    address = address or load_declaration().environment(environment).vault.address
+    declared = load_declaration().environment(environment)
+    address = address or declared.vault.address
     if address is None:
         raise ConfigurationError(f"no address is declared for {environment}; set VAULT_ADDR")
     cacert = os.environ.get("VAULT_CACERT")
     return Session(
-        address, login, cacert=Path(cacert) if cacert else None, wrap_sender=SharedBackoff()
+        address,
+        login,
+        cacert=Path(cacert) if cacert else None,
+        wrap_sender=SharedBackoff(),
+        mounts=declared.mounts,
     )
 
 
@@ -274,11 +282,13 @@ def write_secret(session: Session, service: str, env: str, name: str, value: str
     Raises:
         ConfigurationError: If no such secret is declared, or it is adopted. Nothing was
             sent.
+        OwnedByOther: If another deployment owns the secret. Nothing was written.
         InvalidName: If the value is empty, or the server would store another one.
 
     """
     scope = names.Scope(service, names.parse_environment(env))
-    declared = load_declaration().secrets(scope)
+    declaration = load_declaration()
+    declared = declaration.secrets(scope)
     if name not in declared:
         raise ConfigurationError(
             f"{scope} has no secret {name!r}; declared are {', '.join(sorted(declared))}"
@@ -290,4 +300,6 @@ def write_secret(session: Session, service: str, env: str, name: str, value: str
         )
     if not value:
         raise InvalidName(f"the value of {name} is empty; pass it on standard input")
-    return write_value(session, scope.secret(name), Secret(value))
+    owner = Owner.of(declaration.environment(scope.environment))
+    check_secret_owner(session, owner, scope.secret(name))
+    return write_value(session, scope.secret(name), Secret(value), mount=owner.mounts.kv)

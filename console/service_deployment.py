@@ -7,7 +7,7 @@ from functools import cached_property
 from pathlib import Path
 
 from app_integration._internal.private_file import write_private
-from app_integration.names import DATABASE_MOUNT, KV_MOUNT
+from app_integration.mounts import mount_variables
 from app_integration.secret import Secret
 from app_integration.settings import Settings, from_environment
 from console.local_agent import LocalAgent
@@ -66,13 +66,14 @@ class ServiceDeployment:
 
     def provided_values(self) -> dict[str, Secret]:
         """Return the URLs and passwords of the local servers, by the API path of their secret."""
+        mounts = self.declaration.environment(self.scope.environment).mounts
         values = {
-            f"{KV_MOUNT}/{self.scope.secret(name)}": value
+            f"{mounts.kv}/{self.scope.secret(name)}": value
             for name, value in self.provided_secrets().items()
         }
         if self.access.database is not None:
             password = self.access.database.password("manager")
-            values[f"{DATABASE_MOUNT}/config/{self.scope}"] = password
+            values[f"{mounts.database}/config/{self.scope}"] = password
         return values
 
     def variables(self) -> dict[str, str]:
@@ -88,6 +89,7 @@ class ServiceDeployment:
             "STRONGROOM_AUDIT": "each",
             "STRONGROOM_AUDIT_FILE": str(self.layout.logs / "access.jsonl"),
             **self._audit_device(),
+            **mount_variables(self.declaration.environment(self.scope.environment).mounts),
             "SECRETS_BACKEND": "vault",
             "STRONGROOM_STORE_PORT": str(self.ports.store),
         }

@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 from jinja2 import Environment as Jinja
 from jinja2 import FileSystemLoader, StrictUndefined
 
+from app_integration.errors import ConfigurationError
+from app_integration.mounts import DEFAULT_MOUNTS, Mounts
 from app_integration.names import Environment, Scope
 from vault.declare.declaration import Declaration
 from vault.declare.schema.database import Database
+from vault.declare.server_names import APPLY_JOB, DEVELOPER, FINGERPRINT_KEY, JOBS
 from vault.reconcile.desired.databases import database_roles
-from vault.reconcile.desired.desired import JOBS
 from vault.reconcile.desired.static_users import static_role_names
-
-#: The policy of people, in dev only.
-DEVELOPER: Final = "developer"
+from vault.reconcile.resources.auth import AppRole
+from vault.reconcile.resources.policies import Policy
+from vault.runtime.servers.hcl import quote
 
 _templates = Jinja(
     loader=FileSystemLoader(Path(__file__).parent),
@@ -29,21 +31,65 @@ _templates = Jinja(
 
 
 def render_policies(declaration: Declaration, environment: Environment) -> dict[str, str]:
-    """Return all policies of *environment*: the name of each → its HCL text."""
+    """Return all policies of *environment*: the name of each → its HCL text.
+
+    A scoped apply role may not write its own policy, so that this is not one of them. See
+    :func:`scoped_apply_policy`.
+    """
     declared = declaration.environment(environment)
     policies: dict[str, str] = {}
     for scope in declaration.scopes(environment):
         policies[str(scope)] = _service_policy(declaration, scope)
         if declaration.deployment(scope).login.approle is not None:
-            policies[scope.starter] = starter_policy(scope, declared.tokens.wrap_ttl)
+            wrap_ttl = declared.tokens.wrap_ttl
+            policies[scope.starter] = starter_policy(scope, wrap_ttl, declared.mounts)
     shared = _shared_variables(declaration, environment)
-    is_in_group = any(DEVELOPER in group.policies for group in declared.groups.values())
-    for name in (*JOBS, *([DEVELOPER] if declared.people or is_in_group else [])):
-        policies[name] = _render(name, **shared)
+    developer = declared.server_name(DEVELOPER)
+    is_in_group = any(developer in group.policies for group in declared.groups.values())
+    jobs = [job for job in JOBS if job != APPLY_JOB or not declared.is_scoped]
+    for name in (*jobs, *([DEVELOPER] if declared.people or is_in_group else [])):
+        policies[declared.server_name(name)] = _render(name, **shared)
     return policies
 
 
-def starter_policy(scope: Scope, wrap_ttl: int) -> str:
+def scoped_apply_policy(declaration: Declaration, environment: Environment) -> str:
+    """Return the HCL policy of a scoped apply role, for the platform team to review and write.
+
+    Raises:
+        ConfigurationError: If the environment does not declare such a role.
+
+    """
+    declared = declaration.environment(environment)
+    if not declared.is_scoped:
+        raise ConfigurationError(
+            f"{environment} does not declare 'apply_role: scoped' under 'vault'; declare it first"
+        )
+    policies = render_policies(declaration, environment)
+    scopes = [str(scope) for scope in declaration.scopes(environment)]
+    own = [declared.server_name(name) for name in (*JOBS, FINGERPRINT_KEY)]
+    passwords = [f"{name}-{environment}" for name in sorted(declared.password_policies)]
+    texts = {
+        name: quote(Policy(name, text, declared.deployment).body())
+        for name, text in sorted(policies.items())
+    }
+    return _render(
+        "apply-scoped",
+        deployment=declared.deployment,
+        environment=environment,
+        mounts=declared.mounts,
+        policies=texts,
+        roles=sorted(policies),
+        role_fields=sorted(AppRole("", ()).desired()),
+        services=sorted(scope.service for scope in declaration.scopes(environment)),
+        scopes=scopes,
+        owned=[*scopes, *(f"{scope}-*" for scope in scopes), *own, *passwords],
+        keys=[*(f"{scope}-*" for scope in scopes), declared.server_name(FINGERPRINT_KEY)],
+        fingerprint_key=declared.server_name(FINGERPRINT_KEY),
+        password_policies=passwords,
+    )
+
+
+def starter_policy(scope: Scope, wrap_ttl: int, mounts: Mounts = DEFAULT_MOUNTS) -> str:
     """Return the HCL policy of the starter of *scope*'s agent.
 
     The starter may issue secret-ids for *scope*, each for one login.
@@ -51,15 +97,21 @@ def starter_policy(scope: Scope, wrap_ttl: int) -> str:
     Args:
         scope: The service and environment.
         wrap_ttl: Seconds within which the secret-id must be unwrapped and used.
+        mounts: The mounts of the deployment.
 
     """
     return _render(
-        "starter", service=scope.service, environment=scope.environment, wrap_ttl=wrap_ttl
+        "starter",
+        service=scope.service,
+        environment=scope.environment,
+        wrap_ttl=wrap_ttl,
+        mounts=mounts,
     )
 
 
 def _service_policy(declaration: Declaration, scope: Scope) -> str:
     keys = declaration.service(scope.service).keys
+    declared = declaration.environment(scope.environment)
     return _render(
         "service",
         service=scope.service,
@@ -67,7 +119,8 @@ def _service_policy(declaration: Declaration, scope: Scope) -> str:
         secrets=sorted(declaration.secrets(scope)),
         keys={key: sorted(spec.allow) for key, spec in sorted(keys.items())},
         database_roles=sorted(database_roles(declaration, scope)),
-        audit_device=declaration.environment(scope.environment).vault.audit_device,
+        audit_device=declared.vault.audit_device,
+        mounts=declared.mounts,
         static_roles=sorted(static_role_names(declaration, scope).values()),
     )
 
@@ -76,7 +129,10 @@ def _shared_variables(declaration: Declaration, environment: Environment) -> dic
     """Return the variables of the templates for people and jobs."""
     scopes = declaration.scopes(environment)
     services = {scope: declaration.service(scope.service) for scope in scopes}
+    declared = declaration.environment(environment)
     return {
+        "mounts": declared.mounts,
+        "fingerprint_key": declared.server_name(FINGERPRINT_KEY),
         "environment": environment,
         "services": sorted(scope.service for scope in scopes),
         "transit_keys": sorted(scope.key(key) for scope in scopes for key in services[scope].keys),

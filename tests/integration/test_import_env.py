@@ -34,6 +34,7 @@ from vault.reconcile.inputs import Inputs
 from vault.reconcile.planning.apply import apply
 from vault.reconcile.planning.plan import make_plan as plan_resources
 from vault.reconcile.planning.plan import read_state
+from vault.reconcile.resources.ownership import Owner
 from vault.runtime.processes import binaries
 
 pytestmark = pytest.mark.requires("embedded")
@@ -180,7 +181,9 @@ class Shop:
 
     def target(self) -> import_.ImportTarget:
         path = self.folder / "services" / f"{self.scope.service}.yaml"
-        return import_.ImportTarget(path, self.root, self.apply, self.read, self.folder)
+        return import_.ImportTarget(
+            path, self.root, self.apply, self.read, Owner(Environment.DEV), self.folder
+        )
 
     def run(self, say: Callable[[str], None] | None = None) -> bool:
         self.lines.clear()

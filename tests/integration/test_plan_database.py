@@ -7,12 +7,14 @@ from dataclasses import replace
 import psycopg
 import pytest
 
+from app_integration.names import Environment
 from app_integration.secret import Secret
 from tests.support.servers.deployment import Deployment
 from vault.reconcile.inputs import Inputs
 from vault.reconcile.planning.apply import ApplyFailed, apply
 from vault.reconcile.planning.build import build_plan
 from vault.reconcile.planning.plan import Plan
+from vault.reconcile.resources.ownership import Owner
 from vault.reconcile.resources.write_only import WriteOnly
 
 pytestmark = pytest.mark.requires("embedded")
@@ -113,5 +115,5 @@ def test_new_userpass_password_is_detected_by_its_fingerprint(deployment: Deploy
     notes = deployment.operator.get(note)["data"]["custom_metadata"]
     assert ":vault:v1:" in notes["password_hmac"]
     # The lockout does not count guesses at the fingerprint, so each must cost a scrypt hash.
-    quick = WriteOnly("_strongroom/dev/userpass/developer", inputs.get(path))
+    quick = WriteOnly(Owner(Environment.DEV).entry("userpass", "developer"), inputs.get(path))
     assert quick.read(deployment.operator) == {"password": "different"}

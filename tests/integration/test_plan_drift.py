@@ -30,8 +30,9 @@ from vault.reconcile.planning.dependencies import DEPENDENCIES, PRUNABLE
 from vault.reconcile.planning.plan import Plan
 from vault.reconcile.resources import Resource
 from vault.reconcile.resources.guards import RateLimit
+from vault.reconcile.resources.marks import strip_mark
 from vault.reconcile.resources.mounts import KvConfig, Mount
-from vault.reconcile.resources.ownership import ManagedResource
+from vault.reconcile.resources.ownership import ManagedResource, Owner
 from vault.reconcile.resources.policies import PolicyText
 from vault.reconcile.resources.secrets import DerivedValue, SecretMetadata, SecretValue, write_value
 from vault.reconcile.resources.transit import TransitKey
@@ -40,6 +41,7 @@ from vault.runtime.servers.postgres_roles import allow_password_changes
 pytestmark = pytest.mark.requires("embedded")
 
 NAME = "gaara-store-dev"
+OWNER = Owner(Environment.DEV)
 SECRET = "gaara-store/dev/drift"
 #: Database users for this test; the first is adopted.
 USERS = ("drift_app", "drift_other")
@@ -58,10 +60,16 @@ INPUTS = Inputs(
 OWN: dict[str, Resource] = {
     "mount": Mount("mounts", "drift", "kv", "for this test", max_ttl=3600, version=2),
     "kv-config": KvConfig("drift", 5),
-    "rate-limit": ManagedResource(RateLimit("drift-dev", "transit", 1000, 1, 0), Environment.DEV),
-    "transit-key": ManagedResource(TransitKey("drift-dev-key", 86_400), Environment.DEV),
+    "rate-limit": ManagedResource(RateLimit("drift-dev", "transit", 1000, 1, 0), OWNER),
+    "transit-key": ManagedResource(TransitKey("drift-dev-key", 86_400), OWNER),
     "secret-metadata": SecretMetadata(
-        SECRET, {"owner": "shop", "environment": "dev", "rotate_every": "90d"}
+        SECRET,
+        {
+            "deployment": "strongroom",
+            "owner": "shop",
+            "environment": "dev",
+            "rotate_every": "90d",
+        },
     ),
     "secret-value": SecretValue(SECRET, "generated", True, lambda: Secret("x" * 32)),
     "derived-secret": DerivedValue("gaara-store/dev/drift-url", "{a}", {"a": SECRET}),
@@ -131,7 +139,7 @@ def body(path: str, content: dict[str, Any]) -> Callable[[Session, str], object]
 def with_metadata(kind: str, notes: dict[str, str]) -> Callable[[Session, str], object]:
     return body(
         f"secret/metadata/_strongroom/dev/{kind}/{{name}}",
-        {"custom_metadata": {"managed_by": "strongroom", **notes}},
+        {"custom_metadata": {**OWNER.marks, **notes}},
     )
 
 
@@ -161,11 +169,34 @@ def recreate_for_other_user(session: Session, name: str) -> None:
 def with_tags(**tags: str) -> Callable[[Session, str], object]:
     ours = {
         "managed_by": "strongroom",
+        "deployment": "strongroom",
         "owner": "shop",
         "environment": "dev",
         "rotate_every": "90d",
     }
     return body(f"secret/metadata/{SECRET}", {"custom_metadata": {**ours, **tags}})
+
+
+def without_note(kind: str, key: str) -> Callable[[Session, str], object]:
+    """Return a function that removes a key of the ownership metadata."""
+
+    def change(session: Session, name: str) -> None:
+        path = f"secret/metadata/_strongroom/dev/{kind}/{name}"
+        notes = session.get(path)["data"]["custom_metadata"]
+        notes.pop(key)
+        session.post(path, {"custom_metadata": notes})
+
+    return change
+
+
+def without_mark(path: str) -> Callable[[Session, str], object]:
+    """Return a function that removes the line that names the owner of a policy."""
+
+    def change(session: Session, name: str) -> None:
+        found = session.get(path.format(name=name))["data"]["policy"]
+        session.post(path.format(name=name), {"policy": strip_mark(found)})
+
+    return change
 
 
 CONNECTION = "database/config/{name}"
@@ -201,7 +232,11 @@ HANDS = {
         ("type", "version"),
     ),
     "kv-config": Hand("{name}/config"),
-    "policy": Hand("sys/policies/acl/{name}"),
+    "policy": Hand(
+        "sys/policies/acl/{name}",
+        {"marked_by": without_mark("sys/policies/acl/{name}")},
+        along={"policy": {"marked_by"}},
+    ),
     "transit-key": Hand(
         "transit/keys/{name}/config",
         {
@@ -325,17 +360,18 @@ HANDS = {
             ),
             "alias": drift_logins.set_group_alias("by-hand", "oidc"),
             "alias_mount": drift_logins.set_group_alias("drift-team", "userpass"),
+            "marked_by": body(
+                "identity/group/name/{name}", {"type": "external", "metadata": {"team": "a"}}
+            ),
         },
         ("type",),
-        {"type": {"alias", "alias_mount"}},
+        {"type": {"alias", "alias_mount", "marked_by"}},
     ),
     "database-connection": Hand(
         CONNECTION,
         {
-            "root_password": lambda session, name: delete_metadata_key(
-                session, name, "root_password"
-            ),
-            "password": lambda session, name: delete_metadata_key(session, name, "password_hmac"),
+            "root_password": without_note("database-connection", "root_password"),
+            "password": without_note("database-connection", "password_hmac"),
             "password_authentication": body(
                 CONNECTION, {"password_authentication": "password", "verify_connection": False}
             ),
@@ -355,8 +391,10 @@ HANDS = {
             "policy": body(
                 "sys/policies/password/{name}",
                 {"policy": 'length = 30\nrule "charset" { charset = "abcdefghij" }'},
-            )
+            ),
+            "marked_by": without_mark("sys/policies/password/{name}"),
         },
+        along={"policy": {"marked_by"}},
     ),
     "user-lockout": Hand(
         "",
@@ -380,6 +418,7 @@ HANDS = {
         "",
         {
             "managed_by": with_tags(managed_by="somebody"),
+            "deployment": with_tags(managed_by="strongroom", deployment=""),
             "owner": with_tags(owner="somebody"),
             "environment": with_tags(environment="prod"),
             "rotate_every": with_tags(rotate_every="91d"),
@@ -395,13 +434,6 @@ HANDS = {
         {"value": lambda session, _name: write_value(session, SECRET, Secret("new"))},
     ),
 }
-
-
-def delete_metadata_key(session: Session, name: str, key: str) -> None:
-    path = f"secret/metadata/_strongroom/dev/database-connection/{name}"
-    notes = session.get(path)["data"]["custom_metadata"]
-    notes.pop(key)
-    session.post(path, {"custom_metadata": notes})
 
 
 def changed_value(name: str, value: Any) -> Any:
@@ -423,6 +455,8 @@ def change_by_hand(session: Session, resource: Resource, name: str) -> None:
     hand = HANDS[resource.kind]
     if name in hand.special:
         hand.special[name](session, resource.name)
+    elif name == "deployment":  # as an earlier version wrote it
+        without_note(resource.kind, "deployment")(session, resource.name)
     elif name == "managed_by":
         session.delete(f"secret/metadata/_strongroom/dev/{resource.kind}/{resource.name}")
     else:
@@ -530,8 +564,9 @@ def test_drift_is_detected_alone_and_corrected(
         tags = OWN["secret-metadata"].desired()
         expected |= {("secret-metadata", SECRET, tag) for tag in tags}
         expected |= {("derived-secret", "gaara-store/dev/drift-url", "value")}
-    if name == "managed_by":  # the other keys of the ownership metadata are deleted too
-        notes = {"password", "root_password"} & set(resource.desired())
+    if name == "managed_by" and kind != "secret-metadata":
+        # the other keys of the ownership metadata are deleted too
+        notes = {"password", "root_password", "deployment"} & set(resource.desired())
         expected |= {(kind, resource.name, each) for each in notes}
     if kind == "mount":  # its configuration was deleted too, and another type has no version
         expected |= {entry for entry in shown if entry[0] == "kv-config" or name == "type"}

@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 
+from app_integration.mounts import DEFAULT_MOUNTS
 from app_integration.names import KV_MOUNT, Environment
 from app_integration.session.session import Session
 from tests.support.processes.kill_bench import INPUTS, PARALLEL_RUNS, Bench, kill_bench
@@ -31,7 +32,7 @@ from tests.support.processes.kill_worker import (
 from tests.support.servers.deployment import Deployment
 from vault.reconcile.planning import plan_file
 from vault.reconcile.planning.build import build_plan
-from vault.reconcile.planning.dependencies import PRUNABLE
+from vault.reconcile.planning.dependencies import PRUNABLE, list_path
 from vault.reconcile.planning.plan import Action
 from vault.reconcile.resources import Resource
 
@@ -85,7 +86,7 @@ def saved_plan(bench: Bench, session: Session, namespace: str, folder: Path) -> 
 def end_state(bench: Bench, session: Session, namespace: str) -> dict[str, Any]:
     """Return the names of all objects, and the server's fields of the declared ones."""
     # Without quotas, because a namespace has none.
-    paths = [path for kind, path in PRUNABLE.items() if kind != "rate-limit"]
+    paths = [list_path(kind, DEFAULT_MOUNTS) for kind in PRUNABLE if kind != "rate-limit"]
     state: dict[str, Any] = {path: sorted(session.list(path)) for path in paths}
     state["secrets"] = sorted(_tree(session, ""))
     for resource in resources(bench, namespace, FEWER):

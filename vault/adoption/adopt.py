@@ -30,6 +30,7 @@ from vault.declare.schema.secret_sources import Given, Source
 from vault.dotenv.proof import ReadSecret
 from vault.dotenv.swap import ProgressCallback
 from vault.reconcile.resources import read_data
+from vault.reconcile.resources.ownership import Owner
 from vault.reconcile.resources.static_roles import (
     check_no_other_fields,
     parse_database_url,
@@ -80,6 +81,11 @@ class AdoptionContext:
     deliver: Callable[[], None]
     grant: Callable[[str], None] | None
     template_root: Path | None = None
+
+    @property
+    def owner(self) -> Owner:
+        """Return the deployment that adopts."""
+        return Owner.of(self.declaration().environment(self.scope.environment))
 
 
 def adopt_secret(
@@ -138,7 +144,7 @@ def _check_declared(context: AdoptionContext, name: str) -> Source:
 
 def _old_url(context: AdoptionContext, name: str) -> URL | None:
     """Return the old URL in the secret's entry, or None if it no longer works."""
-    stored = read_entry(context.session, context.scope.secret(name))
+    stored = read_entry(context.session, context.scope.secret(name), context.owner.mounts.kv)
     if stored.value is None and stored.template is not None:
         return None
     if stored.value is None:
@@ -152,7 +158,8 @@ def _old_url(context: AdoptionContext, name: str) -> URL | None:
 
 def role_exists(context: AdoptionContext, name: str) -> bool:
     """Return whether the server has the secret's static role."""
-    return context.scope.static_role(name) in context.session.list("database/static-roles")
+    roles = f"{context.owner.mounts.database}/static-roles"
+    return context.scope.static_role(name) in context.session.list(roles)
 
 
 def _check_endpoint(context: AdoptionContext, name: str, url: URL) -> None:
@@ -206,7 +213,8 @@ def _static_username(context: AdoptionContext, name: str, declared: Source) -> s
     """Return the username in the declaration, or else that of the static role on the server."""
     if isinstance(declared, Adopted):
         return declared.username
-    role = read_data(context.session, f"database/static-roles/{context.scope.static_role(name)}")
+    roles = f"{context.owner.mounts.database}/static-roles"
+    role = read_data(context.session, f"{roles}/{context.scope.static_role(name)}")
     if role is None:
         raise ConfigurationError(
             f"the entry of {name} has a template, but its static role does not exist; go back "

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Final
 
 from app_integration.errors import ConfigurationError, StrongroomError
-from app_integration.names import COMPOSED_KEY, DATABASE_MOUNT, VALUE_KEY
+from app_integration.names import COMPOSED_KEY, VALUE_KEY
 from app_integration.permissions import need
 from app_integration.secret import Secret
 from app_integration.sources.adopted_secret import fill_template
@@ -14,8 +14,7 @@ from vault.adoption.adopt import AdoptionContext, role_exists, unfinished_error,
 from vault.declare.edit import environment_file
 from vault.declare.schema.adopted import Adopted
 from vault.dotenv.swap import ProgressCallback
-from vault.reconcile.resources.ownership import ownership_path, read_ownership
-from vault.reconcile.resources.secrets import generate_value, merge_metadata, metadata_path
+from vault.reconcile.resources.secrets import generate_value, merge_metadata
 from vault.reconcile.resources.static_roles import (
     StaticRole,
     parse_database_url,
@@ -55,20 +54,14 @@ def undo_adoption(
 
     """
     source = context.declaration().secrets(context.scope).get(name)
-    stored = read_entry(context.session, context.scope.secret(name))
+    owner = context.owner
+    stored = read_entry(context.session, context.scope.secret(name), owner.mounts.kv)
     exists = role_exists(context, name)
     # Delete the ownership metadata of the role last, because it shows the next run that this one
     # was killed halfway.
-    ownership = ownership_path(
-        context.scope.environment, StaticRole.kind, context.scope.static_role(name)
-    )
+    record = owner.entry(StaticRole.kind, context.scope.static_role(name))
     template = stored.template is not None
-    if not (
-        exists
-        or template
-        or isinstance(source, Adopted)
-        or read_ownership(context.session, ownership)
-    ):
+    if not (exists or template or isinstance(source, Adopted) or record.read(context.session)):
         say(f"{name} is not adopted: nothing to undo")
         return None
     if template and not exists and stored.value is None and set_password is None:
@@ -78,9 +71,10 @@ def undo_adoption(
         )
     try:
         _write_plain_value(context, name, source, set_password, say)
-        merge_metadata(context.session, context.scope.secret(name), {COMPOSED_KEY: None})
+        unmarked: dict[str, str | None] = {COMPOSED_KEY: None}
+        merge_metadata(context.session, context.scope.secret(name), unmarked, owner.mounts.kv)
         value = _stop_rotation(context, name, say)
-        context.session.delete(metadata_path(ownership))
+        record.delete(context.session)
     except StrongroomError as error:
         raise unfinished_error(context, name, error) from None
     say(f"done: {name} is a plain value again, and the login with it works")
@@ -93,7 +87,8 @@ def _stop_rotation(context: AdoptionContext, name: str, say: ProgressCallback) -
     if environment_file.remove(file, context.scope.service, name, context.template_root):
         say(f"recorded in {file}: {name} is given again")
     if role_exists(context, name):
-        context.session.delete(f"{DATABASE_MOUNT}/static-roles/{context.scope.static_role(name)}")
+        roles = f"{context.owner.mounts.database}/static-roles"
+        context.session.delete(f"{roles}/{context.scope.static_role(name)}")
         say("the server no longer changes the password")
     context.apply()
     value = context.read(name)
@@ -110,8 +105,8 @@ def _write_plain_value(
     say: ProgressCallback,
 ) -> None:
     """Write the secret's plain value with the current password."""
-    path = context.scope.secret(name)
-    stored = read_entry(context.session, path)
+    path, kv = context.scope.secret(name), context.owner.mounts.kv
+    stored = read_entry(context.session, path, kv)
     if stored.template is None and not role_exists(context, name):
         return
     # Use the plain value as template if there is none: an earlier run that was killed wrote it, and
@@ -132,17 +127,17 @@ def _write_plain_value(
         )
     plain = {VALUE_KEY: value.reveal()}
     if stored.fields != plain:
-        write_entry(context.session, path, plain, stored.version)
+        write_entry(context.session, path, plain, stored.version, kv)
         say(f"{name} has a plain value with the current password")
 
 
 def _read_credentials(context: AdoptionContext, name: str) -> tuple[str, Secret]:
     """Return username and password, which the server does not change for at least a minute."""
-    role = context.scope.static_role(name)
-    path = need("read-static-user", role).path
+    role, mounts = context.scope.static_role(name), context.owner.mounts
+    path = need("read-static-user", role, mounts).path
     data = context.session.get(path)["data"]
     if data["ttl"] < _MIN_TTL:
-        context.session.post(f"{DATABASE_MOUNT}/rotate-role/{role}", retry=False)
+        context.session.post(f"{mounts.database}/rotate-role/{role}", retry=False)
         data = context.session.get(path)["data"]
     return data["username"], Secret(data["password"])
 
@@ -168,7 +163,7 @@ def rotate_password(context: AdoptionContext, name: str, say: ProgressCallback) 
             f"write a new one with strongroom put {name}, or adopt it"
         )
     role = context.scope.static_role(name)
-    context.session.post(f"{DATABASE_MOUNT}/rotate-role/{role}", retry=False)
+    context.session.post(f"{context.owner.mounts.database}/rotate-role/{role}", retry=False)
     say(f"the server has set a new password of {source.username}; the old one no longer works")
     verify_login(context, name, source.username)
     say(f"verified: {context.scope} logs in with the value of {name} that it reads")

@@ -19,6 +19,7 @@ from vault.declare.checks import (
     login,
     people,
     shared_database,
+    shared_server,
 )
 from vault.declare.checks import service as service_checks
 from vault.declare.checks.derived_names import Claim
@@ -164,6 +165,7 @@ def check(files: Files, template_root: Path = TEMPLATES) -> Declaration:
             environment.find_like_errors(doc.data, stem=name, environments=environment_data),
             login.find_errors(doc.data, stem=name, services=known, pems=files.pems),
             people.find_errors(doc.data),
+            shared_server.find_errors(doc.data, stem=name, services=known),
             database_user.find_errors(doc.data, services=known),
             shared_database.find_environment_errors(doc.data, services=known),
         )

@@ -16,6 +16,7 @@ from vault.dotenv import swap
 from vault.dotenv.plan import ImportPlan
 from vault.dotenv.proof import ReadSecret, values_equal, verify_values
 from vault.dotenv.swap import ProgressCallback
+from vault.reconcile.resources.ownership import Owner, check_secret_owner
 from vault.reconcile.resources.secrets import data_path, write_value
 
 
@@ -29,6 +30,7 @@ class ImportTarget:
         apply: Loads the declaration again and applies it, including the metadata of secrets and
             the policies. It returns the number of changes.
         read: Reads a secret as the service. See :func:`vault.dotenv.proof.service_reader`.
+        owner: Deployment that imports.
         template_root: See :func:`vault.declare.load.load`.
 
     """
@@ -37,6 +39,7 @@ class ImportTarget:
     session: Session
     apply: Callable[[], int]
     read: ReadSecret
+    owner: Owner
     template_root: Path | None = None
 
 
@@ -56,6 +59,7 @@ def run(plan: ImportPlan, target: ImportTarget, say: ProgressCallback) -> bool:
 
     Raises:
         ConfigurationError: If the new files could not be put in place. No request was sent.
+        OwnedByOther: If another deployment owns one of the secrets. Nothing was changed.
         DeclarationError: If the declaration would be invalid with the new names. No request was
             sent.
         ValuesDiffer: If the service reads other values than those in the file. The file is
@@ -68,9 +72,11 @@ def run(plan: ImportPlan, target: ImportTarget, say: ProgressCallback) -> bool:
         redaction.live.add(value)
     for note in plan.notes:
         say(f"note: {note}")
+    for name in plan.secrets:
+        check_secret_owner(target.session, target.owner, plan.scope.secret(name))
     changes = _declare(plan, target, say)
     if plan.secrets:
-        changes += _write_values(plan, target.session, say) + target.apply()
+        changes += _write_values(plan, target, say) + target.apply()
         hint = f"{plan.file.path} is unchanged; run the import again"
         verify_values(plan.values, target.read, hint)
         say(f"{len(plan.secrets)} secrets read back as {plan.scope}: equal")
@@ -92,30 +98,30 @@ def _declare(plan: ImportPlan, target: ImportTarget, say: ProgressCallback) -> i
     return len(plan.new_secrets) + len(plan.new_settings)
 
 
-def _write_values(plan: ImportPlan, session: Session, say: ProgressCallback) -> int:
+def _write_values(plan: ImportPlan, target: ImportTarget, say: ProgressCallback) -> int:
     """Write the values that the server does not have yet, and return their number."""
-    written = 0
+    written, session, mount = 0, target.session, target.owner.mounts.kv
     for name, variable in plan.secrets.items():
         path = plan.scope.secret(name)
-        current, version = _read_current(session, path)
+        current, version = _read_current(session, data_path(path, mount))
         if current is not None and values_equal(current, variable.value):
             say(f"{name}: the server already has this value, version {version}")
             continue
         # Use check-and-set, so that this write fails instead of overwriting a concurrent one.
-        new = write_value(session, path, variable.value, cas=version)
+        new = write_value(session, path, variable.value, cas=version, mount=mount)
         say(f"{name}: written from {variable.name}, version {new}")
         written += 1
     return written
 
 
 def _read_current(session: Session, path: str) -> tuple[str | None, int]:
-    """Return value and version of the secret at *path*.
+    """Return value and version of the secret at the API path *path*.
 
     The value is None if the secret is deleted or never had one. The version is 0 in the latter
     case.
     """
     try:
-        data = session.get(data_path(path))["data"]
+        data = session.get(path)["data"]
     except RequestRefused as refused:
         if refused.status != HTTPStatus.NOT_FOUND:
             raise

@@ -6,6 +6,7 @@ import hmac
 from collections.abc import Callable, Mapping
 
 from app_integration.errors import StrongroomError
+from app_integration.mounts import DEFAULT_MOUNTS, Mounts
 from app_integration.names import Scope
 from app_integration.observability.audit_log import AuditLog
 from app_integration.secret import Secret
@@ -21,7 +22,9 @@ class ValuesDiffer(StrongroomError):
     """Mismatch between values of the server and the file. The message has the names only."""
 
 
-def service_reader(session: Session, scope: Scope, audit: AuditLog) -> ReadSecret:
+def service_reader(
+    session: Session, scope: Scope, audit: AuditLog, mounts: Mounts = DEFAULT_MOUNTS
+) -> ReadSecret:
     """Return a function that reads secrets with the service's own login, from the server only.
 
     The application's ``get_secret`` is not suitable: in development it falls back to the process
@@ -31,9 +34,10 @@ def service_reader(session: Session, scope: Scope, audit: AuditLog) -> ReadSecre
         session: Session of the service.
         scope: Service and environment.
         audit: Receives a record of each access.
+        mounts: Mounts of the deployment.
 
     """
-    store = SecretStore([VaultSource(session, scope)], audit)
+    store = SecretStore([VaultSource(session, scope, mounts)], audit)
 
     def read(name: str) -> Secret:
         value: Secret = store.get(name, force_refresh=True)

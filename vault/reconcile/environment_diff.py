@@ -15,6 +15,7 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from app_integration.errors import AccessDenied
+from app_integration.mounts import DEFAULT_MOUNTS, Mounts
 from app_integration.names import Scope
 from vault.declare.declaration import Declaration
 from vault.reconcile.hcl.policy_rules import Rule, parse_rules
@@ -93,17 +94,24 @@ def read_state(
         now: Returns the current time with its zone.
 
     """
+    mounts = declaration.environment(scope.environment).mounts
     declared = frozenset(declaration.secrets(scope))
-    present = frozenset(name for name in declared if _has_value(reader, scope.secret(name), now()))
+    paths = {name: metadata_path(scope.secret(name), mounts.kv) for name in declared}
+    present = frozenset(name for name, path in paths.items() if _has_value(reader, path, now()))
     # Not the adopted ones: they have no stored value, because the server generates the password.
     stored = sorted(present - declaration.adopted(scope).keys())
     try:
-        values = {name: _value_hmac(reader, scope.secret(name), key) for name in stored}
+        values = {
+            name: hmac.digest(
+                key, read_value(reader, scope.secret(name), mounts.kv).encode(), "sha256"
+            )
+            for name in stored
+        }
         unread = False
     except AccessDenied:
         values, unread = {}, True
     policies = {
-        _neutral(name, scope): _read_policy(reader, name, scope)
+        _neutral(name, scope): _read_policy(reader, name, scope, mounts)
         for name in _policy_names(declaration, scope)
     }
     return EnvironmentState(scope, declared, present, policies, values, unread)
@@ -148,12 +156,12 @@ def _shared_values(one: EnvironmentState, other: EnvironmentState) -> Iterable[s
             yield f"{one.scope.secret(name)} and {other_path} have the same value"
 
 
-def _has_value(reader: ReadSession, name: str, now: datetime) -> bool:
+def _has_value(reader: ReadSession, path: str, now: datetime) -> bool:
     """Return whether the latest version exists at *now*, neither deleted nor destroyed.
 
     A version with a scheduled deletion has that time as its deletion time from the beginning.
     """
-    data = read_data(reader, metadata_path(name))
+    data = read_data(reader, path)
     latest = (data or {}).get("versions", {}).get(str((data or {}).get("current_version")), None)
     if latest is None or latest["destroyed"]:
         return False
@@ -172,11 +180,9 @@ def _policy_names(declaration: Declaration, scope: Scope) -> tuple[str, ...]:
     return (str(scope), scope.starter) if has_starter else (str(scope),)
 
 
-def _value_hmac(reader: ReadSession, name: str, key: bytes) -> bytes:
-    return hmac.digest(key, read_value(reader, name).encode(), "sha256")
-
-
-def _read_policy(reader: ReadSession, name: str, scope: Scope) -> frozenset[Rule] | None:
+def _read_policy(
+    reader: ReadSession, name: str, scope: Scope, mounts: Mounts
+) -> frozenset[Rule] | None:
     data = read_data(reader, f"sys/policies/acl/{name}")
     if data is None:
         return None
@@ -186,20 +192,31 @@ def _read_policy(reader: ReadSession, name: str, scope: Scope) -> frozenset[Rule
         return None
     return frozenset(
         Rule(
-            _neutral(rule.path, scope), rule.capabilities, _neutral_limits(rule.constraints, scope)
+            _neutral(_with_default_mount(rule.path, mounts), scope),
+            rule.capabilities,
+            _neutral_limits(rule.constraints, scope, mounts),
         )
         for rule in rules
     )
 
 
-def _neutral_limits(limits: Any, scope: Scope) -> Any:
+def _neutral_limits(limits: Any, scope: Scope, mounts: Mounts) -> Any:
     """Return *limits* of a rule, nested as they are, with each path neutral."""
     match limits:
         case str():
-            return _neutral(limits, scope)
+            return _neutral(_with_default_mount(limits, mounts), scope)
         case tuple() | frozenset():
-            return type(limits)(_neutral_limits(each, scope) for each in limits)
+            return type(limits)(_neutral_limits(each, scope, mounts) for each in limits)
     return limits
+
+
+def _with_default_mount(path: str, mounts: Mounts) -> str:
+    """Return *path* with the default mount in place of the environment's, which may differ."""
+    usual = (*DEFAULT_MOUNTS.engines, DEFAULT_MOUNTS.auth)
+    for mount, default in zip((*mounts.engines, mounts.auth), usual, strict=True):
+        if path.startswith(f"{mount}/"):
+            return default + path.removeprefix(mount)
+    return path
 
 
 def _neutral(path: str, scope: Scope) -> str:

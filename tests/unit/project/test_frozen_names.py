@@ -62,6 +62,7 @@ from app_integration.sources import FetchedSecret
 from app_integration.testing import plugin
 from console import cli, environments, operate
 from policies.render import render_policies
+from vault.declare import server_names
 from vault.declare.load import load
 from vault.reconcile.desired import desired
 from vault.reconcile.environment_diff import Differences
@@ -69,7 +70,7 @@ from vault.reconcile.inputs import Inputs
 from vault.reconcile.planning import plan_file
 from vault.reconcile.planning.dependencies import PRUNABLE
 from vault.reconcile.planning.plan import Action, Change, FieldChange, Plan
-from vault.reconcile.resources import database, jwt, kubernetes, ownership, secrets, write_only
+from vault.reconcile.resources import database, jwt, kubernetes, ownership, secrets
 from vault.reconcile.resources.write_only import WriteOnly
 from vault.runtime import ports
 from vault.runtime.layout import Layout
@@ -197,6 +198,7 @@ COMMANDS: Final = {
     "adopt": "NAME --service --env --root --admin-url-file --undo --yes",
     "apply": "FILE --env --root --given --prune --destroy-data",
     "down": "--root",
+    "environments apply-policy": "ENV",
     "environments diff": "ONE OTHER --root --credentials --json",
     "export-env": "--service --env --reason --out --root",
     "import-env": "FILE --service --env --root --secret --setting --finish",
@@ -431,7 +433,7 @@ def test_configuration_of_a_unit_has_the_listed_keys() -> None:
 
 # What is stored: on the server, on disk, in databases ------------------------------------------
 
-SECRET_METADATA: Final = words("managed_by owner environment rotate_every")
+SECRET_METADATA: Final = words("managed_by deployment owner environment rotate_every")
 #: Other names in custom metadata: of derived and adopted secrets, and in ownership records.
 OTHER_METADATA: Final = words(
     """
@@ -460,7 +462,7 @@ SERVER_NAMES: Final = {
     SCOPE.owner_role: "shop_api_owner",
     SCOPE.readonly_role: "shop_api_readonly",
     ownership.ownership_path(SCOPE.environment, "approle", "x"): "_strongroom/dev/approle/x",
-    write_only.FINGERPRINT_KEY: "strongroom-fingerprint",
+    server_names.FINGERPRINT_KEY: "strongroom-fingerprint",
     names.VALUE_KEY: "value",
     names.TEMPLATE_KEY: "template",
     names.variable_name("smtp/pass-word"): "SMTP_PASS_WORD",
@@ -519,10 +521,11 @@ def test_metadata_of_secrets_in_dev_is_listed() -> None:
 
 
 def test_other_metadata_is_listed() -> None:
+    entry = ownership.Owner(Environment.DEV).entry("userpass", "ada")
     fingerprints = {
-        WriteOnly("", None)._metadata_key,
-        WriteOnly("", None, jwt._SECRET)._metadata_key,
-        WriteOnly("", None, kubernetes._REVIEWER)._metadata_key,
+        WriteOnly(entry, None)._metadata_key,
+        WriteOnly(entry, None, jwt._SECRET)._metadata_key,
+        WriteOnly(entry, None, kubernetes._REVIEWER)._metadata_key,
     }
     found = {secrets._DERIVED_FROM, names.COMPOSED_KEY, database._ROOT} | fingerprints
     assert found == OTHER_METADATA
@@ -533,7 +536,7 @@ def test_names_on_the_server_are_listed() -> None:
     assert list(SERVER_NAMES) == list(SERVER_NAMES.values())
     mounts = [value for name, value in vars(names).items() if name.endswith("_MOUNT")]
     assert tuple(mounts) == MOUNTS
-    assert desired.JOBS == JOBS
+    assert server_names.JOBS == JOBS
 
 
 def test_places_of_a_deployment_are_listed() -> None:

@@ -11,6 +11,7 @@ from collections.abc import Collection, Iterator, Mapping
 from app_integration.errors import InvalidName
 from app_integration.names import Environment, Scope
 from vault.declare.checks.service import Data, find_name_error, owns_database, section
+from vault.declare.checks.shared_server import deployment_id
 from vault.declare.errors import (
     FieldError,
     InvalidValue,
@@ -22,9 +23,11 @@ from vault.declare.errors import (
 from vault.declare.schema import adopted
 from vault.declare.schema.field_types import is_loopback, split_address
 from vault.declare.schema.model import find_type_error
+from vault.declare.server_names import DEVELOPER, server_name
 
-#: Policies that a person may have in addition to those of services. Job policies are excluded.
-PEOPLE_POLICIES = ("developer", "strongroom-plan", "strongroom-auditor")
+#: Policies that a person may have in addition to those of services, by their names under the
+#: default id. Job policies are excluded.
+PEOPLE_POLICIES = (DEVELOPER, "strongroom-plan", "strongroom-auditor")
 
 #: Tags that apply sets on every secret from other keys, so the file must not set them.
 RESERVED_TAGS = ("environment", "owner")
@@ -149,7 +152,7 @@ def _people(data: Data, stem: str) -> Iterator[FieldError]:
         expected = f"none in {stem}, as people log in with passwords in dev only"
         yield FieldError(("people",), "has the key 'people'", expected, subject=())
         return
-    known = [*PEOPLE_POLICIES, *service_policies(data, stem)]
+    known = [*people_policies(data), *service_policies(data, stem)]
     for name in people:
         yield from find_unknown_policies(("people", name), section(people, name), known)
 
@@ -171,6 +174,12 @@ def find_unknown_policies(loc: Loc, entry: Data, known: Collection[str]) -> Iter
                 suggest(policy, known),
             )
             yield FieldError((*loc, "policies", index), what, join_names(known), near)
+
+
+def people_policies(data: Data) -> tuple[str, ...]:
+    """Return the names on the server of :data:`PEOPLE_POLICIES`, for the file's deployment."""
+    deployment = deployment_id(data)
+    return tuple(server_name(deployment, name) for name in PEOPLE_POLICIES)
 
 
 def service_policies(data: Data, stem: str) -> Iterator[str]:

@@ -14,18 +14,17 @@ from cryptography.x509 import load_pem_x509_certificates
 
 from app_integration.names import Environment
 from vault.declare.checks.environment import (
-    PEOPLE_POLICIES,
     find_address_error,
     find_unknown_policies,
+    people_policies,
     service_policies,
 )
 from vault.declare.checks.service import Data, section
+from vault.declare.checks.shared_server import deployment_id
 from vault.declare.errors import FieldError, Loc, format_value, join_names, suggest
 from vault.declare.schema.logins import SERVICE_METHODS
 from vault.declare.schema.model import DEFAULT_ROLE
-
-#: Policies that a group may have outside dev, because the policy developer exists in dev only.
-GROUP_POLICIES: Final = tuple(name for name in PEOPLE_POLICIES if name != "developer")
+from vault.declare.server_names import DEVELOPER, server_name
 
 _URLS: Final = (("jwt", "jwks"), ("kubernetes", "host"), ("oidc", "discovery"))
 _CAS: Final = ("jwt", "kubernetes", "cert", "oidc")
@@ -145,7 +144,9 @@ def _groups(data: Data, stem: str) -> Iterator[FieldError]:
     if groups and not section(data, "auth", "oidc"):
         expected = "auth.oidc too, as a group's members come from its claim"
         yield FieldError(("groups",), "has the key 'groups'", expected, subject=())
-    people = PEOPLE_POLICIES if stem == Environment.DEV else GROUP_POLICIES
+    # The policy of developers exists in dev only.
+    absent = () if stem == Environment.DEV else (server_name(deployment_id(data), DEVELOPER),)
+    people = [name for name in people_policies(data) if name not in absent]
     known = [*people, *service_policies(data, stem)]
     for name in groups:
         yield from find_unknown_policies(("groups", name), section(groups, name), known)

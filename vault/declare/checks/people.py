@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-from app_integration.names import APPROLE_MOUNT, DATABASE_MOUNT, KV_MOUNT, TRANSIT_MOUNT
 from vault.declare.checks.service import Data, section
+from vault.declare.checks.shared_server import mount_paths
 from vault.declare.errors import FieldError, format_value, join_names, suggest
 
-_MOUNTS: Final = (KV_MOUNT, TRANSIT_MOUNT, DATABASE_MOUNT, f"auth/{APPROLE_MOUNT}")
 _METHODS: Final = ("jwt", "kubernetes", "cert", "oidc")
 
 
@@ -32,7 +31,9 @@ def find_errors(data: Data) -> Iterator[FieldError]:
 
 
 def _quotas(data: Data) -> Iterator[FieldError]:
-    known = [*_MOUNTS, *(["auth/userpass"] if section(data, "people") else [])]
+    mounts = mount_paths(data)
+    paths = [f"auth/{path}" if key == "approle" else path for key, path in mounts.items()]
+    known = [*paths, *(["auth/userpass"] if section(data, "people") else [])]
     known += [f"auth/{method}" for method in _METHODS if method in section(data, "auth")]
     # Allow the login path too, because a quota on the whole mount would limit plans, which read
     # every role of the mount.

@@ -11,7 +11,8 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, ValidationInfo, field_validator
 
-from vault.declare import durations
+from app_integration.mounts import Mounts
+from vault.declare import durations, server_names
 from vault.declare.errors import InvalidValue, format_value
 from vault.declare.schema.adopted import Adoption
 from vault.declare.schema.base import Section
@@ -43,8 +44,10 @@ from vault.declare.schema.logins import (
     Group,
     ServiceLogin,
 )
+from vault.declare.schema.mounts import MountPaths
 from vault.declare.schema.people import Lockout, PasswordPolicy, Person, Quota
 from vault.declare.schema.secret_sources import SecretSource
+from vault.declare.server_names import DEFAULT_DEPLOYMENT
 
 #: Database role that a service uses if it specifies none.
 DEFAULT_ROLE = "default"
@@ -127,6 +130,10 @@ class Server(Section):
     audit_device: PartName | None = Field(
         None, description="an audit device such as file, from which services may request HMACs"
     )
+    mounts: MountPaths = Field(
+        MountPaths(), description="a mapping with kv, transit, database and approle"
+    )
+    apply_role: Literal["root", "scoped"] = Field("root", description="root or scoped")
 
 
 class Tokens(Section):
@@ -183,6 +190,9 @@ class EnvironmentDeclaration(Section):
         None, description="an environment such as prod, whose checks apply to this one too"
     )
     owner: Owner = Field(description="an e-mail address or a team")
+    deployment: PartName = Field(
+        DEFAULT_DEPLOYMENT, description="the deployment's id on a server that it shares"
+    )
     tags: Mapping[PartName, str] = Field({}, description="entries like 'cost-centre: shop'")
     vault: Server = Field(Server(), description="a mapping with address and audit_device")
     tokens: Tokens = Field(description="a mapping with period, secret_id_ttl and wrap_ttl")
@@ -206,6 +216,20 @@ class EnvironmentDeclaration(Section):
     services: Mapping[ServiceName, Deployment] = Field(
         description="entries like 'gaara-store: {database: 127.0.0.1:5432}'"
     )
+
+    @property
+    def mounts(self) -> Mounts:
+        """Return the mounts of this environment's engines and of its AppRole method."""
+        return self.vault.mounts.as_mounts()
+
+    @property
+    def is_scoped(self) -> bool:
+        """Return whether the apply role may write what is this deployment's, and nothing else."""
+        return self.vault.apply_role == "scoped"
+
+    def server_name(self, name: str) -> str:
+        """Return what *name* is called on the server. See :mod:`vault.declare.server_names`."""
+        return server_names.server_name(self.deployment, name)
 
 
 def find_type_error(kind: object, value: object) -> InvalidValue | None:

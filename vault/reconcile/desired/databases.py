@@ -11,14 +11,14 @@ from collections.abc import Iterator
 from app_integration.names import Scope
 from vault.declare.declaration import Declaration
 from vault.declare.schema.database import READONLY, Database, DatabaseRole, SharedDatabase
-from vault.declare.schema.field_types import Endpoint
 from vault.declare.schema.model import DEFAULT_ROLE
 from vault.reconcile.desired import people, static_users
 from vault.reconcile.inputs import Inputs
-from vault.reconcile.resources import Resource, ownership
+from vault.reconcile.resources import Resource
 from vault.reconcile.resources import database as server
 from vault.reconcile.resources.database import DatabaseConnection
 from vault.reconcile.resources.lease_statements import Grant, OwnerGrant, ReadGrant
+from vault.reconcile.resources.ownership import Owner
 
 
 def database_roles(declaration: Declaration, scope: Scope) -> dict[str, DatabaseRole]:
@@ -28,38 +28,50 @@ def database_roles(declaration: Declaration, scope: Scope) -> dict[str, Database
     return {_role_name(scope, name): role for name, role in roles}
 
 
-def resources(declaration: Declaration, scope: Scope, inputs: Inputs) -> Iterator[Resource]:
-    """Yield the connection of the service's own database, and the service's roles."""
+def resources(
+    declaration: Declaration, scope: Scope, inputs: Inputs, owner: Owner
+) -> Iterator[Resource]:
+    """Yield the connection of the service's own database, and the service's roles.
+
+    Args:
+        declaration: The loaded declaration.
+        scope: The service and environment.
+        inputs: Has the managers' passwords.
+        owner: The deployment that owns them.
+
+    """
+    mount = owner.mounts.database
     database = declaration.service(scope.service).database
     if isinstance(database, SharedDatabase):
-        yield from _roles(database, scope, Scope(database.of, scope.environment))
+        yield from _roles(database, scope, Scope(database.of, scope.environment), mount)
         return
-    endpoint = declaration.deployment(scope).database
-    if database is not None and endpoint is not None:
-        yield _connection(declaration, scope, database.name, endpoint, inputs)
-        yield from _roles(database, scope, scope)
+    if database is not None and declaration.deployment(scope).database is not None:
+        yield from _connection(declaration, scope, database, inputs, owner)
+        yield from _roles(database, scope, scope, mount)
         yield from static_users.roles(declaration, scope, inputs)
 
 
 def _connection(
-    declaration: Declaration, scope: Scope, database: str, endpoint: Endpoint, inputs: Inputs
-) -> DatabaseConnection:
+    declaration: Declaration, scope: Scope, owned: Database, inputs: Inputs, owner: Owner
+) -> Iterator[DatabaseConnection]:
+    endpoint = declaration.deployment(scope).database
+    if endpoint is None:
+        return
     allowed = (
         *database_roles(declaration, scope),
         *static_users.static_role_names(declaration, scope).values(),
         *_admitted_roles(declaration, scope),
     )
-    return DatabaseConnection(
+    yield DatabaseConnection(
         name=str(scope),
         endpoint=endpoint,
-        database=database,
+        database=owned.name,
         username=scope.manager_role,
         password_policy=people.password_policy(declaration, scope.service, scope.environment),
         allowed_roles=allowed,
         inputs=inputs,
-        ownership_path=ownership.ownership_path(
-            scope.environment, DatabaseConnection.kind, str(scope)
-        ),
+        ownership=owner.entry(DatabaseConnection.kind, str(scope)),
+        mount=owner.mounts.database,
     )
 
 
@@ -72,11 +84,11 @@ def _admitted_roles(declaration: Declaration, owner: Scope) -> Iterator[str]:
 
 
 def _roles(
-    database: Database | SharedDatabase, scope: Scope, owner: Scope
+    database: Database | SharedDatabase, scope: Scope, owner: Scope, mount: str
 ) -> Iterator[server.DatabaseRole]:
     for name, role in sorted(database.roles.items()):
         yield server.DatabaseRole(
-            _role_name(scope, name), str(owner), _grant(name, owner), role.ttl, role.max_ttl
+            _role_name(scope, name), str(owner), _grant(name, owner), role.ttl, role.max_ttl, mount
         )
 
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from functools import partial
 from typing import Final
 
-from app_integration import names
+from app_integration.mounts import Mounts
 from app_integration.names import Environment, Scope
 from vault.declare import derived, durations
 from vault.declare.declaration import Declaration
@@ -17,14 +18,15 @@ from vault.declare.schema.model import (
     Tokens,
 )
 from vault.declare.schema.secret_sources import Derived, Generated, Source
+from vault.declare.server_names import FINGERPRINT_KEY, JOBS
 from vault.reconcile.desired import databases, identities, people, static_users
 from vault.reconcile.inputs import Inputs
 from vault.reconcile.lifetimes import longest_lifetime
-from vault.reconcile.planning.dependencies import PRUNABLE
+from vault.reconcile.planning.dependencies import PRUNABLE, list_path
 from vault.reconcile.resources import Resource
 from vault.reconcile.resources.auth import AppRole
 from vault.reconcile.resources.mounts import KvConfig, Mount
-from vault.reconcile.resources.ownership import ManagedResource
+from vault.reconcile.resources.ownership import DEPLOYMENT, ManagedResource, Owner
 from vault.reconcile.resources.policies import Policy
 from vault.reconcile.resources.secrets import (
     DerivedValue,
@@ -34,15 +36,12 @@ from vault.reconcile.resources.secrets import (
 )
 from vault.reconcile.resources.tokens import TokenRules
 from vault.reconcile.resources.transit import TransitKey
-from vault.reconcile.resources.write_only import FINGERPRINT_KEY
 
 KEPT_VERSIONS: Final = 10  # versions kept of each secret
 STARTER_TOKEN_TTL: Final = durations.MINUTE
 JOB_TOKEN_TTL: Final = 15 * durations.MINUTE
 PERSON_TOKEN_TTL: Final = durations.HOUR
 PERSON_TOKEN_MAX_TTL: Final = 12 * durations.HOUR
-#: Jobs that log in by AppRole. Each has the policy with its own name.
-JOBS: Final = ("strongroom-plan", "strongroom-apply", "strongroom-rotator", "strongroom-auditor")
 
 
 def desired_resources(
@@ -62,34 +61,44 @@ def desired_resources(
     """
     declared = declaration.environment(environment)
     resources: list[Resource] = [*_mounts(declared)]
-    resources += [Policy(name, text) for name, text in sorted(policies.items())]
-    resources.append(TransitKey(FINGERPRINT_KEY))
-    resources += [AppRole(job, (job,), token_ttl=JOB_TOKEN_TTL) for job in JOBS]
+    resources += [
+        Policy(name, text, declared.deployment, declared.is_scoped)
+        for name, text in sorted(policies.items())
+    ]
+    owner, mounts = Owner.of(declared), declared.mounts
+    fingerprint_key = declared.server_name(FINGERPRINT_KEY)
+    resources.append(TransitKey(fingerprint_key, mount=mounts.transit))
+    resources += [
+        AppRole(job, (job,), token_ttl=JOB_TOKEN_TTL, mount=mounts.approle)
+        for job in map(declared.server_name, JOBS)
+        if job in policies  # without the apply role, if the platform team makes it
+    ]
     rules = TokenRules(ttl=PERSON_TOKEN_TTL, max_ttl=PERSON_TOKEN_MAX_TTL, default_policy=True)
     resources += identities.auth_methods(declaration, environment, inputs, rules)
     for scope in declaration.scopes(environment):
         service = declaration.service(scope.service)
         if declaration.deployment(scope).login.approle is not None:
-            resources += _identities(scope, declared.tokens)
+            resources += _identities(scope, declared.tokens, mounts)
         resources += identities.service_roles(declaration, scope)
-        resources += _keys(scope, service)
-        resources += databases.resources(declaration, scope, inputs)
+        resources += _keys(scope, service, mounts)
+        resources += databases.resources(declaration, scope, inputs, owner)
         for name, source in _order_by_dependency(declaration.secrets(scope)):
             path = scope.secret(name)
-            resources.append(SecretMetadata(path, _metadata(service, scope, source)))
-            resources.append(_value_resource(scope, path, source, inputs))
+            tags = {DEPLOYMENT: owner.deployment, **_metadata(service, scope, source)}
+            resources.append(SecretMetadata(path, tags, mounts.kv))
+            resources.append(_value_resource(scope, path, source, inputs, mounts.kv))
     resources += [*people.guards(declared), *people.userpass_logins(declared, inputs)]
     return [
-        ManagedResource(resource, environment) if resource.kind in PRUNABLE else resource
-        for resource in _set_mount_limits(resources)
+        ManagedResource(resource, owner) if resource.kind in PRUNABLE else resource
+        for resource in _set_mount_limits(resources, mounts)
     ]
 
 
-def _set_mount_limits(resources: list[Resource]) -> list[Resource]:
+def _set_mount_limits(resources: list[Resource], mounts: Mounts) -> list[Resource]:
     """Return *resources*, with each mount's limit raised to the longest TTL declared below it."""
     needed_ttl = {each.name: 0 for each in resources if isinstance(each, Mount)}
     for each in resources:
-        mount = PRUNABLE.get(each.kind, "").rpartition("/")[0]
+        mount = list_path(each.kind, mounts).rpartition("/")[0] if each.kind in PRUNABLE else ""
         if mount in needed_ttl:
             needed_ttl[mount] = max(needed_ttl[mount], longest_lifetime(each.desired()))
     return [
@@ -99,25 +108,33 @@ def _set_mount_limits(resources: list[Resource]) -> list[Resource]:
 
 
 def _mounts(environment: EnvironmentDeclaration) -> Iterator[Resource]:
-    yield Mount("mounts", names.KV_MOUNT, "kv", "secrets of services", version=2)
-    yield KvConfig(names.KV_MOUNT, KEPT_VERSIONS)
-    yield Mount("mounts", names.TRANSIT_MOUNT, "transit", "encryption keys of services")
-    yield Mount("mounts", names.DATABASE_MOUNT, "database", "leased database users")
-    yield Mount("auth", names.APPROLE_MOUNT, "approle", "services and jobs")
+    mounts = environment.mounts
+    mount = partial(Mount, deployment=environment.deployment, is_given=environment.is_scoped)
+    yield mount("mounts", mounts.kv, "kv", "secrets of services", version=2)
+    yield KvConfig(mounts.kv, KEPT_VERSIONS, is_given=environment.is_scoped)
+    yield mount("mounts", mounts.transit, "transit", "encryption keys of services")
+    yield mount("mounts", mounts.database, "database", "leased database users")
+    yield mount("auth", mounts.approle, "approle", "services and jobs")
     yield from people.userpass_mount(environment)
 
 
-def _identities(scope: Scope, tokens: Tokens) -> Iterator[Resource]:
+def _identities(scope: Scope, tokens: Tokens, mounts: Mounts) -> Iterator[Resource]:
     """Yield the AppRoles of the service, with periodic tokens, and of the starter of its agent."""
     yield AppRole(
-        str(scope), (str(scope),), token_period=tokens.period, secret_id_ttl=tokens.secret_id_ttl
+        str(scope),
+        (str(scope),),
+        token_period=tokens.period,
+        secret_id_ttl=tokens.secret_id_ttl,
+        mount=mounts.approle,
     )
-    yield AppRole(scope.starter, (scope.starter,), token_ttl=STARTER_TOKEN_TTL)
+    yield AppRole(
+        scope.starter, (scope.starter,), token_ttl=STARTER_TOKEN_TTL, mount=mounts.approle
+    )
 
 
-def _keys(scope: Scope, service: ServiceDeclaration) -> Iterator[Resource]:
+def _keys(scope: Scope, service: ServiceDeclaration, mounts: Mounts) -> Iterator[Resource]:
     for key, spec in sorted(service.keys.items()):
-        yield TransitKey(scope.key(key), spec.rotate_every or 0)
+        yield TransitKey(scope.key(key), spec.rotate_every or 0, mounts.transit)
 
 
 def _order_by_dependency(secrets: Mapping[str, Source]) -> list[tuple[str, Source]]:
@@ -136,12 +153,14 @@ def _metadata(service: ServiceDeclaration, scope: Scope, source: Source) -> dict
     }
 
 
-def _value_resource(scope: Scope, path: str, source: Source, inputs: Inputs) -> Resource:
+def _value_resource(
+    scope: Scope, path: str, source: Source, inputs: Inputs, mount: str
+) -> Resource:
     if isinstance(source, Generated):
-        return generated_value(path, source.length, source.alphabet)
+        return generated_value(path, source.length, source.alphabet, mount)
     if isinstance(source, Adopted):
-        return static_users.adopted_secret(path, source, inputs)
+        return static_users.adopted_secret(path, source, inputs, mount)
     if isinstance(source, Derived):
         parts = {name: scope.secret(name) for name in source.references}
-        return DerivedValue(path, source.format, parts)
-    return provided_value(inputs, path)
+        return DerivedValue(path, source.format, parts, mount)
+    return provided_value(inputs, path, mount)

@@ -13,12 +13,13 @@ from vault.declare.declaration import Declaration
 from vault.declare.schema.logins import OidcMethod, ServiceLogin
 from vault.declare.schema.model import DEFAULT_ROLE
 from vault.reconcile.inputs import Inputs
-from vault.reconcile.resources import Resource, ownership
+from vault.reconcile.resources import Resource
 from vault.reconcile.resources.certificates import CertRole
 from vault.reconcile.resources.groups import Group
 from vault.reconcile.resources.jwt import JwtConfig, JwtRole, OidcConfig, OidcRole
 from vault.reconcile.resources.kubernetes import KubernetesConfig, KubernetesRole
 from vault.reconcile.resources.mounts import Mount
+from vault.reconcile.resources.ownership import Owner
 from vault.reconcile.resources.tokens import TokenRules
 
 _DESCRIPTIONS: Final = {
@@ -42,20 +43,20 @@ def auth_methods(
 
     """
     declared = declaration.environment(environment)
-    auth = declared.auth
+    auth, owner = declared.auth, Owner.of(declared)
     for method, description in _DESCRIPTIONS.items():
         if getattr(auth, method) is not None:
-            yield Mount("auth", method, method, description)
+            yield Mount("auth", method, method, description, deployment=declared.deployment)
     if auth.jwt is not None:
         keys = tuple(declaration.pems[name] for name in auth.jwt.keys or ())
         ca = declaration.pems[auth.jwt.ca] if auth.jwt.ca else ""
         yield JwtConfig("jwt", auth.jwt.issuer, keys, auth.jwt.jwks or "", ca)
     if auth.kubernetes is not None:
-        ownership_path = ownership.ownership_path(environment, KubernetesConfig.kind, "kubernetes")
+        entry = owner.entry(KubernetesConfig.kind, "kubernetes")
         ca = declaration.pems[auth.kubernetes.ca]
-        yield KubernetesConfig("kubernetes", auth.kubernetes.host, ca, inputs, ownership_path)
+        yield KubernetesConfig("kubernetes", auth.kubernetes.host, ca, inputs, entry)
     if auth.oidc is not None:
-        ownership_path = ownership.ownership_path(environment, OidcConfig.kind, "oidc")
+        entry = owner.entry(OidcConfig.kind, "oidc")
         ca = declaration.pems[auth.oidc.ca] if auth.oidc.ca else ""
         yield OidcConfig(
             "oidc",
@@ -64,11 +65,11 @@ def auth_methods(
             auth.oidc.client_id,
             DEFAULT_ROLE,
             inputs,
-            ownership_path,
+            entry,
         )
         yield from _oidc_roles(auth.oidc, people)
     for name, group in sorted(declared.groups.items()):
-        yield Group(name, group.policies, "oidc", group.claim)
+        yield Group(name, group.policies, "oidc", group.claim, declared.deployment)
 
 
 def _oidc_roles(oidc: OidcMethod, people: TokenRules) -> Iterator[Resource]:

@@ -8,16 +8,17 @@ from app_integration.names import Environment
 from vault.declare.declaration import Declaration
 from vault.declare.schema.model import EnvironmentDeclaration
 from vault.reconcile.inputs import Inputs
-from vault.reconcile.resources import Resource, ownership
+from vault.reconcile.resources import Resource
 from vault.reconcile.resources.auth import UserpassLogin
 from vault.reconcile.resources.guards import PasswordPolicy, RateLimit, UserLockout
 from vault.reconcile.resources.mounts import Mount
+from vault.reconcile.resources.ownership import Owner
 
 
 def userpass_mount(declared: EnvironmentDeclaration) -> Iterator[Resource]:
     """Yield the userpass mount if the declaration has people."""
     if declared.people:
-        yield Mount("auth", "userpass", "userpass", "people")
+        yield Mount("auth", "userpass", "userpass", "people", deployment=declared.deployment)
 
 
 def userpass_logins(declared: EnvironmentDeclaration, inputs: Inputs) -> Iterator[Resource]:
@@ -26,10 +27,8 @@ def userpass_logins(declared: EnvironmentDeclaration, inputs: Inputs) -> Iterato
         lockout = declared.lockout
         yield UserLockout("userpass", lockout.threshold, lockout.duration, lockout.reset_after)
     for name, person in sorted(declared.people.items()):
-        ownership_path = ownership.ownership_path(declared.environment, UserpassLogin.kind, name)
-        yield UserpassLogin(
-            name, person.policies, person.ttl, person.max_ttl, inputs, ownership_path
-        )
+        entry = Owner.of(declared).entry(UserpassLogin.kind, name)
+        yield UserpassLogin(name, person.policies, person.ttl, person.max_ttl, inputs, entry)
 
 
 def guards(declared: EnvironmentDeclaration) -> Iterator[Resource]:
@@ -39,7 +38,9 @@ def guards(declared: EnvironmentDeclaration) -> Iterator[Resource]:
         full = f"{name}-{environment}"
         yield RateLimit(full, quota.path, quota.rate, quota.interval, quota.block or 0)
     for name, policy in sorted(declared.password_policies.items()):
-        yield PasswordPolicy(f"{name}-{environment}", policy.length, policy.symbols)
+        yield PasswordPolicy(
+            f"{name}-{environment}", policy.length, policy.symbols, declared.deployment
+        )
 
 
 def password_policy(declaration: Declaration, service: str, environment: Environment) -> str:

@@ -22,6 +22,7 @@ def static_role_names(declaration: Declaration, scope: Scope) -> dict[str, str]:
 
 def roles(declaration: Declaration, scope: Scope, inputs: Inputs) -> Iterator[Resource]:
     """Yield the static roles of the service."""
+    mounts = declaration.environment(scope.environment).mounts
     for name, source in sorted(declaration.adopted(scope).items()):
         yield StaticRole(
             scope.static_role(name),
@@ -30,9 +31,10 @@ def roles(declaration: Declaration, scope: Scope, inputs: Inputs) -> Iterator[Re
             source.rotate_every,
             scope.secret(name),
             inputs,
+            mounts,
         )
 
 
-def adopted_secret(path: str, source: Adopted, inputs: Inputs) -> Resource:
-    """Return the resource of the adopted secret at *path*."""
-    return AdoptedSecret(path, source.username, inputs)
+def adopted_secret(path: str, source: Adopted, inputs: Inputs, mount: str) -> Resource:
+    """Return the resource of the adopted secret at *path*, below the KV mount *mount*."""
+    return AdoptedSecret(path, source.username, inputs, mount)

@@ -6,10 +6,12 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
 
 from app_integration.names import Environment
+from vault.reconcile.planning.owners import check_owners
 from vault.reconcile.planning.plan import Plan, make_plan, read_state
 from vault.reconcile.planning.prune import add_deletions, find_deleted, find_orphans
 from vault.reconcile.planning.snapshot import Snapshot
 from vault.reconcile.resources import ReadSession, Resource
+from vault.reconcile.resources.ownership import Owner, owner_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,12 +42,17 @@ def build_plan(
 
     Raises:
         ConfigurationError: If *prune* names data that is not there to be destroyed.
+        OwnedByOther: If another deployment owns an object that the declaration names.
 
     """
     snapshot = Snapshot(reader)
-    plan = make_plan(resources, read_state(snapshot, resources))
+    owner = owner_of(resources)
+    actual = read_state(snapshot, resources)
+    check_owners(snapshot, owner, resources, actual)
+    plan = make_plan(resources, actual)
     if prune is not None:
-        found = find_orphans(snapshot, resources, prune.environment)
-        absent = find_deleted(snapshot, resources, prune.destroy)
+        owner = owner or Owner(prune.environment)
+        found = find_orphans(snapshot, resources, owner)
+        absent = find_deleted(snapshot, resources, prune.destroy, owner.mounts)
         plan = add_deletions(plan, found, prune.destroy, absent)
     return replace(plan, hashed=snapshot.digest)

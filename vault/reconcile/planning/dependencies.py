@@ -7,6 +7,8 @@ from collections.abc import Iterable, Mapping
 from functools import cache
 from typing import Final, Protocol, TypeVar
 
+from app_integration.mounts import Mounts
+
 #: Kind → the kinds that must be written before it. Ownership metadata is in KV, so that most kinds
 #: depend on ``kv-config``.
 DEPENDENCIES: Final[Mapping[str, tuple[str, ...]]] = {
@@ -36,26 +38,32 @@ DEPENDENCIES: Final[Mapping[str, tuple[str, ...]]] = {
     "derived-secret": ("secret-value", "adopted-secret"),
 }
 
-#: Kinds that ``--prune`` may delete → the API path that lists them; each is at <path>/<name>.
+#: Kinds that ``--prune`` may delete → the API path that lists them, with the mounts as fields; each
+#: object is at <path>/<name>.
 PRUNABLE: Final[Mapping[str, str]] = {
-    "approle": "auth/approle/role",
+    "approle": "{auth}/role",
     "userpass": "auth/userpass/users",
     "jwt-role": "auth/jwt/role",
     "kubernetes-role": "auth/kubernetes/role",
     "cert-role": "auth/cert/certs",
     "oidc-role": "auth/oidc/role",
     "group": "identity/group/name",
-    "database-role": "database/roles",
-    "static-role": "database/static-roles",
-    "database-connection": "database/config",
+    "database-role": "{database}/roles",
+    "static-role": "{database}/static-roles",
+    "database-connection": "{database}/config",
     "rate-limit": "sys/quotas/rate-limit",
     "password-policy": "sys/policies/password",
     "policy": "sys/policies/acl",
-    "transit-key": "transit/keys",
+    "transit-key": "{transit}/keys",
 }
 
 #: Kinds whose members depend on each other, so that they are written one by one in the given order.
 SEQUENTIAL: Final = frozenset(("derived-secret",))
+
+
+def list_path(kind: str, mounts: Mounts) -> str:
+    """Return the API path that lists the objects of a prunable *kind*."""
+    return PRUNABLE[kind].format(auth=mounts.auth, database=mounts.database, transit=mounts.transit)
 
 
 class Orderable(Protocol):

@@ -2,27 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from http import HTTPStatus
-from typing import Final
+from typing import Any, Final
 
 from app_integration.errors import ConfigurationError, InvalidName, RequestRefused
-from app_integration.names import (
-    DATABASE_MOUNT,
-    KV_MOUNT,
-    TRANSIT_MOUNT,
-    Environment,
-    check_secret_name,
-)
+from app_integration.mounts import DEFAULT_MOUNTS, Mounts
+from app_integration.names import check_secret_name
 from app_integration.session.session import Session
 from vault.declare.errors import join_names
+from vault.declare.server_names import DEFAULT_DEPLOYMENT, own_names
 from vault.reconcile.leases import revoke_all
-from vault.reconcile.planning.dependencies import PRUNABLE
+from vault.reconcile.planning.dependencies import PRUNABLE, list_path
 from vault.reconcile.planning.plan import Action, Change, Plan
 from vault.reconcile.resources import Fields, ReadSession, Resource, read_data
 from vault.reconcile.resources.database import DatabaseRole
-from vault.reconcile.resources.ownership import FOLDER, ownership_path
+from vault.reconcile.resources.groups import Group
+from vault.reconcile.resources.guards import PasswordPolicy
+from vault.reconcile.resources.marks import metadata_owner, read_mark
+from vault.reconcile.resources.ownership import FOLDER, Owner, other_deployment
 from vault.reconcile.resources.policies import Policy
 from vault.reconcile.resources.secrets import MANAGED_BY, SecretMetadata, metadata_path
 from vault.reconcile.resources.transit import TransitKey
@@ -32,9 +31,15 @@ BUILT_IN: Final = frozenset(
     (Policy.kind, name) for name in ("root", "default", "control-group", "response-wrapping")
 )
 #: Names with this prefix are this project's own jobs and keys, which are never deleted either.
-_RESERVED_PREFIX: Final = "strongroom-"
-#: Kinds whose data cannot be created again → their mount, the first part of the full name.
-_MOUNTS: Final = {TransitKey.kind: TRANSIT_MOUNT, SecretMetadata.kind: KV_MOUNT}
+_RESERVED_PREFIX: Final = f"{DEFAULT_DEPLOYMENT}-"
+#: Kinds whose objects name their owner → how it is read from the data of a response.
+_MARKS: Final[Mapping[str, Callable[[Mapping[str, Any]], str | None]]] = {
+    Policy.kind: lambda data: read_mark(data["policy"]),
+    PasswordPolicy.kind: lambda data: read_mark(data["policy"]),
+    Group.kind: lambda data: metadata_owner(data.get("metadata")),
+}
+#: Kinds whose data cannot be created again.
+_DATA: Final = (TransitKey.kind, SecretMetadata.kind)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,12 +49,14 @@ class Orphan:
     Attributes:
         ownership_path: Path of its ownership metadata; None for a secret, whose own metadata says
             that it is managed.
+        mounts: The mounts of the deployment.
 
     """
 
     kind: str
     name: str
     ownership_path: str | None
+    mounts: Mounts = DEFAULT_MOUNTS
 
     @property
     def data(self) -> str | None:
@@ -57,8 +64,7 @@ class Orphan:
 
         Such data (keys and secrets) cannot be created again.
         """
-        mount = _MOUNTS.get(self.kind)
-        return f"{mount}/{self.name}" if mount else None
+        return _full_name(self.kind, self.name, self.mounts) if self.kind in _DATA else None
 
     def desired(self) -> Fields:
         """Return no fields, because nothing is declared."""
@@ -78,19 +84,19 @@ class Orphan:
 
         """
         if self.kind == SecretMetadata.kind:
-            session.delete(metadata_path(self.name))
+            session.delete(metadata_path(self.name, self.mounts.kv))
             return
         if self.kind == DatabaseRole.kind:
             # Wait until the users are dropped, because without the role the server cannot do it.
-            revoke_all(session, f"{DATABASE_MOUNT}/creds/{self.name}/")
-        address = f"{PRUNABLE[self.kind]}/{self.name}"
+            revoke_all(session, f"{self.mounts.database}/creds/{self.name}/")
+        address = f"{list_path(self.kind, self.mounts)}/{self.name}"
         if self.kind == TransitKey.kind and read_data(session, address) is not None:
             session.post(f"{address}/config", {"deletion_allowed": True})
             session.delete(address)
         elif self.kind != TransitKey.kind:
             _delete(session, address)
         if self.ownership_path is not None:
-            session.delete(metadata_path(self.ownership_path))
+            session.delete(metadata_path(self.ownership_path, self.mounts.kv))
 
 
 def _delete(session: Session, address: str) -> None:
@@ -102,43 +108,61 @@ def _delete(session: Session, address: str) -> None:
             raise
 
 
-def find_orphans(
-    reader: ReadSession, resources: Sequence[Resource], environment: Environment
-) -> list[Orphan]:
-    """Return the objects that are managed in *environment* but not among *resources*."""
+def _full_name(kind: str, name: str, mounts: Mounts) -> str:
+    """Return the name that destroys data: the mount and the name below it."""
+    return f"{mounts.transit if kind == TransitKey.kind else mounts.kv}/{name}"
+
+
+def find_orphans(reader: ReadSession, resources: Sequence[Resource], owner: Owner) -> list[Orphan]:
+    """Return the objects that *owner* manages but that are not among *resources*."""
     declared = {(resource.kind, resource.name) for resource in resources}
-    found = [
-        *_from_ownership_metadata(reader, environment),
-        *_from_secret_metadata(reader, environment),
-    ]
     return [
         orphan
-        for orphan in found
+        for orphan in (
+            *_from_ownership_metadata(reader, owner),
+            *_from_secret_metadata(reader, owner),
+        )
         if (orphan.kind, orphan.name) not in declared | BUILT_IN
         and not orphan.name.startswith(_RESERVED_PREFIX)
+        and orphan.name not in own_names(owner.deployment)
+        and _belongs_to(reader, orphan, owner)
     ]
 
 
 def find_deleted(
-    reader: ReadSession, resources: Sequence[Resource], destroy: Iterable[str]
+    reader: ReadSession, resources: Sequence[Resource], destroy: Iterable[str], mounts: Mounts
 ) -> list[str]:
     """Return those of *destroy* that no longer exist on the server, and that are not declared.
 
     A run that was killed may have destroyed them, so the same command must succeed again.
     """
-    declared = {f"{_MOUNTS[each.kind]}/{each.name}" for each in resources if each.kind in _MOUNTS}
-    return [name for name in sorted(destroy) if name not in declared and _is_deleted(reader, name)]
+    declared = {
+        _full_name(each.kind, each.name, mounts) for each in resources if each.kind in _DATA
+    }
+    return [
+        name
+        for name in sorted(destroy)
+        if name not in declared and _is_deleted(reader, name, mounts)
+    ]
 
 
-def _is_deleted(reader: ReadSession, full_name: str) -> bool:
-    mount, _, name = full_name.partition("/")
+def _is_deleted(reader: ReadSession, full_name: str, mounts: Mounts) -> bool:
+    for mount, path in (
+        (mounts.transit, list_path(TransitKey.kind, mounts)),
+        (mounts.kv, metadata_path("", mounts.kv).rstrip("/")),
+    ):
+        name = full_name.removeprefix(f"{mount}/")
+        if name != full_name and _is_secret_name(name):
+            return read_data(reader, f"{path}/{name}") is None
+    return False
+
+
+def _is_secret_name(name: str) -> bool:
     try:
         check_secret_name(name)
     except InvalidName:
         return False
-    if mount == TRANSIT_MOUNT:
-        return read_data(reader, f"{PRUNABLE[TransitKey.kind]}/{name}") is None
-    return mount == KV_MOUNT and read_data(reader, metadata_path(name)) is None
+    return True
 
 
 def add_deletions(
@@ -169,27 +193,47 @@ def add_deletions(
     return replace(plan, changes=plan.changes + removals, kept=tuple(kept), absent=already)
 
 
-def _from_ownership_metadata(reader: ReadSession, environment: Environment) -> Iterator[Orphan]:
-    for folder in reader.list(metadata_path(f"{FOLDER}/{environment}")):
+def _from_ownership_metadata(reader: ReadSession, owner: Owner) -> Iterator[Orphan]:
+    root = f"{FOLDER}/{owner.environment}"
+    for folder in reader.list(metadata_path(root, owner.mounts.kv)):
         kind = folder.rstrip("/")
         if kind in PRUNABLE:
-            for name in reader.list(metadata_path(f"{FOLDER}/{environment}/{kind}")):
-                yield Orphan(kind, name, ownership_path(environment, kind, name))
+            for name in reader.list(metadata_path(f"{root}/{kind}", owner.mounts.kv)):
+                yield Orphan(kind, name, owner.entry(kind, name).path, owner.mounts)
 
 
-def _from_secret_metadata(reader: ReadSession, environment: Environment) -> Iterator[Orphan]:
-    """Yield the secrets whose own metadata says that they are managed, in *environment*."""
-    for service in reader.list(metadata_path("")):
+def _from_secret_metadata(reader: ReadSession, owner: Owner) -> Iterator[Orphan]:
+    """Yield the secrets in the owner's environment, whoever manages them."""
+    for service in reader.list(metadata_path("", owner.mounts.kv)):
         if service.rstrip("/") != FOLDER:
-            yield from _secrets_below(reader, f"{service}{environment}/", environment)
+            yield from _secrets_below(reader, f"{service}{owner.environment}/", owner)
 
 
-def _secrets_below(reader: ReadSession, folder: str, environment: Environment) -> Iterator[Orphan]:
-    for key in reader.list(metadata_path(folder)):
+def _secrets_below(reader: ReadSession, folder: str, owner: Owner) -> Iterator[Orphan]:
+    for key in reader.list(metadata_path(folder, owner.mounts.kv)):
         name = f"{folder}{key}"
         if key.endswith("/"):
-            yield from _secrets_below(reader, name, environment)
-            continue
-        custom = (read_data(reader, metadata_path(name)) or {}).get("custom_metadata") or {}
-        if (MANAGED_BY | {"environment": environment}).items() <= custom.items():
-            yield Orphan(SecretMetadata.kind, name, None)
+            yield from _secrets_below(reader, name, owner)
+        else:
+            yield Orphan(SecretMetadata.kind, name, None, owner.mounts)
+
+
+def _belongs_to(reader: ReadSession, orphan: Orphan, owner: Owner) -> bool:
+    """Return whether the metadata says that *owner* manages the orphan."""
+    if orphan.ownership_path is not None:
+        noted = owner.entry(orphan.kind, orphan.name).read(reader)
+        if other_deployment({**noted, **MANAGED_BY}, owner.deployment) is not None:
+            return False
+        return _read_mark(reader, orphan) in (None, owner.deployment)
+    path = metadata_path(orphan.name, owner.mounts.kv)
+    custom = (read_data(reader, path) or {}).get("custom_metadata") or {}
+    is_managed = (MANAGED_BY | {"environment": owner.environment}).items() <= custom.items()
+    return is_managed and other_deployment(custom, owner.deployment) is None
+
+
+def _read_mark(reader: ReadSession, orphan: Orphan) -> str | None:
+    """Return the owner that the object itself names, None if it names none."""
+    read = _MARKS.get(orphan.kind)
+    path = f"{list_path(orphan.kind, orphan.mounts)}/{orphan.name}"
+    data = read_data(reader, path) if read else None
+    return read(data) if read and data else None

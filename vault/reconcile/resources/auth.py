@@ -11,11 +11,10 @@ from app_integration.session.session import Session
 from vault.reconcile.inputs import Inputs
 from vault.reconcile.resources import Fields, ReadSession
 from vault.reconcile.resources.mounts import MaxTtlTooLow
-from vault.reconcile.resources.ownership import write_ownership
+from vault.reconcile.resources.ownership import OwnershipEntry
 from vault.reconcile.resources.tokens import read_role
 from vault.reconcile.resources.write_only import WriteOnly
 
-_APPROLE: Final = f"auth/{APPROLE_MOUNT}"
 _USERPASS: Final = "auth/userpass"
 
 
@@ -28,6 +27,7 @@ class AppRole:
             renewed within this period.
         token_ttl: TTL and maximum TTL of a token without a period, in seconds.
         secret_id_ttl: TTL of a secret-id in seconds; 0 if it never expires.
+        mount: Path of the AppRole method, without ``auth/``.
 
     """
 
@@ -38,6 +38,7 @@ class AppRole:
     token_period: int = 0
     token_ttl: int = 0
     secret_id_ttl: int = 0
+    mount: str = APPROLE_MOUNT
 
     def desired(self) -> Fields:
         """Return policies and TTLs. Uses are unlimited, because a limit breaks renewals."""
@@ -56,7 +57,7 @@ class AppRole:
 
     def read(self, reader: ReadSession) -> Fields | None:
         """Return the role's fields, its TTLs as capped by the mount; None if it does not exist."""
-        return read_role(reader, _APPROLE, self._path, self.desired())
+        return read_role(reader, f"auth/{self.mount}", self._path, self.desired())
 
     def write(self, session: Session, before: Fields | None) -> None:  # noqa: ARG002 (protocol)
         """Create or update the role. Secret-ids that were already issued stay valid.
@@ -90,7 +91,7 @@ class AppRole:
 
     @property
     def _path(self) -> str:
-        return f"{_APPROLE}/role/{self.name}"
+        return f"auth/{self.mount}/role/{self.name}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +102,7 @@ class UserpassLogin:
         token_ttl: Seconds until a token expires if it is not renewed.
         token_max_ttl: Seconds until a token expires, renewals included.
         inputs: Has the password, under the API path of the login.
-        ownership_path: Path of the ownership metadata, which has the password's fingerprint.
+        ownership: The ownership metadata, which has the password's fingerprint.
 
     """
 
@@ -112,7 +113,7 @@ class UserpassLogin:
     token_ttl: int
     token_max_ttl: int
     inputs: Inputs
-    ownership_path: str
+    ownership: OwnershipEntry
 
     def desired(self) -> Fields:
         """Return policies, TTLs in seconds and, if the operator provides a password, its state."""
@@ -138,9 +139,7 @@ class UserpassLogin:
             body["password"] = self.inputs.get_required(self._path).reveal()
         session.post(self._path, body)
         if sends_password:
-            write_ownership(
-                session, self.ownership_path, self._password.fingerprint_metadata(session)
-            )
+            self.ownership.write(session, self._password.fingerprint_metadata(session))
 
     def _role_fields(self) -> Fields:
         return {
@@ -152,7 +151,7 @@ class UserpassLogin:
 
     @property
     def _password(self) -> WriteOnly:
-        return WriteOnly(self.ownership_path, self.inputs.get(self._path), low_entropy=True)
+        return WriteOnly(self.ownership, self.inputs.get(self._path), low_entropy=True)
 
     @property
     def _path(self) -> str:

@@ -16,7 +16,7 @@ from vault.reconcile.lifetimes import comparable_lifetimes
 from vault.reconcile.resources import Fields, ReadSession, read_data, select_fields
 from vault.reconcile.resources.lease_statements import Grant
 from vault.reconcile.resources.mounts import read_max_ttl
-from vault.reconcile.resources.ownership import read_ownership, write_ownership
+from vault.reconcile.resources.ownership import OwnershipEntry
 from vault.reconcile.resources.write_only import DIFFERENT, WriteOnly
 
 _PLUGIN = "postgresql-database-plugin"
@@ -36,7 +36,8 @@ class DatabaseConnection:
         password_policy: Name of the policy that the server generates passwords with; empty for the
             server's default.
         inputs: Has the password, under the API path of the connection.
-        ownership_path: Path of the ownership metadata.
+        ownership: The ownership metadata.
+        mount: Path of the database engine.
 
     """
 
@@ -49,7 +50,8 @@ class DatabaseConnection:
     allowed_roles: tuple[str, ...]
     password_policy: str
     inputs: Inputs
-    ownership_path: str
+    ownership: OwnershipEntry
+    mount: str = DATABASE_MOUNT
 
     def desired(self) -> Fields:
         """Return the fields that the server returns, and those in the ownership metadata."""
@@ -67,7 +69,7 @@ class DatabaseConnection:
             **data,
             **data["connection_details"],
             "allowed_roles": sorted(data["allowed_roles"]),
-            _ROOT: read_ownership(reader, self.ownership_path).get(_ROOT, "unknown"),
+            _ROOT: self.ownership.read(reader).get(_ROOT, "unknown"),
             **self._password.read(reader),
         }
         return select_fields(self.desired(), flat)
@@ -90,16 +92,14 @@ class DatabaseConnection:
         ):
             sends_password = not self._update_without_password(session, before)
         if sends_password:
-            write_ownership(session, self.ownership_path, {_ROOT: None})
+            self.ownership.write(session, {_ROOT: None})
             self._post(session, self.inputs.get_required(self._path))
         if before is None or sends_password or before[_ROOT] != ROTATED:
             if sends_password or self._needs_rotation(session):
-                session.post(f"{DATABASE_MOUNT}/rotate-root/{self.name}", retry=False)
-            write_ownership(session, self.ownership_path, {_ROOT: ROTATED})
+                session.post(f"{self.mount}/rotate-root/{self.name}", retry=False)
+            self.ownership.write(session, {_ROOT: ROTATED})
         if sends_password or (before is not None and "password" in before):
-            write_ownership(
-                session, self.ownership_path, self._password.fingerprint_metadata(session)
-            )
+            self.ownership.write(session, self._password.fingerprint_metadata(session))
 
     def _update_without_password(self, session: Session, before: Fields) -> bool:
         """Write everything except the password; return whether the server accepted that.
@@ -158,11 +158,11 @@ class DatabaseConnection:
 
     @property
     def _path(self) -> str:
-        return f"{DATABASE_MOUNT}/config/{self.name}"
+        return f"{self.mount}/config/{self.name}"
 
     @property
     def _password(self) -> WriteOnly:
-        return WriteOnly(self.ownership_path, self.inputs.get(self._path))
+        return WriteOnly(self.ownership, self.inputs.get(self._path))
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,6 +174,7 @@ class DatabaseRole:
         grant: The PostgreSQL role, and whether its users act as it.
         ttl: TTL of a lease in seconds.
         max_ttl: Maximum TTL of a lease in seconds, renewals included.
+        mount: Path of the database engine.
 
     """
 
@@ -184,6 +185,7 @@ class DatabaseRole:
     grant: Grant
     ttl: int
     max_ttl: int
+    mount: str = DATABASE_MOUNT
 
     def desired(self) -> Fields:
         """Return the SQL statements, and the TTLs in seconds."""
@@ -201,7 +203,7 @@ class DatabaseRole:
         if data is None:
             return None
         desired = self.desired()
-        lifetimes = comparable_lifetimes(data, read_max_ttl(reader, DATABASE_MOUNT), desired)
+        lifetimes = comparable_lifetimes(data, read_max_ttl(reader, self.mount), desired)
         return select_fields(desired, {**data, **lifetimes})
 
     def write(self, session: Session, before: Fields | None) -> None:  # noqa: ARG002 (protocol)
@@ -210,4 +212,4 @@ class DatabaseRole:
 
     @property
     def _path(self) -> str:
-        return f"{DATABASE_MOUNT}/roles/{self.name}"
+        return f"{self.mount}/roles/{self.name}"

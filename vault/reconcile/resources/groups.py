@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from app_integration.session.session import Session
+from vault.declare.server_names import DEFAULT_DEPLOYMENT
 from vault.reconcile.resources import Fields, ReadSession, check_immutable, read_data
+from vault.reconcile.resources.marks import MARKED_BY, metadata_owner
+from vault.reconcile.resources.secrets import MANAGED_BY
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,6 +19,7 @@ class Group:
     Attributes:
         mount: Path of the auth method, without ``auth/``.
         claim: The group's name at the provider.
+        deployment: The id of the deployment that owns it.
 
     """
 
@@ -25,10 +29,12 @@ class Group:
     policies: tuple[str, ...]
     mount: str
     claim: str
+    deployment: str = DEFAULT_DEPLOYMENT
 
     def desired(self) -> Fields:
-        """Return the policies of the members, and the alias."""
+        """Return the policies of the members, the alias, and the owner."""
         return {
+            MARKED_BY: self.deployment,
             "type": "external",
             "policies": sorted(self.policies),
             "alias": self.claim,
@@ -42,6 +48,7 @@ class Group:
             return None
         alias = data.get("alias") or {}
         return {
+            MARKED_BY: metadata_owner(data.get("metadata")),
             "type": data["type"],
             "policies": sorted(data["policies"] or ()),
             "alias": alias.get("name"),
@@ -56,16 +63,19 @@ class Group:
 
         """
         check_immutable(self, before, ("type",))
-        session.post(self._path, {"type": "external", "policies": sorted(self.policies)})
+        found = read_data(session, self._path) or {}
+        metadata = {**(found.get("metadata") or {}), **MANAGED_BY, "deployment": self.deployment}
+        body: dict[str, Any] = {"type": "external", "policies": sorted(self.policies)}
+        session.post(self._path, {**body, "metadata": metadata})
         alias = {"alias": self.claim, "alias_mount": f"auth/{self.mount}/"}
         if before is not None and all(before[key] == value for key, value in alias.items()):
             return
-        body = {
+        alias_body = {
             "name": self.claim,
             "mount_accessor": session.get(f"sys/auth/{self.mount}")["data"]["accessor"],
             "canonical_id": session.get(self._path)["data"]["id"],
         }
-        session.post("identity/group-alias", body)
+        session.post("identity/group-alias", alias_body)
 
     @property
     def _path(self) -> str:

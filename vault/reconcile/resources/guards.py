@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from typing import ClassVar, Final
 
 from app_integration.session.session import Session
+from vault.declare.server_names import DEFAULT_DEPLOYMENT
 from vault.reconcile.resources import Fields, ReadSession, read_data, select_fields
+from vault.reconcile.resources.marks import MARKED_BY, mark, read_mark, strip_mark
 
 #: Characters that need no escape in a URL.
 _SYMBOLS: Final = "-_.~"
@@ -62,26 +64,38 @@ class RateLimit:
 
 @dataclass(frozen=True, slots=True)
 class PasswordPolicy:
-    """A password policy: the server generates letters, digits and, if declared, symbols."""
+    """A password policy: the server generates letters, digits and, if declared, symbols.
+
+    Attributes:
+        deployment: The id of the deployment that owns it.
+
+    """
 
     kind: ClassVar[str] = "password-policy"
 
     name: str
     length: int
     symbols: bool
+    deployment: str = DEFAULT_DEPLOYMENT
 
     def desired(self) -> Fields:
-        """Return the policy's text, with white space normalised."""
-        return {"policy": " ".join(self._text().split())}
+        """Return the policy's text, with white space normalised, and its owner."""
+        return {"policy": " ".join(self._text().split()), MARKED_BY: self.deployment}
 
     def read(self, reader: ReadSession) -> Fields | None:
-        """Return the policy's text, with white space normalised; None if it does not exist."""
+        """Return the policy's text, with white space normalised, and its owner.
+
+        The result is None if the policy does not exist.
+        """
         data = read_data(reader, self._path)
-        return {"policy": " ".join(data["policy"].split())} if data is not None else None
+        if data is None:
+            return None
+        text = data["policy"]
+        return {"policy": " ".join(strip_mark(text).split()), MARKED_BY: read_mark(text)}
 
     def write(self, session: Session, before: Fields | None) -> None:  # noqa: ARG002 (protocol)
         """Replace the policy. Passwords that were already generated stay."""
-        session.post(self._path, {"policy": self._text()})
+        session.post(self._path, {"policy": f"{mark(self.deployment)}\n{self._text()}"})
 
     def _text(self) -> str:
         kinds = (string.ascii_lowercase, string.ascii_uppercase, string.digits)

@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Final
 from app_integration.session.session import Session
 from vault.reconcile.inputs import Inputs
 from vault.reconcile.resources import Fields, ReadSession
-from vault.reconcile.resources.ownership import write_ownership
+from vault.reconcile.resources.ownership import OwnershipEntry
 from vault.reconcile.resources.tokens import TokenRules, read_fields, read_role
 from vault.reconcile.resources.write_only import AS_PROVIDED, WriteOnly
 
@@ -121,7 +121,7 @@ class OidcConfig:
             system's authorities.
         default_role: The role of a login that names none.
         inputs: Has the client secret.
-        ownership_path: Path of the ownership metadata, which has the client secret's fingerprint.
+        ownership: The ownership metadata, which has the client secret's fingerprint.
 
     """
 
@@ -133,7 +133,7 @@ class OidcConfig:
     client_id: str
     default_role: str
     inputs: Inputs = field(repr=False)
-    ownership_path: str
+    ownership: OwnershipEntry
 
     def desired(self) -> Fields:
         """Return provider, client and, if the operator provides the client secret, its state."""
@@ -156,9 +156,7 @@ class OidcConfig:
         secret = self.inputs.get_required(f"{self._path}/{_SECRET}")
         session.post(self._path, {**self._config(), _SECRET: secret.reveal()})
         if before is None or before.get(_SECRET) != AS_PROVIDED:
-            write_ownership(
-                session, self.ownership_path, self._secret.fingerprint_metadata(session)
-            )
+            self.ownership.write(session, self._secret.fingerprint_metadata(session))
 
     def _config(self) -> dict[str, Any]:
         return {
@@ -172,7 +170,7 @@ class OidcConfig:
 
     @property
     def _secret(self) -> WriteOnly:
-        return WriteOnly(self.ownership_path, self.inputs.get(f"{self._path}/{_SECRET}"), _SECRET)
+        return WriteOnly(self.ownership, self.inputs.get(f"{self._path}/{_SECRET}"), _SECRET)
 
     @property
     def _path(self) -> str:

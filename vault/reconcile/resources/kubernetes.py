@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Final
 from app_integration.session.session import Session
 from vault.reconcile.inputs import Inputs
 from vault.reconcile.resources import Fields, ReadSession, read_data
-from vault.reconcile.resources.ownership import write_ownership
+from vault.reconcile.resources.ownership import OwnershipEntry
 from vault.reconcile.resources.tokens import TokenRules, normalise_fields, read_role
 from vault.reconcile.resources.write_only import AS_PROVIDED, WriteOnly
 
@@ -26,8 +26,7 @@ class KubernetesConfig:
         ca: Certificate in PEM of the authority that signed the API's certificate.
         inputs: Has the reviewer's token, if there is one. Without it, the server sends the pod's
             own token to verify it.
-        ownership_path: Path of the ownership metadata, which has the fingerprint of the reviewer's
-            token.
+        ownership: The ownership metadata, which has the fingerprint of the reviewer's token.
 
     """
 
@@ -37,7 +36,7 @@ class KubernetesConfig:
     host: str
     ca: str
     inputs: Inputs = field(repr=False)
-    ownership_path: str
+    ownership: OwnershipEntry
 
     def desired(self) -> Fields:
         """Return the cluster and, if the operator provides a reviewer's token, its state."""
@@ -71,9 +70,7 @@ class KubernetesConfig:
         sent = {} if token is None else {_REVIEWER: token.reveal()}
         session.post(self._path, {**self._config(), **sent})
         if token is not None and (before or {}).get(_REVIEWER) != AS_PROVIDED:
-            write_ownership(
-                session, self.ownership_path, self._reviewer.fingerprint_metadata(session)
-            )
+            self.ownership.write(session, self._reviewer.fingerprint_metadata(session))
 
     def _config(self) -> dict[str, Any]:
         return {
@@ -85,9 +82,7 @@ class KubernetesConfig:
 
     @property
     def _reviewer(self) -> WriteOnly:
-        return WriteOnly(
-            self.ownership_path, self.inputs.get(f"{self._path}/{_REVIEWER}"), _REVIEWER
-        )
+        return WriteOnly(self.ownership, self.inputs.get(f"{self._path}/{_REVIEWER}"), _REVIEWER)
 
     @property
     def _path(self) -> str:

@@ -11,6 +11,7 @@ import tenacity
 from app_integration.errors import ConfigurationError, RequestRefused
 from app_integration.session.session import Session
 from vault.declare import durations
+from vault.declare.server_names import DEFAULT_DEPLOYMENT
 from vault.reconcile.resources import (
     Fields,
     ReadSession,
@@ -19,6 +20,7 @@ from vault.reconcile.resources import (
     read_data,
     select_fields,
 )
+from vault.reconcile.resources.marks import MARKED_BY, describe, described_owner
 
 _KV_UPGRADE: Final = 15  # seconds a new KV v2 mount may answer 400 while it upgrades itself
 
@@ -55,6 +57,9 @@ class Mount:
 
     Attributes:
         path: The mount's path, without a trailing slash.
+        deployment: The id of the deployment that mounts it. The description of a mount that
+            another one made, or that exists with *is_given*, is left as it is.
+        is_given: Whether someone else makes the mount, so that this only raises its maximum TTL.
         max_ttl: The longest TTL in seconds that the mount must be able to grant. If the limit in
             force is lower, be it the mount's or the server's, apply raises the mount's. It leaves a
             higher limit, because others may need it.
@@ -70,6 +75,8 @@ class Mount:
     description: str
     max_ttl: int = 0
     version: int | None = None
+    deployment: str = DEFAULT_DEPLOYMENT
+    is_given: bool = False
 
     @property
     def name(self) -> str:
@@ -77,8 +84,10 @@ class Mount:
         return f"auth/{self.path}" if self.api == "auth" else self.path
 
     def desired(self) -> Fields:
-        """Return the type, the description, the tuning and, for KV, the version."""
-        fields: dict[str, Any] = {"type": self.type, "description": self.description}
+        """Return the type, the description unless it is given, the tuning and the KV version."""
+        fields: dict[str, Any] = {"type": self.type}
+        if not self.is_given:
+            fields["description"] = describe(self.description, self.deployment)
         if self.max_ttl:
             fields["max_lease_ttl"] = self.max_ttl
         if self.version:
@@ -88,7 +97,8 @@ class Mount:
     def read(self, reader: ReadSession) -> Fields | None:
         """Return the mount's fields, None if it is not mounted.
 
-        The maximum TTL is capped at the declared one, so that a higher limit is no change.
+        The maximum TTL is capped at the declared one, so that a higher limit is no change. The
+        description of a mount that another deployment made counts as the declared one.
 
         OpenBao and Vault both return the whole table of mounts, so this reads the table.
         """
@@ -97,7 +107,13 @@ class Mount:
         if found is None:
             return None
         version = int((found.get("options") or {}).get("version", 1))
-        actual = select_fields(self.desired(), {**found, "version": version})
+        owner = described_owner(found.get("description") or "", self.description)
+        actual = {
+            **select_fields(self.desired(), {**found, "version": version}),
+            MARKED_BY: owner,
+        }
+        if owner not in (None, self.deployment) and "description" in actual:
+            actual["description"] = self.desired()["description"]
         if self.max_ttl:
             actual["max_lease_ttl"] = min(self.max_ttl, read_max_ttl(reader, self.name))
         return actual
@@ -107,23 +123,30 @@ class Mount:
 
         Raises:
             CannotChange: If the server has another type or version at that path.
+            ConfigurationError: If someone else makes the mount, and it does not exist.
             LifetimeCapped: If the limit stays below the declared one.
 
         """
         check_immutable(self, before, ("type", *(["version"] if self.version else [])))
+        if before is None and self.is_given:
+            raise ConfigurationError(
+                f"nothing is mounted at {self.name}; have the platform team mount {self.type} there"
+            )
         if before is None:
             self._create(session)
             before = self.read(session) or {}
         differing = {key: value for key, value in self.desired().items() if before[key] != value}
         if differing:
-            session.post(f"sys/{self.api}/{self.path}/tune", differing)
+            # For an auth method too, because sys/auth/<method>/tune needs sudo.
+            session.post(f"sys/mounts/{self.name}/tune", differing)
         if "max_lease_ttl" in differing:
             granted = read_max_ttl(session, self.name)
             if granted < self.max_ttl:
                 raise MaxTtlTooLow(self, "max_lease_ttl", self.max_ttl, granted)
 
     def _create(self, session: Session) -> None:
-        body: dict[str, Any] = {"type": self.type, "description": self.description}
+        description = describe(self.description, self.deployment)
+        body: dict[str, Any] = {"type": self.type, "description": description}
         if self.version:
             body["options"] = {"version": str(self.version)}
         session.post(f"sys/{self.api}/{self.path}", body, retry=False)
@@ -135,6 +158,7 @@ class KvConfig:
 
     Attributes:
         max_versions: Versions kept of each secret. A grace period needs at least two.
+        is_given: Whether someone else makes the mount, so that this only compares it.
 
     """
 
@@ -142,6 +166,7 @@ class KvConfig:
 
     mount: str
     max_versions: int
+    is_given: bool = False
 
     @property
     def name(self) -> str:
@@ -153,12 +178,30 @@ class KvConfig:
         return {"max_versions": self.max_versions, "delete_version_after": 0}
 
     def read(self, reader: ReadSession) -> Fields | None:
-        """Return the settings, None if the mount does not exist."""
+        """Return the settings, None if the mount does not exist.
+
+        A mount that someone else makes may keep any number of versions but one, which leaves no
+        previous one. The server's default, 0, keeps ten.
+        """
         data = read_data(reader, f"{self.mount}/config")
-        return select_fields(self.desired(), data) if data is not None else None
+        if data is None:
+            return None
+        if self.is_given and data["max_versions"] != 1:
+            data = {**data, "max_versions": self.max_versions}
+        return select_fields(self.desired(), data)
 
     def write(self, session: Session, before: Fields | None) -> None:  # noqa: ARG002 (protocol)
-        """Write the settings, and retry while a new mount upgrades itself and responds 400."""
+        """Write the settings, and retry while a new mount upgrades itself and responds 400.
+
+        Raises:
+            ConfigurationError: If someone else makes the mount.
+
+        """
+        if self.is_given:
+            wanted = ", ".join(f"{key}={value}" for key, value in self.desired().items())
+            raise ConfigurationError(
+                f"the platform team configures {self.mount}; have it set {wanted} there"
+            )
 
         def is_upgrading(error: BaseException) -> bool:
             return isinstance(error, RequestRefused) and error.status == HTTPStatus.BAD_REQUEST

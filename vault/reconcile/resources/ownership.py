@@ -1,23 +1,29 @@
-"""Ownership metadata: which objects on the server this project manages.
+"""Ownership metadata: which objects on the server a deployment manages.
 
 Most objects have no field for it. So the metadata of an object is the custom metadata of a KV entry
-without a value, at ``secret/metadata/_strongroom/<environment>/<kind>/<name>``. If the entry
-exists, the object is managed; each kind decides which keys it stores there. No service can use that
-path, because the name of a service has no underscore.
+without a value, at ``<kv>/metadata/_strongroom/<environment>/<kind>/<name>``. If the entry exists,
+the object is managed, by the deployment that it names; each kind decides which other keys it stores
+there. No service can use that path, because the name of a service has no underscore.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
+from app_integration.errors import ConfigurationError
+from app_integration.mounts import DEFAULT_MOUNTS, Mounts
 from app_integration.names import Environment
 from app_integration.session.session import Session
+from vault.declare.schema.model import EnvironmentDeclaration
+from vault.declare.server_names import DEFAULT_DEPLOYMENT, FINGERPRINT_KEY, server_name
 from vault.reconcile.resources import Fields, ReadSession, Resource, read_data
 from vault.reconcile.resources.secrets import MANAGED_BY, merge_metadata, metadata_path
 
 FOLDER: Final = "_strongroom"
+#: The metadata key with the id of the deployment that manages an object.
+DEPLOYMENT: Final = "deployment"
 
 
 def ownership_path(environment: Environment, kind: str, name: str) -> str:
@@ -25,28 +31,66 @@ def ownership_path(environment: Environment, kind: str, name: str) -> str:
     return f"{FOLDER}/{environment}/{kind}/{name}"
 
 
-def read_ownership(reader: ReadSession, path: str) -> dict[str, str]:
-    """Return the ownership metadata at *path*, empty if there is none.
+@dataclass(frozen=True, slots=True)
+class Owner:
+    """A deployment in one environment: the owner of what it declares there.
 
-    Args:
-        reader: Reads the server.
-        path: See :func:`ownership_path`.
-
-    """
-    data = read_data(reader, metadata_path(path)) or {}
-    return dict(data.get("custom_metadata") or {})
-
-
-def write_ownership(session: Session, path: str, changes: Mapping[str, str | None]) -> None:
-    """Merge *changes* into the ownership metadata; None removes a key.
-
-    Args:
-        session: Must be allowed to write.
-        path: See :func:`ownership_path`.
-        changes: Keys to set or to remove. ``managed_by`` is always set.
+    Attributes:
+        deployment: The deployment's id.
+        mounts: Its mounts.
 
     """
-    merge_metadata(session, path, {**MANAGED_BY, **changes})
+
+    environment: Environment
+    deployment: str = DEFAULT_DEPLOYMENT
+    mounts: Mounts = DEFAULT_MOUNTS
+
+    @classmethod
+    def of(cls, declared: EnvironmentDeclaration) -> Owner:
+        """Return the owner of what *declared* declares."""
+        return cls(declared.environment, declared.deployment, declared.mounts)
+
+    @property
+    def marks(self) -> dict[str, str]:
+        """Return the metadata keys that say whose an object is."""
+        return {**MANAGED_BY, DEPLOYMENT: self.deployment}
+
+    @property
+    def fingerprint_path(self) -> str:
+        """Return the API path that computes an HMAC under the deployment's own key."""
+        return f"{self.mounts.transit}/hmac/{server_name(self.deployment, FINGERPRINT_KEY)}"
+
+    def entry(self, kind: str, name: str) -> OwnershipEntry:
+        """Return the ownership metadata of one object."""
+        return OwnershipEntry(self, kind, name)
+
+
+@dataclass(frozen=True, slots=True)
+class OwnershipEntry:
+    """Ownership metadata of one object."""
+
+    owner: Owner
+    kind: str
+    name: str
+
+    @property
+    def path(self) -> str:
+        """Return the path below the KV mount."""
+        return ownership_path(self.owner.environment, self.kind, self.name)
+
+    def read(self, reader: ReadSession) -> dict[str, str]:
+        """Return the metadata, empty if there is none."""
+        data = read_data(reader, metadata_path(self.path, self.owner.mounts.kv)) or {}
+        return dict(data.get("custom_metadata") or {})
+
+    def write(self, session: Session, notes: Mapping[str, str | None]) -> None:
+        """Merge *notes* into the metadata; None removes a key. The marks are always set."""
+        marked = {**self.owner.marks, **notes}
+        merge_metadata(session, self.path, marked, self.owner.mounts.kv)
+
+    def delete(self, session: Session) -> None:
+        """Delete the metadata."""
+        session.delete(metadata_path(self.path, self.owner.mounts.kv))
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +102,7 @@ class ManagedResource:
     """
 
     resource: Resource
-    environment: Environment
+    owner: Owner
 
     @property
     def kind(self) -> str:
@@ -71,29 +115,78 @@ class ManagedResource:
         return self.resource.name
 
     def desired(self) -> Fields:
-        """Return the resource's fields, and ``managed_by``."""
-        return {**self.resource.desired(), **MANAGED_BY}
+        """Return the resource's fields, and the marks."""
+        return {**self.resource.desired(), **self.owner.marks}
 
     def read(self, reader: ReadSession) -> Fields | None:
-        """Return the resource's fields and ``managed_by``, None if the object does not exist.
+        """Return the resource's fields and the marks, None if the object does not exist.
 
-        ``managed_by`` comes from the list of its kind, so one request serves all objects of a kind.
+        A list of the kind says which objects have metadata, so an object without costs no request.
         """
         found = self.resource.read(reader)
-        if found is None:
-            return None
-        folder = ownership_path(self.environment, self.kind, "").rstrip("/")
-        is_managed = self.name in reader.list(metadata_path(folder))
-        return {**found, **(MANAGED_BY if is_managed else dict.fromkeys(MANAGED_BY))}
+        return None if found is None else {**found, **self.read_notes(reader)}
+
+    def read_notes(self, reader: ReadSession) -> dict[str, str | None]:
+        """Return the marks in the ownership metadata, None for those that are missing."""
+        folder = ownership_path(self.owner.environment, self.kind, "").rstrip("/")
+        names = reader.list(metadata_path(folder, self.owner.mounts.kv))
+        noted = self._entry.read(reader) if self.name in names else {}
+        return {key: noted.get(key) for key in self.owner.marks}
 
     def write(self, session: Session, before: Fields | None) -> None:
-        """Write the ownership metadata if it is missing, then the resource if it differs."""
-        fields = before and {key: value for key, value in before.items() if key not in MANAGED_BY}
-        if before is None or any(before[key] is None for key in MANAGED_BY):
-            write_ownership(session, ownership_path(self.environment, self.kind, self.name), {})
+        """Write the ownership metadata if it differs, then the resource if it differs."""
+        marks = self.owner.marks
+        fields = before and {key: value for key, value in before.items() if key not in marks}
+        if before is None or any(before[key] != value for key, value in marks.items()):
+            self._entry.write(session, {})
         desired = self.resource.desired()
         if fields is None or any(fields[key] != value for key, value in desired.items()):
             self.resource.write(session, fields)
+
+    @property
+    def _entry(self) -> OwnershipEntry:
+        return self.owner.entry(self.kind, self.name)
+
+
+class OwnedByOther(ConfigurationError):
+    """Objects that another deployment owns; nothing was written."""
+
+
+def other_deployment(notes: Mapping[str, str | None], deployment: str) -> str | None:
+    """Return the id of the deployment that *notes* name, None if it is *deployment* or none.
+
+    Metadata of an earlier version names no deployment. It is the default one's.
+    """
+    if notes.get("managed_by") != MANAGED_BY["managed_by"]:
+        return None
+    found = notes.get(DEPLOYMENT) or DEFAULT_DEPLOYMENT
+    return None if found == deployment else found
+
+
+def check_secret_owner(reader: ReadSession, owner: Owner, name: str) -> None:
+    """Check that no other deployment owns a secret.
+
+    Args:
+        reader: Must be allowed to read the secret's metadata.
+        owner: The deployment that is about to write it.
+        name: Path below the KV mount.
+
+    Raises:
+        OwnedByOther: If another deployment does.
+
+    """
+    data = read_data(reader, metadata_path(name, owner.mounts.kv)) or {}
+    other = other_deployment(data.get("custom_metadata") or {}, owner.deployment)
+    if other is not None:
+        raise OwnedByOther(
+            f"secret {name} belongs to the deployment {other!r}, not to {owner.deployment!r}; "
+            "use another name for the service, or change it there"
+        )
+
+
+def owner_of(resources: Iterable[Resource]) -> Owner | None:
+    """Return the owner of *resources*, None if none of them has one."""
+    return next((each.owner for each in resources if isinstance(each, ManagedResource)), None)
 
 
 def strip_ownership(resource: Resource) -> Resource:

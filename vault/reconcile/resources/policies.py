@@ -1,13 +1,16 @@
-"""ACL policies."""
+"""ACL policies, whose text names the deployment that owns them."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import ClassVar
 
+from app_integration.errors import AccessDenied, ConfigurationError
 from app_integration.session.session import Session
+from vault.declare.server_names import DEFAULT_DEPLOYMENT
 from vault.reconcile.hcl.policy_rules import policies_equal
 from vault.reconcile.resources import Fields, ReadSession, read_data
+from vault.reconcile.resources.marks import MARKED_BY, mark, read_mark
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -27,30 +30,62 @@ class PolicyText:
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """An ACL policy with its rendered HCL text."""
+    """An ACL policy with its rendered HCL text.
+
+    Attributes:
+        deployment: The id of the deployment that owns it.
+        is_fixed: Whether the apply role may write one text only, which its own policy contains.
+
+    """
 
     kind: ClassVar[str] = "policy"
 
     name: str
     text: str
+    deployment: str = DEFAULT_DEPLOYMENT
+    is_fixed: bool = False
 
     def desired(self) -> Fields:
-        """Return the text without surrounding white space. Only its rules are compared."""
-        return {"policy": PolicyText(self.text.strip())}
+        """Return the text, of which only the rules are compared, and the owner."""
+        return {"policy": PolicyText(self.text.strip()), MARKED_BY: self.deployment}
 
     def read(self, reader: ReadSession) -> Fields | None:
-        """Return the text and, if the server counts versions, its version; None for no policy."""
+        """Return the text, its owner and, if the server counts versions, its version.
+
+        The result is None if the policy does not exist.
+        """
         data = read_data(reader, f"sys/policies/acl/{self.name}")
         if data is None:
             return None
-        return {"policy": PolicyText(data["policy"].strip()), "version": data.get("version")}
+        text = data["policy"].strip()
+        return {
+            "policy": PolicyText(text),
+            MARKED_BY: read_mark(text),
+            "version": data.get("version"),
+        }
 
     def write(self, session: Session, before: Fields | None) -> None:
         """Replace the text, with check-and-set on the version that was read.
 
         A server that does not count policy versions ignores ``cas``. The value -1 means that the
         policy must not exist yet.
+
+        Raises:
+            ConfigurationError: If the apply role is scoped, and its policy has another text.
+
         """
         version = -1 if before is None else before.get("version")
-        body = {"policy": self.text.strip(), **({} if version is None else {"cas": version})}
-        session.post(f"sys/policies/acl/{self.name}", body, retry=False)
+        body = {"policy": self.body(), **({} if version is None else {"cas": version})}
+        try:
+            session.post(f"sys/policies/acl/{self.name}", body, retry=False)
+        except AccessDenied:
+            if not self.is_fixed:
+                raise
+            raise ConfigurationError(
+                f"policy {self.name}: the scoped apply role may not write this text; have the "
+                "platform team write the output of strongroom environments apply-policy"
+            ) from None
+
+    def body(self) -> str:
+        """Return the text as it is written, with the mark in its first line."""
+        return f"{mark(self.deployment)}\n{self.text.strip()}"

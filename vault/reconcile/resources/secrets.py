@@ -32,6 +32,7 @@ class SecretMetadata:
 
     Attributes:
         tags: The managed keys; None for a key that must not exist.
+        mount: Path of the KV mount.
 
     """
 
@@ -39,6 +40,7 @@ class SecretMetadata:
 
     name: str
     tags: Mapping[str, str | None]
+    mount: str = KV_MOUNT
 
     def desired(self) -> Fields:
         """Return one field for each managed metadata key."""
@@ -46,7 +48,7 @@ class SecretMetadata:
 
     def read(self, reader: ReadSession) -> Fields | None:
         """Return the managed keys of the server's metadata, None if the secret does not exist."""
-        data = read_data(reader, metadata_path(self.name))
+        data = read_data(reader, metadata_path(self.name, self.mount))
         if data is None:
             return None
         custom = data["custom_metadata"] or {}
@@ -54,7 +56,7 @@ class SecretMetadata:
 
     def write(self, session: Session, before: Fields | None) -> None:  # noqa: ARG002 (protocol)
         """Merge the managed keys into the existing metadata."""
-        merge_metadata(session, self.name, self.desired())
+        merge_metadata(session, self.name, self.desired(), self.mount)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +69,7 @@ class SecretValue:
         origin: ``generated`` or ``given``.
         available: Whether there is a value to write. An operator-provided one may still be missing.
         get_value: Returns the value to write.
+        mount: Path of the KV mount.
 
     """
 
@@ -76,6 +79,7 @@ class SecretValue:
     origin: str
     available: bool
     get_value: Callable[[], Secret] = field(repr=False)
+    mount: str = KV_MOUNT
 
     def desired(self) -> Fields:
         """Return ``present``: the secret has a value."""
@@ -89,7 +93,7 @@ class SecretValue:
                 with the password of a static role, and pruning that role would lose the password.
 
         """
-        data = read_data(reader, metadata_path(self.name))
+        data = read_data(reader, metadata_path(self.name, self.mount))
         if not data or not data["current_version"]:
             return None
         if (data["custom_metadata"] or {}).get(COMPOSED_KEY) == str(data["current_version"]):
@@ -102,7 +106,7 @@ class SecretValue:
 
     def write(self, session: Session, before: Fields | None) -> None:  # noqa: ARG002 (protocol)
         """Write version 1, with check-and-set so that a concurrent write is not overwritten."""
-        write_value(session, self.name, self.get_value(), cas=0)
+        write_value(session, self.name, self.get_value(), cas=0, mount=self.mount)
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +116,7 @@ class DerivedValue:
     Attributes:
         template: See :mod:`vault.declare.derived`.
         parts: Each name that *template* uses → its path below the mount.
+        mount: Path of the KV mount.
 
     """
 
@@ -120,6 +125,7 @@ class DerivedValue:
     name: str
     template: str
     parts: Mapping[str, str]
+    mount: str = KV_MOUNT
 
     def desired(self) -> Fields:
         """Return ``current``: the value is composed of the current versions of its parts."""
@@ -130,7 +136,7 @@ class DerivedValue:
 
         It compares version numbers only, because a plan must not read secret values.
         """
-        data = read_data(reader, metadata_path(self.name))
+        data = read_data(reader, metadata_path(self.name, self.mount))
         if data is None or not data["current_version"]:
             return None
         parts_used = (data["custom_metadata"] or {}).get(_DERIVED_FROM)
@@ -138,68 +144,84 @@ class DerivedValue:
 
     def write(self, session: Session, before: Fields | None) -> None:  # noqa: ARG002 (protocol)
         """Read the parts, compose the value and write it."""
-        data = read_data(session, metadata_path(self.name)) or {}
+        data = read_data(session, metadata_path(self.name, self.mount)) or {}
         versions = self._part_versions(session)
-        values = {part: read_value(session, path) for part, path in self.parts.items()}
+        values = {part: read_value(session, path, self.mount) for part, path in self.parts.items()}
         value = derived.compose(self.template, values)
         # Check-and-set, so that a version written since the plan is not overwritten unnoticed.
-        write_value(session, self.name, value, cas=data.get("current_version", 0))
-        merge_metadata(session, self.name, {_DERIVED_FROM: versions})
+        current = data.get("current_version", 0)
+        write_value(session, self.name, value, cas=current, mount=self.mount)
+        merge_metadata(session, self.name, {_DERIVED_FROM: versions}, self.mount)
 
     def _part_versions(self, reader: ReadSession) -> str:
         found = {
-            part: (read_data(reader, metadata_path(path)) or {}).get("current_version", 0)
+            part: read_data(reader, metadata_path(path, self.mount)) or {}
             for part, path in self.parts.items()
         }
-        return " ".join(f"{part}@{version}" for part, version in sorted(found.items()))
+        return " ".join(
+            f"{part}@{data.get('current_version', 0)}" for part, data in sorted(found.items())
+        )
 
 
-def provided_value(inputs: Inputs, name: str) -> SecretValue:
-    """Return the resource of an operator-provided value, in *inputs* as ``secret/<name>``."""
-    path = f"{KV_MOUNT}/{name}"
+def provided_value(inputs: Inputs, name: str, mount: str = KV_MOUNT) -> SecretValue:
+    """Return the resource of an operator-provided value, in *inputs* as ``<mount>/<name>``."""
+    path = f"{mount}/{name}"
     available = inputs.get(path) is not None
-    return SecretValue(name, "given", available, lambda: inputs.get_required(path))
+    return SecretValue(name, "given", available, lambda: inputs.get_required(path), mount)
 
 
-def generated_value(name: str, length: int, alphabet: str) -> SecretValue:
+def generated_value(name: str, length: int, alphabet: str, mount: str = KV_MOUNT) -> SecretValue:
     """Return the resource of a random value.
 
     Args:
         name: Path below the mount.
         length: Number of characters.
         alphabet: Name of an alphabet in :data:`vault.declare.schema.secret_sources.ALPHABETS`.
+        mount: Path of the KV mount.
 
     """
     characters = ALPHABETS[alphabet]
     return SecretValue(
-        name, "generated", available=True, get_value=lambda: generate_value(length, characters)
+        name,
+        "generated",
+        available=True,
+        get_value=lambda: generate_value(length, characters),
+        mount=mount,
     )
 
 
-def data_path(name: str) -> str:
-    """Return the API path of the value of *name*, a path below the mount."""
-    return f"{KV_MOUNT}/data/{name}"
+def data_path(name: str, mount: str = KV_MOUNT) -> str:
+    """Return the API path of the value of *name*, a path below the KV mount."""
+    return f"{mount}/data/{name}"
 
 
-def metadata_path(name: str) -> str:
-    """Return the API path of the metadata of *name*, a path below the mount."""
-    return f"{KV_MOUNT}/metadata/{name}"
+def metadata_path(name: str, mount: str = KV_MOUNT) -> str:
+    """Return the API path of the metadata of *name*, a path below the KV mount."""
+    return f"{mount}/metadata/{name}"
 
 
-def read_value(reader: ReadSession, name: str) -> str:
-    """Return the value of *name*, a path below the mount.
+def read_value(reader: ReadSession, name: str, mount: str = KV_MOUNT) -> str:
+    """Return the value of *name*, a path below the KV mount.
 
     Raises:
         SecretError: If the entry has no string as its value, because someone wrote it by hand.
 
     """
-    value = reader.get(data_path(name))["data"]["data"].get(VALUE_KEY)
+    path = data_path(name, mount)
+    value = reader.get(path)["data"]["data"].get(VALUE_KEY)
     if not isinstance(value, str):
-        raise SecretError(f"{data_path(name)} has no string under {VALUE_KEY!r}; write it again")
+        raise SecretError(f"{path} has no string under {VALUE_KEY!r}; write it again")
     return value
 
 
-def write_value(session: Session, name: str, value: Secret, *, cas: int | None = None) -> int:
+def write_value(
+    session: Session,
+    name: str,
+    value: Secret,
+    *,
+    cas: int | None = None,
+    mount: str = KV_MOUNT,
+) -> int:
     """Write *value* as a new version and return its number.
 
     Args:
@@ -207,6 +229,7 @@ def write_value(session: Session, name: str, value: Secret, *, cas: int | None =
         name: Path below the mount.
         value: See :func:`app_integration.names.check_secret_value`.
         cas: The version that must be current, 0 for none; None to write in any case.
+        mount: Path of the KV mount.
 
     Raises:
         RequestRefused: If *cas* is not the current version.
@@ -216,24 +239,26 @@ def write_value(session: Session, name: str, value: Secret, *, cas: int | None =
     check_secret_value(name, value)
     options: dict[str, Any] = {} if cas is None else {"options": {"cas": cas}}
     body = {"data": {VALUE_KEY: value.reveal()}, **options}
-    response = session.post(data_path(name), body, retry=False)
+    response = session.post(data_path(name, mount), body, retry=False)
     version: int = response["data"]["version"]
     return version
 
 
-def merge_metadata(session: Session, name: str, changes: Mapping[str, str | None]) -> None:
+def merge_metadata(
+    session: Session, name: str, changes: Mapping[str, str | None], mount: str = KV_MOUNT
+) -> None:
     """Set the custom metadata keys in *changes*, remove those that are None, and keep the rest.
 
     If the server counts metadata versions, check-and-set rejects the write after a concurrent
     change, so that no one's change is lost unnoticed.
     """
-    data = read_data(session, metadata_path(name)) or {}
+    data = read_data(session, metadata_path(name, mount)) or {}
     merged = {**(data.get("custom_metadata") or {}), **changes}
     merged = {key: value for key, value in merged.items() if value is not None}
     body: dict[str, Any] = {"custom_metadata": merged}
     if "current_metadata_version" in data:
         body["metadata_cas"] = data["current_metadata_version"]
-    session.post(metadata_path(name), body, retry=False)
+    session.post(metadata_path(name, mount), body, retry=False)
 
 
 def _equal_period(declared: str | None, found: str | None) -> str | None:

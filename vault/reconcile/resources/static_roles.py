@@ -15,9 +15,9 @@ from sqlalchemy import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
 from app_integration.errors import ConfigurationError
+from app_integration.mounts import DEFAULT_MOUNTS, Mounts
 from app_integration.names import (
     COMPOSED_KEY,
-    DATABASE_MOUNT,
     KV_MOUNT,
     TEMPLATE_KEY,
     VALUE_KEY,
@@ -69,6 +69,7 @@ class StaticRole:
         rotation_period: Seconds between rotations.
         secret: Path below the KV mount of the secret that is composed with the password.
         inputs: Has the secret's value, if it is not on the server yet.
+        mounts: Where the engines are.
 
     """
 
@@ -80,6 +81,7 @@ class StaticRole:
     rotation_period: int
     secret: str
     inputs: Inputs
+    mounts: Mounts = DEFAULT_MOUNTS
 
     def desired(self) -> Fields:
         """Return the user, the connection, and how often its password rotates."""
@@ -106,12 +108,12 @@ class StaticRole:
         """
         check_immutable(self, before, ("username",))
         if before is None:
-            ensure_template(session, self.secret, self.username, self.inputs)
+            ensure_template(session, self.secret, self.username, self.inputs, self.mounts.kv)
         session.post(self._path, self.desired(), retry=False)
 
     @property
     def _path(self) -> str:
-        return f"{DATABASE_MOUNT}/static-roles/{self.name}"
+        return f"{self.mounts.database}/static-roles/{self.name}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +124,7 @@ class AdoptedSecret:
         name: Path below the KV mount.
         username: The database user whose password the server rotates.
         inputs: Has the secret's value, if it is not on the server yet.
+        mount: Path of the KV mount.
 
     """
 
@@ -130,6 +133,7 @@ class AdoptedSecret:
     name: str
     username: str
     inputs: Inputs
+    mount: str = KV_MOUNT
 
     def desired(self) -> Fields:
         """Return ``composed``: the entry has only a template."""
@@ -140,7 +144,7 @@ class AdoptedSecret:
 
         It compares version numbers only, because a plan must not read secret values.
         """
-        data = read_data(reader, metadata_path(self.name))
+        data = read_data(reader, metadata_path(self.name, self.mount))
         if data is None or not data["current_version"]:
             return None
         composed = (data["custom_metadata"] or {}).get(COMPOSED_KEY)
@@ -154,16 +158,18 @@ class AdoptedSecret:
             ConfigurationError: If the secret has no value, and the operator provides none.
 
         """
-        ensure_template(session, self.name, self.username, self.inputs)
-        current = read_entry(session, self.name)
+        ensure_template(session, self.name, self.username, self.inputs, self.mount)
+        current = read_entry(session, self.name, self.mount)
         version = current.version
         if VALUE_KEY in current.fields:
             content = {TEMPLATE_KEY: str(current.template)}
-            version = write_entry(session, self.name, content, version)
-        merge_metadata(session, self.name, {COMPOSED_KEY: str(version)})
+            version = write_entry(session, self.name, content, version, self.mount)
+        merge_metadata(session, self.name, {COMPOSED_KEY: str(version)}, self.mount)
 
 
-def ensure_template(session: Session, secret: str, username: str, inputs: Inputs) -> None:
+def ensure_template(
+    session: Session, secret: str, username: str, inputs: Inputs, mount: str = KV_MOUNT
+) -> None:
     """Ensure that the entry of *secret* has a template. An existing value stays beside it.
 
     Raises:
@@ -171,15 +177,16 @@ def ensure_template(session: Session, secret: str, username: str, inputs: Inputs
         ConfigurationError: If the secret has no value, and the operator provides none.
 
     """
-    current = read_entry(session, secret)
+    current = read_entry(session, secret, mount)
     if current.template is not None:
         return
     check_no_other_fields(current, secret)
-    value = current.value or inputs.get_required(f"{KV_MOUNT}/{secret}").reveal()
+    value = current.value or inputs.get_required(f"{mount}/{secret}").reveal()
     template_url = template_from_url(Secret(value), secret, username)
     # The mark is written first, because a template without it would be an ordinary field.
-    merge_metadata(session, secret, {COMPOSED_KEY: _NOT_YET})
-    write_entry(session, secret, {VALUE_KEY: value, TEMPLATE_KEY: template_url}, current.version)
+    merge_metadata(session, secret, {COMPOSED_KEY: _NOT_YET}, mount)
+    content = {VALUE_KEY: value, TEMPLATE_KEY: template_url}
+    write_entry(session, secret, content, current.version, mount)
 
 
 def check_no_other_fields(current: SecretEntry, secret: str) -> None:
@@ -233,9 +240,9 @@ def parse_database_url(value: Secret, secret: str) -> URL:
     return url
 
 
-def read_entry(reader: ReadSession, secret: str) -> SecretEntry:
+def read_entry(reader: ReadSession, secret: str, mount: str = KV_MOUNT) -> SecretEntry:
     """Return the latest version of *secret*, a path below the mount; version 0 if there is none."""
-    data = read_data(reader, data_path(secret))
+    data = read_data(reader, data_path(secret, mount))
     if data is None:
         return SecretEntry(0, {}, None)
     fields, metadata = data["data"], data["metadata"]
@@ -243,7 +250,9 @@ def read_entry(reader: ReadSession, secret: str) -> SecretEntry:
     return SecretEntry(metadata["version"], fields, adopted)
 
 
-def write_entry(session: Session, secret: str, content: Mapping[str, str], cas: int) -> int:
+def write_entry(
+    session: Session, secret: str, content: Mapping[str, str], cas: int, mount: str = KV_MOUNT
+) -> int:
     """Write *content* as the version after *cas* and return its number.
 
     Raises:
@@ -251,5 +260,5 @@ def write_entry(session: Session, secret: str, content: Mapping[str, str], cas: 
 
     """
     body = {"data": dict(content), "options": {"cas": cas}}
-    version: int = session.post(data_path(secret), body, retry=False)["data"]["version"]
+    version: int = session.post(data_path(secret, mount), body, retry=False)["data"]["version"]
     return version

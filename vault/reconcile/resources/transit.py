@@ -18,6 +18,7 @@ class TransitKey:
 
     Attributes:
         rotate_every: Seconds between automatic rotations; 0 for none.
+        mount: Path of the Transit engine.
 
     """
 
@@ -25,6 +26,7 @@ class TransitKey:
 
     name: str
     rotate_every: int = 0
+    mount: str = TRANSIT_MOUNT
 
     def desired(self) -> Fields:
         """Return the key's type and switches, and the rotation period in seconds."""
@@ -60,4 +62,4 @@ class TransitKey:
 
     @property
     def _path(self) -> str:
-        return f"{TRANSIT_MOUNT}/keys/{self.name}"
+        return f"{self.mount}/keys/{self.name}"

@@ -14,14 +14,11 @@ import secrets
 from dataclasses import dataclass
 from typing import Final
 
-from app_integration.names import TRANSIT_MOUNT
 from app_integration.secret import Secret
 from app_integration.session.session import Session
 from vault.reconcile.resources import Fields, ReadSession
-from vault.reconcile.resources.ownership import read_ownership
+from vault.reconcile.resources.ownership import OwnershipEntry
 
-#: No service's key has this name, because those end in an environment and the key's own name.
-FINGERPRINT_KEY: Final = "strongroom-fingerprint"
 AS_PROVIDED: Final = "as provided"
 DIFFERENT: Final = "different"
 
@@ -35,7 +32,7 @@ class WriteOnly:
     """A password or another write-only value, and the path of its fingerprint.
 
     Attributes:
-        ownership_path: Path below the KV mount of the ownership metadata.
+        ownership: The ownership metadata.
         value: The value that the operator provides for this run; None for no value, so that
             nothing is compared.
         field: The server's name for the value.
@@ -43,7 +40,7 @@ class WriteOnly:
 
     """
 
-    ownership_path: str
+    ownership: OwnershipEntry
     value: Secret | None
     field: str = "password"
     low_entropy: bool = False
@@ -60,7 +57,7 @@ class WriteOnly:
         """
         if self.value is None:
             return {}
-        stored = read_ownership(reader, self.ownership_path).get(self._metadata_key)
+        stored = self.ownership.read(reader).get(self._metadata_key)
         if stored is None:
             return {self.field: "unknown"}
         matches = stored == self._fingerprint(reader, self.value, stored.partition(":")[0])
@@ -81,14 +78,13 @@ class WriteOnly:
         """Return the HMAC of *value*; for a low-entropy one its salt, a colon and the HMAC."""
         plain = value.reveal().encode()
         if not self.low_entropy:
-            return _hmac(reader, plain)
+            return self._hmac(reader, plain)
         stretched = hashlib.scrypt(plain, salt=salt.encode(), **_SCRYPT)
-        return f"{salt}:{_hmac(reader, stretched)}"
+        return f"{salt}:{self._hmac(reader, stretched)}"
 
-
-def _hmac(reader: ReadSession, value: bytes) -> str:
-    """Return the HMAC of *value* under this server's own key, as ``vault:v1:…``."""
-    encoded = base64.b64encode(value).decode()
-    response = reader.post(f"{TRANSIT_MOUNT}/hmac/{FINGERPRINT_KEY}", {"input": encoded})
-    digest: str = response["data"]["hmac"]
-    return digest
+    def _hmac(self, reader: ReadSession, value: bytes) -> str:
+        """Return the HMAC of *value* under the deployment's own key, as ``vault:v1:…``."""
+        encoded = base64.b64encode(value).decode()
+        response = reader.post(self.ownership.owner.fingerprint_path, {"input": encoded})
+        digest: str = response["data"]["hmac"]
+        return digest

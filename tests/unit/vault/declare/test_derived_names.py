@@ -18,8 +18,9 @@ from vault.declare.checks.derived_names import Claim, find_collisions
 from vault.declare.declaration import Declaration
 from vault.declare.schema.field_types import is_loopback
 from vault.declare.schema.model import EnvironmentDeclaration
+from vault.declare.server_names import JOBS
 from vault.declare.yaml.document import Document
-from vault.reconcile.desired.desired import JOBS, desired_resources
+from vault.reconcile.desired.desired import desired_resources
 from vault.reconcile.inputs import Inputs
 
 #: Kind of a resource → the first word of its kind in messages. A policy and the AppRole of the same

@@ -10,6 +10,7 @@ import pytest
 
 from app_integration.auth.methods import StaticToken
 from app_integration.errors import RequestRefused, ServerFault
+from app_integration.mounts import DEFAULT_MOUNTS, Mounts
 from app_integration.names import Environment, Scope
 from app_integration.secret import Secret
 from app_integration.session.session import Session
@@ -17,11 +18,12 @@ from app_integration.testing import policies
 from app_integration.testing.memory_vault import ADDRESS, MemoryVault
 from vault.reconcile.planning.prune import Orphan, find_deleted, find_orphans
 from vault.reconcile.resources import Resource
-from vault.reconcile.resources.ownership import ownership_path
+from vault.reconcile.resources.ownership import Owner, ownership_path
 from vault.reconcile.resources.secrets import SecretMetadata, metadata_path
 from vault.reconcile.resources.transit import TransitKey
 
 DEV = Environment.DEV
+OWNER = Owner(DEV)
 OURS = {"managed_by": "strongroom", "environment": "dev"}
 
 
@@ -50,35 +52,35 @@ class TestFindOrphans:
     """Objects that count as managed, and as no longer declared."""
 
     def test_find_orphans_on_an_empty_server_returns_none(self, server: Session) -> None:
-        assert find_orphans(server, [], DEV) == []
+        assert find_orphans(server, [], OWNER) == []
 
     def test_find_orphans_returns_managed_undeclared_objects(self, server: Session) -> None:
         old = managed(server, "approle", "old-dev")
         managed(server, "transit-key", "kept-dev-pii")
         declared = [TransitKey("kept-dev-pii", 0)]
-        assert find_orphans(server, declared, DEV) == [old]
+        assert find_orphans(server, declared, OWNER) == [old]
 
     def test_find_orphans_compares_kind_and_name(self, server: Session) -> None:
         old = managed(server, "approle", "x-dev")
-        assert find_orphans(server, [TransitKey("x-dev", 0)], DEV) == [old]
+        assert find_orphans(server, [TransitKey("x-dev", 0)], OWNER) == [old]
 
     def test_find_orphans_ignores_other_environments_and_unknown_kinds(
         self, server: Session
     ) -> None:
         managed(server, "approle", "old-prod", Environment.PROD)
         managed(server, "audit-device", "file")
-        assert find_orphans(server, [], DEV) == []
+        assert find_orphans(server, [], OWNER) == []
 
     @pytest.mark.parametrize("name", ["root", "default", "control-group", "strongroom-apply"])
     def test_find_orphans_ignores_built_in_policies_and_own_jobs(
         self, server: Session, name: str
     ) -> None:
         managed(server, "policy", name)
-        assert find_orphans(server, [], DEV) == []
+        assert find_orphans(server, [], OWNER) == []
 
     def test_find_orphans_returns_secrets_at_any_depth(self, server: Session) -> None:
         found = [secret(server, "shop/dev/a"), secret(server, "shop/dev/mail/b")]
-        assert find_orphans(server, [], DEV) == found
+        assert find_orphans(server, [], OWNER) == found
 
     def test_find_orphans_ignores_unmanaged_secrets_and_other_environments(
         self, server: Session
@@ -87,11 +89,32 @@ class TestFindOrphans:
         secret(server, "shop/dev/moved", environment="prod")
         secret(server, "shop/prod/a")
         server.post(metadata_path("shop/dev/unmarked"), {"max_versions": 3})
-        assert find_orphans(server, [], DEV) == []
+        assert find_orphans(server, [], OWNER) == []
 
     def test_find_orphans_ignores_declared_secrets(self, server: Session) -> None:
         secret(server, "shop/dev/a")
-        assert find_orphans(server, [SecretMetadata("shop/dev/a", {})], DEV) == []
+        assert find_orphans(server, [SecretMetadata("shop/dev/a", {})], OWNER) == []
+
+    @pytest.mark.parametrize("other", ["team", "strongroom"])
+    def test_find_orphans_ignores_other_deployments(self, server: Session, other: str) -> None:
+        ours = Owner(DEV, "ours")
+        path = ownership_path(DEV, "approle", "old-dev")
+        notes = {"managed_by": "strongroom", "deployment": other}
+        server.post(metadata_path(path), {"custom_metadata": notes})
+        secret(server, "shop/dev/a", deployment=other)
+        assert find_orphans(server, [], ours) == []
+        assert len(find_orphans(server, [], Owner(DEV, other))) == 2
+
+    def test_find_orphans_of_another_deployment_ignores_unnamed_ones(self, server: Session) -> None:
+        managed(server, "approle", "old-dev")
+        secret(server, "shop/dev/a")
+        assert find_orphans(server, [], Owner(DEV, "ours")) == []
+
+    def test_find_orphans_ignores_own_jobs_of_any_deployment(self, server: Session) -> None:
+        path = ownership_path(DEV, "approle", "ours-apply")
+        notes = {"managed_by": "strongroom", "deployment": "ours"}
+        server.post(metadata_path(path), {"custom_metadata": notes})
+        assert find_orphans(server, [], Owner(DEV, "ours")) == []
 
 
 class TestFindDeleted:
@@ -99,21 +122,29 @@ class TestFindDeleted:
 
     def test_find_deleted_returns_names_that_do_not_exist(self, server: Session) -> None:
         names = ["transit/old-dev-pii", "secret/old/dev/key"]
-        assert find_deleted(server, [], names) == sorted(names)
+        assert find_deleted(server, [], names, DEFAULT_MOUNTS) == sorted(names)
 
     def test_find_deleted_ignores_names_that_exist(self, server: Session) -> None:
         secret(server, "old/dev/key")
         server.post("transit/keys/old-dev-pii", {"derived": True})
-        assert find_deleted(server, [], ["transit/old-dev-pii", "secret/old/dev/key"]) == []
+        assert (
+            find_deleted(server, [], ["transit/old-dev-pii", "secret/old/dev/key"], DEFAULT_MOUNTS)
+            == []
+        )
 
     def test_find_deleted_ignores_declared_names(self, server: Session) -> None:
         declared: list[Resource] = [TransitKey("shop-dev-pii", 0)]
         declared.append(SecretMetadata("shop/dev/a", {}))
-        assert find_deleted(server, declared, ["transit/shop-dev-pii", "secret/shop/dev/a"]) == []
+        assert (
+            find_deleted(
+                server, declared, ["transit/shop-dev-pii", "secret/shop/dev/a"], DEFAULT_MOUNTS
+            )
+            == []
+        )
 
     @pytest.mark.parametrize("name", ["transit/../sys", "transit", "database/x", "secret/", ""])
     def test_find_deleted_ignores_invalid_names(self, server: Session, name: str) -> None:
-        assert find_deleted(server, [], [name]) == []
+        assert find_deleted(server, [], [name], DEFAULT_MOUNTS) == []
 
 
 class RecordingSession:
@@ -192,6 +223,19 @@ class TestDelete:
         with pytest.raises(type(error)):
             delete(Orphan("jwt-role", "x", "note/x"), session)
         assert session.requests == ["DELETE auth/jwt/role/x"]
+
+    def test_delete_below_other_mounts(self) -> None:
+        mounts = Mounts("team/kv", "team/keys", "team/db", "team-roles")
+        expected = {
+            "approle": "DELETE auth/team-roles/role/x",
+            "database-role": "DELETE team/db/roles/x",
+            "static-role": "DELETE team/db/static-roles/x",
+            "database-connection": "DELETE team/db/config/x",
+        }
+        for kind, request in expected.items():
+            requests = delete(Orphan(kind, "x", "note/x", mounts), RecordingSession())
+            assert requests[-2:] == [request, "DELETE team/kv/metadata/note/x"]
+        assert Orphan("transit-key", "k", None, mounts).data == "team/keys/k"
 
     def test_delete_orphan_without_metadata(self) -> None:
         orphan = Orphan("approle", "old-dev", None)

@@ -9,12 +9,14 @@ from typing import Any
 
 import pytest
 
-from app_integration.names import TRANSIT_MOUNT
+from app_integration.names import TRANSIT_MOUNT, Environment
 from app_integration.secret import Secret
+from vault.declare.server_names import FINGERPRINT_KEY
+from vault.reconcile.resources.ownership import Owner
 from vault.reconcile.resources.secrets import metadata_path
-from vault.reconcile.resources.write_only import AS_PROVIDED, DIFFERENT, FINGERPRINT_KEY, WriteOnly
+from vault.reconcile.resources.write_only import AS_PROVIDED, DIFFERENT, WriteOnly
 
-RECORD = "_strongroom/dev/userpass/ada"
+RECORD = Owner(Environment.DEV).entry("userpass", "ada")
 PASSWORD = Secret("correct horse")
 
 
@@ -26,7 +28,7 @@ class Server:
         self.hmac_inputs: list[bytes] = []
 
     def get(self, path: str) -> dict[str, Any]:
-        assert path == metadata_path(RECORD)
+        assert path == metadata_path("_strongroom/dev/userpass/ada")
         return {"data": {"custom_metadata": self.metadata}}
 
     def post(self, path: str, body: Mapping[str, Any] | None = None) -> dict[str, Any]:

@@ -1,0 +1,57 @@
+"""Services of ``dev`` on this machine: their accounts and addresses on its servers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from app_integration.names import Environment
+from vault.declare.declaration import Declaration
+from vault.declare.schema.database import Database, ServiceDatabase, SharedDatabase
+from vault.declare.schema.field_types import Endpoint
+from vault.runtime.access import Access
+from vault.runtime.layout import Layout
+from vault.runtime.ports import HOST, Ports
+
+
+def service_accesses(
+    layout: Layout, ports: Ports, declaration: Declaration, check_listener: Callable[[str], None]
+) -> list[Access]:
+    """Return the accounts of each service of ``dev``, in the order of the environment's file.
+
+    Args:
+        layout: Contains the passwords.
+        ports: Ports of the servers.
+        declaration: The loaded declaration.
+        check_listener: Takes a server's name, and raises if another process listens on its port.
+
+    """
+    accesses = []
+    for scope in declaration.scopes(Environment.DEV):
+        database = declaration.service(scope.service).database
+        own = database.name if isinstance(database, Database) else None
+        shared = _shared_database(declaration, database)
+        accesses.append(Access(layout, ports, scope, check_listener, own, shared))
+    return accesses
+
+
+def _shared_database(declaration: Declaration, database: ServiceDatabase | None) -> str | None:
+    """Return the name of the database if it belongs to another service, otherwise None."""
+    if not isinstance(database, SharedDatabase):
+        return None
+    owned = declaration.service(database.of).database
+    return owned.name if isinstance(owned, Database) else None
+
+
+def with_local_addresses(declaration: Declaration, ports: Ports) -> Declaration:
+    """Return *declaration* with this machine's addresses instead of those in ``dev.yaml``."""
+    known: Mapping[str, str | int | bool] = {"smtp-host": HOST, "smtp-port": ports.smtp}
+    endpoint = Endpoint(HOST, ports.database)
+    changed = declaration.with_vault(Environment.DEV, ports.vault_address)
+    for scope in declaration.scopes(Environment.DEV):
+        service = declaration.service(scope.service)
+        changed = changed.with_deployment(
+            scope,
+            database=endpoint if isinstance(service.database, Database) else None,
+            settings={name: value for name, value in known.items() if name in service.settings},
+        )
+    return changed

@@ -1,0 +1,191 @@
+"""Owners of planned objects: another deployment's are refused before any write."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+
+from app_integration.auth.methods import StaticToken
+from app_integration.mounts import Mounts
+from app_integration.names import Environment
+from app_integration.secret import Secret
+from app_integration.session.session import Session
+from app_integration.testing import policies
+from app_integration.testing.memory_vault import ADDRESS, MemoryVault
+from vault.reconcile.planning.build import build_plan
+from vault.reconcile.planning.owners import check_owners
+from vault.reconcile.resources import Resource
+from vault.reconcile.resources.marks import MARKED_BY
+from vault.reconcile.resources.mounts import KvConfig, Mount
+from vault.reconcile.resources.ownership import (
+    ManagedResource,
+    OwnedByOther,
+    Owner,
+    check_secret_owner,
+    other_deployment,
+)
+from vault.reconcile.resources.secrets import SecretMetadata, metadata_path
+from vault.reconcile.resources.transit import TransitKey
+
+DEV = Environment.DEV
+MOUNTS = Mounts("team/kv", "team/keys", "team/db", "team-roles")
+OURS = Owner(DEV, "ours", MOUNTS)
+THEIRS = Owner(DEV, "theirs", MOUNTS)
+LEGACY = {"managed_by": "strongroom"}
+
+
+@pytest.fixture
+def server() -> Iterator[Session]:
+    """Yield a session with an in-memory server that has a team's mounts."""
+    memory = MemoryVault(mounts=MOUNTS)
+    token = memory.tokens.issue("operator", (policies.ROOT,), ttl=float("inf"))
+    with Session(ADDRESS, StaticToken(Secret(token.value)), connect=lambda: memory) as session:
+        yield session
+
+
+def key(owner: Owner) -> ManagedResource:
+    return ManagedResource(TransitKey("shop-dev-pii", 0, MOUNTS.transit), owner)
+
+
+def note(server: Session, **metadata: str) -> None:
+    path = metadata_path("_strongroom/dev/transit-key/shop-dev-pii", MOUNTS.kv)
+    server.post(path, {"custom_metadata": metadata})
+
+
+@pytest.mark.parametrize(
+    ("notes", "owner"),
+    [
+        ({}, None),
+        ({"managed_by": "terraform", "deployment": "x"}, None),
+        ({"managed_by": "strongroom", "deployment": "ours"}, None),
+        ({"managed_by": "strongroom", "deployment": "theirs"}, "theirs"),
+        (LEGACY, "strongroom"),
+        ({"managed_by": "strongroom", "deployment": ""}, "strongroom"),
+    ],
+)
+def test_other_deployment_is_read_from_the_marks(
+    notes: dict[str, str | None], owner: str | None
+) -> None:
+    assert other_deployment(notes, "ours") == owner
+
+
+def test_mark_of_an_earlier_version_belongs_to_the_default_deployment() -> None:
+    assert other_deployment(dict(LEGACY), "strongroom") is None
+
+
+def test_object_of_another_deployment_is_refused(server: Session) -> None:
+    key(THEIRS).write(server, None)
+    with pytest.raises(OwnedByOther, match=r"transit-key shop-dev-pii belongs to the .*'theirs'"):
+        build_plan(server, [key(OURS)])
+
+
+def test_object_that_is_marked_but_absent_is_refused(server: Session) -> None:
+    note(server, managed_by="strongroom", deployment="theirs")
+    with pytest.raises(OwnedByOther, match="'theirs'"):
+        build_plan(server, [key(OURS)])
+
+
+def test_object_of_an_earlier_version_is_marked_and_otherwise_unchanged(server: Session) -> None:
+    default = ManagedResource(Present("transit-key", "shop-dev-pii"), Owner(DEV, mounts=MOUNTS))
+    note(server, **LEGACY)
+    (change,) = build_plan(server, [default]).changes
+    assert [(each.field, each.before, each.after) for each in change.fields] == [
+        ("deployment", None, "strongroom")
+    ]
+    change.resource.write(server, change.before)
+    assert build_plan(server, [default]).changes == ()
+    with pytest.raises(OwnedByOther, match="'strongroom'"):
+        build_plan(server, [key(OURS)])
+
+
+def test_secret_of_another_deployment_is_refused(server: Session) -> None:
+    theirs = SecretMetadata("shop/dev/token", {"deployment": "theirs"}, MOUNTS.kv)
+    theirs.write(server, None)
+    ours = SecretMetadata("shop/dev/token", {"deployment": "ours"}, MOUNTS.kv)
+    with pytest.raises(OwnedByOther, match="secret-metadata shop/dev/token"):
+        check_owners(server, OURS, [ours], [ours.read(server)])
+    with pytest.raises(OwnedByOther, match=r"secret shop/dev/token belongs to .*'theirs'"):
+        check_secret_owner(server, OURS, "shop/dev/token")
+    check_secret_owner(server, THEIRS, "shop/dev/token")
+    check_secret_owner(server, OURS, "shop/dev/absent")
+
+
+@dataclass
+class Thing:
+    """A resource with the fields that a test sets."""
+
+    kind: str
+    name: str
+    fields: Mapping[str, Any] = field(default_factory=dict)
+
+    def desired(self) -> Mapping[str, Any]:
+        return self.fields
+
+    def read(self, reader: object) -> Mapping[str, Any] | None:
+        raise AssertionError(reader)
+
+    def write(self, session: object, before: object) -> None:
+        raise AssertionError(session, before)
+
+
+class Present(Thing):
+    """A resource whose object is as declared, so that only its ownership metadata is written."""
+
+    def read(self, reader: object) -> Mapping[str, Any]:
+        assert reader is not None
+        return self.desired()
+
+
+NOTHING: Any = None
+
+
+def contested(resource: Resource, fields: Mapping[str, Any] | None) -> bool:
+    try:
+        check_owners(NOTHING, OURS, [resource], [fields])
+    except OwnedByOther:
+        return True
+    return False
+
+
+@pytest.mark.parametrize("kind", ["policy", "password-policy", "group"])
+def test_object_that_names_another_owner_is_contested(kind: str) -> None:
+    assert contested(Thing(kind, "a"), {MARKED_BY: "theirs"})
+    assert not contested(Thing(kind, "a"), {MARKED_BY: "ours"})
+    assert not contested(Thing(kind, "a"), {MARKED_BY: None})
+    assert not contested(Thing(kind, "a"), None)
+
+
+def test_many_contested_objects_are_counted() -> None:
+    things: list[Resource] = [Thing("policy", f"p{index}") for index in range(23)]
+    with pytest.raises(OwnedByOther, match="and 3 more"):
+        check_owners(NOTHING, OURS, things, [{MARKED_BY: "theirs"}] * 23)
+
+
+MOUNT = Mount("mounts", "team/kv", "kv", "secrets", deployment="ours")
+
+
+@pytest.mark.parametrize(
+    ("owner", "differs", "refused"),
+    [("theirs", True, True), ("theirs", False, False), ("ours", True, False), (None, True, False)],
+)
+def test_mount_of_another_deployment_may_be_used_but_not_changed(
+    owner: str | None, differs: bool, refused: bool
+) -> None:
+    fields = {**MOUNT.desired(), MARKED_BY: owner, **({"type": "pki"} if differs else {})}
+    assert contested(MOUNT, fields) is refused
+
+
+@pytest.mark.parametrize(("versions", "refused"), [(10, False), (3, True)])
+def test_configuration_of_anothers_mount_is_not_changed(versions: int, refused: bool) -> None:
+    config = KvConfig("team/kv", 10)
+    mount = {**MOUNT.desired(), MARKED_BY: "theirs"}
+    found = {**config.desired(), "max_versions": versions}
+    if refused:
+        with pytest.raises(OwnedByOther, match="kv-config team/kv"):
+            check_owners(NOTHING, OURS, [MOUNT, config], [mount, found])
+    else:
+        check_owners(NOTHING, OURS, [MOUNT, config], [mount, found])
+        assert not contested(config, found)

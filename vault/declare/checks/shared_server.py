@@ -1,0 +1,82 @@
+"""Checks of what an environment declares on a server that it shares: mounts, id, apply role.
+
+The checks read plain data instead of validated models, so that one run reports every error. See
+:mod:`vault.declare.checks.service`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import fields
+from typing import Final
+
+from app_integration.errors import InvalidName
+from app_integration.mounts import DEFAULT_MOUNTS, find_overlap
+from app_integration.names import Environment, Scope, check_service_name
+from vault.declare.checks.service import Data, section
+from vault.declare.errors import FieldError, format_value
+from vault.declare.server_names import DEFAULT_DEPLOYMENT, own_names
+
+#: Sections whose objects belong to the whole server, so that a scoped apply role has no right to
+#: them.
+_SERVER_WIDE: Final = ("people", "lockout", "quotas", "auth", "groups")
+
+
+def find_errors(
+    data: Data, *, stem: str, services: Mapping[str, Data | None]
+) -> Iterator[FieldError]:
+    """Return the errors of mounts, deployment id and apply role in the file *stem*.yaml.
+
+    Args:
+        data: Content of the environment file.
+        stem: Name of the environment, taken from the file name.
+        services: Content of each service file by its name; None if it cannot be relied on.
+
+    """
+    paths = mount_paths(data)
+    overlap = find_overlap((paths["kv"], paths["transit"], paths["database"]))
+    if overlap is not None:
+        what = (
+            f"has the overlapping paths {format_value(overlap[1])} and {format_value(overlap[0])}"
+        )
+        yield FieldError(("vault", "mounts"), what, "one path for each engine, none inside another")
+    yield from _contested_names(data, stem, services)
+    if section(data, "vault").get("apply_role") == "scoped":
+        for name in _SERVER_WIDE:
+            if section(data, name):
+                what = f"has the key {name!r} together with 'apply_role: scoped'"
+                expected = "none, as it belongs to the whole server; the platform team declares it"
+                yield FieldError((name,), what, expected, subject=())
+
+
+def mount_paths(data: Data) -> dict[str, str]:
+    """Return the path of each mount in an environment file, by its key."""
+    declared = section(data, "vault", "mounts")
+    usual = {each.name: getattr(DEFAULT_MOUNTS, each.name) for each in fields(DEFAULT_MOUNTS)}
+    return {name: str(declared.get(name, path)) for name, path in usual.items()}
+
+
+def deployment_id(data: Data) -> str:
+    """Return the deployment's id in an environment file, the default one if it is invalid."""
+    try:
+        return check_service_name(str(data.get("deployment", DEFAULT_DEPLOYMENT)))
+    except InvalidName:
+        return DEFAULT_DEPLOYMENT
+
+
+def _contested_names(
+    data: Data, stem: str, services: Mapping[str, Data | None]
+) -> Iterator[FieldError]:
+    """Report a service with a name on the server that a job of the deployment has, too."""
+    deployment = deployment_id(data)
+    reserved = {*own_names(deployment)}
+    for service in section(data, "services"):
+        try:
+            scope = Scope(service, Environment(stem))
+        except (InvalidName, ValueError):
+            continue
+        keys = section(services.get(service) or {}, "keys")
+        names = {str(scope), scope.starter, *(f"{scope}-{key}" for key in keys)}
+        for name in sorted(names & reserved):
+            what = f"leads to {format_value(name)}, which {service} in {stem} is called, too"
+            yield FieldError(("deployment",), what, "another id")

@@ -1,0 +1,41 @@
+"""Names on the server that no service has: those of a deployment's jobs, people and own key.
+
+Several deployments may share a server, so each name begins with the deployment's id. The default id
+leads to the names that a server with one deployment has always had.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+#: Id of a deployment whose file declares none.
+DEFAULT_DEPLOYMENT: Final = "strongroom"
+#: Jobs that log in by AppRole, by their names under the default id.
+JOBS: Final = ("strongroom-plan", "strongroom-apply", "strongroom-rotator", "strongroom-auditor")
+#: The one of them that writes.
+APPLY_JOB: Final = "strongroom-apply"
+#: The key that shows whether a write-only value changed. No service's key has this name, because
+#: those end in an environment and the key's own name.
+FINGERPRINT_KEY: Final = "strongroom-fingerprint"
+#: The policy of people, in dev only.
+DEVELOPER: Final = "developer"
+
+_PREFIX: Final = f"{DEFAULT_DEPLOYMENT}-"
+
+
+def server_name(deployment: str, name: str) -> str:
+    """Return what *name* is called on the server for *deployment*.
+
+    Args:
+        deployment: The deployment's id.
+        name: The name under the default id, such as ``strongroom-plan`` or ``developer``.
+
+    """
+    if deployment == DEFAULT_DEPLOYMENT:
+        return name
+    return f"{deployment}-{name.removeprefix(_PREFIX)}"
+
+
+def own_names(deployment: str) -> tuple[str, ...]:
+    """Return the names of the deployment's jobs, people and key."""
+    return tuple(server_name(deployment, name) for name in (*JOBS, FINGERPRINT_KEY, DEVELOPER))

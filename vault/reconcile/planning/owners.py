@@ -1,0 +1,100 @@
+"""Check of the owners: a plan changes nothing that another deployment owns."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Final
+
+from vault.reconcile.resources import Fields, ReadSession, Resource
+from vault.reconcile.resources.marks import MARKED_BY
+from vault.reconcile.resources.mounts import Mount
+from vault.reconcile.resources.ownership import (
+    ManagedResource,
+    OwnedByOther,
+    Owner,
+    other_deployment,
+)
+
+#: Kinds that configure a whole mount → the prefix of the mount's name.
+_OF_MOUNT: Final[Mapping[str, str]] = {
+    "mount": "",
+    "kv-config": "",
+    "jwt-config": "auth/",
+    "kubernetes-config": "auth/",
+    "oidc-config": "auth/",
+    "user-lockout": "auth/",
+}
+_MAX_LISTED: Final = 20
+
+
+def check_owners(
+    reader: ReadSession,
+    owner: Owner | None,
+    resources: Sequence[Resource],
+    actual: Sequence[Fields | None],
+) -> None:
+    """Check that no other deployment owns an object that the declaration names.
+
+    A mount that another deployment made may be used as it is. It is contested if it, or what
+    configures all of it, differs from the declaration.
+
+    Args:
+        reader: Must be allowed to read the ownership metadata.
+        owner: The deployment that plans; None for resources without an owner.
+        resources: The declared resources.
+        actual: Their fields on the server, None for one it lacks.
+
+    Raises:
+        OwnedByOther: If there is such an object. The message lists each with its owner.
+
+    """
+    if owner is None:
+        return
+    mounts = {
+        each.name: fields.get(MARKED_BY) if fields else None
+        for each, fields in zip(resources, actual, strict=True)
+        if isinstance(each, Mount)
+    }
+    found = [
+        f"{resource.kind} {resource.name} belongs to the deployment {other!r}"
+        for resource, fields in zip(resources, actual, strict=True)
+        for other in _other_owners(reader, owner, resource, fields, mounts)
+    ]
+    if found:
+        raise OwnedByOther(_message(owner.deployment, found))
+
+
+def _message(deployment: str, found: Sequence[str]) -> str:
+    more = [f"and {len(found) - _MAX_LISTED} more"] if len(found) > _MAX_LISTED else []
+    lines = [f"  {line}" for line in (*found[:_MAX_LISTED], *more)]
+    first = f"this deployment, {deployment!r}, may not change what others own:"
+    last = "declare other names, or agree with the owner; nothing was written"
+    return "\n".join([first, *lines, last])
+
+
+def _other_owners(
+    reader: ReadSession,
+    owner: Owner,
+    resource: Resource,
+    fields: Fields | None,
+    mounts: Mapping[str, str | None],
+) -> Iterator[str]:
+    """Yield the deployment that owns *resource*, if it is another one."""
+    if resource.kind in _OF_MOUNT:
+        marked = mounts.get(f"{_OF_MOUNT[resource.kind]}{resource.name}")
+        differs = fields is None or _differs(resource, fields)
+        if marked not in (None, owner.deployment) and differs:
+            yield str(marked)
+        return
+    marked = (fields or {}).get(MARKED_BY)
+    notes = fields
+    if fields is None and isinstance(resource, ManagedResource):
+        notes = resource.read_notes(reader)  # of an object that is deleted, or not created yet
+    other = marked if marked not in (None, owner.deployment) else None
+    other = other or other_deployment(notes or {}, owner.deployment)
+    if other is not None:
+        yield other
+
+
+def _differs(resource: Resource, fields: Fields) -> bool:
+    return any(fields.get(key) != value for key, value in resource.desired().items())
