@@ -166,7 +166,7 @@ def recreate_for_other_user(session: Session, name: str) -> None:
     session.post(path, body)
 
 
-def with_tags(**tags: str) -> Callable[[Session, str], object]:
+def with_tags(**tags: str | None) -> Callable[[Session, str], object]:
     ours = {
         "managed_by": "strongroom",
         "deployment": "strongroom",
@@ -174,7 +174,8 @@ def with_tags(**tags: str) -> Callable[[Session, str], object]:
         "environment": "dev",
         "rotate_every": "90d",
     }
-    return body(f"secret/metadata/{SECRET}", {"custom_metadata": {**ours, **tags}})
+    kept = {key: value for key, value in {**ours, **tags}.items() if value is not None}
+    return body(f"secret/metadata/{SECRET}", {"custom_metadata": kept})
 
 
 def without_note(kind: str, key: str) -> Callable[[Session, str], object]:
@@ -418,7 +419,7 @@ HANDS = {
         "",
         {
             "managed_by": with_tags(managed_by="somebody"),
-            "deployment": with_tags(managed_by="strongroom", deployment=""),
+            "deployment": with_tags(deployment=None),
             "owner": with_tags(owner="somebody"),
             "environment": with_tags(environment="prod"),
             "rotate_every": with_tags(rotate_every="91d"),

@@ -30,8 +30,9 @@ from vault.declare.schema.secret_sources import Given, Source
 from vault.dotenv.proof import ReadSecret
 from vault.dotenv.swap import ProgressCallback
 from vault.reconcile.resources import read_data
-from vault.reconcile.resources.ownership import Owner
+from vault.reconcile.resources.ownership import Owner, check_owner, check_secret_owner
 from vault.reconcile.resources.static_roles import (
+    StaticRole,
     check_no_other_fields,
     parse_database_url,
     read_entry,
@@ -105,12 +106,14 @@ def adopt_secret(
     Raises:
         ConfigurationError: If the secret cannot be adopted, or *context* cannot grant the right to
             set the password. Nothing was changed.
+        OwnedByOther: If another deployment owns the secret or its role. Nothing was changed.
         DatabaseRefused: If the old URL does not open the database. Nothing was changed.
         Declined: If *confirm* returned False. Nothing was changed.
         Unfinished: If a later step failed.
 
     """
     declared = _check_declared(context, name)
+    check_owners(context, name)
     url = _old_url(context, name)
     if url is None:
         say(f"{name}: the server has already replaced its old password")
@@ -124,6 +127,18 @@ def adopt_secret(
         return _run_steps(context, name, username, say)
     except StrongroomError as error:
         raise unfinished_error(context, name, error) from None
+
+
+def check_owners(context: AdoptionContext, name: str) -> None:
+    """Check that no other deployment owns the secret or its static role.
+
+    Raises:
+        OwnedByOther: If another deployment does.
+
+    """
+    owner = context.owner
+    check_secret_owner(context.session, owner, context.scope.secret(name))
+    check_owner(context.session, owner.entry(StaticRole.kind, context.scope.static_role(name)))
 
 
 def _check_declared(context: AdoptionContext, name: str) -> Source:

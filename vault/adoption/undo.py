@@ -10,7 +10,13 @@ from app_integration.names import COMPOSED_KEY, VALUE_KEY
 from app_integration.permissions import need
 from app_integration.secret import Secret
 from app_integration.sources.adopted_secret import fill_template
-from vault.adoption.adopt import AdoptionContext, role_exists, unfinished_error, verify_login
+from vault.adoption.adopt import (
+    AdoptionContext,
+    check_owners,
+    role_exists,
+    unfinished_error,
+    verify_login,
+)
 from vault.declare.edit import environment_file
 from vault.declare.schema.adopted import Adopted
 from vault.dotenv.swap import ProgressCallback
@@ -50,10 +56,12 @@ def undo_adoption(
 
     Raises:
         ConfigurationError: If no password is known, and none can be set. Nothing was changed.
+        OwnedByOther: If another deployment owns the secret or its role. Nothing was changed.
         Unfinished: If a later step failed.
 
     """
     source = context.declaration().secrets(context.scope).get(name)
+    check_owners(context, name)
     owner = context.owner
     stored = read_entry(context.session, context.scope.secret(name), owner.mounts.kv)
     exists = role_exists(context, name)
@@ -152,6 +160,7 @@ def rotate_password(context: AdoptionContext, name: str, say: ProgressCallback) 
 
     Raises:
         ConfigurationError: If the secret is not adopted. Nothing was changed.
+        OwnedByOther: If another deployment owns the secret or its role. Nothing was changed.
         StrongroomError: If the server rejects the rotation, or the login with the new password
             fails.
 
@@ -162,6 +171,7 @@ def rotate_password(context: AdoptionContext, name: str, say: ProgressCallback) 
             f"{name} is not adopted by {context.scope}, so the server cannot change its password; "
             f"write a new one with strongroom put {name}, or adopt it"
         )
+    check_owners(context, name)
     role = context.scope.static_role(name)
     context.session.post(f"{context.owner.mounts.database}/rotate-role/{role}", retry=False)
     say(f"the server has set a new password of {source.username}; the old one no longer works")

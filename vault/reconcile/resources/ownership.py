@@ -176,10 +176,24 @@ def check_secret_owner(reader: ReadSession, owner: Owner, name: str) -> None:
 
     """
     data = read_data(reader, metadata_path(name, owner.mounts.kv)) or {}
-    other = other_deployment(data.get("custom_metadata") or {}, owner.deployment)
+    _check_notes(data.get("custom_metadata") or {}, owner, f"secret {name}")
+
+
+def check_owner(reader: ReadSession, entry: OwnershipEntry) -> None:
+    """Check that no other deployment owns the object of *entry*.
+
+    Raises:
+        OwnedByOther: If another deployment does.
+
+    """
+    _check_notes(entry.read(reader), entry.owner, f"{entry.kind} {entry.name}")
+
+
+def _check_notes(notes: Mapping[str, str | None], owner: Owner, what: str) -> None:
+    other = other_deployment(notes, owner.deployment)
     if other is not None:
         raise OwnedByOther(
-            f"secret {name} belongs to the deployment {other!r}, not to {owner.deployment!r}; "
+            f"{what} belongs to the deployment {other!r}, not to {owner.deployment!r}; "
             "use another name for the service, or change it there"
         )
 

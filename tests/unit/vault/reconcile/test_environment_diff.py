@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -12,6 +13,7 @@ from app_integration.errors import AccessDenied, RequestRefused
 from app_integration.names import Environment, Scope
 from policies.render import render_policies
 from vault.declare.load import load
+from vault.declare.schema.mounts import MountPaths
 from vault.reconcile.environment_diff import (
     Differences,
     EnvironmentState,
@@ -248,3 +250,21 @@ class TestPolicies:
             "gaara-store/ENV",
             "staging/gaara-store",
         }
+
+
+def test_other_mounts_are_no_difference() -> None:
+    prod = load().environment(Environment.PROD)
+    paths = {"kv": "team/kv", "transit": "team/keys", "database": "team/db", "approle": "team"}
+    vault = prod.vault.model_copy(update={"mounts": MountPaths(**paths)})
+    changed = prod.model_copy(update={"vault": vault})
+    declared = replace(load(), environments={**load().environments, Environment.PROD: changed})
+    server = Server(PROD)
+    server.answers = {
+        path.replace("secret/", "team/kv/", 1): answer for path, answer in server.answers.items()
+    }
+    for name in (str(PROD), PROD.starter):
+        server.policy(name, render_policies(declared, Environment.PROD)[name])
+    found = read_state(server, declared, PROD, KEY, lambda: NOW)  # type: ignore[arg-type] # a fake
+    usual = read_state(Server(STAGING), load(), STAGING, KEY, lambda: NOW)  # type: ignore[arg-type] # a fake
+    assert found.present == frozenset(NAMES)
+    assert compare(usual, found).policy == ()
