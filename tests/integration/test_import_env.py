@@ -256,7 +256,12 @@ def test_import_extends_the_declaration_and_writes_metadata(shop: Shop) -> None:
         "port": 8080,
         "retries": "007",
     }
-    tags = {"managed_by": "strongroom", "owner": "shop-team", "environment": "dev"}
+    tags = {
+        "managed_by": "strongroom",
+        "deployment": "strongroom",
+        "owner": "shop-team",
+        "environment": "dev",
+    }
     assert shop.metadata("magic")["custom_metadata"] == tags
     assert shop.metadata("database-url")["custom_metadata"] == {**tags, "rotate_every": "30d"}
 
