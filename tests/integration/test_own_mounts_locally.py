@@ -43,7 +43,7 @@ def local(
     declared = replace(found, environments={**found.environments, Environment.DEV: changed})
     layout = Layout(tmp_path_factory.mktemp("team") / ".strongroom")
     ports = Ports(*free_ports(6))
-    running = LocalDeployment(layout, ports, declared, "gaara-store", EmbeddedRuntime)
+    running = LocalDeployment(layout, ports, declared, EmbeddedRuntime)
     pytestconfig.pluginmanager.getplugin("tests.support.processes.canaries").plant(layout)
     running.up(no_progress)
     yield running
@@ -52,7 +52,7 @@ def local(
 
 def test_application_uses_the_mounts_that_dev_env_names(local: LocalDeployment) -> None:
     assert "STRONGROOM_KV_MOUNT=team/kv" in local.layout.dev_env.read_text(encoding="utf-8")
-    client = Client(local.service_settings())
+    client = Client(local.service("gaara-store").settings())
     try:
         assert client.secrets.get("jwt-secret")
         token = client.cipher("pii").encrypt_field("x", {"id": 1})
@@ -65,12 +65,11 @@ def test_application_uses_the_mounts_that_dev_env_names(local: LocalDeployment) 
 
 
 def test_agent_delivers_from_the_own_mounts(local: LocalDeployment) -> None:
-    state = local.read_config_state()
-    assert state is not None
+    state = local.read_config_states()["gaara-store"]
     assert state.last is not None
     assert state.last.state.is_live
     assert state.live.exists()
-    config = (local.layout.agent(local.scope) / "agent.hcl").read_text(encoding="utf-8")
+    config = (local.layout.agent(local.service("gaara-store").scope) / "agent.hcl").read_text(encoding="utf-8")
     assert 'mount_path  = "auth/team/roles"' in config
 
 
@@ -85,7 +84,7 @@ def test_server_has_none_of_the_default_mounts_and_names(local: LocalDeployment)
 
 def test_plan_of_the_planner_is_empty_with_prune(local: LocalDeployment) -> None:
     with local.operator("strongroom-plan") as planner:
-        found = build_plan(planner, local.desired(local.supply()), Prune(Environment.DEV))
+        found = build_plan(planner, local.desired(local.inputs()), Prune(Environment.DEV))
     assert [str(change) for change in found.changes] == []
     assert found.kept == ()
 
