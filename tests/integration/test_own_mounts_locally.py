@@ -69,7 +69,9 @@ def test_agent_delivers_from_the_own_mounts(local: LocalDeployment) -> None:
     assert state.last is not None
     assert state.last.state.is_live
     assert state.live.exists()
-    config = (local.layout.agent(local.service("gaara-store").scope) / "agent.hcl").read_text(encoding="utf-8")
+    config = (local.layout.agent(local.service("gaara-store").scope) / "agent.hcl").read_text(
+        encoding="utf-8"
+    )
     assert 'mount_path  = "auth/team/roles"' in config
 
 
