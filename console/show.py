@@ -48,14 +48,21 @@ def show_deployment(console: Console, local: LocalDeployment, selected: Sequence
 
 
 def _services(console: Console, services: Sequence[ServiceDeployment]) -> None:
-    table = Table(box=None, pad_edge=False)
-    for heading in ("service", "variables", "delivered"):
-        table.add_column(heading)
+    rows = [("service", "variables", "delivered")]
     for each in services:
         file = each.layout.service_env(each.scope.service)
-        table.add_row(each.scope.service, str(file), str(each.agent.live) if each.agent else "")
+        live = str(each.agent.live) if each.agent else ""
+        rows.append((each.scope.service, str(file), live))
     console.print()
-    console.print(table, highlight=False, soft_wrap=True)
+    _print_columns(console, rows)
+
+
+def _print_columns(console: Console, rows: Sequence[Sequence[str]]) -> None:
+    """Print *rows* with aligned columns, of which none is shortened as in a table of rich."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
+        console.print("  ".join(cells).rstrip(), markup=False, highlight=False, soft_wrap=True)
 
 
 def _in_use(console: Console, local: LocalDeployment, service: ServiceDeployment) -> None:
@@ -108,16 +115,14 @@ def show_config_states(console: Console, configs: Mapping[str, ConfigState]) -> 
         configs: State of the file of each service.
 
     """
-    table = Table(box=None, pad_edge=False)
-    for heading in ("service", "file", "in use since", "last rendered", "since", "tries"):
-        table.add_column(heading, no_wrap=True)
+    rows = [("service", "file", "in use since", "last rendered", "since", "tries")]
     for service, config in configs.items():
-        columns: list[str] = []
+        last = ("", "", "")
         if config.last is not None:
             since = _local_time(datetime.fromisoformat(config.last.since))
-            columns = [config.last.state, since, str(config.last.attempts)]
-        table.add_row(service, config.live.name, _local_time(config.since), *columns)
-    console.print(table, soft_wrap=True)
+            last = (config.last.state, since, str(config.last.attempts))
+        rows.append((service, config.live.name, _local_time(config.since), *last))
+    _print_columns(console, rows)
     for service, config in configs.items():
         if config.last is not None and config.last.reason is not None:
             line = f"{service}: {config.live.name}: {config.last.reason}"

@@ -345,7 +345,8 @@ UNIT_STATES: Final = words("starting running waiting failed stopped")
 RUN: Final = words(
     """
     service environment vault_addr vault_cacert starter_role_id_file starter_secret_id_file
-    approle_mount wrap_ttl program agent_config secret_id_file python working_directory deliveries generation
+    approle_mount wrap_ttl program agent_config secret_id_file python working_directory deliveries
+    generation
     """
 )
 RUN_DELIVERY: Final = words("template staging live model")
