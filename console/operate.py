@@ -141,7 +141,7 @@ def open_operator_session(env: str, root: Path, role: str) -> Session:
 
 def _other_server(environment: Environment, root: Path) -> str:
     """Return the part of an error about ``VAULT_ADDR`` that names another server in dev."""
-    if environment is not Environment.DEV:
+    if not environment.is_dev:
         return ""
     return (
         f", or unset VAULT_ADDR, which is {os.environ.get('VAULT_ADDR')}, to use the deployment in "

@@ -78,7 +78,9 @@ def kill(shell: Shell, name: str) -> None:
         process.wait(10)
 
 
-@pytest.fixture(scope="module", params=["killed", "stopped"])
+@pytest.fixture(
+    scope="module", params=["killed", pytest.param("stopped", marks=pytest.mark.nightly)]
+)
 def without_vault(request: pytest.FixtureRequest, shell: Shell) -> Shell:
     """Return that shell while the secrets server is not running."""
     assert shell("up").returncode == 0

@@ -51,7 +51,15 @@ def three(tmp_path: Path) -> Iterator[tuple[Shell, list[str]]]:
     shell("reset", "--yes")
 
 
-@pytest.mark.parametrize("count", [0, 1, 2, 20])
+@pytest.mark.parametrize(
+    "count",
+    [
+        0,
+        2,
+        pytest.param(1, marks=pytest.mark.nightly),
+        pytest.param(20, marks=pytest.mark.nightly),
+    ],
+)
 def test_up_of_any_number_of_services_serves_each(tmp_path: Path, count: int) -> None:
     shell, names = shell_for(tmp_path, count)
     try:
@@ -155,6 +163,7 @@ def test_undeclared_service_loses_its_agent_and_files(three: tuple[Shell, list[s
     }
 
 
+@pytest.mark.nightly
 @pytest.mark.parametrize("steps", range(1, STEPS_OF_THREE + 1))
 def test_up_of_three_killed_after_any_step_is_completed_by_the_next(
     tmp_path: Path, steps: int

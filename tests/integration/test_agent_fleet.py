@@ -185,6 +185,7 @@ def test_killed_supervisor_leaves_no_agent_and_its_successor_keeps_the_results(
     assert [stamp(unit.delivery.staging) for unit in units] == staged
 
 
+@pytest.mark.nightly
 def test_twenty_units_deliver_and_stop_together(fleet: AgentFleet) -> None:
     units = start(fleet, 20)
     assert fleet.check() == (0, [])
