@@ -181,7 +181,7 @@ def test_wrong_command_line_exits_64(
 def test_unknown_environment_is_an_error_without_a_traceback(tmp_path: Path) -> None:
     run = Shell(tmp_path / ".strongroom")("plan", "--env", "qa")
     assert run.returncode == 1
-    assert "unknown environment 'qa'" in run.stderr
+    assert "no environment 'qa' is declared" in run.stderr
     assert "Traceback" not in run.stderr
 
 

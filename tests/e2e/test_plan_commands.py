@@ -103,7 +103,7 @@ def test_plan_as_json_contains_no_secret(strongroom: Run, deployment: Deployment
             "no managed data of that name",
         ),
         (("plan", "--env", "dev", "--out", "no/such/folder/plan.json"), 1, "cannot be written"),
-        (("plan", "--env", "nowhere"), 1, "unknown environment"),
+        (("plan", "--env", "nowhere"), 1, "no environment"),
         (("plan",), 64, "--env"),
     ],
 )

@@ -587,6 +587,6 @@ def test_equivalent_notation_is_no_drift(deployment: Deployment) -> None:
     turned = "\n\n".join(["# by hand", *reversed(policy.split("\n\n"))])
     operator.post(f"sys/policies/acl/{NAME}", {"policy": turned})
     with_tags(rotate_every="2160h")(operator, SECRET)
-    allowed = [f"{NAME}-drift-db", NAME]
+    allowed = ["orders-mail-dev-readonly", f"{NAME}-drift-db", NAME]
     operator.post("database/config/" + NAME, {"allowed_roles": allowed})
     assert plan(deployment).changes == ()
