@@ -51,11 +51,20 @@ class DeliveryResult:
 
 
 class Agents:
-    """Agents by service, run by *host*, or by the runtime itself if it is None."""
+    """Agents by service, run by *host*, or by the runtime itself if it is None.
 
-    def __init__(self, agents: Mapping[str, LocalAgent], host: AgentHost | None) -> None:
+    *others* are the agents of services that are not to be started.
+    """
+
+    def __init__(
+        self,
+        agents: Mapping[str, LocalAgent],
+        host: AgentHost | None,
+        others: Collection[LocalAgent] = (),
+    ) -> None:
         self._agents = agents
         self._host = host
+        self._others = others
 
     def deliver(self, step: Step, restarted: Collection[str] = ()) -> DeliveryResult:
         """Start each agent whose files have changed, and wait until all have delivered.
@@ -87,6 +96,10 @@ class Agents:
         errors: dict[str, StrongroomError] = {}
         waiting: dict[str, LocalAgent] = {}
         is_running = host.status().running
+        if not is_running:
+            # A new supervisor starts every agent whose file is there.
+            for other in self._others:
+                other.remove()
         for service, agent in self._agents.items():
             try:
                 # A new supervisor starts all, and must not be taken for the earlier one's result.

@@ -153,7 +153,9 @@ class Deployment:
     def agents(self, services: Sequence[ServiceDeployment]) -> Agents:
         """Return the agents of those of *services* that declare a config."""
         agents = {each.scope.service: each.agent for each in services if each.agent is not None}
-        return Agents(agents, self.servers.agent_host)
+        others = [each.agent for each in self.services.values() if each not in services]
+        host = self.servers.agent_host
+        return Agents(agents, host, [agent for agent in others if agent is not None])
 
     def operator(self, role: str = APPLY_ROLE) -> Session:
         """Open a session with this deployment's credential of the operator's *role*.

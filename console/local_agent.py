@@ -143,6 +143,10 @@ class LocalAgent:
         write_private(self.folder / "run.json", self._run_settings(settings, generation).to_json())
         return True
 
+    def remove(self) -> None:
+        """Remove ``run.json``, so that the supervisor does not start the agent."""
+        (self.folder / "run.json").unlink(missing_ok=True)
+
     def is_delivered(self) -> bool:
         """Return whether the agent has delivered a config from its current files.
 
@@ -178,10 +182,11 @@ class LocalAgent:
         )
 
     def _digest(self, files: Mapping[Path, str], settings: AgentSettings) -> str:
-        """Return a digest of *files*, the settings, and the secret-id that starts the agent."""
-        starter = self._layout.service_secret_id(self._scope.starter)
-        run = self._run_settings(settings, "").to_json()
-        texts = [*files.values(), run, starter.read_text(encoding="utf-8")]
+        """Return a digest of *files*, the settings, and any secret-id that starts the agent."""
+        run = self._run_settings(settings, "")
+        starter = run.starter.secret_id_file
+        credential = starter.read_text(encoding="utf-8") if starter else ""
+        texts = [*files.values(), run.to_json(), credential]
         return sha256("\0".join(texts).encode()).hexdigest()
 
     def _agent_settings(self) -> AgentSettings:

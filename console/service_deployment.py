@@ -41,7 +41,12 @@ class ServiceDeployment:
 
     @property
     def roles(self) -> tuple[str, ...]:
-        """Return the AppRoles of the service and of its agent's starter."""
+        """Return the AppRoles of the service and of its agent's starter.
+
+        There are none if the service logs in with another method only.
+        """
+        if self.declaration.deployment(self.scope).login.approle is None:
+            return ()
         return (str(self.scope), self.scope.starter)
 
     @cached_property

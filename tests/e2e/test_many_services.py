@@ -106,6 +106,12 @@ def test_up_of_one_service_starts_the_agent_of_no_other(three: tuple[Shell, list
     assert shell.layout.config(names[1]).exists()
     assert not shell.layout.config(names[0]).exists()
     assert not shell.layout.service_env(names[0]).exists()
+    assert len(agent_pids(shell)) == 1
+    assert shell("up").returncode == 0
+    assert len(agent_pids(shell)) == 3
+    assert shell("down").returncode == 0
+    assert shell("up", names[1]).returncode == 0
+    assert len(agent_pids(shell)) == 1
     unknown = shell("up", "part-77")
     assert unknown.returncode == 1
     assert "no service in dev 'part-77' is declared" in unknown.stderr

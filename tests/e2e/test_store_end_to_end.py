@@ -7,6 +7,7 @@ import email
 import email.policy
 import io
 import json
+import os
 import re
 import secrets
 import shutil
@@ -67,6 +68,27 @@ def store(
 
 
 @pytest.fixture
+def worker(deployment: Deployment, tmp_path: Path) -> Iterator[None]:
+    """Run the mail worker on its own variables, unless a container does."""
+    if isinstance(deployment.local.servers, ContainerRuntime):
+        yield
+        return
+    process = subprocess.Popen(
+        [sys.executable, "-m", "examples.orders_mail"],
+        cwd=ROOT,
+        env={
+            "PATH": os.environ["PATH"],
+            "HOME": str(tmp_path),
+            **deployment.local.service("orders-mail").variables(),
+        },
+        stdin=subprocess.DEVNULL,
+    )
+    yield
+    process.terminate()
+    assert process.wait(30) == 0
+
+
+@pytest.fixture
 def signing_secrets(deployment: Deployment) -> Iterator[list[str]]:
     """Yield the signing secrets in use, the newest last, and restore the first one afterwards."""
     original = delivered(deployment).jwt.secret.get_secret_value()
@@ -117,6 +139,18 @@ def test_customer_logs_in_and_reads_their_own_data(store: RunningStore) -> None:
     assert store.me(store.login_by_email(GAARA)).json() == answer.json()
     assert answer.status_code == 200
     assert answer.json() == {"id": answer.json()["id"], "username": "gaara", **GAARA.private}
+
+
+@pytest.mark.usefixtures("worker")
+def test_order_is_mailed_by_the_worker(store: RunningStore, deployment: Deployment) -> None:
+    person = new_customer()
+    store.register(person)
+    token = store.login(person)
+    placed = store.request("POST", "/orders", token=token, body={"item": "a gourd"})
+    assert placed.status_code == 201, placed.text
+    wait_until(lambda: mails_to(deployment, person.email), "the mail about the order")
+    (mail,) = mails_to(deployment, person.email)
+    assert placed.json()["id"] in mail.read_text()
 
 
 def test_export_is_mailed_as_a_csv_file(store: RunningStore, deployment: Deployment) -> None:

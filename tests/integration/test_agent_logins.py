@@ -235,7 +235,8 @@ def test_agent_of_the_local_deployment_logs_in_as_declared(tmp_path: Path) -> No
     login = "    login: {approle: {}, jwt: {audience: strongroom, subject: shop}}\n"
     auth = f"\nauth:\n  jwt: {{issuer: {CI.issuer}, keys: [ci.pem]}}\n"
     method = f"  login: jwt\n  token_file: {tmp_path}/jwt\n"
-    text = dev.read_text().replace(agent, f"{auth}{agent}{method}")
+    only_the_store, _, _ = dev.read_text().partition("  orders-mail:")
+    text = only_the_store.replace(agent, f"{auth}{agent}{method}")
     dev.write_text(text.replace(service, service + login))
     (tmp_path / "jwt").write_text(CI.token(life=600.0))
     layout = Layout(tmp_path / ".strongroom")
