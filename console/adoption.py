@@ -20,6 +20,7 @@ from app_integration.names import Scope
 from app_integration.secret import Secret
 from console import operate
 from console.env_files import EnvFiles
+from console.operator_session import open_operator_session
 from console.service_deployment import ServiceDeployment
 from vault.adoption import adopt, database_user
 from vault.adoption import undo as unadopt
@@ -101,7 +102,7 @@ class Adoption:
         env, service = str(self._scope.environment), self._scope.service
         reader = EnvFiles(service, env, self._root, self._console).reader
         with (
-            operate.open_operator_session(env, self._root, APPLY_ROLE) as operator,
+            open_operator_session(env, self._root, APPLY_ROLE) as operator,
             reader() as read,
         ):
             if self._is_local:

@@ -20,6 +20,7 @@ from app_integration.errors import StrongroomError
 from app_integration.names import parse_environment
 from console import adoption, env_files, environments, local_ports, operate
 from console.example_services import run_examples
+from console.operator_session import open_operator_session
 from console.plan_view import progress, show_plan
 from console.show import show_config_states, show_deployment, show_status
 from console.steps import Steps
@@ -137,7 +138,7 @@ def plan(
 ) -> None:
     """Show what apply would change. Exit code 2 if there are changes."""
     options = operate.prune_options(env, prune=prune, destroy=destroy_data or ())
-    with operate.open_operator_session(env, root, "strongroom-plan") as session:
+    with open_operator_session(env, root, "strongroom-plan") as session:
         found = operate.build_environment_plan(session, env, root, given, options)
     document = plan_file.document(found, parse_environment(env), options)
     if file is not None:
@@ -165,7 +166,7 @@ def apply(
         raise typer.BadParameter("pass either a saved plan alone, or --env")
     name = operate.resolve_environment(saved.environment) if saved else str(env)
     options = operate.prune_options(name, prune=prune, destroy=destroy_data or ())
-    with operate.open_operator_session(name, root, "strongroom-apply") as session:
+    with open_operator_session(name, root, "strongroom-apply") as session:
         found = operate.build_environment_plan(
             session, name, root, given, saved.prune if saved else options
         )
@@ -185,7 +186,7 @@ def put(
 ) -> None:
     """Write a new version of a secret, read from standard input."""
     typed = getpass.getpass(f"{name}: ") if sys.stdin.isatty() else sys.stdin.read()
-    with operate.open_operator_session(env, root, "strongroom-apply") as session:
+    with open_operator_session(env, root, "strongroom-apply") as session:
         version = operate.write_secret(session, service, env, name, typed.removesuffix("\n"))
     out.print(f"{name}: version {version}")
 

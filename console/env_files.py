@@ -19,6 +19,7 @@ from app_integration.observability.audit_sinks import FileSink, stderr_sink
 from app_integration.session.session import open_session
 from app_integration.settings import Settings
 from console import operate
+from console.operator_session import open_operator_session
 from vault.dotenv import export as dotenv_export
 from vault.dotenv import import_ as dotenv_import
 from vault.dotenv import parse, swap
@@ -62,7 +63,7 @@ class EnvFiles:
         env = str(self._scope.environment)
         owner = Owner.of(operate.load_declaration().environment(env))
         with (
-            operate.open_operator_session(env, self._root, APPLY_ROLE) as operator,
+            open_operator_session(env, self._root, APPLY_ROLE) as operator,
             self.reader() as read,
         ):
             apply = partial(operate.apply_declaration, operator, env, self._root, self._print)

@@ -16,6 +16,7 @@ from app_integration.errors import ConfigurationError
 from app_integration.names import Environment
 from app_integration.session.session import Session
 from console import operate
+from console.operator_session import open_operator_session, open_session_at
 from policies.render import scoped_apply_policy
 from vault.declare.declaration import Declaration
 from vault.reconcile.environment_diff import (
@@ -158,7 +159,7 @@ def _read_sides(
 
 def _session(environment: Environment, root: Path, folder: Path | None) -> Session:
     if folder is None and operate.is_local(environment, root):
-        return operate.open_operator_session(environment, root, "strongroom-apply")
+        return open_operator_session(environment, root, "strongroom-apply")
     if folder is None:
         # The variables of the other commands cannot be used, because they name one credential
         # for one server, and here there are two servers.
@@ -168,4 +169,4 @@ def _session(environment: Environment, root: Path, folder: Path | None) -> Sessi
         )
     files = (folder / environment / "role-id", folder / environment / "secret-id")
     mount = operate.load_declaration().environment(environment).mounts.approle
-    return operate.open_session_at(environment, None, AppRole(*files, mount))
+    return open_session_at(environment, None, AppRole(*files, mount))

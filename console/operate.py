@@ -1,4 +1,4 @@
-"""Operations that the operator's commands share: the declaration, a session, a plan."""
+"""Operations that the operator's commands share: the declaration, the local deployment, a plan."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Final
 
 from app_integration import names
-from app_integration.auth.methods import AppRole, AuthMethod
 from app_integration.errors import ConfigurationError, InvalidName
 from app_integration.names import Environment
 from app_integration.secret import Secret
@@ -27,14 +26,11 @@ from vault.reconcile.planning.build import Prune, build_plan
 from vault.reconcile.planning.plan import Plan
 from vault.reconcile.resources.ownership import Owner, check_secret_owner
 from vault.reconcile.resources.secrets import write_value
-from vault.reconcile.shared_backoff import SharedBackoff
 from vault.runtime.layout import Layout
 from vault.runtime.ports import Ports
 
 #: Variable with a folder of ``services/`` and ``environments/``, which replaces the project's own.
 DECLARATION: Final = "STRONGROOM_DECLARATION"
-#: Variables with the files of the operator's AppRole credential, outside the local deployment.
-CREDENTIAL: Final = ("STRONGROOM_OPERATOR_ROLE_ID_FILE", "STRONGROOM_OPERATOR_SECRET_ID_FILE")
 
 
 def declaration_root() -> Path:
@@ -102,79 +98,6 @@ def _local_deployment(layout: Layout, ports: Ports) -> LocalDeployment:
     return LocalDeployment(layout, ports, load_declaration(), runtime)
 
 
-def open_operator_session(env: str, root: Path, role: str) -> Session:
-    """Open a session with the credential of an operator's role.
-
-    On the local deployment, that is the deployment's own credential. Elsewhere,
-    ``STRONGROOM_OPERATOR_ROLE_ID_FILE`` and ``STRONGROOM_OPERATOR_SECRET_ID_FILE`` name its files,
-    and ``VAULT_ADDR`` overrides the declared address. They are not the variables of the service's
-    credential, because `import-env` needs that too, to read the values back.
-
-    Args:
-        env: Name of the environment.
-        root: Folder of the local deployment.
-        role: Such as ``strongroom-plan``, the name under the default id of a deployment.
-
-    Raises:
-        ConfigurationError: If there is no local deployment, credential or address.
-        UnexpectedListener: If another process listens on the local server's port, or none.
-            Nothing was sent then.
-
-    """
-    environment = names.parse_environment(env)
-    if is_local(environment, root):
-        here = local_deployment(root)
-        if not here.has_credential(role):
-            raise ConfigurationError(f"no deployment in {root}; start one with: make vault-up")
-        return here.operator(role)
-    files = [os.environ.get(variable) for variable in CREDENTIAL]
-    if not all(files):
-        raise ConfigurationError(
-            f"no credential of {role} is configured: set {' and '.join(CREDENTIAL)} to its files"
-            f"{_other_server(environment, root)}"
-        )
-    role_id, secret_id = (Path(file or "") for file in files)
-    mount = load_declaration().environment(environment).mounts.approle
-    login = AppRole(role_id, secret_id, mount)
-    return open_session_at(environment, os.environ.get("VAULT_ADDR"), login)
-
-
-def _other_server(environment: Environment, root: Path) -> str:
-    """Return the part of an error about ``VAULT_ADDR`` that names another server in dev."""
-    if not environment.is_dev:
-        return ""
-    return (
-        f", or unset VAULT_ADDR, which is {os.environ.get('VAULT_ADDR')}, to use the deployment in "
-        f"{root} at {local_address(root)}"
-    )
-
-
-def open_session_at(environment: Environment, address: str | None, login: AuthMethod) -> Session:
-    """Open a session on an environment's server.
-
-    Args:
-        environment: Environment whose declared address is the default.
-        address: Address of the server, or None.
-        login: The way to log in.
-
-    Raises:
-        ConfigurationError: If there is no address.
-
-    """
-    declared = load_declaration().environment(environment)
-    address = address or declared.vault.address
-    if address is None:
-        raise ConfigurationError(f"no address is declared for {environment}; set VAULT_ADDR")
-    cacert = os.environ.get("VAULT_CACERT")
-    return Session(
-        address,
-        login,
-        cacert=Path(cacert) if cacert else None,
-        wrap_sender=SharedBackoff(),
-        mounts=declared.mounts,
-    )
-
-
 def is_local(environment: Environment, root: Path) -> bool:
     """Return whether *environment* is the local deployment in *root*.
 
@@ -183,8 +106,8 @@ def is_local(environment: Environment, root: Path) -> bool:
     here, because it is the service's and not an operator's.
 
     Args:
-        environment: to compare.
-        root: folder of the local deployment.
+        environment: The environment to compare.
+        root: Folder of the local deployment.
 
     Raises:
         ConfigurationError: If a variable of a port is wrong.

@@ -11,7 +11,7 @@ from typing import NoReturn
 import pytest
 
 from app_integration.errors import ConfigurationError
-from console import cli, compose_init, operate
+from console import adoption, cli, compose_init, env_files, operate
 
 
 def run(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
@@ -67,7 +67,8 @@ def test_command_rejects_an_environment_without_a_file_before_any_request(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    monkeypatch.setattr(operate, "open_operator_session", lambda *_: pytest.fail("opened"))
+    for module in (cli, env_files, adoption):
+        monkeypatch.setattr(module, "open_operator_session", lambda *_: pytest.fail("opened"))
     assert run(monkeypatch, command, *COMMANDS[command], "--env", name) == 1
     expected = f"no environment {name!r} is declared (expected dev, prod or staging{hint})"
     assert expected in " ".join(capsys.readouterr().err.split())
@@ -80,7 +81,7 @@ def test_command_accepts_the_long_form_of_an_environment(monkeypatch: pytest.Mon
         asked.append(env)
         raise ConfigurationError("no credential")
 
-    monkeypatch.setattr(operate, "open_operator_session", note)
+    monkeypatch.setattr(cli, "open_operator_session", note)
     assert run(monkeypatch, "plan", "--env", "production") == 1
     assert asked == ["prod"]
 

@@ -288,7 +288,7 @@ def test_host_with_a_wrong_option_exits_64() -> None:
 def test_plan_exits_2_if_something_would_change(
     changes: int, code: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(operate, "open_operator_session", lambda *_: nullcontext())
+    monkeypatch.setattr(cli, "open_operator_session", lambda *_: nullcontext())
     monkeypatch.setattr(operate, "build_environment_plan", lambda *_: a_plan(changes))
     assert exit_code("plan --env dev", monkeypatch) == code
 

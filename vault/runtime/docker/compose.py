@@ -6,13 +6,15 @@ import hashlib
 import os
 from collections.abc import Iterable, Mapping
 from datetime import datetime
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any, Final
 
 from vault.runtime.docker.engine import is_healthy
 from vault.runtime.runtime import Status
 
 PROJECT: Final = Path(__file__).resolve().parents[3]
+#: The deployment's folder in the one-shot services, which mount all of its volumes.
+INSIDE: Final = PurePosixPath("/strongroom")
 LABEL: Final = "com.docker.compose"
 SERVICE: Final = f"{LABEL}.service"
 #: Service → title, without the one-shot services.

@@ -7,23 +7,19 @@ passwords and configs.
 
 from __future__ import annotations
 
-import secrets
 import shutil
-import time
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, suppress
-from pathlib import PurePosixPath
-from typing import Any, Final
+from typing import Final
 
-from app_integration.config.deliver import status_file
 from vault.runtime import port_file
 from vault.runtime.access import Access
-from vault.runtime.docker.compose import TITLES, project_name, to_status
+from vault.runtime.docker import agent_container
+from vault.runtime.docker.compose import INSIDE, TITLES, project_name, to_status
 from vault.runtime.docker.compose_project import ComposeProject
 from vault.runtime.docker.engine import (
     USE_EMBEDDED,
     NoEngine,
-    log_tail,
     open_engine,
     require_engine,
     unpack,
@@ -41,23 +37,6 @@ from vault.runtime.runtime import (
     no_progress,
 )
 
-#: The deployment's folder in the one-shot services, which mount all of its volumes.
-INSIDE: Final = PurePosixPath("/strongroom")
-#: Run in the agents' container: write a template, then ``run.json`` with another generation, on
-#: which the supervisor starts the agent again.
-_RESTART: Final = """
-import json, os, pathlib, sys
-run, generation, target, template = sys.argv[1:]
-if template:
-    pathlib.Path(target).write_text(template, encoding="utf-8")
-path = pathlib.Path(run)
-unfinished = path.with_suffix(".unfinished")
-data = json.loads(path.read_text(encoding="utf-8"))
-unfinished.write_text(json.dumps({**data, "generation": generation}), encoding="utf-8")
-os.replace(unfinished, path)
-"""
-_DELIVERY_SECONDS: Final = 40.0
-_POLL_SECONDS: Final = 0.2
 #: Folders that are copied out after each start, named relative to the deployment's folder.
 COPIED: Final = (
     "credentials",
@@ -242,18 +221,7 @@ class ContainerRuntime:
             if agent is None or agent.status != "running":
                 reason = "there is no such container; start it with: make vault-up"
                 raise StartFailed("agent", reason, "")
-            generation = secrets.token_hex(8)
-            run, target = INSIDE / unit.folder / "run.json", INSIDE / unit.template
-            arguments = [str(run), generation, str(target), template or ""]
-            done = agent.exec_run(["python3", "-c", _RESTART, *arguments])
-            if done.exit_code:
-                raise StartFailed("agent", f"{unit.folder.name} has no files", log_tail(agent))
-            deadline = time.monotonic() + _DELIVERY_SECONDS
-            while not _has_delivered(agent, unit, generation):
-                if time.monotonic() > deadline:
-                    reason = f"it delivered nothing within {_DELIVERY_SECONDS:.0f} s"
-                    raise StartFailed("agent", reason, log_tail(agent))
-                time.sleep(_POLL_SECONDS)
+            agent_container.restart_unit(agent, unit, template)
         self.copy("config")
 
     def sync_config(self) -> None:
@@ -300,13 +268,3 @@ class ContainerRuntime:
                 f"python -m tests.images.build and follow its output; {USE_EMBEDDED}\n"
                 f"{failed.log_tail}"
             ) from None
-
-
-def _has_delivered(agent: Any, unit: AgentUnit, generation: str) -> bool:
-    """Return whether the agent runs on *generation* and has delivered."""
-    state = agent.exec_run(["cat", str(INSIDE / unit.folder / "state.json")])
-    status = INSIDE / status_file(unit.live)
-    return (
-        generation.encode() in state.output
-        and not agent.exec_run(["test", "-s", str(status)]).exit_code
-    )

@@ -1,0 +1,91 @@
+"""Sessions of operators: on the local deployment, and on the servers of other environments."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Final
+
+from app_integration import names
+from app_integration.auth.methods import AppRole, AuthMethod
+from app_integration.errors import ConfigurationError
+from app_integration.names import Environment
+from app_integration.session.session import Session
+from console import operate
+from vault.reconcile.shared_backoff import SharedBackoff
+
+#: Variables with the files of the operator's AppRole credential, outside the local deployment.
+CREDENTIAL: Final = ("STRONGROOM_OPERATOR_ROLE_ID_FILE", "STRONGROOM_OPERATOR_SECRET_ID_FILE")
+
+
+def open_operator_session(env: str, root: Path, role: str) -> Session:
+    """Open a session with the credential of an operator's role.
+
+    On the local deployment, that is the deployment's own credential. Elsewhere,
+    ``STRONGROOM_OPERATOR_ROLE_ID_FILE`` and ``STRONGROOM_OPERATOR_SECRET_ID_FILE`` name its files,
+    and ``VAULT_ADDR`` overrides the declared address. They are not the variables of the service's
+    credential, because `import-env` needs that too, to read the values back.
+
+    Args:
+        env: Name of the environment.
+        root: Folder of the local deployment.
+        role: Such as ``strongroom-plan``, the name under the default id of a deployment.
+
+    Raises:
+        ConfigurationError: If there is no local deployment, credential or address.
+        UnexpectedListener: If another process listens on the local server's port, or none.
+            Nothing was sent.
+
+    """
+    environment = names.parse_environment(env)
+    if operate.is_local(environment, root):
+        here = operate.local_deployment(root)
+        if not here.has_credential(role):
+            raise ConfigurationError(f"no deployment in {root}; start one with: make vault-up")
+        return here.operator(role)
+    files = [os.environ.get(variable) for variable in CREDENTIAL]
+    if not all(files):
+        raise ConfigurationError(
+            f"no credential of {role} is configured: set {' and '.join(CREDENTIAL)} to its files"
+            f"{_other_server(environment, root)}"
+        )
+    role_id, secret_id = (Path(file or "") for file in files)
+    mount = operate.load_declaration().environment(environment).mounts.approle
+    login = AppRole(role_id, secret_id, mount)
+    return open_session_at(environment, os.environ.get("VAULT_ADDR"), login)
+
+
+def _other_server(environment: Environment, root: Path) -> str:
+    """Return the part of an error about ``VAULT_ADDR`` that names another server in dev."""
+    if not environment.is_dev:
+        return ""
+    return (
+        f", or unset VAULT_ADDR, which is {os.environ.get('VAULT_ADDR')}, to use the deployment in "
+        f"{root} at {operate.local_address(root)}"
+    )
+
+
+def open_session_at(environment: Environment, address: str | None, login: AuthMethod) -> Session:
+    """Open a session on an environment's server.
+
+    Args:
+        environment: Environment whose declared address is the default.
+        address: Address of the server, or None.
+        login: The way to log in.
+
+    Raises:
+        ConfigurationError: If there is no address.
+
+    """
+    declared = operate.load_declaration().environment(environment)
+    address = address or declared.vault.address
+    if address is None:
+        raise ConfigurationError(f"no address is declared for {environment}; set VAULT_ADDR")
+    cacert = os.environ.get("VAULT_CACERT")
+    return Session(
+        address,
+        login,
+        cacert=Path(cacert) if cacert else None,
+        wrap_sender=SharedBackoff(),
+        mounts=declared.mounts,
+    )
