@@ -7,14 +7,18 @@ from __future__ import annotations
 
 import os
 import shutil
+import socket
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
 import pytest
 
+from app_integration.testing.ports import free_ports
+from tests.support.polling import wait_until
 from tests.support.processes.shell import Shell
-from tests.support.servers.recording_listener import listen
+from tests.support.servers.recording_listener import RecordingListener, listen
 from vault.declare import load
 from vault.runtime.processes.processes import ProcessManager
 
@@ -91,26 +95,43 @@ def without_vault(request: pytest.FixtureRequest, shell: Shell) -> Shell:
     return shell
 
 
-def run(shell: Shell, command: tuple[str, ...], name: str, code: int = 1) -> None:
-    """Run *command* with a listener on the port of the server *name*, and check both."""
-    folder, port = shell.layout.root.parent, shell.ports.by_name()[name]
+def run(
+    shell: Shell, command: tuple[str, ...], name: str
+) -> tuple[RecordingListener, subprocess.CompletedProcess[str]]:
+    """Run *command* with a listener on the port of the server *name*, and return both."""
+    folder = shell.layout.root.parent
     words = [word.format(folder=folder) for word in command]
-    with listen(port) as listener:
+    with listen(shell.ports.by_name()[name]) as listener:
         done = shell(*words, typed="a-new-value-of-at-least-32-characters")
-    assert (listener.connections, listener.received) == (0, b"")
-    assert done.returncode == code, done.stdout + done.stderr
-    if code == 1:
-        assert f"port {port}" in done.stderr
-        assert f"process {os.getpid()} ({psutil.Process().name()})" in done.stderr
-        assert "stop" in done.stderr
-        assert "Traceback" not in done.stderr
+    return listener, done
+
+
+def names_the_listener(done: subprocess.CompletedProcess[str], port: int) -> bool:
+    """Return whether the error of *done* names the port, this process, and what to do."""
+    process = f"process {os.getpid()} ({psutil.Process().name()})"
+    words = (f"port {port}", process, "stop")
+    return all(word in done.stderr for word in words) and "Traceback" not in done.stderr
+
+
+def test_listener_records_what_it_receives() -> None:
+    """Show that a listener without a byte received none, and not that it cannot record any."""
+    (port,) = free_ports(1)
+    with listen(port) as listener:
+        with socket.create_connection(("127.0.0.1", port)) as client:
+            client.sendall(b"a login")
+        wait_until(lambda: listener.received, "the bytes", 10)
+    assert (listener.connections, listener.received) == (1, b"a login")
 
 
 @pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
 def test_listener_in_place_of_the_secrets_server_gets_no_byte(
     without_vault: Shell, command: tuple[str, ...]
 ) -> None:
-    run(without_vault, command, "vault", COMMANDS[command])
+    listener, done = run(without_vault, command, "vault")
+    assert (listener.connections, listener.received) == (0, b"")
+    assert done.returncode == COMMANDS[command], done.stdout + done.stderr
+    # `status` reports each server instead of an error.
+    assert done.returncode == 2 or names_the_listener(done, without_vault.ports.vault)
 
 
 @pytest.mark.parametrize("command", DATABASE, ids=" ".join)
@@ -119,14 +140,20 @@ def test_listener_in_place_of_the_database_gets_no_byte(
 ) -> None:
     shell("up")
     kill(shell, "database")
-    run(shell, command, "database")
+    listener, done = run(shell, command, "database")
+    assert (listener.connections, listener.received) == (0, b"")
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert names_the_listener(done, shell.ports.database), done.stderr
 
 
 @pytest.mark.parametrize("command", [("store",), ("up",)], ids=" ".join)
 def test_listener_in_place_of_redis_gets_no_byte(shell: Shell, command: tuple[str, ...]) -> None:
     shell("up")
     kill(shell, "redis")
-    run(shell, command, "redis")
+    listener, done = run(shell, command, "redis")
+    assert (listener.connections, listener.received) == (0, b"")
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert names_the_listener(done, shell.ports.redis), done.stderr
 
 
 def test_command_without_any_listener_says_what_to_start(without_vault: Shell) -> None:
@@ -138,7 +165,9 @@ def test_command_without_any_listener_says_what_to_start(without_vault: Shell) -
 
 def test_down_with_a_listener_in_place_of_the_server_sends_no_byte(shell: Shell) -> None:
     kill(shell, "vault")
-    run(shell, ("down",), "vault", 0)
+    listener, done = run(shell, ("down",), "vault")
+    assert (listener.connections, listener.received) == (0, b"")
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 def test_up_works_again_without_the_listener(shell: Shell, tmp_path: Path) -> None:

@@ -255,11 +255,17 @@ def test_order_is_mailed_by_a_worker_that_reads_only(shop: Shop, tmp_path: Path)
 
 
 def test_worker_survives_the_revocation_of_its_users(shop: Shop, tmp_path: Path) -> None:
+    before = shop.database.leased_users()
     with running_worker(shop, tmp_path):
         shop.wait_for_mail(shop.order("a fan"))
+        revoked = shop.database.leased_users() - before
+        assert revoked
         prefix = f"database/creds/{WORKER.database_role('readonly')}"
         shop.operator.post(f"sys/leases/revoke-prefix/{prefix}")
-        shop.wait_for_mail(shop.order("another fan"))
+        assert "another fan" in shop.wait_for_mail(shop.order("another fan"))
+        used = shop.database.leased_users() - before
+    assert used
+    assert not used & revoked
 
 
 def test_order_during_the_absence_of_the_worker_is_mailed_later(shop: Shop, tmp_path: Path) -> None:

@@ -14,8 +14,8 @@ class RecordingListener:
     """Listener that accepts every connection and records what it receives.
 
     Attributes:
-        connections: number of accepted connections.
-        received: all bytes of all connections.
+        connections: Number of accepted connections.
+        received: All bytes of all connections.
 
     """
 

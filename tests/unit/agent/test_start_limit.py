@@ -76,8 +76,9 @@ def test_slot_has_another_time_limit_during_a_login() -> None:
 def test_slot_of_a_start_that_hangs_is_released_when_its_time_is_over() -> None:
     async def scenario() -> None:
         limit = StartLimit(1, 0.0)
-        await limit.acquire()
+        hanging = await limit.acquire()
         waiting = asyncio.create_task(limit.acquire())
         await until(waiting.done)
+        assert waiting.result() is not hanging
 
     asyncio.run(scenario())

@@ -98,8 +98,11 @@ class TestMail:
         with room.running():
             wait_until(lambda: bool(room.client.exists(STREAM)), "the group", 20)
             room.client.flushall()
-            room.place()
-            wait_until(lambda: len(room.mails()) == 1, "the mail", 20)
+            order_id = room.place()
+            wait_until(room.mails, "the mail", 20)
+        (sent,) = room.mails()
+        assert str(order_id) in sent["Message-ID"]
+        assert room.dead() == []
 
 
 class TestRejected:
