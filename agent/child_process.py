@@ -57,17 +57,22 @@ async def end_agent(agent: asyncio.subprocess.Process) -> None:
     An agent that exits leaves the command running that delivers a file. Its result would be taken
     for that of the next agent.
     """
-    if agent.returncode is None:
-        agent.terminate()
-    try:
-        async with asyncio.timeout(STOP_TIMEOUT):
-            await agent.wait()
-    except TimeoutError:
-        agent.kill()
-        await agent.wait()
+    await terminate(agent, STOP_TIMEOUT)
     if _HAS_GROUP:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(agent.pid, signal.SIGKILL)
+
+
+async def terminate(process: asyncio.subprocess.Process, seconds: float) -> None:
+    """Stop *process* by SIGTERM, or by SIGKILL if it is running *seconds* later."""
+    if process.returncode is None:
+        process.terminate()
+    try:
+        async with asyncio.timeout(seconds):
+            await process.wait()
+    except TimeoutError:
+        process.kill()
+        await process.wait()
 
 
 async def _start(

@@ -13,9 +13,8 @@ from app_integration.auth.methods import AppRole, AuthMethod, StaticToken
 from app_integration.names import Environment, Scope
 from app_integration.secret import Secret
 from app_integration.session.session import Session
-from app_integration.transport.http import RequestSender
 from console.agents import Agents, ServicesFailed
-from console.guarded_sender import GuardedSender
+from console.listener_guard import ListenerGuard
 from console.local_services import service_accesses, with_local_addresses
 from console.local_urls import update_ports
 from console.service_deployment import ServiceDeployment
@@ -179,13 +178,12 @@ class Deployment:
 
     def _open_session(self, login: AuthMethod) -> Session:
         self._check_listener("vault")
-        check, backoff = partial(self._check_listener, "vault"), SharedBackoff()
-
-        def wrap(sender: RequestSender) -> RequestSender:
-            return backoff(GuardedSender(sender, check))
-
+        guard, backoff = ListenerGuard(partial(self._check_listener, "vault")), SharedBackoff()
         return Session(
-            self.ports.vault_address, login, wrap_sender=wrap, mounts=self._declared.mounts
+            self.ports.vault_address,
+            login,
+            wrap_sender=lambda sender: backoff(guard(sender)),
+            mounts=self._declared.mounts,
         )
 
     def _check_listener(self, name: str) -> None:

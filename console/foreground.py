@@ -9,6 +9,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from agent.child_process import terminate
+
 STOP_SECONDS: Final = 10.0  # from SIGTERM to SIGKILL
 
 
@@ -41,7 +43,7 @@ async def _run(programs: Sequence[ForegroundProgram]) -> int:
     try:
         return await _wait_for_first(children, stopped)
     finally:
-        await asyncio.gather(*(_stop(child) for child in children))
+        await asyncio.gather(*(terminate(child, STOP_SECONDS) for child in children))
 
 
 async def _start(program: ForegroundProgram) -> asyncio.subprocess.Process:
@@ -63,15 +65,3 @@ async def _wait_for_first(
     for task in pending:
         task.cancel()
     return next((wait.result() for wait in waits if wait in done), 0)
-
-
-async def _stop(child: asyncio.subprocess.Process) -> None:
-    if child.returncode is not None:
-        return
-    child.terminate()
-    try:
-        async with asyncio.timeout(STOP_SECONDS):
-            await child.wait()
-    except TimeoutError:
-        child.kill()
-        await child.wait()

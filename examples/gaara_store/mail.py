@@ -7,7 +7,7 @@ import ssl
 from email.message import EmailMessage
 from typing import Final
 
-from examples.gaara_store.config import Smtp
+from examples.config_sections import Smtp
 from examples.gaara_store.problems import Unavailable
 
 TIMEOUT: Final = 10.0  # seconds, to connect and for each answer

@@ -8,7 +8,7 @@ from email.headerregistry import Address
 from email.message import EmailMessage
 from typing import Final
 
-from examples.orders_mail.config import Smtp
+from examples.config_sections import Smtp
 from examples.orders_mail.orders import Order
 from examples.orders_mail.outcomes import Postponed, Rejected
 

@@ -10,11 +10,12 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any, Final
 
 from app_integration.errors import RateLimited
 from app_integration.transport.http import RequestSender
+from app_integration.transport.wrapped_sender import WrappedSender
 
 log = logging.getLogger(__name__)
 
@@ -50,9 +51,9 @@ class SharedBackoff:
         self._lock = threading.Lock()
         self._next = clock()
 
-    def __call__(self, sender: RequestSender) -> BackoffSender:
+    def __call__(self, sender: RequestSender) -> WrappedSender:
         """Return a connection that sends through *sender* and shares this backoff."""
-        return BackoffSender(sender, self)
+        return WrappedSender(sender, lambda send, _token: self.send_with_backoff(send))
 
     def send_with_backoff(self, send: Callable[[], dict[str, Any]]) -> dict[str, Any]:
         """Return the response of *send*, retried after a wait if the server limits requests.
@@ -85,36 +86,3 @@ class SharedBackoff:
             self._next = max(self._next, now + seconds)
         if not is_waiting and seconds >= _LOG_THRESHOLD:
             log.warning("the server limits requests; continuing in %d s", seconds)
-
-
-class BackoffSender:
-    """A connection that shares the backoff of a :class:`SharedBackoff`."""
-
-    def __init__(self, sender: RequestSender, backoff: SharedBackoff) -> None:
-        self._sender = sender
-        self._backoff = backoff
-
-    def send(
-        self,
-        method: str,
-        path: str,
-        *,
-        timeout: float,
-        token: str | None = None,
-        body: Mapping[str, Any] | None = None,
-        wrap_ttl: int | None = None,
-    ) -> dict[str, Any]:
-        """Send the request once the backoff is over, and return the response.
-
-        *timeout* bounds each attempt, but not the wait between two. See
-        :meth:`SharedBackoff.send_with_backoff`.
-        """
-        return self._backoff.send_with_backoff(
-            lambda: self._sender.send(
-                method, path, timeout=timeout, token=token, body=body, wrap_ttl=wrap_ttl
-            )
-        )
-
-    def close(self) -> None:
-        """Close the connection."""
-        self._sender.close()

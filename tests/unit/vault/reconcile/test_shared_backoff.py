@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from app_integration.errors import RateLimited
-from vault.reconcile.shared_backoff import BackoffSender, SharedBackoff
+from app_integration.transport.wrapped_sender import WrappedSender
+from vault.reconcile.shared_backoff import SharedBackoff
 
 
 class Clock:
@@ -50,7 +51,7 @@ def clock() -> Clock:
     return Clock()
 
 
-def backoff_sender(server: LimitedServer, clock: Clock, max_wait: float = 60.0) -> BackoffSender:
+def backoff_sender(server: LimitedServer, clock: Clock, max_wait: float = 60.0) -> WrappedSender:
     return SharedBackoff(max_wait, clock, clock.sleep)(server)
 
 

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from app_integration.errors import Unreachable
-from console.guarded_sender import CHECK_SECONDS, GuardedSender
+from console.listener_guard import CHECK_SECONDS, ListenerGuard
 from vault.runtime.listeners import UnexpectedListener
 
 
@@ -36,12 +36,12 @@ class Recorder:
 
 
 class Guarded:
-    """A guarded sender with a clock, and a server that can be replaced."""
+    """A guarded connection with a clock, and a server that can be replaced."""
 
     def __init__(self) -> None:
         self.now, self.checks, self.is_replaced = 0.0, 0, False
         self.recorder = Recorder()
-        self.sender = GuardedSender(self.recorder, self.check, lambda: self.now)
+        self.sender = ListenerGuard(self.check, lambda: self.now)(self.recorder)
 
     def check(self) -> None:
         self.checks += 1

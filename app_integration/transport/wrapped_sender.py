@@ -1,0 +1,42 @@
+"""Sender that passes each request of another sender through a function."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, TypeAlias
+
+from app_integration.transport.http import RequestSender
+
+#: Takes a function that sends the request, and the request's token or None for a login; returns
+#: the response.
+Run: TypeAlias = Callable[[Callable[[], dict[str, Any]], str | None], dict[str, Any]]
+
+
+class WrappedSender:
+    """Sender that has *run* send each request through *sender*."""
+
+    def __init__(self, sender: RequestSender, run: Run) -> None:
+        self._sender = sender
+        self._run = run
+
+    def send(
+        self,
+        method: str,
+        path: str,
+        *,
+        timeout: float,
+        token: str | None = None,
+        body: Mapping[str, Any] | None = None,
+        wrap_ttl: int | None = None,
+    ) -> dict[str, Any]:
+        """Send one request and return the decoded response. *timeout* bounds each attempt."""
+        return self._run(
+            lambda: self._sender.send(
+                method, path, timeout=timeout, token=token, body=body, wrap_ttl=wrap_ttl
+            ),
+            token,
+        )
+
+    def close(self) -> None:
+        """Close the other sender."""
+        self._sender.close()

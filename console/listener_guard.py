@@ -1,0 +1,47 @@
+"""Check of who listens on a local server's port, before each login and once a second."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any, Final
+
+from app_integration.errors import Unreachable
+from app_integration.transport.http import RequestSender
+from app_integration.transport.wrapped_sender import WrappedSender
+from vault.runtime.listeners import UnexpectedListener
+
+#: Seconds for which a check counts, because a plan sends hundreds of requests. A login is checked
+#: in any case.
+CHECK_SECONDS: Final = 1.0
+
+
+class ListenerGuard:
+    """Guard that lets a request through only to the deployment's own server.
+
+    *check* raises UnexpectedListener. *clock* returns seconds of a monotonic clock.
+    """
+
+    def __init__(
+        self, check: Callable[[], None], clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._check = check
+        self._clock = clock
+        self._checked_until = clock()
+
+    def __call__(self, sender: RequestSender) -> WrappedSender:
+        """Return a connection that sends through *sender* and raises Unreachable otherwise."""
+        return WrappedSender(sender, self._send)
+
+    def _send(self, send: Callable[[], dict[str, Any]], token: str | None) -> dict[str, Any]:
+        if token is None or self._clock() >= self._checked_until:
+            self._check_listener()
+        return send()
+
+    def _check_listener(self) -> None:
+        try:
+            self._check()
+        except UnexpectedListener as error:
+            # The session retries until its deadline, because the server may be restarting.
+            raise Unreachable(str(error), not_sent=True) from None
+        self._checked_until = self._clock() + CHECK_SECONDS
