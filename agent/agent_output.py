@@ -20,8 +20,8 @@ class LineCopier(asyncio.Protocol):
         """Store the arguments.
 
         Args:
-            name: written before each line.
-            write: writes whole lines.
+            name: Written before each line.
+            write: Writes whole lines.
 
         """
         self._prefix = f"{name}: ".encode()

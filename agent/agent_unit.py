@@ -38,8 +38,8 @@ def count_failure(failures: int, ran: float) -> int:
     """Return the number of consecutive failures after an agent has exited.
 
     Args:
-        failures: the number before.
-        ran: seconds for which the agent ran.
+        failures: The number before.
+        ran: Seconds for which the agent ran.
 
     """
     return 1 if ran >= HEALTHY_AFTER else failures + 1
@@ -59,10 +59,10 @@ class AgentUnit:
         """Store the configuration; start nothing.
 
         Args:
-            file: the configuration.
-            starts: the limit of starts that run at the same time.
-            jitter: returns random numbers in [0, 1).
-            clock: returns monotonic seconds.
+            file: The configuration.
+            starts: The limit of starts that run at the same time.
+            jitter: Returns random numbers in [0, 1).
+            clock: Returns monotonic seconds.
 
         """
         self._file = file
@@ -194,6 +194,7 @@ async def _write_secret_id(settings: RunSettings, slot: StartSlot) -> None:
 
 
 async def _release_when_delivered(deliverer: Deliverer, slot: StartSlot) -> None:
-    while not deliverer.has_results():  # noqa: ASYNC110 (other processes write them)
+    # A slot releases itself after a while, and then nothing waits for the results.
+    while not slot.is_released and not deliverer.has_results():  # noqa: ASYNC110 (files)
         await asyncio.sleep(DELIVERED_INTERVAL)
     slot.release()

@@ -26,8 +26,8 @@ async def start_agent(settings: RunSettings, output: int) -> asyncio.subprocess.
     """Start the agent. The caller ends it with :func:`end_agent`, also if it has exited.
 
     Args:
-        settings: the configuration.
-        output: file descriptor for its standard output and standard error.
+        settings: The configuration.
+        output: File descriptor for its standard output and standard error.
 
     Raises:
         OSError: If the program cannot be started.

@@ -34,10 +34,10 @@ class Deliverer:
         """Store the settings; deliver nothing.
 
         Args:
-            settings: the configuration.
-            log: the log of the outcomes.
-            clock: returns monotonic seconds.
-            jitter: returns random numbers in [0, 1).
+            settings: The configuration.
+            log: The log of the outcomes.
+            clock: Returns monotonic seconds.
+            jitter: Returns random numbers in [0, 1).
 
         """
         self._settings = settings

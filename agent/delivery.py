@@ -18,10 +18,10 @@ class Delivery:
     """Delivery of one rendered file to an application.
 
     Attributes:
-        template: the compiled template.
-        staging: the path that the agent renders to.
-        live: the path that the application reads.
-        model: the model ``package.module:Class`` that validates the file before it goes live.
+        template: The compiled template.
+        staging: The path that the agent renders to.
+        live: The path that the application reads.
+        model: The model ``package.module:Class`` that validates the file before it goes live.
 
     """
 
@@ -58,7 +58,7 @@ class Delivery:
         """Return the command that delivers the file.
 
         Args:
-            python: the interpreter. It runs in the project's folder.
+            python: The interpreter. It runs in the project's folder.
 
         """
         arguments = ["--staging", str(self.staging), "--live", str(self.live)]

@@ -16,7 +16,7 @@ class EventLog:
     """Log of the supervisor or of one of its units.
 
     Attributes:
-        unit: name of the unit, written with each event; None for the supervisor itself.
+        unit: Name of the unit, written with each event; None for the supervisor itself.
 
     """
 

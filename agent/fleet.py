@@ -23,9 +23,9 @@ class _Member:
     """Unit of the fleet.
 
     Attributes:
-        stamp: the state of its file when that was read.
-        file: the version of the file that it runs on.
-        task: the task that runs it.
+        stamp: The state of its file when that was read.
+        file: The version of the file that it runs on.
+        task: The task that runs it.
 
     """
 
@@ -41,8 +41,8 @@ class Fleet:
         """Store the arguments; start nothing.
 
         Args:
-            folder: the folder of the units.
-            run_unit: runs one unit until it is cancelled.
+            folder: The folder of the units.
+            run_unit: Runs one unit until it is cancelled.
 
         """
         self._folder = folder

@@ -44,8 +44,8 @@ def describe_outcomes(
     """Return which file is not live, and why; None if each is.
 
     Args:
-        outcomes: the files, with the status of what is staged; None if it was not delivered.
-        reason: why the agent is not running; None if it is, or that is not known.
+        outcomes: The files, with the status of what is staged; None if it was not delivered.
+        reason: Why the agent is not running; None if it is, or that is not known.
 
     """
     for delivery, status in outcomes:

@@ -28,7 +28,7 @@ class RunSettings:
         python: The interpreter that runs ``deliver``.
         working_directory: The folder from which *python* imports the application's model.
         deliveries: The files to deliver.
-        generation: a digest that the writer of ``run.json`` computes over all files of the unit and
+        generation: A digest that the writer of ``run.json`` computes over all files of the unit and
             the starter's secret-id, so that a change of any of them changes ``run.json``. The
             supervisor repeats it in ``state.json``, see :class:`~agent.unit_state.UnitState`.
 
@@ -62,8 +62,8 @@ class RunSettings:
         """Return the settings in *content*.
 
         Args:
-            content: the bytes of a JSON file.
-            path: the file, which errors name.
+            content: The bytes of a JSON file.
+            path: The file, which errors name.
 
         Raises:
             ConfigurationError: If a key is missing or invalid.

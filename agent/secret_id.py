@@ -23,7 +23,7 @@ def issue_secret_id(
         role: The agent's role, such as ``gaara-store-dev``.
         wrap_ttl: Seconds, as declared, within which the token can be unwrapped once and the
             secret-id can log in once.
-        mounts: of the deployment.
+        mounts: Mounts of the deployment.
 
     Raises:
         AccessDenied: If the starter's policy does not grant it, or *role* does not exist.

@@ -20,8 +20,8 @@ class StartLimit:
         """Store the bounds.
 
         Args:
-            parallel: number of slots.
-            seconds: seconds after which a slot is released, even if its start has not ended.
+            parallel: Number of slots.
+            seconds: Seconds after which a slot is released, even if its start has not ended.
 
         """
         self._semaphore = asyncio.Semaphore(parallel)
@@ -42,6 +42,11 @@ class StartSlot:
         self._seconds = seconds
         self._is_released = False
         self._timer = asyncio.get_running_loop().call_later(seconds, self.release)
+
+    @property
+    def is_released(self) -> bool:
+        """Return whether another unit may start in its place."""
+        return self._is_released
 
     @contextmanager
     def limit(self, seconds: float) -> Iterator[None]:

@@ -22,9 +22,9 @@ class UnitFile:
     """One version of a unit's configuration file.
 
     Attributes:
-        path: the file.
-        content: its bytes; empty if it cannot be read.
-        problem: why it cannot be read; None if it was.
+        path: The file.
+        content: Its bytes; empty if it cannot be read.
+        problem: Why it cannot be read; None if it was.
 
     """
 

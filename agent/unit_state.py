@@ -32,12 +32,12 @@ class UnitState:
     """State of a unit, as it is written to ``state.json``.
 
     Attributes:
-        generation: the generation of the ``run.json`` that the unit was started on, see
+        generation: The generation of the ``run.json`` that the unit was started on, see
             :class:`~agent.run_settings.RunSettings`; empty if it has none.
-        state: the state of the agent.
-        pid: process id of the agent; None if it is not running.
-        since: time from which the unit has been in this state, in ISO 8601, UTC.
-        reason: why the last agent ended or could not be started; None if none did. It contains no
+        state: The state of the agent.
+        pid: Process id of the agent; None if it is not running.
+        since: Time from which the unit has been in this state, in ISO 8601, UTC.
+        reason: Why the last agent ended or could not be started; None if none did. It contains no
             secret.
         digest: SHA-256 of the ``run.json`` that the unit was started on; empty if it was removed.
 
@@ -85,10 +85,10 @@ class StateRecorder:
     """Recorder of the states of one unit, while it runs on one ``run.json``.
 
     Attributes:
-        folder: the folder of the unit.
-        generation: the generation of that ``run.json``.
-        digest: its SHA-256.
-        now: returns the time in UTC.
+        folder: The folder of the unit.
+        generation: The generation of that ``run.json``.
+        digest: Its SHA-256.
+        now: Returns the time in UTC.
 
     """
 
@@ -106,9 +106,9 @@ class StateRecorder:
         """Write *state*.
 
         Args:
-            state: the state.
-            pid: the process id of the agent if it is running.
-            reason: a text without secrets.
+            state: The state.
+            pid: The process id of the agent if it is running.
+            reason: A text without secrets.
 
         Raises:
             OSError: If it cannot be written.

@@ -97,7 +97,8 @@ def read_mounts(env: Mapping[str, str]) -> Mounts:
             database=read_mount(env, "STRONGROOM_DATABASE_MOUNT", default.database),
         )
     except InvalidName as error:
-        raise ConfigurationError(f"STRONGROOM_KV_MOUNT and the like: {error}") from None
+        variables = "STRONGROOM_KV_MOUNT, STRONGROOM_TRANSIT_MOUNT, STRONGROOM_DATABASE_MOUNT"
+        raise ConfigurationError(f"{variables}: {error}") from None
 
 
 def read_mount(

@@ -253,3 +253,11 @@ class Scope:
     def readonly_role(self) -> str:
         """Return the PostgreSQL role that reads the owner's objects: ``gaara_store_readonly``."""
         return f"{self.service.replace('-', '_')}_readonly"
+
+    @property
+    def app_role(self) -> str:
+        """Return the application's user, whose password no lease changes: ``gaara_store_app``.
+
+        The local deployment and most teams use this name.
+        """
+        return f"{self.service.replace('-', '_')}_app"

@@ -54,7 +54,7 @@ def need(operation: str, name: str, mounts: Mounts = DEFAULT_MOUNTS) -> Need:
     Args:
         operation: A key of :data:`OPERATIONS`.
         name: Replaces ``{name}`` in its path.
-        mounts: of the deployment.
+        mounts: Mounts of the deployment.
 
     """
     template = OPERATIONS[operation]
@@ -84,7 +84,7 @@ def policy_rule(method: str, path: str, mounts: Mounts = DEFAULT_MOUNTS) -> str:
     Args:
         method: GET, POST, LIST or DELETE.
         path: API path without ``v1/``; a query is ignored.
-        mounts: of the deployment.
+        mounts: Mounts of the deployment.
 
     """
     path = path.partition("?")[0]

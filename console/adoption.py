@@ -28,6 +28,7 @@ from vault.adoption.adopt import AdoptionContext
 from vault.adoption.database_user import DatabaseLogin
 from vault.declare.declaration import Declaration
 from vault.reconcile.credentials import APPLY_ROLE
+from vault.reconcile.resources.ownership import Owner
 from vault.reconcile.resources.static_roles import parse_database_url
 from vault.runtime.runtime import no_progress
 from vault.runtime.servers import postgres_roles
@@ -109,6 +110,7 @@ class Adoption:
                 operate.local_deployment(self._root).check_listeners("database")
             yield AdoptionContext(
                 scope=self._scope,
+                owner=Owner.of(self._declaration().environment(self._scope.environment)),
                 environment_file=operate.declaration_root() / "environments" / f"{env}.yaml",
                 declaration=self._declaration,
                 session=operator,

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Final
 
 from app_integration.errors import StrongroomError
@@ -94,7 +95,7 @@ class Agents:
 
     def _deliver(self, host: AgentHost, step: Step, restarted: Collection[str]) -> DeliveryResult:
         errors: dict[str, StrongroomError] = {}
-        waiting: dict[str, LocalAgent] = {}
+        waiting: dict[str, Callable[[], bool]] = {}
         is_running = host.status().running
         if not is_running:
             # A new supervisor starts every agent whose file is there.
@@ -103,16 +104,17 @@ class Agents:
         for service, agent in self._agents.items():
             try:
                 # A new supervisor starts all, and must not be taken for the earlier one's result.
-                if agent.write_files(is_forced=service in restarted or not is_running):
-                    waiting[service] = agent
+                is_forced = service in restarted or not is_running
+                if generation := agent.write_files(is_forced=is_forced):
+                    waiting[service] = partial(agent.is_delivered, generation)
             except StrongroomError as error:
                 errors[service] = error
         host.start()
         delivered = []
-        for service, agent in waiting.items():
+        for service, is_delivered in waiting.items():
             try:
                 with step(f"config of {service} delivered"):
-                    host.wait_until(agent.is_delivered, self._seconds)
+                    host.wait_until(is_delivered, self._seconds)
             except StrongroomError as error:
                 errors[service] = error
             else:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -268,9 +268,15 @@ class Deployment:
     def _remove_undeclared(self) -> None:
         """Remove the agents, configs and variables of services that are no longer declared."""
         units = {str(each.scope) for each in self.services.values()}
-        for folder in [*self.layout.agents.glob("*/"), *self.layout.configs.glob("*/")]:
-            if folder.name not in units | set(self.services):
-                shutil.rmtree(folder, ignore_errors=True)
+        _keep_only(self.layout.agents, units)
+        _keep_only(self.layout.configs, self.services)
         for file in self.layout.environments.iterdir():
             if file.stem not in self.services:
                 file.unlink()
+
+
+def _keep_only(folder: Path, names: Collection[str]) -> None:
+    """Remove the folders in *folder* that are not among *names*."""
+    for each in folder.glob("*/"):
+        if each.name not in names:
+            shutil.rmtree(each, ignore_errors=True)

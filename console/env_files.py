@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 
 from rich.console import Console
@@ -19,6 +19,7 @@ from app_integration.observability.audit_sinks import FileSink, stderr_sink
 from app_integration.session.session import open_session
 from app_integration.settings import Settings
 from console import operate
+from console.local import LocalDeployment
 from console.operator_session import open_operator_session
 from vault.dotenv import export as dotenv_export
 from vault.dotenv import import_ as dotenv_import
@@ -52,16 +53,17 @@ class EnvFiles:
             StrongroomError: If the file cannot be imported. See :mod:`vault.dotenv.import_`.
 
         """
+        declaration = operate.load_declaration()
         plan = build_import_plan(
             parse.read(file),
-            operate.load_declaration(),
+            declaration,
             self._scope,
             Choices(frozenset(secrets), frozenset(settings)),
             self._ask_kind if sys.stdin.isatty() else None,
         )
         service_file = operate.declaration_root() / "services" / f"{self._scope.service}.yaml"
         env = str(self._scope.environment)
-        owner = Owner.of(operate.load_declaration().environment(env))
+        owner = Owner.of(declaration.environment(env))
         with (
             open_operator_session(env, self._root, APPLY_ROLE) as operator,
             self.reader() as read,
@@ -97,15 +99,14 @@ class EnvFiles:
             StrongroomError: If a secret cannot be read. No file was written.
 
         """
-        declaration = operate.load_declaration()
-        if operate.is_local(self._scope.environment, self._root):
-            declaration = operate.local_deployment(self._root).declaration
+        local = self._local
+        declaration = local.declaration if local else operate.load_declaration()
         with self.reader() as read:
             exported = dotenv_export.export(
                 declaration,
                 self._scope,
                 read=read,
-                audit=self._audit(),
+                audit=self._audit(self._service_settings),
                 path=path,
                 reason=reason,
             )
@@ -122,21 +123,26 @@ class EnvFiles:
                 Nothing was sent.
 
         """
-        if operate.is_local(self._scope.environment, self._root):
-            operate.local_deployment(self._root).check_listeners("vault")
-        service_settings = self._service_settings()
-        with open_session(service_settings) as session:
-            yield service_reader(session, self._scope, self._audit(), service_settings.mounts)
+        if self._local:
+            self._local.check_listeners("vault")
+        service = self._service_settings
+        with open_session(service) as session:
+            yield service_reader(session, self._scope, self._audit(service), service.mounts)
 
-    def _audit(self) -> AuditLog:
+    def _audit(self, service_settings: Settings) -> AuditLog:
         """Return the service's access log, which gets one record per access."""
-        service_settings = self._service_settings()
         audit_file = service_settings.audit_file
         return AuditLog(self._scope, FileSink(audit_file) if audit_file else stderr_sink)
 
+    @cached_property
+    def _local(self) -> LocalDeployment | None:
+        is_local = operate.is_local(self._scope.environment, self._root)
+        return operate.local_deployment(self._root) if is_local else None
+
+    @cached_property
     def _service_settings(self) -> Settings:
-        if operate.is_local(self._scope.environment, self._root):
-            return operate.local_deployment(self._root).service(self._scope.service).settings()
+        if self._local:
+            return self._local.service(self._scope.service).settings()
         return settings.from_environment()
 
     def _ask_kind(self, variable: str, reason: str) -> str:

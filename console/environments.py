@@ -19,6 +19,7 @@ from console import operate
 from console.operator_session import open_operator_session, open_session_at
 from policies.render import scoped_apply_policy
 from vault.declare.declaration import Declaration
+from vault.declare.schema.model import EnvironmentDeclaration
 from vault.reconcile.environment_diff import (
     Differences,
     EnvironmentState,
@@ -148,7 +149,7 @@ def _read_sides(
     root: Path,
     folder: Path | None,
 ) -> dict[str, EnvironmentState]:
-    with _session(environment, root, folder) as session:
+    with _session(declared.environment(environment), root, folder) as session:
         reader = Snapshot(session)
         return {
             scope.service: read_state(reader, declared, scope, key)
@@ -157,7 +158,8 @@ def _read_sides(
         }
 
 
-def _session(environment: Environment, root: Path, folder: Path | None) -> Session:
+def _session(declared: EnvironmentDeclaration, root: Path, folder: Path | None) -> Session:
+    environment = declared.environment
     if folder is None and operate.is_local(environment, root):
         return open_operator_session(environment, root, "strongroom-apply")
     if folder is None:
@@ -168,5 +170,4 @@ def _session(environment: Environment, root: Path, folder: Path | None) -> Sessi
             f"{environment}/role-id and {environment}/secret-id"
         )
     files = (folder / environment / "role-id", folder / environment / "secret-id")
-    mount = operate.load_declaration().environment(environment).mounts.approle
-    return open_session_at(environment, None, AppRole(*files, mount))
+    return open_session_at(declared, None, AppRole(*files, declared.mounts.approle))

@@ -118,7 +118,7 @@ class LocalDeployment(Deployment):
         """Check that these servers of this deployment listen on their ports.
 
         Args:
-            *names: of the servers.
+            *names: Names of the servers.
 
         Raises:
             UnexpectedListener: If another process listens on one of them, or none. No credential

@@ -39,9 +39,9 @@ class ConfigState:
     """State of a service's config file, and of its last delivery.
 
     Attributes:
-        live: the file that the service reads.
-        since: when it was written, or None if it does not exist.
-        last: status of the last delivery, or None if there was none.
+        live: The file that the service reads.
+        since: Time when it was written, or None if it does not exist.
+        last: Status of the last delivery, or None if there was none.
 
     """
 
@@ -110,7 +110,7 @@ class LocalAgent:
             since = None
         return ConfigState(self.live, since, read_status(self.live))
 
-    def write_files(self, *, is_forced: bool = False) -> bool:
+    def write_files(self, *, is_forced: bool = False) -> str | None:
         """Write the agent's files, so that its supervisor starts it on them.
 
         Nothing is written if the agent has delivered from the same files. ``run.json`` is written
@@ -120,7 +120,7 @@ class LocalAgent:
             is_forced: Whether to have the agent started again in any case.
 
         Returns:
-            Whether the agent is started.
+            The generation of the files, or None if the agent is not started.
 
         Raises:
             TemplateRejected: If the template cannot be compiled.
@@ -133,7 +133,7 @@ class LocalAgent:
         }
         digest = self._digest(files, settings)
         if not is_forced and self._has_delivered(digest):
-            return False
+            return None
         for each in (self.folder, self.template.parent, self.live.parent):
             ensure_private_folder(each)
         for path, text in files.items():
@@ -141,26 +141,26 @@ class LocalAgent:
         # The random part makes each start a generation of its own.
         generation = f"{digest}.{secrets.token_hex(4)}"
         write_private(self.folder / "run.json", self._run_settings(settings, generation).to_json())
-        return True
+        return generation
 
     def remove(self) -> None:
         """Remove ``run.json``, so that the supervisor does not start the agent."""
         (self.folder / "run.json").unlink(missing_ok=True)
 
-    def is_delivered(self) -> bool:
-        """Return whether the agent has delivered a config from its current files.
+    def is_delivered(self, generation: str) -> bool:
+        """Return whether the agent has delivered a config from the files of *generation*.
 
         Raises:
             ConfigRejected: If the config is rejected. The reason names fields, never values.
             StartFailed: If the agent cannot be started on its files.
 
         """
-        generation = RunSettings.from_file(self.folder / "run.json").generation
         state, status = read_state(self.folder), read_status(self.live)
         if state is None or state.generation != generation:
             return False
         if state.state is RunState.FAILED:
-            raise StartFailed(f"agent of {self._scope}", state.reason or "it failed", "")
+            remedy = f"fix the cause and run up again; see {self._layout.logs / 'agent.log'}"
+            raise StartFailed(f"agent of {self._scope}", state.reason or "it failed", remedy)
         if status is None:
             return False
         if not status.state.is_live:

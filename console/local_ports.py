@@ -19,9 +19,9 @@ def choose_ports(
     """Return the ports of the deployment in *layout*.
 
     Args:
-        layout: of the deployment.
-        variables: of the environment.
-        movable: names of the ports that the command may change, if their servers do not run. A
+        layout: Paths of the deployment.
+        variables: Variables of the environment.
+        movable: Names of the ports that the command may change, if their servers do not run. A
             deployment that was never started has those of the variables.
 
     Raises:

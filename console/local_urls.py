@@ -24,8 +24,8 @@ def update_ports(
     A value that differs in anything else than its port is not this deployment's, and stays.
 
     Args:
-        session: that reads and writes.
-        scope: of the secrets.
+        session: Session that reads and writes.
+        scope: Scope of the secrets.
         provided: URLs of this deployment's servers, by secret name. Other values are skipped.
         mount: Path of the KV mount.
 

@@ -165,13 +165,12 @@ def build_environment_plan(
 
     """
     environment = names.parse_environment(env)
-    declared, inputs = load_declaration(), Inputs(folder=given)
     if is_local(environment, root):
         here = local_deployment(root)
-        declared, inputs = (
-            here.declaration,
-            Inputs(here.inputs().values, given or here.layout.given),
-        )
+        declared = here.declaration
+        inputs = Inputs(here.inputs().values, given or here.layout.given)
+    else:
+        declared, inputs = load_declaration(), Inputs(folder=given)
     policies = render_policies(declared, environment)
     resources = desired_resources(declared, environment, policies, inputs)
     return build_plan(session, resources, prune)

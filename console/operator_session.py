@@ -12,6 +12,7 @@ from app_integration.errors import ConfigurationError
 from app_integration.names import Environment
 from app_integration.session.session import Session
 from console import operate
+from vault.declare.schema.model import EnvironmentDeclaration
 from vault.reconcile.shared_backoff import SharedBackoff
 
 #: Variables with the files of the operator's AppRole credential, outside the local deployment.
@@ -50,9 +51,9 @@ def open_operator_session(env: str, root: Path, role: str) -> Session:
             f"{_other_server(environment, root)}"
         )
     role_id, secret_id = (Path(file or "") for file in files)
-    mount = operate.load_declaration().environment(environment).mounts.approle
-    login = AppRole(role_id, secret_id, mount)
-    return open_session_at(environment, os.environ.get("VAULT_ADDR"), login)
+    declared = operate.load_declaration().environment(environment)
+    login = AppRole(role_id, secret_id, declared.mounts.approle)
+    return open_session_at(declared, os.environ.get("VAULT_ADDR"), login)
 
 
 def _other_server(environment: Environment, root: Path) -> str:
@@ -65,11 +66,13 @@ def _other_server(environment: Environment, root: Path) -> str:
     )
 
 
-def open_session_at(environment: Environment, address: str | None, login: AuthMethod) -> Session:
+def open_session_at(
+    declared: EnvironmentDeclaration, address: str | None, login: AuthMethod
+) -> Session:
     """Open a session on an environment's server.
 
     Args:
-        environment: Environment whose declared address is the default.
+        declared: The environment, whose declared address is the default.
         address: Address of the server, or None.
         login: The way to log in.
 
@@ -77,10 +80,11 @@ def open_session_at(environment: Environment, address: str | None, login: AuthMe
         ConfigurationError: If there is no address.
 
     """
-    declared = operate.load_declaration().environment(environment)
     address = address or declared.vault.address
     if address is None:
-        raise ConfigurationError(f"no address is declared for {environment}; set VAULT_ADDR")
+        raise ConfigurationError(
+            f"no address is declared for {declared.environment}; set VAULT_ADDR"
+        )
     cacert = os.environ.get("VAULT_CACERT")
     return Session(
         address,

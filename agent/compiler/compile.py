@@ -83,7 +83,7 @@ def compile_file(
         secrets: Names of the declared secrets.
         settings: Setting → its plain value.
         adopted: Names of those secrets that are composed with a static database user.
-        mounts: of the deployment.
+        mounts: Mounts of the deployment.
 
     Raises:
         TemplateRejected: If the file cannot be read or compiled, see :func:`compile_text`.
@@ -124,7 +124,7 @@ def compile_text(
         secrets: Names of the declared secrets.
         settings: Setting → its plain value.
         adopted: Names of those secrets that are composed with a static database user.
-        mounts: of the deployment.
+        mounts: Mounts of the deployment.
 
     Raises:
         TemplateRejected: If the template cannot be compiled. The message has the file, the line,

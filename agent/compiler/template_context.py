@@ -62,7 +62,7 @@ class TemplateContext:
         secrets: Names of the declared secrets.
         settings: Setting → its plain value.
         adopted: Names of those secrets that are composed with a static database user.
-        mounts: of the deployment.
+        mounts: Mounts of the deployment.
 
     """
 

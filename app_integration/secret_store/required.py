@@ -23,7 +23,7 @@ def check_required(
         get: Gets one secret. Its errors are raised at once, except those of a secret without a
             value or denied.
         scope: The service and the environment, for policy rules; None leaves the rules out.
-        mounts: of the deployment, for policy rules.
+        mounts: Mounts of the deployment, for policy rules.
 
     Raises:
         SecretsMissing: If some have no value or are denied. It lists each of them.
@@ -50,7 +50,7 @@ def _missing_secrets_error(
         missing: Names without a value.
         denied: Names that are denied or absent. Their lines give the policy rule that grants them.
         scope: The service and the environment, for the rule; None leaves the rule out.
-        mounts: of the deployment, for the rule.
+        mounts: Mounts of the deployment, for the rule.
 
     """
     lines = [f"{name}: has no value; write one" for name in missing]

@@ -67,7 +67,7 @@ class SecretStore:
             sources: The sources, in the order in which they are requested.
             audit: The audit log, written before each release.
             scope: The service and environment, for the policy rules in errors.
-            mounts: of the deployment, for the same.
+            mounts: Mounts of the deployment, for the same.
             declared: The only names that may be requested; None for any.
             development: Whether a later source may answer for a name that the server denies.
             limits: Limits of the cache and of requests.

@@ -110,7 +110,7 @@ def connect_http(
         namespace: The Vault namespace; empty for the root namespace.
         connect_timeout: Seconds for one attempt to connect.
         wrap_sender: Wraps the result; None leaves it as it is.
-        mounts: of the deployment.
+        mounts: Mounts of the deployment.
 
     Raises:
         ConfigurationError: If a certificate cannot be read.

@@ -73,7 +73,8 @@ class Session:
             connect: Opens what requests are sent through: once in each process, and once for each
                 login. None for HTTP.
             wrap_sender: Wraps the sender for HTTP; it has no effect together with *connect*.
-            mounts: of the deployment; errors of requests below them hide the server's message.
+            mounts: Mounts of the deployment. Errors of requests below them hide the server's
+                message.
 
         Raises:
             ConfigurationError: If a certificate cannot be read.

@@ -48,7 +48,7 @@ def fetch(
         session: Reads the credentials.
         role: The static database role.
         entry: A KV version with a template.
-        mounts: of the deployment.
+        mounts: Mounts of the deployment.
 
     Returns:
         The composed secret. None if the role does not exist yet and *entry* still has its old

@@ -33,7 +33,7 @@ class Application:
 
     Attributes:
         scope: The service and its environment.
-        mounts: where the engines are.
+        mounts: Where the engines are.
         operator: A session whose policy grants everything.
         client: The client that ``get_secret`` and the other public functions use.
 
@@ -128,7 +128,7 @@ def in_memory(
     Args:
         service: The name of the service.
         folder: An existing folder for the files of the application.
-        mounts: where the engines and the AppRole method are.
+        mounts: Where the engines and the AppRole method are.
 
     """
     scope = Scope(service, ENVIRONMENT)
@@ -199,7 +199,7 @@ def approle_files(
         folder: An existing folder.
         role_id: The content of ``role-id``.
         secret_id: The content of ``secret-id``.
-        mounts: where the AppRole method is.
+        mounts: Where the AppRole method is.
 
     """
     files = [folder / name for name in FILES]

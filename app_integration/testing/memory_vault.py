@@ -66,7 +66,7 @@ class MemoryVault:
 
     Attributes:
         clock: The time of the server, which stands still until :meth:`Clock.advance`.
-        mounts: where the engines and the AppRole method are.
+        mounts: Where the engines and the AppRole method are.
         seen: The requests that reached it, in order, like an audit log.
         authorise: Decides on each request with a valid token; by default all are allowed.
 
@@ -85,7 +85,7 @@ class MemoryVault:
             authorise: Takes policies, a capability and a path; returns whether the request is
                 allowed. None allows all.
             random: Returns the given number of unpredictable bytes.
-            mounts: where the engines and the AppRole method are.
+            mounts: Where the engines and the AppRole method are.
 
         """
         self.clock = Clock()

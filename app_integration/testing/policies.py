@@ -47,7 +47,7 @@ def allows(
         policies: The policies of the token.
         capability: Such as ``read``.
         path: API path without ``/v1/``.
-        mounts: of the deployment.
+        mounts: Mounts of the deployment.
 
     """
     return ROOT in policies or any(

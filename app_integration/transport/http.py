@@ -134,7 +134,8 @@ class Transport:
             namespace: The Vault namespace; empty for the root namespace.
             connect_timeout: Seconds for one attempt to connect.
             clock: Monotonic, in seconds.
-            mounts: of the deployment, because errors below them do not repeat the server's message.
+            mounts: Mounts of the deployment, because errors below them do not repeat the server's
+                message.
 
         Raises:
             ConfigurationError: If *cacert* or *certificate* cannot be read, or is not PEM.

@@ -105,7 +105,7 @@ def decode(
         method: The HTTP method of the request, for errors.
         path: The API path of the request, for errors and for the policy rule of a 403.
         response: The response.
-        mounts: of the deployment, whose paths are sensitive.
+        mounts: Mounts of the deployment, whose paths are sensitive.
 
     Raises:
         AccessDenied: If the status is 403.

@@ -61,6 +61,7 @@ class AdoptionContext:
 
     Attributes:
         scope: Service and environment of the secret.
+        owner: Deployment that adopts, with its mounts.
         environment_file: Environment file in the declaration.
         declaration: Loads the declaration again.
         session: Operator's session.
@@ -74,6 +75,7 @@ class AdoptionContext:
     """
 
     scope: Scope
+    owner: Owner
     environment_file: Path
     declaration: Callable[[], Declaration]
     session: Session
@@ -82,11 +84,6 @@ class AdoptionContext:
     deliver: Callable[[], None]
     grant: Callable[[str], None] | None
     template_root: Path | None = None
-
-    @property
-    def owner(self) -> Owner:
-        """Return the deployment that adopts."""
-        return Owner.of(self.declaration().environment(self.scope.environment))
 
 
 def adopt_secret(

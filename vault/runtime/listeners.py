@@ -38,7 +38,6 @@ class UnexpectedListener(StrongroomError):
             reason = f"nothing listens there, because {title} is not running or not ready"
             remedy = f"start it with {_START}"
         super().__init__(f"port {port}: {reason}; no credential was sent; {remedy}")
-        self.port = port
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,10 +45,10 @@ class Listener:
     """A process that listens on a port.
 
     Attributes:
-        pid: of the process, or None if this user may not see it.
-        name: of its program; empty if this user may not see it.
-        command: its command line; empty if this user may not see it.
-        owner: id of its user, or None if that is not known.
+        pid: Id of the process, or None if this user may not see it.
+        name: Name of its program; empty if this user may not see it.
+        command: Its command line; empty if this user may not see it.
+        owner: Id of its user, or None if that is not known.
 
     """
 
@@ -73,33 +72,28 @@ def find_listeners(port: int) -> tuple[Listener, ...]:
     return visible + (_invisible(port) if None in pids else ())
 
 
-def check_process(title: str, port: int, running: Running | None, folder: Path) -> None:
-    """Check that a connection to 127.0.0.1 at *port* reaches the process that was started.
+def is_listened_on_by(running: Running | None, port: int, folder: Path) -> bool:
+    """Return whether a connection to 127.0.0.1 at *port* reaches the process that was started.
 
     Args:
-        title: of the server, for the error.
-        port: that clients connect to.
-        running: the recorded process, or None if it is not running.
-        folder: of its data, whose owner it must run as.
-
-    Raises:
-        UnexpectedListener: If that process does not listen there, or runs as another user.
+        running: The recorded process, or None if it is not running.
+        port: Port that clients connect to.
+        folder: Folder of its data, whose owner it must run as.
 
     """
-    if running is None or not is_held_by(running.pid, port, folder.stat().st_uid):
-        raise UnexpectedListener(title, port, find_listeners(port))
+    return running is not None and is_listening(running.pid, port, folder.stat().st_uid)
 
 
-def is_held_by(pid: int, port: int, owner: int) -> bool:
+def is_listening(pid: int, port: int, owner: int) -> bool:
     """Return whether the process *pid* of the user *owner* listens on 127.0.0.1 at *port*.
 
     No other process can listen there then, because the servers do not share their ports
     (SO_REUSEPORT).
 
     Args:
-        pid: of the process.
-        port: the number.
-        owner: id of the user.
+        pid: Id of the process.
+        port: The number.
+        owner: Id of the user.
 
     """
     try:
@@ -138,8 +132,8 @@ def socket_owners(lines: Iterable[str], port: int) -> set[int]:
     """Return the ids of the users of the sockets that listen on *port*.
 
     Args:
-        lines: of ``/proc/net/tcp``.
-        port: the number.
+        lines: Lines of ``/proc/net/tcp``.
+        port: The number.
 
     """
     rows = [line.split() for line in lines]

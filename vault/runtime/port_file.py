@@ -52,11 +52,11 @@ def choose(
     These are the stored ones, except the requested ones of movable parts that are not running.
 
     Args:
-        root: folder of the deployment, for the error.
-        stored: ports of the deployment by name.
-        requested: ports that the variables set, by name.
-        running: ports that parts of the deployment listen on, by name.
-        movable: names of the ports that the command may change.
+        root: Folder of the deployment, for the error.
+        stored: Ports of the deployment by name.
+        requested: Ports that the variables set, by name.
+        running: Ports that parts of the deployment listen on, by name.
+        movable: Names of the ports that the command may change.
 
     Raises:
         RunsOnOtherPort: If a part is running on another port than the requested one.
@@ -74,9 +74,9 @@ def reject_other_ports(
     """Check that no part of the deployment is running on another port than the requested one.
 
     Args:
-        root: folder of the deployment, for the error.
-        requested: ports by name.
-        running: ports that parts of the deployment listen on, by name.
+        root: Folder of the deployment, for the error.
+        requested: Ports by name.
+        running: Ports that parts of the deployment listen on, by name.
 
     Raises:
         RunsOnOtherPort: If one is. The message names the variable and both ports.

@@ -27,6 +27,7 @@ from vault.adoption.adopt import AdoptionContext
 from vault.dotenv.swap import ProgressCallback
 from vault.reconcile.credentials import APPLY_ROLE
 from vault.reconcile.planning.apply import apply
+from vault.reconcile.resources.ownership import Owner
 
 NAME: Final = "database-url"
 #: An operation on a context: adopt, or undo.
@@ -70,6 +71,7 @@ def adoption_context(root: Path, session: Session | None = None) -> Iterator[Ado
 
         yield AdoptionContext(
             scope=local.service("gaara-store").scope,
+            owner=Owner.of(local.declaration.environment("dev")),
             environment_file=operate.declaration_root() / "environments" / "dev.yaml",
             declaration=lambda: operate.local_deployment(root).declaration,
             session=operator,

@@ -46,7 +46,7 @@ class Shell:
         """Return another shell on the same deployment, whose variables set no port.
 
         Args:
-            dev_env: whether it has read the deployment's ``dev.env``.
+            dev_env: Whether it has read the deployment's ``dev.env``.
 
         """
         lines = self.layout.dev_env.read_text().splitlines()[1:] if dev_env else []

@@ -29,8 +29,8 @@ def write_unit(folder: Path, **changes: object) -> Path:
     """Write the ``run.json`` of a unit that needs no secret-id and delivers no file; return it.
 
     Args:
-        folder: the folder of the unit, which is created.
-        changes: keys of the file.
+        folder: The folder of the unit, which is created.
+        changes: Keys of the file.
 
     """
     folder.mkdir(parents=True, exist_ok=True)

@@ -49,8 +49,9 @@ def refuse(*_: object) -> NoReturn:
 
 def context(server: Session, declared: Declaration) -> AdoptionContext:
     any_: Any = refuse
+    owner = Owner.of(declared.environment("dev"))
     return AdoptionContext(
-        SCOPE, Path("dev.yaml"), lambda: declared, server, any_, any_, any_, any_
+        SCOPE, owner, Path("dev.yaml"), lambda: declared, server, any_, any_, any_, any_
     )
 
 

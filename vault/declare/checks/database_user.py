@@ -33,7 +33,7 @@ def find_errors(data: Data, *, services: Collection[str]) -> Iterator[FieldError
 
     """
     taken: dict[str, Loc] = {}
-    owners, applications = _owners(services), {application_user(name): name for name in services}
+    owners, applications = _owners(services), _applications(services)
     for loc, user in _adopted(data):
         if user in owners or user.startswith(RESERVED_PREFIX):
             owner = owners.get(user, "a name that PostgreSQL reserves")
@@ -62,11 +62,6 @@ def find_service_errors(data: Data, *, stem: str) -> Iterator[FieldError]:
         yield FieldError(("service",), what, expected)
 
 
-def application_user(service: str) -> str:
-    """Return the application user of *service*: the local runtime and most teams use this name."""
-    return f"{service.replace('-', '_')}_app"
-
-
 def _adopted(data: Data) -> Iterator[tuple[Loc, str]]:
     for service in section(data, "services"):
         for secret in section(data, "services", service, "adopted"):
@@ -84,9 +79,18 @@ def _owners(services: Collection[str]) -> Mapping[str, str]:
     return found
 
 
+def _applications(services: Collection[str]) -> dict[str, str]:
+    """Return the service of each application user."""
+    return {scope.app_role: name for name in services if (scope := _scope(name))}
+
+
 def _roles(service: str) -> tuple[str, ...]:
+    scope = _scope(service)
+    return (scope.manager_role, scope.owner_role, scope.readonly_role) if scope else ()
+
+
+def _scope(service: str) -> Scope | None:
     try:
-        scope = Scope(service, Environment.DEV)  # any will do: these names are without environment
+        return Scope(service, Environment.DEV)  # any will do: these names are without environment
     except InvalidName:
-        return ()
-    return (scope.manager_role, scope.owner_role, scope.readonly_role)
+        return None

@@ -17,7 +17,6 @@ from typing import Any, Final
 
 from app_integration.errors import InvalidName
 from app_integration.names import Environment, Scope
-from vault.declare.checks.database_user import application_user
 from vault.declare.checks.service import Data, section
 from vault.declare.errors import Loc, format_location
 from vault.declare.schema.field_types import is_loopback
@@ -203,7 +202,7 @@ def _postgres_claims(scope: Scope, service: Data, deployment: Data) -> Iterator[
     environment, local = scope.environment, is_loopback(f"tcp://{endpoint}")
     server = f"{endpoint} in {environment}" if local else endpoint.lower()
     loc: Loc = ("services", scope.service, "database")
-    others = (scope.readonly_role, application_user(scope.service))
+    others = (scope.readonly_role, scope.app_role)
     for role in (scope.manager_role, scope.owner_role, *others):
         claim = _in_environment(_POSTGRES_ROLE, role, environment, loc)
         yield replace(claim, server=server, expected=_EXPECTED_SERVER)

@@ -25,7 +25,7 @@ def published_ports(containers: Mapping[str, Any]) -> dict[str, int]:
     """Return the published ports of a running project by name.
 
     Args:
-        containers: of the project by service, as the engine's client returns them.
+        containers: Containers of the project by service, as the engine's client returns them.
 
     """
     if NETWORK not in containers or PREPARE not in containers:
@@ -40,9 +40,9 @@ def check_published(title: str, port: int, containers: Mapping[str, Any]) -> Non
     """Check that a connection to 127.0.0.1 at *port* reaches the project's containers.
 
     Args:
-        title: of the server, for the error.
-        port: that clients connect to.
-        containers: of the project by service, as the engine's client returns them.
+        title: Title of the server, for the error.
+        port: Port that clients connect to.
+        containers: Containers of the project by service, as the engine's client returns them.
 
     Raises:
         UnexpectedListener: If the project does not publish the port, or if another program than
@@ -63,9 +63,9 @@ def is_engine_proxy(listener: Listener, port: int, addresses: Collection[str]) -
     """Return whether *listener* is the engine's, and forwards *port* to one of *addresses*.
 
     Args:
-        listener: a process that listens on the port.
-        port: the published port.
-        addresses: of the container.
+        listener: A process that listens on the port.
+        port: The published port.
+        addresses: Addresses of the container.
 
     """
     if listener.owner not in (0, os.geteuid()):

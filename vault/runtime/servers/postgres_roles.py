@@ -45,7 +45,7 @@ class ServiceRoles:
     @property
     def app(self) -> str:
         """Return the application's user, whose password no lease changes: ``gaara_store_app``."""
-        return f"{self._prefix}_app"
+        return self.scope.app_role
 
     @property
     def reader(self) -> str:
@@ -54,10 +54,6 @@ class ServiceRoles:
         This role has no login. It is granted to users of services that the owner admits.
         """
         return self.scope.readonly_role
-
-    @property
-    def _prefix(self) -> str:
-        return self.scope.service.replace("-", "_")
 
 
 def ensure_roles(

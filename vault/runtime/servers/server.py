@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from typing import ClassVar
 
 from vault.runtime.layout import Layout
-from vault.runtime.listeners import UnexpectedListener, check_process
+from vault.runtime.listeners import UnexpectedListener, find_listeners, is_listened_on_by
 from vault.runtime.ports import Ports
 from vault.runtime.processes.processes import ProcessManager
 from vault.runtime.processes.program import Running
@@ -19,7 +19,7 @@ class Server(ABC):
         name: Name of its process, record and log.
         title: Title for people.
         port_names: Fields of Ports that it listens on; clients connect to the first.
-        folder_name: of its folder below the deployment's; the folder's owner runs the server.
+        folder_name: Name of its folder below the deployment's; that folder's owner runs the server.
 
     """
 
@@ -55,16 +55,16 @@ class Server(ABC):
             UnexpectedListener: If another process does, or none. No credential may be sent then.
 
         """
-        folder = self._layout.root / self.folder_name
-        check_process(self.title, self.port, self.find(), folder)
+        if not self.is_listening():
+            raise UnexpectedListener(self.title, self.port, find_listeners(self.port))
 
     def is_listening(self) -> bool:
-        """Return whether its process, which this deployment started, listens on its port."""
-        try:
-            self.check_listener()
-        except UnexpectedListener:
-            return False
-        return True
+        """Return whether its process, which this deployment started, listens on its port.
+
+        It looks at that process only, because a start calls this every 20 ms.
+        """
+        folder = self._layout.root / self.folder_name
+        return is_listened_on_by(self.find(), self.port, folder)
 
     @abstractmethod
     def start(self) -> None:

@@ -5,22 +5,25 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 import psutil
 import pytest
 
+from vault.runtime.layout import Layout
 from vault.runtime.listeners import (
     Listener,
     UnexpectedListener,
-    check_process,
     find_listeners,
-    is_held_by,
+    is_listening,
     socket_owners,
 )
-from vault.runtime.ports import HOST
+from vault.runtime.ports import HOST, Ports
+from vault.runtime.processes.processes import ProcessManager
 from vault.runtime.processes.program import Running
+from vault.runtime.servers.server import Server
 
 TITLE = "OpenBao (secrets)"
 #: Two lines of /proc/net/tcp and its heading: a listener of root on 8200, a connection to it.
@@ -50,15 +53,37 @@ def process(pid: int) -> Running:
     return Running("vault", pid, (), datetime.fromtimestamp(0, tz=UTC))
 
 
+class RecordedServer(Server):
+    """Server whose recorded process is *running*, and whose port is *number*."""
+
+    name = "vault"
+    title = TITLE
+    port_names = ("vault",)
+    folder_name = "."
+
+    def __init__(self, folder: Path, number: int, running: Running | None) -> None:
+        layout = Layout(folder)
+        super().__init__(layout, replace(Ports(), vault=number), ProcessManager(layout))
+        self._running = running
+
+    def find(self) -> Running | None:
+        return self._running
+
+    def start(self) -> None:
+        raise AssertionError("a check starts no server")
+
+
 def test_recorded_process_that_listens_is_accepted(port: int, tmp_path: Path) -> None:
-    check_process(TITLE, port, process(os.getpid()), tmp_path)
-    assert is_held_by(os.getpid(), port, os.geteuid())
+    server = RecordedServer(tmp_path, port, process(os.getpid()))
+    server.check_listener()
+    assert server.is_listening()
+    assert is_listening(os.getpid(), port, os.geteuid())
 
 
 def test_other_listener_is_named_with_pid_and_program(port: int, tmp_path: Path) -> None:
     with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as other:
         with pytest.raises(UnexpectedListener) as caught:
-            check_process(TITLE, port, process(other.pid), tmp_path)
+            RecordedServer(tmp_path, port, process(other.pid)).check_listener()
         other.kill()
     assert str(caught.value) == (
         f"port {port}: process {os.getpid()} ({psutil.Process().name()}) listens there, and is not "
@@ -72,7 +97,7 @@ def test_port_without_a_listener_says_what_to_start(
     free_port: int, tmp_path: Path, pid: int | None
 ) -> None:
     with pytest.raises(UnexpectedListener) as caught:
-        check_process(TITLE, free_port, process(pid) if pid else None, tmp_path)
+        RecordedServer(tmp_path, free_port, process(pid) if pid else None).check_listener()
     assert str(caught.value) == (
         f"port {free_port}: nothing listens there, because {TITLE} is not running or not ready; no "
         "credential was sent; start it with make vault-up"
@@ -81,23 +106,23 @@ def test_port_without_a_listener_says_what_to_start(
 
 def test_listener_of_a_server_that_is_not_running_is_rejected(port: int, tmp_path: Path) -> None:
     with pytest.raises(UnexpectedListener, match=f"process {os.getpid()}"):
-        check_process(TITLE, port, None, tmp_path)
+        RecordedServer(tmp_path, port, None).check_listener()
 
 
 def test_process_of_another_user_is_rejected(port: int) -> None:
-    assert not is_held_by(os.getpid(), port, os.geteuid() + 1)
+    assert not is_listening(os.getpid(), port, os.geteuid() + 1)
 
 
 def test_process_that_has_exited_is_rejected(port: int) -> None:
     with subprocess.Popen([sys.executable, "-c", ""]) as ended:
         ended.wait()
-    assert not is_held_by(ended.pid, port, os.geteuid())
+    assert not is_listening(ended.pid, port, os.geteuid())
 
 
 @pytest.mark.parametrize("address", ["0.0.0.0", "127.0.0.2"])  # noqa: S104 (to be rejected)
 def test_listener_on_another_address_is_not_the_server(address: str) -> None:
     with socket.create_server((address, 0)) as server:
-        assert not is_held_by(os.getpid(), server.getsockname()[1], os.geteuid())
+        assert not is_listening(os.getpid(), server.getsockname()[1], os.geteuid())
 
 
 def test_connection_alone_is_no_listener(port: int) -> None:
