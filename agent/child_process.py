@@ -84,7 +84,7 @@ async def _start(
         env=_environment(settings),
         stdin=subprocess.DEVNULL,
         **options,
-        preexec_fn=_parent_death_hook(),
+        preexec_fn=parent_death_hook(),
     )
 
 
@@ -100,7 +100,7 @@ def _environment(settings: RunSettings) -> dict[str, str]:
     }
 
 
-def _parent_death_hook() -> Callable[[], None] | None:
+def parent_death_hook() -> Callable[[], None] | None:
     """Return a ``preexec_fn`` that has the child killed when this process dies.
 
     Returns:

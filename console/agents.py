@@ -78,20 +78,22 @@ class Agents:
             restarted: Services whose agent is started again in any case.
 
         """
-        if self._host is None or not self._agents:
+        if self._host is None:
+            return DeliveryResult(is_host_started=False, delivered=(), errors=self._find_errors())
+        if not self._agents:
             return DeliveryResult(is_host_started=False, delivered=(), errors={})
         return self._deliver(self._host, step, restarted)
 
-    def restart(self, step: Step) -> DeliveryResult:
-        """Restart each agent, because none notices a password that was rotated by hand.
-
-        The delivered files stay until the agents deliver again.
-
-        Args:
-            step: Shows each delivery.
-
-        """
-        return self.deliver(step, restarted=self._agents.keys())
+    def _find_errors(self) -> dict[str, StrongroomError]:
+        """Return the error of each agent in a container that has no current config."""
+        errors: dict[str, StrongroomError] = {}
+        for service, agent in self._agents.items():
+            try:
+                agent.compile_template()
+                agent.check_delivered()
+            except StrongroomError as error:
+                errors[service] = error
+        return errors
 
     def _deliver(self, host: AgentHost, step: Step, restarted: Collection[str]) -> DeliveryResult:
         errors: dict[str, StrongroomError] = {}

@@ -58,7 +58,10 @@ def _apply(console: Console) -> None:
     """Apply the declaration to the servers."""
     numbers = ports.from_environment(os.environ)
     deployment = Deployment(Layout(ROOT), numbers, load.load(), ComposeInit)
-    result = deployment.up(Steps(console))
+    result = deployment.bring_up(Steps(console))
+    for service, error in result.failures.items():
+        # No exit code, because the agents of the other services wait for this container.
+        console.print(f"error: {service}: {error}", markup=False)
     console.print(
         f"{len(result.plan.changes)} changes applied, {len(result.issued)} credentials issued"
     )

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
 from app_integration._internal.private_file import write_private
 from app_integration.auth.methods import AppRole, AuthMethod, StaticToken
+from app_integration.errors import ConfigurationError, StrongroomError
 from app_integration.names import Environment, Scope
 from app_integration.secret import Secret
 from app_integration.session.session import Session
@@ -28,7 +29,7 @@ from vault.reconcile.inputs import Inputs
 from vault.reconcile.planning.apply import apply
 from vault.reconcile.planning.build import build_plan
 from vault.reconcile.planning.plan import Plan
-from vault.reconcile.resources import Resource
+from vault.reconcile.resources import Resource, read_data
 from vault.reconcile.shared_backoff import SharedBackoff
 from vault.runtime.access import Access
 from vault.runtime.files import read_or_create_password
@@ -47,6 +48,7 @@ class UpResult:
         plan: The changes that it applied.
         issued: Roles that got a new credential.
         delivered: Services whose config was delivered.
+        failures: Error of each service whose config was not delivered, by its name.
         has_lost_data: Whether the secrets server had lost all its data, keys included.
 
     """
@@ -55,6 +57,7 @@ class UpResult:
     plan: Plan
     issued: tuple[str, ...]
     delivered: tuple[str, ...] = ()
+    failures: Mapping[str, StrongroomError] = field(default_factory=dict)
     has_lost_data: bool = False
 
     @property
@@ -124,7 +127,33 @@ class Deployment:
                 of its log.
 
         """
+        result = self.bring_up(step, services)
+        if result.failures:
+            raise ServicesFailed.combine(result.failures)
+        return result
+
+    def bring_up(self, step: Step, services: Sequence[str] = ()) -> UpResult:
+        """Do the same as :meth:`up`, but return the errors of deliveries.
+
+        Args:
+            step: Shows each step.
+            services: See :meth:`up`.
+
+        Raises:
+            StrongroomError: If a step before the delivery fails.
+
+        """
         selected = [self.service(name) for name in services] or list(self.services.values())
+        if self._declared.is_scoped:
+            raise ConfigurationError(
+                "environments/dev.yaml declares 'apply_role: scoped', but nobody else makes the "
+                "mounts of a local deployment; remove it, or set VAULT_ADDR to another server"
+            )
+        if services and self.servers.agent_host is None:
+            raise ConfigurationError(
+                "in containers the agents of all services are started together; run up without the "
+                "names of services"
+            )
         with self.servers.exclusive():
             return self._up(step, selected)
 
@@ -142,12 +171,13 @@ class Deployment:
             raise
         self._write_variables(selected)
         self._remove_undeclared()
+        self._write_first_variables()
         # A running agent would render a moved URL only after its interval.
         delivery = self.agents(selected).deliver(step, restarted=moved)
         names = (*started.servers, *([AGENT] if delivery.is_host_started else []))
-        if delivery.errors:
-            raise ServicesFailed.combine(delivery.errors)
-        return UpResult(names, plan, issued, delivery.delivered, started.has_lost_data)
+        return UpResult(
+            names, plan, issued, delivery.delivered, delivery.errors, started.has_lost_data
+        )
 
     def agents(self, services: Sequence[ServiceDeployment]) -> Agents:
         """Return the agents of those of *services* that declare a config."""
@@ -245,6 +275,7 @@ class Deployment:
                     operator, each.scope, each.provided_secrets(), self._declared.mounts.kv
                 )
             )
+            self._reset_unknown_managers(operator)
             plan = build_plan(operator, self.desired(self.inputs()))
             apply(operator, plan, lambda _change: None)
             planner = self._declared.server_name(PLAN_ROLE)
@@ -258,25 +289,42 @@ class Deployment:
             )
         return plan, issued, moved
 
+    def _reset_unknown_managers(self, operator: Session) -> None:
+        """Reset the passwords of managers that the secrets server has no connection for.
+
+        It may have had one, and have rotated the password, before the connection was deleted.
+        """
+        for each in self.services.values():
+            path = f"{self._declared.mounts.database}/config/{each.scope}"
+            if each.access.database is not None and read_data(operator, path) is None:
+                each.access.database.reset_manager_password()
+
     def _write_variables(self, selected: Sequence[ServiceDeployment]) -> None:
         for each in selected:
             each.write_variables(self.layout.service_env(each.scope.service))
-        first = next(iter(self.services.values()), None)
-        if first is not None and (first in selected or not self.layout.dev_env.exists()):
-            first.write_variables(self.layout.dev_env)
 
     def _remove_undeclared(self) -> None:
-        """Remove the agents, configs and variables of services that are no longer declared."""
-        units = {str(each.scope) for each in self.services.values()}
-        _keep_only(self.layout.agents, units)
-        _keep_only(self.layout.configs, self.services)
-        for file in self.layout.environments.iterdir():
-            if file.stem not in self.services:
-                file.unlink()
+        """Remove the files of services, agents and accounts that are no longer declared."""
+        delivered = [each for each in self.services.values() if each.agent is not None]
+        _keep_only(self.layout.agents.glob("*/"), {str(each.scope) for each in delivered})
+        _keep_only(self.layout.configs.glob("*/"), {each.scope.service for each in delivered})
+        roles = {role for each in self.services.values() for role in each.roles}
+        _keep_only(self.layout.service_credentials.glob("*/"), roles)
+        _keep_only(self.layout.mail_accounts.iterdir(), self.services)
+        files = {f"{name}.env" for name in self.services}
+        _keep_only(self.layout.environments.iterdir(), files)
+
+    def _write_first_variables(self) -> None:
+        """Write ``dev.env`` for the first service that has variables, or remove it."""
+        for name, each in self.services.items():
+            if self.layout.service_env(name).exists():
+                each.write_variables(self.layout.dev_env)
+                return
+        self.layout.dev_env.unlink(missing_ok=True)
 
 
-def _keep_only(folder: Path, names: Collection[str]) -> None:
-    """Remove the folders in *folder* that are not among *names*."""
-    for each in folder.glob("*/"):
-        if each.name not in names:
-            shutil.rmtree(each, ignore_errors=True)
+def _keep_only(paths: Iterable[Path], names: Collection[str]) -> None:
+    """Remove those of *paths* whose name is not among *names*."""
+    for path in paths:
+        if path.name not in names:
+            shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink()

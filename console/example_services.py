@@ -17,7 +17,9 @@ _FROM_SHELL: Final = ("PATH", "HOME", "LANG", "LC_ALL", "TZ")
 
 
 def run_examples(local: LocalDeployment) -> int:
-    """Run the example services that are declared, until one exits or the user interrupts them.
+    """Run the example services that were started, until one exits or the user interrupts them.
+
+    A service that a narrowed ``up`` left out has no credential and no config, and is not run.
 
     Args:
         local: The running deployment.
@@ -26,7 +28,7 @@ def run_examples(local: LocalDeployment) -> int:
         The exit code.
 
     Raises:
-        ConfigurationError: If none is declared.
+        ConfigurationError: If none was started.
         UnexpectedListener: If another process listens on the port of a server, or none.
 
     """
@@ -36,11 +38,12 @@ def run_examples(local: LocalDeployment) -> int:
             (sys.executable, "-m", module), {**shell, **local.services[service].variables()}
         )
         for service, module in MODULES.items()
-        if service in local.services
+        if local.layout.service_env(service).exists()
     ]
     if not programs:
         raise ConfigurationError(
-            f"no example service is declared in dev; add one of {', '.join(MODULES)}"
+            f"no example service was started; declare one of {', '.join(MODULES)} in dev, and run "
+            "make vault-up"
         )
     local.check_listeners("vault", "database", "redis", "smtp")
     return run_together(programs)

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from agent.child_process import terminate
+from agent.child_process import parent_death_hook, terminate
 
 STOP_SECONDS: Final = 10.0  # from SIGTERM to SIGKILL
 
@@ -23,7 +23,7 @@ class ForegroundProgram:
 
 
 def run_together(programs: Sequence[ForegroundProgram]) -> int:
-    """Run *programs* until one of them exits, or until SIGINT or SIGTERM.
+    """Run *programs* until one of them exits, or until SIGINT, SIGTERM or SIGHUP.
 
     The others get SIGTERM, and SIGKILL if they are running after 10 s.
 
@@ -37,10 +37,13 @@ def run_together(programs: Sequence[ForegroundProgram]) -> int:
 async def _run(programs: Sequence[ForegroundProgram]) -> int:
     stopped = asyncio.Event()
     loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
+    # SIGHUP too, because the terminal's end must not leave the programs running.
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         loop.add_signal_handler(number, stopped.set)
-    children = [await _start(program) for program in programs]
+    children: list[asyncio.subprocess.Process] = []
     try:
+        for program in programs:
+            children.append(await _start(program))  # noqa: PERF401 (all that started are ended)
         return await _wait_for_first(children, stopped)
     finally:
         await asyncio.gather(*(terminate(child, STOP_SECONDS) for child in children))
@@ -53,6 +56,7 @@ async def _start(program: ForegroundProgram) -> asyncio.subprocess.Process:
         stdin=subprocess.DEVNULL,
         # Ctrl-C must reach this process only, which passes it on as SIGTERM.
         start_new_session=True,
+        preexec_fn=parent_death_hook(),
     )
 
 

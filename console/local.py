@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from console.agents import ServicesFailed
 from console.deployment import Deployment
 from console.local_agent import ConfigState, LocalAgent
+from console.service_deployment import ServiceDeployment
 from console.steps import Step
 from vault.declare.declaration import Declaration
 from vault.runtime.access import Access
@@ -76,7 +77,7 @@ class LocalDeployment(Deployment):
                 with step(f"agent of {service} restarted"):
                     self.servers.restart_agent(self._unit(deployed.agent))
                 return
-            result = self.agents([deployed]).restart(step)
+            result = self.agents(self._running_with(service)).deliver(step, restarted=[service])
             if result.errors:
                 raise ServicesFailed.combine(result.errors)
 
@@ -96,7 +97,7 @@ class LocalDeployment(Deployment):
         """
         agent = self.service(service).agent
         if self.servers.agent_host is not None:
-            self.up(step, [service])
+            self.up(step, [each.scope.service for each in self._running_with(service)])
         elif agent is not None:
             with self.servers.exclusive(), step(f"agent of {service} restarted"):
                 self.servers.restart_agent(self._unit(agent), agent.compile_template().text)
@@ -130,8 +131,9 @@ class LocalDeployment(Deployment):
 
     def status(self) -> tuple[Status, ...]:
         """Return the state of the servers, and of the agents if a service has one."""
-        has_agent = any(each.agent is not None for each in self.services.values())
-        agent_host = self.servers.agent_host if has_agent else None
+        agents = [each.agent for each in self.services.values() if each.agent is not None]
+        has_files = any(agent.has_files for agent in agents)
+        agent_host = self.servers.agent_host if has_files else None
         return (*self.servers.status(), *([agent_host.status()] if agent_host else []))
 
     def read_config_states(self) -> dict[str, ConfigState]:
@@ -140,6 +142,14 @@ class LocalDeployment(Deployment):
         if agents:
             self.servers.sync_config()
         return {service: agent.read_config_state() for service, agent in agents.items()}
+
+    def _running_with(self, service: str) -> list[ServiceDeployment]:
+        """Return *service* and the services whose agents run, which must go on running."""
+        return [
+            each
+            for name, each in self.services.items()
+            if name == service or (each.agent is not None and each.agent.has_files)
+        ]
 
     def _unit(self, agent: LocalAgent) -> AgentUnit:
         paths = (agent.folder, agent.template, agent.live)

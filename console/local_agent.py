@@ -86,6 +86,11 @@ class LocalAgent:
         """Return the file of the compiled template."""
         return self.folder / "templates" / f"{self._config.file}.ctmpl"
 
+    @property
+    def has_files(self) -> bool:
+        """Return whether the supervisor runs the agent, or will when it is started."""
+        return (self.folder / "run.json").exists()
+
     def compile_template(self) -> CompiledTemplate:
         """Compile the service's config template for this deployment.
 
@@ -163,23 +168,31 @@ class LocalAgent:
             raise StartFailed(f"agent of {self._scope}", state.reason or "it failed", remedy)
         if status is None:
             return False
-        if not status.state.is_live:
+        self.check_delivered()
+        return True
+
+    def check_delivered(self) -> None:
+        """Check that the last delivery, if there was one, is in use.
+
+        Raises:
+            ConfigRejected: If the config is rejected. The reason names fields, never values.
+
+        """
+        status = read_status(self.live)
+        if status is not None and not status.state.is_live:
             failure = "was rejected" if status.state is State.REFUSED else "cannot be used yet"
             raise ConfigRejected(
                 f"the rendered config {failure}: {status.reason}; change the setting, write the "
                 "secret again with strongroom put, or fix the model, and run up again; "
                 f"see the agents' log: {self._layout.logs / 'agent.log'}"
             )
-        return True
 
     def _has_delivered(self, digest: str) -> bool:
         state, status = read_state(self.folder), read_status(self.live)
-        return (
-            state is not None
-            and state.generation.partition(".")[0] == digest
-            and status is not None
-            and status.state.is_live
-        )
+        if state is None or status is None or not (self.has_files and self.live.exists()):
+            return False
+        is_current = state.generation.partition(".")[0] == digest
+        return is_current and state.state is not RunState.FAILED and status.state.is_live
 
     def _digest(self, files: Mapping[Path, str], settings: AgentSettings) -> str:
         """Return a digest of *files*, the settings, and any secret-id that starts the agent."""

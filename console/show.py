@@ -76,13 +76,12 @@ def _in_use(console: Console, local: LocalDeployment, service: ServiceDeployment
     finally:
         client.close()
     file = service.layout.service_env(service.scope.service)
-    console.print(
-        f"\nUse it from any shell:\n  set -a; . {file}; set +a\n"
-        "  .venv/bin/python -c 'from app_integration import get_secret; "
-        f'print(get_secret("{_sample_secret(service)}"))\'',
-        highlight=False,
-        soft_wrap=True,
-    )
+    lines = ["", "Use it from any shell:", f"  set -a; . {file}; set +a"]
+    if name := _sample_secret(service):
+        code = f'from app_integration import get_secret; print(get_secret("{name}"))'
+        lines.append(f"  .venv/bin/python -c '{code}'")
+    for line in lines:
+        console.print(line, highlight=False, soft_wrap=True, markup=False)
 
 
 def show_status(console: Console, statuses: tuple[Status, ...]) -> None:
@@ -171,8 +170,9 @@ def _features(console: Console, deployed: ServiceDeployment, client: Client) -> 
     """Use each feature that the service declares once, and print the results."""
     lines = []
     if name := _sample_secret(deployed):
-        secret, info = client.secrets.get(name), client.secrets.get_info(name)
-        lines.append(f"get_secret({name!r})  →  {secret}  (version {info and info.version})")
+        secret, info = client.secrets.get(name, default=None), client.secrets.get_info(name)
+        version = f"version {info and info.version}" if secret is not None else "no value yet"
+        lines.append(f"get_secret({name!r})  →  {secret}  ({version})")
     service = deployed.declaration.service(deployed.scope.service)
     for key in [key for key, spec in service.keys.items() if len(spec.allow) == BOTH][:1]:
         token = client.cipher(key).encrypt_field(SAMPLE, SAMPLE_CONTEXT)

@@ -110,10 +110,18 @@ def status_file(live: Path) -> Path:
 def read_status(live: Path) -> Status | None:
     """Return the status of the last delivery to *live*; None if there is none, or it is invalid."""
     try:
-        fields = json.loads(status_file(live).read_text(encoding="utf-8"))
+        return parse_status(status_file(live).read_bytes())
+    except OSError:
+        return None
+
+
+def parse_status(content: bytes) -> Status | None:
+    """Return the status in the *content* of a status file; None if it is invalid."""
+    try:
+        fields = json.loads(content)
         staged = fields["staged"] and tuple(fields["staged"])
         return Status(**{**fields, "state": State(fields["state"]), "staged": staged})
-    except (OSError, ValueError, TypeError, KeyError):
+    except (ValueError, TypeError, KeyError):
         return None
 
 

@@ -255,6 +255,11 @@ def test_variables_of_the_store_equal_those_of_the_embedded_deployment(stack: St
     assert variables["STRONGROOM_STORE_HOST"] == "0.0.0.0"  # noqa: S104 (in its own network)
 
 
+def test_up_of_named_services_is_refused(stack: Stack) -> None:
+    with pytest.raises(ConfigurationError, match="run up without the names of services"):
+        stack.local.up(no_progress, [SERVICE])
+
+
 def test_status_lists_each_container(stack: Stack) -> None:
     statuses = stack.local.status()
     assert {status.name for status in statuses if status.running} == set(TITLES)

@@ -16,7 +16,7 @@ from tests.support.processes.shell import Shell
 pytestmark = pytest.mark.requires("embedded")
 
 #: Lines that a first start prints, one for each step.
-STEPS = 7
+STEPS = 8
 #: Upper limit of the time at which a first start is killed, in seconds.
 WHOLE = 5.0
 #: Number of such times in CI and in nightly runs.

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,6 +13,7 @@ import pytest
 from app_integration.client import Client
 from app_integration.settings import from_environment
 from tests.support.models.many_services import declare_services, write_environment
+from tests.support.polling import wait_until
 from tests.support.processes.killed_up import check_next_up_completes, kill_after_steps
 from tests.support.processes.shell import Shell
 
@@ -112,6 +113,8 @@ def test_up_of_one_service_starts_the_agent_of_no_other(three: tuple[Shell, list
     assert shell("down").returncode == 0
     assert shell("up", names[1]).returncode == 0
     assert len(agent_pids(shell)) == 1
+    assert shell("up").returncode == 0
+    assert len(agent_pids(shell)) == 3
     unknown = shell("up", "part-77")
     assert unknown.returncode == 1
     assert "no service in dev 'part-77' is declared" in unknown.stderr
@@ -158,15 +161,64 @@ def test_undeclared_service_loses_its_agent_and_files(three: tuple[Shell, list[s
     assert shell("up").returncode == 0
     write_environment(Path(shell.variables["STRONGROOM_DECLARATION"]), names[1:])
     assert shell("up").returncode == 0
-    deadline = time.monotonic() + 20
-    while len(agent_pids(shell)) != 2:
-        assert time.monotonic() < deadline
+    wait_until(lambda: len(agent_pids(shell)) == 2, "the end of one agent", 20)
     assert not shell.layout.config(names[0]).exists()
     assert not shell.layout.service_env(names[0]).exists()
+    assert not (shell.layout.mail_accounts / names[0]).exists()
+    assert not list(shell.layout.service_credentials.glob(f"{names[0]}-*"))
+    assert f"STRONGROOM_SERVICE={names[1]}" in shell.layout.dev_env.read_text()
     assert variables(shell, names[1]) == {
         **variables(shell, names[1]),
         "STRONGROOM_SERVICE": names[1],
     }
+
+
+def test_service_that_was_pruned_works_when_it_is_declared_again(
+    three: tuple[Shell, list[str]],
+) -> None:
+    shell, names = three
+    folder = Path(shell.variables["STRONGROOM_DECLARATION"])
+    assert shell("up").returncode == 0
+    write_environment(folder, names[1:])
+    assert shell("apply", "--env", "dev", "--prune").returncode == 0
+    write_environment(folder, names)
+    up = shell("up")
+    assert up.returncode == 0, up.stdout + up.stderr
+    check_service(shell, names[0], 0)
+
+
+def test_service_without_config_or_delivered_file_is_brought_up_to_date(
+    three: tuple[Shell, list[str]],
+) -> None:
+    shell, names = three
+    file = Path(shell.variables["STRONGROOM_DECLARATION"]) / "services" / f"{names[0]}.yaml"
+    assert shell("up").returncode == 0
+    shell.layout.config(names[1]).unlink()
+    document = json.loads(file.read_text())
+    del document["config"]
+    file.write_text(json.dumps(document))
+    up = shell("up")
+    assert up.returncode == 0, up.stderr
+    assert shell.layout.config(names[1]).exists()
+    assert not shell.layout.config(names[0]).exists()
+    wait_until(lambda: len(agent_pids(shell)) == 2, "the end of one agent", 20)
+
+
+def test_up_shows_services_without_a_value_and_without_a_secret(
+    three: tuple[Shell, list[str]],
+) -> None:
+    shell, names = three
+    services = Path(shell.variables["STRONGROOM_DECLARATION"]) / "services"
+    for name, secrets in zip(names, ({"partner-token": {"source": "given"}}, {}), strict=False):
+        document = {"service": name, "owner": "parts-team", "description": "x", "secrets": secrets}
+        (services / f"{name}.yaml").write_text(json.dumps(document))
+    write_environment(services.parent, names)
+    first = shell("up")
+    assert first.returncode == 0, first.stderr
+    assert "get_secret('partner-token')  →  None  (no value yet)" in first.stdout
+    second = shell("up", names[1])
+    assert second.returncode == 0, second.stderr
+    assert "get_secret" not in second.stdout
 
 
 @pytest.mark.nightly

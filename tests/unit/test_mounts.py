@@ -117,5 +117,5 @@ def test_settings_take_the_mounts_from_the_variables_that_a_deployment_sets() ->
 def test_wrong_mount_variable_is_named(kind: str) -> None:
     with pytest.raises(ConfigurationError, match=f"STRONGROOM_{kind}_MOUNT is 'Team/'"):
         from_environment(variables(**{f"STRONGROOM_{kind}_MOUNT": "Team/"}))
-    with pytest.raises(ConfigurationError, match=r"STRONGROOM_KV_MOUNT and the like.*overlaps"):
+    with pytest.raises(ConfigurationError, match=r"STRONGROOM_TRANSIT_MOUNT, .*overlaps"):
         from_environment(variables(STRONGROOM_KV_MOUNT="a", STRONGROOM_TRANSIT_MOUNT="a/b"))

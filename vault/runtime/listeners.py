@@ -6,7 +6,7 @@ port. So a command checks the listener before it sends a credential to 127.0.0.1
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -65,9 +65,9 @@ def find_listeners(port: int) -> tuple[Listener, ...]:
     """Return the processes that a connection to 127.0.0.1 at *port* may reach."""
     try:
         connections = psutil.net_connections("tcp")
+        pids = {each.pid for each in connections if _is_listening(each, port, _ADDRESSES)}
     except psutil.AccessDenied:  # on macOS, if this user is not root
-        connections = []
-    pids = {each.pid for each in connections if _is_listening(each, port, _ADDRESSES)}
+        pids = {each.pid for each in psutil.process_iter() if _listens(each, port, _ADDRESSES)}
     visible = tuple(_describe(pid) for pid in sorted(pid for pid in pids if pid))
     return visible + (_invisible(port) if None in pids else ())
 
@@ -98,11 +98,19 @@ def is_listening(pid: int, port: int, owner: int) -> bool:
     """
     try:
         process = psutil.Process(pid)
-        connections = process.net_connections("tcp4")
         is_owned = process.uids().effective == owner
     except psutil.Error:
         return False
-    return is_owned and any(_is_listening(each, port, {HOST}) for each in connections)
+    return is_owned and _listens(process, port, {HOST})
+
+
+def _listens(process: psutil.Process, port: int, addresses: Collection[str]) -> bool:
+    """Return whether *process* listens on *port*; False if this user may not see it."""
+    try:
+        connections = process.net_connections("tcp")
+    except psutil.Error:
+        return False
+    return any(_is_listening(each, port, addresses) for each in connections)
 
 
 def _is_listening(connection: Any, port: int, addresses: Iterable[str]) -> bool:

@@ -8,6 +8,8 @@ import sys
 import threading
 from pathlib import Path
 
+import pytest
+
 from console.foreground import ForegroundProgram, run_together
 from tests.support.polling import wait_until
 
@@ -43,12 +45,13 @@ def test_exit_of_one_program_stops_the_other(tmp_path: Path) -> None:
     assert ended.exists()
 
 
-def test_signal_stops_all_programs(tmp_path: Path) -> None:
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_signal_stops_all_programs(tmp_path: Path, number: signal.Signals) -> None:
     paths = [tmp_path / name for name in ("started-1", "ended-1", "started-2", "ended-2")]
 
     def interrupt() -> None:
         wait_until(lambda: paths[0].exists() and paths[2].exists(), "both programs")
-        os.kill(os.getpid(), signal.SIGINT)
+        os.kill(os.getpid(), number)
 
     thread = threading.Thread(target=interrupt)
     thread.start()

@@ -22,6 +22,10 @@ from vault.declare.server_names import DEFAULT_DEPLOYMENT, own_names
 _SERVER_WIDE: Final = ("people", "lockout", "quotas", "auth", "groups")
 
 
+#: Mounts below ``auth/`` of the other methods, which have the names of their types.
+_AUTH_METHODS: Final = frozenset({"token", "userpass", "jwt", "kubernetes", "cert", "oidc"})
+
+
 def find_errors(
     data: Data, *, stem: str, services: Mapping[str, Data | None]
 ) -> Iterator[FieldError]:
@@ -40,6 +44,9 @@ def find_errors(
             f"has the overlapping paths {format_value(overlap[1])} and {format_value(overlap[0])}"
         )
         yield FieldError(("vault", "mounts"), what, "one path for each engine, none inside another")
+    if paths["approle"] in _AUTH_METHODS:
+        what = f"is {format_value(paths['approle'])}, the mount of another auth method"
+        yield FieldError(("vault", "mounts", "approle"), what, "a path of its own")
     yield from _contested_names(data, stem, services)
     if section(data, "vault").get("apply_role") == "scoped":
         for name in _SERVER_WIDE:

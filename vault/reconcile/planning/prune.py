@@ -12,7 +12,7 @@ from app_integration.mounts import DEFAULT_MOUNTS, Mounts
 from app_integration.names import check_secret_name
 from app_integration.session.session import Session
 from vault.declare.errors import join_names
-from vault.declare.server_names import DEFAULT_DEPLOYMENT, own_names
+from vault.declare.server_names import DEFAULT_DEPLOYMENT, DEVELOPER, own_names, server_name
 from vault.reconcile.leases import revoke_all
 from vault.reconcile.planning.dependencies import PRUNABLE, list_path
 from vault.reconcile.planning.plan import Action, Change, Plan
@@ -116,6 +116,8 @@ def _full_name(kind: str, name: str, mounts: Mounts) -> str:
 def find_orphans(reader: ReadSession, resources: Sequence[Resource], owner: Owner) -> list[Orphan]:
     """Return the objects that *owner* manages but that are not among *resources*."""
     declared = {(resource.kind, resource.name) for resource in resources}
+    # The policy of people is declared only where there are people.
+    kept_names = {*own_names(owner.deployment)} - {server_name(owner.deployment, DEVELOPER)}
     return [
         orphan
         for orphan in (
@@ -124,7 +126,7 @@ def find_orphans(reader: ReadSession, resources: Sequence[Resource], owner: Owne
         )
         if (orphan.kind, orphan.name) not in declared | BUILT_IN
         and not orphan.name.startswith(_RESERVED_PREFIX)
-        and orphan.name not in own_names(owner.deployment)
+        and orphan.name not in kept_names
         and _belongs_to(reader, orphan, owner)
     ]
 

@@ -6,7 +6,8 @@ import secrets
 import time
 from typing import Any, Final
 
-from app_integration.config.deliver import status_file
+from app_integration.config.deliver import Status, parse_status, status_file
+from app_integration.errors import ConfigRejected
 from vault.runtime.docker.compose import INSIDE
 from vault.runtime.docker.engine import log_tail
 from vault.runtime.runtime import AgentUnit, StartFailed
@@ -37,6 +38,7 @@ def restart_unit(container: Any, unit: AgentUnit, template: str | None) -> None:
         template: A compiled template for the agent, or None to keep the one that it has.
 
     Raises:
+        ConfigRejected: If the rendered config is rejected.
         StartFailed: If the agent has no files, or does not deliver in time.
 
     """
@@ -48,18 +50,22 @@ def restart_unit(container: Any, unit: AgentUnit, template: str | None) -> None:
         reason = f"{unit.folder.name} has no files; write them with: make vault-up"
         raise StartFailed("agent", reason, log_tail(container))
     deadline = time.monotonic() + _DELIVERY_SECONDS
-    while not _has_delivered(container, unit, generation):
+    while (status := _read_status(container, unit, generation)) is None:
         if time.monotonic() > deadline:
             reason = f"it delivered nothing within {_DELIVERY_SECONDS:.0f} s"
             raise StartFailed("agent", reason, log_tail(container))
         time.sleep(_POLL_SECONDS)
+    if not status.state.is_live:
+        raise ConfigRejected(
+            f"the rendered config is {status.state}: {status.reason}; write the secret again with "
+            "strongroom put, or fix the template or the model, and run up again"
+        )
 
 
-def _has_delivered(agent: Any, unit: AgentUnit, generation: str) -> bool:
-    """Return whether the agent runs on *generation* and has delivered."""
-    state = agent.exec_run(["cat", str(INSIDE / unit.folder / "state.json")])
-    status = INSIDE / status_file(unit.live)
-    return (
-        generation.encode() in state.output
-        and not agent.exec_run(["test", "-s", str(status)]).exit_code
-    )
+def _read_status(container: Any, unit: AgentUnit, generation: str) -> Status | None:
+    """Return the status of the delivery from *generation*, or None if there is none yet."""
+    state = container.exec_run(["cat", str(INSIDE / unit.folder / "state.json")])
+    status = container.exec_run(["cat", str(INSIDE / status_file(unit.live))])
+    if generation.encode() not in state.output or status.exit_code:
+        return None
+    return parse_status(status.output)

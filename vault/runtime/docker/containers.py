@@ -105,6 +105,8 @@ class ContainerRuntime:
             with progress("containers started, declaration applied"):
                 self._up(before)
             before_copy = self._copied_secret_ids()
+            # Otherwise the copies of services that are no longer declared would stay.
+            shutil.rmtree(self.layout.service_credentials, ignore_errors=True)
             self.copy(*COPIED)
         # Only a new secrets server issues another secret-id to each role.
         has_lost_data = bool(before_copy) and not before_copy & self._copied_secret_ids()

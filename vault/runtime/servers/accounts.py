@@ -59,7 +59,7 @@ class Superuser:
 
     def is_server_reachable(self) -> bool:
         """Return whether the server accepts connections."""
-        return PGconn.ping(f"host={HOST} port={self.port}".encode()) == Ping.OK
+        return PGconn.ping(f"host={HOST} hostaddr={HOST} port={self.port}".encode()) == Ping.OK
 
     def connect(self, database: str = SUPERUSER) -> psycopg.Connection:
         """Connect to *database*, in autocommit mode.
@@ -74,6 +74,7 @@ class Superuser:
         self.check_listener()
         return psycopg.connect(
             host=HOST,
+            hostaddr=HOST,
             port=self.port,
             dbname=database,
             user=SUPERUSER,
@@ -165,6 +166,15 @@ class DatabaseAccounts:
         if user == self.roles.app:
             write_private(self.password_file("app"), password.reveal())
 
+    def reset_manager_password(self) -> None:
+        """Reset the manager's password to that in the deployment's file.
+
+        Raises:
+            psycopg.Error: If the server is unreachable, or rejects a statement.
+
+        """
+        self.set_password(self.roles.manager, self.password("manager"))
+
     def reset_passwords(self) -> None:
         """Reset the passwords of manager and application to those in the deployment's files.
 
@@ -175,7 +185,7 @@ class DatabaseAccounts:
 
         """
         with self.superuser.connect() as superuser:
-            postgres_roles.reset_manager_password(superuser, self.roles, self.password("manager"))
+            postgres_roles.set_password(superuser, self.roles.manager, self.password("manager"))
             postgres_roles.set_password(superuser, self.roles.app, self.password("app"))
 
 

@@ -88,23 +88,6 @@ def ensure_roles(
     _run(superuser, "GRANT CONNECT ON DATABASE {} TO {}", database, reader)
 
 
-def reset_manager_password(
-    superuser: psycopg.Connection, roles: ServiceRoles, password: Secret
-) -> None:
-    """Set the manager's password, because the current one is known only to a lost Vault server.
-
-    Args:
-        superuser: A connection.
-        roles: The names.
-        password: The new one.
-
-    Raises:
-        psycopg.Error: If the server rejects it.
-
-    """
-    set_password(superuser, roles.manager, password)
-
-
 def allow_password_changes(admin: psycopg.Connection, manager: str, user: str) -> None:
     """Allow *manager* to set the password of *user*, but not to act as that user.
 
