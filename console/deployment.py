@@ -91,9 +91,7 @@ class Deployment:
         accesses = service_accesses(layout, ports, declaration, self._check_listener)
         self.servers = servers(layout, ports, accesses)
         self.services: Mapping[str, ServiceDeployment] = {
-            each.scope.service: ServiceDeployment(
-                each, self.declaration, is_config_here=self.servers.agent_host is not None
-            )
+            each.scope.service: ServiceDeployment(each, self.declaration, self.servers.agent_host)
             for each in accesses
         }
 

@@ -13,6 +13,7 @@ from app_integration.settings import Settings, from_environment
 from console.local_agent import LocalAgent
 from vault.declare.declaration import Declaration
 from vault.runtime.access import Access
+from vault.runtime.runtime import AgentHost
 
 
 class ServiceDeployment:
@@ -24,20 +25,27 @@ class ServiceDeployment:
         ports: Ports of its servers.
         scope: The service and its environment.
         declaration: The declaration, with this machine's addresses.
-        is_config_here: Whether the agent delivers to this machine's folder. Otherwise the file
-            there is a copy, and not up to date.
 
     """
 
     def __init__(
-        self, access: Access, declaration: Declaration, *, is_config_here: bool = True
+        self, access: Access, declaration: Declaration, agent_host: AgentHost | None
     ) -> None:
+        """Store the arguments.
+
+        Args:
+            access: Accounts of the service on the servers.
+            declaration: The declaration, with this machine's addresses.
+            agent_host: Runner of the agent, or None if the servers' runtime runs it. Then the
+                config file in this machine's folder is a copy, and not up to date.
+
+        """
         self.access = access
         self.layout = access.layout
         self.ports = access.ports
         self.scope = access.scope
         self.declaration = declaration
-        self.is_config_here = is_config_here
+        self._agent_host = agent_host
 
     @property
     def roles(self) -> tuple[str, ...]:
@@ -55,9 +63,9 @@ class ServiceDeployment:
         config = self.declaration.service(self.scope.service).config
         if config is None:
             return None
-        return LocalAgent(
-            self.layout, self.scope, self.declaration, config, self.ports.vault_address
-        )
+        host = self._agent_host
+        address = host.vault_address if host else self.ports.vault_address
+        return LocalAgent(self.layout, self.scope, self.declaration, config, address)
 
     def settings(self) -> Settings:
         """Return the settings that the service reads from its variables."""
@@ -83,7 +91,7 @@ class ServiceDeployment:
 
     def variables(self) -> dict[str, str]:
         """Return the service's variables, none of which is a secret value."""
-        config = self.agent.live if self.agent and self.is_config_here else None
+        config = self.agent.live if self.agent and self._agent_host else None
         return {
             "VAULT_ADDR": self.ports.vault_address,
             "ENVIRONMENT": "development",

@@ -1,6 +1,7 @@
 """Listener in place of a server: each command names it, and sends it not a single byte.
 
-This is about commands. A running agent, and a running application, know an address only.
+The agents run meanwhile, and send it nothing either. A running application is not among them: it
+knows an address only.
 """
 
 from __future__ import annotations
@@ -15,6 +16,8 @@ from pathlib import Path
 import psutil
 import pytest
 
+from agent.unit_state import read_state
+from app_integration.names import Environment, Scope
 from app_integration.testing.ports import free_ports
 from tests.support.polling import wait_until
 from tests.support.processes.shell import Shell
@@ -71,11 +74,7 @@ def shell(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shell]:
 
 
 def kill(shell: Shell, name: str) -> None:
-    """Kill the server *name*, if it is running, and wait for its end.
-
-    The agent is stopped before, because it would log in to the listener: it is no command.
-    """
-    ProcessManager(shell.layout).stop("agent")
+    """Kill the server *name*, if it is running, and wait for its end."""
     if running := ProcessManager(shell.layout).find(name):
         process = psutil.Process(running.pid)
         process.kill()
@@ -132,6 +131,28 @@ def test_listener_in_place_of_the_secrets_server_gets_no_byte(
     assert done.returncode == COMMANDS[command], done.stdout + done.stderr
     # `status` reports each server instead of an error.
     assert done.returncode == 2 or names_the_listener(done, without_vault.ports.vault)
+
+
+def test_agent_that_logs_in_again_sends_a_listener_no_byte(shell: Shell) -> None:
+    assert shell("up").returncode == 0
+    kill(shell, "vault")
+    folder = shell.layout.agent(Scope("gaara-store", Environment.DEV))
+    before = read_state(folder)
+    assert before is not None
+    assert before.pid is not None
+    with listen(shell.ports.vault) as listener:
+        psutil.Process(before.pid).kill()
+        wait_until(lambda: failed_start(folder) is not None, "the agent's next login", 60)
+        assert (listener.connections, listener.received) == (0, b"")
+    assert "api.sock" in (failed_start(folder) or "")
+    assert shell("up").returncode == 0
+
+
+def failed_start(folder: Path) -> str | None:
+    """Return why the agent of *folder* could not be started the last time; None if it was."""
+    state = read_state(folder)
+    reason = state.reason if state else None
+    return reason if reason and "the start failed" in reason else None
 
 
 @pytest.mark.parametrize("command", DATABASE, ids=" ".join)

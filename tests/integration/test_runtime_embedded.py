@@ -170,7 +170,9 @@ def test_every_file_and_folder_is_private(shared: EmbeddedRuntime) -> None:
     assert open_to_others == []
 
 
-def test_servers_listen_on_loopback_only_and_on_no_unix_socket(shared: EmbeddedRuntime) -> None:
+def test_servers_listen_on_loopback_only_and_on_no_socket_that_a_url_cannot_name(
+    shared: EmbeddedRuntime,
+) -> None:
     connections = [
         connection
         for process in everything(shared)
@@ -186,6 +188,31 @@ def test_servers_listen_on_loopback_only_and_on_no_unix_socket(shared: EmbeddedR
         found.laddr for found in connections if found.family == socket.AF_UNIX and found.laddr
     ]
     assert named_sockets == []
+
+
+def test_server_listens_on_a_private_socket_too_and_restarts_if_it_is_missing(
+    tmp_path: Path,
+) -> None:
+    with deployment(tmp_path / ".strongroom") as embedded:
+        socket_path = embedded.layout.vault_socket
+        assert socket_path is not None
+        token = embedded.start().root_token
+        assert token
+        embedded.mark_bootstrapped()
+        assert embedded.agent_host.vault_address == f"unix://{socket_path}"
+        assert stat.S_IMODE(socket_path.stat().st_mode) & 0o077 == 0
+        with closing(
+            Transport(embedded.agent_host.vault_address, cacert=None, connect_timeout=3)
+        ) as transport:
+            assert transport.send("GET", "sys/mounts", timeout=5, token=token.reveal())
+        # A killed server leaves its socket behind, and the next one replaces it.
+        killed = psutil.Process(pids(embedded)["vault"])
+        killed.kill()
+        killed.wait(10)
+        assert embedded.start().servers == ("vault",)
+        socket_path.unlink()
+        assert embedded.start().servers == ("vault",)
+        assert embedded.start().servers == ()
 
 
 def test_command_lines_and_environments_contain_no_secret(shared: EmbeddedRuntime) -> None:

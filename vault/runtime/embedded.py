@@ -39,9 +39,9 @@ class EmbeddedRuntime:
         self.layout = layout
         self.ports = ports
         self.processes = ProcessManager(layout)
-        self.agent_host = AgentProcess(layout, self.processes)
         self._lock = Lock(layout)
         self._vault = OpenBao(layout, ports, self.processes)
+        self.agent_host = AgentProcess(layout, self.processes, self._vault.agent_address)
         databases = [each.database for each in services if each.database is not None]
         self._database = Postgres(layout, ports, self.processes, databases)
         self._redis = Valkey(layout, ports, self.processes)

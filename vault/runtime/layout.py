@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
+from urllib.parse import quote
 
 from app_integration.names import Scope
 from vault.runtime.files import ensure_private_folder
+
+#: Longest path of a socket, in bytes, on macOS; Linux allows 107.
+MAX_SOCKET_PATH: Final = 103
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +125,16 @@ class Layout:
     def vault_data(self) -> Path:
         """Return the folder of OpenBao's raft storage."""
         return self.vault / "data"
+
+    @property
+    def vault_socket(self) -> Path | None:
+        """Return the socket of OpenBao's API, or None if its path is not possible.
+
+        That is so if the path is too long for a socket, or is not the same in a URL.
+        """
+        path = self.vault / "api.sock"
+        is_short = len(os.fsencode(path)) <= MAX_SOCKET_PATH
+        return path if is_short and quote(os.fsencode(path)) == str(path) else None
 
     @property
     def audit(self) -> Path:

@@ -89,6 +89,11 @@ def no_progress(_title: str) -> AbstractContextManager[None]:
 class AgentHost(Protocol):
     """A runner of the services' agents, which it starts as their files appear or change."""
 
+    @property
+    def vault_address(self) -> str:
+        """Return the URL of the secrets server for the agents."""
+        ...
+
     def status(self) -> Status:
         """Return the state of the runner."""
         ...

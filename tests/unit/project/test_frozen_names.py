@@ -484,6 +484,7 @@ LAYOUT: Final = {
     "given": "given",
     "vault": "vault",
     "vault_data": "vault/data",
+    "vault_socket": "vault/api.sock",
     "audit": "vault/audit",
     "audit_logs": "vault/audit/audit-1.log vault/audit/audit-2.log",
     "postgres": "postgres",

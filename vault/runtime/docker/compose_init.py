@@ -52,7 +52,7 @@ class ComposeInit:
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
-        self.agent_host = ExternalAgent()
+        self.agent_host = ExternalAgent(ports.vault_address)
         self._layout = layout
         self._ports = ports
         self._services = services
@@ -162,7 +162,15 @@ class ComposeInit:
 
 
 class ExternalAgent:
-    """Agents in a container of their own, which the engine starts once their files exist."""
+    """Agents in a container of their own, which the engine starts once their files exist.
+
+    Attributes:
+        vault_address: URL of the secrets server for the agents.
+
+    """
+
+    def __init__(self, vault_address: str) -> None:
+        self.vault_address = vault_address
 
     def status(self) -> Status:
         """Return the state of running agents, so that only a change of their files matters."""

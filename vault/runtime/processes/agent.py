@@ -16,9 +16,14 @@ class AgentProcess:
     """Supervisor of a deployment's agents, whose servers are processes too.
 
     It runs an agent for each folder in the folder of agents.
+
+    Attributes:
+        vault_address: URL of the secrets server for the agents.
+
     """
 
-    def __init__(self, layout: Layout, processes: ProcessManager) -> None:
+    def __init__(self, layout: Layout, processes: ProcessManager, vault_address: str) -> None:
+        self.vault_address = vault_address
         self._layout = layout
         self._processes = processes
 

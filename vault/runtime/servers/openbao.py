@@ -58,6 +58,16 @@ class OpenBao(Server):
         return f"http://{HOST}:{self.port}"
 
     @property
+    def agent_address(self) -> str:
+        """Return the URL of its API for the agents: its socket, if that is possible.
+
+        A socket in the deployment's private folder is always this server's. A port may be another
+        process's while the server is not running.
+        """
+        socket = self._layout.vault_socket
+        return f"unix://{socket}" if socket else self.address
+
+    @property
     def is_bootstrapped(self) -> bool:
         """Return whether it has data, and is marked as completely set up."""
         data = self._layout.vault_data
@@ -70,7 +80,9 @@ class OpenBao(Server):
 
     def is_ready(self) -> bool:
         """Return whether it is running on the configured ports, and is completely set up."""
-        return super().is_ready() and self.is_bootstrapped
+        socket = self._layout.vault_socket
+        has_socket = socket is None or socket.exists()
+        return super().is_ready() and self.is_bootstrapped and has_socket
 
     def start(self) -> None:
         """Start the server, and wait until it is active.
@@ -132,6 +144,7 @@ class OpenBao(Server):
             data=self._layout.vault_data,
             listen=f"{HOST}:{self.port}",
             cluster_listen=self._cluster,
+            socket=self._layout.vault_socket,
             seal_key=f"file://{self._seal_key}",  # not encoded, because the server decodes nothing
             audit_logs=self._layout.audit_logs,
         )
