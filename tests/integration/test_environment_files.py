@@ -87,7 +87,8 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
         (folder / name).mkdir()
     (folder / "services/shop.yaml").write_text(json.dumps(SERVICE))
     with dev_server(folder) as address:
-        for scope, keys in ((QA, {}), (EU, {"like": "prod"}), (PROD, {})):
+        eu, prod = {"like": "prod", "deployment": "shop-eu"}, {"deployment": "shop-prod"}
+        for scope, keys in ((QA, {}), (EU, eu), (PROD, prod)):
             file = folder / f"environments/{scope.environment}.yaml"
             file.write_text(environment_file(scope, address, **keys))
         declared = load(folder, folder)
@@ -106,7 +107,10 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
 
 @pytest.fixture(scope="module")
 def operator(site: Site) -> Iterator[Session]:
-    """Apply both environments, and yield an operator's session."""
+    """Apply both environments, and yield an operator's session.
+
+    Neither has changes after the other was applied.
+    """
     for scope in (QA, EU):
         given = site.folder / "given/secret" / scope.secret("mail-password")
         given.parent.mkdir(parents=True)
@@ -117,6 +121,7 @@ def operator(site: Site) -> Iterator[Session]:
         assert (planned.returncode, planned.stderr) == (2, "")
         applied = site.strongroom("apply", "--env", name, *given_folder)
         assert (applied.returncode, applied.stderr) == (0, "")
+    for name in (QA.environment, EU.environment):
         again = site.strongroom("plan", "--env", name, *given_folder)
         assert (again.returncode, again.stderr) == (0, ""), again.stdout
     credential = {

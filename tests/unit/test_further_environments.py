@@ -45,7 +45,7 @@ def declared(scope: Scope, tmp_path: Path) -> Declaration:
     folder, name = tmp_path / "site" / "environments", scope.environment
     text = (folder / "prod.yaml").read_text()
     text = text.replace("environment: prod", f"environment: {name}\nlike: prod")
-    (folder / f"{name}.yaml").write_text(text.replace("postgres.", f"postgres.{name}."))
+    (folder / f"{name}.yaml").write_text(text.replace(".example", f".{name}.example"))
     return load(tmp_path / "site", tmp_path / "site" / "templates")
 
 

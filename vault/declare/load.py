@@ -166,6 +166,7 @@ def check(files: Files, template_root: Path = TEMPLATES) -> Declaration:
             login.find_errors(doc.data, stem=name, services=known, pems=files.pems),
             people.find_errors(doc.data),
             shared_server.find_errors(doc.data, stem=name, services=known),
+            shared_server.find_neighbour_errors(doc.data, stem=name, environments=environment_data),
             database_user.find_errors(doc.data, services=known),
             shared_database.find_environment_errors(doc.data, services=known),
         )

@@ -56,6 +56,46 @@ def find_errors(
                 yield FieldError((name,), what, expected, subject=())
 
 
+def find_neighbour_errors(
+    data: Data, *, stem: str, environments: Mapping[str, Data]
+) -> Iterator[FieldError]:
+    """Return the errors of the file *stem*.yaml that follow from other environments on its server.
+
+    Two environments with one id would overwrite each other's job policies, because a job has the
+    same name in both. And a scoped apply role has a right to all names that begin with one of its
+    own.
+
+    Args:
+        data: Content of the environment file.
+        stem: Name of the environment, taken from the file name.
+        environments: Content of each environment file by its name.
+
+    """
+    address = section(data, "vault").get("address")
+    for name, other in sorted(environments.items()):
+        if name == stem or not address or section(other, "vault").get("address") != address:
+            continue
+        if name < stem and deployment_id(other) == deployment_id(data):
+            what = f"is {format_value(address)}, the server of {name} with the same deployment id"
+            expected = f"a server of its own, or a 'deployment' other than {name}'s"
+            yield FieldError(("vault", "address"), what, expected)
+        if section(data, "vault").get("apply_role") == "scoped":
+            yield from _names_of_others(data, stem, name, other)
+
+
+def _names_of_others(data: Data, stem: str, name: str, other: Data) -> Iterator[FieldError]:
+    """Report a name of the environment *name* that a scoped apply role has a right to as well."""
+    own, others = mount_paths(data), mount_paths(other)
+    if own["transit"] != others["transit"] and own["database"] != others["database"]:
+        return
+    prefixes = tuple(f"{service}-{stem}-" for service in section(data, "services"))
+    for service in section(other, "services"):
+        if f"{service}-{name}".startswith(prefixes):
+            what = f"is 'scoped' with rights to {format_value(f'{service}-{name}')}, {name}'s, too"
+            expected = f"other transit and database mounts than {name}'s"
+            yield FieldError(("vault", "apply_role"), what, expected)
+
+
 def mount_paths(data: Data) -> dict[str, str]:
     """Return the path of each mount in an environment file, by its key."""
     declared = section(data, "vault", "mounts")

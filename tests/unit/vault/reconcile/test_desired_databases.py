@@ -20,7 +20,6 @@ from vault.reconcile.inputs import Inputs
 LEASE = {"ttl": "1h", "max_ttl": "24h"}
 ENVIRONMENT = {
     "owner": "platform-team",
-    "vault": {"address": "https://vault.example.com:8200"},
     "tokens": {"period": "1h", "secret_id_ttl": "30d", "wrap_ttl": "2m"},
     "agent": {"render_interval": "5s"},
 }
@@ -49,7 +48,13 @@ def declaration(tmp_path: Path) -> Declaration:
     for environment, absent in (("dev", ""), ("prod", "audit")):
         running: dict[str, Any] = {name: {} for name in SERVICES if name != absent}
         running["shop"] = {"database": f"{environment}.example.com:5432"}
-        declared = {"environment": environment, **ENVIRONMENT, "services": running}
+        vault = {"address": f"https://vault.{environment}.example.com:8200"}
+        declared = {
+            "environment": environment,
+            "vault": vault,
+            **ENVIRONMENT,
+            "services": running,
+        }
         (tmp_path / f"environments/{environment}.yaml").write_text(json.dumps(declared))
     return load(tmp_path, tmp_path)
 
