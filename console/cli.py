@@ -18,7 +18,7 @@ from rich.markup import escape
 
 from app_integration.errors import StrongroomError
 from app_integration.names import parse_environment
-from console import adoption, env_files, environments, local_ports, operate
+from console import adoption, env_files, environments, operate
 from console.example_services import run_examples
 from console.operator_session import open_operator_session
 from console.plan_view import progress, show_plan
@@ -80,7 +80,7 @@ def up(
     root: Root = DEFAULT_ROOT,
 ) -> None:
     """Start the local deployment, apply the declaration, and show how it works."""
-    local = operate.local_deployment(root, movable=local_ports.ALL)
+    local = operate.startable_deployment(root)
     result = local.up(Steps(out), services or ())
     if result.has_lost_data:
         out.print(

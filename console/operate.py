@@ -13,7 +13,7 @@ from app_integration.names import Environment
 from app_integration.secret import Secret
 from app_integration.session.session import Session
 from console.local import LocalDeployment
-from console.local_ports import choose_ports, remembered_ports
+from console.local_ports import ALL, choose_ports, remembered_ports
 from console.runtimes import select_runtime
 from policies.render import render_policies
 from vault.declare import load
@@ -74,6 +74,27 @@ def local_deployment(root: Path, *, movable: Collection[str] = ()) -> LocalDeplo
     """
     layout = Layout(root.absolute())
     return _local_deployment(layout, choose_ports(layout, os.environ, movable))
+
+
+def startable_deployment(root: Path) -> LocalDeployment:
+    """Return the local deployment in a folder, to start it. Variables may move stopped servers.
+
+    Args:
+        root: The folder.
+
+    Raises:
+        DeclarationError: If a file of the declaration has a fault.
+        ConfigurationError: If a port or the runtime is wrong, or if containers would start from
+            another declaration, because their image contains that of this clone.
+
+    """
+    local = local_deployment(root, movable=ALL)
+    if local.servers.agent_host is None and declaration_root().resolve() != load.ROOT.resolve():
+        raise ConfigurationError(
+            f"{DECLARATION} is {declaration_root()}, but the image of the containers contains the "
+            f"declaration of this clone; unset it, or start with STRONGROOM_RUNTIME=embedded"
+        )
+    return local
 
 
 def stoppable_deployment(root: Path) -> LocalDeployment:

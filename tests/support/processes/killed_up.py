@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+from collections.abc import Iterable
 
 from tests.support.processes.shell import Shell
 
@@ -19,13 +20,21 @@ def kill_after_steps(shell: Shell, steps: int) -> None:
         process.send_signal(signal.SIGKILL)
 
 
-def check_next_up_completes(shell: Shell) -> None:
-    """Check that ``up`` completes the start, is idempotent, and that ``reset`` removes it all."""
+def check_next_up_completes(shell: Shell, services: Iterable[str] = ()) -> None:
+    """Check that ``up`` completes the start, is idempotent, and that ``reset`` removes it all.
+
+    Args:
+        shell: Shell of the deployment.
+        services: Services whose config must be delivered then.
+
+    """
     again = shell("up")
     assert again.returncode == 0, again.stdout + again.stderr
     assert "Traceback" not in again.stdout + again.stderr
     once_more = shell("up")
     assert "nothing was changed" in once_more.stdout, once_more.stdout + once_more.stderr
+    for service in services:
+        assert any((shell.layout.configs / service).iterdir()), service
     assert shell("reset", "--yes").returncode == 0
     assert shell.processes() == []
     assert not shell.layout.root.exists()

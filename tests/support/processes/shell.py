@@ -26,7 +26,18 @@ class Shell:
 
     """
 
-    def __init__(self, root: Path, variables: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self, root: Path, variables: Mapping[str, str] | None = None, *, project: Path = ROOT
+    ) -> None:
+        """Choose free ports.
+
+        Args:
+            root: Folder of the deployment.
+            variables: The environment.
+            project: Folder of the clone whose command is run.
+
+        """
+        self._project = project
         self.layout = Layout(root)
         self.ports = Ports(*free_ports(6))
         self.variables = dict(variables or {})
@@ -34,7 +45,7 @@ class Shell:
     def __call__(self, *arguments: str, typed: str = "") -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             self._command(*arguments),
-            cwd=ROOT,
+            cwd=self._project,
             env=self._environment(),
             input=typed,
             capture_output=True,
@@ -57,7 +68,7 @@ class Shell:
         """Start the command, with unbuffered output."""
         return subprocess.Popen(
             self._command(*arguments),
-            cwd=ROOT,
+            cwd=self._project,
             env={**self._environment(), "PYTHONUNBUFFERED": "1"},
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import shutil
 import sys
 from pathlib import Path
 from typing import NoReturn
@@ -12,6 +13,8 @@ import pytest
 
 from app_integration.errors import ConfigurationError
 from console import adoption, cli, compose_init, env_files, operate
+from vault.declare import load
+from vault.runtime.docker.containers import ContainerRuntime
 
 
 def run(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
@@ -42,6 +45,20 @@ def test_command_on_a_full_disk_names_the_file_and_exits_1(
     monkeypatch.setattr(operate, "local_deployment", full)
     assert run(monkeypatch, "status") == 1
     assert "error: /somewhere/lock: No space left on device" in capsys.readouterr().err
+
+
+def test_up_in_containers_refuses_a_declaration_that_is_not_in_their_image(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copytree(load.ROOT, tmp_path / "declare")
+    monkeypatch.setenv("STRONGROOM_RUNTIME", "docker")
+    monkeypatch.setenv("STRONGROOM_DECLARATION", str(tmp_path / "declare"))
+    monkeypatch.setattr(ContainerRuntime, "running_ports", lambda _layout: {})
+    assert run(monkeypatch, "up", "--root", str(tmp_path / ".strongroom")) == 1
+    printed = " ".join(capsys.readouterr().err.split())
+    assert f"STRONGROOM_DECLARATION is {tmp_path / 'declare'}, but the image" in printed
+    assert "unset it" in printed
+    assert not (tmp_path / ".strongroom").exists()
 
 
 COMMANDS = {
