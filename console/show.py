@@ -21,6 +21,7 @@ from console.local import LocalDeployment
 from console.local_agent import ConfigState, LocalAgent
 from console.service_deployment import ServiceDeployment
 from vault.declare.schema.database import Database
+from vault.runtime.ports import HOST
 from vault.runtime.runtime import Status
 
 SAMPLE: Final = "ada@example.com"
@@ -180,22 +181,29 @@ def _features(console: Console, deployed: ServiceDeployment, client: Client) -> 
         lines.append(f"encrypt_field({SAMPLE!r}, context={SAMPLE_CONTEXT})  →  {str(token)[:32]}…")
         lines.append(f"decrypt_field(…)  →  {decrypted!r}")
     if isinstance(service.database, Database):
-        lines.append(f"database_engine().connect()  →  {_database_user(client)}")
+        lines.append(_connect(deployed, client, service.database))
     console.print()
     for line in lines:
         console.print(escape(line), highlight=False, soft_wrap=True)
 
 
-def _database_user(client: Client) -> str:
-    """Return the user of a connection to the address in ``database-url``, or why there is none."""
+def _connect(deployed: ServiceDeployment, client: Client, database: Database) -> str:
+    """Connect once with a leased user, and return the call and its result.
+
+    The call has an address if the service has no secret ``database-url``.
+    """
+    url = None
+    if "database-url" not in deployed.declaration.secrets(deployed.scope):
+        url = f"postgresql+psycopg://{HOST}:{deployed.ports.database}/{database.name}"
+    call = f"database_engine({f'url={url!r}' if url else ''}).connect()"
     query = text("SELECT session_user || ' as ' || current_user")
     try:
-        with client.database_engine(None, None).connect() as connection:
-            return f"logged in to PostgreSQL: {connection.execute(query).scalar()}"
+        with client.database_engine(None, url).connect() as connection:
+            return f"{call}  →  logged in to PostgreSQL: {connection.execute(query).scalar()}"
     except SQLAlchemyError:
         return (
-            "no connection; database-url may contain another address than this deployment's: "
-            "write it again with strongroom put"
+            f"{call}  →  no connection; database-url may contain another address than this "
+            "deployment's: write it again with strongroom put"
         )
 
 

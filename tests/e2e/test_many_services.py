@@ -100,6 +100,24 @@ def check_service(shell: Shell, name: str, number: int) -> None:
     assert config.exists() == (number % 4 != 3)
 
 
+def test_up_shows_a_service_that_declares_no_database_url(
+    tmp_path: Path,
+) -> None:
+    shell, names = shell_for(tmp_path, 1)
+    file = tmp_path / "declaration" / "services" / f"{names[0]}.yaml"
+    document = json.loads(file.read_text())
+    del document["secrets"]["database-url"]
+    file.write_text(json.dumps(document))
+    try:
+        up = shell("up")
+        assert (up.stderr, up.returncode) == ("", 0), up.stdout
+        url = f"postgresql+psycopg://127.0.0.1:{shell.ports.database}/part_00"
+        call = f"database_engine(url='{url}').connect()"
+        assert f"{call}  →  logged in to PostgreSQL: v-" in up.stdout
+    finally:
+        shell("reset", "--yes")
+
+
 def test_up_of_one_service_starts_the_agent_of_no_other(three: tuple[Shell, list[str]]) -> None:
     shell, names = three
     up = shell("up", names[1])

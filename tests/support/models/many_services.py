@@ -15,7 +15,7 @@ _ENVIRONMENT: dict[str, Any] = {
 }
 _TEMPLATE = 'jwt:\n  secret: {{ secret("signing-key") }}\n'
 #: Sections that some services lack, by the remainder of their number.
-_LACKING = {1: ("keys",), 2: ("database",), 3: ("config",)}
+_LACKING: dict[int, tuple[str, ...]] = {1: ("keys",), 2: ("database",), 3: ("config",)}
 
 
 def service_names(count: int) -> list[str]:
