@@ -32,10 +32,11 @@ def run_examples(local: LocalDeployment) -> int:
         UnexpectedListener: If another process listens on the port of a server, or none.
 
     """
-    shell = {name: os.environ[name] for name in _FROM_SHELL if name in os.environ}
+    common = {name: os.environ[name] for name in _FROM_SHELL if name in os.environ}
+    common["STRONGROOM_STORE_PORT"] = str(local.ports.store)
     programs = [
         ForegroundProgram(
-            (sys.executable, "-m", module), {**shell, **local.services[service].variables()}
+            (sys.executable, "-m", module), {**common, **local.services[service].variables()}
         )
         for service, module in MODULES.items()
         if local.layout.service_env(service).exists()

@@ -104,7 +104,6 @@ class ServiceDeployment:
             **self._audit_device(),
             **mount_variables(self.declaration.environment(self.scope.environment).mounts),
             "SECRETS_BACKEND": "vault",
-            "STRONGROOM_STORE_PORT": str(self.ports.store),
         }
 
     def write_variables(self, file: Path) -> None:
