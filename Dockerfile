@@ -24,6 +24,7 @@ COPY --from=site /site /opt/strongroom/site
 # Nothing can be written later, and compiling at each start takes seconds.
 RUN ["python3", "-m", "compileall", "-q", "-j0", "/opt/strongroom/site"]
 # Owned by who runs it: a clone made under a strict umask is readable to its owner only.
+COPY --chown=10001:10001 strongroom.yaml /opt/strongroom/app/
 COPY --chown=10001:10001 app_integration /opt/strongroom/app/app_integration
 COPY --chown=10001:10001 vault /opt/strongroom/app/vault
 COPY --chown=10001:10001 agent /opt/strongroom/app/agent

@@ -101,6 +101,7 @@ class Adoption:
     @contextmanager
     def _context(self, deliver: Callable[[], None]) -> Iterator[AdoptionContext]:
         env, service = str(self._scope.environment), self._scope.service
+        repository = operate.repository()
         reader = EnvFiles(service, env, self._root, self._console).reader
         with (
             open_operator_session(env, self._root, APPLY_ROLE) as operator,
@@ -111,13 +112,14 @@ class Adoption:
             yield AdoptionContext(
                 scope=self._scope,
                 owner=Owner.of(self._declaration().environment(self._scope.environment)),
-                environment_file=operate.declaration_root() / "environments" / f"{env}.yaml",
+                environment_file=repository.declaration / "environments" / f"{env}.yaml",
                 declaration=self._declaration,
                 session=operator,
                 apply=partial(operate.apply_declaration, operator, env, self._root, self._print),
                 read=read,
                 deliver=deliver,
                 grant=self._granter(),
+                check=repository.check,
             )
 
     def _declaration(self) -> Declaration:

@@ -47,10 +47,17 @@ def _resolve(text: str | None) -> str | None:
     return None if text is None else operate.resolve_environment(text)
 
 
-_ENV = typer.Option("--env", help="a name in vault/declare/environments", callback=_resolve)
+def _local_root(root: Path) -> Path:
+    """Return the folder of the local deployment: by default the one in the repository."""
+    return operate.default_root() if root == DEFAULT_ROOT else root
+
+
+_ENV = typer.Option("--env", help="the name of a file in environments/", callback=_resolve)
 Env = Annotated[str, _ENV]
-Service = Annotated[str, typer.Option("--service", help="a name in vault/declare/services")]
-Root = Annotated[Path, typer.Option("--root", help="folder of the local deployment")]
+Service = Annotated[str, typer.Option("--service", help="the name of a file in services/")]
+Root = Annotated[
+    Path, typer.Option("--root", help="folder of the local deployment", callback=_local_root)
+]
 Given = Annotated[
     Path | None,
     typer.Option("--given", help="folder of operator-provided values, in files named by API path"),

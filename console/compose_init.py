@@ -15,7 +15,7 @@ from app_integration.errors import StrongroomError
 from console.deployment import Deployment
 from console.local_services import service_accesses
 from console.steps import Steps
-from vault.declare import load
+from vault.declare import repository
 from vault.runtime import ports
 from vault.runtime.docker.compose_init import ComposeInit
 from vault.runtime.layout import Layout
@@ -50,14 +50,15 @@ def _prepare() -> None:
     """Write the files that the servers start from."""
     numbers = ports.from_environment(os.environ)
     layout = Layout(ROOT)
-    accesses = service_accesses(layout, numbers, load.load(), lambda _name: None)
+    declaration = repository.read(Path.cwd()).load()
+    accesses = service_accesses(layout, numbers, declaration, lambda _name: None)
     ComposeInit(layout, numbers, accesses).prepare()
 
 
 def _apply(console: Console) -> None:
     """Apply the declaration to the servers."""
     numbers = ports.from_environment(os.environ)
-    deployment = Deployment(Layout(ROOT), numbers, load.load(), ComposeInit)
+    deployment = Deployment(Layout(ROOT), numbers, repository.read(Path.cwd()).load(), ComposeInit)
     result = deployment.bring_up(Steps(console))
     for service, error in result.failures.items():
         # No exit code, because the agents of the other services wait for this container.

@@ -61,7 +61,8 @@ class EnvFiles:
             Choices(frozenset(secrets), frozenset(settings)),
             self._ask_kind if sys.stdin.isatty() else None,
         )
-        service_file = operate.declaration_root() / "services" / f"{self._scope.service}.yaml"
+        repository = operate.repository()
+        service_file = repository.declaration / "services" / f"{self._scope.service}.yaml"
         env = str(self._scope.environment)
         owner = Owner.of(declaration.environment(env))
         with (
@@ -69,7 +70,9 @@ class EnvFiles:
             self.reader() as read,
         ):
             apply = partial(operate.apply_declaration, operator, env, self._root, self._print)
-            target = dotenv_import.ImportTarget(service_file, operator, apply, read, owner)
+            target = dotenv_import.ImportTarget(
+                service_file, operator, apply, read, owner, repository.check
+            )
             dotenv_import.run(plan, target, self._print)
 
     def finish_import(self, file: Path) -> None:

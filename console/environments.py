@@ -52,7 +52,7 @@ def environments() -> None:
 
 @app.command("apply-policy")
 def apply_policy(
-    env: Annotated[str, typer.Argument(help="a name in vault/declare/environments")],
+    env: Annotated[str, typer.Argument(help="the name of a file in environments/")],
 ) -> None:
     """Print the policy of a scoped apply role, for the platform team to review and write."""
     declared = operate.load_declaration()
@@ -61,7 +61,7 @@ def apply_policy(
 
 @app.command()
 def diff(
-    one: Annotated[str, typer.Argument(help="a name in vault/declare/environments")],
+    one: Annotated[str, typer.Argument(help="the name of a file in environments/")],
     other: Annotated[
         str | None, typer.Argument(help="another; by default the one that ONE is like")
     ] = None,

@@ -16,8 +16,8 @@ from console.local import LocalDeployment
 from console.local_ports import ALL, choose_ports, remembered_ports
 from console.runtimes import select_runtime
 from policies.render import render_policies
-from vault.declare import load
 from vault.declare.declaration import Declaration
+from vault.declare.repository import Repository, find_root, open_repository
 from vault.declare.schema.adopted import Adopted
 from vault.reconcile.desired.desired import desired_resources
 from vault.reconcile.inputs import Inputs
@@ -29,23 +29,41 @@ from vault.reconcile.resources.secrets import write_value
 from vault.runtime.layout import Layout
 from vault.runtime.ports import Ports
 
-#: Variable with a folder of ``services/`` and ``environments/``, which replaces the project's own.
+#: Variable with a folder of ``services/`` and ``environments/``, which replaces the repository's.
 DECLARATION: Final = "STRONGROOM_DECLARATION"
+#: Folder that the image of the containers is built from.
+_PROJECT: Final = Path(__file__).resolve().parents[1]
 
 
-def declaration_root() -> Path:
-    """Return the folder of the declaration."""
-    return Path(os.environ.get(DECLARATION) or load.ROOT)
+def repository() -> Repository:
+    """Return the repository of the working directory.
+
+    Raises:
+        ConfigurationError: If the working directory is in none.
+        DeclarationError: If ``strongroom.yaml`` has a fault, or needs another version of the tool.
+
+    """
+    declaration = os.environ.get(DECLARATION)
+    return open_repository(Path.cwd(), Path(declaration) if declaration else None)
+
+
+def default_root() -> Path:
+    """Return the folder of the local deployment: ``.strongroom`` in the repository.
+
+    Outside a repository it is in the working directory.
+    """
+    return (find_root(Path.cwd()) or Path()) / ".strongroom"
 
 
 def load_declaration() -> Declaration:
     """Load the declaration, and check all of it.
 
     Raises:
+        ConfigurationError: If the working directory is in no repository.
         DeclarationError: If a file has a fault.
 
     """
-    return load.load(declaration_root())
+    return repository().load()
 
 
 def resolve_environment(text: str) -> Environment:
@@ -89,10 +107,11 @@ def startable_deployment(root: Path) -> LocalDeployment:
 
     """
     local = local_deployment(root, movable=ALL)
-    if local.servers.agent_host is None and declaration_root().resolve() != load.ROOT.resolve():
+    found = repository().declaration.resolve()
+    if local.servers.agent_host is None and not found.is_relative_to(_PROJECT):
         raise ConfigurationError(
-            f"{DECLARATION} is {declaration_root()}, but the image of the containers contains the "
-            f"declaration of this clone; unset it, or start with STRONGROOM_RUNTIME=embedded"
+            f"the declaration is in {found}, but the image of the containers contains that of "
+            f"{_PROJECT}; start with STRONGROOM_RUNTIME=embedded"
         )
     return local
 

@@ -271,7 +271,7 @@ def test_secret_is_adopted_rotated_and_restored(
     stack: Stack, store: RunningStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for part in ("services", "environments"):
-        shutil.copytree(operate.declaration_root() / part, tmp_path / part)
+        shutil.copytree(operate.repository().declaration / part, tmp_path / part)
     monkeypatch.setenv(operate.DECLARATION, str(tmp_path))
     for name, port in stack.local.ports.by_name().items():
         monkeypatch.setenv(setting(name), str(port))

@@ -21,7 +21,7 @@ pytestmark = [pytest.mark.requires("docker"), pytest.mark.timeout(600)]
 #: Lines that a first start prints, one for each step.
 STEPS = 3
 #: What the image is built from, and the command runs from.
-FILES = ("Dockerfile", ".dockerignore", "docker-compose.yml")
+FILES = ("Dockerfile", "strongroom.yaml", ".dockerignore", "docker-compose.yml")
 FOLDERS = (
     "agent",
     "app_integration",

@@ -7,6 +7,7 @@ import json
 import subprocess
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -182,7 +183,12 @@ class Shop:
     def target(self) -> import_.ImportTarget:
         path = self.folder / "services" / f"{self.scope.service}.yaml"
         return import_.ImportTarget(
-            path, self.root, self.apply, self.read, Owner(Environment.DEV), self.folder
+            path,
+            self.root,
+            self.apply,
+            self.read,
+            Owner(Environment.DEV),
+            partial(load.check, template_root=self.folder),
         )
 
     def run(self, say: Callable[[str], None] | None = None) -> bool:

@@ -21,8 +21,10 @@ from app_integration.secret import Secret
 from app_integration.session.session import Session
 from vault.adoption import database_user
 from vault.adoption.database_user import DatabaseLogin
+from vault.declare import load
 from vault.declare.declaration import Declaration
 from vault.declare.edit import environment_file
+from vault.declare.load import Check
 from vault.declare.schema.adopted import Adopted
 from vault.declare.schema.database import Database
 from vault.declare.schema.field_types import Endpoint
@@ -70,7 +72,7 @@ class AdoptionContext:
         deliver: Makes the agent use the current declaration, if it runs on this machine.
         grant: Permits the manager to set the password of a database user. It is None if there is
             no administrator of the database to do that.
-        template_root: See :func:`vault.declare.load.load`.
+        check: Checks the changed declaration.
 
     """
 
@@ -83,7 +85,7 @@ class AdoptionContext:
     read: ReadSecret
     deliver: Callable[[], None]
     grant: Callable[[str], None] | None
-    template_root: Path | None = None
+    check: Check = load.check
 
 
 def adopt_secret(
@@ -237,9 +239,7 @@ def _static_username(context: AdoptionContext, name: str, declared: Source) -> s
 
 def _run_steps(context: AdoptionContext, name: str, username: str, say: ProgressCallback) -> bool:
     file = context.environment_file
-    recorded = environment_file.add(
-        file, context.scope.service, name, username, context.template_root
-    )
+    recorded = environment_file.add(file, context.scope.service, name, username, context.check)
     if recorded:
         say(f"recorded in {file}: {name} is adopted")
     changes = context.apply()

@@ -92,7 +92,7 @@ def undo_adoption(
 def _stop_rotation(context: AdoptionContext, name: str, say: ProgressCallback) -> Secret:
     """Remove the secret's adoption from declaration and server, and return the verified value."""
     file = context.environment_file
-    if environment_file.remove(file, context.scope.service, name, context.template_root):
+    if environment_file.remove(file, context.scope.service, name, context.check):
         say(f"recorded in {file}: {name} is given again")
     if role_exists(context, name):
         roles = f"{context.owner.mounts.database}/static-roles"

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -26,6 +26,7 @@ from vault.declare.checks.derived_names import Claim
 from vault.declare.declaration import Declaration
 from vault.declare.errors import DeclarationError, FieldError, FileError
 from vault.declare.schema.model import EnvironmentDeclaration, ServiceDeclaration
+from vault.declare.server_names import DEFAULT_DEPLOYMENT
 from vault.declare.source_file import UnreadableFile
 from vault.declare.yaml import document, validation_errors
 from vault.declare.yaml.document import Document
@@ -34,28 +35,31 @@ ROOT = Path(__file__).parent
 TEMPLATES = ROOT.parents[1] / "agent" / "templates"
 
 
-def find_templates(root: Path) -> Path:
-    """Return the folder of templates of the declaration in *root*.
-
-    It is the folder ``templates`` in *root* if there is one, otherwise this project's own.
-    """
-    own = root / "templates"
-    return own if own.is_dir() else TEMPLATES
-
-
-def load(root: Path = ROOT, template_root: Path | None = None) -> Declaration:
+def load(
+    root: Path = ROOT, template_root: Path = TEMPLATES, deployment: str = DEFAULT_DEPLOYMENT
+) -> Declaration:
     """Return the checked declaration in ``services/*.yaml`` and ``environments/*.yaml``.
 
     Args:
         root: Folder that contains ``services`` and ``environments``.
-        template_root: Folder with the templates of each service in ``<service>/``, or None for
-            that of :func:`find_templates`.
+        template_root: Folder with the templates of each service in ``<service>/``.
+        deployment: Id of the environments whose file declares none.
 
     Raises:
         DeclarationError: If any file is invalid. It lists every error with file and line.
 
     """
-    return check(read(root), template_root or find_templates(root))
+    return check(read(root), template_root, deployment)
+
+
+def read_document(path: Path) -> Document:
+    """Return the parsed YAML file *path*, with its errors in the result.
+
+    Raises:
+        DeclarationError: If it cannot be read.
+
+    """
+    return document.read(_display_path(path), _read_file(path))
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,19 +137,29 @@ def _display_path(path: Path) -> str:
     return str(absolute.relative_to(here) if absolute.is_relative_to(here) else absolute)
 
 
-def check(files: Files, template_root: Path = TEMPLATES) -> Declaration:
+#: Checks files with the templates and the id of one repository.
+Check = Callable[[Files], Declaration]
+
+
+def check(
+    files: Files, template_root: Path = TEMPLATES, deployment: str = DEFAULT_DEPLOYMENT
+) -> Declaration:
     """Return the declaration in *files* after all checks.
 
     Args:
         files: Content of the files. See :func:`read`.
         template_root: Folder with the templates of each service in ``<service>/``.
+        deployment: Id of the environments whose file declares none.
 
     Raises:
         DeclarationError: If any file is invalid. It lists every error with file and line.
 
     """
     services = _parse_all(files.services)
-    environments = _parse_all(files.environments)
+    environments = {
+        name: replace(doc, data={"deployment": deployment, **doc.data})
+        for name, doc in _parse_all(files.environments).items()
+    }
     known = {name: _reliable_data(doc) for name, doc in services.items()}
     environment_data = {name: doc.data for name, doc in environments.items()}
     faults: list[FileError] = []
@@ -158,7 +172,7 @@ def check(files: Files, template_root: Path = TEMPLATES) -> Declaration:
             database_user.find_service_errors(doc.data, stem=name),
             shared_database.find_errors(doc.data, stem=name, services=known),
         )
-        faults += _file_errors(ServiceDeclaration, doc, errors)
+        faults += file_errors(ServiceDeclaration, doc, errors)
     for name, doc in environments.items():
         errors = chain(
             environment.find_errors(doc.data, stem=name, services=known),
@@ -170,7 +184,7 @@ def check(files: Files, template_root: Path = TEMPLATES) -> Declaration:
             database_user.find_errors(doc.data, services=known),
             shared_database.find_environment_errors(doc.data, services=known),
         )
-        faults += _file_errors(EnvironmentDeclaration, doc, errors)
+        faults += file_errors(EnvironmentDeclaration, doc, errors)
     faults += _name_collisions(services, environments)
     if faults:
         raise DeclarationError(faults)
@@ -214,7 +228,7 @@ def _parse_all(contents: Mapping[Path, bytes]) -> dict[str, Document]:
     return {path.stem: document.read(_display_path(path), text) for path, text in contents.items()}
 
 
-def _file_errors(
+def file_errors(
     model: type[BaseModel], doc: Document, checks: Iterable[FieldError]
 ) -> Iterator[FileError]:
     """Return the errors of parsing, then those of *model*, then those of *checks*.

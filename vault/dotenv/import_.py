@@ -11,7 +11,9 @@ from app_integration.errors import RequestRefused
 from app_integration.names import VALUE_KEY
 from app_integration.observability import redaction
 from app_integration.session.session import Session
+from vault.declare import load
 from vault.declare.edit import service_file as edit
+from vault.declare.load import Check
 from vault.dotenv import swap
 from vault.dotenv.plan import ImportPlan
 from vault.dotenv.proof import ReadSecret, values_equal, verify_values
@@ -31,7 +33,7 @@ class ImportTarget:
             the policies. It returns the number of changes.
         read: Reads a secret as the service. See :func:`vault.dotenv.proof.service_reader`.
         owner: Deployment that imports.
-        template_root: See :func:`vault.declare.load.load`.
+        check: Checks the changed declaration.
 
     """
 
@@ -40,7 +42,7 @@ class ImportTarget:
     apply: Callable[[], int]
     read: ReadSecret
     owner: Owner
-    template_root: Path | None = None
+    check: Check = load.check
 
 
 def run(plan: ImportPlan, target: ImportTarget, say: ProgressCallback) -> bool:
@@ -87,12 +89,12 @@ def run(plan: ImportPlan, target: ImportTarget, say: ProgressCallback) -> bool:
 
 
 def _declare(plan: ImportPlan, target: ImportTarget, say: ProgressCallback) -> int:
-    path, templates = target.service_file, target.template_root
+    path = target.service_file
     if plan.new_secrets:
-        edit.add_secrets(path, plan.new_secrets, templates)
+        edit.add_secrets(path, plan.new_secrets, target.check)
         say(f"declared as secrets in {path}: {', '.join(plan.new_secrets)}")
     if plan.new_settings:
-        edit.add_settings(path, plan.new_settings, templates)
+        edit.add_settings(path, plan.new_settings, target.check)
         names = ", ".join(plan.new_settings)
         say(f"declared as settings in {path}, with the file's values as defaults: {names}")
     return len(plan.new_secrets) + len(plan.new_settings)

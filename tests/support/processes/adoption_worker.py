@@ -72,7 +72,7 @@ def adoption_context(root: Path, session: Session | None = None) -> Iterator[Ado
         yield AdoptionContext(
             scope=local.service("gaara-store").scope,
             owner=Owner.of(local.declaration.environment("dev")),
-            environment_file=operate.declaration_root() / "environments" / "dev.yaml",
+            environment_file=operate.repository().declaration / "environments" / "dev.yaml",
             declaration=lambda: operate.local_deployment(root).declaration,
             session=operator,
             apply=apply_again,

@@ -56,8 +56,8 @@ def test_up_in_containers_refuses_a_declaration_that_is_not_in_their_image(
     monkeypatch.setattr(ContainerRuntime, "running_ports", lambda _layout: {})
     assert run(monkeypatch, "up", "--root", str(tmp_path / ".strongroom")) == 1
     printed = " ".join(capsys.readouterr().err.split())
-    assert f"STRONGROOM_DECLARATION is {tmp_path / 'declare'}, but the image" in printed
-    assert "unset it" in printed
+    assert f"the declaration is in {tmp_path / 'declare'}, but the image" in printed
+    assert "start with STRONGROOM_RUNTIME=embedded" in printed
     assert not (tmp_path / ".strongroom").exists()
 
 

@@ -17,13 +17,12 @@ from app_integration._internal.private_file import lock, replace_file
 from app_integration.errors import ConfigurationError
 from vault.declare import load
 from vault.declare.edit import service_file
+from vault.declare.load import Check
 
 _SECTION = "adopted"
 
 
-def add(
-    path: Path, service: str, secret: str, username: str, template_root: Path | None = None
-) -> bool:
+def add(path: Path, service: str, secret: str, username: str, check: Check = load.check) -> bool:
     """Declare in an environment file that *service* has adopted *secret*.
 
     Args:
@@ -31,7 +30,7 @@ def add(
         service: Name of a service in that file.
         secret: Name of the secret.
         username: Database user in the secret's URL.
-        template_root: See :func:`vault.declare.load.load`.
+        check: Checks the declaration with the new text.
 
     Returns:
         Whether the file changed. It does not if the entry already exists.
@@ -49,17 +48,17 @@ def add(
         return _with_entry(path, text, service, secret, username)
 
     with lock(path.parent, folder=True):
-        return _edit(path, change, template_root or load.find_templates(path.parent.parent))
+        return _edit(path, change, check)
 
 
-def remove(path: Path, service: str, secret: str, template_root: Path | None = None) -> bool:
+def remove(path: Path, service: str, secret: str, check: Check = load.check) -> bool:
     """Remove the entry of an adopted *secret* from an environment file.
 
     Args:
         path: Environment file.
         service: Name of a service in that file.
         secret: Name of the secret.
-        template_root: See :func:`vault.declare.load.load`.
+        check: Checks the declaration with the new text.
 
     Returns:
         Whether the file changed. It does not if there is no such entry.
@@ -84,23 +83,23 @@ def remove(path: Path, service: str, secret: str, template_root: Path | None = N
         return text[:begin] + text[service_file.end(value, text) :]
 
     with lock(path.parent, folder=True):
-        return _edit(path, change, template_root or load.find_templates(path.parent.parent))
+        return _edit(path, change, check)
 
 
-def _edit(path: Path, change: Callable[[str], str], template_root: Path) -> bool:
+def _edit(path: Path, change: Callable[[str], str], check: Check) -> bool:
     path = path.absolute()
     files = load.read(path.parent.parent)
     if path not in files.environments:
         raise ConfigurationError(
             f"{path} is not an environment file (expected environments/<name>.yaml)"
         )
-    load.check(files, template_root)
+    check(files)
     before = files.environments[path].decode()
     after = change(before)
     if after == before:
         return False
     content = after.encode()
-    load.check(replace(files, environments={**files.environments, path: content}), template_root)
+    check(replace(files, environments={**files.environments, path: content}))
     replace_file(path, content, mode=path.stat().st_mode & 0o777)
     return True
 

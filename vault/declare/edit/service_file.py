@@ -17,6 +17,7 @@ from ruamel.yaml.nodes import CollectionNode, MappingNode, Node, ScalarNode
 from app_integration._internal.private_file import lock, replace_file
 from app_integration.errors import ConfigurationError
 from vault.declare import load
+from vault.declare.load import Check
 
 #: Content of one entry, with keys and values as in the file: ``{"source": "given"}``.
 Spec = Mapping[str, str | int | bool]
@@ -24,13 +25,13 @@ Spec = Mapping[str, str | int | bool]
 _BLOCK_STYLES = {"|", ">"}
 
 
-def add_secrets(path: Path, secrets: Mapping[str, Spec], template_root: Path | None = None) -> None:
+def add_secrets(path: Path, secrets: Mapping[str, Spec], check: Check = load.check) -> None:
     """Add *secrets* to a service file.
 
     Args:
         path: Service file.
         secrets: Name → content of the entry.
-        template_root: See :func:`vault.declare.load.load`.
+        check: Checks the declaration with the new text.
 
     Raises:
         ConfigurationError: If a name is already declared, or the section is written in braces. The
@@ -40,18 +41,16 @@ def add_secrets(path: Path, secrets: Mapping[str, Spec], template_root: Path | N
 
     """
     with lock(path.parent, folder=True):
-        _add(path, "secrets", secrets, template_root)
+        _add(path, "secrets", secrets, check)
 
 
-def add_settings(
-    path: Path, settings: Mapping[str, Spec], template_root: Path | None = None
-) -> None:
+def add_settings(path: Path, settings: Mapping[str, Spec], check: Check = load.check) -> None:
     """Add *settings* to a service file.
 
     Args:
         path: Service file.
         settings: Name → content of the entry, with type and default.
-        template_root: See :func:`vault.declare.load.load`.
+        check: Checks the declaration with the new text.
 
     Raises:
         ConfigurationError: If a name is already declared, or the section is written in braces. The
@@ -61,20 +60,19 @@ def add_settings(
 
     """
     with lock(path.parent, folder=True):
-        _add(path, "settings", settings, template_root)
+        _add(path, "settings", settings, check)
 
 
-def _add(path: Path, section: str, entries: Mapping[str, Spec], template_root: Path | None) -> None:
+def _add(path: Path, section: str, entries: Mapping[str, Spec], check: Check) -> None:
     path = path.absolute()
     files = load.read(path.parent.parent)
     if path not in files.services:
         raise ConfigurationError(f"{path} is not a service file (expected services/<name>.yaml)")
-    templates = template_root or load.find_templates(path.parent.parent)
-    load.check(files, templates)
+    check(files)
     if not entries:
         return
     content = _with_entries(path, files.services[path], section, entries)
-    load.check(replace(files, services={**files.services, path: content}), templates)
+    check(replace(files, services={**files.services, path: content}))
     replace_file(path, content, mode=path.stat().st_mode & 0o777)
 
 

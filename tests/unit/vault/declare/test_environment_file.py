@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -30,14 +31,18 @@ def root(tmp_path: Path) -> Path:
     return tmp_path
 
 
+def check(root: Path) -> load.Check:
+    return partial(load.check, template_root=root / "templates")
+
+
 def add(root: Path, secret: str, user: str) -> bool:
     file = root / "environments" / "dev.yaml"
-    return environment_file.add(file, "shop", secret, user, root / "templates")
+    return environment_file.add(file, "shop", secret, user, check(root))
 
 
 def remove(root: Path, secret: str) -> bool:
     file = root / "environments" / "dev.yaml"
-    return environment_file.remove(file, "shop", secret, root / "templates")
+    return environment_file.remove(file, "shop", secret, check(root))
 
 
 def adopted(root: Path) -> dict[str, Adopted]:

@@ -1,0 +1,128 @@
+"""Repository of a deployment: where it is found, and what its file may contain."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from app_integration.errors import ConfigurationError
+from vault.declare import repository
+from vault.declare.errors import DeclarationError
+from vault.declare.repository import open_repository, read
+
+BASE = Path(__file__).parents[3] / "faults" / "declare" / "base"
+ROOT = Path(__file__).parents[4]
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    """Return a repository with a service and the environments dev and prod."""
+    shutil.copytree(BASE, tmp_path / "team")
+    (tmp_path / "team" / "strongroom.yaml").write_text("format: 1\n")
+    return tmp_path / "team"
+
+
+def test_repository_is_found_from_any_folder_inside(root: Path) -> None:
+    inside = root / "templates" / "shop"
+    assert open_repository(inside) == open_repository(root) == read(root)
+
+
+def test_folder_outside_of_a_repository_is_told_how_to_get_one(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError) as raised:
+        open_repository(tmp_path)
+    assert str(raised.value) == (
+        f"there is no strongroom.yaml in {tmp_path} or in a folder above it; change to your "
+        "deployment's repository, or make one with: strongroom init FOLDER"
+    )
+
+
+def test_declaration_is_that_beside_the_file(root: Path) -> None:
+    declared = read(root).load()
+    assert sorted(declared.services) == ["shop"]
+    assert declared.template_root == root / "templates"
+
+
+def test_folders_may_have_other_places(root: Path) -> None:
+    (root / "strongroom.yaml").write_text("format: 1\ndeclaration: ops\ntemplates: ops/agent\n")
+    (root / "ops").mkdir()
+    for name, place in (("services", "ops"), ("environments", "ops"), ("templates", "ops/agent")):
+        (root / name).rename(root / place / ("" if name == "templates" else name))
+    declared = read(root).load()
+    assert sorted(declared.services) == ["shop"]
+    assert declared.template_root == root / "ops" / "agent"
+
+
+def test_environment_has_the_id_of_the_repository_unless_it_declares_one(root: Path) -> None:
+    (root / "strongroom.yaml").write_text("format: 1\ndeployment: parcels\n")
+    dev = root / "environments" / "dev.yaml"
+    dev.write_text(dev.read_text().replace("[developer]", "[parcels-developer]"))
+    file = root / "environments" / "prod.yaml"
+    file.write_text(f"deployment: parcels-eu\n{file.read_text()}")
+    declared = read(root).load()
+    assert declared.environment("dev").deployment == "parcels"
+    assert declared.environment("prod").deployment == "parcels-eu"
+
+
+def test_another_declaration_needs_no_repository(root: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other"
+    shutil.copytree(BASE, other, ignore=shutil.ignore_patterns("templates"))
+    inside = open_repository(root, other)
+    assert (inside.declaration, inside.templates) == (other, root / "templates")
+    outside = open_repository(tmp_path, other)
+    assert (outside.declaration, outside.deployment) == (other, "strongroom")
+
+
+@pytest.mark.parametrize(
+    ("text", "error"),
+    [
+        (
+            "deployment: parcels",
+            (
+                "strongroom.yaml:1: the file lacks the key 'format' "
+                "(expected 1, the format of the repository)"
+            ),
+        ),
+        ("format: 0", "strongroom.yaml:1: format is 0 (expected 1)"),
+        (
+            "format: 2\nnew-key: true",
+            "strongroom.yaml:1: format is 2 (expected 1 at most; install a newer strongroom)",
+        ),
+        (
+            'format: 1\nrequires: ">=7,<8"',
+            (
+                "strongroom.yaml:2: requires is '<8,>=7' (expected another version than 0.1.0; "
+                "install strongroom<8,>=7)"
+            ),
+        ),
+        (
+            "format: 1\nrequires: newest",
+            "strongroom.yaml:2: requires is 'newest' (expected a version such as '>=0.1')",
+        ),
+        (
+            "format: 1\ndeclaration: ../ours",
+            "strongroom.yaml:2: declaration is '../ours' (expected a path inside the repository)",
+        ),
+        (
+            "format: 1\ntemplates: /srv",
+            "strongroom.yaml:2: templates is '/srv' (expected a path inside the repository)",
+        ),
+    ],
+)
+def test_fault_is_reported_with_its_line(root: Path, text: str, error: str) -> None:
+    (root / "strongroom.yaml").write_text(text)
+    with pytest.raises(DeclarationError) as raised:
+        read(root, "0.1.0")
+    assert str(raised.value).removeprefix(f"{root}/") == error
+
+
+@pytest.mark.parametrize("requires", ["", ">=0.1", "==0.1.*", "<1"])
+def test_required_version_that_runs_is_accepted(root: Path, requires: str) -> None:
+    (root / "strongroom.yaml").write_text(f'format: 1\nrequires: "{requires}"\n')
+    assert read(root, "0.1.3").root == root
+
+
+def test_this_repository_is_one() -> None:
+    found = repository.read(ROOT)
+    assert sorted(found.load().services) == ["gaara-store", "orders-mail"]

@@ -1,0 +1,184 @@
+"""Repository of a deployment: the folder with ``strongroom.yaml``, and what is where below it.
+
+A team keeps its declaration in a repository of its own. Commands find it from any folder inside.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from importlib.metadata import version
+from pathlib import Path
+from typing import Annotated, Final
+
+from packaging.specifiers import InvalidSpecifier, SpecifierSet
+from packaging.version import Version
+from pydantic import AfterValidator, Field
+
+from app_integration.errors import ConfigurationError
+from vault.declare import load
+from vault.declare.declaration import Declaration
+from vault.declare.errors import DeclarationError, FieldError, InvalidValue, format_value
+from vault.declare.load import Files
+from vault.declare.schema.base import Section
+from vault.declare.schema.field_types import PartName
+from vault.declare.server_names import DEFAULT_DEPLOYMENT
+from vault.declare.yaml import document
+
+FILE: Final = "strongroom.yaml"
+#: Format of the file and of the folders beside it, which this version reads.
+FORMAT: Final = 1
+
+
+def _specifier(value: str) -> str:
+    try:
+        SpecifierSet(value)
+    except InvalidSpecifier:
+        raise InvalidValue(f"is {format_value(value)}", "a version such as '>=0.1'") from None
+    return value
+
+
+def _folder(value: str) -> str:
+    if Path(value).is_absolute() or ".." in Path(value).parts or "\0" in value:
+        raise InvalidValue(f"is {format_value(value)}", "a path inside the repository")
+    return value
+
+
+Folder = Annotated[str, AfterValidator(_folder)]
+
+
+class RepositoryFile(Section):
+    """The file ``strongroom.yaml``."""
+
+    format: int = Field(description=f"{FORMAT}, the format of the repository")
+    requires: Annotated[str, AfterValidator(_specifier)] = Field(
+        "", description="the versions of strongroom that may be used, such as '>=0.1'"
+    )
+    deployment: PartName = Field(
+        DEFAULT_DEPLOYMENT, description="the id of environments whose file declares none"
+    )
+    declaration: Folder = Field(".", description="the folder of services/ and environments/")
+    templates: Folder = Field("templates", description="the folder of <service>/<template>")
+
+
+@dataclass(frozen=True, slots=True)
+class Repository:
+    """Repository of a deployment.
+
+    Attributes:
+        root: Folder that contains ``strongroom.yaml``, and ``.strongroom``.
+        declaration: Folder that contains ``services`` and ``environments``.
+        templates: Folder with the templates of each service in ``<service>/``.
+        deployment: Id of the environments whose file declares none.
+
+    """
+
+    root: Path
+    declaration: Path
+    templates: Path
+    deployment: str = DEFAULT_DEPLOYMENT
+
+    def load(self) -> Declaration:
+        """Load the declaration, and check all of it.
+
+        Raises:
+            DeclarationError: If any file is invalid. It lists every error with file and line.
+
+        """
+        return self.check(load.read(self.declaration))
+
+    def check(self, files: Files) -> Declaration:
+        """Return the declaration in *files* after all checks.
+
+        Raises:
+            DeclarationError: If any file is invalid. It lists every error with file and line.
+
+        """
+        return load.check(files, self.templates, self.deployment)
+
+    def with_declaration(self, folder: Path) -> Repository:
+        """Return the repository with the declaration in *folder*, and its templates if it has some.
+
+        Args:
+            folder: Contains ``services`` and ``environments``.
+
+        """
+        templates = folder / "templates"
+        return replace(
+            self,
+            declaration=folder,
+            templates=templates if templates.is_dir() else self.templates,
+        )
+
+
+def open_repository(start: Path, declaration: Path | None = None) -> Repository:
+    """Return the repository of the folder *start*.
+
+    Args:
+        start: Folder in the repository. Its parents are searched too.
+        declaration: Folder of another declaration, or None for the repository's. With one, no
+            repository is needed.
+
+    Raises:
+        ConfigurationError: If *start* is in no repository.
+        DeclarationError: If ``strongroom.yaml`` is invalid, or needs another version of the tool.
+
+    """
+    root = find_root(start)
+    if root is None and declaration is None:
+        raise ConfigurationError(
+            f"there is no {FILE} in {start} or in a folder above it; change to your deployment's "
+            "repository, or make one with: strongroom init FOLDER"
+        )
+    found = read(root) if root else Repository(start, start, start / "templates")
+    return found.with_declaration(declaration) if declaration else found
+
+
+def find_root(start: Path) -> Path | None:
+    """Return *start*, or the nearest folder above it, that contains ``strongroom.yaml``.
+
+    Args:
+        start: An absolute path.
+
+    """
+    return next((each for each in (start, *start.parents) if (each / FILE).is_file()), None)
+
+
+def read(root: Path, installed: str | None = None) -> Repository:
+    """Return the repository in *root*.
+
+    Args:
+        root: Folder that contains ``strongroom.yaml``.
+        installed: Version of the tool, or None for the version that runs.
+
+    Raises:
+        DeclarationError: If the file cannot be read or is invalid, is of a newer format, or
+            requires another version.
+
+    """
+    doc = load.read_document(root / FILE)
+    newer = doc.data.get("format")
+    if isinstance(newer, int) and newer > FORMAT:
+        # Not checked further, because a newer format may have other keys.
+        what, expected = f"is {newer}", f"{FORMAT} at most; install a newer strongroom"
+        raise DeclarationError(doc.locate([FieldError(("format",), what, expected)]))
+    errors = [*load.file_errors(RepositoryFile, doc, _errors(doc, installed))]
+    if errors:
+        raise DeclarationError(errors)
+    file = RepositoryFile.model_validate(doc.data)
+    return Repository(root, root / file.declaration, root / file.templates, file.deployment)
+
+
+def _errors(doc: document.Document, installed: str | None) -> list[FieldError]:
+    """Return the errors that the model does not find."""
+    found = doc.data.get("format")
+    if isinstance(found, int) and found < 1:
+        return [FieldError(("format",), f"is {found}", str(FORMAT))]
+    running = Version(installed or version("strongroom"))
+    try:
+        accepted = SpecifierSet(str(doc.data.get("requires", "")))
+    except InvalidSpecifier:
+        return []
+    if accepted.contains(running, prereleases=True):
+        return []
+    expected = f"another version than {running}; install strongroom{accepted}"
+    return [FieldError(("requires",), f"is {format_value(str(accepted))}", expected)]
