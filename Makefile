@@ -8,12 +8,12 @@ endif
 BIN := .venv/bin
 STRONGROOM := $(BIN)/strongroom
 UV := $(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --quiet \
-	--no-emit-package strongroom-sdk --no-emit-index-url --no-emit-find-links --no-annotate \
+	--no-emit-index-url --no-emit-find-links --no-annotate \
 	--custom-compile-command "make lock" pyproject.toml app_integration/pyproject.toml \
-	--all-extras --group store
-GROUPS := --group build --group lint --group runtime --group test
+	--group store
+GROUPS := --group build --group lint --group test
 
-.PHONY: help vault-up vault-status vault-down vault-reset plan apply store test bench bench-quick fuzz lint format nightly mutants lock clean
+.PHONY: help vault-up vault-status vault-down vault-reset plan apply store test bench bench-quick fuzz lint format nightly mutants wheel lock clean
 
 help: ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1	/p' $(MAKEFILE_LIST) | expand -t 16
@@ -89,12 +89,19 @@ mutants: .venv ## Change the pure cores one thing at a time: do their tests noti
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/nightly.txt
 	$(BIN)/python -m tests.support.mutants
 
+# From a copy, because a build writes into its sources.
+wheel: .venv ## Build the tool as one wheel, from what git has staged, into dist/
+	@copy=$$(mktemp -d) && trap 'rm -rf "$$copy"' EXIT && git checkout-index --all --prefix="$$copy/" && \
+		$(BIN)/python -m pip wheel --quiet --disable-pip-version-check --no-deps --no-build-isolation \
+		--wheel-dir dist "$$copy"
+	@ls dist/*.whl
+
 lock: .venv ## Resolve the dependencies anew
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
-	$(UV) $(GROUPS) -o requirements/lock.txt
+	$(UV) --all-extras $(GROUPS) -o requirements/lock.txt
 	$(UV) --group image -c requirements/lock.txt -o requirements/image.txt
-	$(UV) $(GROUPS) --group peers -c requirements/lock.txt -o requirements/peers.txt
-	$(UV) $(GROUPS) --group peers --group nightly -c requirements/lock.txt -o requirements/nightly.txt
+	$(UV) --all-extras $(GROUPS) --group peers -c requirements/lock.txt -o requirements/peers.txt
+	$(UV) --all-extras $(GROUPS) --group peers --group nightly -c requirements/lock.txt -o requirements/nightly.txt
 
 clean: ## Remove what can be made again (not .strongroom)
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache build dist *.egg-info

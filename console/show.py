@@ -134,17 +134,14 @@ def _local_time(time: datetime | None) -> str:
 
 
 def _addresses(console: Console, local: LocalDeployment) -> None:
-    table = Table(box=None, show_header=False, pad_edge=False)
-    table.add_row("Vault API, web page", f"{local.ports.vault_address}/ui/")
+    rows = [("Vault API, web page", f"{local.ports.vault_address}/ui/")]
     for person in local.declaration.environment(Environment.DEV).people:
-        table.add_row("log in as", f"{person}, method Username")
-        table.add_row("password in", str(local.person_password(person)))
-    for status in local.status():
-        if status.port:
-            table.add_row(status.title, f"127.0.0.1:{status.port}")
+        rows.append(("log in as", f"{person}, method Username"))
+        rows.append(("password in", str(local.person_password(person))))
+    rows += [(each.title, f"{HOST}:{each.port}") for each in local.status() if each.port]
     if local.layout.audit_logs[0].exists():
-        table.add_row("audit logs", str(local.layout.audit))
-    console.print(table, highlight=False, soft_wrap=True)
+        rows.append(("audit logs", str(local.layout.audit)))
+    _print_columns(console, rows)
 
 
 def _config(console: Console, agent: LocalAgent) -> None:

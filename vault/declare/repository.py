@@ -173,11 +173,13 @@ def _errors(doc: document.Document, installed: str | None) -> list[FieldError]:
     found = doc.data.get("format")
     if isinstance(found, int) and found < 1:
         return [FieldError(("format",), f"is {found}", str(FORMAT))]
-    running = Version(installed or version("strongroom"))
     try:
         accepted = SpecifierSet(str(doc.data.get("requires", "")))
     except InvalidSpecifier:
         return []
+    if not accepted:
+        return []  # in the containers' image the tool is not installed, and has no version
+    running = Version(installed or version("strongroom"))
     if accepted.contains(running, prereleases=True):
         return []
     expected = f"another version than {running}; install strongroom{accepted}"

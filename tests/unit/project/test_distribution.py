@@ -9,12 +9,16 @@ import tomllib
 import zipfile
 from pathlib import Path
 
+import pytest
+
 import app_integration
 from app_integration import errors
 
 ROOT = Path(__file__).parents[3]
 SDK = ROOT / "app_integration"
 
+#: Folders that the wheel of the tool contains.
+PACKAGES = ("agent", "app_integration", "console", "examples", "policies", "vault")
 #: Modules that only an extra installs, or that only the operator's side has.
 HEAVY = (
     "logging.handlers",
@@ -42,6 +46,44 @@ def test_wheel_contains_every_package_and_the_type_marker(tmp_path: Path) -> Non
     here = {f"app_integration/{path.relative_to(SDK)}" for path in SDK.rglob("*.py")}
     assert {name for name in here if "/build/" not in name} == inside
     assert "app_integration/py.typed" in zipfile.ZipFile(wheel).namelist()
+
+
+@pytest.fixture(scope="module")
+def tool_wheel(tmp_path_factory: pytest.TempPathFactory) -> zipfile.ZipFile:
+    """Return the wheel of the tool, built from a copy, because a build writes into its sources."""
+    folder = tmp_path_factory.mktemp("tool")
+    ignored = shutil.ignore_patterns(".*", "*.egg-info", "build", "dist", "__pycache__", "mutants")
+    shutil.copytree(ROOT, folder / "copy", ignore=ignored)
+    command = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation"]
+    subprocess.run([*command, "--wheel-dir", str(folder), str(folder / "copy")], check=True)
+    (wheel,) = folder.glob("*.whl")
+    return zipfile.ZipFile(wheel)
+
+
+def test_wheel_of_the_tool_contains_the_sdk_and_every_file_of_its_packages(
+    tool_wheel: zipfile.ZipFile,
+) -> None:
+    listed = subprocess.run(
+        ["git", "ls-files", "-z", *PACKAGES],  # noqa: S607 (the developer's own)
+        cwd=ROOT,
+        capture_output=True,
+        check=True,
+        text=True,
+    )
+    tracked = {name for name in listed.stdout.split("\0")[:-1] if (ROOT / name).exists()}
+    inside = {name for name in tool_wheel.namelist() if ".dist-info/" not in name}
+    # The SDK's own project file is for its own wheel.
+    assert tracked - {"app_integration/pyproject.toml"} == inside
+
+
+def test_tool_needs_no_distribution_that_is_not_published() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    sdk = tomllib.loads((SDK / "pyproject.toml").read_text())["project"]
+    needed = {*project["dependencies"]}
+    assert not any(each.startswith("strongroom") for each in needed)
+    assert {*sdk["dependencies"]} <= needed
+    for extra in ("config", "database", "metrics"):
+        assert {*sdk["optional-dependencies"][extra]} <= needed
 
 
 def test_import_of_the_public_api_loads_no_heavy_module() -> None:
@@ -75,4 +117,4 @@ def test_dependencies_of_the_operators_project_are_locked() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     for requirement in project["dependencies"]:
         name = requirement.split(">")[0].split("[")[0].replace(".", "-")
-        assert name == "strongroom-sdk" or f"\n{name}==" in lock, name
+        assert f"\n{name}==" in lock, name

@@ -202,6 +202,7 @@ COMMANDS: Final = {
     "environments diff": "ONE OTHER --root --credentials --json",
     "export-env": "--service --env --reason --out --root",
     "import-env": "FILE --service --env --root --secret --setting --finish",
+    "init": "FOLDER --owner --deployment --environment",
     "plan": "--env --root --given --prune --destroy-data --json --out",
     "put": "NAME --service --env --root",
     "reset": "--root --yes",
@@ -213,7 +214,7 @@ COMMANDS: Final = {
 MAKE_TARGETS: Final = words(
     """
     help vault-up vault-status vault-down vault-reset plan apply store test bench bench-quick fuzz
-    lint format nightly mutants lock clean
+    lint format nightly mutants wheel lock clean
     """
 )
 MAKE_VARIABLES: Final = words("PYTHON ENV RUNTIME ARGS")

@@ -1,0 +1,168 @@
+"""New repository of a deployment: the files that ``strongroom init`` writes."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, Final
+
+import jinja2
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
+
+from app_integration.errors import ConfigurationError
+from app_integration.names import Environment
+from vault.declare import repository
+from vault.declare.errors import DeclarationError
+from vault.declare.server_names import DEVELOPER, server_name
+
+_SOURCES: Final = Path(__file__).parent / "repository_files"
+#: File in the repository → its template.
+_FILES: Final = {
+    "strongroom.yaml": "strongroom.yaml.j2",
+    "environments/dev.yaml": "dev.yaml.j2",
+    "Makefile": "Makefile",
+    ".gitignore": "gitignore",
+    "CODEOWNERS": "CODEOWNERS.j2",
+    # git keeps no empty folder.
+    "services/.gitkeep": "empty",
+    "templates/.gitkeep": "empty",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class NewRepository:
+    """Repository to be written.
+
+    Attributes:
+        deployment: The deployment's id.
+        owner: An e-mail address or a team.
+        addresses: URL of the server of each environment besides dev.
+
+    """
+
+    deployment: str
+    owner: str
+    addresses: Mapping[Environment, str] = field(default_factory=dict)
+
+    def write(self, folder: Path) -> list[Path]:
+        """Write the files to *folder*, and return their paths.
+
+        They are written to another folder and checked there first, so that a wrong value leaves
+        nothing behind.
+
+        Args:
+            folder: Is created if it does not exist. Its other files stay.
+
+        Raises:
+            ConfigurationError: If one of the files exists, *folder* is inside a repository, or a
+                value is not valid. Nothing was written.
+
+        """
+        texts = self._render()
+        self._check_free(folder, texts)
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".strongroom-") as unfinished:
+            _write(Path(unfinished), texts)
+            _check(Path(unfinished))
+        folder.mkdir(exist_ok=True)
+        _write(folder, texts)
+        return [folder / name for name in texts]
+
+    def _check_free(self, folder: Path, texts: Mapping[str, str]) -> None:
+        outer = repository.find_root(folder.absolute())
+        if outer is not None and outer != folder.absolute():
+            raise ConfigurationError(
+                f"{folder} is inside the repository {outer}; choose a folder outside of it"
+            )
+        present = [name for name in texts if (folder / name).exists()]
+        if present:
+            raise ConfigurationError(
+                f"{folder} has {', '.join(sorted(present))}; move these files away, or choose "
+                "another folder"
+            )
+
+    def _render(self) -> dict[str, str]:
+        values = {
+            "deployment": self.deployment,
+            "developer": server_name(self.deployment, DEVELOPER),
+            "owner": self.owner,
+            "version": version("strongroom"),
+        }
+        texts = {name: _render(template, values) for name, template in _FILES.items()}
+        for name, address in self.addresses.items():
+            texts[f"environments/{name}.yaml"] = _render(
+                "environment.yaml.j2",
+                {
+                    **values,
+                    "environment": name,
+                    "address": address,
+                    "is_like_prod": name != Environment.PROD and Environment.PROD in self.addresses,
+                },
+            )
+        return texts
+
+
+def parse_addresses(texts: Iterable[str]) -> dict[Environment, str]:
+    """Return the address in each text ``<environment>=<address>``.
+
+    Raises:
+        ConfigurationError: If a text has another form, or names dev, whose server is local.
+        InvalidName: If a name is not that of an environment.
+
+    """
+    addresses = {}
+    for text in texts:
+        name, equals, address = text.partition("=")
+        if not equals or not address or name == Environment.DEV:
+            raise ConfigurationError(
+                f"--environment is {text!r}; expected a name and the address of its server, such "
+                "as prod=https://vault.example.com:8200; dev has a local server"
+            )
+        addresses[Environment(name)] = address
+    return addresses
+
+
+def _render(template: str, values: Mapping[str, Any]) -> str:
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(_SOURCES),
+        autoescape=False,  # noqa: S701 (YAML, not HTML: the filter quotes each value)
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        keep_trailing_newline=True,
+    )
+    environment.filters["yaml"] = _quote
+    return environment.get_template(template).render(values)
+
+
+def _quote(value: str) -> str:
+    """Return *value* as YAML, quoted if it would not be read as the same text otherwise."""
+    try:
+        is_plain = YAML(typ="safe", pure=True).load(value) == value
+    except YAMLError:
+        is_plain = False
+    return value if is_plain else json.dumps(value)
+
+
+def _write(folder: Path, texts: Mapping[str, str]) -> None:
+    for name, text in texts.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(text, encoding="utf-8")
+
+
+def _check(folder: Path) -> None:
+    """Check the repository in the temporary *folder*.
+
+    Raises:
+        ConfigurationError: If a value is not valid. It names files relative to the repository.
+
+    """
+    try:
+        repository.read(folder).load()
+    except DeclarationError as error:
+        text = str(error).replace(f"{folder}/", "")
+        raise ConfigurationError(f"nothing was written:\n{text}") from None

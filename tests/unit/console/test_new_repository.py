@@ -1,0 +1,91 @@
+"""Repository that ``strongroom init`` writes: complete, valid, and never half-written."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from app_integration.errors import ConfigurationError, InvalidName
+from app_integration.names import Environment
+from console.new_repository import NewRepository, parse_addresses
+from vault.declare import repository
+
+PROD, STAGING = Environment("prod"), Environment("staging")
+SERVERS = {
+    PROD: "https://vault.example.com:8200",
+    STAGING: "https://vault.staging.example.com:8200",
+}
+
+
+def test_repository_has_the_declared_environments_and_no_service(tmp_path: Path) -> None:
+    folder = tmp_path / "ops" / "parcels"
+    written = NewRepository("parcels", "ada@example.com", SERVERS).write(folder)
+    assert {path for path in folder.rglob("*") if path.is_file()} == {*written}
+    declared = repository.read(folder).load()
+    assert sorted(declared.environments) == ["dev", "prod", "staging"]
+    assert {each.deployment for each in declared.environments.values()} == {"parcels"}
+    assert declared.environment("staging").like == PROD
+    assert dict(declared.services) == {}
+    assert (folder / "CODEOWNERS").read_text().endswith("\n* ada@example.com\n")
+
+
+def test_environment_is_like_prod_only_if_there_is_one(tmp_path: Path) -> None:
+    NewRepository("parcels", "ada", {STAGING: SERVERS[STAGING]}).write(tmp_path)
+    assert repository.read(tmp_path).load().environment("staging").like is None
+
+
+def test_files_of_an_existing_folder_stay(tmp_path: Path) -> None:
+    (tmp_path / "README.md").write_text("ours")
+    NewRepository("parcels", "ada").write(tmp_path)
+    assert (tmp_path / "README.md").read_text() == "ours"
+    assert repository.find_root(tmp_path) == tmp_path
+
+
+def test_existing_file_is_never_overwritten(tmp_path: Path) -> None:
+    (tmp_path / "Makefile").write_text("ours")
+    with pytest.raises(ConfigurationError, match="has Makefile; move these files away"):
+        NewRepository("parcels", "ada").write(tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["Makefile"]
+
+
+def test_repository_inside_another_is_refused(tmp_path: Path) -> None:
+    NewRepository("parcels", "ada").write(tmp_path)
+    with pytest.raises(ConfigurationError, match=f"is inside the repository {tmp_path}"):
+        NewRepository("parcels", "ada").write(tmp_path / "inner")
+
+
+@pytest.mark.parametrize(
+    ("deployment", "owner", "address", "error"),
+    [
+        ("Parcels", "ada", "https://v:8200", "strongroom.yaml:5: deployment is 'Parcels'"),
+        ("parcels", "a: b", "https://v:8200", "environments/dev.yaml:3: owner is 'a: b'"),
+        ("parcels", "no\nowner", "https://v:8200", "environments/dev.yaml:3: owner is"),
+        ("parcels", "ada", "http://v:8200", "vault.address is 'http://v:8200'"),
+        ("parcels", "ada", "https://u:p@v", "vault.address is text that contains credentials"),
+    ],
+)
+def test_wrong_value_leaves_nothing_behind(
+    tmp_path: Path, deployment: str, owner: str, address: str, error: str
+) -> None:
+    new = NewRepository(deployment, owner, {PROD: address})
+    with pytest.raises(ConfigurationError) as raised:
+        new.write(tmp_path / "parcels")
+    assert error in str(raised.value)
+    assert str(tmp_path) not in str(raised.value)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("owner", ["true", "null", "ada", "#ada@example.com", "o'b@example.com"])
+def test_text_is_quoted_where_yaml_would_read_something_else(tmp_path: Path, owner: str) -> None:
+    NewRepository("parcels", owner).write(tmp_path)
+    assert repository.read(tmp_path).load().environment("dev").owner == owner
+
+
+def test_addresses_are_given_by_environment() -> None:
+    assert parse_addresses(["prod=https://v?a=b"]) == {PROD: "https://v?a=b"}
+    for text in ("prod", "prod=", "=https://v", "dev=https://v"):
+        with pytest.raises((ConfigurationError, InvalidName)):
+            parse_addresses([text])
+    with pytest.raises(InvalidName):
+        parse_addresses(["../x=https://v"])
