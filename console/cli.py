@@ -18,9 +18,8 @@ from rich.markup import escape
 
 from app_integration.errors import StrongroomError
 from app_integration.names import parse_environment
-from console import adoption, env_files, environments, operate
+from console import adoption, env_files, environments, new, operate
 from console.example_services import run_examples
-from console.new_repository import NewRepository, parse_addresses
 from console.operator_session import open_operator_session
 from console.plan_view import progress, show_plan
 from console.show import show_config_states, show_deployment, show_status
@@ -39,6 +38,8 @@ app = typer.Typer(
     help="Take a Python service off .env files and onto Vault, with proof that it holds.",
 )
 app.add_typer(environments.app, name="environments")
+app.add_typer(new.app, name="new")
+app.command()(new.init)
 out = Console(soft_wrap=True)
 err = Console(stderr=True, soft_wrap=True)
 
@@ -78,31 +79,6 @@ DestroyData = Annotated[
     list[str] | None,
     typer.Option("--destroy-data", help="with --prune: delete this key or secret too (full name)"),
 ]
-
-
-@app.command()
-def init(
-    folder: Annotated[Path, typer.Argument(help="the repository's folder")],
-    owner: Annotated[
-        str,
-        typer.Option("--owner", prompt="Owner (e-mail address or team)", help="who answers for it"),
-    ],
-    deployment: Annotated[
-        str | None,
-        typer.Option("--deployment", help="the deployment's id; the folder's name if unset"),
-    ] = None,
-    environment: Annotated[
-        list[str] | None,
-        typer.Option("--environment", help="another environment: prod=https://vault.example.com"),
-    ] = None,
-) -> None:
-    """Write the repository of a new deployment: dev, and the environments that you name."""
-    new = NewRepository(
-        deployment or folder.resolve().name.lower(), owner, parse_addresses(environment or ())
-    )
-    for path in new.write(folder):
-        out.print(f"wrote {path}", highlight=False, markup=False)
-    out.print(f"\nNext, in {folder}: make vault-up", highlight=False, markup=False)
 
 
 @app.command()

@@ -107,8 +107,17 @@ class NewRepository:
         return texts
 
 
-def parse_addresses(texts: Iterable[str]) -> dict[Environment, str]:
+def parse_addresses(
+    texts: Iterable[str],
+    option: str = "--environment",
+    example: str = "https://vault.example.com:8200",
+) -> dict[Environment, str]:
     """Return the address in each text ``<environment>=<address>``.
+
+    Args:
+        texts: Values of the option.
+        option: Name of the option, for errors.
+        example: An address, for errors.
 
     Raises:
         ConfigurationError: If a text has another form, or names dev, whose server is local.
@@ -120,8 +129,8 @@ def parse_addresses(texts: Iterable[str]) -> dict[Environment, str]:
         name, equals, address = text.partition("=")
         if not equals or not address or name == Environment.DEV:
             raise ConfigurationError(
-                f"--environment is {text!r}; expected a name and the address of its server, such "
-                "as prod=https://vault.example.com:8200; dev has a local server"
+                f"{option} is {text!r}; expected a name and the address of its server, such as "
+                f"prod={example}; dev has a local server"
             )
         addresses[Environment(name)] = address
     return addresses

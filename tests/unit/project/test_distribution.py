@@ -48,12 +48,25 @@ def test_wheel_contains_every_package_and_the_type_marker(tmp_path: Path) -> Non
     assert "app_integration/py.typed" in zipfile.ZipFile(wheel).namelist()
 
 
+def tracked_files() -> set[str]:
+    """Return the paths of the files in the packages that git knows."""
+    listed = subprocess.run(
+        ["git", "ls-files", "-z", *PACKAGES],  # noqa: S607 (the developer's own)
+        cwd=ROOT,
+        capture_output=True,
+        check=True,
+        text=True,
+    )
+    return {name for name in listed.stdout.split("\0")[:-1] if (ROOT / name).exists()}
+
+
 @pytest.fixture(scope="module")
 def tool_wheel(tmp_path_factory: pytest.TempPathFactory) -> zipfile.ZipFile:
     """Return the wheel of the tool, built from a copy, because a build writes into its sources."""
     folder = tmp_path_factory.mktemp("tool")
-    ignored = shutil.ignore_patterns(".*", "*.egg-info", "build", "dist", "__pycache__", "mutants")
-    shutil.copytree(ROOT, folder / "copy", ignore=ignored)
+    for name in {"pyproject.toml", "README.md", "LICENSE"} | tracked_files():
+        (folder / "copy" / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(ROOT / name, folder / "copy" / name)
     command = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation"]
     subprocess.run([*command, "--wheel-dir", str(folder), str(folder / "copy")], check=True)
     (wheel,) = folder.glob("*.whl")
@@ -63,17 +76,9 @@ def tool_wheel(tmp_path_factory: pytest.TempPathFactory) -> zipfile.ZipFile:
 def test_wheel_of_the_tool_contains_the_sdk_and_every_file_of_its_packages(
     tool_wheel: zipfile.ZipFile,
 ) -> None:
-    listed = subprocess.run(
-        ["git", "ls-files", "-z", *PACKAGES],  # noqa: S607 (the developer's own)
-        cwd=ROOT,
-        capture_output=True,
-        check=True,
-        text=True,
-    )
-    tracked = {name for name in listed.stdout.split("\0")[:-1] if (ROOT / name).exists()}
     inside = {name for name in tool_wheel.namelist() if ".dist-info/" not in name}
     # The SDK's own project file is for its own wheel.
-    assert tracked - {"app_integration/pyproject.toml"} == inside
+    assert tracked_files() - {"app_integration/pyproject.toml"} == inside
 
 
 def test_tool_needs_no_distribution_that_is_not_published() -> None:

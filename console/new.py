@@ -1,0 +1,98 @@
+"""Commands ``strongroom init`` and ``strongroom new service``, which write what a team edits."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from console import operate
+from console.new_repository import NewRepository, parse_addresses
+from console.new_service import NewService
+
+app = typer.Typer(no_args_is_help=True, help="Declare something new.")
+out = Console(soft_wrap=True, highlight=False)
+
+_Owner = Annotated[
+    str,
+    typer.Option("--owner", prompt="Owner (e-mail address or team)", help="who answers for it"),
+]
+
+
+@app.callback()
+def new() -> None:
+    """Declare something new."""
+
+
+def init(
+    folder: Annotated[Path, typer.Argument(help="the repository's folder")],
+    owner: _Owner,
+    deployment: Annotated[
+        str | None,
+        typer.Option("--deployment", help="the deployment's id, by default FOLDER's name"),
+    ] = None,
+    environment: Annotated[
+        list[str] | None,
+        typer.Option("--environment", help="another environment: prod=https://vault.example.com"),
+    ] = None,
+) -> None:
+    """Write the repository of a new deployment: dev, and the environments that you name."""
+    repository = NewRepository(
+        deployment or folder.resolve().name.lower(), owner, parse_addresses(environment or ())
+    )
+    for path in repository.write(folder):
+        out.print(f"wrote {path}", markup=False)
+    out.print(f"\nNext, in {folder}: strongroom new service NAME, then make vault-up", markup=False)
+
+
+@app.command()
+def service(
+    name: Annotated[str, typer.Argument(help="lower-case words joined by '-'")],
+    owner: _Owner,
+    description: Annotated[
+        str, typer.Option("--description", prompt="What it does", help="what it does")
+    ],
+    generate: Annotated[
+        list[str] | None, typer.Option("--generate", help="a secret that the server generates")
+    ] = None,
+    given: Annotated[
+        list[str] | None, typer.Option("--given", help="a secret that you provide")
+    ] = None,
+    key: Annotated[
+        list[str] | None, typer.Option("--key", help="a key to encrypt and decrypt with")
+    ] = None,
+    database: Annotated[
+        bool, typer.Option("--database", help="it owns a PostgreSQL database")
+    ] = False,
+    database_at: Annotated[
+        list[str] | None,
+        typer.Option("--database-at", help="its server: prod=postgres.example.com:5432"),
+    ] = None,
+) -> None:
+    """Declare a service, in each environment whose database server is known."""
+    addresses = parse_addresses(database_at or (), "--database-at", "postgres.example.com:5432")
+    new_service = NewService(
+        name,
+        owner,
+        description,
+        generate or (),
+        given or (),
+        key or (),
+        has_database=database or bool(addresses),
+        databases=addresses,
+    )
+    repository = operate.repository()
+    skipped = new_service.write(repository)
+    out.print(f"wrote {repository.declaration / 'services' / f'{name}.yaml'}", markup=False)
+    for environment in skipped:
+        file = repository.declaration / "environments" / f"{environment}.yaml"
+        out.print(
+            f"{file} has no entry yet: add '{name}: {{database: host:port}}' under services",
+            markup=False,
+        )
+    variables = operate.default_root() / "env" / f"{name}.env"
+    out.print(
+        f"\nNext: make vault-up, then in any shell: set -a; . {variables}; set +a", markup=False
+    )

@@ -1,0 +1,75 @@
+"""Service that ``strongroom new service`` declares."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from app_integration.errors import ConfigurationError, InvalidName
+from app_integration.names import Environment, Scope
+from console.new_repository import NewRepository
+from console.new_service import NewService
+from vault.declare import repository
+from vault.declare.repository import Repository
+
+DEV, PROD = Environment("dev"), Environment("prod")
+POSTGRES = "postgres.example.com:5432"
+
+
+@pytest.fixture
+def team(tmp_path: Path) -> Repository:
+    """Return a repository with dev and prod, and without services."""
+    NewRepository("parcels", "ada", {PROD: "https://vault.example.com:8200"}).write(tmp_path)
+    return repository.read(tmp_path)
+
+
+def test_service_without_a_database_runs_in_every_environment(team: Repository) -> None:
+    new = NewService("labels", "ada", "Prints: labels #1", ["signing-key"], ["api-token"], ["pii"])
+    assert new.write(team) == ()
+    declared = team.load()
+    service = declared.service("labels")
+    assert service.description == "Prints: labels #1"
+    assert {name: source.source for name, source in service.secrets.items()} == {
+        "signing-key": "generated",
+        "api-token": "given",
+    }
+    assert sorted(service.keys) == ["pii"]
+    assert [declared.scopes(name) for name in (DEV, PROD)] == [
+        (Scope("labels", DEV),),
+        (Scope("labels", PROD),),
+    ]
+
+
+def test_service_with_a_database_runs_where_its_server_is_known(team: Repository) -> None:
+    assert NewService("labels", "ada", "Prints.", has_database=True).write(team) == ("prod",)
+    declared = team.load()
+    assert declared.scopes(DEV) == (Scope("labels", DEV),)
+    assert declared.scopes(PROD) == ()
+    second = NewService("routes", "ada", "Plans.", has_database=True, databases={PROD: POSTGRES})
+    assert second.write(team) == ()
+    assert team.load().scopes(PROD) == (Scope("routes", PROD),)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"name": "La bels"},
+        {"name": "labels", "generated": ["a: b"]},
+        {"name": "labels", "given": ["../x"]},
+        {"name": "labels", "keys": ["a\nb"]},
+    ],
+)
+def test_wrong_name_is_refused_before_anything_is_written(
+    team: Repository, wrong: dict[str, object]
+) -> None:
+    values = {"owner": "ada", "description": "Prints.", **wrong}
+    with pytest.raises(InvalidName):
+        NewService(**values).write(team)  # type: ignore[arg-type] # wrong on purpose
+    assert team.load().services == {}
+
+
+def test_database_server_of_an_unknown_environment_is_refused(team: Repository) -> None:
+    new = NewService("labels", "ada", "Prints.", databases={Environment("qa"): POSTGRES})
+    with pytest.raises(ConfigurationError, match="no environment 'qa' is declared"):
+        new.write(team)

@@ -1,0 +1,95 @@
+"""Editor that adds a service to a declaration: its file, and its entry in environment files.
+
+All other bytes of the environment files are preserved. The whole declaration is checked with the
+new text before any file is written.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+
+from ruamel.yaml import YAML
+from ruamel.yaml.nodes import MappingNode
+
+from app_integration._internal.private_file import lock, replace_file
+from app_integration.errors import ConfigurationError
+from app_integration.names import Environment
+from vault.declare import load
+from vault.declare.edit import service_file
+from vault.declare.edit.service_file import Spec
+from vault.declare.load import Check
+
+_MODE = 0o644
+
+
+def add_service(
+    root: Path, name: str, text: str, entries: Mapping[Environment, Spec], check: Check
+) -> None:
+    """Add the service *name* to the declaration in *root*.
+
+    The service file is written first, so that no environment names a service without a file if
+    the process is killed.
+
+    Args:
+        root: Folder that contains ``services`` and ``environments``.
+        name: Name of the service.
+        text: Content of the service file.
+        entries: Content of the service's entry by environment.
+        check: Checks the declaration with the new text.
+
+    Raises:
+        ConfigurationError: If the service has a file, or ``services`` of an environment is written
+            in braces. Nothing was written.
+        DeclarationError: If the declaration would be invalid with the service. Nothing was written.
+
+    """
+    root = root.absolute()
+    path = root / "services" / f"{name}.yaml"
+    with lock(root, folder=True):
+        files = load.read(root)
+        if path in files.services:
+            raise ConfigurationError(f"{path} exists; edit it, or choose another name")
+        changed = {
+            file: _with_entry(file, files.environments[file], name, entry)
+            for environment, entry in entries.items()
+            for file in [root / "environments" / f"{environment}.yaml"]
+        }
+        check(
+            replace(
+                files,
+                services={**files.services, path: text.encode()},
+                environments={**files.environments, **changed},
+            )
+        )
+        replace_file(path, text.encode(), mode=_MODE)
+        for file, content in changed.items():
+            replace_file(file, content, mode=file.stat().st_mode & 0o777)
+
+
+def _with_entry(path: Path, content: bytes, name: str, entry: Spec) -> bytes:
+    """Return *content* with the service added at the end of ``services``."""
+    text = content.decode()
+    services = _services(text)
+    newline = "\r\n" if "\r\n" in text else "\n"
+    if services.flow_style and services.value:
+        line = services.start_mark.line + 1
+        raise ConfigurationError(
+            f"{path}:{line}: services is written in braces (expected one entry a line, indented)"
+        )
+    indent = services.value[0][0].start_mark.column if services.value else 2
+    body = ", ".join(f"{key}: {value}" for key, value in entry.items())
+    line = f"{' ' * indent}{name}: {{{body}}}{newline}"
+    if not services.value:
+        begin, end = services.start_mark.index, services.end_mark.index
+        return f"{text[:begin].rstrip(' ')}{newline}{line}{text[end:].lstrip()}".encode()
+    place = service_file.end(services, text)
+    before = text[:place] if text[:place].endswith("\n") else text[:place] + newline
+    return f"{before}{line}{text[place:]}".encode()
+
+
+def _services(text: str) -> MappingNode:
+    root = YAML(typ="safe", pure=True).compose(text)
+    found: MappingNode = next(value for key, value in root.value if key.value == "services")
+    return found
