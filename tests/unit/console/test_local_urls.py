@@ -1,8 +1,20 @@
+"""URLs of local servers in secrets: those of this deployment get its current ports."""
+
 from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 import pytest
 
-from console.local_urls import move, with_placeholders
+from app_integration.auth.methods import StaticToken
+from app_integration.mounts import Mounts
+from app_integration.names import Environment, Scope
+from app_integration.secret import Secret
+from app_integration.session.session import Session
+from app_integration.testing import policies
+from app_integration.testing.memory_vault import ADDRESS, MemoryVault
+from console.local_urls import move, update_ports, with_placeholders
 
 URL = "postgresql+psycopg://shop_app:p%40ss@127.0.0.1:15432/shop"
 
@@ -41,3 +53,87 @@ def test_template_of_an_adopted_url_moves_too() -> None:
     stored = "postgresql+psycopg://{username}:{password}@127.0.0.1:15432/shop"
     current = with_placeholders(URL.replace("15432", "25432"))
     assert move(stored, current) == stored.replace("15432", "25432")
+
+
+SCOPE = Scope("shop", Environment.DEV)
+MOUNT = "team/kv"
+NOW = URL.replace("15432", "25432")
+
+
+@pytest.fixture
+def server() -> Iterator[Session]:
+    """Yield a session with an in-memory server whose secrets are at a team's mount."""
+    memory = MemoryVault(mounts=Mounts(kv=MOUNT))
+    token = memory.tokens.issue("operator", (policies.ROOT,), ttl=float("inf"))
+    with Session(ADDRESS, StaticToken(Secret(token.value)), connect=lambda: memory) as session:
+        yield session
+
+
+def store(server: Session, name: str, fields: Mapping[str, str], **metadata: str) -> None:
+    path = SCOPE.secret(name)
+    server.post(f"{MOUNT}/data/{path}", {"data": dict(fields)})
+    server.post(f"{MOUNT}/metadata/{path}", {"custom_metadata": metadata})
+
+
+def stored(server: Session, name: str) -> tuple[dict[str, Any], dict[str, Any], int]:
+    """Return the fields of a secret, its custom metadata and its version."""
+    data = server.get(f"{MOUNT}/data/{SCOPE.secret(name)}")["data"]
+    return data["data"], data["metadata"]["custom_metadata"], data["metadata"]["version"]
+
+
+def update(server: Session, **provided: str) -> tuple[str, ...]:
+    urls = {name.replace("_", "-"): Secret(value) for name, value in provided.items()}
+    return update_ports(server, SCOPE, urls, MOUNT)
+
+
+class TestUpdatePorts:
+    """Secrets on the server, after a deployment got other ports."""
+
+    def test_url_is_written_once_with_the_current_port(self, server: Session) -> None:
+        store(server, "database-url", {"value": URL}, owner="team")
+        store(server, "redis-url", {"value": "redis://:pw@127.0.0.1:6379/0"})
+        redis = "redis://:pw@127.0.0.1:26379/0"
+        provided = {"database_url": NOW, "redis_url": redis}
+        assert update(server, **provided) == ("database-url", "redis-url")
+        assert stored(server, "database-url") == ({"value": NOW}, {"owner": "team"}, 2)
+        assert stored(server, "redis-url") == ({"value": redis}, {}, 2)
+        assert update(server, **provided) == ()
+        assert stored(server, "database-url")[2] == 2
+
+    def test_template_of_an_adopted_secret_is_still_known_as_composed(
+        self, server: Session
+    ) -> None:
+        template = with_placeholders(URL)
+        store(server, "database-url", {"template": template}, composed_version="1", owner="team")
+        assert update(server, database_url=NOW) == ("database-url",)
+        moved = {"template": template.replace("15432", "25432")}
+        metadata = {"composed_version": "2", "owner": "team"}
+        assert stored(server, "database-url") == (moved, metadata, 2)
+        assert update(server, database_url=NOW) == ()
+        assert stored(server, "database-url")[2] == 2
+
+    @pytest.mark.parametrize(
+        ("fields", "metadata"),
+        [
+            ({"value": URL.replace("127.0.0.1", "db.example.com")}, {}),
+            ({"value": URL, "note": "x"}, {}),
+            ({"value": URL, "template": with_placeholders(URL)}, {"composed_version": "0"}),
+            ({"template": with_placeholders(URL)}, {}),
+            (
+                {"template": with_placeholders(URL).replace("/shop", "/x")},
+                {"composed_version": "1"},
+            ),
+        ],
+        ids=["another server", "other fields", "half adopted", "no template", "another database"],
+    )
+    def test_other_entry_stays(
+        self, server: Session, fields: Mapping[str, str], metadata: Mapping[str, str]
+    ) -> None:
+        store(server, "database-url", fields, **metadata)
+        assert update(server, database_url=NOW) == ()
+        assert stored(server, "database-url") == (fields, metadata, 1)
+
+    def test_missing_secret_and_provided_password_are_skipped(self, server: Session) -> None:
+        store(server, "smtp-password", {"value": "old"})
+        assert update(server, database_url=NOW, smtp_password="new") == ()
+        assert stored(server, "smtp-password") == ({"value": "old"}, {}, 1)
