@@ -15,12 +15,15 @@ from app_integration.mounts import DEFAULT_MOUNTS, find_overlap
 from app_integration.names import Environment, Scope, check_service_name
 from vault.declare.checks.service import Data, section
 from vault.declare.errors import FieldError, format_value
+from vault.declare.schema.field_types import split_address
 from vault.declare.server_names import DEFAULT_DEPLOYMENT, own_names
 
 #: Sections whose objects belong to the whole server, so that a scoped apply role has no right to
 #: them.
 _SERVER_WIDE: Final = ("people", "lockout", "quotas", "auth", "groups")
 
+#: Ports of addresses that name none.
+_PORTS: Final = {"http": 80, "https": 443}
 
 #: Mounts below ``auth/`` of the other methods, which have the names of their types.
 _AUTH_METHODS: Final = frozenset({"token", "userpass", "jwt", "kubernetes", "cert", "oidc"})
@@ -71,16 +74,27 @@ def find_neighbour_errors(
         environments: Content of each environment file by its name.
 
     """
-    address = section(data, "vault").get("address")
+    server = _server(data)
     for name, other in sorted(environments.items()):
-        if name == stem or not address or section(other, "vault").get("address") != address:
+        if name == stem or server is None or _server(other) != server:
             continue
         if name < stem and deployment_id(other) == deployment_id(data):
-            what = f"is {format_value(address)}, the server of {name} with the same deployment id"
+            address = format_value(section(data, "vault")["address"])
+            what = f"is {address}, the server of {name} with the same deployment id"
             expected = f"a server of its own, or a 'deployment' other than {name}'s"
             yield FieldError(("vault", "address"), what, expected)
         if section(data, "vault").get("apply_role") == "scoped":
             yield from _names_of_others(data, stem, name, other)
+
+
+def _server(data: Data) -> tuple[str, str | None, int | None] | None:
+    """Return scheme, host and port of the server, or None if the file has no valid address.
+
+    A final slash, the case of the host and the usual port do not make it another server.
+    """
+    address = section(data, "vault").get("address")
+    parts = split_address(address) if isinstance(address, str) else None
+    return parts and (parts.scheme, parts.hostname, parts.port or _PORTS.get(parts.scheme))
 
 
 def _names_of_others(data: Data, stem: str, name: str, other: Data) -> Iterator[FieldError]:

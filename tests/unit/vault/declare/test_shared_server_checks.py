@@ -164,6 +164,25 @@ class TestNeighbours:
         self.check([("vault.address", start)], "staging", **files)
         self.check([], "prod", **files)
 
+    @pytest.mark.parametrize(
+        ("one", "other", "refused"),
+        [
+            (f"{ADDRESS}/", ADDRESS, True),
+            ("https://Vault.Example.com:8200", ADDRESS, True),
+            ("https://vault.example.com", "https://vault.example.com:443", True),
+            ("http://127.0.0.1", "http://127.0.0.1:80", True),
+            ("https://vault.example.com", "http://vault.example.com", False),
+            ("https://vault.example.com", ADDRESS, False),
+        ],
+        ids=["slash", "case", "port of https", "port of http", "scheme", "port"],
+    )
+    def test_two_spellings_of_an_address_are_one_server(
+        self, one: str, other: str, refused: bool
+    ) -> None:
+        start = f"vault.address is '{one}', the server of prod with the same deployment id"
+        files = {"prod": on_server(address=other), "staging": on_server(address=one)}
+        self.check([("vault.address", start)] if refused else [], "staging", **files)
+
     def test_each_earlier_environment_is_named(self) -> None:
         found = [
             ("vault.address", f"vault.address is '{ADDRESS}', the server of {name} with the same")
@@ -176,7 +195,7 @@ class TestNeighbours:
         other_id = on_server("shop", deployment="team")
         self.check([], "staging", eu=elsewhere, prod=other_id, staging=on_server("shop"))
 
-    @pytest.mark.parametrize("address", [None, ""])
+    @pytest.mark.parametrize("address", [None, "", 5, "https://", "https://vault:port", "vault"])
     def test_environments_whose_server_is_not_declared_are_not_compared(
         self, address: object
     ) -> None:
