@@ -83,18 +83,43 @@ def test_error_about_configuration_repeats_the_server(path: str) -> None:
         decode("POST", path, Response(400, b'{"errors": ["no such host"]}'), OWN)
 
 
+def assert_refused(message: str, **paths: str) -> None:
+    with pytest.raises(InvalidName) as caught:
+        Mounts(**paths)
+    assert str(caught.value) == message
+
+
+@pytest.mark.parametrize("kind", ["kv", "transit", "database", "approle"])
+@pytest.mark.parametrize("path", ["", "Team", "team/", "/team", "team//kv", "a.b", "../sys"])
+def test_mount_of_a_wrong_form_is_refused(kind: str, path: str) -> None:
+    message = (
+        f"mount {path!r}: use lower-case letters, digits, '-' and '_', with '/' between segments "
+        "and none at the end"
+    )
+    assert_refused(message, **{kind: path})
+
+
+@pytest.mark.parametrize("path", ["sys", "auth/x", "identity", "identity/x", "cubbyhole"])
+def test_mount_below_a_path_of_the_server_is_refused(path: str) -> None:
+    assert_refused(f"mount {path!r} begins with a path of the server; use another path", kv=path)
+
+
+@pytest.mark.parametrize("path", ["system", "team/sys", "sys-team", "transit-kv", "team/transit"])
+def test_mount_that_only_resembles_another_path_is_accepted(path: str) -> None:
+    assert Mounts(kv=path).engines == (path, "transit", "database")
+
+
 @pytest.mark.parametrize(
-    "path", ["", "Team", "team/", "/team", "team//kv", "a.b", "../sys", "sys", "auth/x", "identity"]
+    ("paths", "both"),
+    [
+        ({"kv": "transit"}, "'transit' overlaps 'transit'"),
+        ({"kv": "transit/kv"}, "'transit' overlaps 'transit/kv'"),
+        ({"kv": "database"}, "'database' overlaps 'database'"),
+        ({"transit": "team", "database": "team/db"}, "'team/db' overlaps 'team'"),
+    ],
 )
-def test_mount_of_a_wrong_form_is_refused(path: str) -> None:
-    with pytest.raises(InvalidName, match="mount"):
-        Mounts(kv=path)
-
-
-@pytest.mark.parametrize("path", ["transit", "transit/kv", "database"])
-def test_engines_at_overlapping_mounts_are_refused(path: str) -> None:
-    with pytest.raises(InvalidName, match="overlaps"):
-        Mounts(kv=path)
+def test_engines_at_overlapping_mounts_are_refused(paths: dict[str, str], both: str) -> None:
+    assert_refused(f"mount {both}; use another path", **paths)
 
 
 def test_approle_may_have_the_path_of_an_engine() -> None:
@@ -115,7 +140,30 @@ def test_settings_take_the_mounts_from_the_variables_that_a_deployment_sets() ->
 
 @pytest.mark.parametrize("kind", ["KV", "TRANSIT", "DATABASE"])
 def test_wrong_mount_variable_is_named(kind: str) -> None:
-    with pytest.raises(ConfigurationError, match=f"STRONGROOM_{kind}_MOUNT is 'Team/'"):
+    message = f"^STRONGROOM_{kind}_MOUNT is 'Team/'; expected a name such as team/kv$"
+    with pytest.raises(ConfigurationError, match=message):
         from_environment(variables(**{f"STRONGROOM_{kind}_MOUNT": "Team/"}))
-    with pytest.raises(ConfigurationError, match=r"STRONGROOM_TRANSIT_MOUNT, .*overlaps"):
+
+
+def test_overlapping_mount_variables_are_named() -> None:
+    with pytest.raises(ConfigurationError) as caught:
         from_environment(variables(STRONGROOM_KV_MOUNT="a", STRONGROOM_TRANSIT_MOUNT="a/b"))
+    assert str(caught.value) == (
+        "STRONGROOM_KV_MOUNT, STRONGROOM_TRANSIT_MOUNT, STRONGROOM_DATABASE_MOUNT: "
+        "mount 'a/b' overlaps 'a'; use another path"
+    )
+
+
+def test_empty_mount_variables_count_as_unset() -> None:
+    unset = {f"STRONGROOM_{kind}_MOUNT": "" for kind in ("KV", "TRANSIT", "DATABASE", "AUTH")}
+    assert from_environment(variables(**unset)).mounts == DEFAULT_MOUNTS
+
+
+def test_variables_name_only_the_mounts_that_are_not_the_usual_ones() -> None:
+    assert mount_variables(OWN) == {
+        "STRONGROOM_KV_MOUNT": "team/kv",
+        "STRONGROOM_TRANSIT_MOUNT": "team/keys",
+        "STRONGROOM_DATABASE_MOUNT": "team/db",
+        "STRONGROOM_AUTH_MOUNT": "team-roles",
+    }
+    assert mount_variables(Mounts(transit="keys")) == {"STRONGROOM_TRANSIT_MOUNT": "keys"}
