@@ -43,7 +43,6 @@ class Claim:
         folder: Folder of the file: ``services`` or ``environments``.
         stem: Name of the file without its suffix.
         loc: Location in the file.
-        environment: Environment in which the object is used.
         subject: Text for *loc* in a message.
         server: Server that the name belongs to; "" for every Vault.
         expected: What to declare instead of two equal names.
@@ -55,7 +54,6 @@ class Claim:
     folder: str
     stem: str
     loc: Loc
-    environment: str
     subject: str
     server: str = ""
     expected: str = _EXPECTED
@@ -154,12 +152,12 @@ def _environment_claims(stem: str, data: Data) -> Iterator[Claim]:
 
 def _in_environment(kind: str, name: str, environment: str, loc: Loc, what: str = "") -> Claim:
     subject = f"{what}{format_location(loc)}"
-    return Claim(kind, name, "environments", environment, loc, environment, subject)
+    return Claim(kind, name, "environments", environment, loc, subject)
 
 
 def _in_service(kind: str, name: str, scope: Scope, loc: Loc) -> Claim:
     subject = f"{format_location(loc)} in {scope.environment}"
-    return Claim(kind, name, "services", scope.service, loc, scope.environment, subject)
+    return Claim(kind, name, "services", scope.service, loc, subject)
 
 
 def _scope_claim(scope: Scope) -> Claim:
