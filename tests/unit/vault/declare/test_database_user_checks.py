@@ -92,8 +92,9 @@ class TestServices:
 
     def test_service_with_reserved_user_names_is_rejected(self) -> None:
         start = "service is 'pg-tools', whose database users would begin with pg_ (expected another"
+        expected = "first word, as PostgreSQL reserves such names)"
         found = find_service_errors({"database": {}}, stem="pg-tools")
-        assert_errors(found, [("service", start)])
+        assert_errors(found, [("service", start, expected)])
 
     @pytest.mark.parametrize(
         ("data", "stem"),

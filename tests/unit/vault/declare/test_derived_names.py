@@ -132,6 +132,17 @@ class TestVault:
         services: dict[str, Any] = {"a": {"keys": {"eu-pii": {}, "pii": {}}}, "b": {}}
         assert found(services, {"prod": running("a"), "prod-eu": running("b")}) == []
 
+    @pytest.mark.parametrize("other", ["a", "No Name"], ids=["of another's name", "malformed"])
+    def test_one_wrong_service_does_not_hide_those_after_it(self, other: str) -> None:
+        services: dict[str, Any] = {"b": {"keys": {"eu-pii": {}, "pii": {}}}}
+        environments = {
+            "eu": running("a-prod"),
+            "prod": running("b"),
+            "prod-eu": running(other, "b"),
+        }
+        messages = found(services, environments)
+        assert messages[-1].startswith("services/b.yaml: keys.pii in prod-eu would use the Transit")
+
     @pytest.mark.parametrize(
         "service", [{}, None, {"keys": None}, {"keys": {"No Key": {}}}, {"database": {"roles": 5}}]
     )

@@ -203,26 +203,28 @@ class TestNeighbours:
         self.check([], "prod", dev={}, prod={})
 
     @pytest.mark.parametrize(
-        ("mounts", "refused"),
+        ("own", "others", "refused"),
         [
-            ({}, True),
-            ({"transit": "eu/keys"}, True),
-            ({"database": "eu/db"}, True),
-            ({"kv": "eu/kv", "approle": "eu-roles"}, True),
-            ({"transit": "eu/keys", "database": "eu/db"}, False),
+            ({}, {}, True),
+            ({}, {"transit": "eu/keys"}, True),
+            ({}, {"database": "eu/db"}, True),
+            ({}, {"kv": "eu/kv", "approle": "eu-roles"}, True),
+            ({}, {"transit": "eu/keys", "database": "eu/db"}, False),
+            ({"transit": "keys", "database": "db"}, {}, False),
+            ({"transit": "keys", "database": "db"}, {"transit": "keys", "database": "db"}, True),
         ],
-        ids=["same mounts", "same database", "same transit", "same both", "own mounts"],
+        ids=["usual", "same database", "same transit", "same both", "theirs", "ours", "same own"],
     )
     def test_scoped_role_with_rights_to_anothers_names_is_rejected(
-        self, mounts: dict[str, str], refused: bool
+        self, own: dict[str, str], others: dict[str, str], refused: bool
     ) -> None:
         start = (
             "vault.apply_role is 'scoped' with rights to 'shop-prod-eu', prod-eu's, too "
             "(expected other transit and database mounts than prod-eu's"
         )
         files = {
-            "prod_eu": on_server("mail", "shop", deployment="eu", mounts=mounts),
-            "prod": on_server("shop", role="scoped"),
+            "prod_eu": on_server("mail", "shop", deployment="eu", mounts=others),
+            "prod": on_server("shop", role="scoped", mounts=own),
         }
         self.check([("vault.apply_role", start)] if refused else [], "prod", **files)
 
