@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -21,15 +21,26 @@ def test_state_is_read_as_it_was_written(tmp_path: Path) -> None:
     state = UnitState("g1", RunState.RUNNING, 42, NOW.isoformat(), None, "d1")
     write_state(tmp_path, state)
     assert read_state(tmp_path) == state
-    assert state_file(tmp_path).stat().st_mode & 0o7777 == 0o600
+    assert (tmp_path / "state.json").stat().st_mode & 0o7777 == 0o600
 
 
 def test_recorded_state_has_generation_digest_and_time(tmp_path: Path) -> None:
+    since = "2026-11-25T12:00:00.000+00:00"
     recorder(tmp_path).write(RunState.WAITING, reason="denied")
-    expected = UnitState(
-        "g1", RunState.WAITING, None, "2026-11-25T12:00:00.000+00:00", "denied", "d1"
-    )
-    assert read_state(tmp_path) == expected
+    waiting = UnitState("g1", RunState.WAITING, None, since, "denied", "d1")
+    assert read_state(tmp_path) == waiting
+    recorder(tmp_path).write(RunState.RUNNING, pid=42)
+    assert read_state(tmp_path) == UnitState("g1", RunState.RUNNING, 42, since, None, "d1")
+
+
+def test_time_of_a_state_is_in_utc(tmp_path: Path) -> None:
+    before = datetime.now(UTC)
+    StateRecorder(tmp_path, "g1", "d1").write(RunState.STARTING)
+    state = read_state(tmp_path)
+    assert state is not None
+    since = datetime.fromisoformat(state.since)
+    assert since.utcoffset() == timedelta(0)
+    assert since >= before - timedelta(milliseconds=1)
 
 
 @pytest.mark.parametrize(
@@ -63,4 +74,7 @@ def test_forgotten_configuration_is_changed(tmp_path: Path) -> None:
     forgetting = recorder(tmp_path)
     forgetting.forget()
     forgetting.write(RunState.STOPPED)
+    state = read_state(tmp_path)
+    assert state is not None
+    assert (state.generation, state.digest) == ("", "")
     assert recorder(tmp_path).is_changed()

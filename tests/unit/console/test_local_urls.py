@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from app_integration.auth.methods import StaticToken
+from app_integration.errors import RequestRefused
 from app_integration.mounts import Mounts
 from app_integration.names import Environment, Scope
 from app_integration.secret import Secret
@@ -60,10 +61,27 @@ MOUNT = "team/kv"
 NOW = URL.replace("15432", "25432")
 
 
+class ContestedVault(MemoryVault):
+    """A server on which another person writes a secret right after it was read."""
+
+    def send(self, method: str, path: str, **request: Any) -> dict[str, Any]:
+        response = super().send(method, path, **request)
+        if method == "GET":
+            request["body"] = {"data": {"value": "theirs"}}
+            super().send("POST", path, **request)
+        return response
+
+
 @pytest.fixture
-def server() -> Iterator[Session]:
-    """Yield a session with an in-memory server whose secrets are at a team's mount."""
-    memory = MemoryVault(mounts=Mounts(kv=MOUNT))
+def memory(request: pytest.FixtureRequest) -> MemoryVault:
+    """Return an in-memory server whose secrets are at a team's mount."""
+    kind: type[MemoryVault] = getattr(request, "param", MemoryVault)
+    return kind(mounts=Mounts(kv=MOUNT))
+
+
+@pytest.fixture
+def server(memory: MemoryVault) -> Iterator[Session]:
+    """Yield a session with the in-memory server."""
     token = memory.tokens.issue("operator", (policies.ROOT,), ttl=float("inf"))
     with Session(ADDRESS, StaticToken(Secret(token.value)), connect=lambda: memory) as session:
         yield session
@@ -137,3 +155,17 @@ class TestUpdatePorts:
         store(server, "smtp-password", {"value": "old"})
         assert update(server, database_url=NOW, smtp_password="new") == ()
         assert stored(server, "smtp-password") == ({"value": "old"}, {}, 1)
+
+    @pytest.mark.parametrize("memory", [ContestedVault], indirect=True)
+    @pytest.mark.parametrize(
+        ("fields", "metadata"),
+        [({"value": URL}, {}), ({"template": with_placeholders(URL)}, {"composed_version": "1"})],
+        ids=["value", "template"],
+    )
+    def test_value_that_another_person_writes_meanwhile_is_not_replaced(
+        self, server: Session, fields: Mapping[str, str], metadata: Mapping[str, str]
+    ) -> None:
+        store(server, "database-url", fields, **metadata)
+        with pytest.raises(RequestRefused, match="status 400"):
+            update(server, database_url=NOW)
+        assert stored(server, "database-url")[0] == {"value": "theirs"}
