@@ -61,7 +61,7 @@ def read_state(folder: Path) -> UnitState | None:
     try:
         fields = json.loads(state_file(folder).read_text(encoding="utf-8"))
         return UnitState(**{**fields, "state": RunState(fields["state"])})
-    except (OSError, ValueError, TypeError, KeyError):
+    except (OSError, ValueError, TypeError, KeyError, RecursionError):
         return None
 
 

@@ -45,7 +45,16 @@ def test_time_of_a_state_is_in_utc(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["", "[]", "{}", '{"state": "running"}', '{"state": "flying", "pid": 1}', "\x00", '"x"'],
+    [
+        "",
+        "[]",
+        "{}",
+        '{"state": "running"}',
+        '{"state": "flying", "pid": 1}',
+        "\x00",
+        '"x"',
+        pytest.param("[" * 100_000, id="deep"),
+    ],
 )
 def test_invalid_state_reads_as_none(tmp_path: Path, text: str) -> None:
     state_file(tmp_path).write_text(text)
