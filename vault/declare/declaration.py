@@ -31,6 +31,7 @@ class Declaration:
         pems: Content of the PEM files in the folder ``environments``, by file name. All are public
             certificates or public keys.
         template_root: Folder with the templates of each service in ``<service>/``.
+        project: Folder that the paths of services are relative to.
 
     """
 
@@ -38,6 +39,7 @@ class Declaration:
     environments: Mapping[Environment, EnvironmentDeclaration]
     pems: Mapping[str, str] = field(default_factory=dict)
     template_root: Path = Path("templates")
+    project: Path = Path()
 
     def service(self, name: str) -> ServiceDeclaration:
         """Return the service *name*.
@@ -165,6 +167,20 @@ class Declaration:
         declared = self.environment(scope.environment)
         services = {**declared.services, scope.service: deployment.model_copy(update=update)}
         return self._with(declared.model_copy(update={"services": services}))
+
+    def with_interpreter(self, python: Path) -> Declaration:
+        """Return a copy in which *python* checks every config, with models of the project.
+
+        Args:
+            python: An absolute path.
+
+        """
+        services = {}
+        for name, declared in self.services.items():
+            change = {"path": ".", "python": str(python)}
+            config = declared.config and declared.config.model_copy(update=change)
+            services[name] = declared.model_copy(update={"config": config})
+        return replace(self, services=services)
 
     def _check_settings(self, scope: Scope, settings: Mapping[str, str | int | bool]) -> None:
         declared = self.service(scope.service).settings

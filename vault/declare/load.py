@@ -32,11 +32,15 @@ from vault.declare.yaml import document, validation_errors
 from vault.declare.yaml.document import Document
 
 ROOT = Path(__file__).parent
-TEMPLATES = ROOT.parents[1] / "agent" / "templates"
+PROJECT = ROOT.parents[1]
+TEMPLATES = PROJECT / "agent" / "templates"
 
 
 def load(
-    root: Path = ROOT, template_root: Path = TEMPLATES, deployment: str = DEFAULT_DEPLOYMENT
+    root: Path = ROOT,
+    template_root: Path = TEMPLATES,
+    deployment: str = DEFAULT_DEPLOYMENT,
+    project: Path = PROJECT,
 ) -> Declaration:
     """Return the checked declaration in ``services/*.yaml`` and ``environments/*.yaml``.
 
@@ -44,12 +48,13 @@ def load(
         root: Folder that contains ``services`` and ``environments``.
         template_root: Folder with the templates of each service in ``<service>/``.
         deployment: Id of the environments whose file declares none.
+        project: Folder that the paths of services are relative to.
 
     Raises:
         DeclarationError: If any file is invalid. It lists every error with file and line.
 
     """
-    return check(read(root), template_root, deployment)
+    return replace(check(read(root), template_root, deployment), project=project.absolute())
 
 
 def read_document(path: Path) -> Document:

@@ -84,7 +84,7 @@ class Repository:
             DeclarationError: If any file is invalid. It lists every error with file and line.
 
         """
-        return self.check(load.read(self.declaration))
+        return load.load(self.declaration, self.templates, self.deployment, self.root)
 
     def check(self, files: Files) -> Declaration:
         """Return the declaration in *files* after all checks.

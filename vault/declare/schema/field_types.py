@@ -13,7 +13,7 @@ from ipaddress import ip_address
 from typing import Annotated, Any
 from urllib.parse import SplitResult, urlsplit
 
-from pydantic import AfterValidator, BeforeValidator, PlainValidator
+from pydantic import AfterValidator, BeforeValidator, PlainValidator, WithJsonSchema
 
 from app_integration import names
 from app_integration.errors import InvalidName
@@ -165,6 +165,13 @@ def is_loopback(address: str) -> bool:
         return False
 
 
+def _path(value: str) -> str:
+    if not value.strip() or value.startswith("~") or not value.isprintable():
+        expected = "a path such as ../shop, without ~ and control characters"
+        raise InvalidValue(f"is {format_value(value)}", expected)
+    return value
+
+
 def _template(value: str) -> str:
     expected = f"a file name such as app.yaml.j2, with one of {join_names(FORMATS)} before .j2"
     match = _TEMPLATE.fullmatch(value)
@@ -200,6 +207,10 @@ DatabaseName = Annotated[
 ]
 ImportString = Annotated[
     str, _matching(_IMPORT, "package.module:Class, the class that checks the delivered file")
+]
+#: Absolute, or relative to a folder that the field names. It may lead out of that folder.
+AnyPath = Annotated[
+    str, AfterValidator(_path), WithJsonSchema({"type": "string", "pattern": r"^(?!~)(?=.*\S)"})
 ]
 TemplateName = Annotated[str, AfterValidator(_template)]
 Address = Annotated[str, AfterValidator(_address)]

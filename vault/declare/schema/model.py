@@ -7,6 +7,7 @@ the wrong type. So write it for the person who edits the file. Durations are in 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, ValidationInfo, field_validator
@@ -20,6 +21,7 @@ from vault.declare.schema.database import ServiceDatabase
 from vault.declare.schema.field_types import (
     FORMATS,
     Address,
+    AnyPath,
     DatabaseEndpoint,
     EnvironmentName,
     ImportString,
@@ -71,6 +73,19 @@ class Config(Section):
     template: TemplateName = Field(description="a file in the service's template folder")
     model: ImportString = Field(description="package.module:Class")
     settings: tuple[SecretName, ...] = Field((), description="a list of names of settings")
+    path: AnyPath = Field(".", description="a folder, relative to the project's folder")
+    python: AnyPath = Field(".venv/bin/python", description="an interpreter, relative to path")
+
+    def folder(self, project: Path) -> Path:
+        """Return the folder that the model is imported from, if *project* is the project's."""
+        return project / self.path
+
+    def interpreter(self, project: Path) -> Path:
+        """Return the interpreter that imports the model.
+
+        The path is not resolved, because a virtual environment's interpreter is often a link.
+        """
+        return self.folder(project) / self.python
 
     @property
     def file(self) -> str:

@@ -67,6 +67,55 @@ def test_config_file_has_name_and_format_of_its_template() -> None:
     assert (config.file, config.format) == ("app.yaml", "yaml")
 
 
+def test_model_is_imported_from_the_project_by_its_virtual_environment() -> None:
+    declaration = load.load()
+    config = declaration.service("gaara-store").config
+    assert config is not None
+    assert config.folder(declaration.project) == Path(load.__file__).parents[2]
+    assert config.interpreter(declaration.project) == load.PROJECT / ".venv" / "bin" / "python"
+
+
+@pytest.mark.parametrize(
+    ("keys", "folder", "python"),
+    [
+        (["path: src"], "/srv/team/src", "/srv/team/src/.venv/bin/python"),
+        (["path: ../shop"], "/srv/team/../shop", "/srv/team/../shop/.venv/bin/python"),
+        (["python: ../venv/bin/python"], "/srv/team", "/srv/team/../venv/bin/python"),
+        (["path: /srv/shop", "python: bin/python"], "/srv/shop", "/srv/shop/bin/python"),
+        (["path: src", "python: /opt/python"], "/srv/team/src", "/opt/python"),
+    ],
+)
+def test_paths_of_a_model_are_relative_to_the_project_and_to_each_other(
+    root: Path, keys: list[str], folder: str, python: str
+) -> None:
+    service = root / "services" / "shop.yaml"
+    lines = "".join(f"  {key}\n" for key in keys)
+    service.write_text(service.read_text().replace("  model:", f"{lines}  model:"))
+    declaration = load.load(root, project=Path("/srv/team"))
+    config = declaration.service("shop").config
+    assert config is not None
+    assert config.folder(declaration.project) == Path(folder)
+    assert config.interpreter(declaration.project) == Path(python)
+
+
+def test_relative_project_is_that_of_the_current_folder(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(root)
+    assert load.load(root, project=Path()).project == root
+
+
+def test_interpreter_of_all_services_replaces_the_declared_ones(root: Path) -> None:
+    service = root / "services" / "shop.yaml"
+    service.write_text(service.read_text().replace("  model:", "  path: elsewhere\n  model:"))
+    declaration = load.load(root, project=Path("/opt/app")).with_interpreter(Path("/bin/python3"))
+    config = declaration.service("shop").config
+    assert config is not None
+    assert config.folder(declaration.project) == Path("/opt/app")
+    assert config.interpreter(declaration.project) == Path("/bin/python3")
+    assert config.model == "shop.config:Config"
+
+
 def test_setting_is_the_default_unless_the_environment_overrides_it() -> None:
     declaration = load.load()
     dev = declaration.settings(STORE)
