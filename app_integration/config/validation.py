@@ -260,8 +260,13 @@ def _load(name: str) -> type[Model]:
     try:
         found: Any = getattr(importlib.import_module(module), attribute)
     except (Exception, SystemExit) as error:  # noqa: BLE001 (it runs the application's code)
+        where = f"by {sys.executable} from {sys.path[0]}"
         kind = type(error).__name__
-        raise ConfigRejected(f"the model {name} cannot be imported ({kind})") from None
+        # A name of a module, but no other text of an error, because that may contain anything.
+        missing = f": {error.name}" if isinstance(error, ModuleNotFoundError) else ""
+        raise ConfigRejected(
+            f"the model {name} cannot be imported {where} ({kind}{missing})"
+        ) from None
     if not (isinstance(found, type) and hasattr(found, "model_validate")):
         raise ConfigRejected(f"the model {name} is not a class with model_validate")
     return found

@@ -233,8 +233,8 @@ def test_deliver_creates_missing_folder_as_private(place: Place) -> None:
 @pytest.mark.parametrize(
     ("model", "reason"),
     [
-        ("no_such_module:Config", "cannot be imported (ModuleNotFoundError)"),
-        ("{module}:Missing", "cannot be imported (AttributeError)"),
+        ("no_such_module:Config", "(ModuleNotFoundError: no_such_module)"),
+        ("{module}:Missing", "(AttributeError)"),
         ("{module}:not_a_model", "is not a class with model_validate"),
         ("{module}:Away", "raised ConnectionRefusedError"),
         ("{module}:Huge", "raised MemoryError"),
@@ -256,6 +256,18 @@ def test_deliver_with_model_that_cannot_validate_is_waiting(
     assert CANARY not in str(status.reason)
     assert not place.live.exists()
     assert time.monotonic() - began < 10
+
+
+def test_deliver_with_missing_model_names_the_interpreter_and_its_folder(
+    place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(tmp_path / "src")
+    place.render(GOOD)
+    place.model = "no_such_package.config:Config"
+    assert place.deliver().reason == (
+        "the model no_such_package.config:Config cannot be imported by "
+        f"{sys.executable} from {tmp_path}/src (ModuleNotFoundError: no_such_package)"
+    )
 
 
 def test_deliver_with_model_that_raises_is_refused(place: Place) -> None:
