@@ -22,6 +22,7 @@ from agent.child_process import end_agent, start_agent
 from agent.daemon_thread import call_in_thread
 from agent.deliverer import Deliverer
 from agent.event_log import EventLog
+from agent.interpreter import UnusableInterpreter, check_interpreter
 from agent.run_settings import RunSettings
 from agent.secret_id import issue_as_starter
 from agent.start_limit import LOGIN_SECONDS, StartLimit, StartSlot
@@ -119,33 +120,45 @@ class AgentUnit:
             slot = await self._starts.acquire()
             started = self._clock()
             try:
-                reason = await self._start_and_wait(settings, deliverer, slot)
+                state, reason = await self._start_and_wait(settings, deliverer, slot)
             finally:
                 slot.release()
             failures = count_failure(failures, self._clock() - started)
             wait = backoff(failures, self._jitter())
-            self._record(RunState.WAITING, reason=reason)
+            self._record(state, reason=reason)
             self._log.write("restarting", failures=failures, pause_seconds=round(wait, 1))
             await asyncio.sleep(wait)
 
     async def _start_and_wait(
         self, settings: RunSettings, deliverer: Deliverer, slot: StartSlot
-    ) -> str:
-        """Start the agent, wait until it exits, and return why it ended or did not start."""
+    ) -> tuple[RunState, str]:
+        """Start the agent, and wait until it exits.
+
+        Returns:
+            The state after that, and why the agent ended or did not start.
+
+        """
         try:
+            if settings.deliveries:
+                await check_interpreter(settings)
             await deliverer.deliver_staged()
             try:
                 await _write_secret_id(settings, slot)
-                return await self._run_agent(settings, deliverer, slot)
+                return RunState.WAITING, await self._run_agent(settings, deliverer, slot)
             finally:
                 settings.secret_id_file.unlink(missing_ok=True)
+        except UnusableInterpreter as error:
+            self._start_failed(error, str(error))
+            return RunState.BLOCKED, str(error)
         except StrongroomError as error:
-            return self._start_failed(error, str(error))
+            return RunState.WAITING, self._start_failed(error, str(error))
         except OSError as error:
-            return self._start_failed(error, f"{error.filename}: {error.strerror}", "OSError")
+            reason = f"{error.filename}: {error.strerror}"
+            return RunState.WAITING, self._start_failed(error, reason, "OSError")
         except Exception as error:  # noqa: BLE001 (because other units run in this process)
             # Its message is withheld, because it may contain a value.
-            return self._start_failed(error, "unexpected error; report it with this kind")
+            reason = "unexpected error; report it with this kind"
+            return RunState.WAITING, self._start_failed(error, reason)
 
     def _start_failed(self, error: Exception, reason: str, kind: str | None = None) -> str:
         kind = kind or type(error).__name__

@@ -38,17 +38,33 @@ async def start_agent(settings: RunSettings, output: int) -> asyncio.subprocess.
     return await _start(command, settings, stdout=output, stderr=output, process_group=group)
 
 
-async def start_delivery(
-    command: Sequence[str], settings: RunSettings
-) -> asyncio.subprocess.Process:
-    """Start a delivery's command, whose output can be read.
+async def run_command(
+    command: Sequence[str], settings: RunSettings, seconds: float
+) -> tuple[int | None, bytes]:
+    """Run a command of the application's interpreter; return its exit code and its output.
+
+    Args:
+        command: The interpreter, and its arguments.
+        settings: The configuration.
+        seconds: Until the command is killed.
 
     Raises:
         OSError: If the interpreter cannot be started.
+        TimeoutError: If the command takes longer.
 
     """
     # Errors are discarded, because a traceback from the application's model may contain a value.
-    return await _start(command, settings, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+    process = await _start(command, settings, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+    try:
+        # Not wait_for: in Python 3.11 it drops a cancellation if the command ends at the same
+        # time, so that the supervisor would not stop.
+        async with asyncio.timeout(seconds):
+            output, _ = await process.communicate()
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+    return process.returncode, output
 
 
 async def end_agent(agent: asyncio.subprocess.Process) -> None:

@@ -9,7 +9,7 @@ import asyncio
 from collections.abc import Callable
 from typing import Final
 
-from agent.child_process import start_delivery
+from agent.child_process import run_command
 from agent.delivery import EXEC_TIMEOUT, Delivery
 from agent.event_log import EventLog
 from agent.redelivery import Redelivery
@@ -94,23 +94,15 @@ class Deliverer:
             OSError: If the interpreter cannot be started.
 
         """
-        settings = self._settings
-        process = await start_delivery(delivery.command(settings.python), settings)
+        command = delivery.command(self._settings.python)
         try:
-            # Not wait_for: in Python 3.11 it drops a cancellation if the command ends at the same
-            # time, so that the supervisor would not stop.
-            async with asyncio.timeout(EXEC_TIMEOUT):
-                out, _ = await process.communicate()
+            code, output = await run_command(command, self._settings, EXEC_TIMEOUT)
         except TimeoutError:
             reason = f"took more than {EXEC_TIMEOUT} s"
             self._log.write("reconcile_failed", live=delivery.live, reason=reason)
             return
-        finally:
-            if process.returncode is None:
-                process.kill()
-                await process.wait()
-        outcome = out.decode(errors="replace").strip()
-        self._log.write("reconciled", live=delivery.live, code=process.returncode, outcome=outcome)
+        outcome = output.decode(errors="replace").strip()
+        self._log.write("reconciled", live=delivery.live, code=code, outcome=outcome)
 
     async def _deliver_or_log(self, delivery: Delivery) -> None:
         try:

@@ -21,6 +21,8 @@ class RunState(StrEnum):
     RUNNING = "running"
     #: The agent exited, or could not be started. The next start follows after a backoff.
     WAITING = "waiting"
+    #: The application's interpreter cannot deliver. The next check follows after a backoff.
+    BLOCKED = "blocked"
     #: The agent cannot be started until ``run.json`` changes.
     FAILED = "failed"
     #: The supervisor, or this unit, was stopped.

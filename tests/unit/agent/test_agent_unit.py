@@ -25,6 +25,8 @@ from tests.support.processes.unit_files import until, write_unit
 #: Programs in place of the agent, by what they do.
 SLEEPS = "#!/bin/sh\nexec sleep 600\n"
 EXITS = "#!/bin/sh\nexit 3\n"
+#: In place of an interpreter that can deliver, but delivers nothing.
+DELIVERS_NOTHING = "#!/bin/sh\necho\n"
 
 
 def test_long_run_resets_the_failure_count() -> None:
@@ -33,8 +35,8 @@ def test_long_run_resets_the_failure_count() -> None:
     assert count_failure(0, 0.0) == 1
 
 
-def program(folder: Path, script: str) -> str:
-    path = folder / "program"
+def program(folder: Path, script: str, name: str = "program") -> str:
+    path = folder / name
     path.write_text(script)
     path.chmod(0o700)
     return str(path)
@@ -135,6 +137,25 @@ def test_agent_that_fails_is_reported_and_waits(
     run(path, observe)
 
 
+def test_unit_is_blocked_until_its_interpreter_can_deliver(tmp_path: Path) -> None:
+    python = tmp_path / "python"
+    path = write_unit(
+        tmp_path,
+        program=program(tmp_path, SLEEPS),
+        python=str(python),
+        deliveries=[delivery(tmp_path)],
+    )
+
+    async def observe(_task: asyncio.Task[None]) -> None:
+        await until(is_in(path, RunState.BLOCKED))
+        reason = str(state_of(path).reason)
+        assert reason.startswith(f"{python} cannot be used: No such file or directory; ")
+        program(tmp_path, DELIVERS_NOTHING, "python")
+        await until(is_in(path, RunState.RUNNING))
+
+    run(path, observe)
+
+
 @pytest.mark.parametrize(
     ("error", "reason"),
     [
@@ -205,7 +226,8 @@ def test_changed_configuration_discards_earlier_results_before_its_generation_sh
     tmp_path: Path,
 ) -> None:
     base: dict[str, Any] = {"deliveries": [delivery(tmp_path)], "program": "/no/such/program"}
-    path = write_unit(tmp_path, generation="g1", python="/bin/true", **base)
+    base["python"] = program(tmp_path, DELIVERS_NOTHING, "python")
+    path = write_unit(tmp_path, generation="g1", **base)
     files = leave_results(path)
 
     async def observe_first(_task: asyncio.Task[None]) -> None:
@@ -223,7 +245,7 @@ def test_changed_configuration_discards_earlier_results_before_its_generation_sh
     run(path, observe_first)
     leave_results(path)
     run(path, observe_same)
-    path = write_unit(tmp_path, generation="g2", python="/bin/true", **base)
+    path = write_unit(tmp_path, generation="g2", **base)
     run(path, observe_changed)
 
 

@@ -342,7 +342,7 @@ DIFFERENCES: Final = words("missing policy same unread")
 DELIVERY: Final = words("state reason when since attempts staged")
 DELIVERY_STATES: Final = words("delivered unchanged refused waiting")
 UNIT: Final = words("generation state pid since reason digest")
-UNIT_STATES: Final = words("starting running waiting failed stopped")
+UNIT_STATES: Final = words("starting running waiting blocked failed stopped")
 #: Keys of run.json.
 RUN: Final = words(
     """
