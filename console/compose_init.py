@@ -16,6 +16,7 @@ from console.deployment import Deployment
 from console.local_services import service_accesses
 from console.steps import Steps
 from vault.declare import repository
+from vault.declare.declaration import Declaration
 from vault.runtime import ports
 from vault.runtime.docker.compose_init import ComposeInit
 from vault.runtime.layout import Layout
@@ -46,19 +47,27 @@ def main(arguments: Sequence[str]) -> int:
     return 0
 
 
+def load_declaration() -> Declaration:
+    """Return the image's declaration, with the image's interpreter for every service.
+
+    The image contains no virtual environment of an application.
+    """
+    declaration = repository.read(Path.cwd()).load()
+    return declaration.with_interpreter(Path(sys.executable))
+
+
 def _prepare() -> None:
     """Write the files that the servers start from."""
     numbers = ports.from_environment(os.environ)
     layout = Layout(ROOT)
-    declaration = repository.read(Path.cwd()).load()
-    accesses = service_accesses(layout, numbers, declaration, lambda _name: None)
+    accesses = service_accesses(layout, numbers, load_declaration(), lambda _name: None)
     ComposeInit(layout, numbers, accesses).prepare()
 
 
 def _apply(console: Console) -> None:
     """Apply the declaration to the servers."""
     numbers = ports.from_environment(os.environ)
-    deployment = Deployment(Layout(ROOT), numbers, repository.read(Path.cwd()).load(), ComposeInit)
+    deployment = Deployment(Layout(ROOT), numbers, load_declaration(), ComposeInit)
     result = deployment.bring_up(Steps(console))
     for service, error in result.failures.items():
         # No exit code, because the agents of the other services wait for this container.

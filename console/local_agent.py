@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import secrets
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
-from typing import Final
 
 from agent.auto_auth import AppRoleAutoAuth, auto_auth_from_declaration
 from agent.compiler.compile import CompiledTemplate, compile_file
@@ -20,7 +18,7 @@ from agent.unit_state import RunState, read_state
 from app_integration._internal.private_file import write_private
 from app_integration.config.deliver import State, read_status
 from app_integration.config.deliver import Status as DeliveryStatus
-from app_integration.errors import ConfigRejected
+from app_integration.errors import ConfigRejected, ConfigurationError
 from app_integration.mounts import Mounts
 from app_integration.names import Scope
 from app_integration.settings import Auth, Settings
@@ -30,8 +28,6 @@ from vault.runtime.files import ensure_private_folder
 from vault.runtime.layout import Layout
 from vault.runtime.processes import binaries
 from vault.runtime.runtime import StartFailed
-
-PROJECT: Final = Path(__file__).resolve().parents[1]
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,6 +153,7 @@ class LocalAgent:
 
         Raises:
             ConfigRejected: If the config is rejected. The reason names fields, never values.
+            ConfigurationError: If the application's interpreter cannot deliver.
             StartFailed: If the agent cannot be started on its files.
 
         """
@@ -166,6 +163,10 @@ class LocalAgent:
         if state.state is RunState.FAILED:
             remedy = f"fix the cause and run up again; see {self._layout.logs / 'agent.log'}"
             raise StartFailed(f"agent of {self._scope}", state.reason or "it failed", remedy)
+        if state.state is RunState.BLOCKED:
+            raise ConfigurationError(
+                f"the config of {self._scope} is not delivered: {state.reason}"
+            )
         if status is None:
             return False
         self.check_delivered()
@@ -182,8 +183,8 @@ class LocalAgent:
         if status is not None and not status.state.is_live:
             failure = "was rejected" if status.state is State.REFUSED else "cannot be used yet"
             raise ConfigRejected(
-                f"the rendered config {failure}: {status.reason}; change the setting, write the "
-                "secret again with strongroom put, or fix the model, and run up again; "
+                f"the config of {self._scope} {failure}: {status.reason}; change the setting, "
+                "write the secret again with strongroom put, or fix the model, and run up again; "
                 f"see the agents' log: {self._layout.logs / 'agent.log'}"
             )
 
@@ -192,7 +193,8 @@ class LocalAgent:
         if state is None or status is None or not (self.has_files and self.live.exists()):
             return False
         is_current = state.generation.partition(".")[0] == digest
-        return is_current and state.state is not RunState.FAILED and status.state.is_live
+        is_started = state.state not in {RunState.FAILED, RunState.BLOCKED}
+        return is_current and is_started and status.state.is_live
 
     def _digest(self, files: Mapping[Path, str], settings: AgentSettings) -> str:
         """Return a digest of *files*, the settings, and any secret-id that starts the agent."""
@@ -215,7 +217,7 @@ class LocalAgent:
                     self._mounts,
                 ),
             ),
-            python=Path(sys.executable),
+            python=self._config.interpreter(self._declaration.project),
             deliveries=(
                 Delivery(
                     template=self.template,
@@ -247,7 +249,7 @@ class LocalAgent:
             agent_config=self.folder / "agent.hcl",
             secret_id_file=self.folder / "secret-id",
             python=settings.python,
-            working_directory=PROJECT,
+            working_directory=self._config.folder(self._declaration.project),
             deliveries=settings.deliveries,
             generation=generation,
         )
