@@ -10,7 +10,7 @@ from app_integration import names
 from app_integration.errors import ConfigurationError, InvalidName
 
 #: First segments that the server keeps for itself.
-_RESERVED: Final = frozenset(("auth", "sys", "identity", "cubbyhole"))
+RESERVED: Final = frozenset(("auth", "sys", "identity", "cubbyhole"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +58,7 @@ def check_mount(path: str) -> str:
             f"mount {path!r}: use lower-case letters, digits, '-' and '_', with '/' between "
             "segments and none at the end"
         ) from None
-    if path.partition("/")[0] in _RESERVED:
+    if path.partition("/")[0] in RESERVED:
         raise InvalidName(f"mount {path!r} begins with a path of the server; use another path")
     return path
 

@@ -40,8 +40,12 @@ MAX_VALUE_LENGTH = 512 * 1024  # bytes of UTF-8; a raft entry holds 1 MiB
 LONG_FORMS = {"development": "dev", "production": "prod"}
 
 _SEGMENT = r"[a-z0-9](?:[a-z0-9_-]*[a-z0-9])?"
-_NAME = re.compile(rf"{_SEGMENT}(?:/{_SEGMENT})*", re.ASCII)
-_SERVICE = re.compile(r"[a-z][a-z0-9]*(?:-[a-z0-9]+)*", re.ASCII)
+#: Regular expressions of a secret name, and of a service or environment. A JSON Schema uses them
+#: too, so they are in the syntax that Python and ECMAScript share.
+SECRET_PATTERN = rf"{_SEGMENT}(?:/{_SEGMENT})*"
+SERVICE_PATTERN = r"[a-z][a-z0-9]*(?:-[a-z0-9]+)*"
+_NAME = re.compile(SECRET_PATTERN, re.ASCII)
+_SERVICE = re.compile(SERVICE_PATTERN, re.ASCII)
 _VARIABLE = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*", re.ASCII)
 
 

@@ -16,6 +16,10 @@ from app_integration.errors import InvalidName
 from app_integration.secret import Secret
 from vault.declare.errors import InvalidValue, format_value
 
+_SECRET = rf"\{{{names.SECRET_PATTERN}\}}"
+_TEXT = r"[^{}]|\{\{|\}\}"
+#: Regular expression of a format, for the JSON Schema. It accepts what :func:`references` accepts.
+PATTERN = rf"(?:{_TEXT})*{_SECRET}(?:{_TEXT}|{_SECRET})*"
 _PART = re.compile(r"\{\{|\}\}|\{(?P<name>[^{}]*)\}|[^{}]+|[{}]")
 _BRACES = {"{{": "{", "}}": "}"}
 

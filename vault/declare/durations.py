@@ -14,7 +14,7 @@ DAY = 24 * HOUR
 
 _UNITS = {"d": DAY, "h": HOUR, "m": MINUTE, "s": 1}
 _DURATION = re.compile(r"(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?", re.ASCII)
-_MAX_LENGTH = 40  # characters; longer than any real duration, and limits the cost of int()
+MAX_LENGTH = 40  # characters; longer than any real duration, and limits the cost of int()
 
 
 def parse(text: str) -> int:
@@ -24,11 +24,27 @@ def parse(text: str) -> int:
         ValueError: If *text* has another form. A number without a unit is rejected too.
 
     """
-    match = _DURATION.fullmatch(text) if 0 < len(text) <= _MAX_LENGTH else None
+    match = _DURATION.fullmatch(text) if 0 < len(text) <= MAX_LENGTH else None
     if match is None:
         raise ValueError("not a duration; expected whole numbers with units, such as 30s or 1h30m")
     amounts = zip(match.groups(), _UNITS.values(), strict=True)
     return sum(int(amount) * unit for amount, unit in amounts if amount)
+
+
+def pattern(longest: int) -> str:
+    """Return a regular expression that matches every duration up to *longest*, for a JSON Schema.
+
+    It limits the number of digits and so matches some longer durations too, and also empty text.
+
+    Args:
+        longest: Duration in seconds.
+
+    """
+    return "".join(f"(?:{_amount(longest // size)}{unit})?" for unit, size in _UNITS.items())
+
+
+def _amount(largest: int) -> str:
+    return f"0*[0-9]{{1,{len(str(largest))}}}" if largest else "0+"
 
 
 def render(seconds: int) -> str:

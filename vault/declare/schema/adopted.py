@@ -2,43 +2,39 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, Final
 
-from pydantic import AfterValidator, Field
+from pydantic import Field
 
 from vault.declare import durations
 from vault.declare.errors import (
     FieldError,
-    InvalidValue,
     Loc,
     format_value,
     join_names,
     suggest,
 )
 from vault.declare.schema.base import Section
+from vault.declare.schema.text_types import Matching
 
 #: Rotation period of a password in seconds, if the secret declares no ``rotate_every``.
 ROTATE_EVERY: Final = 30 * durations.DAY
 
-_USER = re.compile(r"[a-z_][a-z0-9_-]{0,62}", re.ASCII)
-
-
-def _user(value: str) -> str:
-    if not _USER.fullmatch(value):
-        expected = "a database user: lower-case letters, digits, '_' and '-', 63 at most"
-        raise InvalidValue(f"is {format_value(value)}", expected)
-    return value
+DatabaseUser = Annotated[
+    str,
+    Matching(
+        r"[a-z_][a-z0-9_-]{0,62}",
+        "a database user: lower-case letters, digits, '_' and '-', 63 at most",
+    ),
+]
 
 
 class Adoption(Section):
     """Entry in an environment file: the database user in the URL of a given secret."""
 
-    username: Annotated[str, AfterValidator(_user)] = Field(
-        description="the database user in the URL, such as shop_app"
-    )
+    username: DatabaseUser = Field(description="the database user in the URL, such as shop_app")
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,17 +9,25 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import AfterValidator, Discriminator, Field, Tag, ValidationInfo, field_validator
+from pydantic import (
+    AfterValidator,
+    Discriminator,
+    Field,
+    Tag,
+    ValidationInfo,
+    WithJsonSchema,
+    field_validator,
+)
 
 from vault.declare import durations
 from vault.declare.errors import InvalidValue, format_value, suggest
 from vault.declare.schema.base import Section
 from vault.declare.schema.field_types import (
     DatabaseName,
+    Distinct,
     LeaseTime,
     PartName,
     ServiceName,
-    distinct,
 )
 
 #: Database role whose users read every table of the owner, and change nothing. It is the only
@@ -38,7 +46,7 @@ def _access(value: str) -> str:
 
 
 #: Access to a shared database, which is also the name of the role that has it.
-Access = Annotated[str, AfterValidator(_access)]
+Access = Annotated[str, AfterValidator(_access), WithJsonSchema({"const": READONLY})]
 
 
 class DatabaseRole(Section):
@@ -64,7 +72,7 @@ class Database(Section):
     roles: Mapping[PartName, DatabaseRole] = Field(
         description="entries like 'default: {ttl: 1h, max_ttl: 24h}'"
     )
-    share: Mapping[ServiceName, Annotated[tuple[Access, ...], AfterValidator(distinct)]] = Field(
+    share: Mapping[ServiceName, Distinct[Access]] = Field(
         {}, description="entries like 'orders-mail: [readonly]'"
     )
 

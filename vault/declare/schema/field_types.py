@@ -10,45 +10,44 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from ipaddress import ip_address
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 from urllib.parse import SplitResult, urlsplit
 
-from pydantic import AfterValidator, BeforeValidator, PlainValidator, WithJsonSchema
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    GetCoreSchemaHandler,
+    GetJsonSchemaHandler,
+    PlainValidator,
+)
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema, core_schema
 
 from app_integration import names
 from app_integration.errors import InvalidName
 from vault.declare import durations
 from vault.declare.errors import InvalidValue, describe_type, format_value, join_names
-
-_EMAIL = re.compile(r"[^@\s:]+@[^@\s:]+\.[^@\s:]+")
-_TEAM = re.compile(r"[a-z][a-z0-9]*(?:-[a-z0-9]+)*", re.ASCII)
-_DATABASE = re.compile(r"[a-z][a-z0-9_]{0,62}", re.ASCII)
-_IMPORT = re.compile(r"[^\W\d]\w*(?:\.[^\W\d]\w*)*:[^\W\d]\w*")
-_TEMPLATE = re.compile(r"[A-Za-z0-9][\w-]*\.(?P<suffix>[a-z]+)\.j2", re.ASCII)
-_ENDPOINT = re.compile(
-    r"(?P<host>[A-Za-z0-9.-]+|\[[0-9a-fA-F:.]+\]):(?P<port>[0-9]{1,5})", re.ASCII
-)
-_MAX_PORT = 65_535
+from vault.declare.schema.text_types import Matching, json_text, text_schema
 
 #: Suffix of a template before ``.j2`` → format of the delivered file.
 FORMATS = {"yaml": "yaml", "json": "json", "toml": "toml", "env": "dotenv", "sh": "sh"}
+
+_EMAIL = r"[^@\s:]+@[^@\s:]+\.[^@\s:]+"
+# A letter, or a letter or digit, of an identifier: any character beyond ASCII may be one.
+_LETTER = r"[^\x00-@\[-\^`{-\x7f]"
+_IDENTIFIER = rf"{_LETTER}(?:{_LETTER}|[0-9])*"
+_TEMPLATE = rf"[A-Za-z0-9][A-Za-z0-9_-]*\.(?:{'|'.join(FORMATS)})\.j2"
+_PORT = "(?:[1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5])"
+_ENDPOINT = rf"(?:[A-Za-z0-9.-]+|\[[0-9a-fA-F:.]+\]):{_PORT}"
+#: Regular expression of the scheme of an address.
+SCHEME = "[Hh][Tt][Tt][Pp][Ss]?"
 
 
 def _text(value: object, expected: str) -> str:
     if not isinstance(value, str):
         raise InvalidValue(f"is {describe_type(value)}", expected)
     return value
-
-
-def _matching(pattern: re.Pattern[str], expected: str) -> AfterValidator:
-    """Return a validator for text that *pattern* matches completely."""
-
-    def check(value: str) -> str:
-        if not pattern.fullmatch(value):
-            raise InvalidValue(f"is {format_value(value)}", expected)
-        return value
-
-    return AfterValidator(check)
 
 
 def _named(check_name: Callable[[str], str], expected: str) -> AfterValidator:
@@ -72,26 +71,52 @@ def _suggest_name(check_name: Callable[[str], str], value: str) -> str | None:
         return None
 
 
-def _within(low: str, high: str) -> BeforeValidator:
-    """Return a validator that converts a duration from *low* to *high* to seconds."""
-    expected = f"a duration from {low} to {high}, in s, m, h or d"
+@dataclass(frozen=True, slots=True)
+class Within:
+    """Annotation of a duration from *low* to *high*, which is converted to seconds."""
 
-    def check(value: object) -> int:
+    low: str
+    high: str
+
+    @property
+    def expected(self) -> str:
+        """Return the description of the valid values."""
+        return f"a duration from {self.low} to {self.high}, in s, m, h or d"
+
+    def __get_pydantic_core_schema__(
+        self, source: object, handler: GetCoreSchemaHandler
+    ) -> CoreSchema:
+        """Return the schema of the validator."""
+        return core_schema.no_info_before_validator_function(self.check, handler(source))
+
+    def __get_pydantic_json_schema__(
+        self, core: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        """Return the JSON Schema. It cannot compare a duration of several units."""
+        pattern = durations.pattern(durations.parse(self.high))
+        lengths = {"minLength": 1, "maxLength": durations.MAX_LENGTH}
+        return text_schema(pattern, self.expected, **lengths)
+
+    def check(self, value: object) -> int:
+        """Return the seconds in *value*.
+
+        Raises:
+            InvalidValue: If *value* is not a duration in the range.
+
+        """
         if type(value) is int:
-            raise InvalidValue(f"is {value}, without a unit", expected)
-        text = _text(value, expected)
+            raise InvalidValue(f"is {value}, without a unit", self.expected)
+        text = _text(value, self.expected)
         try:
             seconds = durations.parse(text)
         except ValueError:
-            raise InvalidValue(f"is {format_value(text)}", expected) from None
-        if not durations.parse(low) <= seconds <= durations.parse(high):
-            raise InvalidValue(f"is {text}", expected)
+            raise InvalidValue(f"is {format_value(text)}", self.expected) from None
+        if not durations.parse(self.low) <= seconds <= durations.parse(self.high):
+            raise InvalidValue(f"is {text}", self.expected)
         return seconds
 
-    return BeforeValidator(check)
 
-
-def distinct(values: tuple[Any, ...]) -> tuple[Any, ...]:
+def _distinct(values: tuple[Any, ...]) -> tuple[Any, ...]:
     """Return *values* unchanged.
 
     Raises:
@@ -127,22 +152,15 @@ class Endpoint:
 
 
 def _endpoint(value: object) -> Endpoint:
-    expected = f"host:port, with a port from 1 to {_MAX_PORT}"
-    text = _text(value, expected)
-    match = _ENDPOINT.fullmatch(text)
-    if match is None or not 1 <= int(match["port"]) <= _MAX_PORT:
-        raise InvalidValue(f"is {format_value(text)}", expected)
-    return Endpoint(match["host"].strip("[]"), int(match["port"]))
+    text = _text(value, _HOST_AND_PORT)
+    if not re.fullmatch(_ENDPOINT, text):
+        raise InvalidValue(f"is {format_value(text)}", _HOST_AND_PORT)
+    host, _, port = text.rpartition(":")
+    return Endpoint(host.strip("[]"), int(port))
 
 
-def _address(value: str) -> str:
-    expected = "https://host:port or http://host:port, without user, path or query"
-    parts = split_address(value)
-    if parts is None or parts.username or parts.password or parts.query or parts.fragment:
-        raise InvalidValue(f"is {format_value(value)}", expected)
-    if parts.scheme not in {"http", "https"} or parts.path.strip("/"):
-        raise InvalidValue(f"is {format_value(value)}", expected)
-    return value.rstrip("/")
+def _without_final_slash(address: str) -> str:
+    return address.rstrip("/")
 
 
 def split_address(value: str) -> SplitResult | None:
@@ -165,19 +183,8 @@ def is_loopback(address: str) -> bool:
         return False
 
 
-def _path(value: str) -> str:
-    if not value.strip() or value.startswith("~") or not value.isprintable():
-        expected = "a path such as ../shop, without ~ and control characters"
-        raise InvalidValue(f"is {format_value(value)}", expected)
-    return value
-
-
-def _template(value: str) -> str:
-    expected = f"a file name such as app.yaml.j2, with one of {join_names(FORMATS)} before .j2"
-    match = _TEMPLATE.fullmatch(value)
-    if match is None or match["suffix"] not in FORMATS:
-        raise InvalidValue(f"is {format_value(value)}", expected)
-    return value
+def _is_import(value: str) -> bool:
+    return all(part.isidentifier() for part in re.split(r"[.:]", value))
 
 
 def _setting_value(value: object) -> object:
@@ -189,38 +196,82 @@ def _setting_value(value: object) -> object:
 _WORDS = "lower-case words joined by '-', beginning with a letter, 40 characters at most"
 _ENVIRONMENT = "lower-case words joined by '-', beginning with a letter, 20 characters at most"
 
-ServiceName = Annotated[str, _named(names.check_service_name, _WORDS)]
-PartName = Annotated[str, _named(names.check_service_name, _WORDS)]
+_SEGMENTS = "lower-case letters, digits, '-' and '_', with '/' between segments"
+_HOST_AND_PORT = "host:port, with a port from 1 to 65535"
+_NAME = json_text(names.SERVICE_PATTERN, _WORDS, maxLength=names.MAX_SERVICE_LENGTH)
+
+ServiceName = Annotated[str, _named(names.check_service_name, _WORDS), _NAME]
+PartName = Annotated[str, _named(names.check_service_name, _WORDS), _NAME]
 SecretName = Annotated[
     str,
-    _named(
-        names.check_secret_name,
-        "lower-case letters, digits, '-' and '_', with '/' between segments",
+    _named(names.check_secret_name, _SEGMENTS),
+    json_text(names.SECRET_PATTERN, _SEGMENTS, maxLength=names.MAX_NAME_LENGTH),
+]
+EnvironmentName = Annotated[
+    names.Environment,
+    PlainValidator(_environment),
+    json_text(
+        names.SERVICE_PATTERN,
+        _ENVIRONMENT,
+        maxLength=names.MAX_ENVIRONMENT_LENGTH,
+        **{"not": {"enum": sorted(names.LONG_FORMS)}},
     ),
 ]
-EnvironmentName = Annotated[names.Environment, PlainValidator(_environment)]
-Owner = Annotated[
-    str, _matching(re.compile(f"{_EMAIL.pattern}|{_TEAM.pattern}"), "an e-mail address or a team")
-]
+Owner = Annotated[str, Matching(f"{_EMAIL}|{names.SERVICE_PATTERN}", "an e-mail address or a team")]
 DatabaseName = Annotated[
-    str, _matching(_DATABASE, "lower-case letters, digits and '_', 63 characters at most")
+    str,
+    Matching(r"[a-z][a-z0-9_]{0,62}", "lower-case letters, digits and '_', 63 characters at most"),
 ]
 ImportString = Annotated[
-    str, _matching(_IMPORT, "package.module:Class, the class that checks the delivered file")
+    str,
+    Matching(
+        rf"{_IDENTIFIER}(?:\.{_IDENTIFIER})*:{_IDENTIFIER}",
+        "package.module:Class, the class that checks the delivered file",
+        _is_import,
+    ),
+]
+TemplateName = Annotated[
+    str,
+    Matching(
+        _TEMPLATE,
+        f"a file name such as app.yaml.j2, with one of {join_names(FORMATS)} before .j2",
+    ),
+]
+Address = Annotated[
+    str,
+    Matching(
+        rf"{SCHEME}://[^/?#@\s]+/*",
+        "https://host:port or http://host:port, without user, path or query",
+        split_address,
+    ),
+    AfterValidator(_without_final_slash),
+]
+DatabaseEndpoint = Annotated[
+    Endpoint, BeforeValidator(_endpoint), json_text(_ENDPOINT, _HOST_AND_PORT)
 ]
 #: Absolute, or relative to a folder that the field names. It may lead out of that folder.
 AnyPath = Annotated[
-    str, AfterValidator(_path), WithJsonSchema({"type": "string", "pattern": r"^(?!~)(?=.*\S)"})
+    str,
+    Matching(
+        r"(?!~).*\S.*",
+        "a path such as ../shop, without ~ and control characters",
+        str.isprintable,
+    ),
 ]
-TemplateName = Annotated[str, AfterValidator(_template)]
-Address = Annotated[str, AfterValidator(_address)]
-DatabaseEndpoint = Annotated[Endpoint, BeforeValidator(_endpoint)]
 SettingValue = Annotated[str | int | bool, BeforeValidator(_setting_value)]
 
-RotationPeriod = Annotated[int, _within("1h", "3650d")]
-LeaseTime = Annotated[int, _within("1s", "90d")]
-TokenPeriod = Annotated[int, _within("1m", "32d")]
-SecretIdTime = Annotated[int, _within("1m", "365d")]
-WrapTime = Annotated[int, _within("1s", "1h")]
-QuotaTime = Annotated[int, _within("1s", "1h")]
-RenderInterval = Annotated[int, _within("1s", "1d")]
+RotationPeriod = Annotated[int, Within("1h", "3650d")]
+LeaseTime = Annotated[int, Within("1s", "90d")]
+TokenPeriod = Annotated[int, Within("1m", "32d")]
+SecretIdTime = Annotated[int, Within("1m", "365d")]
+WrapTime = Annotated[int, Within("1s", "1h")]
+QuotaTime = Annotated[int, Within("1s", "1h")]
+RenderInterval = Annotated[int, Within("1s", "1d")]
+
+_Entry = TypeVar("_Entry")
+#: List with at least one entry, and each entry once.
+Distinct = Annotated[
+    tuple[_Entry, ...],
+    AfterValidator(_distinct),
+    Field(json_schema_extra={"minItems": 1, "uniqueItems": True}),
+]

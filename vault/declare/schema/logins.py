@@ -7,7 +7,6 @@ them are public.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from typing import Annotated, Final, Literal
 
@@ -15,69 +14,60 @@ from pydantic import AfterValidator, Field
 
 from vault.declare.errors import InvalidValue, format_value
 from vault.declare.schema.base import Section
-from vault.declare.schema.field_types import Address, PartName, distinct, split_address
+from vault.declare.schema.field_types import (
+    SCHEME,
+    Address,
+    Distinct,
+    PartName,
+    split_address,
+)
+from vault.declare.schema.text_types import Matching
 
 #: Auth methods with which a service can log in. Each is a key of :class:`ServiceLogin`.
 SERVICE_METHODS: Final = ("approle", "jwt", "kubernetes", "cert")
 
-_PEM = re.compile(r"[A-Za-z0-9][\w.-]*\.pem", re.ASCII)
-_KUBERNETES = re.compile(r"[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?", re.ASCII)
+# A name without '*' that has a character other than spaces. Both exclude what is not printable.
+_EXACT = r" *[^*\x00-\x20\x7f][^*\x00-\x1f\x7f]*"
+_ABSOLUTE = r"/[^\x00-\x1f\x7f]*"
 
 
-def _pem_file(value: str) -> str:
-    if not _PEM.fullmatch(value):
-        expected = "a file name such as ci.pem, in the same folder"
-        raise InvalidValue(f"is {format_value(value)}", expected)
-    return value
-
-
-def _exact(value: str) -> str:
-    if not value.strip() or "*" in value or not value.isprintable():
-        raise InvalidValue(f"is {format_value(value)}", "the exact text, as '*' would admit others")
-    return value
-
-
-def _kubernetes_name(value: str) -> str:
-    if not _KUBERNETES.fullmatch(value):
-        raise InvalidValue(f"is {format_value(value)}", "the exact name, as '*' would admit others")
-    return value
-
-
-def _url(value: str) -> str:
-    expected = "https://host/path, without user and fragment"
-    parts = split_address(value)
+def _not_a_file(value: str) -> str:
     if value.startswith("file:"):
         expected = "https://…; list key files under 'keys' instead"
         raise InvalidValue(f"is {format_value(value)}", expected)
-    if parts is None or parts.scheme not in {"http", "https"}:
-        raise InvalidValue(f"is {format_value(value)}", expected)
-    if parts.username or parts.password or parts.fragment:
-        raise InvalidValue(f"is {format_value(value)}", expected)
     return value
 
 
-def _absolute(value: str) -> str:
-    if not value.startswith("/") or not value.isprintable():
-        raise InvalidValue(
-            f"is {format_value(value)}", "an absolute path such as /run/strongroom/jwt"
-        )
-    return value
-
-
-PemFile = Annotated[str, AfterValidator(_pem_file)]
-Exact = Annotated[str, AfterValidator(_exact)]
-KubernetesName = Annotated[str, AfterValidator(_kubernetes_name)]
-Url = Annotated[str, AfterValidator(_url)]
-AbsolutePath = Annotated[str, AfterValidator(_absolute)]
+PemFile = Annotated[
+    str,
+    Matching(r"[A-Za-z0-9][A-Za-z0-9_.-]*\.pem", "a file name such as ci.pem, in the same folder"),
+]
+Exact = Annotated[
+    str, Matching(_EXACT, "the exact text, as '*' would admit others", str.isprintable)
+]
+KubernetesName = Annotated[
+    str,
+    Matching(r"[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?", "the exact name, as '*' would admit others"),
+]
+Url = Annotated[
+    str,
+    AfterValidator(_not_a_file),
+    Matching(
+        rf"{SCHEME}://[^/?#@\s]+(?:[/?][^#]*)?",
+        "https://host/path, without user and fragment",
+        split_address,
+    ),
+]
+AbsolutePath = Annotated[
+    str, Matching(_ABSOLUTE, "an absolute path such as /run/strongroom/jwt", str.isprintable)
+]
 
 
 class JwtMethod(Section):
     """JWT auth method: tokens of an issuer such as a CI system, verified by keys or a JWKS."""
 
     issuer: Exact = Field(description="the 'iss' of its tokens, such as https://ci.example.com")
-    keys: Annotated[tuple[PemFile, ...], AfterValidator(distinct)] | None = Field(
-        None, description="a list of PEM files with public keys"
-    )
+    keys: Distinct[PemFile] | None = Field(None, description="a list of PEM files with public keys")
     jwks: Url | None = Field(None, description="https://… where the issuer publishes its keys")
     ca: PemFile | None = Field(None, description="a PEM file with the CA of the host of jwks")
 
@@ -98,7 +88,7 @@ class CertMethod(Section):
 class OidcRole(Section):
     """A role of the OIDC auth method, with which people log in through a browser."""
 
-    redirect_uris: Annotated[tuple[Url, ...], AfterValidator(distinct)] = Field(
+    redirect_uris: Distinct[Url] = Field(
         description="a list such as [http://localhost:8250/oidc/callback]"
     )
     claims: Mapping[Exact, Exact] = Field({}, description="entries like 'hd: example.com'")
@@ -112,7 +102,7 @@ class OidcMethod(Section):
     client_id: Exact = Field(description="the client ID of this server at the provider")
     user_claim: Exact = Field("sub", description="the claim that identifies a person permanently")
     groups_claim: Exact = Field("groups", description="the claim that lists a person's groups")
-    scopes: Annotated[tuple[Exact, ...], AfterValidator(distinct)] | None = Field(
+    scopes: Distinct[Exact] | None = Field(
         None, description="a list of scopes besides openid, such as [groups]"
     )
     roles: Mapping[PartName, OidcRole] = Field(
@@ -135,9 +125,7 @@ class Group(Section):
     """A group at the OpenID provider, and the policies of its members."""
 
     claim: Exact = Field(description="the group's name in the provider's claim")
-    policies: Annotated[tuple[str, ...], AfterValidator(distinct)] = Field(
-        description="a list of policies"
-    )
+    policies: Distinct[str] = Field(description="a list of policies")
 
 
 class AppRoleLogin(Section):
@@ -155,21 +143,15 @@ class JwtLogin(Section):
 class KubernetesLogin(Section):
     """A login with the token of a Kubernetes service account."""
 
-    namespaces: Annotated[tuple[KubernetesName, ...], AfterValidator(distinct)] = Field(
-        description="a list of namespaces"
-    )
-    service_accounts: Annotated[tuple[KubernetesName, ...], AfterValidator(distinct)] = Field(
-        description="a list of service accounts"
-    )
+    namespaces: Distinct[KubernetesName] = Field(description="a list of namespaces")
+    service_accounts: Distinct[KubernetesName] = Field(description="a list of service accounts")
     audience: Exact | None = Field(None, description="the 'aud' of its tokens")
 
 
 class CertLogin(Section):
     """A login with a client certificate that has one of the names."""
 
-    names: Annotated[tuple[Exact, ...], AfterValidator(distinct)] = Field(
-        description="a list of common names or DNS names"
-    )
+    names: Distinct[Exact] = Field(description="a list of common names or DNS names")
 
 
 class ServiceLogin(Section):

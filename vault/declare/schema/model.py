@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Literal
 
-from pydantic import AfterValidator, Field, ValidationInfo, field_validator
+from pydantic import ConfigDict, Field, ValidationInfo, field_validator
 
 from app_integration.mounts import Mounts
 from vault.declare import durations, server_names
@@ -23,6 +23,7 @@ from vault.declare.schema.field_types import (
     Address,
     AnyPath,
     DatabaseEndpoint,
+    Distinct,
     EnvironmentName,
     ImportString,
     Owner,
@@ -36,7 +37,6 @@ from vault.declare.schema.field_types import (
     TemplateName,
     TokenPeriod,
     WrapTime,
-    distinct,
 )
 from vault.declare.schema.logins import (
     AbsolutePath,
@@ -55,12 +55,13 @@ from vault.declare.server_names import DEFAULT_DEPLOYMENT
 DEFAULT_ROLE = "default"
 
 _TYPES: dict[str, type] = {"text": str, "integer": int, "boolean": bool}
+_JSON_TYPES = {"text": "string", "integer": "integer", "boolean": "boolean"}
 
 
 class TransitKey(Section):
     """A Transit key, and the operations that the service may use."""
 
-    allow: Annotated[tuple[Literal["encrypt", "decrypt"], ...], AfterValidator(distinct)] = Field(
+    allow: Distinct[Literal["encrypt", "decrypt"]] = Field(
         description="a list of encrypt, decrypt or both"
     )
     rotate_every: RotationPeriod | None = Field(None, description="a duration such as 90d")
@@ -100,6 +101,18 @@ class Config(Section):
 
 class Setting(Section):
     """A configuration value that is not secret. An environment may override it."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "allOf": [
+                {
+                    "if": {"properties": {"type": {"const": kind}}},
+                    "then": {"properties": {"default": {"type": json_type}}},
+                }
+                for kind, json_type in _JSON_TYPES.items()
+            ]
+        }
+    )
 
     type: Literal["text", "integer", "boolean"] = Field(description="text, integer or boolean")
     default: SettingValue | None = Field(None, description="text, a whole number, true or false")

@@ -11,17 +11,28 @@ from app_integration.errors import InvalidName
 from app_integration.mounts import Mounts
 from vault.declare.errors import InvalidValue, format_value
 from vault.declare.schema.base import Section
+from vault.declare.schema.text_types import json_text
+
+_EXPECTED = "a path such as team/kv, without '/' at the end and not below sys or auth"
 
 
 def _mount_path(value: str) -> str:
     try:
         return mounts.check_mount(value)
     except InvalidName:
-        expected = "a path such as team/kv, without '/' at the end and not below sys or auth"
-        raise InvalidValue(f"is {format_value(value)}", expected) from None
+        raise InvalidValue(f"is {format_value(value)}", _EXPECTED) from None
 
 
-MountPath = Annotated[str, AfterValidator(_mount_path)]
+_RESERVED = "|".join(sorted(mounts.RESERVED))
+MountPath = Annotated[
+    str,
+    AfterValidator(_mount_path),
+    json_text(
+        rf"(?!(?:{_RESERVED})(?:/|$)){names.SECRET_PATTERN}",
+        _EXPECTED,
+        maxLength=names.MAX_NAME_LENGTH,
+    ),
+]
 
 
 class MountPaths(Section):

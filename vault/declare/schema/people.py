@@ -6,22 +6,18 @@ failed logins of a person, and a password policy defines the passwords that Vaul
 
 from __future__ import annotations
 
-from typing import Annotated
-
-from pydantic import AfterValidator, Field, ValidationInfo, field_validator
+from pydantic import Field, ValidationInfo, field_validator
 
 from vault.declare import durations
 from vault.declare.errors import InvalidValue
 from vault.declare.schema.base import Section
-from vault.declare.schema.field_types import LeaseTime, QuotaTime, TokenPeriod, distinct
+from vault.declare.schema.field_types import Distinct, LeaseTime, QuotaTime, TokenPeriod
 
 
 class Person(Section):
     """A person who logs in with a password (auth method userpass), in dev only."""
 
-    policies: Annotated[tuple[str, ...], AfterValidator(distinct)] = Field(
-        description="a list of policies"
-    )
+    policies: Distinct[str] = Field(description="a list of policies")
     ttl: TokenPeriod = Field(durations.HOUR, description="a duration such as 1h")
     max_ttl: TokenPeriod = Field(
         12 * durations.HOUR, description="a duration such as 12h, no shorter than ttl"

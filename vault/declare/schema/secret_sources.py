@@ -5,13 +5,14 @@ from __future__ import annotations
 import string
 from typing import Annotated, ClassVar, Literal
 
-from pydantic import AfterValidator, Field, field_validator
+from pydantic import Field, field_validator
 
 from app_integration.names import Environment
 from vault.declare import derived
 from vault.declare.schema.adopted import Adopted
 from vault.declare.schema.base import Section
-from vault.declare.schema.field_types import EnvironmentName, RotationPeriod, distinct
+from vault.declare.schema.field_types import Distinct, EnvironmentName, RotationPeriod
+from vault.declare.schema.text_types import json_text
 
 #: Characters of a generated secret. With the minimum length of 32 characters each alphabet gives
 #: 128 bits or more.
@@ -22,9 +23,12 @@ ALPHABETS = {
 }
 
 
+_FORMAT = "text with {secret-name} where values of secrets go"
+
+
 class _Source(Section):
     description: str = Field("", description="text: what the secret is for")
-    environments: Annotated[tuple[EnvironmentName, ...], AfterValidator(distinct)] | None = Field(
+    environments: Distinct[EnvironmentName] | None = Field(
         None, description="a list of the environments that have this secret; all, if left out"
     )
 
@@ -60,7 +64,7 @@ class Derived(_Source):
     rotate_every: ClassVar[None] = None
 
     source: Literal["derived"] = Field(description="given, generated or derived")
-    format: str = Field(description="text with {secret-name} where values of secrets go")
+    format: Annotated[str, json_text(derived.PATTERN, _FORMAT)] = Field(description=_FORMAT)
 
     @field_validator("format")
     @classmethod

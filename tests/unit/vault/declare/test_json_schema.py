@@ -1,0 +1,364 @@
+"""JSON Schemas of declaration files: each accepts what the models accept, and hardly more."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from functools import cache
+from typing import Annotated, Any, Final, get_origin
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from jsonschema import Draft7Validator, Draft202012Validator
+from pydantic import ValidationError, create_model
+from ruamel.yaml import YAML
+
+from vault.declare import durations
+from vault.declare.schema import adopted, database, field_types, json_schema, logins, mounts
+from vault.declare.schema.base import Section
+from vault.declare.schema.secret_sources import Derived
+
+PARSER: Final = YAML(typ="safe", pure=True)
+#: Files in which every key of every model occurs.
+FULL: Final[Mapping[str, Any]] = {
+    "service": PARSER.load("""
+        service: shop
+        owner: shop-team
+        description: Sells things.
+        secrets:
+          token:
+            {source: generated, length: 48, alphabet: hex, rotate_every: 90d, description: Signs.}
+          mail-password: {source: given, environments: [dev, prod], rotate_every: 1h30m}
+          mail-url: {source: derived, format: "smtp://shop:{mail-password}@{{mail}}:25"}
+        keys:
+          pii: {allow: [encrypt, decrypt], rotate_every: 90d, description: Personal data.}
+        database:
+          engine: postgresql
+          name: shop_data
+          roles: {default: {ttl: 1h, max_ttl: 24h}}
+          share: {mail: [readonly]}
+        config: {template: app.yaml.j2, model: "shop.config:Config", settings: [mail-port]}
+        settings:
+          mail-host: {type: text, default: mail.example.com, description: Host.}
+          mail-port: {type: integer, default: 25}
+          tls: {type: boolean, default: true}
+    """),
+    "environment": PARSER.load("""
+        environment: qa
+        like: prod
+        owner: platform@example.com
+        deployment: shop-team
+        tags: {stage: testing}
+        vault:
+          address: https://vault.example.com:8200/
+          audit_device: file
+          mounts: {kv: team/kv, transit: team/transit, database: db, approle: team-approle}
+          apply_role: scoped
+        tokens: {period: 1h, secret_id_ttl: 30d, wrap_ttl: 2m}
+        agent:
+          render_interval: 5m
+          login: jwt
+          token_file: /run/strongroom/jwt
+          certificate_file: /run/tls.pem
+          key_file: /run/key.pem
+        people:
+          developer: {policies: [developer], ttl: 1h, max_ttl: 2h}
+        lockout: {threshold: 5, duration: 15m, reset_after: 15m}
+        quotas:
+          logins: {path: auth/approle/login, rate: 50, interval: 1s, block: 10s}
+        password_policies:
+          database: {length: 32, symbols: true}
+        auth:
+          jwt: {issuer: https://ci.example.com, keys: [ci.pem], jwks: "https://ci/keys", ca: ca.pem}
+          kubernetes: {host: "https://10.0.0.1:6443", ca: ca.pem}
+          cert: {ca: ca.pem}
+          oidc:
+            discovery: https://login.example.com
+            ca: ca.pem
+            client_id: strongroom
+            user_claim: sub
+            groups_claim: groups
+            scopes: [groups]
+            roles:
+              default:
+                {redirect_uris: ["http://localhost:8250/oidc/callback"], claims: {hd: example.com}}
+        groups:
+          operators: {claim: platform team, policies: [strongroom-plan]}
+        services:
+          shop:
+            database: "[::1]:5432"
+            settings: {mail-port: 587, mail-host: mail, tls: false}
+            login:
+              approle: {}
+              jwt: {audience: vault, subject: "repo:shop", claims: {ref: refs/heads/main}}
+              kubernetes: {namespaces: [shop], service_accounts: [shop-api], audience: vault}
+              cert: {names: [shop.example.com]}
+            password_policy: database
+            adopted: {database-url: {username: shop_app}}
+    """),
+}
+SHARED_DATABASE: Final = {"of": "shop", "roles": {"readonly": {"ttl": "1h", "max_ttl": "24h"}}}
+SCHEMAS: Final = {kind: json.loads(json_schema.render(kind)) for kind in json_schema.MODELS}
+VALIDATORS: Final = {kind: Draft202012Validator(schema) for kind, schema in SCHEMAS.items()}
+
+#: Field type → examples that it accepts, that it rejects, and that it rejects for a reason that a
+#: schema cannot express.
+EXAMPLES: Final[Mapping[str, tuple[list[Any], list[Any], list[Any]]]] = {
+    "AbsolutePath": (["/", "/run/a b"], ["", "run", "/a\tb", 7], ["/a\u2028b"]),
+    "Access": (["readonly"], ["writer", "", 7], []),
+    "Address": (
+        ["https://vault:8200", "HTTP://127.0.0.1", "https://[::1]:1//"],
+        ["vault:8200", "https://", "https://u@h", "https://h/v1", "https://h?q", "https://h#f", 7],
+        ["https://h:0", "https://h:99999", "https://[::1"],
+    ),
+    "DatabaseEndpoint": (
+        ["localhost:1", "[::1]:5432", "10.0.0.1:65535"],
+        ["host", "host:", ":5432", "host:0", "host:65536", "host:99999", "u:p@host:5432", 5432],
+        [],
+    ),
+    "DatabaseName": (["shop", "a_1", "a" * 63], ["", "Shop", "1a", "a-b", "a" * 64, 7], []),
+    "DatabaseUser": (["_shop", "a-b", "a" * 63], ["", "Shop App", "1a", "a" * 64], []),
+    "Distinct": ([["a"], ["a", "b"]], [[], ["a", "a"], "a", [1]], []),
+    "EnvironmentName": (
+        ["dev", "prod-eu", "a" * 20],
+        ["", "Prod", "qa_1", "development", "production", "a" * 21, 7],
+        [],
+    ),
+    "Exact": (["a", " a b ", "ä"], ["", "  ", "a*", "a\nb", 7], ["a\u00a0", "\u2028"]),
+    "ImportString": (
+        ["a:B", "a.b:C_1", "módulo.b:C"],
+        ["a", "a/b:C", "a.b", ":C", "1a:C", "a:b:c", "a b:C", 7],
+        ["²:C", "a:\u2028"],
+    ),
+    "KubernetesName": (["a", "a.b-1"], ["", "*", "-a", "a-", "A", 7], []),
+    "LeaseTime": (["1s", "90d", "1h30m", "00001s"], ["", "1", "1 h", "90", 1, "100d"], ["91d"]),
+    "MountPath": (
+        ["kv", "team/kv", "system/x", "authx"],
+        ["", "kv/", "/kv", "Kv", "sys", "auth/x", "identity", "cubbyhole/a", "a" * 257, 7],
+        [],
+    ),
+    "Owner": (["shop-team", "a.b@c.de"], ["", "The Team", "a@b", "shop_team", 7], []),
+    "PartName": (["pii", "a-1"], ["", "PII", "a_b", "a--b", "a" * 41, 7], []),
+    "PemFile": (["ca.pem", "A_1.b-c.pem"], ["", ".pem", "../ca.pem", "ca.crt", 7], []),
+    "QuotaTime": (["1s", "1h", "60m"], ["1d", "1", "10000s"], ["0s", "61m", "2h"]),
+    "RenderInterval": (["1s", "24h"], ["24", "100h"], ["0s", "2d"]),
+    "RotationPeriod": (["1h", "3650d"], ["3 months", "10000d"], ["59m", "3651d"]),
+    "SecretIdTime": (["1m", "365d"], ["1w", "1000d"], ["59s", "366d"]),
+    "SecretName": (["a", "a/b-c_d", "a" * 256], ["", "A", "a//b", "../a", "-a", "a" * 257, 7], []),
+    "ServiceDatabase": (
+        [FULL["service"]["database"], SHARED_DATABASE],
+        [{}, {"of": "shop"}, SHARED_DATABASE | {"engine": "postgresql"}, "shop"],
+        [],
+    ),
+    "ServiceName": (["shop", "a" * 40], ["", "Shop", "a_b", "a" * 41, 7], []),
+    "SettingValue": (["", "text", 7, True], [["a"], {}], []),
+    "TemplateName": (
+        ["app.yaml.j2", "A_1-b.env.j2"],
+        ["app.yaml", "app.ini.j2", "../app.yaml.j2", ".env.j2", 7],
+        [],
+    ),
+    "TokenPeriod": (["1m", "32d"], ["1", "100d"], ["59s", "33d"]),
+    "Url": (
+        ["https://h", "http://h:1/a@b?q=1", "https://h?q"],
+        ["h", "file:///etc/keys.json", "https://u@h/a", "https://h/#f", "ftp://h", 7],
+        ["https://h:0/a"],
+    ),
+    "WrapTime": (["1s", "1h"], ["2d", "90"], ["0s", "2h"]),
+}
+MODULES: Final = (adopted, database, field_types, logins, mounts)
+TYPES: Final = {
+    name: value
+    for module in MODULES
+    for name, value in vars(module).items()
+    if get_origin(value) is Annotated and not name.startswith("_")
+} | {"Distinct": field_types.Distinct[str]}
+#: Types whose schema accepts exactly what the type accepts.
+EXACT: Final = sorted(name for name, (*_, beyond) in EXAMPLES.items() if not beyond)
+
+
+def as_model_input(data: Any) -> Any:
+    """Return *data* with tuples for lists, as the parser of the files returns it."""
+    if isinstance(data, dict):
+        return {key: as_model_input(value) for key, value in data.items()}
+    return tuple(map(as_model_input, data)) if isinstance(data, list) else data
+
+
+@cache
+def field_type(name: str) -> FieldType:
+    return FieldType(TYPES[name])
+
+
+class FieldType:
+    """A field type, by its validator and by its schema."""
+
+    def __init__(self, annotation: Any) -> None:
+        self._model = create_model("File", __base__=Section, value=(annotation, ...))
+        schema = self._model.model_json_schema(schema_generator=json_schema.Generator)
+        self._schema = Draft202012Validator(schema)
+        self.pattern = schema["properties"]["value"].get("pattern")
+
+    def accepts(self, value: Any) -> bool:
+        try:
+            self._model.model_validate({"value": as_model_input(value)})
+        except ValidationError:
+            return False
+        return True
+
+    def schema_accepts(self, value: Any) -> bool:
+        return bool(self._schema.is_valid({"value": value}))
+
+
+def test_every_field_type_has_examples() -> None:
+    assert sorted(TYPES) == sorted(EXAMPLES)
+
+
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_schema_of_a_field_type_accepts_what_the_type_accepts(name: str) -> None:
+    accepted, rejected, beyond = EXAMPLES[name]
+    each = field_type(name)
+    assert [value for value in accepted if not each.accepts(value)] == []
+    assert [value for value in accepted if not each.schema_accepts(value)] == []
+    assert [value for value in rejected + beyond if each.accepts(value)] == []
+    assert [value for value in rejected if each.schema_accepts(value)] == []
+    assert [value for value in beyond if not each.schema_accepts(value)] == []
+
+
+#: Without line breaks: in Python, and not in ECMAScript, '$' matches before one at the end.
+TEXT: Final = st.text(alphabet="aZé019-_/.:@{}[]*+ dhms#?\t\u00a0", max_size=12)
+
+
+@pytest.mark.parametrize("name", sorted(set(EXAMPLES) - {"Distinct", "ServiceDatabase"}))
+@given(data=st.data())
+@settings(max_examples=60, deadline=None)
+def test_no_text_that_a_field_type_accepts_is_an_error_of_its_schema(
+    name: str, data: st.DataObject
+) -> None:
+    each = field_type(name)
+    known = st.from_regex(each.pattern, fullmatch=True) if each.pattern else TEXT
+    value = data.draw(TEXT | known | st.builds(str.__add__, known, TEXT))
+    accepted = each.accepts(value)
+    assert not accepted or each.schema_accepts(value)
+    if name in EXACT and "\n" not in value:
+        assert accepted == each.schema_accepts(value)
+
+
+def _places(data: Any) -> Iterator[tuple[Any, Any]]:
+    """Yield every container in *data* with each of its keys or indexes."""
+    if isinstance(data, dict | list):
+        for key, value in list(data.items() if isinstance(data, dict) else enumerate(data)):
+            yield data, key
+            yield from _places(value)
+
+
+LEAVES: Final = [
+    container[key] for data in (*FULL.values(), SHARED_DATABASE) for container, key in _places(data)
+]
+OTHERS: Final[list[Any]] = [None, "", 0, -1, 1.5, True, [], {}, "x", "1h", "Ä b", "a\n", 10**7]
+
+
+@pytest.mark.parametrize("kind", FULL)
+@given(data=st.data())
+@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+def test_no_file_that_a_model_accepts_is_an_error_of_its_schema(
+    kind: str, data: st.DataObject
+) -> None:
+    changed = json.loads(json.dumps(FULL[kind]))
+    for _ in range(data.draw(st.integers(1, 4))):
+        container, key = data.draw(st.sampled_from(list(_places(changed)) or [({"x": 0}, "x")]))
+        match data.draw(st.sampled_from(["delete", "replace", "copy"])):
+            case "delete":
+                del container[key]
+            case "replace":
+                container[key] = json.loads(json.dumps(data.draw(st.sampled_from(LEAVES + OTHERS))))
+            case _ if isinstance(container, dict):
+                container[data.draw(TEXT)] = container[key]
+            case _:
+                container.append(container[key])
+    try:
+        json_schema.MODELS[kind].model_validate(as_model_input(changed))
+    except ValidationError:
+        return
+    assert [error.message for error in VALIDATORS[kind].iter_errors(_without_nulls(changed))] == []
+
+
+def _without_nulls(data: Any) -> Any:
+    """Return *data* without keys of None, which a model accepts and the parser of files rejects."""
+    if isinstance(data, dict):
+        return {key: _without_nulls(value) for key, value in data.items() if value is not None}
+    return [_without_nulls(value) for value in data] if isinstance(data, list) else data
+
+
+@pytest.mark.parametrize("kind", FULL)
+def test_schema_accepts_a_file_with_every_key(kind: str) -> None:
+    json_schema.MODELS[kind].model_validate(as_model_input(FULL[kind]))
+    assert [error.message for error in VALIDATORS[kind].iter_errors(FULL[kind])] == []
+    keys = {key for container, key in _places([FULL[kind], SHARED_DATABASE]) if container}
+    declared = {name for each in _objects(SCHEMAS[kind]) for name in each["properties"]}
+    assert declared <= keys
+
+
+def _objects(schema: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    return [schema, *schema["$defs"].values()]
+
+
+@pytest.mark.parametrize("kind", SCHEMAS)
+def test_schema_describes_every_key_and_rejects_unknown_ones(kind: str) -> None:
+    for each in _objects(SCHEMAS[kind]):
+        assert each["additionalProperties"] is False
+        assert all(field["description"] for field in each["properties"].values())
+
+
+@pytest.mark.parametrize("kind", SCHEMAS)
+def test_schema_is_valid_in_its_own_draft_and_in_that_of_older_editors(kind: str) -> None:
+    assert SCHEMAS[kind]["$schema"] == "https://json-schema.org/draft/2020-12/schema"
+    Draft202012Validator.check_schema(SCHEMAS[kind])
+    Draft7Validator.check_schema(SCHEMAS[kind])
+
+
+@pytest.mark.parametrize("kind", SCHEMAS)
+def test_patterns_mean_the_same_in_an_editor(kind: str) -> None:
+    found = set(re.findall(r'"pattern": (".*")', json.dumps(SCHEMAS[kind], indent=0)))
+    assert len(found) > 8
+    # \s differs in invisible characters only.
+    assert [text for text in found if re.search(r"\\[wWdDSbBAZ]|\(\?[^:!]", json.loads(text))] == []
+
+
+@pytest.mark.parametrize("kind", SCHEMAS)
+def test_defaults_are_valid_in_a_file(kind: str) -> None:
+    fields = [field for each in _objects(SCHEMAS[kind]) for field in each["properties"].values()]
+    defaults = [(field, field["default"]) for field in fields if "default" in field]
+    assert defaults
+    for field, default in defaults:
+        assert default != ""
+        assert Draft202012Validator(field).is_valid(default), default
+
+
+def test_duration_default_is_text_as_in_a_file() -> None:
+    person = SCHEMAS["environment"]["$defs"]["Person"]["properties"]
+    assert (person["ttl"]["default"], person["max_ttl"]["default"]) == ("1h", "12h")
+
+
+@pytest.mark.parametrize("longest", ["1s", "59m", "1h", "90d", "3650d"])
+@given(amounts=st.tuples(*[st.integers(0, 4000)] * 4))
+@settings(max_examples=60, deadline=None)
+def test_duration_pattern_matches_every_duration_up_to_the_longest(
+    longest: str, amounts: tuple[int, ...]
+) -> None:
+    text = "".join(f"{amount}{unit}" for amount, unit in zip(amounts, "dhms", strict=True))
+    limit = durations.parse(longest)
+    if durations.parse(text) <= limit:
+        assert re.fullmatch(durations.pattern(limit), text)
+
+
+@given(text=st.text(alphabet="ab-/{} ", max_size=10) | st.from_regex(r"\{a\}|\{\{|\}\}|b"))
+@settings(max_examples=300, deadline=None)
+def test_format_of_a_derived_secret_has_the_pattern_of_what_its_parser_accepts(text: str) -> None:
+    schema = SCHEMAS["service"]["$defs"]["Derived"]["properties"]["format"]
+    try:
+        Derived(source="derived", format=text)
+    except ValidationError:
+        assert not Draft202012Validator(schema).is_valid(text)
+    else:
+        assert Draft202012Validator(schema).is_valid(text)
