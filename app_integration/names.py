@@ -27,6 +27,8 @@ VALUE_KEY = "value"
 #: and ``{password}`` for the credentials of its static database role. During the adoption the entry
 #: holds the old value too.
 TEMPLATE_KEY = "template"
+USERNAME_PLACEHOLDER = "{username}"
+PASSWORD_PLACEHOLDER = "{password}"  # noqa: S105 (a placeholder, not a password)
 #: The metadata key that marks an adopted secret, whatever fields its entry has. Its value is the
 #: version that holds a template and no password; "0" while there is none yet.
 COMPOSED_KEY = "composed_version"

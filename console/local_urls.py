@@ -6,14 +6,20 @@ from collections.abc import Mapping
 from typing import Final
 from urllib.parse import SplitResult, urlsplit
 
-from app_integration.names import COMPOSED_KEY, TEMPLATE_KEY, VALUE_KEY, Scope
+from app_integration.names import (
+    COMPOSED_KEY,
+    PASSWORD_PLACEHOLDER,
+    TEMPLATE_KEY,
+    USERNAME_PLACEHOLDER,
+    VALUE_KEY,
+    Scope,
+)
 from app_integration.secret import Secret
 from app_integration.session.session import Session
-from app_integration.sources.adopted_secret import PASSWORD, USERNAME
 from vault.reconcile.resources.secrets import merge_metadata
 from vault.reconcile.resources.static_roles import read_entry, write_entry
 
-_PLACEHOLDERS: Final = f"{USERNAME}:{PASSWORD}"
+_PLACEHOLDERS: Final = f"{USERNAME_PLACEHOLDER}:{PASSWORD_PLACEHOLDER}"
 
 
 def update_ports(

@@ -33,9 +33,14 @@ from agent.compiler.template_context import (
 )
 from agent.errors import TemplateRejected
 from app_integration.mounts import DEFAULT_MOUNTS, Mounts
-from app_integration.names import TEMPLATE_KEY, VALUE_KEY, Scope
+from app_integration.names import (
+    PASSWORD_PLACEHOLDER,
+    TEMPLATE_KEY,
+    USERNAME_PLACEHOLDER,
+    VALUE_KEY,
+    Scope,
+)
 from app_integration.permissions import Need
-from app_integration.sources.adopted_secret import PASSWORD, USERNAME
 
 #: Control characters other than tab and line ends. No format allows them unescaped.
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ufeff]")
@@ -247,8 +252,8 @@ def _value_expression(index: int, secret: SecretValue) -> str:
         return f"$s{index}{_VALUE}"
     return (
         f"$s{index}.Data.data.{TEMPLATE_KEY}"
-        f' | replaceAll "{USERNAME}" ($u{index}.Data.username | {_ENCODE})'
-        f' | replaceAll "{PASSWORD}" ($u{index}.Data.password | {_ENCODE})'
+        f' | replaceAll "{USERNAME_PLACEHOLDER}" ($u{index}.Data.username | {_ENCODE})'
+        f' | replaceAll "{PASSWORD_PLACEHOLDER}" ($u{index}.Data.password | {_ENCODE})'
     )
 
 

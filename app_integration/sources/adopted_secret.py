@@ -14,14 +14,13 @@ from urllib.parse import quote
 from app_integration import names, permissions
 from app_integration.errors import RequestRefused
 from app_integration.mounts import DEFAULT_MOUNTS, Mounts
+from app_integration.names import PASSWORD_PLACEHOLDER, USERNAME_PLACEHOLDER
 from app_integration.secret import Secret
 from app_integration.session.session import Session
 from app_integration.sources import FetchedSecret
 from app_integration.transport import payloads
 from app_integration.transport.payloads import KvVersion
 
-USERNAME: Final = "{username}"
-PASSWORD: Final = "{password}"  # noqa: S105 (a placeholder, not a password)
 _GRACE: Final = 1.0  # seconds that the server may take to rotate after the end of a period
 
 
@@ -29,14 +28,14 @@ def fill_template(template: str, username: str, password: str) -> Secret:
     """Return *template* with *username* and *password* filled in, percent-encoded.
 
     Args:
-        template: A URL with :data:`USERNAME` and :data:`PASSWORD`.
+        template: A URL with :data:`.USERNAME_PLACEHOLDER` and :data:`.PASSWORD_PLACEHOLDER`.
         username: The user of the static role.
         password: Its password.
 
     """
     # quote() encodes braces, so that a username cannot contain the placeholder of the password.
-    filled = template.replace(USERNAME, quote(username, safe=""))
-    return Secret(filled.replace(PASSWORD, quote(password, safe="")))
+    filled = template.replace(USERNAME_PLACEHOLDER, quote(username, safe=""))
+    return Secret(filled.replace(PASSWORD_PLACEHOLDER, quote(password, safe="")))
 
 
 def fetch(

@@ -19,12 +19,13 @@ from app_integration.mounts import DEFAULT_MOUNTS, Mounts
 from app_integration.names import (
     COMPOSED_KEY,
     KV_MOUNT,
+    PASSWORD_PLACEHOLDER,
     TEMPLATE_KEY,
+    USERNAME_PLACEHOLDER,
     VALUE_KEY,
 )
 from app_integration.secret import Secret
 from app_integration.session.session import Session
-from app_integration.sources.adopted_secret import PASSWORD, USERNAME
 from app_integration.transport.payloads import adopted_template
 from vault.reconcile.inputs import Inputs
 from vault.reconcile.resources import Fields, ReadSession, check_immutable, read_data, select_fields
@@ -219,7 +220,7 @@ def template_from_url(value: Secret, secret: str, username: str | None = None) -
     )
     scheme, _, rest = without_credentials.render_as_string().partition("://")
     rest = rest.replace("{", "%7B").replace("}", "%7D")
-    return f"{scheme}://{USERNAME}:{PASSWORD}@{rest}"
+    return f"{scheme}://{USERNAME_PLACEHOLDER}:{PASSWORD_PLACEHOLDER}@{rest}"
 
 
 def parse_database_url(value: Secret, secret: str) -> URL:
