@@ -1,7 +1,7 @@
 """Command line ``strongroom``.
 
 The exit code is 0; 1 after an error; 64 after a wrong command line; and 2 if ``plan`` has changes,
-``status`` finds a part that is not running, or ``environments diff`` finds something.
+``check`` or ``environments diff`` finds something, or ``status`` a part that is not running.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from rich.markup import escape
 from app_integration.errors import StrongroomError
 from app_integration.names import parse_environment
 from console import adoption, env_files, environments, new, operate
+from console.check import find_faults
 from console.example_services import run_examples
 from console.operator_session import open_operator_session
 from console.plan_view import progress, show_plan
@@ -133,6 +134,19 @@ def reset(
         typer.confirm(f"Erase {root.resolve()} with all its data and keys?", abort=True)
     local.reset()
     out.print(f"Erased {root}.")
+
+
+@app.command()
+def check(
+    folder: Annotated[
+        Path | None, typer.Argument(help="folder of services/ and environments/")
+    ] = None,
+) -> None:
+    """Check declaration and templates without a server. Exit code 2 if there is a fault."""
+    faults = find_faults(folder or operate.declaration_root())
+    typer.echo("\n".join(faults) or "No fault in the declaration and its templates.")
+    if faults:
+        raise typer.Exit(CHANGES)
 
 
 @app.command()

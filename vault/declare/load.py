@@ -97,7 +97,7 @@ def read(root: Path) -> Files:
     )
     if not files.environments:
         text = "contains no declaration (expected files such as dev.yaml)"
-        raise DeclarationError([FileError(_display_path(environments), 0, text)])
+        raise DeclarationError([FileError(display_path(environments), 0, text)])
     return files
 
 
@@ -106,7 +106,7 @@ def _read_pems(folder: Path) -> dict[str, bytes]:
         return {path.name: _read_file(path) for path in sorted(folder.glob("*.pem"))}
     except OSError as error:
         text = f"contains a .pem file that cannot be read: {error.strerror}"
-        raise DeclarationError([FileError(_display_path(folder), 0, text)]) from None
+        raise DeclarationError([FileError(display_path(folder), 0, text)]) from None
 
 
 def _read_folder(folder: Path) -> dict[Path, bytes]:
@@ -115,11 +115,11 @@ def _read_folder(folder: Path) -> dict[Path, bytes]:
         others = list(folder.glob("*.yml"))
     except OSError as error:
         text = f"cannot be read: {error.strerror}"
-        raise DeclarationError([FileError(_display_path(folder), 0, text)]) from None
+        raise DeclarationError([FileError(display_path(folder), 0, text)]) from None
     if others:
         raise DeclarationError(
             FileError(
-                _display_path(path),
+                display_path(path),
                 0,
                 f"the file is not read (expected {path.stem}.yaml as its name)",
             )
@@ -132,10 +132,10 @@ def _read_file(path: Path) -> bytes:
     try:
         return source_file.read(path, path.parent)
     except UnreadableFile as error:
-        raise DeclarationError([error.at(_display_path(path))]) from None
+        raise DeclarationError([error.at(display_path(path))]) from None
 
 
-def _display_path(path: Path) -> str:
+def display_path(path: Path) -> str:
     """Return *path* for messages, relative to the current folder if it is below it."""
     here = Path.cwd()
     absolute = path.absolute()
@@ -230,7 +230,7 @@ def _declaration(
 
 
 def _parse_all(contents: Mapping[Path, bytes]) -> dict[str, Document]:
-    return {path.stem: document.read(_display_path(path), text) for path, text in contents.items()}
+    return {path.stem: document.read(display_path(path), text) for path, text in contents.items()}
 
 
 def file_errors(

@@ -1,0 +1,111 @@
+"""Command ``strongroom check``: every fault of declaration and templates, without a server."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+from pathlib import Path
+from typing import Final, NoReturn
+
+import pytest
+
+from app_integration.errors import ConfigurationError
+from console import cli
+from console.check import find_faults
+from vault.declare import load
+
+ROOT: Final = Path(__file__).parents[3]
+CORPUS: Final = ROOT / "tests" / "faults" / "declare"
+BASE: Final = CORPUS / "base"
+#: What talks to a server or to a container engine.
+HEAVY: Final = ("sqlalchemy", "psycopg", "hvac", "requests", "docker", "redis", "rich", "typer")
+
+
+@pytest.fixture
+def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    def refuse(*_: object) -> NoReturn:
+        pytest.fail("the check opened a connection")
+
+    monkeypatch.setattr(socket.socket, "connect", refuse)
+    shutil.copytree(BASE, tmp_path, dirs_exist_ok=True)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def run(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
+    monkeypatch.setattr(sys, "argv", ["strongroom", *arguments])
+    with pytest.raises(SystemExit) as exited:
+        cli.main()
+    assert isinstance(exited.value.code, int)
+    return exited.value.code
+
+
+def test_declaration_of_the_project_has_no_fault() -> None:
+    assert find_faults(load.ROOT) == ()
+
+
+def test_first_fault_of_each_template_is_listed_once(root: Path) -> None:
+    template = root / "templates" / "shop" / "app.yaml.j2"
+    template.write_text('a: 1\nb: {{ secret("tokn") }}\n', encoding="utf-8")
+    (fault,) = find_faults(root)
+    assert fault.startswith("templates/shop/app.yaml.j2:2: ")
+    assert "did you mean 'token'?" in fault
+    assert " (in " not in fault
+
+
+def test_fault_in_one_environment_names_it(root: Path) -> None:
+    service = root / "services" / "shop.yaml"
+    text = service.read_text(encoding="utf-8")
+    source = "{source: generated, length: 48, "
+    assert source in text
+    changed = text.replace(source, f"{source}environments: [dev], ")
+    service.write_text(changed, encoding="utf-8")
+    template = root / "templates" / "shop" / "app.yaml.j2"
+    template.write_text('a: {{ secret("token") }}\n', encoding="utf-8")
+    (fault,) = find_faults(root)
+    assert fault.startswith("templates/shop/app.yaml.j2:1: ")
+    assert fault.endswith(" (in prod)")
+
+
+def test_command_exits_0_if_declaration_and_templates_hold(
+    root: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(monkeypatch, "check", str(root)) == 0
+    assert capsys.readouterr().out == "No fault in the declaration and its templates.\n"
+
+
+def test_command_exits_2_and_prints_every_fault(
+    root: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copytree(CORPUS / "several-faults", root, dirs_exist_ok=True)
+    monkeypatch.setenv("STRONGROOM_DECLARATION", str(root))
+    assert run(monkeypatch, "check") == cli.CHANGES
+    printed = capsys.readouterr()
+    assert printed.out == (CORPUS / "several-faults" / "expect").read_text(encoding="utf-8")
+    assert printed.err == ""
+
+
+def test_command_exits_1_if_there_is_no_declaration(
+    root: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(monkeypatch, "check", str(root / "gone")) == 1
+    printed = " ".join(capsys.readouterr().err.split())
+    assert f"{root / 'gone'} is not a folder with environments/" in printed
+    with pytest.raises(ConfigurationError):
+        find_faults(root / "gone")
+
+
+def test_check_imports_nothing_that_talks_to_a_server() -> None:
+    code = f"import sys, console.check; print([m for m in {HEAVY} if m in sys.modules])"
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=ROOT,
+        env={"PATH": os.environ["PATH"]},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout == "[]\n"
