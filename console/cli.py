@@ -25,6 +25,7 @@ from console.operator_session import open_operator_session
 from console.plan_view import progress, show_plan
 from console.show import show_config_states, show_deployment, show_status
 from console.steps import Steps
+from vault.declare.schema import json_schema
 from vault.reconcile.planning import plan_file
 from vault.reconcile.planning.apply import apply as apply_plan
 
@@ -147,6 +148,19 @@ def check(
     typer.echo("\n".join(faults) or "No fault in the declaration and its templates.")
     if faults:
         raise typer.Exit(CHANGES)
+
+
+@app.command()
+def schema(
+    kind: Annotated[json_schema.Kind, typer.Argument(help="kind of file")],
+    file: Annotated[Path | None, typer.Option("--out", help="file to write")] = None,
+) -> None:
+    """Print the JSON Schema of the service or environment files, for editors."""
+    text = json_schema.render(kind)
+    if file is None:
+        typer.echo(text, nl=False)
+    else:
+        file.write_text(text, encoding="utf-8")
 
 
 @app.command()

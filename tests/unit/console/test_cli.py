@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import json
 import os
 import shutil
 import sys
@@ -128,3 +129,22 @@ def test_unknown_compose_step_is_a_usage_error(capsys: pytest.CaptureFixture[str
         compose_init.main(["unknown"])
     assert exited.value.code == cli.USAGE_ERROR
     assert "invalid choice" in capsys.readouterr().err
+
+
+def test_schema_is_printed_or_written_to_a_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(monkeypatch, "schema", "service") == 0
+    printed = capsys.readouterr().out
+    assert json.loads(printed)["required"] == ["service", "owner", "description"]
+    file = tmp_path / "service.schema.json"
+    assert run(monkeypatch, "schema", "service", "--out", str(file)) == 0
+    assert file.read_text(encoding="utf-8") == printed
+    assert capsys.readouterr().out == ""
+
+
+def test_schema_of_an_unknown_kind_of_file_is_a_usage_error(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(monkeypatch, "schema", "policy") == cli.USAGE_ERROR
+    assert "'service', 'environment'" in capsys.readouterr().err

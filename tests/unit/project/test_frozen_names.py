@@ -209,6 +209,7 @@ COMMANDS: Final = {
     "put": "NAME --service --env --root",
     "reset": "--root --yes",
     "rotate-password": "NAME --service --env --root",
+    "schema": "KIND --out",
     "status": "--root",
     "store": "--root",
     "up": "SERVICES --root",

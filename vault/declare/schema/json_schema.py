@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from enum import StrEnum
 from typing import Any, Final
 
 from pydantic import BaseModel
@@ -17,20 +18,23 @@ from pydantic_core import core_schema
 from vault.declare import durations
 from vault.declare.schema.model import EnvironmentDeclaration, ServiceDeclaration
 
+
+class Kind(StrEnum):
+    """A kind of declaration file."""
+
+    SERVICE = "service"
+    ENVIRONMENT = "environment"
+
+
 #: Kind of file → its model.
-MODELS: Final[Mapping[str, type[BaseModel]]] = {
-    "service": ServiceDeclaration,
-    "environment": EnvironmentDeclaration,
+MODELS: Final[Mapping[Kind, type[BaseModel]]] = {
+    Kind.SERVICE: ServiceDeclaration,
+    Kind.ENVIRONMENT: EnvironmentDeclaration,
 }
 
 
-def render(kind: str) -> str:
-    """Return the JSON Schema (draft 2020-12) of a kind of file, as JSON text.
-
-    Args:
-        kind: Key of :data:`MODELS`.
-
-    """
+def render(kind: Kind) -> str:
+    """Return the JSON Schema (draft 2020-12) of a kind of file, as JSON text."""
     schema = MODELS[kind].model_json_schema(schema_generator=Generator)
     document = {"$schema": Generator.schema_dialect, **schema}
     return json.dumps(document, indent=2, ensure_ascii=False) + "\n"

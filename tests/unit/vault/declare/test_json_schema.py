@@ -18,12 +18,13 @@ from ruamel.yaml import YAML
 from vault.declare import durations
 from vault.declare.schema import adopted, database, field_types, json_schema, logins, mounts
 from vault.declare.schema.base import Section
+from vault.declare.schema.json_schema import Kind
 from vault.declare.schema.secret_sources import Derived
 
 PARSER: Final = YAML(typ="safe", pure=True)
 #: Files in which every key of every model occurs.
-FULL: Final[Mapping[str, Any]] = {
-    "service": PARSER.load("""
+FULL: Final[Mapping[Kind, Any]] = {
+    Kind.SERVICE: PARSER.load("""
         service: shop
         owner: shop-team
         description: Sells things.
@@ -45,7 +46,7 @@ FULL: Final[Mapping[str, Any]] = {
           mail-port: {type: integer, default: 25}
           tls: {type: boolean, default: true}
     """),
-    "environment": PARSER.load("""
+    Kind.ENVIRONMENT: PARSER.load("""
         environment: qa
         like: prod
         owner: platform@example.com
@@ -148,7 +149,7 @@ EXAMPLES: Final[Mapping[str, tuple[list[Any], list[Any], list[Any]]]] = {
     "SecretIdTime": (["1m", "365d"], ["1w", "1000d"], ["59s", "366d"]),
     "SecretName": (["a", "a/b-c_d", "a" * 256], ["", "A", "a//b", "../a", "-a", "a" * 257, 7], []),
     "ServiceDatabase": (
-        [FULL["service"]["database"], SHARED_DATABASE],
+        [FULL[Kind.SERVICE]["database"], SHARED_DATABASE],
         [{}, {"of": "shop"}, SHARED_DATABASE | {"engine": "postgresql"}, "shop"],
         [],
     ),
@@ -262,7 +263,7 @@ OTHERS: Final[list[Any]] = [None, "", 0, -1, 1.5, True, [], {}, "x", "1h", "Ä b
 @given(data=st.data())
 @settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_no_file_that_a_model_accepts_is_an_error_of_its_schema(
-    kind: str, data: st.DataObject
+    kind: Kind, data: st.DataObject
 ) -> None:
     changed = json.loads(json.dumps(FULL[kind]))
     for _ in range(data.draw(st.integers(1, 4))):
@@ -291,7 +292,7 @@ def _without_nulls(data: Any) -> Any:
 
 
 @pytest.mark.parametrize("kind", FULL)
-def test_schema_accepts_a_file_with_every_key(kind: str) -> None:
+def test_schema_accepts_a_file_with_every_key(kind: Kind) -> None:
     json_schema.MODELS[kind].model_validate(as_model_input(FULL[kind]))
     assert [error.message for error in VALIDATORS[kind].iter_errors(FULL[kind])] == []
     keys = {key for container, key in _places([FULL[kind], SHARED_DATABASE]) if container}
@@ -304,21 +305,21 @@ def _objects(schema: Mapping[str, Any]) -> list[Mapping[str, Any]]:
 
 
 @pytest.mark.parametrize("kind", SCHEMAS)
-def test_schema_describes_every_key_and_rejects_unknown_ones(kind: str) -> None:
+def test_schema_describes_every_key_and_rejects_unknown_ones(kind: Kind) -> None:
     for each in _objects(SCHEMAS[kind]):
         assert each["additionalProperties"] is False
         assert all(field["description"] for field in each["properties"].values())
 
 
 @pytest.mark.parametrize("kind", SCHEMAS)
-def test_schema_is_valid_in_its_own_draft_and_in_that_of_older_editors(kind: str) -> None:
+def test_schema_is_valid_in_its_own_draft_and_in_that_of_older_editors(kind: Kind) -> None:
     assert SCHEMAS[kind]["$schema"] == "https://json-schema.org/draft/2020-12/schema"
     Draft202012Validator.check_schema(SCHEMAS[kind])
     Draft7Validator.check_schema(SCHEMAS[kind])
 
 
 @pytest.mark.parametrize("kind", SCHEMAS)
-def test_patterns_mean_the_same_in_an_editor(kind: str) -> None:
+def test_patterns_mean_the_same_in_an_editor(kind: Kind) -> None:
     found = set(re.findall(r'"pattern": (".*")', json.dumps(SCHEMAS[kind], indent=0)))
     assert len(found) > 8
     # \s differs in invisible characters only.
@@ -326,7 +327,7 @@ def test_patterns_mean_the_same_in_an_editor(kind: str) -> None:
 
 
 @pytest.mark.parametrize("kind", SCHEMAS)
-def test_defaults_are_valid_in_a_file(kind: str) -> None:
+def test_defaults_are_valid_in_a_file(kind: Kind) -> None:
     fields = [field for each in _objects(SCHEMAS[kind]) for field in each["properties"].values()]
     defaults = [(field, field["default"]) for field in fields if "default" in field]
     assert defaults
@@ -336,7 +337,7 @@ def test_defaults_are_valid_in_a_file(kind: str) -> None:
 
 
 def test_duration_default_is_text_as_in_a_file() -> None:
-    person = SCHEMAS["environment"]["$defs"]["Person"]["properties"]
+    person = SCHEMAS[Kind.ENVIRONMENT]["$defs"]["Person"]["properties"]
     assert (person["ttl"]["default"], person["max_ttl"]["default"]) == ("1h", "12h")
 
 
@@ -355,7 +356,7 @@ def test_duration_pattern_matches_every_duration_up_to_the_longest(
 @given(text=st.text(alphabet="ab-/{} ", max_size=10) | st.from_regex(r"\{a\}|\{\{|\}\}|b"))
 @settings(max_examples=300, deadline=None)
 def test_format_of_a_derived_secret_has_the_pattern_of_what_its_parser_accepts(text: str) -> None:
-    schema = SCHEMAS["service"]["$defs"]["Derived"]["properties"]["format"]
+    schema = SCHEMAS[Kind.SERVICE]["$defs"]["Derived"]["properties"]["format"]
     try:
         Derived(source="derived", format=text)
     except ValidationError:

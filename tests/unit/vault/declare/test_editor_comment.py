@@ -1,0 +1,55 @@
+"""The first line of the project's declaration files, by which an editor finds their JSON Schema."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from vault.declare import load
+from vault.declare.edit import environment_file, service_file
+from vault.declare.schema import json_schema
+from vault.declare.schema.json_schema import Kind
+
+FILES: Final = sorted(load.ROOT.glob("*s/*.yaml"))
+PREFIX: Final = "# yaml-language-server: $schema="
+
+
+def first_line(path: Path) -> str:
+    return path.read_text(encoding="utf-8").splitlines()[0]
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+def test_first_line_leads_to_the_schema_of_the_kind_of_file(path: Path) -> None:
+    kind = path.parent.name.removesuffix("s")
+    assert first_line(path).startswith(PREFIX)
+    schema = path.parent / first_line(path).removeprefix(PREFIX)
+    assert schema.resolve() == load.ROOT / "schema" / f"{kind}.schema.json"
+
+
+@pytest.mark.parametrize("kind", json_schema.MODELS)
+def test_committed_schema_is_what_the_command_prints(kind: Kind) -> None:
+    path = load.ROOT / "schema" / f"{kind}.schema.json"
+    hint = f"run .venv/bin/strongroom schema {kind} --out {path.relative_to(load.ROOT.parents[1])}"
+    assert path.read_text(encoding="utf-8") == json_schema.render(kind), hint
+
+
+def test_editors_of_the_files_keep_the_first_line(tmp_path: Path) -> None:
+    for folder in ("services", "environments"):
+        shutil.copytree(load.ROOT / folder, tmp_path / folder)
+    service, environment = (
+        tmp_path / "services/gaara-store.yaml",
+        tmp_path / "environments/dev.yaml",
+    )
+    before = {path: first_line(path) for path in (service, environment)}
+    sizes = {path: path.stat().st_size for path in before}
+
+    service_file.add_secrets(service, {"token": {"source": "given"}})
+    service_file.add_settings(service, {"colour": {"type": "text", "default": "red"}})
+    assert environment_file.add(environment, "gaara-store", "token", "shop_app")
+    assert all(path.stat().st_size > sizes[path] for path in before)
+    assert {path: first_line(path) for path in before} == before
+    assert environment_file.remove(environment, "gaara-store", "token")
+    assert first_line(environment) == before[environment]
