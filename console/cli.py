@@ -35,7 +35,7 @@ DEFAULT_ROOT: Final = Path(".strongroom")
 
 app = typer.Typer(
     no_args_is_help=True,
-    add_completion=False,
+    add_completion=True,
     pretty_exceptions_enable=False,
     help="Take a Python service off .env files and onto Vault, with proof that it holds.",
 )

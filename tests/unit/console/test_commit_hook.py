@@ -1,0 +1,95 @@
+"""Hook of ``.pre-commit-hooks.yaml``, which other repositories use."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+import yaml
+
+from vault.declare import load
+
+ROOT: Final = Path(__file__).parents[3]
+MANIFEST: Final = ROOT / ".pre-commit-hooks.yaml"
+
+
+@pytest.fixture
+def hook() -> dict[str, Any]:
+    (found,) = yaml.safe_load(MANIFEST.read_text(encoding="utf-8"))
+    assert isinstance(found, dict)
+    return found
+
+
+@pytest.fixture
+def clone(tmp_path: Path) -> Path:
+    """Return a repository with a declaration at the place that the hook expects."""
+    for name in ("services", "environments"):
+        shutil.copytree(load.ROOT / name, tmp_path / "vault" / "declare" / name)
+    shutil.copytree(load.TEMPLATES, tmp_path / "vault" / "declare" / "templates")
+    return tmp_path
+
+
+def run(hook: dict[str, Any], clone: Path) -> subprocess.CompletedProcess[str]:
+    """Run the hook as pre-commit does: its entry and its arguments, in the root of *clone*."""
+    command = [*shlex.split(hook["entry"]), *hook["args"]]
+    assert hook["pass_filenames"] is False
+    return subprocess.run(
+        command,
+        cwd=clone,
+        env={"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_manifest_is_one_that_pre_commit_accepts() -> None:
+    command = [sys.executable, "-m", "pre_commit", "validate-manifest", MANIFEST.name]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout
+
+
+def test_hook_runs_for_declarations_and_templates_only(hook: dict[str, Any]) -> None:
+    files = [
+        *load.ROOT.glob("*s/*.yaml"),
+        *load.TEMPLATES.glob("*/*.j2"),
+        ROOT / "a/services/b.yml",
+    ]
+    names = [str(path.relative_to(ROOT)) for path in files]
+    others = ["README.md", "vault/declare/load.py", "docker-compose.yml", "services.yaml"]
+    assert [name for name in names + others if re.search(hook["files"], name)] == names
+
+
+def test_hook_passes_on_a_valid_declaration(hook: dict[str, Any], clone: Path) -> None:
+    done = run(hook, clone)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_hook_fails_on_a_broken_declaration_and_shows_the_line(
+    hook: dict[str, Any], clone: Path
+) -> None:
+    service = clone / "vault/declare/services/gaara-store.yaml"
+    text = service.read_text(encoding="utf-8")
+    service.write_text(text.replace("rotate_every: 30d", "rotate_every: 30"), encoding="utf-8")
+    done = run(hook, clone)
+    line = text[: text.index("rotate_every: 30d")].count("\n") + 1
+    assert done.returncode == 2
+    assert done.stdout.startswith(f"vault/declare/services/gaara-store.yaml:{line}: ")
+    assert "is 30, without a unit" in done.stdout
+
+
+def test_hook_fails_on_a_broken_template_and_shows_the_line(
+    hook: dict[str, Any], clone: Path
+) -> None:
+    template = clone / "vault/declare/templates/gaara-store/app.yaml.j2"
+    template.write_text('a: 1\nb: {{ secret("smtp-pasword") }}\n', encoding="utf-8")
+    done = run(hook, clone)
+    assert done.returncode == 2
+    assert done.stdout.startswith("vault/declare/templates/gaara-store/app.yaml.j2:2: ")
