@@ -34,7 +34,7 @@ from vault.declare.schema.text_types import Matching, json_text, text_schema
 FORMATS = {"yaml": "yaml", "json": "json", "toml": "toml", "env": "dotenv", "sh": "sh"}
 
 _EMAIL = r"[^@\s:]+@[^@\s:]+\.[^@\s:]+"
-# A letter, or a letter or digit, of an identifier: any character beyond ASCII may be one.
+# ASCII letters, '_' and all beyond ASCII, because Python and ECMAScript differ about those.
 _LETTER = r"[^\x00-@\[-\^`{-\x7f]"
 _IDENTIFIER = rf"{_LETTER}(?:{_LETTER}|[0-9])*"
 _TEMPLATE = rf"[A-Za-z0-9][A-Za-z0-9_-]*\.(?:{'|'.join(FORMATS)})\.j2"
