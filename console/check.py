@@ -7,32 +7,25 @@ from pathlib import Path
 
 from agent.compiler.compile import compile_file
 from agent.errors import TemplateRejected
-from app_integration.errors import ConfigurationError
 from app_integration.names import Scope
 from vault.declare import load
 from vault.declare.declaration import Declaration
 from vault.declare.errors import DeclarationError
+from vault.declare.repository import Repository
 
 
-def find_faults(root: Path) -> tuple[str, ...]:
+def find_faults(repository: Repository) -> tuple[str, ...]:
     """Return every fault as text with file and line: of the declaration, or else of its templates.
 
     The compiler stops at the first fault of a template. Templates are compiled for each environment
     in which their service runs.
 
     Args:
-        root: Folder that contains ``services`` and ``environments``.
-
-    Raises:
-        ConfigurationError: If *root* is not such a folder.
+        repository: Contains declaration and templates.
 
     """
-    if not (root / "environments").is_dir():
-        raise ConfigurationError(
-            f"{root} is not a folder with environments/; pass the folder of the declaration"
-        )
     try:
-        declared = load.load(root)
+        declared = repository.load()
     except DeclarationError as error:
         return tuple(map(str, error.errors))
     return tuple(

@@ -18,14 +18,12 @@ from rich.markup import escape
 
 from app_integration.errors import StrongroomError
 from app_integration.names import parse_environment
-from console import adoption, env_files, environments, new, operate
-from console.check import find_faults
+from console import adoption, authoring, env_files, environments, operate
 from console.example_services import run_examples
 from console.operator_session import open_operator_session
 from console.plan_view import progress, show_plan
 from console.show import show_config_states, show_deployment, show_status
 from console.steps import Steps
-from vault.declare.schema import json_schema
 from vault.reconcile.planning import plan_file
 from vault.reconcile.planning.apply import apply as apply_plan
 
@@ -40,8 +38,9 @@ app = typer.Typer(
     help="Take a Python service off .env files and onto Vault, with proof that it holds.",
 )
 app.add_typer(environments.app, name="environments")
-app.add_typer(new.app, name="new")
-app.command()(new.init)
+app.add_typer(authoring.app, name="new")
+for command in (authoring.init, authoring.check, authoring.schema):
+    app.command()(command)
 out = Console(soft_wrap=True)
 err = Console(stderr=True, soft_wrap=True)
 
@@ -135,32 +134,6 @@ def reset(
         typer.confirm(f"Erase {root.resolve()} with all its data and keys?", abort=True)
     local.reset()
     out.print(f"Erased {root}.")
-
-
-@app.command()
-def check(
-    folder: Annotated[
-        Path | None, typer.Argument(help="folder of services/ and environments/")
-    ] = None,
-) -> None:
-    """Check declaration and templates without a server. Exit code 2 if there is a fault."""
-    faults = find_faults(folder or operate.declaration_root())
-    typer.echo("\n".join(faults) or "No fault in the declaration and its templates.")
-    if faults:
-        raise typer.Exit(CHANGES)
-
-
-@app.command()
-def schema(
-    kind: Annotated[json_schema.Kind, typer.Argument(help="kind of file")],
-    file: Annotated[Path | None, typer.Option("--out", help="file to write")] = None,
-) -> None:
-    """Print the JSON Schema of the service or environment files, for editors."""
-    text = json_schema.render(kind)
-    if file is None:
-        typer.echo(text, nl=False)
-    else:
-        file.write_text(text, encoding="utf-8")
 
 
 @app.command()

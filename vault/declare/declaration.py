@@ -169,7 +169,7 @@ class Declaration:
         return self._with(declared.model_copy(update={"services": services}))
 
     def with_interpreter(self, python: Path) -> Declaration:
-        """Return a copy in which *python* checks every config, with models of the project.
+        """Return a copy in which *python* imports every model, from the project's folder.
 
         Args:
             python: An absolute path.

@@ -64,7 +64,7 @@ def read_document(path: Path) -> Document:
         DeclarationError: If it cannot be read.
 
     """
-    return document.read(_display_path(path), _read_file(path))
+    return document.read(display_path(path), _read_file(path))
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,6 +32,12 @@ def test_interpreter_with_the_sdk_can_deliver(tmp_path: Path) -> None:
     asyncio.run(check_interpreter(settings_for(tmp_path, Path(sys.executable))))
 
 
+def test_sdk_in_the_folder_is_found_as_in_the_image_of_the_containers(tmp_path: Path) -> None:
+    python = make_venv(tmp_path / ".venv", Path(pytest.__file__).parents[1])
+    assert "cannot import app_integration; " in check(settings_for(tmp_path, python))
+    asyncio.run(check_interpreter(settings_for(tmp_path, python, working_directory=str(ROOT))))
+
+
 def test_missing_interpreter_is_named(tmp_path: Path) -> None:
     python = tmp_path / ".venv" / "bin" / "python"
     assert check(settings_for(tmp_path, python)) == (

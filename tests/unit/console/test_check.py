@@ -12,10 +12,9 @@ from typing import Final, NoReturn
 
 import pytest
 
-from app_integration.errors import ConfigurationError
-from console import cli
+from console import authoring, cli
 from console.check import find_faults
-from vault.declare import load
+from vault.declare.repository import read
 
 ROOT: Final = Path(__file__).parents[3]
 CORPUS: Final = ROOT / "tests" / "faults" / "declare"
@@ -31,6 +30,7 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
     monkeypatch.setattr(socket.socket, "connect", refuse)
     shutil.copytree(BASE, tmp_path, dirs_exist_ok=True)
+    (tmp_path / "strongroom.yaml").write_text("format: 1\n")
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
@@ -44,13 +44,13 @@ def run(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
 
 
 def test_declaration_of_the_project_has_no_fault() -> None:
-    assert find_faults(load.ROOT) == ()
+    assert find_faults(read(ROOT)) == ()
 
 
 def test_first_fault_of_each_template_is_listed_once(root: Path) -> None:
     template = root / "templates" / "shop" / "app.yaml.j2"
     template.write_text('a: 1\nb: {{ secret("tokn") }}\n', encoding="utf-8")
-    (fault,) = find_faults(root)
+    (fault,) = find_faults(read(root))
     assert fault.startswith("templates/shop/app.yaml.j2:2: ")
     assert "did you mean 'token'?" in fault
     assert " (in " not in fault
@@ -65,7 +65,7 @@ def test_fault_in_one_environment_names_it(root: Path) -> None:
     service.write_text(changed, encoding="utf-8")
     template = root / "templates" / "shop" / "app.yaml.j2"
     template.write_text('a: {{ secret("token") }}\n', encoding="utf-8")
-    (fault,) = find_faults(root)
+    (fault,) = find_faults(read(root))
     assert fault.startswith("templates/shop/app.yaml.j2:1: ")
     assert fault.endswith(" (in prod)")
 
@@ -82,20 +82,17 @@ def test_command_exits_2_and_prints_every_fault(
 ) -> None:
     shutil.copytree(CORPUS / "several-faults", root, dirs_exist_ok=True)
     monkeypatch.setenv("STRONGROOM_DECLARATION", str(root))
-    assert run(monkeypatch, "check") == cli.CHANGES
+    assert run(monkeypatch, "check") == authoring.FAULTS
     printed = capsys.readouterr()
     assert printed.out == (CORPUS / "several-faults" / "expect").read_text(encoding="utf-8")
     assert printed.err == ""
 
 
-def test_command_exits_1_if_there_is_no_declaration(
-    root: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+def test_command_exits_1_outside_of_a_repository(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert run(monkeypatch, "check", str(root / "gone")) == 1
-    printed = " ".join(capsys.readouterr().err.split())
-    assert f"{root / 'gone'} is not a folder with environments/" in printed
-    with pytest.raises(ConfigurationError):
-        find_faults(root / "gone")
+    assert run(monkeypatch, "check", str(tmp_path / "gone")) == 1
+    assert "there is no strongroom.yaml in" in " ".join(capsys.readouterr().err.split())
 
 
 def test_check_imports_nothing_that_talks_to_a_server() -> None:

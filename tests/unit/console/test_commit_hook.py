@@ -29,16 +29,17 @@ def hook() -> dict[str, Any]:
 
 @pytest.fixture
 def clone(tmp_path: Path) -> Path:
-    """Return a repository with a declaration at the place that the hook expects."""
+    """Return a repository with a declaration."""
+    (tmp_path / "strongroom.yaml").write_text("format: 1\n")
     for name in ("services", "environments"):
-        shutil.copytree(load.ROOT / name, tmp_path / "vault" / "declare" / name)
-    shutil.copytree(load.TEMPLATES, tmp_path / "vault" / "declare" / "templates")
+        shutil.copytree(load.ROOT / name, tmp_path / name)
+    shutil.copytree(load.TEMPLATES, tmp_path / "templates")
     return tmp_path
 
 
 def run(hook: dict[str, Any], clone: Path) -> subprocess.CompletedProcess[str]:
-    """Run the hook as pre-commit does: its entry and its arguments, in the root of *clone*."""
-    command = [*shlex.split(hook["entry"]), *hook["args"]]
+    """Run the hook as pre-commit does: its entry, in the root of *clone*."""
+    command = shlex.split(hook["entry"])
     assert hook["pass_filenames"] is False
     return subprocess.run(
         command,
@@ -61,6 +62,7 @@ def test_hook_runs_for_declarations_and_templates_only(hook: dict[str, Any]) -> 
         *load.ROOT.glob("*s/*.yaml"),
         *load.TEMPLATES.glob("*/*.j2"),
         ROOT / "a/services/b.yml",
+        ROOT / "strongroom.yaml",
     ]
     names = [str(path.relative_to(ROOT)) for path in files]
     others = ["README.md", "vault/declare/load.py", "docker-compose.yml", "services.yaml"]
@@ -75,21 +77,21 @@ def test_hook_passes_on_a_valid_declaration(hook: dict[str, Any], clone: Path) -
 def test_hook_fails_on_a_broken_declaration_and_shows_the_line(
     hook: dict[str, Any], clone: Path
 ) -> None:
-    service = clone / "vault/declare/services/gaara-store.yaml"
+    service = clone / "services/gaara-store.yaml"
     text = service.read_text(encoding="utf-8")
     service.write_text(text.replace("rotate_every: 30d", "rotate_every: 30"), encoding="utf-8")
     done = run(hook, clone)
     line = text[: text.index("rotate_every: 30d")].count("\n") + 1
     assert done.returncode == 2
-    assert done.stdout.startswith(f"vault/declare/services/gaara-store.yaml:{line}: ")
+    assert done.stdout.startswith(f"services/gaara-store.yaml:{line}: ")
     assert "is 30, without a unit" in done.stdout
 
 
 def test_hook_fails_on_a_broken_template_and_shows_the_line(
     hook: dict[str, Any], clone: Path
 ) -> None:
-    template = clone / "vault/declare/templates/gaara-store/app.yaml.j2"
+    template = clone / "templates/gaara-store/app.yaml.j2"
     template.write_text('a: 1\nb: {{ secret("smtp-pasword") }}\n', encoding="utf-8")
     done = run(hook, clone)
     assert done.returncode == 2
-    assert done.stdout.startswith("vault/declare/templates/gaara-store/app.yaml.j2:2: ")
+    assert done.stdout.startswith("templates/gaara-store/app.yaml.j2:2: ")

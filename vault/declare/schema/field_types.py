@@ -253,7 +253,7 @@ DatabaseEndpoint = Annotated[
 AnyPath = Annotated[
     str,
     Matching(
-        r"(?!~).*\S.*",
+        r"[^~\x00-\x20\x7f][^\x00-\x1f\x7f]*",
         "a path such as ../shop, without ~ and control characters",
         str.isprintable,
     ),

@@ -78,11 +78,11 @@ class Config(Section):
     python: AnyPath = Field(".venv/bin/python", description="an interpreter, relative to path")
 
     def folder(self, project: Path) -> Path:
-        """Return the folder that the model is imported from, if *project* is the project's."""
+        """Return the folder that the model is imported from, relative to the folder *project*."""
         return project / self.path
 
     def interpreter(self, project: Path) -> Path:
-        """Return the interpreter that imports the model.
+        """Return the interpreter that imports the model, relative to the folder *project*.
 
         The path is not resolved, because a virtual environment's interpreter is often a link.
         """

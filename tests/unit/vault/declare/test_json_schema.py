@@ -40,7 +40,12 @@ FULL: Final[Mapping[Kind, Any]] = {
           name: shop_data
           roles: {default: {ttl: 1h, max_ttl: 24h}}
           share: {mail: [readonly]}
-        config: {template: app.yaml.j2, model: "shop.config:Config", settings: [mail-port]}
+        config:
+          template: app.yaml.j2
+          model: "shop.config:Config"
+          path: ../shop
+          python: .venv/bin/python
+          settings: [mail-port]
         settings:
           mail-host: {type: text, default: mail.example.com, description: Host.}
           mail-port: {type: integer, default: 25}
@@ -108,6 +113,7 @@ VALIDATORS: Final = {kind: Draft202012Validator(schema) for kind, schema in SCHE
 #: schema cannot express.
 EXAMPLES: Final[Mapping[str, tuple[list[Any], list[Any], list[Any]]]] = {
     "AbsolutePath": (["/", "/run/a b"], ["", "run", "/a\tb", 7], ["/a\u2028b"]),
+    "AnyPath": (["src", "../a b", "/srv"], ["", "  ", "~", "~/a", "a\tb", 7], ["a\u2028b"]),
     "Access": (["readonly"], ["writer", "", 7], []),
     "Address": (
         ["https://vault:8200", "HTTP://127.0.0.1", "https://[::1]:1//"],

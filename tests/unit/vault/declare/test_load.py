@@ -91,7 +91,7 @@ def test_paths_of_a_model_are_relative_to_the_project_and_to_each_other(
     service = root / "services" / "shop.yaml"
     lines = "".join(f"  {key}\n" for key in keys)
     service.write_text(service.read_text().replace("  model:", f"{lines}  model:"))
-    declaration = load.load(root, project=Path("/srv/team"))
+    declaration = load.load(root, root / "templates", project=Path("/srv/team"))
     config = declaration.service("shop").config
     assert config is not None
     assert config.folder(declaration.project) == Path(folder)
@@ -102,13 +102,15 @@ def test_relative_project_is_that_of_the_current_folder(
     root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(root)
-    assert load.load(root, project=Path()).project == root
+    assert load.load(root, root / "templates", project=Path()).project == root
 
 
 def test_interpreter_of_all_services_replaces_the_declared_ones(root: Path) -> None:
     service = root / "services" / "shop.yaml"
     service.write_text(service.read_text().replace("  model:", "  path: elsewhere\n  model:"))
-    declaration = load.load(root, project=Path("/opt/app")).with_interpreter(Path("/bin/python3"))
+    declaration = load.load(root, root / "templates", project=Path("/opt/app")).with_interpreter(
+        Path("/bin/python3")
+    )
     config = declaration.service("shop").config
     assert config is not None
     assert config.folder(declaration.project) == Path("/opt/app")

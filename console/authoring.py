@@ -1,16 +1,21 @@
-"""Commands ``strongroom init`` and ``strongroom new service``, which write what a team edits."""
+"""Commands for what a team edits: ``init``, ``new service``, ``check`` and ``schema``."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 from rich.console import Console
 
 from console import operate
+from console.check import find_faults
 from console.new_repository import NewRepository, parse_addresses
 from console.new_service import NewService
+from vault.declare.repository import open_repository
+from vault.declare.schema import json_schema
+
+FAULTS: Final = 2
 
 app = typer.Typer(no_args_is_help=True, help="Declare something new.")
 out = Console(soft_wrap=True, highlight=False)
@@ -96,3 +101,28 @@ def service(
     out.print(
         f"\nNext: make vault-up, then in any shell: set -a; . {variables}; set +a", markup=False
     )
+
+
+def check(
+    folder: Annotated[
+        Path | None, typer.Argument(help="a folder in the repository, by default this one")
+    ] = None,
+) -> None:
+    """Check declaration and templates without a server. Exit code 2 if there is a fault."""
+    repository = open_repository(folder.absolute()) if folder else operate.repository()
+    faults = find_faults(repository)
+    typer.echo("\n".join(faults) or "No fault in the declaration and its templates.")
+    if faults:
+        raise typer.Exit(FAULTS)
+
+
+def schema(
+    kind: Annotated[json_schema.Kind, typer.Argument(help="kind of file")],
+    file: Annotated[Path | None, typer.Option("--out", help="file to write")] = None,
+) -> None:
+    """Print the JSON Schema of the service or environment files, for editors."""
+    text = json_schema.render(kind)
+    if file is None:
+        typer.echo(text, nl=False)
+    else:
+        file.write_text(text, encoding="utf-8")
