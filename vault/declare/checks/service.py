@@ -159,7 +159,7 @@ def _config(data: Data, stem: str, templates: Collection[str]) -> Iterator[Field
     config = section(data, "config")
     template = config.get("template")
     if isinstance(template, str) and template not in templates:
-        expected = f"a file in the folder of templates, {stem}/: "
+        expected = f"a template of {stem}: "
         expected += join_names(templates, nothing="none exists yet")
         what = f"is {format_value(template)}, which does not exist"
         yield FieldError(("config", "template"), what, expected, suggest(template, templates))

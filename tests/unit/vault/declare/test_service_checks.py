@@ -208,13 +208,13 @@ class TestConfig:
 
     def test_missing_template_is_rejected_with_a_suggestion(self) -> None:
         start = "config.template is 'ap.yaml.j2', which does not exist (expected a file in "
-        parts = ("agent/templates/shop/: app.yaml.j2 or mail.env.j2", "did you mean 'app.yaml.j2'?")
+        parts = ("a template of shop: app.yaml.j2 or mail.env.j2", "did you mean 'app.yaml.j2'?")
         check([("config.template", start, *parts)], config={"template": "ap.yaml.j2"})
 
     def test_template_in_an_empty_folder_is_rejected(self) -> None:
         found = find_errors(SHOP, stem="shop", templates=(), environments=())
         start = "config.template is 'app.yaml.j2', which does not exist"
-        assert_errors(found, [("config.template", start, "templates/shop/: none exists yet)")])
+        assert_errors(found, [("config.template", start, "a template of shop: none exists yet)")])
 
     @pytest.mark.parametrize("template", [None, 5, ("ap.yaml.j2",)])
     def test_template_that_is_not_text_is_left_to_the_schema(self, template: object) -> None:
