@@ -207,7 +207,7 @@ class TestConfig:
     """Template and settings of the delivered file."""
 
     def test_missing_template_is_rejected_with_a_suggestion(self) -> None:
-        start = "config.template is 'ap.yaml.j2', which does not exist (expected a file in "
+        start = "config.template is 'ap.yaml.j2', which does not exist (expected "
         parts = ("a template of shop: app.yaml.j2 or mail.env.j2", "did you mean 'app.yaml.j2'?")
         check([("config.template", start, *parts)], config={"template": "ap.yaml.j2"})
 
