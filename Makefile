@@ -90,10 +90,10 @@ mutants: .venv ## Change the pure cores one thing at a time: do their tests noti
 	$(BIN)/python -m tests.support.mutants
 
 # From a copy, because a build writes into its sources.
-wheel: .venv ## Build the tool as one wheel, from what git has staged, into dist/
+wheel: .venv ## Build the tool as one wheel, and the SDK alone, from what git has staged, into dist/
 	@copy=$$(mktemp -d) && trap 'rm -rf "$$copy"' EXIT && git checkout-index --all --prefix="$$copy/" && \
 		$(BIN)/python -m pip wheel --quiet --disable-pip-version-check --no-deps --no-build-isolation \
-		--wheel-dir dist "$$copy"
+		--wheel-dir dist "$$copy" "$$copy/app_integration"
 	@ls dist/*.whl
 
 lock: .venv ## Resolve the dependencies anew

@@ -10,6 +10,7 @@ from rich.console import Console
 
 from console import operate
 from console.check import find_faults
+from console.new_config import NewConfig
 from console.new_repository import NewRepository, parse_addresses
 from console.new_service import NewService
 from vault.declare.repository import open_repository
@@ -75,6 +76,10 @@ def service(
         list[str] | None,
         typer.Option("--database-at", help="its server: prod=postgres.example.com:5432"),
     ] = None,
+    config: Annotated[
+        str | None,
+        typer.Option("--config", help="folder of the application, which gets a config file"),
+    ] = None,
 ) -> None:
     """Declare a service, in each environment whose database server is known."""
     addresses = parse_addresses(database_at or (), "--database-at", "postgres.example.com:5432")
@@ -87,10 +92,13 @@ def service(
         key or (),
         has_database=database or bool(addresses),
         databases=addresses,
+        application=config,
     )
     repository = operate.repository()
     skipped = new_service.write(repository)
     out.print(f"wrote {repository.declaration / 'services' / f'{name}.yaml'}", markup=False)
+    if new_service.config:
+        _write_model(repository.root, new_service.config)
     for environment in skipped:
         file = repository.declaration / "environments" / f"{environment}.yaml"
         out.print(
@@ -101,6 +109,17 @@ def service(
     out.print(
         f"\nNext: make vault-up, then in any shell: set -a; . {variables}; set +a", markup=False
     )
+
+
+def _write_model(root: Path, config: NewConfig) -> None:
+    """Write the model into the application's folder, unless there is one."""
+    path = root / config.folder / f"{config.module}.py"
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(config.source(), encoding="utf-8")
+        out.print(f"wrote {path}", markup=False)
+    python = root / config.folder / ".venv" / "bin" / "python"
+    out.print(f"its interpreter is {python}; install strongroom-sdk[config] there", markup=False)
 
 
 def check(

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from app_integration.errors import ConfigurationError
 from app_integration.names import Environment, check_secret_name, check_service_name
+from console.new_config import TEMPLATE, NewConfig
 from vault.declare.edit.new_service import add_service
 from vault.declare.edit.service_file import Spec
 from vault.declare.repository import Repository
@@ -29,6 +31,8 @@ class NewService:
         keys: Names of Transit keys that it may encrypt and decrypt with.
         has_database: Whether it owns a PostgreSQL database.
         databases: Host and port of the database server of each environment besides dev.
+        application: Folder of the application that gets a config, relative to the repository, or
+            None for a service without a config.
 
     """
 
@@ -40,6 +44,7 @@ class NewService:
     keys: Sequence[str] = ()
     has_database: bool = False
     databases: Mapping[Environment, str] = field(default_factory=dict)
+    application: str | None = None
 
     def write(self, repository: Repository) -> tuple[str, ...]:
         """Write the service file, and an entry in the file of each environment that it can run in.
@@ -68,8 +73,43 @@ class NewService:
             )
         entries = {name: self._entry(name) for name in environments}
         known = {name: entry for name, entry in entries.items() if entry is not None}
-        add_service(repository.declaration, self.name, self._text(), known, repository.check)
+        with self._template(repository):
+            add_service(repository.declaration, self.name, self._text(), known, repository.check)
         return tuple(str(name) for name, entry in entries.items() if entry is None)
+
+    @property
+    def secrets(self) -> list[str]:
+        """Return the names of all its secrets."""
+        database = ["database-url"] if self.has_database else []
+        return [*self.generated, *(name for name in self.given if name not in database), *database]
+
+    @property
+    def config(self) -> NewConfig | None:
+        """Return its config, or None if it has none."""
+        if self.application is None:
+            return None
+        return NewConfig(self.name, self.secrets, self.application)
+
+    @contextmanager
+    def _template(self, repository: Repository) -> Iterator[None]:
+        """Write the template, and remove it again if the block fails.
+
+        It is written first, because the declaration is checked with it.
+        """
+        config = self.config
+        if config is None:
+            yield
+            return
+        path = repository.templates / self.name / TEMPLATE
+        if path.exists():
+            raise ConfigurationError(f"{path} exists; move it away, or choose another name")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(config.template(), encoding="utf-8")
+        try:
+            yield
+        except BaseException:
+            path.unlink()
+            raise
 
     def _entry(self, environment: Environment) -> Spec | None:
         """Return the entry in the environment's file, or None if it cannot have one."""
@@ -88,9 +128,8 @@ class NewService:
             f"description: {json.dumps(self.description)}",
         ]
         secrets = [f"  {name}: {{source: generated, length: 48}}" for name in self.generated]
-        secrets += [f"  {name}: {{source: given}}" for name in self.given]
-        if self.has_database:
-            secrets.append("  database-url: {source: given}")
+        given = [name for name in self.secrets if name not in self.generated]
+        secrets += [f"  {name}: {{source: given}}" for name in given]
         if secrets:
             lines += ["", "secrets:", *secrets]
         if self.keys:
@@ -100,4 +139,6 @@ class NewService:
             database = self.name.replace("-", "_")
             lines += ["", "database:", "  engine: postgresql", f"  name: {database}"]
             lines += ["  roles:", "    default: {ttl: 1h, max_ttl: 24h}"]
+        if self.config:
+            lines += ["", *self.config.section()]
         return "\n".join([*lines, ""])

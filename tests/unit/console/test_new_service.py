@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from app_integration.errors import ConfigurationError, InvalidName
 from app_integration.names import Environment, Scope
+from console.check import find_faults
 from console.new_repository import NewRepository
 from console.new_service import NewService
 from vault.declare import repository
+from vault.declare.errors import DeclarationError
 from vault.declare.repository import Repository
 
 DEV, PROD = Environment("dev"), Environment("prod")
@@ -73,3 +76,43 @@ def test_database_server_of_an_unknown_environment_is_refused(team: Repository) 
     new = NewService("labels", "ada", "Prints.", databases={Environment("qa"): POSTGRES})
     with pytest.raises(ConfigurationError, match="no environment 'qa' is declared"):
         new.write(team)
+
+
+def test_config_has_a_template_and_a_model_of_all_secrets(team: Repository) -> None:
+    new = NewService(
+        "parcel-labels",
+        "ada",
+        "Prints.",
+        ["signing-key"],
+        ["a/b", "class"],
+        has_database=True,
+        application="labels app",
+    )
+    new.write(team)
+    assert find_faults(team) == ()
+    config = team.load().service("parcel-labels").config
+    assert config is not None
+    assert (config.model, config.path) == ("parcel_labels_config:ParcelLabelsConfig", "labels app")
+    namespace: dict[str, Any] = {}
+    assert new.config is not None
+    exec(new.config.source(), namespace)  # noqa: S102 (the file that the command writes)
+    fields = ["signing_key", "a_b", "secret_class", "database_url"]
+    assert list(namespace["ParcelLabelsConfig"].model_fields) == fields
+    template = (team.templates / "parcel-labels" / "app.yaml.j2").read_text()
+    assert [line.partition(":")[0] for line in template.splitlines()[1:]] == fields
+
+
+def test_refused_service_leaves_no_template(team: Repository) -> None:
+    with pytest.raises(DeclarationError, match="owner is 'no one'"):
+        NewService("labels", "no one", "Prints.", application=".").write(team)
+    assert list((team.templates / "labels").iterdir()) == []
+    assert team.load().services == {}
+
+
+def test_template_of_another_service_is_not_overwritten(team: Repository) -> None:
+    (team.templates / "labels").mkdir()
+    template = team.templates / "labels" / "app.yaml.j2"
+    template.write_text("ours")
+    with pytest.raises(ConfigurationError, match=r"app\.yaml\.j2 exists; move it away"):
+        NewService("labels", "ada", "Prints.", application=".").write(team)
+    assert template.read_text() == "ours"

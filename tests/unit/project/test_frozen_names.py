@@ -204,7 +204,8 @@ COMMANDS: Final = {
     "export-env": "--service --env --reason --out --root",
     "import-env": "FILE --service --env --root --secret --setting --finish",
     "init": "FOLDER --owner --deployment --environment",
-    "new service": "NAME --owner --description --generate --given --key --database --database-at",
+    "new service": "NAME --owner --description --generate --given --key --database --database-at "
+    "--config",
     "plan": "--env --root --given --prune --destroy-data --json --out",
     "put": "NAME --service --env --root",
     "reset": "--root --yes",
