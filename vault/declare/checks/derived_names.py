@@ -192,13 +192,16 @@ def _derive(derive: Callable[[Any], str], part: str | None) -> str | None:
 def _postgres_claims(scope: Scope, service: Data, deployment: Data) -> Iterator[Claim]:
     """Yield the names on the PostgreSQL server of the service.
 
-    A loopback address is another server in each environment, because each has its own machines.
+    A loopback address is another server in each environment, because each has its own machines. In
+    dev every such address leads to the server of the local deployment.
     """
     database, endpoint = section(service, "database").get("name"), deployment.get("database")
     if not isinstance(database, str) or not isinstance(endpoint, str):
         return
-    environment, local = scope.environment, is_loopback(f"tcp://{endpoint}")
-    server = f"{endpoint} in {environment}" if local else endpoint.lower()
+    environment, server = scope.environment, endpoint.lower()
+    if is_loopback(f"tcp://{endpoint}"):
+        port = "" if environment.is_dev else endpoint.rpartition(":")[2]
+        server = f"{port} in {environment}"
     loc: Loc = ("services", scope.service, "database")
     others = (scope.readonly_role, scope.app_role)
     for role in (scope.manager_role, scope.owner_role, *others):

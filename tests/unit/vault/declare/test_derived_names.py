@@ -180,6 +180,23 @@ class TestPostgres:
         ]
 
     @pytest.mark.parametrize(
+        ("environment", "other", "is_rejected"),
+        [
+            ("dev", "localhost:5432", True),
+            ("dev", "[::1]:5433", True),  # all of dev is on the local deployment's server
+            ("qa", "localhost:5432", True),
+            ("qa", "127.0.0.1:5433", False),
+        ],
+    )
+    def test_loopback_addresses_in_one_environment_are_compared_by_port(
+        self, environment: str, other: str, *, is_rejected: bool
+    ) -> None:
+        services = {**self.SHOP, "mail": self.SHOP["shop"]}
+        deployed = running("shop", database="127.0.0.1:5432")
+        deployed["services"]["mail"] = {"database": other}
+        assert bool(found(services, {environment: deployed})) is is_rejected
+
+    @pytest.mark.parametrize(
         "endpoint", ["127.0.0.1:5432", "localhost:5432", "[::1]:5432", None, 5]
     )
     def test_repeated_loopback_address_is_accepted(self, endpoint: object) -> None:
