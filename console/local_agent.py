@@ -38,12 +38,14 @@ class ConfigState:
         live: The file that the service reads.
         since: Time when it was written, or None if it does not exist.
         last: Status of the last delivery, or None if there was none.
+        problem: Why the agent does not run, or None if it runs or that is not known.
 
     """
 
     live: Path
     since: datetime | None
     last: DeliveryStatus | None
+    problem: str | None = None
 
 
 class LocalAgent:
@@ -109,7 +111,9 @@ class LocalAgent:
             since = datetime.fromtimestamp(self.live.stat().st_mtime, tz=UTC)
         except FileNotFoundError:
             since = None
-        return ConfigState(self.live, since, read_status(self.live))
+        state = read_state(self.folder)
+        problem = state.reason if state and state.state is not RunState.STOPPED else None
+        return ConfigState(self.live, since, read_status(self.live), problem)
 
     def write_files(self, *, is_forced: bool = False) -> str | None:
         """Write the agent's files, so that its supervisor starts it on them.

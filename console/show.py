@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
@@ -80,7 +81,9 @@ def _in_use(console: Console, local: LocalDeployment, service: ServiceDeployment
     lines = ["", "Use it from any shell:", f"  set -a; . {file}; set +a"]
     if name := _sample_secret(service):
         code = f'from app_integration import get_secret; print(get_secret("{name}"))'
-        lines.append(f"  .venv/bin/python -c '{code}'")
+        config = service.declaration.service(service.scope.service).config
+        python = config.interpreter(service.declaration.project) if config else "python"
+        lines.append(f"  {shlex.quote(str(python))} -c '{code}'")
     for line in lines:
         console.print(line, highlight=False, soft_wrap=True, markup=False)
 
@@ -127,6 +130,8 @@ def show_config_states(console: Console, configs: Mapping[str, ConfigState]) -> 
         if config.last is not None and config.last.reason is not None:
             line = f"{service}: {config.live.name}: {config.last.reason}"
             console.print(line, markup=False, soft_wrap=True)
+        if config.problem is not None:
+            console.print(f"{service}: {config.problem}", markup=False, soft_wrap=True)
 
 
 def _local_time(time: datetime | None) -> str:

@@ -120,6 +120,10 @@ def test_up_names_what_is_missing_for_each_other_service(
     )
     assert lines[NO_INTERPRETER] == blocked.format(NO_INTERPRETER, no_interpreter)
     assert lines[NO_SDK] == blocked.format(NO_SDK, no_sdk)
+    status = team.shell("status").stdout.splitlines()
+    assert f"{NO_INTERPRETER}: {no_interpreter}" in status
+    assert f"{NO_SDK}: {no_sdk}" in status
+    assert not any(line.startswith(f"{DELIVERED}: ") for line in status)
     assert team.state(NO_INTERPRETER).reason == no_interpreter
     assert team.state(NO_SDK).reason == no_sdk
     assert lines[NO_MODEL].startswith(

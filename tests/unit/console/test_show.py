@@ -38,3 +38,8 @@ def test_waiting_config_shows_its_time_and_reason(monkeypatch: pytest.MonkeyPatc
 def test_undelivered_config_shows_its_name_only(monkeypatch: pytest.MonkeyPatch) -> None:
     text = shown(ConfigState(Path("/c/app.yaml"), None, None), monkeypatch)
     assert text.splitlines()[1].split() == ["billing", "app.yaml"]
+
+
+def test_agent_that_does_not_run_shows_why(monkeypatch: pytest.MonkeyPatch) -> None:
+    text = shown(ConfigState(Path("/c/app.yaml"), None, None, "no interpreter"), monkeypatch)
+    assert text.splitlines()[2] == "billing: no interpreter"
