@@ -124,7 +124,10 @@ def _write_model(root: Path, config: NewConfig) -> None:
 
 def check(
     folder: Annotated[
-        Path | None, typer.Argument(help="a folder in the repository, by default this one")
+        Path | None,
+        typer.Argument(
+            help="a folder in the repository, by default this one", exists=True, file_okay=False
+        ),
     ] = None,
 ) -> None:
     """Check declaration and templates without a server. Exit code 2 if there is a fault."""

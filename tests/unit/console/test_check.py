@@ -89,10 +89,17 @@ def test_command_exits_2_and_prints_every_fault(
 
 
 def test_command_exits_1_outside_of_a_repository(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    root: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert run(monkeypatch, "check", str(tmp_path / "gone")) == 1
+    (root / "strongroom.yaml").unlink()
+    assert run(monkeypatch, "check", str(root)) == 1
     assert "there is no strongroom.yaml in" in " ".join(capsys.readouterr().err.split())
+
+
+def test_folder_that_does_not_exist_is_not_taken_for_the_repository_around_it(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert run(monkeypatch, "check", str(root / "gone")) == cli.USAGE_ERROR
 
 
 def test_check_imports_nothing_that_talks_to_a_server() -> None:
