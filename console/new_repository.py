@@ -18,6 +18,7 @@ from app_integration.errors import ConfigurationError
 from app_integration.names import Environment
 from vault.declare import repository
 from vault.declare.errors import DeclarationError
+from vault.declare.schema import json_schema
 from vault.declare.server_names import DEVELOPER, server_name
 
 _SOURCES: Final = Path(__file__).parent / "repository_files"
@@ -89,6 +90,7 @@ class NewRepository:
     def _render(self) -> dict[str, str]:
         values = {
             "deployment": self.deployment,
+            "comment": json_schema.editor_comment(json_schema.Kind.ENVIRONMENT),
             "developer": server_name(self.deployment, DEVELOPER),
             "owner": self.owner,
             "version": version("strongroom"),
@@ -104,6 +106,8 @@ class NewRepository:
                     "is_like_prod": name != Environment.PROD and Environment.PROD in self.addresses,
                 },
             )
+        for kind in json_schema.Kind:
+            texts[f"schema/{json_schema.file_name(kind)}"] = json_schema.render(kind)
         return texts
 
 

@@ -13,6 +13,8 @@ from console.new_config import TEMPLATE, NewConfig
 from vault.declare.edit.new_service import add_service
 from vault.declare.edit.service_file import Spec
 from vault.declare.repository import Repository
+from vault.declare.schema import json_schema
+from vault.declare.schema.json_schema import Kind
 
 #: The local runtime replaces the port by its own.
 _LOCAL_DATABASE = "127.0.0.1:15432"
@@ -73,8 +75,11 @@ class NewService:
             )
         entries = {name: self._entry(name) for name in environments}
         known = {name: entry for name, entry in entries.items() if entry is not None}
+        text = self._text()
+        if (repository.declaration / "schema" / json_schema.file_name(Kind.SERVICE)).exists():
+            text = f"{json_schema.editor_comment(Kind.SERVICE)}\n{text}"
         with self._template(repository):
-            add_service(repository.declaration, self.name, self._text(), known, repository.check)
+            add_service(repository.declaration, self.name, text, known, repository.check)
         return tuple(str(name) for name, entry in entries.items() if entry is None)
 
     @property

@@ -59,8 +59,8 @@ def test_repository_inside_another_is_refused(tmp_path: Path) -> None:
     ("deployment", "owner", "address", "error"),
     [
         ("Parcels", "ada", "https://v:8200", "strongroom.yaml:5: deployment is 'Parcels'"),
-        ("parcels", "a: b", "https://v:8200", "environments/dev.yaml:3: owner is 'a: b'"),
-        ("parcels", "no\nowner", "https://v:8200", "environments/dev.yaml:3: owner is"),
+        ("parcels", "a: b", "https://v:8200", "environments/dev.yaml:4: owner is 'a: b'"),
+        ("parcels", "no\nowner", "https://v:8200", "environments/dev.yaml:4: owner is"),
         ("parcels", "ada", "http://v:8200", "vault.address is 'http://v:8200'"),
         ("parcels", "ada", "https://u:p@v", "vault.address is text that contains credentials"),
     ],

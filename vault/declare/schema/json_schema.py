@@ -33,6 +33,16 @@ MODELS: Final[Mapping[Kind, type[BaseModel]]] = {
 }
 
 
+def file_name(kind: Kind) -> str:
+    """Return the name of the file with the schema of a kind of file."""
+    return f"{kind}.schema.json"
+
+
+def editor_comment(kind: Kind) -> str:
+    """Return the first line of a declaration file, by which an editor finds its schema."""
+    return f"# yaml-language-server: $schema=../schema/{file_name(kind)}"
+
+
 def render(kind: Kind) -> str:
     """Return the JSON Schema (draft 2020-12) of a kind of file, as JSON text."""
     schema = MODELS[kind].model_json_schema(schema_generator=Generator)

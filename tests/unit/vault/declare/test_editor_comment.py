@@ -8,25 +8,50 @@ from typing import Final
 
 import pytest
 
-from vault.declare import load
+from app_integration.names import Environment
+from console.new_repository import NewRepository
+from console.new_service import NewService
+from vault.declare import load, repository
 from vault.declare.edit import environment_file, service_file
 from vault.declare.schema import json_schema
 from vault.declare.schema.json_schema import Kind
 
 FILES: Final = sorted(load.ROOT.glob("*s/*.yaml"))
 PREFIX: Final = "# yaml-language-server: $schema="
+VAULT: Final = {Environment("prod"): "https://vault.example.com:8200"}
 
 
 def first_line(path: Path) -> str:
     return path.read_text(encoding="utf-8").splitlines()[0]
 
 
+def schema_of(path: Path) -> Path:
+    """Return the file that the first line of *path* names."""
+    assert first_line(path).startswith(PREFIX)
+    return (path.parent / first_line(path).removeprefix(PREFIX)).resolve()
+
+
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
 def test_first_line_leads_to_the_schema_of_the_kind_of_file(path: Path) -> None:
     kind = path.parent.name.removesuffix("s")
-    assert first_line(path).startswith(PREFIX)
-    schema = path.parent / first_line(path).removeprefix(PREFIX)
-    assert schema.resolve() == load.ROOT / "schema" / f"{kind}.schema.json"
+    assert schema_of(path) == load.ROOT / "schema" / f"{kind}.schema.json"
+
+
+def test_new_repository_has_the_schemas_that_its_files_name(tmp_path: Path) -> None:
+    NewRepository("parcels", "ada", VAULT).write(tmp_path)
+    NewService("labels", "ada", "Prints.").write(repository.read(tmp_path))
+    files = sorted(tmp_path.glob("*s/*.yaml"))
+    assert [path.stem for path in files] == ["dev", "prod", "labels"]
+    for path in files:
+        kind = Kind(path.parent.name.removesuffix("s"))
+        assert schema_of(path).read_text(encoding="utf-8") == json_schema.render(kind)
+
+
+def test_new_service_names_no_schema_where_there_is_none(tmp_path: Path) -> None:
+    NewRepository("parcels", "ada").write(tmp_path)
+    shutil.rmtree(tmp_path / "schema")
+    NewService("labels", "ada", "Prints.").write(repository.read(tmp_path))
+    assert first_line(tmp_path / "services/labels.yaml").startswith("# Needs of labels")
 
 
 @pytest.mark.parametrize("kind", json_schema.MODELS)
