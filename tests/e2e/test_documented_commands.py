@@ -23,6 +23,7 @@ import pytest
 from app_integration.testing.ports import free_ports
 from tests.support.servers.deployment import Deployment
 from vault.declare import load
+from vault.declare.repository import FILE
 from vault.runtime.layout import Layout
 from vault.runtime.ports import Ports, setting
 from vault.runtime.processes.binaries import openbao_path
@@ -32,8 +33,11 @@ pytestmark = pytest.mark.requires("embedded")
 ROOT: Final = Path(__file__).parents[2]
 DOCS: Final = sorted([ROOT / "README.md", *ROOT.glob("docs/*.md")])
 SECONDS: Final = 120.0  # timeout of one block
-#: Files that the Makefile's rules depend on, as paths in a workspace.
-LINKED: Final = ("Makefile", "requirements", "pyproject.toml", "app_integration")
+#: Files that the Makefile's rules depend on, and the folders that strongroom.yaml names.
+LINKED: Final = (
+    *("Makefile", "requirements", "pyproject.toml", "app_integration"),
+    *("vault", "agent", "examples"),
+)
 
 
 @dataclass(frozen=True)
@@ -70,12 +74,14 @@ class Workspace:
     variables: dict[str, str]
 
     def __post_init__(self) -> None:
-        # -P, so that modules are imported from the clone and not from the links made for make.
-        self._script(".venv/bin/python", f'exec {sys.executable} -P "$@"')
+        # Without -P, because the agents import the models of the repository, which is the workspace.
+        self._script(".venv/bin/python", f'exec {sys.executable} "$@"')
         self._script(".venv/bin/strongroom", f'exec {sys.executable} -P -m console "$@"')
         (self.folder / ".venv/bin/bao").symlink_to(openbao_path())
         for name in LINKED:
             (self.folder / name).symlink_to(ROOT / name)
+        # A copy, because a link would lead out of the repository.
+        shutil.copy(ROOT / FILE, self.folder)
 
     def run(self, block: Block) -> subprocess.CompletedProcess[str]:
         """Run *block*, and save its variables and functions for the next block."""
