@@ -67,7 +67,9 @@ class Agents:
         self._host = host
         self._others = others
 
-    def deliver(self, step: Step, restarted: Collection[str] = ()) -> DeliveryResult:
+    def deliver(
+        self, step: Step, restarted: Collection[str] = (), missing: Collection[str] = ()
+    ) -> DeliveryResult:
         """Start each agent whose files have changed, and wait until all have delivered.
 
         An agent that has not delivered its current files is started again. The agents start at the
@@ -76,13 +78,15 @@ class Agents:
         Args:
             step: Shows each delivery.
             restarted: Services whose agent is started again in any case.
+            missing: Secrets without a value. An agent that needs one is started, but not waited
+                for.
 
         """
         if self._host is None:
             return DeliveryResult(is_host_started=False, delivered=(), errors=self._find_errors())
         if not self._agents:
             return DeliveryResult(is_host_started=False, delivered=(), errors={})
-        return self._deliver(self._host, step, restarted)
+        return self._deliver(self._host, step, restarted, missing)
 
     def _find_errors(self) -> dict[str, StrongroomError]:
         """Return the error of each agent in a container that has no current config."""
@@ -95,7 +99,9 @@ class Agents:
                 errors[service] = error
         return errors
 
-    def _deliver(self, host: AgentHost, step: Step, restarted: Collection[str]) -> DeliveryResult:
+    def _deliver(
+        self, host: AgentHost, step: Step, restarted: Collection[str], missing: Collection[str]
+    ) -> DeliveryResult:
         errors: dict[str, StrongroomError] = {}
         waiting: dict[str, Callable[[], bool]] = {}
         is_running = host.status().running
@@ -108,6 +114,7 @@ class Agents:
                 # A new supervisor starts all, and must not be taken for the earlier one's result.
                 is_forced = service in restarted or not is_running
                 if generation := agent.write_files(is_forced=is_forced):
+                    agent.check_values(missing)
                     waiting[service] = partial(agent.is_delivered, generation)
             except StrongroomError as error:
                 errors[service] = error

@@ -171,7 +171,7 @@ class Deployment:
         self._remove_undeclared()
         self._write_first_variables()
         # A running agent would render a moved URL only after its interval.
-        delivery = self.agents(selected).deliver(step, restarted=moved)
+        delivery = self.agents(selected).deliver(step, restarted=moved, missing=plan.missing)
         names = (*started.servers, *([AGENT] if delivery.is_host_started else []))
         return UpResult(
             names, plan, issued, delivery.delivered, delivery.errors, started.has_lost_data

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from hashlib import sha256
@@ -18,7 +18,7 @@ from agent.unit_state import RunState, read_state
 from app_integration._internal.private_file import write_private
 from app_integration.config.deliver import State, read_status
 from app_integration.config.deliver import Status as DeliveryStatus
-from app_integration.errors import ConfigRejected, ConfigurationError
+from app_integration.errors import ConfigRejected, ConfigurationError, StrongroomError
 from app_integration.mounts import Mounts
 from app_integration.names import Scope
 from app_integration.settings import Auth, Settings
@@ -46,6 +46,17 @@ class ConfigState:
     since: datetime | None
     last: DeliveryStatus | None
     problem: str | None = None
+
+
+class ValuesMissing(StrongroomError):
+    """Secrets of a template that have no value. The agent delivers the config once they have."""
+
+    def __init__(self, scope: Scope, names: Collection[str]) -> None:
+        put = f"strongroom put {min(names)} --service {scope.service} --env {scope.environment}"
+        super().__init__(
+            f"the config of {scope} is not delivered: no value for {', '.join(sorted(names))}; "
+            f"write each, such as with: {put}; or move them from a .env file with import-env"
+        )
 
 
 class LocalAgent:
@@ -151,6 +162,27 @@ class LocalAgent:
     def remove(self) -> None:
         """Remove ``run.json``, so that the supervisor does not start the agent."""
         (self.folder / "run.json").unlink(missing_ok=True)
+
+    def check_values(self, missing: Collection[str]) -> None:
+        """Check that each secret in the template has a value.
+
+        Args:
+            missing: Secrets without a value, as ``<service>/<environment>/<name>``.
+
+        Raises:
+            ValuesMissing: If one has none.
+            TemplateRejected: If the template cannot be compiled.
+
+        """
+        needed = {need.path for need in self.compile_template().needs}
+        prefix = f"{self._scope.service}/{self._scope.environment}/"
+        names = [
+            name.removeprefix(prefix)
+            for name in missing
+            if f"{self._mounts.kv}/data/{name}" in needed
+        ]
+        if names:
+            raise ValuesMissing(self._scope, names)
 
     def is_delivered(self, generation: str) -> bool:
         """Return whether the agent has delivered a config from the files of *generation*.

@@ -74,7 +74,7 @@ class Workspace:
     variables: dict[str, str]
 
     def __post_init__(self) -> None:
-        # Without -P, because the agents import the models of the repository, which is the workspace.
+        # Without -P, because the agents import models from the repository, the workspace.
         self._script(".venv/bin/python", f'exec {sys.executable} "$@"')
         self._script(".venv/bin/strongroom", f'exec {sys.executable} -P -m console "$@"')
         (self.folder / ".venv/bin/bao").symlink_to(openbao_path())

@@ -100,6 +100,28 @@ def check_service(shell: Shell, name: str, number: int) -> None:
     assert config.exists() == (number % 4 != 3)
 
 
+def test_config_waits_for_a_secret_without_a_value_and_up_names_it(
+    three: tuple[Shell, list[str]],
+) -> None:
+    shell, names = three
+    folder = Path(shell.variables["STRONGROOM_DECLARATION"])
+    template = folder / "templates" / names[0] / "app.yaml.j2"
+    template.write_text('jwt:\n  secret: {{ secret("partner-token") }}\n')
+    up = shell("up")
+    assert up.returncode == 1
+    assert (
+        f"the config of {names[0]}-dev is not delivered: no value for partner-token; write each, "
+        f"such as with: strongroom put partner-token --service {names[0]} --env dev;"
+    ) in up.stderr
+    assert shell.layout.config(names[1]).exists()
+    scope = ("--service", names[0], "--env", "dev")
+    put = shell("put", "partner-token", *scope, typed="a partner's token, 32 characters long")
+    assert put.returncode == 0, put.stderr
+    # Without another up, because the supervisor starts the agent again.
+    wait_until(shell.layout.config(names[0]).exists, "the delivery", 90)
+    assert shell("up").returncode == 0
+
+
 def test_up_shows_a_service_that_declares_no_database_url(
     tmp_path: Path,
 ) -> None:
