@@ -45,6 +45,8 @@ COPIED: Final = (
     "smtp/accounts",
     "config",
 )
+#: Services that are unhealthy while a config is not delivered.
+_NEED_CONFIGS: Final = frozenset({"agent", "store"})
 
 
 class ContainerRuntime:
@@ -121,8 +123,9 @@ class ContainerRuntime:
             self.project.run("up", "--wait", "--detach")
         except StartFailed as failed:
             failures = self.project.failures() or [failed]
+            steps = {failure.step for failure in failures}
             # If only configs are not delivered, all stay, so that the operator can fix the values.
-            if {failure.step for failure in failures} != {"agent"}:
+            if "agent" not in steps or not steps <= _NEED_CONFIGS:
                 self.stop_started(StartResult(self._started_since(before), None))
             raise failures[0] from None
 
