@@ -105,7 +105,7 @@ def service(
             f"{file} has no entry yet: add '{name}: {{database: host:port}}' under services",
             markup=False,
         )
-    variables = operate.default_root() / "env" / f"{name}.env"
+    variables = operate.local_root() / "env" / f"{name}.env"
     out.print(
         f"\nNext: make vault-up, then in any shell: set -a; . {variables}; set +a", markup=False
     )

@@ -29,7 +29,6 @@ from vault.reconcile.planning.apply import apply as apply_plan
 
 USAGE_ERROR: Final = 64
 CHANGES: Final = 2
-DEFAULT_ROOT: Final = Path(".strongroom")
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -50,16 +49,11 @@ def _resolve(text: str | None) -> str | None:
     return None if text is None else operate.resolve_environment(text)
 
 
-def _local_root(root: Path) -> Path:
-    """Return the folder of the local deployment: by default the one in the repository."""
-    return operate.default_root() if root == DEFAULT_ROOT else root
-
-
 _ENV = typer.Option("--env", help="the name of a file in environments/", callback=_resolve)
 Env = Annotated[str, _ENV]
 Service = Annotated[str, typer.Option("--service", help="the name of a file in services/")]
 Root = Annotated[
-    Path, typer.Option("--root", help="folder of the local deployment", callback=_local_root)
+    Path, typer.Option("--root", help="folder of the local deployment", callback=operate.local_root)
 ]
 Given = Annotated[
     Path | None,
@@ -87,7 +81,7 @@ def up(
     services: Annotated[
         list[str] | None, typer.Argument(help="services that get an agent; all if none is named")
     ] = None,
-    root: Root = DEFAULT_ROOT,
+    root: Root = operate.DEFAULT_ROOT,
 ) -> None:
     """Start the local deployment, apply the declaration, and show how it works."""
     local = operate.startable_deployment(root)
@@ -103,14 +97,14 @@ def up(
 
 
 @app.command()
-def down(root: Root = DEFAULT_ROOT) -> None:
+def down(root: Root = operate.DEFAULT_ROOT) -> None:
     """Stop the local deployment. Its data stays, except in containers."""
     stopped = operate.stoppable_deployment(root).down(Steps(out))
     out.print(f"Stopped: {', '.join(stopped)}." if stopped else "Nothing was running.")
 
 
 @app.command()
-def status(root: Root = DEFAULT_ROOT) -> None:
+def status(root: Root = operate.DEFAULT_ROOT) -> None:
     """Show which parts run and which configs are in use. Exit code 2 if a part does not run."""
     local = operate.local_deployment(root)
     statuses = local.status()
@@ -125,7 +119,7 @@ def status(root: Root = DEFAULT_ROOT) -> None:
 
 @app.command()
 def reset(
-    root: Root = DEFAULT_ROOT,
+    root: Root = operate.DEFAULT_ROOT,
     yes: Annotated[bool, typer.Option("--yes", help="do not ask")] = False,
 ) -> None:
     """Erase the local deployment: its data, keys, passwords and logs."""
@@ -139,7 +133,7 @@ def reset(
 @app.command()
 def plan(
     env: Env,
-    root: Root = DEFAULT_ROOT,
+    root: Root = operate.DEFAULT_ROOT,
     given: Given = None,
     prune: PruneFlag = False,
     destroy_data: DestroyData = None,
@@ -165,7 +159,7 @@ def plan(
 def apply(
     file: Annotated[Path | None, typer.Argument(help="a plan saved with plan --out")] = None,
     env: Annotated[str | None, _ENV] = None,
-    root: Root = DEFAULT_ROOT,
+    root: Root = operate.DEFAULT_ROOT,
     given: Given = None,
     prune: PruneFlag = False,
     destroy_data: DestroyData = None,
@@ -192,7 +186,7 @@ def put(
     name: Annotated[str, typer.Argument(help="a declared secret")],
     service: Service,
     env: Env,
-    root: Root = DEFAULT_ROOT,
+    root: Root = operate.DEFAULT_ROOT,
 ) -> None:
     """Write a new version of a secret, read from standard input."""
     typed = getpass.getpass(f"{name}: ") if sys.stdin.isatty() else sys.stdin.read()
@@ -202,7 +196,7 @@ def put(
 
 
 @app.command()
-def store(root: Root = DEFAULT_ROOT) -> None:
+def store(root: Root = operate.DEFAULT_ROOT) -> None:
     """Run the example services on the local deployment until they are interrupted."""
     local = operate.local_deployment(root, movable=("store",))
     if local.servers.agent_host is None:
@@ -216,7 +210,7 @@ def import_env(
     file: Annotated[Path, typer.Argument(help="the .env file")],
     service: Service,
     env: Env,
-    root: Root = DEFAULT_ROOT,
+    root: Root = operate.DEFAULT_ROOT,
     secret: Annotated[list[str] | None, typer.Option(help="this variable is a secret")] = None,
     setting: Annotated[list[str] | None, typer.Option(help="this one is a plain setting")] = None,
     finish: Annotated[bool, typer.Option("--finish", help="delete the old file's backup")] = False,
@@ -235,7 +229,7 @@ def export_env(
     env: Env,
     reason: Annotated[str, typer.Option(help="why you export; it is recorded")],
     file: Annotated[Path, typer.Option("--out", help="file to write")] = Path(".env.rollback"),
-    root: Root = DEFAULT_ROOT,
+    root: Root = operate.DEFAULT_ROOT,
 ) -> None:
     """Write the current values to a private file for a rollback, and record the export."""
     env_files.EnvFiles(service, env, root, out).export(file, reason)
@@ -246,7 +240,7 @@ def adopt(
     name: Annotated[str, typer.Argument(help="an operator-provided secret, a database URL")],
     service: Service,
     env: Env,
-    root: Root = DEFAULT_ROOT,
+    root: Root = operate.DEFAULT_ROOT,
     admin_url_file: AdminUrl = None,
     undo: Annotated[bool, typer.Option("--undo", help="go back to a plain value")] = False,
     yes: Annotated[bool, typer.Option("--yes", help="do not ask")] = False,
@@ -268,7 +262,7 @@ def rotate_password(
     name: Annotated[str, typer.Argument(help="an adopted secret")],
     service: Service,
     env: Env,
-    root: Root = DEFAULT_ROOT,
+    root: Root = operate.DEFAULT_ROOT,
 ) -> None:
     """Let the server set another password of an adopted secret now, and restart the agent."""
     adoption.Adoption(service, env, root, out).rotate(name)

@@ -65,9 +65,9 @@ def diff(
     other: Annotated[
         str | None, typer.Argument(help="another; by default the one that ONE is like")
     ] = None,
-    root: Annotated[Path, typer.Option(help="folder of the local deployment")] = Path(
-        ".strongroom"
-    ),
+    root: Annotated[
+        Path, typer.Option(help="folder of the local deployment", callback=operate.local_root)
+    ] = operate.DEFAULT_ROOT,
     credentials: Credentials = None,
     as_json: Annotated[bool, typer.Option("--json", help="for programs")] = False,
 ) -> None:

@@ -31,6 +31,8 @@ from vault.runtime.ports import Ports
 
 #: Variable with a folder of ``services/`` and ``environments/``, which replaces the repository's.
 DECLARATION: Final = "STRONGROOM_DECLARATION"
+#: Folder of the local deployment, if no other is named.
+DEFAULT_ROOT: Final = Path(".strongroom")
 #: Folder that the image of the containers is built from.
 _PROJECT: Final = Path(__file__).resolve().parents[1]
 
@@ -47,12 +49,17 @@ def repository() -> Repository:
     return open_repository(Path.cwd(), Path(declaration) if declaration else None)
 
 
-def default_root() -> Path:
-    """Return the folder of the local deployment: ``.strongroom`` in the repository.
+def local_root(root: Path = DEFAULT_ROOT) -> Path:
+    """Return the folder of the local deployment.
 
-    Outside a repository it is in the working directory.
+    Args:
+        root: The folder, or the default one, which is in the repository. Outside a repository it is
+            in the working directory.
+
     """
-    return (find_root(Path.cwd()) or Path()) / ".strongroom"
+    if root != DEFAULT_ROOT:
+        return root
+    return (find_root(Path.cwd()) or Path()) / DEFAULT_ROOT
 
 
 def load_declaration() -> Declaration:
