@@ -131,7 +131,7 @@ def check(
     ] = None,
 ) -> None:
     """Check declaration and templates without a server. Exit code 2 if there is a fault."""
-    repository = open_repository(folder.absolute()) if folder else operate.repository()
+    repository = open_repository(folder.resolve()) if folder else operate.repository()
     faults = find_faults(repository)
     typer.echo("\n".join(faults) or "No fault in the declaration and its templates.")
     if faults:

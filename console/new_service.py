@@ -106,14 +106,17 @@ class NewService:
             yield
             return
         path = repository.templates / self.name / TEMPLATE
-        if path.exists():
+        # One with the same text was left by a command that was killed.
+        if path.exists() and path.read_text(encoding="utf-8") != config.template():
             raise ConfigurationError(f"{path} exists; move it away, or choose another name")
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(config.template(), encoding="utf-8")
         try:
             yield
         except BaseException:
-            path.unlink()
+            # The service file, once it is written, needs the template.
+            if not (repository.declaration / "services" / f"{self.name}.yaml").exists():
+                path.unlink()
             raise
 
     def _entry(self, environment: Environment) -> Spec | None:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from app_integration import names
+from app_integration._internal.server_urls import check_address
 from app_integration.auth.methods import AppRole, AuthMethod
 from app_integration.errors import ConfigurationError
 from app_integration.names import Environment
@@ -53,7 +54,28 @@ def open_operator_session(env: str, root: Path, role: str) -> Session:
     role_id, secret_id = (Path(file or "") for file in files)
     declared = operate.load_declaration().environment(environment)
     login = AppRole(role_id, secret_id, declared.mounts.approle)
-    return open_session_at(declared, os.environ.get("VAULT_ADDR"), login)
+    return open_session_at(declared, _address(environment, root), login)
+
+
+def _address(environment: Environment, root: Path) -> str | None:
+    """Return the address in ``VAULT_ADDR``, or None if it is not set.
+
+    Raises:
+        ConfigurationError: If it is not an address, is http to another machine outside dev, or is
+            the local deployment's outside dev. A shell that has read a service's variables has
+            that, and the credential of prod would go to whatever listens on this machine.
+
+    """
+    address = os.environ.get("VAULT_ADDR")
+    if not address:
+        return None
+    address = check_address("VAULT_ADDR", address, environment)
+    if not environment.is_dev and address == operate.local_address(root):
+        raise ConfigurationError(
+            f"VAULT_ADDR is {address}, the local deployment's address; unset it to use the server "
+            f"that is declared for {environment}"
+        )
+    return address
 
 
 def _other_server(environment: Environment, root: Path) -> str:

@@ -5,6 +5,7 @@ A team keeps its declaration in a repository of its own. Commands find it from a
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
@@ -119,17 +120,25 @@ def open_repository(start: Path, declaration: Path | None = None) -> Repository:
             repository is needed.
 
     Raises:
-        ConfigurationError: If *start* is in no repository.
+        ConfigurationError: If *start* is in no repository, or in another user's.
         DeclarationError: If ``strongroom.yaml`` is invalid, or needs another version of the tool.
 
     """
     root = find_root(start)
+    if declaration is None and root is not None and not is_own(root):
+        raise ConfigurationError(
+            f"{root / FILE} or its folder belongs to another user, who would decide which programs "
+            "run and where credentials are sent; change to a repository of your own, or change "
+            "the owner"
+        )
     if root is None and declaration is None:
         raise ConfigurationError(
             f"there is no {FILE} in {start} or in a folder above it; change to your deployment's "
             "repository, or make one with: strongroom init FOLDER"
         )
-    found = read(root) if root else Repository(start, start, start / "templates")
+    found = Repository(start, start, start / "templates")
+    if root is not None and is_own(root):
+        found = read(root)
     return found.with_declaration(declaration) if declaration else found
 
 
@@ -137,10 +146,19 @@ def find_root(start: Path) -> Path | None:
     """Return *start*, or the nearest folder above it, that contains ``strongroom.yaml``.
 
     Args:
-        start: An absolute path.
+        start: An absolute path, or one relative to the working directory.
 
     """
-    return next((each for each in (start, *start.parents) if (each / FILE).is_file()), None)
+    here = start.resolve()
+    return next((each for each in (here, *here.parents) if (each / FILE).is_file()), None)
+
+
+def is_own(root: Path) -> bool:
+    """Return whether the repository in *root* belongs to this user, or to root.
+
+    Anybody may write ``strongroom.yaml`` into a folder such as ``/tmp``, which is above others'.
+    """
+    return all(path.stat().st_uid in {0, os.geteuid()} for path in (root, root / FILE))
 
 
 def read(root: Path, installed: str | None = None) -> Repository:

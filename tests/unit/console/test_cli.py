@@ -6,6 +6,7 @@ import errno
 import json
 import os
 import shutil
+import socket
 import sys
 from pathlib import Path
 from typing import NoReturn
@@ -60,6 +61,34 @@ def test_up_in_containers_refuses_a_declaration_that_is_not_in_their_image(
     assert f"the declaration is in {tmp_path / 'declare'}, but the image" in printed
     assert "start with STRONGROOM_RUNTIME=embedded" in printed
     assert not (tmp_path / ".strongroom").exists()
+
+
+@pytest.mark.parametrize(
+    ("address", "hint"),
+    [
+        ("http://127.0.0.1:8200", "the local deployment's address; unset it to use the server"),
+        ("http://127.0.0.1:8200/", "the local deployment's address; unset it to use the server"),
+        ("http://vault.example.com:8200", "http is allowed to this machine only: use https"),
+    ],
+)
+def test_credential_of_prod_is_not_sent_to_an_address_of_dev(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    address: str,
+    hint: str,
+) -> None:
+    def refuse(*_: object) -> NoReturn:
+        pytest.fail("the command opened a connection")
+
+    monkeypatch.setattr(socket.socket, "connect", refuse)
+    for part in ("ROLE_ID", "SECRET_ID"):
+        (tmp_path / part).write_text("a")
+        monkeypatch.setenv(f"STRONGROOM_OPERATOR_{part}_FILE", str(tmp_path / part))
+    monkeypatch.setenv("VAULT_ADDR", address)
+    root = str(tmp_path / ".strongroom")
+    assert run(monkeypatch, "plan", "--env", "prod", "--root", root) == 1
+    assert hint in " ".join(capsys.readouterr().err.split())
 
 
 COMMANDS = {

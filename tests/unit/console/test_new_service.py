@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from app_integration._internal.private_file import replace_file
 from app_integration.errors import ConfigurationError, InvalidName
 from app_integration.names import Environment, Scope
 from console.check import find_faults
 from console.new_repository import NewRepository
 from console.new_service import NewService
 from vault.declare import repository
+from vault.declare.edit import new_service as editor
 from vault.declare.errors import DeclarationError
 from vault.declare.repository import Repository
 
@@ -116,3 +120,33 @@ def test_template_of_another_service_is_not_overwritten(team: Repository) -> Non
     with pytest.raises(ConfigurationError, match=r"app\.yaml\.j2 exists; move it away"):
         NewService("labels", "ada", "Prints.", application=".").write(team)
     assert template.read_text() == "ours"
+
+
+def test_template_stays_if_the_service_file_was_written(
+    team: Repository, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail_after_the_service_file(path: Path, content: bytes, *, mode: int) -> None:
+        if path.parent.name == "environments":
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
+        replace_file(path, content, mode=mode)
+
+    monkeypatch.setattr(editor, "replace_file", fail_after_the_service_file)
+    with pytest.raises(OSError, match="No space left"):
+        NewService("labels", "ada", "Prints.", ["a-key"], application=".").write(team)
+    assert find_faults(team) == ()
+
+
+def test_template_of_a_killed_command_is_taken_over(team: Repository) -> None:
+    new = NewService("labels", "ada", "Prints.", ["a-key"], application=".")
+    (team.templates / "labels").mkdir()
+    assert new.config is not None
+    (team.templates / "labels" / "app.yaml.j2").write_text(new.config.template())
+    new.write(team)
+    assert find_faults(team) == ()
+
+
+def test_ipv6_address_of_a_database_is_quoted(team: Repository) -> None:
+    databases = {PROD: "[2001:db8::1]:5432"}
+    NewService("labels", "ada", "Prints.", has_database=True, databases=databases).write(team)
+    found = team.load().deployment(Scope("labels", PROD)).database
+    assert str(found) == "[2001:db8::1]:5432"

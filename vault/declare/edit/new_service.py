@@ -6,6 +6,7 @@ new text before any file is written.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -79,7 +80,8 @@ def _with_entry(path: Path, content: bytes, name: str, entry: Spec) -> bytes:
             f"{path}:{line}: services is written in braces (expected one entry a line, indented)"
         )
     indent = services.value[0][0].start_mark.column if services.value else 2
-    body = ", ".join(f"{key}: {value}" for key, value in entry.items())
+    # JSON is YAML, and quotes an IPv6 address.
+    body = ", ".join(f"{key}: {json.dumps(value)}" for key, value in entry.items())
     line = f"{' ' * indent}{name}: {{{body}}}{newline}"
     if not services.value:
         begin, end = services.start_mark.index, services.end_mark.index

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from pathlib import Path
 
@@ -126,3 +127,22 @@ def test_required_version_that_runs_is_accepted(root: Path, requires: str) -> No
 def test_this_repository_is_one() -> None:
     found = repository.read(ROOT)
     assert sorted(found.load().services) == ["gaara-store", "orders-mail"]
+
+
+@pytest.mark.requires("root")
+@pytest.mark.parametrize("planted", ["strongroom.yaml", "."])
+def test_repository_of_another_user_is_refused(root: Path, planted: str) -> None:
+    os.chown(root / planted, 65534, -1)
+    with pytest.raises(ConfigurationError, match=r"belongs to another user, who would decide"):
+        open_repository(root / "templates")
+    assert not repository.is_own(root)
+    # A declaration that is named is used, and the file is not read.
+    (root / "strongroom.yaml").write_text("format: 2\n")
+    assert open_repository(root, root).deployment == "strongroom"
+
+
+def test_folder_is_searched_by_its_real_path(root: Path, tmp_path: Path) -> None:
+    (tmp_path / "outside").mkdir()
+    assert repository.find_root(root / ".." / "outside") is None
+    (tmp_path / "link").symlink_to(root / "templates")
+    assert repository.find_root(tmp_path / "link") == root
