@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import re
+import shlex
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -46,11 +49,16 @@ def init(
 ) -> None:
     """Write the repository of a new deployment: dev, and the environments that you name."""
     repository = NewRepository(
-        deployment or folder.resolve().name.lower(), owner, parse_addresses(environment or ())
+        deployment or _derive_id(folder), owner, parse_addresses(environment or ())
     )
     for path in repository.write(folder):
         out.print(f"wrote {path}", markup=False)
     out.print(f"\nNext, in {folder}: strongroom new service NAME, then make vault-up", markup=False)
+
+
+def _derive_id(folder: Path) -> str:
+    """Return the name of *folder* in the form of an id."""
+    return re.sub(r"[^a-z0-9]+", "-", folder.resolve().name.lower()).strip("-")
 
 
 @app.command()
@@ -77,12 +85,15 @@ def service(
         typer.Option("--database-at", help="its server: prod=postgres.example.com:5432"),
     ] = None,
     config: Annotated[
-        str | None,
+        Path | None,
         typer.Option("--config", help="folder of the application, which gets a config file"),
     ] = None,
 ) -> None:
     """Declare a service, in each environment whose database server is known."""
     addresses = parse_addresses(database_at or (), "--database-at", "postgres.example.com:5432")
+    repository = operate.repository()
+    # Relative, because the service file is committed, and other people have other folders.
+    application = os.path.relpath(config.resolve(), repository.root) if config else None
     new_service = NewService(
         name,
         owner,
@@ -92,9 +103,8 @@ def service(
         key or (),
         has_database=database or bool(addresses),
         databases=addresses,
-        application=config,
+        application=application,
     )
-    repository = operate.repository()
     skipped = new_service.write(repository)
     out.print(f"wrote {repository.declaration / 'services' / f'{name}.yaml'}", markup=False)
     if new_service.config:
@@ -105,7 +115,7 @@ def service(
             f"{file} has no entry yet: add '{name}: {{database: host:port}}' under services",
             markup=False,
         )
-    variables = operate.local_root() / "env" / f"{name}.env"
+    variables = shlex.quote(str(operate.local_root() / "env" / f"{name}.env"))
     out.print(
         f"\nNext: make vault-up, then in any shell: set -a; . {variables}; set +a", markup=False
     )

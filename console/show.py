@@ -78,7 +78,7 @@ def _in_use(console: Console, local: LocalDeployment, service: ServiceDeployment
     finally:
         client.close()
     file = service.layout.service_env(service.scope.service)
-    lines = ["", "Use it from any shell:", f"  set -a; . {file}; set +a"]
+    lines = ["", "Use it from any shell:", f"  set -a; . {shlex.quote(str(file))}; set +a"]
     if name := _sample_secret(service):
         code = f'from app_integration import get_secret; print(get_secret("{name}"))'
         config = service.declaration.service(service.scope.service).config

@@ -8,6 +8,7 @@ import pytest
 
 from app_integration.errors import ConfigurationError, InvalidName
 from app_integration.names import Environment
+from console import authoring
 from console.new_repository import NewRepository, parse_addresses
 from vault.declare import repository
 
@@ -80,6 +81,11 @@ def test_wrong_value_leaves_nothing_behind(
 def test_text_is_quoted_where_yaml_would_read_something_else(tmp_path: Path, owner: str) -> None:
     NewRepository("parcels", owner).write(tmp_path)
     assert repository.read(tmp_path).load().environment("dev").owner == owner
+
+
+@pytest.mark.parametrize(("name", "found"), [("My Parcels_2", "my-parcels-2"), ("ops", "ops")])
+def test_id_is_derived_from_the_folder(tmp_path: Path, name: str, found: str) -> None:
+    assert authoring._derive_id(tmp_path / name) == found
 
 
 def test_addresses_are_given_by_environment() -> None:
