@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -19,6 +18,7 @@ from console.listener_guard import ListenerGuard
 from console.local_services import service_accesses, with_local_addresses
 from console.local_urls import update_ports
 from console.service_deployment import ServiceDeployment
+from console.service_files import remove_undeclared, write_variables
 from console.steps import Step
 from policies.render import render_policies
 from vault.declare.declaration import Declaration
@@ -167,9 +167,8 @@ class Deployment:
         except BaseException:
             self.servers.stop_started(started)
             raise
-        self._write_variables(selected)
-        self._remove_undeclared()
-        self._write_first_variables()
+        remove_undeclared(self.layout, self.services)
+        write_variables(self.layout, self.services, selected)
         # A running agent would render a moved URL only after its interval.
         delivery = self.agents(selected).deliver(step, restarted=moved, missing=plan.missing)
         names = (*started.servers, *([AGENT] if delivery.is_host_started else []))
@@ -296,33 +295,3 @@ class Deployment:
             path = f"{self._declared.mounts.database}/config/{each.scope}"
             if each.access.database is not None and read_data(operator, path) is None:
                 each.access.database.reset_manager_password()
-
-    def _write_variables(self, selected: Sequence[ServiceDeployment]) -> None:
-        for each in selected:
-            each.write_variables(self.layout.service_env(each.scope.service))
-
-    def _remove_undeclared(self) -> None:
-        """Remove the files of services, agents and accounts that are no longer declared."""
-        delivered = [each for each in self.services.values() if each.agent is not None]
-        _keep_only(self.layout.agents.glob("*/"), {str(each.scope) for each in delivered})
-        _keep_only(self.layout.configs.glob("*/"), {each.scope.service for each in delivered})
-        roles = {role for each in self.services.values() for role in each.roles}
-        _keep_only(self.layout.service_credentials.glob("*/"), roles)
-        _keep_only(self.layout.mail_accounts.iterdir(), self.services)
-        files = {f"{name}.env" for name in self.services}
-        _keep_only(self.layout.environments.iterdir(), files)
-
-    def _write_first_variables(self) -> None:
-        """Write ``dev.env`` for the first service that has variables, or remove it."""
-        for name, each in self.services.items():
-            if self.layout.service_env(name).exists():
-                each.write_variables(self.layout.dev_env)
-                return
-        self.layout.dev_env.unlink(missing_ok=True)
-
-
-def _keep_only(paths: Iterable[Path], names: Collection[str]) -> None:
-    """Remove those of *paths* whose name is not among *names*."""
-    for path in paths:
-        if path.name not in names:
-            shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink()
