@@ -26,7 +26,24 @@ out = Console(soft_wrap=True, highlight=False)
 
 _Owner = Annotated[
     str,
-    typer.Option("--owner", prompt="Owner (e-mail address or team)", help="who answers for it"),
+    typer.Option("--owner", prompt="Owner (e-mail address or team)", help="e-mail address or team"),
+]
+_Description = Annotated[
+    str, typer.Option("--description", prompt="What it does", help="text: what it does")
+]
+_Generate = Annotated[
+    list[str] | None, typer.Option("--generate", help="a secret that the server generates")
+]
+_Given = Annotated[list[str] | None, typer.Option("--given", help="a secret that you provide")]
+_Key = Annotated[list[str] | None, typer.Option("--key", help="a key to encrypt and decrypt with")]
+_Database = Annotated[bool, typer.Option("--database", help="it owns a PostgreSQL database")]
+_DatabaseAt = Annotated[
+    list[str] | None,
+    typer.Option("--database-at", help="its server: prod=postgres.example.com:5432"),
+]
+_Config = Annotated[
+    Path | None,
+    typer.Option("--config", help="folder of the application, which gets a config file"),
 ]
 
 
@@ -65,29 +82,13 @@ def _derive_id(folder: Path) -> str:
 def service(
     name: Annotated[str, typer.Argument(help="lower-case words joined by '-'")],
     owner: _Owner,
-    description: Annotated[
-        str, typer.Option("--description", prompt="What it does", help="what it does")
-    ],
-    generate: Annotated[
-        list[str] | None, typer.Option("--generate", help="a secret that the server generates")
-    ] = None,
-    given: Annotated[
-        list[str] | None, typer.Option("--given", help="a secret that you provide")
-    ] = None,
-    key: Annotated[
-        list[str] | None, typer.Option("--key", help="a key to encrypt and decrypt with")
-    ] = None,
-    database: Annotated[
-        bool, typer.Option("--database", help="it owns a PostgreSQL database")
-    ] = False,
-    database_at: Annotated[
-        list[str] | None,
-        typer.Option("--database-at", help="its server: prod=postgres.example.com:5432"),
-    ] = None,
-    config: Annotated[
-        Path | None,
-        typer.Option("--config", help="folder of the application, which gets a config file"),
-    ] = None,
+    description: _Description,
+    generate: _Generate = None,
+    given: _Given = None,
+    key: _Key = None,
+    database: _Database = False,
+    database_at: _DatabaseAt = None,
+    config: _Config = None,
 ) -> None:
     """Declare a service, in each environment whose database server is known."""
     addresses = parse_addresses(database_at or (), "--database-at", "postgres.example.com:5432")
@@ -111,14 +112,11 @@ def service(
         _write_model(repository.root, new_service.config)
     for environment in skipped:
         file = repository.declaration / "environments" / f"{environment}.yaml"
-        out.print(
-            f"{file} has no entry yet: add '{name}: {{database: host:port}}' under services",
-            markup=False,
-        )
+        line = f"add '{name}: {{database: host:port}}' under services"
+        out.print(f"{file} has no entry yet: {line}", markup=False)
     variables = shlex.quote(str(operate.local_root() / "env" / f"{name}.env"))
-    out.print(
-        f"\nNext: make vault-up, then in any shell: set -a; . {variables}; set +a", markup=False
-    )
+    line = f"make vault-up, then in any shell: set -a; . {variables}; set +a"
+    out.print(f"\nNext: {line}", markup=False)
 
 
 def _write_model(root: Path, config: NewConfig) -> None:

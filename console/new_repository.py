@@ -75,8 +75,8 @@ class NewRepository:
         return [folder / name for name in texts]
 
     def _check_free(self, folder: Path, texts: Mapping[str, str]) -> None:
-        outer = repository.find_root(folder)
-        if outer is not None and outer != folder.resolve() and repository.is_own(outer):
+        outer = repository.find_own_root(folder)
+        if outer is not None and outer != folder.resolve():
             raise ConfigurationError(
                 f"{folder} is inside the repository {outer}; choose a folder outside of it"
             )

@@ -17,7 +17,7 @@ from console.local_ports import ALL, choose_ports, remembered_ports
 from console.runtimes import select_runtime
 from policies.render import render_policies
 from vault.declare.declaration import Declaration
-from vault.declare.repository import Repository, find_root, is_own, open_repository
+from vault.declare.repository import Repository, find_own_root, open_repository
 from vault.declare.schema.adopted import Adopted
 from vault.reconcile.desired.desired import desired_resources
 from vault.reconcile.inputs import Inputs
@@ -59,9 +59,7 @@ def local_root(root: Path = DEFAULT_ROOT) -> Path:
     """
     if root != DEFAULT_ROOT:
         return root
-    repository_root = find_root(Path.cwd())
-    is_usable = repository_root is not None and is_own(repository_root)
-    return (repository_root if repository_root and is_usable else Path()) / DEFAULT_ROOT
+    return (find_own_root(Path.cwd()) or Path()) / DEFAULT_ROOT
 
 
 def load_declaration() -> Declaration:

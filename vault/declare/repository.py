@@ -124,22 +124,22 @@ def open_repository(start: Path, declaration: Path | None = None) -> Repository:
         DeclarationError: If ``strongroom.yaml`` is invalid, or needs another version of the tool.
 
     """
-    root = find_root(start)
-    if declaration is None and root is not None and not is_own(root):
+    root = find_own_root(start)
+    if declaration is not None:
+        found = read(root) if root else Repository(start, start, start / "templates")
+        return found.with_declaration(declaration)
+    if root is not None:
+        return read(root)
+    if other := find_root(start):
         raise ConfigurationError(
-            f"{root / FILE} or its folder belongs to another user, who would decide which programs "
-            "run and where credentials are sent; change to a repository of your own, or change "
-            "the owner"
+            f"{other / FILE} or its folder belongs to another user, who would decide which "
+            "programs run and where credentials are sent; change to a repository of your own, or "
+            "change the owner"
         )
-    if root is None and declaration is None:
-        raise ConfigurationError(
-            f"there is no {FILE} in {start} or in a folder above it; change to your deployment's "
-            "repository, or make one with: strongroom init FOLDER"
-        )
-    found = Repository(start, start, start / "templates")
-    if root is not None and is_own(root):
-        found = read(root)
-    return found.with_declaration(declaration) if declaration else found
+    raise ConfigurationError(
+        f"there is no {FILE} in {start} or in a folder above it; change to your deployment's "
+        "repository, or make one with: strongroom init FOLDER"
+    )
 
 
 def find_root(start: Path) -> Path | None:
@@ -153,12 +153,16 @@ def find_root(start: Path) -> Path | None:
     return next((each for each in (here, *here.parents) if (each / FILE).is_file()), None)
 
 
-def is_own(root: Path) -> bool:
-    """Return whether the repository in *root* belongs to this user, or to root.
+def find_own_root(start: Path) -> Path | None:
+    """Return the result of :func:`find_root` if it belongs to this user, or to root, else None.
 
     Anybody may write ``strongroom.yaml`` into a folder such as ``/tmp``, which is above others'.
     """
-    return all(path.stat().st_uid in {0, os.geteuid()} for path in (root, root / FILE))
+    root = find_root(start)
+    if root is None:
+        return None
+    owners = {path.stat().st_uid for path in (root, root / FILE)}
+    return root if owners <= {0, os.geteuid()} else None
 
 
 def read(root: Path, installed: str | None = None) -> Repository:

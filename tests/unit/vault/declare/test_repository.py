@@ -135,7 +135,7 @@ def test_repository_of_another_user_is_refused(root: Path, planted: str) -> None
     os.chown(root / planted, 65534, -1)
     with pytest.raises(ConfigurationError, match=r"belongs to another user, who would decide"):
         open_repository(root / "templates")
-    assert not repository.is_own(root)
+    assert repository.find_own_root(root) is None
     # A declaration that is named is used, and the file is not read.
     (root / "strongroom.yaml").write_text("format: 2\n")
     assert open_repository(root, root).deployment == "strongroom"
