@@ -21,7 +21,6 @@ from app_integration.secret import Secret
 from app_integration.session.session import Session
 from vault.adoption import database_user
 from vault.adoption.database_user import DatabaseLogin
-from vault.declare import load
 from vault.declare.declaration import Declaration
 from vault.declare.edit import environment_file
 from vault.declare.load import Check
@@ -85,7 +84,7 @@ class AdoptionContext:
     read: ReadSecret
     deliver: Callable[[], None]
     grant: Callable[[str], None] | None
-    check: Check = load.check
+    check: Check
 
 
 def adopt_secret(

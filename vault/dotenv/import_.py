@@ -11,7 +11,6 @@ from app_integration.errors import RequestRefused
 from app_integration.names import VALUE_KEY
 from app_integration.observability import redaction
 from app_integration.session.session import Session
-from vault.declare import load
 from vault.declare.edit import service_file as edit
 from vault.declare.load import Check
 from vault.dotenv import swap
@@ -42,7 +41,7 @@ class ImportTarget:
     apply: Callable[[], int]
     read: ReadSecret
     owner: Owner
-    check: Check = load.check
+    check: Check
 
 
 def run(plan: ImportPlan, target: ImportTarget, say: ProgressCallback) -> bool:

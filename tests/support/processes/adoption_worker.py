@@ -79,6 +79,7 @@ def adoption_context(root: Path, session: Session | None = None) -> Iterator[Ado
             read=read,
             deliver=lambda: None,
             grant=local.service("gaara-store").access.require_database().allow_password_changes,
+            check=operate.repository().check,
         )
 
 

@@ -51,7 +51,7 @@ def context(server: Session, declared: Declaration) -> AdoptionContext:
     any_: Any = refuse
     owner = Owner.of(declared.environment("dev"))
     return AdoptionContext(
-        SCOPE, owner, Path("dev.yaml"), lambda: declared, server, any_, any_, any_, any_
+        SCOPE, owner, Path("dev.yaml"), lambda: declared, server, any_, any_, any_, any_, any_
     )
 
 
@@ -103,6 +103,6 @@ def test_import_is_refused_before_the_declaration_is_changed(
     plan = ImportPlan(file, SCOPE, {}, {SECRET: file}, {}, {}, (), ())
     monkeypatch.setattr(ImportPlan, "values", {})
     any_: Any = refuse
-    target = import_.ImportTarget(Path("a.yaml"), server, any_, any_, Owner(Environment.DEV))
+    target = import_.ImportTarget(Path("a.yaml"), server, any_, any_, Owner(Environment.DEV), any_)
     with pytest.raises(OwnedByOther, match="'theirs'"):
         import_.run(plan, target, refuse)

@@ -10,19 +10,25 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-from ruamel.yaml import YAML
-from ruamel.yaml.nodes import CollectionNode, MappingNode, Node
+from ruamel.yaml.nodes import Node
 
 from app_integration._internal.private_file import lock, replace_file
 from app_integration.errors import ConfigurationError
 from vault.declare import load
-from vault.declare.edit import service_file
+from vault.declare.edit.yaml_text import (
+    braces_error,
+    compose,
+    end,
+    entries,
+    insert,
+    is_in_braces,
+)
 from vault.declare.load import Check
 
 _SECTION = "adopted"
 
 
-def add(path: Path, service: str, secret: str, username: str, check: Check = load.check) -> bool:
+def add(path: Path, service: str, secret: str, username: str, check: Check) -> bool:
     """Declare in an environment file that *service* has adopted *secret*.
 
     Args:
@@ -43,15 +49,15 @@ def add(path: Path, service: str, secret: str, username: str, check: Check = loa
     """
 
     def change(text: str) -> str:
-        if _entries(text, service).get(secret):
+        if _adopted(text, service).get(secret):
             return text
         return _with_entry(path, text, service, secret, username)
 
-    with lock(path.parent, folder=True):
+    with lock(path.absolute().parents[1], folder=True):
         return _edit(path, change, check)
 
 
-def remove(path: Path, service: str, secret: str, check: Check = load.check) -> bool:
+def remove(path: Path, service: str, secret: str, check: Check) -> bool:
     """Remove the entry of an adopted *secret* from an environment file.
 
     Args:
@@ -71,18 +77,18 @@ def remove(path: Path, service: str, secret: str, check: Check = load.check) -> 
     """
 
     def change(text: str) -> str:
-        entries = _entries(text, service)
-        if secret not in entries:
+        adopted = _adopted(text, service)
+        if secret not in adopted:
             return text
-        keys = _mapping(_service(text, service))
-        section = keys[_SECTION]
-        key, value = section if len(entries) == 1 else entries[secret]
-        if len(entries) > 1 and _is_in_braces(section[1]):
-            raise _braces_error(path, section[0], f"remove {secret} from it by hand")
+        section = entries(_service(text, service))[_SECTION]
+        key, value = section if len(adopted) == 1 else adopted[secret]
+        if len(adopted) > 1 and is_in_braces(section[1]):
+            hint = f"remove {secret} from it by hand"
+            raise braces_error(path, section[0], "the section", hint)
         begin = text.rfind("\n", 0, key.start_mark.index) + 1
-        return text[:begin] + text[service_file.end(value, text) :]
+        return text[:begin] + text[end(value, text) :]
 
-    with lock(path.parent, folder=True):
+    with lock(path.absolute().parents[1], folder=True):
         return _edit(path, change, check)
 
 
@@ -105,20 +111,13 @@ def _edit(path: Path, change: Callable[[str], str], check: Check) -> bool:
 
 
 def _service(text: str, service: str) -> Node:
-    root = YAML(typ="safe", pure=True).compose(text)
-    return _mapping(_mapping(root)["services"][1])[service][1]
+    services = entries(compose(text))["services"][1]
+    return entries(services)[service][1]
 
 
-def _mapping(node: Node) -> dict[str, tuple[Node, Node]]:
-    """Map each key to its node and the node of its value."""
-    if not isinstance(node, MappingNode):
-        return {}
-    return {key.value: (key, value) for key, value in node.value}
-
-
-def _entries(text: str, service: str) -> dict[str, tuple[Node, Node]]:
-    keys = _mapping(_service(text, service))
-    return _mapping(keys[_SECTION][1]) if _SECTION in keys else {}
+def _adopted(text: str, service: str) -> dict[str, tuple[Node, Node]]:
+    keys = entries(_service(text, service))
+    return entries(keys[_SECTION][1]) if _SECTION in keys else {}
 
 
 def _with_entry(path: Path, text: str, service: str, secret: str, username: str) -> str:
@@ -127,26 +126,13 @@ def _with_entry(path: Path, text: str, service: str, secret: str, username: str)
     If the service has no such section, the function adds one at the end of the service.
     """
     node = _service(text, service)
-    section = _mapping(node).get(_SECTION, (None, node))[1]
+    section = entries(node).get(_SECTION, (None, node))[1]
     entry = f"{secret}: {{username: {username}}}"
-    if _is_in_braces(section):
-        raise _braces_error(path, section, f"add {_SECTION}: {{{entry}}} to the service by hand")
+    if is_in_braces(section):
+        hint = f"add {_SECTION}: {{{entry}}} to the service by hand"
+        raise braces_error(path, section, "the section", hint)
     indent = " " * section.start_mark.column
     lines = [f"{indent}{entry}"]
     if section is node:
         lines = [f"{indent}{_SECTION}:", f"{indent}  {entry}"]
-    newline = "\r\n" if "\r\n" in text else "\n"
-    place = service_file.end(section, text)
-    before = text[:place]
-    if not before.endswith("\n"):
-        before += newline
-    return before + "".join(line + newline for line in lines) + text[place:]
-
-
-def _is_in_braces(node: Node) -> bool:
-    return isinstance(node, CollectionNode) and bool(node.flow_style)
-
-
-def _braces_error(path: Path, node: Node, hint: str) -> ConfigurationError:
-    line = node.start_mark.line + 1
-    return ConfigurationError(f"{path}:{line}: the section is written in braces; {hint}")
+    return insert(text, end(section, text), lines)

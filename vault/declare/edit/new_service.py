@@ -1,7 +1,7 @@
 """Editor that adds a service to a declaration: its file, and its entry in environment files.
 
-All other bytes of the environment files are preserved. The whole declaration is checked with the
-new text before any file is written.
+All other bytes of the environment files are preserved, except the braces of an empty ``services``.
+The whole declaration is checked with the new text before any file is written.
 """
 
 from __future__ import annotations
@@ -11,14 +11,11 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from ruamel.yaml import YAML
-from ruamel.yaml.nodes import MappingNode
-
 from app_integration._internal.private_file import lock, replace_file
 from app_integration.errors import ConfigurationError
 from app_integration.names import Environment
 from vault.declare import load
-from vault.declare.edit import service_file
+from vault.declare.edit import yaml_text
 from vault.declare.edit.service_file import Spec
 from vault.declare.load import Check
 
@@ -72,26 +69,16 @@ def add_service(
 def _with_entry(path: Path, content: bytes, name: str, entry: Spec) -> bytes:
     """Return *content* with the service added at the end of ``services``."""
     text = content.decode()
-    services = _services(text)
-    newline = "\r\n" if "\r\n" in text else "\n"
-    if services.flow_style and services.value:
-        line = services.start_mark.line + 1
-        raise ConfigurationError(
-            f"{path}:{line}: services is written in braces (expected one entry a line, indented)"
-        )
-    indent = services.value[0][0].start_mark.column if services.value else 2
+    services = yaml_text.entries(yaml_text.compose(text))["services"][1]
     # JSON is YAML, and quotes an IPv6 address.
     body = ", ".join(f"{key}: {json.dumps(value)}" for key, value in entry.items())
-    line = f"{' ' * indent}{name}: {{{body}}}{newline}"
-    if not services.value:
-        begin, end = services.start_mark.index, services.end_mark.index
-        return f"{text[:begin].rstrip(' ')}{newline}{line}{text[end:].lstrip()}".encode()
-    place = service_file.end(services, text)
-    before = text[:place] if text[:place].endswith("\n") else text[:place] + newline
-    return f"{before}{line}{text[place:]}".encode()
-
-
-def _services(text: str) -> MappingNode:
-    root = YAML(typ="safe", pure=True).compose(text)
-    found: MappingNode = next(value for key, value in root.value if key.value == "services")
-    return found
+    line = f"{name}: {{{body}}}"
+    if services.value and yaml_text.is_in_braces(services):
+        hint = "write one entry a line, indented"
+        raise yaml_text.braces_error(path, services, "services", hint)
+    if services.value:
+        indent = " " * services.value[0][0].start_mark.column
+        return yaml_text.insert(text, yaml_text.end(services, text), [indent + line]).encode()
+    key = text[: services.start_mark.index].rstrip(" ")
+    without = key + text[services.end_mark.index :]
+    return yaml_text.insert(without, yaml_text.line_end(without, len(key)), [f"  {line}"]).encode()

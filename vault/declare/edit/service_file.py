@@ -12,20 +12,19 @@ from dataclasses import replace
 from pathlib import Path
 
 from ruamel.yaml import YAML
-from ruamel.yaml.nodes import CollectionNode, MappingNode, Node, ScalarNode
+from ruamel.yaml.nodes import Node
 
 from app_integration._internal.private_file import lock, replace_file
 from app_integration.errors import ConfigurationError
 from vault.declare import load
+from vault.declare.edit import yaml_text
 from vault.declare.load import Check
 
 #: Content of one entry, with keys and values as in the file: ``{"source": "given"}``.
 Spec = Mapping[str, str | int | bool]
 
-_BLOCK_STYLES = {"|", ">"}
 
-
-def add_secrets(path: Path, secrets: Mapping[str, Spec], check: Check = load.check) -> None:
+def add_secrets(path: Path, secrets: Mapping[str, Spec], check: Check) -> None:
     """Add *secrets* to a service file.
 
     Args:
@@ -40,11 +39,11 @@ def add_secrets(path: Path, secrets: Mapping[str, Spec], check: Check = load.che
             unchanged.
 
     """
-    with lock(path.parent, folder=True):
+    with lock(path.absolute().parents[1], folder=True):
         _add(path, "secrets", secrets, check)
 
 
-def add_settings(path: Path, settings: Mapping[str, Spec], check: Check = load.check) -> None:
+def add_settings(path: Path, settings: Mapping[str, Spec], check: Check) -> None:
     """Add *settings* to a service file.
 
     Args:
@@ -59,7 +58,7 @@ def add_settings(path: Path, settings: Mapping[str, Spec], check: Check = load.c
             unchanged.
 
     """
-    with lock(path.parent, folder=True):
+    with lock(path.absolute().parents[1], folder=True):
         _add(path, "settings", settings, check)
 
 
@@ -79,51 +78,25 @@ def _add(path: Path, section: str, entries: Mapping[str, Spec], check: Check) ->
 def _with_entries(path: Path, content: bytes, section: str, entries: Mapping[str, Spec]) -> bytes:
     """Return *content*, a valid service file, with *entries* added at the end of *section*."""
     text = content.decode()
-    newline = "\r\n" if "\r\n" in text else "\n"
-    existing = _section(text, section)
+    _, existing = yaml_text.entries(yaml_text.compose(text)).get(section, (None, None))
     if existing is None:
-        place, new = len(text), ["", f"{section}:", *_render(entries, 2)]
-    else:
-        _check_new(path, section, existing, entries)
-        indent = existing.value[0][0].start_mark.column
-        place, new = end(existing, text), _render(entries, indent)
-    before, after = text[:place], text[place:]
-    if not before.endswith("\n"):
-        before += newline
-    return (before + "".join(line + newline for line in new) + after).encode()
+        lines = ["", f"{section}:", *_render(entries, 2)]
+        return yaml_text.insert(text, len(text), lines).encode()
+    _check_new(path, section, existing, entries)
+    indent = existing.value[0][0].start_mark.column
+    place = yaml_text.end(existing, text)
+    return yaml_text.insert(text, place, _render(entries, indent)).encode()
 
 
-def _section(text: str, section: str) -> MappingNode | None:
-    root = YAML(typ="safe", pure=True).compose(text)
-    return next((value for key, value in root.value if key.value == section), None)
-
-
-def _check_new(
-    path: Path, section: str, existing: MappingNode, entries: Mapping[str, Spec]
-) -> None:
-    if existing.flow_style:
-        line = existing.start_mark.line + 1
-        raise ConfigurationError(
-            f"{path}:{line}: {section} is written in braces (expected one entry a line, indented)"
-        )
-    for key, _ in existing.value:
-        if key.value in entries:
+def _check_new(path: Path, section: str, existing: Node, entries: Mapping[str, Spec]) -> None:
+    if yaml_text.is_in_braces(existing):
+        raise yaml_text.braces_error(path, existing, section, "write one entry a line, indented")
+    for name, (key, _) in yaml_text.entries(existing).items():
+        if name in entries:
             line = key.start_mark.line + 1
             raise ConfigurationError(
-                f"{path}:{line}: {section}.{key.value} is already declared (expected a new name)"
+                f"{path}:{line}: {section}.{name} is already declared (expected a new name)"
             )
-
-
-def end(node: Node, text: str) -> int:
-    """Return the index in *text* of the line after *node*, before any comments that follow."""
-    if isinstance(node, CollectionNode) and not node.flow_style and node.value:
-        last = node.value[-1]
-        return end(last[1] if isinstance(node, MappingNode) else last, text)
-    mark: int = node.end_mark.index
-    if isinstance(node, ScalarNode) and node.style in _BLOCK_STYLES:
-        mark = len(text[:mark].rstrip())  # the end mark of a block scalar is the next node's start
-    line_end = text.find("\n", mark)
-    return len(text) if line_end < 0 else line_end + 1
 
 
 def _render(entries: Mapping[str, Spec], indent: int) -> list[str]:

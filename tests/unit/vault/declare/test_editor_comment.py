@@ -71,10 +71,10 @@ def test_editors_of_the_files_keep_the_first_line(tmp_path: Path) -> None:
     before = {path: first_line(path) for path in (service, environment)}
     sizes = {path: path.stat().st_size for path in before}
 
-    service_file.add_secrets(service, {"token": {"source": "given"}})
-    service_file.add_settings(service, {"colour": {"type": "text", "default": "red"}})
-    assert environment_file.add(environment, "gaara-store", "token", "shop_app")
+    service_file.add_secrets(service, {"token": {"source": "given"}}, load.check)
+    service_file.add_settings(service, {"colour": {"type": "text", "default": "red"}}, load.check)
+    assert environment_file.add(environment, "gaara-store", "token", "shop_app", load.check)
     assert all(path.stat().st_size > sizes[path] for path in before)
     assert {path: first_line(path) for path in before} == before
-    assert environment_file.remove(environment, "gaara-store", "token")
+    assert environment_file.remove(environment, "gaara-store", "token", load.check)
     assert first_line(environment) == before[environment]

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Callable
 from pathlib import Path
+from threading import Thread
 
 import pytest
 
+from app_integration._internal.private_file import lock
 from app_integration.errors import ConfigurationError
 from app_integration.names import Environment
+from vault.declare.edit import environment_file, service_file
 from vault.declare.edit.new_service import add_service
 from vault.declare.errors import DeclarationError
 from vault.declare.repository import Repository
@@ -67,6 +71,32 @@ def test_first_service_replaces_the_empty_braces(root: Path, empty: str) -> None
     file.write_text(head + empty)
     add(root)
     assert file.read_text() == f"{head}services:\n  labels: {{}}\n"
+
+
+def test_comment_after_the_empty_braces_stays(root: Path) -> None:
+    file = root / "environments" / "dev.yaml"
+    head = file.read_text().partition("services:")[0]
+    file.write_text(f"{head}services: {{}}  # soon\n\n# The end.\n")
+    add(root)
+    assert file.read_text() == f"{head}services:  # soon\n  labels: {{}}\n\n# The end.\n"
+
+
+def test_editors_of_one_declaration_wait_for_each_other(root: Path) -> None:
+    service, environment = root / "services" / "shop.yaml", root / "environments" / "dev.yaml"
+    check = Repository(root, root, root / "templates").check
+    edits: list[Callable[[], object]] = [
+        lambda: add(root),
+        lambda: service_file.add_settings(service, {}, check),
+        lambda: environment_file.remove(environment, "shop", "token", check),
+    ]
+    for edit in edits:
+        thread = Thread(target=edit, daemon=True)
+        with lock(root, folder=True):
+            thread.start()
+            thread.join(0.2)
+            assert thread.is_alive()
+        thread.join(10)
+        assert not thread.is_alive()
 
 
 def test_last_line_without_an_end_gets_one(root: Path) -> None:

@@ -1,0 +1,81 @@
+"""Text of a YAML file: where a node ends, and lines that are added after it.
+
+An editor changes the text instead of dumping the data, so that comments and layout stay.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from ruamel.yaml import YAML
+from ruamel.yaml.nodes import CollectionNode, MappingNode, Node, ScalarNode
+
+from app_integration.errors import ConfigurationError
+
+_BLOCK_STYLES = {"|", ">"}
+
+
+def compose(text: str) -> MappingNode:
+    """Return the mapping in *text*, which is that of a checked file."""
+    found: MappingNode = YAML(typ="safe", pure=True).compose(text)
+    return found
+
+
+def entries(node: Node) -> dict[str, tuple[Node, Node]]:
+    """Map each key of *node* to its node and the node of its value; ``{}`` if it is no mapping."""
+    if not isinstance(node, MappingNode):
+        return {}
+    return {key.value: (key, value) for key, value in node.value}
+
+
+def end(node: Node, text: str) -> int:
+    """Return the index in *text* of the line after *node*, before any comments that follow."""
+    if isinstance(node, CollectionNode) and not node.flow_style and node.value:
+        last = node.value[-1]
+        return end(last[1] if isinstance(node, MappingNode) else last, text)
+    mark: int = node.end_mark.index
+    if isinstance(node, ScalarNode) and node.style in _BLOCK_STYLES:
+        mark = len(text[:mark].rstrip())  # the end mark of a block scalar is the next node's start
+    return line_end(text, mark)
+
+
+def line_end(text: str, index: int) -> int:
+    """Return the index in *text* of the line after the one that *index* is in."""
+    found = text.find("\n", index)
+    return len(text) if found < 0 else found + 1
+
+
+def insert(text: str, place: int, lines: Iterable[str]) -> str:
+    """Return *text* with *lines* at the index *place*, and with the line endings that it has.
+
+    Args:
+        text: Content of a file.
+        place: Index of the beginning of a line, or of the end of the text.
+        lines: Lines without their ends.
+
+    """
+    newline = "\r\n" if "\r\n" in text else "\n"
+    before = text[:place]
+    if before and not before.endswith("\n"):
+        before += newline
+    return before + "".join(line + newline for line in lines) + text[place:]
+
+
+def is_in_braces(node: Node) -> bool:
+    """Return whether *node* is a mapping or list in the style of JSON, ``{}`` or ``[]``."""
+    return isinstance(node, CollectionNode) and bool(node.flow_style)
+
+
+def braces_error(path: Path, node: Node, name: str, hint: str) -> ConfigurationError:
+    """Return the error about a section in braces, to which no line can be added.
+
+    Args:
+        path: The file.
+        node: The section, or its key.
+        name: Name of the section.
+        hint: What to do.
+
+    """
+    line = node.start_mark.line + 1
+    return ConfigurationError(f"{path}:{line}: {name} is written in braces; {hint}")
