@@ -12,14 +12,14 @@ import typer
 from rich.console import Console
 
 from console import operate
-from console.check import find_faults
+from console.check import find_errors
 from console.new_config import NewConfig
 from console.new_repository import NewRepository, parse_addresses
 from console.new_service import NewService
 from vault.declare.repository import open_repository
 from vault.declare.schema import json_schema
 
-FAULTS: Final = 2
+INVALID: Final = 2
 
 app = typer.Typer(no_args_is_help=True, help="Declare something new.")
 out = Console(soft_wrap=True, highlight=False)
@@ -138,12 +138,12 @@ def check(
         ),
     ] = None,
 ) -> None:
-    """Check declaration and templates without a server. Exit code 2 if there is a fault."""
+    """Check declaration and templates without a server. Exit code 2 if there is an error."""
     repository = open_repository(folder.resolve()) if folder else operate.repository()
-    faults = find_faults(repository)
-    typer.echo("\n".join(faults) or "No fault in the declaration and its templates.")
-    if faults:
-        raise typer.Exit(FAULTS)
+    errors = find_errors(repository)
+    typer.echo("\n".join(errors) or "No error in the declaration and its templates.")
+    if errors:
+        raise typer.Exit(INVALID)
 
 
 def schema(

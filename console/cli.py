@@ -99,7 +99,7 @@ def up(
 @app.command()
 def down(root: Root = operate.DEFAULT_ROOT) -> None:
     """Stop the local deployment. Its data stays, except in containers."""
-    stopped = operate.stoppable_deployment(root).down(Steps(out))
+    stopped = operate.stoppable_servers(root).down(Steps(out))
     out.print(f"Stopped: {', '.join(stopped)}." if stopped else "Nothing was running.")
 
 
@@ -123,7 +123,7 @@ def reset(
     yes: Annotated[bool, typer.Option("--yes", help="do not ask")] = False,
 ) -> None:
     """Erase the local deployment: its data, keys, passwords and logs."""
-    local = operate.stoppable_deployment(root)
+    local = operate.stoppable_servers(root)
     if not yes:
         typer.confirm(f"Erase {root.resolve()} with all its data and keys?", abort=True)
     local.reset()

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from console.agents import ServicesFailed
 from console.deployment import Deployment
 from console.local_agent import ConfigState, LocalAgent
+from console.local_servers import LocalServers
 from console.service_deployment import ServiceDeployment
 from console.steps import Step
 from vault.declare.declaration import Declaration
@@ -14,8 +15,7 @@ from vault.runtime.access import Access
 from vault.runtime.embedded import EmbeddedRuntime
 from vault.runtime.layout import Layout
 from vault.runtime.ports import Ports
-from vault.runtime.processes.agent import AGENT
-from vault.runtime.runtime import AgentUnit, Runtime, Status, no_progress
+from vault.runtime.runtime import AgentUnit, Runtime, Status
 
 
 class LocalDeployment(Deployment):
@@ -36,26 +36,8 @@ class LocalDeployment(Deployment):
         super().__init__(layout, ports, declaration, runtime)
 
     def down(self, step: Step) -> tuple[str, ...]:
-        """Stop all processes, and return the names of those that were running.
-
-        The embedded runtime keeps the data, and the container runtime removes it.
-
-        Args:
-            step: Shows each step.
-
-        Raises:
-            StrongroomError: If another command has the lock, or a process cannot be stopped.
-
-        """
-        if not self.layout.run.exists():
-            return ()
-        with self.servers.exclusive():
-            agent_host = self.servers.agent_host
-            running = (AGENT,) if agent_host and agent_host.status().running else ()
-            if agent_host:
-                with step(f"{AGENT} stopped"):
-                    agent_host.stop()
-            return running + self.servers.stop(lambda title: step(f"{title} stopped"))
+        """Stop all processes. See :meth:`.local_servers.LocalServers.down`."""
+        return LocalServers(self.layout, self.servers).down(step)
 
     def restart_agent(self, service: str, step: Step) -> None:
         """Restart the agent of *service*, and wait until it has delivered.
@@ -103,17 +85,8 @@ class LocalDeployment(Deployment):
                 self.servers.restart_agent(self._unit(agent), agent.compile_template().text)
 
     def reset(self) -> None:
-        """Stop all processes, and erase data, keys, passwords and logs.
-
-        Raises:
-            StrongroomError: If another command has the lock, or a process cannot be stopped.
-
-        """
-        if not self.layout.root.exists():
-            return
-        with self.servers.exclusive():
-            self.down(no_progress)
-            self.servers.reset()
+        """Stop all processes, and erase the deployment."""
+        LocalServers(self.layout, self.servers).reset()
 
     def check_listeners(self, *names: str) -> None:
         """Check that these servers of this deployment listen on their ports.

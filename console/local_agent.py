@@ -10,7 +10,8 @@ from hashlib import sha256
 from pathlib import Path
 
 from agent.auto_auth import AppRoleAutoAuth, auto_auth_from_declaration
-from agent.compiler.compile import CompiledTemplate, compile_file
+from agent.compiler.compile import CompiledTemplate
+from agent.compiler.declared_template import compile_declared
 from agent.config_file import AgentSettings, render_agent_config
 from agent.delivery import Delivery
 from agent.run_settings import RunSettings
@@ -107,14 +108,7 @@ class LocalAgent:
             TemplateRejected: If the template cannot be compiled.
 
         """
-        return compile_file(
-            self._declaration.template_root / self._scope.service / self._config.template,
-            scope=self._scope,
-            secrets=self._declaration.secrets(self._scope),
-            settings=self._declaration.settings(self._scope),
-            adopted=self._declaration.adopted(self._scope),
-            mounts=self._mounts,
-        )
+        return compile_declared(self._declaration, self._scope, self._config)
 
     def read_config_state(self) -> ConfigState:
         """Return the state of the service's config file."""

@@ -14,6 +14,7 @@ from app_integration.secret import Secret
 from app_integration.session.session import Session
 from console.local import LocalDeployment
 from console.local_ports import ALL, choose_ports, remembered_ports
+from console.local_servers import LocalServers
 from console.runtimes import select_runtime
 from policies.render import render_policies
 from vault.declare.declaration import Declaration
@@ -27,7 +28,6 @@ from vault.reconcile.planning.plan import Plan
 from vault.reconcile.resources.ownership import Owner, check_secret_owner
 from vault.reconcile.resources.secrets import write_value
 from vault.runtime.layout import Layout
-from vault.runtime.ports import Ports
 
 #: Variable with a folder of ``services/`` and ``environments/``, which replaces the repository's.
 DECLARATION: Final = "STRONGROOM_DECLARATION"
@@ -98,7 +98,8 @@ def local_deployment(root: Path, *, movable: Collection[str] = ()) -> LocalDeplo
 
     """
     layout = Layout(root.absolute())
-    return _local_deployment(layout, choose_ports(layout, os.environ, movable))
+    ports = choose_ports(layout, os.environ, movable)
+    return LocalDeployment(layout, ports, load_declaration(), select_runtime(layout, os.environ))
 
 
 def startable_deployment(root: Path) -> LocalDeployment:
@@ -123,26 +124,22 @@ def startable_deployment(root: Path) -> LocalDeployment:
     return local
 
 
-def stoppable_deployment(root: Path) -> LocalDeployment:
-    """Return the local deployment in a folder, to stop it or to erase it.
+def stoppable_servers(root: Path) -> LocalServers:
+    """Return the servers of the local deployment in a folder, to stop or to erase them.
 
-    No variable of a port is read, so that a shell with the ports of its next start can stop it.
+    Neither a variable of a port nor the declaration is read, so that a shell with the ports of the
+    next start can stop them, and a fault in the declaration keeps nothing running.
 
     Args:
         root: The folder.
 
     Raises:
-        DeclarationError: If a file of the declaration has a fault.
         ConfigurationError: If the runtime is wrong.
 
     """
     layout = Layout(root.absolute())
-    return _local_deployment(layout, remembered_ports(layout))
-
-
-def _local_deployment(layout: Layout, ports: Ports) -> LocalDeployment:
     runtime = select_runtime(layout, os.environ)
-    return LocalDeployment(layout, ports, load_declaration(), runtime)
+    return LocalServers(layout, runtime(layout, remembered_ports(layout), ()))
 
 
 def is_local(environment: Environment, root: Path) -> bool:

@@ -160,6 +160,22 @@ def test_up_of_one_service_starts_the_agent_of_no_other(three: tuple[Shell, list
     assert "no service in dev 'part-77' is declared" in unknown.stderr
 
 
+def test_deployment_with_a_faulty_declaration_can_be_stopped_and_erased(
+    three: tuple[Shell, list[str]],
+) -> None:
+    shell, names = three
+    assert shell("up").returncode == 0
+    folder = Path(shell.variables["STRONGROOM_DECLARATION"])
+    (folder / "services" / f"{names[0]}.yaml").write_text("service: [\n")
+    assert "is invalid YAML" in shell("up").stderr
+    down = shell("down")
+    assert (down.returncode, down.stderr) == (0, "")
+    assert "agent, vault, database, redis, smtp" in down.stdout
+    assert shell.processes() == []
+    assert shell("reset", "--yes").returncode == 0
+    assert not shell.layout.root.exists()
+
+
 def test_rejected_config_of_one_service_does_not_hold_up_the_others(
     three: tuple[Shell, list[str]],
 ) -> None:

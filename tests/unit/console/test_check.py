@@ -1,4 +1,4 @@
-"""Command ``strongroom check``: every fault of declaration and templates, without a server."""
+"""Command ``strongroom check``: every error of declaration and templates, without a server."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ from typing import Final, NoReturn
 import pytest
 
 from console import authoring, cli
-from console.check import find_faults
+from console.check import find_errors
+from tests.support.processes.command import run_command
 from vault.declare.repository import read
 
 ROOT: Final = Path(__file__).parents[3]
@@ -35,28 +36,20 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def run(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
-    monkeypatch.setattr(sys, "argv", ["strongroom", *arguments])
-    with pytest.raises(SystemExit) as exited:
-        cli.main()
-    assert isinstance(exited.value.code, int)
-    return exited.value.code
+def test_declaration_of_the_project_has_no_error() -> None:
+    assert find_errors(read(ROOT)) == ()
 
 
-def test_declaration_of_the_project_has_no_fault() -> None:
-    assert find_faults(read(ROOT)) == ()
-
-
-def test_first_fault_of_each_template_is_listed_once(root: Path) -> None:
+def test_first_error_of_each_template_is_listed_once(root: Path) -> None:
     template = root / "templates" / "shop" / "app.yaml.j2"
     template.write_text('a: 1\nb: {{ secret("tokn") }}\n', encoding="utf-8")
-    (fault,) = find_faults(read(root))
-    assert fault.startswith("templates/shop/app.yaml.j2:2: ")
-    assert "did you mean 'token'?" in fault
-    assert " (in " not in fault
+    (error,) = find_errors(read(root))
+    assert error.startswith("templates/shop/app.yaml.j2:2: ")
+    assert "did you mean 'token'?" in error
+    assert " (in " not in error
 
 
-def test_fault_in_one_environment_names_it(root: Path) -> None:
+def test_error_in_one_environment_names_it(root: Path) -> None:
     service = root / "services" / "shop.yaml"
     text = service.read_text(encoding="utf-8")
     source = "{source: generated, length: 48, "
@@ -65,24 +58,24 @@ def test_fault_in_one_environment_names_it(root: Path) -> None:
     service.write_text(changed, encoding="utf-8")
     template = root / "templates" / "shop" / "app.yaml.j2"
     template.write_text('a: {{ secret("token") }}\n', encoding="utf-8")
-    (fault,) = find_faults(read(root))
-    assert fault.startswith("templates/shop/app.yaml.j2:1: ")
-    assert fault.endswith(" (in prod)")
+    (error,) = find_errors(read(root))
+    assert error.startswith("templates/shop/app.yaml.j2:1: ")
+    assert error.endswith(" (in prod)")
 
 
 def test_command_exits_0_if_declaration_and_templates_hold(
     root: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert run(monkeypatch, "check", str(root)) == 0
-    assert capsys.readouterr().out == "No fault in the declaration and its templates.\n"
+    assert run_command(monkeypatch, "check", str(root)) == 0
+    assert capsys.readouterr().out == "No error in the declaration and its templates.\n"
 
 
-def test_command_exits_2_and_prints_every_fault(
+def test_command_exits_2_and_prints_every_error(
     root: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     shutil.copytree(CORPUS / "several-faults", root, dirs_exist_ok=True)
     monkeypatch.setenv("STRONGROOM_DECLARATION", str(root))
-    assert run(monkeypatch, "check") == authoring.FAULTS
+    assert run_command(monkeypatch, "check") == authoring.INVALID
     printed = capsys.readouterr()
     assert printed.out == (CORPUS / "several-faults" / "expect").read_text(encoding="utf-8")
     assert printed.err == ""
@@ -92,14 +85,14 @@ def test_command_exits_1_outside_of_a_repository(
     root: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (root / "strongroom.yaml").unlink()
-    assert run(monkeypatch, "check", str(root)) == 1
+    assert run_command(monkeypatch, "check", str(root)) == 1
     assert "there is no strongroom.yaml in" in " ".join(capsys.readouterr().err.split())
 
 
 def test_folder_that_does_not_exist_is_not_taken_for_the_repository_around_it(
     root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert run(monkeypatch, "check", str(root / "gone")) == cli.USAGE_ERROR
+    assert run_command(monkeypatch, "check", str(root / "gone")) == cli.USAGE_ERROR
 
 
 def test_check_imports_nothing_that_talks_to_a_server() -> None:

@@ -7,7 +7,6 @@ import json
 import os
 import shutil
 import socket
-import sys
 from pathlib import Path
 from typing import NoReturn
 
@@ -15,23 +14,16 @@ import pytest
 
 from app_integration.errors import ConfigurationError
 from console import adoption, cli, compose_init, env_files, operate
+from tests.support.processes.command import run_command
 from vault.declare import load
 from vault.runtime.docker.containers import ContainerRuntime
-
-
-def run(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
-    monkeypatch.setattr(sys, "argv", ["strongroom", *arguments])
-    with pytest.raises(SystemExit) as exited:
-        cli.main()
-    assert isinstance(exited.value.code, int)
-    return exited.value.code
 
 
 def test_up_in_a_missing_folder_says_which_folder_to_create(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     root = tmp_path / "gone" / ".strongroom"
-    assert run(monkeypatch, "up", "--root", str(root)) == 1
+    assert run_command(monkeypatch, "up", "--root", str(root)) == 1
     printed = " ".join(capsys.readouterr().err.split())
     assert f"{root} cannot be created in {root.parent}: No such file or directory" in printed
     assert "create that folder first, or pass another one with --root" in printed
@@ -45,7 +37,7 @@ def test_command_on_a_full_disk_names_the_file_and_exits_1(
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "/somewhere/lock")
 
     monkeypatch.setattr(operate, "local_deployment", full)
-    assert run(monkeypatch, "status") == 1
+    assert run_command(monkeypatch, "status") == 1
     assert "error: /somewhere/lock: No space left on device" in capsys.readouterr().err
 
 
@@ -56,7 +48,7 @@ def test_up_in_containers_refuses_a_declaration_that_is_not_in_their_image(
     monkeypatch.setenv("STRONGROOM_RUNTIME", "docker")
     monkeypatch.setenv("STRONGROOM_DECLARATION", str(tmp_path / "declare"))
     monkeypatch.setattr(ContainerRuntime, "running_ports", lambda _layout: {})
-    assert run(monkeypatch, "up", "--root", str(tmp_path / ".strongroom")) == 1
+    assert run_command(monkeypatch, "up", "--root", str(tmp_path / ".strongroom")) == 1
     printed = " ".join(capsys.readouterr().err.split())
     assert f"the declaration is in {tmp_path / 'declare'}, but the image" in printed
     assert "start with STRONGROOM_RUNTIME=embedded" in printed
@@ -87,7 +79,7 @@ def test_credential_of_prod_is_not_sent_to_an_address_of_dev(
         monkeypatch.setenv(f"STRONGROOM_OPERATOR_{part}_FILE", str(tmp_path / part))
     monkeypatch.setenv("VAULT_ADDR", address)
     root = str(tmp_path / ".strongroom")
-    assert run(monkeypatch, "plan", "--env", "prod", "--root", root) == 1
+    assert run_command(monkeypatch, "plan", "--env", "prod", "--root", root) == 1
     assert hint in " ".join(capsys.readouterr().err.split())
 
 
@@ -116,7 +108,7 @@ def test_command_rejects_an_environment_without_a_file_before_any_request(
 ) -> None:
     for module in (cli, env_files, adoption):
         monkeypatch.setattr(module, "open_operator_session", lambda *_: pytest.fail("opened"))
-    assert run(monkeypatch, command, *COMMANDS[command], "--env", name) == 1
+    assert run_command(monkeypatch, command, *COMMANDS[command], "--env", name) == 1
     expected = f"no environment {name!r} is declared (expected dev, prod or staging{hint})"
     assert expected in " ".join(capsys.readouterr().err.split())
 
@@ -129,7 +121,7 @@ def test_command_accepts_the_long_form_of_an_environment(monkeypatch: pytest.Mon
         raise ConfigurationError("no credential")
 
     monkeypatch.setattr(cli, "open_operator_session", note)
-    assert run(monkeypatch, "plan", "--env", "production") == 1
+    assert run_command(monkeypatch, "plan", "--env", "production") == 1
     assert asked == ["prod"]
 
 
@@ -149,7 +141,7 @@ def test_diff_compares_with_the_environment_that_the_first_is_like(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    assert run(monkeypatch, "environments", "diff", *arguments) == code
+    assert run_command(monkeypatch, "environments", "diff", *arguments) == code
     assert words in " ".join(capsys.readouterr().err.split())
 
 
@@ -163,11 +155,11 @@ def test_unknown_compose_step_is_a_usage_error(capsys: pytest.CaptureFixture[str
 def test_schema_is_printed_or_written_to_a_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert run(monkeypatch, "schema", "service") == 0
+    assert run_command(monkeypatch, "schema", "service") == 0
     printed = capsys.readouterr().out
     assert json.loads(printed)["required"] == ["service", "owner", "description"]
     file = tmp_path / "service.schema.json"
-    assert run(monkeypatch, "schema", "service", "--out", str(file)) == 0
+    assert run_command(monkeypatch, "schema", "service", "--out", str(file)) == 0
     assert file.read_text(encoding="utf-8") == printed
     assert capsys.readouterr().out == ""
 
@@ -175,5 +167,5 @@ def test_schema_is_printed_or_written_to_a_file(
 def test_schema_of_an_unknown_kind_of_file_is_a_usage_error(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert run(monkeypatch, "schema", "policy") == cli.USAGE_ERROR
+    assert run_command(monkeypatch, "schema", "policy") == cli.USAGE_ERROR
     assert "'service', 'environment'" in capsys.readouterr().err

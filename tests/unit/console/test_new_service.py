@@ -12,7 +12,7 @@ import pytest
 from app_integration._internal.private_file import replace_file
 from app_integration.errors import ConfigurationError, InvalidName
 from app_integration.names import Environment, Scope
-from console.check import find_faults
+from console.check import find_errors
 from console.new_repository import NewRepository
 from console.new_service import NewService
 from vault.declare import repository
@@ -93,7 +93,7 @@ def test_config_has_a_template_and_a_model_of_all_secrets(team: Repository) -> N
         application="labels app",
     )
     new.write(team)
-    assert find_faults(team) == ()
+    assert find_errors(team) == ()
     config = team.load().service("parcel-labels").config
     assert config is not None
     assert (config.model, config.path) == ("parcel_labels_config:ParcelLabelsConfig", "labels app")
@@ -133,7 +133,7 @@ def test_template_stays_if_the_service_file_was_written(
     monkeypatch.setattr(editor, "replace_file", fail_after_the_service_file)
     with pytest.raises(OSError, match="No space left"):
         NewService("labels", "ada", "Prints.", ["a-key"], application=".").write(team)
-    assert find_faults(team) == ()
+    assert find_errors(team) == ()
 
 
 def test_template_of_a_killed_command_is_taken_over(team: Repository) -> None:
@@ -142,7 +142,7 @@ def test_template_of_a_killed_command_is_taken_over(team: Repository) -> None:
     assert new.config is not None
     (team.templates / "labels" / "app.yaml.j2").write_text(new.config.template())
     new.write(team)
-    assert find_faults(team) == ()
+    assert find_errors(team) == ()
 
 
 def test_ipv6_address_of_a_database_is_quoted(team: Repository) -> None:

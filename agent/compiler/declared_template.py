@@ -1,0 +1,28 @@
+"""Template of a service, compiled with the names and values that are declared for it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from agent.compiler.compile import CompiledTemplate, compile_file
+from app_integration.names import Scope
+from vault.declare.declaration import Declaration
+from vault.declare.load import display_path
+from vault.declare.schema.model import Config
+
+
+def compile_declared(declaration: Declaration, scope: Scope, config: Config) -> CompiledTemplate:
+    """Compile the template of *config*, which the service of *scope* declares.
+
+    Raises:
+        TemplateRejected: If the template cannot be read or compiled.
+
+    """
+    return compile_file(
+        Path(display_path(declaration.template_root / scope.service / config.template)),
+        scope=scope,
+        secrets=declaration.secrets(scope),
+        settings=declaration.settings(scope),
+        adopted=declaration.adopted(scope),
+        mounts=declaration.environment(scope.environment).mounts,
+    )
