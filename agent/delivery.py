@@ -58,7 +58,7 @@ class Delivery:
         """Return the command that delivers the file.
 
         Args:
-            python: The interpreter. It runs in the project's folder.
+            python: The application's interpreter, which runs in the folder of its model.
 
         """
         arguments = ["--staging", str(self.staging), "--live", str(self.live)]

@@ -14,7 +14,7 @@ from rich.console import Console
 from console import operate
 from console.check import find_errors
 from console.new_config import NewConfig
-from console.new_repository import NewRepository, parse_addresses
+from console.new_repository import NewRepository, ignored_names, parse_addresses
 from console.new_service import NewService
 from vault.declare.repository import open_repository
 from vault.declare.schema import json_schema
@@ -68,8 +68,15 @@ def init(
     repository = NewRepository(
         deployment or _derive_id(folder), owner, parse_addresses(environment or ())
     )
-    for path in repository.write(folder):
+    written, kept = repository.write(folder)
+    for path in written:
         out.print(f"wrote {path}", markup=False)
+    for path in kept:
+        out.print(f"kept {path}, which is yours", markup=False)
+        if path.name == ".gitignore":
+            out.print(
+                f"add to it what git must not commit: {' '.join(ignored_names())}", markup=False
+            )
     out.print(f"\nNext, in {folder}: strongroom new service NAME, then make vault-up", markup=False)
 
 

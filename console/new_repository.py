@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import tempfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
@@ -16,7 +16,7 @@ from ruamel.yaml.error import YAMLError
 
 from app_integration.errors import ConfigurationError
 from app_integration.names import Environment
-from vault.declare import repository
+from vault.declare import load, repository
 from vault.declare.errors import DeclarationError
 from vault.declare.schema import json_schema
 from vault.declare.server_names import DEVELOPER, server_name
@@ -24,7 +24,6 @@ from vault.declare.server_names import DEVELOPER, server_name
 _SOURCES: Final = Path(__file__).parent / "repository_files"
 #: File in the repository → its template.
 _FILES: Final = {
-    "strongroom.yaml": "strongroom.yaml.j2",
     "environments/dev.yaml": "dev.yaml.j2",
     "Makefile": "Makefile",
     ".gitignore": "gitignore",
@@ -33,6 +32,8 @@ _FILES: Final = {
     "services/.gitkeep": "empty",
     "templates/.gitkeep": "empty",
 }
+#: Files that a repository may have already, which stay as they are.
+_KEPT: Final = frozenset({"Makefile", ".gitignore", "CODEOWNERS"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,41 +51,43 @@ class NewRepository:
     owner: str
     addresses: Mapping[Environment, str] = field(default_factory=dict)
 
-    def write(self, folder: Path) -> list[Path]:
-        """Write the files to *folder*, and return their paths.
+    def write(self, folder: Path) -> tuple[list[Path], list[Path]]:
+        """Write the files to *folder*.
 
         They are written to another folder and checked there first, so that a wrong value leaves
-        nothing behind.
+        nothing behind. A file with the same content was left by a command that was killed.
 
         Args:
             folder: Is created if it does not exist. Its other files stay.
 
+        Returns:
+            The files that were written, and those that were there and stay: Makefile, .gitignore
+            or CODEOWNERS.
+
         Raises:
-            ConfigurationError: If one of the files exists, *folder* is inside a repository, or a
-                value is not valid. Nothing was written.
+            ConfigurationError: If another of the files exists, *folder* is inside a repository, or
+                a value is not valid. Nothing was written.
 
         """
         texts = self._render()
-        self._check_free(folder, texts)
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".strongroom-") as unfinished:
+        with tempfile.TemporaryDirectory() as unfinished:
             _write(Path(unfinished), texts)
             _check(Path(unfinished))
-        folder.mkdir(exist_ok=True)
-        _write(folder, texts)
-        return [folder / name for name in texts]
+        kept = _different(folder, texts)
+        self._check_free(folder, kept)
+        written = {name: text for name, text in texts.items() if name not in kept}
+        _write(folder, written)
+        return [folder / name for name in written], [folder / name for name in kept]
 
-    def _check_free(self, folder: Path, texts: Mapping[str, str]) -> None:
+    def _check_free(self, folder: Path, present: Collection[str]) -> None:
         outer = repository.find_own_root(folder)
         if outer is not None and outer != folder.resolve():
             raise ConfigurationError(
                 f"{folder} is inside the repository {outer}; choose a folder outside of it"
             )
-        present = [name for name in texts if (folder / name).exists()]
-        if present:
+        if others := sorted(set(present) - _KEPT):
             raise ConfigurationError(
-                f"{folder} has {', '.join(sorted(present))}; move these files away, or choose "
-                "another folder"
+                f"{folder} has {', '.join(others)}; move these files away, or choose another folder"
             )
 
     def _render(self) -> dict[str, str]:
@@ -108,7 +111,14 @@ class NewRepository:
             )
         for kind in json_schema.Kind:
             texts[f"schema/{json_schema.file_name(kind)}"] = json_schema.render(kind)
-        return texts
+        # The last one, because it makes the folder a repository.
+        return {**texts, repository.FILE: _render("strongroom.yaml.j2", values)}
+
+
+def ignored_names() -> list[str]:
+    """Return the lines of ``.gitignore`` that name what git must not commit."""
+    lines = (_SOURCES / "gitignore").read_text(encoding="utf-8").splitlines()
+    return [line for line in lines if not line.startswith("#")]
 
 
 def parse_addresses(
@@ -161,6 +171,16 @@ def _quote(value: str) -> str:
     return value if is_plain else json.dumps(value)
 
 
+def _different(folder: Path, texts: Mapping[str, str]) -> list[str]:
+    """Return the names of the files in *folder* that have another content than *texts*."""
+    paths = {name: folder / name for name in texts}
+    return [
+        name
+        for name, path in paths.items()
+        if path.exists() and not (path.is_file() and path.read_bytes() == texts[name].encode())
+    ]
+
+
 def _write(folder: Path, texts: Mapping[str, str]) -> None:
     for name, text in texts.items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
@@ -177,5 +197,5 @@ def _check(folder: Path) -> None:
     try:
         repository.read(folder).load()
     except DeclarationError as error:
-        text = str(error).replace(f"{folder}/", "")
+        text = str(error).replace(f"{load.display_path(folder)}/", "")
         raise ConfigurationError(f"nothing was written:\n{text}") from None

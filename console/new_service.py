@@ -58,22 +58,20 @@ class NewService:
             The environments without an entry, because the address of the database is not known.
 
         Raises:
-            ConfigurationError: If the service is declared. Nothing was written.
-            InvalidName: If a name is not valid. Nothing was written.
-            DeclarationError: If another value is not valid. Nothing was written.
+            ConfigurationError: If the service is declared, another template of its name exists, or
+                an environment in *databases* is not declared. No file was written.
+            InvalidName: If a name is not valid. No file was written.
+            DeclarationError: If another value is not valid. No file was written.
 
         """
         for name in (self.name, *self.keys):
             check_service_name(name)
         for name in (*self.generated, *self.given):
             check_secret_name(name)
-        environments = sorted(repository.load().environments)
-        unknown = sorted(set(self.databases) - set(environments))
-        if unknown:
-            raise ConfigurationError(
-                f"no environment {unknown[0]!r} is declared; write its file first"
-            )
-        entries = {name: self._entry(name) for name in environments}
+        declared = repository.load()
+        for environment in self.databases:
+            declared.environment(environment)
+        entries = {name: self._entry(name) for name in sorted(declared.environments)}
         known = {name: entry for name, entry in entries.items() if entry is not None}
         text = self._text()
         if (repository.declaration / "schema" / json_schema.file_name(Kind.SERVICE)).exists():

@@ -38,7 +38,7 @@ def read(path: Path, root: Path) -> bytes:
     of a foreign file. The call never blocks: a named pipe is opened without blocking and rejected.
 
     Raises:
-        NotUsable: If *path* is not a regular file, leads out of *root*, or is too large.
+        UnreadableFile: If *path* is not a regular file, leads out of *root*, or is too large.
         OSError: If it cannot be read.
 
     """

@@ -17,7 +17,7 @@ MAX_SOCKET_PATH: Final = 103
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """Paths below *root*, the folder ``.strongroom`` of an operator's clone."""
+    """Paths below *root*, the folder ``.strongroom`` of a repository."""
 
     root: Path
 

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
+from tempfile import gettempdir
 
 import pytest
 
 from app_integration.errors import ConfigurationError, InvalidName
 from app_integration.names import Environment
 from console import authoring
-from console.new_repository import NewRepository, parse_addresses
+from console.new_repository import NewRepository, ignored_names, parse_addresses
 from vault.declare import repository
 
 PROD, STAGING = Environment("prod"), Environment("staging")
@@ -21,8 +23,9 @@ SERVERS = {
 
 def test_repository_has_the_declared_environments_and_no_service(tmp_path: Path) -> None:
     folder = tmp_path / "ops" / "parcels"
-    written = NewRepository("parcels", "ada@example.com", SERVERS).write(folder)
+    written, kept = NewRepository("parcels", "ada@example.com", SERVERS).write(folder)
     assert {path for path in folder.rglob("*") if path.is_file()} == {*written}
+    assert kept == []
     declared = repository.read(folder).load()
     assert sorted(declared.environments) == ["dev", "prod", "staging"]
     assert {each.deployment for each in declared.environments.values()} == {"parcels"}
@@ -44,10 +47,34 @@ def test_files_of_an_existing_folder_stay(tmp_path: Path) -> None:
 
 
 def test_existing_file_is_never_overwritten(tmp_path: Path) -> None:
-    (tmp_path / "Makefile").write_text("ours")
-    with pytest.raises(ConfigurationError, match="has Makefile; move these files away"):
+    (tmp_path / "environments").mkdir()
+    (tmp_path / "environments" / "dev.yaml").write_text("ours")
+    with pytest.raises(ConfigurationError, match=r"has environments/dev\.yaml; move these files"):
         NewRepository("parcels", "ada").write(tmp_path)
-    assert [path.name for path in tmp_path.iterdir()] == ["Makefile"]
+    assert {path.name for path in tmp_path.rglob("*")} == {"environments", "dev.yaml"}
+
+
+def test_common_files_of_an_existing_repository_are_kept(tmp_path: Path) -> None:
+    for name in ("Makefile", ".gitignore", "CODEOWNERS"):
+        (tmp_path / name).write_text("ours")
+    written, kept = NewRepository("parcels", "ada").write(tmp_path)
+    assert {path.name for path in kept} == {"Makefile", ".gitignore", "CODEOWNERS"}
+    assert {path.read_text() for path in kept} == {"ours"}
+    assert not set(written) & set(kept)
+    assert repository.read(tmp_path).load().services == {}
+
+
+def test_command_that_was_killed_is_completed_by_the_next(tmp_path: Path) -> None:
+    new = NewRepository("parcels", "ada")
+    written, _ = new.write(tmp_path)
+    assert written[-1] == tmp_path / "strongroom.yaml"
+    for path in written[3:]:
+        path.unlink()
+    assert new.write(tmp_path) == (written, [])
+
+
+def test_lines_for_a_gitignore_of_ones_own_name_the_local_deployment() -> None:
+    assert ignored_names()[:2] == [".strongroom/", ".env"]
 
 
 def test_repository_inside_another_is_refused(tmp_path: Path) -> None:
@@ -67,12 +94,19 @@ def test_repository_inside_another_is_refused(tmp_path: Path) -> None:
     ],
 )
 def test_wrong_value_leaves_nothing_behind(
-    tmp_path: Path, deployment: str, owner: str, address: str, error: str
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    deployment: str,
+    owner: str,
+    address: str,
+    error: str,
 ) -> None:
     new = NewRepository(deployment, owner, {PROD: address})
+    monkeypatch.chdir(gettempdir())
     with pytest.raises(ConfigurationError) as raised:
         new.write(tmp_path / "parcels")
     assert error in str(raised.value)
+    assert not re.search(r"tmp\w+/", str(raised.value))
     assert str(tmp_path) not in str(raised.value)
     assert list(tmp_path.iterdir()) == []
 
