@@ -29,6 +29,11 @@ def shell_for(folder: Path, count: int) -> tuple[Shell, list[str]]:
     return Shell(folder / ".strongroom", variables), names
 
 
+def declaration_of(shell: Shell) -> Path:
+    """Return the folder of the declaration."""
+    return Path(shell.variables["STRONGROOM_DECLARATION"])
+
+
 def variables(shell: Shell, service: str) -> dict[str, str]:
     """Return the variables of *service*, as a shell reads them from its file."""
     line = f"set -a; . {shell.layout.service_env(service)}; env -0"
@@ -104,7 +109,7 @@ def test_config_waits_for_a_secret_without_a_value_and_up_names_it(
     three: tuple[Shell, list[str]],
 ) -> None:
     shell, names = three
-    folder = Path(shell.variables["STRONGROOM_DECLARATION"])
+    folder = declaration_of(shell)
     template = folder / "templates" / names[0] / "app.yaml.j2"
     template.write_text('jwt:\n  secret: {{ secret("partner-token") }}\n')
     up = shell("up")
@@ -165,7 +170,7 @@ def test_deployment_with_a_faulty_declaration_can_be_stopped_and_erased(
 ) -> None:
     shell, names = three
     assert shell("up").returncode == 0
-    folder = Path(shell.variables["STRONGROOM_DECLARATION"])
+    folder = declaration_of(shell)
     (folder / "services" / f"{names[0]}.yaml").write_text("service: [\n")
     assert "is invalid YAML" in shell("up").stderr
     down = shell("down")
@@ -180,7 +185,7 @@ def test_rejected_config_of_one_service_does_not_hold_up_the_others(
     three: tuple[Shell, list[str]],
 ) -> None:
     shell, names = three
-    folder = Path(shell.variables["STRONGROOM_DECLARATION"])
+    folder = declaration_of(shell)
     template = folder / "templates" / names[0] / "app.yaml.j2"
     good = template.read_text()
     template.write_text('wrong: {{ secret("signing-key") }}\n')
@@ -199,7 +204,7 @@ def test_changed_template_restarts_one_agent(three: tuple[Shell, list[str]]) -> 
     assert shell("up").returncode == 0
     before = agent_pids(shell)
     assert len(before) == 3
-    folder = Path(shell.variables["STRONGROOM_DECLARATION"])
+    folder = declaration_of(shell)
     with (folder / "templates" / names[0] / "app.yaml.j2").open("a") as file:
         file.write("# changed\n")
     up = shell("up")
@@ -215,7 +220,7 @@ def test_changed_template_restarts_one_agent(three: tuple[Shell, list[str]]) -> 
 def test_undeclared_service_loses_its_agent_and_files(three: tuple[Shell, list[str]]) -> None:
     shell, names = three
     assert shell("up").returncode == 0
-    write_environment(Path(shell.variables["STRONGROOM_DECLARATION"]), names[1:])
+    write_environment(declaration_of(shell), names[1:])
     assert shell("up").returncode == 0
     wait_until(lambda: len(agent_pids(shell)) == 2, "the end of one agent", 20)
     assert not shell.layout.config(names[0]).exists()
@@ -233,7 +238,7 @@ def test_service_that_was_pruned_works_when_it_is_declared_again(
     three: tuple[Shell, list[str]],
 ) -> None:
     shell, names = three
-    folder = Path(shell.variables["STRONGROOM_DECLARATION"])
+    folder = declaration_of(shell)
     assert shell("up").returncode == 0
     write_environment(folder, names[1:])
     assert shell("apply", "--env", "dev", "--prune").returncode == 0
@@ -247,7 +252,7 @@ def test_service_without_config_or_delivered_file_is_brought_up_to_date(
     three: tuple[Shell, list[str]],
 ) -> None:
     shell, names = three
-    file = Path(shell.variables["STRONGROOM_DECLARATION"]) / "services" / f"{names[0]}.yaml"
+    file = declaration_of(shell) / "services" / f"{names[0]}.yaml"
     assert shell("up").returncode == 0
     shell.layout.config(names[1]).unlink()
     document = json.loads(file.read_text())
@@ -264,7 +269,7 @@ def test_up_shows_services_without_a_value_and_without_a_secret(
     three: tuple[Shell, list[str]],
 ) -> None:
     shell, names = three
-    services = Path(shell.variables["STRONGROOM_DECLARATION"]) / "services"
+    services = declaration_of(shell) / "services"
     for name, secrets in zip(names, ({"partner-token": {"source": "given"}}, {}), strict=False):
         document = {"service": name, "owner": "parts-team", "description": "x", "secrets": secrets}
         (services / f"{name}.yaml").write_text(json.dumps(document))
