@@ -35,6 +35,7 @@ pytestmark = pytest.mark.requires("embedded")
 
 ROOT = Path(__file__).parents[2]
 LOGIN = "auth/approle/login"
+ROLE = "gaara-store-dev"
 THREADS, CHILDREN = 8, 5
 CHILD_SECONDS = 8  # below the SDK's deadline, so that a child that waits for a lock is stopped
 
@@ -226,10 +227,10 @@ def test_lock_held_at_the_fork_does_not_block_the_child(deployment: Deployment) 
 
 
 def test_threads_of_a_child_share_one_login(deployment: Deployment) -> None:
-    logins = len(deployment.audit_lines(LOGIN))
+    logins = len(deployment.audit_lines(LOGIN, ROLE))
     result = run(threads_of_one_child, deployment)
     tokens = [set(child) for child in result["children"]]
     assert [len(child) for child in tokens] == [1] * CHILDREN
     assert result["parent"][0] == result["parent"][1]
     assert len(set.union(*tokens, result["parent"])) == CHILDREN + 1
-    assert len(deployment.audit_lines(LOGIN)) == logins + CHILDREN + 1
+    assert len(deployment.audit_lines(LOGIN, ROLE)) == logins + CHILDREN + 1

@@ -27,6 +27,7 @@ WORKERS: Final = 4
 LOGIN: Final = "auth/approle/login"
 REVOKE: Final = "auth/token/revoke-self"
 JWT: Final = "secret/data/gaara-store/dev/jwt-secret"
+ROLE: Final = "gaara-store-dev"
 PATIENCE: Final = 30.0  # seconds to wait for gunicorn
 
 
@@ -77,18 +78,18 @@ def each_worker(address: str, path: str, count: int = WORKERS) -> dict[int, dict
 
 def tokens(deployment: Deployment, path: str) -> Counter[str]:
     """Return the number of requests for *path* by each token, by its HMAC."""
-    lines = map(json.loads, deployment.audit_lines(path))
+    lines = map(json.loads, deployment.audit_lines(path, ROLE))
     return Counter(line["auth"]["client_token"] for line in lines)
 
 
 def test_each_worker_logs_in_and_revokes_its_token(deployment: Deployment, tmp_path: Path) -> None:
-    before = {path: len(deployment.audit_lines(path)) for path in (LOGIN, REVOKE)}
+    before = {path: len(deployment.audit_lines(path, ROLE)) for path in (LOGIN, REVOKE)}
     readers = tokens(deployment, JWT)
     log = tmp_path / "gunicorn.log"
     with gunicorn(deployment, log) as (address, process):
         cached = each_worker(address, "/")
         # The workers use the values that the master fetched before the fork, without a request.
-        assert len(deployment.audit_lines(LOGIN)) == before[LOGIN] + 1
+        assert len(deployment.audit_lines(LOGIN, ROLE)) == before[LOGIN] + 1
         refreshed = each_worker(address, "/ask")
         killed = next(iter(refreshed))
         os.kill(killed, signal.SIGKILL)
@@ -102,8 +103,8 @@ def test_each_worker_logs_in_and_revokes_its_token(deployment: Deployment, tmp_p
     for state in (*cached.values(), *refreshed.values()):
         assert state["refreshes"]  # because the application watches a secret
     logins = WORKERS + 2  # with the master's, and that of the killed worker's replacement
-    assert len(deployment.audit_lines(LOGIN)) == before[LOGIN] + logins
+    assert len(deployment.audit_lines(LOGIN, ROLE)) == before[LOGIN] + logins
     # The killed worker cannot revoke its token, which expires by itself.
-    assert len(deployment.audit_lines(REVOKE)) == before[REVOKE] + logins - 1
+    assert len(deployment.audit_lines(REVOKE, ROLE)) == before[REVOKE] + logins - 1
     assert len(tokens(deployment, JWT) - readers) >= logins
     assert max(tokens(deployment, REVOKE).values()) == 1

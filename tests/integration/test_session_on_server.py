@@ -18,8 +18,9 @@ from tests.support.servers.deployment import Deployment
 
 pytestmark = pytest.mark.requires("embedded")
 
-ROLE = "auth/approle/role/short-lived"
-POLICY = "sys/policies/acl/short-lived"
+NAME = "short-lived"
+ROLE = f"auth/approle/role/{NAME}"
+POLICY = f"sys/policies/acl/{NAME}"
 LOGIN = "auth/approle/login"
 RENEW = "auth/token/renew-self"
 TTL = 2  # seconds
@@ -39,7 +40,7 @@ def operator(deployment: Deployment) -> Iterator[Session]:
 
 def role(operator: Session, folder: Path, **options: Any) -> AppRole:
     """Create an AppRole with its credential in *folder*; *options* are those of its API."""
-    operator.post(ROLE, {"token_policies": ["short-lived"], **options})
+    operator.post(ROLE, {"token_policies": [NAME], **options})
     role_id = operator.get(f"{ROLE}/role-id")["data"]["role_id"]
     secret_id = operator.post(f"{ROLE}/secret-id", retry=False)["data"]["secret_id"]
     (folder / "role-id").write_text(role_id)
@@ -55,23 +56,23 @@ def test_periodic_token_is_renewed_beyond_first_ttl(
     deployment: Deployment, operator: Session, tmp_path: Path
 ) -> None:
     login = role(operator, tmp_path, token_period=PERIOD)
-    logins, renewals = (len(deployment.audit_lines(path)) for path in (LOGIN, RENEW))
+    logins, renewals = (len(deployment.audit_lines(path, NAME)) for path in (LOGIN, RENEW))
     with Session(deployment.variables["VAULT_ADDR"], login, limits=Limits(renew_at=0.4)) as session:
         first, begun = accessor(session), time.monotonic()
         wait_until(
-            lambda: len(deployment.audit_lines(RENEW)) >= renewals + 4,
+            lambda: len(deployment.audit_lines(RENEW, NAME)) >= renewals + 4,
             "four renewals, each at four tenths of its life",
         )
         assert time.monotonic() - begun > PERIOD
         assert accessor(session) == first
-    assert len(deployment.audit_lines(LOGIN)) == logins + 1
+    assert len(deployment.audit_lines(LOGIN, NAME)) == logins + 1
 
 
 def test_token_at_max_ttl_is_replaced_by_one_login(
     deployment: Deployment, operator: Session, tmp_path: Path
 ) -> None:
     login = role(operator, tmp_path, token_ttl=TTL, token_max_ttl=TTL)
-    logins, renewals = (len(deployment.audit_lines(path)) for path in (LOGIN, RENEW))
+    logins, renewals = (len(deployment.audit_lines(path, NAME)) for path in (LOGIN, RENEW))
     with Session(deployment.variables["VAULT_ADDR"], login) as session:
         begun = time.monotonic()
         seen = {accessor(session)}
@@ -82,8 +83,8 @@ def test_token_at_max_ttl_is_replaced_by_one_login(
 
         wait_until(three_lives, "a third token")
         lives = (time.monotonic() - begun) / (TTL / 2)
-    assert len(deployment.audit_lines(LOGIN)) - logins <= lives + 2
-    assert len(deployment.audit_lines(RENEW)) - renewals <= lives + 2
+    assert len(deployment.audit_lines(LOGIN, NAME)) - logins <= lives + 2
+    assert len(deployment.audit_lines(RENEW, NAME)) - renewals <= lives + 2
 
 
 def test_used_up_secret_id_error_says_what_to_do(
@@ -107,9 +108,10 @@ def test_session_closed_during_renewal_leaves_no_token(
     login = role(operator, tmp_path, token_period=TTL)
     session = Session(deployment.variables["VAULT_ADDR"], login, limits=Limits(renew_at=0.01))
     found = accessor(session)
-    renewals = len(deployment.audit_lines(RENEW))
+    renewals = len(deployment.audit_lines(RENEW, NAME))
     wait_until(
-        lambda: len(deployment.audit_lines(RENEW)) > renewals + 4, "renewals in quick succession"
+        lambda: len(deployment.audit_lines(RENEW, NAME)) > renewals + 4,
+        "renewals in quick succession",
     )
     session.close()
     with pytest.raises(RequestRefused, match="invalid accessor"):

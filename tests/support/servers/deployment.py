@@ -109,8 +109,17 @@ class Deployment:
         if isinstance(self.local.servers, ContainerRuntime):
             self.local.servers.copy(*folders)
 
-    def audit_lines(self, path: str) -> list[str]:
-        """Return the server's audit lines of completed requests for the API path *path*."""
+    def audit_lines(self, path: str, role: str = "") -> list[str]:
+        """Return the server's audit lines of completed requests for the API path *path*.
+
+        Args:
+            path: Without ``v1/``.
+            role: AppRole whose requests count; every identity's by default. The deployment's
+                agents log in and renew at any time, under roles of their own.
+
+        """
         self.refresh("vault/audit")
         log = self.layout.audit_logs[0].read_text(encoding="utf-8").splitlines()
-        return [line for line in log if f'"path":"{path}"' in line and '"type":"response"' in line]
+        marks = [f'"path":"{path}"', '"type":"response"']
+        marks += [f'"role_name":"{role}"'] if role else []
+        return [line for line in log if all(mark in line for mark in marks)]
