@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
+from typing import Annotated
 
 import psycopg
 import typer
@@ -21,6 +22,7 @@ from app_integration.secret import Secret
 from console import operate
 from console.env_files import EnvFiles
 from console.operator_session import open_operator_session
+from console.options import Env, Root, Service
 from console.service_deployment import ServiceDeployment
 from vault.adoption import adopt, database_user
 from vault.adoption import undo as unadopt
@@ -32,6 +34,15 @@ from vault.reconcile.resources.ownership import Owner
 from vault.reconcile.resources.static_roles import parse_database_url
 from vault.runtime.runtime import no_progress
 from vault.runtime.servers import postgres_roles
+
+out = Console(soft_wrap=True)
+
+AdminUrl = Annotated[
+    Path | None,
+    typer.Option(
+        "--admin-url-file", help="file with the URL of a database user that may grant the user"
+    ),
+]
 
 
 class Adoption:
@@ -206,3 +217,34 @@ class Adoption:
 
     def _print(self, line: str) -> None:
         self._console.print(escape(line), highlight=False)
+
+
+def adopt_secret(
+    name: Annotated[str, typer.Argument(help="an operator-provided secret, a database URL")],
+    service: Service,
+    env: Env,
+    root: Root = operate.DEFAULT_ROOT,
+    admin_url_file: AdminUrl = None,
+    undo: Annotated[bool, typer.Option("--undo", help="go back to a plain value")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="do not ask")] = False,
+) -> None:
+    """Let the server set the password of a database URL, every 30 days or as declared.
+
+    The current password stops working. The other sessions of its user are shown first. After a
+    failure or a kill, run the command again, or go back with --undo.
+    """
+    adopted = Adoption(service, env, root, out, admin_url_file)
+    if undo:
+        adopted.undo(name)
+    else:
+        adopted.adopt(name, yes=yes)
+
+
+def rotate_password(
+    name: Annotated[str, typer.Argument(help="an adopted secret")],
+    service: Service,
+    env: Env,
+    root: Root = operate.DEFAULT_ROOT,
+) -> None:
+    """Let the server set another password of an adopted secret now, and restart the agent."""
+    Adoption(service, env, root, out).rotate(name)

@@ -21,6 +21,7 @@ from app_integration.names import parse_environment
 from console import adoption, authoring, env_files, environments, operate
 from console.example_services import run_examples
 from console.operator_session import open_operator_session
+from console.options import ENV, Env, Given, Root, Service
 from console.plan_view import progress, show_plan
 from console.show import show_config_states, show_deployment, show_status
 from console.steps import Steps
@@ -38,35 +39,20 @@ app = typer.Typer(
 )
 app.add_typer(environments.app, name="environments")
 app.add_typer(authoring.app, name="new")
-for command in (authoring.init, authoring.check, authoring.schema):
+for command in (
+    authoring.init,
+    authoring.check,
+    authoring.schema,
+    env_files.import_env,
+    env_files.export_env,
+    adoption.rotate_password,
+):
     app.command()(command)
+app.command("adopt")(adoption.adopt_secret)
 out = Console(soft_wrap=True)
 err = Console(stderr=True, soft_wrap=True)
 
 
-def _resolve(text: str | None) -> str | None:
-    """Return the declared environment that an option names, before any request."""
-    return None if text is None else operate.resolve_environment(text)
-
-
-_ENV = typer.Option("--env", help="the name of a file in environments/", callback=_resolve)
-Env = Annotated[str, _ENV]
-Service = Annotated[str, typer.Option("--service", help="the name of a file in services/")]
-Root = Annotated[
-    Path, typer.Option("--root", help="folder of the local deployment", callback=operate.local_root)
-]
-Given = Annotated[
-    Path | None,
-    typer.Option("--given", help="folder of operator-provided values, in files named by API path"),
-]
-
-
-AdminUrl = Annotated[
-    Path | None,
-    typer.Option(
-        "--admin-url-file", help="file with the URL of a database user that may grant the user"
-    ),
-]
 PruneFlag = Annotated[
     bool, typer.Option("--prune", help="delete managed resources that are no longer declared")
 ]
@@ -158,7 +144,7 @@ def plan(
 @app.command()
 def apply(
     file: Annotated[Path | None, typer.Argument(help="a plan saved with plan --out")] = None,
-    env: Annotated[str | None, _ENV] = None,
+    env: Annotated[str | None, ENV] = None,
     root: Root = operate.DEFAULT_ROOT,
     given: Given = None,
     prune: PruneFlag = False,
@@ -203,69 +189,6 @@ def store(root: Root = operate.DEFAULT_ROOT) -> None:
         out.print(f"The store runs in a container: http://127.0.0.1:{local.ports.store}")
         return
     raise typer.Exit(run_examples(local))
-
-
-@app.command("import-env")
-def import_env(
-    file: Annotated[Path, typer.Argument(help="the .env file")],
-    service: Service,
-    env: Env,
-    root: Root = operate.DEFAULT_ROOT,
-    secret: Annotated[list[str] | None, typer.Option(help="this variable is a secret")] = None,
-    setting: Annotated[list[str] | None, typer.Option(help="this one is a plain setting")] = None,
-    finish: Annotated[bool, typer.Option("--finish", help="delete the old file's backup")] = False,
-) -> None:
-    """Move the secrets of a .env file to the server, and prove that they arrived."""
-    deployment = env_files.EnvFiles(service, env, root, out)
-    if finish:
-        deployment.finish_import(file)
-    else:
-        deployment.import_(file, secret or (), setting or ())
-
-
-@app.command("export-env")
-def export_env(
-    service: Service,
-    env: Env,
-    reason: Annotated[str, typer.Option(help="why you export; it is recorded")],
-    file: Annotated[Path, typer.Option("--out", help="file to write")] = Path(".env.rollback"),
-    root: Root = operate.DEFAULT_ROOT,
-) -> None:
-    """Write the current values to a private file for a rollback, and record the export."""
-    env_files.EnvFiles(service, env, root, out).export(file, reason)
-
-
-@app.command("adopt")
-def adopt(
-    name: Annotated[str, typer.Argument(help="an operator-provided secret, a database URL")],
-    service: Service,
-    env: Env,
-    root: Root = operate.DEFAULT_ROOT,
-    admin_url_file: AdminUrl = None,
-    undo: Annotated[bool, typer.Option("--undo", help="go back to a plain value")] = False,
-    yes: Annotated[bool, typer.Option("--yes", help="do not ask")] = False,
-) -> None:
-    """Let the server set the password of a database URL, every 30 days or as declared.
-
-    The current password stops working. The other sessions of its user are shown first. After a
-    failure or a kill, run the command again, or go back with --undo.
-    """
-    adopted = adoption.Adoption(service, env, root, out, admin_url_file)
-    if undo:
-        adopted.undo(name)
-    else:
-        adopted.adopt(name, yes=yes)
-
-
-@app.command("rotate-password")
-def rotate_password(
-    name: Annotated[str, typer.Argument(help="an adopted secret")],
-    service: Service,
-    env: Env,
-    root: Root = operate.DEFAULT_ROOT,
-) -> None:
-    """Let the server set another password of an adopted secret now, and restart the agent."""
-    adoption.Adoption(service, env, root, out).rotate(name)
 
 
 def main() -> None:

@@ -7,7 +7,9 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from functools import cached_property, partial
 from pathlib import Path
+from typing import Annotated
 
+import typer
 from rich.console import Console
 from rich.markup import escape
 from rich.prompt import Prompt
@@ -21,6 +23,7 @@ from app_integration.settings import Settings
 from console import operate
 from console.local import LocalDeployment
 from console.operator_session import open_operator_session
+from console.options import Env, Root, Service
 from vault.dotenv import export as dotenv_export
 from vault.dotenv import import_ as dotenv_import
 from vault.dotenv import parse, swap
@@ -29,6 +32,8 @@ from vault.dotenv.plan import Choices, build_import_plan
 from vault.dotenv.proof import ReadSecret, service_reader
 from vault.reconcile.credentials import APPLY_ROLE
 from vault.reconcile.resources.ownership import Owner
+
+out = Console(soft_wrap=True)
 
 
 class EnvFiles:
@@ -157,3 +162,31 @@ class EnvFiles:
 
     def _print(self, line: str) -> None:
         self._console.print(escape(line), highlight=False)
+
+
+def import_env(
+    file: Annotated[Path, typer.Argument(help="the .env file")],
+    service: Service,
+    env: Env,
+    root: Root = operate.DEFAULT_ROOT,
+    secret: Annotated[list[str] | None, typer.Option(help="this variable is a secret")] = None,
+    setting: Annotated[list[str] | None, typer.Option(help="this one is a plain setting")] = None,
+    finish: Annotated[bool, typer.Option("--finish", help="delete the old file's backup")] = False,
+) -> None:
+    """Move the secrets of a .env file to the server, and prove that they arrived."""
+    deployment = EnvFiles(service, env, root, out)
+    if finish:
+        deployment.finish_import(file)
+    else:
+        deployment.import_(file, secret or (), setting or ())
+
+
+def export_env(
+    service: Service,
+    env: Env,
+    reason: Annotated[str, typer.Option(help="why you export; it is recorded")],
+    file: Annotated[Path, typer.Option("--out", help="file to write")] = Path(".env.rollback"),
+    root: Root = operate.DEFAULT_ROOT,
+) -> None:
+    """Write the current values to a private file for a rollback, and record the export."""
+    EnvFiles(service, env, root, out).export(file, reason)
