@@ -123,19 +123,24 @@ class JwtFile(AuthMethod):
     """A JWT in a file that the platform writes. Kubernetes' auth method takes the same request.
 
     The file is read at each login, because a platform replaces the JWT before it expires.
+
+    Attributes:
+        setting: The variable that names the file, for errors.
+
     """
 
-    hint = (
-        "check that the platform writes a fresh token into STRONGROOM_JWT_FILE, and that the role"
-        " accepts its issuer, audience and subject"
-    )
     file: Path
     role: str
     mount: str
+    setting: str = "STRONGROOM_JWT_FILE"
+    hint: str = (
+        "check that the platform writes a fresh token into STRONGROOM_JWT_FILE, and that the role"
+        " accepts its issuer, audience and subject"
+    )
 
     def login(self, send: Send) -> Token:
         """Log in at ``auth/jwt/login`` or ``auth/kubernetes/login``."""
-        body = {"role": self.role, "jwt": read_credential(self.file, "STRONGROOM_JWT_FILE")}
+        body = {"role": self.role, "jwt": read_credential(self.file, self.setting)}
         return log_in(send, self.mount, body)
 
 

@@ -56,6 +56,8 @@ def find_errors(
     yield from _groups(data, stem)
     for name in section(data, "services"):
         yield from _service(data, name, stem)
+    for name in section(data, "jobs"):
+        yield from _login(data, ("jobs", name), section(data, "jobs", name))
     yield from _agent(data, services)
 
 
@@ -168,6 +170,14 @@ def _service(data: Data, name: str, stem: str) -> Iterator[FieldError]:
     if "login" not in section(data, "services", name):
         return
     login = section(data, "services", name, "login")
+    yield from _login(data, here, login)
+    if stem == Environment.DEV and "approle" not in login:
+        expected = "'approle: {}' in dev, as the local deployment logs in with it"
+        yield FieldError(here, "lacks the key 'approle'", expected)
+
+
+def _login(data: Data, here: Loc, login: Data) -> Iterator[FieldError]:
+    """Report the errors of *login*, a service's or a job's, at *here*."""
     for method in login:
         if method in SERVICE_METHODS and method not in {"approle", *section(data, "auth")}:
             yield FieldError((*here, method), "is set", f"nothing, as auth declares no {method}")
@@ -176,9 +186,6 @@ def _service(data: Data, name: str, stem: str) -> Iterator[FieldError]:
         what = "lacks the key 'subject' or 'claims'"
         expected = "one of them, as the issuer signs tokens for others too"
         yield FieldError((*here, "jwt", "subject"), what, expected, subject=(*here, "jwt"))
-    if stem == Environment.DEV and "approle" not in login:
-        expected = "'approle: {}' in dev, as the local deployment logs in with it"
-        yield FieldError(here, "lacks the key 'approle'", expected)
 
 
 def _agent(data: Data, services: Mapping[str, Data | None]) -> Iterator[FieldError]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Final, Literal
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field
 
 from vault.declare.errors import InvalidValue, format_value
 from vault.declare.schema.base import Section
@@ -60,6 +60,17 @@ Url = Annotated[
 ]
 AbsolutePath = Annotated[
     str, Matching(_ABSOLUTE, "an absolute path such as /run/strongroom/jwt", str.isprintable)
+]
+
+
+def _as_list(value: object) -> object:
+    return (value,) if isinstance(value, str) else value
+
+
+#: A text, or a list of texts of which a token has one. In both forms a tuple.
+ClaimValues = Annotated[
+    Distinct[Exact],
+    BeforeValidator(_as_list, json_schema_input_type=Exact | Distinct[Exact]),
 ]
 
 
@@ -137,7 +148,9 @@ class JwtLogin(Section):
 
     audience: Exact = Field(description="the 'aud' of its tokens")
     subject: Exact | None = Field(None, description="the 'sub' of its tokens")
-    claims: Mapping[Exact, Exact] = Field({}, description="entries like 'ref: refs/heads/main'")
+    claims: Mapping[Exact, ClaimValues] = Field(
+        {}, description="entries like 'ref: refs/heads/main' or 'event_name: [push, pull_request]'"
+    )
 
 
 class KubernetesLogin(Section):
@@ -163,6 +176,21 @@ class ServiceLogin(Section):
         None, description="a mapping with namespaces and service_accounts"
     )
     cert: CertLogin | None = Field(None, description="a mapping with names")
+
+
+class JobLogin(Section):
+    """Auth method of one of the deployment's jobs, in addition to AppRole."""
+
+    jwt: JwtLogin = Field(description="a mapping with audience, subject or claims")
+
+
+class Jobs(Section):
+    """Logins of the deployment's jobs, such as those of its repository's CI system."""
+
+    plan: JobLogin | None = Field(None, description="a mapping with jwt, for a read-only plan")
+    apply: JobLogin | None = Field(None, description="a mapping with jwt, to change the server")
+    rotator: JobLogin | None = Field(None, description="a mapping with jwt")
+    auditor: JobLogin | None = Field(None, description="a mapping with jwt")
 
 
 #: Auth method of the agent: a key of :class:`ServiceLogin`.

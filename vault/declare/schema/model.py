@@ -44,6 +44,7 @@ from vault.declare.schema.logins import (
     AppRoleLogin,
     Auth,
     Group,
+    Jobs,
     ServiceLogin,
 )
 from vault.declare.schema.mounts import MountPaths
@@ -241,6 +242,7 @@ class EnvironmentDeclaration(Section):
     groups: Mapping[PartName, Group] = Field(
         {}, description="entries like 'operators: {claim: platform, policies: [strongroom-plan]}'"
     )
+    jobs: Jobs = Field(Jobs(), description="a mapping with plan, apply, rotator or auditor")
     services: Mapping[ServiceName, Deployment] = Field(
         description="entries like 'gaara-store: {database: 127.0.0.1:5432}'"
     )

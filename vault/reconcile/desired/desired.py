@@ -75,6 +75,7 @@ def desired_resources(
     ]
     rules = TokenRules(ttl=PERSON_TOKEN_TTL, max_ttl=PERSON_TOKEN_MAX_TTL, default_policy=True)
     resources += identities.auth_methods(declaration, environment, inputs, rules)
+    resources += identities.job_roles(declared, JOB_TOKEN_TTL)
     for scope in declaration.scopes(environment):
         service = declaration.service(scope.service)
         if declaration.deployment(scope).login.approle is not None:

@@ -11,7 +11,8 @@ from typing import Final
 from app_integration.names import Environment, Scope
 from vault.declare.declaration import Declaration
 from vault.declare.schema.logins import OidcMethod, ServiceLogin
-from vault.declare.schema.model import DEFAULT_ROLE
+from vault.declare.schema.model import DEFAULT_ROLE, EnvironmentDeclaration
+from vault.declare.server_names import JOBS
 from vault.reconcile.inputs import Inputs
 from vault.reconcile.resources import Resource
 from vault.reconcile.resources.certificates import CertRole
@@ -70,6 +71,22 @@ def auth_methods(
         yield from _oidc_roles(auth.oidc, people)
     for name, group in sorted(declared.groups.items()):
         yield Group(name, group.policies, "oidc", group.claim, declared.deployment)
+
+
+def job_roles(declared: EnvironmentDeclaration, ttl: int) -> Iterator[Resource]:
+    """Yield the roles that the deployment's jobs log in with, other than their AppRoles.
+
+    Args:
+        declared: The environment.
+        ttl: TTL and maximum TTL of their tokens, in seconds.
+
+    """
+    for job in JOBS:
+        login = getattr(declared.jobs, job.rpartition("-")[2])
+        if login is not None:
+            name, jwt = declared.server_name(job), login.jwt
+            tokens = TokenRules((name,), ttl=ttl, max_ttl=ttl)
+            yield JwtRole(name, "jwt", jwt.audience, jwt.subject or "", jwt.claims, tokens)
 
 
 def _oidc_roles(oidc: OidcMethod, people: TokenRules) -> Iterator[Resource]:

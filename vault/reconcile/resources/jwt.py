@@ -70,7 +70,7 @@ class JwtRole:
         mount: Path of the auth method, without ``auth/``.
         audience: Must be among a token's audiences.
         subject: Must equal a token's subject; empty for any.
-        claims: Claim → the value that it must have.
+        claims: Claim → the values of which it must have one.
 
     """
 
@@ -80,7 +80,7 @@ class JwtRole:
     mount: str
     audience: str
     subject: str
-    claims: Mapping[str, str]
+    claims: Mapping[str, tuple[str, ...]]
     tokens: TokenRules
 
     def desired(self) -> Fields:
@@ -90,7 +90,7 @@ class JwtRole:
             "user_claim": "sub",
             "bound_audiences": [self.audience],
             "bound_subject": self.subject,
-            "bound_claims": dict(self.claims),
+            "bound_claims": {claim: _one_or_list(each) for claim, each in self.claims.items()},
             "bound_claims_type": "string",
             "verbose_oidc_logging": False,
             **self.tokens.fields(),
@@ -107,6 +107,10 @@ class JwtRole:
     @property
     def _path(self) -> str:
         return f"auth/{self.mount}/role/{self.name}"
+
+
+def _one_or_list(values: tuple[str, ...]) -> str | list[str]:
+    return values[0] if len(values) == 1 else sorted(values)
 
 
 @dataclass(frozen=True, slots=True)

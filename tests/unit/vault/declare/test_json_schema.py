@@ -92,13 +92,21 @@ FULL: Final[Mapping[Kind, Any]] = {
                 {redirect_uris: ["http://localhost:8250/oidc/callback"], claims: {hd: example.com}}
         groups:
           operators: {claim: platform team, policies: [strongroom-plan]}
+        jobs:
+          plan: {jwt: {audience: vault, claims: {event_name: [pull_request, push]}}}
+          apply: {jwt: {audience: vault, subject: "repo:shop:environment:qa"}}
+          rotator: {jwt: {audience: vault, subject: "rotator"}}
+          auditor: {jwt: {audience: vault, subject: "auditor"}}
         services:
           shop:
             database: "[::1]:5432"
             settings: {mail-port: 587, mail-host: mail, tls: false}
             login:
               approle: {}
-              jwt: {audience: vault, subject: "repo:shop", claims: {ref: refs/heads/main}}
+              jwt:
+                audience: vault
+                subject: "repo:shop"
+                claims: {ref: refs/heads/main, event_name: [pull_request, push]}
               kubernetes: {namespaces: [shop], service_accounts: [shop-api], audience: vault}
               cert: {names: [shop.example.com]}
             password_policy: database
@@ -119,6 +127,11 @@ EXAMPLES: Final[Mapping[str, tuple[list[Any], list[Any], list[Any]]]] = {
         ["https://vault:8200", "HTTP://127.0.0.1", "https://[::1]:1//"],
         ["vault:8200", "https://", "https://u@h", "https://h/v1", "https://h?q", "https://h#f", 7],
         ["https://h:0", "https://h:99999", "https://[::1"],
+    ),
+    "ClaimValues": (
+        ["push", ["push", "pull_request"]],
+        [[], ["a", "a"], "a*", ["a*"], 7],
+        ["a\u00a0"],
     ),
     "DatabaseEndpoint": (
         ["localhost:1", "[::1]:5432", "10.0.0.1:65535"],

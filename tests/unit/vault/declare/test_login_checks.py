@@ -194,6 +194,15 @@ class TestServiceLogin:
         check([(place, start)], services=services)
         check([], services=services, auth={method: AUTH[method]})
 
+    def test_login_of_a_job_is_checked_like_that_of_a_service(self) -> None:
+        start = "jobs.plan.jwt is set (expected nothing, as auth declares no jwt"
+        bound = {"jwt": {"claims": {"repository": ("shop/secrets",)}}}
+        check([("jobs.plan.jwt", start)], jobs={"plan": bound})
+        check([], jobs={"plan": bound}, auth={"jwt": AUTH["jwt"]})
+        start = "jobs.apply.jwt lacks the key 'subject' or 'claims' (expected one of them, as the"
+        open_to_all = {"apply": {"jwt": {"audience": "vault"}}}
+        check([("jobs.apply.jwt.subject", start)], jobs=open_to_all, auth={"jwt": AUTH["jwt"]})
+
     def test_unknown_login_method_is_left_to_the_schema(self) -> None:
         check([], services=shop(approle={}, userpass={}))
 

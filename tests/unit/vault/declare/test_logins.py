@@ -13,7 +13,8 @@ from policies.render import render_policies
 from vault.declare.declaration import Declaration
 from vault.declare.errors import DeclarationError
 from vault.declare.load import check, load, read
-from vault.declare.schema.logins import Group
+from vault.declare.schema.logins import Group, Jobs
+from vault.reconcile.desired import identities
 from vault.reconcile.desired.desired import desired_resources
 from vault.reconcile.inputs import Inputs
 
@@ -118,6 +119,20 @@ def test_jwt_role_and_group_have_only_declared_fields(declared: Declaration) -> 
     (group,) = (each.desired() for each in resources if each.kind == "group")
     assert group["policies"] == ["strongroom-plan"]
     assert group["alias"] == "platform-team"
+
+
+def test_role_of_a_job_has_its_policy_for_fifteen_minutes(declared: Declaration) -> None:
+    claims = {"repository": "shop/secrets", "event_name": ("push", "pull_request")}
+    jobs = Jobs.model_validate({"plan": {"jwt": {"audience": "vault", "claims": claims}}})
+    prod = declared.environment("prod").model_copy(update={"jobs": jobs, "deployment": "shop"})
+    (role,) = (each.desired() for each in identities.job_roles(prod, 900))
+    assert role["bound_claims"] == {
+        "repository": "shop/secrets",
+        "event_name": ["pull_request", "push"],
+    }
+    assert role["token_policies"] == ["shop-plan"]
+    assert role["token_max_ttl"] == 900
+    assert role["token_no_default_policy"]
 
 
 def test_developer_policy_exists_only_for_people_or_groups_that_use_it(
