@@ -63,11 +63,14 @@ def init(
         list[str] | None,
         typer.Option("--environment", help="another environment: prod=https://vault.example.com"),
     ] = None,
+    github: Annotated[
+        str | None,
+        typer.Option("--github", help="its repository there, owner/name: adds a workflow"),
+    ] = None,
 ) -> None:
     """Write the repository of a new deployment: dev, and the environments that you name."""
-    repository = NewRepository(
-        deployment or _derive_id(folder), owner, parse_addresses(environment or ())
-    )
+    addresses = parse_addresses(environment or ())
+    repository = NewRepository(deployment or _derive_id(folder), owner, addresses, github)
     written, kept = repository.write(folder)
     for path in written:
         out.print(f"wrote {path}", markup=False)

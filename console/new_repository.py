@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import tempfile
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -44,12 +45,28 @@ class NewRepository:
         deployment: The deployment's id.
         owner: An e-mail address or a team.
         addresses: URL of the server of each environment besides dev.
+        github: Name of its repository on GitHub, such as ``parcels/secrets``, for a workflow that
+            plans and applies those environments. None for no workflow.
 
     """
 
     deployment: str
     owner: str
     addresses: Mapping[Environment, str] = field(default_factory=dict)
+    github: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.github is None:
+            return
+        if not re.fullmatch(r"[A-Za-z0-9-]+/[A-Za-z0-9_.-]+", self.github):
+            raise ConfigurationError(
+                f"--github is {self.github!r}; expected owner/name, such as parcels/secrets"
+            )
+        if not self.addresses:
+            raise ConfigurationError(
+                "--github is set without --environment; the workflow applies to these, as dev is "
+                "on each developer's machine"
+            )
 
     def write(self, folder: Path) -> tuple[list[Path], list[Path]]:
         """Write the files to *folder*.
@@ -96,6 +113,8 @@ class NewRepository:
             "comment": json_schema.editor_comment(json_schema.Kind.ENVIRONMENT),
             "developer": server_name(self.deployment, DEVELOPER),
             "owner": self.owner,
+            "github": self.github,
+            "environments": self.addresses,
             "version": version("strongroom"),
         }
         texts = {name: _render(template, values) for name, template in _FILES.items()}
@@ -109,6 +128,8 @@ class NewRepository:
                     "is_like_prod": name != Environment.PROD and Environment.PROD in self.addresses,
                 },
             )
+        if self.github is not None:
+            texts[".github/workflows/deployment.yml"] = _render("workflow.yml.j2", values)
         for kind in json_schema.Kind:
             texts[f"schema/{json_schema.file_name(kind)}"] = json_schema.render(kind)
         # The last one, because it makes the folder a repository.

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
 from app_integration import names
 from app_integration._internal.server_urls import check_address
-from app_integration.auth.methods import AppRole, AuthMethod
+from app_integration.auth.methods import AppRole, AuthMethod, JwtFile
 from app_integration.errors import ConfigurationError
-from app_integration.names import Environment
+from app_integration.names import JWT_MOUNT, Environment
 from app_integration.session.session import Session
 from console import operate
 from vault.declare.schema.model import EnvironmentDeclaration
@@ -18,6 +19,8 @@ from vault.reconcile.shared_backoff import SharedBackoff
 
 #: Variables with the files of the operator's AppRole credential, outside the local deployment.
 CREDENTIAL: Final = ("STRONGROOM_OPERATOR_ROLE_ID_FILE", "STRONGROOM_OPERATOR_SECRET_ID_FILE")
+#: Variable with the file of a JWT in place of them, such as a CI system's for one of its jobs.
+JWT_FILE: Final = "STRONGROOM_OPERATOR_JWT_FILE"
 
 
 def open_operator_session(env: str, root: Path, role: str) -> Session:
@@ -25,8 +28,9 @@ def open_operator_session(env: str, root: Path, role: str) -> Session:
 
     On the local deployment, that is the deployment's own credential. Elsewhere,
     ``STRONGROOM_OPERATOR_ROLE_ID_FILE`` and ``STRONGROOM_OPERATOR_SECRET_ID_FILE`` name its files,
-    and ``VAULT_ADDR`` overrides the declared address. They are not the variables of the service's
-    credential, because `import-env` needs that too, to read the values back.
+    or ``STRONGROOM_OPERATOR_JWT_FILE`` that of a JWT, and ``VAULT_ADDR`` overrides the declared
+    address. They are not the variables of the service's credential, because `import-env` needs that
+    too, to read the values back.
 
     Args:
         env: Name of the environment.
@@ -45,16 +49,30 @@ def open_operator_session(env: str, root: Path, role: str) -> Session:
         if not here.has_credential(role):
             raise ConfigurationError(f"no deployment in {root}; start one with: make vault-up")
         return here.operator(role)
-    files = [os.environ.get(variable) for variable in CREDENTIAL]
-    if not all(files):
+    files = {
+        name: Path(os.environ[name]) for name in (*CREDENTIAL, JWT_FILE) if os.environ.get(name)
+    }
+    if files.keys() not in ({*CREDENTIAL}, {JWT_FILE}):
+        found = f" (set now: {', '.join(files)})" if files else ""
         raise ConfigurationError(
-            f"no credential of {role} is configured: set {' and '.join(CREDENTIAL)} to its files"
-            f"{_other_server(environment, root)}"
+            f"no credential of {role} is configured: set {' and '.join(CREDENTIAL)} to its files, "
+            f"or {JWT_FILE} to that of a JWT{found}{_other_server(environment, root)}"
         )
-    role_id, secret_id = (Path(file or "") for file in files)
     declared = operate.load_declaration().environment(environment)
-    login = AppRole(role_id, secret_id, declared.mounts.approle)
+    login = _login(files, declared, role)
     return open_session_at(declared, _address(environment, root), login)
+
+
+def _login(files: Mapping[str, Path], declared: EnvironmentDeclaration, role: str) -> AuthMethod:
+    """Return the login with the credential in *files*, by their variables."""
+    if JWT_FILE in files:
+        hint = (
+            f"check that {JWT_FILE} has a fresh token, and that 'jobs' in the file of "
+            f"{declared.environment} accepts its audience, subject and claims for {role}"
+        )
+        return JwtFile(files[JWT_FILE], declared.server_name(role), JWT_MOUNT, JWT_FILE, hint)
+    role_id, secret_id = (files[name] for name in CREDENTIAL)
+    return AppRole(role_id, secret_id, declared.mounts.approle)
 
 
 def _address(environment: Environment, root: Path) -> str | None:

@@ -7,6 +7,7 @@ from pathlib import Path
 from tempfile import gettempdir
 
 import pytest
+from ruamel.yaml import YAML
 
 from app_integration.errors import ConfigurationError, InvalidName
 from app_integration.names import Environment
@@ -71,6 +72,35 @@ def test_command_that_was_killed_is_completed_by_the_next(tmp_path: Path) -> Non
     for path in written[3:]:
         path.unlink()
     assert new.write(tmp_path) == (written, [])
+
+
+def test_workflow_has_two_jobs_for_each_environment_that_has_a_server(tmp_path: Path) -> None:
+    NewRepository("parcels", "ada", SERVERS, "parcels/secrets").write(tmp_path)
+    workflow = YAML(typ="safe").load(tmp_path / ".github/workflows/deployment.yml")
+    assert sorted(workflow["jobs"]) == [
+        *("apply-prod", "apply-staging", "plan-prod", "plan-staging"),
+    ]
+    staging = repository.read(tmp_path).load().environment("staging")
+    assert staging.jobs.plan is not None
+    assert staging.jobs.plan.jwt.audience == SERVERS[STAGING]
+    assert staging.jobs.apply is not None
+    assert staging.jobs.apply.jwt.claims["environment"] == ("staging",)
+
+
+@pytest.mark.parametrize(
+    ("addresses", "name", "error"),
+    [
+        (SERVERS, "secrets", "--github is 'secrets'; expected owner/name"),
+        (SERVERS, "a/b\n", "expected owner/name"),
+        (SERVERS, "a/${{ secrets.KEY }}", "expected owner/name"),
+        ({}, "parcels/secrets", "--github is set without --environment"),
+    ],
+)
+def test_workflow_of_no_repository_or_no_environment_is_refused(
+    addresses: dict[Environment, str], name: str, error: str
+) -> None:
+    with pytest.raises(ConfigurationError, match=re.escape(error)):
+        NewRepository("parcels", "ada", addresses, name)
 
 
 def test_lines_for_a_gitignore_of_ones_own_name_the_local_deployment() -> None:

@@ -56,6 +56,7 @@ def code(document: Path) -> str:
 def sources() -> str:
     """Return the text of the project's code, without tests."""
     found = [path for package in PACKAGES for path in (ROOT / package).rglob("*.py")]
+    found += (ROOT / "console" / "repository_files").iterdir()
     found.append(ROOT / "docker-compose.yml")
     found += [ROOT / "Makefile", *(ROOT / ".ci").iterdir(), ROOT / "tests" / "conftest.py"]
     return "\n".join(path.read_text(encoding="utf-8") for path in found)

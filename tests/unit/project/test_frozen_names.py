@@ -109,8 +109,9 @@ VARIABLES: Final = {
     "console": words(
         """
         ENVIRONMENT SECRETS_BACKEND STRONGROOM_AUDIT STRONGROOM_AUDIT_DEVICE STRONGROOM_AUDIT_FILE
-        STRONGROOM_CONFIG STRONGROOM_DECLARATION STRONGROOM_OPERATOR_ROLE_ID_FILE
-        STRONGROOM_OPERATOR_SECRET_ID_FILE STRONGROOM_ROLE_ID_FILE STRONGROOM_RUNTIME
+        STRONGROOM_CONFIG STRONGROOM_DECLARATION STRONGROOM_OPERATOR_JWT_FILE
+        STRONGROOM_OPERATOR_ROLE_ID_FILE STRONGROOM_OPERATOR_SECRET_ID_FILE
+        STRONGROOM_ROLE_ID_FILE STRONGROOM_RUNTIME
         STRONGROOM_SECRET_ID_FILE STRONGROOM_SERVICE STRONGROOM_STORE_PORT VAULT_ADDR VAULT_CACERT
         """
     ),
@@ -203,7 +204,7 @@ COMMANDS: Final = {
     "environments diff": "ONE OTHER --root --credentials --json",
     "export-env": "--service --env --reason --out --root",
     "import-env": "FILE --service --env --root --secret --setting --finish",
-    "init": "FOLDER --owner --deployment --environment",
+    "init": "FOLDER --owner --deployment --environment --github",
     "new service": "NAME --owner --description --generate --given --key --database --database-at "
     "--config",
     "plan": "--env --root --given --prune --destroy-data --json --out",
