@@ -25,6 +25,7 @@ ROOT: Final = Path(__file__).parents[3]
 AT_ROOT: Final = ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "SECURITY.md")
 DOCS: Final = sorted([*(ROOT / name for name in AT_ROOT), *ROOT.glob("docs/*.md")])
 PACKAGES: Final = ("app_integration", "vault", "agent", "policies", "console", "examples")
+DECISIONS: Final = [*ROOT.glob("docs/adr/[0-9]*.md")]
 ENV: Final = ROOT / "docs" / "Env.md"
 PITFALLS: Final = ROOT / "docs" / "pitfalls.md"
 
@@ -91,6 +92,13 @@ def test_every_link_has_a_target(document: Path) -> None:
         if not linked.exists() or (anchor and anchor not in _anchors(linked)):
             broken.append(target)
     assert broken == []
+
+
+def test_every_decision_is_in_the_index_with_its_title() -> None:
+    index = text_of(ROOT / "docs" / "adr" / "README.md")
+    rows = re.findall(r"^\| \[(\d{4})\]\((\S+)\) \| (.+?) \| .+ \|$", index, re.MULTILINE)
+    found = [(path.name, text_of(path).partition("\n")[0]) for path in sorted(DECISIONS)]
+    assert [(file, f"# {number}. {title}") for number, file, title in rows] == found
 
 
 def _anchors(document: Path) -> set[str]:
