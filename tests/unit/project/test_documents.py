@@ -94,6 +94,12 @@ def test_every_link_has_a_target(document: Path) -> None:
     assert broken == []
 
 
+def test_every_document_is_linked_in_the_readme() -> None:
+    linked = find_all(r"\]\(([^)#]+\.md)\)", text_of(ROOT / "README.md"))
+    documents = {str(path.relative_to(ROOT)) for path in DOCS} - {"README.md"}
+    assert sorted(documents - set(linked)) == []
+
+
 def test_every_decision_is_in_the_index_with_its_title() -> None:
     index = text_of(ROOT / "docs" / "adr" / "README.md")
     rows = re.findall(r"^\| \[(\d{4})\]\((\S+)\) \| (.+?) \| .+ \|$", index, re.MULTILINE)
