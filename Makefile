@@ -13,7 +13,7 @@ UV := $(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes 
 	--group store
 GROUPS := --group build --group lint --group test
 
-.PHONY: help vault-up vault-status vault-down vault-reset plan apply store test bench bench-quick fuzz lint format nightly mutants wheel lock clean
+.PHONY: help vault-up vault-status vault-down vault-reset plan apply store test bench bench-quick fuzz lint site format nightly mutants wheel lock clean
 
 help: ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1	/p' $(MAKEFILE_LIST) | expand -t 16
@@ -76,6 +76,9 @@ lint: .venv/peers ## Check style, types and who imports whom
 	$(BIN)/lint-imports --no-logo
 	$(BIN)/mypy
 
+site: .venv/peers ## Build the documents as a site, into site/
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet && echo site/index.html
+
 format: .venv ## Rewrite the code in the house style
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
@@ -100,8 +103,8 @@ lock: .venv ## Resolve the dependencies anew
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
 	$(UV) --all-extras $(GROUPS) -o requirements/lock.txt
 	$(UV) --group image -c requirements/lock.txt -o requirements/image.txt
-	$(UV) --all-extras $(GROUPS) --group peers -c requirements/lock.txt -o requirements/peers.txt
-	$(UV) --all-extras $(GROUPS) --group peers --group nightly -c requirements/lock.txt -o requirements/nightly.txt
+	$(UV) --all-extras $(GROUPS) --group peers --group docs -c requirements/lock.txt -o requirements/peers.txt
+	$(UV) --all-extras $(GROUPS) --group peers --group docs --group nightly -c requirements/lock.txt -o requirements/nightly.txt
 
 clean: ## Remove what can be made again (not .strongroom)
-	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache build dist *.egg-info
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache build dist site *.egg-info

@@ -219,7 +219,7 @@ COMMANDS: Final = {
 MAKE_TARGETS: Final = words(
     """
     help vault-up vault-status vault-down vault-reset plan apply store test bench bench-quick fuzz
-    lint format nightly mutants wheel lock clean
+    lint site format nightly mutants wheel lock clean
     """
 )
 MAKE_VARIABLES: Final = words("PYTHON ENV RUNTIME ARGS")
