@@ -27,6 +27,7 @@ from vault.reconcile.planning.build import Prune, build_plan
 from vault.reconcile.planning.plan import Plan
 from vault.reconcile.resources.ownership import Owner, check_secret_owner
 from vault.reconcile.resources.secrets import write_value
+from vault.runtime import folder_format
 from vault.runtime.layout import Layout
 
 #: Variable with a folder of ``services/`` and ``environments/``, which replaces the repository's.
@@ -84,6 +85,21 @@ def resolve_environment(text: str) -> Environment:
     return load_declaration().resolve_environment(text)
 
 
+def open_layout(root: Path) -> Layout:
+    """Return the paths of the local deployment in a folder, once its format was checked.
+
+    Args:
+        root: The folder, which need not exist.
+
+    Raises:
+        UnreadableFormat: If another version of the tool made the deployment. Nothing was changed.
+
+    """
+    layout = Layout(root.absolute())
+    folder_format.check(layout)
+    return layout
+
+
 def local_deployment(root: Path, *, movable: Collection[str] = ()) -> LocalDeployment:
     """Return the local deployment in a folder, on the ports that it was started on.
 
@@ -97,7 +113,7 @@ def local_deployment(root: Path, *, movable: Collection[str] = ()) -> LocalDeplo
             than the one that a server is running on.
 
     """
-    layout = Layout(root.absolute())
+    layout = open_layout(root)
     ports = choose_ports(layout, os.environ, movable)
     return LocalDeployment(layout, ports, load_declaration(), select_runtime(layout, os.environ))
 
@@ -137,7 +153,7 @@ def stoppable_servers(root: Path) -> LocalServers:
         ConfigurationError: If the runtime is wrong.
 
     """
-    layout = Layout(root.absolute())
+    layout = open_layout(root)
     runtime = select_runtime(layout, os.environ)
     return LocalServers(layout, runtime(layout, remembered_ports(layout), ()))
 
@@ -170,7 +186,7 @@ def local_address(root: Path) -> str:
         ConfigurationError: If a variable of a port is wrong.
 
     """
-    return choose_ports(Layout(root.absolute()), os.environ).vault_address
+    return choose_ports(open_layout(root), os.environ).vault_address
 
 
 def prune_options(env: str, *, prune: bool, destroy: Collection[str]) -> Prune | None:

@@ -53,6 +53,7 @@ def client_variables(shell: Shell) -> dict[str, str]:
 def test_start_stores_the_ports_in_a_private_file(started: Shell) -> None:
     assert port_file.read(started.layout) == started.ports
     assert started.layout.ports.stat().st_mode & 0o777 == 0o600
+    assert started.layout.format.read_text() == "1\n"
 
 
 @pytest.mark.parametrize("dev_env", [False, True])

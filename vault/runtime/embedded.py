@@ -9,7 +9,7 @@ from contextlib import AbstractContextManager
 from typing import Final
 
 from app_integration.errors import StrongroomError
-from vault.runtime import port_file
+from vault.runtime import folder_format, port_file
 from vault.runtime.access import Access
 from vault.runtime.layout import Layout
 from vault.runtime.ports import Ports, check_free
@@ -77,6 +77,7 @@ class EmbeddedRuntime:
             for server in missing:
                 server.stop()
             check_free(self.ports, [name for server in missing for name in server.port_names])
+            folder_format.write(self.layout)
             port_file.write(self.layout, self.ports)
             running = [server for server in self._servers if server not in missing]
             try:

@@ -75,6 +75,11 @@ class Layout:
         return self.root / "runtime"
 
     @property
+    def format(self) -> Path:
+        """Return the file with the number of the folder's format."""
+        return self.root / "format"
+
+    @property
     def ports(self) -> Path:
         """Return the file with the ports that the deployment was last started on."""
         return self.root / "ports.json"

@@ -480,6 +480,7 @@ LAYOUT: Final = {
     "environments": "env",
     "service_env": "env/shop-api-dev.env",
     "runtime": "runtime",
+    "format": "format",
     "ports": "ports.json",
     "logs": "logs",
     "run": "run",

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, suppress
 from typing import Final
 
-from vault.runtime import port_file
+from vault.runtime import folder_format, port_file
 from vault.runtime.access import Access
 from vault.runtime.docker import agent_container
 from vault.runtime.docker.compose import INSIDE, TITLES, project_name, to_status
@@ -101,6 +101,7 @@ class ContainerRuntime:
             port_file.reject_other_ports(self.layout.root, self.ports.by_name(), running_ports)
             if not before:
                 check_free(self.ports)
+            folder_format.write(self.layout)
             port_file.write(self.layout, self.ports)
             with progress("images"):
                 self._ensure_images()

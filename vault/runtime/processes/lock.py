@@ -7,6 +7,7 @@ from contextlib import ExitStack, contextmanager
 
 from app_integration._internal import private_file
 from app_integration.errors import StrongroomError
+from vault.runtime import folder_format
 from vault.runtime.layout import Layout
 
 
@@ -29,11 +30,13 @@ class Lock:
 
         Raises:
             Busy: If another command has the lock.
+            UnreadableFormat: If another version of the tool made the deployment.
 
         """
         if self._is_locked:
             yield
             return
+        folder_format.check(self._layout)
         self._layout.create()
         with ExitStack() as stack:
             try:

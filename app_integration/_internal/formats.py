@@ -1,0 +1,85 @@
+"""Format numbers of what is stored: the one that this version writes, and those that it reads.
+
+All numbers are in one table, which docs/Upgrading.md explains. A version reads its own format and
+the one before. It refuses a newer one before it uses anything else of it, because the rest may have
+another meaning by then.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+_MAX_DIGITS: Final = 9
+
+
+@dataclass(frozen=True, slots=True)
+class Format:
+    """Format of one stored thing.
+
+    Attributes:
+        current: The number that this version writes. Format 1 is written without a number where
+            things of it existed before there were numbers.
+        package: The package of which another version reads other formats.
+
+    """
+
+    current: int
+    package: str = "strongroom"
+
+    @property
+    def oldest(self) -> int:
+        """Return the oldest format that this version reads."""
+        return max(1, self.current - 1)
+
+    @property
+    def readable(self) -> str:
+        """Return the formats that this version reads, for messages."""
+        return " and ".join(str(each) for each in range(self.oldest, self.current + 1))
+
+    def describe_refusal(self, found: object) -> str | None:
+        """Return why a thing of the format *found* is not read, None if it is.
+
+        Args:
+            found: The number, or its decimal digits. None stands for a thing without one, which has
+                format 1.
+
+        """
+        number = _parse(found)
+        if number is None:
+            return f"has a format that is not a number; this {self.package} reads {self.readable}"
+        if number > self.current:
+            action = f"install a newer {self.package}"
+        elif number < self.oldest:
+            action = f"use the versions of {self.package} in between first, one after the other"
+        else:
+            return None
+        return f"has format {number}, but this {self.package} reads {self.readable}; {action}"
+
+
+def _parse(found: object) -> int | None:
+    """Return the number in *found*, None if it is not one from 1 on."""
+    if isinstance(found, str) and len(found) <= _MAX_DIGITS and found.isascii() and found.isdigit():
+        found = int(found)
+    if found is None:
+        return 1
+    return found if type(found) is int and found >= 1 else None
+
+
+_SDK: Final = "strongroom-sdk"
+
+#: ``strongroom.yaml``, with the declaration and the templates that it names.
+REPOSITORY: Final = Format(1)
+#: The folder ``.strongroom`` of a local deployment, with all files in it.
+FOLDER: Final = Format(1)
+#: ``run.json``, which a supervisor of another version may read.
+RUN_FILE: Final = Format(1)
+#: A plan saved with ``plan --out``.
+PLAN_FILE: Final = Format(1)
+#: Ownership metadata, and marks in objects themselves.
+MARK: Final = Format(1)
+#: Rows of ``data_keys`` and ``index_keys``, and the file of data keys.
+KEYS: Final = Format(1, _SDK)
+#: Encrypted tokens. They are read for longer than the other things: every format stays readable.
+TEXT_TOKEN: Final = Format(3, _SDK)
+KEYRING_TOKEN: Final = Format(1, _SDK)
