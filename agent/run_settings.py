@@ -10,6 +10,7 @@ from typing import Any, Self
 
 from agent.delivery import Delivery
 from app_integration import names
+from app_integration._internal import formats
 from app_integration.errors import ConfigurationError
 from app_integration.settings import Auth, Settings
 
@@ -66,7 +67,8 @@ class RunSettings:
             path: The file, which errors name.
 
         Raises:
-            ConfigurationError: If a key is missing or invalid.
+            ConfigurationError: If a key is missing or invalid, or the format is not one that this
+                version reads.
 
         """
         try:
@@ -78,6 +80,9 @@ class RunSettings:
 
     @classmethod
     def _from_json(cls, data: Mapping[str, Any]) -> Self:
+        refusal = formats.RUN_FILE.describe_refusal(data.get("format"))
+        if refusal is not None:
+            raise ValueError(f"the configuration {refusal}, and start its supervisor")
         return cls(
             starter=Settings(
                 scope=names.Scope(data["service"], names.parse_environment(data["environment"])),

@@ -95,7 +95,7 @@ def test_plan_as_json_contains_no_secret(strongroom: Run, deployment: Deployment
     [
         (("apply",), 64, "pass either a saved plan alone, or --env"),
         (("apply", "missing.json"), 1, "missing.json cannot be read"),
-        (("apply", "pyproject.toml"), 1, "is not a plan of this version"),
+        (("apply", "pyproject.toml"), 1, "is not a plan; make one"),
         (("plan", "--env", "dev", "--destroy-data", "x"), 1, "--destroy-data requires --prune"),
         (
             ("plan", "--env", "dev", "--prune", "--destroy-data", "x"),

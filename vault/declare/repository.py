@@ -15,6 +15,7 @@ from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.version import Version
 from pydantic import AfterValidator, Field
 
+from app_integration._internal import formats
 from app_integration.errors import ConfigurationError
 from vault.declare import load
 from vault.declare.declaration import Declaration
@@ -26,8 +27,8 @@ from vault.declare.server_names import DEFAULT_DEPLOYMENT
 from vault.declare.yaml import document
 
 FILE: Final = "strongroom.yaml"
-#: Format of the file and of the folders beside it, which this version reads.
-FORMAT: Final = 1
+#: Format of the file and of the folders that it names.
+FORMAT: Final = formats.REPOSITORY
 
 
 def _specifier(value: str) -> str:
@@ -50,7 +51,7 @@ Folder = Annotated[str, AfterValidator(_folder)]
 class RepositoryFile(Section):
     """The file ``strongroom.yaml``."""
 
-    format: int = Field(description=f"{FORMAT}, the format of the repository")
+    format: int = Field(description=f"{FORMAT.current}, the format of the repository")
     requires: Annotated[str, AfterValidator(_specifier)] = Field(
         "", description="the versions of strongroom that may be used, such as '>=0.1'"
     )
@@ -179,9 +180,9 @@ def read(root: Path, installed: str | None = None) -> Repository:
     """
     doc = load.read_document(root / FILE)
     newer = doc.data.get("format")
-    if isinstance(newer, int) and newer > FORMAT:
+    if isinstance(newer, int) and newer > FORMAT.current:
         # Not checked further, because a newer format may have other keys.
-        what, expected = f"is {newer}", f"{FORMAT} at most; install a newer strongroom"
+        what, expected = f"is {newer}", f"{FORMAT.current} at most; install a newer strongroom"
         raise DeclarationError(doc.locate([FieldError(("format",), what, expected)]))
     errors = [*load.file_errors(RepositoryFile, doc, _errors(doc, installed))]
     if errors:
@@ -193,8 +194,8 @@ def read(root: Path, installed: str | None = None) -> Repository:
 def _errors(doc: document.Document, installed: str | None) -> list[FieldError]:
     """Return the errors that the model does not find."""
     found = doc.data.get("format")
-    if isinstance(found, int) and found < 1:
-        return [FieldError(("format",), f"is {found}", str(FORMAT))]
+    if isinstance(found, int) and FORMAT.describe_refusal(found):
+        return [FieldError(("format",), f"is {found}", FORMAT.readable)]
     try:
         accepted = SpecifierSet(str(doc.data.get("requires", "")))
     except InvalidSpecifier:

@@ -46,6 +46,7 @@ def test_agent_without_secret_id_has_no_starter(tmp_path: Path) -> None:
         ({"program": 5}, "run.json: .*str"),
         ({"generation": 5}, "run.json: .*generation"),
         ({"deliveries": [{"template": "/a"}]}, "the key 'staging' is missing"),
+        ({"format": 2}, "run.json: the configuration has format 2, .* newer strongroom, and start"),
     ],
 )
 def test_invalid_configuration_is_rejected(

@@ -159,6 +159,17 @@ def test_invalid_plan_file_is_rejected(tmp_path: Path, text: str) -> None:
         plan_file.load(file)
 
 
+def test_plan_of_a_newer_format_is_rejected_with_the_format_and_what_to_do(tmp_path: Path) -> None:
+    file = tmp_path / "plan.json"
+    plan_file.save(file, {"format": 2, "environment": {"new": "shape"}})
+    with pytest.raises(ConfigurationError) as caught:
+        plan_file.load(file)
+    assert str(caught.value) == (
+        f"{file}: the plan has format 2, but this strongroom reads 1; install a newer strongroom, "
+        "or make a plan with plan --out"
+    )
+
+
 class Written(Thing):
     """A resource whose write does nothing."""
 

@@ -5,16 +5,15 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 from app_integration import names
+from app_integration._internal import formats
 from app_integration._internal.private_file import write_private
 from app_integration.errors import ConfigurationError, InvalidName
 from app_integration.names import Environment
 from vault.reconcile.planning.build import Prune
 from vault.reconcile.planning.plan import Action, Change, Plan
-
-FORMAT: Final = 1
 
 
 class PlanOutdated(ConfigurationError):
@@ -63,7 +62,7 @@ def document(plan: Plan, environment: Environment, prune: Prune | None = None) -
 
     """
     return {
-        "format": FORMAT,
+        "format": formats.PLAN_FILE.current,
         "environment": str(environment),
         "prune": None if prune is None else sorted(prune.destroy),
         "digest": plan.digest,
@@ -95,18 +94,22 @@ def load(file: Path) -> SavedPlan:
     """Return the plan in *file*.
 
     Raises:
-        ConfigurationError: If the file cannot be read, or is not a plan of this version.
+        ConfigurationError: If the file cannot be read, is not a plan, or has a format that this
+            version does not read.
 
     """
     try:
         content = json.loads(file.read_text(encoding="utf-8"))
-        saved = _saved(content) if content["format"] == FORMAT else None
+        refusal = formats.PLAN_FILE.describe_refusal(content["format"])
+        saved = None if refusal else _saved(content)
     except OSError as error:
         raise ConfigurationError(f"{file} cannot be read: {error.strerror}") from None
     except (ValueError, KeyError, TypeError, InvalidName):
-        saved = None
+        refusal = saved = None
+    if refusal is not None:
+        raise ConfigurationError(f"{file}: the plan {refusal}, or make a plan with plan --out")
     if saved is None:
-        raise ConfigurationError(f"{file} is not a plan of this version; make one with plan --out")
+        raise ConfigurationError(f"{file} is not a plan; make one with plan --out")
     return saved
 
 
