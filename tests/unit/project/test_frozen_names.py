@@ -70,7 +70,7 @@ from vault.reconcile.inputs import Inputs
 from vault.reconcile.planning import plan_file
 from vault.reconcile.planning.dependencies import PRUNABLE
 from vault.reconcile.planning.plan import Action, Change, FieldChange, Plan
-from vault.reconcile.resources import database, jwt, kubernetes, ownership, secrets
+from vault.reconcile.resources import database, jwt, kubernetes, marks, ownership, secrets
 from vault.reconcile.resources.write_only import WriteOnly
 from vault.runtime import ports
 from vault.runtime.layout import Layout
@@ -445,7 +445,7 @@ SECRET_METADATA: Final = words("managed_by deployment owner environment rotate_e
 OTHER_METADATA: Final = words(
     """
     derived_from composed_version root_password password_hmac oidc_client_secret_hmac
-    token_reviewer_jwt_hmac
+    token_reviewer_jwt_hmac managed_format
     """
 )
 #: Kinds that have ownership records, in a folder of that name.
@@ -536,7 +536,8 @@ def test_other_metadata_is_listed() -> None:
         WriteOnly(entry, None, jwt._SECRET)._metadata_key,
         WriteOnly(entry, None, kubernetes._REVIEWER)._metadata_key,
     }
-    found = {secrets._DERIVED_FROM, names.COMPOSED_KEY, database._ROOT} | fingerprints
+    found = {secrets._DERIVED_FROM, names.COMPOSED_KEY, database._ROOT, marks.FORMAT_KEY}
+    found |= fingerprints
     assert found == OTHER_METADATA
     assert set(PRUNABLE) == RECORDED_KINDS
 

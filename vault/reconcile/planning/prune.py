@@ -20,7 +20,7 @@ from vault.reconcile.resources import Fields, ReadSession, Resource, read_data
 from vault.reconcile.resources.database import DatabaseRole
 from vault.reconcile.resources.groups import Group
 from vault.reconcile.resources.guards import PasswordPolicy
-from vault.reconcile.resources.marks import metadata_owner, read_mark
+from vault.reconcile.resources.marks import check_format, metadata_owner, read_mark
 from vault.reconcile.resources.ownership import FOLDER, Owner, other_deployment
 from vault.reconcile.resources.policies import Policy
 from vault.reconcile.resources.secrets import MANAGED_BY, SecretMetadata, metadata_path
@@ -32,11 +32,11 @@ BUILT_IN: Final = frozenset(
 )
 #: Names with this prefix are this project's own jobs and keys, which are never deleted either.
 _RESERVED_PREFIX: Final = f"{DEFAULT_DEPLOYMENT}-"
-#: Kinds whose objects name their owner → how it is read from the data of a response.
-_MARKS: Final[Mapping[str, Callable[[Mapping[str, Any]], str | None]]] = {
-    Policy.kind: lambda data: read_mark(data["policy"]),
-    PasswordPolicy.kind: lambda data: read_mark(data["policy"]),
-    Group.kind: lambda data: metadata_owner(data.get("metadata")),
+#: Kinds whose objects name their owner → how it is read, given a response's data and a name.
+_MARKS: Final[Mapping[str, Callable[[Mapping[str, Any], str], str | None]]] = {
+    Policy.kind: lambda data, what: read_mark(data["policy"], what),
+    PasswordPolicy.kind: lambda data, what: read_mark(data["policy"], what),
+    Group.kind: lambda data, what: metadata_owner(data.get("metadata"), what),
 }
 #: Kinds whose data cannot be created again.
 _DATA: Final = (TransitKey.kind, SecretMetadata.kind)
@@ -229,6 +229,7 @@ def _belongs_to(reader: ReadSession, orphan: Orphan, owner: Owner) -> bool:
         return _read_mark(reader, orphan) in (None, owner.deployment)
     path = metadata_path(orphan.name, owner.mounts.kv)
     custom = (read_data(reader, path) or {}).get("custom_metadata") or {}
+    check_format(custom, f"secret {orphan.name}")
     is_managed = (MANAGED_BY | {"environment": owner.environment}).items() <= custom.items()
     return is_managed and other_deployment(custom, owner.deployment) is None
 
@@ -238,4 +239,4 @@ def _read_mark(reader: ReadSession, orphan: Orphan) -> str | None:
     read = _MARKS.get(orphan.kind)
     path = f"{list_path(orphan.kind, orphan.mounts)}/{orphan.name}"
     data = read_data(reader, path) if read else None
-    return read(data) if read and data else None
+    return read(data, f"{orphan.kind} {orphan.name}") if read and data else None

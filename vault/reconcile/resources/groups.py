@@ -48,7 +48,7 @@ class Group:
             return None
         alias = data.get("alias") or {}
         return {
-            MARKED_BY: metadata_owner(data.get("metadata")),
+            MARKED_BY: metadata_owner(data.get("metadata"), f"{self.kind} {self.name}"),
             "type": data["type"],
             "policies": sorted(data["policies"] or ()),
             "alias": alias.get("name"),

@@ -91,7 +91,8 @@ class PasswordPolicy:
         if data is None:
             return None
         text = data["policy"]
-        return {"policy": " ".join(strip_mark(text).split()), MARKED_BY: read_mark(text)}
+        owner = read_mark(text, f"{self.kind} {self.name}")
+        return {"policy": " ".join(strip_mark(text).split()), MARKED_BY: owner}
 
     def write(self, session: Session, before: Fields | None) -> None:  # noqa: ARG002 (protocol)
         """Replace the policy. Passwords that were already generated stay."""

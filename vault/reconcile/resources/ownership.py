@@ -19,6 +19,7 @@ from app_integration.session.session import Session
 from vault.declare.schema.model import EnvironmentDeclaration
 from vault.declare.server_names import DEFAULT_DEPLOYMENT, FINGERPRINT_KEY, server_name
 from vault.reconcile.resources import Fields, ReadSession, Resource, read_data
+from vault.reconcile.resources.marks import check_format
 from vault.reconcile.resources.secrets import MANAGED_BY, merge_metadata, metadata_path
 
 FOLDER: Final = "_strongroom"
@@ -79,9 +80,16 @@ class OwnershipEntry:
         return ownership_path(self.owner.environment, self.kind, self.name)
 
     def read(self, reader: ReadSession) -> dict[str, str]:
-        """Return the metadata, empty if there is none."""
+        """Return the metadata, empty if there is none.
+
+        Raises:
+            UnreadableMark: If this version does not read its format.
+
+        """
         data = read_data(reader, metadata_path(self.path, self.owner.mounts.kv)) or {}
-        return dict(data.get("custom_metadata") or {})
+        found = dict(data.get("custom_metadata") or {})
+        check_format(found, f"{self.kind} {self.name}")
+        return found
 
     def write(self, session: Session, notes: Mapping[str, str | None]) -> None:
         """Merge *notes* into the metadata; None removes a key. The marks are always set."""
@@ -173,10 +181,13 @@ def check_secret_owner(reader: ReadSession, owner: Owner, name: str) -> None:
 
     Raises:
         OwnedByOther: If another deployment does.
+        UnreadableMark: If this version does not read the format of the secret's metadata.
 
     """
     data = read_data(reader, metadata_path(name, owner.mounts.kv)) or {}
-    _check_notes(data.get("custom_metadata") or {}, owner, f"secret {name}")
+    notes = data.get("custom_metadata") or {}
+    check_format(notes, f"secret {name}")
+    _check_notes(notes, owner, f"secret {name}")
 
 
 def check_owner(reader: ReadSession, entry: OwnershipEntry) -> None:

@@ -60,7 +60,7 @@ class Policy:
         text = data["policy"].strip()
         return {
             "policy": PolicyText(text),
-            MARKED_BY: read_mark(text),
+            MARKED_BY: read_mark(text, f"{self.kind} {self.name}"),
             "version": data.get("version"),
         }
 

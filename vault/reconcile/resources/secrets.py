@@ -15,6 +15,7 @@ from vault.declare import derived, durations
 from vault.declare.schema.secret_sources import ALPHABETS
 from vault.reconcile.inputs import Inputs
 from vault.reconcile.resources import Fields, ReadSession, read_data
+from vault.reconcile.resources.marks import check_format
 
 MANAGED_BY: Final = {"managed_by": "strongroom"}
 #: The metadata key under which a derived value records the versions of its parts.
@@ -47,11 +48,17 @@ class SecretMetadata:
         return {**MANAGED_BY, **self.tags}
 
     def read(self, reader: ReadSession) -> Fields | None:
-        """Return the managed keys of the server's metadata, None if the secret does not exist."""
+        """Return the managed keys of the server's metadata, None if the secret does not exist.
+
+        Raises:
+            UnreadableMark: If this version does not read the format of the metadata.
+
+        """
         data = read_data(reader, metadata_path(self.name, self.mount))
         if data is None:
             return None
         custom = data["custom_metadata"] or {}
+        check_format(custom, f"{self.kind} {self.name}")
         return {key: _equal_period(value, custom.get(key)) for key, value in self.desired().items()}
 
     def write(self, session: Session, before: Fields | None) -> None:  # noqa: ARG002 (protocol)

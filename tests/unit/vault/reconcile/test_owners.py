@@ -17,8 +17,9 @@ from app_integration.testing import policies
 from app_integration.testing.memory_vault import ADDRESS, MemoryVault
 from vault.reconcile.planning.build import build_plan
 from vault.reconcile.planning.owners import check_owners
+from vault.reconcile.planning.prune import find_orphans
 from vault.reconcile.resources import Resource
-from vault.reconcile.resources.marks import MARKED_BY
+from vault.reconcile.resources.marks import MARKED_BY, UnreadableMark
 from vault.reconcile.resources.mounts import KvConfig, Mount
 from vault.reconcile.resources.ownership import (
     ManagedResource,
@@ -111,6 +112,50 @@ def test_secret_of_another_deployment_is_refused(server: Session) -> None:
         check_secret_owner(server, OURS, "shop/dev/token")
     check_secret_owner(server, THEIRS, "shop/dev/token")
     check_secret_owner(server, OURS, "shop/dev/absent")
+
+
+def newer_secret(server: Session) -> SecretMetadata:
+    found = SecretMetadata("shop/dev/token", {"deployment": "ours"}, MOUNTS.kv)
+    metadata = {**found.desired(), "environment": "dev", "managed_format": "2"}
+    server.post(metadata_path(found.name, MOUNTS.kv), {"custom_metadata": metadata})
+    return found
+
+
+class TestNewerMark:
+    """Objects whose mark a newer version wrote: they are refused before anything is written."""
+
+    def test_object_is_refused_by_a_plan(self, server: Session) -> None:
+        key(OURS).write(server, None)
+        note(server, managed_by="strongroom", deployment="ours", managed_format="2")
+        with pytest.raises(UnreadableMark, match=r"^transit-key shop-dev-pii: .* has format 2"):
+            build_plan(server, [key(OURS)])
+
+    def test_object_that_is_absent_is_refused_by_a_plan(self, server: Session) -> None:
+        note(server, managed_by="strongroom", deployment="ours", managed_format="2")
+        with pytest.raises(UnreadableMark, match="install a newer strongroom"):
+            build_plan(server, [key(OURS)])
+
+    def test_secret_is_refused_by_a_plan_and_by_the_other_commands(self, server: Session) -> None:
+        secret = newer_secret(server)
+        with pytest.raises(UnreadableMark, match=r"^secret-metadata shop/dev/token: "):
+            build_plan(server, [secret])
+        with pytest.raises(UnreadableMark, match=r"^secret shop/dev/token: "):
+            check_secret_owner(server, OURS, secret.name)
+
+    def test_orphan_is_not_deleted(self, server: Session) -> None:
+        newer_secret(server)
+        with pytest.raises(UnreadableMark, match=r"^secret shop/dev/token: "):
+            find_orphans(server, [], OURS)
+
+    def test_managed_orphan_is_not_deleted(self, server: Session) -> None:
+        note(server, managed_by="strongroom", deployment="ours", managed_format="2")
+        with pytest.raises(UnreadableMark, match=r"^transit-key shop-dev-pii: "):
+            find_orphans(server, [], OURS)
+
+    def test_number_of_format_1_is_read_and_no_change(self, server: Session) -> None:
+        key(OURS).write(server, None)
+        note(server, managed_by="strongroom", deployment="ours", managed_format="1")
+        assert key(OURS).read_notes(server) == OURS.marks
 
 
 @dataclass
