@@ -223,4 +223,6 @@ def raise_decryption_failed() -> NoReturn:
         DecryptionFailed: Always.
 
     """
-    raise DecryptionFailed("the token is not authentic for this key and context") from None
+    raise DecryptionFailed(
+        "the token is not authentic for this key and context, or a newer strongroom-sdk wrote it"
+    ) from None

@@ -26,6 +26,7 @@ from sqlalchemy import (
 from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 
 from app_integration.encryption.blind_index.stores import IndexKey
+from app_integration.encryption.keys.row_format import check_row_format
 from app_integration.errors import KeyUnavailable
 
 
@@ -88,7 +89,7 @@ class TableIndexKeys:
         of_index = and_(columns.scope == scope, columns["index"] == index)
         query = select(self._table).where(of_index).order_by(columns.version)
         with self._translate_errors(), self._engine.connect() as connection:
-            return [_key(row) for row in connection.execute(query).mappings()]
+            return [_key(row, self.place) for row in connection.execute(query).mappings()]
 
     def replace(self, before: Sequence[IndexKey], after: Sequence[IndexKey]) -> bool:
         """Replace all rows of an index, durably and in one step.
@@ -138,14 +139,15 @@ class TableIndexKeys:
             ) from None
 
 
-def _key(row: Any) -> IndexKey:
-    moment = row["writes_from"]
+def _key(row: Any, place: str) -> IndexKey:
+    moment, wrapped = row["writes_from"], bytes(row["wrapped"])
+    check_row_format(wrapped, place, f"{row['index']}, version {row['version']},")
     return IndexKey(
         scope=row["scope"],
         index=row["index"],
         version=row["version"],
         bits=row["bits"],
-        wrapped=bytes(row["wrapped"]),
+        wrapped=wrapped,
         # SQLite returns a time without its offset; it was stored as UTC.
         writes_from=moment if moment.tzinfo else moment.replace(tzinfo=UTC),
     )

@@ -9,7 +9,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from app_integration._internal import private_file
+from app_integration._internal import formats, private_file
+from app_integration.encryption.keys.row_format import check_row_format
 from app_integration.encryption.keys.stores import WrappedKey
 from app_integration.errors import KeyUnavailable
 
@@ -81,11 +82,22 @@ class FileDataKeys:
                 private_file.write_private(self._path, f"{text}\n")
 
     def _read(self) -> dict[int, WrappedKey]:
+        """Return all keys.
+
+        A file of format 1 is an array. One of a newer format is an object with its number.
+        """
         try:
-            rows = json.loads(self._path.read_text(encoding="ascii"))
+            content = json.loads(self._path.read_text(encoding="ascii"))
         except FileNotFoundError:
             return {}
-        return {row["id"]: _key(row) for row in rows}
+        if isinstance(content, dict):
+            if refusal := formats.KEYS.describe_refusal(content["format"]):
+                raise KeyUnavailable(f"{self._path} {refusal}")
+            raise TypeError
+        keys = {row["id"]: _key(row) for row in content}
+        for key in keys.values():
+            check_row_format(key.wrapped, str(self._path), key.number)
+        return keys
 
     @contextmanager
     def _translate_errors(self) -> Iterator[None]:

@@ -23,6 +23,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 
+from app_integration.encryption.keys.row_format import check_row_format
 from app_integration.encryption.keys.stores import WrappedKey
 from app_integration.errors import KeyUnavailable
 
@@ -120,14 +121,17 @@ class TableDataKeys:
     def _select(self, condition: Any) -> list[WrappedKey]:
         query = select(self._table).where(condition)
         with _translate_errors(self._table.name), self._engine.connect() as connection:
-            return [_key(row) for row in connection.execute(query).mappings()]
+            rows = connection.execute(query).mappings()
+            return [_key(row, f"the table {self._table.name}") for row in rows]
 
 
-def _key(row: RowMapping) -> WrappedKey:
+def _key(row: RowMapping, place: str) -> WrappedKey:
+    wrapped = bytes(row["wrapped"])
+    check_row_format(wrapped, place, row["id"])
     return WrappedKey(
         number=row["id"],
         scope=row["scope"],
-        wrapped=bytes(row["wrapped"]),
+        wrapped=wrapped,
         commitment=bytes(row["commitment"]),
         created=row["created"],
         version=row["version"],
