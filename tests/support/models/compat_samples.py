@@ -1,0 +1,177 @@
+"""Samples of everything that is stored, as this version writes it.
+
+Write them again with ``python -m tests.support.models.compat_samples``, into the folder of this
+version below ``tests/compat``. The folders of released versions never change. All values are
+invented, and so is the key that wraps the keys of the samples.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sqlite3
+import tempfile
+from collections.abc import Mapping
+from contextlib import closing
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, Final
+
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from sqlalchemy import create_engine
+
+from agent.run_settings import RunSettings
+from agent.unit_state import RunState, UnitState, write_state
+from app_integration.encryption.blind_index.registry import BlindIndexes
+from app_integration.encryption.blind_index.stores.table import TableIndexKeys
+from app_integration.encryption.cipher import FieldCipher
+from app_integration.encryption.keys.stores import DataKeyStore
+from app_integration.encryption.keys.stores.file import FileDataKeys
+from app_integration.encryption.keys.stores.table import TableDataKeys
+from app_integration.names import Environment, Scope
+from console.new_repository import NewRepository
+from console.new_service import NewService
+from tests.support.models.cipher_parts import KeyService
+from tests.support.processes.unit_files import CONFIG
+from vault.declare import repository
+from vault.reconcile.planning import plan_file
+from vault.reconcile.planning.plan import Action, Change, FieldChange, Plan
+from vault.reconcile.resources.groups import Group
+from vault.reconcile.resources.guards import PasswordPolicy
+from vault.reconcile.resources.ownership import Owner
+from vault.reconcile.resources.policies import Policy
+from vault.reconcile.resources.secrets import SecretMetadata
+from vault.runtime import folder_format, port_file
+from vault.runtime.layout import Layout
+from vault.runtime.ports import Ports
+from vault.runtime.processes.program import Record
+
+COMPAT: Final = Path(__file__).parents[2] / "compat"
+SCOPE: Final = Scope("parcels", Environment.DEV)
+CONTEXT: Final = {"user_id": 7}
+VALUE: Final = "ada@example.com"
+INDEX: Final = "users.email"
+ROWS: Final = 1_000_000
+DEPLOYMENT: Final = "shop"
+
+
+class SampleService(KeyService):
+    """A key service whose key is invented and never changes."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._keys = [AESGCM(bytes(range(32)))]
+
+
+class Recorded(dict[str, Mapping[str, Any]]):
+    """A session with an empty server, which records the body of each request by its path."""
+
+    def get(self, path: str, default: object = None) -> Any:  # noqa: ARG002 (a dict's)
+        known = {"accessor": "auth_oidc_1", "id": "1"} if path in self or "sys/auth" in path else {}
+        return {"data": known}
+
+    def post(self, path: str, body: Mapping[str, Any], **_: object) -> None:
+        self[path] = body
+
+
+def cipher(data_keys: DataKeyStore | None = None) -> FieldCipher:
+    """Return the cipher that the samples are encrypted with."""
+    return FieldCipher(SampleService(), SCOPE, data_keys=data_keys)
+
+
+def indexes(store: TableIndexKeys) -> BlindIndexes:
+    """Return the blind indexes that the samples are computed with."""
+    return BlindIndexes(SampleService(), store, SCOPE)
+
+
+def write_samples(folder: Path) -> None:
+    """Write a sample of everything to *folder*, which must not exist."""
+    folder.mkdir()
+    _write_deployment(Layout(folder / "deployment"))
+    _write_repository(folder / "repository")
+    _write_plan(folder / "plan.json")
+    _write_marks(folder / "marks.json")
+    _write_keys_and_tokens(folder)
+
+
+def _write_deployment(layout: Layout) -> None:
+    unit = layout.agent(SCOPE)
+    for each in (layout.root, layout.run, layout.agents, unit):
+        each.mkdir()
+    folder_format.write(layout)
+    port_file.write(layout, Ports())
+    layout.runtime.write_text("embedded")
+    record = Record(4321, 1_800_000_000.5, 86_400.5, ("bao", "server"), (8200, 8201), 15)
+    (layout.run / "vault.json").write_text(json.dumps(record.to_json()))
+    run = RunSettings.from_bytes(json.dumps(CONFIG).encode(), unit / "run.json")
+    (unit / "run.json").write_text(run.to_json())
+    state = UnitState("g1", RunState.RUNNING, 4322, "2026-01-31T09:30:00.000+00:00", None, "0" * 64)
+    write_state(unit, state)
+
+
+def _write_repository(folder: Path) -> None:
+    with tempfile.TemporaryDirectory() as temporary:
+        root = Path(temporary) / "team"
+        NewRepository(DEPLOYMENT, "team@example.com").write(root)
+        service = NewService("parcels", "team@example.com", "Sends parcels.", ["api-key"])
+        service.write(repository.read(root))
+        for name in (repository.FILE, "services/parcels.yaml", "environments/dev.yaml"):
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(root / name, folder / name)
+
+
+def _write_plan(file: Path) -> None:
+    resource = SecretMetadata(SCOPE.secret("api-key"), {"owner": "team@example.com"})
+    change = Change(Action.CREATE, resource, None, (FieldChange("owner", None, "team"),))
+    plan = Plan((change,), 1, (), hashed=lambda: "0" * 64)
+    plan_file.save(file, plan_file.document(plan, Environment.DEV))
+
+
+def _write_marks(file: Path) -> None:
+    owner, server = Owner(Environment.DEV, DEPLOYMENT), Recorded()
+    session: Any = server
+    owner.entry("approle", str(SCOPE)).write(session, {})
+    tags = {"deployment": DEPLOYMENT, "environment": "dev", "owner": "team@example.com"}
+    SecretMetadata(SCOPE.secret("api-key"), tags).write(session, None)
+    Group("people", ("shop-developer",), "oidc", "developers", DEPLOYMENT).write(session, None)
+    Policy(str(SCOPE), 'path "secret/data/a" {}', DEPLOYMENT).write(session, None)
+    PasswordPolicy("shop-passwords", 32, symbols=False, deployment=DEPLOYMENT).write(session, None)
+    _write_json(file, server)
+
+
+def _write_keys_and_tokens(folder: Path) -> None:
+    file, database = FileDataKeys(folder / "data_keys.json"), folder / "tables.sqlite"
+    engine = create_engine(f"sqlite:///{database}")
+    table, index_keys = TableDataKeys(engine), TableIndexKeys(engine)
+    table.create()
+    index_keys.create()
+    email = indexes(index_keys).index(INDEX, rows=ROWS, normalise="email")
+    email.create()
+    tokens = {
+        "text": cipher().encrypt_field(VALUE, CONTEXT),
+        "keyring of the file": _hex(cipher(file).encrypt_field(VALUE, CONTEXT)),
+        "keyring of the table": _hex(cipher(table).encrypt_field(VALUE, CONTEXT)),
+        "blind index": _hex(email.value(VALUE)),
+    }
+    engine.dispose()
+    _write_json(folder / "tokens.json", tokens)
+    with closing(sqlite3.connect(database)) as connection:
+        lines = "\n".join(connection.iterdump()).splitlines()
+    database.unlink()
+    (folder / "tables.sql").write_text("".join(f"{line.rstrip()}\n" for line in lines))
+    (folder / "data_keys.json.lock").unlink()
+
+
+def _hex(token: str | bytes | None) -> str:
+    assert isinstance(token, bytes)
+    return token.hex()
+
+
+def _write_json(file: Path, content: Mapping[str, Any]) -> None:
+    file.write_text(f"{json.dumps(content, indent=2)}\n")
+
+
+if __name__ == "__main__":
+    target = COMPAT / version("strongroom")
+    shutil.rmtree(target, ignore_errors=True)
+    write_samples(target)
