@@ -47,14 +47,14 @@ class Format:
         """
         number = _parse(found)
         if number is None:
-            return f"has a format that is not a number; this {self.package} reads {self.readable}"
+            return f"has a format that is not a number; this version reads {self.readable}"
         if number > self.current:
             action = f"install a newer {self.package}"
         elif number < self.oldest:
             action = f"use the versions of {self.package} in between first, one after the other"
         else:
             return None
-        return f"has format {number}, but this {self.package} reads {self.readable}; {action}"
+        return f"has format {number}, but this version reads {self.readable}; {action}"
 
 
 def _parse(found: object) -> int | None:

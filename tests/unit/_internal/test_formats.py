@@ -16,17 +16,17 @@ from app_integration.encryption.tokens import keyring_token
         (1, None, None),
         (1, 1, None),
         (1, "1", None),
-        (1, 2, "has format 2, but this tool reads 1; install a newer tool"),
+        (1, 2, "has format 2, but this version reads 1; install a newer tool"),
         (2, None, None),
         (2, "1", None),
         (2, "2", None),
-        (2, "3", "has format 3, but this tool reads 1 and 2; install a newer tool"),
+        (2, "3", "has format 3, but this version reads 1 and 2; install a newer tool"),
         (3, 2, None),
         (
             3,
             None,
             (
-                "has format 1, but this tool reads 2 and 3; use the versions of tool in between "
+                "has format 1, but this version reads 2 and 3; use the versions of tool in between "
                 "first, one after the other"
             ),
         ),
@@ -40,7 +40,7 @@ def test_version_reads_its_format_and_the_one_before(
 
 @pytest.mark.parametrize("found", ["", "two", "1.0", "-1", "٢", "9" * 10, 0, -1, True, 1.0, [1]])
 def test_format_that_is_no_number_is_refused_without_being_repeated(found: object) -> None:
-    expected = "has a format that is not a number; this strongroom reads 1"
+    expected = "has a format that is not a number; this version reads 1"
     assert Format(1).describe_refusal(found) == expected
 
 

@@ -165,7 +165,7 @@ def test_plan_of_a_newer_format_is_rejected_with_the_format_and_what_to_do(tmp_p
     with pytest.raises(ConfigurationError) as caught:
         plan_file.load(file)
     assert str(caught.value) == (
-        f"{file}: the plan has format 2, but this strongroom reads 1; install a newer strongroom, "
+        f"{file}: the plan has format 2, but this version reads 1; install a newer strongroom, "
         "or make a plan with plan --out"
     )
 

@@ -22,7 +22,7 @@ from app_integration.errors import KeyUnavailable
 WHEN = datetime(2026, 1, 31, tzinfo=UTC)
 NEWER = bytes.fromhex("00000000 00000002") + b"anything"
 ROW = WrappedKey(7, "shop/dev/pii", NEWER, bytes(32), WHEN, 1)
-REFUSAL = "row 7 has format 2, but this strongroom-sdk reads 1; install a newer strongroom-sdk"
+REFUSAL = "row 7 has format 2, but this version reads 1; install a newer strongroom-sdk"
 
 
 @pytest.fixture
@@ -65,7 +65,7 @@ def test_row_of_a_newer_file_is_refused_and_the_file_stays(tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize(
-    ("number", "reason"), [(2, "has format 2, but this strongroom-sdk reads 1;"), (1, "is not a")]
+    ("number", "reason"), [(2, "has format 2, but this version reads 1;"), (1, "is not a")]
 )
 def test_newer_file_is_refused_and_stays(tmp_path: Path, number: int, reason: str) -> None:
     file = tmp_path / "keys.json"
@@ -84,6 +84,6 @@ def test_row_of_a_newer_index_is_refused(engine: Engine) -> None:
     with pytest.raises(KeyUnavailable) as caught:
         table.versions("shop/dev", "users.email")
     assert str(caught.value) == (
-        "the table index_keys: row users.email, version 1, has format 2, but this strongroom-sdk "
-        "reads 1; install a newer strongroom-sdk"
+        "the table index_keys: row users.email, version 1, has format 2, but this version reads 1; "
+        "install a newer strongroom-sdk"
     )

@@ -95,7 +95,7 @@ def test_mark_of_a_newer_format_is_refused_and_not_taken_for_no_mark() -> None:
     with pytest.raises(UnreadableMark) as caught:
         read_mark(text, "policy shop-dev")
     assert str(caught.value) == (
-        "policy shop-dev: its ownership mark has format 2, but this strongroom reads 1; install a "
+        "policy shop-dev: its ownership mark has format 2, but this version reads 1; install a "
         "newer strongroom. Nothing was written"
     )
     assert strip_mark(text) == "path"

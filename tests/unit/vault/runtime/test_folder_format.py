@@ -48,7 +48,7 @@ def test_newer_format_is_refused_with_file_number_and_remedy(layout: Layout) -> 
     with pytest.raises(UnreadableFormat) as caught:
         folder_format.check(layout)
     assert str(caught.value) == (
-        f"{layout.format}: the deployment has format 2, but this strongroom reads 1; install a "
+        f"{layout.format}: the deployment has format 2, but this version reads 1; install a "
         "newer strongroom. Nothing was changed"
     )
 
@@ -56,7 +56,7 @@ def test_newer_format_is_refused_with_file_number_and_remedy(layout: Layout) -> 
 @pytest.mark.parametrize("content", [b"", b"one", b"\xff", b"2" * 1000])
 def test_damaged_format_is_refused(layout: Layout, content: bytes) -> None:
     layout.format.write_bytes(content)
-    with pytest.raises(UnreadableFormat, match="is not a number; this strongroom reads 1"):
+    with pytest.raises(UnreadableFormat, match="is not a number; this version reads 1"):
         folder_format.check(layout)
 
 
