@@ -107,13 +107,15 @@ def test_deployment_of_an_earlier_version_is_taken_over(earlier: Shell, *, stopp
         done = now(*command)
         assert done.returncode == 0, f"{done.stdout}{done.stderr}"
     assert now.layout.format.read_text() == "1\n"
-    assert run_application(ROOT, now, READ, json.dumps(written)) == {
-        "secret": True,
-        "text": "ada@example.com",
-        "keyring": "ada@example.com",
-        "index": True,
-        "leased": True,
-    }
+    # The earlier SDK too, because the tool is upgraded before the applications.
+    for project in (old_project, ROOT):
+        assert run_application(project, now, READ, json.dumps(written)) == {
+            "secret": True,
+            "text": "ada@example.com",
+            "keyring": "ada@example.com",
+            "index": True,
+            "leased": True,
+        }
     assert now("down").returncode == 0
     # The format is the same, so that the earlier version may be installed again.
     assert earlier("up").returncode == 0
