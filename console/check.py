@@ -1,4 +1,4 @@
-"""Check of a declaration and its templates, without a server."""
+"""Check of a declaration, its templates and the tests of its policies, without a server."""
 
 from __future__ import annotations
 
@@ -9,30 +9,37 @@ from agent.errors import TemplateRejected
 from app_integration.names import Scope
 from vault.declare.declaration import Declaration
 from vault.declare.errors import DeclarationError
+from vault.declare.policy_files import read_tests
 from vault.declare.repository import Repository
 from vault.declare.schema.model import Config
 
 
 def find_errors(repository: Repository) -> tuple[str, ...]:
-    """Return every error as text with file and line: of the declaration, or else of its templates.
+    """Return every error as text with file and line: of the declaration, or else of what needs it.
 
-    The compiler stops at the first error of a template. Templates are compiled for each environment
-    in which their service runs.
+    That is the tests of policies, and the templates. The compiler stops at the first error of a
+    template. Templates are compiled for each environment in which their service runs.
 
     Args:
-        repository: Contains declaration and templates.
+        repository: Contains declaration, templates and policies.
 
     """
     try:
         declared = repository.load()
     except DeclarationError as error:
         return tuple(map(str, error.errors))
-    return tuple(
-        error
-        for name, service in declared.services.items()
-        if service.config is not None
-        for error in _template_errors(declared, name, service.config)
-    )
+    errors = list(_policy_test_errors(repository, declared))
+    for name, service in declared.services.items():
+        if service.config is not None:
+            errors += _template_errors(declared, name, service.config)
+    return tuple(errors)
+
+
+def _policy_test_errors(repository: Repository, declared: Declaration) -> Iterator[str]:
+    try:
+        read_tests(repository.policies, declared)
+    except DeclarationError as error:
+        yield from map(str, error.errors)
 
 
 def _template_errors(declared: Declaration, service: str, config: Config) -> Iterator[str]:

@@ -17,19 +17,25 @@ from ruamel.yaml.error import YAMLError
 
 from vault.declare import load
 from vault.declare.schema import json_schema
+from vault.declare.schema.json_schema import Kind
 
 CORPUS: Final = Path(__file__).parent / "declare"
 BASE: Final = CORPUS / "base"
 CASES: Final = sorted(path.name for path in CORPUS.iterdir() if path.is_dir() and path != BASE)
 VALID: Final = [
     path
-    for root in (load.ROOT, BASE, CORPUS.parent / "dotenv" / "declaration")
-    for path in sorted(root.glob("*s/*.yaml"))
+    for root in (load.ROOT, load.PROJECT, BASE, CORPUS.parent / "dotenv" / "declaration")
+    for folder in ("services", "environments", "policies")
+    for path in sorted(root.glob(f"{folder}/*.yaml"))
 ]
 #: Folder of a file → validator of its kind.
 VALIDATORS: Final = {
-    f"{kind}s": Draft202012Validator(json.loads(json_schema.render(kind)))
-    for kind in json_schema.MODELS
+    folder: Draft202012Validator(json.loads(json_schema.render(kind)))
+    for folder, kind in (
+        ("services", Kind.SERVICE),
+        ("environments", Kind.ENVIRONMENT),
+        ("policies", Kind.POLICY_TESTS),
+    )
 }
 
 

@@ -60,6 +60,7 @@ class RepositoryFile(Section):
     )
     declaration: Folder = Field(".", description="the folder of services/ and environments/")
     templates: Folder = Field("templates", description="the folder of <service>/<template>")
+    policies: Folder = Field("policies", description="the folder of <service>.tests.yaml")
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +72,7 @@ class Repository:
         declaration: Folder that contains ``services`` and ``environments``.
         templates: Folder with the templates of each service in ``<service>/``.
         deployment: Id of the environments whose file declares none.
+        policies: Folder with the tests of each service's policy.
 
     """
 
@@ -78,6 +80,7 @@ class Repository:
     declaration: Path
     templates: Path
     deployment: str = DEFAULT_DEPLOYMENT
+    policies: Path = Path("policies")
 
     def load(self) -> Declaration:
         """Load the declaration, and check all of it.
@@ -98,17 +101,19 @@ class Repository:
         return load.check(files, self.templates, self.deployment)
 
     def with_declaration(self, folder: Path) -> Repository:
-        """Return the repository with the declaration in *folder*, and its templates if it has some.
+        """Return the repository with the declaration in *folder*.
 
         Args:
-            folder: Contains ``services`` and ``environments``.
+            folder: Contains ``services`` and ``environments``. Its ``templates`` and ``policies``
+                replace the repository's, if it has some.
 
         """
-        templates = folder / "templates"
+        templates, policies = folder / "templates", folder / "policies"
         return replace(
             self,
             declaration=folder,
             templates=templates if templates.is_dir() else self.templates,
+            policies=policies if policies.is_dir() else self.policies,
         )
 
 
@@ -188,7 +193,13 @@ def read(root: Path, installed: str | None = None) -> Repository:
     if errors:
         raise DeclarationError(errors)
     file = RepositoryFile.model_validate(doc.data)
-    return Repository(root, root / file.declaration, root / file.templates, file.deployment)
+    return Repository(
+        root,
+        root / file.declaration,
+        root / file.templates,
+        file.deployment,
+        root / file.policies,
+    )
 
 
 def _errors(doc: document.Document, installed: str | None) -> list[FieldError]:

@@ -63,6 +63,16 @@ def test_error_in_one_environment_names_it(root: Path) -> None:
     assert error.endswith(" (in prod)")
 
 
+def test_errors_of_policy_tests_are_listed_before_those_of_templates(root: Path) -> None:
+    template = root / "templates" / "shop" / "app.yaml.j2"
+    template.write_text('a: {{ secret("tokn") }}\n', encoding="utf-8")
+    (root / "policies").mkdir()
+    (root / "policies" / "shop.tests.yaml").write_text("tests:\n  - {path: sys, expect: deny}\n")
+    first, second = find_errors(read(root))
+    assert first.startswith("policies/shop.tests.yaml:2: tests[0] lacks the key 'capability'")
+    assert second.startswith("templates/shop/app.yaml.j2:1: ")
+
+
 def test_command_exits_0_if_declaration_and_templates_hold(
     root: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

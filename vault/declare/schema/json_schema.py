@@ -1,4 +1,4 @@
-"""JSON Schemas of service and environment files, for editors and other tools.
+"""JSON Schemas of service files, environment files and policy tests, for editors and other tools.
 
 A schema describes one file by itself. What depends on several keys or on another file is checked by
 :mod:`vault.declare.load` alone. The schema accepts every file that the models accept.
@@ -17,6 +17,7 @@ from pydantic_core import core_schema
 
 from vault.declare import durations
 from vault.declare.schema.model import EnvironmentDeclaration, ServiceDeclaration
+from vault.declare.schema.policy_tests import PolicyTests
 
 
 class Kind(StrEnum):
@@ -24,12 +25,14 @@ class Kind(StrEnum):
 
     SERVICE = "service"
     ENVIRONMENT = "environment"
+    POLICY_TESTS = "policy-tests"
 
 
 #: Kind of file → its model.
 MODELS: Final[Mapping[Kind, type[BaseModel]]] = {
     Kind.SERVICE: ServiceDeclaration,
     Kind.ENVIRONMENT: EnvironmentDeclaration,
+    Kind.POLICY_TESTS: PolicyTests,
 }
 
 
@@ -38,9 +41,15 @@ def file_name(kind: Kind) -> str:
     return f"{kind}.schema.json"
 
 
-def editor_comment(kind: Kind) -> str:
-    """Return the first line of a declaration file, by which an editor finds its schema."""
-    return f"# yaml-language-server: $schema=../schema/{file_name(kind)}"
+def editor_comment(kind: Kind, folder: str = "../schema") -> str:
+    """Return the first line of a file, by which an editor finds its schema.
+
+    Args:
+        kind: Kind of the file.
+        folder: Folder of the schemas, relative to that of the file.
+
+    """
+    return f"# yaml-language-server: $schema={folder}/{file_name(kind)}"
 
 
 def render(kind: Kind) -> str:
