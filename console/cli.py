@@ -1,7 +1,8 @@
 """Command line ``strongroom``.
 
 The exit code is 0; 1 after an error; 64 after a wrong command line; and 2 if ``plan`` has changes,
-``check`` or ``environments diff`` finds something, or ``status`` a part that is not running.
+``check``, ``environments diff`` or ``policies test`` finds something, or ``status`` a part that is
+not running.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from rich.markup import escape
 
 from app_integration.errors import StrongroomError
 from app_integration.names import parse_environment
-from console import adoption, authoring, env_files, environments, operate
+from console import adoption, authoring, env_files, environments, operate, policies
 from console.example_services import run_examples
 from console.operator_session import open_operator_session
 from console.options import ENV, Env, Given, Root, Service
@@ -39,6 +40,7 @@ app = typer.Typer(
 )
 app.add_typer(environments.app, name="environments")
 app.add_typer(authoring.app, name="new")
+app.add_typer(policies.app, name="policies")
 for command in (
     authoring.init,
     authoring.check,

@@ -36,7 +36,7 @@ SECONDS: Final = 120.0  # timeout of one block
 #: Files that the Makefile's rules depend on, and the folders that strongroom.yaml names.
 LINKED: Final = (
     *("Makefile", "requirements", "pyproject.toml", "app_integration"),
-    *("vault", "agent", "examples"),
+    *("vault", "agent", "policies", "examples"),
 )
 
 

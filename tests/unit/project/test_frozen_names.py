@@ -60,7 +60,7 @@ from app_integration.secret_store.access_recorder import AccessRecorder
 from app_integration.secret_store.cache_entry import build_entry
 from app_integration.sources import FetchedSecret
 from app_integration.testing import plugin
-from console import cli, environments, operate
+from console import cli, environments, operate, policies
 from policies.render import render_policies
 from vault.declare import server_names
 from vault.declare.load import load
@@ -208,6 +208,7 @@ COMMANDS: Final = {
     "new service": "NAME --owner --description --generate --given --key --database --database-at "
     "--config",
     "plan": "--env --root --given --prune --destroy-data --json --out",
+    "policies test": "--env --service --root",
     "put": "NAME --service --env --root",
     "reset": "--root --yes",
     "rotate-password": "NAME --service --env --root",
@@ -272,7 +273,7 @@ def test_targets_and_variables_of_make_are_listed() -> None:
 
 
 def test_exit_codes_are_listed() -> None:
-    assert (cli.CHANGES, environments.DIFFERS) == (CHANGES, CHANGES)
+    assert {cli.CHANGES, environments.DIFFERS, policies.FAILS} == {CHANGES}
     assert (cli.USAGE_ERROR, host_cli.USAGE_ERROR) == (USAGE, USAGE)
 
 

@@ -1,0 +1,92 @@
+"""Commands ``strongroom policies``: tests of what the policies of services allow."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Final
+
+import typer
+
+from app_integration.errors import ConfigurationError
+from app_integration.names import Environment, Scope
+from app_integration.session.session import Session
+from console import operate
+from console.operator_session import open_operator_session
+from console.options import Env, Root
+from policies.capabilities import find_failures, read_capabilities
+from vault.declare.declaration import Declaration
+from vault.declare.policy_files import TESTS_SUFFIX, TestRow, read_tests
+
+FAILS: Final = 2
+
+app = typer.Typer(no_args_is_help=True, help="Test what the policies of services allow.")
+
+
+@app.callback()
+def policies() -> None:
+    """Test what the policies of services allow."""
+
+
+@app.command("test")
+def run_tests(
+    env: Env,
+    service: Annotated[
+        str | None, typer.Option("--service", help="one service; by default all that have tests")
+    ] = None,
+    root: Root = operate.DEFAULT_ROOT,
+) -> None:
+    """Ask the server for what each row of policies/<service>.tests.yaml expects.
+
+    Exit code 2 if a row does not hold.
+    """
+    repository = operate.repository()
+    declared, environment = repository.load(), Environment(env)
+    tests = read_tests(repository.policies, declared)
+    scopes = _select(declared, environment, tests, service)
+    with open_operator_session(env, root, "strongroom-apply") as session:
+        results = [_run(session, declared, scope, tests[scope.service]) for scope in scopes]
+    if not all(results):
+        raise typer.Exit(FAILS)
+
+
+def _select(
+    declared: Declaration,
+    environment: Environment,
+    tests: Mapping[str, tuple[TestRow, ...]],
+    service: str | None,
+) -> list[Scope]:
+    """Return the services to test, and print which others of *environment* have no tests.
+
+    Raises:
+        ConfigurationError: If *service* does not run in *environment*, or there are no tests.
+
+    """
+    scopes = declared.scopes(environment)
+    if service is not None:
+        scopes = (Scope(service, environment),)
+        declared.deployment(scopes[0])
+    if not scopes:
+        raise ConfigurationError(f"no service runs in {environment}; declare one first")
+    without = [scope for scope in scopes if scope.service not in tests]
+    if len(without) == len(scopes):
+        names = ", ".join(f"{scope.service}{TESTS_SUFFIX}" for scope in scopes)
+        raise ConfigurationError(
+            f"there are no tests of {environment}; write {names} in the repository's folder of "
+            "policies"
+        )
+    for scope in without:
+        typer.echo(f"{scope}: no tests ({scope.service}{TESTS_SUFFIX} does not exist)")
+    return [scope for scope in scopes if scope.service in tests]
+
+
+def _run(session: Session, declared: Declaration, scope: Scope, rows: tuple[TestRow, ...]) -> bool:
+    """Print each row that does not hold, and a summary; return whether all of them hold."""
+    environment, mounts = scope.environment, declared.environment(scope.environment).mounts
+    tested = [row for row in rows if row.test.is_for(environment)]
+    paths = sorted({row.test.path_in(environment, mounts) for row in tested})
+    granted = read_capabilities(session, str(scope), paths)
+    failures = find_failures(tested, environment, mounts, granted)
+    for failure in failures:
+        typer.echo(failure)
+    typer.echo(f"{scope}: {len(tested) - len(failures)} of {len(tested)} rows hold")
+    return not failures
