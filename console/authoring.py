@@ -118,6 +118,7 @@ def service(
     )
     skipped = new_service.write(repository)
     out.print(f"wrote {repository.declaration / 'services' / f'{name}.yaml'}", markup=False)
+    out.print(f"wrote {new_service.tests_file(repository)}", markup=False)
     if new_service.config:
         _write_model(repository.root, new_service.config)
     for environment in skipped:
@@ -127,6 +128,8 @@ def service(
     variables = shlex.quote(str(operate.local_root() / "env" / f"{name}.env"))
     line = f"make vault-up, then in any shell: set -a; . {variables}; set +a"
     out.print(f"\nNext: {line}", markup=False)
+    line = f"strongroom policies test --env dev --service {name}"
+    out.print(f"Then, to prove its policy: {line}", markup=False)
 
 
 def _write_model(root: Path, config: NewConfig) -> None:

@@ -32,6 +32,7 @@ _FILES: Final = {
     # git keeps no empty folder.
     "services/.gitkeep": "empty",
     "templates/.gitkeep": "empty",
+    "policies/.gitkeep": "empty",
 }
 #: Files that a repository may have already, which stay as they are.
 _KEPT: Final = frozenset({"Makefile", ".gitignore", "CODEOWNERS"})

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from app_integration.errors import ConfigurationError
 from app_integration.names import Environment, check_secret_name, check_service_name
 from console.new_config import TEMPLATE, NewConfig
+from console.new_policy_tests import NewPolicyTests
+from vault.declare.declaration import Declaration
 from vault.declare.edit.new_service import add_service
 from vault.declare.edit.service_file import Spec
+from vault.declare.policy_files import TESTS_SUFFIX
 from vault.declare.repository import Repository
 from vault.declare.schema import json_schema
 from vault.declare.schema.json_schema import Kind
@@ -51,6 +56,8 @@ class NewService:
     def write(self, repository: Repository) -> tuple[str, ...]:
         """Write the service file, and an entry in the file of each environment that it can run in.
 
+        Tests of its policy are written too, and a template if it has a config.
+
         Args:
             repository: Contains the declaration.
 
@@ -58,8 +65,8 @@ class NewService:
             The environments without an entry, because the address of the database is not known.
 
         Raises:
-            ConfigurationError: If the service is declared, another template of its name exists, or
-                an environment in *databases* is not declared. No file was written.
+            ConfigurationError: If the service is declared, another template or test file of its
+                name exists, or an environment in *databases* is not declared. No file was written.
             InvalidName: If a name is not valid. No file was written.
             DeclarationError: If another value is not valid. No file was written.
 
@@ -73,10 +80,9 @@ class NewService:
             declared.environment(environment)
         entries = {name: self._entry(name) for name in sorted(declared.environments)}
         known = {name: entry for name, entry in entries.items() if entry is not None}
-        text = self._text()
-        if (repository.declaration / "schema" / json_schema.file_name(Kind.SERVICE)).exists():
-            text = f"{json_schema.editor_comment(Kind.SERVICE)}\n{text}"
-        with self._template(repository):
+        comment = _editor_comment(repository, Kind.SERVICE, repository.declaration / "services")
+        text = "\n".join([*([comment] if comment else []), self._text()])
+        with self._other_files(repository, declared):
             add_service(repository.declaration, self.name, text, known, repository.check)
         return tuple(str(name) for name, entry in entries.items() if entry is None)
 
@@ -93,28 +99,46 @@ class NewService:
             return None
         return NewConfig(self.name, self.secrets, self.application)
 
-    @contextmanager
-    def _template(self, repository: Repository) -> Iterator[None]:
-        """Write the template, and remove it again if the block fails.
+    def tests_file(self, repository: Repository) -> Path:
+        """Return the file with the tests of its policy."""
+        return repository.policies / f"{self.name}{TESTS_SUFFIX}"
 
-        It is written first, because the declaration is checked with it.
+    def _policy_tests(self, declared: Declaration) -> NewPolicyTests:
+        """Return the tests of its policy, which deny a secret of a declared service if it can."""
+        others = (
+            f"{name}/{{environment}}/{secret}"
+            for name, service in sorted(declared.services.items())
+            for secret in sorted(service.secrets)
+            if name != self.name
+        )
+        other = next(others, "another-service/{environment}/a-secret")
+        return NewPolicyTests(self.name, self.secrets, self.keys, self.has_database, other)
+
+    @contextmanager
+    def _other_files(self, repository: Repository, declared: Declaration) -> Iterator[None]:
+        """Write the template and the tests, and remove them again if the block fails.
+
+        They are written first, because the declaration is checked with the template, and a service
+        that is declared has tests.
         """
-        config = self.config
-        if config is None:
-            yield
-            return
-        path = repository.templates / self.name / TEMPLATE
-        # One with the same text was left by a command that was killed.
-        if path.exists() and path.read_text(encoding="utf-8") != config.template():
-            raise ConfigurationError(f"{path} exists; move it away, or choose another name")
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(config.template(), encoding="utf-8")
+        comment = _editor_comment(repository, Kind.POLICY_TESTS, repository.policies)
+        texts = {self.tests_file(repository): self._policy_tests(declared).text(comment)}
+        if self.config is not None:
+            texts[repository.templates / self.name / TEMPLATE] = self.config.template()
+        for path, text in texts.items():
+            # One with the same text was left by a command that was killed.
+            if path.exists() and path.read_text(encoding="utf-8") != text:
+                raise ConfigurationError(f"{path} exists; move it away, or choose another name")
         try:
+            for path, text in texts.items():
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_text(text, encoding="utf-8")
             yield
         except BaseException:
             # The service file, once it is written, needs the template.
             if not (repository.declaration / "services" / f"{self.name}.yaml").exists():
-                path.unlink()
+                for path in texts:
+                    path.unlink(missing_ok=True)
             raise
 
     def _entry(self, environment: Environment) -> Spec | None:
@@ -148,3 +172,11 @@ class NewService:
         if self.config:
             lines += ["", *self.config.section()]
         return "\n".join([*lines, ""])
+
+
+def _editor_comment(repository: Repository, kind: Kind, folder: Path) -> str | None:
+    """Return the first line of a file in *folder*, or None if its schema does not exist."""
+    schemas = repository.declaration / "schema"
+    if not (schemas / json_schema.file_name(kind)).exists():
+        return None
+    return json_schema.editor_comment(kind, Path(os.path.relpath(schemas, folder)).as_posix())

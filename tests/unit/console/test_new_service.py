@@ -18,6 +18,7 @@ from console.new_service import NewService
 from vault.declare import repository
 from vault.declare.edit import new_service as editor
 from vault.declare.errors import DeclarationError
+from vault.declare.policy_files import read_tests
 from vault.declare.repository import Repository
 
 DEV, PROD = Environment("dev"), Environment("prod")
@@ -110,6 +111,7 @@ def test_refused_service_leaves_no_template(team: Repository) -> None:
     with pytest.raises(DeclarationError, match="owner is 'no one'"):
         NewService("labels", "no one", "Prints.", application=".").write(team)
     assert list((team.templates / "labels").iterdir()) == []
+    assert list(team.policies.glob("*.yaml")) == []
     assert team.load().services == {}
 
 
@@ -120,6 +122,38 @@ def test_template_of_another_service_is_not_overwritten(team: Repository) -> Non
     with pytest.raises(ConfigurationError, match=r"app\.yaml\.j2 exists; move it away"):
         NewService("labels", "ada", "Prints.", application=".").write(team)
     assert template.read_text() == "ours"
+
+
+def test_tests_of_another_service_are_not_overwritten(team: Repository) -> None:
+    tests = team.policies / "labels.tests.yaml"
+    tests.write_text("ours")
+    with pytest.raises(ConfigurationError, match=r"labels\.tests\.yaml exists; move it away"):
+        NewService("labels", "ada", "Prints.", application=".").write(team)
+    assert tests.read_text() == "ours"
+    assert not (team.templates / "labels").exists()
+
+
+def test_tests_allow_what_is_declared_and_deny_the_secrets_of_others(team: Repository) -> None:
+    NewService("labels", "ada", "Prints.", ["signing-key"]).write(team)
+    NewService("routes", "ada", "Plans.", [], ["a/b"], ["pii"], has_database=True).write(team)
+    assert find_errors(team) == ()
+    rows = read_tests(team.policies, team.load())["routes"]
+    found = [(row.test.expect, row.test.capability, row.test.path) for row in rows]
+    assert [each[1:] for each in found if each[0] == "allow"] == [
+        ("read", "{kv}/data/routes/{environment}/a/b"),
+        ("read", "{kv}/data/routes/{environment}/database-url"),
+        ("update", "{transit}/encrypt/routes-{environment}-pii"),
+        ("update", "{transit}/decrypt/routes-{environment}-pii"),
+        ("read", "{database}/creds/routes-{environment}"),
+        ("update", "auth/token/renew-self"),
+    ]
+    denied = {each[1:] for each in found if each[0] == "deny"}
+    assert denied >= {
+        ("update", "{kv}/data/routes/{environment}/a/b"),
+        ("read", "{kv}/data/labels/{environment}/signing-key"),
+        ("update", "sys/policies/acl/routes-{environment}"),
+        ("update", "sys/mounts/{kv}"),
+    }
 
 
 def test_template_stays_if_the_service_file_was_written(
@@ -134,6 +168,7 @@ def test_template_stays_if_the_service_file_was_written(
     with pytest.raises(OSError, match="No space left"):
         NewService("labels", "ada", "Prints.", ["a-key"], application=".").write(team)
     assert find_errors(team) == ()
+    assert (team.policies / "labels.tests.yaml").exists()
 
 
 def test_template_of_a_killed_command_is_taken_over(team: Repository) -> None:

@@ -16,7 +16,7 @@ from vault.declare.edit import environment_file, service_file
 from vault.declare.schema import json_schema
 from vault.declare.schema.json_schema import Kind
 
-FILES: Final = sorted(load.ROOT.glob("*s/*.yaml"))
+FILES: Final = sorted([*load.ROOT.glob("*s/*.yaml"), *load.PROJECT.glob("policies/*.yaml")])
 PREFIX: Final = "# yaml-language-server: $schema="
 VAULT: Final = {Environment("prod"): "https://vault.example.com:8200"}
 
@@ -31,20 +31,23 @@ def schema_of(path: Path) -> Path:
     return (path.parent / first_line(path).removeprefix(PREFIX)).resolve()
 
 
+def kind_of(path: Path) -> Kind:
+    folder = path.parent.name
+    return Kind.POLICY_TESTS if folder == "policies" else Kind(folder.removesuffix("s"))
+
+
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
 def test_first_line_leads_to_the_schema_of_the_kind_of_file(path: Path) -> None:
-    kind = path.parent.name.removesuffix("s")
-    assert schema_of(path) == load.ROOT / "schema" / f"{kind}.schema.json"
+    assert schema_of(path) == load.ROOT / "schema" / f"{kind_of(path)}.schema.json"
 
 
 def test_new_repository_has_the_schemas_that_its_files_name(tmp_path: Path) -> None:
     NewRepository("parcels", "ada", VAULT).write(tmp_path)
     NewService("labels", "ada", "Prints.").write(repository.read(tmp_path))
     files = sorted(tmp_path.glob("*s/*.yaml"))
-    assert [path.stem for path in files] == ["dev", "prod", "labels"]
+    assert [path.stem for path in files] == ["dev", "prod", "labels.tests", "labels"]
     for path in files:
-        kind = Kind(path.parent.name.removesuffix("s"))
-        assert schema_of(path).read_text(encoding="utf-8") == json_schema.render(kind)
+        assert schema_of(path).read_text(encoding="utf-8") == json_schema.render(kind_of(path))
 
 
 def test_new_service_names_no_schema_where_there_is_none(tmp_path: Path) -> None:
@@ -52,6 +55,7 @@ def test_new_service_names_no_schema_where_there_is_none(tmp_path: Path) -> None
     shutil.rmtree(tmp_path / "schema")
     NewService("labels", "ada", "Prints.").write(repository.read(tmp_path))
     assert first_line(tmp_path / "services/labels.yaml").startswith("# Needs of labels")
+    assert first_line(tmp_path / "policies/labels.tests.yaml").startswith("# What the policy of")
 
 
 @pytest.mark.parametrize("kind", json_schema.MODELS)
