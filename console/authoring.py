@@ -16,6 +16,7 @@ from console.check import find_errors
 from console.new_config import NewConfig
 from console.new_repository import NewRepository, ignored_names, parse_addresses
 from console.new_service import NewService
+from console.policy_check import find_policy_errors, find_warnings
 from vault.declare.repository import open_repository
 from vault.declare.schema import json_schema
 
@@ -153,7 +154,9 @@ def check(
 ) -> None:
     """Check declaration and templates without a server. Exit code 2 if there is an error."""
     repository = open_repository(folder.resolve()) if folder else operate.repository()
-    errors = find_errors(repository)
+    errors = (*find_errors(repository), *find_policy_errors(repository))
+    for warning in find_warnings(repository):
+        typer.echo(f"warning: {warning}", err=True)
     typer.echo("\n".join(errors) or "No error in the declaration and its templates.")
     if errors:
         raise typer.Exit(INVALID)

@@ -24,6 +24,7 @@ from console.example_services import run_examples
 from console.operator_session import open_operator_session
 from console.options import ENV, Env, Given, Root, Service
 from console.plan_view import progress, show_plan
+from console.policy_check import find_warnings
 from console.show import show_config_states, show_deployment, show_status
 from console.steps import Steps
 from vault.reconcile.planning import plan_file
@@ -130,6 +131,8 @@ def plan(
 ) -> None:
     """Show what apply would change. Exit code 2 if there are changes."""
     options = operate.prune_options(env, prune=prune, destroy=destroy_data or ())
+    for warning in find_warnings(operate.repository()):
+        err.print(f"[yellow]warning:[/] {escape(warning)}", highlight=False)
     with open_operator_session(env, root, "strongroom-plan") as session:
         found = operate.build_environment_plan(session, env, root, given, options)
     document = plan_file.document(found, parse_environment(env), options)

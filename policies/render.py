@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from collections.abc import Mapping
 from typing import Any
-
-from jinja2 import Environment as Jinja
-from jinja2 import FileSystemLoader, StrictUndefined
 
 from app_integration.errors import ConfigurationError
 from app_integration.mounts import DEFAULT_MOUNTS, Mounts
 from app_integration.names import Environment, Scope
+from policies.templates import render
 from vault.declare.declaration import Declaration
+from vault.declare.policy_template import PolicyTemplate
 from vault.declare.schema.database import Database
 from vault.declare.server_names import APPLY_JOB, DEVELOPER, FINGERPRINT_KEY, JOBS
 from vault.reconcile.desired.databases import database_roles
@@ -19,15 +18,6 @@ from vault.reconcile.desired.static_users import static_role_names
 from vault.reconcile.resources.auth import AppRole
 from vault.reconcile.resources.policies import Policy
 from vault.runtime.servers.hcl import quote
-
-_templates = Jinja(
-    loader=FileSystemLoader(Path(__file__).parent),
-    undefined=StrictUndefined,
-    trim_blocks=True,
-    lstrip_blocks=True,
-    keep_trailing_newline=True,
-    autoescape=False,  # noqa: S701 (HCL is not HTML, and names are validated)
-)
 
 
 def render_policies(declaration: Declaration, environment: Environment) -> dict[str, str]:
@@ -42,13 +32,15 @@ def render_policies(declaration: Declaration, environment: Environment) -> dict[
         policies[str(scope)] = _service_policy(declaration, scope)
         if declaration.deployment(scope).login.approle is not None:
             wrap_ttl = declared.tokens.wrap_ttl
-            policies[scope.starter] = starter_policy(scope, wrap_ttl, declared.mounts)
+            policies[scope.starter] = starter_policy(
+                scope, wrap_ttl, declared.mounts, declaration.policy_templates
+            )
     shared = _shared_variables(declaration, environment)
     developer = declared.server_name(DEVELOPER)
     is_in_group = any(developer in group.policies for group in declared.groups.values())
     jobs = [job for job in JOBS if job != APPLY_JOB or not declared.is_scoped]
     for name in (*jobs, *([DEVELOPER] if declared.people or is_in_group else [])):
-        policies[declared.server_name(name)] = _render(name, **shared)
+        policies[declared.server_name(name)] = render(name, declaration.policy_templates, shared)
     return policies
 
 
@@ -72,24 +64,29 @@ def scoped_apply_policy(declaration: Declaration, environment: Environment) -> s
         name: quote(Policy(name, text, declared.deployment).body())
         for name, text in sorted(policies.items())
     }
-    return _render(
-        "apply-scoped",
-        deployment=declared.deployment,
-        environment=environment,
-        mounts=declared.mounts,
-        policies=texts,
-        roles=sorted(policies),
-        role_fields=sorted(AppRole("", ()).desired()),
-        services=sorted(scope.service for scope in declaration.scopes(environment)),
-        scopes=scopes,
-        owned=[*scopes, *(f"{scope}-*" for scope in scopes), *own, *passwords],
-        keys=[*(f"{scope}-*" for scope in scopes), declared.server_name(FINGERPRINT_KEY)],
-        fingerprint_key=declared.server_name(FINGERPRINT_KEY),
-        password_policies=passwords,
-    )
+    variables = {
+        "deployment": declared.deployment,
+        "environment": environment,
+        "mounts": declared.mounts,
+        "policies": texts,
+        "roles": sorted(policies),
+        "role_fields": sorted(AppRole("", ()).desired()),
+        "services": sorted(scope.service for scope in declaration.scopes(environment)),
+        "scopes": scopes,
+        "owned": [*scopes, *(f"{scope}-*" for scope in scopes), *own, *passwords],
+        "keys": [*(f"{scope}-*" for scope in scopes), declared.server_name(FINGERPRINT_KEY)],
+        "fingerprint_key": declared.server_name(FINGERPRINT_KEY),
+        "password_policies": passwords,
+    }
+    return render("apply-scoped", declaration.policy_templates, variables)
 
 
-def starter_policy(scope: Scope, wrap_ttl: int, mounts: Mounts = DEFAULT_MOUNTS) -> str:
+def starter_policy(
+    scope: Scope,
+    wrap_ttl: int,
+    mounts: Mounts = DEFAULT_MOUNTS,
+    templates: Mapping[str, PolicyTemplate] | None = None,
+) -> str:
     """Return the HCL policy of the starter of *scope*'s agent.
 
     The starter may issue secret-ids for *scope*, each for one login.
@@ -98,31 +95,32 @@ def starter_policy(scope: Scope, wrap_ttl: int, mounts: Mounts = DEFAULT_MOUNTS)
         scope: The service and environment.
         wrap_ttl: Seconds within which the secret-id must be unwrapped and used.
         mounts: The mounts of the deployment.
+        templates: The repository's own templates of policies, or None if it has none.
 
     """
-    return _render(
-        "starter",
-        service=scope.service,
-        environment=scope.environment,
-        wrap_ttl=wrap_ttl,
-        mounts=mounts,
-    )
+    variables = {
+        "service": scope.service,
+        "environment": scope.environment,
+        "wrap_ttl": wrap_ttl,
+        "mounts": mounts,
+    }
+    return render("starter", templates or {}, variables)
 
 
 def _service_policy(declaration: Declaration, scope: Scope) -> str:
     keys = declaration.service(scope.service).keys
     declared = declaration.environment(scope.environment)
-    return _render(
-        "service",
-        service=scope.service,
-        environment=scope.environment,
-        secrets=sorted(declaration.secrets(scope)),
-        keys={key: sorted(spec.allow) for key, spec in sorted(keys.items())},
-        database_roles=sorted(database_roles(declaration, scope)),
-        audit_device=declared.vault.audit_device,
-        mounts=declared.mounts,
-        static_roles=sorted(static_role_names(declaration, scope).values()),
-    )
+    variables = {
+        "service": scope.service,
+        "environment": scope.environment,
+        "secrets": sorted(declaration.secrets(scope)),
+        "keys": {key: sorted(spec.allow) for key, spec in sorted(keys.items())},
+        "database_roles": sorted(database_roles(declaration, scope)),
+        "audit_device": declared.vault.audit_device,
+        "mounts": declared.mounts,
+        "static_roles": sorted(static_role_names(declaration, scope).values()),
+    }
+    return render("service", declaration.policy_templates, variables)
 
 
 def _shared_variables(declaration: Declaration, environment: Environment) -> dict[str, Any]:
@@ -146,7 +144,3 @@ def _shared_variables(declaration: Declaration, environment: Environment) -> dic
             role for scope in scopes for role in static_role_names(declaration, scope).values()
         ),
     }
-
-
-def _render(template: str, **variables: Any) -> str:
-    return _templates.get_template(f"{template}.hcl.j2").render(variables)

@@ -10,6 +10,7 @@ from app_integration.errors import ConfigurationError
 from app_integration.names import LONG_FORMS, Environment, Scope
 from vault.declare.checks.environment import find_address_error
 from vault.declare.errors import InvalidValue, join_names, suggest
+from vault.declare.policy_template import PolicyTemplate
 from vault.declare.schema.adopted import ROTATE_EVERY, Adopted
 from vault.declare.schema.field_types import Endpoint, split_address
 from vault.declare.schema.model import (
@@ -32,6 +33,8 @@ class Declaration:
             certificates or public keys.
         template_root: Folder with the templates of each service in ``<service>/``.
         project: Folder that the paths of services are relative to.
+        policy_templates: The repository's own templates of policies, by the name of the tool's
+            that each replaces.
 
     """
 
@@ -40,6 +43,7 @@ class Declaration:
     pems: Mapping[str, str] = field(default_factory=dict)
     template_root: Path = Path("templates")
     project: Path = Path()
+    policy_templates: Mapping[str, PolicyTemplate] = field(default_factory=dict)
 
     def service(self, name: str) -> ServiceDeclaration:
         """Return the service *name*.

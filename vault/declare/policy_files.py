@@ -1,4 +1,4 @@
-"""Reader of a repository's folder ``policies``: the tests of each service's policy."""
+"""Reader of a repository's folder ``policies``: its own templates, and tests of policies."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Any, Final
 
-from vault.declare import load
+from vault.declare import load, policy_template, source_file
 from vault.declare.declaration import Declaration
 from vault.declare.errors import (
     DeclarationError,
@@ -18,9 +18,13 @@ from vault.declare.errors import (
     join_names,
     suggest,
 )
+from vault.declare.policy_template import PolicyTemplate
 from vault.declare.schema.policy_tests import PolicyTest, PolicyTests
+from vault.declare.source_file import UnreadableFile
 from vault.declare.yaml.document import Document
 
+#: The tool's own templates.
+BASES: Final = load.PROJECT / "policies"
 #: What the name of a file with tests ends with, after the name of the service.
 TESTS_SUFFIX: Final = ".tests.yaml"
 
@@ -40,6 +44,35 @@ class TestRow:
     file: str
     line: int
     test: PolicyTest
+
+
+def has_bases(folder: Path) -> bool:
+    """Return whether *folder* is that of the tool's own templates, as in a clone of the tool."""
+    return folder.resolve() == BASES.resolve()
+
+
+def read_templates(folder: Path) -> tuple[dict[str, PolicyTemplate], tuple[FileError, ...]]:
+    """Return the templates ``<name>.hcl.j2`` that replace the tool's, and the errors of others.
+
+    Args:
+        folder: The repository's ``policies``. It need not exist.
+
+    """
+    templates: dict[str, PolicyTemplate] = {}
+    faults: list[FileError] = []
+    for path in [] if has_bases(folder) else sorted(folder.glob("*.j2")):
+        name, file = path.name.removesuffix(policy_template.SUFFIX), load.display_path(path)
+        try:
+            content = source_file.read(path, folder)
+        except UnreadableFile as error:
+            faults.append(error.at(file))
+            continue
+        found = policy_template.parse(file, name, content)
+        if isinstance(found, PolicyTemplate):
+            templates[name] = found
+        else:
+            faults.append(found)
+    return templates, tuple(faults)
 
 
 def read_tests(folder: Path, declaration: Declaration) -> dict[str, tuple[TestRow, ...]]:

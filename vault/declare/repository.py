@@ -6,7 +6,9 @@ A team keeps its declaration in a repository of its own. Commands find it from a
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated, Final
@@ -17,7 +19,7 @@ from pydantic import AfterValidator, Field
 
 from app_integration._internal import formats
 from app_integration.errors import ConfigurationError
-from vault.declare import load
+from vault.declare import load, policy_files
 from vault.declare.declaration import Declaration
 from vault.declare.errors import DeclarationError, FieldError, InvalidValue, format_value
 from vault.declare.load import Files
@@ -60,7 +62,9 @@ class RepositoryFile(Section):
     )
     declaration: Folder = Field(".", description="the folder of services/ and environments/")
     templates: Folder = Field("templates", description="the folder of <service>/<template>")
-    policies: Folder = Field("policies", description="the folder of <service>.tests.yaml")
+    policies: Folder = Field(
+        "policies", description="the folder of <service>.tests.yaml, and of own policies"
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +76,7 @@ class Repository:
         declaration: Folder that contains ``services`` and ``environments``.
         templates: Folder with the templates of each service in ``<service>/``.
         deployment: Id of the environments whose file declares none.
-        policies: Folder with the tests of each service's policy.
+        policies: Folder with its own templates of policies, and the tests of each service's.
 
     """
 
@@ -89,7 +93,9 @@ class Repository:
             DeclarationError: If any file is invalid. It lists every error with file and line.
 
         """
-        return load.load(self.declaration, self.templates, self.deployment, self.root)
+        return self._with_policies(
+            partial(load.load, self.declaration, self.templates, self.deployment, self.root)
+        )
 
     def check(self, files: Files) -> Declaration:
         """Return the declaration in *files* after all checks.
@@ -98,7 +104,23 @@ class Repository:
             DeclarationError: If any file is invalid. It lists every error with file and line.
 
         """
-        return load.check(files, self.templates, self.deployment)
+        return self._with_policies(partial(load.check, files, self.templates, self.deployment))
+
+    def _with_policies(self, load_declaration: Callable[[], Declaration]) -> Declaration:
+        """Return the declaration with the repository's own templates of policies.
+
+        Raises:
+            DeclarationError: If a file of either is invalid.
+
+        """
+        templates, faults = policy_files.read_templates(self.policies)
+        try:
+            declared = load_declaration()
+        except DeclarationError as error:
+            raise DeclarationError([*error.errors, *faults]) from None
+        if faults:
+            raise DeclarationError(faults)
+        return replace(declared, policy_templates=templates)
 
     def with_declaration(self, folder: Path) -> Repository:
         """Return the repository with the declaration in *folder*.
@@ -132,7 +154,10 @@ def open_repository(start: Path, declaration: Path | None = None) -> Repository:
     """
     root = find_own_root(start)
     if declaration is not None:
-        found = read(root) if root else Repository(start, start, start / "templates")
+        # Outside of a repository not the folder of *start*, in which another user may write.
+        policies = declaration / "policies"
+        outside = Repository(start, start, start / "templates", policies=policies)
+        found = read(root) if root else outside
         return found.with_declaration(declaration)
     if root is not None:
         return read(root)

@@ -73,6 +73,7 @@ def test_another_declaration_needs_no_repository(root: Path, tmp_path: Path) -> 
     assert (inside.declaration, inside.templates) == (other, root / "templates")
     outside = open_repository(tmp_path, other)
     assert (outside.declaration, outside.deployment) == (other, "strongroom")
+    assert (inside.policies, outside.policies) == (root / "policies", other / "policies")
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,55 @@
+"""Check of a repository's own policies, without a server: that each renders, and is up to date."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from functools import partial
+
+from policies.render import render_policies, scoped_apply_policy
+from policies.templates import check_syntax, find_outdated
+from vault.declare.declaration import Declaration
+from vault.declare.errors import DeclarationError
+from vault.declare.policy_files import read_templates
+from vault.declare.repository import Repository
+
+
+def find_warnings(repository: Repository) -> tuple[str, ...]:
+    """Return a line for each of the repository's own policies whose base has changed since.
+
+    Args:
+        repository: Contains policies.
+
+    """
+    templates, _ = read_templates(repository.policies)
+    return tuple(find_outdated(templates))
+
+
+def find_policy_errors(repository: Repository) -> tuple[str, ...]:
+    """Return each error of the repository's own policies, of any environment once.
+
+    The result is empty if the declaration has an error, because rendering needs it.
+
+    Args:
+        repository: Contains declaration and policies.
+
+    """
+    try:
+        declared = repository.load()
+    except DeclarationError:
+        return ()
+    found: dict[str, None] = {}
+    for check in _checks(declared) if declared.policy_templates else ():
+        try:
+            check()
+        except DeclarationError as error:
+            found |= dict.fromkeys(map(str, error.errors))
+    return tuple(found)
+
+
+def _checks(declared: Declaration) -> Iterator[Callable[[], object]]:
+    for template in declared.policy_templates.values():
+        yield partial(check_syntax, template)
+    for name, environment in declared.environments.items():
+        yield partial(render_policies, declared, name)
+        if environment.is_scoped:
+            yield partial(scoped_apply_policy, declared, name)

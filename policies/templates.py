@@ -1,0 +1,135 @@
+"""Templates of policies: the tool's, and those of a repository that replace them."""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Iterator, Mapping
+from functools import cache, lru_cache
+from typing import Any, Final
+
+from jinja2 import StrictUndefined, Template, TemplateError, TemplateSyntaxError, UndefinedError
+from jinja2.nodes import Extends, FromImport, Import, Include
+from jinja2.sandbox import ImmutableSandboxedEnvironment
+
+from vault.declare import policy_template
+from vault.declare.errors import DeclarationError, FileError, join_names
+from vault.declare.policy_files import BASES
+from vault.declare.policy_template import PolicyTemplate
+from vault.reconcile.hcl import syntax
+from vault.reconcile.hcl.syntax import HclError
+
+# A repository's template may compute with its variables, and nothing else: it reaches no attribute
+# with an underscore, changes no value, and without a loader it reads no file.
+_environment: Final = ImmutableSandboxedEnvironment(
+    undefined=StrictUndefined,
+    trim_blocks=True,
+    lstrip_blocks=True,
+    keep_trailing_newline=True,
+    autoescape=False,  # HCL is not HTML, and names are validated
+)
+#: File name that the library gives to a template without one.
+_FILE: Final = "<template>"
+#: Errors that a template can cause while it is rendered.
+_ERRORS: Final = (
+    *(TemplateError, ArithmeticError, AttributeError, LookupError),
+    *(RuntimeError, TypeError, ValueError),
+)
+#: Compiled templates that are kept: the tool's, and those of a repository.
+_CACHE_SIZE: Final = 64
+
+
+@cache
+def base(name: str) -> str:
+    """Return the text of the tool's template *name*, one of :data:`policy_template.NAMES`."""
+    return (BASES / f"{name}{policy_template.SUFFIX}").read_bytes().decode()
+
+
+def base_digest(name: str) -> str:
+    """Return the digest of the tool's template *name*."""
+    return policy_template.digest(base(name).encode())
+
+
+def find_outdated(templates: Mapping[str, PolicyTemplate]) -> Iterator[str]:
+    """Yield a warning for each template of a repository whose base has changed since.
+
+    Args:
+        templates: The repository's templates by name.
+
+    """
+    for name, template in sorted(templates.items()):
+        if template.base != base_digest(name):
+            yield (
+                f"{template.file}:1: strongroom's own template has changed since this file "
+                f"replaced it; compare with: strongroom policies diff {name}, take over what you "
+                f"need, then record that with: strongroom policies override {name} --accept"
+            )
+
+
+def check_syntax(template: PolicyTemplate) -> None:
+    """Check the syntax of a repository's template, also of one that no environment uses.
+
+    Raises:
+        DeclarationError: If it is invalid.
+
+    """
+    try:
+        _compile(template.text)
+    except TemplateSyntaxError as error:
+        raise _error(template, error.lineno, str(error.message)) from None
+
+
+def render(name: str, templates: Mapping[str, PolicyTemplate], variables: Mapping[str, Any]) -> str:
+    """Return the policy that the template *name* renders.
+
+    Args:
+        name: Name of the tool's template.
+        templates: The repository's templates by name. One of the same name is used instead.
+        variables: Variables of the tool's template.
+
+    Raises:
+        DeclarationError: If the repository's template cannot be rendered, or not to HCL.
+
+    """
+    own = templates.get(name)
+    if own is None:
+        return _compile(base(name)).render(variables)
+    check_syntax(own)
+    try:
+        # Without the line of the digest, which grants nothing and changes with the tool.
+        text = _compile(own.text).render(variables).partition("\n")[2]
+        syntax.parse(text, own.file)
+    except HclError as error:
+        lines = [f"line {each.line} of the policy: {each.text}" for each in error.errors]
+        faults = [FileError(own.file, 0, f"does not render to HCL: {line}") for line in lines]
+        raise DeclarationError(faults) from None
+    except UndefinedError as error:
+        reason = f"{error.message} (expected {join_names(variables)})"
+        raise _error(own, _line(error), reason) from None
+    except _ERRORS as error:
+        raise _error(own, _line(error), str(error)) from None
+    return text
+
+
+@lru_cache(_CACHE_SIZE)
+def _compile(text: str) -> Template:
+    """Return the compiled template.
+
+    Raises:
+        TemplateSyntaxError: If it is invalid, or refers to another template, whose changes the
+            digest would not show.
+
+    """
+    tree = _environment.parse(text)
+    for node in tree.find_all((Extends, FromImport, Import, Include)):
+        raise TemplateSyntaxError("another template is used; write all of it here", node.lineno)
+    return _environment.from_string(text)
+
+
+def _error(template: PolicyTemplate, line: int, reason: str) -> DeclarationError:
+    return DeclarationError([FileError(template.file, line, f"cannot be rendered: {reason}")])
+
+
+def _line(error: Exception) -> int:
+    """Return the line of the template that raised *error*, 0 if it is not known."""
+    frames = traceback.extract_tb(error.__traceback__)
+    return next((frame.lineno or 0 for frame in reversed(frames) if frame.filename == _FILE), 0)
