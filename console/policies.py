@@ -1,4 +1,4 @@
-"""Commands ``strongroom policies``: tests of what the policies of services allow."""
+"""Commands ``strongroom policies``: tests of what services may do, and policies of one's own."""
 
 from __future__ import annotations
 
@@ -13,18 +13,21 @@ from app_integration.session.session import Session
 from console import operate
 from console.operator_session import open_operator_session
 from console.options import Env, Root
+from policies import override
 from policies.capabilities import find_failures, read_capabilities
 from vault.declare.declaration import Declaration
+from vault.declare.load import display_path
 from vault.declare.policy_files import TESTS_SUFFIX, TestRow, read_tests
 
 FAILS: Final = 2
 
-app = typer.Typer(no_args_is_help=True, help="Test what the policies of services allow.")
+app = typer.Typer(no_args_is_help=True, help="Test what services may do; replace a policy.")
+Name = Annotated[str, typer.Argument(help="a policy of the tool, such as service or developer")]
 
 
 @app.callback()
 def policies() -> None:
-    """Test what the policies of services allow."""
+    """Test what services may do; replace a policy."""
 
 
 @app.command("test")
@@ -47,6 +50,29 @@ def run_tests(
         results = [_run(session, declared, scope, tests[scope.service]) for scope in scopes]
     if not all(results):
         raise typer.Exit(FAILS)
+
+
+@app.command("override")
+def write_override(
+    name: Name,
+    accept: Annotated[
+        bool, typer.Option("--accept", help="record that your file is up to date with the tool's")
+    ] = False,
+) -> None:
+    """Copy a policy of the tool into your repository, which is used instead from then on."""
+    folder = operate.repository().policies
+    if accept:
+        path = override.accept(folder, name)
+        typer.echo(f"{display_path(path)} is now based on today's template of strongroom")
+        return
+    path = override.create(folder, name)
+    typer.echo(f"wrote {display_path(path)}; edit it, then: strongroom plan --env dev")
+
+
+@app.command()
+def diff(name: Name) -> None:
+    """Show how your policy differs from the one of the tool that it replaces."""
+    typer.echo(override.diff(operate.repository().policies, name), nl=False)
 
 
 def _select(

@@ -208,6 +208,8 @@ COMMANDS: Final = {
     "new service": "NAME --owner --description --generate --given --key --database --database-at "
     "--config",
     "plan": "--env --root --given --prune --destroy-data --json --out",
+    "policies diff": "NAME",
+    "policies override": "NAME --accept",
     "policies test": "--env --service --root",
     "put": "NAME --service --env --root",
     "reset": "--root --yes",
