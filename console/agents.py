@@ -83,17 +83,18 @@ class Agents:
 
         """
         if self._host is None:
-            return DeliveryResult(is_host_started=False, delivered=(), errors=self._find_errors())
+            errors = self._find_errors(missing)
+            return DeliveryResult(is_host_started=False, delivered=(), errors=errors)
         if not self._agents:
             return DeliveryResult(is_host_started=False, delivered=(), errors={})
         return self._deliver(self._host, step, restarted, missing)
 
-    def _find_errors(self) -> dict[str, StrongroomError]:
+    def _find_errors(self, missing: Collection[str]) -> dict[str, StrongroomError]:
         """Return the error of each agent in a container that has no current config."""
         errors: dict[str, StrongroomError] = {}
         for service, agent in self._agents.items():
             try:
-                agent.compile_template()
+                agent.check_values(missing)
                 agent.check_delivered()
             except StrongroomError as error:
                 errors[service] = error
@@ -111,6 +112,8 @@ class Agents:
                 other.remove()
         for service, agent in self._agents.items():
             try:
+                if host.needs_values:
+                    _require_values(agent, missing)
                 # A new supervisor starts all, and must not be taken for the earlier one's result.
                 is_forced = service in restarted or not is_running
                 if generation := agent.write_files(is_forced=is_forced):
@@ -133,3 +136,12 @@ class Agents:
     @property
     def _seconds(self) -> float:
         return DELIVERY_SECONDS + FURTHER_SECONDS * (len(self._agents) - 1)
+
+
+def _require_values(agent: LocalAgent, missing: Collection[str]) -> None:
+    """Check that each secret in the agent's template has a value; otherwise do not start it."""
+    try:
+        agent.check_values(missing)
+    except StrongroomError:
+        agent.remove()
+        raise

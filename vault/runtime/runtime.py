@@ -94,6 +94,14 @@ class AgentHost(Protocol):
         """Return the URL of the secrets server for the agents."""
         ...
 
+    @property
+    def needs_values(self) -> bool:
+        """Return whether an agent may be started only if each secret of its template has a value.
+
+        Otherwise it waits for them.
+        """
+        ...
+
     def status(self) -> Status:
         """Return the state of the runner."""
         ...

@@ -61,7 +61,11 @@ class ComposeInit:
         self._sleep = sleep
 
     def prepare(self) -> None:
-        """Write each server's configuration and password to that server's own volume."""
+        """Write each server's configuration and password to that server's own volume.
+
+        No service is needed for that: the accounts of services are created later, in :meth:`start`
+        and with the secrets that contain their passwords.
+        """
         with self.exclusive():
             # HashiCorp's Vault only warns that it ignores audit devices in a configuration.
             audit = render("audit.hcl.j2", audit_logs=self._layout.audit_logs)
@@ -71,8 +75,6 @@ class ComposeInit:
             write_private(self._layout.postgres / "password", superuser.password().reveal())
             redis = RedisAccount(self._layout, self._ports.redis)
             write_private(self._layout.redis / "valkey.conf", redis.configuration(ALL_INTERFACES))
-            for each in self._services:
-                each.mail_password()  # creates the file that the mail server reads
 
     def exclusive(self) -> AbstractContextManager[None]:
         """Lock the deployment against other commands. The lock is reentrant.
@@ -166,8 +168,12 @@ class ExternalAgent:
 
     Attributes:
         vault_address: URL of the secrets server for the agents.
+        needs_values: True, because ``docker compose up --wait`` would fail after minutes if an
+            agent waited for values.
 
     """
+
+    needs_values: Final = True
 
     def __init__(self, vault_address: str) -> None:
         self.vault_address = vault_address

@@ -19,8 +19,11 @@ class AgentProcess:
 
     Attributes:
         vault_address: URL of the secrets server for the agents.
+        needs_values: False, because an agent that waits for values holds nothing up.
 
     """
+
+    needs_values: Final = False
 
     def __init__(self, layout: Layout, processes: ProcessManager, vault_address: str) -> None:
         self.vault_address = vault_address
