@@ -102,7 +102,7 @@ wheel: .venv ## Build the tool as one wheel, and the SDK alone, from what git ha
 lock: .venv ## Resolve the dependencies anew
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
 	$(UV) --all-extras $(GROUPS) -o requirements/lock.txt
-	$(UV) --group image -c requirements/lock.txt -o requirements/image.txt
+	$(UV) --group image -c requirements/lock.txt -o vault/runtime/docker/requirements.txt
 	$(UV) --all-extras $(GROUPS) --group peers --group docs -c requirements/lock.txt -o requirements/peers.txt
 	$(UV) --all-extras $(GROUPS) --group peers --group docs --group nightly -c requirements/lock.txt -o requirements/nightly.txt
 

@@ -86,6 +86,18 @@ def up(
 
 
 @app.command()
+def image(
+    tag: Annotated[str, typer.Option("--tag", help="the image's name")] = "strongroom-tool:local",
+) -> None:
+    """Build the image of this tool, which the containers of a repository begin from."""
+    from vault.runtime.docker import engine, tool_image  # noqa: PLC0415 (the package docker is not everywhere)
+
+    engine.require_engine()
+    tool_image.build(tag)
+    out.print(f"Built {tag}.", markup=False)
+
+
+@app.command()
 def down(root: Root = operate.DEFAULT_ROOT) -> None:
     """Stop the local deployment. Its data stays, except in containers."""
     stopped = operate.stoppable_servers(root).down(Steps(out))

@@ -11,9 +11,10 @@ from typing import Final
 from rich.console import Console
 
 from app_integration._internal.cli import ArgumentParser
+from app_integration._internal.private_file import write_private
 from app_integration.errors import StrongroomError
 from console.deployment import Deployment
-from console.local_services import service_accesses
+from console.image_models import FORMAT_ONLY, replace_missing
 from console.steps import Steps
 from vault.declare import repository
 from vault.declare.declaration import Declaration
@@ -22,6 +23,10 @@ from vault.runtime.docker.compose_init import ComposeInit
 from vault.runtime.layout import Layout
 
 ROOT: Final = Path("/strongroom")
+#: Folder of ``strongroom.yaml`` in the image.
+REPOSITORY: Final = Path("/opt/strongroom/repository")
+#: Folder that models are imported from.
+MODELS: Final = Path("/opt/strongroom/app")
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -47,28 +52,35 @@ def main(arguments: Sequence[str]) -> int:
     return 0
 
 
-def load_declaration() -> Declaration:
+def load_declaration(root: Path = REPOSITORY) -> Declaration:
     """Return the image's declaration, with the image's interpreter for every service.
 
     The image contains no virtual environment of an application.
+
+    Args:
+        root: Folder of ``strongroom.yaml``.
+
+    Raises:
+        DeclarationError: If a file of the declaration has a fault.
+
     """
-    declaration = repository.read(Path.cwd()).load()
-    return declaration.with_interpreter(Path(sys.executable))
+    return repository.read(root).load().with_interpreter(Path(sys.executable), MODELS)
 
 
 def _prepare() -> None:
     """Write the files that the servers start from."""
-    numbers = ports.from_environment(os.environ)
-    layout = Layout(ROOT)
-    accesses = service_accesses(layout, numbers, load_declaration(), lambda _name: None)
-    ComposeInit(layout, numbers, accesses).prepare()
+    ComposeInit(Layout(ROOT), ports.from_environment(os.environ), ()).prepare()
 
 
 def _apply(console: Console) -> None:
     """Apply the declaration to the servers."""
     numbers = ports.from_environment(os.environ)
-    deployment = Deployment(Layout(ROOT), numbers, load_declaration(), ComposeInit)
+    declaration, unchecked = replace_missing(load_declaration())
+    deployment = Deployment(Layout(ROOT), numbers, declaration, ComposeInit)
     result = deployment.bring_up(Steps(console))
+    write_private(deployment.layout.unchecked, "\n".join(unchecked))
+    for service in unchecked:
+        console.print(f"config of {service}: {FORMAT_ONLY}", markup=False)
     for service, error in result.failures.items():
         # No exit code, because the agents of the other services wait for this container.
         console.print(f"error: {service}: {error}", markup=False)

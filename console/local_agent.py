@@ -23,6 +23,7 @@ from app_integration.errors import ConfigRejected, ConfigurationError, Strongroo
 from app_integration.mounts import Mounts
 from app_integration.names import Scope
 from app_integration.settings import Auth, Settings
+from console.image_models import FORMAT_ONLY, read_services
 from vault.declare.declaration import Declaration
 from vault.declare.schema.model import Config
 from vault.runtime.files import ensure_private_folder
@@ -40,6 +41,7 @@ class ConfigState:
         since: Time when it was written, or None if it does not exist.
         last: Status of the last delivery, or None if there was none.
         problem: Why the agent does not run, or None if it runs or that is not known.
+        note: What the deliveries do not check, or None if they check all.
 
     """
 
@@ -47,6 +49,7 @@ class ConfigState:
     since: datetime | None
     last: DeliveryStatus | None
     problem: str | None = None
+    note: str | None = None
 
 
 class ValuesMissing(StrongroomError):
@@ -118,7 +121,13 @@ class LocalAgent:
             since = None
         state = read_state(self.folder)
         problem = state.reason if state and state.state is not RunState.STOPPED else None
-        return ConfigState(self.live, since, read_status(self.live), problem)
+        return ConfigState(self.live, since, read_status(self.live), problem, self.note)
+
+    @property
+    def note(self) -> str | None:
+        """Return what the deliveries do not check, or None if they check all."""
+        unchecked = read_services(self._layout.unchecked)
+        return FORMAT_ONLY if self._scope.service in unchecked else None
 
     def write_files(self, *, is_forced: bool = False) -> str | None:
         """Write the agent's files, so that its supervisor starts it on them.

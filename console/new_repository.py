@@ -29,13 +29,18 @@ _FILES: Final = {
     "Makefile": "Makefile",
     ".gitignore": "gitignore",
     "CODEOWNERS": "CODEOWNERS.j2",
+    "docker-compose.yml": "docker-compose.yml.j2",
+    "Dockerfile": "Dockerfile",
+    ".dockerignore": "dockerignore",
     # git keeps no empty folder.
     "services/.gitkeep": "empty",
     "templates/.gitkeep": "empty",
     "policies/.gitkeep": "empty",
 }
 #: Files that a repository may have already, which stay as they are.
-_KEPT: Final = frozenset({"Makefile", ".gitignore", "CODEOWNERS"})
+_KEPT: Final = frozenset(
+    {"Makefile", ".gitignore", "CODEOWNERS", "docker-compose.yml", "Dockerfile", ".dockerignore"}
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,8 +84,7 @@ class NewRepository:
             folder: Is created if it does not exist. Its other files stay.
 
         Returns:
-            The files that were written, and those that were there and stay: Makefile, .gitignore
-            or CODEOWNERS.
+            The files that were written, and those that were there and stay: :data:`_KEPT`.
 
         Raises:
             ConfigurationError: If another of the files exists, *folder* is inside a repository, or
@@ -117,6 +121,8 @@ class NewRepository:
             "github": self.github,
             "environments": self.addresses,
             "version": version("strongroom"),
+            "name": f"strongroom-{self.deployment}",
+            "example": False,
         }
         texts = {name: _render(template, values) for name, template in _FILES.items()}
         for name, address in self.addresses.items():
@@ -135,6 +141,11 @@ class NewRepository:
             texts[f"schema/{json_schema.file_name(kind)}"] = json_schema.render(kind)
         # The last one, because it makes the folder a repository.
         return {**texts, repository.FILE: _render("strongroom.yaml.j2", values)}
+
+
+def compose_file_of_this_clone() -> str:
+    """Return ``docker-compose.yml`` with the two examples, from the template of a team's."""
+    return _render("docker-compose.yml.j2", {"name": "strongroom", "example": True})
 
 
 def ignored_names() -> list[str]:

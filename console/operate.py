@@ -18,7 +18,7 @@ from console.local_servers import LocalServers
 from console.runtimes import select_runtime
 from policies.render import render_policies
 from vault.declare.declaration import Declaration
-from vault.declare.repository import Repository, find_own_root, open_repository
+from vault.declare.repository import Repository, find_own_root, open_repository, read
 from vault.declare.schema.adopted import Adopted
 from vault.reconcile.desired.desired import desired_resources
 from vault.reconcile.inputs import Inputs
@@ -34,8 +34,6 @@ from vault.runtime.layout import Layout
 DECLARATION: Final = "STRONGROOM_DECLARATION"
 #: Folder of the local deployment, if no other is named.
 DEFAULT_ROOT: Final = Path(".strongroom")
-#: Folder that the image of the containers is built from.
-_PROJECT: Final = Path(__file__).resolve().parents[1]
 
 
 def repository() -> Repository:
@@ -115,7 +113,8 @@ def local_deployment(root: Path, *, movable: Collection[str] = ()) -> LocalDeplo
     """
     layout = open_layout(root)
     ports = choose_ports(layout, os.environ, movable)
-    return LocalDeployment(layout, ports, load_declaration(), select_runtime(layout, os.environ))
+    runtime = select_runtime(layout, os.environ, find_own_root(Path.cwd()))
+    return LocalDeployment(layout, ports, load_declaration(), runtime)
 
 
 def startable_deployment(root: Path) -> LocalDeployment:
@@ -127,17 +126,31 @@ def startable_deployment(root: Path) -> LocalDeployment:
     Raises:
         DeclarationError: If a file of the declaration has a fault.
         ConfigurationError: If a port or the runtime is wrong, or if containers would start from
-            another declaration, because their image contains that of this clone.
+            another declaration, because their image contains that of the repository, or it has no
+            file for containers.
 
     """
     local = local_deployment(root, movable=ALL)
-    found = repository().declaration.resolve()
-    if local.servers.agent_host is None and not found.is_relative_to(_PROJECT):
-        raise ConfigurationError(
-            f"the declaration is in {found}, but the image of the containers contains that of "
-            f"{_PROJECT}; start with STRONGROOM_RUNTIME=embedded"
-        )
+    if local.servers.agent_host is None:
+        _check_containers(repository())
     return local
+
+
+def _check_containers(found: Repository) -> None:
+    """Check that containers can start from the declaration of *found*, before anything is written.
+
+    It must be the repository's own, and not another one that a variable names.
+    """
+    from vault.runtime.docker.compose_file import ComposeFile  # noqa: PLC0415 (the package docker is not everywhere)
+
+    own = find_own_root(Path.cwd())
+    if own is None or read(own).declaration.resolve() != found.declaration.resolve():
+        raise ConfigurationError(
+            f"{DECLARATION} names {found.declaration}, but the image of the containers contains "
+            f"the declaration of {own or 'a repository'}; unset the variable, or start with "
+            "STRONGROOM_RUNTIME=embedded"
+        )
+    ComposeFile.read(own)
 
 
 def stoppable_servers(root: Path) -> LocalServers:
@@ -154,7 +167,7 @@ def stoppable_servers(root: Path) -> LocalServers:
 
     """
     layout = open_layout(root)
-    runtime = select_runtime(layout, os.environ)
+    runtime = select_runtime(layout, os.environ, find_own_root(Path.cwd()))
     return LocalServers(layout, runtime(layout, remembered_ports(layout), ()))
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Final, Protocol
 
 from app_integration.errors import ConfigurationError
@@ -27,7 +29,9 @@ class RuntimeFactory(Protocol):
         ...
 
 
-def select_runtime(layout: Layout, variables: Mapping[str, str]) -> RuntimeFactory:
+def select_runtime(
+    layout: Layout, variables: Mapping[str, str], repository: Path | None = None
+) -> RuntimeFactory:
     """Return the runtime of a deployment.
 
     It is the one that ``STRONGROOM_RUNTIME`` names, else the one that the deployment was started
@@ -36,6 +40,8 @@ def select_runtime(layout: Layout, variables: Mapping[str, str]) -> RuntimeFacto
     Args:
         layout: Layout of the deployment.
         variables: Variables of the environment.
+        repository: Folder of ``docker-compose.yml``, or None for the one that contains the
+            deployment's.
 
     Raises:
         ConfigurationError: If there is no such runtime, or the deployment was started on another.
@@ -53,22 +59,35 @@ def select_runtime(layout: Layout, variables: Mapping[str, str]) -> RuntimeFacto
             f"the deployment in {layout.root} was started with RUNTIME={started}; erase it before "
             f"starting another with RUNTIME={requested}: make vault-reset"
         )
-    return RUNTIMES[requested]()
+    return RUNTIMES[requested](repository)
 
 
-def _embedded() -> RuntimeFactory:
+def _embedded(_repository: Path | None) -> RuntimeFactory:
     from vault.runtime.embedded import EmbeddedRuntime  # noqa: PLC0415 (containers need none of it)
 
     return EmbeddedRuntime
 
 
-def _docker() -> RuntimeFactory:
-    from vault.runtime.docker.containers import ContainerRuntime  # noqa: PLC0415 (the package docker is not everywhere)
+@dataclass(frozen=True, slots=True)
+class ContainersOf:
+    """Container runtimes of the ``docker-compose.yml`` in *repository*."""
 
-    return ContainerRuntime
+    repository: Path | None
+
+    def __call__(self, layout: Layout, ports: Ports, services: Sequence[Access], /) -> Runtime:
+        """Return the runtime of the deployment in *layout*."""
+        from vault.runtime.docker.containers import ContainerRuntime  # noqa: PLC0415 (the package docker is not everywhere)
+
+        return ContainerRuntime(layout, ports, services, self.repository)
+
+    def running_ports(self, layout: Layout, /) -> Mapping[str, int]:
+        """Return the ports of the running containers of the deployment in *layout*, by name."""
+        from vault.runtime.docker.containers import ContainerRuntime  # noqa: PLC0415 (as above)
+
+        return ContainerRuntime.running_ports(layout)
 
 
-RUNTIMES: Final[dict[str, Callable[[], RuntimeFactory]]] = {
+RUNTIMES: Final[dict[str, Callable[[Path | None], RuntimeFactory]]] = {
     "embedded": _embedded,
-    "docker": _docker,
+    "docker": ContainersOf,
 }

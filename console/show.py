@@ -57,6 +57,10 @@ def _services(console: Console, services: Sequence[ServiceDeployment]) -> None:
         rows.append((each.scope.service, str(file), live))
     console.print()
     _print_columns(console, rows)
+    for each in services:
+        if each.agent and each.agent.note:
+            line = f"config of {each.scope.service}: {each.agent.note}"
+            console.print(line, markup=False, highlight=False, soft_wrap=True)
 
 
 def _print_columns(console: Console, rows: Sequence[Sequence[str]]) -> None:
@@ -130,8 +134,9 @@ def show_config_states(console: Console, configs: Mapping[str, ConfigState]) -> 
         if config.last is not None and config.last.reason is not None:
             line = f"{service}: {config.live.name}: {config.last.reason}"
             console.print(line, markup=False, soft_wrap=True)
-        if config.problem is not None:
-            console.print(f"{service}: {config.problem}", markup=False, soft_wrap=True)
+        for remark in (config.problem, config.note):
+            if remark is not None:
+                console.print(f"{service}: {remark}", markup=False, soft_wrap=True)
 
 
 def _local_time(time: datetime | None) -> str:

@@ -16,7 +16,7 @@ from console.local import LocalDeployment
 from console.runtimes import select_runtime
 from tests.support.databases.database import Database
 from tests.support.servers.deployment import Deployment, require_images
-from vault.declare.load import load
+from vault.declare.load import PROJECT, load
 from vault.runtime.embedded import EmbeddedRuntime
 from vault.runtime.layout import Layout
 from vault.runtime.ports import Ports
@@ -36,7 +36,7 @@ def deployment(
     ``STRONGROOM_RUNTIME`` selects the runtime: embedded or docker.
     """
     layout = Layout(tmp_path_factory.mktemp("deployment") / ".strongroom")
-    runtime = select_runtime(layout, os.environ)
+    runtime = select_runtime(layout, os.environ, PROJECT)
     if runtime is not EmbeddedRuntime:
         require_images()
     local = LocalDeployment(layout, Ports(*free_ports(6)), load(), runtime)

@@ -32,7 +32,7 @@ from console.adoption import Adoption
 from console.compose_init import ROOT as INSIDE
 from console.deployment import Deployment, UpResult
 from console.local import LocalDeployment
-from console.runtimes import select_runtime
+from console.runtimes import ContainersOf, select_runtime
 from examples.gaara_store.config import StoreConfig
 from examples.gaara_store.keys import KEYS_LOST
 from tests.support.polling import wait_until
@@ -46,7 +46,6 @@ from vault.reconcile.planning.build import Prune, build_plan
 from vault.reconcile.resources.static_roles import parse_database_url
 from vault.runtime.docker.compose import LABEL, TITLES, sort_by_dependency
 from vault.runtime.docker.compose_init import ComposeInit
-from vault.runtime.docker.containers import ContainerRuntime
 from vault.runtime.docker.engine import open_engine
 from vault.runtime.embedded import EmbeddedRuntime
 from vault.runtime.layout import Layout
@@ -66,7 +65,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """Start the deployment with plain `docker compose up --wait`."""
     require_images()
     layout = Layout(tmp_path_factory.mktemp("containers") / ".strongroom")
-    local = LocalDeployment(layout, Ports(*free_ports(6)), load(), ContainerRuntime)
+    local = LocalDeployment(layout, Ports(*free_ports(6)), load(), ContainersOf(ROOT))
     stack = Stack(local)
     try:
         up = stack.compose("up", "--wait", "--build")
@@ -410,7 +409,7 @@ def test_failed_start_shows_the_log_and_frees_the_ports(
     require_images()
     monkeypatch.setenv("REDIS_IMAGE", "openbao/openbao:2.7.2")  # it has no valkey-server
     layout, ports = Layout(tmp_path / ".strongroom"), Ports(*free_ports(6))
-    local = LocalDeployment(layout, ports, load(), ContainerRuntime)
+    local = LocalDeployment(layout, ports, load(), ContainersOf(ROOT))
     try:
         with pytest.raises(StartFailed, match=r"redis: exit code \d+; its log ends:\n\S"):
             local.up(no_progress)
@@ -443,7 +442,7 @@ def test_up_without_an_image_is_an_error_and_starts_nothing(tmp_path: Path) -> N
 def test_containers_of_another_clone_with_the_same_name_are_not_changed(tmp_path: Path) -> None:
     require_images()
     layout, ports = Layout(tmp_path / ".strongroom"), Ports(*free_ports(6))
-    local = LocalDeployment(layout, ports, load(), ContainerRuntime)
+    local = LocalDeployment(layout, ports, load(), ContainersOf(ROOT))
     stack = Stack(local)
     labels = {
         f"{LABEL}.project": stack.servers.project.name,
@@ -465,7 +464,7 @@ def test_chosen_runtime_is_the_one_the_deployment_was_started_on(tmp_path: Path)
     layout = Layout(tmp_path)
     assert select_runtime(layout, {}) is EmbeddedRuntime
     layout.runtime.write_text("docker")
-    assert select_runtime(layout, {}) is ContainerRuntime
+    assert select_runtime(layout, {}) == ContainersOf(None)
     with pytest.raises(ConfigurationError, match="started with RUNTIME=docker; erase it"):
         select_runtime(layout, {"STRONGROOM_RUNTIME": "embedded"})
     with pytest.raises(ConfigurationError, match="expected one of docker, embedded"):

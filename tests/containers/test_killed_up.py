@@ -21,14 +21,13 @@ pytestmark = [pytest.mark.requires("docker"), pytest.mark.timeout(600)]
 #: Lines that a first start prints, one for each step.
 STEPS = 3
 #: What the image is built from, and the command runs from.
-FILES = ("Dockerfile", "strongroom.yaml", ".dockerignore", "docker-compose.yml")
+FILES = ("strongroom.yaml", ".dockerignore", "docker-compose.yml")
 FOLDERS = (
     "agent",
     "app_integration",
     "console",
     "examples",
     "policies",
-    "requirements",
     "vault",
 )
 IMAGE = "strongroom:test-three-services"

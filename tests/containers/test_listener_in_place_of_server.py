@@ -10,11 +10,11 @@ import psutil
 import pytest
 
 from app_integration.testing.ports import free_ports
-from tests.support.processes.shell import Shell
+from tests.support.processes.shell import ROOT, Shell
 from tests.support.servers.deployment import require_images
 from tests.support.servers.recording_listener import listen
 from vault.runtime import port_file
-from vault.runtime.docker.compose import project_name
+from vault.runtime.docker.compose_file import project_name
 from vault.runtime.docker.compose_project import ComposeProject
 from vault.runtime.docker.containers import ContainerRuntime
 from vault.runtime.docker.engine import open_engine
@@ -94,7 +94,7 @@ def test_listener_in_place_of_the_containers_gets_no_byte(shell: Shell) -> None:
     runtime = ContainerRuntime.running_ports(shell.layout)
     assert runtime["vault"] == shell.ports.vault
     with open_engine() as engine:
-        project = ComposeProject(project_name(shell.layout.root), shell.ports)
+        project = ComposeProject(ROOT, project_name(shell.layout.root), shell.ports)
         project.containers_by_service(engine)["network"].stop(timeout=1)
     other, port = another(shell, dev_env=True), shell.ports.vault
     folder = shell.layout.root.parent

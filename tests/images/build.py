@@ -32,7 +32,7 @@ DEPENDENCIES: Final = "strongroom-dependencies:local"
 DEBIAN_PACKAGES: Final = "python3,ca-certificates,valkey-tools"
 GLIBC: Final = ("2_34", "2_28", "2_17")  # wheels made for these run on trixie
 LABEL: Final = "strongroom.stand-in"  # on a substitute; the value is the digest of its sources
-REQUIREMENTS: Final = PROJECT / "requirements" / "image.txt"
+REQUIREMENTS: Final = PROJECT / "vault" / "runtime" / "docker" / "requirements.txt"
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,7 +190,7 @@ def _locked_version(name: str) -> Callable[[], str]:
 
 
 def _requirements_digest() -> str:
-    return f"requirements/image.txt, {hashlib.sha256(REQUIREMENTS.read_bytes()).hexdigest()[:16]}"
+    return f"{REQUIREMENTS.name}, {hashlib.sha256(REQUIREMENTS.read_bytes()).hexdigest()[:16]}"
 
 
 SERVERS: Final = (

@@ -172,19 +172,33 @@ class Declaration:
         services = {**declared.services, scope.service: deployment.model_copy(update=update)}
         return self._with(declared.model_copy(update={"services": services}))
 
-    def with_interpreter(self, python: Path) -> Declaration:
-        """Return a copy in which *python* imports every model, from the project's folder.
+    def with_interpreter(self, python: Path, folder: Path) -> Declaration:
+        """Return a copy in which *python* imports every model, from *folder*.
 
         Args:
             python: An absolute path.
+            folder: An absolute path.
 
         """
-        services = {}
-        for name, declared in self.services.items():
-            change = {"path": ".", "python": str(python)}
+        return self._with_configs(self.services, {"path": str(folder), "python": str(python)})
+
+    def with_model(self, services: Iterable[str], model: str) -> Declaration:
+        """Return a copy in which *model* checks the configs of *services*.
+
+        Args:
+            services: Names of services.
+            model: ``package.module:Class``.
+
+        """
+        return self._with_configs(services, {"model": model})
+
+    def _with_configs(self, services: Iterable[str], change: Mapping[str, str]) -> Declaration:
+        changed = dict(self.services)
+        for name in services:
+            declared = changed[name]
             config = declared.config and declared.config.model_copy(update=change)
-            services[name] = declared.model_copy(update={"config": config})
-        return replace(self, services=services)
+            changed[name] = declared.model_copy(update={"config": config})
+        return replace(self, services=changed)
 
     def _check_settings(self, scope: Scope, settings: Mapping[str, str | int | bool]) -> None:
         declared = self.service(scope.service).settings

@@ -177,6 +177,11 @@ class Layout:
         return self.smtp / "accounts"
 
     @property
+    def unchecked(self) -> Path:
+        """Return the file with the services whose model is not in the containers' image."""
+        return self.configs / "unchecked"
+
+    @property
     def credentials(self) -> Path:
         """Return the folder of the operators' credentials, ``<role>/role-id`` and ``secret-id``."""
         return self.root / "credentials"

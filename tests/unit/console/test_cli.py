@@ -14,6 +14,7 @@ import pytest
 
 from app_integration.errors import ConfigurationError
 from console import adoption, cli, compose_init, env_files, operate
+from console.new_repository import NewRepository
 from tests.support.processes.command import run_command
 from vault.declare import load
 from vault.runtime.docker.containers import ContainerRuntime
@@ -50,8 +51,24 @@ def test_up_in_containers_refuses_a_declaration_that_is_not_in_their_image(
     monkeypatch.setattr(ContainerRuntime, "running_ports", lambda _layout: {})
     assert run_command(monkeypatch, "up", "--root", str(tmp_path / ".strongroom")) == 1
     printed = " ".join(capsys.readouterr().err.split())
-    assert f"the declaration is in {tmp_path / 'declare'}, but the image" in printed
+    assert f"STRONGROOM_DECLARATION names {tmp_path / 'declare'}, but the image" in printed
+    assert f"contains the declaration of {load.PROJECT}; unset the variable" in printed
     assert "start with STRONGROOM_RUNTIME=embedded" in printed
+    assert not (tmp_path / ".strongroom").exists()
+
+
+def test_up_in_containers_without_a_compose_file_says_how_to_get_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    NewRepository("parcels", "ada").write(tmp_path)
+    (tmp_path / "docker-compose.yml").write_text("services: {web: {image: ours}}")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("STRONGROOM_RUNTIME", "docker")
+    monkeypatch.setattr(ContainerRuntime, "running_ports", lambda _layout: {})
+    assert run_command(monkeypatch, "up") == 1
+    printed = " ".join(capsys.readouterr().err.split())
+    assert f"{tmp_path / 'docker-compose.yml'} starts no deployment; copy" in printed
+    assert "make vault-up RUNTIME=embedded" in printed
     assert not (tmp_path / ".strongroom").exists()
 
 

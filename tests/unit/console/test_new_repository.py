@@ -56,10 +56,11 @@ def test_existing_file_is_never_overwritten(tmp_path: Path) -> None:
 
 
 def test_common_files_of_an_existing_repository_are_kept(tmp_path: Path) -> None:
-    for name in ("Makefile", ".gitignore", "CODEOWNERS"):
+    names = {"Makefile", ".gitignore", "CODEOWNERS", "Dockerfile", "docker-compose.yml"}
+    for name in names:
         (tmp_path / name).write_text("ours")
     written, kept = NewRepository("parcels", "ada").write(tmp_path)
-    assert {path.name for path in kept} == {"Makefile", ".gitignore", "CODEOWNERS"}
+    assert {path.name for path in kept} == names
     assert {path.read_text() for path in kept} == {"ours"}
     assert not set(written) & set(kept)
     assert repository.read(tmp_path).load().services == {}

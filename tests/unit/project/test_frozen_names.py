@@ -103,7 +103,7 @@ VARIABLES: Final = {
     "app_integration": APPLICATION_VARIABLES
     | words("PROMETHEUS_MULTIPROC_DIR STRONGROOM_RUNTIME VAULT_IMAGE")
     | words("BAO_DEV_ROOT_TOKEN_ID VAULT_DEV_ROOT_TOKEN_ID"),
-    "vault": words("DOCKER_HOST VAULT_BINARY VAULT_IMAGE"),
+    "vault": words("DOCKER_HOST STRONGROOM_SITE STRONGROOM_TOOL_IMAGE VAULT_BINARY VAULT_IMAGE"),
     "agent": set[str](),
     "policies": set[str](),
     "console": words(
@@ -126,7 +126,8 @@ PORT_VARIABLES: Final = words(
     """
 )
 COMPOSE_VARIABLES: Final = PORT_VARIABLES | words(
-    "POSTGRES_IMAGE REDIS_IMAGE STRONGROOM_IMAGE STRONGROOM_SITE VAULT_BINARY VAULT_IMAGE"
+    "POSTGRES_IMAGE REDIS_IMAGE STRONGROOM_IMAGE STRONGROOM_SITE STRONGROOM_TOOL_IMAGE VAULT_BINARY"
+    " VAULT_IMAGE"
 )
 #: Variable → its allowed values.
 CHOICES: Final = {
@@ -180,7 +181,8 @@ def test_variables_of_ports_are_listed() -> None:
 
 
 def test_variables_of_compose_are_listed() -> None:
-    text = (ROOT / "docker-compose.yml").read_text(encoding="utf-8")
+    template = ROOT / "console" / "repository_files" / "docker-compose.yml.j2"
+    text = template.read_text(encoding="utf-8")
     assert set(re.findall(r"\$\{([A-Z_]+)", text)) == COMPOSE_VARIABLES
 
 
@@ -203,6 +205,7 @@ COMMANDS: Final = {
     "environments apply-policy": "ENV",
     "environments diff": "ONE OTHER --root --credentials --json",
     "export-env": "--service --env --reason --out --root",
+    "image": "--tag",
     "import-env": "FILE --service --env --root --secret --setting --finish",
     "init": "FOLDER --owner --deployment --environment --github",
     "new service": "NAME --owner --description --generate --given --key --database --database-at "
@@ -508,6 +511,7 @@ LAYOUT: Final = {
     "service_secret_id": "service-credentials/shop-api-dev/secret-id",
     "agents": "agent",
     "configs": "config",
+    "unchecked": "config/unchecked",
     "role_id": "credentials/shop-api-dev/role-id",
     "secret_id": "credentials/shop-api-dev/secret-id",
     "agent": "agent/shop-api-dev",

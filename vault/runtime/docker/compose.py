@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-import hashlib
-import os
 from collections.abc import Iterable, Mapping
 from datetime import datetime
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 from typing import Any, Final
 
 from vault.runtime.docker.engine import is_healthy
 from vault.runtime.runtime import Status
 
-PROJECT: Final = Path(__file__).resolve().parents[3]
 #: The deployment's folder in the one-shot services, which mount all of its volumes.
 INSIDE: Final = PurePosixPath("/strongroom")
 LABEL: Final = "com.docker.compose"
 SERVICE: Final = f"{LABEL}.service"
-#: Service → title, without the one-shot services.
+#: Services that exit once they are done.
+ONE_SHOT: Final = ("prepare", "apply")
+#: Services that the others connect to.
+SERVERS: Final = ("vault", "database", "redis", "smtp")
+#: Service → title, of those that a repository's file has, and of the examples.
 TITLES: Final = {
     "vault": "OpenBao, dev mode (secrets)",
     "database": "PostgreSQL",
@@ -50,14 +51,13 @@ def sort_by_dependency(names: Iterable[str]) -> list[str]:
     return sorted(names, key=lambda name: (*ORDER, name).index(name))
 
 
-def project_name(root: Path) -> str:
-    """Return the name of the compose project of the deployment in *root*.
+def find_titles(services: Iterable[str]) -> dict[str, str]:
+    """Return the title of each of *services* that stays running and does something.
 
-    For the default *root* it is the name that a plain ``docker compose`` uses.
+    A service that a team has added has its name as title.
     """
-    if root == PROJECT / ".strongroom":
-        return "strongroom"
-    return f"strongroom-{hashlib.sha256(os.fsencode(root)).hexdigest()[:12]}"
+    names = [name for name in services if name not in {*ONE_SHOT, "network"}]
+    return {name: TITLES.get(name, name) for name in sort_by_dependency(names)}
 
 
 def to_status(name: str, title: str, port: int, state: Mapping[str, Any]) -> Status:

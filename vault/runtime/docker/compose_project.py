@@ -9,9 +9,13 @@ from pathlib import Path
 from typing import Any, Final
 
 from app_integration.errors import ConfigurationError
-from vault.runtime.docker.compose import LABEL, PROJECT, SERVICE, TITLES, sort_by_dependency
+from vault.runtime.docker import tool_image
+from vault.runtime.docker.compose import LABEL, SERVICE, find_titles, sort_by_dependency
+from vault.runtime.docker.compose_file import ComposeFile
 from vault.runtime.docker.engine import (
     TAIL_LINES,
+    USE_EMBEDDED,
+    NoEngine,
     failure_reason,
     is_healthy,
     log_tail,
@@ -24,9 +28,10 @@ _FOLDER: Final = f"{LABEL}.project.working_dir"
 
 
 class ComposeProject:
-    """Project *name* of ``docker-compose.yml``, whose servers are published on *ports*."""
+    """Project *name* of the ``docker-compose.yml`` in *folder*, published on *ports*."""
 
-    def __init__(self, name: str, ports: Ports) -> None:
+    def __init__(self, folder: Path, name: str, ports: Ports) -> None:
+        self.folder = folder
         self.name = name
         self._ports = ports
 
@@ -42,7 +47,7 @@ class ComposeProject:
         """
         done = subprocess.run(
             ["docker", "compose", "--project-name", self.name, *arguments],  # noqa: S607 (the user's own)
-            cwd=PROJECT,
+            cwd=self.folder,
             env={**os.environ, **self._variables()},
             stdin=subprocess.DEVNULL,
             capture_output=True,
@@ -54,6 +59,34 @@ class ComposeProject:
             raise StartFailed(
                 f"docker compose {arguments[0]}", f"exit code {done.returncode}", tail
             )
+
+    def file(self) -> ComposeFile:
+        """Return the project's file.
+
+        Raises:
+            ConfigurationError: If there is none that starts a deployment.
+
+        """
+        return ComposeFile.read(self.folder)
+
+    def ensure_images(self, file: ComposeFile) -> None:
+        """Build the images of *file* from the current code, and pull those that are missing.
+
+        Raises:
+            NoEngine: If an image is not available.
+
+        """
+        try:
+            if file.needs_tool:
+                tool_image.ensure()
+            self.run("build", "--quiet")
+            self.run("pull", "--policy=missing", "--ignore-buildable", "--quiet")
+        except StartFailed as failed:
+            raise NoEngine(
+                "an image is not available; make a registry reachable, or in a clone of Strongroom "
+                f"run python -m tests.images.build and follow its output; {USE_EMBEDDED}\n"
+                f"{failed.log_tail}"
+            ) from None
 
     def containers(self, engine: Any) -> list[Any]:
         """Return every container of the project, also those that are not running."""
@@ -70,9 +103,7 @@ class ComposeProject:
         with open_engine() as engine:
             found = self.containers(engine)
         return frozenset(
-            each.labels[SERVICE]
-            for each in found
-            if each.labels[SERVICE] in TITLES and is_healthy(each.attrs["State"])
+            find_titles(each.labels[SERVICE] for each in found if is_healthy(each.attrs["State"]))
         )
 
     def failures(self) -> list[StartFailed]:
@@ -86,7 +117,7 @@ class ComposeProject:
             ]
 
     def reject_other_clone(self) -> None:
-        """Check that no container of this project was started from another clone.
+        """Check that no container of this project was started from another folder.
 
         Raises:
             ConfigurationError: If one was, because a command here would erase its data.
@@ -95,7 +126,7 @@ class ComposeProject:
         with open_engine() as engine:
             folders = {each.labels.get(_FOLDER, "") for each in self.containers(engine)}
         for folder in sorted(folders - {""}):
-            if Path(folder).resolve() != PROJECT:
+            if Path(folder).resolve() != self.folder.resolve():
                 raise ConfigurationError(
                     f"the containers {self.name} were started from {folder}, and this command "
                     "would erase their data; stop them there first: make vault-down"

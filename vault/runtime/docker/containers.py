@@ -1,4 +1,4 @@
-"""Container runtime: the deployment of ``docker-compose.yml``, run from this machine.
+"""Container runtime: the deployment of a ``docker-compose.yml``, run from this machine.
 
 The engine starts the servers, and its service ``apply`` applies the declaration. This module starts
 and stops the compose project, and copies what this machine needs out of the volumes: credentials,
@@ -10,20 +10,23 @@ from __future__ import annotations
 import shutil
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, suppress
+from pathlib import Path
 from typing import Final
 
 from vault.runtime import folder_format, port_file
 from vault.runtime.access import Access
 from vault.runtime.docker import agent_container
-from vault.runtime.docker.compose import INSIDE, TITLES, project_name, to_status
-from vault.runtime.docker.compose_project import ComposeProject
-from vault.runtime.docker.engine import (
-    USE_EMBEDDED,
-    NoEngine,
-    open_engine,
-    require_engine,
-    unpack,
+from vault.runtime.docker.compose import (
+    INSIDE,
+    ONE_SHOT,
+    SERVERS,
+    TITLES,
+    find_titles,
+    to_status,
 )
+from vault.runtime.docker.compose_file import project_name
+from vault.runtime.docker.compose_project import ComposeProject
+from vault.runtime.docker.engine import open_engine, require_engine, unpack
 from vault.runtime.docker.published import check_published, published_ports
 from vault.runtime.layout import Layout
 from vault.runtime.ports import Ports, check_free
@@ -45,25 +48,32 @@ COPIED: Final = (
     "smtp/accounts",
     "config",
 )
-#: Services that are unhealthy while a config is not delivered.
-_NEED_CONFIGS: Final = frozenset({"agent", "store"})
+#: Services that start without a config. The others may be unhealthy until it is delivered.
+_NEED_NO_CONFIG: Final = frozenset({"network", *ONE_SHOT, *SERVERS})
 
 
 class ContainerRuntime:
-    """Deployment in containers.
+    """Deployment in the containers of the ``docker-compose.yml`` in *folder*.
 
     Its data is in the engine's volumes; *layout* has copies of some files. The service ``apply``
-    finds the services in the declaration, as this machine does.
+    finds the services in the declaration, as this machine does. By default *folder* is the one that
+    contains the deployment's.
     """
 
     name: Final = "docker"
     #: None, because the agent is one of the containers.
     agent_host: Final = None
 
-    def __init__(self, layout: Layout, ports: Ports, services: Sequence[Access]) -> None:  # noqa: ARG002 (protocol)
+    def __init__(
+        self,
+        layout: Layout,
+        ports: Ports,
+        services: Sequence[Access],  # noqa: ARG002 (protocol)
+        folder: Path | None = None,
+    ) -> None:
         self.layout = layout
         self.ports = ports
-        self.project = ComposeProject(project_name(layout.root), ports)
+        self.project = _project(layout, ports, folder)
         self._lock = Lock(layout)
 
     def exclusive(self) -> AbstractContextManager[None]:
@@ -87,12 +97,14 @@ class ContainerRuntime:
         Raises:
             Busy: If another command has the deployment's lock.
             NoEngine: If there is no engine, or an image is not available.
-            ConfigurationError: If another clone's containers have this deployment's name.
+            ConfigurationError: If the repository has no file for containers, or those of another
+                repository have this deployment's name.
             PortTaken: If another process listens on a port. No container was started.
             RunsOnOtherPort: If a server is running on another port. Nothing was changed.
             StartFailed: If a container exits, or is not healthy in time.
 
         """
+        file = self.project.file()
         require_engine()
         with self.exclusive():
             self.project.reject_other_clone()
@@ -104,13 +116,11 @@ class ContainerRuntime:
             folder_format.write(self.layout)
             port_file.write(self.layout, self.ports)
             with progress("images"):
-                self._ensure_images()
+                self.project.ensure_images(file)
             with progress("containers started, declaration applied"):
                 self._up(before)
             before_copy = self._copied_secret_ids()
-            # Otherwise the copies of services that are no longer declared would stay.
-            shutil.rmtree(self.layout.service_credentials, ignore_errors=True)
-            self.copy(*COPIED)
+            self._copy_all()
         # Only a new secrets server issues another secret-id to each role.
         has_lost_data = bool(before_copy) and not before_copy & self._copied_secret_ids()
         return StartResult(self._started_since(before), None, has_lost_data)
@@ -126,9 +136,16 @@ class ContainerRuntime:
             failures = self.project.failures() or [failed]
             steps = {failure.step for failure in failures}
             # If only configs are not delivered, all stay, so that the operator can fix the values.
-            if "agent" not in steps or not steps <= _NEED_CONFIGS:
+            if "agent" not in steps or steps & _NEED_NO_CONFIG:
                 self.stop_started(StartResult(self._started_since(before), None))
+            else:
+                self._copy_all()  # the credentials that fixing the values needs
             raise failures[0] from None
+
+    def _copy_all(self) -> None:
+        # Otherwise the copies of services that are no longer declared would stay.
+        shutil.rmtree(self.layout.service_credentials, ignore_errors=True)
+        self.copy(*COPIED)
 
     def _started_since(self, before: frozenset[str]) -> tuple[str, ...]:
         return tuple(sorted(self.project.running_services() - before))
@@ -177,9 +194,10 @@ class ContainerRuntime:
         with open_engine() as engine:
             found = self.project.containers_by_service(engine)
             states = {name: each.attrs["State"] for name, each in found.items()}
+        titles = find_titles(sorted({*self.project.file().services, *found}))
         return tuple(
             to_status(name, title, numbers.get(name, 0), states.get(name, {}))
-            for name, title in TITLES.items()
+            for name, title in titles.items()
         )
 
     @staticmethod
@@ -191,7 +209,7 @@ class ContainerRuntime:
 
         """
         require_engine()
-        project = ComposeProject(project_name(layout.root), Ports())
+        project = _project(layout, Ports(), None)
         with open_engine() as engine:
             return published_ports(project.containers_by_service(engine))
 
@@ -263,14 +281,6 @@ class ContainerRuntime:
                 chunks, _ = found["apply"].get_archive(str(INSIDE / name))
                 unpack(b"".join(chunks), (self.layout.root / name).parent)
 
-    def _ensure_images(self) -> None:
-        """Build the project's image from the current code, and pull the images that are missing."""
-        try:
-            self.project.run("build", "--quiet")
-            self.project.run("pull", "--policy=missing", "--ignore-buildable", "--quiet")
-        except StartFailed as failed:
-            raise NoEngine(
-                "an image is not available; make a registry reachable, or run "
-                f"python -m tests.images.build and follow its output; {USE_EMBEDDED}\n"
-                f"{failed.log_tail}"
-            ) from None
+
+def _project(layout: Layout, ports: Ports, folder: Path | None) -> ComposeProject:
+    return ComposeProject(folder or layout.root.parent, project_name(layout.root), ports)

@@ -108,9 +108,8 @@ def test_relative_project_is_that_of_the_current_folder(
 def test_interpreter_of_all_services_replaces_the_declared_ones(root: Path) -> None:
     service = root / "services" / "shop.yaml"
     service.write_text(service.read_text().replace("  model:", "  path: elsewhere\n  model:"))
-    declaration = load.load(root, root / "templates", project=Path("/opt/app")).with_interpreter(
-        Path("/bin/python3")
-    )
+    declaration = load.load(root, root / "templates", project=Path("/opt/repository"))
+    declaration = declaration.with_interpreter(Path("/bin/python3"), Path("/opt/app"))
     config = declaration.service("shop").config
     assert config is not None
     assert config.folder(declaration.project) == Path("/opt/app")

@@ -1,0 +1,40 @@
+"""Build of the tool's image: what it is made of."""
+
+from __future__ import annotations
+
+import inspect
+from pathlib import Path
+
+from console import cli
+from console.new_repository import _render
+from vault.runtime.docker import tool_image
+
+
+def test_context_has_what_the_dockerfile_copies_and_nothing_that_was_made(tmp_path: Path) -> None:
+    tool_image.copy_files(tmp_path)
+    build = tool_image.describe("x", "1.2", {})["services"]["tool"]["build"]
+    stage, end = (tmp_path / build["dockerfile"]).read_text().split("FROM tool\n")
+    assert f" AS {build['target']}\n" in stage
+    assert "gaara" in end
+    assert "gaara" not in stage
+    for line in stage.splitlines():
+        if line.startswith("COPY ") and "--from" not in line:
+            assert (tmp_path / line.split()[-2]).exists(), line
+    names = {path.name for path in tmp_path.rglob("*")}
+    assert "requirements.txt" in names
+    assert not [name for name in names if name == "__pycache__" or name.endswith(".egg-info")]
+
+
+def test_command_builds_the_image_that_the_compose_file_names() -> None:
+    template = _render("docker-compose.yml.j2", {"name": "x", "example": False})
+    assert f"${{STRONGROOM_TOOL_IMAGE:-{tool_image.NAME}}}" in template
+    assert inspect.signature(cli.image).parameters["tag"].default == tool_image.NAME
+
+
+def test_build_gets_the_version_and_the_image_with_the_dependencies() -> None:
+    plain = tool_image.describe("tool:1", "1.2", {})["services"]["tool"]
+    assert plain["image"] == "tool:1"
+    assert plain["build"]["args"] == {"VERSION": "1.2"}
+    offline = tool_image.describe("tool:1", "1.2", {"STRONGROOM_SITE": "site:1"})
+    arguments = offline["services"]["tool"]["build"]["args"]
+    assert arguments == {"VERSION": "1.2", "SITE": "site:1"}
