@@ -15,7 +15,7 @@ EXTRA: Final = ("pydantic", "yaml")
 
 #: Prints the name of the first module that is missing, or an empty line. The modules of the extra
 #: are not imported, because that takes as long as a delivery.
-_CHECK: Final = f"""
+CHECK: Final = f"""
 from importlib.util import find_spec
 try:
     import app_integration.config.deliver
@@ -67,8 +67,18 @@ async def check_interpreter(settings: RunSettings) -> None:
 
 async def _find_missing(settings: RunSettings) -> str:
     """Return the name of the first module that the interpreter lacks, or an empty text."""
-    command = [str(settings.python), "-c", _CHECK]
-    code, output = await run_command(command, settings, CHECK_TIMEOUT)
+    command = [str(settings.python), "-c", CHECK]
+    return parse_missing(*await run_command(command, settings, CHECK_TIMEOUT))
+
+
+def parse_missing(code: int | None, output: bytes) -> str:
+    """Return the first missing module in the result of :data:`CHECK`, or an empty text.
+
+    Args:
+        code: Exit code of the interpreter.
+        output: Its standard output.
+
+    """
     *_, last = output.decode(errors="replace").splitlines() or ["app_integration"]
     if code != 0 or (last and not _MODULE.fullmatch(last)):
         return "app_integration"

@@ -12,12 +12,13 @@ import typer
 from rich.console import Console
 
 from console import operate
+from console.application import interpreter
 from console.check import find_errors
-from console.new_config import NewConfig
 from console.new_repository import NewRepository, ignored_names, parse_addresses
 from console.new_service import NewService
 from console.policy_check import find_policy_errors, find_warnings
-from vault.declare.repository import open_repository
+from console.questions import Question, answer
+from vault.declare.repository import Repository, open_repository
 from vault.declare.schema import json_schema
 
 INVALID: Final = 2
@@ -25,24 +26,22 @@ INVALID: Final = 2
 app = typer.Typer(no_args_is_help=True, help="Declare something new.")
 out = Console(soft_wrap=True, highlight=False)
 
-_Owner = Annotated[
-    str,
-    typer.Option("--owner", prompt="Owner (e-mail address or team)", help="e-mail address or team"),
-]
-_Description = Annotated[
-    str, typer.Option("--description", prompt="What it does", help="text: what it does")
-]
+OWNER: Final = "Owner (e-mail address or team)"
+DESCRIPTION: Final = "What it does"
+
+Owner = Annotated[str | None, typer.Option("--owner", help="e-mail address or team")]
+Description = Annotated[str | None, typer.Option("--description", help="text: what it does")]
 _Generate = Annotated[
     list[str] | None, typer.Option("--generate", help="a secret that the server generates")
 ]
 _Given = Annotated[list[str] | None, typer.Option("--given", help="a secret that you provide")]
-_Key = Annotated[list[str] | None, typer.Option("--key", help="a key to encrypt and decrypt with")]
+Key = Annotated[list[str] | None, typer.Option("--key", help="a key to encrypt and decrypt with")]
 _Database = Annotated[bool, typer.Option("--database", help="it owns a PostgreSQL database")]
 _DatabaseAt = Annotated[
     list[str] | None,
     typer.Option("--database-at", help="its server: prod=postgres.example.com:5432"),
 ]
-_Config = Annotated[
+Config = Annotated[
     Path | None,
     typer.Option("--config", help="folder of the application, which gets a config file"),
 ]
@@ -55,7 +54,7 @@ def new() -> None:
 
 def init(
     folder: Annotated[Path, typer.Argument(help="the repository's folder")],
-    owner: _Owner,
+    owner: Owner = None,
     deployment: Annotated[
         str | None,
         typer.Option("--deployment", help="the deployment's id, by default FOLDER's name"),
@@ -71,7 +70,10 @@ def init(
 ) -> None:
     """Write the repository of a new deployment: dev, and the environments that you name."""
     addresses = parse_addresses(environment or ())
-    repository = NewRepository(deployment or _derive_id(folder), owner, addresses, github)
+    answers = answer({"--owner": Question(OWNER, owner)})
+    repository = NewRepository(
+        deployment or _derive_id(folder), answers["--owner"], addresses, github
+    )
     written, kept = repository.write(folder)
     for path in written:
         out.print(f"wrote {path}", markup=False)
@@ -81,7 +83,11 @@ def init(
             out.print(
                 f"add to it what git must not commit: {' '.join(ignored_names())}", markup=False
             )
-    out.print(f"\nNext, in {folder}: strongroom new service NAME, then make vault-up", markup=False)
+    out.print(
+        f"\nNext, in {folder}, declare a service: strongroom import-env FILE --service NAME "
+        "--create, or strongroom new service NAME",
+        markup=False,
+    )
 
 
 def _derive_id(folder: Path) -> str:
@@ -92,40 +98,39 @@ def _derive_id(folder: Path) -> str:
 @app.command()
 def service(
     name: Annotated[str, typer.Argument(help="lower-case words joined by '-'")],
-    owner: _Owner,
-    description: _Description,
+    owner: Owner = None,
+    description: Description = None,
     generate: _Generate = None,
     given: _Given = None,
-    key: _Key = None,
+    key: Key = None,
     database: _Database = False,
     database_at: _DatabaseAt = None,
-    config: _Config = None,
+    config: Config = None,
 ) -> None:
     """Declare a service, in each environment whose database server is known."""
     addresses = parse_addresses(database_at or (), "--database-at", "postgres.example.com:5432")
     repository = operate.repository()
-    # Relative, because the service file is committed, and other people have other folders.
-    application = os.path.relpath(config.resolve(), repository.root) if config else None
+    questions = {
+        "--owner": Question(OWNER, owner),
+        "--description": Question(DESCRIPTION, description),
+    }
+    answers = answer(questions)
     new_service = NewService(
         name,
-        owner,
-        description,
+        answers["--owner"],
+        answers["--description"],
         generate or (),
         given or (),
         key or (),
         has_database=database or bool(addresses),
         databases=addresses,
-        application=application,
+        application=relative_folder(repository, config) if config else None,
     )
-    skipped = new_service.write(repository)
-    out.print(f"wrote {repository.declaration / 'services' / f'{name}.yaml'}", markup=False)
-    out.print(f"wrote {new_service.tests_file(repository)}", markup=False)
-    if new_service.config:
-        _write_model(repository.root, new_service.config)
-    for environment in skipped:
-        file = repository.declaration / "environments" / f"{environment}.yaml"
-        line = f"add '{name}: {{database: host:port}}' under services"
-        out.print(f"{file} has no entry yet: {line}", markup=False)
+    for line in write_service(new_service, repository):
+        out.print(line, markup=False)
+    if config:
+        line = f"its interpreter is {interpreter(config)}; install strongroom-sdk[config] there"
+        out.print(line, markup=False)
     variables = shlex.quote(str(operate.local_root() / "env" / f"{name}.env"))
     line = f"make vault-up, then in any shell: set -a; . {variables}; set +a"
     out.print(f"\nNext: {line}", markup=False)
@@ -133,15 +138,39 @@ def service(
     out.print(f"Then, to prove its policy: {line}", markup=False)
 
 
-def _write_model(root: Path, config: NewConfig) -> None:
-    """Write the model into the application's folder, unless there is one."""
-    path = root / config.folder / f"{config.module}.py"
-    if not path.exists():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(config.source(), encoding="utf-8")
-        out.print(f"wrote {path}", markup=False)
-    python = root / config.folder / ".venv" / "bin" / "python"
-    out.print(f"its interpreter is {python}; install strongroom-sdk[config] there", markup=False)
+def relative_folder(repository: Repository, folder: Path) -> str:
+    """Return *folder* relative to the repository, because other people have other folders."""
+    return os.path.relpath(folder.resolve(), repository.root)
+
+
+def write_service(new_service: NewService, repository: Repository) -> list[str]:
+    """Write a service, and return a line for each file, and for each environment without an entry.
+
+    Args:
+        new_service: The service.
+        repository: Contains the declaration.
+
+    Raises:
+        StrongroomError: If it cannot be written. See :meth:`.new_service.NewService.write`.
+
+    """
+    config = new_service.config
+    model = config.model_path(repository.root).resolve() if config else None
+    is_kept = bool(config and model and _has_other_text(model, config.source()))
+    skipped = new_service.write(repository)
+    lines = [f"wrote {each(repository)}" for each in (new_service.path, new_service.tests_file)]
+    if config and model:
+        lines.append(f"wrote {new_service.template_path(repository)}")
+        lines.append(f"kept {model}, which is yours" if is_kept else f"wrote {model}")
+    for environment in skipped:
+        file = repository.declaration / "environments" / f"{environment}.yaml"
+        line = f"add '{new_service.name}: {{database: host:port}}' under services"
+        lines.append(f"{file} has no entry yet: {line}")
+    return lines
+
+
+def _has_other_text(path: Path, text: str) -> bool:
+    return path.exists() and path.read_bytes() != text.encode()
 
 
 def check(

@@ -4,20 +4,29 @@ from __future__ import annotations
 
 import json
 import keyword
-from collections.abc import Sequence
-from dataclasses import dataclass
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Final
 
 TEMPLATE: Final = "app.yaml.j2"
+#: Type of a setting → annotation in the model.
+_ANNOTATIONS: Final = {"text": "str", "integer": "int", "boolean": "bool"}
+#: Names that a field of a model hides or may not have.
+_RESERVED: Final = re.compile(
+    "model_.*|construct|copy|dict|from_orm|json|parse_.*|schema(_json)?|validate"
+)
 
 
 @dataclass(frozen=True, slots=True)
 class NewConfig:
-    """Config of the service *service* with all of its *secrets*.
+    """Config of the service *service* with all of its *secrets* and *settings*.
 
     Attributes:
         service: Name of the service.
         secrets: Names of its secrets.
+        settings: Setting name → its type.
         folder: Folder of the application, relative to the repository; the model is in it.
 
     """
@@ -25,11 +34,21 @@ class NewConfig:
     service: str
     secrets: Sequence[str]
     folder: str = "."
+    settings: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def module(self) -> str:
         """Return the name of the model's module."""
         return f"{self.service.replace('-', '_')}_config"
+
+    def model_path(self, root: Path) -> Path:
+        """Return the path of the model's module.
+
+        Args:
+            root: The repository's folder.
+
+        """
+        return root / self.folder / f"{self.module}.py"
 
     @property
     def model(self) -> str:
@@ -39,20 +58,30 @@ class NewConfig:
     def section(self) -> list[str]:
         """Return the lines of ``config`` in the service file. JSON strings are YAML."""
         lines = ["config:", f"  template: {TEMPLATE}", f"  model: {self.module}:{self.model}"]
-        return lines if self.folder == "." else [*lines, f"  path: {json.dumps(self.folder)}"]
+        if self.folder != ".":
+            lines.append(f"  path: {json.dumps(self.folder)}")
+        return lines + (["  settings:", *(f"  - {n}" for n in self.settings)] * bool(self.settings))
 
     def template(self) -> str:
         """Return the template."""
-        lines = [f'{_field(name)}: {{{{ secret("{name}") }}}}' for name in self.secrets]
+        lines = [f'{field_name(name)}: {{{{ secret("{name}") }}}}' for name in self.secrets]
+        lines += [
+            f'{field_name(name, "setting")}: {{{{ setting("{name}") }}}}' for name in self.settings
+        ]
         return "\n".join([f"# Rendered by the agent, and checked by {self.model}.", *lines, ""])
 
     def source(self) -> str:
         """Return the module of the model."""
-        fields = [f"    {_field(name)}: SecretStr" for name in self.secrets]
+        fields = [f"    {field_name(name)}: SecretStr" for name in self.secrets]
+        fields += [
+            f"    {field_name(name, 'setting')}: {_ANNOTATIONS[kind]}"
+            for name, kind in self.settings.items()
+        ]
+        imports = ["BaseModel", "ConfigDict", *(["SecretStr"] if self.secrets else [])]
         lines = [
             f'"""Config of {self.service}, as its agent delivers it."""',
             "",
-            "from pydantic import BaseModel, ConfigDict, SecretStr",
+            f"from pydantic import {', '.join(imports)}",
             "",
             "",
             f"class {self.model}(BaseModel):",
@@ -66,8 +95,14 @@ class NewConfig:
         return "\n".join(lines)
 
 
-def _field(secret: str) -> str:
-    """Return the field of *secret*, which is an identifier."""
-    name = secret.replace("-", "_").replace("/", "_")
-    is_usable = name.isidentifier() and not keyword.iskeyword(name) and not name.startswith("_")
-    return name if is_usable else f"secret_{name}"
+def field_name(name: str, prefix: str = "secret") -> str:
+    """Return the field of the secret or setting *name*, which is an identifier.
+
+    Args:
+        name: Name of the secret or setting.
+        prefix: Is put before a name that is no identifier, or that pydantic reserves.
+
+    """
+    text = name.replace("-", "_").replace("/", "_")
+    is_usable = text.isidentifier() and not keyword.iskeyword(text) and not text.startswith("_")
+    return text if is_usable and not _RESERVED.fullmatch(text) else f"{prefix}_{text}"

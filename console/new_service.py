@@ -8,12 +8,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Final
 
+from app_integration._internal.private_file import replace_file
 from app_integration.errors import ConfigurationError
 from app_integration.names import Environment, check_secret_name, check_service_name
 from console.new_config import TEMPLATE, NewConfig
 from console.new_policy_tests import NewPolicyTests
 from vault.declare.declaration import Declaration
+from vault.declare.edit import service_file
 from vault.declare.edit.new_service import add_service
 from vault.declare.edit.service_file import Spec
 from vault.declare.policy_files import TESTS_SUFFIX
@@ -22,7 +25,8 @@ from vault.declare.schema import json_schema
 from vault.declare.schema.json_schema import Kind
 
 #: The local runtime replaces the port by its own.
-_LOCAL_DATABASE = "127.0.0.1:15432"
+_LOCAL_DATABASE: Final = "127.0.0.1:15432"
+_MODE: Final = 0o644
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +44,7 @@ class NewService:
         databases: Host and port of the database server of each environment besides dev.
         application: Folder of the application that gets a config, relative to the repository, or
             None for a service without a config.
+        settings: Its settings by name, with type and default.
 
     """
 
@@ -52,11 +57,13 @@ class NewService:
     has_database: bool = False
     databases: Mapping[Environment, str] = field(default_factory=dict)
     application: str | None = None
+    settings: Mapping[str, Spec] = field(default_factory=dict)
 
     def write(self, repository: Repository) -> tuple[str, ...]:
         """Write the service file, and an entry in the file of each environment that it can run in.
 
-        Tests of its policy are written too, and a template if it has a config.
+        Tests of its policy, template and model are written first, and the entry in dev last: a
+        service that runs there is complete. After a kill, the same call writes what is missing.
 
         Args:
             repository: Contains the declaration.
@@ -78,10 +85,10 @@ class NewService:
         declared = repository.load()
         for environment in self.databases:
             declared.environment(environment)
-        entries = {name: self._entry(name) for name in sorted(declared.environments)}
+        order = sorted(declared.environments, key=lambda name: (name.is_dev, name))
+        entries = {name: self._entry(name) for name in order}
         known = {name: entry for name, entry in entries.items() if entry is not None}
-        comment = _editor_comment(repository, Kind.SERVICE, repository.declaration / "services")
-        text = "\n".join([*([comment] if comment else []), self._text()])
+        text = self.text(repository)
         with self._other_files(repository, declared):
             add_service(repository.declaration, self.name, text, known, repository.check)
         return tuple(str(name) for name, entry in entries.items() if entry is None)
@@ -97,7 +104,8 @@ class NewService:
         """Return its config, or None if it has none."""
         if self.application is None:
             return None
-        return NewConfig(self.name, self.secrets, self.application)
+        types = {name: str(spec["type"]) for name, spec in self.settings.items()}
+        return NewConfig(self.name, self.secrets, self.application, types)
 
     def tests_file(self, repository: Repository) -> Path:
         """Return the file with the tests of its policy."""
@@ -116,30 +124,48 @@ class NewService:
 
     @contextmanager
     def _other_files(self, repository: Repository, declared: Declaration) -> Iterator[None]:
-        """Write the template and the tests, and remove them again if the block fails.
+        """Write tests, template and model, and remove them again if the block fails.
 
-        They are written first, because the declaration is checked with the template, and a service
-        that is declared has tests.
+        They are written first, because the declaration is checked with the template, a service
+        without its model gets no config, and one that is declared has tests. A model of the same
+        name is the team's, and stays.
         """
         comment = _editor_comment(repository, Kind.POLICY_TESTS, repository.policies)
         texts = {self.tests_file(repository): self._policy_tests(declared).text(comment)}
-        if self.config is not None:
-            texts[repository.templates / self.name / TEMPLATE] = self.config.template()
+        config = self.config
+        if config is not None:
+            texts[self.template_path(repository)] = config.template()
         for path, text in texts.items():
             # One with the same text was left by a command that was killed.
             if path.exists() and path.read_text(encoding="utf-8") != text:
                 raise ConfigurationError(f"{path} exists; move it away, or choose another name")
+        model = config and config.model_path(repository.root)
+        if config and model and not model.exists():
+            texts[model] = config.source()
         try:
             for path, text in texts.items():
                 path.parent.mkdir(parents=True, exist_ok=True)
-                path.write_text(text, encoding="utf-8")
+                replace_file(path, text.encode(), mode=_MODE)
             yield
         except BaseException:
-            # The service file, once it is written, needs the template.
-            if not (repository.declaration / "services" / f"{self.name}.yaml").exists():
+            # The service file, once it is written, needs them.
+            if not self.path(repository).exists():
                 for path in texts:
                     path.unlink(missing_ok=True)
             raise
+
+    def path(self, repository: Repository) -> Path:
+        """Return the path of the service file in *repository*."""
+        return repository.declaration / "services" / f"{self.name}.yaml"
+
+    def template_path(self, repository: Repository) -> Path:
+        """Return the path of the template in *repository*."""
+        return repository.templates / self.name / TEMPLATE
+
+    def text(self, repository: Repository) -> str:
+        """Return the service file, with a line for editors if *repository* has the schema."""
+        comment = _editor_comment(repository, Kind.SERVICE, self.path(repository).parent)
+        return "\n".join([*([comment] if comment else []), self._text()])
 
     def _entry(self, environment: Environment) -> Spec | None:
         """Return the entry in the environment's file, or None if it cannot have one."""
@@ -150,12 +176,12 @@ class NewService:
         return None if address is None else {"database": address}
 
     def _text(self) -> str:
-        """Return the service file. JSON strings are YAML."""
+        """Return the content of the service file."""
         lines = [
             f"# Needs of {self.name}, the same in every environment. It never contains a value.",
             f"service: {self.name}",
-            f"owner: {json.dumps(self.owner)}",
-            f"description: {json.dumps(self.description)}",
+            f"owner: {_quote(self.owner)}",
+            f"description: {_quote(self.description)}",
         ]
         secrets = [f"  {name}: {{source: generated, length: 48}}" for name in self.generated]
         given = [name for name in self.secrets if name not in self.generated]
@@ -171,7 +197,14 @@ class NewService:
             lines += ["  roles:", "    default: {ttl: 1h, max_ttl: 24h}"]
         if self.config:
             lines += ["", *self.config.section()]
+        if self.settings:
+            lines += ["", "settings:", *service_file.render(self.settings, 2)]
         return "\n".join([*lines, ""])
+
+
+def _quote(text: str) -> str:
+    """Return *text* as a JSON string, which is YAML unless it has escapes of surrogates."""
+    return json.dumps(text, ensure_ascii=not text.isprintable())
 
 
 def _editor_comment(repository: Repository, kind: Kind, folder: Path) -> str | None:

@@ -185,3 +185,66 @@ def test_ipv6_address_of_a_database_is_quoted(team: Repository) -> None:
     NewService("labels", "ada", "Prints.", has_database=True, databases=databases).write(team)
     found = team.load().deployment(Scope("labels", PROD)).database
     assert str(found) == "[2001:db8::1]:5432"
+
+
+def test_settings_are_in_the_template_and_typed_in_the_model(team: Repository) -> None:
+    settings: dict[str, dict[str, str | int | bool]] = {
+        "page-size": {"type": "integer", "default": 25},
+        "schema": {"type": "text", "default": "# 📦: 'x'"},
+        "debug": {"type": "boolean", "default": False},
+    }
+    new = NewService("labels", "ada", "Prints 📦.", application=".", settings=settings)
+    new.write(team)
+    assert find_errors(team) == ()
+    service = team.load().service("labels")
+    assert service.description == "Prints 📦."
+    assert service.settings["schema"].default == "# 📦: 'x'"
+    assert service.config is not None
+    assert service.config.settings == ("page-size", "schema", "debug")
+    namespace: dict[str, Any] = {}
+    exec((team.root / "labels_config.py").read_text(), namespace)  # noqa: S102 (the written file)
+    fields = namespace["LabelsConfig"].model_fields
+    assert {name: field.annotation for name, field in fields.items()} == {
+        "page_size": int,
+        "setting_schema": str,
+        "debug": bool,
+    }
+
+
+def test_refused_service_leaves_no_model_and_keeps_the_teams_own(team: Repository) -> None:
+    with pytest.raises(DeclarationError):
+        NewService("labels", "no one", "Prints.", application=".").write(team)
+    model = team.root / "labels_config.py"
+    assert not model.exists()
+    model.write_text("ours")
+    with pytest.raises(DeclarationError):
+        NewService("labels", "no one", "Prints.", application=".").write(team)
+    NewService("labels", "ada", "Prints.", application=".").write(team)
+    assert model.read_text() == "ours"
+
+
+@pytest.mark.parametrize("written", [0, 1, 2])
+def test_killed_command_is_completed_by_the_same_one(
+    team: Repository, monkeypatch: pytest.MonkeyPatch, written: int
+) -> None:
+    """Fail like a kill after *written* files of the declaration: the service file, then prod."""
+    paths: list[Path] = []
+
+    def fail(path: Path, content: bytes, *, mode: int) -> None:
+        if len(paths) == written:
+            raise KeyboardInterrupt
+        paths.append(path)
+        replace_file(path, content, mode=mode)
+
+    new = NewService("labels", "ada", "Prints.", ["a-key"], application=".")
+    with monkeypatch.context() as patch:
+        patch.setattr(editor, "replace_file", fail)
+        with pytest.raises(KeyboardInterrupt):
+            new.write(team)
+    assert [path.name for path in paths] == ["labels.yaml", "prod.yaml"][:written]
+    assert Scope("labels", DEV) not in team.load().scopes(DEV)
+    assert new.write(team) == ()
+    assert find_errors(team) == ()
+    assert [len(team.load().scopes(name)) for name in (DEV, PROD)] == [1, 1]
+    with pytest.raises(ConfigurationError, match="exists; edit it"):
+        new.write(team)

@@ -28,7 +28,8 @@ def add_service(
     """Add the service *name* to the declaration in *root*.
 
     The service file is written first, so that no environment names a service without a file if
-    the process is killed.
+    the process is killed. A service file with the same text was left by such a process. Files of
+    environments are written in the order of *entries*.
 
     Args:
         root: Folder that contains ``services`` and ``environments``.
@@ -47,13 +48,16 @@ def add_service(
     path = root / "services" / f"{name}.yaml"
     with lock(root, folder=True):
         files = load.read(root)
-        if path in files.services:
+        if files.services.get(path, text.encode()) != text.encode():
             raise ConfigurationError(f"{path} exists; edit it, or choose another name")
         changed = {
             file: _with_entry(file, files.environments[file], name, entry)
             for environment, entry in entries.items()
             for file in [root / "environments" / f"{environment}.yaml"]
+            if not _has_entry(files.environments[file], name)
         }
+        if path in files.services and not changed:
+            raise ConfigurationError(f"{path} exists; edit it, or choose another name")
         check(
             replace(
                 files,
@@ -64,6 +68,11 @@ def add_service(
         replace_file(path, text.encode(), mode=_MODE)
         for file, content in changed.items():
             replace_file(file, content, mode=file.stat().st_mode & 0o777)
+
+
+def _has_entry(content: bytes, name: str) -> bool:
+    services = yaml_text.entries(yaml_text.compose(content.decode()))["services"][1]
+    return name in yaml_text.entries(services)
 
 
 def _with_entry(path: Path, content: bytes, name: str, entry: Spec) -> bytes:

@@ -80,12 +80,12 @@ def _with_entries(path: Path, content: bytes, section: str, entries: Mapping[str
     text = content.decode()
     _, existing = yaml_text.entries(yaml_text.compose(text)).get(section, (None, None))
     if existing is None:
-        lines = ["", f"{section}:", *_render(entries, 2)]
+        lines = ["", f"{section}:", *render(entries, 2)]
         return yaml_text.insert(text, len(text), lines).encode()
     _check_new(path, section, existing, entries)
     indent = existing.value[0][0].start_mark.column
     place = yaml_text.end(existing, text)
-    return yaml_text.insert(text, place, _render(entries, indent)).encode()
+    return yaml_text.insert(text, place, render(entries, indent)).encode()
 
 
 def _check_new(path: Path, section: str, existing: Node, entries: Mapping[str, Spec]) -> None:
@@ -99,8 +99,14 @@ def _check_new(path: Path, section: str, existing: Node, entries: Mapping[str, S
             )
 
 
-def _render(entries: Mapping[str, Spec], indent: int) -> list[str]:
-    """Return *entries* as indented lines of YAML."""
+def render(entries: Mapping[str, Spec], indent: int) -> list[str]:
+    """Return *entries* as indented lines of YAML.
+
+    Args:
+        entries: Name → content of the entry.
+        indent: Number of spaces before each line.
+
+    """
     yaml = YAML()
     yaml.width = 10_000  # characters, so that no value is folded
     # Escape unprintable characters, because YAML reads some of them, such as U+0085, as spaces.

@@ -1,0 +1,53 @@
+"""Application of a service: its folder, and the interpreter that reads its config."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from pathlib import Path
+
+from agent.interpreter import CHECK, CHECK_TIMEOUT, parse_missing
+from app_integration.errors import ConfigurationError
+
+
+def default_application(file: Path) -> Path | None:
+    """Return the folder of the ``.env`` *file* if it has a virtual environment, else None."""
+    folder = file.absolute().parent
+    return folder if interpreter(folder).exists() else None
+
+
+def interpreter(folder: Path) -> Path:
+    """Return the interpreter of the application in *folder*, if none is declared."""
+    return Path(os.path.normpath(folder.absolute())) / ".venv" / "bin" / "python"
+
+
+def check_application(folder: Path) -> None:
+    """Check that the application in *folder* can check and read a config file.
+
+    Raises:
+        ConfigurationError: If it has no interpreter, or the SDK is not installed there.
+
+    """
+    python = interpreter(folder)
+    remedy = "pass another folder with --config"
+    try:
+        done = subprocess.run(
+            [python, "-c", CHECK],
+            cwd=folder,
+            env={"LANG": "C.UTF-8"},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=CHECK_TIMEOUT,
+            check=False,
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        reason = error.strerror if isinstance(error, OSError) else f"no answer in {CHECK_TIMEOUT} s"
+        raise ConfigurationError(
+            f"{python} cannot be used: {reason}; make the virtual environment and install "
+            f"strongroom-sdk[config] there, or {remedy}; nothing was changed"
+        ) from None
+    if missing := parse_missing(done.returncode, done.stdout):
+        raise ConfigurationError(
+            f"{python} cannot import {missing}; install strongroom-sdk[config] there, or {remedy}; "
+            "nothing was changed"
+        )

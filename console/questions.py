@@ -1,0 +1,54 @@
+"""Questions of commands: asked on a terminal, and named as options where there is none."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import typer
+
+from app_integration.errors import ConfigurationError
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """Question for the value of an option.
+
+    Attributes:
+        text: The question.
+        value: Value of the option, or None if it was not passed.
+        default: Value if the answer is empty, or None if it may not be empty.
+
+    """
+
+    text: str
+    value: str | None = None
+    default: str | None = None
+
+
+def has_terminal() -> bool:
+    """Return whether somebody can answer a question."""
+    return sys.stdin.isatty()
+
+
+def answer(questions: Mapping[str, Question]) -> dict[str, str]:
+    """Return the value of each option, after asking for those that were not passed.
+
+    Args:
+        questions: Option → question.
+
+    Raises:
+        ConfigurationError: If there is no terminal to ask on. It names every missing option.
+
+    """
+    missing = [option for option, each in questions.items() if each.value is None]
+    if missing and not has_terminal():
+        options = " and ".join(missing)
+        raise ConfigurationError(
+            f"{options} must be passed, because there is no terminal to ask on; nothing was changed"
+        )
+    return {
+        option: typer.prompt(each.text, default=each.default) if each.value is None else each.value
+        for option, each in questions.items()
+    }

@@ -1,0 +1,31 @@
+"""Application of a service, and its interpreter."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from app_integration.errors import ConfigurationError
+from console.application import check_application, default_application
+
+
+def test_default_application_is_the_folder_with_a_virtual_environment(tmp_path: Path) -> None:
+    assert default_application(tmp_path / ".env") is None
+    (tmp_path / ".venv" / "bin").mkdir(parents=True)
+    (tmp_path / ".venv" / "bin" / "python").symlink_to(sys.executable)
+    assert default_application(tmp_path / ".env") == tmp_path
+
+
+def test_application_without_an_interpreter_or_sdk_is_refused(tmp_path: Path) -> None:
+    python = tmp_path / ".venv" / "bin" / "python"
+    with pytest.raises(ConfigurationError, match=f"{python} cannot be used: No such file"):
+        check_application(tmp_path)
+    python.parent.mkdir(parents=True)
+    python.write_text("#!/bin/sh\necho yaml\n")
+    python.chmod(0o755)
+    with pytest.raises(ConfigurationError, match="cannot import yaml; install strongroom-sdk"):
+        check_application(tmp_path)
+    python.write_text("#!/bin/sh\necho\n")
+    check_application(tmp_path)
