@@ -28,8 +28,10 @@ from vault.dotenv import export as dotenv_export
 from vault.dotenv import import_ as dotenv_import
 from vault.dotenv import parse, swap
 from vault.dotenv.classify import Kind
+from vault.dotenv.declared_variables import declared_variables
 from vault.dotenv.plan import Choices, build_import_plan
 from vault.dotenv.proof import ReadSecret, service_reader
+from vault.dotenv.provided import Provided
 from vault.reconcile.credentials import APPLY_ROLE
 from vault.reconcile.resources.ownership import Owner
 
@@ -61,10 +63,10 @@ class EnvFiles:
         declaration = operate.load_declaration()
         plan = build_import_plan(
             parse.read(file),
-            declaration,
-            self._scope,
+            declared_variables(declaration, self._scope),
             Choices(frozenset(secrets), frozenset(settings)),
             self._ask_kind if sys.stdin.isatty() else None,
+            self._provided(),
         )
         repository = operate.repository()
         service_file = repository.declaration / "services" / f"{self._scope.service}.yaml"
@@ -93,8 +95,9 @@ class EnvFiles:
             StrongroomError: If a value is missing or differs. The backup stays.
 
         """
+        declared = declared_variables(operate.load_declaration(), self._scope)
         with self.reader() as read:
-            swap.finish(file, operate.load_declaration(), self._scope, read, self._print)
+            swap.finish(file, declared, read, self._print, self._provided())
 
     def export(self, path: Path, reason: str) -> None:
         """Write the current values to a private file, and record the export.
@@ -136,6 +139,16 @@ class EnvFiles:
         service = self._service_settings
         with open_session(service) as session:
             yield service_reader(session, self._scope, self._audit(service), service.mounts)
+
+    def _provided(self) -> Provided:
+        """Return the secrets that the local deployment provides; none in another environment."""
+        if not operate.is_local(self._scope.environment, self._root):
+            return Provided()
+        local = operate.local_deployment(self._root)
+        access = local.service(self._scope.service).access
+        if local.has_credential(APPLY_ROLE):
+            return Provided(access.provided_secrets())
+        return Provided(dict.fromkeys(access.provided_names))
 
     def _audit(self, service_settings: Settings) -> AuditLog:
         """Return the service's access log, which gets one record per access."""

@@ -15,7 +15,7 @@ import pytest
 from dotenv import dotenv_values
 
 from app_integration.auth.methods import AppRole, StaticToken
-from app_integration.errors import AccessDenied
+from app_integration.errors import AccessDenied, ConfigRejected
 from app_integration.names import Environment, Scope
 from app_integration.observability.audit_log import AuditLog
 from app_integration.observability.audit_sinks import FileSink
@@ -26,6 +26,7 @@ from policies.render import render_policies
 from vault.declare import load
 from vault.declare.declaration import Declaration
 from vault.dotenv import import_, parse, swap
+from vault.dotenv.declared_variables import declared_variables
 from vault.dotenv.export import Exported, export
 from vault.dotenv.plan import Choices, ImportPlan, build_import_plan
 from vault.dotenv.proof import ReadSecret, ValuesDiffer, service_reader
@@ -178,7 +179,8 @@ class Shop:
 
     def plan(self) -> ImportPlan:
         choices = Choices(secrets=frozenset({"MAGIC"} & dotenv_values(self.env).keys()))
-        return build_import_plan(parse.read(self.env), self.declaration(), self.scope, choices)
+        declared = declared_variables(self.declaration(), self.scope)
+        return build_import_plan(parse.read(self.env), declared, choices)
 
     def target(self) -> import_.ImportTarget:
         path = self.folder / "services" / f"{self.scope.service}.yaml"
@@ -196,7 +198,8 @@ class Shop:
         return import_.run(self.plan(), self.target(), say or self.lines.append)
 
     def finish(self) -> bool:
-        return swap.finish(self.env, self.declaration(), self.scope, self.read, self.lines.append)
+        declared = declared_variables(self.declaration(), self.scope)
+        return swap.finish(self.env, declared, self.read, self.lines.append)
 
     def metadata(self, name: str) -> dict[str, Any]:
         path = f"secret/metadata/{self.scope.secret(name)}"
@@ -277,6 +280,17 @@ def test_import_overwrites_a_generated_value(shop: Shop) -> None:
     shop.run()
     assert shop.metadata("jwt-secret")["current_version"] == 2
     assert shop.read("jwt-secret") == VALUES["JWT_SECRET"]
+
+
+def test_config_that_is_not_delivered_keeps_the_file(shop: Shop) -> None:
+    def fail() -> None:
+        assert shop.stored().keys() == SECRETS
+        raise ConfigRejected("a field is missing")
+
+    with pytest.raises(ConfigRejected, match="a field is missing"):
+        import_.run(shop.plan(), replace(shop.target(), deliver=fail), shop.lines.append)
+    assert shop.env.read_bytes() == ENV.encode()
+    assert not swap.backup_path(shop.env).exists()
 
 
 def test_second_import_changes_nothing_and_reports_it(shop: Shop) -> None:

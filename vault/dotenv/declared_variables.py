@@ -35,6 +35,11 @@ class DeclaredVariables:
         name, source = self.secrets.get(variable, (None, None))
         return name if source and source.exists_in(self.scope.environment) else None
 
+    @property
+    def secret_names(self) -> list[str]:
+        """Return the names of all secrets that the service has in this environment."""
+        return [name for variable in self.secrets if (name := self.secret_name(variable))]
+
 
 def declared_variables(declaration: Declaration, scope: Scope) -> DeclaredVariables:
     """Return the declared secrets and settings of the service by environment variable.

@@ -33,6 +33,7 @@ class ImportTarget:
         read: Reads a secret as the service. See :func:`vault.dotenv.proof.service_reader`.
         owner: Deployment that imports.
         check: Checks the changed declaration.
+        deliver: Waits until the config of a service that was never delivered is in use.
 
     """
 
@@ -42,6 +43,7 @@ class ImportTarget:
     read: ReadSecret
     owner: Owner
     check: Check
+    deliver: Callable[[], None] = lambda: None
 
 
 def run(plan: ImportPlan, target: ImportTarget, say: ProgressCallback) -> bool:
@@ -65,6 +67,7 @@ def run(plan: ImportPlan, target: ImportTarget, say: ProgressCallback) -> bool:
             sent.
         ValuesDiffer: If the service reads other values than those in the file. The file is
             unchanged.
+        ConfigRejected: If the config is not delivered. The file is unchanged.
         StrongroomError: If the server rejects a request or is unavailable. The file is unchanged.
 
     """
@@ -76,11 +79,15 @@ def run(plan: ImportPlan, target: ImportTarget, say: ProgressCallback) -> bool:
     for name in plan.secrets:
         check_secret_owner(target.session, target.owner, plan.scope.secret(name))
     changes = _declare(plan, target, say)
-    if plan.secrets:
+    if plan.has_secrets:
         changes += _write_values(plan, target, say) + target.apply()
         hint = f"{plan.file.path} is unchanged; run the import again"
         verify_values(plan.values, target.read, hint)
         say(f"{len(plan.secrets)} secrets read back as {plan.scope}: equal")
+    for name in plan.replaced:
+        target.read(name)
+        say(f"{name} read back as {plan.scope}: that of this machine's server")
+    target.deliver()
     changes += swap.swap(plan, say)
     if not changes:
         say(f"nothing to do: all secrets in {plan.file.path} are already imported")

@@ -3,23 +3,22 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field
 from typing import Final
 
 from app_integration import names
 from app_integration.errors import ConfigurationError
 from app_integration.names import Scope
 from app_integration.secret import Secret
-from vault.declare.declaration import Declaration
 from vault.declare.edit.service_file import Spec
 from vault.declare.errors import join_names, suggest
 from vault.declare.schema.secret_sources import Derived, SecretSource
 from vault.dotenv.classify import Kind, Verdict, classify
-from vault.dotenv.declared_variables import DeclaredVariables, declared_variables
+from vault.dotenv.declared_variables import DeclaredVariables
+from vault.dotenv.notes import find_notes
 from vault.dotenv.parse import DotenvFile, InvalidDotenv, Variable
-from vault.dotenv.proof import values_equal
-from vault.dotenv.text import secret_comments, setting_text
+from vault.dotenv.provided import Provided
 
 #: Asks the operator: variable and reason for the question → ``secret``, ``setting`` or ``skip``.
 Ask = Callable[[str, str], str]
@@ -50,6 +49,7 @@ class ImportPlan:
         new_settings: Settings to add to the declaration, with the file's values as defaults.
         declared: Sorted names of all secrets that the service will have in this environment.
         notes: Remarks for the operator, without values.
+        replaced: Secret name → variable whose value the deployment replaces by its own.
 
     """
 
@@ -61,6 +61,12 @@ class ImportPlan:
     new_settings: Mapping[str, Spec]
     declared: tuple[str, ...]
     notes: tuple[str, ...]
+    replaced: Mapping[str, Variable] = field(default_factory=dict)
+
+    @property
+    def has_secrets(self) -> bool:
+        """Return whether the file has a secret, which is removed from it."""
+        return bool(self.secrets or self.replaced)
 
     @property
     def values(self) -> dict[str, Secret]:
@@ -74,46 +80,52 @@ class ImportPlan:
 
 def build_import_plan(
     file: DotenvFile,
-    declaration: Declaration,
-    scope: Scope,
+    declared: DeclaredVariables,
     choices: Choices | None = None,
     ask: Ask | None = None,
+    provided: Provided | None = None,
 ) -> ImportPlan:
-    """Plan the import of *file* into *scope*. It has no side effects except those of *ask*.
+    """Plan the import of *file*. It has no side effects except those of *ask*.
 
     Args:
         file: Parsed file. See :func:`vault.dotenv.parse.read`.
-        declaration: Declaration before the import.
-        scope: Service and environment.
-        choices: Decisions passed in advance. They take precedence over the classification.
+        declared: Declared secrets and settings of the service before the import.
+        choices: Decisions passed in advance. They take precedence over everything else.
         ask: Asks the operator for the kind of an unclear variable, or None if that is impossible.
+        provided: Secrets that the deployment provides, or None for none.
 
     Returns:
         The plan.
 
     Raises:
         ConfigurationError: If a choice names no variable, or contradicts another one.
-        DotenvRejected: If a variable is unclear and *ask* is None, or the declaration does not
+        InvalidDotenv: If a variable is unclear and *ask* is None, or the declaration does not
             allow its kind. It lists each such variable with its line.
 
     """
-    declared = declared_variables(declaration, scope)
-    kinds = _decide_kinds(file, declared, _check_choices(choices or Choices(), file, declared), ask)
+    choices, provided = choices or Choices(), provided or Provided()
+    kinds = _decide_kinds(file, declared, _check_choices(choices, file, declared), ask, provided)
     _reject_invalid(file, kinds, declared)
     secrets = {
         declared.secret_name(name) or names.secret_name(name): file.variables[name]
         for name, kind in kinds.items()
         if kind is Kind.SECRET
     }
+    replaced = {
+        secret: each
+        for secret, each in secrets.items()
+        if each.name not in choices.secrets and provided.replaces(each)
+    }
     return ImportPlan(
         file=file,
-        scope=scope,
+        scope=declared.scope,
         kinds=kinds,
-        secrets=secrets,
+        secrets={name: each for name, each in secrets.items() if name not in replaced},
         new_secrets={n: _GIVEN for n, each in secrets.items() if each.name not in declared.secrets},
         new_settings=_new_settings(file, kinds, declared),
-        declared=tuple(sorted({*declaration.secrets(scope), *secrets})),
-        notes=tuple(_notes(file, kinds, declared)),
+        declared=tuple(sorted({*declared.secret_names, *secrets})),
+        notes=tuple(find_notes(file, kinds, declared, replaced)),
+        replaced=replaced,
     )
 
 
@@ -132,11 +144,16 @@ def _check_choices(choices: Choices, file: DotenvFile, declared: DeclaredVariabl
 
 
 def _decide_kinds(
-    file: DotenvFile, declared: DeclaredVariables, choices: Choices, ask: Ask | None
+    file: DotenvFile,
+    declared: DeclaredVariables,
+    choices: Choices,
+    ask: Ask | None,
+    provided: Provided,
 ) -> dict[str, Kind]:
     """Return the kind of each variable: as chosen, declared, classified, or answered by *ask*."""
     verdicts = {
-        name: _verdict(variable, declared, choices) for name, variable in file.variables.items()
+        name: _verdict(variable, declared, choices, provided)
+        for name, variable in file.variables.items()
     }
     kinds = {name: verdict.kind for name, verdict in verdicts.items() if verdict.kind}
     guessed = kinds.keys() - choices.settings - declared.settings.keys()
@@ -146,17 +163,19 @@ def _decide_kinds(
     return {name: kinds[name] for name in file.variables}
 
 
-def _verdict(variable: Variable, declared: DeclaredVariables, choices: Choices) -> Verdict:
+def _verdict(
+    variable: Variable, declared: DeclaredVariables, choices: Choices, provided: Provided
+) -> Verdict:
     name = variable.name
-    if name in choices.secrets:
-        return Verdict(Kind.SECRET, "--secret says so")
-    if name in choices.settings:
-        return Verdict(Kind.SETTING, "--setting says so")
+    if name in choices.secrets | choices.settings:
+        kind = Kind.SECRET if name in choices.secrets else Kind.SETTING
+        return Verdict(kind, f"--{kind} says so")
     if name in declared.secrets:
         return Verdict(Kind.SECRET, "it is declared as one")
     guess = classify(name, variable.value)
     if name not in declared.settings:
-        return guess
+        is_provided = provided.has(variable)
+        return Verdict(Kind.SECRET, "the deployment provides it") if is_provided else guess
     if guess.kind is Kind.SECRET:
         setting = declared.settings[name]
         reason = f"{guess.reason}, but {setting} is declared as a setting"
@@ -258,27 +277,3 @@ def _setting_spec(value: str) -> Spec:
     if _INTEGER.fullmatch(value):
         return {"type": "integer", "default": int(value)}
     return {"type": "text", "default": value}
-
-
-def _notes(
-    file: DotenvFile, kinds: Mapping[str, Kind], declared: DeclaredVariables
-) -> Iterator[str]:
-    for name, variable in file.variables.items():
-        *earlier, last = variable.lines
-        if earlier:
-            lines = ", ".join(map(str, earlier))
-            yield f"{name} is set on line {lines} and again on line {last}, which takes effect"
-        if variable.uses:
-            yield f"{name} uses ${{{'}, ${'.join(sorted(variable.uses))}}}, as python-dotenv does"
-        setting = declared.settings.get(name)
-        there = declared.values.get(setting) if setting else None
-        if setting and (there is None or not values_equal(setting_text(there), variable.value)):
-            yield (
-                f"{name} differs from the declared setting {setting}: the file keeps its value, "
-                "and a delivered config has the declared one"
-            )
-        if kinds[name] is Kind.SKIP:
-            yield f"{name} was skipped: it stays in the file and is not declared"
-    secrets = [name for name, kind in kinds.items() if kind is Kind.SECRET]
-    for line in secret_comments(file, secrets) if secrets else ():
-        yield f"the comment on line {line} may contain a secret; the new file omits it"

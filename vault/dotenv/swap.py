@@ -15,13 +15,12 @@ from typing import Final
 from app_integration import names
 from app_integration._internal.private_file import write_private
 from app_integration.errors import ConfigurationError
-from app_integration.names import Scope
-from vault.declare.declaration import Declaration
 from vault.dotenv import parse
 from vault.dotenv.classify import Kind
-from vault.dotenv.declared_variables import DeclaredVariables, declared_variables
+from vault.dotenv.declared_variables import DeclaredVariables
 from vault.dotenv.plan import ImportPlan
-from vault.dotenv.proof import ReadSecret, verify_values
+from vault.dotenv.proof import ReadSecret, values_equal, verify_values
+from vault.dotenv.provided import Provided
 from vault.dotenv.text import assignment, remove_secrets
 from vault.dotenv.worktree import check_ignored
 
@@ -56,7 +55,7 @@ def check(plan: ImportPlan) -> None:
         raise ConfigurationError(
             f"{path} is the example that an import writes; pass the .env file itself"
         )
-    if not plan.secrets:
+    if not plan.has_secrets:
         return
     backup = backup_path(path)
     check_ignored(backup)
@@ -84,7 +83,7 @@ def swap(plan: ImportPlan, say: ProgressCallback) -> bool:
     if path.read_bytes() != plan.file.content:
         raise ConfigurationError(f"{path} changed while it was imported; run the import again")
     changed = _write_example(plan, say)
-    if not plan.secrets:
+    if not plan.has_secrets:
         return changed
     status = path.stat()
     owner = (status.st_uid, status.st_gid)
@@ -96,19 +95,25 @@ def swap(plan: ImportPlan, say: ProgressCallback) -> bool:
 
 
 def finish(
-    path: Path, declaration: Declaration, scope: Scope, read: ReadSecret, say: ProgressCallback
+    path: Path,
+    declared: DeclaredVariables,
+    read: ReadSecret,
+    say: ProgressCallback,
+    provided: Provided | None = None,
 ) -> bool:
     """Delete the backup after a check that no variable in it would be lost.
 
+    A value that the deployment has replaced by its own is nowhere else, so it stays in the backup.
+
     Args:
         path: Imported ``.env`` file, not the backup.
-        declaration: Current declaration.
-        scope: Service and environment.
+        declared: Declared secrets and settings of the service.
         read: Returns the current value of a secret.
         say: Receives each line of progress.
+        provided: Secrets that the deployment provides, or None for none.
 
     Returns:
-        Whether a backup was deleted. There may be none.
+        Whether a backup was deleted, or reduced to the replaced values. There may be none.
 
     Raises:
         ValuesDiffer: If a secret has another value than in the backup. The backup stays.
@@ -121,16 +126,31 @@ def finish(
     if not backup.exists():
         say(f"nothing to finish: {backup} does not exist")
         return False
-    old, declared = parse.read(backup), declared_variables(declaration, scope)
+    old = parse.read(backup)
     _check_nothing_lost(old, path, declared)
     expected = {
         secret: variable.value
         for name, variable in old.variables.items()
         if (secret := declared.secret_name(name))
     }
+    replaced = [
+        secret
+        for secret, value in expected.items()
+        if (provided or Provided()).has(old.variables[names.variable_name(secret)])
+        and not values_equal(read(secret), value)
+    ]
+    kept = {secret: expected.pop(secret) for secret in replaced}
     hint = f"{backup} stays; if they were changed on purpose, delete it yourself"
     verify_values(expected, read, hint)
     say(f"{len(expected)} secrets have the same values on the server as in the file")
+    if kept:
+        lines = (assignment(names.variable_name(name), value) for name, value in kept.items())
+        write_private(backup, "".join(lines))
+        say(
+            f"{backup} keeps {', '.join(kept)} only, whose values are nowhere else; "
+            "delete it when you need them no more"
+        )
+        return True
     backup.unlink()
     say(f"deleted {backup}")
     return True

@@ -67,6 +67,12 @@ class Access:
         """Return the password of the service's mail account."""
         return mail_password(self.layout, self.scope.service)
 
+    @property
+    def provided_names(self) -> list[str]:
+        """Return the names of :meth:`provided_secrets`, without generating a password."""
+        has_database = self.database_name is not None or self.shared_database is not None
+        return ["redis-url", "smtp-password", *(["database-url"] if has_database else [])]
+
     def provided_secrets(self) -> dict[str, Secret]:
         """Return the values that the service would have in its ``.env``, by secret name."""
         provided = {"redis-url": self.redis.url(), "smtp-password": self.mail_password()}

@@ -6,19 +6,28 @@ import pytest
 
 from app_integration.errors import ConfigurationError
 from app_integration.names import Environment, Scope
+from app_integration.secret import Secret
 from vault.declare import load
 from vault.dotenv.classify import Kind
+from vault.dotenv.declared_variables import declared_variables
 from vault.dotenv.parse import InvalidDotenv, parse
 from vault.dotenv.plan import Ask, Choices, ImportPlan, build_import_plan
+from vault.dotenv.provided import Provided
 
 FOLDER = Path(__file__).parents[3] / "faults" / "dotenv"
 DECLARATION = load.load(FOLDER / "declaration", template_root=FOLDER)
 SCOPE = Scope("shop", Environment.DEV)
+DECLARED = declared_variables(DECLARATION, SCOPE)
 
 
-def planned(text: str, ask: Ask | None = None, **choices: frozenset[str]) -> ImportPlan:
+def planned(
+    text: str,
+    ask: Ask | None = None,
+    provided: Provided | None = None,
+    **choices: frozenset[str],
+) -> ImportPlan:
     file = parse(Path(".env"), text.encode())
-    return build_import_plan(file, DECLARATION, SCOPE, Choices(**choices), ask)
+    return build_import_plan(file, DECLARED, Choices(**choices), ask, provided)
 
 
 def test_declared_variables_have_their_declared_kind() -> None:
@@ -153,3 +162,34 @@ def test_notes_mention_what_is_not_obvious() -> None:
 
 def test_plan_repr_has_no_values() -> None:
     assert "hunter2" not in repr(planned("DB_PASSWORD=hunter2\nAPI_TOKEN=hunter2\n"))
+
+
+PROVIDED = Provided({"redis-url": None, "queue-url": Secret("amqp://a:b@127.0.0.1:1/x")})
+
+
+def test_value_of_another_server_is_replaced_by_the_deployments_own() -> None:
+    text = "REDIS_URL=redis://cache:6379/2\nQUEUE_URL=amqp://ada:hunter2@queue:5672/shop\n"
+    plan = planned(text, provided=PROVIDED)
+    assert list(plan.replaced) == ["redis-url", "queue-url"]
+    assert plan.secrets == {}
+    assert list(plan.new_secrets) == ["redis-url", "queue-url"]
+    assert plan.variables(Kind.SECRET) == ["REDIS_URL", "QUEUE_URL"]
+    assert plan.has_secrets
+    notes = [note for note in plan.notes if "stays in the backup" in note]
+    assert [note.partition(":")[0] for note in notes] == ["REDIS_URL", "QUEUE_URL"]
+    assert "hunter2" not in "".join(plan.notes)
+
+
+def test_value_of_the_deployments_own_server_is_imported() -> None:
+    text = "QUEUE_URL=amqp://a:b@127.0.0.1:1/x?heartbeat=5\n"
+    plan = planned(text, provided=PROVIDED)
+    assert list(plan.secrets) == ["queue-url"]
+    assert plan.replaced == {}
+
+
+def test_choice_of_a_kind_keeps_the_files_value() -> None:
+    text = "REDIS_URL=redis://cache:6379/2\n"
+    chosen = planned(text, provided=PROVIDED, secrets=frozenset({"REDIS_URL"}))
+    assert (list(chosen.secrets), chosen.replaced) == (["redis-url"], {})
+    setting = planned(text, provided=PROVIDED, settings=frozenset({"REDIS_URL"}))
+    assert list(setting.new_settings) == ["redis-url"]

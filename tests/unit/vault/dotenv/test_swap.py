@@ -12,8 +12,10 @@ from app_integration.names import Environment, Scope
 from app_integration.secret import Secret
 from vault.declare import load
 from vault.dotenv import parse, swap
+from vault.dotenv.declared_variables import declared_variables
 from vault.dotenv.plan import ImportPlan, build_import_plan
 from vault.dotenv.proof import ValuesDiffer
+from vault.dotenv.provided import Provided
 
 FOLDER = Path(__file__).parents[3] / "faults" / "dotenv"
 DECLARATION = load.load(FOLDER / "declaration", template_root=FOLDER)
@@ -44,7 +46,7 @@ def env(tmp_path: Path) -> Path:
 
 
 def planned(path: Path) -> ImportPlan:
-    return build_import_plan(parse.read(path), DECLARATION, SCOPE)
+    return build_import_plan(parse.read(path), declared_variables(DECLARATION, SCOPE))
 
 
 def quiet(line: str) -> None:
@@ -154,7 +156,8 @@ def test_backup_that_git_does_not_ignore_is_rejected(env: Path) -> None:
 
 
 def finish(env: Path, values: dict[str, Secret]) -> bool:
-    return swap.finish(env, DECLARATION, SCOPE, values.__getitem__, quiet)
+    declared = declared_variables(DECLARATION, SCOPE)
+    return swap.finish(env, declared, values.__getitem__, quiet)
 
 
 def test_finish_deletes_the_verified_backup(env: Path) -> None:
@@ -174,6 +177,23 @@ def test_finish_keeps_a_backup_with_other_values(env: Path) -> None:
         "stays; if they were changed on purpose, delete it yourself"
     )
     assert swap.backup_path(env).read_text() == OLD
+
+
+def test_finish_keeps_only_the_values_that_the_deployment_has_replaced(env: Path) -> None:
+    provided = Provided({"db-password": Secret("of-this-machine")})
+    declared = declared_variables(DECLARATION, SCOPE)
+    plan = build_import_plan(parse.read(env), declared, provided=provided)
+    swap.swap(plan, quiet)
+    assert env.read_text() == NEW
+    values = reads(db_password="of-this-machine")
+    said: list[str] = []
+    for _ in range(2):
+        assert swap.finish(env, declared, values.__getitem__, said.append, provided)
+        backup = swap.backup_path(env)
+        assert backup.read_text() == 'DB_PASSWORD="hunter22"\n'
+        assert backup.stat().st_mode & 0o777 == 0o600
+    assert "keeps db-password only" in said[-1]
+    assert "hunter22" not in "".join(said)
 
 
 def test_finish_keeps_a_backup_with_a_variable_that_would_be_lost(env: Path) -> None:

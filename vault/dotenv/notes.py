@@ -1,0 +1,54 @@
+"""Remarks of an import for the operator, which never contain a value."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from vault.dotenv.classify import Kind
+from vault.dotenv.declared_variables import DeclaredVariables
+from vault.dotenv.parse import DotenvFile, Variable
+from vault.dotenv.proof import values_equal
+from vault.dotenv.provided import SERVERS
+from vault.dotenv.text import secret_comments, setting_text
+
+
+def find_notes(
+    file: DotenvFile,
+    kinds: Mapping[str, Kind],
+    declared: DeclaredVariables,
+    replaced: Mapping[str, Variable],
+) -> Iterator[str]:
+    """Return the remarks about an import, without values.
+
+    Args:
+        file: Parsed file.
+        kinds: Kind of each variable.
+        declared: Declared secrets and settings of the service before the import.
+        replaced: Secret name → variable whose value the deployment replaces by its own.
+
+    """
+    for name, variable in file.variables.items():
+        *earlier, last = variable.lines
+        if earlier:
+            lines = ", ".join(map(str, earlier))
+            yield f"{name} is set on line {lines} and again on line {last}, which takes effect"
+        if variable.uses:
+            yield f"{name} uses ${{{'}, ${'.join(sorted(variable.uses))}}}, as python-dotenv does"
+        setting = declared.settings.get(name)
+        there = declared.values.get(setting) if setting else None
+        if setting and (there is None or not values_equal(setting_text(there), variable.value)):
+            yield (
+                f"{name} differs from the declared setting {setting}: the file keeps its value, "
+                "and a delivered config has the declared one"
+            )
+        if kinds[name] is Kind.SKIP:
+            yield f"{name} was skipped: it stays in the file and is not declared"
+    secrets = [name for name, kind in kinds.items() if kind is Kind.SECRET]
+    for line in secret_comments(file, secrets) if secrets else ():
+        yield f"the comment on line {line} may contain a secret; the new file omits it"
+    for secret, variable in replaced.items():
+        yield (
+            f"{variable.name}: on this machine {declared.scope.service} gets a "
+            f"{SERVERS.get(secret, 'server')} of its own, so the file's value is not used; "
+            "it stays in the backup only"
+        )

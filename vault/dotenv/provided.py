@@ -1,0 +1,61 @@
+"""Secrets that a deployment provides: a file's value for them is replaced by its own."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Final
+from urllib.parse import urlsplit
+
+from app_integration import names
+from app_integration.secret import Secret
+from vault.dotenv.parse import Variable
+from vault.dotenv.proof import values_equal
+
+#: Secrets that a local deployment provides, and the server that each belongs to.
+SERVERS: Final = {
+    "database-url": "database",
+    "redis-url": "Redis",
+    "smtp-password": "mail server",
+}
+_POSTGRESQL: Final = frozenset({"postgres", "postgresql"})
+
+
+@dataclass(frozen=True, slots=True)
+class Provided:
+    """Secrets that a deployment provides.
+
+    Attributes:
+        values: Its value of each secret by name, or None if it has none yet.
+
+    """
+
+    values: Mapping[str, Secret | None] = field(default_factory=dict)
+
+    def has(self, variable: Variable) -> bool:
+        """Return whether *variable* is one of these secrets."""
+        return names.secret_name(variable.name) in self.values
+
+    def replaces(self, variable: Variable) -> bool:
+        """Return whether the file's value is not used, because it belongs to another server."""
+        if not self.has(variable):
+            return False
+        own = self.values[names.secret_name(variable.name)]
+        return own is None or not _same_server(variable.value, own)
+
+
+def is_postgresql(url: str) -> bool:
+    """Return whether *url* is that of a PostgreSQL database, with any driver."""
+    scheme, separator, _ = (url + "").partition("://")
+    return bool(separator) and scheme.partition("+")[0].lower() in _POSTGRESQL
+
+
+def _same_server(value: str, own: str) -> bool:
+    """Return whether both are equal, or URLs of the same host and port."""
+    if values_equal(value, own):
+        return True
+    try:
+        here, there = urlsplit(value + ""), urlsplit(own + "")
+        return bool(here.hostname) and (here.hostname, here.port) == (there.hostname, there.port)
+    except ValueError:
+        return False
