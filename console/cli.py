@@ -19,7 +19,15 @@ from rich.markup import escape
 
 from app_integration.errors import StrongroomError
 from app_integration.names import parse_environment
-from console import adoption, authoring, env_files, environments, operate, policies
+from console import (
+    adoption,
+    authoring,
+    env_files,
+    env_import,
+    environments,
+    operate,
+    policies,
+)
 from console.example_services import run_examples
 from console.operator_session import open_operator_session
 from console.options import ENV, Env, Given, Root, Service
@@ -46,7 +54,7 @@ for command in (
     authoring.init,
     authoring.check,
     authoring.schema,
-    env_files.import_env,
+    env_import.import_env,
     env_files.export_env,
     adoption.rotate_password,
 ):

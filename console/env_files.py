@@ -1,9 +1,8 @@
-"""Commands ``import-env`` and ``export-env``, with the questions that they ask."""
+"""Imports and exports of ``.env`` files, and the command ``export-env``."""
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cached_property, partial
 from pathlib import Path
@@ -24,12 +23,13 @@ from console import operate
 from console.local import LocalDeployment
 from console.operator_session import open_operator_session
 from console.options import Env, Root, Service
+from console.questions import has_terminal
 from vault.dotenv import export as dotenv_export
 from vault.dotenv import import_ as dotenv_import
 from vault.dotenv import parse, swap
 from vault.dotenv.classify import Kind
 from vault.dotenv.declared_variables import declared_variables
-from vault.dotenv.plan import Choices, build_import_plan
+from vault.dotenv.plan import Choices, ImportPlan, build_import_plan
 from vault.dotenv.proof import ReadSecret, service_reader
 from vault.dotenv.provided import Provided
 from vault.reconcile.credentials import APPLY_ROLE
@@ -46,47 +46,54 @@ class EnvFiles:
         self._root = root
         self._console = console
 
-    def import_(self, file: Path, secrets: Iterable[str], settings: Iterable[str]) -> None:
-        """Import a ``.env`` file.
+    def plan(self, file: parse.DotenvFile, choices: Choices) -> ImportPlan:
+        """Plan the import of *file* into the declared service.
 
         If the kind of a variable is unclear, ask, provided that standard input is a terminal.
 
         Args:
             file: The ``.env`` file.
-            secrets: Names of variables that are secrets.
-            settings: Names of variables that are plain settings.
+            choices: Decisions passed in advance.
 
         Raises:
-            StrongroomError: If the file cannot be imported. See :mod:`vault.dotenv.import_`.
+            StrongroomError: If the file cannot be imported. See :mod:`vault.dotenv.plan`.
 
         """
         declaration = operate.load_declaration()
-        plan = build_import_plan(
-            parse.read(file),
-            declared_variables(declaration, self._scope),
-            Choices(frozenset(secrets), frozenset(settings)),
-            self._ask_kind if sys.stdin.isatty() else None,
-            self._provided(),
-        )
+        declared = declared_variables(declaration, self._scope)
+        ask = self.ask_kind if has_terminal() else None
+        return build_import_plan(file, declared, choices, ask, self._provided())
+
+    def import_(self, plan: ImportPlan, deliver: Callable[[], None] = lambda: None) -> None:
+        """Carry out the import.
+
+        Args:
+            plan: Import into the declared service.
+            deliver: Called before the file is replaced.
+
+        Raises:
+            StrongroomError: If the import fails. See :mod:`vault.dotenv.import_`.
+
+        """
         repository = operate.repository()
         service_file = repository.declaration / "services" / f"{self._scope.service}.yaml"
         env = str(self._scope.environment)
-        owner = Owner.of(declaration.environment(env))
+        owner = Owner.of(operate.load_declaration().environment(env))
         with (
             open_operator_session(env, self._root, APPLY_ROLE) as operator,
             self.reader() as read,
         ):
             apply = partial(operate.apply_declaration, operator, env, self._root, self._print)
             target = dotenv_import.ImportTarget(
-                service_file, operator, apply, read, owner, repository.check
+                service_file, operator, apply, read, owner, repository.check, deliver
             )
             dotenv_import.run(plan, target, self._print)
 
     def finish_import(self, file: Path) -> None:
         """Delete the backup that the import of *file* made.
 
-        Before that, compare each secret with the server's value, and check that
-        each other variable is declared or in the new file. Without a backup, do nothing.
+        Before that, compare each secret with the server's value, and check that each other variable
+        is declared or in the new file. Without a backup, do nothing.
 
         Args:
             file: The imported ``.env`` file, not the backup.
@@ -166,7 +173,14 @@ class EnvFiles:
             return self._local.service(self._scope.service).settings()
         return settings.from_environment()
 
-    def _ask_kind(self, variable: str, reason: str) -> str:
+    def ask_kind(self, variable: str, reason: str) -> str:
+        """Ask for the kind of an unclear variable.
+
+        Args:
+            variable: Name of the variable.
+            reason: Reason why it is unclear.
+
+        """
         return Prompt.ask(
             f"{escape(variable)}: {escape(reason)}. Is it a",
             choices=[kind.value for kind in Kind],
@@ -175,23 +189,6 @@ class EnvFiles:
 
     def _print(self, line: str) -> None:
         self._console.print(escape(line), highlight=False)
-
-
-def import_env(
-    file: Annotated[Path, typer.Argument(help="the .env file")],
-    service: Service,
-    env: Env,
-    root: Root = operate.DEFAULT_ROOT,
-    secret: Annotated[list[str] | None, typer.Option(help="this variable is a secret")] = None,
-    setting: Annotated[list[str] | None, typer.Option(help="this one is a plain setting")] = None,
-    finish: Annotated[bool, typer.Option("--finish", help="delete the old file's backup")] = False,
-) -> None:
-    """Move the secrets of a .env file to the server, and prove that they arrived."""
-    deployment = EnvFiles(service, env, root, out)
-    if finish:
-        deployment.finish_import(file)
-    else:
-        deployment.import_(file, secret or (), setting or ())
 
 
 def export_env(

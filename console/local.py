@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from console.agents import ServicesFailed
-from console.deployment import Deployment
+from console.deployment import Deployment, UpResult
 from console.local_agent import ConfigState, LocalAgent
 from console.local_servers import LocalServers
 from console.service_deployment import ServiceDeployment
@@ -83,6 +83,39 @@ class LocalDeployment(Deployment):
         elif agent is not None:
             with self.servers.exclusive(), step(f"agent of {service} restarted"):
                 self.servers.restart_agent(self._unit(agent), agent.compile_template().text)
+
+    def set_up(self, service: str, step: Step) -> UpResult:
+        """Start what does not run, apply the declaration, and set up *service*.
+
+        If the deployment runs already, no agent is started but that of *service*.
+
+        Args:
+            service: Name of the service.
+            step: Shows each step.
+
+        Raises:
+            StrongroomError: If a step before the delivery fails. The result has the errors of
+                deliveries.
+
+        """
+        is_running = any(part.running for part in self.servers.status())
+        if not is_running or self.servers.agent_host is None:
+            return self.bring_up(step)
+        return self.bring_up(step, [each.scope.service for each in self._running_with(service)])
+
+    def is_set_up(self, service: str) -> bool:
+        """Return whether *service* has its credential and variables, and a config was delivered.
+
+        Args:
+            service: Name of the service.
+
+        """
+        deployed = self.service(service)
+        files = [self.layout.service_env(service)]
+        files += [self.layout.service_secret_id(role) for role in deployed.roles]
+        if deployed.agent is not None and self.servers.agent_host is not None:
+            files.append(deployed.agent.live)
+        return all(file.exists() for file in files)
 
     def reset(self) -> None:
         """Stop all processes, and erase the deployment."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -20,12 +21,12 @@ from app_integration.names import Environment
 from app_integration.secret import REDACTED
 from console.local import LocalDeployment
 from console.local_agent import ConfigState, LocalAgent
+from console.sample_code import SAMPLE, sample_lines
 from console.service_deployment import ServiceDeployment
 from vault.declare.schema.database import Database
 from vault.runtime.ports import HOST
 from vault.runtime.runtime import Status
 
-SAMPLE: Final = "ada@example.com"
 SAMPLE_CONTEXT: Final = {"user_id": 7}
 BOTH: Final = 2  # operations of a key that is allowed to encrypt and to decrypt
 
@@ -88,6 +89,42 @@ def _in_use(console: Console, local: LocalDeployment, service: ServiceDeployment
         config = service.declaration.service(service.scope.service).config
         python = config.interpreter(service.declaration.project) if config else "python"
         lines.append(f"  {shlex.quote(str(python))} -c '{code}'")
+    for line in lines:
+        console.print(line, highlight=False, soft_wrap=True, markup=False)
+
+
+def show_use(
+    console: Console, local: LocalDeployment, service: ServiceDeployment, secret: str | None = None
+) -> None:
+    """Use each feature of a service once, and print the results, and Python that does the same.
+
+    Args:
+        console: To print on.
+        local: The running deployment.
+        service: A service of it.
+        secret: Name of the secret to use, or None for any.
+
+    """
+    local.check_listeners("vault", "database")
+    client = Client(service.settings())
+    try:
+        _features(console, service, client, secret)
+    finally:
+        client.close()
+    declared = service.declaration.service(service.scope.service)
+    keys = [name for name, key in declared.keys.items() if "encrypt" in key.allow]
+    lines = sample_lines(
+        secret or _sample_secret(service),
+        keys,
+        has_database=isinstance(declared.database, Database),
+    )
+    config = declared.config
+    python = config.interpreter(service.declaration.project) if config else "python"
+    python = os.path.normpath(python)
+    file = service.layout.service_env(service.scope.service)
+    shell = f"set -a; . {shlex.quote(str(file))}; set +a"
+    for line in ("", "Use it from any shell:", f"  {shell}", f"  {shlex.quote(python)}", ""):
+        console.print(line, highlight=False, soft_wrap=True, markup=False)
     for line in lines:
         console.print(line, highlight=False, soft_wrap=True, markup=False)
 
@@ -174,13 +211,15 @@ def _redact(value: Any, preview: Any) -> Any:
     return value if value == preview else REDACTED
 
 
-def _features(console: Console, deployed: ServiceDeployment, client: Client) -> None:
+def _features(
+    console: Console, deployed: ServiceDeployment, client: Client, secret: str | None = None
+) -> None:
     """Use each feature that the service declares once, and print the results."""
     lines = []
-    if name := _sample_secret(deployed):
-        secret, info = client.secrets.get(name, default=None), client.secrets.get_info(name)
-        version = f"version {info and info.version}" if secret is not None else "no value yet"
-        lines.append(f"get_secret({name!r})  →  {secret}  ({version})")
+    if name := secret or _sample_secret(deployed):
+        value, info = client.secrets.get(name, default=None), client.secrets.get_info(name)
+        version = f"version {info and info.version}" if value is not None else "no value yet"
+        lines.append(f"get_secret({name!r})  →  {value}  ({version})")
     service = deployed.declaration.service(deployed.scope.service)
     for key in [key for key, spec in service.keys.items() if len(spec.allow) == BOTH][:1]:
         token = client.cipher(key).encrypt_field(SAMPLE, SAMPLE_CONTEXT)

@@ -104,6 +104,7 @@ def test_import_declares_writes_proves_and_replaces_the_file(migration: Migratio
     done = migration.import_env("--setting", "SHOP_NAME")
     assert done.returncode == 0, done.stderr
     assert "5 secrets read back as gaara-store-dev: equal" in done.stdout
+    assert 'payment_api_key: {{ secret("payment-api-key") }}' in done.stdout
     for secret in ("DATABASE_URL", "JWT_SECRET", "PAYMENT_API_KEY"):
         assert str(before[secret]) not in done.stdout + done.stderr
         assert str(before[secret]) not in migration.dotenv.read_text()

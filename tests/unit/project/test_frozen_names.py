@@ -206,7 +206,8 @@ COMMANDS: Final = {
     "environments diff": "ONE OTHER --root --credentials --json",
     "export-env": "--service --env --reason --out --root",
     "image": "--tag",
-    "import-env": "FILE --service --env --root --secret --setting --finish",
+    "import-env": "FILE --service --env --root --secret --setting --finish --create --owner "
+    "--description --key --config",
     "init": "FOLDER --owner --deployment --environment --github",
     "new service": "NAME --owner --description --generate --given --key --database --database-at "
     "--config",

@@ -1,0 +1,190 @@
+"""Declaration of a service from a ``.env`` file, with the questions that it takes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Final
+
+import typer
+
+from app_integration import names
+from app_integration.errors import ConfigurationError
+from app_integration.names import Scope
+from console import operate
+from console.application import check_application, default_application
+from console.authoring import DESCRIPTION, OWNER, relative_folder, write_service
+from console.env_service import new_service, provided_to_new
+from console.questions import Question, answer, has_terminal
+from vault.declare.errors import suggest
+from vault.declare.repository import Repository
+from vault.declare.schema.model import ServiceDeclaration
+from vault.dotenv import swap
+from vault.dotenv.classify import Kind
+from vault.dotenv.declared_variables import DeclaredVariables
+from vault.dotenv.parse import DotenvFile
+from vault.dotenv.plan import Ask, Choices, ImportPlan, build_import_plan
+
+#: Answer to the question for the application's folder, for a service without a config.
+NO_CONFIG: Final = "-"
+
+
+@dataclass(frozen=True, slots=True)
+class CreationOptions:
+    """Options about a service that is not declared.
+
+    Attributes:
+        is_confirmed: Whether to declare it without a question.
+        owner: An e-mail address or a team, or None to ask for it.
+        description: What it does, or None to ask for it.
+        keys: Names of its keys.
+        application: Folder of its application, or None for the default.
+
+    """
+
+    is_confirmed: bool = False
+    owner: str | None = None
+    description: str | None = None
+    keys: Sequence[str] = ()
+    application: Path | None = None
+
+
+class EnvCreation:
+    """Declaration of the service of *scope* from a ``.env`` file.
+
+    *ask_kind* asks for the kind of an unclear variable, and *say* receives each line of progress.
+    """
+
+    def __init__(
+        self,
+        scope: Scope,
+        root: Path,
+        choices: Choices,
+        options: CreationOptions,
+        ask_kind: Ask,
+        say: Callable[[str], None],
+    ) -> None:
+        self._scope = scope
+        self._root = root
+        self._choices = choices
+        self._options = options
+        self._ask_kind = ask_kind
+        self._print = say
+
+    def create(self, file: DotenvFile, repository: Repository) -> ImportPlan:
+        """Declare the service, and return the plan of the import into it.
+
+        The file is classified before the first question, and everything is checked before anything
+        is written.
+
+        Args:
+            file: The ``.env`` file.
+            repository: Contains the declaration.
+
+        Raises:
+            StrongroomError: If the service cannot be declared. Nothing was written.
+
+        """
+        names.check_service_name(self._scope.service)
+        declaration = repository.load()
+        existing = declaration.services.get(self._scope.service)
+        self._confirm(file, list(declaration.services))
+        operate.startable_deployment(self._root)
+        plan = self._plan_new(file, self._ask_kind if has_terminal() else None)
+        answers = self._answers(existing)
+        application = self._application(file.path)
+        if application:
+            check_application(application)
+        swap.check(plan)
+        new = new_service(
+            plan,
+            answers["--owner"],
+            answers["--description"],
+            self._options.keys,
+            relative_folder(repository, application) if application else None,
+        )
+        if existing and new.path(repository).read_text(encoding="utf-8") != new.text(repository):
+            raise ConfigurationError(
+                f"{new.path(repository)} exists with other content than {file.path} leads to; add "
+                f"{self._scope.service} under services in environments/{self._scope.environment}"
+                ".yaml, and run this again"
+            )
+        for line in write_service(new, repository):
+            self._print(line)
+        return replace(plan, new_secrets={}, new_settings={})
+
+    def _confirm(self, file: DotenvFile, known: Sequence[str]) -> None:
+        """Ask whether to declare the service, after *file* was classified.
+
+        Raises:
+            ConfigurationError: If it cannot be declared here, or there is no terminal.
+
+        """
+        service, environment = self._scope.service, self._scope.environment
+        near = suggest(service, known)
+        text = f"{service} is not declared" + (f" (did you mean {near}?)" if near else "")
+        if not operate.is_local(environment, self._root):
+            raise ConfigurationError(
+                f"{text} in {environment}; declare it with: strongroom new service {service}"
+            )
+        if self._options.is_confirmed:
+            return
+        if not has_terminal():
+            raise ConfigurationError(
+                f"{text}; to create it from {file.path}, pass --create with --owner and "
+                f"--description, or declare it with: strongroom new service {service}"
+            )
+        self._print(summarise(self._plan_new(file, lambda *_: Kind.SKIP)))
+        typer.confirm(f"{text}; create it from this file?", default=True, abort=True)
+
+    def _plan_new(self, file: DotenvFile, ask: Ask | None) -> ImportPlan:
+        declared = DeclaredVariables(self._scope, {}, {}, {})
+        return build_import_plan(file, declared, self._choices, ask, provided_to_new(file))
+
+    def _answers(self, existing: ServiceDeclaration | None) -> dict[str, str]:
+        """Return owner and description, which a killed command may have declared already."""
+        owner, description = self._options.owner, self._options.description
+        if existing:
+            owner, description = owner or existing.owner, description or existing.description
+        questions = {
+            "--owner": Question(OWNER, owner),
+            "--description": Question(DESCRIPTION, description),
+        }
+        return answer(questions)
+
+    def _application(self, file: Path) -> Path | None:
+        """Return the folder of the application that gets a config, or None for none."""
+        if self._options.application:
+            return self._options.application
+        default = default_application(file)
+        if self._options.is_confirmed or not has_terminal():
+            if default is None:
+                self._print(
+                    f"no config file: {file.absolute().parent} has no .venv; name the folder of "
+                    "the application with --config"
+                )
+            return default
+        text = typer.prompt(
+            f"Folder of the application, which gets a config file ('{NO_CONFIG}' for none)",
+            default=str(default or NO_CONFIG),
+        )
+        return None if text == NO_CONFIG else Path(text).expanduser()
+
+
+def summarise(plan: ImportPlan) -> str:
+    """Return one line about what *plan* makes of the file.
+
+    Args:
+        plan: The import.
+
+    """
+    unclear = len(plan.variables(Kind.SKIP))
+    variables = ", ".join(each.name for each in plan.replaced.values())
+    counts = [
+        f"{len(plan.secrets)} secrets",
+        f"{len(plan.variables(Kind.SETTING))} settings",
+        *([f"{variables} of this machine's servers"] if plan.replaced else []),
+        *([f"{unclear} unclear"] if unclear else []),
+    ]
+    return f"{plan.scope.service}: {', '.join(counts)}"

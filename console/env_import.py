@@ -1,0 +1,158 @@
+"""Command ``import-env``: from a ``.env`` file to a declared service that runs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from app_integration import names
+from app_integration.names import Environment, Scope
+from console import operate
+from console.authoring import Config, Description, Key, Owner
+from console.env_creation import CreationOptions, EnvCreation, summarise
+from console.env_files import EnvFiles
+from console.env_service import find_local_settings, find_undelivered
+from console.local_agent import ValuesMissing
+from console.options import Env, Root, Service
+from console.questions import has_terminal
+from console.show import show_use
+from console.steps import Steps
+from vault.dotenv import parse
+from vault.dotenv.plan import Choices, ImportPlan
+
+out = Console(soft_wrap=True, highlight=False)
+
+
+class EnvImport:
+    """Import of a ``.env`` file into the service of *scope*, which may not be declared yet."""
+
+    def __init__(
+        self, scope: Scope, root: Path, choices: Choices, options: CreationOptions
+    ) -> None:
+        self._scope = scope
+        self._root = root
+        self._choices = choices
+        self._options = options
+        self._files = EnvFiles(scope.service, str(scope.environment), root, out)
+
+    def run(self, path: Path) -> None:
+        """Import the file at *path*.
+
+        Each step can be repeated: after a failure or a kill, the same call continues.
+
+        Args:
+            path: The ``.env`` file.
+
+        Raises:
+            StrongroomError: If a step fails. The file is unchanged then.
+
+        """
+        file, repository = parse.read(path), operate.repository()
+        declaration = repository.load()
+        is_new = self._scope not in declaration.scopes(self._scope.environment)
+        if is_new:
+            ask = self._files.ask_kind
+            plan = EnvCreation(
+                self._scope, self._root, self._choices, self._options, ask, self._print
+            ).create(file, repository)
+            undelivered = []
+        else:
+            plan = self._files.plan(file, self._choices)
+            service = declaration.service(self._scope.service)
+            undelivered = list(find_undelivered(service, plan.new_secrets, repository.templates))
+        is_prepared = self._prepare(is_new=is_new)
+        self._files.import_(plan, self._deliver if is_prepared else lambda: None)
+        for line in undelivered:
+            self._print(f"note: {line}")
+        if is_prepared or (self._options.is_confirmed and self._is_local):
+            self._show(plan)
+
+    @property
+    def _is_local(self) -> bool:
+        return operate.is_local(self._scope.environment, self._root)
+
+    def _prepare(self, *, is_new: bool) -> bool:
+        """Start the local deployment, and set up the service, unless that was done before.
+
+        Returns:
+            Whether there was something to do.
+
+        """
+        if not self._is_local:
+            return False
+        service = self._scope.service
+        local = operate.local_deployment(self._root)
+        is_running = any(part.running for part in local.servers.status())
+        if not is_new and is_running and local.is_set_up(service):
+            return False
+        if not (is_new or is_running or self._options.is_confirmed):
+            if not has_terminal():
+                return False  # the next step says how to start it
+            typer.confirm("The local deployment does not run; start it?", default=True, abort=True)
+        local = operate.startable_deployment(self._root)
+        for name, error in local.set_up(service, Steps(out)).failures.items():
+            if name == service and not isinstance(error, ValuesMissing):
+                raise error
+            if name != service:
+                self._print(f"note: {error}")
+        return True
+
+    def _deliver(self) -> None:
+        """Wait until the config of the service is in use.
+
+        Raises:
+            ConfigRejected: If it is rejected.
+            StartFailed: If the agent does not deliver in time.
+
+        """
+        local = operate.local_deployment(self._root)
+        if local.servers.agent_host is None:
+            local.redeliver(self._scope.service, Steps(out))
+            return
+        failures = local.set_up(self._scope.service, Steps(out)).failures
+        if self._scope.service in failures:
+            raise failures[self._scope.service]
+
+    def _show(self, plan: ImportPlan) -> None:
+        """Print what the service has, each feature in use, and Python that uses them."""
+        local = operate.local_deployment(self._root)
+        deployed = local.service(self._scope.service)
+        settings = local.declaration.settings(self._scope)
+        for line in find_local_settings(plan, settings):
+            self._print(f"note: {line}")
+        self._print(f"\n{summarise(plan)}" if plan.has_secrets else "")
+        if deployed.agent:
+            self._print(f"config file: {deployed.agent.live}")
+        show_use(out, local, deployed, next(iter(plan.secrets), None))
+
+    def _print(self, line: str) -> None:
+        out.print(line, markup=False)
+
+
+def import_env(
+    file: Annotated[Path, typer.Argument(help="the .env file")],
+    service: Service,
+    env: Env = Environment.DEV,
+    root: Root = operate.DEFAULT_ROOT,
+    secret: Annotated[list[str] | None, typer.Option(help="this variable is a secret")] = None,
+    setting: Annotated[list[str] | None, typer.Option(help="this one is a plain setting")] = None,
+    finish: Annotated[bool, typer.Option("--finish", help="delete the old file's backup")] = False,
+    create: Annotated[
+        bool, typer.Option("--create", help="in dev: declare the service if it is not, and start")
+    ] = False,
+    owner: Owner = None,
+    description: Description = None,
+    key: Key = None,
+    config: Config = None,
+) -> None:
+    """Move the secrets of a .env file to the server, and prove that they arrived."""
+    scope = Scope(service, names.parse_environment(env))
+    if finish:
+        EnvFiles(service, env, root, out).finish_import(file)
+        return
+    choices = Choices(frozenset(secret or ()), frozenset(setting or ()))
+    options = CreationOptions(create, owner, description, key or (), config)
+    EnvImport(scope, root, choices, options).run(file)

@@ -1,0 +1,41 @@
+"""Python to paste into an application, which uses what its service has."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+SAMPLE = "ada@example.com"
+#: Key that ``encrypt_field`` uses if none is named.
+_DEFAULT_KEY = "pii"
+
+
+def sample_lines(
+    secret: str | None, keys: Sequence[str] = (), *, has_database: bool = False
+) -> list[str]:
+    """Return lines of Python that print what the service has, and no secret value.
+
+    Args:
+        secret: Name of one of its secrets, or None if it has none.
+        keys: Names of the keys that it may encrypt with. The first is used.
+        has_database: Whether it owns a database.
+
+    """
+    uses = {
+        "get_secret": [f'print(get_secret("{secret}"))'] if secret else [],
+        "encrypt_field": [_encrypt(key) for key in keys[:1]],
+        "database_engine": [
+            "with database_engine().connect() as connection:",
+            '    print(connection.exec_driver_sql("SELECT session_user").scalar())',
+        ]
+        * has_database,
+    }
+    used = sorted(name for name, lines in uses.items() if lines)
+    if not used:
+        return []
+    imported = f"from app_integration import {', '.join(used)}"
+    return [imported, *(line for lines in uses.values() for line in lines)]
+
+
+def _encrypt(key: str) -> str:
+    named = "" if key == _DEFAULT_KEY else f', key="{key}"'
+    return f'print(encrypt_field("{SAMPLE}", context={{"customer": 7}}{named}))'

@@ -1,0 +1,211 @@
+"""Declaration of a service from a ``.env`` file: what it asks, and what it refuses."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import typer
+
+from app_integration.errors import ConfigurationError, InvalidName
+from app_integration.names import Environment, Scope
+from console import env_creation, operate, questions
+from console.env_creation import CreationOptions, EnvCreation
+from console.new_repository import NewRepository
+from vault.declare.errors import DeclarationError
+from vault.declare.repository import Repository
+from vault.dotenv import parse
+from vault.dotenv.parse import InvalidDotenv
+from vault.dotenv.plan import Choices, ImportPlan
+
+ENV = "DATABASE_URL=postgres://ada:hunter2@db/labels\nAPI_TOKEN=hunter3\nODD=hunter4\nPORT=80\n"
+ODD = Choices(secrets=frozenset({"ODD"}))
+COMPLETE = CreationOptions(is_confirmed=True, owner="ada", description="Prints.")
+
+
+class Team:
+    """Repository without services, and a file beside it. *asked* has the questions so far."""
+
+    def __init__(self, folder: Path) -> None:
+        NewRepository("parcels", "ada", {Environment("prod"): "https://vault.example.com"}).write(
+            folder / "parcels"
+        )
+        self.env = folder / "labels" / ".env"
+        self.env.parent.mkdir()
+        self.env.write_text(ENV)
+        self.asked: list[str] = []
+        self.said: list[str] = []
+        self.root = folder / "parcels" / ".strongroom"
+
+    @property
+    def repository(self) -> Repository:
+        return operate.repository()
+
+    def create(
+        self,
+        options: CreationOptions = COMPLETE,
+        choices: Choices = ODD,
+        service: str = "labels",
+        environment: str = "dev",
+    ) -> ImportPlan:
+        scope = Scope(service, Environment(environment))
+        creation = EnvCreation(scope, self.root, choices, options, self.ask, self.said.append)
+        return creation.create(parse.read(self.env), self.repository)
+
+    def ask(self, variable: str, _reason: str) -> str:
+        self.asked.append(variable)
+        return "secret"
+
+    def files(self) -> dict[Path, bytes]:
+        folder = self.env.parents[1]
+        return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+    def add_application(self) -> None:
+        python = self.env.parent / ".venv" / "bin" / "python"
+        python.parent.mkdir(parents=True)
+        python.write_text("#!/bin/sh\necho\n")
+        python.chmod(0o755)
+
+
+@pytest.fixture
+def team(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Team:
+    team = Team(tmp_path)
+    monkeypatch.chdir(tmp_path / "parcels")
+    monkeypatch.delenv("VAULT_ADDR", raising=False)
+    set_terminal(monkeypatch, present=False)
+    return team
+
+
+def set_terminal(monkeypatch: pytest.MonkeyPatch, *, present: bool) -> None:
+    for module in (questions, env_creation):
+        monkeypatch.setattr(module, "has_terminal", lambda: present)
+
+
+def answering(team: Team, answers: dict[str, str]) -> Callable[..., str]:
+    def prompt(text: str, default: str | None = None) -> str:
+        team.asked.append(text.partition(" ")[0])
+        return answers.get(text.partition(" ")[0], default or "")
+
+    return prompt
+
+
+def test_create_declares_the_service_and_returns_the_rest_of_the_import(team: Team) -> None:
+    team.add_application()
+    plan = team.create()
+    assert list(plan.secrets) == ["api-token", "odd"]
+    assert list(plan.replaced) == ["database-url"]
+    assert (plan.new_secrets, plan.new_settings) == ({}, {})
+    declared = team.repository.load()
+    assert declared.scopes("dev") == (Scope("labels", Environment.DEV),)
+    config = declared.service("labels").config
+    assert config is not None
+    assert config.path == "../labels"
+    assert (team.env.parent / "labels_config.py").exists()
+    assert any("prod.yaml has no entry yet" in line for line in team.said)
+    assert team.env.read_text() == ENV
+
+
+def test_without_a_virtual_environment_the_service_has_no_config(team: Team) -> None:
+    team.create()
+    assert team.repository.load().service("labels").config is None
+    assert any("name the folder of the application with --config" in line for line in team.said)
+
+
+@pytest.mark.parametrize(
+    ("options", "choices", "error", "message"),
+    [
+        (CreationOptions(), ODD, ConfigurationError, "pass --create with --owner and --descript"),
+        (CreationOptions(is_confirmed=True), ODD, ConfigurationError, "--owner and --description"),
+        (COMPLETE, Choices(), InvalidDotenv, "ODD may be a secret"),
+        (CreationOptions(True, "no one", "Prints."), ODD, DeclarationError, "owner is 'no one'"),
+        (CreationOptions(True, "ada", "x", ["a\nb"]), ODD, InvalidName, "name"),
+        (CreationOptions(True, "ada", "x", (), Path("none")), ODD, ConfigurationError, "none"),
+    ],
+    ids=["unconfirmed", "owner", "unclear", "invalid-owner", "invalid-key", "no-interpreter"],
+)
+def test_refused_creation_writes_nothing(
+    team: Team,
+    options: CreationOptions,
+    choices: Choices,
+    error: type[Exception],
+    message: str,
+) -> None:
+    before = team.files()
+    with pytest.raises(error, match=message):
+        team.create(options, choices)
+    assert team.files() == before
+
+
+def test_backup_that_git_would_commit_is_refused_before_anything_is_written(team: Team) -> None:
+    (team.env.parent / ".git").mkdir()
+    before = team.files()
+    with pytest.raises(ConfigurationError, match=r"add \.env\.before-strongroom to"):
+        team.create()
+    assert team.files() == before
+
+
+def test_service_is_created_in_dev_only(team: Team) -> None:
+    with pytest.raises(ConfigurationError, match="in prod; declare it with: strongroom new servi"):
+        team.create(environment="prod")
+
+
+def test_similar_name_is_suggested(team: Team) -> None:
+    team.create()
+    with pytest.raises(ConfigurationError, match=r"lables is not declared \(did you mean labels"):
+        team.create(CreationOptions(), service="lables")
+
+
+def test_terminal_is_asked_after_the_file_was_classified(
+    team: Team, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    set_terminal(monkeypatch, present=True)
+    team.add_application()
+    monkeypatch.setattr(typer, "confirm", lambda text, **_: team.asked.append(text))
+    monkeypatch.setattr(typer, "prompt", answering(team, {"Owner": "ada", "What": "Prints."}))
+    team.create(CreationOptions(), Choices())
+    assert team.asked == [
+        "labels is not declared; create it from this file?",
+        "ODD",
+        "Owner",
+        "What",
+        "Folder",
+    ]
+    assert team.said[0] == (
+        "labels: 1 secrets, 1 settings, DATABASE_URL of this machine's servers, 1 unclear"
+    )
+    config = team.repository.load().service("labels").config
+    assert config is not None
+    assert config.interpreter(team.repository.root).exists()
+
+
+def test_terminal_is_not_asked_about_a_file_with_a_fault(
+    team: Team, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    set_terminal(monkeypatch, present=True)
+    monkeypatch.setattr(typer, "confirm", lambda *_, **__: pytest.fail("asked"))
+    team.env.write_text("API_TOKEN=hunter2\nTERMS=${API_TOKEN}\n")
+    with pytest.raises(InvalidDotenv, match="TERMS contains the value of the secret API_TOKEN"):
+        team.create(CreationOptions(), Choices(settings=frozenset({"TERMS"})))
+
+
+def test_killed_creation_needs_no_second_answer(
+    team: Team, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    team.create()
+    dev = team.repository.declaration / "environments" / "dev.yaml"
+    dev.write_text(dev.read_text().replace('  labels: {database: "127.0.0.1:15432"}', "  {}"))
+    set_terminal(monkeypatch, present=True)
+    monkeypatch.setattr(typer, "prompt", lambda *_, **__: pytest.fail("asked"))
+    team.create(CreationOptions(is_confirmed=True))
+    assert team.repository.load().scopes("dev") == (Scope("labels", Environment.DEV),)
+
+
+def test_declared_service_of_other_environments_is_not_changed(team: Team) -> None:
+    team.create()
+    dev = team.repository.declaration / "environments" / "dev.yaml"
+    dev.write_text(dev.read_text().replace('  labels: {database: "127.0.0.1:15432"}', "  {}"))
+    before = team.files()
+    with pytest.raises(ConfigurationError, match=r"labels\.yaml exists with other content"):
+        team.create(CreationOptions(is_confirmed=True, description="Other."))
+    assert team.files() == before
