@@ -5,9 +5,13 @@ from __future__ import annotations
 import os
 import subprocess
 from pathlib import Path
+from typing import Final
 
 from agent.interpreter import CHECK, CHECK_TIMEOUT, parse_missing
 from app_integration.errors import ConfigurationError
+
+#: Modules of the extra ``database``.
+_DATABASE_MODULES: Final = ("sqlalchemy", "psycopg")
 
 
 def default_application(file: Path) -> Path | None:
@@ -19,6 +23,28 @@ def default_application(file: Path) -> Path | None:
 def interpreter(folder: Path) -> Path:
     """Return the interpreter of the application in *folder*, if none is declared."""
     return Path(os.path.normpath(folder.absolute())) / ".venv" / "bin" / "python"
+
+
+def lacks_database(python: Path) -> bool:
+    """Return whether *python* lacks what ``database_engine`` needs, or cannot be run.
+
+    Args:
+        python: The application's interpreter.
+
+    """
+    code = f"from importlib.util import find_spec; assert all(map(find_spec, {_DATABASE_MODULES}))"
+    try:
+        done = subprocess.run(
+            [python, "-c", code],
+            env={"LANG": "C.UTF-8"},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=CHECK_TIMEOUT,
+            check=False,
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return True
+    return done.returncode != 0
 
 
 def check_application(folder: Path) -> None:

@@ -11,6 +11,7 @@ from rich.console import Console
 from app_integration import names
 from app_integration.names import Environment, Scope
 from console import operate
+from console.application import lacks_database
 from console.authoring import Config, Description, Key, Owner
 from console.env_creation import CreationOptions, EnvCreation, summarise
 from console.env_files import EnvFiles
@@ -120,12 +121,19 @@ class EnvImport:
         """Print what the service has, each feature in use, and Python that uses them."""
         local = operate.local_deployment(self._root)
         deployed = local.service(self._scope.service)
+        declared = local.declaration.service(self._scope.service)
         settings = local.declaration.settings(self._scope)
         for line in find_local_settings(plan, settings):
             self._print(f"note: {line}")
         self._print(f"\n{summarise(plan)}" if plan.has_secrets else "")
         if deployed.agent:
             self._print(f"config file: {deployed.agent.live}")
+        if declared.config and declared.database:
+            python = declared.config.interpreter(local.declaration.project)
+            if lacks_database(python):
+                self._print(
+                    f"note: for database_engine, install strongroom-sdk[database] for {python}"
+                )
         show_use(out, local, deployed, next(iter(plan.secrets), None))
 
     def _print(self, line: str) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from app_integration.errors import ConfigurationError
-from console.application import check_application, default_application
+from console.application import check_application, default_application, lacks_database
 
 
 def test_default_application_is_the_folder_with_a_virtual_environment(tmp_path: Path) -> None:
@@ -29,3 +29,12 @@ def test_application_without_an_interpreter_or_sdk_is_refused(tmp_path: Path) ->
         check_application(tmp_path)
     python.write_text("#!/bin/sh\necho\n")
     check_application(tmp_path)
+
+
+def test_lacks_database_asks_the_applications_interpreter(tmp_path: Path) -> None:
+    assert not lacks_database(Path(sys.executable))
+    assert lacks_database(tmp_path / "python")
+    python = tmp_path / "bare"
+    python.write_text(f'#!/bin/sh\nexec "{sys.executable}" -S -I "$@"\n')
+    python.chmod(0o755)
+    assert lacks_database(python)
