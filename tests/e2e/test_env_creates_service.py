@@ -11,7 +11,7 @@ from dotenv import dotenv_values
 
 from agent.compiler.formats import BY_SUFFIX
 from console.new_repository import NewRepository
-from tests.support.processes.application import install_sdk, make_venv
+from tests.support.processes.application import ROOT, make_venv
 from tests.support.processes.shell import Shell
 
 pytestmark = pytest.mark.requires("embedded")
@@ -38,7 +38,7 @@ SETTINGS = ("SMTP_HOST", "PAGE_SIZE", "DEBUG", "NOTE", "TITLE")
 
 
 class Team:
-    """Repository and an application, both empty but for a `.env` file and the SDK."""
+    """Repository without services, and an application with a `.env` file and the SDK."""
 
     def __init__(self, folder: Path) -> None:
         self.repository = folder / "team"
@@ -47,8 +47,8 @@ class Team:
         self.application.mkdir()
         self.env = self.application / ".env"
         self.env.write_text(ENV, encoding="utf-8")
-        self.python = make_venv(self.application / ".venv", Path(pytest.__file__).parents[1])
-        install_sdk(self.python)
+        packages = Path(pytest.__file__).parents[1]
+        self.python = make_venv(self.application / ".venv", packages, ROOT)
         self.shell = Shell(self.repository / ".strongroom", project=self.repository)
         options = ["--create", "--owner", "ada", "--description", "Ships.", "--key", "pii"]
         options += ["--setting", "NOTE", "--setting", "TITLE"]
