@@ -76,7 +76,8 @@ def test_image_of_a_team_has_the_declaration_and_no_server_waits_for_it(
     lines = (folder / "Dockerfile").read_text().splitlines()
     copied = [line.split()[2] for line in lines if line.startswith("COPY ")]
     found = repository.read(folder)
-    parts = (found.declaration / "services", found.declaration / "environments", found.templates)
+    own = found.declaration
+    parts = (own / "services", own / "environments", found.templates, found.policies)
     assert copied[0] == repository.FILE
     assert {folder / name for name in copied[1:]} == {*parts}
     ignored = (folder / ".dockerignore").read_text().splitlines()
