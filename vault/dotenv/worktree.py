@@ -15,7 +15,9 @@ def check_ignored(path: Path) -> None:
         ConfigurationError: If *path* is in a work tree and not ignored there, or git fails.
 
     """
-    path = path.absolute()
+    # Resolved, because ".." and links lead into and out of work trees. A link at the end is not
+    # followed: git stores that itself.
+    path = path.parent.resolve() / path.name
     inside = any((folder / ".git").exists() for folder in path.parents)
     if inside and not _is_ignored(path):
         raise ConfigurationError(
