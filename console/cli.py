@@ -22,6 +22,7 @@ from app_integration.names import parse_environment
 from console import (
     adoption,
     authoring,
+    bootstrap,
     env_files,
     env_import,
     environments,
@@ -54,6 +55,7 @@ for command in (
     authoring.init,
     authoring.check,
     authoring.schema,
+    bootstrap.bootstrap,
     env_import.import_env,
     env_files.export_env,
     adoption.rotate_password,

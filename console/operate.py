@@ -249,7 +249,13 @@ def build_environment_plan(
     return build_plan(session, resources, prune)
 
 
-def apply_declaration(session: Session, env: str, root: Path, report: Callable[[str], None]) -> int:
+def apply_declaration(
+    session: Session,
+    env: str,
+    root: Path,
+    report: Callable[[str], None],
+    given: Path | None = None,
+) -> int:
     """Load the declaration again and apply it; return the number of changes.
 
     Args:
@@ -257,9 +263,10 @@ def apply_declaration(session: Session, env: str, root: Path, report: Callable[[
         env: Name of the environment.
         root: Folder of the local deployment.
         report: Receives a line for each change.
+        given: Folder of operator-provided values, or None.
 
     """
-    plan = build_environment_plan(session, env, root, None)
+    plan = build_environment_plan(session, env, root, given)
     apply(session, plan, lambda change: report(f"applied: {change}"))
     return len(plan.changes)
 

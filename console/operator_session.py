@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from app_integration import names
-from app_integration._internal.server_urls import check_address
+from app_integration._internal import server_urls
 from app_integration.auth.methods import AppRole, AuthMethod, JwtFile
 from app_integration.errors import ConfigurationError
 from app_integration.names import JWT_MOUNT, Environment
@@ -63,6 +63,17 @@ def open_operator_session(env: str, root: Path, role: str) -> Session:
     return open_session_at(declared, _address(environment, root), login)
 
 
+def open_session_on_server(environment: Environment, root: Path, login: AuthMethod) -> Session:
+    """Open a session with *login* on an environment's server, which is not the local one.
+
+    Raises:
+        ConfigurationError: If there is no address.
+
+    """
+    declared = operate.load_declaration().environment(environment)
+    return open_session_at(declared, _address(environment, root), login)
+
+
 def _login(files: Mapping[str, Path], declared: EnvironmentDeclaration, role: str) -> AuthMethod:
     """Return the login with the credential in *files*, by their variables."""
     if JWT_FILE in files:
@@ -87,7 +98,7 @@ def _address(environment: Environment, root: Path) -> str | None:
     address = os.environ.get("VAULT_ADDR")
     if not address:
         return None
-    address = check_address("VAULT_ADDR", address, environment)
+    address = server_urls.check_address("VAULT_ADDR", address, environment)
     if not environment.is_dev and address == operate.local_address(root):
         raise ConfigurationError(
             f"VAULT_ADDR is {address}, the local deployment's address; unset it to use the server "
@@ -129,7 +140,9 @@ def open_session_at(
     return Session(
         address,
         login,
+        extra_addresses=server_urls.read_extra_addresses(os.environ, declared.environment),
         cacert=Path(cacert) if cacert else None,
+        namespace=server_urls.read_namespace(os.environ),
         wrap_sender=SharedBackoff(),
         mounts=declared.mounts,
     )

@@ -200,6 +200,7 @@ HOST_COMMANDS: Final = {"deliver": "--staging --live --model --never-fail -h --h
 COMMANDS: Final = {
     "adopt": "NAME --service --env --root --admin-url-file --undo --yes",
     "apply": "FILE --env --root --given --prune --destroy-data",
+    "bootstrap": "--env --out --token-file --given --audit-elsewhere",
     "check": "FOLDER",
     "down": "--root",
     "environments apply-policy": "ENV",

@@ -18,7 +18,7 @@ from vault.declare.schema.model import (
     Tokens,
 )
 from vault.declare.schema.secret_sources import Derived, Generated, Source
-from vault.declare.server_names import FINGERPRINT_KEY, JOBS
+from vault.declare.server_names import APPLY_JOB, FINGERPRINT_KEY, JOBS
 from vault.reconcile.desired import databases, identities, people, static_users
 from vault.reconcile.inputs import Inputs
 from vault.reconcile.lifetimes import longest_lifetime
@@ -92,6 +92,33 @@ def desired_resources(
     return [
         ManagedResource(resource, owner) if resource.kind in PRUNABLE else resource
         for resource in _set_mount_limits(resources, mounts)
+    ]
+
+
+def apply_role_resources(
+    declared: EnvironmentDeclaration, resources: list[Resource], policy: str | None
+) -> list[Resource]:
+    """Return the resources that the apply role needs, for an administrator to write.
+
+    Args:
+        declared: The environment.
+        resources: All desired resources of it.
+        policy: HCL text of a scoped apply role's policy, or None if the role is not scoped. The
+            administrator makes the mounts then, too.
+
+    """
+    role, mounts = declared.server_name(APPLY_JOB), declared.mounts
+    if policy is None:
+        names = {f"mount {mounts.auth}", f"policy {role}", f"approle {role}"}
+        return [each for each in resources if f"{each.kind} {each.name}" in names]
+    return [
+        *(
+            replace(each, is_given=False)
+            for each in resources
+            if isinstance(each, Mount | KvConfig)
+        ),
+        Policy(role, policy, declared.deployment),
+        AppRole(role, (role,), token_ttl=JOB_TOKEN_TTL, mount=mounts.approle),
     ]
 
 

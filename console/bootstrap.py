@@ -1,0 +1,105 @@
+"""Command ``bootstrap``: the first apply on a server, with an administrator's token."""
+
+from __future__ import annotations
+
+import getpass
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from app_integration import names
+from app_integration.auth.methods import read_credential
+from app_integration.errors import ConfigurationError
+from app_integration.secret import Secret
+from console import operate
+from console.operator_session import open_session_on_server
+from console.options import Env, Given
+from console.steps import Steps
+from policies.render import render_policies, scoped_apply_policy
+from vault.bootstrap.bootstrap import Bootstrap, Result
+from vault.dotenv.worktree import check_ignored
+from vault.reconcile.desired.desired import apply_role_resources, desired_resources
+from vault.reconcile.inputs import Inputs
+
+out = Console(soft_wrap=True)
+
+
+def bootstrap(
+    env: Env,
+    folder: Annotated[
+        Path, typer.Option("--out", help="folder for the credentials, outside of the repository")
+    ],
+    token_file: Annotated[
+        Path | None,
+        typer.Option("--token-file", help="file with the token; standard input by default"),
+    ] = None,
+    given: Given = None,
+    audit_elsewhere: Annotated[
+        bool,
+        typer.Option("--audit-elsewhere", help="there is an audit device that I cannot see here"),
+    ] = False,
+) -> None:
+    """Apply to a new server for the first time, with an administrator's token.
+
+    The token prepares the apply role, and is revoked at the end if it has the policy root. After a
+    kill, run the command again, also with the same token.
+    """
+    check_ignored(folder)
+    result = _bootstrap(env, folder, given).run(
+        _read_token(token_file), audit_elsewhere=audit_elsewhere
+    )
+    _show(result)
+
+
+def _bootstrap(env: str, folder: Path, given: Path | None) -> Bootstrap:
+    environment = names.parse_environment(env)
+    if environment.is_dev:
+        raise ConfigurationError("dev has a local server, which 'make vault-up' bootstraps")
+    declaration, inputs = operate.load_declaration(), Inputs(folder=given)
+    declared = declaration.environment(environment)
+    policies = render_policies(declaration, environment)
+    scoped = scoped_apply_policy(declaration, environment) if declared.is_scoped else None
+    resources = desired_resources(declaration, environment, policies, inputs)
+    return Bootstrap(
+        declared,
+        apply_role_resources(declared, resources, scoped),
+        folder,
+        lambda login: open_session_on_server(environment, operate.local_root(), login),
+        lambda operator: operate.apply_declaration(
+            operator, env, operate.local_root(), lambda _: None, given
+        ),
+        Steps(out),
+    )
+
+
+def _read_token(file: Path | None) -> Secret:
+    """Return the administrator's token.
+
+    Raises:
+        ConfigurationError: If there is none.
+
+    """
+    if file is not None:
+        return read_credential(file, "--token-file")
+    typed = getpass.getpass("administrator's token: ") if sys.stdin.isatty() else sys.stdin.read()
+    if not typed.strip():
+        raise ConfigurationError("no token was given; pass it on standard input, or --token-file")
+    return Secret(typed.strip())
+
+
+def _show(result: Result) -> None:
+    for job, folder in result.folders.items():
+        out.print(f"{job}: {folder}/role-id and secret-id", markup=False)
+    if result.alive:
+        line = f"bao token revoke -accessor {result.alive}"
+        out.print(f"The given token is no root token and stays valid; to revoke it: {line}")
+    for accessor in result.unproven:
+        line = f"bao token lookup -accessor {accessor}"
+        out.print(f"To see that the given token is dead, as an administrator: {line}")
+    out.print(
+        "If the credential of apply is lost, run this again with a new token, such as one of "
+        "'bao operator generate-root'."
+    )

@@ -1,0 +1,312 @@
+"""Bootstrap of a real server: what it leaves, what it refuses, and kills after each request."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from app_integration.auth.methods import AppRole, AuthMethod
+from app_integration.errors import AccessDenied, ConfigurationError, RequestRefused
+from app_integration.names import Environment
+from app_integration.secret import Secret
+from app_integration.session.session import Session
+from app_integration.transport.http import RequestSender
+from policies.render import render_policies, scoped_apply_policy
+from tests.support.servers.audited_server import AuditedServer, audited_server
+from vault.bootstrap.bootstrap import Bootstrap
+from vault.declare.declaration import Declaration
+from vault.declare.load import load
+from vault.reconcile.desired.desired import apply_role_resources, desired_resources
+from vault.reconcile.inputs import Inputs
+from vault.reconcile.planning.apply import apply
+from vault.reconcile.planning.build import build_plan
+from vault.reconcile.planning.plan import Plan
+
+pytestmark = pytest.mark.requires("embedded")
+
+PROD = Environment("prod")
+JOBS = ("apply", "auditor", "plan", "rotator")
+SERVICE = {
+    "owner": "shop-team",
+    "description": "Sells things.",
+    "secrets": {"token": {"source": "generated", "length": 48}},
+    "keys": {"pii": {"allow": ["encrypt", "decrypt"]}},
+}
+
+
+class Killed(BaseException):
+    """The end of the process, in place of a signal."""
+
+
+@dataclass
+class Kill:
+    """A kill after a number of requests that write; no request is sent any more then."""
+
+    after: int
+    sent: int = 0
+
+    def __call__(self, sender: RequestSender) -> RequestSender:
+        return KillableSender(sender, self)
+
+
+class KillableSender:
+    def __init__(self, sender: RequestSender, kill: Kill) -> None:
+        self._sender = sender
+        self._kill = kill
+
+    def send(self, method: str, path: str, **options: Any) -> dict[str, Any]:
+        if self._kill.sent >= self._kill.after:
+            raise Killed
+        response = self._sender.send(method, path, **options)
+        self._kill.sent += method == "POST"
+        if self._kill.sent >= self._kill.after:
+            raise Killed
+        return response
+
+    def close(self) -> None:
+        self._sender.close()
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AuditedServer]:
+    with audited_server(tmp_path_factory.mktemp("server"), tls=True) as started:
+        yield started
+
+
+@dataclass
+class Staging:
+    """A deployment with mounts of its own on *server*."""
+
+    server: AuditedServer
+    folder: Path
+    name: str
+    scoped: bool = False
+    namespace: str = ""
+
+    @property
+    def service(self) -> str:
+        """Return the name of its service: policies have no mount, so it occurs once."""
+        return f"shop-{self.name}"
+
+    def declare(self) -> Declaration:
+        """Write the declaration as files, and load it."""
+        for part in ("services", "environments"):
+            (self.folder / part).mkdir(parents=True, exist_ok=True)
+        paths = {"kv": "kv", "transit": "transit", "database": "database", "approle": "roles"}
+        environment = {
+            "environment": "prod",
+            "owner": "platform-team",
+            "deployment": self.name,
+            "vault": {
+                "address": self.server.address,
+                "mounts": {key: f"{self.name}/{path}" for key, path in paths.items()},
+                "apply_role": "scoped" if self.scoped else "root",
+            },
+            "tokens": {"period": "1h", "secret_id_ttl": "30d", "wrap_ttl": "2m"},
+            "agent": {"render_interval": "5m"},
+            "services": {self.service: {}},
+        }
+        # JSON is YAML.
+        service = {**SERVICE, "service": self.service}
+        (self.folder / "services" / f"{self.service}.yaml").write_text(json.dumps(service))
+        (self.folder / "environments/prod.yaml").write_text(json.dumps(environment))
+        return load(self.folder, self.folder)
+
+    def bootstrap(self, wrap: Callable[[RequestSender], RequestSender] | None = None) -> Bootstrap:
+        """Return the bootstrap, whose requests go through *wrap*."""
+        declared = self.declare()
+        policies = render_policies(declared, PROD)
+        environment = declared.environment(PROD)
+        resources = desired_resources(declared, PROD, policies, Inputs())
+        scoped = scoped_apply_policy(declared, PROD) if self.scoped else None
+
+        def open_session(login: AuthMethod) -> Session:
+            return Session(
+                self.server.address,
+                login,
+                cacert=self.server.cacert,
+                namespace=self.namespace,
+                mounts=environment.mounts,
+                wrap_sender=wrap,
+            )
+
+        return Bootstrap(
+            environment,
+            apply_role_resources(environment, resources, scoped),
+            self.folder / "out",
+            open_session,
+            lambda operator: apply(operator, self.plan(operator), lambda _: None),
+            lambda _: nullcontext(),
+        )
+
+    def plan(self, session: Session) -> Plan:
+        declared = self.declare()
+        policies = render_policies(declared, PROD)
+        return build_plan(session, desired_resources(declared, PROD, policies, Inputs()))
+
+    def session(self, job: str) -> Session:
+        """Return a session with the credential that was handed over for *job*."""
+        folder = self.folder / "out" / job / "prod"
+        login = AppRole(folder / "role-id", folder / "secret-id", f"{self.name}/roles")
+        return Session(
+            self.server.address, login, cacert=self.server.cacert, namespace=self.namespace
+        )
+
+
+def new_token(server: AuditedServer, **options: Any) -> tuple[Secret, str]:
+    """Return a new token and its accessor."""
+    body = {"policies": ["root"], "no_parent": True, **options}
+    auth = server.root.post("auth/token/create", body)["auth"]
+    return Secret(auth["client_token"]), auth["accessor"]
+
+
+def is_alive(server: AuditedServer, accessor: str) -> bool:
+    try:
+        server.root.post("auth/token/lookup-accessor", {"accessor": accessor})
+    except RequestRefused:
+        return False
+    return True
+
+
+def assert_is_bootstrapped(staging: Staging, accessors: Mapping[str, bool]) -> None:
+    """Assert an empty plan, a credential for each job, and tokens that live as *accessors* say."""
+    with staging.session("plan") as planner:
+        assert staging.plan(planner).changes == ()
+    for job in JOBS:
+        with staging.session(job) as session:
+            found = session.get("auth/token/lookup-self")["data"]
+            assert found["policies"] == [f"{staging.name}-{job}"]
+    assert {each: is_alive(staging.server, each) for each in accessors} == dict(accessors)
+    out = staging.folder / "out"
+    assert sorted(path.name for path in out.iterdir()) == [*JOBS[:2], "bootstrap", *JOBS[2:]]
+    assert list((out / "bootstrap").iterdir()) == []
+    modes = {path.stat().st_mode & 0o777 for path in out.rglob("*-id")}
+    assert modes == {0o600}
+
+
+@pytest.mark.parametrize("scoped", [False, True])
+def test_root_token_leads_to_an_empty_plan_and_is_dead(
+    server: AuditedServer, tmp_path: Path, scoped: bool
+) -> None:
+    staging = Staging(server, tmp_path, f"first-{'scoped' if scoped else 'full'}", scoped)
+    token, accessor = new_token(server)
+    result = staging.bootstrap().run(token)
+    assert result.alive is None
+    assert result.unproven == ((accessor,) if scoped else ())
+    assert_is_bootstrapped(staging, {accessor: False})
+    again, other = new_token(server)
+    assert staging.bootstrap().run(again).folders == result.folders
+    assert_is_bootstrapped(staging, {accessor: False, other: False})
+
+
+def test_token_of_another_policy_lives_on_and_its_accessor_is_named(
+    server: AuditedServer, tmp_path: Path
+) -> None:
+    everything = (
+        'path "*" { capabilities = ["create", "read", "update", "delete", "list", "sudo"] }'
+    )
+    server.root.post("sys/policies/acl/admin", {"policy": everything})
+    token, accessor = new_token(server, policies=["admin"])
+    staging = Staging(server, tmp_path, "by-admin")
+    assert staging.bootstrap().run(token).alive == accessor
+    assert_is_bootstrapped(staging, {accessor: True})
+
+
+def test_namespace_is_bootstrapped_with_audit_devices_that_are_elsewhere(
+    server: AuditedServer, tmp_path: Path
+) -> None:
+    server.root.post("sys/namespaces/team", {})
+    staging = Staging(server, tmp_path, "in-namespace", namespace="team")
+    token, accessor = new_token(server)
+    with pytest.raises(ConfigurationError, match="pass --audit-elsewhere"):
+        staging.bootstrap().run(token)
+    staging.bootstrap().run(token, audit_elsewhere=True)
+    assert_is_bootstrapped(staging, {accessor: False})
+
+
+@pytest.mark.parametrize(
+    ("options", "error"),
+    [
+        ({"type": "batch", "ttl": "1h"}, "is a batch token"),
+        ({"num_uses": 100}, "has a limited number of uses"),
+        ({"ttl": "30s"}, "ends in"),
+    ],
+)
+def test_token_that_could_not_be_revoked_or_ends_is_refused(
+    server: AuditedServer, tmp_path: Path, options: dict[str, Any], error: str
+) -> None:
+    token, _ = new_token(server, policies=["root"] if "type" not in options else ["x"], **options)
+    before = server.root.get("sys/mounts")["data"]
+    with pytest.raises(ConfigurationError, match=error) as caught:
+        Staging(server, tmp_path, "refused").bootstrap().run(token)
+    assert token.reveal() not in str(caught.value)
+    assert server.root.get("sys/mounts")["data"] == before
+    assert not (tmp_path / "out").exists()
+
+
+def test_dead_token_without_a_journal_is_refused(server: AuditedServer, tmp_path: Path) -> None:
+    token, accessor = new_token(server)
+    server.root.post("auth/token/revoke-accessor", {"accessor": accessor})
+    with pytest.raises(ConfigurationError, match="does not accept the given token"):
+        Staging(server, tmp_path, "dead").bootstrap().run(token)
+
+
+@pytest.mark.parametrize("stride", [9, pytest.param(1, marks=pytest.mark.nightly)])
+def test_run_that_was_killed_anywhere_is_ended_by_the_next(
+    server: AuditedServer, tmp_path: Path, stride: int
+) -> None:
+    whole = Kill(10**6)
+    token, accessor = new_token(server)
+    Staging(server, tmp_path / "whole", f"whole-{stride}").bootstrap(whole).run(token)
+    assert whole.sent > 40
+    # The last one revokes the token of the apply role, when all has ended.
+    for after in range(whole.sent - 1, 0, -stride):
+        staging = Staging(server, tmp_path / str(after), f"killed-{after}-{stride}")
+        token, accessor = new_token(server)
+        with pytest.raises(Killed):
+            staging.bootstrap(Kill(after)).run(token)
+        staging.bootstrap().run(token)
+        assert_is_bootstrapped(staging, {accessor: False})
+
+
+def test_killed_run_is_ended_with_another_token_and_both_are_dead(
+    server: AuditedServer, tmp_path: Path
+) -> None:
+    staging = Staging(server, tmp_path, "another")
+    token, first = new_token(server)
+    with pytest.raises(Killed):
+        staging.bootstrap(Kill(8)).run(token)
+    assert is_alive(server, first)
+    other, second = new_token(server)
+    staging.bootstrap().run(other)
+    assert_is_bootstrapped(staging, {first: False, second: False})
+
+
+def test_journal_of_another_server_is_refused(server: AuditedServer, tmp_path: Path) -> None:
+    staging = Staging(server, tmp_path, "moved")
+    token, accessor = new_token(server)
+    with pytest.raises(Killed):
+        staging.bootstrap(Kill(8)).run(token)
+    journal = tmp_path / "out/bootstrap/prod/journal.json"
+    journal.write_text(json.dumps({**json.loads(journal.read_text()), "cluster": "other"}))
+    with pytest.raises(ConfigurationError, match="is about another server"):
+        staging.bootstrap().run(token)
+    assert is_alive(server, accessor)
+
+
+def test_server_without_an_audit_device_is_refused(server: AuditedServer, tmp_path: Path) -> None:
+    """Read the devices with a token that may not, as in a namespace: the message is the same."""
+    rule = 'path "auth/token/lookup-self" { capabilities = ["read"] }'
+    server.root.post("sys/policies/acl/blind", {"policy": rule})
+    token, _ = new_token(server, policies=["blind"])
+    staging = Staging(server, tmp_path, "blind")
+    with pytest.raises(ConfigurationError, match="pass --audit-elsewhere"):
+        staging.bootstrap().run(token)
+    with pytest.raises(AccessDenied):
+        staging.bootstrap().run(token, audit_elsewhere=True)

@@ -1,0 +1,115 @@
+"""Command ``bootstrap``, and the page that uses it, on a server that stands for staging."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from app_integration.errors import RequestRefused
+from tests.support.servers.audited_server import AuditedServer, audited_server
+
+pytestmark = pytest.mark.requires("embedded")
+
+PAGE = Path(__file__).parents[2] / "docs" / "Deploy.md"
+ADDRESS = "https://vault.staging.example.com:8200"
+SECRET = "tok_of_the_carrier"
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AuditedServer]:
+    with audited_server(tmp_path_factory.mktemp("server"), tls=True) as started:
+        yield started
+
+
+@pytest.fixture(scope="module")
+def token(server: AuditedServer) -> tuple[str, str]:
+    """Return a root token and its accessor."""
+    body = {"policies": ["root"], "no_parent": True}
+    auth = server.root.post("auth/token/create", body)["auth"]
+    return auth["client_token"], auth["accessor"]
+
+
+@pytest.fixture(scope="module")
+def home(
+    tmp_path_factory: pytest.TempPathFactory, server: AuditedServer, token: tuple[str, str]
+) -> Path:
+    """Return a home folder with the token, the authority's certificate, and the tool."""
+    folder = tmp_path_factory.mktemp("home")
+    assert server.cacert is not None
+    (folder / "vault-ca.pem").write_bytes(server.cacert.read_bytes())
+    (folder / "admin-token").write_text(f"{token[0]}\n")
+    (folder / "bin").mkdir()
+    tool = folder / "bin" / "strongroom"
+    tool.write_text(f'#!/bin/sh\nexec {sys.executable} -P -m console "$@"\n')
+    tool.chmod(0o755)
+    return folder
+
+
+def run(home: Path, commands: str, typed: str = "") -> subprocess.CompletedProcess[str]:
+    variables = {
+        "HOME": str(home),
+        "PATH": f"{home / 'bin'}:{os.environ['PATH']}",
+        "CARRIER_TOKEN": SECRET,
+    }
+    return subprocess.run(
+        ["bash", "-euo", "pipefail", "-c", commands],  # noqa: S607
+        cwd=home,
+        env=variables,
+        input=typed,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_page_leads_from_a_new_server_to_an_empty_plan(
+    server: AuditedServer, home: Path, token: tuple[str, str]
+) -> None:
+    blocks = re.findall(r"^```sh\n(.*?)^```$", PAGE.read_text(), re.MULTILINE | re.DOTALL)
+    assert len(blocks) == 4
+    done = run(home, "\n".join(blocks).replace(ADDRESS, server.address))
+    assert done.returncode == 0, done.stdout + done.stderr
+    printed = " ".join(done.stdout.split())
+    assert "parcels-plan: " in printed
+    assert "tracking-staging: 16 of 16 rows hold" in printed
+    assert "0 to create, 0 to change, 0 to delete" in printed
+    assert not {token[0], SECRET} & {*re.split(r"\s", done.stdout + done.stderr)}
+    with pytest.raises(RequestRefused, match="invalid accessor"):
+        server.root.post("auth/token/lookup-accessor", {"accessor": token[1]})
+    found = server.root.get("secret/data/tracking/staging/carrier-token")["data"]["data"]
+    assert found["value"] == SECRET
+
+
+@pytest.mark.parametrize(
+    ("arguments", "typed", "error"),
+    [
+        ("--env dev --out o", "t", "dev has a local server, which 'make vault-up' bootstraps"),
+        ("--env staging --out o", " \n", "no token was given; pass it on standard input"),
+        ("--env staging --out o --token-file none", "", "none (--token-file) cannot be read"),
+        ("--env staging --out o", "s.unknown", "the server does not accept the given token"),
+        ("--env qa --out o", "t", "no environment 'qa' is declared"),
+        ("--env staging --out out", "t", "would contain secrets where git may commit them"),
+    ],
+)
+def test_wrong_use_is_an_error_and_changes_nothing(
+    server: AuditedServer, home: Path, arguments: str, typed: str, error: str
+) -> None:
+    folder = home / "other"
+    if not folder.exists():
+        init = f"strongroom init other --owner ada --environment staging={server.address}"
+        assert run(home, init).returncode == 0
+    before = server.root.get("sys/mounts")["data"]
+    (folder / ".gitignore").write_text("/o\n")
+    assert run(home, "git init --quiet other").returncode == 0
+    commands = f"cd other; export VAULT_CACERT=$HOME/vault-ca.pem; strongroom bootstrap {arguments}"
+    done = run(home, commands, typed)
+    assert done.returncode == 1
+    assert error in " ".join(done.stderr.split())
+    assert not (folder / "o").exists()
+    assert server.root.get("sys/mounts")["data"] == before

@@ -1,0 +1,227 @@
+"""Bootstrap of a deployment on a server that somebody has initialised.
+
+The given token only prepares the apply role; all else is applied with that role's own login. Each
+step may be repeated, so that a run that was killed is ended by the next one, also if the given
+token is dead already.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+from app_integration._internal.private_file import write_private
+from app_integration.auth.methods import AppRole, AuthMethod, StaticToken
+from app_integration.errors import (
+    AccessDenied,
+    AuthenticationFailed,
+    ConfigurationError,
+    ServerFault,
+)
+from app_integration.secret import Secret
+from app_integration.session.session import Session
+from vault.bootstrap import audit_devices, given_token, journal
+from vault.bootstrap.given_token import GivenToken
+from vault.bootstrap.journal import Journal
+from vault.declare import durations
+from vault.declare.schema.model import EnvironmentDeclaration
+from vault.declare.server_names import APPLY_JOB, JOBS
+from vault.reconcile.credentials import ensure_credential
+from vault.reconcile.resources import Resource
+from vault.reconcile.resources.ownership import strip_ownership
+
+#: TTL of the secret-id that the bootstrap itself logs in with, in seconds.
+OWN_TTL: Final = 15 * durations.MINUTE
+
+Step = Callable[[str], AbstractContextManager[None]]
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What a bootstrap leaves.
+
+    Attributes:
+        folders: Job → folder of its ``role-id`` and ``secret-id``; without those that log in by
+            JWT.
+        alive: Accessor of the given token if it was not revoked, because it is no root token.
+        unproven: Accessors of revoked tokens whose death this deployment's roles may not look up.
+
+    """
+
+    folders: dict[str, Path]
+    alive: str | None = None
+    unproven: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Bootstrap:
+    """Bootstrap of one environment.
+
+    Attributes:
+        declared: The environment.
+        preparation: The resources that the apply role needs to log in and to apply.
+        folder: Folder for the credentials: ``<job>/<environment>``.
+        open_session: Opens a session on the environment's server.
+        apply: Applies the declaration.
+        step: Shows each step.
+
+    """
+
+    declared: EnvironmentDeclaration
+    preparation: Sequence[Resource]
+    folder: Path
+    open_session: Callable[[AuthMethod], Session]
+    apply: Callable[[Session], object]
+    step: Step = field(repr=False)
+
+    def run(self, token: Secret, *, audit_elsewhere: bool = False) -> Result:
+        """Prepare, apply, hand over, and revoke the given token if it has the policy ``root``.
+
+        Args:
+            token: The administrator's token.
+            audit_elsewhere: Whether there is an audit device that the token cannot see.
+
+        Raises:
+            ConfigurationError: If the token or the server cannot be used. Nothing was changed.
+            StrongroomError: If a request fails. The next run goes on.
+
+        """
+        with self.open_session(StaticToken(token)) as given:
+            found, begun = self._begin(given, audit_elsewhere=audit_elsewhere)
+            if found is not None:
+                with self.step("apply role prepared"):
+                    self._prepare(given)
+            with self._open_apply_session() as operator:
+                with self.step("declaration applied"):
+                    self.apply(operator)
+                with self.step("credentials handed over"):
+                    folders = self._hand_over(operator)
+                with self.step("given token revoked, and looked up by its accessor"):
+                    unproven = self._revoke(given if found else None, operator, begun)
+                self._destroy_own(operator)
+        alive = found.accessor if found and not found.is_root else None
+        return Result(folders, alive, unproven)
+
+    def _begin(self, given: Session, *, audit_elsewhere: bool) -> tuple[GivenToken | None, Journal]:
+        """Check token and server, and note what must be ended.
+
+        Returns:
+            The given token, or None if it is dead and an earlier run can be ended without it.
+
+        """
+        cluster = given.get("sys/seal-status")["cluster_id"]
+        begun = journal.load(self._journal)
+        if begun is not None:
+            begun.check_cluster(cluster, self._journal)
+        try:
+            found = given_token.inspect(given)
+        except (AccessDenied, AuthenticationFailed):
+            if begun is None:
+                raise ConfigurationError(
+                    "the server does not accept the given token, or the token may not look itself "
+                    f"up, and no earlier run in {self.folder} is to be ended; pass another token. "
+                    "Nothing was changed"
+                ) from None
+            return None, begun
+        audit_devices.check_audit(given, elsewhere=audit_elsewhere)
+        noted = begun.accessors if begun else ()
+        if found.is_root:
+            noted = tuple(dict.fromkeys((*noted, found.accessor)))
+        begun = Journal(cluster, noted)
+        begun.save(self._journal)
+        return found, begun
+
+    def _prepare(self, given: Session) -> None:
+        """Write what the apply role needs, and issue its credential and the bootstrap's own."""
+        for resource in self.preparation:
+            plain = strip_ownership(resource)
+            plain.write(given, plain.read(given))
+        if self.declared.jobs.apply is None:
+            self._ensure(given, APPLY_JOB)
+        path = f"{self.declared.mounts.auth}/role/{self._role(APPLY_JOB)}"
+        name = given.get(f"{path}/role-id")["data"]["role_id"]
+        issued = given.post(f"{path}/secret-id", {"ttl": f"{OWN_TTL}s"}, retry=False)["data"]
+        write_private(self._own / "role-id", name)
+        write_private(self._own / "secret-id", issued["secret_id"])
+
+    def _open_apply_session(self) -> Session:
+        """Open a session of the apply role: with the own credential, or with the one handed over.
+
+        Raises:
+            ConfigurationError: If the server accepts neither.
+
+        """
+        for folder in (self._own, self._folder(APPLY_JOB)):
+            files = folder / "role-id", folder / "secret-id"
+            if not all(file.exists() for file in files):
+                continue
+            session = self.open_session(AppRole(*files, self.declared.mounts.approle))
+            try:
+                session.get("auth/token/lookup-self")
+            except AuthenticationFailed:
+                session.close()
+            else:
+                return session
+        raise ConfigurationError(
+            f"the given token is dead, and no credential of {self._role(APPLY_JOB)} in "
+            f"{self.folder} is accepted; run this again with a new token, such as one of "
+            "'bao operator generate-root'"
+        )
+
+    def _hand_over(self, operator: Session) -> dict[str, Path]:
+        """Issue what is missing, and return each job's folder."""
+        jobs = [job for job in JOBS if getattr(self.declared.jobs, _short(job)) is None]
+        for job in jobs:
+            if job != APPLY_JOB:
+                self._ensure(operator, job)
+        return {self._role(job): self._folder(job) for job in jobs}
+
+    def _revoke(self, given: Session | None, operator: Session, begun: Journal) -> tuple[str, ...]:
+        """Revoke the noted tokens, and return the accessors whose death cannot be looked up."""
+        unproven = []
+        for accessor in begun.accessors:
+            try:
+                given_token.end(operator, accessor)
+            except (AccessDenied, ServerFault):
+                # The role is scoped, or the token is of another namespace.
+                unproven.append(accessor)
+        if unproven and given is not None:
+            given.post("auth/token/revoke-self", retry=False)
+        return tuple(unproven)
+
+    def _destroy_own(self, operator: Session) -> None:
+        """Destroy the secret-id that the bootstrap logged in with, and erase the journal.
+
+        A scoped apply role may not destroy it, but it ends by itself.
+        """
+        secret_id = self._own / "secret-id"
+        if secret_id.exists() and not self.declared.is_scoped:
+            path = f"{self.declared.mounts.auth}/role/{self._role(APPLY_JOB)}/secret-id/destroy"
+            operator.post(path, {"secret_id": secret_id.read_text(encoding="utf-8")})
+        shutil.rmtree(self._own)
+
+    def _ensure(self, session: Session, job: str) -> None:
+        ensure_credential(session, self._role(job), self._folder(job), self.declared.mounts)
+
+    def _role(self, job: str) -> str:
+        return self.declared.server_name(job)
+
+    def _folder(self, job: str) -> Path:
+        return self.folder / _short(job) / str(self.declared.environment)
+
+    @property
+    def _own(self) -> Path:
+        return self.folder / "bootstrap" / str(self.declared.environment)
+
+    @property
+    def _journal(self) -> Path:
+        return self._own / "journal.json"
+
+
+def _short(job: str) -> str:
+    """Return the name of *job* in an environment's file, such as ``plan``."""
+    return job.rpartition("-")[2]

@@ -1,0 +1,102 @@
+"""Token that an administrator gives to the bootstrap: what it is, and the proof that it is dead."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from app_integration.errors import ConfigurationError, RequestRefused, StrongroomError
+from app_integration.session.session import Session
+from vault.declare import durations
+
+#: The policy whose tokens may do everything.
+ROOT: Final = "root"
+#: Seconds that a token must live on, so that it does not end in the middle.
+SHORTEST: Final = 5 * durations.MINUTE
+
+
+@dataclass(frozen=True, slots=True)
+class GivenToken:
+    """What the server says about the given token.
+
+    Attributes:
+        accessor: An id with which the token can be looked up and revoked. It gives no rights.
+        is_root: Whether it has the policy ``root``, so that it must not outlive the bootstrap.
+
+    """
+
+    accessor: str
+    is_root: bool
+
+
+def inspect(session: Session) -> GivenToken:
+    """Return what the server says about the token of *session*.
+
+    Raises:
+        ConfigurationError: If it is of a kind that the bootstrap cannot use.
+        AccessDenied: If it is no longer valid, or may not look itself up.
+
+    """
+    data = session.get("auth/token/lookup-self")["data"]
+    if error := find_error(data):
+        raise ConfigurationError(f"the given token {error}; pass another one. Nothing was changed")
+    return GivenToken(data["accessor"], ROOT in data["policies"])
+
+
+def find_error(data: Mapping[str, Any]) -> str | None:
+    """Return why the bootstrap cannot use a token, or None.
+
+    Args:
+        data: The server's look-up of the token.
+
+    """
+    if data.get("type") == "batch":
+        return "is a batch token, which has no accessor and cannot be revoked"
+    if data.get("num_uses"):
+        return "has a limited number of uses, and each request takes one"
+    ttl = data.get("ttl", 0)
+    if ttl and ttl < SHORTEST:
+        return f"ends in {ttl} s, and the bootstrap may take {durations.render(SHORTEST)}"
+    return None
+
+
+def end(session: Session, accessor: str) -> None:
+    """Revoke the token with *accessor* unless it is dead, and look it up again.
+
+    Args:
+        session: A session that may look up accessors and revoke by them.
+        accessor: The accessor, noted while the token was valid.
+
+    Raises:
+        StrongroomError: If it may not do that, or the token is still valid.
+
+    """
+    if is_dead(session, accessor):
+        return
+    session.post("auth/token/revoke-accessor", {"accessor": accessor})
+    if not is_dead(session, accessor):
+        raise StrongroomError(
+            f"the token with the accessor {accessor} was revoked and is still valid; revoke it "
+            "yourself"
+        )
+
+
+def is_dead(session: Session, accessor: str) -> bool:
+    """Return whether no token has *accessor* any more.
+
+    A 403 for the token itself would prove nothing, because a valid token whose policies do not
+    grant its own look-up gets that, too.
+
+    Args:
+        session: A session that may look up accessors.
+        accessor: The accessor, noted while the token was valid.
+
+    """
+    try:
+        session.post("auth/token/lookup-accessor", {"accessor": accessor}, retry=False)
+    except RequestRefused as refused:
+        if "invalid accessor" in str(refused):
+            return True
+        raise
+    return False

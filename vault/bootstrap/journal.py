@@ -1,0 +1,62 @@
+"""Journal of a bootstrap: what a run that was killed has begun, so that the next one ends it."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from app_integration._internal.private_file import write_private
+from app_integration.errors import ConfigurationError
+
+
+@dataclass(frozen=True, slots=True)
+class Journal:
+    """What a bootstrap has begun.
+
+    Attributes:
+        cluster: Id of the server's cluster.
+        accessors: Those of the given tokens with the policy ``root``, which must be dead at the
+            end: one for each run that was given another token.
+
+    """
+
+    cluster: str
+    accessors: tuple[str, ...]
+
+    def save(self, file: Path) -> None:
+        """Write the journal to *file*. It contains no secret."""
+        file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        write_private(file, f"{json.dumps(asdict(self))}\n")
+
+    def check_cluster(self, cluster: str, file: Path) -> None:
+        """Check that the journal is about the server with the id *cluster*.
+
+        Raises:
+            ConfigurationError: If it is about another one.
+
+        """
+        if cluster != self.cluster:
+            raise ConfigurationError(
+                f"{file} is about another server, whose bootstrap did not end; pass its address, "
+                "or another folder. Nothing was changed"
+            )
+
+
+def load(file: Path) -> Journal | None:
+    """Return the journal in *file*, or None if there is none.
+
+    Raises:
+        ConfigurationError: If the file is not a journal.
+
+    """
+    try:
+        content = json.loads(file.read_text(encoding="utf-8"))
+        return Journal(content["cluster"], tuple(content["accessors"]))
+    except FileNotFoundError:
+        return None
+    except (KeyError, TypeError, ValueError):
+        raise ConfigurationError(
+            f"{file} is not the journal of a bootstrap; move it away, and revoke the token that "
+            "was given to that run"
+        ) from None
