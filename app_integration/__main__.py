@@ -10,7 +10,10 @@ from typing import Final
 from app_integration._internal.cli import USAGE_ERROR
 
 #: Command → module whose ``main(arguments)`` runs it. The module is imported on use.
-COMMANDS: Final = {"deliver": "app_integration.config.deliver"}
+COMMANDS: Final = {
+    "check": "app_integration.diagnosis.command",
+    "deliver": "app_integration.config.deliver",
+}
 
 
 def main(arguments: Sequence[str]) -> int:

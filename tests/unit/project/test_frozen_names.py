@@ -38,6 +38,7 @@ from app_integration import __main__ as host
 from app_integration import names, settings
 from app_integration._internal import cli as host_cli
 from app_integration.config import deliver
+from app_integration.diagnosis import command as diagnosis
 from app_integration.encryption.blind_index.index import hash_label
 from app_integration.encryption.blind_index.normalise import NORMALISERS
 from app_integration.encryption.blind_index.stores import IndexKey
@@ -195,7 +196,10 @@ def test_choices_of_a_variable_are_listed(variable: str) -> None:
 # Commands and exit codes -----------------------------------------------------------------------
 
 #: Command of `python -m app_integration` → its options.
-HOST_COMMANDS: Final = {"deliver": "--staging --live --model --never-fail -h --help"}
+HOST_COMMANDS: Final = {
+    "check": "--database -h --help",
+    "deliver": "--staging --live --model --never-fail -h --help",
+}
 #: Command of `strongroom` → its arguments in order, and its options.
 COMMANDS: Final = {
     "adopt": "NAME --service --env --root --admin-url-file --undo --yes",
@@ -203,6 +207,7 @@ COMMANDS: Final = {
     "bootstrap": "--env --out --token-file --given --audit-elsewhere",
     "check": "FOLDER",
     "down": "--root",
+    "doctor": "--service --env --root",
     "environments apply-policy": "ENV",
     "environments diff": "ONE OTHER --root --credentials --json",
     "export-env": "--service --env --reason --out --root",
@@ -280,7 +285,7 @@ def test_targets_and_variables_of_make_are_listed() -> None:
 
 
 def test_exit_codes_are_listed() -> None:
-    assert {cli.CHANGES, environments.DIFFERS, policies.FAILS} == {CHANGES}
+    assert {cli.CHANGES, environments.DIFFERS, policies.FAILS, diagnosis.FAILS} == {CHANGES}
     assert (cli.USAGE_ERROR, host_cli.USAGE_ERROR) == (USAGE, USAGE)
 
 

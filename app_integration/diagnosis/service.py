@@ -1,0 +1,166 @@
+"""Checks of what a service needs: settings, server, login, secrets, database, delivered config."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator
+from contextlib import closing, suppress
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+
+from app_integration.client import Client
+from app_integration.config import file_reader
+from app_integration.diagnosis.check import Broken, Check
+from app_integration.diagnosis.server import Server
+from app_integration.errors import (
+    AccessDenied,
+    AuthenticationFailed,
+    ConfigRejected,
+    ConfigurationError,
+    RequestRefused,
+    SecretError,
+    StrongroomError,
+)
+from app_integration.session.session import Session, open_session
+from app_integration.settings import Settings
+from app_integration.sources.vault import VaultSource
+
+
+@dataclass(frozen=True, slots=True)
+class Needs:
+    """What is checked besides the server and the login.
+
+    Attributes:
+        secrets: Names of secrets.
+        has_database: Whether the service leases database users.
+        role: Database role, or None for the default one.
+
+    """
+
+    secrets: Collection[str] = ()
+    has_database: bool = False
+    role: str | None = None
+
+
+def checks(
+    read_settings: Callable[[], Settings],
+    needs: Needs,
+    now: Callable[[], datetime] = lambda: datetime.now(UTC),
+) -> Iterator[tuple[str, Check]]:
+    """Yield the checks of a service, in the order in which they need each other.
+
+    Args:
+        read_settings: Reads the service's settings.
+        needs: What is checked besides.
+        now: Returns the time of this machine.
+
+    """
+    found: list[Settings] = []
+
+    def check_settings() -> str:
+        try:
+            found.append(read_settings())
+            found[0].require_address()
+        except ConfigurationError as error:
+            raise Broken(str(error), "set the variable; docs/Env.md lists them") from None
+        return str(found[0].scope)
+
+    yield "settings", check_settings
+    settings = found[0]
+    server = Server(settings.require_address(), settings.vault_cacert)
+    yield "address", server.check_address
+    yield "TLS", server.check_tls
+    yield "API", server.check_api
+    yield "clock", lambda: server.check_clock(now())
+    yield "seal", server.check_seal
+    with closing(_open(settings)) as session:
+        service = Service(settings, session)
+        yield "login", service.check_login
+        for name in needs.secrets:
+            yield f"secret {name}", partial(service.check_secret, name)
+    if needs.has_database:
+        yield "database", lambda: check_database(settings, needs.role)
+    if path := settings.config_file:
+        yield "config", lambda: check_config(path)
+
+
+def _open(settings: Settings) -> Session:
+    # One attempt: a diagnosis tells what fails now.
+    return open_session(replace(settings, limits=replace(settings.limits, deadline=5.0)))
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """Requests of a service with its own login."""
+
+    settings: Settings
+    session: Session
+
+    def check_login(self) -> str:
+        """Log in."""
+        with suppress(AccessDenied):  # the login worked, and its policy lacks the look-up
+            try:
+                self.session.get("auth/token/lookup-self")
+            except (AuthenticationFailed, ConfigurationError) as error:
+                cause = f": {error.__cause__}" if error.__cause__ else ""
+                raise Broken(
+                    f"{error}{cause}", "see docs/Runbook.md, 'A secret-id has expired'"
+                ) from None
+            except StrongroomError as error:
+                raise Broken(str(error), "see the server's log") from None
+        return f"by {self.settings.auth.method}"
+
+    def check_secret(self, name: str) -> str:
+        """Read a secret from the server, without a cache and without a fallback."""
+        scope, mounts = self.settings.scope, self.settings.mounts
+        try:
+            VaultSource(self.session, scope, mounts).fetch(name)
+        except AccessDenied as error:
+            raise Broken(
+                str(error), f"strongroom plan --env {scope.environment}, then apply"
+            ) from None
+        except RequestRefused as error:
+            raise Broken(
+                f"there is no KV engine at {mounts.kv}: {error}",
+                "correct STRONGROOM_KV_MOUNT, or apply the declaration",
+            ) from None
+        except SecretError as error:
+            remedy = f"strongroom put {name} --service {scope.service} --env {scope.environment}"
+            raise Broken(str(error), remedy) from None
+        except StrongroomError as error:
+            raise Broken(str(error), "see the server's log") from None
+        return "has a value"
+
+
+def check_database(settings: Settings, role: str | None) -> str:
+    """Lease a database user, and log in with it."""
+    with closing(Client(settings)) as client:
+        try:
+            engine = client.database_engine(role, None)
+            with engine.connect() as connection:
+                return str(connection.exec_driver_sql("SELECT session_user").scalar())
+        except StrongroomError as error:
+            raise Broken(
+                str(error), f"strongroom plan --env {settings.scope.environment}, then apply"
+            ) from None
+        except ImportError:
+            raise Broken(
+                "the packages of the extra 'database' are not installed",
+                "install strongroom-sdk[database]",
+            ) from None
+        except Exception as error:  # noqa: BLE001 (the drivers have no common base class)
+            # The type alone: the message of a driver may repeat the URL.
+            raise Broken(
+                f"the database refuses the leased user, or is unreachable ({type(error).__name__})",
+                "check that the database's address is reachable from here",
+            ) from None
+
+
+def check_config(path: Path) -> str:
+    """Read the delivered config file."""
+    try:
+        file_reader.read(path)
+    except ConfigRejected as error:
+        raise Broken(str(error), "see the agent's log and its state.json") from None
+    return str(path)

@@ -1,0 +1,232 @@
+"""Diagnosis of a service: each broken deployment is named at the first part that does not work."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from app_integration import settings
+from app_integration.diagnosis.check import Outcome, run
+from app_integration.diagnosis.command import FAILS, show
+from app_integration.diagnosis.service import Needs, checks
+from app_integration.testing.ports import free_ports
+from tests.support.processes.command import run_command
+from tests.support.servers.deployment import Deployment
+from tests.support.servers.local_server import Server, serve, write_certificate
+
+pytestmark = pytest.mark.requires("embedded")
+
+SECRETS = ("database-url", "jwt-secret", "redis-url", "smtp-password")
+SMTP = "gaara-store/dev/smtp-password"
+NEEDS = Needs(SECRETS, has_database=True)
+
+
+@dataclass
+class Scene:
+    """A service's variables and needs, which a test breaks."""
+
+    deployment: Deployment
+    folder: Path
+    stack: ExitStack
+    variables: dict[str, str]
+    needs: Needs = NEEDS
+    ahead: timedelta = field(default_factory=timedelta)
+
+    def serve(self, content: object, certificate: Path | None = None) -> str:
+        """Start a server with this response, and return its address."""
+        server = Server(content=json.dumps(content).encode())
+        return self.stack.enter_context(serve(server, certificate)).address
+
+    def diagnose(self) -> list[Outcome]:
+        def now() -> datetime:
+            return datetime.now(UTC) + self.ahead
+
+        read = lambda: settings.from_environment(self.variables)  # noqa: E731 (a short one)
+        return list(run(checks(read, self.needs, now)))
+
+    def file(self, text: str, mode: int = 0o600) -> str:
+        path = self.folder / "file"
+        path.write_text(text)
+        path.chmod(mode)
+        return str(path)
+
+
+@pytest.fixture
+def scene(deployment: Deployment, tmp_path: Path) -> Iterator[Scene]:
+    with ExitStack() as stack:
+        yield Scene(deployment, tmp_path, stack, deployment.variables)
+
+
+def without_service(scene: Scene) -> None:
+    del scene.variables["STRONGROOM_SERVICE"]
+
+
+def wrong_address(scene: Scene) -> None:
+    scene.variables["VAULT_ADDR"] = "ftp://127.0.0.1"
+
+
+def nothing_listens(scene: Scene) -> None:
+    scene.variables["VAULT_ADDR"] = f"http://127.0.0.1:{free_ports(1)[0]}"
+
+
+def unknown_host(scene: Scene) -> None:
+    scene.variables["VAULT_ADDR"] = "http://nowhere.invalid:8200"
+
+
+def no_tls(scene: Scene) -> None:
+    scene.variables["VAULT_ADDR"] = scene.variables["VAULT_ADDR"].replace("http:", "https:")
+
+
+def unknown_authority(scene: Scene) -> None:
+    certificate = write_certificate(scene.folder / "server.pem")
+    scene.variables["VAULT_ADDR"] = scene.serve({}, certificate)
+
+
+def other_name(scene: Scene) -> None:
+    certificate = write_certificate(scene.folder / "server.pem")
+    address = scene.serve({}, certificate).replace("127.0.0.1", "localhost")
+    scene.variables |= {"VAULT_ADDR": address, "VAULT_CACERT": str(certificate)}
+
+
+def authority_is_missing(scene: Scene) -> None:
+    unknown_authority(scene)
+    scene.variables["VAULT_CACERT"] = str(scene.folder / "missing.pem")
+
+
+def another_server(scene: Scene) -> None:
+    scene.variables["VAULT_ADDR"] = scene.serve("a page")
+
+
+def late_clock(scene: Scene) -> None:
+    scene.ahead = timedelta(minutes=-7)
+
+
+def not_initialised(scene: Scene) -> None:
+    status = {"initialized": False, "sealed": True, "version": "2.7.2"}
+    scene.variables["VAULT_ADDR"] = scene.serve(status)
+
+
+def sealed(scene: Scene) -> None:
+    status = {"initialized": True, "sealed": True, "version": "2.7.2"}
+    scene.variables["VAULT_ADDR"] = scene.serve(status)
+
+
+def wrong_secret_id(scene: Scene) -> None:
+    scene.variables["STRONGROOM_SECRET_ID_FILE"] = scene.file("a-wrong-secret-id")
+
+
+def role_id_is_missing(scene: Scene) -> None:
+    scene.variables["STRONGROOM_ROLE_ID_FILE"] = str(scene.folder / "missing")
+
+
+def not_granted(scene: Scene) -> None:
+    scene.needs = Needs(("never-declared",))
+
+
+def no_value(scene: Scene) -> None:
+    operator = scene.deployment.operator
+    versions = operator.get(f"secret/metadata/{SMTP}")["data"]["current_version"]
+    operator.delete(f"secret/data/{SMTP}")
+    scene.stack.callback(operator.post, f"secret/undelete/{SMTP}", {"versions": [versions]})
+
+
+def other_mount(scene: Scene) -> None:
+    scene.variables["STRONGROOM_KV_MOUNT"] = "elsewhere"
+
+
+def unknown_role(scene: Scene) -> None:
+    scene.needs = Needs((), has_database=True, role="reporting")
+
+
+def database_is_elsewhere(scene: Scene) -> None:
+    operator, path = scene.deployment.operator, "secret/data/gaara-store/dev/database-url"
+    url = operator.get(path)["data"]["data"]["value"]
+    port = str(scene.deployment.ports.database)
+    operator.post(path, {"data": {"value": url.replace(port, str(free_ports(1)[0]))}})
+    scene.stack.callback(operator.post, path, {"data": {"value": url}})
+
+
+def config_is_missing(scene: Scene) -> None:
+    scene.variables["STRONGROOM_CONFIG"] = str(scene.folder / "missing.yaml")
+
+
+def config_is_open_to_others(scene: Scene) -> None:
+    scene.variables["STRONGROOM_CONFIG"] = scene.file("a: 1\n", 0o644)
+
+
+BROKEN = {
+    without_service: ("settings", "STRONGROOM_SERVICE"),
+    wrong_address: ("settings", "VAULT_ADDR"),
+    nothing_listens: ("address", "accepts no connection"),
+    unknown_host: ("address", "is unknown"),
+    no_tls: ("TLS", "does not speak TLS"),
+    unknown_authority: ("TLS", "self-signed certificate"),
+    other_name: ("TLS", "localhost"),
+    authority_is_missing: ("TLS", "missing.pem cannot be read"),
+    another_server: ("API", "is no Vault or OpenBao"),
+    late_clock: ("clock", "s behind the server's"),
+    not_initialised: ("seal", "not initialised"),
+    sealed: ("seal", "is sealed"),
+    wrong_secret_id: ("login", "was rejected"),
+    role_id_is_missing: ("login", "STRONGROOM_ROLE_ID_FILE"),
+    not_granted: ("secret never-declared", 'capabilities = ["read"]'),
+    no_value: ("secret smtp-password", "deleted"),
+    other_mount: ("secret database-url", "elsewhere/data/gaara-store/dev/database-url"),
+    unknown_role: ("database", "database/creds/gaara-store-dev-reporting"),
+    database_is_elsewhere: ("database", "is unreachable"),
+    config_is_missing: ("config", "missing.yaml cannot be read"),
+    config_is_open_to_others: ("config", "chmod 0600"),
+}
+
+
+@pytest.mark.parametrize("breakage", BROKEN, ids=lambda each: each.__name__)
+def test_broken_deployment_is_named_at_the_first_wrong_part(
+    scene: Scene, breakage: object, capsys: pytest.CaptureFixture[str]
+) -> None:
+    password = scene.deployment.operator.get(f"secret/data/{SMTP}")["data"]["data"]["value"]
+    assert callable(breakage)
+    breakage(scene)
+    outcomes = scene.diagnose()
+    name, words = BROKEN[breakage]
+    assert [each.name for each in outcomes if each.remedy] == [outcomes[-1].name]
+    assert (outcomes[-1].name, words in outcomes[-1].text) == (name, True), outcomes[-1]
+    assert outcomes[-1].remedy
+    assert show(outcomes) == FAILS
+    printed = capsys.readouterr().out
+    assert f"FAILED {name}: " in printed
+    assert password not in printed
+
+
+def test_working_deployment_has_no_wrong_part(scene: Scene) -> None:
+    outcomes = scene.diagnose()
+    assert [each for each in outcomes if each.remedy] == []
+    names = ["settings", "address", "TLS", "API", "clock", "seal", "login"]
+    assert [each.name for each in outcomes] == [
+        *names,
+        *(f"secret {name}" for name in SECRETS),
+        "database",
+        "config",
+    ]
+    assert outcomes[-2].text.startswith("v-approle-")
+
+
+def test_doctor_takes_the_needs_from_the_declaration(
+    deployment: Deployment, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for variable in deployment.variables:
+        monkeypatch.delenv(variable, raising=False)
+    root = str(deployment.layout.root)
+    for port, number in deployment.ports.by_name().items():
+        monkeypatch.setenv(f"STRONGROOM_{port.upper()}_PORT", str(number))
+    for service in ("gaara-store", "orders-mail"):
+        arguments = ("doctor", "--service", service, "--env", "dev", "--root", root)
+        assert run_command(monkeypatch, *arguments) == 0
+    printed = capsys.readouterr().out
+    assert "ok     secret jwt-secret: has a value" in printed
+    assert printed.count("ok     database: v-approle-") == 2
