@@ -79,6 +79,9 @@ def test_service_of_a_team_from_a_new_repository_until_down(
     assert files_in_image(shell) == {
         "strongroom.yaml",
         "environments/dev.yaml",
+        "policies/.gitkeep",
+        "policies/billing.tests.yaml",
+        "policies/tracking.tests.yaml",
         "services/.gitkeep",
         "services/billing.yaml",
         "services/tracking.yaml",
