@@ -26,7 +26,7 @@ def interpreter(folder: Path) -> Path:
 
 
 def lacks_database(python: Path) -> bool:
-    """Return whether *python* lacks what ``database_engine`` needs, or cannot be run.
+    """Return whether *python* lacks what ``database_engine`` needs; False if it cannot be run.
 
     Args:
         python: The application's interpreter.
@@ -43,7 +43,7 @@ def lacks_database(python: Path) -> bool:
             check=False,
         )
     except (OSError, subprocess.TimeoutExpired):
-        return True
+        return False
     return done.returncode != 0
 
 

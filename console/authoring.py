@@ -181,12 +181,12 @@ def check(
         ),
     ] = None,
 ) -> None:
-    """Check declaration and templates without a server. Exit code 2 if there is an error."""
+    """Check declaration, templates and policies without a server. Exit code 2 on an error."""
     repository = open_repository(folder.resolve()) if folder else operate.repository()
     errors = (*find_errors(repository), *find_policy_errors(repository))
     for warning in find_warnings(repository):
         typer.echo(f"warning: {warning}", err=True)
-    typer.echo("\n".join(errors) or "No error in the declaration and its templates.")
+    typer.echo("\n".join(errors) or "No error in the declaration, its templates and its policies.")
     if errors:
         raise typer.Exit(INVALID)
 
@@ -195,7 +195,7 @@ def schema(
     kind: Annotated[json_schema.Kind, typer.Argument(help="kind of file")],
     file: Annotated[Path | None, typer.Option("--out", help="file to write")] = None,
 ) -> None:
-    """Print the JSON Schema of the service or environment files, for editors."""
+    """Print the JSON Schema of a kind of file, for editors."""
     text = json_schema.render(kind)
     if file is None:
         typer.echo(text, nl=False)

@@ -96,9 +96,11 @@ def _show(result: Result) -> None:
     if result.alive:
         line = f"bao token revoke -accessor {result.alive}"
         out.print(f"The given token is no root token and stays valid; to revoke it: {line}")
-    for accessor in result.unproven:
-        line = f"bao token lookup -accessor {accessor}"
-        out.print(f"To see that the given token is dead, as an administrator: {line}")
+    if result.unproven:
+        out.print(
+            "The given token was revoked, but nobody here may look it up. As an administrator, see "
+            f"that 'bao token lookup -accessor {result.unproven}' says 'invalid accessor'."
+        )
     out.print(
         "If the credential of apply is lost, run this again with a new token, such as one of "
         "'bao operator generate-root'."

@@ -1,8 +1,8 @@
 """Command line ``strongroom``.
 
 The exit code is 0; 1 after an error; 64 after a wrong command line; and 2 if ``plan`` has changes,
-``check``, ``environments diff`` or ``policies test`` finds something, or ``status`` a part that is
-not running.
+``check``, ``doctor``, ``environments diff`` or ``policies test`` finds something, or ``status`` a
+part that is not running.
 """
 
 from __future__ import annotations

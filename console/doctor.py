@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 import typer
 
@@ -10,6 +11,7 @@ from app_integration import names
 from app_integration.diagnosis.check import run
 from app_integration.diagnosis.command import show
 from app_integration.diagnosis.service import Needs, checks
+from app_integration.errors import ConfigurationError
 from app_integration.names import Scope
 from app_integration.settings import Settings, from_environment
 from console import operate
@@ -26,10 +28,25 @@ def doctor(service: Service, env: Env, root: Root = operate.DEFAULT_ROOT) -> Non
     """
     declaration, scope = operate.load_declaration(), Scope(service, names.parse_environment(env))
     declaration.deployment(scope)
-    read_settings: Callable[[], Settings] = from_environment
+    read_settings: Callable[[], Settings] = partial(_read_settings, scope)
     if operate.is_local(scope.environment, root):
         read_settings = operate.local_deployment(root).service(service).settings
     raise typer.Exit(show(run(checks(read_settings, find_needs(declaration, scope)))))
+
+
+def _read_settings(scope: Scope) -> Settings:
+    """Return the settings of this shell's variables.
+
+    Raises:
+        ConfigurationError: If they are not those of *scope*.
+
+    """
+    settings = from_environment()
+    if settings.scope != scope:
+        raise ConfigurationError(
+            f"these are the variables of {settings.scope}, not of {scope}; load those of {scope}"
+        )
+    return settings
 
 
 def find_needs(declaration: Declaration, scope: Scope) -> Needs:

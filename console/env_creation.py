@@ -122,7 +122,11 @@ class EnvCreation:
 
         """
         service, environment = self._scope.service, self._scope.environment
-        near = suggest(service, known)
+        if service in known and not operate.is_local(environment, self._root):
+            raise ConfigurationError(
+                f"{service} has no entry under services in environments/{environment}.yaml; add one"
+            )
+        near = suggest(service, [name for name in known if name != service])
         text = f"{service} is not declared" + (f" (did you mean {near}?)" if near else "")
         if not operate.is_local(environment, self._root):
             raise ConfigurationError(

@@ -97,8 +97,8 @@ def _select(
     if len(without) == len(scopes):
         names = ", ".join(f"{scope.service}{TESTS_SUFFIX}" for scope in scopes)
         raise ConfigurationError(
-            f"there are no tests of {environment}; write {names} in the repository's folder of "
-            "policies"
+            f"there are no tests of {service or 'any service'} in {environment}; write {names} in "
+            "the repository's folder of policies"
         )
     for scope in without:
         typer.echo(f"{scope}: no tests ({scope.service}{TESTS_SUFFIX} does not exist)")

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 
 SAMPLE = "ada@example.com"
+SAMPLE_CONTEXT = {"customer": 7}
 #: Key that ``encrypt_field`` uses if none is named.
 _DEFAULT_KEY = "pii"
 
@@ -38,4 +40,4 @@ def sample_lines(
 
 def _encrypt(key: str) -> str:
     named = "" if key == _DEFAULT_KEY else f', key="{key}"'
-    return f'print(encrypt_field("{SAMPLE}", context={{"customer": 7}}{named}))'
+    return f'print(encrypt_field("{SAMPLE}", context={json.dumps(SAMPLE_CONTEXT)}{named}))'

@@ -21,13 +21,12 @@ from app_integration.names import Environment
 from app_integration.secret import REDACTED
 from console.local import LocalDeployment
 from console.local_agent import ConfigState, LocalAgent
-from console.sample_code import SAMPLE, sample_lines
+from console.sample_code import SAMPLE, SAMPLE_CONTEXT, sample_lines
 from console.service_deployment import ServiceDeployment
 from vault.declare.schema.database import Database
 from vault.runtime.ports import HOST
 from vault.runtime.runtime import Status
 
-SAMPLE_CONTEXT: Final = {"user_id": 7}
 BOTH: Final = 2  # operations of a key that is allowed to encrypt and to decrypt
 
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator
-from contextlib import closing, suppress
+from contextlib import closing
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
+from app_integration.auth.from_settings import build_auth_method
 from app_integration.client import Client
 from app_integration.config import file_reader
 from app_integration.diagnosis.check import Broken, Check
@@ -60,10 +61,12 @@ def checks(
 
     def check_settings() -> str:
         try:
-            found.append(read_settings())
-            found[0].require_address()
+            settings = read_settings()
+            settings.require_address()
+            build_auth_method(settings)  # which sends nothing
         except ConfigurationError as error:
-            raise Broken(str(error), "set the variable; docs/Env.md lists them") from None
+            raise Broken(str(error), "set the variable that the message names") from None
+        found.append(settings)
         return str(found[0].scope)
 
     yield "settings", check_settings
@@ -99,16 +102,17 @@ class Service:
 
     def check_login(self) -> str:
         """Log in."""
-        with suppress(AccessDenied):  # the login worked, and its policy lacks the look-up
-            try:
-                self.session.get("auth/token/lookup-self")
-            except (AuthenticationFailed, ConfigurationError) as error:
-                cause = f": {error.__cause__}" if error.__cause__ else ""
-                raise Broken(
-                    f"{error}{cause}", "see docs/Runbook.md, 'A secret-id has expired'"
-                ) from None
-            except StrongroomError as error:
-                raise Broken(str(error), "see the server's log") from None
+        try:
+            self.session.get("auth/token/lookup-self")
+        except AccessDenied:
+            pass  # the login worked, and the policy does not grant this request
+        except ConfigurationError as error:
+            raise Broken(str(error), "write the file that the message names") from None
+        except AuthenticationFailed as error:
+            cause = f": {error.__cause__}" if error.__cause__ else ""
+            raise Broken(f"{error}{cause}", build_auth_method(self.settings).hint) from None
+        except StrongroomError as error:
+            raise Broken(str(error), "see the server's log") from None
         return f"by {self.settings.auth.method}"
 
     def check_secret(self, name: str) -> str:

@@ -5,20 +5,22 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from app_integration.auth.methods import AppRole, AuthMethod
+from app_integration.auth.methods import AppRole, AuthMethod, StaticToken
 from app_integration.errors import AccessDenied, ConfigurationError, RequestRefused
 from app_integration.names import Environment
 from app_integration.secret import Secret
 from app_integration.session.session import Session
 from app_integration.transport.http import RequestSender
 from policies.render import render_policies, scoped_apply_policy
+from tests.support.polling import wait_until
 from tests.support.servers.audited_server import AuditedServer, audited_server
+from tests.support.servers.local_server import Server, serve
 from vault.bootstrap.bootstrap import Bootstrap
 from vault.declare.declaration import Declaration
 from vault.declare.load import load
@@ -31,6 +33,7 @@ from vault.reconcile.planning.plan import Plan
 pytestmark = pytest.mark.requires("embedded")
 
 PROD = Environment("prod")
+EVERYTHING = 'path "*" { capabilities = ["create", "read", "update", "delete", "list", "sudo"] }'
 JOBS = ("apply", "auditor", "plan", "rotator")
 SERVICE = {
     "owner": "shop-team",
@@ -198,7 +201,7 @@ def test_root_token_leads_to_an_empty_plan_and_is_dead(
     token, accessor = new_token(server)
     result = staging.bootstrap().run(token)
     assert result.alive is None
-    assert result.unproven == ((accessor,) if scoped else ())
+    assert result.unproven == (accessor if scoped else None)
     assert_is_bootstrapped(staging, {accessor: False})
     again, other = new_token(server)
     assert staging.bootstrap().run(again).folders == result.folders
@@ -208,10 +211,7 @@ def test_root_token_leads_to_an_empty_plan_and_is_dead(
 def test_token_of_another_policy_lives_on_and_its_accessor_is_named(
     server: AuditedServer, tmp_path: Path
 ) -> None:
-    everything = (
-        'path "*" { capabilities = ["create", "read", "update", "delete", "list", "sudo"] }'
-    )
-    server.root.post("sys/policies/acl/admin", {"policy": everything})
+    server.root.post("sys/policies/acl/admin", {"policy": EVERYTHING})
     token, accessor = new_token(server, policies=["admin"])
     staging = Staging(server, tmp_path, "by-admin")
     assert staging.bootstrap().run(token).alive == accessor
@@ -275,10 +275,11 @@ def test_run_that_was_killed_anywhere_is_ended_by_the_next(
         assert_is_bootstrapped(staging, {accessor: False})
 
 
+@pytest.mark.parametrize("scoped", [False, True])
 def test_killed_run_is_ended_with_another_token_and_both_are_dead(
-    server: AuditedServer, tmp_path: Path
+    server: AuditedServer, tmp_path: Path, scoped: bool
 ) -> None:
-    staging = Staging(server, tmp_path, "another")
+    staging = Staging(server, tmp_path, f"another-{'scoped' if scoped else 'full'}", scoped)
     token, first = new_token(server)
     with pytest.raises(Killed):
         staging.bootstrap(Kill(8)).run(token)
@@ -286,6 +287,78 @@ def test_killed_run_is_ended_with_another_token_and_both_are_dead(
     other, second = new_token(server)
     staging.bootstrap().run(other)
     assert_is_bootstrapped(staging, {first: False, second: False})
+
+
+def test_killed_scoped_run_is_ended_by_an_administrator_whose_token_lives_on(
+    server: AuditedServer, tmp_path: Path
+) -> None:
+    staging = Staging(server, tmp_path, "ended-by-admin", scoped=True)
+    token, first = new_token(server)
+    with pytest.raises(Killed):
+        staging.bootstrap(Kill(8)).run(token)
+    server.root.post("sys/policies/acl/admin", {"policy": EVERYTHING})
+    other, second = new_token(server, policies=["admin"])
+    result = staging.bootstrap().run(other)
+    assert (result.alive, result.unproven) == (second, None)
+    assert_is_bootstrapped(staging, {first: False, second: True})
+
+
+def test_killed_scoped_run_is_not_ended_by_a_token_that_the_server_rejects(
+    server: AuditedServer, tmp_path: Path
+) -> None:
+    staging = Staging(server, tmp_path, "mistyped", scoped=True)
+    token, accessor = new_token(server)
+    with pytest.raises(Killed):
+        staging.bootstrap(Kill(14)).run(token)
+    with pytest.raises(
+        ConfigurationError, match=f"accessors {accessor}; run this again with a new"
+    ):
+        staging.bootstrap().run(Secret("mistyped"))
+    assert is_alive(server, accessor)
+    other, second = new_token(server)
+    staging.bootstrap().run(other)
+    assert_is_bootstrapped(staging, {accessor: False, second: False})
+
+
+def test_scoped_bootstrap_leaves_the_mounts_of_the_platform_team(
+    server: AuditedServer, tmp_path: Path
+) -> None:
+    staging = Staging(server, tmp_path, "given-mounts", scoped=True)
+    kv = "sys/mounts/given-mounts/kv"
+    server.root.post(kv, {"type": "kv", "options": {"version": "2"}, "description": "ours"})
+    wait_until(lambda: is_upgraded(server), "the new KV mount")
+    server.root.post("given-mounts/kv/config", {"max_versions": 50})
+    token, _ = new_token(server)
+    staging.bootstrap().run(token)
+    assert server.root.get("given-mounts/kv/config")["data"]["max_versions"] == 50
+    mounts = server.root.get("sys/mounts")["data"]
+    assert mounts["given-mounts/kv/"]["description"] == "ours"
+
+
+def is_upgraded(server: AuditedServer) -> bool:
+    try:
+        return bool(server.root.get("given-mounts/kv/config"))
+    except RequestRefused:
+        return False
+
+
+@pytest.fixture
+def sealed_server() -> Iterator[Server]:
+    status = {"sealed": True, "initialized": True}
+    with serve(Server(content=json.dumps(status).encode())) as started:
+        yield started
+
+
+def test_sealed_server_is_refused(
+    server: AuditedServer, sealed_server: Server, tmp_path: Path
+) -> None:
+    elsewhere = Session(sealed_server.address, StaticToken(Secret("a-token")))
+    bootstrap = replace(
+        Staging(server, tmp_path, "sealed").bootstrap(), open_session=lambda _: elsewhere
+    )
+    with pytest.raises(ConfigurationError, match="unseal it, then run this again"):
+        bootstrap.run(Secret("a-token"))
+    assert not (tmp_path / "out").exists()
 
 
 def test_journal_of_another_server_is_refused(server: AuditedServer, tmp_path: Path) -> None:

@@ -71,6 +71,10 @@ def wrong_address(scene: Scene) -> None:
     scene.variables["VAULT_ADDR"] = "ftp://127.0.0.1"
 
 
+def no_credential(scene: Scene) -> None:
+    del scene.variables["STRONGROOM_ROLE_ID_FILE"]
+
+
 def nothing_listens(scene: Scene) -> None:
     scene.variables["VAULT_ADDR"] = f"http://127.0.0.1:{free_ports(1)[0]}"
 
@@ -163,6 +167,7 @@ def config_is_open_to_others(scene: Scene) -> None:
 BROKEN = {
     without_service: ("settings", "STRONGROOM_SERVICE"),
     wrong_address: ("settings", "VAULT_ADDR"),
+    no_credential: ("settings", "STRONGROOM_ROLE_ID_FILE is not set"),
     nothing_listens: ("address", "accepts no connection"),
     unknown_host: ("address", "is unknown"),
     no_tls: ("TLS", "does not speak TLS"),
@@ -230,3 +235,14 @@ def test_doctor_takes_the_needs_from_the_declaration(
     printed = capsys.readouterr().out
     assert "ok     secret jwt-secret: has a value" in printed
     assert printed.count("ok     database: v-approle-") == 2
+
+
+def test_doctor_refuses_the_variables_of_another_service(
+    deployment: Deployment, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for variable, text in deployment.variables.items():
+        monkeypatch.setenv(variable, text)
+    monkeypatch.setenv("VAULT_ADDR", "http://127.0.0.1:9")  # so that it is not the local server
+    assert run_command(monkeypatch, "doctor", "--service", "orders-mail", "--env", "dev") == FAILS
+    words = "these are the variables of gaara-store-dev, not of orders-mail-dev"
+    assert words in " ".join(capsys.readouterr().out.split())

@@ -32,6 +32,7 @@ from vault.declare.schema.model import EnvironmentDeclaration
 from vault.declare.server_names import APPLY_JOB, JOBS
 from vault.reconcile.credentials import ensure_credential
 from vault.reconcile.resources import Resource
+from vault.reconcile.resources.mounts import Mount
 from vault.reconcile.resources.ownership import strip_ownership
 
 #: TTL of the secret-id that the bootstrap itself logs in with, in seconds.
@@ -48,13 +49,13 @@ class Result:
         folders: Job → folder of its ``role-id`` and ``secret-id``; without those that log in by
             JWT.
         alive: Accessor of the given token if it was not revoked, because it is no root token.
-        unproven: Accessors of revoked tokens whose death this deployment's roles may not look up.
+        unproven: Accessor of the given token if it was revoked, and nobody here may look it up.
 
     """
 
     folders: dict[str, Path]
     alive: str | None = None
-    unproven: tuple[str, ...] = ()
+    unproven: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +102,7 @@ class Bootstrap:
                 with self.step("credentials handed over"):
                     folders = self._hand_over(operator)
                 with self.step("given token revoked, and looked up by its accessor"):
-                    unproven = self._revoke(given if found else None, operator, begun)
+                    unproven = self._revoke(given, found, operator, begun)
                 self._destroy_own(operator)
         alive = found.accessor if found and not found.is_root else None
         return Result(folders, alive, unproven)
@@ -113,7 +114,13 @@ class Bootstrap:
             The given token, or None if it is dead and an earlier run can be ended without it.
 
         """
-        cluster = given.get("sys/seal-status")["cluster_id"]
+        status = given.get("sys/seal-status")
+        if status.get("sealed"):
+            raise ConfigurationError(
+                "the server is sealed or not initialised; unseal it, then run this again. Nothing "
+                "was changed"
+            )
+        cluster = status["cluster_id"]
         begun = journal.load(self._journal)
         if begun is not None:
             begun.check_cluster(cluster, self._journal)
@@ -139,7 +146,10 @@ class Bootstrap:
         """Write what the apply role needs, and issue its credential and the bootstrap's own."""
         for resource in self.preparation:
             plain = strip_ownership(resource)
-            plain.write(given, plain.read(given))
+            before = plain.read(given)
+            # A mount that is there belongs to others, too, if the role is scoped.
+            if before is None or not (self.declared.is_scoped and isinstance(plain, Mount)):
+                plain.write(given, before)
         if self.declared.jobs.apply is None:
             self._ensure(given, APPLY_JOB)
         path = f"{self.declared.mounts.auth}/role/{self._role(APPLY_JOB)}"
@@ -180,18 +190,35 @@ class Bootstrap:
                 self._ensure(operator, job)
         return {self._role(job): self._folder(job) for job in jobs}
 
-    def _revoke(self, given: Session | None, operator: Session, begun: Journal) -> tuple[str, ...]:
-        """Revoke the noted tokens, and return the accessors whose death cannot be looked up."""
-        unproven = []
-        for accessor in begun.accessors:
-            try:
-                given_token.end(operator, accessor)
-            except (AccessDenied, ServerFault):
-                # The role is scoped, or the token is of another namespace.
-                unproven.append(accessor)
-        if unproven and given is not None:
-            given.post("auth/token/revoke-self", retry=False)
-        return tuple(unproven)
+    def _revoke(
+        self, given: Session, found: GivenToken | None, operator: Session, begun: Journal
+    ) -> str | None:
+        """Revoke the noted tokens and look them up.
+
+        A scoped role may not look up accessors, nor one in a namespace those of another. The given
+        token may look up all but its own, which is revoked last.
+
+        Returns:
+            The accessor of the given token, if it was revoked and nobody here may look it up.
+
+        Raises:
+            ConfigurationError: If another token may still be valid. The journal stays.
+
+        """
+        left = [each for each in begun.accessors if not _end(operator, each)]
+        if found is not None:
+            left = [each for each in left if each == found.accessor or not _end(given, each)]
+        others = [each for each in left if found is None or each != found.accessor]
+        if others:
+            raise ConfigurationError(
+                f"all is applied, but nobody here may look up the tokens of earlier runs, with the "
+                f"accessors {', '.join(others)}; run this again with a new administrator's token, "
+                "which ends them"
+            )
+        if not left:
+            return None
+        given.post("auth/token/revoke-self", retry=False)
+        return left[0]
 
     def _destroy_own(self, operator: Session) -> None:
         """Destroy the secret-id that the bootstrap logged in with, and erase the journal.
@@ -220,6 +247,19 @@ class Bootstrap:
     @property
     def _journal(self) -> Path:
         return self._own / "journal.json"
+
+
+def _end(session: Session, accessor: str) -> bool:
+    """Revoke a token and look it up; return False if *session* may not."""
+    try:
+        given_token.end(session, accessor)
+    except AccessDenied:
+        return False
+    except ServerFault as fault:
+        if "different namespace" in str(fault):
+            return False
+        raise
+    return True
 
 
 def _short(job: str) -> str:

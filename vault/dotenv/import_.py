@@ -72,7 +72,8 @@ def run(plan: ImportPlan, target: ImportTarget, say: ProgressCallback) -> bool:
 
     """
     swap.check(plan)
-    for value in plan.values.values():
+    replaced = [variable.value for variable in plan.replaced.values()]
+    for value in (*plan.values.values(), *replaced):
         redaction.live.add(value)
     for note in plan.notes:
         say(f"note: {note}")

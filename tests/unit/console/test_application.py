@@ -33,7 +33,7 @@ def test_application_without_an_interpreter_or_sdk_is_refused(tmp_path: Path) ->
 
 def test_lacks_database_asks_the_applications_interpreter(tmp_path: Path) -> None:
     assert not lacks_database(Path(sys.executable))
-    assert lacks_database(tmp_path / "python")
+    assert not lacks_database(tmp_path / "python"), "it is not known of one that cannot be run"
     python = tmp_path / "bare"
     python.write_text(f'#!/bin/sh\nexec "{sys.executable}" -S -I "$@"\n')
     python.chmod(0o755)

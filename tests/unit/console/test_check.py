@@ -77,7 +77,9 @@ def test_command_exits_0_if_declaration_and_templates_hold(
     root: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert run_command(monkeypatch, "check", str(root)) == 0
-    assert capsys.readouterr().out == "No error in the declaration and its templates.\n"
+    assert (
+        capsys.readouterr().out == "No error in the declaration, its templates and its policies.\n"
+    )
 
 
 def test_command_exits_2_and_prints_every_error(

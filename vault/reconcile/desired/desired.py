@@ -104,7 +104,7 @@ def apply_role_resources(
         declared: The environment.
         resources: All desired resources of it.
         policy: HCL text of a scoped apply role's policy, or None if the role is not scoped. The
-            administrator makes the mounts then, too.
+            administrator makes the mounts then, too. A new KV mount keeps ten versions.
 
     """
     role, mounts = declared.server_name(APPLY_JOB), declared.mounts
@@ -112,11 +112,7 @@ def apply_role_resources(
         names = {f"mount {mounts.auth}", f"policy {role}", f"approle {role}"}
         return [each for each in resources if f"{each.kind} {each.name}" in names]
     return [
-        *(
-            replace(each, is_given=False)
-            for each in resources
-            if isinstance(each, Mount | KvConfig)
-        ),
+        *(replace(each, is_given=False) for each in resources if isinstance(each, Mount)),
         Policy(role, policy, declared.deployment),
         AppRole(role, (role,), token_ttl=JOB_TOKEN_TTL, mount=mounts.approle),
     ]

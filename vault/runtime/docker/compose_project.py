@@ -11,7 +11,7 @@ from typing import Any, Final
 from app_integration.errors import ConfigurationError
 from vault.runtime.docker import tool_image
 from vault.runtime.docker.compose import LABEL, SERVICE, find_titles, sort_by_dependency
-from vault.runtime.docker.compose_file import ComposeFile
+from vault.runtime.docker.compose_file import FILE, ComposeFile
 from vault.runtime.docker.engine import (
     TAIL_LINES,
     USE_EMBEDDED,
@@ -25,6 +25,11 @@ from vault.runtime.ports import Ports, setting
 from vault.runtime.runtime import StartFailed
 
 _FOLDER: Final = f"{LABEL}.project.working_dir"
+
+
+#: No other file is merged, and ``.env`` is not read: its variables could name another file, and an
+#: error in it would be shown with its line.
+_COMPOSE: Final = ("docker", "compose", "--file", FILE, "--env-file", os.devnull)
 
 
 class ComposeProject:
@@ -46,7 +51,7 @@ class ComposeProject:
 
         """
         done = subprocess.run(
-            ["docker", "compose", "--project-name", self.name, *arguments],  # noqa: S607 (the user's own)
+            [*_COMPOSE, "--project-name", self.name, *arguments],
             cwd=self.folder,
             env={**os.environ, **self._variables()},
             stdin=subprocess.DEVNULL,
