@@ -66,12 +66,16 @@ def open_operator_session(env: str, root: Path, role: str) -> Session:
 def open_session_on_server(environment: Environment, root: Path, login: AuthMethod) -> Session:
     """Open a session with *login* on an environment's server, which is not the local one.
 
+    ``VAULT_ADDR`` counts only if no address is declared, because *login* may be an
+    administrator's, and a shell may have the address of some local server.
+
     Raises:
         ConfigurationError: If there is no address.
 
     """
     declared = operate.load_declaration().environment(environment)
-    return open_session_at(declared, _address(environment, root), login)
+    address = None if declared.vault.address else _address(environment, root)
+    return open_session_at(declared, address, login)
 
 
 def _login(files: Mapping[str, Path], declared: EnvironmentDeclaration, role: str) -> AuthMethod:

@@ -92,7 +92,7 @@ def audited_server(folder: Path, *, tls: bool = False) -> Iterator[AuditedServer
     with (folder / "server.log").open("wb") as log:
         process = subprocess.Popen(command, env={"HOME": str(folder)}, stdout=log, stderr=log)
     try:
-        wait_until(lambda: cacert is None or cacert.exists(), "the server's certificates")
+        wait_until(lambda: cacert is None or _is_whole(cacert), "the server's certificates")
         server = AuditedServer(f"{'https' if tls else 'http'}://{listen}", folder, cacert)
         wait_until(lambda: _is_ready(server.root), "a ready server")
         server.root.post("sys/auth/approle", {"type": "approle"})
@@ -109,3 +109,7 @@ def _is_ready(root: Session) -> bool:
     except ServerError:
         return False
     return "secret/" in mounts
+
+
+def _is_whole(certificate: Path) -> bool:
+    return certificate.exists() and b"END CERTIFICATE" in certificate.read_bytes()
