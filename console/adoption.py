@@ -19,7 +19,7 @@ from app_integration import names
 from app_integration.errors import ConfigurationError
 from app_integration.names import Scope
 from app_integration.secret import Secret
-from console import operate
+from console import environment_plan, operate
 from console.env_files import EnvFiles
 from console.operator_session import open_operator_session
 from console.options import Env, Root, Service
@@ -126,7 +126,9 @@ class Adoption:
                 environment_file=repository.declaration / "environments" / f"{env}.yaml",
                 declaration=self._declaration,
                 session=operator,
-                apply=partial(operate.apply_declaration, operator, env, self._root, self._print),
+                apply=partial(
+                    environment_plan.apply_declaration, operator, env, self._root, self._print
+                ),
                 read=read,
                 deliver=deliver,
                 grant=self._granter(),

@@ -9,6 +9,7 @@ from typing import Final
 
 from agent.interpreter import CHECK, CHECK_TIMEOUT, parse_missing
 from app_integration.errors import ConfigurationError
+from vault.declare.schema.model import DEFAULT_PYTHON
 
 #: Modules of the extra ``database``.
 _DATABASE_MODULES: Final = ("sqlalchemy", "psycopg")
@@ -22,7 +23,7 @@ def default_application(file: Path) -> Path | None:
 
 def interpreter(folder: Path) -> Path:
     """Return the interpreter of the application in *folder*, if none is declared."""
-    return Path(os.path.normpath(folder.absolute())) / ".venv" / "bin" / "python"
+    return Path(os.path.normpath(folder.absolute())) / DEFAULT_PYTHON
 
 
 def lacks_database(python: Path) -> bool:
@@ -34,17 +35,9 @@ def lacks_database(python: Path) -> bool:
     """
     code = f"from importlib.util import find_spec; assert all(map(find_spec, {_DATABASE_MODULES}))"
     try:
-        done = subprocess.run(
-            [python, "-c", code],
-            env={"LANG": "C.UTF-8"},
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            timeout=CHECK_TIMEOUT,
-            check=False,
-        )
+        return _run(python, code, None).returncode != 0
     except (OSError, subprocess.TimeoutExpired):
         return False
-    return done.returncode != 0
 
 
 def check_application(folder: Path) -> None:
@@ -57,15 +50,7 @@ def check_application(folder: Path) -> None:
     python = interpreter(folder)
     remedy = "pass another folder with --config"
     try:
-        done = subprocess.run(
-            [python, "-c", CHECK],
-            cwd=folder,
-            env={"LANG": "C.UTF-8"},
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            timeout=CHECK_TIMEOUT,
-            check=False,
-        )
+        done = _run(python, CHECK, folder)
     except (OSError, subprocess.TimeoutExpired) as error:
         reason = error.strerror if isinstance(error, OSError) else f"no answer in {CHECK_TIMEOUT} s"
         raise ConfigurationError(
@@ -77,3 +62,16 @@ def check_application(folder: Path) -> None:
             f"{python} cannot import {missing}; install strongroom-sdk[config] there, or {remedy}; "
             "nothing was changed"
         )
+
+
+def _run(python: Path, code: str, folder: Path | None) -> subprocess.CompletedProcess[bytes]:
+    """Run *code* in *folder* with the interpreter *python*, without this process's variables."""
+    return subprocess.run(
+        [python, "-c", code],
+        cwd=folder,
+        env={"LANG": "C.UTF-8"},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        timeout=CHECK_TIMEOUT,
+        check=False,
+    )

@@ -14,7 +14,7 @@ from app_integration import names
 from app_integration.auth.methods import read_credential
 from app_integration.errors import ConfigurationError
 from app_integration.secret import Secret
-from console import operate
+from console import environment_plan, operate
 from console.operator_session import open_session_on_server
 from console.options import Env, Given
 from console.steps import Steps
@@ -68,7 +68,7 @@ def _bootstrap(env: str, folder: Path, given: Path | None) -> Bootstrap:
         apply_role_resources(declared, resources, scoped),
         folder,
         lambda login: open_session_on_server(environment, operate.local_root(), login),
-        lambda operator: operate.apply_declaration(
+        lambda operator: environment_plan.apply_declaration(
             operator, env, operate.local_root(), lambda _: None, given
         ),
         Steps(out),

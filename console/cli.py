@@ -26,6 +26,7 @@ from console import (
     doctor,
     env_files,
     env_import,
+    environment_plan,
     environments,
     operate,
     policies,
@@ -154,11 +155,11 @@ def plan(
     file: Annotated[Path | None, typer.Option("--out", help="save it, for apply FILE")] = None,
 ) -> None:
     """Show what apply would change. Exit code 2 if there are changes."""
-    options = operate.prune_options(env, prune=prune, destroy=destroy_data or ())
+    options = environment_plan.prune_options(env, prune=prune, destroy=destroy_data or ())
     for warning in find_warnings(operate.repository()):
         err.print(f"[yellow]warning:[/] {escape(warning)}", highlight=False)
     with open_operator_session(env, root, "strongroom-plan") as session:
-        found = operate.build_environment_plan(session, env, root, given, options)
+        found = environment_plan.build_environment_plan(session, env, root, given, options)
     document = plan_file.document(found, parse_environment(env), options)
     if file is not None:
         plan_file.save(file, document)
@@ -184,9 +185,9 @@ def apply(
     if (saved is None) == (env is None) or (saved is not None and (prune or destroy_data)):
         raise typer.BadParameter("pass either a saved plan alone, or --env")
     name = operate.resolve_environment(saved.environment) if saved else str(env)
-    options = operate.prune_options(name, prune=prune, destroy=destroy_data or ())
+    options = environment_plan.prune_options(name, prune=prune, destroy=destroy_data or ())
     with open_operator_session(name, root, "strongroom-apply") as session:
-        found = operate.build_environment_plan(
+        found = environment_plan.build_environment_plan(
             session, name, root, given, saved.prune if saved else options
         )
         if saved is not None:

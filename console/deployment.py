@@ -24,7 +24,7 @@ from policies.render import render_policies
 from vault.declare.declaration import Declaration
 from vault.declare.schema.model import EnvironmentDeclaration
 from vault.reconcile.credentials import APPLY_ROLE, PLAN_ROLE, bootstrap, ensure_credential
-from vault.reconcile.desired.desired import desired_resources
+from vault.reconcile.desired.desired import apply_role_resources, desired_resources
 from vault.reconcile.inputs import Inputs
 from vault.reconcile.planning.apply import apply
 from vault.reconcile.planning.build import build_plan
@@ -252,7 +252,8 @@ class Deployment:
         with self._open_session(StaticToken(token)) as root:
             role, mounts = self._declared.server_name(APPLY_ROLE), self._declared.mounts
             folder = self.layout.credentials / role
-            bootstrap(root, self.desired(self.inputs()), folder, role, mounts)
+            resources = apply_role_resources(self._declared, self.desired(self.inputs()), None)
+            bootstrap(root, resources, folder, role, mounts)
         self.servers.mark_bootstrapped()
 
     def _apply(

@@ -15,7 +15,7 @@ from app_integration.names import Scope
 from console import operate
 from console.application import check_application, default_application
 from console.authoring import DESCRIPTION, OWNER, relative_folder, write_service
-from console.env_service import new_service, provided_to_new
+from console.new_service import NewService
 from console.questions import Question, answer, has_terminal
 from vault.declare.errors import suggest
 from vault.declare.repository import Repository
@@ -25,6 +25,7 @@ from vault.dotenv.classify import Kind
 from vault.dotenv.declared_variables import DeclaredVariables
 from vault.dotenv.parse import DotenvFile
 from vault.dotenv.plan import Ask, Choices, ImportPlan, build_import_plan
+from vault.dotenv.provided import DATABASE, provided_to_new
 
 #: Answer to the question for the application's folder, for a service without a config.
 NO_CONFIG: Final = "-"
@@ -174,6 +175,35 @@ class EnvCreation:
             default=str(default or NO_CONFIG),
         )
         return None if text == NO_CONFIG else Path(text).expanduser()
+
+
+def new_service(
+    plan: ImportPlan,
+    owner: str,
+    description: str,
+    keys: Sequence[str] = (),
+    application: str | None = None,
+) -> NewService:
+    """Return the service with the secrets and settings of *plan*.
+
+    Args:
+        plan: Import into a service that is not declared.
+        owner: An e-mail address or a team.
+        description: What it does.
+        keys: Names of its keys.
+        application: Folder of its application, or None. See :class:`.NewService`.
+
+    """
+    return NewService(
+        plan.scope.service,
+        owner,
+        description,
+        given=list(plan.new_secrets),
+        keys=keys,
+        has_database=DATABASE in plan.replaced,
+        application=application,
+        settings=plan.new_settings,
+    )
 
 
 def summarise(plan: ImportPlan) -> str:

@@ -19,7 +19,7 @@ from app_integration.observability.audit_log import AuditLog
 from app_integration.observability.audit_sinks import FileSink, stderr_sink
 from app_integration.session.session import open_session
 from app_integration.settings import Settings
-from console import operate
+from console import environment_plan, operate
 from console.local import LocalDeployment
 from console.operator_session import open_operator_session
 from console.options import Env, Root, Service
@@ -83,7 +83,9 @@ class EnvFiles:
             open_operator_session(env, self._root, APPLY_ROLE) as operator,
             self.reader() as read,
         ):
-            apply = partial(operate.apply_declaration, operator, env, self._root, self._print)
+            apply = partial(
+                environment_plan.apply_declaration, operator, env, self._root, self._print
+            )
             target = dotenv_import.ImportTarget(
                 service_file, operator, apply, read, owner, repository.check, deliver
             )

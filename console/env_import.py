@@ -15,7 +15,7 @@ from console.application import lacks_database
 from console.authoring import Config, Description, Key, Owner
 from console.env_creation import CreationOptions, EnvCreation, summarise
 from console.env_files import EnvFiles
-from console.env_service import find_local_settings, find_undelivered
+from console.env_notes import find_local_settings, find_undelivered
 from console.local_agent import ValuesMissing
 from console.options import Env, Root, Service
 from console.questions import has_terminal

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 from pathlib import Path
 from typing import Final
 
@@ -16,15 +16,9 @@ from console.local import LocalDeployment
 from console.local_ports import ALL, choose_ports, remembered_ports
 from console.local_servers import LocalServers
 from console.runtimes import select_runtime
-from policies.render import render_policies
 from vault.declare.declaration import Declaration
 from vault.declare.repository import Repository, find_own_root, open_repository, read
 from vault.declare.schema.adopted import Adopted
-from vault.reconcile.desired.desired import desired_resources
-from vault.reconcile.inputs import Inputs
-from vault.reconcile.planning.apply import apply
-from vault.reconcile.planning.build import Prune, build_plan
-from vault.reconcile.planning.plan import Plan
 from vault.reconcile.resources.ownership import Owner, check_secret_owner
 from vault.reconcile.resources.secrets import write_value
 from vault.runtime import folder_format
@@ -200,75 +194,6 @@ def local_address(root: Path) -> str:
 
     """
     return choose_ports(open_layout(root), os.environ).vault_address
-
-
-def prune_options(env: str, *, prune: bool, destroy: Collection[str]) -> Prune | None:
-    """Return which orphaned resources a plan deletes, or None if it deletes none.
-
-    Args:
-        env: Name of the environment.
-        prune: Whether to delete orphaned resources.
-        destroy: Full names of orphaned data to delete too.
-
-    Raises:
-        ConfigurationError: If *destroy* is not empty, and *prune* is False.
-
-    """
-    if destroy and not prune:
-        raise ConfigurationError(
-            "--destroy-data requires --prune; add it. Nothing was read or changed"
-        )
-    return Prune(names.parse_environment(env), destroy) if prune else None
-
-
-def build_environment_plan(
-    session: Session, env: str, root: Path, given: Path | None, prune: Prune | None = None
-) -> Plan:
-    """Build the plan that changes the server to match the declaration.
-
-    Args:
-        session: Session that reads the server.
-        env: Name of the environment.
-        root: Folder of the local deployment.
-        given: Folder of operator-provided values, or None.
-        prune: Orphaned resources to delete, or None.
-
-    Raises:
-        StrongroomError: If the declaration has a fault, or the server cannot be read.
-
-    """
-    environment = names.parse_environment(env)
-    if is_local(environment, root):
-        here = local_deployment(root)
-        declared = here.declaration
-        inputs = Inputs(here.inputs().values, given or here.layout.given)
-    else:
-        declared, inputs = load_declaration(), Inputs(folder=given)
-    policies = render_policies(declared, environment)
-    resources = desired_resources(declared, environment, policies, inputs)
-    return build_plan(session, resources, prune)
-
-
-def apply_declaration(
-    session: Session,
-    env: str,
-    root: Path,
-    report: Callable[[str], None],
-    given: Path | None = None,
-) -> int:
-    """Load the declaration again and apply it; return the number of changes.
-
-    Args:
-        session: Session that changes the server.
-        env: Name of the environment.
-        root: Folder of the local deployment.
-        report: Receives a line for each change.
-        given: Folder of operator-provided values, or None.
-
-    """
-    plan = build_environment_plan(session, env, root, given)
-    apply(session, plan, lambda change: report(f"applied: {change}"))
-    return len(plan.changes)
 
 
 def write_secret(session: Session, service: str, env: str, name: str, value: str) -> int:

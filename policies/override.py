@@ -9,9 +9,10 @@ from pathlib import Path
 from app_integration._internal.private_file import lock, replace_file
 from app_integration.errors import ConfigurationError
 from policies import templates
-from vault.declare import policy_files, policy_template, source_file
+from vault.declare import policy_template, source_file
 from vault.declare.errors import DeclarationError, join_names, suggest
 from vault.declare.load import display_path
+from vault.declare.policy_files import BASES
 from vault.declare.source_file import UnreadableFile
 
 
@@ -103,7 +104,7 @@ def _path(folder: Path, name: str) -> Path:
         hint = f"; did you mean {near!r}?" if near else ""
         known = join_names(policy_template.NAMES)
         raise ConfigurationError(f"strongroom has no policy {name!r} (expected {known}{hint})")
-    if policy_files.has_bases(folder):
+    if folder.resolve() == BASES.resolve():
         raise ConfigurationError(
             f"{display_path(folder)} contains the tool's own templates; edit them there"
         )

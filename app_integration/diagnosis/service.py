@@ -89,7 +89,7 @@ def checks(
 
 
 def _open(settings: Settings) -> Session:
-    # One attempt: a diagnosis tells what fails now.
+    # A short one: a diagnosis tells what fails now, and does not wait until it works.
     return open_session(replace(settings, limits=replace(settings.limits, deadline=5.0)))
 
 

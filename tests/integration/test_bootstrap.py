@@ -169,6 +169,12 @@ def new_token(server: AuditedServer, **options: Any) -> tuple[Secret, str]:
     return Secret(auth["client_token"]), auth["accessor"]
 
 
+def kill(staging: Staging, after: int, token: Secret) -> None:
+    """Run the bootstrap until it is killed after a number of requests that write."""
+    with pytest.raises(Killed):
+        staging.bootstrap(Kill(after)).run(token)
+
+
 def is_alive(server: AuditedServer, accessor: str) -> bool:
     try:
         server.root.post("auth/token/lookup-accessor", {"accessor": accessor})
@@ -269,8 +275,7 @@ def test_run_that_was_killed_anywhere_is_ended_by_the_next(
     for after in range(whole.sent - 1, 0, -stride):
         staging = Staging(server, tmp_path / str(after), f"killed-{after}-{stride}")
         token, accessor = new_token(server)
-        with pytest.raises(Killed):
-            staging.bootstrap(Kill(after)).run(token)
+        kill(staging, after, token)
         staging.bootstrap().run(token)
         assert_is_bootstrapped(staging, {accessor: False})
 
@@ -281,8 +286,7 @@ def test_killed_run_is_ended_with_another_token_and_both_are_dead(
 ) -> None:
     staging = Staging(server, tmp_path, f"another-{'scoped' if scoped else 'full'}", scoped)
     token, first = new_token(server)
-    with pytest.raises(Killed):
-        staging.bootstrap(Kill(8)).run(token)
+    kill(staging, 8, token)
     assert is_alive(server, first)
     other, second = new_token(server)
     staging.bootstrap().run(other)
@@ -294,8 +298,7 @@ def test_killed_scoped_run_is_ended_by_an_administrator_whose_token_lives_on(
 ) -> None:
     staging = Staging(server, tmp_path, "ended-by-admin", scoped=True)
     token, first = new_token(server)
-    with pytest.raises(Killed):
-        staging.bootstrap(Kill(8)).run(token)
+    kill(staging, 8, token)
     server.root.post("sys/policies/acl/admin", {"policy": EVERYTHING})
     other, second = new_token(server, policies=["admin"])
     result = staging.bootstrap().run(other)
@@ -308,8 +311,7 @@ def test_killed_scoped_run_is_not_ended_by_a_token_that_the_server_rejects(
 ) -> None:
     staging = Staging(server, tmp_path, "mistyped", scoped=True)
     token, accessor = new_token(server)
-    with pytest.raises(Killed):
-        staging.bootstrap(Kill(14)).run(token)
+    kill(staging, 14, token)
     with pytest.raises(
         ConfigurationError, match=f"accessors {accessor}; run this again with a new"
     ):
@@ -364,8 +366,7 @@ def test_sealed_server_is_refused(
 def test_journal_of_another_server_is_refused(server: AuditedServer, tmp_path: Path) -> None:
     staging = Staging(server, tmp_path, "moved")
     token, accessor = new_token(server)
-    with pytest.raises(Killed):
-        staging.bootstrap(Kill(8)).run(token)
+    kill(staging, 8, token)
     journal = tmp_path / "out/bootstrap/prod/journal.json"
     journal.write_text(json.dumps({**json.loads(journal.read_text()), "cluster": "other"}))
     with pytest.raises(ConfigurationError, match="is about another server"):

@@ -21,7 +21,7 @@ from tests.support.processes.shell import Shell
 from tests.support.servers.dev_server import AUTHORITY, dev_server, root
 from vault.declare.load import load
 from vault.reconcile.credentials import bootstrap, ensure_credential
-from vault.reconcile.desired.desired import desired_resources
+from vault.reconcile.desired.desired import apply_role_resources, desired_resources
 from vault.reconcile.inputs import Inputs
 
 pytestmark = pytest.mark.requires("embedded")
@@ -95,7 +95,8 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
         policies = render_policies(declared, QA.environment)
         resources = desired_resources(declared, QA.environment, policies, Inputs())
         with root(address, folder) as session:
-            bootstrap(session, resources, folder / APPLY)
+            needed = apply_role_resources(declared.environment(QA.environment), resources, None)
+            bootstrap(session, needed, folder / APPLY)
         variables = {
             "STRONGROOM_DECLARATION": str(folder),
             "STRONGROOM_OPERATOR_ROLE_ID_FILE": str(folder / APPLY / "role-id"),

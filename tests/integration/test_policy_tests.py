@@ -18,7 +18,7 @@ from vault.declare.repository import read
 
 pytestmark = pytest.mark.requires("embedded")
 
-FOLDER = load.PROJECT / "policies"
+FOLDER = load.PROJECT / "vault" / "declare" / "policies"
 ROWS = {service: len(rows) for service, rows in read_tests(FOLDER, load.load()).items()}
 
 

@@ -46,11 +46,6 @@ class TestRow:
     test: PolicyTest
 
 
-def has_bases(folder: Path) -> bool:
-    """Return whether *folder* is that of the tool's own templates, as in a clone of the tool."""
-    return folder.resolve() == BASES.resolve()
-
-
 def read_templates(folder: Path) -> tuple[dict[str, PolicyTemplate], tuple[FileError, ...]]:
     """Return the templates ``<name>.hcl.j2`` that replace the tool's, and the errors of others.
 
@@ -60,7 +55,7 @@ def read_templates(folder: Path) -> tuple[dict[str, PolicyTemplate], tuple[FileE
     """
     templates: dict[str, PolicyTemplate] = {}
     faults: list[FileError] = []
-    for path in [] if has_bases(folder) else sorted(folder.glob("*.j2")):
+    for path in sorted(folder.glob("*.j2")):
         name, file = path.name.removesuffix(policy_template.SUFFIX), load.display_path(path)
         try:
             content = source_file.read(path, folder)

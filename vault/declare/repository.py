@@ -75,16 +75,16 @@ class Repository:
         root: Folder that contains ``strongroom.yaml``, and ``.strongroom``.
         declaration: Folder that contains ``services`` and ``environments``.
         templates: Folder with the templates of each service in ``<service>/``.
-        deployment: Id of the environments whose file declares none.
         policies: Folder with its own templates of policies, and the tests of each service's.
+        deployment: Id of the environments whose file declares none.
 
     """
 
     root: Path
     declaration: Path
     templates: Path
+    policies: Path
     deployment: str = DEFAULT_DEPLOYMENT
-    policies: Path = Path("policies")
 
     def load(self) -> Declaration:
         """Load the declaration, and check all of it.
@@ -156,7 +156,7 @@ def open_repository(start: Path, declaration: Path | None = None) -> Repository:
     if declaration is not None:
         # Outside of a repository not the folder of *start*, in which another user may write.
         policies = declaration / "policies"
-        outside = Repository(start, start, start / "templates", policies=policies)
+        outside = Repository(start, start, start / "templates", policies)
         found = read(root) if root else outside
         return found.with_declaration(declaration)
     if root is not None:
@@ -222,8 +222,8 @@ def read(root: Path, installed: str | None = None) -> Repository:
         root,
         root / file.declaration,
         root / file.templates,
-        file.deployment,
         root / file.policies,
+        file.deployment,
     )
 
 

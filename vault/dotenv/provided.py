@@ -9,12 +9,13 @@ from urllib.parse import urlsplit
 
 from app_integration import names
 from app_integration.secret import Secret
-from vault.dotenv.parse import Variable
+from vault.dotenv.parse import DotenvFile, Variable
 from vault.dotenv.proof import values_equal
 
+DATABASE: Final = "database-url"
 #: Secrets that a local deployment provides, and the server that each belongs to.
 SERVERS: Final = {
-    "database-url": "database",
+    DATABASE: "database",
     "redis-url": "Redis",
     "smtp-password": "mail server",
 }
@@ -42,6 +43,20 @@ class Provided:
             return False
         own = self.values[names.secret_name(variable.name)]
         return own is None or not _same_server(variable.value, own)
+
+
+def provided_to_new(file: DotenvFile) -> Provided:
+    """Return the secrets that a local deployment will provide to a new service with this file.
+
+    It provides a database if the file has the URL of one that is PostgreSQL.
+
+    Args:
+        file: The ``.env`` file.
+
+    """
+    url = file.variables.get(names.variable_name(DATABASE))
+    has_database = url is not None and is_postgresql(url.value)
+    return Provided({name: None for name in SERVERS if name != DATABASE or has_database})
 
 
 def is_postgresql(url: str) -> bool:

@@ -32,20 +32,15 @@ def bootstrap(
 
     Args:
         root: A session with the root token of a new server.
-        resources: All desired resources; only those that the role needs are written.
+        resources: Those that the role needs, see :func:`.desired.apply_role_resources`.
         folder: Folder for the files ``role-id`` and ``secret-id``.
         role: The name of the apply role, which is its policy's too.
         mounts: The mounts of the deployment.
 
     """
     for resource in resources:
-        if f"{resource.kind} {resource.name}" in {
-            f"mount {mounts.auth}",
-            f"policy {role}",
-            f"approle {role}",
-        }:
-            plain = strip_ownership(resource)
-            plain.write(root, plain.read(root))
+        plain = strip_ownership(resource)
+        plain.write(root, plain.read(root))
     ensure_credential(root, role, folder, mounts)
     root.post("auth/token/revoke-self", retry=False)
 

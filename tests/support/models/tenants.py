@@ -20,7 +20,7 @@ from vault.declare.declaration import Declaration
 from vault.declare.load import load
 from vault.declare.schema.field_types import Endpoint
 from vault.reconcile.credentials import bootstrap, ensure_credential
-from vault.reconcile.desired.desired import JOB_TOKEN_TTL, desired_resources
+from vault.reconcile.desired.desired import JOB_TOKEN_TTL, apply_role_resources, desired_resources
 from vault.reconcile.inputs import Inputs
 from vault.reconcile.planning.apply import apply
 from vault.reconcile.planning.build import Prune, build_plan
@@ -107,7 +107,9 @@ class Tenant:
         with root_child(address) as platform:
             if not self.scoped:
                 role = f"{self.deployment}-apply"
-                bootstrap(platform, self.resources(), self.folder / "apply", role, self.mounts)
+                declared = self.declare().environment(DEV)
+                needed = apply_role_resources(declared, self.resources(), None)
+                bootstrap(platform, needed, self.folder / "apply", role, self.mounts)
                 return
             for each in self.resources():
                 if isinstance(each, Mount):

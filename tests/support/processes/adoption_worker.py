@@ -20,7 +20,7 @@ from rich.console import Console
 from app_integration.auth.methods import AppRole
 from app_integration.errors import ServerFault
 from app_integration.session.session import Session
-from console import operate
+from console import environment_plan, operate
 from console.env_files import EnvFiles
 from vault.adoption import adopt, undo
 from vault.adoption.adopt import AdoptionContext
@@ -65,7 +65,7 @@ def adoption_context(root: Path, session: Session | None = None) -> Iterator[Ado
     ):
 
         def apply_again() -> int:
-            found = operate.build_environment_plan(operator, "dev", root, None)
+            found = environment_plan.build_environment_plan(operator, "dev", root, None)
             apply(operator, found, lambda _: None, workers=1)
             return len(found.changes)
 

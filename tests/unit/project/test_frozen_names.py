@@ -61,7 +61,7 @@ from app_integration.secret_store.access_recorder import AccessRecorder
 from app_integration.secret_store.cache_entry import build_entry
 from app_integration.sources import FetchedSecret
 from app_integration.testing import plugin
-from console import cli, environments, operate, policies
+from console import cli, environment_plan, environments, policies
 from policies.render import render_policies
 from vault.declare import server_names
 from vault.declare.load import load
@@ -308,7 +308,7 @@ def test_plan_exits_2_if_something_would_change(
     changes: int, code: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(cli, "open_operator_session", lambda *_: nullcontext())
-    monkeypatch.setattr(operate, "build_environment_plan", lambda *_: a_plan(changes))
+    monkeypatch.setattr(environment_plan, "build_environment_plan", lambda *_: a_plan(changes))
     assert exit_code("plan --env dev", monkeypatch) == code
 
 

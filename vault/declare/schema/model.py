@@ -52,6 +52,8 @@ from vault.declare.schema.people import Lockout, PasswordPolicy, Person, Quota
 from vault.declare.schema.secret_sources import SecretSource
 from vault.declare.server_names import DEFAULT_DEPLOYMENT
 
+#: Interpreter of an application that declares none, relative to its folder.
+DEFAULT_PYTHON = ".venv/bin/python"
 #: Database role that a service uses if it specifies none.
 DEFAULT_ROLE = "default"
 
@@ -76,7 +78,7 @@ class Config(Section):
     model: ImportString = Field(description="package.module:Class")
     settings: tuple[SecretName, ...] = Field((), description="a list of names of settings")
     path: AnyPath = Field(".", description="a folder, relative to the project's folder")
-    python: AnyPath = Field(".venv/bin/python", description="an interpreter, relative to path")
+    python: AnyPath = Field(DEFAULT_PYTHON, description="an interpreter, relative to path")
 
     def folder(self, project: Path) -> Path:
         """Return the folder that the model is imported from, relative to the folder *project*."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
@@ -13,13 +12,13 @@ from vault.runtime.docker import tool_image
 from vault.runtime.docker.compose import LABEL, SERVICE, find_titles, sort_by_dependency
 from vault.runtime.docker.compose_file import FILE, ComposeFile
 from vault.runtime.docker.engine import (
-    TAIL_LINES,
     USE_EMBEDDED,
     NoEngine,
     failure_reason,
     is_healthy,
     log_tail,
     open_engine,
+    run_compose,
 )
 from vault.runtime.ports import Ports, setting
 from vault.runtime.runtime import StartFailed
@@ -29,7 +28,7 @@ _FOLDER: Final = f"{LABEL}.project.working_dir"
 
 #: No other file is merged, and ``.env`` is not read: its variables could name another file, and an
 #: error in it would be shown with its line.
-_COMPOSE: Final = ("docker", "compose", "--file", FILE, "--env-file", os.devnull)
+_ONE_FILE: Final = ("--file", FILE, "--env-file", os.devnull)
 
 
 class ComposeProject:
@@ -50,20 +49,14 @@ class ComposeProject:
             StartFailed: If it fails. The error contains the end of its output.
 
         """
-        done = subprocess.run(
-            [*_COMPOSE, "--project-name", self.name, *arguments],
-            cwd=self.folder,
-            env={**os.environ, **self._variables()},
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            check=False,
+        run_compose(
+            f"docker compose {arguments[0]}",
+            *_ONE_FILE,
+            *("--project-name", self.name),
+            *arguments,
+            folder=self.folder,
+            variables=self._variables(),
         )
-        if done.returncode:
-            tail = "\n".join(done.stderr.splitlines()[-TAIL_LINES:])
-            raise StartFailed(
-                f"docker compose {arguments[0]}", f"exit code {done.returncode}", tail
-            )
 
     def file(self) -> ComposeFile:
         """Return the project's file.

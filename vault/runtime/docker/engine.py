@@ -18,6 +18,7 @@ from docker.errors import DockerException
 from app_integration._internal.private_file import write_private
 from app_integration.errors import ConfigurationError
 from vault.runtime.files import ensure_private_folder
+from vault.runtime.runtime import StartFailed
 
 MAX_FILE_BYTES: Final = 64 * 2**20  # a larger file is not copied out of a container
 TAIL_LINES: Final = 20  # of a log, in an error
@@ -48,6 +49,35 @@ def require_engine() -> None:
 
 def _succeeds(*command: str) -> bool:
     return subprocess.run(command, capture_output=True, check=False).returncode == 0
+
+
+def run_compose(
+    title: str, *arguments: str, folder: Path | None = None, variables: Mapping[str, str] = {}
+) -> None:
+    """Run ``docker compose`` and hide its output.
+
+    Args:
+        title: Names the command in an error.
+        *arguments: Options, the command of compose, and its arguments.
+        folder: Working directory; this process's if None.
+        variables: Variables besides those of this process.
+
+    Raises:
+        StartFailed: If it fails. The error contains the end of its output.
+
+    """
+    done = subprocess.run(
+        ["docker", "compose", *arguments],  # noqa: S607 (the user's own)
+        cwd=folder,
+        env={**os.environ, **variables},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode:
+        tail = "\n".join(done.stderr.splitlines()[-TAIL_LINES:])
+        raise StartFailed(title, f"exit code {done.returncode}", tail)
 
 
 @contextmanager

@@ -9,15 +9,13 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import subprocess
 import tempfile
 from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Final
 
-from vault.runtime.docker.engine import TAIL_LINES
-from vault.runtime.runtime import StartFailed
+from vault.runtime.docker.engine import run_compose
 
 #: Variable with the name of an image to use instead, such as one in a team's registry.
 SETTING: Final = "STRONGROOM_TOOL_IMAGE"
@@ -52,17 +50,8 @@ def build(name: str) -> None:
         copy_files(context)
         file = context / "build.json"
         file.write_text(json.dumps(describe(name, version("strongroom"), os.environ)))
-        done = subprocess.run(
-            # By compose, because docker itself has its current builder only with another plug-in.
-            ["docker", "compose", "--file", str(file), "build", "--quiet"],  # noqa: S607 (the user's own)
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-    if done.returncode:
-        tail = "\n".join(done.stderr.splitlines()[-TAIL_LINES:])
-        raise StartFailed(f"build of {name}", f"exit code {done.returncode}", tail)
+        # By compose, because docker itself has its current builder only with another plug-in.
+        run_compose(f"build of {name}", "--file", str(file), "build", "--quiet")
 
 
 def copy_files(target: Path) -> None:

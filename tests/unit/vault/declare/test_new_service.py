@@ -29,7 +29,7 @@ def root(tmp_path: Path) -> Path:
 
 
 def add(root: Path, text: str = TEXT, *environments: Environment) -> None:
-    check = Repository(root, root, root / "templates").check
+    check = Repository(root, root, root / "templates", root / "policies").check
     add_service(root, "labels", text, {each: {} for each in environments or (DEV,)}, check)
 
 
@@ -41,7 +41,7 @@ def files(root: Path) -> dict[str, bytes]:
 
 def test_service_is_declared_in_the_named_environments(root: Path) -> None:
     add(root, TEXT, DEV, PROD)
-    declared = Repository(root, root, root / "templates").load()
+    declared = Repository(root, root, root / "templates", root / "policies").load()
     for environment in (DEV, PROD):
         services = [scope.service for scope in declared.scopes(environment)]
         assert services == ["shop", "labels"]
@@ -83,7 +83,7 @@ def test_comment_after_the_empty_braces_stays(root: Path) -> None:
 
 def test_editors_of_one_declaration_wait_for_each_other(root: Path) -> None:
     service, environment = root / "services" / "shop.yaml", root / "environments" / "dev.yaml"
-    check = Repository(root, root, root / "templates").check
+    check = Repository(root, root, root / "templates", root / "policies").check
     edits: list[Callable[[], object]] = [
         lambda: add(root),
         lambda: service_file.add_settings(service, {}, check),

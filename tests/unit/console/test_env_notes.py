@@ -1,4 +1,4 @@
-"""Service that ``import-env`` declares from a ``.env`` file."""
+"""Service that ``import-env`` declares from a ``.env`` file, and remarks about its config file."""
 
 from __future__ import annotations
 
@@ -8,12 +8,8 @@ import pytest
 
 from app_integration.names import Environment, Scope
 from console.check import find_errors
-from console.env_service import (
-    find_local_settings,
-    find_undelivered,
-    new_service,
-    provided_to_new,
-)
+from console.env_creation import new_service
+from console.env_notes import find_local_settings, find_undelivered
 from console.new_repository import NewRepository
 from vault.declare import repository
 from vault.declare.repository import Repository
@@ -22,6 +18,7 @@ from vault.declare.schema.model import Config, ServiceDeclaration
 from vault.dotenv.declared_variables import DeclaredVariables
 from vault.dotenv.parse import parse
 from vault.dotenv.plan import ImportPlan, build_import_plan
+from vault.dotenv.provided import provided_to_new
 
 SCOPE = Scope("labels", Environment.DEV)
 ENV = """\

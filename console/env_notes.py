@@ -1,22 +1,17 @@
-"""Service that ``import-env`` declares from a ``.env`` file."""
+"""Remarks of ``import-env`` about the config file of a service."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 
 from app_integration import names
 from console.new_config import field_name
-from console.new_service import NewService
 from vault.declare.schema.model import ServiceDeclaration
 from vault.dotenv.classify import Kind
-from vault.dotenv.parse import DotenvFile
 from vault.dotenv.plan import ImportPlan
-from vault.dotenv.provided import Provided, is_postgresql
 from vault.dotenv.text import setting_text
 
-DATABASE = "database-url"
-_ALWAYS_PROVIDED = ("redis-url", "smtp-password")
 #: Format of a config file → the line of its template that has a secret.
 _LINES = {
     "json": '"{field}": {call},',
@@ -24,49 +19,6 @@ _LINES = {
     "dotenv": "{variable}={call}",
     "sh": "{variable}={call}",
 }
-
-
-def provided_to_new(file: DotenvFile) -> Provided:
-    """Return the secrets that a local deployment will provide to a service with this file.
-
-    It provides a database if the file has the URL of one that is PostgreSQL.
-
-    Args:
-        file: The ``.env`` file.
-
-    """
-    url = file.variables.get(names.variable_name(DATABASE))
-    has_database = url is not None and is_postgresql(url.value)
-    return Provided(dict.fromkeys((*_ALWAYS_PROVIDED, *([DATABASE] if has_database else []))))
-
-
-def new_service(
-    plan: ImportPlan,
-    owner: str,
-    description: str,
-    keys: Sequence[str] = (),
-    application: str | None = None,
-) -> NewService:
-    """Return the service with the secrets and settings of *plan*.
-
-    Args:
-        plan: Import into a service that is not declared.
-        owner: An e-mail address or a team.
-        description: What it does.
-        keys: Names of its keys.
-        application: Folder of its application, or None. See :class:`.new_service.NewService`.
-
-    """
-    return NewService(
-        plan.scope.service,
-        owner,
-        description,
-        given=list(plan.new_secrets),
-        keys=keys,
-        has_database=DATABASE in plan.replaced,
-        application=application,
-        settings=plan.new_settings,
-    )
 
 
 def find_undelivered(
