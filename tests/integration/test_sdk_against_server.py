@@ -36,14 +36,13 @@ from tests.support.servers.deployment import Deployment
 pytestmark = pytest.mark.requires("embedded")
 
 JWT = "secret/data/gaara-store/dev/jwt-secret"
+ROLE = "gaara-store-dev"  # the application's; its agent reads the same path under another
 IMPATIENT = Limits(deadline=0.5, connect_timeout=0.2)
 
 
 @pytest.mark.usefixtures("default_client_on_server")
 def test_get_secret_cached_is_one_request_and_forced_is_two(deployment: Deployment) -> None:
-    others = tokens(
-        deployment.audit_lines(JWT)
-    ).keys()  # the agent's token, which reads every few seconds
+    others = tokens(deployment.audit_lines(JWT, ROLE)).keys()
     assert get_secret("jwt-secret") == get_secret("jwt-secret")
     assert own(deployment, others) == [1]
     get_secret("jwt-secret", force_refresh=True)
@@ -57,7 +56,7 @@ def tokens(lines: list[str]) -> Counter[str]:
 
 def own(deployment: Deployment, others: Collection[str]) -> list[int]:
     """Return the reads of the signing secret of each token that is none of *others*."""
-    found = tokens(deployment.audit_lines(JWT))
+    found = tokens(deployment.audit_lines(JWT, ROLE))
     return [count for token, count in found.items() if token not in others]
 
 
@@ -145,13 +144,14 @@ def test_get_secret_outside_development_has_no_fallback(
 
 def test_get_secret_deleted_returns_default(deployment: Deployment, service: Client) -> None:
     path = "gaara-store/dev/smtp-password"
+    version = deployment.operator.get(f"secret/data/{path}")["data"]["metadata"]["version"]
     deployment.operator.delete(f"secret/data/{path}")
     try:
         assert service.secrets.get("smtp-password", default="") == ""
         with pytest.raises(SecretNotFound, match="deleted"):
             service.secrets.get("smtp-password")
     finally:
-        deployment.operator.post(f"secret/undelete/{path}", {"versions": [1]})
+        deployment.operator.post(f"secret/undelete/{path}", {"versions": [version]})
     assert service.secrets.get("smtp-password", force_refresh=True)
 
 
@@ -194,12 +194,12 @@ def test_transit_encrypts_at_server(deployment: Deployment) -> None:
 def test_revoked_token_causes_one_login(deployment: Deployment, service: Client) -> None:
     service.secrets.get("jwt-secret")
     login = "auth/approle/login"
-    before = len(deployment.audit_lines(login))
+    before = len(deployment.audit_lines(login, ROLE))
     accessor = service.session.get("auth/token/lookup-self")["data"]["accessor"]
     deployment.operator.post("auth/token/revoke-accessor", {"accessor": accessor})
     service.secrets.get("jwt-secret", force_refresh=True)
     service.secrets.get("redis-url", force_refresh=True)
-    assert len(deployment.audit_lines(login)) == before + 1
+    assert len(deployment.audit_lines(login, ROLE)) == before + 1
 
 
 def test_close_revokes_token(deployment: Deployment) -> None:

@@ -29,6 +29,7 @@ PROCESSES: Final = 4
 PATIENCE: Final = 20.0  # seconds for a thread or process to do its work
 NAME: Final = "smtp-password"
 PATH: Final = f"secret/data/gaara-store/dev/{NAME}"
+ROLE: Final = "gaara-store-dev"  # the application's; its agent reads the same path under another
 
 #: What each of several processes runs: threads that all miss one name at the same time.
 HERD: Final = f"""
@@ -59,8 +60,8 @@ def versions(deployment: Deployment) -> Iterator[list[str]]:
 
 
 def readers(deployment: Deployment) -> Counter[str]:
-    """Return how often each token has read :data:`NAME`."""
-    lines = map(json.loads, deployment.audit_lines(PATH))
+    """Return how often each of the application's tokens has read :data:`NAME`."""
+    lines = map(json.loads, deployment.audit_lines(PATH, ROLE))
     return Counter(line["auth"]["client_token"] for line in lines)
 
 
