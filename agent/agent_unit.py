@@ -17,7 +17,6 @@ from functools import partial
 from typing import Final
 
 from agent.agent_output import copy_output
-from agent.backoff import backoff
 from agent.child_process import end_agent, start_agent
 from agent.daemon_thread import call_in_thread
 from agent.deliverer import Deliverer
@@ -28,6 +27,7 @@ from agent.secret_id import issue_as_starter
 from agent.start_limit import LOGIN_SECONDS, StartLimit, StartSlot
 from agent.unit_file import UnitFile
 from agent.unit_state import RunState, StateRecorder
+from app_integration._internal.backoff import backoff
 from app_integration._internal.private_file import write_private
 from app_integration.errors import ConfigurationError, StrongroomError
 

@@ -1,6 +1,6 @@
 """Deliveries by the supervisor: of files that the agent rendered and its own command left behind.
 
-The agent runs its command once for each rendering, see :mod:`agent.redelivery`.
+The agent runs its command once for each rendering, see :mod:`app_integration.config.redelivery`.
 """
 
 from __future__ import annotations
@@ -12,10 +12,10 @@ from typing import Final
 from agent.child_process import run_command
 from agent.delivery import EXEC_TIMEOUT, Delivery
 from agent.event_log import EventLog
-from agent.redelivery import Redelivery
 from agent.run_settings import RunSettings
 from app_integration._internal.private_file import stamp
 from app_integration.config.deliver import read_status, status_file
+from app_integration.config.redelivery import Redelivery
 
 POLL_INTERVAL: Final = 1.0  # seconds between two checks for rendered files that are not live
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from agent.backoff import BACKOFF_MIN, backoff
+from app_integration._internal.backoff import BACKOFF_MIN, backoff
 from app_integration._internal.private_file import Stamp
 from app_integration.config.deliver import State, Status
 
@@ -51,7 +51,7 @@ class Redelivery:
 
         Args:
             now: Monotonic seconds.
-            jitter: See :func:`.backoff.backoff`.
+            jitter: See :func:`~app_integration._internal.backoff.backoff`.
 
         """
         self._attempts += 1

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent.backoff import BACKOFF_MAX, BACKOFF_MIN, backoff
+from app_integration._internal.backoff import BACKOFF_MAX, BACKOFF_MIN, backoff
 
 
 @pytest.mark.parametrize(

@@ -6,9 +6,9 @@ import itertools
 
 import pytest
 
-from agent.redelivery import Redelivery
 from app_integration._internal.private_file import Stamp
 from app_integration.config.deliver import State, Status
+from app_integration.config.redelivery import Redelivery
 
 COMMAND_TIMEOUT = 31.0
 ONE: Stamp = (1, 2, 3, 4, 5)
