@@ -12,7 +12,7 @@ from app_integration._internal.cli import USAGE_ERROR
 #: Command → module whose ``main(arguments)`` runs it. The module is imported on use.
 COMMANDS: Final = {
     "check": "app_integration.diagnosis.command",
-    "deliver": "app_integration.config.deliver",
+    "deliver": "app_integration.config.deliver_command",
 }
 
 

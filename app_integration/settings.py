@@ -10,6 +10,7 @@ from typing import Final
 
 from app_integration import names
 from app_integration._internal import server_urls
+from app_integration._internal.reader_group import read_reader_group
 from app_integration.errors import ConfigurationError
 from app_integration.mounts import DEFAULT_MOUNTS, Mounts, read_mount, read_mounts
 from app_integration.names import Environment, Scope
@@ -89,6 +90,7 @@ class Settings:
     auth: Auth = field(default_factory=Auth)
     mounts: Mounts = DEFAULT_MOUNTS
     config_file: Path | None = None
+    reader_group: int | None = None  # whose members may read it; None: its owner only
     audit_mode: str = "each"
     audit_file: Path | None = None
     audit_device: str | None = None
@@ -196,6 +198,7 @@ def from_environment(variables: Mapping[str, str] | None = None) -> Settings:
         auth=_auth(env),
         mounts=read_mounts(env),
         config_file=_path(env, "STRONGROOM_CONFIG"),
+        reader_group=read_reader_group(env),
         audit_mode=_choice(env, "STRONGROOM_AUDIT", AUDIT_MODES),
         audit_file=_path(env, "STRONGROOM_AUDIT_FILE"),
         audit_device=_audit_device(env),

@@ -1,28 +1,28 @@
 """Delivery of a rendered config: from the agent's staging file to the file of the application.
 
-The agent runs this command after it has rendered ``staging/app.yaml``. The staging file is copied
-and never moved, because an agent whose destination is missing renders and runs the command again
-every two seconds. If a file is not delivered, only the status next to the live file changes; the
-agent's supervisor retries deliveries that are ``waiting``.
+The agent runs the command ``deliver`` after it has rendered ``staging/app.yaml``. The staging file
+is copied and never moved, because an agent whose destination is missing renders and runs the
+command again every two seconds. If a file is not delivered, only the files next to the live file
+change: its status, and the shape of a rejected file. Deliveries that are ``waiting`` are retried by
+the agent's supervisor, or by :mod:`.delivery_watch`.
 """
 
 from __future__ import annotations
 
-import argparse
 import json
 import signal
-import stat
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
 from types import FrameType
 
-from app_integration._internal.cli import ArgumentParser
-from app_integration._internal.private_file import Stamp, lock, stamp, write_private
-from app_integration.config import file_reader
+from app_integration._internal.private_file import Stamp, lock, replace_file, stamp, write_private
+from app_integration.config import file_reader, trial
+from app_integration.config.file_access import FileAccess
+from app_integration.config.shape import describe_shape
 from app_integration.config.validation import validate
 from app_integration.errors import ConfigRejected, DeadlineExceeded, StrongroomError
 
@@ -36,7 +36,7 @@ class State(StrEnum):
 
     DELIVERED = "delivered"
     UNCHANGED = "unchanged"
-    #: Permanently: these bytes are invalid.
+    #: Permanently: these bytes are invalid, or the application does not run well on them.
     REFUSED = "refused"
     #: For a reason that may pass: a timeout, memory, a full disk, a model that cannot be imported.
     WAITING = "waiting"
@@ -70,25 +70,104 @@ class Status:
     staged: Stamp | None
 
 
-def deliver(staging: Path, live: Path, model: str, *, now: datetime) -> Status:
-    """Validate *staging* and copy its bytes to *live*; return and write the status.
+@dataclass(frozen=True, slots=True)
+class Target:
+    """File that the application reads, and its conditions.
+
+    Attributes:
+        live: The file. Its folder is created if it is missing.
+        model: ``package.module:Class`` of the config model.
+        access: The rights that the live and the staging file may have.
+        is_on_trial: Whether the file that a delivery replaces is kept until :func:`.trial.accept`
+            or :func:`roll_back`.
+
+    """
+
+    live: Path
+    model: str
+    access: FileAccess
+    is_on_trial: bool = False
+
+
+def deliver(staging: Path, target: Target, *, now: datetime) -> Status:
+    """Validate *staging* and copy its bytes to the live file; return and write the status.
 
     Args:
         staging: The file that the agent rendered.
-        live: The file that the application reads. Its folder is created if it is missing.
-        model: ``package.module:Class`` of the config model.
+        target: Where to.
         now: The time of the delivery, in UTC.
 
     Raises:
-        OSError: If the status beside *live* cannot be written.
+        OSError: If the status beside the live file cannot be written.
 
     """
+    live = target.live
     live.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     with lock(live.parent, folder=True):
         staged = stamp(staging)  # first, so that a file rendered from now on has another stamp
-        state, reason = _attempt(staging, live, model)
-        status = _next_status(read_status(live), state, reason, now, staged)
-        write_private(status_file(live), f"{json.dumps(asdict(status))}\n")
+        state, reason = _attempt(staging, target)
+        if state is State.REFUSED:
+            with suppress(ConfigRejected):
+                data = file_reader.read(staging, target.access)
+                _write_refused(live, staging, data, reason, now)
+        return _write_status(live, state, reason, now, staged)
+
+
+def deliver_in_time(staging: Path, target: Target, *, now: datetime) -> tuple[State, str | None]:
+    """Deliver within :data:`DEADLINE`; return the outcome and the reason why it is not live.
+
+    A delivery whose status could not be written is ``waiting``. See :func:`deliver`.
+    """
+    try:
+        with _deadline(DEADLINE):
+            status = deliver(staging, target, now=now)
+    except (OSError, StrongroomError) as error:
+        return State.WAITING, _message(error)
+    return status.state, status.reason
+
+
+def roll_back(target: Target, reason: str, *, now: datetime) -> bool:
+    """Replace the live file by the one before it, because the application does not run well on it.
+
+    Args:
+        target: The live file, on trial.
+        reason: What the application does, without secrets.
+        now: The time, in UTC.
+
+    Returns:
+        Whether there was a file before it. If not, the live file stays, and so does its status.
+
+    Raises:
+        ConfigRejected: If the folder's mode is wrong.
+        OSError: If a file cannot be read or written.
+
+    """
+    live = target.live
+    with lock(live.parent, folder=True):
+        data, delivered = live.read_bytes(), read_status(live)
+        if not trial.roll_back(live, target.access):
+            return False
+        _write_refused(live, live, data, reason, now)
+        staged = delivered.staged if delivered else None
+        _write_status(live, State.REFUSED, reason, now, staged)
+    return True
+
+
+def _write_refused(live: Path, path: Path, data: bytes, reason: str | None, now: datetime) -> None:
+    """Write the shape of the rejected *data*; *path* selects its format."""
+    try:
+        shape = describe_shape(file_reader.parse(path, data))
+    except ConfigRejected:
+        shape = None
+    record = {"when": now.isoformat(timespec="seconds"), "reason": reason, "shape": shape}
+    write_private(refused_file(live), f"{json.dumps(record, indent=2)}\n")
+
+
+def _write_status(
+    live: Path, state: State, reason: str | None, now: datetime, staged: Stamp | None
+) -> Status:
+    status = _next_status(read_status(live), state, reason, now, staged)
+    write_private(status_file(live), f"{json.dumps(asdict(status))}\n")
     return status
 
 
@@ -105,6 +184,11 @@ def _next_status(
 def status_file(live: Path) -> Path:
     """Return the path of the status of the last delivery to *live*."""
     return live.with_name(f"{live.name}.status.json")
+
+
+def refused_file(live: Path) -> Path:
+    """Return the path of the shape of the last rejected file, and the reason of the rejection."""
+    return live.with_name(f"{live.name}.refused.json")
 
 
 def read_status(live: Path) -> Status | None:
@@ -125,60 +209,33 @@ def parse_status(content: bytes) -> Status | None:
         return None
 
 
-def main(arguments: Sequence[str]) -> int:
-    """Run the command ``deliver``.
-
-    Returns:
-        The exit code: 0 if the live file has the rendered content, or with ``--never-fail``; else
-        1. Wrong usage exits with 64.
-
-    """
-    options = _parser().parse_args(arguments)
-    try:
-        with _deadline(DEADLINE):
-            status = deliver(options.staging, options.live, options.model, now=datetime.now(tz=UTC))
-        state, reason = status.state, status.reason
-    except (OSError, StrongroomError) as error:
-        state, reason = State.WAITING, _message(error)
-    print(f"{options.live}: {state}{f': {reason}' if reason else ''}")  # noqa: T201 (a command's output)
-    return 0 if state.is_live or options.never_fail else 1
-
-
-def _attempt(staging: Path, live: Path, model: str) -> tuple[State, str | None]:
+def _attempt(staging: Path, target: Target) -> tuple[State, str | None]:
     """Try to deliver *staging*; return the outcome and the reason why it is not live."""
     try:
-        data = file_reader.read(staging)
+        data = file_reader.read(staging, target.access)
     except ConfigRejected as rejected:
         return State.REFUSED, str(rejected)
     try:
-        verdict = validate(model, data, staging)
+        verdict = validate(target.model, data, staging)
         for line in verdict.output:
-            print(f"{model}: {line}")  # noqa: T201 (for the agent's log)
+            print(f"{target.model}: {line}")  # noqa: T201 (for the agent's log)
         if verdict.reason is not None:
             return State.REFUSED if verdict.final else State.WAITING, verdict.reason
-        _check_folder(live.parent)
-        if _is_current(live, data):
-            return State.UNCHANGED, None
-        write_private(live, data)
+        return _replace(target, data), None
     except (OSError, StrongroomError) as error:
         return State.WAITING, _message(error)
-    return State.DELIVERED, None
 
 
-def _check_folder(folder: Path) -> None:
-    mode = stat.S_IMODE(folder.stat().st_mode)
-    if mode & 0o077:
-        raise ConfigRejected(
-            f"{folder} has mode {mode:04o}, so that other users can access it: chmod 0700"
-        )
-
-
-def _is_current(live: Path, data: bytes) -> bool:
-    """Return whether *live* already has *data*, and the mode and owner that it must have."""
-    try:
-        return file_reader.read(live) == data
-    except ConfigRejected:
-        return False
+def _replace(target: Target, data: bytes) -> State:
+    """Replace the live file by *data* unless it has that already."""
+    mode = target.access.file_mode(target.live.parent)
+    with suppress(ConfigRejected):
+        if file_reader.read(target.live, target.access) == data:
+            return State.UNCHANGED
+    if target.is_on_trial:
+        trial.begin(target.live, target.access)
+    replace_file(target.live, data, mode=mode)
+    return State.DELIVERED
 
 
 @contextmanager
@@ -201,31 +258,3 @@ def _message(error: Exception) -> str:
     if isinstance(error, OSError):
         return f"{error.filename}: {error.strerror}"
     return str(error)
-
-
-def _parser() -> ArgumentParser:
-    parser = ArgumentParser(
-        prog="python -m app_integration deliver",
-        description="Validate a rendered config and copy it to where the application reads it.",
-    )
-    parser.add_argument(
-        "--staging", type=Path, required=True, help="the file that the agent rendered"
-    )
-    parser.add_argument(
-        "--live", type=Path, required=True, help="the file that the application reads"
-    )
-    parser.add_argument("--model", type=_model_name, required=True, help="package.module:Class")
-    parser.add_argument(
-        "--never-fail",
-        action="store_true",
-        help="exit 0 even if the file is rejected, because an agent exits if its command fails",
-    )
-    return parser
-
-
-def _model_name(text: str) -> str:
-    module, colon, attribute = text.partition(":")
-    names = [*module.split("."), attribute]
-    if not (colon and all(name.isidentifier() for name in names)):
-        raise argparse.ArgumentTypeError(f"{text!r}; expected package.module:Class")
-    return text

@@ -9,11 +9,11 @@ from __future__ import annotations
 import json
 import os
 import re
-import stat
 import tomllib
 from pathlib import Path
 from typing import Final
 
+from app_integration.config.file_access import FileAccess
 from app_integration.errors import ConfigRejected
 
 MAX_SIZE: Final = 1024 * 1024  # bytes
@@ -24,8 +24,12 @@ _MISSING_VALUE: Final = b"<no value>"
 _AT_LINE: Final = re.compile(r"\(at line (\d+)")
 
 
-def read(path: Path) -> bytes:
+def read(path: Path, access: FileAccess) -> bytes:
     """Return the bytes of *path* after checking that the file is private and complete.
+
+    Args:
+        path: The file.
+        access: The rights that it may have.
 
     Raises:
         ConfigRejected: If it is missing, accessible to others, owned by another user, larger than
@@ -36,7 +40,7 @@ def read(path: Path) -> bytes:
         # Non-blocking, because opening a pipe would otherwise wait for a writer.
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
         try:
-            _check_file(path, os.fstat(descriptor))
+            access.check_file(path, os.fstat(descriptor))
             with open(descriptor, "rb", closefd=False) as file:
                 data = file.read(MAX_SIZE + 1)
         finally:
@@ -45,19 +49,6 @@ def read(path: Path) -> bytes:
         raise ConfigRejected(f"{path} cannot be read: {error.strerror}") from None
     _check_bytes(path, data)
     return data
-
-
-def _check_file(path: Path, found: os.stat_result) -> None:
-    if not stat.S_ISREG(found.st_mode):
-        raise ConfigRejected(f"{path} is not a regular file")
-    if mode := stat.S_IMODE(found.st_mode) & ~0o600:
-        raise ConfigRejected(
-            f"{path} has mode {stat.S_IMODE(found.st_mode):04o} ({mode:04o} too much): chmod 0600"
-        )
-    if found.st_uid not in {os.geteuid(), 0}:
-        raise ConfigRejected(
-            f"{path} belongs to user {found.st_uid}; expected {os.geteuid()} or root"
-        )
 
 
 def _check_bytes(path: Path, data: bytes) -> None:

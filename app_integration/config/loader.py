@@ -16,6 +16,7 @@ from typing import Any, Generic, Protocol, Self, TypeVar
 from app_integration import settings
 from app_integration._internal import fork_safety
 from app_integration._internal.private_file import stamp
+from app_integration.config.file_access import FileAccess
 from app_integration.config.file_reader import parse, read
 from app_integration.errors import ConfigRejected, ConfigurationError, DeadlineExceeded
 from app_integration.observability import metrics
@@ -49,11 +50,12 @@ def load_config(model: type[M], path: Path | None = None) -> M:
     Raises:
         ConfigRejected: If the file is missing, accessible to others, too big, truncated or invalid;
             the reason names fields, never values.
-        ConfigurationError: If neither *path* nor ``STRONGROOM_CONFIG`` is set.
+        ConfigurationError: If neither *path* nor ``STRONGROOM_CONFIG`` is set, or
+            ``STRONGROOM_READER_GROUP`` names no group of this machine.
 
     """
     path = _default_path() if path is None else path
-    return validate(model, read(path), path)
+    return validate(model, read(path, FileAccess.from_environment()), path)
 
 
 def validate(model: type[M], data: bytes, path: Path) -> M:

@@ -12,6 +12,7 @@ from pathlib import Path
 from app_integration.auth.from_settings import build_auth_method
 from app_integration.client import Client
 from app_integration.config import file_reader
+from app_integration.config.file_access import FileAccess
 from app_integration.diagnosis.check import Broken, Check
 from app_integration.diagnosis.server import Server
 from app_integration.errors import (
@@ -164,7 +165,7 @@ def check_database(settings: Settings, role: str | None) -> str:
 def check_config(path: Path) -> str:
     """Read the delivered config file."""
     try:
-        file_reader.read(path)
+        file_reader.read(path, FileAccess.from_environment())
     except ConfigRejected as error:
         raise Broken(str(error), "see the agent's log and its state.json") from None
     return str(path)

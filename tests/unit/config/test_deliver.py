@@ -18,14 +18,24 @@ import pytest
 from app_integration import __main__ as commands
 from app_integration._internal.private_file import stamp, write_private
 from app_integration.config import deliver as module
-from app_integration.config import validation
-from app_integration.config.deliver import State, deliver, main, status_file
+from app_integration.config import trial, validation
+from app_integration.config.deliver import (
+    State,
+    Target,
+    deliver,
+    refused_file,
+    roll_back,
+    status_file,
+)
+from app_integration.config.deliver_command import main
+from app_integration.config.file_access import FileAccess
 from tests.support.polling import wait_until
 
 ROOT = Path(__file__).parents[3]
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 CANARY = "canary-51d7"
 GOOD = 'database: {url: "x"}\n'
+OTHER = 'database: {url: "y"}\n'
 BAD = f'database: {{uri: "{CANARY}"}}\n'
 
 MODELS = f"""
@@ -109,13 +119,18 @@ class Place:
     staging: Path
     live: Path
     model: str
+    is_on_trial: bool = False
 
     def render(self, text: str, mode: int = 0o600) -> None:
         self.staging.write_text(text)
         self.staging.chmod(mode)
 
-    def deliver(self) -> module.Status:
-        return deliver(self.staging, self.live, self.model, now=NOW)
+    @property
+    def target(self) -> Target:
+        return Target(self.live, self.model, FileAccess(), is_on_trial=self.is_on_trial)
+
+    def deliver(self, now: datetime = NOW) -> module.Status:
+        return deliver(self.staging, self.target, now=now)
 
     def arguments(self, *more: str) -> list[str]:
         paths = ["--staging", str(self.staging), "--live", str(self.live)]
@@ -177,7 +192,7 @@ def test_deliver_leaves_no_other_files(place: Place) -> None:
     place.render(BAD)
     place.deliver()
     names = {path.name for path in place.live.parent.iterdir()}
-    assert names == {"app.yaml", "app.yaml.status.json", "staging"}
+    assert names == {"app.yaml", "app.yaml.refused.json", "app.yaml.status.json", "staging"}
 
 
 def test_deliver_same_bytes_changes_nothing(place: Place) -> None:
@@ -313,21 +328,86 @@ def test_deliver_with_endless_output_of_model_succeeds(place: Place) -> None:
 def test_deliver_to_full_disk_is_waiting(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     place.render(GOOD)
 
-    def full(path: Path, content: bytes) -> None:
-        if path == place.live:
-            raise OSError(28, "No space left on device", str(path))
-        write_private(path, content)
+    def full(path: Path, _content: bytes, *, mode: int) -> None:
+        raise OSError(28, f"No space left on device for {mode:o}", str(path))
 
-    monkeypatch.setattr(module, "write_private", full)
+    monkeypatch.setattr(module, "replace_file", full)
     status = place.deliver()
     assert status.state is State.WAITING
-    assert status.reason == f"{place.live}: No space left on device"
+    assert status.reason == f"{place.live}: No space left on device for 600"
     monkeypatch.undo()
+
+
+def test_refused_file_is_kept_by_its_shape(place: Place) -> None:
+    place.render(
+        f'database: {{uri: "{CANARY}", port: 5432, tls: true, ca: "", hosts: ["a", 1.5]}}\n'
+    )
+    place.deliver()
+    text = refused_file(place.live).read_text()
+    record = json.loads(text)
+    assert record == {
+        "when": NOW.isoformat(),
+        "reason": place.status()["reason"],
+        "shape": {
+            "database": {
+                "uri": "text",
+                "port": "integer",
+                "tls": "true or false",
+                "ca": "empty text",
+                "hosts": ["text", "number"],
+            }
+        },
+    }
+    assert CANARY not in text
+    place.render("database: [\n")
+    place.deliver()
+    assert json.loads(refused_file(place.live).read_text())["shape"] is None
+
+
+def test_trial_accepted_keeps_the_new_file(place: Place) -> None:
+    place.is_on_trial = True
+    place.render(GOOD)
+    place.deliver()
+    assert not trial.last_good_file(place.live).exists()  # there was no file before it
+    place.render(OTHER)
+    place.deliver()
+    assert trial.last_good_file(place.live).read_text() == GOOD
+    assert trial.last_good_file(place.live).stat().st_mode & 0o777 == 0o600
+    trial.accept(place.live)
+    assert not trial.last_good_file(place.live).exists()
+    assert place.live.read_text() == OTHER
+
+
+def test_trial_rolled_back_restores_the_file_before_it(place: Place) -> None:
+    place.is_on_trial = True
+    for text in (GOOD, OTHER):
+        place.render(text)
+        place.deliver()
+        if text == GOOD:
+            assert not roll_back(place.target, "is not healthy", now=NOW)
+    assert roll_back(place.target, "is not healthy", now=NOW)
+    assert place.live.read_text() == GOOD
+    status = place.status()
+    assert (status["state"], status["reason"]) == ("refused", "is not healthy")
+    assert tuple(status["staged"]) == stamp(place.staging)
+    assert json.loads(refused_file(place.live).read_text())["shape"] == {
+        "database": {"url": "text"}
+    }
+    assert not roll_back(place.target, "is not healthy", now=NOW)
+
+
+def test_trial_after_an_unusable_file_keeps_none(place: Place) -> None:
+    place.is_on_trial = True
+    place.live.write_text("")
+    trial.last_good_file(place.live).write_text(GOOD)
+    place.render(OTHER)
+    place.deliver()
+    assert not trial.last_good_file(place.live).exists()
 
 
 def test_status_has_since_and_attempts(place: Place) -> None:
     def at(minute: int) -> tuple[str, str, int]:
-        status = deliver(place.staging, place.live, place.model, now=NOW.replace(minute=minute))
+        status = place.deliver(NOW.replace(minute=minute))
         assert status == module.read_status(place.live)
         return status.state, status.since[14:16], status.attempts
 

@@ -93,7 +93,8 @@ APPLICATION_VARIABLES: Final = words(
     ENVIRONMENT SECRETS_BACKEND STRONGROOM_AUDIT STRONGROOM_AUDIT_DEVICE STRONGROOM_AUDIT_FILE
     STRONGROOM_AUTH STRONGROOM_AUTH_MOUNT STRONGROOM_CONFIG STRONGROOM_DATA_KEYS
     STRONGROOM_DATABASE_MOUNT STRONGROOM_DECLARATION STRONGROOM_DOTENV STRONGROOM_JWT_FILE
-    STRONGROOM_KV_MOUNT STRONGROOM_METRICS_TOKEN_FILE STRONGROOM_ROLE_ID_FILE
+    STRONGROOM_KV_MOUNT STRONGROOM_METRICS_TOKEN_FILE STRONGROOM_READER_GROUP
+    STRONGROOM_ROLE_ID_FILE
     STRONGROOM_SECRET_ID_FILE STRONGROOM_SERVICE STRONGROOM_SOURCES STRONGROOM_TOKEN_FILE
     STRONGROOM_TRANSIT_MOUNT STRONGROOM_VAULT_ADDRS VAULT_ADDR VAULT_CACERT VAULT_CLIENT_CERT
     VAULT_CLIENT_KEY VAULT_NAMESPACE
@@ -757,8 +758,8 @@ FIELDS: Final = {
         """,
     settings.Settings: """
         scope vault_addr extra_addresses vault_namespace vault_cacert role_id_file secret_id_file
-        auth mounts config_file audit_mode audit_file audit_device metrics_token_file dotenv_file
-        data_keys backend sources declaration ttls limits
+        auth mounts config_file reader_group audit_mode audit_file audit_device metrics_token_file
+        dotenv_file data_keys backend sources declaration ttls limits
         """,
 }
 #: Module below `app_integration` → the names that documents, examples and users import from it.
