@@ -4,22 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import ctypes
 import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, Final
 
 from agent.run_settings import RunSettings
+from app_integration._internal.parent_death import parent_death_hook
 
 STOP_TIMEOUT: Final = 10.0  # seconds for an agent to exit before it is killed
 
 #: Whether an agent leads a process group. Elsewhere it stays in the supervisor's group, because no
 #: signal ends it there when the supervisor is killed.
 _HAS_GROUP: Final = sys.platform == "linux"
-_PR_SET_PDEATHSIG: Final = 1  # <linux/prctl.h>
 
 
 async def start_agent(settings: RunSettings, output: int) -> asyncio.subprocess.Process:
@@ -100,7 +99,7 @@ async def _start(
         env=_environment(settings),
         stdin=subprocess.DEVNULL,
         **options,
-        preexec_fn=parent_death_hook(),
+        preexec_fn=parent_death_hook(signal.SIGKILL),
     )
 
 
@@ -114,22 +113,3 @@ def _environment(settings: RunSettings) -> dict[str, str]:
         "LANG": "C.UTF-8",
         "PATH": os.environ.get("PATH", os.defpath),
     }
-
-
-def parent_death_hook() -> Callable[[], None] | None:
-    """Return a ``preexec_fn`` that has the child killed when this process dies.
-
-    Returns:
-        None on platforms other than Linux.
-
-    """
-    if sys.platform != "linux":
-        return None
-    parent, libc = os.getpid(), ctypes.CDLL(None)
-
-    def set_death_signal() -> None:
-        libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-        if os.getppid() != parent:  # the parent died before the line above
-            os._exit(1)
-
-    return set_death_signal

@@ -9,7 +9,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from agent.child_process import parent_death_hook, terminate
+from agent.child_process import terminate
+from app_integration._internal.parent_death import parent_death_hook
 
 STOP_SECONDS: Final = 10.0  # from SIGTERM to SIGKILL
 
@@ -56,7 +57,7 @@ async def _start(program: ForegroundProgram) -> asyncio.subprocess.Process:
         stdin=subprocess.DEVNULL,
         # Ctrl-C must reach this process only, which passes it on as SIGTERM.
         start_new_session=True,
-        preexec_fn=parent_death_hook(),
+        preexec_fn=parent_death_hook(signal.SIGKILL),
     )
 
 

@@ -78,8 +78,8 @@ class Target:
         live: The file. Its folder is created if it is missing.
         model: ``package.module:Class`` of the config model.
         access: The rights that the live and the staging file may have.
-        is_on_trial: Whether the file that a delivery replaces is kept until :func:`.trial.accept`
-            or :func:`roll_back`.
+        is_on_trial: Whether the file that a delivery replaces is kept until :func:`.trial.end` or
+            :func:`roll_back`.
 
     """
 
@@ -122,7 +122,7 @@ def deliver_in_time(staging: Path, target: Target, *, now: datetime) -> tuple[St
         with _deadline(DEADLINE):
             status = deliver(staging, target, now=now)
     except (OSError, StrongroomError) as error:
-        return State.WAITING, _message(error)
+        return State.WAITING, describe_error(error)
     return status.state, status.reason
 
 
@@ -145,11 +145,12 @@ def roll_back(target: Target, reason: str, *, now: datetime) -> bool:
     live = target.live
     with lock(live.parent, folder=True):
         data, delivered = live.read_bytes(), read_status(live)
-        if not trial.roll_back(live, target.access):
+        if not trial.restore(live, target.access):
             return False
         _write_refused(live, live, data, reason, now)
         staged = delivered.staged if delivered else None
         _write_status(live, State.REFUSED, reason, now, staged)
+        trial.end(live)  # last, because a process that is killed before must restore again
     return True
 
 
@@ -223,7 +224,7 @@ def _attempt(staging: Path, target: Target) -> tuple[State, str | None]:
             return State.REFUSED if verdict.final else State.WAITING, verdict.reason
         return _replace(target, data), None
     except (OSError, StrongroomError) as error:
-        return State.WAITING, _message(error)
+        return State.WAITING, describe_error(error)
 
 
 def _replace(target: Target, data: bytes) -> State:
@@ -254,7 +255,8 @@ def _deadline(seconds: float) -> Iterator[None]:
         signal.signal(signal.SIGALRM, previous)
 
 
-def _message(error: Exception) -> str:
+def describe_error(error: Exception) -> str:
+    """Return the message of *error*, which contains no secret."""
     if isinstance(error, OSError):
         return f"{error.filename}: {error.strerror}"
     return str(error)

@@ -3,43 +3,120 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+import random
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
 from app_integration._internal.cli import ArgumentParser
-from app_integration.config.deliver import State, Target, deliver_in_time
+from app_integration._internal.private_file import lock
+from app_integration.config import application_page
+from app_integration.config.application import ChildApplication, SeparateApplication
+from app_integration.config.confirmation import Health
+from app_integration.config.deliver import Target, deliver_in_time, describe_error
+from app_integration.config.delivery_watch import Clock, DeliveryWatch
 from app_integration.config.file_access import FileAccess
-from app_integration.errors import ConfigurationError
+from app_integration.config.reload import Reload
+from app_integration.errors import ConfigurationError, StrongroomError
+
+WITHIN: float = 30.0  # seconds for the application to be healthy on a new file
+SETTLE: float = 3.0  # seconds without an unhealthy answer
 
 
 def main(arguments: Sequence[str]) -> int:
     """Run the command ``deliver``.
 
     Returns:
-        The exit code: 0 if the live file has the rendered content, or with ``--never-fail``; else
-        1. Wrong usage exits with 64.
+        The exit code. Of one delivery: 0 if the live file has the rendered content, or with
+        ``--never-fail``; else 1. With ``--watch``: that of the application, or 0 if a signal
+        stopped a watch without one; 1 if it cannot go on. Wrong usage exits with 64.
 
     """
-    options = _parser().parse_args(arguments)
-    reason: str | None
+    parser = _parser()
+    own, command = _split(arguments)
+    options = parser.parse_args(own)
+    problem = _find_wrong_usage(options, command)
+    if problem is not None:
+        parser.error(problem)
+    run = _deliver_once if options.watch is None else _watch
     try:
-        target = Target(options.live, options.model, FileAccess.from_environment())
-    except ConfigurationError as error:
-        state, reason = State.WAITING, str(error)
-    else:
-        state, reason = deliver_in_time(options.staging, target, now=datetime.now(tz=UTC))
+        return run(options, command)
+    except (OSError, StrongroomError) as error:
+        print(f"{options.live}: {describe_error(error)}")  # noqa: T201 (a command's output)
+        return 0 if options.never_fail else 1
+
+
+def _deliver_once(options: argparse.Namespace, _command: Sequence[str]) -> int:
+    target = Target(options.live, options.model, FileAccess.from_environment())
+    state, reason = deliver_in_time(options.staging, target, now=_now())
     print(f"{options.live}: {state}{f': {reason}' if reason else ''}")  # noqa: T201 (a command's output)
     return 0 if state.is_live or options.never_fail else 1
+
+
+def _watch(options: argparse.Namespace, command: Sequence[str]) -> int:
+    access = FileAccess.from_environment()
+    target = Target(options.live, options.model, access, is_on_trial=True)
+    application = ChildApplication(command) if command else SeparateApplication()
+    health = Health(options.health, options.within, options.settle)
+    clock = Clock(time.monotonic, time.sleep, _now, random.random)
+    watch = DeliveryWatch(options.watch, target, application, options.reload, health, clock)
+    with ExitStack() as stack:
+        stack.enter_context(_only_watch(options.live))
+        stack.callback(application.stop)
+        return watch.run()
+
+
+@contextmanager
+def _only_watch(live: Path) -> Iterator[None]:
+    """Hold the lock of the one watch of *live* during the block."""
+    live.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with ExitStack() as stack:
+        try:
+            stack.enter_context(lock(live.with_name(f".{live.name}.watch"), wait=False))
+        except BlockingIOError:
+            raise ConfigurationError("another delivery watches this file; stop it first") from None
+        yield
+
+
+def _now() -> datetime:
+    return datetime.now(tz=UTC)
+
+
+def _split(arguments: Sequence[str]) -> tuple[Sequence[str], Sequence[str]]:
+    """Return the command's own arguments, and the application's command after ``--``."""
+    if "--" not in arguments:
+        return arguments, ()
+    at = list(arguments).index("--")
+    return arguments[:at], arguments[at + 1 :]
+
+
+def _find_wrong_usage(options: argparse.Namespace, command: Sequence[str]) -> str | None:
+    if options.watch is None:
+        return "only --watch takes a command" if command else None
+    if options.never_fail:
+        return "--never-fail is for --staging"
+    if not command and (options.reload.is_restart or options.reload.is_signal):
+        return f"--reload {options.reload.text} needs the application's command, after --"
+    if not 0 <= options.settle <= options.within:
+        return "--settle must be at least 0, and not above --within"
+    return None
 
 
 def _parser() -> ArgumentParser:
     parser = ArgumentParser(
         prog="python -m app_integration deliver",
+        usage="%(prog)s (--staging FILE | --watch FILE) --live FILE --model MODEL "
+        "[options] [-- COMMAND …]",
         description="Validate a rendered config and copy it to where the application reads it.",
     )
-    parser.add_argument(
-        "--staging", type=Path, required=True, help="the file that the agent rendered"
+    staging = parser.add_mutually_exclusive_group(required=True)
+    staging.add_argument("--staging", type=Path, help="deliver this rendered file once")
+    staging.add_argument(
+        "--watch",
+        type=Path,
+        help="deliver this file each time that it is rendered, and run COMMAND, the application",
     )
     parser.add_argument(
         "--live", type=Path, required=True, help="the file that the application reads"
@@ -50,7 +127,54 @@ def _parser() -> ArgumentParser:
         action="store_true",
         help="exit 0 even if the file is rejected, because an agent exits if its command fails",
     )
+    _add_watch_options(parser)
     return parser
+
+
+def _add_watch_options(parser: ArgumentParser) -> None:
+    """Add the options that only ``--watch`` uses."""
+    watch = parser.add_argument_group("with --watch")
+    watch.add_argument(
+        "--reload",
+        type=_reload,
+        default=Reload(),
+        help="how the application is told: none (default, it notices), restart, a signal such as "
+        "SIGHUP, or a URL to POST to",
+    )
+    watch.add_argument(
+        "--health",
+        type=_url,
+        metavar="URL",
+        help="answers 200 to 299 while the application is healthy (default: while it runs)",
+    )
+    watch.add_argument(
+        "--within",
+        type=float,
+        default=WITHIN,
+        metavar="SECONDS",
+        help=f"roll back if the application is not healthy on a file by then ({WITHIN:g})",
+    )
+    watch.add_argument(
+        "--settle",
+        type=float,
+        default=SETTLE,
+        metavar="SECONDS",
+        help=f"how long it must be healthy without a break ({SETTLE:g})",
+    )
+
+
+def _reload(text: str) -> Reload:
+    try:
+        return Reload.parse(text)
+    except ConfigurationError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
+def _url(text: str) -> str:
+    try:
+        return application_page.check_url(text)
+    except ConfigurationError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
 
 
 def _model_name(text: str) -> str:

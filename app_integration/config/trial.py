@@ -29,29 +29,27 @@ def begin(live: Path, access: FileAccess) -> None:
     try:
         data = file_reader.read(live, access)
     except ConfigRejected:
-        accept(live)
+        end(live)
     else:
         write_private(last_good_file(live), data)
 
 
-def accept(live: Path) -> None:
-    """End the trial of *live*: the application runs well on it."""
+def end(live: Path) -> None:
+    """End the trial: the application runs well on *live*, or it was restored."""
     last_good_file(live).unlink(missing_ok=True)
 
 
-def roll_back(live: Path, access: FileAccess) -> bool:
-    """End the trial of *live*, and replace it by the kept file; return False if none was kept.
+def restore(live: Path, access: FileAccess) -> bool:
+    """Replace *live* by the kept file; return False if none was kept. The trial goes on.
 
     Raises:
         ConfigRejected: If the folder's mode is wrong.
         OSError: If a file cannot be read or written.
 
     """
-    kept = last_good_file(live)
     try:
-        data = kept.read_bytes()
+        data = last_good_file(live).read_bytes()
     except FileNotFoundError:
         return False
     replace_file(live, data, mode=access.file_mode(live.parent))
-    kept.unlink()
     return True

@@ -9,7 +9,6 @@ nothing else writes to.
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import importlib
 import json
 import os
@@ -24,6 +23,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import IO, Any, Final, cast
 
+from app_integration._internal.parent_death import end_with_parent
 from app_integration.config.file_reader import parse
 from app_integration.config.loader import Model, describe_invalid_fields
 from app_integration.errors import ConfigRejected, StrongroomError
@@ -40,7 +40,6 @@ _MAX_OUTPUT: Final = 64 * 1024  # bytes of the model's output that are kept, the
 _POLL_SECONDS: Final = 0.05  # between two checks of the process
 _MAX_LINES: Final = 20  # of the model's output that are shown, the last ones
 _WITHHELD: Final = "(a line that holds a value)"
-_PR_SET_PDEATHSIG: Final = 1  # <linux/prctl.h>
 
 
 @dataclass(frozen=True, slots=True)
@@ -230,10 +229,7 @@ def _confine(parent: int, result: int) -> None:
     _, hard = resource.getrlimit(resource.RLIMIT_DATA)
     limit = MEMORY if hard == resource.RLIM_INFINITY else min(MEMORY, hard)
     resource.setrlimit(resource.RLIMIT_DATA, (limit, hard))
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-        if os.getppid() != parent:  # because it may have died before the line above took effect
-            os._exit(1)
+    end_with_parent(parent, signal.SIGKILL)
 
 
 def _judge(name: str, data: bytes, path: Path) -> Verdict:

@@ -373,7 +373,7 @@ def test_trial_accepted_keeps_the_new_file(place: Place) -> None:
     place.deliver()
     assert trial.last_good_file(place.live).read_text() == GOOD
     assert trial.last_good_file(place.live).stat().st_mode & 0o777 == 0o600
-    trial.accept(place.live)
+    trial.end(place.live)
     assert not trial.last_good_file(place.live).exists()
     assert place.live.read_text() == OTHER
 

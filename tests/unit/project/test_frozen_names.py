@@ -199,7 +199,8 @@ def test_choices_of_a_variable_are_listed(variable: str) -> None:
 #: Command of `python -m app_integration` → its options.
 HOST_COMMANDS: Final = {
     "check": "--database -h --help",
-    "deliver": "--staging --live --model --never-fail -h --help",
+    "deliver": "--staging --watch --live --model --never-fail --reload --health --within --settle"
+    " -h --help",
 }
 #: Command of `strongroom` → its arguments in order, and its options.
 COMMANDS: Final = {

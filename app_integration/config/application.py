@@ -1,0 +1,161 @@
+"""Application that reads a delivered file, as its own process or as a child of this one."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+from collections.abc import Sequence
+from typing import Final, Protocol
+
+from app_integration._internal.parent_death import parent_death_hook
+
+#: Signals that end an application.
+STOPPING: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT)
+STOP_SECONDS: Final = 30.0  # for the application to exit at a restart, before it is killed
+SIGNAL_BASE: Final = 128  # of the exit code that a shell reports for a process that a signal ended
+
+
+class Application(Protocol):
+    """Process of an application."""
+
+    @property
+    def is_started(self) -> bool:
+        """Return whether the application was started, and may have ended since."""
+        ...
+
+    @property
+    def is_running(self) -> bool:
+        """Return whether the application was started, and has not ended."""
+        ...
+
+    def start(self) -> None:
+        """Start the application.
+
+        Raises:
+            OSError: If the program cannot be started.
+
+        """
+        ...
+
+    def poll(self) -> int | None:
+        """Return its exit code, as a shell reports it; None while it runs, or before it starts."""
+        ...
+
+    def send_signal(self, number: int) -> None:
+        """Send a signal, if it is running."""
+        ...
+
+    def stop(self) -> None:
+        """Stop the application by SIGTERM, or by SIGKILL :data:`STOP_SECONDS` later."""
+        ...
+
+
+class ChildApplication:
+    """Application that this process starts.
+
+    It has a process group of its own, so that a terminal's Ctrl-C reaches it once: as the signal
+    that this process passes on. If this process is killed, it gets SIGTERM.
+    """
+
+    def __init__(self, command: Sequence[str]) -> None:
+        """Start nothing yet.
+
+        Args:
+            command: The program and its arguments.
+
+        """
+        self._command = list(command)
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def is_started(self) -> bool:
+        """Return whether the application was started, and may have ended since."""
+        return self._process is not None
+
+    @property
+    def is_running(self) -> bool:
+        """Return whether the application was started, and has not ended."""
+        return self._process is not None and self._process.poll() is None
+
+    def start(self) -> None:
+        """Start the application.
+
+        Raises:
+            OSError: If the program cannot be started.
+
+        """
+        hook = parent_death_hook(signal.SIGTERM)
+        self._process = subprocess.Popen(
+            self._command,
+            process_group=0,
+            preexec_fn=hook,  # noqa: PLW1509 (this process has one thread)
+        )
+
+    def poll(self) -> int | None:
+        """Return its exit code, as a shell reports it; None while it runs, or before it starts."""
+        if self._process is None:
+            return None
+        reap_orphans(self._process.pid)
+        code = self._process.poll()
+        return code if code is None or code >= 0 else SIGNAL_BASE - code
+
+    def send_signal(self, number: int) -> None:
+        """Send a signal, if it is running."""
+        if self._process is not None:
+            self._process.send_signal(number)
+
+    def stop(self) -> None:
+        """Stop the application by SIGTERM, or by SIGKILL :data:`STOP_SECONDS` later."""
+        if self._process is None:
+            return
+        self._process.terminate()
+        try:
+            self._process.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+
+
+class SeparateApplication:
+    """Application that something else starts and stops, such as a unit of systemd.
+
+    Its end is not seen here. For the delivery, it ends when the delivery itself is stopped.
+    """
+
+    is_started: Final = True
+
+    def __init__(self) -> None:
+        """Take the application as running."""
+        self.is_running = True
+
+    def start(self) -> None:
+        """Do nothing."""
+
+    def poll(self) -> int | None:
+        """Return 0 if the delivery was stopped, else None."""
+        return None if self.is_running else 0
+
+    def send_signal(self, number: int) -> None:
+        """Take the application as ended if *number* stops the delivery."""
+        self.is_running = self.is_running and number not in STOPPING
+
+    def stop(self) -> None:
+        """Do nothing, because its process is not known."""
+
+
+def reap_orphans(child: int) -> None:
+    """Wait for ended processes that this process has inherited, as the first of a container does.
+
+    Args:
+        child: Process id of the child that its :class:`subprocess.Popen` waits for.
+
+    """
+    while True:
+        try:
+            ended = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+        except ChildProcessError:
+            return
+        if ended is None or ended.si_pid == child:
+            return
+        os.waitpid(ended.si_pid, 0)

@@ -1,0 +1,45 @@
+"""Pages of the application that a delivery requests: its health, and the one that reloads it."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from urllib.parse import urlsplit
+
+import urllib3
+
+from app_integration.errors import ConfigurationError
+
+
+def check_url(url: str) -> str:
+    """Return *url*.
+
+    Raises:
+        ConfigurationError: If it is no http or https URL, or contains credentials, which logs
+            would show.
+
+    """
+    parts = urlsplit(url)
+    if parts.scheme not in {"http", "https"} or not parts.hostname:
+        raise ConfigurationError(f"{url!r} is no URL; expected http(s)://host:port/path")
+    if parts.username or parts.password:
+        raise ConfigurationError("the URL of the application contains credentials; remove them")
+    return url
+
+
+def find_problem(method: str, url: str, seconds: float) -> str | None:
+    """Send a request; return what is wrong, or None for a status from 200 to 299.
+
+    Args:
+        method: ``GET`` or ``POST``.
+        url: The page.
+        seconds: For the connection, and for the answer.
+
+    """
+    try:
+        with urllib3.PoolManager(retries=False, timeout=seconds) as pool:
+            status = pool.request(method, url, redirect=False).status
+    except urllib3.exceptions.HTTPError as error:
+        return f"{url} does not answer ({type(error).__name__})"
+    if HTTPStatus.OK <= status < HTTPStatus.MULTIPLE_CHOICES:
+        return None
+    return f"{url} answers with status {status}"

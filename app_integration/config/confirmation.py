@@ -1,0 +1,65 @@
+"""Confirmation that an application runs well on a new file: healthy for a while, and soon."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from app_integration.config import application_page
+
+_REQUEST_SECONDS: Final = 2.0  # for one request of the application's health
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """Health that an application must show on a new file.
+
+    Attributes:
+        url: A page that answers a GET with a status from 200 to 299 if the application is healthy;
+            None if it is healthy as long as its process runs.
+        within: Seconds after the reload in which it must have been healthy for ``settle``.
+        settle: Seconds without an unhealthy answer. The application may still answer from the file
+            before, until it has reloaded.
+
+    """
+
+    url: str | None
+    within: float
+    settle: float
+
+    def find_problem(self) -> str | None:
+        """Request the page; return what is wrong, or None."""
+        if self.url is None:
+            return None
+        return application_page.find_problem("GET", self.url, _REQUEST_SECONDS)
+
+
+@dataclass(slots=True)
+class Confirmation:
+    """Decision whether an application runs well, from its health at several times.
+
+    Attributes:
+        health: The conditions.
+        began: Monotonic seconds at which the application was told to reload.
+
+    """
+
+    health: Health
+    began: float
+    _healthy_since: float | None = None
+
+    def observe(self, problem: str | None, now: float) -> bool | None:
+        """Return whether the application runs well; None if that is not decided yet.
+
+        Args:
+            problem: What is wrong with it now; None if it is healthy.
+            now: Monotonic seconds.
+
+        """
+        if problem is not None:
+            self._healthy_since = None
+        elif self._healthy_since is None:
+            self._healthy_since = now
+        if self._healthy_since is not None and now - self._healthy_since >= self.health.settle:
+            return True
+        return False if now - self.began >= self.health.within else None

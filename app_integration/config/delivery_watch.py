@@ -1,0 +1,225 @@
+"""Delivery each time that the agent renders, with the application started, told and watched.
+
+A new file is on trial until the application runs well on it. Otherwise the file before it returns,
+and the application is told again. One line of JSON per event goes to standard error. No line
+contains a secret.
+"""
+
+from __future__ import annotations
+
+import json
+import signal
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from types import FrameType
+from typing import Final
+
+from app_integration._internal.private_file import lock, stamp
+from app_integration.config import file_reader, trial
+from app_integration.config.application import SIGNAL_BASE, STOPPING, Application
+from app_integration.config.confirmation import Confirmation, Health
+from app_integration.config.deliver import (
+    State,
+    Target,
+    deliver_in_time,
+    read_status,
+    roll_back,
+    status_file,
+)
+from app_integration.config.redelivery import Redelivery
+from app_integration.config.reload import Reload
+from app_integration.errors import ConfigRejected
+
+POLL_INTERVAL: Final = 0.2  # seconds between two looks at the staging file and the application
+FIRST_FILE_SECONDS: Final = 120.0  # without a usable file, until the command gives up
+
+#: Signals that the application gets instead of this process.
+PASSED_ON: Final = (*STOPPING, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
+
+
+def write_event(event: str, **fields: object) -> None:
+    """Write one event as a line of JSON to standard error."""
+    when = datetime.now(tz=UTC).isoformat(timespec="milliseconds")
+    line = json.dumps({"time": when, "event": event, **fields}, default=str)
+    print(line, file=sys.stderr, flush=True)  # noqa: T201 (the command's log)
+
+
+@dataclass(frozen=True, slots=True)
+class Clock:
+    """Sources of time and randomness.
+
+    Attributes:
+        monotonic: Returns monotonic seconds.
+        sleep: Sleeps for the given seconds.
+        now: Returns the time in UTC.
+        jitter: Returns random numbers in [0, 1).
+
+    """
+
+    monotonic: Callable[[], float]
+    sleep: Callable[[float], None]
+    now: Callable[[], datetime]
+    jitter: Callable[[], float]
+
+
+class DeliveryWatch:
+    """Delivery of one file to one application, until that ends or a signal stops it."""
+
+    def __init__(
+        self,
+        staging: Path,
+        target: Target,
+        application: Application,
+        reload: Reload,
+        health: Health,
+        clock: Clock,
+    ) -> None:
+        """Do nothing yet.
+
+        Args:
+            staging: The file that the agent renders.
+            target: Where to. Its folder must exist, and its deliveries must be on trial.
+            application: The application, not started yet.
+            reload: How it is told of a new file.
+            health: What it must show on one.
+            clock: Time and randomness.
+
+        """
+        self._staging = staging
+        self._target = target
+        self._application = application
+        self._reload = reload
+        self._health = health
+        self._clock = clock
+        self._redelivery = Redelivery(command_timeout=0.0)
+        self._stopped_by: int | None = None
+
+    def run(self) -> int:
+        """Deliver until the application ends or a signal stops it; return the exit code.
+
+        Raises:
+            OSError: If the application cannot be started, or the live folder cannot be written.
+            ConfigRejected: If the live folder's mode is wrong.
+
+        """
+        for number in PASSED_ON:
+            signal.signal(number, self._pass_on)
+        self._restore_untried()
+        give_up = self._clock.monotonic() + FIRST_FILE_SECONDS
+        while (code := self._exit_code(give_up)) is None:
+            if self._stopped_by is None:
+                self._step()
+            self._clock.sleep(POLL_INTERVAL)
+        return code
+
+    def _pass_on(self, number: int, _frame: FrameType | None) -> None:
+        if number in STOPPING:
+            self._stopped_by = number
+        self._application.send_signal(number)
+
+    def _restore_untried(self) -> None:
+        """Restore the last good file if a trial was cut, and have the staged one tried again."""
+        live = self._target.live
+        with lock(live.parent, folder=True):
+            if trial.restore(live, self._target.access):
+                status_file(live).unlink(missing_ok=True)
+                trial.end(live)
+                write_event("trial_was_cut", live=live, level="warning")
+
+    def _exit_code(self, give_up: float) -> int | None:
+        """Return the exit code if the command is over."""
+        code = self._application.poll()
+        if code is not None or self._application.is_running:
+            return code
+        if self._stopped_by is not None:
+            return SIGNAL_BASE + self._stopped_by
+        if not self._application.is_started and self._clock.monotonic() >= give_up:
+            reason = f"no usable file within {FIRST_FILE_SECONDS:g} s; see the agent's log"
+            write_event("gave_up", live=self._target.live, level="alarm", reason=reason)
+            return 1
+        return None
+
+    def _step(self) -> None:
+        """Deliver if that is due, and start the application once there is a usable file."""
+        staged, status = stamp(self._staging), read_status(self._target.live)
+        if self._redelivery.is_due(staged, status, self._clock.monotonic()):
+            self._deliver()
+            self._redelivery.record_attempt(self._clock.monotonic(), self._clock.jitter())
+        elif not self._application.is_started and self._has_usable_file():
+            self._start()
+
+    def _deliver(self) -> None:
+        live = self._target.live
+        state, reason = deliver_in_time(self._staging, self._target, now=self._clock.now())
+        level = "info" if state.is_live else "warning" if state is State.WAITING else "alarm"
+        write_event(state, live=live, level=level, **({"reason": reason} if reason else {}))
+        if state is State.DELIVERED:
+            self._try_out()
+
+    def _try_out(self) -> None:
+        """Tell the application of the new file, and roll back if it does not run well on it."""
+        problem = self._tell_and_confirm()
+        if self._stopped_by is not None:
+            return  # undecided: the next start restores the last good file
+        live = self._target.live
+        if problem is None:
+            trial.end(live)
+            write_event("confirmed", live=live, level="info")
+            return
+        is_restored = roll_back(self._target, problem, now=self._clock.now())
+        event = "rolled_back" if is_restored else "unhealthy_on_first_file"
+        write_event(event, live=live, level="alarm", reason=problem)
+        if is_restored:
+            self._recover()
+
+    def _recover(self) -> None:
+        """Have the application run on the last good file again, by a restart if need be."""
+        problem = self._tell_and_confirm()
+        if problem is not None and not self._reload.is_restart and self._stopped_by is None:
+            self._application.stop()
+            problem = self._tell_and_confirm()
+        if problem is not None and self._stopped_by is None:
+            live = self._target.live
+            write_event("unhealthy_on_last_good_file", live=live, level="alarm", reason=problem)
+
+    def _tell_and_confirm(self) -> str | None:
+        """Tell the application, start it if it does not run, and wait until it runs well.
+
+        Returns:
+            What is wrong, or None; also if a signal has stopped the command meanwhile.
+
+        """
+        if self._application.is_running and (problem := self._reload.tell(self._application)):
+            return problem
+        if not self._application.is_running and self._stopped_by is None:
+            self._start()
+        confirmation = Confirmation(self._health, self._clock.monotonic())
+        while self._stopped_by is None:
+            if (code := self._application.poll()) is not None:
+                return f"the application ended with code {code} on it"
+            problem = self._health.find_problem()
+            verdict = confirmation.observe(problem, self._clock.monotonic())
+            if verdict is not None:
+                return None if verdict else self._describe(problem)
+            self._clock.sleep(POLL_INTERVAL)
+        return None
+
+    def _describe(self, problem: str | None) -> str:
+        within = f"the application was not healthy on it within {self._health.within:g} s"
+        return f"{within}: {problem}" if problem else within
+
+    def _start(self) -> None:
+        self._application.start()
+        if self._stopped_by is not None:  # by a signal that came before the process existed
+            self._application.send_signal(self._stopped_by)
+        write_event("application_started", live=self._target.live, level="info")
+
+    def _has_usable_file(self) -> bool:
+        try:
+            file_reader.read(self._target.live, self._target.access)
+        except ConfigRejected:
+            return False
+        return True

@@ -1,0 +1,70 @@
+"""Ways in which an application is told that its delivered file was replaced."""
+
+from __future__ import annotations
+
+import signal
+from dataclasses import dataclass
+from typing import Final, Self
+
+from app_integration.config import application_page
+from app_integration.config.application import Application
+from app_integration.errors import ConfigurationError
+
+_REQUEST_SECONDS: Final = 10.0
+#: The application notices by itself, as with ``watch_config``.
+_NONE: Final = "none"
+_RESTART: Final = "restart"
+
+
+@dataclass(frozen=True, slots=True)
+class Reload:
+    """Way in which an application is told.
+
+    Attributes:
+        text: ``none``, ``restart``, the name of a signal, or a URL that takes a POST.
+
+    """
+
+    text: str = _NONE
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Return the way that *text* names.
+
+        Raises:
+            ConfigurationError: If it names none.
+
+        """
+        if "://" in text:
+            return cls(application_page.check_url(text))
+        if text not in {_NONE, _RESTART, *(each.name for each in signal.Signals)}:
+            raise ConfigurationError(
+                f"{text!r} is no way to reload; expected none, restart, a signal such as SIGHUP, "
+                "or a URL"
+            )
+        return cls(text)
+
+    @property
+    def is_restart(self) -> bool:
+        """Return whether the application is started again."""
+        return self.text == _RESTART
+
+    @property
+    def is_signal(self) -> bool:
+        """Return whether the application gets a signal."""
+        return self.text in signal.Signals.__members__
+
+    def tell(self, application: Application) -> str | None:
+        """Tell *application*. A restart only stops it.
+
+        Returns:
+            What is wrong, or None.
+
+        """
+        if self.is_restart:
+            application.stop()
+        elif self.is_signal:
+            application.send_signal(signal.Signals[self.text])
+        elif self.text != _NONE:
+            return application_page.find_problem("POST", self.text, _REQUEST_SECONDS)
+        return None

@@ -1,0 +1,176 @@
+"""Application that a delivery watches: the command ``deliver --watch``, and a small web service."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+import requests
+
+from app_integration._internal.private_file import stamp, write_private
+from app_integration.config.deliver import Status, read_status
+from app_integration.config.trial import last_good_file
+from tests.support.polling import wait_until
+
+ROOT: Final = Path(__file__).parents[3]
+
+MODEL: Final = """
+from pydantic import BaseModel
+
+class Config(BaseModel):
+    value: str
+    mood: str
+"""
+#: Reads its file at the start, at SIGHUP and at POST /reload; with a third argument, at each GET.
+#: GET /health says how it is on it. GET /orphan leaves a process, and returns its id.
+APPLICATION: Final = """
+import http.server, json, os, signal, subprocess, sys
+from pathlib import Path
+
+live, port = Path(sys.argv[1]), int(sys.argv[2])
+config, got = {}, []
+
+def load(*_):
+    config.update(json.loads(live.read_bytes()))
+    if config["mood"] == "crash":
+        os._exit(3)
+
+class Handler(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        if sys.argv[3:]:
+            load()
+        if self.path == "/orphan":
+            got[:] = subprocess.check_output(["sh", "-c", "sleep 0.1 >/dev/null & echo $!"]).split()
+        pages = {"/health": config["mood"], "/value": config["value"]}
+        ill = self.path == "/health" and config["mood"] == "ill"
+        self.send_response(503 if ill else 200)
+        self.end_headers()
+        self.wfile.write(pages[self.path].encode() if self.path in pages else b" ".join(got))
+    def do_POST(self):
+        load()
+        self.send_response(204)
+        self.end_headers()
+    def log_message(self, *_):
+        pass
+
+load()
+signal.signal(signal.SIGHUP, load)
+signal.signal(signal.SIGUSR1, lambda *_: got.append(b"USR1"))
+signal.signal(signal.SIGTERM, lambda *_: os._exit(7))
+http.server.HTTPServer.allow_reuse_address = True
+http.server.HTTPServer(("127.0.0.1", port), Handler).serve_forever()
+"""
+
+
+@dataclass
+class WatchedApplication:
+    """One application, the file that it reads, and the command that delivers it.
+
+    Attributes:
+        folder: Folder for all files.
+        port: TCP port of the application.
+        options: Further options of the command.
+        is_child: Whether the command starts the application.
+        notices: Whether the application notices a new file by itself.
+
+    """
+
+    folder: Path
+    port: int
+    options: Sequence[str] = ("--reload", "SIGHUP", "--within", "5", "--settle", "0.1")
+    is_child: bool = True
+    notices: bool = False
+    output: Path = field(init=False)
+    _started: list[subprocess.Popen[bytes]] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        for name, text in (("models.py", MODEL), ("application.py", APPLICATION)):
+            (self.folder / name).write_text(text)
+        self.staging.parent.mkdir(mode=0o700)
+        self.output = self.folder / "output"
+
+    @property
+    def staging(self) -> Path:
+        return self.folder / "staging" / "app.json"
+
+    @property
+    def live(self) -> Path:
+        return self.folder / "live" / "app.json"
+
+    @property
+    def application(self) -> list[str]:
+        """Return the application's own command."""
+        program = str(self.folder / "application.py")
+        arguments = [str(self.live), str(self.port), *(["notices"] if self.notices else [])]
+        return [sys.executable, program, *arguments]
+
+    def start(self, *wrapper: str) -> subprocess.Popen[bytes]:
+        """Start the command, with *wrapper* before it."""
+        files = ["--watch", str(self.staging), "--live", str(self.live)]
+        health = ["--health", f"http://127.0.0.1:{self.port}/health"]
+        command = [sys.executable, "-m", "app_integration", "deliver", *files, *health]
+        command += ["--model", "models:Config", *self.options]
+        return self.run([*wrapper, *command, *(["--", *self.application] if self.is_child else ())])
+
+    def run(self, command: Sequence[str]) -> subprocess.Popen[bytes]:
+        """Start a process, which :meth:`end` ends."""
+        with self.output.open("ab") as output:
+            process = subprocess.Popen(
+                command,
+                cwd=self.folder,
+                env={**os.environ, "PYTHONPATH": str(ROOT)},
+                stdout=output,
+                stderr=output,
+            )
+        self._started.append(process)
+        return process
+
+    def render(self, value: str | int, mood: str = "well") -> None:
+        """Render a file, as the agent does."""
+        write_private(self.staging, json.dumps({"value": value, "mood": mood}))
+
+    def outcome(self) -> Status:
+        """Wait until the delivery of the rendered file is decided; return its status."""
+
+        def decided() -> Status | None:
+            status = read_status(self.live)
+            is_tried = status is not None and status.staged == stamp(self.staging)
+            return status if is_tried and not last_good_file(self.live).exists() else None
+
+        found = wait_until(decided, "a decision")
+        assert found is not None
+        return found
+
+    def get(self, page: str) -> str | None:
+        """Return a page of the application; None if it does not answer."""
+        try:
+            return requests.get(f"http://127.0.0.1:{self.port}/{page}", timeout=2).text
+        except requests.ConnectionError:
+            return None
+
+    def wait_for(self, value: str) -> None:
+        """Wait until the application runs on *value*."""
+        wait_until(lambda: self.get("value") == value, f"the value {value}")
+
+    def events(self) -> list[dict[str, Any]]:
+        """Return the events that the command has written."""
+        lines = self.output.read_text().splitlines()
+        return [json.loads(line) for line in lines if line.startswith("{")]
+
+    def count(self, event: str) -> int:
+        """Return how often the command has written *event*."""
+        return sum(each["event"] == event for each in self.events())
+
+    def end(self) -> None:
+        """End all processes."""
+        for process in self._started:
+            if process.poll() is None:
+                process.send_signal(signal.SIGTERM)
+            process.wait(20)

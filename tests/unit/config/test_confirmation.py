@@ -1,0 +1,44 @@
+"""Decision whether an application runs well on a new file."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pytest
+
+from app_integration.config.confirmation import Confirmation, Health
+
+HEALTH = Health(url=None, within=10.0, settle=2.0)
+
+
+def decide(problems: Sequence[str | None]) -> tuple[bool | None, int]:
+    """Observe one problem each second; return the decision, and its second."""
+    confirmation = Confirmation(HEALTH, began=100.0)
+    for second, problem in enumerate(problems):
+        verdict = confirmation.observe(problem, 100.0 + second)
+        if verdict is not None:
+            return verdict, second
+    return None, len(problems)
+
+
+@pytest.mark.parametrize(
+    ("problems", "decision"),
+    [
+        ([None] * 5, (True, 2)),
+        (["down"] * 20, (False, 10)),
+        (["down"] * 8 + [None] * 5, (True, 10)),  # in the last moment
+        (["down"] * 9 + [None] * 5, (False, 10)),
+        ([None, None, "down", None, None, None], (True, 5)),  # healthy on the file before, at first
+        ([None, "down"] * 10, (False, 10)),
+        ([None], (None, 1)),
+    ],
+)
+def test_application_must_be_healthy_for_a_while_in_time(
+    problems: list[str | None], decision: tuple[bool | None, int]
+) -> None:
+    assert decide(problems) == decision
+
+
+def test_process_without_a_page_is_healthy() -> None:
+    assert HEALTH.find_problem() is None
+    assert Confirmation(Health(None, 1.0, 0.0), began=0.0).observe(None, 0.0) is True

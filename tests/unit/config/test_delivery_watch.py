@@ -1,0 +1,261 @@
+"""Delivery that starts, tells and watches an application, with real processes."""
+
+from __future__ import annotations
+
+import json
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from app_integration.config.application import ChildApplication
+from app_integration.config.confirmation import Health
+from app_integration.config.deliver import State, Target, refused_file
+from app_integration.config.deliver_command import main
+from app_integration.config.delivery_watch import FIRST_FILE_SECONDS, Clock, DeliveryWatch
+from app_integration.config.file_access import FileAccess
+from app_integration.config.reload import Reload
+from app_integration.testing.ports import free_ports
+from tests.support.polling import wait_until
+from tests.support.processes.watched_application import WatchedApplication
+
+CANARY: Final = "canary-3e90"
+#: Makes the command inherit orphans, as the first process of a container does.
+SUBREAPER: Final = """
+import ctypes, os, sys
+assert ctypes.CDLL(None).prctl(36, 1) == 0
+os.execv(sys.argv[1], sys.argv[1:])
+"""
+
+Make = Callable[..., WatchedApplication]
+
+
+@pytest.fixture
+def make(tmp_path: Path) -> Iterator[Make]:
+    """Return a function that makes an application; all processes end with the test."""
+    made: list[WatchedApplication] = []
+
+    def make_one(**fields: object) -> WatchedApplication:
+        made.append(WatchedApplication(tmp_path, free_ports(1)[0], **fields))  # type: ignore[arg-type] # the test names fields
+        return made[-1]
+
+    yield make_one
+    for each in made:
+        each.end()
+
+
+@pytest.mark.parametrize("renders", [26, pytest.param(1_000, marks=pytest.mark.nightly)])
+def test_application_never_stays_on_a_bad_file(make: Make, renders: int) -> None:
+    watched = make()
+    watched.render("first")
+    process = watched.start()
+    watched.wait_for("first")
+    good, bad = "first", {"refused": 0, "rolled_back": 0}
+    for number in range(1, renders + 1):
+        if number % 10 == 0:
+            watched.render(number)
+            bad["refused"] += 1
+        elif number % 20 == 5:
+            watched.render(f"{CANARY}-{number}", "ill" if number % 40 == 5 else "crash")
+            bad["rolled_back"] += 1
+        else:
+            good = f"{CANARY}-{number}"
+            watched.render(good)
+        state = watched.outcome().state
+        assert state is (State.DELIVERED if good.endswith(f"-{number}") else State.REFUSED), number
+        watched.wait_for(good)
+        assert watched.get("health") == "well"
+    assert {event: watched.count(event) for event in bad} == bad
+    assert watched.count("confirmed") == 1 + renders - sum(bad.values())
+    assert process.poll() is None
+    assert CANARY not in watched.output.read_text()
+    assert CANARY not in refused_file(watched.live).read_text()
+
+
+@pytest.mark.parametrize("reload", ["restart", "none", "POST"])
+def test_each_way_to_reload_rolls_back(make: Make, reload: str) -> None:
+    watched = make(is_child=reload != "POST", notices=reload == "none")
+    url = f"http://127.0.0.1:{watched.port}/reload"
+    watched.options = ("--reload", url if reload == "POST" else reload, "--within", "2")
+    watched.options += ("--settle", "0.1")
+    watched.render("first")
+    process = watched.start()
+    if not watched.is_child:
+        wait_until(watched.live.exists, "the first file")
+        watched.run(watched.application)
+    watched.wait_for("first")
+    watched.outcome()
+    watched.render("second")
+    assert watched.outcome().state is State.DELIVERED
+    watched.wait_for("second")
+    watched.render("third", "ill")
+    status = watched.outcome()
+    assert status.state is State.REFUSED
+    assert "was not healthy on it within 2 s: " in str(status.reason)
+    assert "answers with status 503" in str(status.reason)
+    watched.wait_for("second")
+    process.terminate()
+    assert process.wait(20) == (7 if watched.is_child else 0)
+
+
+def test_trial_cut_by_a_kill_ends_on_the_last_good_file(make: Make) -> None:
+    watched = make(options=("--reload", "SIGHUP", "--within", "60", "--settle", "0.2"))
+    watched.render("first")
+    process = watched.start()
+    watched.wait_for("first")
+    watched.outcome()
+    watched.render("second", "ill")
+    wait_until(lambda: watched.get("health") == "ill", "the bad file in effect")
+    process.kill()
+    process.wait()
+    wait_until(lambda: watched.get("health") is None, "the end of the application, too")
+    assert "second" in watched.live.read_text()
+    watched.options = ("--reload", "SIGHUP", "--within", "2", "--settle", "0.2")
+    watched.start()
+    wait_until(lambda: watched.count("rolled_back") == 1, "the second trial of the bad file")
+    watched.wait_for("first")
+    assert watched.count("trial_was_cut") == 1
+    assert watched.outcome().state is State.REFUSED
+
+
+def test_application_starts_on_the_last_good_file_without_an_agent(make: Make) -> None:
+    watched = make()
+    watched.render("first")
+    process = watched.start()
+    watched.wait_for("first")
+    watched.outcome()
+    process.terminate()
+    assert process.wait(20) == 7
+    watched.staging.unlink()
+    watched.start()
+    watched.wait_for("first")
+
+
+def test_signals_reach_the_application_and_its_exit_code_returns(make: Make) -> None:
+    watched = make()
+    watched.render("first")
+    process = watched.start()
+    watched.wait_for("first")
+    watched.outcome()
+    process.send_signal(signal.SIGUSR1)
+    wait_until(lambda: watched.get("got") == "USR1", "the signal")
+    live = json.loads(watched.live.read_text())
+    watched.live.write_text(json.dumps({**live, "mood": "crash"}))
+    process.send_signal(signal.SIGHUP)
+    assert process.wait(20) == 3  # a crash that no delivery caused
+
+
+def test_second_watch_of_a_file_is_rejected(make: Make) -> None:
+    watched = make()
+    watched.render("first")
+    watched.start()
+    watched.wait_for("first")
+    assert watched.start().wait(20) == 1
+    message = f"{watched.live}: another delivery watches this file; stop it first"
+    assert message in watched.output.read_text()
+
+
+def test_crash_on_the_first_file_returns_its_exit_code(make: Make) -> None:
+    watched = make()
+    watched.render("first", "crash")
+    assert watched.start().wait(30) == 3
+    assert watched.count("unhealthy_on_first_file") == 1
+
+
+def test_stop_during_a_trial_stops_the_application(make: Make) -> None:
+    watched = make(options=("--reload", "SIGHUP", "--within", "60", "--settle", "0.2"))
+    watched.render("first", "ill")
+    process = watched.start()
+    wait_until(lambda: watched.get("health") == "ill", "the trial")
+    process.terminate()
+    assert process.wait(20) == 7
+
+
+def test_waiting_file_is_delivered_later(make: Make) -> None:
+    watched = make()
+    models = watched.folder / "models.py"
+    text = models.read_text()
+    models.unlink()
+    watched.render("first")
+    watched.start()
+    wait_until(lambda: watched.output.exists() and watched.count("waiting"), "a failed delivery")
+    models.write_text(text)
+    watched.wait_for("first")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="PR_SET_CHILD_SUBREAPER is Linux's")
+def test_orphans_are_reaped(make: Make) -> None:
+    watched = make()
+    watched.render("first")
+    process = watched.start(sys.executable, "-c", SUBREAPER)
+    watched.wait_for("first")
+    orphan = Path(f"/proc/{watched.get('orphan')}")
+    wait_until(lambda: not orphan.exists(), "the end of the orphan")
+    assert process.poll() is None
+
+
+def test_without_any_file_the_command_gives_up(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(signal, "signal", lambda *_: None)
+    time = [0.0]
+    clock = Clock(
+        lambda: time[0],
+        lambda seconds: time.__setitem__(0, time[0] + seconds),
+        lambda: datetime(2026, 1, 2, tzinfo=UTC),
+        lambda: 0.0,
+    )
+    target = Target(tmp_path / "app.json", "models:Config", FileAccess(), is_on_trial=True)
+    application = ChildApplication(["no-such-program"])
+    health = Health(None, 1.0, 0.0)
+    watch = DeliveryWatch(tmp_path / "staged", target, application, Reload(), health, clock)
+    assert watch.run() == 1
+    assert time[0] == pytest.approx(FIRST_FILE_SECONDS, abs=1)
+    assert "no usable file within 120 s" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ("--staging s -- sleep 1", "only --watch takes a command"),
+        ("--watch s --never-fail -- sleep 1", "--never-fail is for --staging"),
+        ("--watch s --reload SIGHUP", "--reload SIGHUP needs the application's command"),
+        ("--watch s --reload restart", "--reload restart needs the application's command"),
+        ("--watch s --reload HUP -- sleep 1", "'HUP' is no way to reload; expected none"),
+        ("--watch s --health 127.0.0.1:80 -- sleep 1", "is no URL; expected http"),
+        ("--watch s --health ftp://h/p -- sleep 1", "is no URL; expected http"),
+        ("--watch s --reload http://a:b@h/p -- sleep 1", "contains credentials; remove them"),
+        ("--watch s --settle 31 -- sleep 1", "--settle must be at least 0, and not above"),
+        ("--watch s --settle -1 -- sleep 1", "--settle must be at least 0, and not above"),
+        ("--watch s --within soon -- sleep 1", "invalid float value"),
+        ("--watch s --staging s -- sleep 1", "not allowed with argument"),
+        ("-- sleep 1", "one of the arguments --staging --watch is required"),
+    ],
+)
+def test_wrong_usage_is_rejected(
+    arguments: str, message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    common = ["--live", "app.json", "--model", "models:Config"]
+    with pytest.raises(SystemExit) as caught:
+        main([*common, *arguments.split()])
+    assert caught.value.code == 64
+    assert message in capsys.readouterr().err
+
+
+def test_program_that_cannot_be_started_is_named(make: Make) -> None:
+    watched = make()
+    watched.render("first")
+    process = watched.run(
+        [
+            *(sys.executable, "-m", "app_integration", "deliver", "--model", "models:Config"),
+            *("--watch", str(watched.staging), "--live", str(watched.live)),
+            *("--", "no-such-program"),
+        ]
+    )
+    assert process.wait(30) == 1
+    assert "no-such-program: No such file or directory" in watched.output.read_text()
+    assert watched.live.exists()
