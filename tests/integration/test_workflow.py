@@ -5,16 +5,13 @@ GitHub's part is played by the test: the signed tokens of its jobs, and the arti
 
 from __future__ import annotations
 
-import json
 import os
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from ruamel.yaml import YAML
@@ -25,8 +22,9 @@ from console.new_repository import NewRepository
 from console.new_service import NewService
 from policies.render import render_policies
 from tests.support.servers.audited_server import AuditedServer, audited_server
-from tests.support.servers.issuer import Signer, public
-from tests.support.servers.local_server import Server, serve
+from tests.support.servers.github import ISSUER, GitHub
+from tests.support.servers.issuer import public
+from tests.support.servers.local_server import serve
 from vault.declare import repository
 from vault.reconcile.desired.desired import desired_resources
 from vault.reconcile.inputs import Inputs
@@ -36,36 +34,10 @@ from vault.reconcile.planning.build import build_plan
 pytestmark = [pytest.mark.requires("embedded"), pytest.mark.requires("curl")]
 
 PROD = Environment("prod")
-ISSUER = "https://token.actions.githubusercontent.com"
-BEARER = "the job's own"
 REPOSITORY = "parcels/secrets"
 PULL_REQUEST = {"event_name": "pull_request", "ref": "refs/pull/1/merge"}
 MAIN = {"event_name": "push", "ref": "refs/heads/main"}
 SECRET = "secret/metadata/tracking/prod/session-key"
-
-
-@dataclass
-class GitHub(Server):
-    """The endpoint where a job gets its token.
-
-    Attributes:
-        claims: Those of the job that runs now.
-
-    """
-
-    signer: Signer = field(default_factory=lambda: Signer(ISSUER))
-    claims: dict[str, str] = field(default_factory=dict)
-
-    def handle(self, request: BaseHTTPRequestHandler) -> None:
-        allowed = request.headers["Authorization"] == f"bearer {BEARER}"
-        (audience,) = parse_qs(urlsplit(request.path).query)["audience"]
-        claims: dict[str, Any] = {"aud": audience, "repository": REPOSITORY, **self.claims}
-        token = self.signer.token(**claims)
-        content = json.dumps({"value": token if allowed else ""}).encode()
-        request.send_response(200)
-        request.send_header("Content-Length", str(len(content)))
-        request.end_headers()
-        request.wfile.write(content)
 
 
 @dataclass
@@ -86,7 +58,7 @@ class Runner:
 
         """
         workflow = YAML(typ="safe").load(self.checkout / ".github/workflows/deployment.yml")
-        self.github.claims = claims
+        self.github.claims = {"repository": REPOSITORY, **claims}
         variables = self._variables(workflow["jobs"][job])
         steps = [step for step in workflow["jobs"][job]["steps"] if "run" in step]
         assert steps.pop(0)["name"] == "Install the tool"  # which is on PATH
@@ -108,8 +80,7 @@ class Runner:
             "GITHUB_ENV": str(self.folder / "env"),
             "GITHUB_OUTPUT": str(self.folder / "output"),
             "GITHUB_STEP_SUMMARY": str(self.folder / "summary"),
-            "ACTIONS_ID_TOKEN_REQUEST_URL": f"{self.github.address}/token?api-version=2.0",
-            "ACTIONS_ID_TOKEN_REQUEST_TOKEN": BEARER,
+            **self.github.variables,
         }
 
     def _step(
