@@ -32,7 +32,11 @@ def build_auth_method(settings: Settings) -> AuthMethod:
             variable.
 
     """
-    method = _METHODS[settings.auth.method](settings)
+    return add_accessor_hmac(settings, _METHODS[settings.auth.method](settings))
+
+
+def add_accessor_hmac(settings: Settings, method: AuthMethod) -> AuthMethod:
+    """Return *method*, whose tokens have :attr:`Token.accessor_hmac` if an audit device is set."""
     return AuditedAuthMethod(method, settings.audit_device) if settings.audit_device else method
 
 

@@ -261,8 +261,12 @@ class Session:
             raise
 
 
-def open_session(settings: Settings) -> Session:
+def open_session(settings: Settings, auth_method: AuthMethod | None = None) -> Session:
     """Return a session as *settings* describe it. Nothing is sent.
+
+    Args:
+        settings: Settings of the application.
+        auth_method: Logs in; None for the method that *settings* describe.
 
     Raises:
         ConfigurationError: If the address or a required file is not set, or a certificate cannot be
@@ -271,7 +275,7 @@ def open_session(settings: Settings) -> Session:
     """
     return Session(
         settings.require_address(),
-        build_auth_method(settings),
+        auth_method or build_auth_method(settings),
         extra_addresses=settings.extra_addresses,
         cacert=settings.vault_cacert,
         certificate=settings.auth.certificate,

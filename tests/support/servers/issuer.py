@@ -67,6 +67,13 @@ class Signer:
             headers={"kid": self.key_id},
         )
 
+    def claims(self, token: str, audience: str) -> dict[str, Any]:
+        """Return the claims of *token*, if it is signed for *audience* by this issuer."""
+        found: dict[str, Any] = jwt.decode(
+            token, self.key.public_key(), algorithms=["ES256"], audience=audience
+        )
+        return found
+
     @property
     def key_id(self) -> str:
         """Return the key's ``kid``, which identifies it."""
