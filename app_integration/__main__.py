@@ -12,6 +12,7 @@ from app_integration._internal.cli import USAGE_ERROR
 #: Command → module whose ``main(arguments)`` runs it. The module is imported on use.
 COMMANDS: Final = {
     "check": "app_integration.diagnosis.command",
+    "ci-env": "app_integration.ci_env",
     "deliver": "app_integration.config.deliver_command",
 }
 

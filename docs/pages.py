@@ -12,7 +12,14 @@ from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
 
 DECISIONS: Final = "docs/adr/[0-9]*.md"
-PAGES: Final = ("*.md", "docs/*.md", "docs/adr/README.md", DECISIONS, "examples/*/README.md")
+PAGES: Final = (
+    "*.md",
+    "docs/*.md",
+    "docs/howto/*.md",
+    "docs/adr/README.md",
+    DECISIONS,
+    "examples/*/README.md",
+)
 
 
 def on_config(config: MkDocsConfig) -> MkDocsConfig:

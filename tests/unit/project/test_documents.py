@@ -23,7 +23,9 @@ from vault.runtime.ports import Ports, setting
 ROOT: Final = Path(__file__).parents[3]
 #: Documents that a reader of the repository expects at its root.
 AT_ROOT: Final = ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "SECURITY.md")
-DOCS: Final = sorted([*(ROOT / name for name in AT_ROOT), *ROOT.glob("docs/*.md")])
+DOCS: Final = sorted(
+    [*(ROOT / name for name in AT_ROOT), *ROOT.glob("docs/*.md"), *ROOT.glob("docs/howto/*.md")]
+)
 PACKAGES: Final = ("app_integration", "vault", "agent", "policies", "console", "examples")
 DECISIONS: Final = [*ROOT.glob("docs/adr/[0-9]*.md")]
 ENV: Final = ROOT / "docs" / "Env.md"

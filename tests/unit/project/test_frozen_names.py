@@ -104,6 +104,8 @@ APPLICATION_VARIABLES: Final = words(
 VARIABLES: Final = {
     "app_integration": APPLICATION_VARIABLES
     | words("PROMETHEUS_MULTIPROC_DIR STRONGROOM_RUNTIME VAULT_IMAGE")
+    | words("ACTIONS_ID_TOKEN_REQUEST_TOKEN ACTIONS_ID_TOKEN_REQUEST_URL GITHUB_ACTIONS")
+    | words("STRONGROOM_JWT STRONGROOM_JWT_AUDIENCE")
     | words("BAO_DEV_ROOT_TOKEN_ID VAULT_DEV_ROOT_TOKEN_ID"),
     "vault": words("DOCKER_HOST STRONGROOM_SITE STRONGROOM_TOOL_IMAGE VAULT_BINARY VAULT_IMAGE"),
     "agent": set[str](),
@@ -199,6 +201,7 @@ def test_choices_of_a_variable_are_listed(variable: str) -> None:
 #: Command of `python -m app_integration` → its options.
 HOST_COMMANDS: Final = {
     "check": "--database -h --help",
+    "ci-env": "--service --env --name -h --help",
     "deliver": "--staging --watch --live --model --never-fail --reload --health --within --settle"
     " -h --help",
 }
@@ -208,6 +211,7 @@ COMMANDS: Final = {
     "apply": "FILE --env --root --given --prune --destroy-data",
     "bootstrap": "--env --out --token-file --given --audit-elsewhere",
     "check": "FOLDER",
+    "ci-env": "COMMAND --service --env --name",
     "down": "--root",
     "doctor": "--service --env --root",
     "environments apply-policy": "ENV",
