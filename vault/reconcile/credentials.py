@@ -9,8 +9,10 @@ from typing import Final
 from app_integration._internal.private_file import write_private
 from app_integration.errors import RequestRefused
 from app_integration.mounts import DEFAULT_MOUNTS, Mounts
+from app_integration.permissions import need
 from app_integration.session.session import Session
 from vault.declare.server_names import APPLY_JOB
+from vault.reconcile import wrapped_secret_id
 from vault.reconcile.resources import Resource
 from vault.reconcile.resources.ownership import strip_ownership
 
@@ -46,30 +48,78 @@ def bootstrap(
 
 
 def ensure_credential(
-    session: Session, role: str, folder: Path, mounts: Mounts = DEFAULT_MOUNTS
+    session: Session,
+    role: str,
+    folder: Path,
+    mounts: Mounts = DEFAULT_MOUNTS,
+    wrap_ttl: int | None = None,
 ) -> bool:
-    """Write a valid role-id and secret-id of *role* to *folder*; return whether they were issued.
+    """Write a valid credential of *role* to *folder*; return whether it was issued.
 
-    A credential in *folder* that the server still accepts is kept.
+    One in *folder* that the server still accepts is kept, be it wrapped or not.
+
+    Args:
+        session: A session that may issue it.
+        role: Name of the AppRole.
+        folder: Folder for the files, see :func:`issue_credential`.
+        mounts: The mounts of the deployment.
+        wrap_ttl: Seconds within which a wrapped secret-id must be opened, or None for a plain one.
+
     """
-    path = f"{mounts.auth}/role/{role}"
-    role_id, secret_id = folder / "role-id", folder / "secret-id"
-    if (
-        role_id.exists()
-        and secret_id.exists()
-        and _is_valid(session, path, secret_id.read_text(encoding="utf-8"))
-    ):
+    if (folder / "role-id").exists() and _has_valid_secret_id(session, role, folder, mounts):
         return False
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    name = session.get(f"{path}/role-id")["data"]["role_id"]
-    issued = session.post(f"{path}/secret-id", retry=False)["data"]["secret_id"]
-    write_private(role_id, name)
-    write_private(secret_id, issued)
+    issue_credential(session, role, folder, mounts, wrap_ttl=wrap_ttl)
     return True
 
 
-def _is_valid(session: Session, path: str, secret_id: str) -> bool:
+def issue_credential(
+    session: Session,
+    role: str,
+    folder: Path,
+    mounts: Mounts = DEFAULT_MOUNTS,
+    *,
+    ttl: int | None = None,
+    wrap_ttl: int | None = None,
+) -> None:
+    """Write a role-id and a new secret-id of *role* to *folder*, in place of one that is there.
+
+    Args:
+        session: A session that may issue it.
+        role: Name of the AppRole.
+        folder: Folder for ``role-id``, and ``secret-id`` or ``wrapped-secret-id``.
+        mounts: The mounts of the deployment.
+        ttl: Seconds until the secret-id expires, or None for the role's.
+        wrap_ttl: Seconds within which a wrapped secret-id must be opened, or None for a plain one.
+
+    """
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    name = session.get(f"{mounts.auth}/role/{role}/role-id")["data"]["role_id"]
+    limits = {} if ttl is None else {"ttl": f"{ttl}s"}
+    endpoint = secret_id_endpoint(role, mounts)
+    issued = session.post(endpoint, limits, wrap_ttl=wrap_ttl, retry=False)
+    write_private(folder / "role-id", name)
+    if wrap_ttl is None:
+        write_private(folder / "secret-id", issued["data"]["secret_id"])
+        (folder / wrapped_secret_id.FILE).unlink(missing_ok=True)
+    else:
+        write_private(folder / wrapped_secret_id.FILE, issued["wrap_info"]["token"])
+        (folder / "secret-id").unlink(missing_ok=True)
+
+
+def secret_id_endpoint(role: str, mounts: Mounts) -> str:
+    """Return the API path that issues secret-ids of *role*."""
+    return need("issue-secret-id", role, mounts).path
+
+
+def _has_valid_secret_id(session: Session, role: str, folder: Path, mounts: Mounts) -> bool:
+    endpoint, secret_id = secret_id_endpoint(role, mounts), folder / "secret-id"
+    if secret_id.exists() and _is_valid(session, endpoint, secret_id.read_text(encoding="utf-8")):
+        return True
+    return wrapped_secret_id.is_valid(session, folder, endpoint)
+
+
+def _is_valid(session: Session, endpoint: str, secret_id: str) -> bool:
     try:
-        return bool(session.post(f"{path}/secret-id/lookup", {"secret_id": secret_id}))
+        return bool(session.post(f"{endpoint}/lookup", {"secret_id": secret_id}))
     except RequestRefused:
         return False
