@@ -10,17 +10,17 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from app_integration import names
 from app_integration.auth.methods import read_credential
 from app_integration.errors import ConfigurationError
 from app_integration.secret import Secret
 from console import environment_plan, operate
 from console.operator_session import open_session_on_server
-from console.options import Env, Given
+from console.options import Env, Given, WrapTtl
 from console.steps import Steps
 from policies.render import render_policies, scoped_apply_policy
 from vault.bootstrap.bootstrap import Bootstrap, Result
 from vault.dotenv.worktree import check_ignored
+from vault.reconcile import wrapped_secret_id
 from vault.reconcile.desired.desired import apply_role_resources, desired_resources
 from vault.reconcile.inputs import Inputs
 
@@ -41,6 +41,7 @@ def bootstrap(
         bool,
         typer.Option("--audit-elsewhere", help="there is an audit device that I cannot see here"),
     ] = False,
+    wrap_ttl: WrapTtl = None,
 ) -> None:
     """Apply to a new server for the first time, with an administrator's token.
 
@@ -48,16 +49,14 @@ def bootstrap(
     kill, run the command again, also with the same token.
     """
     check_ignored(folder)
-    result = _bootstrap(env, folder, given).run(
+    result = _bootstrap(env, folder, given, wrap_ttl).run(
         _read_token(token_file), audit_elsewhere=audit_elsewhere
     )
-    _show(result)
+    _show(result, env)
 
 
-def _bootstrap(env: str, folder: Path, given: Path | None) -> Bootstrap:
-    environment = names.parse_environment(env)
-    if environment.is_dev:
-        raise ConfigurationError("dev has a local server, which 'make vault-up' bootstraps")
+def _bootstrap(env: str, folder: Path, given: Path | None, wrap_ttl: int | None) -> Bootstrap:
+    environment = operate.require_own_server(env)
     declaration, inputs = operate.load_declaration(), Inputs(folder=given)
     declared = declaration.environment(environment)
     policies = render_policies(declaration, environment)
@@ -72,6 +71,7 @@ def _bootstrap(env: str, folder: Path, given: Path | None) -> Bootstrap:
             operator, env, operate.local_root(), lambda _: None, given
         ),
         Steps(out),
+        wrap_ttl,
     )
 
 
@@ -90,9 +90,21 @@ def _read_token(file: Path | None) -> Secret:
     return Secret(typed.strip())
 
 
-def _show(result: Result) -> None:
+def _show(result: Result, env: str) -> None:
     for job, folder in result.folders.items():
-        out.print(f"{job}: {folder}/role-id and secret-id", markup=False)
+        if (folder / wrapped_secret_id.FILE).exists():
+            command = f"strongroom unwrap {folder} --env {env} --role {job}"
+            line = f"{folder}/role-id and {wrapped_secret_id.FILE}; to open it: {command}"
+        else:
+            line = f"{folder}/role-id and secret-id"
+        out.print(f"{job}: {line}", markup=False)
+    for job in result.reissued:
+        out.print(
+            f"The earlier wrapped secret-id of {job} had expired or had been opened. If its "
+            "receiver did not open it, another client may have it: destroy it, as docs/Runbook.md "
+            "says under 'A wrapped secret-id was stolen'.",
+            markup=False,
+        )
     if result.alive:
         line = f"bao token revoke -accessor {result.alive}"
         out.print(f"The given token is no root token and stays valid; to revoke it: {line}")

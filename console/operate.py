@@ -77,6 +77,19 @@ def resolve_environment(text: str) -> Environment:
     return load_declaration().resolve_environment(text)
 
 
+def require_own_server(env: str) -> Environment:
+    """Return the environment *env*, whose server is not the local deployment's.
+
+    Raises:
+        ConfigurationError: If it is dev.
+
+    """
+    environment = names.parse_environment(env)
+    if environment.is_dev:
+        raise ConfigurationError("dev has a local server, which 'make vault-up' bootstraps")
+    return environment
+
+
 def open_layout(root: Path) -> Layout:
     """Return the paths of the local deployment in a folder, once its format was checked.
 

@@ -3,16 +3,28 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 
 from console import operate
+from vault.declare.errors import InvalidValue
+from vault.declare.schema.field_types import Within
+
+_WRAP_TTL: Final = Within("1s", "30d")
 
 
 def _resolve(text: str | None) -> str | None:
     """Return the declared environment that an option names, before any request."""
     return None if text is None else operate.resolve_environment(text)
+
+
+def _parse_wrap_ttl(text: str) -> int:
+    """Return the seconds in a duration such as ``24h``."""
+    try:
+        return _WRAP_TTL.check(text)
+    except InvalidValue as error:
+        raise typer.BadParameter(f"--wrap-ttl {error.what} (expected {error.expected})") from None
 
 
 ENV = typer.Option("--env", help="the name of a file in environments/", callback=_resolve)
@@ -24,4 +36,13 @@ Root = Annotated[
 Given = Annotated[
     Path | None,
     typer.Option("--given", help="folder of operator-provided values, in files named by API path"),
+]
+WrapTtl = Annotated[
+    int | None,
+    typer.Option(
+        "--wrap-ttl",
+        parser=_parse_wrap_ttl,
+        metavar="DURATION",
+        help="wrap each secret-id, so that it is opened once, within this time: 24h",
+    ),
 ]

@@ -12,7 +12,12 @@ from typing import Any
 import pytest
 
 from app_integration.auth.methods import AppRole, AuthMethod, StaticToken
-from app_integration.errors import AccessDenied, ConfigurationError, RequestRefused
+from app_integration.errors import (
+    AccessDenied,
+    ConfigurationError,
+    CredentialStolen,
+    RequestRefused,
+)
 from app_integration.names import Environment
 from app_integration.secret import Secret
 from app_integration.session.session import Session
@@ -24,6 +29,8 @@ from tests.support.servers.local_server import Server, serve
 from vault.bootstrap.bootstrap import Bootstrap
 from vault.declare.declaration import Declaration
 from vault.declare.load import load
+from vault.reconcile import wrapped_secret_id
+from vault.reconcile.credentials import issue_credential, secret_id_endpoint
 from vault.reconcile.desired.desired import apply_role_resources, desired_resources
 from vault.reconcile.inputs import Inputs
 from vault.reconcile.planning.apply import apply
@@ -35,6 +42,7 @@ pytestmark = pytest.mark.requires("embedded")
 PROD = Environment("prod")
 EVERYTHING = 'path "*" { capabilities = ["create", "read", "update", "delete", "list", "sudo"] }'
 JOBS = ("apply", "auditor", "plan", "rotator")
+HOUR = 3600
 SERVICE = {
     "owner": "shop-team",
     "description": "Sells things.",
@@ -49,10 +57,16 @@ class Killed(BaseException):
 
 @dataclass
 class Kill:
-    """A kill after a number of requests that write; no request is sent any more then."""
+    """A kill after a number of requests that write; no request is sent any more then.
+
+    Attributes:
+        last: A path whose request is the last one, whatever the number.
+
+    """
 
     after: int
     sent: int = 0
+    last: str = ""
 
     def __call__(self, sender: RequestSender) -> RequestSender:
         return KillableSender(sender, self)
@@ -68,6 +82,8 @@ class KillableSender:
             raise Killed
         response = self._sender.send(method, path, **options)
         self._kill.sent += method == "POST"
+        if path == self._kill.last:
+            self._kill.sent = self._kill.after
         if self._kill.sent >= self._kill.after:
             raise Killed
         return response
@@ -91,6 +107,7 @@ class Staging:
     name: str
     scoped: bool = False
     namespace: str = ""
+    wrap_ttl: int | None = None
 
     @property
     def service(self) -> str:
@@ -146,6 +163,7 @@ class Staging:
             open_session,
             lambda operator: apply(operator, self.plan(operator), lambda _: None),
             lambda _: nullcontext(),
+            self.wrap_ttl,
         )
 
     def plan(self, session: Session) -> Plan:
@@ -155,11 +173,34 @@ class Staging:
 
     def session(self, job: str) -> Session:
         """Return a session with the credential that was handed over for *job*."""
-        folder = self.folder / "out" / job / "prod"
+        folder = self.credential(job)
         login = AppRole(folder / "role-id", folder / "secret-id", f"{self.name}/roles")
+        return self.open_session(login)
+
+    def open_session(self, login: AuthMethod) -> Session:
         return Session(
             self.server.address, login, cacert=self.server.cacert, namespace=self.namespace
         )
+
+    def credential(self, job: str) -> Path:
+        """Return the folder of the credential of *job*."""
+        return self.folder / "out" / job / "prod"
+
+    def open_wrapped(self, job: str) -> None:
+        """Open the wrapped secret-id of *job*, as its receiver does."""
+        folder, endpoint = self.credential(job), self.endpoint(job)
+        token = wrapped_secret_id.read(folder, endpoint)
+        with self.open_session(StaticToken(token)) as session:
+            wrapped_secret_id.open_file(session, token, folder, endpoint)
+
+    def endpoint(self, job: str) -> str:
+        """Return the API path that issues secret-ids of *job*."""
+        return f"auth/{self.name}/roles/role/{self.name}-{job}/secret-id"
+
+    def wrapped(self) -> dict[str, str]:
+        """Return the wrapping tokens that were handed over, by job."""
+        files = (self.folder / "out").rglob(wrapped_secret_id.FILE)
+        return {file.parts[-3]: file.read_text() for file in files}
 
 
 def new_token(server: AuditedServer, **options: Any) -> tuple[Secret, str]:
@@ -263,21 +304,126 @@ def test_dead_token_without_a_journal_is_refused(server: AuditedServer, tmp_path
         Staging(server, tmp_path, "dead").bootstrap().run(token)
 
 
-@pytest.mark.parametrize("stride", [9, pytest.param(1, marks=pytest.mark.nightly)])
+@pytest.mark.parametrize(
+    ("stride", "wrap_ttl"),
+    [
+        (9, None),
+        (20, HOUR),
+        pytest.param(1, None, marks=pytest.mark.nightly),
+        pytest.param(1, HOUR, marks=pytest.mark.nightly),
+    ],
+)
 def test_run_that_was_killed_anywhere_is_ended_by_the_next(
-    server: AuditedServer, tmp_path: Path, stride: int
+    server: AuditedServer, tmp_path: Path, stride: int, wrap_ttl: int | None
 ) -> None:
-    whole = Kill(10**6)
+    whole, name = Kill(10**6), f"{stride}-{'wrapped' if wrap_ttl else 'plain'}"
     token, accessor = new_token(server)
-    Staging(server, tmp_path / "whole", f"whole-{stride}").bootstrap(whole).run(token)
+    Staging(server, tmp_path / "whole", f"whole-{name}", wrap_ttl=wrap_ttl).bootstrap(whole).run(
+        token
+    )
     assert whole.sent > 40
     # The last one revokes the token of the apply role, when all has ended.
     for after in range(whole.sent - 1, 0, -stride):
-        staging = Staging(server, tmp_path / str(after), f"killed-{after}-{stride}")
+        staging = Staging(
+            server, tmp_path / str(after), f"killed-{after}-{name}", wrap_ttl=wrap_ttl
+        )
         token, accessor = new_token(server)
         kill(staging, after, token)
+        written = staging.wrapped()
         staging.bootstrap().run(token)
+        wrapped = staging.wrapped()
+        assert written.items() <= wrapped.items()
+        assert sorted(wrapped) == (sorted(JOBS) if wrap_ttl else [])
+        for job in wrapped:
+            staging.open_wrapped(job)
         assert_is_bootstrapped(staging, {accessor: False})
+
+
+@pytest.mark.parametrize(
+    ("name", "scoped", "namespace"),
+    [("wrap-scoped", True, ""), ("wrap-inside", False, "wrapping")],
+)
+def test_wrapped_credential_is_opened_once(
+    server: AuditedServer, tmp_path: Path, name: str, scoped: bool, namespace: str
+) -> None:
+    if namespace:
+        server.root.post(f"sys/namespaces/{namespace}", {})
+    staging = Staging(server, tmp_path, name, scoped, namespace, HOUR)
+    token, accessor = new_token(server)
+    staging.bootstrap().run(token, audit_elsewhere=bool(namespace))
+    before = staging.wrapped()
+    assert sorted(before) == sorted(JOBS)
+    for job in JOBS:
+        files = {
+            file.name: file.stat().st_mode & 0o777 for file in staging.credential(job).iterdir()
+        }
+        assert files == {"role-id": 0o600, "wrapped-secret-id": 0o600}
+        staging.open_wrapped(job)
+    assert_is_bootstrapped(staging, {accessor: False})
+    assert staging.wrapped() == {}
+    (staging.credential("plan") / "wrapped-secret-id").write_text(before["plan"])
+    with pytest.raises(CredentialStolen, match="opened before, or it expired"):
+        staging.open_wrapped("plan")
+
+
+def test_scoped_apply_role_issues_credentials_of_a_service_and_its_starter(
+    server: AuditedServer, tmp_path: Path
+) -> None:
+    staging = Staging(server, tmp_path, "issuing", scoped=True)
+    staging.bootstrap().run(new_token(server)[0])
+    mounts = staging.declare().environment(PROD).mounts
+    with staging.session("apply") as operator:
+        for role in (f"{staging.service}-prod", f"{staging.service}-prod-starter"):
+            folder = tmp_path / role
+            issue_credential(operator, role, folder, mounts, ttl=HOUR)
+            login = AppRole(folder / "role-id", folder / "secret-id", mounts.approle)
+            with staging.open_session(login) as session:
+                assert session.get("auth/token/lookup-self")["data"]["policies"] == [role]
+            issue_credential(operator, role, folder, mounts, ttl=HOUR, wrap_ttl=HOUR)
+            endpoint = secret_id_endpoint(role, mounts)
+            assert wrapped_secret_id.is_valid(operator, folder, endpoint)
+
+
+def test_wrapped_secret_id_that_expired_is_issued_again_and_the_others_stay(
+    server: AuditedServer, tmp_path: Path
+) -> None:
+    staging = Staging(server, tmp_path, "expired", wrap_ttl=HOUR)
+    staging.bootstrap().run(new_token(server)[0])
+    folder, endpoint = staging.credential("plan"), staging.endpoint("plan")
+    short = server.root.post(endpoint, {}, wrap_ttl=1)["wrap_info"]["token"]
+    (folder / "wrapped-secret-id").write_text(short)
+    before = staging.wrapped()
+    wait_until(
+        lambda: not wrapped_secret_id.is_valid(server.root, folder, endpoint),
+        "the end of the wrapping token",
+    )
+    result = staging.bootstrap().run(new_token(server)[0])
+    assert result.reissued == ("expired-plan",)
+    after = staging.wrapped()
+    assert {job for job in JOBS if after[job] != before[job]} == {"plan"}
+    staging.open_wrapped("plan")
+    # What was opened stays, too.
+    assert staging.bootstrap().run(new_token(server)[0]).reissued == ()
+    assert staging.wrapped().keys() == {*JOBS} - {"plan"}
+
+
+def test_killed_run_whose_logins_have_ended_goes_on_when_that_of_apply_is_opened(
+    server: AuditedServer, tmp_path: Path
+) -> None:
+    staging = Staging(server, tmp_path, "late", wrap_ttl=HOUR)
+    token, accessor = new_token(server)
+    with pytest.raises(Killed):
+        staging.bootstrap(Kill(10**6, last="auth/token/revoke-accessor")).run(token)
+    assert not is_alive(server, accessor)
+    own = tmp_path / "out/bootstrap/prod/secret-id"
+    path = f"{staging.endpoint('apply')}/destroy"
+    server.root.post(path, {"secret_id": own.read_text()})  # as after its 15 minutes
+    with pytest.raises(ConfigurationError, match=r"open .*/wrapped-secret-id and run this again"):
+        staging.bootstrap().run(token)
+    for job in JOBS:
+        staging.open_wrapped(job)
+    staging.bootstrap().run(token)
+    assert_is_bootstrapped(staging, {accessor: False})
 
 
 @pytest.mark.parametrize("scoped", [False, True])

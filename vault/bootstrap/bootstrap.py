@@ -10,17 +10,16 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
 
-from app_integration._internal.private_file import write_private
+from app_integration._internal.private_file import Stamp, stamp, write_private
 from app_integration.auth.methods import AppRole, AuthMethod, StaticToken
 from app_integration.errors import (
     AccessDenied,
     AuthenticationFailed,
     ConfigurationError,
-    ServerFault,
 )
 from app_integration.secret import Secret
 from app_integration.session.session import Session
@@ -30,6 +29,7 @@ from vault.bootstrap.journal import Journal
 from vault.declare import durations
 from vault.declare.schema.model import EnvironmentDeclaration
 from vault.declare.server_names import APPLY_JOB, JOBS
+from vault.reconcile import wrapped_secret_id
 from vault.reconcile.credentials import ensure_credential
 from vault.reconcile.resources import Resource
 from vault.reconcile.resources.mounts import Mount
@@ -46,16 +46,19 @@ class Result:
     """What a bootstrap leaves.
 
     Attributes:
-        folders: Job → folder of its ``role-id`` and ``secret-id``; without those that log in by
-            JWT.
+        folders: Job → folder of its ``role-id``, and ``secret-id`` or ``wrapped-secret-id``;
+            without those that log in by JWT.
         alive: Accessor of the given token if it was not revoked, because it is no root token.
         unproven: Accessor of the given token if it was revoked, and nobody here may look it up.
+        reissued: Jobs whose wrapped secret-id could not be opened any more, so that each got
+            another one.
 
     """
 
     folders: dict[str, Path]
     alive: str | None = None
     unproven: str | None = None
+    reissued: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +72,8 @@ class Bootstrap:
         open_session: Opens a session on the environment's server.
         apply: Applies the declaration.
         step: Shows each step.
+        wrap_ttl: Seconds within which the receivers must open the secret-ids, or None to hand over
+            plain ones. That of the bootstrap itself is always plain.
 
     """
 
@@ -78,6 +83,7 @@ class Bootstrap:
     open_session: Callable[[AuthMethod], Session]
     apply: Callable[[Session], object]
     step: Step = field(repr=False)
+    wrap_ttl: int | None = None
 
     def run(self, token: Secret, *, audit_elsewhere: bool = False) -> Result:
         """Prepare, apply, hand over, and revoke the given token if it has the policy ``root``.
@@ -91,21 +97,32 @@ class Bootstrap:
             StrongroomError: If a request fails. The next run goes on.
 
         """
+        before = self._stamp_wrapped()
         with self.open_session(StaticToken(token)) as given:
             found, begun = self._begin(given, audit_elsewhere=audit_elsewhere)
             if found is not None:
                 with self.step("apply role prepared"):
                     self._prepare(given)
-            with self._open_apply_session() as operator:
+            operator = self._open_apply_session()
+            if operator is None and found is None and begun.is_ended:
+                shutil.rmtree(self._own)
+                return Result(self._folders)
+            if operator is None:
+                raise self._no_login()
+            with operator:
                 with self.step("declaration applied"):
                     self.apply(operator)
                 with self.step("credentials handed over"):
-                    folders = self._hand_over(operator)
+                    self._hand_over(operator)
                 with self.step("given token revoked, and looked up by its accessor"):
                     unproven = self._revoke(given, found, operator, begun)
+                    if unproven is None:
+                        replace(begun, is_ended=True).save(self._journal)
                 self._destroy_own(operator)
         alive = found.accessor if found and not found.is_root else None
-        return Result(folders, alive, unproven)
+        after = self._stamp_wrapped()
+        reissued = tuple(role for role in before if before[role] and after[role] != before[role])
+        return Result(self._folders, alive, unproven, reissued)
 
     def _begin(self, given: Session, *, audit_elsewhere: bool) -> tuple[GivenToken | None, Journal]:
         """Check token and server, and note what must be ended.
@@ -150,7 +167,7 @@ class Bootstrap:
             # A mount that is there belongs to others, too, if the role is scoped.
             if before is None or not (self.declared.is_scoped and isinstance(plain, Mount)):
                 plain.write(given, before)
-        if self.declared.jobs.apply is None:
+        if APPLY_JOB in self._jobs:
             self._ensure(given, APPLY_JOB)
         path = f"{self.declared.mounts.auth}/role/{self._role(APPLY_JOB)}"
         name = given.get(f"{path}/role-id")["data"]["role_id"]
@@ -158,11 +175,11 @@ class Bootstrap:
         write_private(self._own / "role-id", name)
         write_private(self._own / "secret-id", issued["secret_id"])
 
-    def _open_apply_session(self) -> Session:
+    def _open_apply_session(self) -> Session | None:
         """Open a session of the apply role: with the own credential, or with the one handed over.
 
-        Raises:
-            ConfigurationError: If the server accepts neither.
+        Returns:
+            The session, or None if the server accepts neither.
 
         """
         for folder in (self._own, self._folder(APPLY_JOB)):
@@ -176,19 +193,22 @@ class Bootstrap:
                 session.close()
             else:
                 return session
-        raise ConfigurationError(
+        return None
+
+    def _no_login(self) -> ConfigurationError:
+        wrapped = self._folder(APPLY_JOB) / wrapped_secret_id.FILE
+        hint = f"open {wrapped} and run this again, or " if wrapped.exists() else ""
+        return ConfigurationError(
             f"the given token is dead, and no credential of {self._role(APPLY_JOB)} in "
-            f"{self.folder} is accepted; run this again with a new token, such as one of "
+            f"{self.folder} is accepted; {hint}run this again with a new token, such as one of "
             "'bao operator generate-root'"
         )
 
-    def _hand_over(self, operator: Session) -> dict[str, Path]:
-        """Issue what is missing, and return each job's folder."""
-        jobs = [job for job in JOBS if getattr(self.declared.jobs, _short(job)) is None]
-        for job in jobs:
+    def _hand_over(self, operator: Session) -> None:
+        """Issue what is missing."""
+        for job in self._jobs:
             if job != APPLY_JOB:
                 self._ensure(operator, job)
-        return {self._role(job): self._folder(job) for job in jobs}
 
     def _revoke(
         self, given: Session, found: GivenToken | None, operator: Session, begun: Journal
@@ -205,9 +225,13 @@ class Bootstrap:
             ConfigurationError: If another token may still be valid. The journal stays.
 
         """
-        left = [each for each in begun.accessors if not _end(operator, each)]
+        left = [each for each in begun.accessors if not given_token.try_end(operator, each)]
         if found is not None:
-            left = [each for each in left if each == found.accessor or not _end(given, each)]
+            left = [
+                each
+                for each in left
+                if each == found.accessor or not given_token.try_end(given, each)
+            ]
         others = [each for each in left if found is None or each != found.accessor]
         if others:
             raise ConfigurationError(
@@ -232,7 +256,23 @@ class Bootstrap:
         shutil.rmtree(self._own)
 
     def _ensure(self, session: Session, job: str) -> None:
-        ensure_credential(session, self._role(job), self._folder(job), self.declared.mounts)
+        role, folder, mounts = self._role(job), self._folder(job), self.declared.mounts
+        ensure_credential(session, role, folder, mounts, self.wrap_ttl)
+
+    def _stamp_wrapped(self) -> dict[str, Stamp | None]:
+        """Return the current state of each job's wrapped secret-id."""
+        folders = self._folders.items()
+        return {role: stamp(folder / wrapped_secret_id.FILE) for role, folder in folders}
+
+    @property
+    def _folders(self) -> dict[str, Path]:
+        """Return the folder of each credential, by role."""
+        return {self._role(job): self._folder(job) for job in self._jobs}
+
+    @property
+    def _jobs(self) -> list[str]:
+        """Return the jobs that get a credential: those that do not log in by JWT."""
+        return [job for job in JOBS if getattr(self.declared.jobs, _short(job)) is None]
 
     def _role(self, job: str) -> str:
         return self.declared.server_name(job)
@@ -247,19 +287,6 @@ class Bootstrap:
     @property
     def _journal(self) -> Path:
         return self._own / "journal.json"
-
-
-def _end(session: Session, accessor: str) -> bool:
-    """Revoke a token and look it up; return False if *session* may not."""
-    try:
-        given_token.end(session, accessor)
-    except AccessDenied:
-        return False
-    except ServerFault as fault:
-        if "different namespace" in str(fault):
-            return False
-        raise
-    return True
 
 
 def _short(job: str) -> str:

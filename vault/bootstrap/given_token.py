@@ -6,7 +6,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from app_integration.errors import ConfigurationError, RequestRefused, StrongroomError
+from app_integration.errors import (
+    AccessDenied,
+    ConfigurationError,
+    RequestRefused,
+    ServerFault,
+    StrongroomError,
+)
 from app_integration.session.session import Session
 from vault.declare import durations
 
@@ -80,6 +86,25 @@ def end(session: Session, accessor: str) -> None:
             f"the token with the accessor {accessor} was revoked and is still valid; revoke it "
             "yourself"
         )
+
+
+def try_end(session: Session, accessor: str) -> bool:
+    """End the token with *accessor*, see :func:`end`; return False if *session* may not.
+
+    Args:
+        session: A session.
+        accessor: The accessor, noted while the token was valid.
+
+    """
+    try:
+        end(session, accessor)
+    except AccessDenied:
+        return False
+    except ServerFault as fault:
+        if "different namespace" in str(fault):
+            return False
+        raise
+    return True
 
 
 def is_dead(session: Session, accessor: str) -> bool:

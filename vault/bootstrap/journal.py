@@ -18,11 +18,13 @@ class Journal:
         cluster: Id of the server's cluster.
         accessors: Those of the given tokens with the policy ``root``, which must be dead at the
             end: one for each run that was given another token.
+        is_ended: Whether they are dead, and all credentials were handed over.
 
     """
 
     cluster: str
     accessors: tuple[str, ...]
+    is_ended: bool = False
 
     def save(self, file: Path) -> None:
         """Write the journal to *file*. It contains no secret."""
@@ -52,7 +54,8 @@ def load(file: Path) -> Journal | None:
     """
     try:
         content = json.loads(file.read_text(encoding="utf-8"))
-        return Journal(content["cluster"], tuple(content["accessors"]))
+        ended = content.get("is_ended", False)
+        return Journal(content["cluster"], tuple(content["accessors"]), ended)
     except FileNotFoundError:
         return None
     except (KeyError, TypeError, ValueError):

@@ -209,7 +209,7 @@ HOST_COMMANDS: Final = {
 COMMANDS: Final = {
     "adopt": "NAME --service --env --root --admin-url-file --undo --yes",
     "apply": "FILE --env --root --given --prune --destroy-data",
-    "bootstrap": "--env --out --token-file --given --audit-elsewhere",
+    "bootstrap": "--env --out --token-file --given --audit-elsewhere --wrap-ttl",
     "check": "FOLDER",
     "ci-env": "COMMAND --service --env --name",
     "down": "--root",
