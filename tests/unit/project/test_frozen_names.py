@@ -221,6 +221,7 @@ COMMANDS: Final = {
     "import-env": "FILE --service --env --root --secret --setting --finish --create --owner "
     "--description --key --config",
     "init": "FOLDER --owner --deployment --environment --github",
+    "issue-secret-id": "--service --env --out --for --wrap-ttl",
     "new service": "NAME --owner --description --generate --given --key --database --database-at "
     "--config",
     "plan": "--env --root --given --prune --destroy-data --json --out",
@@ -233,6 +234,7 @@ COMMANDS: Final = {
     "schema": "KIND --out",
     "status": "--root",
     "store": "--root",
+    "unwrap": "FOLDER --env --role",
     "up": "SERVICES --root",
 }
 MAKE_TARGETS: Final = words(
