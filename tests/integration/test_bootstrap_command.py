@@ -20,6 +20,14 @@ PAGE = Path(__file__).parents[2] / "docs" / "Deploy.md"
 ADDRESS = "https://vault.staging.example.com:8200"
 ELSEWHERE = "http://127.0.0.1:9"
 SECRET = "tok_of_the_carrier"
+#: What the application does with the variables of the page.
+READ = f"""
+{sys.executable} -P -c '
+import os
+from app_integration import get_secret
+assert get_secret("carrier-token") == os.environ["CARRIER_TOKEN"]
+print("The application read its secret.")'
+"""
 
 
 @pytest.fixture(scope="module")
@@ -73,8 +81,8 @@ def test_page_leads_from_a_new_server_to_an_empty_plan(
     server: AuditedServer, home: Path, token: tuple[str, str]
 ) -> None:
     blocks = re.findall(r"^```sh\n(.*?)^```$", PAGE.read_text(), re.MULTILINE | re.DOTALL)
-    assert len(blocks) == 4
-    commands = "\n".join(blocks).replace(ADDRESS, server.address)
+    assert len(blocks) == 7
+    commands = "\n".join([*blocks, READ]).replace(ADDRESS, server.address)
     # A shell may have the address of some local server, which gets no administrator's token.
     commands = commands.replace(
         "strongroom bootstrap", f"VAULT_ADDR={ELSEWHERE} strongroom bootstrap"
@@ -85,7 +93,13 @@ def test_page_leads_from_a_new_server_to_an_empty_plan(
     assert "parcels-plan: " in printed
     assert "tracking-staging: 16 of 16 rows hold" in printed
     assert "0 to create, 0 to change, 0 to delete" in printed
-    assert not {token[0], SECRET} & {*re.split(r"\s", done.stdout + done.stderr)}
+    assert "--env staging --role parcels-auditor" in printed
+    assert printed.endswith("The application read its secret.")
+    issued = {file.read_text() for file in home.rglob("*secret-id") if file.is_file()}
+    assert len(issued) == 4
+    for secret in (token[0], SECRET, *issued):
+        assert secret not in done.stdout + done.stderr
+    assert not (home / "operators/apply/staging/wrapped-secret-id").exists()
     with pytest.raises(RequestRefused, match="invalid accessor"):
         server.root.post("auth/token/lookup-accessor", {"accessor": token[1]})
     found = server.root.get("secret/data/tracking/staging/carrier-token")["data"]["data"]
