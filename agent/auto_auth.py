@@ -38,13 +38,22 @@ class AutoAuth(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class AppRoleAutoAuth:
-    """AppRole login with a role-id, and a response-wrapped secret-id that can be unwrapped once."""
+    """AppRole login with a role-id and a secret-id.
+
+    Attributes:
+        role_id_file: File with the role-id.
+        secret_id_file: File with the secret-id.
+        mounts: Mounts of the deployment.
+        is_wrapped: Whether the secret-id is response-wrapped, so that it can be unwrapped once.
+
+    """
 
     method: ClassVar[str] = "approle"
 
     role_id_file: Path
     secret_id_file: Path
     mounts: Mounts = DEFAULT_MOUNTS
+    is_wrapped: bool = True
 
     @property
     def mount(self) -> str:
@@ -52,11 +61,19 @@ class AppRoleAutoAuth:
         return self.mounts.approle
 
     def config(self, scope: Scope) -> Mapping[str, object]:
-        """Return the two files. The agent deletes the secret-id after it has read it."""
-        issuing = need("issue-secret-id", str(scope), self.mounts)
-        return {
+        """Return the two files. The agent deletes a wrapped secret-id after it has read it.
+
+        It does not delete one that is not wrapped, because it needs that again when it restarts.
+        """
+        files = {
             "role_id_file_path": self.role_id_file,
             "secret_id_file_path": self.secret_id_file,
+        }
+        if not self.is_wrapped:
+            return {**files, "remove_secret_id_file_after_reading": False}
+        issuing = need("issue-secret-id", str(scope), self.mounts)
+        return {
+            **files,
             "secret_id_response_wrapping_path": issuing.path,
             "remove_secret_id_file_after_reading": True,
         }

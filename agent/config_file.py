@@ -22,23 +22,25 @@ class AgentSettings:
         scope: The service and environment, whose role the agent logs in as.
         vault_addr: Address of the server.
         login: The auto-auth method.
-        python: The interpreter that runs ``deliver``.
+        python: The interpreter that runs ``deliver``; None if the agent only renders.
         deliveries: The files to render and deliver.
         vault_cacert: PEM file of the CA that signed the server's certificate; None for the
             system's CAs.
         render_interval: Seconds after which the agent notices a changed KV secret.
         retries: Number of retries of one request. The agent exits when they are used up.
+        perms: Mode of the rendered files.
 
     """
 
     scope: Scope
     vault_addr: str
     login: AutoAuth
-    python: Path
+    python: Path | None
     deliveries: tuple[Delivery, ...]
     vault_cacert: Path | None = None
     render_interval: int = 300
     retries: int = 5
+    perms: str = "0600"
 
 
 def render_agent_config(settings: AgentSettings) -> str:
@@ -61,6 +63,7 @@ def render_agent_config(settings: AgentSettings) -> str:
             render_interval=f"{settings.render_interval}s",
             exec_timeout=f"{EXEC_TIMEOUT}s",
             python=settings.python,
+            perms=settings.perms,
             deliveries=settings.deliveries,
         )
     )

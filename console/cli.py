@@ -21,6 +21,7 @@ from app_integration.errors import StrongroomError
 from app_integration.names import parse_environment
 from console import (
     adoption,
+    agent_build,
     authoring,
     bootstrap,
     ci_env,
@@ -53,6 +54,7 @@ app = typer.Typer(
     help="Take a Python service off .env files and onto Vault, with proof that it holds.",
 )
 app.add_typer(environments.app, name="environments")
+app.add_typer(agent_build.app, name="agent")
 app.add_typer(authoring.app, name="new")
 app.add_typer(policies.app, name="policies")
 for command in (

@@ -287,7 +287,7 @@ class LocalAgent:
             program=binaries.openbao_path(),
             agent_config=self.folder / "agent.hcl",
             secret_id_file=self.folder / "secret-id",
-            python=settings.python,
+            python=self._config.interpreter(self._declaration.project),
             working_directory=self._config.folder(self._declaration.project),
             deliveries=settings.deliveries,
             generation=generation,

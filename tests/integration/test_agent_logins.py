@@ -108,7 +108,7 @@ def configure(server: AuditedServer, declared: Declaration, agent: Running) -> N
         program=binaries.openbao_path(),
         agent_config=folder / "agent.hcl",
         secret_id_file=approle.secret_id_file,
-        python=settings.python,
+        python=Path(sys.executable),
         working_directory=folder / "work",
         deliveries=settings.deliveries,
     )

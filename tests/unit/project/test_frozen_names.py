@@ -207,6 +207,7 @@ HOST_COMMANDS: Final = {
 }
 #: Command of `strongroom` → its arguments in order, and its options.
 COMMANDS: Final = {
+    "agent build": "COMMAND --service --env --for --out --folder --cacert",
     "adopt": "NAME --service --env --root --admin-url-file --undo --yes",
     "apply": "FILE --env --root --given --prune --destroy-data",
     "bootstrap": "--env --out --token-file --given --audit-elsewhere --wrap-ttl",

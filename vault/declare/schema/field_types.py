@@ -40,6 +40,7 @@ _IDENTIFIER = rf"{_LETTER}(?:{_LETTER}|[0-9])*"
 _TEMPLATE = rf"[A-Za-z0-9][A-Za-z0-9_-]*\.(?:{'|'.join(FORMATS)})\.j2"
 _PORT = "(?:[1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5])"
 _ENDPOINT = rf"(?:[A-Za-z0-9.-]+|\[[0-9a-fA-F:.]+\]):{_PORT}"
+_PAGE = r"https?://[A-Za-z0-9.:\[\]-]+(?:/[!-~]*)?"
 #: Regular expression of the scheme of an address.
 SCHEME = "[Hh][Tt][Tt][Pp][Ss]?"
 
@@ -258,6 +259,15 @@ AnyPath = Annotated[
         str.isprintable,
     ),
 ]
+#: Ways to tell an application that its delivered file was replaced.
+ReloadWay = Annotated[
+    str,
+    Matching(
+        rf"none|restart|SIG(?:HUP|USR1|USR2)|{_PAGE}",
+        "none, restart, SIGHUP, SIGUSR1, SIGUSR2, or the URL of a page that takes a POST",
+    ),
+]
+PageUrl = Annotated[str, Matching(_PAGE, "http(s)://host:port/path, without user")]
 SettingValue = Annotated[str | int | bool, BeforeValidator(_setting_value)]
 
 RotationPeriod = Annotated[int, Within("1h", "3650d")]
@@ -267,6 +277,7 @@ SecretIdTime = Annotated[int, Within("1m", "365d")]
 WrapTime = Annotated[int, Within("1s", "1h")]
 QuotaTime = Annotated[int, Within("1s", "1h")]
 RenderInterval = Annotated[int, Within("1s", "1d")]
+HealthTime = Annotated[int, Within("1s", "10m")]
 
 _Entry = TypeVar("_Entry")
 #: List with at least one entry, and each entry once.

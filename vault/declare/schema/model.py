@@ -25,9 +25,12 @@ from vault.declare.schema.field_types import (
     DatabaseEndpoint,
     Distinct,
     EnvironmentName,
+    HealthTime,
     ImportString,
     Owner,
+    PageUrl,
     PartName,
+    ReloadWay,
     RenderInterval,
     RotationPeriod,
     SecretIdTime,
@@ -79,6 +82,20 @@ class Config(Section):
     settings: tuple[SecretName, ...] = Field((), description="a list of names of settings")
     path: AnyPath = Field(".", description="a folder, relative to the project's folder")
     python: AnyPath = Field(DEFAULT_PYTHON, description="an interpreter, relative to path")
+    reload: ReloadWay = Field(
+        "none", description="none, restart, a signal such as SIGHUP, or a URL"
+    )
+    health: PageUrl | None = Field(None, description="the URL of the application's health page")
+    settle: HealthTime = Field(3, description="a duration such as 3s, longer than a reload takes")
+    within: HealthTime = Field(30, description="a duration such as 30s, no shorter than settle")
+
+    @field_validator("within")
+    @classmethod
+    def _not_below_settle(cls, value: int, info: ValidationInfo) -> int:
+        settle = info.data.get("settle")
+        if settle is not None and value < settle:
+            raise InvalidValue("is shorter than settle", f"{durations.render(settle)} or more")
+        return value
 
     def folder(self, project: Path) -> Path:
         """Return the folder that the model is imported from, relative to the folder *project*."""

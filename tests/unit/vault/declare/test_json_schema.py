@@ -54,6 +54,10 @@ FULL: Final[Mapping[Kind, Any]] = {
           path: ../shop
           python: .venv/bin/python
           settings: [mail-port]
+          reload: SIGHUP
+          health: http://127.0.0.1:8080/health
+          settle: 2s
+          within: 1m
         settings:
           mail-host: {type: text, default: mail.example.com, description: Host.}
           mail-port: {type: integer, default: 25}
@@ -184,9 +188,20 @@ EXAMPLES: Final[Mapping[str, tuple[list[Any], list[Any], list[Any]]]] = {
         [],
     ),
     "Owner": (["shop-team", "a.b@c.de"], ["", "The Team", "a@b", "shop_team", 7], []),
+    "HealthTime": (["1s", "10m"], ["1d", "90", "1000m"], ["0s", "11m"]),
+    "PageUrl": (
+        ["http://127.0.0.1:8080/health", "https://[::1]/a?b#c", "http://h"],
+        ["127.0.0.1:80", "ftp://h", "http://u:p@h/", "http://h/a b", "http:///a", "none", 7],
+        [],
+    ),
     "PartName": (["pii", "a-1"], ["", "PII", "a_b", "a--b", "a" * 41, 7], []),
     "PemFile": (["ca.pem", "A_1.b-c.pem"], ["", ".pem", "../ca.pem", "ca.crt", 7], []),
     "QuotaTime": (["1s", "1h", "60m"], ["1d", "1", "10000s"], ["0s", "61m", "2h"]),
+    "ReloadWay": (
+        ["none", "restart", "SIGHUP", "SIGUSR2", "http://127.0.0.1:9000/-/reload"],
+        ["", "None", "HUP", "SIGKILL", "http://u@h/", "reload", 7],
+        [],
+    ),
     "RenderInterval": (["1s", "24h"], ["24", "100h"], ["0s", "2d"]),
     "RotationPeriod": (["1h", "3650d"], ["3 months", "10000d"], ["59m", "3651d"]),
     "SecretIdTime": (["1m", "365d"], ["1w", "1000d"], ["59s", "366d"]),

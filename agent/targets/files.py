@@ -1,0 +1,30 @@
+"""Rendering of a target's files from its folder of Jinja2 templates."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+
+def render(folder: str, name: str, quote: Callable[[Any], str], values: Mapping[str, Any]) -> str:
+    """Return the text of one file.
+
+    Args:
+        folder: The target's folder beside this module.
+        name: The template in it.
+        quote: Returns a value as the file's format writes it.
+        values: The template's variables.
+
+    """
+    environment = Environment(  # noqa: S701 (no HTML: *quote* does the quoting)
+        loader=FileSystemLoader(Path(__file__).parent / folder),
+        undefined=StrictUndefined,
+        finalize=quote,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    return environment.get_template(name).render(values)

@@ -1,0 +1,145 @@
+"""Settings of an agent that runs where its application does, from the declaration."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from agent.auto_auth import AppRoleAutoAuth, auto_auth_from_declaration
+from agent.compiler.declared_template import compile_declared
+from agent.config_file import AgentSettings, render_agent_config
+from agent.delivery import Delivery
+from app_integration.errors import ConfigurationError
+from app_integration.mounts import Mounts
+from app_integration.names import Scope
+from vault.declare.declaration import Declaration
+from vault.declare.schema.model import Agent, Config
+
+#: Name of the agent's configuration in the folder that a target is built in.
+AGENT_CONFIG: Final = "agent.hcl"
+
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    """Paths on the machine, or in the container, where the agent runs.
+
+    Attributes:
+        folder: Folder of ``agent.hcl`` and of the compiled template.
+        staging: The file that the agent renders. Its folder must exist.
+        credentials: Folder of ``role-id`` and ``secret-id``, if the agent logs in by AppRole.
+        cacert: PEM file of the CA that signed the server's certificate; None for the system's CAs.
+        perms: Mode of the rendered file.
+
+    """
+
+    folder: Path
+    staging: Path
+    credentials: Path
+    cacert: Path | None = None
+    perms: str = "0600"
+
+
+@dataclass(frozen=True, slots=True)
+class TargetSettings:
+    """What the declaration says about one agent, the same for each target.
+
+    Attributes:
+        scope: The service and environment.
+        address: Address of the server.
+        mounts: Mounts of the deployment.
+        agent: The agents of the environment: login, interval.
+        config: The file that the service reads.
+        template: The compiled template.
+        secret_id_ttl: Seconds for which a secret-id is valid.
+
+    """
+
+    scope: Scope
+    address: str
+    mounts: Mounts
+    agent: Agent
+    config: Config
+    template: str
+    secret_id_ttl: int
+
+    @property
+    def needs_secret_id(self) -> bool:
+        """Return whether the agent logs in with a stored credential."""
+        return self.agent.login == AppRoleAutoAuth.method
+
+    def agent_files(self, places: Places) -> dict[str, str]:
+        """Return the agent's configuration and its template, by their path in the built folder."""
+        template = f"templates/{self.config.file}.ctmpl"
+        approle = AppRoleAutoAuth(
+            places.credentials / "role-id",
+            places.credentials / "secret-id",
+            self.mounts,
+            is_wrapped=False,
+        )
+        delivery = Delivery(
+            template=places.folder / template,
+            staging=places.staging,
+            live=places.staging,
+            model=self.config.model,
+        )
+        settings = AgentSettings(
+            scope=self.scope,
+            vault_addr=self.address,
+            login=auto_auth_from_declaration(self.agent, approle, places.cacert),
+            python=None,
+            deliveries=(delivery,),
+            vault_cacert=places.cacert,
+            render_interval=self.agent.render_interval,
+            perms=places.perms,
+        )
+        return {AGENT_CONFIG: render_agent_config(settings), template: self.template}
+
+    def watch_command(self, python: str, staging: Path, live: Path) -> list[str]:
+        """Return the command that delivers the file and runs the application, up to ``--``.
+
+        Args:
+            python: The application's interpreter.
+            staging: The file that the agent renders.
+            live: The file that the application reads.
+
+        """
+        config = self.config
+        command = [python, "-m", "app_integration", "deliver", "--watch", str(staging)]
+        command += ["--live", str(live), "--model", config.model, "--reload", config.reload]
+        if config.health is not None:
+            command += ["--health", config.health]
+        return [*command, "--settle", str(config.settle), "--within", str(config.within), "--"]
+
+
+def target_settings(declaration: Declaration, scope: Scope) -> TargetSettings:
+    """Return the settings of the agent of *scope*.
+
+    Raises:
+        ConfigurationError: If the service has no config or does not run there, or the environment
+            has no address.
+        TemplateRejected: If the template cannot be compiled.
+
+    """
+    environment = declaration.environment(scope.environment)
+    declaration.deployment(scope)
+    config = declaration.service(scope.service).config
+    if config is None:
+        raise ConfigurationError(
+            f"{scope.service} has no config, so that it needs no agent; declare one in "
+            f"services/{scope.service}.yaml"
+        )
+    if environment.vault.address is None:
+        raise ConfigurationError(
+            f"{scope.environment} has no vault.address, so that no agent elsewhere can reach its "
+            f"server; declare one in environments/{scope.environment}.yaml"
+        )
+    return TargetSettings(
+        scope=scope,
+        address=environment.vault.address,
+        mounts=environment.mounts,
+        agent=environment.agent,
+        config=config,
+        template=compile_declared(declaration, scope, config).text,
+        secret_id_ttl=environment.tokens.secret_id_ttl,
+    )
