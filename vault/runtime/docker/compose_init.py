@@ -16,17 +16,18 @@ from typing import Final
 import psycopg
 
 from app_integration._internal.private_file import write_private
+from app_integration.auth.methods import StaticToken
 from app_integration.errors import ConfigurationError
 from app_integration.secret import Secret
+from app_integration.session.session import Session
 from app_integration.transport.http import Transport
 from vault.runtime.access import Access
 from vault.runtime.layout import Layout
 from vault.runtime.ports import Ports
 from vault.runtime.processes.lock import Lock
 from vault.runtime.runtime import Progress, StartFailed, StartResult, Status, no_progress
-from vault.runtime.servers import vault_state
+from vault.runtime.servers import audit_logs, vault_state
 from vault.runtime.servers.accounts import RedisAccount, Superuser
-from vault.runtime.servers.hcl import render
 
 #: Connections to a published port come from outside a container's loopback interface, so a server
 #: listens on all of them. The host publishes the ports on its 127.0.0.1 only.
@@ -67,9 +68,8 @@ class ComposeInit:
         and with the secrets that contain their passwords.
         """
         with self.exclusive():
-            # HashiCorp's Vault only warns that it ignores audit devices in a configuration.
-            audit = render("audit.hcl.j2", audit_logs=self._layout.audit_logs)
-            write_private(self._layout.vault / "server.hcl", audit)
+            devices = audit_logs.declare(self._layout.audit_logs)
+            write_private(self._layout.vault / "server.hcl", devices)
             check = partial(self.check_listener, "database")
             superuser = Superuser(self._layout, self._ports.database, check)
             write_private(self._layout.postgres / "password", superuser.password().reveal())
@@ -138,7 +138,10 @@ class ComposeInit:
             # The unseal key is not stored, because the server's data is lost when it stops.
             vault_state.unseal(transport, response["keys_base64"][0])
             self._wait_active(transport)
-        return Secret(response["root_token"])
+        token = Secret(response["root_token"])
+        with Session(self._ports.vault_address, StaticToken(token)) as root:
+            audit_logs.enable_missing(root, self._layout.audit_logs)
+        return token
 
     def _check_bootstrapped(self, cluster_id: str) -> None:
         if not self._marker.exists() or self._marker.read_text(encoding="utf-8") != cluster_id:

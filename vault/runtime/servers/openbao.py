@@ -1,7 +1,8 @@
 """Secrets server: OpenBao with one-node raft storage, a seal key file and two audit logs.
 
 This module and its template contain all features of OpenBao that HashiCorp's Vault does not have:
-the ``static`` seal, and audit devices that are declared in the configuration.
+the ``static`` seal, and audit devices that are declared in the configuration. In containers
+:mod:`.audit_logs` has another way for these. docs/Servers.md compares the two servers.
 """
 
 from __future__ import annotations
