@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
@@ -133,6 +134,17 @@ class ComposeProject:
     def _variables(self) -> Mapping[str, str]:
         """Return the variables for ``docker-compose.yml``."""
         numbers = {setting(name): str(port) for name, port in self._ports.by_name().items()}
-        image = os.environ.get("VAULT_IMAGE", "")
-        binary = "vault" if image.rpartition("/")[2].partition(":")[0] == "vault" else "bao"
-        return {**numbers, "VAULT_BINARY": binary}
+        return {**numbers, "VAULT_BINARY": server_binary(os.environ)}
+
+
+def server_binary(variables: Mapping[str, str]) -> str:
+    """Return the secrets server's program in its image, ``bao`` or ``vault`` unless it is named.
+
+    Args:
+        variables: ``VAULT_BINARY`` is returned; without it, the name in ``VAULT_IMAGE`` decides,
+            such as ``hashicorp/vault-enterprise:2.1.2-ent``.
+
+    """
+    name = re.split("[:@]", variables.get("VAULT_IMAGE", "").rpartition("/")[2])[0]
+    is_vault = name == "vault" or name.startswith("vault-")
+    return variables.get("VAULT_BINARY") or ("vault" if is_vault else "bao")
