@@ -25,6 +25,7 @@ from app_integration.testing.ports import free_ports
 
 #: The image of the container, unless ``VAULT_IMAGE`` names another.
 IMAGE: Final = "openbao/openbao:2.7.2"
+_USER: Final = "10001:10001"  # no user of an image, because the server needs no file of it
 _START_SECONDS: Final = 30.0
 _POLL_SECONDS: Final = 0.05
 _MOUNTS: Final[Mapping[str, Mapping[str, Any]]] = {
@@ -69,7 +70,7 @@ def _embedded(token: str) -> Iterator[str]:
     command = (str(_binary()), "server", "-dev", f"-dev-listen-address={listen}")
     with TemporaryDirectory() as home:  # because the server writes its token into $HOME
         # By environment, because every user of the machine can read the arguments.
-        env = {"HOME": home, "BAO_DEV_ROOT_TOKEN_ID": token, "VAULT_DEV_ROOT_TOKEN_ID": token}
+        env = {"HOME": home, **_root_token(token)}
         process = subprocess.Popen(
             command, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         )
@@ -91,12 +92,19 @@ def _container(token: str) -> Iterator[str]:
             "the container engine is unreachable; start it, or use the runtime embedded"
         ) from None
     with closing(engine), ExitStack() as stack:
-        env = {"BAO_DEV_ROOT_TOKEN_ID": token, "VAULT_DEV_ROOT_TOKEN_ID": token, "HOME": "/tmp"}  # noqa: S108 (in the container)
+        env = {
+            **_root_token(token),
+            "HOME": "/tmp",  # noqa: S108 (in the container)
+            # Older images of Vault start as root, and give their program a capability that dev mode
+            # does not need and that a container without capabilities cannot give.
+            "SKIP_SETCAP": "true",
+        }
         try:
             container = engine.containers.run(
                 image,
                 ["server", "-dev", "-dev-listen-address=0.0.0.0:8200"],
                 environment=env,
+                user=_USER,
                 ports={"8200/tcp": ("127.0.0.1", None)},
                 read_only=True,
                 tmpfs={"/tmp": "mode=1777"},  # noqa: S108 (in the container)
@@ -113,6 +121,11 @@ def _container(token: str) -> Iterator[str]:
         stack.callback(container.remove, force=True)
         container.reload()
         yield f"http://127.0.0.1:{container.ports['8200/tcp'][0]['HostPort']}"
+
+
+def _root_token(token: str) -> dict[str, str]:
+    """Return the variables in which OpenBao and Vault look for the root token of dev mode."""
+    return {"BAO_DEV_ROOT_TOKEN_ID": token, "VAULT_DEV_ROOT_TOKEN_ID": token}
 
 
 _RUNTIMES: Final = {"embedded": _embedded, "docker": _container}
