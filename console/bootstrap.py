@@ -106,14 +106,18 @@ def _show(result: Result, env: str) -> None:
             markup=False,
         )
     if result.alive:
-        line = f"bao token revoke -accessor {result.alive}"
-        out.print(f"The given token is no root token and stays valid; to revoke it: {line}")
+        out.print(
+            "The given token is no root token and stays valid; to revoke it, with bao or vault: "
+            f"token revoke -accessor {result.alive}",
+            markup=False,
+        )
     if result.unproven:
         out.print(
             "The given token was revoked, but nobody here may look it up. As an administrator, see "
-            f"that 'bao token lookup -accessor {result.unproven}' says 'invalid accessor'."
+            f"with bao or vault that 'token lookup -accessor {result.unproven}' says "
+            "'invalid accessor'."
         )
     out.print(
-        "If the credential of apply is lost, run this again with a new token, such as one of "
-        "'bao operator generate-root'."
+        "If the credential of apply is lost, run this again with a new token, such as one that "
+        "'operator generate-root' of bao or vault makes."
     )

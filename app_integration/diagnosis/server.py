@@ -95,9 +95,13 @@ class Server:
         """Check that the server is initialised and unsealed."""
         status, _ = self._read_status()
         if not status["initialized"]:
-            raise Broken("the server is not initialised", "bao operator init, then unseal it")
+            raise Broken(
+                "the server is not initialised", "'operator init' of bao or vault, then unseal it"
+            )
         if status["sealed"]:
-            raise Broken("the server is sealed", "bao operator unseal, with the unseal keys")
+            raise Broken(
+                "the server is sealed", "'operator unseal' of bao or vault, with the unseal keys"
+            )
         return "the server is unsealed"
 
     def _connect(self) -> socket.socket:

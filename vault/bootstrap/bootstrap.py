@@ -200,8 +200,8 @@ class Bootstrap:
         hint = f"open {wrapped} and run this again, or " if wrapped.exists() else ""
         return ConfigurationError(
             f"the given token is dead, and no credential of {self._role(APPLY_JOB)} in "
-            f"{self.folder} is accepted; {hint}run this again with a new token, such as one of "
-            "'bao operator generate-root'"
+            f"{self.folder} is accepted; {hint}run this again with a new token, such as one that "
+            "'operator generate-root' of bao or vault makes"
         )
 
     def _hand_over(self, operator: Session) -> None:
