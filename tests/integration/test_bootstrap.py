@@ -26,6 +26,7 @@ from policies.render import render_policies, scoped_apply_policy
 from tests.support.polling import wait_until
 from tests.support.servers.audited_server import AuditedServer, audited_server
 from tests.support.servers.local_server import Server, serve
+from tests.support.servers.server_program import openbao_only
 from vault.bootstrap.bootstrap import Bootstrap
 from vault.declare.declaration import Declaration
 from vault.declare.load import load
@@ -265,6 +266,7 @@ def test_token_of_another_policy_lives_on_and_its_accessor_is_named(
     assert_is_bootstrapped(staging, {accessor: True})
 
 
+@openbao_only
 def test_namespace_is_bootstrapped_with_audit_devices_that_are_elsewhere(
     server: AuditedServer, tmp_path: Path
 ) -> None:

@@ -23,6 +23,7 @@ from app_integration.secret import Secret
 from app_integration.session.session import Session
 from app_integration.testing.ports import free_ports
 from policies.render import render_policies
+from tests.support.servers.server_program import server_program
 from vault.declare import load
 from vault.declare.declaration import Declaration
 from vault.dotenv import import_, parse, swap
@@ -37,7 +38,6 @@ from vault.reconcile.planning.apply import apply
 from vault.reconcile.planning.plan import make_plan as plan_resources
 from vault.reconcile.planning.plan import read_state
 from vault.reconcile.resources.ownership import Owner
-from vault.runtime.processes import binaries
 
 pytestmark = pytest.mark.requires("embedded")
 
@@ -118,7 +118,7 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Session]:
     with (
         (home / "log").open("w") as log,
         subprocess.Popen(
-            [binaries.openbao_path(), "server", *options],
+            [server_program(), "server", *options],
             stdout=subprocess.PIPE,
             stderr=log,
             text=True,

@@ -26,6 +26,7 @@ from app_integration.testing.ports import free_ports
 from tests.support.polling import wait_until
 from tests.support.servers.audited_server import AuditedServer, audited_server
 from tests.support.servers.local_server import Server, serve, write_certificate
+from tests.support.servers.server_program import openbao_only
 from vault.runtime.processes import binaries
 
 pytestmark = pytest.mark.requires("embedded")
@@ -265,6 +266,7 @@ class TestToken:
 
 
 class TestNamespace:
+    @openbao_only
     def test_service_with_namespace_sends_every_request_below_it(
         self, server: AuditedServer, tmp_path: Path
     ) -> None:

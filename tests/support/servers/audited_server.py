@@ -16,11 +16,11 @@ from app_integration.secret import Secret
 from app_integration.session.session import Session
 from app_integration.testing.ports import free_ports
 from tests.support.polling import wait_until
-from vault.runtime.processes import binaries
+from tests.support.servers.server_program import server_program
+from vault.runtime.servers import audit_logs
 
 ROOT_TOKEN = "root"
 PATIENCE = 20.0  # seconds
-_AUDIT = 'audit "file" "log" {{ options = {{ file_path = "{path}" }} }}\n'
 
 
 @dataclass
@@ -81,10 +81,11 @@ class AuditedServer:
 def audited_server(folder: Path, *, tls: bool = False) -> Iterator[AuditedServer]:
     """Run a server with :data:`ROOT_TOKEN` as root token, KV v2 at ``secret``, and AppRole."""
     configuration = folder / "audit.hcl"
-    configuration.write_text(_AUDIT.format(path=folder / "audit.log"))
+    log_file = folder / "audit.log"
+    configuration.write_text(audit_logs.declare([log_file]))
     listen = f"127.0.0.1:{free_ports(2)[0]}"
     command = [
-        *(str(binaries.openbao_path()), "server", "-dev", f"-config={configuration}"),
+        *(str(server_program()), "server", "-dev", f"-config={configuration}"),
         *(f"-dev-root-token-id={ROOT_TOKEN}", f"-dev-listen-address={listen}"),
         *(("-dev-tls", f"-dev-tls-cert-dir={folder}") if tls else ()),
     ]
@@ -95,6 +96,7 @@ def audited_server(folder: Path, *, tls: bool = False) -> Iterator[AuditedServer
         wait_until(lambda: cacert is None or _is_whole(cacert), "the server's certificates")
         server = AuditedServer(f"{'https' if tls else 'http'}://{listen}", folder, cacert)
         wait_until(lambda: _is_ready(server.root), "a ready server")
+        audit_logs.enable_missing(server.root, [log_file])
         server.root.post("sys/auth/approle", {"type": "approle"})
         with server.root:
             yield server

@@ -14,7 +14,7 @@ from app_integration.errors import ConfigurationError, ServerError
 from app_integration.secret import Secret
 from app_integration.session.session import Session
 from app_integration.testing.ports import free_ports
-from vault.runtime.processes import binaries
+from tests.support.servers.server_program import server_program
 
 ROOT_TOKEN = "root"
 AUTHORITY = "vault-ca.pem"
@@ -34,7 +34,7 @@ def dev_server(certificates: Path | None = None) -> Iterator[str]:
     options = [f"-dev-root-token-id={ROOT_TOKEN}", f"-dev-listen-address={address}"]
     if certificates is not None:
         options += ["-dev-tls", f"-dev-tls-cert-dir={certificates}"]
-    command = (str(binaries.openbao_path()), "server", "-dev", *options)
+    command = (str(server_program()), "server", "-dev", *options)
     url = f"{'http' if certificates is None else 'https'}://{address}"
     with TemporaryDirectory() as home:  # because the server writes its token there
         process = subprocess.Popen(
