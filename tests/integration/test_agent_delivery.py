@@ -602,6 +602,8 @@ class TestStarter:
             {"ttl": "120s"},
             {"num_uses": "1"},
             {"num_uses": "0", "ttl": "120s"},
+            {"num_uses": "", "ttl": "120s"},
+            {"num_uses": "1", "ttl": ""},
             {"num_uses": "1", "ttl": "121s"},
             {"num_uses": "1", "ttl": "120s", "token_bound_cidrs": "0.0.0.0/0"},
         ],
