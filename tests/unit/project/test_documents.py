@@ -62,6 +62,7 @@ def sources() -> str:
     found += (ROOT / "console" / "repository_files").iterdir()
     found.append(ROOT / "docker-compose.yml")
     found += [ROOT / "Makefile", *(ROOT / ".ci").iterdir(), ROOT / "tests" / "conftest.py"]
+    found += (ROOT / ".github" / "workflows").iterdir()
     return "\n".join(path.read_text(encoding="utf-8") for path in found)
 
 
