@@ -59,7 +59,8 @@ UNSEEN: Final = words(
     adopted-user-is-reserved adopted-user-is-the-manager adopted-user-is-the-reader
     adopted-user-is-the-superuser adopted-user-of-another-service adopted-user-twice
     agent-method-not-allowed agent-without-token-file alias any-token-of-the-issuer
-    certificate-for-a-key config-within-below-settle database-of-two-environments database-of-two-services
+    certificate-for-a-key config-within-below-settle database-of-two-environments
+    database-of-two-services
     derived-in-a-circle derived-where-its-part-is-absent
     environment-on-the-server-of-another group-claim-twice group-may-apply group-without-oidc
     http-beyond-this-machine http-in-prod jwks-over-http jwt-ca-without-jwks jwt-keys-and-jwks
