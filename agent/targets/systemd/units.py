@@ -49,7 +49,7 @@ def build(settings: TargetSettings, host: Host) -> dict[str, str]:
         "runtime": runtime,
         "agent_unit": agent_unit,
         "credentials": settings.needs_secret_id,
-        "folder": quote(folder),
+        "folder": escape(folder),
         "live": live,
         "command": host.command,
         "start": quote_command([*start, *host.command] if host.command else start[:-1]),
@@ -75,14 +75,24 @@ def quote(value: object) -> str:
         ConfigurationError: If it contains a control character.
 
     """
+    text = escape(value)
+    if text and _PLAIN.issuperset(text):
+        return text
+    quoted = text.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{quoted}"'
+
+
+def escape(value: object) -> str:
+    """Return *value* for a key that takes the rest of the line, without quotes.
+
+    Raises:
+        ConfigurationError: If it contains a control character.
+
+    """
     text = str(value)
     if not text.isprintable():
         raise ConfigurationError(f"{text!r} contains a control character; remove it")
-    text = text.replace("%", "%%")
-    if text and _PLAIN.issuperset(text):
-        return text
-    escaped = text.replace("\\", "\\\\").replace('"', '\\"')
-    return f'"{escaped}"'
+    return text.replace("%", "%%")
 
 
 def _render(name: str, values: dict[str, Any]) -> str:

@@ -1,0 +1,41 @@
+"""Settings of an agent that is built for a target, of a service that is not the store."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from agent.compiler.compile import compile_text
+from agent.targets.settings import TargetSettings
+from app_integration.mounts import DEFAULT_MOUNTS
+from app_integration.names import Environment, Scope
+from vault.declare.schema.model import Agent, Config
+
+SCOPE = Scope("tracking", Environment("staging"))
+TEMPLATE = 'token: {{ secret("carrier-token") }}\n'
+ADDRESS = "https://vault.example.com:8200"
+
+
+def tracking_settings(address: str = ADDRESS, **fields: Any) -> TargetSettings:
+    """Return the settings of the service ``tracking`` in staging.
+
+    Args:
+        address: Address of the server.
+        fields: Keys of the declared ``config`` and ``agent``, such as ``reload`` and ``login``.
+
+    """
+    agent = {key: value for key, value in fields.items() if key in Agent.model_fields}
+    config = {key: value for key, value in fields.items() if key in Config.model_fields}
+    compiled = compile_text(
+        TEMPLATE, "app.yaml.j2", scope=SCOPE, secrets=["carrier-token"], settings={}
+    )
+    return TargetSettings(
+        scope=SCOPE,
+        address=address,
+        mounts=DEFAULT_MOUNTS,
+        agent=Agent.model_validate({"render_interval": "5m", **agent}),
+        config=Config.model_validate(
+            {"template": "app.yaml.j2", "model": "models:Config", **config}
+        ),
+        template=compiled.text,
+        secret_id_ttl=2_592_000,
+    )

@@ -1,0 +1,141 @@
+"""Units that are built for systemd, checked by systemd."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from agent.targets.host import Host
+from agent.targets.systemd.units import build, quote_command
+from app_integration.errors import ConfigurationError
+from tests.support.models.systemd_unit import read_unit, read_words
+from tests.support.models.target import tracking_settings
+
+AGENT: Final = "strongroom-tracking-agent.service"
+COMMAND: Final = ("gunicorn", "-w", "2", 'app:make("100 %", $HOME)')
+HOSTS: Final = {
+    "application": Host(command=COMMAND),
+    "beside": Host(),
+    "elsewhere": Host(Path("/opt/a b/%i"), ("run",), Path("/etc/ssl/ca.pem")),
+}
+
+
+@given(st.lists(st.text(st.characters(codec="utf-8", exclude_categories=["C", "Z"]), min_size=1)))
+def test_words_of_a_command_are_quoted_for_systemd(words: list[str]) -> None:
+    assert read_words(quote_command(words)) == words
+
+
+@pytest.mark.parametrize("word", ["a\nb", "a\x00", "\x1b"])
+def test_control_character_is_rejected(word: str) -> None:
+    with pytest.raises(ConfigurationError, match="contains a control character; remove it"):
+        build(tracking_settings(), Host(command=(word,)))
+
+
+@pytest.mark.requires("systemd")
+@pytest.mark.parametrize("host", HOSTS.values(), ids=HOSTS)
+@pytest.mark.parametrize("login", ["approle", "jwt"])
+def test_systemd_has_nothing_to_say(tmp_path: Path, host: Host, login: str) -> None:
+    program = shutil.which("systemd-analyze")
+    if program is None:
+        pytest.skip("needs systemd-analyze")
+    files = build(tracking_settings(login=login, token_file="/run/jwt"), host)
+    units = [tmp_path / name for name in files if name.endswith(".service")]
+    for unit in units:
+        # systemd looks for the programs, which are not on this machine.
+        text = re.sub(
+            r"^ExecStart=(\"[^\"]*\"|\S+)",
+            "ExecStart=/bin/sh",
+            files[unit.name],
+            flags=re.MULTILINE,
+        )
+        unit.write_text(text)
+    assert len(units) == 2
+    done = subprocess.run(
+        [program, "verify", "--man=no", *map(str, units)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
+    assert (done.stdout, done.returncode) == ("", 0)
+
+
+def test_wrong_key_would_be_noticed(tmp_path: Path) -> None:
+    """What the test above relies on: systemd-analyze prints something about each wrong line."""
+    program = shutil.which("systemd-analyze")
+    if program is None:
+        pytest.skip("needs systemd-analyze")
+    unit = tmp_path / "a.service"
+    unit.write_text("[Service]\nExecStart=/bin/sh\nProtectSystm=strict\n")
+    done = subprocess.run([program, "verify", str(unit)], stderr=subprocess.PIPE, check=False)
+    assert b"ProtectSystm" in done.stderr
+
+
+def test_agent_only_renders_and_its_paths_are_those_of_the_units() -> None:
+    files = build(tracking_settings(), HOSTS["elsewhere"])
+    agent, application = read_unit(files[AGENT]), read_unit(files["tracking.service"])
+    config = files["agent.hcl"]
+    assert "exec" not in config.replace("exec_", "")
+    assert 'perms                = "0640"' in config
+    assert 'ca_cert = "/etc/ssl/ca.pem"' in config
+    staging = "/run/strongroom-tracking/app.yaml"
+    assert f'destination          = "{staging}"' in config
+    assert agent["Service"]["RuntimeDirectory"] == ["strongroom-tracking"]
+    assert agent["Service"]["RuntimeDirectoryMode"] == ["2750"]
+    start = read_words(application["Service"]["ExecStart"][0])
+    assert start[:6] == [
+        "/opt/a b/%i/.venv/bin/python", "-m", "app_integration", "deliver", "--watch", staging
+    ]  # fmt: skip
+    assert start[-2:] == ["--", "run"]
+    assert application["Service"]["WorkingDirectory"] == ["/opt/a b/%%i"]
+    assert agent["Service"]["Group"] == application["Service"]["SupplementaryGroups"]
+    for name in ("role-id", "secret-id"):
+        assert f"/run/credentials/{AGENT}/{name}" in config
+        assert f"{name}:/etc/strongroom/tracking/{name}" in agent["Service"]["LoadCredential"]
+
+
+def test_declared_reload_and_health_are_used() -> None:
+    settings = tracking_settings(
+        reload="SIGHUP", health="http://127.0.0.1:80/h", settle="5s", within="1m"
+    )
+    files = build(settings, Host(command=("run",)))
+    (start,) = read_unit(files["tracking.service"])["Service"]["ExecStart"]
+    assert "--reload SIGHUP --health http://127.0.0.1:80/h --settle 5 --within 60 -- run" in start
+
+
+def test_without_a_command_the_delivery_is_a_unit_of_its_own() -> None:
+    files = build(tracking_settings(), Host())
+    (start,) = read_unit(files["strongroom-tracking-delivery.service"])["Service"]["ExecStart"]
+    assert start.endswith("--settle 3 --within 30")
+
+
+@pytest.mark.parametrize(
+    ("login", "words"),
+    [
+        ({"login": "jwt", "token_file": "/run/jwt"}, ["/run/jwt"]),
+        ({"login": "cert", "certificate_file": "/c.pem", "key_file": "/k.pem"}, ["/c.pem"]),
+    ],
+)
+def test_login_of_the_platform_needs_no_stored_credential(
+    login: dict[str, Any], words: list[str]
+) -> None:
+    files = build(tracking_settings(**login), Host())
+    assert "LoadCredential" not in files[AGENT]
+    assert all(word in files["agent.hcl"] for word in words)
+
+
+def test_users_and_groups_of_the_units_are_created() -> None:
+    files = build(tracking_settings(), Host(command=("run",)))
+    lines = [line.split() for line in files["strongroom-tracking.sysusers.conf"].splitlines()]
+    made = {line[1] for line in lines if line[0] in {"u", "g"}}
+    for unit in (AGENT, "tracking.service"):
+        service = read_unit(files[unit])["Service"]
+        for key in ("User", "Group", "SupplementaryGroups"):
+            assert {*service.get(key, [])} <= made
