@@ -17,8 +17,8 @@ from agent.delivery import Delivery
 from agent.run_settings import RunSettings
 from agent.unit_state import RunState, read_state
 from app_integration._internal.private_file import write_private
-from app_integration.config.deliver import State, read_status
 from app_integration.config.deliver import Status as DeliveryStatus
+from app_integration.config.deliver import read_status
 from app_integration.errors import ConfigRejected, ConfigurationError, StrongroomError
 from app_integration.mounts import Mounts
 from app_integration.names import Scope
@@ -220,7 +220,7 @@ class LocalAgent:
         """
         status = read_status(self.live)
         if status is not None and not status.state.is_live:
-            failure = "was rejected" if status.state is State.REFUSED else "cannot be used yet"
+            failure = "was rejected" if status.state.is_final else "cannot be used yet"
             raise ConfigRejected(
                 f"the config of {self._scope} {failure}: {status.reason}; change the setting, "
                 "write the secret again with strongroom put, or fix the model, and run up again; "

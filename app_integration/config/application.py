@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Final, Protocol
 
 from app_integration._internal.parent_death import parent_death_hook
@@ -85,6 +86,7 @@ class ChildApplication:
             OSError: If the program cannot be started.
 
         """
+        self._kill_group()  # of the one before, which may have left a worker on the same port
         hook = parent_death_hook(signal.SIGTERM)
         self._process = subprocess.Popen(
             self._command,
@@ -115,6 +117,13 @@ class ChildApplication:
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
+        self._kill_group()
+
+    def _kill_group(self) -> None:
+        """Kill what an application that has ended left in its process group."""
+        if self._process is not None:
+            with suppress(ProcessLookupError):
+                os.killpg(self._process.pid, signal.SIGKILL)
 
 
 class SeparateApplication:

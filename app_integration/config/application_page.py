@@ -7,7 +7,8 @@ from urllib.parse import urlsplit
 
 import urllib3
 
-from app_integration.errors import ConfigurationError
+from app_integration._internal.deadline import deadline
+from app_integration.errors import ConfigurationError, DeadlineExceeded
 
 
 def check_url(url: str) -> str:
@@ -31,15 +32,18 @@ def find_problem(method: str, url: str, seconds: float) -> str | None:
 
     Args:
         method: ``GET`` or ``POST``.
-        url: The page.
-        seconds: For the connection, and for the answer.
+        url: The page. Its query is not in the result, because it may contain a token.
+        seconds: Until its headers must be there; the body is not read.
 
     """
+    shown = url.partition("?")[0]
     try:
-        with urllib3.PoolManager(retries=False, timeout=seconds) as pool:
-            status = pool.request(method, url, redirect=False).status
-    except urllib3.exceptions.HTTPError as error:
-        return f"{url} does not answer ({type(error).__name__})"
+        with deadline(seconds, "timeout"), urllib3.PoolManager(retries=False) as pool:
+            response = pool.request(method, url, redirect=False, preload_content=False)
+            status = response.status
+            response.close()
+    except (urllib3.exceptions.HTTPError, DeadlineExceeded) as error:
+        return f"{shown} does not answer ({type(error).__name__})"
     if HTTPStatus.OK <= status < HTTPStatus.MULTIPLE_CHOICES:
         return None
-    return f"{url} answers with status {status}"
+    return f"{shown} answers with status {status}"

@@ -10,24 +10,23 @@ the agent's supervisor, or by :mod:`.delivery_watch`.
 from __future__ import annotations
 
 import json
-import signal
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
-from types import FrameType
 
+from app_integration._internal.deadline import deadline
 from app_integration._internal.private_file import Stamp, lock, replace_file, stamp, write_private
 from app_integration.config import file_reader, trial
 from app_integration.config.file_access import FileAccess
 from app_integration.config.shape import describe_shape
 from app_integration.config.validation import validate
-from app_integration.errors import ConfigRejected, DeadlineExceeded, StrongroomError
+from app_integration.errors import ConfigRejected, StrongroomError
 
-#: Seconds for a whole delivery. It must be below 30 s, because the agent then kills the command and
-#: exits.
+#: Seconds to read and validate a file. They must be well below 30, because the agent then kills the
+#: command and exits. What follows is not cut, because a file may be replaced and not tried yet.
 DEADLINE = 20.0
 
 
@@ -36,8 +35,10 @@ class State(StrEnum):
 
     DELIVERED = "delivered"
     UNCHANGED = "unchanged"
-    #: Permanently: these bytes are invalid, or the application does not run well on them.
+    #: Permanently: these bytes are invalid.
     REFUSED = "refused"
+    #: Permanently: the application does not run well on these bytes, and has the file before again.
+    ROLLED_BACK = "rolled_back"
     #: For a reason that may pass: a timeout, memory, a full disk, a model that cannot be imported.
     WAITING = "waiting"
 
@@ -45,6 +46,11 @@ class State(StrEnum):
     def is_live(self) -> bool:
         """Return whether the live file has the rendered content."""
         return self in {State.DELIVERED, State.UNCHANGED}
+
+    @property
+    def is_final(self) -> bool:
+        """Return whether the same bytes need no further attempt."""
+        return self is not State.WAITING
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,8 +84,8 @@ class Target:
         live: The file. Its folder is created if it is missing.
         model: ``package.module:Class`` of the config model.
         access: The rights that the live and the staging file may have.
-        is_on_trial: Whether the file that a delivery replaces is kept until :func:`.trial.end` or
-            :func:`roll_back`.
+        is_on_trial: Whether the file that a delivery replaces is kept until the trial of the new
+            one ends, by :func:`.trial.accept` or :func:`roll_back`.
 
     """
 
@@ -103,54 +109,69 @@ def deliver(staging: Path, target: Target, *, now: datetime) -> Status:
     """
     live = target.live
     live.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    with lock(live.parent, folder=True):
-        staged = stamp(staging)  # first, so that a file rendered from now on has another stamp
-        state, reason = _attempt(staging, target)
-        if state is State.REFUSED:
-            with suppress(ConfigRejected):
-                data = file_reader.read(staging, target.access)
-                _write_refused(live, staging, data, reason, now)
-        return _write_status(live, state, reason, now, staged)
+    with ExitStack() as stack:
+        with deadline(DEADLINE, f"the file was not delivered within {DEADLINE:g} s"):
+            stack.enter_context(lock_delivery(live))
+            staged = stamp(staging)  # first, so that a file rendered from now on has another stamp
+            data, state, reason = _check(staging, target)
+        if state is None:
+            state, reason = _replace(target, data)
+        elif state is State.REFUSED:
+            _write_refused(live, staging, data, reason, now)
+        return write_status(live, state, reason, now, staged)
 
 
-def deliver_in_time(staging: Path, target: Target, *, now: datetime) -> tuple[State, str | None]:
-    """Deliver within :data:`DEADLINE`; return the outcome and the reason why it is not live.
+def deliver_or_wait(staging: Path, target: Target, *, now: datetime) -> tuple[State, str | None]:
+    """Deliver; return the outcome and the reason why the file is not live.
 
     A delivery whose status could not be written is ``waiting``. See :func:`deliver`.
     """
     try:
-        with _deadline(DEADLINE):
-            status = deliver(staging, target, now=now)
+        status = deliver(staging, target, now=now)
     except (OSError, StrongroomError) as error:
         return State.WAITING, describe_error(error)
     return status.state, status.reason
 
 
-def roll_back(target: Target, reason: str, *, now: datetime) -> bool:
+@contextmanager
+def lock_delivery(live: Path) -> Iterator[None]:
+    """Hold the lock of deliveries to *live*: a file that no reader of the live one can open."""
+    with lock(live.with_name(f".{live.name}.lock")):
+        yield
+
+
+def roll_back(
+    target: Target, reason: str, *, now: datetime, state: State = State.ROLLED_BACK
+) -> bool:
     """Replace the live file by the one before it, because the application does not run well on it.
+
+    On a full disk, only the status and the shape of the rejected file are lost.
 
     Args:
         target: The live file, on trial.
         reason: What the application does, without secrets.
         now: The time, in UTC.
+        state: ``waiting`` if the file is to be tried again.
 
     Returns:
         Whether there was a file before it. If not, the live file stays, and so does its status.
 
     Raises:
-        ConfigRejected: If the folder's mode is wrong.
-        OSError: If a file cannot be read or written.
+        ConfigRejected: If the folder's mode is wrong, or the file before is not the delivery's own.
+        OSError: If the file cannot be replaced.
 
     """
     live = target.live
-    with lock(live.parent, folder=True):
-        data, delivered = live.read_bytes(), read_status(live)
-        if not trial.restore(live, target.access):
+    with lock_delivery(live):
+        if not trial.is_open(live):
             return False
-        _write_refused(live, live, data, reason, now)
+        delivered = read_status(live)
         staged = delivered.staged if delivered else None
-        _write_status(live, State.REFUSED, reason, now, staged)
-        trial.end(live)  # last, because a process that is killed before must restore again
+        with suppress(OSError, ConfigRejected):
+            # First, because a process that is killed after it restores the file at its next start.
+            _write_refused(live, live, file_reader.read(live, target.access), reason, now)
+            write_status(live, state, reason, now, staged)
+        trial.restore(live, target.access)
     return True
 
 
@@ -164,9 +185,22 @@ def _write_refused(live: Path, path: Path, data: bytes, reason: str | None, now:
     write_private(refused_file(live), f"{json.dumps(record, indent=2)}\n")
 
 
-def _write_status(
+def write_status(
     live: Path, state: State, reason: str | None, now: datetime, staged: Stamp | None
 ) -> Status:
+    """Write the status of a delivery to *live*, and return it.
+
+    Args:
+        live: The live file.
+        state: The outcome.
+        reason: See :class:`Status`.
+        now: The time, in UTC.
+        staged: The state of the staging file.
+
+    Raises:
+        OSError: If it cannot be written.
+
+    """
     status = _next_status(read_status(live), state, reason, now, staged)
     write_private(status_file(live), f"{json.dumps(asdict(status))}\n")
     return status
@@ -210,53 +244,54 @@ def parse_status(content: bytes) -> Status | None:
         return None
 
 
-def _attempt(staging: Path, target: Target) -> tuple[State, str | None]:
-    """Try to deliver *staging*; return the outcome and the reason why it is not live."""
+def _check(staging: Path, target: Target) -> tuple[bytes, State | None, str | None]:
+    """Read and validate *staging*.
+
+    Returns:
+        Its bytes; the outcome and the reason why it is not delivered, or None if it can be.
+
+    """
+    data = b""
     try:
         data = file_reader.read(staging, target.access)
-    except ConfigRejected as rejected:
-        return State.REFUSED, str(rejected)
-    try:
         verdict = validate(target.model, data, staging)
-        for line in verdict.output:
-            print(f"{target.model}: {line}")  # noqa: T201 (for the agent's log)
-        if verdict.reason is not None:
-            return State.REFUSED if verdict.final else State.WAITING, verdict.reason
-        return _replace(target, data), None
+    except ConfigRejected as rejected:
+        return data, State.REFUSED, str(rejected)
+    except (OSError, StrongroomError) as error:
+        return data, State.WAITING, describe_error(error)
+    for line in verdict.output:
+        print(f"{target.model}: {line}", flush=True)  # noqa: T201 (for the agent's log)
+    if verdict.reason is None:
+        return data, None, None
+    return data, State.REFUSED if verdict.final else State.WAITING, verdict.reason
+
+
+def _replace(target: Target, data: bytes) -> tuple[State, str | None]:
+    """Replace the live file by *data* unless it has that already; return outcome and reason."""
+    live, access = target.live, target.access
+    try:
+        mode = access.file_mode(live.parent)
+        if _is_current(live, access, data):
+            # A trial that is open was not seen to its end, so that it must be made.
+            return State.DELIVERED if trial.is_open(live) else State.UNCHANGED, None
+        if target.is_on_trial:
+            trial.begin(live, access)
+        replace_file(live, data, mode=mode)
     except (OSError, StrongroomError) as error:
         return State.WAITING, describe_error(error)
+    return State.DELIVERED, None
 
 
-def _replace(target: Target, data: bytes) -> State:
-    """Replace the live file by *data* unless it has that already."""
-    mode = target.access.file_mode(target.live.parent)
-    with suppress(ConfigRejected):
-        if file_reader.read(target.live, target.access) == data:
-            return State.UNCHANGED
-    if target.is_on_trial:
-        trial.begin(target.live, target.access)
-    replace_file(target.live, data, mode=mode)
-    return State.DELIVERED
-
-
-@contextmanager
-def _deadline(seconds: float) -> Iterator[None]:
-    """Raise DeadlineExceeded in the block once *seconds* are over."""
-
-    def expire(_signal: int, _frame: FrameType | None) -> None:
-        raise DeadlineExceeded(f"the file was not delivered within {seconds:g} s")
-
-    previous = signal.signal(signal.SIGALRM, expire)
-    signal.setitimer(signal.ITIMER_REAL, seconds)
+def _is_current(live: Path, access: FileAccess, data: bytes) -> bool:
+    """Return whether *live* already has *data*, and the mode and owner that it must have."""
     try:
-        yield
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, previous)
+        return file_reader.read(live, access) == data
+    except ConfigRejected:
+        return False
 
 
 def describe_error(error: Exception) -> str:
     """Return the message of *error*, which contains no secret."""
     if isinstance(error, OSError):
-        return f"{error.filename}: {error.strerror}"
+        return f"{error.filename}: {error.strerror}" if error.filename else str(error.strerror)
     return str(error)

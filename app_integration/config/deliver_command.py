@@ -15,7 +15,7 @@ from app_integration._internal.private_file import lock
 from app_integration.config import application_page
 from app_integration.config.application import ChildApplication, SeparateApplication
 from app_integration.config.confirmation import Health
-from app_integration.config.deliver import Target, deliver_in_time, describe_error
+from app_integration.config.deliver import Target, deliver_or_wait, describe_error
 from app_integration.config.delivery_watch import Clock, DeliveryWatch
 from app_integration.config.file_access import FileAccess
 from app_integration.config.reload import Reload
@@ -38,6 +38,8 @@ def main(arguments: Sequence[str]) -> int:
     own, command = _split(arguments)
     options = parser.parse_args(own)
     problem = _find_wrong_usage(options, command)
+    if "--" in arguments and not command:
+        problem = "there is no command after --"
     if problem is not None:
         parser.error(problem)
     run = _deliver_once if options.watch is None else _watch
@@ -50,7 +52,7 @@ def main(arguments: Sequence[str]) -> int:
 
 def _deliver_once(options: argparse.Namespace, _command: Sequence[str]) -> int:
     target = Target(options.live, options.model, FileAccess.from_environment())
-    state, reason = deliver_in_time(options.staging, target, now=_now())
+    state, reason = deliver_or_wait(options.staging, target, now=_now())
     print(f"{options.live}: {state}{f': {reason}' if reason else ''}")  # noqa: T201 (a command's output)
     return 0 if state.is_live or options.never_fail else 1
 
@@ -99,6 +101,8 @@ def _find_wrong_usage(options: argparse.Namespace, command: Sequence[str]) -> st
         return "--never-fail is for --staging"
     if not command and (options.reload.is_restart or options.reload.is_signal):
         return f"--reload {options.reload.text} needs the application's command, after --"
+    if not command and options.health is None:
+        return "without the application's command, --health is needed to see how it runs"
     if not 0 <= options.settle <= options.within:
         return "--settle must be at least 0, and not above --within"
     return None

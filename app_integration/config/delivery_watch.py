@@ -11,20 +11,21 @@ import json
 import signal
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from types import FrameType
 from typing import Final
 
-from app_integration._internal.private_file import lock, stamp
+from app_integration._internal.private_file import stamp
 from app_integration.config import file_reader, trial
 from app_integration.config.application import SIGNAL_BASE, STOPPING, Application
 from app_integration.config.confirmation import Confirmation, Health
 from app_integration.config.deliver import (
     State,
     Target,
-    deliver_in_time,
+    deliver_or_wait,
     read_status,
     roll_back,
     status_file,
@@ -41,10 +42,11 @@ PASSED_ON: Final = (*STOPPING, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
 
 
 def write_event(event: str, **fields: object) -> None:
-    """Write one event as a line of JSON to standard error."""
+    """Write one event as a line of JSON to standard error, if it takes one."""
     when = datetime.now(tz=UTC).isoformat(timespec="milliseconds")
     line = json.dumps({"time": when, "event": event, **fields}, default=str)
-    print(line, file=sys.stderr, flush=True)  # noqa: T201 (the command's log)
+    with suppress(OSError):  # a full log must not end the application
+        print(line, file=sys.stderr, flush=True)  # noqa: T201 (the command's log)
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,12 +109,13 @@ class DeliveryWatch:
         """
         for number in PASSED_ON:
             signal.signal(number, self._pass_on)
-        self._restore_untried()
+        self._prepare()
         give_up = self._clock.monotonic() + FIRST_FILE_SECONDS
         while (code := self._exit_code(give_up)) is None:
             if self._stopped_by is None:
                 self._step()
             self._clock.sleep(POLL_INTERVAL)
+        self._end_trial(State.WAITING, "the delivery was stopped while this file was tried")
         return code
 
     def _pass_on(self, number: int, _frame: FrameType | None) -> None:
@@ -120,14 +123,20 @@ class DeliveryWatch:
             self._stopped_by = number
         self._application.send_signal(number)
 
-    def _restore_untried(self) -> None:
-        """Restore the last good file if a trial was cut, and have the staged one tried again."""
+    def _prepare(self) -> None:
+        """End a trial that was cut, and have a file that was refused checked again."""
         live = self._target.live
-        with lock(live.parent, folder=True):
-            if trial.restore(live, self._target.access):
-                status_file(live).unlink(missing_ok=True)
-                trial.end(live)
-                write_event("trial_was_cut", live=live, level="warning")
+        self._end_trial(State.ROLLED_BACK, "the delivery was killed while this file was tried")
+        status = read_status(live)
+        if status is not None and status.state is State.REFUSED:
+            status_file(live).unlink()  # because the model may have been corrected
+
+    def _end_trial(self, state: State, reason: str) -> None:
+        """Restore the last good file if a trial is open, and tell an application that runs on."""
+        if roll_back(self._target, reason, now=self._clock.now(), state=state):
+            level = "warning" if state is State.WAITING else "alarm"
+            write_event("trial_cut", live=self._target.live, level=level, reason=reason)
+            self._reload.tell(self._application)
 
     def _exit_code(self, give_up: float) -> int | None:
         """Return the exit code if the command is over."""
@@ -153,7 +162,7 @@ class DeliveryWatch:
 
     def _deliver(self) -> None:
         live = self._target.live
-        state, reason = deliver_in_time(self._staging, self._target, now=self._clock.now())
+        state, reason = deliver_or_wait(self._staging, self._target, now=self._clock.now())
         level = "info" if state.is_live else "warning" if state is State.WAITING else "alarm"
         write_event(state, live=live, level=level, **({"reason": reason} if reason else {}))
         if state is State.DELIVERED:
@@ -163,10 +172,10 @@ class DeliveryWatch:
         """Tell the application of the new file, and roll back if it does not run well on it."""
         problem = self._tell_and_confirm()
         if self._stopped_by is not None:
-            return  # undecided: the next start restores the last good file
+            return  # undecided
         live = self._target.live
         if problem is None:
-            trial.end(live)
+            trial.accept(live)
             write_event("confirmed", live=live, level="info")
             return
         is_restored = roll_back(self._target, problem, now=self._clock.now())
@@ -192,15 +201,18 @@ class DeliveryWatch:
             What is wrong, or None; also if a signal has stopped the command meanwhile.
 
         """
-        if self._application.is_running and (problem := self._reload.tell(self._application)):
-            return problem
-        if not self._application.is_running and self._stopped_by is None:
+        if self._reload.is_restart:
+            self._application.stop()
+        is_told = not self._application.is_running
+        if is_told and self._stopped_by is None:
             self._start()
         confirmation = Confirmation(self._health, self._clock.monotonic())
         while self._stopped_by is None:
             if (code := self._application.poll()) is not None:
                 return f"the application ended with code {code} on it"
-            problem = self._health.find_problem()
+            problem = None if is_told else self._reload.tell(self._application)
+            is_told = problem is None
+            problem = problem or self._health.find_problem()
             verdict = confirmation.observe(problem, self._clock.monotonic())
             if verdict is not None:
                 return None if verdict else self._describe(problem)

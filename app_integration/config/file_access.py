@@ -85,6 +85,11 @@ class FileAccess:
                 f"{folder} has mode {mode:04o}, so that other users can access it: chmod 0700"
             )
         self._check_shared_folder(folder)
+        if mode & 0o020 or found.st_uid not in {os.geteuid(), 0}:
+            raise ConfigRejected(
+                f"{folder} can be written by others than the delivery's user: chmod 2750, and give "
+                "it to that user"
+            )
         return _READABLE
 
     def _check_shared_folder(self, folder: Path) -> None:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from app_integration._internal.backoff import BACKOFF_MIN, backoff
 from app_integration._internal.private_file import Stamp
-from app_integration.config.deliver import State, Status
+from app_integration.config.deliver import Status
 
 
 @dataclass(slots=True)
@@ -62,4 +62,4 @@ def _is_settled(staged: Stamp, status: Status | None) -> bool:
     """Return whether *staged* needs no further attempt: it is live, or was rejected for good."""
     if status is None or status.staged != staged:
         return False
-    return status.state.is_live or status.state is State.REFUSED
+    return status.state.is_final

@@ -10,7 +10,7 @@ from app_integration.config import application_page
 from app_integration.config.application import Application
 from app_integration.errors import ConfigurationError
 
-_REQUEST_SECONDS: Final = 10.0
+_REQUEST_SECONDS: Final = 10.0  # for the page that reloads
 #: The application notices by itself, as with ``watch_config``.
 _NONE: Final = "none"
 _RESTART: Final = "restart"
@@ -55,16 +55,14 @@ class Reload:
         return self.text in signal.Signals.__members__
 
     def tell(self, application: Application) -> str | None:
-        """Tell *application*. A restart only stops it.
+        """Tell *application*, except by a restart.
 
         Returns:
             What is wrong, or None.
 
         """
-        if self.is_restart:
-            application.stop()
-        elif self.is_signal:
+        if self.is_signal:
             application.send_signal(signal.Signals[self.text])
-        elif self.text != _NONE:
+        elif "://" in self.text:
             return application_page.find_problem("POST", self.text, _REQUEST_SECONDS)
         return None

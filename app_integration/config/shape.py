@@ -6,17 +6,22 @@ It shows which part of a rejected file is missing or of another type, and no val
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from itertools import count
 from typing import Final
 
-#: Keys that come from a template. Another key is not shown, because a value may have become it.
-_KEY: Final = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,63}")
+#: Keys as templates have them. Another key is not shown, because a value may have become it.
+_KEY: Final = re.compile(r"[A-Za-z][A-Za-z_-]{0,31}")
 _KINDS: Final[Mapping[type, str]] = {
     bool: "true or false",
     int: "integer",
     float: "number",
     type(None): "null",
 }
+_MAX_DEPTH: Final = 20
+#: Values of a document. One with references to itself, or to large parts, would have no end.
+_MAX_VALUES: Final = 1_000
+_CUT: Final = "…"
 
 
 def describe_shape(document: object) -> object:
@@ -26,13 +31,33 @@ def describe_shape(document: object) -> object:
         document: A parsed YAML, JSON or TOML file.
 
     """
-    if isinstance(document, Mapping):
-        return {_describe_key(key): describe_shape(value) for key, value in document.items()}
-    if isinstance(document, list):
-        return [describe_shape(value) for value in document]
-    if isinstance(document, str):
-        return "text" if document else "empty text"
-    return _KINDS.get(type(document), type(document).__name__)
+    return _describe(document, count(), 0)
+
+
+def _describe(value: object, seen: Iterator[int], depth: int) -> object:
+    if next(seen) >= _MAX_VALUES or depth > _MAX_DEPTH:
+        return _CUT
+    if isinstance(value, Mapping):
+        shown: dict[str, object] = {}
+        for key, inner in value.items():
+            shown[_describe_key(key)] = described = _describe(inner, seen, depth + 1)
+            if described == _CUT:
+                break
+        return shown
+    if isinstance(value, list):
+        return _describe_items(value, seen, depth)
+    if isinstance(value, str):
+        return "text" if value else "empty text"
+    return _KINDS.get(type(value), type(value).__name__)
+
+
+def _describe_items(items: list[object], seen: Iterator[int], depth: int) -> list[object]:
+    shown: list[object] = []
+    for item in items:
+        shown.append(_describe(item, seen, depth + 1))
+        if shown[-1] == _CUT:
+            break
+    return shown
 
 
 def _describe_key(key: object) -> str:

@@ -6,9 +6,11 @@ finds it, and restores it before the application starts.
 
 from __future__ import annotations
 
+import os
+import stat
 from pathlib import Path
 
-from app_integration._internal.private_file import replace_file, write_private
+from app_integration._internal.private_file import write_private
 from app_integration.config import file_reader
 from app_integration.config.file_access import FileAccess
 from app_integration.errors import ConfigRejected
@@ -19,37 +21,49 @@ def last_good_file(live: Path) -> Path:
     return live.with_name(f".{live.name}.last-good")
 
 
+def is_open(live: Path) -> bool:
+    """Return whether *live* is on trial, and the file before it is kept."""
+    return os.path.lexists(last_good_file(live))
+
+
 def begin(live: Path, access: FileAccess) -> None:
     """Keep the file that is about to be replaced, if there is a usable one.
+
+    In an open trial nothing is done, because the file in place was not proved.
 
     Raises:
         OSError: If it cannot be kept.
 
     """
+    if is_open(live):
+        return
     try:
         data = file_reader.read(live, access)
     except ConfigRejected:
-        end(live)
-    else:
-        write_private(last_good_file(live), data)
+        return
+    write_private(last_good_file(live), data)
 
 
-def end(live: Path) -> None:
-    """End the trial: the application runs well on *live*, or it was restored."""
+def accept(live: Path) -> None:
+    """End the trial of *live*: the application runs well on it."""
     last_good_file(live).unlink(missing_ok=True)
 
 
-def restore(live: Path, access: FileAccess) -> bool:
-    """Replace *live* by the kept file; return False if none was kept. The trial goes on.
+def restore(live: Path, access: FileAccess) -> None:
+    """Replace *live* by the kept file, which ends the trial. It needs no space on the disk.
 
     Raises:
-        ConfigRejected: If the folder's mode is wrong.
-        OSError: If a file cannot be read or written.
+        ConfigRejected: If the folder's mode is wrong, or the kept file is not this user's own.
+        OSError: If there is no kept file, or it cannot be moved.
 
     """
+    kept, mode = last_good_file(live), access.file_mode(live.parent)
+    descriptor = os.open(kept, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     try:
-        data = last_good_file(live).read_bytes()
-    except FileNotFoundError:
-        return False
-    replace_file(live, data, mode=access.file_mode(live.parent))
-    return True
+        found = os.fstat(descriptor)
+        if not stat.S_ISREG(found.st_mode) or found.st_uid != os.geteuid():
+            raise ConfigRejected(f"{kept} is not the delivery's own file; look who made it")
+        os.fchmod(descriptor, mode)
+    finally:
+        os.close(descriptor)
+    kept.replace(live)

@@ -85,7 +85,7 @@ def _is_config_current(config_file: ConfigFile[StoreConfig]) -> bool:
         delivery = json.loads(status_file(config_file.path).read_text(encoding="utf-8"))["state"]
     except FileNotFoundError:  # because no agent delivered the file
         delivery = None
-    is_blocked = delivery in {State.REFUSED, State.WAITING}
+    is_blocked = delivery in {State.REFUSED, State.ROLLED_BACK, State.WAITING}
     return config_file.rejected is None and not is_blocked
 
 

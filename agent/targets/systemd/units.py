@@ -7,6 +7,7 @@ copies to a folder of the unit. Whoever deploys replaces them, and restarts the 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from hashlib import sha256
 from pathlib import Path
 from typing import Any, Final
 
@@ -15,6 +16,8 @@ from agent.targets.host import Host
 from agent.targets.settings import Places, TargetSettings
 from app_integration.errors import ConfigurationError
 
+_MAX_ACCOUNT: Final = 31  # characters
+_DIGITS: Final = 8  # of a digest
 #: Characters of a word that systemd takes as it is. A longer list would have to be quoted.
 _PLAIN: Final = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_./:=@,+")
 
@@ -23,9 +26,11 @@ def build(settings: TargetSettings, host: Host) -> dict[str, str]:
     """Return the text of each file, by its path in the built folder.
 
     Raises:
-        ConfigurationError: If a path or a word of the command contains a control character.
+        ConfigurationError: If a path or a word of the command contains a control character, or the
+            delivery could not see or tell the application.
 
     """
+    _check(settings, host)
     service = settings.scope.service
     agent_unit = f"strongroom-{service}-agent.service"
     runtime = f"strongroom-{service}"
@@ -43,9 +48,9 @@ def build(settings: TargetSettings, host: Host) -> dict[str, str]:
     values = {
         "service": service,
         "environment": str(settings.scope.environment),
-        "user": service,
-        "agent_user": f"{runtime}-agent",
-        "group": runtime,
+        "user": account(service),
+        "agent_user": account(f"{runtime}-agent"),
+        "group": account(runtime),
         "runtime": runtime,
         "agent_unit": agent_unit,
         "credentials": settings.needs_secret_id,
@@ -61,6 +66,36 @@ def build(settings: TargetSettings, host: Host) -> dict[str, str]:
         unit: _render("application.service.j2", values),
         f"strongroom-{service}.sysusers.conf": _render("sysusers.conf.j2", values),
     }
+
+
+def account(name: str) -> str:
+    """Return *name* as a name of a user or group, which has 31 characters at most."""
+    if len(name) <= _MAX_ACCOUNT:
+        return name
+    digest = sha256(name.encode()).hexdigest()[:_DIGITS]
+    return f"{name[: _MAX_ACCOUNT - _DIGITS - 1]}-{digest}"
+
+
+def _check(settings: TargetSettings, host: Host) -> None:
+    """Check that the delivery can see and tell the application.
+
+    Raises:
+        ConfigurationError: If it cannot.
+
+    """
+    config, file = settings.config, f"services/{settings.scope.service}.yaml"
+    if host.command:
+        return
+    if config.reload == "restart" or config.reload.startswith("SIG"):
+        raise ConfigurationError(
+            f"config.reload in {file} is {config.reload!r}, for which the delivery must start the "
+            "application; give its command after --"
+        )
+    if config.health is None:
+        raise ConfigurationError(
+            f"config.health in {file} is not declared, and without the application's command "
+            "nothing else shows how it runs; declare it, or give the command after --"
+        )
 
 
 def quote_command(words: Sequence[str]) -> str:

@@ -31,7 +31,7 @@ class Config(BaseModel):
 #: Reads its file at the start, at SIGHUP and at POST /reload; with a third argument, at each GET.
 #: GET /health says how it is on it. GET /orphan leaves a process, and returns its id.
 APPLICATION: Final = """
-import http.server, json, os, signal, subprocess, sys
+import http.server, json, os, signal, subprocess, sys, time
 from pathlib import Path
 
 live, port = Path(sys.argv[1]), int(sys.argv[2])
@@ -48,11 +48,24 @@ class Handler(http.server.BaseHTTPRequestHandler):
             load()
         if self.path == "/orphan":
             got[:] = subprocess.check_output(["sh", "-c", "sleep 0.1 >/dev/null & echo $!"]).split()
-        pages = {"/health": config["mood"], "/value": config["value"]}
+        pages = {"/health": config["mood"], "/value": str(config["value"])}
+        if self.path == "/worker":
+            got[:] = [str(subprocess.Popen(["sleep", "600"]).pid).encode()]
         ill = self.path == "/health" and config["mood"] == "ill"
+        if self.path == "/health" and config["mood"].startswith("slow"):
+            return self.drip(config["mood"])
         self.send_response(503 if ill else 200)
         self.end_headers()
         self.wfile.write(pages[self.path].encode() if self.path in pages else b" ".join(got))
+    def drip(self, mood):
+        if mood == "slow-body":
+            self.wfile.write(b"HTTP/1.0 503 Ill\\r\\n\\r\\n")
+        try:
+            for byte in b"HTTP/1.0 503 Ill" * 9:
+                self.wfile.write(bytes([byte]))
+                time.sleep(0.3)
+        except OSError:
+            pass
     def do_POST(self):
         load()
         self.send_response(204)
@@ -64,8 +77,8 @@ load()
 signal.signal(signal.SIGHUP, load)
 signal.signal(signal.SIGUSR1, lambda *_: got.append(b"USR1"))
 signal.signal(signal.SIGTERM, lambda *_: os._exit(7))
-http.server.HTTPServer.allow_reuse_address = True
-http.server.HTTPServer(("127.0.0.1", port), Handler).serve_forever()
+http.server.ThreadingHTTPServer.daemon_threads = True
+http.server.ThreadingHTTPServer(("127.0.0.1", port), Handler).serve_forever()
 """
 
 

@@ -13,12 +13,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agent.targets.host import Host
-from agent.targets.systemd.units import build, quote_command
+from agent.targets.systemd.units import account, build, quote_command
 from app_integration.errors import ConfigurationError
 from tests.support.models.systemd_unit import read_unit, read_words
 from tests.support.models.target import tracking_settings
 
 AGENT: Final = "strongroom-tracking-agent.service"
+HEALTH: Final = "http://127.0.0.1:80/health"
 COMMAND: Final = ("gunicorn", "-w", "2", 'app:make("100 %", $HOME)')
 HOSTS: Final = {
     "application": Host(command=COMMAND),
@@ -45,7 +46,8 @@ def test_systemd_has_nothing_to_say(tmp_path: Path, host: Host, login: str) -> N
     program = shutil.which("systemd-analyze")
     if program is None:
         pytest.skip("needs systemd-analyze")
-    files = build(tracking_settings(login=login, token_file="/run/jwt"), host)
+    settings = tracking_settings(login=login, token_file="/run/jwt", health=HEALTH)
+    files = build(settings, host)
     units = [tmp_path / name for name in files if name.endswith(".service")]
     for unit in units:
         # systemd looks for the programs, which are not on this machine.
@@ -111,9 +113,37 @@ def test_declared_reload_and_health_are_used() -> None:
 
 
 def test_without_a_command_the_delivery_is_a_unit_of_its_own() -> None:
-    files = build(tracking_settings(), Host())
+    files = build(tracking_settings(health=HEALTH), Host())
     (start,) = read_unit(files["strongroom-tracking-delivery.service"])["Service"]["ExecStart"]
-    assert start.endswith("--settle 3 --within 30")
+    assert start.endswith(f"--health {HEALTH} --settle 3 --within 30")
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({}, "config.health in services/tracking.yaml is not declared"),
+        ({"reload": "SIGHUP", "health": "http://h"}, "'SIGHUP', for which the delivery must start"),
+        ({"reload": "restart", "health": "http://h"}, "'restart', for which the delivery must"),
+    ],
+)
+def test_application_that_the_delivery_cannot_see_or_tell_is_rejected(
+    fields: dict[str, str], message: str
+) -> None:
+    with pytest.raises(ConfigurationError, match=message):
+        build(tracking_settings(**fields), Host())
+
+
+def test_names_of_accounts_fit() -> None:
+    assert account("strongroom-tracking-agent") == "strongroom-tracking-agent"
+    long = {account(f"strongroom-{name}-agent") for name in ("payment-gateway", "payment-gatewaz")}
+    assert {len(name) for name in long} == {31}
+    assert len(long) == 2
+
+
+def test_application_starts_again_with_its_last_good_file() -> None:
+    unit = read_unit(build(tracking_settings(), Host(command=("run",)))["tracking.service"])
+    assert unit["Service"]["RuntimeDirectoryPreserve"] == ["yes"]
+    assert unit["Service"]["SuccessExitStatus"] == ["143"]
 
 
 @pytest.mark.parametrize(
@@ -126,7 +156,7 @@ def test_without_a_command_the_delivery_is_a_unit_of_its_own() -> None:
 def test_login_of_the_platform_needs_no_stored_credential(
     login: dict[str, Any], words: list[str]
 ) -> None:
-    files = build(tracking_settings(**login), Host())
+    files = build(tracking_settings(**login), Host(command=("run",)))
     assert "LoadCredential" not in files[AGENT]
     assert all(word in files["agent.hcl"] for word in words)
 

@@ -29,6 +29,7 @@ from app_integration.config.deliver import (
 )
 from app_integration.config.deliver_command import main
 from app_integration.config.file_access import FileAccess
+from app_integration.errors import ConfigRejected
 from tests.support.polling import wait_until
 
 ROOT = Path(__file__).parents[3]
@@ -192,7 +193,9 @@ def test_deliver_leaves_no_other_files(place: Place) -> None:
     place.render(BAD)
     place.deliver()
     names = {path.name for path in place.live.parent.iterdir()}
-    assert names == {"app.yaml", "app.yaml.refused.json", "app.yaml.status.json", "staging"}
+    assert names == {
+        *(".app.yaml.lock", "app.yaml", "app.yaml.refused.json", "app.yaml.status.json", "staging")
+    }
 
 
 def test_deliver_same_bytes_changes_nothing(place: Place) -> None:
@@ -373,7 +376,7 @@ def test_trial_accepted_keeps_the_new_file(place: Place) -> None:
     place.deliver()
     assert trial.last_good_file(place.live).read_text() == GOOD
     assert trial.last_good_file(place.live).stat().st_mode & 0o777 == 0o600
-    trial.end(place.live)
+    trial.accept(place.live)
     assert not trial.last_good_file(place.live).exists()
     assert place.live.read_text() == OTHER
 
@@ -388,7 +391,7 @@ def test_trial_rolled_back_restores_the_file_before_it(place: Place) -> None:
     assert roll_back(place.target, "is not healthy", now=NOW)
     assert place.live.read_text() == GOOD
     status = place.status()
-    assert (status["state"], status["reason"]) == ("refused", "is not healthy")
+    assert (status["state"], status["reason"]) == ("rolled_back", "is not healthy")
     assert tuple(status["staged"]) == stamp(place.staging)
     assert json.loads(refused_file(place.live).read_text())["shape"] == {
         "database": {"url": "text"}
@@ -399,10 +402,70 @@ def test_trial_rolled_back_restores_the_file_before_it(place: Place) -> None:
 def test_trial_after_an_unusable_file_keeps_none(place: Place) -> None:
     place.is_on_trial = True
     place.live.write_text("")
-    trial.last_good_file(place.live).write_text(GOOD)
     place.render(OTHER)
     place.deliver()
-    assert not trial.last_good_file(place.live).exists()
+    assert not trial.is_open(place.live)
+
+
+def test_delivery_cut_after_the_swap_is_tried_again(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place.is_on_trial = True
+    place.render(GOOD)
+    place.deliver()
+    place.render(OTHER)
+    with monkeypatch.context() as patch:
+        patch.setattr(module, "write_status", full_disk)
+        with pytest.raises(OSError, match="No space"):
+            place.deliver()
+    assert place.live.read_text() == OTHER
+    assert place.deliver().state is State.DELIVERED  # and not unchanged, so that it is tried out
+    place.render(GOOD.replace("x", "third"))
+    place.deliver()
+    assert trial.last_good_file(place.live).read_text() == GOOD
+
+
+def test_roll_back_needs_no_space(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    place.is_on_trial = True
+    for text in (GOOD, OTHER):
+        place.render(text)
+        place.deliver()
+    monkeypatch.setattr(module, "write_private", full_disk)
+    monkeypatch.setattr(module, "write_status", full_disk)
+    assert roll_back(place.target, "is not healthy", now=NOW)
+    assert place.live.read_text() == GOOD
+
+
+def full_disk(*_: object) -> None:
+    raise OSError(28, "No space left on device")
+
+
+@pytest.mark.parametrize("kind", ["link", "pipe", "folder"])
+def test_kept_file_of_another_kind_is_not_restored(place: Place, kind: str) -> None:
+    kept = trial.last_good_file(place.live)
+    secret = place.live.parent / "private-key"
+    secret.write_text(CANARY)
+    match kind:
+        case "link":
+            kept.symlink_to(secret)
+        case "pipe":
+            os.mkfifo(kept)
+        case _:
+            kept.mkdir()
+    place.render(GOOD)
+    place.deliver()
+    with pytest.raises((OSError, ConfigRejected)):
+        roll_back(place.target, "is not healthy", now=NOW)
+    assert place.live.read_text() == GOOD
+
+
+def test_lock_does_not_follow_a_link(place: Place) -> None:
+    elsewhere = place.live.parent / "elsewhere"
+    place.live.with_name(".app.yaml.lock").symlink_to(elsewhere)
+    place.render(GOOD)
+    with pytest.raises(OSError, match="symbolic links"):
+        place.deliver()
+    assert not elsewhere.exists()
 
 
 def test_status_has_since_and_attempts(place: Place) -> None:
@@ -448,7 +511,9 @@ def test_deliver_with_failed_write_leaves_no_copy(
 
 def test_deliver_concurrently_waits_for_first(place: Place) -> None:
     place.render(GOOD)
-    folder = os.open(place.live.parent, os.O_RDONLY)
+    held = place.live.with_name(".app.yaml.lock")
+    held.touch(0o600)
+    folder = os.open(held, os.O_RDONLY)
     fcntl.flock(folder, fcntl.LOCK_EX)
     command = [sys.executable, "-m", "app_integration", "deliver", *place.arguments()]
     path = f"{place.staging.parents[2]}{os.pathsep}{ROOT}"

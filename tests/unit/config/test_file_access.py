@@ -84,7 +84,7 @@ def test_mode_wider_than_0640_is_rejected(shared: Path, mode: int) -> None:
 
 
 @pytest.mark.parametrize(
-    ("folder_mode", "mode"), [(0o700, 0o600), (0o2700, 0o600), (0o2750, 0o640), (0o2770, 0o640)]
+    ("folder_mode", "mode"), [(0o700, 0o600), (0o2700, 0o600), (0o2750, 0o640)]
 )
 def test_delivered_file_gets_the_rights_of_its_folder(
     tmp_path: Path, folder_mode: int, mode: int
@@ -100,6 +100,12 @@ def test_folder_of_another_mode_is_rejected(tmp_path: Path, folder_mode: int) ->
     tmp_path.chmod(folder_mode)
     with pytest.raises(ConfigRejected, match=f"mode {folder_mode:04o} .*expected 2750"):
         FileAccess(os.getgid()).file_mode(tmp_path)
+
+
+def test_folder_that_the_group_can_write_is_rejected_for_a_delivery(shared: Path) -> None:
+    shared.chmod(0o2770)
+    with pytest.raises(ConfigRejected, match="written by others than the delivery's user"):
+        FileAccess(os.getgid()).file_mode(shared)
 
 
 def test_folder_of_another_group_is_rejected(shared: Path) -> None:

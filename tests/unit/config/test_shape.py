@@ -35,3 +35,14 @@ def test_shape_names_keys_and_kinds() -> None:
         "(another key)": "integer",
     }
     assert describe_shape(CANARY) == "text"
+    assert describe_shape({"hvs.CAESIJ7": 1}) == {"(another key)": "integer"}
+
+
+def test_shape_of_a_document_without_end_is_cut() -> None:
+    endless: list[object] = []
+    endless.append(endless)
+    assert str(describe_shape(endless)).count("[") <= 30
+    bomb: object = "x"
+    for _ in range(12):
+        bomb = {"a": [bomb] * 9}
+    assert len(str(describe_shape(bomb))) < 30_000

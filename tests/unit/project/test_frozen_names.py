@@ -366,7 +366,7 @@ PLAN_FIELD: Final = words("field before after")
 PLAN_SUMMARY: Final = words("create update delete unchanged")
 DIFFERENCES: Final = words("missing policy same unread")
 DELIVERY: Final = words("state reason when since attempts staged")
-DELIVERY_STATES: Final = words("delivered unchanged refused waiting")
+DELIVERY_STATES: Final = words("delivered unchanged refused rolled_back waiting")
 UNIT: Final = words("generation state pid since reason digest")
 UNIT_STATES: Final = words("starting running waiting blocked failed stopped")
 #: Keys of run.json.
