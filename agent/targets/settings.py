@@ -14,7 +14,7 @@ from app_integration.errors import ConfigurationError
 from app_integration.mounts import Mounts
 from app_integration.names import Scope
 from vault.declare.declaration import Declaration
-from vault.declare.schema.model import Agent, Config
+from vault.declare.schema.model import Agent, Config, Deployment
 
 #: Name of the agent's configuration in the folder that a target is built in.
 AGENT_CONFIG: Final = "agent.hcl"
@@ -49,6 +49,7 @@ class TargetSettings:
         address: Address of the server.
         mounts: Mounts of the deployment.
         agent: The agents of the environment: login, interval.
+        deployment: The service's entry in the environment's file.
         config: The file that the service reads.
         template: The compiled template.
         secret_id_ttl: Seconds for which a secret-id is valid.
@@ -59,6 +60,7 @@ class TargetSettings:
     address: str
     mounts: Mounts
     agent: Agent
+    deployment: Deployment
     config: Config
     template: str
     secret_id_ttl: int
@@ -122,7 +124,7 @@ def target_settings(declaration: Declaration, scope: Scope) -> TargetSettings:
 
     """
     environment = declaration.environment(scope.environment)
-    declaration.deployment(scope)
+    deployment = declaration.deployment(scope)
     config = declaration.service(scope.service).config
     if config is None:
         raise ConfigurationError(
@@ -139,6 +141,7 @@ def target_settings(declaration: Declaration, scope: Scope) -> TargetSettings:
         address=environment.vault.address,
         mounts=environment.mounts,
         agent=environment.agent,
+        deployment=deployment,
         config=config,
         template=compile_declared(declaration, scope, config).text,
         secret_id_ttl=environment.tokens.secret_id_ttl,

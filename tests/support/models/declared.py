@@ -68,6 +68,7 @@ def plan(
     values: dict[str, str] | None = None,
     *,
     prune: bool = False,
+    environment: Environment = Environment.DEV,
 ) -> Plan:
     """Return the plan for *declared*.
 
@@ -76,12 +77,13 @@ def plan(
         declared: The declaration.
         values: API path → operator-provided value.
         prune: Also plan to delete orphaned resources.
+        environment: The environment of the server.
 
     """
     inputs = Inputs({path: Secret(value) for path, value in (values or {}).items()})
-    policies = render_policies(declared, Environment.DEV)
-    resources = desired_resources(declared, Environment.DEV, policies, inputs)
-    return build_plan(session, resources, Prune(Environment.DEV) if prune else None)
+    policies = render_policies(declared, environment)
+    resources = desired_resources(declared, environment, policies, inputs)
+    return build_plan(session, resources, Prune(environment) if prune else None)
 
 
 def apply_declared(
@@ -90,6 +92,7 @@ def apply_declared(
     values: dict[str, str] | None = None,
     *,
     prune: bool = False,
+    environment: Environment = Environment.DEV,
 ) -> list[str]:
     """Apply *declared* and return the changes, each as its text.
 
@@ -98,14 +101,15 @@ def apply_declared(
         declared: The declaration.
         values: API path → operator-provided value.
         prune: Also delete orphaned resources.
+        environment: The environment of the server.
 
     Raises:
         AssertionError: If a second plan is not empty.
 
     """
     applied: list[str] = []
-    found = plan(session, declared, values, prune=prune)
+    found = plan(session, declared, values, prune=prune, environment=environment)
     apply(session, found, lambda change: applied.append(str(change)))
-    remaining = plan(session, declared, values, prune=prune).changes
+    remaining = plan(session, declared, values, prune=prune, environment=environment).changes
     assert remaining == (), [str(change) for change in remaining]
     return applied

@@ -8,7 +8,7 @@ from agent.compiler.compile import compile_text
 from agent.targets.settings import TargetSettings
 from app_integration.mounts import DEFAULT_MOUNTS
 from app_integration.names import Environment, Scope
-from vault.declare.schema.model import Agent, Config
+from vault.declare.schema.model import Agent, Config, Deployment
 
 SCOPE = Scope("tracking", Environment("staging"))
 TEMPLATE = 'token: {{ secret("carrier-token") }}\n'
@@ -33,6 +33,7 @@ def tracking_settings(address: str = ADDRESS, **fields: Any) -> TargetSettings:
         address=address,
         mounts=DEFAULT_MOUNTS,
         agent=Agent.model_validate({"render_interval": "5m", **agent}),
+        deployment=Deployment(),
         config=Config.model_validate(
             {"template": "app.yaml.j2", "model": "models:Config", **config}
         ),

@@ -1,0 +1,184 @@
+"""Manifests of Kubernetes: a component of Kustomize that adds the agent to a Deployment.
+
+The first credential is the token of the pod's service account. Kubernetes writes and renews it, so
+nobody hands over or renews anything.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import SplitResult, urlsplit
+
+import yaml
+
+from agent.targets.files import render
+from agent.targets.host import Host
+from agent.targets.kubernetes.pod_login import PodLogin, pod_login
+from agent.targets.settings import AGENT_CONFIG, Places, TargetSettings
+from app_integration.config.delivery_watch import FIRST_FILE_SECONDS
+from app_integration.errors import ConfigurationError
+
+#: Image of the agent, as in ``docker-compose.yml``.
+IMAGE: Final = "openbao/openbao:2.7.2"
+#: User of both containers. With one user, the rendered file can be 0600.
+USER: Final = 10001
+_AGENT: Final = Path("/etc/strongroom")
+_STAGING: Final = Path("/run/strongroom/staging")
+# A folder in the volume, because that of the volume itself has mode 0777, or 2777 with fsGroup.
+_LIVE: Final = Path("/run/strongroom/live")
+_LIVE_FOLDER: Final = _LIVE / "config"
+_PROBE_PERIOD: Final = 5  # seconds
+_PORTS: Final = {"http": 80, "https": 443}
+
+
+def build(settings: TargetSettings, host: Host) -> dict[str, str]:
+    """Return the text of each file, by its path in the built folder.
+
+    Raises:
+        ConfigurationError: If a pod cannot log in as declared, there is no command, or the CA's
+            file is in a folder of the agent.
+
+    """
+    if not host.command:
+        raise ConfigurationError(
+            "the delivery starts the application in its container, in place of the image's "
+            "command; add that at the end, after --"
+        )
+    login = pod_login(settings)
+    _check_cacert(host.cacert, login)
+    places = Places(_AGENT, _STAGING / settings.config.file, _AGENT, host.cacert)
+    values = _values(settings, host, login)
+    files = {
+        "kustomization.yaml": "kustomization.yaml.j2",
+        "service-account.yaml": "service-account.yaml.j2",
+        "deployment.yaml": "deployment.yaml.j2",
+        "injector.yaml": "injector.yaml.j2",
+        "network-policy.yaml": "network-policy.yaml.j2",
+    }
+    if values["reviews_itself"]:
+        files["token-review.yaml"] = "token-review.yaml.j2"
+    rendered = {name: render("kubernetes", file, quote, values) for name, file in files.items()}
+    return {**settings.agent_files(places), **rendered}
+
+
+def quote(value: object) -> str:
+    """Return *value* as a YAML scalar on one line.
+
+    Raises:
+        ConfigurationError: If the text is not Unicode, which is possible for an argument.
+
+    """
+    if isinstance(value, int):
+        return str(value)
+    text = str(value)
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise ConfigurationError(f"{text!r} is not Unicode; rename it") from None
+    return yaml.safe_dump(text, default_style='"', allow_unicode=True, width=math.inf).rstrip("\n")
+
+
+def _check_cacert(cacert: Path | None, login: PodLogin) -> None:
+    """Reject a file below a mount of the agent, where no other file can be mounted."""
+    mounts = (_AGENT, _STAGING, login.token_file.parent)
+    if cacert is not None and any(mount in cacert.parents for mount in mounts):
+        raise ConfigurationError(
+            f"{cacert} is in a folder of the agent; use another --cacert, such as "
+            "/etc/strongroom-ca/ca.pem"
+        )
+
+
+def _values(settings: TargetSettings, host: Host, login: PodLogin) -> dict[str, Any]:
+    """Return the variables of the templates."""
+    folder = host.folder or Path("/srv") / settings.scope.service
+    staging, live = _STAGING / settings.config.file, _LIVE_FOLDER / settings.config.file
+    python = folder / settings.config.python
+    start = settings.watch_command(str(python), staging, live)
+    return {
+        **_agent_values(settings, host, login),
+        "service": settings.scope.service,
+        "environment": settings.scope.environment,
+        "user": USER,
+        "folder": folder,
+        "python": python,
+        "live": live,
+        "live_volume": _LIVE,
+        "start": [_escape(word) for word in start],
+        "command": [_escape(word) for word in host.command],
+        "probe": _probe(settings),
+        "endpoints": list(_endpoints(settings)),
+    }
+
+
+def _agent_values(settings: TargetSettings, host: Host, login: PodLogin) -> dict[str, Any]:
+    """Return the variables of the agent, and of the one that the injector adds."""
+    return {
+        "role": settings.scope,
+        "image": IMAGE,
+        "address": settings.address,
+        "method": settings.agent.login,
+        "account": login.account,
+        "namespaces": login.namespaces,
+        "audience": login.audience,
+        "reviews_itself": settings.agent.login == "kubernetes" and login.audience is None,
+        "token_folder": login.token_file.parent,
+        "token_name": login.token_file.name,
+        "cacert": host.cacert,
+        "agent_folder": _AGENT,
+        "agent_config": AGENT_CONFIG,
+        "config_file": settings.config.file,
+        "template": settings.template,
+        "staging": _STAGING,
+        "render_interval": f"{settings.agent.render_interval}s",
+    }
+
+
+def _escape(word: str) -> str:
+    """Return *word* for ``command`` and ``args``, where Kubernetes expands ``$(NAME)``."""
+    return word.replace("$", "$$")
+
+
+def _probe(settings: TargetSettings) -> dict[str, object]:
+    """Return the startup probe, which allows the wait for a first file and its trial."""
+    seconds = FIRST_FILE_SECONDS + settings.config.within
+    return {
+        "page": _health_page(settings.config.health),
+        "period": _PROBE_PERIOD,
+        "failures": math.ceil(seconds / _PROBE_PERIOD),
+    }
+
+
+def _health_page(url: str | None) -> dict[str, object] | None:
+    """Return the application's health page, which Kubernetes requests at the pod's address."""
+    if url is None:
+        return None
+    page = urlsplit(url)
+    query = f"?{page.query}" if page.query else ""
+    path = (page.path or "/") + query
+    return {"path": path, "port": _port(page), "scheme": page.scheme.upper()}
+
+
+def _endpoints(settings: TargetSettings) -> Iterator[dict[str, object]]:
+    """Yield what the pod connects to: first the server, then the database if one is declared."""
+    server = urlsplit(settings.address)
+    yield {"port": _port(server), "block": _block(server.hostname or "")}
+    database = settings.deployment.database
+    if database is not None:
+        yield {"port": database.port, "block": _block(database.host)}
+
+
+def _port(url: SplitResult) -> int:
+    return url.port or _PORTS[url.scheme]
+
+
+def _block(host: str) -> str | None:
+    """Return *host* as a CIDR block if it is an address: a policy cannot name a host."""
+    try:
+        address = ip_address(host)
+    except ValueError:
+        return None
+    return f"{address}/{address.max_prefixlen}"

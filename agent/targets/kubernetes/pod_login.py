@@ -1,0 +1,76 @@
+"""Login of an agent with the token of its pod's service account."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from agent.auto_auth import JwtAutoAuth, KubernetesAutoAuth
+from agent.targets.settings import TargetSettings
+from app_integration.errors import ConfigurationError
+
+#: Folder of the token's folder. It is empty in images, so that nothing is hidden by the mount.
+_TOKENS: Final = Path("/var/run/secrets")
+_TOKEN_FILE: Final = _TOKENS / "strongroom" / "token"
+_SUBJECT: Final = re.compile(r"system:serviceaccount:([^:]+):([^:]+)")
+
+
+@dataclass(frozen=True, slots=True)
+class PodLogin:
+    """Service account whose token the agent shows.
+
+    Attributes:
+        account: Name of the service account.
+        namespaces: Namespaces in which it may exist.
+        audience: The ``aud`` of its token; None for the cluster's own.
+        token_file: Path of the token in the agent's container.
+
+    """
+
+    account: str
+    namespaces: tuple[str, ...]
+    audience: str | None
+    token_file: Path
+
+
+def pod_login(settings: TargetSettings) -> PodLogin:
+    """Return the login that the environment's file declares.
+
+    Raises:
+        ConfigurationError: If a pod cannot log in as declared.
+
+    """
+    where, method = f"environments/{settings.scope.environment}.yaml", settings.agent.login
+    here = f"{where}: services.{settings.scope.service}.login"
+    login = settings.deployment.login
+    if method == KubernetesAutoAuth.method and login.kubernetes is not None:
+        pod = login.kubernetes
+        token = _token_file(settings, where)
+        return PodLogin(pod.service_accounts[0], pod.namespaces, pod.audience, token)
+    if method == JwtAutoAuth.method and login.jwt is not None:
+        found = _SUBJECT.fullmatch(login.jwt.subject or "")
+        if found is None:
+            raise ConfigurationError(
+                f"{here}.jwt.subject is no service account's; "
+                "declare system:serviceaccount:<namespace>:<name>"
+            )
+        namespace, account = found.groups()
+        return PodLogin(account, (namespace,), login.jwt.audience, _token_file(settings, where))
+    raise ConfigurationError(
+        f"{where}: agent.login is {method}, which needs a stored credential; a pod has a token of "
+        f"its service account: declare 'login: kubernetes' and 'token_file: {_TOKEN_FILE}' under "
+        f"agent, auth.kubernetes, and login.kubernetes of {settings.scope.service}"
+    )
+
+
+def _token_file(settings: TargetSettings, where: str) -> Path:
+    """Return the declared path. Its folder is a mount, which hides what the image has there."""
+    path = Path(settings.agent.token_file or "/")
+    if ".." in path.parts or _TOKENS not in path.parent.parents:
+        raise ConfigurationError(
+            f"{where}: agent.token_file is {path}; a pod's token is mounted in a folder of "
+            f"{_TOKENS}: declare {_TOKEN_FILE}"
+        )
+    return path

@@ -1,0 +1,111 @@
+"""Manifests of Kubernetes: a strategic merge, and what the schemas of its API do not check."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any, Final
+
+#: List → key by which its entries are merged. Every other list replaces the one before.
+MERGE_KEYS: Final = {
+    "containers": "name",
+    "initContainers": "name",
+    "volumes": "name",
+    "env": "name",
+    "volumeMounts": "mountPath",
+}
+ENUMS: Final = {
+    "restartPolicy": {"Always"},
+    "medium": {"", "Memory"},
+    "policyTypes": {"Ingress", "Egress"},
+    "protocol": {"TCP", "UDP", "SCTP"},
+    "scheme": {"HTTP", "HTTPS"},
+    "type": {"RuntimeDefault"},
+}
+#: Kinds that a target may write. None of them has a schedule.
+KINDS: Final = {"Deployment", "ServiceAccount", "NetworkPolicy", "ClusterRoleBinding"}
+_LABEL: Final = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
+_SUBDOMAIN: Final = re.compile(r"[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?")
+_KEY: Final = re.compile(r"[-._a-zA-Z0-9]+")
+
+
+def merge(base: Any, patch: Any, key: str = "") -> Any:
+    """Return *base* with the strategic merge patch *patch* applied."""
+    if isinstance(base, dict) and isinstance(patch, dict):
+        changed = {name: merge(base.get(name), value, name) for name, value in patch.items()}
+        return {**base, **changed}
+    if isinstance(base, list) and key in MERGE_KEYS:
+        by = MERGE_KEYS[key]
+        old, new = ({each[by]: each for each in each_list} for each_list in (base, patch))
+        merged = [merge(old.get(name), value) for name, value in new.items()]
+        return merged + [value for name, value in old.items() if name not in new]
+    return patch
+
+
+def find_errors(manifest: dict[str, Any], config_maps: dict[str, set[str]]) -> list[str]:
+    """Return what is wrong with *manifest* that a schema does not see.
+
+    Args:
+        manifest: A manifest, with its patches.
+        config_maps: Name of each config map → its keys.
+
+    """
+    errors = [f"kind {manifest['kind']}"] if manifest["kind"] not in KINDS else []
+    if not _is_subdomain(manifest["metadata"]["name"].replace(":", "-")):
+        errors.append(f"name {manifest['metadata']['name']}")
+    errors += _enum_errors(manifest)
+    if manifest["kind"] == "Deployment":
+        errors += _pod_errors(manifest["spec"]["template"]["spec"], config_maps)
+    return errors
+
+
+def _is_subdomain(name: str) -> bool:
+    return _SUBDOMAIN.fullmatch(name) is not None and ".." not in name
+
+
+def _enum_errors(value: Any, name: str = "") -> Iterator[str]:
+    if isinstance(value, dict):
+        for key, each in value.items():
+            yield from _enum_errors(each, key)
+    elif isinstance(value, list):
+        for each in value:
+            yield from _enum_errors(each, name)
+    elif name in ENUMS and value not in ENUMS[name]:
+        yield f"{name} {value}"
+
+
+def _pod_errors(pod: dict[str, Any], config_maps: dict[str, set[str]]) -> Iterator[str]:
+    containers = [*pod.get("initContainers", []), *pod["containers"]]
+    volumes = {volume["name"]: volume for volume in pod.get("volumes", [])}
+    for name in [*(each["name"] for each in containers), *volumes]:
+        if not _LABEL.fullmatch(name):
+            yield f"name {name}"
+    if len(volumes) != len(pod.get("volumes", [])):
+        yield "two volumes of one name"
+    for container in containers:
+        yield from _container_errors(container, volumes)
+    for volume in volumes.values():
+        yield from _config_map_errors(volume.get("configMap", {}), config_maps)
+
+
+def _container_errors(container: dict[str, Any], volumes: dict[str, Any]) -> Iterator[str]:
+    mounts = container.get("volumeMounts", [])
+    paths = [mount["mountPath"] for mount in mounts]
+    if len(set(paths)) != len(paths):
+        yield f"{container['name']}: two mounts at one path"
+    if not container.get("image"):
+        yield f"{container['name']}: no image"
+    for mount in mounts:
+        if mount["name"] not in volumes:
+            yield f"{container['name']}: no volume {mount['name']}"
+
+
+def _config_map_errors(source: dict[str, Any], config_maps: dict[str, set[str]]) -> Iterator[str]:
+    if not source:
+        return
+    if source["name"] not in config_maps:
+        yield f"no config map {source['name']}"
+        return
+    for item in source.get("items", []):
+        if item["key"] not in config_maps[source["name"]] or not _KEY.fullmatch(item["key"]):
+            yield f"no key {item['key']}"
