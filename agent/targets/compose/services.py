@@ -1,0 +1,150 @@
+"""Services of compose: the agent, and the application that the delivery starts.
+
+A third one, an agent that does nothing, keeps their files in memory while both restart.
+
+The first credential of an agent that logs in by AppRole is in two files of the host, which compose
+mounts as secrets. Whoever deploys replaces them, and recreates the agent's container.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from agent.targets.files import render
+from agent.targets.host import Host
+from agent.targets.settings import Places, TargetSettings
+from app_integration.errors import ConfigurationError
+
+#: Ids of the agent's user, and of the group that reads what it renders.
+AGENT: Final = 10002
+READERS: Final = 10002
+
+_FOLDER: Final = Path("/etc/strongroom-agent")
+_STAGING: Final = Path("/run/strongroom-config")
+_CREDENTIALS: Final = Path("/run/secrets")
+_MEMORY: Final = "size=16m,noexec,nosuid,nodev"  # options of a tmpfs
+
+
+@dataclass(frozen=True, slots=True)
+class Variable:
+    """Variable of compose without which it starts nothing.
+
+    Attributes:
+        name: Its name.
+        meaning: What it has to be set to.
+
+    """
+
+    name: str
+    meaning: str
+
+
+@dataclass(frozen=True, slots=True)
+class MountedFile:
+    """File of the host that compose mounts as a secret.
+
+    Attributes:
+        name: Name of the secret.
+        source: The file on the host.
+        target: The file in the container.
+
+    """
+
+    name: str
+    source: Variable
+    target: Path
+
+
+def build(settings: TargetSettings, host: Host) -> dict[str, str]:
+    """Return the text of each file, by its path in the built folder.
+
+    Raises:
+        ConfigurationError: If there is no command, or a path or a word of the command contains a
+            control character.
+
+    """
+    if not host.command:
+        raise ConfigurationError(
+            "compose drops the command of an image whose entry point is replaced; give the "
+            "application's command after --"
+        )
+    staging = _STAGING / settings.config.file
+    places = Places(_FOLDER, staging, _CREDENTIALS, cacert=host.cacert, perms="0640")
+    return {
+        **settings.agent_files(places),
+        "compose.yaml": render("compose", "compose.yaml.j2", quote, _values(settings, host)),
+        "memory.hcl": render("compose", "memory.hcl.j2", quote, {}),
+    }
+
+
+def _values(settings: TargetSettings, host: Host) -> dict[str, object]:
+    service = settings.scope.service
+    staging = _STAGING / settings.config.file
+    live = Path("/run") / service / "config" / settings.config.file
+    python = settings.config.python if Path(settings.config.python).is_absolute() else "python3"
+    return {
+        "service": service,
+        "environment": settings.scope.environment,
+        "agent": f"strongroom-{service}-agent",
+        "agent_user": f"{AGENT}:{READERS}",
+        "group": str(READERS),
+        "memory": f"strongroom-{service}-memory",
+        "staging_volume": f"strongroom-{service}-staging",
+        "staging_options": f"uid={AGENT},gid={READERS},mode=2750,{_MEMORY}",
+        "live_volume": f"strongroom-{service}-live",
+        "live_options": f"mode=1777,{_MEMORY}",
+        "files": _variable(service, "FILES", "the folder of this file"),
+        "folder": _FOLDER,
+        "staging": staging,
+        "live": live,
+        "secrets": list(_secrets(settings, host)),
+        "working_dir": host.folder,
+        "start": settings.watch_command(python, staging, live),
+        "command": host.command,
+    }
+
+
+def _secrets(settings: TargetSettings, host: Host) -> Iterator[MountedFile]:
+    """Yield the files that the agent reads: what it logs in with, and the server's CA."""
+    agent = settings.agent
+    found: dict[str, tuple[str | Path | None, str]] = {
+        "role-id": (_CREDENTIALS / "role-id", "the file with the role-id"),
+        "secret-id": (_CREDENTIALS / "secret-id", "the file with the secret-id"),
+    }
+    if not settings.needs_secret_id:
+        found = {
+            "token": (agent.token_file, "the file with the token to log in with"),
+            "certificate": (agent.certificate_file, "the PEM file with the client certificate"),
+            "key": (agent.key_file, "the PEM file with the key of the client certificate"),
+        }
+    found["ca"] = (host.cacert, "the PEM file with the CA of the server")
+    for name, (target, meaning) in found.items():
+        if target is not None:
+            variable = _variable(settings.scope.service, f"{name}_FILE", meaning)
+            secret = f"strongroom-{settings.scope.service}-{name}"
+            yield MountedFile(secret, variable, Path(target))
+
+
+def _variable(service: str, name: str, meaning: str) -> Variable:
+    return Variable(f"{service}_AGENT_{name}".upper().replace("-", "_"), f"set it to {meaning}")
+
+
+def quote(value: object) -> str:
+    """Return *value* as YAML: a variable as a reference to it, and anything else as a string.
+
+    A ``$`` is doubled, because compose would expand it.
+
+    Raises:
+        ConfigurationError: If it contains a control character.
+
+    """
+    if isinstance(value, Variable):
+        return f'"${{{value.name}:?{value.meaning}}}"'
+    text = str(value)
+    if not text.isprintable():
+        raise ConfigurationError(f"{text!r} contains a control character; remove it")
+    return json.dumps(text, ensure_ascii=False).replace("$", "$$")
