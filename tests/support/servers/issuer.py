@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlencode, urlsplit
@@ -24,6 +25,18 @@ from tests.support.servers.local_server import Server
 PEM = serialization.Encoding.PEM
 CLIENT = "strongroom"
 CLIENT_SECRET = "the client's secret"
+#: What the key of an authority is for.
+_SIGNING = x509.KeyUsage(
+    digital_signature=False,
+    content_commitment=False,
+    key_encipherment=False,
+    data_encipherment=False,
+    key_agreement=False,
+    key_cert_sign=True,
+    crl_sign=True,
+    encipher_only=False,
+    decipher_only=False,
+)
 REVIEWS = "/apis/authentication.k8s.io/v1/tokenreviews"
 
 
@@ -189,7 +202,7 @@ class Authority:
     @property
     def pem(self) -> str:
         """Return its own certificate in PEM."""
-        signed = _certificate("authority", self.key, "authority", self.key, authority=True)
+        signed = _certificate("authority", self.key, "authority", self.key)
         return signed.public_bytes(PEM).decode()
 
     def issue(self, name: str, folder: Path) -> tuple[Path, Path]:
@@ -199,8 +212,22 @@ class Authority:
             The files of the certificate and of the key.
 
         """
+        return self._issue(name, folder, x509.ExtendedKeyUsage([ExtendedKeyUsageOID.CLIENT_AUTH]))
+
+    def issue_server(self, folder: Path) -> tuple[Path, Path]:
+        """Write the certificate of a server at 127.0.0.1 and its key to *folder*.
+
+        Returns:
+            The files of the certificate and of the key.
+
+        """
+        usage = x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH])
+        address = x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))])
+        return self._issue("server", folder, usage, address)
+
+    def _issue(self, name: str, folder: Path, *extensions: x509.ExtensionType) -> tuple[Path, Path]:
         key = new_key()
-        signed = _certificate(name, key, "authority", self.key, authority=False)
+        signed = _certificate(name, key, "authority", self.key, *extensions)
         certificate, private = folder / f"{name}.crt", folder / f"{name}.key"
         certificate.write_bytes(signed.public_bytes(PEM))
         form, none = serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
@@ -213,9 +240,9 @@ def _certificate(
     key: ec.EllipticCurvePrivateKey,
     issuer: str,
     signer: ec.EllipticCurvePrivateKey,
-    *,
-    authority: bool,
+    *extensions: x509.ExtensionType,
 ) -> x509.Certificate:
+    """Return a certificate, of an authority if the key is its own signer's."""
     named, by = (
         x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, name)])
         for name in (subject, issuer)
@@ -225,9 +252,15 @@ def _certificate(
         x509.CertificateBuilder(by, named, key.public_key(), x509.random_serial_number())
         .not_valid_before(now - timedelta(hours=1))
         .not_valid_after(now + timedelta(hours=1))
-        .add_extension(x509.BasicConstraints(authority, None), critical=True)
+        .add_extension(x509.BasicConstraints(key is signer, None), critical=True)
     )
-    if not authority:
-        usage = x509.ExtendedKeyUsage([ExtendedKeyUsageOID.CLIENT_AUTH])
-        builder = builder.add_extension(usage, critical=False)
+    public_key, authority = key.public_key(), signer.public_key()
+    identifiers = (
+        x509.SubjectKeyIdentifier.from_public_key(public_key),
+        x509.AuthorityKeyIdentifier.from_issuer_public_key(authority),
+    )
+    for extension in (*identifiers, *extensions):  # Python 3.13 requires the identifiers
+        builder = builder.add_extension(extension, critical=False)
+    if key is signer:
+        builder = builder.add_extension(_SIGNING, critical=True)
     return builder.sign(signer, hashes.SHA256())

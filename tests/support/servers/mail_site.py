@@ -1,0 +1,202 @@
+"""Servers of the mail worker in staging: TLS server, PostgreSQL, Redis and SMTP, with orders."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Final
+from uuid import uuid4
+
+import redis
+
+from app_integration.names import Environment, Scope
+from app_integration.secret import Secret
+from app_integration.session.session import Session
+from app_integration.testing.ports import free_ports
+from examples.order_messages import STREAM, seal_message
+from examples.orders_mail.order_queue import DEAD
+from policies.render import render_policies
+from tests.support.polling import wait_until
+from tests.support.servers.store_parts import Servers, running_servers
+from tests.support.servers.tls_server import TlsServer, tls_server
+from vault.declare.load import ROOT, TEMPLATES, load
+from vault.reconcile.desired.desired import desired_resources
+from vault.reconcile.inputs import Inputs
+from vault.reconcile.planning.apply import apply
+from vault.reconcile.planning.build import build_plan
+from vault.runtime.layout import Layout
+from vault.runtime.ports import HOST, Ports
+from vault.runtime.processes.processes import ProcessManager
+from vault.runtime.servers.accounts import DatabaseAccounts, Superuser
+from vault.runtime.servers.postgres import Postgres
+from vault.runtime.servers.postgres_roles import ServiceRoles
+
+STAGING: Final = Environment("staging")
+STORE, WORKER = (Scope(name, STAGING) for name in ("gaara-store", "orders-mail"))
+_RECIPIENT: Final = "gaara@example.com"
+_PAUSE: Final = 0.1  # seconds between two orders
+_TABLE: Final = "CREATE TABLE orders (id uuid PRIMARY KEY, item text, quantity int)"
+
+
+@dataclass
+class Orders:
+    """Orders that were placed one after the other, and what became of them.
+
+    Attributes:
+        placed: Id of each order → time, in seconds since 1970.
+        mails: Id of each order → times of its mails.
+        rejected: Reasons of the messages that the worker gave up.
+
+    """
+
+    placed: dict[str, float] = field(default_factory=dict)
+    mails: dict[str, list[float]] = field(default_factory=dict)
+    rejected: list[str] = field(default_factory=list)
+
+    @property
+    def failed(self) -> list[str]:
+        """Return the orders without exactly one mail, and the reasons of rejected messages."""
+        return [each for each in self.placed if len(self.mails.get(each, ())) != 1] + self.rejected
+
+    @property
+    def longest_wait(self) -> float:
+        """Return the longest time between an order and its mail, in seconds."""
+        return max(self.mails[each][0] - placed for each, placed in self.placed.items())
+
+    def wait_for_more(self, count: int = 5) -> None:
+        """Wait until *count* more orders are placed."""
+        goal = len(self.placed) + count
+        wait_until(lambda: len(self.placed) >= goal, f"{count} more orders")
+
+
+@dataclass
+class MailSite:
+    """Servers of the worker, with the repository's declaration applied in staging."""
+
+    vault: TlsServer
+    root: Session
+    servers: Servers
+    accounts: DatabaseAccounts
+    declaration: Path
+    queue_url: str = ""
+
+    def __post_init__(self) -> None:
+        self.queue_url = self.servers.document["redis"]["url"]
+
+    def redis(self) -> Any:
+        """Return a client of Redis with its first password, which no test removes from it."""
+        return redis.Redis.from_url(self.queue_url)
+
+    @contextmanager
+    def orders(self) -> Iterator[Orders]:
+        """Place orders during the block, and wait until each was mailed or rejected."""
+        orders, stop = Orders(), threading.Event()
+        thread = threading.Thread(target=self._place, args=(orders, stop))
+        thread.start()
+        try:
+            yield orders
+        finally:
+            stop.set()
+            thread.join()
+        with self.redis() as client:
+            wait_until(lambda: client.xlen(STREAM) == 0, "an empty queue")
+            orders.rejected = [fields[b"reason"].decode() for _, fields in client.xrange(DEAD)]
+        for path in self.servers.mail.glob("*.eml"):
+            text = path.read_text()
+            for order_id in orders.placed:
+                if f"Message-ID: <{order_id}@" in text:
+                    sent_at = int(path.name.partition("-")[0]) / 1e9
+                    orders.mails.setdefault(order_id, []).append(sent_at)
+
+    def _place(self, orders: Orders, stop: threading.Event) -> None:
+        roles = self.accounts.roles
+        insert = f"INSERT INTO {roles.database}.public.orders VALUES (%s, 'a gourd', 1)"  # noqa: S608
+        with self.redis() as client, self.accounts.superuser.connect(roles.database) as database:
+            while not stop.wait(_PAUSE):
+                order_id = uuid4()
+                database.execute(insert.encode(), (order_id,))
+                orders.placed[str(order_id)] = time.time()
+                fields = seal_message(order_id, _RECIPIENT, self.queue_url).fields()
+                client.xadd(STREAM, {**fields})
+
+
+@contextmanager
+def mail_site(folder: Path) -> Iterator[MailSite]:
+    """Start the servers, and apply the declaration of the worker and the store."""
+    with (
+        _database(folder / "postgres") as accounts,
+        running_servers(folder) as servers,
+        tls_server(folder) as vault,
+        vault.initialise() as root,
+    ):
+        site = MailSite(vault, root, servers, accounts, folder / "declaration")
+        _declare(site)
+        _apply(site)
+        yield site
+
+
+@contextmanager
+def _database(folder: Path) -> Iterator[DatabaseAccounts]:
+    folder.mkdir()
+    layout = Layout(folder / ".strongroom")
+    layout.create()
+    ports = replace(Ports(), database=free_ports(1)[0])
+    superuser = Superuser(layout, ports.database, lambda: None)
+    accounts = DatabaseAccounts(superuser, ServiceRoles(STORE, "gaara_store"))
+    running = Postgres(layout, ports, ProcessManager(layout), [accounts])
+    try:
+        running.start()
+        with superuser.connect(accounts.roles.database) as connection:
+            connection.execute(f"SET ROLE {accounts.roles.owner}".encode())
+            connection.execute(_TABLE)
+        yield accounts
+    finally:
+        running.stop()
+        running.erase()
+
+
+def _declare(site: MailSite) -> None:
+    """Write the declaration: the repository's services, in staging at the addresses of *site*."""
+    shutil.copytree(ROOT / "services", site.declaration / "services")
+    shutil.copytree(TEMPLATES, site.declaration / "templates")
+    smtp = site.servers.document["smtp"]
+    settings = {f"smtp-{name}": smtp[name] for name in ("host", "port", "username")}
+    database = f"{HOST}:{site.accounts.superuser.port}"
+    environment = {
+        "environment": str(STAGING),
+        "owner": "platform-team",
+        "vault": {"address": site.vault.address},
+        "tokens": {"period": "1h", "secret_id_ttl": "30d", "wrap_ttl": "2m"},
+        "agent": {"render_interval": "5s"},
+        "services": {
+            "orders-mail": {"settings": settings},
+            "gaara-store": {"settings": settings, "database": database},
+        },
+    }
+    (site.declaration / "environments").mkdir()
+    (site.declaration / "environments/staging.yaml").write_text(json.dumps(environment))
+
+
+def _apply(site: MailSite) -> None:
+    port, database = site.accounts.superuser.port, site.accounts.roles.database
+    given = {
+        "database-url": f"postgresql+psycopg://{HOST}:{port}/{database}",
+        "redis-url": site.queue_url,
+        "smtp-password": site.servers.document["smtp"]["password"],
+    }
+    values = {
+        f"secret/{scope.secret(name)}": value
+        for scope in (STORE, WORKER)
+        for name, value in given.items()
+    }
+    values[f"database/config/{STORE}"] = site.accounts.password("manager").reveal()
+    declared = load(site.declaration, site.declaration / "templates")
+    inputs = Inputs({path: Secret(value) for path, value in values.items()})
+    resources = desired_resources(declared, STAGING, render_policies(declared, STAGING), inputs)
+    apply(site.root, build_plan(site.root, resources), lambda _: None)
