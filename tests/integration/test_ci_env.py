@@ -152,7 +152,7 @@ class Job:
         """Return whether the server has a token with this accessor, as the audit log has it."""
         root = self.server.root
         return accessor in {
-            root.post("sys/audit-hash/log", {"input": each})["data"]["hash"]
+            root.post("sys/audit-hash/audit", {"input": each})["data"]["hash"]
             for each in root.list("auth/token/accessors")
         }
 
