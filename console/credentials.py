@@ -145,8 +145,9 @@ def _show(
         return
     out.print(f"The application reads them with {_variables(declared.mounts)}.", markup=False)
     out.print(
-        f"It opens it once, and needs another after each start. For one that lasts {lasts}, open "
-        f"it on its host, and set STRONGROOM_AUTH=approle: {command}",
+        f"It opens it once, and needs another after each start. For one that lasts {lasts}, as an "
+        "agent built for a host needs it, open it there, and for the application set "
+        f"STRONGROOM_AUTH=approle: {command}",
         markup=False,
     )
 

@@ -70,6 +70,15 @@ class TargetSettings:
         """Return whether the agent logs in with a stored credential."""
         return self.agent.login == AppRoleAutoAuth.method
 
+    @property
+    def variables(self) -> dict[str, str]:
+        """Return what the SDK needs to read the delivered file, as environment variables."""
+        return {
+            "STRONGROOM_SERVICE": self.scope.service,
+            "ENVIRONMENT": str(self.scope.environment),
+            "VAULT_ADDR": self.address,
+        }
+
     def agent_files(self, places: Places) -> dict[str, str]:
         """Return the agent's configuration and its template, by their path in the built folder."""
         template = f"templates/{self.config.file}.ctmpl"

@@ -38,10 +38,11 @@ GROUP: Final = 61_013
 SECRET: Final = "secret/data/tracking/staging/carrier-token"
 #: Writes what it has loaded to a file, at the start and at SIGHUP.
 APPLICATION: Final = """
-import os, pathlib, signal
+import pathlib, signal
+from app_integration import load_config
+from models import Config
 def load(*_):
-    text = pathlib.Path(os.environ["STRONGROOM_CONFIG"]).read_text()
-    pathlib.Path("loaded").write_text(text)
+    pathlib.Path("loaded").write_text(load_config(Config).token)
 load()
 signal.signal(signal.SIGHUP, load)
 while True:
@@ -146,13 +147,15 @@ def test_agent_of_another_user_feeds_the_application(server: AuditedServer, tmp_
         agent = machine.run(AGENT, env={"HOME": "/none"}, cwd="/", umask=0o027, **as_agent)
         running.enter_context(agent)
         live = folder / "run/tracking/app.yaml"
-        variables = {
-            **os.environ,
-            "PYTHONPATH": str(ROOT),
-            "STRONGROOM_READER_GROUP": str(GROUP),
-            "STRONGROOM_CONFIG": str(live),
-        }
         unit = "tracking.service"
+        lines = read_unit(machine.units[unit])["Service"]["Environment"]
+        declared = dict(machine.move(line).partition("=")[::2] for line in lines)
+        variables = {
+            "PATH": os.environ["PATH"],
+            "PYTHONPATH": f"{ROOT}{os.pathsep}{folder}",
+            **declared,
+            "STRONGROOM_READER_GROUP": str(GROUP),  # by its id, because its name does not exist
+        }
         running.enter_context(machine.run(unit, sys.executable, env=variables, cwd=folder))
         loaded = folder / "loaded"
         wait_until(lambda: loaded.exists() and "first-token" in loaded.read_text(), "the first")

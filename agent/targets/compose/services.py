@@ -101,6 +101,7 @@ def _values(settings: TargetSettings, host: Host) -> dict[str, object]:
         "folder": _FOLDER,
         "staging": staging,
         "live": live,
+        "variables": settings.variables,
         "secrets": list(_secrets(settings, host)),
         "working_dir": host.folder,
         "start": settings.watch_command(python, staging, live),

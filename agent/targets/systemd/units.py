@@ -45,6 +45,12 @@ def build(settings: TargetSettings, host: Host) -> dict[str, str]:
         perms="0640",
     )
     start = settings.watch_command(str(folder / settings.config.python), staging, live)
+    variables = {
+        **settings.variables,
+        **({"VAULT_CACERT": host.cacert} if host.cacert else {}),
+        "STRONGROOM_READER_GROUP": account(runtime),
+        "STRONGROOM_CONFIG": live,
+    }
     values = {
         "service": service,
         "environment": str(settings.scope.environment),
@@ -56,6 +62,7 @@ def build(settings: TargetSettings, host: Host) -> dict[str, str]:
         "credentials": settings.needs_secret_id,
         "folder": escape(folder),
         "live": live,
+        "variables": [quote(f"{name}={value}") for name, value in variables.items()],
         "command": host.command,
         "start": quote_command([*start, *host.command] if host.command else start[:-1]),
     }

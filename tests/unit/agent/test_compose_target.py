@@ -97,6 +97,7 @@ def test_readers_are_a_group_of_the_application_and_of_the_folder() -> None:
     application = document["services"]["tracking"]
     assert application["group_add"] == [str(READERS)]
     assert application["environment"]["STRONGROOM_READER_GROUP"] == str(READERS)
+    assert application["environment"].items() >= tracking_settings().variables.items()
     options = document["volumes"]["strongroom-tracking-staging"]["driver_opts"]["o"].split(",")
     assert {f"uid={AGENT}", f"gid={READERS}", "mode=2750"} <= set(options)
     assert document["services"][AGENT_SERVICE]["user"] == f"{AGENT}:{READERS}"

@@ -167,6 +167,8 @@ def test_application_is_started_by_the_delivery(tmp_path: Path) -> None:
     assert not re.search(r"(?<!\$)(\$\$)*\$\(", "".join(application["args"]))
     assert application["workingDir"] == "/app"
     assert {"name": "STRONGROOM_CONFIG", "value": live} in application["env"]
+    variables = {each["name"]: each["value"] for each in application["env"]}
+    assert {"STRONGROOM_SERVICE", "ENVIRONMENT", "VAULT_ADDR"} <= variables.keys()
 
 
 def test_probe_allows_the_first_file_and_the_first_trial(tmp_path: Path) -> None:

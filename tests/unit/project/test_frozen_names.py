@@ -108,7 +108,10 @@ VARIABLES: Final = {
     | words("STRONGROOM_JWT STRONGROOM_JWT_AUDIENCE")
     | words("BAO_DEV_ROOT_TOKEN_ID SKIP_SETCAP VAULT_DEV_ROOT_TOKEN_ID"),
     "vault": words("DOCKER_HOST STRONGROOM_SITE STRONGROOM_TOOL_IMAGE VAULT_BINARY VAULT_IMAGE"),
-    "agent": set[str](),
+    "agent": words(
+        "ENVIRONMENT STRONGROOM_CONFIG STRONGROOM_READER_GROUP STRONGROOM_SERVICE VAULT_ADDR"
+        " VAULT_CACERT"
+    ),
     "policies": set[str](),
     "console": words(
         """
