@@ -32,47 +32,56 @@ def build(settings: TargetSettings, host: Host) -> dict[str, str]:
     """
     _check(settings, host)
     service = settings.scope.service
-    agent_unit = f"strongroom-{service}-agent.service"
-    runtime = f"strongroom-{service}"
-    staging = Path("/run") / runtime / settings.config.file
-    folder = host.folder or Path("/srv") / service
-    live = Path("/run") / service / settings.config.file
+    values = _values(settings, host)
+    unit = f"{service}.service" if host.command else f"strongroom-{service}-delivery.service"
+    files = {
+        values["agent_unit"]: "agent.service.j2",
+        unit: "application.service.j2",
+        f"strongroom-{service}.sysusers.conf": "sysusers.conf.j2",
+    }
     places = Places(
         folder=Path("/etc/strongroom") / service,
-        staging=staging,
-        credentials=Path("/run/credentials") / agent_unit,
+        staging=_staging(settings),
+        credentials=Path("/run/credentials") / values["agent_unit"],
         cacert=host.cacert,
         perms="0640",
     )
-    start = settings.watch_command(str(folder / settings.config.python), staging, live)
+    rendered = {name: render("systemd", file, str, values) for name, file in files.items()}
+    return {**settings.agent_files(places), **rendered}
+
+
+def _values(settings: TargetSettings, host: Host) -> dict[str, Any]:
+    """Return the variables of the templates."""
+    service = settings.scope.service
+    runtime = f"strongroom-{service}"
+    folder = host.folder or Path("/srv") / service
+    live = Path("/run") / service / settings.config.file
+    python = folder / settings.config.python
+    start = settings.watch_command(str(python), _staging(settings), live)
     variables = {
         **settings.variables,
         **({"VAULT_CACERT": host.cacert} if host.cacert else {}),
         "STRONGROOM_READER_GROUP": account(runtime),
         "STRONGROOM_CONFIG": live,
     }
-    values = {
+    return {
         "service": service,
         "environment": str(settings.scope.environment),
         "user": account(service),
         "agent_user": account(f"{runtime}-agent"),
         "group": account(runtime),
         "runtime": runtime,
-        "agent_unit": agent_unit,
+        "agent_unit": f"{runtime}-agent.service",
         "credentials": settings.needs_secret_id,
         "folder": escape(folder),
-        "live": live,
         "variables": [quote(f"{name}={value}") for name, value in variables.items()],
         "command": host.command,
         "start": quote_command([*start, *host.command] if host.command else start[:-1]),
     }
-    unit = f"{service}.service" if host.command else f"strongroom-{service}-delivery.service"
-    return {
-        **settings.agent_files(places),
-        agent_unit: _render("agent.service.j2", values),
-        unit: _render("application.service.j2", values),
-        f"strongroom-{service}.sysusers.conf": _render("sysusers.conf.j2", values),
-    }
+
+
+def _staging(settings: TargetSettings) -> Path:
+    return Path("/run") / f"strongroom-{settings.scope.service}" / settings.config.file
 
 
 def account(name: str) -> str:
@@ -135,7 +144,3 @@ def escape(value: object) -> str:
     if not text.isprintable():
         raise ConfigurationError(f"{text!r} contains a control character; remove it")
     return text.replace("%", "%%")
-
-
-def _render(name: str, values: dict[str, Any]) -> str:
-    return render("systemd", name, str, values)

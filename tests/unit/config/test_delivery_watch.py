@@ -174,10 +174,20 @@ def test_worker_that_a_restart_leaves_is_killed(make: Make) -> None:
     watched.start()
     watched.wait_for("first")
     watched.outcome()
-    worker = Path(f"/proc/{watched.get('worker')}")
+    worker = Path(f"/proc/{watched.get('worker')}/stat")
+    assert is_running(worker)
     watched.render("second")
     watched.wait_for("second")
-    wait_until(lambda: not worker.exists() or "Z (" in (worker / "status").read_text(), "its end")
+    wait_until(lambda: not is_running(worker), "the end of the worker")
+    assert watched.outcome().state is State.DELIVERED
+
+
+def is_running(stat: Path) -> bool:
+    """Return whether the process of ``/proc/<pid>/stat`` runs, and is no zombie."""
+    try:
+        return stat.read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
 
 
 def test_full_log_does_not_end_the_application(make: Make) -> None:
@@ -202,8 +212,9 @@ def test_application_starts_on_the_last_good_file_without_an_agent(make: Make) -
     process.terminate()
     assert process.wait(20) == 7
     watched.staging.unlink()
-    watched.start()
+    assert watched.start().poll() is None
     watched.wait_for("first")
+    assert watched.count("application_started") == 2
 
 
 def test_signals_reach_the_application_and_its_exit_code_returns(make: Make) -> None:
@@ -254,8 +265,10 @@ def test_waiting_file_is_delivered_later(make: Make) -> None:
     watched.render("first")
     watched.start()
     wait_until(lambda: watched.output.exists() and watched.count("waiting"), "a failed delivery")
+    assert not watched.live.exists()
     models.write_text(text)
     watched.wait_for("first")
+    assert watched.outcome().state is State.DELIVERED
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="PR_SET_CHILD_SUBREAPER is Linux's")
