@@ -20,7 +20,6 @@ from agent.agent_output import copy_output
 from agent.child_process import end_agent, start_agent
 from agent.daemon_thread import call_in_thread
 from agent.deliverer import Deliverer
-from agent.event_log import EventLog
 from agent.interpreter import UnusableInterpreter, check_interpreter
 from agent.run_settings import RunSettings
 from agent.secret_id import issue_as_starter
@@ -28,6 +27,7 @@ from agent.start_limit import LOGIN_SECONDS, StartLimit, StartSlot
 from agent.unit_file import UnitFile
 from agent.unit_state import RunState, StateRecorder
 from app_integration._internal.backoff import backoff
+from app_integration._internal.event_log import EventLog
 from app_integration._internal.private_file import write_private
 from app_integration.errors import ConfigurationError, StrongroomError
 

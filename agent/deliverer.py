@@ -11,8 +11,8 @@ from typing import Final
 
 from agent.child_process import run_command
 from agent.delivery import EXEC_TIMEOUT, Delivery
-from agent.event_log import EventLog
 from agent.run_settings import RunSettings
+from app_integration._internal.event_log import EventLog
 from app_integration._internal.private_file import stamp
 from app_integration.config.deliver import read_status, status_file
 from app_integration.config.redelivery import Redelivery

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from agent.event_log import EventLog
 from agent.unit_file import UnitFile, find_unit_files
+from app_integration._internal.event_log import EventLog
 from app_integration._internal.private_file import Stamp
 
 POLL_INTERVAL: Final = 1.0  # seconds between two checks of the folder

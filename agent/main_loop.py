@@ -8,10 +8,10 @@ from collections.abc import Callable, Coroutine
 from pathlib import Path
 
 from agent.agent_unit import AgentUnit
-from agent.event_log import EventLog
 from agent.fleet import Fleet
 from agent.start_limit import StartLimit
 from agent.unit_file import UnitFile
+from app_integration._internal.event_log import EventLog
 
 
 def run_folder(folder: Path) -> None:

@@ -16,10 +16,10 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Final
 
-from agent.event_log import EventLog
 from agent.health import find_problems
 from agent.unit_file import UnitFile
 from app_integration._internal.cli import ArgumentParser
+from app_integration._internal.event_log import EventLog
 from app_integration._internal.private_file import lock
 from app_integration.errors import ConfigurationError
 

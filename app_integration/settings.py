@@ -90,7 +90,6 @@ class Settings:
     auth: Auth = field(default_factory=Auth)
     mounts: Mounts = DEFAULT_MOUNTS
     config_file: Path | None = None
-    reader_group: int | None = None  # whose members may read it; None: its owner only
     audit_mode: str = "each"
     audit_file: Path | None = None
     audit_device: str | None = None
@@ -187,6 +186,7 @@ def from_environment(variables: Mapping[str, str] | None = None) -> Settings:
     env = os.environ if variables is None else variables
     scope = Scope(_require_variable(env, "STRONGROOM_SERVICE"), _environment(env))
     sources = _sources(env)
+    read_reader_group(env)  # here only so that a wrong one is rejected at the start
     return Settings(
         scope=scope,
         vault_addr=_vault_address(env, optional=_needs_no_server(scope.environment, sources)),
@@ -198,7 +198,6 @@ def from_environment(variables: Mapping[str, str] | None = None) -> Settings:
         auth=_auth(env),
         mounts=read_mounts(env),
         config_file=_path(env, "STRONGROOM_CONFIG"),
-        reader_group=read_reader_group(env),
         audit_mode=_choice(env, "STRONGROOM_AUDIT", AUDIT_MODES),
         audit_file=_path(env, "STRONGROOM_AUDIT_FILE"),
         audit_device=_audit_device(env),

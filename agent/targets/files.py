@@ -8,6 +8,21 @@ from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from app_integration.errors import ConfigurationError
+
+
+def printable(value: object) -> str:
+    """Return *value* as text on one line.
+
+    Raises:
+        ConfigurationError: If it contains a control character, or is not Unicode.
+
+    """
+    text = str(value)
+    if not text.isprintable():
+        raise ConfigurationError(f"{text!r} contains a control character; remove it")
+    return text
+
 
 def render(folder: str, name: str, quote: Callable[[Any], str], values: Mapping[str, Any]) -> str:
     """Return the text of one file.

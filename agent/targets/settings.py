@@ -52,7 +52,6 @@ class TargetSettings:
         deployment: The service's entry in the environment's file.
         config: The file that the service reads.
         template: The compiled template.
-        secret_id_ttl: Seconds for which a secret-id is valid.
 
     """
 
@@ -63,7 +62,6 @@ class TargetSettings:
     deployment: Deployment
     config: Config
     template: str
-    secret_id_ttl: int
 
     @property
     def needs_secret_id(self) -> bool:
@@ -78,6 +76,12 @@ class TargetSettings:
             "ENVIRONMENT": str(self.scope.environment),
             "VAULT_ADDR": self.address,
         }
+
+    @property
+    def image_python(self) -> str:
+        """Return the interpreter in an image: the declared one, if that is absolute."""
+        declared = self.config.python
+        return declared if Path(declared).is_absolute() else "python3"
 
     def agent_files(self, places: Places) -> dict[str, str]:
         """Return the agent's configuration and its template, by their path in the built folder."""
@@ -153,5 +157,4 @@ def target_settings(declaration: Declaration, scope: Scope) -> TargetSettings:
         deployment=deployment,
         config=config,
         template=compile_declared(declaration, scope, config).text,
-        secret_id_ttl=environment.tokens.secret_id_ttl,
     )

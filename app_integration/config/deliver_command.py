@@ -38,29 +38,26 @@ def main(arguments: Sequence[str]) -> int:
     own, command = _split(arguments)
     options = parser.parse_args(own)
     problem = _find_wrong_usage(options, command)
-    if "--" in arguments and not command:
-        problem = "there is no command after --"
     if problem is not None:
         parser.error(problem)
-    run = _deliver_once if options.watch is None else _watch
     try:
-        return run(options, command)
+        return _deliver_once(options) if options.watch is None else _watch(options, command)
     except (OSError, StrongroomError) as error:
         print(f"{options.live}: {describe_error(error)}")  # noqa: T201 (a command's output)
         return 0 if options.never_fail else 1
 
 
-def _deliver_once(options: argparse.Namespace, _command: Sequence[str]) -> int:
+def _deliver_once(options: argparse.Namespace) -> int:
     target = Target(options.live, options.model, FileAccess.from_environment())
     state, reason = deliver_or_wait(options.staging, target, now=_now())
     print(f"{options.live}: {state}{f': {reason}' if reason else ''}")  # noqa: T201 (a command's output)
     return 0 if state.is_live or options.never_fail else 1
 
 
-def _watch(options: argparse.Namespace, command: Sequence[str]) -> int:
+def _watch(options: argparse.Namespace, command: Sequence[str] | None) -> int:
     access = FileAccess.from_environment()
     target = Target(options.live, options.model, access, is_on_trial=True)
-    application = ChildApplication(command) if command else SeparateApplication()
+    application = SeparateApplication() if command is None else ChildApplication(command)
     health = Health(options.health, options.within, options.settle)
     clock = Clock(time.monotonic, time.sleep, _now, random.random)
     watch = DeliveryWatch(options.watch, target, application, options.reload, health, clock)
@@ -86,26 +83,36 @@ def _now() -> datetime:
     return datetime.now(tz=UTC)
 
 
-def _split(arguments: Sequence[str]) -> tuple[Sequence[str], Sequence[str]]:
-    """Return the command's own arguments, and the application's command after ``--``."""
+def _split(arguments: Sequence[str]) -> tuple[Sequence[str], Sequence[str] | None]:
+    """Return the own arguments, and the application's command after ``--``; None without it."""
     if "--" not in arguments:
-        return arguments, ()
+        return arguments, None
     at = list(arguments).index("--")
     return arguments[:at], arguments[at + 1 :]
 
 
-def _find_wrong_usage(options: argparse.Namespace, command: Sequence[str]) -> str | None:
+def _find_wrong_usage(options: argparse.Namespace, command: Sequence[str] | None) -> str | None:
+    """Return what is wrong with options that are right one by one, or None."""
     if options.watch is None:
-        return "only --watch takes a command" if command else None
-    if options.never_fail:
-        return "--never-fail is for --staging"
-    if not command and (options.reload.is_restart or options.reload.is_signal):
-        return f"--reload {options.reload.text} needs the application's command, after --"
-    if not command and options.health is None:
-        return "without the application's command, --health is needed to see how it runs"
-    if not 0 <= options.settle <= options.within:
-        return "--settle must be at least 0, and not above --within"
-    return None
+        return None if command is None else "only --watch takes a command"
+    reload, is_alone = options.reload, command is None
+    rules = (
+        (not is_alone and not command, "there is no command after --"),
+        (options.never_fail, "--never-fail is for --staging"),
+        (
+            is_alone and (reload.is_restart or reload.is_signal),
+            f"--reload {reload.text} needs the application's command, after --",
+        ),
+        (
+            is_alone and options.health is None,
+            "without the application's command, --health is needed to see how it runs",
+        ),
+        (
+            not 0 <= options.settle <= options.within,
+            "--settle must be at least 0, and not above --within",
+        ),
+    )
+    return next((message for is_broken, message in rules if is_broken), None)
 
 
 def _parser() -> ArgumentParser:

@@ -7,17 +7,15 @@ contains a secret.
 
 from __future__ import annotations
 
-import json
 import signal
-import sys
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from types import FrameType
 from typing import Final
 
+from app_integration._internal.event_log import EventLog
 from app_integration._internal.private_file import stamp
 from app_integration.config import file_reader, trial
 from app_integration.config.application import SIGNAL_BASE, STOPPING, Application
@@ -39,14 +37,6 @@ FIRST_FILE_SECONDS: Final = 120.0  # without a usable file, until the command gi
 
 #: Signals that the application gets instead of this process.
 PASSED_ON: Final = (*STOPPING, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
-
-
-def write_event(event: str, **fields: object) -> None:
-    """Write one event as a line of JSON to standard error, if it takes one."""
-    when = datetime.now(tz=UTC).isoformat(timespec="milliseconds")
-    line = json.dumps({"time": when, "event": event, **fields}, default=str)
-    with suppress(OSError):  # a full log must not end the application
-        print(line, file=sys.stderr, flush=True)  # noqa: T201 (the command's log)
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +88,7 @@ class DeliveryWatch:
         self._clock = clock
         self._redelivery = Redelivery(command_timeout=0.0)
         self._stopped_by: int | None = None
+        self._log = EventLog()
 
     def run(self) -> int:
         """Deliver until the application ends or a signal stops it; return the exit code.
@@ -135,7 +126,7 @@ class DeliveryWatch:
         """Restore the last good file if a trial is open, and tell an application that runs on."""
         if roll_back(self._target, reason, now=self._clock.now(), state=state):
             level = "warning" if state is State.WAITING else "alarm"
-            write_event("trial_cut", live=self._target.live, level=level, reason=reason)
+            self._log.write("trial_cut", live=self._target.live, level=level, reason=reason)
             self._reload.tell(self._application)
 
     def _exit_code(self, give_up: float) -> int | None:
@@ -147,7 +138,7 @@ class DeliveryWatch:
             return SIGNAL_BASE + self._stopped_by
         if not self._application.is_started and self._clock.monotonic() >= give_up:
             reason = f"no usable file within {FIRST_FILE_SECONDS:g} s; see the agent's log"
-            write_event("gave_up", live=self._target.live, level="alarm", reason=reason)
+            self._log.write("gave_up", live=self._target.live, level="alarm", reason=reason)
             return 1
         return None
 
@@ -164,7 +155,7 @@ class DeliveryWatch:
         live = self._target.live
         state, reason = deliver_or_wait(self._staging, self._target, now=self._clock.now())
         level = "info" if state.is_live else "warning" if state is State.WAITING else "alarm"
-        write_event(state, live=live, level=level, **({"reason": reason} if reason else {}))
+        self._log.write(state, live=live, level=level, **({"reason": reason} if reason else {}))
         if state is State.DELIVERED:
             self._try_out()
 
@@ -176,11 +167,11 @@ class DeliveryWatch:
         live = self._target.live
         if problem is None:
             trial.accept(live)
-            write_event("confirmed", live=live, level="info")
+            self._log.write("confirmed", live=live, level="info")
             return
         is_restored = roll_back(self._target, problem, now=self._clock.now())
         event = "rolled_back" if is_restored else "unhealthy_on_first_file"
-        write_event(event, live=live, level="alarm", reason=problem)
+        self._log.write(event, live=live, level="alarm", reason=problem)
         if is_restored:
             self._recover()
 
@@ -192,7 +183,7 @@ class DeliveryWatch:
             problem = self._tell_and_confirm()
         if problem is not None and self._stopped_by is None:
             live = self._target.live
-            write_event("unhealthy_on_last_good_file", live=live, level="alarm", reason=problem)
+            self._log.write("unhealthy_on_last_good_file", live=live, level="alarm", reason=problem)
 
     def _tell_and_confirm(self) -> str | None:
         """Tell the application, start it if it does not run, and wait until it runs well.
@@ -227,7 +218,7 @@ class DeliveryWatch:
         self._application.start()
         if self._stopped_by is not None:  # by a signal that came before the process existed
             self._application.send_signal(self._stopped_by)
-        write_event("application_started", live=self._target.live, level="info")
+        self._log.write("application_started", live=self._target.live, level="info")
 
     def _has_usable_file(self) -> bool:
         try:

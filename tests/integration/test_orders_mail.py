@@ -23,6 +23,7 @@ from app_integration.testing.ports import free_ports
 from examples.order_messages import STREAM
 from examples.orders_mail.order_queue import GROUP
 from tests.support.databases.database import Database
+from tests.support.databases.store_postgres import store_postgres
 from tests.support.models.declared import apply_declared
 from tests.support.polling import wait_until
 from tests.support.processes.running_store import ROOT, Person, RunningStore
@@ -31,12 +32,7 @@ from tests.support.servers.service_variables import issue_variables
 from tests.support.servers.store_parts import Servers, running_servers
 from vault.declare.load import ROOT as DECLARATION
 from vault.declare.load import load
-from vault.runtime.layout import Layout
-from vault.runtime.ports import HOST, Ports
-from vault.runtime.processes.processes import ProcessManager
-from vault.runtime.servers.accounts import DatabaseAccounts, Superuser
-from vault.runtime.servers.postgres import Postgres
-from vault.runtime.servers.postgres_roles import ServiceRoles
+from vault.runtime.ports import HOST
 
 pytestmark = pytest.mark.requires("embedded")
 
@@ -158,18 +154,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def database(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
-    layout = Layout(tmp_path_factory.mktemp("postgres") / ".strongroom")
-    layout.create()
-    ports = replace(Ports(), database=free_ports(1)[0])
-    superuser = Superuser(layout, ports.database, lambda: None)
-    accounts = DatabaseAccounts(superuser, ServiceRoles(STORE, "gaara_store"))
-    running = Postgres(layout, ports, ProcessManager(layout), [accounts])
-    try:
-        running.start()
+    with store_postgres(tmp_path_factory.mktemp("postgres"), STORE) as accounts:
         yield Database(accounts)
-    finally:
-        running.stop()
-        running.erase()
 
 
 @pytest.fixture(scope="module")

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from agent.targets.files import render
+from agent.targets.files import printable, render
 from agent.targets.host import Host
 from agent.targets.settings import Places, TargetSettings
 from app_integration.errors import ConfigurationError
@@ -85,7 +85,6 @@ def _values(settings: TargetSettings, host: Host) -> dict[str, object]:
     service = settings.scope.service
     staging = _STAGING / settings.config.file
     live = Path("/run") / service / "config" / settings.config.file
-    python = settings.config.python if Path(settings.config.python).is_absolute() else "python3"
     return {
         "service": service,
         "environment": settings.scope.environment,
@@ -104,7 +103,7 @@ def _values(settings: TargetSettings, host: Host) -> dict[str, object]:
         "variables": settings.variables,
         "secrets": list(_secrets(settings, host)),
         "working_dir": host.folder,
-        "start": settings.watch_command(python, staging, live),
+        "start": settings.watch_command(settings.image_python, staging, live),
         "command": host.command,
     }
 
@@ -145,7 +144,4 @@ def quote(value: object) -> str:
     """
     if isinstance(value, Variable):
         return f'"${{{value.name}:?{value.meaning}}}"'
-    text = str(value)
-    if not text.isprintable():
-        raise ConfigurationError(f"{text!r} contains a control character; remove it")
-    return json.dumps(text, ensure_ascii=False).replace("$", "$$")
+    return json.dumps(printable(value), ensure_ascii=False).replace("$", "$$")

@@ -96,15 +96,14 @@ def _values(settings: TargetSettings, host: Host, login: PodLogin) -> dict[str, 
     """Return the variables of the templates."""
     folder = host.folder or Path("/srv") / settings.scope.service
     staging, live = _STAGING / settings.config.file, _LIVE_FOLDER / settings.config.file
-    python = folder / settings.config.python
-    start = settings.watch_command(str(python), staging, live)
+    start = settings.watch_command(settings.image_python, staging, live)
     return {
         **_agent_values(settings, host, login),
         "service": settings.scope.service,
         "environment": settings.scope.environment,
         "user": USER,
         "folder": folder,
-        "python": python,
+        "python": settings.image_python,
         "live": live,
         "variables": settings.variables,
         "live_volume": _LIVE,

@@ -11,7 +11,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any, Final
 
-from agent.targets.files import render
+from agent.targets.files import printable, render
 from agent.targets.host import Host
 from agent.targets.settings import Places, TargetSettings
 from app_integration.errors import ConfigurationError
@@ -140,7 +140,4 @@ def escape(value: object) -> str:
         ConfigurationError: If it contains a control character.
 
     """
-    text = str(value)
-    if not text.isprintable():
-        raise ConfigurationError(f"{text!r} contains a control character; remove it")
-    return text.replace("%", "%%")
+    return printable(value).replace("%", "%%")

@@ -38,5 +38,4 @@ def tracking_settings(address: str = ADDRESS, **fields: Any) -> TargetSettings:
             {"template": "app.yaml.j2", "model": "models:Config", **config}
         ),
         template=compiled.text,
-        secret_id_ttl=2_592_000,
     )

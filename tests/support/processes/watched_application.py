@@ -132,6 +132,14 @@ class WatchedApplication:
         command += ["--model", "models:Config", *self.options]
         return self.run([*wrapper, *command, *(["--", *self.application] if self.is_child else ())])
 
+    def start_on(self, value: str) -> subprocess.Popen[bytes]:
+        """Render *value*, start the command, and wait until the application runs on it."""
+        self.render(value)
+        process = self.start()
+        self.wait_for(value)
+        self.outcome()
+        return process
+
     def run(self, command: Sequence[str]) -> subprocess.Popen[bytes]:
         """Start a process, which :meth:`end` ends."""
         with self.output.open("ab") as output:

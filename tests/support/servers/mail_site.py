@@ -8,7 +8,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 from uuid import uuid4
@@ -18,10 +18,10 @@ import redis
 from app_integration.names import Environment, Scope
 from app_integration.secret import Secret
 from app_integration.session.session import Session
-from app_integration.testing.ports import free_ports
 from examples.order_messages import STREAM, seal_message
 from examples.orders_mail.order_queue import DEAD
 from policies.render import render_policies
+from tests.support.databases.store_postgres import store_postgres
 from tests.support.polling import wait_until
 from tests.support.servers.store_parts import Servers, running_servers
 from tests.support.servers.tls_server import TlsServer, tls_server
@@ -30,12 +30,8 @@ from vault.reconcile.desired.desired import desired_resources
 from vault.reconcile.inputs import Inputs
 from vault.reconcile.planning.apply import apply
 from vault.reconcile.planning.build import build_plan
-from vault.runtime.layout import Layout
-from vault.runtime.ports import HOST, Ports
-from vault.runtime.processes.processes import ProcessManager
-from vault.runtime.servers.accounts import DatabaseAccounts, Superuser
-from vault.runtime.servers.postgres import Postgres
-from vault.runtime.servers.postgres_roles import ServiceRoles
+from vault.runtime.ports import HOST
+from vault.runtime.servers.accounts import DatabaseAccounts
 
 STAGING: Final = Environment("staging")
 STORE, WORKER = (Scope(name, STAGING) for name in ("gaara-store", "orders-mail"))
@@ -144,21 +140,11 @@ def mail_site(folder: Path) -> Iterator[MailSite]:
 @contextmanager
 def _database(folder: Path) -> Iterator[DatabaseAccounts]:
     folder.mkdir()
-    layout = Layout(folder / ".strongroom")
-    layout.create()
-    ports = replace(Ports(), database=free_ports(1)[0])
-    superuser = Superuser(layout, ports.database, lambda: None)
-    accounts = DatabaseAccounts(superuser, ServiceRoles(STORE, "gaara_store"))
-    running = Postgres(layout, ports, ProcessManager(layout), [accounts])
-    try:
-        running.start()
-        with superuser.connect(accounts.roles.database) as connection:
+    with store_postgres(folder, STORE) as accounts:
+        with accounts.superuser.connect(accounts.roles.database) as connection:
             connection.execute(f"SET ROLE {accounts.roles.owner}".encode())
             connection.execute(_TABLE)
         yield accounts
-    finally:
-        running.stop()
-        running.erase()
 
 
 def _declare(site: MailSite) -> None:

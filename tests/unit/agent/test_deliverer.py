@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from agent.deliverer import Deliverer
-from agent.event_log import EventLog
 from agent.run_settings import RunSettings
+from app_integration._internal.event_log import EventLog
 from tests.support.processes.unit_files import CONFIG
 
 

@@ -157,7 +157,7 @@ def test_application_is_started_by_the_delivery(tmp_path: Path) -> None:
     application = containers(deployed(built(tmp_path, host)))["parcels"]
     live = "/run/strongroom/live/config/app.json"
     assert application["command"] == [
-        *("/app/.venv/bin/python", "-m", "app_integration", "deliver"),
+        *("python3", "-m", "app_integration", "deliver"),
         *("--watch", "/run/strongroom/staging/app.json", "--live", live),
         *("--model", "models:Config", "--reload", "SIGHUP"),
         *("--health", "http://127.0.0.1:8000/health", "--settle", "1", "--within", "10", "--"),

@@ -106,10 +106,7 @@ def test_each_way_to_reload_rolls_back(make: Make, reload: str) -> None:
 
 def test_trial_cut_by_a_kill_ends_on_the_last_good_file(make: Make) -> None:
     watched = make(options=("--reload", "SIGHUP", "--within", "60", "--settle", "0.2"))
-    watched.render("first")
-    process = watched.start()
-    watched.wait_for("first")
-    watched.outcome()
+    process = watched.start_on("first")
     watched.render("second", "ill")
     wait_until(lambda: watched.get("health") == "ill", "the bad file in effect")
     process.kill()
@@ -125,10 +122,7 @@ def test_trial_cut_by_a_kill_ends_on_the_last_good_file(make: Make) -> None:
 
 def test_trial_cut_by_a_stop_is_made_again(make: Make) -> None:
     watched = make(options=("--reload", "SIGHUP", "--within", "60", "--settle", "1"))
-    watched.render("first")
-    process = watched.start()
-    watched.wait_for("first")
-    watched.outcome()
+    process = watched.start_on("first")
     watched.render("second")
     watched.wait_for("second")
     process.terminate()
@@ -142,10 +136,7 @@ def test_trial_cut_by_a_stop_is_made_again(make: Make) -> None:
 
 def test_refused_file_is_checked_again_at_the_next_start(make: Make) -> None:
     watched = make()
-    watched.render("first")
-    process = watched.start()
-    watched.wait_for("first")
-    watched.outcome()
+    process = watched.start_on("first")
     watched.render(2)
     assert watched.outcome().state is State.REFUSED
     process.terminate()
@@ -159,10 +150,7 @@ def test_refused_file_is_checked_again_at_the_next_start(make: Make) -> None:
 @pytest.mark.parametrize("part", ["headers", "body"])
 def test_health_page_that_never_ends_counts_as_unhealthy(make: Make, part: str) -> None:
     watched = make(options=("--reload", "SIGHUP", "--within", "1", "--settle", "0.1"))
-    watched.render("first")
-    watched.start()
-    watched.wait_for("first")
-    watched.outcome()
+    watched.start_on("first")
     watched.render("second", f"slow-{part}")
     assert watched.outcome().state is State.ROLLED_BACK
     watched.wait_for("first")
@@ -170,10 +158,7 @@ def test_health_page_that_never_ends_counts_as_unhealthy(make: Make, part: str) 
 
 def test_worker_that_a_restart_leaves_is_killed(make: Make) -> None:
     watched = make(options=("--reload", "restart", "--within", "5", "--settle", "0.1"))
-    watched.render("first")
-    watched.start()
-    watched.wait_for("first")
-    watched.outcome()
+    watched.start_on("first")
     worker = Path(f"/proc/{watched.get('worker')}/stat")
     assert is_running(worker)
     watched.render("second")
@@ -205,10 +190,7 @@ def test_full_log_does_not_end_the_application(make: Make) -> None:
 
 def test_application_starts_on_the_last_good_file_without_an_agent(make: Make) -> None:
     watched = make()
-    watched.render("first")
-    process = watched.start()
-    watched.wait_for("first")
-    watched.outcome()
+    process = watched.start_on("first")
     process.terminate()
     assert process.wait(20) == 7
     watched.staging.unlink()
@@ -219,10 +201,7 @@ def test_application_starts_on_the_last_good_file_without_an_agent(make: Make) -
 
 def test_signals_reach_the_application_and_its_exit_code_returns(make: Make) -> None:
     watched = make()
-    watched.render("first")
-    process = watched.start()
-    watched.wait_for("first")
-    watched.outcome()
+    process = watched.start_on("first")
     process.send_signal(signal.SIGUSR1)
     wait_until(lambda: watched.get("got") == "USR1", "the signal")
     live = json.loads(watched.live.read_text())

@@ -769,8 +769,8 @@ FIELDS: Final = {
         """,
     settings.Settings: """
         scope vault_addr extra_addresses vault_namespace vault_cacert role_id_file secret_id_file
-        auth mounts config_file reader_group audit_mode audit_file audit_device metrics_token_file
-        dotenv_file data_keys backend sources declaration ttls limits
+        auth mounts config_file audit_mode audit_file audit_device metrics_token_file dotenv_file
+        data_keys backend sources declaration ttls limits
         """,
 }
 #: Module below `app_integration` → the names that documents, examples and users import from it.

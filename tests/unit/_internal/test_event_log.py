@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from agent.event_log import EventLog
+from app_integration._internal.event_log import EventLog
 
 
 def test_event_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:

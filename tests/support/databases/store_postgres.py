@@ -1,0 +1,40 @@
+"""PostgreSQL with the store's database, without a deployment around it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+from app_integration.names import Scope
+from app_integration.testing.ports import free_ports
+from vault.runtime.layout import Layout
+from vault.runtime.ports import Ports
+from vault.runtime.processes.processes import ProcessManager
+from vault.runtime.servers.accounts import DatabaseAccounts, Superuser
+from vault.runtime.servers.postgres import Postgres
+from vault.runtime.servers.postgres_roles import ServiceRoles
+
+
+@contextmanager
+def store_postgres(folder: Path, store: Scope) -> Iterator[DatabaseAccounts]:
+    """Run PostgreSQL during the block, and erase it at the end.
+
+    Args:
+        folder: An empty folder for it.
+        store: The store, in some environment.
+
+    """
+    layout = Layout(folder / ".strongroom")
+    layout.create()
+    ports = replace(Ports(), database=free_ports(1)[0])
+    superuser = Superuser(layout, ports.database, lambda: None)
+    accounts = DatabaseAccounts(superuser, ServiceRoles(store, "gaara_store"))
+    running = Postgres(layout, ports, ProcessManager(layout), [accounts])
+    try:
+        running.start()
+        yield accounts
+    finally:
+        running.stop()
+        running.erase()
