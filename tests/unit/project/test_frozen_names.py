@@ -638,6 +638,7 @@ VECTORS: Final = """
     94d5c8d5d637d4bae02c09457524cd7fce31aa8b5a624d409e492352a0958be3 blind-index-v1.json
     bdee337a6a0eae86d7a887f82a38dace130c6f2529836d27a5b94df716107a4c envelope-v2.json
     dad9bdc04d3bc0d96270bf45b441b32c5129e541aa28a0c13ca79e7521910084 envelope-v3.json
+    21042670962d3541616a96f3ce927fdb718229c2eb80aa418d9e69b2573745be file-v1
     ad364a230c2b79269ee303a63e62987a52b278de03397d23af56017109dbe203 keyring-v1.json
     ffdc45f934332175cb2f00da629e7d3ee4ec1dcc025351ec8c05508efad3c91b normalisers.json
     582b4543f183a5e834922f2b37f850ff0956c0c648db3cb351effacd841eb6cf values.json
@@ -691,8 +692,16 @@ def test_scopes_of_wrapped_keys_are_listed() -> None:
 
 def test_vectors_are_unchanged() -> None:
     files = sorted((ROOT / "tests" / "vectors").iterdir())
-    found = [f"{hashlib.sha256(file.read_bytes()).hexdigest()} {file.name}" for file in files]
+    found = [f"{_digest(file)} {file.name}" for file in files]
     assert " ".join(found).split() == VECTORS.split()
+
+
+def _digest(path: Path) -> str:
+    """Return the SHA-256 of a file, or of the lines of `sha256sum *` in a folder."""
+    if path.is_file():
+        return hashlib.sha256(path.read_bytes()).hexdigest()
+    lines = (f"{_digest(file)}  {file.name}\n" for file in sorted(path.iterdir()))
+    return hashlib.sha256("".join(lines).encode()).hexdigest()
 
 
 # The SDK's names -------------------------------------------------------------------------------
