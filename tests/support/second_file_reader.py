@@ -123,7 +123,7 @@ def _parse_copy(preamble: bytes, copy: bytes) -> list[Recipient]:
     recipients = []
     for _ in range(count):
         end = 3 + int.from_bytes(rest[1:3])
-        if len(rest) < max(3, end):
+        if len(rest) < end:
             raise Failure("a recipient is longer than the copy")
         recipients.append(Recipient(rest[0], rest[3:end]))
         rest = rest[end:]
@@ -215,7 +215,7 @@ def _read_frames(body: bytes, open_sealed: Opener) -> Log:
         size = int.from_bytes(body[:4])
         if len(body) >= 4 and not TAG <= size <= MAX_RECORD + TAG:
             fail("the length of a frame is wrong")
-        if len(body) < 4 or len(body) < 4 + size:
+        if len(body) < 4 + size:
             log.end = "incomplete"
             break
         try:

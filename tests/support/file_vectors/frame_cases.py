@@ -102,6 +102,13 @@ def _lengths() -> Iterator[Vector]:
             *_frames(ONE),
             _lost(TWO, 1, length=length),
         )
+    yield _rejected(
+        "frame-length-15-incomplete",
+        "a wrong length, and 10 of these bytes",
+        *_frames(ONE),
+        _lost(TWO, 1, length=15),
+        edit=cut_at(10 - len(TWO) - 16),
+    )
     for length in (MAX_RECORD + 17, (1 << 32) - 1):
         yield _rejected(
             f"frame-length-{length}",

@@ -9,9 +9,11 @@ from tests.support.file_vectors.edits import cut_at
 from tests.support.file_vectors.vector import Vector, build, failure
 from tests.support.file_vectors.writer import (
     BACKUP,
+    LAST,
     SERVICE,
     TEXT,
     File,
+    Piece,
     context,
     fixed,
 )
@@ -36,8 +38,9 @@ def _fields() -> Iterator[Vector]:
     yield failure("magic-without-newline", "the magic ends with 00", magic=b"strongroom file\0")
     yield failure("version-0", "version 0", version=0)
     yield failure("version-2", "version 2", version=2)
-    yield failure("body-type-0", "body type 0", body_type=0)
-    yield failure("body-type-3", "body type 3", body_type=3)
+    yield failure("body-type-0", "body type 0, and chunks", body_type=0)
+    close = Piece(plaintext=b"", final=LAST, released=False)
+    yield failure("body-type-3", "body type 3, and frames", close, body_type=3)
     yield failure("preamble-last-byte", "set bit in the zeros", end_of_preamble=b"\1")
     yield failure(
         "preamble-after-context",
@@ -67,6 +70,19 @@ def _contexts() -> Iterator[Vector]:
         context=LONGEST,
         context_length=MAX_CONTEXT + 1,
         expected=LONGEST + b"\1",
+    )
+    yield failure(
+        "context-length-941-cut",
+        "the context is 1 byte longer than the preamble, whose end is expected",
+        context=LONGEST,
+        context_length=MAX_CONTEXT + 1,
+        expected=LONGEST,
+    )
+    yield failure(
+        "context-longer",
+        "the context ends with a byte that is not expected",
+        context=BACKUP + b"\0",
+        expected=BACKUP,
     )
     yield failure(
         "context-length-65535",

@@ -182,6 +182,7 @@ def _key_service_forms() -> Iterator[Vector]:
         "wrapped-key-empty": (key_service(size=0), "no wrapped file key"),
         "wrapped-key-too-long": (key_service(size=1025), "a wrapped file key of 1,025 bytes"),
         "scope-empty": (key_service(b""), "an empty scope"),
+        "scope-empty-part": (key_service(b"gaara-store//files"), "a scope with an empty part"),
         "scope-two-parts": (key_service(b"gaara-store/prod"), "a scope of two parts"),
         "scope-four-parts": (key_service(SCOPE + b"/more"), "a scope of four parts"),
         "scope-not-ascii": (key_service("gaara-store/prod/é".encode()), "a scope not in ASCII"),

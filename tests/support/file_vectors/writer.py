@@ -196,4 +196,4 @@ class File:
     @property
     def framed(self) -> bool:
         """Return whether the pieces are frames."""
-        return self.body_type == FRAMES
+        return self.body_type >= FRAMES
