@@ -30,6 +30,7 @@ from app_integration._api.encryption import (
     use_data_keys,
     use_index_keys,
 )
+from app_integration._api.files import decrypt_file, encrypt_file, open_encrypted
 from app_integration._api.secrets import (
     acurrent_and_previous,
     aget_secret,
@@ -67,13 +68,16 @@ __all__ = [
     "database_pool",
     "declare_index",
     "decrypt_field",
+    "decrypt_file",
     "encrypt_field",
+    "encrypt_file",
     "errors",
     "field",
     "get_secret",
     "get_secret_info",
     "load_config",
     "on_change",
+    "open_encrypted",
     "redaction",
     "require",
     "transit",

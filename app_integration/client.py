@@ -21,9 +21,12 @@ if TYPE_CHECKING:
     from app_integration.encryption.blind_index.registry import BlindIndexes
     from app_integration.encryption.blind_index.stores import IndexKeyStore
     from app_integration.encryption.cipher import FieldCipher
+    from app_integration.encryption.files.file_cipher import FileCipher
+    from app_integration.encryption.files.recipient import ServiceKey
     from app_integration.encryption.keys.services import KeyService
     from app_integration.encryption.keys.stores import DataKeyStore
     from app_integration.encryption.transit import Transit
+    from app_integration.names import Scope
     from app_integration.secret_store.async_store import AsyncSecretStore
     from app_integration.secret_store.store import SecretStore
     from app_integration.session.session import Session
@@ -166,12 +169,32 @@ class Client:
                 )
             return self._ciphers[key]
 
+    def files(self, key: str | None = "pii") -> FileCipher:
+        """Return the file cipher whose files the service's Transit key *key* can decrypt.
+
+        No request is sent yet, so files of recipients alone need no server.
+
+        Args:
+            key: The short name of the key; None for files with other recipients only.
+
+        """
+        from app_integration.encryption.files.file_cipher import FileCipher
+
+        return FileCipher(self._wrapping_service, self.settings.scope, key)
+
+    def _wrapping_service(self, key: ServiceKey) -> KeyService:
+        return self._key_service(key.name, key.scope)
+
     def peek_cipher(self, key: str) -> FieldCipher | None:
         """Return the field cipher for *key*; None if it is not built yet."""
         return self._ciphers.get(key)
 
-    def _key_service(self, key: str) -> KeyService:
-        """Return the service that wraps data keys under the service's Transit key *key*.
+    def _key_service(self, key: str, scope: Scope | None = None) -> KeyService:
+        """Return the service that wraps data keys under the Transit key *key*.
+
+        Args:
+            key: The short name of the key.
+            scope: The service and environment of the key; None for those of the settings.
 
         Raises:
             ConfigurationError: If the backend is not Vault, the only one with a key service.
@@ -181,7 +204,7 @@ class Client:
             raise ConfigurationError(f"no key service for the backend {self.settings.backend!r}")
         from app_integration.encryption.keys.services.vault import VaultKeyService
 
-        settings, name = self.settings, self.settings.scope.key(key)
+        settings, name = self.settings, (scope or self.settings.scope).key(key)
         return VaultKeyService(self.session.post, name, settings.limits, settings.mounts)
 
     @property

@@ -173,7 +173,7 @@ class CredentialStolen(AuthenticationFailed):
 
 
 class EncryptionError(StrongroomError):
-    """A field that cannot be encrypted or decrypted."""
+    """A field or a file that cannot be encrypted or decrypted."""
 
 
 class InvalidContext(EncryptionError):
@@ -181,7 +181,7 @@ class InvalidContext(EncryptionError):
 
 
 class DecryptionFailed(EncryptionError):
-    """A token that is not authentic for this key and context; deliberately says no more."""
+    """A token or file that is not authentic for this key and context; deliberately says no more."""
 
 
 class KeyUnavailable(EncryptionError):
@@ -214,15 +214,18 @@ class AuditFailed(StrongroomError):
 OUTAGE = (Unreachable, Sealed, RateLimited, ServerFault, DeadlineExceeded)
 
 
-def raise_decryption_failed() -> NoReturn:
+def raise_decryption_failed(what: str = "token") -> NoReturn:
     """Raise the only error of a failed decryption.
 
     It says neither which check failed nor why.
+
+    Args:
+        what: What cannot be decrypted: a token or a file.
 
     Raises:
         DecryptionFailed: Always.
 
     """
     raise DecryptionFailed(
-        "the token is not authentic for this key and context, or a newer strongroom-sdk wrote it"
+        f"the {what} is not authentic for this key and context, or a newer strongroom-sdk wrote it"
     ) from None

@@ -184,7 +184,7 @@ def from_environment(variables: Mapping[str, str] | None = None) -> Settings:
 
     """
     env = os.environ if variables is None else variables
-    scope = Scope(_require_variable(env, "STRONGROOM_SERVICE"), _environment(env))
+    scope = read_scope(env)
     sources = _sources(env)
     read_reader_group(env)  # here only so that a wrong one is rejected at the start
     return Settings(
@@ -209,6 +209,17 @@ def from_environment(variables: Mapping[str, str] | None = None) -> Settings:
         declaration=_path(env, "STRONGROOM_DECLARATION"),
         limits=DEVELOPMENT_LIMITS if scope.environment.is_dev else Limits(),
     )
+
+
+def read_scope(variables: Mapping[str, str]) -> Scope:
+    """Return the service and the environment that the variables name.
+
+    Raises:
+        ConfigurationError: If a variable is missing or wrong; the message names it.
+
+    """
+    service = _require_variable(variables, "STRONGROOM_SERVICE")
+    return Scope(service, _environment(variables))
 
 
 def _require_variable(env: Mapping[str, str], name: str) -> str:

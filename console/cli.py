@@ -31,6 +31,7 @@ from console import (
     env_import,
     environment_plan,
     environments,
+    file_encryption,
     operate,
     policies,
 )
@@ -67,6 +68,10 @@ for command in (
     credentials.unwrap,
     doctor.doctor,
     env_import.import_env,
+    file_encryption.encrypt_file,
+    file_encryption.decrypt_file,
+    file_encryption.inspect_file,
+    file_encryption.rewrap_file,
     env_files.export_env,
     adoption.rotate_password,
 ):

@@ -43,6 +43,15 @@ KINDS: Final[dict[type, tuple[int, Callable[[Any], bytes], dict[str, _Heads]]]] 
     UUID: (scalar_codec.UNIQUE_ID, scalar_codec.encode_unique_id, {}),
 }
 
+#: Code of a type → the decoder of its values.
+_DECODERS: Final[dict[int, Callable[[bytes], ContextValue]]] = {
+    scalar_codec.TEXT: bytes.decode,
+    scalar_codec.BYTES: scalar_codec.encode_bytes,
+    scalar_codec.INTEGER: scalar_codec.decode_integer,
+    scalar_codec.BOOLEAN: scalar_codec.decode_boolean,
+    scalar_codec.UNIQUE_ID: scalar_codec.decode_unique_id,
+}
+
 
 def encode(context: Context | None) -> bytes:
     """Return the encoding of *context*; for None, the encoding that binds nothing.
@@ -58,6 +67,31 @@ def encode(context: Context | None) -> bytes:
     entries = [encode_entry(name, value) for name, value in context.items()]
     entries.sort()
     return len(entries).to_bytes(1, "big") + b"".join(entries)
+
+
+def decode(encoded: bytes) -> dict[str, ContextValue]:
+    """Return the context that :func:`encode` encoded; an empty mapping if nothing is bound.
+
+    Raises:
+        ValueError: If *encoded* is not exactly what :func:`encode` returns.
+
+    """
+    context: dict[str, ContextValue] = {}
+    rest = encoded[1:]
+    while rest:
+        name, kind, value, rest = _split_entry(rest)
+        context[name] = _DECODERS[kind](value)
+    if encode(context or None) != encoded:
+        raise ValueError
+    return context
+
+
+def _split_entry(entries: bytes) -> tuple[str, int, bytes, bytes]:
+    """Return name, type and value of the first entry, and the entries after it."""
+    kind = 1 + entries[0]
+    start = kind + 3
+    end = start + int.from_bytes(entries[kind + 1 : start], "big")
+    return entries[1:kind].decode(), entries[kind], entries[start:end], entries[end:]
 
 
 def encode_entry(name: str, value: object) -> bytes:

@@ -205,8 +205,12 @@ def test_choices_of_a_variable_are_listed(variable: str) -> None:
 HOST_COMMANDS: Final = {
     "check": "--database -h --help",
     "ci-env": "--service --env --name -h --help",
+    "decrypt-file": "--service --env --force --context --identity -h --help",
     "deliver": "--staging --watch --live --model --never-fail --reload --health --within --settle"
     " -h --help",
+    "encrypt-file": "--service --env --force --context --recipient --key --no-key -h --help",
+    "inspect-file": "-h --help",
+    "rewrap-file": "--service --env --recipient --identity --key -h --help",
 }
 #: Command of `strongroom` → its arguments in order, and its options.
 COMMANDS: Final = {
@@ -217,13 +221,17 @@ COMMANDS: Final = {
     "check": "FOLDER",
     "ci-env": "COMMAND --service --env --name",
     "down": "--root",
+    "decrypt-file": "SOURCE TARGET --service --env --force --context --identity --root",
     "doctor": "--service --env --root",
+    "encrypt-file": "SOURCE TARGET --service --env --force --context --recipient --key --no-key "
+    "--root",
     "environments apply-policy": "ENV",
     "environments diff": "ONE OTHER --root --credentials --json",
     "export-env": "--service --env --reason --out --root",
     "image": "--tag",
     "import-env": "FILE --service --env --root --secret --setting --finish --create --owner "
     "--description --key --config",
+    "inspect-file": "FILE",
     "init": "FOLDER --owner --deployment --environment --github",
     "issue-secret-id": "--service --env --out --for --wrap-ttl",
     "new service": "NAME --owner --description --generate --given --key --database --database-at "
@@ -234,6 +242,7 @@ COMMANDS: Final = {
     "policies test": "--env --service --root",
     "put": "NAME --service --env --root",
     "reset": "--root --yes",
+    "rewrap-file": "FILES --service --env --recipient --identity --key --root",
     "rotate-password": "NAME --service --env --root",
     "schema": "KIND --out",
     "status": "--root",
@@ -722,12 +731,15 @@ PUBLIC_API: Final = {
     "database_pool": "role=, *, url=, secret=, credentials=, **options",
     "declare_index": "name, **options",
     "decrypt_field": "token, *, context=, key=",
+    "decrypt_file": "source, target, *, context=, identity=",
     "encrypt_field": "value, *, context=, key=",
+    "encrypt_file": "source, target, *, context=, key=, recipients=",
     "field": "field_id, context=, kind=, *, key=",
     "get_secret": "name, *, force_refresh=, default=, version=, field=, as_type=",
     "get_secret_info": "name",
     "load_config": "model, path=",
     "on_change": "name, callback",
+    "open_encrypted": "path, mode=, **options",
     "require": "names",
     "transit": "key=",
     "use_data_keys": "store",
@@ -811,7 +823,7 @@ IMPORTS: Final = {
         is_indexed_now renew
         """,
     "redaction": "SecretRegistry install live scrub_record scrubbed sentry_options uninstall",
-    "settings": "Auth Limits Settings from_environment",
+    "settings": "Auth Limits Settings from_environment read_scope",
     "testing": "Application Clock Fault MemoryApplication MemoryVault Seen",
     "transport.http": "Transport",
 }

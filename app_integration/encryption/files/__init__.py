@@ -1,0 +1,1 @@
+"""Encrypted files. ``docs/file-format.md`` specifies the format."""

@@ -1,0 +1,146 @@
+"""Binary file objects that decrypt what is read from them: at any offset, or in order."""
+
+from __future__ import annotations
+
+import io
+import os
+from typing import Any
+
+from app_integration.encryption.files import header
+from app_integration.encryption.files.body import BodyCipher
+from app_integration.encryption.files.chunks import (
+    CHUNK_SIZE,
+    SEALED_SIZE,
+    is_possible_size,
+    plain_size,
+)
+from app_integration.encryption.files.streams import Source, fill, new_buffer
+from app_integration.errors import raise_decryption_failed
+
+
+class RandomAccessReader(io.RawIOBase):
+    """A seekable file object that reads a regular file. Use it through ``io.BufferedReader``.
+
+    Its last chunk is decrypted first, so a file that was cut is rejected before any byte is read.
+    """
+
+    def __init__(self, cipher: BodyCipher, descriptor: int) -> None:
+        """Verify the last chunk.
+
+        Args:
+            cipher: The cipher of the body.
+            descriptor: The file; :meth:`close` closes it.
+
+        Raises:
+            DecryptionFailed: If the body is no whole one, or its last chunk is not authentic.
+
+        """
+        super().__init__()
+        self._cipher = cipher
+        self._descriptor = descriptor
+        sealed = os.fstat(descriptor).st_size - header.SIZE
+        #: Number of bytes of the plaintext.
+        self.size = plain_size(sealed)
+        self._last = max(0, self.size - 1) // CHUNK_SIZE
+        self._offset = 0
+        self._number = self._last
+        self._chunk = self._read_chunk(self._last)
+
+    def readable(self) -> bool:
+        """Return True."""
+        return True
+
+    def seekable(self) -> bool:
+        """Return True."""
+        return True
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET, /) -> int:
+        """Move to *offset* of the plaintext, and return the new offset from its start."""
+        start = {os.SEEK_SET: 0, os.SEEK_CUR: self._offset, os.SEEK_END: self.size}[whence]
+        if start + offset < 0:
+            raise ValueError("cannot seek to before the start")
+        self._offset = start + offset
+        return self._offset
+
+    def readinto(self, buffer: Any, /) -> int:
+        """Read up to the end of the chunk at the current offset; return the number of bytes.
+
+        Raises:
+            DecryptionFailed: If the chunk is not authentic.
+
+        """
+        into = memoryview(buffer).cast("B")
+        if self._offset >= self.size or not into:
+            return 0
+        number, start = divmod(self._offset, CHUNK_SIZE)
+        if number != self._number:
+            self._chunk, self._number = self._read_chunk(number), number
+        part = memoryview(self._chunk)[start : start + len(into)]
+        into[: len(part)] = part
+        self._offset += len(part)
+        return len(part)
+
+    def _read_chunk(self, number: int) -> bytes:
+        offset = header.SIZE + number * SEALED_SIZE
+        sealed = os.pread(self._descriptor, SEALED_SIZE, offset)
+        return self._cipher.open(number, sealed, last=number == self._last)
+
+    def close(self) -> None:
+        """Close the file."""
+        if not self.closed:
+            super().close()
+            os.close(self._descriptor)
+
+
+class SequentialReader(io.RawIOBase):
+    """A file object that reads a pipe or another file in order.
+
+    It is at its end only after the last chunk was verified; a body that was cut raises instead.
+    """
+
+    def __init__(self, cipher: BodyCipher, source: Source) -> None:
+        """Read nothing yet.
+
+        Args:
+            cipher: The cipher of the body.
+            source: A file at the start of the body. It stays open.
+
+        """
+        super().__init__()
+        self._cipher = cipher
+        self._source = source
+        self._sealed, self._ahead = new_buffer(SEALED_SIZE), new_buffer(SEALED_SIZE)
+        self._filled = -1  # nothing was read yet
+        self._position = 0
+        self._plain = memoryview(b"")
+
+    def readable(self) -> bool:
+        """Return True."""
+        return True
+
+    def readinto(self, buffer: Any, /) -> int:
+        """Read verified bytes into *buffer*; return their number, 0 after the last chunk.
+
+        Raises:
+            DecryptionFailed: If a chunk is not authentic, or the body is not whole.
+
+        """
+        into = memoryview(buffer).cast("B")
+        if not self._plain and self._filled != 0:
+            self._plain = memoryview(self._read_chunk())
+        part = self._plain[: len(into)]
+        into[: len(part)] = part
+        self._plain = self._plain[len(part) :]
+        return len(part)
+
+    def _read_chunk(self) -> bytes:
+        if self._filled < 0:
+            self._filled = fill(self._source, self._sealed)
+        filled, sealed, position = self._filled, self._sealed, self._position
+        more = fill(self._source, self._ahead) if filled == SEALED_SIZE else 0
+        if not is_possible_size(position * SEALED_SIZE + filled):
+            raise_decryption_failed("file")
+        chunk = self._cipher.open(position, sealed[:filled], last=not more)
+        self._sealed, self._ahead, self._filled = self._ahead, sealed, more
+        self._position += 1
+        return chunk

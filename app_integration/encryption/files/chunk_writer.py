@@ -1,0 +1,129 @@
+"""A binary file object that encrypts what is written to it."""
+
+from __future__ import annotations
+
+import io
+from types import TracebackType
+from typing import Any, Protocol
+
+from app_integration.encryption.files.body import BodyCipher
+from app_integration.encryption.files.chunks import (
+    BATCH_SIZE,
+    PER_BATCH,
+    SEALED_BATCH_SIZE,
+    seal_batch,
+)
+from app_integration.encryption.files.streams import Target, new_buffer, write_all
+
+
+class Output(Protocol):
+    """Where a whole body ends up, or nothing of it."""
+
+    def publish(self) -> None:
+        """Make what was written available."""
+        ...
+
+    def discard(self) -> None:
+        """Remove what was written."""
+        ...
+
+
+class ChunkWriter(io.RawIOBase):
+    """A file object for writing, whose plaintext becomes an encrypted body.
+
+    :meth:`close` completes the file. As a context manager it does so only if the block ends
+    without an exception. A writer that is neither closed nor left leaves no file.
+    """
+
+    def __init__(self, cipher: BodyCipher, target: Target, output: Output | None = None) -> None:
+        """Create the writer of a body whose header was written.
+
+        Args:
+            cipher: The cipher of the body.
+            target: Receives the body.
+            output: Is published when the body is complete, or else discarded.
+
+        """
+        super().__init__()
+        self._cipher = cipher
+        self._target = target
+        self._output = output
+        self._plain, self._sealed = new_buffer(BATCH_SIZE), new_buffer(SEALED_BATCH_SIZE)
+        self._filled = 0
+        self._position = 0
+
+    def writable(self) -> bool:
+        """Return True."""
+        return True
+
+    def write(self, data: Any, /) -> int:
+        """Encrypt all of *data*, and return its number of bytes.
+
+        Raises:
+            OSError: If it cannot be written. The file is discarded.
+
+        """
+        if self.closed:
+            raise ValueError("write to a closed file")
+        view = memoryview(data).cast("B")
+        try:
+            self._write(view)
+        except BaseException:
+            self.discard()
+            raise
+        return len(view)
+
+    def _write(self, data: memoryview) -> None:
+        while data:
+            # A full batch is written only now, because until here it could have been the last.
+            if self._filled == BATCH_SIZE:
+                self._flush_batch()
+            part = data[: BATCH_SIZE - self._filled]
+            self._plain[self._filled : self._filled + len(part)] = part
+            self._filled += len(part)
+            data = data[len(part) :]
+
+    def _flush_batch(self, *, last: bool = False) -> None:
+        plain = self._plain[: self._filled]
+        sealed = seal_batch(self._cipher, self._position, plain, self._sealed, last=last)
+        write_all(self._target, sealed)
+        self._position += PER_BATCH
+        self._filled = 0
+
+    def close(self) -> None:
+        """Write the last chunk, and give the file its name. A second call does nothing."""
+        if self.closed:
+            return
+        try:
+            self._flush_batch(last=True)
+        except BaseException:
+            self.discard()
+            raise
+        super().close()
+        if self._output is not None:
+            self._output.publish()
+
+    def discard(self) -> None:
+        """Leave no file. Nothing happens to a file that is complete."""
+        if self.closed:
+            return
+        super().close()
+        if self._output is not None:
+            self._output.discard()
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        value: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Complete the file, or discard it after an exception."""
+        if kind is None:
+            self.close()
+        else:
+            self.discard()
+
+    def __del__(self) -> None:
+        """Discard the file. The base class would close it, and so complete half a file."""
+        if hasattr(self, "_output"):
+            self.discard()

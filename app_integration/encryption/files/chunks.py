@@ -1,0 +1,133 @@
+"""Bodies of chunks. Chunks are read and written in batches, which takes fewer system calls."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from app_integration.encryption.files.body import TAG_SIZE, BodyCipher
+from app_integration.encryption.files.streams import (
+    Progress,
+    Source,
+    Target,
+    fill,
+    new_buffer,
+    report_nothing,
+    write_all,
+)
+from app_integration.errors import EncryptionError, raise_decryption_failed
+
+CHUNK_SIZE: Final = 262_144  # bytes of plaintext
+SEALED_SIZE: Final = CHUNK_SIZE + TAG_SIZE
+MAX_CHUNKS: Final = 2**26  # of one file
+PER_BATCH: Final = 4  # chunks
+BATCH_SIZE: Final = PER_BATCH * CHUNK_SIZE
+SEALED_BATCH_SIZE: Final = PER_BATCH * SEALED_SIZE
+
+
+def encrypt_stream(
+    cipher: BodyCipher, source: Source, target: Target, progress: Progress = report_nothing
+) -> None:
+    """Encrypt *source* up to its end, and write the body to *target*."""
+    plain, ahead = new_buffer(BATCH_SIZE), new_buffer(BATCH_SIZE)
+    sealed = new_buffer(SEALED_BATCH_SIZE)
+    position, filled = 0, fill(source, plain)
+    # A batch is written when the next one has begun, because only the last chunk is marked.
+    while filled == BATCH_SIZE and (more := fill(source, ahead)):
+        write_all(target, seal_batch(cipher, position, plain, sealed, last=False))
+        position += PER_BATCH
+        progress(position * CHUNK_SIZE)
+        plain, ahead, filled = ahead, plain, more
+    write_all(target, seal_batch(cipher, position, plain[:filled], sealed, last=True))
+    progress(position * CHUNK_SIZE + filled)
+
+
+def decrypt_stream(
+    cipher: BodyCipher, source: Source, target: Target, progress: Progress = report_nothing
+) -> None:
+    """Decrypt the body at the position of *source*, and write each verified batch to *target*.
+
+    Raises:
+        DecryptionFailed: If a chunk is not authentic, or the body ends before the last one or does
+            not end after it. The batches before it have been written.
+
+    """
+    sealed, ahead = new_buffer(SEALED_BATCH_SIZE), new_buffer(SEALED_BATCH_SIZE)
+    plain = new_buffer(BATCH_SIZE)
+    position, filled = 0, fill(source, sealed)
+    while filled == SEALED_BATCH_SIZE and (more := fill(source, ahead)):
+        write_all(target, open_batch(cipher, position, sealed, plain, last=False))
+        position += PER_BATCH
+        progress(position * SEALED_SIZE)
+        sealed, ahead, filled = ahead, sealed, more
+    write_all(target, open_batch(cipher, position, sealed[:filled], plain, last=True))
+    progress(position * SEALED_SIZE + filled)
+
+
+def seal_batch(
+    cipher: BodyCipher, position: int, plain: memoryview, out: memoryview, *, last: bool
+) -> memoryview:
+    """Encrypt the chunks of *plain*, and return the part of *out* that they fill.
+
+    Args:
+        cipher: The cipher of the body.
+        position: The position of the first chunk.
+        plain: At most a batch, and less than one only at the end of the body.
+        out: A buffer of a sealed batch.
+        last: Whether the body ends with this batch.
+
+    Raises:
+        EncryptionError: If the body would have too many chunks.
+
+    """
+    count = max(1, -(-len(plain) // CHUNK_SIZE))
+    if position + count > MAX_CHUNKS:
+        raise EncryptionError("a file cannot be larger than 16 TiB; split it")
+    for index in range(count):
+        part = plain[index * CHUNK_SIZE : (index + 1) * CHUNK_SIZE]
+        start = index * SEALED_SIZE
+        into = out[start : start + len(part) + TAG_SIZE]
+        cipher.seal_into(position + index, part, into, last=last and index == count - 1)
+    return out[: len(plain) + count * TAG_SIZE]
+
+
+def open_batch(
+    cipher: BodyCipher, position: int, sealed: memoryview, out: memoryview, *, last: bool
+) -> memoryview:
+    """Decrypt the chunks of *sealed*, and return the part of *out* that they fill.
+
+    Raises:
+        DecryptionFailed: If a chunk is not authentic, or its size is impossible.
+
+    """
+    count = -(-len(sealed) // SEALED_SIZE)
+    size = len(sealed) - count * TAG_SIZE
+    if not is_possible_size(position * SEALED_SIZE + len(sealed)):
+        raise_decryption_failed("file")
+    for index in range(count):
+        part = sealed[index * SEALED_SIZE : (index + 1) * SEALED_SIZE]
+        start = index * CHUNK_SIZE
+        into = out[start : start + len(part) - TAG_SIZE]
+        cipher.open_into(position + index, part, into, last=last and index == count - 1)
+    return out[:size]
+
+
+def is_possible_size(sealed: int) -> bool:
+    """Return whether a body can have *sealed* bytes.
+
+    Its last chunk has a tag, and it is without plaintext only if it is the first chunk.
+    """
+    count = -(-sealed // SEALED_SIZE)
+    last = sealed - (count - 1) * SEALED_SIZE
+    return 0 < count <= MAX_CHUNKS and (last > TAG_SIZE or sealed == TAG_SIZE)
+
+
+def plain_size(sealed: int) -> int:
+    """Return the bytes of plaintext of a body of *sealed* bytes.
+
+    Raises:
+        DecryptionFailed: If no body has that size.
+
+    """
+    if not is_possible_size(sealed):
+        raise_decryption_failed("file")
+    return sealed - -(-sealed // SEALED_SIZE) * TAG_SIZE

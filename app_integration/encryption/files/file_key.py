@@ -1,0 +1,47 @@
+"""The key of one or several files, in memory and wrapped for its recipients."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from typing import NoReturn
+
+from app_integration.encryption.files.body import KEY_SIZE, BodyCipher, derive_keys
+from app_integration.encryption.files.header import Header
+from app_integration.encryption.files.preamble import Body, Preamble
+from app_integration.encryption.files.recipient import Recipient
+
+
+class FileKey:
+    """A file key with its recipients.
+
+    Each file gets a salt and with it a body key of its own, so a process can start a further file
+    without a request.
+    """
+
+    def __init__(self, key: bytes, recipients: tuple[Recipient, ...]) -> None:
+        """Keep a key of 32 random bytes, and the same key wrapped for each recipient."""
+        self._key = key
+        self.recipients = recipients
+
+    def start(
+        self, body: Body, bound: bytes, random: Callable[[int], bytes] = os.urandom
+    ) -> tuple[bytes, BodyCipher]:
+        """Return the header of a new file, and the cipher of its body.
+
+        Args:
+            body: The type of the body.
+            bound: The context of the file, encoded by :func:`.preamble.bind`.
+            random: Returns that many unpredictable bytes.
+
+        Raises:
+            EncryptionError: If the recipients do not fit into a header.
+
+        """
+        salt = random(KEY_SIZE)
+        body_key, commitment = derive_keys(self._key, salt)
+        preamble = Preamble(body, salt, commitment, bound)
+        return Header(preamble, self.recipients).encode(), BodyCipher(body_key, preamble.digest)
+
+    def __reduce_ex__(self, protocol: object) -> NoReturn:
+        raise TypeError("the key of a file cannot be pickled or copied; generate one where needed")

@@ -1,0 +1,66 @@
+"""Command ``encrypt-file``: encrypt a file or standard input."""
+
+from __future__ import annotations
+
+import sys
+from argparse import Namespace
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+
+from app_integration._internal.cli import ArgumentParser
+from app_integration.encryption.files.file_cipher import FileCipher
+from app_integration.errors import ConfigurationError
+from app_integration.file_commands import options as shared
+from app_integration.file_commands.options import PIPE
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run the command.
+
+    Returns:
+        The exit code: 0, or 1 after an error. Wrong usage exits with 64.
+
+    """
+    parser = _parser()
+    return shared.run(parser.prog, partial(_run, parser.parse_args(arguments)))
+
+
+def _run(options: Namespace) -> None:
+    key = None if options.no_key else options.key
+    with shared.open_cipher(options, key, needs_server=not options.no_key) as cipher:
+        encrypt(cipher, options)
+
+
+def encrypt(cipher: FileCipher, options: Namespace) -> None:
+    """Encrypt the source that *options* name as their target.
+
+    Raises:
+        ConfigurationError: If an option is invalid, or the target exists. Nothing was sent.
+        StrongroomError: If it cannot be encrypted. There is no target, except a pipe.
+        OSError: If a file cannot be read or written.
+
+    """
+    if options.target == PIPE and sys.stdout.isatty():
+        raise ConfigurationError("an encrypted file is not for a terminal; name a target")
+    shared.check_target(options)
+    context, recipients = shared.read_context(options.context), options.recipient or ()
+    with shared.show_progress(options.source) as bar:
+        if PIPE not in {options.source, options.target}:
+            source, target = Path(options.source), Path(options.target)
+            cipher.encrypt_file(
+                source, target, context=context, recipients=recipients, progress=bar
+            )
+            return
+        with shared.open_source(options.source) as file, shared.open_target(options.target) as out:
+            cipher.encrypt_stream(file, out, context=context, recipients=recipients, progress=bar)
+
+
+def _parser() -> ArgumentParser:
+    parser = shared.parser("encrypt-file", "Encrypt a file, or standard input.")
+    shared.add_files(parser)
+    shared.add_context(parser)
+    shared.add_recipients(parser)
+    parser.add_argument("--key", default="pii", help="the service's key; pii by default")
+    parser.add_argument("--no-key", action="store_true", help="for the recipients alone")
+    return parser

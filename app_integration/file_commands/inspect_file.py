@@ -1,0 +1,79 @@
+"""Command ``inspect-file``: what the header of an encrypted file says, without a key."""
+
+from __future__ import annotations
+
+import json
+from argparse import Namespace
+from collections.abc import Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from app_integration._internal.cli import ArgumentParser
+from app_integration.encryption.files import header as headers
+from app_integration.encryption.files.chunks import plain_size
+from app_integration.encryption.files.preamble import Body
+from app_integration.encryption.files.recipient import (
+    KEY_SERVICE,
+    X25519,
+    Recipient,
+    read_service_key,
+)
+from app_integration.file_commands import options as shared
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run the command. It sends no request.
+
+    Returns:
+        The exit code: 0, or 1 if the file cannot be read or has no such header. Wrong usage exits
+        with 64.
+
+    """
+    parser = _parser()
+    return shared.run(parser.prog, partial(_run, parser.parse_args(arguments)))
+
+
+def _run(options: Namespace) -> None:
+    print(json.dumps(inspect(options.file), indent=2))  # noqa: T201 (a command's output)
+
+
+def inspect(path: Path) -> Mapping[str, Any]:
+    """Return what the header of *path* says. Nothing of it is verified.
+
+    Raises:
+        DecryptionFailed: If *path* is no encrypted file, or a part of it is missing.
+        OSError: If it cannot be read.
+
+    """
+    with path.open("rb", buffering=0) as file:
+        header = headers.read_header(file, allow_damage=True)
+    preamble = header.preamble
+    context = {
+        name: value.hex() if isinstance(value, bytes) else value
+        for name, value in preamble.context.items()
+    }
+    body = path.stat().st_size - headers.SIZE
+    size = {"bytes": plain_size(body)} if preamble.body is Body.CHUNKS else {}
+    return {
+        "body": preamble.body.name.lower(),
+        **size,
+        "context": context,
+        "recipients": [_describe(each) for each in header.recipients],
+        "damaged": not header.is_intact,
+    }
+
+
+def _describe(recipient: Recipient) -> str:
+    if recipient.kind == KEY_SERVICE:
+        return read_service_key(recipient)[0].text
+    return "age" if recipient.kind == X25519 else f"unknown type {recipient.kind}"
+
+
+def _parser() -> ArgumentParser:
+    parser = ArgumentParser(
+        prog="python -m app_integration inspect-file",
+        description="Show what the header of an encrypted file says. Nothing of it is verified.",
+    )
+    parser.add_argument("file", metavar="FILE", type=Path, help="an encrypted file")
+    return parser

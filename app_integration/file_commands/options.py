@@ -1,0 +1,172 @@
+"""Options that the commands of files share."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from argparse import Namespace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
+from io import FileIO
+from pathlib import Path
+from typing import Final, NoReturn
+
+from app_integration._internal.cli import ArgumentParser
+from app_integration._internal.pending_file import PendingFile
+from app_integration.client import Client
+from app_integration.encryption.files.file_cipher import FileCipher
+from app_integration.encryption.files.recipient import ServiceKey
+from app_integration.errors import ConfigurationError, StrongroomError
+from app_integration.file_commands.progress_bar import ProgressBar
+from app_integration.names import Scope
+from app_integration.settings import from_environment, read_scope
+
+#: Standard input or output in place of a file.
+PIPE: Final = "-"
+
+
+def parser(name: str, description: str) -> ArgumentParser:
+    """Return a parser with the options of every command that needs a service."""
+    made = ArgumentParser(prog=f"python -m app_integration {name}", description=description)
+    made.add_argument("--service", help="the service; that of STRONGROOM_SERVICE by default")
+    made.add_argument("--env", help="its environment; that of ENVIRONMENT by default")
+    return made
+
+
+def add_files(made: ArgumentParser) -> None:
+    """Add the arguments of a source and a target."""
+    made.add_argument("source", metavar="SOURCE", help="a file, or - for standard input")
+    made.add_argument(
+        "target", metavar="TARGET", nargs="?", default=PIPE, help="a file; standard output without"
+    )
+    made.add_argument("--force", action="store_true", help="replace an existing target")
+
+
+def add_context(made: ArgumentParser) -> None:
+    """Add the option ``--context``."""
+    made.add_argument(
+        "--context",
+        action="append",
+        default=[],
+        metavar="NAME=TEXT",
+        help="what the file is of; once for each entry",
+    )
+
+
+def add_identity(made: ArgumentParser) -> None:
+    """Add the option ``--identity``."""
+    made.add_argument(
+        "--identity", type=Path, help="a file of age private keys, in place of the server"
+    )
+
+
+def add_recipients(made: ArgumentParser) -> None:
+    """Add the option ``--recipient``."""
+    made.add_argument(
+        "--recipient",
+        action="append",
+        metavar="KEY",
+        help="who else can decrypt it: age1…, a key of the service, or service/env/key",
+    )
+
+
+def read_context(entries: Sequence[str]) -> Mapping[str, str] | None:
+    """Return the context that ``--context`` describes; None without the option.
+
+    Raises:
+        ConfigurationError: If an entry has no ``=``, or a name is repeated.
+
+    """
+    pairs = [entry.partition("=") for entry in entries]
+    context = {name: text for name, _, text in pairs}
+    if len(context) < len(pairs) or not all(separator for _, separator, _ in pairs):
+        raise ConfigurationError("--context takes NAME=TEXT, with each name once")
+    return context or None
+
+
+@contextmanager
+def open_cipher(
+    options: Namespace, key: str | None, *, needs_server: bool = True
+) -> Iterator[FileCipher]:
+    """Open the file cipher of the service that the options or the variables name.
+
+    Args:
+        options: The parsed options.
+        key: The short name of the default key; None for none.
+        needs_server: Whether to read the variables of a server, which a break-glass machine does
+            not have.
+
+    """
+    named = {"STRONGROOM_SERVICE": options.service, "ENVIRONMENT": options.env}
+    variables = {**os.environ, **{name: value for name, value in named.items() if value}}
+    if not needs_server:
+        yield offline_cipher(read_scope(variables))
+        return
+    with closing(Client(from_environment(variables))) as client:
+        yield client.files(key)
+
+
+def offline_cipher(scope: Scope) -> FileCipher:
+    """Return a file cipher for age keys alone, which needs no server."""
+    return FileCipher(_reject_service, scope, None)
+
+
+def _reject_service(key: ServiceKey) -> NoReturn:
+    raise ConfigurationError(
+        f"the key {key.text} needs the server; leave out --no-key, or the recipient"
+    )
+
+
+@contextmanager
+def open_source(name: str) -> Iterator[FileIO]:
+    """Open a file, or standard input for ``-``."""
+    with FileIO(0 if name == PIPE else name, closefd=name != PIPE) as file:
+        yield file
+
+
+@contextmanager
+def open_target(name: str) -> Iterator[FileIO]:
+    """Open a file that appears when the block ends without an exception, or standard output."""
+    if name == PIPE:
+        with FileIO(1, "w", closefd=False) as file:
+            yield file
+    else:
+        with PendingFile(Path(name)) as pending:
+            yield pending.file
+
+
+def check_target(options: Namespace) -> None:
+    """Check that the target may be written, before anything is sent.
+
+    Raises:
+        ConfigurationError: If it exists, without ``--force``.
+
+    """
+    if options.target != PIPE and not options.force and Path(options.target).exists():
+        raise ConfigurationError(f"{options.target} exists; name another file, or add --force")
+
+
+@contextmanager
+def show_progress(source: str) -> Iterator[ProgressBar]:
+    """Show on a terminal how much of *source* is done."""
+    size = None if source == PIPE else Path(source).stat().st_size
+    with closing(ProgressBar(size, sys.stderr, time.monotonic)) as bar:
+        yield bar
+
+
+def run(prog: str, command: Callable[[], None]) -> int:
+    """Run *command*, and return its exit code: 0, or 1 after an error, which is printed."""
+    try:
+        command()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # it is flushed at exit
+        return 1
+    except OSError as error:
+        named = f"{error.filename}: " if error.filename else ""
+        print(f"{prog}: {named}{error.strerror}", file=sys.stderr)  # noqa: T201 (a command's output)
+        return 1
+    except StrongroomError as error:
+        print(f"{prog}: {error}", file=sys.stderr)  # noqa: T201 (a command's output)
+        return 1
+    return 0

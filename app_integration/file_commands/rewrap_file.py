@@ -1,0 +1,55 @@
+"""Command ``rewrap-file``: replace the wrapped keys in the headers of files."""
+
+from __future__ import annotations
+
+from argparse import Namespace
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+
+from app_integration._internal.cli import ArgumentParser
+from app_integration.encryption.files.file_cipher import FileCipher
+from app_integration.file_commands import options as shared
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run the command.
+
+    Returns:
+        The exit code: 0, or 1 after an error. Files before the one that failed were rewrapped.
+        Wrong usage exits with 64.
+
+    """
+    parser = _parser()
+    return shared.run(parser.prog, partial(_run, parser.parse_args(arguments)))
+
+
+def _run(options: Namespace) -> None:
+    with shared.open_cipher(options, options.key) as cipher:
+        rewrap(cipher, options)
+
+
+def rewrap(cipher: FileCipher, options: Namespace) -> None:
+    """Rewrap the files that *options* name.
+
+    Raises:
+        StrongroomError: If a file cannot be rewrapped. It is unchanged.
+        OSError: If a file cannot be read or written.
+
+    """
+    for path in options.files:
+        cipher.rewrap(path, recipients=options.recipient, identity=options.identity)
+
+
+def _parser() -> ArgumentParser:
+    parser = shared.parser(
+        "rewrap-file",
+        "Move files to the newest version of the service's keys, or to other recipients.",
+    )
+    parser.add_argument("files", metavar="FILE", nargs="+", type=Path, help="encrypted files")
+    shared.add_recipients(parser)
+    shared.add_identity(parser)
+    parser.add_argument(
+        "--key", default="pii", help="with --recipient: the service's key; pii by default"
+    )
+    return parser

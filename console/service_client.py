@@ -1,0 +1,51 @@
+"""The SDK client of a declared service, for commands that act with the service's own credential."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+from app_integration import names
+from app_integration.client import Client
+from app_integration.names import Scope
+from app_integration.settings import Settings, from_environment
+from console import operate
+
+
+@contextmanager
+def open_service_client(service: str, env: str, root: Path) -> Iterator[Client]:
+    """Open a client of *service*, which logs in as the service does.
+
+    On the local deployment it has the deployment's variables. Elsewhere the variables of an
+    application name its credential, and ``VAULT_ADDR`` overrides the declared address.
+
+    Args:
+        service: Name of a declared service.
+        env: Name of one of its environments.
+        root: Folder of the local deployment.
+
+    Raises:
+        ConfigurationError: If a variable is missing or wrong.
+        DeclarationError: If a file of the declaration has a fault.
+
+    """
+    with closing(Client(_settings(Scope(service, names.parse_environment(env)), root))) as client:
+        yield client
+
+
+def _settings(scope: Scope, root: Path) -> Settings:
+    if operate.is_local(scope.environment, root):
+        return operate.local_deployment(root).service(scope.service).settings()
+    declaration = operate.load_declaration()
+    declaration.deployment(scope)
+    declared = declaration.environment(scope.environment)
+    address = os.environ.get("VAULT_ADDR") or declared.vault.address or ""
+    own = {
+        "STRONGROOM_SERVICE": scope.service,
+        "ENVIRONMENT": str(scope.environment),
+        "VAULT_ADDR": address,
+    }
+    return replace(from_environment({**os.environ, **own}), mounts=declared.mounts)
