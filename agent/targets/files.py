@@ -1,14 +1,17 @@
-"""Rendering of a target's files from its folder of Jinja2 templates."""
+"""Rendering of a target's files from Jinja2 templates beside its code."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from app_integration.errors import ConfigurationError
+
+#: Folder that templates are named and included from.
+_ROOT: Final = Path(__file__).parents[1]
 
 
 def printable(value: object) -> str:
@@ -24,18 +27,17 @@ def printable(value: object) -> str:
     return text
 
 
-def render(folder: str, name: str, quote: Callable[[Any], str], values: Mapping[str, Any]) -> str:
+def render(name: str, quote: Callable[[Any], str], values: Mapping[str, Any]) -> str:
     """Return the text of one file.
 
     Args:
-        folder: The target's folder beside this module.
-        name: The template in it.
+        name: The template's path in the package ``agent``.
         quote: Returns a value as the file's format writes it.
         values: The template's variables.
 
     """
     environment = Environment(  # noqa: S701 (no HTML: *quote* does the quoting)
-        loader=FileSystemLoader(Path(__file__).parent / folder),
+        loader=FileSystemLoader(_ROOT),
         undefined=StrictUndefined,
         finalize=quote,
         trim_blocks=True,

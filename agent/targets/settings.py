@@ -41,8 +41,8 @@ class Places:
 
 
 @dataclass(frozen=True, slots=True)
-class TargetSettings:
-    """What the declaration says about one agent, the same for each target.
+class ServiceSettings:
+    """What the declaration says about one service that runs elsewhere.
 
     Attributes:
         scope: The service and environment.
@@ -50,8 +50,6 @@ class TargetSettings:
         mounts: Mounts of the deployment.
         agent: The agents of the environment: login, interval.
         deployment: The service's entry in the environment's file.
-        config: The file that the service reads.
-        template: The compiled template.
 
     """
 
@@ -60,22 +58,34 @@ class TargetSettings:
     mounts: Mounts
     agent: Agent
     deployment: Deployment
-    config: Config
-    template: str
 
     @property
     def needs_secret_id(self) -> bool:
-        """Return whether the agent logs in with a stored credential."""
+        """Return whether it logs in with a stored credential."""
         return self.agent.login == AppRoleAutoAuth.method
 
     @property
     def variables(self) -> dict[str, str]:
-        """Return what the SDK needs to read the delivered file, as environment variables."""
+        """Return what the SDK needs everywhere, as environment variables."""
         return {
             "STRONGROOM_SERVICE": self.scope.service,
             "ENVIRONMENT": str(self.scope.environment),
             "VAULT_ADDR": self.address,
         }
+
+
+@dataclass(frozen=True, slots=True)
+class TargetSettings(ServiceSettings):
+    """What the declaration says about one agent, the same for each target.
+
+    Attributes:
+        config: The file that the service reads.
+        template: The compiled template.
+
+    """
+
+    config: Config
+    template: str
 
     @property
     def image_python(self) -> str:
@@ -127,6 +137,29 @@ class TargetSettings:
         return [*command, "--settle", str(config.settle), "--within", str(config.within), "--"]
 
 
+def service_settings(declaration: Declaration, scope: Scope) -> ServiceSettings:
+    """Return the settings of *scope*, where it runs.
+
+    Raises:
+        ConfigurationError: If the service does not run there, or the environment has no address.
+
+    """
+    environment = declaration.environment(scope.environment)
+    deployment = declaration.deployment(scope)
+    if environment.vault.address is None:
+        raise ConfigurationError(
+            f"{scope.environment} has no vault.address, so that its server cannot be reached from "
+            f"elsewhere; declare one in environments/{scope.environment}.yaml"
+        )
+    return ServiceSettings(
+        scope=scope,
+        address=environment.vault.address,
+        mounts=environment.mounts,
+        agent=environment.agent,
+        deployment=deployment,
+    )
+
+
 def target_settings(declaration: Declaration, scope: Scope) -> TargetSettings:
     """Return the settings of the agent of *scope*.
 
@@ -136,25 +169,19 @@ def target_settings(declaration: Declaration, scope: Scope) -> TargetSettings:
         TemplateRejected: If the template cannot be compiled.
 
     """
-    environment = declaration.environment(scope.environment)
-    deployment = declaration.deployment(scope)
+    service = service_settings(declaration, scope)
     config = declaration.service(scope.service).config
     if config is None:
         raise ConfigurationError(
             f"{scope.service} has no config, so that it needs no agent; declare one in "
             f"services/{scope.service}.yaml"
         )
-    if environment.vault.address is None:
-        raise ConfigurationError(
-            f"{scope.environment} has no vault.address, so that no agent elsewhere can reach its "
-            f"server; declare one in environments/{scope.environment}.yaml"
-        )
     return TargetSettings(
-        scope=scope,
-        address=environment.vault.address,
-        mounts=environment.mounts,
-        agent=environment.agent,
-        deployment=deployment,
+        scope=service.scope,
+        address=service.address,
+        mounts=service.mounts,
+        agent=service.agent,
+        deployment=service.deployment,
         config=config,
         template=compile_declared(declaration, scope, config).text,
     )

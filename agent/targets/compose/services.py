@@ -76,8 +76,8 @@ def build(settings: TargetSettings, host: Host) -> dict[str, str]:
     places = Places(_FOLDER, staging, _CREDENTIALS, cacert=host.cacert, perms="0640")
     return {
         **settings.agent_files(places),
-        "compose.yaml": render("compose", "compose.yaml.j2", quote, _values(settings, host)),
-        "memory.hcl": render("compose", "memory.hcl.j2", quote, {}),
+        "compose.yaml": render("targets/compose/compose.yaml.j2", quote, _values(settings, host)),
+        "memory.hcl": render("targets/compose/memory.hcl.j2", quote, {}),
     }
 
 

@@ -7,17 +7,15 @@ nobody hands over or renews anything.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
-from ipaddress import ip_address
 from pathlib import Path
 from typing import Any, Final
-from urllib.parse import SplitResult, urlsplit
-
-import yaml
+from urllib.parse import urlsplit
 
 from agent.targets.files import render
 from agent.targets.host import Host
+from agent.targets.kubernetes.pod_access import login_files, network_policy, port_of
 from agent.targets.kubernetes.pod_login import PodLogin, pod_login
+from agent.targets.kubernetes.scalar import escape_word, quote
 from agent.targets.settings import AGENT_CONFIG, Places, TargetSettings
 from app_integration.config.delivery_watch import FIRST_FILE_SECONDS
 from app_integration.errors import ConfigurationError
@@ -32,7 +30,6 @@ _STAGING: Final = Path("/run/strongroom/staging")
 _LIVE: Final = Path("/run/strongroom/live")
 _LIVE_FOLDER: Final = _LIVE / "config"
 _PROBE_PERIOD: Final = 5  # seconds
-_PORTS: Final = {"http": 80, "https": 443}
 
 
 def build(settings: TargetSettings, host: Host) -> dict[str, str]:
@@ -52,34 +49,16 @@ def build(settings: TargetSettings, host: Host) -> dict[str, str]:
     _check_cacert(host.cacert, login)
     places = Places(_AGENT, _STAGING / settings.config.file, _AGENT, host.cacert)
     values = _values(settings, host, login)
-    files = {
-        "kustomization.yaml": "kustomization.yaml.j2",
-        "service-account.yaml": "service-account.yaml.j2",
-        "deployment.yaml": "deployment.yaml.j2",
-        "injector.yaml": "injector.yaml.j2",
-        "network-policy.yaml": "network-policy.yaml.j2",
+    rendered = {
+        name: render(f"targets/kubernetes/{name}.j2", quote, values)
+        for name in ("kustomization.yaml", "deployment.yaml", "injector.yaml")
     }
-    if values["reviews_itself"]:
-        files["token-review.yaml"] = "token-review.yaml.j2"
-    rendered = {name: render("kubernetes", file, quote, values) for name, file in files.items()}
-    return {**settings.agent_files(places), **rendered}
-
-
-def quote(value: object) -> str:
-    """Return *value* as a YAML scalar on one line.
-
-    Raises:
-        ConfigurationError: If the text is not Unicode, which is possible for an argument.
-
-    """
-    if isinstance(value, int):
-        return str(value)
-    text = str(value)
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        raise ConfigurationError(f"{text!r} is not Unicode; rename it") from None
-    return yaml.safe_dump(text, default_style='"', allow_unicode=True, width=math.inf).rstrip("\n")
+    return {
+        **settings.agent_files(places),
+        **rendered,
+        **login_files(settings, login),
+        "network-policy.yaml": _network_policy(settings),
+    }
 
 
 def _check_cacert(cacert: Path | None, login: PodLogin) -> None:
@@ -107,10 +86,9 @@ def _values(settings: TargetSettings, host: Host, login: PodLogin) -> dict[str, 
         "live": live,
         "variables": settings.variables,
         "live_volume": _LIVE,
-        "start": [_escape(word) for word in start],
-        "command": [_escape(word) for word in host.command],
+        "start": [escape_word(word) for word in start],
+        "command": [escape_word(word) for word in host.command],
         "probe": _probe(settings),
-        "endpoints": list(_endpoints(settings)),
     }
 
 
@@ -122,9 +100,7 @@ def _agent_values(settings: TargetSettings, host: Host, login: PodLogin) -> dict
         "address": settings.address,
         "method": settings.agent.login,
         "account": login.account,
-        "namespaces": login.namespaces,
         "audience": login.audience,
-        "reviews_itself": settings.agent.login == "kubernetes" and login.audience is None,
         "token_folder": login.token_file.parent,
         "token_name": login.token_file.name,
         "cacert": host.cacert,
@@ -135,11 +111,6 @@ def _agent_values(settings: TargetSettings, host: Host, login: PodLogin) -> dict
         "staging": _STAGING,
         "render_interval": f"{settings.agent.render_interval}s",
     }
-
-
-def _escape(word: str) -> str:
-    """Return *word* for ``command`` and ``args``, where Kubernetes expands ``$(NAME)``."""
-    return word.replace("$", "$$")
 
 
 def _probe(settings: TargetSettings) -> dict[str, object]:
@@ -159,26 +130,15 @@ def _health_page(url: str | None) -> dict[str, object] | None:
     page = urlsplit(url)
     query = f"?{page.query}" if page.query else ""
     path = (page.path or "/") + query
-    return {"path": path, "port": _port(page), "scheme": page.scheme.upper()}
+    return {"path": path, "port": port_of(page), "scheme": page.scheme.upper()}
 
 
-def _endpoints(settings: TargetSettings) -> Iterator[dict[str, object]]:
-    """Yield what the pod connects to: first the server, then the database if one is declared."""
-    server = urlsplit(settings.address)
-    yield {"port": _port(server), "block": _block(server.hostname or "")}
-    database = settings.deployment.database
-    if database is not None:
-        yield {"port": database.port, "block": _block(database.host)}
-
-
-def _port(url: SplitResult) -> int:
-    return url.port or _PORTS[url.scheme]
-
-
-def _block(host: str) -> str | None:
-    """Return *host* as a CIDR block if it is an address: a policy cannot name a host."""
-    try:
-        address = ip_address(host)
-    except ValueError:
-        return None
-    return f"{address}/{address.max_prefixlen}"
+def _network_policy(settings: TargetSettings) -> str:
+    """Return the policy of the application's pods."""
+    service, database = settings.scope.service, settings.deployment.database
+    return network_policy(
+        f"strongroom-{service}",
+        ("strongroom/service", service),
+        settings.address,
+        [database] if database else [],
+    )

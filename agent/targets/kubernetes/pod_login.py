@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from agent.auto_auth import JwtAutoAuth, KubernetesAutoAuth
-from agent.targets.settings import TargetSettings
+from agent.targets.settings import ServiceSettings
 from app_integration.errors import ConfigurationError
 
 #: Folder of the token's folder. It is empty in images, so that nothing is hidden by the mount.
@@ -35,7 +35,7 @@ class PodLogin:
     token_file: Path
 
 
-def pod_login(settings: TargetSettings) -> PodLogin:
+def pod_login(settings: ServiceSettings) -> PodLogin:
     """Return the login that the environment's file declares.
 
     Raises:
@@ -65,7 +65,7 @@ def pod_login(settings: TargetSettings) -> PodLogin:
     )
 
 
-def _token_file(settings: TargetSettings, where: str) -> Path:
+def _token_file(settings: ServiceSettings, where: str) -> Path:
     """Return the declared path. Its folder is a mount, which hides what the image has there."""
     path = Path(settings.agent.token_file or "/")
     if ".." in path.parts or _TOKENS not in path.parent.parents:

@@ -46,7 +46,9 @@ def build(settings: TargetSettings, host: Host) -> dict[str, str]:
         cacert=host.cacert,
         perms="0640",
     )
-    rendered = {name: render("systemd", file, str, values) for name, file in files.items()}
+    rendered = {
+        name: render(f"targets/systemd/{file}", str, values) for name, file in files.items()
+    }
     return {**settings.agent_files(places), **rendered}
 
 

@@ -1,0 +1,71 @@
+"""Manifests of what a pod logs in with and connects to, for agents and scheduled jobs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from ipaddress import ip_address
+from typing import Final
+from urllib.parse import SplitResult, urlsplit
+
+from agent.targets.files import render
+from agent.targets.kubernetes.pod_login import PodLogin
+from agent.targets.kubernetes.scalar import quote
+from agent.targets.settings import ServiceSettings
+from vault.declare.schema.field_types import Endpoint
+
+_PORTS: Final = {"http": 80, "https": 443}
+
+
+def login_files(service: ServiceSettings, login: PodLogin) -> dict[str, str]:
+    """Return the service account, and the right to have its token verified if it needs that."""
+    values = {
+        "role": service.scope,
+        "account": login.account,
+        "namespaces": login.namespaces,
+    }
+    names = ["service-account.yaml"]
+    if service.agent.login == "kubernetes" and login.audience is None:
+        names.append("token-review.yaml")
+    return {name: render(f"targets/kubernetes/{name}.j2", quote, values) for name in names}
+
+
+def network_policy(
+    name: str, label: tuple[str, str], address: str, databases: Sequence[Endpoint] = ()
+) -> str:
+    """Return a policy that lets pods connect to DNS, the server and databases.
+
+    Args:
+        name: The policy's name.
+        label: Name and value of the label that the pods have.
+        address: Address of the server.
+        databases: The databases.
+
+    """
+    values = {
+        "name": name,
+        "label": label,
+        "endpoints": list(_endpoints(address, databases)),
+    }
+    return render("targets/kubernetes/network-policy.yaml.j2", quote, values)
+
+
+def port_of(url: SplitResult) -> int:
+    """Return the port of *url*, which is that of its scheme if it names none."""
+    return url.port or _PORTS[url.scheme]
+
+
+def _endpoints(address: str, databases: Sequence[Endpoint]) -> Iterator[dict[str, object]]:
+    """Yield what the pod connects to: first the server, then the databases."""
+    server = urlsplit(address)
+    yield {"port": port_of(server), "block": _block(server.hostname or "")}
+    for database in databases:
+        yield {"port": database.port, "block": _block(database.host)}
+
+
+def _block(host: str) -> str | None:
+    """Return *host* as a CIDR block if it is an address: a policy cannot name a host."""
+    try:
+        address = ip_address(host)
+    except ValueError:
+        return None
+    return f"{address}/{address.max_prefixlen}"
