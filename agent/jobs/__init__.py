@@ -1,0 +1,1 @@
+"""Recurring jobs of services, and the files that run them by systemd or Kubernetes."""
