@@ -15,15 +15,19 @@ MERGE_KEYS: Final = {
     "volumeMounts": "mountPath",
 }
 ENUMS: Final = {
-    "restartPolicy": {"Always"},
+    "restartPolicy": {"Always", "Never"},
+    "concurrencyPolicy": {"Forbid"},
+    "fsGroupChangePolicy": {"OnRootMismatch"},
     "medium": {"", "Memory"},
     "policyTypes": {"Ingress", "Egress"},
     "protocol": {"TCP", "UDP", "SCTP"},
     "scheme": {"HTTP", "HTTPS"},
     "type": {"RuntimeDefault"},
 }
-#: Kinds that a target may write. None of them has a schedule.
-KINDS: Final = {"Deployment", "ServiceAccount", "NetworkPolicy", "ClusterRoleBinding"}
+#: Kinds that a target or a job may write.
+KINDS: Final = {"CronJob", "Deployment", "ServiceAccount", "NetworkPolicy", "ClusterRoleBinding"}
+#: Most characters of a CronJob's name.
+CRON_JOB_NAME: Final = 52
 _LABEL: Final = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 _SUBDOMAIN: Final = re.compile(r"[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?")
 _KEY: Final = re.compile(r"[-._a-zA-Z0-9]+")
@@ -54,9 +58,20 @@ def find_errors(manifest: dict[str, Any], config_maps: dict[str, set[str]]) -> l
     if not _is_subdomain(manifest["metadata"]["name"].replace(":", "-")):
         errors.append(f"name {manifest['metadata']['name']}")
     errors += _enum_errors(manifest)
-    if manifest["kind"] == "Deployment":
-        errors += _pod_errors(manifest["spec"]["template"]["spec"], config_maps)
+    pod = pod_of(manifest)
+    if pod is not None:
+        errors += _pod_errors(pod, config_maps)
+    if manifest["kind"] == "CronJob" and len(manifest["metadata"]["name"]) > CRON_JOB_NAME:
+        errors.append("a name that is too long")
     return errors
+
+
+def pod_of(manifest: dict[str, Any]) -> dict[str, Any] | None:
+    """Return the pod of a Deployment or a CronJob, or None for another kind."""
+    spec = manifest.get("spec", {})
+    if manifest["kind"] == "CronJob":
+        spec = spec["jobTemplate"]["spec"]
+    return spec["template"]["spec"] if "template" in spec else None
 
 
 def _is_subdomain(name: str) -> bool:

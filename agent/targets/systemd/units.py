@@ -7,17 +7,16 @@ copies to a folder of the unit. Whoever deploys replaces them, and restarts the 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from hashlib import sha256
 from pathlib import Path
 from typing import Any, Final
 
 from agent.targets.files import printable, render
 from agent.targets.host import Host
 from agent.targets.settings import Places, TargetSettings
+from agent.targets.short_name import shorten
 from app_integration.errors import ConfigurationError
 
 _MAX_ACCOUNT: Final = 31  # characters
-_DIGITS: Final = 8  # of a digest
 #: Characters of a word that systemd takes as it is. A longer list would have to be quoted.
 _PLAIN: Final = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_./:=@,+")
 
@@ -88,10 +87,7 @@ def _staging(settings: TargetSettings) -> Path:
 
 def account(name: str) -> str:
     """Return *name* as a name of a user or group, which has 31 characters at most."""
-    if len(name) <= _MAX_ACCOUNT:
-        return name
-    digest = sha256(name.encode()).hexdigest()[:_DIGITS]
-    return f"{name[: _MAX_ACCOUNT - _DIGITS - 1]}-{digest}"
+    return shorten(name, _MAX_ACCOUNT)
 
 
 def _check(settings: TargetSettings, host: Host) -> None:

@@ -1,0 +1,109 @@
+"""Manifests of Kubernetes: a component of Kustomize with a CronJob.
+
+The job logs in with the token of its pod's service account, which Kubernetes writes for each run.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Final
+
+from agent.jobs.job import Need
+from agent.jobs.scheduled_job import ScheduledJob
+from agent.targets.files import render
+from agent.targets.kubernetes.manifests import USER
+from agent.targets.kubernetes.pod_access import login_files, network_policy
+from agent.targets.kubernetes.pod_login import PodLogin, pod_login
+from agent.targets.kubernetes.scalar import escape_word, quote
+from agent.targets.short_name import shorten
+from app_integration.errors import ConfigurationError
+
+#: Label of the job's pods. It is not that of the application, whose policies are for other pods.
+LABEL: Final = "strongroom/job"
+_MAX_NAME: Final = 52  # characters of a CronJob's name, because its jobs get 11 more
+_TEMPORARY: Final = Path("/tmp")  # noqa: S108 (a volume of its own)
+
+
+def build(scheduled: ScheduledJob) -> dict[str, str]:
+    """Return the text of each file, by its path in the built folder.
+
+    Raises:
+        ConfigurationError: If there is no image, a pod cannot log in as declared, or one path
+            would hide another.
+
+    """
+    login = pod_login(scheduled.service) if scheduled.needs(Need.CREDENTIAL) else None
+    _check(scheduled, login)
+    values = _values(scheduled, login)
+    files = {
+        name: render(f"jobs/kubernetes/{name}.j2", quote, values)
+        for name in ("kustomization.yaml", "cron-job.yaml")
+    }
+    if login is not None:
+        files |= login_files(scheduled.service, login)
+    if scheduled.needs(Need.NETWORK):
+        files["network-policy.yaml"] = _network_policy(scheduled)
+    return files
+
+
+def _name(scheduled: ScheduledJob) -> str:
+    return shorten(scheduled.name, _MAX_NAME)
+
+
+def _values(scheduled: ScheduledJob, login: PodLogin | None) -> dict[str, Any]:
+    """Return the variables of the templates."""
+    place = scheduled.place
+    folder = scheduled.options.folder if scheduled.needs(Need.FOLDER) else None
+    variables = {**scheduled.variables, "HOME": _TEMPORARY}
+    if login is not None:
+        variables["STRONGROOM_JWT_FILE"] = login.token_file
+    if place.cacert is not None:
+        variables["VAULT_CACERT"] = place.cacert
+    return {
+        "name": _name(scheduled),
+        "label": LABEL,
+        "description": scheduled.description,
+        "schedule": scheduled.schedule.cron,
+        "timeout": scheduled.job.timeout,
+        "login": login,
+        "user": USER,
+        "image": place.image,
+        "command": [escape_word(word) for word in scheduled.command],
+        "variables": {name: escape_word(str(value)) for name, value in variables.items()},
+        "cacert": place.cacert,
+        "folder": folder,
+        "temporary": _TEMPORARY,
+    }
+
+
+def _network_policy(scheduled: ScheduledJob) -> str:
+    """Return the policy of the job's pods."""
+    name, service = _name(scheduled), scheduled.service
+    database = service.deployment.database if scheduled.needs(Need.DATABASE) else None
+    return network_policy(name, (LABEL, name), service.address, [database] if database else [])
+
+
+def _check(scheduled: ScheduledJob, login: PodLogin | None) -> None:
+    """Check that there is an image, and that no volume hides another or the program.
+
+    Raises:
+        ConfigurationError: If that is not so.
+
+    """
+    place = scheduled.place
+    if not place.image or place.image.split() != [place.image]:
+        raise ConfigurationError(
+            "the job's container has no image; name one that has the tool, with --image"
+        )
+    folders = [_TEMPORARY, scheduled.options.folder, login.token_file.parent if login else None]
+    mounts = [path for path in (*folders, place.cacert) if path is not None]
+    for mount in mounts:
+        if ":" in str(mount):
+            raise ConfigurationError(
+                f"{mount} contains a colon; a pod has no volume at such a path"
+            )
+        for path in (*mounts, place.program):
+            if path is not mount and path.is_relative_to(mount):
+                raise ConfigurationError(
+                    f"{path} is in {mount}, where the pod has a volume; use another path"
+                )

@@ -1,0 +1,36 @@
+"""Jobs that a service can have. Another one is another entry here."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from agent.jobs.job import Job, JobOptions, Need
+from app_integration.names import Scope
+
+
+def _backup_database(scope: Scope, options: JobOptions) -> list[str]:
+    words = ["backup-database", "--service", scope.service, "--env", str(scope.environment)]
+    words += ["--folder", str(options.folder)]
+    for recipient in options.recipient:
+        words += ["--recipient", recipient]
+    if options.keep is not None:
+        words += ["--keep", str(options.keep)]
+    return words
+
+
+#: Name of a job → the job.
+JOBS: Final[Mapping[str, Job]] = {
+    job.name: job
+    for job in (
+        Job(
+            name="backup-database",
+            description="Backup of the database of",
+            arguments=_backup_database,
+            schedule="30 2 * * *",
+            timeout=4 * 3600,
+            needs=frozenset({Need.CREDENTIAL, Need.DATABASE, Need.FOLDER, Need.NETWORK}),
+            takes=frozenset({"recipient", "keep"}),
+        ),
+    )
+}

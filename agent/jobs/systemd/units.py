@@ -1,0 +1,124 @@
+"""Units of systemd: a service that runs once, and its timer.
+
+What the job logs in with is in files of root, which systemd copies to a folder of the unit at each
+start. Whoever deploys replaces them, and restarts nothing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from agent.auto_auth import AppRoleAutoAuth, CertificateAutoAuth, auto_auth_from_declaration
+from agent.jobs.job import Need
+from agent.jobs.scheduled_job import ScheduledJob
+from agent.targets.files import render
+from agent.targets.systemd.units import account, escape, quote, quote_command
+from app_integration.errors import ConfigurationError
+
+#: Unit that starts for each job that failed.
+FAILED: Final = "strongroom-job-failed@.service"
+_CREDENTIALS: Final = Path("/etc/strongroom")
+#: Folders of which the unit sees none, or one of its own that is removed after each run.
+_HIDDEN: Final = tuple(map(Path, ("/home", "/root", "/run/user", "/tmp", "/var/tmp")))  # noqa: S108
+
+
+@dataclass(frozen=True, slots=True)
+class Credential:
+    """File that systemd copies for the unit.
+
+    Attributes:
+        name: Its name in the unit's folder.
+        source: The file on the host.
+        variable: The variable that names the copy.
+
+    """
+
+    name: str
+    source: Path
+    variable: str
+
+
+def build(scheduled: ScheduledJob) -> dict[str, str]:
+    """Return the text of each file, by its path in the built folder.
+
+    Raises:
+        ConfigurationError: If an image is named, a path contains a control character, or the unit
+            could not see a path.
+
+    """
+    _check(scheduled)
+    values = _values(scheduled)
+    files = {
+        f"{scheduled.name}.service": "job.service.j2",
+        f"{scheduled.name}.timer": "job.timer.j2",
+        f"{scheduled.name}.sysusers.conf": "sysusers.conf.j2",
+        FAILED: "failed.service.j2",
+    }
+    if scheduled.needs(Need.FOLDER):
+        files[f"{scheduled.name}.tmpfiles.conf"] = "tmpfiles.conf.j2"
+    return {name: render(f"jobs/systemd/{file}", str, values) for name, file in files.items()}
+
+
+def _values(scheduled: ScheduledJob) -> dict[str, Any]:
+    """Return the variables of the templates."""
+    credentials = [
+        {"name": each.name, "source": escape(each.source), "variable": each.variable}
+        for each in _credentials(scheduled)
+    ]
+    variables = scheduled.variables.items()
+    return {
+        "unit": scheduled.name,
+        "description": scheduled.description,
+        "user": account(scheduled.name),
+        "credentials": credentials,
+        "variables": [quote(f"{name}={value}") for name, value in variables],
+        "command": quote_command(scheduled.command),
+        "folder": quote(scheduled.options.folder) if scheduled.needs(Need.FOLDER) else None,
+        "network": scheduled.needs(Need.NETWORK),
+        "timeout": scheduled.job.timeout,
+        "calendar": scheduled.schedule.calendar,
+    }
+
+
+def _credentials(scheduled: ScheduledJob) -> list[Credential]:
+    """Return what the job logs in with, and the server's CA."""
+    service, cacert = scheduled.service, scheduled.place.cacert
+    found = [Credential("ca", cacert, "VAULT_CACERT")] if cacert else []
+    if not scheduled.needs(Need.CREDENTIAL):
+        return found
+    folder = _CREDENTIALS / service.scope.service
+    approle = AppRoleAutoAuth(folder / "role-id", folder / "secret-id", is_wrapped=False)
+    login = auto_auth_from_declaration(service.agent, approle)
+    if isinstance(login, AppRoleAutoAuth):
+        found += [
+            Credential("role-id", login.role_id_file, "STRONGROOM_ROLE_ID_FILE"),
+            Credential("secret-id", login.secret_id_file, "STRONGROOM_SECRET_ID_FILE"),
+        ]
+    elif isinstance(login, CertificateAutoAuth):
+        found += [
+            Credential("certificate", login.certificate_file, "VAULT_CLIENT_CERT"),
+            Credential("key", login.key_file, "VAULT_CLIENT_KEY"),
+        ]
+    elif service.agent.token_file is not None:
+        token = Path(service.agent.token_file)
+        found.append(Credential("token", token, "STRONGROOM_JWT_FILE"))
+    return found
+
+
+def _check(scheduled: ScheduledJob) -> None:
+    """Check that the unit can use what the operator named.
+
+    Raises:
+        ConfigurationError: If it cannot.
+
+    """
+    if scheduled.place.image is not None:
+        raise ConfigurationError("systemd runs no image; remove --image")
+    for path in (scheduled.options.folder, scheduled.place.program):
+        if path is not None and any(path.is_relative_to(folder) for folder in _HIDDEN):
+            raise ConfigurationError(
+                f"{path} is in a home folder or a temporary one, which the unit does not see; use "
+                "another, such as /var/backups or /usr/local"
+            )

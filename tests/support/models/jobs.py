@@ -1,0 +1,51 @@
+"""Jobs that are scheduled for a service, with and without needs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Final
+
+from agent.jobs.job import Job, JobOptions
+from agent.jobs.registry import JOBS
+from agent.jobs.schedule import Schedule
+from agent.jobs.scheduled_job import Place, ScheduledJob
+from agent.targets.settings import ServiceSettings
+
+BACKUP: Final = JOBS["backup-database"]
+#: Job of another issue, which needs nothing.
+TIDY: Final = Job(
+    name="tidy",
+    description="Tidying of",
+    arguments=lambda scope, _: ["tidy", scope.service],
+    schedule="0 4 * * 0",
+    timeout=60,
+    needs=frozenset(),
+)
+FOLDER: Final = Path("/var/backups/store")
+RECIPIENT: Final = "age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kg5sfn9aqmcac8p"
+
+
+def scheduled(
+    service: ServiceSettings,
+    job: Job = BACKUP,
+    cron: str = "30 2 * * *",
+    *,
+    folder: Path = FOLDER,
+    recipient: tuple[str, ...] = (),
+    keep: int | None = None,
+    **place: Any,
+) -> ScheduledJob:
+    """Return *job* of *service*, as the command schedules it.
+
+    Args:
+        service: The service's settings.
+        job: The job.
+        cron: Its times.
+        folder: The folder of a job that needs one.
+        recipient: Public keys of age.
+        keep: Days.
+        place: Fields of :class:`Place`.
+
+    """
+    options = JobOptions(folder, recipient, keep) if job is BACKUP else JobOptions()
+    return ScheduledJob(job, service, Schedule.parse(cron), options, Place(**place))
