@@ -34,6 +34,7 @@ from console import (
     file_encryption,
     operate,
     policies,
+    units,
 )
 from console.example_services import run_examples
 from console.operator_session import open_operator_session
@@ -74,6 +75,7 @@ for command in (
     file_encryption.rewrap_file,
     env_files.export_env,
     adoption.rotate_password,
+    units.units,
 ):
     app.command()(command)
 app.command("adopt")(adoption.adopt_secret)

@@ -250,6 +250,8 @@ COMMANDS: Final = {
     "schema": "KIND --out",
     "status": "--root",
     "store": "--root",
+    "units": "--job --for --service --env --out --schedule --folder --recipient --keep --program "
+    "--image --cacert",
     "unwrap": "FOLDER --env --role",
     "up": "SERVICES --root",
 }

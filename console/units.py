@@ -1,0 +1,73 @@
+"""Command ``units``: the files that run a recurring job of a service at its times."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from agent.jobs.builders import BUILDERS
+from agent.jobs.job import JobOptions
+from agent.jobs.registry import JOBS
+from agent.jobs.scheduled_job import PROGRAM, Place, schedule_job
+from app_integration import names
+from app_integration._internal.private_file import replace_file
+from app_integration.errors import ConfigurationError
+from app_integration.names import Scope
+from console import operate
+from console.options import Env, Service
+
+JobName = StrEnum("JobName", {name: name for name in JOBS})  # type: ignore[misc] # the names are those of JOBS
+Runner = StrEnum("Runner", {name: name for name in BUILDERS})  # type: ignore[misc] # the names are those of BUILDERS
+
+Schedule = Annotated[
+    str | None,
+    typer.Option("--schedule", help="five fields of cron, in UTC; the job's own by default"),
+]
+Folder = Annotated[
+    Path | None, typer.Option("--folder", help="folder there, that the job writes to")
+]
+Recipient = Annotated[
+    list[str] | None, typer.Option("--recipient", help="public key of age; may be repeated")
+]
+Keep = Annotated[
+    int | None, typer.Option("--keep", min=1, help="days for which the job keeps what it writes")
+]
+
+
+def units(
+    job: Annotated[JobName, typer.Option("--job", help="the job")],
+    runner: Annotated[Runner, typer.Option("--for", help="what runs the job there")],
+    service: Service,
+    env: Env,
+    out: Annotated[Path, typer.Option("--out", help="folder for the files")],
+    schedule: Schedule = None,
+    folder: Folder = None,
+    recipient: Recipient = None,
+    keep: Keep = None,
+    program: Annotated[Path, typer.Option("--program", help="the tool there")] = PROGRAM,
+    image: Annotated[
+        str | None, typer.Option("--image", help="for kubernetes: an image that has the tool")
+    ] = None,
+    cacert: Annotated[
+        Path | None, typer.Option("--cacert", help="PEM file there, of the server's CA")
+    ] = None,
+) -> None:
+    """Write what runs a recurring job of a service at its times. The files contain no secret."""
+    scope = Scope(service, names.parse_environment(env))
+    if scope.environment.is_dev:
+        raise ConfigurationError("the servers of dev run on this machine; run its jobs by hand")
+    scheduled = schedule_job(
+        operate.load_declaration(),
+        scope,
+        JOBS[job],
+        JobOptions(folder, tuple(recipient or ()), keep),
+        Place(program, cacert, image),
+        schedule,
+    )
+    for name, text in BUILDERS[runner](scheduled).items():
+        out.mkdir(parents=True, exist_ok=True)
+        replace_file(out / name, text.encode(), mode=0o644)
+        typer.echo(f"wrote {out / name}")
