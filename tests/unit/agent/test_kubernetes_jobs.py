@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -25,6 +26,7 @@ from tests.support.models.jobs import FOLDER, RECIPIENT, TIDY, scheduled
 from tests.support.servers.issuer import Authority
 from vault.declare.schema.field_types import Endpoint
 
+ROOT: Final = Path(__file__).parents[3]
 VERSIONS: Final = ("1.33", "1.36")
 IMAGE: Final = "registry.example.com/tool:1"
 CA: Final = Path("/etc/strongroom-ca/ca.pem")
@@ -160,6 +162,16 @@ def test_job_writes_to_its_claim_and_a_temporary_folder_only(service: ServiceSet
     assert claim == {"claimName": NAME}
     assert pod(files)["securityContext"]["fsGroup"] == 10001
     assert not any("PersistentVolumeClaim\n" in text for text in files.values())
+
+
+def test_claim_of_the_page_is_that_of_the_job(service: ServiceSettings) -> None:
+    page = (ROOT / "docs/howto/Scheduled_Jobs.md").read_text(encoding="utf-8")
+    blocks = re.findall(r"^```yaml\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
+    claim, component = (yaml.safe_load(block) for block in blocks)
+    kubernetes_validate.validate(claim, VERSIONS[-1], strict=True)
+    volumes = {volume["name"]: volume for volume in pod(build(job_of(service)))["volumes"]}
+    assert volumes["folder"]["persistentVolumeClaim"]["claimName"] == claim["metadata"]["name"]
+    assert component["components"] == ["strongroom-backup"]
 
 
 @pytest.mark.parametrize(

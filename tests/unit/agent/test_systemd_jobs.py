@@ -6,6 +6,7 @@ import re
 import shutil
 import subprocess
 from dataclasses import replace
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any, Final
 
@@ -21,6 +22,7 @@ from tests.support.models.jobs import FOLDER, RECIPIENT, TIDY, scheduled
 from tests.support.models.systemd_unit import read_unit, read_words
 from tests.support.models.target import tracking_settings
 
+ROOT: Final = Path(__file__).parents[3]
 UNIT: Final = "strongroom-tracking-backup-database"
 FAILED: Final = "strongroom-job-failed@.service"
 LOGINS: Final[dict[str, dict[str, Any]]] = {
@@ -149,6 +151,16 @@ def test_job_writes_to_its_folder_only() -> None:
     (line,) = files[f"{UNIT}.tmpfiles.conf"].splitlines()[1:]
     (user,) = service["User"]
     assert line.split() == ["d", str(FOLDER), "0700", user, user, "-"]
+
+
+def test_page_installs_the_files_of_a_job() -> None:
+    page = (ROOT / "docs/howto/Scheduled_Jobs.md").read_text(encoding="utf-8")
+    (unit,) = re.findall(r"^unit=(\S+)$", page, re.MULTILINE)
+    installed = re.findall(r"install -m 0644 (.+) /", page.replace("$unit", unit))
+    patterns = [pattern for each in installed for pattern in each.split()]
+    files = build(JOBS["backup"])
+    assert all(any(fnmatch(name, pattern) for pattern in patterns) for name in files)
+    assert all(any(fnmatch(name, pattern) for name in files) for pattern in patterns)
 
 
 def test_job_without_needs_gets_no_credential_no_folder_and_no_network() -> None:
