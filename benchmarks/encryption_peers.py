@@ -72,7 +72,7 @@ def _sealed_fields(value: str) -> Iterator[Peer]:
     yield Peer("sealed-fields, unseal", False, _run(cipher.unseal, sealed, "pii"))
 
 
-class _LocalKeys(RawMasterKeyProvider):  # type: ignore[misc] # it ships no types
+class LocalKeys(RawMasterKeyProvider):  # type: ignore[misc] # it ships no types
     """A provider with one AES key in memory, so that no request is measured."""
 
     provider_id = "benchmark"
@@ -96,7 +96,7 @@ def _aws(plain: bytes) -> Iterator[Peer]:
         commitment_policy=CommitmentPolicy.REQUIRE_ENCRYPT_REQUIRE_DECRYPT
     )
     materials = aws.CachingCryptoMaterialsManager(
-        master_key_provider=_LocalKeys(),
+        master_key_provider=LocalKeys(),
         cache=aws.LocalCryptoMaterialsCache(100),
         max_age=3600.0,
     )
