@@ -56,6 +56,10 @@ class FileCipher:
 
     *identity*: A file of private keys of age, as ``age-keygen`` writes it, in place of a key
     service; None to use the key service.
+
+    Attributes:
+        scope: The service and the environment.
+
     """
 
     def __init__(
@@ -76,7 +80,7 @@ class FileCipher:
 
         """
         self._keys = FileKeys(services, scope, key_name, random)
-        self._scope = scope
+        self.scope = scope
         self._random = random
 
     def new_file_key(self, recipients: Sequence[str] = ()) -> FileKey:
@@ -117,7 +121,7 @@ class FileCipher:
             OSError: If a file cannot be read or written.
 
         """
-        bound = bind(self._scope, context)
+        bound = bind(self.scope, context)
         with source.open("rb", buffering=0) as file, PendingFile(target) as pending:
             header, cipher = self._keys.generate(recipients).start(Body.CHUNKS, bound, self._random)
             write_all(pending.file, memoryview(header))
@@ -197,7 +201,7 @@ class FileCipher:
 
         As a context manager it is discarded after an exception. See :meth:`encrypt_file`.
         """
-        bound = bind(self._scope, context)
+        bound = bind(self.scope, context)
         pending = PendingFile(path)
         try:
             header, cipher = self._keys.generate(recipients).start(Body.CHUNKS, bound, self._random)
@@ -238,7 +242,7 @@ class FileCipher:
     def _start(
         self, target: Target, context: Context | None, recipients: Sequence[str]
     ) -> BodyCipher:
-        bound = bind(self._scope, context)
+        bound = bind(self.scope, context)
         header, cipher = self._keys.generate(recipients).start(Body.CHUNKS, bound, self._random)
         write_all(target, memoryview(header))
         return cipher
@@ -247,7 +251,7 @@ class FileCipher:
         self, source: Source, context: Context | None, identity: Path | None
     ) -> BodyCipher:
         """Return the cipher of the body of chunks that follows in *source*."""
-        bound = bind(self._scope, context)
+        bound = bind(self.scope, context)
         identities = () if identity is None else read_identities(identity)
         header = read_header(source)
         if header.preamble.body is not Body.CHUNKS or header.preamble.bound != bound:
