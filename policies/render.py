@@ -134,6 +134,9 @@ def _shared_variables(declaration: Declaration, environment: Environment) -> dic
         "environment": environment,
         "services": sorted(scope.service for scope in scopes),
         "transit_keys": sorted(scope.key(key) for scope in scopes for key in services[scope].keys),
+        "audit_keys": sorted(
+            scope.key(key) for scope in scopes if (key := declaration.audit_key(scope.service))
+        ),
         "connections": sorted(
             str(scope) for scope in scopes if isinstance(services[scope].database, Database)
         ),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Final
 
 from app_integration.errors import ConfigurationError
 from app_integration.names import LONG_FORMS, Environment, Scope
@@ -20,6 +21,9 @@ from vault.declare.schema.model import (
     find_type_error,
 )
 from vault.declare.schema.secret_sources import Source
+
+#: Name of the key that encrypts a service's access records.
+AUDIT_KEY: Final = "audit"
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +102,14 @@ class Declaration:
         if scope.service not in services:
             raise _undeclared(f"service in {scope.environment}", scope.service, services)
         return services[scope.service]
+
+    def audit_key(self, service: str) -> str | None:
+        """Return the name of the key that encrypts a service's access records, if it has one.
+
+        It is named ``audit``, and the service may only encrypt with it.
+        """
+        key = self.service(service).keys.get(AUDIT_KEY)
+        return AUDIT_KEY if key is not None and set(key.allow) == {"encrypt"} else None
 
     def secrets(self, scope: Scope) -> dict[str, Source]:
         """Return the secrets that the service has in that environment, by name."""
