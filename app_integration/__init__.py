@@ -31,6 +31,7 @@ from app_integration._api.encryption import (
     use_index_keys,
 )
 from app_integration._api.files import decrypt_file, encrypt_file, open_encrypted
+from app_integration._api.logs import encrypted_log_handler
 from app_integration._api.secrets import (
     acurrent_and_previous,
     aget_secret,
@@ -71,6 +72,7 @@ __all__ = [
     "decrypt_file",
     "encrypt_field",
     "encrypt_file",
+    "encrypted_log_handler",
     "errors",
     "field",
     "get_secret",

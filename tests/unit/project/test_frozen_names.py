@@ -739,6 +739,7 @@ PUBLIC_API: Final = {
     "decrypt_file": "source, target, *, context=, identity=",
     "encrypt_field": "value, *, context=, key=",
     "encrypt_file": "source, target, *, context=, key=, recipients=",
+    "encrypted_log_handler": "folder, *, log=, key=, **options",
     "field": "field_id, context=, kind=, *, key=",
     "get_secret": "name, *, force_refresh=, default=, version=, field=, as_type=",
     "get_secret_info": "name",

@@ -1,0 +1,109 @@
+"""Handler of the ``logging`` module that writes encrypted files.
+
+It needs only ``encrypt`` on one Transit key of the service, so that the service cannot read what it
+wrote. ``strongroom logs read`` decrypts the files with the rights of an auditor.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import deque
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+from typing import Final
+
+from app_integration.encryption.files.file_cipher import FileCipher
+from app_integration.encryption.files.frames import MAX_RECORD
+from app_integration.observability.log_writer import (
+    MAX_AGE,
+    MAX_BYTES,
+    LogPlace,
+    LogWriter,
+    Rotation,
+    WriterBusy,
+)
+
+_MAX_WAITING: Final = 1024  # records that wait for the end of another one's write
+_CUT: Final = b" [cut off]"
+#: A frame is never empty.
+_EMPTY: Final = b" "
+
+
+class EncryptedLogHandler(logging.Handler):
+    """Handler that writes each record as one frame of an encrypted file.
+
+    A process writes one file at a time, named
+    ``<log>-<UTC time>-<writer>-<sequence>.log.encrypted``, with mode 0600. A forked child writes
+    files of its own. A record of more than 1 MiB is cut off, and an empty one becomes a space.
+    """
+
+    def __init__(
+        self,
+        files: FileCipher,
+        folder: Path | str,
+        log: str = "app",
+        *,
+        recipients: Sequence[str] = (),
+        max_bytes: int = MAX_BYTES,
+        max_age: float = MAX_AGE,
+        level: int | str = logging.NOTSET,
+    ) -> None:
+        """Request a file key, which needs the key service once; the first record makes a file.
+
+        Args:
+            files: Encrypts with the service's key, such as ``client.files("audit")``.
+            folder: Folder of the files, which exists.
+            log: Name of the log.
+            recipients: Who else can decrypt the files, such as public keys of age (``age1…``).
+            max_bytes: Bytes of a file, after which the next one starts.
+            max_age: Seconds from the first record of a file, after which the next one starts.
+            level: Least severe level that is written.
+
+        Raises:
+            AccessDenied: If the policy does not grant ``encrypt`` with the key.
+            ConfigurationError: If this process may not write to the folder, or an argument is
+                wrong.
+            KeyUnavailable: If the key service cannot wrap the file key now. There is no handler
+                then: whoever constructs it decides whether to start without a log.
+
+        """
+        super().__init__(level)
+        place = LogPlace(files.scope, Path(folder), log)
+        new_file_key = partial(files.new_file_key, recipients)
+        self._writer = LogWriter(place, new_file_key, Rotation(max_bytes, max_age))
+        self._waiting: deque[bytes] = deque(maxlen=_MAX_WAITING)
+        self._writer.prepare()
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write a record. A failure is reported as that of any handler.
+
+        Args:
+            record: The record.
+
+        """
+        data = b""
+        try:
+            data = self.format(record).encode("utf-8", "backslashreplace")
+            if not 0 < len(data) <= MAX_RECORD:
+                data = _fit(data)
+            self._writer.write(data)
+            while self._waiting:
+                self._writer.write(self._waiting.popleft())
+        except WriterBusy:
+            # Logged by a finalizer or signal handler within a write, which then writes it, too.
+            self._waiting.append(data)
+        except RecursionError:
+            raise
+        except Exception:  # noqa: BLE001 (as in each handler of logging)
+            self.handleError(record)
+
+    def close(self) -> None:
+        """Write the last frame of the file. A later record starts the next file."""
+        self._writer.close()
+        super().close()
+
+
+def _fit(data: bytes) -> bytes:
+    """Return a record of a possible size: a space for an empty one, or the beginning."""
+    return data[: MAX_RECORD - len(_CUT)] + _CUT if data else _EMPTY
