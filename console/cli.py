@@ -1,8 +1,8 @@
 """Command line ``strongroom``.
 
 The exit code is 0; 1 after an error; 64 after a wrong command line; and 2 if ``plan`` has changes,
-``check``, ``doctor``, ``environments diff`` or ``policies test`` finds something, or ``status`` a
-part that is not running.
+``check``, ``doctor``, ``environments diff``, ``logs read`` or ``policies test`` finds something, or
+``status`` a part that is not running.
 """
 
 from __future__ import annotations
@@ -32,6 +32,7 @@ from console import (
     environment_plan,
     environments,
     file_encryption,
+    logs,
     operate,
     policies,
     units,
@@ -57,6 +58,7 @@ app = typer.Typer(
 )
 app.add_typer(environments.app, name="environments")
 app.add_typer(agent_build.app, name="agent")
+app.add_typer(logs.app, name="logs")
 app.add_typer(authoring.app, name="new")
 app.add_typer(policies.app, name="policies")
 for command in (

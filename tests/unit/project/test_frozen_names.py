@@ -61,7 +61,7 @@ from app_integration.secret_store.access_recorder import AccessRecorder
 from app_integration.secret_store.cache_entry import build_entry
 from app_integration.sources import FetchedSecret
 from app_integration.testing import plugin
-from console import cli, environment_plan, environments, policies
+from console import cli, environment_plan, environments, logs, policies
 from policies.render import render_policies
 from vault.declare import server_names
 from vault.declare.load import load
@@ -237,6 +237,7 @@ COMMANDS: Final = {
     "inspect-file": "FILE",
     "init": "FOLDER --owner --deployment --environment --github",
     "issue-secret-id": "--service --env --out --for --wrap-ttl",
+    "logs read": "PATHS --follow --service --env --identity --root",
     "new service": "NAME --owner --description --generate --given --key --database --database-at "
     "--config",
     "plan": "--env --root --given --prune --destroy-data --json --out",
@@ -311,7 +312,13 @@ def test_targets_and_variables_of_make_are_listed() -> None:
 
 
 def test_exit_codes_are_listed() -> None:
-    assert {cli.CHANGES, environments.DIFFERS, policies.FAILS, diagnosis.FAILS} == {CHANGES}
+    assert {
+        cli.CHANGES,
+        environments.DIFFERS,
+        logs.INCOMPLETE,
+        policies.FAILS,
+        diagnosis.FAILS,
+    } == {CHANGES}
     assert (cli.USAGE_ERROR, host_cli.USAGE_ERROR) == (USAGE, USAGE)
 
 

@@ -1,0 +1,140 @@
+"""Command ``logs read``: encrypted logs, as their auditor reads them."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Final
+
+import typer
+from rich.console import Console
+
+from app_integration.client import Client
+from app_integration.encryption.files.body import BodyCipher
+from app_integration.encryption.files.header import Header
+from app_integration.encryption.files.log_context import LogContext
+from app_integration.encryption.files.x25519 import read_identities
+from app_integration.file_commands.options import offline_cipher
+from app_integration.names import Scope
+from app_integration.observability.log_file_reader import Unwrap
+from app_integration.observability.log_reader import LogReader
+from app_integration.settings import Settings
+from console import operate
+from console.operator_session import open_operator_session
+from console.options import ENV, Root
+from vault.reconcile.credentials import APPLY_ROLE
+
+AUDITOR_ROLE: Final = "strongroom-auditor"
+INCOMPLETE: Final = 2
+POLL_INTERVAL: Final = 0.5  # seconds
+
+app = typer.Typer(no_args_is_help=True, help="Encrypted logs of services.")
+err = Console(stderr=True, soft_wrap=True)
+
+
+@app.callback()
+def group() -> None:
+    """Keep ``read`` a subcommand, although it is the only one."""
+
+
+@app.command()
+def read(
+    paths: Annotated[list[Path], typer.Argument(help="files, or folders of files")],
+    follow: Annotated[
+        bool, typer.Option("--follow", help="go on with new records until interrupted")
+    ] = False,
+    service: Annotated[str | None, typer.Option("--service", help="the service that wrote")] = None,
+    env: Annotated[str | None, ENV] = None,
+    identity: Annotated[
+        Path | None,
+        typer.Option("--identity", help="a file of age private keys, in place of the server"),
+    ] = None,
+    root: Root = operate.DEFAULT_ROOT,
+) -> None:
+    """Print the verified records of encrypted logs, one a line, in the order of their times.
+
+    Exit code 2 if something is missing, altered or cut off. It is reported on standard error.
+    """
+    if (service is None) != (env is None) or (service is None and identity is None):
+        raise typer.BadParameter("pass --service and --env, or --identity")
+    scope = Scope(service, operate.resolve_environment(env)) if service and env else None
+    with _open_reader(scope, identity, root) as unwrap:
+        reader = LogReader(paths, unwrap, _report, scope)
+        show(reader.read())
+        if follow:
+            follow_new(reader, time.sleep)
+        else:
+            show(reader.read_new())  # because a writer may have been within a record
+        reader.finish()
+    if reader.has_fault:
+        raise typer.Exit(INCOMPLETE)
+
+
+@contextmanager
+def _open_reader(scope: Scope | None, identity: Path | None, root: Path) -> Iterator[Unwrap]:
+    """Yield the function that unwraps file keys, by an identity or by the auditor's login."""
+    if identity is not None or scope is None:
+        yield _by_identities(identity)
+        return
+    role = APPLY_ROLE if operate.is_local(scope.environment, root) else AUDITOR_ROLE
+    with open_operator_session(scope.environment.value, root, role) as session:
+        mounts = operate.load_declaration().environment(scope.environment).mounts
+        client = Client(Settings(scope, "", mounts=mounts), session=session)
+        yield client.files(None).unwrap
+
+
+def _by_identities(identity: Path | None) -> Unwrap:
+    identities = read_identities(identity) if identity else ()
+
+    def unwrap(header: Header) -> BodyCipher:
+        scope = LogContext.read(header.preamble).scope
+        return offline_cipher(scope).unwrap(header, identities)
+
+    return unwrap
+
+
+def follow_new(reader: LogReader, sleep: Callable[[float], None]) -> None:
+    """Print new records until the command is interrupted.
+
+    Args:
+        reader: Reader of the logs.
+        sleep: Takes the seconds until the next look at the files.
+
+    """
+    try:
+        while True:
+            show(reader.read_new())
+            sleep(POLL_INTERVAL)
+    except KeyboardInterrupt:
+        return
+
+
+def show(records: Iterable[bytes]) -> None:
+    """Print each record as one line."""
+    for record in records:
+        sys.stdout.write(f"{as_line(record)}\n")
+    sys.stdout.flush()
+
+
+def as_line(record: bytes) -> str:
+    r"""Return a record as one line, in which a line break is ``\n``.
+
+    So no record can look like two, nor control the terminal.
+
+    Args:
+        record: The record.
+
+    """
+    text = record.decode("utf-8", "backslashreplace")
+    if text.isprintable():
+        return text
+    return "".join(
+        each if each.isprintable() or each == "\t" else repr(each)[1:-1] for each in text
+    )
+
+
+def _report(sentence: str) -> None:
+    err.print(sentence, markup=False, highlight=False)
