@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from app_integration.encryption.keys.stores import DataKeyStore
     from app_integration.encryption.transit import Transit
     from app_integration.names import Scope
+    from app_integration.observability.audit_sinks import Sink
     from app_integration.secret_store.async_store import AsyncSecretStore
     from app_integration.secret_store.store import SecretStore
     from app_integration.session.session import Session
@@ -108,7 +109,7 @@ class Client:
         from app_integration.sources.from_settings import build_sources
 
         settings = self.settings
-        audit = open_audit_log(settings, self._accessor)
+        audit = open_audit_log(settings, self._accessor, self.open_audit_sink())
         store = SecretStore(
             build_sources(settings, lambda: self.session),
             audit,
@@ -123,6 +124,20 @@ class Client:
         self._exit_stack.callback(audit.close)
         self._exit_stack.callback(store.close)
         return store
+
+    def open_audit_sink(self) -> Sink:
+        """Return the sink that the settings name. :meth:`close` closes its file."""
+        from app_integration.observability.audit_sinks import open_sink
+
+        key, file = self.settings.audit_key, self.settings.audit_file
+        if key is None or file is None:
+            return open_sink(file)
+        from app_integration.observability.encrypted_sink import EncryptedSink
+
+        # The first record builds the cipher, because no part opens a session before it is used.
+        sink = EncryptedSink(file, self.settings.scope, lambda: self.files(key).new_file_key())
+        self._exit_stack.callback(sink.close)
+        return sink
 
     @property
     def async_secrets(self) -> AsyncSecretStore:

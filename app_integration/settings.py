@@ -92,6 +92,7 @@ class Settings:
     config_file: Path | None = None
     audit_mode: str = "each"
     audit_file: Path | None = None
+    audit_key: str | None = None  # encrypts access records; None: they are not encrypted
     audit_device: str | None = None
     metrics_token_file: Path | None = None
     dotenv_file: Path = Path(".env")
@@ -103,10 +104,11 @@ class Settings:
     limits: Limits = field(default_factory=Limits)
 
     def __post_init__(self) -> None:
-        """Reject sources that the environment does not allow, before any request is sent.
+        """Reject settings that contradict each other, before any request is sent.
 
         Raises:
-            ConfigurationError: If a source is not allowed, or its variable is not set.
+            ConfigurationError: If a source is not allowed, or its variable is not set, or encrypted
+                access records have no folder.
             InvalidName: If a key of ``ttls`` is not a secret name.
 
         """
@@ -116,6 +118,11 @@ class Settings:
             )
         if "rendered" in self.sources:
             self.require_rendered_file()
+        if self.audit_key is not None and self.audit_file is None:
+            raise ConfigurationError(
+                "STRONGROOM_AUDIT_KEY needs STRONGROOM_AUDIT_FILE, which is not set: encrypted "
+                "access records are files in its folder"
+            )
         for name in self.ttls:
             names.check_secret_name(name)
 
@@ -200,7 +207,8 @@ def from_environment(variables: Mapping[str, str] | None = None) -> Settings:
         config_file=_path(env, "STRONGROOM_CONFIG"),
         audit_mode=_choice(env, "STRONGROOM_AUDIT", AUDIT_MODES),
         audit_file=_path(env, "STRONGROOM_AUDIT_FILE"),
-        audit_device=_audit_device(env),
+        audit_key=_name(env, "STRONGROOM_AUDIT_KEY"),
+        audit_device=_name(env, "STRONGROOM_AUDIT_DEVICE"),
         metrics_token_file=_path(env, "STRONGROOM_METRICS_TOKEN_FILE"),
         dotenv_file=_path(env, "STRONGROOM_DOTENV") or Path(".env"),
         data_keys=env.get("STRONGROOM_DATA_KEYS", ""),
@@ -292,8 +300,9 @@ def _path(env: Mapping[str, str], name: str) -> Path | None:
     return Path(value) if value else None
 
 
-def _audit_device(env: Mapping[str, str]) -> str | None:
-    value = env.get("STRONGROOM_AUDIT_DEVICE")
+def _name(env: Mapping[str, str], name: str) -> str | None:
+    """Return the name in a variable, which has the grammar of a service's name."""
+    value = env.get(name)
     return names.check_service_name(value) if value else None
 
 

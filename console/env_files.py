@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Annotated
@@ -14,10 +14,9 @@ from rich.markup import escape
 from rich.prompt import Prompt
 
 from app_integration import names, settings
+from app_integration.client import Client
 from app_integration.names import Scope
 from app_integration.observability.audit_log import AuditLog
-from app_integration.observability.audit_sinks import FileSink, stderr_sink
-from app_integration.session.session import open_session
 from app_integration.settings import Settings
 from console import environment_plan, operate
 from console.local import LocalDeployment
@@ -121,14 +120,9 @@ class EnvFiles:
         """
         local = self._local
         declaration = local.declaration if local else operate.load_declaration()
-        with self.reader() as read:
+        with self._open() as (read, audit):
             exported = dotenv_export.export(
-                declaration,
-                self._scope,
-                read=read,
-                audit=self._audit(self._service_settings),
-                path=path,
-                reason=reason,
+                declaration, self._scope, read=read, audit=audit, path=path, reason=reason
             )
         self._print(f"wrote {len(exported.secrets)} secrets and the settings to {exported.path}")
         for name in exported.missing:
@@ -143,11 +137,18 @@ class EnvFiles:
                 Nothing was sent.
 
         """
+        with self._open() as (read, _):
+            yield read
+
+    @contextmanager
+    def _open(self) -> Iterator[tuple[ReadSecret, AuditLog]]:
+        """Open a session of the service, and the log that gets a record of each access."""
         if self._local:
             self._local.check_listeners("vault")
         service = self._service_settings
-        with open_session(service) as session:
-            yield service_reader(session, self._scope, self._audit(service), service.mounts)
+        with closing(Client(service)) as client:
+            audit = AuditLog(self._scope, client.open_audit_sink())
+            yield service_reader(client.session, self._scope, audit, service.mounts), audit
 
     def _provided(self) -> Provided:
         """Return the secrets that the local deployment provides; none in another environment."""
@@ -158,11 +159,6 @@ class EnvFiles:
         if local.has_credential(APPLY_ROLE):
             return Provided(access.provided_secrets())
         return Provided(dict.fromkeys(access.provided_names))
-
-    def _audit(self, service_settings: Settings) -> AuditLog:
-        """Return the service's access log, which gets one record per access."""
-        audit_file = service_settings.audit_file
-        return AuditLog(self._scope, FileSink(audit_file) if audit_file else stderr_sink)
 
     @cached_property
     def _local(self) -> LocalDeployment | None:

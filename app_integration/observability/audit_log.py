@@ -20,9 +20,9 @@ from functools import lru_cache
 from typing import Any, Final
 
 from app_integration._internal import fork_safety
-from app_integration.errors import AuditFailed
+from app_integration.errors import AuditFailed, StrongroomError
 from app_integration.names import Scope
-from app_integration.observability.audit_sinks import FileSink, Sink, stderr_sink
+from app_integration.observability.audit_sinks import Sink, open_sink
 from app_integration.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -182,19 +182,27 @@ class AuditLog:
         line = f'{{"time":"{_format_time(now)}",{caller[1]},{rendered}}}'
         try:
             self._sink(line)
-        except (OSError, ValueError) as error:  # a closed stream raises ValueError
-            reason = getattr(error, "strerror", None) or "closed"
+        except (OSError, ValueError, StrongroomError) as error:
+            reason, variable = _explain(error)
             if not self._best_effort:
                 raise AuditFailed(
                     f"cannot write the access record of {access[1]!r} ({reason}); "
-                    "nothing was released: check STRONGROOM_AUDIT_FILE"
+                    f"nothing was released: check {variable}"
                 ) from None
-            log.warning("cannot write an access record (%s); check STRONGROOM_AUDIT_FILE", reason)
+            log.warning("cannot write an access record (%s); check %s", reason, variable)
 
     def _caller_fields(self, accessor: str | None) -> str:
         """Return the fields that all records of this process have in common, as JSON."""
         token = {"accessor": accessor} if accessor else {}
         return _render_fields({**self._fixed, "pid": os.getpid(), **token})
+
+
+def _explain(error: Exception) -> tuple[str, str]:
+    """Return the reason why a sink failed, and the variable to check."""
+    if isinstance(error, StrongroomError):
+        return str(error), "STRONGROOM_AUDIT_KEY"
+    # A closed stream raises ValueError.
+    return getattr(error, "strerror", None) or "closed", "STRONGROOM_AUDIT_FILE"
 
 
 #: Created once, because `json.dumps` with options creates an encoder for each call.
@@ -226,18 +234,21 @@ def _format_time(now: float) -> str:
 
 
 def open_audit_log(
-    settings: Settings, accessor: Callable[[], str | None] = lambda: None
+    settings: Settings,
+    accessor: Callable[[], str | None] = lambda: None,
+    sink: Sink | None = None,
 ) -> AuditLog:
     """Return the audit log for *settings*, which is best effort in development only.
 
     Args:
-        settings: Provide the sink and the mode.
+        settings: Provide the mode, and the file if there is no sink.
         accessor: Returns the HMAC of the current Vault token's accessor, or None if unknown.
+        sink: Writes a line; None for one that does not encrypt.
 
     """
     return AuditLog(
         settings.scope,
-        FileSink(settings.audit_file) if settings.audit_file else stderr_sink,
+        sink or open_sink(settings.audit_file),
         mode=settings.audit_mode,
         best_effort=settings.is_development,
         accessor=accessor,

@@ -98,3 +98,8 @@ def stderr_sink(line: str) -> None:
     """Write *line* to standard error, as a container's log collector expects."""
     sys.stderr.write(f"{line}\n")
     sys.stderr.flush()
+
+
+def open_sink(file: Path | None) -> Sink:
+    """Return the sink for *file*, or standard error if it is None."""
+    return FileSink(file) if file else stderr_sink

@@ -46,6 +46,8 @@ def test_settings_are_read_from_variables() -> None:
         ({"VAULT_ADDR": "unix://host/x"}, "expected http"),
         ({"VAULT_ADDR": "unix:///"}, "expected http"),
         ({"STRONGROOM_AUDIT": "none"}, "expected one of each, aggregate"),
+        ({"STRONGROOM_AUDIT_KEY": "audit"}, "needs STRONGROOM_AUDIT_FILE"),
+        ({"STRONGROOM_AUDIT_KEY": "../audit"}, "name '../audit'"),
         ({"SECRETS_BACKEND": "gcp"}, "expected one of vault"),
     ],
 )

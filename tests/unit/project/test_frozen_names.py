@@ -91,6 +91,7 @@ def words(text: str) -> set[str]:
 APPLICATION_VARIABLES: Final = words(
     """
     ENVIRONMENT SECRETS_BACKEND STRONGROOM_AUDIT STRONGROOM_AUDIT_DEVICE STRONGROOM_AUDIT_FILE
+    STRONGROOM_AUDIT_KEY
     STRONGROOM_AUTH STRONGROOM_AUTH_MOUNT STRONGROOM_CONFIG STRONGROOM_DATA_KEYS
     STRONGROOM_DATABASE_MOUNT STRONGROOM_DECLARATION STRONGROOM_DOTENV STRONGROOM_JWT_FILE
     STRONGROOM_KV_MOUNT STRONGROOM_METRICS_TOKEN_FILE STRONGROOM_READER_GROUP
@@ -803,7 +804,8 @@ FIELDS: Final = {
         """,
     settings.Settings: """
         scope vault_addr extra_addresses vault_namespace vault_cacert role_id_file secret_id_file
-        auth mounts config_file audit_mode audit_file audit_device metrics_token_file dotenv_file
+        auth mounts config_file audit_mode audit_file audit_key audit_device metrics_token_file
+        dotenv_file
         data_keys backend sources declaration ttls limits
         """,
 }
