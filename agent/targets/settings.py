@@ -16,6 +16,8 @@ from app_integration.names import Scope
 from vault.declare.declaration import Declaration
 from vault.declare.schema.model import Agent, Config, Deployment
 
+#: Name of the log of access records, with the ending of its file if it is not encrypted.
+ACCESS_LOG: Final = "access.jsonl"
 #: Name of the agent's configuration in the folder that a target is built in.
 AGENT_CONFIG: Final = "agent.hcl"
 
@@ -81,11 +83,27 @@ class TargetSettings(ServiceSettings):
     Attributes:
         config: The file that the service reads.
         template: The compiled template.
+        audit_key: Key that encrypts access records, or None; in dev they are not encrypted.
 
     """
 
     config: Config
     template: str
+    audit_key: str | None = None
+
+    def audit_variables(self, folder: Path) -> dict[str, str]:
+        """Return the variables of encrypted access records; none if they are not encrypted.
+
+        Args:
+            folder: Folder of the files, where the application runs.
+
+        """
+        if self.audit_key is None:
+            return {}
+        return {
+            "STRONGROOM_AUDIT_KEY": self.audit_key,
+            "STRONGROOM_AUDIT_FILE": str(folder / ACCESS_LOG),
+        }
 
     @property
     def image_python(self) -> str:
@@ -169,7 +187,7 @@ def target_settings(declaration: Declaration, scope: Scope) -> TargetSettings:
         TemplateRejected: If the template cannot be compiled.
 
     """
-    service = service_settings(declaration, scope)
+    settings = service_settings(declaration, scope)
     config = declaration.service(scope.service).config
     if config is None:
         raise ConfigurationError(
@@ -177,11 +195,12 @@ def target_settings(declaration: Declaration, scope: Scope) -> TargetSettings:
             f"services/{scope.service}.yaml"
         )
     return TargetSettings(
-        scope=service.scope,
-        address=service.address,
-        mounts=service.mounts,
-        agent=service.agent,
-        deployment=service.deployment,
+        scope=settings.scope,
+        address=settings.address,
+        mounts=settings.mounts,
+        agent=settings.agent,
+        deployment=settings.deployment,
         config=config,
         template=compile_declared(declaration, scope, config).text,
+        audit_key=None if scope.environment.is_dev else declaration.audit_key(scope.service),
     )

@@ -26,6 +26,7 @@ READERS: Final = 10002
 _FOLDER: Final = Path("/etc/strongroom-agent")
 _STAGING: Final = Path("/run/strongroom-config")
 _CREDENTIALS: Final = Path("/run/secrets")
+_RECORDS: Final = Path("/var/log/strongroom")
 _MEMORY: Final = "size=16m,noexec,nosuid,nodev"  # options of a tmpfs
 
 
@@ -100,7 +101,9 @@ def _values(settings: TargetSettings, host: Host) -> dict[str, object]:
         "folder": _FOLDER,
         "staging": staging,
         "live": live,
-        "variables": settings.variables,
+        "variables": {**settings.variables, **settings.audit_variables(_RECORDS)},
+        "records": settings.audit_key and _records(service),
+        "records_folder": _RECORDS,
         "secrets": list(_secrets(settings, host)),
         "working_dir": host.folder,
         "start": settings.watch_command(settings.image_python, staging, live),
@@ -127,6 +130,11 @@ def _secrets(settings: TargetSettings, host: Host) -> Iterator[MountedFile]:
             variable = _variable(settings.scope.service, f"{name}_FILE", meaning)
             secret = f"strongroom-{settings.scope.service}-{name}"
             yield MountedFile(secret, variable, Path(target))
+
+
+def _records(service: str) -> Variable:
+    meaning = "a folder for encrypted access records, to which the application's user may write"
+    return _variable(service, "RECORDS", meaning)
 
 
 def _variable(service: str, name: str, meaning: str) -> Variable:

@@ -29,6 +29,7 @@ _STAGING: Final = Path("/run/strongroom/staging")
 # A folder in the volume, because that of the volume itself has mode 0777, or 2777 with fsGroup.
 _LIVE: Final = Path("/run/strongroom/live")
 _LIVE_FOLDER: Final = _LIVE / "config"
+_RECORDS: Final = Path("/var/log/strongroom")
 _PROBE_PERIOD: Final = 5  # seconds
 
 
@@ -84,7 +85,8 @@ def _values(settings: TargetSettings, host: Host, login: PodLogin) -> dict[str, 
         "folder": folder,
         "python": settings.image_python,
         "live": live,
-        "variables": settings.variables,
+        "variables": {**settings.variables, **settings.audit_variables(_RECORDS)},
+        "records": settings.audit_key and _RECORDS,
         "live_volume": _LIVE,
         "start": [escape_word(word) for word in start],
         "command": [escape_word(word) for word in host.command],

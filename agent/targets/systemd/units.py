@@ -64,6 +64,7 @@ def _values(settings: TargetSettings, host: Host) -> dict[str, Any]:
         **({"VAULT_CACERT": host.cacert} if host.cacert else {}),
         "STRONGROOM_READER_GROUP": account(runtime),
         "STRONGROOM_CONFIG": live,
+        **(settings.audit_variables(Path("/var/log") / service) if host.command else {}),
     }
     return {
         "service": service,
@@ -76,6 +77,7 @@ def _values(settings: TargetSettings, host: Host) -> dict[str, Any]:
         "credentials": settings.needs_secret_id,
         "folder": escape(folder),
         "variables": [quote(f"{name}={value}") for name, value in variables.items()],
+        "audit": settings.audit_key if host.command else None,
         "command": host.command,
         "start": quote_command([*start, *host.command] if host.command else start[:-1]),
     }

@@ -78,6 +78,7 @@ def declare_pod(
     config: dict[str, Any] | None = None,
     address: str = "https://vault.example.com:8200",
     host: str = "https://cluster.example.com:6443",
+    keys: dict[str, Any] | None = None,
     **deployment: Any,
 ) -> Declaration:
     """Write the declaration of the service ``parcels`` in staging to *folder*, and load it.
@@ -90,6 +91,7 @@ def declare_pod(
         config: Changes of :data:`CONFIG`; None removes a key.
         address: Address of the server.
         host: Address of the cluster.
+        keys: Transit keys of the service.
         deployment: Further keys of the service in the environment.
 
     """
@@ -112,7 +114,7 @@ def declare_pod(
     }
     changed = {**CONFIG, **(config or {})}
     kept = {key: value for key, value in changed.items() if value is not None}
-    service = {**SERVICE, "config": kept}
+    service = {**SERVICE, "config": kept, "keys": keys or {}}
     # JSON is YAML.
     (folder / "services/parcels.yaml").write_text(json.dumps(service))
     (folder / "environments/staging.yaml").write_text(json.dumps(environment))

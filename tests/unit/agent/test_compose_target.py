@@ -184,3 +184,12 @@ def test_service_whose_name_means_something_in_yaml_keeps_it(name: str) -> None:
 def test_control_character_is_refused(text: str) -> None:
     with pytest.raises(ConfigurationError, match="contains a control character; remove it"):
         quote(text)
+
+
+def test_access_records_are_encrypted_in_a_folder_of_the_host() -> None:
+    service = parse(build(replace(tracking_settings(), audit_key="audit"), HOST))["services"]
+    application = service["tracking"]
+    assert application["environment"]["STRONGROOM_AUDIT_KEY"] == "audit"
+    folder = Path(application["environment"]["STRONGROOM_AUDIT_FILE"]).parent
+    assert "TRACKING_AGENT_RECORDS:?" in targets(application)[str(folder)]
+    assert "AUDIT" not in build(tracking_settings(), HOST)["compose.yaml"]

@@ -405,3 +405,24 @@ def test_what_a_pod_cannot_do_is_rejected(
 ) -> None:
     with pytest.raises(ConfigurationError, match=error):
         built(tmp_path, host, **declared)
+
+
+@pytest.mark.parametrize("file", ["deployment.yaml", "injector.yaml"])
+def test_access_records_are_encrypted_in_a_volume_of_the_cluster(tmp_path: Path, file: str) -> None:
+    key = {"audit": {"allow": ["encrypt"]}}
+    spec = documents(built(tmp_path, keys=key))[file]["spec"]["template"]["spec"]
+    (application,) = spec["containers"]
+    variables = {each["name"]: each["value"] for each in application["env"]}
+    assert variables["STRONGROOM_AUDIT_KEY"] == "audit"
+    mounts = {each["mountPath"]: each["name"] for each in application["volumeMounts"]}
+    volume = mounts[str(Path(variables["STRONGROOM_AUDIT_FILE"]).parent)]
+    claims = {each["name"]: each.get("persistentVolumeClaim") for each in spec["volumes"]}
+    assert claims[volume] == {"claimName": "strongroom-parcels-records"}
+
+
+@pytest.mark.parametrize("allow", [["decrypt"], ["encrypt", "decrypt"]])
+def test_access_records_of_a_service_that_may_decrypt_are_not_encrypted(
+    tmp_path: Path, allow: list[str]
+) -> None:
+    files = built(tmp_path, keys={"audit": {"allow": allow}})
+    assert all("AUDIT" not in text for text in files.values())

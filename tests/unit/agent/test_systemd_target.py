@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shutil
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -169,3 +170,13 @@ def test_users_and_groups_of_the_units_are_created() -> None:
         service = read_unit(files[unit])["Service"]
         for key in ("User", "Group", "SupplementaryGroups"):
             assert {*service.get(key, [])} <= made
+
+
+def test_access_records_are_encrypted_in_a_folder_of_the_application() -> None:
+    settings = replace(tracking_settings(health=HEALTH), audit_key="audit")
+    unit = build(settings, HOSTS["application"])["tracking.service"]
+    assert "\nLogsDirectory=tracking\nLogsDirectoryMode=0700\n" in unit
+    assert "\nEnvironment=STRONGROOM_AUDIT_KEY=audit\n" in unit
+    assert "\nEnvironment=STRONGROOM_AUDIT_FILE=/var/log/tracking/access.jsonl\n" in unit
+    others = [build(settings, Host()), build(tracking_settings(), HOSTS["application"])]
+    assert all("AUDIT" not in text for files in others for text in files.values())
