@@ -14,10 +14,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agent.targets.host import Host
+from agent.targets.settings import target_settings
 from agent.targets.systemd.units import account, build, quote_command
 from app_integration.errors import ConfigurationError
+from app_integration.names import Environment, Scope
 from tests.support.models.systemd_unit import read_unit, read_words
 from tests.support.models.target import tracking_settings
+from vault.declare.load import load
 
 AGENT: Final = "strongroom-tracking-agent.service"
 HEALTH: Final = "http://127.0.0.1:80/health"
@@ -180,3 +183,13 @@ def test_access_records_are_encrypted_in_a_folder_of_the_application() -> None:
     assert "\nEnvironment=STRONGROOM_AUDIT_FILE=/var/log/tracking/access.jsonl\n" in unit
     others = [build(settings, Host()), build(tracking_settings(), HOSTS["application"])]
     assert all("AUDIT" not in text for files in others for text in files.values())
+
+
+@pytest.mark.parametrize("environment", [Environment.STAGING, Environment.PROD])
+def test_store_outside_dev_encrypts_its_access_records(environment: Environment) -> None:
+    settings = target_settings(load(), Scope("gaara-store", environment))
+    assert (
+        "STRONGROOM_AUDIT_KEY=audit" in build(settings, HOSTS["application"])["gaara-store.service"]
+    )
+    worker = target_settings(load(), Scope("orders-mail", environment))
+    assert "AUDIT" not in build(worker, HOSTS["application"])["orders-mail.service"]
