@@ -32,6 +32,7 @@ TURNS: Final = 7
 MEMORY: Final = Path("/dev/shm")  # noqa: S108 (a folder of our own is made in it)
 _BUFFER: Final = 256 * 1024
 _COPY: Final = "plain copy"
+_THREADS: Final = {1: "one thread", 2: "two threads"}
 
 
 @contextmanager
@@ -58,9 +59,7 @@ def _cases(files: Files) -> Iterator[Case]:
     yield from _own_cases(files, threads=1)
     yield from _own_cases(files, threads=2)
     one, two = (partial(files.encrypt, threads) for threads in (1, 2))
-    yield Case(
-        "encrypt_file, two threads", repeated(two), repeated(one), "one thread", 1 / 1.2, calls=1
-    )
+    yield Case("two threads, encrypt", repeated(two), repeated(one), "one thread", 1 / 1.2, calls=1)
     for name, run in file_peers.all_peers(files.source, files.other):
         yield Case(name, repeated(run), files.copied, _COPY, calls=1)
 
@@ -69,7 +68,7 @@ def _own_cases(files: Files, threads: int) -> Iterator[Case]:
     bar = 1 / 0.65 if threads == 1 else 1 / 0.85
     for name, run in (("encrypt", files.encrypt), ("decrypt", files.decrypt)):
         subject = repeated(partial(run, threads))
-        yield Case(f"{name}_file, {threads} thread(s)", subject, files.copied, _COPY, bar, calls=1)
+        yield Case(f"{name}_file, {_THREADS[threads]}", subject, files.copied, _COPY, bar, calls=1)
 
 
 class Files:

@@ -20,7 +20,7 @@ from typing import Final
 
 from rich.console import Console
 
-from benchmarks import encryption, index, logs, sdk
+from benchmarks import encryption, files, index, logs, sdk
 from benchmarks.ratio import Case, Result, measure, table
 
 COMMITTED: Final = Path(__file__).with_name("ratios.json")
@@ -33,6 +33,7 @@ SOURCES: Final[tuple[Callable[[], AbstractContextManager[Iterator[Case]]], ...]]
     sdk.cases,
     index.cases,
     encryption.encrypt_locally,
+    files.one_thread,
     logs.cases,
 )
 
