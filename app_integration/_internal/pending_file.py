@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import stat
 from io import FileIO
 from pathlib import Path
 from types import TracebackType
@@ -17,10 +18,11 @@ _MODE: Final = 0o600
 class PendingFile:
     """A new file under a temporary name, which :meth:`publish` replaces by its own.
 
-    The temporary name is fixed, and locked, so that the next writer of the same file reuses what a
-    killed one left, and a writer beside it is rejected.
+    The temporary name is fixed, and locked, so that the next writer of the same file replaces what
+    a killed one left, and a writer beside it is rejected.
 
     As a context manager it is published if the block ends without an exception, or else discarded.
+    Only the process that created it does either, and a child that it forked leaves the file alone.
 
     Attributes:
         path: The name that it gets.
@@ -32,13 +34,14 @@ class PendingFile:
         """Create the temporary file beside *path*, with mode 0600.
 
         Raises:
-            ConfigurationError: If another process is writing *path*, or the folder does not exist.
+            ConfigurationError: If another process is writing *path*, the folder does not exist, or
+                *path* is something else than a file, such as a device or a symlink.
 
         """
         self.path = path
         self._temporary = path.with_name(f".{path.name}.new")
-        if path.is_dir():
-            raise ConfigurationError(f"{path} is a folder; name a file")
+        self._owner_pid = os.getpid()
+        _check_replaceable(path)
         try:
             self.file = FileIO(self._open(), "r+b")
         except BlockingIOError:
@@ -53,19 +56,43 @@ class PendingFile:
 
     def _open(self) -> int:
         """Return a descriptor of the empty, locked temporary file."""
-        flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
+        flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
         while True:
-            descriptor = os.open(self._temporary, flags, _MODE)
+            try:
+                descriptor = os.open(self._temporary, flags, _MODE)
+            except FileExistsError:
+                self._remove_abandoned()
+                continue
             try:
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 if self._is_named(descriptor):
                     os.fchmod(descriptor, _MODE)
-                    os.ftruncate(descriptor, 0)
                     return descriptor
             except BaseException:
                 os.close(descriptor)
                 raise
-            # Its writer published or removed it between the two calls.
+            # Another writer took it for abandoned between the two calls.
+            os.close(descriptor)
+
+    def _remove_abandoned(self) -> None:
+        """Remove the temporary file that a killed writer left.
+
+        It is not reused, because in a shared folder it may belong to another user, be open in
+        another process, or be a hard link to a file that must not be lost.
+
+        Raises:
+            BlockingIOError: If its writer still runs.
+
+        """
+        try:
+            descriptor = os.open(self._temporary, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
+        except FileNotFoundError:
+            return
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if self._is_named(descriptor):
+                self._temporary.unlink()
+        finally:
             os.close(descriptor)
 
     def _is_named(self, descriptor: int) -> bool:
@@ -75,7 +102,14 @@ class PendingFile:
             return False
 
     def publish(self) -> None:
-        """Make the content durable, give the file its name, and close it."""
+        """Make the content durable, give the file its name, and close it.
+
+        Raises:
+            ConfigurationError: If another process created it.
+            OSError: If it cannot be written. Then it was discarded.
+
+        """
+        self._check_owner()
         try:
             os.fsync(self.file.fileno())
             self._temporary.replace(self.path)
@@ -89,9 +123,18 @@ class PendingFile:
         finally:
             os.close(folder)
 
+    def _check_owner(self) -> None:
+        if os.getpid() != self._owner_pid:
+            self.file.close()
+            raise ConfigurationError(
+                f"{self.path}: another process is writing this file; complete it there"
+            )
+
     def discard(self) -> None:
         """Remove the temporary file, and close it."""
-        self._temporary.unlink(missing_ok=True)
+        # After an interrupted publish() the temporary name may be that of the next writer.
+        if os.getpid() == self._owner_pid and self._is_named(self.file.fileno()):
+            self._temporary.unlink()
         self.file.close()
 
     def __enter__(self) -> Self:
@@ -107,3 +150,22 @@ class PendingFile:
             self.publish()
         else:
             self.discard()
+
+
+def _check_replaceable(path: Path) -> None:
+    """Check that nothing but a file is replaced, because ``/dev/null`` would become one.
+
+    Raises:
+        ConfigurationError: If *path* is a folder, a device, a pipe or a symlink.
+
+    """
+    try:
+        mode = path.lstat().st_mode
+    except OSError:
+        return  # creating the temporary file reports it
+    if stat.S_ISDIR(mode):
+        raise ConfigurationError(f"{path} is a folder; name a file")
+    if not stat.S_ISREG(mode):
+        raise ConfigurationError(
+            f"{path} is a device, a pipe or a symlink, which is not replaced; name a file"
+        )
