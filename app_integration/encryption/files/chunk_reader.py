@@ -56,10 +56,10 @@ class RandomAccessReader(io.RawIOBase):
 
     def seek(self, offset: int, whence: int = os.SEEK_SET, /) -> int:
         """Move to *offset* of the plaintext, and return the new offset from its start."""
-        start = {os.SEEK_SET: 0, os.SEEK_CUR: self._offset, os.SEEK_END: self.size}[whence]
-        if start + offset < 0:
-            raise ValueError("cannot seek to before the start")
-        self._offset = start + offset
+        starts = {os.SEEK_SET: 0, os.SEEK_CUR: self._offset, os.SEEK_END: self.size}
+        if whence not in starts or starts[whence] + offset < 0:
+            raise ValueError("cannot seek to before the start, or to data or a hole")
+        self._offset = starts[whence] + offset
         return self._offset
 
     def readinto(self, buffer: Any, /) -> int:
@@ -96,6 +96,7 @@ class SequentialReader(io.RawIOBase):
     """A file object that reads a pipe or another file in order.
 
     It is at its end only after the last chunk was verified; a body that was cut raises instead.
+    After an error, every further read fails.
     """
 
     def __init__(self, cipher: BodyCipher, source: Source) -> None:
@@ -112,6 +113,7 @@ class SequentialReader(io.RawIOBase):
         self._sealed, self._ahead = new_buffer(SEALED_SIZE), new_buffer(SEALED_SIZE)
         self._filled = -1  # nothing was read yet
         self._position = 0
+        self._is_broken = False
         self._plain = memoryview(b"")
 
     def readable(self) -> bool:
@@ -134,6 +136,10 @@ class SequentialReader(io.RawIOBase):
         return len(part)
 
     def _read_chunk(self) -> bytes:
+        if self._is_broken:
+            raise_decryption_failed("file")
+        # After an error a further read would not see what this one has read of the source.
+        self._is_broken = True
         if self._filled < 0:
             self._filled = fill(self._source, self._sealed)
         filled, sealed, position = self._filled, self._sealed, self._position
@@ -143,4 +149,5 @@ class SequentialReader(io.RawIOBase):
         chunk = self._cipher.open(position, sealed[:filled], last=not more)
         self._sealed, self._ahead, self._filled = self._ahead, sealed, more
         self._position += 1
+        self._is_broken = False
         return chunk

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import io
+import threading
 from types import TracebackType
-from typing import Any, Protocol
+from typing import Any, NoReturn, Protocol
 
+from app_integration._internal.fork_safety import reset_in_child
 from app_integration.encryption.files.body import BodyCipher
 from app_integration.encryption.files.chunks import (
     BATCH_SIZE,
@@ -32,7 +34,8 @@ class ChunkWriter(io.RawIOBase):
     """A file object for writing, whose plaintext becomes an encrypted body.
 
     :meth:`close` completes the file. As a context manager it does so only if the block ends
-    without an exception. A writer that is neither closed nor left leaves no file.
+    without an exception. A writer that is neither closed nor left leaves no file. Threads may share
+    a writer, and in a forked child it is closed, because no nonce may be used twice.
     """
 
     def __init__(self, cipher: BodyCipher, target: Target, output: Output | None = None) -> None:
@@ -48,9 +51,16 @@ class ChunkWriter(io.RawIOBase):
         self._cipher = cipher
         self._target = target
         self._output = output
+        self._lock = threading.RLock()
         self._plain, self._sealed = new_buffer(BATCH_SIZE), new_buffer(SEALED_BATCH_SIZE)
         self._filled = 0
         self._position = 0
+        reset_in_child(self)
+
+    def reset_after_fork(self) -> None:
+        """Close the child's copy. The file stays with the parent."""
+        self._lock = threading.RLock()
+        self.discard()
 
     def writable(self) -> bool:
         """Return True."""
@@ -63,14 +73,15 @@ class ChunkWriter(io.RawIOBase):
             OSError: If it cannot be written. The file is discarded.
 
         """
-        if self.closed:
-            raise ValueError("write to a closed file")
         view = memoryview(data).cast("B")
-        try:
-            self._write(view)
-        except BaseException:
-            self.discard()
-            raise
+        with self._lock:
+            if self.closed:
+                raise ValueError("write to a closed file")
+            try:
+                self._write(view)
+            except BaseException:
+                self.discard()
+                raise
         return len(view)
 
     def _write(self, data: memoryview) -> None:
@@ -84,32 +95,34 @@ class ChunkWriter(io.RawIOBase):
             data = data[len(part) :]
 
     def _flush_batch(self, *, last: bool = False) -> None:
-        plain = self._plain[: self._filled]
-        sealed = seal_batch(self._cipher, self._position, plain, self._sealed, last=last)
-        write_all(self._target, sealed)
+        plain, position = self._plain[: self._filled], self._position
+        # Before the cipher is used, so that no interruption can have a position used again.
         self._position += PER_BATCH
+        write_all(self._target, seal_batch(self._cipher, position, plain, self._sealed, last=last))
         self._filled = 0
 
     def close(self) -> None:
         """Write the last chunk, and give the file its name. A second call does nothing."""
-        if self.closed:
-            return
-        try:
-            self._flush_batch(last=True)
-        except BaseException:
-            self.discard()
-            raise
-        super().close()
-        if self._output is not None:
-            self._output.publish()
+        with self._lock:
+            if self.closed:
+                return
+            try:
+                self._flush_batch(last=True)
+                super().close()
+            except BaseException:
+                self.discard()
+                raise
+            if self._output is not None:
+                self._output.publish()
 
     def discard(self) -> None:
         """Leave no file. Nothing happens to a file that is complete."""
-        if self.closed:
-            return
-        super().close()
-        if self._output is not None:
-            self._output.discard()
+        with self._lock:
+            if self.closed:
+                return
+            super().close()
+            if self._output is not None:
+                self._output.discard()
 
     def __exit__(
         self,
@@ -125,5 +138,8 @@ class ChunkWriter(io.RawIOBase):
 
     def __del__(self) -> None:
         """Discard the file. The base class would close it, and so complete half a file."""
-        if hasattr(self, "_output"):
+        if hasattr(self, "_lock"):
             self.discard()
+
+    def __reduce_ex__(self, protocol: object) -> NoReturn:
+        raise TypeError("a file object cannot be pickled or copied; open a file of its own")
