@@ -5,7 +5,6 @@ from __future__ import annotations
 import fcntl
 import io
 import os
-import stat
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final
@@ -25,7 +24,11 @@ from app_integration.encryption.files.chunks import (
 from app_integration.encryption.files.file_key import FileKey
 from app_integration.encryption.files.file_keys import FileKeys, KeyServices
 from app_integration.encryption.files.header import Header, read_header
-from app_integration.encryption.files.parallel import decrypt_parallel, encrypt_parallel
+from app_integration.encryption.files.parallel import (
+    decrypt_parallel,
+    encrypt_parallel,
+    is_divisible,
+)
 from app_integration.encryption.files.preamble import Body, bind
 from app_integration.encryption.files.streams import (
     Progress,
@@ -125,7 +128,7 @@ class FileCipher:
         with source.open("rb", buffering=0) as file, PendingFile(target) as pending:
             header, cipher = self._keys.generate(recipients).start(Body.CHUNKS, bound, self._random)
             write_all(pending.file, memoryview(header))
-            if threads > 1 and _is_regular(file):
+            if threads > 1 and is_divisible(file.fileno()):
                 encrypt_parallel(cipher, file.fileno(), pending.file.fileno(), threads, progress)
             else:
                 encrypt_stream(cipher, file, pending.file, progress)
@@ -159,7 +162,7 @@ class FileCipher:
         """
         with source.open("rb", buffering=0) as file, PendingFile(target) as pending:
             cipher = self.open_header(file, context, identity)
-            if threads > 1 and _is_regular(file):
+            if threads > 1 and is_divisible(file.fileno()):
                 decrypt_parallel(cipher, file.fileno(), pending.file.fileno(), threads, progress)
             else:
                 decrypt_stream(cipher, file, pending.file, progress)
@@ -279,7 +282,8 @@ class FileCipher:
             identity: See the class.
 
         Raises:
-            DecryptionFailed: If the header is not authentic.
+            DecryptionFailed: If the header is not authentic, or with *recipients*, the file is not
+                of this service and environment.
             EncryptionError: If a recipient is malformed, or another process is at the same header.
             KeyUnavailable: If the key service cannot do it now.
             AccessDenied: If this identity may not do it.
@@ -290,7 +294,10 @@ class FileCipher:
         with path.open("r+b", buffering=0) as file:
             _lock(file, path)
             header = read_header(file, allow_damage=True)
-            renewed = self._keys.rewrap(header, recipients, identities)
+            if recipients is None:
+                renewed = self._keys.rewrap(header)
+            else:
+                renewed = self._keys.replace(header, recipients, identities, file)
             headers.replace_recipients(file, header, renewed)
 
 
@@ -301,7 +308,3 @@ def _lock(file: io.FileIO, path: Path) -> None:
         raise EncryptionError(
             f"{path}: another process is replacing the recipients; wait until it has ended"
         ) from None
-
-
-def _is_regular(file: io.FileIO) -> bool:
-    return stat.S_ISREG(os.fstat(file.fileno()).st_mode)

@@ -10,15 +10,18 @@ from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X
 from app_integration.encryption.files import x25519
 from app_integration.encryption.files.body import KEY_SIZE, BodyCipher
 from app_integration.encryption.files.file_key import FileKey
+from app_integration.encryption.files.first_part import verify_first_part
 from app_integration.encryption.files.header import Header
 from app_integration.encryption.files.recipient import (
     KEY_SERVICE,
+    MAX_RECIPIENTS,
     X25519,
     Recipient,
     ServiceKey,
     parse_service_key,
     read_service_key,
 )
+from app_integration.encryption.files.streams import Source
 from app_integration.encryption.keys.services import KeyService
 from app_integration.errors import (
     AccessDenied,
@@ -75,9 +78,15 @@ class FileKeys:
         return FileKey(key, self._wrap(key, recipients))
 
     def _wrap(self, key: bytes, recipients: Sequence[str]) -> tuple[Recipient, ...]:
+        if isinstance(recipients, str):
+            raise EncryptionError("recipients cannot be one text, but a list of texts; use [...]")
         parsed = [self._parse(text) for text in self._with_default(recipients)]
         if not parsed:
             raise EncryptionError("a file without a recipient cannot be decrypted; name one")
+        if len(parsed) > MAX_RECIPIENTS:
+            raise EncryptionError(
+                f"a file cannot have {len(parsed)} recipients; use at most {MAX_RECIPIENTS}"
+            )
         return tuple(
             each.recipient(self._services(each).wrap([key], each.bound)[0])
             if isinstance(each, ServiceKey)
@@ -92,6 +101,10 @@ class FileKeys:
     def _parse(self, text: str) -> ServiceKey | X25519PublicKey:
         if text.startswith(f"{x25519.PUBLIC_PREFIX}1"):
             return x25519.parse_public_key(text)
+        if x25519.PRIVATE_PREFIX in text.lower():
+            raise EncryptionError(
+                "a recipient cannot be a private key of age; name its public key (age-keygen -y)"
+            )
         if "/" not in text:
             text = f"{self._scope.service}/{self._scope.environment}/{text}"
         try:
@@ -117,31 +130,55 @@ class FileKeys:
         """
         return self._unwrap(header, identities)[1]
 
-    def rewrap(
-        self,
-        header: Header,
-        recipients: Sequence[str] | None = None,
-        identities: Sequence[X25519PrivateKey] = (),
-    ) -> tuple[Recipient, ...]:
-        """Return the recipients of *header* anew.
+    def rewrap(self, header: Header) -> tuple[Recipient, ...]:
+        """Return the recipients of *header* with the service's own keys at their newest version.
 
         Args:
             header: The header of the file.
-            recipients: The recipients beside the default key, for which the file key is unwrapped
-                and wrapped again; None to keep the recipients, and have the key service rewrap
-                those of the service's own keys under the newest version, without the file key.
-            identities: Private keys of age, to unwrap the file key.
 
         Raises:
             DecryptionFailed: If a recipient is not authentic.
             KeyUnavailable: If a key service cannot do it now.
             AccessDenied: If this identity may not do it.
+
+        """
+        return tuple(self._rewrap(each) for each in header.recipients)
+
+    def replace(
+        self,
+        header: Header,
+        recipients: Sequence[str],
+        identities: Sequence[X25519PrivateKey],
+        source: Source,
+    ) -> tuple[Recipient, ...]:
+        """Return the key of *header* wrapped for the default key and *recipients*.
+
+        Only a file of this service and environment is accepted. Otherwise who can write a file here
+        would have the key of a foreign one wrapped for this service.
+
+        Args:
+            header: The header of the file.
+            recipients: See :meth:`generate`.
+            identities: Private keys of age, to unwrap the file key.
+            source: The file, at the start of its body.
+
+        Raises:
+            DecryptionFailed: If a recipient is not authentic, or the file is of another service or
+                environment, or the first part of its body is not authentic.
+            KeyUnavailable: If a key service cannot do it now.
+            AccessDenied: If this identity may not do it.
             EncryptionError: If a recipient is malformed, or there is none.
 
         """
-        if recipients is None:
-            return tuple(self._rewrap(each) for each in header.recipients)
-        return self._wrap(self._unwrap(header, identities)[0], recipients)
+        context = header.preamble.context
+        if (context.get("service"), context.get("environment")) != (
+            self._scope.service,
+            self._scope.environment.value,
+        ):
+            raise_decryption_failed("file")
+        key, cipher = self._unwrap(header, identities)
+        verify_first_part(cipher, header.preamble.body, source)
+        return self._wrap(key, recipients)
 
     def _rewrap(self, recipient: Recipient) -> Recipient:
         if recipient.kind != KEY_SERVICE:

@@ -14,7 +14,7 @@ from app_integration.encryption.files import preamble as preambles
 from app_integration.encryption.files.body import BodyCipher, derive_keys
 from app_integration.encryption.files.preamble import Preamble, parse_preamble
 from app_integration.encryption.files.recipient import MAX_RECIPIENTS, Recipient, check_form
-from app_integration.encryption.files.streams import Source, fill, new_buffer
+from app_integration.encryption.files.streams import Source, fill, new_buffer, write_all
 from app_integration.errors import EncryptionError, raise_decryption_failed
 
 SIZE: Final = 4096  # bytes
@@ -161,5 +161,5 @@ def replace_recipients(file: FileIO, header: Header, recipients: Sequence[Recipi
 def _write_copies(file: FileIO, copy: bytes) -> None:
     for offset in (SECOND_COPY, FIRST_COPY):
         file.seek(offset)
-        file.write(copy)
+        write_all(file, memoryview(copy))
         os.fsync(file.fileno())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -49,6 +50,15 @@ class _Batches:
         with self.lock:
             self.done += size
             self.progress(self.done)
+
+
+def is_divisible(descriptor: int) -> bool:
+    """Return whether a file has work for several threads.
+
+    Files of ``/proc`` and ``/sys`` have another size than they say, so they are read in order.
+    """
+    status = os.fstat(descriptor)
+    return stat.S_ISREG(status.st_mode) and status.st_size > SEALED_BATCH_SIZE
 
 
 def encrypt_parallel(

@@ -18,7 +18,7 @@ from app_integration.encryption.files.recipient import X25519, Recipient
 from app_integration.errors import ConfigurationError, EncryptionError, raise_decryption_failed
 
 PUBLIC_PREFIX: Final = "age"
-_PRIVATE_PREFIX: Final = "age-secret-key-"
+PRIVATE_PREFIX: Final = "age-secret-key-"
 _PURPOSE: Final = b"strongroom file v1 X25519"
 _NONCE: Final = bytes(12)  # because each wrap key is used once
 
@@ -49,7 +49,7 @@ def read_identities(path: Path) -> list[X25519PrivateKey]:
     try:
         lines = path.read_text("utf-8").splitlines()
         texts = [line.strip() for line in lines if line.strip() and not line.startswith("#")]
-        keys = [bech32.decode(text, _PRIVATE_PREFIX) for text in texts]
+        keys = [bech32.decode(text, PRIVATE_PREFIX) for text in texts]
         identities = [X25519PrivateKey.from_private_bytes(key) for key in keys]
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or "a line is no private key of age"
