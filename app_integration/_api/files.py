@@ -90,11 +90,13 @@ def open_encrypted(
 
     Args:
         path: The encrypted file.
-        mode: ``rb`` or ``wb``.
+        mode: ``rb`` or ``wb``; any other is a :exc:`ValueError`.
         options: *context*; and *identity* to read, or *key* and *recipients* to write. See
             :func:`decrypt_file` and :func:`encrypt_file`, also for the errors.
 
     """
+    if mode not in {"rb", "wb"}:
+        raise ValueError(f"mode {mode!r} is not supported; use 'rb' or 'wb'")
     client = default_client.get_default_client()
     if mode == "wb":
         return client.files(options.pop("key", "pii")).create(Path(path), **options)

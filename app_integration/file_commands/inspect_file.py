@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 from app_integration._internal.cli import ArgumentParser
 from app_integration.encryption.files import header as headers
@@ -19,6 +20,7 @@ from app_integration.encryption.files.recipient import (
     Recipient,
     read_service_key,
 )
+from app_integration.encryption.tokens.encryption_context import ContextValue
 from app_integration.file_commands import options as shared
 
 
@@ -49,10 +51,7 @@ def inspect(path: Path) -> Mapping[str, Any]:
     with path.open("rb", buffering=0) as file:
         header = headers.read_header(file, allow_damage=True)
     preamble = header.preamble
-    context = {
-        name: value.hex() if isinstance(value, bytes) else value
-        for name, value in preamble.context.items()
-    }
+    context = {name: _show(value) for name, value in preamble.context.items()}
     body = path.stat().st_size - headers.SIZE
     size = {"bytes": plain_size(body)} if preamble.body is Body.CHUNKS else {}
     return {
@@ -62,6 +61,12 @@ def inspect(path: Path) -> Mapping[str, Any]:
         "recipients": [_describe(each) for each in header.recipients],
         "damaged": not header.is_intact,
     }
+
+
+def _show(value: ContextValue) -> str | int:
+    if isinstance(value, bytes):
+        return value.hex()
+    return str(value) if isinstance(value, UUID) else value
 
 
 def _describe(recipient: Recipient) -> str:

@@ -102,7 +102,9 @@ def bind(scope: Scope, context: Context | None) -> bytes:
         "service": scope.service,
         "environment": scope.environment.value,
     }
-    if context is not None and own.keys() & context.keys():
+    if context:
+        contexts.encode(context)  # here already, because what is no mapping has no keys
+    if context and own.keys() & context.keys():
         raise InvalidContext(
             "the context of a file cannot have 'service' or 'environment', because every file is "
             "bound to them; leave them out"

@@ -1,0 +1,71 @@
+"""Wrong arguments and special files: what is rejected, before any request and without a secret."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from uuid import UUID
+
+import pytest
+
+from app_integration import open_encrypted
+from app_integration.encryption.tokens.encryption_context import Context
+from app_integration.errors import EncryptionError, InvalidContext
+from app_integration.file_commands import inspect_file
+from tests.support.models.file_parts import IDENTITY, FileServices, file_cipher
+
+
+@pytest.mark.parametrize("text", [IDENTITY, IDENTITY.lower(), f"shop/prod/{IDENTITY}"])
+def test_private_key_as_recipient_is_rejected_without_showing_it(text: str) -> None:
+    with pytest.raises(EncryptionError, match="private key") as caught:
+        file_cipher().new_file_key([text])
+    assert IDENTITY[20:].lower() not in str(caught.value).lower()
+
+
+def test_one_text_as_recipients_is_rejected_before_any_request() -> None:
+    services = FileServices()
+    with pytest.raises(EncryptionError, match="list"):
+        file_cipher(services).new_file_key("audit")
+    assert services.asked == []
+
+
+def test_too_many_recipients_are_rejected_before_any_request() -> None:
+    services = FileServices()
+    with pytest.raises(EncryptionError, match="17 recipients"):
+        file_cipher(services).new_file_key([f"key{number}" for number in range(16)])
+    assert services.asked == []
+
+
+def test_context_that_is_no_mapping_is_rejected(tmp_path: Path) -> None:
+    with pytest.raises(InvalidContext, match="use a mapping"):
+        file_cipher().create(tmp_path / "file", context=[("of", "x")])  # type: ignore[arg-type] # invalid on purpose
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("mode", ["w", "r", "ab", "r+b", "xb"])
+def test_open_encrypted_with_another_mode_is_rejected(tmp_path: Path, mode: str) -> None:
+    with pytest.raises(ValueError, match="use 'rb' or 'wb'"):
+        open_encrypted(tmp_path / "file", mode)  # type: ignore[call-overload] # invalid on purpose
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_file_that_says_another_size_is_encrypted_whole(tmp_path: Path) -> None:
+    source, target = Path("/proc/self/status"), tmp_path / "file"
+    assert source.stat().st_size == 0
+    cipher = file_cipher()
+    cipher.encrypt_file(source, target)
+    with cipher.open(target) as reader:
+        assert reader.readline() == source.read_bytes().splitlines(keepends=True)[0]
+
+
+def test_inspect_shows_a_context_of_every_type(tmp_path: Path) -> None:
+    context: Context = {"text": "a", "number": 7, "truth": True, "raw": b"\x01", "id": UUID(int=1)}
+    file_cipher().create(tmp_path / "file", context=context).close()
+    shown = json.loads(json.dumps(inspect_file.inspect(tmp_path / "file")))["context"]
+    assert {name: shown[name] for name in context} == {
+        "text": "a",
+        "number": 7,
+        "truth": True,
+        "raw": "01",
+        "id": "00000000-0000-0000-0000-000000000001",
+    }
