@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import sys
+import os
 from argparse import Namespace
 from collections.abc import Sequence
 from functools import partial
@@ -41,7 +41,7 @@ def encrypt(cipher: FileCipher, options: Namespace) -> None:
         OSError: If a file cannot be read or written.
 
     """
-    if options.target == PIPE and sys.stdout.isatty():
+    if options.target == PIPE and os.isatty(1):
         raise ConfigurationError("an encrypted file is not for a terminal; name a target")
     shared.check_target(options)
     context, recipients = shared.read_context(options.context), options.recipient or ()

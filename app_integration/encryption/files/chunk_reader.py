@@ -14,7 +14,7 @@ from app_integration.encryption.files.chunks import (
     is_possible_size,
     plain_size,
 )
-from app_integration.encryption.files.streams import Source, fill, new_buffer
+from app_integration.encryption.files.streams import Source, fill, new_buffer, read_at
 from app_integration.errors import raise_decryption_failed
 
 
@@ -38,9 +38,9 @@ class RandomAccessReader(io.RawIOBase):
         super().__init__()
         self._cipher = cipher
         self._descriptor = descriptor
-        sealed = os.fstat(descriptor).st_size - header.SIZE
+        self._sealed_size = os.fstat(descriptor).st_size - header.SIZE
         #: Number of bytes of the plaintext.
-        self.size = plain_size(sealed)
+        self.size = plain_size(self._sealed_size)
         self._last = max(0, self.size - 1) // CHUNK_SIZE
         self._offset = 0
         self._number = self._last
@@ -81,8 +81,10 @@ class RandomAccessReader(io.RawIOBase):
         return len(part)
 
     def _read_chunk(self, number: int) -> bytes:
-        offset = header.SIZE + number * SEALED_SIZE
-        sealed = os.pread(self._descriptor, SEALED_SIZE, offset)
+        offset = number * SEALED_SIZE
+        sealed = new_buffer(min(SEALED_SIZE, self._sealed_size - offset))
+        if not read_at(self._descriptor, sealed, header.SIZE + offset):
+            raise_decryption_failed("file")
         return self._cipher.open(number, sealed, last=number == self._last)
 
     def close(self) -> None:

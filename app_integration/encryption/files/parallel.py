@@ -19,7 +19,12 @@ from app_integration.encryption.files.chunks import (
     plain_size,
     seal_batch,
 )
-from app_integration.encryption.files.streams import Progress, new_buffer, report_nothing
+from app_integration.encryption.files.streams import (
+    Progress,
+    new_buffer,
+    read_at,
+    report_nothing,
+)
 from app_integration.errors import EncryptionError, raise_decryption_failed
 
 
@@ -89,7 +94,7 @@ def encrypt_parallel(
         for number in batches:
             offset = number * BATCH_SIZE
             part = plain[: min(BATCH_SIZE, size - offset)]
-            if not _read_at(source, part, offset):
+            if not read_at(source, part, offset):
                 raise EncryptionError("the file became shorter while it was encrypted; try again")
             last = number == count - 1
             out = seal_batch(cipher, number * PER_BATCH, part, sealed, last=last)
@@ -124,7 +129,7 @@ def decrypt_parallel(
         for number in batches:
             offset = number * SEALED_BATCH_SIZE
             part = sealed[: min(SEALED_BATCH_SIZE, size - offset)]
-            if not _read_at(source, part, header.SIZE + offset):
+            if not read_at(source, part, header.SIZE + offset):
                 raise_decryption_failed("file")
             last = number == count - 1
             out = open_batch(cipher, number * PER_BATCH, part, plain, last=last)
@@ -153,17 +158,6 @@ def _run(work: Callable[[_Batches], None], batches: _Batches, threads: int) -> N
         except BaseException:  # KeyboardInterrupt too, because the pool waits for its threads
             batches.is_stopped = True
             raise
-
-
-def _read_at(descriptor: int, buffer: memoryview, offset: int) -> bool:
-    """Fill *buffer* from *offset* on; return whether the file is long enough."""
-    filled = 0
-    while filled < len(buffer):
-        count = os.preadv(descriptor, [buffer[filled:]], offset + filled)
-        if count == 0:
-            return False
-        filled += count
-    return True
 
 
 def _write_at(descriptor: int, data: memoryview, offset: int) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import mmap
+import os
 from collections.abc import Callable
 from typing import Protocol
 
@@ -53,6 +54,17 @@ def fill(source: Source, buffer: memoryview) -> int:
             break
         filled += count
     return filled
+
+
+def read_at(descriptor: int, buffer: memoryview, offset: int) -> bool:
+    """Fill *buffer* from *offset* on; return whether the file is long enough."""
+    filled = 0
+    while filled < len(buffer):
+        count = os.preadv(descriptor, [buffer[filled:]], offset + filled)
+        if count == 0:
+            return False
+        filled += count
+    return True
 
 
 def write_all(target: Target, data: memoryview) -> None:

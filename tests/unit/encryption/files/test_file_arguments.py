@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 from uuid import UUID
 
@@ -11,8 +12,8 @@ import pytest
 from app_integration import open_encrypted
 from app_integration.encryption.tokens.encryption_context import Context
 from app_integration.errors import EncryptionError, InvalidContext
-from app_integration.file_commands import inspect_file
-from tests.support.models.file_parts import IDENTITY, FileServices, file_cipher
+from app_integration.file_commands import encrypt_file, inspect_file
+from tests.support.models.file_parts import IDENTITY, RECIPIENT, FileServices, file_cipher
 
 
 @pytest.mark.parametrize("text", [IDENTITY, IDENTITY.lower(), f"shop/prod/{IDENTITY}"])
@@ -69,3 +70,14 @@ def test_inspect_shows_a_context_of_every_type(tmp_path: Path) -> None:
         "raw": "01",
         "id": "00000000-0000-0000-0000-000000000001",
     }
+
+
+def test_encrypt_file_without_a_standard_output_object_writes_to_its_descriptor(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfdbinary: pytest.CaptureFixture[bytes]
+) -> None:
+    """Python has no such object if the descriptor was closed at the start."""
+    (tmp_path / "plain").write_bytes(b"content")
+    monkeypatch.setattr(sys, "stdout", None)
+    options = ["--no-key", "--recipient", RECIPIENT, "--service", "shop", "--env", "prod"]
+    assert encrypt_file.main([str(tmp_path / "plain"), *options]) == 0
+    assert capfdbinary.readouterr().out.startswith(b"strongroom file")

@@ -155,3 +155,19 @@ def test_seek_to_data_or_a_hole_is_rejected(tmp_path: Path, whence: int) -> None
         writer.write(b"content")
     with cipher.open(tmp_path / "file") as reader, pytest.raises(ValueError, match="cannot seek"):
         reader.seek(0, whence)
+
+
+def test_open_reads_on_after_a_read_of_a_part(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A file system in user space may return less than what was asked for."""
+    cipher, content = file_cipher(), sample(CHUNK_SIZE + 5)
+    with cipher.create(tmp_path / "file") as writer:
+        writer.write(content)
+    read, read_into = os.pread, os.preadv
+    monkeypatch.setattr(os, "pread", lambda file, size, at: read(file, min(size, 99_999), at))
+    monkeypatch.setattr(
+        os, "preadv", lambda file, into, at: read_into(file, [into[0][:99_999]], at)
+    )
+    with cipher.open(tmp_path / "file") as reader:
+        assert reader.read() == content
